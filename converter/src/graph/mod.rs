@@ -1,0 +1,176 @@
+//! The graph that every importer builds and every later step reads: values, nodes, and the
+//! attributes of the operators in between.
+//!
+//! Conventions, those of TFLite:
+//! - activations are NHWC, shapes are static and row-major;
+//! - convolution filters are `[out_channels, kernel_h, kernel_w, in_channels / groups]`, depthwise
+//!   filters `[1, kernel_h, kernel_w, in_channels * multiplier]`, transposed convolution filters
+//!   `[out_channels, kernel_h, kernel_w, in_channels]`, dense weights `[outputs, inputs]`;
+//! - `real = scale * (q - zero_point)`;
+//! - padding is explicit: importers resolve SAME and VALID, since all shapes are known.
+//!
+//! A graph is *float* (activations `Float32` without [`Quantization`]) or *quantized* (activations
+//! `Int8` with it); the quantizer turns the first kind into the second, and lowering takes only the
+//! second. Nodes are kept in an order in which every value is written before it is read.
+
+mod op;
+mod tensor;
+
+pub use op::{Activation, BinaryKind, Op, PoolKind, ReduceKind, UnaryKind, Window};
+pub use tensor::{Constant, Quantization};
+
+use std::collections::{HashMap, HashSet};
+
+pub use ferrolite_schema::DType;
+
+/// Index of a [`Value`] in its [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// A tensor of the graph: an activation, or a constant when `constant` is set.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The author's name for it.
+    pub name: String,
+    /// Dimensions, outermost first; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: DType,
+    /// How integers stand for real numbers, when they do.
+    pub quantization: Option<Quantization>,
+    /// The elements, if they are known before inference.
+    pub constant: Option<Constant>,
+}
+
+impl Value {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.elements() * self.dtype.size()
+    }
+}
+
+/// One operation of the graph.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The author's name for the layer; names what errors and reports speak of.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Operands by position; an optional operand that is absent is `None`.
+    pub inputs: Vec<Option<ValueId>>,
+    /// Results by position.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// The operand at `position`, if it is present.
+    pub fn input(&self, position: usize) -> Option<ValueId> {
+        self.inputs.get(position).copied().flatten()
+    }
+}
+
+/// A neural network: values, nodes in execution order, and the borders.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Name of the model, usually the file's stem.
+    pub name: String,
+    /// All values; nodes refer to them by [`ValueId`].
+    pub values: Vec<Value>,
+    /// All nodes, each after the ones whose results it reads.
+    pub nodes: Vec<Node>,
+    /// Model inputs in the author's order.
+    pub inputs: Vec<ValueId>,
+    /// Model outputs in the author's order.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Graph {
+    /// The value behind an id.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The value behind an id, for change.
+    pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
+        &mut self.values[id.0]
+    }
+
+    /// Adds a value and returns its id.
+    pub fn add_value(&mut self, value: Value) -> ValueId {
+        self.values.push(value);
+        ValueId(self.values.len() - 1)
+    }
+
+    /// The constant behind an operand, if that operand is present and constant.
+    pub fn constant(&self, id: Option<ValueId>) -> Option<&Constant> {
+        self.value(id?).constant.as_ref()
+    }
+
+    /// Index of the node that writes each value.
+    pub fn producers(&self) -> HashMap<ValueId, usize> {
+        let mut producers = HashMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            for &output in &node.outputs {
+                producers.insert(output, index);
+            }
+        }
+        producers
+    }
+
+    /// Indices of the nodes that read each value, one entry per reading operand.
+    pub fn consumers(&self) -> HashMap<ValueId, Vec<usize>> {
+        let mut consumers: HashMap<ValueId, Vec<usize>> = HashMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            for input in node.inputs.iter().flatten() {
+                consumers.entry(*input).or_default().push(index);
+            }
+        }
+        consumers
+    }
+
+    /// Makes every reader of `from`, the model's outputs included, read `to` instead.
+    pub fn replace_uses(&mut self, from: ValueId, to: ValueId) {
+        for node in &mut self.nodes {
+            for input in node.inputs.iter_mut().flatten() {
+                if *input == from {
+                    *input = to;
+                }
+            }
+        }
+        for output in &mut self.outputs {
+            if *output == from {
+                *output = to;
+            }
+        }
+    }
+
+    /// Whether a value is one of the model's outputs.
+    pub fn is_output(&self, id: ValueId) -> bool {
+        self.outputs.contains(&id)
+    }
+
+    /// True when activations are still floating point somewhere between the borders, that is,
+    /// when the graph has to be quantized before it can be lowered.
+    pub fn is_float(&self) -> bool {
+        self.nodes.iter().any(|node| {
+            !matches!(node.op, Op::Quantize | Op::Dequantize)
+                && !node.op.only_moves_data()
+                && node.outputs.iter().any(|&id| self.value(id).dtype == DType::Float32)
+        })
+    }
+
+    /// Values that some node reads or writes, or that are a border of the model.
+    pub fn used_values(&self) -> HashSet<ValueId> {
+        let mut used: HashSet<ValueId> = self.inputs.iter().chain(&self.outputs).copied().collect();
+        for node in &self.nodes {
+            used.extend(node.inputs.iter().flatten());
+            used.extend(&node.outputs);
+        }
+        used
+    }
+}

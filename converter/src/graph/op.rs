@@ -1,0 +1,390 @@
+//! Operators and their attributes, as importers understand them and the later steps use them.
+//!
+//! Operands by position are given with each variant; `?` marks an optional one. Whatever an
+//! operator needs beyond its activations and weights (axes, paddings, permutations) is an
+//! attribute, even where the source format stores it in a constant tensor.
+
+/// A clamp that TFLite calls the fused activation function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// No clamp.
+    #[default]
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `min(max(x, -1), 1)`.
+    ReluN1To1,
+}
+
+impl Activation {
+    /// The bounds in real numbers; infinite where there is none.
+    pub fn range(self) -> (f32, f32) {
+        match self {
+            Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Activation::Relu => (0.0, f32::INFINITY),
+            Activation::Relu6 => (0.0, 6.0),
+            Activation::ReluN1To1 => (-1.0, 1.0),
+        }
+    }
+}
+
+/// Geometry of a sliding window over the two spatial dimensions, `[height, width]` each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Kernel size.
+    pub kernel: [usize; 2],
+    /// Step between windows.
+    pub stride: [usize; 2],
+    /// Distance between kernel taps; 1 for a dense kernel.
+    pub dilation: [usize; 2],
+    /// Padding before the first row and column.
+    pub pad_before: [usize; 2],
+    /// Padding behind the last row and column. The shape of the output follows from it.
+    pub pad_after: [usize; 2],
+}
+
+/// Pooling function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Mean over the cells of the window that lie inside the image.
+    Average,
+    /// Maximum.
+    Max,
+}
+
+/// Functions of two tensors, element by element, with broadcasting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryKind {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// `max(a, b)`
+    Maximum,
+    /// `min(a, b)`
+    Minimum,
+    /// `(a - b)^2`
+    SquaredDifference,
+}
+
+/// Reductions over some axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReduceKind {
+    /// Arithmetic mean.
+    Mean,
+    /// Sum.
+    Sum,
+    /// Largest element.
+    Max,
+    /// Smallest element.
+    Min,
+}
+
+/// Functions of one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UnaryKind {
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `min(max(x, -1), 1)`
+    ReluN1To1,
+    /// `x` above zero, `alpha * x` below
+    LeakyRelu {
+        /// Slope below zero.
+        alpha: f32,
+    },
+    /// `x` above zero, `exp(x) - 1` below
+    Elu,
+    /// `x * Phi(x)`; with `approximate`, the tanh form.
+    Gelu {
+        /// The tanh approximation instead of the error function.
+        approximate: bool,
+    },
+    /// `1 / (1 + exp(-x))`
+    Logistic,
+    /// Hyperbolic tangent
+    Tanh,
+    /// `x * relu6(x + 3) / 6`
+    HardSwish,
+    /// `|x|`
+    Abs,
+    /// `-x`
+    Neg,
+    /// `exp(x)`
+    Exp,
+    /// Natural logarithm
+    Log,
+    /// Square root
+    Sqrt,
+    /// `1 / sqrt(x)`
+    Rsqrt,
+    /// `x * x`
+    Square,
+    /// Sine
+    Sin,
+    /// Cosine
+    Cos,
+    /// Smallest integer not below
+    Ceil,
+    /// Largest integer not above
+    Floor,
+    /// Nearest integer, ties to even
+    Round,
+    /// -1, 0 or 1
+    Sign,
+}
+
+/// What a node computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// input, filter, bias? → output. Groups = input channels / filter's innermost dimension.
+    Conv2d {
+        /// Geometry.
+        window: Window,
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// input, filter, bias? → output. Channel `c` of the output reads channel `c / multiplier`.
+    DepthwiseConv2d {
+        /// Geometry.
+        window: Window,
+        /// Output channels per input channel.
+        multiplier: usize,
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// input, weights `[outputs, inputs]`, bias? → output. The input is read as rows of `inputs`.
+    FullyConnected {
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// input, filter, bias? → output. `window.pad_*` is cropped from the full result.
+    TransposeConv {
+        /// Geometry of the convolution that this one transposes.
+        window: Window,
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// a `[.., m, k]`, b `[.., k, n]` → `[.., m, n]`; leading dimensions broadcast.
+    BatchMatMul {
+        /// `a` is stored as `[.., k, m]`.
+        transpose_a: bool,
+        /// `b` is stored as `[.., n, k]`.
+        transpose_b: bool,
+    },
+    /// input → output
+    Pool2d {
+        /// Average or maximum.
+        kind: PoolKind,
+        /// Geometry; dilation is 1.
+        window: Window,
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// a, b → output
+    Binary {
+        /// The function.
+        kind: BinaryKind,
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// input → output
+    Unary(UnaryKind),
+    /// input → output, over the last dimension
+    Softmax {
+        /// Factor of the exponent.
+        beta: f32,
+    },
+    /// input → output, over the last dimension
+    LogSoftmax,
+    /// input, slope (broadcast against the input) → output
+    Prelu,
+    /// input → output
+    Pad {
+        /// Elements added before and behind, for each dimension.
+        amounts: Vec<(usize, usize)>,
+        /// Value of the added elements, in the input's own representation: the quantized integer
+        /// for integer tensors, the real number for float ones. `None` means real zero.
+        value: Option<f64>,
+    },
+    /// input → output
+    Reduce {
+        /// The function.
+        kind: ReduceKind,
+        /// Reduced dimensions, ascending.
+        axes: Vec<usize>,
+        /// Whether reduced dimensions stay, with size 1.
+        keep_dims: bool,
+    },
+    /// inputs… → output
+    Concat {
+        /// The dimension along which the inputs follow one another.
+        axis: usize,
+        /// Clamp of the result.
+        activation: Activation,
+    },
+    /// input → outputs…, whose sizes along `axis` are those of the output values
+    Split {
+        /// The dimension that is cut.
+        axis: usize,
+    },
+    /// input → output: element `i` of a dimension is element `begin + i * stride` of the input.
+    /// SLICE and STRIDED_SLICE; dimensions that the output drops have size 1 in `size`.
+    Slice {
+        /// First element for each input dimension.
+        begin: Vec<usize>,
+        /// Elements taken for each input dimension.
+        size: Vec<usize>,
+        /// Step for each input dimension; negative steps walk backwards.
+        stride: Vec<isize>,
+    },
+    /// input → output: dimension `i` of the output is dimension `permutation[i]` of the input.
+    Transpose {
+        /// One entry per dimension.
+        permutation: Vec<usize>,
+    },
+    /// input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …)
+    Reshape,
+    /// inputs… → output with a new dimension at `axis`
+    Pack {
+        /// Place of the new dimension in the output.
+        axis: usize,
+    },
+    /// input → outputs…, without the dimension at `axis`
+    Unpack {
+        /// The dimension that is taken apart.
+        axis: usize,
+    },
+    /// input → output
+    ResizeNearest {
+        /// The corners' centres coincide.
+        align_corners: bool,
+        /// Pixels are areas whose centres lie at half integers.
+        half_pixel_centers: bool,
+    },
+    /// input → output
+    ResizeBilinear {
+        /// The corners' centres coincide.
+        align_corners: bool,
+        /// Pixels are areas whose centres lie at half integers.
+        half_pixel_centers: bool,
+    },
+    /// Any number representation → the integers of the output's quantization.
+    Quantize,
+    /// Integers → float32.
+    Dequantize,
+    /// input → index of the largest element, int32 or int64
+    ArgMax {
+        /// The dimension that is searched.
+        axis: usize,
+    },
+    /// input → index of the smallest element, int32 or int64
+    ArgMin {
+        /// The dimension that is searched.
+        axis: usize,
+    },
+    /// Something that an importer recognised but Ferrolite cannot compute. Kept in the graph so
+    /// that all such layers can be named at once.
+    Unsupported {
+        /// Name in the source format, `custom NAME` for custom operators.
+        code: String,
+        /// Why, when the operator as such is known but this form of it is not; else empty.
+        reason: String,
+    },
+}
+
+impl Op {
+    /// The operator's name in the TFLite schema, the field's common tongue.
+    pub fn name(&self) -> &str {
+        match self {
+            Op::Conv2d { .. } => "CONV_2D",
+            Op::DepthwiseConv2d { .. } => "DEPTHWISE_CONV_2D",
+            Op::FullyConnected { .. } => "FULLY_CONNECTED",
+            Op::TransposeConv { .. } => "TRANSPOSE_CONV",
+            Op::BatchMatMul { .. } => "BATCH_MATMUL",
+            Op::Pool2d { kind: PoolKind::Average, .. } => "AVERAGE_POOL_2D",
+            Op::Pool2d { kind: PoolKind::Max, .. } => "MAX_POOL_2D",
+            Op::Binary { kind, .. } => match kind {
+                BinaryKind::Add => "ADD",
+                BinaryKind::Sub => "SUB",
+                BinaryKind::Mul => "MUL",
+                BinaryKind::Div => "DIV",
+                BinaryKind::Maximum => "MAXIMUM",
+                BinaryKind::Minimum => "MINIMUM",
+                BinaryKind::SquaredDifference => "SQUARED_DIFFERENCE",
+            },
+            Op::Unary(kind) => match kind {
+                UnaryKind::Relu => "RELU",
+                UnaryKind::Relu6 => "RELU6",
+                UnaryKind::ReluN1To1 => "RELU_N1_TO_1",
+                UnaryKind::LeakyRelu { .. } => "LEAKY_RELU",
+                UnaryKind::Elu => "ELU",
+                UnaryKind::Gelu { .. } => "GELU",
+                UnaryKind::Logistic => "LOGISTIC",
+                UnaryKind::Tanh => "TANH",
+                UnaryKind::HardSwish => "HARD_SWISH",
+                UnaryKind::Abs => "ABS",
+                UnaryKind::Neg => "NEG",
+                UnaryKind::Exp => "EXP",
+                UnaryKind::Log => "LOG",
+                UnaryKind::Sqrt => "SQRT",
+                UnaryKind::Rsqrt => "RSQRT",
+                UnaryKind::Square => "SQUARE",
+                UnaryKind::Sin => "SIN",
+                UnaryKind::Cos => "COS",
+                UnaryKind::Ceil => "CEIL",
+                UnaryKind::Floor => "FLOOR",
+                UnaryKind::Round => "ROUND",
+                UnaryKind::Sign => "SIGN",
+            },
+            Op::Softmax { .. } => "SOFTMAX",
+            Op::LogSoftmax => "LOG_SOFTMAX",
+            Op::Prelu => "PRELU",
+            Op::Pad { value: None, .. } => "PAD",
+            Op::Pad { value: Some(_), .. } => "PADV2",
+            Op::Reduce { kind, .. } => match kind {
+                ReduceKind::Mean => "MEAN",
+                ReduceKind::Sum => "SUM",
+                ReduceKind::Max => "REDUCE_MAX",
+                ReduceKind::Min => "REDUCE_MIN",
+            },
+            Op::Concat { .. } => "CONCATENATION",
+            Op::Split { .. } => "SPLIT",
+            Op::Slice { .. } => "STRIDED_SLICE",
+            Op::Transpose { .. } => "TRANSPOSE",
+            Op::Reshape => "RESHAPE",
+            Op::Pack { .. } => "PACK",
+            Op::Unpack { .. } => "UNPACK",
+            Op::ResizeNearest { .. } => "RESIZE_NEAREST_NEIGHBOR",
+            Op::ResizeBilinear { .. } => "RESIZE_BILINEAR",
+            Op::Quantize => "QUANTIZE",
+            Op::Dequantize => "DEQUANTIZE",
+            Op::ArgMax { .. } => "ARG_MAX",
+            Op::ArgMin { .. } => "ARG_MIN",
+            Op::Unsupported { code, .. } => code,
+        }
+    }
+
+    /// Whether the operator copies elements without computing with them, so that any element type
+    /// will do and input and output share their quantization.
+    pub fn only_moves_data(&self) -> bool {
+        matches!(
+            self,
+            Op::Pad { .. }
+                | Op::Split { .. }
+                | Op::Slice { .. }
+                | Op::Transpose { .. }
+                | Op::Reshape
+                | Op::Pack { .. }
+                | Op::Unpack { .. }
+                | Op::ResizeNearest { .. }
+        ) || matches!(self, Op::Concat { activation: Activation::None, .. })
+    }
+}

@@ -1,0 +1,10 @@
+//! Ferrolite's host side: imports trained networks, quantizes them to int8, writes `.ferro` files,
+//! and runs, compares and measures them on the host and on boards.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod graph;
+pub mod import;
+
+pub use error::{Error, Fault, Result};

@@ -1,0 +1,4 @@
+//! The `.ferro` model file.
+#![no_std]
+mod dtype;
+pub use dtype::DType;
