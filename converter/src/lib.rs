@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod data;
 pub mod error;
 pub mod graph;
 pub mod import;

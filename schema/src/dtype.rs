@@ -22,15 +22,8 @@ pub enum DType {
 
 impl DType {
     /// All element types, in the order of their numbers.
-    pub const ALL: [DType; 7] = [
-        DType::Int8,
-        DType::UInt8,
-        DType::Int16,
-        DType::Int32,
-        DType::Float32,
-        DType::Int64,
-        DType::Bool,
-    ];
+    pub const ALL: [DType; 7] =
+        [DType::Int8, DType::UInt8, DType::Int16, DType::Int32, DType::Float32, DType::Int64, DType::Bool];
 
     /// The element type with this number in a file, if there is one.
     pub const fn from_code(code: u8) -> Option<DType> {

@@ -1,0 +1,376 @@
+//! Data sets: what stands behind DATA on the command line becomes samples for a model's inputs.
+//!
+//! | DATA | samples |
+//! |---|---|
+//! | `set.npz` | arrays by the inputs' names, else `in0`, `in1`, …; for one input, else the only array that fits |
+//! | `set.npz:array` | the named array, for a model with one input |
+//! | `set.npy` | the array, for a model with one input |
+//! | `set.csv` | one sample a row, a column for each element (see [`csv`]) |
+//! | a folder or a file of `.png`, `.jpg`, `.bmp` | one picture a sample (see [`images`] for the scaling) |
+//! | a folder or a file of `.wav` | one recording a sample (see [`audio`]) |
+//!
+//! The first axis of an array counts samples; dimensions of 1, such as a batch axis, may follow it
+//! or be left out. What the numbers mean follows from their type:
+//!
+//! | array | input | meaning |
+//! |---|---|---|
+//! | floats | any | real numbers, quantized with the input's scale |
+//! | integers of the input's own type | quantized | raw quantized values |
+//! | other integers | quantized | refused, since both readings are possible |
+//! | integers | float32 | real numbers |
+//! | integers | integers without scale | the same numbers, if they are in range |
+//!
+//! NaN and infinity are refused. Samples are handed out one at a time, so that a kind of data that
+//! does not fit into memory can be read as it is needed; pictures and recordings already are.
+
+pub mod audio;
+pub mod csv;
+pub mod images;
+mod labels;
+pub mod npy;
+pub mod npz;
+mod spec;
+
+pub use labels::{Labels, load_labels};
+pub use spec::{InputSpec, dequantize, integers};
+
+use std::path::{Path, PathBuf};
+
+use self::images::Frame;
+use self::npy::{Array, shape_text};
+use self::npz::Npz;
+use crate::error::{Error, Result};
+
+/// One sample for one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// Real numbers.
+    Real(Vec<f32>),
+    /// Elements in the input's own type, little-endian.
+    Raw(Vec<u8>),
+}
+
+/// Samples for all inputs of a model.
+#[derive(Debug)]
+pub struct Dataset {
+    inputs: Vec<(InputSpec, Source)>,
+    len: usize,
+}
+
+/// Where the samples of one input come from.
+#[derive(Debug)]
+enum Source {
+    /// In memory. `origin` names file and array in messages.
+    Array { array: Array, origin: String },
+    /// One file a sample, read when it is asked for.
+    Images { files: Vec<PathBuf>, frame: Frame },
+    /// One file a sample, read when it is asked for.
+    Recordings { files: Vec<PathBuf> },
+}
+
+impl Dataset {
+    /// Finds the samples for the inputs of a model behind a DATA argument, and checks what can be
+    /// checked before a sample is read: files, names, shapes, types, lengths, NaN.
+    pub fn load(argument: &str, specs: &[InputSpec]) -> Result<Dataset> {
+        let (path, array) = split_argument(argument);
+        let sources = if path.is_dir() {
+            let (files, ending) = list_folder(&path)?;
+            vec![from_files(&path, files, &ending, only(specs, &path)?)?]
+        } else {
+            match ending(&path).as_str() {
+                "npz" => from_npz(&path, array, specs)?,
+                "npy" => only(specs, &path).and_then(|_| from_npy(&path)).map(|source| vec![source])?,
+                "csv" => {
+                    let table = csv::read(&path)?;
+                    let origin = path.display().to_string();
+                    let arrays = csv::split(&path, &table, specs)?;
+                    arrays.into_iter().map(|array| Source::Array { array, origin: origin.clone() }).collect()
+                }
+                _ if !path.exists() => return Err(absent(&path)),
+                other => vec![from_files(&path, vec![path.to_path_buf()], other, only(specs, &path)?)?],
+            }
+        };
+        let inputs: Vec<_> = specs.iter().cloned().zip(sources).collect();
+        let len = inputs.first().map_or(0, |(_, source)| source.len());
+        for (spec, source) in &inputs {
+            source.check(spec)?;
+            if source.len() != len {
+                let (first, other) = (&inputs[0].0.name, &spec.name);
+                return Err(Error::input(format!(
+                    "{}: {len} samples for input `{first}`, but {} for input `{other}`",
+                    path.display(),
+                    source.len()
+                ))
+                .help("the first axis of all arrays counts the same samples"));
+            }
+        }
+        if len == 0 {
+            return Err(Error::input(format!("{}: there are no samples", path.display()))
+                .help("the first axis of an array counts samples; at least one is needed"));
+        }
+        Ok(Dataset { inputs, len })
+    }
+
+    /// Number of samples, at least one.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Never: a data set without samples is not loaded.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The inputs that the samples are for.
+    pub fn specs(&self) -> impl Iterator<Item = &InputSpec> {
+        self.inputs.iter().map(|(spec, _)| spec)
+    }
+
+    /// One sample as real numbers, one list for each input. Raw values are dequantized.
+    pub fn real(&self, sample: usize) -> Result<Vec<Vec<f32>>> {
+        self.rows(sample, |spec, row| match row {
+            Row::Real(values) => Ok(values),
+            Row::Raw(bytes) => Ok(spec.dequantize(&bytes)),
+        })
+    }
+
+    /// One sample in the inputs' own types, little-endian, one list of bytes for each input. Real
+    /// numbers are quantized with the input's scale: rounded half away from zero and clamped.
+    pub fn raw(&self, sample: usize) -> Result<Vec<Vec<u8>>> {
+        self.rows(sample, |spec, row| match row {
+            Row::Raw(bytes) => Ok(bytes),
+            Row::Real(values) => spec.quantize(&values).map_err(|value| {
+                Error::input(format!("sample {sample} holds {value}, but {}", spec.wants()))
+                    .help("this input takes whole numbers within the range of its type")
+            }),
+        })
+    }
+
+    fn rows<T>(&self, sample: usize, f: impl Fn(&InputSpec, Row) -> Result<T>) -> Result<Vec<T>> {
+        if sample >= self.len {
+            return Err(Error::input(format!("sample {sample} was asked for, there are {}", self.len)));
+        }
+        self.inputs.iter().map(|(spec, source)| f(spec, source.row(spec, sample)?)).collect()
+    }
+}
+
+impl Source {
+    fn len(&self) -> usize {
+        match self {
+            Source::Array { array, .. } => array.rows(),
+            Source::Images { files, .. } | Source::Recordings { files } => files.len(),
+        }
+    }
+
+    fn row(&self, spec: &InputSpec, sample: usize) -> Result<Row> {
+        match self {
+            Source::Array { array, .. } if is_raw(array, spec) => {
+                Ok(Row::Raw(array.row_bytes(sample).to_vec()))
+            }
+            Source::Array { array, origin } => {
+                let indices = spec.range().is_some() && spec.quantization.is_none();
+                match array.row_i64(sample) {
+                    Some(numbers) if indices => spec.store(&numbers).map(Row::Raw).map_err(|n| {
+                        Error::input(format!("{origin}: sample {sample} holds {n}, but {}", spec.wants()))
+                            .help("give numbers within the range of the input's type")
+                    }),
+                    _ => Ok(Row::Real(array.row_f32(sample))),
+                }
+            }
+            Source::Images { files, frame } => images::read(&files[sample], spec, *frame),
+            Source::Recordings { files } => audio::read(&files[sample], spec),
+        }
+    }
+
+    /// Checks shape, type and finiteness of arrays.
+    fn check(&self, spec: &InputSpec) -> Result<()> {
+        let Source::Array { array, origin } = self else { return Ok(()) };
+        let sample = array.shape().get(1..).unwrap_or_default();
+        if array.shape().is_empty() || !spec.fits(sample) {
+            return Err(wrong_shape(origin, array.shape(), spec));
+        }
+        let element = array.element();
+        if !element.is_float() && spec.quantization.is_some() && !is_raw(array, spec) {
+            return Err(Error::input(format!(
+                "{origin}: elements are {}, but {}",
+                element.name(),
+                spec.wants()
+            ))
+            .help(format!(
+                "store real numbers as float32 (scaled as in training), or quantized ones as {}",
+                spec.dtype.name()
+            )));
+        }
+        if element.is_float() {
+            for sample in 0..array.rows() {
+                if let Some(value) = array.row_f32(sample).iter().find(|v| !v.is_finite()) {
+                    return Err(Error::input(format!("{origin}: sample {sample} holds {value}"))
+                        .help("remove samples that are not finite numbers, or replace the values"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the elements of an array are an input's own quantized values.
+fn is_raw(array: &Array, spec: &InputSpec) -> bool {
+    !array.element().is_float() && array.element() == spec.own_element()
+}
+
+fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec]) -> Result<Vec<Source>> {
+    let mut npz = Npz::open(path)?;
+    let mut names = Vec::with_capacity(specs.len());
+    if let Some(name) = array {
+        only(specs, path)?;
+        names.push(name.to_string());
+    } else {
+        for (position, spec) in specs.iter().enumerate() {
+            names.push(find_array(&npz, position, spec, specs.len() == 1, path)?);
+        }
+    }
+    let mut sources = Vec::with_capacity(specs.len());
+    for (name, spec) in names.iter().zip(specs) {
+        let origin = format!("{}: array `{name}`", path.display());
+        let fits = npz
+            .header(name)
+            .is_none_or(|h| h.element.is_none() || h.shape.split_first().is_some_and(|(_, s)| spec.fits(s)));
+        if !fits {
+            let shape = npz.header(name).map(|h| h.shape.clone()).unwrap_or_default();
+            let error = wrong_shape(&origin, &shape, spec);
+            let help = format!("{}; arrays in the file: {}", error.help, npz.list());
+            return Err(error.help(help));
+        }
+        sources.push(Source::Array { array: npz.read(name)?, origin });
+    }
+    Ok(sources)
+}
+
+/// The array for an input: by name, by position, or as the only one that fits.
+fn find_array(npz: &Npz, position: usize, spec: &InputSpec, alone: bool, path: &Path) -> Result<String> {
+    // TensorFlow decorates names: `serving_default_x:0` is the author's `x`.
+    let plain = spec.name.strip_prefix("serving_default_").unwrap_or(&spec.name);
+    let plain = plain.split_once(':').map_or(plain, |(name, _)| name);
+    let by_position = format!("in{position}");
+    for name in [spec.name.as_str(), plain, &by_position] {
+        if npz.header(name).is_some() {
+            return Ok(name.to_string());
+        }
+    }
+    let shown = path.display();
+    if alone {
+        let fitting: Vec<&str> = npz
+            .arrays()
+            .iter()
+            .filter(|(_, h)| h.element.is_some() && h.shape.split_first().is_some_and(|(_, s)| spec.fits(s)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        match fitting.as_slice() {
+            [one] => return Ok((*one).to_string()),
+            [] => {}
+            [first, ..] => {
+                let all = fitting.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+                return Err(Error::input(format!("{shown}: several arrays fit: {all}"))
+                    .help(format!("say which one: {shown}:{first}")));
+            }
+        }
+    }
+    Err(Error::input(format!("{shown}: no array for {}", spec.wants())).help(format!(
+        "name it `{}` or `{by_position}`, samples along the first axis; arrays in the file: {}",
+        spec.name,
+        npz.list()
+    )))
+}
+
+fn from_npy(path: &Path) -> Result<Source> {
+    let file = std::fs::File::open(path).map_err(|e| cannot_read(path, &e))?;
+    let array = Array::read(std::io::BufReader::new(file)).map_err(|why| {
+        Error::input(format!("{}: {why}", path.display()))
+            .help("write the file with numpy.save; it holds numbers")
+    })?;
+    Ok(Source::Array { array, origin: path.display().to_string() })
+}
+
+fn from_files(path: &Path, files: Vec<PathBuf>, ending: &str, spec: &InputSpec) -> Result<Source> {
+    if ending == "wav" {
+        return Ok(Source::Recordings { files });
+    }
+    if images::ENDINGS.contains(&ending) {
+        let frame = Frame::of(spec).ok_or_else(|| images::no_frame(path, spec))?;
+        return Ok(Source::Images { files, frame });
+    }
+    Err(Error::input(format!("{}: not a kind of data that is known", path.display()))
+        .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files"))
+}
+
+/// The pictures or the recordings of a folder in the order of their names, and their ending.
+fn list_folder(path: &Path) -> Result<(Vec<PathBuf>, String)> {
+    let mut pictures = Vec::new();
+    let mut recordings = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|e| cannot_read(path, &e))? {
+        let file = entry.map_err(|e| cannot_read(path, &e))?.path();
+        match ending(&file).as_str() {
+            "wav" => recordings.push(file),
+            e if images::ENDINGS.contains(&e) => pictures.push(file),
+            _ => {}
+        }
+    }
+    pictures.sort();
+    recordings.sort();
+    match (pictures.is_empty(), recordings.is_empty()) {
+        (false, true) => Ok((pictures, "png".into())),
+        (true, false) => Ok((recordings, "wav".into())),
+        (true, true) => Err(Error::input(format!("{}: the folder holds no samples", path.display()))
+            .help("put .png, .jpg, .bmp or .wav files into it, or give a .npz, .npy or .csv file")),
+        (false, false) => Err(Error::input(format!("{}: pictures and recordings are mixed", path.display()))
+            .help("keep them in folders of their own")),
+    }
+}
+
+/// The only input of a model, for data that can serve one.
+fn only<'a>(specs: &'a [InputSpec], path: &Path) -> Result<&'a InputSpec> {
+    match specs {
+        [spec] => Ok(spec),
+        _ => Err(Error::input(format!(
+            "{}: data for one input, but the model has {}",
+            path.display(),
+            specs.len()
+        ))
+        .help("give a .npz file with an array for each input, named like it or in0, in1, …")),
+    }
+}
+
+/// Splits `file.npz:array`; the array is there only behind a name that ends in `.npz`.
+fn split_argument(argument: &str) -> (PathBuf, Option<&str>) {
+    match argument.rsplit_once(':') {
+        Some((file, array)) if ending(Path::new(file)) == "npz" => (file.into(), Some(array)),
+        _ => (argument.into(), None),
+    }
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+fn wrong_shape(origin: &str, shape: &[usize], spec: &InputSpec) -> Error {
+    let sample = shape.get(1..).unwrap_or_default();
+    let count = shape.first().copied().unwrap_or(0);
+    Error::input(format!("{origin}: {count} samples of shape {}, but {}", shape_text(sample), spec.wants()))
+        .help("the first axis counts samples; a batch axis of 1 may follow it or be left out")
+}
+
+fn absent(path: &Path) -> Error {
+    Error::input(format!("{}: there is no such file or folder", path.display()))
+        .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files")
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return absent(path);
+    }
+    Error::input(format!("{}: cannot be read: {error}", path.display()))
+        .help("check the file and its permissions")
+}
+
+#[cfg(test)]
+mod tests;
