@@ -7,5 +7,6 @@ pub mod data;
 pub mod error;
 pub mod graph;
 pub mod import;
+pub mod reference;
 
 pub use error::{Error, Fault, Result};

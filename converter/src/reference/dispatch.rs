@@ -1,0 +1,99 @@
+//! From an operator with its attributes to the function that computes it.
+
+use super::{Tensor, elementwise, matmul, movement, reduce, resize, window};
+use crate::graph::{Activation, DType, Graph, Node, Op};
+
+/// Executes a node that [`check::node`](super::check::node) has accepted, on operands of the
+/// shapes that the graph says.
+pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<Vec<f32>> {
+    let operand = |position: usize| {
+        operands.get(position).copied().flatten().expect("the check has seen every required operand")
+    };
+    let bias = || operands.get(2).copied().flatten().map(|bias| bias.data);
+    let out_shape = || graph.value(node.outputs[0]).shape.as_slice();
+    let out_lengths = || node.outputs.iter().map(|&id| graph.value(id).elements()).collect::<Vec<_>>();
+    let all = || operands.iter().flatten().map(|operand| operand.data).collect::<Vec<_>>();
+    let one = match &node.op {
+        Op::Conv2d { window, activation } => {
+            let out = window::conv2d(operand(0), operand(1), bias(), window, out_shape());
+            clamped(out, *activation)
+        }
+        Op::DepthwiseConv2d { window, multiplier, activation } => {
+            let out = window::depthwise(operand(0), operand(1), bias(), window, *multiplier, out_shape());
+            clamped(out, *activation)
+        }
+        Op::TransposeConv { window, activation } => {
+            let out = window::transpose_conv(operand(0), operand(1), bias(), window, out_shape());
+            clamped(out, *activation)
+        }
+        Op::FullyConnected { activation } => {
+            clamped(matmul::fully_connected(operand(0), operand(1), bias()), *activation)
+        }
+        Op::BatchMatMul { transpose_a, transpose_b } => {
+            matmul::batch_matmul(operand(0), operand(1), *transpose_a, *transpose_b, out_shape())
+        }
+        Op::Pool2d { kind, window, activation } => {
+            clamped(window::pool(operand(0), *kind, window, out_shape()), *activation)
+        }
+        Op::Binary { kind, activation } => {
+            let out = graph.value(node.outputs[0]);
+            let integers = out.dtype != DType::Float32 && out.quantization.is_none();
+            let out = elementwise::binary(*kind, operand(0), operand(1), &out.shape, integers);
+            clamped(out, *activation)
+        }
+        Op::Unary(kind) => operand(0).data.iter().map(|&x| elementwise::unary(*kind, x)).collect(),
+        Op::Softmax { beta } => elementwise::softmax(operand(0).data, depth(operand(0)), *beta),
+        Op::LogSoftmax => elementwise::log_softmax(operand(0).data, depth(operand(0))),
+        Op::Prelu => elementwise::prelu(operand(0), operand(1)),
+        Op::Pad { amounts, value } => {
+            let quantization = node.input(0).and_then(|id| graph.value(id).quantization.as_ref());
+            let value = match (value, quantization.and_then(|q| q.tensor())) {
+                (None, _) => 0.0,
+                (Some(q), Some((scale, zero_point))) => {
+                    (f64::from(scale) * (q - f64::from(zero_point))) as f32
+                }
+                (Some(value), None) => *value as f32,
+            };
+            movement::pad(operand(0), amounts, value, out_shape())
+        }
+        Op::Reduce { kind, axes, .. } => reduce::reduce(operand(0), *kind, axes),
+        Op::Concat { axis, activation } => {
+            let outer = out_shape()[..*axis].iter().product();
+            clamped(movement::concat(&all(), outer), *activation)
+        }
+        Op::Pack { axis } => movement::concat(&all(), out_shape()[..*axis].iter().product()),
+        Op::Split { axis } | Op::Unpack { axis } => {
+            let outer = operand(0).shape[..*axis].iter().product();
+            return movement::split(operand(0).data, outer, &out_lengths());
+        }
+        Op::Slice { begin, size, stride } => movement::slice(operand(0), begin, size, stride),
+        Op::Transpose { permutation } => movement::transpose(operand(0), permutation),
+        Op::Reshape | Op::Quantize | Op::Dequantize => operand(0).data.to_vec(),
+        Op::ResizeNearest { align_corners, half_pixel_centers } => {
+            resize::nearest(operand(0), out_shape(), *align_corners, *half_pixel_centers)
+        }
+        Op::ResizeBilinear { align_corners, half_pixel_centers } => {
+            resize::bilinear(operand(0), out_shape(), *align_corners, *half_pixel_centers)
+        }
+        Op::ArgMax { axis } => reduce::arg_extreme(operand(0), *axis, true),
+        Op::ArgMin { axis } => reduce::arg_extreme(operand(0), *axis, false),
+        Op::Unsupported { .. } => unreachable!("the check refuses unsupported operators"),
+    };
+    vec![one]
+}
+
+/// Size of the last dimension.
+fn depth(tensor: Tensor) -> usize {
+    tensor.shape.last().copied().unwrap_or(1)
+}
+
+/// The fused activation. NaN passes through, so that whoever looks for it finds it.
+fn clamped(mut data: Vec<f32>, activation: Activation) -> Vec<f32> {
+    if activation != Activation::None {
+        let (low, high) = activation.range();
+        for x in &mut data {
+            *x = x.clamp(low, high);
+        }
+    }
+    data
+}

@@ -1,0 +1,136 @@
+//! Functions of single elements, of pairs of elements with broadcasting, and of rows.
+
+use super::Tensor;
+use super::strided::{broadcast, walk};
+use crate::graph::{BinaryKind, UnaryKind};
+
+/// The value of a unary function; NaN where the function is undefined.
+pub fn unary(kind: UnaryKind, x: f32) -> f32 {
+    match kind {
+        UnaryKind::Relu => x.clamp(0.0, f32::INFINITY),
+        UnaryKind::Relu6 => x.clamp(0.0, 6.0),
+        UnaryKind::ReluN1To1 => x.clamp(-1.0, 1.0),
+        UnaryKind::LeakyRelu { alpha } => {
+            if x < 0.0 {
+                alpha * x
+            } else {
+                x
+            }
+        }
+        UnaryKind::Elu => {
+            if x < 0.0 {
+                x.exp_m1()
+            } else {
+                x
+            }
+        }
+        UnaryKind::Gelu { approximate: false } => {
+            0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
+        }
+        UnaryKind::Gelu { approximate: true } => {
+            // sqrt(2 / pi)
+            let factor = std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2;
+            0.5 * x * (1.0 + (factor * (x + 0.044715 * x * x * x)).tanh())
+        }
+        UnaryKind::Logistic => 1.0 / (1.0 + (-x).exp()),
+        UnaryKind::Tanh => x.tanh(),
+        UnaryKind::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        UnaryKind::Abs => x.abs(),
+        UnaryKind::Neg => -x,
+        UnaryKind::Exp => x.exp(),
+        UnaryKind::Log => x.ln(),
+        UnaryKind::Sqrt => x.sqrt(),
+        UnaryKind::Rsqrt => 1.0 / x.sqrt(),
+        UnaryKind::Square => x * x,
+        UnaryKind::Sin => x.sin(),
+        UnaryKind::Cos => x.cos(),
+        UnaryKind::Ceil => x.ceil(),
+        UnaryKind::Floor => x.floor(),
+        UnaryKind::Round => x.round_ties_even(),
+        UnaryKind::Sign => {
+            if x == 0.0 {
+                0.0
+            } else {
+                x.signum()
+            }
+        }
+    }
+}
+
+/// A binary function with broadcasting. `integers` makes DIV cut off the fraction.
+pub fn binary(kind: BinaryKind, a: Tensor, b: Tensor, out_shape: &[usize], integers: bool) -> Vec<f32> {
+    match kind {
+        BinaryKind::Add => zip(a, b, out_shape, |a, b| a + b),
+        BinaryKind::Sub => zip(a, b, out_shape, |a, b| a - b),
+        BinaryKind::Mul => zip(a, b, out_shape, |a, b| a * b),
+        BinaryKind::Div if integers => zip(a, b, out_shape, |a, b| (a / b).trunc()),
+        BinaryKind::Div => zip(a, b, out_shape, |a, b| a / b),
+        BinaryKind::Maximum => zip(a, b, out_shape, |a, b| if a > b { a } else { b }),
+        BinaryKind::Minimum => zip(a, b, out_shape, |a, b| if a < b { a } else { b }),
+        BinaryKind::SquaredDifference => zip(a, b, out_shape, |a, b| (a - b) * (a - b)),
+    }
+}
+
+/// PRELU: negative elements times their slope.
+pub fn prelu(x: Tensor, slope: Tensor) -> Vec<f32> {
+    zip(x, slope, x.shape, |x, slope| if x < 0.0 { x * slope } else { x })
+}
+
+/// Applies `f` to the pairs that `a` and `b` form when both are broadcast to `out_shape`.
+fn zip(a: Tensor, b: Tensor, out_shape: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    if a.shape == b.shape {
+        return a.data.iter().zip(b.data).map(|(&a, &b)| f(a, b)).collect();
+    }
+    let (a_strides, b_strides) = (broadcast(a.shape, out_shape), broadcast(b.shape, out_shape));
+    // Shapes differ, so the output has at least one dimension.
+    let (&count, outer) = out_shape.split_last().unwrap_or((&1, &[]));
+    let last = outer.len();
+    let (a_step, b_step) = (
+        a_strides.get(last).copied().unwrap_or(0) as usize,
+        b_strides.get(last).copied().unwrap_or(0) as usize,
+    );
+    let mut out = Vec::with_capacity(out_shape.iter().product());
+    walk(outer, [0, 0], [&a_strides[..last], &b_strides[..last]], |[i, j]| {
+        let (i, j) = (i as usize, j as usize);
+        match (a_step, b_step) {
+            (1, 1) => {
+                let pairs = a.data[i..i + count].iter().zip(&b.data[j..j + count]);
+                out.extend(pairs.map(|(&a, &b)| f(a, b)));
+            }
+            (1, 0) => out.extend(a.data[i..i + count].iter().map(|&a| f(a, b.data[j]))),
+            (0, 1) => out.extend(b.data[j..j + count].iter().map(|&b| f(a.data[i], b))),
+            _ => out.extend(std::iter::repeat_n(f(a.data[i], b.data[j]), count)),
+        }
+    });
+    out
+}
+
+/// SOFTMAX over rows of `depth` elements: `exp(beta * (x - max))`, divided by its sum.
+pub fn softmax(data: &[f32], depth: usize, beta: f32) -> Vec<f32> {
+    let mut out = data.to_vec();
+    for row in out.chunks_exact_mut(depth) {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut sum = 0.0;
+        for x in row.iter_mut() {
+            *x = (beta * (*x - max)).exp();
+            sum += *x;
+        }
+        for x in row {
+            *x /= sum;
+        }
+    }
+    out
+}
+
+/// LOG_SOFTMAX over rows of `depth` elements.
+pub fn log_softmax(data: &[f32], depth: usize) -> Vec<f32> {
+    let mut out = data.to_vec();
+    for row in out.chunks_exact_mut(depth) {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let log_sum = row.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
+        for x in row {
+            *x = *x - max - log_sum;
+        }
+    }
+    out
+}

@@ -1,0 +1,256 @@
+//! The float reference: executes a [`Graph`] in f32 on the host.
+//!
+//! It is what quantization is calibrated on, what constants are folded with and what the integer
+//! interpreter is measured against. The semantics are those of TFLite's float kernels; the matrix
+//! products underneath are the `ndarray` crate's.
+//!
+//! A quantized graph runs too: its constants are turned into the real numbers they stand for,
+//! QUANTIZE and DEQUANTIZE are the identity and nothing is rounded or saturated. Integers without
+//! quantization, such as the indices that ARG_MAX finds, are held as f32 like everything else.
+//!
+//! ```
+//! use ferrolite::graph::{DType, Graph, Node, Op, UnaryKind, Value};
+//! use ferrolite::reference::Executor;
+//!
+//! let mut graph = Graph::default();
+//! let value = |name: &str| Value {
+//!     name: name.into(),
+//!     shape: vec![1, 3],
+//!     dtype: DType::Float32,
+//!     quantization: None,
+//!     constant: None,
+//! };
+//! let x = graph.add_value(value("x"));
+//! let y = graph.add_value(value("y"));
+//! graph.nodes.push(Node {
+//!     name: "relu".into(),
+//!     op: Op::Unary(UnaryKind::Relu),
+//!     inputs: vec![Some(x)],
+//!     outputs: vec![y],
+//! });
+//! graph.inputs = vec![x];
+//! graph.outputs = vec![y];
+//!
+//! let outputs = Executor::new(&graph)?.run(&[&[-1.0, 0.0, 2.0]])?;
+//! assert_eq!(outputs, [[0.0, 0.0, 2.0]]);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
+
+mod check;
+mod dispatch;
+mod elementwise;
+mod matmul;
+mod movement;
+mod reduce;
+mod resize;
+mod strided;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use crate::error::{Error, Result};
+use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, ValueId};
+
+/// Elements in row-major order together with their shape: an operand of an operator.
+#[derive(Clone, Copy)]
+struct Tensor<'a> {
+    shape: &'a [usize],
+    data: &'a [f32],
+}
+
+/// A graph that is ready to run: shapes checked, constants turned into real numbers.
+///
+/// It is `Sync`; several threads may run samples on one executor at the same time.
+pub struct Executor<'g> {
+    graph: &'g Graph,
+    /// The constants by value, as real numbers.
+    constants: Vec<Option<Cow<'g, [f32]>>>,
+    /// The values whose last reader is the node of that index; their memory is freed behind it.
+    dead_after: Vec<Vec<ValueId>>,
+}
+
+impl<'g> Executor<'g> {
+    /// Checks the graph and prepares its constants.
+    ///
+    /// # Errors
+    /// If layers are unsupported (all of them are named), if the shapes of a layer contradict one
+    /// another, or if a value is read before it is written.
+    pub fn new(graph: &'g Graph) -> Result<Executor<'g>> {
+        check::supported(graph)?;
+        check::order(graph)?;
+        for node in &graph.nodes {
+            check::node(graph, node)?;
+        }
+        let mut constants: Vec<Option<Cow<'g, [f32]>>> = vec![None; graph.values.len()];
+        for (index, value) in graph.values.iter().enumerate() {
+            let Some(constant) = &value.constant else { continue };
+            check::constant(value)?;
+            constants[index] = Some(match constant {
+                Constant::F32(v) => Cow::Borrowed(v.as_slice()),
+                integers => Cow::Owned(integers.to_real(value.quantization.as_ref(), &value.shape)),
+            });
+        }
+        for node in &graph.nodes {
+            if let Some((bias, real)) = bias_by_convention(graph, node) {
+                constants[bias.0] = Some(Cow::Owned(real));
+            }
+        }
+        Ok(Executor { graph, constants, dead_after: dead_after(graph) })
+    }
+
+    /// The graph that it executes.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Runs one sample: the model's inputs in, the model's outputs out, both in the graph's order.
+    ///
+    /// # Errors
+    /// If the number of inputs or the number of elements of one is not the model's.
+    pub fn run(&self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        self.run_transformed(inputs, &mut |_, _| ())
+    }
+
+    /// Like [`run`](Executor::run), and shows every model input and every layer's outputs to
+    /// `observe`, in the order of execution.
+    pub fn run_observed(
+        &self,
+        inputs: &[&[f32]],
+        observe: &mut dyn FnMut(ValueId, &[f32]),
+    ) -> Result<Vec<Vec<f32>>> {
+        self.run_transformed(inputs, &mut |id, data| observe(id, data))
+    }
+
+    /// Like [`run_observed`](Executor::run_observed), but what is shown may be changed before
+    /// anything else reads it: rounding to a quantization's grid, injected faults.
+    pub fn run_transformed(
+        &self,
+        inputs: &[&[f32]],
+        transform: &mut dyn FnMut(ValueId, &mut [f32]),
+    ) -> Result<Vec<Vec<f32>>> {
+        let graph = self.graph;
+        if inputs.len() != graph.inputs.len() {
+            return Err(Error::input(format!(
+                "the model has {} inputs, but {} were given",
+                graph.inputs.len(),
+                inputs.len()
+            )));
+        }
+        let mut values: Vec<Option<Vec<f32>>> = vec![None; graph.values.len()];
+        for (&id, &data) in graph.inputs.iter().zip(inputs) {
+            let value = graph.value(id);
+            if data.len() != value.elements() {
+                return Err(Error::input(format!(
+                    "input `{}` has {} elements (shape {:?}), but {} were given",
+                    value.name,
+                    value.elements(),
+                    value.shape,
+                    data.len()
+                )));
+            }
+            let mut data = data.to_vec();
+            transform(id, &mut data);
+            values[id.0] = Some(data);
+        }
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let operands: Vec<Option<Tensor>> = node
+                .inputs
+                .iter()
+                .map(|&id| {
+                    let id = id?;
+                    let data = self.constants[id.0].as_deref().or(values[id.0].as_deref())?;
+                    Some(Tensor { shape: &graph.value(id).shape, data })
+                })
+                .collect();
+            let results = dispatch::execute(graph, node, &operands);
+            for (&id, mut data) in node.outputs.iter().zip(results) {
+                transform(id, &mut data);
+                values[id.0] = Some(data);
+            }
+            for dead in &self.dead_after[index] {
+                values[dead.0] = None;
+            }
+        }
+        let mut outputs = Vec::with_capacity(graph.outputs.len());
+        for &id in &graph.outputs {
+            let data = self.constants[id.0].as_deref().or(values[id.0].as_deref());
+            // `check::order` has seen a writer for every output.
+            outputs.push(data.unwrap_or_default().to_vec());
+        }
+        Ok(outputs)
+    }
+}
+
+/// Executes one node on real numbers, one slice per operand position; for an optional operand that
+/// is absent, an empty one. The shapes are those of the graph's values.
+///
+/// # Errors
+/// If the operator is unsupported, its shapes contradict one another or a slice has not as many
+/// elements as its value.
+pub fn execute_node(graph: &Graph, node: &Node, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+    check::node(graph, node)?;
+    if inputs.len() != node.inputs.len() {
+        return Err(check::error(
+            node,
+            format!("it has {} operands, but {} were given", node.inputs.len(), inputs.len()),
+        ));
+    }
+    let mut operands = Vec::with_capacity(inputs.len());
+    for (&id, &data) in node.inputs.iter().zip(inputs) {
+        operands.push(match id {
+            None => None,
+            Some(id) if graph.value(id).elements() == data.len() => {
+                Some(Tensor { shape: &graph.value(id).shape, data })
+            }
+            Some(id) => {
+                let value = graph.value(id);
+                return Err(check::error(
+                    node,
+                    format!("`{}` of shape {:?} was given {} elements", value.name, value.shape, data.len()),
+                ));
+            }
+        });
+    }
+    Ok(dispatch::execute(graph, node, &operands))
+}
+
+/// For each node, the values that nothing reads after it.
+fn dead_after(graph: &Graph) -> Vec<Vec<ValueId>> {
+    let mut last_use: Vec<Option<usize>> = vec![None; graph.values.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        for id in node.outputs.iter().chain(node.inputs.iter().flatten()) {
+            last_use[id.0] = Some(index);
+        }
+    }
+    let mut dead = vec![Vec::new(); graph.nodes.len()];
+    for (index, last) in last_use.into_iter().enumerate() {
+        if let (Some(last), false) = (last, graph.is_output(ValueId(index))) {
+            dead[last].push(ValueId(index));
+        }
+    }
+    dead
+}
+
+/// The real numbers of an int32 bias that carries no quantization of its own: by TFLite's rule its
+/// scale is that of the input times that of the weights.
+fn bias_by_convention(graph: &Graph, node: &Node) -> Option<(ValueId, Vec<f32>)> {
+    if !matches!(
+        node.op,
+        Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } | Op::TransposeConv { .. }
+    ) {
+        return None;
+    }
+    let bias = node.input(2)?;
+    let value = graph.value(bias);
+    if value.dtype == DType::Float32 || value.quantization.is_some() {
+        return None;
+    }
+    let (input_scale, _) = graph.value(node.input(0)?).quantization.as_ref()?.tensor()?;
+    let weights = graph.value(node.input(1)?).quantization.as_ref()?;
+    let scale = weights.scale.iter().map(|scale| scale * input_scale).collect();
+    let quantization = Quantization::per_channel(scale, 0);
+    Some((bias, value.constant.as_ref()?.to_real(Some(&quantization), &value.shape)))
+}
