@@ -1,5 +1,8 @@
 """Builds the op conformance vectors: small `.tflite` models and TFLM's answers to them."""
 
-from . import activation, binary, conv, dense, pool
+from . import activation, bad, binary, borders, conv, dense, graphs, movement, pool, reduce, resize
 
-FAMILIES = [conv.cases, dense.cases, pool.cases, binary.cases, activation.cases]
+FAMILIES = [
+    module.cases
+    for module in (conv, dense, pool, binary, activation, movement, reduce, resize, borders, graphs, bad)
+]

@@ -10,7 +10,7 @@ from .suite import rng_of
 DEFAULTS = dict(
     shape=(1, 5, 4, 3), out=4, kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding="same",
     act=None, with_bias=True, per_channel=True, zp=(-3, 5), gain=1.0, groups=1, s_in=0.05,
-    s_out=0.047, s_w=None, fixed=None,
+    s_out=0.047, s_w=None, fixed=None, bias_values=None,
 )
 
 CONV = {
@@ -67,6 +67,13 @@ CONV = {
                           fixed=[[1], [-1], [8], [-24]], with_bias=False),
     "tie_per_channel": dict(kernel=(1, 1), shape=(1, 8, 16, 1), s_in=1.0, s_w=[0.5, 0.25, 0.125, 2.0], s_out=1.0,
                             zp=(-1, 0), fixed=[[1], [2], [-7], [-1]], with_bias=False),
+    "aligned_8_to_16": dict(shape=(1, 4, 4, 8), out=16),
+    "aligned_4_to_8_valid": dict(shape=(1, 5, 5, 4), out=8, padding="valid"),
+    "rows_long": dict(shape=(1, 2, 21, 4), out=5),
+    "one_dimensional": dict(shape=(1, 1, 17, 3), kernel=(1, 3), out=4),
+    "one_dimensional_column": dict(shape=(1, 17, 1, 3), kernel=(3, 1), stride=(2, 1), out=4),
+    "bias_extreme": dict(kernel=(1, 1), s_w=4.5e-8, fixed=[[1, 2, 3], [-127, 127, 5], [127, 127, 127], [-127, 0, 90]],
+                         bias_values=[1 << 30, -(1 << 30), (1 << 31) - 100_000, 100_000 - (1 << 31)]),
     "zero_channels": dict(kernel=(1, 1), shape=(1, 3, 4, 2), fixed=[[0, 0], [1, -90], [0, 0], [77, 127]], s_w=0.01),
 }
 
@@ -108,6 +115,11 @@ DEPTHWISE = {
     "multiplier_above_one": dict(kernel=(1, 1), shape=(1, 4, 4, 3), s_in=0.5, s_w=0.25, s_out=0.02,
                                  fixed=[1, -2, 3], with_bias=False),
     "multiplier_tiny": dict(s_in=1e-4, s_w=1e-5, s_out=1e-4),
+    "depth_33": dict(shape=(1, 3, 3, 33)),
+    "rows_long": dict(shape=(1, 3, 17, 2)),
+    "one_dimensional": dict(shape=(1, 1, 15, 3), kernel=(1, 5)),
+    "bias_extreme": dict(kernel=(1, 1), shape=(1, 4, 4, 4), s_w=4.5e-8,
+                         bias_values=[1 << 30, -(1 << 30), (1 << 31) - 100_000, 100_000 - (1 << 31)]),
     "tie_half": dict(kernel=(1, 1), shape=(1, 8, 16, 3), s_in=0.5, s_w=0.5, s_out=0.5, zp=(0, 0),
                      fixed=[1, -1, 3], with_bias=False),
 }
@@ -161,7 +173,7 @@ def add_conv(suite, case_name, **given):
     f = g.const(values, s_w)
     inputs = [x, f]
     if case["with_bias"]:
-        inputs.append(bias(rng, g, case["out"], terms, case["s_in"], s_w))
+        inputs.append(bias(rng, g, case["out"], terms, case["s_in"], s_w, case["bias_values"]))
     elif case_name.endswith("optional"):
         inputs.append(NONE)
     out = (n, window(h, kh, sh, dh, case["padding"]), window(w, kw, sw, dw, case["padding"]), case["out"])
@@ -185,7 +197,7 @@ def add_depthwise(suite, case_name, **given):
     f = g.const(values, s_w, qdim=3)
     inputs = [x, f]
     if case["with_bias"]:  # TFLM reads a missing bias only when the input is not there at all.
-        inputs.append(bias(rng, g, channels, kh * kw, case["s_in"], s_w))
+        inputs.append(bias(rng, g, channels, kh * kw, case["s_in"], s_w, case["bias_values"]))
     out = (n, window(h, kh, sh, dh, case["padding"]), window(w, kw, sw, dw, case["padding"]), channels)
     y = g.output(out, case["s_out"], case["zp"][1])
     g.op("DEPTHWISE_CONV_2D", inputs, [y], "DepthwiseConv2DOptions", padding=PADDINGS[case["padding"]],

@@ -8,7 +8,7 @@ from .suite import rng_of
 
 DEFAULTS = dict(
     shape=(1, 7), out=5, act=None, with_bias=True, per_channel=False, zp=(-3, 5), gain=1.0, s_in=0.05,
-    s_out=0.047, s_w=None, fixed=None, keep=False,
+    s_out=0.047, s_w=None, fixed=None, keep=False, bias_values=None,
 )
 
 DENSE = {
@@ -38,6 +38,10 @@ DENSE = {
                                  fixed=[[1, 0], [0, -1], [1, 1], [2, -1], [3, 0]], with_bias=False),
     "multiplier_tiny": dict(s_in=1e-4, s_w=1e-5, s_out=1e-5),
     "multiplier_vanishes": dict(s_in=1e-6, s_w=1e-7, s_out=10.0, zp=(3, 17)),
+    "aligned_64_to_4": dict(shape=(1, 64), out=4),
+    "long_sum": dict(shape=(1, 1100), out=2),
+    "bias_extreme": dict(out=4, shape=(2, 3), s_w=4.5e-8,
+                         bias_values=[1 << 30, -(1 << 30), (1 << 31) - 100_000, 100_000 - (1 << 31)]),
     # Where the double rounding of TFLM and a single one differ: halves and values just below them.
     "tie_half": dict(shape=(64, 1), out=4, s_in=0.5, s_w=0.5, s_out=0.5, zp=(0, 0), fixed=[[1], [-1], [3], [-3]],
                      with_bias=False),
@@ -90,7 +94,9 @@ def add_dense(suite, case_name, flatten=False, **given):
         s_w = weight_scales(rng, case["out"], depth, case["s_in"], case["s_out"], case["gain"], case["per_channel"])
     x = g.input(case["shape"], case["s_in"], case["zp"][0])
     f = g.const(values, s_w)
-    b = bias(rng, g, case["out"], depth, case["s_in"], s_w) if case["with_bias"] else NONE
+    b = NONE
+    if case["with_bias"]:
+        b = bias(rng, g, case["out"], depth, case["s_in"], s_w, case["bias_values"])
     rows = int(np.prod(case["shape"])) // depth
     out = (*case["shape"][:-1], case["out"]) if case["keep"] else (rows, case["out"])
     y = g.output(out, case["s_out"], case["zp"][1])

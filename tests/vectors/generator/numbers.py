@@ -29,8 +29,9 @@ def weight_scales(rng, channels, terms, s_in, s_out, gain, per_channel):
     return (middle * 2.0 ** rng.uniform(-3, 1, channels)).astype(np.float32)
 
 
-def bias(rng, graph, channels, terms, s_in, s_w):
-    """An int32 bias of about the size of the sums; its scale is input times weight."""
-    reach = max(2, int(np.sqrt(terms) * 73 * 73))
-    values = rng.integers(-reach, reach + 1, channels)
+def bias(rng, graph, channels, terms, s_in, s_w, values=None):
+    """An int32 bias, of about the size of the sums unless given; its scale is input times weight."""
+    if values is None:
+        reach = max(2, int(np.sqrt(terms) * 73 * 73))
+        values = rng.integers(-reach, reach + 1, channels)
     return graph.const(values, np.float32(s_in) * s_w, dtype="i32")

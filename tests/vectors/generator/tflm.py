@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import tempfile
 
 from tflite_micro.python.tflite_micro import runtime
@@ -46,7 +47,9 @@ def run(model, inputs, outputs):
             lines = [line.strip() for line in said.read().decode(errors="replace").splitlines()]
             lines = [line for line in lines if line]
             if os.WIFSIGNALED(status):
-                lines.append(f"(ended by signal {os.WTERMSIG(status)})")
-            raise Refused(" / ".join(lines) or "no reason given")
+                lines.insert(0, f"(ended by signal {os.WTERMSIG(status)})")
+            # The first line says why. TFLM prints scales through an integer format: noise.
+            reason = re.sub(r" \(-?\d{5,} != -?\d{5,}\)", "", lines[0]) if lines else "no reason given"
+            raise Refused(reason)
         result.seek(0)
         return pickle.load(result)
