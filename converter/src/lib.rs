@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod emit;
 pub mod error;
 pub mod graph;
 pub mod import;
+pub mod ops;
 pub mod reference;
 
 pub use error::{Error, Fault, Result};

@@ -1,4 +1,50 @@
-//! The `.ferro` model file.
+//! The `.ferro` model file: its records, and the reader that a device trusts.
+//!
+//! `model.fbs` defines the file, `FORMAT.md` specifies it. [`Model::from_bytes`] checks a file
+//! before anything uses it; everything it hands out afterwards is in bounds. The reader allocates
+//! nothing and copies nothing: records are `repr(C)` structs that lie in the file as they are.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`records`](Tensor) | the fixed-size structs of the file |
+//! | [`params`] | the parameter words of each op |
+//! | `flatbuffer` | bounds-checked access to FlatBuffers tables and vectors |
+//! | [`Model`] | the file, read and verified |
+//! | [`generated`] (feature `host`) | FlatBuffers' own code, which writes files |
 #![no_std]
+#![deny(unsafe_code)]
+#![cfg_attr(feature = "host", allow(rustdoc::broken_intra_doc_links))]
+
 mod dtype;
+mod error;
+mod flatbuffer;
+mod model;
+pub mod params;
+mod records;
+mod verify;
+
+#[cfg(feature = "host")]
+mod host;
+#[cfg(feature = "host")]
+pub use host::generated;
+
 pub use dtype::DType;
+pub use error::Error;
+pub use model::{Model, Names};
+pub use records::{Op, OpCode, Packing, Port, Rounding, Storage, Target, Tensor};
+pub use verify::MAX_LIVE;
+
+/// Version of the file format that this crate reads and writes. A reader refuses every other one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Level of features that this runtime has. A file that needs a higher one is refused.
+pub const RUNTIME_LEVEL: u32 = 1;
+
+/// Bytes 4 to 8 of every file.
+pub const FILE_IDENTIFIER: [u8; 4] = *b"FERO";
+
+/// Alignment that the file needs in memory, and that constants have within it.
+pub const FILE_ALIGNMENT: usize = 16;
+
+#[cfg(target_endian = "big")]
+compile_error!("a .ferro file is little-endian and read in place: big-endian cores are not supported");

@@ -1,0 +1,146 @@
+//! What the lowering of one node works with, and what it makes.
+
+use std::collections::HashMap;
+
+use bytemuck::Pod;
+use ferrolite_runtime::Rounding;
+use ferrolite_schema::OpCode;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Value, ValueId};
+
+/// The constants of the file under construction. Equal runs of bytes are stored once.
+#[derive(Debug, Default)]
+pub struct Constants {
+    bytes: Vec<u8>,
+    known: HashMap<Vec<u8>, u32>,
+}
+
+impl Constants {
+    /// Stores elements at a multiple of `align` (4 for 32-bit elements, up to 16) and returns their
+    /// offset.
+    pub fn add<T: Pod>(&mut self, elements: &[T], align: usize) -> Result<u32> {
+        let bytes: &[u8] = bytemuck::cast_slice(elements);
+        if let Some(&offset) = self.known.get(bytes)
+            && (offset as usize).is_multiple_of(align)
+        {
+            return Ok(offset);
+        }
+        self.bytes.resize(self.bytes.len().next_multiple_of(align), 0);
+        let offset = u32::try_from(self.bytes.len())
+            .ok()
+            .filter(|offset| *offset < 1 << 30)
+            .ok_or_else(|| Error::input("the model has more than 1 GiB of constants"))?;
+        self.bytes.extend_from_slice(bytes);
+        self.known.insert(bytes.to_vec(), offset);
+        Ok(offset)
+    }
+
+    /// All bytes stored so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// One op of the device, made from a node of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lowered {
+    /// What it computes.
+    pub code: OpCode,
+    /// Kernel path; 0 is the general one.
+    pub path: u8,
+    /// Activations and constant tensors that it reads, in operand order.
+    pub inputs: Vec<ValueId>,
+    /// Activations that it writes, in operand order.
+    pub outputs: Vec<ValueId>,
+    /// Parameter words: the op's struct from `ferrolite_schema::params`.
+    pub params: Vec<u32>,
+    /// Scratch memory that it needs.
+    pub scratch_bytes: u32,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u64,
+}
+
+impl Lowered {
+    /// An op with one struct of parameters, no scratch memory and no MACs.
+    pub fn new<P: Pod>(code: OpCode, inputs: Vec<ValueId>, outputs: Vec<ValueId>, params: &P) -> Lowered {
+        Self::with_list(code, inputs, outputs, std::slice::from_ref(params))
+    }
+
+    /// An op whose parameters are a list of structs.
+    pub fn with_list<P: Pod>(
+        code: OpCode,
+        inputs: Vec<ValueId>,
+        outputs: Vec<ValueId>,
+        params: &[P],
+    ) -> Lowered {
+        let params = bytemuck::cast_slice(params).to_vec();
+        Lowered { code, path: 0, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
+    }
+
+    /// Sets the scratch memory.
+    #[must_use]
+    pub fn scratch(mut self, bytes: u32) -> Lowered {
+        self.scratch_bytes = bytes;
+        self
+    }
+
+    /// Sets the number of multiply-accumulate operations.
+    #[must_use]
+    pub fn macs(mut self, macs: u64) -> Lowered {
+        self.macs = macs;
+        self
+    }
+}
+
+/// The graph and the file under construction, as the lowering of one node sees them.
+pub struct Lowering<'a> {
+    /// The quantized graph.
+    pub graph: &'a Graph,
+    /// Constants of the file.
+    pub constants: &'a mut Constants,
+    /// How the file's accumulators are scaled down.
+    pub rounding: Rounding,
+}
+
+impl<'a> Lowering<'a> {
+    /// The operand at `position`, or an error that names the layer.
+    pub fn input(&self, node: &Node, position: usize) -> Result<(ValueId, &'a Value)> {
+        let id = node
+            .input(position)
+            .ok_or_else(|| Error::input(format!("layer `{}`: operand {position} is missing", node.name)))?;
+        Ok((id, self.graph.value(id)))
+    }
+
+    /// The result at `position`, or an error that names the layer.
+    pub fn output(&self, node: &Node, position: usize) -> Result<(ValueId, &'a Value)> {
+        let id = node.outputs.get(position).copied();
+        let id =
+            id.ok_or_else(|| Error::input(format!("layer `{}`: result {position} is missing", node.name)))?;
+        Ok((id, self.graph.value(id)))
+    }
+
+    /// Scale and zero point of a per-tensor quantized value, or an error that names the layer.
+    pub fn quantization(&self, node: &Node, value: &Value) -> Result<(f64, i32)> {
+        let (scale, zero_point) = value.quantization.as_ref().and_then(|q| q.tensor()).ok_or_else(|| {
+            Error::input(format!(
+                "layer `{}`: tensor `{}` has no per-tensor quantization, which {} needs",
+                node.name,
+                value.name,
+                node.op.name()
+            ))
+        })?;
+        Ok((scale.into(), zero_point))
+    }
+
+    /// An error that names a layer and what of it is not supported.
+    pub fn unsupported(&self, node: &Node, what: impl std::fmt::Display) -> Error {
+        Error::input(format!("layer `{}` ({}): {what}", node.name, node.op.name()))
+    }
+
+    /// A dimension or count as the file stores it, or an error that names the layer.
+    pub fn word(&self, node: &Node, number: usize) -> Result<u32> {
+        u32::try_from(number)
+            .map_err(|_| self.unsupported(node, format!("{number} is too large for the file")))
+    }
+}

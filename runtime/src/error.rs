@@ -1,0 +1,107 @@
+//! What can go wrong, as small `Copy` values.
+
+use ferrolite_schema as schema;
+
+/// Why a model cannot run, or a call was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// The file was refused.
+    Model(schema::Error),
+    /// The arena is smaller than the model needs.
+    ArenaTooSmall {
+        /// Bytes that the model needs.
+        needed: u32,
+        /// Bytes that were given.
+        found: u32,
+    },
+    /// The arena does not start at a multiple of 16; [`Arena`](crate::Arena) does.
+    ArenaMisaligned,
+    /// The op set does not hold this operator: pass the `OPS` that the converter wrote for this
+    /// model, or `ops::ALL`.
+    UnsupportedOp {
+        /// Index of the op.
+        op: u16,
+        /// Number of its code, an [`OpCode`](crate::OpCode) if this runtime knows it.
+        code: u8,
+    },
+    /// An op's parameters do not fit its operands or its constants.
+    Op {
+        /// Index of the op.
+        op: u16,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// The model has no input or output of this index.
+    NoSuchPort {
+        /// The index that was asked for.
+        index: u16,
+    },
+    /// An input or output was asked for in another element type than it has.
+    WrongType {
+        /// Index of the input or output.
+        index: u16,
+    },
+}
+
+/// What an operator's check found wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Fault {
+    /// Number, storage or element type of the operands.
+    Operands,
+    /// Number of parameter words, or a parameter that is out of its range.
+    Parameters,
+    /// The sizes that follow from the parameters are not those of the operands.
+    Sizes,
+    /// Weights, biases, multipliers or tables that are not within the constants.
+    Constants,
+    /// Less scratch memory than the op needs.
+    Scratch,
+    /// An unknown packing tag.
+    Packing,
+    /// Output and input overlap in a way that this op does not allow.
+    Overlap,
+}
+
+impl From<schema::Error> for Error {
+    fn from(error: schema::Error) -> Error {
+        Error::Model(error)
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {
+            Error::Model(error) => error.fmt(f),
+            Error::ArenaTooSmall { needed, found } => {
+                write!(f, "the arena has {found} bytes, the model needs {needed}")
+            }
+            Error::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 16 bytes"),
+            Error::UnsupportedOp { op, code } => {
+                let name = ferrolite_schema::OpCode::from_code(code).map_or("unknown", |code| code.name());
+                write!(f, "op {op} is {name} (code {code}), which the op set does not hold")
+            }
+            Error::Op { op, fault } => write!(f, "op {op}: {}", fault.text()),
+            Error::NoSuchPort { index } => write!(f, "the model has no input or output {index}"),
+            Error::WrongType { index } => write!(f, "input or output {index} has another element type"),
+        }
+    }
+}
+
+impl Fault {
+    /// The fault in words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Fault::Operands => "wrong number, storage or type of operands",
+            Fault::Parameters => "a parameter is missing or out of range",
+            Fault::Sizes => "the parameters do not fit the sizes of the operands",
+            Fault::Constants => "weights, biases, multipliers or tables lie outside the constants",
+            Fault::Scratch => "too little scratch memory",
+            Fault::Packing => "unknown packing of the weights",
+            Fault::Overlap => "output and input overlap in a way that this op does not allow",
+        }
+    }
+}
+
+impl core::error::Error for Error {}

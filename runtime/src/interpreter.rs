@@ -1,0 +1,172 @@
+//! The interpreter: checks every op once, then walks the program.
+
+use core::cell::Cell;
+
+use ferrolite_schema::{FILE_ALIGNMENT, Model, Port, Tensor};
+
+use crate::error::{Error, Fault};
+use crate::node::{Eval, Node};
+use crate::ops::{OpSet, Operator};
+use crate::tensor::{Element, cells_of, exclusive, shared};
+
+/// What [`Interpreter::step`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It ran the op of this index, and there are more.
+    Ran(u16),
+    /// It ran the last op: outputs are ready, and the next step starts over.
+    Done,
+}
+
+/// Sees every op before and after it runs: profilers, tracers and per-layer checks are observers.
+pub trait Observer {
+    /// Op `index` is about to run.
+    fn before(&mut self, index: u16, node: &Node<'_>) {
+        let _ = (index, node);
+    }
+
+    /// Op `index` has run; its outputs can be read.
+    fn after(&mut self, index: u16, eval: &Eval<'_>) {
+        let _ = (index, eval);
+    }
+}
+
+/// The observer that sees nothing.
+impl Observer for () {}
+
+/// A model with the memory it runs in.
+///
+/// See the [crate's example](crate). [`invoke`](Interpreter::invoke) runs everything;
+/// [`step`](Interpreter::step) runs one op, so that a scheduler can do other work in between.
+pub struct Interpreter<'a> {
+    model: &'a Model<'a>,
+    ops: OpSet,
+    arena: &'a [Cell<u8>],
+    next: u16,
+}
+
+impl<'a> Interpreter<'a> {
+    /// Checks every op of the model against the operators in `ops` and binds the arena, which must
+    /// have at least [`Model::arena_bytes`] bytes and start at a multiple of 16, as
+    /// [`Arena`](crate::Arena) does.
+    pub fn new(model: &'a Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
+        if arena.len() < model.arena_bytes() {
+            let (needed, found) = (model.arena_bytes() as u32, arena.len() as u32);
+            return Err(Error::ArenaTooSmall { needed, found });
+        }
+        if (arena.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
+            return Err(Error::ArenaMisaligned);
+        }
+        check(model, ops)?;
+        Ok(Interpreter { model, ops, arena: Cell::from_mut(arena).as_slice_of_cells(), next: 0 })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model<'a> {
+        self.model
+    }
+
+    /// Elements of an input, to be written before each inference: the model may use this memory for
+    /// other tensors once it has read the input.
+    pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
+        let cells = self.port(self.model.inputs(), index)?;
+        // SAFETY: the interpreter holds the only access to the arena, and `&mut self` lasts as long
+        // as the slice.
+        #[allow(unsafe_code)]
+        Ok(unsafe { exclusive(cells) })
+    }
+
+    /// Elements of an output, valid until the next inference.
+    pub fn output<T: Element>(&self, index: usize) -> Result<&[T], Error> {
+        let cells = self.port(self.model.outputs(), index)?;
+        // SAFETY: nothing writes to the arena without `&mut self`, and `&self` lasts as long as the
+        // slice.
+        #[allow(unsafe_code)]
+        Ok(unsafe { shared(cells) })
+    }
+
+    fn port<T: Element>(&self, ports: &[Port], index: usize) -> Result<&'a [Cell<T>], Error> {
+        let missing = Error::NoSuchPort { index: index as u16 };
+        let port = ports.get(index).ok_or(missing)?;
+        let tensor = self.model.tensors().get(port.tensor as usize).ok_or(missing)?;
+        if tensor.dtype != T::DTYPE as u8 {
+            return Err(Error::WrongType { index: index as u16 });
+        }
+        let bytes = self.arena.get(tensor.offset as usize..tensor.end() as usize).ok_or(missing)?;
+        cells_of(bytes).ok_or(missing)
+    }
+
+    /// Runs the whole program, from its start.
+    pub fn invoke(&mut self) -> Result<(), Error> {
+        self.invoke_observed(&mut ())
+    }
+
+    /// Runs the whole program, from its start, under an observer's eyes.
+    pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
+        self.next = 0;
+        while self.step_observed(observer)? != Step::Done {}
+        Ok(())
+    }
+
+    /// Runs the next op.
+    pub fn step(&mut self) -> Result<Step, Error> {
+        self.step_observed(&mut ())
+    }
+
+    fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
+        let index = self.next;
+        let Some(op) = self.model.ops().get(usize::from(index)) else {
+            self.next = 0;
+            return Ok(Step::Done);
+        };
+        let operator = find(self.ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
+        let eval = Eval::new(Node::new(self.model, op), self.arena);
+        observer.before(index, eval.node());
+        (operator.eval)(&eval);
+        observer.after(index, &eval);
+        self.next = index.wrapping_add(1);
+        if usize::from(self.next) >= self.model.ops().len() {
+            self.next = 0;
+            return Ok(Step::Done);
+        }
+        Ok(Step::Ran(index))
+    }
+}
+
+fn find(ops: OpSet, code: u8) -> Option<&'static Operator> {
+    ops.iter().find(|operator| operator.code as u8 == code)
+}
+
+/// Checks every op of a model against the operators that would run it: operands, parameters,
+/// constants, scratch memory, and the overlap of outputs with inputs. [`Interpreter::new`] does
+/// this; a tool may call it without an arena.
+pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
+    for (index, op) in model.ops().iter().enumerate() {
+        let index = index as u16;
+        let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
+        let node = Node::new(model, op);
+        (operator.check)(&node)
+            .and_then(|()| check_overlap(&node, operator))
+            .map_err(|fault| Error::Op { op: index, fault })?;
+    }
+    Ok(())
+}
+
+/// An output may lie over an input of its op only as far as the operator's order of reads and writes
+/// allows: it starts at least `lead` bytes before that input.
+fn check_overlap(node: &Node<'_>, operator: &Operator) -> Result<(), Fault> {
+    for o in 0..node.outputs() {
+        let output = node.output(o)?;
+        for i in 0..node.inputs() {
+            let input: &Tensor = node.input(i)?;
+            if input.overlaps(output) {
+                let lead = (operator.lead)(node, i).ok_or(Fault::Overlap)?;
+                let distance = input.offset.checked_sub(output.offset).ok_or(Fault::Overlap)?;
+                if distance < lead {
+                    return Err(Fault::Overlap);
+                }
+            }
+        }
+    }
+    Ok(())
+}

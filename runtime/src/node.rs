@@ -1,0 +1,222 @@
+//! What an operator sees of the model: its operands, parameters, constants and scratch memory.
+//!
+//! [`Node`] serves `check`, before any memory is there; [`Eval`] adds the arena. Both hand out only
+//! what is in bounds. Where a file asks for more, `check` gets an error and `eval` an empty slice,
+//! which a checked op never meets.
+
+use core::cell::Cell;
+
+use bytemuck::Pod;
+use ferrolite_schema::params::{Multiplier, OutputStage};
+use ferrolite_schema::{DType, Model, Op, Packing, Rounding, Tensor};
+
+use crate::error::Fault;
+use crate::kernels::Stage;
+use crate::tensor::{Element, TensorView, cells_of};
+
+/// One op of a verified model.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    model: &'a Model<'a>,
+    op: &'a Op,
+}
+
+impl<'a> Node<'a> {
+    /// The op `op` of `model`.
+    pub fn new(model: &'a Model<'a>, op: &'a Op) -> Node<'a> {
+        Node { model, op }
+    }
+
+    /// The record in the file.
+    pub fn op(&self) -> &'a Op {
+        self.op
+    }
+
+    /// How the model scales accumulators down.
+    pub fn rounding(&self) -> Rounding {
+        self.model.rounding()
+    }
+
+    /// The parameter words as one `P`.
+    pub fn params<P: Pod>(&self) -> Result<&'a P, Fault> {
+        match self.params_list()? {
+            [params] => Ok(params),
+            _ => Err(Fault::Parameters),
+        }
+    }
+
+    /// The parameter words as any number of `P`s.
+    pub fn params_list<P: Pod>(&self) -> Result<&'a [P], Fault> {
+        bytemuck::try_cast_slice(self.model.params(self.op)).map_err(|_| Fault::Parameters)
+    }
+
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.op.inputs.into()
+    }
+
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.op.outputs.into()
+    }
+
+    fn operand(&self, position: usize) -> Option<&'a Tensor> {
+        let id = *self.model.operands(self.op).get(position)?;
+        self.model.tensors().get(usize::from(id))
+    }
+
+    /// The input tensor at `position`.
+    pub fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
+        if position >= self.inputs() {
+            return Err(Fault::Operands);
+        }
+        self.operand(position).ok_or(Fault::Operands)
+    }
+
+    /// The output tensor at `position`.
+    pub fn output(&self, position: usize) -> Result<&'a Tensor, Fault> {
+        self.operand(self.inputs() + position).ok_or(Fault::Operands)
+    }
+
+    /// Checks that there are this many operands.
+    pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Fault> {
+        if self.inputs() == inputs && self.outputs() == outputs { Ok(()) } else { Err(Fault::Operands) }
+    }
+
+    /// Checks that an operand lies in the arena, has this type and this many elements.
+    pub fn expect_tensor(&self, tensor: &Tensor, dtype: DType, elements: u32) -> Result<(), Fault> {
+        if !tensor.in_arena() || tensor.dtype != dtype as u8 {
+            return Err(Fault::Operands);
+        }
+        if elements.checked_mul(dtype.size() as u32) == Some(tensor.bytes) {
+            Ok(())
+        } else {
+            Err(Fault::Sizes)
+        }
+    }
+
+    /// Checks the common form: one int8 input and one int8 output, both in the arena.
+    pub fn expect_int8(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
+        self.expect_operands(1, 1)?;
+        self.expect_tensor(self.input(0)?, DType::Int8, input_elements)?;
+        self.expect_tensor(self.output(0)?, DType::Int8, output_elements)
+    }
+
+    /// Checks that there is this much scratch memory.
+    pub fn expect_scratch(&self, bytes: u32) -> Result<(), Fault> {
+        if self.op.scratch_bytes >= bytes { Ok(()) } else { Err(Fault::Scratch) }
+    }
+
+    /// `count` constants of type `T` from byte `offset` on.
+    pub fn constants<T: Pod>(&self, offset: u32, count: u32) -> Result<&'a [T], Fault> {
+        let size = count.checked_mul(size_of::<T>() as u32).ok_or(Fault::Constants)?;
+        let end = offset.checked_add(size).ok_or(Fault::Constants)?;
+        let bytes = self.model.constants().get(offset as usize..end as usize).ok_or(Fault::Constants)?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| Fault::Constants)
+    }
+
+    /// Weights of `count` int8 elements in the packing with this tag.
+    pub fn weights(&self, packing: u32, offset: u32, count: u32) -> Result<&'a [i8], Fault> {
+        match Packing::from_tag(packing) {
+            Some(Packing::Plain) => self.constants(offset, count),
+            None => Err(Fault::Packing),
+        }
+    }
+
+    /// The output stage for `channels` channels; its ranges are checked.
+    pub fn stage(&self, stage: &OutputStage, channels: u32) -> Result<Stage<'a>, Fault> {
+        if stage.multiplier_count != 1 && stage.multiplier_count != channels {
+            return Err(Fault::Parameters);
+        }
+        check_clamp(stage.min, stage.max)?;
+        Ok(Stage {
+            bias: self.constants(stage.bias, channels)?,
+            multipliers: self.constants(stage.multipliers, stage.multiplier_count)?,
+            rounding: self.rounding(),
+            zero_point: stage.zero_point,
+            min: stage.min,
+            max: stage.max,
+        })
+    }
+
+    /// As [`stage`](Node::stage), and every multiplier is checked. Once per op, at start.
+    pub fn check_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
+        for multiplier in self.stage(stage, channels)?.multipliers {
+            check_multiplier(multiplier)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that a clamp is one of int8 values.
+pub fn check_clamp(min: i32, max: i32) -> Result<(), Fault> {
+    if min >= -128 && min <= max && max <= 127 { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+/// Checks the range of a multiplier, so that no shift overflows.
+pub fn check_multiplier(multiplier: &Multiplier) -> Result<(), Fault> {
+    if multiplier.mantissa >= 0 && multiplier.shift >= -31 && multiplier.shift <= 30 {
+        Ok(())
+    } else {
+        Err(Fault::Parameters)
+    }
+}
+
+/// One op with the memory that it works on.
+#[derive(Clone, Copy)]
+pub struct Eval<'a> {
+    node: Node<'a>,
+    arena: &'a [Cell<u8>],
+}
+
+impl<'a> Eval<'a> {
+    pub(crate) fn new(node: Node<'a>, arena: &'a [Cell<u8>]) -> Eval<'a> {
+        Eval { node, arena }
+    }
+
+    /// The op without its memory.
+    pub fn node(&self) -> &Node<'a> {
+        &self.node
+    }
+
+    fn bytes(&self, offset: u32, len: u32) -> &'a [Cell<u8>] {
+        let start = offset as usize;
+        self.arena.get(start..start.wrapping_add(len as usize)).unwrap_or(&[])
+    }
+
+    fn cells<T: Element>(&self, tensor: Result<&Tensor, Fault>) -> &'a [Cell<T>] {
+        match tensor {
+            Ok(tensor) if tensor.in_arena() => {
+                cells_of(self.bytes(tensor.offset, tensor.bytes)).unwrap_or(&[])
+            }
+            _ => &[],
+        }
+    }
+
+    /// The input at `position`, which lies in the arena.
+    pub fn input<T: Element>(&self, position: usize) -> &'a [Cell<T>] {
+        self.cells(self.node.input(position))
+    }
+
+    /// The input at `position`, in the arena or among the constants.
+    pub fn view<T: Element>(&self, position: usize) -> TensorView<'a, T> {
+        match self.node.input(position) {
+            Ok(tensor) if !tensor.in_arena() => {
+                let count = tensor.bytes / size_of::<T>() as u32;
+                TensorView::from_slice(self.node.constants(tensor.offset, count).unwrap_or(&[]))
+            }
+            tensor => TensorView::from_cells(self.cells(tensor)),
+        }
+    }
+
+    /// The output at `position`.
+    pub fn output<T: Element>(&self, position: usize) -> &'a [Cell<T>] {
+        self.cells(self.node.output(position))
+    }
+
+    /// The scratch memory.
+    pub fn scratch<T: Element>(&self) -> &'a [Cell<T>] {
+        let op = self.node.op();
+        cells_of(self.bytes(op.scratch, op.scratch_bytes)).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,58 @@
+//! Operators, one file each: parameters, checks, shapes and borders, written once for every core.
+//!
+//! An [`Operator`] is four functions. `check` doubts the file, once, when an interpreter is made;
+//! `eval` trusts it, at each inference; `lead` says how far the output may lie over an input;
+//! `scratch` functions, which the converter calls too, say how much scratch memory an op needs.
+//! An [`OpSet`] lists the operators that a program links: the converter writes the list that a model
+//! needs, [`ALL`] serves any model.
+
+pub mod conv_2d;
+pub mod depthwise_conv_2d;
+pub mod fully_connected;
+pub mod lookup;
+pub mod window;
+
+use ferrolite_schema::OpCode;
+
+use crate::error::Fault;
+use crate::kernels::Native;
+use crate::node::{Eval, Node};
+
+/// What the interpreter knows of an operator.
+pub struct Operator {
+    /// Its number in files.
+    pub code: OpCode,
+    /// Doubts the op: operands, parameters, constants, scratch. Called once, before any `eval`.
+    pub check: fn(&Node<'_>) -> Result<(), Fault>,
+    /// Computes the op. Only called when `check` found no fault.
+    pub eval: fn(&Eval<'_>),
+    /// The number of bytes that the output must start before the input at this position, at least,
+    /// when the two share memory; `None` where they may not. Only called when `check` found no fault.
+    pub lead: fn(&Node<'_>, usize) -> Option<u32>,
+}
+
+/// The operators that a program links.
+pub type OpSet = &'static [Operator];
+
+/// The `lead` of operators whose output never shares memory with an input.
+pub fn no_overlap(_: &Node<'_>, _: usize) -> Option<u32> {
+    None
+}
+
+/// The `lead` of operators that read element `i` of every input before they write element `i` of
+/// the output, all of one size: in place.
+pub fn in_place(_: &Node<'_>, _: usize) -> Option<u32> {
+    Some(0)
+}
+
+/// CONV_2D.
+pub const CONV_2D: Operator = conv_2d::operator::<Native>();
+/// DEPTHWISE_CONV_2D.
+pub const DEPTHWISE_CONV_2D: Operator = depthwise_conv_2d::operator::<Native>();
+/// FULLY_CONNECTED.
+pub const FULLY_CONNECTED: Operator = fully_connected::operator::<Native>();
+/// Every function of one 8-bit number.
+pub const LOOKUP: Operator = lookup::operator::<Native>();
+
+/// Every operator: serves any model, links all of them.
+pub const ALL: OpSet = &[CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, LOOKUP];

@@ -1,0 +1,187 @@
+//! Sliding windows: what convolutions and poolings share.
+//!
+//! ```text
+//!  input row    iy = oy * stride_h - pad_top  + ky * dilation_h
+//!  input column ix = ox * stride_w - pad_left + kx * dilation_w
+//! ```
+//! Taps outside the image are padding. A convolution *gathers* the taps of a pixel into a
+//! contiguous patch, padding filled with the input's zero point, and leaves the rest to a kernel
+//! that knows no borders.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::Window;
+
+use crate::error::Fault;
+use crate::tensor::{copy, fill};
+
+/// Largest dimension of an image or kernel, so that products of two of them fit 32 bits.
+const MAX_DIM: u32 = 0xFFFF;
+
+/// Checks that every dimension is in `1 ..= 65535` and that padding is smaller than the reach of the
+/// kernel, so that positions fit an i32.
+pub fn check(window: &Window) -> Result<(), Fault> {
+    let dims = [
+        window.in_h,
+        window.in_w,
+        window.out_h,
+        window.out_w,
+        window.kernel_h,
+        window.kernel_w,
+        window.stride_h,
+        window.stride_w,
+        window.dilation_h,
+        window.dilation_w,
+    ];
+    let in_range = dims.iter().all(|&dim| dim != 0 && dim <= MAX_DIM);
+    // Largest positions: (2^16 * 2^16) would not fit, so outputs times strides are checked too.
+    let reach = |out: u32, stride: u32, kernel: u32, dilation: u32, pad: u32| {
+        let last = out.checked_mul(stride)?.checked_add(kernel.checked_mul(dilation)?)?;
+        (last < 1 << 24 && pad <= MAX_DIM).then_some(())
+    };
+    if in_range
+        && reach(window.out_h, window.stride_h, window.kernel_h, window.dilation_h, window.pad_top).is_some()
+        && reach(window.out_w, window.stride_w, window.kernel_w, window.dilation_w, window.pad_left).is_some()
+    {
+        Ok(())
+    } else {
+        Err(Fault::Parameters)
+    }
+}
+
+/// `batches * height * width * channels`, or a fault where that overflows.
+pub fn elements(batches: u32, height: u32, width: u32, channels: u32) -> Result<u32, Fault> {
+    batches
+        .checked_mul(height)
+        .and_then(|n| n.checked_mul(width))
+        .and_then(|n| n.checked_mul(channels))
+        .ok_or(Fault::Parameters)
+}
+
+/// Whether output pixel `p` reads input pixel `p` and nothing else.
+pub fn is_pointwise(window: &Window) -> bool {
+    window.kernel_h == 1
+        && window.kernel_w == 1
+        && window.stride_h == 1
+        && window.stride_w == 1
+        && window.pad_top == 0
+        && window.pad_left == 0
+}
+
+/// An image in memory, of `in_h` rows and `in_w` columns of `pixel` elements.
+#[derive(Clone, Copy)]
+pub struct Image<'a> {
+    /// The elements.
+    pub cells: &'a [Cell<i8>],
+    /// Elements of a pixel.
+    pub pixel: usize,
+    /// First element that is gathered of each pixel (a group's first channel).
+    pub first: usize,
+    /// Elements that are gathered of each pixel.
+    pub channels: usize,
+    /// What padding is filled with.
+    pub zero_point: i8,
+}
+
+/// Copies the taps of output pixel `(oy, ox)` to `patch`, `channels` elements per tap in the order of
+/// kernel rows and columns.
+pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cell<i8>]) {
+    let (kernel_w, channels) = (window.kernel_w as usize, image.channels);
+    let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
+    let y0 = (oy * window.stride_h) as i32 - window.pad_top as i32;
+    let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
+    // The taps of one kernel row lie side by side in the image.
+    let together = window.dilation_w == 1 && channels == image.pixel && x0 >= 0 && last < window.in_w as i32;
+    let row = kernel_w.wrapping_mul(channels).max(1);
+    let mut y = y0;
+    for patch in patch.chunks_exact(row).take(window.kernel_h as usize) {
+        if y < 0 || y >= window.in_h as i32 {
+            fill(patch, image.zero_point);
+        } else {
+            let line = (y as usize).wrapping_mul(window.in_w as usize);
+            if together {
+                let start = line.wrapping_add(x0 as usize).wrapping_mul(channels);
+                copy(image.cells.get(start..start.wrapping_add(row)).unwrap_or(&[]), patch);
+            } else {
+                let mut x = x0;
+                for patch in patch.chunks_exact(channels.max(1)) {
+                    if x < 0 || x >= window.in_w as i32 {
+                        fill(patch, image.zero_point);
+                    } else {
+                        let start =
+                            line.wrapping_add(x as usize).wrapping_mul(image.pixel).wrapping_add(image.first);
+                        copy(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), patch);
+                    }
+                    x += window.dilation_w as i32;
+                }
+            }
+        }
+        y += window.dilation_h as i32;
+    }
+}
+
+/// The lead of an op that walks output pixels in raster order, gathers `tile` of them, and writes
+/// them before it gathers the next.
+///
+/// When row `oy` is written, with up to `tile - 1` pixels of the next row, the rows from
+/// `oy * stride_h - pad_top` on may still be read: `output + written <= input + position of that row`.
+pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32, tile: u32) -> Option<u32> {
+    let pixels = window.out_h.checked_mul(window.out_w)?;
+    let in_row = window.in_w.checked_mul(in_pixel)?;
+    let mut lead = 0u32;
+    for oy in 0..window.out_h {
+        let written = (oy + 1).checked_mul(window.out_w)?.checked_add(tile - 1)?.min(pixels);
+        let read = (oy * window.stride_h).saturating_sub(window.pad_top).checked_mul(in_row)?;
+        lead = lead.max(written.checked_mul(out_pixel)?.saturating_sub(read));
+    }
+    Some(lead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Window = Window {
+        in_h: 2,
+        in_w: 3,
+        out_h: 2,
+        out_w: 3,
+        kernel_h: 3,
+        kernel_w: 3,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top: 1,
+        pad_left: 1,
+    };
+
+    #[test]
+    fn gathers_with_padding() {
+        let mut image = [1i8, 2, 3, 4, 5, 6];
+        let cells = Cell::from_mut(&mut image[..]).as_slice_of_cells();
+        let image = Image { cells, pixel: 1, first: 0, channels: 1, zero_point: -9 };
+        let mut patch = [0i8; 9];
+        let patch_cells = Cell::from_mut(&mut patch[..]).as_slice_of_cells();
+        gather(&WINDOW, &image, 0, 0, patch_cells);
+        assert_eq!(patch, [-9, -9, -9, -9, 1, 2, -9, 4, 5]);
+        let patch_cells = Cell::from_mut(&mut patch[..]).as_slice_of_cells();
+        gather(&WINDOW, &image, 1, 1, patch_cells);
+        assert_eq!(patch, [1, 2, 3, 4, 5, 6, -9, -9, -9]);
+    }
+
+    #[test]
+    fn lead_is_two_rows_for_a_3x3_window() {
+        let window = Window { in_h: 10, in_w: 5, out_h: 10, out_w: 5, ..WINDOW };
+        assert_eq!(lead(&window, 8, 8, 1), Some(2 * 5 * 8));
+    }
+
+    #[test]
+    fn absurd_windows_are_refused() {
+        assert!(check(&WINDOW).is_ok());
+        assert!(check(&Window { stride_h: 0, ..WINDOW }).is_err());
+        assert!(check(&Window { in_h: 70_000, ..WINDOW }).is_err());
+        assert!(check(&Window { out_h: 60_000, stride_h: 60_000, ..WINDOW }).is_err());
+        assert!(check(&Window { pad_top: u32::MAX, ..WINDOW }).is_err());
+    }
+}

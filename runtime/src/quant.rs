@@ -1,0 +1,157 @@
+//! The arithmetic of quantization: `real = scale * (q - zero_point)`.
+//!
+//! A real factor is a [`Multiplier`], `mantissa / 2^31 * 2^shift`. Scaling an accumulator by it rounds
+//! twice ([`Rounding::Double`], gemmlowp's fixed point as TFLM uses it) or once
+//! ([`Rounding::Single`]). The converter makes multipliers with the functions here, the kernels
+//! apply them; both sides therefore agree by construction.
+//!
+//! Source followed: TFLite's `quantization_util` and gemmlowp's `fixedpoint.h`.
+
+pub use ferrolite_schema::Rounding;
+pub use ferrolite_schema::params::Multiplier;
+
+/// The multiplier nearest to a real factor. `real` must be finite and not negative. Factors below
+/// `2^-32` become zero and those from `2^30` on the largest multiplier, as in TFLite.
+pub fn multiplier(real: f64) -> Multiplier {
+    if real <= 0.0 || !real.is_finite() {
+        return Multiplier { mantissa: 0, shift: 0 };
+    }
+    let (fraction, mut shift) = libm::frexp(real);
+    // `fraction` lies in [0.5, 1), so the product lies in [2^30, 2^31] and fits an i64 exactly.
+    let mut mantissa = libm::round(fraction * (1u64 << 31) as f64) as i64;
+    if mantissa == 1 << 31 {
+        mantissa /= 2;
+        shift += 1;
+    }
+    if shift < -31 {
+        return Multiplier { mantissa: 0, shift: 0 };
+    }
+    if shift > 30 {
+        return Multiplier { mantissa: i32::MAX, shift: 30 };
+    }
+    Multiplier { mantissa: mantissa as i32, shift }
+}
+
+/// `a * b / 2^31`, rounded to nearest, ties upwards; saturates in the one case that overflows,
+/// `i32::MIN` squared.
+///
+/// gemmlowp writes this as a nudge that depends on the product's sign and a division that truncates;
+/// both round ties upwards.
+#[inline(always)]
+pub fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
+    if a == i32::MIN && b == i32::MIN {
+        return i32::MAX;
+    }
+    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
+}
+
+/// `x / 2^exponent`, rounded to nearest, ties away from zero; `exponent` in `0 ..= 31`.
+#[inline(always)]
+pub fn rounding_divide_by_power_of_two(x: i32, exponent: u32) -> i32 {
+    let mask = 1u32.wrapping_shl(exponent).wrapping_sub(1) as i32;
+    let remainder = x & mask;
+    let threshold = (mask >> 1).wrapping_add(i32::from(x < 0));
+    x.wrapping_shr(exponent).wrapping_add(i32::from(remainder > threshold))
+}
+
+/// Scales an accumulator. With double rounding, a left shift wraps as in C; TFLM's accumulators do
+/// not reach that far.
+#[inline(always)]
+pub fn requantize(x: i32, multiplier: Multiplier, rounding: Rounding) -> i32 {
+    match rounding {
+        Rounding::Double => requantize_double(x, multiplier),
+        Rounding::Single => requantize_single(x, multiplier),
+    }
+}
+
+/// Scales an accumulator with gemmlowp's two roundings.
+#[inline(always)]
+pub fn requantize_double(x: i32, multiplier: Multiplier) -> i32 {
+    let left = multiplier.shift.max(0) as u32;
+    let right = multiplier.shift.min(0).wrapping_neg() as u32;
+    let high = saturating_rounding_doubling_high_mul(x.wrapping_shl(left), multiplier.mantissa);
+    rounding_divide_by_power_of_two(high, right)
+}
+
+/// Scales an accumulator with one rounding, ties upwards; saturates.
+#[inline(always)]
+pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
+    let shift = 31i32.wrapping_sub(multiplier.shift) as u32;
+    let round = 1i64.wrapping_shl(shift.wrapping_sub(1));
+    let product = i64::from(x) * i64::from(multiplier.mantissa);
+    let scaled = product.wrapping_add(round).wrapping_shr(shift);
+    scaled.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+}
+
+/// The integer that stands for a real number, rounded half away from zero and clamped to
+/// `min ..= max`; not-a-number becomes the zero point.
+pub fn quantize(real: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
+    let q = libm::roundf(real / scale);
+    // The conversion saturates, and so must the sum.
+    (q as i32).saturating_add(zero_point).clamp(min, max)
+}
+
+/// The real number that an integer stands for.
+pub fn dequantize(q: i32, scale: f32, zero_point: i32) -> f32 {
+    scale * q.wrapping_sub(zero_point) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// gemmlowp's definition, in its own form: a nudge by the product's sign, a truncating division.
+    fn reference_high_mul(a: i32, b: i32) -> i32 {
+        if a == i32::MIN && b == i32::MIN {
+            return i32::MAX;
+        }
+        let product = i64::from(a) * i64::from(b);
+        let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+        ((product + nudge) / (1i64 << 31)) as i32
+    }
+
+    proptest! {
+        #[test]
+        fn high_mul_is_gemmlowps(a: i32, b: i32) {
+            prop_assert_eq!(saturating_rounding_doubling_high_mul(a, b), reference_high_mul(a, b));
+        }
+
+        #[test]
+        fn division_rounds_half_away_from_zero(x: i32, exponent in 0u32..=31) {
+            let exact = f64::from(x) / f64::from(exponent).exp2();
+            prop_assert_eq!(f64::from(rounding_divide_by_power_of_two(x, exponent)), exact.round());
+        }
+
+        #[test]
+        fn both_roundings_are_near_the_real_product(x in -(1 << 24)..(1i32 << 24), real in 1e-9f64..1.0) {
+            let m = multiplier(real);
+            for rounding in [Rounding::Double, Rounding::Single] {
+                let error = f64::from(requantize(x, m, rounding)) - f64::from(x) * real;
+                prop_assert!(error.abs() <= 1.01, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn ties() {
+        // -2.5 and 2.5 at the first rounding go up, at the second away from zero.
+        assert_eq!(saturating_rounding_doubling_high_mul(-5, 1 << 30), -2);
+        assert_eq!(saturating_rounding_doubling_high_mul(5, 1 << 30), 3);
+        assert_eq!(rounding_divide_by_power_of_two(-5, 1), -3);
+        assert_eq!(rounding_divide_by_power_of_two(5, 1), 3);
+        assert_eq!(saturating_rounding_doubling_high_mul(i32::MIN, i32::MIN), i32::MAX);
+    }
+
+    #[test]
+    fn multipliers() {
+        assert_eq!(multiplier(0.5), Multiplier { mantissa: 1 << 30, shift: 0 });
+        assert_eq!(multiplier(1.0), Multiplier { mantissa: 1 << 30, shift: 1 });
+        assert_eq!(multiplier(0.0), Multiplier { mantissa: 0, shift: 0 });
+        assert_eq!(multiplier(1e-30), Multiplier { mantissa: 0, shift: 0 });
+        assert_eq!(multiplier(1e30), Multiplier { mantissa: i32::MAX, shift: 30 });
+        // The mantissa rounds up to 2^31 and is renormalised.
+        assert_eq!(multiplier(1.0 - 1e-12), Multiplier { mantissa: 1 << 30, shift: 1 });
+    }
+}

@@ -1,0 +1,185 @@
+//! Element types, and views of tensors in the arena or the file.
+//!
+//! | | elements may be written meanwhile | writable |
+//! |---|---|---|
+//! | `&[T]` | no: constants of the file | no |
+//! | [`TensorView`] | yes, by this op's own output | no |
+//! | `&[Cell<T>]` | yes | yes |
+//!
+//! The converter lets an output lie over an input wherever the op's order of reads and writes allows
+//! it. Rust's `&mut` forbids that; a slice of [`Cell`]s does not, at no cost on a single core. The
+//! few casts that this needs are all here.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+
+use ferrolite_schema::DType;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A type that elements of tensors have. Any bit pattern is a value of it.
+pub trait Element: sealed::Sealed + bytemuck::Pod {
+    /// The number of this type in a file.
+    const DTYPE: DType;
+}
+
+macro_rules! elements {
+    ($($type:ty: $dtype:ident),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            const DTYPE: DType = DType::$dtype;
+        }
+    )*};
+}
+elements!(i8: Int8, u8: UInt8, i16: Int16, i32: Int32, f32: Float32, i64: Int64);
+
+/// Elements that can be read while others are written through cells, even over the same memory.
+#[derive(Clone, Copy)]
+pub struct TensorView<'a, T> {
+    first: *const T,
+    len: usize,
+    memory: PhantomData<&'a [Cell<T>]>,
+}
+
+impl<'a, T: Element> TensorView<'a, T> {
+    /// A view of constants.
+    pub fn from_slice(elements: &'a [T]) -> TensorView<'a, T> {
+        TensorView { first: elements.as_ptr(), len: elements.len(), memory: PhantomData }
+    }
+
+    /// A view of memory that may change.
+    pub fn from_cells(elements: &'a [Cell<T>]) -> TensorView<'a, T> {
+        TensorView { first: elements.as_ptr().cast(), len: elements.len(), memory: PhantomData }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The element at `index`, or zero behind the end: checked parameters never ask for one.
+    #[inline(always)]
+    pub fn at(&self, index: usize) -> T {
+        if index < self.len {
+            // SAFETY: `first` points to `len` elements that live for 'a (both constructors take them
+            // from a slice), and `index < len`. They may change between reads, as cells do, but
+            // nothing holds a unique reference to them while a view lives.
+            unsafe { self.first.add(index).read() }
+        } else {
+            T::zeroed()
+        }
+    }
+
+    /// The elements from `start` on, `len` of them; fewer where the view ends before.
+    #[inline(always)]
+    pub fn range(&self, start: usize, len: usize) -> TensorView<'a, T> {
+        let start = start.min(self.len);
+        let len = len.min(self.len - start);
+        // SAFETY: `start <= self.len`, so the pointer stays within the elements or one behind them.
+        TensorView { first: unsafe { self.first.add(start) }, len, memory: PhantomData }
+    }
+
+    /// Reads all elements in order.
+    #[inline(always)]
+    pub fn iter(self) -> impl Iterator<Item = T> + 'a {
+        (0..self.len).map(move |index| self.at(index))
+    }
+
+    /// The same memory as bytes.
+    pub fn bytes(self) -> TensorView<'a, u8> {
+        TensorView { first: self.first.cast(), len: self.len * size_of::<T>(), memory: PhantomData }
+    }
+
+    /// Copies the elements to `target`, up to the shorter of both lengths; they may overlap.
+    #[inline(always)]
+    pub fn copy_to(self, target: &[Cell<T>]) {
+        let len = self.len.min(target.len());
+        // SAFETY: both sides have at least `len` elements; `copy` allows overlap; cells may be
+        // written through a shared reference, and no unique reference to them exists.
+        unsafe { core::ptr::copy(self.first, target.as_ptr().cast::<T>().cast_mut(), len) }
+    }
+}
+
+/// Writes `value` to all of `target`.
+#[inline(always)]
+pub fn fill<T: Element>(target: &[Cell<T>], value: T) {
+    for cell in target {
+        cell.set(value);
+    }
+}
+
+/// Copies between cells up to the shorter of both lengths; they may overlap.
+#[inline(always)]
+pub fn copy<T: Element>(source: &[Cell<T>], target: &[Cell<T>]) {
+    TensorView::from_cells(source).copy_to(target);
+}
+
+/// Bytes of the arena as elements of another type, if they are aligned for it.
+pub(crate) fn cells_of<T: Element>(bytes: &[Cell<u8>]) -> Option<&[Cell<T>]> {
+    let first = bytes.as_ptr().cast::<Cell<T>>();
+    if !first.is_aligned() {
+        return None;
+    }
+    // SAFETY: aligned, as checked; the elements lie within `bytes`, whose lifetime they keep; every
+    // bit pattern is a `T` (`Pod`), and `Cell<T>` has the layout of `T`.
+    Some(unsafe { core::slice::from_raw_parts(first, bytes.len() / size_of::<T>()) })
+}
+
+/// Cells as plain elements, for the user of the interpreter between two invocations.
+///
+/// # Safety
+/// For the lifetime that the caller chooses, nothing else may read or write these cells.
+pub(crate) unsafe fn exclusive<'a, T: Element>(cells: &[Cell<T>]) -> &'a mut [T] {
+    // SAFETY: the caller promises exclusive access; `Cell<T>` has the layout of `T`.
+    unsafe { core::slice::from_raw_parts_mut(cells.as_ptr().cast::<T>().cast_mut(), cells.len()) }
+}
+
+/// Cells as plain elements to read, for the user of the interpreter between two invocations.
+///
+/// # Safety
+/// For the lifetime that the caller chooses, nothing may write these cells.
+pub(crate) unsafe fn shared<'a, T: Element>(cells: &[Cell<T>]) -> &'a [T] {
+    // SAFETY: the caller promises that nothing writes; `Cell<T>` has the layout of `T`.
+    unsafe { core::slice::from_raw_parts(cells.as_ptr().cast::<T>(), cells.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_clamped() {
+        let view = TensorView::from_slice(&[1i8, 2, 3]);
+        assert_eq!((view.at(2), view.at(3)), (3, 0));
+        assert_eq!(view.range(1, 9).len(), 2);
+        assert_eq!(view.range(7, 1).len(), 0);
+        assert_eq!(view.range(1, 2).iter().sum::<i8>(), 5);
+    }
+
+    #[test]
+    fn copies_may_overlap() {
+        let mut memory = [1i8, 2, 3, 4, 5];
+        let cells = Cell::from_mut(&mut memory[..]).as_slice_of_cells();
+        copy(&cells[..4], &cells[1..]);
+        assert_eq!(memory, [1, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn casts_check_alignment() {
+        let mut memory = [0u32; 2];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+        let cells = Cell::from_mut(bytes).as_slice_of_cells();
+        assert!(cells_of::<i32>(&cells[1..]).is_none());
+        let words = cells_of::<i32>(cells).unwrap();
+        words[1].set(-1);
+        assert_eq!(memory, [0, u32::MAX]);
+    }
+}

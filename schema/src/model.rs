@@ -1,0 +1,267 @@
+//! A `.ferro` file, read in place and verified.
+
+use crate::flatbuffer::{Bytes, Table};
+use crate::{
+    Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Op, Port, RUNTIME_LEVEL, Rounding, Target,
+    Tensor, verify,
+};
+
+/// Field numbers of table `Model` in `model.fbs`.
+mod field {
+    pub const FORMAT_VERSION: u16 = 0;
+    pub const MINIMUM_RUNTIME: u16 = 1;
+    pub const TARGET: u16 = 2;
+    pub const ROUNDING: u16 = 3;
+    pub const ARENA_BYTES: u16 = 4;
+    pub const TENSORS: u16 = 5;
+    pub const OPERANDS: u16 = 6;
+    pub const OPS: u16 = 7;
+    pub const PARAMS: u16 = 8;
+    pub const CONSTANTS: u16 = 9;
+    pub const INPUTS: u16 = 10;
+    pub const OUTPUTS: u16 = 11;
+    pub const INPUT_NAMES: u16 = 12;
+    pub const OUTPUT_NAMES: u16 = 13;
+    pub const SOURCE_HASH: u16 = 14;
+    pub const CHECKSUM: u16 = 15;
+    pub const METADATA: u16 = 16;
+    pub const SELF_TEST: u16 = 17;
+    pub const DEBUG: u16 = 18;
+}
+
+/// A verified model. Whoever holds one holds the proof that all records are in bounds, that no op
+/// reads what was not written, and that no op writes over what is still to be read (an op's own
+/// operands excepted: whether they may overlap is a matter of the op, and the interpreter asks it).
+///
+/// ```
+/// let nonsense = [0u8; 32];
+/// assert!(ferrolite_schema::Model::from_bytes(&nonsense).is_err());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    root: Table<'a>,
+    bytes: &'a [u8],
+    tensors: &'a [Tensor],
+    operands: &'a [u16],
+    ops: &'a [Op],
+    params: &'a [u32],
+    constants: &'a [u8],
+    inputs: &'a [Port],
+    outputs: &'a [Port],
+    arena_bytes: u32,
+    target: Target,
+    rounding: Rounding,
+}
+
+impl<'a> Model<'a> {
+    /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
+    /// Time is linear in the size of the records, stack is bounded, nothing is allocated.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
+        if bytes.len() > i32::MAX as usize {
+            return Err(Error::TooLarge);
+        }
+        if (bytes.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
+            return Err(Error::Misaligned);
+        }
+        match bytes.get(4..8) {
+            None => return Err(Error::Truncated { needed: 8 }),
+            Some(identifier) if identifier != FILE_IDENTIFIER => return Err(Error::NotAModel),
+            Some(_) => {}
+        }
+        let root = Bytes(bytes).table(0)?;
+        let found = root.u32(field::FORMAT_VERSION)?;
+        if found != FORMAT_VERSION {
+            return Err(Error::Version { found });
+        }
+        let needed = root.u32(field::MINIMUM_RUNTIME)?;
+        if needed > RUNTIME_LEVEL {
+            return Err(Error::RuntimeTooOld { needed });
+        }
+        let unknown = |field: u16| Error::UnknownValue { field: field as u8 };
+        let model = Model {
+            root,
+            bytes,
+            tensors: root.vector(field::TENSORS)?,
+            operands: root.vector(field::OPERANDS)?,
+            ops: root.vector(field::OPS)?,
+            params: root.vector(field::PARAMS)?,
+            constants: root.vector(field::CONSTANTS)?,
+            inputs: root.vector(field::INPUTS)?,
+            outputs: root.vector(field::OUTPUTS)?,
+            arena_bytes: root.u32(field::ARENA_BYTES)?,
+            target: Target::from_code(root.u8(field::TARGET)?).ok_or(unknown(field::TARGET))?,
+            rounding: Rounding::from_code(root.u8(field::ROUNDING)?).ok_or(unknown(field::ROUNDING))?,
+        };
+        if !model.constants.is_empty() && (model.constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
+            return Err(Error::Offset { at: u32::from(field::CONSTANTS) });
+        }
+        verify::program(&model)?;
+        Ok(model)
+    }
+
+    /// Bytes of arena that the model needs, scratch memory included.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena_bytes as usize
+    }
+
+    /// All tensors; operands and ports refer to them by index.
+    pub fn tensors(&self) -> &'a [Tensor] {
+        self.tensors
+    }
+
+    /// The program.
+    pub fn ops(&self) -> &'a [Op] {
+        self.ops
+    }
+
+    /// Tensor indices of an op: its inputs, then its outputs.
+    pub fn operands(&self, op: &Op) -> &'a [u16] {
+        let start = op.operands as usize;
+        self.operands.get(start..start + usize::from(op.inputs) + usize::from(op.outputs)).unwrap_or(&[])
+    }
+
+    /// Parameter words of an op.
+    pub fn params(&self, op: &Op) -> &'a [u32] {
+        let start = op.params as usize;
+        self.params.get(start..start + op.params_words as usize).unwrap_or(&[])
+    }
+
+    /// Weights, biases, multipliers, tables; starts at a multiple of 16.
+    pub fn constants(&self) -> &'a [u8] {
+        self.constants
+    }
+
+    /// Model inputs, in the author's order.
+    pub fn inputs(&self) -> &'a [Port] {
+        self.inputs
+    }
+
+    /// Model outputs, in the author's order.
+    pub fn outputs(&self) -> &'a [Port] {
+        self.outputs
+    }
+
+    /// How accumulators are scaled down.
+    pub fn rounding(&self) -> Rounding {
+        self.rounding
+    }
+
+    /// The core that the file was packed for.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Name of an input.
+    pub fn input_name(&self, index: usize) -> Option<&'a str> {
+        self.root.string_at(field::INPUT_NAMES, index)
+    }
+
+    /// Name of an output.
+    pub fn output_name(&self, index: usize) -> Option<&'a str> {
+        self.root.string_at(field::OUTPUT_NAMES, index)
+    }
+
+    /// SHA-256 of the model that this file was made from; empty if it is not recorded.
+    pub fn source_hash(&self) -> &'a [u8] {
+        self.root.vector(field::SOURCE_HASH).unwrap_or(&[])
+    }
+
+    /// The names and facts for people, if the file carries them.
+    pub fn names(&self) -> Names<'a> {
+        let table = |field| self.root.table(field).ok().flatten();
+        Names { metadata: table(field::METADATA), debug: table(field::DEBUG) }
+    }
+
+    /// The recorded input and output bytes that a device can check itself with, if there are any:
+    /// all inputs, and all outputs, one behind the other in port order.
+    pub fn self_test(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let table = self.root.table(field::SELF_TEST).ok()??;
+        Some((table.vector(0).ok()?, table.vector(1).ok()?))
+    }
+
+    /// Whether the file's CRC-32 is that of its bytes: a check against damaged flash, apart from
+    /// verification because its time is that of reading every byte.
+    pub fn checksum_matches(&self) -> bool {
+        let Ok(Some(at)) = self.root.field(field::CHECKSUM, 4) else { return false };
+        let Ok(stored) = Bytes(self.bytes).u32(at) else { return false };
+        let at = at as usize;
+        let mut crc = u32::MAX;
+        for (index, &byte) in self.bytes.iter().enumerate() {
+            let byte = if index.wrapping_sub(at) < 4 { 0 } else { byte };
+            crc ^= u32::from(byte);
+            for _ in 0..8 {
+                crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+            }
+        }
+        !crc == stored
+    }
+}
+
+/// What the file says to people: names, labels, sizes for reports. Every answer may be missing.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    metadata: Option<Table<'a>>,
+    debug: Option<Table<'a>>,
+}
+
+impl<'a> Names<'a> {
+    /// The model's name.
+    pub fn model(&self) -> Option<&'a str> {
+        self.metadata?.string(0)
+    }
+
+    /// What the model is for.
+    pub fn description(&self) -> Option<&'a str> {
+        self.metadata?.string(1)
+    }
+
+    /// Who made it.
+    pub fn author(&self) -> Option<&'a str> {
+        self.metadata?.string(2)
+    }
+
+    /// Its licence.
+    pub fn licence(&self) -> Option<&'a str> {
+        self.metadata?.string(3)
+    }
+
+    /// The label of a class.
+    pub fn label(&self, class: usize) -> Option<&'a str> {
+        self.metadata?.string_at(4, class)
+    }
+
+    /// Program and version that wrote the file.
+    pub fn writer(&self) -> Option<&'a str> {
+        self.metadata?.string(5)
+    }
+
+    /// Name of an op: the author's name of the layer.
+    pub fn op(&self, index: usize) -> Option<&'a str> {
+        self.debug?.string_at(0, index)
+    }
+
+    /// TFLite name of the operator that an op came from.
+    pub fn op_kind(&self, index: usize) -> Option<&'a str> {
+        self.debug?.string_at(1, index)
+    }
+
+    /// Multiply-accumulate operations of an op.
+    pub fn op_macs(&self, index: usize) -> Option<u64> {
+        self.debug?.vector(2).ok()?.get(index).copied()
+    }
+
+    /// Name of a tensor.
+    pub fn tensor(&self, index: usize) -> Option<&'a str> {
+        self.debug?.string_at(3, index)
+    }
+
+    /// Shape and quantization of a tensor. Its `tensor` and dimensions are not verified.
+    pub fn tensor_port(&self, index: usize) -> Option<&'a Port> {
+        self.debug?.vector(4).ok()?.get(index)
+    }
+}

@@ -1,0 +1,227 @@
+//! The fixed-size records of the file, as they lie in it.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::DType;
+
+/// What a record's number of an enumeration stands for.
+macro_rules! enumeration {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[repr(u8)]
+        pub enum $name { $($(#[$doc])* $variant = $code,)* }
+
+        impl $name {
+            /// All members, in the order of their numbers.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The member with this number in a file, if there is one.
+            pub const fn from_code(code: u8) -> Option<$name> {
+                match code { $($code => Some($name::$variant),)* _ => None }
+            }
+
+            /// The name that the command line prints and reads.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+enumeration! {
+    /// Where a tensor's bytes are.
+    Storage {
+        /// In the arena.
+        Arena = 0 "arena",
+        /// In the file's constants; read only.
+        Constant = 1 "constant",
+    }
+}
+
+enumeration! {
+    /// How accumulators are scaled down to int8.
+    Rounding {
+        /// gemmlowp's two roundings, as TFLM does.
+        Double = 0 "double",
+        /// One rounding.
+        Single = 1 "single",
+    }
+}
+
+enumeration! {
+    /// The core that a file's packing and kernel paths were chosen for. It never changes a result.
+    Target {
+        /// No core in particular.
+        Portable = 0 "portable",
+        /// Cortex-M0 and M0+.
+        CortexM0 = 1 "cortex-m0",
+        /// Cortex-M3.
+        CortexM3 = 2 "cortex-m3",
+        /// Cortex-M4.
+        CortexM4 = 3 "cortex-m4",
+        /// Cortex-M7.
+        CortexM7 = 4 "cortex-m7",
+        /// Cortex-M33.
+        CortexM33 = 5 "cortex-m33",
+        /// Cortex-M55 with MVE.
+        CortexM55 = 6 "cortex-m55",
+        /// RV32IM and its extensions.
+        RiscV32 = 7 "riscv32",
+        /// x86-64.
+        Host = 8 "host",
+    }
+}
+
+enumeration! {
+    /// What an op computes. Several TFLite operators share one where the device's work is the same:
+    /// all that only move bytes are [`StridedCopy`](OpCode::StridedCopy), all functions of one int8
+    /// number are [`Lookup`](OpCode::Lookup). 0 is no op.
+    OpCode {
+        /// Convolution.
+        Conv2d = 1 "conv_2d",
+        /// Depthwise convolution.
+        DepthwiseConv2d = 2 "depthwise_conv_2d",
+        /// Dense layer.
+        FullyConnected = 3 "fully_connected",
+        /// Transposed convolution.
+        TransposeConv = 4 "transpose_conv",
+        /// Matrix product of two activations.
+        BatchMatMul = 5 "batch_matmul",
+        /// Average pooling.
+        AveragePool2d = 6 "average_pool_2d",
+        /// Maximum pooling.
+        MaxPool2d = 7 "max_pool_2d",
+        /// Sum or difference of two tensors.
+        Add = 8 "add",
+        /// Product of two tensors.
+        Mul = 9 "mul",
+        /// Larger or smaller of two elements.
+        MinMax = 10 "min_max",
+        /// A table of 256 bytes applied to each element.
+        Lookup = 11 "lookup",
+        /// Softmax over the last dimension.
+        Softmax = 12 "softmax",
+        /// Copies of boxes of elements, with a fill before them.
+        StridedCopy = 13 "strided_copy",
+        /// Mean or sum over some dimensions.
+        Reduce = 14 "reduce",
+        /// Largest or smallest element over some dimensions.
+        ReduceMinMax = 15 "reduce_min_max",
+        /// Nearest-neighbour resizing.
+        ResizeNearest = 16 "resize_nearest",
+        /// Bilinear resizing.
+        ResizeBilinear = 17 "resize_bilinear",
+        /// Numbers to the integers of another quantization.
+        Quantize = 18 "quantize",
+        /// Integers to float32.
+        Dequantize = 19 "dequantize",
+        /// Index of the largest or smallest element.
+        ArgMinMax = 20 "arg_min_max",
+    }
+}
+
+/// Order of an op's weights in the constants: a bijection of the plain order, named by its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Packing {
+    /// Row-major in the order of the op's weight dimensions.
+    Plain = 0,
+}
+
+impl Packing {
+    /// The packing with this tag in a file, if there is one.
+    pub const fn from_tag(tag: u32) -> Option<Packing> {
+        match tag {
+            0 => Some(Packing::Plain),
+            _ => None,
+        }
+    }
+}
+
+/// A run of bytes that ops read and write. Its shape is the business of each op's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Tensor {
+    /// First byte, in the arena or the constants.
+    pub offset: u32,
+    /// Size in bytes.
+    pub bytes: u32,
+    /// Index of the last op that reads it; the number of ops for a model output; the index of its
+    /// writer when nobody reads it.
+    pub last_use: u16,
+    /// Number of its [`DType`].
+    pub dtype: u8,
+    /// Number of its [`Storage`].
+    pub storage: u8,
+}
+
+impl Tensor {
+    /// Element type; verified files have no other number.
+    pub const fn dtype(&self) -> Option<DType> {
+        DType::from_code(self.dtype)
+    }
+
+    /// Whether it lies in the arena.
+    pub const fn in_arena(&self) -> bool {
+        self.storage == Storage::Arena as u8
+    }
+
+    /// First byte behind it; does not overflow in a verified file.
+    pub const fn end(&self) -> u32 {
+        self.offset.wrapping_add(self.bytes)
+    }
+
+    /// Whether two tensors of the arena share a byte.
+    pub const fn overlaps(&self, other: &Tensor) -> bool {
+        self.in_arena() && other.in_arena() && self.offset < other.end() && other.offset < self.end()
+    }
+}
+
+/// One step of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Op {
+    /// Number of its [`OpCode`].
+    pub code: u8,
+    /// Kernel path that the converter chose; 0 is the general one.
+    pub path: u8,
+    /// Number of input operands.
+    pub inputs: u8,
+    /// Number of output operands.
+    pub outputs: u8,
+    /// Index of the first operand; inputs come first.
+    pub operands: u32,
+    /// Index of the first parameter word.
+    pub params: u32,
+    /// Number of parameter words.
+    pub params_words: u32,
+    /// First byte of its scratch memory in the arena; a multiple of 4.
+    pub scratch: u32,
+    /// Size of its scratch memory.
+    pub scratch_bytes: u32,
+}
+
+/// A border of the model: a tensor with the shape and quantization that the user sees.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Port {
+    /// Index of the tensor.
+    pub tensor: u32,
+    /// Number of dimensions, at most 6.
+    pub rank: u32,
+    /// Dimensions, outermost first; those behind `rank` are 1.
+    pub dims: [u32; 6],
+    /// Scale, or 0 where the tensor is not quantized.
+    pub scale: f32,
+    /// Zero point.
+    pub zero_point: i32,
+}
+
+impl Port {
+    /// The dimensions, outermost first.
+    pub fn shape(&self) -> &[u32] {
+        self.dims.get(..self.rank as usize).unwrap_or(&[])
+    }
+}
