@@ -1,2 +1,52 @@
-//! Placeholder.
-fn main() {}
+//! Ferrolite's own chores, each a command that a person can type:
+//!
+//! ```text
+//! cargo xtask setup     install what is missing: bare-metal targets, QEMU
+//! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
+//! cargo xtask test      everything that CI runs
+//! cargo xtask lint      formatting and clippy only
+//! cargo xtask schema    regenerate the code that is made from model.fbs
+//! ```
+
+mod demo;
+mod run;
+mod schema;
+mod setup;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Ferrolite's own chores")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what is missing: bare-metal targets and QEMU
+    Setup,
+    /// Converts a float digit classifier and runs it on a QEMU Cortex-M4
+    Demo,
+    /// Runs everything that CI runs
+    Test {
+        /// Run only the steps whose name contains this word
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Checks formatting and lints
+    Lint,
+    /// Regenerates the FlatBuffers code from the schema files (needs npm)
+    Schema,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Setup => setup::run().map(|_| ()),
+        Command::Demo => demo::run_demo(),
+        Command::Test { only } => test::run_all(only.as_deref()),
+        Command::Lint => test::run_all(Some("lint")),
+        Command::Schema => schema::run(),
+    }
+}

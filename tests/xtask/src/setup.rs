@@ -1,0 +1,154 @@
+//! Installs what is missing: the toolchain's bare-metal targets, by rustup, and QEMU, by the
+//! system's package manager. Does nothing twice, and says plainly what it could not get.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::run::{command, exec, output, root};
+
+/// What could be had.
+pub struct Tools {
+    /// Both QEMU system emulators answer.
+    pub qemu: bool,
+    /// All bare-metal targets are installed.
+    pub targets: bool,
+}
+
+/// The emulators that the boards need, with the Debian packages that hold them.
+const EMULATORS: [(&str, &str); 2] =
+    [("qemu-system-arm", "qemu-system-arm"), ("qemu-system-riscv32", "qemu-system-misc")];
+
+/// Installs what is missing and reports what is there.
+pub fn run_quietly() -> Result<Tools> {
+    let targets = install_targets()?;
+    let qemu = install_qemu();
+    Ok(Tools { qemu, targets })
+}
+
+/// As [`run_quietly`], with a closing line for a person.
+pub fn run() -> Result<Tools> {
+    let tools = run_quietly()?;
+    println!("bare-metal targets: {}", if tools.targets { "ready" } else { "MISSING" });
+    println!("QEMU:               {}", if tools.qemu { "ready" } else { "MISSING" });
+    Ok(tools)
+}
+
+/// The targets that `rust-toolchain.toml` lists and that are not installed.
+fn missing_targets() -> Result<Vec<String>> {
+    let listed = fs::read_to_string(root().join("rust-toolchain.toml"))?;
+    let installed = output("rustup", &["target", "list", "--installed"]).unwrap_or_default();
+    let installed: Vec<&str> = installed.lines().collect();
+    Ok(listed
+        .split_once("targets")
+        .map(|(_, targets)| targets)
+        .unwrap_or_default()
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|target| !installed.contains(target))
+        .map(String::from)
+        .collect())
+}
+
+fn install_targets() -> Result<bool> {
+    if missing_targets()?.is_empty() {
+        return Ok(true);
+    }
+    // Installs what rust-toolchain.toml lists, also where rustup's automatic installation is off.
+    // It only warns about a target that it cannot get, hence the second look.
+    let _ = exec(command("rustup", &["toolchain", "install"]));
+    for target in missing_targets()? {
+        let _ = exec(command("rustup", &["target", "add", &target]));
+    }
+    let missing = missing_targets()?;
+    if !missing.is_empty() {
+        println!("could not get these targets from rustup: {}", missing.join(", "));
+    }
+    Ok(missing.is_empty())
+}
+
+fn missing_emulators() -> Vec<&'static str> {
+    EMULATORS
+        .iter()
+        .filter(|(program, _)| output(program, &["--version"]).is_none())
+        .map(|(_, package)| *package)
+        .collect()
+}
+
+fn install_qemu() -> bool {
+    let packages = missing_emulators();
+    if packages.is_empty() {
+        return true;
+    }
+    println!("QEMU is missing ({}); trying the system's package manager", packages.join(", "));
+    if output("apt-get", &["--version"]).is_some() {
+        let privileged = |args: &[&str]| {
+            if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") {
+                command("apt-get", args)
+            } else {
+                command("sudo", &[&["-n", "apt-get"], args].concat())
+            }
+        };
+        let install = |extra: &[&str]| {
+            let mut args = vec!["install", "-y", "--no-install-recommends"];
+            args.extend(extra);
+            args.extend(&packages);
+            exec(privileged(&args)).is_ok()
+        };
+        let _ = exec(privileged(&["update"]));
+        if !install(&[])
+            && let Some(sources) = backports_sources()
+        {
+            // Where a newer qemu-utils from the backports is installed, the release's own emulators
+            // conflict with it. The list is used for these two calls only.
+            println!("the release's QEMU does not fit this system; trying the backports");
+            let parts = format!("Dir::Etc::SourceParts={}", sources.display());
+            let release = codename().map(|name| format!("{name}-backports")).unwrap_or_default();
+            let _ = exec(privileged(&["-o", &parts, "update"]));
+            install(&["-o", &parts, "-t", &release]);
+        }
+    } else if output("brew", &["--version"]).is_some() {
+        let _ = exec(command("brew", &["install", "qemu"]));
+    } else if output("dnf", &["--version"]).is_some() {
+        let _ =
+            exec(command("sudo", &["-n", "dnf", "install", "-y", "qemu-system-arm", "qemu-system-riscv"]));
+    }
+    let missing = missing_emulators();
+    if !missing.is_empty() {
+        println!(
+            "could not install QEMU. Install {} yourself (version 7.2 or newer); until then everything \
+             that needs a board is skipped.",
+            missing.join(" and ")
+        );
+    }
+    missing.is_empty()
+}
+
+fn codename() -> Option<String> {
+    let release = fs::read_to_string("/etc/os-release").ok()?;
+    release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=").map(String::from))
+}
+
+/// A folder with the system's package sources and, beside them, the backports of the same mirror.
+fn backports_sources() -> Option<std::path::PathBuf> {
+    let codename = codename()?;
+    let format = "$(REPO_URI) $(RELEASE) $(SIGNED_BY)";
+    let targets = output("apt-get", &["indextargets", "--format", format, "Identifier: Packages"])?;
+    let line = targets.lines().find(|line| line.split(' ').nth(1) == Some(codename.as_str()))?;
+    let mut words = line.split(' ');
+    let (mirror, _, key) = (words.next()?, words.next()?, words.next().unwrap_or(""));
+    let folder = root().join("target/apt-sources");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).ok()?;
+    for entry in fs::read_dir("/etc/apt/sources.list.d").ok()?.flatten() {
+        fs::copy(entry.path(), folder.join(entry.file_name())).ok()?;
+    }
+    let mut text = format!("Types: deb\nURIs: {mirror}\nSuites: {codename}-backports\nComponents: main\n");
+    if Path::new(key).exists() {
+        text += &format!("Signed-By: {key}\n");
+    }
+    fs::write(folder.join("ferrolite-backports.sources"), text).ok()?;
+    Some(folder)
+}

@@ -1,0 +1,96 @@
+//! Everything that CI runs, step by step. A step that cannot run here (no QEMU, no nightly for Miri) is
+//! reported as skipped, with the reason; a step that fails stops the run.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::run::{command, exec, output};
+use crate::setup::{self, Tools};
+
+struct Step {
+    name: &'static str,
+    /// Why the step cannot run here, if it cannot.
+    skip: fn(&Tools) -> Option<&'static str>,
+    run: fn() -> Result<()>,
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    exec(command("cargo", args))
+}
+
+fn in_boards(args: &[&str]) -> Result<()> {
+    let mut command = command("cargo", args);
+    command.current_dir(crate::run::root().join("boards"));
+    exec(command)
+}
+
+fn always(_: &Tools) -> Option<&'static str> {
+    None
+}
+
+fn needs_targets(tools: &Tools) -> Option<&'static str> {
+    (!tools.targets).then_some("the bare-metal targets are not installed")
+}
+
+fn needs_boards(tools: &Tools) -> Option<&'static str> {
+    needs_targets(tools).or((!tools.qemu).then_some("QEMU is not installed"))
+}
+
+fn needs_miri(_: &Tools) -> Option<&'static str> {
+    output("cargo", &["+nightly", "miri", "--version"])
+        .is_none()
+        .then_some("Miri is not installed (rustup +nightly component add miri rust-src)")
+}
+
+/// Miri interprets every instruction: only the crates with unsafe leaves, only their own tests.
+fn miri() -> Result<()> {
+    let mut miri = command(
+        "cargo",
+        &["+nightly", "miri", "test", "-q", "-p", "ferrolite-schema", "-p", "ferrolite-runtime", "--lib"],
+    );
+    // Proptest looks for its regression files, which isolation forbids; a few cases are enough here.
+    miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
+    exec(miri)
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "lint: rustfmt", skip: always, run: || cargo(&["fmt", "--all", "--check"]) },
+    Step {
+        name: "lint: clippy",
+        skip: always,
+        run: || cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    },
+    Step { name: "lint: firmware rustfmt", skip: always, run: || in_boards(&["fmt", "--all", "--check"]) },
+    Step { name: "host tests", skip: always, run: || cargo(&["test", "-q", "--workspace"]) },
+    Step { name: "miri", skip: needs_miri, run: miri },
+];
+
+/// Runs all steps, or those whose name contains `only`.
+pub fn run_all(only: Option<&str>) -> Result<()> {
+    let tools = setup::run_quietly()?;
+    let (mut passed, mut skipped) = (0, Vec::new());
+    for step in STEPS {
+        if only.is_some_and(|word| !step.name.contains(word)) {
+            continue;
+        }
+        println!("\n=== {}", step.name);
+        if let Some(reason) = (step.skip)(&tools) {
+            println!("skipped: {reason}");
+            skipped.push((step.name, reason));
+            continue;
+        }
+        let start = Instant::now();
+        (step.run)()?;
+        println!("=== {}: ok, {:.0} s", step.name, start.elapsed().as_secs_f32());
+        passed += 1;
+    }
+    if passed == 0 {
+        bail!("no step ran");
+    }
+    for (name, reason) in &skipped {
+        println!("skipped: {name}: {reason}");
+    }
+    println!("steps: {passed} passed, 0 failed, {} skipped", skipped.len());
+    Ok(())
+}
