@@ -1,1 +1,102 @@
-//! Placeholder.
+//! One harness for conformance: what runs here is `no_std` and takes bytes, so that the same code serves
+//! tests on the host, the fuzzer and firmware.
+//!
+//! [`exercise`] does to a file all that a device would do, whatever the file holds.
+
+#![no_std]
+
+extern crate alloc;
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ferrolite_runtime::{Error, Interpreter, Model, ops};
+
+/// Arena that [`exercise`] grants: enough for the seeds, little enough that the work of a hostile model
+/// stays small.
+pub const ARENA_LIMIT: usize = 256 * 1024;
+
+/// Bytes at a 16-byte boundary, as a device has its model and its arena.
+pub struct AlignedBuf {
+    blocks: Vec<u128>,
+    len: usize,
+}
+
+impl AlignedBuf {
+    /// A copy of `bytes`.
+    pub fn copy_of(bytes: &[u8]) -> AlignedBuf {
+        let mut copy = AlignedBuf::zeroed(bytes.len());
+        copy.bytes_mut().copy_from_slice(bytes);
+        copy
+    }
+
+    /// `len` zeroes.
+    pub fn zeroed(len: usize) -> AlignedBuf {
+        AlignedBuf { blocks: vec![0; len.div_ceil(16)], len }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.blocks)[..self.len]
+    }
+
+    /// The bytes, for change.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len]
+    }
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was refused.
+    Refused(Error),
+    /// It was accepted and needs more arena than [`ARENA_LIMIT`], so it was not run.
+    TooLarge,
+    /// It was accepted, ran, and wrote nothing outside its arena.
+    Ran,
+}
+
+/// Reads a file as a device would, and runs the model that it holds, twice, in an arena with guards on
+/// both sides. Panics when a guard was damaged or a name that the file carries cannot be asked for.
+pub fn exercise(file: &[u8]) -> Outcome {
+    let file = AlignedBuf::copy_of(file);
+    let model = match Model::from_bytes(file.bytes()) {
+        Ok(model) => model,
+        Err(error) => return Outcome::Refused(error.into()),
+    };
+    // What only a person asks for has to be safe too.
+    let names = model.names();
+    let _ = (names.model(), names.label(0), names.writer(), model.self_test(), model.source_hash());
+    for index in 0..model.ops().len() {
+        let _ = (names.op(index), names.op_kind(index), names.op_macs(index));
+    }
+    let _ = (model.input_name(0), model.output_name(0), model.checksum_matches());
+    if model.arena_bytes() > ARENA_LIMIT {
+        return match ferrolite_runtime::check(&model, ops::ALL) {
+            Ok(()) => Outcome::TooLarge,
+            Err(error) => Outcome::Refused(error),
+        };
+    }
+
+    const GUARD: usize = 64;
+    const MARK: u8 = 0xA5;
+    let size = model.arena_bytes();
+    let mut memory = AlignedBuf::zeroed(GUARD + size + GUARD);
+    memory.bytes_mut().fill(MARK);
+    let arena = &mut memory.bytes_mut()[GUARD..GUARD + size];
+    match Interpreter::new(&model, ops::ALL, arena) {
+        Ok(mut net) => {
+            for _ in 0..2 {
+                if net.invoke().is_err() {
+                    unreachable!("a checked model has every operator it needs");
+                }
+            }
+        }
+        Err(error) => return Outcome::Refused(error),
+    }
+    let bytes = memory.bytes();
+    let guards = bytes[..GUARD].iter().chain(&bytes[GUARD + size..]);
+    assert!(guards.copied().all(|byte| byte == MARK), "the model wrote outside its arena");
+    Outcome::Ran
+}
