@@ -9,6 +9,7 @@ pub mod error;
 pub mod graph;
 pub mod import;
 pub mod ops;
+pub mod quantize;
 pub mod reference;
 
 pub use error::{Error, Fault, Result};

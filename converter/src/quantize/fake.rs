@@ -1,0 +1,33 @@
+//! Simulated quantization: a quantized graph in f32, with every activation rounded to the grid of
+//! its integers. Close to the integer interpreter (which also rounds its multipliers) without
+//! needing it: for reports, and to see what quantization costs layer by layer.
+
+use crate::error::Result;
+use crate::graph::DType;
+use crate::reference::Executor;
+
+/// Runs a quantized graph on real numbers; everything that it stores is rounded to its scale and
+/// saturates at the ends of its integer type. Takes and returns what [`Executor::run`] does.
+///
+/// # Errors
+/// Those of [`Executor::run`].
+pub fn run_fake_quantized(executor: &Executor, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+    let graph = executor.graph();
+    executor.run_transformed(inputs, &mut |id, data| {
+        let value = graph.value(id);
+        let Some((scale, zero_point)) = value.quantization.as_ref().and_then(|q| q.tensor()) else {
+            return;
+        };
+        let (low, high) = match value.dtype {
+            DType::Int8 => (-128.0, 127.0),
+            DType::UInt8 => (0.0, 255.0),
+            DType::Int16 => (-32768.0, 32767.0),
+            _ => return,
+        };
+        let zero_point = zero_point as f32;
+        for x in data {
+            *x = ((*x / scale).round() + zero_point).clamp(low, high);
+            *x = (*x - zero_point) * scale;
+        }
+    })
+}

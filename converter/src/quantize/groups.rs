@@ -1,0 +1,204 @@
+//! Which values share their quantization.
+//!
+//! TFLite computes some operators on integers as they are, so their operands and results must have
+//! one scale and zero point: whatever copies elements, selects among them (maxima, pooling) or
+//! averages them. Such values form groups. Some operators fix the quantization of their result
+//! (SOFTMAX, LOGISTIC, TANH, LOG_SOFTMAX); where a fixed result meets a group that it does not fit
+//! a QUANTIZE node goes between the two.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::range::Range;
+use crate::graph::{BinaryKind, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId};
+
+/// Scale and zero point.
+pub type Params = (f32, i32);
+
+/// The parameters that TFLite prescribes for an operator's result.
+pub fn prescribed(op: &Op) -> Option<Params> {
+    match op {
+        Op::Softmax { .. } | Op::Unary(UnaryKind::Logistic) => Some((1.0 / 256.0, -128)),
+        Op::Unary(UnaryKind::Tanh) => Some((1.0 / 128.0, 0)),
+        Op::LogSoftmax => Some((16.0 / 256.0, 127)),
+        _ => None,
+    }
+}
+
+/// Whether operands and results of the operator must share their quantization.
+fn shares_quantization(op: &Op) -> bool {
+    op.only_moves_data()
+        || matches!(
+            op,
+            Op::Concat { .. }
+                | Op::Pool2d { .. }
+                | Op::ResizeBilinear { .. }
+                | Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }
+                | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
+        )
+}
+
+/// Whether a value is real numbers now and int8 afterwards.
+pub fn is_real(graph: &Graph, id: ValueId) -> bool {
+    graph.value(id).dtype == DType::Float32
+}
+
+/// A QUANTIZE or DEQUANTIZE between real numbers and int8 that the author quantized: the two sides
+/// can share the author's quantization, and the node becomes superfluous.
+fn bridge(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
+    let (input, output) = (node.input(0)?, *node.outputs.first()?);
+    let (real, integer) = match node.op {
+        Op::Quantize => (input, output),
+        Op::Dequantize => (output, input),
+        _ => return None,
+    };
+    (is_real(graph, real) && preset(graph.value(integer)).is_some()).then_some((real, integer))
+}
+
+/// The quantization that an int8 value came with.
+fn preset(value: &Value) -> Option<Params> {
+    value.quantization.as_ref().filter(|_| value.dtype == DType::Int8)?.tensor()
+}
+
+/// Groups of values as a union-find forest, parents by value.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn root(&self, mut index: usize) -> usize {
+        while self.0[index] != index {
+            index = self.0[index];
+        }
+        index
+    }
+
+    /// The smaller index becomes the root, so that the result does not depend on the order.
+    fn join(&mut self, a: ValueId, b: ValueId) {
+        let (a, b) = (self.root(a.0), self.root(b.0));
+        self.0[a.max(b)] = a.min(b);
+    }
+
+    /// The groups of a graph, leaving out the bridges listed in `apart` (by node).
+    fn of(graph: &Graph, apart: &[usize]) -> Groups {
+        let mut groups = Groups((0..graph.values.len()).collect());
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if let Some((real, integer)) = bridge(graph, node) {
+                if !apart.contains(&index) {
+                    groups.join(real, integer);
+                }
+            } else if shares_quantization(&node.op) {
+                let ids = node.inputs.iter().flatten().chain(&node.outputs);
+                let mut real = ids.copied().filter(|&id| is_real(graph, id));
+                if let Some(first) = real.next() {
+                    real.for_each(|id| groups.join(first, id));
+                }
+            }
+        }
+        groups
+    }
+}
+
+/// Chooses the parameters of every value that is real numbers, by value. Inserts QUANTIZE nodes
+/// where a fixed quantization meets a group that it does not fit; `ranges` grows with the values
+/// that this adds.
+pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>) -> Vec<Option<Params>> {
+    let conflicts = conflicts(graph, ranges);
+    let apart = separate(graph, ranges, &conflicts);
+    let fixed = fixed_values(graph);
+    let groups = Groups::of(graph, &apart);
+    let mut by_root: BTreeMap<usize, (Range, Option<Params>)> = BTreeMap::new();
+    for (index, value) in graph.values.iter().enumerate() {
+        let (range, params) = by_root.entry(groups.root(index)).or_default();
+        *params = params.or(fixed.get(&index).copied());
+        if value.dtype == DType::Float32 {
+            *range = range.union(ranges[index]);
+        }
+    }
+    (0..graph.values.len())
+        .map(|index| {
+            let (range, params) = by_root[&groups.root(index)];
+            is_real(graph, ValueId(index)).then(|| params.unwrap_or_else(|| range.asymmetric()))
+        })
+        .collect()
+}
+
+/// The values whose parameters nobody may choose.
+fn fixed_values(graph: &Graph) -> BTreeMap<usize, Params> {
+    let mut fixed: BTreeMap<usize, Params> =
+        graph.values.iter().enumerate().filter_map(|(i, value)| Some((i, preset(value)?))).collect();
+    for node in &graph.nodes {
+        let prescribed = prescribed(&node.op).zip(node.outputs.first());
+        if let Some((params, output)) = prescribed.filter(|&(_, &id)| is_real(graph, id)) {
+            fixed.insert(output.0, params);
+        }
+    }
+    fixed
+}
+
+/// The fixed values of the groups that they do not fit: because there are several with different
+/// parameters, or because another source of the group needs a wider range. What the sharing
+/// operators compute from the fixed values has saturated before.
+fn conflicts(graph: &Graph, ranges: &[Range]) -> Vec<ValueId> {
+    let fixed = fixed_values(graph);
+    let groups = Groups::of(graph, &[]);
+    let derived = derived(graph);
+    let mut members: BTreeMap<usize, (Range, Vec<ValueId>)> = BTreeMap::new();
+    for (index, &value_range) in ranges.iter().enumerate() {
+        let (range, fixed_here) = members.entry(groups.root(index)).or_default();
+        if fixed.contains_key(&index) {
+            fixed_here.push(ValueId(index));
+        } else if !derived.contains(&ValueId(index)) {
+            *range = range.union(value_range);
+        }
+    }
+    members
+        .into_values()
+        .filter(|(range, ids)| {
+            let Some(first) = ids.first() else { return false };
+            let (scale, zero_point) = fixed[&first.0];
+            let same = ids.iter().all(|id| fixed[&id.0] == (scale, zero_point));
+            !same || !Range::representable(scale, zero_point).holds(*range, scale)
+        })
+        .flat_map(|(_, ids)| ids)
+        .collect()
+}
+
+/// Results that take their elements, or means of them, from operands of the same group only.
+fn derived(graph: &Graph) -> HashSet<ValueId> {
+    let mut derived = HashSet::new();
+    for node in &graph.nodes {
+        let adds_elements = matches!(node.op, Op::Pad { value: Some(_), .. });
+        if (shares_quantization(&node.op) && !adds_elements) || bridge(graph, node).is_some() {
+            derived.extend(&node.outputs);
+        }
+    }
+    derived
+}
+
+/// Takes fixed values out of their groups. For those that a node computes, a QUANTIZE node is put
+/// before each reader that shares its operands' quantization; bridges are returned, by node, to be
+/// left as they are.
+fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &[ValueId]) -> Vec<usize> {
+    let mut nodes = Vec::with_capacity(graph.nodes.len());
+    let mut apart = Vec::new();
+    for mut node in std::mem::take(&mut graph.nodes) {
+        if let Some((_, integer)) = bridge(graph, &node) {
+            if fixed.contains(&integer) {
+                apart.push(nodes.len());
+            }
+        } else if shares_quantization(&node.op) {
+            for input in &mut node.inputs {
+                let Some(id) = input.filter(|id| fixed.contains(id) && is_real(graph, *id)) else {
+                    continue;
+                };
+                let name = format!("{}_requantized", graph.value(id).name);
+                let copy = Value { name: name.clone(), ..graph.value(id).clone() };
+                let copy = graph.add_value(copy);
+                ranges.push(ranges[id.0]);
+                nodes.push(Node { name, op: Op::Quantize, inputs: vec![Some(id)], outputs: vec![copy] });
+                *input = Some(copy);
+            }
+        }
+        nodes.push(node);
+    }
+    graph.nodes = nodes;
+    apart
+}

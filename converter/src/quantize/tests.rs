@@ -1,0 +1,340 @@
+//! Small graphs whose quantization can be checked by hand.
+
+use super::*;
+use crate::error::Error;
+use crate::graph::{
+    Activation, BinaryKind, Constant, DType, Node, Op, Quantization, UnaryKind, Value, ValueId,
+};
+
+/// The elements of each input.
+type Sample = Vec<Vec<f32>>;
+
+/// Samples in memory.
+struct Rows(Vec<Sample>);
+
+impl Samples for Rows {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn sample(&self, index: usize) -> Result<Sample> {
+        Ok(self.0[index].clone())
+    }
+}
+
+/// Builds graphs of float values.
+#[derive(Default)]
+struct Builder(Graph);
+
+impl Builder {
+    fn value(&mut self, name: &str, shape: &[usize], constant: Option<Constant>) -> ValueId {
+        self.0.add_value(Value {
+            name: name.into(),
+            shape: shape.to_vec(),
+            dtype: DType::Float32,
+            quantization: None,
+            constant,
+        })
+    }
+
+    fn input(&mut self, name: &str, shape: &[usize]) -> ValueId {
+        let id = self.value(name, shape, None);
+        self.0.inputs.push(id);
+        id
+    }
+
+    fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> ValueId {
+        self.value(name, shape, Some(Constant::F32(data.to_vec())))
+    }
+
+    fn node(&mut self, name: &str, op: Op, inputs: &[ValueId], shape: &[usize]) -> ValueId {
+        let output = self.value(name, shape, None);
+        let inputs = inputs.iter().copied().map(Some).collect();
+        self.0.nodes.push(Node { name: name.into(), op, inputs, outputs: vec![output] });
+        output
+    }
+
+    fn quantized(mut self, outputs: &[ValueId], samples: Vec<Sample>) -> Result<(Graph, Report)> {
+        self.0.outputs = outputs.to_vec();
+        quantize(&self.0, &Rows(samples), &Options::default())
+    }
+}
+
+const DENSE: Op = Op::FullyConnected { activation: Activation::None };
+const CONCAT: Op = Op::Concat { axis: 1, activation: Activation::None };
+const ADD: Op = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+
+fn params(graph: &Graph, id: ValueId) -> (f32, i32) {
+    let value = graph.value(id);
+    assert_eq!(value.dtype, DType::Int8, "{}", value.name);
+    value.quantization.as_ref().and_then(Quantization::tensor).expect("per tensor")
+}
+
+fn integers(graph: &Graph, id: ValueId) -> Vec<i64> {
+    graph.value(id).constant.as_ref().and_then(Constant::to_i64).expect("an integer constant")
+}
+
+fn names(graph: &Graph) -> Vec<&str> {
+    graph.nodes.iter().map(|node| node.op.name()).collect()
+}
+
+#[test]
+fn dense_layers_are_quantized_per_channel() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let weights = b.constant("w", &[3, 2], &[1.27, -0.635, 0.0, 0.0, 2.54e-6, 2.54e-6]);
+    let bias = b.constant("b", &[3], &[1.0, -2.0, 3e6]);
+    let y = b.node("dense", DENSE, &[x, weights, bias], &[1, 3]);
+    let (graph, report) = b.quantized(&[y], vec![vec![vec![0.0, 2.55]]]).unwrap();
+
+    assert_eq!(params(&graph, x), (0.01, -128));
+    let scales = graph.value(weights).quantization.clone().unwrap();
+    // The second channel is dead, the third coarse enough for its bias: 3e6 / 0.01 / 2^30.
+    assert_eq!((scales.axis, scales.zero_point), (0, vec![0; 3]));
+    assert_eq!(scales.scale[..2], [0.01, 0.01]);
+    assert!((scales.scale[2] - 0.279_396_77).abs() < 1e-6);
+    assert_eq!(integers(&graph, weights), [127, -64, 0, 0, 0, 0]);
+    let biases = integers(&graph, bias);
+    assert_eq!(biases[..2], [10_000, -20_000]);
+    assert!((biases[2] - (1 << 30)).abs() <= 64, "{biases:?}");
+    assert_eq!(graph.value(bias).dtype, DType::Int32);
+    assert_eq!(graph.value(bias).quantization.as_ref().unwrap().scale[0], 0.01 * 0.01);
+    assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
+    assert!(report.notes[0].contains("`dense`"));
+    assert_eq!((report.samples, report.activations.len()), (1, 2));
+}
+
+#[test]
+fn depthwise_channels_lie_along_the_last_dimension() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 1, 2, 2]);
+    let weights = b.constant("w", &[1, 1, 2, 2], &[1.27, 12.7, -0.5, 1.0]);
+    let window = crate::graph::Window {
+        kernel: [1, 2],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad_before: [0, 0],
+        pad_after: [0, 0],
+    };
+    let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::Relu };
+    let y = b.node("depthwise", op, &[x, weights], &[1, 1, 1, 2]);
+    let (graph, _) = b.quantized(&[y], vec![vec![vec![1.0; 4]]]).unwrap();
+    let quantization = graph.value(weights).quantization.clone().unwrap();
+    assert_eq!((quantization.axis, quantization.scale), (3, vec![0.01, 0.1]));
+    assert_eq!(integers(&graph, weights), [127, 127, -50, 10]);
+    assert_eq!(params(&graph, y).1, -128);
+}
+
+#[test]
+fn what_moves_data_shares_its_quantization() {
+    let mut b = Builder::default();
+    let (p, q) = (b.input("p", &[1, 1]), b.input("q", &[1, 1]));
+    let both = b.node("concat", CONCAT, &[p, q], &[1, 2]);
+    let flat = b.node("reshape", Op::Reshape, &[both], &[2]);
+    let pad = Op::Pad { amounts: vec![(1, 0)], value: Some(-5.1) };
+    let padded = b.node("pad", pad, &[flat], &[3]);
+    let samples = vec![vec![vec![-1.0], vec![0.5]], vec![vec![2.0], vec![10.2]]];
+    let (graph, _) = b.quantized(&[padded], samples).unwrap();
+    let shared = params(&graph, p);
+    assert!((shared.0 - 15.3 / 255.0).abs() < 1e-6 && shared.1 == -43, "{shared:?}");
+    for id in [q, both, flat, padded] {
+        assert_eq!(params(&graph, id), shared);
+    }
+    assert!(matches!(graph.nodes[2].op, Op::Pad { value: Some(v), .. } if v == -128.0));
+    assert_eq!(names(&graph), ["CONCATENATION", "RESHAPE", "PADV2"]);
+}
+
+#[test]
+fn prescribed_quantization_keeps_to_itself() {
+    let softmax = Op::Softmax { beta: 1.0 };
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let p = b.node("softmax", softmax.clone(), &[x], &[1, 2]);
+    let flat = b.node("reshape", Op::Reshape, &[p], &[2]);
+    let t = b.node("tanh", Op::Unary(UnaryKind::Tanh), &[x], &[1, 2]);
+    let (graph, _) = b.quantized(&[flat, t], vec![vec![vec![100.0, -100.0]]]).unwrap();
+    assert_eq!(params(&graph, flat), (1.0 / 256.0, -128));
+    assert_eq!(params(&graph, t), (1.0 / 128.0, 0));
+    assert_eq!(names(&graph), ["SOFTMAX", "RESHAPE", "TANH"]);
+
+    // Together with numbers beyond 0..1 it needs a conversion.
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let p = b.node("softmax", softmax, &[x], &[1, 2]);
+    let both = b.node("concat", CONCAT, &[p, x], &[1, 4]);
+    let (graph, _) = b.quantized(&[p, both], vec![vec![vec![-1.0, 1.55]]]).unwrap();
+    assert_eq!(names(&graph), ["SOFTMAX", "QUANTIZE", "CONCATENATION"]);
+    assert_eq!(params(&graph, p), (1.0 / 256.0, -128));
+    assert_eq!(params(&graph, both), params(&graph, x));
+    assert_eq!(graph.nodes[2].inputs[0], Some(graph.nodes[1].outputs[0]));
+    assert_eq!(params(&graph, graph.nodes[1].outputs[0]), params(&graph, x));
+}
+
+#[test]
+fn constants_of_several_readers_are_quantized_for_each() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let c = b.constant("c", &[1, 2], &[0.5, -0.5]);
+    let sum = b.node("sum", ADD, &[x, c], &[1, 2]);
+    let both = b.node("both", CONCAT, &[x, c], &[1, 4]);
+    let (graph, _) = b.quantized(&[sum, both], vec![vec![vec![-127.0, 128.0]]]).unwrap();
+    let (first, second) = (graph.nodes[0].input(1).unwrap(), graph.nodes[1].input(1).unwrap());
+    assert_eq!(params(&graph, second), (1.0, -1));
+    assert_eq!(params(&graph, x), (1.0, -1));
+    assert_eq!(integers(&graph, second), [0, -2]);
+    assert!((params(&graph, first).0 - 1.0 / 255.0).abs() < 1e-9);
+}
+
+#[test]
+fn dead_values_get_a_sane_scale() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let y = b.node("relu", Op::Unary(UnaryKind::Relu), &[x], &[1, 2]);
+    let (graph, report) = b.quantized(&[y], vec![vec![vec![-1.0, -2.0]]]).unwrap();
+    assert_eq!(params(&graph, y), (1.0, 0));
+    assert_eq!(report.notes, ["`relu` is zero for all calibration samples"]);
+}
+
+#[test]
+fn indices_stay_integers() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 3]);
+    let y = b.node("argmax", Op::ArgMax { axis: 1 }, &[x], &[1]);
+    b.0.value_mut(y).dtype = DType::Int32;
+    let (mut graph, _) = b.quantized(&[y], vec![vec![vec![1.0, 3.0, 2.0]]]).unwrap();
+    assert_eq!((graph.value(y).dtype, &graph.value(y).quantization), (DType::Int32, &None));
+    assert_eq!(params(&graph, x).1, -128);
+    float_borders(&mut graph);
+    assert_eq!(names(&graph), ["QUANTIZE", "ARG_MAX"]);
+}
+
+/// float → QUANTIZE → int8 → DEQUANTIZE → LOG_SOFTMAX, as old converters leave it.
+#[test]
+fn quantized_parts_keep_their_numbers() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let q = b.node("quantize", Op::Quantize, &[x], &[1, 2]);
+    let r = b.node("reshape", Op::Reshape, &[q], &[1, 2]);
+    for id in [q, r] {
+        b.0.value_mut(id).dtype = DType::Int8;
+        b.0.value_mut(id).quantization = Some(Quantization::per_tensor(0.125, 3));
+    }
+    let d = b.node("dequantize", Op::Dequantize, &[r], &[1, 2]);
+    let y = b.node("log_softmax", Op::LogSoftmax, &[d], &[1, 2]);
+    let (graph, _) = b.quantized(&[y], vec![vec![vec![1.0, 2.0]]]).unwrap();
+    assert_eq!(names(&graph), ["RESHAPE", "LOG_SOFTMAX"]);
+    assert_eq!(params(&graph, graph.nodes[0].input(0).unwrap()), (0.125, 3));
+    assert_eq!(params(&graph, graph.nodes[1].input(0).unwrap()), (0.125, 3));
+    assert_eq!(params(&graph, y), (16.0 / 256.0, 127));
+}
+
+#[test]
+fn float_borders_keep_the_names() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1]);
+    let y = b.node("y", Op::Unary(UnaryKind::Neg), &[x], &[1]);
+    b.0.outputs = vec![y, y];
+    let rows = Rows(vec![vec![vec![2.55]], vec![vec![0.0]]]);
+    let options = Options { io: Io::Float, ..Options::default() };
+    let (graph, _) = quantize(&b.0, &rows, &options).unwrap();
+    assert_eq!(names(&graph), ["QUANTIZE", "NEG", "DEQUANTIZE"]);
+    let border = |id: ValueId| (graph.value(id).name.as_str(), graph.value(id).dtype);
+    assert_eq!(border(graph.inputs[0]), ("x", DType::Float32));
+    assert_eq!(border(graph.outputs[0]), ("y", DType::Float32));
+    assert_eq!(graph.outputs[0], graph.outputs[1]);
+    assert_eq!(border(x), ("x_quantized", DType::Int8));
+    let executor = Executor::new(&graph).unwrap();
+    // 1.234 is rounded to the grid of 0.01; 3 is beyond the range.
+    for (x, expected) in [(1.234, -1.23), (3.0, -2.55)] {
+        let y = run_fake_quantized(&executor, &[&[x]]).unwrap()[0][0];
+        assert!((y - expected).abs() < 1e-5, "{x} became {y}");
+    }
+}
+
+/// Two dense layers, and samples that repeat on every run.
+fn network() -> (Builder, ValueId, Vec<Sample>) {
+    let mut state = 1u32;
+    let mut noise = |count: usize| -> Vec<f32> {
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+            f32::from((state >> 16) as u8 as i8) / 128.0
+        };
+        (0..count).map(|_| next()).collect()
+    };
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 16]);
+    let (w1, w2) = (noise(8 * 16), noise(4 * 8));
+    let (w1, w2) = (b.constant("w1", &[8, 16], &w1), b.constant("w2", &[4, 8], &w2));
+    let bias = b.constant("bias", &[8], &noise(8));
+    let hidden = Op::FullyConnected { activation: Activation::Relu };
+    let h = b.node("hidden", hidden, &[x, w1, bias], &[1, 8]);
+    let y = b.node("out", DENSE, &[h, w2], &[1, 4]);
+    let samples = (0..200).map(|_| vec![noise(16)]).collect();
+    (b, y, samples)
+}
+
+#[test]
+fn quantized_networks_stay_close() {
+    let (mut b, y, samples) = network();
+    b.0.outputs = vec![y];
+    let (graph, _) = quantize(&b.0, &Rows(samples.clone()), &Options::default()).unwrap();
+    let (float, int8) = (Executor::new(&b.0).unwrap(), Executor::new(&graph).unwrap());
+    let (mut signal, mut noise) = (0.0, 0.0);
+    for sample in &samples {
+        let expected = float.run(&[&sample[0]]).unwrap();
+        let found = run_fake_quantized(&int8, &[&sample[0]]).unwrap();
+        for (x, y) in expected[0].iter().zip(&found[0]) {
+            signal += x * x;
+            noise += (x - y) * (x - y);
+        }
+    }
+    assert!(signal / noise > 1000.0, "less than 30 dB: {signal} to {noise}");
+    assert!(noise > 0.0);
+}
+
+#[test]
+fn the_result_does_not_depend_on_threads() {
+    let results: Vec<String> = [1, 2, 7]
+        .into_iter()
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (b, y, samples) = network();
+            format!("{:?}", pool.install(|| b.quantized(&[y], samples).unwrap()))
+        })
+        .collect();
+    assert!(results.iter().all(|result| *result == results[0]));
+}
+
+#[test]
+fn refusals() {
+    let error = |change: &dyn Fn(&mut Vec<Sample>)| -> Error {
+        let (b, y, mut samples) = network();
+        change(&mut samples);
+        b.quantized(&[y], samples).unwrap_err()
+    };
+    let found = error(&|samples| {
+        samples[150][0][3] = f32::NAN;
+        samples[61][0][0] = f32::INFINITY;
+    });
+    assert_eq!(found.message, "calibration sample 61: input `x` contains inf");
+    assert!(!found.help.is_empty());
+    // Sums that overflow inside the network.
+    let found = error(&|samples| samples[7][0].fill(9e17));
+    assert!(found.message.starts_with("calibration sample 7: layer `hidden` (FULLY_CONNECTED)"), "{found}");
+    let found = error(&|samples| samples.clear());
+    assert_eq!(found.message, "the calibration data has no samples");
+    let found = error(&|samples| samples[0][0].truncate(3));
+    assert!(found.message.contains("sample 0: input `x` has 16 elements"), "{found}");
+
+    let (mut b, y, samples) = network();
+    let weights = b.0.nodes[1].input(1).unwrap();
+    b.0.value_mut(weights).constant = Some(Constant::F32(vec![f32::NAN; 32]));
+    let found = b.quantized(&[y], samples).unwrap_err();
+    assert!(found.message.contains("NaN"), "{found}");
+
+    let mut b = Builder::default();
+    let (x, w) = (b.input("x", &[1, 2]), b.input("w", &[1, 2]));
+    let y = b.node("product", DENSE, &[x, w], &[1, 1]);
+    let found = b.quantized(&[y], vec![vec![vec![1.0; 2]; 2]]).unwrap_err();
+    assert!(found.message.contains("`product` (FULLY_CONNECTED): its weights `w` are computed"), "{found}");
+}
