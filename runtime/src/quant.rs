@@ -88,7 +88,7 @@ pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
 pub fn quantize(real: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
     let q = libm::roundf(real / scale);
     // The conversion saturates, and so must the sum.
-    (q as i32).saturating_add(zero_point).clamp(min, max)
+    (q as i32).saturating_add(zero_point).max(min).min(max)
 }
 
 /// The real number that an integer stands for.

@@ -57,13 +57,13 @@ pub(super) fn matmul(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    let depth = depth.max(1);
-    for (pair, weights) in weights.chunks(depth.wrapping_mul(2)).enumerate() {
+    let block = depth.wrapping_mul(2).max(1);
+    for (pair, weights) in weights.chunks(block).enumerate() {
         let c = pair * 2;
         let (w0, w1) = weights.split_at_checked(depth).unwrap_or((weights, &[]));
         let ((bias0, m0), (bias1, m1)) = (stage.channel(c), stage.channel(c + 1));
         let two = !w1.is_empty();
-        for (pair, rows) in rows.chunks(depth.wrapping_mul(2)).enumerate() {
+        for (pair, rows) in rows.chunks(block).enumerate() {
             let place = pair.wrapping_mul(2).wrapping_mul(out_stride).wrapping_add(c);
             let (x0, x1) = rows.split_at_checked(depth).unwrap_or((rows, &[]));
             // A missing second channel or row makes its products sums over nothing.
