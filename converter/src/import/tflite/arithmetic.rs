@@ -1,0 +1,160 @@
+//! Operators that compute: matrix products, elementwise functions, reductions and searches.
+
+use super::generated::tflite::ActivationFunctionType as Fused;
+use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
+use super::windows::{check_weights, with_activation};
+use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind};
+
+/// FULLY_CONNECTED: input, weights `[outputs, inputs]`, bias?
+pub(super) fn fully_connected(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    use super::generated::tflite::FullyConnectedOptionsWeightsFormat as Format;
+    let o = options(layer.operator.builtin_options_as_fully_connected_options())?;
+    if o.weights_format() != Format::DEFAULT {
+        return Err("weights in a shuffled format".into());
+    }
+    let (input, output) = (layer.input(0)?, layer.output()?);
+    let &[outputs, inputs] = layer.input(1)?.shape.as_slice() else {
+        return Err(format!("weights of shape {:?} instead of 2 dimensions", layer.input(1)?.shape));
+    };
+    let rows = input.elements().checked_div(inputs).unwrap_or(0);
+    let last = output.shape.last().copied();
+    if rows.checked_mul(inputs) != Some(input.elements())
+        || rows.checked_mul(outputs) != Some(output.elements())
+        || last.unwrap_or(1) != outputs
+    {
+        return Err(format!(
+            "weights [{outputs}, {inputs}] between shapes {:?} and {:?}",
+            input.shape, output.shape
+        ));
+    }
+    check_weights(layer, [1, 2], outputs)?;
+    with_activation(layer, o.fused_activation_function(), |activation| Op::FullyConnected { activation })
+}
+
+/// BATCH_MATMUL: `[.., m, k]` times `[.., k, n]`.
+pub(super) fn batch_matmul(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let o = options(layer.operator.builtin_options_as_batch_mat_mul_options())?;
+    let (a, b) = (&layer.input(0)?.shape, &layer.input(1)?.shape);
+    let ([lead_a @ .., a0, a1], [lead_b @ .., b0, b1]) = (a.as_slice(), b.as_slice()) else {
+        return Err(format!("operands of shapes {a:?} and {b:?}"));
+    };
+    let (rows, depth) = if o.adj_x() { (*a1, *a0) } else { (*a0, *a1) };
+    let (depth_b, columns) = if o.adj_y() { (*b1, *b0) } else { (*b0, *b1) };
+    if depth != depth_b {
+        return Err(format!("a product over {depth} and {depth_b} elements"));
+    }
+    let mut shape = broadcast(lead_a, lead_b)?;
+    shape.extend([rows, columns]);
+    layer.expect_output(&shape)?;
+    let op = Op::BatchMatMul { transpose_a: o.adj_x(), transpose_b: o.adj_y() };
+    Ok(Translated::new(op, layer.inputs))
+}
+
+/// Functions of two tensors.
+pub(super) fn binary(layer: &Layer<'_>, kind: BinaryKind) -> Result<Translated, Reason> {
+    let operator = &layer.operator;
+    // Without options there is no activation.
+    let fused = match kind {
+        BinaryKind::Add => operator.builtin_options_as_add_options().map(|o| o.fused_activation_function()),
+        BinaryKind::Sub => operator.builtin_options_as_sub_options().map(|o| o.fused_activation_function()),
+        BinaryKind::Mul => operator.builtin_options_as_mul_options().map(|o| o.fused_activation_function()),
+        BinaryKind::Div => operator.builtin_options_as_div_options().map(|o| o.fused_activation_function()),
+        _ => None,
+    };
+    let shape = broadcast(&layer.input(0)?.shape, &layer.input(1)?.shape)?;
+    layer.expect_output(&shape)?;
+    with_activation(layer, fused.unwrap_or(Fused::NONE), |activation| Op::Binary { kind, activation })
+}
+
+/// Functions of one tensor.
+pub(super) fn unary(layer: &Layer<'_>, kind: UnaryKind) -> Result<Translated, Reason> {
+    layer.expect_output(&layer.input(0)?.shape)?;
+    Ok(Translated::new(Op::Unary(kind), &layer.inputs[..1]))
+}
+
+/// LEAKY_RELU with its slope.
+pub(super) fn leaky_relu(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let alpha = options(layer.operator.builtin_options_as_leaky_relu_options())?.alpha();
+    if !alpha.is_finite() {
+        return Err(format!("a slope of {alpha}"));
+    }
+    unary(layer, UnaryKind::LeakyRelu { alpha })
+}
+
+/// GELU, exact or by its tanh form.
+pub(super) fn gelu(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let options = layer.operator.builtin_options_as_gelu_options();
+    unary(layer, UnaryKind::Gelu { approximate: options.is_some_and(|o| o.approximate()) })
+}
+
+/// SOFTMAX with its beta.
+pub(super) fn softmax(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let beta = options(layer.operator.builtin_options_as_softmax_options())?.beta();
+    if !beta.is_finite() || beta <= 0.0 {
+        return Err(format!("a beta of {beta}"));
+    }
+    over_last_dimension(layer, Op::Softmax { beta })
+}
+
+/// LOG_SOFTMAX.
+pub(super) fn log_softmax(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    over_last_dimension(layer, Op::LogSoftmax)
+}
+
+fn over_last_dimension(layer: &Layer<'_>, op: Op) -> Result<Translated, Reason> {
+    let shape = &layer.input(0)?.shape;
+    if shape.is_empty() {
+        return Err("a scalar operand".into());
+    }
+    layer.expect_output(shape)?;
+    Ok(Translated::new(op, &layer.inputs[..1]))
+}
+
+/// PRELU: input, slope.
+pub(super) fn prelu(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let (input, slope) = (layer.input(0)?, layer.input(1)?);
+    if broadcast(&input.shape, &slope.shape)? != input.shape {
+        return Err(format!("slopes of shape {:?} for shape {:?}", slope.shape, input.shape));
+    }
+    layer.expect_output(&input.shape)?;
+    Ok(Translated::new(Op::Prelu, layer.inputs))
+}
+
+/// MEAN, SUM, REDUCE_MAX and REDUCE_MIN: input, axes.
+pub(super) fn reduce(layer: &Layer<'_>, kind: ReduceKind) -> Result<Translated, Reason> {
+    let keep_dims = layer.operator.builtin_options_as_reducer_options().is_some_and(|o| o.keep_dims());
+    let shape = &layer.input(0)?.shape;
+    let axes = layer.integers(1, "axes")?;
+    let mut axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
+    axes.sort_unstable();
+    axes.dedup();
+    if axes.is_empty() {
+        return Err("no axes".into());
+    }
+    let reduced: Vec<usize> = shape
+        .iter()
+        .enumerate()
+        .filter_map(|(i, &dim)| match axes.binary_search(&i) {
+            Ok(_) => keep_dims.then_some(1),
+            Err(_) => Some(dim),
+        })
+        .collect();
+    layer.expect_output(&reduced)?;
+    Ok(Translated::new(Op::Reduce { kind, axes, keep_dims }, &layer.inputs[..1]))
+}
+
+/// ARG_MAX and ARG_MIN: input, axis.
+pub(super) fn arg(layer: &Layer<'_>, max: bool) -> Result<Translated, Reason> {
+    let mut shape = layer.input(0)?.shape.clone();
+    let axis = axis(layer.integer(1, "axis")?, shape.len())?;
+    shape.remove(axis);
+    layer.expect_output(&shape)?;
+    let op = if max { Op::ArgMax { axis } } else { Op::ArgMin { axis } };
+    Ok(Translated::new(op, &layer.inputs[..1]))
+}
+
+/// QUANTIZE and DEQUANTIZE: the types say the rest.
+pub(super) fn convert(layer: &Layer<'_>, op: Op) -> Result<Translated, Reason> {
+    layer.expect_output(&layer.input(0)?.shape)?;
+    Ok(Translated::new(op, &layer.inputs[..1]))
+}

@@ -1,0 +1,158 @@
+//! One operator of the file with its operands, as the functions that translate operators see it.
+//!
+//! A translating function returns the graph's operator and the operands that it keeps (axes,
+//! paddings and sizes become attributes), or a *reason*: the sentence that the user reads for an
+//! unsupported layer.
+
+use super::generated::tflite as schema;
+use super::tensors;
+use crate::graph::{Activation, Op, UnaryKind, Value, ValueId};
+
+/// Why a layer cannot be converted; empty when the operator as such is unknown.
+pub(super) type Reason = String;
+
+/// What an operator of the file becomes.
+pub(super) struct Translated {
+    /// The operator.
+    pub op: Op,
+    /// Its operands by the positions that [`Op`] documents.
+    pub inputs: Vec<Option<ValueId>>,
+    /// A function of the result that TFLite fuses and the graph does not.
+    pub then: Option<UnaryKind>,
+}
+
+impl Translated {
+    pub(super) fn new(op: Op, inputs: &[Option<ValueId>]) -> Translated {
+        Translated { op, inputs: inputs.to_vec(), then: None }
+    }
+}
+
+/// An operator of the file.
+pub(super) struct Layer<'a> {
+    pub operator: schema::Operator<'a>,
+    /// All values; operands index them.
+    pub values: &'a [Value],
+    pub inputs: &'a [Option<ValueId>],
+    pub outputs: &'a [ValueId],
+}
+
+impl<'a> Layer<'a> {
+    /// An operand that has to be there.
+    pub(super) fn input(&self, position: usize) -> Result<&'a Value, Reason> {
+        self.optional(position).ok_or_else(|| format!("operand {position} is missing"))
+    }
+
+    /// An operand that may be absent.
+    pub(super) fn optional(&self, position: usize) -> Option<&'a Value> {
+        self.id(position).map(|id| &self.values[id.0])
+    }
+
+    /// The id behind an operand.
+    pub(super) fn id(&self, position: usize) -> Option<ValueId> {
+        self.inputs.get(position).copied().flatten()
+    }
+
+    /// The only result.
+    pub(super) fn output(&self) -> Result<&'a Value, Reason> {
+        match self.outputs {
+            [one] => Ok(&self.values[one.0]),
+            other => Err(format!("{} results instead of 1", other.len())),
+        }
+    }
+
+    /// All results.
+    pub(super) fn results(&self) -> impl Iterator<Item = &'a Value> {
+        let values = self.values;
+        self.outputs.iter().map(move |id| &values[id.0])
+    }
+
+    /// The integers of an operand that must be known before inference.
+    pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Reason> {
+        tensors::integers(self.input(position)?).ok_or_else(|| format!("its {what} is not a constant"))
+    }
+
+    /// Exactly one integer, where one is expected.
+    pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Reason> {
+        match self.integers(position, what)?.as_slice() {
+            &[one] => Ok(one),
+            other => Err(format!("its {what} has {} elements instead of 1", other.len())),
+        }
+    }
+
+    /// Fails unless the result has this shape.
+    pub(super) fn expect_output(&self, shape: &[usize]) -> Result<(), Reason> {
+        let found = &self.output()?.shape;
+        if found == shape {
+            return Ok(());
+        }
+        Err(format!("the result has shape {found:?}, but {shape:?} follows from its operands"))
+    }
+}
+
+/// The options table of an operator that cannot do without.
+pub(super) fn options<T>(table: Option<T>) -> Result<T, Reason> {
+    table.ok_or_else(|| "its options are missing".into())
+}
+
+/// An axis counted from the front, where negative ones count from the back.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Reason> {
+    let from_front = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+    from_front
+        .and_then(|a| usize::try_from(a).ok())
+        .filter(|&a| a < rank)
+        .ok_or_else(|| format!("axis {axis} of a tensor with {rank} dimensions"))
+}
+
+/// The four dimensions of an NHWC image or filter.
+pub(super) fn dims4(value: &Value, what: &str) -> Result<[usize; 4], Reason> {
+    <[usize; 4]>::try_from(value.shape.as_slice())
+        .map_err(|_| format!("its {what} has shape {:?} instead of 4 dimensions", value.shape))
+}
+
+/// A fused activation: the clamp that the graph fuses too, and the function that it does not.
+pub(super) fn activation(
+    fused: schema::ActivationFunctionType,
+) -> Result<(Activation, Option<UnaryKind>), Reason> {
+    use schema::ActivationFunctionType as Fused;
+    Ok(match fused {
+        Fused::NONE => (Activation::None, None),
+        Fused::RELU => (Activation::Relu, None),
+        Fused::RELU6 => (Activation::Relu6, None),
+        Fused::RELU_N1_TO_1 => (Activation::ReluN1To1, None),
+        Fused::TANH => (Activation::None, Some(UnaryKind::Tanh)),
+        other => return Err(format!("fused activation {other:?}")),
+    })
+}
+
+/// The shape of an elementwise result: dimensions, counted from the back, are equal or 1.
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Reason> {
+    let rank = a.len().max(b.len());
+    let dim = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |at| shape[at]);
+    (0..rank)
+        .map(|i| match (dim(a, i), dim(b, i)) {
+            (x, y) if x == y || y == 1 => Ok(x),
+            (1, y) => Ok(y),
+            _ => Err(format!("shapes {a:?} and {b:?} do not broadcast")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_count_from_either_end() {
+        assert_eq!(axis(-1, 4), Ok(3));
+        assert_eq!(axis(3, 4), Ok(3));
+        assert!(axis(4, 4).is_err() && axis(-5, 4).is_err() && axis(i64::MIN, 4).is_err());
+    }
+
+    #[test]
+    fn broadcasting_aligns_the_last_dimensions() {
+        assert_eq!(broadcast(&[1, 4, 4, 3], &[3]), Ok(vec![1, 4, 4, 3]));
+        assert_eq!(broadcast(&[5, 1], &[1, 7]), Ok(vec![5, 7]));
+        assert_eq!(broadcast(&[], &[2]), Ok(vec![2]));
+        assert!(broadcast(&[2], &[3]).is_err());
+    }
+}

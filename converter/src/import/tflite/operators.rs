@@ -1,0 +1,92 @@
+//! Which function translates which operator. An operator that is absent here is unknown to
+//! Ferrolite.
+
+use super::generated::tflite::BuiltinOperator as Code;
+use super::layer::{Layer, Reason, Translated};
+use super::{arithmetic, movement, slices, windows};
+use crate::graph::{BinaryKind, Op, PoolKind, ReduceKind, UnaryKind};
+
+/// Translates one built-in operator.
+pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Reason> {
+    if let Some(kind) = unary_kind(code) {
+        return arithmetic::unary(layer, kind);
+    }
+    if let Some(kind) = binary_kind(code) {
+        return arithmetic::binary(layer, kind);
+    }
+    match code {
+        Code::CONV_2D => windows::conv_2d(layer),
+        Code::DEPTHWISE_CONV_2D => windows::depthwise_conv_2d(layer),
+        Code::TRANSPOSE_CONV => windows::transpose_conv(layer),
+        Code::AVERAGE_POOL_2D => windows::pool_2d(layer, PoolKind::Average),
+        Code::MAX_POOL_2D => windows::pool_2d(layer, PoolKind::Max),
+        Code::FULLY_CONNECTED => arithmetic::fully_connected(layer),
+        Code::BATCH_MATMUL => arithmetic::batch_matmul(layer),
+        Code::LEAKY_RELU => arithmetic::leaky_relu(layer),
+        Code::GELU => arithmetic::gelu(layer),
+        Code::SOFTMAX => arithmetic::softmax(layer),
+        Code::LOG_SOFTMAX => arithmetic::log_softmax(layer),
+        Code::PRELU => arithmetic::prelu(layer),
+        Code::MEAN => arithmetic::reduce(layer, ReduceKind::Mean),
+        Code::SUM => arithmetic::reduce(layer, ReduceKind::Sum),
+        Code::REDUCE_MAX => arithmetic::reduce(layer, ReduceKind::Max),
+        Code::REDUCE_MIN => arithmetic::reduce(layer, ReduceKind::Min),
+        Code::ARG_MAX => arithmetic::arg(layer, true),
+        Code::ARG_MIN => arithmetic::arg(layer, false),
+        Code::QUANTIZE => arithmetic::convert(layer, Op::Quantize),
+        Code::DEQUANTIZE => arithmetic::convert(layer, Op::Dequantize),
+        Code::PAD => movement::pad(layer, false),
+        Code::PADV2 => movement::pad(layer, true),
+        Code::CONCATENATION => movement::concatenation(layer),
+        Code::SPLIT => movement::split(layer, 1, 0),
+        Code::SPLIT_V => movement::split(layer, 0, 2),
+        Code::SLICE => slices::slice(layer),
+        Code::STRIDED_SLICE => slices::strided_slice(layer),
+        Code::TRANSPOSE => movement::transpose(layer),
+        Code::RESHAPE | Code::SQUEEZE | Code::EXPAND_DIMS => movement::reshape(layer),
+        Code::PACK => movement::pack(layer),
+        Code::UNPACK => movement::unpack(layer),
+        Code::RESIZE_NEAREST_NEIGHBOR => movement::resize(layer, false),
+        Code::RESIZE_BILINEAR => movement::resize(layer, true),
+        _ => Err(Reason::new()),
+    }
+}
+
+fn unary_kind(code: Code) -> Option<UnaryKind> {
+    Some(match code {
+        Code::RELU => UnaryKind::Relu,
+        Code::RELU6 => UnaryKind::Relu6,
+        Code::RELU_N1_TO_1 => UnaryKind::ReluN1To1,
+        Code::ELU => UnaryKind::Elu,
+        Code::LOGISTIC => UnaryKind::Logistic,
+        Code::TANH => UnaryKind::Tanh,
+        Code::HARD_SWISH => UnaryKind::HardSwish,
+        Code::ABS => UnaryKind::Abs,
+        Code::NEG => UnaryKind::Neg,
+        Code::EXP => UnaryKind::Exp,
+        Code::LOG => UnaryKind::Log,
+        Code::SQRT => UnaryKind::Sqrt,
+        Code::RSQRT => UnaryKind::Rsqrt,
+        Code::SQUARE => UnaryKind::Square,
+        Code::SIN => UnaryKind::Sin,
+        Code::COS => UnaryKind::Cos,
+        Code::CEIL => UnaryKind::Ceil,
+        Code::FLOOR => UnaryKind::Floor,
+        Code::ROUND => UnaryKind::Round,
+        Code::SIGN => UnaryKind::Sign,
+        _ => return None,
+    })
+}
+
+fn binary_kind(code: Code) -> Option<BinaryKind> {
+    Some(match code {
+        Code::ADD => BinaryKind::Add,
+        Code::SUB => BinaryKind::Sub,
+        Code::MUL => BinaryKind::Mul,
+        Code::DIV => BinaryKind::Div,
+        Code::MAXIMUM => BinaryKind::Maximum,
+        Code::MINIMUM => BinaryKind::Minimum,
+        Code::SQUARED_DIFFERENCE => BinaryKind::SquaredDifference,
+        _ => return None,
+    })
+}
