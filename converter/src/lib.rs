@@ -11,6 +11,7 @@ pub mod error;
 pub mod graph;
 pub mod import;
 pub mod ops;
+pub mod passes;
 pub mod quantize;
 pub mod reference;
 

@@ -308,7 +308,8 @@ impl Builder {
         if let Some(id) = self.graph.outputs.iter().find(|id| !self.defined[id.0]) {
             return Err(damaged(format!("output `{}` is never written", self.graph.value(*id).name)));
         }
-        remove_unread(&mut self.graph);
+        // Layers that computed a shape or an axis have lost their reader: it is an attribute now.
+        crate::passes::dead::run(&mut self.graph);
         let widened = types::widen_hybrid_weights(&mut self.graph);
         if !widened.is_empty() {
             notes.push(format!(
@@ -325,23 +326,6 @@ impl Builder {
         }
         Ok(self.graph)
     }
-}
-
-/// Removes layers whose results nobody reads, such as those that computed a shape which has become
-/// an attribute. Layers without results are kept: they exist for their effects.
-fn remove_unread(graph: &mut Graph) {
-    let mut read = vec![false; graph.values.len()];
-    graph.outputs.iter().for_each(|id| read[id.0] = true);
-    // Readers come after writers, so one walk from the back sees every reader first.
-    let mut kept = Vec::with_capacity(graph.nodes.len());
-    for node in std::mem::take(&mut graph.nodes).into_iter().rev() {
-        if node.outputs.is_empty() || node.outputs.iter().any(|id| read[id.0]) {
-            node.inputs.iter().flatten().for_each(|id| read[id.0] = true);
-            kept.push(node);
-        }
-    }
-    kept.reverse();
-    graph.nodes = kept;
 }
 
 /// The operator's number: files before schema 3a only have the one-byte field.
