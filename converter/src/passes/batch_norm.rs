@@ -103,7 +103,7 @@ fn fold_forward(graph: &mut Graph, index: usize, affine: &Affine) -> bool {
     let (channels, outputs) = (affine.scale.len(), bias.len());
     let depth = node.input(1).and_then(|id| graph.value(id).shape.last().copied()).unwrap_or(0);
     let op = node.op.clone();
-    if matches!(op, Op::FullyConnected { .. }) && depth % channels != 0 {
+    if matches!(op, Op::FullyConnected { .. }) && !depth.is_multiple_of(channels) {
         return false;
     }
     let per_output = weights.len() / outputs.max(1);
@@ -146,7 +146,7 @@ fn parameters(graph: &Graph, layer: usize) -> Option<(Vec<f32>, Vec<f32>)> {
         Some(bias) => graph.constant(Some(bias))?.as_f32()?.to_vec(),
         None => vec![0.0; outputs],
     };
-    (bias.len() == outputs && outputs > 0 && weights.len() % outputs == 0).then_some((weights, bias))
+    (bias.len() == outputs && outputs > 0 && weights.len().is_multiple_of(outputs)).then_some((weights, bias))
 }
 
 /// Gives a layer new weights and a new bias; tensors that others read too are copied.
