@@ -287,7 +287,7 @@ fn operator(check: &Check) -> Result<()> {
         }
         Op::Reshape => {
             let (input, found) = (check.input(0)?, check.outputs[0]);
-            check.ensure(input.iter().product::<usize>() == found.iter().product(), || {
+            check.ensure(input.iter().product::<usize>() == found.iter().product::<usize>(), || {
                 format!("from shape {input:?} to {found:?}")
             })
         }
@@ -379,7 +379,9 @@ fn operator(check: &Check) -> Result<()> {
                 format!("begin {begin:?}, size {size:?}, stride {stride:?} in a tensor of shape {input:?}")
             })?;
             let found: usize = check.outputs[0].iter().product();
-            check.ensure(found == size.iter().product(), || format!("its output has {found} elements"))
+            check.ensure(found == size.iter().product::<usize>(), || {
+                format!("its output has {found} elements")
+            })
         }
         Op::Transpose { permutation } => {
             let input = check.input(0)?;
