@@ -24,6 +24,8 @@ mod rewrite;
 mod weights;
 
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod tests;
 
 pub use borders::float_borders;

@@ -47,6 +47,8 @@ mod strided;
 mod window;
 
 #[cfg(test)]
+pub(crate) mod models;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;

@@ -1,0 +1,134 @@
+//! The trained float models of the shared collection: accuracy after quantization against that of
+//! TensorFlow's own conversion, and its parameters where the two must be alike.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::*;
+use crate::data::npz::Npz;
+use crate::graph::{Constant, Value};
+use crate::reference::models::{rows, shared_models};
+use crate::{import, passes};
+
+/// Samples in memory, for models with one input.
+struct Rows(Vec<Vec<f32>>);
+
+impl Samples for Rows {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
+        Ok(vec![self.0[index].clone()])
+    }
+}
+
+/// A trained model: the float graph after the passes and its data.
+struct Trained {
+    graph: Graph,
+    quantized: Graph,
+    data: Npz,
+}
+
+fn load(folder: &Path, name: &str) -> Trained {
+    let folder = folder.join("trained").join(name);
+    let mut graph = import::load(&folder.join(format!("{name}_float.tflite"))).expect("imports").graph;
+    passes::optimise(&mut graph);
+    let mut data = Npz::open(&folder.join("test_and_cal.npz")).expect("data lies beside");
+    let samples = Rows(rows(&mut data, "cal_x"));
+    let (quantized, _) = quantize(&graph, &samples, &Options::default()).expect("quantizes");
+    Trained { graph, quantized, data }
+}
+
+/// What the quantized model answers to the test rows, and what the float model does.
+fn answers(trained: &mut Trained) -> [Vec<Vec<f32>>; 2] {
+    let inputs = rows(&mut trained.data, "test_x");
+    let quantized = Executor::new(&trained.quantized).expect("executes");
+    let float = Executor::new(&trained.graph).expect("executes");
+    let one = |input: &Vec<f32>| {
+        let found = run_fake_quantized(&quantized, &[input]).expect("runs").remove(0);
+        (found, float.run(&[input]).expect("runs").remove(0))
+    };
+    let (quantized, float) = inputs.par_iter().map(one).unzip();
+    [quantized, float]
+}
+
+/// The figures of `accuracy.json` for the 512 test rows.
+fn figure(folder: &Path, name: &str, what: &str) -> f64 {
+    let text = std::fs::read_to_string(folder.join("accuracy.json")).expect("readable");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    json[name]["rows_512"][what].as_f64().expect("the figure is there")
+}
+
+fn accuracy(outputs: &[Vec<f32>], labels: &[Vec<f32>]) -> f64 {
+    let hit = |(output, label): (&Vec<f32>, &Vec<f32>)| {
+        let best = (1..output.len()).fold(0, |best, i| if output[i] > output[best] { i } else { best });
+        best as f32 == label[0]
+    };
+    outputs.iter().zip(labels).filter(|&pair| hit(pair)).count() as f64 / labels.len() as f64
+}
+
+/// The simulation rounds less often than the interpreter, which makes it miss other rows: the
+/// simulation of TensorFlow's own files is up to three rows below their true accuracy.
+#[test]
+fn classifiers_are_as_good_as_tensorflows() {
+    let Some(folder) = shared_models() else { return };
+    for name in ["digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres"] {
+        let mut trained = load(&folder, name);
+        let labels = rows(&mut trained.data, "test_y");
+        let [quantized, float] = answers(&mut trained).map(|outputs| accuracy(&outputs, &labels));
+        let figure = |what: &str| figure(&folder, name, what);
+        let (tf, tf_float) = (figure("tf_int8_accuracy"), figure("float_accuracy"));
+        println!("{name}: int8 {quantized:.4} (TensorFlow {tf:.4}), float {float:.4} ({tf_float:.4})");
+        assert!(quantized >= tf - 3.5 / labels.len() as f64, "{name}");
+        assert!((float - tf_float).abs() < 1e-9, "{name}: the float reference is off");
+    }
+}
+
+#[test]
+fn the_sine_is_as_good_as_tensorflows() {
+    let Some(folder) = shared_models() else { return };
+    let mut trained = load(&folder, "sine");
+    let expected = rows(&mut trained.data, "test_y");
+    let mse = answers(&mut trained).map(|outputs| {
+        let squares = outputs.iter().zip(&expected).map(|(x, y)| f64::from(x[0] - y[0]).powi(2));
+        squares.sum::<f64>() / expected.len() as f64
+    });
+    let tf = figure(&folder, "sine", "tf_int8_mse");
+    println!("sine: int8 {:.9} (TensorFlow {tf:.9}), float {:.9}", mse[0], mse[1]);
+    assert!(mse[0] <= tf * 1.02, "simulation without the interpreter's rounding: {} {tf}", mse[0]);
+}
+
+/// Calibration on the same rows finds the parameters that TensorFlow wrote, so that the integers
+/// are the same, and the answers. (Not so for `fashion_dsres`: TensorFlow took the range of a sum for
+/// that of one of its operands.)
+#[test]
+fn the_integers_are_tensorflows() {
+    let Some(folder) = shared_models() else { return };
+    for name in ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn"] {
+        let ours = load(&folder, name).quantized;
+        let path = folder.join(format!("trained/{name}/{name}_int8_tf.tflite"));
+        let mut theirs = import::load(&path).expect("imports").graph;
+        passes::optimise(&mut theirs);
+        assert_eq!(ours.nodes.len(), theirs.nodes.len());
+        for (our, their) in ours.nodes.iter().zip(&theirs.nodes) {
+            assert_eq!(our.op, their.op);
+            let operands = our.inputs.iter().zip(&their.inputs).filter_map(|(&a, &b)| a.zip(b));
+            for (a, b) in operands.chain([(our.outputs[0], their.outputs[0])]) {
+                same_integers(ours.value(a), theirs.value(b));
+            }
+        }
+    }
+}
+
+fn same_integers(a: &Value, b: &Value) {
+    let quantization = |value: &Value| value.quantization.clone().expect("quantized");
+    let (qa, qb) = (quantization(a), quantization(b));
+    assert_eq!(qa.zero_point, qb.zero_point, "{}", b.name);
+    for (x, y) in qa.scale.iter().zip(&qb.scale) {
+        assert!((x / y - 1.0).abs() < 1e-6, "{}: scale {x}, TensorFlow has {y}", b.name);
+    }
+    let integers = |value: &Value| value.constant.as_ref().and_then(Constant::to_i64);
+    assert_eq!(integers(a), integers(b), "{}", b.name);
+}
