@@ -99,6 +99,8 @@ pub struct Lowering<'a> {
     pub graph: &'a Graph,
     /// Constants of the file.
     pub constants: &'a mut Constants,
+    /// Values that lowerings made for themselves.
+    pub(crate) temporaries: &'a mut Vec<Value>,
     /// How the file's accumulators are scaled down.
     pub rounding: Rounding,
 }
@@ -118,6 +120,12 @@ impl<'a> Lowering<'a> {
         let id =
             id.ok_or_else(|| Error::input(format!("layer `{}`: result {position} is missing", node.name)))?;
         Ok((id, self.graph.value(id)))
+    }
+
+    /// A value between two ops of one layer.
+    pub fn temporary(&mut self, value: Value) -> ValueId {
+        self.temporaries.push(value);
+        ValueId(self.graph.values.len() + self.temporaries.len() - 1)
     }
 
     /// Scale and zero point of a per-tensor quantized value, or an error that names the layer.

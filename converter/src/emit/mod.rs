@@ -5,8 +5,267 @@
 //! ```
 //! Lowering (`crate::ops`, one file per operator) turns each node into ops of the device with finished
 //! numbers. Planning gives every tensor and scratch buffer its place in one arena. Writing makes the
-//! FlatBuffers file.
+//! FlatBuffers file. The result is read again by the verifier and the operators of the runtime: what
+//! [`compile`] returns, a device accepts.
 
+mod aligned;
 mod lowering;
+mod plan;
+mod program;
+#[cfg(test)]
+mod tests;
+mod write;
 
+use ferrolite_runtime::{Interpreter, Node, check, ops};
+use ferrolite_schema::{Model, OpCode, Rounding, Target};
+
+pub use aligned::AlignedBuf;
 pub use lowering::{Constants, Lowered, Lowering};
+
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use plan::{Leads, Plan};
+use program::Program;
+use write::{SelfTest, write};
+
+/// How a file is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The core that packing and kernel paths are chosen for; it never changes a result.
+    pub target: Target,
+    /// How accumulators are scaled down.
+    pub rounding: Rounding,
+    /// SHA-256 of the source model; empty if there is none.
+    pub source_hash: Vec<u8>,
+    /// What the file says about itself.
+    pub metadata: Metadata,
+    /// Leaves out metadata and the names of layers and tensors; names of inputs and outputs stay.
+    pub strip: bool,
+    /// Raw bytes of all inputs, one behind the other: the file then records what the model answers to
+    /// them, and a device can check itself.
+    pub self_test: Option<Vec<u8>>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            target: Target::Portable,
+            rounding: Rounding::Double,
+            source_hash: Vec::new(),
+            metadata: Metadata::default(),
+            strip: false,
+            self_test: None,
+        }
+    }
+}
+
+/// What a file says about itself; empty texts are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Name of the model.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Who made it.
+    pub author: String,
+    /// Its licence.
+    pub licence: String,
+    /// Names of the classes, in the order of the outputs.
+    pub labels: Vec<String>,
+}
+
+/// A finished file, and what reports say of it.
+#[derive(Clone, Debug)]
+pub struct Emitted {
+    /// The `.ferro` file.
+    pub bytes: Vec<u8>,
+    /// Bytes of arena that it needs.
+    pub arena_bytes: usize,
+    /// Bytes of its constants: weights, biases, multipliers, tables.
+    pub weight_bytes: usize,
+    /// Its ops, in the order of execution.
+    pub ops: Vec<OpFact>,
+    /// Its tensors, in the order of their indices.
+    pub tensors: Vec<TensorFact>,
+    /// Codes of the operators that it uses, ascending: the op set that a program must link.
+    pub op_codes: Vec<OpCode>,
+}
+
+impl Emitted {
+    /// Multiply-accumulate operations of one inference.
+    pub fn macs(&self) -> u64 {
+        self.ops.iter().map(|op| op.macs).sum()
+    }
+}
+
+/// One op of a finished file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpFact {
+    /// Unique name, that of the author's layer.
+    pub name: String,
+    /// TFLite name of the layer's operator.
+    pub kind: String,
+    /// What the device runs.
+    pub code: OpCode,
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// First byte of its scratch memory in the arena.
+    pub scratch: u32,
+    /// Size of its scratch memory.
+    pub scratch_bytes: u32,
+    /// Indices of the tensors that it reads.
+    pub inputs: Vec<usize>,
+    /// Indices of the tensors that it writes.
+    pub outputs: Vec<usize>,
+}
+
+/// One tensor of a finished file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorFact {
+    /// The author's name.
+    pub name: String,
+    /// Whether it lies among the constants.
+    pub constant: bool,
+    /// First byte, in the arena or the constants.
+    pub offset: u32,
+    /// Size in bytes.
+    pub bytes: u32,
+    /// Index of the op that writes it; `None` for inputs and constants.
+    pub writer: Option<usize>,
+    /// Index of the last op that reads it; the number of ops for a model output.
+    pub last_use: usize,
+}
+
+/// Makes the file of a quantized graph.
+///
+/// # Errors
+/// When the graph is float, when layers cannot be lowered (all of them are named), when the file would
+/// exceed what the format holds, and when the self-test's input has the wrong size.
+pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
+    if graph.is_float() {
+        return Err(Error::input(format!("model `{}` is float: its layers compute in float32", graph.name))
+            .help("quantize it first: give calibration data (`--calibrate DATA`)"));
+    }
+    let program = Program::build(graph, options)?;
+    let leads = ask_leads(&program, options)?;
+    let plan = plan::plan(&program, &leads);
+    let bytes = write(&program, &plan, options, None)?;
+    let file = AlignedBuf::from_bytes(&bytes);
+    let model = accepted(&file, &program)?;
+    let Some(input) = &options.self_test else { return Ok(emitted(bytes, &program, &plan)) };
+    let test = SelfTest { input: input.clone(), output: answer(&model, input)? };
+    let bytes = write(&program, &plan, options, Some(&test))?;
+    accepted(&AlignedBuf::from_bytes(&bytes), &program)?;
+    Ok(emitted(bytes, &program, &plan))
+}
+
+/// Asks every operator how far its output may lie over its inputs. The operators read parameters from
+/// a file, so they get one in which nothing overlaps.
+fn ask_leads(program: &Program, options: &Options) -> Result<Leads> {
+    let plan = plan::disjoint(program)
+        .ok_or_else(|| Error::input("the model's activations together are larger than 1 GiB"))?;
+    let options = Options { strip: true, ..options.clone() };
+    let file = AlignedBuf::from_bytes(&write(program, &plan, &options, None)?);
+    let model = accepted(&file, program)?;
+    let leads = |op: &ferrolite_schema::Op| {
+        let node = Node::new(&model, op);
+        let operator = ops::ALL.iter().find(|operator| operator.code as u8 == op.code);
+        (0..node.inputs()).map(|i| operator.and_then(|operator| (operator.lead)(&node, i))).collect()
+    };
+    Ok(model.ops().iter().map(leads).collect())
+}
+
+/// The file as a device reads it. A refusal is a mistake of the converter, but for one limit.
+fn accepted<'a>(file: &'a [u8], program: &Program) -> Result<Model<'a>> {
+    let layer = |op: u16| program.ops.get(usize::from(op)).map_or("the outputs", |op| op.name.as_str());
+    let bug = |error: ferrolite_runtime::Error, op: Option<u16>| {
+        let place = op.map_or(String::new(), |op| format!(" (layer `{}`)", layer(op)));
+        Error::input(format!("the converter made a file that the runtime refuses: {error}{place}"))
+            .help("this is a mistake in Ferrolite, not in the model: please report it with the model")
+    };
+    let model = Model::from_bytes(file).map_err(|error| match error {
+        ferrolite_schema::Error::TooManyLive { op } => Error::input(format!(
+            "more than {} tensors hold data at once at layer `{}`",
+            ferrolite_schema::MAX_LIVE,
+            layer(op)
+        ))
+        .help("simplify the model's branches, or split it in two"),
+        error => bug(error.into(), None),
+    })?;
+    check(&model, ops::ALL).map_err(|error| {
+        let op = match error {
+            ferrolite_runtime::Error::Op { op, .. } | ferrolite_runtime::Error::UnsupportedOp { op, .. } => {
+                Some(op)
+            }
+            _ => None,
+        };
+        bug(error, op)
+    })?;
+    Ok(model)
+}
+
+/// What the model answers to raw input bytes.
+fn answer(model: &Model<'_>, input: &[u8]) -> Result<Vec<u8>> {
+    let needed: usize =
+        model.inputs().iter().map(|port| model.tensors()[port.tensor as usize].bytes as usize).sum();
+    if input.len() != needed {
+        return Err(Error::input(format!(
+            "the self-test's input has {} bytes, the model's inputs have {needed}",
+            input.len()
+        )));
+    }
+    let mut arena = AlignedBuf::zeroed(model.arena_bytes());
+    let mut rest = input;
+    for port in model.inputs() {
+        let tensor = &model.tensors()[port.tensor as usize];
+        let (bytes, behind) = rest.split_at(tensor.bytes as usize);
+        arena[tensor.offset as usize..tensor.end() as usize].copy_from_slice(bytes);
+        rest = behind;
+    }
+    let fault = |error| Error::input(format!("the self-test cannot run: {error}"));
+    Interpreter::new(model, ops::ALL, &mut arena).and_then(|mut net| net.invoke()).map_err(fault)?;
+    let outputs = model.outputs().iter().map(|port| &model.tensors()[port.tensor as usize]);
+    Ok(outputs.flat_map(|tensor| arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect())
+}
+
+fn emitted(bytes: Vec<u8>, program: &Program, plan: &Plan) -> Emitted {
+    let ops: Vec<OpFact> = program
+        .ops
+        .iter()
+        .zip(&plan.scratch)
+        .map(|(op, &scratch)| OpFact {
+            name: op.name.clone(),
+            kind: op.kind.clone(),
+            code: op.lowered.code,
+            macs: op.lowered.macs,
+            scratch,
+            scratch_bytes: op.lowered.scratch_bytes,
+            inputs: op.inputs.clone(),
+            outputs: op.outputs.clone(),
+        })
+        .collect();
+    let tensors = program
+        .tensors
+        .iter()
+        .zip(&plan.tensors)
+        .map(|(tensor, &offset)| TensorFact {
+            name: tensor.value.name.clone(),
+            constant: tensor.constant.is_some(),
+            offset: tensor.constant.unwrap_or(offset),
+            bytes: tensor.bytes,
+            writer: tensor.writer,
+            last_use: tensor.last_use,
+        })
+        .collect();
+    let mut op_codes: Vec<OpCode> = ops.iter().map(|op| op.code).collect();
+    op_codes.sort();
+    op_codes.dedup();
+    Emitted {
+        bytes,
+        arena_bytes: plan.arena_bytes as usize,
+        weight_bytes: program.constants.bytes().len(),
+        ops,
+        tensors,
+        op_codes,
+    }
+}

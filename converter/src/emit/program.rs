@@ -1,0 +1,340 @@
+//! The program of the device: lowered ops over untyped runs of bytes, not yet placed in the arena.
+//!
+//! Values that differ only in shape share one run of bytes: where a node's lowering is an empty list
+//! (RESHAPE), its result *is* its operand. The file format asks that outputs lie in the arena and
+//! that there is at least one op, so an output that is an input or a constant gets a copy.
+
+use std::collections::{HashMap, HashSet};
+
+use ferrolite_schema::DType;
+
+use super::{Constants, Lowered, Lowering, Options};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Value, ValueId};
+use crate::ops;
+
+/// Largest tensor that the format holds.
+const MAX_BYTES: usize = 1 << 30;
+
+/// A run of bytes that ops read and write.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceTensor {
+    /// The value that it was made for; others may be views of it.
+    pub value: Value,
+    /// Size, above 0.
+    pub bytes: u32,
+    /// Offset among the constants, for a tensor that is one.
+    pub constant: Option<u32>,
+    /// Index of the op that writes it; `None` for inputs of the model and constants.
+    pub writer: Option<usize>,
+    /// Index of the last op that reads it, the number of ops for a model output, the writer's (or 0)
+    /// when nobody reads it.
+    pub last_use: usize,
+}
+
+/// One step of the program.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceOp {
+    /// Unique name: that of the layer, with a suffix where a layer became several ops.
+    pub name: String,
+    /// TFLite name of the layer's operator.
+    pub kind: String,
+    /// Code, parameters, scratch memory.
+    pub lowered: Lowered,
+    /// Indices of tensors.
+    pub inputs: Vec<usize>,
+    /// Indices of tensors.
+    pub outputs: Vec<usize>,
+}
+
+/// A border of the model.
+#[derive(Clone, Debug)]
+pub(crate) struct Border {
+    /// Index of the tensor.
+    pub tensor: usize,
+    /// Name, shape and quantization as the author gave them.
+    pub value: Value,
+}
+
+/// Everything that the file will hold, but for places in the arena.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    pub tensors: Vec<DeviceTensor>,
+    pub ops: Vec<DeviceOp>,
+    pub inputs: Vec<Border>,
+    pub outputs: Vec<Border>,
+    pub constants: Constants,
+}
+
+impl Program {
+    /// Lowers every node of a quantized graph. When layers cannot be lowered, the one error names all
+    /// of them.
+    pub fn build(graph: &Graph, options: &Options) -> Result<Program> {
+        check_values(graph)?;
+        let mut builder = Builder::new(graph);
+        let lowered = builder.lower_all(options)?;
+        builder.enter_inputs()?;
+        for (node, ops) in graph.nodes.iter().zip(lowered) {
+            builder.enter_node(node, ops)?;
+        }
+        builder.enter_outputs()?;
+        builder.finish()
+    }
+}
+
+/// Refuses sizes that the file cannot hold.
+fn check_values(graph: &Graph) -> Result<()> {
+    if graph.inputs.is_empty() || graph.outputs.is_empty() {
+        return Err(Error::input(format!(
+            "the model has {} inputs and {} outputs; at least one of each is needed",
+            graph.inputs.len(),
+            graph.outputs.len()
+        )));
+    }
+    let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
+    used.sort();
+    for id in used {
+        let Some(value) = graph.values.get(id.0) else {
+            return Err(Error::input(format!("the graph refers to value {}, which it lacks", id.0)));
+        };
+        let elements = value.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+        let bytes = elements.and_then(|n| n.checked_mul(value.dtype.size()));
+        let fits = bytes.is_some_and(|bytes| bytes <= MAX_BYTES);
+        if !fits || (bytes == Some(0) && value.constant.is_none()) {
+            return Err(Error::input(format!(
+                "tensor `{}` has shape {:?}: tensors of 1 byte to 1 GiB are supported",
+                value.name, value.shape
+            )));
+        }
+        if let Some(constant) = &value.constant
+            && Some(constant.len()) != elements
+        {
+            return Err(Error::input(format!(
+                "constant `{}` has {} elements, its shape {:?} asks for another number",
+                value.name,
+                constant.len(),
+                value.shape
+            )));
+        }
+    }
+    Ok(())
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    program: Program,
+    /// Values of ops that a lowering made for itself; their ids follow those of the graph.
+    temporaries: Vec<Value>,
+    /// The tensor that holds each value.
+    place: HashMap<ValueId, usize>,
+    names: HashSet<String>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(graph: &'a Graph) -> Builder<'a> {
+        Builder {
+            graph,
+            program: Program::default(),
+            temporaries: Vec::new(),
+            place: HashMap::new(),
+            names: HashSet::new(),
+        }
+    }
+
+    fn lower_all(&mut self, options: &Options) -> Result<Vec<Vec<Lowered>>> {
+        let mut lowered = Vec::new();
+        let mut errors = Vec::new();
+        let mut cx = Lowering {
+            graph: self.graph,
+            constants: &mut self.program.constants,
+            temporaries: &mut self.temporaries,
+            rounding: options.rounding,
+        };
+        for node in &self.graph.nodes {
+            match ops::lower(&mut cx, node) {
+                Ok(ops) => lowered.push(ops),
+                Err(error) => errors.push(error),
+            }
+        }
+        match errors.len() {
+            0 => Ok(lowered),
+            1 => Err(errors.remove(0)),
+            count => {
+                let lines: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+                let mut help: Vec<&str> = errors.iter().map(|error| error.help.as_str()).collect();
+                help.retain(|line| !line.is_empty());
+                help.dedup();
+                let message = format!("{count} layers cannot be converted:\n  {}", lines.join("\n  "));
+                Err(Error::input(message).help(help.join("; ")))
+            }
+        }
+    }
+
+    fn value(&self, id: ValueId) -> &Value {
+        self.graph.values.get(id.0).unwrap_or_else(|| &self.temporaries[id.0 - self.graph.values.len()])
+    }
+
+    fn add_tensor(&mut self, id: ValueId, writer: Option<usize>, constant: Option<u32>) -> usize {
+        let value = Value { constant: None, ..self.value(id).clone() };
+        let tensor = self.program.tensors.len();
+        let last_use = writer.unwrap_or(0);
+        let bytes = value.bytes() as u32;
+        self.program.tensors.push(DeviceTensor { value, bytes, constant, writer, last_use });
+        self.place.insert(id, tensor);
+        tensor
+    }
+
+    fn enter_inputs(&mut self) -> Result<()> {
+        for &id in &self.graph.inputs {
+            let value = self.value(id).clone();
+            if self.place.contains_key(&id) {
+                return Err(Error::input(format!("`{}` is listed twice among the inputs", value.name)));
+            }
+            let tensor = self.add_tensor(id, None, None);
+            self.program.inputs.push(Border { tensor, value });
+        }
+        Ok(())
+    }
+
+    /// The tensor that holds a value, entered among the constants if it is one.
+    fn read(&mut self, id: ValueId, reader: &str) -> Result<usize> {
+        if let Some(&tensor) = self.place.get(&id) {
+            return Ok(tensor);
+        }
+        let value = self.value(id);
+        let Some(constant) = &value.constant else {
+            return Err(Error::input(format!(
+                "{reader} reads tensor `{}`, which no earlier layer computes",
+                value.name
+            )));
+        };
+        let bytes = constant.to_le_bytes();
+        if bytes.is_empty() {
+            return Err(Error::input(format!("{reader} reads constant `{}`, which is empty", value.name)));
+        }
+        let offset = self.program.constants.add(&bytes, 16)?;
+        Ok(self.add_tensor(id, None, Some(offset)))
+    }
+
+    fn enter_node(&mut self, node: &Node, ops: Vec<Lowered>) -> Result<()> {
+        let reader = format!("layer `{}`", node.name);
+        if ops.is_empty() {
+            let (Some(from), &[to]) = (node.input(0), &node.outputs[..]) else {
+                return Err(Error::input(format!("{reader} has no operand or not one result")));
+            };
+            let tensor = self.read(from, &reader)?;
+            if self.value(to).bytes() as u32 != self.program.tensors[tensor].bytes {
+                return Err(Error::input(format!(
+                    "{reader} gives {} bytes another shape of {} bytes",
+                    self.program.tensors[tensor].bytes,
+                    self.value(to).bytes()
+                )));
+            }
+            self.place.insert(to, tensor);
+            return Ok(());
+        }
+        let count = ops.len();
+        for (index, lowered) in ops.into_iter().enumerate() {
+            let name = match count - index - 1 {
+                0 => node.name.clone(),
+                _ => format!("{}/{index}", node.name),
+            };
+            self.enter_op(name, node.op.name().to_owned(), lowered)?;
+        }
+        Ok(())
+    }
+
+    fn enter_op(&mut self, name: String, kind: String, lowered: Lowered) -> Result<()> {
+        let index = self.program.ops.len();
+        let reader = format!("layer `{name}`");
+        let mut inputs = Vec::new();
+        for &id in &lowered.inputs {
+            let tensor = self.read(id, &reader)?;
+            self.program.tensors[tensor].last_use = index;
+            inputs.push(tensor);
+        }
+        let mut outputs = Vec::new();
+        for &id in &lowered.outputs {
+            if self.place.contains_key(&id) {
+                let name = &self.value(id).name;
+                return Err(Error::input(format!("{reader} computes tensor `{name}` a second time")));
+            }
+            outputs.push(self.add_tensor(id, Some(index), None));
+        }
+        let name = self.unique(name);
+        self.program.ops.push(DeviceOp { name, kind, lowered, inputs, outputs });
+        Ok(())
+    }
+
+    /// A name that no op has yet.
+    fn unique(&mut self, name: String) -> String {
+        let mut candidate = name.clone();
+        let mut number = 2;
+        while !self.names.insert(candidate.clone()) {
+            candidate = format!("{name}#{number}");
+            number += 1;
+        }
+        candidate
+    }
+
+    fn enter_outputs(&mut self) -> Result<()> {
+        for &id in &self.graph.outputs {
+            let value = self.value(id).clone();
+            let mut tensor = self.read(id, "the model's output")?;
+            if self.program.tensors[tensor].writer.is_none() {
+                tensor = self.copy(id, tensor)?;
+            }
+            self.program.outputs.push(Border { tensor, value });
+        }
+        Ok(())
+    }
+
+    /// A copy of a tensor, for an output that is an input or a constant.
+    fn copy(&mut self, id: ValueId, from: usize) -> Result<usize> {
+        // The copy stands for the layer that gave the output its shape, if there is one.
+        let source = self.graph.nodes.iter().find(|node| node.outputs.contains(&id));
+        let (name, kind) = match source {
+            Some(node) => (node.name.clone(), node.op.name().to_owned()),
+            None => (self.value(id).name.clone(), "COPY".to_owned()),
+        };
+        let value = Value { constant: None, ..self.value(id).clone() };
+        let to = ValueId(self.graph.values.len() + self.temporaries.len());
+        self.temporaries.push(value);
+        let mut cx = Lowering {
+            graph: self.graph,
+            constants: &mut self.program.constants,
+            temporaries: &mut self.temporaries,
+            rounding: ferrolite_schema::Rounding::Double,
+        };
+        let lowered = ops::copy(&mut cx, id, to)?;
+        let index = self.program.ops.len();
+        self.program.tensors[from].last_use = index;
+        let output = self.add_tensor(to, Some(index), None);
+        let name = self.unique(name);
+        self.program.ops.push(DeviceOp { name, kind, lowered, inputs: vec![from], outputs: vec![output] });
+        // An output that is listed twice is copied once.
+        self.place.insert(id, output);
+        Ok(output)
+    }
+
+    fn finish(mut self) -> Result<Program> {
+        let ops = self.program.ops.len();
+        if ops >= 0x8000 || self.program.tensors.len() > 0xFFFF {
+            return Err(Error::input(format!(
+                "the model becomes {ops} ops on {} tensors; at most 32,767 and 65,535 are supported",
+                self.program.tensors.len()
+            )));
+        }
+        for output in &self.program.outputs {
+            self.program.tensors[output.tensor].last_use = ops;
+        }
+        Ok(self.program)
+    }
+}
+
+impl DeviceTensor {
+    /// Alignment in the arena: 4 at least, so that copies can move words.
+    pub fn align(&self) -> u32 {
+        if self.value.dtype == DType::Int64 { 8 } else { 4 }
+    }
+}

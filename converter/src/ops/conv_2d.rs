@@ -1,0 +1,68 @@
+//! CONV_2D, with groups. Source followed: TFLM `kernels/conv_common.cc`.
+
+use ferrolite_runtime::ops::conv_2d::scratch_bytes;
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::Conv2dParams;
+
+use super::stage;
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::{Activation, Node, Window};
+
+/// Lowers the node. Weights stay in the order of the graph, `[out, kernel_h, kernel_w, in / groups]`.
+pub fn lower(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    window: &Window,
+    activation: Activation,
+) -> Result<Vec<Lowered>> {
+    let input = stage::int8_input(cx, node, 0)?;
+    let output = stage::int8_output(cx, node, 0)?;
+    let (filter, weights, quantization) = stage::weights(cx, node, 1)?;
+    let [batches, in_h, in_w, in_channels] = stage::nhwc(cx, node, input.value)?;
+    let [out_batches, out_h, out_w, out_channels] = stage::nhwc(cx, node, output.value)?;
+    let [filters, kernel_h, kernel_w, depth] = stage::nhwc(cx, node, filter)?;
+    let groups = in_channels.checked_div(depth).unwrap_or(0);
+    let fits = groups != 0
+        && groups * depth == in_channels
+        && out_channels % groups == 0
+        && filters == out_channels
+        && [kernel_h, kernel_w] == window.kernel
+        && batches == out_batches;
+    if !fits {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "filter {:?} does not make {:?} of {:?}",
+                filter.shape, output.value.shape, input.value.shape
+            ),
+        ));
+    }
+    let window = stage::window(
+        cx,
+        node,
+        window,
+        [batches, in_h, in_w, in_channels],
+        [out_batches, out_h, out_w, out_channels],
+    )?;
+    let size = kernel_h * kernel_w * depth;
+    let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
+    let bias = stage::bias(cx, node, 2, out_channels)?;
+    let factors = stage::factors(&input, quantization, &output);
+    let params = Conv2dParams {
+        window,
+        batches: cx.word(node, batches)?,
+        in_channels: cx.word(node, in_channels)?,
+        out_channels: cx.word(node, out_channels)?,
+        groups: cx.word(node, groups)?,
+        input_zero_point: input.zero_point,
+        packing: 0,
+        weights: cx.constants.add(weights, 16)?,
+        stage: stage::output_stage(cx, node, bias, &sums, &factors, &input, &output, activation)?,
+    };
+    let scratch = scratch_bytes(&params)
+        .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
+    let macs = (output.value.elements() as u64).saturating_mul(size as u64);
+    let lowered = Lowered::new(OpCode::Conv2d, vec![input.id], vec![output.id], &params);
+    Ok(vec![lowered.scratch(scratch).macs(macs)])
+}

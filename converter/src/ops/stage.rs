@@ -1,0 +1,244 @@
+//! What lowerings of layers with weights share: int8 operands, weights, and the output stage
+//! `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
+//!
+//! With `real = scale * (q - zero_point)` and symmetric weights, a layer is
+//!
+//! ```text
+//! acc[c]    = sum of x * w[c]  +  bias[c] - input.zero_point * sum of w[c]     (x, w: stored integers)
+//! output[c] = output.zero_point + acc[c] * input.scale * weights.scale[c] / output.scale
+//! ```
+//! The part of `acc` that does not depend on `x` is the bias in the file, and the real factor is
+//! its multiplier. Source followed: TFLite `kernel_util.cc` (`PopulateConvolutionQuantizationParams`,
+//! `CalculateActivationRangeQuantized`); double factors from float scales, in its order.
+
+use ferrolite_runtime::quant::{multiplier, quantize};
+use ferrolite_schema::params::{Multiplier, OutputStage, Window};
+
+use crate::emit::Lowering;
+use crate::error::Result;
+use crate::graph::{self, Activation, Constant, DType, Node, Quantization, Value, ValueId};
+
+/// An int8 activation with its quantization.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Int8<'a> {
+    /// Its id.
+    pub id: ValueId,
+    /// The value.
+    pub value: &'a Value,
+    /// Scale, finite and above 0; a float32 number.
+    pub scale: f64,
+    /// Zero point, in the range of int8.
+    pub zero_point: i32,
+}
+
+/// The int8 activation at an operand position.
+pub(super) fn int8_input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
+    let (id, value) = cx.input(node, position)?;
+    if value.constant.is_some() {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "operand {position}, tensor `{}`, is a constant; an activation is needed",
+                value.name
+            ),
+        ));
+    }
+    int8(cx, node, id, value)
+}
+
+/// The int8 activation at a result position.
+pub(super) fn int8_output<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
+    let (id, value) = cx.output(node, position)?;
+    int8(cx, node, id, value)
+}
+
+fn int8<'a>(cx: &Lowering<'a>, node: &Node, id: ValueId, value: &'a Value) -> Result<Int8<'a>> {
+    if value.dtype != DType::Int8 {
+        return Err(cx.unsupported(
+            node,
+            format_args!("tensor `{}` is {}; int8 is supported", value.name, value.dtype.name()),
+        ));
+    }
+    let (scale, zero_point) = cx.quantization(node, value)?;
+    if !(scale.is_finite() && scale > 0.0) || i8::try_from(zero_point).is_err() {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "tensor `{}` has scale {scale} and zero point {zero_point}; a scale above 0 and a zero point \
+                 from -128 to 127 are supported",
+                value.name
+            ),
+        ));
+    }
+    Ok(Int8 { id, value, scale, zero_point })
+}
+
+/// The constant int8 weights at an operand position and their quantization, whose zero points are 0.
+pub(super) fn weights<'a>(
+    cx: &Lowering<'a>,
+    node: &Node,
+    position: usize,
+) -> Result<(&'a Value, &'a [i8], &'a Quantization)> {
+    let (_, value) = cx.input(node, position)?;
+    let Some(Constant::I8(elements)) = &value.constant else {
+        let found = match &value.constant {
+            None => "not constant",
+            Some(constant) => constant.dtype().name(),
+        };
+        return Err(cx.unsupported(
+            node,
+            format_args!("weights `{}` are {found}; constant int8 weights are supported", value.name),
+        ));
+    };
+    let quantization =
+        value.quantization.as_ref().filter(|q| !q.scale.is_empty()).ok_or_else(|| {
+            cx.unsupported(node, format_args!("weights `{}` have no quantization", value.name))
+        })?;
+    if let Some(zero_point) = quantization.zero_point.iter().find(|&&zero_point| zero_point != 0) {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "weights `{}` have zero point {zero_point}; int8 weights are symmetric, with zero point 0",
+                value.name
+            ),
+        ));
+    }
+    if let Some(scale) = quantization.scale.iter().find(|scale| !(scale.is_finite() && **scale >= 0.0)) {
+        return Err(cx.unsupported(
+            node,
+            format_args!("weights `{}` have scale {scale}; finite scales are supported", value.name),
+        ));
+    }
+    Ok((value, elements, quantization))
+}
+
+/// The int32 bias at an operand position: `channels` numbers, zeroes where the operand is absent.
+pub(super) fn bias(cx: &Lowering<'_>, node: &Node, position: usize, channels: usize) -> Result<Vec<i32>> {
+    let Some(id) = node.input(position) else { return Ok(vec![0; channels]) };
+    let value = cx.graph.value(id);
+    match &value.constant {
+        Some(Constant::I32(bias)) if bias.len() == channels => Ok(bias.clone()),
+        Some(Constant::I32(bias)) => Err(cx.unsupported(
+            node,
+            format_args!("bias `{}` has {} elements for {channels} channels", value.name, bias.len()),
+        )),
+        Some(other) => Err(cx.unsupported(
+            node,
+            format_args!("bias `{}` is {}; int32 is supported", value.name, other.dtype().name()),
+        )),
+        None => Err(cx.unsupported(node, format_args!("bias `{}` is not constant", value.name))),
+    }
+}
+
+/// `input.scale * weights.scale[c] / output.scale` for each scale of the weights.
+pub(super) fn factors(input: &Int8<'_>, weights: &Quantization, output: &Int8<'_>) -> Vec<f64> {
+    weights.scale.iter().map(|&scale| input.scale * f64::from(scale) / output.scale).collect()
+}
+
+/// Writes biases and multipliers. `sums` are those of each channel's weights, `factors` one per
+/// channel or one for all.
+pub(super) fn output_stage(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    mut bias: Vec<i32>,
+    sums: &[i32],
+    factors: &[f64],
+    input: &Int8<'_>,
+    output: &Int8<'_>,
+    activation: Activation,
+) -> Result<OutputStage> {
+    if factors.len() != 1 && factors.len() != bias.len() {
+        return Err(cx.unsupported(
+            node,
+            format_args!("the weights have {} scales for {} channels", factors.len(), bias.len()),
+        ));
+    }
+    // Accumulators wrap modulo 2^32 on the device, and so does what is folded into them.
+    for (bias, &sum) in bias.iter_mut().zip(sums) {
+        *bias = bias.wrapping_sub(input.zero_point.wrapping_mul(sum));
+    }
+    let mut multipliers: Vec<Multiplier> = factors.iter().map(|&factor| multiplier(factor)).collect();
+    if multipliers.iter().all(|m| *m == multipliers[0]) {
+        multipliers.truncate(1);
+    }
+    let (min, max) = activation_range(activation, output);
+    Ok(OutputStage {
+        bias: cx.constants.add(&bias, 4)?,
+        multipliers: cx.constants.add(&multipliers, 4)?,
+        multiplier_count: cx.word(node, multipliers.len())?,
+        zero_point: output.zero_point,
+        min,
+        max,
+    })
+}
+
+/// The int8 bounds of a clamp in real numbers.
+pub(super) fn activation_range(activation: Activation, output: &Int8<'_>) -> (i32, i32) {
+    let (low, high) = activation.range();
+    let bound = |real: f32| quantize(real, output.scale as f32, output.zero_point, -128, 127);
+    let min = if low.is_finite() { bound(low) } else { -128 };
+    let max = if high.is_finite() { bound(high) } else { 127 };
+    (min, max.max(min))
+}
+
+/// Batches, height, width and channels of an image, or an error that names the layer.
+pub(super) fn nhwc(cx: &Lowering<'_>, node: &Node, value: &Value) -> Result<[usize; 4]> {
+    <[usize; 4]>::try_from(&value.shape[..]).map_err(|_| {
+        cx.unsupported(
+            node,
+            format_args!("tensor `{}` has shape {:?}; 4 dimensions are needed", value.name, value.shape),
+        )
+    })
+}
+
+/// The window of an op from `input` to `output` images, checked against both.
+pub(super) fn window(
+    cx: &Lowering<'_>,
+    node: &Node,
+    window: &graph::Window,
+    input: [usize; 4],
+    output: [usize; 4],
+) -> Result<Window> {
+    for axis in 0..2 {
+        let (size, out) = (input[axis + 1], output[axis + 1]);
+        let padded = size.saturating_add(window.pad_before[axis]).saturating_add(window.pad_after[axis]);
+        let reach = window.kernel[axis].saturating_sub(1).saturating_mul(window.dilation[axis]);
+        let last = out.saturating_sub(1).saturating_mul(window.stride[axis]);
+        if out == 0 || last.saturating_add(reach) >= padded {
+            return Err(cx.unsupported(
+                node,
+                format_args!(
+                    "a window of {:?} with stride {:?}, dilation {:?} and padding {:?} before and {:?} behind \
+                     does not make {:?} of {:?}",
+                    window.kernel,
+                    window.stride,
+                    window.dilation,
+                    window.pad_before,
+                    window.pad_after,
+                    &output[1..3],
+                    &input[1..3],
+                ),
+            ));
+        }
+    }
+    let dims = [input[1], input[2], output[1], output[2]];
+    let fields = [window.kernel, window.stride, window.dilation];
+    if dims.iter().chain(fields.iter().flatten()).any(|&n| n == 0 || n > 0xFFFF) {
+        return Err(cx.unsupported(node, "images, kernels and strides of 1 to 65,535 are supported"));
+    }
+    let word = |n: usize| cx.word(node, n);
+    Ok(Window {
+        in_h: word(input[1])?,
+        in_w: word(input[2])?,
+        out_h: word(output[1])?,
+        out_w: word(output[2])?,
+        kernel_h: word(window.kernel[0])?,
+        kernel_w: word(window.kernel[1])?,
+        stride_h: word(window.stride[0])?,
+        stride_w: word(window.stride[1])?,
+        dilation_h: word(window.dilation[0])?,
+        dilation_w: word(window.dilation[1])?,
+        pad_top: word(window.pad_before[0])?,
+        pad_left: word(window.pad_before[1])?,
+    })
+}
