@@ -49,6 +49,7 @@ pub fn lower(
     let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
     let bias = stage::bias(cx, node, 2, out_channels)?;
     let factors = stage::factors(&input, quantization, &output);
+    let channels = stage::Channels { bias, sums, factors };
     let params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
@@ -58,7 +59,7 @@ pub fn lower(
         input_zero_point: input.zero_point,
         packing: 0,
         weights: cx.constants.add(weights, 16)?,
-        stage: stage::output_stage(cx, node, bias, &sums, &factors, &input, &output, activation)?,
+        stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;

@@ -47,6 +47,7 @@ pub fn lower(
     }
     let bias = stage::bias(cx, node, 2, channels)?;
     let factors = stage::factors(&input, quantization, &output);
+    let stage = stage::Channels { bias, sums, factors };
     let params = DepthwiseConv2dParams {
         window,
         batches: cx.word(node, batches)?,
@@ -55,7 +56,7 @@ pub fn lower(
         input_zero_point: input.zero_point,
         packing: 0,
         weights: cx.constants.add(weights, 16)?,
-        stage: stage::output_stage(cx, node, bias, &sums, &factors, &input, &output, activation)?,
+        stage: stage::output_stage(cx, node, stage, &input, &output, activation)?,
     };
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;

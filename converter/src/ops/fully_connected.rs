@@ -40,13 +40,14 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
         [scale] => vec![f64::from(input.scale as f32 * scale) / output.scale],
         _ => stage::factors(&input, quantization, &output),
     };
+    let channels = stage::Channels { bias, sums, factors };
     let params = FullyConnectedParams {
         rows: cx.word(node, rows)?,
         inputs: cx.word(node, inputs)?,
         outputs: cx.word(node, outputs)?,
         packing: 0,
         weights: cx.constants.add(weights, 16)?,
-        stage: stage::output_stage(cx, node, bias, &sums, &factors, &input, &output, activation)?,
+        stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
     let macs = (rows as u64).saturating_mul(weights.len() as u64);
     Ok(vec![Lowered::new(OpCode::FullyConnected, vec![input.id], vec![output.id], &params).macs(macs)])

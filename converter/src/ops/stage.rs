@@ -135,18 +135,26 @@ pub(super) fn factors(input: &Int8<'_>, weights: &Quantization, output: &Int8<'_
     weights.scale.iter().map(|&scale| input.scale * f64::from(scale) / output.scale).collect()
 }
 
-/// Writes biases and multipliers. `sums` are those of each channel's weights, `factors` one per
-/// channel or one for all.
+/// What belongs to the channels of a layer.
+pub(super) struct Channels {
+    /// Bias of each.
+    pub bias: Vec<i32>,
+    /// Sum of the weights of each.
+    pub sums: Vec<i32>,
+    /// Real factor of each, or one for all.
+    pub factors: Vec<f64>,
+}
+
+/// Writes the biases, with the input's zero point folded into them, and the multipliers.
 pub(super) fn output_stage(
     cx: &mut Lowering<'_>,
     node: &Node,
-    mut bias: Vec<i32>,
-    sums: &[i32],
-    factors: &[f64],
+    channels: Channels,
     input: &Int8<'_>,
     output: &Int8<'_>,
     activation: Activation,
 ) -> Result<OutputStage> {
+    let Channels { mut bias, sums, factors } = channels;
     if factors.len() != 1 && factors.len() != bias.len() {
         return Err(cx.unsupported(
             node,
@@ -154,7 +162,7 @@ pub(super) fn output_stage(
         ));
     }
     // Accumulators wrap modulo 2^32 on the device, and so does what is folded into them.
-    for (bias, &sum) in bias.iter_mut().zip(sums) {
+    for (bias, &sum) in bias.iter_mut().zip(&sums) {
         *bias = bias.wrapping_sub(input.zero_point.wrapping_mul(sum));
     }
     let mut multipliers: Vec<Multiplier> = factors.iter().map(|&factor| multiplier(factor)).collect();
