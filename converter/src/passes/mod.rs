@@ -14,10 +14,12 @@
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it | yes | yes |
+//! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
 
 mod activation;
 mod batch_norm;
+mod channels;
 mod constants;
 pub(crate) mod dead;
 mod identity;
@@ -44,6 +46,7 @@ pub const PASSES: &[Pass] = &[
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },
+    Pass { did: "folded {} constant channels into biases", run: channels::run },
     Pass { did: "removed {} layers that nobody reads", run: dead::run },
 ];
 

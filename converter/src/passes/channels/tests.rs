@@ -1,0 +1,272 @@
+//! Random int8 networks with dead channels, computed with plain integer loops before and after:
+//! every int32 accumulator of the last layer, and every output byte, has to be the same.
+
+use std::collections::HashMap;
+
+use ferrolite_runtime::Rounding;
+use ferrolite_runtime::quant::{multiplier, quantize, requantize};
+
+use super::super::rewrite::add_constant;
+use super::super::testing::{Build, Random, models};
+use super::*;
+use crate::graph::{Activation, BinaryKind, Constant, DType, Node, PoolKind, Quantization, Window};
+use crate::import::load;
+
+/// A window over the image; `pad` on all sides.
+fn window(kernel: usize, pad: usize) -> Window {
+    Window {
+        kernel: [kernel; 2],
+        stride: [1; 2],
+        dilation: [1; 2],
+        pad_before: [pad; 2],
+        pad_after: [pad; 2],
+    }
+}
+
+/// A network under construction: a graph, and random numbers for it.
+struct Net {
+    build: Build,
+    random: Random,
+}
+
+impl Net {
+    fn new(shape: &[usize], seed: u64) -> Net {
+        let mut net = Net { build: Build::new(shape), random: Random(seed) };
+        let input = net.build.input();
+        net.quantize(input, 0.05, 7);
+        net
+    }
+
+    fn quantize(&mut self, id: ValueId, scale: f32, zero_point: i32) {
+        let value = self.build.graph.value_mut(id);
+        value.dtype = DType::Int8;
+        value.quantization = Some(Quantization::per_tensor(scale, zero_point));
+    }
+
+    /// Adds a layer whose output channels are dead one time in three: no weights, any bias.
+    fn layer(&mut self, op: Op, input: ValueId, weights: &[usize], shape: &[usize]) -> ValueId {
+        let axis = if matches!(op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 };
+        let outputs = weights[axis];
+        let inner: usize = weights[axis + 1..].iter().product();
+        let dead: Vec<bool> = (0..outputs).map(|_| self.random.below(3) == 0).collect();
+        let data = (0..weights.iter().product::<usize>())
+            .map(|i| if dead[i / inner % outputs] { 0 } else { self.random.below(255) as i8 })
+            .collect();
+        let scales = (0..outputs).map(|_| 0.004 + self.random.below(100) as f32 * 1e-5).collect();
+        let bias = (0..outputs).map(|_| self.random.below(20000) as i32 - 10000).collect();
+        let quantization = Some(Quantization::per_channel(scales, axis));
+        let n = self.build.graph.nodes.len();
+        let graph = &mut self.build.graph;
+        let w = add_constant(graph, format!("w{n}"), weights.to_vec(), Constant::I8(data), quantization);
+        let b = add_constant(graph, format!("b{n}"), vec![outputs], Constant::I32(bias), None);
+        let output = self.build.node(op, &[input, w, b], shape);
+        let zero_point = [-128, -5, 40][self.random.below(3)];
+        self.quantize(output, 0.04, zero_point);
+        output
+    }
+
+    /// Adds an operator without weights that keeps its input's quantization.
+    fn passing(&mut self, op: Op, inputs: &[ValueId], shape: &[usize]) -> ValueId {
+        let output = self.build.node(op, inputs, shape);
+        let quantization = self.build.graph.value(inputs[0]).quantization.clone();
+        let value = self.build.graph.value_mut(output);
+        (value.dtype, value.quantization) = (DType::Int8, quantization);
+        output
+    }
+}
+
+/// Runs a graph of the operators above; returns every layer's accumulators and the output.
+fn execute(graph: &Graph, input: &[i8], rounding: Rounding) -> (Vec<Vec<i32>>, Vec<i8>) {
+    let mut values: HashMap<ValueId, Vec<i8>> = HashMap::from([(graph.inputs[0], input.to_vec())]);
+    let mut accumulators = Vec::new();
+    for node in &graph.nodes {
+        let x = &values[&node.input(0).unwrap()];
+        let result = match &node.op {
+            Op::Reshape => x.clone(),
+            Op::Pool2d { window, .. } => max_pool(graph, node, window, x),
+            _ => {
+                let sums = sums(graph, node, x);
+                let bytes = scale_down(graph, node, &sums, rounding);
+                accumulators.push(sums);
+                bytes
+            }
+        };
+        values.insert(node.outputs[0], result);
+    }
+    (accumulators, values[&graph.outputs[0]].clone())
+}
+
+fn sums(graph: &Graph, node: &Node, x: &[i8]) -> Vec<i32> {
+    let (input, filter) = (graph.value(node.input(0).unwrap()), graph.value(node.input(1).unwrap()));
+    let zero_point = input.quantization.as_ref().unwrap().zero_point[0];
+    let Some(Constant::I8(w)) = &filter.constant else { panic!() };
+    let bias = graph.constant(node.input(2)).unwrap().to_i64().unwrap();
+    let shape = &graph.value(node.outputs[0]).shape;
+    let outputs = *shape.last().unwrap();
+    let count = shape.iter().product::<usize>();
+    let tap = |q: i8, w: i8| i32::from(w) * (i32::from(q) - zero_point);
+    let (window, multiplier) = match &node.op {
+        Op::FullyConnected { .. } => {
+            let row = filter.shape[1];
+            let dot = |i: usize| -> i32 {
+                let (weights, x) = (&w[i % outputs * row..], &x[i / outputs * row..]);
+                (0..row).map(|k| tap(x[k], weights[k])).sum()
+            };
+            return (0..count).map(|i| bias[i % outputs] as i32 + dot(i)).collect();
+        }
+        Op::Conv2d { window, .. } => (window, 0),
+        Op::DepthwiseConv2d { window, multiplier, .. } => (window, *multiplier),
+        other => panic!("{other:?}"),
+    };
+    let (height, width, channels) = (input.shape[1], input.shape[2], input.shape[3]);
+    let [kernel_h, kernel_w] = window.kernel;
+    let one = |i: usize| {
+        let (c, at) = (i % outputs, i / outputs);
+        let (oy, ox) = (at / shape[2], at % shape[2]);
+        let mut sum = bias[c] as i32;
+        for (ky, kx) in (0..kernel_h).flat_map(|y| (0..kernel_w).map(move |x| (y, x))) {
+            let (y, x_at) =
+                ((oy + ky).wrapping_sub(window.pad_before[0]), (ox + kx).wrapping_sub(window.pad_before[1]));
+            if y >= height || x_at >= width {
+                continue;
+            }
+            let pixel = &x[(y * width + x_at) * channels..][..channels];
+            let taps = ky * kernel_w + kx;
+            if multiplier > 0 {
+                sum += tap(pixel[c / multiplier], w[taps * outputs + c]);
+            } else {
+                let weights = &w[(c * kernel_h * kernel_w + taps) * channels..];
+                sum += (0..channels).map(|k| tap(pixel[k], weights[k])).sum::<i32>();
+            }
+        }
+        sum
+    };
+    (0..count).map(one).collect()
+}
+
+fn scale_down(graph: &Graph, node: &Node, sums: &[i32], rounding: Rounding) -> Vec<i8> {
+    let quantization = |id: ValueId| graph.value(id).quantization.clone().unwrap();
+    let (x, w, y) = (
+        quantization(node.input(0).unwrap()),
+        quantization(node.input(1).unwrap()),
+        quantization(node.outputs[0]),
+    );
+    let activation = match node.op {
+        Op::Conv2d { activation, .. } | Op::DepthwiseConv2d { activation, .. } => activation,
+        _ => Activation::None,
+    };
+    let (scale, zero_point) = y.tensor().unwrap();
+    let low = if activation == Activation::None { -128 } else { quantize(0.0, scale, zero_point, -128, 127) };
+    let one = |(i, &sum): (usize, &i32)| {
+        let weight_scale = w.scale[i % w.scale.len()];
+        let real = f64::from(x.scale[0]) * f64::from(weight_scale) / f64::from(scale);
+        (requantize(sum, multiplier(real), rounding) + zero_point).clamp(low, 127) as i8
+    };
+    sums.iter().enumerate().map(one).collect()
+}
+
+/// 2x2 with stride 2, without padding.
+fn max_pool(graph: &Graph, node: &Node, window: &Window, x: &[i8]) -> Vec<i8> {
+    assert_eq!((window.kernel, window.stride), ([2, 2], [2, 2]));
+    let (input, output) = (&graph.value(node.input(0).unwrap()).shape, &graph.value(node.outputs[0]).shape);
+    let at = |y: usize, column: usize, c: usize| x[(y * input[2] + column) * input[3] + c];
+    let one = |i: usize| {
+        let (c, column, row) = (i % output[3], i / output[3] % output[2], i / output[3] / output[2]);
+        let cells = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        cells.into_iter().map(|(y, k)| at(2 * row + y, 2 * column + k, c)).max().unwrap()
+    };
+    (0..output.iter().product()).map(one).collect()
+}
+
+/// conv 1x1 → depthwise → conv → pool → reshape → dense → dense, padded or not.
+fn random_network(seed: u64, pad: usize) -> Graph {
+    let mut net = Net::new(&[1, 6, 6, 3], seed);
+    let activation = [Activation::None, Activation::Relu][net.random.below(2)];
+    let size = 4 + 2 * pad;
+    let x = net.build.input();
+    let conv = |window| Op::Conv2d { window, activation };
+    let x = net.layer(conv(window(1, 0)), x, &[8, 1, 1, 3], &[1, 6, 6, 8]);
+    let depthwise = Op::DepthwiseConv2d { window: window(3, pad), multiplier: 2, activation };
+    let x = net.layer(depthwise, x, &[1, 3, 3, 16], &[1, size, size, 16]);
+    let x = net.layer(conv(window(3, 1)), x, &[9, 3, 3, 16], &[1, size, size, 9]);
+    let pool = Window { stride: [2, 2], ..window(2, 0) };
+    let pool = Op::Pool2d { kind: PoolKind::Max, window: pool, activation: Activation::None };
+    let half = size / 2;
+    let x = net.passing(pool, &[x], &[1, half, half, 9]);
+    let x = net.passing(Op::Reshape, &[x], &[1, half * half * 9]);
+    let dense = || Op::FullyConnected { activation: Activation::None };
+    let x = net.layer(dense(), x, &[7, half * half * 9], &[1, 7]);
+    let x = net.layer(dense(), x, &[5, 7], &[1, 5]);
+    net.build.finish(x)
+}
+
+#[test]
+fn accumulators_and_outputs_stay_what_they_were() {
+    let mut folded = 0;
+    for seed in 0..60 {
+        let before = random_network(seed, seed as usize % 2);
+        let mut after = before.clone();
+        folded += run(&mut after);
+        assert_eq!(run(&mut after), 0, "one run finds everything");
+        let mut random = Random(seed ^ 99);
+        for rounding in [Rounding::Double, Rounding::Single] {
+            let input: Vec<i8> = (0..6 * 6 * 3).map(|_| random.below(256) as u8 as i8).collect();
+            let (old_sums, old) = execute(&before, &input, rounding);
+            let (new_sums, new) = execute(&after, &input, rounding);
+            assert_eq!(old_sums.last(), new_sums.last(), "seed {seed}");
+            assert_eq!(old, new, "seed {seed}");
+        }
+    }
+    assert!(folded > 200, "only {folded} channels");
+}
+
+#[test]
+fn a_residual_add_keeps_the_channels() {
+    let mut net = Net::new(&[1, 4, 4, 4], 1);
+    let input = net.build.input();
+    let conv = Op::Conv2d { window: window(1, 0), activation: Activation::None };
+    let x = net.layer(conv, input, &[4, 1, 1, 4], &[1, 4, 4, 4]);
+    let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+    let y = net.passing(add, &[x, input], &[1, 4, 4, 4]);
+    let mut graph = net.build.finish(y);
+    assert_eq!(run(&mut graph), 0);
+}
+
+#[test]
+fn padding_keeps_constants_other_than_the_zero_point() {
+    for (bias, pad, folds) in [(0, 1, 1), (5000, 1, 0), (5000, 0, 1)] {
+        let mut net = Net::new(&[1, 4, 4, 2], 3);
+        let conv = |pad| Op::Conv2d { window: window(3, pad), activation: Activation::None };
+        let input = net.build.input();
+        let x = net.layer(conv(1), input, &[2, 3, 3, 2], &[1, 4, 4, 2]);
+        let size = 2 + 2 * pad;
+        let y = net.layer(conv(pad), x, &[3, 3, 3, 2], &[1, size, size, 3]);
+        let mut graph = net.build.finish(y);
+        // Both layers without dead channels but the first one's first.
+        for (node, dead) in [(0, 18), (1, 0)] {
+            let [w, b] = [1, 2].map(|position| graph.nodes[node].input(position).unwrap());
+            let count = graph.value(w).elements();
+            graph.value_mut(w).constant =
+                Some(Constant::I8((0..count).map(|i| if i < dead { 0 } else { 50 }).collect()));
+            let count = graph.value(b).elements();
+            graph.value_mut(b).constant = Some(Constant::I32(vec![bias; count]));
+        }
+        assert_eq!(run(&mut graph), folds, "bias {bias}, pad {pad}");
+        let name = &graph.nodes[0].name;
+        assert_eq!(name.ends_with("/active"), folds == 1, "{name}");
+    }
+}
+
+#[test]
+fn real_models_lose_channels() {
+    let Some(folder) = models() else { return };
+    let before = load(&folder.join("real/tinyengine_vww.tflite")).unwrap().graph;
+    let mut graph = before.clone();
+    let count = run(&mut graph);
+    let weights = |g: &Graph| -> usize {
+        let used = g.used_values();
+        used.iter().filter(|id| g.constant(Some(**id)).is_some()).map(|&id| g.value(id).bytes()).sum()
+    };
+    println!("tinyengine_vww: {count} channels, {} -> {} bytes", weights(&before), weights(&graph));
+    assert!(count > 100 && weights(&graph) < weights(&before));
+}
