@@ -114,8 +114,8 @@ fn sums(graph: &Graph, node: &Node, x: &[i8]) -> Vec<i32> {
             };
             return (0..count).map(|i| bias[i % outputs] as i32 + dot(i)).collect();
         }
-        Op::Conv2d { window, .. } => (window, 0),
-        Op::DepthwiseConv2d { window, multiplier, .. } => (window, *multiplier),
+        Op::Conv2d { window, .. } => (window, None),
+        Op::DepthwiseConv2d { window, multiplier, .. } => (window, Some(*multiplier)),
         other => panic!("{other:?}"),
     };
     let (height, width, channels) = (input.shape[1], input.shape[2], input.shape[3]);
@@ -132,7 +132,7 @@ fn sums(graph: &Graph, node: &Node, x: &[i8]) -> Vec<i32> {
             }
             let pixel = &x[(y * width + x_at) * channels..][..channels];
             let taps = ky * kernel_w + kx;
-            if multiplier > 0 {
+            if let Some(multiplier) = multiplier {
                 sum += tap(pixel[c / multiplier], w[taps * outputs + c]);
             } else {
                 let weights = &w[(c * kernel_h * kernel_w + taps) * channels..];
