@@ -5,14 +5,22 @@
 // `import::tflite`, which no one edits and which run only behind the flatbuffers verifier.
 #![deny(unsafe_code)]
 
+pub mod bench;
+pub mod bindings;
+pub mod cli;
+pub mod compare;
+pub mod convert;
 pub mod data;
 pub mod emit;
 pub mod error;
 pub mod graph;
 pub mod import;
+pub mod model_file;
 pub mod ops;
 pub mod passes;
 pub mod quantize;
 pub mod reference;
+pub mod report;
+pub mod run;
 
 pub use error::{Error, Fault, Result};

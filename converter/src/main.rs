@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! The command `ferrolite`.
+
+fn main() -> std::process::ExitCode {
+    ferrolite::cli::main()
+}

@@ -1,0 +1,95 @@
+//! Measures a model on the host.
+
+use std::time::{Duration, Instant};
+
+use ferrolite_runtime::{Eval, Model, Node, Observer};
+
+use crate::error::Result;
+use crate::model_file::{self, arena};
+use crate::run::{infer, interpreter};
+
+/// How long repetitions go on, once there are [`LEAST`].
+const TIME: Duration = Duration::from_millis(500);
+/// Fewest repetitions.
+const LEAST: usize = 5;
+/// Most repetitions.
+const MOST: usize = 10_000;
+
+/// Times of one inference on the host: the medians of many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTimes {
+    /// The whole inference, in microseconds.
+    pub wall_us: f64,
+    /// Each op, in microseconds, in the order of the program.
+    pub layers_us: Vec<f64>,
+}
+
+/// Input bytes to measure with: the recorded self-test's, else zeroes.
+pub fn inputs(model: &Model<'_>) -> Vec<Vec<u8>> {
+    let ports = model_file::inputs(model);
+    let sizes = ports.iter().map(|port| port.shape.iter().product::<usize>() * port.dtype.size());
+    let mut recorded = model.self_test().map_or(&[][..], |(input, _)| input);
+    let mut take = |size: usize| match recorded.split_at_checked(size) {
+        Some((bytes, rest)) => {
+            recorded = rest;
+            bytes.to_vec()
+        }
+        None => vec![0; size],
+    };
+    sizes.map(&mut take).collect()
+}
+
+/// Runs a model again and again, and takes the medians.
+pub fn host(model: &Model<'_>) -> Result<HostTimes> {
+    let mut memory = arena(model.arena_bytes());
+    let mut net = interpreter(model, bytemuck::cast_slice_mut(&mut memory))?;
+    let inputs = inputs(model);
+    let (mut whole, mut layers) = (Vec::new(), vec![Vec::new(); model.ops().len()]);
+    let start = Instant::now();
+    while whole.len() < MOST && (whole.len() < LEAST || start.elapsed() < TIME) {
+        let begin = Instant::now();
+        infer(&mut net, &inputs, &mut ())?;
+        whole.push(micros(begin.elapsed()));
+        let mut clock = Clock { begin: Instant::now(), layers: &mut layers };
+        infer(&mut net, &inputs, &mut clock)?;
+    }
+    Ok(HostTimes { wall_us: median(whole), layers_us: layers.into_iter().map(median).collect() })
+}
+
+/// Takes the time of each op.
+struct Clock<'a> {
+    begin: Instant,
+    layers: &'a mut [Vec<f64>],
+}
+
+impl Observer for Clock<'_> {
+    fn before(&mut self, _index: u16, _node: &Node<'_>) {
+        self.begin = Instant::now();
+    }
+
+    fn after(&mut self, index: u16, _eval: &Eval<'_>) {
+        if let Some(times) = self.layers.get_mut(usize::from(index)) {
+            times.push(micros(self.begin.elapsed()));
+        }
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_ignore_outliers() {
+        assert_eq!(median(vec![3.0, 1e9, 1.0]), 3.0);
+        assert_eq!(median(Vec::new()), 0.0);
+    }
+}

@@ -1,0 +1,198 @@
+//! Source code that goes with a file: a Rust module and a C header.
+
+use std::fmt::Write;
+
+use ferrolite_runtime::{Model, OpCode};
+
+use crate::model_file::{self, PortFacts};
+
+/// A Rust module with the arena size, the operators that the model needs and no others, and the
+/// facts of its inputs and outputs. It refers to `ferrolite_runtime` only.
+///
+/// ```text
+/// pub const ARENA: usize = 16_384;
+/// pub const OPS: OpSet = &[ops::CONV_2D, ops::SOFTMAX];
+/// pub mod input0 { … SHAPE, LEN, SCALE, ZERO_POINT }
+/// ```
+pub fn rust(model: &Model<'_>) -> String {
+    let mut out = String::new();
+    let ops: Vec<String> = op_codes(model).iter().map(|code| format!("ops::{}", constant(*code))).collect();
+    let name = model.names().model().filter(|n| !n.is_empty()).unwrap_or("a model");
+    let macs = model_file::layers(model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
+    // Writing to a string does not fail.
+    let _ = write!(
+        out,
+        "\
+// Written by `ferrolite convert --rust`; convert the model again instead of editing.
+// Facts of the model {name}.
+
+use ferrolite_runtime::{{OpSet, ops}};
+
+/// Bytes of arena that the model needs: `Arena::<ARENA>::new()`.
+pub const ARENA: usize = {arena};
+
+/// The operators that the model uses, for `Interpreter::new`; only these are linked.
+pub const OPS: OpSet = &[{ops}];
+
+/// Bytes of the model file.
+pub const MODEL_BYTES: usize = {bytes};
+
+/// Multiply-accumulate operations of one inference.
+pub const MACS: u64 = {macs};
+",
+        name = comment(name),
+        arena = digits(model.arena_bytes()),
+        ops = ops.join(", "),
+        bytes = digits(model.bytes().len()),
+        macs = macs,
+    );
+    for (kind, ports) in [("input", model_file::inputs(model)), ("output", model_file::outputs(model))] {
+        for (index, port) in ports.iter().enumerate() {
+            let _ = write!(out, "\n{}", rust_port(kind, index, port));
+        }
+    }
+    out
+}
+
+fn rust_port(kind: &str, index: usize, port: &PortFacts) -> String {
+    let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
+    let quantization = port.quantization.map_or(String::new(), |(scale, zero_point)| {
+        format!(
+            "    /// Real number per integer step.\n    pub const SCALE: f32 = {scale:?};\n\
+             \x20   /// The integer that stands for zero.\n    pub const ZERO_POINT: i32 = {zero_point};\n"
+        )
+    });
+    format!(
+        "/// The {kind} `{name}`, {dtype}.\n\
+         pub mod {kind}{index} {{\n\
+         \x20   /// Dimensions, outermost first.\n    pub const SHAPE: [usize; {rank}] = [{shape}];\n\
+         \x20   /// Number of elements.\n    pub const LEN: usize = {len};\n{quantization}}}\n",
+        name = comment(&port.name),
+        dtype = port.dtype.name(),
+        rank = shape.len(),
+        shape = shape.join(", "),
+        len = port.shape.iter().product::<usize>(),
+    )
+}
+
+/// A C header with the file's bytes, its sizes, and the facts of its inputs and outputs. `name` is
+/// what identifiers begin with, such as the stem of the output file.
+pub fn c(model: &Model<'_>, name: &str) -> String {
+    let name = identifier(name);
+    let upper = name.to_uppercase();
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(
+        out,
+        "\
+/* Written by `ferrolite convert --c`; convert the model again instead of editing. */
+#ifndef {upper}_H
+#define {upper}_H
+
+/* Bytes of memory that the model needs for its activations, aligned to 16. */
+#define {upper}_ARENA_BYTES {arena}
+/* Bytes of the model file. */
+#define {upper}_MODEL_BYTES {bytes}
+",
+        arena = model.arena_bytes(),
+        bytes = model.bytes().len(),
+    );
+    for (kind, ports) in [("INPUT", model_file::inputs(model)), ("OUTPUT", model_file::outputs(model))] {
+        for (index, port) in ports.iter().enumerate() {
+            let elements: usize = port.shape.iter().product();
+            let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
+            let _ = write!(
+                out,
+                "\n/* {kind} {index}: {}, {} [{}] */\n#define {upper}_{kind}{index}_ELEMENTS {elements}\n",
+                comment(&port.name),
+                port.dtype.name(),
+                shape.join(", ")
+            );
+            if let Some((scale, zero_point)) = port.quantization {
+                let _ = write!(
+                    out,
+                    "#define {upper}_{kind}{index}_SCALE {scale:e}f\n#define {upper}_{kind}{index}_ZERO_POINT ({zero_point})\n"
+                );
+            }
+        }
+    }
+    let _ = write!(
+        out,
+        "\n/* The model file. It has to start at a multiple of 16 bytes. */\n\
+         #if defined(__GNUC__)\n__attribute__((aligned(16)))\n#endif\n\
+         static const unsigned char {name}_model[{upper}_MODEL_BYTES] = {{\n"
+    );
+    for line in model.bytes().chunks(20) {
+        let bytes: Vec<String> = line.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "{},", bytes.join(","));
+    }
+    let _ = write!(out, "}};\n\n#endif\n");
+    out
+}
+
+/// The operators that a model uses, each once, by number.
+fn op_codes(model: &Model<'_>) -> Vec<OpCode> {
+    let mut codes: Vec<OpCode> = model.ops().iter().filter_map(|op| OpCode::from_code(op.code)).collect();
+    codes.sort();
+    codes.dedup();
+    codes
+}
+
+/// Name of an operator's constant in `ferrolite_runtime::ops`.
+fn constant(code: OpCode) -> String {
+    code.name().to_uppercase()
+}
+
+/// A number with separators between thousands, as Rust writes it.
+fn digits(number: usize) -> String {
+    crate::report::text::count(number).replace(',', "_")
+}
+
+/// Names come from files: nothing in them may end the comment that they stand in.
+fn comment(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() || c == '*' { ' ' } else { c }).collect()
+}
+
+/// A name that C accepts.
+fn identifier(name: &str) -> String {
+    let mut out: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    if out.is_empty() || out.starts_with(|c: char| c.is_ascii_digit()) {
+        out.insert_str(0, "model_");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::DType;
+
+    #[test]
+    fn names_become_harmless() {
+        assert_eq!(identifier("kws-Ref.1"), "kws_ref_1");
+        assert_eq!(identifier("1d"), "model_1d");
+        assert_eq!(identifier(""), "model_");
+        assert_eq!(comment("a*/\nb"), "a / b");
+    }
+
+    #[test]
+    fn ports_become_modules() {
+        let port = PortFacts {
+            name: "x".into(),
+            shape: vec![1, 49, 10, 1],
+            dtype: DType::Int8,
+            quantization: Some((0.5, 83)),
+        };
+        let text = rust_port("input", 0, &port);
+        for want in [
+            "pub mod input0 {",
+            "SHAPE: [usize; 4] = [1, 49, 10, 1];",
+            "LEN: usize = 490;",
+            "f32 = 0.5;",
+            "i32 = 83;",
+        ] {
+            assert!(text.contains(want), "{text} should contain {want}");
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The words of the command line, and how they are read. Scripts rely on them: they change only
+//! together with the design.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ferrolite_schema::{Rounding, Target};
+
+use crate::error::{Error, Result};
+
+/// Names of the boards that `--on` takes; the first is this computer.
+pub const BOARDS: [&str; 8] = [
+    "host",
+    "qemu-cortex-m0",
+    "qemu-cortex-m3",
+    "qemu-cortex-m4",
+    "qemu-cortex-m7",
+    "qemu-cortex-m33",
+    "qemu-cortex-m55",
+    "qemu-riscv32",
+];
+
+/// Where DATA is explained; shown below the options of every command that takes it.
+const DATA_HELP: &str = "\
+DATA is one of
+  set.npz         NumPy arrays, named like the model's inputs or in0, in1, …
+  set.npz:array   one array of it, for a model with one input
+  set.npy         one NumPy array
+  set.csv         one sample a row
+  folder          pictures (.png .jpg .bmp) or recordings (.wav, 16 bits, mono)
+The first axis of an array counts samples. Floats are real values; integers of the
+input's own type are quantized values.";
+
+/// Quantize trained neural networks, run them on microcontrollers, and check the results.
+#[derive(Debug, Parser)]
+#[command(name = "ferrolite", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "\
+Typical steps:
+  ferrolite convert model.tflite -o model.ferro --calibrate samples.npz
+  ferrolite inspect model.ferro
+  ferrolite compare model.ferro model.tflite --data test.npz --labels test.npz:labels
+  ferrolite bench model.ferro --on qemu-cortex-m4")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn a trained model into a .ferro file
+    Convert(ConvertArgs),
+    /// Show what is in a .ferro file: layers, shapes, memory, sizes
+    Inspect(InspectArgs),
+    /// Run a .ferro file on samples
+    Run(RunArgs),
+    /// Hold a .ferro file against the model that it was made from
+    Compare(CompareArgs),
+    /// Measure a .ferro file: instructions, time, memory
+    Bench(BenchArgs),
+    /// List the boards that models can run on
+    Boards(BoardsArgs),
+}
+
+impl Command {
+    /// Whether stdout takes one JSON object and nothing else.
+    pub fn json(&self) -> bool {
+        match self {
+            Command::Convert(args) => args.json,
+            Command::Inspect(args) => args.json,
+            Command::Run(args) => args.json,
+            Command::Compare(args) => args.json,
+            Command::Bench(args) => args.json,
+            Command::Boards(args) => args.json,
+        }
+    }
+}
+
+/// Words of `ferrolite convert`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct ConvertArgs {
+    /// The trained model: .tflite, .onnx, .keras, .h5 or a SavedModel folder
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT.ferro")]
+    pub output: PathBuf,
+    /// Typical samples, 100 or more; needed to quantize a float model
+    #[arg(long, value_name = "DATA")]
+    pub calibrate: Option<String>,
+    /// The core to make it fast for; results are the same on all of them
+    #[arg(long, value_name = "T", default_value = "portable", value_parser = target_parser())]
+    pub target: Target,
+    /// Type of a float model's inputs and outputs in the file
+    #[arg(long, value_name = "TYPE", default_value = "int8", value_parser = ["int8", "float"])]
+    pub io: String,
+    /// How sums are scaled down: double as TensorFlow Lite Micro does, or single
+    #[arg(long, value_name = "HOW", default_value = "double", value_parser = rounding_parser())]
+    pub rounding: Rounding,
+    /// Also write a Rust module with the arena size and the operators of this model
+    #[arg(long, value_name = "OUT.rs")]
+    pub rust: Option<PathBuf>,
+    /// Also write a C header with the model's bytes and sizes
+    #[arg(long, value_name = "OUT.h")]
+    pub c: Option<PathBuf>,
+    /// Also write a page about the model
+    #[arg(long, value_name = "OUT.html")]
+    pub report: Option<PathBuf>,
+    /// Fail with exit code 3 if the file is larger; bytes, or with K or M behind
+    #[arg(long, value_name = "N", value_parser = parse_size)]
+    pub flash_budget: Option<u64>,
+    /// Fail with exit code 3 if the arena is larger; bytes, or with K or M behind
+    #[arg(long, value_name = "N", value_parser = parse_size)]
+    pub ram_budget: Option<u64>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Words of `ferrolite inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The converted model
+    #[arg(value_name = "FILE.ferro")]
+    pub file: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Words of `ferrolite run`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct RunArgs {
+    /// The converted model
+    #[arg(value_name = "FILE.ferro")]
+    pub file: PathBuf,
+    /// The samples to run it on
+    #[arg(long, value_name = "DATA")]
+    pub input: String,
+    /// Write the outputs as arrays out0, out1, … with a leading sample axis
+    #[arg(long, value_name = "OUT.npz")]
+    pub output: Option<PathBuf>,
+    /// Write every layer's output for the first sample, by layer name
+    #[arg(long, value_name = "OUT.npz")]
+    pub layers: Option<PathBuf>,
+    /// Keep the model's state from sample to sample instead of starting afresh
+    #[arg(long)]
+    pub sequence: bool,
+    /// The board to run on
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(BOARDS))]
+    pub board: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Words of `ferrolite compare`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct CompareArgs {
+    /// The converted model
+    #[arg(value_name = "FILE.ferro")]
+    pub file: PathBuf,
+    /// The model that it was made from
+    #[arg(value_name = "SOURCE_MODEL")]
+    pub source: PathBuf,
+    /// The samples to compare on
+    #[arg(long, value_name = "DATA")]
+    pub data: String,
+    /// The right answers: file.npz:array, .npy, .csv, or the name of an array beside the data
+    #[arg(long, value_name = "ARRAY")]
+    pub labels: Option<String>,
+    /// The board that runs the converted model
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(BOARDS))]
+    pub board: String,
+    /// Also write a page about the comparison
+    #[arg(long, value_name = "OUT.html")]
+    pub report: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Words of `ferrolite bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The converted model
+    #[arg(value_name = "FILE.ferro")]
+    pub file: PathBuf,
+    /// The board to measure on
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(BOARDS))]
+    pub board: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Words of `ferrolite boards`.
+#[derive(Debug, Args)]
+pub struct BoardsArgs {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// A command is to be run.
+    Run(Box<Cli>),
+    /// This text (help, version) is to be printed.
+    Print(String),
+}
+
+/// Reads the words of a command line, the program's name first. Wrong words become an error of
+/// one line and a help of one line.
+pub fn parse<I, T>(words: I) -> Result<Request>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<std::ffi::OsString> + Clone,
+{
+    let words: Vec<std::ffi::OsString> = words.into_iter().map(Into::into).collect();
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => Ok(Request::Run(Box::new(cli))),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Request::Print(error.render().to_string()))
+            }
+            _ => Err(usage_error(&error, &words)),
+        },
+    }
+}
+
+fn usage_error(error: &clap::Error, words: &[std::ffi::OsString]) -> Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(list)) if !list.is_empty() => Some(list.join(", ")),
+        _ => None,
+    };
+    let rendered = error.render().to_string();
+    let first = rendered.lines().next().unwrap_or_default();
+    let mut message = first.trim_start_matches("error: ").trim_end_matches(':').to_string();
+    let help = match error.kind() {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            message = "a command is missing".into();
+            let command = Cli::command();
+            let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            format!("give one of {}; `ferrolite --help` explains them", names.join(", "))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            message = format!("missing: {}", text(ContextKind::InvalidArg).unwrap_or_default());
+            see_help(words)
+        }
+        _ => {
+            let known = text(ContextKind::ValidValue).or_else(|| text(ContextKind::ValidSubcommand));
+            let near =
+                [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+                    .into_iter()
+                    .find_map(text);
+            match (known, near) {
+                (Some(known), _) => format!("known are {known}"),
+                (None, Some(near)) => format!("did you mean {}?", near.replace(", ", " or ")),
+                (None, None) => see_help(words),
+            }
+        }
+    };
+    Error::usage(message).help(help)
+}
+
+/// Points to the help of the command at fault.
+fn see_help(words: &[std::ffi::OsString]) -> String {
+    let command = Cli::command();
+    match words.get(1).and_then(|word| command.find_subcommand(word)) {
+        Some(command) => format!("`ferrolite {} --help` explains the words", command.get_name()),
+        None => "`ferrolite --help` explains the words".into(),
+    }
+}
+
+fn target_parser() -> impl TypedValueParser<Value = Target> {
+    PossibleValuesParser::new(Target::ALL.iter().map(|t| t.name())).map(|name| {
+        let found = Target::ALL.iter().find(|t| t.name() == name);
+        found.copied().unwrap_or(Target::Portable)
+    })
+}
+
+fn rounding_parser() -> impl TypedValueParser<Value = Rounding> {
+    PossibleValuesParser::new(Rounding::ALL.iter().map(|r| r.name())).map(|name| {
+        let found = Rounding::ALL.iter().find(|r| r.name() == name);
+        found.copied().unwrap_or(Rounding::Double)
+    })
+}
+
+/// Reads a number of bytes: digits, and `K` (1024) or `M` (1024²) behind them.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes() {
+        [.., b'k' | b'K'] => (&text[..text.len() - 1], 1 << 10),
+        [.., b'm' | b'M'] => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|n| n.checked_mul(unit))
+        .ok_or_else(|| "a number of bytes is needed, such as 16384, 64K or 1M".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        std::iter::once("ferrolite").chain(line.split_whitespace()).map(str::to_string).collect()
+    }
+
+    fn command(line: &str) -> Command {
+        match parse(words(line)).unwrap() {
+            Request::Run(cli) => cli.command,
+            Request::Print(text) => panic!("{line} printed {text}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_the_definitions_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_word_of_the_design_is_read() {
+        let Command::Convert(args) = command(
+            "convert m.tflite -o m.ferro --calibrate c.npz:x --target cortex-m55 --io float --rounding single \
+             --rust m.rs --c m.h --report m.html --flash-budget 64K --ram-budget 1M --json",
+        ) else {
+            panic!("not convert")
+        };
+        assert_eq!(
+            (args.target, args.rounding, args.io.as_str()),
+            (Target::CortexM55, Rounding::Single, "float")
+        );
+        assert_eq!((args.flash_budget, args.ram_budget, args.json), (Some(65536), Some(1 << 20), true));
+        assert_eq!(args.calibrate.as_deref(), Some("c.npz:x"));
+        let Command::Run(args) = command(
+            "run m.ferro --input d.npy --output o.npz --layers l.npz --sequence --on qemu-riscv32 --json",
+        ) else {
+            panic!("not run")
+        };
+        assert_eq!((args.board.as_str(), args.sequence), ("qemu-riscv32", true));
+        for line in [
+            "convert m.tflite -o m.ferro",
+            "inspect m.ferro --json",
+            "compare m.ferro m.tflite --data d.csv --labels d.npz:y --on host --report r.html --json",
+            "bench m.ferro --on qemu-cortex-m0 --json",
+            "boards --json",
+        ] {
+            command(line);
+        }
+    }
+
+    #[test]
+    fn wrong_words_are_one_line_each() {
+        let cases = [
+            ("", "a command is missing", "convert, inspect, run, compare, bench, boards"),
+            ("convret m.tflite", "unrecognized subcommand 'convret'", "convert?"),
+            ("convert m.tflite", "missing: --output <OUT.ferro>", "ferrolite convert --help"),
+            ("convert", "missing: ", "ferrolite convert --help"),
+            ("run m.ferro", "missing: --input <DATA>", "ferrolite run --help"),
+            (
+                "bench m.ferro --on qemu-z80",
+                "invalid value 'qemu-z80'",
+                "host, qemu-cortex-m0, qemu-cortex-m3",
+            ),
+            ("convert m -o o --target z80", "invalid value 'z80'", "portable, cortex-m0"),
+            ("convert m -o o --io int4", "invalid value 'int4'", "int8, float"),
+            ("convert m -o o --flash-budget big", "64K or 1M", "ferrolite convert --help"),
+            ("convert m -o o --flash-budget 99999999999999999999M", "64K or 1M", "convert --help"),
+            ("inspect m.ferro --jsn", "unexpected argument '--jsn'", "did you mean --json?"),
+            ("inspect a.ferro b.ferro", "unexpected argument 'b.ferro'", "--help"),
+            ("inspect a.ferro --json --json", "cannot be used multiple times", "inspect --help"),
+            ("boards --on", "unexpected argument '--on'", "--help"),
+        ];
+        for (line, message, help) in cases {
+            let error = parse(words(line)).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.message.contains(message), "{line}: {} should contain {message}", error.message);
+            assert!(error.help.contains(help), "{line}: {} should contain {help}", error.help);
+            assert!(!error.message.contains('\n') && !error.help.contains('\n'), "{line}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn help_is_printed_not_refused() {
+        for line in ["--help", "convert --help", "--version", "boards -h"] {
+            assert!(
+                matches!(parse(words(line)), Ok(Request::Print(text)) if text.contains("ferrolite")),
+                "{line}"
+            );
+        }
+    }
+}

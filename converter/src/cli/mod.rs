@@ -1,0 +1,145 @@
+//! The command line: words in, library calls, text or JSON out.
+//!
+//! Each command has a file of its own, thin over the library. Results go to stdout: text for
+//! people, or with `--json` one object and nothing else. Errors go to stderr: a line `error: …`
+//! that says what is wrong, and a line `help: …` that says what to do. The exit code is 0 when the
+//! command did its work, 1 when the input was at fault, 2 for wrong words, 3 for an exceeded
+//! budget.
+
+pub mod args;
+mod bench;
+mod boards;
+mod compare;
+mod convert;
+mod files;
+mod inspect;
+mod progress;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use ferrolite_runtime::Model;
+use serde::Serialize;
+
+use self::args::{Command, Request};
+use crate::data::Dataset;
+use crate::error::{Error, Fault, Result};
+use crate::run::RunOutput;
+
+/// What a command has to say on stdout.
+enum Answer {
+    /// Text for people.
+    Text(String),
+    /// One JSON object.
+    Json(serde_json::Value),
+}
+
+impl Answer {
+    fn json(object: &impl Serialize) -> Result<Answer> {
+        serde_json::to_value(object)
+            .map(Answer::Json)
+            .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))
+    }
+}
+
+/// The program `ferrolite`: reads the words of its command line and ends with the exit code.
+pub fn main() -> ExitCode {
+    let result = args::parse(std::env::args_os()).and_then(|request| match request {
+        Request::Print(text) => Ok(Answer::Text(text)),
+        Request::Run(cli) => execute(&cli.command),
+    });
+    match result.and_then(print) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn execute(command: &Command) -> Result<Answer> {
+    match command {
+        Command::Convert(args) => convert::execute(args),
+        Command::Inspect(args) => inspect::execute(args),
+        Command::Run(args) => run::execute(args),
+        Command::Compare(args) => compare::execute(args),
+        Command::Bench(args) => bench::execute(args),
+        Command::Boards(args) => boards::execute(args),
+    }
+}
+
+fn print(answer: Answer) -> Result<()> {
+    let mut text = match answer {
+        Answer::Text(text) => text,
+        Answer::Json(object) => object.to_string(),
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // A reader that has seen enough (`| head`) is no error.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::input(format!("the result cannot be printed: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs all samples on a board.
+fn on_board(
+    board: &str,
+    model: &Model<'_>,
+    data: &Dataset,
+    sequence: bool,
+    done: &(dyn Fn() + Sync),
+) -> Result<RunOutput> {
+    if board != args::BOARDS[0] {
+        return Err(no_runner(board));
+    }
+    crate::run::run_host(model, data, sequence, done)
+}
+
+/// The error for boards that cannot be reached.
+fn no_runner(board: &str) -> Error {
+    Error::input(format!("{board}: this build of ferrolite has no runner for it"))
+        .help("run on this computer with `--on host`: the bytes are the same")
+}
+
+/// Prints an error and its help, one line each.
+fn report(error: &Error) {
+    let help = match (error.help.as_str(), error.fault) {
+        ("", Fault::Input) => "check the files and the data that are named above",
+        ("", _) => "`ferrolite --help` explains the words",
+        (help, _) => help,
+    };
+    let text = format!("error: {}\nhelp: {}\n", one_line(&error.message), one_line(help));
+    // Nobody is left to tell if stderr is closed.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Lists become one line. Names from files may hold control characters; a terminal must not obey
+/// them.
+fn one_line(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match out.chars().last() {
+            None => {}
+            Some(':' | ';' | ',') => out.push(' '),
+            Some(_) => out.push_str("; "),
+        }
+        out.extend(line.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_stay_on_their_line() {
+        assert_eq!(one_line("two:\n  a\n  b\u{1b}[31m\r\n"), "two: a; b [31m");
+    }
+}

@@ -1,0 +1,127 @@
+//! `ferrolite run`: a model on samples.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Answer;
+use super::args::RunArgs;
+use super::files::Outputs;
+use super::inspect::Port;
+use super::progress::Progress;
+use crate::data::npz::{self, NamedArray};
+use crate::data::{Dataset, integers};
+use crate::error::{Error, Result};
+use crate::graph::DType;
+use crate::model_file::{self, ModelFile};
+use crate::report::text::{self, Column};
+use crate::run::{self, RunOutput};
+
+/// Samples that are shown as text.
+const SHOWN: usize = 20;
+
+/// The JSON object of `run`.
+#[derive(Debug, Serialize)]
+struct Facts {
+    board: String,
+    samples: usize,
+    /// Each output with its facts and `values`: a flat list for each sample, in its own type.
+    outputs: Vec<Value>,
+}
+
+pub fn execute(args: &RunArgs) -> Result<Answer> {
+    let file = ModelFile::read(&args.file)?;
+    let model = file.model()?;
+    let data = Dataset::load(&args.input, &model_file::input_specs(&model))?;
+    let mut files = Outputs::check(args.output.iter().chain(&args.layers).map(|p| p.as_path()))?;
+
+    let progress = Progress::new("running", data.len(), args.json);
+    let result = super::on_board(&args.board, &model, &data, args.sequence, &|| progress.step())?;
+    drop(progress);
+    if let Some(path) = &args.output {
+        stage(&mut files, path, &result.arrays())?;
+    }
+    if let Some(path) = &args.layers {
+        stage(&mut files, path, &run::run_layers(&model, &data, 0)?)?;
+    }
+    files.commit()?;
+
+    if args.json {
+        return Answer::json(&Facts {
+            board: args.board.clone(),
+            samples: result.samples.len(),
+            outputs: outputs_json(&result)?,
+        });
+    }
+    let mut out = answers(&result, |class| model.names().label(class).map(str::to_string));
+    for path in args.output.iter().chain(&args.layers) {
+        out += &format!("wrote {}\n", path.display());
+    }
+    Ok(Answer::Text(out))
+}
+
+/// Writes arrays as an archive, to be put in place later.
+fn stage(files: &mut Outputs, path: &Path, arrays: &[NamedArray]) -> Result<()> {
+    let mut bytes = Cursor::new(Vec::new());
+    npz::write(arrays, &mut bytes)
+        .map_err(|e| Error::input(format!("{}: cannot be written: {e}", path.display())))?;
+    files.stage(path, bytes.get_ref())
+}
+
+fn outputs_json(result: &RunOutput) -> Result<Vec<Value>> {
+    let one = |(index, port): (usize, &model_file::PortFacts)| {
+        let values: Vec<Value> = result
+            .samples
+            .iter()
+            .map(|outputs| match port.dtype {
+                DType::Float32 => json!(crate::data::dequantize(port.dtype, None, &outputs[index])),
+                dtype => json!(integers(dtype, &outputs[index])),
+            })
+            .collect();
+        let mut object = serde_json::to_value(Port::from(port.clone()))
+            .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
+        object["values"] = Value::Array(values);
+        Ok(object)
+    };
+    result.ports.iter().enumerate().map(one).collect()
+}
+
+/// The first samples' answers as a table: the best class of each output, or its only number.
+fn answers(result: &RunOutput, label: impl Fn(usize) -> Option<String>) -> String {
+    let columns = [
+        Column::Right("sample"),
+        Column::Left("output"),
+        Column::Left("class"),
+        Column::Right("value"),
+        Column::Right("stored"),
+    ];
+    let mut rows = Vec::new();
+    for sample in 0..result.samples.len().min(SHOWN) {
+        for (index, port) in result.ports.iter().enumerate() {
+            let real = result.real(sample, index);
+            let best = crate::compare::argmax(&real).unwrap_or(0);
+            let class = match (real.len(), label(best)) {
+                (1, _) => "-".to_string(),
+                (_, Some(label)) => format!("{best} {label}"),
+                (_, None) => best.to_string(),
+            };
+            let stored = match port.dtype {
+                DType::Float32 => "-".to_string(),
+                dtype => {
+                    let stored = integers(dtype, &result.samples[sample][index]);
+                    stored.get(best).map_or_else(String::new, ToString::to_string)
+                }
+            };
+            let value = real.get(best).map_or_else(String::new, |v| format!("{v:.4}"));
+            rows.push(vec![sample.to_string(), port.name.clone(), class, value, stored]);
+        }
+    }
+    let mut out = text::table(&columns, rows) + "\n";
+    if result.samples.len() > SHOWN {
+        let more = text::count(result.samples.len() - SHOWN);
+        out += &format!("and {more} samples more; --output OUT.npz writes all\n");
+    }
+    out
+}

@@ -1,0 +1,200 @@
+//! The whole way from a trained model to a `.ferro` file.
+//!
+//! ```text
+//! import -> refuse what cannot be converted -> passes -> quantize -> passes -> lower, plan, write -> run
+//! ```
+//! A model that arrives quantized keeps its numbers; a float model is quantized after training, which
+//! takes typical samples. The finished file is run before anyone else sees it.
+
+use std::path::Path;
+
+use ferrolite_runtime::{Rounding, Target};
+
+use crate::data::{Dataset, InputSpec};
+use crate::emit;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::import;
+use crate::model_file::{ModelFile, arena};
+use crate::passes;
+use crate::quantize::{self, Io, Samples, quantize};
+use crate::run::{infer, interpreter};
+
+/// How a model is converted.
+#[derive(Clone, Debug)]
+pub struct ConvertOptions {
+    /// DATA with typical samples, for float models.
+    pub calibrate: Option<String>,
+    /// The core that packing and kernel paths are chosen for.
+    pub target: Target,
+    /// Type of a float model's inputs and outputs in the file.
+    pub io: Io,
+    /// How accumulators are scaled down.
+    pub rounding: Rounding,
+    /// Largest size of the file in bytes.
+    pub flash_budget: Option<u64>,
+    /// Largest size of the arena in bytes.
+    pub ram_budget: Option<u64>,
+}
+
+impl Default for ConvertOptions {
+    fn default() -> ConvertOptions {
+        ConvertOptions {
+            calibrate: None,
+            target: Target::Portable,
+            io: Io::Int8,
+            rounding: Rounding::Double,
+            flash_budget: None,
+            ram_budget: None,
+        }
+    }
+}
+
+/// What became of a model.
+#[derive(Clone, Debug)]
+pub struct Converted {
+    /// The `.ferro` file.
+    pub file: ModelFile,
+    /// Format of the source, for people.
+    pub format: &'static str,
+    /// Number of calibration samples; 0 for a model that arrived quantized.
+    pub samples: usize,
+    /// What a person should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Follows a conversion: `(what, steps)` when a part of known length begins.
+pub trait Follow: Sync {
+    /// A part of this many steps begins.
+    fn begin(&self, what: &'static str, steps: usize);
+    /// One of its steps is done.
+    fn step(&self);
+    /// The part is over.
+    fn end(&self);
+}
+
+/// Follows nothing.
+impl Follow for () {
+    fn begin(&self, _: &'static str, _: usize) {}
+    fn step(&self) {}
+    fn end(&self) {}
+}
+
+/// Converts a model file.
+///
+/// # Errors
+/// When the file is no model, has layers that cannot be converted (all are named), is a float model
+/// without samples, when the samples do not fit, and when the result exceeds a budget.
+pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Converted> {
+    let shown = path.display();
+    let imported = import::load(path)?;
+    let mut notes = imported.notes;
+    let mut graph = imported.graph;
+    import::refuse_unsupported(&graph)?;
+    notes.extend(passes::optimise(&mut graph).done);
+
+    let mut samples = 0;
+    if graph.is_float() {
+        let Some(argument) = &options.calibrate else {
+            return Err(Error::input(format!("{shown}: a float model, which has to be quantized"))
+                .help("give 100 or more typical samples with `--calibrate DATA`"));
+        };
+        let data = Dataset::load(argument, &input_specs(&graph))?;
+        samples = data.len();
+        let settings = quantize::Options { io: options.io, ..quantize::Options::default() };
+        follow.begin("calibrating", samples);
+        let counted = Counted { data: &data, follow };
+        let quantized = quantize(&graph, &counted, &settings).map_err(|e| e.context(shown.to_string()));
+        follow.end();
+        let (integer, report) = quantized?;
+        graph = integer;
+        notes.extend(report.notes);
+        if samples < 20 {
+            notes.push(format!("only {samples} calibration samples: 100 or more give better ranges"));
+        }
+        notes.extend(passes::optimise(&mut graph).done);
+    } else {
+        if options.calibrate.is_some() {
+            notes.push(
+                "the model is quantized already and keeps its numbers; --calibrate was not needed".into(),
+            );
+        }
+        if options.io == Io::Float {
+            quantize::float_borders(&mut graph);
+        }
+    }
+
+    let settings = emit::Options {
+        target: options.target,
+        rounding: options.rounding,
+        source_hash: imported.source_hash.to_vec(),
+        metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
+        ..emit::Options::default()
+    };
+    let emitted = emit::compile(&graph, &settings).map_err(|e| e.context(shown.to_string()))?;
+    let file = ModelFile::from_bytes(shown.to_string(), &emitted.bytes);
+    check(&file)?;
+    let sizes = [
+        ("file", "flash", emitted.bytes.len(), options.flash_budget),
+        ("arena", "RAM", emitted.arena_bytes, options.ram_budget),
+    ];
+    for (what, memory, size, budget) in sizes {
+        if let Some(budget) = budget.filter(|&budget| size as u64 > budget) {
+            return Err(Error::budget(format!(
+                "{shown}: the {what} takes {size} bytes, the {memory} budget is {budget}"
+            ))
+            .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
+        }
+    }
+    Ok(Converted { file, format: imported.format, samples, notes })
+}
+
+/// The inputs of a graph as what a data set has to fit.
+pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
+    let spec = |id| {
+        let value = graph.value(id);
+        InputSpec {
+            name: value.name.clone(),
+            shape: value.shape.clone(),
+            dtype: value.dtype,
+            quantization: value.quantization.as_ref().and_then(|q| q.tensor()),
+        }
+    };
+    graph.inputs.iter().copied().map(spec).collect()
+}
+
+/// Runs the file twice on the same input, in memory that held different things before: the answers
+/// are the same, or something reads what nothing wrote.
+fn check(file: &ModelFile) -> Result<()> {
+    let model = file.model()?;
+    let inputs = crate::bench::inputs(&model);
+    let mut answers = Vec::new();
+    for before in [0u8, 0x5a] {
+        let mut memory = arena(model.arena_bytes());
+        let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+        memory.fill(before);
+        let mut net = interpreter(&model, memory)?;
+        answers.push(infer(&mut net, &inputs, &mut ())?);
+    }
+    if answers[0] != answers[1] {
+        return Err(Error::input(format!("{}: the converted model gives changing answers", file.name()))
+            .help("this is a mistake in Ferrolite, not in the model: please report it with the model"));
+    }
+    Ok(())
+}
+
+/// Samples that tell when they are asked for.
+struct Counted<'a> {
+    data: &'a Dataset,
+    follow: &'a dyn Follow,
+}
+
+impl Samples for Counted<'_> {
+    fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
+        self.data.real(index).inspect(|_| self.follow.step())
+    }
+}

@@ -1,0 +1,228 @@
+//! A `.ferro` file on the host: read into aligned memory, verified, described.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use ferrolite_runtime::{DType, Model, Port, ops};
+use ferrolite_schema as schema;
+
+use crate::data::InputSpec;
+use crate::error::{Error, Result};
+
+/// Largest file that the format can hold.
+const LIMIT: u64 = i32::MAX as u64;
+
+/// The bytes of a `.ferro` file, aligned as the reader wants them.
+#[derive(Clone)]
+pub struct ModelFile {
+    name: String,
+    words: Vec<u128>,
+    len: usize,
+}
+
+impl std::fmt::Debug for ModelFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ModelFile({}, {} bytes)", self.name, self.len)
+    }
+}
+
+impl ModelFile {
+    /// Reads a file. It is not verified yet; [`model`](ModelFile::model) does that.
+    pub fn read(path: &Path) -> Result<ModelFile> {
+        let name = path.display().to_string();
+        let cannot = |why: String| {
+            Error::input(format!("{name}: cannot be read: {why}"))
+                .help("give a .ferro file, as `ferrolite convert` writes it")
+        };
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => cannot("there is no such file".into()),
+            _ => cannot(e.to_string()),
+        })?;
+        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| cannot(e.to_string()))?;
+        Ok(ModelFile::from_bytes(name, &bytes))
+    }
+
+    /// A file in memory; `name` is what errors call it.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> ModelFile {
+        let mut words = vec![0u128; bytes.len().div_ceil(16)];
+        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        ModelFile { name: name.into(), words, len: bytes.len() }
+    }
+
+    /// The bytes, the first at a multiple of 16.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// What errors call the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Verifies the file: its records, every op, and its checksum.
+    pub fn model(&self) -> Result<Model<'_>> {
+        let bytes = self.bytes();
+        if bytes.is_empty() {
+            return Err(Error::input(format!("{}: the file is empty", self.name))
+                .help("write it again with `ferrolite convert`"));
+        }
+        let model = Model::from_bytes(bytes).map_err(|error| self.refused(error))?;
+        ferrolite_runtime::check(&model, ops::ALL).map_err(|error| {
+            Error::input(format!("{}: {error}", self.name))
+                .help("the file is damaged or of another version; convert the model again")
+        })?;
+        if !model.checksum_matches() {
+            return Err(Error::input(format!("{}: the checksum does not fit the contents", self.name))
+                .help("the file is damaged; copy it again or convert the model again"));
+        }
+        Ok(model)
+    }
+
+    fn refused(&self, error: schema::Error) -> Error {
+        let help = match error {
+            schema::Error::NotAModel if self.bytes().get(4..8) == Some(b"TFL3") => {
+                "this is a TensorFlow Lite model: `ferrolite convert` makes a .ferro file of it"
+            }
+            schema::Error::NotAModel => "give a .ferro file, as `ferrolite convert` writes it",
+            schema::Error::Version { found } if found > schema::FORMAT_VERSION => {
+                "a newer ferrolite wrote it: update this one, or convert the model again with this one"
+            }
+            schema::Error::RuntimeTooOld { .. } => {
+                "update ferrolite, or convert the model again with this one"
+            }
+            _ => "the file is damaged or of another version; convert the model again",
+        };
+        Error::input(format!("{}: {error}", self.name)).help(help)
+    }
+}
+
+/// Memory for an arena of this many bytes, aligned to 16.
+pub(crate) fn arena(bytes: usize) -> Vec<u128> {
+    vec![0; bytes.div_ceil(16)]
+}
+
+/// What is known about one input or output of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PortFacts {
+    /// The author's name; `in0` or `out0` where the file has none.
+    pub name: String,
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: DType,
+    /// Scale and zero point, where integers stand for real numbers.
+    pub quantization: Option<(f32, i32)>,
+}
+
+impl From<PortFacts> for InputSpec {
+    fn from(facts: PortFacts) -> InputSpec {
+        let PortFacts { name, shape, dtype, quantization } = facts;
+        InputSpec { name, shape, dtype, quantization }
+    }
+}
+
+/// The inputs of a model, in the author's order.
+pub fn inputs(model: &Model<'_>) -> Vec<PortFacts> {
+    ports(model, model.inputs(), "in", |index| model.input_name(index))
+}
+
+/// The outputs of a model, in the author's order.
+pub fn outputs(model: &Model<'_>) -> Vec<PortFacts> {
+    ports(model, model.outputs(), "out", |index| model.output_name(index))
+}
+
+/// The inputs as what a data set has to fit.
+pub fn input_specs(model: &Model<'_>) -> Vec<InputSpec> {
+    inputs(model).into_iter().map(InputSpec::from).collect()
+}
+
+fn ports<'a>(
+    model: &Model<'a>,
+    ports: &[Port],
+    prefix: &str,
+    name: impl Fn(usize) -> Option<&'a str>,
+) -> Vec<PortFacts> {
+    let facts = |(index, port): (usize, &Port)| PortFacts {
+        name: name(index).filter(|n| !n.is_empty()).map_or(format!("{prefix}{index}"), str::to_string),
+        shape: shape(port),
+        dtype: tensor_dtype(model, port.tensor as usize),
+        quantization: quantization(port),
+    };
+    ports.iter().enumerate().map(facts).collect()
+}
+
+/// The dimensions of a border.
+pub(crate) fn shape(port: &Port) -> Vec<usize> {
+    port.shape().iter().map(|&d| d as usize).collect()
+}
+
+/// Scale and zero point of a border, if it has them.
+pub(crate) fn quantization(port: &Port) -> Option<(f32, i32)> {
+    (port.scale > 0.0 && port.scale.is_finite()).then_some((port.scale, port.zero_point))
+}
+
+/// Element type of a tensor; a verified model has no unknown ones.
+pub(crate) fn tensor_dtype(model: &Model<'_>, tensor: usize) -> DType {
+    model.tensors().get(tensor).and_then(|t| t.dtype()).unwrap_or(DType::Int8)
+}
+
+/// One op of a model in words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Place in the program.
+    pub index: usize,
+    /// The author's name of the layer.
+    pub name: String,
+    /// The operator: TFLite's name where the file has it, else the runtime's.
+    pub op: String,
+    /// The runtime's name of what is executed.
+    pub code: &'static str,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u64,
+    /// Shape of each output; flat where the file does not say.
+    pub outputs: Vec<Vec<usize>>,
+    /// Scratch memory in bytes.
+    pub scratch_bytes: u64,
+}
+
+/// The ops of a model, with names that are different from one another.
+pub fn layers(model: &Model<'_>) -> Vec<Layer> {
+    let names = model.names();
+    let mut seen = std::collections::HashSet::new();
+    let mut layers = Vec::with_capacity(model.ops().len());
+    for (index, op) in model.ops().iter().enumerate() {
+        let code = ferrolite_runtime::OpCode::from_code(op.code).map_or("unknown", |code| code.name());
+        let mut name = match names.op(index) {
+            Some(name) if !name.is_empty() => name.to_string(),
+            _ => format!("{code}_{index}"),
+        };
+        if !seen.insert(name.clone()) {
+            // Writing to a string does not fail.
+            let _ = write!(name, "#{index}");
+            seen.insert(name.clone());
+        }
+        let outputs = model.operands(op).iter().skip(op.inputs.into());
+        layers.push(Layer {
+            index,
+            name,
+            op: names.op_kind(index).filter(|k| !k.is_empty()).unwrap_or(code).to_string(),
+            code,
+            macs: names.op_macs(index).unwrap_or(0),
+            outputs: outputs.map(|&tensor| tensor_shape(model, tensor.into())).collect(),
+            scratch_bytes: op.scratch_bytes.into(),
+        });
+    }
+    layers
+}
+
+/// Shape of a tensor inside the model as the file's debug section says it, if that fits its size;
+/// else the number of its elements.
+pub fn tensor_shape(model: &Model<'_>, tensor: usize) -> Vec<usize> {
+    let dtype = tensor_dtype(model, tensor);
+    let elements = model.tensors().get(tensor).map_or(0, |t| t.bytes as usize / dtype.size());
+    let named = model.names().tensor_port(tensor).map(shape);
+    named.filter(|s| crate::data::npy::elements(s) == Some(elements)).unwrap_or_else(|| vec![elements])
+}

@@ -1,0 +1,111 @@
+//! Numbers and tables as people like to read them.
+
+use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
+
+/// A line below the headings, and air.
+const STYLE: TableStyle = TableStyle::new()
+    .header_lines(ContentLineStyle::none().junction(' '))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .content_lines(ContentLineStyle::none().junction(' '));
+
+/// A number with separators between thousands: `1,234,567`.
+pub fn thousands(number: impl Into<u128>) -> String {
+    let digits = number.into().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A count of things held in memory, as [`thousands`].
+pub fn count(number: usize) -> String {
+    thousands(number as u128)
+}
+
+/// A share in percent with two digits, `-` where there is none.
+pub fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".into(), |share| format!("{:.2} %", share * 100.0))
+}
+
+/// Decibels with one digit; `exact` for an infinite ratio, `-` where there is none.
+pub fn decibels(ratio: Option<f64>) -> String {
+    match ratio {
+        None => "-".into(),
+        Some(db) if db.is_infinite() => "exact".into(),
+        Some(db) => format!("{db:.1} dB"),
+    }
+}
+
+/// A layer's name as a table shows it. TensorFlow joins the names of what it fused; the first of
+/// them tells enough.
+pub fn layer(name: &str) -> String {
+    match name.split_once(';') {
+        Some((first, rest)) if !rest.is_empty() => format!("{first};…"),
+        _ => name.to_string(),
+    }
+}
+
+/// A column of a [`table`].
+#[derive(Clone, Copy, Debug)]
+pub enum Column {
+    /// Words, aligned to the left.
+    Left(&'static str),
+    /// Numbers, aligned to the right.
+    Right(&'static str),
+}
+
+/// Sets rows into a table that fits the terminal. A column that says `-` in every row is left out.
+pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let says =
+        |index: usize| rows.is_empty() || rows.iter().any(|row| row.get(index).is_some_and(|c| c != "-"));
+    let shown: Vec<usize> = (0..columns.len()).filter(|&index| says(index)).collect();
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(shown.iter().map(|&index| match columns[index] {
+        Column::Left(name) | Column::Right(name) => name,
+    }));
+    for (position, &index) in shown.iter().enumerate() {
+        if let (Column::Right(_), Some(column)) = (columns[index], table.column_mut(position)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.add_rows(
+        rows.iter().map(|row| shown.iter().filter_map(|&index| row.get(index)).collect::<Vec<_>>()),
+    );
+    table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        let cases: [(u64, &str); 5] =
+            [(0, "0"), (999, "999"), (1000, "1,000"), (123_456, "123,456"), (1_234_567, "1,234,567")];
+        for (number, want) in cases {
+            assert_eq!(thousands(number), want);
+        }
+        assert_eq!(layer("dense/MatMul;dense/Relu"), "dense/MatMul;…");
+        assert_eq!(layer("dense;"), "dense;");
+        assert_eq!(percent(Some(0.98765)), "98.77 %");
+        assert_eq!(decibels(Some(f64::INFINITY)), "exact");
+        assert_eq!(decibels(None), "-");
+    }
+
+    #[test]
+    fn numbers_stand_on_the_right() {
+        let text = table(
+            &[Column::Left("name"), Column::Right("bytes")],
+            [vec!["a".into(), "1".into()], vec!["b".into(), "1,000".into()]],
+        );
+        assert!(text.contains("     1"), "{text}");
+        let text = table(&[Column::Left("name"), Column::Right("cycles")], [vec!["a".into(), "-".into()]]);
+        assert!(!text.contains("cycles"), "{text}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Runs a model on the host over a data set. The interpreter is the one that devices run, so the
+//! bytes are theirs.
+
+use std::cell::Cell;
+
+use ferrolite_runtime::{DType, Eval, Interpreter, Model, Observer, ops};
+use rayon::prelude::*;
+
+use crate::data::Dataset;
+use crate::data::npz::NamedArray;
+use crate::error::{Error, Result};
+use crate::model_file::{self, PortFacts, arena};
+
+/// Outputs of a model for some samples.
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    /// The outputs in the author's order.
+    pub ports: Vec<PortFacts>,
+    /// For each sample, for each output, its bytes in the output's own type.
+    pub samples: Vec<Vec<Vec<u8>>>,
+}
+
+impl RunOutput {
+    /// The outputs as arrays `out0`, `out1`, … with a leading sample axis.
+    pub fn arrays(&self) -> Vec<NamedArray> {
+        let array = |(index, port): (usize, &PortFacts)| NamedArray {
+            name: format!("out{index}"),
+            dtype: port.dtype,
+            shape: [&[self.samples.len()], &port.shape[..]].concat(),
+            bytes: self.samples.iter().flat_map(|outputs| outputs[index].iter().copied()).collect(),
+        };
+        self.ports.iter().enumerate().map(array).collect()
+    }
+
+    /// One output of one sample as real numbers.
+    pub fn real(&self, sample: usize, output: usize) -> Vec<f32> {
+        let port = &self.ports[output];
+        crate::data::dequantize(port.dtype, port.quantization, &self.samples[sample][output])
+    }
+}
+
+/// Runs all samples. Each starts from fresh state, unless `sequence` is set; then the state that
+/// one leaves is where the next begins. `done` is told of each sample.
+pub fn run_host(
+    model: &Model<'_>,
+    data: &Dataset,
+    sequence: bool,
+    done: &(dyn Fn() + Sync),
+) -> Result<RunOutput> {
+    let ports = model_file::outputs(model);
+    let samples = if sequence {
+        let mut memory = arena(model.arena_bytes());
+        let mut net = interpreter(model, bytemuck::cast_slice_mut(&mut memory))?;
+        let one = |sample| infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done());
+        (0..data.len()).map(one).collect::<Result<_>>()?
+    } else {
+        (0..data.len())
+            .into_par_iter()
+            .map_init(
+                || arena(model.arena_bytes()),
+                |memory, sample| {
+                    let mut net = interpreter(model, bytemuck::cast_slice_mut(memory))?;
+                    infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done())
+                },
+            )
+            .collect::<Result<_>>()?
+    };
+    Ok(RunOutput { ports, samples })
+}
+
+/// Every layer's outputs for one sample: an array for each, named like the layer; further outputs
+/// of a layer are named `layer:1`, `layer:2`, ….
+pub fn run_layers(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<NamedArray>> {
+    layers_of(model, &data.raw(sample)?)
+}
+
+/// As [`run_layers`], for inputs that are already in the model's own types.
+pub fn layers_of(model: &Model<'_>, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray>> {
+    let mut recorder = Recorder::default();
+    let mut memory = arena(model.arena_bytes());
+    let mut net = interpreter(model, bytemuck::cast_slice_mut(&mut memory))?;
+    infer(&mut net, inputs, &mut recorder)?;
+
+    let layers = model_file::layers(model);
+    let mut arrays = Vec::new();
+    for (index, outputs) in recorder.outputs.into_iter().enumerate() {
+        let (op, layer) = (&model.ops()[index], &layers[index]);
+        let tensors = model.operands(op).iter().skip(op.inputs.into());
+        for (position, (bytes, &tensor)) in outputs.into_iter().zip(tensors).enumerate() {
+            arrays.push(NamedArray {
+                name: if position == 0 { layer.name.clone() } else { format!("{}:{position}", layer.name) },
+                dtype: model_file::tensor_dtype(model, tensor.into()),
+                shape: layer.outputs[position].clone(),
+                bytes,
+            });
+        }
+    }
+    Ok(arrays)
+}
+
+/// An interpreter of a verified model.
+pub(crate) fn interpreter<'a>(model: &'a Model<'a>, memory: &'a mut [u8]) -> Result<Interpreter<'a>> {
+    Interpreter::new(model, ops::ALL, memory).map_err(failed)
+}
+
+/// One inference: input bytes in, output bytes out.
+pub(crate) fn infer(
+    net: &mut Interpreter<'_>,
+    inputs: &[Vec<u8>],
+    observer: &mut impl Observer,
+) -> Result<Vec<Vec<u8>>> {
+    for (index, bytes) in inputs.iter().enumerate() {
+        let input = bytes_mut(net, index).map_err(failed)?;
+        if input.len() != bytes.len() {
+            return Err(Error::input(format!(
+                "input {index} takes {} bytes, {} were given",
+                input.len(),
+                bytes.len()
+            )));
+        }
+        input.copy_from_slice(bytes);
+    }
+    net.invoke_observed(observer).map_err(failed)?;
+    (0..net.model().outputs().len()).map(|index| output_bytes(net, index).map_err(failed)).collect()
+}
+
+fn failed(error: ferrolite_runtime::Error) -> Error {
+    Error::input(format!("the model cannot run: {error}")).help("convert the model again")
+}
+
+/// The bytes of an input, whatever its type.
+fn bytes_mut<'n>(
+    net: &'n mut Interpreter<'_>,
+    index: usize,
+) -> Result<&'n mut [u8], ferrolite_runtime::Error> {
+    let port = net.model().inputs().get(index);
+    let dtype = port.map_or(DType::Int8, |port| model_file::tensor_dtype(net.model(), port.tensor as usize));
+    Ok(match dtype {
+        DType::Int8 => bytemuck::cast_slice_mut(net.input_mut::<i8>(index)?),
+        DType::UInt8 | DType::Bool => net.input_mut::<u8>(index)?,
+        DType::Int16 => bytemuck::cast_slice_mut(net.input_mut::<i16>(index)?),
+        DType::Int32 => bytemuck::cast_slice_mut(net.input_mut::<i32>(index)?),
+        DType::Int64 => bytemuck::cast_slice_mut(net.input_mut::<i64>(index)?),
+        DType::Float32 => bytemuck::cast_slice_mut(net.input_mut::<f32>(index)?),
+    })
+}
+
+/// The bytes of an output, whatever its type.
+fn output_bytes(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, ferrolite_runtime::Error> {
+    let port = net.model().outputs().get(index);
+    let dtype = port.map_or(DType::Int8, |port| model_file::tensor_dtype(net.model(), port.tensor as usize));
+    Ok(match dtype {
+        DType::Int8 => bytemuck::cast_slice(net.output::<i8>(index)?).to_vec(),
+        DType::UInt8 | DType::Bool => net.output::<u8>(index)?.to_vec(),
+        DType::Int16 => bytemuck::cast_slice(net.output::<i16>(index)?).to_vec(),
+        DType::Int32 => bytemuck::cast_slice(net.output::<i32>(index)?).to_vec(),
+        DType::Int64 => bytemuck::cast_slice(net.output::<i64>(index)?).to_vec(),
+        DType::Float32 => bytemuck::cast_slice(net.output::<f32>(index)?).to_vec(),
+    })
+}
+
+/// Keeps what every op wrote.
+#[derive(Default)]
+struct Recorder {
+    outputs: Vec<Vec<Vec<u8>>>,
+}
+
+impl Observer for Recorder {
+    fn after(&mut self, _index: u16, eval: &Eval<'_>) {
+        let outputs = 0..eval.node().outputs();
+        let bytes = |position| eval.output::<u8>(position).iter().map(Cell::get).collect();
+        self.outputs.push(outputs.map(bytes).collect());
+    }
+}
