@@ -83,6 +83,33 @@ pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
     scaled.clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
+/// The reciprocal of a positive number `x` with `integer_bits` bits before the binary point:
+/// `(scale, bits)`, where `1 / x = scale / 2^31 / 2^bits` and `scale` is above one half.
+///
+/// Source followed: TFLite's `GetReciprocal`, gemmlowp's `one_over_one_plus_x_for_x_in_0_1`.
+pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
+    let zeros = x.leading_zeros();
+    let fraction = x.wrapping_shl(zeros) & (u32::MAX >> 1);
+    (one_over_one_plus(fraction as i32), integer_bits.wrapping_sub(zeros as i32))
+}
+
+/// `1 / (1 + x)` for `x` in `[0, 1)`, both Q0.31: three steps of Newton's method on half the
+/// denominator, in Q2.29, from the best linear estimate `48/17 - 32/17 * d`.
+fn one_over_one_plus(x: i32) -> i32 {
+    const ONE: i32 = 1 << 29;
+    // Half the sum of x and 1.0 in Q0.31, rounded up; 1.0 is the largest number there is.
+    let half_denominator = ((x as u32).wrapping_add(1 << 31) >> 1) as i32;
+    let multiply = saturating_rounding_doubling_high_mul;
+    let mut estimate = 1_515_870_810i32.wrapping_add(multiply(half_denominator, -1_010_580_540));
+    for _ in 0..3 {
+        let error = ONE.wrapping_sub(multiply(half_denominator, estimate));
+        // The product of two Q2.29 numbers is Q4.27.
+        estimate = estimate.wrapping_add(multiply(estimate, error).saturating_mul(4));
+    }
+    // It approximates 2 / (1 + x) in Q2.29, which halved is Q1.30 of the result.
+    estimate.saturating_mul(2)
+}
+
 /// The integer that stands for a real number, rounded half away from zero and clamped to
 /// `min ..= max`; not-a-number becomes the zero point.
 pub fn quantize(real: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
@@ -122,6 +149,14 @@ mod tests {
         fn division_rounds_half_away_from_zero(x: i32, exponent in 0u32..=31) {
             let exact = f64::from(x) / f64::from(exponent).exp2();
             prop_assert_eq!(f64::from(rounding_divide_by_power_of_two(x, exponent)), exact.round());
+        }
+
+        #[test]
+        fn reciprocals(x in 1u32..) {
+            let (scale, bits) = reciprocal(x, 12);
+            let (exact, found) = (f64::from(1 << 19) / f64::from(x), f64::from(scale) / f64::from(bits).exp2());
+            prop_assert!((found / (1u64 << 31) as f64 / exact - 1.0).abs() < 1e-8, "{exact} {found}");
+            prop_assert!(scale >= 1 << 30);
         }
 
         #[test]

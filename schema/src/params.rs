@@ -152,3 +152,107 @@ pub struct LookupParams {
     /// Offset of 256 bytes, indexed by the input's bits.
     pub table: u32,
 }
+
+/// SOFTMAX over the last dimension.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct SoftmaxParams {
+    /// Rows that are normalised one by one.
+    pub rows: u32,
+    /// Elements of a row, at most 8191.
+    pub depth: u32,
+    /// Offset of int32 `exp(-scale * beta * d)` in Q0.31, `d` below the row's maximum counting from 0.
+    pub table: u32,
+    /// Entries of the table, `1 ..= 256`; what is further below the maximum counts as zero.
+    pub entries: u32,
+}
+
+/// How the elements of two operands meet in those of the output, row-major.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Broadcast {
+    /// Dimensions of the output, outermost first.
+    pub dims: [u32; 6],
+    /// Bit `i` is set where the first operand has 1 in place of `dims[i]`, and is repeated.
+    pub repeat_a: u32,
+    /// As `repeat_a`, of the second operand.
+    pub repeat_b: u32,
+}
+
+/// One operand of a sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Term {
+    /// Zero point of the operand.
+    pub zero_point: i32,
+    /// From `(x - zero_point) * 2^20` to the scale of the sum.
+    pub multiplier: Multiplier,
+}
+
+/// The arithmetic of ADD and SUB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Sum {
+    /// First operand.
+    pub a: Term,
+    /// Second operand.
+    pub b: Term,
+    /// 1 to add the second operand, -1 to subtract it.
+    pub sign: i32,
+    /// From the scale of the sum to that of the output.
+    pub multiplier: Multiplier,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Smallest output.
+    pub min: i32,
+    /// Largest output.
+    pub max: i32,
+}
+
+/// ADD and SUB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct AddParams {
+    /// Shapes.
+    pub shape: Broadcast,
+    /// Numbers.
+    pub sum: Sum,
+}
+
+/// The arithmetic of MUL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Product {
+    /// Zero point of the first operand.
+    pub a_zero_point: i32,
+    /// Zero point of the second operand.
+    pub b_zero_point: i32,
+    /// From the product to the scale of the output.
+    pub multiplier: Multiplier,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Smallest output.
+    pub min: i32,
+    /// Largest output.
+    pub max: i32,
+}
+
+/// MUL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MulParams {
+    /// Shapes.
+    pub shape: Broadcast,
+    /// Numbers.
+    pub product: Product,
+}
+
+/// MAXIMUM and MINIMUM of operands that share the output's quantization.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MinMaxParams {
+    /// Shapes.
+    pub shape: Broadcast,
+    /// 1 for the larger element, 0 for the smaller one.
+    pub maximum: u32,
+}

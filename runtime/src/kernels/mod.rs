@@ -11,9 +11,10 @@ mod portable;
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
 use crate::quant::requantize;
+use crate::tensor::TensorView;
 
 pub use portable::Portable;
 
@@ -71,6 +72,35 @@ impl Stage<'_> {
     }
 }
 
+/// The cells of an image that lie under a pooling window, clamped to the image.
+#[derive(Clone, Copy)]
+pub struct Cells<'a> {
+    /// The image from the first cell under the window on.
+    pub image: &'a [Cell<i8>],
+    /// Rows of cells, at least 1.
+    pub height: usize,
+    /// Columns of cells, at least 1.
+    pub width: usize,
+    /// Elements of a cell.
+    pub channels: usize,
+    /// Elements of an image row.
+    pub stride: usize,
+}
+
+impl<'a> Cells<'a> {
+    /// The rows under the window, `width * channels` elements each.
+    #[inline(always)]
+    pub fn rows(&self) -> impl Iterator<Item = &'a [Cell<i8>]> + 'a {
+        let (image, row) = (self.image, self.width.wrapping_mul(self.channels));
+        image.chunks(self.stride.max(1)).take(self.height).map(move |line| line.get(..row).unwrap_or(line))
+    }
+
+    /// Number of cells; below 2^30, as an arena has no more bytes.
+    pub fn count(&self) -> i32 {
+        self.height.wrapping_mul(self.width) as i32
+    }
+}
+
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 pub trait Kernels: 'static {
     /// Matrix product of gathered rows with the weights of some channels:
@@ -108,5 +138,46 @@ pub trait Kernels: 'static {
     /// `out[i] = table[input[i] as u8]`; `out` may lie over `input`.
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         portable::lookup(input, table, out);
+    }
+
+    /// Mean of each channel over some cells: `out[c] = clamp(round(sum / count))`, ties away from zero.
+    ///
+    /// `out` has one element per channel and may lie over the cells: channels are done in ascending
+    /// order, and channel `c` is written when all cells have been read of channels up to `c`.
+    fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        portable::average_pool(cells, min, max, out);
+    }
+
+    /// Largest element of each channel over some cells, clamped; `out` as for
+    /// [`average_pool`](Kernels::average_pool).
+    fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        portable::max_pool(cells, min, max, out);
+    }
+
+    /// `out[i] = clamp(requantize(a' + sign * b') + zero_point)`, where
+    /// `x' = requantize((x[i] - zero_point of x) * 2^20)`.
+    ///
+    /// `a` and `b` have the length of `out`, or one of them has one element that is repeated. `out` may
+    /// lie over an operand of its own length: element `i` is read before it is written.
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        portable::add(a, b, sum, rounding, out);
+    }
+
+    /// `out[i] = clamp(requantize((a[i] - zero_point of a) * (b[i] - zero_point of b)) + zero_point)`;
+    /// lengths and overlap as for [`add`](Kernels::add).
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        portable::mul(a, b, product, rounding, out);
+    }
+
+    /// The larger (`maximum`) or smaller of `a[i]` and `b[i]`; lengths and overlap as for
+    /// [`add`](Kernels::add).
+    fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {
+        portable::min_max(a, b, maximum, out);
     }
 }

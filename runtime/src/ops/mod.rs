@@ -6,10 +6,14 @@
 //! An [`OpSet`] lists the operators that a program links: the converter writes the list that a model
 //! needs, [`ALL`] serves any model.
 
+pub mod add;
+pub mod broadcast;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 pub mod fully_connected;
 pub mod lookup;
+pub mod pool_2d;
+pub mod softmax;
 pub mod window;
 
 use ferrolite_schema::OpCode;
@@ -53,6 +57,15 @@ pub const DEPTHWISE_CONV_2D: Operator = depthwise_conv_2d::operator::<Native>();
 pub const FULLY_CONNECTED: Operator = fully_connected::operator::<Native>();
 /// Every function of one 8-bit number.
 pub const LOOKUP: Operator = lookup::operator::<Native>();
+/// AVERAGE_POOL_2D.
+pub const AVERAGE_POOL_2D: Operator = pool_2d::average_operator::<Native>();
+/// MAX_POOL_2D.
+pub const MAX_POOL_2D: Operator = pool_2d::max_operator::<Native>();
+/// SOFTMAX.
+pub const SOFTMAX: Operator = softmax::operator();
+/// ADD and SUB.
+pub const ADD: Operator = add::operator::<Native>();
 
 /// Every operator: serves any model, links all of them.
-pub const ALL: OpSet = &[CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, LOOKUP];
+pub const ALL: OpSet =
+    &[CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, LOOKUP, AVERAGE_POOL_2D, MAX_POOL_2D, SOFTMAX, ADD];

@@ -4,9 +4,15 @@
 //! sized for the 12 free registers of an Arm or RISC-V core: two rows by two channels for the matrix
 //! product, four channels for the depthwise one.
 
+mod elementwise;
+mod pool;
+
 use core::cell::Cell;
 
 use super::{Kernels, Stage};
+
+pub(super) use elementwise::{add, min_max, mul};
+pub(super) use pool::{average_pool, max_pool};
 
 /// The set that overrides nothing.
 pub struct Portable;

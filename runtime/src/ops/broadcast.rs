@@ -1,0 +1,156 @@
+//! Broadcasting: how the elements of two operands meet, for all operators of two operands.
+//!
+//! The converter has merged neighbouring dimensions that behave alike, so that most networks need
+//! one run (equal shapes, a scalar) or one run per pixel (a vector of channels):
+//!
+//! ```text
+//!  out [8, 8, 16] = a [8, 8, 16] op b [16]    dims [1, 1, 1, 1, 64, 16], b repeated along 64
+//! ```
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::Broadcast;
+use ferrolite_schema::{DType, Tensor};
+
+use crate::error::Fault;
+use crate::node::Node;
+use crate::tensor::TensorView;
+
+fn is_repeated(mask: u32, axis: u32) -> bool {
+    mask & 1u32.wrapping_shl(axis) != 0
+}
+
+/// Checks the operands of an op of two int8 inputs, in the arena or constant, and one int8 output.
+pub fn check(node: &Node<'_>, shape: &Broadcast) -> Result<(), Fault> {
+    node.expect_operands(2, 1)?;
+    let (mut total, mut of_a, mut of_b) = (1u32, 1u32, 1u32);
+    for (axis, &dim) in (0..).zip(&shape.dims) {
+        let (repeat_a, repeat_b) = (is_repeated(shape.repeat_a, axis), is_repeated(shape.repeat_b, axis));
+        if dim == 0 || dim > 1 && repeat_a && repeat_b {
+            return Err(Fault::Parameters);
+        }
+        let grow = |size: u32, repeated: bool| if repeated { Some(size) } else { size.checked_mul(dim) };
+        total = total.checked_mul(dim).ok_or(Fault::Parameters)?;
+        of_a = grow(of_a, repeat_a).ok_or(Fault::Parameters)?;
+        of_b = grow(of_b, repeat_b).ok_or(Fault::Parameters)?;
+    }
+    let expect = |tensor: &Tensor, elements: u32| {
+        if tensor.dtype != DType::Int8 as u8 {
+            return Err(Fault::Operands);
+        }
+        if tensor.bytes == elements { Ok(()) } else { Err(Fault::Sizes) }
+    };
+    expect(node.input(0)?, of_a)?;
+    expect(node.input(1)?, of_b)?;
+    node.expect_tensor(node.output(0)?, DType::Int8, total)
+}
+
+/// The lead of an op of two operands: element by element in place over an operand of the output's
+/// own size; never over one that is repeated, since its elements are read again later.
+pub fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
+    let (input, output) = (node.input(position).ok()?, node.output(0).ok()?);
+    (input.bytes == output.bytes).then_some(0)
+}
+
+/// One dimension outside the innermost: where it stands, and how far each operand moves in it.
+struct Axis {
+    dim: u32,
+    at: u32,
+    step_a: usize,
+    step_b: usize,
+}
+
+/// Walks the output in runs along its innermost dimension and hands `kernel` the elements of both
+/// operands that belong to a run: as many as the run has, or one where the operand is repeated.
+pub fn runs(
+    shape: &Broadcast,
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    out: &[Cell<i8>],
+    kernel: impl Fn(TensorView<'_, i8>, TensorView<'_, i8>, &[Cell<i8>]),
+) {
+    let [outer @ .., run] = shape.dims;
+    let (mut size_a, mut size_b) = (1usize, 1usize);
+    let mut step = |axis: u32, dim: u32| {
+        let step = |size: &mut usize, mask: u32| {
+            if is_repeated(mask, axis) {
+                return 0;
+            }
+            let step = *size;
+            *size = step.wrapping_mul(dim as usize);
+            step
+        };
+        (step(&mut size_a, shape.repeat_a), step(&mut size_b, shape.repeat_b))
+    };
+    step(5, run);
+    let mut axes = outer.map(|dim| Axis { dim, at: 0, step_a: 0, step_b: 0 });
+    for (index, axis) in (0..5).zip(&mut axes).rev() {
+        (axis.step_a, axis.step_b) = step(index, axis.dim);
+    }
+    let run = run.max(1) as usize;
+    let len = |mask: u32| if is_repeated(mask, 5) { 1 } else { run };
+    let (len_a, len_b) = (len(shape.repeat_a), len(shape.repeat_b));
+    let (mut at_a, mut at_b) = (0usize, 0usize);
+    for out in out.chunks_exact(run) {
+        kernel(a.range(at_a, len_a), b.range(at_b, len_b), out);
+        for axis in axes.iter_mut().rev() {
+            axis.at = axis.at.wrapping_add(1);
+            at_a = at_a.wrapping_add(axis.step_a);
+            at_b = at_b.wrapping_add(axis.step_b);
+            if axis.at < axis.dim {
+                break;
+            }
+            axis.at = 0;
+            at_a = at_a.wrapping_sub(axis.step_a.wrapping_mul(axis.dim as usize));
+            at_b = at_b.wrapping_sub(axis.step_b.wrapping_mul(axis.dim as usize));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    proptest! {
+        /// Each element of the output meets the elements that its index names, found by dividing it.
+        #[test]
+        fn runs_pair_the_right_elements(
+            dims in prop::array::uniform6(1u32..4),
+            repeat_a in 0u32..64,
+            other in 0u32..64,
+        ) {
+            let shape = Broadcast { dims, repeat_a, repeat_b: other & !repeat_a };
+            let total: u32 = dims.iter().product();
+            let index_of = |mask: u32, mut index: u32| {
+                let (mut place, mut size) = (0, 1);
+                for axis in (0..6).rev() {
+                    let (digit, dim) = (index % dims[axis], dims[axis]);
+                    index /= dim;
+                    if mask & (1 << axis) == 0 {
+                        place += digit * size;
+                        size *= dim;
+                    }
+                }
+                (place, size)
+            };
+            let numbers = |mask: u32| -> Vec<i8> { (0..index_of(mask, 0).1).map(|i| i as i8).collect() };
+            let (a, b) = (numbers(shape.repeat_a), numbers(shape.repeat_b));
+            let mut seen = vec![0i8; total as usize];
+            let cells = Cell::from_mut(&mut seen[..]).as_slice_of_cells();
+            runs(&shape, TensorView::from_slice(&a), TensorView::from_slice(&b), cells, |a, b, out| {
+                for (i, out) in out.iter().enumerate() {
+                    let pick = |x: TensorView<'_, i8>| if x.len() == 1 { x.at(0) } else { x.at(i) };
+                    out.set(pick(a).wrapping_mul(3).wrapping_sub(pick(b)));
+                }
+            });
+            for index in 0..total {
+                let (a, b) = (index_of(shape.repeat_a, index).0, index_of(shape.repeat_b, index).0);
+                prop_assert_eq!(seen[index as usize], (a as i8).wrapping_mul(3).wrapping_sub(b as i8));
+            }
+        }
+    }
+}
