@@ -46,6 +46,12 @@ pub(super) fn int8_input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) ->
     int8(cx, node, id, value)
 }
 
+/// The int8 tensor at an operand position, an activation or a constant.
+pub(super) fn int8_operand<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
+    let (id, value) = cx.input(node, position)?;
+    int8(cx, node, id, value)
+}
+
 /// The int8 activation at a result position.
 pub(super) fn int8_output<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
     let (id, value) = cx.output(node, position)?;

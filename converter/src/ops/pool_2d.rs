@@ -1,0 +1,60 @@
+//! AVERAGE_POOL_2D and MAX_POOL_2D, whose output has the quantization of the input.
+//! Source followed: TFLM `kernels/pooling_common.cc`.
+
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::Pool2dParams;
+
+use super::stage;
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::{Activation, Node, PoolKind, Window};
+
+/// Lowers a pooling.
+pub(super) fn lower(
+    cx: &Lowering<'_>,
+    node: &Node,
+    kind: PoolKind,
+    geometry: &Window,
+    activation: Activation,
+) -> Result<Vec<Lowered>> {
+    let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+    // TFLite's own tolerance: scales that were stored in different ways.
+    if (input.scale - output.scale).abs() > 1e-6 || input.zero_point != output.zero_point {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "its input has scale {} and zero point {}, its output {} and {}; a pooling does not rescale",
+                input.scale, input.zero_point, output.scale, output.zero_point
+            ),
+        ));
+    }
+    let (from, to) = (stage::nhwc(cx, node, input.value)?, stage::nhwc(cx, node, output.value)?);
+    let ([batches, .., channels], [out_batches, .., out_channels]) = (from, to);
+    if batches != out_batches || channels != out_channels || geometry.dilation != [1; 2] {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "it makes {to:?} of {from:?} with dilation {:?}; a pooling keeps batch and channels and has \
+                 no dilation",
+                geometry.dilation
+            ),
+        ));
+    }
+    let window = stage::window(cx, node, geometry, from, to)?;
+    if window.pad_top >= window.kernel_h || window.pad_left >= window.kernel_w {
+        return Err(cx.unsupported(node, "its padding is as large as its window"));
+    }
+    let (min, max) = stage::activation_range(activation, &output);
+    let params = Pool2dParams {
+        window,
+        batches: cx.word(node, batches)?,
+        channels: cx.word(node, channels)?,
+        min,
+        max,
+    };
+    let code = match kind {
+        PoolKind::Average => OpCode::AveragePool2d,
+        PoolKind::Max => OpCode::MaxPool2d,
+    };
+    Ok(vec![Lowered::new(code, vec![input.id], vec![output.id], &params)])
+}
