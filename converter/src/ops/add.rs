@@ -1,7 +1,8 @@
 //! ADD and SUB.
 //!
-//! Both operands are brought to twice the larger of their scales, with 20 more bits. TFLM computes
-//! the factors of ADD in double precision and those of SUB in single precision; so does this.
+//! Both operands are brought to twice the larger of their scales, with 20 more bits. The factors of
+//! both operators are computed in double precision: older versions of TFLM computed those of SUB in
+//! single precision, and answered otherwise on a tie now and then.
 //! Source followed: TFLM `kernels/add_common.cc`, `kernels/sub_common.cc`.
 
 use ferrolite_runtime::quant::multiplier;
@@ -26,8 +27,9 @@ pub(super) fn lower(
 ) -> Result<Vec<Lowered>> {
     let (a, b) = (stage::int8_operand(cx, node, 0)?, stage::int8_operand(cx, node, 1)?);
     let out = stage::int8_output(cx, node, 0)?;
-    let factors = if subtract { single_factors } else { double_factors };
-    let [of_a, of_b, of_out] = factors(a.scale, b.scale, out.scale).map(multiplier);
+    let twice = 2.0 * a.scale.max(b.scale);
+    let factors = [a.scale / twice, b.scale / twice, twice / (f64::from(1 << LEFT_SHIFT) * out.scale)];
+    let [of_a, of_b, of_out] = factors.map(multiplier);
     if of_out.shift > 0 {
         return Err(cx.unsupported(
             node,
@@ -48,17 +50,4 @@ pub(super) fn lower(
         },
     };
     Ok(vec![Lowered::new(OpCode::Add, vec![a.id, b.id], vec![out.id], &params)])
-}
-
-/// Factors of both operands and of the output for ADD.
-fn double_factors(a: f64, b: f64, out: f64) -> [f64; 3] {
-    let twice = 2.0 * a.max(b);
-    [a / twice, b / twice, twice / (f64::from(1 << LEFT_SHIFT) * out)]
-}
-
-/// Factors of both operands and of the output for SUB; scales are float32 numbers.
-fn single_factors(a: f64, b: f64, out: f64) -> [f64; 3] {
-    let (a, b, out) = (a as f32, b as f32, out as f32);
-    let twice = 2.0 * a.max(b);
-    [a / twice, b / twice, twice / ((1 << LEFT_SHIFT) as f32 * out)].map(f64::from)
 }

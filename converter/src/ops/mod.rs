@@ -10,6 +10,8 @@ mod lookup;
 mod pool_2d;
 mod softmax;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use crate::emit::{Lowered, Lowering};
 use crate::error::{Error, Result};

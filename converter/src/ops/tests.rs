@@ -1,0 +1,106 @@
+//! Every operator against TFLM's own bytes: `tests/vectors/<operator>/` at the workspace root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ferrolite_runtime::tensor::Element;
+use ferrolite_runtime::{DType, Error as RuntimeError, Interpreter, ops};
+use ferrolite_schema::Model;
+
+use crate::data::npz::Npz;
+use crate::emit::{AlignedBuf, Options, compile};
+use crate::import;
+
+/// Folders of operators that are lowered.
+const OPERATORS: &[&str] = &["add", "sub", "average_pool_2d", "max_pool_2d", "softmax"];
+
+#[test]
+fn operators_answer_as_tflm_does() {
+    let mut failures = Vec::new();
+    let mut cases = 0;
+    for operator in OPERATORS {
+        for model in models(operator) {
+            cases += 1;
+            if let Err(fault) = check(&model) {
+                let name = model.file_stem().unwrap().to_string_lossy().into_owned();
+                failures.push(format!("{operator}/{name}: {fault}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {cases} cases fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn models(operator: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(operator);
+    let mut models: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "tflite"))
+        .collect();
+    models.sort();
+    assert!(!models.is_empty(), "{} holds models", folder.display());
+    models
+}
+
+/// Converts one model, runs all its samples one after the other in one arena, and compares.
+fn check(path: &Path) -> Result<(), String> {
+    let imported = import::load(path).map_err(|e| e.to_string())?;
+    let file = compile(&imported.graph, &Options::default()).map_err(|e| e.to_string())?;
+    let file = AlignedBuf::from_bytes(&file.bytes);
+    let model = Model::from_bytes(&file).map_err(|e| e.to_string())?;
+    let mut arena = AlignedBuf::zeroed(model.arena_bytes());
+    let mut net = Interpreter::new(&model, ops::ALL, &mut arena).map_err(|e| e.to_string())?;
+    let mut answers = Npz::open(&path.with_extension("npz")).map_err(|e| e.to_string())?;
+    let mut arrays = |kind: &str, count: usize| -> Result<Vec<_>, String> {
+        (0..count).map(|i| answers.read(&format!("{kind}{i}")).map_err(|e| e.to_string())).collect()
+    };
+    let inputs = arrays("in", model.inputs().len())?;
+    let outputs = arrays("out", model.outputs().len())?;
+    for sample in 0..outputs[0].rows() {
+        for (index, array) in inputs.iter().enumerate() {
+            set(&mut net, index, array.row_bytes(sample)).map_err(|e| e.to_string())?;
+        }
+        net.invoke().map_err(|e| e.to_string())?;
+        for (index, array) in outputs.iter().enumerate() {
+            let (found, expected) = (get(&net, index).map_err(|e| e.to_string())?, array.row_bytes(sample));
+            if found != expected {
+                let at = found.iter().zip(expected).position(|(a, b)| a != b);
+                return Err(format!("sample {sample}, output {index} differs at byte {at:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn dtype(net: &Interpreter<'_>, ports: &[ferrolite_schema::Port], index: usize) -> DType {
+    net.model().tensors()[ports[index].tensor as usize].dtype().unwrap()
+}
+
+fn set(net: &mut Interpreter<'_>, index: usize, bytes: &[u8]) -> Result<(), RuntimeError> {
+    fn put<T: Element>(net: &mut Interpreter<'_>, index: usize, bytes: &[u8]) -> Result<(), RuntimeError> {
+        bytemuck::cast_slice_mut(net.input_mut::<T>(index)?).copy_from_slice(bytes);
+        Ok(())
+    }
+    match dtype(net, net.model().inputs(), index) {
+        DType::Int8 => put::<i8>(net, index, bytes),
+        DType::UInt8 | DType::Bool => put::<u8>(net, index, bytes),
+        DType::Int16 => put::<i16>(net, index, bytes),
+        DType::Int32 => put::<i32>(net, index, bytes),
+        DType::Float32 => put::<f32>(net, index, bytes),
+        DType::Int64 => put::<i64>(net, index, bytes),
+    }
+}
+
+fn get(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, RuntimeError> {
+    fn take<T: Element>(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, RuntimeError> {
+        Ok(bytemuck::cast_slice(net.output::<T>(index)?).to_vec())
+    }
+    match dtype(net, net.model().outputs(), index) {
+        DType::Int8 => take::<i8>(net, index),
+        DType::UInt8 | DType::Bool => take::<u8>(net, index),
+        DType::Int16 => take::<i16>(net, index),
+        DType::Int32 => take::<i32>(net, index),
+        DType::Float32 => take::<f32>(net, index),
+        DType::Int64 => take::<i64>(net, index),
+    }
+}
