@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod bindings;
+pub mod board;
 pub mod cli;
 pub mod compare;
 pub mod convert;

@@ -1,0 +1,187 @@
+//! Builds firmware from the workspace in `boards/`, when it is missing or older than its sources.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::table::Board;
+use crate::error::{Error, Result};
+
+/// A firmware to build.
+#[derive(Clone, Debug)]
+pub struct Firmware<'a> {
+    /// Name of its package and of its binary.
+    pub package: &'a str,
+    /// Features of the package, separated by commas.
+    pub features: &'a str,
+    /// Rust target.
+    pub target: &'a str,
+    /// Compiler flags beside those of the target.
+    pub rustflags: &'a str,
+    /// Folder below `boards/target` that it is built in: one for each set of flags, so that builds do
+    /// not push each other out.
+    pub folder: String,
+    /// Variables that its build script reads.
+    pub variables: Vec<(&'a str, String)>,
+}
+
+impl<'a> Firmware<'a> {
+    /// The runner for a board.
+    pub fn runner(board: &Board) -> Firmware<'a> {
+        Firmware {
+            package: "runner",
+            features: board.name,
+            target: board.target,
+            rustflags: board.rustflags,
+            folder: board.name.to_string(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// Builds it, unless this process has done so before, and returns the ELF file.
+    pub fn build(&self) -> Result<PathBuf> {
+        static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+        let key = format!("{} {} {} {:?}", self.package, self.features, self.folder, self.variables);
+        let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let built = built.get_or_insert_with(HashMap::new);
+        if let Some(path) = built.get(&key) {
+            return Ok(path.clone());
+        }
+        let path = self.cargo_build(&folder()?)?;
+        built.insert(key, path.clone());
+        Ok(path)
+    }
+
+    fn cargo_build(&self, boards: &Path) -> Result<PathBuf> {
+        let target_dir = boards.join("target").join(&self.folder);
+        let elf = target_dir.join(self.target).join("release").join(self.package);
+        let log = tempfile::NamedTempFile::new().map_err(|error| temporary(&error))?;
+        let mut command = cargo(boards);
+        command.args(["build", "--release", "--package", self.package, "--target", self.target]);
+        command.arg("--target-dir").arg(&target_dir);
+        if !self.features.is_empty() {
+            command.args(["--features", self.features]);
+        }
+        if !self.rustflags.is_empty() {
+            command.env("RUSTFLAGS", self.rustflags);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(open(log.path())?);
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            // Without cargo, what was built before is as good as it gets.
+            Err(_) if elf.exists() => return Ok(elf),
+            Err(error) => {
+                return Err(Error::input(format!(
+                    "the firmware has to be built, but cargo does not run: {error}"
+                ))
+                .help("install Rust from https://rustup.rs, then run `cargo xtask setup`"));
+            }
+        };
+        let start = Instant::now();
+        let mut told = false;
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) => return Err(Error::input(format!("cargo: {error}"))),
+            }
+            if !told && start.elapsed() > Duration::from_secs(1) {
+                eprintln!("building the firmware `{}` for {} …", self.package, self.folder);
+                told = true;
+            }
+        };
+        if status.success() && elf.exists() {
+            return Ok(elf);
+        }
+        if !target_installed(self.target) {
+            return Err(Error::input(format!("the Rust target {} is not installed", self.target)).help(
+                format!(
+                    "run `cargo xtask setup`, or `rustup target add {}` in Ferrolite's folder",
+                    self.target
+                ),
+            ));
+        }
+        let log = std::fs::read_to_string(log.path()).unwrap_or_default();
+        let reason = log.lines().find(|line| line.starts_with("error")).unwrap_or("cargo gave no reason");
+        Err(Error::input(format!(
+            "the firmware `{}` does not build for {}: {reason}",
+            self.package, self.folder
+        ))
+        .help(format!(
+            "see it all with `cargo build --release -p {} --features '{}' --target {}` in {}",
+            self.package,
+            self.features,
+            self.target,
+            boards.display()
+        )))
+    }
+}
+
+/// The firmware workspace: the variable `FERROLITE_BOARDS`, or `boards/` of the source tree that this
+/// program was built from.
+pub fn folder() -> Result<PathBuf> {
+    let path = match std::env::var_os("FERROLITE_BOARDS") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards"),
+    };
+    match path.canonicalize() {
+        Ok(path) if path.join("Cargo.toml").is_file() => Ok(path),
+        _ => Err(Error::input(format!("the firmware's sources are not at {}", path.display()))
+            .help("set FERROLITE_BOARDS to the folder `boards` of Ferrolite's source tree")),
+    }
+}
+
+/// Whether the standard library of a target is there.
+pub fn target_installed(target: &str) -> bool {
+    let mut command = tool("rustc");
+    if let Ok(boards) = folder() {
+        command.current_dir(boards);
+    }
+    let output =
+        command.args(["--print", "target-libdir", "--target", target]).stderr(Stdio::null()).output();
+    output.is_ok_and(|output| {
+        let path = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        !path.is_empty() && Path::new(&path).is_dir()
+    })
+}
+
+fn cargo(boards: &Path) -> Command {
+    let mut command = tool("cargo");
+    command.current_dir(boards);
+    command
+}
+
+/// A program of the toolchain that the source tree pins, free of what an outer cargo has set for its
+/// own build.
+fn tool(name: &str) -> Command {
+    let mut command = Command::new(name);
+    for variable in [
+        "RUSTUP_TOOLCHAIN",
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "CARGO_INCREMENTAL",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC",
+        "CARGO",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::create(path).map_err(|error| temporary(&error))
+}
+
+/// An error of the folder for temporary files.
+pub(super) fn temporary(error: &std::io::Error) -> Error {
+    Error::input(format!("temporary files cannot be written: {error}"))
+        .help("make room, or set TMPDIR to a folder that can be written")
+}

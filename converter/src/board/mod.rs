@@ -1,0 +1,211 @@
+//! Boards: runs models on microcontroller cores under QEMU.
+//!
+//! ```text
+//! model, inputs --> job.bin, inputs.bin --> QEMU with the runner firmware --> results.bin --> BoardRun
+//! ```
+//! One runner firmware per board runs any model (`boards/runner`); it is built when it is missing or
+//! older than its sources. QEMU's loader puts the model into the board's memory; inputs and answers
+//! go through files that the runner reads and writes over semihosting, so one start of QEMU serves
+//! any number of samples.
+//!
+//! Instructions are counted under `-icount shift=7`: an instruction takes 128 ns of guest time, at
+//! least two ticks of every board's timer, so counts are exact. Where a 32-bit timer wraps (above
+//! 1.3 G instructions) the run is repeated with `shift=0`, with a resolution of at most 63 instructions.
+
+mod firmware;
+mod job;
+mod qemu;
+mod table;
+
+use std::time::Duration;
+
+use ferrolite_runtime::{Model, check, ops};
+
+use crate::error::{Error, Result};
+use firmware::Firmware;
+use job::{Answers, Counts, Job};
+use qemu::Start;
+
+pub use table::{BOARDS, Board, HOST, find};
+
+/// Guest time per instruction, as a power of two of nanoseconds: fine for almost all models.
+const FINE: u32 = 7;
+/// The same for runs that are too long for that.
+const COARSE: u32 = 0;
+
+/// How to run a model on a board.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// Report each op's instructions and output for the first sample.
+    pub layers: bool,
+    /// The samples are one sequence: the model keeps its state between them.
+    pub sequence: bool,
+    /// Wall-clock time after which QEMU is stopped; by default 120 s and 2 s more for each sample.
+    pub limit: Option<Duration>,
+}
+
+/// What a board has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardRun {
+    /// For each sample the bytes of all outputs, one behind the other in port order.
+    pub outputs: Vec<Vec<u8>>,
+    /// One entry per op, if it was asked for.
+    pub layers: Vec<LayerRun>,
+    /// Instructions of the first inference, counted without an observer.
+    pub instructions: u64,
+    /// Instructions of `Model::from_bytes` and `Interpreter::new`.
+    pub init_instructions: u64,
+    /// Deepest stack of initialisation and inference, in bytes.
+    pub stack_bytes: u32,
+    /// Bytes of arena.
+    pub arena_bytes: u32,
+}
+
+/// One op of the first sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerRun {
+    /// Index of the op in the file.
+    pub index: usize,
+    /// Instructions of its evaluation.
+    pub instructions: u64,
+    /// Bytes of its outputs, one behind the other.
+    pub output: Vec<u8>,
+}
+
+/// A board and whether this machine has what it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// The board.
+    pub board: &'static Board,
+    /// Whether its QEMU is installed.
+    pub qemu_installed: bool,
+    /// Whether its Rust target is installed.
+    pub target_installed: bool,
+}
+
+/// All boards, and what of their needs is installed.
+pub fn list() -> Vec<Status> {
+    BOARDS
+        .iter()
+        .map(|board| Status {
+            board,
+            qemu_installed: qemu::installed(board.qemu).is_some(),
+            target_installed: firmware::target_installed(board.target),
+        })
+        .collect()
+}
+
+/// Runs a model on a board. Each sample holds the bytes of all inputs, one behind the other in port
+/// order.
+///
+/// Errors: a file that the runtime refuses, a model or arena that does not fit (with both sizes),
+/// samples of the wrong size, firmware that cannot be built, QEMU missing, a fault of the board or no
+/// answer within the time limit (with the board's last words).
+pub fn run(
+    board: &'static Board,
+    model_bytes: &[u8],
+    inputs: &[Vec<u8>],
+    options: RunOptions,
+) -> Result<BoardRun> {
+    check_job(board, model_bytes, inputs)?;
+    let runner = Firmware::runner(board).build()?;
+    let samples = u32::try_from(inputs.len()).map_err(|_| Error::input("there are too many samples"))?;
+    let limit = options.limit.unwrap_or(Duration::from_secs(120 + 2 * u64::from(samples)));
+    let RunOptions { layers, sequence, .. } = options;
+    let job = Job { model: model_bytes, layers, sequence, samples, ..Job::default() };
+    let mut start = Start { board, firmware: &runner, shift: FINE, limit };
+    let mut answers = start.job(&job, inputs)?;
+    if answers.counts.is_some_and(|counts| counts.wrapped) {
+        start.shift = COARSE;
+        answers = start.job(&job, inputs)?;
+    }
+    collect(&start, answers, samples)
+}
+
+/// Runs one inference on a board, on the given input or on zeroes, for what it costs.
+pub fn bench(board: &'static Board, model_bytes: &[u8], input: Option<Vec<u8>>) -> Result<BoardRun> {
+    let input = match input {
+        Some(input) => input,
+        None => vec![0; input_bytes(&verified(&aligned(model_bytes))?)],
+    };
+    run(board, model_bytes, &[input], RunOptions { layers: true, ..RunOptions::default() })
+}
+
+fn collect(start: &Start<'_>, answers: Answers, samples: u32) -> Result<BoardRun> {
+    let board = start.board;
+    let instructions = |ticks: u64| board.instructions(ticks, start.shift);
+    let Answers { outputs, layers, counts: Some(counts), .. } = answers else {
+        return Err(Error::input(format!("{} answered without counts", board.name)));
+    };
+    if outputs.len() != samples as usize {
+        let found = outputs.len();
+        return Err(Error::input(format!("{} answered {found} of {samples} samples", board.name)));
+    }
+    let Counts { init, invoke, stack_bytes, arena_bytes, .. } = counts;
+    let layer = |(index, ticks, output): (u32, u64, Vec<u8>)| LayerRun {
+        index: index as usize,
+        instructions: instructions(ticks),
+        output,
+    };
+    Ok(BoardRun {
+        outputs: outputs.into_values().collect(),
+        layers: layers.into_iter().map(layer).collect(),
+        instructions: instructions(invoke),
+        init_instructions: instructions(init),
+        stack_bytes,
+        arena_bytes,
+    })
+}
+
+/// Finds on the host what the board would refuse, so that the words are better and sooner.
+fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()> {
+    let file = aligned(model_bytes);
+    let model = verified(&file)?;
+    board.check_room(model_bytes.len(), model.arena_bytes())?;
+    let needed = input_bytes(&model);
+    if inputs.is_empty() {
+        return Err(Error::input("there are no samples to run"));
+    }
+    if let Some((index, sample)) = inputs.iter().enumerate().find(|(_, sample)| sample.len() != needed) {
+        let found = sample.len();
+        return Err(Error::input(format!(
+            "sample {index} has {found} bytes, the model's inputs have {needed}"
+        )));
+    }
+    Ok(())
+}
+
+fn verified(file: &Aligned) -> Result<Model<'_>> {
+    let model = Model::from_bytes(file.bytes()).map_err(|error| Error::input(error.to_string()))?;
+    check(&model, ops::ALL).map_err(|error| Error::input(error.to_string()))?;
+    Ok(model)
+}
+
+fn input_bytes(model: &Model<'_>) -> usize {
+    let tensors = model.inputs().iter().filter_map(|port| model.tensors().get(port.tensor as usize));
+    tensors.map(|tensor| tensor.bytes as usize).sum()
+}
+
+/// A copy of a file at an address that is a multiple of 16.
+struct Aligned {
+    blocks: Vec<[u64; 2]>,
+    offset: usize,
+    len: usize,
+}
+
+impl Aligned {
+    fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.blocks)[self.offset..self.offset + self.len]
+    }
+}
+
+fn aligned(bytes: &[u8]) -> Aligned {
+    let mut blocks = vec![[0u64; 2]; bytes.len().div_ceil(16) + 1];
+    let room: &mut [u8] = bytemuck::cast_slice_mut(&mut blocks);
+    let offset = room.as_ptr().align_offset(16);
+    room[offset..offset + bytes.len()].copy_from_slice(bytes);
+    Aligned { blocks, offset, len: bytes.len() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Runs a firmware in QEMU, and never waits for it longer than a time limit.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::firmware::temporary;
+use super::job::{Answers, Job};
+use super::table::Board;
+use crate::error::{Error, Result};
+
+/// One start of QEMU.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The board.
+    pub board: &'static Board,
+    /// The firmware's ELF file.
+    pub firmware: &'a Path,
+    /// Guest time of one instruction: `2^shift` ns.
+    pub shift: u32,
+    /// Wall-clock time after which QEMU is killed.
+    pub limit: Duration,
+}
+
+impl Start<'_> {
+    /// Gives the runner a job and the bytes of all samples, and returns its answers.
+    pub fn job(&self, job: &Job<'_>, inputs: &[Vec<u8>]) -> Result<Answers> {
+        let folder = tempfile::tempdir().map_err(|error| temporary(&error))?;
+        let path = |name: &str| folder.path().join(name);
+        let files = || -> io::Result<(File, File)> {
+            fs::write(path("job.bin"), job.bytes())?;
+            fs::write(path("inputs.bin"), inputs.concat())?;
+            Ok((File::create(path("stdout"))?, File::create(path("stderr"))?))
+        };
+        let (stdout, stderr) = files().map_err(|error| temporary(&error))?;
+        let mut command = self.command();
+        command.arg("-device");
+        command.arg(format!("loader,file=job.bin,addr={:#x},force-raw=on", self.board.job_address));
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let status = self.wait(Running(command.spawn().map_err(|error| self.missing(&error))?))?;
+
+        let answers = Answers::parse(&fs::read(path("results.bin")).unwrap_or_default());
+        let words = fs::read_to_string(path("stderr")).unwrap_or_default();
+        self.judge(answers, status, &words, job.samples)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.board.qemu);
+        command.args(["-machine", self.board.machine]).args(self.board.arguments);
+        command.args(["-display", "none", "-serial", "none", "-monitor", "none"]);
+        command.args(["-semihosting-config", "enable=on,target=native"]);
+        command.arg("-icount").arg(format!("shift={}", self.shift));
+        command.arg("-kernel").arg(self.firmware);
+        command
+    }
+
+    fn missing(&self, error: &io::Error) -> Error {
+        let qemu = self.board.qemu;
+        if error.kind() == io::ErrorKind::NotFound {
+            Error::input(format!("{} needs {qemu}, which is not installed", self.board.name)).help(
+                "run `cargo xtask setup`, or install QEMU (Debian, Ubuntu: apt install qemu-system-arm qemu-system-misc)",
+            )
+        } else {
+            Error::input(format!("{qemu} does not start: {error}"))
+        }
+    }
+
+    /// The exit status, or `None` if the time limit has passed.
+    fn wait(&self, mut running: Running) -> Result<Option<ExitStatus>> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match running.0.try_wait() {
+                Ok(Some(status)) => return Ok(Some(status)),
+                Ok(None) if start.elapsed() > self.limit => return Ok(None),
+                Ok(None) => std::thread::sleep(pause),
+                Err(error) => return Err(Error::input(format!("{}: {error}", self.board.qemu))),
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// The answers, if the run went well; else an error with the board's last words.
+    fn judge(
+        &self,
+        answers: Answers,
+        status: Option<ExitStatus>,
+        words: &str,
+        samples: u32,
+    ) -> Result<Answers> {
+        let name = self.board.name;
+        if let Some(error) = &answers.error {
+            return Err(Error::input(format!("{name}: {error}")));
+        }
+        let progress = format!("{} of {samples} samples were done", answers.outputs.len());
+        let words = last_words(words);
+        match status {
+            Some(status) if status.success() && answers.done => Ok(answers),
+            Some(status) => Err(Error::input(format!(
+                "{name} stopped before its end ({status}); {progress}; its last words: {words}"
+            ))
+            .help("if the same model runs on the host, this is a bug of Ferrolite: please report it")),
+            None => Err(Error::input(format!(
+                "{name} gave no answer within {} s and was stopped; {progress}; its last words: {words}",
+                self.limit.as_secs()
+            ))
+            .help("try fewer samples; if one sample alone hangs, please report it with the model")),
+        }
+    }
+}
+
+/// The lines of QEMU's own messages that say most: its first one, and the one with the program counter.
+fn last_words(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let Some(first) = lines.next() else { return "none".to_string() };
+    let counter = lines.find_map(|line| line.split_whitespace().find(|word| word.starts_with("R15=")));
+    match counter {
+        Some(counter) => format!("{first} ({counter})"),
+        None => first.to_string(),
+    }
+}
+
+/// A process that does not outlive this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The program of this name on the search path.
+pub fn installed(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}

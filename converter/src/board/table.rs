@@ -1,0 +1,165 @@
+//! The boards that QEMU stands in for, and what a model has to fit.
+
+use crate::error::{Error, Result};
+
+/// The name of the host in the place of a board.
+pub const HOST: &str = "host";
+
+/// A board: a QEMU machine, the firmware's target and the memory map that the runner's linker script
+/// (`boards/runner/memory/NAME.x`) gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Board {
+    /// Name on the command line; also the runner's cargo feature.
+    pub name: &'static str,
+    /// Core, as people call it.
+    pub core: &'static str,
+    /// Program that emulates it.
+    pub qemu: &'static str,
+    /// QEMU's name of the machine.
+    pub machine: &'static str,
+    /// Further arguments that the machine needs.
+    pub arguments: &'static [&'static str],
+    /// Rust target of its firmware.
+    pub target: &'static str,
+    /// Compiler flags of its firmware, beside those of the target.
+    pub rustflags: &'static str,
+    /// Flash, in bytes.
+    pub flash_bytes: u32,
+    /// RAM, in bytes.
+    pub ram_bytes: u32,
+    /// Address that QEMU's loader puts jobs at.
+    pub job_address: u32,
+    /// Room for a job: a header of 64 bytes and a model.
+    pub job_bytes: u32,
+    /// Room for an arena; the rest of the RAM is stack and the runner's own data.
+    pub arena_bytes: u32,
+    /// Clock of the timer that counts instructions; `None` where it counts them itself.
+    pub timer_hz: Option<u32>,
+}
+
+const KIB: u32 = 1024;
+const MIB: u32 = 1024 * KIB;
+const ARM: &str = "qemu-system-arm";
+
+/// MPS2 with a Cortex-M3, M4 or M7: they differ in core and place of PSRAM.
+const fn mps2(
+    name: &'static str,
+    core: &'static str,
+    machine: &'static str,
+    target: &'static str,
+    psram: u32,
+) -> Board {
+    Board {
+        name,
+        core,
+        qemu: ARM,
+        machine,
+        arguments: &[],
+        target,
+        rustflags: "",
+        flash_bytes: 4 * MIB,
+        ram_bytes: 4 * MIB,
+        job_address: psram,
+        job_bytes: 16 * MIB,
+        arena_bytes: 3968 * KIB,
+        timer_hz: Some(25_000_000),
+    }
+}
+
+/// All boards, in the order of their cores.
+pub const BOARDS: &[Board] = &[
+    Board {
+        name: "qemu-cortex-m0",
+        core: "Cortex-M0",
+        qemu: ARM,
+        machine: "microbit",
+        arguments: &[],
+        target: "thumbv6m-none-eabi",
+        rustflags: "",
+        flash_bytes: 256 * KIB,
+        ram_bytes: 16 * KIB,
+        job_address: 0x0001_8000,
+        job_bytes: 160 * KIB,
+        arena_bytes: 12 * KIB,
+        timer_hz: Some(16_000_000),
+    },
+    mps2("qemu-cortex-m3", "Cortex-M3", "mps2-an385", "thumbv7m-none-eabi", 0x2100_0000),
+    mps2("qemu-cortex-m4", "Cortex-M4F", "mps2-an386", "thumbv7em-none-eabihf", 0x2100_0000),
+    mps2("qemu-cortex-m7", "Cortex-M7", "mps2-an500", "thumbv7em-none-eabihf", 0x6000_0000),
+    Board {
+        job_address: 0x8000_0000,
+        timer_hz: Some(20_000_000),
+        ..mps2("qemu-cortex-m33", "Cortex-M33", "mps2-an505", "thumbv8m.main-none-eabihf", 0)
+    },
+    Board {
+        name: "qemu-cortex-m55",
+        core: "Cortex-M55 with MVE",
+        qemu: ARM,
+        machine: "mps3-an547",
+        arguments: &[],
+        target: "thumbv8m.main-none-eabihf",
+        rustflags: "-Ctarget-cpu=cortex-m55",
+        flash_bytes: 512 * KIB,
+        ram_bytes: 4 * MIB + 512 * KIB,
+        job_address: 0x6000_0000,
+        job_bytes: 64 * MIB,
+        arena_bytes: 4 * MIB,
+        timer_hz: Some(32_000_000),
+    },
+    Board {
+        name: "qemu-riscv32",
+        core: "RV32IMAC",
+        qemu: "qemu-system-riscv32",
+        machine: "virt",
+        arguments: &["-m", "32M", "-bios", "none"],
+        target: "riscv32imac-unknown-none-elf",
+        rustflags: "",
+        flash_bytes: 4 * MIB,
+        ram_bytes: 4 * MIB,
+        job_address: 0x8100_0000,
+        job_bytes: 16 * MIB,
+        arena_bytes: 3968 * KIB,
+        timer_hz: None,
+    },
+];
+
+/// The board of this name, or a usage error that lists the names.
+pub fn find(name: &str) -> Result<&'static Board> {
+    BOARDS.iter().find(|board| board.name == name).ok_or_else(|| {
+        let names: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
+        Error::usage(format!("there is no board `{name}`"))
+            .help(format!("boards are: {HOST}, {}; `ferrolite boards` describes them", names.join(", ")))
+    })
+}
+
+impl Board {
+    /// Checks that a model and its arena fit the board, or says how large both are.
+    pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
+        let room = (self.job_bytes - super::job::HEADER_BYTES as u32) as usize;
+        if model_bytes > room {
+            return Err(Error::input(format!(
+                "the model does not fit {}: the file has {model_bytes} bytes, the board has room for {room}",
+                self.name
+            ))
+            .help(
+                "run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on",
+            ));
+        }
+        if arena_bytes > self.arena_bytes as usize {
+            return Err(Error::input(format!(
+                "the model does not fit {}: it needs an arena of {arena_bytes} bytes, the board has {} (of {} bytes of RAM)",
+                self.name, self.arena_bytes, self.ram_bytes
+            ))
+            .help("run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on"));
+        }
+        Ok(())
+    }
+
+    /// Instructions from ticks of the board's counter, when each instruction takes `2^shift` ns.
+    pub fn instructions(&self, ticks: u64, shift: u32) -> u64 {
+        let Some(hz) = self.timer_hz else { return ticks };
+        let nanoseconds = u128::from(ticks) * 1_000_000_000;
+        let per_instruction = u128::from(hz) << shift;
+        u64::try_from((nanoseconds + per_instruction / 2) / per_instruction).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,172 @@
+//! Runs on the boards themselves; a board whose QEMU or target is missing is reported as skipped.
+
+use std::time::Duration;
+
+use ferrolite_schema::generated as fb;
+use flatbuffers::FlatBufferBuilder;
+
+use super::*;
+use crate::error::Fault;
+
+/// A model of two lookups, `x -> x + 1` and then `x -> 255 - x`, over `len` bytes, in place. The
+/// first byte in front of the tensor stays free, so that the arena is `len + 16` bytes.
+fn lookups(len: u32) -> Vec<u8> {
+    let mut builder = FlatBufferBuilder::new();
+    let tables: Vec<u8> =
+        (0..=255u8).map(|x| x.wrapping_add(1)).chain((0..=255u8).map(|x| 255 - x)).collect();
+    let constants = builder.create_vector(&tables);
+    let tensor = |last_use| fb::Tensor::new(16, len, last_use, fb::DType::Int8, fb::Storage::Arena);
+    let tensors = builder.create_vector(&[tensor(0), tensor(1), tensor(2)]);
+    let operands = builder.create_vector(&[0u16, 1, 1, 2]);
+    let op = |operands, params| fb::Op::new(fb::OpCode::Lookup, 0, 1, 1, operands, params, 1, 0, 0);
+    let ops = builder.create_vector(&[op(0, 0), op(2, 1)]);
+    let params = builder.create_vector(&[0u32, 256]);
+    let port = |tensor| fb::Port::new(tensor, 1, &[len, 1, 1, 1, 1, 1], 1.0, 0);
+    let inputs = builder.create_vector(&[port(0)]);
+    let outputs = builder.create_vector(&[port(2)]);
+    let args = fb::ModelArgs {
+        format_version: ferrolite_schema::FORMAT_VERSION,
+        minimum_runtime: ferrolite_schema::RUNTIME_LEVEL,
+        arena_bytes: len + 16,
+        tensors: Some(tensors),
+        operands: Some(operands),
+        ops: Some(ops),
+        params: Some(params),
+        constants: Some(constants),
+        inputs: Some(inputs),
+        outputs: Some(outputs),
+        ..fb::ModelArgs::default()
+    };
+    let model = fb::Model::create(&mut builder, &args);
+    fb::finish_model_buffer(&mut builder, model);
+    align_constants(builder.finished_data())
+}
+
+/// The file with as many bytes between its identifier and the rest as bring the constants to a
+/// multiple of 16; only the offset of the root table counts them.
+fn align_constants(file: &[u8]) -> Vec<u8> {
+    let with_padding = |padding: u32| {
+        let root = u32::from_le_bytes(*file.first_chunk().unwrap()) + padding;
+        let head = root.to_le_bytes().into_iter().chain(file[4..8].iter().copied());
+        head.chain(vec![0; padding as usize]).chain(file[8..].iter().copied()).collect::<Vec<u8>>()
+    };
+    let files = (0..16).step_by(4).map(with_padding);
+    files.into_iter().find(|file| verified(&aligned(file)).is_ok()).expect("the test's model is valid")
+}
+
+/// What [`lookups`] computes.
+fn expected(input: &[u8]) -> Vec<u8> {
+    input.iter().map(|&x| 255 - x.wrapping_add(1)).collect()
+}
+
+fn samples(count: u32, len: u32) -> Vec<Vec<u8>> {
+    (0..count).map(|sample| (0..len).map(|at| (sample * 37 + at * 11) as u8).collect()).collect()
+}
+
+/// The boards that can be run on this machine.
+fn ready() -> impl Iterator<Item = &'static Board> {
+    list().into_iter().filter_map(|status| {
+        let name = status.board.name;
+        if status.qemu_installed && status.target_installed {
+            return Some(status.board);
+        }
+        println!("skipped: {name}: its QEMU or its Rust target is not installed");
+        None
+    })
+}
+
+#[test]
+fn every_board_gives_the_expected_bytes() {
+    let model = lookups(1000);
+    let inputs = samples(5, 1000);
+    for board in ready() {
+        let options = RunOptions { layers: true, ..RunOptions::default() };
+        let run =
+            run(board, &model, &inputs, options).unwrap_or_else(|error| panic!("{error}: {}", error.help));
+        let outputs: Vec<Vec<u8>> = inputs.iter().map(|input| expected(input)).collect();
+        assert_eq!(run.outputs, outputs, "{}", board.name);
+        assert_eq!(run.arena_bytes, 1016);
+        assert_eq!(run.layers.len(), 2);
+        let after_first: Vec<u8> = inputs[0].iter().map(|x| x.wrapping_add(1)).collect();
+        assert_eq!(run.layers[0].output, after_first, "{}", board.name);
+        assert_eq!(run.layers[1].output, run.outputs[0]);
+        // A look-up takes at least two instructions per byte, and layers are parts of the whole.
+        let layers: u64 = run.layers.iter().map(|layer| layer.instructions).sum();
+        assert!(run.layers.iter().all(|layer| (2_000..20_000).contains(&layer.instructions)), "{run:?}");
+        assert!(layers < run.instructions && run.instructions < layers + 1_000, "{run:?}");
+        assert!((100..10_000).contains(&run.init_instructions), "{run:?}");
+        assert!((64..1_024).contains(&run.stack_bytes), "{run:?}");
+        println!(
+            "{}: {} instructions, init {}, stack {}",
+            board.name, run.instructions, run.init_instructions, run.stack_bytes
+        );
+    }
+}
+
+#[test]
+fn counts_are_those_of_a_loop_of_known_length_and_the_same_each_time() {
+    for board in ready() {
+        let runner = Firmware::runner(board).build().unwrap();
+        let count = |rounds, shift| {
+            let start = Start { board, firmware: &runner, shift, limit: Duration::from_secs(60) };
+            let job = Job { calibration: rounds, ..Job::default() };
+            let counts = start.job(&job, &[]).unwrap().counts.unwrap();
+            assert!(!counts.wrapped);
+            board.instructions(counts.invoke, shift)
+        };
+        let (short, long) = (count(1_000, FINE), count(101_001, FINE));
+        assert_eq!(long - short, 200_002, "{}", board.name);
+        assert_eq!(count(1_000, FINE), short, "{}", board.name);
+        // The coarse count is right within one tick.
+        let coarse = count(101_001, COARSE);
+        assert!(coarse.abs_diff(long) <= 63, "{}: {coarse} and {long}", board.name);
+    }
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused_with_both_sizes() {
+    let board = find("qemu-cortex-m0").unwrap();
+    let error = run(board, &lookups(14_000), &samples(1, 14_000), RunOptions::default()).unwrap_err();
+    assert!(error.message.contains("14016 bytes") && error.message.contains("12288"), "{}", error.message);
+    let error = board.check_room(200_000, 100).unwrap_err();
+    assert!(error.message.contains("200000") && error.message.contains("163776"), "{}", error.message);
+}
+
+#[test]
+fn an_unknown_board_is_a_usage_error_that_lists_the_boards() {
+    let error = find("qemu-z80").unwrap_err();
+    assert_eq!(error.fault, Fault::Usage);
+    assert!(error.message.contains("qemu-z80") && error.help.contains("qemu-riscv32"));
+}
+
+#[test]
+fn samples_of_the_wrong_size_are_refused() {
+    let board = find("qemu-cortex-m4").unwrap();
+    let error = run(board, &lookups(100), &[vec![0; 100], vec![0; 99]], RunOptions::default()).unwrap_err();
+    assert!(error.message.contains("sample 1 has 99 bytes"), "{}", error.message);
+}
+
+#[test]
+fn a_hang_is_ended_and_told() {
+    for board in ready().take(1) {
+        let runner = Firmware::runner(board).build().unwrap();
+        let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_millis(300) };
+        let error = start.job(&Job { calibration: u32::MAX, ..Job::default() }, &[]).unwrap_err();
+        assert!(error.message.contains("no answer"), "{}", error.message);
+    }
+}
+
+#[test]
+fn a_job_that_the_board_refuses_is_told_in_its_words() {
+    for board in ready() {
+        let runner = Firmware::runner(board).build().unwrap();
+        let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(60) };
+        let error =
+            start.job(&Job { model: b"not a model at all", samples: 1, ..Job::default() }, &[]).unwrap_err();
+        assert!(error.message.starts_with(board.name) && error.message.len() > 30, "{}", error.message);
+        let model = lookups(100);
+        let job = Job { model: &model, arena_limit: 99, samples: 1, ..Job::default() };
+        let error = start.job(&job, &samples(1, 100)).unwrap_err();
+        assert!(error.message.contains("99 bytes") && error.message.contains("116"), "{}", error.message);
+    }
+}
