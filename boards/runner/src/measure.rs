@@ -74,9 +74,7 @@ fn cost(call: impl FnOnce() -> Result<(), Error>) -> Result<Cost, Error> {
     let ticks = counter::between(start, counter::now()).saturating_sub(overhead);
     let wrapped = counter::wrapped();
     result?;
-    let Some(stack) = stack::used_below(top) else {
-        fail(Kind::Fault, format_args!("the stack overflowed"))
-    };
+    let Some(stack) = stack::used_below(top) else { fail(Kind::Fault, format_args!("the stack overflowed")) };
     Ok(Cost { ticks, wrapped, stack })
 }
 

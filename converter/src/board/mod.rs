@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use ferrolite_runtime::{Model, check, ops};
 
+use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
 use firmware::Firmware;
 use job::{Answers, Counts, Job};
@@ -126,7 +127,7 @@ pub fn run(
 pub fn bench(board: &'static Board, model_bytes: &[u8], input: Option<Vec<u8>>) -> Result<BoardRun> {
     let input = match input {
         Some(input) => input,
-        None => vec![0; input_bytes(&verified(&aligned(model_bytes))?)],
+        None => vec![0; input_bytes(&verified(&AlignedBuf::from_bytes(model_bytes))?)],
     };
     run(board, model_bytes, &[input], RunOptions { layers: true, ..RunOptions::default() })
 }
@@ -159,7 +160,7 @@ fn collect(start: &Start<'_>, answers: Answers, samples: u32) -> Result<BoardRun
 
 /// Finds on the host what the board would refuse, so that the words are better and sooner.
 fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()> {
-    let file = aligned(model_bytes);
+    let file = AlignedBuf::from_bytes(model_bytes);
     let model = verified(&file)?;
     board.check_room(model_bytes.len(), model.arena_bytes())?;
     let needed = input_bytes(&model);
@@ -175,8 +176,8 @@ fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()
     Ok(())
 }
 
-fn verified(file: &Aligned) -> Result<Model<'_>> {
-    let model = Model::from_bytes(file.bytes()).map_err(|error| Error::input(error.to_string()))?;
+fn verified(file: &AlignedBuf) -> Result<Model<'_>> {
+    let model = Model::from_bytes(file).map_err(|error| Error::input(error.to_string()))?;
     check(&model, ops::ALL).map_err(|error| Error::input(error.to_string()))?;
     Ok(model)
 }
@@ -184,27 +185,6 @@ fn verified(file: &Aligned) -> Result<Model<'_>> {
 fn input_bytes(model: &Model<'_>) -> usize {
     let tensors = model.inputs().iter().filter_map(|port| model.tensors().get(port.tensor as usize));
     tensors.map(|tensor| tensor.bytes as usize).sum()
-}
-
-/// A copy of a file at an address that is a multiple of 16.
-struct Aligned {
-    blocks: Vec<[u64; 2]>,
-    offset: usize,
-    len: usize,
-}
-
-impl Aligned {
-    fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.blocks)[self.offset..self.offset + self.len]
-    }
-}
-
-fn aligned(bytes: &[u8]) -> Aligned {
-    let mut blocks = vec![[0u64; 2]; bytes.len().div_ceil(16) + 1];
-    let room: &mut [u8] = bytemuck::cast_slice_mut(&mut blocks);
-    let offset = room.as_ptr().align_offset(16);
-    room[offset..offset + bytes.len()].copy_from_slice(bytes);
-    Aligned { blocks, offset, len: bytes.len() }
 }
 
 #[cfg(test)]
