@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use ferrolite_runtime::{Eval, Model, Node, Observer};
 
+use crate::emit::AlignedBuf;
 use crate::error::Result;
-use crate::model_file::{self, arena};
+use crate::model_file;
 use crate::run::{infer, interpreter};
 
 /// How long repetitions go on, once there are [`LEAST`].
@@ -41,8 +42,8 @@ pub fn inputs(model: &Model<'_>) -> Vec<Vec<u8>> {
 
 /// Runs a model again and again, and takes the medians.
 pub fn host(model: &Model<'_>) -> Result<HostTimes> {
-    let mut memory = arena(model.arena_bytes());
-    let mut net = interpreter(model, bytemuck::cast_slice_mut(&mut memory))?;
+    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+    let mut net = interpreter(model, &mut memory)?;
     let inputs = inputs(model);
     let (mut whole, mut layers) = (Vec::new(), vec![Vec::new(); model.ops().len()]);
     let start = Instant::now();

@@ -124,7 +124,7 @@ struct Counterpart {
     id: ValueId,
 }
 
-/// Compares layer by layer on the first samples. A layer takes part when the source has a tensor
+/// Compares layer by layer on a few samples. A layer takes part when the source has a tensor
 /// of the same name and size; what the converter fused or cut away has none.
 pub fn compare_layers(source: &Graph, model: &Model<'_>, data: &Dataset) -> Result<Vec<LayerComparison>> {
     let by_name: HashMap<&str, ValueId> =
@@ -144,7 +144,9 @@ pub fn compare_layers(source: &Graph, model: &Model<'_>, data: &Dataset) -> Resu
 
     let executor = Executor::new(source)?;
     let mut noise: Vec<Noise> = vec![Noise::default(); layers.len()];
-    for sample in 0..data.len().min(LAYER_SAMPLES) {
+    // Data are often sorted: samples are taken from all of it.
+    let count = data.len().min(LAYER_SAMPLES);
+    for sample in (0..count).map(|i| i * data.len() / count) {
         let inputs = data.real(sample)?;
         let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         let wanted: HashMap<ValueId, usize> =

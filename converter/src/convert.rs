@@ -11,11 +11,11 @@ use std::path::Path;
 use ferrolite_runtime::{Rounding, Target};
 
 use crate::data::{Dataset, InputSpec};
-use crate::emit;
+use crate::emit::{self, AlignedBuf};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::import;
-use crate::model_file::{ModelFile, arena};
+use crate::model_file::ModelFile;
 use crate::passes;
 use crate::quantize::{self, Io, Samples, quantize};
 use crate::run::{infer, interpreter};
@@ -170,10 +170,9 @@ fn check(file: &ModelFile) -> Result<()> {
     let inputs = crate::bench::inputs(&model);
     let mut answers = Vec::new();
     for before in [0u8, 0x5a] {
-        let mut memory = arena(model.arena_bytes());
-        let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+        let mut memory = AlignedBuf::zeroed(model.arena_bytes());
         memory.fill(before);
-        let mut net = interpreter(&model, memory)?;
+        let mut net = interpreter(&model, &mut memory)?;
         answers.push(infer(&mut net, &inputs, &mut ())?);
     }
     if answers[0] != answers[1] {

@@ -9,6 +9,7 @@ use ferrolite_runtime::{DType, Model, Port, ops};
 use ferrolite_schema as schema;
 
 use crate::data::InputSpec;
+use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
 
 /// Largest file that the format can hold.
@@ -18,13 +19,12 @@ const LIMIT: u64 = i32::MAX as u64;
 #[derive(Clone)]
 pub struct ModelFile {
     name: String,
-    words: Vec<u128>,
-    len: usize,
+    bytes: AlignedBuf,
 }
 
 impl std::fmt::Debug for ModelFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ModelFile({}, {} bytes)", self.name, self.len)
+        write!(f, "ModelFile({}, {} bytes)", self.name, self.bytes.len())
     }
 }
 
@@ -47,14 +47,12 @@ impl ModelFile {
 
     /// A file in memory; `name` is what errors call it.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> ModelFile {
-        let mut words = vec![0u128; bytes.len().div_ceil(16)];
-        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        ModelFile { name: name.into(), words, len: bytes.len() }
+        ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes) }
     }
 
     /// The bytes, the first at a multiple of 16.
     pub fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.len]
+        &self.bytes
     }
 
     /// What errors call the file.
@@ -97,11 +95,6 @@ impl ModelFile {
         };
         Error::input(format!("{}: {error}", self.name)).help(help)
     }
-}
-
-/// Memory for an arena of this many bytes, aligned to 16.
-pub(crate) fn arena(bytes: usize) -> Vec<u128> {
-    vec![0; bytes.div_ceil(16)]
 }
 
 /// What is known about one input or output of a model.

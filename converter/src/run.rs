@@ -8,8 +8,9 @@ use rayon::prelude::*;
 
 use crate::data::Dataset;
 use crate::data::npz::NamedArray;
+use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
-use crate::model_file::{self, PortFacts, arena};
+use crate::model_file::{self, PortFacts};
 
 /// Outputs of a model for some samples.
 #[derive(Clone, Debug)]
@@ -49,17 +50,17 @@ pub fn run_host(
 ) -> Result<RunOutput> {
     let ports = model_file::outputs(model);
     let samples = if sequence {
-        let mut memory = arena(model.arena_bytes());
-        let mut net = interpreter(model, bytemuck::cast_slice_mut(&mut memory))?;
+        let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+        let mut net = interpreter(model, &mut memory)?;
         let one = |sample| infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done());
         (0..data.len()).map(one).collect::<Result<_>>()?
     } else {
         (0..data.len())
             .into_par_iter()
             .map_init(
-                || arena(model.arena_bytes()),
+                || AlignedBuf::zeroed(model.arena_bytes()),
                 |memory, sample| {
-                    let mut net = interpreter(model, bytemuck::cast_slice_mut(memory))?;
+                    let mut net = interpreter(model, memory)?;
                     infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done())
                 },
             )
@@ -77,25 +78,46 @@ pub fn run_layers(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Ve
 /// As [`run_layers`], for inputs that are already in the model's own types.
 pub fn layers_of(model: &Model<'_>, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray>> {
     let mut recorder = Recorder::default();
-    let mut memory = arena(model.arena_bytes());
-    let mut net = interpreter(model, bytemuck::cast_slice_mut(&mut memory))?;
+    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+    let mut net = interpreter(model, &mut memory)?;
     infer(&mut net, inputs, &mut recorder)?;
 
-    let layers = model_file::layers(model);
+    Ok(layer_arrays(model, recorder.outputs))
+}
+
+/// Arrays of what each op wrote, its outputs one behind the other.
+pub fn layer_arrays(model: &Model<'_>, written: Vec<Vec<u8>>) -> Vec<NamedArray> {
     let mut arrays = Vec::new();
-    for (index, outputs) in recorder.outputs.into_iter().enumerate() {
-        let (op, layer) = (&model.ops()[index], &layers[index]);
+    for ((layer, op), written) in model_file::layers(model).into_iter().zip(model.ops()).zip(written) {
         let tensors = model.operands(op).iter().skip(op.inputs.into());
-        for (position, (bytes, &tensor)) in outputs.into_iter().zip(tensors).enumerate() {
+        let mut rest = &written[..];
+        for ((position, shape), &tensor) in layer.outputs.into_iter().enumerate().zip(tensors) {
+            let size = model.tensors().get(usize::from(tensor)).map_or(0, |t| t.bytes as usize);
+            let bytes = rest.split_off(..size.min(rest.len())).unwrap_or_default();
             arrays.push(NamedArray {
                 name: if position == 0 { layer.name.clone() } else { format!("{}:{position}", layer.name) },
                 dtype: model_file::tensor_dtype(model, tensor.into()),
-                shape: layer.outputs[position].clone(),
-                bytes,
+                shape,
+                bytes: bytes.to_vec(),
             });
         }
     }
-    Ok(arrays)
+    arrays
+}
+
+/// Outputs of samples from bytes that hold all outputs of a sample, one behind the other.
+pub fn split_outputs(model: &Model<'_>, samples: Vec<Vec<u8>>) -> RunOutput {
+    let ports = model_file::outputs(model);
+    let sizes: Vec<usize> =
+        ports.iter().map(|port| port.shape.iter().product::<usize>() * port.dtype.size()).collect();
+    let split = |bytes: Vec<u8>| {
+        let mut rest = &bytes[..];
+        sizes
+            .iter()
+            .map(|&size| rest.split_off(..size.min(rest.len())).unwrap_or_default().to_vec())
+            .collect()
+    };
+    RunOutput { samples: samples.into_iter().map(split).collect(), ports }
 }
 
 /// An interpreter of a verified model.
@@ -159,16 +181,15 @@ fn output_bytes(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, ferrolit
     })
 }
 
-/// Keeps what every op wrote.
+/// Keeps what every op wrote, its outputs one behind the other.
 #[derive(Default)]
 struct Recorder {
-    outputs: Vec<Vec<Vec<u8>>>,
+    outputs: Vec<Vec<u8>>,
 }
 
 impl Observer for Recorder {
     fn after(&mut self, _index: u16, eval: &Eval<'_>) {
         let outputs = 0..eval.node().outputs();
-        let bytes = |position| eval.output::<u8>(position).iter().map(Cell::get).collect();
-        self.outputs.push(outputs.map(bytes).collect());
+        self.outputs.push(outputs.flat_map(|o| eval.output::<u8>(o).iter().map(Cell::get)).collect());
     }
 }

@@ -8,19 +8,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use ferrolite_schema::{Rounding, Target};
 
+use crate::board::{BOARDS, HOST};
 use crate::error::{Error, Result};
-
-/// Names of the boards that `--on` takes; the first is this computer.
-pub const BOARDS: [&str; 8] = [
-    "host",
-    "qemu-cortex-m0",
-    "qemu-cortex-m3",
-    "qemu-cortex-m4",
-    "qemu-cortex-m7",
-    "qemu-cortex-m33",
-    "qemu-cortex-m55",
-    "qemu-riscv32",
-];
 
 /// Where DATA is explained; shown below the options of every command that takes it.
 const DATA_HELP: &str = "\
@@ -152,7 +141,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub sequence: bool,
     /// The board to run on
-    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(BOARDS))]
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -176,7 +165,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "ARRAY")]
     pub labels: Option<String>,
     /// The board that runs the converted model
-    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(BOARDS))]
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
     /// Also write a page about the comparison
     #[arg(long, value_name = "OUT.html")]
@@ -193,7 +182,7 @@ pub struct BenchArgs {
     #[arg(value_name = "FILE.ferro")]
     pub file: PathBuf,
     /// The board to measure on
-    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(BOARDS))]
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -279,6 +268,11 @@ fn see_help(words: &[std::ffi::OsString]) -> String {
         Some(command) => format!("`ferrolite {} --help` explains the words", command.get_name()),
         None => "`ferrolite --help` explains the words".into(),
     }
+}
+
+/// What `--on` takes; the first is this computer.
+fn board_names() -> Vec<&'static str> {
+    std::iter::once(HOST).chain(BOARDS.iter().map(|board| board.name)).collect()
 }
 
 fn target_parser() -> impl TypedValueParser<Value = Target> {

@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::Answer;
-use super::args::{BOARDS, BenchArgs};
+use super::args::BenchArgs;
+use super::progress::Progress;
 use crate::bench;
+use crate::board::{self, HOST};
 use crate::error::Result;
 use crate::model_file::{self, ModelFile};
 use crate::report::text::{self, Column};
@@ -37,9 +39,6 @@ struct Layer {
 pub fn execute(args: &BenchArgs) -> Result<Answer> {
     let file = ModelFile::read(&args.file)?;
     let model = file.model()?;
-    if args.board != BOARDS[0] {
-        return Err(super::no_runner(&args.board));
-    }
     let mut facts = Facts {
         board: args.board.clone(),
         arena_bytes: model.arena_bytes(),
@@ -55,10 +54,25 @@ pub fn execute(args: &BenchArgs) -> Result<Answer> {
         wall_us: None,
     };
     facts.layers = model_file::layers(&model).into_iter().map(layer).collect();
-    let times = bench::host(&model)?;
-    facts.wall_us = Some(times.wall_us);
-    for (layer, time) in facts.layers.iter_mut().zip(times.layers_us) {
-        layer.wall_us = Some(time);
+    if args.board == HOST {
+        let times = bench::host(&model)?;
+        facts.wall_us = Some(times.wall_us);
+        for (layer, time) in facts.layers.iter_mut().zip(times.layers_us) {
+            layer.wall_us = Some(time);
+        }
+    } else {
+        let board = board::find(&args.board)?;
+        let progress = Progress::endless(format!("running on {}", board.name), args.json);
+        let run = board::bench(board, model.bytes(), Some(bench::inputs(&model).concat()))?;
+        drop(progress);
+        facts.instructions = Some(run.instructions);
+        facts.init_instructions = Some(run.init_instructions);
+        facts.stack_bytes = Some(run.stack_bytes.into());
+        for layer in run.layers {
+            if let Some(fact) = facts.layers.get_mut(layer.index) {
+                fact.instructions = Some(layer.instructions);
+            }
+        }
     }
     if args.json {
         return Answer::json(&facts);

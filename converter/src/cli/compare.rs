@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Answer;
 use super::args::CompareArgs;
 use super::files::Outputs;
+use super::on_board::{self, Job};
 use super::progress::Progress;
 use crate::compare::{self, Comparison};
 use crate::data::{Dataset, load_labels};
@@ -25,9 +26,8 @@ pub fn execute(args: &CompareArgs) -> Result<Answer> {
     let progress = Progress::new("reference", data.len(), args.json);
     let float = compare::run_float(&source, &data, &|| progress.step())?;
     drop(progress);
-    let progress = Progress::new("running", data.len(), args.json);
-    let quantized = super::on_board(&args.board, &model, &data, false, &|| progress.step())?;
-    drop(progress);
+    let job = Job { board: &args.board, sequence: false, layers: false, quiet: args.json };
+    let (quantized, _) = on_board::run(&model, &data, &job)?;
     let mut comparison = compare::compare_outputs(&float, &quantized, labels.as_ref())?;
     comparison.layers = compare::compare_layers(&source, &model, &data)?;
 

@@ -13,19 +13,17 @@ mod compare;
 mod convert;
 mod files;
 mod inspect;
+mod on_board;
 mod progress;
 mod run;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use ferrolite_runtime::Model;
 use serde::Serialize;
 
 use self::args::{Command, Request};
-use crate::data::Dataset;
 use crate::error::{Error, Fault, Result};
-use crate::run::RunOutput;
 
 /// What a command has to say on stdout.
 enum Answer {
@@ -85,26 +83,6 @@ fn print(answer: Answer) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Runs all samples on a board.
-fn on_board(
-    board: &str,
-    model: &Model<'_>,
-    data: &Dataset,
-    sequence: bool,
-    done: &(dyn Fn() + Sync),
-) -> Result<RunOutput> {
-    if board != args::BOARDS[0] {
-        return Err(no_runner(board));
-    }
-    crate::run::run_host(model, data, sequence, done)
-}
-
-/// The error for boards that cannot be reached.
-fn no_runner(board: &str) -> Error {
-    Error::input(format!("{board}: this build of ferrolite has no runner for it"))
-        .help("run on this computer with `--on host`: the bytes are the same")
 }
 
 /// Prints an error and its help, one line each.

@@ -1,5 +1,7 @@
 //! Progress bars: on a terminal, on stderr, and never beside JSON.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows how far a piece of work is.
@@ -17,6 +19,16 @@ impl Progress {
         let bar = ProgressBar::new(total as u64)
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_message(what);
+        Progress { bar }
+    }
+
+    /// A sign of life for work whose length is not known.
+    pub fn endless(what: String, quiet: bool) -> Progress {
+        if quiet {
+            return Progress { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::new_spinner().with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(120));
         Progress { bar }
     }
 

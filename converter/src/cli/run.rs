@@ -10,14 +10,14 @@ use super::Answer;
 use super::args::RunArgs;
 use super::files::Outputs;
 use super::inspect::Port;
-use super::progress::Progress;
+use super::on_board::{self, Job};
 use crate::data::npz::{self, NamedArray};
 use crate::data::{Dataset, integers};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 use crate::model_file::{self, ModelFile};
 use crate::report::text::{self, Column};
-use crate::run::{self, RunOutput};
+use crate::run::RunOutput;
 
 /// Samples that are shown as text.
 const SHOWN: usize = 20;
@@ -37,14 +37,14 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
     let data = Dataset::load(&args.input, &model_file::input_specs(&model))?;
     let mut files = Outputs::check(args.output.iter().chain(&args.layers).map(|p| p.as_path()))?;
 
-    let progress = Progress::new("running", data.len(), args.json);
-    let result = super::on_board(&args.board, &model, &data, args.sequence, &|| progress.step())?;
-    drop(progress);
+    let layers = args.layers.is_some();
+    let job = Job { board: &args.board, sequence: args.sequence, layers, quiet: args.json };
+    let (result, layers) = on_board::run(&model, &data, &job)?;
     if let Some(path) = &args.output {
         stage(&mut files, path, &result.arrays())?;
     }
     if let Some(path) = &args.layers {
-        stage(&mut files, path, &run::run_layers(&model, &data, 0)?)?;
+        stage(&mut files, path, &layers)?;
     }
     files.commit()?;
 
