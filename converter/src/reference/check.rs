@@ -40,6 +40,17 @@ pub fn supported(graph: &Graph) -> Result<()> {
 
 /// Refuses a graph in which a value is read, or is an output, that nothing has written before.
 pub fn order(graph: &Graph) -> Result<()> {
+    let ids = graph.inputs.iter().chain(&graph.outputs);
+    let ids =
+        ids.chain(graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten().chain(&node.outputs)));
+    for id in ids {
+        let value = graph.values.get(id.0).ok_or_else(|| {
+            Error::input(format!("the model refers to value {} of {}", id.0, graph.values.len()))
+        })?;
+        if elements(&value.shape).is_none() {
+            return Err(Error::input(format!("`{}` of shape {:?} is too large", value.name, value.shape)));
+        }
+    }
     let mut written: Vec<bool> = graph.values.iter().map(|value| value.constant.is_some()).collect();
     for id in &graph.inputs {
         written[id.0] = true;
