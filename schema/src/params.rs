@@ -256,3 +256,183 @@ pub struct MinMaxParams {
     /// 1 for the larger element, 0 for the smaller one.
     pub maximum: u32,
 }
+
+/// Head of the parameters of STRIDED_COPY; [`CopySegment`]s follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct StridedCopyParams {
+    /// 1: all outputs are filled with the pattern before anything is copied; 0: they are not.
+    pub fill: u32,
+    /// Eight bytes, little-endian, that repeat from the start of each output.
+    pub pattern: [u32; 2],
+}
+
+/// One loop of a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CopyDim {
+    /// Number of steps, at least 1.
+    pub count: u32,
+    /// Bytes from one step to the next in the input; negative where it is walked backwards.
+    pub source_stride: i32,
+    /// Bytes from one step to the next in the output.
+    pub target_stride: i32,
+}
+
+/// A box of elements that is copied from an input to an output: runs of bytes within five loops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CopySegment {
+    /// Position of the input among the op's inputs.
+    pub input: u32,
+    /// Position of the output among the op's outputs.
+    pub output: u32,
+    /// Bytes that lie side by side in both, at least 1.
+    pub run: u32,
+    /// First byte of the first run in the input.
+    pub source: u32,
+    /// First byte of the first run in the output.
+    pub target: u32,
+    /// The loops, outermost first; unused ones count to 1.
+    pub dims: [CopyDim; 5],
+}
+
+/// One loop of a reduction, in elements of the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ReduceDim {
+    /// Number of steps, at least 1.
+    pub count: u32,
+    /// Elements from one step to the next.
+    pub stride: u32,
+}
+
+/// Shape of a reduction; neighbouring dimensions of one kind are merged, so that three loops of each
+/// kind serve six dimensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Reduction {
+    /// Loops over the output, outermost first; unused ones count to 1.
+    pub kept: [ReduceDim; 3],
+    /// Loops over what becomes one element, outermost first; unused ones count to 1.
+    pub reduced: [ReduceDim; 3],
+}
+
+/// MEAN and SUM: `clamp(requantize(sum + bias, multiplier) + zero_point)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ReduceParams {
+    /// What is summed.
+    pub shape: Reduction,
+    /// Minus the input's zero point times the number of summed elements.
+    pub bias: i32,
+    /// From sums to outputs; for MEAN it holds the division.
+    pub multiplier: Multiplier,
+    /// Zero point of the output.
+    pub zero_point: i32,
+}
+
+/// REDUCE_MAX and REDUCE_MIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ReduceMinMaxParams {
+    /// What is searched.
+    pub shape: Reduction,
+    /// 1 for the largest element, 0 for the smallest.
+    pub largest: u32,
+}
+
+/// RESIZE_NEAREST_NEIGHBOR.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ResizeNearestParams {
+    /// Images per inference.
+    pub batches: u32,
+    /// Rows of the input.
+    pub in_h: u32,
+    /// Columns of the input.
+    pub in_w: u32,
+    /// Rows of the output.
+    pub out_h: u32,
+    /// Columns of the output.
+    pub out_w: u32,
+    /// Bytes of all channels of a pixel.
+    pub pixel_bytes: u32,
+    /// Offset of `out_h + out_w` uint16 numbers: the input row of each output row, then the input
+    /// column of each output column. A multiple of 2.
+    pub table: u32,
+}
+
+/// RESIZE_BILINEAR. Positions are in 1/1024 of an input pixel: output row `y` lies at
+/// `y * scale_h + start_h`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ResizeBilinearParams {
+    /// Images per inference.
+    pub batches: u32,
+    /// Rows of the input.
+    pub in_h: u32,
+    /// Columns of the input.
+    pub in_w: u32,
+    /// Rows of the output.
+    pub out_h: u32,
+    /// Columns of the output.
+    pub out_w: u32,
+    /// Channels of input and output.
+    pub channels: u32,
+    /// Step between output rows.
+    pub scale_h: i32,
+    /// Step between output columns.
+    pub scale_w: i32,
+    /// Position of the first output row.
+    pub start_h: i32,
+    /// Position of the first output column.
+    pub start_w: i32,
+}
+
+/// QUANTIZE of float32: `round(x / scale) + zero_point`, clamped to the output's type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct QuantizeParams {
+    /// Scale of the output, above zero.
+    pub scale: f32,
+    /// Zero point of the output.
+    pub zero_point: i32,
+}
+
+/// DEQUANTIZE: `scale * (q - zero_point)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct DequantizeParams {
+    /// Scale of the input.
+    pub scale: f32,
+    /// Zero point of the input.
+    pub zero_point: i32,
+}
+
+/// QUANTIZE of integers: `requantize(q - input_zero_point, multiplier) + zero_point`, clamped to the
+/// output's type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RequantizeParams {
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// Input scale divided by output scale.
+    pub multiplier: Multiplier,
+    /// Zero point of the output.
+    pub zero_point: i32,
+}
+
+/// ARG_MAX and ARG_MIN: the input is `[outer, count, inner]`, the output `[outer, inner]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ArgMinMaxParams {
+    /// Product of the dimensions before the searched one.
+    pub outer: u32,
+    /// Elements that are compared.
+    pub count: u32,
+    /// Product of the dimensions behind the searched one.
+    pub inner: u32,
+    /// 1 for the largest element, 0 for the smallest.
+    pub largest: u32,
+}

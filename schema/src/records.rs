@@ -113,12 +113,14 @@ enumeration! {
         ResizeNearest = 16 "resize_nearest",
         /// Bilinear resizing.
         ResizeBilinear = 17 "resize_bilinear",
-        /// Numbers to the integers of another quantization.
+        /// float32 to integers.
         Quantize = 18 "quantize",
         /// Integers to float32.
         Dequantize = 19 "dequantize",
         /// Index of the largest or smallest element.
         ArgMinMax = 20 "arg_min_max",
+        /// Integers to the integers of another quantization or width.
+        Requantize = 21 "requantize",
     }
 }
 

@@ -7,13 +7,22 @@
 //! needs, [`ALL`] serves any model.
 
 pub mod add;
+pub mod arg_min_max;
 pub mod broadcast;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
+pub mod dequantize;
 pub mod fully_connected;
 pub mod lookup;
 pub mod pool_2d;
+pub mod quantize;
+pub mod reduce;
+pub mod reduce_min_max;
+pub mod requantize;
+pub mod resize_bilinear;
+pub mod resize_nearest;
 pub mod softmax;
+pub mod strided_copy;
 pub mod window;
 
 use ferrolite_schema::OpCode;
@@ -65,7 +74,42 @@ pub const MAX_POOL_2D: Operator = pool_2d::max_operator::<Native>();
 pub const SOFTMAX: Operator = softmax::operator();
 /// ADD and SUB.
 pub const ADD: Operator = add::operator::<Native>();
+/// PAD, TRANSPOSE, CONCATENATION, SPLIT, SLICE, STRIDED_SLICE, PACK, UNPACK, RESHAPE.
+pub const STRIDED_COPY: Operator = strided_copy::operator();
+/// MEAN and SUM.
+pub const REDUCE: Operator = reduce::operator();
+/// REDUCE_MAX and REDUCE_MIN.
+pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator();
+/// RESIZE_NEAREST_NEIGHBOR.
+pub const RESIZE_NEAREST: Operator = resize_nearest::operator();
+/// RESIZE_BILINEAR.
+pub const RESIZE_BILINEAR: Operator = resize_bilinear::operator();
+/// QUANTIZE of float32.
+pub const QUANTIZE: Operator = quantize::operator();
+/// DEQUANTIZE.
+pub const DEQUANTIZE: Operator = dequantize::operator();
+/// ARG_MAX and ARG_MIN.
+pub const ARG_MIN_MAX: Operator = arg_min_max::operator();
+/// QUANTIZE of integers.
+pub const REQUANTIZE: Operator = requantize::operator();
 
 /// Every operator: serves any model, links all of them.
-pub const ALL: OpSet =
-    &[CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, LOOKUP, AVERAGE_POOL_2D, MAX_POOL_2D, SOFTMAX, ADD];
+pub const ALL: OpSet = &[
+    CONV_2D,
+    DEPTHWISE_CONV_2D,
+    FULLY_CONNECTED,
+    LOOKUP,
+    AVERAGE_POOL_2D,
+    MAX_POOL_2D,
+    SOFTMAX,
+    ADD,
+    STRIDED_COPY,
+    REDUCE,
+    REDUCE_MIN_MAX,
+    RESIZE_NEAREST,
+    RESIZE_BILINEAR,
+    QUANTIZE,
+    DEQUANTIZE,
+    ARG_MIN_MAX,
+    REQUANTIZE,
+];

@@ -1,0 +1,90 @@
+//! ARG_MAX and ARG_MIN: the index of the largest or smallest of some int8 elements, the first of them
+//! where several are equal. Source followed: TFLM `reference/arg_min_max.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::ArgMinMaxParams;
+use ferrolite_schema::{DType, OpCode};
+
+use super::{Operator, no_overlap};
+use crate::error::Fault;
+use crate::node::{Eval, Node};
+
+/// The operator.
+pub const fn operator() -> Operator {
+    Operator { code: OpCode::ArgMinMax, check, eval, lead: no_overlap }
+}
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &ArgMinMaxParams = node.params()?;
+    let outputs = p.outer.checked_mul(p.inner).ok_or(Fault::Parameters)?;
+    let inputs = outputs.checked_mul(p.count).ok_or(Fault::Parameters)?;
+    if inputs == 0 || p.largest > 1 {
+        return Err(Fault::Parameters);
+    }
+    node.expect_operands(1, 1)?;
+    node.expect_tensor(node.input(0)?, DType::Int8, inputs)?;
+    let output = node.output(0)?;
+    match output.dtype() {
+        Some(dtype @ (DType::Int32 | DType::Int64)) => node.expect_tensor(output, dtype, outputs),
+        _ => Err(Fault::Operands),
+    }
+}
+
+fn eval(eval: &Eval<'_>) {
+    let (Ok(p), Ok(output)) = (eval.node().params::<ArgMinMaxParams>(), eval.node().output(0)) else {
+        return;
+    };
+    if output.dtype == DType::Int64 as u8 {
+        arg_min_max::<i64>(p, eval.input(0), eval.output(0));
+    } else {
+        arg_min_max::<i32>(p, eval.input(0), eval.output(0));
+    }
+}
+
+/// An element type that indices have.
+pub trait Index: crate::tensor::Element + From<i32> {}
+impl Index for i32 {}
+impl Index for i64 {}
+
+/// Finds the indices. `input` is `[outer, count, inner]`, `out` `[outer, inner]`.
+pub fn arg_min_max<I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cell<I>]) {
+    let inner = (p.inner as usize).max(1);
+    let block = inner.wrapping_mul(p.count as usize).max(1);
+    for (input, out) in input.chunks_exact(block).zip(out.chunks_exact(inner)) {
+        for (i, out) in out.iter().enumerate() {
+            let mut best = (i32::MIN, 0i32);
+            for (index, row) in (0i32..).zip(input.chunks_exact(inner)) {
+                let x = i32::from(row.get(i).map_or(0, Cell::get));
+                let x = if p.largest == 1 { x } else { x.wrapping_neg() };
+                if x > best.0 {
+                    best = (x, index);
+                }
+            }
+            out.set(best.1.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_of_equals() {
+        let mut input = [-128i8, 127, 3, -128, 127, 3, 0, 0];
+        for (largest, outer, count, inner, expected) in [
+            (1, 1, 8, 1, &[1i64][..]),
+            (0, 1, 8, 1, &[0]),
+            (1, 2, 4, 1, &[1, 0]),
+            (1, 1, 2, 4, &[1, 0, 0, 1]),
+            (0, 2, 2, 2, &[0, 1, 1, 1]),
+        ] {
+            let mut out = [9i64; 4];
+            let cells = Cell::from_mut(&mut out[..expected.len()]).as_slice_of_cells();
+            let p = ArgMinMaxParams { outer, count, inner, largest };
+            arg_min_max(&p, Cell::from_mut(&mut input[..]).as_slice_of_cells(), cells);
+            assert_eq!(&out[..expected.len()], expected, "{p:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! DEQUANTIZE: `out[i] = scale * (in[i] - zero_point)`, integers to float32, at the border of a model.
+//! Source followed: TFLM `kernels/dequantize_common.cc`, `reference/dequantize.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::DequantizeParams;
+use ferrolite_schema::{DType, OpCode, Tensor};
+
+use super::Operator;
+use super::requantize::{Reader, expect_same_count, growth, is_integer};
+use crate::error::Fault;
+use crate::node::{Eval, Node};
+use crate::quant;
+use crate::tensor::TensorView;
+
+/// The operator.
+pub const fn operator() -> Operator {
+    Operator { code: OpCode::Dequantize, check, eval, lead: growth }
+}
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let _: &DequantizeParams = node.params()?;
+    node.expect_operands(1, 1)?;
+    let (input, output): (&Tensor, &Tensor) = (node.input(0)?, node.output(0)?);
+    if !is_integer(input) || output.dtype() != Some(DType::Float32) {
+        return Err(Fault::Operands);
+    }
+    expect_same_count(input, output)
+}
+
+fn eval(eval: &Eval<'_>) {
+    let (Ok(p), Ok(input)) = (eval.node().params::<DequantizeParams>(), eval.node().input(0)) else {
+        return;
+    };
+    if let Some(dtype) = input.dtype() {
+        dequantize(p, dtype, eval.view(0), eval.output(0));
+    }
+}
+
+/// Dequantizes integers of type `dtype`, whose elements `input` holds as bytes.
+pub fn dequantize(p: &DequantizeParams, dtype: DType, input: TensorView<'_, u8>, out: &[Cell<f32>]) {
+    let reader = Reader::new(dtype, input);
+    for (i, out) in out.iter().enumerate() {
+        out.set(quant::dequantize(reader.at(i), p.scale, p.zero_point));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_integer_types() {
+        let p = DequantizeParams { scale: 0.5, zero_point: 3 };
+        let cases: [(DType, &[u8], f32); 4] = [
+            (DType::Int8, &[0x80], -65.5),
+            (DType::UInt8, &[0x80], 62.5),
+            (DType::Int16, &[0x00, 0x80], -16385.5),
+            (DType::Int32, &[0x00, 0x00, 0xFF, 0xFF], -32769.5),
+        ];
+        for (dtype, bytes, expected) in cases {
+            let mut out = [0f32];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            dequantize(&p, dtype, TensorView::from_slice(bytes), cells);
+            assert_eq!(out, [expected], "{dtype:?}");
+        }
+    }
+}

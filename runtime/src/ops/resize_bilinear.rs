@@ -1,0 +1,160 @@
+//! RESIZE_BILINEAR: each output pixel is the weighted mean of four input pixels.
+//!
+//! ```text
+//! position = y * scale_h + start_h            in 1/1024 of a pixel
+//! y0 = max(position / 1024, 0)                y1 = min((position + 1023) / 1024, in_h - 1)
+//! out = (sum of four elements times their weights) / 2^20, rounded
+//! ```
+//! Divisions truncate. Weights are `position - 1024 * y0` and what it lacks to 1024; they leave
+//! `0 ..= 1024` only at the borders, where both neighbours are the same pixel.
+//! Source followed: TFLM `ResizeBilinearInteger` in `reference/resize_bilinear.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::ResizeBilinearParams;
+use ferrolite_schema::{OpCode, Rounding};
+
+use super::{Operator, no_overlap, window};
+use crate::error::Fault;
+use crate::node::{Eval, Node};
+
+/// The operator.
+pub const fn operator() -> Operator {
+    Operator { code: OpCode::ResizeBilinear, check, eval, lead: no_overlap }
+}
+
+/// Fixed-point positions count 1/1024 of a pixel.
+const ONE: i32 = 1 << 10;
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &ResizeBilinearParams = node.params()?;
+    let inputs = window::elements(p.batches, p.in_h, p.in_w, p.channels)?;
+    let outputs = window::elements(p.batches, p.out_h, p.out_w, p.channels)?;
+    if inputs == 0 || outputs == 0 {
+        return Err(Fault::Parameters);
+    }
+    check_axis(p.out_h, p.in_h, p.scale_h, p.start_h)?;
+    check_axis(p.out_w, p.in_w, p.scale_w, p.start_w)?;
+    node.expect_int8(inputs, outputs)
+}
+
+/// Checks that positions begin not more than one pixel before the image and end within its last pixel,
+/// so that neighbours exist and nothing overflows.
+fn check_axis(out: u32, size: u32, scale: i32, start: i32) -> Result<(), Fault> {
+    let last = (i64::from(out) - 1) * i64::from(scale) + i64::from(start);
+    let end = i64::from(size) * i64::from(ONE);
+    if size <= 0xFFFF && scale >= 0 && start > -ONE && last < end { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+fn eval(eval: &Eval<'_>) {
+    if let Ok(p) = eval.node().params::<ResizeBilinearParams>() {
+        resize_bilinear(p, eval.node().rounding(), eval.input(0), eval.output(0));
+    }
+}
+
+/// The two neighbours of a position, and the weight of the second.
+#[inline(always)]
+fn neighbours(index: u32, scale: i32, start: i32, size: u32) -> (usize, usize, i32) {
+    let position = (index as i32).wrapping_mul(scale).wrapping_add(start);
+    let first = (position / ONE).max(0);
+    let second = (position.wrapping_add(ONE - 1) / ONE).min((size as i32).wrapping_sub(1));
+    (first as usize, second as usize, position.wrapping_sub(first.wrapping_mul(ONE)))
+}
+
+/// Resizes a batch of images. `input` is `[batches, in_h, in_w, channels]`, `out`
+/// `[batches, out_h, out_w, channels]`.
+pub fn resize_bilinear(p: &ResizeBilinearParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    let channels = (p.channels as usize).max(1);
+    let row = channels.wrapping_mul(p.in_w as usize).max(1);
+    let out_row = channels.wrapping_mul(p.out_w as usize).max(1);
+    let images = input.chunks_exact(row.wrapping_mul(p.in_h as usize).max(1));
+    for (image, out) in images.zip(out.chunks_exact(out_row.wrapping_mul(p.out_h as usize).max(1))) {
+        for (y, out) in (0u32..).zip(out.chunks_exact(out_row)) {
+            let (y0, y1, dy) = neighbours(y, p.scale_h, p.start_h, p.in_h);
+            let (upper, lower) = (part(image, y0, row), part(image, y1, row));
+            for (x, out) in (0u32..).zip(out.chunks_exact(channels)) {
+                let (x0, x1, dx) = neighbours(x, p.scale_w, p.start_w, p.in_w);
+                // At most 1536 * 1536 each; the sum of all four terms stays far below 2^31.
+                let (ex, ey) = (ONE.wrapping_sub(dx), ONE.wrapping_sub(dy));
+                let weights = [(ey, ex), (dy, ex), (ey, dx), (dy, dx)].map(|(y, x)| y.wrapping_mul(x));
+                let pixels = part(upper, x0, channels)
+                    .iter()
+                    .zip(part(lower, x0, channels))
+                    .zip(part(upper, x1, channels).iter().zip(part(lower, x1, channels)));
+                for (((a, b), (c, d)), out) in pixels.zip(out) {
+                    let terms = [a, b, c, d].into_iter().zip(weights);
+                    let sum = terms.fold(0i32, |sum, (pixel, weight)| {
+                        sum.wrapping_add(i32::from(pixel.get()).wrapping_mul(weight))
+                    });
+                    out.set(round(sum, rounding));
+                }
+            }
+        }
+    }
+}
+
+/// `sum / 2^20`: ties away from zero with double rounding, upwards with single.
+#[inline(always)]
+fn round(sum: i32, rounding: Rounding) -> i8 {
+    let half = 1 << 19;
+    let scaled = match rounding {
+        Rounding::Single => sum.wrapping_add(half) >> 20,
+        Rounding::Double if sum > 0 => sum.wrapping_add(half) / (1 << 20),
+        Rounding::Double => sum.wrapping_sub(half) / (1 << 20),
+    };
+    scaled as i8
+}
+
+/// The `index`-th part of `size` elements.
+#[inline(always)]
+fn part(cells: &[Cell<i8>], index: usize, size: usize) -> &[Cell<i8>] {
+    let start = index.wrapping_mul(size);
+    cells.get(start..start.wrapping_add(size)).unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_a_row() {
+        // Scale 1/2, no half-pixel centres: every other pixel is a mean, the last one repeats.
+        let p = ResizeBilinearParams {
+            batches: 1,
+            in_h: 1,
+            in_w: 2,
+            out_h: 1,
+            out_w: 4,
+            channels: 1,
+            scale_h: 1024,
+            scale_w: 512,
+            start_h: 0,
+            start_w: 0,
+        };
+        for (input, rounding, expected) in [
+            ([-3i8, -2], Rounding::Double, [-3i8, -3, -2, -2]),
+            ([-3, -2], Rounding::Single, [-3, -2, -2, -2]),
+            ([3, 2], Rounding::Double, [3, 3, 2, 2]),
+            ([-128, 127], Rounding::Double, [-128, -1, 127, 127]),
+        ] {
+            let (mut input, mut out) = (input, [0i8; 4]);
+            resize_bilinear(
+                &p,
+                rounding,
+                Cell::from_mut(&mut input[..]).as_slice_of_cells(),
+                Cell::from_mut(&mut out[..]).as_slice_of_cells(),
+            );
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn axes_that_leave_the_image_are_refused() {
+        assert!(check_axis(4, 2, 512, -256).is_ok());
+        assert!(check_axis(4, 2, 512, -1024).is_err());
+        assert!(check_axis(5, 2, 512, 0).is_err());
+        assert!(check_axis(u32::MAX, 2, i32::MAX, 0).is_err());
+        assert!(check_axis(4, 2, -512, 0).is_err());
+        assert!(check_axis(4, 0, 0, 0).is_err());
+    }
+}
