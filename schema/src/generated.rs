@@ -2145,6 +2145,7 @@ impl<'a> OutputStage {
 
 }
 
+/// `mantissa / 2^31 * 2^shift`.
 // struct Multiplier, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3604,7 +3605,6 @@ impl<'a> SoftmaxParams {
 
 }
 
-/// `mantissa / 2^31 * 2^shift`.
 /// Bit `i` of `repeat_*` says that an operand has one element where the output has `dims[i]`.
 // struct Broadcast, aligned to 4
 #[repr(transparent)]

@@ -300,13 +300,13 @@ impl<'a> Builder<'a> {
         let value = Value { constant: None, ..self.value(id).clone() };
         let to = ValueId(self.graph.values.len() + self.temporaries.len());
         self.temporaries.push(value);
-        let mut cx = Lowering {
+        let cx = Lowering {
             graph: self.graph,
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: ferrolite_schema::Rounding::Double,
         };
-        let lowered = ops::copy(&mut cx, id, to)?;
+        let lowered = ops::copy(&cx, id, to)?;
         let index = self.program.ops.len();
         self.program.tensors[from].last_use = index;
         let output = self.add_tensor(to, Some(index), None);

@@ -2,49 +2,75 @@
 //! numbers. One file per operator, of the same name as the one in the runtime that runs it.
 
 mod add;
+mod arg_min_max;
 mod broadcast;
 mod conv_2d;
 mod depthwise_conv_2d;
+mod dequantize;
 mod fully_connected;
 mod lookup;
 mod pool_2d;
+mod quantize;
+mod reduce;
+mod reduce_min_max;
+mod requantize;
+mod resize_bilinear;
+mod resize_nearest;
 mod softmax;
 mod stage;
+mod strided_copy;
 #[cfg(test)]
 mod tests;
 
+pub use strided_copy::copy;
+
 use crate::emit::{Lowered, Lowering};
-use crate::error::{Error, Result};
-use crate::graph::{BinaryKind, Node, Op, ValueId};
+use crate::error::Result;
+use crate::graph::{BinaryKind, Node, Op, ReduceKind};
+use crate::reference::check_node;
 
 /// Lowers one node. An empty list says that the result is the operand itself, byte for byte. A node
-/// whose form the device cannot run is an error that names the layer.
+/// whose form the device cannot run is an error that names the layer. Shapes and attributes are
+/// checked against one another first, so that lowerings may index by them.
 pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+    if let Op::Unsupported { reason, .. } = &node.op
+        && !reason.is_empty()
+    {
+        return Err(cx.unsupported(node, reason));
+    }
+    check_node(cx.graph, node)?;
     match &node.op {
         Op::Conv2d { window, activation } => conv_2d::lower(cx, node, window, *activation),
         Op::DepthwiseConv2d { window, multiplier, activation } => {
             depthwise_conv_2d::lower(cx, node, window, *multiplier, *activation)
         }
         Op::FullyConnected { activation } => fully_connected::lower(cx, node, *activation),
-        Op::Reshape => Ok(Vec::new()),
-        Op::Unsupported { reason, .. } if !reason.is_empty() => Err(cx.unsupported(node, reason)),
         Op::Pool2d { kind, window, activation } => pool_2d::lower(cx, node, *kind, window, *activation),
         Op::Softmax { beta } => softmax::lower(cx, node, *beta),
         Op::Binary { kind: BinaryKind::Add, activation } => add::lower(cx, node, false, *activation),
         Op::Binary { kind: BinaryKind::Sub, activation } => add::lower(cx, node, true, *activation),
+        Op::Reshape => strided_copy::alias(cx, node),
+        Op::Pad { .. }
+        | Op::Transpose { .. }
+        | Op::Concat { .. }
+        | Op::Split { .. }
+        | Op::Slice { .. }
+        | Op::Pack { .. }
+        | Op::Unpack { .. } => strided_copy::lower(cx, node),
+        Op::Reduce { kind: kind @ (ReduceKind::Mean | ReduceKind::Sum), axes, .. } => {
+            reduce::lower(cx, node, *kind, axes)
+        }
+        Op::Reduce { kind, axes, .. } => reduce_min_max::lower(cx, node, *kind, axes),
+        &Op::ResizeNearest { align_corners, half_pixel_centers } => {
+            resize_nearest::lower(cx, node, align_corners, half_pixel_centers)
+        }
+        &Op::ResizeBilinear { align_corners, half_pixel_centers } => {
+            resize_bilinear::lower(cx, node, align_corners, half_pixel_centers)
+        }
+        Op::Quantize => quantize::lower(cx, node),
+        Op::Dequantize => dequantize::lower(cx, node),
+        Op::ArgMax { axis } => arg_min_max::lower(cx, node, *axis, true),
+        Op::ArgMin { axis } => arg_min_max::lower(cx, node, *axis, false),
         _ => Err(cx.unsupported(node, "the operator is not supported in int8")),
     }
-}
-
-/// An op that copies the bytes of one value to another of the same type and size.
-pub fn copy(cx: &mut Lowering<'_>, from: ValueId, to: ValueId) -> Result<Lowered> {
-    let value = cx.graph.value(from);
-    if value.dtype.size() != 1 || value.constant.is_some() {
-        return Err(Error::input(format!(
-            "output `{}` is a {} that no layer computes; only int8 inputs can be outputs",
-            value.name,
-            value.dtype.name()
-        )));
-    }
-    lookup::table(cx, from, to, |x| x)
 }

@@ -12,7 +12,36 @@ use crate::emit::{AlignedBuf, Options, compile};
 use crate::import;
 
 /// Folders of operators that are lowered.
-const OPERATORS: &[&str] = &["add", "sub", "average_pool_2d", "max_pool_2d", "softmax"];
+const OPERATORS: &[&str] = &[
+    "add",
+    "sub",
+    "average_pool_2d",
+    "max_pool_2d",
+    "softmax",
+    "pad",
+    "padv2",
+    "transpose",
+    "concatenation",
+    "split",
+    "split_v",
+    "slice",
+    "strided_slice",
+    "pack",
+    "unpack",
+    "reshape",
+    "squeeze",
+    "expand_dims",
+    "mean",
+    "sum",
+    "reduce_max",
+    "reduce_min",
+    "resize_nearest_neighbor",
+    "resize_bilinear",
+    "quantize",
+    "dequantize",
+    "arg_max",
+    "arg_min",
+];
 
 #[test]
 fn operators_answer_as_tflm_does() {

@@ -46,6 +46,8 @@ mod resize;
 mod strided;
 mod window;
 
+pub(crate) use check::node as check_node;
+
 #[cfg(test)]
 pub(crate) mod models;
 #[cfg(test)]

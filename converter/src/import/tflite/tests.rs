@@ -139,40 +139,21 @@ fn truncated_files_are_refused() {
     }
 }
 
-/// Changes `count` files by `bytes` bytes each; imports and optimises whatever is accepted.
-fn mutate(whole: &[u8], count: usize, bytes: usize) -> usize {
+#[test]
+fn mutated_files_never_panic() {
+    let whole = victim();
     let (mut state, mut refused) = (1u64, 0);
     let mut random = |below: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     };
-    for _ in 0..count {
-        let mut changed = whole.to_vec();
-        for _ in 0..bytes {
-            let at = random(changed.len());
-            changed[at] = random(256) as u8;
-        }
-        match load_bytes("m.tflite", &changed) {
-            Ok(imported) => {
-                let mut graph = imported.graph;
-                crate::passes::optimise(&mut graph);
-            }
-            Err(_) => refused += 1,
-        }
+    for _ in 0..2000 {
+        let mut bytes = whole.clone();
+        let at = random(bytes.len());
+        bytes[at] = random(256) as u8;
+        refused += usize::from(load_bytes("m.tflite", &bytes).is_err());
     }
-    refused
-}
-
-#[test]
-fn mutated_files_never_panic() {
-    let refused = mutate(&victim(), 2000, 1);
     assert!(refused > 50, "only {refused} mutations were noticed");
-    // Twenty changes at once also reach what one alone seldom does: the passes behind the importer.
-    let Some(folder) = models() else { return };
-    for file in ["trained/watch_conv1d/watch_conv1d_float", "trained/fashion_dsres/fashion_dsres_int8_tf"] {
-        let whole = std::fs::read(folder.join(format!("{file}.tflite"))).unwrap();
-        assert!(mutate(&whole, 200, 20) > 20);
-    }
 }
 
 #[test]

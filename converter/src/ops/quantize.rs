@@ -1,0 +1,24 @@
+//! QUANTIZE: floats become integers on the device; integers become others by a table (8 bits to 8
+//! bits) or by `requantize`.
+
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::QuantizeParams;
+
+use super::requantize;
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::{DType, Node};
+
+/// Lowers QUANTIZE.
+pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+    let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+    if input.dtype != DType::Float32 {
+        return requantize::lower(cx, node);
+    }
+    requantize::expect_integer(cx, node, output)?;
+    let (_, zero_point) = cx.quantization(node, output)?;
+    // The device divides by the scale as it is stored, in single precision, as TFLM does.
+    let scale = output.quantization.as_ref().map_or(1.0, |q| q.scale[0]);
+    let params = QuantizeParams { scale, zero_point };
+    Ok(vec![Lowered::new(OpCode::Quantize, vec![input_id], vec![output_id], &params)])
+}

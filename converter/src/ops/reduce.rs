@@ -1,0 +1,101 @@
+//! MEAN and SUM. The multiplier is `input scale / output scale`, and for a mean that divided by the
+//! number of elements, in TFLM's order of operations (`QuantizedMeanOrSum` in `reference/reduce.h`).
+
+use ferrolite_runtime::quant::{self, Multiplier};
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::{ReduceDim, ReduceParams, Reduction};
+
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::{DType, Node, ReduceKind};
+
+/// Lowers MEAN or SUM over `axes`.
+pub fn lower(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -> Result<Vec<Lowered>> {
+    let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+    expect_int8(cx, node)?;
+    let (input_scale, input_zero_point) = cx.quantization(node, input)?;
+    let (output_scale, zero_point) = cx.quantization(node, output)?;
+    let (shape, count) = shape(cx, node, axes)?;
+    let mut multiplier = quant::multiplier(input_scale / output_scale);
+    if kind == ReduceKind::Mean {
+        multiplier = divide(multiplier, count);
+    }
+    let bias = i32::try_from(-i64::from(input_zero_point) * count as i64)
+        .ok()
+        // Sums of int8 elements must fit too.
+        .filter(|_| count <= 1 << 23)
+        .ok_or_else(|| cx.unsupported(node, format!("it sums {count} elements; up to 8388608 are")))?;
+    let params = ReduceParams { shape, bias, multiplier, zero_point };
+    Ok(vec![Lowered::new(OpCode::Reduce, vec![input_id], vec![output_id], &params)])
+}
+
+/// A multiplier divided by a count of at least 1: the mantissa is shifted up as far as the shift
+/// allows, then divided, and truncated.
+fn divide(multiplier: Multiplier, count: usize) -> Multiplier {
+    let up = (count.max(1).ilog2() as i32).min(32).min(31 + multiplier.shift);
+    let mantissa = (i64::from(multiplier.mantissa) << up) / count.max(1) as i64;
+    // At most the old mantissa, since `2^up <= count`.
+    Multiplier { mantissa: mantissa as i32, shift: multiplier.shift - up }
+}
+
+/// Refuses element types other than int8.
+pub(super) fn expect_int8(cx: &Lowering<'_>, node: &Node) -> Result<()> {
+    for (value, what) in [(cx.input(node, 0)?.1, "input"), (cx.output(node, 0)?.1, "output")] {
+        if value.dtype != DType::Int8 {
+            return Err(
+                cx.unsupported(node, format!("its {what} is {}; int8 is supported", value.dtype.name()))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The loops over an input's dimensions, neighbours of one kind merged, and the number of elements
+/// that become one.
+pub(super) fn shape(cx: &Lowering<'_>, node: &Node, axes: &[usize]) -> Result<(Reduction, usize)> {
+    let (_, input) = cx.input(node, 0)?;
+    let mut loops: Vec<(bool, ReduceDim)> = Vec::new();
+    let (mut stride, mut reduced_count) = (1usize, 1usize);
+    // Innermost first.
+    for (d, &count) in input.shape.iter().enumerate().rev() {
+        let reduced = axes.contains(&d);
+        match loops.last_mut() {
+            _ if count == 1 => {}
+            Some((kind, dim)) if *kind == reduced => dim.count *= cx.word(node, count)?,
+            _ => loops
+                .push((reduced, ReduceDim { count: cx.word(node, count)?, stride: cx.word(node, stride)? })),
+        }
+        stride *= count;
+        reduced_count *= if reduced { count } else { 1 };
+    }
+    let three = |kind: bool| {
+        let mut dims = [ReduceDim { count: 1, stride: 0 }; 3];
+        let found = loops.iter().filter(|(reduced, _)| *reduced == kind);
+        let fits = found.clone().count() <= dims.len();
+        for (dim, (_, found)) in dims.iter_mut().rev().zip(found) {
+            *dim = *found;
+        }
+        fits.then_some(dims)
+    };
+    match (three(false), three(true)) {
+        (Some(kept), Some(reduced)) => Ok((Reduction { kept, reduced }, reduced_count)),
+        _ => Err(cx.unsupported(node, "it alternates between more than six kept and reduced dimensions")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn division_keeps_tflms_digits() {
+        let one = quant::multiplier(1.0);
+        assert_eq!(divide(one, 1), one);
+        assert_eq!(divide(one, 4), Multiplier { mantissa: 1 << 30, shift: -1 });
+        // 2^30 * 2 / 3, truncated.
+        assert_eq!(divide(one, 3), Multiplier { mantissa: 715_827_882, shift: 0 });
+        // The shift bottoms out at -31: the mantissa loses digits instead.
+        let tiny = Multiplier { mantissa: 1 << 30, shift: -31 };
+        assert_eq!(divide(tiny, 4), Multiplier { mantissa: 1 << 28, shift: -31 });
+    }
+}

@@ -1,0 +1,77 @@
+//! RESIZE_BILINEAR in TFLM's integer arithmetic (`ResizeBilinearInteger` in
+//! `reference/resize_bilinear.h`): positions are linear in the index, so two numbers per dimension
+//! say all.
+
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::ResizeBilinearParams;
+
+use super::reduce::expect_int8;
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::Node;
+
+/// Lowers RESIZE_BILINEAR.
+pub fn lower(
+    cx: &Lowering<'_>,
+    node: &Node,
+    align_corners: bool,
+    half_pixel_centers: bool,
+) -> Result<Vec<Lowered>> {
+    let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+    expect_int8(cx, node)?;
+    if cx.quantization(node, input)? != cx.quantization(node, output)? {
+        return Err(cx.unsupported(node, "input and output need the same scale and zero point"));
+    }
+    let (&[batches, in_h, in_w, channels], &[_, out_h, out_w, _]) = (&input.shape[..], &output.shape[..])
+    else {
+        return Err(cx.unsupported(node, format!("an input of shape {:?}", input.shape)));
+    };
+    let axis = |out, size| {
+        axis(out, size, align_corners, half_pixel_centers).ok_or_else(|| {
+            cx.unsupported(
+                node,
+                format!("from {size} to {out} rows or columns: positions would leave the image"),
+            )
+        })
+    };
+    let ((scale_h, start_h), (scale_w, start_w)) = (axis(out_h, in_h)?, axis(out_w, in_w)?);
+    let params = ResizeBilinearParams {
+        batches: cx.word(node, batches)?,
+        in_h: cx.word(node, in_h)?,
+        in_w: cx.word(node, in_w)?,
+        out_h: cx.word(node, out_h)?,
+        out_w: cx.word(node, out_w)?,
+        channels: cx.word(node, channels)?,
+        scale_h,
+        scale_w,
+        start_h,
+        start_w,
+    };
+    Ok(vec![Lowered::new(OpCode::ResizeBilinear, vec![input_id], vec![output_id], &params)])
+}
+
+/// Step between output positions and the first of them, in 1/1024 of an input pixel; nothing where
+/// the rounding of the step would lead positions out of the image, which takes thousands of pixels.
+fn axis(out: usize, size: usize, align_corners: bool, half_pixel_centers: bool) -> Option<(i32, i32)> {
+    let (out, size) = (i64::try_from(out).ok()?, i64::try_from(size).ok().filter(|&n| n <= 0xFFFF)?);
+    let ratio = |size: i64, out: i64| (size * 1024 + out / 2).checked_div(out);
+    let scale = if align_corners && out > 1 { ratio(size - 1, out - 1) } else { ratio(size, out) }?;
+    let start = if half_pixel_centers { scale / 2 - 512 } else { 0 };
+    let last = (out - 1).checked_mul(scale)?.checked_add(start)?;
+    (last < size * 1024).then_some((i32::try_from(scale).ok()?, i32::try_from(start).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales() {
+        assert_eq!(axis(4, 2, false, false), Some((512, 0)));
+        assert_eq!(axis(4, 2, false, true), Some((512, -256)));
+        assert_eq!(axis(4, 2, true, false), Some((341, 0)));
+        assert_eq!(axis(1, 2, true, false), Some((2048, 0)));
+        assert_eq!(axis(0, 2, false, false), None);
+        assert_eq!(axis(4, 70_000, false, false), None);
+    }
+}
