@@ -1,0 +1,258 @@
+//! The built command, used as a person or a script would: exit codes, one line of error and one of
+//! help, JSON on stdout and nothing else there, and no file left behind by what failed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use ferrolite::data::npz::{NamedArray, Npz, write};
+use ferrolite::graph::DType;
+use serde_json::Value;
+
+/// A folder for one test, and the command run in it.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        Desk(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrolite"));
+        command.current_dir(self.0.path()).args(words.split_whitespace());
+        command
+    }
+
+    fn run(&self, words: &str) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Runs words that have to succeed, and gives their stdout.
+    fn good(&self, words: &str) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs words that have to succeed with one JSON object on stdout.
+    fn json(&self, words: &str) -> Value {
+        let value: Value = serde_json::from_str(&self.good(words)).unwrap();
+        assert!(value.is_object(), "{words}: {value}");
+        value
+    }
+
+    /// Checks that words fail as they should, and change nothing in the folder.
+    fn bad(&self, words: &str, code: i32, message: &str) {
+        let before = self.files();
+        let output = self.run(words);
+        check_refusal(words, &output, code, message);
+        assert_eq!(self.files(), before, "{words}: files were left behind");
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<_> = fs::read_dir(self.0.path()).unwrap().map(|f| f.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    fn npz(&self, name: &str, array: &str, shape: &[usize], values: &[f32]) {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let array = NamedArray { name: array.into(), dtype: DType::Float32, shape: shape.to_vec(), bytes };
+        write(&[array], fs::File::create(self.path(name)).unwrap()).unwrap();
+    }
+
+    /// Copies a model of the repository into the folder.
+    fn take(&self, model: &str, name: &str) {
+        fs::copy(repository().join("tests/models").join(model), self.path(name)).unwrap();
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn check_refusal(words: &str, output: &Output, code: i32, message: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(output.status.code(), Some(code), "{words}: {stderr}");
+    assert_eq!(lines.len(), 2, "{words}: {stderr}");
+    assert!(lines[0].starts_with("error: ") && lines[0].contains(message), "{words}: {stderr}");
+    assert!(lines[1].starts_with("help: ") && lines[1].len() > 10, "{words}: {stderr}");
+    assert!(output.stdout.is_empty(), "{words}: {}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn bad_models_are_refused_in_two_lines() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_int8_tf.tflite", "good.tflite");
+    let good = fs::read(desk.path("good.tflite")).unwrap();
+    fs::write(desk.path("empty.tflite"), "").unwrap();
+    fs::write(desk.path("text.tflite"), "this is no model\n").unwrap();
+    fs::write(desk.path("short.tflite"), &good[..good.len() / 2]).unwrap();
+    fs::write(desk.path("empty.ferro"), "").unwrap();
+    fs::write(desk.path("text.ferro"), "this is no model either, but it is longer than a header\n").unwrap();
+    desk.bad("convert empty.tflite -o out.ferro", 1, "empty.tflite: the file is empty");
+    desk.bad("convert text.tflite -o out.ferro", 1, "text.tflite");
+    desk.bad("convert short.tflite -o out.ferro --rust out.rs --json", 1, "short.tflite");
+    desk.bad("convert absent.tflite -o out.ferro", 1, "absent.tflite");
+    desk.bad("convert good.tflite -o absent/out.ferro", 1, "absent/out.ferro: cannot be written");
+    desk.bad("convert good.tflite -o .", 1, "is a folder");
+    desk.bad("convert good.tflite -o out --rust out", 2, "two outputs");
+    desk.bad("convert good.tflite -o out.ferro --flash-budget 1K", 3, "the flash budget is 1024");
+    desk.bad("convert good.tflite -o out.ferro --ram-budget 1000 --json", 3, "the RAM budget is 1000");
+    for command in ["inspect", "bench", "run --input x.npz"] {
+        desk.bad(&format!("{command} empty.ferro"), 1, "empty.ferro: the file is empty");
+        desk.bad(&format!("{command} text.ferro"), 1, "text.ferro");
+        desk.bad(&format!("{command} good.tflite --json"), 1, "good.tflite: this is not a Ferrolite model");
+    }
+}
+
+#[test]
+fn layers_without_an_operator_are_all_named() {
+    let path = repository().join("../shared/models/real/audio_preprocessor_int8.tflite");
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return;
+    }
+    let desk = Desk::new();
+    let words = format!("convert {} -o out.ferro", path.display());
+    desk.bad(&words, 1, "SignalWindow");
+    desk.bad(&words, 1, "SignalPCAN");
+}
+
+#[test]
+fn files_of_the_future_are_refused() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro");
+    let mut bytes = fs::read(desk.path("sine.ferro")).unwrap();
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    // FlatBuffers: the root table begins with the distance back to its vtable, whose third entry is
+    // the place of the first field, `format_version`.
+    let root = word(&bytes, 0) as usize;
+    let vtable = root.wrapping_add_signed(-(word(&bytes, root) as i32) as isize);
+    let field = root + usize::from(u16::from_le_bytes([bytes[vtable + 4], bytes[vtable + 5]]));
+    assert_eq!(word(&bytes, field), 1);
+    bytes[field] = 9;
+    fs::write(desk.path("future.ferro"), &bytes).unwrap();
+    desk.bad("inspect future.ferro", 1, "future.ferro: format version 9");
+    bytes[field] = 1;
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(desk.path("damaged.ferro"), &bytes).unwrap();
+    desk.bad("inspect damaged.ferro", 1, "damaged.ferro: the checksum");
+}
+
+#[test]
+fn bad_data_is_refused_in_two_lines() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "float.tflite");
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro");
+    desk.npz("wrong.npz", "x", &[4, 10], &[0.0; 40]);
+    desk.npz("nan.npz", "in0", &[2, 1], &[0.0, f32::NAN]);
+    desk.npz("nan_image.npz", "in0", &[1, 28, 28], &[f32::NAN; 784]);
+    desk.bad("convert float.tflite -o out.ferro", 1, "a float model");
+    desk.bad("convert float.tflite -o out.ferro --calibrate wrong.npz:x", 1, "4 samples of shape 10");
+    desk.bad("convert float.tflite -o out.ferro --calibrate nan_image.npz", 1, "sample 0 holds NaN");
+    desk.bad("convert float.tflite -o out.ferro --calibrate absent.npz", 1, "absent.npz");
+    desk.bad("run sine.ferro --input wrong.npz --output out.npz", 1, "no array for input");
+    desk.bad("run sine.ferro --input nan.npz --output out.npz --json", 1, "sample 1 holds NaN");
+    desk.bad("compare sine.ferro sine.tflite --data nan.npz --report out.html", 1, "sample 1 holds NaN");
+    desk.bad("compare sine.ferro sine.tflite --data wrong.npz:x --labels y", 1, "wrong.npz");
+}
+
+#[test]
+fn boards_that_are_not_there() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro");
+    desk.bad("bench sine.ferro --on qemu-z80", 2, "qemu-z80");
+    desk.bad("run sine.ferro --input x.npz --on m4 --json", 2, "m4");
+    let words = "bench sine.ferro --on qemu-cortex-m4";
+    let output = desk.command(words).env("PATH", desk.0.path()).output().unwrap();
+    check_refusal(words, &output, 1, "not installed");
+    let boards = desk.json("boards --json");
+    assert_eq!(boards["boards"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn an_int8_model_answers_as_tflm_does() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    let oracle = repository().join("tests/models/sine/sine_int8_tf.oracle.npz");
+    desk.good("convert sine.tflite -o sine.ferro --rust sine.rs --c sine.h --report sine.html");
+    let facts = desk.json("inspect sine.ferro --json");
+    for key in [
+        "arena_bytes",
+        "model_bytes",
+        "weight_bytes",
+        "macs",
+        "target",
+        "rounding",
+        "inputs",
+        "outputs",
+        "ops",
+    ] {
+        assert!(keys(&facts).contains(&key), "{key}");
+    }
+    assert_eq!(keys(&facts["inputs"][0]), ["dtype", "name", "scale", "shape", "zero_point"]);
+    let size = fs::metadata(desk.path("sine.ferro")).unwrap().len();
+    assert_eq!(facts["model_bytes"], size);
+    let rust = fs::read_to_string(desk.path("sine.rs")).unwrap();
+    assert!(rust.contains(&format!("pub const ARENA: usize = {};", facts["arena_bytes"])), "{rust}");
+    assert!(rust.contains("&[ops::FULLY_CONNECTED]"), "{rust}");
+    assert!(fs::read_to_string(desk.path("sine.h")).unwrap().contains(&format!("SINE_MODEL_BYTES {size}")));
+    assert!(fs::read_to_string(desk.path("sine.html")).unwrap().contains("FULLY_CONNECTED"));
+    assert!(desk.good("inspect sine.ferro").contains("Arena of"));
+
+    let words = format!("run sine.ferro --input {} --output out.npz --layers layers.npz", oracle.display());
+    assert!(desk.json(&format!("{words} --json"))["outputs"][0]["values"].is_array());
+    assert!(desk.good(&words).contains("wrote out.npz"));
+    let found = Npz::open(&desk.path("out.npz")).unwrap().read("out0").unwrap();
+    let want = Npz::open(&oracle).unwrap().read("tflm_out0").unwrap();
+    assert_eq!(found, want);
+    assert_eq!(Npz::open(&desk.path("layers.npz")).unwrap().arrays().len(), 3);
+
+    let facts = desk.json("bench sine.ferro --json");
+    assert!(facts["wall_us"].as_f64().unwrap() > 0.0 && facts["instructions"].is_null());
+    assert_eq!(keys(&facts["layers"][0]), ["index", "instructions", "macs", "name", "op", "wall_us"]);
+}
+
+#[test]
+fn a_float_model_keeps_its_accuracy() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "digits.tflite");
+    desk.take("mnist_cnn/data.npz", "data.npz");
+    let facts = desk.json("convert digits.tflite -o digits.ferro --calibrate data.npz:cal_x --json");
+    assert_eq!((&facts["calibration_samples"], &facts["inputs"][0]["dtype"]), (&256.into(), &"int8".into()));
+    let words = "compare digits.ferro digits.tflite --data data.npz:test_x --labels test_y";
+    let result = desk.json(&format!("{words} --json"));
+    for key in ["mse_float", "mse_quantized", "sqnr_db", "max_abs_error", "layers"] {
+        assert!(keys(&result).contains(&key), "{key}");
+    }
+    let number = |key: &str| result[key].as_f64().unwrap();
+    assert_eq!(number("samples"), 200.0);
+    assert!(number("accuracy_float") > 0.97, "{result}");
+    assert!(number("accuracy_quantized") >= number("accuracy_float") - 0.01, "{result}");
+    assert!(number("agreement") > 0.98 && number("sqnr_db") > 30.0, "{result}");
+    assert!(!result["layers"].as_array().unwrap().is_empty(), "{result}");
+    assert!(desk.good(words).contains("accuracy, quantized"));
+
+    desk.good("convert digits.tflite -o float.ferro --calibrate data.npz:cal_x --io float");
+    let facts = desk.json("inspect float.ferro --json");
+    assert_eq!(
+        (&facts["inputs"][0]["dtype"], &facts["outputs"][0]["dtype"]),
+        (&"float32".into(), &"float32".into())
+    );
+    assert!(facts["inputs"][0]["scale"].is_null());
+    let io = desk.json("compare float.ferro digits.tflite --data data.npz:test_x --labels test_y --json");
+    assert_eq!(io["accuracy_quantized"], result["accuracy_quantized"]);
+}
