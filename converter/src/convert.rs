@@ -104,7 +104,7 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         let settings = quantize::Options { io: options.io, ..quantize::Options::default() };
         follow.begin("calibrating", samples);
         let counted = Counted { data: &data, follow };
-        let quantized = quantize(&graph, &counted, &settings).map_err(|e| e.context(shown.to_string()));
+        let quantized = quantize(&graph, &counted, &settings).map_err(|e| e.context(&shown));
         follow.end();
         let (integer, report) = quantized?;
         graph = integer;
@@ -131,7 +131,10 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
         ..emit::Options::default()
     };
-    let emitted = emit::compile(&graph, &settings).map_err(|e| e.context(shown.to_string()))?;
+    let emitted = emit::compile(&graph, &settings).map_err(|e| match e.help.is_empty() {
+        true => e.help("replace these layers in the model, or cut the model before them").context(&shown),
+        false => e.context(&shown),
+    })?;
     let file = ModelFile::from_bytes(shown.to_string(), &emitted.bytes);
     check(&file)?;
     let sizes = [

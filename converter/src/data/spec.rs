@@ -1,5 +1,7 @@
 //! What a model's input wants, and the way between real numbers and the input's own bytes.
 
+use ferrolite_runtime::quant;
+
 use super::npy::{Element, elements, shape_text};
 use crate::graph::DType;
 
@@ -68,11 +70,10 @@ impl InputSpec {
         };
         let mut bytes = Vec::with_capacity(real.len() * self.dtype.size());
         for &value in real {
-            // A float to integer cast saturates, so the sum below cannot overflow by far numbers.
             let q = match self.quantization {
                 Some((scale, zero_point)) => {
-                    let steps = (value / scale).round() as i64;
-                    steps.saturating_add(zero_point.into()).clamp(low, high)
+                    let clamp = |bound: i64| bound.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                    quant::quantize(value, scale, zero_point, clamp(low), clamp(high)).into()
                 }
                 None => {
                     let whole = value as i64;
