@@ -48,6 +48,7 @@ pub fn dequantize(p: &DequantizeParams, dtype: DType, input: TensorView<'_, u8>,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::cells_of;
 
     #[test]
     fn all_integer_types() {
@@ -63,6 +64,22 @@ mod tests {
             let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
             dequantize(&p, dtype, TensorView::from_slice(bytes), cells);
             assert_eq!(out, [expected], "{dtype:?}");
+        }
+    }
+
+    /// [`growth`] is exact: 20 - 5 bytes, less the 3 by which the last element grows.
+    #[test]
+    fn grows_over_its_input() {
+        let p = DequantizeParams { scale: 0.25, zero_point: 1 };
+        let expected = [-32.25f32, 31.5, 0.0, 1.25, -0.25];
+        for (start, right) in [(12, true), (13, true), (11, false)] {
+            let mut memory = [0f32; 6];
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+            bytes[start..start + 5].copy_from_slice(&[0x80, 127, 1, 6, 0]);
+            let cells = Cell::from_mut(bytes).as_slice_of_cells();
+            let input = TensorView::from_cells(&cells[start..start + 5]);
+            dequantize(&p, DType::Int8, input, cells_of(&cells[..20]).unwrap());
+            assert_eq!(memory[..5] == expected, right, "from byte {start}");
         }
     }
 }
