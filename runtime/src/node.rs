@@ -123,7 +123,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The output stage for `channels` channels; its ranges are checked.
+    /// The output stage for `channels` channels, its ranges checked. The multipliers of single channels
+    /// are numbers like the weights: scaling is defined for any of them.
     pub fn stage(&self, stage: &OutputStage, channels: u32) -> Result<Stage<'a>, Fault> {
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);
@@ -137,14 +138,6 @@ impl<'a> Node<'a> {
             min: stage.min,
             max: stage.max,
         })
-    }
-
-    /// As [`stage`](Node::stage), and every multiplier is checked. Once per op, at start.
-    pub fn check_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
-        for multiplier in self.stage(stage, channels)?.multipliers {
-            check_multiplier(multiplier)?;
-        }
-        Ok(())
     }
 }
 

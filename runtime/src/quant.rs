@@ -64,13 +64,20 @@ pub fn requantize(x: i32, multiplier: Multiplier, rounding: Rounding) -> i32 {
     }
 }
 
-/// Scales an accumulator with gemmlowp's two roundings.
+/// Scales an accumulator with gemmlowp's two roundings. The multiplier is not negative.
+///
+/// The second rounding is written so that nothing overflows and no branch depends on the sign: with
+/// `t = h` for `h >= 0` and `h - 1` below, half away from zero is `floor(t / 2^s + 1/2)`.
 #[inline(always)]
 pub fn requantize_double(x: i32, multiplier: Multiplier) -> i32 {
-    let left = multiplier.shift.max(0) as u32;
-    let right = multiplier.shift.min(0).wrapping_neg() as u32;
-    let high = saturating_rounding_doubling_high_mul(x.wrapping_shl(left), multiplier.mantissa);
-    rounding_divide_by_power_of_two(high, right)
+    let high = |x: i32| ((i64::from(x) * i64::from(multiplier.mantissa) + (1 << 30)) >> 31) as i32;
+    if multiplier.shift >= 0 {
+        return high(x.wrapping_shl(multiplier.shift as u32));
+    }
+    let h = high(x);
+    let t = h.wrapping_add(h >> 31);
+    let half = t.wrapping_shr(multiplier.shift.wrapping_neg().wrapping_sub(1) as u32);
+    half.wrapping_add(1) >> 1
 }
 
 /// Scales an accumulator with one rounding, ties upwards; saturates.
@@ -157,6 +164,14 @@ mod tests {
             let (exact, found) = (f64::from(1 << 19) / f64::from(x), f64::from(scale) / f64::from(bits).exp2());
             prop_assert!((found / (1u64 << 31) as f64 / exact - 1.0).abs() < 1e-8, "{exact} {found}");
             prop_assert!(scale >= 1 << 30);
+        }
+
+        #[test]
+        fn double_rounding_is_gemmlowps(x: i32, mantissa in 0..=i32::MAX, shift in -31i32..=30) {
+            let shifted = x.wrapping_shl(shift.max(0) as u32);
+            let high = saturating_rounding_doubling_high_mul(shifted, mantissa);
+            let expected = rounding_divide_by_power_of_two(high, (-shift).max(0) as u32);
+            prop_assert_eq!(requantize_double(x, Multiplier { mantissa, shift }), expected);
         }
 
         #[test]

@@ -103,20 +103,29 @@ impl<'a> Cells<'a> {
 
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 pub trait Kernels: 'static {
-    /// Matrix product of gathered rows with the weights of some channels:
-    /// `out[r * out_stride + c] = stage(sum over k of rows[r][k] * weights[c][k])`.
+    /// Matrix product of a tile of gathered pixels with the weights of some channels:
+    /// `out[p * out_stride + c] = stage(sum over k of tile[k][p] * weights[c][k])`.
     ///
-    /// `rows` holds at most [`TILE`] rows of `depth` elements, `weights` one row of `depth` elements
-    /// per channel. `rows` and `out` do not overlap.
+    /// `tile` holds [`TILE`] pixels side by side for each `k`, of which the first `pixels` count; the
+    /// rest may be anything. `weights` holds one row, as long as the tile is deep, per channel. `tile`
+    /// and `out` do not overlap.
     fn matmul(
-        rows: &[Cell<i8>],
-        depth: usize,
+        tile: &[Cell<i8>],
+        pixels: usize,
         weights: &[i8],
         stage: &Stage<'_>,
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        portable::matmul(rows, depth, weights, stage, out, out_stride);
+        portable::matmul(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    /// Matrix product of one row with the weights of all channels:
+    /// `out[c] = stage(sum over k of input[k] * weights[c][k])`.
+    ///
+    /// `weights` holds one row, as long as `input`, per channel. `input` and `out` do not overlap.
+    fn dense(input: &[Cell<i8>], weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        portable::dense(input, weights, stage, out);
     }
 
     /// One pixel of a depthwise convolution:

@@ -1,7 +1,7 @@
 //! CONV_2D: `out[y, x, c] = stage(sum over ky, kx, k of in[y', x', k] * weights[c, ky, kx, k])`.
 //!
-//! [`TILE`] output pixels at a time: their patches are gathered into scratch memory, then one matrix
-//! product makes all channels of the tile. Groups are convolutions side by side.
+//! [`TILE`] output pixels at a time: their patches are gathered side by side into scratch memory, then one
+//! matrix product makes all channels of the tile. Groups are convolutions side by side.
 //! Source followed: TFLM `kernels/conv.cc`, `reference/integer_ops/conv.h`.
 
 use core::cell::Cell;
@@ -14,7 +14,6 @@ use super::window::{self, Image};
 use crate::error::Fault;
 use crate::kernels::{Kernels, Stage, TILE};
 use crate::node::{Eval, Node};
-use crate::tensor::copy;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -48,7 +47,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     )?;
     let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, count)?;
-    node.check_stage(&p.stage, out_channels)?;
+    node.stage(&p.stage, out_channels)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
 
@@ -107,26 +106,28 @@ pub fn conv_2d<K: Kernels>(
             let count = out.len() / out_pixel.max(1);
             let start = (oy, ox);
             for group in 0..groups {
-                let first = group * channels;
-                if pointwise && groups == 1 {
-                    let start = tile.wrapping_mul(TILE).wrapping_mul(pixel);
-                    copy(cells.get(start..).unwrap_or(&[]), rows(scratch, count.wrapping_mul(pixel)));
-                } else {
-                    let image = Image { cells, pixel, first, channels, zero_point: p.input_zero_point as i8 };
-                    (oy, ox) = start;
-                    for patch in rows(scratch, count.wrapping_mul(depth)).chunks_exact(depth) {
-                        window::gather(w, &image, oy, ox, patch);
+                let first = group.wrapping_mul(channels);
+                let image = Image { cells, pixel, first, channels, zero_point: p.input_zero_point as i8 };
+                (oy, ox) = start;
+                for lane in 0..count {
+                    let lane_of = scratch.get(lane..).unwrap_or(&[]);
+                    if pointwise && groups == 1 {
+                        let start = tile.wrapping_mul(TILE).wrapping_add(lane).wrapping_mul(pixel);
+                        let source = cells.get(start..start.wrapping_add(pixel)).unwrap_or(&[]);
+                        window::spread(source, lane_of, TILE);
+                    } else {
+                        window::gather(w, &image, oy, ox, lane_of, TILE);
                         ox += 1;
                         if ox == w.out_w {
                             (oy, ox) = (oy + 1, 0);
                         }
                     }
                 }
-                let first = group * out_channels;
+                let first = group.wrapping_mul(out_channels);
                 let size = depth.wrapping_mul(out_channels);
                 K::matmul(
-                    rows(scratch, count.wrapping_mul(depth)),
-                    depth,
+                    scratch.get(..depth.wrapping_mul(TILE)).unwrap_or(&[]),
+                    count,
                     weights.get(group.wrapping_mul(size)..).and_then(|w| w.get(..size)).unwrap_or(&[]),
                     &stage.skip(first),
                     out.get(first..).unwrap_or(&[]),
@@ -135,8 +136,4 @@ pub fn conv_2d<K: Kernels>(
             }
         }
     }
-}
-
-fn rows(scratch: &[Cell<i8>], len: usize) -> &[Cell<i8>] {
-    scratch.get(..len).unwrap_or(&[])
 }

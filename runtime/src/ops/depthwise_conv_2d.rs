@@ -46,7 +46,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     )?;
     let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, count)?;
-    node.check_stage(&p.stage, channels)?;
+    node.stage(&p.stage, channels)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
 
@@ -91,7 +91,7 @@ pub fn depthwise_conv_2d<K: Kernels>(
             Image { cells, pixel: channels, first: 0, channels, zero_point: p.input_zero_point as i8 };
         let (mut oy, mut ox) = (0, 0);
         for out in out.chunks_exact(out_pixel) {
-            window::gather(w, &image, oy, ox, patch);
+            window::gather(w, &image, oy, ox, patch, 1);
             K::depthwise(patch, channels, multiplier, weights, stage, out);
             ox += 1;
             if ox == w.out_w {

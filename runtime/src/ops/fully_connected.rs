@@ -8,7 +8,7 @@ use ferrolite_schema::params::FullyConnectedParams;
 
 use super::{Operator, no_overlap};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Stage, TILE};
+use crate::kernels::{Kernels, Stage};
 use crate::node::{Eval, Node};
 
 /// The operator with the kernels `K`.
@@ -21,7 +21,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let size = |a: u32, b: u32| a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters);
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
     node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
-    node.check_stage(&p.stage, p.outputs)
+    node.stage(&p.stage, p.outputs).map(|_| ())
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
@@ -45,8 +45,8 @@ pub fn fully_connected<K: Kernels>(
     out: &[Cell<i8>],
 ) {
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    let rows = input.chunks(TILE.wrapping_mul(inputs).max(1));
-    for (rows, out) in rows.zip(out.chunks(TILE.wrapping_mul(outputs).max(1))) {
-        K::matmul(rows, inputs, weights, stage, out, outputs);
+    let rows = input.chunks_exact(inputs.max(1));
+    for (row, out) in rows.zip(out.chunks_exact(outputs.max(1))) {
+        K::dense(row, weights, stage, out);
     }
 }

@@ -5,7 +5,7 @@
 //!  input column ix = ox * stride_w - pad_left + kx * dilation_w
 //! ```
 //! Taps outside the image are padding. A convolution *gathers* the taps of a pixel into a
-//! contiguous patch, padding filled with the input's zero point, and leaves the rest to a kernel
+//! patch in scratch memory, padding filled with the input's zero point, and leaves the rest to a kernel
 //! that knows no borders.
 
 use core::cell::Cell;
@@ -13,7 +13,8 @@ use core::cell::Cell;
 use ferrolite_schema::params::Window;
 
 use crate::error::Fault;
-use crate::tensor::{copy, fill};
+use crate::kernels::TILE;
+use crate::tensor::copy;
 
 /// Largest dimension of an image or kernel, so that products of two of them fit 32 bits.
 const MAX_DIM: u32 = 0xFFFF;
@@ -83,37 +84,53 @@ pub struct Image<'a> {
     pub zero_point: i8,
 }
 
-/// Copies the taps of output pixel `(oy, ox)` to `patch`, `channels` elements per tap in the order of
-/// kernel rows and columns.
-pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cell<i8>]) {
+/// Copies elements to every `step`-th place of `target`.
+pub fn spread(source: &[Cell<i8>], target: &[Cell<i8>], step: usize) {
+    if step == 1 {
+        copy(source, target);
+    } else {
+        // The one other step in use, as a constant.
+        for (source, target) in source.iter().zip(target.iter().step_by(TILE)) {
+            target.set(source.get());
+        }
+    }
+}
+
+/// Writes `len` zero points to every `step`-th place of `target`.
+fn pad(zero_point: i8, len: usize, target: &[Cell<i8>], step: usize) {
+    for cell in target.iter().step_by(step.max(1)).take(len) {
+        cell.set(zero_point);
+    }
+}
+
+/// Copies the taps of output pixel `(oy, ox)` to every `step`-th place of `patch` (1 or [`TILE`]),
+/// `channels` elements per tap in the order of kernel rows and columns.
+pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cell<i8>], step: usize) {
     let (kernel_w, channels) = (window.kernel_w as usize, image.channels);
     let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
     let y0 = (oy * window.stride_h) as i32 - window.pad_top as i32;
     let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
     // The taps of one kernel row lie side by side in the image.
     let together = window.dilation_w == 1 && channels == image.pixel && x0 >= 0 && last < window.in_w as i32;
-    let row = kernel_w.wrapping_mul(channels).max(1);
+    let row = kernel_w.wrapping_mul(channels);
     let mut y = y0;
-    for patch in patch.chunks_exact(row).take(window.kernel_h as usize) {
+    for patch in patch.chunks(row.wrapping_mul(step).max(1)).take(window.kernel_h as usize) {
+        let line = (y as usize).wrapping_mul(window.in_w as usize);
         if y < 0 || y >= window.in_h as i32 {
-            fill(patch, image.zero_point);
+            pad(image.zero_point, row, patch, step);
+        } else if together {
+            let start = line.wrapping_add(x0 as usize).wrapping_mul(channels);
+            spread(image.cells.get(start..start.wrapping_add(row)).unwrap_or(&[]), patch, step);
         } else {
-            let line = (y as usize).wrapping_mul(window.in_w as usize);
-            if together {
-                let start = line.wrapping_add(x0 as usize).wrapping_mul(channels);
-                copy(image.cells.get(start..start.wrapping_add(row)).unwrap_or(&[]), patch);
-            } else {
-                let mut x = x0;
-                for patch in patch.chunks_exact(channels.max(1)) {
-                    if x < 0 || x >= window.in_w as i32 {
-                        fill(patch, image.zero_point);
-                    } else {
-                        let start =
-                            line.wrapping_add(x as usize).wrapping_mul(image.pixel).wrapping_add(image.first);
-                        copy(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), patch);
-                    }
-                    x += window.dilation_w as i32;
+            let mut x = x0;
+            for patch in patch.chunks(channels.wrapping_mul(step).max(1)) {
+                if x < 0 || x >= window.in_w as i32 {
+                    pad(image.zero_point, channels, patch, step);
+                } else {
+                    let start = line.wrapping_add(x as usize).wrapping_mul(image.pixel).wrapping_add(image.first);
+                    spread(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), patch, step);
                 }
+                x += window.dilation_w as i32;
             }
         }
         y += window.dilation_h as i32;
@@ -163,10 +180,10 @@ mod tests {
         let image = Image { cells, pixel: 1, first: 0, channels: 1, zero_point: -9 };
         let mut patch = [0i8; 9];
         let patch_cells = Cell::from_mut(&mut patch[..]).as_slice_of_cells();
-        gather(&WINDOW, &image, 0, 0, patch_cells);
+        gather(&WINDOW, &image, 0, 0, patch_cells, 1);
         assert_eq!(patch, [-9, -9, -9, -9, 1, 2, -9, 4, 5]);
         let patch_cells = Cell::from_mut(&mut patch[..]).as_slice_of_cells();
-        gather(&WINDOW, &image, 1, 1, patch_cells);
+        gather(&WINDOW, &image, 1, 1, patch_cells, 1);
         assert_eq!(patch, [1, 2, 3, 4, 5, 6, -9, -9, -9]);
     }
 

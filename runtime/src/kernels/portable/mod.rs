@@ -1,7 +1,7 @@
 //! The portable kernels: plain Rust for every core, and the meaning of [`Kernels`].
 //!
 //! Loops run over iterators and fixed-size blocks, so that bounds are checked once. Blocks are
-//! sized for the 12 free registers of an Arm or RISC-V core: two rows by two channels for the matrix
+//! sized for the 12 free registers of an Arm or RISC-V core: four pixels by one channel for the matrix
 //! product, four channels for the depthwise one.
 
 mod elementwise;
@@ -9,7 +9,7 @@ mod pool;
 
 use core::cell::Cell;
 
-use super::{Kernels, Stage};
+use super::{Kernels, Stage, TILE};
 
 pub(super) use elementwise::{add, min_max, mul};
 pub(super) use pool::{average_pool, max_pool};
@@ -24,15 +24,14 @@ fn product(x: &Cell<i8>, w: i8) -> i32 {
     i32::from(x.get()) * i32::from(w)
 }
 
-/// Products of two rows with two channels, `[x0*w0, x0*w1, x1*w0, x1*w1]`.
+/// Products of the pixels of a tile with one channel.
 #[inline(always)]
-fn dot_2x2(x0: &[Cell<i8>], x1: &[Cell<i8>], w0: &[i8], w1: &[i8]) -> [i32; 4] {
-    let mut acc = [0i32; 4];
-    for (((x0, x1), w0), w1) in x0.iter().zip(x1).zip(w0).zip(w1) {
-        acc[0] = acc[0].wrapping_add(product(x0, *w0));
-        acc[1] = acc[1].wrapping_add(product(x0, *w1));
-        acc[2] = acc[2].wrapping_add(product(x1, *w0));
-        acc[3] = acc[3].wrapping_add(product(x1, *w1));
+fn dot_tile(tile: &[[Cell<i8>; TILE]], weights: &[i8]) -> [i32; TILE] {
+    let mut acc = [0i32; TILE];
+    for (pixels, w) in tile.iter().zip(weights) {
+        for (acc, x) in acc.iter_mut().zip(pixels) {
+            *acc = acc.wrapping_add(product(x, *w));
+        }
     }
     acc
 }
@@ -48,50 +47,40 @@ fn dot_1x2(x: &[Cell<i8>], w0: &[i8], w1: &[i8]) -> [i32; 2] {
     acc
 }
 
-fn put(out: &[Cell<i8>], index: usize, value: i8) {
-    if let Some(cell) = out.get(index) {
-        cell.set(value);
-    }
-}
-
 /// See [`Kernels::matmul`].
 pub(super) fn matmul(
-    rows: &[Cell<i8>],
-    depth: usize,
+    tile: &[Cell<i8>],
+    pixels: usize,
     weights: &[i8],
     stage: &Stage<'_>,
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    let block = depth.wrapping_mul(2).max(1);
-    for (pair, weights) in weights.chunks(block).enumerate() {
-        let c = pair * 2;
+    let (tile, _) = tile.as_chunks::<TILE>();
+    for (channel, weights) in weights.chunks(tile.len().max(1)).enumerate() {
+        let (bias, multiplier) = stage.channel(channel);
+        let acc = dot_tile(tile, weights);
+        let mut place = channel;
+        for acc in acc.iter().take(pixels) {
+            if let Some(out) = out.get(place) {
+                out.set(stage.apply(acc.wrapping_add(bias), multiplier));
+            }
+            place = place.wrapping_add(out_stride);
+        }
+    }
+}
+
+/// See [`Kernels::dense`]. Two channels at a time; an odd last one is computed with itself.
+pub(super) fn dense(input: &[Cell<i8>], weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let depth = input.len();
+    let mut channel = 0usize;
+    for (weights, out) in weights.chunks(depth.wrapping_mul(2).max(1)).zip(out.chunks(2)) {
         let (w0, w1) = weights.split_at_checked(depth).unwrap_or((weights, &[]));
-        let ((bias0, m0), (bias1, m1)) = (stage.channel(c), stage.channel(c + 1));
-        let two = !w1.is_empty();
-        for (pair, rows) in rows.chunks(block).enumerate() {
-            let place = pair.wrapping_mul(2).wrapping_mul(out_stride).wrapping_add(c);
-            let (x0, x1) = rows.split_at_checked(depth).unwrap_or((rows, &[]));
-            // A missing second channel or row makes its products sums over nothing.
-            let acc = if x1.is_empty() || !two {
-                let second = if two { w1 } else { w0 };
-                let [a, b] = dot_1x2(x0, w0, second);
-                let [c, d] = if x1.is_empty() { [0; 2] } else { dot_1x2(x1, w0, second) };
-                [a, b, c, d]
-            } else {
-                dot_2x2(x0, x1, w0, w1)
-            };
-            put(out, place, stage.apply(acc[0].wrapping_add(bias0), m0));
-            if two {
-                put(out, place + 1, stage.apply(acc[1].wrapping_add(bias1), m1));
-            }
-            if !x1.is_empty() {
-                let place = place.wrapping_add(out_stride);
-                put(out, place, stage.apply(acc[2].wrapping_add(bias0), m0));
-                if two {
-                    put(out, place + 1, stage.apply(acc[3].wrapping_add(bias1), m1));
-                }
-            }
+        let acc = dot_1x2(input, w0, if w1.is_empty() { w0 } else { w1 });
+        for (acc, out) in acc.iter().zip(out) {
+            let (bias, multiplier) = stage.channel(channel);
+            out.set(stage.apply(acc.wrapping_add(bias), multiplier));
+            channel = channel.wrapping_add(1);
         }
     }
 }
@@ -106,43 +95,54 @@ pub(super) fn depthwise(
     out: &[Cell<i8>],
 ) {
     let (channels, outputs) = (channels.max(1), channels.wrapping_mul(multiplier).max(1));
-    let taps = || patch.chunks_exact(channels).zip(weights.chunks_exact(outputs));
+    let mut c = 0usize;
     if multiplier == 1 {
-        for (block, out) in out.chunks(4).enumerate() {
-            let c = block * 4;
-            let mut acc = [0i32; 4];
-            for (x, w) in taps() {
-                if let (Some([x0, x1, x2, x3]), Some([w0, w1, w2, w3])) = (x.get(c..c + 4), w.get(c..c + 4)) {
-                    acc[0] = acc[0].wrapping_add(product(x0, *w0));
-                    acc[1] = acc[1].wrapping_add(product(x1, *w1));
-                    acc[2] = acc[2].wrapping_add(product(x2, *w2));
-                    acc[3] = acc[3].wrapping_add(product(x3, *w3));
-                } else {
-                    for ((acc, x), w) in acc.iter_mut().zip(x.iter().skip(c)).zip(w.iter().skip(c)) {
-                        *acc = acc.wrapping_add(product(x, *w));
-                    }
-                }
+        // Four channels at a time, side by side in each tap.
+        while let Some(out) = out.get(c..c.wrapping_add(4)) {
+            let acc = four_channels(
+                patch.get(c..).unwrap_or(&[]),
+                weights.get(c..).unwrap_or(&[]),
+                channels,
+            );
+            for (i, (out, acc)) in out.iter().zip(acc).enumerate() {
+                let (bias, multiplier) = stage.channel(c.wrapping_add(i));
+                out.set(stage.apply(acc.wrapping_add(bias), multiplier));
             }
-            for ((i, acc), out) in acc.iter().enumerate().zip(out) {
-                let (bias, m) = stage.channel(c + i);
-                out.set(stage.apply(acc.wrapping_add(bias), m));
-            }
-        }
-        return;
-    }
-    for (input, out) in out.chunks(multiplier.max(1)).enumerate() {
-        for (i, out) in out.iter().enumerate() {
-            let c = input * multiplier + i;
-            let (bias, m) = stage.channel(c);
-            let mut acc = bias;
-            for (x, w) in taps() {
-                if let (Some(x), Some(w)) = (x.get(input), w.get(c)) {
-                    acc = acc.wrapping_add(product(x, *w));
-                }
-            }
-            out.set(stage.apply(acc, m));
+            c = c.wrapping_add(4);
         }
     }
+    let mut input = c.checked_div(multiplier).unwrap_or(0);
+    let mut copies = 0;
+    for out in out.iter().skip(c) {
+        let taps = patch.get(input..).unwrap_or(&[]).chunks(channels);
+        let weights = weights.get(c..).unwrap_or(&[]).chunks(outputs);
+        let (mut acc, multiplier_of_channel) = stage.channel(c);
+        for (x, w) in taps.zip(weights) {
+            if let (Some(x), Some(w)) = (x.first(), w.first()) {
+                acc = acc.wrapping_add(product(x, *w));
+            }
+        }
+        out.set(stage.apply(acc, multiplier_of_channel));
+        (c, copies) = (c.wrapping_add(1), copies + 1);
+        if copies == multiplier {
+            (input, copies) = (input.wrapping_add(1), 0);
+        }
+    }
+}
+
+/// Products of the first four elements of each tap, `stride` elements apart.
+#[inline(always)]
+fn four_channels(mut patch: &[Cell<i8>], mut weights: &[i8], stride: usize) -> [i32; 4] {
+    let mut acc = [0i32; 4];
+    // Not a `for` over `chunks`: the compiler unrolls that until its registers spill.
+    while let (Some(x), Some(w)) = (patch.first_chunk::<4>(), weights.first_chunk::<4>()) {
+        for ((acc, x), w) in acc.iter_mut().zip(x).zip(w) {
+            *acc = acc.wrapping_add(product(x, *w));
+        }
+        patch = patch.get(stride..).unwrap_or(&[]);
+        weights = weights.get(stride..).unwrap_or(&[]);
+    }
+    acc
 }
 
 /// See [`Kernels::lookup`].
