@@ -1,11 +1,24 @@
-//! Functions of one 8-bit number, as tables of 256 bytes.
+//! Functions of one int8 number, as tables of 256 bytes.
+//!
+//! | function | arithmetic |
+//! |---|---|
+//! | RELU, RELU6, RELU_N1_TO_1, LEAKY_RELU, ABS, RSQRT, HARD_SWISH | TFLM's integers |
+//! | LOGISTIC, TANH | gemmlowp's fixed point, as TFLM; float for unusual output scales |
+//! | all others | float32, as TFLite's own tables: `quantize(f(dequantize(x)))` |
+//!
+//! Sources followed: TFLM `kernels/activations_common.cc`, `leaky_relu_common.cc`, `elementwise.cc`,
+//! `hard_swish_common.cc`, `logistic_common.cc`, `tanh.cc`, `elu.cc`; TFLite `reference/hard_swish.h`,
+//! `reference/integer_ops/{logistic,tanh}.h`.
 
+use ferrolite_runtime::quant::{Multiplier, multiplier, requantize_double, rounding_divide_by_power_of_two};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::LookupParams;
 
+use super::fixed_point;
+use super::stage::{self, Int8};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
-use crate::graph::ValueId;
+use crate::graph::{Activation, Node, UnaryKind, ValueId};
 
 /// An op that applies `function` to each element. The table is indexed by the input's bits.
 pub(super) fn table(
@@ -17,4 +30,277 @@ pub(super) fn table(
     let table: Vec<i8> = (0..=u8::MAX).map(|bits| function(bits as i8)).collect();
     let params = LookupParams { table: cx.constants.add(&table, 1)? };
     Ok(Lowered::new(OpCode::Lookup, vec![input], vec![output], &params))
+}
+
+/// Lowers a function of one number.
+pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, kind: UnaryKind) -> Result<Vec<Lowered>> {
+    let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+    if input.value.elements() != output.value.elements() {
+        return Err(cx.unsupported(
+            node,
+            format_args!("it makes {:?} of {:?}", output.value.shape, input.value.shape),
+        ));
+    }
+    let function = function(kind, &input, &output);
+    Ok(vec![table(cx, input.id, output.id, |x| function(x.into()).clamp(-128, 127) as i8)?])
+}
+
+/// From stored integer to stored integer, not yet clamped to int8.
+type Function = Box<dyn Fn(i32) -> i32>;
+
+fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+    let (zero, out_zero) = (input.zero_point, output.zero_point);
+    let float = |f: fn(f32) -> f32| float_function(f, input, output);
+    match kind {
+        UnaryKind::Relu => clamp(Activation::Relu, input, output),
+        UnaryKind::Relu6 => clamp(Activation::Relu6, input, output),
+        UnaryKind::ReluN1To1 => clamp(Activation::ReluN1To1, input, output),
+        UnaryKind::LeakyRelu { alpha } => {
+            let above = multiplier(input.scale / output.scale);
+            let below = signed_multiplier(input.scale * f64::from(alpha) / output.scale);
+            Box::new(move |x| {
+                let x = x - zero;
+                out_zero.saturating_add(requantize_double(x, if x >= 0 { above } else { below }))
+            })
+        }
+        UnaryKind::Abs => {
+            let factor = multiplier(input.scale / output.scale);
+            Box::new(move |x| requantize_double((x - zero).abs(), factor).saturating_add(out_zero))
+        }
+        UnaryKind::Rsqrt => rsqrt(input, output),
+        UnaryKind::HardSwish => {
+            hard_swish(input, output).unwrap_or_else(|| float(|x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0))
+        }
+        UnaryKind::Logistic if output.scale == 1.0 / 256.0 && out_zero == -128 => {
+            saturating(input, |x| rounding_divide_by_power_of_two(fixed_point::logistic(x), 23) - 128)
+        }
+        UnaryKind::Logistic => float(|x| 1.0 / (1.0 + libm::expf(-x))),
+        UnaryKind::Tanh if output.scale == 1.0 / 128.0 && out_zero == 0 => {
+            saturating(input, |x| rounding_divide_by_power_of_two(fixed_point::tanh(x), 24))
+        }
+        UnaryKind::Tanh => float(libm::tanhf),
+        UnaryKind::Elu => float(|x| if x < 0.0 { exp(x) - 1.0 } else { x }),
+        UnaryKind::Gelu { approximate: false } => {
+            float(|x| 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)))
+        }
+        UnaryKind::Gelu { approximate: true } => float(|x| {
+            let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+            0.5 * x * (1.0 + libm::tanhf(inner))
+        }),
+        UnaryKind::Exp => float(exp),
+        // At and below zero the logarithm is taken for as small as the output can say.
+        UnaryKind::Log => float(|x| if x > 0.0 { libm::logf(x) } else { f32::NEG_INFINITY }),
+        UnaryKind::Sqrt => float(|x| x.max(0.0).sqrt()),
+        UnaryKind::Neg => float(|x| -x),
+        UnaryKind::Square => float(|x| x * x),
+        UnaryKind::Sin => float(libm::sinf),
+        UnaryKind::Cos => float(libm::cosf),
+        UnaryKind::Ceil => float(f32::ceil),
+        UnaryKind::Floor => float(f32::floor),
+        UnaryKind::Round => float(f32::round_ties_even),
+        UnaryKind::Sign => float(|x| if x == 0.0 { 0.0 } else { x.signum() }),
+    }
+}
+
+/// The exponential rounded to float32, the same on every host.
+fn exp(x: f32) -> f32 {
+    libm::exp(x.into()) as f32
+}
+
+/// As TFLite makes its tables, in float32.
+fn float_function(f: fn(f32) -> f32, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+    let (scale, zero, out_zero) = (input.scale as f32, input.zero_point, output.zero_point);
+    let inverse = 1.0 / output.scale as f32;
+    Box::new(move |x| {
+        let real = f(scale * (x - zero) as f32);
+        // The conversion saturates.
+        ((real * inverse).round() + out_zero as f32) as i32
+    })
+}
+
+/// RELU and its kind: requantized and clamped.
+fn clamp(activation: Activation, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+    let (zero, out_zero) = (input.zero_point, output.zero_point);
+    let factor = multiplier(input.scale / output.scale);
+    let (min, max) = stage::activation_range(activation, output);
+    Box::new(move |x| out_zero.saturating_add(requantize_double(x - zero, factor)).clamp(min, max))
+}
+
+fn signed_multiplier(real: f64) -> Multiplier {
+    let magnitude = multiplier(real.abs());
+    let mantissa = if real < 0.0 { -magnitude.mantissa } else { magnitude.mantissa };
+    Multiplier { mantissa, ..magnitude }
+}
+
+/// Inputs rescaled to Q4.27, where they are in its range; all others saturate.
+fn saturating(input: &Int8<'_>, f: fn(i32) -> i32) -> Function {
+    const INTEGER_BITS: i32 = 4;
+    let zero = input.zero_point;
+    let real = input.scale * f64::from(1 << (31 - INTEGER_BITS));
+    let factor = multiplier(real);
+    let (_, shift) = libm::frexp(real);
+    let reach = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << (31 - INTEGER_BITS));
+    let radius = (reach / libm::exp2(shift.into())).floor() as i32;
+    Box::new(move |x| {
+        let x = x - zero;
+        if x <= -radius {
+            -128
+        } else if x >= radius {
+            127
+        } else {
+            f(requantize_double(x, factor))
+        }
+    })
+}
+
+/// Reciprocal roots of the integers, rescaled. TFLM refuses to run where a number is negative; here
+/// it counts as zero, whose root is the largest output.
+fn rsqrt(input: &Int8<'_>, output: &Int8<'_>) -> Function {
+    /// Keeps the roots integer in between.
+    const SHIFT: i32 = 20;
+    let (zero, out_zero) = (input.zero_point, output.zero_point);
+    let factor = multiplier(1.0 / (input.scale.sqrt() * output.scale));
+    let factor = Multiplier { shift: (factor.shift - SHIFT).max(-31), ..factor };
+    Box::new(move |x| {
+        if x <= zero {
+            return 127;
+        }
+        let (mantissa, shift) = fixed_point::inverse_sqrt(x - zero);
+        let root = requantize_double(1, Multiplier { mantissa, shift: shift + SHIFT });
+        requantize_double(root, factor).saturating_add(out_zero)
+    })
+}
+
+/// HARD_SWISH in 16-bit fixed point; `None` where the output's scale is so small that TFLM refuses.
+fn hard_swish(input: &Int8<'_>, output: &Int8<'_>) -> Option<Function> {
+    let (zero, out_zero) = (input.zero_point, output.zero_point);
+    let fine_scale = (1.0 / 128.0) * input.scale as f32;
+    let to_output = multiplier((fine_scale / output.scale as f32).into());
+    // 3 stands at 2^15.
+    let to_reluish = multiplier((fine_scale / (3.0 / 32768.0)).into());
+    if to_output.shift > 0 {
+        return None;
+    }
+    let (out_mantissa, reluish_mantissa) = (high_half(to_output), high_half(to_reluish));
+    Some(Box::new(move |x| {
+        let fine = (x - zero) * 128;
+        let on_output_scale = high_mul_16(fine, out_mantissa);
+        // max(min(x / 3, 1), -1) in Q0.15; a left shift saturates only with its last bit.
+        let left = to_reluish.shift.max(0) as u32;
+        let mut reluish =
+            high_mul_16(saturate_16(i64::from(fine) << left.saturating_sub(1)), reluish_mantissa);
+        if left > 0 {
+            reluish = saturate_16(i64::from(reluish) * 2);
+        }
+        if to_reluish.shift < 0 {
+            reluish = rounding_divide_by_power_of_two(reluish, to_reluish.shift.unsigned_abs());
+        }
+        // To [0, 1], and a product that rounds towards zero.
+        let gate = (reluish + (1 << 15)) >> 1;
+        let product = gate * on_output_scale / (1 << 15);
+        rounding_divide_by_power_of_two(product, to_output.shift.unsigned_abs()) + out_zero
+    }))
+}
+
+/// A mantissa rounded to its upper 16 bits.
+fn high_half(multiplier: Multiplier) -> i32 {
+    multiplier.mantissa.saturating_add(1 << 15) >> 16
+}
+
+/// `a b / 2^15` for 16-bit numbers, rounded to nearest, ties upwards.
+fn high_mul_16(a: i32, b: i32) -> i32 {
+    saturate_16(((a * b + (1 << 14)) >> 15).into())
+}
+
+fn saturate_16(x: i64) -> i32 {
+    x.clamp(i16::MIN.into(), i16::MAX.into()) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{DType, Quantization, Value};
+
+    /// A function and what it is in real numbers.
+    type Kind = (UnaryKind, fn(f64) -> f64);
+
+    const KINDS: &[Kind] = &[
+        (UnaryKind::Relu, |x| x.max(0.0)),
+        (UnaryKind::Relu6, |x| x.clamp(0.0, 6.0)),
+        (UnaryKind::ReluN1To1, |x| x.clamp(-1.0, 1.0)),
+        (UnaryKind::LeakyRelu { alpha: 0.25 }, |x| x.max(0.25 * x)),
+        (UnaryKind::Elu, |x| if x < 0.0 { x.exp_m1() } else { x }),
+        (UnaryKind::Gelu { approximate: false }, |x| 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt()))),
+        (UnaryKind::Gelu { approximate: true }, |x| {
+            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+        }),
+        (UnaryKind::Logistic, |x| 1.0 / (1.0 + (-x).exp())),
+        (UnaryKind::Tanh, f64::tanh),
+        (UnaryKind::HardSwish, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+        (UnaryKind::Abs, f64::abs),
+        (UnaryKind::Neg, |x| -x),
+        (UnaryKind::Exp, f64::exp),
+        (UnaryKind::Log, f64::ln),
+        (UnaryKind::Sqrt, |x| x.max(0.0).sqrt()),
+        (UnaryKind::Rsqrt, |x| if x > 0.0 { 1.0 / x.sqrt() } else { f64::INFINITY }),
+        (UnaryKind::Square, |x| x * x),
+        (UnaryKind::Sin, f64::sin),
+        (UnaryKind::Cos, f64::cos),
+        (UnaryKind::Ceil, f64::ceil),
+        (UnaryKind::Floor, f64::floor),
+        (UnaryKind::Round, f64::round_ties_even),
+        (UnaryKind::Sign, |x| if x == 0.0 { 0.0 } else { x.signum() }),
+    ];
+
+    #[test]
+    fn every_table_is_within_a_step_of_its_function() {
+        let value = Value {
+            name: String::new(),
+            shape: vec![1],
+            dtype: DType::Int8,
+            quantization: Some(Quantization::per_tensor(1.0, 0)),
+            constant: None,
+        };
+        let int8 = |scale: f64, zero_point| Int8 { id: ValueId(0), value: &value, scale, zero_point };
+        for (kind, real) in KINDS {
+            for (scale, zero, out_scale, out_zero) in
+                [(0.0625, 3, 0.0625, 3), (0.03125, -128, 0.0625, -100), (0.125, 10, 0.125, -20)]
+            {
+                let table = function(*kind, &int8(scale, zero), &int8(out_scale, out_zero));
+                for x in -128..=127 {
+                    let exact = real(scale * f64::from(x - zero));
+                    // A logarithm of a negative number is no number; it counts as that of zero.
+                    let exact = if exact.is_nan() { f64::NEG_INFINITY } else { exact };
+                    let wanted = (exact / out_scale + f64::from(out_zero)).clamp(-128.0, 127.0);
+                    let found = f64::from(table(x).clamp(-128, 127));
+                    assert!((found - wanted).abs() <= 1.01, "{kind:?}({x}) = {found}, not {wanted}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_scales_do_no_harm() {
+        let value = Value {
+            name: String::new(),
+            shape: vec![1],
+            dtype: DType::Int8,
+            quantization: None,
+            constant: None,
+        };
+        let scales = [f64::from(f32::MIN_POSITIVE), 1e-20, 1.0, 1e20, f64::from(f32::MAX)];
+        for (kind, _) in KINDS {
+            for scale in scales {
+                for out_scale in scales.into_iter().chain([1.0 / 256.0, 1.0 / 128.0]) {
+                    for zero_point in [-128, 0, 127] {
+                        let end = |scale| Int8 { id: ValueId(0), value: &value, scale, zero_point };
+                        let table = function(*kind, &end(scale), &end(out_scale));
+                        for x in -128..=127 {
+                            table(x);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

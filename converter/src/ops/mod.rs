@@ -7,6 +7,7 @@ mod broadcast;
 mod conv_2d;
 mod depthwise_conv_2d;
 mod dequantize;
+mod fixed_point;
 mod fully_connected;
 mod lookup;
 mod pool_2d;
@@ -45,6 +46,7 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
             depthwise_conv_2d::lower(cx, node, window, *multiplier, *activation)
         }
         Op::FullyConnected { activation } => fully_connected::lower(cx, node, *activation),
+        Op::Unary(kind) => lookup::lower(cx, node, *kind),
         Op::Pool2d { kind, window, activation } => pool_2d::lower(cx, node, *kind, window, *activation),
         Op::Softmax { beta } => softmax::lower(cx, node, *beta),
         Op::Binary { kind: BinaryKind::Add, activation } => add::lower(cx, node, false, *activation),
