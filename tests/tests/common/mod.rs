@@ -1,0 +1,132 @@
+//! What the tests of whole models share: finding models, compiling them, running raw bytes, arrays.
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+
+use ferrolite::data::npz::Npz;
+use ferrolite::emit::{self, AlignedBuf, Emitted};
+use ferrolite::graph::Graph;
+use ferrolite::{import, passes};
+use ferrolite_runtime::{Interpreter, Model, Observer, ops};
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the workspace").into()
+}
+
+/// The folder of shared models, or `None` after saying that the test is skipped.
+pub fn shared_models() -> Option<PathBuf> {
+    let folder = root().join("../shared/models");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: there is no folder ../shared/models beside the workspace");
+    None
+}
+
+/// All files below a folder with this ending, in the order of their names.
+pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the folder can be read") {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The graph of a model file, with or without the passes.
+pub fn graph(path: &Path, optimised: bool) -> Result<Graph, String> {
+    let mut graph = import::load(path).map_err(|error| error.message)?.graph;
+    if optimised {
+        passes::optimise(&mut graph);
+    }
+    Ok(graph)
+}
+
+/// The `.ferro` file of a model file, with or without the passes.
+pub fn compile(path: &Path, optimised: bool) -> Result<Emitted, String> {
+    emit::compile(&graph(path, optimised)?, &emit::Options::default()).map_err(|error| error.message)
+}
+
+/// A model that runs on raw bytes.
+pub struct Net<'a> {
+    model: Model<'a>,
+    arena: AlignedBuf,
+}
+
+impl<'a> Net<'a> {
+    /// Reads a file that starts at a multiple of 16.
+    pub fn new(file: &'a AlignedBuf) -> Net<'a> {
+        let model = Model::from_bytes(file).expect("the converter's files are accepted");
+        let arena = AlignedBuf::zeroed(model.arena_bytes());
+        Net { model, arena }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'a> {
+        &self.model
+    }
+
+    /// Outputs for some inputs, in port order.
+    pub fn run(&mut self, inputs: &[&[u8]], observer: &mut impl Observer) -> Vec<Vec<u8>> {
+        // What an earlier run left behind must not matter.
+        self.arena.fill(0x5A);
+        for (port, bytes) in self.model.inputs().iter().zip(inputs) {
+            let tensor = &self.model.tensors()[port.tensor as usize];
+            self.arena[tensor.offset as usize..tensor.end() as usize].copy_from_slice(bytes);
+        }
+        let mut net = Interpreter::new(&self.model, ops::ALL, &mut self.arena).expect("the model is sound");
+        net.invoke_observed(observer).expect("the model is sound");
+        let tensors = self.model.outputs().iter().map(|port| &self.model.tensors()[port.tensor as usize]);
+        tensors.map(|tensor| self.arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect()
+    }
+}
+
+/// Runs every sample of the arrays `{inputs}0`, `{inputs}1`, … and compares with `{outputs}0`, ….
+/// `Ok` is the number of samples.
+pub fn compare(file: &[u8], npz: &Path, inputs: &str, outputs: &str) -> Result<usize, String> {
+    let file = AlignedBuf::from_bytes(file);
+    let mut net = Net::new(&file);
+    let mut npz = Npz::open(npz).map_err(|error| error.message)?;
+    let (ins, outs) = (net.model().inputs().len(), net.model().outputs().len());
+    let mut read = |name: &str, count: usize| -> Result<Vec<_>, String> {
+        (0..count).map(|i| npz.read(&format!("{name}{i}")).map_err(|error| error.message)).collect()
+    };
+    let (inputs, wanted) = (read(inputs, ins)?, read(outputs, outs)?);
+    let samples = wanted[0].rows();
+    for sample in 0..samples {
+        let rows: Vec<&[u8]> = inputs.iter().map(|array| array.row_bytes(sample)).collect();
+        let found = net.run(&rows, &mut ());
+        for (port, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            if let Some(difference) = first_difference(found, wanted.row_bytes(sample)) {
+                return Err(format!("sample {sample}, output {port}: {difference}"));
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// Where two byte strings differ first, and how often.
+pub fn first_difference(found: &[u8], wanted: &[u8]) -> Option<String> {
+    if found.len() != wanted.len() {
+        return Some(format!("{} bytes instead of {}", found.len(), wanted.len()));
+    }
+    let differs: Vec<usize> = (0..found.len()).filter(|&i| found[i] != wanted[i]).collect();
+    let &at = differs.first()?;
+    Some(format!(
+        "{} of {} bytes differ, the first at {at}: {} instead of {}",
+        differs.len(),
+        found.len(),
+        found[at] as i8,
+        wanted[at] as i8
+    ))
+}
