@@ -1,0 +1,296 @@
+//! Hostile files: each is refused with an error of its own, or runs in bounds.
+//!
+//! [`exercise`] does what a device would do and panics where a byte outside the arena was written;
+//! Rust's own checks, which are on in tests, catch overflow and indexing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ferrolite_conformance::{AlignedBuf, Outcome, exercise};
+use ferrolite_runtime::{Error, Fault, Model, OpCode};
+use ferrolite_schema::Error as Refusal;
+
+/// The models that are damaged, by the name of their folder in `tests/models`.
+const MODELS: [&str; 5] = ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres"];
+
+/// A real model as a `.ferro` file.
+fn real_file(name: &str) -> Vec<u8> {
+    let path = format!("{}/models/{name}/{name}_int8_tf.tflite", env!("CARGO_MANIFEST_DIR"));
+    let mut graph = ferrolite::import::load(path.as_ref()).expect("a valid model").graph;
+    ferrolite::passes::optimise(&mut graph);
+    ferrolite::emit::compile(&graph, &Default::default()).expect("a supported model").bytes
+}
+
+/// Positions of records in a file, so that their fields can be overwritten.
+struct Target {
+    file: AlignedBuf,
+}
+
+impl Target {
+    fn new(name: &str) -> Target {
+        let file = AlignedBuf::copy_of(&real_file(name));
+        assert_eq!(exercise(file.bytes()), Outcome::Ran, "{name} is sound before it is damaged");
+        Target { file }
+    }
+
+    fn model(&self) -> Model<'_> {
+        Model::from_bytes(self.file.bytes()).expect("a sound file")
+    }
+
+    /// Where a record lies in the file.
+    fn position<T>(&self, record: &T) -> usize {
+        std::ptr::from_ref(record) as usize - self.file.bytes().as_ptr() as usize
+    }
+
+    /// The file with `bytes` written at `position`.
+    fn with(&self, position: usize, bytes: &[u8]) -> Outcome {
+        let mut copy = self.file.bytes().to_vec();
+        copy[position..position + bytes.len()].copy_from_slice(bytes);
+        exercise(&copy)
+    }
+
+    /// The file with a word written at `offset` bytes into a record.
+    fn field<T>(&self, record: &T, offset: usize, value: u32) -> Outcome {
+        self.with(self.position(record) + offset, &value.to_le_bytes())
+    }
+
+    /// The bytes that are no weights: everything that steers.
+    fn steering(&self) -> Vec<usize> {
+        let model = self.model();
+        let start = model.constants().as_ptr() as usize - self.file.bytes().as_ptr() as usize;
+        let weights = start..start + model.constants().len();
+        (0..self.file.bytes().len()).filter(|position| !weights.contains(position)).collect()
+    }
+}
+
+fn refused(refusal: Refusal) -> Outcome {
+    Outcome::Refused(Error::Model(refusal))
+}
+
+#[test]
+fn containers() {
+    let t = Target::new("sine");
+    let file = t.file.bytes();
+    assert_eq!(exercise(&[]), refused(Refusal::Truncated { needed: 8 }));
+    assert_eq!(exercise(b"a text file, not a model"), refused(Refusal::NotAModel));
+    for len in 8..file.len().min(4000) {
+        assert!(matches!(exercise(&file[..len]), Outcome::Refused(_) | Outcome::Ran), "cut at {len}");
+    }
+    assert!(matches!(exercise(&file[..file.len() / 2]), Outcome::Refused(Error::Model(Refusal::Offset { .. }))));
+    assert_eq!(t.with(0, &u32::MAX.to_le_bytes()), refused(Refusal::Offset { at: 0 }));
+    assert!(matches!(t.with(0, &2u32.to_le_bytes()), Outcome::Refused(_)));
+
+    let shifted = AlignedBuf::copy_of(&[&[0], file].concat());
+    assert_eq!(Model::from_bytes(&shifted.bytes()[1..]).err(), Some(Refusal::Misaligned));
+}
+
+#[test]
+fn versions() {
+    let t = Target::new("sine");
+    // Field 0 and 1 of the root table, found through its vtable.
+    let word = |at: usize| u32::from_le_bytes(t.file.bytes()[at..at + 4].try_into().unwrap()) as usize;
+    let root = word(0);
+    let vtable = root - word(root);
+    let field = |number: usize| root + (word(vtable + 4 + 2 * number) & 0xFFFF);
+    assert_eq!(t.with(field(0), &2u32.to_le_bytes()), refused(Refusal::Version { found: 2 }));
+    assert_eq!(t.with(field(1), &99u32.to_le_bytes()), refused(Refusal::RuntimeTooOld { needed: 99 }));
+    assert_eq!(t.with(field(2), &[200]), refused(Refusal::UnknownValue { field: 2 }));
+    assert_eq!(t.with(field(3), &[2]), refused(Refusal::UnknownValue { field: 3 }));
+    // The arena is what tensors have to fit; a smaller one leaves some of them outside.
+    assert!(matches!(t.with(field(4), &[1, 0, 0, 0]), Outcome::Refused(_)));
+}
+
+#[test]
+fn tensors() {
+    let t = Target::new("mnist_cnn");
+    let model = t.model();
+    let first = &model.tensors()[0];
+    assert_eq!(t.field(first, 0, u32::MAX), refused(Refusal::TensorRange { tensor: 0 }));
+    assert_eq!(t.field(first, 0, model.arena_bytes() as u32), refused(Refusal::TensorRange { tensor: 0 }));
+    assert_eq!(t.field(first, 4, u32::MAX), refused(Refusal::TensorRange { tensor: 0 }));
+    assert_eq!(t.field(first, 4, 0), refused(Refusal::TensorType { tensor: 0 }));
+    assert_eq!(t.with(t.position(first) + 10, &[99]), refused(Refusal::TensorType { tensor: 0 }));
+    assert_eq!(t.with(t.position(first) + 11, &[2]), refused(Refusal::TensorType { tensor: 0 }));
+    // A size that is another than the shape's.
+    assert!(matches!(t.field(first, 4, first.bytes - 1), Outcome::Refused(_)));
+}
+
+#[test]
+fn live_tensors_are_not_overwritten() {
+    // The residual connection of this model keeps a tensor alive over several ops.
+    let t = Target::new("fashion_dsres");
+    let model = t.model();
+    let mut caught = 0;
+    for (index, op) in model.ops().iter().enumerate() {
+        let operands = model.operands(op);
+        let output = operands[usize::from(op.inputs)];
+        for (id, tensor) in model.tensors().iter().enumerate() {
+            let alive = usize::from(tensor.last_use) > index && id < usize::from(output);
+            if alive && tensor.in_arena() && usize::from(output) != id {
+                let moved = t.field(&model.tensors()[usize::from(output)], 0, tensor.offset);
+                if let Outcome::Refused(Error::Model(Refusal::Overlap { .. })) = moved {
+                    caught += 1;
+                }
+            }
+        }
+    }
+    assert!(caught > 0, "no write over a live tensor was tried");
+}
+
+#[test]
+fn operands_and_scratch() {
+    let t = Target::new("fashion_dsres");
+    let model = t.model();
+    let op = &model.ops()[0];
+    assert_eq!(t.with(t.position(op), &[0]), Outcome::Refused(Error::UnsupportedOp { op: 0, code: 0 }));
+    assert_eq!(t.with(t.position(op), &[250]), Outcome::Refused(Error::UnsupportedOp { op: 0, code: 250 }));
+    for (offset, name) in [(4, "operands"), (8, "parameters"), (12, "words"), (16, "scratch"), (20, "scratch size")] {
+        let outcome = t.field(op, offset, u32::MAX);
+        assert!(matches!(outcome, Outcome::Refused(_)), "{name}: {outcome:?}");
+    }
+    assert_eq!(t.field(op, 16, op.scratch | 2), refused(Refusal::OpRange { op: 0 }));
+    assert_eq!(t.field(op, 20, 0), Outcome::Refused(Error::Op { op: 0, fault: Fault::Scratch }));
+    // An input that nothing has written.
+    let operands = model.operands(op);
+    let outcome = t.with(t.position(&operands[0]), &operands[usize::from(op.inputs)].to_le_bytes());
+    assert!(matches!(outcome, Outcome::Refused(Error::Model(Refusal::ReadBeforeWrite { op: 0, .. }))), "{outcome:?}");
+}
+
+#[test]
+fn parameters() {
+    let t = Target::new("mnist_cnn");
+    let model = t.model();
+    let op = &model.ops()[0];
+    assert_eq!(op.code, OpCode::Conv2d as u8);
+    let params = model.params(op);
+    let fault = |word: usize, value: u32| match t.field(&params[word], 0, value) {
+        Outcome::Refused(Error::Op { op: 0, fault }) => fault,
+        other => panic!("word {word} = {value}: {other:?}"),
+    };
+    // Words 0 to 11 are the window: absurd and zero dimensions, overflowing products.
+    for word in 0..12 {
+        assert!(matches!(fault(word, u32::MAX), Fault::Parameters), "window word {word}");
+    }
+    for word in 0..10 {
+        assert!(matches!(fault(word, 0), Fault::Parameters), "window word {word}");
+    }
+    assert_eq!(fault(12, 0xFFFF_FFFF), Fault::Parameters); // batches
+    assert_eq!(fault(13, params[13] + 1), Fault::Sizes); // channels
+    assert_eq!(fault(15, 0), Fault::Parameters); // groups
+    assert_eq!(fault(16, 200), Fault::Parameters); // zero point
+    assert_eq!(fault(17, 77), Fault::Packing);
+    assert_eq!(fault(18, u32::MAX), Fault::Constants); // weights
+    assert_eq!(fault(19, u32::MAX - 3), Fault::Constants); // bias
+    assert_eq!(fault(19, params[19] + 1), Fault::Constants); // misaligned bias
+    assert_eq!(fault(21, 3), Fault::Parameters); // number of multipliers
+    assert_eq!(fault(24, 300), Fault::Parameters); // clamp
+}
+
+#[test]
+fn ports() {
+    let t = Target::new("mnist_cnn");
+    let model = t.model();
+    let input = &model.inputs()[0];
+    let output = &model.outputs()[0];
+    for (offset, value) in [(0, u32::MAX), (4, 7), (8, 0), (12, u32::MAX), (12, 1)] {
+        assert_eq!(t.field(input, offset, value), refused(Refusal::Port { port: 0 }), "at {offset}");
+    }
+    assert_eq!(t.field(output, 12, 1000), refused(Refusal::Port { port: 0x8000 }));
+}
+
+/// What a field may be set to.
+const HOSTILE: [u32; 12] =
+    [0, 1, 2, 3, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
+
+#[test]
+fn every_field_set_to_hostile_values() {
+    let t = Target::new("watch_conv1d");
+    let mut copy = t.file.bytes().to_vec();
+    for position in t.steering() {
+        // 32-bit fields lie at multiples of 4, 16-bit ones at multiples of 2.
+        let widths: &[usize] = if position % 4 == 0 { &[4, 2, 1] } else if position % 2 == 0 { &[2, 1] } else { &[1] };
+        for &width in widths {
+            let Some(old) = copy.get(position..position + width).map(<[u8]>::to_vec) else { continue };
+            let own = old.iter().rev().fold(0u32, |value, &byte| value << 8 | u32::from(byte));
+            let near = [own.wrapping_add(1), own.wrapping_sub(1), own.wrapping_mul(2), own ^ 0x8000_0000];
+            for value in HOSTILE.iter().chain(&near) {
+                copy[position..position + width].copy_from_slice(&value.to_le_bytes()[..width]);
+                survive(&copy, || format!("{width} bytes at {position} set to {value:#x}"));
+            }
+            copy[position..position + width].copy_from_slice(&old);
+        }
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z >> 32) as u32
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.next() as usize % limit
+    }
+}
+
+/// Fails the test with the damage named when the file makes the runtime panic.
+fn survive(file: &[u8], damage: impl Fn() -> String) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| exercise(file))).unwrap_or_else(|_| panic!("{}", damage()))
+}
+
+#[test]
+fn random_mutations() {
+    const MUTATIONS: usize = 100_000;
+    let share = MUTATIONS / MODELS.len();
+    std::thread::scope(|scope| {
+        for name in MODELS {
+            scope.spawn(move || mutate(name, share));
+        }
+    });
+}
+
+fn mutate(name: &str, mutations: usize) {
+    let t = Target::new(name);
+    let steering = t.steering();
+    // A fixed seed: a failure can be repeated by running the test again.
+    let mut random = Random(name.bytes().fold(0x5EED, |seed, byte| seed * 131 + u64::from(byte)));
+    let (mut refused, mut ran) = (0, 0);
+    for round in 0..mutations {
+        let mut copy = t.file.bytes().to_vec();
+        for _ in 0..1 + random.next() % 4 {
+            let any = random.next() as usize;
+            let position =
+                if random.next() % 8 == 0 { any % copy.len() } else { steering[any % steering.len()] };
+            let rest = copy.len() - position;
+            match random.next() % 6 {
+                0 => copy[position] ^= 1 << (random.next() % 8),
+                1 => copy[position] = random.next() as u8,
+                2 => copy[position] = copy[position].wrapping_add(random.next() as u8 % 5).wrapping_sub(2),
+                3 => {
+                    let value = HOSTILE[random.below(HOSTILE.len())].to_le_bytes();
+                    let width = rest.min(4);
+                    copy[position..position + width].copy_from_slice(&value[..width]);
+                }
+                4 => {
+                    // A run of bytes from elsewhere: valid records in the wrong place.
+                    let from = steering[random.below(steering.len())];
+                    let width = (4 << (random.next() % 4)).min(rest).min(copy.len() - from);
+                    copy.copy_within(from..from + width, position);
+                }
+                _ if random.next() % 16 == 0 => copy.truncate(position.max(8)),
+                _ => copy[position] = copy[position].wrapping_neg(),
+            }
+        }
+        match survive(&copy, || format!("{name}: mutation {round}")) {
+            Outcome::Refused(_) => refused += 1,
+            Outcome::Ran | Outcome::TooLarge => ran += 1,
+        }
+    }
+    println!("{name}: {refused} refused, {ran} ran in bounds");
+    assert!(refused > mutations / 20 && ran > mutations / 100, "{name}: the mutations are one-sided");
+}
