@@ -80,8 +80,10 @@ pub fn requantize_double(x: i32, multiplier: Multiplier) -> i32 {
     half.wrapping_add(1) >> 1
 }
 
-/// Scales an accumulator with one rounding, ties upwards; saturates.
-#[inline(always)]
+/// Scales an accumulator with one rounding, ties upwards; saturates. Out of line: few models ask for it,
+/// and its 64-bit shifts would crowd the registers of every kernel.
+#[cold]
+#[inline(never)]
 pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
     let shift = 31i32.wrapping_sub(multiplier.shift) as u32;
     let round = 1i64.wrapping_shl(shift.wrapping_sub(1));

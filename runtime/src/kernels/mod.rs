@@ -54,6 +54,17 @@ impl Stage<'_> {
         (bias, multiplier.copied().unwrap_or_default())
     }
 
+    /// Biases and multipliers of the four channels from `first` on, if there are four.
+    #[inline(always)]
+    pub fn four_channels(&self, first: usize) -> Option<(&[i32; 4], [Multiplier; 4])> {
+        let bias = self.bias.get(first..)?.first_chunk()?;
+        let multipliers = match self.multipliers {
+            [one] => [*one; 4],
+            all => *all.get(first..)?.first_chunk()?,
+        };
+        Some((bias, multipliers))
+    }
+
     /// The int8 value of an accumulator that already holds the bias.
     #[inline(always)]
     pub fn apply(&self, acc: i32, multiplier: Multiplier) -> i8 {

@@ -98,15 +98,12 @@ pub(super) fn depthwise(
     let mut c = 0usize;
     if multiplier == 1 {
         // Four channels at a time, side by side in each tap.
-        while let Some(out) = out.get(c..c.wrapping_add(4)) {
-            let acc = four_channels(
-                patch.get(c..).unwrap_or(&[]),
-                weights.get(c..).unwrap_or(&[]),
-                channels,
-            );
-            for (i, (out, acc)) in out.iter().zip(acc).enumerate() {
-                let (bias, multiplier) = stage.channel(c.wrapping_add(i));
-                out.set(stage.apply(acc.wrapping_add(bias), multiplier));
+        while let (Some(out), Some((bias, multipliers))) =
+            (out.get(c..c.wrapping_add(4)), stage.four_channels(c))
+        {
+            let acc = four_channels(patch, weights, c, channels, *bias);
+            for ((out, acc), multiplier) in out.iter().zip(acc).zip(multipliers) {
+                out.set(stage.apply(acc, multiplier));
             }
             c = c.wrapping_add(4);
         }
@@ -130,17 +127,22 @@ pub(super) fn depthwise(
     }
 }
 
-/// Products of the first four elements of each tap, `stride` elements apart.
+/// Adds the products of channels `c` to `c + 3` of each tap to `acc`; taps are `stride` elements apart.
 #[inline(always)]
-fn four_channels(mut patch: &[Cell<i8>], mut weights: &[i8], stride: usize) -> [i32; 4] {
-    let mut acc = [0i32; 4];
+fn four_channels(patch: &[Cell<i8>], weights: &[i8], c: usize, stride: usize, mut acc: [i32; 4]) -> [i32; 4] {
+    // Cut to one length, both slices share a bounds check.
+    let len = patch.len().min(weights.len());
+    let (patch, weights) = (patch.get(..len).unwrap_or(&[]), weights.get(..len).unwrap_or(&[]));
+    let mut at = c;
     // Not a `for` over `chunks`: the compiler unrolls that until its registers spill.
-    while let (Some(x), Some(w)) = (patch.first_chunk::<4>(), weights.first_chunk::<4>()) {
-        for ((acc, x), w) in acc.iter_mut().zip(x).zip(w) {
-            *acc = acc.wrapping_add(product(x, *w));
-        }
-        patch = patch.get(stride..).unwrap_or(&[]);
-        weights = weights.get(stride..).unwrap_or(&[]);
+    while let (Some([x0, x1, x2, x3]), Some([w0, w1, w2, w3])) =
+        (patch.get(at..at.wrapping_add(4)), weights.get(at..at.wrapping_add(4)))
+    {
+        acc[0] = acc[0].wrapping_add(product(x0, *w0));
+        acc[1] = acc[1].wrapping_add(product(x1, *w1));
+        acc[2] = acc[2].wrapping_add(product(x2, *w2));
+        acc[3] = acc[3].wrapping_add(product(x3, *w3));
+        at = at.wrapping_add(stride);
     }
     acc
 }
