@@ -73,13 +73,14 @@ pub(super) fn transpose_conv(layer: &Layer<'_>) -> Result<Translated, Reason> {
             _ => (0, out.saturating_sub(kernel[i]) / stride[i] + 1),
         };
         let full = checked_span(size, stride[i], kernel[i])?;
-        let pad_after = full.checked_sub(out).and_then(|total| total.checked_sub(pad_before));
-        let Some(pad_after) = pad_after.filter(|_| expected == size) else {
+        if expected != size {
             return Err(format!(
                 "a result of size {out} from an input of size {size}, kernel {}, stride {}",
                 kernel[i], stride[i]
             ));
-        };
+        }
+        // A kernel smaller than its stride leaves pixels behind its last tap: nothing to crop.
+        let pad_after = full.saturating_sub(out).saturating_sub(pad_before);
         (before[i], after[i]) = (pad_before, pad_after);
     }
     let window = Window { kernel, stride, dilation: [1, 1], pad_before: before, pad_after: after };
