@@ -436,3 +436,51 @@ pub struct ArgMinMaxParams {
     /// 1 for the largest element, 0 for the smallest.
     pub largest: u32,
 }
+
+/// BATCH_MATMUL: one product of matrices for each element of `batch`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BatchMatMulParams {
+    /// Batch dimensions of both operands and the output.
+    pub batch: Broadcast,
+    /// Rows of the first operand and of the output.
+    pub rows: u32,
+    /// Columns of the first operand, rows of the second one.
+    pub depth: u32,
+    /// Columns of the second operand and of the output.
+    pub columns: u32,
+    /// 1 where the first operand is stored as `[depth, rows]`, else 0.
+    pub transpose_a: u32,
+    /// 1 where the second operand is stored as `[columns, depth]`, else 0.
+    pub transpose_b: u32,
+    /// Numbers.
+    pub product: Product,
+}
+
+/// TRANSPOSE_CONV, taken apart into `stride_h * stride_w` phases.
+///
+/// Output pixels with `(y + pad_top) % stride_h = r` read only the kernel rows `r, r + stride_h, …`, and
+/// so for columns: each phase is a dense convolution with stride 1. Its weights are int8
+/// `[out_channels, rows, columns, in_channels]` with rows and columns in descending order; a phase
+/// without kernel rows or columns has one of zeroes. Phases follow one another in the order of `r`, rows
+/// before columns. The stage has `out_channels` biases for each phase, in the same order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct TransposeConvParams {
+    /// Geometry of the convolution that this one transposes; padding is cropped; dilation is 1.
+    pub window: Window,
+    /// Images per inference.
+    pub batches: u32,
+    /// Channels of the input.
+    pub in_channels: u32,
+    /// Channels of the output.
+    pub out_channels: u32,
+    /// Zero point of the input, the value of pixels outside it.
+    pub input_zero_point: i32,
+    /// Tag of the weights' packing.
+    pub packing: u32,
+    /// Offset of the weights.
+    pub weights: u32,
+    /// From accumulators to outputs.
+    pub stage: OutputStage,
+}

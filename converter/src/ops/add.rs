@@ -38,7 +38,7 @@ pub(super) fn lower(
     }
     let (min, max) = stage::activation_range(activation, &out);
     let params = AddParams {
-        shape: broadcast(cx, node, a.value, b.value, out.value)?,
+        shape: broadcast(cx, node, &a.value.shape, &b.value.shape, &out.value.shape)?,
         sum: Sum {
             a: Term { zero_point: a.zero_point, multiplier: of_a },
             b: Term { zero_point: b.zero_point, multiplier: of_b },

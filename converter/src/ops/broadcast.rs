@@ -5,22 +5,21 @@ use ferrolite_schema::params::Broadcast;
 
 use crate::emit::Lowering;
 use crate::error::Result;
-use crate::graph::{Node, Value};
+use crate::graph::Node;
 
 /// The merged form of two operand shapes, aligned at their last dimensions.
 pub(super) fn broadcast(
     cx: &Lowering<'_>,
     node: &Node,
-    a: &Value,
-    b: &Value,
-    output: &Value,
+    a: &[usize],
+    b: &[usize],
+    output: &[usize],
 ) -> Result<Broadcast> {
-    let runs = merge(&a.shape, &b.shape, &output.shape).ok_or_else(|| {
+    let runs = merge(a, b, output).ok_or_else(|| {
         cx.unsupported(
             node,
-            format!(
-                "operands of shape {:?} and {:?} do not broadcast to a result of shape {:?}",
-                a.shape, b.shape, output.shape
+            format_args!(
+                "operands of shape {a:?} and {b:?} do not broadcast to a result of shape {output:?}"
             ),
         )
     })?;

@@ -3,6 +3,7 @@
 
 mod add;
 mod arg_min_max;
+mod batch_matmul;
 mod broadcast;
 mod conv_2d;
 mod depthwise_conv_2d;
@@ -10,6 +11,8 @@ mod dequantize;
 mod fixed_point;
 mod fully_connected;
 mod lookup;
+mod min_max;
+mod mul;
 mod pool_2d;
 mod quantize;
 mod reduce;
@@ -22,6 +25,7 @@ mod stage;
 mod strided_copy;
 #[cfg(test)]
 mod tests;
+mod transpose_conv;
 
 pub use strided_copy::copy;
 
@@ -73,6 +77,13 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         Op::Dequantize => dequantize::lower(cx, node),
         Op::ArgMax { axis } => arg_min_max::lower(cx, node, *axis, true),
         Op::ArgMin { axis } => arg_min_max::lower(cx, node, *axis, false),
+        Op::Binary { kind: BinaryKind::Mul, activation } => mul::lower(cx, node, *activation),
+        Op::Binary { kind: BinaryKind::Maximum, activation } => min_max::lower(cx, node, true, *activation),
+        Op::Binary { kind: BinaryKind::Minimum, activation } => min_max::lower(cx, node, false, *activation),
+        Op::TransposeConv { window, activation } => transpose_conv::lower(cx, node, window, *activation),
+        Op::BatchMatMul { transpose_a, transpose_b } => {
+            batch_matmul::lower(cx, node, *transpose_a, *transpose_b)
+        }
         _ => Err(cx.unsupported(node, "the operator is not supported in int8")),
     }
 }

@@ -161,15 +161,28 @@ pub(super) fn output_stage(
     activation: Activation,
 ) -> Result<OutputStage> {
     let Channels { mut bias, sums, factors } = channels;
-    if factors.len() != 1 && factors.len() != bias.len() {
-        return Err(cx.unsupported(
-            node,
-            format_args!("the weights have {} scales for {} channels", factors.len(), bias.len()),
-        ));
-    }
     // Accumulators wrap modulo 2^32 on the device, and so does what is folded into them.
     for (bias, &sum) in bias.iter_mut().zip(&sums) {
         *bias = bias.wrapping_sub(input.zero_point.wrapping_mul(sum));
+    }
+    folded_stage(cx, node, &bias, bias.len(), &factors, output, activation)
+}
+
+/// Writes finished biases, one or several for each of some channels, and the multipliers.
+pub(super) fn folded_stage(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    bias: &[i32],
+    channels: usize,
+    factors: &[f64],
+    output: &Int8<'_>,
+    activation: Activation,
+) -> Result<OutputStage> {
+    if factors.len() != 1 && factors.len() != channels {
+        return Err(cx.unsupported(
+            node,
+            format_args!("the weights have {} scales for {channels} channels", factors.len()),
+        ));
     }
     let mut multipliers: Vec<Multiplier> = factors.iter().map(|&factor| multiplier(factor)).collect();
     if multipliers.iter().all(|m| *m == multipliers[0]) {
@@ -177,7 +190,7 @@ pub(super) fn output_stage(
     }
     let (min, max) = activation_range(activation, output);
     Ok(OutputStage {
-        bias: cx.constants.add(&bias, 4)?,
+        bias: cx.constants.add(bias, 4)?,
         multipliers: cx.constants.add(&multipliers, 4)?,
         multiplier_count: cx.word(node, multipliers.len())?,
         zero_point: output.zero_point,

@@ -41,6 +41,14 @@ const OPERATORS: &[&str] = &[
     "dequantize",
     "arg_max",
     "arg_min",
+    "mul",
+    "maximum",
+    "minimum",
+    "batch_matmul",
+    "transpose_conv",
+    "conv_2d",
+    "depthwise_conv_2d",
+    "fully_connected",
 ];
 
 #[test]

@@ -20,28 +20,38 @@ fn is_repeated(mask: u32, axis: u32) -> bool {
     mask & 1u32.wrapping_shl(axis) != 0
 }
 
+/// Elements of the output and of both operands, or a fault where dimensions are zero, too large, or
+/// repeated on both sides.
+pub fn elements(shape: &Broadcast) -> Result<[u32; 3], Fault> {
+    let mut sizes = [1u32; 3];
+    for (axis, &dim) in (0..).zip(&shape.dims) {
+        let repeated = [false, is_repeated(shape.repeat_a, axis), is_repeated(shape.repeat_b, axis)];
+        if dim == 0 || dim > 1 && repeated == [false, true, true] {
+            return Err(Fault::Parameters);
+        }
+        for (size, repeated) in sizes.iter_mut().zip(repeated) {
+            if !repeated {
+                *size = size.checked_mul(dim).ok_or(Fault::Parameters)?;
+            }
+        }
+    }
+    Ok(sizes)
+}
+
+/// Checks an int8 operand, in the arena or constant.
+pub fn expect_operand(tensor: &Tensor, elements: Option<u32>) -> Result<(), Fault> {
+    if tensor.dtype != DType::Int8 as u8 {
+        return Err(Fault::Operands);
+    }
+    if elements == Some(tensor.bytes) { Ok(()) } else { Err(Fault::Sizes) }
+}
+
 /// Checks the operands of an op of two int8 inputs, in the arena or constant, and one int8 output.
 pub fn check(node: &Node<'_>, shape: &Broadcast) -> Result<(), Fault> {
     node.expect_operands(2, 1)?;
-    let (mut total, mut of_a, mut of_b) = (1u32, 1u32, 1u32);
-    for (axis, &dim) in (0..).zip(&shape.dims) {
-        let (repeat_a, repeat_b) = (is_repeated(shape.repeat_a, axis), is_repeated(shape.repeat_b, axis));
-        if dim == 0 || dim > 1 && repeat_a && repeat_b {
-            return Err(Fault::Parameters);
-        }
-        let grow = |size: u32, repeated: bool| if repeated { Some(size) } else { size.checked_mul(dim) };
-        total = total.checked_mul(dim).ok_or(Fault::Parameters)?;
-        of_a = grow(of_a, repeat_a).ok_or(Fault::Parameters)?;
-        of_b = grow(of_b, repeat_b).ok_or(Fault::Parameters)?;
-    }
-    let expect = |tensor: &Tensor, elements: u32| {
-        if tensor.dtype != DType::Int8 as u8 {
-            return Err(Fault::Operands);
-        }
-        if tensor.bytes == elements { Ok(()) } else { Err(Fault::Sizes) }
-    };
-    expect(node.input(0)?, of_a)?;
-    expect(node.input(1)?, of_b)?;
+    let [total, of_a, of_b] = elements(shape)?;
+    expect_operand(node.input(0)?, Some(of_a))?;
+    expect_operand(node.input(1)?, Some(of_b))?;
     node.expect_tensor(node.output(0)?, DType::Int8, total)
 }
 
@@ -52,12 +62,54 @@ pub fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     (input.bytes == output.bytes).then_some(0)
 }
 
-/// One dimension outside the innermost: where it stands, and how far each operand moves in it.
+/// One dimension: where the walk stands in it, and how far each operand moves.
 struct Axis {
     dim: u32,
     at: u32,
     step_a: usize,
     step_b: usize,
+}
+
+/// All dimensions of a shape, at their starts.
+fn axes(shape: &Broadcast) -> [Axis; 6] {
+    let mut axes = shape.dims.map(|dim| Axis { dim, at: 0, step_a: 0, step_b: 0 });
+    let (mut size_a, mut size_b) = (1usize, 1usize);
+    for (index, axis) in (0..6).zip(&mut axes).rev() {
+        if !is_repeated(shape.repeat_a, index) {
+            axis.step_a = size_a;
+            size_a = size_a.wrapping_mul(axis.dim as usize);
+        }
+        if !is_repeated(shape.repeat_b, index) {
+            axis.step_b = size_b;
+            size_b = size_b.wrapping_mul(axis.dim as usize);
+        }
+    }
+    axes
+}
+
+/// Visits all positions in order, the last dimension fastest, with the index in each operand.
+fn walk(axes: &mut [Axis; 6], mut visit: impl FnMut(usize, usize)) {
+    let (mut at_a, mut at_b) = (0usize, 0usize);
+    'positions: loop {
+        visit(at_a, at_b);
+        for axis in axes.iter_mut().rev() {
+            axis.at = axis.at.wrapping_add(1);
+            at_a = at_a.wrapping_add(axis.step_a);
+            at_b = at_b.wrapping_add(axis.step_b);
+            if axis.at < axis.dim {
+                continue 'positions;
+            }
+            at_a = at_a.wrapping_sub(axis.step_a.wrapping_mul(axis.at as usize));
+            at_b = at_b.wrapping_sub(axis.step_b.wrapping_mul(axis.at as usize));
+            axis.at = 0;
+        }
+        return;
+    }
+}
+
+/// Visits all positions of the output in order, with the index in each operand.
+pub fn positions(shape: &Broadcast, visit: impl FnMut(usize, usize)) {
+    walk(&mut axes(shape), visit);
 }
 
 /// Walks the output in runs along its innermost dimension and hands `kernel` the elements of both
@@ -69,42 +121,19 @@ pub fn runs(
     out: &[Cell<i8>],
     kernel: impl Fn(TensorView<'_, i8>, TensorView<'_, i8>, &[Cell<i8>]),
 ) {
-    let [outer @ .., run] = shape.dims;
-    let (mut size_a, mut size_b) = (1usize, 1usize);
-    let mut step = |axis: u32, dim: u32| {
-        let step = |size: &mut usize, mask: u32| {
-            if is_repeated(mask, axis) {
-                return 0;
-            }
-            let step = *size;
-            *size = step.wrapping_mul(dim as usize);
-            step
-        };
-        (step(&mut size_a, shape.repeat_a), step(&mut size_b, shape.repeat_b))
-    };
-    step(5, run);
-    let mut axes = outer.map(|dim| Axis { dim, at: 0, step_a: 0, step_b: 0 });
-    for (index, axis) in (0..5).zip(&mut axes).rev() {
-        (axis.step_a, axis.step_b) = step(index, axis.dim);
-    }
-    let run = run.max(1) as usize;
-    let len = |mask: u32| if is_repeated(mask, 5) { 1 } else { run };
-    let (len_a, len_b) = (len(shape.repeat_a), len(shape.repeat_b));
-    let (mut at_a, mut at_b) = (0usize, 0usize);
-    for out in out.chunks_exact(run) {
-        kernel(a.range(at_a, len_a), b.range(at_b, len_b), out);
-        for axis in axes.iter_mut().rev() {
-            axis.at = axis.at.wrapping_add(1);
-            at_a = at_a.wrapping_add(axis.step_a);
-            at_b = at_b.wrapping_add(axis.step_b);
-            if axis.at < axis.dim {
-                break;
-            }
-            axis.at = 0;
-            at_a = at_a.wrapping_sub(axis.step_a.wrapping_mul(axis.dim as usize));
-            at_b = at_b.wrapping_sub(axis.step_b.wrapping_mul(axis.dim as usize));
+    let mut axes = axes(shape);
+    let [.., inner] = &mut axes;
+    let run = inner.dim.max(1) as usize;
+    // The kernel walks the innermost dimension; here it is a single step.
+    inner.dim = 1;
+    let len = |step: usize| if step == 0 { 1 } else { run };
+    let (len_a, len_b) = (len(inner.step_a), len(inner.step_b));
+    let mut out = out.chunks_exact(run);
+    walk(&mut axes, |at_a, at_b| {
+        if let Some(out) = out.next() {
+            kernel(a.range(at_a, len_a), b.range(at_b, len_b), out);
         }
-    }
+    });
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@
 
 pub mod add;
 pub mod arg_min_max;
+pub mod batch_matmul;
 pub mod broadcast;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
 pub mod fully_connected;
 pub mod lookup;
+pub mod min_max;
+pub mod mul;
 pub mod pool_2d;
 pub mod quantize;
 pub mod reduce;
@@ -23,6 +26,7 @@ pub mod resize_bilinear;
 pub mod resize_nearest;
 pub mod softmax;
 pub mod strided_copy;
+pub mod transpose_conv;
 pub mod window;
 
 use ferrolite_schema::OpCode;
@@ -92,6 +96,14 @@ pub const DEQUANTIZE: Operator = dequantize::operator();
 pub const ARG_MIN_MAX: Operator = arg_min_max::operator();
 /// QUANTIZE of integers.
 pub const REQUANTIZE: Operator = requantize::operator();
+/// MUL.
+pub const MUL: Operator = mul::operator::<Native>();
+/// MAXIMUM and MINIMUM.
+pub const MIN_MAX: Operator = min_max::operator::<Native>();
+/// BATCH_MATMUL.
+pub const BATCH_MATMUL: Operator = batch_matmul::operator();
+/// TRANSPOSE_CONV.
+pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
 /// Every operator: serves any model, links all of them.
 pub const ALL: OpSet = &[
@@ -112,4 +124,8 @@ pub const ALL: OpSet = &[
     DEQUANTIZE,
     ARG_MIN_MAX,
     REQUANTIZE,
+    MUL,
+    MIN_MAX,
+    BATCH_MATMUL,
+    TRANSPOSE_CONV,
 ];

@@ -50,11 +50,14 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     )
 }
 
+fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    lead_of(node.params().ok()?)
+}
+
 /// Before output pixel `q` is computed, `q` pixels have been written, and the first cell that is
 /// still to be read is the first of its window: `output + q <= input + first(q)`, in pixels.
 /// Within a pixel the kernels keep that order channel by channel.
-fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    let p: &Pool2dParams = node.params().ok()?;
+fn lead_of(p: &Pool2dParams) -> Option<u32> {
     let w = &p.window;
     // Rows and columns contribute independently: q = oy * out_w + ox, first = iy * in_w + ix.
     let most = |out: u32, written: u32, stride: u32, pad: u32, read: u32| {
@@ -118,6 +121,105 @@ fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(
                 let first = y.wrapping_mul(stride).wrapping_add(x.wrapping_mul(channels));
                 let image = image.get(first..).unwrap_or(&[]);
                 kernel(&Cells { image, height, width, channels, stride }, out);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::kernels::Portable;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn cells(elements: &mut [i8]) -> &[Cell<i8>] {
+        Cell::from_mut(elements).as_slice_of_cells()
+    }
+
+    /// A row of windows over `size` cells that each cover one: out, kernel, stride, padding.
+    fn line(size: u32) -> impl Strategy<Value = (u32, u32, u32, u32)> {
+        (1u32..5, 1u32..4).prop_flat_map(move |(kernel, stride)| {
+            (Just(kernel), Just(stride), 0..kernel).prop_flat_map(move |(kernel, stride, pad)| {
+                let most = (size + pad - 1) / stride + 1;
+                (1..=most, Just(kernel), Just(stride), Just(pad))
+            })
+        })
+    }
+
+    fn cases() -> impl Strategy<Value = Pool2dParams> {
+        (1u32..7, 1u32..7).prop_flat_map(|(in_h, in_w)| {
+            (line(in_h), line(in_w), 1u32..3, 1u32..10).prop_map(move |(h, w, batches, channels)| {
+                let window = Window {
+                    in_h,
+                    in_w,
+                    out_h: h.0,
+                    out_w: w.0,
+                    kernel_h: h.1,
+                    kernel_w: w.1,
+                    stride_h: h.2,
+                    stride_w: w.2,
+                    dilation_h: 1,
+                    dilation_w: 1,
+                    pad_top: h.3,
+                    pad_left: w.3,
+                };
+                Pool2dParams { window, batches, channels, min: -100, max: 90 }
+            })
+        })
+    }
+
+    /// Both poolings of one output element by definition, in floating point.
+    fn by_definition(p: &Pool2dParams, input: &[i8], index: usize) -> [i8; 2] {
+        let (w, channels) = (&p.window, p.channels as usize);
+        let (channel, pixel) = (index % channels, index / channels);
+        let (ox, row) = (pixel as u32 % w.out_w, pixel as u32 / w.out_w);
+        let (oy, batch) = (row % w.out_h, row / w.out_h);
+        let mut under = Vec::new();
+        for ky in 0..w.kernel_h {
+            for kx in 0..w.kernel_w {
+                let y = i64::from(oy * w.stride_h + ky) - i64::from(w.pad_top);
+                let x = i64::from(ox * w.stride_w + kx) - i64::from(w.pad_left);
+                if (0..i64::from(w.in_h)).contains(&y) && (0..i64::from(w.in_w)).contains(&x) {
+                    let cell = (i64::from(batch * w.in_h) + y) * i64::from(w.in_w) + x;
+                    under.push(f64::from(input[cell as usize * channels + channel]));
+                }
+            }
+        }
+        let mean = under.iter().sum::<f64>() / under.len() as f64;
+        let largest = under.iter().copied().fold(f64::MIN, f64::max);
+        [mean.round(), largest].map(|real| real.clamp(-100.0, 90.0) as i8)
+    }
+
+    proptest! {
+        #[test]
+        fn pools_as_defined_and_in_place(p in cases(), seed: u32) {
+            let w = &p.window;
+            let size = |h: u32, w: u32| (p.batches * h * w * p.channels) as usize;
+            let (count, out_count) = (size(w.in_h, w.in_w), size(w.out_h, w.out_w));
+            let mut state = seed;
+            let mut input: Vec<i8> = (0..count)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as i8
+                })
+                .collect();
+            let expected: Vec<[i8; 2]> = (0..out_count).map(|i| by_definition(&p, &input, i)).collect();
+            let lead = lead_of(&p).unwrap() as usize;
+            let pools = [average_pool_2d::<Portable>, max_pool_2d::<Portable>];
+            for (kind, pool) in pools.into_iter().enumerate() {
+                let expected: Vec<i8> = expected.iter().map(|both| both[kind]).collect();
+                let mut out = vec![0i8; out_count];
+                pool(&p, cells(&mut input), cells(&mut out));
+                prop_assert_eq!(&out, &expected);
+                // The output as close before the input as its lead allows.
+                let mut memory = vec![0i8; (lead + count).max(out_count)];
+                memory[lead..lead + count].copy_from_slice(&input);
+                let memory_cells = cells(&mut memory);
+                pool(&p, &memory_cells[lead..lead + count], &memory_cells[..out_count]);
+                prop_assert_eq!(&memory[..out_count], &expected[..]);
             }
         }
     }

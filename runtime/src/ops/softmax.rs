@@ -72,3 +72,54 @@ pub fn softmax(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn cells(elements: &mut [i8]) -> &[Cell<i8>] {
+        Cell::from_mut(elements).as_slice_of_cells()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_near_the_real_softmax(
+            mut x in prop::collection::vec(any::<i8>(), 1..200),
+            scale in 0.001f64..2.0,
+            depth in 1usize..40,
+        ) {
+            let exponential = |d: i32| libm::exp(-scale * f64::from(d));
+            let table: Vec<i32> = (0..256).map(|d| (exponential(d) * 2147483647.0).round() as i32).collect();
+            let rows = x.len() / depth;
+            let mut out = vec![-128i8; x.len()];
+            softmax(depth, &table, cells(&mut x), cells(&mut out));
+            for (x, out) in x.chunks(depth).zip(out.chunks(depth)).take(rows) {
+                let largest = i32::from(*x.iter().max().unwrap());
+                let parts: Vec<f64> = x.iter().map(|&x| exponential(largest - i32::from(x))).collect();
+                let sum: f64 = parts.iter().sum();
+                for (part, out) in parts.iter().zip(out) {
+                    let exact = (256.0 * part / sum - 128.0).min(127.0);
+                    prop_assert!((f64::from(*out) - exact).abs() < 0.51, "{out} for {exact}");
+                }
+            }
+            let mut in_place = x;
+            let shared = cells(&mut in_place);
+            softmax(depth, &table, shared, shared);
+            let whole = rows * depth;
+            prop_assert_eq!(&in_place[..whole], &out[..whole]);
+        }
+    }
+
+    #[test]
+    fn long_equal_rows_vanish() {
+        // 8191 * 1.0 is the largest sum of 32 bits; 256 / 8191 rounds to zero.
+        let mut x = vec![5i8; MAX_DEPTH as usize];
+        let mut out = x.clone();
+        softmax(x.len(), &[i32::MAX], cells(&mut x), cells(&mut out));
+        assert!(out.iter().all(|&y| y == -128));
+    }
+}

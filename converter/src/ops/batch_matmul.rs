@@ -1,0 +1,103 @@
+//! BATCH_MATMUL. With a constant second operand that is symmetric and not batched, it is a dense
+//! layer, and runs as one. Source followed: TFLM `kernels/batch_matmul.cc`; TFLite's
+//! `GetQuantizedConvolutionMultipler` multiplies both scales in single precision.
+
+use ferrolite_runtime::ops::batch_matmul::scratch_bytes;
+use ferrolite_runtime::quant::multiplier;
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::{BatchMatMulParams, FullyConnectedParams, Product};
+
+use super::broadcast::broadcast;
+use super::stage::{self, Int8};
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::{Activation, Constant, Node};
+
+/// Lowers the node.
+pub(super) fn lower(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    transpose_a: bool,
+    transpose_b: bool,
+) -> Result<Vec<Lowered>> {
+    let (a, b) = (stage::int8_operand(cx, node, 0)?, stage::int8_operand(cx, node, 1)?);
+    let out = stage::int8_output(cx, node, 0)?;
+    let mismatch = || {
+        cx.unsupported(
+            node,
+            format_args!(
+                "matrices {:?} and {:?} do not make {:?}",
+                a.value.shape, b.value.shape, out.value.shape
+            ),
+        )
+    };
+    let (batch_a, rows, depth) = matrices(&a.value.shape, transpose_a).ok_or_else(mismatch)?;
+    let (batch_b, depth_b, columns) = matrices(&b.value.shape, transpose_b).ok_or_else(mismatch)?;
+    let (batch, out_rows, out_columns) = matrices(&out.value.shape, false).ok_or_else(mismatch)?;
+    if depth != depth_b || rows != out_rows || columns != out_columns {
+        return Err(mismatch());
+    }
+    let batch = broadcast(cx, node, batch_a, batch_b, batch)?;
+    let factor = f64::from(a.scale as f32 * b.scale as f32) / out.scale;
+    let macs = (out.value.elements() as u64).saturating_mul(depth as u64);
+    let plain_rows = !transpose_a && a.value.constant.is_none();
+    if let (true, 0, Some(Constant::I8(b_elements))) = (plain_rows, b.zero_point, &b.value.constant)
+        && b_elements.len() == depth * columns
+    {
+        let weights = if transpose_b { b_elements.clone() } else { transposed(b_elements, columns) };
+        return Ok(vec![dense(cx, node, &a, &out, &weights, [depth, columns], factor)?.macs(macs)]);
+    }
+    let params = BatchMatMulParams {
+        batch,
+        rows: cx.word(node, rows)?,
+        depth: cx.word(node, depth)?,
+        columns: cx.word(node, columns)?,
+        transpose_a: u32::from(transpose_a),
+        transpose_b: u32::from(transpose_b),
+        product: Product {
+            a_zero_point: a.zero_point,
+            b_zero_point: b.zero_point,
+            multiplier: multiplier(factor),
+            zero_point: out.zero_point,
+            min: -128,
+            max: 127,
+        },
+    };
+    let scratch = scratch_bytes(&params).ok_or_else(|| cx.unsupported(node, "its rows are too long"))?;
+    let lowered = Lowered::new(OpCode::BatchMatMul, vec![a.id, b.id], vec![out.id], &params);
+    Ok(vec![lowered.scratch(scratch).macs(macs)])
+}
+
+/// Batch dimensions, rows and columns of an operand, read transposed where it is stored so.
+fn matrices(shape: &[usize], transposed: bool) -> Option<(&[usize], usize, usize)> {
+    let [batch @ .., rows, columns] = shape else { return None };
+    let (rows, columns) = if transposed { (*columns, *rows) } else { (*rows, *columns) };
+    (rows != 0 && columns != 0).then_some((batch, rows, columns))
+}
+
+fn transposed(elements: &[i8], columns: usize) -> Vec<i8> {
+    (0..columns).flat_map(|column| elements.iter().skip(column).step_by(columns).copied()).collect()
+}
+
+/// The dense layer over the rows of `a` with weights `[columns, depth]`.
+fn dense(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    a: &Int8<'_>,
+    out: &Int8<'_>,
+    weights: &[i8],
+    [depth, columns]: [usize; 2],
+    factor: f64,
+) -> Result<Lowered> {
+    let sums = weights.chunks_exact(depth).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
+    let channels = stage::Channels { bias: vec![0; columns], sums, factors: vec![factor] };
+    let params = FullyConnectedParams {
+        rows: cx.word(node, a.value.elements() / depth)?,
+        inputs: cx.word(node, depth)?,
+        outputs: cx.word(node, columns)?,
+        packing: 0,
+        weights: cx.constants.add(weights, 16)?,
+        stage: stage::output_stage(cx, node, channels, a, out, Activation::None)?,
+    };
+    Ok(Lowered::new(OpCode::FullyConnected, vec![a.id], vec![out.id], &params))
+}

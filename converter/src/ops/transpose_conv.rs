@@ -1,0 +1,150 @@
+//! TRANSPOSE_CONV: the kernel is taken apart into one dense kernel for each phase of the output, with
+//! its own biases. Source followed: TFLM `kernels/transpose_conv.cc`.
+
+use ferrolite_runtime::ops::transpose_conv::{scratch_bytes, taps};
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::{self, TransposeConvParams};
+
+use super::stage;
+use crate::emit::{Lowered, Lowering};
+use crate::error::Result;
+use crate::graph::{Activation, Node, Window};
+
+/// Lowers the node; the filter is `[out, kernel_h, kernel_w, in]`.
+pub(super) fn lower(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    window: &Window,
+    activation: Activation,
+) -> Result<Vec<Lowered>> {
+    let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+    let (filter, weights, quantization) = stage::weights(cx, node, 1)?;
+    let [batches, in_h, in_w, in_channels] = stage::nhwc(cx, node, input.value)?;
+    let [out_batches, out_h, out_w, out_channels] = stage::nhwc(cx, node, output.value)?;
+    let [filters, kernel_h, kernel_w, depth] = stage::nhwc(cx, node, filter)?;
+    let fits = batches == out_batches
+        && filters == out_channels
+        && depth == in_channels
+        && [kernel_h, kernel_w] == window.kernel
+        && window.dilation == [1; 2];
+    if !fits {
+        return Err(cx.unsupported(
+            node,
+            format_args!(
+                "filter {:?} with dilation {:?} does not make {:?} of {:?}",
+                filter.shape, window.dilation, output.value.shape, input.value.shape
+            ),
+        ));
+    }
+    let numbers = [in_h, in_w, out_h, out_w, kernel_h, kernel_w, window.stride[0], window.stride[1]];
+    if numbers.iter().any(|&n| n == 0 || n > 0xFFFF) || window.stride[0] * window.stride[1] > 0xFFFF {
+        return Err(cx.unsupported(node, "images, kernels and strides of 1 to 65,535 are supported"));
+    }
+    let word = |n: usize| cx.word(node, n);
+    let geometry = params::Window {
+        in_h: word(in_h)?,
+        in_w: word(in_w)?,
+        out_h: word(out_h)?,
+        out_w: word(out_w)?,
+        kernel_h: word(kernel_h)?,
+        kernel_w: word(kernel_w)?,
+        stride_h: word(window.stride[0])?,
+        stride_w: word(window.stride[1])?,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top: word(window.pad_before[0])?,
+        pad_left: word(window.pad_before[1])?,
+    };
+    let bias = stage::bias(cx, node, 2, out_channels)?;
+    let factors = stage::factors(&input, quantization, &output);
+    let phases = phases(weights, &geometry, out_channels, in_channels);
+    // Accumulators wrap modulo 2^32 on the device, and so does what is folded into them.
+    let fold = |(index, sum): (usize, &i32)| {
+        bias[index % out_channels].wrapping_sub(input.zero_point.wrapping_mul(*sum))
+    };
+    let biases: Vec<i32> = phases.sums.iter().enumerate().map(fold).collect();
+    let params = TransposeConvParams {
+        window: geometry,
+        batches: cx.word(node, batches)?,
+        in_channels: cx.word(node, in_channels)?,
+        out_channels: cx.word(node, out_channels)?,
+        input_zero_point: input.zero_point,
+        packing: 0,
+        weights: cx.constants.add(&phases.weights, 16)?,
+        stage: stage::folded_stage(cx, node, &biases, out_channels, &factors, &output, activation)?,
+    };
+    let scratch = scratch_bytes(&params)
+        .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
+    let macs = (batches * in_h * in_w) as u64 * weights.len() as u64;
+    let lowered = Lowered::new(OpCode::TransposeConv, vec![input.id], vec![output.id], &params);
+    Ok(vec![lowered.scratch(scratch).macs(macs)])
+}
+
+/// The kernels of all phases, one behind the other.
+struct Phases {
+    weights: Vec<i8>,
+    /// Sum of the weights of each output channel of each phase.
+    sums: Vec<i32>,
+}
+
+/// Takes a filter `[out, kernel_h, kernel_w, in]` apart. A tap that a phase lacks is of zeroes.
+fn phases(filter: &[i8], window: &params::Window, out_channels: usize, in_channels: usize) -> Phases {
+    let (mut weights, mut sums) = (Vec::new(), Vec::new());
+    let (kernel_h, kernel_w) = (window.kernel_h, window.kernel_w);
+    for phase_y in 0..window.stride_h {
+        for phase_x in 0..window.stride_w {
+            let taps_y = taps(kernel_h, window.stride_h, phase_y);
+            let taps_x = taps(kernel_w, window.stride_w, phase_x);
+            for channel in 0..out_channels {
+                let first = weights.len();
+                for y in (0..taps_y).rev().map(|tap| phase_y + tap * window.stride_h) {
+                    for x in (0..taps_x).rev().map(|tap| phase_x + tap * window.stride_w) {
+                        if y < kernel_h && x < kernel_w {
+                            let row = channel * kernel_h as usize + y as usize;
+                            let place = (row * kernel_w as usize + x as usize) * in_channels;
+                            weights.extend_from_slice(&filter[place..place + in_channels]);
+                        } else {
+                            weights.resize(weights.len() + in_channels, 0);
+                        }
+                    }
+                }
+                sums.push(weights[first..].iter().map(|&w| i32::from(w)).sum());
+            }
+        }
+    }
+    Phases { weights, sums }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_of_3_with_stride_2_is_four_phases() {
+        let window = params::Window {
+            kernel_h: 3,
+            kernel_w: 3,
+            stride_h: 2,
+            stride_w: 2,
+            ..params::Window::default()
+        };
+        let phases = phases(&[1, 2, 3, 4, 5, 6, 7, 8, 9], &window, 1, 1);
+        // Corners, edges above and below, edges left and right, centre; each backwards.
+        assert_eq!(phases.weights, [9, 7, 3, 1, 8, 2, 6, 4, 5]);
+        assert_eq!(phases.sums, [20, 10, 10, 5]);
+    }
+
+    #[test]
+    fn phases_beyond_the_kernel_are_zero() {
+        let window = params::Window {
+            kernel_h: 1,
+            kernel_w: 1,
+            stride_h: 1,
+            stride_w: 3,
+            ..params::Window::default()
+        };
+        let phases = phases(&[7, -8], &window, 2, 1);
+        assert_eq!(phases.weights, [7, -8, 0, 0, 0, 0]);
+        assert_eq!(phases.sums, [7, -8, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,355 @@
+//! TRANSPOSE_CONV: each input pixel adds its products with the kernel to the output pixels under it.
+//!
+//! Turned around, an output pixel reads the input pixels whose kernels cover it, and with stride `s`
+//! those are every `s`-th kernel row and column. Output pixels with the same remainder of their
+//! position by the stride form a *phase*: a dense convolution with stride 1 and its own part of the
+//! kernel.
+//!
+//! ```text
+//!  stride 2, kernel 3, one dimension:   out[2i - pad]     = in[i] w[0] + in[i - 1] w[2]     phase 0
+//!                                       out[2i + 1 - pad] = in[i] w[1]                      phase 1
+//! ```
+//! So nothing is multiplied with inserted zeroes, and there are no int32 accumulators for the whole
+//! output as in TFLM. Taps outside the input are its zero point, which the biases cancel.
+//! Source followed: TFLM `kernels/transpose_conv.cc`, `reference/integer_ops/transpose_conv.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::{TransposeConvParams, Window};
+
+use super::window::{self, Image};
+use super::{Operator, no_overlap};
+use crate::error::Fault;
+use crate::kernels::{Kernels, Stage, TILE};
+use crate::node::{Eval, Node, check_clamp};
+
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::TransposeConv, check, eval: eval::<K>, lead: no_overlap }
+}
+
+/// Kernel rows (or columns) of the phase with remainder `phase`; at least one, of zeroes if need be.
+pub fn taps(kernel: u32, stride: u32, phase: u32) -> u32 {
+    kernel.saturating_sub(phase).div_ceil(stride.max(1)).max(1)
+}
+
+/// Number of phases.
+fn phases(p: &TransposeConvParams) -> Option<u32> {
+    p.window.stride_h.checked_mul(p.window.stride_w)
+}
+
+/// Number of weights of all phases together.
+fn weight_count(p: &TransposeConvParams) -> Option<u32> {
+    let w = &p.window;
+    let taps = w.kernel_h.max(w.stride_h).checked_mul(w.kernel_w.max(w.stride_w))?;
+    taps.checked_mul(p.in_channels)?.checked_mul(p.out_channels)
+}
+
+/// Bytes of scratch memory that an op with these parameters needs: [`TILE`] patches of the first
+/// phase, which has the most taps.
+pub fn scratch_bytes(p: &TransposeConvParams) -> Option<u32> {
+    let w = &p.window;
+    let taps = taps(w.kernel_h, w.stride_h, 0).checked_mul(taps(w.kernel_w, w.stride_w, 0))?;
+    taps.checked_mul(p.in_channels)?.checked_mul(TILE as u32)
+}
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &TransposeConvParams = node.params()?;
+    let w = &p.window;
+    window::check(w)?;
+    check_clamp(p.input_zero_point, p.input_zero_point)?;
+    let some = p.batches != 0 && p.in_channels != 0 && p.out_channels != 0;
+    if !some || w.dilation_h != 1 || w.dilation_w != 1 {
+        return Err(Fault::Parameters);
+    }
+    node.expect_int8(
+        window::elements(p.batches, w.in_h, w.in_w, p.in_channels)?,
+        window::elements(p.batches, w.out_h, w.out_w, p.out_channels)?,
+    )?;
+    node.weights(p.packing, p.weights, weight_count(p).ok_or(Fault::Parameters)?)?;
+    node.stage(&p.stage, p.out_channels)?;
+    biases(node, p)?;
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+}
+
+fn biases<'a>(node: &Node<'a>, p: &TransposeConvParams) -> Result<&'a [i32], Fault> {
+    let count = phases(p).and_then(|phases| phases.checked_mul(p.out_channels)).ok_or(Fault::Parameters)?;
+    node.constants(p.stage.bias, count)
+}
+
+fn eval<K: Kernels>(eval: &Eval<'_>) {
+    let node = eval.node();
+    let Ok(p) = node.params::<TransposeConvParams>() else { return };
+    let (Ok(weights), Ok(stage), Ok(bias)) = (
+        node.weights(p.packing, p.weights, weight_count(p).unwrap_or(0)),
+        node.stage(&p.stage, p.out_channels),
+        biases(node, p),
+    ) else {
+        return;
+    };
+    transpose_conv::<K>(p, eval.input(0), weights, &Stage { bias, ..stage }, eval.scratch(), eval.output(0));
+}
+
+/// Convolves a batch of images, transposed. `input` is `[batches, in_h, in_w, in_channels]`, `out`
+/// `[batches, out_h, out_w, out_channels]`; weights and biases are those of all phases, as
+/// [`TransposeConvParams`] says; `scratch` has [`scratch_bytes`] bytes.
+pub fn transpose_conv<K: Kernels>(
+    p: &TransposeConvParams,
+    input: &[Cell<i8>],
+    weights: &[i8],
+    stage: &Stage<'_>,
+    scratch: &[Cell<i8>],
+    out: &[Cell<i8>],
+) {
+    let w = &p.window;
+    let (channels, out_channels) = (p.in_channels as usize, p.out_channels as usize);
+    let in_size = (w.in_h as usize).wrapping_mul(w.in_w as usize).wrapping_mul(channels).max(1);
+    let out_size = (w.out_h as usize).wrapping_mul(w.out_w as usize).wrapping_mul(out_channels).max(1);
+    for (cells, out) in input.chunks_exact(in_size).zip(out.chunks_exact(out_size)) {
+        let image =
+            Image { cells, pixel: channels, first: 0, channels, zero_point: p.input_zero_point as i8 };
+        let mut weights = weights;
+        let mut biases = stage.bias.chunks_exact(out_channels.max(1));
+        for y in 0..w.stride_h {
+            for x in 0..w.stride_w {
+                let (rows, columns) = (taps(w.kernel_h, w.stride_h, y), taps(w.kernel_w, w.stride_w, x));
+                let depth = (rows as usize).wrapping_mul(columns as usize).wrapping_mul(channels);
+                let Some((own, rest)) = weights.split_at_checked(depth.wrapping_mul(out_channels)) else {
+                    return;
+                };
+                weights = rest;
+                let phase = Phase {
+                    // Position 0 of the phase reads backwards from pixel 0 of the input.
+                    window: Window {
+                        kernel_h: rows,
+                        kernel_w: columns,
+                        stride_h: 1,
+                        stride_w: 1,
+                        pad_top: rows.wrapping_sub(1),
+                        pad_left: columns.wrapping_sub(1),
+                        ..*w
+                    },
+                    rows: Line::new(y, w.stride_h, w.pad_top),
+                    columns: Line::new(x, w.stride_w, w.pad_left),
+                    depth,
+                    out_channels,
+                };
+                let stage = Stage { bias: biases.next().unwrap_or(&[]), ..*stage };
+                phase.run::<K>(w, &image, own, &stage, scratch, out);
+            }
+        }
+    }
+}
+
+/// The output rows (or columns) of a phase: the first of them, its position in the phase, and the
+/// distance to the next one.
+#[derive(Clone, Copy)]
+struct Line {
+    first: u32,
+    position: u32,
+    stride: u32,
+}
+
+impl Line {
+    /// The rows `o` with `(o + pad) % stride == phase`; row `o` is position `(o + pad) / stride`.
+    fn new(phase: u32, stride: u32, pad: u32) -> Line {
+        let position = pad.saturating_sub(phase).div_ceil(stride.max(1));
+        Line { first: position.wrapping_mul(stride).wrapping_add(phase).wrapping_sub(pad), position, stride }
+    }
+}
+
+/// One phase: a convolution with stride 1 whose outputs lie `stride` apart.
+struct Phase {
+    window: Window,
+    rows: Line,
+    columns: Line,
+    depth: usize,
+    out_channels: usize,
+}
+
+impl Phase {
+    fn run<K: Kernels>(
+        &self,
+        whole: &Window,
+        image: &Image<'_>,
+        weights: &[i8],
+        stage: &Stage<'_>,
+        scratch: &[Cell<i8>],
+        out: &[Cell<i8>],
+    ) {
+        let out_stride = (self.columns.stride as usize).wrapping_mul(self.out_channels);
+        let line = (whole.out_w as usize).wrapping_mul(self.out_channels).max(1);
+        let lines = out.chunks_exact(line).skip(self.rows.first as usize);
+        for (position, line) in (self.rows.position..).zip(lines.step_by(self.rows.stride.max(1) as usize)) {
+            let first = (self.columns.first as usize).wrapping_mul(self.out_channels);
+            let pixels = line.get(first..).unwrap_or(&[]);
+            let mut column = self.columns.position;
+            for tile in pixels.chunks(out_stride.wrapping_mul(TILE).max(1)) {
+                // The last pixel of a tile may lack the pixels of other phases behind it.
+                let count = tile.len().div_ceil(out_stride.max(1));
+                for lane in 0..count {
+                    let patch = scratch.get(lane..).unwrap_or(&[]);
+                    window::gather(&self.window, image, position, column, patch, TILE);
+                    column = column.wrapping_add(1);
+                }
+                let patches = scratch.get(..self.depth.wrapping_mul(TILE)).unwrap_or(&[]);
+                K::matmul(patches, count, weights, stage, tile, out_stride);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::kernels::Portable;
+    use ferrolite_schema::Rounding;
+    use ferrolite_schema::params::{Multiplier, OutputStage};
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn numbers(count: usize, seed: u32) -> Vec<i8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as i8
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// One dimension: input, output, kernel, stride, padding.
+    fn line() -> impl Strategy<Value = [u32; 5]> {
+        (1u32..5, 1u32..11, 1u32..6, 1u32..5, 0u32..4).prop_map(|(a, b, c, d, e)| [a, b, c, d, e])
+    }
+
+    /// Adds each input pixel's products to the outputs under its kernel, from `filter`
+    /// `[out, kernel_h, kernel_w, in]`.
+    fn by_definition(p: &TransposeConvParams, input: &[i8], filter: &[i8]) -> Vec<i64> {
+        let w = &p.window;
+        let (depth, outs) = (p.in_channels as usize, p.out_channels as usize);
+        let mut sums = vec![0i64; (w.out_h * w.out_w) as usize * outs];
+        for (pixel, x) in (0..).zip(input.chunks(depth)) {
+            for tap in 0..w.kernel_h * w.kernel_w {
+                let y = (pixel / w.in_w * w.stride_h + tap / w.kernel_w).checked_sub(w.pad_top);
+                let x0 = (pixel % w.in_w * w.stride_w + tap % w.kernel_w).checked_sub(w.pad_left);
+                let (Some(y), Some(x0)) = (y, x0) else { continue };
+                if y >= w.out_h || x0 >= w.out_w {
+                    continue;
+                }
+                for c in 0..outs {
+                    let taps = (w.kernel_h * w.kernel_w) as usize;
+                    let weights = &filter[(c * taps + tap as usize) * depth..][..depth];
+                    let terms = x.iter().zip(weights);
+                    let sum: i64 = terms
+                        .map(|(&x, &w)| (i64::from(x) - i64::from(p.input_zero_point)) * i64::from(w))
+                        .sum();
+                    sums[(y * w.out_w + x0) as usize * outs + c] += sum;
+                }
+            }
+        }
+        sums
+    }
+
+    proptest! {
+        #[test]
+        fn phases_add_up_to_the_definition(
+            (rows, columns) in (line(), line()),
+            in_channels in 1u32..4,
+            out_channels in 1u32..4,
+            input_zero_point in -128i32..128,
+            seed: u32,
+        ) {
+            let p = TransposeConvParams {
+                window: Window {
+                    in_h: rows[0],
+                    in_w: columns[0],
+                    out_h: rows[1],
+                    out_w: columns[1],
+                    kernel_h: rows[2],
+                    kernel_w: columns[2],
+                    stride_h: rows[3],
+                    stride_w: columns[3],
+                    dilation_h: 1,
+                    dilation_w: 1,
+                    pad_top: rows[4],
+                    pad_left: columns[4],
+                },
+                batches: 1,
+                in_channels,
+                out_channels,
+                input_zero_point,
+                packing: 0,
+                weights: 0,
+                stage: OutputStage::default(),
+            };
+            let w = &p.window;
+            let (depth, outs) = (in_channels as usize, out_channels as usize);
+            let mut input = numbers((w.in_h * w.in_w) as usize * depth, seed);
+            let filter = numbers((w.kernel_h * w.kernel_w) as usize * depth * outs, !seed);
+            let (mut weights, mut bias) = (Vec::new(), Vec::new());
+            for phase in 0..w.stride_h * w.stride_w {
+                let (y, x) = (phase / w.stride_w, phase % w.stride_w);
+                for c in 0..outs {
+                    let first = weights.len();
+                    for ky in (0..taps(w.kernel_h, w.stride_h, y)).rev().map(|t| y + t * w.stride_h) {
+                        for kx in (0..taps(w.kernel_w, w.stride_w, x)).rev().map(|t| x + t * w.stride_w) {
+                            let place = (c as u32 * w.kernel_h + ky) * w.kernel_w + kx;
+                            let inside = ky < w.kernel_h && kx < w.kernel_w;
+                            weights.extend((0..depth).map(|k| if inside { filter[place as usize * depth + k] } else { 0 }));
+                        }
+                    }
+                    let sum: i32 = weights[first..].iter().map(|&w| i32::from(w)).sum();
+                    bias.push(-input_zero_point * sum);
+                }
+            }
+            prop_assert_eq!(weights.len(), weight_count(&p).unwrap() as usize);
+            // 2^-10, rounded twice.
+            let multipliers = [Multiplier { mantissa: 1 << 30, shift: -9 }];
+            let stage = Stage {
+                bias: &bias,
+                multipliers: &multipliers,
+                rounding: Rounding::Double,
+                zero_point: 1,
+                min: -128,
+                max: 127,
+            };
+            let expected: Vec<i8> = by_definition(&p, &input, &filter)
+                .iter()
+                .map(|&sum| stage.apply(sum as i32, multipliers[0]))
+                .collect();
+            let mut scratch = vec![0i8; scratch_bytes(&p).unwrap() as usize];
+            let mut out = vec![99i8; expected.len()];
+            transpose_conv::<Portable>(
+                &p,
+                Cell::from_mut(&mut input[..]).as_slice_of_cells(),
+                &weights,
+                &stage,
+                Cell::from_mut(&mut scratch[..]).as_slice_of_cells(),
+                Cell::from_mut(&mut out[..]).as_slice_of_cells(),
+            );
+            prop_assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn lines_of_a_phase() {
+        // Stride 3, padding 1: row 0 is (0 + 1) % 3 = 1, so phase 1 starts at row 0, position 0.
+        let lines = [0, 1, 2].map(|phase| Line::new(phase, 3, 1)).map(|line| (line.first, line.position));
+        assert_eq!(lines, [(2, 1), (0, 0), (1, 0)]);
+        let lines = [0, 1].map(|phase| Line::new(phase, 2, 4)).map(|line| (line.first, line.position));
+        assert_eq!(lines, [(0, 2), (1, 2)]);
+    }
+
+    #[test]
+    fn taps_of_a_phase() {
+        assert_eq!([0, 1].map(|phase| taps(3, 2, phase)), [2, 1]);
+        assert_eq!([0, 1, 2].map(|phase| taps(2, 3, phase)), [1, 1, 1], "the last one is of zeroes");
+        for (kernel, stride) in [(1u32, 1u32), (5, 2), (4, 4), (2, 5), (7, 3)] {
+            let all: u32 = (0..stride).map(|phase| taps(kernel, stride, phase)).sum();
+            assert_eq!(all, kernel.max(stride));
+        }
+    }
+}
