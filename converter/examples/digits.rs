@@ -79,7 +79,8 @@ fn run() -> Result<()> {
         for row in image.chunks(28).collect::<Vec<_>>().chunks(2) {
             // Two rows of pixels in one line of text: characters are twice as high as wide.
             let pixel = |x: usize| row.iter().map(|r| r[x]).sum::<f32>() / row.len() as f32;
-            let line: String = (0..28).map(|x| [' ', '.', ':', 'o', '#', '@'][(pixel(x) * 5.0) as usize]).collect();
+            let line: String =
+                (0..28).map(|x| [' ', '.', ':', 'o', '#', '@'][(pixel(x) * 5.0) as usize]).collect();
             println!("   {}", line.trim_end());
         }
         for (class, score) in scores.iter().enumerate() {

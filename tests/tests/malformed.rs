@@ -75,7 +75,10 @@ fn containers() {
     for len in 8..file.len().min(4000) {
         assert!(matches!(exercise(&file[..len]), Outcome::Refused(_) | Outcome::Ran), "cut at {len}");
     }
-    assert!(matches!(exercise(&file[..file.len() / 2]), Outcome::Refused(Error::Model(Refusal::Offset { .. }))));
+    assert!(matches!(
+        exercise(&file[..file.len() / 2]),
+        Outcome::Refused(Error::Model(Refusal::Offset { .. }))
+    ));
     assert_eq!(t.with(0, &u32::MAX.to_le_bytes()), refused(Refusal::Offset { at: 0 }));
     assert!(matches!(t.with(0, &2u32.to_le_bytes()), Outcome::Refused(_)));
 
@@ -143,7 +146,9 @@ fn operands_and_scratch() {
     let op = &model.ops()[0];
     assert_eq!(t.with(t.position(op), &[0]), Outcome::Refused(Error::UnsupportedOp { op: 0, code: 0 }));
     assert_eq!(t.with(t.position(op), &[250]), Outcome::Refused(Error::UnsupportedOp { op: 0, code: 250 }));
-    for (offset, name) in [(4, "operands"), (8, "parameters"), (12, "words"), (16, "scratch"), (20, "scratch size")] {
+    for (offset, name) in
+        [(4, "operands"), (8, "parameters"), (12, "words"), (16, "scratch"), (20, "scratch size")]
+    {
         let outcome = t.field(op, offset, u32::MAX);
         assert!(matches!(outcome, Outcome::Refused(_)), "{name}: {outcome:?}");
     }
@@ -152,7 +157,10 @@ fn operands_and_scratch() {
     // An input that nothing has written.
     let operands = model.operands(op);
     let outcome = t.with(t.position(&operands[0]), &operands[usize::from(op.inputs)].to_le_bytes());
-    assert!(matches!(outcome, Outcome::Refused(Error::Model(Refusal::ReadBeforeWrite { op: 0, .. }))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Refused(Error::Model(Refusal::ReadBeforeWrite { op: 0, .. }))),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -207,7 +215,13 @@ fn every_field_set_to_hostile_values() {
     let mut copy = t.file.bytes().to_vec();
     for position in t.steering() {
         // 32-bit fields lie at multiples of 4, 16-bit ones at multiples of 2.
-        let widths: &[usize] = if position % 4 == 0 { &[4, 2, 1] } else if position % 2 == 0 { &[2, 1] } else { &[1] };
+        let widths: &[usize] = if position % 4 == 0 {
+            &[4, 2, 1]
+        } else if position % 2 == 0 {
+            &[2, 1]
+        } else {
+            &[1]
+        };
         for &width in widths {
             let Some(old) = copy.get(position..position + width).map(<[u8]>::to_vec) else { continue };
             let own = old.iter().rev().fold(0u32, |value, &byte| value << 8 | u32::from(byte));

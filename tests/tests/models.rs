@@ -22,10 +22,10 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// Largest arenas that the placement may need.
 const ARENAS: &[(&str, usize)] = &[
-    ("kws_ref_model", 10_560),
+    ("kws_ref_model", 9_536),
     ("ad01_int8", 768),
     ("pretrainedResnet_quant", 34_416),
-    ("person_detect", 37_392),
+    ("person_detect", 37_376),
 ];
 
 /// Quantized models among the shared ones.

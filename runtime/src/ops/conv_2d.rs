@@ -64,7 +64,7 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
         let before_last = pixels.saturating_sub(1) & !(TILE as u32 - 1);
         return before_last.checked_mul(p.out_channels.saturating_sub(p.in_channels));
     }
-    if p.batches == 1 { window::lead(&p.window, p.in_channels, p.out_channels, TILE as u32) } else { None }
+    if p.batches == 1 { window::lead(&p.window, p.in_channels, p.out_channels) } else { None }
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

@@ -52,7 +52,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 
 fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
-    if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?, 1) } else { None }
+    if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?) } else { None }
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

@@ -127,7 +127,8 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
                 if x < 0 || x >= window.in_w as i32 {
                     pad(image.zero_point, channels, patch, step);
                 } else {
-                    let start = line.wrapping_add(x as usize).wrapping_mul(image.pixel).wrapping_add(image.first);
+                    let start =
+                        line.wrapping_add(x as usize).wrapping_mul(image.pixel).wrapping_add(image.first);
                     spread(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), patch, step);
                 }
                 x += window.dilation_w as i32;
@@ -137,25 +138,48 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
     }
 }
 
-/// The lead of an op that walks output pixels in raster order, gathers `tile` of them, and writes
-/// them before it gathers the next.
+/// The lead of an op that walks output pixels in raster order and reads the taps of some of them
+/// before it writes any of these: the most that the bytes written before some pixel are ahead of the
+/// first byte that this pixel or a later one reads.
 ///
-/// When row `oy` is written, with up to `tile - 1` pixels of the next row, the rows from
-/// `oy * stride_h - pad_top` on may still be read: `output + written <= input + position of that row`.
-pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32, tile: u32) -> Option<u32> {
-    let pixels = window.out_h.checked_mul(window.out_w)?;
+/// Along a row, what is written grows by a pixel each step and what is read stands still under the
+/// padding and moves by a stride behind it: the largest distance is where it begins to move, or at the
+/// end of the row.
+pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let in_row = window.in_w.checked_mul(in_pixel)?;
+    window.out_h.checked_mul(window.out_w)?.checked_mul(out_pixel)?;
+    window.in_h.checked_mul(in_row)?;
+    let first_row = |oy: u32| (oy * window.stride_h).saturating_sub(window.pad_top).wrapping_mul(in_row);
+    let moves = window.pad_left.checked_div(window.stride_w)?;
+    // Down the rows the same holds: what is read stands still under the padding and moves evenly
+    // behind it, so the rows beside that bend and the last two decide.
+    let bend = window.pad_top.checked_div(window.stride_h)?;
+    let end = window.out_h.wrapping_sub(1);
     let mut lead = 0u32;
-    for oy in 0..window.out_h {
-        let written = (oy + 1).checked_mul(window.out_w)?.checked_add(tile - 1)?.min(pixels);
-        let read = (oy * window.stride_h).saturating_sub(window.pad_top).checked_mul(in_row)?;
-        lead = lead.max(written.checked_mul(out_pixel)?.saturating_sub(read));
+    for oy in [bend.saturating_sub(1), bend, bend.saturating_add(1), end.saturating_sub(1), end] {
+        let oy = oy.min(end);
+        let last = oy == end;
+        for ox in [moves.min(window.out_w), moves.saturating_add(1), window.out_w - 1, window.out_w] {
+            // Behind the last pixel nothing is read any more.
+            if ox > window.out_w || (last && ox == window.out_w) {
+                continue;
+            }
+            let written = (oy * window.out_w + ox) * out_pixel;
+            let column = (ox * window.stride_w).saturating_sub(window.pad_left).wrapping_mul(in_pixel);
+            let here = first_row(oy).saturating_add(column);
+            let below = if last { u32::MAX } else { first_row(oy + 1) };
+            let read = if ox == window.out_w { below } else { here.min(below) };
+            lead = lead.max(written.saturating_sub(read));
+        }
     }
     Some(lead)
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use proptest::prelude::*;
+
     use super::*;
 
     const WINDOW: Window = Window {
@@ -188,9 +212,55 @@ mod tests {
     }
 
     #[test]
-    fn lead_is_two_rows_for_a_3x3_window() {
+    fn lead_is_a_row_and_a_pixel_for_a_3x3_window() {
         let window = Window { in_h: 10, in_w: 5, out_h: 10, out_w: 5, ..WINDOW };
-        assert_eq!(lead(&window, 8, 8, 1), Some(2 * 5 * 8));
+        assert_eq!(lead(&window, 8, 8), Some((5 + 1) * 8));
+    }
+
+    /// By definition: for each pixel, what is written before it against what it or a later one reads.
+    fn lead_by_definition(w: &Window, in_pixel: u32, out_pixel: u32) -> u32 {
+        let pixels = w.out_h * w.out_w;
+        let first = |p: u32| {
+            let taps = (0..w.kernel_h).flat_map(|ky| (0..w.kernel_w).map(move |kx| (ky, kx)));
+            let inside = |at: i32, size: u32| u32::try_from(at).ok().filter(|&at| at < size);
+            taps.filter_map(|(ky, kx)| {
+                let y = (p / w.out_w * w.stride_h + ky * w.dilation_h) as i32 - w.pad_top as i32;
+                let x = (p % w.out_w * w.stride_w + kx * w.dilation_w) as i32 - w.pad_left as i32;
+                Some((inside(y, w.in_h)? * w.in_w + inside(x, w.in_w)?) * in_pixel)
+            })
+            .min()
+            .unwrap_or(u32::MAX)
+        };
+        let (mut lead, mut read) = (0, u32::MAX);
+        for p in (1..pixels).rev() {
+            read = read.min(first(p));
+            lead = lead.max((p * out_pixel).saturating_sub(read));
+        }
+        lead
+    }
+
+    proptest! {
+        #[test]
+        fn no_pixel_is_overwritten_before_it_is_read(
+            (in_h, in_w, out_h, out_w) in (1u32..8, 1u32..8, 1u32..8, 1u32..8),
+            (kernel_h, kernel_w) in (1u32..4, 1u32..4),
+            (stride_h, stride_w, dilation_h, dilation_w) in (1u32..4, 1u32..4, 1u32..3, 1u32..3),
+            (pad_top, pad_left) in (0u32..4, 0u32..4),
+            (in_pixel, out_pixel) in (1u32..9, 1u32..9),
+        ) {
+            let window = Window {
+                in_h, in_w, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w,
+                pad_top, pad_left,
+            };
+            let found = lead(&window, in_pixel, out_pixel).unwrap();
+            prop_assert!(found >= lead_by_definition(&window, in_pixel, out_pixel));
+            // Without dilation and with padding below the kernel's size it is exact.
+            if dilation_h == 1 && dilation_w == 1 && pad_top == 0 && pad_left == 0
+                && (out_h - 1) * stride_h < in_h && (out_w - 1) * stride_w < in_w
+            {
+                prop_assert_eq!(found, lead_by_definition(&window, in_pixel, out_pixel));
+            }
+        }
     }
 
     #[test]
