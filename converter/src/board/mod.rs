@@ -13,6 +13,7 @@
 //! 1.3 G instructions) the run is repeated with `shift=0`, with a resolution of at most 63 instructions.
 
 mod firmware;
+mod footprint;
 mod job;
 mod qemu;
 mod table;
@@ -27,6 +28,7 @@ use firmware::Firmware;
 use job::{Answers, Counts, Job};
 use qemu::Start;
 
+pub use footprint::{link_check, runtime_flash_bytes, verifier_flash_bytes};
 pub use table::{BOARDS, Board, HOST, find};
 
 /// Guest time per instruction, as a power of two of nanoseconds: fine for almost all models.

@@ -1,0 +1,146 @@
+//! What the runtime adds to a firmware, and what it must not bring along.
+//!
+//! The firmware `boards/footprint` is linked as a product would be, with exactly the operators that
+//! are asked for and no model, and once empty. The difference of both images is the runtime's flash.
+//! The same firmware proves by linking that no panic and no allocator is reachable, and by its symbols
+//! that an int8 model brings no float code.
+
+use std::path::Path;
+
+use ferrolite_runtime::OpCode;
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
+
+use super::firmware::Firmware;
+use super::table::Board;
+use crate::error::{Error, Result};
+
+/// Flash that the runtime takes on a board when it links these operators: code, constants and initial
+/// data, beyond an empty firmware; the model is not part of it.
+pub fn runtime_flash_bytes(board: &Board, ops: &[OpCode]) -> Result<u64> {
+    let whole = flash_bytes(&footprint(board, "inference", ops).build()?)?;
+    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[]).build()?)?))
+}
+
+/// Flash that reading and checking a model takes, with the checks of these operators, and nothing
+/// that runs it.
+pub fn verifier_flash_bytes(board: &Board, ops: &[OpCode]) -> Result<u64> {
+    let whole = flash_bytes(&footprint(board, "verifier", ops).build()?)?;
+    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[]).build()?)?))
+}
+
+/// Links these operators with a panic handler that calls an undefined function, and without an
+/// allocator: an error says that a panic or an allocation can be reached. Returns the float routines
+/// that the image contains.
+pub fn link_check(board: &Board, ops: &[OpCode]) -> Result<Vec<String>> {
+    let elf = footprint(board, "inference,no-panic", ops).build()?;
+    let bytes = read(&elf)?;
+    let file = parse(&elf, &bytes)?;
+    let names = file.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_string));
+    Ok(names.filter(|name| is_float_routine(name)).collect())
+}
+
+fn footprint<'a>(board: &Board, features: &'a str, ops: &[OpCode]) -> Firmware<'a> {
+    let names: Vec<String> = ops.iter().map(|code| code.name().to_uppercase()).collect();
+    Firmware {
+        package: "footprint",
+        features,
+        target: board.target,
+        rustflags: board.rustflags,
+        folder: format!(
+            "{}-{}",
+            board.name,
+            if features.is_empty() { "empty".into() } else { features.replace(',', "-") }
+        ),
+        variables: vec![("FERROLITE_OPS", names.join(","))],
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())))
+}
+
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
+    object::File::parse(bytes).map_err(|error| Error::input(format!("{}: {error}", path.display())))
+}
+
+/// Bytes of all sections that a programmer would write to flash.
+fn flash_bytes(path: &Path) -> Result<u64> {
+    let bytes = read(path)?;
+    let file = parse(path, &bytes)?;
+    let in_flash = |flags: SectionFlags| match flags {
+        SectionFlags::Elf { sh_flags } => sh_flags & u64::from(elf::SHF_ALLOC) != 0,
+        _ => false,
+    };
+    let sections = file.sections().filter(|s| in_flash(s.flags()) && s.file_range().is_some());
+    Ok(sections.map(|section| section.size()).sum())
+}
+
+/// Whether a symbol is one of the compiler's routines for floats: `__aeabi_fadd`, `__aeabi_i2d`,
+/// `__addsf3`, `__floatsidf`, ….
+fn is_float_routine(name: &str) -> bool {
+    if let Some(name) = name.strip_prefix("__aeabi_") {
+        let conversions = ["i2f", "ui2f", "i2d", "ui2d", "l2f", "ul2f", "l2d", "ul2d"];
+        // `__aeabi_idiv` and the memory routines are the others.
+        return name.starts_with('f')
+            || (name.starts_with('d') && name != "divmod")
+            || conversions.contains(&name);
+    }
+    name.strip_prefix("__").is_some_and(|name| {
+        let typed = |name: &str| ["sf", "df"].iter().any(|float| name.contains(float));
+        name.starts_with("float") || name.starts_with("fix") || (typed(name) && name.ends_with(['2', '3']))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::{find, list};
+
+    #[test]
+    fn float_routines_are_known_by_their_names() {
+        for name in
+            ["__aeabi_fadd", "__aeabi_dmul", "__aeabi_ui2f", "__addsf3", "__floatsidf", "__extendsfdf2"]
+        {
+            assert!(is_float_routine(name), "{name}");
+        }
+        for name in ["__aeabi_memcpy4", "__aeabi_idiv", "__aeabi_uldivmod", "__mulsi3", "__udivdi3", "main"] {
+            assert!(!is_float_routine(name), "{name}");
+        }
+    }
+
+    /// All operators link without a panic and without an allocator, and those of int8 models without
+    /// float code; `cargo build` of this takes its time.
+    #[test]
+    fn no_panic_no_allocator_no_float() {
+        for name in ["qemu-cortex-m0", "qemu-cortex-m3", "qemu-riscv32"] {
+            let board = find(name).unwrap();
+            if !list().iter().any(|status| status.board == board && status.target_installed) {
+                println!("skipped: {name}: its Rust target is not installed");
+                continue;
+            }
+            let all: Vec<OpCode> = ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code).collect();
+            let with_floats =
+                link_check(board, &all).unwrap_or_else(|error| panic!("{error}: {}", error.help));
+            let floats = [OpCode::Quantize, OpCode::Dequantize];
+            let int8: Vec<OpCode> = all.iter().copied().filter(|code| !floats.contains(code)).collect();
+            assert_eq!(link_check(board, &int8).unwrap(), Vec::<String>::new(), "{name}");
+            // The search finds what is there: as soon as the borders to float are, so are routines.
+            assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn fewer_operators_take_less_flash() {
+        let board = find("qemu-cortex-m3").unwrap();
+        if !list().iter().any(|status| status.board == board && status.target_installed) {
+            println!("skipped: {}: its Rust target is not installed", board.name);
+            return;
+        }
+        let one = runtime_flash_bytes(board, &[OpCode::Lookup]).unwrap();
+        let two = runtime_flash_bytes(board, &[OpCode::Lookup, OpCode::Conv2d]).unwrap();
+        assert!(1_000 < one && one < two && two < 20_000, "{one} {two}");
+        let verifier = verifier_flash_bytes(board, &[OpCode::Lookup]).unwrap();
+        println!("Cortex-M3: one operator {one}, two {two}, verifier {verifier}");
+        assert!(verifier < one, "{verifier} {one}");
+    }
+}
