@@ -1,0 +1,47 @@
+// Written by `ferrolite convert --rust`; convert the model again instead of editing.
+// Facts of the model watch_conv1d_int8_tf.
+
+use ferrolite_runtime::{OpSet, ops};
+
+/// Bytes of arena that the model needs: `Arena::<ARENA>::new()`.
+pub const ARENA: usize = 2_128;
+
+/// The operators that the model uses, for `Interpreter::new`; only these are linked.
+pub const OPS: OpSet = &[
+    ops::CONV_2D,
+    ops::DEPTHWISE_CONV_2D,
+    ops::FULLY_CONNECTED,
+    ops::MAX_POOL_2D,
+    ops::SOFTMAX,
+    ops::REDUCE,
+];
+
+/// Bytes of the model file.
+pub const MODEL_BYTES: usize = 7_504;
+
+/// Multiply-accumulate operations of one inference.
+pub const MACS: u64 = 87520;
+
+/// The input `keras_tensor_9`, int8.
+pub mod input0 {
+    /// Dimensions, outermost first.
+    pub const SHAPE: [usize; 3] = [1, 128, 6];
+    /// Number of elements.
+    pub const LEN: usize = 768;
+    /// Real number per integer step.
+    pub const SCALE: f32 = 0.09708946;
+    /// The integer that stands for zero.
+    pub const ZERO_POINT: i32 = 22;
+}
+
+/// The output `output_0`, int8.
+pub mod output0 {
+    /// Dimensions, outermost first.
+    pub const SHAPE: [usize; 2] = [1, 7];
+    /// Number of elements.
+    pub const LEN: usize = 7;
+    /// Real number per integer step.
+    pub const SCALE: f32 = 0.00390625;
+    /// The integer that stands for zero.
+    pub const ZERO_POINT: i32 = -128;
+}

@@ -1,0 +1,22 @@
+//! A wearable's firmware: recognises exercises from the motion of a wrist.
+//!
+//! ```text
+//! ImuSensor (embedded-hal I2c) -> Window (heapless) -> Interpreter -> log (defmt), LED (embedded-hal)
+//! ```
+//! [`App`] knows no board. The programs in `src/board` give it a sensor bus and a LED:
+//! `cargo run --release` runs it on QEMU's Cortex-M4 board,
+//! `cargo run --release --no-default-features --features stm32f405` on QEMU's STM32F405.
+//!
+//! [`App`]: app::App
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod imu;
+pub mod led;
+pub mod recording;
+pub mod window;
+
+/// Facts of the model, written by `ferrolite convert --rust`.
+#[path = "../model/watch.rs"]
+pub mod watch;

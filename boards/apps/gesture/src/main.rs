@@ -1,0 +1,26 @@
+//! The firmware: the application with the sensor and the LED of a board.
+#![no_std]
+#![no_main]
+
+#[cfg_attr(feature = "mps2-an386", path = "board/mps2_an386.rs")]
+#[cfg_attr(feature = "stm32f405", path = "board/stm32f405.rs")]
+mod board;
+
+use cortex_m as _;
+use cortex_m_rt::entry;
+use defmt_semihosting as _;
+use gesture_app::app::{Memory, end};
+use semihosting::process::exit;
+
+#[entry]
+fn main() -> ! {
+    // cortex-m-rt makes a `&'static mut` of it.
+    static mut MEMORY: Memory = Memory::new();
+    exit(end(board::run(MEMORY)))
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    defmt::error!("{}", defmt::Display2Format(info));
+    exit(2)
+}

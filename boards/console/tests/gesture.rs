@@ -1,0 +1,60 @@
+//! The gesture firmware answers in QEMU what the interpreter answers on the host, for all recorded
+//! windows.
+
+use std::path::Path;
+use std::process::Command;
+
+use ferrolite_runtime::{AlignedBytes, Interpreter, Model, include_model, ops};
+
+static MODEL: AlignedBytes = include_model!("../../apps/gesture/model/watch.ferro");
+static RECORDING: &[u8] = include_bytes!("../../apps/gesture/model/recording.bin");
+
+/// Bytes of a window of 128 samples of 6 axes.
+const WINDOW: usize = 128 * 6 * 2;
+
+/// Scores of a window, computed here.
+fn host_scores(window: &[u8]) -> Vec<i8> {
+    let model = Model::from_bytes(&MODEL).unwrap();
+    let port = model.inputs()[0];
+    // As the firmware does it: steps per sensor unit in 1/65536, rounded half up.
+    let step = (65_536.0 / (1024.0 * port.scale) + 0.5) as i32;
+    let quantize = |bytes: &[u8]| {
+        let measurement = i32::from(i16::from_be_bytes([bytes[0], bytes[1]]));
+        (((measurement * step + (1 << 15)) >> 16) + port.zero_point).clamp(-128, 127) as i8
+    };
+    let input: Vec<i8> = window.chunks_exact(2).map(quantize).collect();
+    let mut arena = ferrolite_runtime::Arena::<4096>::new();
+    let mut net = Interpreter::new(&model, ops::ALL, &mut arena).unwrap();
+    net.input_mut::<i8>(0).unwrap().copy_from_slice(&input);
+    net.invoke().unwrap();
+    net.output::<i8>(0).unwrap().to_vec()
+}
+
+fn check(arguments: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps/gesture");
+    let mut command = Command::new("cargo");
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
+        command.env_remove(variable);
+    }
+    let output = command.args(["run", "--release"]).args(arguments).current_dir(folder).output().unwrap();
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}\n{log}");
+    let windows: Vec<&[u8]> = RECORDING.chunks_exact(WINDOW).collect();
+    assert_eq!(log.lines().filter(|line| line.contains("scores")).count(), windows.len(), "{log}");
+    for (index, window) in windows.into_iter().enumerate() {
+        let line = log.lines().find(|line| line.contains(&format!("window {index}:"))).unwrap();
+        let scores = format!("scores {:?}", host_scores(window));
+        assert!(line.ends_with(&scores), "{line}\nhost: {scores}");
+    }
+}
+
+#[test]
+fn the_cortex_m4_board_answers_as_the_host() {
+    check(&[]);
+}
+
+#[test]
+fn the_stm32f405_answers_as_the_host() {
+    check(&["--no-default-features", "--features", "stm32f405"]);
+}
