@@ -16,7 +16,8 @@ use crate::model_file::{self, PortFacts};
 /// ```
 pub fn rust(model: &Model<'_>) -> String {
     let mut out = String::new();
-    let ops: Vec<String> = op_codes(model).iter().map(|code| format!("ops::{}", constant(*code))).collect();
+    let ops: Vec<String> =
+        model_file::op_codes(model).iter().map(|code| format!("ops::{}", constant(*code))).collect();
     let name = model.names().model().filter(|n| !n.is_empty()).unwrap_or("a model");
     let macs = model_file::layers(model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     // Writing to a string does not fail.
@@ -128,14 +129,6 @@ pub fn c(model: &Model<'_>, name: &str) -> String {
     }
     let _ = write!(out, "}};\n\n#endif\n");
     out
-}
-
-/// The operators that a model uses, each once, by number.
-fn op_codes(model: &Model<'_>) -> Vec<OpCode> {
-    let mut codes: Vec<OpCode> = model.ops().iter().filter_map(|op| OpCode::from_code(op.code)).collect();
-    codes.sort();
-    codes.dedup();
-    codes
 }
 
 /// Name of an operator's constant in `ferrolite_runtime::ops`.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ferrolite_runtime::{DType, Model, Port, ops};
+use ferrolite_runtime::{DType, Model, OpCode, Port, ops};
 use ferrolite_schema as schema;
 
 use crate::data::InputSpec;
@@ -187,7 +187,7 @@ pub fn layers(model: &Model<'_>) -> Vec<Layer> {
     let mut seen = std::collections::HashSet::new();
     let mut layers = Vec::with_capacity(model.ops().len());
     for (index, op) in model.ops().iter().enumerate() {
-        let code = ferrolite_runtime::OpCode::from_code(op.code).map_or("unknown", |code| code.name());
+        let code = OpCode::from_code(op.code).map_or("unknown", |code| code.name());
         let mut name = match names.op(index) {
             Some(name) if !name.is_empty() => name.to_string(),
             _ => format!("{code}_{index}"),
@@ -218,4 +218,11 @@ pub fn tensor_shape(model: &Model<'_>, tensor: usize) -> Vec<usize> {
     let elements = model.tensors().get(tensor).map_or(0, |t| t.bytes as usize / dtype.size());
     let named = model.names().tensor_port(tensor).map(shape);
     named.filter(|s| crate::data::npy::elements(s) == Some(elements)).unwrap_or_else(|| vec![elements])
+}
+/// The operators that a model uses, each once, by number.
+pub fn op_codes(model: &Model<'_>) -> Vec<OpCode> {
+    let mut codes: Vec<OpCode> = model.ops().iter().filter_map(|op| OpCode::from_code(op.code)).collect();
+    codes.sort();
+    codes.dedup();
+    codes
 }

@@ -68,6 +68,7 @@ pub fn execute(args: &BenchArgs) -> Result<Answer> {
         facts.instructions = Some(run.instructions);
         facts.init_instructions = Some(run.init_instructions);
         facts.stack_bytes = Some(run.stack_bytes.into());
+        facts.runtime_flash_bytes = Some(board::runtime_flash_bytes(board, &model_file::op_codes(&model))?);
         for layer in run.layers {
             if let Some(fact) = facts.layers.get_mut(layer.index) {
                 fact.instructions = Some(layer.instructions);
