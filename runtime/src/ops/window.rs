@@ -67,6 +67,8 @@ pub fn is_pointwise(window: &Window) -> bool {
         && window.stride_w == 1
         && window.pad_top == 0
         && window.pad_left == 0
+        && window.in_h == window.out_h
+        && window.in_w == window.out_w
 }
 
 /// An image in memory, of `in_h` rows and `in_w` columns of `pixel` elements.
