@@ -5,19 +5,18 @@
 //! (`PreprocessSoftmaxScaling`, `CalculateInputRadius`), gemmlowp `fixedpoint.h`.
 
 use ferrolite_runtime::ops::softmax::MAX_DEPTH;
-use ferrolite_runtime::quant::{
-    multiplier, rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul as multiply,
-};
+use ferrolite_runtime::quant::{multiplier, saturating_rounding_doubling_high_mul as multiply};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::SoftmaxParams;
 
+use super::fixed_point::exp_on_negative_values;
 use super::stage;
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::Node;
 
 /// Integer bits of a difference, Q5.26.
-const INTEGER_BITS: i32 = 5;
+const INTEGER_BITS: u32 = 5;
 
 /// Lowers a softmax over the last dimension.
 pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, beta: f32) -> Result<Vec<Lowered>> {
@@ -72,57 +71,12 @@ fn table(beta: f32, scale: f64) -> Option<Vec<i32>> {
     let radius = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << fraction_bits) / (1u64 << shift) as f64;
     let last = radius.floor().min(255.0) as i32;
     let scaled = |d: i32| multiply(d.wrapping_neg().wrapping_shl(shift as u32), factor.mantissa);
-    Some((0..=last).map(|d| exp_on_negative_values(scaled(d))).collect())
-}
-
-/// The exponential of a Q5.26 number that is not positive, in Q0.31.
-///
-/// With `x = r - q / 4` and `r` in `[-1/4, 0)`, the exponential is that of `r`, times `exp(-2^e)` for
-/// each bit of `q / 4`.
-fn exp_on_negative_values(x: i32) -> i32 {
-    /// `exp(-2^e)` in Q0.31 for `e` from -2 to 4.
-    const FACTORS: [i32; 7] =
-        [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
-    const QUARTER_BITS: u32 = 24;
-    if x == 0 {
-        return i32::MAX;
-    }
-    let quarter = 1 << QUARTER_BITS;
-    let rest = (x & (quarter - 1)) - quarter;
-    let quarters = rest.wrapping_sub(x);
-    let start = exp_between_minus_a_quarter_and_0(rest << INTEGER_BITS);
-    FACTORS.iter().enumerate().fold(start, |result, (bit, &factor)| {
-        if quarters & (1 << (QUARTER_BITS as usize + bit)) != 0 { multiply(result, factor) } else { result }
-    })
-}
-
-/// The exponential of a Q0.31 number in `[-1/4, 0)`, by its Taylor series around -1/8 up to the
-/// fourth power.
-fn exp_between_minus_a_quarter_and_0(x: i32) -> i32 {
-    const EXP_OF_MINUS_AN_EIGHTH: i32 = 1_895_147_668;
-    const THIRD: i32 = 715_827_883;
-    let x = x + (1 << 28);
-    let x2 = multiply(x, x);
-    let x3 = multiply(x2, x);
-    let x4 = multiply(x2, x2);
-    let cubic = multiply(rounding_divide_by_power_of_two(x4, 2) + x3, THIRD);
-    let series = x + rounding_divide_by_power_of_two(cubic + x2, 1);
-    EXP_OF_MINUS_AN_EIGHTH + multiply(EXP_OF_MINUS_AN_EIGHTH, series)
+    Some((0..=last).map(|d| exp_on_negative_values(scaled(d), INTEGER_BITS)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exponentials_are_near_the_real_ones() {
-        for step in 0..3200 {
-            let real = -f64::from(step) / 100.0;
-            let x = (real * f64::from(1 << 26)).round().max(f64::from(i32::MIN)) as i32;
-            let found = f64::from(exp_on_negative_values(x)) / (1u64 << 31) as f64;
-            assert!((found - real.exp()).abs() < 3e-7, "exp({real}) = {found}");
-        }
-    }
 
     #[test]
     fn tables_end_where_differences_stop_counting() {
