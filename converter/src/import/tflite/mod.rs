@@ -4,10 +4,10 @@
 //! `generated.rs` is what `flatc --rust` makes of that. The steps:
 //!
 //! 1. the flatbuffers verifier proves that every offset stays inside the file;
-//! 2. [`tensors`] turns tensors into values, and decodes constants;
+//! 2. `tensors` turns tensors into values, and decodes constants;
 //! 3. each operator is translated (`operators`), with its axes, paddings and sizes resolved;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
-//! 4. [`types`] widens the weights of hybrid layers and checks element types.
+//! 4. `types` widens the weights of hybrid layers and checks element types.
 //!
 //! Value `i` of the graph is tensor `i` of the file, further values follow behind; a node is named
 //! after its (first) output tensor. Semantics follow TFLite's kernels as TFLM runs them.
