@@ -72,7 +72,7 @@ impl Command {
 #[derive(Debug, Args)]
 #[command(after_help = DATA_HELP)]
 pub struct ConvertArgs {
-    /// The trained model: .tflite, .onnx, .keras, .h5 or a SavedModel folder
+    /// The trained model, a .tflite file
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// The file to write
