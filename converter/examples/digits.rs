@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use ferrolite::board;
 use ferrolite::convert::{ConvertOptions, convert};
-use ferrolite::data::{Dataset, Labels};
-use ferrolite::model_file::{input_specs, outputs};
+use ferrolite::data::{Dataset, Labels, load_labels};
+use ferrolite::model_file::{input_specs, op_codes, outputs};
 use ferrolite::reference::Executor;
 use ferrolite::{Error, Result, compare::argmax, import};
+use ferrolite_runtime::quant::dequantize;
 
 const BOARD: &str = "qemu-cortex-m4";
 
@@ -36,26 +37,31 @@ fn run() -> Result<()> {
     println!("   {} bytes float -> {} bytes int8", size(&source), file.bytes().len());
 
     let images = Dataset::load(&data("test_x"), &input_specs(&model))?;
-    let labels = Labels::load(&data("test_y"))?;
+    let Labels::Classes(labels) = load_labels(&data("test_y"), "")? else {
+        return Err(Error::input("the labels are no class numbers"));
+    };
     println!("2. Run: {} test images on {BOARD}", images.len());
     let inputs: Vec<Vec<u8>> =
         (0..images.len()).map(|i| Ok(images.raw(i)?.concat())).collect::<Result<_>>()?;
     let board = board::find(BOARD)?;
-    let answers = board::run(board, file.bytes(), &inputs, &board::RunOptions::default())?;
+    let answers = board::run(board, file.bytes(), &inputs, board::RunOptions::default())?;
 
     println!("3. Compare with the float reference");
     let graph = import::load(&source)?.graph;
     let reference = Executor::new(&graph)?;
-    let port = outputs(&model).into_iter().next().ok_or_else(|| Error::input("the model has no output"))?;
+    let (scale, zero_point) = outputs(&model)
+        .first()
+        .and_then(|output| output.quantization)
+        .ok_or_else(|| Error::input("the output is not quantized"))?;
     let (mut float_right, mut int8_right, mut agree) = (0, 0, 0);
     let mut shown = None;
     for (index, answer) in answers.outputs.iter().enumerate() {
         let image = images.real(index)?;
         let views: Vec<&[f32]> = image.iter().map(Vec::as_slice).collect();
         let float = argmax(&reference.run(&views)?[0]);
-        let scores: Vec<f32> = answer.iter().map(|&q| port.real(i32::from(q as i8))).collect();
+        let scores: Vec<f32> = answer.iter().map(|&q| dequantize(i32::from(q as i8), scale, zero_point)).collect();
         let int8 = argmax(&scores);
-        let label = labels.class(index);
+        let label = labels.get(index).copied();
         float_right += usize::from(float == label);
         int8_right += usize::from(int8 == label);
         agree += usize::from(float == int8);
@@ -72,7 +78,7 @@ fn run() -> Result<()> {
     println!("   arena (RAM)               {} bytes", answers.arena_bytes);
     println!("   stack                     {} bytes", answers.stack_bytes);
     println!("   model (flash)             {} bytes", file.bytes().len());
-    println!("   runtime code (flash)      {} bytes", board::runtime_flash_bytes(board, file.bytes())?);
+    println!("   runtime code (flash)      {} bytes", board::runtime_flash_bytes(board, &op_codes(&model))?);
 
     if let Some((image, scores, label)) = shown {
         println!("\nThe first image, labelled {}:", label.map_or("?".into(), |l| l.to_string()));

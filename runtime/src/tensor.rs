@@ -102,9 +102,28 @@ impl<'a, T: Element> TensorView<'a, T> {
     #[inline(always)]
     pub fn copy_to(self, target: &[Cell<T>]) {
         let len = self.len.min(target.len());
-        // SAFETY: both sides have at least `len` elements; `copy` allows overlap; cells may be
-        // written through a shared reference, and no unique reference to them exists.
-        unsafe { core::ptr::copy(self.first, target.as_ptr().cast::<T>().cast_mut(), len) }
+        let to = target.as_ptr().cast::<T>().cast_mut();
+        if (to as usize).abs_diff(self.first as usize) >= len.wrapping_mul(size_of::<T>()) {
+            // SAFETY: both sides have at least `len` elements and, as just found, do not overlap; cells
+            // may be written through a shared reference, and no unique reference to them exists.
+            unsafe { core::ptr::copy_nonoverlapping(self.first, to, len) }
+        } else {
+            copy_overlapping(self, target);
+        }
+    }
+}
+
+/// Element by element, from the side on which nothing unread is overwritten. `memmove` would do, but it
+/// is a large function that nothing else in a firmware needs.
+#[inline(never)]
+fn copy_overlapping<T: Element>(source: TensorView<'_, T>, target: &[Cell<T>]) {
+    let len = source.len.min(target.len());
+    let forward = (target.as_ptr() as usize) <= source.first as usize;
+    for step in 0..len {
+        let index = if forward { step } else { len - 1 - step };
+        if let Some(cell) = target.get(index) {
+            cell.set(source.at(index));
+        }
     }
 }
 
@@ -170,6 +189,9 @@ mod tests {
         let cells = Cell::from_mut(&mut memory[..]).as_slice_of_cells();
         copy(&cells[..4], &cells[1..]);
         assert_eq!(memory, [1, 1, 2, 3, 4]);
+        let cells = Cell::from_mut(&mut memory[..]).as_slice_of_cells();
+        copy(&cells[2..], cells);
+        assert_eq!(memory, [2, 3, 4, 3, 4]);
     }
 
     #[test]

@@ -39,18 +39,25 @@ impl<'a> Bytes<'a> {
         let vtable = start.wrapping_sub(self.u32(start)?);
         let vtable_size = self.u16(vtable)?;
         let table_size = self.u16(vtable.wrapping_add(2))?;
-        self.slice(vtable, vtable_size.into())?;
+        let places = bytemuck::try_cast_slice(self.slice(vtable, vtable_size.into())?);
+        let places = places.map_err(|_| Error::Offset { at: vtable })?;
         self.slice(start, table_size.into())?;
-        Ok(Table { bytes: self, start, vtable, vtable_size, table_size })
+        Ok(Table { bytes: self, start, places, table_size })
     }
 
     /// The elements of the vector whose offset is at `at`, as they lie in the file.
+    #[inline(always)]
     fn vector<T: Pod>(self, at: u32) -> Result<&'a [T], Error> {
-        let start = at.checked_add(self.u32(at)?).ok_or(Error::Offset { at })?;
-        let count = self.u32(start)?;
-        let size = count.checked_mul(size_of::<T>() as u32).ok_or(Error::Offset { at })?;
-        let bytes = self.slice(start.wrapping_add(4), size)?;
+        let bytes = self.vector_bytes(at, size_of::<T>() as u32)?;
         bytemuck::try_cast_slice(bytes).map_err(|_| Error::Offset { at })
+    }
+
+    /// The bytes of a vector of elements of this size; one copy of it serves every type.
+    #[inline(never)]
+    fn vector_bytes(self, at: u32, element: u32) -> Result<&'a [u8], Error> {
+        let start = at.checked_add(self.u32(at)?).ok_or(Error::Offset { at })?;
+        let size = self.u32(start)?.checked_mul(element).ok_or(Error::Offset { at })?;
+        self.slice(start.wrapping_add(4), size)
     }
 }
 
@@ -59,25 +66,20 @@ impl<'a> Bytes<'a> {
 pub(crate) struct Table<'a> {
     bytes: Bytes<'a>,
     start: u32,
-    vtable: u32,
-    vtable_size: u16,
+    /// The vtable: two sizes, then the place of each field in the table, 0 for an absent one.
+    places: &'a [u16],
     table_size: u16,
 }
 
 impl<'a> Table<'a> {
     /// Position in the file of field number `field` of `size` bytes, or `None` if it is absent.
     pub(crate) fn field(self, field: u16, size: u16) -> Result<Option<u32>, Error> {
-        let entry = 4 + 2 * field;
-        if entry + 2 > self.vtable_size {
-            return Ok(None);
-        }
-        let at = self.vtable.wrapping_add(entry.into());
-        let place = self.bytes.u16(at)?;
-        if place == 0 {
-            return Ok(None);
-        }
+        let place = match self.places.get(usize::from(field) + 2) {
+            None | Some(0) => return Ok(None),
+            Some(&place) => place,
+        };
         if place.checked_add(size).is_none_or(|end| end > self.table_size) {
-            return Err(Error::Offset { at });
+            return Err(Error::Offset { at: self.start });
         }
         Ok(Some(self.start.wrapping_add(place.into())))
     }
@@ -94,6 +96,7 @@ impl<'a> Table<'a> {
     }
 
     /// A vector of scalars or structs; empty if it is absent.
+    #[inline(always)]
     pub(crate) fn vector<T: Pod>(self, field: u16) -> Result<&'a [T], Error> {
         self.field(field, 4)?.map_or(Ok(&[]), |at| self.bytes.vector(at))
     }

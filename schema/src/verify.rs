@@ -2,8 +2,8 @@
 //! before it is overwritten.
 //!
 //! The second part walks the ops once and keeps the list of tensors that hold data. An op's inputs
-//! must be in that list; its outputs and its scratch must not touch any tensor in it, except inputs
-//! that this op is the last to read. The list is bounded by [`MAX_LIVE`], so time is linear in the
+//! must be in that list; its scratch must not touch any tensor in it, nor must its outputs, except
+//! inputs that this op is the last to read. The list is bounded by [`MAX_LIVE`], so time is linear in the
 //! number of operands and the stack is that list.
 
 use heapless::Vec;
@@ -17,6 +17,22 @@ pub const MAX_LIVE: usize = 64;
 const MAX_BYTES: u32 = 1 << 30;
 
 type Live = Vec<u16, MAX_LIVE>;
+
+/// Size of an element less one, by the number of its type: this runs once for every tensor at start.
+const SIZE_MASKS: [u8; DType::ALL.len()] = {
+    let mut masks = [0; DType::ALL.len()];
+    let mut code = 0;
+    while code < masks.len() {
+        masks[code] = DType::ALL[code].size() as u8 - 1;
+        code += 1;
+    }
+    masks
+};
+
+/// `slice::contains` is unrolled for long slices; this list has a few entries.
+fn is_live(live: &Live, id: u16) -> bool {
+    live.iter().any(|&live| live == id)
+}
 
 pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     let counts = [model.ops().len(), model.inputs().len(), model.outputs().len()];
@@ -35,14 +51,14 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
         if !tensor.in_arena() {
             return Err(Error::Port { port: index as u16 });
         }
-        write(model, &mut live, 0, id, tensor)?;
+        write(model, &mut live, 0, id, tensor, &[])?;
     }
     for (index, op) in model.ops().iter().enumerate() {
         check_op(model, op, index as u16, &mut live)?;
     }
     for (index, port) in model.outputs().iter().enumerate() {
-        let (id, _) = check_port(model, port, 0x8000 | index as u16)?;
-        if !live.contains(&id) {
+        let (id, tensor) = check_port(model, port, 0x8000 | index as u16)?;
+        if !is_live(&live, id) || usize::from(tensor.last_use) < model.ops().len() {
             return Err(Error::ReadBeforeWrite { op: model.ops().len() as u16, tensor: id });
         }
     }
@@ -50,17 +66,19 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
 }
 
 fn check_tensor(model: &Model<'_>, tensor: &Tensor, index: u16) -> Result<(), Error> {
-    let (Some(dtype), Some(storage)) = (tensor.dtype(), Storage::from_code(tensor.storage)) else {
-        return Err(Error::TensorType { tensor: index });
-    };
-    let mask = dtype.size() as u32 - 1;
-    if tensor.bytes & mask != 0 || tensor.bytes == 0 {
-        return Err(Error::TensorType { tensor: index });
-    }
-    let room = match storage {
-        Storage::Arena => model.arena_bytes(),
-        Storage::Constant => model.constants().len(),
+    let fault = Err(Error::TensorType { tensor: index });
+    let Some(&mask) = SIZE_MASKS.get(usize::from(tensor.dtype)) else { return fault };
+    let mask = u32::from(mask);
+    let room = if tensor.in_arena() {
+        model.arena_bytes()
+    } else if tensor.storage == Storage::Constant as u8 {
+        model.constants().len()
+    } else {
+        return fault;
     } as u32;
+    if tensor.bytes & mask != 0 || tensor.bytes == 0 {
+        return fault;
+    }
     let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
     if !fits || tensor.offset & mask != 0 {
         return Err(Error::TensorRange { tensor: index });
@@ -94,9 +112,10 @@ fn check_op(model: &Model<'_>, op: &Op, index: u16, live: &mut Live) -> Result<(
         return Err(fault);
     }
     let Some((inputs, outputs)) = operands.split_at_checked(op.inputs.into()) else { return Err(fault) };
+    live.retain(|&id| model.tensors().get(usize::from(id)).is_some_and(|t| t.last_use >= index));
     for &id in inputs {
         let tensor = model.tensors().get(usize::from(id)).ok_or(fault)?;
-        if tensor.in_arena() && !live.contains(&id) {
+        if tensor.in_arena() && !is_live(live, id) {
             return Err(Error::ReadBeforeWrite { op: index, tensor: id });
         }
     }
@@ -113,9 +132,8 @@ fn check_op(model: &Model<'_>, op: &Op, index: u16, live: &mut Live) -> Result<(
         storage: Storage::Arena as u8,
     };
     if op.scratch_bytes != 0 {
-        untouched(model, live, index, &scratch)?;
+        untouched(model, live, index, &scratch, &[])?;
     }
-    live.retain(|&id| model.tensors().get(usize::from(id)).is_some_and(|t| t.last_use > index));
     for &id in outputs {
         let tensor = model.tensors().get(usize::from(id)).ok_or(fault)?;
         if !tensor.in_arena() || tensor.last_use < index {
@@ -124,23 +142,37 @@ fn check_op(model: &Model<'_>, op: &Op, index: u16, live: &mut Live) -> Result<(
         if op.scratch_bytes != 0 && tensor.overlaps(&scratch) {
             return Err(Error::Overlap { op: index, tensor: id });
         }
-        write(model, live, index, id, tensor)?;
+        write(model, live, index, id, tensor, inputs)?;
     }
-    // An output that nobody reads holds no data behind its op.
-    live.retain(|&id| model.tensors().get(usize::from(id)).is_some_and(|t| t.last_use > index));
     Ok(())
 }
 
 /// Enters a tensor that is written now into the list of those that hold data.
-fn write(model: &Model<'_>, live: &mut Live, op: u16, id: u16, tensor: &Tensor) -> Result<(), Error> {
-    untouched(model, live, op, tensor)?;
+fn write(
+    model: &Model<'_>,
+    live: &mut Live,
+    op: u16,
+    id: u16,
+    tensor: &Tensor,
+    inputs: &[u16],
+) -> Result<(), Error> {
+    untouched(model, live, op, tensor, inputs)?;
     live.push(id).map_err(|_| Error::TooManyLive { op })
 }
 
-/// Refuses a write that touches a tensor in the list.
-fn untouched(model: &Model<'_>, live: &Live, op: u16, written: &Tensor) -> Result<(), Error> {
+/// Refuses a write that touches a tensor in the list, but for those of `inputs` that this op is the
+/// last to read: whether its outputs may lie over them is the operator's matter.
+fn untouched(
+    model: &Model<'_>,
+    live: &Live,
+    op: u16,
+    written: &Tensor,
+    inputs: &[u16],
+) -> Result<(), Error> {
     for &id in live {
-        if model.tensors().get(usize::from(id)).is_some_and(|tensor| tensor.overlaps(written)) {
+        if model.tensors().get(usize::from(id)).is_some_and(|tensor| {
+            tensor.overlaps(written) && !(tensor.last_use == op && inputs.iter().any(|&input| input == id))
+        }) {
             return Err(Error::Overlap { op, tensor: id });
         }
     }

@@ -54,15 +54,11 @@ impl Stage<'_> {
         (bias, multiplier.copied().unwrap_or_default())
     }
 
-    /// Biases and multipliers of the four channels from `first` on, if there are four.
+    /// Biases and multipliers of the four channels from `first` on, if there are four and each has a
+    /// multiplier of its own.
     #[inline(always)]
-    pub fn four_channels(&self, first: usize) -> Option<(&[i32; 4], [Multiplier; 4])> {
-        let bias = self.bias.get(first..)?.first_chunk()?;
-        let multipliers = match self.multipliers {
-            [one] => [*one; 4],
-            all => *all.get(first..)?.first_chunk()?,
-        };
-        Some((bias, multipliers))
+    pub fn four_channels(&self, first: usize) -> Option<(&[i32; 4], &[Multiplier; 4])> {
+        Some((self.bias.get(first..)?.first_chunk()?, self.multipliers.get(first..)?.first_chunk()?))
     }
 
     /// The int8 value of an accumulator that already holds the bias.
@@ -71,6 +67,12 @@ impl Stage<'_> {
         let scaled = requantize(acc, multiplier, self.rounding).wrapping_add(self.zero_point);
         // Not `clamp`, which panics where min > max.
         scaled.max(self.min).min(self.max) as i8
+    }
+
+    /// As [`apply`](Stage::apply), out of line: for loops where code size counts for more than a call.
+    #[inline(never)]
+    pub fn apply_called(&self, acc: i32, multiplier: Multiplier) -> i8 {
+        self.apply(acc, multiplier)
     }
 
     /// The stage for the channels from `first` on.

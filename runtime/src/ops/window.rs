@@ -19,31 +19,20 @@ use crate::tensor::copy;
 /// Largest dimension of an image or kernel, so that products of two of them fit 32 bits.
 const MAX_DIM: u32 = 0xFFFF;
 
-/// Checks that every dimension is in `1 ..= 65535` and that padding is smaller than the reach of the
-/// kernel, so that positions fit an i32.
+/// Checks that every dimension is in `1 ..= 65535`, that outputs times strides and kernels times
+/// dilations stay below 2^23, and that paddings are at most 65535, so that positions fit an i32.
 pub fn check(window: &Window) -> Result<(), Fault> {
-    let dims = [
-        window.in_h,
-        window.in_w,
-        window.out_h,
-        window.out_w,
-        window.kernel_h,
-        window.kernel_w,
-        window.stride_h,
-        window.stride_w,
-        window.dilation_h,
-        window.dilation_w,
-    ];
-    let in_range = dims.iter().all(|&dim| dim != 0 && dim <= MAX_DIM);
-    // Largest positions: (2^16 * 2^16) would not fit, so outputs times strides are checked too.
-    let reach = |out: u32, stride: u32, kernel: u32, dilation: u32, pad: u32| {
-        let last = out.checked_mul(stride)?.checked_add(kernel.checked_mul(dilation)?)?;
-        (last < 1 << 24 && pad <= MAX_DIM).then_some(())
-    };
-    if in_range
-        && reach(window.out_h, window.stride_h, window.kernel_h, window.dilation_h, window.pad_top).is_some()
-        && reach(window.out_w, window.stride_w, window.kernel_w, window.dilation_w, window.pad_left).is_some()
-    {
+    let w = window;
+    let dims = [w.in_h, w.in_w, w.out_h, w.out_w, w.kernel_h, w.kernel_w];
+    let steps = [w.stride_h, w.stride_w, w.dilation_h, w.dilation_w];
+    // Zero becomes the largest number.
+    let largest = dims.iter().chain(&steps).fold(0, |largest: u32, dim| largest.max(dim.wrapping_sub(1)));
+    // Below 2^16 each, the factors of these products cannot overflow 32 bits.
+    let reach = (w.out_h.wrapping_mul(w.stride_h))
+        | (w.out_w.wrapping_mul(w.stride_w))
+        | (w.kernel_h.wrapping_mul(w.dilation_h))
+        | (w.kernel_w.wrapping_mul(w.dilation_w));
+    if largest < MAX_DIM && reach < 1 << 23 && w.pad_top.max(w.pad_left) <= MAX_DIM {
         Ok(())
     } else {
         Err(Fault::Parameters)
@@ -87,6 +76,7 @@ pub struct Image<'a> {
 }
 
 /// Copies elements to every `step`-th place of `target`.
+#[inline(never)]
 pub fn spread(source: &[Cell<i8>], target: &[Cell<i8>], step: usize) {
     if step == 1 {
         copy(source, target);
@@ -99,6 +89,7 @@ pub fn spread(source: &[Cell<i8>], target: &[Cell<i8>], step: usize) {
 }
 
 /// Writes `len` zero points to every `step`-th place of `target`.
+#[inline(never)]
 fn pad(zero_point: i8, len: usize, target: &[Cell<i8>], step: usize) {
     for cell in target.iter().step_by(step.max(1)).take(len) {
         cell.set(zero_point);
@@ -149,29 +140,31 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
 /// end of the row.
 pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let in_row = window.in_w.checked_mul(in_pixel)?;
-    window.out_h.checked_mul(window.out_w)?.checked_mul(out_pixel)?;
+    let out_row = window.out_w.checked_mul(out_pixel)?;
+    window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
-    let first_row = |oy: u32| (oy * window.stride_h).saturating_sub(window.pad_top).wrapping_mul(in_row);
     let moves = window.pad_left.checked_div(window.stride_w)?;
+    let columns = [moves, moves.saturating_add(1), window.out_w - 1].map(|ox| {
+        let ox = ox.min(window.out_w - 1);
+        (ox * out_pixel, (ox * window.stride_w).saturating_sub(window.pad_left).wrapping_mul(in_pixel))
+    });
     // Down the rows the same holds: what is read stands still under the padding and moves evenly
-    // behind it, so the rows beside that bend and the last two decide.
-    let bend = window.pad_top.checked_div(window.stride_h)?;
+    // behind it. Where it moves faster than what is written grows, the last row that stands still or the
+    // first that moves decides, else one of the last two.
     let end = window.out_h.wrapping_sub(1);
+    let overtakes = out_row <= window.stride_h.saturating_mul(in_row);
+    let row = if overtakes { window.pad_top.checked_div(window.stride_h)? } else { end.saturating_sub(1) };
+    let first_read = |oy: u32| (oy * window.stride_h).saturating_sub(window.pad_top).wrapping_mul(in_row);
     let mut lead = 0u32;
-    for oy in [bend.saturating_sub(1), bend, bend.saturating_add(1), end.saturating_sub(1), end] {
+    for oy in [row, row.saturating_add(1)] {
         let oy = oy.min(end);
-        let last = oy == end;
-        for ox in [moves.min(window.out_w), moves.saturating_add(1), window.out_w - 1, window.out_w] {
-            // Behind the last pixel nothing is read any more.
-            if ox > window.out_w || (last && ox == window.out_w) {
-                continue;
-            }
-            let written = (oy * window.out_w + ox) * out_pixel;
-            let column = (ox * window.stride_w).saturating_sub(window.pad_left).wrapping_mul(in_pixel);
-            let here = first_row(oy).saturating_add(column);
-            let below = if last { u32::MAX } else { first_row(oy + 1) };
-            let read = if ox == window.out_w { below } else { here.min(below) };
-            lead = lead.max(written.saturating_sub(read));
+        let (written, read) = (oy.wrapping_mul(out_row), first_read(oy));
+        // Behind the last pixel nothing is read any more.
+        let below = if oy == end { u32::MAX } else { first_read(oy + 1) };
+        lead = lead.max(written.wrapping_add(out_row).saturating_sub(below));
+        for (ahead, column) in columns {
+            let read = read.saturating_add(column).min(below);
+            lead = lead.max(written.wrapping_add(ahead).saturating_sub(read));
         }
     }
     Some(lead)

@@ -79,7 +79,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[i8], stage: &Stage<'_>, out: 
         let acc = dot_1x2(input, w0, if w1.is_empty() { w0 } else { w1 });
         for (acc, out) in acc.iter().zip(out) {
             let (bias, multiplier) = stage.channel(channel);
-            out.set(stage.apply(acc.wrapping_add(bias), multiplier));
+            out.set(stage.apply_called(acc.wrapping_add(bias), multiplier));
             channel = channel.wrapping_add(1);
         }
     }
@@ -103,7 +103,7 @@ pub(super) fn depthwise(
         {
             let acc = four_channels(patch, weights, c, channels, *bias);
             for ((out, acc), multiplier) in out.iter().zip(acc).zip(multipliers) {
-                out.set(stage.apply(acc, multiplier));
+                out.set(stage.apply(acc, *multiplier));
             }
             c = c.wrapping_add(4);
         }
@@ -119,7 +119,7 @@ pub(super) fn depthwise(
                 acc = acc.wrapping_add(product(x, *w));
             }
         }
-        out.set(stage.apply(acc, multiplier_of_channel));
+        out.set(stage.apply_called(acc, multiplier_of_channel));
         (c, copies) = (c.wrapping_add(1), copies + 1);
         if copies == multiplier {
             (input, copies) = (input.wrapping_add(1), 0);
