@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::{FILE_ALIGNMENT, Model, Port, Tensor};
+use ferrolite_schema::{FILE_ALIGNMENT, Model, Port};
 
 use crate::error::{Error, Fault};
 use crate::node::{Eval, Node};
@@ -155,12 +155,13 @@ pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
 /// An output may lie over an input of its op only as far as the operator's order of reads and writes
 /// allows: it starts at least `lead` bytes before that input.
 fn check_overlap(node: &Node<'_>, operator: &Operator) -> Result<(), Fault> {
-    for o in 0..node.outputs() {
-        let output = node.output(o)?;
-        for i in 0..node.inputs() {
-            let input: &Tensor = node.input(i)?;
+    let (inputs, outputs) = node.operands().ok_or(Fault::Operands)?;
+    for &output in outputs {
+        let output = node.tensor(output).ok_or(Fault::Operands)?;
+        for (position, &input) in inputs.iter().enumerate() {
+            let input = node.tensor(input).ok_or(Fault::Operands)?;
             if input.overlaps(output) {
-                let lead = (operator.lead)(node, i).ok_or(Fault::Overlap)?;
+                let lead = (operator.lead)(node, position).ok_or(Fault::Overlap)?;
                 let distance = input.offset.checked_sub(output.offset).ok_or(Fault::Overlap)?;
                 if distance < lead {
                     return Err(Fault::Overlap);

@@ -60,9 +60,18 @@ impl<'a> Node<'a> {
         self.op.outputs.into()
     }
 
-    fn operand(&self, position: usize) -> Option<&'a Tensor> {
-        let id = *self.model.operands(self.op).get(position)?;
+    /// Tensor indices of the inputs and of the outputs.
+    pub fn operands(&self) -> Option<(&'a [u16], &'a [u16])> {
+        self.model.operands(self.op).split_at_checked(self.inputs())
+    }
+
+    /// The tensor with this index.
+    pub fn tensor(&self, id: u16) -> Option<&'a Tensor> {
         self.model.tensors().get(usize::from(id))
+    }
+
+    fn operand(&self, position: usize) -> Option<&'a Tensor> {
+        self.tensor(*self.model.operands(self.op).get(position)?)
     }
 
     /// The input tensor at `position`.

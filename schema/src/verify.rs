@@ -42,8 +42,9 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     if model.arena_bytes() > MAX_BYTES as usize {
         return Err(Error::Counts);
     }
+    let rooms = [model.arena_bytes() as u32, model.constants().len() as u32];
     for (index, tensor) in model.tensors().iter().enumerate() {
-        check_tensor(model, tensor, index as u16)?;
+        check_tensor(&rooms, tensor, index as u16)?;
     }
     let mut live = Live::new();
     for (index, port) in model.inputs().iter().enumerate() {
@@ -65,19 +66,16 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_tensor(model: &Model<'_>, tensor: &Tensor, index: u16) -> Result<(), Error> {
-    let fault = Err(Error::TensorType { tensor: index });
-    let Some(&mask) = SIZE_MASKS.get(usize::from(tensor.dtype)) else { return fault };
+/// `rooms` are the sizes of the memories, by the number of the storage.
+fn check_tensor(rooms: &[u32; Storage::ALL.len()], tensor: &Tensor, index: u16) -> Result<(), Error> {
+    let (Some(&mask), Some(&room)) =
+        (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
+    else {
+        return Err(Error::TensorType { tensor: index });
+    };
     let mask = u32::from(mask);
-    let room = if tensor.in_arena() {
-        model.arena_bytes()
-    } else if tensor.storage == Storage::Constant as u8 {
-        model.constants().len()
-    } else {
-        return fault;
-    } as u32;
     if tensor.bytes & mask != 0 || tensor.bytes == 0 {
-        return fault;
+        return Err(Error::TensorType { tensor: index });
     }
     let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
     if !fits || tensor.offset & mask != 0 {
