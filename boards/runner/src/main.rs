@@ -1,5 +1,6 @@
-//! Runs any model on a board: takes the job that QEMU's loader has put into memory, reads inputs
-//! from the host and answers with outputs, instruction counts, stack and arena use.
+//! Runs any models on a board: takes the jobs that QEMU's loader has put into memory, reads inputs
+//! from the host and answers with outputs, instruction counts, stack and arena use. A job that fails
+//! does not keep the next from running.
 #![no_std]
 #![no_main]
 
@@ -20,24 +21,39 @@ use riscv_rt::entry;
 #[entry]
 fn main() -> ! {
     let Some(mut report) = Report::create() else { exit(Kind::Job.exit_code()) };
-    let Some(job) = Job::take() else {
+    let Some(mut job) = Job::take() else {
         fail(Kind::Job, format_args!("there is no job of this version in memory"))
     };
-    if job.calibration != 0 {
-        let ticks = counter::calibrate(job.calibration);
-        let invoke = measure::Cost { ticks, wrapped: counter::wrapped(), stack: 0 };
-        measure::Counts { init: invoke, invoke, arena: 0 }.write(&mut report);
-    } else if let Err(error) = run(&job, &mut report) {
-        fail(Kind::Model, format_args!("{error}"))
+    // SAFETY: called once; all later slices are parts of this one.
+    let memory = unsafe { arena() };
+    loop {
+        let result = match job.calibration {
+            0 => run(&job, memory, &mut report),
+            rounds => {
+                calibrate(rounds, &mut report);
+                Ok(())
+            }
+        };
+        match result {
+            Ok(()) => report.start(Tag::Done, job.samples, 0),
+            Err(error) => report.error(Kind::Model, format_args!("{error}")),
+        }
+        match job.next() {
+            Some(next) => job = next,
+            None => exit(0),
+        }
     }
-    report.start(Tag::Done, job.samples, 0);
-    exit(0)
+}
+
+/// Counts a loop of known length.
+fn calibrate(rounds: u32, report: &mut Report) {
+    let ticks = counter::calibrate(rounds);
+    let invoke = measure::Cost { ticks, wrapped: counter::wrapped(), stack: 0 };
+    measure::Counts { init: invoke, invoke, arena: 0 }.write(report);
 }
 
 /// All samples of a job.
-fn run(job: &Job, report: &mut Report) -> Result<(), Error> {
-    // SAFETY: called once; all later slices are parts of this one.
-    let memory = unsafe { arena() };
+fn run(job: &Job, memory: &mut [u8], report: &mut Report) -> Result<(), Error> {
     let room = memory.len().min(job.arena_limit);
     let memory = memory.get_mut(..room).unwrap_or_default();
     let model = Model::from_bytes(job.model)?;
@@ -46,7 +62,7 @@ fn run(job: &Job, report: &mut Report) -> Result<(), Error> {
     let memory = memory.get_mut(..room).unwrap_or_default();
 
     let init = measure::init(job.model, memory)?;
-    let mut inputs = Inputs::open();
+    let mut inputs = Inputs::open(job.inputs_start);
     if job.has(LAYERS) {
         memory.fill(0);
         let mut net = Interpreter::new(&model, ops::ALL, memory)?;

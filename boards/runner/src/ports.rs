@@ -6,22 +6,27 @@ use ferrolite_runtime::{DType, Error, Interpreter, Port};
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom};
 
-/// The host's file of inputs: for each sample all inputs, one behind the other.
-pub struct Inputs(File);
+/// The host's file of inputs: for each job and each of its samples all inputs, one behind the other.
+pub struct Inputs {
+    file: File,
+    start: u32,
+}
 
 impl Inputs {
-    /// Opens the file.
-    pub fn open() -> Inputs {
-        match File::open(c"inputs.bin") {
-            Ok(file) => Inputs(file),
-            Err(_) => fail(Kind::Job, format_args!("inputs.bin is missing")),
-        }
+    /// Opens the file at the samples of a job.
+    pub fn open(start: u32) -> Inputs {
+        let Ok(file) = File::open(c"inputs.bin") else {
+            fail(Kind::Job, format_args!("inputs.bin is missing"))
+        };
+        let mut inputs = Inputs { file, start };
+        inputs.rewind();
+        inputs
     }
 
-    /// Goes back to the first sample.
+    /// Goes to the job's first sample.
     pub fn rewind(&mut self) {
-        if self.0.seek(SeekFrom::Start(0)).is_err() {
-            fail(Kind::Job, format_args!("inputs.bin cannot be read twice"))
+        if self.file.seek(SeekFrom::Start(self.start.into())).is_err() {
+            fail(Kind::Job, format_args!("inputs.bin has no samples for this job"))
         }
     }
 
@@ -42,7 +47,7 @@ impl Inputs {
     }
 
     fn fill<T: Element>(&mut self, elements: &mut [T]) {
-        if self.0.read_exact(bytemuck::cast_slice_mut(elements)).is_err() {
+        if self.file.read_exact(bytemuck::cast_slice_mut(elements)).is_err() {
             fail(Kind::Job, format_args!("inputs.bin has fewer bytes than the samples need"))
         }
     }

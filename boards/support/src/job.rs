@@ -1,18 +1,20 @@
-//! A job: the header and the model that lie at the board's job address.
+//! Jobs: each a header and a model, one behind the other from the board's job address on.
 //!
 //! ```text
 //! word 0  magic "FJOB"        word 4  flags
 //! word 1  version             word 5  number of samples
 //! word 2  bytes of the model  word 6  rounds of the calibration loop, 0 to run the model
 //! word 3  bytes of arena to use at most, 0 for all
-//! word 7..16  zero
+//! word 7  where the next job starts, a multiple of 16, counted from this one; 0 for the last
+//! word 8  where the samples of this job start in `inputs.bin`
+//! word 9..16  zero
 //! byte 64     the model
 //! ```
 //! Inputs are read from the host's file `inputs.bin`, one sample after the other, so their number is
 //! not limited by the board's memory.
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FJOB");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Report every op's instructions and output for the first sample.
 pub const LAYERS: u32 = 1;
@@ -38,22 +40,51 @@ pub struct Job {
     pub samples: u32,
     /// Rounds of the calibration loop; 0 runs the model.
     pub calibration: u32,
+    /// Where its samples start in `inputs.bin`.
+    pub inputs_start: u32,
+    next: Option<*const u8>,
 }
 
 impl Job {
-    /// The job in memory, or `None` if the loader has put none there.
+    /// The first job in memory, or `None` if the loader has put none there.
     pub fn take() -> Option<Job> {
         // SAFETY: the linker script puts the symbol at the start of a memory region of the board that
         // belongs to nothing else, a multiple of 16, with room for the 64 bytes of the header.
-        let words = unsafe { &*(&raw const _job_start).cast::<[u32; 16]>() };
-        let &[MAGIC, VERSION, model_bytes, arena_limit, flags, samples, calibration, ..] = words else {
+        unsafe { Job::at((&raw const _job_start).cast()) }
+    }
+
+    /// The job behind this one, or `None` after the last.
+    pub fn next(&self) -> Option<Job> {
+        // SAFETY: the host has checked that all jobs fit the region, and has loaded them.
+        unsafe { Job::at(self.next?) }
+    }
+
+    /// # Safety
+    /// The address must be a multiple of 16 in the region of jobs, with room for the header; if the
+    /// header is one, the model and the next job that it tells of lie in the region, too.
+    unsafe fn at(header: *const u8) -> Option<Job> {
+        // SAFETY: aligned and in the region, says the caller.
+        let words = unsafe { &*header.cast::<[u32; 16]>() };
+        let &[
+            MAGIC,
+            VERSION,
+            model_bytes,
+            arena_limit,
+            flags,
+            samples,
+            calibration,
+            next,
+            inputs_start,
+            ..,
+        ] = words
+        else {
             return None;
         };
-        let start = (&raw const _job_start).cast::<u8>().wrapping_add(64);
         // SAFETY: the host has checked that the model of this length fits the region, and has loaded it.
-        let model = unsafe { core::slice::from_raw_parts(start, model_bytes as usize) };
+        let model = unsafe { core::slice::from_raw_parts(header.wrapping_add(64), model_bytes as usize) };
         let arena_limit = if arena_limit == 0 { usize::MAX } else { arena_limit as usize };
-        Some(Job { model, arena_limit, flags, samples, calibration })
+        let next = (next != 0).then(|| header.wrapping_add(next as usize));
+        Some(Job { model, arena_limit, flags, samples, calibration, inputs_start, next })
     }
 
     /// Whether a flag is set.

@@ -20,9 +20,9 @@ pub enum Tag {
     /// Ticks of initialisation and of an inference (u64 each), stack and arena bytes, whether the
     /// timer wrapped (u32 each).
     Counts = 3,
-    /// Index: a [`Kind`]. Text.
+    /// Index: a [`Kind`]. Text. The last record of a job that failed.
     Error = 4,
-    /// Index: number of samples done. The last record of a run that went well.
+    /// Index: number of samples done. The last record of a job that went well.
     Done = 5,
 }
 
@@ -69,6 +69,15 @@ impl Report {
         }
     }
 
+    /// Writes the record of an error.
+    pub fn error(&mut self, kind: Kind, message: fmt::Arguments<'_>) {
+        let mut text = Text { bytes: [0; 240], len: 0 };
+        let _ = fmt::write(&mut text, message);
+        let bytes = text.bytes.get(..text.len).unwrap_or(&[]);
+        self.start(Tag::Error, kind as u32, bytes.len());
+        self.bytes(bytes);
+    }
+
     /// Adds to the record. Where the host's disk is full there is nobody left to tell.
     pub fn bytes(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
@@ -93,12 +102,8 @@ impl fmt::Write for Text {
 
 /// Ends the firmware with an error.
 pub fn fail(kind: Kind, message: fmt::Arguments<'_>) -> ! {
-    let mut text = Text { bytes: [0; 240], len: 0 };
-    let _ = fmt::write(&mut text, message);
     if let Some(mut report) = Report::append() {
-        let bytes = text.bytes.get(..text.len).unwrap_or(&[]);
-        report.start(Tag::Error, kind as u32, bytes.len());
-        report.bytes(bytes);
+        report.error(kind, message);
     }
     crate::exit(kind.exit_code())
 }

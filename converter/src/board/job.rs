@@ -1,4 +1,4 @@
-//! The job that a board's runner takes, and the records that it answers with. The board's side, and
+//! The jobs that a board's runner takes, and the records that it answers with. The board's side, and
 //! the layouts, are in `boards/support/src/{job,report}.rs`.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 /// Bytes in front of the model.
 pub const HEADER_BYTES: usize = 64;
 
+/// Jobs start at multiples of it.
+const ALIGNMENT: usize = 16;
+
 /// Version of the layouts.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const LAYERS: u32 = 1;
 const SEQUENCE: u32 = 2;
@@ -27,11 +30,31 @@ pub struct Job<'a> {
     pub samples: u32,
     /// Rounds of the calibration loop; 0 runs the model.
     pub calibration: u32,
+    /// Where its samples start in the file of inputs.
+    pub inputs_start: u32,
+}
+
+/// The bytes of some jobs, one behind the other, for QEMU's loader.
+pub fn bytes(jobs: &[Job<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        let last = index + 1 == jobs.len();
+        bytes.extend(job.header(if last { 0 } else { job.room() as u32 }));
+        bytes.extend_from_slice(job.model);
+        if !last {
+            bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        }
+    }
+    bytes
 }
 
 impl Job<'_> {
-    /// The bytes for QEMU's loader.
-    pub fn bytes(&self) -> Vec<u8> {
+    /// Bytes from its start to that of the next job.
+    pub fn room(&self) -> usize {
+        (HEADER_BYTES + self.model.len()).next_multiple_of(ALIGNMENT)
+    }
+
+    fn header(&self, next: u32) -> Vec<u8> {
         let flags = if self.layers { LAYERS } else { 0 } | if self.sequence { SEQUENCE } else { 0 };
         let words = [
             u32::from_le_bytes(*b"FJOB"),
@@ -41,10 +64,11 @@ impl Job<'_> {
             flags,
             self.samples,
             self.calibration,
+            next,
+            self.inputs_start,
         ];
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         bytes.resize(HEADER_BYTES, 0);
-        bytes.extend_from_slice(self.model);
         bytes
     }
 }
@@ -64,7 +88,7 @@ pub struct Counts {
     pub wrapped: bool,
 }
 
-/// What a runner has answered, as far as it came.
+/// What a runner has answered to one job, as far as it came.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// Outputs of each sample, by its index.
@@ -80,17 +104,28 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Reads the records that are complete; a runner that was killed may have left half of one.
-    pub fn parse(mut bytes: &[u8]) -> Answers {
-        let mut answers = Answers::default();
+    /// Reads the records that are complete; a runner that was killed may have left half of one. The
+    /// last of the answers may be to a job that has not come to its end.
+    pub fn parse(mut bytes: &[u8]) -> Vec<Answers> {
+        let mut all: Vec<Answers> = Vec::new();
         while let Some((header, rest)) = bytes.split_first_chunk::<16>() {
             let word =
                 |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
             let Some((payload, rest)) = rest.split_at_checked(word(8) as usize) else { break };
-            answers.record(word(0), word(4), payload);
+            if all.last().is_none_or(Answers::ended) {
+                all.push(Answers::default());
+            }
+            if let Some(answers) = all.last_mut() {
+                answers.record(word(0), word(4), payload);
+            }
             bytes = rest;
         }
-        answers
+        all
+    }
+
+    /// Whether the job is over, well or not.
+    pub fn ended(&self) -> bool {
+        self.done || self.error.is_some()
     }
 
     fn record(&mut self, tag: u32, index: u32, payload: &[u8]) {
@@ -135,7 +170,7 @@ mod tests {
     #[test]
     fn header_comes_before_the_model() {
         let job = Job { model: b"model", layers: true, samples: 3, ..Job::default() };
-        let bytes = job.bytes();
+        let bytes = bytes(&[job]);
         assert_eq!(&bytes[..4], b"FJOB");
         assert_eq!((bytes[8], bytes[16], bytes[20]), (5, 1, 3));
         assert_eq!(&bytes[HEADER_BYTES..], b"model");
@@ -148,11 +183,32 @@ mod tests {
         let whole = bytes.len();
         bytes.extend(record(1, 1, &[3, 4]));
         for cut in whole..bytes.len() {
-            let answers = Answers::parse(&bytes[..cut]);
+            let [answers] = &Answers::parse(&bytes[..cut])[..] else { panic!("one job") };
             assert_eq!(answers.outputs.len(), 1);
             assert_eq!(answers.layers, [(7, 9, vec![5])]);
             assert!(!answers.done);
         }
-        assert_eq!(Answers::parse(&bytes).outputs[&1], [3, 4]);
+        assert_eq!(Answers::parse(&bytes)[0].outputs[&1], [3, 4]);
+    }
+
+    #[test]
+    fn jobs_tell_where_the_next_one_starts() {
+        let job = |model, inputs_start| Job { model, inputs_start, ..Job::default() };
+        let bytes = bytes(&[job(&[1; 17], 0), job(&[2; 5], 9)]);
+        let word = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().unwrap());
+        let next = word(28) as usize;
+        assert_eq!((next, &bytes[next..next + 4]), (96, &b"FJOB"[..]));
+        assert_eq!((word(next + 8), word(next + 28), word(next + 32)), (5, 0, 9));
+        assert_eq!(bytes.len(), next + HEADER_BYTES + 5);
+    }
+
+    #[test]
+    fn the_end_of_a_job_and_an_error_divide_the_answers() {
+        let records = [record(1, 0, &[1]), record(5, 1, &[]), record(4, 1, b"no"), record(1, 0, &[2])];
+        let answers = Answers::parse(&records.concat());
+        assert_eq!(answers.len(), 3);
+        assert!(answers[0].done && answers[0].outputs[&0] == [1]);
+        assert_eq!(answers[1].error.as_deref(), Some("no"));
+        assert!(!answers[2].ended() && answers[2].outputs[&0] == [2]);
     }
 }

@@ -6,12 +6,13 @@
 //! One runner firmware per board runs any model (`boards/runner`); it is built when it is missing or
 //! older than its sources. QEMU's loader puts the model into the board's memory; inputs and answers
 //! go through files that the runner reads and writes over semihosting, so one start of QEMU serves
-//! any number of samples.
+//! any number of samples, and as many models as the board has room for ([`run_batch`]).
 //!
 //! Instructions are counted under `-icount shift=7`: an instruction takes 128 ns of guest time, at
 //! least two ticks of every board's timer, so counts are exact. Where a 32-bit timer wraps (above
 //! 1.3 G instructions) the run is repeated with `shift=0`, with a resolution of at most 63 instructions.
 
+mod batch;
 mod firmware;
 mod footprint;
 mod job;
@@ -24,10 +25,9 @@ use ferrolite_runtime::{Model, check, ops};
 
 use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
-use firmware::Firmware;
-use job::{Answers, Counts, Job};
-use qemu::Start;
+use job::{Answers, Counts};
 
+pub use batch::{BatchItem, run_batch};
 pub use footprint::{link_check, runtime_flash_bytes, verifier_flash_bytes};
 pub use table::{BOARDS, Board, HOST, find};
 
@@ -110,19 +110,9 @@ pub fn run(
     inputs: &[Vec<u8>],
     options: RunOptions,
 ) -> Result<BoardRun> {
-    check_job(board, model_bytes, inputs)?;
-    let runner = Firmware::runner(board).build()?;
-    let samples = u32::try_from(inputs.len()).map_err(|_| Error::input("there are too many samples"))?;
-    let limit = options.limit.unwrap_or(Duration::from_secs(120 + 2 * u64::from(samples)));
-    let RunOptions { layers, sequence, .. } = options;
-    let job = Job { model: model_bytes, layers, sequence, samples, ..Job::default() };
-    let mut start = Start { board, firmware: &runner, shift: FINE, limit };
-    let mut answers = start.job(&job, inputs)?;
-    if answers.counts.is_some_and(|counts| counts.wrapped) {
-        start.shift = COARSE;
-        answers = start.job(&job, inputs)?;
-    }
-    collect(&start, answers, samples)
+    let item = BatchItem { model: model_bytes, inputs, options };
+    let mut results = run_batch(board, &[item])?;
+    results.pop().unwrap_or_else(|| Err(Error::input(format!("{} gave no answer", board.name))))
 }
 
 /// Runs one inference on a board, on the given input or on zeroes, for what it costs.
@@ -134,13 +124,12 @@ pub fn bench(board: &'static Board, model_bytes: &[u8], input: Option<Vec<u8>>) 
     run(board, model_bytes, &[input], RunOptions { layers: true, ..RunOptions::default() })
 }
 
-fn collect(start: &Start<'_>, answers: Answers, samples: u32) -> Result<BoardRun> {
-    let board = start.board;
-    let instructions = |ticks: u64| board.instructions(ticks, start.shift);
+fn collect(board: &Board, shift: u32, answers: Answers, samples: usize) -> Result<BoardRun> {
+    let instructions = |ticks: u64| board.instructions(ticks, shift);
     let Answers { outputs, layers, counts: Some(counts), .. } = answers else {
         return Err(Error::input(format!("{} answered without counts", board.name)));
     };
-    if outputs.len() != samples as usize {
+    if outputs.len() != samples {
         let found = outputs.len();
         return Err(Error::input(format!("{} answered {found} of {samples} samples", board.name)));
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::firmware::temporary;
-use super::job::{Answers, Job};
+use super::job::{self, Answers, Job};
 use super::table::Board;
 use crate::error::{Error, Result};
 
@@ -25,13 +25,14 @@ pub struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Gives the runner a job and the bytes of all samples, and returns its answers.
-    pub fn job(&self, job: &Job<'_>, inputs: &[Vec<u8>]) -> Result<Answers> {
+    /// Gives the runner jobs that fit the board together, and the bytes of all their samples, and
+    /// returns an answer to each. Where one brings the board down, jobs behind it have no answer.
+    pub fn jobs(&self, jobs: &[Job<'_>], inputs: &[u8]) -> Result<Vec<Result<Answers>>> {
         let folder = tempfile::tempdir().map_err(|error| temporary(&error))?;
         let path = |name: &str| folder.path().join(name);
         let files = || -> io::Result<(File, File)> {
-            fs::write(path("job.bin"), job.bytes())?;
-            fs::write(path("inputs.bin"), inputs.concat())?;
+            fs::write(path("job.bin"), job::bytes(jobs))?;
+            fs::write(path("inputs.bin"), inputs)?;
             Ok((File::create(path("stdout"))?, File::create(path("stderr"))?))
         };
         let (stdout, stderr) = files().map_err(|error| temporary(&error))?;
@@ -43,7 +44,7 @@ impl Start<'_> {
 
         let answers = Answers::parse(&fs::read(path("results.bin")).unwrap_or_default());
         let words = fs::read_to_string(path("stderr")).unwrap_or_default();
-        self.judge(answers, status, &words, job.samples)
+        Ok(self.judge(answers, status, &words, jobs))
     }
 
     fn command(&self) -> Command {
@@ -82,32 +83,46 @@ impl Start<'_> {
         }
     }
 
-    /// The answers, if the run went well; else an error with the board's last words.
+    /// The answers to jobs that went well; errors for those that did not, the last one perhaps with the
+    /// board's last words.
     fn judge(
         &self,
-        answers: Answers,
+        answers: Vec<Answers>,
         status: Option<ExitStatus>,
         words: &str,
-        samples: u32,
-    ) -> Result<Answers> {
+        jobs: &[Job<'_>],
+    ) -> Vec<Result<Answers>> {
         let name = self.board.name;
-        if let Some(error) = &answers.error {
-            return Err(Error::input(format!("{name}: {error}")));
+        let (ended, begun): (Vec<Answers>, Vec<Answers>) = answers.into_iter().partition(Answers::ended);
+        let well = status.is_some_and(|status| status.success());
+        // A firmware that could still tell why it ends has done so.
+        let told = !well && status.is_some() && ended.last().is_some_and(|last| last.error.is_some());
+        let mut results: Vec<Result<Answers>> = ended
+            .into_iter()
+            .map(|answers| match &answers.error {
+                Some(error) => Err(Error::input(format!("{name}: {error}"))),
+                None => Ok(answers),
+            })
+            .collect();
+        if told {
+            return results;
         }
-        let progress = format!("{} of {samples} samples were done", answers.outputs.len());
+        let Some(job) = jobs.get(results.len()) else { return results };
+        let outputs = begun.first().map_or(0, |answers| answers.outputs.len());
+        let progress = format!("{outputs} of {} samples were done", job.samples);
         let words = last_words(words);
-        match status {
-            Some(status) if status.success() && answers.done => Ok(answers),
-            Some(status) => Err(Error::input(format!(
+        results.push(Err(match status {
+            Some(status) => Error::input(format!(
                 "{name} stopped before its end ({status}); {progress}; its last words: {words}"
             ))
-            .help("if the same model runs on the host, this is a bug of Ferrolite: please report it")),
-            None => Err(Error::input(format!(
+            .help("if the same model runs on the host, this is a bug of Ferrolite: please report it"),
+            None => Error::input(format!(
                 "{name} gave no answer within {} s and was stopped; {progress}; its last words: {words}",
                 self.limit.as_secs()
             ))
-            .help("try fewer samples; if one sample alone hangs, please report it with the model")),
-        }
+            .help("try fewer samples; if one sample alone hangs, please report it with the model"),
+        }));
+        results
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use ferrolite_schema::generated as fb;
 use flatbuffers::FlatBufferBuilder;
 
+use super::firmware::Firmware;
+use super::job::Job;
+use super::qemu::Start;
 use super::*;
 use crate::error::Fault;
 
@@ -60,6 +63,11 @@ fn align_constants(file: &[u8]) -> Vec<u8> {
 /// What [`lookups`] computes.
 fn expected(input: &[u8]) -> Vec<u8> {
     input.iter().map(|&x| 255 - x.wrapping_add(1)).collect()
+}
+
+/// One start with one job.
+fn one_job(start: &Start<'_>, job: &Job<'_>, inputs: &[Vec<u8>]) -> Result<Answers> {
+    start.jobs(std::slice::from_ref(job), &inputs.concat())?.remove(0)
 }
 
 fn samples(count: u32, len: u32) -> Vec<Vec<u8>> {
@@ -118,7 +126,7 @@ fn counts_are_those_of_a_loop_of_known_length_and_the_same_each_time() {
         let count = |rounds, shift| {
             let start = Start { board, firmware: &runner, shift, limit: Duration::from_secs(60) };
             let job = Job { calibration: rounds, ..Job::default() };
-            let counts = start.job(&job, &[]).unwrap().counts.unwrap();
+            let counts = one_job(&start, &job, &[]).unwrap().counts.unwrap();
             assert!(!counts.wrapped);
             board.instructions(counts.invoke, shift)
         };
@@ -159,7 +167,7 @@ fn a_hang_is_ended_and_told() {
     for board in ready().take(1) {
         let runner = Firmware::runner(board).build().unwrap();
         let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_millis(300) };
-        let error = start.job(&Job { calibration: u32::MAX, ..Job::default() }, &[]).unwrap_err();
+        let error = one_job(&start, &Job { calibration: u32::MAX, ..Job::default() }, &[]).unwrap_err();
         assert!(error.message.contains("no answer"), "{}", error.message);
     }
 }
@@ -169,12 +177,51 @@ fn a_job_that_the_board_refuses_is_told_in_its_words() {
     for board in ready() {
         let runner = Firmware::runner(board).build().unwrap();
         let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(60) };
-        let error =
-            start.job(&Job { model: b"not a model at all", samples: 1, ..Job::default() }, &[]).unwrap_err();
+        let error = one_job(&start, &Job { model: b"not a model at all", samples: 1, ..Job::default() }, &[])
+            .unwrap_err();
         assert!(error.message.starts_with(board.name) && error.message.len() > 30, "{}", error.message);
         let model = lookups(100);
         let job = Job { model: &model, arena_limit: 99, samples: 1, ..Job::default() };
-        let error = start.job(&job, &samples(1, 100)).unwrap_err();
+        let error = one_job(&start, &job, &samples(1, 100)).unwrap_err();
         assert!(error.message.contains("99 bytes") && error.message.contains("116"), "{}", error.message);
+    }
+}
+
+#[test]
+fn no_model_of_a_batch_keeps_another_from_its_answer() {
+    for board in ready() {
+        let models: Vec<Vec<u8>> = [100, 1_000, 20_000_000, 37].map(lookups).into();
+        let inputs: Vec<Vec<Vec<u8>>> =
+            [samples(3, 100), samples(2, 1_000), vec![vec![]], samples(4, 37)].into();
+        let options = RunOptions { layers: true, ..RunOptions::default() };
+        let items = models.iter().zip(&inputs).map(|(model, inputs)| BatchItem { model, inputs, options });
+        let results = run_batch(board, &items.collect::<Vec<_>>()).unwrap();
+        for index in [0, 1, 3] {
+            let run = results[index].as_ref().unwrap_or_else(|error| panic!("{error}"));
+            let wanted: Vec<Vec<u8>> = inputs[index].iter().map(|input| expected(input)).collect();
+            assert_eq!(run.outputs, wanted, "{}: model {index}", board.name);
+            assert_eq!(run.layers.len(), 2);
+        }
+        let error = results[2].as_ref().unwrap_err();
+        assert!(error.message.contains("arena of 20000016 bytes"), "{}", error.message);
+    }
+}
+
+#[test]
+fn jobs_behind_a_refused_one_and_after_a_hang() {
+    for board in ready() {
+        let runner = Firmware::runner(board).build().unwrap();
+        let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(3) };
+        let model = lookups(100);
+        let good = |inputs_start| Job { model: &model, samples: 1, inputs_start, ..Job::default() };
+        let refused = Job { model: b"not a model", samples: 1, ..Job::default() };
+        let endless = Job { calibration: u32::MAX, ..Job::default() };
+        let inputs = samples(2, 100);
+        let results = start.jobs(&[good(0), refused, good(100), endless, good(0)], &inputs.concat()).unwrap();
+        assert_eq!(results.len(), 4, "{}", board.name);
+        assert_eq!(results[0].as_ref().unwrap().outputs[&0], expected(&inputs[0]));
+        assert!(results[1].is_err());
+        assert_eq!(results[2].as_ref().unwrap().outputs[&0], expected(&inputs[1]));
+        assert!(results[3].as_ref().unwrap_err().message.contains("no answer"), "{results:?}");
     }
 }

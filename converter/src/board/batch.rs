@@ -1,0 +1,120 @@
+//! Many models on one board: as few starts of QEMU as the board's memory allows, and none of the models
+//! keeps another from its answer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::firmware::Firmware;
+use super::job::{Answers, Job};
+use super::qemu::Start;
+use super::table::Board;
+use super::{BoardRun, COARSE, FINE, RunOptions, check_job, collect};
+use crate::error::{Error, Result};
+
+/// Bytes of inputs that one start takes at most.
+const INPUTS_BYTES: usize = 256 << 20;
+
+/// A model and its samples.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchItem<'a> {
+    /// The model file.
+    pub model: &'a [u8],
+    /// For each sample the bytes of all inputs, one behind the other in port order.
+    pub inputs: &'a [Vec<u8>],
+    /// How to run it.
+    pub options: RunOptions,
+}
+
+impl BatchItem<'_> {
+    fn limit(&self) -> Duration {
+        self.options.limit.unwrap_or(Duration::from_secs(120 + 2 * self.inputs.len() as u64))
+    }
+
+    fn input_bytes(&self) -> usize {
+        self.inputs.iter().map(Vec::len).sum()
+    }
+}
+
+/// Runs many models on a board, and returns what became of each, in order.
+///
+/// An error of an item is as for [`run`](super::run); an error of the whole says that firmware cannot be
+/// built or QEMU is missing.
+pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<Result<BoardRun>>> {
+    let mut results: Vec<Option<Result<BoardRun>>> =
+        items.iter().map(|item| check_job(board, item.model, item.inputs).err().map(Err)).collect();
+    let open = |results: &[Option<Result<BoardRun>>]| -> Vec<usize> {
+        (0..items.len()).filter(|&index| results[index].is_none()).collect()
+    };
+    let pending = open(&results);
+    if !pending.is_empty() {
+        let runner = Firmware::runner(board).build()?;
+        let mut wrapped = Vec::new();
+        for (index, answers) in answers(board, &runner, FINE, items, pending)? {
+            match answers {
+                Ok(answers) if answers.counts.is_some_and(|counts| counts.wrapped) => wrapped.push(index),
+                answers => results[index] = Some(finish(board, FINE, answers, &items[index])),
+            }
+        }
+        for (index, answers) in answers(board, &runner, COARSE, items, wrapped)? {
+            results[index] = Some(finish(board, COARSE, answers, &items[index]));
+        }
+    }
+    let unanswered = || Err(Error::input(format!("{} gave no answer", board.name)));
+    Ok(results.into_iter().map(|result| result.unwrap_or_else(unanswered)).collect())
+}
+
+fn finish(
+    board: &'static Board,
+    shift: u32,
+    answers: Result<Answers>,
+    item: &BatchItem<'_>,
+) -> Result<BoardRun> {
+    collect(board, shift, answers?, item.inputs.len())
+}
+
+/// Starts QEMU until each of the items that `pending` lists has its answer.
+fn answers(
+    board: &'static Board,
+    firmware: &Path,
+    shift: u32,
+    items: &[BatchItem<'_>],
+    pending: Vec<usize>,
+) -> Result<Vec<(usize, Result<Answers>)>> {
+    let mut found = Vec::new();
+    let mut pending = &pending[..];
+    while !pending.is_empty() {
+        let (mut jobs, mut inputs, mut limit) = (Vec::new(), Vec::new(), Duration::ZERO);
+        let mut room = board.job_bytes as usize;
+        for &index in pending {
+            let item = &items[index];
+            let job = job(item, inputs.len())?;
+            let full = job.room() > room || inputs.len() + item.input_bytes() > INPUTS_BYTES;
+            // The last job needs no gap behind it, so the first always has room.
+            if full && !jobs.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(job.room());
+            jobs.push(job);
+            item.inputs.iter().for_each(|sample| inputs.extend_from_slice(sample));
+            limit += item.limit();
+        }
+        let answers = Start { board, firmware, shift, limit }.jobs(&jobs, &inputs)?;
+        // Each start answers one job at least.
+        let (answered, rest) = pending.split_at(answers.len().clamp(1, jobs.len()));
+        found.extend(answered.iter().copied().zip(answers));
+        pending = rest;
+    }
+    Ok(found)
+}
+
+fn job<'a>(item: &BatchItem<'a>, inputs_start: usize) -> Result<Job<'a>> {
+    let count = |count: usize| u32::try_from(count).map_err(|_| Error::input("there are too many samples"));
+    Ok(Job {
+        model: item.model,
+        layers: item.options.layers,
+        sequence: item.options.sequence,
+        samples: count(item.inputs.len())?,
+        inputs_start: count(inputs_start)?,
+        ..Job::default()
+    })
+}
