@@ -3,22 +3,11 @@
 mod common;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
-use common::{Net, compare, compile, files, first_difference, graph, shared_models};
+use common::{Net, REFUSED, beside, compare, compile, first_difference, graph, quantized_models, stem};
 use ferrolite::data::npz::Npz;
 use ferrolite::emit::AlignedBuf;
 use ferrolite_runtime::{Eval, Observer};
-
-/// Quantized models that Ferrolite does not run, and a word of the reason that it gives.
-const REFUSED: &[(&str, &str)] = &[
-    ("audio_preprocessor_int8", "SignalWindow"),
-    ("keyword_scrambled_8bit", "SVDF"),
-    ("mnist_lstm_int8", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
-    ("mnist_lstm_int8_tf", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
-    ("okay_nabu", "VAR_HANDLE"),
-    ("mnist_lenet_300_100", "float"),
-];
 
 /// Largest arenas that the placement may need.
 const ARENAS: &[(&str, usize)] = &[
@@ -27,23 +16,6 @@ const ARENAS: &[(&str, usize)] = &[
     ("pretrainedResnet_quant", 34_416),
     ("person_detect", 37_376),
 ];
-
-/// Quantized models among the shared ones.
-fn quantized_models() -> Vec<PathBuf> {
-    let Some(folder) = shared_models() else { return Vec::new() };
-    let mut models = files(&folder.join("real"), ".tflite");
-    models.extend(files(&folder.join("trained"), ".tflite"));
-    models.retain(|path| !stem(path).contains("float"));
-    models
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
-}
-
-fn beside(model: &Path, ending: &str) -> PathBuf {
-    model.with_file_name(format!("{}.{ending}", stem(model)))
-}
 
 #[test]
 fn outputs_equal_tflm() {

@@ -43,6 +43,35 @@ pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Quantized models that Ferrolite does not run, and a word of the reason that it gives.
+pub const REFUSED: &[(&str, &str)] = &[
+    ("audio_preprocessor_int8", "SignalWindow"),
+    ("keyword_scrambled_8bit", "SVDF"),
+    ("mnist_lstm_int8", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    ("mnist_lstm_int8_tf", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    ("okay_nabu", "VAR_HANDLE"),
+    ("mnist_lenet_300_100", "float"),
+];
+
+/// Quantized models among the shared ones.
+pub fn quantized_models() -> Vec<PathBuf> {
+    let Some(folder) = shared_models() else { return Vec::new() };
+    let mut models = files(&folder.join("real"), ".tflite");
+    models.extend(files(&folder.join("trained"), ".tflite"));
+    models.retain(|path| !stem(path).contains("float"));
+    models
+}
+
+/// The file's name without its ending.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
+}
+
+/// The file beside a model that has its name and this ending.
+pub fn beside(model: &Path, ending: &str) -> PathBuf {
+    model.with_file_name(format!("{}.{ending}", stem(model)))
+}
+
 /// The graph of a model file, with or without the passes.
 pub fn graph(path: &Path, optimised: bool) -> Result<Graph, String> {
     let mut graph = import::load(path).map_err(|error| error.message)?.graph;
@@ -89,6 +118,37 @@ impl<'a> Net<'a> {
         let tensors = self.model.outputs().iter().map(|port| &self.model.tensors()[port.tensor as usize]);
         tensors.map(|tensor| self.arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect()
     }
+}
+
+/// Bytes of all inputs of a sample, and bytes of all outputs that it should have, one behind the other
+/// in port order.
+pub struct Sample {
+    pub input: Vec<u8>,
+    pub wanted: Vec<u8>,
+}
+
+/// At most `limit` samples of the arrays `{inputs}0`, … and `{outputs}0`, …; none if there are no such
+/// arrays.
+pub fn samples(
+    model: &Model<'_>,
+    npz: &mut Npz,
+    inputs: &str,
+    outputs: &str,
+    limit: usize,
+) -> Result<Vec<Sample>, String> {
+    if npz.header(&format!("{outputs}0")).is_none() {
+        return Ok(Vec::new());
+    }
+    let mut read = |name: &str, count: usize| -> Result<Vec<_>, String> {
+        (0..count).map(|i| npz.read(&format!("{name}{i}")).map_err(|error| error.message)).collect()
+    };
+    let (inputs, wanted) = (read(inputs, model.inputs().len())?, read(outputs, model.outputs().len())?);
+    let count = wanted.first().map_or(0, |array| array.rows()).min(limit);
+    let sample = |row: usize| Sample {
+        input: inputs.iter().flat_map(|array| array.row_bytes(row).to_vec()).collect(),
+        wanted: wanted.iter().flat_map(|array| array.row_bytes(row).to_vec()).collect(),
+    };
+    Ok((0..count).map(sample).collect())
 }
 
 /// Runs every sample of the arrays `{inputs}0`, `{inputs}1`, … and compares with `{outputs}0`, ….

@@ -1,0 +1,294 @@
+//! Every board that QEMU stands in for answers as TFLM does: op vectors and whole models, byte for byte,
+//! and every layer of a model as on the host. One run reports all that differ, board by board.
+//!
+//! A board without its QEMU or Rust target is skipped, and told; with `FERROLITE_REQUIRE_BOARDS=1` it is
+//! a failure. `FERROLITE_TEST_BOARDS` names the boards to run, separated by commas; all by default.
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use common::{
+    Net, REFUSED, Sample, beside, compile, files, first_difference, quantized_models, root, samples, stem,
+};
+use ferrolite::board::{self, BatchItem, Board, RunOptions};
+use ferrolite::data::npz::Npz;
+use ferrolite::emit::AlignedBuf;
+use ferrolite_runtime::{Eval, Model, Observer};
+
+/// The board that runs all samples of all models; the others run the first ones.
+const THOROUGH: &str = "qemu-cortex-m4";
+
+/// The one board that not everything fits.
+const SMALL: &str = "qemu-cortex-m0";
+
+/// Samples of a model on the other boards.
+const SAMPLES: usize = 4;
+
+/// The same for models with more multiplications than [`MANY_MACS`] per inference.
+const SAMPLES_OF_LARGE: usize = 2;
+const MANY_MACS: u64 = 3_000_000;
+
+/// Starts of QEMU at a time.
+const WORKERS: usize = 2;
+
+/// A model, its samples and what every board should make of them.
+struct Case {
+    name: String,
+    file: Vec<u8>,
+    arena_bytes: usize,
+    macs: u64,
+    samples: Vec<Sample>,
+    /// Output of each op for the first sample, from the host; empty where only outputs count.
+    layers: Vec<Vec<u8>>,
+}
+
+/// What a kind of cases came to on one board.
+struct Summary {
+    board: &'static str,
+    what: &'static str,
+    equal: usize,
+    samples: usize,
+    layers: usize,
+    too_large: Vec<String>,
+    failures: Vec<String>,
+    time: Duration,
+}
+
+/// Applies `f` to all items on some threads; results have the items' order.
+fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = Mutex::new(0..items.len());
+    let take = || next.lock().expect("no thread panicked").next();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(index) = take() {
+            done.push((index, f(&items[index])));
+        }
+        done
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("no thread panicked")).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Collects the outputs of all ops in order.
+struct Layers(Vec<Vec<u8>>);
+
+impl Observer for Layers {
+    fn after(&mut self, _: u16, eval: &Eval<'_>) {
+        let outputs = (0..eval.node().outputs()).map(|position| eval.output::<u8>(position));
+        self.0.push(outputs.flat_map(|cells| cells.iter().map(|cell| cell.get())).collect());
+    }
+}
+
+/// The layers of a sample on the host.
+fn host_layers(file: &AlignedBuf, input: &[u8]) -> Vec<Vec<u8>> {
+    let mut net = Net::new(file);
+    let mut rest = input;
+    let mut ports = Vec::new();
+    for port in net.model().inputs() {
+        let (bytes, behind) = rest.split_at(net.model().tensors()[port.tensor as usize].bytes as usize);
+        ports.push(bytes);
+        rest = behind;
+    }
+    let mut layers = Layers(Vec::new());
+    net.run(&ports, &mut layers);
+    layers.0
+}
+
+/// A case from a model file and the arrays beside it.
+fn case(
+    name: String,
+    model: &Path,
+    npz: &Path,
+    arrays: &[(&str, &str)],
+    layers: bool,
+) -> Result<Case, String> {
+    let emitted = compile(model, true)?;
+    let file = AlignedBuf::from_bytes(&emitted.bytes);
+    let sound = Model::from_bytes(&file).map_err(|error| error.to_string())?;
+    let mut npz = Npz::open(npz).map_err(|error| error.message)?;
+    let mut all = Vec::new();
+    for (inputs, outputs) in arrays {
+        all.extend(samples(&sound, &mut npz, inputs, outputs, usize::MAX)?);
+    }
+    let first = all.first().ok_or("there are no samples")?;
+    let layers = if layers { host_layers(&file, &first.input) } else { Vec::new() };
+    let names = sound.names();
+    let macs = (0..sound.ops().len()).filter_map(|op| names.op_macs(op)).sum();
+    Ok(Case { name, arena_bytes: emitted.arena_bytes, file: emitted.bytes, macs, samples: all, layers })
+}
+
+/// All op vectors.
+fn vectors() -> Vec<Result<Case, String>> {
+    let folder = root().join("tests/vectors");
+    parallel(&files(&folder, ".npz"), |npz| {
+        let name = npz.strip_prefix(&folder).expect("below the folder").with_extension("");
+        let name = name.to_string_lossy().replace('\\', "/");
+        case(name.clone(), &npz.with_extension("tflite"), npz, &[("in", "out")], false)
+            .map_err(|error| format!("{name}: {error}"))
+    })
+}
+
+/// The models of this workspace, and the shared ones where they are.
+fn models() -> Vec<Result<Case, String>> {
+    let mut paths = files(&root().join("tests/models"), ".tflite");
+    paths.extend(quantized_models());
+    let mut seen = HashSet::new();
+    paths.retain(|path| {
+        let name = stem(path);
+        let refused = REFUSED.iter().any(|(refused, _)| *refused == name);
+        !name.contains("float") && !refused && seen.insert(name)
+    });
+    parallel(&paths, |path| {
+        let arrays = [("in", "tflm_out"), ("real_in", "tflm_real_out")];
+        case(stem(path), path, &beside(path, "oracle.npz"), &arrays, true)
+            .map_err(|error| format!("{}: {error}", stem(path)))
+    })
+}
+
+/// Runs all cases that fit a board.
+fn run(board: &'static Board, what: &'static str, cases: &[Case]) -> Summary {
+    let start = Instant::now();
+    let (mut too_large, mut failures) = (Vec::new(), Vec::new());
+    let mut fitting = Vec::new();
+    for case in cases {
+        match board.check_room(case.file.len(), case.arena_bytes) {
+            Ok(()) => fitting.push(case),
+            Err(error) => too_large.push(format!("{}: {}", case.name, error.message)),
+        }
+    }
+    let limit = |case: &Case| match case.macs {
+        _ if board.name == THOROUGH || case.layers.is_empty() => usize::MAX,
+        MANY_MACS.. => SAMPLES_OF_LARGE,
+        _ => SAMPLES,
+    };
+    let inputs: Vec<Vec<Vec<u8>>> = fitting
+        .iter()
+        .map(|case| case.samples.iter().take(limit(case)).map(|sample| sample.input.clone()).collect())
+        .collect();
+    let items: Vec<BatchItem<'_>> = fitting
+        .iter()
+        .zip(&inputs)
+        .map(|(case, inputs)| {
+            let options = RunOptions { layers: !case.layers.is_empty(), ..RunOptions::default() };
+            BatchItem { model: &case.file, inputs, options }
+        })
+        .collect();
+    let (mut equal, mut samples, mut layers) = (0, 0, 0);
+    match board::run_batch(board, &items) {
+        Err(error) => failures.push(error.message),
+        Ok(runs) => {
+            for ((case, inputs), run) in fitting.iter().zip(&inputs).zip(runs) {
+                let before = failures.len();
+                match run {
+                    Err(error) => failures.push(format!("{}: {}", case.name, error.message)),
+                    Ok(run) => differences(case, inputs.len(), &run, &mut failures),
+                }
+                if failures.len() == before {
+                    equal += 1;
+                    samples += inputs.len();
+                    layers += case.layers.len();
+                }
+            }
+        }
+    }
+    Summary { board: board.name, what, equal, samples, layers, too_large, failures, time: start.elapsed() }
+}
+
+/// Adds what differs between a case and what a board made of it.
+fn differences(case: &Case, samples: usize, run: &board::BoardRun, failures: &mut Vec<String>) {
+    if run.outputs.len() != samples || run.layers.len() != case.layers.len() {
+        failures.push(format!(
+            "{}: {} of {samples} samples and {} of {} layers answered",
+            case.name,
+            run.outputs.len(),
+            run.layers.len(),
+            case.layers.len()
+        ));
+    }
+    for (index, (sample, found)) in case.samples.iter().zip(&run.outputs).enumerate() {
+        if let Some(difference) = first_difference(found, &sample.wanted) {
+            failures.push(format!("{}: sample {index}: {difference}", case.name));
+        }
+    }
+    for (index, (wanted, found)) in case.layers.iter().zip(&run.layers).enumerate() {
+        if let Some(difference) = first_difference(&found.output, wanted) {
+            failures.push(format!("{}: layer {index}: {difference}", case.name));
+        }
+    }
+}
+
+/// The boards to run, and failures of those that are missing though they are required.
+fn boards() -> (Vec<&'static Board>, Vec<String>) {
+    let required = std::env::var("FERROLITE_REQUIRE_BOARDS").is_ok_and(|value| value == "1");
+    let wanted = std::env::var("FERROLITE_TEST_BOARDS").ok();
+    let (mut ready, mut missing) = (Vec::new(), Vec::new());
+    for status in board::list() {
+        let name = status.board.name;
+        if wanted.as_ref().is_some_and(|wanted| !wanted.split(',').any(|wanted| wanted == name)) {
+            println!("skipped: {name}: FERROLITE_TEST_BOARDS does not name it");
+            continue;
+        }
+        match (status.qemu_installed, status.target_installed) {
+            (true, true) => ready.push(status.board),
+            (qemu, _) => {
+                let what = if qemu { status.board.target } else { status.board.qemu };
+                println!("skipped: {name}: {what} is not installed");
+                if required {
+                    missing.push(format!("{name}: {what} is not installed, but all boards are required"));
+                }
+            }
+        }
+    }
+    (ready, missing)
+}
+
+#[test]
+fn every_board_answers_as_tflm() {
+    let (boards, mut failures) = boards();
+    if boards.is_empty() {
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+        return;
+    }
+    let mut sound = |cases: Vec<Result<Case, String>>| -> Vec<Case> {
+        cases.into_iter().filter_map(|case| case.map_err(|error| failures.push(error)).ok()).collect()
+    };
+    let start = Instant::now();
+    let kinds = [("models", sound(models())), ("vectors", sound(vectors()))];
+    println!("cases made in {:.1} s", start.elapsed().as_secs_f32());
+    assert!(kinds.iter().all(|(_, cases)| !cases.is_empty()), "there are models and vectors");
+    let units: Vec<_> =
+        kinds.iter().flat_map(|kind| boards.iter().map(move |board| (*board, kind))).collect();
+    let summaries = parallel(&units, |(board, (what, cases))| run(board, what, cases));
+
+    println!(
+        "{:<16} {:<8} {:>6} {:>8} {:>7} {:>9} {:>7}",
+        "board", "what", "equal", "samples", "layers", "too large", "time"
+    );
+    for summary in &summaries {
+        let Summary { board, what, equal, samples, layers, too_large, time, .. } = summary;
+        println!(
+            "{board:<16} {what:<8} {equal:>6} {samples:>8} {layers:>7} {:>9} {:>5.1} s",
+            too_large.len(),
+            time.as_secs_f32()
+        );
+    }
+    for Summary { board, what, equal, too_large, failures: found, .. } in &summaries {
+        too_large.iter().for_each(|case| println!("{case}"));
+        failures.extend(found.iter().map(|failure| format!("{board}: {failure}")));
+        if *board != SMALL {
+            failures.extend(too_large.iter().map(|case| format!("{board}: too large: {case}")));
+        }
+        if *equal <= too_large.len() / 4 {
+            failures.push(format!("{board}: only {equal} {what} ran and were equal"));
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
