@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes each model as it was imported and after the passes.
+/// Writes each int8 model as it was imported and after the passes.
 fn write_seeds(folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
     std::fs::create_dir_all(folder)?;
     let mut count = 0;
@@ -38,10 +38,11 @@ fn write_seeds(folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
         }
         for model in std::fs::read_dir(entry)? {
             let model = model?.path();
-            if model.extension().is_none_or(|ending| ending != "tflite") {
+            let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            // Float models have to be quantized first, which adds nothing to the seeds.
+            if model.extension().is_none_or(|ending| ending != "tflite") || name.contains("float") {
                 continue;
             }
-            let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let mut graph = import::load(&model)?.graph;
             std::fs::write(folder.join(&name), emit::compile(&graph, &Options::default())?.bytes)?;
             passes::optimise(&mut graph);

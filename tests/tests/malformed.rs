@@ -296,8 +296,11 @@ fn mutate(name: &str, mutations: usize) {
         let mut copy = t.file.bytes().to_vec();
         for _ in 0..1 + random.next() % 4 {
             let any = random.next() as usize;
-            let position =
-                if random.next() % 8 == 0 { any % copy.len() } else { steering[any % steering.len()] };
+            let position = if random.next().is_multiple_of(8) {
+                any % copy.len()
+            } else {
+                steering[any % steering.len()]
+            };
             // An earlier damage may have cut the file.
             let Some(rest) = copy.len().checked_sub(position).filter(|&rest| rest != 0) else { continue };
             match random.next() % 6 {
@@ -316,7 +319,7 @@ fn mutate(name: &str, mutations: usize) {
                     let from = from.min(copy.len());
                     copy.copy_within(from..from + width, position);
                 }
-                _ if random.next() % 16 == 0 => copy.truncate(position.max(8)),
+                _ if random.next().is_multiple_of(16) => copy.truncate(position.max(8)),
                 _ => copy[position] = copy[position].wrapping_neg(),
             }
         }
