@@ -65,18 +65,8 @@ impl Job {
     unsafe fn at(header: *const u8) -> Option<Job> {
         // SAFETY: aligned and in the region, says the caller.
         let words = unsafe { &*header.cast::<[u32; 16]>() };
-        let &[
-            MAGIC,
-            VERSION,
-            model_bytes,
-            arena_limit,
-            flags,
-            samples,
-            calibration,
-            next,
-            inputs_start,
-            ..,
-        ] = words
+        let &[MAGIC, VERSION, model_bytes, arena_limit, flags, samples, calibration, next, inputs_start, ..] =
+            words
         else {
             return None;
         };
