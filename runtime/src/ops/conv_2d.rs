@@ -97,9 +97,7 @@ pub fn conv_2d<K: Kernels>(
     let (channels, out_channels) = (pixel / groups, out_pixel / groups);
     let depth = depth(p).unwrap_or(0).max(1) as usize;
     let pointwise = window::is_pointwise(w);
-    let image_size = (w.in_h as usize).wrapping_mul(w.in_w as usize).wrapping_mul(pixel).max(1);
-    let out_size = (w.out_h as usize).wrapping_mul(w.out_w as usize).wrapping_mul(out_pixel).max(1);
-    for (cells, out) in input.chunks_exact(image_size).zip(out.chunks_exact(out_size)) {
+    for (cells, out) in window::images(w, input, pixel, out, out_pixel) {
         let (mut oy, mut ox) = (0, 0);
         let tiles = out.chunks(TILE.wrapping_mul(out_pixel).max(1));
         for (tile, out) in tiles.enumerate() {

@@ -83,10 +83,8 @@ pub fn depthwise_conv_2d<K: Kernels>(
     let w = &p.window;
     let (channels, multiplier) = (p.in_channels as usize, p.multiplier as usize);
     let out_pixel = channels.wrapping_mul(multiplier).max(1);
-    let image_size = (w.in_h as usize).wrapping_mul(w.in_w as usize).wrapping_mul(channels).max(1);
-    let out_size = (w.out_h as usize).wrapping_mul(w.out_w as usize).wrapping_mul(out_pixel).max(1);
     let patch = scratch.get(..scratch_bytes(p).unwrap_or(0) as usize).unwrap_or(&[]);
-    for (cells, out) in input.chunks_exact(image_size).zip(out.chunks_exact(out_size)) {
+    for (cells, out) in window::images(w, input, channels, out, out_pixel) {
         let image =
             Image { cells, pixel: channels, first: 0, channels, zero_point: p.input_zero_point as i8 };
         let (mut oy, mut ox) = (0, 0);

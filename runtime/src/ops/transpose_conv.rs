@@ -104,9 +104,7 @@ pub fn transpose_conv<K: Kernels>(
 ) {
     let w = &p.window;
     let (channels, out_channels) = (p.in_channels as usize, p.out_channels as usize);
-    let in_size = (w.in_h as usize).wrapping_mul(w.in_w as usize).wrapping_mul(channels).max(1);
-    let out_size = (w.out_h as usize).wrapping_mul(w.out_w as usize).wrapping_mul(out_channels).max(1);
-    for (cells, out) in input.chunks_exact(in_size).zip(out.chunks_exact(out_size)) {
+    for (cells, out) in window::images(w, input, channels, out, out_channels) {
         let image =
             Image { cells, pixel: channels, first: 0, channels, zero_point: p.input_zero_point as i8 };
         let mut weights = weights;

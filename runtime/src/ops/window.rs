@@ -75,6 +75,20 @@ pub struct Image<'a> {
     pub zero_point: i8,
 }
 
+/// The images of a batch and of its output, of `in_pixel` and `out_pixel` elements a pixel.
+pub fn images<'a, 'b>(
+    window: &Window,
+    input: &'a [Cell<i8>],
+    in_pixel: usize,
+    out: &'b [Cell<i8>],
+    out_pixel: usize,
+) -> impl Iterator<Item = (&'a [Cell<i8>], &'b [Cell<i8>])> {
+    let size =
+        |h: u32, w: u32, pixel: usize| (h as usize).wrapping_mul(w as usize).wrapping_mul(pixel).max(1);
+    let images = input.chunks_exact(size(window.in_h, window.in_w, in_pixel));
+    images.zip(out.chunks_exact(size(window.out_h, window.out_w, out_pixel)))
+}
+
 /// Copies elements to every `step`-th place of `target`.
 #[inline(never)]
 pub fn spread(source: &[Cell<i8>], target: &[Cell<i8>], step: usize) {
