@@ -59,7 +59,8 @@ fn run() -> Result<()> {
         let image = images.real(index)?;
         let views: Vec<&[f32]> = image.iter().map(Vec::as_slice).collect();
         let float = argmax(&reference.run(&views)?[0]);
-        let scores: Vec<f32> = answer.iter().map(|&q| dequantize(i32::from(q as i8), scale, zero_point)).collect();
+        let scores: Vec<f32> =
+            answer.iter().map(|&q| dequantize(i32::from(q as i8), scale, zero_point)).collect();
         let int8 = argmax(&scores);
         let label = labels.get(index).copied();
         float_right += usize::from(float == label);

@@ -160,13 +160,7 @@ fn write(
 
 /// Refuses a write that touches a tensor in the list, but for those of `inputs` that this op is the
 /// last to read: whether its outputs may lie over them is the operator's matter.
-fn untouched(
-    model: &Model<'_>,
-    live: &Live,
-    op: u16,
-    written: &Tensor,
-    inputs: &[u16],
-) -> Result<(), Error> {
+fn untouched(model: &Model<'_>, live: &Live, op: u16, written: &Tensor, inputs: &[u16]) -> Result<(), Error> {
     for &id in live {
         if model.tensors().get(usize::from(id)).is_some_and(|tensor| {
             tensor.overlaps(written) && !(tensor.last_use == op && inputs.iter().any(|&input| input == id))

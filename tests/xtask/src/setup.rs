@@ -69,7 +69,8 @@ fn install_targets() -> Result<bool> {
     Ok(missing.is_empty())
 }
 
-fn missing_emulators() -> Vec<&'static str> {
+/// Debian packages of the emulators that do not answer.
+pub fn missing_emulators() -> Vec<&'static str> {
     EMULATORS
         .iter()
         .filter(|(program, _)| output(program, &["--version"]).is_none())

@@ -54,15 +54,51 @@ fn miri() -> Result<()> {
     exec(miri)
 }
 
+/// With the emulators there, a board that cannot be run is a failure and not a skipped test.
+fn host_tests() -> Result<()> {
+    let mut test = command("cargo", &["test", "-q", "--workspace"]);
+    if setup::missing_emulators().is_empty() {
+        test.env("FERROLITE_REQUIRE_BOARDS", "1");
+    }
+    exec(test)
+}
+
+fn firmware_clippy() -> Result<()> {
+    let target = ["--release", "--target", "thumbv7em-none-eabihf"];
+    let lint = |package: &[&str]| {
+        in_boards(&[&["clippy", "-q"], package, &target, &["--", "-D", "warnings"]].concat())
+    };
+    lint(&["-p", "runner", "--features", "qemu-cortex-m4"])?;
+    lint(&["-p", "gesture"])
+}
+
 const STEPS: &[Step] = &[
     Step { name: "lint: rustfmt", skip: always, run: || cargo(&["fmt", "--all", "--check"]) },
+    Step { name: "lint: firmware rustfmt", skip: always, run: || in_boards(&["fmt", "--all", "--check"]) },
     Step {
         name: "lint: clippy",
         skip: always,
         run: || cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
-    Step { name: "lint: firmware rustfmt", skip: always, run: || in_boards(&["fmt", "--all", "--check"]) },
-    Step { name: "host tests", skip: always, run: || cargo(&["test", "-q", "--workspace"]) },
+    Step { name: "lint: firmware clippy", skip: needs_targets, run: firmware_clippy },
+    Step { name: "host and board tests", skip: always, run: host_tests },
+    Step {
+        name: "application on two boards",
+        skip: needs_boards,
+        run: || {
+            // Built for the host, beside the firmware that it starts.
+            in_boards(&[
+                "test",
+                "-q",
+                "-p",
+                "console",
+                "--target",
+                "host-tuple",
+                "--target-dir",
+                "target/console",
+            ])
+        },
+    },
     Step { name: "miri", skip: needs_miri, run: miri },
 ];
 

@@ -4,17 +4,10 @@
 use ferrolite_runtime::{OpSet, ops};
 
 /// Bytes of arena that the model needs: `Arena::<ARENA>::new()`.
-pub const ARENA: usize = 2_128;
+pub const ARENA: usize = 1_608;
 
 /// The operators that the model uses, for `Interpreter::new`; only these are linked.
-pub const OPS: OpSet = &[
-    ops::CONV_2D,
-    ops::DEPTHWISE_CONV_2D,
-    ops::FULLY_CONNECTED,
-    ops::MAX_POOL_2D,
-    ops::SOFTMAX,
-    ops::REDUCE,
-];
+pub const OPS: OpSet = &[ops::CONV_2D, ops::DEPTHWISE_CONV_2D, ops::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::SOFTMAX, ops::REDUCE];
 
 /// Bytes of the model file.
 pub const MODEL_BYTES: usize = 7_504;
