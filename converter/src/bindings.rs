@@ -11,6 +11,7 @@ use crate::model_file::{self, PortFacts};
 ///
 /// ```text
 /// pub const ARENA: usize = 16_384;
+/// #[rustfmt::skip]
 /// pub const OPS: OpSet = &[ops::CONV_2D, ops::SOFTMAX];
 /// pub mod input0 { … SHAPE, LEN, SCALE, ZERO_POINT }
 /// ```
@@ -33,6 +34,7 @@ use ferrolite_runtime::{{OpSet, ops}};
 pub const ARENA: usize = {arena};
 
 /// The operators that the model uses, for `Interpreter::new`; only these are linked.
+#[rustfmt::skip]
 pub const OPS: OpSet = &[{ops}];
 
 /// Bytes of the model file.

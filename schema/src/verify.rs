@@ -29,9 +29,10 @@ const SIZE_MASKS: [u8; DType::ALL.len()] = {
     masks
 };
 
-/// `slice::contains` is unrolled for long slices; this list has a few entries.
-fn is_live(live: &Live, id: u16) -> bool {
-    live.iter().any(|&live| live == id)
+/// `slice::contains`, which is unrolled for long slices; these lists have a few entries.
+#[allow(clippy::manual_contains)]
+fn holds(list: &[u16], id: u16) -> bool {
+    list.iter().any(|&entry| entry == id)
 }
 
 pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
@@ -59,7 +60,7 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     }
     for (index, port) in model.outputs().iter().enumerate() {
         let (id, tensor) = check_port(model, port, 0x8000 | index as u16)?;
-        if !is_live(&live, id) || usize::from(tensor.last_use) < model.ops().len() {
+        if !holds(&live, id) || usize::from(tensor.last_use) < model.ops().len() {
             return Err(Error::ReadBeforeWrite { op: model.ops().len() as u16, tensor: id });
         }
     }
@@ -113,7 +114,7 @@ fn check_op(model: &Model<'_>, op: &Op, index: u16, live: &mut Live) -> Result<(
     live.retain(|&id| model.tensors().get(usize::from(id)).is_some_and(|t| t.last_use >= index));
     for &id in inputs {
         let tensor = model.tensors().get(usize::from(id)).ok_or(fault)?;
-        if tensor.in_arena() && !is_live(live, id) {
+        if tensor.in_arena() && !holds(live, id) {
             return Err(Error::ReadBeforeWrite { op: index, tensor: id });
         }
     }
@@ -162,9 +163,11 @@ fn write(
 /// last to read: whether its outputs may lie over them is the operator's matter.
 fn untouched(model: &Model<'_>, live: &Live, op: u16, written: &Tensor, inputs: &[u16]) -> Result<(), Error> {
     for &id in live {
-        if model.tensors().get(usize::from(id)).is_some_and(|tensor| {
-            tensor.overlaps(written) && !(tensor.last_use == op && inputs.iter().any(|&input| input == id))
-        }) {
+        if model
+            .tensors()
+            .get(usize::from(id))
+            .is_some_and(|tensor| tensor.overlaps(written) && !(tensor.last_use == op && holds(inputs, id)))
+        {
             return Err(Error::Overlap { op, tensor: id });
         }
     }

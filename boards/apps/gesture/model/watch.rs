@@ -7,6 +7,7 @@ use ferrolite_runtime::{OpSet, ops};
 pub const ARENA: usize = 1_608;
 
 /// The operators that the model uses, for `Interpreter::new`; only these are linked.
+#[rustfmt::skip]
 pub const OPS: OpSet = &[ops::CONV_2D, ops::DEPTHWISE_CONV_2D, ops::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::SOFTMAX, ops::REDUCE];
 
 /// Bytes of the model file.
