@@ -75,7 +75,7 @@ fn accuracy(outputs: &[Vec<f32>], labels: &[Vec<f32>]) -> f64 {
 #[test]
 fn classifiers_are_as_good_as_tensorflows() {
     let Some(folder) = shared_models() else { return };
-    for name in ["watch_conv1d", "mnist_cnn", "fashion_dsres"] {
+    for name in ["digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres"] {
         let mut trained = load(&folder, name);
         let labels = rows(&mut trained.data, "test_y");
         let inputs = rows(&mut trained.data, "test_x");
