@@ -87,6 +87,7 @@ pub const BOARDS: &[Board] = &[
     mps2("qemu-cortex-m4", "Cortex-M4F", "mps2-an386", "thumbv7em-none-eabihf", 0x2100_0000),
     mps2("qemu-cortex-m7", "Cortex-M7", "mps2-an500", "thumbv7em-none-eabihf", 0x6000_0000),
     Board {
+        rustflags: "-Ctarget-cpu=cortex-m33",
         job_address: 0x8000_0000,
         timer_hz: Some(20_000_000),
         ..mps2("qemu-cortex-m33", "Cortex-M33", "mps2-an505", "thumbv8m.main-none-eabihf", 0)

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ferrolite_runtime::kernels::{Policy, policy};
 use ferrolite_schema::DType;
 
 use super::{Constants, Lowered, Lowering, Options};
@@ -149,6 +150,7 @@ impl<'a> Builder<'a> {
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: options.rounding,
+            policy: policy(options.target),
         };
         for node in &self.graph.nodes {
             match ops::lower(&mut cx, node) {
@@ -305,6 +307,7 @@ impl<'a> Builder<'a> {
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: ferrolite_schema::Rounding::Double,
+            policy: Policy::PLAIN,
         };
         let lowered = ops::copy(&cx, id, to)?;
         let index = self.program.ops.len();

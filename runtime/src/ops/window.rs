@@ -14,7 +14,7 @@ use ferrolite_schema::params::Window;
 
 use crate::error::Fault;
 use crate::kernels::TILE;
-use crate::tensor::copy;
+use crate::tensor::{copy, fill};
 
 /// Largest dimension of an image or kernel, so that products of two of them fit 32 bits.
 const MAX_DIM: u32 = 0xFFFF;
@@ -145,6 +145,63 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
     }
 }
 
+/// Hands the patch of output pixel `(oy, ox)` to `load` line by line: the number of the kernel row and its
+/// taps, `kernel_w * channels` elements. A line that meets padding is put together in `staging`, which
+/// has room for one.
+#[inline(always)]
+pub fn lines<'a>(
+    window: &Window,
+    image: &Image<'a>,
+    oy: u32,
+    ox: u32,
+    staging: &'a [Cell<i8>],
+    mut load: impl FnMut(usize, &'a [Cell<i8>]),
+) {
+    let channels = image.channels;
+    let line = (window.kernel_w as usize).wrapping_mul(channels);
+    let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
+    let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
+    // The taps of one kernel row lie side by side in the image.
+    let together = window.dilation_w == 1 && x0 >= 0 && last < window.in_w as i32;
+    let mut y = (oy * window.stride_h) as i32 - window.pad_top as i32;
+    for number in 0..window.kernel_h as usize {
+        let inside = y >= 0 && y < window.in_h as i32;
+        let row = (y as usize).wrapping_mul(window.in_w as usize);
+        if inside && together {
+            let start = row.wrapping_add(x0 as usize).wrapping_mul(channels);
+            load(number, image.cells.get(start..start.wrapping_add(line)).unwrap_or(&[]));
+        } else {
+            let row = inside.then_some(row);
+            load(number, stage_line(window, image, row, x0, staging.get(..line).unwrap_or(staging)));
+        }
+        y += window.dilation_h as i32;
+    }
+}
+
+/// A line with padding, from the image row whose first pixel is `row`, or from none.
+#[inline(never)]
+fn stage_line<'a>(
+    window: &Window,
+    image: &Image<'a>,
+    row: Option<usize>,
+    x0: i32,
+    staging: &'a [Cell<i8>],
+) -> &'a [Cell<i8>] {
+    let channels = image.channels;
+    let mut x = x0;
+    for tap in staging.chunks(channels.max(1)) {
+        match row {
+            Some(row) if x >= 0 && x < window.in_w as i32 => {
+                let start = row.wrapping_add(x as usize).wrapping_mul(channels);
+                copy(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), tap);
+            }
+            _ => fill(tap, image.zero_point),
+        }
+        x += window.dilation_w as i32;
+    }
+    staging
+}
+
 /// The lead of an op that walks output pixels in raster order and reads the taps of some of them
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
@@ -180,6 +237,31 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
             let read = read.saturating_add(column).min(below);
             lead = lead.max(written.wrapping_add(ahead).saturating_sub(read));
         }
+    }
+    Some(lead)
+}
+
+/// The lead of a depthwise convolution that reads all rows under a row of outputs before it writes it:
+/// the most that the rows written are ahead of the first row that is still to be read.
+pub fn band_lead(window: &Window, pixel: u32) -> Option<u32> {
+    let in_row = window.in_w.checked_mul(pixel)?;
+    let out_row = window.out_w.checked_mul(pixel)?;
+    window.out_h.checked_mul(out_row)?;
+    window.in_h.checked_mul(in_row)?;
+    // What is written grows evenly with the row; what is read stands still under the padding above and
+    // behind the image. So what is ahead is largest at an end or where that changes.
+    let end = window.out_h.wrapping_sub(1);
+    let turn = |row: u32| row.saturating_sub(window.kernel_h).checked_div(window.stride_h);
+    let (above, below) = (turn(window.pad_top)?, turn(window.in_h.checked_add(window.pad_top)?)?);
+    let mut lead = 0;
+    for oy in [0, above, above + 1, below, below + 1, end.saturating_sub(1)] {
+        // Behind the last row nothing is read any more.
+        if oy >= end {
+            continue;
+        }
+        let unread = (oy * window.stride_h).wrapping_add(window.kernel_h).saturating_sub(window.pad_top);
+        let written = (oy + 1).wrapping_mul(out_row);
+        lead = lead.max(written.saturating_sub(unread.min(window.in_h).wrapping_mul(in_row)));
     }
     Some(lead)
 }
