@@ -13,7 +13,7 @@ use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
 use crate::kernels::{Kernels, Stage};
-use crate::node::{Eval, Node};
+use crate::node::{Eval, Node, check_int8};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -35,18 +35,12 @@ pub fn scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
-    window::check(&p.window)?;
-    if p.input_zero_point < -128 || p.input_zero_point > 127 {
-        return Err(Fault::Parameters);
-    }
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
-    node.expect_int8(
-        window::elements(p.batches, p.window.in_h, p.window.in_w, p.in_channels)?,
-        window::elements(p.batches, p.window.out_h, p.window.out_w, channels)?,
-    )?;
+    window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
+    check_int8(p.input_zero_point)?;
     let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, count)?;
-    node.stage(&p.stage, channels)?;
+    node.expect_stage(&p.stage, channels)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
 

@@ -21,7 +21,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let size = |a: u32, b: u32| a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters);
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
     node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
-    node.stage(&p.stage, p.outputs).map(|_| ())
+    node.expect_stage(&p.stage, p.outputs)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

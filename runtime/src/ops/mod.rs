@@ -48,7 +48,7 @@ pub struct Operator {
     pub lead: fn(&Node<'_>, usize) -> Option<u32>,
 }
 
-/// The operators that a program links.
+/// The operators that a program links, best in ascending order of their codes: they are found faster then.
 pub type OpSet = &'static [Operator];
 
 /// The `lead` of operators whose output never shares memory with an input.
@@ -105,16 +105,20 @@ pub const BATCH_MATMUL: Operator = batch_matmul::operator();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
-/// Every operator: serves any model, links all of them.
+/// Every operator, in the order of codes: serves any model, links all of them.
 pub const ALL: OpSet = &[
     CONV_2D,
     DEPTHWISE_CONV_2D,
     FULLY_CONNECTED,
-    LOOKUP,
+    TRANSPOSE_CONV,
+    BATCH_MATMUL,
     AVERAGE_POOL_2D,
     MAX_POOL_2D,
-    SOFTMAX,
     ADD,
+    MUL,
+    MIN_MAX,
+    LOOKUP,
+    SOFTMAX,
     STRIDED_COPY,
     REDUCE,
     REDUCE_MIN_MAX,
@@ -124,8 +128,4 @@ pub const ALL: OpSet = &[
     DEQUANTIZE,
     ARG_MIN_MAX,
     REQUANTIZE,
-    MUL,
-    MIN_MAX,
-    BATCH_MATMUL,
-    TRANSPOSE_CONV,
 ];
