@@ -14,7 +14,7 @@ use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
 use crate::kernels::{Kernels, Portable, Stage, TILE};
-use crate::node::{Eval, Node};
+use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
 use crate::tensor::cells_of;
 
@@ -26,7 +26,12 @@ pub const fn operator<K: Kernels>() -> Operator {
 /// Elements of the patch of one pixel in one group; 0 where the parameters make no sense.
 fn depth(params: &Conv2dParams) -> Option<u32> {
     let taps = params.window.kernel_h.checked_mul(params.window.kernel_w)?;
-    taps.checked_mul(params.in_channels.checked_div(params.groups)?)
+    let channels = if params.groups == 1 {
+        params.in_channels
+    } else {
+        params.in_channels.checked_div(params.groups)?
+    };
+    taps.checked_mul(channels)
 }
 
 /// The weights as a matrix; `None` for an unknown packing.
@@ -57,18 +62,14 @@ pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
-    window::check(&p.window)?;
     let (groups, out_channels) = (p.groups, p.out_channels);
-    if p.in_channels.checked_rem(groups) != Some(0) || out_channels.checked_rem(groups) != Some(0) {
+    window::check_op(node, &p.window, p.batches, p.in_channels, out_channels)?;
+    // Divisions take their time, and most convolutions have one group.
+    let splits = |channels: u32| channels.checked_rem(groups) == Some(0);
+    if groups != 1 && !(splits(p.in_channels) && splits(out_channels)) {
         return Err(Fault::Parameters);
     }
-    if p.input_zero_point < -128 || p.input_zero_point > 127 {
-        return Err(Fault::Parameters);
-    }
-    node.expect_int8(
-        window::elements(p.batches, p.window.in_h, p.window.in_w, p.in_channels)?,
-        window::elements(p.batches, p.window.out_h, p.window.out_w, out_channels)?,
-    )?;
+    check_int8(p.input_zero_point)?;
     let shape = shape(p).ok_or(Fault::Packing)?;
     if shape.packing.order == Order::Plain {
         let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
@@ -78,7 +79,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     } else {
         return Err(Fault::Packing);
     }
-    node.stage(&p.stage, out_channels)?;
+    node.expect_stage(&p.stage, out_channels)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
 
@@ -91,6 +92,9 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
         return None;
     }
     if window::is_pointwise(&p.window) {
+        if p.out_channels <= p.in_channels {
+            return Some(0);
+        }
         let pixels = window::elements(p.batches, p.window.out_h, p.window.out_w, 1).ok()?;
         let before_last = pixels.saturating_sub(1) & !(TILE as u32 - 1);
         return before_last.checked_mul(p.out_channels.saturating_sub(p.in_channels));

@@ -22,7 +22,7 @@ use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
 use crate::kernels::{BAND_SLACK, Band, Kernels, Portable, Stage};
-use crate::node::{Eval, Node};
+use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
@@ -74,15 +74,9 @@ pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
-    window::check(&p.window)?;
-    if p.input_zero_point < -128 || p.input_zero_point > 127 {
-        return Err(Fault::Parameters);
-    }
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
-    node.expect_int8(
-        window::elements(p.batches, p.window.in_h, p.window.in_w, p.in_channels)?,
-        window::elements(p.batches, p.window.out_h, p.window.out_w, channels)?,
-    )?;
+    window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
+    check_int8(p.input_zero_point)?;
     let shape = shape(p).ok_or(Fault::Packing)?;
     if shape.packing.order == Order::Plain {
         let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
@@ -92,7 +86,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     } else {
         return Err(Fault::Packing);
     }
-    node.stage(&p.stage, channels)?;
+    node.expect_stage(&p.stage, channels)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
 

@@ -32,7 +32,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     } else {
         node.matrix(shape, p.weights)?;
     }
-    node.stage(&p.stage, p.outputs).map(|_| ())
+    node.expect_stage(&p.stage, p.outputs)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

@@ -48,7 +48,7 @@ pub struct Operator {
     pub lead: fn(&Node<'_>, usize) -> Option<u32>,
 }
 
-/// The operators that a program links.
+/// The operators that a program links, best in ascending order of their codes: they are found faster then.
 pub type OpSet = &'static [Operator];
 
 /// The `lead` of operators whose output never shares memory with an input.
@@ -108,17 +108,22 @@ pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 /// Number of operators.
 const COUNT: usize = 21;
 
-/// Every operator with the kernels `K`, for tests of kernel sets: a program wants [`ALL`].
+/// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
+/// [`ALL`].
 pub const fn all<K: Kernels>() -> [Operator; COUNT] {
     [
         conv_2d::operator::<K>(),
         depthwise_conv_2d::operator::<K>(),
         fully_connected::operator::<K>(),
-        lookup::operator::<K>(),
+        transpose_conv::operator::<K>(),
+        BATCH_MATMUL,
         pool_2d::average_operator::<K>(),
         pool_2d::max_operator::<K>(),
-        SOFTMAX,
         add::operator::<K>(),
+        mul::operator::<K>(),
+        min_max::operator::<K>(),
+        lookup::operator::<K>(),
+        SOFTMAX,
         STRIDED_COPY,
         REDUCE,
         REDUCE_MIN_MAX,
@@ -128,12 +133,8 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         DEQUANTIZE,
         ARG_MIN_MAX,
         REQUANTIZE,
-        mul::operator::<K>(),
-        min_max::operator::<K>(),
-        BATCH_MATMUL,
-        transpose_conv::operator::<K>(),
     ]
 }
 
-/// Every operator: serves any model, links all of them.
+/// Every operator, in the order of codes: serves any model, links all of them.
 pub const ALL: OpSet = &all::<Native>();

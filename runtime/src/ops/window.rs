@@ -14,29 +14,40 @@ use ferrolite_schema::params::Window;
 
 use crate::error::Fault;
 use crate::kernels::TILE;
+use crate::node::Node;
 use crate::tensor::{copy, fill};
 
-/// Largest dimension of an image or kernel, so that products of two of them fit 32 bits.
-const MAX_DIM: u32 = 0xFFFF;
-
-/// Checks that every dimension is in `1 ..= 65535`, that outputs times strides and kernels times
-/// dilations stay below 2^23, and that paddings are at most 65535, so that positions fit an i32.
+/// Checks that dimensions are in `1 ..= 65536`, strides and dilations in `1 ..= 4096`, and paddings at most
+/// 65535: positions fit an i32, and a product of two dimensions minus one 32 bits.
+#[inline(always)]
 pub fn check(window: &Window) -> Result<(), Fault> {
     let w = window;
-    let dims = [w.in_h, w.in_w, w.out_h, w.out_w, w.kernel_h, w.kernel_w];
-    let steps = [w.stride_h, w.stride_w, w.dilation_h, w.dilation_w];
-    // Zero becomes the largest number.
-    let largest = dims.iter().chain(&steps).fold(0, |largest: u32, dim| largest.max(dim.wrapping_sub(1)));
-    // Below 2^16 each, the factors of these products cannot overflow 32 bits.
-    let reach = (w.out_h.wrapping_mul(w.stride_h))
-        | (w.out_w.wrapping_mul(w.stride_w))
-        | (w.kernel_h.wrapping_mul(w.dilation_h))
-        | (w.kernel_w.wrapping_mul(w.dilation_w));
-    if largest < MAX_DIM && reach < 1 << 23 && w.pad_top.max(w.pad_left) <= MAX_DIM {
+    // Zero becomes a number with all bits.
+    let less_one = |dims: [u32; 4]| dims.iter().fold(0, |bits, dim| bits | dim.wrapping_sub(1));
+    let images = less_one([w.in_h, w.in_w, w.out_h, w.out_w]);
+    let kernel = less_one([w.kernel_h, w.kernel_w, 1, 1]);
+    let steps = less_one([w.stride_h, w.stride_w, w.dilation_h, w.dilation_w]);
+    if (images | kernel | w.pad_top | w.pad_left) >> 16 | steps >> 12 == 0 {
         Ok(())
     } else {
         Err(Fault::Parameters)
     }
+}
+
+/// Checks the window of an op from int8 images to int8 images, and the sizes of its operands.
+#[inline(never)]
+pub fn check_op(
+    node: &Node<'_>,
+    w: &Window,
+    batches: u32,
+    in_channels: u32,
+    out_channels: u32,
+) -> Result<(), Fault> {
+    check(w)?;
+    node.expect_int8(
+        elements(batches, w.in_h, w.in_w, in_channels)?,
+        elements(batches, w.out_h, w.out_w, out_channels)?,
+    )
 }
 
 /// `batches * height * width * channels`, or a fault where that overflows.
@@ -211,6 +222,17 @@ fn stage_line<'a>(
 /// end of the row.
 pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let in_row = window.in_w.checked_mul(in_pixel)?;
+    let w = window;
+    // Where an output pixel stands over its own input pixel, the padding is what it is ahead by.
+    if w.stride_h | w.stride_w == 1
+        && w.out_h == w.in_h
+        && w.out_w == w.in_w
+        && out_pixel <= in_pixel
+        && w.pad_top < w.in_h
+        && w.pad_left < w.in_w
+    {
+        return w.pad_top.checked_mul(in_row)?.checked_add(w.pad_left.checked_mul(in_pixel)?);
+    }
     let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
