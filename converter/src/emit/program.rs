@@ -241,7 +241,7 @@ impl<'a> Builder<'a> {
                 0 => node.name.clone(),
                 _ => format!("{}/{index}", node.name),
             };
-            self.enter_op(name, node.op.name().to_owned(), lowered)?;
+            self.enter_op(name, self.graph.kind(node).to_owned(), lowered)?;
         }
         Ok(())
     }
@@ -296,7 +296,7 @@ impl<'a> Builder<'a> {
         // The copy stands for the layer that gave the output its shape, if there is one.
         let source = self.graph.nodes.iter().find(|node| node.outputs.contains(&id));
         let (name, kind) = match source {
-            Some(node) => (node.name.clone(), node.op.name().to_owned()),
+            Some(node) => (node.name.clone(), self.graph.kind(node).to_owned()),
             None => (self.value(id).name.clone(), "COPY".to_owned()),
         };
         let value = Value { constant: None, ..self.value(id).clone() };
