@@ -14,6 +14,7 @@ mod policy;
 mod portable;
 
 use core::cell::Cell;
+use core::ops::Range;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
@@ -189,14 +190,31 @@ pub trait Kernels: 'static {
     /// The packings that this set reads fast.
     const POLICY: Policy = Policy::PLAIN;
 
-    /// Enters one kernel row of a pixel's patch, `shape.line` elements, into a tile of [`TILE`] pixels, as
-    /// line `line` of pixel `lane`. The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    /// Enters kernel rows of a pixel's patch, `shape.line` elements each, into a tile of [`TILE`] pixels, as
+    /// `lines` of pixel `lane`. `source` starts with the first line; the next ones lie `pitch` elements
+    /// behind one another, all at the same place where that is 0. The order in the tile is the set's own; its
+    /// size is `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    fn load_lines(
+        tile: &[Cell<u8>],
+        lane: usize,
+        lines: Range<usize>,
+        shape: &Shape,
+        source: &[Cell<i8>],
+        pitch: usize,
+    ) {
+        for (number, line) in lines.enumerate() {
+            let source = source.get(number.wrapping_mul(pitch)..).unwrap_or(&[]);
+            let source = source.get(..shape.line as usize).unwrap_or(source);
+            Self::load_line(tile, lane, line, shape, source);
+        }
+    }
+
+    /// One line of [`load_lines`](Kernels::load_lines), for sets that have no more to gain.
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         portable::load_line(tile, lane, line, shape, source);
     }
 
-    /// Matrix product of a tile that [`load_line`](Kernels::load_line) has filled with packed weights:
+    /// Matrix product of a tile that [`load_lines`](Kernels::load_lines) has filled with packed weights:
     /// `out[p * out_stride + c] = stage(sum over k of pixel[p][k] * weights[c][k])`.
     ///
     /// The first `pixels` pixels of the tile count. `tile` and `out` do not overlap.

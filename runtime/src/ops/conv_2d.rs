@@ -132,7 +132,7 @@ pub fn conv_2d_packed<K: Kernels>(
     let pointwise = window::is_pointwise(w);
     let size = tile_bytes(&weights.shape).unwrap_or(0) as usize;
     let Some((tile, staging)) = scratch.split_at_checked(size) else { return };
-    let staging = cells_of(staging).unwrap_or(&[]);
+    let staging = cells_of(staging.get(..weights.shape.line as usize).unwrap_or(staging)).unwrap_or(&[]);
     for (cells, out) in window::images(w, input, channels, out, out_pixel) {
         let image =
             Image { cells, pixel: channels, first: 0, channels, zero_point: p.input_zero_point as i8 };
@@ -142,12 +142,11 @@ pub fn conv_2d_packed<K: Kernels>(
             let count = out.len() / out_pixel.max(1);
             for lane in 0..count {
                 if pointwise {
-                    let pixel = pixels.next().unwrap_or(&[]);
-                    K::load_line(tile, lane, 0, &weights.shape, pixel);
+                    K::load_lines(tile, lane, 0..1, &weights.shape, pixels.next().unwrap_or(&[]), 0);
                     continue;
                 }
-                window::lines(w, &image, oy, ox, staging, |number, line| {
-                    K::load_line(tile, lane, number, &weights.shape, line);
+                window::patch(w, &image, oy, ox, staging, |lines, source, pitch| {
+                    K::load_lines(tile, lane, lines, &weights.shape, source, pitch);
                 });
                 ox += 1;
                 if ox == w.out_w {

@@ -9,34 +9,63 @@ use super::asm;
 use super::emulated;
 use super::{Band, Channels, TILE, Tile, halfwords};
 
-/// Widens elements to 16 bits: each group of four becomes the words `(x0, x2)` and `(x1, x3)`, [`TILE`]
-/// words apart. A last group of fewer is filled up with zeroes.
-pub(super) fn widen(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    let (groups, rest) = source.as_chunks::<4>();
-    // Two words a group, of which the last one has nothing behind it.
-    if groups.len() > target.len().wrapping_add(TILE - 1) / (2 * TILE) {
+/// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
+/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with zeroes. The lines are `pitch`
+/// elements apart in `source` and follow one another in `target`.
+pub(super) fn widen(source: &[Cell<i8>], len: usize, lines: usize, pitch: usize, target: &[Cell<i32>]) {
+    let line = len.div_ceil(4).wrapping_mul(2 * TILE);
+    // Behind the last word of a line come those of other pixels.
+    let fits = lines != 0
+        && len != 0
+        && source.len() >= (lines - 1).wrapping_mul(pitch).wrapping_add(len)
+        && target.len() >= lines.wrapping_mul(line) - (TILE - 1);
+    if !fits {
         return;
     }
-    // SAFETY: `groups.len()` words may be read, and the last word that is written is number
-    // `(2 * groups.len() - 1) * TILE`, which is there, as just found. Cells may be written through a shared
-    // reference; no unique reference to them exists.
+    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
+    // them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        asm::widen(groups.as_ptr().cast(), groups.len(), target.as_ptr().cast_mut().cast())
+        let (from, to) = (source.as_ptr().cast(), target.as_ptr().cast_mut().cast());
+        asm::widen(from, to, len, lines, pitch, line.wrapping_mul(4));
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated::widen(groups, target);
-    if !rest.is_empty() {
-        let x = |k: usize| rest.get(k).map_or(0, Cell::get);
-        let place = groups.len().wrapping_mul(2 * TILE);
-        for (place, word) in
-            [(place, halfwords(x(0), x(2))), (place.wrapping_add(TILE), halfwords(x(1), x(3)))]
-        {
-            if let Some(cell) = target.get(place) {
-                cell.set(word);
-            }
-        }
+    for number in 0..lines {
+        emulated::widen(&source[number * pitch..][..len], &target[number * line..]);
     }
+}
+
+/// Sums of the products of a row of input with a pair of channels. `weights` starts with the pair's first
+/// word; its words are `pairs` words apart.
+pub(super) fn dense_pair(input: &[Cell<i8>], weights: &[u32], pairs: usize) -> [i32; 2] {
+    let (whole, rest) = input.as_chunks::<4>();
+    let words = input.len().div_ceil(4).wrapping_mul(2);
+    if words == 0 || weights.len() <= (words - 1).wrapping_mul(pairs) {
+        return [0; 2];
+    }
+    let tail = tail(rest);
+    // SAFETY: `whole.len()` words of input, and as many of weights as they and the tail need, as just found.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let work = asm::DensePair {
+            input: input.as_ptr().cast(),
+            weights: weights.as_ptr(),
+            groups: whole.len(),
+            step: pairs.wrapping_mul(4),
+            has_tail: usize::from(!rest.is_empty()),
+            tail,
+        };
+        let sums = asm::dense_pair(&raw const work);
+        [sums as i32, (sums >> 32) as i32]
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::dense_pair(whole, tail, weights, pairs)
+}
+
+/// The elements behind the last whole word, filled up with zeroes.
+fn tail(rest: &[Cell<i8>]) -> u32 {
+    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
+    u32::from_le_bytes([x(0), x(1), x(2), 0])
 }
 
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
@@ -98,8 +127,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
         return;
     }
     let (whole, rest) = input.as_chunks::<4>();
-    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
-    let tail = u32::from_le_bytes([x(0), x(1), x(2), 0]);
+    let tail = tail(rest);
     // SAFETY: sizes as just found: `whole.len()` words of input, eight words of weights for each of them and
     // for the tail, eight biases, eight multipliers or one, eight elements of output.
     #[cfg(kernels = "armv7em")]
