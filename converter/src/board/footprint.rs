@@ -43,8 +43,9 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[OpCode]) -> Firmware<'
     let names: Vec<String> = ops.iter().map(|code| code.name().to_uppercase()).collect();
     Firmware {
         package: "footprint",
+        file: "footprint".into(),
         features,
-        target: board.target,
+        target: Some(board.target),
         rustflags: board.rustflags,
         folder: format!(
             "{}-{}",
@@ -55,11 +56,12 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[OpCode]) -> Firmware<'
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())))
 }
 
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
+/// Reads an ELF file.
+pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
     object::File::parse(bytes).map_err(|error| Error::input(format!("{}: {error}", path.display())))
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ferrolite_runtime::kernels::{Policy, policy};
 use ferrolite_schema::DType;
 
 use super::{Constants, Lowered, Lowering, Options};
@@ -149,6 +150,7 @@ impl<'a> Builder<'a> {
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: options.rounding,
+            policy: policy(options.target),
         };
         for node in &self.graph.nodes {
             match ops::lower(&mut cx, node) {
@@ -305,6 +307,7 @@ impl<'a> Builder<'a> {
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: ferrolite_schema::Rounding::Double,
+            policy: Policy::PLAIN,
         };
         let lowered = ops::copy(&cx, id, to)?;
         let index = self.program.ops.len();
@@ -328,7 +331,27 @@ impl<'a> Builder<'a> {
         for output in &self.program.outputs {
             self.program.tensors[output.tensor].last_use = ops;
         }
+        self.program.number_constants_last();
         Ok(self.program)
+    }
+}
+
+impl Program {
+    /// Gives tensors the numbers that the format asks for: those of the arena in the order in which they
+    /// are written, as they are, and constants behind them.
+    fn number_constants_last(&mut self) {
+        let mut order: Vec<usize> = (0..self.tensors.len()).collect();
+        order.sort_by_key(|&tensor| self.tensors[tensor].constant.is_some());
+        let mut numbers = vec![0; order.len()];
+        for (number, &tensor) in order.iter().enumerate() {
+            numbers[tensor] = number;
+        }
+        self.tensors = order.iter().map(|&tensor| self.tensors[tensor].clone()).collect();
+        let operands = self.ops.iter_mut().flat_map(|op| op.inputs.iter_mut().chain(&mut op.outputs));
+        let borders = self.inputs.iter_mut().chain(&mut self.outputs).map(|border| &mut border.tensor);
+        for tensor in operands.chain(borders) {
+            *tensor = numbers[*tensor];
+        }
     }
 }
 
