@@ -180,6 +180,21 @@ impl<'a> Band<'a> {
     }
 }
 
+/// Lines of the patches of pixels that stand side by side: the same kernel rows of each.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    /// Elements from the first pixel's first line on; there may be more than the lines need.
+    pub source: &'a [Cell<i8>],
+    /// Places of the pixels in the tile.
+    pub lanes: Range<usize>,
+    /// Elements from one pixel to the next.
+    pub step: usize,
+    /// Numbers of the lines.
+    pub lines: Range<usize>,
+    /// Elements from one line to the next.
+    pub pitch: usize,
+}
+
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 ///
 /// Methods that take a [`Matrix`] are given the packing of the set's own [`POLICY`](Kernels::POLICY); the
@@ -190,26 +205,20 @@ pub trait Kernels: 'static {
     /// The packings that this set reads fast.
     const POLICY: Policy = Policy::PLAIN;
 
-    /// Enters kernel rows of a pixel's patch, `shape.line` elements each, into a tile of [`TILE`] pixels, as
-    /// `lines` of pixel `lane`. `source` starts with the first line; the next ones lie `pitch` elements
-    /// behind one another, all at the same place where that is 0. The order in the tile is the set's own; its
-    /// size is `TILE * shape.packing.element * shape.padded_depth()` bytes.
-    fn load_lines(
-        tile: &[Cell<u8>],
-        lane: usize,
-        lines: Range<usize>,
-        shape: &Shape,
-        source: &[Cell<i8>],
-        pitch: usize,
-    ) {
-        for (number, line) in lines.enumerate() {
-            let source = source.get(number.wrapping_mul(pitch)..).unwrap_or(&[]);
-            let source = source.get(..shape.line as usize).unwrap_or(source);
-            Self::load_line(tile, lane, line, shape, source);
+    /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
+    /// The order in the tile is the set's own; its size is
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
+            for (number, line) in lines.lines.clone().enumerate() {
+                let start = start.wrapping_add(number.wrapping_mul(lines.pitch));
+                let end = start.wrapping_add(shape.line as usize);
+                Self::load_line(tile, lane, line, shape, lines.source.get(start..end).unwrap_or(&[]));
+            }
         }
     }
 
-    /// One line of [`load_lines`](Kernels::load_lines), for sets that have no more to gain.
+    /// One line of one pixel, for sets that do not override [`load_lines`](Kernels::load_lines).
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         portable::load_line(tile, lane, line, shape, source);
     }

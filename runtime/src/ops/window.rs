@@ -9,14 +9,13 @@
 //! that knows no borders.
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use ferrolite_schema::params::Window;
 
 use crate::error::Fault;
 use crate::kernels::TILE;
 use crate::node::Node;
-use crate::tensor::{copy, fill};
+use crate::tensor::copy;
 
 /// Checks that dimensions are in `1 ..= 65536`, strides and dilations in `1 ..= 4096`, and paddings at most
 /// 65535: positions fit an i32, and a product of two dimensions minus one 32 bits.
@@ -157,96 +156,6 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
     }
 }
 
-/// Hands the patch of output pixel `(oy, ox)` to `load`: numbers of kernel rows, the first one's taps
-/// (`kernel_w * channels` elements), and the elements from one row's taps to the next. Rows that meet
-/// padding are put together in `staging`, which has room for one.
-#[inline(always)]
-pub fn patch<'a>(
-    window: &Window,
-    image: &Image<'a>,
-    oy: u32,
-    ox: u32,
-    staging: &'a [Cell<i8>],
-    load: impl Fn(Range<usize>, &[Cell<i8>], usize),
-) {
-    let kernel_h = window.kernel_h as usize;
-    let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
-    let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
-    // The taps of one kernel row lie side by side in the image.
-    let together = window.dilation_w == 1 && x0 >= 0 && last < window.in_w as i32;
-    let y0 = (oy * window.stride_h) as i32 - window.pad_top as i32;
-    // Kernel rows from `above` to `below` are inside the image.
-    let steps = |rows: i32| match window.dilation_h {
-        1 => rows.max(0) as usize,
-        dilation => (rows.max(0) as usize).div_ceil(dilation as usize),
-    };
-    let above = steps(y0.wrapping_neg()).min(kernel_h);
-    let below = steps((window.in_h as i32).wrapping_sub(y0)).min(kernel_h).max(above);
-    if above != 0 || below != kernel_h {
-        fill(staging, image.zero_point);
-        if above != 0 {
-            load(0..above, staging, 0);
-        }
-        if below != kernel_h {
-            load(below..kernel_h, staging, 0);
-        }
-    }
-    if above == below {
-        return;
-    }
-    let first = y0.wrapping_add((above as u32).wrapping_mul(window.dilation_h) as i32) as usize;
-    let row = (window.in_w as usize).wrapping_mul(image.channels);
-    let pitch = row.wrapping_mul(window.dilation_h as usize);
-    let cells = image.cells.get(first.wrapping_mul(row)..).unwrap_or(&[]);
-    if together {
-        let start = (x0 as usize).wrapping_mul(image.channels);
-        load(above..below, cells.get(start..).unwrap_or(&[]), pitch);
-    } else {
-        let rows = cells.chunks(pitch.max(1));
-        for (number, cells) in (above..below).zip(rows) {
-            stage_row(window, image, cells.get(..row).unwrap_or(cells), x0, staging);
-            load(number..number.wrapping_add(1), staging, 0);
-        }
-    }
-}
-
-/// Puts the taps of a kernel row together that meet padding beside the image row `cells`.
-#[inline(never)]
-fn stage_row(window: &Window, image: &Image<'_>, cells: &[Cell<i8>], x0: i32, staging: &[Cell<i8>]) {
-    let channels = image.channels.max(1);
-    if window.dilation_w == 1 {
-        let left = (x0.wrapping_neg().max(0) as usize).wrapping_mul(channels).min(staging.len());
-        let (padding, rest) = staging.split_at_checked(left).unwrap_or_default();
-        let source = cells.get((x0.max(0) as usize).wrapping_mul(channels)..).unwrap_or(&[]);
-        let inside = rest.len().min(source.len());
-        fill(padding, image.zero_point);
-        copy_few(source, rest);
-        fill(rest.get(inside..).unwrap_or(&[]), image.zero_point);
-        return;
-    }
-    let mut x = x0;
-    for tap in staging.chunks(channels) {
-        let start = if x < 0 { usize::MAX } else { (x as usize).wrapping_mul(channels) };
-        match cells.get(start..start.wrapping_add(channels)) {
-            Some(pixel) => copy(pixel, tap),
-            None => fill(tap, image.zero_point),
-        }
-        x += window.dilation_w as i32;
-    }
-}
-
-/// Copies up to the shorter length; a call of `memcpy` costs more than a few elements.
-#[inline(always)]
-fn copy_few(source: &[Cell<i8>], target: &[Cell<i8>]) {
-    if target.len() > 16 {
-        copy(source, target);
-        return;
-    }
-    for (source, target) in source.iter().zip(target) {
-        target.set(source.get());
-    }
-}
-
 /// The lead of an op that walks output pixels in raster order and reads the taps of some of them
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
@@ -297,11 +206,11 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     Some(lead)
 }
 
-/// The lead of a depthwise convolution that reads all rows under a row of outputs before it writes it:
-/// the most that the rows written are ahead of the first row that is still to be read.
-pub fn band_lead(window: &Window, pixel: u32) -> Option<u32> {
-    let in_row = window.in_w.checked_mul(pixel)?;
-    let out_row = window.out_w.checked_mul(pixel)?;
+/// The lead of a convolution that reads all rows under a row of outputs before it writes any of it: the
+/// most that the rows written are ahead of the first row that is still to be read.
+pub fn band_lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+    let in_row = window.in_w.checked_mul(in_pixel)?;
+    let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
     // What is written grows evenly with the row; what is read stands still under the padding above and

@@ -48,6 +48,23 @@ pub(super) struct Dense {
     pub step: usize,
 }
 
+/// What [`widen`] works on; all sizes are bytes or numbers above 0.
+#[repr(C)]
+pub(super) struct Widen {
+    pub source: *const i8,
+    pub target: *mut i32,
+    /// Elements of a line.
+    pub len: usize,
+    pub lanes: usize,
+    /// From one pixel to the next in the source.
+    pub step: usize,
+    pub lines: usize,
+    /// From one line to the next in the source.
+    pub pitch: usize,
+    /// The same in the target.
+    pub line: usize,
+}
+
 /// What [`dense_pair`] works on.
 #[repr(C)]
 pub(super) struct DensePair {
@@ -105,17 +122,9 @@ pub(super) struct Depthwise {
     pub half: i32,
 }
 
-/// Lines of `len` elements: each four of them become two words, 16 bytes apart. `pitch` and `step` are the
-/// bytes from one line to the next in source and target.
+/// Lines of elements: each four of them become two words, 16 bytes apart; pixels are 4 bytes apart.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn widen(
-    source: *const i8,
-    target: *mut i32,
-    len: usize,
-    lines: usize,
-    pitch: usize,
-    step: usize,
-) {
+pub(super) unsafe extern "C" fn widen(work: *const Widen) {
     naked_asm!(
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         ".macro FERROLITE_WIDEN word, at",
@@ -124,11 +133,23 @@ pub(super) unsafe extern "C" fn widen(
         "str.w r11, [r1, #\\at]",
         "str.w \\word, [r1, #\\at + 16]",
         ".endm",
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "sub sp, sp, #16",
+        // r0 source, r1 target, r2 len, r3 lines left, r8 and r9 starts of the line, r10 groups left;
+        // on the stack: 0 lanes left, 4 start of the pixel in the source, 8 in the target
+        "ldr r1, [r0, #12]",
+        "str r1, [sp, #0]",
+        "ldr r8, [r0, #0]",
+        "ldr r9, [r0, #4]",
+        "ldr r2, [r0, #8]",
+        "ldr r3, [r0, #20]",
+        "str r8, [sp, #4]",
+        "str r9, [sp, #8]",
+        "mov lr, r0",
         ".p2align 2",
         "1:",
-        "mov.w r8, r0",
-        "mov.w r9, r1",
+        "mov.w r0, r8",
+        "mov.w r1, r9",
         "lsr.w r10, r2, #2",
         "subs.w r10, r10, #4",
         "blt.w 3f",
@@ -147,37 +168,58 @@ pub(super) unsafe extern "C" fn widen(
         "subs.w r10, r10, #4",
         "bge.w 2b",
         "3:",
-        "adds.w r10, r10, #4",
-        "beq.w 5f",
-        ".p2align 2",
+        "tst.w r10, #2",
+        "beq.w 4f",
+        "ldr.w r4, [r0]",
+        "ldr.w r5, [r0, #4]",
+        "add.w r0, r0, #8",
+        "FERROLITE_WIDEN r4, 0",
+        "FERROLITE_WIDEN r5, 32",
+        "add.w r1, r1, #64",
         "4:",
+        "tst.w r10, #1",
+        "beq.w 5f",
         "ldr.w r4, [r0], #4",
         "FERROLITE_WIDEN r4, 0",
         "add.w r1, r1, #32",
-        "subs.w r10, r10, #1",
-        "bne.w 4b",
         "5:",
         "ands.w r10, r2, #3",
-        "beq.w 7f",
+        "bne.w 8f",
+        "6:",
+        "ldr.w r4, [lr, #24]",
+        "ldr.w r5, [lr, #28]",
+        "subs.w r3, r3, #1",
+        "add.w r8, r8, r4",
+        "add.w r9, r9, r5",
+        "bne.w 1b",
+        "ldr.w r8, [sp, #4]",
+        "ldr.w r9, [sp, #8]",
+        "ldr.w r10, [sp, #0]",
+        "ldr.w r4, [lr, #16]",
+        "ldr.w r3, [lr, #20]",
+        "add.w r9, r9, #4",
+        "add.w r8, r8, r4",
+        "str.w r9, [sp, #8]",
+        "str.w r8, [sp, #4]",
+        "subs.w r10, r10, #1",
+        "str.w r10, [sp, #0]",
+        "bne.w 1b",
+        "add sp, sp, #16",
+        "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        // One to three elements more, where no whole word may be read.
+        "8:",
         "ldrb.w r4, [r0]",
         "cmp.w r10, #1",
-        "beq.w 6f",
+        "beq.w 9f",
         "ldrb.w r5, [r0, #1]",
         "cmp.w r10, #2",
         "orr.w r4, r4, r5, lsl #8",
-        "beq.w 6f",
+        "beq.w 9f",
         "ldrb.w r5, [r0, #2]",
         "orr.w r4, r4, r5, lsl #16",
-        "6:",
+        "9:",
         "FERROLITE_WIDEN r4, 0",
-        "7:",
-        "ldr.w r4, [sp, #36]",
-        "ldr.w r5, [sp, #40]",
-        "subs.w r3, r3, #1",
-        "add.w r0, r8, r4",
-        "add.w r1, r9, r5",
-        "bne.w 1b",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        "b.w 6b",
         ".purgem FERROLITE_WIDEN",
     )
 }

@@ -7,31 +7,50 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "armv7em"))]
 use super::emulated;
-use super::{Band, Channels, TILE, Tile, halfwords};
+use super::{Band, Channels, Lines, TILE, Tile, halfwords};
 
 /// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
-/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with zeroes. The lines are `pitch`
-/// elements apart in `source` and follow one another in `target`.
-pub(super) fn widen(source: &[Cell<i8>], len: usize, lines: usize, pitch: usize, target: &[Cell<i32>]) {
+/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with anything: its weights are zero.
+/// `target` starts with the first word of the first line and pixel.
+pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
+    let Lines { source, step, pitch, .. } = *lines;
+    let (lanes, count) = (lines.lanes.len(), lines.lines.len());
     let line = len.div_ceil(4).wrapping_mul(2 * TILE);
-    // Behind the last word of a line come those of other pixels.
-    let fits = lines != 0
-        && len != 0
-        && source.len() >= (lines - 1).wrapping_mul(pitch).wrapping_add(len)
-        && target.len() >= lines.wrapping_mul(line) - (TILE - 1);
+    if lanes == 0 || count == 0 || len == 0 {
+        return;
+    }
+    let before_last = (lanes - 1).wrapping_mul(step).wrapping_add((count - 1).wrapping_mul(pitch));
+    // Behind the last word of a lane come those of other lanes, which may be missing.
+    let fits = source.len() >= before_last.wrapping_add(len)
+        && target.len() >= count.wrapping_mul(line).wrapping_add(lanes).wrapping_sub(TILE);
     if !fits {
         return;
     }
+    // Whole words are read where there are some.
+    let padded = len.next_multiple_of(4);
+    let len = if source.len() >= before_last.wrapping_add(padded) { padded } else { len };
     // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
     // them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        let (from, to) = (source.as_ptr().cast(), target.as_ptr().cast_mut().cast());
-        asm::widen(from, to, len, lines, pitch, line.wrapping_mul(4));
+        let work = asm::Widen {
+            source: source.as_ptr().cast(),
+            target: target.as_ptr().cast_mut().cast(),
+            len,
+            lanes,
+            step,
+            lines: count,
+            pitch,
+            line: line.wrapping_mul(4),
+        };
+        asm::widen(&raw const work);
     }
     #[cfg(not(kernels = "armv7em"))]
-    for number in 0..lines {
-        emulated::widen(&source[number * pitch..][..len], &target[number * line..]);
+    for lane in 0..lanes {
+        for number in 0..count {
+            let start = lane * step + number * pitch;
+            emulated::widen(&source[start..][..len], &target[lane + number * line..]);
+        }
     }
 }
 

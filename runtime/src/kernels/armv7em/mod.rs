@@ -19,12 +19,11 @@ mod leaf;
 mod pool;
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Cells, Kernels, Policy, Stage, TILE};
+use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -34,18 +33,11 @@ pub struct Armv7em;
 impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
 
-    fn load_lines(
-        tile: &[Cell<u8>],
-        lane: usize,
-        lines: Range<usize>,
-        shape: &Shape,
-        source: &[Cell<i8>],
-        pitch: usize,
-    ) {
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         // Words of a lane are TILE words apart, two for each group of four elements.
         let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
-        let target = words(tile).get(lines.start.wrapping_mul(line).wrapping_add(lane)..).unwrap_or(&[]);
-        leaf::widen(source, shape.line as usize, lines.len(), pitch, target);
+        let first = lines.lines.start.wrapping_mul(line).wrapping_add(lines.lanes.start);
+        leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
     }
 
     fn matmul_packed(
