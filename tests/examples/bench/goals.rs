@@ -17,8 +17,8 @@ impl Goals {
     }
 
     fn parse(text: &str) -> Result<Goals> {
-        let heading = text.lines().filter_map(|line| line.strip_prefix('#'));
-        let heading = heading.last().context("goals.txt has no heading")?;
+        let heading = text.lines().rev().find_map(|line| line.strip_prefix('#'));
+        let heading = heading.context("goals.txt has no heading")?;
         let models: Vec<String> = heading.split_whitespace().skip(2).map(String::from).collect();
         let mut rows = HashMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -43,5 +43,33 @@ impl Goals {
     /// The figure of a board's line for a model.
     pub fn figure(&self, board: &str, what: &str, model: &str) -> Option<f64> {
         self.word(board, what, model)?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::NAMED;
+
+    #[test]
+    fn boards_and_models_are_those_that_are_measured() {
+        let goals = Goals::read().unwrap();
+        assert_eq!(goals.models, NAMED.map(|(name, _)| name));
+        for (board, what) in goals.rows.keys() {
+            ferrolite::board::find(board).unwrap();
+            let figures = goals.models.iter().filter_map(|model| goals.word(board, what, model));
+            assert!(figures.clone().count() > 0, "{board} {what}");
+            if what != "build" {
+                let wrong: Vec<&str> = figures.filter(|word| word.parse::<f64>().is_err()).collect();
+                assert!(wrong.is_empty(), "{board} {what}: {wrong:?}");
+            }
+        }
+        assert_eq!(goals.figure("qemu-cortex-m4", "asked", "kws"), Some(0.56));
+        assert_eq!(goals.figure("qemu-cortex-m4", "aim", "hello_world"), None);
+    }
+
+    #[test]
+    fn a_line_with_a_figure_too_few_is_refused() {
+        assert!(Goals::parse("# board what a b\nm4 peer 1\n").is_err());
     }
 }

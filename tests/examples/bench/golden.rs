@@ -141,3 +141,32 @@ fn write(counts: &[Count]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(instructions: u64, init: u64) -> Count {
+        Count { board: "qemu-cortex-m4".into(), model: "sine".into(), instructions, init }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let counts = [count(1_000_000, 5_000), count(7, 0)];
+        assert_eq!(read(&write(&counts)).unwrap(), counts);
+        assert!(read("qemu-cortex-m4 sine 12\n").is_err());
+        assert!(read("qemu-cortex-m4 sine 12 x\n").is_err());
+    }
+
+    #[test]
+    fn changes_are_told_and_large_ones_count() {
+        let golden = [count(1_000_000, 5_000)];
+        assert!(close(&golden[0], &count(1_000_999, 5_004)));
+        assert!(!close(&golden[0], &count(1_001_001, 5_000)));
+        assert!(!close(&golden[0], &count(998_000, 5_000)));
+        assert!(!close(&golden[0], &count(1_000_000, 5_006)));
+        assert!(changes(&golden, &golden).is_empty());
+        let told = changes(&golden, &[count(1_100_000, 5_000)]).concat();
+        assert!(told.contains("1000000 -> 1100000 (+10.00 %)"), "{told}");
+    }
+}

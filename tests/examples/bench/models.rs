@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::root;
 
 /// The models that the tables compare, with their files below `../shared/models`.
-pub const NAMED: &[(&str, &str)] = &[
+pub const NAMED: [(&str, &str); 6] = [
     ("kws", "real/kws_ref_model.tflite"),
     ("ic", "real/pretrainedResnet_quant.tflite"),
     ("ad", "real/ad01_int8.tflite"),
