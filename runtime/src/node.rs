@@ -12,19 +12,23 @@ use ferrolite_schema::{DType, Model, Op, Packing, Rounding, Tensor};
 
 use crate::error::Fault;
 use crate::kernels::Stage;
+use crate::packing::{Matrix, Shape};
 use crate::tensor::{Element, TensorView, cells_of};
 
-/// One op of a verified model.
+/// One op of a verified model, with its operands and parameters at hand.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     model: &'a Model<'a>,
     op: &'a Op,
+    operands: &'a [u16],
+    params: &'a [u32],
 }
 
 impl<'a> Node<'a> {
     /// The op `op` of `model`.
+    #[inline(always)]
     pub fn new(model: &'a Model<'a>, op: &'a Op) -> Node<'a> {
-        Node { model, op }
+        Node { model, op, operands: model.operands(op), params: model.params(op) }
     }
 
     /// The record in the file.
@@ -38,16 +42,15 @@ impl<'a> Node<'a> {
     }
 
     /// The parameter words as one `P`.
+    #[inline(always)]
     pub fn params<P: Pod>(&self) -> Result<&'a P, Fault> {
-        match self.params_list()? {
-            [params] => Ok(params),
-            _ => Err(Fault::Parameters),
-        }
+        let bytes = bytemuck::cast_slice(self.params);
+        bytemuck::try_from_bytes(bytes).map_err(|_| Fault::Parameters)
     }
 
     /// The parameter words as any number of `P`s.
     pub fn params_list<P: Pod>(&self) -> Result<&'a [P], Fault> {
-        bytemuck::try_cast_slice(self.model.params(self.op)).map_err(|_| Fault::Parameters)
+        bytemuck::try_cast_slice(self.params).map_err(|_| Fault::Parameters)
     }
 
     /// Number of inputs.
@@ -62,7 +65,7 @@ impl<'a> Node<'a> {
 
     /// Tensor indices of the inputs and of the outputs.
     pub fn operands(&self) -> Option<(&'a [u16], &'a [u16])> {
-        self.model.operands(self.op).split_at_checked(self.inputs())
+        self.operands.split_at_checked(self.inputs())
     }
 
     /// The tensor with this index.
@@ -71,7 +74,7 @@ impl<'a> Node<'a> {
     }
 
     fn operand(&self, position: usize) -> Option<&'a Tensor> {
-        self.tensor(*self.model.operands(self.op).get(position)?)
+        self.tensor(*self.operands.get(position)?)
     }
 
     /// The input tensor at `position`.
@@ -105,10 +108,23 @@ impl<'a> Node<'a> {
     }
 
     /// Checks the common form: one int8 input and one int8 output, both in the arena.
+    #[inline(never)]
     pub fn expect_int8(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
-        self.expect_operands(1, 1)?;
-        self.expect_tensor(self.input(0)?, DType::Int8, input_elements)?;
-        self.expect_tensor(self.output(0)?, DType::Int8, output_elements)
+        let (&[input, output], 1) = (self.operands, self.op.inputs) else {
+            return Err(Fault::Operands);
+        };
+        let (Some(input), Some(output)) = (self.tensor(input), self.tensor(output)) else {
+            return Err(Fault::Operands);
+        };
+        // Both numbers are 0: int8, and the arena.
+        if input.dtype | input.storage | output.dtype | output.storage != 0 {
+            return Err(Fault::Operands);
+        }
+        if input.bytes == input_elements && output.bytes == output_elements {
+            Ok(())
+        } else {
+            Err(Fault::Sizes)
+        }
     }
 
     /// Checks that there is this much scratch memory.
@@ -117,23 +133,31 @@ impl<'a> Node<'a> {
     }
 
     /// `count` constants of type `T` from byte `offset` on.
+    #[inline(always)]
     pub fn constants<T: Pod>(&self, offset: u32, count: u32) -> Result<&'a [T], Fault> {
-        let size = count.checked_mul(size_of::<T>() as u32).ok_or(Fault::Constants)?;
-        let end = offset.checked_add(size).ok_or(Fault::Constants)?;
-        let bytes = self.model.constants().get(offset as usize..end as usize).ok_or(Fault::Constants)?;
+        let rest = self.model.constants().get(offset as usize..).ok_or(Fault::Constants)?;
+        if count as usize > rest.len() / size_of::<T>() {
+            return Err(Fault::Constants);
+        }
+        let bytes = rest.get(..count as usize * size_of::<T>()).ok_or(Fault::Constants)?;
         bytemuck::try_cast_slice(bytes).map_err(|_| Fault::Constants)
     }
 
-    /// Weights of `count` int8 elements in the packing with this tag.
+    /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.
     pub fn weights(&self, packing: u32, offset: u32, count: u32) -> Result<&'a [i8], Fault> {
-        match Packing::from_tag(packing) {
-            Some(Packing::Plain) => self.constants(offset, count),
-            None => Err(Fault::Packing),
-        }
+        if packing == Packing::PLAIN.tag() { self.constants(offset, count) } else { Err(Fault::Packing) }
+    }
+
+    /// Packed weights, which start at a multiple of 4.
+    pub fn matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
+        let bytes = shape.bytes().ok_or(Fault::Parameters)?;
+        let words = self.constants::<u32>(offset, bytes >> 2)?;
+        Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
     }
 
     /// The output stage for `channels` channels, its ranges checked. The multipliers of single channels
     /// are numbers like the weights: scaling is defined for any of them.
+    #[inline]
     pub fn stage(&self, stage: &OutputStage, channels: u32) -> Result<Stage<'a>, Fault> {
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);
@@ -148,11 +172,22 @@ impl<'a> Node<'a> {
             max: stage.max,
         })
     }
+
+    /// Checks what [`stage`](Node::stage) would give.
+    #[inline(never)]
+    pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
+        self.stage(stage, channels).map(|_| ())
+    }
 }
 
 /// Checks that a clamp is one of int8 values.
 pub fn check_clamp(min: i32, max: i32) -> Result<(), Fault> {
     if min >= -128 && min <= max && max <= 127 { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+/// Checks that a number, such as a zero point, is an int8 value.
+pub fn check_int8(number: i32) -> Result<(), Fault> {
+    if number.wrapping_add(128) as u32 <= 255 { Ok(()) } else { Err(Fault::Parameters) }
 }
 
 /// Checks the range of a multiplier, so that no shift overflows.

@@ -67,7 +67,14 @@ pub enum Error {
         /// Index of the tensor.
         tensor: u16,
     },
-    /// An op writes over a tensor that is still to be read, or over a constant.
+    /// Tensors are not numbered in the order in which they are written, or nothing writes one.
+    WriteOrder {
+        /// Index of the op; the number of ops for a tensor that nothing writes.
+        op: u16,
+        /// Index of the tensor.
+        tensor: u16,
+    },
+    /// An op writes over a tensor that is still to be read.
     Overlap {
         /// Index of the op.
         op: u16,
@@ -106,6 +113,9 @@ impl core::fmt::Display for Error {
             Error::OpRange { op } => write!(f, "op {op} names operands, parameters or scratch out of range"),
             Error::ReadBeforeWrite { op, tensor } => {
                 write!(f, "op {op} reads tensor {tensor}, which holds no data at that point")
+            }
+            Error::WriteOrder { op, tensor } => {
+                write!(f, "tensor {tensor}, at op {op}, is not the next one to be written")
             }
             Error::Overlap { op, tensor } => {
                 write!(f, "op {op} would overwrite tensor {tensor}, which is still in use")

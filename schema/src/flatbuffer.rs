@@ -14,50 +14,36 @@ use crate::Error;
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn slice(self, at: u32, len: u32) -> Result<&'a [u8], Error> {
-        let end = at.checked_add(len).ok_or(Error::Offset { at })?;
-        self.0.get(at as usize..end as usize).ok_or(Error::Offset { at })
+    /// All bytes from `at` on.
+    fn from(self, at: u32) -> Option<&'a [u8]> {
+        self.0.get(at as usize..)
     }
 
-    pub(crate) fn u32(self, at: u32) -> Result<u32, Error> {
-        match self.slice(at, 4)? {
-            &[a, b, c, d] => Ok(u32::from_le_bytes([a, b, c, d])),
-            _ => Err(Error::Offset { at }),
-        }
-    }
-
-    fn u16(self, at: u32) -> Result<u16, Error> {
-        match self.slice(at, 2)? {
-            &[a, b] => Ok(u16::from_le_bytes([a, b])),
-            _ => Err(Error::Offset { at }),
-        }
+    pub(crate) fn u32(self, at: u32) -> Option<u32> {
+        self.from(at)?.first_chunk().map(|&bytes| u32::from_le_bytes(bytes))
     }
 
     /// The table that the offset at `at` points to.
-    pub(crate) fn table(self, at: u32) -> Result<Table<'a>, Error> {
-        let start = at.checked_add(self.u32(at)?).ok_or(Error::Offset { at })?;
-        let vtable = start.wrapping_sub(self.u32(start)?);
-        let vtable_size = self.u16(vtable)?;
-        let table_size = self.u16(vtable.wrapping_add(2))?;
-        let places = bytemuck::try_cast_slice(self.slice(vtable, vtable_size.into())?);
-        let places = places.map_err(|_| Error::Offset { at: vtable })?;
-        self.slice(start, table_size.into())?;
-        Ok(Table { bytes: self, start, places, table_size })
+    pub(crate) fn table(self, at: u32) -> Option<Table<'a>> {
+        let start = at.checked_add(self.u32(at)?)?;
+        let vtable = self.from(start.wrapping_sub(self.u32(start)?))?;
+        let &[a, b, c, d] = vtable.first_chunk()?;
+        let places = vtable.get(..u16::from_le_bytes([a, b]).into())?;
+        let table_size = u16::from_le_bytes([c, d]);
+        self.from(start)?.get(..table_size.into())?;
+        Some(Table { bytes: self, start, places: bytemuck::try_cast_slice(places).ok()?, table_size })
+    }
+
+    /// The bytes of the vector of elements of this size whose offset is at `at`.
+    fn vector_bytes(self, at: u32, element: u32) -> Option<&'a [u8]> {
+        let vector = self.from(at.checked_add(self.u32(at)?)?)?;
+        let (&count, elements) = vector.split_first_chunk()?;
+        elements.get(..u32::from_le_bytes(count).checked_mul(element)? as usize)
     }
 
     /// The elements of the vector whose offset is at `at`, as they lie in the file.
-    #[inline(always)]
-    fn vector<T: Pod>(self, at: u32) -> Result<&'a [T], Error> {
-        let bytes = self.vector_bytes(at, size_of::<T>() as u32)?;
-        bytemuck::try_cast_slice(bytes).map_err(|_| Error::Offset { at })
-    }
-
-    /// The bytes of a vector of elements of this size; one copy of it serves every type.
-    #[inline(never)]
-    fn vector_bytes(self, at: u32, element: u32) -> Result<&'a [u8], Error> {
-        let start = at.checked_add(self.u32(at)?).ok_or(Error::Offset { at })?;
-        let size = self.u32(start)?.checked_mul(element).ok_or(Error::Offset { at })?;
-        self.slice(start.wrapping_add(4), size)
+    fn vector<T: Pod>(self, at: u32) -> Option<&'a [T]> {
+        bytemuck::try_cast_slice(self.vector_bytes(at, size_of::<T>() as u32)?).ok()
     }
 }
 
@@ -72,52 +58,78 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Position in the file of field number `field` of `size` bytes, or `None` if it is absent.
-    pub(crate) fn field(self, field: u16, size: u16) -> Result<Option<u32>, Error> {
-        let place = match self.places.get(usize::from(field) + 2) {
-            None | Some(0) => return Ok(None),
-            Some(&place) => place,
-        };
-        if place.checked_add(size).is_none_or(|end| end > self.table_size) {
-            return Err(Error::Offset { at: self.start });
+    /// Position in the file of field number `field` of `size` bytes, 0 if it is absent, or `None` if it
+    /// does not lie in the table.
+    #[inline(always)]
+    fn place(&self, field: u16, size: u16) -> Option<u32> {
+        let place = self.places.get(usize::from(field) + 2).copied().unwrap_or(0);
+        if place == 0 {
+            return Some(0);
         }
-        Ok(Some(self.start.wrapping_add(place.into())))
+        let room = self.table_size.checked_sub(size)?;
+        (place <= room).then(|| self.start.wrapping_add(place.into()))
+    }
+
+    /// Position in the file of field number `field` of `size` bytes, if it is present.
+    pub(crate) fn field(&self, field: u16, size: u16) -> Option<u32> {
+        self.place(field, size).filter(|&at| at != 0)
+    }
+
+    /// The fault of a field that leads outside the file.
+    #[cold]
+    #[inline(never)]
+    fn fault(&self, field: u16) -> Error {
+        Error::Offset { at: self.place(field, 1).unwrap_or(self.start) }
     }
 
     /// A 32-bit scalar; 0, the default, if it is absent.
-    pub(crate) fn u32(self, field: u16) -> Result<u32, Error> {
-        self.field(field, 4)?.map_or(Ok(0), |at| self.bytes.u32(at))
+    pub(crate) fn u32(&self, field: u16) -> Result<u32, Error> {
+        match self.place(field, 4) {
+            Some(0) => Ok(0),
+            place => place.and_then(|at| self.bytes.u32(at)).ok_or_else(|| self.fault(field)),
+        }
     }
 
-    /// An 8-bit scalar; 0, the default, if it is absent.
-    pub(crate) fn u8(self, field: u16) -> Result<u8, Error> {
-        let at = self.field(field, 1)?;
-        Ok(at.and_then(|at| self.bytes.0.get(at as usize)).copied().unwrap_or(0))
+    /// An 8-bit scalar; 0, the default, if it is absent or lies outside the table.
+    pub(crate) fn u8(&self, field: u16) -> u8 {
+        let byte = |at| self.bytes.0.get(at as usize).copied();
+        self.field(field, 1).and_then(byte).unwrap_or(0)
     }
 
     /// A vector of scalars or structs; empty if it is absent.
     #[inline(always)]
-    pub(crate) fn vector<T: Pod>(self, field: u16) -> Result<&'a [T], Error> {
-        self.field(field, 4)?.map_or(Ok(&[]), |at| self.bytes.vector(at))
+    pub(crate) fn vector<T: Pod>(&self, field: u16) -> Result<&'a [T], Error> {
+        let bytes = self.vector_bytes(field, size_of::<T>() as u32);
+        let elements = bytes.and_then(|bytes| bytemuck::try_cast_slice(bytes).ok());
+        elements.ok_or_else(|| self.fault(field))
+    }
+
+    /// The bytes of a vector of elements of this size; one copy of it serves every type.
+    #[inline(never)]
+    fn vector_bytes(&self, field: u16, element: u32) -> Option<&'a [u8]> {
+        match self.place(field, 4)? {
+            0 => Some(&[]),
+            at => self.bytes.vector_bytes(at, element),
+        }
     }
 
     /// A table inside this one, if it is present.
-    pub(crate) fn table(self, field: u16) -> Result<Option<Table<'a>>, Error> {
-        self.field(field, 4)?.map(|at| self.bytes.table(at)).transpose()
+    pub(crate) fn table(&self, field: u16) -> Option<Table<'a>> {
+        self.bytes.table(self.field(field, 4)?)
     }
 
     /// A string, if it is present and valid UTF-8.
-    pub(crate) fn string(self, field: u16) -> Option<&'a str> {
+    pub(crate) fn string(&self, field: u16) -> Option<&'a str> {
         core::str::from_utf8(self.vector(field).ok()?).ok()
     }
 
     /// The string at `index` of a vector of strings, if it is present and valid UTF-8.
-    pub(crate) fn string_at(self, field: u16, index: usize) -> Option<&'a str> {
-        let at = self.field(field, 4).ok()??;
-        let offsets: &[u32] = self.bytes.vector(at).ok()?;
+    pub(crate) fn string_at(&self, field: u16, index: usize) -> Option<&'a str> {
+        let at = self.field(field, 4)?;
+        let offsets: &[u32] = self.bytes.vector(at)?;
         offsets.get(index)?;
-        let start = at.checked_add(self.bytes.u32(at).ok()?)?.checked_add(4)?;
+        let start = at.checked_add(self.bytes.u32(at)?)?.checked_add(4)?;
         let element = start.checked_add(u32::try_from(index).ok()?.checked_mul(4)?)?;
-        core::str::from_utf8(self.bytes.vector(element).ok()?).ok()
+        core::str::from_utf8(self.bytes.vector(element)?).ok()
     }
 }

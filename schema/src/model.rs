@@ -39,7 +39,6 @@ mod field {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
-    root: Table<'a>,
     bytes: &'a [u8],
     tensors: &'a [Tensor],
     operands: &'a [u16],
@@ -68,7 +67,8 @@ impl<'a> Model<'a> {
             Some(identifier) if identifier != FILE_IDENTIFIER => return Err(Error::NotAModel),
             Some(_) => {}
         }
-        let root = Bytes(bytes).table(0)?;
+        let bad_root = || Error::Offset { at: Bytes(bytes).u32(0).unwrap_or(0) };
+        let root = Bytes(bytes).table(0).ok_or_else(bad_root)?;
         let found = root.u32(field::FORMAT_VERSION)?;
         if found != FORMAT_VERSION {
             return Err(Error::Version { found });
@@ -79,7 +79,6 @@ impl<'a> Model<'a> {
         }
         let unknown = |field: u16| Error::UnknownValue { field: field as u8 };
         let model = Model {
-            root,
             bytes,
             tensors: root.vector(field::TENSORS)?,
             operands: root.vector(field::OPERANDS)?,
@@ -89,14 +88,19 @@ impl<'a> Model<'a> {
             inputs: root.vector(field::INPUTS)?,
             outputs: root.vector(field::OUTPUTS)?,
             arena_bytes: root.u32(field::ARENA_BYTES)?,
-            target: Target::from_code(root.u8(field::TARGET)?).ok_or(unknown(field::TARGET))?,
-            rounding: Rounding::from_code(root.u8(field::ROUNDING)?).ok_or(unknown(field::ROUNDING))?,
+            target: Target::from_code(root.u8(field::TARGET)).ok_or(unknown(field::TARGET))?,
+            rounding: Rounding::from_code(root.u8(field::ROUNDING)).ok_or(unknown(field::ROUNDING))?,
         };
         if !model.constants.is_empty() && (model.constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
             return Err(Error::Offset { at: u32::from(field::CONSTANTS) });
         }
         verify::program(&model)?;
         Ok(model)
+    }
+
+    /// What the device does not need to run is looked up when it is asked for.
+    fn root(&self) -> Option<Table<'a>> {
+        Bytes(self.bytes).table(0)
     }
 
     /// Bytes of arena that the model needs, scratch memory included.
@@ -115,15 +119,29 @@ impl<'a> Model<'a> {
     }
 
     /// Tensor indices of an op: its inputs, then its outputs.
+    #[inline(always)]
     pub fn operands(&self, op: &Op) -> &'a [u16] {
-        let start = op.operands as usize;
-        self.operands.get(start..start + usize::from(op.inputs) + usize::from(op.outputs)).unwrap_or(&[])
+        let Some(rest) = self.operands_from(op) else { return &[] };
+        rest.get(..usize::from(op.inputs) + usize::from(op.outputs)).unwrap_or(&[])
+    }
+
+    /// Operands from an op's first one on, as far as they go.
+    #[inline(always)]
+    pub(crate) fn operands_from(&self, op: &Op) -> Option<&'a [u16]> {
+        self.operands.get(op.operands as usize..)
     }
 
     /// Parameter words of an op.
+    #[inline(always)]
     pub fn params(&self, op: &Op) -> &'a [u32] {
-        let start = op.params as usize;
-        self.params.get(start..start + op.params_words as usize).unwrap_or(&[])
+        let Some(rest) = self.params_from(op) else { return &[] };
+        rest.get(..op.params_words as usize).unwrap_or(&[])
+    }
+
+    /// Parameter words from an op's first one on, as far as they go.
+    #[inline(always)]
+    pub(crate) fn params_from(&self, op: &Op) -> Option<&'a [u32]> {
+        self.params.get(op.params as usize..)
     }
 
     /// Weights, biases, multipliers, tables; starts at a multiple of 16.
@@ -158,37 +176,37 @@ impl<'a> Model<'a> {
 
     /// Name of an input.
     pub fn input_name(&self, index: usize) -> Option<&'a str> {
-        self.root.string_at(field::INPUT_NAMES, index)
+        self.root()?.string_at(field::INPUT_NAMES, index)
     }
 
     /// Name of an output.
     pub fn output_name(&self, index: usize) -> Option<&'a str> {
-        self.root.string_at(field::OUTPUT_NAMES, index)
+        self.root()?.string_at(field::OUTPUT_NAMES, index)
     }
 
     /// SHA-256 of the model that this file was made from; empty if it is not recorded.
     pub fn source_hash(&self) -> &'a [u8] {
-        self.root.vector(field::SOURCE_HASH).unwrap_or(&[])
+        self.root().and_then(|root| root.vector(field::SOURCE_HASH).ok()).unwrap_or(&[])
     }
 
     /// The names and facts for people, if the file carries them.
     pub fn names(&self) -> Names<'a> {
-        let table = |field| self.root.table(field).ok().flatten();
+        let table = |field| self.root()?.table(field);
         Names { metadata: table(field::METADATA), debug: table(field::DEBUG) }
     }
 
     /// The recorded input and output bytes that a device can check itself with, if there are any:
     /// all inputs, and all outputs, one behind the other in port order.
     pub fn self_test(&self) -> Option<(&'a [u8], &'a [u8])> {
-        let table = self.root.table(field::SELF_TEST).ok()??;
+        let table = self.root()?.table(field::SELF_TEST)?;
         Some((table.vector(0).ok()?, table.vector(1).ok()?))
     }
 
     /// Whether the file's CRC-32 is that of its bytes: a check against damaged flash, apart from
     /// verification because its time is that of reading every byte.
     pub fn checksum_matches(&self) -> bool {
-        let Ok(Some(at)) = self.root.field(field::CHECKSUM, 4) else { return false };
-        let Ok(stored) = Bytes(self.bytes).u32(at) else { return false };
+        let Some(at) = self.root().and_then(|root| root.field(field::CHECKSUM, 4)) else { return false };
+        let Some(stored) = Bytes(self.bytes).u32(at) else { return false };
         let at = at as usize;
         let mut crc = u32::MAX;
         for (index, &byte) in self.bytes.iter().enumerate() {

@@ -1,10 +1,11 @@
 //! Verification of the program: every record in bounds, every byte read after it was written and
 //! before it is overwritten.
 //!
-//! The second part walks the ops once and keeps the list of tensors that hold data. An op's inputs
-//! must be in that list; its scratch must not touch any tensor in it, nor must its outputs, except
-//! inputs that this op is the last to read. The list is bounded by [`MAX_LIVE`], so time is linear in the
-//! number of operands and the stack is that list.
+//! Tensors of the arena are numbered in the order in which they are written, constants behind them. So a
+//! tensor holds data if its number is below that of the next one to be written and its last use is
+//! not past. What is left is a list of the tensors that hold data: a new tensor, and the op's scratch,
+//! must not touch those that are read later. The list is bounded by [`MAX_LIVE`], so time is linear in
+//! the number of operands and the stack is that list.
 
 use heapless::Vec;
 
@@ -15,8 +16,6 @@ pub const MAX_LIVE: usize = 64;
 
 /// Largest size of a tensor or an arena: sums of two offsets stay below 2^32.
 const MAX_BYTES: u32 = 1 << 30;
-
-type Live = Vec<u16, MAX_LIVE>;
 
 /// Size of an element less one, by the number of its type: this runs once for every tensor at start.
 const SIZE_MASKS: [u8; DType::ALL.len()] = {
@@ -29,45 +28,162 @@ const SIZE_MASKS: [u8; DType::ALL.len()] = {
     masks
 };
 
-/// `slice::contains`, which is unrolled for long slices; these lists have a few entries.
-#[allow(clippy::manual_contains)]
-fn holds(list: &[u16], id: u16) -> bool {
-    list.iter().any(|&entry| entry == id)
-}
-
 pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
-    let counts = [model.ops().len(), model.inputs().len(), model.outputs().len()];
-    if counts.iter().any(|&n| n == 0 || n >= 0x8000) || model.tensors().len() > 0xFFFF {
+    let (ops, tensors) = (model.ops(), model.tensors());
+    let counts = [ops.len(), model.inputs().len(), model.outputs().len()];
+    let arena = model.arena_bytes() as u32;
+    if counts.iter().any(|&n| n.wrapping_sub(1) >= 0x7FFF) || tensors.len() > 0xFFFF || arena > MAX_BYTES {
         return Err(Error::Counts);
     }
-    if model.arena_bytes() > MAX_BYTES as usize {
-        return Err(Error::Counts);
-    }
-    let rooms = [model.arena_bytes() as u32, model.constants().len() as u32];
-    for (index, tensor) in model.tensors().iter().enumerate() {
+    let rooms = [arena, model.constants().len() as u32];
+    for (index, tensor) in tensors.iter().enumerate() {
         check_tensor(&rooms, tensor, index as u16)?;
     }
-    let mut live = Live::new();
+    let mut walk = Walk { tensors, next: 0, live: Vec::new() };
     for (index, port) in model.inputs().iter().enumerate() {
-        let (id, tensor) = check_port(model, port, index as u16)?;
-        if !tensor.in_arena() {
-            return Err(Error::Port { port: index as u16 });
-        }
-        write(model, &mut live, 0, id, tensor, &[])?;
+        walk.enter_input(port, index)?;
     }
-    for (index, op) in model.ops().iter().enumerate() {
-        check_op(model, op, index as u16, &mut live)?;
+    for (index, op) in ops.iter().enumerate() {
+        walk.op(model, arena, op, index as u16)?;
+    }
+    if tensors.get(walk.next).is_some_and(Tensor::in_arena) {
+        return Err(Error::WriteOrder { op: ops.len() as u16, tensor: walk.next as u16 });
     }
     for (index, port) in model.outputs().iter().enumerate() {
-        let (id, tensor) = check_port(model, port, 0x8000 | index as u16)?;
-        if !holds(&live, id) || usize::from(tensor.last_use) < model.ops().len() {
-            return Err(Error::ReadBeforeWrite { op: model.ops().len() as u16, tensor: id });
+        let tensor = check_port(tensors, port, 0x8000 | index as u16)?;
+        if !tensor.in_arena() || usize::from(tensor.last_use) < ops.len() {
+            return Err(Error::ReadBeforeWrite { op: ops.len() as u16, tensor: port.tensor as u16 });
         }
     }
     Ok(())
 }
 
+/// The tensor behind a port, once its shape is known to be that of the tensor.
+#[inline(never)]
+fn check_port<'a>(tensors: &'a [Tensor], port: &Port, index: u16) -> Result<&'a Tensor, Error> {
+    let fault = Error::Port { port: index };
+    let tensor = tensors.get(port.tensor as usize).ok_or(fault)?;
+    if port.rank as usize > port.dims.len() {
+        return Err(fault);
+    }
+    let mut bytes = SIZE_MASKS.get(usize::from(tensor.dtype)).map_or(0, |&mask| u32::from(mask) + 1);
+    for &dim in port.shape() {
+        bytes = bytes.checked_mul(dim).ok_or(fault)?;
+    }
+    if bytes == tensor.bytes { Ok(tensor) } else { Err(fault) }
+}
+
+/// First byte and size of a run of bytes in the arena.
+type Run = (u32, u32);
+
+/// A run that touches no tensor.
+const NO_SCRATCH: Run = (u32::MAX, 0);
+
+/// Whether two runs share a byte. Neither is empty, or it starts behind all others.
+#[inline(always)]
+fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
+    b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes
+}
+
+#[inline(always)]
+fn run(tensor: &Tensor) -> Run {
+    (tensor.offset, tensor.bytes)
+}
+
+/// Where the walk stands.
+struct Walk<'a> {
+    tensors: &'a [Tensor],
+    /// Number of the next tensor that is written.
+    next: usize,
+    /// Tensors that hold data. Where a last use is past, the place is free.
+    live: Vec<&'a Tensor, MAX_LIVE>,
+}
+
+impl<'a> Walk<'a> {
+    /// An input of the model holds data from the start: it touches no other.
+    fn enter_input(&mut self, port: &Port, index: usize) -> Result<(), Error> {
+        let tensor = check_port(self.tensors, port, index as u16)?;
+        if port.tensor as usize != index || !tensor.in_arena() {
+            return Err(Error::Port { port: index as u16 });
+        }
+        if let Some(held) = self.live.iter().find(|held| touch(run(held), run(tensor))) {
+            return Err(self.overlap(0, held));
+        }
+        self.next = index + 1;
+        self.live.push(tensor).map_err(|_| Error::TooManyLive { op: 0 })
+    }
+
+    #[inline(always)]
+    fn op(&mut self, model: &Model<'a>, arena: u32, op: &Op, index: u16) -> Result<(), Error> {
+        let fault = Error::OpRange { op: index };
+        let Some(operands) = model.operands_from(op) else { return Err(fault) };
+        let Some((inputs, rest)) = operands.split_at_checked(op.inputs.into()) else { return Err(fault) };
+        let Some(outputs @ [_, ..]) = rest.get(..op.outputs.into()) else { return Err(fault) };
+        let Some(params) = model.params_from(op) else { return Err(fault) };
+        if params.len() < op.params_words as usize {
+            return Err(fault);
+        }
+        for &id in inputs {
+            let unwritten = Error::ReadBeforeWrite { op: index, tensor: id };
+            let Some(tensor) = self.tensors.get(usize::from(id)) else { return Err(unwritten) };
+            if tensor.last_use < index || (usize::from(id) >= self.next && tensor.in_arena()) {
+                return Err(unwritten);
+            }
+        }
+        if op.scratch & 3 != 0 || op.scratch_bytes > arena || op.scratch > arena - op.scratch_bytes {
+            return Err(fault);
+        }
+        let scratch = if op.scratch_bytes == 0 { NO_SCRATCH } else { (op.scratch, op.scratch_bytes) };
+        for &id in outputs {
+            let order = Error::WriteOrder { op: index, tensor: id };
+            if usize::from(id) != self.next {
+                return Err(order);
+            }
+            let Some(tensor) = self.tensors.get(self.next) else { return Err(order) };
+            if tensor.last_use < index || !tensor.in_arena() {
+                return Err(order);
+            }
+            self.write(tensor, index, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Enters a tensor that op `now` writes into the list of those that hold data.
+    #[inline(always)]
+    fn write(&mut self, tensor: &'a Tensor, now: u16, scratch: Run) -> Result<(), Error> {
+        let mut free = None;
+        let mut damaged = touch(run(tensor), scratch).then_some(tensor);
+        for place in &mut self.live {
+            let held = *place;
+            if held.last_use < now {
+                free = Some(place);
+            } else if touch(run(held), scratch) || (held.last_use > now && touch(run(held), run(tensor))) {
+                // What is read now for the last time may be overwritten: how is the operator's matter.
+                damaged = Some(held);
+                break;
+            }
+        }
+        if let Some(damaged) = damaged {
+            return Err(self.overlap(now, damaged));
+        }
+        match free {
+            Some(place) => *place = tensor,
+            None => self.live.push(tensor).map_err(|_| Error::TooManyLive { op: now })?,
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn overlap(&self, op: u16, damaged: &Tensor) -> Error {
+        let index = self.tensors.iter().position(|tensor| core::ptr::eq(tensor, damaged));
+        Error::Overlap { op, tensor: index.unwrap_or(0) as u16 }
+    }
+}
+
 /// `rooms` are the sizes of the memories, by the number of the storage.
+#[inline(always)]
 fn check_tensor(rooms: &[u32; Storage::ALL.len()], tensor: &Tensor, index: u16) -> Result<(), Error> {
     let (Some(&mask), Some(&room)) =
         (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
@@ -81,95 +197,6 @@ fn check_tensor(rooms: &[u32; Storage::ALL.len()], tensor: &Tensor, index: u16) 
     let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
     if !fits || tensor.offset & mask != 0 {
         return Err(Error::TensorRange { tensor: index });
-    }
-    Ok(())
-}
-
-/// The tensor behind a port, once its shape is known to be that of the tensor.
-fn check_port<'a>(model: &Model<'a>, port: &Port, index: u16) -> Result<(u16, &'a Tensor), Error> {
-    let fault = Error::Port { port: index };
-    let tensor = model.tensors().get(port.tensor as usize).ok_or(fault)?;
-    if port.rank as usize > port.dims.len() {
-        return Err(fault);
-    }
-    let mut bytes = tensor.dtype().map_or(1, DType::size) as u32;
-    for &dim in port.shape() {
-        bytes = bytes.checked_mul(dim).ok_or(fault)?;
-    }
-    if bytes != tensor.bytes {
-        return Err(fault);
-    }
-    Ok((port.tensor as u16, tensor))
-}
-
-fn check_op(model: &Model<'_>, op: &Op, index: u16, live: &mut Live) -> Result<(), Error> {
-    let operands = model.operands(op);
-    let fault = Error::OpRange { op: index };
-    if operands.len() != usize::from(op.inputs) + usize::from(op.outputs)
-        || model.params(op).len() != op.params_words as usize
-    {
-        return Err(fault);
-    }
-    let Some((inputs, outputs)) = operands.split_at_checked(op.inputs.into()) else { return Err(fault) };
-    live.retain(|&id| model.tensors().get(usize::from(id)).is_some_and(|t| t.last_use >= index));
-    for &id in inputs {
-        let tensor = model.tensors().get(usize::from(id)).ok_or(fault)?;
-        if tensor.in_arena() && !holds(live, id) {
-            return Err(Error::ReadBeforeWrite { op: index, tensor: id });
-        }
-    }
-    // Scratch is written while the inputs are read and the outputs written: it touches none.
-    let room = model.arena_bytes() as u32;
-    if op.scratch & 3 != 0 || op.scratch_bytes > room || op.scratch > room - op.scratch_bytes {
-        return Err(fault);
-    }
-    let scratch = Tensor {
-        offset: op.scratch,
-        bytes: op.scratch_bytes,
-        last_use: index,
-        dtype: DType::Int8 as u8,
-        storage: Storage::Arena as u8,
-    };
-    if op.scratch_bytes != 0 {
-        untouched(model, live, index, &scratch, &[])?;
-    }
-    for &id in outputs {
-        let tensor = model.tensors().get(usize::from(id)).ok_or(fault)?;
-        if !tensor.in_arena() || tensor.last_use < index {
-            return Err(Error::Overlap { op: index, tensor: id });
-        }
-        if op.scratch_bytes != 0 && tensor.overlaps(&scratch) {
-            return Err(Error::Overlap { op: index, tensor: id });
-        }
-        write(model, live, index, id, tensor, inputs)?;
-    }
-    Ok(())
-}
-
-/// Enters a tensor that is written now into the list of those that hold data.
-fn write(
-    model: &Model<'_>,
-    live: &mut Live,
-    op: u16,
-    id: u16,
-    tensor: &Tensor,
-    inputs: &[u16],
-) -> Result<(), Error> {
-    untouched(model, live, op, tensor, inputs)?;
-    live.push(id).map_err(|_| Error::TooManyLive { op })
-}
-
-/// Refuses a write that touches a tensor in the list, but for those of `inputs` that this op is the
-/// last to read: whether its outputs may lie over them is the operator's matter.
-fn untouched(model: &Model<'_>, live: &Live, op: u16, written: &Tensor, inputs: &[u16]) -> Result<(), Error> {
-    for &id in live {
-        if model
-            .tensors()
-            .get(usize::from(id))
-            .is_some_and(|tensor| tensor.overlaps(written) && !(tensor.last_use == op && holds(inputs, id)))
-        {
-            return Err(Error::Overlap { op, tensor: id });
-        }
     }
     Ok(())
 }

@@ -157,6 +157,29 @@ fn live_tensors_are_not_overwritten() {
 }
 
 #[test]
+fn tensors_are_written_in_the_order_of_their_numbers() {
+    let t = Target::new("fashion_dsres");
+    let model = t.model();
+    let position = |op: usize, operand: usize| t.position(&model.operands(&model.ops()[op])[operand]);
+    // The second op names the first one's output as its own: that would be written twice.
+    let [_, output] = model.operands(&model.ops()[0]) else { panic!("a convolution has one input") };
+    let order = |op, tensor| refused(Refusal::WriteOrder { op, tensor });
+    assert_eq!(t.with(position(1, 1), &output.to_le_bytes()), order(1, *output));
+    assert_eq!(t.with(position(0, 1), &(output + 1).to_le_bytes()), order(0, output + 1));
+    assert_eq!(t.with(position(0, 1), &[0xFF, 0xFF]), order(0, 0xFFFF));
+    // An output that nobody can read any more, and one among the constants.
+    let record = t.position(&model.tensors()[usize::from(*output)]);
+    let in_constants = [&0u32.to_le_bytes()[..], &4u32.to_le_bytes(), &[1, 0, 0, 1]].concat();
+    assert_eq!(t.with(record, &in_constants), order(0, *output));
+    let last = model.operands(&model.ops()[3]).last().copied().expect("an output");
+    let record = t.position(&model.tensors()[usize::from(last)]);
+    assert_eq!(t.with(record + 8, &[0, 0]), order(3, last));
+    // The number of the input.
+    let port = t.position(&model.inputs()[0]);
+    assert_eq!(t.with(port, &1u32.to_le_bytes()), refused(Refusal::Port { port: 0 }));
+}
+
+#[test]
 fn operands_and_scratch() {
     let t = Target::new("fashion_dsres");
     let model = t.model();

@@ -128,6 +128,7 @@ pub const BOARDS: &[Board] = &[
         &[MPS2_FLASH, jobs(0x6000_0000, 16 * MIB)],
     ),
     Board {
+        rustflags: "-Ctarget-cpu=cortex-m33",
         timer_hz: Some(20_000_000),
         timing: Some("m33"),
         ..mps2(

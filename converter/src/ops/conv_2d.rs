@@ -1,15 +1,16 @@
 //! CONV_2D, with groups. Source followed: TFLM `kernels/conv_common.cc`.
 
 use ferrolite_runtime::ops::conv_2d::scratch_bytes;
+use ferrolite_runtime::packing::Packing;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
-use super::stage;
+use super::{pack, stage};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Window};
 
-/// Lowers the node. Weights stay in the order of the graph, `[out, kernel_h, kernel_w, in / groups]`.
+/// Lowers the node. The graph's weights are `[out, kernel_h, kernel_w, in / groups]`.
 pub fn lower(
     cx: &mut Lowering<'_>,
     node: &Node,
@@ -50,6 +51,10 @@ pub fn lower(
     let bias = stage::bias(cx, node, 2, out_channels)?;
     let factors = stage::factors(&input, quantization, &output);
     let channels = stage::Channels { bias, sums, factors };
+    let word = |n: usize| cx.word(node, n);
+    let dims = (word(out_channels)?, word(kernel_h)?, word(kernel_w * depth)?);
+    let wanted = if groups == 1 { cx.policy.conv } else { Packing::PLAIN };
+    let shape = pack::choose(cx, wanted, dims, &channels, &input, weights.chunks_exact(size));
     let params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
@@ -57,8 +62,8 @@ pub fn lower(
         out_channels: cx.word(node, out_channels)?,
         groups: cx.word(node, groups)?,
         input_zero_point: input.zero_point,
-        packing: 0,
-        weights: cx.constants.add(weights, 16)?,
+        packing: shape.packing.tag(),
+        weights: pack::store(cx, &shape, weights.chunks_exact(size))?,
         stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
     let scratch = scratch_bytes(&params)

@@ -18,6 +18,10 @@ use crate::emit::Lowering;
 use crate::error::Result;
 use crate::graph::{self, Activation, Constant, DType, Node, Quantization, Value, ValueId};
 
+/// What is said of windows beyond what the file holds.
+pub(super) const WINDOW_LIMITS: &str =
+    "images and kernels of 1 to 65,535, strides and dilations of 1 to 4,096 are supported";
+
 /// An int8 activation with its quantization.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Int8<'a> {
@@ -249,9 +253,10 @@ pub(super) fn window(
         }
     }
     let dims = [input[1], input[2], output[1], output[2]];
-    let fields = [window.kernel, window.stride, window.dilation];
-    if dims.iter().chain(fields.iter().flatten()).any(|&n| n == 0 || n > 0xFFFF) {
-        return Err(cx.unsupported(node, "images, kernels and strides of 1 to 65,535 are supported"));
+    let outside = |numbers: &[usize], most: usize| numbers.iter().any(|&n| n == 0 || n > most);
+    let steps = [window.stride, window.dilation];
+    if outside(&dims, 0xFFFF) || outside(&window.kernel, 0xFFFF) || outside(steps.as_flattened(), 4096) {
+        return Err(cx.unsupported(node, WINDOW_LIMITS));
     }
     let word = |n: usize| cx.word(node, n);
     Ok(Window {

@@ -36,9 +36,12 @@ pub(super) fn lower(
             ),
         ));
     }
-    let numbers = [in_h, in_w, out_h, out_w, kernel_h, kernel_w, window.stride[0], window.stride[1]];
-    if numbers.iter().any(|&n| n == 0 || n > 0xFFFF) || window.stride[0] * window.stride[1] > 0xFFFF {
-        return Err(cx.unsupported(node, "images, kernels and strides of 1 to 65,535 are supported"));
+    let numbers = [in_h, in_w, out_h, out_w, kernel_h, kernel_w];
+    if numbers.iter().any(|&n| n == 0 || n > 0xFFFF)
+        || window.stride.iter().any(|&n| n == 0 || n > 4096)
+        || window.stride[0] * window.stride[1] > 0xFFFF
+    {
+        return Err(cx.unsupported(node, stage::WINDOW_LIMITS));
     }
     let word = |n: usize| cx.word(node, n);
     let geometry = params::Window {

@@ -10,7 +10,7 @@ use ferrolite_schema::{OpCode, Rounding};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::kernels::Kernels;
-use crate::node::{Eval, Node, check_clamp, check_multiplier};
+use crate::node::{Eval, Node, check_clamp, check_int8, check_multiplier};
 use crate::tensor::TensorView;
 
 /// The operator with the kernels `K`.
@@ -23,14 +23,14 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     broadcast::check(node, &p.shape)?;
     let sum = &p.sum;
     for Term { zero_point, multiplier } in [&sum.a, &sum.b] {
-        check_clamp(*zero_point, *zero_point)?;
+        check_int8(*zero_point)?;
         check_multiplier(multiplier)?;
     }
     if sum.sign != 1 && sum.sign != -1 {
         return Err(Fault::Parameters);
     }
     check_multiplier(&sum.multiplier)?;
-    check_clamp(sum.zero_point, sum.zero_point)?;
+    check_int8(sum.zero_point)?;
     check_clamp(sum.min, sum.max)
 }
 

@@ -32,7 +32,7 @@ pub mod window;
 use ferrolite_schema::OpCode;
 
 use crate::error::Fault;
-use crate::kernels::Native;
+use crate::kernels::{Kernels, Native};
 use crate::node::{Eval, Node};
 
 /// What the interpreter knows of an operator.
@@ -48,7 +48,7 @@ pub struct Operator {
     pub lead: fn(&Node<'_>, usize) -> Option<u32>,
 }
 
-/// The operators that a program links.
+/// The operators that a program links, best in ascending order of their codes: they are found faster then.
 pub type OpSet = &'static [Operator];
 
 /// The `lead` of operators whose output never shares memory with an input.
@@ -105,27 +105,36 @@ pub const BATCH_MATMUL: Operator = batch_matmul::operator();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
-/// Every operator: serves any model, links all of them.
-pub const ALL: OpSet = &[
-    CONV_2D,
-    DEPTHWISE_CONV_2D,
-    FULLY_CONNECTED,
-    LOOKUP,
-    AVERAGE_POOL_2D,
-    MAX_POOL_2D,
-    SOFTMAX,
-    ADD,
-    STRIDED_COPY,
-    REDUCE,
-    REDUCE_MIN_MAX,
-    RESIZE_NEAREST,
-    RESIZE_BILINEAR,
-    QUANTIZE,
-    DEQUANTIZE,
-    ARG_MIN_MAX,
-    REQUANTIZE,
-    MUL,
-    MIN_MAX,
-    BATCH_MATMUL,
-    TRANSPOSE_CONV,
-];
+/// Number of operators.
+const COUNT: usize = 21;
+
+/// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
+/// [`ALL`].
+pub const fn all<K: Kernels>() -> [Operator; COUNT] {
+    [
+        conv_2d::operator::<K>(),
+        depthwise_conv_2d::operator::<K>(),
+        fully_connected::operator::<K>(),
+        transpose_conv::operator::<K>(),
+        BATCH_MATMUL,
+        pool_2d::average_operator::<K>(),
+        pool_2d::max_operator::<K>(),
+        add::operator::<K>(),
+        mul::operator::<K>(),
+        min_max::operator::<K>(),
+        lookup::operator::<K>(),
+        SOFTMAX,
+        STRIDED_COPY,
+        REDUCE,
+        REDUCE_MIN_MAX,
+        RESIZE_NEAREST,
+        RESIZE_BILINEAR,
+        QUANTIZE,
+        DEQUANTIZE,
+        ARG_MIN_MAX,
+        REQUANTIZE,
+    ]
+}
+
+/// Every operator, in the order of codes: serves any model, links all of them.
+pub const ALL: OpSet = &all::<Native>();

@@ -9,7 +9,7 @@ use ferrolite_schema::{OpCode, Rounding};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::kernels::Kernels;
-use crate::node::{Eval, Node, check_clamp, check_multiplier};
+use crate::node::{Eval, Node, check_clamp, check_int8, check_multiplier};
 use crate::tensor::TensorView;
 
 /// The operator with the kernels `K`.
@@ -26,7 +26,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 /// Checks the numbers of a product: zero points and clamp are int8, the multiplier is in range.
 pub(super) fn check_product(p: &Product) -> Result<(), Fault> {
     for zero_point in [p.a_zero_point, p.b_zero_point, p.zero_point] {
-        check_clamp(zero_point, zero_point)?;
+        check_int8(zero_point)?;
     }
     check_multiplier(&p.multiplier)?;
     check_clamp(p.min, p.max)

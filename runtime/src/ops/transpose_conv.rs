@@ -22,7 +22,7 @@ use super::window::{self, Image};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::kernels::{Kernels, Stage, TILE};
-use crate::node::{Eval, Node, check_clamp};
+use crate::node::{Eval, Node, check_int8};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -57,18 +57,13 @@ pub fn scratch_bytes(p: &TransposeConvParams) -> Option<u32> {
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &TransposeConvParams = node.params()?;
     let w = &p.window;
-    window::check(w)?;
-    check_clamp(p.input_zero_point, p.input_zero_point)?;
-    let some = p.batches != 0 && p.in_channels != 0 && p.out_channels != 0;
-    if !some || w.dilation_h != 1 || w.dilation_w != 1 {
+    window::check_op(node, w, p.batches, p.in_channels, p.out_channels)?;
+    check_int8(p.input_zero_point)?;
+    if w.dilation_h != 1 || w.dilation_w != 1 {
         return Err(Fault::Parameters);
     }
-    node.expect_int8(
-        window::elements(p.batches, w.in_h, w.in_w, p.in_channels)?,
-        window::elements(p.batches, w.out_h, w.out_w, p.out_channels)?,
-    )?;
     node.weights(p.packing, p.weights, weight_count(p).ok_or(Fault::Parameters)?)?;
-    node.stage(&p.stage, p.out_channels)?;
+    node.expect_stage(&p.stage, p.out_channels)?;
     biases(node, p)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }

@@ -14,29 +14,40 @@ use ferrolite_schema::params::Window;
 
 use crate::error::Fault;
 use crate::kernels::TILE;
-use crate::tensor::copy;
+use crate::node::Node;
+use crate::tensor::{copy, fill};
 
-/// Largest dimension of an image or kernel, so that products of two of them fit 32 bits.
-const MAX_DIM: u32 = 0xFFFF;
-
-/// Checks that every dimension is in `1 ..= 65535`, that outputs times strides and kernels times
-/// dilations stay below 2^23, and that paddings are at most 65535, so that positions fit an i32.
+/// Checks that dimensions are in `1 ..= 65536`, strides and dilations in `1 ..= 4096`, and paddings at most
+/// 65535: positions fit an i32, and a product of two dimensions minus one 32 bits.
+#[inline(always)]
 pub fn check(window: &Window) -> Result<(), Fault> {
     let w = window;
-    let dims = [w.in_h, w.in_w, w.out_h, w.out_w, w.kernel_h, w.kernel_w];
-    let steps = [w.stride_h, w.stride_w, w.dilation_h, w.dilation_w];
-    // Zero becomes the largest number.
-    let largest = dims.iter().chain(&steps).fold(0, |largest: u32, dim| largest.max(dim.wrapping_sub(1)));
-    // Below 2^16 each, the factors of these products cannot overflow 32 bits.
-    let reach = (w.out_h.wrapping_mul(w.stride_h))
-        | (w.out_w.wrapping_mul(w.stride_w))
-        | (w.kernel_h.wrapping_mul(w.dilation_h))
-        | (w.kernel_w.wrapping_mul(w.dilation_w));
-    if largest < MAX_DIM && reach < 1 << 23 && w.pad_top.max(w.pad_left) <= MAX_DIM {
+    // Zero becomes a number with all bits.
+    let less_one = |dims: [u32; 4]| dims.iter().fold(0, |bits, dim| bits | dim.wrapping_sub(1));
+    let images = less_one([w.in_h, w.in_w, w.out_h, w.out_w]);
+    let kernel = less_one([w.kernel_h, w.kernel_w, 1, 1]);
+    let steps = less_one([w.stride_h, w.stride_w, w.dilation_h, w.dilation_w]);
+    if (images | kernel | w.pad_top | w.pad_left) >> 16 | steps >> 12 == 0 {
         Ok(())
     } else {
         Err(Fault::Parameters)
     }
+}
+
+/// Checks the window of an op from int8 images to int8 images, and the sizes of its operands.
+#[inline(never)]
+pub fn check_op(
+    node: &Node<'_>,
+    w: &Window,
+    batches: u32,
+    in_channels: u32,
+    out_channels: u32,
+) -> Result<(), Fault> {
+    check(w)?;
+    node.expect_int8(
+        elements(batches, w.in_h, w.in_w, in_channels)?,
+        elements(batches, w.out_h, w.out_w, out_channels)?,
+    )
 }
 
 /// `batches * height * width * channels`, or a fault where that overflows.
@@ -145,6 +156,63 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
     }
 }
 
+/// Hands the patch of output pixel `(oy, ox)` to `load` line by line: the number of the kernel row and its
+/// taps, `kernel_w * channels` elements. A line that meets padding is put together in `staging`, which
+/// has room for one.
+#[inline(always)]
+pub fn lines<'a>(
+    window: &Window,
+    image: &Image<'a>,
+    oy: u32,
+    ox: u32,
+    staging: &'a [Cell<i8>],
+    mut load: impl FnMut(usize, &'a [Cell<i8>]),
+) {
+    let channels = image.channels;
+    let line = (window.kernel_w as usize).wrapping_mul(channels);
+    let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
+    let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
+    // The taps of one kernel row lie side by side in the image.
+    let together = window.dilation_w == 1 && x0 >= 0 && last < window.in_w as i32;
+    let mut y = (oy * window.stride_h) as i32 - window.pad_top as i32;
+    for number in 0..window.kernel_h as usize {
+        let inside = y >= 0 && y < window.in_h as i32;
+        let row = (y as usize).wrapping_mul(window.in_w as usize);
+        if inside && together {
+            let start = row.wrapping_add(x0 as usize).wrapping_mul(channels);
+            load(number, image.cells.get(start..start.wrapping_add(line)).unwrap_or(&[]));
+        } else {
+            let row = inside.then_some(row);
+            load(number, stage_line(window, image, row, x0, staging.get(..line).unwrap_or(staging)));
+        }
+        y += window.dilation_h as i32;
+    }
+}
+
+/// A line with padding, from the image row whose first pixel is `row`, or from none.
+#[inline(never)]
+fn stage_line<'a>(
+    window: &Window,
+    image: &Image<'a>,
+    row: Option<usize>,
+    x0: i32,
+    staging: &'a [Cell<i8>],
+) -> &'a [Cell<i8>] {
+    let channels = image.channels;
+    let mut x = x0;
+    for tap in staging.chunks(channels.max(1)) {
+        match row {
+            Some(row) if x >= 0 && x < window.in_w as i32 => {
+                let start = row.wrapping_add(x as usize).wrapping_mul(channels);
+                copy(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), tap);
+            }
+            _ => fill(tap, image.zero_point),
+        }
+        x += window.dilation_w as i32;
+    }
+    staging
+}
+
 /// The lead of an op that walks output pixels in raster order and reads the taps of some of them
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
@@ -154,6 +222,17 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
 /// end of the row.
 pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let in_row = window.in_w.checked_mul(in_pixel)?;
+    let w = window;
+    // Where an output pixel stands over its own input pixel, the padding is what it is ahead by.
+    if w.stride_h | w.stride_w == 1
+        && w.out_h == w.in_h
+        && w.out_w == w.in_w
+        && out_pixel <= in_pixel
+        && w.pad_top < w.in_h
+        && w.pad_left < w.in_w
+    {
+        return w.pad_top.checked_mul(in_row)?.checked_add(w.pad_left.checked_mul(in_pixel)?);
+    }
     let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
@@ -180,6 +259,31 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
             let read = read.saturating_add(column).min(below);
             lead = lead.max(written.wrapping_add(ahead).saturating_sub(read));
         }
+    }
+    Some(lead)
+}
+
+/// The lead of a depthwise convolution that reads all rows under a row of outputs before it writes it:
+/// the most that the rows written are ahead of the first row that is still to be read.
+pub fn band_lead(window: &Window, pixel: u32) -> Option<u32> {
+    let in_row = window.in_w.checked_mul(pixel)?;
+    let out_row = window.out_w.checked_mul(pixel)?;
+    window.out_h.checked_mul(out_row)?;
+    window.in_h.checked_mul(in_row)?;
+    // What is written grows evenly with the row; what is read stands still under the padding above and
+    // behind the image. So what is ahead is largest at an end or where that changes.
+    let end = window.out_h.wrapping_sub(1);
+    let turn = |row: u32| row.saturating_sub(window.kernel_h).checked_div(window.stride_h);
+    let (above, below) = (turn(window.pad_top)?, turn(window.in_h.checked_add(window.pad_top)?)?);
+    let mut lead = 0;
+    for oy in [0, above, above + 1, below, below + 1, end.saturating_sub(1)] {
+        // Behind the last row nothing is read any more.
+        if oy >= end {
+            continue;
+        }
+        let unread = (oy * window.stride_h).wrapping_add(window.kernel_h).saturating_sub(window.pad_top);
+        let written = (oy + 1).wrapping_mul(out_row);
+        lead = lead.max(written.saturating_sub(unread.min(window.in_h).wrapping_mul(in_row)));
     }
     Some(lead)
 }

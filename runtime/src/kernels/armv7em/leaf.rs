@@ -1,0 +1,226 @@
+//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+
+#[cfg(kernels = "armv7em")]
+use super::asm;
+#[cfg(not(kernels = "armv7em"))]
+use super::emulated;
+use super::{Band, Channels, TILE, Tile, halfwords};
+
+/// Widens elements to 16 bits: each group of four becomes the words `(x0, x2)` and `(x1, x3)`, [`TILE`]
+/// words apart. A last group of fewer is filled up with zeroes.
+pub(super) fn widen(source: &[Cell<i8>], target: &[Cell<i32>]) {
+    let (groups, rest) = source.as_chunks::<4>();
+    // Two words a group, of which the last one has nothing behind it.
+    if groups.len() > target.len().wrapping_add(TILE - 1) / (2 * TILE) {
+        return;
+    }
+    // SAFETY: `groups.len()` words may be read, and the last word that is written is number
+    // `(2 * groups.len() - 1) * TILE`, which is there, as just found. Cells may be written through a shared
+    // reference; no unique reference to them exists.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        asm::widen(groups.as_ptr().cast(), groups.len(), target.as_ptr().cast_mut().cast())
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::widen(groups, target);
+    if !rest.is_empty() {
+        let x = |k: usize| rest.get(k).map_or(0, Cell::get);
+        let place = groups.len().wrapping_mul(2 * TILE);
+        for (place, word) in
+            [(place, halfwords(x(0), x(2))), (place.wrapping_add(TILE), halfwords(x(1), x(3)))]
+        {
+            if let Some(cell) = target.get(place) {
+                cell.set(word);
+            }
+        }
+    }
+}
+
+/// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
+/// element 0 of `out`, pixels are `out_stride` elements apart.
+pub(super) fn pairs(
+    tile: &Tile<'_>,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let count = channels.bias.len();
+    let fits = tile.words.len() >= tile.groups.wrapping_mul(2 * TILE)
+        && weights.len() >= tile.groups.wrapping_mul(count)
+        && channels.cover(count)
+        && count >= 2
+        && count & 1 == 0
+        && (1..=TILE).contains(&tile.pixels)
+        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
+    if !fits {
+        return;
+    }
+    // SAFETY: sizes as just found: `groups * 8` words of tile, `groups` words of weights for each channel
+    // (two words a group for each pair), a bias and a multiplier for each channel, `count` elements of
+    // output for each pixel; pixels that are not there have the place of the last one.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let first: *mut i8 = out.as_ptr().cast_mut().cast();
+        let place = |lane: usize| first.add(lane.min(tile.pixels - 1).wrapping_mul(out_stride));
+        let words: *const i32 = tile.words.as_ptr().cast();
+        let mut work = asm::Pairs {
+            tile: words,
+            weights: weights.as_ptr(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: [place(0), place(1), place(2), place(3)],
+            pairs: count / 2,
+            blocks_end: words.add((tile.groups & !3).wrapping_mul(2 * TILE)),
+            end: words.add(tile.groups.wrapping_mul(2 * TILE)),
+            half: channels.half,
+            step: step(channels),
+        };
+        asm::pairs(&raw mut work);
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::pairs(tile, weights, channels, out, out_stride);
+}
+
+/// Bytes from one channel's multiplier to the next.
+#[cfg(kernels = "armv7em")]
+fn step(channels: &Channels<'_>) -> usize {
+    if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
+}
+
+/// Makes eight channels from a row of input.
+pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    let groups = input.len().div_ceil(4);
+    if weights.len() < groups.wrapping_mul(8) || !channels.cover(8) || out.len() < 8 {
+        return;
+    }
+    let (whole, rest) = input.as_chunks::<4>();
+    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
+    let tail = u32::from_le_bytes([x(0), x(1), x(2), 0]);
+    // SAFETY: sizes as just found: `whole.len()` words of input, eight words of weights for each of them and
+    // for the tail, eight biases, eight multipliers or one, eight elements of output.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let first: *const i8 = input.as_ptr().cast();
+        let work = asm::Dense {
+            input: first,
+            weights: weights.as_ptr(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            blocks_end: first.add((whole.len() & !3).wrapping_mul(4)),
+            end: first.add(whole.len().wrapping_mul(4)),
+            has_tail: usize::from(!rest.is_empty()),
+            tail,
+            half: channels.half,
+            step: step(channels),
+        };
+        asm::dense(&raw const work);
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::dense(whole, tail, weights, channels, out);
+}
+
+/// Enters an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a
+/// ring row, `width` words each, behind `left` words of padding; the rest is padding too.
+pub(super) fn widen_band(
+    planes: &[Cell<i32>],
+    width: usize,
+    left: usize,
+    pixels: usize,
+    channels: usize,
+    row: &[Cell<i8>],
+    zero_point: i8,
+) {
+    let fits = channels & 3 == 0
+        && channels >= 4
+        && planes.len() >= width.wrapping_mul(channels / 2)
+        && left.wrapping_add(pixels) <= width
+        && row.len() >= pixels.wrapping_mul(channels);
+    if !fits {
+        return;
+    }
+    let padding = halfwords(zero_point, zero_point);
+    // SAFETY: sizes as just found: `channels / 2` planes of `width` words, `pixels * channels` elements.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let work = asm::WidenBand {
+            source: row.as_ptr().cast(),
+            target: planes.as_ptr().cast_mut().cast(),
+            channels,
+            groups: channels / 4,
+            left,
+            count: pixels,
+            right: width - left - pixels,
+            padding,
+            plane: width.wrapping_mul(4),
+        };
+        asm::widen_band(&raw const work);
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::widen_band(planes, width, left, pixels, channels, row, padding);
+}
+
+/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2 and whole words of channels; false where
+/// sizes do not fit.
+pub(super) fn depthwise_3x3(
+    band: &Band<'_>,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    stride: usize,
+    out: &[Cell<i8>],
+) -> bool {
+    let count = band.channels;
+    let pixels = out.len().checked_div(count).unwrap_or(0);
+    let fits = count & 3 == 0
+        && pixels != 0
+        && band.rows == 3
+        && band.first < 3
+        && channels.cover(count)
+        && weights.len() >= (count / 4).wrapping_mul(9)
+        && band.width >= (pixels - 1).wrapping_mul(stride).wrapping_add(3)
+        && band.row_bytes == band.width.wrapping_mul(count).wrapping_mul(2)
+        && band.cells.len() >= band.row_bytes.wrapping_mul(3).wrapping_add(READ_AHEAD)
+        && band.cells.as_ptr().cast::<i32>().is_aligned();
+    if !fits {
+        return false;
+    }
+    // SAFETY: sizes as just found: three ring rows of `count / 2` planes of `width` words and what the second
+    // pixel of a pair that is not there reads behind them; nine words of weights for four channels, a bias
+    // and a multiplier for each channel, `pixels` pixels of output.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let kernel_row = |slot: usize| (slot + 3 - band.first) % 3;
+        let order = |slot: usize| kernel_row(slot).wrapping_mul(12);
+        let mut work = asm::Depthwise {
+            ring: band.cells.as_ptr().cast(),
+            pitch: band.row_bytes,
+            plane: band.width.wrapping_mul(4),
+            weights: weights.as_ptr(),
+            order: [order(0), order(1), order(2)],
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            step: step(channels),
+            out: out.as_ptr().cast_mut().cast(),
+            channels: count,
+            groups: count / 4,
+            blocks: pixels / 2,
+            odd: pixels & 1,
+            half: channels.half,
+        };
+        if stride == 1 {
+            asm::depthwise_stride_1(&raw mut work);
+        } else {
+            asm::depthwise_stride_2(&raw mut work);
+        }
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::depthwise_3x3(band, weights, channels, stride, out);
+    true
+}
+
+/// Bytes behind a ring that [`depthwise_3x3`] may read, for a pixel that is not there.
+pub(super) const READ_AHEAD: usize = crate::kernels::BAND_SLACK;
