@@ -39,7 +39,7 @@ pub type Native = Portable;
 /// input rests on this number: every kernel set reads all of a tile before it writes any of it.
 pub const TILE: usize = 4;
 
-/// Bytes behind the ring of a [`Band`] that a kernel may read, for a window beside the last one.
+/// Bytes behind the ring of a [`Band`] that a kernel may read: whole words.
 pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
