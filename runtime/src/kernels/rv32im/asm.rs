@@ -134,6 +134,134 @@ macro_rules! scale {
     };
 }
 
+/// Copies `len` bytes, which may be none: words where both sides are aligned for them.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn copy(source: *const i8, target: *mut i8, len: usize) {
+    naked_asm!(
+        "or a3, a0, a1",
+        "andi a3, a3, 3",
+        "andi a4, a2, -4",
+        "add a2, a2, a0",
+        "add a4, a4, a0",
+        "bnez a3, 3f",
+        "addi a5, a4, -12",
+        "bgeu a0, a5, 2f",
+        "1:",
+        "lw a6, 0(a0)",
+        "lw a7, 4(a0)",
+        "lw t0, 8(a0)",
+        "lw t1, 12(a0)",
+        "sw a6, 0(a1)",
+        "sw a7, 4(a1)",
+        "sw t0, 8(a1)",
+        "sw t1, 12(a1)",
+        "addi a0, a0, 16",
+        "addi a1, a1, 16",
+        "bltu a0, a5, 1b",
+        "2:",
+        "beq a0, a4, 5f",
+        "lw a6, 0(a0)",
+        "addi a0, a0, 4",
+        "sw a6, 0(a1)",
+        "addi a1, a1, 4",
+        "j 2b",
+        "3:",
+        "beq a0, a4, 5f",
+        "4:",
+        "lb a6, 0(a0)",
+        "lb a7, 1(a0)",
+        "lb t0, 2(a0)",
+        "lb t1, 3(a0)",
+        "sb a6, 0(a1)",
+        "sb a7, 1(a1)",
+        "sb t0, 2(a1)",
+        "sb t1, 3(a1)",
+        "addi a0, a0, 4",
+        "addi a1, a1, 4",
+        "bne a0, a4, 4b",
+        "5:",
+        "beq a0, a2, 7f",
+        "6:",
+        "lb a6, 0(a0)",
+        "addi a0, a0, 1",
+        "sb a6, 0(a1)",
+        "addi a1, a1, 1",
+        "bne a0, a2, 6b",
+        "7:",
+        "ret",
+    )
+}
+
+/// A row of `count` elements, at least 1, by four channels whose weights lie side by side.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn columns(
+    input: *const i8,
+    count: usize,
+    weights: *const i8,
+    width: usize,
+    acc: *mut [i32; 4],
+) {
+    naked_asm!(
+        ".option push",
+        ".option arch, +m",
+        "lw a5, 0(a4)",
+        "lw a6, 4(a4)",
+        "lw a7, 8(a4)",
+        "lw t0, 12(a4)",
+        "add a1, a1, a0",
+        "1:",
+        "lb t1, 0(a0)",
+        "lb t2, 0(a2)",
+        "lb t3, 1(a2)",
+        "lb t4, 2(a2)",
+        "lb t5, 3(a2)",
+        "addi a0, a0, 1",
+        "add a2, a2, a3",
+        "mul t2, t2, t1",
+        "mul t3, t3, t1",
+        "mul t4, t4, t1",
+        "mul t5, t5, t1",
+        "add a5, a5, t2",
+        "add a6, a6, t3",
+        "add a7, a7, t4",
+        "add t0, t0, t5",
+        "bne a0, a1, 1b",
+        "sw a5, 0(a4)",
+        "sw a6, 4(a4)",
+        "sw a7, 8(a4)",
+        "sw t0, 12(a4)",
+        "ret",
+        ".option pop",
+    )
+}
+
+/// A row of `count` elements, at least 1, by one channel whose weights are `width` apart.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn column(
+    input: *const i8,
+    count: usize,
+    weights: *const i8,
+    width: usize,
+    start: i32,
+) -> i32 {
+    naked_asm!(
+        ".option push",
+        ".option arch, +m",
+        "add a1, a1, a0",
+        "1:",
+        "lb t1, 0(a0)",
+        "lb t2, 0(a2)",
+        "addi a0, a0, 1",
+        "add a2, a2, a3",
+        "mul t2, t2, t1",
+        "add a4, a4, t2",
+        "bne a0, a1, 1b",
+        "mv a0, a4",
+        "ret",
+        ".option pop",
+    )
+}
+
 /// Four pixels by all blocks of four channels. In the loop `s0..s3` hold the pixels of channel 0, `s4..s7` of
 /// channel 1, `s8..s11` of channel 2, `t3..t6` of channel 3.
 #[unsafe(naked)]

@@ -31,11 +31,17 @@ impl Channels<'_> {
 }
 
 /// Adds the products of some elements with channel `lane` of a block of `width` channels.
-fn dot(start: i32, x: &[Cell<i8>], block: &[u8], lane: usize, width: usize) -> i32 {
+pub(super) fn dot(start: i32, x: &[Cell<i8>], block: &[u8], lane: usize, width: usize) -> i32 {
     let weights = block.iter().skip(lane).step_by(width);
     x.iter()
         .zip(weights)
         .fold(start, |acc, (x, &w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w as i8)))
+}
+
+pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
+    for (lane, acc) in acc.iter_mut().enumerate() {
+        *acc = dot(*acc, input, weights, lane, width);
+    }
 }
 
 pub(super) fn blocks(

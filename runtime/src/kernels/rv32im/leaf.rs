@@ -9,6 +9,52 @@ use super::asm;
 use super::emulated;
 use super::{BLOCK, Band, Channels, DENSE_BLOCK, TILE, Tile};
 
+/// Copies elements that do not overlap with their target; none where they do not fit.
+pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
+    if source.len() > target.len() {
+        return;
+    }
+    // SAFETY: `source.len()` elements are there on both sides, as just found. Cells may be written through a
+    // shared reference; no unique reference to them exists. Where both sides overlap the bytes are not what
+    // was asked for, but they are bytes.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::copy(source.as_ptr().cast(), target.as_ptr().cast_mut().cast(), source.len())
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    crate::tensor::copy(source, target);
+}
+
+/// Adds the products of a row of input with four channels, side by side in rows of `width` weights.
+pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
+    let Some(last) = input.len().checked_sub(1) else { return };
+    if weights.len() < last.wrapping_mul(width).wrapping_add(4) {
+        return;
+    }
+    // SAFETY: sizes as just found: four weights for each element, `width` apart.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::columns(input.as_ptr().cast(), input.len(), weights.as_ptr().cast(), width, acc)
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::columns(input, weights, width, acc);
+}
+
+/// `start` and the products of a row of input with weights that are `width` apart.
+pub(super) fn column(input: &[Cell<i8>], weights: &[u8], width: usize, start: i32) -> i32 {
+    let Some(last) = input.len().checked_sub(1) else { return start };
+    if weights.len() <= last.wrapping_mul(width) {
+        return start;
+    }
+    // SAFETY: sizes as just found: a weight for each element, `width` apart.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::column(input.as_ptr().cast(), input.len(), weights.as_ptr().cast(), width, start)
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::dot(start, input, weights, 0, width)
+}
+
 /// Makes whole blocks of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
 /// element 0 of `out`, pixels are `out_stride` elements apart.
 pub(super) fn blocks(

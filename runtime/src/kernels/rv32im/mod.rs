@@ -30,12 +30,14 @@ impl Kernels for Rv32im {
     const POLICY: Policy = Policy::RV32IM;
 
     /// The patches of the pixels lie one behind the other.
+    #[inline(never)]
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         let lane = lane.wrapping_mul(shape.lines as usize);
         let start = lane.wrapping_add(line).wrapping_mul(shape.line as usize);
-        copy(source, bytes(tile).get(start..).unwrap_or(&[]));
+        leaf::copy(source, bytes(tile).get(start..).unwrap_or(&[]));
     }
 
+    #[inline(never)]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -66,10 +68,25 @@ impl Kernels for Rv32im {
             leaf::dense(input, now, &Channels::of(stage, 0, whole), out);
         }
         let width = out.len().wrapping_sub(whole);
-        for (lane, out) in out.iter().skip(whole).enumerate() {
-            let (bias, multiplier) = stage.channel(whole.wrapping_add(lane));
-            let acc = dot(bias, input.iter(), column(rest, lane, width));
-            out.set(stage.apply_called(acc, multiplier));
+        let mut first = 0usize;
+        for out in out.get(whole..).unwrap_or(&[]).chunks(4) {
+            let stage = stage.skip(whole.wrapping_add(first));
+            let mut acc = [0; 4];
+            for (lane, acc) in acc.iter_mut().enumerate() {
+                *acc = stage.channel(lane).0;
+            }
+            let weights = rest.get(first..).unwrap_or(&[]);
+            first = first.wrapping_add(4);
+            if out.len() == 4 {
+                leaf::columns(input, weights, width, &mut acc);
+            } else {
+                for (lane, acc) in acc.iter_mut().enumerate().take(out.len()) {
+                    *acc = leaf::column(input, weights.get(lane..).unwrap_or(&[]), width, *acc);
+                }
+            }
+            for (lane, (acc, out)) in acc.iter().zip(out).enumerate() {
+                out.set(stage.apply_called(*acc, stage.channel(lane).1));
+            }
         }
     }
 
