@@ -12,6 +12,8 @@
 mod armv7em;
 mod policy;
 mod portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+mod rv32im;
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -27,12 +29,17 @@ use crate::tensor::TensorView;
 pub use armv7em::Armv7em;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+pub use rv32im::Rv32im;
 
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em")))]
+#[cfg(kernels = "rv32im")]
+pub type Native = Rv32im;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "rv32im")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
