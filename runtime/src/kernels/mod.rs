@@ -10,6 +10,8 @@
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+mod armv7m;
 mod policy;
 mod portable;
 
@@ -24,6 +26,8 @@ use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+pub use armv7m::Armv7m;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
 
@@ -31,7 +35,10 @@ pub use portable::Portable;
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em")))]
+#[cfg(kernels = "armv7m")]
+pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
@@ -191,7 +198,7 @@ pub trait Kernels: 'static {
 
     /// Enters one kernel row of a pixel's patch, `shape.line` elements, into a tile of [`TILE`] pixels, as
     /// line `line` of pixel `lane`. The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Pixels enter in the order of their lanes.
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         portable::load_line(tile, lane, line, shape, source);
     }
