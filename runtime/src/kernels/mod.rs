@@ -10,6 +10,8 @@
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+mod armv7m;
 mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
@@ -27,6 +29,8 @@ use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+pub use armv7m::Armv7m;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
@@ -36,10 +40,13 @@ pub use rv32im::Rv32im;
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv7m")]
+pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em", kernels = "rv32im")))]
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "rv32im")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
@@ -214,7 +221,8 @@ pub trait Kernels: 'static {
 
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
             for (number, line) in lines.lines.clone().enumerate() {
