@@ -21,6 +21,7 @@ pub const fn operator<K: Kernels>() -> Operator {
 }
 
 /// Elements of the patch of one pixel in one group; 0 where the parameters make no sense.
+#[inline(always)]
 fn depth(params: &Conv2dParams) -> Option<u32> {
     let taps = params.window.kernel_h.checked_mul(params.window.kernel_w)?;
     let channels = if params.groups == 1 {
@@ -32,6 +33,7 @@ fn depth(params: &Conv2dParams) -> Option<u32> {
 }
 
 /// Bytes of scratch memory that an op with these parameters needs.
+#[inline]
 pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
     depth(params)?.checked_mul(TILE as u32)
 }
@@ -48,8 +50,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_int8(p.input_zero_point)?;
     let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, count)?;
-    node.expect_stage(&p.stage, out_channels)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, out_channels)
 }
 
 /// A tile is gathered whole before any of it is written. A pointwise convolution reads no other

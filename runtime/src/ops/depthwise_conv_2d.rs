@@ -40,8 +40,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_int8(p.input_zero_point)?;
     let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, count)?;
-    node.expect_stage(&p.stage, channels)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, channels)
 }
 
 fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
