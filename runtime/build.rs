@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// Kernel sets in order of preference, each with an instruction that it needs.
-const SETS: [(&str, &str); 1] = [("armv7em", "smlad r0, r1, r2, r3")];
+const SETS: [(&str, &str); 2] = [("mve", "vmladava.s8 r0, q0, q0"), ("armv7em", "smlad r0, r1, r2, r3")];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -9,6 +9,7 @@
 //! blocks   of 2 channels in groups of 4:  c0: k0..k3  c1: k0..k3  c0: k4..k7  c1: k4..k7 …
 //! pairs    of 2 channels: halfwords a + 256 b (a of c0, b of c1) for k0 k2, k1 k3, k4 k6, k5 k7 …
 //!          each line is padded to a multiple of 4 weights with zeroes
+//! filled   as blocks, the last block filled up with channels of zeroes
 //! ```
 //! The halfwords of a pair suit SMLAD: with pixels as 16-bit numbers, a product with the raw word adds
 //! `P + 256 Q` (`P` of the even channel, `Q` of the odd one), one with its SXTB16 adds `P`. The last block
@@ -39,7 +40,7 @@ impl Shape {
     pub fn padded_line(&self) -> Option<u32> {
         match self.packing.order {
             Order::Pairs => self.line.checked_next_multiple_of(4),
-            Order::Plain | Order::Blocks => Some(self.line),
+            Order::Plain | Order::Blocks | Order::Filled => Some(self.line),
         }
     }
 
@@ -47,7 +48,7 @@ impl Shape {
     pub fn padded_depth(&self) -> Option<u32> {
         let depth = self.lines.checked_mul(self.padded_line()?)?;
         match self.packing.order {
-            Order::Blocks => depth.checked_next_multiple_of(self.packing.group.into()),
+            Order::Blocks | Order::Filled => depth.checked_next_multiple_of(self.packing.group.into()),
             Order::Plain | Order::Pairs => Some(depth),
         }
     }
@@ -57,6 +58,7 @@ impl Shape {
         self.depth()?;
         let (channels, unit) = match self.packing.order {
             Order::Pairs => (self.channels.checked_next_multiple_of(2)?, 4),
+            Order::Filled => (self.channels.checked_next_multiple_of(self.packing.channels.into())?, 4),
             Order::Blocks => (self.channels, 4),
             Order::Plain => (self.channels, 1),
         };
@@ -72,11 +74,12 @@ impl Shape {
         let block = channel.wrapping_div(width).wrapping_mul(width);
         let lane = channel.wrapping_sub(block);
         let start = block.wrapping_mul(depth);
-        // The last block has fewer channels.
-        let left = self.channels.wrapping_sub(block);
+        // The last block has fewer channels, unless it is filled up.
+        let filled = self.packing.order == Order::Filled;
+        let left = if filled { width } else { self.channels.wrapping_sub(block) };
         match self.packing.order {
             Order::Plain => channel.wrapping_mul(depth).wrapping_add(k),
-            Order::Blocks => {
+            Order::Blocks | Order::Filled => {
                 let group = u32::from(self.packing.group).max(1);
                 let (number, at) = (k.wrapping_div(group), k.wrapping_rem(group));
                 let row = number.wrapping_mul(width.min(left)).wrapping_add(lane);

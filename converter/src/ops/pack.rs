@@ -87,6 +87,7 @@ mod tests {
         prop_oneof![
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
             (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
         ]
     }

@@ -10,6 +10,8 @@
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+mod mve;
 mod policy;
 mod portable;
 
@@ -25,6 +27,8 @@ use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+pub use mve::Mve;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
 
@@ -32,7 +36,10 @@ pub use portable::Portable;
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em")))]
+#[cfg(kernels = "mve")]
+pub type Native = Mve;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "mve")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its

@@ -26,17 +26,23 @@ impl Policy {
         dense: Packing::pairs(8, 1),
         depthwise: Packing::blocks(4, 1, 2),
     };
+
+    /// Cores with MVE: four channels by 16 weights, a vector each; depthwise rows of taps, loaded anew for
+    /// each row of outputs.
+    pub const MVE: Policy = Policy {
+        conv: Packing::filled(4, 16, 1),
+        dense: Packing::filled(4, 16, 1),
+        depthwise: Packing::blocks(1, 1, 1),
+    };
 }
 
 /// What the converter packs for a target.
 pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
-        Target::Portable
-        | Target::CortexM0
-        | Target::CortexM3
-        | Target::CortexM55
-        | Target::RiscV32
-        | Target::Host => Policy::PLAIN,
+        Target::CortexM55 => Policy::MVE,
+        Target::Portable | Target::CortexM0 | Target::CortexM3 | Target::RiscV32 | Target::Host => {
+            Policy::PLAIN
+        }
     }
 }
