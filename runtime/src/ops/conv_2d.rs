@@ -27,6 +27,7 @@ pub const fn operator<K: Kernels>() -> Operator {
 }
 
 /// Elements of the patch of one pixel in one group; 0 where the parameters make no sense.
+#[inline(always)]
 fn depth(params: &Conv2dParams) -> Option<u32> {
     let taps = params.window.kernel_h.checked_mul(params.window.kernel_w)?;
     let channels = if params.groups == 1 {
@@ -100,8 +101,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     } else {
         return Err(Fault::Packing);
     }
-    node.expect_stage(&p.stage, out_channels)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, out_channels)
 }
 
 /// A tile is gathered whole before any of it is written. A pointwise convolution reads no other

@@ -86,8 +86,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     } else {
         return Err(Fault::Packing);
     }
-    node.expect_stage(&p.stage, channels)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, channels)
 }
 
 fn lead(node: &Node<'_>, _: usize) -> Option<u32> {

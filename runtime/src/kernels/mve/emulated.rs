@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Channels, QUAD, Tile, VECTOR};
+use super::{Channels, QUAD, TILE, Tile, VECTOR};
 use crate::kernels::{Band, Lines};
 
 fn vqrdmulh(a: i32, b: i32) -> i32 {
@@ -17,8 +17,7 @@ fn vrshl(x: i32, shift: i32) -> i32 {
 impl Channels<'_> {
     /// The int8 value of a sum of products.
     fn finish(&self, channel: usize, sum: i32) -> i8 {
-        let one_for_all = self.multipliers.len() < self.bias.len();
-        let place = if one_for_all { channel % QUAD } else { channel };
+        let place = if self.shared { channel % QUAD } else { channel };
         let multiplier = self.multipliers.get(place).copied().unwrap_or_default();
         let y = vqrdmulh(sum.wrapping_add(self.bias.get(channel).copied().unwrap_or(0)), multiplier.mantissa);
         let y = vrshl(y.wrapping_add(y >> 31), multiplier.shift);
@@ -30,7 +29,8 @@ fn get(bytes: &[Cell<u8>], at: usize) -> i32 {
     bytes.get(at).map_or(0, |x| i32::from(x.get() as i8))
 }
 
-pub(super) fn load(tile: &[Cell<u8>], line: usize, depth: usize, lines: &Lines<'_>) {
+pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
+    let depth = tile.len() / TILE;
     for (number, lane) in lines.lanes.clone().enumerate() {
         for (row, place) in lines.lines.clone().enumerate() {
             let source = lines.source.get(number * lines.step + row * lines.pitch..).unwrap_or(&[]);
@@ -57,10 +57,11 @@ pub(super) fn quads(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
+    let depth = tile.bytes.len() / TILE;
     for lane in 0..tile.pixels {
         let out = out.get(lane * out_stride..).unwrap_or(&[]);
-        for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
-            let sum = dot(tile.depth, weights, channel, |k| get(tile.bytes, lane * tile.depth + k));
+        for (channel, out) in out.iter().enumerate().take(channels.count) {
+            let sum = dot(depth, weights, channel, |k| get(tile.bytes, lane * depth + k));
             out.set(channels.finish(channel, sum));
         }
     }
@@ -68,7 +69,7 @@ pub(super) fn quads(
 
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let depth = input.len().next_multiple_of(VECTOR);
-    for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
+    for (channel, out) in out.iter().enumerate().take(channels.count) {
         let sum = dot(depth, weights, channel, |k| input.get(k).map_or(0, |x| x.get().into()));
         out.set(channels.finish(channel, sum));
     }
@@ -102,7 +103,7 @@ pub(super) fn depthwise_3x3(
     out: &[Cell<i8>],
 ) {
     for (x, out) in out.chunks(band.channels).enumerate() {
-        for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
+        for (channel, out) in out.iter().enumerate().take(channels.count) {
             let window = ((first + channel) * band.width + x * band.stride) * 3;
             let weight = |offset: u8| weights.get(9 * channel + usize::from(offset)).map_or(0, |&w| w as i8);
             let lanes = offsets.iter().take(9).enumerate();

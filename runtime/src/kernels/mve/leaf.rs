@@ -12,15 +12,15 @@ use super::emulated;
 use super::{Channels, TAPS, TILE, Tile, VECTOR};
 use crate::kernels::{BAND_SLACK, Band, Lines};
 
-/// Enters lines of `line` elements into a tile of patches of `depth` bytes.
-pub(super) fn load(tile: &[Cell<u8>], line: usize, depth: usize, lines: &Lines<'_>) {
+/// Enters lines of `line` elements into a tile of [`TILE`] patches.
+pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
+    let depth = tile.len() / TILE;
     let (lanes, count) = (lines.lanes.len(), lines.lines.len());
     if lanes == 0 || count == 0 || line == 0 {
         return;
     }
     let reach = (lanes - 1).wrapping_mul(lines.step).wrapping_add((count - 1).wrapping_mul(lines.pitch));
     let fits = lines.lanes.end <= TILE
-        && tile.len() >= depth.wrapping_mul(TILE)
         && lines.lines.end.wrapping_mul(line) <= depth
         && lines.source.len() >= reach.wrapping_add(line);
     if !fits {
@@ -50,18 +50,17 @@ pub(super) fn load(tile: &[Cell<u8>], line: usize, depth: usize, lines: &Lines<'
         asm::load(&raw const work);
     }
     #[cfg(not(kernels = "mve"))]
-    emulated::load(tile, line, depth, lines);
+    emulated::load(tile, line, lines);
 }
 
 /// Bytes from the multipliers of a quad to those of the next.
 #[cfg(kernels = "mve")]
 fn step(channels: &Channels<'_>) -> usize {
-    let one_for_all = channels.multipliers.len() < channels.bias.len();
-    if one_for_all { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() }
+    if channels.shared { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Makes a multiple of four channels, as many as `channels` has, for the pixels of a tile: channel 0 is
-/// element 0 of `out`, pixels are `out_stride` elements apart.
+/// Makes whole quads of channels for the pixels of a tile: channel 0 is element 0 of `out`, pixels are
+/// `out_stride` elements apart.
 pub(super) fn quads(
     tile: &Tile<'_>,
     weights: &[u8],
@@ -69,17 +68,14 @@ pub(super) fn quads(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    let count = channels.bias.len();
-    let fits = tile.depth >= VECTOR
-        && tile.depth.is_multiple_of(VECTOR)
-        && tile.bytes.len() >= tile.depth.wrapping_mul(TILE)
-        && tile.bytes.as_ptr().cast::<u32>().is_aligned()
-        && weights.len() >= tile.depth.wrapping_mul(count)
-        && weights.as_ptr().cast::<u32>().is_aligned()
-        && channels.cover(count)
-        && count != 0
+    let depth = tile.bytes.len() / TILE;
+    let fits = depth != 0
+        && depth & (VECTOR - 1) == 0
+        && weights.len() >= depth.wrapping_mul(channels.count)
+        && (tile.bytes.as_ptr() as usize | weights.as_ptr() as usize) & 3 == 0
+        && channels.are_there()
         && (1..=TILE).contains(&tile.pixels)
-        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
+        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(channels.count);
     if !fits {
         return;
     }
@@ -90,17 +86,17 @@ pub(super) fn quads(
     unsafe {
         let first: *const u8 = tile.bytes.as_ptr().cast();
         let place: *mut i8 = out.as_ptr().cast_mut().cast();
-        let patch = |lane: usize| first.add(tile.depth.wrapping_mul(lane));
+        let patch = |lane: usize| first.add(depth.wrapping_mul(lane));
         let offset = |lane: usize| lane.wrapping_mul(out_stride);
         let work = asm::Quads {
             patches: [patch(0), patch(1), patch(2), patch(3)],
-            vectors: tile.depth / VECTOR,
+            vectors: depth / VECTOR,
             out: place,
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
             step: step(channels),
             zero_point: channels.zero_point,
-            quads: count / QUAD,
+            quads: channels.count / QUAD,
             pixels: tile.pixels,
             offsets: [offset(0), offset(1), offset(2), offset(3)],
             unaligned: (place as usize | out_stride) & 3,
@@ -112,15 +108,13 @@ pub(super) fn quads(
     emulated::quads(tile, weights, channels, out, out_stride);
 }
 
-/// Makes a multiple of four channels, as many as `channels` has, from a row of input.
+/// Makes whole quads of channels from a row of input.
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    let count = channels.bias.len();
     let depth = input.len().next_multiple_of(VECTOR);
     let fits = !input.is_empty()
-        && weights.len() >= depth.wrapping_mul(count)
-        && channels.cover(count)
-        && count != 0
-        && out.len() >= count;
+        && weights.len() >= depth.wrapping_mul(channels.count)
+        && channels.are_there()
+        && out.len() >= channels.count;
     if !fits {
         return;
     }
@@ -137,7 +131,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
             multipliers: channels.multipliers.as_ptr(),
             inputs: input.len(),
             out: out.as_ptr().cast_mut().cast(),
-            bias_end: channels.bias.as_ptr().add(count),
+            bias_end: channels.bias.as_ptr().add(channels.count),
         };
         asm::dense(&raw const work);
     }
@@ -180,7 +174,7 @@ pub(super) fn spread(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>]
     emulated::spread(band, slot, left, pixels, row, zero_point);
 }
 
-/// Makes a multiple of four channels, as many as `channels` has, of a row of a 3x3 depthwise convolution,
+/// Makes whole quads of channels of a row of a 3x3 depthwise convolution,
 /// from channel `first` of a planar band on: element 0 of `out` and byte 0 of `weights` are that channel's.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
@@ -189,17 +183,15 @@ pub(super) fn depthwise_3x3(
     channels: &Channels<'_>,
     out: &[Cell<i8>],
 ) {
-    let count = channels.bias.len();
     let pixels = out.len().wrapping_add(first).checked_div(band.channels).unwrap_or(0);
     let plane = band.width.wrapping_mul(3);
     let fits = pixels != 0
         && (band.rows, band.columns) == (3, 3)
         && (1..=2).contains(&band.stride)
         && band.first < 3
-        && channels.cover(count)
-        && count != 0
-        && first.wrapping_add(count) <= band.channels
-        && weights.len() >= TAPS.wrapping_mul(count)
+        && channels.are_there()
+        && first.wrapping_add(channels.count) <= band.channels
+        && weights.len() >= TAPS.wrapping_mul(channels.count)
         && band.width >= (pixels - 1).wrapping_mul(band.stride).wrapping_add(3)
         && band.cells.len() >= plane.wrapping_mul(band.channels).wrapping_add(READ_AHEAD);
     if !fits {
@@ -225,7 +217,7 @@ pub(super) fn depthwise_3x3(
             out: out.as_ptr().cast_mut().cast(),
             pitch: plane,
             step: step(channels),
-            quads: count / QUAD,
+            quads: channels.count / QUAD,
             pixels,
             channels: band.channels,
             zero_point: channels.zero_point,

@@ -35,7 +35,7 @@ impl Kernels for Mve {
     const POLICY: Policy = Policy::MVE;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
-        leaf::load(tile, shape.line as usize, shape.padded_depth().unwrap_or(0) as usize, lines);
+        leaf::load(tile, shape.line as usize, lines);
     }
 
     fn matmul_packed(
@@ -46,48 +46,30 @@ impl Kernels for Mve {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
+        let tile = Tile { bytes: tile, pixels };
         let channels = weights.shape.channels as usize;
-        let tile = Tile { bytes: tile, depth: weights.shape.padded_depth().unwrap_or(0) as usize, pixels };
-        let whole = channels & !(QUAD - 1);
-        let (now, last) = weights.bytes.split_at_checked(whole.wrapping_mul(tile.depth)).unwrap_or_default();
-        if whole != 0 {
-            leaf::quads(&tile, now, &Channels::of(stage, 0, whole, &shared(stage)), out, out_stride);
+        if channels & (QUAD - 1) == 0 && stage.multipliers.len() == channels {
+            leaf::quads(&tile, weights.bytes, &Channels::of(stage, 0, channels), out, out_stride);
+        } else {
+            quads_and_rest(&tile, weights, stage, out, out_stride);
         }
-        if whole < channels {
-            let mut quad = [0i8; TILE * QUAD];
-            let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-            let (bias, multipliers) = last_quad(stage, whole);
-            leaf::quads(&tile, last, &Channels::last(stage, &bias, &multipliers), quad, QUAD);
-            let outs = out.chunks(out_stride.max(1)).take(pixels);
-            for (quad, out) in quad.chunks_exact(QUAD).zip(outs) {
-                for (y, place) in quad.iter().zip(out.get(whole..channels).unwrap_or(&[])) {
-                    place.set(y.get());
-                }
+        if is_narrow(stage) {
+            for out in out.chunks(out_stride.max(1)).take(pixels) {
+                clamp(stage, out.get(..channels).unwrap_or(out));
             }
-        }
-        for out in out.chunks(out_stride.max(1)).take(pixels) {
-            clamp(stage, out.get(..channels).unwrap_or(out));
         }
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let depth = weights.shape.padded_depth().unwrap_or(0) as usize;
-        let whole = out.len() & !(QUAD - 1);
-        let (now, last) = weights.bytes.split_at_checked(whole.wrapping_mul(depth)).unwrap_or_default();
-        let (outs, rest) = out.split_at_checked(whole).unwrap_or_default();
-        if whole != 0 {
-            leaf::dense(input, now, &Channels::of(stage, 0, whole, &shared(stage)), outs);
+        let channels = out.len();
+        if channels & (QUAD - 1) == 0 && stage.multipliers.len() == channels {
+            leaf::dense(input, weights.bytes, &Channels::of(stage, 0, channels), out);
+        } else {
+            dense_and_rest(input, weights, stage, out);
         }
-        if !rest.is_empty() {
-            let mut quad = [0i8; QUAD];
-            let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-            let (bias, multipliers) = last_quad(stage, whole);
-            leaf::dense(input, last, &Channels::last(stage, &bias, &multipliers), quad);
-            for (y, place) in quad.iter().zip(rest) {
-                place.set(y.get());
-            }
+        if is_narrow(stage) {
+            clamp(stage, out);
         }
-        clamp(stage, out);
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
@@ -104,17 +86,21 @@ impl Kernels for Mve {
             return;
         }
         let whole = band.channels & !(QUAD - 1);
-        // Where the last quad is not whole, the one that ends with the last channel makes some anew.
         let shared = shared(stage);
+        let one = stage.multipliers.len() == 1;
+        // Where the last quad is not whole, the one that ends with the last channel makes some anew.
         for (first, count) in [(0, whole), (band.channels.wrapping_sub(QUAD), QUAD)] {
-            let channels = Channels::of(stage, first, count, &shared);
+            let each = Channels::of(stage, first, count);
+            let channels = if one { each.share(&shared) } else { each };
             let weights = weights.bytes.get(first.wrapping_mul(TAPS)..).unwrap_or(&[]);
             leaf::depthwise_3x3(band, first, weights, &channels, out.get(first..).unwrap_or(&[]));
             if whole == band.channels {
                 break;
             }
         }
-        clamp(stage, out);
+        if is_narrow(stage) {
+            clamp(stage, out);
+        }
     }
 }
 
@@ -132,12 +118,10 @@ fn is_planar(band: &Band<'_>) -> bool {
         && band.width <= reach
 }
 
-/// A tile of patches, one behind the other.
+/// A tile of patches, one behind the other, as long as the rows of the weights.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     bytes: &'a [Cell<u8>],
-    /// Bytes of a patch, a multiple of [`VECTOR`].
-    depth: usize,
     /// Pixels that count, `1 ..= TILE`.
     pixels: usize,
 }
@@ -145,33 +129,39 @@ struct Tile<'a> {
 /// What the leaves want to know of a multiple of four channels.
 #[derive(Clone, Copy)]
 struct Channels<'a> {
+    /// How many there are.
+    count: usize,
     bias: &'a [i32],
-    /// One for each bias, or four for all.
     multipliers: &'a [Multiplier],
+    /// Whether four multipliers serve all channels, four at a time.
+    shared: bool,
     zero_point: i32,
 }
 
 impl<'a> Channels<'a> {
-    /// `count` channels from `first` on; `shared` is the multiplier of all if there is but one.
-    fn of(stage: &Stage<'a>, first: usize, count: usize, shared: &'a [Multiplier; QUAD]) -> Channels<'a> {
-        let channels = first..first.wrapping_add(count);
-        let multipliers = match stage.multipliers {
-            [_] => shared,
-            all => all.get(channels.clone()).unwrap_or(&[]),
-        };
-        let bias = stage.bias.get(channels).unwrap_or(&[]);
-        Channels { bias, multipliers, zero_point: stage.zero_point }
+    /// `count` channels from `first` on, with multipliers of their own.
+    fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
+        Channels {
+            count,
+            bias: stage.bias.get(first..).unwrap_or(&[]),
+            multipliers: stage.multipliers.get(first..).unwrap_or(&[]),
+            shared: false,
+            zero_point: stage.zero_point,
+        }
     }
 
-    /// A last quad.
-    fn last(stage: &Stage<'_>, bias: &'a [i32; QUAD], multipliers: &'a [Multiplier; QUAD]) -> Channels<'a> {
-        Channels { bias, multipliers, zero_point: stage.zero_point }
+    /// With other multipliers, which serve all channels.
+    fn share(self, multipliers: &'a [Multiplier; QUAD]) -> Channels<'a> {
+        Channels { multipliers, shared: true, ..self }
     }
 
-    /// Whether there is something for each of `count` channels, `count` a multiple of 4.
-    fn cover(&self, count: usize) -> bool {
-        let multipliers = self.multipliers.len();
-        self.bias.len() == count && count & 3 == 0 && (multipliers == QUAD || multipliers == count)
+    /// Whether there are whole quads, and something for each of their channels.
+    fn are_there(&self) -> bool {
+        let multipliers = if self.shared { QUAD } else { self.count };
+        self.count != 0
+            && self.count & (QUAD - 1) == 0
+            && self.bias.len() >= self.count
+            && self.multipliers.len() >= multipliers
     }
 }
 
@@ -180,17 +170,94 @@ fn shared(stage: &Stage<'_>) -> [Multiplier; QUAD] {
     [stage.multipliers.first().copied().unwrap_or_default(); QUAD]
 }
 
-/// Biases and multipliers of the channels from `first` on, filled up to four.
-fn last_quad(stage: &Stage<'_>, first: usize) -> ([i32; QUAD], [Multiplier; QUAD]) {
-    let channel = |lane: usize| stage.channel(first.wrapping_add(lane));
-    (core::array::from_fn(|lane| channel(lane).0), core::array::from_fn(|lane| channel(lane).1))
+/// A quad that is filled up: biases and multipliers of the channels from some one on, and outputs.
+struct Last {
+    bias: [i32; QUAD],
+    multipliers: [Multiplier; QUAD],
+    zero_point: i32,
 }
 
-/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
-fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
-    if stage.min > -128 || stage.max < 127 {
-        for y in out {
-            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+impl Last {
+    fn of(stage: &Stage<'_>, first: usize) -> Last {
+        let mut last = Last { bias: [0; QUAD], multipliers: shared(stage), zero_point: stage.zero_point };
+        let channels = last.bias.iter_mut().zip(&mut last.multipliers);
+        for (lane, (bias, multiplier)) in channels.enumerate() {
+            (*bias, *multiplier) = stage.channel(first.wrapping_add(lane));
         }
+        last
+    }
+
+    fn channels(&self) -> Channels<'_> {
+        let (bias, multipliers) = (&self.bias, &self.multipliers);
+        Channels { count: QUAD, bias, multipliers, shared: true, zero_point: self.zero_point }
+    }
+}
+
+/// Whole quads of channels, or those with one multiplier.
+fn whole<'a>(stage: &Stage<'a>, count: usize, shared: &'a [Multiplier; QUAD]) -> Channels<'a> {
+    let channels = Channels::of(stage, 0, count & !(QUAD - 1));
+    if stage.multipliers.len() == 1 { channels.share(shared) } else { channels }
+}
+
+/// A matrix product of any number of channels.
+#[inline(never)]
+fn quads_and_rest(
+    tile: &Tile<'_>,
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let count = weights.shape.channels as usize;
+    let shared = shared(stage);
+    let channels = whole(stage, count, &shared);
+    let first = channels.count;
+    leaf::quads(tile, weights.bytes, &channels, out, out_stride);
+    if first == count {
+        return;
+    }
+    let weights = weights.bytes.get(first.wrapping_mul(tile.bytes.len() / TILE)..).unwrap_or(&[]);
+    let mut quad = [0i8; TILE * QUAD];
+    let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
+    leaf::quads(tile, weights, &Last::of(stage, first).channels(), quad, QUAD);
+    let outs = out.chunks(out_stride.max(1)).take(tile.pixels);
+    for (quad, out) in quad.chunks_exact(QUAD).zip(outs) {
+        for (y, place) in quad.iter().zip(out.get(first..count).unwrap_or(&[])) {
+            place.set(y.get());
+        }
+    }
+}
+
+/// A dense layer of any number of channels.
+#[inline(never)]
+fn dense_and_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let shared = shared(stage);
+    let channels = whole(stage, out.len(), &shared);
+    let first = channels.count;
+    leaf::dense(input, weights.bytes, &channels, out);
+    let rest = out.get(first..).unwrap_or(&[]);
+    if rest.is_empty() {
+        return;
+    }
+    let depth = input.len().next_multiple_of(VECTOR);
+    let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
+    let mut quad = [0i8; QUAD];
+    let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
+    leaf::dense(input, weights, &Last::of(stage, first).channels(), quad);
+    for (y, place) in quad.iter().zip(rest) {
+        place.set(y.get());
+    }
+}
+
+/// Whether a stage clamps to less than int8, which the leaves saturate to.
+fn is_narrow(stage: &Stage<'_>) -> bool {
+    stage.min > -128 || stage.max < 127
+}
+
+/// A narrower clamp is rare enough for a pass of its own.
+#[inline(never)]
+fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
+    for y in out {
+        y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
     }
 }
