@@ -133,6 +133,8 @@ enumeration! {
         Blocks = 1 "blocks",
         /// Blocks of pairs of channels, whose weights are the halfwords `a + 256 b`: one SMLAD adds both.
         Pairs = 2 "pairs",
+        /// As `Blocks`, with whole blocks: the last one is filled up with channels of zeroes.
+        Filled = 3 "filled",
         /// Blocks of channels, weight by weight in turn, for two pixels that share a product of 64 bits.
         Shared = 5 "shared",
         /// Words of four channels, of which two share a product of 64 bits.
@@ -166,6 +168,11 @@ impl Packing {
         Packing { order: Order::Blocks, channels, group, element }
     }
 
+    /// Blocks of `channels` channels with groups of `group` weights, the last block filled up.
+    pub const fn filled(channels: u8, group: u8, element: u8) -> Packing {
+        Packing { order: Order::Filled, channels, group, element }
+    }
+
     /// Blocks of `channels` channels, an even number, whose weights are interleaved in pairs.
     pub const fn pairs(channels: u8, element: u8) -> Packing {
         Packing { order: Order::Pairs, channels, group: 4, element }
@@ -189,7 +196,7 @@ impl Packing {
         };
         let known = match packing.order {
             Order::Plain => tag == 0,
-            Order::Blocks => {
+            Order::Blocks | Order::Filled => {
                 channels.wrapping_sub(1) < 64 && group.wrapping_sub(1) < 64 && element.wrapping_sub(1) < 4
             }
             Order::Pairs => {

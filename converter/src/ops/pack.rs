@@ -51,7 +51,7 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
     let bound = magnitude * 128 + bias.abs();
     let even = channel.is_multiple_of(2);
     let order_suits = match packing.order {
-        Order::Plain | Order::Blocks => true,
+        Order::Plain | Order::Blocks | Order::Filled => true,
         Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
         Order::Shared => bound < SHARED_ACCUMULATOR,
         Order::Quads => !even || bound < QUADS_ACCUMULATOR,
@@ -97,6 +97,7 @@ mod tests {
         prop_oneof![
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
             (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
             (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
             Just(Packing::QUADS),

@@ -12,6 +12,8 @@
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 mod armv7m;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+mod mve;
 mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
@@ -31,6 +33,8 @@ use crate::tensor::TensorView;
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 pub use armv7m::Armv7m;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+pub use mve::Mve;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
@@ -40,13 +44,16 @@ pub use rv32im::Rv32im;
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "mve")]
+pub type Native = Mve;
+/// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7m")]
 pub type Native = Armv7m;
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "rv32im")))]
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its

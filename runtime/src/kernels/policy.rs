@@ -27,6 +27,14 @@ impl Policy {
         depthwise: Packing::blocks(4, 1, 2),
     };
 
+    /// Cores with MVE: four channels by 16 weights, a vector each; depthwise rows of taps, loaded anew for
+    /// each row of outputs.
+    pub const MVE: Policy = Policy {
+        conv: Packing::filled(4, 16, 1),
+        dense: Packing::filled(4, 16, 1),
+        depthwise: Packing::blocks(1, 1, 1),
+    };
+
     /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
     pub const ARMV7M: Policy =
         Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
@@ -43,8 +51,9 @@ impl Policy {
 pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
+        Target::CortexM55 => Policy::MVE,
         Target::CortexM3 => Policy::ARMV7M,
         Target::RiscV32 => Policy::RV32IM,
-        Target::Portable | Target::CortexM0 | Target::CortexM55 | Target::Host => Policy::PLAIN,
+        Target::Portable | Target::CortexM0 | Target::Host => Policy::PLAIN,
     }
 }

@@ -8,7 +8,7 @@ use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, AlignedBuf, Emitted};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::kernels::{Armv7em, Armv7m, Portable, Rv32im};
+use ferrolite_runtime::kernels::{Armv7em, Armv7m, Mve, Portable, Rv32im};
 use ferrolite_runtime::{Interpreter, Model, Observer, OpSet, Target, ops};
 
 /// The workspace's root.
@@ -108,7 +108,9 @@ pub struct Set {
 pub const SETS: &[Set] = &[
     Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
     Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
+    Set { name: "mve", target: Target::CortexM55, ops: &ops::all::<Mve>() },
     Set { name: "portable, packed for cortex-m4", target: Target::CortexM4, ops: &ops::all::<Portable>() },
+    Set { name: "portable, packed for cortex-m55", target: Target::CortexM55, ops: &ops::all::<Portable>() },
     Set { name: "armv7m", target: Target::CortexM3, ops: &ops::all::<Armv7m>() },
     Set { name: "portable, packed for cortex-m3", target: Target::CortexM3, ops: &ops::all::<Portable>() },
     Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
