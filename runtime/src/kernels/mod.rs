@@ -16,6 +16,7 @@ mod policy;
 mod portable;
 
 use core::cell::Cell;
+use core::ops::Range;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
@@ -186,6 +187,21 @@ impl<'a> Band<'a> {
     }
 }
 
+/// Lines of the patches of pixels that stand side by side: the same kernel rows of each.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    /// Elements from the first pixel's first line on; there may be more than the lines need.
+    pub source: &'a [Cell<i8>],
+    /// Places of the pixels in the tile.
+    pub lanes: Range<usize>,
+    /// Elements from one pixel to the next.
+    pub step: usize,
+    /// Numbers of the lines.
+    pub lines: Range<usize>,
+    /// Elements from one line to the next.
+    pub pitch: usize,
+}
+
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 ///
 /// Methods that take a [`Matrix`] are given the packing of the set's own [`POLICY`](Kernels::POLICY); the
@@ -196,14 +212,26 @@ pub trait Kernels: 'static {
     /// The packings that this set reads fast.
     const POLICY: Policy = Policy::PLAIN;
 
-    /// Enters one kernel row of a pixel's patch, `shape.line` elements, into a tile of [`TILE`] pixels, as
-    /// line `line` of pixel `lane`. The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Pixels enter in the order of their lanes.
+    /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
+    /// The order in the tile is the set's own; its size is
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of
+    /// their lanes.
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
+            for (number, line) in lines.lines.clone().enumerate() {
+                let start = start.wrapping_add(number.wrapping_mul(lines.pitch));
+                let end = start.wrapping_add(shape.line as usize);
+                Self::load_line(tile, lane, line, shape, lines.source.get(start..end).unwrap_or(&[]));
+            }
+        }
+    }
+
+    /// One line of one pixel, for sets that do not override [`load_lines`](Kernels::load_lines).
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         portable::load_line(tile, lane, line, shape, source);
     }
 
-    /// Matrix product of a tile that [`load_line`](Kernels::load_line) has filled with packed weights:
+    /// Matrix product of a tile that [`load_lines`](Kernels::load_lines) has filled with packed weights:
     /// `out[p * out_stride + c] = stage(sum over k of pixel[p][k] * weights[c][k])`.
     ///
     /// The first `pixels` pixels of the tile count. `tile` and `out` do not overlap.

@@ -98,7 +98,7 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
     if p.packing == Packing::PLAIN.tag() {
         return window::lead(&p.window, p.in_channels, out_channels(p)?);
     }
-    window::band_lead(&p.window, p.in_channels)
+    window::band_lead(&p.window, p.in_channels, p.in_channels)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

@@ -15,7 +15,7 @@ use ferrolite_schema::params::Window;
 use crate::error::Fault;
 use crate::kernels::TILE;
 use crate::node::Node;
-use crate::tensor::{copy, fill};
+use crate::tensor::copy;
 
 /// Checks that dimensions are in `1 ..= 65536`, strides and dilations in `1 ..= 4096`, and paddings at most
 /// 65535: positions fit an i32, and a product of two dimensions minus one 32 bits.
@@ -156,63 +156,6 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
     }
 }
 
-/// Hands the patch of output pixel `(oy, ox)` to `load` line by line: the number of the kernel row and its
-/// taps, `kernel_w * channels` elements. A line that meets padding is put together in `staging`, which
-/// has room for one.
-#[inline(always)]
-pub fn lines<'a>(
-    window: &Window,
-    image: &Image<'a>,
-    oy: u32,
-    ox: u32,
-    staging: &'a [Cell<i8>],
-    mut load: impl FnMut(usize, &'a [Cell<i8>]),
-) {
-    let channels = image.channels;
-    let line = (window.kernel_w as usize).wrapping_mul(channels);
-    let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
-    let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
-    // The taps of one kernel row lie side by side in the image.
-    let together = window.dilation_w == 1 && x0 >= 0 && last < window.in_w as i32;
-    let mut y = (oy * window.stride_h) as i32 - window.pad_top as i32;
-    for number in 0..window.kernel_h as usize {
-        let inside = y >= 0 && y < window.in_h as i32;
-        let row = (y as usize).wrapping_mul(window.in_w as usize);
-        if inside && together {
-            let start = row.wrapping_add(x0 as usize).wrapping_mul(channels);
-            load(number, image.cells.get(start..start.wrapping_add(line)).unwrap_or(&[]));
-        } else {
-            let row = inside.then_some(row);
-            load(number, stage_line(window, image, row, x0, staging.get(..line).unwrap_or(staging)));
-        }
-        y += window.dilation_h as i32;
-    }
-}
-
-/// A line with padding, from the image row whose first pixel is `row`, or from none.
-#[inline(never)]
-fn stage_line<'a>(
-    window: &Window,
-    image: &Image<'a>,
-    row: Option<usize>,
-    x0: i32,
-    staging: &'a [Cell<i8>],
-) -> &'a [Cell<i8>] {
-    let channels = image.channels;
-    let mut x = x0;
-    for tap in staging.chunks(channels.max(1)) {
-        match row {
-            Some(row) if x >= 0 && x < window.in_w as i32 => {
-                let start = row.wrapping_add(x as usize).wrapping_mul(channels);
-                copy(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), tap);
-            }
-            _ => fill(tap, image.zero_point),
-        }
-        x += window.dilation_w as i32;
-    }
-    staging
-}
-
 /// The lead of an op that walks output pixels in raster order and reads the taps of some of them
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
@@ -263,11 +206,11 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     Some(lead)
 }
 
-/// The lead of a depthwise convolution that reads all rows under a row of outputs before it writes it:
-/// the most that the rows written are ahead of the first row that is still to be read.
-pub fn band_lead(window: &Window, pixel: u32) -> Option<u32> {
-    let in_row = window.in_w.checked_mul(pixel)?;
-    let out_row = window.out_w.checked_mul(pixel)?;
+/// The lead of a convolution that reads all rows under a row of outputs before it writes any of it: the
+/// most that the rows written are ahead of the first row that is still to be read.
+pub fn band_lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+    let in_row = window.in_w.checked_mul(in_pixel)?;
+    let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
     // What is written grows evenly with the row; what is read stands still under the padding above and

@@ -48,6 +48,37 @@ pub(super) struct Dense {
     pub step: usize,
 }
 
+/// What [`widen`] works on; all sizes are bytes or numbers above 0.
+#[repr(C)]
+pub(super) struct Widen {
+    pub source: *const i8,
+    pub target: *mut i32,
+    /// Elements of a line.
+    pub len: usize,
+    pub lanes: usize,
+    /// From one pixel to the next in the source.
+    pub step: usize,
+    pub lines: usize,
+    /// From one line to the next in the source.
+    pub pitch: usize,
+    /// The same in the target.
+    pub line: usize,
+}
+
+/// What [`dense_pair`] works on.
+#[repr(C)]
+pub(super) struct DensePair {
+    pub input: *const i8,
+    pub weights: *const u32,
+    /// Groups of four elements.
+    pub groups: usize,
+    /// Bytes from one word of the pair to the next.
+    pub step: usize,
+    /// Whether there is a last group of fewer elements, `tail`.
+    pub has_tail: usize,
+    pub tail: u32,
+}
+
 /// What [`widen_band`] works on.
 #[repr(C)]
 pub(super) struct WidenBand {
@@ -91,48 +122,153 @@ pub(super) struct Depthwise {
     pub half: i32,
 }
 
-/// `groups` words from `source` become pairs of words, 16 bytes apart, at `target`.
+/// Lines of elements: each four of them become two words, 16 bytes apart; pixels are 4 bytes apart.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn widen(source: *const i8, groups: usize, target: *mut i32) {
+pub(super) unsafe extern "C" fn widen(work: *const Widen) {
     naked_asm!(
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         ".macro FERROLITE_WIDEN word, at",
-        "sxtb16 r7, \\word",
+        "sxtb16 r11, \\word",
         "sxtb16 \\word, \\word, ror #8",
-        "str.w r7, [r2, #\\at]",
-        "str.w \\word, [r2, #\\at + 16]",
+        "str.w r11, [r1, #\\at]",
+        "str.w \\word, [r1, #\\at + 16]",
         ".endm",
-        "push {{r4, r5, r6, r7}}",
-        "subs r1, r1, #4",
-        "blt 3f",
+        "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "sub sp, sp, #16",
+        // r0 source, r1 target, r2 len, r3 lines left, r8 and r9 starts of the line, r10 groups left;
+        // on the stack: 0 lanes left, 4 start of the pixel in the source, 8 in the target
+        "ldr r1, [r0, #12]",
+        "str r1, [sp, #0]",
+        "ldr r8, [r0, #0]",
+        "ldr r9, [r0, #4]",
+        "ldr r2, [r0, #8]",
+        "ldr r3, [r0, #20]",
+        "str r8, [sp, #4]",
+        "str r9, [sp, #8]",
+        "mov lr, r0",
+        ".p2align 2",
+        "1:",
+        "mov.w r0, r8",
+        "mov.w r1, r9",
+        "lsr.w r10, r2, #2",
+        "subs.w r10, r10, #4",
+        "blt.w 3f",
         ".p2align 2",
         "2:",
-        "ldr.w r3, [r0]",
-        "ldr.w r4, [r0, #4]",
-        "ldr.w r5, [r0, #8]",
-        "ldr.w r6, [r0, #12]",
+        "ldr.w r4, [r0]",
+        "ldr.w r5, [r0, #4]",
+        "ldr.w r6, [r0, #8]",
+        "ldr.w r7, [r0, #12]",
         "add.w r0, r0, #16",
-        "FERROLITE_WIDEN r3, 0",
-        "FERROLITE_WIDEN r4, 32",
-        "FERROLITE_WIDEN r5, 64",
-        "FERROLITE_WIDEN r6, 96",
-        "add.w r2, r2, #128",
-        "subs.w r1, r1, #4",
+        "FERROLITE_WIDEN r4, 0",
+        "FERROLITE_WIDEN r5, 32",
+        "FERROLITE_WIDEN r6, 64",
+        "FERROLITE_WIDEN r7, 96",
+        "add.w r1, r1, #128",
+        "subs.w r10, r10, #4",
         "bge.w 2b",
         "3:",
-        "adds r1, r1, #4",
-        "beq 5f",
-        ".p2align 2",
+        "tst.w r10, #2",
+        "beq.w 4f",
+        "ldr.w r4, [r0]",
+        "ldr.w r5, [r0, #4]",
+        "add.w r0, r0, #8",
+        "FERROLITE_WIDEN r4, 0",
+        "FERROLITE_WIDEN r5, 32",
+        "add.w r1, r1, #64",
         "4:",
-        "ldr.w r3, [r0], #4",
-        "FERROLITE_WIDEN r3, 0",
-        "add.w r2, r2, #32",
-        "subs.w r1, r1, #1",
-        "bne.w 4b",
+        "tst.w r10, #1",
+        "beq.w 5f",
+        "ldr.w r4, [r0], #4",
+        "FERROLITE_WIDEN r4, 0",
+        "add.w r1, r1, #32",
         "5:",
-        "pop {{r4, r5, r6, r7}}",
-        "bx lr",
+        "ands.w r10, r2, #3",
+        "bne.w 8f",
+        "6:",
+        "ldr.w r4, [lr, #24]",
+        "ldr.w r5, [lr, #28]",
+        "subs.w r3, r3, #1",
+        "add.w r8, r8, r4",
+        "add.w r9, r9, r5",
+        "bne.w 1b",
+        "ldr.w r8, [sp, #4]",
+        "ldr.w r9, [sp, #8]",
+        "ldr.w r10, [sp, #0]",
+        "ldr.w r4, [lr, #16]",
+        "ldr.w r3, [lr, #20]",
+        "add.w r9, r9, #4",
+        "add.w r8, r8, r4",
+        "str.w r9, [sp, #8]",
+        "str.w r8, [sp, #4]",
+        "subs.w r10, r10, #1",
+        "str.w r10, [sp, #0]",
+        "bne.w 1b",
+        "add sp, sp, #16",
+        "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        // One to three elements more, where no whole word may be read.
+        "8:",
+        "ldrb.w r4, [r0]",
+        "cmp.w r10, #1",
+        "beq.w 9f",
+        "ldrb.w r5, [r0, #1]",
+        "cmp.w r10, #2",
+        "orr.w r4, r4, r5, lsl #8",
+        "beq.w 9f",
+        "ldrb.w r5, [r0, #2]",
+        "orr.w r4, r4, r5, lsl #16",
+        "9:",
+        "FERROLITE_WIDEN r4, 0",
+        "b.w 6b",
         ".purgem FERROLITE_WIDEN",
+    )
+}
+
+/// One row of input by one pair of channels: the lower word of the result is the even channel's sum, the
+/// upper one that of the odd channel.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn dense_pair(work: *const DensePair) -> u64 {
+    naked_asm!(
+        concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
+        // Eight products: four elements in r6.
+        ".macro FERROLITE_GROUP",
+        "sxtb16 r7, r6",
+        "ldr.w r8, [r3]",
+        "add.w r3, r3, r5",
+        "sxtb16 r6, r6, ror #8",
+        "smlad r1, r8, r7, r1",
+        "ldr.w r9, [r3]",
+        "sxtb16 r8, r8",
+        "add.w r3, r3, r5",
+        "smlad r0, r8, r7, r0",
+        "smlad r1, r9, r6, r1",
+        "sxtb16 r9, r9",
+        "smlad r0, r9, r6, r0",
+        ".endm",
+        "push {{r4, r5, r6, r7, r8, r9, r10, lr}}",
+        // r2 input, r3 weights, r4 groups, r5 step, r10 has_tail, r12 tail
+        "mov r12, r0",
+        "ldm.w r12, {{r2, r3, r4, r5, r10, r12}}",
+        "movs.w r0, #0",
+        "movs.w r1, #0",
+        "cmp.w r4, #0",
+        "beq.w 3f",
+        ".p2align 2",
+        "2:",
+        "ldr.w r6, [r2], #4",
+        "FERROLITE_GROUP",
+        "subs.w r4, r4, #1",
+        "bne.w 2b",
+        "3:",
+        "cmp.w r10, #0",
+        "beq.w 4f",
+        "mov.w r6, r12",
+        "FERROLITE_GROUP",
+        "4:",
+        "sub.w r1, r1, r0",
+        "asr.w r1, r1, #8",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, pc}}",
+        ".purgem FERROLITE_GROUP",
     )
 }
 

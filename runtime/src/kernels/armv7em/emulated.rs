@@ -79,12 +79,23 @@ impl Pair {
     }
 }
 
-pub(super) fn widen(groups: &[[Cell<i8>; 4]], target: &[Cell<i32>]) {
-    for (number, group) in groups.iter().enumerate() {
+pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
+    for (number, group) in line.chunks(4).enumerate() {
         let x = word(group);
         set(target, number * 2 * TILE, sxtb16(x));
         set(target, number * 2 * TILE + TILE, sxtb16(x.rotate_right(8)));
     }
+}
+
+pub(super) fn dense_pair(whole: &[[Cell<i8>; 4]], tail: u32, weights: &[u32], pairs: usize) -> [i32; 2] {
+    let mut acc = Pair::default();
+    let mut weights = weights.iter().step_by(pairs);
+    for x in whole.iter().map(|group| word(group)).chain([tail as i32]) {
+        for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
+            acc.add(weights.next().copied().unwrap_or(0), x);
+        }
+    }
+    [acc.p, acc.r.wrapping_sub(acc.p) >> 8]
 }
 
 pub(super) fn pairs(

@@ -7,36 +7,84 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "armv7em"))]
 use super::emulated;
-use super::{Band, Channels, TILE, Tile, halfwords};
+use super::{Band, Channels, Lines, TILE, Tile, halfwords};
 
-/// Widens elements to 16 bits: each group of four becomes the words `(x0, x2)` and `(x1, x3)`, [`TILE`]
-/// words apart. A last group of fewer is filled up with zeroes.
-pub(super) fn widen(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    let (groups, rest) = source.as_chunks::<4>();
-    // Two words a group, of which the last one has nothing behind it.
-    if groups.len() > target.len().wrapping_add(TILE - 1) / (2 * TILE) {
+/// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
+/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with anything: its weights are zero.
+/// `target` starts with the first word of the first line and pixel.
+pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
+    let Lines { source, step, pitch, .. } = *lines;
+    let (lanes, count) = (lines.lanes.len(), lines.lines.len());
+    let line = len.div_ceil(4).wrapping_mul(2 * TILE);
+    if lanes == 0 || count == 0 || len == 0 {
         return;
     }
-    // SAFETY: `groups.len()` words may be read, and the last word that is written is number
-    // `(2 * groups.len() - 1) * TILE`, which is there, as just found. Cells may be written through a shared
-    // reference; no unique reference to them exists.
+    let before_last = (lanes - 1).wrapping_mul(step).wrapping_add((count - 1).wrapping_mul(pitch));
+    // Behind the last word of a lane come those of other lanes, which may be missing.
+    let fits = source.len() >= before_last.wrapping_add(len)
+        && target.len() >= count.wrapping_mul(line).wrapping_add(lanes).wrapping_sub(TILE);
+    if !fits {
+        return;
+    }
+    // Whole words are read where there are some.
+    let padded = len.next_multiple_of(4);
+    let len = if source.len() >= before_last.wrapping_add(padded) { padded } else { len };
+    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
+    // them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        asm::widen(groups.as_ptr().cast(), groups.len(), target.as_ptr().cast_mut().cast())
+        let work = asm::Widen {
+            source: source.as_ptr().cast(),
+            target: target.as_ptr().cast_mut().cast(),
+            len,
+            lanes,
+            step,
+            lines: count,
+            pitch,
+            line: line.wrapping_mul(4),
+        };
+        asm::widen(&raw const work);
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated::widen(groups, target);
-    if !rest.is_empty() {
-        let x = |k: usize| rest.get(k).map_or(0, Cell::get);
-        let place = groups.len().wrapping_mul(2 * TILE);
-        for (place, word) in
-            [(place, halfwords(x(0), x(2))), (place.wrapping_add(TILE), halfwords(x(1), x(3)))]
-        {
-            if let Some(cell) = target.get(place) {
-                cell.set(word);
-            }
+    for lane in 0..lanes {
+        for number in 0..count {
+            let start = lane * step + number * pitch;
+            emulated::widen(&source[start..][..len], &target[lane + number * line..]);
         }
     }
+}
+
+/// Sums of the products of a row of input with a pair of channels. `weights` starts with the pair's first
+/// word; its words are `pairs` words apart.
+pub(super) fn dense_pair(input: &[Cell<i8>], weights: &[u32], pairs: usize) -> [i32; 2] {
+    let (whole, rest) = input.as_chunks::<4>();
+    let words = input.len().div_ceil(4).wrapping_mul(2);
+    if words == 0 || weights.len() <= (words - 1).wrapping_mul(pairs) {
+        return [0; 2];
+    }
+    let tail = tail(rest);
+    // SAFETY: `whole.len()` words of input, and as many of weights as they and the tail need, as just found.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let work = asm::DensePair {
+            input: input.as_ptr().cast(),
+            weights: weights.as_ptr(),
+            groups: whole.len(),
+            step: pairs.wrapping_mul(4),
+            has_tail: usize::from(!rest.is_empty()),
+            tail,
+        };
+        let sums = asm::dense_pair(&raw const work);
+        [sums as i32, (sums >> 32) as i32]
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::dense_pair(whole, tail, weights, pairs)
+}
+
+/// The elements behind the last whole word, filled up with zeroes.
+fn tail(rest: &[Cell<i8>]) -> u32 {
+    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
+    u32::from_le_bytes([x(0), x(1), x(2), 0])
 }
 
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
@@ -98,8 +146,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
         return;
     }
     let (whole, rest) = input.as_chunks::<4>();
-    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
-    let tail = u32::from_le_bytes([x(0), x(1), x(2), 0]);
+    let tail = tail(rest);
     // SAFETY: sizes as just found: `whole.len()` words of input, eight words of weights for each of them and
     // for the tail, eight biases, eight multipliers or one, eight elements of output.
     #[cfg(kernels = "armv7em")]

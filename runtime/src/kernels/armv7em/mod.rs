@@ -11,17 +11,21 @@
 
 #[cfg(kernels = "armv7em")]
 mod asm;
+mod elementwise;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
+mod intrinsics;
 mod leaf;
+mod pool;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Kernels, Policy, Stage, TILE};
+use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
-use crate::tensor::cells_of;
+use crate::tensor::{TensorView, cells_of};
 
 /// The set for cores with SMLAD.
 pub struct Armv7em;
@@ -29,11 +33,11 @@ pub struct Armv7em;
 impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
 
-    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         // Words of a lane are TILE words apart, two for each group of four elements.
-        let groups = (shape.line as usize).div_ceil(4);
-        let first = line.wrapping_mul(groups).wrapping_mul(2 * TILE).wrapping_add(lane);
-        leaf::widen(source, words(tile).get(first..).unwrap_or(&[]));
+        let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
+        let first = lines.lines.start.wrapping_mul(line).wrapping_add(lines.lanes.start);
+        leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
     }
 
     fn matmul_packed(
@@ -110,6 +114,28 @@ impl Kernels for Armv7em {
                 word.set(halfwords(element(first), element(first.wrapping_add(2))));
             }
         }
+    }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        elementwise::add(a, b, sum, rounding, out);
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        elementwise::mul(a, b, product, rounding, out);
+    }
+
+    fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::average_pool(cells, min, max, out);
+    }
+
+    fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::max_pool(cells, min, max, out);
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
@@ -197,9 +223,13 @@ fn halfwords(low: i8, high: i8) -> i32 {
 
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
-    if stage.min > -128 || stage.max < 127 {
+    clamp_to(stage.min, stage.max, out);
+}
+
+fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
+    if min > -128 || max < 127 {
         for y in out {
-            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+            y.set(i32::from(y.get()).max(min).min(max) as i8);
         }
     }
 }
@@ -215,22 +245,8 @@ fn dense_tail(
     out: &[Cell<i8>],
 ) {
     for (pair, out) in out.chunks(2).enumerate() {
-        // Words of a group of four elements: those of elements 0 and 2, then of 1 and 3, of all pairs.
-        let groups = words.chunks_exact(pairs.wrapping_mul(2).max(1));
-        let (mut even, mut odd) = (0i32, 0i32);
-        for (x, words) in input.chunks(4).zip(groups) {
-            let x = |k: usize| x.get(k).map_or(0, |x| i32::from(x.get()));
-            let word =
-                |half: usize| words.get(half.wrapping_mul(pairs).wrapping_add(pair)).copied().unwrap_or(0);
-            for (word, low, high) in [(word(0), x(0), x(2)), (word(1), x(1), x(3))] {
-                for (weight, x) in [(word as i16, low), ((word >> 16) as i16, high)] {
-                    let a = i32::from(weight as i8);
-                    even = even.wrapping_add(a * x);
-                    odd = odd.wrapping_add(((i32::from(weight) - a) >> 8) * x);
-                }
-            }
-        }
-        for (lane, (acc, out)) in [even, odd].into_iter().zip(out).enumerate() {
+        let sums = leaf::dense_pair(input, words.get(pair..).unwrap_or(&[]), pairs);
+        for (lane, (acc, out)) in sums.into_iter().zip(out).enumerate() {
             let (bias, multiplier) =
                 stage.channel(first.wrapping_add(pair.wrapping_mul(2)).wrapping_add(lane));
             out.set(stage.apply_called(acc.wrapping_add(bias), multiplier));
