@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// Kernel sets in order of preference, each with an instruction that it needs.
-const SETS: [(&str, &str); 2] = [("armv7em", "smlad r0, r1, r2, r3"), ("armv7m", "smlal r0, r1, r2, r3")];
+const SETS: [(&str, &str); 3] =
+    [("armv7em", "smlad r0, r1, r2, r3"), ("armv7m", "smlal r0, r1, r2, r3"), ("armv6m", "muls r0, r1, r0")];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -8,6 +8,8 @@
 
 //! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+mod armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
@@ -25,6 +27,8 @@ use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+pub use armv6m::Armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
@@ -39,7 +43,10 @@ pub type Native = Armv7em;
 #[cfg(kernels = "armv7m")]
 pub type Native = Armv7m;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em", kernels = "armv7m")))]
+#[cfg(kernels = "armv6m")]
+pub type Native = Armv6m;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "armv6m")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its

@@ -30,6 +30,10 @@ impl Policy {
     /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
     pub const ARMV7M: Policy =
         Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
+
+    /// Cores whose products have 32 bits: chunks; the taps of a channel.
+    pub const ARMV6M: Policy =
+        Policy { conv: Packing::chunks(0), dense: Packing::PLAIN, depthwise: Packing::blocks(1, 1, 1) };
 }
 
 /// What the converter packs for a target.
@@ -37,8 +41,7 @@ pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
         Target::CortexM3 => Policy::ARMV7M,
-        Target::Portable | Target::CortexM0 | Target::CortexM55 | Target::RiscV32 | Target::Host => {
-            Policy::PLAIN
-        }
+        Target::CortexM0 => Policy::ARMV6M,
+        Target::Portable | Target::CortexM55 | Target::RiscV32 | Target::Host => Policy::PLAIN,
     }
 }

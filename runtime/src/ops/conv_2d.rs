@@ -138,7 +138,8 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
         return;
     }
     let Ok(weights) = node.matrix(shape, p.weights) else { return };
-    let run = if shape.packing == K::POLICY.conv { conv_2d_packed::<K> } else { conv_2d_packed::<Portable> };
+    let run =
+        if shape.packing.is_a(K::POLICY.conv) { conv_2d_packed::<K> } else { conv_2d_packed::<Portable> };
     run(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
 }
 
