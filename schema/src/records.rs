@@ -139,6 +139,9 @@ enumeration! {
         Shared = 5 "shared",
         /// Words of four channels, of which two share a product of 64 bits.
         Quads = 6 "quads",
+        /// Blocks of eight channels; the lengths of each channel's chunks, within which two pixels share a
+        /// product of 32 bits, then the weights, eight channels in turn.
+        Chunks = 7 "chunks",
     }
 }
 
@@ -187,6 +190,30 @@ impl Packing {
     /// Words of four channels.
     pub const QUADS: Packing = Packing { order: Order::Quads, channels: 4, group: 1, element: 1 };
 
+    /// Blocks of eight channels in at most `count` chunks; 0 stands for any number.
+    pub const fn chunks(count: u8) -> Packing {
+        Packing { order: Order::Chunks, channels: 8, group: count, element: 2 }
+    }
+
+    /// Whether kernels for the packing `kind` read this one: it is the same but for the number of chunks.
+    #[inline(always)]
+    pub fn is_a(self, kind: Packing) -> bool {
+        match kind.order {
+            Order::Chunks => Packing { group: kind.group, ..self } == kind,
+            _ => self == kind,
+        }
+    }
+
+    /// The packing with this tag, if kernels for the packing `self` read it.
+    #[inline(always)]
+    pub fn own(self, tag: u32) -> Option<Packing> {
+        match self.order {
+            Order::Chunks => Packing::from_tag(tag).filter(|packing| packing.is_a(self)),
+            _ if tag == self.tag() => Some(self),
+            _ => None,
+        }
+    }
+
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
         let [order, channels, group, element] = tag.to_le_bytes();
@@ -207,6 +234,7 @@ impl Packing {
             }
             Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
             Order::Quads => channels == 4 && group == 1 && element == 1,
+            Order::Chunks => channels == 8 && group != 0 && element == 2,
         };
         if known { Some(packing) } else { None }
     }

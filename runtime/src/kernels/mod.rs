@@ -8,6 +8,8 @@
 
 //! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+mod armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
@@ -29,6 +31,8 @@ use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+pub use armv6m::Armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
@@ -50,10 +54,19 @@ pub type Native = Mve;
 #[cfg(kernels = "armv7m")]
 pub type Native = Armv7m;
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv6m")]
+pub type Native = Armv6m;
+/// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im")))]
+#[cfg(not(any(
+    kernels = "armv6m",
+    kernels = "armv7em",
+    kernels = "armv7m",
+    kernels = "mve",
+    kernels = "rv32im"
+)))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
@@ -228,7 +241,7 @@ pub trait Kernels: 'static {
 
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of
     /// their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
