@@ -33,6 +33,13 @@ impl Policy {
         dense: Packing::blocks(8, 1, 1),
         depthwise: Packing::blocks(1, 1, 1),
     };
+
+    /// x86-64: eight channels of four weights fill a vector; two taps of eight channels half of one.
+    pub const HOST: Policy = Policy {
+        conv: Packing::blocks(8, 4, 2),
+        dense: Packing::blocks(8, 4, 1),
+        depthwise: Packing::blocks(8, 2, 1),
+    };
 }
 
 /// What the converter packs for a target.
@@ -40,8 +47,7 @@ pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
         Target::RiscV32 => Policy::RV32IM,
-        Target::Portable | Target::CortexM0 | Target::CortexM3 | Target::CortexM55 | Target::Host => {
-            Policy::PLAIN
-        }
+        Target::Host => Policy::HOST,
+        Target::Portable | Target::CortexM0 | Target::CortexM3 | Target::CortexM55 => Policy::PLAIN,
     }
 }
