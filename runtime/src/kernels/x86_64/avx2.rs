@@ -21,9 +21,35 @@ const GROUP: usize = 4;
 /// Bytes of a group of a whole block.
 const WORDS: usize = BLOCK * GROUP;
 
-/// Copies elements.
+/// Copies elements; lines are short, and a call of `memcpy` would take longer than most of them.
 pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<u8>]) {
-    copy_cells(source, cells_of(target).unwrap_or(&[]));
+    // SAFETY: this level has AVX2.
+    unsafe { copy_avx2(source, target) }
+}
+
+#[target_feature(enable = "avx2")]
+fn copy_avx2(mut source: &[Cell<i8>], mut target: &[Cell<u8>]) {
+    while let (Some((from, others)), Some((to, behind))) =
+        (source.split_first_chunk::<32>(), target.split_first_chunk::<32>())
+    {
+        store_32(to, load_32(from));
+        (source, target) = (others, behind);
+    }
+    if let (Some((from, others)), Some((to, behind))) =
+        (source.split_first_chunk::<16>(), target.split_first_chunk::<16>())
+    {
+        store_16(to, load_16(from));
+        (source, target) = (others, behind);
+    }
+    if let (Some((from, others)), Some((to, behind))) =
+        (source.split_first_chunk::<8>(), target.split_first_chunk::<8>())
+    {
+        store_8(to, double_word(from));
+        (source, target) = (others, behind);
+    }
+    for (from, to) in source.iter().zip(target) {
+        to.set(from.get() as u8);
+    }
 }
 
 /// Copies elements, two bytes each.
@@ -91,12 +117,7 @@ fn matmul_avx2(
         } else {
             products(lanes, block.chunks_exact(width * GROUP).map(|words| load_words(words)))
         };
-        let eight = Eight::new(stage, first);
-        for (pixel, sums) in sums.into_iter().enumerate().take(pixels) {
-            let start = pixel.wrapping_mul(out_stride).wrapping_add(first);
-            let out = out.get(start..start.wrapping_add(width)).unwrap_or(&[]);
-            store_outputs(out, eight.outputs(sums));
-        }
+        Eight::new(stage, first).store(sums, pixels, width, out.get(first..).unwrap_or(&[]), out_stride);
     }
 }
 
@@ -217,12 +238,12 @@ pub(super) fn depthwise(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>
     unsafe {
         match taps {
             9 => depthwise_avx2::<5>(band, &places, weights, stage, out),
-            _ => depthwise_avx2::<0>(band, &places, weights, stage, out),
+            _ => depthwise_avx2::<{ MOST_TAPS / 2 }>(band, &places, weights, stage, out),
         }
     }
 }
 
-/// `PAIRS` pairs of taps; as many as the weights have for 0.
+/// For weights of at most `PAIRS` pairs of taps; exactly as many where that is not the most.
 #[target_feature(enable = "avx2")]
 fn depthwise_avx2<const PAIRS: usize>(
     band: &Band<'_>,
@@ -233,25 +254,28 @@ fn depthwise_avx2<const PAIRS: usize>(
 ) -> bool {
     let channels = band.channels;
     let all = weights.shape.padded_depth().unwrap_or(0) as usize / 2;
-    let pairs = if PAIRS == 0 { all } else { PAIRS };
+    let pairs = if PAIRS == MOST_TAPS / 2 { all } else { PAIRS };
     let step = band.stride.wrapping_mul(channels);
     let pixels = out.len() / channels;
     let last = places.iter().max().copied().unwrap_or(0);
     // The last channels of the last window, read as a whole block.
     let end =
         (pixels - 1).wrapping_mul(step).wrapping_add(last).wrapping_add(channels - 1).wrapping_add(BLOCK);
-    if pairs != all || pairs > MOST_TAPS / 2 || end > band.cells.len() {
+    if pairs != all || pairs > PAIRS || end > band.cells.len() {
         return false;
     }
     let cells: *const i64 = band.cells.as_ptr().cast();
     let blocks = weights.bytes.chunks((pairs * 2 * BLOCK).max(1));
     for (first, block) in (0..channels).step_by(BLOCK).zip(blocks) {
         let width = (channels - first).min(BLOCK);
-        let mut pair_weights = [_mm256_setzero_si256(); MOST_TAPS / 2];
+        let mut pair_weights = [_mm256_setzero_si256(); PAIRS];
         for (pair, bytes) in pair_weights.iter_mut().zip(block.chunks_exact(2 * width)) {
-            let mut whole = [0u8; 2 * BLOCK];
-            whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-            *pair = _mm256_cvtepi8_epi16(load_16(&whole));
+            let mut padded = [0u8; 2 * BLOCK];
+            let whole = bytes.first_chunk().unwrap_or_else(|| {
+                padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                &padded
+            });
+            *pair = _mm256_cvtepi8_epi16(load_16(whole));
         }
         let eight = Eight::new(stage, first);
         for pixel in 0..pixels {
@@ -300,16 +324,21 @@ fn add_avx2(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell
         let y = _mm256_max_epi32(y, _mm256_set1_epi32(sum.min));
         low_bytes(_mm256_min_epi32(y, _mm256_set1_epi32(sum.max)))
     };
-    let bytes = |x: TensorView<'_, i8>, first: usize, count: usize| {
+    let bytes = |x: TensorView<'_, u8>, first: usize, count: usize| {
         let mut bytes = [0u8; 8];
         for (lane, byte) in bytes.iter_mut().enumerate().take(count) {
-            *byte = x.at(first + lane) as u8;
+            *byte = x.at(first + lane);
         }
         i64::from_le_bytes(bytes)
     };
-    for (first, out) in (0..).step_by(BLOCK).zip(out.chunks(BLOCK)) {
-        let count = out.len();
-        store_outputs(out, eight(bytes(a, first, count), bytes(b, first, count)));
+    let (a, b) = (a.bytes(), b.bytes());
+    let whole_bytes =
+        |x: TensorView<'_, u8>, first: usize| i64::from_le_bytes(x.array(first).unwrap_or_default());
+    let (whole, rest) = out.as_chunks::<BLOCK>();
+    for (first, out) in (0..).step_by(BLOCK).zip(whole) {
+        store_8(out, eight(whole_bytes(a, first), whole_bytes(b, first)));
     }
+    let first = whole.len() * BLOCK;
+    store_outputs(rest, eight(bytes(a, first, rest.len()), bytes(b, first, rest.len())));
     true
 }

@@ -23,12 +23,14 @@ impl Level {
     }
 
     /// This level, or `most` where it is lower.
+    #[inline]
     pub(super) fn at_most(self, most: u8) -> Level {
         if self as u8 <= most { self } else { Level::from_code(most).unwrap_or(Level::Portable) }
     }
 }
 
 /// The processor's level.
+#[inline]
 pub(super) fn level() -> Level {
     const UNKNOWN: u8 = u8::MAX;
     static LEVEL: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -40,7 +42,10 @@ pub(super) fn level() -> Level {
     level
 }
 
+/// Asks the processor.
+///
 /// Source followed: Intel's manual, volume 2, CPUID; volume 1, 13.3 for the registers that the system saves.
+#[cold]
 #[allow(unsafe_code)]
 fn ask() -> Level {
     const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;

@@ -53,7 +53,7 @@ pub(super) fn load_32<B: Byte>(bytes: &[B; 32]) -> __m256i {
 /// Whole words, at most 8, with zeroes behind them.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn load_words(bytes: &[u8]) -> __m256i {
+pub(super) fn load_words<B: Byte>(bytes: &[B]) -> __m256i {
     let words = _mm256_set1_epi32((bytes.len() / 4) as i32);
     let mask = _mm256_cmpgt_epi32(words, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     // SAFETY: only words that are there are read: those whose number is below their count.
@@ -87,6 +87,15 @@ pub(super) fn store_32(target: &[Cell<u8>; 32], bytes: __m256i) {
     unsafe { _mm256_storeu_si256(target.as_ptr().cast_mut().cast(), bytes) }
 }
 
+/// The total of eight numbers, in each place.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn total(numbers: __m256i) -> __m256i {
+    let halves = _mm256_add_epi32(numbers, _mm256_permute4x64_epi64(numbers, 0b01_00_11_10));
+    let pairs = _mm256_add_epi32(halves, _mm256_shuffle_epi32(halves, 0b01_00_11_10));
+    _mm256_add_epi32(pairs, _mm256_shuffle_epi32(pairs, 0b10_11_00_01))
+}
+
 /// Writes eight outputs, or as many as there is room for.
 #[inline(always)]
 pub(super) fn store_outputs(out: &[Cell<i8>], bytes: i64) {
@@ -100,6 +109,14 @@ pub(super) fn store_outputs(out: &[Cell<i8>], bytes: i64) {
     }
 }
 
+/// The odd numbers in the even places. Not a shift: with one, the compiler takes the products that follow for
+/// products of 64 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn odd_numbers(numbers: __m256i) -> __m256i {
+    _mm256_shuffle_epi32(numbers, 0b11_11_01_01)
+}
+
 /// `a * b / 2^31` of 32-bit numbers, rounded to nearest, ties upwards. `odd` holds the odd factors in the
 /// even places.
 #[inline]
@@ -107,7 +124,7 @@ pub(super) fn store_outputs(out: &[Cell<i8>], bytes: i64) {
 fn high_product(a: __m256i, b: __m256i, odd: __m256i) -> __m256i {
     let round = _mm256_set1_epi64x(1 << 30);
     let even = _mm256_add_epi64(_mm256_mul_epi32(a, b), round);
-    let odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(a, 32), odd), round);
+    let odd = _mm256_add_epi64(_mm256_mul_epi32(odd_numbers(a), odd), round);
     _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0b1010_1010)
 }
 
@@ -169,7 +186,7 @@ impl Eight {
         Eight {
             bias,
             mantissa,
-            odd_mantissa: _mm256_srli_epi64(mantissa, 32),
+            odd_mantissa: odd_numbers(mantissa),
             shift: _mm256_sub_epi32(_mm256_setzero_si256(), shift),
             round: _mm256_sllv_epi32(half, less_one),
             min: _mm256_set1_epi32(stage.min),
@@ -184,6 +201,28 @@ impl Eight {
         let high = high_product(_mm256_add_epi32(sums, self.bias), self.mantissa, self.odd_mantissa);
         let y = _mm256_srav_epi32(_mm256_add_epi32(away_from_zero(high), self.round), self.shift);
         low_bytes(_mm256_min_epi32(_mm256_max_epi32(y, self.min), self.max))
+    }
+}
+
+impl Eight {
+    /// Writes the outputs of the first `pixels` sums, `width` channels each, to places `stride` elements apart.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn store<const ROWS: usize>(
+        &self,
+        sums: [__m256i; ROWS],
+        pixels: usize,
+        width: usize,
+        out: &[Cell<i8>],
+        stride: usize,
+    ) {
+        for (pixel, sums) in sums.into_iter().enumerate() {
+            if pixel < pixels {
+                let start = pixel.wrapping_mul(stride);
+                let out = out.get(start..start.wrapping_add(width)).unwrap_or(&[]);
+                store_outputs(out, self.outputs(sums));
+            }
+        }
     }
 }
 

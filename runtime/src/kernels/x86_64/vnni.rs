@@ -1,6 +1,23 @@
 //! Kernels of VNNI, for both kinds of processors that have it: the same code, encoded in two ways.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
+
+/// Rows of groups of four elements, one behind the other.
+struct Rows<'a> {
+    cells: &'a [Cell<i8>],
+    /// Groups of a row.
+    groups: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The groups of a row; none where it is not there.
+    fn row(&self, row: usize) -> &'a [[Cell<i8>; 4]] {
+        let groups = self.cells.as_chunks::<4>().0;
+        groups.get(row * self.groups..).and_then(|row| row.get(..self.groups)).unwrap_or(&[])
+    }
+}
+
 /// A module of kernels with the target features `$features` and the instruction `$dp`.
 macro_rules! kernels {
     ($(#[$doc:meta])* $name:ident, $features:literal, $dp:ident) => {
@@ -9,10 +26,12 @@ macro_rules! kernels {
             use core::arch::x86_64::*;
             use core::cell::Cell;
 
+            use super::Rows;
             use super::super::avx2::last_word;
             use super::super::simd::*;
             use crate::kernels::{Stage, TILE};
             use crate::packing::Matrix;
+            use crate::tensor::cells_of;
 
             /// Channels of a block.
             const BLOCK: usize = 8;
@@ -33,12 +52,9 @@ macro_rules! kernels {
                 out_stride: usize,
             ) {
                 let groups = weights.shape.padded_depth().unwrap_or(0) as usize / GROUP;
-                let lane = |lane: usize| {
-                    let lanes = tile.as_chunks::<GROUP>().0;
-                    lanes.get(lane * groups..).and_then(|lane| lane.get(..groups)).unwrap_or(&[])
-                };
+                let rows = Rows { cells: cells_of(tile).unwrap_or(&[]), groups };
                 // SAFETY: this level has VNNI.
-                unsafe { run(core::array::from_fn::<_, TILE, _>(lane), None, pixels, weights, stage, out, out_stride) }
+                unsafe { run::<TILE>(&rows, None, pixels, weights, stage, out, out_stride) }
             }
 
             /// See [`Kernels::dense_packed`](crate::kernels::Kernels::dense_packed).
@@ -50,14 +66,16 @@ macro_rules! kernels {
             ) {
                 let (groups, rest) = input.as_chunks::<GROUP>();
                 let last = if rest.is_empty() { None } else { Some(last_word(rest)) };
+                let rows = Rows { cells: input, groups: groups.len() };
                 // SAFETY: this level has VNNI.
-                unsafe { run([groups], last, 1, weights, stage, out, out.len()) }
+                unsafe { run::<1>(&rows, last, 1, weights, stage, out, out.len()) }
             }
 
-            /// All channels for some rows; `last` are elements behind each row that do not fill a group.
+            /// All channels for some rows of `groups` groups, which begin `pitch` bytes apart; `last` are
+            /// elements behind each row that do not fill a group.
             #[target_feature(enable = $features)]
-            fn run<B: Byte, const ROWS: usize>(
-                rows: [&[[B; GROUP]]; ROWS],
+            fn run<const ROWS: usize>(
+                rows: &Rows<'_>,
                 last: Option<i32>,
                 pixels: usize,
                 weights: &Matrix<'_>,
@@ -65,63 +83,59 @@ macro_rules! kernels {
                 out: &[Cell<i8>],
                 out_stride: usize,
             ) {
-                let size = weights.shape.padded_depth().unwrap_or(0) as usize * BLOCK;
+                let all = rows.groups + usize::from(last.is_some());
+                let size = all * WORDS;
                 let channels = weights.shape.channels as usize;
-                let surplus = surplus(rows, last);
-                let store = |sums: [__m256i; ROWS], first: usize| {
-                    let width = channels.saturating_sub(first).min(BLOCK);
-                    let eight = Eight::new(stage, first);
-                    for (pixel, sums) in sums.into_iter().enumerate().take(pixels) {
-                        let start = pixel.wrapping_mul(out_stride).wrapping_add(first);
-                        let out = out.get(start..start.wrapping_add(width)).unwrap_or(&[]);
-                        store_outputs(out, eight.outputs(_mm256_sub_epi32(sums, surplus[pixel])));
-                    }
+                let fits = rows.cells.len() >= rows.groups * GROUP * ROWS
+                    && weights.shape.padded_depth().unwrap_or(0) as usize == all * GROUP
+                    && weights.bytes.len() >= channels * all * GROUP;
+                if !fits {
+                    return;
+                }
+                let surplus = surplus::<ROWS>(rows, last);
+                let store = |sums: [__m256i; ROWS], first: usize, width: usize| {
+                    let sums: [__m256i; ROWS] = core::array::from_fn(|row| _mm256_sub_epi32(sums[row], surplus[row]));
+                    let out = out.get(first..).unwrap_or(&[]);
+                    Eight::new(stage, first).store(sums, pixels, width, out, out_stride);
                 };
-                let mut rest = weights.bytes;
                 let mut first = 0;
                 // Four blocks of one row, two blocks of four: enough sums to hide the instruction's latency.
-                if ROWS == 1 {
-                    while channels - first >= 4 * BLOCK {
-                        let Some((now, behind)) = rest.split_at_checked(4 * size) else { return };
-                        let blocks: [_; 4] = core::array::from_fn(|block| whole(now, block, size));
-                        for (block, sums) in products(rows, last, blocks).into_iter().enumerate() {
-                            store(sums, first + block * BLOCK);
-                        }
-                        (rest, first) = (behind, first + 4 * BLOCK);
+                while ROWS == 1 && channels - first >= 4 * BLOCK {
+                    // SAFETY: rows and whole blocks of weights are there, as just found.
+                    let sums = unsafe { products::<ROWS, 4>(rows, last, &weights.bytes[first * all * GROUP..], size) };
+                    for (block, sums) in sums.into_iter().enumerate() {
+                        store(sums, first + block * BLOCK, BLOCK);
                     }
+                    first += 4 * BLOCK;
                 }
                 while channels - first >= 2 * BLOCK {
-                    let Some((now, behind)) = rest.split_at_checked(2 * size) else { return };
-                    let blocks: [_; 2] = core::array::from_fn(|block| whole(now, block, size));
-                    for (block, sums) in products(rows, last, blocks).into_iter().enumerate() {
-                        store(sums, first + block * BLOCK);
-                    }
-                    (rest, first) = (behind, first + 2 * BLOCK);
+                    // SAFETY: as above.
+                    let [low, high] =
+                        unsafe { products::<ROWS, 2>(rows, last, &weights.bytes[first * all * GROUP..], size) };
+                    store(low, first, BLOCK);
+                    store(high, first + BLOCK, BLOCK);
+                    first += 2 * BLOCK;
                 }
+                let rest = &weights.bytes[first * all * GROUP..];
                 if channels - first >= BLOCK {
-                    let Some((now, behind)) = rest.split_at_checked(size) else { return };
-                    let [sums] = products(rows, last, [whole(now, 0, size)]);
-                    store(sums, first);
-                    (rest, first) = (behind, first + BLOCK);
+                    // SAFETY: as above.
+                    let [sums] = unsafe { products::<ROWS, 1>(rows, last, rest, size) };
+                    store(sums, first, BLOCK);
+                    first += BLOCK;
                 }
                 if first < channels {
-                    let width = (channels - first) * GROUP;
+                    let width = channels - first;
+                    let rest = &weights.bytes[first * all * GROUP..];
                     let mut sums = [_mm256_setzero_si256(); ROWS];
-                    for (group, words) in rest.chunks_exact(width).enumerate() {
+                    for (group, words) in rest.chunks_exact(width * GROUP).enumerate() {
                         let words = unsigned(load_words(words));
-                        for (sums, row) in sums.iter_mut().zip(rows) {
-                            let x = row.get(group).map(word).or(last).unwrap_or(0);
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let x = rows.row(row).get(group).map(word).or(last).unwrap_or(0);
                             *sums = $dp(*sums, words, _mm256_set1_epi32(x));
                         }
                     }
-                    store(sums, first);
+                    store(sums, first, width);
                 }
-            }
-
-            /// Block `number` of whole blocks of `size` bytes.
-            #[inline(always)]
-            fn whole(blocks: &[u8], number: usize, size: usize) -> &[[u8; WORDS]] {
-                blocks.get(number * size..).and_then(|block| block.get(..size)).unwrap_or(&[]).as_chunks().0
             }
 
             /// Weights less -128.
@@ -134,48 +148,69 @@ macro_rules! kernels {
             /// What the sums of a row have too much: 128 times the row's elements.
             #[inline]
             #[target_feature(enable = $features)]
-            fn surplus<B: Byte, const ROWS: usize>(rows: [&[[B; GROUP]]; ROWS], last: Option<i32>) -> [__m256i; ROWS] {
+            fn surplus<const ROWS: usize>(rows: &Rows<'_>, last: Option<i32>) -> [__m256i; ROWS] {
                 let all = _mm256_set1_epi8(-128);
-                let mut sums = [_mm256_setzero_si256(); ROWS];
-                for (sums, row) in sums.iter_mut().zip(rows) {
-                    for x in row.iter().map(word).chain(last) {
-                        *sums = $dp(*sums, all, _mm256_set1_epi32(x));
+                core::array::from_fn(|row| {
+                    let (whole, rest) = rows.row(row).as_flattened().as_chunks::<WORDS>();
+                    let mut sums = _mm256_setzero_si256();
+                    for groups in whole {
+                        sums = $dp(sums, all, load_32(groups));
                     }
-                }
-                sums
+                    sums = $dp(sums, all, load_words(rest));
+                    let last = _mm256_setr_epi32(last.unwrap_or(0), 0, 0, 0, 0, 0, 0, 0);
+                    sums = $dp(sums, all, last);
+                    total(sums)
+                })
             }
 
-            /// Sums of products of rows with blocks of eight channels.
+            /// Adds the products of a group of each block with four elements of each row.
             #[inline]
             #[target_feature(enable = $features)]
-            fn products<B: Byte, const ROWS: usize, const BLOCKS: usize>(
-                rows: [&[[B; GROUP]]; ROWS],
-                last: Option<i32>,
-                blocks: [&[[u8; WORDS]]; BLOCKS],
-            ) -> [[__m256i; ROWS]; BLOCKS] {
-                let mut sums = [[_mm256_setzero_si256(); ROWS]; BLOCKS];
-                // All have one length, which the compiler sees when they are cut to it.
-                let len = rows.iter().map(|row| row.len()).min().unwrap_or(0);
-                let len = blocks.iter().map(|block| block.len()).fold(len, usize::min);
-                let rows_of = rows.map(|row| &row[..len]);
-                let blocks_of = blocks.map(|block| &block[..len]);
-                for group in 0..len {
-                    let words: [__m256i; BLOCKS] =
-                        core::array::from_fn(|block| unsigned(load_32(&blocks_of[block][group])));
-                    for row in 0..ROWS {
-                        let x = _mm256_set1_epi32(word(&rows_of[row][group]));
-                        for block in 0..BLOCKS {
-                            sums[block][row] = $dp(sums[block][row], words[block], x);
-                        }
+            fn step<const ROWS: usize, const BLOCKS: usize>(
+                sums: &mut [[__m256i; ROWS]; BLOCKS],
+                words: [__m256i; BLOCKS],
+                x: [i32; ROWS],
+            ) {
+                for row in 0..ROWS {
+                    let x = _mm256_set1_epi32(x[row]);
+                    for block in 0..BLOCKS {
+                        sums[block][row] = $dp(sums[block][row], words[block], x);
                     }
                 }
-                if let Some(x) = last {
-                    for (sums, block) in sums.iter_mut().zip(blocks) {
-                        let words = block.get(len).map_or(_mm256_setzero_si256(), |words| unsigned(load_32(words)));
-                        for sums in sums {
-                            *sums = $dp(*sums, words, _mm256_set1_epi32(x));
-                        }
-                    }
+            }
+
+            /// Sums of products of rows with blocks of eight channels, `size` bytes each.
+            ///
+            /// # Safety
+            /// `ROWS` rows of `rows.groups` groups are there, and `BLOCKS * size` bytes of weights, a group of
+            /// `WORDS` bytes for each group of a row and for `last`.
+            #[inline]
+            #[target_feature(enable = $features)]
+            unsafe fn products<const ROWS: usize, const BLOCKS: usize>(
+                rows: &Rows<'_>,
+                last: Option<i32>,
+                weights: &[u8],
+                size: usize,
+            ) -> [[__m256i; ROWS]; BLOCKS] {
+                let mut sums = [[_mm256_setzero_si256(); ROWS]; BLOCKS];
+                let first: *const i32 = rows.cells.as_ptr().cast();
+                let starts: [*const i32; ROWS] =
+                    core::array::from_fn(|row| first.wrapping_add(row * rows.groups));
+                let blocks: [*const __m256i; BLOCKS] =
+                    core::array::from_fn(|block| weights.as_ptr().wrapping_add(block * size).cast());
+                // SAFETY: the caller promises each group of each block.
+                let words = |group: usize| -> [__m256i; BLOCKS] {
+                    core::array::from_fn(|block| unsafe {
+                        unsigned(_mm256_loadu_si256(blocks[block].add(group)))
+                    })
+                };
+                for group in 0..rows.groups {
+                    // SAFETY: the caller promises each group of each row.
+                    let x = core::array::from_fn(|row| unsafe { starts[row].add(group).read_unaligned() });
+                    step(&mut sums, words(group), x);
+                }
+                if let Some(last) = last {
+                    step(&mut sums, words(rows.groups), [last; ROWS]);
                 }
                 sums
             }
