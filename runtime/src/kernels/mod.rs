@@ -20,6 +20,8 @@ mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 mod rv32im;
+#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+mod x86_64;
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -43,6 +45,8 @@ pub use policy::{Policy, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 pub use rv32im::Rv32im;
+#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+pub use x86_64::{Avx2, Host};
 
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7em")]
@@ -60,12 +64,16 @@ pub type Native = Armv6m;
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
+#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+pub type Native = Host;
+/// The kernels that suit the core this is compiled for.
 #[cfg(not(any(
     kernels = "armv6m",
     kernels = "armv7em",
     kernels = "armv7m",
     kernels = "mve",
-    kernels = "rv32im"
+    kernels = "rv32im",
+    all(target_arch = "x86_64", not(target_os = "none"), not(miri))
 )))]
 pub type Native = Portable;
 

@@ -49,6 +49,13 @@ impl Policy {
         dense: Packing::blocks(8, 1, 1),
         depthwise: Packing::blocks(1, 1, 1),
     };
+
+    /// x86-64: eight channels of four weights fill a vector; two taps of eight channels half of one.
+    pub const HOST: Policy = Policy {
+        conv: Packing::blocks(8, 4, 2),
+        dense: Packing::blocks(8, 4, 1),
+        depthwise: Packing::blocks(8, 2, 1),
+    };
 }
 
 /// What the converter packs for a target.
@@ -59,6 +66,7 @@ pub const fn policy(target: Target) -> Policy {
         Target::CortexM3 => Policy::ARMV7M,
         Target::CortexM0 => Policy::ARMV6M,
         Target::RiscV32 => Policy::RV32IM,
-        Target::Portable | Target::Host => Policy::PLAIN,
+        Target::Host => Policy::HOST,
+        Target::Portable => Policy::PLAIN,
     }
 }
