@@ -13,6 +13,9 @@
 //! The halfwords of a pair suit SMLAD: with pixels as 16-bit numbers, a product with the raw word adds
 //! `P + 256 Q` (`P` of the even channel, `Q` of the odd one), one with its SXTB16 adds `P`. The last block
 //! may be narrower: as many channels as are left, in pairs an even number of them.
+//!
+//! Filters in the order [`Order::Winograd`] are no matrix and have no [`Shape::bytes`]: see
+//! [`crate::winograd`].
 
 pub use ferrolite_schema::{Order, Packing};
 
@@ -40,6 +43,7 @@ impl Shape {
         match self.packing.order {
             Order::Pairs => self.line.checked_next_multiple_of(4),
             Order::Plain | Order::Blocks => Some(self.line),
+            Order::Winograd => None,
         }
     }
 
@@ -48,7 +52,7 @@ impl Shape {
         let depth = self.lines.checked_mul(self.padded_line()?)?;
         match self.packing.order {
             Order::Blocks => depth.checked_next_multiple_of(self.packing.group.into()),
-            Order::Plain | Order::Pairs => Some(depth),
+            Order::Plain | Order::Pairs | Order::Winograd => Some(depth),
         }
     }
 
@@ -59,6 +63,7 @@ impl Shape {
             Order::Pairs => (self.channels.checked_next_multiple_of(2)?, 4),
             Order::Blocks => (self.channels, 4),
             Order::Plain => (self.channels, 1),
+            Order::Winograd => return None,
         };
         let bytes = channels.checked_mul(self.padded_depth()?).filter(|&bytes| bytes != 0)?;
         bytes.checked_next_multiple_of(unit)
@@ -75,7 +80,7 @@ impl Shape {
         // The last block has fewer channels.
         let left = self.channels.wrapping_sub(block);
         match self.packing.order {
-            Order::Plain => channel.wrapping_mul(depth).wrapping_add(k),
+            Order::Plain | Order::Winograd => channel.wrapping_mul(depth).wrapping_add(k),
             Order::Blocks => {
                 let group = u32::from(self.packing.group).max(1);
                 let (number, at) = (k.wrapping_div(group), k.wrapping_rem(group));

@@ -121,6 +121,8 @@ enumeration! {
         ArgMinMax = 20 "arg_min_max",
         /// Integers to the integers of another quantization or width.
         Requantize = 21 "requantize",
+        /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
+        Conv2dWinograd = 22 "conv_2d_winograd",
     }
 }
 
@@ -133,6 +135,8 @@ enumeration! {
         Blocks = 1 "blocks",
         /// Blocks of pairs of channels, whose weights are the halfwords `a + 256 b`: one SMLAD adds both.
         Pairs = 2 "pairs",
+        /// 3x3 filters transformed to 4x4 halfwords, for Winograd's F(2x2, 3x3): invertible, too.
+        Winograd = 3 "winograd",
     }
 }
 
@@ -167,6 +171,9 @@ impl Packing {
         Packing { order: Order::Pairs, channels, group: 4, element }
     }
 
+    /// 3x3 filters transformed for Winograd's F(2x2, 3x3): two output channels, pairs of input channels.
+    pub const WINOGRAD: Packing = Packing { order: Order::Winograd, channels: 2, group: 2, element: 2 };
+
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
         let [order, channels, group, element] = tag.to_le_bytes();
@@ -185,6 +192,7 @@ impl Packing {
                     && group == 4
                     && element.wrapping_sub(1) < 4
             }
+            Order::Winograd => tag == Packing::WINOGRAD.tag(),
         };
         if known { Some(packing) } else { None }
     }

@@ -18,6 +18,9 @@ const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
 /// Largest accumulator of the short way, exclusive.
 const ACCUMULATOR: i64 = 1 << 30;
 
+/// Largest accumulator of Winograd's algorithm, exclusive: it comes out four times as large.
+const WINOGRAD_ACCUMULATOR: i64 = 1 << 29;
+
 /// Largest accumulator of the odd channel of a pair, exclusive: it is found in the upper 24 bits.
 const ODD_ACCUMULATOR: i64 = 1 << 23;
 
@@ -47,7 +50,8 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
     let odd_suits = packing.order != Order::Pairs
         || channel.is_multiple_of(2)
         || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127);
-    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && odd_suits
+    let most = if packing.order == Order::Winograd { WINOGRAD_ACCUMULATOR } else { ACCUMULATOR };
+    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < most && odd_suits
 }
 
 /// Stores the weights, given row by row in the plain order, and returns their offset.

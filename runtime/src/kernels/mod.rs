@@ -12,6 +12,7 @@
 mod armv7em;
 mod policy;
 mod portable;
+mod tiles;
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -22,11 +23,13 @@ use ferrolite_schema::params::{Multiplier, Product, Sum};
 use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
+use crate::winograd::Filters;
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
-pub use policy::{Policy, policy};
+pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
+pub use tiles::{COLUMNS, Outputs, Tiles};
 
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7em")]
@@ -255,6 +258,21 @@ pub trait Kernels: 'static {
     /// `out` holds whole pixels, as many as the band has windows. `band` and `out` do not overlap.
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::depthwise_band(band, weights, stage, out);
+    }
+
+    /// Enters the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of
+    /// [`COLUMNS`] columns that is in the image to the last one, behind `left` columns of padding. What the
+    /// rows do not fill becomes `zero_point`; an empty row is all padding, the others have one length.
+    fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+        portable::load_tiles(tiles, rows, left, zero_point);
+    }
+
+    /// The outputs of tiles that [`load_tiles`](Kernels::load_tiles) has filled:
+    /// `out[y, x, c] = stage(sum over ky, kx, k of pixel[y + ky][x + kx][k] * weights[c][ky, kx, k])`.
+    ///
+    /// Filters say besides what packed weights say, with sums below 2^29. `tiles` and `out` do not overlap.
+    fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        portable::matmul_tiles(tiles, filters, stage, out);
     }
 
     /// Matrix product of a tile of gathered pixels with the weights of some channels:
