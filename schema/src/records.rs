@@ -137,6 +137,10 @@ enumeration! {
         Pairs = 2 "pairs",
         /// 3x3 filters transformed to 4x4 halfwords, for Winograd's F(2x2, 3x3): invertible, too.
         Winograd = 3 "winograd",
+        /// Blocks of channels, weight by weight in turn, for two pixels that share a product of 64 bits.
+        Shared = 5 "shared",
+        /// Words of four channels, of which two share a product of 64 bits.
+        Quads = 6 "quads",
     }
 }
 
@@ -174,6 +178,15 @@ impl Packing {
     /// 3x3 filters transformed for Winograd's F(2x2, 3x3): two output channels, pairs of input channels.
     pub const WINOGRAD: Packing = Packing { order: Order::Winograd, channels: 2, group: 2, element: 2 };
 
+    /// Blocks of `channels` channels whose weights follow one another in turn, for pairs of pixels that share
+    /// a product.
+    pub const fn shared(channels: u8, element: u8) -> Packing {
+        Packing { order: Order::Shared, channels, group: 1, element }
+    }
+
+    /// Words of four channels.
+    pub const QUADS: Packing = Packing { order: Order::Quads, channels: 4, group: 1, element: 1 };
+
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
         let [order, channels, group, element] = tag.to_le_bytes();
@@ -193,6 +206,8 @@ impl Packing {
                     && element.wrapping_sub(1) < 4
             }
             Order::Winograd => tag == Packing::WINOGRAD.tag(),
+            Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
+            Order::Quads => channels == 4 && group == 1 && element == 1,
         };
         if known { Some(packing) } else { None }
     }

@@ -10,8 +10,12 @@
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+mod armv7m;
 mod policy;
 mod portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+mod rv32im;
 mod tiles;
 
 use core::cell::Cell;
@@ -27,22 +31,32 @@ use crate::winograd::Filters;
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+pub use armv7m::Armv7m;
 pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+pub use rv32im::Rv32im;
 pub use tiles::{COLUMNS, Outputs, Tiles};
 
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em")))]
+#[cfg(kernels = "armv7m")]
+pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "rv32im")]
+pub type Native = Rv32im;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "rv32im")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
 /// input rests on this number: every kernel set reads all of a tile before it writes any of it.
 pub const TILE: usize = 4;
 
-/// Bytes behind the ring of a [`Band`] that a kernel may read, for a window beside the last one.
+/// Bytes behind the ring of a [`Band`] that a kernel may read: whole words.
 pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
@@ -210,7 +224,8 @@ pub trait Kernels: 'static {
 
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
             for (number, line) in lines.lines.clone().enumerate() {

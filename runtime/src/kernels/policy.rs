@@ -26,18 +26,26 @@ impl Policy {
         dense: Packing::pairs(8, 1),
         depthwise: Packing::blocks(4, 1, 2),
     };
+
+    /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
+    pub const ARMV7M: Policy =
+        Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
+
+    /// RISC-V: a weight of each channel of a block in turn; the taps of a channel side by side.
+    pub const RV32IM: Policy = Policy {
+        conv: Packing::blocks(4, 1, 1),
+        dense: Packing::blocks(8, 1, 1),
+        depthwise: Packing::blocks(1, 1, 1),
+    };
 }
 
 /// What the converter packs for a target.
 pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
-        Target::Portable
-        | Target::CortexM0
-        | Target::CortexM3
-        | Target::CortexM55
-        | Target::RiscV32
-        | Target::Host => Policy::PLAIN,
+        Target::CortexM3 => Policy::ARMV7M,
+        Target::RiscV32 => Policy::RV32IM,
+        Target::Portable | Target::CortexM0 | Target::CortexM55 | Target::Host => Policy::PLAIN,
     }
 }
 

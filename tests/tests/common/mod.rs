@@ -8,7 +8,7 @@ use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, AlignedBuf, Emitted, Winograd};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::kernels::{Armv7em, Portable};
+use ferrolite_runtime::kernels::{Armv7em, Armv7m, Portable, Rv32im};
 use ferrolite_runtime::{Interpreter, Model, Observer, OpCode, OpSet, Target, ops};
 
 /// The workspace's root.
@@ -134,7 +134,11 @@ pub const SETS: &[Set] = &[
     Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
     Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
     Set { name: "portable, packed for cortex-m4", target: Target::CortexM4, ops: &ops::all::<Portable>() },
+    Set { name: "armv7m", target: Target::CortexM3, ops: &ops::all::<Armv7m>() },
+    Set { name: "portable, packed for cortex-m3", target: Target::CortexM3, ops: &ops::all::<Portable>() },
     Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
+    Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
+    Set { name: "portable, packed for riscv32", target: Target::RiscV32, ops: &ops::all::<Portable>() },
 ];
 
 /// A model that runs on raw bytes.
