@@ -40,6 +40,7 @@ pub mod ops;
 pub mod packing;
 pub mod quant;
 pub mod tensor;
+pub mod winograd;
 
 pub use arena::{AlignedBytes, Arena};
 pub use error::{Error, Fault};

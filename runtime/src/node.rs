@@ -14,6 +14,7 @@ use crate::error::Fault;
 use crate::kernels::Stage;
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{Element, TensorView, cells_of};
+use crate::winograd::Filters;
 
 /// One op of a verified model, with its operands and parameters at hand.
 #[derive(Clone, Copy)]
@@ -167,6 +168,12 @@ impl<'a> Node<'a> {
         let bytes = shape.bytes().ok_or(Fault::Parameters)?;
         let words = self.constants::<u32>(offset, bytes >> 2)?;
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
+    }
+
+    /// Transformed filters, which start at a multiple of 4.
+    pub fn filters(&self, outputs: u32, inputs: u32, offset: u32) -> Result<Filters<'a>, Fault> {
+        let count = Filters::words(outputs, inputs).ok_or(Fault::Parameters)?;
+        Ok(Filters { outputs, inputs, words: self.constants(offset, count)? })
     }
 
     /// The output stage for `channels` channels, its ranges checked. The multipliers of single channels

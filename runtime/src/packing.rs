@@ -19,6 +19,9 @@
 //! `P + 256 Q` (`P` of the even channel, `Q` of the odd one), one with its SXTB16 adds `P`. The last block
 //! may be narrower: as many channels as are left, in pairs an even number of them.
 //!
+//! Filters in the order [`Order::Winograd`] are no matrix and have no [`Shape::bytes`]: see
+//! [`crate::winograd`].
+//!
 //! Shared and quads suit SMLAL: a word `a + b * 2^23` of two pixels, or `a + b * 2^24` of two channels, adds
 //! both products to one sum of 64 bits. The lower sum has 23 bits of it, or 24, which says of every channel
 //! (of quads: of every even one) that the sum of `|w| * 128` and `|bias|` is below 2^22, or 2^23.
@@ -59,6 +62,7 @@ impl Shape {
             Order::Plain | Order::Blocks | Order::Shared | Order::Quads | Order::Filled | Order::Chunks => {
                 Some(self.line)
             }
+            Order::Winograd => None,
         }
     }
 
@@ -67,7 +71,9 @@ impl Shape {
         let depth = self.lines.checked_mul(self.padded_line()?)?;
         match self.packing.order {
             Order::Blocks | Order::Filled => depth.checked_next_multiple_of(self.packing.group.into()),
-            Order::Plain | Order::Pairs | Order::Shared | Order::Quads | Order::Chunks => Some(depth),
+            Order::Plain | Order::Pairs | Order::Shared | Order::Quads | Order::Chunks | Order::Winograd => {
+                Some(depth)
+            }
         }
     }
 
@@ -98,6 +104,7 @@ impl Shape {
             Order::Quads => (self.channels.checked_next_multiple_of(4)?, 4),
             Order::Chunks => (self.channels.checked_next_multiple_of(8)?, 4),
             Order::Plain => (self.channels, 1),
+            Order::Winograd => return None,
         };
         let bytes = channels.checked_mul(self.row_bytes()?).filter(|&bytes| bytes != 0)?;
         bytes.checked_next_multiple_of(unit)
@@ -115,7 +122,7 @@ impl Shape {
         let filled = self.packing.order == Order::Filled;
         let left = if filled { width } else { self.channels.wrapping_sub(block) };
         match self.packing.order {
-            Order::Plain => channel.wrapping_mul(depth).wrapping_add(k),
+            Order::Plain | Order::Winograd => channel.wrapping_mul(depth).wrapping_add(k),
             Order::Chunks => {
                 let weights = self.chunk_place(block, width.wrapping_mul(self.packing.group.into()));
                 weights.wrapping_add(k.wrapping_mul(width)).wrapping_add(lane)

@@ -121,6 +121,8 @@ enumeration! {
         ArgMinMax = 20 "arg_min_max",
         /// Integers to the integers of another quantization or width.
         Requantize = 21 "requantize",
+        /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
+        Conv2dWinograd = 22 "conv_2d_winograd",
     }
 }
 
@@ -135,6 +137,8 @@ enumeration! {
         Pairs = 2 "pairs",
         /// As `Blocks`, with whole blocks: the last one is filled up with channels of zeroes.
         Filled = 3 "filled",
+        /// 3x3 filters transformed to 4x4 halfwords, for Winograd's F(2x2, 3x3): invertible, too.
+        Winograd = 4 "winograd",
         /// Blocks of channels, weight by weight in turn, for two pixels that share a product of 64 bits.
         Shared = 5 "shared",
         /// Words of four channels, of which two share a product of 64 bits.
@@ -180,6 +184,9 @@ impl Packing {
     pub const fn pairs(channels: u8, element: u8) -> Packing {
         Packing { order: Order::Pairs, channels, group: 4, element }
     }
+
+    /// 3x3 filters transformed for Winograd's F(2x2, 3x3): two output channels, pairs of input channels.
+    pub const WINOGRAD: Packing = Packing { order: Order::Winograd, channels: 2, group: 2, element: 2 };
 
     /// Blocks of `channels` channels whose weights follow one another in turn, for pairs of pixels that share
     /// a product.
@@ -232,6 +239,7 @@ impl Packing {
                     && group == 4
                     && element.wrapping_sub(1) < 4
             }
+            Order::Winograd => tag == Packing::WINOGRAD.tag(),
             Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
             Order::Quads => channels == 4 && group == 1 && element == 1,
             Order::Chunks => channels == 8 && group != 0 && element == 2,

@@ -18,6 +18,9 @@ const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
 /// Largest accumulator of the short way, exclusive.
 const ACCUMULATOR: i64 = 1 << 30;
 
+/// Largest accumulator of Winograd's algorithm, exclusive: it comes out four times as large.
+const WINOGRAD_ACCUMULATOR: i64 = 1 << 29;
+
 /// Largest accumulator of the odd channel of a pair, exclusive: it is found in the upper 24 bits.
 const ODD_ACCUMULATOR: i64 = 1 << 23;
 
@@ -80,6 +83,7 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
         Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
         Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
         Order::Shared => bound < SHARED_ACCUMULATOR,
+        Order::Winograd => bound < WINOGRAD_ACCUMULATOR,
         Order::Quads => !even || bound < QUADS_ACCUMULATOR,
     };
     m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits

@@ -20,6 +20,7 @@ mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 mod rv32im;
+mod tiles;
 #[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
 mod x86_64;
 
@@ -32,6 +33,7 @@ use ferrolite_schema::params::{Multiplier, Product, Sum};
 use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
+use crate::winograd::Filters;
 
 #[cfg(any(kernels = "armv6m", not(target_os = "none")))]
 pub use armv6m::Armv6m;
@@ -41,10 +43,11 @@ pub use armv7em::Armv7em;
 pub use armv7m::Armv7m;
 #[cfg(any(kernels = "mve", not(target_os = "none")))]
 pub use mve::Mve;
-pub use policy::{Policy, policy};
+pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 pub use rv32im::Rv32im;
+pub use tiles::{COLUMNS, Outputs, Tiles};
 #[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
 pub use x86_64::{Avx2, Host};
 
@@ -298,6 +301,21 @@ pub trait Kernels: 'static {
     /// `out` holds whole pixels, as many as the band has windows. `band` and `out` do not overlap.
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::depthwise_band(band, weights, stage, out);
+    }
+
+    /// Enters the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of
+    /// [`COLUMNS`] columns that is in the image to the last one, behind `left` columns of padding. What the
+    /// rows do not fill becomes `zero_point`; an empty row is all padding, the others have one length.
+    fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+        portable::load_tiles(tiles, rows, left, zero_point);
+    }
+
+    /// The outputs of tiles that [`load_tiles`](Kernels::load_tiles) has filled:
+    /// `out[y, x, c] = stage(sum over ky, kx, k of pixel[y + ky][x + kx][k] * weights[c][ky, kx, k])`.
+    ///
+    /// Filters say besides what packed weights say, with sums below 2^29. `tiles` and `out` do not overlap.
+    fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        portable::matmul_tiles(tiles, filters, stage, out);
     }
 
     /// Matrix product of a tile of gathered pixels with the weights of some channels:

@@ -70,3 +70,8 @@ pub const fn policy(target: Target) -> Policy {
         Target::Portable => Policy::PLAIN,
     }
 }
+
+/// Whether the target's kernels make convolutions by Winograd's algorithm faster than others.
+pub const fn has_winograd(target: Target) -> bool {
+    matches!(target, Target::CortexM4 | Target::CortexM7 | Target::CortexM33)
+}
