@@ -1,9 +1,10 @@
-//! Measures a model on the host.
+//! Measures a model on the host, and makes times of modelled cycles.
 
 use std::time::{Duration, Instant};
 
 use ferrolite_runtime::{Eval, Model, Node, Observer};
 
+use crate::board::{Board, Modelled};
 use crate::emit::AlignedBuf;
 use crate::error::Result;
 use crate::model_file;
@@ -15,6 +16,34 @@ const TIME: Duration = Duration::from_millis(500);
 const LEAST: usize = 5;
 /// Most repetitions.
 const MOST: usize = 10_000;
+
+/// A core's clock and its flash: what a time needs beside cycles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chip {
+    /// Clock of the core, in Hz.
+    pub clock_hz: f64,
+    /// Cycles that each 32-bit word of data read from flash waits. Flash buffers and prefetch make this
+    /// less than the part's wait states; 3 fits weights that stream through an STM32L4R5 at 120 MHz.
+    pub flash_wait: u32,
+}
+
+impl Chip {
+    /// The estimated time of what was modelled, in milliseconds.
+    pub fn milliseconds(&self, modelled: Modelled) -> f64 {
+        let waits = modelled.flash_words as f64 * f64::from(self.flash_wait);
+        (modelled.cycles as f64 + waits) / self.clock_hz * 1e3
+    }
+}
+
+/// How far off an estimate on this board's core is, in words.
+pub fn estimate_error(board: &Board) -> &'static str {
+    match board.timing {
+        Some("m4") => {
+            "cycles are +0.5 to -4 % off silicon at zero wait states (ratios 5 %); times on a board may be up to 25 % too low"
+        }
+        _ => "times on a board may be up to 25 % too low (ratios are within 5 %)",
+    }
+}
 
 /// Times of one inference on the host: the medians of many.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +116,13 @@ fn median(mut times: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flash_waits_add_to_the_time() {
+        let modelled = Modelled { instructions: 1, cycles: 1_200_000, flash_words: 400_000 };
+        let ms = |flash_wait| Chip { clock_hz: 120e6, flash_wait }.milliseconds(modelled);
+        assert!((ms(0) - 10.0).abs() < 1e-9 && (ms(3) - 20.0).abs() < 1e-9);
+    }
 
     #[test]
     fn medians_ignore_outliers() {

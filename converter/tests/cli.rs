@@ -223,7 +223,10 @@ fn an_int8_model_answers_as_tflm_does() {
 
     let facts = desk.json("bench sine.ferro --json");
     assert!(facts["wall_us"].as_f64().unwrap() > 0.0 && facts["instructions"].is_null());
-    assert_eq!(keys(&facts["layers"][0]), ["index", "instructions", "macs", "name", "op", "wall_us"]);
+    assert_eq!(
+        keys(&facts["layers"][0]),
+        ["cycles", "flash_words", "index", "instructions", "macs", "name", "op", "wall_us"]
+    );
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod interpreter;
 pub mod kernels;
 mod node;
 pub mod ops;
+pub mod packing;
 pub mod quant;
 pub mod tensor;
 

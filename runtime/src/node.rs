@@ -12,6 +12,7 @@ use ferrolite_schema::{DType, Model, Op, Packing, Rounding, Tensor};
 
 use crate::error::Fault;
 use crate::kernels::Stage;
+use crate::packing::{Matrix, Shape};
 use crate::tensor::{Element, TensorView, cells_of};
 
 /// One op of a verified model.
@@ -160,12 +161,16 @@ impl<'a> Node<'a> {
         elements.get(..count as usize).ok_or(Fault::Constants)
     }
 
-    /// Weights of `count` int8 elements in the packing with this tag.
+    /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.
     pub fn weights(&self, packing: u32, offset: u32, count: u32) -> Result<&'a [i8], Fault> {
-        match Packing::from_tag(packing) {
-            Some(Packing::Plain) => self.constants(offset, count),
-            None => Err(Fault::Packing),
-        }
+        if packing == Packing::PLAIN.tag() { self.constants(offset, count) } else { Err(Fault::Packing) }
+    }
+
+    /// Packed weights, which start at a multiple of 4.
+    pub fn matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
+        let bytes = shape.bytes().ok_or(Fault::Parameters)?;
+        let words = self.constants::<u32>(offset, bytes >> 2)?;
+        Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
     }
 
     /// The output stage for `channels` channels, its ranges checked. The multipliers of single channels

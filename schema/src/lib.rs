@@ -31,7 +31,7 @@ pub use host::generated;
 pub use dtype::DType;
 pub use error::Error;
 pub use model::{Model, Names};
-pub use records::{Op, OpCode, Packing, Port, Rounding, Storage, Target, Tensor};
+pub use records::{Op, OpCode, Order, Packing, Port, Rounding, Storage, Target, Tensor};
 pub use verify::MAX_LIVE;
 
 /// Version of the file format that this crate reads and writes. A reader refuses every other one.

@@ -124,21 +124,89 @@ enumeration! {
     }
 }
 
+enumeration! {
+    /// How the weights of one packing follow one another.
+    Order {
+        /// Row-major in the order of the op's weight dimensions.
+        Plain = 0 "plain",
+        /// Blocks of channels; within a block, groups of consecutive weights of its channels in turn.
+        Blocks = 1 "blocks",
+        /// Blocks of pairs of channels, whose weights are the halfwords `a + 256 b`: one SMLAD adds both.
+        Pairs = 2 "pairs",
+        /// Blocks of channels, weight by weight in turn, for two pixels that share a product of 64 bits.
+        Shared = 5 "shared",
+        /// Words of four channels, of which two share a product of 64 bits.
+        Quads = 6 "quads",
+    }
+}
+
 /// Order of an op's weights in the constants: a bijection of the plain order, named by its tag.
+///
+/// A tag is `order | channels << 8 | group << 16 | element << 24`; that of the plain order is 0.
+/// `FORMAT.md` has the layouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u32)]
-pub enum Packing {
-    /// Row-major in the order of the op's weight dimensions.
-    Plain = 0,
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Packing {
+    /// How weights follow one another.
+    pub order: Order,
+    /// Channels of a block.
+    pub channels: u8,
+    /// Consecutive weights of a channel that lie side by side.
+    pub group: u8,
+    /// Bytes that an element of a gathered input takes in scratch memory.
+    pub element: u8,
 }
 
 impl Packing {
+    /// The plain order.
+    pub const PLAIN: Packing = Packing { order: Order::Plain, channels: 0, group: 0, element: 0 };
+
+    /// Blocks of `channels` channels with groups of `group` weights.
+    pub const fn blocks(channels: u8, group: u8, element: u8) -> Packing {
+        Packing { order: Order::Blocks, channels, group, element }
+    }
+
+    /// Blocks of `channels` channels, an even number, whose weights are interleaved in pairs.
+    pub const fn pairs(channels: u8, element: u8) -> Packing {
+        Packing { order: Order::Pairs, channels, group: 4, element }
+    }
+
+    /// Blocks of `channels` channels whose weights follow one another in turn, for pairs of pixels that share
+    /// a product.
+    pub const fn shared(channels: u8, element: u8) -> Packing {
+        Packing { order: Order::Shared, channels, group: 1, element }
+    }
+
+    /// Words of four channels.
+    pub const QUADS: Packing = Packing { order: Order::Quads, channels: 4, group: 1, element: 1 };
+
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
-        match tag {
-            0 => Some(Packing::Plain),
-            _ => None,
-        }
+        let [order, channels, group, element] = tag.to_le_bytes();
+        let packing = match Order::from_code(order) {
+            Some(order) => Packing { order, channels, group, element },
+            None => return None,
+        };
+        let known = match packing.order {
+            Order::Plain => tag == 0,
+            Order::Blocks => {
+                channels.wrapping_sub(1) < 64 && group.wrapping_sub(1) < 64 && element.wrapping_sub(1) < 4
+            }
+            Order::Pairs => {
+                channels.wrapping_sub(1) < 64
+                    && channels & 1 == 0
+                    && group == 4
+                    && element.wrapping_sub(1) < 4
+            }
+            Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
+            Order::Quads => channels == 4 && group == 1 && element == 1,
+        };
+        if known { Some(packing) } else { None }
+    }
+
+    /// Its tag.
+    pub const fn tag(self) -> u32 {
+        u32::from_le_bytes([self.order as u8, self.channels, self.group, self.element])
     }
 }
 

@@ -6,18 +6,19 @@
 
 mod common;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use common::{
-    Net, REFUSED, Sample, beside, compile, files, first_difference, quantized_models, root, samples, stem,
+    Net, REFUSED, Sample, beside, compile_for, files, first_difference, quantized_models, root, samples, stem,
 };
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::data::npz::Npz;
 use ferrolite::emit::AlignedBuf;
-use ferrolite_runtime::{Eval, Model, Observer};
+use ferrolite_runtime::kernels::policy;
+use ferrolite_runtime::{Eval, Model, Observer, Target};
 
 /// The board that runs all samples of all models; the others run the first ones.
 const THOROUGH: &str = "qemu-cortex-m4";
@@ -109,8 +110,9 @@ fn case(
     npz: &Path,
     arrays: &[(&str, &str)],
     layers: bool,
+    target: Target,
 ) -> Result<Case, String> {
-    let emitted = compile(model, true)?;
+    let emitted = compile_for(model, true, target)?;
     let file = AlignedBuf::from_bytes(&emitted.bytes);
     let sound = Model::from_bytes(&file).map_err(|error| error.to_string())?;
     let mut npz = Npz::open(npz).map_err(|error| error.message)?;
@@ -125,19 +127,25 @@ fn case(
     Ok(Case { name, arena_bytes: emitted.arena_bytes, file: emitted.bytes, macs, samples: all, layers })
 }
 
+/// The target of a board's own core; boards whose kernels read the same packings share one.
+fn target(board: &Board) -> Target {
+    let same = |target: &&Target| policy(**target) == policy(board.core_target());
+    *Target::ALL.iter().find(same).expect("its own at least")
+}
+
 /// All op vectors.
-fn vectors() -> Vec<Result<Case, String>> {
+fn vectors(target: Target) -> Vec<Result<Case, String>> {
     let folder = root().join("tests/vectors");
     parallel(&files(&folder, ".npz"), |npz| {
         let name = npz.strip_prefix(&folder).expect("below the folder").with_extension("");
         let name = name.to_string_lossy().replace('\\', "/");
-        case(name.clone(), &npz.with_extension("tflite"), npz, &[("in", "out")], false)
+        case(name.clone(), &npz.with_extension("tflite"), npz, &[("in", "out")], false, target)
             .map_err(|error| format!("{name}: {error}"))
     })
 }
 
 /// The models of this workspace, and the shared ones where they are.
-fn models() -> Vec<Result<Case, String>> {
+fn models(target: Target) -> Vec<Result<Case, String>> {
     let mut paths = files(&root().join("tests/models"), ".tflite");
     paths.extend(quantized_models());
     let mut seen = HashSet::new();
@@ -148,7 +156,7 @@ fn models() -> Vec<Result<Case, String>> {
     });
     parallel(&paths, |path| {
         let arrays = [("in", "tflm_out"), ("real_in", "tflm_real_out")];
-        case(stem(path), path, &beside(path, "oracle.npz"), &arrays, true)
+        case(stem(path), path, &beside(path, "oracle.npz"), &arrays, true, target)
             .map_err(|error| format!("{}: {error}", stem(path)))
     })
 }
@@ -261,12 +269,21 @@ fn every_board_answers_as_tflm() {
         cases.into_iter().filter_map(|case| case.map_err(|error| failures.push(error)).ok()).collect()
     };
     let start = Instant::now();
-    let kinds = [("models", sound(models())), ("vectors", sound(vectors()))];
+    let targets: BTreeSet<Target> = boards.iter().map(|board| target(board)).collect();
+    let mut kinds = Vec::new();
+    for target in targets {
+        kinds.push((target, "models", sound(models(target))));
+        kinds.push((target, "vectors", sound(vectors(target))));
+    }
     println!("cases made in {:.1} s", start.elapsed().as_secs_f32());
-    assert!(kinds.iter().all(|(_, cases)| !cases.is_empty()), "there are models and vectors");
-    let units: Vec<_> =
-        kinds.iter().flat_map(|kind| boards.iter().map(move |board| (*board, kind))).collect();
-    let summaries = parallel(&units, |(board, (what, cases))| run(board, what, cases));
+    assert!(kinds.iter().all(|(_, _, cases)| !cases.is_empty()), "there are models and vectors");
+    let units: Vec<_> = kinds
+        .iter()
+        .flat_map(|(of, what, cases)| {
+            boards.iter().filter(|board| target(board) == *of).map(move |board| (*board, *what, cases))
+        })
+        .collect();
+    let summaries = parallel(&units, |(board, what, cases)| run(board, what, cases));
 
     println!(
         "{:<16} {:<8} {:>6} {:>8} {:>7} {:>9} {:>7}",

@@ -4,10 +4,13 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{Net, REFUSED, beside, compare, compile, first_difference, graph, quantized_models, stem};
+use common::{
+    Net, REFUSED, SETS, beside, compare, compile, compile_for, first_difference, graph, quantized_models,
+    stem,
+};
 use ferrolite::data::npz::Npz;
 use ferrolite::emit::AlignedBuf;
-use ferrolite_runtime::{Eval, Observer};
+use ferrolite_runtime::{Eval, Observer, ops};
 
 /// Largest arenas that the placement may need.
 const ARENAS: &[(&str, usize)] = &[
@@ -41,7 +44,7 @@ fn outputs_equal_tflm() {
             for (inputs, outputs) in [("in", "tflm_out"), ("real_in", "tflm_real_out")] {
                 let names = Npz::open(&oracle).expect("an oracle lies beside each model");
                 if names.header(&format!("{outputs}0")).is_some() {
-                    match compare(&file.bytes, &oracle, inputs, outputs) {
+                    match compare(&file.bytes, ops::ALL, &oracle, inputs, outputs) {
                         Ok(count) => samples += count,
                         Err(error) => failures.push(format!("{name}{how}: {outputs}: {error}")),
                     }
@@ -53,6 +56,27 @@ fn outputs_equal_tflm() {
                 file.bytes.len(),
                 file.ops.len()
             );
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_kernel_set_gives_the_same_answers() {
+    let mut failures = Vec::new();
+    for model in quantized_models() {
+        let name = stem(&model);
+        if REFUSED.iter().any(|(refused, _)| *refused == name) {
+            continue;
+        }
+        for set in SETS {
+            let answer = compile_for(&model, true, set.target).and_then(|file| {
+                println!("{name}, {}: arena {}, file {}", set.name, file.arena_bytes, file.bytes.len());
+                compare(&file.bytes, set.ops, &beside(&model, "oracle.npz"), "in", "tflm_out")
+            });
+            if let Err(error) = answer {
+                failures.push(format!("{name} ({}): {error}", set.name));
+            }
         }
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));

@@ -1,9 +1,10 @@
-//! Op vectors: every small model in `tests/vectors` answers as TFLM does, byte for byte, as it was
-//! imported and after the passes. One run reports all that fail.
+//! Op vectors: every small model in `tests/vectors` answers as TFLM does, byte for byte, with every kernel
+//! set that the host can run; with the portable one as it was imported, too. One run reports all that fail.
 
 mod common;
 
-use common::{compare, compile, files, root};
+use common::{SETS, compare, compile_for, files, root};
+use ferrolite_runtime::Target;
 
 #[test]
 fn every_vector_equals_tflm() {
@@ -14,13 +15,18 @@ fn every_vector_equals_tflm() {
         let model = npz.with_extension("tflite");
         let case = npz.strip_prefix(&folder).expect("below the folder").with_extension("");
         let case = case.to_string_lossy().replace('\\', "/");
-        for (optimised, how) in [(false, ""), (true, " after passes")] {
-            match compile(&model, optimised) {
-                Err(error) => failures.push(format!("{case}{how}: {error}")),
-                Ok(file) => match compare(&file.bytes, &npz, "in", "out") {
+        for set in SETS {
+            let plain = set.target == Target::Portable && set.name == "portable";
+            for (optimised, how) in [(false, ", no passes"), (true, "")] {
+                if !optimised && !plain {
+                    continue;
+                }
+                let answer = compile_for(&model, optimised, set.target)
+                    .and_then(|file| compare(&file.bytes, set.ops, &npz, "in", "out"));
+                match answer {
                     Ok(_) => passed += 1,
-                    Err(error) => failures.push(format!("{case}{how}: {error}")),
-                },
+                    Err(error) => failures.push(format!("{case} ({}{how}): {error}", set.name)),
+                }
             }
         }
     }

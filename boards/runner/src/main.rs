@@ -48,7 +48,7 @@ fn main() -> ! {
 /// Counts a loop of known length.
 fn calibrate(rounds: u32, report: &mut Report) {
     let ticks = counter::calibrate(rounds);
-    let invoke = measure::Cost { ticks, wrapped: counter::wrapped(), stack: 0 };
+    let invoke = measure::Cost { ticks, wrapped: counter::wrapped(), ..measure::Cost::default() };
     measure::Counts { init: invoke, invoke, arena: 0 }.write(report);
 }
 

@@ -6,11 +6,11 @@ use core::cell::Cell;
 use core::hint::black_box;
 
 use ferrolite_board_support::report::{Kind, Report, Tag, fail};
-use ferrolite_board_support::{counter, stack};
+use ferrolite_board_support::{counter, stack, window};
 use ferrolite_runtime::{Error, Eval, Interpreter, Model, Node, Observer, ops};
 
 /// The cost of one call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Cost {
     /// Ticks of the board's counter.
     pub ticks: u64,
@@ -18,6 +18,28 @@ pub struct Cost {
     pub wrapped: bool,
     /// Bytes of stack.
     pub stack: u32,
+    /// Its window.
+    pub window: Window,
+}
+
+/// The number of a window, and that of an empty one: what a window costs by itself.
+#[derive(Clone, Copy, Default)]
+pub struct Window {
+    number: u32,
+    empty: u32,
+}
+
+impl Window {
+    fn write(self, report: &mut Report) {
+        report.bytes(&self.number.to_le_bytes());
+        report.bytes(&self.empty.to_le_bytes());
+    }
+}
+
+/// Ticks of an empty window, and its number.
+fn overhead() -> (u64, u32) {
+    let empty = window::next();
+    (counter::overhead(), empty)
 }
 
 /// What the host wants to know of a model.
@@ -33,12 +55,14 @@ pub struct Counts {
 impl Counts {
     /// Writes the record.
     pub fn write(&self, report: &mut Report) {
-        report.start(Tag::Counts, 0, 28);
+        report.start(Tag::Counts, 0, 44);
         report.bytes(&self.init.ticks.to_le_bytes());
         report.bytes(&self.invoke.ticks.to_le_bytes());
         report.bytes(&self.init.stack.max(self.invoke.stack).to_le_bytes());
         report.bytes(&self.arena.to_le_bytes());
         report.bytes(&u32::from(self.init.wrapped || self.invoke.wrapped).to_le_bytes());
+        self.init.window.write(report);
+        self.invoke.window.write(report);
     }
 }
 
@@ -68,27 +92,31 @@ fn cost(call: impl FnOnce() -> Result<(), Error>) -> Result<Cost, Error> {
     stack::paint();
     let top = stack::pointer();
     counter::restart();
-    let overhead = counter::overhead();
+    let (overhead, empty) = overhead();
+    let number = window::next();
     let start = counter::now();
+    window::open();
     let result = call();
+    window::close();
     let ticks = counter::between(start, counter::now()).saturating_sub(overhead);
     let wrapped = counter::wrapped();
     result?;
     let Some(stack) = stack::used_below(top) else { fail(Kind::Fault, format_args!("the stack overflowed")) };
-    Ok(Cost { ticks, wrapped, stack })
+    Ok(Cost { ticks, wrapped, stack, window: Window { number, empty } })
 }
 
 /// Runs the model under an observer that reports each op's ticks and outputs.
 pub fn layers(net: &mut Interpreter<'_>, report: &mut Report) -> Result<(), Error> {
     counter::restart();
-    let overhead = counter::overhead();
+    let (overhead, empty) = overhead();
     let start = counter::now();
-    net.invoke_observed(&mut Layers { start, overhead, report })
+    net.invoke_observed(&mut Layers { start, overhead, window: Window { number: 0, empty }, report })
 }
 
 struct Layers<'r> {
     start: counter::Instant,
     overhead: u64,
+    window: Window,
     report: &'r mut Report,
 }
 
@@ -96,11 +124,14 @@ impl Observer for Layers<'_> {
     #[inline(always)]
     fn before(&mut self, _: u16, _: &Node<'_>) {
         counter::restart();
+        self.window.number = window::next();
         self.start = counter::now();
+        window::open();
     }
 
     #[inline(always)]
     fn after(&mut self, index: u16, eval: &Eval<'_>) {
+        window::close();
         let end = counter::now();
         let ticks = counter::between(self.start, end).saturating_sub(self.overhead);
         self.write(index, ticks, eval);
@@ -112,8 +143,9 @@ impl Layers<'_> {
     fn write(&mut self, index: u16, ticks: u64, eval: &Eval<'_>) {
         let outputs = || (0..eval.node().outputs()).map(|position| eval.output::<u8>(position));
         let bytes: usize = outputs().map(<[_]>::len).sum();
-        self.report.start(Tag::Layer, index.into(), 8 + bytes);
+        self.report.start(Tag::Layer, index.into(), 16 + bytes);
         self.report.bytes(&ticks.to_le_bytes());
+        self.window.write(self.report);
         for output in outputs() {
             // Nothing writes to the arena while an observer looks; a copy in small pieces needs no
             // trust in that.

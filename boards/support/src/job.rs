@@ -1,4 +1,5 @@
-//! Jobs: each a header and a model, one behind the other from the board's job address on.
+//! Jobs: each a header and a model, one behind the other from the board's job address on. Boards have one in
+//! flash, where a product has its model, and may have another for models that are too large for that.
 //!
 //! ```text
 //! word 0  magic "FJOB"        word 4  flags
@@ -14,7 +15,7 @@
 //! not limited by the board's memory.
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FJOB");
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Report every op's instructions and output for the first sample.
 pub const LAYERS: u32 = 1;
@@ -23,6 +24,7 @@ pub const SEQUENCE: u32 = 2;
 
 unsafe extern "C" {
     static _job_start: u32;
+    static _job_start_large: u32;
     static mut _arena_start: u8;
     static _arena_end: u8;
 }
@@ -48,9 +50,11 @@ pub struct Job {
 impl Job {
     /// The first job in memory, or `None` if the loader has put none there.
     pub fn take() -> Option<Job> {
-        // SAFETY: the linker script puts the symbol at the start of a memory region of the board that
+        // SAFETY: the linker script puts each symbol at the start of a memory region of the board that
         // belongs to nothing else, a multiple of 16, with room for the 64 bytes of the header.
-        unsafe { Job::at((&raw const _job_start).cast()) }
+        unsafe {
+            Job::at((&raw const _job_start).cast()).or_else(|| Job::at((&raw const _job_start_large).cast()))
+        }
     }
 
     /// The job behind this one, or `None` after the last.

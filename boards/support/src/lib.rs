@@ -3,6 +3,7 @@
 //! - [`job`]: the work that QEMU's loader puts into the board's memory.
 //! - [`counter`]: executed instructions, from a guest timer.
 //! - [`stack`]: how deep a function's stack went.
+//! - [`window`]: marks for the plugin that models cycles.
 //! - [`report`]: answers, as records of a file on the host.
 //! - `fault`: the last words of a firmware that panics or faults.
 //!
@@ -14,5 +15,6 @@ mod fault;
 pub mod job;
 pub mod report;
 pub mod stack;
+pub mod window;
 
 pub use semihosting::process::exit;

@@ -15,10 +15,12 @@ use semihosting::io::Write;
 pub enum Tag {
     /// Index: sample. All outputs, one behind the other.
     Output = 1,
-    /// Index: op. Ticks (u64), then its outputs, one behind the other.
+    /// Index: op. Ticks (u64), the numbers of its window and of an empty one (u32 each), then its
+    /// outputs, one behind the other.
     Layer = 2,
     /// Ticks of initialisation and of an inference (u64 each), stack and arena bytes, whether the
-    /// timer wrapped (u32 each).
+    /// timer wrapped, and the numbers of windows: of initialisation and an empty one, of an inference
+    /// and an empty one (u32 each).
     Counts = 3,
     /// Index: a [`Kind`]. Text. The last record of a job that failed.
     Error = 4,

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::cycles::Plugin;
 use super::firmware::Firmware;
 use super::job::{Answers, Job};
 use super::qemu::Start;
@@ -47,15 +48,18 @@ pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<R
     };
     let pending = open(&results);
     if !pending.is_empty() {
-        let runner = Firmware::runner(board).build()?;
+        let firmware = Firmware::runner(board).build()?;
+        let asked = pending.iter().any(|&index| items[index].options.cycles);
+        let plugin = asked.then(|| Plugin::prepare(board, &firmware));
+        let session = Session { board, firmware: &firmware, plugin: &plugin, items };
         let mut wrapped = Vec::new();
-        for (index, answers) in answers(board, &runner, FINE, items, pending)? {
+        for (index, answers) in session.answers(FINE, pending)? {
             match answers {
                 Ok(answers) if answers.counts.is_some_and(|counts| counts.wrapped) => wrapped.push(index),
                 answers => results[index] = Some(finish(board, FINE, answers, &items[index])),
             }
         }
-        for (index, answers) in answers(board, &runner, COARSE, items, wrapped)? {
+        for (index, answers) in session.answers(COARSE, wrapped)? {
             results[index] = Some(finish(board, COARSE, answers, &items[index]));
         }
     }
@@ -72,39 +76,57 @@ fn finish(
     collect(board, shift, answers?, item.inputs.len())
 }
 
-/// Starts QEMU until each of the items that `pending` lists has its answer.
-fn answers(
+/// A runner with what it has to do.
+struct Session<'a> {
     board: &'static Board,
-    firmware: &Path,
-    shift: u32,
-    items: &[BatchItem<'_>],
-    pending: Vec<usize>,
-) -> Result<Vec<(usize, Result<Answers>)>> {
-    let mut found = Vec::new();
-    let mut pending = &pending[..];
-    while !pending.is_empty() {
-        let (mut jobs, mut inputs, mut limit) = (Vec::new(), Vec::new(), Duration::ZERO);
-        let mut room = board.job_bytes as usize;
-        for &index in pending {
-            let item = &items[index];
-            let job = job(item, inputs.len())?;
-            let full = job.room() > room || inputs.len() + item.input_bytes() > INPUTS_BYTES;
-            // The last job needs no gap behind it, so the first always has room.
-            if full && !jobs.is_empty() {
-                break;
+    firmware: &'a Path,
+    /// What models cycles, if that is asked for, or why nothing does.
+    plugin: &'a Option<std::result::Result<Plugin, String>>,
+    items: &'a [BatchItem<'a>],
+}
+
+impl Session<'_> {
+    /// Starts QEMU until each of the items that `pending` lists has its answer.
+    fn answers(&self, shift: u32, pending: Vec<usize>) -> Result<Vec<(usize, Result<Answers>)>> {
+        let Session { board, firmware, plugin, items } = *self;
+        let mut found = Vec::new();
+        let mut pending = &pending[..];
+        while !pending.is_empty() {
+            let (mut jobs, mut inputs, mut limit) = (Vec::new(), Vec::new(), Duration::ZERO);
+            let mut memory = None;
+            let mut room = 0;
+            for &index in pending {
+                let item = &items[index];
+                let job = job(item, inputs.len())?;
+                // A model that has room in flash is not run from elsewhere beside a larger one.
+                let place = board.job_memory(job.bytes());
+                if memory.is_none() {
+                    (memory, room) = (Some(place), place.bytes as usize);
+                }
+                let full = job.room() > room || inputs.len() + item.input_bytes() > INPUTS_BYTES;
+                // The last job needs no gap behind it, so the first always has room.
+                if (full || memory != Some(place)) && !jobs.is_empty() {
+                    break;
+                }
+                room = room.saturating_sub(job.room());
+                jobs.push(job);
+                item.inputs.iter().for_each(|sample| inputs.extend_from_slice(sample));
+                limit += item.limit();
             }
-            room = room.saturating_sub(job.room());
-            jobs.push(job);
-            item.inputs.iter().for_each(|sample| inputs.extend_from_slice(sample));
-            limit += item.limit();
+            let loaded = plugin.as_ref().and_then(|plugin| plugin.as_ref().ok());
+            let start = Start { board, firmware, shift, limit, plugin: loaded };
+            let mut answers = start.jobs(&jobs, &inputs)?;
+            if let Some(Err(reason)) = plugin {
+                let answers = answers.iter_mut().flatten();
+                answers.for_each(|answers| answers.windows = Some(Err(reason.clone())));
+            }
+            // Each start answers one job at least.
+            let (answered, rest) = pending.split_at(answers.len().clamp(1, jobs.len()));
+            found.extend(answered.iter().copied().zip(answers));
+            pending = rest;
         }
-        let answers = Start { board, firmware, shift, limit }.jobs(&jobs, &inputs)?;
-        // Each start answers one job at least.
-        let (answered, rest) = pending.split_at(answers.len().clamp(1, jobs.len()));
-        found.extend(answered.iter().copied().zip(answers));
-        pending = rest;
+        Ok(found)
     }
-    Ok(found)
 }
 
 fn job<'a>(item: &BatchItem<'a>, inputs_start: usize) -> Result<Job<'a>> {

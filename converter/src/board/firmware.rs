@@ -1,4 +1,4 @@
-//! Builds firmware from the workspace in `boards/`, when it is missing or older than its sources.
+//! Builds firmware from the workspace in `boards/`, and the plugin of QEMU that lies there, when it is missing or older than its sources.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 use super::table::Board;
 use crate::error::{Error, Result};
 
-/// A firmware to build.
+/// A firmware to build, or the plugin.
 #[derive(Clone, Debug)]
 pub struct Firmware<'a> {
-    /// Name of its package and of its binary.
+    /// Name of its package.
     pub package: &'a str,
+    /// Name of the file that is built.
+    pub file: String,
     /// Features of the package, separated by commas.
     pub features: &'a str,
-    /// Rust target.
-    pub target: &'a str,
+    /// Rust target; `None` for the host itself.
+    pub target: Option<&'a str>,
     /// Compiler flags beside those of the target.
     pub rustflags: &'a str,
     /// Folder below `boards/target` that it is built in: one for each set of flags, so that builds do
@@ -33,34 +35,54 @@ impl<'a> Firmware<'a> {
     pub fn runner(board: &Board) -> Firmware<'a> {
         Firmware {
             package: "runner",
+            file: "runner".into(),
             features: board.name,
-            target: board.target,
+            target: Some(board.target),
             rustflags: board.rustflags,
             folder: board.name.to_string(),
             variables: Vec::new(),
         }
     }
 
+    /// The plugin that models cycles, for this major version of QEMU.
+    pub fn cycles(qemu: u32) -> Firmware<'a> {
+        use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+        let (features, folder) = if qemu < 9 { ("", "cycles") } else { ("qemu-9", "cycles-qemu-9") };
+        Firmware {
+            package: "ferrolite-cycles",
+            file: format!("{DLL_PREFIX}ferrolite_cycles{DLL_SUFFIX}"),
+            features,
+            target: None,
+            rustflags: "",
+            folder: folder.into(),
+            variables: Vec::new(),
+        }
+    }
+
     /// Builds it, unless this process has done so before, and returns the ELF file.
     pub fn build(&self) -> Result<PathBuf> {
-        static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
-        let key = format!("{} {} {} {:?}", self.package, self.features, self.folder, self.variables);
+        // What lies in each folder: a build with other variables takes the place of the one before.
+        static BUILT: Mutex<Option<HashMap<String, (String, PathBuf)>>> = Mutex::new(None);
+        let key = format!("{} {} {:?}", self.package, self.features, self.variables);
         let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let built = built.get_or_insert_with(HashMap::new);
-        if let Some(path) = built.get(&key) {
+        if let Some((_, path)) = built.get(&self.folder).filter(|(found, _)| *found == key) {
             return Ok(path.clone());
         }
         let path = self.cargo_build(&folder()?)?;
-        built.insert(key, path.clone());
+        built.insert(self.folder.clone(), (key, path.clone()));
         Ok(path)
     }
 
     fn cargo_build(&self, boards: &Path) -> Result<PathBuf> {
         let target_dir = boards.join("target").join(&self.folder);
-        let elf = target_dir.join(self.target).join("release").join(self.package);
+        let elf = target_dir.join(self.target.unwrap_or("")).join("release").join(&self.file);
         let log = tempfile::NamedTempFile::new().map_err(|error| temporary(&error))?;
         let mut command = cargo(boards);
-        command.args(["build", "--release", "--package", self.package, "--target", self.target]);
+        command.args(["build", "--release", "--package", self.package]);
+        if let Some(target) = self.target {
+            command.args(["--target", target]);
+        }
         command.arg("--target-dir").arg(&target_dir);
         if !self.features.is_empty() {
             command.args(["--features", self.features]);
@@ -97,13 +119,10 @@ impl<'a> Firmware<'a> {
         if status.success() && elf.exists() {
             return Ok(elf);
         }
-        if !target_installed(self.target) {
-            return Err(Error::input(format!("the Rust target {} is not installed", self.target)).help(
-                format!(
-                    "run `cargo xtask setup`, or `rustup target add {}` in Ferrolite's folder",
-                    self.target
-                ),
-            ));
+        if let Some(target) = self.target.filter(|target| !target_installed(target)) {
+            return Err(Error::input(format!("the Rust target {target} is not installed")).help(format!(
+                "run `cargo xtask setup`, or `rustup target add {target}` in Ferrolite's folder"
+            )));
         }
         let log = std::fs::read_to_string(log.path()).unwrap_or_default();
         let reason = log.lines().find(|line| line.starts_with("error")).unwrap_or("cargo gave no reason");
@@ -112,10 +131,10 @@ impl<'a> Firmware<'a> {
             self.package, self.folder
         ))
         .help(format!(
-            "see it all with `cargo build --release -p {} --features '{}' --target {}` in {}",
+            "see it all with `cargo build --release -p {} --features '{}'{}` in {}",
             self.package,
             self.features,
-            self.target,
+            self.target.map(|target| format!(" --target {target}")).unwrap_or_default(),
             boards.display()
         )))
     }

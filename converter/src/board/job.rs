@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::cycles::{Numbers, Windows};
+
 /// Bytes in front of the model.
 pub const HEADER_BYTES: usize = 64;
 
@@ -10,7 +12,7 @@ pub const HEADER_BYTES: usize = 64;
 const ALIGNMENT: usize = 16;
 
 /// Version of the layouts.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const LAYERS: u32 = 1;
 const SEQUENCE: u32 = 2;
@@ -49,9 +51,14 @@ pub fn bytes(jobs: &[Job<'_>]) -> Vec<u8> {
 }
 
 impl Job<'_> {
+    /// Bytes of header and model.
+    pub fn bytes(&self) -> usize {
+        HEADER_BYTES + self.model.len()
+    }
+
     /// Bytes from its start to that of the next job.
     pub fn room(&self) -> usize {
-        (HEADER_BYTES + self.model.len()).next_multiple_of(ALIGNMENT)
+        self.bytes().next_multiple_of(ALIGNMENT)
     }
 
     fn header(&self, next: u32) -> Vec<u8> {
@@ -86,6 +93,21 @@ pub struct Counts {
     pub arena_bytes: u32,
     /// Whether the counter wrapped.
     pub wrapped: bool,
+    /// The plugin's window of an inference.
+    pub invoke_window: Numbers,
+}
+
+/// What an op has cost and made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// Index of the op.
+    pub index: u32,
+    /// Ticks of its evaluation.
+    pub ticks: u64,
+    /// The plugin's window of it.
+    pub window: Numbers,
+    /// Bytes of its outputs.
+    pub output: Vec<u8>,
 }
 
 /// What a runner has answered to one job, as far as it came.
@@ -93,14 +115,16 @@ pub struct Counts {
 pub struct Answers {
     /// Outputs of each sample, by its index.
     pub outputs: BTreeMap<u32, Vec<u8>>,
-    /// Index, ticks and output of each op.
-    pub layers: Vec<(u32, u64, Vec<u8>)>,
+    /// Each op.
+    pub layers: Vec<Layer>,
     /// Counts of the first sample.
     pub counts: Option<Counts>,
     /// The error that it ended with.
     pub error: Option<String>,
     /// Whether it came to its end.
     pub done: bool,
+    /// The plugin's windows, or why there are none.
+    pub windows: Option<Result<Windows, String>>,
 }
 
 impl Answers {
@@ -134,8 +158,9 @@ impl Answers {
                 self.outputs.insert(index, payload.to_vec());
             }
             2 => {
-                if let Some((ticks, output)) = payload.split_first_chunk::<8>() {
-                    self.layers.push((index, u64::from_le_bytes(*ticks), output.to_vec()));
+                if let Some((head, output)) = payload.split_first_chunk::<16>() {
+                    let (ticks, output) = (long(head, 0).unwrap_or(0), output.to_vec());
+                    self.layers.push(Layer { index, ticks, window: numbers(head, 8), output });
                 }
             }
             3 => self.counts = parse_counts(payload),
@@ -146,15 +171,28 @@ impl Answers {
     }
 }
 
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Numbers of windows; what the runner has not written is a window that there is not.
+fn numbers(bytes: &[u8], at: usize) -> Numbers {
+    let number = |at| word(bytes, at).unwrap_or(u32::MAX);
+    Numbers { number: number(at), empty: number(at + 4) }
+}
+
 fn parse_counts(bytes: &[u8]) -> Option<Counts> {
-    let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    let long = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
     Some(Counts {
-        init: long(0)?,
-        invoke: long(8)?,
-        stack_bytes: word(16)?,
-        arena_bytes: word(20)?,
-        wrapped: word(24)? != 0,
+        init: long(bytes, 0)?,
+        invoke: long(bytes, 8)?,
+        stack_bytes: word(bytes, 16)?,
+        arena_bytes: word(bytes, 20)?,
+        wrapped: word(bytes, 24)? != 0,
+        invoke_window: numbers(bytes, 36),
     })
 }
 
@@ -179,13 +217,14 @@ mod tests {
     #[test]
     fn half_a_record_is_left_out() {
         let mut bytes = record(1, 0, &[1, 2]);
-        bytes.extend(record(2, 7, &[9, 0, 0, 0, 0, 0, 0, 0, 5]));
+        bytes.extend(record(2, 7, &[9, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 5]));
         let whole = bytes.len();
         bytes.extend(record(1, 1, &[3, 4]));
         for cut in whole..bytes.len() {
             let [answers] = &Answers::parse(&bytes[..cut])[..] else { panic!("one job") };
             assert_eq!(answers.outputs.len(), 1);
-            assert_eq!(answers.layers, [(7, 9, vec![5])]);
+            let window = Numbers { number: 3, empty: 2 };
+            assert_eq!(answers.layers, [Layer { index: 7, ticks: 9, window, output: vec![5] }]);
             assert!(!answers.done);
         }
         assert_eq!(Answers::parse(&bytes)[0].outputs[&1], [3, 4]);

@@ -13,6 +13,7 @@
 //! 1.3 G instructions) the run is repeated with `shift=0`, with a resolution of at most 63 instructions.
 
 mod batch;
+mod cycles;
 mod firmware;
 mod footprint;
 mod job;
@@ -25,11 +26,13 @@ use ferrolite_runtime::{Model, check, ops};
 
 use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
+use cycles::Numbers;
 use job::{Answers, Counts};
 
 pub use batch::{BatchItem, run_batch};
+pub use cycles::Modelled;
 pub use footprint::{link_check, runtime_flash_bytes, verifier_flash_bytes};
-pub use table::{BOARDS, Board, HOST, find};
+pub use table::{BOARDS, Board, HOST, JobMemory, find};
 
 /// Guest time per instruction, as a power of two of nanoseconds: fine for almost all models.
 const FINE: u32 = 7;
@@ -43,6 +46,8 @@ pub struct RunOptions {
     pub layers: bool,
     /// The samples are one sequence: the model keeps its state between them.
     pub sequence: bool,
+    /// Model the cycles, where there is a model of the core.
+    pub cycles: bool,
     /// Wall-clock time after which QEMU is stopped; by default 120 s and 2 s more for each sample.
     pub limit: Option<Duration>,
 }
@@ -56,6 +61,8 @@ pub struct BoardRun {
     pub layers: Vec<LayerRun>,
     /// Instructions of the first inference, counted without an observer.
     pub instructions: u64,
+    /// The same with its modelled cycles, or why there are none.
+    pub modelled: std::result::Result<Modelled, String>,
     /// Instructions of `Model::from_bytes` and `Interpreter::new`.
     pub init_instructions: u64,
     /// Deepest stack of initialisation and inference, in bytes.
@@ -71,6 +78,8 @@ pub struct LayerRun {
     pub index: usize,
     /// Instructions of its evaluation.
     pub instructions: u64,
+    /// The same with its modelled cycles, where the run has them.
+    pub modelled: Option<Modelled>,
     /// Bytes of its outputs, one behind the other.
     pub output: Vec<u8>,
 }
@@ -121,28 +130,37 @@ pub fn bench(board: &'static Board, model_bytes: &[u8], input: Option<Vec<u8>>) 
         Some(input) => input,
         None => vec![0; input_bytes(&verified(&AlignedBuf::from_bytes(model_bytes))?)],
     };
-    run(board, model_bytes, &[input], RunOptions { layers: true, ..RunOptions::default() })
+    run(board, model_bytes, &[input], RunOptions { layers: true, cycles: true, ..RunOptions::default() })
 }
 
 fn collect(board: &Board, shift: u32, answers: Answers, samples: usize) -> Result<BoardRun> {
     let instructions = |ticks: u64| board.instructions(ticks, shift);
-    let Answers { outputs, layers, counts: Some(counts), .. } = answers else {
+    let Answers { outputs, layers, counts: Some(counts), windows, .. } = answers else {
         return Err(Error::input(format!("{} answered without counts", board.name)));
     };
     if outputs.len() != samples {
         let found = outputs.len();
         return Err(Error::input(format!("{} answered {found} of {samples} samples", board.name)));
     }
-    let Counts { init, invoke, stack_bytes, arena_bytes, .. } = counts;
-    let layer = |(index, ticks, output): (u32, u64, Vec<u8>)| LayerRun {
-        index: index as usize,
-        instructions: instructions(ticks),
-        output,
+    let Counts { init, invoke, stack_bytes, arena_bytes, invoke_window, .. } = counts;
+    let windows = windows.unwrap_or_else(|| Err("cycles were not asked for".into()));
+    let modelled = |window: Numbers| windows.as_ref().ok()?.cost(window);
+    let layer = |layer: job::Layer| LayerRun {
+        index: layer.index as usize,
+        instructions: instructions(layer.ticks),
+        modelled: modelled(layer.window),
+        output: layer.output,
+    };
+    let layers = layers.into_iter().map(layer).collect();
+    let modelled = match &windows {
+        Err(reason) => Err(reason.clone()),
+        Ok(windows) => windows.cost(invoke_window).ok_or_else(|| "the plugin has written no windows".into()),
     };
     Ok(BoardRun {
         outputs: outputs.into_values().collect(),
-        layers: layers.into_iter().map(layer).collect(),
+        layers,
         instructions: instructions(invoke),
+        modelled,
         init_instructions: instructions(init),
         stack_bytes,
         arena_bytes,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::cycles::{Plugin, Windows};
 use super::firmware::temporary;
 use super::job::{self, Answers, Job};
 use super::table::Board;
@@ -18,11 +19,16 @@ pub struct Start<'a> {
     pub board: &'static Board,
     /// The firmware's ELF file.
     pub firmware: &'a Path,
-    /// Guest time of one instruction: `2^shift` ns.
+    /// Guest time of one instruction: `2^shift` ns, where a timer counts them.
     pub shift: u32,
     /// Wall-clock time after which QEMU is killed.
     pub limit: Duration,
+    /// What models cycles, where that is asked for.
+    pub plugin: Option<&'a Plugin>,
 }
+
+/// The plugin's file.
+const WINDOWS: &str = "cycles.txt";
 
 impl Start<'_> {
     /// Gives the runner jobs that fit the board together, and the bytes of all their samples, and
@@ -30,21 +36,42 @@ impl Start<'_> {
     pub fn jobs(&self, jobs: &[Job<'_>], inputs: &[u8]) -> Result<Vec<Result<Answers>>> {
         let folder = tempfile::tempdir().map_err(|error| temporary(&error))?;
         let path = |name: &str| folder.path().join(name);
+        let job_bytes = job::bytes(jobs);
         let files = || -> io::Result<(File, File)> {
-            fs::write(path("job.bin"), job::bytes(jobs))?;
+            fs::write(path("job.bin"), &job_bytes)?;
             fs::write(path("inputs.bin"), inputs)?;
             Ok((File::create(path("stdout"))?, File::create(path("stderr"))?))
         };
         let (stdout, stderr) = files().map_err(|error| temporary(&error))?;
         let mut command = self.command();
-        command.arg("-device");
-        command.arg(format!("loader,file=job.bin,addr={:#x},force-raw=on", self.board.job_address));
+        let address = self.board.job_memory(job_bytes.len()).address;
+        command.arg("-device").arg(format!("loader,file=job.bin,addr={address:#x},force-raw=on"));
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let status = self.wait(Running(command.spawn().map_err(|error| self.missing(&error))?))?;
 
-        let answers = Answers::parse(&fs::read(path("results.bin")).unwrap_or_default());
         let words = fs::read_to_string(path("stderr")).unwrap_or_default();
+        let mut answers = Answers::parse(&fs::read(path("results.bin")).unwrap_or_default());
+        if self.plugin.is_some() {
+            // The plugin creates its file when it is loaded.
+            let Ok(windows) = fs::read_to_string(path(WINDOWS)) else {
+                let reason = format!("{} does not load the plugin: {}", self.board.qemu, last_words(&words));
+                return self.jobs_without_plugin(jobs, inputs, &reason);
+            };
+            let windows = Windows::parse(&windows);
+            answers.iter_mut().for_each(|answers| answers.windows = Some(Ok(windows.clone())));
+        }
         Ok(self.judge(answers, status, &words, jobs))
+    }
+
+    fn jobs_without_plugin(
+        &self,
+        jobs: &[Job<'_>],
+        inputs: &[u8],
+        reason: &str,
+    ) -> Result<Vec<Result<Answers>>> {
+        let mut results = Start { plugin: None, ..*self }.jobs(jobs, inputs)?;
+        results.iter_mut().flatten().for_each(|answers| answers.windows = Some(Err(reason.to_string())));
+        Ok(results)
     }
 
     fn command(&self) -> Command {
@@ -52,8 +79,13 @@ impl Start<'_> {
         command.args(["-machine", self.board.machine]).args(self.board.arguments);
         command.args(["-display", "none", "-serial", "none", "-monitor", "none"]);
         command.args(["-semihosting-config", "enable=on,target=native"]);
-        command.arg("-icount").arg(format!("shift={}", self.shift));
+        // RISC-V counts instructions itself, but up to QEMU 7 in nanoseconds of guest time.
+        let shift = self.board.timer_hz.map_or(0, |_| self.shift);
+        command.arg("-icount").arg(format!("shift={shift}"));
         command.arg("-kernel").arg(self.firmware);
+        if let Some(plugin) = self.plugin {
+            command.args(plugin.arguments(WINDOWS));
+        }
         command
     }
 

@@ -1,5 +1,7 @@
 //! The boards that QEMU stands in for, and what a model has to fit.
 
+use ferrolite_runtime::Target;
+
 use crate::error::{Error, Result};
 
 /// The name of the host in the place of a board.
@@ -27,19 +29,39 @@ pub struct Board {
     pub flash_bytes: u32,
     /// RAM, in bytes.
     pub ram_bytes: u32,
-    /// Address that QEMU's loader puts jobs at.
-    pub job_address: u32,
-    /// Room for a job: a header of 64 bytes and a model.
-    pub job_bytes: u32,
+    /// Where QEMU's loader puts jobs, the smallest first: flash where a product has its model, and other
+    /// memory for models that are too large for that.
+    pub jobs: &'static [JobMemory],
     /// Room for an arena; the rest of the RAM is stack and the runner's own data.
     pub arena_bytes: u32,
     /// Clock of the timer that counts instructions; `None` where it counts them itself.
     pub timer_hz: Option<u32>,
+    /// The plugin's name of the core, where its cycles are modelled.
+    pub timing: Option<&'static str>,
 }
+
+/// A memory for jobs: each is a header of 64 bytes and a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobMemory {
+    /// Where the first job starts, a multiple of 16.
+    pub address: u32,
+    /// Bytes.
+    pub bytes: u32,
+}
+
+/// Where data may be written on the boards that are modelled; what lies below is flash.
+pub(super) const DATA_START: u32 = 0x2000_0000;
 
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
 const ARM: &str = "qemu-system-arm";
+
+const fn jobs(address: u32, bytes: u32) -> JobMemory {
+    JobMemory { address, bytes }
+}
+
+/// Flash of the MPS2 boards above the runner.
+const MPS2_FLASH: JobMemory = jobs(0x0008_0000, 3584 * KIB);
 
 /// MPS2 with a Cortex-M3, M4 or M7: they differ in core and place of PSRAM.
 const fn mps2(
@@ -47,7 +69,7 @@ const fn mps2(
     core: &'static str,
     machine: &'static str,
     target: &'static str,
-    psram: u32,
+    jobs: &'static [JobMemory],
 ) -> Board {
     Board {
         name,
@@ -59,10 +81,10 @@ const fn mps2(
         rustflags: "",
         flash_bytes: 4 * MIB,
         ram_bytes: 4 * MIB,
-        job_address: psram,
-        job_bytes: 16 * MIB,
+        jobs,
         arena_bytes: 3968 * KIB,
         timer_hz: Some(25_000_000),
+        timing: None,
     }
 }
 
@@ -78,18 +100,46 @@ pub const BOARDS: &[Board] = &[
         rustflags: "",
         flash_bytes: 256 * KIB,
         ram_bytes: 16 * KIB,
-        job_address: 0x0001_8000,
-        job_bytes: 160 * KIB,
+        jobs: &[jobs(0x0001_8000, 160 * KIB)],
         arena_bytes: 12 * KIB,
         timer_hz: Some(16_000_000),
+        timing: None,
     },
-    mps2("qemu-cortex-m3", "Cortex-M3", "mps2-an385", "thumbv7m-none-eabi", 0x2100_0000),
-    mps2("qemu-cortex-m4", "Cortex-M4F", "mps2-an386", "thumbv7em-none-eabihf", 0x2100_0000),
-    mps2("qemu-cortex-m7", "Cortex-M7", "mps2-an500", "thumbv7em-none-eabihf", 0x6000_0000),
+    mps2(
+        "qemu-cortex-m3",
+        "Cortex-M3",
+        "mps2-an385",
+        "thumbv7m-none-eabi",
+        &[MPS2_FLASH, jobs(0x2100_0000, 16 * MIB)],
+    ),
     Board {
-        job_address: 0x8000_0000,
+        timing: Some("m4"),
+        ..mps2(
+            "qemu-cortex-m4",
+            "Cortex-M4F",
+            "mps2-an386",
+            "thumbv7em-none-eabihf",
+            &[MPS2_FLASH, jobs(0x2100_0000, 16 * MIB)],
+        )
+    },
+    mps2(
+        "qemu-cortex-m7",
+        "Cortex-M7",
+        "mps2-an500",
+        "thumbv7em-none-eabihf",
+        &[MPS2_FLASH, jobs(0x6000_0000, 16 * MIB)],
+    ),
+    Board {
+        rustflags: "-Ctarget-cpu=cortex-m33",
         timer_hz: Some(20_000_000),
-        ..mps2("qemu-cortex-m33", "Cortex-M33", "mps2-an505", "thumbv8m.main-none-eabihf", 0)
+        timing: Some("m33"),
+        ..mps2(
+            "qemu-cortex-m33",
+            "Cortex-M33",
+            "mps2-an505",
+            "thumbv8m.main-none-eabihf",
+            &[jobs(0x1008_0000, 3584 * KIB), jobs(0x8000_0000, 16 * MIB)],
+        )
     },
     Board {
         name: "qemu-cortex-m55",
@@ -101,10 +151,10 @@ pub const BOARDS: &[Board] = &[
         rustflags: "-Ctarget-cpu=cortex-m55",
         flash_bytes: 512 * KIB,
         ram_bytes: 4 * MIB + 512 * KIB,
-        job_address: 0x6000_0000,
-        job_bytes: 64 * MIB,
+        jobs: &[jobs(0x6000_0000, 64 * MIB)],
         arena_bytes: 4 * MIB,
         timer_hz: Some(32_000_000),
+        timing: None,
     },
     Board {
         name: "qemu-riscv32",
@@ -116,10 +166,10 @@ pub const BOARDS: &[Board] = &[
         rustflags: "",
         flash_bytes: 4 * MIB,
         ram_bytes: 4 * MIB,
-        job_address: 0x8100_0000,
-        job_bytes: 16 * MIB,
+        jobs: &[jobs(0x8100_0000, 16 * MIB)],
         arena_bytes: 3968 * KIB,
         timer_hz: None,
+        timing: None,
     },
 ];
 
@@ -133,9 +183,17 @@ pub fn find(name: &str) -> Result<&'static Board> {
 }
 
 impl Board {
+    /// The conversion target of the board's core.
+    pub fn core_target(&self) -> Target {
+        let core = self.name.strip_prefix("qemu-");
+        let target = Target::ALL.iter().find(|target| Some(target.name()) == core);
+        target.copied().unwrap_or(Target::Portable)
+    }
+
     /// Checks that a model and its arena fit the board, or says how large both are.
     pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
-        let room = (self.job_bytes - super::job::HEADER_BYTES as u32) as usize;
+        let largest = self.jobs.iter().map(|memory| memory.bytes as usize).max().unwrap_or(0);
+        let room = largest.saturating_sub(super::job::HEADER_BYTES);
         if model_bytes > room {
             return Err(Error::input(format!(
                 "the model does not fit {}: the file has {model_bytes} bytes, the board has room for {room}",
@@ -153,6 +211,12 @@ impl Board {
             .help("run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on"));
         }
         Ok(())
+    }
+
+    /// The first memory with room for a job of this many bytes, else the last of all.
+    pub(super) fn job_memory(&self, bytes: usize) -> JobMemory {
+        let fits = self.jobs.iter().find(|memory| bytes <= memory.bytes as usize);
+        fits.or(self.jobs.last()).copied().unwrap_or(JobMemory { address: 0, bytes: 0 })
     }
 
     /// Instructions from ticks of the board's counter, when each instruction takes `2^shift` ns.

@@ -124,7 +124,8 @@ fn counts_are_those_of_a_loop_of_known_length_and_the_same_each_time() {
     for board in ready() {
         let runner = Firmware::runner(board).build().unwrap();
         let count = |rounds, shift| {
-            let start = Start { board, firmware: &runner, shift, limit: Duration::from_secs(60) };
+            let start =
+                Start { board, firmware: &runner, shift, limit: Duration::from_secs(60), plugin: None };
             let job = Job { calibration: rounds, ..Job::default() };
             let counts = one_job(&start, &job, &[]).unwrap().counts.unwrap();
             assert!(!counts.wrapped);
@@ -166,7 +167,8 @@ fn samples_of_the_wrong_size_are_refused() {
 fn a_hang_is_ended_and_told() {
     for board in ready().take(1) {
         let runner = Firmware::runner(board).build().unwrap();
-        let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_millis(300) };
+        let start =
+            Start { board, firmware: &runner, shift: FINE, limit: Duration::from_millis(300), plugin: None };
         let error = one_job(&start, &Job { calibration: u32::MAX, ..Job::default() }, &[]).unwrap_err();
         assert!(error.message.contains("no answer"), "{}", error.message);
     }
@@ -176,7 +178,8 @@ fn a_hang_is_ended_and_told() {
 fn a_job_that_the_board_refuses_is_told_in_its_words() {
     for board in ready() {
         let runner = Firmware::runner(board).build().unwrap();
-        let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(60) };
+        let start =
+            Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(60), plugin: None };
         let error = one_job(&start, &Job { model: b"not a model at all", samples: 1, ..Job::default() }, &[])
             .unwrap_err();
         assert!(error.message.starts_with(board.name) && error.message.len() > 30, "{}", error.message);
@@ -211,7 +214,8 @@ fn no_model_of_a_batch_keeps_another_from_its_answer() {
 fn jobs_behind_a_refused_one_and_after_a_hang() {
     for board in ready() {
         let runner = Firmware::runner(board).build().unwrap();
-        let start = Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(3) };
+        let start =
+            Start { board, firmware: &runner, shift: FINE, limit: Duration::from_secs(3), plugin: None };
         let model = lookups(100);
         let good = |inputs_start| Job { model: &model, samples: 1, inputs_start, ..Job::default() };
         let refused = Job { model: b"not a model", samples: 1, ..Job::default() };
@@ -223,5 +227,70 @@ fn jobs_behind_a_refused_one_and_after_a_hang() {
         assert!(results[1].is_err());
         assert_eq!(results[2].as_ref().unwrap().outputs[&0], expected(&inputs[1]));
         assert!(results[3].as_ref().unwrap_err().message.contains("no answer"), "{results:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_too_large_for_flash_lies_in_other_memory() {
+    for board in ready().filter(|board| board.jobs.len() > 1) {
+        assert_eq!(board.job_memory(1_000), board.jobs[0]);
+        assert_eq!(board.job_memory(4 << 20), board.jobs[1]);
+        let runner = Firmware::runner(board).build().unwrap();
+        let limit = Duration::from_secs(60);
+        let start = Start { board, firmware: &runner, shift: FINE, limit, plugin: None };
+        let file = vec![7; 4 << 20];
+        let job = Job { model: &file, samples: 1, ..Job::default() };
+        let error = one_job(&start, &job, &[]).unwrap_err();
+        let found = Model::from_bytes(&AlignedBuf::from_bytes(&file)).err().unwrap();
+        assert!(error.message.contains(&found.to_string()), "{}: {}", board.name, error.message);
+    }
+}
+
+#[test]
+fn cycles_are_modelled_and_the_same_each_time() {
+    for board in ready() {
+        let measure = || {
+            let options = RunOptions { layers: true, cycles: true, ..RunOptions::default() };
+            run(board, &lookups(1000), &samples(2, 1000), options).unwrap()
+        };
+        let run = measure();
+        let modelled = match &run.modelled {
+            Ok(modelled) => modelled,
+            Err(reason) if board.timing.is_none() => {
+                assert!(reason.contains(board.core), "{reason}");
+                continue;
+            }
+            Err(reason) => {
+                let required = std::env::var("FERROLITE_REQUIRE_BOARDS").is_ok_and(|value| value == "1");
+                assert!(!required, "{}: {reason}", board.name);
+                println!("skipped: {}: {reason}", board.name);
+                continue;
+            }
+        };
+        // Two counts of the same instructions, one by a timer and one by the plugin.
+        assert!(modelled.instructions.abs_diff(run.instructions) <= 4, "{run:?}");
+        assert!((run.instructions..run.instructions * 3).contains(&modelled.cycles), "{run:?}");
+        // Two tables of 256 bytes lie in flash, and a read of any byte is a word unless it is the same.
+        assert!((500..10_000).contains(&modelled.flash_words), "{run:?}");
+        let layers: u64 = run.layers.iter().map(|layer| layer.modelled.unwrap().cycles).sum();
+        assert!(layers < modelled.cycles && modelled.cycles < layers + 1_500, "{run:?}");
+        assert_eq!(measure(), run);
+    }
+}
+
+#[test]
+fn a_plugin_that_does_not_load_leaves_the_rest() {
+    for board in ready().filter(|board| board.timing.is_some()) {
+        let runner = Firmware::runner(board).build().unwrap();
+        let Ok(plugin) = cycles::Plugin::prepare(board, &runner) else { continue };
+        let broken = plugin.with_library("/nowhere/plugin.so");
+        let limit = Duration::from_secs(60);
+        let start = Start { board, firmware: &runner, shift: FINE, limit, plugin: Some(&broken) };
+        let model = lookups(100);
+        let answers = one_job(&start, &Job { model: &model, samples: 1, ..Job::default() }, &samples(1, 100));
+        let answers = answers.unwrap();
+        assert_eq!(answers.outputs[&0], expected(&samples(1, 100)[0]));
+        let reason = answers.windows.unwrap().unwrap_err();
+        assert!(reason.contains("does not load the plugin"), "{reason}");
     }
 }

@@ -184,6 +184,12 @@ pub struct BenchArgs {
     /// The board to measure on
     #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
+    /// Estimate the time of an inference at this clock of the core (120MHz), from modelled cycles
+    #[arg(long, value_name = "CLOCK", value_parser = parse_clock)]
+    pub clock: Option<f64>,
+    /// Cycles that each 32-bit word of data read from flash waits, in the estimate
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "clock")]
+    pub flash_wait: u32,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -289,6 +295,22 @@ fn rounding_parser() -> impl TypedValueParser<Value = Rounding> {
     })
 }
 
+/// Reads a frequency in Hz: a number, and `Hz`, `kHz`, `MHz` or `GHz` behind it, the `Hz` of these optional.
+fn parse_clock(text: &str) -> Result<f64, String> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.strip_suffix("hz").unwrap_or(&lower);
+    let (digits, unit) = match number.as_bytes() {
+        [.., b'k'] => (&number[..number.len() - 1], 1e3),
+        [.., b'm'] => (&number[..number.len() - 1], 1e6),
+        [.., b'g'] => (&number[..number.len() - 1], 1e9),
+        _ => (number, 1.0),
+    };
+    let clock = digits.trim().parse::<f64>().ok().map(|number| number * unit);
+    clock
+        .filter(|clock| clock.is_finite() && *clock > 0.0)
+        .ok_or_else(|| "a clock is a number above 0, such as 120MHz or 32768Hz".to_string())
+}
+
 /// Reads a number of bytes: digits, and `K` (1024) or `M` (1024²) behind them.
 fn parse_size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes() {
@@ -347,9 +369,22 @@ mod tests {
             "inspect m.ferro --json",
             "compare m.ferro m.tflite --data d.csv --labels d.npz:y --on host --report r.html --json",
             "bench m.ferro --on qemu-cortex-m0 --json",
+            "bench m.ferro --on qemu-cortex-m4 --clock 120MHz --flash-wait 3",
             "boards --json",
         ] {
             command(line);
+        }
+    }
+
+    #[test]
+    fn clocks_have_units() {
+        for (text, hz) in
+            [("120MHz", 120e6), ("32768Hz", 32768.0), ("1.2ghz", 1.2e9), ("64M", 64e6), ("8 kHz", 8e3)]
+        {
+            assert_eq!(parse_clock(text), Ok(hz), "{text}");
+        }
+        for text in ["", "MHz", "0", "-1MHz", "nan", "inf", "é"] {
+            assert!(parse_clock(text).is_err(), "{text}");
         }
     }
 
@@ -366,6 +401,8 @@ mod tests {
                 "invalid value 'qemu-z80'",
                 "host, qemu-cortex-m0, qemu-cortex-m3",
             ),
+            ("bench m.ferro --clock fast", "a clock is a number", "ferrolite bench --help"),
+            ("bench m.ferro --flash-wait 3", "missing: --clock", "ferrolite bench --help"),
             ("convert m -o o --target z80", "invalid value 'z80'", "portable, cortex-m0"),
             ("convert m -o o --io int4", "invalid value 'int4'", "int8, float"),
             ("convert m -o o --flash-budget big", "64K or 1M", "ferrolite convert --help"),

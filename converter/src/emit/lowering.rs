@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bytemuck::Pod;
 use ferrolite_runtime::Rounding;
+use ferrolite_runtime::kernels::Policy;
 use ferrolite_schema::OpCode;
 
 use crate::error::{Error, Result};
@@ -103,6 +104,8 @@ pub struct Lowering<'a> {
     pub(crate) temporaries: &'a mut Vec<Value>,
     /// How the file's accumulators are scaled down.
     pub rounding: Rounding,
+    /// What the kernels of the target read fast.
+    pub policy: Policy,
 }
 
 impl<'a> Lowering<'a> {

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ferrolite_runtime::kernels::{Policy, policy};
 use ferrolite_schema::DType;
 
 use super::{Constants, Lowered, Lowering, Options};
@@ -149,6 +150,7 @@ impl<'a> Builder<'a> {
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: options.rounding,
+            policy: policy(options.target),
         };
         for node in &self.graph.nodes {
             match ops::lower(&mut cx, node) {
@@ -239,7 +241,7 @@ impl<'a> Builder<'a> {
                 0 => node.name.clone(),
                 _ => format!("{}/{index}", node.name),
             };
-            self.enter_op(name, node.op.name().to_owned(), lowered)?;
+            self.enter_op(name, self.graph.kind(node).to_owned(), lowered)?;
         }
         Ok(())
     }
@@ -294,7 +296,7 @@ impl<'a> Builder<'a> {
         // The copy stands for the layer that gave the output its shape, if there is one.
         let source = self.graph.nodes.iter().find(|node| node.outputs.contains(&id));
         let (name, kind) = match source {
-            Some(node) => (node.name.clone(), node.op.name().to_owned()),
+            Some(node) => (node.name.clone(), self.graph.kind(node).to_owned()),
             None => (self.value(id).name.clone(), "COPY".to_owned()),
         };
         let value = Value { constant: None, ..self.value(id).clone() };
@@ -305,6 +307,7 @@ impl<'a> Builder<'a> {
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
             rounding: ferrolite_schema::Rounding::Double,
+            policy: Policy::PLAIN,
         };
         let lowered = ops::copy(&cx, id, to)?;
         let index = self.program.ops.len();

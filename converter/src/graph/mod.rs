@@ -87,6 +87,8 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// Model outputs in the author's order.
     pub outputs: Vec<ValueId>,
+    /// The author's operator, by the first result of nodes that became another one.
+    pub authored: HashMap<ValueId, String>,
 }
 
 impl Graph {
@@ -98,6 +100,12 @@ impl Graph {
     /// The value behind an id, for change.
     pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
         &mut self.values[id.0]
+    }
+
+    /// TFLite name of the operator that the author wrote for a node, which people look for.
+    pub fn kind<'a>(&'a self, node: &'a Node) -> &'a str {
+        let authored = node.outputs.first().and_then(|output| self.authored.get(output));
+        authored.map_or_else(|| node.op.name(), String::as_str)
     }
 
     /// Adds a value and returns its id.

@@ -1,15 +1,16 @@
 //! CONV_2D, with groups. Source followed: TFLM `kernels/conv_common.cc`.
 
-use ferrolite_runtime::ops::conv_2d::scratch_bytes;
+use ferrolite_runtime::ops::conv_2d::{can_be_packed, scratch_bytes};
+use ferrolite_runtime::packing::Packing;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
-use super::stage;
+use super::{pack, stage};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Window};
 
-/// Lowers the node. Weights stay in the order of the graph, `[out, kernel_h, kernel_w, in / groups]`.
+/// Lowers the node. The graph's weights are `[out, kernel_h, kernel_w, in / groups]`.
 pub fn lower(
     cx: &mut Lowering<'_>,
     node: &Node,
@@ -50,17 +51,25 @@ pub fn lower(
     let bias = stage::bias(cx, node, 2, out_channels)?;
     let factors = stage::factors(&input, quantization, &output);
     let channels = stage::Channels { bias, sums, factors };
-    let params = Conv2dParams {
+    let word = |n: usize| cx.word(node, n);
+    let dims = (word(out_channels)?, word(kernel_h)?, word(kernel_w * depth)?);
+    let mut shape = pack::choose(cx, cx.policy.conv, dims, &channels, &input, weights.chunks_exact(size));
+    let mut params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
         in_channels: cx.word(node, in_channels)?,
         out_channels: cx.word(node, out_channels)?,
         groups: cx.word(node, groups)?,
         input_zero_point: input.zero_point,
-        packing: 0,
-        weights: cx.constants.add(weights, 16)?,
+        packing: Packing::PLAIN.tag(),
+        weights: 0,
         stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
+    if !can_be_packed(&params) {
+        shape.packing = Packing::PLAIN;
+    }
+    params.packing = shape.packing.tag();
+    params.weights = pack::store(cx, &shape, weights.chunks_exact(size))?;
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
     let macs = (output.value.elements() as u64).saturating_mul(size as u64);

@@ -1,15 +1,17 @@
 //! DEPTHWISE_CONV_2D. Source followed: TFLM `kernels/depthwise_conv_common.cc`.
 
-use ferrolite_runtime::ops::depthwise_conv_2d::scratch_bytes;
+use ferrolite_runtime::ops::depthwise_conv_2d::{can_be_packed, scratch_bytes};
+use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::DepthwiseConv2dParams;
 
-use super::stage;
+use super::{pack, stage};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Window};
 
-/// Lowers the node. Weights stay in the order of the graph, `[kernel_h, kernel_w, in * multiplier]`.
+/// Lowers the node. The graph's weights are `[kernel_h, kernel_w, in * multiplier]`; packed ones have a
+/// row for each channel.
 pub fn lower(
     cx: &mut Lowering<'_>,
     node: &Node,
@@ -47,20 +49,33 @@ pub fn lower(
     }
     let bias = stage::bias(cx, node, 2, channels)?;
     let factors = stage::factors(&input, quantization, &output);
-    let stage = stage::Channels { bias, sums, factors };
-    let params = DepthwiseConv2dParams {
+    let numbers = stage::Channels { bias, sums, factors };
+    let taps = kernel_h * kernel_w;
+    let rows: Vec<i8> =
+        (0..channels).flat_map(|c| weights.iter().skip(c).step_by(channels)).copied().collect();
+    let dims = (cx.word(node, channels)?, 1, cx.word(node, taps)?);
+    let mut shape = pack::choose(cx, cx.policy.depthwise, dims, &numbers, &input, rows.chunks_exact(taps));
+    let mut params = DepthwiseConv2dParams {
         window,
         batches: cx.word(node, batches)?,
         in_channels: cx.word(node, in_channels)?,
         multiplier: cx.word(node, multiplier)?,
         input_zero_point: input.zero_point,
-        packing: 0,
-        weights: cx.constants.add(weights, 16)?,
-        stage: stage::output_stage(cx, node, stage, &input, &output, activation)?,
+        packing: Packing::PLAIN.tag(),
+        weights: 0,
+        stage: stage::output_stage(cx, node, numbers, &input, &output, activation)?,
+    };
+    if !can_be_packed(&params) {
+        shape.packing = Packing::PLAIN;
+    }
+    params.packing = shape.packing.tag();
+    params.weights = match shape.packing.order {
+        Order::Plain => cx.constants.add(weights, 16)?,
+        _ => pack::store(cx, &shape, rows.chunks_exact(taps))?,
     };
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
-    let macs = (output.value.elements() as u64).saturating_mul((kernel_h * kernel_w) as u64);
+    let macs = (output.value.elements() as u64).saturating_mul(taps as u64);
     let lowered = Lowered::new(OpCode::DepthwiseConv2d, vec![input.id], vec![output.id], &params);
     Ok(vec![lowered.scratch(scratch).macs(macs)])
 }

@@ -4,12 +4,12 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::FullyConnectedParams;
 
-use super::stage;
+use super::{pack, stage};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node};
 
-/// Lowers the node. Weights stay in the order of the graph, `[outputs, inputs]`.
+/// Lowers the node. The graph's weights are `[outputs, inputs]`.
 pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Result<Vec<Lowered>> {
     let input = stage::int8_input(cx, node, 0)?;
     let output = stage::int8_output(cx, node, 0)?;
@@ -41,12 +41,14 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
         _ => stage::factors(&input, quantization, &output),
     };
     let channels = stage::Channels { bias, sums, factors };
+    let dims = (cx.word(node, outputs)?, 1, cx.word(node, inputs)?);
+    let shape = pack::choose(cx, cx.policy.dense, dims, &channels, &input, weights.chunks_exact(inputs));
     let params = FullyConnectedParams {
         rows: cx.word(node, rows)?,
         inputs: cx.word(node, inputs)?,
         outputs: cx.word(node, outputs)?,
-        packing: 0,
-        weights: cx.constants.add(weights, 16)?,
+        packing: shape.packing.tag(),
+        weights: pack::store(cx, &shape, weights.chunks_exact(inputs))?,
         stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
     let macs = (rows as u64).saturating_mul(weights.len() as u64);

@@ -13,6 +13,7 @@ mod fully_connected;
 mod lookup;
 mod min_max;
 mod mul;
+mod pack;
 mod pool_2d;
 mod quantize;
 mod reduce;

@@ -14,6 +14,7 @@
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it | yes | yes |
+//! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
 
@@ -22,6 +23,7 @@ mod batch_norm;
 mod channels;
 mod constants;
 pub(crate) mod dead;
+mod equivalent;
 mod identity;
 mod pad;
 mod rewrite;
@@ -46,6 +48,7 @@ pub const PASSES: &[Pass] = &[
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },
+    Pass { did: "turned {} layers into simpler ones of another operator", run: equivalent::run },
     Pass { did: "folded {} constant channels into biases", run: channels::run },
     Pass { did: "removed {} layers that nobody reads", run: dead::run },
 ];
@@ -65,7 +68,8 @@ pub struct Report {
 /// ```
 pub fn optimise(graph: &mut Graph) -> Report {
     let mut counts = vec![0; PASSES.len()];
-    // Every change removes a node or one of its attributes, so this ends long before the bound.
+    // Every change removes a node, an attribute or a channel, or makes an operator a simpler one, so this
+    // ends long before the bound.
     for _ in 0..=2 * graph.nodes.len() {
         let before: usize = counts.iter().sum();
         for (pass, count) in PASSES.iter().zip(&mut counts) {

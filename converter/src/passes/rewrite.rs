@@ -36,6 +36,9 @@ pub(super) fn bypass(graph: &mut Graph, index: usize, source: ValueId) -> bool {
                 *output = result;
             }
         }
+        if let Some(kind) = graph.authored.remove(&source) {
+            graph.authored.insert(result, kind);
+        }
         graph.replace_uses(source, result);
     } else {
         graph.replace_uses(result, source);
@@ -49,7 +52,11 @@ pub(super) fn bypass(graph: &mut Graph, index: usize, source: ValueId) -> bool {
 pub(super) fn merge(graph: &mut Graph, first: usize, second: usize) {
     let node = graph.nodes.remove(second);
     // A reader comes behind what it reads, so `first` has not moved.
-    graph.nodes[first].outputs = node.outputs;
+    let old = std::mem::replace(&mut graph.nodes[first].outputs, node.outputs);
+    let kind = old.first().and_then(|old| graph.authored.remove(old));
+    if let Some((kind, &new)) = kind.zip(graph.nodes[first].outputs.first()) {
+        graph.authored.insert(new, kind);
+    }
     graph.nodes[first].name = node.name;
 }
 

@@ -6,24 +6,55 @@
 //!
 //! All choice of architecture is in this file and in the folders below it.
 
+//! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
+
+#[cfg(any(kernels = "armv7em", not(target_os = "none")))]
+mod armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+mod armv7m;
+mod policy;
 mod portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+mod rv32im;
 
 use core::cell::Cell;
+use core::ops::Range;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
+use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 
+#[cfg(any(kernels = "armv7em", not(target_os = "none")))]
+pub use armv7em::Armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+pub use armv7m::Armv7m;
+pub use policy::{Policy, policy};
 pub use portable::Portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+pub use rv32im::Rv32im;
 
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv7em")]
+pub type Native = Armv7em;
+/// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv7m")]
+pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "rv32im")]
+pub type Native = Rv32im;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "rv32im")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
 /// input rests on this number: every kernel set reads all of a tile before it writes any of it.
 pub const TILE: usize = 4;
+
+/// Bytes behind the ring of a [`Band`] that a kernel may read: whole words.
+pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
 #[derive(Clone, Copy)]
@@ -114,8 +145,133 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// The input rows under one row of outputs of a depthwise convolution, with their padding.
+///
+/// Pixels of the image and of its padding lie side by side, so a kernel knows no borders. Rows are kept
+/// in a ring: kernel row `ky` is ring row `(first + ky) % rows`. The order within a row is the kernel
+/// set's own.
+#[derive(Clone, Copy)]
+pub struct Band<'a> {
+    /// The ring: `rows` rows of [`Band::row_bytes`] bytes, and [`BAND_SLACK`] bytes behind them.
+    pub cells: &'a [Cell<u8>],
+    /// Pixels of a row: those that windows read.
+    pub width: usize,
+    /// Rows of the ring: those of the kernel, at least 1.
+    pub rows: usize,
+    /// Ring row of the first kernel row.
+    pub first: usize,
+    /// Columns of the kernel, at least 1.
+    pub columns: usize,
+    /// Pixels from the window of one output to that of the next.
+    pub stride: usize,
+    /// Channels of a pixel.
+    pub channels: usize,
+    /// Bytes of a row.
+    pub row_bytes: usize,
+}
+
+impl<'a> Band<'a> {
+    /// Bytes of a row of `width` pixels of `channels` channels in any kernel set: whole blocks of channels,
+    /// whole words. `None` where that overflows.
+    pub fn row_bytes(packing: Packing, width: u32, channels: u32) -> Option<u32> {
+        let channels = channels.checked_next_multiple_of(u32::from(packing.channels).max(1))?;
+        let elements = width.checked_mul(channels)?.checked_next_multiple_of(4)?;
+        elements.checked_mul(packing.element.max(1).into())
+    }
+
+    /// Ring row `slot`; empty if there is none.
+    #[inline(always)]
+    pub fn slot(&self, slot: usize) -> &'a [Cell<u8>] {
+        let start = slot.wrapping_mul(self.row_bytes);
+        self.cells.get(start..start.wrapping_add(self.row_bytes)).unwrap_or(&[])
+    }
+
+    /// The ring row under kernel row `ky`; empty if there is none.
+    #[inline(always)]
+    pub fn line(&self, ky: usize) -> &'a [Cell<u8>] {
+        let at = self.first.wrapping_add(ky);
+        self.slot(if at >= self.rows { at.wrapping_sub(self.rows) } else { at })
+    }
+}
+
+/// Lines of the patches of pixels that stand side by side: the same kernel rows of each.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    /// Elements from the first pixel's first line on; there may be more than the lines need.
+    pub source: &'a [Cell<i8>],
+    /// Places of the pixels in the tile.
+    pub lanes: Range<usize>,
+    /// Elements from one pixel to the next.
+    pub step: usize,
+    /// Numbers of the lines.
+    pub lines: Range<usize>,
+    /// Elements from one line to the next.
+    pub pitch: usize,
+}
+
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
+///
+/// Methods that take a [`Matrix`] are given the packing of the set's own [`POLICY`](Kernels::POLICY); the
+/// portable set takes any. A packing other than the plain one says besides that, for each channel, the
+/// sum of `|w| * 128` and `|bias|` is below 2^30, that the multiplier shifts right by 1 to 22 bits and
+/// rounds twice: the converter chooses it only where that holds.
 pub trait Kernels: 'static {
+    /// The packings that this set reads fast.
+    const POLICY: Policy = Policy::PLAIN;
+
+    /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
+    /// The order in the tile is the set's own; its size is
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// their lanes.
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
+            for (number, line) in lines.lines.clone().enumerate() {
+                let start = start.wrapping_add(number.wrapping_mul(lines.pitch));
+                let end = start.wrapping_add(shape.line as usize);
+                Self::load_line(tile, lane, line, shape, lines.source.get(start..end).unwrap_or(&[]));
+            }
+        }
+    }
+
+    /// One line of one pixel, for sets that do not override [`load_lines`](Kernels::load_lines).
+    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
+        portable::load_line(tile, lane, line, shape, source);
+    }
+
+    /// Matrix product of a tile that [`load_lines`](Kernels::load_lines) has filled with packed weights:
+    /// `out[p * out_stride + c] = stage(sum over k of pixel[p][k] * weights[c][k])`.
+    ///
+    /// The first `pixels` pixels of the tile count. `tile` and `out` do not overlap.
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        portable::matmul_packed(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    /// As [`dense`](Kernels::dense), with packed weights.
+    fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        portable::dense_packed(input, weights, stage, out);
+    }
+
+    /// Enters an image row, whole pixels, into ring row `slot` of a band, behind `left` pixels of padding. What
+    /// the row does not fill becomes `zero_point`; an empty row is all padding.
+    fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        portable::load_band(band, slot, left, row, zero_point);
+    }
+
+    /// One row of a depthwise convolution with one output channel per input channel:
+    /// `out[x * channels + c] = stage(sum over ky, kx of pixel[ky][x * stride + kx][c] * w[c][ky, kx])`.
+    ///
+    /// `out` holds whole pixels, as many as the band has windows. `band` and `out` do not overlap.
+    fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        portable::depthwise_band(band, weights, stage, out);
+    }
+
     /// Matrix product of a tile of gathered pixels with the weights of some channels:
     /// `out[p * out_stride + c] = stage(sum over k of tile[k][p] * weights[c][k])`.
     ///

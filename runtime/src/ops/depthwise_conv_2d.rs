@@ -1,8 +1,17 @@
 //! DEPTHWISE_CONV_2D: `out[y, x, c] = stage(sum over ky, kx of in[y', x', c / m] * weights[ky, kx, c])`
 //! with `m` output channels per input channel.
 //!
-//! The patch of one output pixel is gathered into scratch memory, then a kernel makes all its
-//! channels. Source followed: TFLM `kernels/depthwise_conv.cc`.
+//! With plain weights, the patch of one output pixel is gathered into scratch memory, then a kernel makes
+//! all its channels. With packed weights (one output channel per input channel, no dilation), the input
+//! rows under a row of outputs are kept in scratch memory, padding included, and a kernel makes the row:
+//!
+//! ```text
+//!   image rows   0 1 2 3 4 …        ring of 3 rows   |pad| row 3 |pad|
+//!                  +---+            for output row 1 |pad| row 1 |pad|   <- first
+//!                                                    |pad| row 2 |pad|
+//! ```
+//! So a row of outputs may lie over the input rows that are in the ring already.
+//! Source followed: TFLM `kernels/depthwise_conv.cc`.
 
 use core::cell::Cell;
 
@@ -12,12 +21,26 @@ use ferrolite_schema::params::DepthwiseConv2dParams;
 use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Stage};
+use crate::kernels::{BAND_SLACK, Band, Kernels, Portable, Stage};
 use crate::node::{Eval, Node, check_int8};
+use crate::packing::{Matrix, Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::DepthwiseConv2d, check, eval: eval::<K>, lead }
+}
+
+/// The operator for weights that were packed for the kernels `K`, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    match K::POLICY.depthwise.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator {
+            code: OpCode::DepthwiseConv2d,
+            check: check_tuned::<K>,
+            eval: eval_tuned::<K>,
+            lead: packed_lead,
+        },
+    }
 }
 
 fn taps(params: &DepthwiseConv2dParams) -> Option<u32> {
@@ -28,13 +51,49 @@ fn out_channels(params: &DepthwiseConv2dParams) -> Option<u32> {
     params.in_channels.checked_mul(params.multiplier).filter(|&channels| channels != 0)
 }
 
-/// Bytes of scratch memory that an op with these parameters needs.
+/// The weights as a matrix of one row per channel.
+#[inline(always)]
+fn shape(p: &DepthwiseConv2dParams, packing: Packing) -> Option<Shape> {
+    Some(Shape { packing, channels: out_channels(p)?, lines: 1, line: taps(p)? })
+}
+
+/// Pixels of a row in the ring: those that windows read.
+fn band_width(p: &DepthwiseConv2dParams) -> Option<u32> {
+    let w = &p.window;
+    w.out_w.checked_sub(1)?.checked_mul(w.stride_w)?.checked_add(w.kernel_w)
+}
+
+/// Bytes of a row in the ring.
+#[inline(always)]
+fn band_row(p: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
+    Band::row_bytes(packing, band_width(p)?, p.in_channels)
+}
+
+/// Bytes of scratch memory that an op with these parameters needs: a patch, or a ring of rows.
 pub fn scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
-    taps(params)?.checked_mul(params.in_channels)
+    match Packing::from_tag(params.packing)? {
+        Packing::PLAIN => taps(params)?.checked_mul(params.in_channels),
+        packing => packed_scratch_bytes(params, packing),
+    }
+}
+
+#[inline(always)]
+fn packed_scratch_bytes(params: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
+    let ring = band_row(params, packing)?.checked_mul(params.window.kernel_h)?;
+    ring.checked_add(BAND_SLACK as u32)
+}
+
+/// Whether a depthwise convolution can have packed weights.
+pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
+    p.multiplier == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => {}
+        packing => return check_packed(node, p, packing),
+    }
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
     window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
     check_int8(p.input_zero_point)?;
@@ -44,22 +103,113 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.expect_stage(&p.stage, channels)
 }
 
-fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
+fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &DepthwiseConv2dParams = node.params()?;
+    if p.packing != K::POLICY.depthwise.tag() {
+        return Err(Fault::Packing);
+    }
+    check_packed(node, p, K::POLICY.depthwise)
+}
+
+#[inline(always)]
+fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) -> Result<(), Fault> {
+    if !can_be_packed(p) {
+        return Err(Fault::Packing);
+    }
+    window::check_op(node, &p.window, p.batches, p.in_channels, p.in_channels)?;
+    check_int8(p.input_zero_point)?;
+    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, p.in_channels)
+}
+
+fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
+    if p.packing != Packing::PLAIN.tag() {
+        return packed_lead(node, position);
+    }
     if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?) } else { None }
+}
+
+fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    let p: &DepthwiseConv2dParams = node.params().ok()?;
+    if p.batches == 1 { window::band_lead(&p.window, p.in_channels, p.in_channels) } else { None }
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<DepthwiseConv2dParams>() else { return };
-    let channels = out_channels(p).unwrap_or(0);
-    let count = taps(p).unwrap_or(0).wrapping_mul(channels);
-    let (Ok(weights), Ok(stage)) =
-        (node.weights(p.packing, p.weights, count), node.stage(&p.stage, channels))
-    else {
-        return;
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {
+            let channels = out_channels(p).unwrap_or(0);
+            let weights = node.weights(p.packing, p.weights, taps(p).unwrap_or(0).wrapping_mul(channels));
+            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, channels)) else { return };
+            depthwise_conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
+        }
+        Some(packing) if packing == K::POLICY.depthwise => eval_packed::<K>(eval, p, packing),
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => {}
+    }
+}
+
+fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<DepthwiseConv2dParams>() else { return };
+    eval_packed::<K>(eval, p, K::POLICY.depthwise);
+}
+
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &DepthwiseConv2dParams, packing: Packing) {
+    let node = eval.node();
+    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
+    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.in_channels)) else { return };
+    depthwise_by_rows::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+}
+
+/// Convolves a batch of images with packed weights, row by row. The rest is as for
+/// [`depthwise_conv_2d`].
+pub fn depthwise_by_rows<K: Kernels>(
+    p: &DepthwiseConv2dParams,
+    input: &[Cell<i8>],
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    scratch: &[Cell<u8>],
+    out: &[Cell<i8>],
+) {
+    let w = &p.window;
+    let channels = p.in_channels as usize;
+    let mut band = Band {
+        cells: scratch,
+        width: band_width(p).unwrap_or(0) as usize,
+        rows: w.kernel_h as usize,
+        first: 0,
+        columns: w.kernel_w as usize,
+        stride: w.stride_w as usize,
+        channels,
+        row_bytes: band_row(p, weights.shape.packing).unwrap_or(0) as usize,
     };
-    depthwise_conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
+    let image_row = (w.in_w as usize).wrapping_mul(channels).max(1);
+    let out_row = (w.out_w as usize).wrapping_mul(channels).max(1);
+    for (image, out) in window::images(w, input, channels, out, channels) {
+        // Rows are numbered from the first one of the padding; all before `next` have been seen.
+        let (mut next, mut slot) = (0, 0);
+        for (oy, out) in (0u32..).zip(out.chunks_exact(out_row)) {
+            let first = oy * w.stride_h;
+            while next < first + w.kernel_h {
+                // A stride larger than the kernel leaves rows out.
+                if next >= first {
+                    let y = next.checked_sub(w.pad_top).filter(|&y| y < w.in_h);
+                    let start = y.map_or(usize::MAX, |y| (y as usize).wrapping_mul(image_row));
+                    let row = image.get(start..start.wrapping_add(image_row)).unwrap_or(&[]);
+                    K::load_band(&band, slot, w.pad_left as usize, row, p.input_zero_point as i8);
+                }
+                next += 1;
+                slot = if slot.wrapping_add(1) == band.rows { 0 } else { slot.wrapping_add(1) };
+            }
+            // The slot behind the newest row holds the oldest.
+            band.first = slot;
+            K::depthwise_band(&band, weights, stage, out);
+        }
+    }
 }
 
 /// Convolves a batch of images channel by channel. `input` is `[batches, in_h, in_w, in_channels]`,

@@ -8,32 +8,106 @@ use ferrolite_schema::params::FullyConnectedParams;
 
 use super::{Operator, no_overlap};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Stage};
+use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::{Eval, Node};
+use crate::packing::{Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::FullyConnected, check, eval: eval::<K>, lead: no_overlap }
 }
 
+/// The operator for weights that were packed for the kernels `K`, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    match K::POLICY.dense.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator {
+            code: OpCode::FullyConnected,
+            check: check_tuned::<K>,
+            eval: eval_tuned::<K>,
+            lead: no_overlap,
+        },
+    }
+}
+
+/// The weights as a matrix.
+fn shape(p: &FullyConnectedParams, packing: Packing) -> Shape {
+    Shape { packing, channels: p.outputs, lines: 1, line: p.inputs }
+}
+
+/// A product of dimensions, above 0.
+fn size(a: u32, b: u32) -> Result<u32, Fault> {
+    a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters)
+}
+
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
-    let size = |a: u32, b: u32| a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters);
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => {
+            node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
+            node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
+            node.expect_stage(&p.stage, p.outputs)
+        }
+        packing => check_packed(node, p, packing),
+    }
+}
+
+fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &FullyConnectedParams = node.params()?;
+    if p.packing != K::POLICY.dense.tag() {
+        return Err(Fault::Packing);
+    }
+    check_packed(node, p, K::POLICY.dense)
+}
+
+#[inline(always)]
+fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-    node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
+    node.matrix(shape(p, packing), p.weights)?;
     node.expect_stage(&p.stage, p.outputs)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<FullyConnectedParams>() else { return };
-    let (Ok(weights), Ok(stage)) = (
-        node.weights(p.packing, p.weights, p.inputs.wrapping_mul(p.outputs)),
-        node.stage(&p.stage, p.outputs),
-    ) else {
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {
+            let weights = node.weights(p.packing, p.weights, p.inputs.wrapping_mul(p.outputs));
+            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.outputs)) else { return };
+            fully_connected::<K>(p, eval.input(0), weights, &stage, eval.output(0));
+        }
+        Some(packing) if packing == K::POLICY.dense => eval_packed::<K>(eval, p, packing),
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => {}
+    }
+}
+
+fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
+    eval_packed::<K>(eval, p, K::POLICY.dense);
+}
+
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
+    let node = eval.node();
+    let (Ok(weights), Ok(stage)) =
+        (node.matrix(shape(p, packing), p.weights), node.stage(&p.stage, p.outputs))
+    else {
         return;
     };
-    fully_connected::<K>(p, eval.input(0), weights, &stage, eval.output(0));
+    for (row, out) in rows(p, eval.input(0), eval.output(0)) {
+        K::dense_packed(row, &weights, &stage, out);
+    }
+}
+
+/// The rows of input and output.
+fn rows<'a>(
+    p: &FullyConnectedParams,
+    input: &'a [Cell<i8>],
+    out: &'a [Cell<i8>],
+) -> impl Iterator<Item = (&'a [Cell<i8>], &'a [Cell<i8>])> {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    input.chunks_exact(inputs.max(1)).zip(out.chunks_exact(outputs.max(1)))
 }
 
 /// A dense layer. `input` is `[rows, inputs]`, `weights` `[outputs, inputs]`, `out` `[rows, outputs]`.
@@ -44,9 +118,7 @@ pub fn fully_connected<K: Kernels>(
     stage: &Stage<'_>,
     out: &[Cell<i8>],
 ) {
-    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    let rows = input.chunks_exact(inputs.max(1));
-    for (row, out) in rows.zip(out.chunks_exact(outputs.max(1))) {
+    for (row, out) in rows(p, input, out) {
         K::dense(row, weights, stage, out);
     }
 }

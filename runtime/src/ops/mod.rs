@@ -32,7 +32,7 @@ pub mod window;
 use ferrolite_schema::OpCode;
 
 use crate::error::Fault;
-use crate::kernels::Native;
+use crate::kernels::{Kernels, Native};
 use crate::node::{Eval, Node};
 
 /// What the interpreter knows of an operator.
@@ -105,27 +105,54 @@ pub const BATCH_MATMUL: Operator = batch_matmul::operator();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
+/// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
+/// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
+/// On a host they run every file, so that firmware can be tested there.
+pub mod tuned {
+    use super::{Native, Operator, conv_2d, depthwise_conv_2d, fully_connected};
+
+    const STRICT: bool = cfg!(target_os = "none");
+
+    /// CONV_2D.
+    pub const CONV_2D: Operator = if STRICT { conv_2d::tuned_operator::<Native>() } else { super::CONV_2D };
+    /// DEPTHWISE_CONV_2D.
+    pub const DEPTHWISE_CONV_2D: Operator =
+        if STRICT { depthwise_conv_2d::tuned_operator::<Native>() } else { super::DEPTHWISE_CONV_2D };
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator =
+        if STRICT { fully_connected::tuned_operator::<Native>() } else { super::FULLY_CONNECTED };
+}
+
+/// Number of operators.
+const COUNT: usize = 21;
+
+/// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
+/// [`ALL`].
+pub const fn all<K: Kernels>() -> [Operator; COUNT] {
+    [
+        conv_2d::operator::<K>(),
+        depthwise_conv_2d::operator::<K>(),
+        fully_connected::operator::<K>(),
+        transpose_conv::operator::<K>(),
+        BATCH_MATMUL,
+        pool_2d::average_operator::<K>(),
+        pool_2d::max_operator::<K>(),
+        add::operator::<K>(),
+        mul::operator::<K>(),
+        min_max::operator::<K>(),
+        lookup::operator::<K>(),
+        SOFTMAX,
+        STRIDED_COPY,
+        REDUCE,
+        REDUCE_MIN_MAX,
+        RESIZE_NEAREST,
+        RESIZE_BILINEAR,
+        QUANTIZE,
+        DEQUANTIZE,
+        ARG_MIN_MAX,
+        REQUANTIZE,
+    ]
+}
+
 /// Every operator, in the order of codes: serves any model, links all of them.
-pub const ALL: OpSet = &[
-    CONV_2D,
-    DEPTHWISE_CONV_2D,
-    FULLY_CONNECTED,
-    TRANSPOSE_CONV,
-    BATCH_MATMUL,
-    AVERAGE_POOL_2D,
-    MAX_POOL_2D,
-    ADD,
-    MUL,
-    MIN_MAX,
-    LOOKUP,
-    SOFTMAX,
-    STRIDED_COPY,
-    REDUCE,
-    REDUCE_MIN_MAX,
-    RESIZE_NEAREST,
-    RESIZE_BILINEAR,
-    QUANTIZE,
-    DEQUANTIZE,
-    ARG_MIN_MAX,
-    REQUANTIZE,
-];
+pub const ALL: OpSet = &all::<Native>();

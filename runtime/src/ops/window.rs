@@ -204,6 +204,31 @@ fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     Some(lead)
 }
 
+/// The lead of a convolution that reads all rows under a row of outputs before it writes any of it: the
+/// most that the rows written are ahead of the first row that is still to be read.
+pub fn band_lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+    let in_row = window.in_w.checked_mul(in_pixel)?;
+    let out_row = window.out_w.checked_mul(out_pixel)?;
+    window.out_h.checked_mul(out_row)?;
+    window.in_h.checked_mul(in_row)?;
+    // What is written grows evenly with the row; what is read stands still under the padding above and
+    // behind the image. So what is ahead is largest at an end or where that changes.
+    let end = window.out_h.wrapping_sub(1);
+    let turn = |row: u32| row.saturating_sub(window.kernel_h).checked_div(window.stride_h);
+    let (above, below) = (turn(window.pad_top)?, turn(window.in_h.checked_add(window.pad_top)?)?);
+    let mut lead = 0;
+    for oy in [0, above, above + 1, below, below + 1, end.saturating_sub(1)] {
+        // Behind the last row nothing is read any more.
+        if oy >= end {
+            continue;
+        }
+        let unread = (oy * window.stride_h).wrapping_add(window.kernel_h).saturating_sub(window.pad_top);
+        let written = (oy + 1).wrapping_mul(out_row);
+        lead = lead.max(written.saturating_sub(unread.min(window.in_h).wrapping_mul(in_row)));
+    }
+    Some(lead)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

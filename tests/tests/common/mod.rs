@@ -8,7 +8,8 @@ use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, AlignedBuf, Emitted};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::{Interpreter, Model, Observer, ops};
+use ferrolite_runtime::kernels::{Armv7em, Armv7m, Portable, Rv32im};
+use ferrolite_runtime::{Interpreter, Model, Observer, OpSet, Target, ops};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
@@ -83,21 +84,56 @@ pub fn graph(path: &Path, optimised: bool) -> Result<Graph, String> {
 
 /// The `.ferro` file of a model file, with or without the passes.
 pub fn compile(path: &Path, optimised: bool) -> Result<Emitted, String> {
-    emit::compile(&graph(path, optimised)?, &emit::Options::default()).map_err(|error| error.message)
+    compile_for(path, optimised, Target::Portable)
 }
+
+/// The same, packed for a target.
+pub fn compile_for(path: &Path, optimised: bool, target: Target) -> Result<Emitted, String> {
+    let options = emit::Options { target, ..emit::Options::default() };
+    emit::compile(&graph(path, optimised)?, &options).map_err(|error| error.message)
+}
+
+/// Files for a target, run by a kernel set on the host.
+pub struct Set {
+    /// For messages.
+    pub name: &'static str,
+    /// What the files are packed for.
+    pub target: Target,
+    /// The operators with the set's kernels.
+    pub ops: OpSet,
+}
+
+/// The kernel sets that the host can run, those of other cores emulated; and the portable set with files that
+/// were packed for another core.
+pub const SETS: &[Set] = &[
+    Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
+    Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
+    Set { name: "portable, packed for cortex-m4", target: Target::CortexM4, ops: &ops::all::<Portable>() },
+    Set { name: "armv7m", target: Target::CortexM3, ops: &ops::all::<Armv7m>() },
+    Set { name: "portable, packed for cortex-m3", target: Target::CortexM3, ops: &ops::all::<Portable>() },
+    Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
+    Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
+    Set { name: "portable, packed for riscv32", target: Target::RiscV32, ops: &ops::all::<Portable>() },
+];
 
 /// A model that runs on raw bytes.
 pub struct Net<'a> {
     model: Model<'a>,
     arena: AlignedBuf,
+    ops: OpSet,
 }
 
 impl<'a> Net<'a> {
     /// Reads a file that starts at a multiple of 16.
     pub fn new(file: &'a AlignedBuf) -> Net<'a> {
+        Net::with(file, ops::ALL)
+    }
+
+    /// The same, with another set of operators.
+    pub fn with(file: &'a AlignedBuf, ops: OpSet) -> Net<'a> {
         let model = Model::from_bytes(file).expect("the converter's files are accepted");
         let arena = AlignedBuf::zeroed(model.arena_bytes());
-        Net { model, arena }
+        Net { model, arena, ops }
     }
 
     /// The model.
@@ -113,7 +149,7 @@ impl<'a> Net<'a> {
             let tensor = &self.model.tensors()[port.tensor as usize];
             self.arena[tensor.offset as usize..tensor.end() as usize].copy_from_slice(bytes);
         }
-        let mut net = Interpreter::new(&self.model, ops::ALL, &mut self.arena).expect("the model is sound");
+        let mut net = Interpreter::new(&self.model, self.ops, &mut self.arena).expect("the model is sound");
         net.invoke_observed(observer).expect("the model is sound");
         let tensors = self.model.outputs().iter().map(|port| &self.model.tensors()[port.tensor as usize]);
         tensors.map(|tensor| self.arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect()
@@ -153,9 +189,9 @@ pub fn samples(
 
 /// Runs every sample of the arrays `{inputs}0`, `{inputs}1`, … and compares with `{outputs}0`, ….
 /// `Ok` is the number of samples.
-pub fn compare(file: &[u8], npz: &Path, inputs: &str, outputs: &str) -> Result<usize, String> {
+pub fn compare(file: &[u8], ops: OpSet, npz: &Path, inputs: &str, outputs: &str) -> Result<usize, String> {
     let file = AlignedBuf::from_bytes(file);
-    let mut net = Net::new(&file);
+    let mut net = Net::with(&file, ops);
     let mut npz = Npz::open(npz).map_err(|error| error.message)?;
     let (ins, outs) = (net.model().inputs().len(), net.model().outputs().len());
     let mut read = |name: &str, count: usize| -> Result<Vec<_>, String> {

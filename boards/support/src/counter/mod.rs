@@ -28,6 +28,8 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 pub use timer::wrapped;
 
+use crate::window;
+
 /// A moment.
 #[derive(Clone, Copy)]
 pub struct Instant(timer::Ticks);
@@ -51,10 +53,12 @@ pub fn between(start: Instant, end: Instant) -> u64 {
     end.0.wrapping_sub(start.0).into()
 }
 
-/// Ticks between two moments with nothing between them.
+/// Ticks between two moments with nothing between them but a window, which is empty.
 #[inline(never)]
 pub fn overhead() -> u64 {
     let start = now();
+    window::open();
+    window::close();
     let end = now();
     between(start, end)
 }

@@ -97,6 +97,7 @@ fn import(name: &str, file: &[u8]) -> Result<(Graph, Vec<String>)> {
         outputs: ids(subgraph.outputs(), &tensors, "the model's outputs")?,
         values: tensors.values,
         nodes: Vec::with_capacity(operators.len()),
+        ..Graph::default()
     };
     let mut notes = Vec::new();
     if subgraphs.len() > 1 {

@@ -3,39 +3,82 @@
 //! The range of an accumulator is the sum over its taps of `w * (q - zero_point)` at the worst ends
 //! of the channel's range; a padded tap reads the zero point, which therefore widens the range that
 //! a padded window sees. Scaling down is monotone, so an output channel is constant exactly when
-//! both ends of its range give the same integer.
+//! both ends of its range give the same integer. Where all that a padded window reads is constant, and
+//! for operators without weights, the node itself is run (`probe`).
 
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::quant::{multiplier, quantize, requantize};
 
-use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Value, ValueId};
+use super::{probe, ties};
+use crate::graph::{Constant, DType, Graph, Node, Op, Value, ValueId, Window};
 
 /// Lowest and highest integer of a channel.
 pub(super) type Range = (i32, i32);
 
 /// Anything that int8 holds.
-const FULL: Range = (-128, 127);
+pub(super) const FULL: Range = (-128, 127);
 
 /// The ranges of each value's channels (its last dimension); empty where they were not followed.
 pub(super) fn channels(graph: &Graph) -> Vec<Vec<Range>> {
     let mut ranges: Vec<Vec<Range>> = vec![Vec::new(); graph.values.len()];
     for node in &graph.nodes {
-        let (Some(input), &[output]) = (node.input(0), node.outputs.as_slice()) else { continue };
-        let found = match &node.op {
-            Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => {
-                Layer::new(graph, node).map(|layer| layer.outputs(&ranges[input.0]))
+        let layer = Layer::new(graph, node);
+        let found = match (&layer, node.input(0)) {
+            (Some(layer), Some(input)) => {
+                let mut found = layer.outputs(&ranges[input.0]);
+                sharpen(graph, node, layer, &ranges, &mut found);
+                vec![found]
             }
-            // The mean or maximum of equal integers is that integer; padding does not take part.
-            Op::Pool2d { activation: Activation::None, .. }
-                if graph.value(input).quantization == graph.value(output).quantization =>
-            {
-                Some(ranges[input.0].clone())
-            }
-            _ => None,
+            _ => passed_on(graph, node, &ranges).unwrap_or_default(),
         };
-        ranges[output.0] = found.unwrap_or_default();
+        for (&output, found) in node.outputs.iter().zip(found) {
+            ranges[output.0] = found;
+        }
     }
     ranges
+}
+
+/// Narrows the ranges of results that read nothing but constants, which near the padding are other
+/// sums than the ends of each tap's range can tell.
+fn sharpen(graph: &Graph, node: &Node, layer: &Layer<'_>, ranges: &[Vec<Range>], found: &mut [Range]) {
+    let Some(input) = node.input(0).filter(|_| layer.padded) else { return };
+    let mut determined = vec![true; layer.outputs];
+    for (i, _) in layer.weights.iter().enumerate().filter(|(_, w)| **w != 0) {
+        let (output, channel) = layer.place(i);
+        determined[output] &= constant(&ranges[input.0], channel).is_some();
+    }
+    let open = |(c, &(low, high)): (usize, &Range)| determined[c] && low != high;
+    if !found.iter().enumerate().any(open) {
+        return;
+    }
+    let Some(results) = probe::constants(graph, node, ranges) else { return };
+    for ((range, result), determined) in found.iter_mut().zip(results.iter().flatten()).zip(determined) {
+        if determined {
+            *range = *result;
+        }
+    }
+}
+
+/// The ranges of the results of a node that passes channels on.
+fn passed_on(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<Vec<Vec<Range>>> {
+    let pads = matches!(&node.op, Op::Pad { amounts, .. } if amounts.last().is_some_and(|&a| a != (0, 0)));
+    let known = |id: ValueId| ranges[id.0].iter().any(|&range| range != FULL);
+    if !pads && !ties::activations(graph, node).any(known) {
+        return None;
+    }
+    let ties = ties::of(graph, node, None)?;
+    let (mut found, monotone) = probe::ends(graph, node, ranges)?;
+    if !monotone {
+        // What is made of constants alone is known nevertheless.
+        for ((from, channel), (to, result)) in ties {
+            if constant(&ranges[from.0], channel).is_none()
+                && let Some(position) = node.outputs.iter().position(|&output| output == to)
+            {
+                found[position][result] = FULL;
+            }
+        }
+    }
+    Some(found)
 }
 
 /// The integer that a channel always holds.
@@ -53,6 +96,8 @@ pub(super) struct Layer<'a> {
     pub padded: bool,
     pub channels: usize,
     pub outputs: usize,
+    /// The taps inside the image, for each kind of place that a window can be at.
+    taps: Vec<Vec<usize>>,
     op: &'a Op,
     input_scale: f32,
     weight_scales: &'a [f32],
@@ -73,18 +118,22 @@ impl<'a> Layer<'a> {
         }
         let channels = *input.shape.last()?;
         let outputs = *output.shape.last()?;
-        let (activation, padded) = match &node.op {
+        if channels == 0 || outputs == 0 {
+            return None;
+        }
+        let (activation, taps) = match &node.op {
             Op::Conv2d { window, activation } if weights.shape.last() == Some(&channels) => {
-                (activation, window.pad_before != [0, 0] || window.pad_after != [0, 0])
+                (activation, taps(window, input, output)?)
             }
-            Op::DepthwiseConv2d { window, activation, .. } => {
-                (activation, window.pad_before != [0, 0] || window.pad_after != [0, 0])
-            }
+            Op::DepthwiseConv2d { window, activation, .. } => (activation, taps(window, input, output)?),
             Op::FullyConnected { activation } if weights.shape.last()?.is_multiple_of(channels) => {
-                (activation, false)
+                (activation, vec![(0..weights.shape.last()? / channels).collect()])
             }
             _ => return None,
         };
+        let all = elements.len()
+            / if matches!(node.op, Op::DepthwiseConv2d { .. }) { outputs } else { outputs * channels };
+        let padded = taps.iter().any(|taps| taps.len() != all);
         let quantization = weights.quantization.as_ref()?;
         let scales = quantization.scale.len();
         if quantization.zero_point.iter().any(|&z| z != 0) || ![1, outputs].contains(&scales) {
@@ -101,13 +150,14 @@ impl<'a> Layer<'a> {
         let (scale, output_zero_point) = output.quantization.as_ref()?.tensor()?;
         let (low, high) = activation.range();
         let bound = |real| quantize(real, scale, output_zero_point, FULL.0, FULL.1);
-        (bias.len() == outputs && channels > 0).then_some(Layer {
+        (bias.len() == outputs).then_some(Layer {
             weights: elements,
             bias,
             zero_point,
             padded,
             channels,
             outputs,
+            taps,
             op: &node.op,
             input_scale,
             weight_scales: &quantization.scale,
@@ -136,6 +186,21 @@ impl<'a> Layer<'a> {
             reads[self.place(i).1] = true;
         }
         reads
+    }
+
+    /// What one step of an input channel adds to each accumulator of a convolution or dense layer, where
+    /// that is the same wherever the window is.
+    pub(super) fn contribution(&self, channel: usize) -> Option<Vec<i64>> {
+        let row = self.weights.len() / self.outputs;
+        let sum = |output: usize, taps: &[usize]| -> i64 {
+            taps.iter().map(|t| i64::from(self.weights[output * row + t * self.channels + channel])).sum()
+        };
+        let (first, others) = self.taps.split_first()?;
+        let one = |output| {
+            let wanted = sum(output, first);
+            others.iter().all(|taps| sum(output, taps) == wanted).then_some(wanted)
+        };
+        (0..self.outputs).map(one).collect()
     }
 
     /// The ranges of the results' channels.
@@ -175,10 +240,28 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Nodes that read a value, with the operand's position.
-pub(super) fn readers(graph: &Graph, id: ValueId) -> impl Iterator<Item = (usize, usize)> + '_ {
-    graph.nodes.iter().enumerate().flat_map(move |(index, node)| {
-        let positions = node.inputs.iter().enumerate().filter(move |(_, input)| **input == Some(id));
-        positions.map(move |(position, _)| (index, position))
-    })
+/// The taps inside the image, for each kind of place that a window can be at: in the middle, at an edge,
+/// in a corner.
+fn taps(window: &Window, input: &Value, output: &Value) -> Option<Vec<Vec<usize>>> {
+    let lines = |axis: usize| -> Option<Vec<Vec<usize>>> {
+        let (size, count) = (*input.shape.get(axis + 1)?, *output.shape.get(axis + 1)?);
+        let mut kinds: Vec<Vec<usize>> = (0..count)
+            .map(|o| {
+                let inside = |k: &usize| {
+                    let at = o * window.stride[axis] + k * window.dilation[axis];
+                    at.checked_sub(window.pad_before[axis]).is_some_and(|at| at < size)
+                };
+                (0..window.kernel[axis]).filter(inside).collect()
+            })
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        Some(kinds)
+    };
+    let (rows, columns) = (lines(0)?, lines(1)?);
+    let kinds = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
+    let taps = kinds.map(|(row, column)| {
+        row.iter().flat_map(|y| column.iter().map(move |x| y * window.kernel[1] + x)).collect()
+    });
+    Some(taps.collect())
 }

@@ -1,110 +1,120 @@
-//! Takes channels out of a layer and of everything behind it, after the survey has allowed it.
+//! Takes channels out of a graph, after `find` has shown that nobody misses them.
 
 use super::super::rewrite::{add_constant, only_reader};
-use super::ranges::{Layer, Range, constant, readers};
+use super::Found;
+use super::ranges::{Layer, Range, constant};
+use super::ties::channels as channel_count;
 use crate::graph::{Constant, Graph, Op, Quantization, ValueId};
 
-/// Removes the marked output channels of the node at `index`. `None` when a bias would overflow;
-/// the graph is unchanged then.
-pub(super) fn channels(
-    graph: &mut Graph,
-    index: usize,
-    removed: &[bool],
-    ranges: &[Vec<Range>],
-) -> Option<()> {
-    // On a copy, so that a bias that overflows leaves the original alone.
-    let mut changed = graph.clone();
-    outputs(&mut changed, index, removed)?;
-    let value = changed.nodes[index].outputs[0];
-    let constants: Vec<Option<i32>> = (0..removed.len()).map(|c| constant(&ranges[value.0], c)).collect();
-    behind(&mut changed, value, removed, &constants, ranges)?;
-    *graph = changed;
-    Some(())
+/// Removes the marked channels of each value; returns how many in the nodes that made them.
+pub(super) fn channels(graph: &mut Graph, Found { removed, ranges }: &Found) -> usize {
+    let marked = |id: ValueId| removed.get(id.0).filter(|marks| marks.contains(&true)).map(Vec::as_slice);
+    let kept = |marks: &[bool]| marks.iter().filter(|&&mark| !mark).count();
+    let mut count = 0;
+    for index in 0..graph.nodes.len() {
+        let Some(&output) = graph.nodes[index].outputs.first() else { continue };
+        let (input, gone) = (graph.nodes[index].input(0), marked(output));
+        match graph.nodes[index].op {
+            Op::Conv2d { .. } | Op::FullyConnected { .. } => {
+                if let Some((input, marks)) = input.and_then(|id| Some((id, marked(id)?))) {
+                    absorb(graph, index, marks, &ranges[input.0]);
+                }
+                if let Some(marks) = gone {
+                    shorten_outputs(graph, index, 0, marks);
+                    count += marks.len() - kept(marks);
+                }
+            }
+            Op::DepthwiseConv2d { .. } => {
+                if let Some(marks) = gone {
+                    shorten_outputs(graph, index, 3, marks);
+                }
+            }
+            Op::Binary { .. } => {
+                for position in 0..2 {
+                    let Some((id, marks)) = graph.nodes[index].input(position).zip(gone) else { continue };
+                    if graph.value(id).constant.is_some() && channel_count(graph, id) == marks.len() {
+                        let axis = graph.value(id).shape.len() - 1;
+                        shorten_constant(graph, index, position, id, axis, marks);
+                    }
+                }
+            }
+            Op::Pad { .. } => {
+                if let Some((input, marks)) = input.zip(gone) {
+                    count += shorten_padding(graph, index, channel_count(graph, input), marks);
+                }
+            }
+            Op::Slice { ref mut size, .. } => {
+                if let Some((last, marks)) = size.last_mut().zip(gone) {
+                    *last = kept(marks);
+                }
+            }
+            _ => {}
+        }
+    }
+    for (index, marks) in removed.iter().enumerate().filter(|(_, marks)| marks.contains(&true)) {
+        let value = graph.value_mut(ValueId(index));
+        if let Some(last) = value.shape.last_mut() {
+            *last = kept(marks);
+        }
+        value.name = active(&value.name);
+        for node in graph.nodes.iter_mut().filter(|node| node.outputs.contains(&ValueId(index))) {
+            node.name = active(&node.name);
+        }
+    }
+    count
 }
 
-/// Shortens the results of a layer: weights, bias, scales, shape.
-fn outputs(graph: &mut Graph, index: usize, removed: &[bool]) -> Option<()> {
+/// The name of a tensor that lost channels.
+fn active(name: &str) -> String {
+    format!("{}/active", name.trim_end_matches("/active"))
+}
+
+/// Shortens a layer's weights along their output axis, and its bias.
+fn shorten_outputs(graph: &mut Graph, index: usize, axis: usize, removed: &[bool]) {
     let node = &graph.nodes[index];
-    let depthwise = matches!(node.op, Op::DepthwiseConv2d { .. });
-    let (weights, bias) = (node.input(1)?, node.input(2));
-    let axis = if depthwise { 3 } else { 0 };
-    shorten_constant(graph, index, 1, weights, axis, removed);
-    if let Some(bias) = bias {
-        let axis = graph.value(bias).shape.len().checked_sub(1)?;
+    let (weights, bias) = (node.input(1), node.input(2));
+    if let Some(weights) = weights {
+        shorten_constant(graph, index, 1, weights, axis, removed);
+    }
+    if let Some((bias, axis)) = bias.and_then(|id| Some((id, graph.value(id).shape.len().checked_sub(1)?))) {
         shorten_constant(graph, index, 2, bias, axis, removed);
     }
-    Some(())
 }
 
-/// Shortens a value and all its readers, whose layers lose or absorb the channels.
-fn behind(
-    graph: &mut Graph,
-    value: ValueId,
-    removed: &[bool],
-    constants: &[Option<i32>],
-    ranges: &[Vec<Range>],
-) -> Option<()> {
-    let all: Vec<usize> = readers(graph, value).map(|(index, _)| index).collect();
-    for index in all {
-        let output = graph.nodes[index].outputs[0];
-        match graph.nodes[index].op.clone() {
-            Op::Conv2d { .. } | Op::FullyConnected { .. } => absorb(graph, index, removed, constants)?,
-            Op::DepthwiseConv2d { multiplier, .. } => {
-                let wide: Vec<bool> =
-                    removed.iter().flat_map(|&r| std::iter::repeat_n(r, multiplier)).collect();
-                outputs(graph, index, &wide)?;
-                let constants: Vec<_> = (0..wide.len()).map(|c| constant(&ranges[output.0], c)).collect();
-                behind(graph, output, &wide, &constants, ranges)?;
-            }
-            Op::Reshape => {
-                let row = *graph.value(output).shape.last()?;
-                let wide: Vec<bool> = removed.iter().copied().cycle().take(row).collect();
-                let constants: Vec<_> = constants.iter().copied().cycle().take(row).collect();
-                behind(graph, output, &wide, &constants, ranges)?;
-            }
-            // Pooling.
-            _ => {
-                let constants: Vec<_> = (0..removed.len()).map(|c| constant(&ranges[output.0], c)).collect();
-                behind(graph, output, removed, &constants, ranges)?;
-            }
-        }
-    }
-    let kept = removed.iter().filter(|&&r| !r).count();
-    let tensor = graph.value_mut(value);
-    *tensor.shape.last_mut()? = kept;
-    let name = format!("{}/active", tensor.name.trim_end_matches("/active"));
-    tensor.name = name;
-    for node in &mut graph.nodes {
-        if node.outputs.contains(&value) {
-            node.name = format!("{}/active", node.name.trim_end_matches("/active"));
-        }
-    }
-    Some(())
+/// Takes channels that a PAD adds out of it; returns how many. `channels` is what it had to pad.
+fn shorten_padding(graph: &mut Graph, index: usize, channels: usize, removed: &[bool]) -> usize {
+    let Op::Pad { amounts, .. } = &mut graph.nodes[index].op else { return 0 };
+    let Some((before, after)) = amounts.last_mut() else { return 0 };
+    let count = |marks: &[bool]| marks.iter().filter(|&&mark| mark).count();
+    let behind = removed.get(*before + channels..).unwrap_or_default();
+    let (first, last) = (count(&removed[..*before]), count(behind));
+    (*before, *after) = (*before - first, *after - last);
+    first + last
 }
 
-/// Moves the removed input channels of a layer into its bias.
-fn absorb(graph: &mut Graph, index: usize, removed: &[bool], constants: &[Option<i32>]) -> Option<()> {
-    let layer = Layer::new(graph, &graph.nodes[index])?;
+/// Moves the removed input channels of a layer into its bias. The sums wrap as the device's do.
+fn absorb(graph: &mut Graph, index: usize, removed: &[bool], ranges: &[Range]) {
+    let Some(layer) = Layer::new(graph, &graph.nodes[index]) else { return };
     let mut bias = layer.bias.clone();
-    for (i, &weight) in layer.weights.iter().enumerate() {
-        let (output, channel) = layer.place(i);
-        if removed[channel] && weight != 0 {
-            bias[output] += i64::from(weight) * i64::from(constants[channel]? - layer.zero_point);
-        }
+    let gone = removed.iter().enumerate().filter(|&(_, &removed)| removed);
+    for (channel, constant) in gone.filter_map(|(c, _)| Some((c, constant(ranges, c)?))) {
+        let step = i64::from(constant - layer.zero_point);
+        // Padding holds the zero point: nothing is added then, and the sums differ from place to place.
+        let Some(sums) = (step != 0).then(|| layer.contribution(channel)).flatten() else { continue };
+        bias.iter_mut().zip(sums).for_each(|(bias, sum)| *bias += sum * step);
     }
     let changed = bias != layer.bias;
-    let bias: Vec<i32> = bias.into_iter().map(|b| i32::try_from(b).ok()).collect::<Option<_>>()?;
     let node = &graph.nodes[index];
-    let weights = node.input(1)?;
-    let axis = graph.value(weights).shape.len() - 1;
-    // Dense weights may see each channel once per pixel.
-    let row = *graph.value(weights).shape.last()?;
-    let wide: Vec<bool> = removed.iter().copied().cycle().take(row).collect();
-    shorten_constant(graph, index, 1, weights, axis, &wide);
-    if changed {
-        set_bias(graph, index, bias);
+    if let Some(weights) = node.input(1) {
+        let axis = graph.value(weights).shape.len() - 1;
+        // Dense weights may see each channel once per pixel.
+        let row = graph.value(weights).shape[axis];
+        let wide: Vec<bool> = removed.iter().copied().cycle().take(row).collect();
+        shorten_constant(graph, index, 1, weights, axis, &wide);
     }
-    Some(())
+    if changed {
+        set_bias(graph, index, bias.into_iter().map(|b| b as i32).collect());
+    }
 }
 
 /// Gives a layer a new bias.

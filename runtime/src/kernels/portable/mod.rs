@@ -5,6 +5,7 @@
 //! product, four channels for the depthwise one.
 
 mod elementwise;
+mod packed;
 mod pool;
 
 use core::cell::Cell;
@@ -12,6 +13,7 @@ use core::cell::Cell;
 use super::{Kernels, Stage, TILE};
 
 pub(super) use elementwise::{add, min_max, mul};
+pub(super) use packed::{dense_packed, depthwise_band, load_band, load_line, matmul_packed};
 pub(super) use pool::{average_pool, max_pool};
 
 /// The set that overrides nothing.

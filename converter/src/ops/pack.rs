@@ -1,0 +1,136 @@
+//! Weights in the order that the target's kernels read them, where the layer's numbers allow it.
+//!
+//! A packing says more than an order: the kernels that read it take a short way from accumulators to
+//! outputs, which is exact only within bounds. They are proved here, channel by channel, from the weights
+//! themselves; a layer that exceeds one keeps plain weights.
+
+use ferrolite_runtime::Rounding;
+use ferrolite_runtime::packing::{Order, Packing, Shape};
+use ferrolite_runtime::quant::multiplier;
+
+use super::stage::{Channels, Int8};
+use crate::emit::Lowering;
+use crate::error::Result;
+
+/// Right shifts that the short way of scaling down can do.
+const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
+
+/// Largest accumulator of the short way, exclusive.
+const ACCUMULATOR: i64 = 1 << 30;
+
+/// Largest accumulator of the odd channel of a pair, exclusive: it is found in the upper 24 bits.
+const ODD_ACCUMULATOR: i64 = 1 << 23;
+
+/// Largest accumulators of two pixels or two channels that share a sum of 64 bits, exclusive: the lower one
+/// has 23 or 24 bits of it.
+const SHARED_ACCUMULATOR: i64 = 1 << 22;
+const QUADS_ACCUMULATOR: i64 = 1 << 23;
+
+/// The shape of a layer's weights in the packing `wanted`, or plain where a bound is exceeded. `rows` are
+/// the weights of each channel.
+pub(super) fn choose<'a>(
+    cx: &Lowering<'_>,
+    wanted: Packing,
+    (channels, lines, line): (u32, u32, u32),
+    numbers: &Channels,
+    input: &Int8<'_>,
+    rows: impl Iterator<Item = &'a [i8]>,
+) -> Shape {
+    let suits = cx.rounding == Rounding::Double
+        && rows.enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
+    let packing = if suits { wanted } else { Packing::PLAIN };
+    Shape { packing, channels, lines, line }
+}
+
+fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> bool {
+    let factor = numbers.factors.get(channel).or(numbers.factors.first()).copied().unwrap_or(0.0);
+    let m = multiplier(factor);
+    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+    let bias =
+        i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
+    let bound = magnitude * 128 + bias.abs();
+    let even = channel.is_multiple_of(2);
+    let order_suits = match packing.order {
+        Order::Plain | Order::Blocks => true,
+        Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
+        Order::Shared => bound < SHARED_ACCUMULATOR,
+        Order::Quads => !even || bound < QUADS_ACCUMULATOR,
+    };
+    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
+}
+
+/// Stores the weights, given row by row in the plain order, and returns their offset.
+pub(super) fn store<'a>(
+    cx: &mut Lowering<'_>,
+    shape: &Shape,
+    rows: impl Iterator<Item = &'a [i8]>,
+) -> Result<u32> {
+    cx.constants.add(&pack(shape, rows), 16)
+}
+
+/// The bytes of a packed matrix.
+fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> Vec<u8> {
+    let mut bytes = vec![0u8; shape.bytes().unwrap_or(0) as usize];
+    for (channel, row) in (0..).zip(rows) {
+        for (k, &w) in (0..).zip(row) {
+            let at = shape.place(channel, k) as usize;
+            if shape.packing.order == Order::Pairs {
+                let halfword = i16::from_le_bytes([bytes[at], bytes[at + 1]]);
+                let w = i16::from(w) << (8 * (channel & 1));
+                bytes[at..at + 2].copy_from_slice(&halfword.wrapping_add(w).to_le_bytes());
+            } else {
+                let offset = shape.packing.order == Order::Quads && channel & 1 == 0;
+                bytes[at] = if offset { w as u8 ^ 0x80 } else { w as u8 };
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferrolite_runtime::packing::Matrix;
+    use proptest::prelude::*;
+
+    fn packings() -> impl Strategy<Value = Packing> {
+        prop_oneof![
+            Just(Packing::PLAIN),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
+            (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
+            Just(Packing::QUADS),
+        ]
+    }
+
+    proptest! {
+        /// What the runtime reads is what was packed, each weight in a place of its own.
+        #[test]
+        fn packings_are_bijections(
+            packing in packings(),
+            (channels, lines, line) in (1u32..20, 1u32..4, 1u32..20),
+            seed: u64,
+        ) {
+            let shape = Shape { packing, channels, lines, line };
+            let depth = (lines * line) as usize;
+            let mut state = seed;
+            let plain: Vec<i8> = (0..channels as usize * depth)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    ((state >> 56) as i8).max(-127)
+                })
+                .collect();
+            let bytes = pack(&shape, plain.chunks(depth));
+            prop_assert_eq!(Some(bytes.len() as u32), shape.bytes());
+            let matrix = Matrix { shape, bytes: &bytes };
+            for (at, &w) in plain.iter().enumerate() {
+                prop_assert_eq!(matrix.weight((at / depth) as u32, (at % depth) as u32), w);
+            }
+        }
+
+        #[test]
+        fn tags_are_read_back(packing in packings()) {
+            prop_assert_eq!(Packing::from_tag(packing.tag()), Some(packing));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The leaves in plain Rust, word for word what `asm.rs` does: for tests on the host.
+
+use core::cell::Cell;
+
+use super::{Band, Channels, TILE, Tile, halfwords};
+use crate::packing::{Matrix, Packing, Shape};
+
+fn low(word: i32) -> i32 {
+    i32::from(word as i16)
+}
+
+fn high(word: i32) -> i32 {
+    word >> 16
+}
+
+fn smlad(a: i32, b: i32, acc: i32) -> i32 {
+    acc.wrapping_add(low(a).wrapping_mul(low(b))).wrapping_add(high(a).wrapping_mul(high(b)))
+}
+
+fn sxtb16(word: i32) -> i32 {
+    halfwords(word as i8, (word >> 16) as i8)
+}
+
+fn smmulr(a: i32, b: i32) -> i32 {
+    ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
+}
+
+fn word(bytes: &[Cell<i8>]) -> i32 {
+    let byte = |k: usize| bytes.get(k).map_or(0, |x| x.get() as u8);
+    i32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)])
+}
+
+fn set(cells: &[Cell<i32>], at: usize, word: i32) {
+    if let Some(cell) = cells.get(at) {
+        cell.set(word);
+    }
+}
+
+impl Channels<'_> {
+    /// The int8 value of a doubled accumulator.
+    fn finish(&self, channel: usize, doubled: i32) -> i8 {
+        let multiplier = match self.multipliers {
+            [one] => Some(one),
+            all => all.get(channel),
+        };
+        let multiplier = multiplier.copied().unwrap_or_default();
+        let shift = !multiplier.shift as u32;
+        let y = smmulr(doubled, multiplier.mantissa);
+        let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
+        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
+    }
+
+    fn bias(&self, channel: usize) -> i32 {
+        self.bias.get(channel).copied().unwrap_or(0)
+    }
+}
+
+/// `P` and `P + 256 Q` of a pair.
+#[derive(Clone, Copy, Default)]
+struct Pair {
+    p: i32,
+    r: i32,
+}
+
+impl Pair {
+    fn new(channels: &Channels<'_>, channel: usize) -> Pair {
+        let p = channels.bias(channel);
+        Pair { p, r: p.wrapping_add(channels.bias(channel + 1) << 8) }
+    }
+
+    fn add(&mut self, weights: u32, x: i32) {
+        self.r = smlad(weights as i32, x, self.r);
+        self.p = smlad(sxtb16(weights as i32), x, self.p);
+    }
+
+    fn finish(&self, channels: &Channels<'_>, channel: usize) -> [i8; 2] {
+        let doubled = self.r.wrapping_sub(self.p) >> 7;
+        [channels.finish(channel, self.p << 1), channels.finish(channel + 1, doubled)]
+    }
+}
+
+pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
+    for (number, group) in line.chunks(4).enumerate() {
+        let x = word(group);
+        set(target, number * 2 * TILE, sxtb16(x));
+        set(target, number * 2 * TILE + TILE, sxtb16(x.rotate_right(8)));
+    }
+}
+
+pub(super) fn dense_pair(whole: &[[Cell<i8>; 4]], tail: u32, weights: &[u32], pairs: usize) -> [i32; 2] {
+    let mut acc = Pair::default();
+    let mut weights = weights.iter().step_by(pairs);
+    for x in whole.iter().map(|group| word(group)).chain([tail as i32]) {
+        for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
+            acc.add(weights.next().copied().unwrap_or(0), x);
+        }
+    }
+    [acc.p, acc.r.wrapping_sub(acc.p) >> 8]
+}
+
+pub(super) fn pairs(
+    tile: &Tile<'_>,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    for (pair, weights) in weights.chunks(2 * tile.groups).enumerate().take(channels.bias.len() / 2) {
+        for lane in 0..tile.pixels {
+            let mut acc = Pair::new(channels, 2 * pair);
+            let pixel = tile.words.iter().skip(lane).step_by(TILE);
+            for (&w, x) in weights.iter().zip(pixel) {
+                acc.add(w, x.get());
+            }
+            for (half, y) in acc.finish(channels, 2 * pair).into_iter().enumerate() {
+                if let Some(out) = out.get(lane * out_stride + 2 * pair + half) {
+                    out.set(y);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn dense(
+    whole: &[[Cell<i8>; 4]],
+    tail: u32,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    first: usize,
+    out: &[Cell<i8>],
+) {
+    let mut acc = [Pair::default(); 4];
+    for (pair, acc) in acc.iter_mut().enumerate() {
+        *acc = Pair::new(channels, first + 2 * pair);
+    }
+    let groups = whole.iter().map(|group| word(group)).chain([tail as i32]);
+    for (x, words) in groups.zip(weights.chunks_exact(8)) {
+        let (even, odd) = words.split_at(4);
+        for (acc, (&even, &odd)) in acc.iter_mut().zip(even.iter().zip(odd)) {
+            acc.add(even, sxtb16(x));
+            acc.add(odd, sxtb16(x.rotate_right(8)));
+        }
+    }
+    for (pair, (acc, out)) in acc.iter().zip(out.chunks(2)).enumerate() {
+        for (y, out) in acc.finish(channels, first + 2 * pair).into_iter().zip(out) {
+            out.set(y);
+        }
+    }
+}
+
+pub(super) fn widen_band(
+    planes: &[Cell<i32>],
+    width: usize,
+    left: usize,
+    pixels: usize,
+    channels: usize,
+    row: &[Cell<i8>],
+    padding: i32,
+) {
+    for (group, planes) in planes.chunks_exact(2 * width).enumerate().take(channels / 4) {
+        for cell in planes {
+            cell.set(padding);
+        }
+        for (x, pixel) in row.chunks_exact(channels).enumerate().take(pixels) {
+            let x4 = pixel.get(4 * group..).map_or(0, word);
+            set(planes, left + x, sxtb16(x4));
+            set(planes, width + left + x, sxtb16(x4.rotate_right(8)));
+        }
+    }
+}
+
+pub(super) fn depthwise_3x3(
+    band: &Band<'_>,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    stride: usize,
+    out: &[Cell<i8>],
+) {
+    let shape =
+        Shape { packing: Packing::blocks(4, 1, 2), channels: band.channels as u32, lines: 1, line: 9 };
+    let weights = Matrix { shape, bytes: bytemuck::cast_slice(weights) };
+    for (x, out) in out.chunks_exact(band.channels).enumerate() {
+        for (channel, out) in out.iter().enumerate().take(band.channels & !3) {
+            let plane = channel / 4 * 2 + channel % 2;
+            let mut acc = channels.bias(channel);
+            for k in 0..9 {
+                let at = plane * band.width + x * stride + k % 3;
+                let word = super::words(band.line(k / 3)).get(at).map_or(0, Cell::get);
+                let x = if channel % 4 < 2 { low(word) } else { high(word) };
+                acc = acc.wrapping_add(x * i32::from(weights.weight(channel as u32, k as u32)));
+            }
+            out.set(channels.finish(channel, acc << 1));
+        }
+    }
+}

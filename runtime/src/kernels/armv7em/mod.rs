@@ -1,0 +1,246 @@
+//! Cores with the DSP extension: Cortex-M4, M7 and M33 (with `-C target-cpu=cortex-m33`).
+//!
+//! One SMLAD makes two products, so pixels are widened to 16 bits once, when they enter a tile or a
+//! band, and weights are packed in halfwords that hold two channels
+//! ([`Order::Pairs`](crate::packing::Order::Pairs)): a product with the raw word adds `P + 256 Q`, one with
+//! its SXTB16 adds `P`. `Q = (R - P) >> 8` is exact while `|Q| < 2^23`, which the converter has proved.
+//!
+//! The leaves are assembly (`asm.rs`): their loops decide everything, and so they keep their speed at
+//! every `opt-level`. On the host the same contracts are plain Rust on the same words (`emulated.rs`), so
+//! that packing, blocking and tails are tested there. `leaf.rs` is the safe face of both.
+
+#[cfg(kernels = "armv7em")]
+mod asm;
+mod depthwise;
+mod elementwise;
+#[cfg(not(kernels = "armv7em"))]
+mod emulated;
+mod intrinsics;
+mod leaf;
+mod pool;
+
+use core::cell::Cell;
+
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
+
+use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE};
+use crate::packing::{Matrix, Shape};
+use crate::tensor::{TensorView, cells_of};
+
+/// The set for cores with SMLAD.
+pub struct Armv7em;
+
+impl Kernels for Armv7em {
+    const POLICY: Policy = Policy::ARMV7EM;
+
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        // Words of a lane are TILE words apart, two for each group of four elements.
+        let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
+        let first = lines.lines.start.wrapping_mul(line).wrapping_add(lines.lanes.start);
+        leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
+    }
+
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let channels = weights.shape.channels as usize;
+        let tile = Tile { words: words(tile), groups: groups(weights), pixels };
+        let even = channels & !1;
+        let size = even.wrapping_mul(tile.groups);
+        let (now, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
+        if even != 0 {
+            leaf::pairs(&tile, now, &Channels::of(stage, 0, even), out, out_stride);
+        }
+        if even < channels {
+            // The pair's other channel is not there: both go to a place of their own.
+            let (bias, multiplier) = stage.channel(even);
+            let last = Channels { bias: &[bias; 2], multipliers: &[multiplier; 2], half: half(stage) };
+            let mut pair = [0i8; 2 * TILE];
+            let pair = Cell::from_mut(&mut pair[..]).as_slice_of_cells();
+            leaf::pairs(&tile, rest, &last, pair, 2);
+            let places = out.get(even..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
+            for (y, place) in pair.iter().step_by(2).zip(places).take(pixels) {
+                place.set(y.get());
+            }
+        }
+        for out in out.chunks(out_stride.max(1)).take(pixels) {
+            clamp(stage, out.get(..channels).unwrap_or(out));
+        }
+    }
+
+    fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let groups = groups(weights);
+        let blocks = out.len() & !7;
+        let size = groups.wrapping_mul(blocks);
+        let (words, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
+        let (whole, last) = out.split_at_checked(blocks).unwrap_or_default();
+        leaf::dense(input, words, &Channels::of(stage, 0, blocks), whole);
+        if !last.is_empty() {
+            dense_tail(input, rest, last.len().div_ceil(2), stage, blocks, last);
+        }
+        clamp(stage, out);
+    }
+
+    fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        let width = band.width;
+        let left = left.min(width);
+        let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(width - left);
+        let planes = words(band.slot(slot));
+        leaf::widen_band(planes, width, left, pixels, band.channels, row, zero_point);
+        let whole = band.channels / 4 * 2;
+        if band.channels & 3 == 0 {
+            return;
+        }
+        // The last channels of a pixel, which do not fill a word: element by element.
+        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate().skip(whole) {
+            let first = plane_channel(number);
+            for (x, word) in plane.iter().enumerate() {
+                let element = |channel: usize| {
+                    let pixel = x.checked_sub(left).filter(|&x| x < pixels && channel < band.channels);
+                    let at =
+                        pixel.map_or(usize::MAX, |x| x.wrapping_mul(band.channels).wrapping_add(channel));
+                    row.get(at).map_or(zero_point, Cell::get)
+                };
+                word.set(halfwords(element(first), element(first.wrapping_add(2))));
+            }
+        }
+    }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        elementwise::add(a, b, sum, rounding, out);
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        elementwise::mul(a, b, product, rounding, out);
+    }
+
+    fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::average_pool(cells, min, max, out);
+    }
+
+    fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::max_pool(cells, min, max, out);
+    }
+
+    fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let words = weight_words(weights);
+        let done = match (band.rows, band.columns, band.stride) {
+            (3, 3, stride @ (1 | 2)) => {
+                leaf::depthwise_3x3(band, words, &Channels::of(stage, 0, band.channels), stride, out)
+            }
+            _ => false,
+        };
+        depthwise::planes(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
+        clamp(stage, out);
+    }
+}
+
+/// A tile of widened pixels: for each pair of elements the words of all of them.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    words: &'a [Cell<i32>],
+    /// Groups of four elements.
+    groups: usize,
+    /// Pixels that count, `1 ..= TILE`.
+    pixels: usize,
+}
+
+/// What the leaves want to know of some channels.
+#[derive(Clone, Copy)]
+struct Channels<'a> {
+    bias: &'a [i32],
+    /// One for each bias, or one for all.
+    multipliers: &'a [Multiplier],
+    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
+    /// adds the zero point at once.
+    half: i32,
+}
+
+impl<'a> Channels<'a> {
+    /// `count` channels from `first` on.
+    fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
+        let multipliers = match stage.multipliers {
+            one @ [_] => one,
+            all => all.get(first..first.wrapping_add(count)).unwrap_or(&[]),
+        };
+        let bias = stage.bias.get(first..first.wrapping_add(count)).unwrap_or(&[]);
+        Channels { bias, multipliers, half: half(stage) }
+    }
+
+    /// Whether there is something for each of `count` channels.
+    fn cover(&self, count: usize) -> bool {
+        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
+    }
+}
+
+fn half(stage: &Stage<'_>) -> i32 {
+    stage.zero_point.wrapping_mul(2).wrapping_add(1)
+}
+
+fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
+    cells_of(bytes).unwrap_or(&[])
+}
+
+fn weight_words<'a>(weights: &Matrix<'a>) -> &'a [u32] {
+    bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[])
+}
+
+/// Groups of four weights in a row.
+fn groups(weights: &Matrix<'_>) -> usize {
+    weights.shape.padded_depth().unwrap_or(0) as usize / 4
+}
+
+/// The first channel of a plane of a band; the second one is two behind it.
+fn plane_channel(number: usize) -> usize {
+    (number >> 1).wrapping_mul(4).wrapping_add(number & 1)
+}
+
+/// Two elements as the halfwords of a word.
+fn halfwords(low: i8, high: i8) -> i32 {
+    i32::from(low) & 0xFFFF | i32::from(high) << 16
+}
+
+/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
+fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
+    clamp_to(stage.min, stage.max, out);
+}
+
+fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
+    if min > -128 || max < 127 {
+        for y in out {
+            y.set(i32::from(y.get()).max(min).min(max) as i8);
+        }
+    }
+}
+
+/// A last block of fewer than eight channels, `pairs` pairs of them.
+#[inline(never)]
+fn dense_tail(
+    input: &[Cell<i8>],
+    words: &[u32],
+    pairs: usize,
+    stage: &Stage<'_>,
+    first: usize,
+    out: &[Cell<i8>],
+) {
+    for (pair, out) in out.chunks(2).enumerate() {
+        let sums = leaf::dense_pair(input, words.get(pair..).unwrap_or(&[]), pairs);
+        for (lane, (acc, out)) in sums.into_iter().zip(out).enumerate() {
+            let (bias, multiplier) =
+                stage.channel(first.wrapping_add(pair.wrapping_mul(2)).wrapping_add(lane));
+            out.set(stage.apply_called(acc.wrapping_add(bias), multiplier));
+        }
+    }
+}

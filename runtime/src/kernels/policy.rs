@@ -1,0 +1,50 @@
+//! Which packings suit which core: a value that the converter asks for on any host.
+
+use ferrolite_schema::Target;
+
+use crate::packing::Packing;
+
+/// The packings that a kernel set reads fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Of convolutions.
+    pub conv: Packing,
+    /// Of dense layers.
+    pub dense: Packing,
+    /// Of depthwise convolutions with one output channel per input channel.
+    pub depthwise: Packing,
+}
+
+impl Policy {
+    /// Plain weights everywhere.
+    pub const PLAIN: Policy =
+        Policy { conv: Packing::PLAIN, dense: Packing::PLAIN, depthwise: Packing::PLAIN };
+
+    /// Cores with SMLAD: pairs of channels in halfwords; four channels of a tap in a word.
+    pub const ARMV7EM: Policy = Policy {
+        conv: Packing::pairs(2, 2),
+        dense: Packing::pairs(8, 1),
+        depthwise: Packing::blocks(4, 1, 2),
+    };
+
+    /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
+    pub const ARMV7M: Policy =
+        Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
+
+    /// RISC-V: a weight of each channel of a block in turn; the taps of a channel side by side.
+    pub const RV32IM: Policy = Policy {
+        conv: Packing::blocks(4, 1, 1),
+        dense: Packing::blocks(8, 1, 1),
+        depthwise: Packing::blocks(1, 1, 1),
+    };
+}
+
+/// What the converter packs for a target.
+pub const fn policy(target: Target) -> Policy {
+    match target {
+        Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
+        Target::CortexM3 => Policy::ARMV7M,
+        Target::RiscV32 => Policy::RV32IM,
+        Target::Portable | Target::CortexM0 | Target::CortexM55 | Target::Host => Policy::PLAIN,
+    }
+}

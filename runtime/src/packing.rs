@@ -1,0 +1,133 @@
+//! Weights in the order that a kernel reads them: a matrix of `channels` rows of `lines * line` weights.
+//!
+//! A convolution has one line per kernel row, of `kernel_w * in_channels` weights; a dense layer has one
+//! line; a depthwise layer one line of its taps. Every [`Packing`] is a bijection of the plain order
+//! that [`Matrix::weight`] inverts, so that each kernel set can run each file.
+//!
+//! ```text
+//! plain    c0: k0 k1 k2 …   c1: k0 k1 k2 …
+//! blocks   of 2 channels in groups of 4:  c0: k0..k3  c1: k0..k3  c0: k4..k7  c1: k4..k7 …
+//! pairs    of 2 channels: halfwords a + 256 b (a of c0, b of c1) for k0 k2, k1 k3, k4 k6, k5 k7 …
+//!          each line is padded to a multiple of 4 weights with zeroes
+//! shared   as blocks with groups of 1:  c0: k0  c1: k0  c0: k1  c1: k1 …
+//! quads    words of four channels: c0 + 128, c3, c2 + 128, c1 of k0, then of k1 …; channels are padded
+//! ```
+//! The halfwords of a pair suit SMLAD: with pixels as 16-bit numbers, a product with the raw word adds
+//! `P + 256 Q` (`P` of the even channel, `Q` of the odd one), one with its SXTB16 adds `P`. The last block
+//! may be narrower: as many channels as are left, in pairs an even number of them.
+//!
+//! Shared and quads suit SMLAL: a word `a + b * 2^23` of two pixels, or `a + b * 2^24` of two channels, adds
+//! both products to one sum of 64 bits. The lower sum has 23 bits of it, or 24, which says of every channel
+//! (of quads: of every even one) that the sum of `|w| * 128` and `|bias|` is below 2^22, or 2^23.
+
+pub use ferrolite_schema::{Order, Packing};
+
+/// Shape of a packed matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Order of the weights.
+    pub packing: Packing,
+    /// Rows: output channels.
+    pub channels: u32,
+    /// Lines of a row.
+    pub lines: u32,
+    /// Weights of a line.
+    pub line: u32,
+}
+
+impl Shape {
+    /// Weights of a row; `None` where that overflows or is zero.
+    pub fn depth(&self) -> Option<u32> {
+        self.lines.checked_mul(self.line).filter(|&depth| depth != 0)
+    }
+
+    /// Weights of a line with its padding.
+    pub fn padded_line(&self) -> Option<u32> {
+        match self.packing.order {
+            Order::Pairs => self.line.checked_next_multiple_of(4),
+            Order::Plain | Order::Blocks | Order::Shared | Order::Quads => Some(self.line),
+        }
+    }
+
+    /// Weights of a row with all padding.
+    pub fn padded_depth(&self) -> Option<u32> {
+        let depth = self.lines.checked_mul(self.padded_line()?)?;
+        match self.packing.order {
+            Order::Blocks => depth.checked_next_multiple_of(self.packing.group.into()),
+            Order::Plain | Order::Pairs | Order::Shared | Order::Quads => Some(depth),
+        }
+    }
+
+    /// Size in bytes, a multiple of 4 where it is packed; `None` where that overflows or is zero.
+    pub fn bytes(&self) -> Option<u32> {
+        self.depth()?;
+        let (channels, unit) = match self.packing.order {
+            Order::Pairs => (self.channels.checked_next_multiple_of(2)?, 4),
+            Order::Blocks | Order::Shared => (self.channels, 4),
+            Order::Quads => (self.channels.checked_next_multiple_of(4)?, 4),
+            Order::Plain => (self.channels, 1),
+        };
+        let bytes = channels.checked_mul(self.padded_depth()?).filter(|&bytes| bytes != 0)?;
+        bytes.checked_next_multiple_of(unit)
+    }
+
+    /// Where weight `k` of `channel` lies, in bytes: its own byte, or the halfword of its pair.
+    #[inline]
+    pub fn place(&self, channel: u32, k: u32) -> u32 {
+        let width = u32::from(self.packing.channels).max(1);
+        let depth = self.padded_depth().unwrap_or(0);
+        let block = channel.wrapping_div(width).wrapping_mul(width);
+        let lane = channel.wrapping_sub(block);
+        let start = block.wrapping_mul(depth);
+        // The last block has fewer channels.
+        let left = self.channels.wrapping_sub(block);
+        match self.packing.order {
+            Order::Plain => channel.wrapping_mul(depth).wrapping_add(k),
+            Order::Quads => start.wrapping_add(k.wrapping_mul(4)).wrapping_add(lane.wrapping_neg() & 3),
+            Order::Blocks | Order::Shared => {
+                let group = u32::from(self.packing.group).max(1);
+                let (number, at) = (k.wrapping_div(group), k.wrapping_rem(group));
+                let row = number.wrapping_mul(width.min(left)).wrapping_add(lane);
+                start.wrapping_add(row.wrapping_mul(group)).wrapping_add(at)
+            }
+            Order::Pairs => {
+                let pairs = width.min(left).wrapping_add(1) >> 1;
+                let line = self.line.max(1);
+                let padded = self.padded_line().unwrap_or(0);
+                let k = k.wrapping_div(line).wrapping_mul(padded).wrapping_add(k.wrapping_rem(line));
+                // Words of a group of four: k0 and k2, then k1 and k3, one word for each pair.
+                let words = (k >> 2).wrapping_mul(2).wrapping_add(k & 1).wrapping_mul(pairs);
+                let word = words.wrapping_add(lane >> 1);
+                start.wrapping_add(word.wrapping_mul(4)).wrapping_add(k & 2)
+            }
+        }
+    }
+}
+
+/// A packed matrix in the constants of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its weights, [`Shape::bytes`] of them.
+    pub bytes: &'a [u8],
+}
+
+impl Matrix<'_> {
+    /// Weight `k` of `channel`, in the plain order of a row; 0 for one that is not there.
+    #[inline]
+    pub fn weight(&self, channel: u32, k: u32) -> i8 {
+        let at = self.shape.place(channel, k) as usize;
+        match (self.shape.packing.order, self.bytes.get(at..)) {
+            (Order::Pairs, Some([low, high, ..])) => {
+                let low = *low as i8;
+                // The even channel's sign was borrowed from the odd one.
+                if channel & 1 == 0 { low } else { (*high as i8).wrapping_add(i8::from(low < 0)) }
+            }
+            (Order::Pairs, _) | (_, None) => 0,
+            // Even channels are kept with 128 added.
+            (Order::Quads, Some(bytes)) if channel & 1 == 0 => bytes.first().map_or(0, |&w| (w ^ 0x80) as i8),
+            (_, Some(bytes)) => bytes.first().map_or(0, |&w| w as i8),
+        }
+    }
+}
