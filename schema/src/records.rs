@@ -276,6 +276,13 @@ impl Tensor {
         DType::from_code(self.dtype)
     }
 
+    /// Type and storage as one number; 0, which most have, is int8 in the arena.
+    #[inline(always)]
+    pub fn kind(&self) -> u16 {
+        let [.., kind] = bytemuck::cast_ref::<Tensor, [u16; 6]>(self);
+        *kind
+    }
+
     /// Whether it lies in the arena.
     pub const fn in_arena(&self) -> bool {
         self.storage == Storage::Arena as u8
@@ -304,7 +311,8 @@ pub struct Op {
     pub inputs: u8,
     /// Number of output operands.
     pub outputs: u8,
-    /// Index of the first operand; inputs come first.
+    /// Index of the first operand, inputs first; in an op of one input and one output these operands
+    /// themselves, input below output.
     pub operands: u32,
     /// Index of the first parameter word.
     pub params: u32,
@@ -314,6 +322,16 @@ pub struct Op {
     pub scratch: u32,
     /// Size of its scratch memory.
     pub scratch_bytes: u32,
+}
+
+impl Op {
+    /// Input and output of an op that has one of each: they are in the record.
+    #[inline(always)]
+    pub fn pair(&self) -> Option<&[u16; 2]> {
+        // Both counts as one number: this is asked for every op, at start and at each inference.
+        let [_, counts, ..] = bytemuck::cast_ref::<Op, [u16; 12]>(self);
+        (*counts == 0x0101).then(|| bytemuck::cast_ref(&self.operands))
+    }
 }
 
 /// A border of the model: a tensor with the shape and quantization that the user sees.

@@ -117,9 +117,9 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
         return Err(Fault::Parameters);
     }
     check_int8(p.input_zero_point)?;
-    let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
-    node.weights(p.packing, p.weights, count)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    let depth = depth(p).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, depth.checked_mul(out_channels).ok_or(Fault::Parameters)?)?;
+    node.expect_scratch(depth.checked_mul(TILE as u32).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, out_channels)
 }
 
