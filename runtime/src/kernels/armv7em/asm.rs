@@ -67,18 +67,26 @@ pub(super) struct Widen {
     pub line: usize,
 }
 
-/// What [`dense_pair`] works on.
+/// What [`dense_pairs`] works on.
 #[repr(C)]
-pub(super) struct DensePair {
+pub(super) struct DensePairs {
     pub input: *const i8,
     pub weights: *const u32,
     /// Groups of four elements.
     pub groups: usize,
-    /// Bytes from one word of the pair to the next.
+    /// Bytes from one word of a pair to the next.
     pub step: usize,
     /// Whether there is a last group of fewer elements, `tail`.
     pub has_tail: usize,
     pub tail: u32,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    pub half: i32,
+    /// Bytes from one channel's multiplier to the next.
+    pub multiplier_step: usize,
+    /// Channels, at least 1.
+    pub channels: usize,
+    pub out: *mut i8,
 }
 
 /// What [`widen_band`] works on.
@@ -226,10 +234,9 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
     )
 }
 
-/// One row of input by one pair of channels: the lower word of the result is the even channel's sum, the
-/// upper one that of the odd channel.
+/// One row of input by pairs of channels, one after the other; the last pair may have one channel.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn dense_pair(work: *const DensePair) -> u64 {
+pub(super) unsafe extern "C" fn dense_pairs(work: *mut DensePairs) {
     naked_asm!(
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // Eight products: four elements in r6.
@@ -247,30 +254,80 @@ pub(super) unsafe extern "C" fn dense_pair(work: *const DensePair) -> u64 {
         "sxtb16 r9, r9",
         "smlad r0, r9, r6, r0",
         ".endm",
-        "push {{r4, r5, r6, r7, r8, r9, r10, lr}}",
-        // r2 input, r3 weights, r4 groups, r5 step, r10 has_tail, r12 tail
-        "mov r12, r0",
-        "ldm.w r12, {{r2, r3, r4, r5, r10, r12}}",
-        "movs.w r0, #0",
-        "movs.w r1, #0",
-        "cmp.w r4, #0",
-        "beq.w 3f",
-        ".p2align 2",
+        // A doubled accumulator becomes int8 in `a`; r7 the multiplier's place, r9 `half`, r10 its step.
+        ".macro FERROLITE_FINISH a",
+        "ldr.w r6, [r7]",
+        "ldr.w r8, [r7, #4]",
+        "add.w r7, r7, r10",
+        "smmulr \\a, \\a, r6",
+        "mvn r8, r8",
+        "lsl r6, r9, r8",
+        "add.w \\a, \\a, \\a, asr #31",
+        "add.w \\a, \\a, r6",
+        "asr.w \\a, \\a, r8",
+        "ssat \\a, #8, \\a, asr #1",
+        ".endm",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, r12, lr}}",
+        "sub sp, sp, #8",
+        // lr the work, r11 channels left; on the stack: 0 weights of the pair, 4 place of the multiplier
+        "mov lr, r0",
+        "ldr r3, [lr, #4]",
+        "ldr r4, [lr, #28]",
+        "ldr.w r11, [lr, #40]",
+        "ldr.w r12, [lr, #24]",
+        "str r3, [sp, #0]",
+        "str r4, [sp, #4]",
+        "ldr.w r10, [lr, #36]",
+        "1:",
+        "ldr.w r0, [r12], #4",
+        "subs.w r11, r11, #2",
+        "mov.w r1, r0",
+        "blt.w 2f",
+        "ldr.w r1, [r12], #4",
+        "add.w r1, r0, r1, lsl #8",
         "2:",
+        "ldr.w r2, [lr, #0]",
+        "ldr.w r4, [lr, #8]",
+        "ldr.w r5, [lr, #12]",
+        "cmp.w r4, #0",
+        "beq.w 4f",
+        ".p2align 2",
+        "3:",
         "ldr.w r6, [r2], #4",
         "FERROLITE_GROUP",
         "subs.w r4, r4, #1",
-        "bne.w 2b",
-        "3:",
-        "cmp.w r10, #0",
-        "beq.w 4f",
-        "mov.w r6, r12",
-        "FERROLITE_GROUP",
+        "bne.w 3b",
         "4:",
+        "ldr.w r4, [lr, #16]",
+        "cmp.w r4, #0",
+        "beq.w 5f",
+        "ldr.w r6, [lr, #20]",
+        "FERROLITE_GROUP",
+        "5:",
+        "ldr.w r7, [sp, #4]",
+        "ldr.w r9, [lr, #32]",
+        "ldr.w r4, [lr, #44]",
         "sub.w r1, r1, r0",
-        "asr.w r1, r1, #8",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, pc}}",
+        "lsl.w r0, r0, #1",
+        "asr.w r1, r1, #7",
+        "FERROLITE_FINISH r0",
+        "cmp.w r11, #0",
+        "strb.w r0, [r4], #1",
+        "blt.w 6f",
+        "FERROLITE_FINISH r1",
+        "strb.w r1, [r4], #1",
+        "6:",
+        "ldr.w r3, [sp, #0]",
+        "str.w r7, [sp, #4]",
+        "str.w r4, [lr, #44]",
+        "add.w r3, r3, #4",
+        "str.w r3, [sp, #0]",
+        "cmp.w r11, #0",
+        "bgt.w 1b",
+        "add sp, sp, #8",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, r12, pc}}",
         ".purgem FERROLITE_GROUP",
+        ".purgem FERROLITE_FINISH",
     )
 }
 

@@ -87,15 +87,26 @@ pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
     }
 }
 
-pub(super) fn dense_pair(whole: &[[Cell<i8>; 4]], tail: u32, weights: &[u32], pairs: usize) -> [i32; 2] {
-    let mut acc = Pair::default();
-    let mut weights = weights.iter().step_by(pairs);
-    for x in whole.iter().map(|group| word(group)).chain([tail as i32]) {
-        for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
-            acc.add(weights.next().copied().unwrap_or(0), x);
+pub(super) fn dense_pairs(
+    whole: &[[Cell<i8>; 4]],
+    tail: u32,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
+    let pairs = out.len().div_ceil(2);
+    for (pair, out) in out.chunks(2).enumerate() {
+        let mut acc = Pair::new(channels, 2 * pair);
+        let mut weights = weights.iter().skip(pair).step_by(pairs);
+        for x in whole.iter().map(|group| word(group)).chain([tail as i32]) {
+            for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
+                acc.add(weights.next().copied().unwrap_or(0), x);
+            }
+        }
+        for (y, out) in acc.finish(channels, 2 * pair).into_iter().zip(out) {
+            out.set(y);
         }
     }
-    [acc.p, acc.r.wrapping_sub(acc.p) >> 8]
 }
 
 pub(super) fn pairs(

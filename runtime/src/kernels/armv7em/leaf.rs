@@ -54,31 +54,37 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     }
 }
 
-/// Sums of the products of a row of input with a pair of channels. `weights` starts with the pair's first
-/// word; its words are `pairs` words apart.
-pub(super) fn dense_pair(input: &[Cell<i8>], weights: &[u32], pairs: usize) -> [i32; 2] {
+/// Makes the channels of a last block, fewer than eight: pairs whose words lie side by side.
+pub(super) fn dense_pairs(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    let pairs = out.len().div_ceil(2);
     let (whole, rest) = input.as_chunks::<4>();
     let words = input.len().div_ceil(4).wrapping_mul(2);
-    if words == 0 || weights.len() <= (words - 1).wrapping_mul(pairs) {
-        return [0; 2];
+    if words == 0 || pairs == 0 || weights.len() < words.wrapping_mul(pairs) || !channels.cover(out.len()) {
+        return;
     }
     let tail = tail(rest);
-    // SAFETY: `whole.len()` words of input, and as many of weights as they and the tail need, as just found.
+    // SAFETY: sizes as just found: `whole.len()` words of input, as many of weights for each pair as they and
+    // the tail need, a bias and an output for each channel, as many multipliers or one.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        let work = asm::DensePair {
+        let mut work = asm::DensePairs {
             input: input.as_ptr().cast(),
             weights: weights.as_ptr(),
             groups: whole.len(),
             step: pairs.wrapping_mul(4),
             has_tail: usize::from(!rest.is_empty()),
             tail,
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            half: channels.half,
+            multiplier_step: step(channels),
+            channels: out.len(),
+            out: out.as_ptr().cast_mut().cast(),
         };
-        let sums = asm::dense_pair(&raw const work);
-        [sums as i32, (sums >> 32) as i32]
+        asm::dense_pairs(&raw mut work);
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated::dense_pair(whole, tail, weights, pairs)
+    emulated::dense_pairs(whole, tail, weights, channels, out);
 }
 
 /// The elements behind the last whole word, filled up with zeroes.

@@ -84,7 +84,7 @@ impl Kernels for Armv7em {
         let (whole, last) = out.split_at_checked(blocks).unwrap_or_default();
         leaf::dense(input, words, &Channels::of(stage, 0, blocks), whole);
         if !last.is_empty() {
-            dense_tail(input, rest, last.len().div_ceil(2), stage, blocks, last);
+            leaf::dense_pairs(input, rest, &Channels::of(stage, blocks, last.len()), last);
         }
         clamp(stage, out);
     }
@@ -220,26 +220,6 @@ fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
     if min > -128 || max < 127 {
         for y in out {
             y.set(i32::from(y.get()).max(min).min(max) as i8);
-        }
-    }
-}
-
-/// A last block of fewer than eight channels, `pairs` pairs of them.
-#[inline(never)]
-fn dense_tail(
-    input: &[Cell<i8>],
-    words: &[u32],
-    pairs: usize,
-    stage: &Stage<'_>,
-    first: usize,
-    out: &[Cell<i8>],
-) {
-    for (pair, out) in out.chunks(2).enumerate() {
-        let sums = leaf::dense_pair(input, words.get(pair..).unwrap_or(&[]), pairs);
-        for (lane, (acc, out)) in sums.into_iter().zip(out).enumerate() {
-            let (bias, multiplier) =
-                stage.channel(first.wrapping_add(pair.wrapping_mul(2)).wrapping_add(lane));
-            out.set(stage.apply_called(acc.wrapping_add(bias), multiplier));
         }
     }
 }
