@@ -6,9 +6,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// Kernel sets in order of preference, each with an instruction that it needs.
-const SETS: [(&str, &str); 3] =
-    [("armv7em", "smlad r0, r1, r2, r3"), ("armv7m", "smlal r0, r1, r2, r3"), ("armv6m", "muls r0, r1, r0")];
+/// Kernel sets in order of preference, each with an instruction that it needs and that only cores of its own
+/// kind have.
+const SETS: &[(&str, &str)] = &[
+    ("armv7em", "smlad r0, r1, r2, r3"),
+    ("armv7m", "smlal r0, r1, r2, r3"),
+    ("armv6m", "muls r0, r1, r0"),
+    ("rv32im", "mulhsu a0, a1, a2"),
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -16,6 +21,11 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(kernels, values({}))", names.join(", "));
     let bare = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none");
     if !bare {
+        return;
+    }
+    // The instruction is the same on 64 bits, where pointers are not what the set takes them for.
+    let wide = env::var("CARGO_CFG_TARGET_POINTER_WIDTH").is_ok_and(|width| width != "32");
+    if wide {
         return;
     }
     if let Some((name, _)) = SETS.iter().find(|(_, instruction)| assembles(instruction)) {

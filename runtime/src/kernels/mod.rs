@@ -16,6 +16,8 @@ mod armv7em;
 mod armv7m;
 mod policy;
 mod portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+mod rv32im;
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -35,6 +37,8 @@ pub use armv7em::Armv7em;
 pub use armv7m::Armv7m;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
+#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+pub use rv32im::Rv32im;
 
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7em")]
@@ -46,14 +50,17 @@ pub type Native = Armv7m;
 #[cfg(kernels = "armv6m")]
 pub type Native = Armv6m;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "armv6m")))]
+#[cfg(kernels = "rv32im")]
+pub type Native = Rv32im;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "armv6m", kernels = "rv32im")))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
 /// input rests on this number: every kernel set reads all of a tile before it writes any of it.
 pub const TILE: usize = 4;
 
-/// Bytes behind the ring of a [`Band`] that a kernel may read, for a window beside the last one.
+/// Bytes behind the ring of a [`Band`] that a kernel may read: whole words.
 pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
@@ -221,7 +228,7 @@ pub trait Kernels: 'static {
 
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
     /// their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {

@@ -34,6 +34,13 @@ impl Policy {
     /// Cores whose products have 32 bits: chunks; the taps of a channel.
     pub const ARMV6M: Policy =
         Policy { conv: Packing::chunks(0), dense: Packing::PLAIN, depthwise: Packing::blocks(1, 1, 1) };
+
+    /// RISC-V: a weight of each channel of a block in turn; the taps of a channel side by side.
+    pub const RV32IM: Policy = Policy {
+        conv: Packing::blocks(4, 1, 1),
+        dense: Packing::blocks(8, 1, 1),
+        depthwise: Packing::blocks(1, 1, 1),
+    };
 }
 
 /// What the converter packs for a target.
@@ -42,6 +49,7 @@ pub const fn policy(target: Target) -> Policy {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
         Target::CortexM3 => Policy::ARMV7M,
         Target::CortexM0 => Policy::ARMV6M,
-        Target::Portable | Target::CortexM55 | Target::RiscV32 | Target::Host => Policy::PLAIN,
+        Target::RiscV32 => Policy::RV32IM,
+        Target::Portable | Target::CortexM55 | Target::Host => Policy::PLAIN,
     }
 }

@@ -44,7 +44,7 @@ pub fn check_op(
     out_channels: u32,
 ) -> Result<(), Fault> {
     check(w)?;
-    node.expect_int8(
+    node.expect_int8_inline(
         elements(batches, w.in_h, w.in_w, in_channels)?,
         elements(batches, w.out_h, w.out_w, out_channels)?,
     )
@@ -160,22 +160,24 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
 ///
+/// Where an output pixel stands over its own input pixel and is no larger, that is the padding.
+#[inline(always)]
+pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+    let w = window;
+    let stands = w.stride_h | w.stride_w == 1 && w.out_h == w.in_h && w.out_w == w.in_w;
+    if stands && out_pixel <= in_pixel && w.pad_top < w.in_h && w.pad_left < w.in_w {
+        // Within the input, whose size is known to fit 32 bits.
+        return Some(w.pad_top.wrapping_mul(w.in_w).wrapping_add(w.pad_left).wrapping_mul(in_pixel));
+    }
+    lead_of_any(window, in_pixel, out_pixel)
+}
+
 /// Along a row, what is written grows by a pixel each step and what is read stands still under the
 /// padding and moves by a stride behind it: the largest distance is where it begins to move, or at the
 /// end of the row.
-pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+#[inline(never)]
+fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let in_row = window.in_w.checked_mul(in_pixel)?;
-    let w = window;
-    // Where an output pixel stands over its own input pixel, the padding is what it is ahead by.
-    if w.stride_h | w.stride_w == 1
-        && w.out_h == w.in_h
-        && w.out_w == w.in_w
-        && out_pixel <= in_pixel
-        && w.pad_top < w.in_h
-        && w.pad_left < w.in_w
-    {
-        return w.pad_top.checked_mul(in_row)?.checked_add(w.pad_left.checked_mul(in_pixel)?);
-    }
     let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;

@@ -8,7 +8,7 @@ use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, AlignedBuf, Emitted};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Portable};
+use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Portable, Rv32im};
 use ferrolite_runtime::{Interpreter, Model, Observer, OpSet, Target, ops};
 
 /// The workspace's root.
@@ -114,6 +114,8 @@ pub const SETS: &[Set] = &[
     Set { name: "armv6m", target: Target::CortexM0, ops: &ops::all::<Armv6m>() },
     Set { name: "portable, packed for cortex-m0", target: Target::CortexM0, ops: &ops::all::<Portable>() },
     Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
+    Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
+    Set { name: "portable, packed for riscv32", target: Target::RiscV32, ops: &ops::all::<Portable>() },
 ];
 
 /// A model that runs on raw bytes.

@@ -126,11 +126,12 @@ pub(super) fn dense(
     tail: u32,
     weights: &[u32],
     channels: &Channels<'_>,
+    first: usize,
     out: &[Cell<i8>],
 ) {
     let mut acc = [Pair::default(); 4];
     for (pair, acc) in acc.iter_mut().enumerate() {
-        *acc = Pair::new(channels, 2 * pair);
+        *acc = Pair::new(channels, first + 2 * pair);
     }
     let groups = whole.iter().map(|group| word(group)).chain([tail as i32]);
     for (x, words) in groups.zip(weights.chunks_exact(8)) {
@@ -141,7 +142,7 @@ pub(super) fn dense(
         }
     }
     for (pair, (acc, out)) in acc.iter().zip(out.chunks(2)).enumerate() {
-        for (y, out) in acc.finish(channels, 2 * pair).into_iter().zip(out) {
+        for (y, out) in acc.finish(channels, first + 2 * pair).into_iter().zip(out) {
             out.set(y);
         }
     }
@@ -179,7 +180,7 @@ pub(super) fn depthwise_3x3(
         Shape { packing: Packing::blocks(4, 1, 2), channels: band.channels as u32, lines: 1, line: 9 };
     let weights = Matrix { shape, bytes: bytemuck::cast_slice(weights) };
     for (x, out) in out.chunks_exact(band.channels).enumerate() {
-        for (channel, out) in out.iter().enumerate() {
+        for (channel, out) in out.iter().enumerate().take(band.channels & !3) {
             let plane = channel / 4 * 2 + channel % 2;
             let mut acc = channels.bias(channel);
             for k in 0..9 {

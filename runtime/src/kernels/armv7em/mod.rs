@@ -11,6 +11,7 @@
 
 #[cfg(kernels = "armv7em")]
 mod asm;
+mod depthwise;
 mod elementwise;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
@@ -74,19 +75,14 @@ impl Kernels for Armv7em {
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        const BLOCK: usize = 8;
         let groups = groups(weights);
-        let mut words = weight_words(weights);
-        for (block, out) in out.chunks(BLOCK).enumerate() {
-            let first = block.wrapping_mul(BLOCK);
-            let pairs = out.len().div_ceil(2);
-            let (now, rest) = words.split_at_checked(groups.wrapping_mul(2 * pairs)).unwrap_or_default();
-            words = rest;
-            if out.len() == BLOCK {
-                leaf::dense(input, now, &Channels::of(stage, first, BLOCK), out);
-            } else {
-                dense_tail(input, now, pairs, stage, first, out);
-            }
+        let blocks = out.len() & !7;
+        let size = groups.wrapping_mul(blocks);
+        let (words, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
+        let (whole, last) = out.split_at_checked(blocks).unwrap_or_default();
+        leaf::dense(input, words, &Channels::of(stage, 0, blocks), whole);
+        if !last.is_empty() {
+            dense_tail(input, rest, last.len().div_ceil(2), stage, blocks, last);
         }
         clamp(stage, out);
     }
@@ -95,14 +91,14 @@ impl Kernels for Armv7em {
         let width = band.width;
         let left = left.min(width);
         let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(width - left);
-        let whole = band.channels & !3;
         let planes = words(band.slot(slot));
-        if whole == band.channels {
-            leaf::widen_band(planes, width, left, pixels, whole, row, zero_point);
+        leaf::widen_band(planes, width, left, pixels, band.channels, row, zero_point);
+        let whole = band.channels / 4 * 2;
+        if band.channels & 3 == 0 {
             return;
         }
-        // Pixels whose channels are not whole words: element by element.
-        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate() {
+        // The last channels of a pixel, which do not fill a word: element by element.
+        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate().skip(whole) {
             let first = plane_channel(number);
             for (x, word) in plane.iter().enumerate() {
                 let element = |channel: usize| {
@@ -139,19 +135,14 @@ impl Kernels for Armv7em {
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let leaf = match (band.rows, band.columns, band.stride) {
-            (3, 3, stride @ (1 | 2)) if band.channels & 3 == 0 => leaf::depthwise_3x3(
-                band,
-                weight_words(weights),
-                &Channels::of(stage, 0, band.channels),
-                stride,
-                out,
-            ),
+        let words = weight_words(weights);
+        let done = match (band.rows, band.columns, band.stride) {
+            (3, 3, stride @ (1 | 2)) => {
+                leaf::depthwise_3x3(band, words, &Channels::of(stage, 0, band.channels), stride, out)
+            }
             _ => false,
         };
-        if !leaf {
-            depthwise_any(band, weights, stage, out);
-        }
+        depthwise::planes(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
         clamp(stage, out);
     }
 }
@@ -250,35 +241,6 @@ fn dense_tail(
             let (bias, multiplier) =
                 stage.channel(first.wrapping_add(pair.wrapping_mul(2)).wrapping_add(lane));
             out.set(stage.apply_called(acc.wrapping_add(bias), multiplier));
-        }
-    }
-}
-
-/// Any kernel and stride, any number of channels.
-#[inline(never)]
-fn depthwise_any(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-    for number in 0..band.channels.next_multiple_of(4) / 2 {
-        for (half, channel) in
-            [plane_channel(number), plane_channel(number).wrapping_add(2)].into_iter().enumerate()
-        {
-            if channel >= band.channels {
-                continue;
-            }
-            let (bias, multiplier) = stage.channel(channel);
-            let places = out.get(channel..).unwrap_or(&[]).iter().step_by(band.channels.max(1));
-            for (x, out) in places.enumerate() {
-                let first = number.wrapping_mul(band.width).wrapping_add(x.wrapping_mul(band.stride));
-                let (mut acc, mut k) = (bias, 0u32);
-                for ky in 0..band.rows {
-                    let pixels = words(band.line(ky)).get(first..).unwrap_or(&[]);
-                    for word in pixels.iter().take(band.columns) {
-                        let x = (word.get() >> (16 * half)) as i16;
-                        acc = acc.wrapping_add(i32::from(x) * i32::from(weights.weight(channel as u32, k)));
-                        k = k.wrapping_add(1);
-                    }
-                }
-                out.set(stage.apply_called(acc, multiplier));
-            }
         }
     }
 }

@@ -86,28 +86,7 @@ impl Kernels for Armv7m {
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
         let sum: i32 = input.iter().map(|x| i32::from(x.get())).fold(0, i32::wrapping_add);
-        let whole = out.len() & !(QUAD - 1);
-        let (now, rest) = words.split_at_checked(input.len().wrapping_mul(whole / QUAD)).unwrap_or_default();
-        let (out_now, out_rest) = out.split_at_checked(whole).unwrap_or_default();
-        if whole != 0 {
-            leaf::dense(input, sum, now, &Channels::of(stage, 0, whole), out_now);
-        }
-        if !out_rest.is_empty() {
-            // A word of channels that are not all there.
-            let (mut bias, mut multipliers) = ([0; QUAD], [Multiplier::default(); QUAD]);
-            for (lane, (bias, multiplier)) in bias.iter_mut().zip(&mut multipliers).enumerate() {
-                // The shift of a channel that is not there must be one that can be done.
-                let channel = whole.wrapping_add(if lane < out_rest.len() { lane } else { 0 });
-                (*bias, *multiplier) = stage.channel(channel);
-            }
-            let last = Channels { bias: &bias, multipliers: &multipliers, half: half(stage) };
-            let mut quad = [0i8; QUAD];
-            let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-            leaf::dense(input, sum, rest, &last, quad);
-            for (y, out) in quad.iter().zip(out_rest) {
-                out.set(y.get());
-            }
-        }
+        leaf::dense(input, sum, words, &Channels::of(stage, 0, out.len()), out);
         clamp(stage, out);
     }
 

@@ -1,0 +1,700 @@
+//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//!
+//! Registers that the ABI gives to no function (`gp`, `tp`) are left alone; all others hold numbers, the
+//! return address is on the stack. Each function says again that the core multiplies, because with link-time
+//! optimisation the assembler may not know.
+
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+
+use ferrolite_schema::params::Multiplier;
+
+/// What [`blocks`] works on.
+#[repr(C)]
+pub(super) struct Blocks {
+    pub tile: *const i8,
+    /// Bytes of a pixel's patch, at least 1.
+    pub depth: usize,
+    pub weights: *const i8,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    pub out: [*mut i8; 4],
+    /// Blocks of four channels, at least 1.
+    pub blocks: usize,
+    pub half: i32,
+    /// Bytes from one channel's multiplier to the next.
+    pub step: usize,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// What [`dense`] works on.
+#[repr(C)]
+pub(super) struct Dense {
+    pub input: *const i8,
+    /// At least 1.
+    pub inputs: usize,
+    pub weights: *const i8,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    pub out: *mut i8,
+    /// Blocks of eight channels, at least 1.
+    pub blocks: usize,
+    pub half: i32,
+    pub step: usize,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// What [`depthwise_stride_1`] and [`depthwise_stride_2`] work on.
+#[repr(C)]
+pub(super) struct Depthwise {
+    pub rows: [*const i8; 3],
+    /// Bytes of a pixel.
+    pub channels: usize,
+    /// Bytes back from behind the last pixel to the next channel of the first one.
+    pub rewind: usize,
+    pub weights: *const i8,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    pub step: usize,
+    pub out: *mut i8,
+    /// Bytes of the row of outputs.
+    pub row: usize,
+    /// Channels, at least 1.
+    pub left: usize,
+    pub half: i32,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// Saves the twelve registers that belong to the caller, the return address and `a0`.
+macro_rules! enter {
+    () => {
+        "addi sp, sp, -64
+         sw a0, 8(sp)
+         sw s11, 12(sp)
+         sw s10, 16(sp)
+         sw s9, 20(sp)
+         sw s8, 24(sp)
+         sw s7, 28(sp)
+         sw s6, 32(sp)
+         sw s5, 36(sp)
+         sw s4, 40(sp)
+         sw s3, 44(sp)
+         sw s2, 48(sp)
+         sw s1, 52(sp)
+         sw s0, 56(sp)
+         sw ra, 60(sp)"
+    };
+}
+
+/// Undoes `enter` and returns.
+macro_rules! leave {
+    () => {
+        "lw s11, 12(sp)
+         lw s10, 16(sp)
+         lw s9, 20(sp)
+         lw s8, 24(sp)
+         lw s7, 28(sp)
+         lw s6, 32(sp)
+         lw s5, 36(sp)
+         lw s4, 40(sp)
+         lw s3, 44(sp)
+         lw s2, 48(sp)
+         lw s1, 52(sp)
+         lw s0, 56(sp)
+         lw ra, 60(sp)
+         addi sp, sp, 64
+         ret"
+    };
+}
+
+/// Defines `FERROLITE_SCALE a, m, s, r, lo, hi, t`: accumulator `a` becomes an output, with doubled mantissa
+/// `m`, right shift `s`, rounding term and zero point `r`, bounds `lo` and `hi`; `t` is lost.
+macro_rules! scale {
+    () => {
+        ".macro FERROLITE_SCALE a, m, s, r, lo, hi, t
+         mul \\t, \\a, \\m
+         mulhsu \\a, \\a, \\m
+         srli \\t, \\t, 31
+         add \\a, \\a, \\t
+         srai \\t, \\a, 31
+         add \\a, \\a, \\t
+         add \\a, \\a, \\r
+         sra \\a, \\a, \\s
+         bge \\a, \\lo, 77f
+         mv \\a, \\lo
+         77:
+         bge \\hi, \\a, 78f
+         mv \\a, \\hi
+         78:
+         .endm"
+    };
+}
+
+/// Copies `len` bytes, which may be none: words where both sides are aligned for them.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn copy(source: *const i8, target: *mut i8, len: usize) {
+    naked_asm!(
+        "or a3, a0, a1",
+        "andi a3, a3, 3",
+        "andi a4, a2, -4",
+        "add a2, a2, a0",
+        "add a4, a4, a0",
+        "bnez a3, 3f",
+        "addi a5, a4, -12",
+        "bgeu a0, a5, 2f",
+        "1:",
+        "lw a6, 0(a0)",
+        "lw a7, 4(a0)",
+        "lw t0, 8(a0)",
+        "lw t1, 12(a0)",
+        "sw a6, 0(a1)",
+        "sw a7, 4(a1)",
+        "sw t0, 8(a1)",
+        "sw t1, 12(a1)",
+        "addi a0, a0, 16",
+        "addi a1, a1, 16",
+        "bltu a0, a5, 1b",
+        "2:",
+        "beq a0, a4, 5f",
+        "lw a6, 0(a0)",
+        "addi a0, a0, 4",
+        "sw a6, 0(a1)",
+        "addi a1, a1, 4",
+        "j 2b",
+        "3:",
+        "beq a0, a4, 5f",
+        "4:",
+        "lb a6, 0(a0)",
+        "lb a7, 1(a0)",
+        "lb t0, 2(a0)",
+        "lb t1, 3(a0)",
+        "sb a6, 0(a1)",
+        "sb a7, 1(a1)",
+        "sb t0, 2(a1)",
+        "sb t1, 3(a1)",
+        "addi a0, a0, 4",
+        "addi a1, a1, 4",
+        "bne a0, a4, 4b",
+        "5:",
+        "beq a0, a2, 7f",
+        "6:",
+        "lb a6, 0(a0)",
+        "addi a0, a0, 1",
+        "sb a6, 0(a1)",
+        "addi a1, a1, 1",
+        "bne a0, a2, 6b",
+        "7:",
+        "ret",
+    )
+}
+
+/// A row of `count` elements, at least 1, by four channels whose weights lie side by side.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn columns(
+    input: *const i8,
+    count: usize,
+    weights: *const i8,
+    width: usize,
+    acc: *mut [i32; 4],
+) {
+    naked_asm!(
+        ".option push",
+        ".option arch, +m",
+        "lw a5, 0(a4)",
+        "lw a6, 4(a4)",
+        "lw a7, 8(a4)",
+        "lw t0, 12(a4)",
+        "add a1, a1, a0",
+        "1:",
+        "lb t1, 0(a0)",
+        "lb t2, 0(a2)",
+        "lb t3, 1(a2)",
+        "lb t4, 2(a2)",
+        "lb t5, 3(a2)",
+        "addi a0, a0, 1",
+        "add a2, a2, a3",
+        "mul t2, t2, t1",
+        "mul t3, t3, t1",
+        "mul t4, t4, t1",
+        "mul t5, t5, t1",
+        "add a5, a5, t2",
+        "add a6, a6, t3",
+        "add a7, a7, t4",
+        "add t0, t0, t5",
+        "bne a0, a1, 1b",
+        "sw a5, 0(a4)",
+        "sw a6, 4(a4)",
+        "sw a7, 8(a4)",
+        "sw t0, 12(a4)",
+        "ret",
+        ".option pop",
+    )
+}
+
+/// A row of `count` elements, at least 1, by one channel whose weights are `width` apart.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn column(
+    input: *const i8,
+    count: usize,
+    weights: *const i8,
+    width: usize,
+    start: i32,
+) -> i32 {
+    naked_asm!(
+        ".option push",
+        ".option arch, +m",
+        "add a1, a1, a0",
+        "1:",
+        "lb t1, 0(a0)",
+        "lb t2, 0(a2)",
+        "addi a0, a0, 1",
+        "add a2, a2, a3",
+        "mul t2, t2, t1",
+        "add a4, a4, t2",
+        "bne a0, a1, 1b",
+        "mv a0, a4",
+        "ret",
+        ".option pop",
+    )
+}
+
+/// Four pixels by all blocks of four channels. In the loop `s0..s3` hold the pixels of channel 0, `s4..s7` of
+/// channel 1, `s8..s11` of channel 2, `t3..t6` of channel 3.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn blocks(work: *mut Blocks) {
+    naked_asm!(
+        ".option push",
+        ".option arch, +m",
+        scale!(),
+        // A weight of a channel times an element of four pixels.
+        ".macro FERROLITE_WEIGHT at, a, b, c, d",
+        "lb t2, \\at(a4)",
+        "mul ra, t2, a6",
+        "add \\a, \\a, ra",
+        "mul ra, t2, a7",
+        "add \\b, \\b, ra",
+        "mul ra, t2, t0",
+        "add \\c, \\c, ra",
+        "mul ra, t2, t1",
+        "add \\d, \\d, ra",
+        ".endm",
+        ".macro FERROLITE_STEP k",
+        "lb a6, \\k(a0)",
+        "lb a7, \\k(a1)",
+        "lb t0, \\k(a2)",
+        "lb t1, \\k(a3)",
+        "FERROLITE_WEIGHT (4 * \\k), s0, s1, s2, s3",
+        "FERROLITE_WEIGHT (4 * \\k + 1), s4, s5, s6, s7",
+        "FERROLITE_WEIGHT (4 * \\k + 2), s8, s9, s10, s11",
+        "FERROLITE_WEIGHT (4 * \\k + 3), t3, t4, t5, t6",
+        ".endm",
+        // Four pixels of a channel become outputs. Places of pixels that are not there are those of the
+        // last one, which is written behind them.
+        ".macro FERROLITE_FINISH at, a, b, c, d",
+        "lw a1, 0(a4)",
+        "lw a2, 4(a4)",
+        "lw ra, 44(a0)",
+        "lw a3, 40(a0)",
+        "slli a1, a1, 1",
+        "not a2, a2",
+        "add a4, a4, ra",
+        "sll a3, a3, a2",
+        "addi a2, a2, 1",
+        "FERROLITE_SCALE \\d, a1, a2, a3, a5, a6, ra",
+        "sb \\d, \\at(t2)",
+        "FERROLITE_SCALE \\c, a1, a2, a3, a5, a6, ra",
+        "sb \\c, \\at(t1)",
+        "FERROLITE_SCALE \\b, a1, a2, a3, a5, a6, ra",
+        "sb \\b, \\at(t0)",
+        "FERROLITE_SCALE \\a, a1, a2, a3, a5, a6, ra",
+        "sb \\a, \\at(a7)",
+        ".endm",
+        enter!(),
+        "1:",
+        "lw t0, 12(a0)",
+        "lw s0, 0(t0)",
+        "lw s4, 4(t0)",
+        "lw s8, 8(t0)",
+        "lw t3, 12(t0)",
+        "addi t0, t0, 16",
+        "sw t0, 12(a0)",
+        "mv s1, s0",
+        "mv s2, s0",
+        "mv s3, s0",
+        "mv s5, s4",
+        "mv s6, s4",
+        "mv s7, s4",
+        "mv s9, s8",
+        "mv s10, s8",
+        "mv s11, s8",
+        "mv t4, t3",
+        "mv t5, t3",
+        "mv t6, t3",
+        "lw a4, 8(a0)",
+        "lw a6, 4(a0)",
+        "lw a0, 0(a0)",
+        "add a1, a0, a6",
+        "add a2, a1, a6",
+        "add a3, a2, a6",
+        "andi a5, a6, -4",
+        "beqz a5, 3f",
+        "slli a5, a5, 2",
+        "add a5, a5, a4",
+        "2:",
+        "FERROLITE_STEP 0",
+        "FERROLITE_STEP 1",
+        "FERROLITE_STEP 2",
+        "FERROLITE_STEP 3",
+        "addi a4, a4, 16",
+        "addi a0, a0, 4",
+        "addi a1, a1, 4",
+        "addi a2, a2, 4",
+        "addi a3, a3, 4",
+        "bne a4, a5, 2b",
+        "3:",
+        "lw t0, 8(sp)",
+        "lw t0, 4(t0)",
+        "andi t0, t0, 3",
+        "beqz t0, 5f",
+        "slli t0, t0, 2",
+        "add a5, a4, t0",
+        "4:",
+        "FERROLITE_STEP 0",
+        "addi a4, a4, 4",
+        "addi a0, a0, 1",
+        "addi a1, a1, 1",
+        "addi a2, a2, 1",
+        "addi a3, a3, 1",
+        "bne a4, a5, 4b",
+        "5:",
+        "lw a0, 8(sp)",
+        "sw a4, 8(a0)",
+        "lw a4, 16(a0)",
+        "lw a5, 48(a0)",
+        "lw a6, 52(a0)",
+        "lw a7, 20(a0)",
+        "lw t0, 24(a0)",
+        "lw t1, 28(a0)",
+        "lw t2, 32(a0)",
+        "FERROLITE_FINISH 0, s0, s1, s2, s3",
+        "FERROLITE_FINISH 1, s4, s5, s6, s7",
+        "FERROLITE_FINISH 2, s8, s9, s10, s11",
+        "FERROLITE_FINISH 3, t3, t4, t5, t6",
+        "sw a4, 16(a0)",
+        "addi a7, a7, 4",
+        "addi t0, t0, 4",
+        "addi t1, t1, 4",
+        "addi t2, t2, 4",
+        "sw a7, 20(a0)",
+        "sw t0, 24(a0)",
+        "sw t1, 28(a0)",
+        "sw t2, 32(a0)",
+        "lw t0, 36(a0)",
+        "addi t0, t0, -1",
+        "sw t0, 36(a0)",
+        "bnez t0, 1b",
+        leave!(),
+        ".purgem FERROLITE_SCALE",
+        ".purgem FERROLITE_WEIGHT",
+        ".purgem FERROLITE_STEP",
+        ".purgem FERROLITE_FINISH",
+        ".option pop",
+    )
+}
+
+/// One row of input by all blocks of eight channels, `s0..s7`.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn dense(work: *mut Dense) {
+    naked_asm!(
+        ".option push",
+        ".option arch, +m",
+        scale!(),
+        ".macro FERROLITE_WEIGHT at, acc",
+        "lb a4, \\at(a2)",
+        "mul a4, a4, a5",
+        "add \\acc, \\acc, a4",
+        ".endm",
+        ".macro FERROLITE_STEP k",
+        "lb a5, \\k(a1)",
+        "FERROLITE_WEIGHT (8 * \\k), s0",
+        "FERROLITE_WEIGHT (8 * \\k + 1), s1",
+        "FERROLITE_WEIGHT (8 * \\k + 2), s2",
+        "FERROLITE_WEIGHT (8 * \\k + 3), s3",
+        "FERROLITE_WEIGHT (8 * \\k + 4), s4",
+        "FERROLITE_WEIGHT (8 * \\k + 5), s5",
+        "FERROLITE_WEIGHT (8 * \\k + 6), s6",
+        "FERROLITE_WEIGHT (8 * \\k + 7), s7",
+        ".endm",
+        ".macro FERROLITE_FINISH at, acc",
+        "mv a4, \\acc",
+        "jal t0, 9f",
+        "sb a4, \\at(t6)",
+        ".endm",
+        enter!(),
+        "lw a2, 8(a0)",
+        "lw t1, 16(a0)",
+        "lw t2, 32(a0)",
+        "lw t3, 28(a0)",
+        "lw t4, 36(a0)",
+        "lw t5, 40(a0)",
+        "lw t6, 20(a0)",
+        "1:",
+        "lw a7, 12(a0)",
+        "lw s0, 0(a7)",
+        "lw s1, 4(a7)",
+        "lw s2, 8(a7)",
+        "lw s3, 12(a7)",
+        "lw s4, 16(a7)",
+        "lw s5, 20(a7)",
+        "lw s6, 24(a7)",
+        "lw s7, 28(a7)",
+        "addi a7, a7, 32",
+        "sw a7, 12(a0)",
+        "lw a6, 4(a0)",
+        "lw a1, 0(a0)",
+        "add a6, a6, a1",
+        // Behind the last input less three: a block of four begins before it.
+        "addi a3, a6, -3",
+        "bgeu a1, a3, 3f",
+        "2:",
+        "FERROLITE_STEP 0",
+        "FERROLITE_STEP 1",
+        "FERROLITE_STEP 2",
+        "FERROLITE_STEP 3",
+        "addi a1, a1, 4",
+        "addi a2, a2, 32",
+        "bltu a1, a3, 2b",
+        "3:",
+        "beq a1, a6, 5f",
+        "4:",
+        "FERROLITE_STEP 0",
+        "addi a1, a1, 1",
+        "addi a2, a2, 8",
+        "bne a1, a6, 4b",
+        "5:",
+        "FERROLITE_FINISH 0, s0",
+        "FERROLITE_FINISH 1, s1",
+        "FERROLITE_FINISH 2, s2",
+        "FERROLITE_FINISH 3, s3",
+        "FERROLITE_FINISH 4, s4",
+        "FERROLITE_FINISH 5, s5",
+        "FERROLITE_FINISH 6, s6",
+        "FERROLITE_FINISH 7, s7",
+        "addi t6, t6, 8",
+        "lw a7, 24(a0)",
+        "addi a7, a7, -1",
+        "sw a7, 24(a0)",
+        "bnez a7, 1b",
+        leave!(),
+        // The accumulator in a4 becomes an output.
+        "9:",
+        "lw a5, 0(t1)",
+        "lw a6, 4(t1)",
+        "add t1, t1, t2",
+        "slli a5, a5, 1",
+        "not a6, a6",
+        "sll a7, t3, a6",
+        "addi a6, a6, 1",
+        "FERROLITE_SCALE a4, a5, a6, a7, t4, t5, a3",
+        "jr t0",
+        ".purgem FERROLITE_SCALE",
+        ".purgem FERROLITE_WEIGHT",
+        ".purgem FERROLITE_STEP",
+        ".purgem FERROLITE_FINISH",
+        ".option pop",
+    )
+}
+
+/// A row of a 3x3 depthwise convolution, channel by channel, column by column: `s0..s8` are the weights of
+/// the channel, `s9..s11` outputs to which two, one and no columns have been added so far.
+macro_rules! depthwise_3x3 {
+    ($name:ident, [$($body:literal),* $(,)?]) => {
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(work: *mut Depthwise) {
+            naked_asm!(
+                ".option push",
+                ".option arch, +m",
+                scale!(),
+                // An element times the weight `w` of an unfinished output.
+                ".macro FERROLITE_ADD w, acc",
+                "mul t1, t0, \\w",
+                "add \\acc, \\acc, t1",
+                ".endm",
+                ".macro FERROLITE_NEXT",
+                "add a1, a1, a4",
+                "add a2, a2, a4",
+                "add a3, a3, a4",
+                ".endm",
+                // The first column of a new output.
+                ".macro FERROLITE_FIRST acc",
+                "lb t0, 0(a1)",
+                "mul \\acc, t0, s0",
+                "add \\acc, \\acc, t6",
+                "lb t0, 0(a2)",
+                "FERROLITE_ADD s3, \\acc",
+                "lb t0, 0(a3)",
+                "FERROLITE_ADD s6, \\acc",
+                "FERROLITE_NEXT",
+                ".endm",
+                // The column in the middle of one output and the first one of another.
+                ".macro FERROLITE_SECOND middle, first",
+                "lb t0, 0(a1)",
+                "FERROLITE_ADD s1, \\middle",
+                "mul \\first, t0, s0",
+                "add \\first, \\first, t6",
+                "lb t0, 0(a2)",
+                "FERROLITE_ADD s4, \\middle",
+                "FERROLITE_ADD s3, \\first",
+                "lb t0, 0(a3)",
+                "FERROLITE_ADD s7, \\middle",
+                "FERROLITE_ADD s6, \\first",
+                "FERROLITE_NEXT",
+                ".endm",
+                // The last column of one output, in the middle of another, the first one of a third.
+                ".macro FERROLITE_THIRD last, middle, first",
+                "lb t0, 0(a1)",
+                "FERROLITE_ADD s2, \\last",
+                "FERROLITE_ADD s1, \\middle",
+                "mul \\first, t0, s0",
+                "add \\first, \\first, t6",
+                "lb t0, 0(a2)",
+                "FERROLITE_ADD s5, \\last",
+                "FERROLITE_ADD s4, \\middle",
+                "FERROLITE_ADD s3, \\first",
+                "lb t0, 0(a3)",
+                "FERROLITE_ADD s8, \\last",
+                "FERROLITE_ADD s7, \\middle",
+                "FERROLITE_ADD s6, \\first",
+                "FERROLITE_NEXT",
+                ".endm",
+                // A column in the middle of an output alone.
+                ".macro FERROLITE_MIDDLE acc",
+                "lb t0, 0(a1)",
+                "FERROLITE_ADD s1, \\acc",
+                "lb t0, 0(a2)",
+                "FERROLITE_ADD s4, \\acc",
+                "lb t0, 0(a3)",
+                "FERROLITE_ADD s7, \\acc",
+                "FERROLITE_NEXT",
+                ".endm",
+                // The last column of one output and the first one of another.
+                ".macro FERROLITE_LAST last, first",
+                "lb t0, 0(a1)",
+                "FERROLITE_ADD s2, \\last",
+                "mul \\first, t0, s0",
+                "add \\first, \\first, t6",
+                "lb t0, 0(a2)",
+                "FERROLITE_ADD s5, \\last",
+                "FERROLITE_ADD s3, \\first",
+                "lb t0, 0(a3)",
+                "FERROLITE_ADD s8, \\last",
+                "FERROLITE_ADD s6, \\first",
+                "FERROLITE_NEXT",
+                ".endm",
+                ".macro FERROLITE_FINISH acc",
+                "FERROLITE_SCALE \\acc, a6, a7, t2, t3, t4, t1",
+                "sb \\acc, 0(a5)",
+                "add a5, a5, a4",
+                ".endm",
+                enter!(),
+                "lw a1, 0(a0)",
+                "lw a2, 4(a0)",
+                "lw a3, 8(a0)",
+                "lw a4, 12(a0)",
+                "lw a5, 36(a0)",
+                "lw t3, 52(a0)",
+                "lw t4, 56(a0)",
+                "1:",
+                "lw t0, 20(a0)",
+                "lb s0, 0(t0)",
+                "lb s1, 1(t0)",
+                "lb s2, 2(t0)",
+                "lb s3, 3(t0)",
+                "lb s4, 4(t0)",
+                "lb s5, 5(t0)",
+                "lb s6, 6(t0)",
+                "lb s7, 7(t0)",
+                "lb s8, 8(t0)",
+                "addi t0, t0, 9",
+                "sw t0, 20(a0)",
+                "lw t0, 24(a0)",
+                "lw t6, 0(t0)",
+                "addi t0, t0, 4",
+                "sw t0, 24(a0)",
+                "lw t0, 28(a0)",
+                "lw t1, 32(a0)",
+                "lw a6, 0(t0)",
+                "lw a7, 4(t0)",
+                "lw t2, 48(a0)",
+                "add t0, t0, t1",
+                "sw t0, 28(a0)",
+                "slli a6, a6, 1",
+                "not a7, a7",
+                "sll t2, t2, a7",
+                "addi a7, a7, 1",
+                "lw t5, 40(a0)",
+                "add t5, t5, a5",
+                $($body,)*
+                "3:",
+                // The next channel.
+                "lw t0, 16(a0)",
+                "lw t1, 40(a0)",
+                "sub a1, a1, t0",
+                "sub a2, a2, t0",
+                "sub a3, a3, t0",
+                "sub a5, a5, t1",
+                "lw t0, 44(a0)",
+                "addi a5, a5, 1",
+                "addi t0, t0, -1",
+                "sw t0, 44(a0)",
+                "bnez t0, 1b",
+                leave!(),
+                ".purgem FERROLITE_SCALE",
+                ".purgem FERROLITE_ADD",
+                ".purgem FERROLITE_NEXT",
+                ".purgem FERROLITE_FIRST",
+                ".purgem FERROLITE_SECOND",
+                ".purgem FERROLITE_THIRD",
+                ".purgem FERROLITE_MIDDLE",
+                ".purgem FERROLITE_LAST",
+                ".purgem FERROLITE_FINISH",
+                ".option pop",
+            )
+        }
+    };
+}
+
+depthwise_3x3!(
+    depthwise_stride_1,
+    [
+        "FERROLITE_FIRST s9",
+        "FERROLITE_SECOND s9, s10",
+        "2:",
+        "FERROLITE_THIRD s9, s10, s11",
+        "FERROLITE_FINISH s9",
+        "beq a5, t5, 3f",
+        "FERROLITE_THIRD s10, s11, s9",
+        "FERROLITE_FINISH s10",
+        "beq a5, t5, 3f",
+        "FERROLITE_THIRD s11, s9, s10",
+        "FERROLITE_FINISH s11",
+        "bne a5, t5, 2b",
+    ]
+);
+
+depthwise_3x3!(
+    depthwise_stride_2,
+    [
+        "FERROLITE_FIRST s9",
+        "2:",
+        "FERROLITE_MIDDLE s9",
+        "FERROLITE_LAST s9, s10",
+        "FERROLITE_FINISH s9",
+        "mv s9, s10",
+        "bne a5, t5, 2b",
+    ]
+);

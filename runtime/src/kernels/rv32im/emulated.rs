@@ -1,0 +1,91 @@
+//! The leaves in plain Rust, with the arithmetic of `asm.rs`: for tests on the host.
+
+use core::cell::Cell;
+
+use super::{BLOCK, Band, Channels, DENSE_BLOCK, Tile, bytes};
+
+/// High word of the product of a signed and an unsigned number.
+fn mulhsu(a: i32, b: u32) -> i32 {
+    ((i64::from(a) * i64::from(b)) >> 32) as i32
+}
+
+impl Channels<'_> {
+    /// The int8 value of an accumulator.
+    fn finish(&self, channel: usize, acc: i32) -> i8 {
+        let multiplier = match self.multipliers {
+            [one] => Some(one),
+            all => all.get(channel),
+        };
+        let multiplier = multiplier.copied().unwrap_or_default();
+        let doubled = (multiplier.mantissa as u32) << 1;
+        let low = (acc as u32).wrapping_mul(doubled);
+        let high = mulhsu(acc, doubled).wrapping_add((low >> 31) as i32);
+        let shift = !multiplier.shift as u32;
+        let y = high.wrapping_add(high >> 31).wrapping_add(self.half.wrapping_shl(shift));
+        y.wrapping_shr(shift + 1).max(self.min).min(self.max) as i8
+    }
+
+    fn bias(&self, channel: usize) -> i32 {
+        self.bias.get(channel).copied().unwrap_or(0)
+    }
+}
+
+/// Adds the products of some elements with channel `lane` of a block of `width` channels.
+pub(super) fn dot(start: i32, x: &[Cell<i8>], block: &[u8], lane: usize, width: usize) -> i32 {
+    let weights = block.iter().skip(lane).step_by(width);
+    x.iter()
+        .zip(weights)
+        .fold(start, |acc, (x, &w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w as i8)))
+}
+
+pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
+    for (lane, acc) in acc.iter_mut().enumerate() {
+        *acc = dot(*acc, input, weights, lane, width);
+    }
+}
+
+pub(super) fn blocks(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    for channel in 0..channels.bias.len() {
+        let block = weights.get(channel / BLOCK * BLOCK * tile.depth..).unwrap_or(&[]);
+        for (pixel, x) in tile.bytes.chunks_exact(tile.depth).enumerate().take(tile.pixels) {
+            let acc = dot(channels.bias(channel), x, block, channel % BLOCK, BLOCK);
+            if let Some(out) = out.get(pixel * out_stride + channel) {
+                out.set(channels.finish(channel, acc));
+            }
+        }
+    }
+}
+
+pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
+        let block = weights.get(channel / DENSE_BLOCK * DENSE_BLOCK * input.len()..).unwrap_or(&[]);
+        let acc = dot(channels.bias(channel), input, block, channel % DENSE_BLOCK, DENSE_BLOCK);
+        out.set(channels.finish(channel, acc));
+    }
+}
+
+pub(super) fn depthwise_3x3(
+    band: &Band<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    stride: usize,
+    out: &[Cell<i8>],
+) {
+    for (x, out) in out.chunks_exact(band.channels).enumerate() {
+        for (channel, (out, weights)) in out.iter().zip(weights.chunks_exact(9)).enumerate() {
+            let mut acc = channels.bias(channel);
+            for (k, &w) in weights.iter().enumerate() {
+                let at = (x * stride + k % 3) * band.channels + channel;
+                let x = bytes(band.line(k / 3)).get(at).map_or(0, Cell::get);
+                acc = acc.wrapping_add(i32::from(x) * i32::from(w as i8));
+            }
+            out.set(channels.finish(channel, acc));
+        }
+    }
+}

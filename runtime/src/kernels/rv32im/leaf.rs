@@ -1,0 +1,196 @@
+//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+
+#[cfg(kernels = "rv32im")]
+use super::asm;
+#[cfg(not(kernels = "rv32im"))]
+use super::emulated;
+use super::{BLOCK, Band, Channels, DENSE_BLOCK, TILE, Tile};
+
+/// Copies elements that do not overlap with their target; none where they do not fit.
+pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
+    if source.len() > target.len() {
+        return;
+    }
+    // SAFETY: `source.len()` elements are there on both sides, as just found. Cells may be written through a
+    // shared reference; no unique reference to them exists. Where both sides overlap the bytes are not what
+    // was asked for, but they are bytes.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::copy(source.as_ptr().cast(), target.as_ptr().cast_mut().cast(), source.len())
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    crate::tensor::copy(source, target);
+}
+
+/// Adds the products of a row of input with four channels, side by side in rows of `width` weights.
+pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
+    let Some(last) = input.len().checked_sub(1) else { return };
+    if weights.len() < last.wrapping_mul(width).wrapping_add(4) {
+        return;
+    }
+    // SAFETY: sizes as just found: four weights for each element, `width` apart.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::columns(input.as_ptr().cast(), input.len(), weights.as_ptr().cast(), width, acc)
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::columns(input, weights, width, acc);
+}
+
+/// `start` and the products of a row of input with weights that are `width` apart.
+pub(super) fn column(input: &[Cell<i8>], weights: &[u8], width: usize, start: i32) -> i32 {
+    let Some(last) = input.len().checked_sub(1) else { return start };
+    if weights.len() <= last.wrapping_mul(width) {
+        return start;
+    }
+    // SAFETY: sizes as just found: a weight for each element, `width` apart.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::column(input.as_ptr().cast(), input.len(), weights.as_ptr().cast(), width, start)
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::dot(start, input, weights, 0, width)
+}
+
+/// Makes whole blocks of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
+/// element 0 of `out`, pixels are `out_stride` elements apart.
+pub(super) fn blocks(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let count = channels.bias.len();
+    let fits = tile.bytes.len() >= tile.depth.wrapping_mul(TILE)
+        && weights.len() >= tile.depth.wrapping_mul(count)
+        && channels.cover(count)
+        && count >= BLOCK
+        && count.is_multiple_of(BLOCK)
+        && (1..=TILE).contains(&tile.pixels)
+        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
+    if !fits {
+        return;
+    }
+    // SAFETY: sizes as just found: `depth` bytes of tile for each of four pixels, `depth` weights, a bias and
+    // a multiplier for each channel, `count` elements of output for each pixel; pixels that are not there
+    // have the place of the last one. Cells may be written through a shared reference; no unique reference
+    // to them exists.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        let first: *mut i8 = out.as_ptr().cast_mut().cast();
+        let place = |lane: usize| first.add(lane.min(tile.pixels - 1).wrapping_mul(out_stride));
+        let mut work = asm::Blocks {
+            tile: tile.bytes.as_ptr().cast(),
+            depth: tile.depth,
+            weights: weights.as_ptr().cast(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: [place(0), place(1), place(2), place(3)],
+            blocks: count / BLOCK,
+            half: channels.half,
+            step: step(channels),
+            min: channels.min,
+            max: channels.max,
+        };
+        asm::blocks(&raw mut work);
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::blocks(tile, weights, channels, out, out_stride);
+}
+
+/// Bytes from one channel's multiplier to the next.
+#[cfg(kernels = "rv32im")]
+fn step(channels: &Channels<'_>) -> usize {
+    if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
+}
+
+/// Makes whole blocks of channels, as many as `channels` has, from a row of input.
+pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    let count = channels.bias.len();
+    let fits = weights.len() >= input.len().wrapping_mul(count)
+        && channels.cover(count)
+        && count >= DENSE_BLOCK
+        && count.is_multiple_of(DENSE_BLOCK)
+        && out.len() >= count;
+    if !fits {
+        return;
+    }
+    // SAFETY: sizes as just found: a weight for each element of the input, a bias, a multiplier and a place
+    // for each channel.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        let mut work = asm::Dense {
+            input: input.as_ptr().cast(),
+            inputs: input.len(),
+            weights: weights.as_ptr().cast(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            blocks: count / DENSE_BLOCK,
+            half: channels.half,
+            step: step(channels),
+            min: channels.min,
+            max: channels.max,
+        };
+        asm::dense(&raw mut work);
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::dense(input, weights, channels, out);
+}
+
+/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2; false where sizes do not fit.
+pub(super) fn depthwise_3x3(
+    band: &Band<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    stride: usize,
+    out: &[Cell<i8>],
+) -> bool {
+    let count = band.channels;
+    let pixels = out.len().checked_div(count).unwrap_or(0);
+    let fits = count != 0
+        && pixels != 0
+        && channels.cover(count)
+        && weights.len() >= count.wrapping_mul(9)
+        && band.width >= (pixels - 1).wrapping_mul(stride).wrapping_add(3)
+        && band.row_bytes >= band.width.wrapping_mul(count)
+        && (0..3).all(|row| band.line(row).len() == band.row_bytes);
+    if !fits {
+        return false;
+    }
+    // SAFETY: sizes as just found: three rows of at least `(pixels - 1) * stride + 3` pixels, nine weights, a
+    // bias and a multiplier for each channel, `pixels` pixels of output.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        let row = |row: usize| band.line(row).as_ptr().cast();
+        let columns = (pixels - 1).wrapping_mul(stride).wrapping_add(3);
+        let mut work = asm::Depthwise {
+            rows: [row(0), row(1), row(2)],
+            channels: count,
+            // Pointers go back from behind the last pixel of a channel to the first one of the next.
+            rewind: columns.wrapping_mul(count).wrapping_sub(1),
+            weights: weights.as_ptr().cast(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            step: step(channels),
+            out: out.as_ptr().cast_mut().cast(),
+            row: pixels.wrapping_mul(count),
+            left: count,
+            half: channels.half,
+            min: channels.min,
+            max: channels.max,
+        };
+        if stride == 1 {
+            asm::depthwise_stride_1(&raw mut work);
+        } else {
+            asm::depthwise_stride_2(&raw mut work);
+        }
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::depthwise_3x3(band, weights, channels, stride, out);
+    true
+}

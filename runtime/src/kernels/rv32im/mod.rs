@@ -1,0 +1,227 @@
+//! RISC-V cores with 32 bits and the multiplication instructions: RV32IM and what is built on it.
+//!
+//! 28 registers are the core's wealth: a matrix product keeps four pixels by four channels in them and
+//! reads each element once for four products, with the place in the instruction: 2.5 instructions a product.
+//! Weights lie in blocks of channels, one of each in turn; pixels stay bytes. A depthwise layer keeps
+//! the nine weights of a channel and three unfinished outputs, so that each element is read once for three
+//! products, straight from rows of pixels.
+//!
+//! The leaves are assembly (`asm.rs`), plain Rust of the same contract on the host (`emulated.rs`);
+//! `leaf.rs` is the safe face of both. MULHSU by the doubled mantissa is the requantization's high multiply.
+
+#[cfg(kernels = "rv32im")]
+mod asm;
+#[cfg(not(kernels = "rv32im"))]
+mod emulated;
+mod leaf;
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::Multiplier;
+
+use super::{Band, Kernels, Policy, Stage, TILE};
+use crate::packing::{Matrix, Shape};
+use crate::tensor::{cells_of, copy, fill};
+
+/// The set for RV32IM.
+pub struct Rv32im;
+
+impl Kernels for Rv32im {
+    const POLICY: Policy = Policy::RV32IM;
+
+    /// The patches of the pixels lie one behind the other.
+    #[inline(never)]
+    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
+        let lane = lane.wrapping_mul(shape.lines as usize);
+        let start = lane.wrapping_add(line).wrapping_mul(shape.line as usize);
+        leaf::copy(source, bytes(tile).get(start..).unwrap_or(&[]));
+    }
+
+    #[inline(never)]
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let depth = weights.shape.depth().unwrap_or(0) as usize;
+        let channels = weights.shape.channels as usize;
+        let whole = channels & !(BLOCK - 1);
+        let (now, rest) = weights.bytes.split_at_checked(whole.wrapping_mul(depth)).unwrap_or_default();
+        let tile = Tile { bytes: bytes(tile), depth, pixels };
+        if whole != 0 {
+            leaf::blocks(&tile, now, &Channels::of(stage, 0, whole), out, out_stride);
+        }
+        let width = channels.wrapping_sub(whole);
+        for lane in 0..width {
+            let channel = whole.wrapping_add(lane);
+            tail_channel(&tile, rest.get(lane..).unwrap_or(&[]), width, stage, channel, out, out_stride);
+        }
+    }
+
+    fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let whole = out.len() & !(DENSE_BLOCK - 1);
+        let (now, rest) = weights.bytes.split_at_checked(whole.wrapping_mul(input.len())).unwrap_or_default();
+        if whole != 0 {
+            leaf::dense(input, now, &Channels::of(stage, 0, whole), out);
+        }
+        let width = out.len().wrapping_sub(whole);
+        let mut first = 0usize;
+        for out in out.get(whole..).unwrap_or(&[]).chunks(4) {
+            let stage = stage.skip(whole.wrapping_add(first));
+            let mut acc = [0; 4];
+            for (lane, acc) in acc.iter_mut().enumerate() {
+                *acc = stage.channel(lane).0;
+            }
+            let weights = rest.get(first..).unwrap_or(&[]);
+            first = first.wrapping_add(4);
+            if out.len() == 4 {
+                leaf::columns(input, weights, width, &mut acc);
+            } else {
+                for (lane, acc) in acc.iter_mut().enumerate().take(out.len()) {
+                    *acc = leaf::column(input, weights.get(lane..).unwrap_or(&[]), width, *acc);
+                }
+            }
+            for (lane, (acc, out)) in acc.iter().zip(out).enumerate() {
+                out.set(stage.apply_called(*acc, stage.channel(lane).1));
+            }
+        }
+    }
+
+    /// Pixels lie side by side, as in the image.
+    fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        let pixels = |count: usize| count.wrapping_mul(band.channels);
+        let line = bytes(band.slot(slot));
+        let line = line.get(..pixels(band.width)).unwrap_or(line);
+        let (before, rest) = line.split_at_checked(pixels(left)).unwrap_or((line, &[]));
+        let (inside, behind) = rest.split_at_checked(row.len()).unwrap_or((rest, &[]));
+        fill(before, zero_point);
+        copy(row, inside);
+        fill(behind, zero_point);
+    }
+
+    fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let done = match (band.rows, band.columns, band.stride) {
+            (3, 3, stride @ (1 | 2)) => {
+                leaf::depthwise_3x3(band, weights.bytes, &Channels::of(stage, 0, band.channels), stride, out)
+            }
+            _ => false,
+        };
+        if !done {
+            depthwise_any(band, weights, stage, out);
+        }
+    }
+}
+
+/// Channels of a block of a matrix product; the packing of [`Policy::RV32IM`] says the same.
+const BLOCK: usize = 4;
+
+/// Channels of a block of a dense layer.
+const DENSE_BLOCK: usize = 8;
+
+/// A tile: the patches of [`TILE`] pixels one behind the other.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    bytes: &'a [Cell<i8>],
+    /// Elements of a patch.
+    depth: usize,
+    /// Pixels that count, `1 ..= TILE`.
+    pixels: usize,
+}
+
+/// What the leaves want to know of some channels.
+#[derive(Clone, Copy)]
+struct Channels<'a> {
+    bias: &'a [i32],
+    /// One for each bias, or one for all.
+    multipliers: &'a [Multiplier],
+    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
+    /// adds the zero point at once.
+    half: i32,
+    min: i32,
+    max: i32,
+}
+
+impl<'a> Channels<'a> {
+    /// `count` channels from `first` on.
+    fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
+        let multipliers = match stage.multipliers {
+            one @ [_] => one,
+            all => all.get(first..first.wrapping_add(count)).unwrap_or(&[]),
+        };
+        let bias = stage.bias.get(first..first.wrapping_add(count)).unwrap_or(&[]);
+        let half = stage.zero_point.wrapping_mul(2).wrapping_add(1);
+        Channels { bias, multipliers, half, min: stage.min, max: stage.max }
+    }
+
+    /// Whether there is something for each of `count` channels.
+    fn cover(&self, count: usize) -> bool {
+        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
+    }
+}
+
+fn bytes(bytes: &[Cell<u8>]) -> &[Cell<i8>] {
+    cells_of(bytes).unwrap_or(&[])
+}
+
+/// The weights of a channel of a block of `width` channels.
+fn column(block: &[u8], lane: usize, width: usize) -> impl Iterator<Item = i8> {
+    block.get(lane..).unwrap_or(&[]).iter().step_by(width.max(1)).map(|&w| w as i8)
+}
+
+fn dot<'a>(start: i32, x: impl Iterator<Item = &'a Cell<i8>>, weights: impl Iterator<Item = i8>) -> i32 {
+    x.zip(weights).fold(start, |acc, (x, w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w)))
+}
+
+/// A channel of the last block, of `width` channels, fewer than [`BLOCK`]: four pixels at once.
+#[inline(never)]
+fn tail_channel(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    width: usize,
+    stage: &Stage<'_>,
+    channel: usize,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let lane = |lane: usize| {
+        let start = lane.wrapping_mul(tile.depth);
+        tile.bytes.get(start..start.wrapping_add(tile.depth)).unwrap_or(&[])
+    };
+    let (bias, multiplier) = stage.channel(channel);
+    let mut acc = [bias; TILE];
+    let pixels = lane(0).iter().zip(lane(1)).zip(lane(2)).zip(lane(3));
+    for ((((x0, x1), x2), x3), w) in pixels.zip(column(weights, 0, width)) {
+        let w = i32::from(w);
+        acc[0] = acc[0].wrapping_add(i32::from(x0.get()) * w);
+        acc[1] = acc[1].wrapping_add(i32::from(x1.get()) * w);
+        acc[2] = acc[2].wrapping_add(i32::from(x2.get()) * w);
+        acc[3] = acc[3].wrapping_add(i32::from(x3.get()) * w);
+    }
+    let places = out.get(channel..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
+    for (acc, out) in acc.iter().take(tile.pixels).zip(places) {
+        out.set(stage.apply_called(*acc, multiplier));
+    }
+}
+
+/// Any kernel and stride.
+#[inline(never)]
+fn depthwise_any(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let channels = band.channels.max(1);
+    let taps = band.rows.wrapping_mul(band.columns).max(1);
+    for (channel, row) in weights.bytes.chunks(taps).enumerate().take(channels) {
+        let (bias, multiplier) = stage.channel(channel);
+        let places = out.get(channel..).unwrap_or(&[]).iter().step_by(channels);
+        for (x, out) in places.enumerate() {
+            let first = x.wrapping_mul(band.stride).wrapping_mul(channels).wrapping_add(channel);
+            let mut acc = bias;
+            for (ky, line) in row.chunks(band.columns.max(1)).enumerate() {
+                let pixels = bytes(band.line(ky)).get(first..).unwrap_or(&[]).iter().step_by(channels);
+                acc = dot(acc, pixels, column(line, 0, 1));
+            }
+            out.set(stage.apply_called(acc, multiplier));
+        }
+    }
+}
