@@ -158,7 +158,8 @@ fn convolutions_equal_portable<K: Kernels>() {
                 let shape = Shape { packing, channels: count, lines, line };
                 let (step, pitch) = (1 + random.below(5), line as usize + random.below(4));
                 let needed = (TILE - 1) * step + (lines as usize - 1) * pitch + line as usize;
-                let source = random.elements(needed + random.below(3));
+                let behind = random.below(3);
+                let source = random.elements(needed + behind);
                 let weights = random.matrix(shape);
                 let channels = random.channels(count as usize);
                 let stage = channels.stage();

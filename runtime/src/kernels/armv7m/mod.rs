@@ -14,17 +14,22 @@
 
 #[cfg(kernels = "armv7m")]
 mod asm;
+// The loops are those of the cores with SMMULR, on the instructions that there are here.
+#[path = "../armv7em/elementwise.rs"]
+mod elementwise;
 #[cfg(not(kernels = "armv7m"))]
 mod emulated;
+mod intrinsics;
 mod leaf;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
 use super::{Band, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
-use crate::tensor::cells_of;
+use crate::tensor::{TensorView, cells_of};
 
 /// The set for cores with SMLAL.
 pub struct Armv7m;
@@ -121,6 +126,20 @@ impl Kernels for Armv7m {
         }
         clamp(stage, out);
     }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        elementwise::add(a, b, sum, rounding, out);
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        elementwise::mul(a, b, product, rounding, out);
+    }
 }
 
 /// The pixels of a pair that enter a tile.
@@ -186,9 +205,13 @@ fn pixels_of(word: i32) -> [i32; 2] {
 
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
-    if stage.min > -128 || stage.max < 127 {
+    clamp_to(stage.min, stage.max, out);
+}
+
+fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
+    if min > -128 || max < 127 {
         for y in out {
-            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+            y.set(i32::from(y.get()).max(min).min(max) as i8);
         }
     }
 }
