@@ -18,6 +18,9 @@ const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
 /// Largest accumulator of the short way, exclusive.
 const ACCUMULATOR: i64 = 1 << 30;
 
+/// Largest accumulator of Winograd's algorithm, exclusive: it comes out four times as large.
+const WINOGRAD_ACCUMULATOR: i64 = 1 << 29;
+
 /// Largest accumulator of the odd channel of a pair, exclusive: it is found in the upper 24 bits.
 const ODD_ACCUMULATOR: i64 = 1 << 23;
 
@@ -77,9 +80,10 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
     let bound = magnitude * 128 + bias.abs();
     let even = channel.is_multiple_of(2);
     let order_suits = match packing.order {
-        Order::Plain | Order::Blocks | Order::Chunks => true,
+        Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
         Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
         Order::Shared => bound < SHARED_ACCUMULATOR,
+        Order::Winograd => bound < WINOGRAD_ACCUMULATOR,
         Order::Quads => !even || bound < QUADS_ACCUMULATOR,
     };
     m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
@@ -128,6 +132,7 @@ mod tests {
         prop_oneof![
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
             (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
             (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
             Just(Packing::QUADS),

@@ -103,19 +103,9 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     }
 }
 
-/// The packing with this tag, if the kernels `K` read it.
-#[inline(always)]
-fn tuned_packing<K: Kernels>(tag: u32) -> Option<Packing> {
-    match K::POLICY.conv.order {
-        // It has a number of its own in each layer.
-        Order::Chunks => Packing::from_tag(tag).filter(|packing| packing.is_a(K::POLICY.conv)),
-        _ => (tag == K::POLICY.conv.tag()).then_some(K::POLICY.conv),
-    }
-}
-
 fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
-    check_packed(node, p, tuned_packing::<K>(p.packing).ok_or(Fault::Packing)?)
+    check_packed(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
 }
 
 fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
@@ -127,9 +117,9 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
         return Err(Fault::Parameters);
     }
     check_int8(p.input_zero_point)?;
-    let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
-    node.weights(p.packing, p.weights, count)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    let depth = depth(p).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, depth.checked_mul(out_channels).ok_or(Fault::Parameters)?)?;
+    node.expect_scratch(depth.checked_mul(TILE as u32).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, out_channels)
 }
 
@@ -186,7 +176,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
-    let Some(packing) = tuned_packing::<K>(p.packing) else { return };
+    let Some(packing) = K::POLICY.conv.own(p.packing) else { return };
     eval_packed::<K>(eval, p, packing);
 }
 
