@@ -138,7 +138,7 @@ fn convolve<K: Kernels>(
     let mut source = source.to_vec();
     let source = cells(&mut source);
     for lanes in [0..split.min(pixels), split.min(pixels)..pixels] {
-        let source = &source[lanes.start * step..];
+        let source = source.get(lanes.start * step..).unwrap_or(&[]);
         K::load_lines(tile, shape, &Lines { source, lanes, step, lines: 0..shape.lines as usize, pitch });
     }
     marked(pixels * stride + 3, |out| {
