@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ferrolite_runtime::kernels::{Cells, Kernels, Native, Portable, Stage, TILE};
+use ferrolite_runtime::kernels::{Armv6m, Armv7m, Cells, Kernels, Native, Portable, Stage, TILE};
 use ferrolite_runtime::tensor::TensorView;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
@@ -375,6 +375,9 @@ fn equals_portable<K: Kernels>() {
 #[test]
 fn sets_equal_the_portable_one() {
     equals_portable::<Native>();
+    // On the host, emulated.
+    equals_portable::<Armv7m>();
+    equals_portable::<Armv6m>();
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(super) fn dense(
     out: &[Cell<i8>],
 ) {
     const MASK: u32 = 0xFF00_00FF;
-    for (quad, out) in out.chunks_exact(QUAD).enumerate() {
+    for (quad, out) in out.chunks(QUAD).enumerate() {
         let weights = weights.get(quad * input.len()..).unwrap_or(&[]);
         for pair in 0..2 {
             let channel = QUAD * quad + 2 * pair;

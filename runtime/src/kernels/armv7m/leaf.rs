@@ -106,7 +106,7 @@ pub(super) fn products(
     emulated::products(tile, weights, channels, out, out_stride);
 }
 
-/// Makes whole words of channels from a row of input, whose elements add up to `sum`.
+/// Makes all channels from a row of input, whose elements add up to `sum`.
 pub(super) fn dense(
     input: &[Cell<i8>],
     sum: i32,
@@ -115,9 +115,8 @@ pub(super) fn dense(
     out: &[Cell<i8>],
 ) {
     let count = channels.bias.len();
-    let fits = count >= QUAD
-        && count & (QUAD - 1) == 0
-        && weights.len() >= input.len().wrapping_mul(count / QUAD)
+    let fits = count != 0
+        && weights.len() >= input.len().wrapping_mul(count.div_ceil(QUAD))
         && channels.cover(count)
         && out.len() >= count;
     if !fits {
@@ -135,7 +134,7 @@ pub(super) fn dense(
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
             out: out.as_ptr().cast_mut().cast(),
-            quads: count / QUAD,
+            channels: count,
             blocks_end: first.add(input.len() & !(asm::UNROLLED - 1)),
             end: first.add(input.len()),
             offset,

@@ -14,17 +14,22 @@
 
 #[cfg(kernels = "armv7m")]
 mod asm;
+// The loops are those of the cores with SMMULR, on the instructions that there are here.
+#[path = "../armv7em/elementwise.rs"]
+mod elementwise;
 #[cfg(not(kernels = "armv7m"))]
 mod emulated;
+mod intrinsics;
 mod leaf;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
 use super::{Band, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
-use crate::tensor::cells_of;
+use crate::tensor::{TensorView, cells_of};
 
 /// The set for cores with SMLAL.
 pub struct Armv7m;
@@ -86,28 +91,7 @@ impl Kernels for Armv7m {
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
         let sum: i32 = input.iter().map(|x| i32::from(x.get())).fold(0, i32::wrapping_add);
-        let whole = out.len() & !(QUAD - 1);
-        let (now, rest) = words.split_at_checked(input.len().wrapping_mul(whole / QUAD)).unwrap_or_default();
-        let (out_now, out_rest) = out.split_at_checked(whole).unwrap_or_default();
-        if whole != 0 {
-            leaf::dense(input, sum, now, &Channels::of(stage, 0, whole), out_now);
-        }
-        if !out_rest.is_empty() {
-            // A word of channels that are not all there.
-            let (mut bias, mut multipliers) = ([0; QUAD], [Multiplier::default(); QUAD]);
-            for (lane, (bias, multiplier)) in bias.iter_mut().zip(&mut multipliers).enumerate() {
-                // The shift of a channel that is not there must be one that can be done.
-                let channel = whole.wrapping_add(if lane < out_rest.len() { lane } else { 0 });
-                (*bias, *multiplier) = stage.channel(channel);
-            }
-            let last = Channels { bias: &bias, multipliers: &multipliers, half: half(stage) };
-            let mut quad = [0i8; QUAD];
-            let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-            leaf::dense(input, sum, rest, &last, quad);
-            for (y, out) in quad.iter().zip(out_rest) {
-                out.set(y.get());
-            }
-        }
+        leaf::dense(input, sum, words, &Channels::of(stage, 0, out.len()), out);
         clamp(stage, out);
     }
 
@@ -141,6 +125,20 @@ impl Kernels for Armv7m {
             depthwise_any(band, weights.bytes, stage, out);
         }
         clamp(stage, out);
+    }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        elementwise::add(a, b, sum, rounding, out);
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        elementwise::mul(a, b, product, rounding, out);
     }
 }
 
@@ -207,9 +205,13 @@ fn pixels_of(word: i32) -> [i32; 2] {
 
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
-    if stage.min > -128 || stage.max < 127 {
+    clamp_to(stage.min, stage.max, out);
+}
+
+fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
+    if min > -128 || max < 127 {
         for y in out {
-            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+            y.set(i32::from(y.get()).max(min).min(max) as i8);
         }
     }
 }
