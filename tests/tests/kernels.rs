@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ferrolite_runtime::kernels::{Cells, Kernels, Native, Portable, Stage, TILE};
+use ferrolite_runtime::kernels::{Cells, Kernels, Mve, Native, Portable, Stage, TILE};
 use ferrolite_runtime::tensor::TensorView;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
@@ -375,6 +375,7 @@ fn equals_portable<K: Kernels>() {
 #[test]
 fn sets_equal_the_portable_one() {
     equals_portable::<Native>();
+    equals_portable::<Mve>();
 }
 
 #[test]

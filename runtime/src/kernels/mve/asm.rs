@@ -111,6 +111,75 @@ pub(super) struct Depthwise {
     pub offsets: [u8; 16],
 }
 
+/// What [`add`] works on; the first thirteen words in the order of its registers.
+#[repr(C)]
+pub(super) struct Add {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub out: *mut i8,
+    /// `- zero_point * 2^20` of both operands.
+    pub zeroes: [i32; 2],
+    pub mantissas: [i32; 2],
+    /// 1 where there is a second rounding.
+    pub roundings: [i32; 2],
+    pub shift_a: i32,
+    /// What the second operand is multiplied by.
+    pub sign: i32,
+    pub rounding: i32,
+    pub zero_point: i32,
+    /// Elements, at least 1.
+    pub len: usize,
+    pub shift_b: i32,
+    pub multiplier: Multiplier,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// What [`mul`] works on, in the order of its registers.
+#[repr(C)]
+pub(super) struct Mul {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub out: *mut i8,
+    pub zero_points: [i32; 2],
+    pub multiplier: Multiplier,
+    pub rounding: i32,
+    pub zero_point: i32,
+    pub min: i32,
+    pub max: i32,
+    /// Elements, at least 1.
+    pub len: usize,
+}
+
+/// What [`average_pool`] works on, in the order of its registers. All sizes are at least 1.
+#[repr(C)]
+pub(super) struct Average {
+    pub out: *mut i8,
+    pub width: usize,
+    pub channels: usize,
+    pub max: i32,
+    pub height: usize,
+    pub stride: usize,
+    pub half: i32,
+    /// 2^32 by the number of cells, rounded up.
+    pub reciprocal: u32,
+    pub min: i32,
+    pub image: *const i8,
+}
+
+/// What [`max_pool`] works on, in the order of its registers. All sizes are at least 1.
+#[repr(C)]
+pub(super) struct Largest {
+    pub out: *mut i8,
+    pub width: usize,
+    pub channels: usize,
+    pub height: usize,
+    pub stride: usize,
+    pub min: i32,
+    pub max: i32,
+    pub image: *const i8,
+}
+
 /// Lines of patches enter a tile.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn load(work: *const Load) {
@@ -458,5 +527,181 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_ROW",
+    )
+}
+
+/// Sums of elements, four at a time.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn add(work: *const Add) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "add.w r12, r0, #52",
+        // r2 shift of b, r3 mantissa and r4 shift of the sum, r5 smallest and r6 largest output
+        "ldm.w r12, {{r1, r2, r3, r4, r5, r6}}",
+        "mov lr, r1",
+        "vdup.32 q6, r2",
+        "vdup.32 q7, r3",
+        "vdup.32 q5, r4",
+        "vdup.32 q3, r5",
+        "vdup.32 q4, r6",
+        "mov.w r1, #0x100000",
+        "vdup.32 q2, r1",
+        // r3, r4 zeroes, r5, r6 mantissas, r7, r8 roundings, r9 shift of a, r10 sign, r11 rounding, r12 zero point
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+        "dlstp.32 lr, lr",
+        "2:",
+        "vldrb.s32 q0, [r0], #4",
+        "vldrb.s32 q1, [r1], #4",
+        "vmlas.s32 q0, q2, r3",
+        "vmlas.s32 q1, q2, r4",
+        "vqrdmulh.s32 q0, q0, r5",
+        "vqrdmulh.s32 q1, q1, r6",
+        "vqdmlah.s32 q0, q0, r7",
+        "vqdmlah.s32 q1, q1, r8",
+        "vrshl.s32 q0, r9",
+        "vrshl.s32 q1, q1, q6",
+        "vmla.s32 q0, q1, r10",
+        "vqrdmulh.s32 q0, q0, q7",
+        "vqdmlah.s32 q0, q0, r11",
+        "vrshl.s32 q0, q0, q5",
+        "vadd.i32 q0, q0, r12",
+        "vmax.s32 q0, q0, q3",
+        "vmin.s32 q0, q0, q4",
+        "vstrb.32 q0, [r2], #4",
+        "letp lr, 2b",
+        "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Products of elements, four at a time.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn mul(work: *const Mul) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r3, r4 zero points, r5 mantissa, r6 shift, r7 rounding, r8 zero point, r9 smallest and r10 largest
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11}}",
+        "vdup.32 q2, r9",
+        "vdup.32 q3, r10",
+        "dlstp.32 lr, r11",
+        "2:",
+        "vldrb.s32 q0, [r0], #4",
+        "vldrb.s32 q1, [r1], #4",
+        "vsub.i32 q0, q0, r3",
+        "vsub.i32 q1, q1, r4",
+        "vmul.i32 q0, q0, q1",
+        "vqrdmulh.s32 q0, q0, r5",
+        "vqdmlah.s32 q0, q0, r7",
+        "vrshl.s32 q0, r6",
+        "vadd.i32 q0, q0, r8",
+        "vmax.s32 q0, q0, q2",
+        "vmin.s32 q0, q0, q3",
+        "vstrb.32 q0, [r2], #4",
+        "letp lr, 2b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Means of channels, four at a time; a product with the reciprocal divides.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn average_pool(work: *const Average) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r1 out, r3 width, r4 channels, r5 largest, r6 height, r8 stride, r9 half, r10 reciprocal, r11 smallest,
+        // r12 image
+        "ldm.w r0, {{r1, r3, r4, r5, r6, r8, r9, r10, r11, r12}}",
+        "vdup.32 q2, r10",
+        "vdup.32 q3, r11",
+        "mov r10, r4",
+        "1:",
+        "vctp.32 r4",
+        "vmov.i32 q0, #0",
+        "mov r11, r12",
+        "mov r2, r6",
+        "2:",
+        "mov r0, r11",
+        "dls lr, r3",
+        "3:",
+        "vpst",
+        "vldrbt.s32 q1, [r0]",
+        "vadd.i32 q0, q0, q1",
+        "add r0, r10",
+        "le lr, 3b",
+        "add r11, r8",
+        "subs r2, r2, #1",
+        "bne 2b",
+        "vabs.s32 q1, q0",
+        "vadd.i32 q1, q1, r9",
+        "vmulh.u32 q1, q1, q2",
+        "vshr.s32 q0, q0, #31",
+        "veor q1, q1, q0",
+        "vsub.i32 q1, q1, q0",
+        "vdup.32 q0, r5",
+        "vmax.s32 q1, q1, q3",
+        "vmin.s32 q1, q1, q0",
+        "vpst",
+        "vstrbt.32 q1, [r1], #4",
+        "add.w r12, r12, #4",
+        "subs r4, r4, #4",
+        "bhi 1b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Largest elements of channels, sixteen at a time.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn max_pool(work: *const Largest) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r1 out, r3 width, r4 channels, r6 height, r8 stride, r9 smallest, r10 largest, r12 image
+        "ldm.w r0, {{r1, r3, r4, r6, r8, r9, r10, r12}}",
+        "vdup.8 q2, r9",
+        "vdup.8 q3, r10",
+        "mov r10, r4",
+        "1:",
+        "vctp.8 r4",
+        "vmov q0, q2",
+        "mov r11, r12",
+        "mov r2, r6",
+        "2:",
+        "mov r0, r11",
+        "dls lr, r3",
+        "3:",
+        "vpst",
+        "vldrbt.u8 q1, [r0]",
+        "vmax.s8 q0, q0, q1",
+        "add r0, r10",
+        "le lr, 3b",
+        "add r11, r8",
+        "subs r2, r2, #1",
+        "bne 2b",
+        "vmin.s8 q0, q0, q3",
+        "vpst",
+        "vstrbt.8 q0, [r1], #16",
+        "add.w r12, r12, #16",
+        "subs r4, r4, #16",
+        "bhi 1b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// `out[i] = table[input[i]]` for `len` elements, at least one.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn lookup(input: *const i8, table: *const u8, out: *mut i8, len: usize) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "dlstp.8 lr, r3",
+        "2:",
+        "vldrb.u8 q0, [r0], #16",
+        "vldrb.u8 q1, [r1, q0]",
+        "vstrb.8 q1, [r2], #16",
+        "letp lr, 2b",
+        "pop {{r7, pc}}",
     )
 }

@@ -3,6 +3,8 @@
 
 use core::cell::Cell;
 
+use ferrolite_schema::params::{Multiplier, Product, Sum};
+
 #[cfg(kernels = "mve")]
 use super::QUAD;
 #[cfg(kernels = "mve")]
@@ -10,7 +12,8 @@ use super::asm;
 #[cfg(not(kernels = "mve"))]
 use super::emulated;
 use super::{Channels, TAPS, TILE, Tile, VECTOR};
-use crate::kernels::{BAND_SLACK, Band, Lines};
+use crate::kernels::{BAND_SLACK, Band, Cells, Lines};
+use crate::tensor::TensorView;
 
 /// Enters lines of `line` elements into a tile of [`TILE`] patches.
 pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
@@ -56,7 +59,7 @@ pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
 /// Bytes from the multipliers of a quad to those of the next.
 #[cfg(kernels = "mve")]
 fn step(channels: &Channels<'_>) -> usize {
-    if channels.shared { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() }
+    if channels.shared { 0 } else { QUAD * size_of::<Multiplier>() }
 }
 
 /// Makes whole quads of channels for the pixels of a tile: channel 0 is element 0 of `out`, pixels are
@@ -234,3 +237,165 @@ pub(super) fn depthwise_3x3(
 const READ_AHEAD: usize = VECTOR - TAPS;
 
 const _: () = assert!(READ_AHEAD <= BAND_SLACK);
+
+/// Whether a multiplier shifts right or not at all: then scaling down is what vectors do.
+fn is_right(multiplier: &Multiplier) -> bool {
+    multiplier.mantissa >= 0 && (-31..=0).contains(&multiplier.shift)
+}
+
+/// What the sign of a product is multiplied by: the second rounding is there only where something is shifted.
+#[cfg(kernels = "mve")]
+fn second_rounding(multiplier: &Multiplier) -> i32 {
+    i32::from(multiplier.shift < 0)
+}
+
+/// Adds elements of operands of one length, rounding twice; false where that is not the case, or for a
+/// multiplier that shifts left.
+pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) -> bool {
+    let scales = [&sum.a.multiplier, &sum.b.multiplier, &sum.multiplier];
+    if a.len() != out.len() || b.len() != out.len() || !scales.iter().all(|scale| is_right(scale)) {
+        return false;
+    }
+    if out.is_empty() {
+        return true;
+    }
+    // SAFETY: all three have the length of `out`; elements are read before those of the same vector are
+    // written.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let zero = |zero_point: i32| zero_point.wrapping_neg().wrapping_shl(20);
+        let work = asm::Add {
+            a: a.as_ptr(),
+            b: b.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            zeroes: [zero(sum.a.zero_point), zero(sum.b.zero_point)],
+            mantissas: [sum.a.multiplier.mantissa, sum.b.multiplier.mantissa],
+            roundings: [second_rounding(&sum.a.multiplier), second_rounding(&sum.b.multiplier)],
+            shift_a: sum.a.multiplier.shift,
+            sign: sum.sign,
+            rounding: second_rounding(&sum.multiplier),
+            zero_point: sum.zero_point,
+            len: out.len(),
+            shift_b: sum.b.multiplier.shift,
+            multiplier: sum.multiplier,
+            min: sum.min,
+            max: sum.max,
+        };
+        asm::add(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::add(a, b, sum, out);
+    true
+}
+
+/// Multiplies elements; false as for [`add`].
+pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Product, out: &[Cell<i8>]) -> bool {
+    if a.len() != out.len() || b.len() != out.len() || !is_right(&product.multiplier) {
+        return false;
+    }
+    if out.is_empty() {
+        return true;
+    }
+    // SAFETY: as for `add`.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Mul {
+            a: a.as_ptr(),
+            b: b.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            zero_points: [product.a_zero_point, product.b_zero_point],
+            multiplier: product.multiplier,
+            rounding: second_rounding(&product.multiplier),
+            zero_point: product.zero_point,
+            min: product.min,
+            max: product.max,
+            len: out.len(),
+        };
+        asm::mul(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::mul(a, b, product, out);
+    true
+}
+
+/// Whether all cells are in the image, and an output for each channel.
+fn are_there(cells: &Cells<'_>, out: &[Cell<i8>]) -> bool {
+    let reach = cells.height.wrapping_sub(1).wrapping_mul(cells.stride);
+    cells.height != 0
+        && cells.width != 0
+        && cells.channels != 0
+        && cells.image.len() >= reach.wrapping_add(cells.width.wrapping_mul(cells.channels))
+        && out.len() >= cells.channels
+}
+
+/// Cells that a mean is found of by a multiplication: with `129 * count^2` below 2^32 it is exact.
+const COUNTS: core::ops::RangeInclusive<i32> = 2..=4096;
+
+/// Means of channels over some cells; false for numbers of cells out of [`COUNTS`].
+pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) -> bool {
+    let count = cells.count();
+    if !are_there(cells, out) || !COUNTS.contains(&count) {
+        return false;
+    }
+    let reciprocal = (u32::MAX / count as u32).wrapping_add(1);
+    // SAFETY: `height` rows of `width` cells of `channels` elements are in the image, `channels` in the output.
+    // Channels are written when all their cells have been read, as both may lie over each other.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Average {
+            out: out.as_ptr().cast_mut().cast(),
+            width: cells.width,
+            channels: cells.channels,
+            max,
+            height: cells.height,
+            stride: cells.stride,
+            half: count / 2,
+            reciprocal,
+            min,
+            image: cells.image.as_ptr().cast(),
+        };
+        asm::average_pool(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::average_pool(cells, reciprocal, min, max, out);
+    true
+}
+
+/// Largest elements of channels over some cells.
+pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+    if !are_there(cells, out) {
+        return;
+    }
+    // SAFETY: as for `average_pool`.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Largest {
+            out: out.as_ptr().cast_mut().cast(),
+            width: cells.width,
+            channels: cells.channels,
+            height: cells.height,
+            stride: cells.stride,
+            min,
+            max,
+            image: cells.image.as_ptr().cast(),
+        };
+        asm::max_pool(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::max_pool(cells, min, max, out);
+}
+
+/// Looks elements up in a table, as many as both sides have.
+pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+    let len = input.len().min(out.len());
+    if len == 0 {
+        return;
+    }
+    // SAFETY: both sides have `len` elements, the table one for each byte.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        asm::lookup(input.as_ptr().cast(), table.as_ptr(), out.as_ptr().cast_mut().cast(), len);
+    }
+    #[cfg(not(kernels = "mve"))]
+    crate::kernels::portable::lookup(input, table, out);
+}

@@ -17,10 +17,12 @@ mod leaf;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Kernels, Lines, Policy, Stage, TILE, portable};
+use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE, portable};
 use crate::packing::{Matrix, Shape};
+use crate::tensor::TensorView;
 
 /// The set for cores with MVE.
 pub struct Mve;
@@ -100,6 +102,38 @@ impl Kernels for Mve {
         }
         if is_narrow(stage) {
             clamp(stage, out);
+        }
+    }
+
+    fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+        leaf::lookup(input, table, out);
+    }
+
+    fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        if !leaf::average_pool(cells, min, max, out) {
+            portable::average_pool(cells, min, max, out);
+        }
+    }
+
+    fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        leaf::max_pool(cells, min, max, out);
+    }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        if rounding == Rounding::Single || !leaf::add(a, b, sum, out) {
+            portable::add(a, b, sum, rounding, out);
+        }
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        if rounding == Rounding::Single || !leaf::mul(a, b, product, out) {
+            portable::mul(a, b, product, rounding, out);
         }
     }
 }
