@@ -26,6 +26,14 @@ pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::Conv2d, check, eval: eval::<K>, lead }
 }
 
+/// The operator for weights that were packed for the kernels `K`, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    match K::POLICY.conv.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator { code: OpCode::Conv2d, check: check_tuned::<K>, eval: eval_tuned::<K>, lead },
+    }
+}
+
 /// Elements of the patch of one pixel in one group; 0 where the parameters make no sense.
 #[inline(always)]
 fn depth(params: &Conv2dParams) -> Option<u32> {
@@ -38,10 +46,11 @@ fn depth(params: &Conv2dParams) -> Option<u32> {
     taps.checked_mul(channels)
 }
 
-/// The weights as a matrix; `None` for an unknown packing.
-fn shape(params: &Conv2dParams) -> Option<Shape> {
+/// The weights as a matrix.
+#[inline(always)]
+fn shape(params: &Conv2dParams, packing: Packing) -> Option<Shape> {
     Some(Shape {
-        packing: Packing::from_tag(params.packing)?,
+        packing,
         channels: params.out_channels,
         lines: params.window.kernel_h,
         line: params.window.kernel_w.checked_mul(params.in_channels)?,
@@ -65,11 +74,15 @@ const RING_SLACK: u32 = 4;
 /// Bytes of scratch memory that an op with these parameters needs: a tile; with packed weights also a ring
 /// of input rows, unless the convolution is pointwise.
 pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
-    let shape = shape(params)?;
-    if shape.packing.order == Order::Plain {
-        return depth(params)?.checked_mul(TILE as u32);
+    match Packing::from_tag(params.packing)? {
+        Packing::PLAIN => depth(params)?.checked_mul(TILE as u32),
+        packing => packed_scratch_bytes(params, packing),
     }
-    let tile = tile_bytes(&shape)?;
+}
+
+#[inline(always)]
+fn packed_scratch_bytes(params: &Conv2dParams, packing: Packing) -> Option<u32> {
+    let tile = tile_bytes(&shape(params, packing)?)?;
     if window::is_pointwise(&params.window) {
         return Some(tile);
     }
@@ -84,6 +97,21 @@ pub fn can_be_packed(p: &Conv2dParams) -> bool {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => check_plain(node, p),
+        packing => check_packed(node, p, packing),
+    }
+}
+
+fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &Conv2dParams = node.params()?;
+    if p.packing != K::POLICY.conv.tag() {
+        return Err(Fault::Packing);
+    }
+    check_packed(node, p, K::POLICY.conv)
+}
+
+fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     let (groups, out_channels) = (p.groups, p.out_channels);
     window::check_op(node, &p.window, p.batches, p.in_channels, out_channels)?;
     // Divisions take their time, and most convolutions have one group.
@@ -92,17 +120,22 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         return Err(Fault::Parameters);
     }
     check_int8(p.input_zero_point)?;
-    let shape = shape(p).ok_or(Fault::Packing)?;
-    if shape.packing.order == Order::Plain {
-        let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
-        node.weights(p.packing, p.weights, count)?;
-    } else if can_be_packed(p) {
-        node.matrix(shape, p.weights)?;
-    } else {
-        return Err(Fault::Packing);
-    }
+    let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, count)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, out_channels)
+}
+
+#[inline(always)]
+fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
+    window::check_op(node, &p.window, p.batches, p.in_channels, p.out_channels)?;
+    check_int8(p.input_zero_point)?;
+    if !can_be_packed(p) {
+        return Err(Fault::Packing);
+    }
+    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, p.out_channels)
 }
 
 /// A tile is gathered whole before any of it is written. A pointwise convolution reads no other
@@ -131,16 +164,30 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<Conv2dParams>() else { return };
-    let (Some(shape), Ok(stage)) = (shape(p), node.stage(&p.stage, p.out_channels)) else { return };
-    if shape.packing.order == Order::Plain {
-        let count = depth(p).unwrap_or(0).wrapping_mul(p.out_channels);
-        let Ok(weights) = node.weights(p.packing, p.weights, count) else { return };
-        conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
-        return;
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {
+            let count = depth(p).unwrap_or(0).wrapping_mul(p.out_channels);
+            let weights = node.weights(p.packing, p.weights, count);
+            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
+            conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
+        }
+        Some(packing) if packing == K::POLICY.conv => eval_packed::<K>(eval, p, packing),
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => {}
     }
-    let Ok(weights) = node.matrix(shape, p.weights) else { return };
-    let run = if shape.packing == K::POLICY.conv { conv_2d_packed::<K> } else { conv_2d_packed::<Portable> };
-    run(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+}
+
+fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
+    eval_packed::<K>(eval, p, K::POLICY.conv);
+}
+
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
+    let node = eval.node();
+    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
+    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
+    conv_2d_packed::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
 }
 
 /// Convolves a batch of images with packed weights, which are those of one group. The rest is as for

@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow};
 use ferrolite::bench::inputs;
 use ferrolite::board::{self, BatchItem, Board, Modelled, RunOptions, runtime_flash_bytes};
 use ferrolite::convert::{ConvertOptions, convert};
-use ferrolite::model_file::{ModelFile, op_codes};
-use ferrolite_runtime::{OpCode, Target};
+use ferrolite::model_file::{Linked, ModelFile, operators};
+use ferrolite_runtime::Target;
 
 use crate::models::{NAMED, Source};
 
@@ -57,7 +57,7 @@ pub fn board(board: &'static Board, sources: &[Source]) -> Result<Vec<Measured>>
         .map(|(_, file, inputs)| BatchItem { model: file.bytes(), inputs, options: run })
         .collect();
     let runs = board::run_batch(board, &items).map_err(message)?;
-    let mut flash: HashMap<Vec<OpCode>, u64> = HashMap::new();
+    let mut flash: HashMap<Vec<Linked>, u64> = HashMap::new();
     let mut measured = Vec::new();
     for ((source, file, _), run) in ready.iter().zip(runs) {
         let run = match run {
@@ -69,7 +69,7 @@ pub fn board(board: &'static Board, sources: &[Source]) -> Result<Vec<Measured>>
         };
         let mut runtime_flash = None;
         if NAMED.iter().any(|(name, _)| *name == source.name) {
-            let ops = op_codes(&file.model().map_err(message)?);
+            let ops = operators(&file.model().map_err(message)?, board.core_target());
             let known = flash.get(&ops).copied();
             let bytes = known.map_or_else(|| runtime_flash_bytes(board, &ops), Ok).map_err(message)?;
             flash.insert(ops, bytes);
