@@ -191,7 +191,6 @@ pub(super) fn depthwise_3x3(
     let fits = pixels != 0
         && (band.rows, band.columns) == (3, 3)
         && (1..=2).contains(&band.stride)
-        && band.first < 3
         && channels.are_there()
         && first.wrapping_add(channels.count) <= band.channels
         && weights.len() >= TAPS.wrapping_mul(channels.count)
@@ -200,12 +199,7 @@ pub(super) fn depthwise_3x3(
     if !fits {
         return;
     }
-    // In the order of the bytes of a window: which tap lies in ring row `slot` of each column.
-    let offsets: [u8; VECTOR] = core::array::from_fn(|lane| {
-        let (column, slot) = (lane / 3, lane % 3);
-        let row = slot.wrapping_add(3).wrapping_sub(band.first) % 3;
-        if lane < TAPS { (row * 3 + column) as u8 } else { 0 }
-    });
+    let Some(offsets) = TAP_OFFSETS.get(band.first) else { return };
     // SAFETY: sizes as just found: a plane of `3 * width` bytes for each channel and `READ_AHEAD` bytes behind
     // the last one, nine bytes of weights, a bias and a multiplier for each channel, `count` elements of output
     // in each of `pixels` pixels.
@@ -225,13 +219,27 @@ pub(super) fn depthwise_3x3(
             channels: band.channels,
             zero_point: channels.zero_point,
             two: band.stride - 1,
-            offsets,
+            offsets: *offsets,
         };
         asm::depthwise_3x3(&raw mut work);
     }
     #[cfg(not(kernels = "mve"))]
-    emulated::depthwise_3x3(band, first, weights, &offsets, channels, out);
+    emulated::depthwise_3x3(band, first, weights, offsets, channels, out);
 }
+
+/// In the order of the bytes of a window, three columns of three ring rows: which tap lies there, for each ring
+/// row that may be the first.
+static TAP_OFFSETS: [[u8; VECTOR]; 3] = {
+    let mut offsets = [[0; VECTOR]; 3];
+    let mut at = 0;
+    while at < 3 * TAPS {
+        let (first, lane) = (at / TAPS, at % TAPS);
+        let (column, slot) = (lane / 3, lane % 3);
+        offsets[first][lane] = ((slot + 3 - first) % 3 * 3 + column) as u8;
+        at += 1;
+    }
+    offsets
+};
 
 /// Bytes behind a band that [`depthwise_3x3`] reads: those of a vector behind the last window.
 const READ_AHEAD: usize = VECTOR - TAPS;

@@ -63,11 +63,13 @@ impl Kernels for Mve {
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let channels = out.len();
-        if channels & (QUAD - 1) == 0 && stage.multipliers.len() == channels {
-            leaf::dense(input, weights.bytes, &Channels::of(stage, 0, channels), out);
-        } else {
-            dense_and_rest(input, weights, stage, out);
+        let shared = shared(stage);
+        let channels = whole(stage, out.len(), &shared);
+        if channels.count != 0 {
+            leaf::dense(input, weights.bytes, &channels, out);
+        }
+        if channels.count != out.len() {
+            dense_rest(input, weights, stage, out);
         }
         if is_narrow(stage) {
             clamp(stage, out);
@@ -262,23 +264,16 @@ fn quads_and_rest(
     }
 }
 
-/// A dense layer of any number of channels.
+/// The last channels of a dense layer, fewer than four.
 #[inline(never)]
-fn dense_and_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-    let shared = shared(stage);
-    let channels = whole(stage, out.len(), &shared);
-    let first = channels.count;
-    leaf::dense(input, weights.bytes, &channels, out);
-    let rest = out.get(first..).unwrap_or(&[]);
-    if rest.is_empty() {
-        return;
-    }
+fn dense_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let first = out.len() & !(QUAD - 1);
     let depth = input.len().next_multiple_of(VECTOR);
     let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
     let mut quad = [0i8; QUAD];
     let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
     leaf::dense(input, weights, &Last::of(stage, first).channels(), quad);
-    for (y, place) in quad.iter().zip(rest) {
+    for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
         place.set(y.get());
     }
 }
