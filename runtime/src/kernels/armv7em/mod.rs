@@ -18,15 +18,17 @@ mod emulated;
 mod intrinsics;
 mod leaf;
 mod pool;
+mod winograd;
 
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE};
+use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, TILE, Tiles};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
+use crate::winograd::Filters;
 
 /// The set for cores with SMLAD.
 pub struct Armv7em;
@@ -85,6 +87,17 @@ impl Kernels for Armv7em {
             dense_tail(input, rest, last.len().div_ceil(2), stage, blocks, last);
         }
         clamp(stage, out);
+    }
+
+    fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+        winograd::load(tiles, rows, left, zero_point);
+    }
+
+    fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        winograd::multiply(tiles, filters, stage, out);
+        for row in out.cells.chunks(out.row.max(1)).take(out.height) {
+            clamp(stage, row.get(..out.width.wrapping_mul(out.pixel)).unwrap_or(row));
+        }
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
