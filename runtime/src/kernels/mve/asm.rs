@@ -111,6 +111,37 @@ pub(super) struct Depthwise {
     pub offsets: [u8; 16],
 }
 
+/// What [`depthwise`] works on.
+#[repr(C)]
+pub(super) struct AnyDepthwise {
+    pub plane: *const u8,
+    /// Bytes of a plane.
+    pub pitch: usize,
+    pub weights: *const u8,
+    /// Bytes of a window and of a channel's weights, at least 1.
+    pub taps: usize,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    /// Bytes from the multipliers of a quad to those of the next.
+    pub step: usize,
+    pub out: *mut i8,
+    /// Bytes from one pixel of the output to the next.
+    pub channels: usize,
+    pub zero_point: i32,
+    /// Bytes from behind the vectors of a window back to the next window; negative for large strides.
+    pub back: usize,
+    /// Where the weight of each byte of a window lies among its channel's.
+    pub offsets: *const u8,
+    /// Pixels, at least 1.
+    pub pixels: usize,
+    /// Quads of channels, at least 1.
+    pub quads: usize,
+    /// Pixels left, for the function's own use.
+    pub left: usize,
+    /// Place of the next pixel, likewise.
+    pub place: *mut i8,
+}
+
 /// What [`add`] works on; the first thirteen words in the order of its registers.
 #[repr(C)]
 pub(super) struct Add {
@@ -531,6 +562,95 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_ROW",
+    )
+}
+
+/// A row of a depthwise convolution, four channels at a time, whose weights are gathered anew for each pixel.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        ".macro FERROLITE_CHANNEL x, w, sum",
+        "vldrb.u8 q0, [\\x], #16",
+        "vldrb.u8 q4, [\\w, q1]",
+        "vmladava.s8 \\sum, q0, q4",
+        ".endm",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "vpush {{d8, d9}}",
+        "push {{r0}}",
+        "1:",
+        "ldr r0, [sp]",
+        // r1, r3, r5, r7 windows, r8, r9, r10, r11 weights
+        "ldrd r1, r2, [r0]",
+        "ldrd r8, r4, [r0, #8]",
+        "add r9, r8, r4",
+        "add r10, r9, r4",
+        "add r11, r10, r4",
+        "add r4, r11",
+        "str r4, [r0, #8]",
+        "adds r3, r1, r2",
+        "adds r5, r3, r2",
+        "adds r7, r5, r2",
+        "add r2, r7",
+        "str r2, [r0]",
+        "ldrd r2, r4, [r0, #20]",
+        "vld20.32 {{q2, q3}}, [r2]",
+        "vld21.32 {{q2, q3}}, [r2]",
+        "add r2, r4",
+        "str r2, [r0, #20]",
+        "ldr r2, [r0, #28]",
+        "str r2, [r0, #60]",
+        "adds r2, #4",
+        "str r2, [r0, #28]",
+        "ldr r2, [r0, #48]",
+        "str r2, [r0, #56]",
+        "2:",
+        "ldr.w r12, [sp]",
+        "ldr.w r0, [r12, #16]",
+        "ldr.w lr, [r12, #12]",
+        "ldr.w r12, [r12, #44]",
+        "ldm.w r0, {{r0, r2, r4, r6}}",
+        "dlstp.8 lr, lr",
+        "3:",
+        "vldrb.u8 q1, [r12], #16",
+        "FERROLITE_CHANNEL r1, r8, r0",
+        "FERROLITE_CHANNEL r3, r9, r2",
+        "FERROLITE_CHANNEL r5, r10, r4",
+        "FERROLITE_CHANNEL r7, r11, r6",
+        "letp lr, 3b",
+        "vmov q0[2], q0[0], r0, r4",
+        "vmov q0[3], q0[1], r2, r6",
+        "ldr.w r12, [sp]",
+        "movs r6, #1",
+        "ldrd r2, r4, [r12, #36]",
+        "vqrdmulh.s32 q0, q0, q2",
+        "vqdmlah.s32 q0, q0, r6",
+        "vrshl.s32 q0, q0, q3",
+        "vadd.i32 q0, q0, r2",
+        "vqmovnb.s32 q0, q0",
+        "vqmovnb.s16 q0, q0",
+        "subs r1, r1, r4",
+        "subs r3, r3, r4",
+        "subs r5, r5, r4",
+        "subs r7, r7, r4",
+        "ldr.w r2, [r12, #32]",
+        "ldrd r4, r0, [r12, #56]",
+        "vstrb.32 q0, [r0]",
+        "add r0, r2",
+        "subs r4, r4, #1",
+        "strd r4, r0, [r12, #56]",
+        "bne 2b",
+        "ldr.w r0, [r12, #16]",
+        "ldr.w r2, [r12, #52]",
+        "adds r0, #16",
+        "subs r2, r2, #1",
+        "str.w r0, [r12, #16]",
+        "str.w r2, [r12, #52]",
+        "bne 1b",
+        "pop {{r0}}",
+        "vpop {{d8, d9}}",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        ".purgem FERROLITE_CHANNEL",
     )
 }
 

@@ -9,7 +9,7 @@ use crate::kernels::{Band, Cells, Lines};
 use crate::tensor::TensorView;
 
 fn vqrdmulh(a: i32, b: i32) -> i32 {
-    (((i64::from(a) * i64::from(b) << 1) + (1 << 31)) >> 32).min(i32::MAX.into()) as i32
+    ((2 * i64::from(a) * i64::from(b) + (1 << 31)) >> 32).min(i32::MAX.into()) as i32
 }
 
 fn vrshl(x: i32, shift: i32) -> i32 {
@@ -97,19 +97,21 @@ pub(super) fn spread(
     }
 }
 
-pub(super) fn depthwise_3x3(
+pub(super) fn depthwise(
     band: &Band<'_>,
     first: usize,
     weights: &[u8],
-    offsets: &[u8; VECTOR],
+    offsets: &[u8],
     channels: &Channels<'_>,
     out: &[Cell<i8>],
 ) {
+    let taps = band.rows * band.columns;
     for (x, out) in out.chunks(band.channels).enumerate() {
         for (channel, out) in out.iter().enumerate().take(channels.count) {
-            let window = ((first + channel) * band.width + x * band.stride) * 3;
-            let weight = |offset: u8| weights.get(9 * channel + usize::from(offset)).map_or(0, |&w| w as i8);
-            let lanes = offsets.iter().take(9).enumerate();
+            let window = ((first + channel) * band.width + x * band.stride) * band.rows;
+            let weight =
+                |offset: u8| weights.get(taps * channel + usize::from(offset)).map_or(0, |&w| w as i8);
+            let lanes = offsets.iter().take(taps).enumerate();
             let products =
                 lanes.map(|(lane, &offset)| get(band.cells, window + lane) * i32::from(weight(offset)));
             out.set(channels.finish(channel, products.sum()));
@@ -155,7 +157,7 @@ pub(super) fn average_pool(cells: &Cells<'_>, reciprocal: u32, min: i32, max: i3
     for (number, out) in out.iter().enumerate().take(cells.channels) {
         let sum: i32 = channel(cells, number).sum();
         let dividend = sum.unsigned_abs().wrapping_add(cells.count() as u32 / 2);
-        let mean = (u64::from(dividend) * u64::from(reciprocal) >> 32) as i32;
+        let mean = ((u64::from(dividend) * u64::from(reciprocal)) >> 32) as i32;
         out.set(if sum < 0 { -mean } else { mean }.max(min).min(max) as i8);
     }
 }

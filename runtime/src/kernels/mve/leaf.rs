@@ -11,7 +11,7 @@ use super::QUAD;
 use super::asm;
 #[cfg(not(kernels = "mve"))]
 use super::emulated;
-use super::{Channels, TAPS, TILE, Tile, VECTOR};
+use super::{Channels, MAX_TAPS, TILE, Tile, VECTOR};
 use crate::kernels::{BAND_SLACK, Band, Cells, Lines};
 use crate::tensor::TensorView;
 
@@ -224,8 +224,71 @@ pub(super) fn depthwise_3x3(
         asm::depthwise_3x3(&raw mut work);
     }
     #[cfg(not(kernels = "mve"))]
-    emulated::depthwise_3x3(band, first, weights, offsets, channels, out);
+    emulated::depthwise(band, first, weights, offsets, channels, out);
 }
+
+/// As [`depthwise_3x3`], for any kernel.
+#[inline(never)]
+pub(super) fn depthwise(
+    band: &Band<'_>,
+    first: usize,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
+    let pixels = out.len().wrapping_add(first).checked_div(band.channels).unwrap_or(0);
+    let (plane, taps) = (band.width.wrapping_mul(band.rows), band.rows.wrapping_mul(band.columns));
+    let fits = pixels != 0
+        && (1..=MAX_TAPS).contains(&taps)
+        && band.stride != 0
+        && channels.are_there()
+        && first.wrapping_add(channels.count) <= band.channels
+        && weights.len() >= taps.wrapping_mul(channels.count)
+        && band.width >= (pixels - 1).wrapping_mul(band.stride).wrapping_add(band.columns)
+        && band.cells.len() >= plane.wrapping_mul(band.channels);
+    if !fits {
+        return;
+    }
+    // In the order of the bytes of a window: which tap lies there.
+    let mut offsets = [0; MAX_TAPS];
+    for (number, column) in offsets.chunks_mut(band.rows).enumerate().take(band.columns) {
+        let (ahead, behind) = column.split_at_mut(band.first.min(column.len()));
+        for (row, offset) in behind.iter_mut().chain(ahead).enumerate() {
+            *offset = row.wrapping_mul(band.columns).wrapping_add(number) as u8;
+        }
+    }
+    // SAFETY: sizes as just found: a plane of `rows * width` bytes for each channel, in which each of `pixels`
+    // windows has `taps` bytes, `taps` bytes of weights and as many numbers below `taps`, a bias and a multiplier for
+    // each channel, `count` elements of output in each of `pixels` pixels.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let cells: *const u8 = band.cells.as_ptr().cast();
+        let mut work = asm::AnyDepthwise {
+            plane: cells.add(plane.wrapping_mul(first)),
+            pitch: plane,
+            weights: weights.as_ptr(),
+            taps,
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            step: step(channels),
+            out: out.as_ptr().cast_mut().cast(),
+            channels: band.channels,
+            zero_point: channels.zero_point,
+            back: taps.next_multiple_of(VECTOR).wrapping_sub(band.stride.wrapping_mul(band.rows)),
+            offsets: offsets.as_ptr(),
+            pixels,
+            quads: channels.count / QUAD,
+            left: 0,
+            place: core::ptr::null_mut(),
+        };
+        asm::depthwise(&raw mut work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::depthwise(band, first, weights, &offsets, channels, out);
+}
+
+/// Taps of a 3x3 kernel.
+const TAPS: usize = 9;
 
 /// In the order of the bytes of a window, three columns of three ring rows: which tap lies there, for each ring
 /// row that may be the first.

@@ -89,6 +89,8 @@ impl Kernels for Mve {
             portable::depthwise_band(band, weights, stage, out);
             return;
         }
+        let taps = band.rows.wrapping_mul(band.columns);
+        let is_3x3 = (band.rows, band.columns) == (3, 3) && (1..=2).contains(&band.stride);
         let whole = band.channels & !(QUAD - 1);
         let shared = shared(stage);
         let one = stage.multipliers.len() == 1;
@@ -96,8 +98,13 @@ impl Kernels for Mve {
         for (first, count) in [(0, whole), (band.channels.wrapping_sub(QUAD), QUAD)] {
             let each = Channels::of(stage, first, count);
             let channels = if one { each.share(&shared) } else { each };
-            let weights = weights.bytes.get(first.wrapping_mul(TAPS)..).unwrap_or(&[]);
-            leaf::depthwise_3x3(band, first, weights, &channels, out.get(first..).unwrap_or(&[]));
+            let weights = weights.bytes.get(first.wrapping_mul(taps)..).unwrap_or(&[]);
+            let out = out.get(first..).unwrap_or(&[]);
+            if is_3x3 {
+                leaf::depthwise_3x3(band, first, weights, &channels, out);
+            } else {
+                leaf::depthwise(band, first, weights, &channels, out);
+            }
             if whole == band.channels {
                 break;
             }
@@ -140,19 +147,17 @@ impl Kernels for Mve {
     }
 }
 
-/// Taps of a 3x3 kernel.
-const TAPS: usize = 9;
-
-/// Whether a band lies in planes of a channel, column after column with a byte for each ring row: then a 3x3
-/// window is 9 bytes on end. Others lie as in the portable set.
+/// Whether a band lies in planes of a channel, column after column with a byte for each ring row: then a
+/// window is so many bytes on end. Others lie as in the portable set.
 fn is_planar(band: &Band<'_>) -> bool {
-    // Planes of eight channels are reached by offsets of 16 bits.
-    let reach = u16::MAX as usize / (7 * 3);
-    (band.rows, band.columns) == (3, 3)
-        && (1..=2).contains(&band.stride)
-        && band.channels >= QUAD
-        && band.width <= reach
+    // Taps are numbered with 8 bits, and planes of eight channels are reached by offsets of 16 bits.
+    band.channels >= QUAD
+        && band.rows.wrapping_mul(band.columns) <= MAX_TAPS
+        && band.width.wrapping_mul(band.rows) <= u16::MAX as usize / 7
 }
+
+/// Most taps of a kernel over a planar band.
+const MAX_TAPS: usize = 255;
 
 /// A tile of patches, one behind the other, as long as the rows of the weights.
 #[derive(Clone, Copy)]
