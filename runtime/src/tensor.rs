@@ -60,6 +60,11 @@ impl<'a, T: Element> TensorView<'a, T> {
         self.len
     }
 
+    /// Where the first element is; [`len`](TensorView::len) elements may be read from there.
+    pub fn as_ptr(&self) -> *const T {
+        self.first
+    }
+
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0

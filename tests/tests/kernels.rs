@@ -5,7 +5,11 @@
 
 use std::cell::Cell;
 
-use ferrolite_runtime::kernels::{Armv6m, Armv7m, Cells, Kernels, Native, Portable, Stage, TILE};
+use ferrolite_runtime::kernels::{
+    Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, Cells, Kernels, Lines, Mve, Native, Portable, Rv32im, Stage,
+    TILE,
+};
+use ferrolite_runtime::packing::{Matrix, Packing, Shape};
 use ferrolite_runtime::tensor::TensorView;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
@@ -250,6 +254,140 @@ impl Depthwise {
     }
 }
 
+/// A packed layer within the bounds of its packing, for packings with a byte of its own for each weight.
+struct Packed {
+    shape: Shape,
+    bytes: Vec<u8>,
+    channels: Channels,
+}
+
+impl Packed {
+    fn new(random: &mut Random, packing: Packing, (channels, lines, line): (usize, usize, usize)) -> Packed {
+        let [channels_32, lines, line] = [channels, lines, line].map(|n| n as u32);
+        let shape = Shape { packing, channels: channels_32, lines, line };
+        let mut bytes = vec![0; shape.bytes().unwrap() as usize];
+        for channel in 0..channels_32 {
+            for k in 0..lines * line {
+                bytes[shape.place(channel, k) as usize] = random.elements(1)[0] as u8;
+            }
+        }
+        let mut all = Channels::new(random, channels);
+        all.rounding = Rounding::Double;
+        all.bias.iter_mut().for_each(|bias| *bias = random.next() as i32 >> 4);
+        all.multipliers.iter_mut().for_each(|multiplier| {
+            multiplier.mantissa = (1 << 30) + random.below(1 << 30) as i32;
+            multiplier.shift = -1 - random.below(22) as i32;
+        });
+        Packed { shape, bytes, channels: all }
+    }
+
+    fn matrix(&self) -> Matrix<'_> {
+        Matrix { shape: self.shape, bytes: &self.bytes }
+    }
+}
+
+fn packed_products_equal_portable<K: Kernels>() {
+    let mut random = Random(6);
+    for (lines, line) in [(1, 1), (1, 8), (1, 16), (1, 33), (3, 3), (3, 16), (3, 48), (10, 4), (2, 130)] {
+        for count in [1, 2, 3, 4, 5, 7, 8, 9, 16, 18] {
+            for pixels in 1..=TILE {
+                let packed = Packed::new(&mut random, K::POLICY.conv, (count, lines, line));
+                let (pitch, step, stride) =
+                    (line + random.below(3), 1 + random.below(9), count + random.below(3));
+                let mut source = random.elements(pixels * step + lines * pitch + line);
+                fn run<S: Kernels>(
+                    packed: &Packed,
+                    lines: &Lines<'_>,
+                    (pixels, stride): (usize, usize),
+                ) -> Vec<i8> {
+                    let size = TILE * packed.shape.padded_depth().unwrap() as usize;
+                    let mut tile = vec![0u32; size];
+                    let tile: &mut [u8] = bytemuck::cast_slice_mut(&mut tile);
+                    let tile = &Cell::from_mut(tile).as_slice_of_cells()
+                        [..size * usize::from(packed.shape.packing.element)];
+                    // In two parts, as from a ring.
+                    let cut = lines.lines.end / 2;
+                    let rest = &lines.source[cut * lines.pitch..];
+                    S::load_lines(tile, &packed.shape, &Lines { lines: 0..cut, ..lines.clone() });
+                    let rest = Lines { lines: cut..lines.lines.end, source: rest, ..lines.clone() };
+                    S::load_lines(tile, &packed.shape, &rest);
+                    let stage = packed.channels.stage();
+                    marked(pixels * stride + 3, |out| {
+                        S::matmul_packed(tile, pixels, &packed.matrix(), &stage, out, stride)
+                    })
+                }
+                let lines =
+                    Lines { source: cells(&mut source), lanes: 0..pixels, step, lines: 0..lines, pitch };
+                let found = run::<K>(&packed, &lines, (pixels, stride));
+                assert_eq!(
+                    found,
+                    run::<Portable>(&packed, &lines, (pixels, stride)),
+                    "matmul_packed, {count} channels, {pixels} pixels, {lines:?} of {line}"
+                );
+            }
+            let packed = Packed::new(&mut random, K::POLICY.dense, (count, 1, lines * line));
+            let mut input = random.elements(lines * line);
+            let input = cells(&mut input);
+            let stage = packed.channels.stage();
+            let found = marked(count, |out| K::dense_packed(input, &packed.matrix(), &stage, out));
+            let wanted = marked(count, |out| Portable::dense_packed(input, &packed.matrix(), &stage, out));
+            assert_eq!(found, wanted, "dense_packed, {count} channels of {}", lines * line);
+        }
+    }
+}
+
+fn bands_equal_portable<K: Kernels>() {
+    let mut random = Random(7);
+    for (rows, columns) in
+        [(3, 3), (1, 1), (1, 4), (5, 1), (2, 3), (4, 4), (5, 5), (7, 6), (15, 17), (16, 16)]
+    {
+        for stride in 1..=3 {
+            for channels in [1, 3, 4, 5, 8, 17] {
+                let pixels = 1 + random.below(6);
+                let packed = Packed::new(&mut random, K::POLICY.depthwise, (channels, 1, rows * columns));
+                let width = (pixels - 1) * stride + columns;
+                let (left, first) = (random.below(3).min(width), random.below(rows as u32));
+                let images: Vec<Vec<i8>> = (0..rows)
+                    .map(|_| {
+                        let pixels = random.below(width as u32 + 1);
+                        random.elements(pixels * channels)
+                    })
+                    .collect();
+                let packing = packed.shape.packing;
+                let row_bytes = Band::row_bytes(packing, width as u32, channels as u32).unwrap() as usize;
+                let run = |load: fn(&Band<'_>, usize, usize, &[Cell<i8>], i8), make: MakeRow| {
+                    let mut ring = vec![0u32; (rows * row_bytes + BAND_SLACK).div_ceil(4)];
+                    let ring: &mut [u8] = bytemuck::cast_slice_mut(&mut ring);
+                    let cells_of_ring = Cell::from_mut(ring).as_slice_of_cells();
+                    let band = Band {
+                        cells: cells_of_ring,
+                        width,
+                        rows,
+                        first,
+                        columns,
+                        stride,
+                        channels,
+                        row_bytes,
+                    };
+                    for (slot, image) in images.iter().enumerate() {
+                        load(&band, slot, left, cells(&mut image.clone()), -7);
+                    }
+                    let stage = packed.channels.stage();
+                    marked(pixels * channels, |out| make(&band, &packed.matrix(), &stage, out))
+                };
+                assert_eq!(
+                    run(K::load_band, K::depthwise_band),
+                    run(Portable::load_band, Portable::depthwise_band),
+                    "depthwise_band, {rows} x {columns}, stride {stride}, {channels} channels, {pixels} pixels"
+                );
+            }
+        }
+    }
+}
+
+/// [`Kernels::depthwise_band`].
+type MakeRow = fn(&Band<'_>, &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
+
 fn products_equal_portable<K: Kernels>() {
     Matmul::all(|case| {
         let (pixels, depth) = (case.pixels, case.tile.len() / TILE);
@@ -376,8 +514,14 @@ fn equals_portable<K: Kernels>() {
 fn sets_equal_the_portable_one() {
     equals_portable::<Native>();
     // On the host, emulated.
+    equals_portable::<Armv7em>();
     equals_portable::<Armv7m>();
     equals_portable::<Armv6m>();
+    equals_portable::<Mve>();
+    packed_products_equal_portable::<Mve>();
+    bands_equal_portable::<Mve>();
+    packed_products_equal_portable::<Rv32im>();
+    bands_equal_portable::<Rv32im>();
 }
 
 #[test]

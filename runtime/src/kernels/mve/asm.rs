@@ -34,20 +34,20 @@ pub(super) struct Quads {
     pub patches: [*const u8; 4],
     /// Vectors of a patch, at least 1.
     pub vectors: usize,
-    pub out: *mut i8,
     pub bias: *const i32,
     pub multipliers: *const Multiplier,
     /// Bytes from the multipliers of a quad to those of the next.
     pub step: usize,
     pub zero_point: i32,
-    /// Quads of channels, at least 1.
-    pub quads: usize,
-    /// Pixels that count.
-    pub pixels: usize,
-    /// Bytes from the first pixel's place to each pixel's.
-    pub offsets: [usize; 4],
     /// Not 0 where places are not at multiples of 4.
     pub unaligned: usize,
+    /// Quads of channels, at least 1.
+    pub quads: usize,
+    pub out: *mut i8,
+    /// Bytes from the first pixel's place to each pixel's.
+    pub offsets: [usize; 4],
+    /// Pixels that count.
+    pub pixels: usize,
     pub weights: *const u8,
 }
 
@@ -109,6 +109,106 @@ pub(super) struct Depthwise {
     pub two: usize,
     /// Where the weight of each byte of a window lies among its channel's.
     pub offsets: [u8; 16],
+}
+
+/// What [`depthwise`] works on.
+#[repr(C)]
+pub(super) struct AnyDepthwise {
+    pub plane: *const u8,
+    /// Bytes of a plane.
+    pub pitch: usize,
+    pub weights: *const u8,
+    /// Bytes of a window and of a channel's weights, at least 1.
+    pub taps: usize,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    /// Bytes from the multipliers of a quad to those of the next.
+    pub step: usize,
+    pub out: *mut i8,
+    /// Bytes from one pixel of the output to the next.
+    pub channels: usize,
+    pub zero_point: i32,
+    /// Bytes from behind the vectors of a window back to the next window; negative for large strides.
+    pub back: usize,
+    /// Where the weight of each byte of a window lies among its channel's.
+    pub offsets: *const u8,
+    /// Pixels, at least 1.
+    pub pixels: usize,
+    /// Quads of channels, at least 1.
+    pub quads: usize,
+    /// Pixels left, for the function's own use.
+    pub left: usize,
+    /// Place of the next pixel, likewise.
+    pub place: *mut i8,
+}
+
+/// What [`add`] works on; the first thirteen words in the order of its registers.
+#[repr(C)]
+pub(super) struct Add {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub out: *mut i8,
+    /// `- zero_point * 2^20` of both operands.
+    pub zeroes: [i32; 2],
+    pub mantissas: [i32; 2],
+    /// 1 where there is a second rounding.
+    pub roundings: [i32; 2],
+    pub shift_a: i32,
+    /// What the second operand is multiplied by.
+    pub sign: i32,
+    pub rounding: i32,
+    pub zero_point: i32,
+    /// Elements, at least 1.
+    pub len: usize,
+    pub shift_b: i32,
+    pub multiplier: Multiplier,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// What [`mul`] works on, in the order of its registers.
+#[repr(C)]
+pub(super) struct Mul {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub out: *mut i8,
+    pub zero_points: [i32; 2],
+    pub multiplier: Multiplier,
+    pub rounding: i32,
+    pub zero_point: i32,
+    pub min: i32,
+    pub max: i32,
+    /// Elements, at least 1.
+    pub len: usize,
+}
+
+/// What [`average_pool`] works on, in the order of its registers. All sizes are at least 1.
+#[repr(C)]
+pub(super) struct Average {
+    pub out: *mut i8,
+    pub width: usize,
+    pub channels: usize,
+    pub max: i32,
+    pub height: usize,
+    pub stride: usize,
+    pub half: i32,
+    /// 2^32 by the number of cells, rounded up.
+    pub reciprocal: u32,
+    pub min: i32,
+    pub image: *const i8,
+}
+
+/// What [`max_pool`] works on, in the order of its registers. All sizes are at least 1.
+#[repr(C)]
+pub(super) struct Largest {
+    pub out: *mut i8,
+    pub width: usize,
+    pub channels: usize,
+    pub height: usize,
+    pub stride: usize,
+    pub min: i32,
+    pub max: i32,
+    pub image: *const i8,
 }
 
 /// Lines of patches enter a tile.
@@ -190,13 +290,20 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "ldm.w sp, {{r3, r5, r7, r9}}",
         "ldr.w r11, [sp, #16]",
         "FERROLITE_STEP",
-        "subs.w r11, r11, #1",
-        "beq 3f",
+        // The rest: one where their number is odd, then two at a time.
+        "sub.w r11, r11, #1",
+        "lsrs.w r11, r11, #1",
+        "bcc 2f",
+        "FERROLITE_STEP a",
         "2:",
+        "cmp.w r11, #0",
+        "beq 4f",
+        "3:",
+        "FERROLITE_STEP a",
         "FERROLITE_STEP a",
         "subs.w r11, r11, #1",
-        "bne 2b",
-        "3:",
+        "bne 3b",
+        "4:",
         "vmov \\x[2], \\x[0], r0, r4",
         "vmov \\x[3], \\x[1], r2, r6",
         "vmov \\y[2], \\y[0], r8, r12",
@@ -211,8 +318,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "stmia.w r12!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
         "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
         "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-        "ldr r1, [sp, #68]",
-        "ldr r2, [sp, #44]",
+        "ldrd r2, r1, [sp, #64]",
         "vctp.32 r2",
         "1:",
         "FERROLITE_PASS q6, q7",
@@ -222,8 +328,8 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "FERROLITE_PASS q0, q1",
         "subs r1, #32",
         // Vectors of a channel's four pixels: scale them down by scalars.
-        "ldrd r3, r5, [sp, #24]",
-        "ldr r7, [sp, #32]",
+        "ldrd r3, r5, [sp, #20]",
+        "ldr r7, [sp, #28]",
         "ldm r3!, {{r0, r2, r4, r6}}",
         "vadd.i32 q6, q6, r0",
         "vadd.i32 q7, q7, r2",
@@ -231,7 +337,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vadd.i32 q1, q1, r6",
         "ldm.w r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
         "add r5, r5, r7",
-        "strd r3, r5, [sp, #24]",
+        "strd r3, r5, [sp, #20]",
         "movs r7, #1",
         "vqrdmulh.s32 q6, q6, r0",
         "vqrdmulh.s32 q7, q7, r4",
@@ -245,7 +351,8 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vrshl.s32 q7, r6",
         "vrshl.s32 q0, r10",
         "vrshl.s32 q1, lr",
-        "ldrd r3, r5, [sp, #36]",
+        "add r0, sp, #32",
+        "ldm.w r0, {{r3, r5, r7, r11}}",
         // Narrowed so that each word holds the four channels of a pixel.
         "vqmovnb.s32 q2, q6",
         "vqmovnt.s32 q2, q0",
@@ -253,33 +360,30 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vqmovnt.s32 q3, q1",
         "vqadd.s16 q2, q2, r3",
         "vqadd.s16 q3, q3, r3",
-        "ldr.w r11, [sp, #20]",
-        "ldr r7, [sp, #64]",
         "vqmovnb.s16 q2, q2",
         "vqmovnt.s16 q2, q3",
         "vldrw.u32 q0, [sp, #48]",
-        "cbnz r7, 5f",
+        "cbnz r5, 6f",
         "vpst",
         "vstrwt.32 q2, [r11, q0]",
         "add.w r11, r11, #4",
-        "4:",
-        "subs r5, r5, #1",
-        "str.w r11, [sp, #20]",
-        "str r5, [sp, #40]",
+        "5:",
+        "subs r7, r7, #1",
+        "strd r7, r11, [sp, #40]",
         "bne 1b",
         "add sp, sp, #72",
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-        "5:",
-        "movs r7, #4",
         "6:",
+        "movs r5, #4",
+        "7:",
         "vpst",
         "vstrbt.32 q2, [r11, q0]",
         "vshr.u32 q2, q2, #8",
         "add.w r11, r11, #1",
-        "subs r7, r7, #1",
-        "bne 6b",
-        "b 4b",
+        "subs r5, r5, #1",
+        "bne 7b",
+        "b 5b",
         ".purgem FERROLITE_STEP",
         ".purgem FERROLITE_PASS",
     )
@@ -458,5 +562,270 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_ROW",
+    )
+}
+
+/// A row of a depthwise convolution, four channels at a time, whose weights are gathered anew for each pixel.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        ".macro FERROLITE_CHANNEL x, w, sum",
+        "vldrb.u8 q0, [\\x], #16",
+        "vldrb.u8 q4, [\\w, q1]",
+        "vmladava.s8 \\sum, q0, q4",
+        ".endm",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "vpush {{d8, d9}}",
+        "push {{r0}}",
+        "1:",
+        "ldr r0, [sp]",
+        // r1, r3, r5, r7 windows, r8, r9, r10, r11 weights
+        "ldrd r1, r2, [r0]",
+        "ldrd r8, r4, [r0, #8]",
+        "add r9, r8, r4",
+        "add r10, r9, r4",
+        "add r11, r10, r4",
+        "add r4, r11",
+        "str r4, [r0, #8]",
+        "adds r3, r1, r2",
+        "adds r5, r3, r2",
+        "adds r7, r5, r2",
+        "add r2, r7",
+        "str r2, [r0]",
+        "ldrd r2, r4, [r0, #20]",
+        "vld20.32 {{q2, q3}}, [r2]",
+        "vld21.32 {{q2, q3}}, [r2]",
+        "add r2, r4",
+        "str r2, [r0, #20]",
+        "ldr r2, [r0, #28]",
+        "str r2, [r0, #60]",
+        "adds r2, #4",
+        "str r2, [r0, #28]",
+        "ldr r2, [r0, #48]",
+        "str r2, [r0, #56]",
+        "2:",
+        "ldr.w r12, [sp]",
+        "ldr.w r0, [r12, #16]",
+        "ldr.w lr, [r12, #12]",
+        "ldr.w r12, [r12, #44]",
+        "ldm.w r0, {{r0, r2, r4, r6}}",
+        "dlstp.8 lr, lr",
+        "3:",
+        "vldrb.u8 q1, [r12], #16",
+        "FERROLITE_CHANNEL r1, r8, r0",
+        "FERROLITE_CHANNEL r3, r9, r2",
+        "FERROLITE_CHANNEL r5, r10, r4",
+        "FERROLITE_CHANNEL r7, r11, r6",
+        "letp lr, 3b",
+        "vmov q0[2], q0[0], r0, r4",
+        "vmov q0[3], q0[1], r2, r6",
+        "ldr.w r12, [sp]",
+        "movs r6, #1",
+        "ldrd r2, r4, [r12, #36]",
+        "vqrdmulh.s32 q0, q0, q2",
+        "vqdmlah.s32 q0, q0, r6",
+        "vrshl.s32 q0, q0, q3",
+        "vadd.i32 q0, q0, r2",
+        "vqmovnb.s32 q0, q0",
+        "vqmovnb.s16 q0, q0",
+        "subs r1, r1, r4",
+        "subs r3, r3, r4",
+        "subs r5, r5, r4",
+        "subs r7, r7, r4",
+        "ldr.w r2, [r12, #32]",
+        "ldrd r4, r0, [r12, #56]",
+        "vstrb.32 q0, [r0]",
+        "add r0, r2",
+        "subs r4, r4, #1",
+        "strd r4, r0, [r12, #56]",
+        "bne 2b",
+        "ldr.w r0, [r12, #16]",
+        "ldr.w r2, [r12, #52]",
+        "adds r0, #16",
+        "subs r2, r2, #1",
+        "str.w r0, [r12, #16]",
+        "str.w r2, [r12, #52]",
+        "bne 1b",
+        "pop {{r0}}",
+        "vpop {{d8, d9}}",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        ".purgem FERROLITE_CHANNEL",
+    )
+}
+
+/// Sums of elements, four at a time.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn add(work: *const Add) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "add.w r12, r0, #52",
+        // r2 shift of b, r3 mantissa and r4 shift of the sum, r5 smallest and r6 largest output
+        "ldm.w r12, {{r1, r2, r3, r4, r5, r6}}",
+        "mov lr, r1",
+        "vdup.32 q6, r2",
+        "vdup.32 q7, r3",
+        "vdup.32 q5, r4",
+        "vdup.32 q3, r5",
+        "vdup.32 q4, r6",
+        "mov.w r1, #0x100000",
+        "vdup.32 q2, r1",
+        // r3, r4 zeroes, r5, r6 mantissas, r7, r8 roundings, r9 shift of a, r10 sign, r11 rounding, r12 zero point
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+        "dlstp.32 lr, lr",
+        "2:",
+        "vldrb.s32 q0, [r0], #4",
+        "vldrb.s32 q1, [r1], #4",
+        "vmlas.s32 q0, q2, r3",
+        "vmlas.s32 q1, q2, r4",
+        "vqrdmulh.s32 q0, q0, r5",
+        "vqrdmulh.s32 q1, q1, r6",
+        "vqdmlah.s32 q0, q0, r7",
+        "vqdmlah.s32 q1, q1, r8",
+        "vrshl.s32 q0, r9",
+        "vrshl.s32 q1, q1, q6",
+        "vmla.s32 q0, q1, r10",
+        "vqrdmulh.s32 q0, q0, q7",
+        "vqdmlah.s32 q0, q0, r11",
+        "vrshl.s32 q0, q0, q5",
+        "vadd.i32 q0, q0, r12",
+        "vmax.s32 q0, q0, q3",
+        "vmin.s32 q0, q0, q4",
+        "vstrb.32 q0, [r2], #4",
+        "letp lr, 2b",
+        "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Products of elements, four at a time.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn mul(work: *const Mul) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r3, r4 zero points, r5 mantissa, r6 shift, r7 rounding, r8 zero point, r9 smallest and r10 largest
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11}}",
+        "vdup.32 q2, r9",
+        "vdup.32 q3, r10",
+        "dlstp.32 lr, r11",
+        "2:",
+        "vldrb.s32 q0, [r0], #4",
+        "vldrb.s32 q1, [r1], #4",
+        "vsub.i32 q0, q0, r3",
+        "vsub.i32 q1, q1, r4",
+        "vmul.i32 q0, q0, q1",
+        "vqrdmulh.s32 q0, q0, r5",
+        "vqdmlah.s32 q0, q0, r7",
+        "vrshl.s32 q0, r6",
+        "vadd.i32 q0, q0, r8",
+        "vmax.s32 q0, q0, q2",
+        "vmin.s32 q0, q0, q3",
+        "vstrb.32 q0, [r2], #4",
+        "letp lr, 2b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Means of channels, four at a time; a product with the reciprocal divides.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn average_pool(work: *const Average) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r1 out, r3 width, r4 channels, r5 largest, r6 height, r8 stride, r9 half, r10 reciprocal, r11 smallest,
+        // r12 image
+        "ldm.w r0, {{r1, r3, r4, r5, r6, r8, r9, r10, r11, r12}}",
+        "vdup.32 q2, r10",
+        "vdup.32 q3, r11",
+        "mov r10, r4",
+        "1:",
+        "vctp.32 r4",
+        "vmov.i32 q0, #0",
+        "mov r11, r12",
+        "mov r2, r6",
+        "2:",
+        "mov r0, r11",
+        "dls lr, r3",
+        "3:",
+        "vpst",
+        "vldrbt.s32 q1, [r0]",
+        "vadd.i32 q0, q0, q1",
+        "add r0, r10",
+        "le lr, 3b",
+        "add r11, r8",
+        "subs r2, r2, #1",
+        "bne 2b",
+        "vabs.s32 q1, q0",
+        "vadd.i32 q1, q1, r9",
+        "vmulh.u32 q1, q1, q2",
+        "vshr.s32 q0, q0, #31",
+        "veor q1, q1, q0",
+        "vsub.i32 q1, q1, q0",
+        "vdup.32 q0, r5",
+        "vmax.s32 q1, q1, q3",
+        "vmin.s32 q1, q1, q0",
+        "vpst",
+        "vstrbt.32 q1, [r1], #4",
+        "add.w r12, r12, #4",
+        "subs r4, r4, #4",
+        "bhi 1b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Largest elements of channels, sixteen at a time.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn max_pool(work: *const Largest) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r1 out, r3 width, r4 channels, r6 height, r8 stride, r9 smallest, r10 largest, r12 image
+        "ldm.w r0, {{r1, r3, r4, r6, r8, r9, r10, r12}}",
+        "vdup.8 q2, r9",
+        "vdup.8 q3, r10",
+        "mov r10, r4",
+        "1:",
+        "vctp.8 r4",
+        "vmov q0, q2",
+        "mov r11, r12",
+        "mov r2, r6",
+        "2:",
+        "mov r0, r11",
+        "dls lr, r3",
+        "3:",
+        "vpst",
+        "vldrbt.u8 q1, [r0]",
+        "vmax.s8 q0, q0, q1",
+        "add r0, r10",
+        "le lr, 3b",
+        "add r11, r8",
+        "subs r2, r2, #1",
+        "bne 2b",
+        "vmin.s8 q0, q0, q3",
+        "vpst",
+        "vstrbt.8 q0, [r1], #16",
+        "add.w r12, r12, #16",
+        "subs r4, r4, #16",
+        "bhi 1b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// `out[i] = table[input[i]]` for `len` elements, at least one.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn lookup(input: *const i8, table: *const u8, out: *mut i8, len: usize) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "dlstp.8 lr, r3",
+        "2:",
+        "vldrb.u8 q0, [r0], #16",
+        "vldrb.u8 q1, [r1, q0]",
+        "vstrb.8 q1, [r2], #16",
+        "letp lr, 2b",
+        "pop {{r7, pc}}",
     )
 }

@@ -2,11 +2,14 @@
 
 use core::cell::Cell;
 
+use ferrolite_schema::params::{Multiplier, Product, Sum};
+
 use super::{Channels, QUAD, TILE, Tile, VECTOR};
-use crate::kernels::{Band, Lines};
+use crate::kernels::{Band, Cells, Lines};
+use crate::tensor::TensorView;
 
 fn vqrdmulh(a: i32, b: i32) -> i32 {
-    (((i64::from(a) * i64::from(b) << 1) + (1 << 31)) >> 32).min(i32::MAX.into()) as i32
+    ((2 * i64::from(a) * i64::from(b) + (1 << 31)) >> 32).min(i32::MAX.into()) as i32
 }
 
 fn vrshl(x: i32, shift: i32) -> i32 {
@@ -94,22 +97,73 @@ pub(super) fn spread(
     }
 }
 
-pub(super) fn depthwise_3x3(
+pub(super) fn depthwise(
     band: &Band<'_>,
     first: usize,
     weights: &[u8],
-    offsets: &[u8; VECTOR],
+    offsets: &[u8],
     channels: &Channels<'_>,
     out: &[Cell<i8>],
 ) {
+    let taps = band.rows * band.columns;
     for (x, out) in out.chunks(band.channels).enumerate() {
         for (channel, out) in out.iter().enumerate().take(channels.count) {
-            let window = ((first + channel) * band.width + x * band.stride) * 3;
-            let weight = |offset: u8| weights.get(9 * channel + usize::from(offset)).map_or(0, |&w| w as i8);
-            let lanes = offsets.iter().take(9).enumerate();
+            let window = ((first + channel) * band.width + x * band.stride) * band.rows;
+            let weight =
+                |offset: u8| weights.get(taps * channel + usize::from(offset)).map_or(0, |&w| w as i8);
+            let lanes = offsets.iter().take(taps).enumerate();
             let products =
                 lanes.map(|(lane, &offset)| get(band.cells, window + lane) * i32::from(weight(offset)));
             out.set(channels.finish(channel, products.sum()));
         }
+    }
+}
+
+/// Scales down; without a shift there is no second rounding.
+fn scale(x: i32, multiplier: &Multiplier) -> i32 {
+    let high = vqrdmulh(x, multiplier.mantissa);
+    vrshl(if multiplier.shift < 0 { high.wrapping_add(high >> 31) } else { high }, multiplier.shift)
+}
+
+pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) {
+    for ((a, b), out) in a.iter().zip(b.iter()).zip(out) {
+        let term =
+            |x: i8, zero_point: i32| (i32::from(x) << 20).wrapping_add(zero_point.wrapping_neg() << 20);
+        let a = scale(term(a, sum.a.zero_point), &sum.a.multiplier);
+        let b = scale(term(b, sum.b.zero_point), &sum.b.multiplier);
+        let y = scale(a.wrapping_add(b.wrapping_mul(sum.sign)), &sum.multiplier).wrapping_add(sum.zero_point);
+        out.set(y.max(sum.min).min(sum.max) as i8);
+    }
+}
+
+pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Product, out: &[Cell<i8>]) {
+    for ((a, b), out) in a.iter().zip(b.iter()).zip(out) {
+        let a = i32::from(a).wrapping_sub(product.a_zero_point);
+        let b = i32::from(b).wrapping_sub(product.b_zero_point);
+        let y = scale(a.wrapping_mul(b), &product.multiplier).wrapping_add(product.zero_point);
+        out.set(y.max(product.min).min(product.max) as i8);
+    }
+}
+
+/// The elements of a channel.
+fn channel<'a>(cells: &Cells<'a>, channel: usize) -> impl Iterator<Item = i32> + 'a {
+    let channels = cells.channels;
+    let elements =
+        cells.rows().flat_map(move |row| row.get(channel..).unwrap_or(&[]).iter().step_by(channels));
+    elements.map(|x| x.get().into())
+}
+
+pub(super) fn average_pool(cells: &Cells<'_>, reciprocal: u32, min: i32, max: i32, out: &[Cell<i8>]) {
+    for (number, out) in out.iter().enumerate().take(cells.channels) {
+        let sum: i32 = channel(cells, number).sum();
+        let dividend = sum.unsigned_abs().wrapping_add(cells.count() as u32 / 2);
+        let mean = ((u64::from(dividend) * u64::from(reciprocal)) >> 32) as i32;
+        out.set(if sum < 0 { -mean } else { mean }.max(min).min(max) as i8);
+    }
+}
+
+pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+    for (number, out) in out.iter().enumerate().take(cells.channels) {
+        out.set(channel(cells, number).fold(min, i32::max).min(max) as i8);
     }
 }

@@ -3,14 +3,17 @@
 
 use core::cell::Cell;
 
+use ferrolite_schema::params::{Multiplier, Product, Sum};
+
 #[cfg(kernels = "mve")]
 use super::QUAD;
 #[cfg(kernels = "mve")]
 use super::asm;
 #[cfg(not(kernels = "mve"))]
 use super::emulated;
-use super::{Channels, TAPS, TILE, Tile, VECTOR};
-use crate::kernels::{BAND_SLACK, Band, Lines};
+use super::{Channels, MAX_TAPS, TILE, Tile, VECTOR};
+use crate::kernels::{BAND_SLACK, Band, Cells, Lines};
+use crate::tensor::TensorView;
 
 /// Enters lines of `line` elements into a tile of [`TILE`] patches.
 pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
@@ -56,7 +59,7 @@ pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
 /// Bytes from the multipliers of a quad to those of the next.
 #[cfg(kernels = "mve")]
 fn step(channels: &Channels<'_>) -> usize {
-    if channels.shared { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() }
+    if channels.shared { 0 } else { QUAD * size_of::<Multiplier>() }
 }
 
 /// Makes whole quads of channels for the pixels of a tile: channel 0 is element 0 of `out`, pixels are
@@ -188,7 +191,6 @@ pub(super) fn depthwise_3x3(
     let fits = pixels != 0
         && (band.rows, band.columns) == (3, 3)
         && (1..=2).contains(&band.stride)
-        && band.first < 3
         && channels.are_there()
         && first.wrapping_add(channels.count) <= band.channels
         && weights.len() >= TAPS.wrapping_mul(channels.count)
@@ -197,12 +199,7 @@ pub(super) fn depthwise_3x3(
     if !fits {
         return;
     }
-    // In the order of the bytes of a window: which tap lies in ring row `slot` of each column.
-    let offsets: [u8; VECTOR] = core::array::from_fn(|lane| {
-        let (column, slot) = (lane / 3, lane % 3);
-        let row = slot.wrapping_add(3).wrapping_sub(band.first) % 3;
-        if lane < TAPS { (row * 3 + column) as u8 } else { 0 }
-    });
+    let Some(offsets) = TAP_OFFSETS.get(band.first) else { return };
     // SAFETY: sizes as just found: a plane of `3 * width` bytes for each channel and `READ_AHEAD` bytes behind
     // the last one, nine bytes of weights, a bias and a multiplier for each channel, `count` elements of output
     // in each of `pixels` pixels.
@@ -222,15 +219,254 @@ pub(super) fn depthwise_3x3(
             channels: band.channels,
             zero_point: channels.zero_point,
             two: band.stride - 1,
-            offsets,
+            offsets: *offsets,
         };
         asm::depthwise_3x3(&raw mut work);
     }
     #[cfg(not(kernels = "mve"))]
-    emulated::depthwise_3x3(band, first, weights, &offsets, channels, out);
+    emulated::depthwise(band, first, weights, offsets, channels, out);
 }
+
+/// As [`depthwise_3x3`], for any kernel.
+#[inline(never)]
+pub(super) fn depthwise(
+    band: &Band<'_>,
+    first: usize,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
+    let pixels = out.len().wrapping_add(first).checked_div(band.channels).unwrap_or(0);
+    let (plane, taps) = (band.width.wrapping_mul(band.rows), band.rows.wrapping_mul(band.columns));
+    let fits = pixels != 0
+        && (1..=MAX_TAPS).contains(&taps)
+        && band.stride != 0
+        && channels.are_there()
+        && first.wrapping_add(channels.count) <= band.channels
+        && weights.len() >= taps.wrapping_mul(channels.count)
+        && band.width >= (pixels - 1).wrapping_mul(band.stride).wrapping_add(band.columns)
+        && band.cells.len() >= plane.wrapping_mul(band.channels);
+    if !fits {
+        return;
+    }
+    // In the order of the bytes of a window: which tap lies there.
+    let mut offsets = [0; MAX_TAPS];
+    for (number, column) in offsets.chunks_mut(band.rows).enumerate().take(band.columns) {
+        let (ahead, behind) = column.split_at_mut(band.first.min(column.len()));
+        for (row, offset) in behind.iter_mut().chain(ahead).enumerate() {
+            *offset = row.wrapping_mul(band.columns).wrapping_add(number) as u8;
+        }
+    }
+    // SAFETY: sizes as just found: a plane of `rows * width` bytes for each channel, in which each of `pixels`
+    // windows has `taps` bytes, `taps` bytes of weights and as many numbers below `taps`, a bias and a multiplier for
+    // each channel, `count` elements of output in each of `pixels` pixels.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let cells: *const u8 = band.cells.as_ptr().cast();
+        let mut work = asm::AnyDepthwise {
+            plane: cells.add(plane.wrapping_mul(first)),
+            pitch: plane,
+            weights: weights.as_ptr(),
+            taps,
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            step: step(channels),
+            out: out.as_ptr().cast_mut().cast(),
+            channels: band.channels,
+            zero_point: channels.zero_point,
+            back: taps.next_multiple_of(VECTOR).wrapping_sub(band.stride.wrapping_mul(band.rows)),
+            offsets: offsets.as_ptr(),
+            pixels,
+            quads: channels.count / QUAD,
+            left: 0,
+            place: core::ptr::null_mut(),
+        };
+        asm::depthwise(&raw mut work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::depthwise(band, first, weights, &offsets, channels, out);
+}
+
+/// Taps of a 3x3 kernel.
+const TAPS: usize = 9;
+
+/// In the order of the bytes of a window, three columns of three ring rows: which tap lies there, for each ring
+/// row that may be the first.
+static TAP_OFFSETS: [[u8; VECTOR]; 3] = {
+    let mut offsets = [[0; VECTOR]; 3];
+    let mut at = 0;
+    while at < 3 * TAPS {
+        let (first, lane) = (at / TAPS, at % TAPS);
+        let (column, slot) = (lane / 3, lane % 3);
+        offsets[first][lane] = ((slot + 3 - first) % 3 * 3 + column) as u8;
+        at += 1;
+    }
+    offsets
+};
 
 /// Bytes behind a band that [`depthwise_3x3`] reads: those of a vector behind the last window.
 const READ_AHEAD: usize = VECTOR - TAPS;
 
 const _: () = assert!(READ_AHEAD <= BAND_SLACK);
+
+/// Whether a multiplier shifts right or not at all: then scaling down is what vectors do.
+fn is_right(multiplier: &Multiplier) -> bool {
+    multiplier.mantissa >= 0 && (-31..=0).contains(&multiplier.shift)
+}
+
+/// What the sign of a product is multiplied by: the second rounding is there only where something is shifted.
+#[cfg(kernels = "mve")]
+fn second_rounding(multiplier: &Multiplier) -> i32 {
+    i32::from(multiplier.shift < 0)
+}
+
+/// Adds elements of operands of one length, rounding twice; false where that is not the case, or for a
+/// multiplier that shifts left.
+pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) -> bool {
+    let scales = [&sum.a.multiplier, &sum.b.multiplier, &sum.multiplier];
+    if a.len() != out.len() || b.len() != out.len() || !scales.iter().all(|scale| is_right(scale)) {
+        return false;
+    }
+    if out.is_empty() {
+        return true;
+    }
+    // SAFETY: all three have the length of `out`; elements are read before those of the same vector are
+    // written.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let zero = |zero_point: i32| zero_point.wrapping_neg().wrapping_shl(20);
+        let work = asm::Add {
+            a: a.as_ptr(),
+            b: b.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            zeroes: [zero(sum.a.zero_point), zero(sum.b.zero_point)],
+            mantissas: [sum.a.multiplier.mantissa, sum.b.multiplier.mantissa],
+            roundings: [second_rounding(&sum.a.multiplier), second_rounding(&sum.b.multiplier)],
+            shift_a: sum.a.multiplier.shift,
+            sign: sum.sign,
+            rounding: second_rounding(&sum.multiplier),
+            zero_point: sum.zero_point,
+            len: out.len(),
+            shift_b: sum.b.multiplier.shift,
+            multiplier: sum.multiplier,
+            min: sum.min,
+            max: sum.max,
+        };
+        asm::add(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::add(a, b, sum, out);
+    true
+}
+
+/// Multiplies elements; false as for [`add`].
+pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Product, out: &[Cell<i8>]) -> bool {
+    if a.len() != out.len() || b.len() != out.len() || !is_right(&product.multiplier) {
+        return false;
+    }
+    if out.is_empty() {
+        return true;
+    }
+    // SAFETY: as for `add`.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Mul {
+            a: a.as_ptr(),
+            b: b.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            zero_points: [product.a_zero_point, product.b_zero_point],
+            multiplier: product.multiplier,
+            rounding: second_rounding(&product.multiplier),
+            zero_point: product.zero_point,
+            min: product.min,
+            max: product.max,
+            len: out.len(),
+        };
+        asm::mul(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::mul(a, b, product, out);
+    true
+}
+
+/// Whether all cells are in the image, and an output for each channel.
+fn are_there(cells: &Cells<'_>, out: &[Cell<i8>]) -> bool {
+    let reach = cells.height.wrapping_sub(1).wrapping_mul(cells.stride);
+    cells.height != 0
+        && cells.width != 0
+        && cells.channels != 0
+        && cells.image.len() >= reach.wrapping_add(cells.width.wrapping_mul(cells.channels))
+        && out.len() >= cells.channels
+}
+
+/// Cells that a mean is found of by a multiplication: with `129 * count^2` below 2^32 it is exact.
+const COUNTS: core::ops::RangeInclusive<i32> = 2..=4096;
+
+/// Means of channels over some cells; false for numbers of cells out of [`COUNTS`].
+pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) -> bool {
+    let count = cells.count();
+    if !are_there(cells, out) || !COUNTS.contains(&count) {
+        return false;
+    }
+    let reciprocal = (u32::MAX / count as u32).wrapping_add(1);
+    // SAFETY: `height` rows of `width` cells of `channels` elements are in the image, `channels` in the output.
+    // Channels are written when all their cells have been read, as both may lie over each other.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Average {
+            out: out.as_ptr().cast_mut().cast(),
+            width: cells.width,
+            channels: cells.channels,
+            max,
+            height: cells.height,
+            stride: cells.stride,
+            half: count / 2,
+            reciprocal,
+            min,
+            image: cells.image.as_ptr().cast(),
+        };
+        asm::average_pool(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::average_pool(cells, reciprocal, min, max, out);
+    true
+}
+
+/// Largest elements of channels over some cells.
+pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+    if !are_there(cells, out) {
+        return;
+    }
+    // SAFETY: as for `average_pool`.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Largest {
+            out: out.as_ptr().cast_mut().cast(),
+            width: cells.width,
+            channels: cells.channels,
+            height: cells.height,
+            stride: cells.stride,
+            min,
+            max,
+            image: cells.image.as_ptr().cast(),
+        };
+        asm::max_pool(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::max_pool(cells, min, max, out);
+}
+
+/// Looks elements up in a table, as many as both sides have.
+pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+    let len = input.len().min(out.len());
+    if len == 0 {
+        return;
+    }
+    // SAFETY: both sides have `len` elements, the table one for each byte.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        asm::lookup(input.as_ptr().cast(), table.as_ptr(), out.as_ptr().cast_mut().cast(), len);
+    }
+    #[cfg(not(kernels = "mve"))]
+    crate::kernels::portable::lookup(input, table, out);
+}

@@ -17,10 +17,12 @@ mod leaf;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Kernels, Lines, Policy, Stage, TILE, portable};
+use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE, portable};
 use crate::packing::{Matrix, Shape};
+use crate::tensor::TensorView;
 
 /// The set for cores with MVE.
 pub struct Mve;
@@ -61,11 +63,13 @@ impl Kernels for Mve {
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let channels = out.len();
-        if channels & (QUAD - 1) == 0 && stage.multipliers.len() == channels {
-            leaf::dense(input, weights.bytes, &Channels::of(stage, 0, channels), out);
-        } else {
-            dense_and_rest(input, weights, stage, out);
+        let shared = shared(stage);
+        let channels = whole(stage, out.len(), &shared);
+        if channels.count != 0 {
+            leaf::dense(input, weights.bytes, &channels, out);
+        }
+        if channels.count != out.len() {
+            dense_rest(input, weights, stage, out);
         }
         if is_narrow(stage) {
             clamp(stage, out);
@@ -85,6 +89,8 @@ impl Kernels for Mve {
             portable::depthwise_band(band, weights, stage, out);
             return;
         }
+        let taps = band.rows.wrapping_mul(band.columns);
+        let is_3x3 = (band.rows, band.columns) == (3, 3) && (1..=2).contains(&band.stride);
         let whole = band.channels & !(QUAD - 1);
         let shared = shared(stage);
         let one = stage.multipliers.len() == 1;
@@ -92,8 +98,13 @@ impl Kernels for Mve {
         for (first, count) in [(0, whole), (band.channels.wrapping_sub(QUAD), QUAD)] {
             let each = Channels::of(stage, first, count);
             let channels = if one { each.share(&shared) } else { each };
-            let weights = weights.bytes.get(first.wrapping_mul(TAPS)..).unwrap_or(&[]);
-            leaf::depthwise_3x3(band, first, weights, &channels, out.get(first..).unwrap_or(&[]));
+            let weights = weights.bytes.get(first.wrapping_mul(taps)..).unwrap_or(&[]);
+            let out = out.get(first..).unwrap_or(&[]);
+            if is_3x3 {
+                leaf::depthwise_3x3(band, first, weights, &channels, out);
+            } else {
+                leaf::depthwise(band, first, weights, &channels, out);
+            }
             if whole == band.channels {
                 break;
             }
@@ -102,21 +113,51 @@ impl Kernels for Mve {
             clamp(stage, out);
         }
     }
+
+    fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+        leaf::lookup(input, table, out);
+    }
+
+    fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        if !leaf::average_pool(cells, min, max, out) {
+            portable::average_pool(cells, min, max, out);
+        }
+    }
+
+    fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        leaf::max_pool(cells, min, max, out);
+    }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        if rounding == Rounding::Single || !leaf::add(a, b, sum, out) {
+            portable::add(a, b, sum, rounding, out);
+        }
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        if rounding == Rounding::Single || !leaf::mul(a, b, product, out) {
+            portable::mul(a, b, product, rounding, out);
+        }
+    }
 }
 
-/// Taps of a 3x3 kernel.
-const TAPS: usize = 9;
-
-/// Whether a band lies in planes of a channel, column after column with a byte for each ring row: then a 3x3
-/// window is 9 bytes on end. Others lie as in the portable set.
+/// Whether a band lies in planes of a channel, column after column with a byte for each ring row: then a
+/// window is so many bytes on end. Others lie as in the portable set.
 fn is_planar(band: &Band<'_>) -> bool {
-    // Planes of eight channels are reached by offsets of 16 bits.
-    let reach = u16::MAX as usize / (7 * 3);
-    (band.rows, band.columns) == (3, 3)
-        && (1..=2).contains(&band.stride)
-        && band.channels >= QUAD
-        && band.width <= reach
+    // Taps are numbered with 8 bits, and planes of eight channels are reached by offsets of 16 bits.
+    band.channels >= QUAD
+        && band.rows.wrapping_mul(band.columns) <= MAX_TAPS
+        && band.width.wrapping_mul(band.rows) <= u16::MAX as usize / 7
 }
+
+/// Most taps of a kernel over a planar band.
+const MAX_TAPS: usize = 255;
 
 /// A tile of patches, one behind the other, as long as the rows of the weights.
 #[derive(Clone, Copy)]
@@ -228,23 +269,16 @@ fn quads_and_rest(
     }
 }
 
-/// A dense layer of any number of channels.
+/// The last channels of a dense layer, fewer than four.
 #[inline(never)]
-fn dense_and_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-    let shared = shared(stage);
-    let channels = whole(stage, out.len(), &shared);
-    let first = channels.count;
-    leaf::dense(input, weights.bytes, &channels, out);
-    let rest = out.get(first..).unwrap_or(&[]);
-    if rest.is_empty() {
-        return;
-    }
+fn dense_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let first = out.len() & !(QUAD - 1);
     let depth = input.len().next_multiple_of(VECTOR);
     let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
     let mut quad = [0i8; QUAD];
     let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
     leaf::dense(input, weights, &Last::of(stage, first).channels(), quad);
-    for (y, place) in quad.iter().zip(rest) {
+    for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
         place.set(y.get());
     }
 }
