@@ -108,7 +108,7 @@ struct Walk<'m, 'a> {
     tensors: &'a [Tensor],
     /// Number of the next tensor that is written.
     next: usize,
-    /// Tensors that hold data, and perhaps some that held it until the previous op.
+    /// Tensors that hold data.
     live: Vec<&'a Tensor, MAX_LIVE>,
 }
 
@@ -192,20 +192,24 @@ impl<'m, 'a> Walk<'m, 'a> {
                 return Err(order);
             }
         }
+        if op.scratch_bytes != 0
+            && let Some(held) = self.live.iter().find(|held| touch(run(held), scratch))
+        {
+            return Err(self.overlap(now, held));
+        }
+        self.write(now, outputs.len(), scratch)?;
+        // What nobody reads any more goes at once: a chain may begin here.
         let mut place = 0;
         while let Some(held) = self.live.get(place) {
-            if held.last_use < index {
-                let last = self.live.pop();
-                if let (Some(last), Some(held)) = (last, self.live.get_mut(place)) {
-                    *held = last;
-                }
-            } else if op.scratch_bytes != 0 && touch(run(held), scratch) {
-                return Err(self.overlap(now, held));
-            } else {
+            if held.last_use > index {
                 place += 1;
+            } else if let Some(last) = self.live.pop()
+                && let Some(held) = self.live.get_mut(place)
+            {
+                *held = last;
             }
         }
-        self.write(now, outputs.len(), scratch)
+        Ok(())
     }
 
     /// Op `now` writes the next tensors, as many as this; -1 are the inputs of the model.
