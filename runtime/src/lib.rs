@@ -45,7 +45,7 @@ pub mod winograd;
 pub use arena::{AlignedBytes, Arena};
 pub use error::{Error, Fault};
 pub use ferrolite_schema::{DType, Model, OpCode, Port, Rounding, Target, params};
-pub use interpreter::{Interpreter, Observer, Step, check};
+pub use interpreter::{Interpreter, Observer, Step, check, check_op};
 pub use node::{Eval, Node};
 pub use ops::{OpSet, Operator};
 

@@ -78,6 +78,16 @@ impl<'a, T: Element> TensorView<'a, T> {
         }
     }
 
+    /// The `N` elements from `start` on; `None` where the view ends before.
+    #[inline(always)]
+    pub fn array<const N: usize>(&self, start: usize) -> Option<[T; N]> {
+        if start > self.len || self.len - start < N {
+            return None;
+        }
+        // SAFETY: `N` elements from `start` on are there, as just found; otherwise as in `at`.
+        Some(unsafe { self.first.add(start).cast::<[T; N]>().read() })
+    }
+
     /// The elements from `start` on, `len` of them; fewer where the view ends before.
     #[inline(always)]
     pub fn range(&self, start: usize, len: usize) -> TensorView<'a, T> {
@@ -194,6 +204,7 @@ mod tests {
         assert_eq!(view.range(1, 9).len(), 2);
         assert_eq!(view.range(7, 1).len(), 0);
         assert_eq!(view.range(1, 2).iter().sum::<i8>(), 5);
+        assert_eq!((view.array(1), view.array::<3>(1), view.array::<0>(4)), (Some([2, 3]), None, None));
     }
 
     #[test]

@@ -789,7 +789,8 @@ impl<'a> Tensor {
 }
 
 /// 24 bytes. Operands are `inputs` tensor indices and then `outputs` of them, at `operands` in
-/// `Model.operands`; parameters are `params_words` words at `params` in `Model.params`.
+/// `Model.operands`; an op of one input and one output has them in `operands` itself, the input in the
+/// lower half. Parameters are `params_words` words at `params` in `Model.params`.
 // struct Op, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]

@@ -5,7 +5,7 @@
 //! themselves; a layer that exceeds one keeps plain weights.
 
 use ferrolite_runtime::Rounding;
-use ferrolite_runtime::packing::{Order, Packing, Shape};
+use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
 use ferrolite_runtime::quant::multiplier;
 
 use super::stage::{Channels, Int8};
@@ -37,12 +37,38 @@ pub(super) fn choose<'a>(
     (channels, lines, line): (u32, u32, u32),
     numbers: &Channels,
     input: &Int8<'_>,
-    rows: impl Iterator<Item = &'a [i8]>,
+    mut rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
     let suits = cx.rounding == Rounding::Double
-        && rows.enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
-    let packing = if suits { wanted } else { Packing::PLAIN };
+        && rows.clone().enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
+    let packing = match wanted.order {
+        _ if !suits => Packing::PLAIN,
+        Order::Chunks => {
+            let count =
+                rows.try_fold(0, |count, row| u8::try_from(chunks(row).len()).ok().map(|n| count.max(n)));
+            count.map_or(Packing::PLAIN, Packing::chunks)
+        }
+        _ => wanted,
+    };
     Shape { packing, channels, lines, line }
+}
+
+/// Lengths of the chunks of a channel: as long as the first of two pixels has room below the second one.
+fn chunks(row: &[i8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut room = 0;
+    for &w in row {
+        let most = 128 * i32::from(w).abs();
+        match lengths.last_mut() {
+            Some(length) if most <= room && *length < LONGEST_CHUNK => *length += 1,
+            _ => {
+                lengths.push(1);
+                room = i32::from(i16::MAX);
+            }
+        }
+        room -= most;
+    }
+    lengths
 }
 
 fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> bool {
@@ -54,7 +80,7 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
     let bound = magnitude * 128 + bias.abs();
     let even = channel.is_multiple_of(2);
     let order_suits = match packing.order {
-        Order::Plain | Order::Blocks => true,
+        Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
         Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
         Order::Shared => bound < SHARED_ACCUMULATOR,
         Order::Winograd => bound < WINOGRAD_ACCUMULATOR,
@@ -76,6 +102,11 @@ pub(super) fn store<'a>(
 fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> Vec<u8> {
     let mut bytes = vec![0u8; shape.bytes().unwrap_or(0) as usize];
     for (channel, row) in (0..).zip(rows) {
+        if shape.packing.order == Order::Chunks {
+            for (number, length) in (0..).zip(chunks(row)) {
+                bytes[shape.chunk_place(channel, number) as usize] = (length - 1) as u8;
+            }
+        }
         for (k, &w) in (0..).zip(row) {
             let at = shape.place(channel, k) as usize;
             if shape.packing.order == Order::Pairs {
@@ -101,9 +132,11 @@ mod tests {
         prop_oneof![
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
             (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
             (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
             Just(Packing::QUADS),
+            (20u8..).prop_map(Packing::chunks),
         ]
     }
 

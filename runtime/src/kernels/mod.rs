@@ -8,15 +8,21 @@
 
 //! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+mod armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 mod armv7m;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+mod mve;
 mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 mod rv32im;
 mod tiles;
+#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+mod x86_64;
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -29,27 +35,49 @@ use crate::quant::requantize;
 use crate::tensor::TensorView;
 use crate::winograd::Filters;
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+pub use armv6m::Armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 pub use armv7m::Armv7m;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+pub use mve::Mve;
 pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 pub use rv32im::Rv32im;
 pub use tiles::{COLUMNS, Outputs, Tiles};
+#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+pub use x86_64::{Avx2, Host};
 
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "mve")]
+pub type Native = Mve;
+/// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7m")]
 pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv6m")]
+pub type Native = Armv6m;
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
-#[cfg(not(any(kernels = "armv7em", kernels = "armv7m", kernels = "rv32im")))]
+#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+pub type Native = Host;
+/// The kernels that suit the core this is compiled for.
+#[cfg(not(any(
+    kernels = "armv6m",
+    kernels = "armv7em",
+    kernels = "armv7m",
+    kernels = "mve",
+    kernels = "rv32im",
+    all(target_arch = "x86_64", not(target_os = "none"), not(miri))
+)))]
 pub type Native = Portable;
 
 /// Pixels that a convolution gathers before it computes them. The overlap of its output with its
@@ -224,7 +252,7 @@ pub trait Kernels: 'static {
 
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of
     /// their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {

@@ -8,7 +8,7 @@ use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, AlignedBuf, Emitted, Winograd};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::kernels::{Armv7em, Armv7m, Portable, Rv32im};
+use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Native, Portable, Rv32im};
 use ferrolite_runtime::{Interpreter, Model, Observer, OpCode, OpSet, Target, ops};
 
 /// The workspace's root.
@@ -133,11 +133,20 @@ pub fn files_for(
 pub const SETS: &[Set] = &[
     Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
     Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
+    Set { name: "mve", target: Target::CortexM55, ops: &ops::all::<Mve>() },
     Set { name: "portable, packed for cortex-m4", target: Target::CortexM4, ops: &ops::all::<Portable>() },
+    Set { name: "portable, packed for cortex-m55", target: Target::CortexM55, ops: &ops::all::<Portable>() },
     Set { name: "armv7m", target: Target::CortexM3, ops: &ops::all::<Armv7m>() },
     Set { name: "portable, packed for cortex-m3", target: Target::CortexM3, ops: &ops::all::<Portable>() },
+    Set { name: "armv6m", target: Target::CortexM0, ops: &ops::all::<Armv6m>() },
+    Set { name: "portable, packed for cortex-m0", target: Target::CortexM0, ops: &ops::all::<Portable>() },
     Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
     Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
+    Set { name: "host", target: Target::Host, ops: &ops::all::<Native>() },
+    Set { name: "portable, packed for host", target: Target::Host, ops: &ops::all::<Portable>() },
+    #[cfg(target_arch = "x86_64")]
+    Set { name: "avx2", target: Target::Host, ops: &ops::all::<ferrolite_runtime::kernels::Avx2>() },
+    Set { name: "host, not packed", target: Target::Portable, ops: &ops::all::<Native>() },
     Set { name: "portable, packed for riscv32", target: Target::RiscV32, ops: &ops::all::<Portable>() },
 ];
 

@@ -106,22 +106,8 @@ impl Kernels for Armv7em {
         let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(width - left);
         let planes = words(band.slot(slot));
         leaf::widen_band(planes, width, left, pixels, band.channels, row, zero_point);
-        let whole = band.channels / 4 * 2;
-        if band.channels & 3 == 0 {
-            return;
-        }
-        // The last channels of a pixel, which do not fill a word: element by element.
-        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate().skip(whole) {
-            let first = plane_channel(number);
-            for (x, word) in plane.iter().enumerate() {
-                let element = |channel: usize| {
-                    let pixel = x.checked_sub(left).filter(|&x| x < pixels && channel < band.channels);
-                    let at =
-                        pixel.map_or(usize::MAX, |x| x.wrapping_mul(band.channels).wrapping_add(channel));
-                    row.get(at).map_or(zero_point, Cell::get)
-                };
-                word.set(halfwords(element(first), element(first.wrapping_add(2))));
-            }
+        if band.channels & 3 != 0 {
+            depthwise::load_rest(band, planes, left, pixels, row, zero_point);
         }
     }
 

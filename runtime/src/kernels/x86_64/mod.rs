@@ -1,0 +1,104 @@
+//! x86-64 hosts: AVX2 and, where the processor has it, VNNI, found out at run time.
+//!
+//! Weights lie in blocks of eight channels, groups of four weights: 32 bytes that meet four elements of a
+//! pixel in every lane.
+//!
+//! ```text
+//! AVX2   tile of 16-bit elements; 4 channels x 4 weights widened, VPMADDWD by the pixel's four elements
+//!        -> (c0: k0 k1) (c0: k2 k3) (c1: k0 k1) …; neighbours are added once, at the end
+//! VNNI   tile of bytes; VPDPBUSD of unsigned weights `w + 128` by signed elements
+//!        -> c0 c1 c2 … c7, from which 128 times the sum of the pixel is taken at the end
+//! ```
+//! A depthwise layer multiplies two taps at a time, eight channels side by side. What the processor lacks runs
+//! portably; Miri, which knows no AVX, sees the portable set.
+
+mod avx2;
+mod detect;
+mod simd;
+mod vnni;
+
+use core::cell::Cell;
+
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::Sum;
+
+use super::{Band, Kernels, Policy, Stage, portable};
+use crate::packing::{Matrix, Shape};
+use crate::tensor::TensorView;
+use detect::Level;
+
+/// The set for x86-64, which goes no further than the level `MOST`.
+pub struct X86<const MOST: u8>;
+
+/// AVX2 where the processor has it.
+pub type Avx2 = X86<{ Level::Avx2 as u8 }>;
+
+/// The best that the processor has.
+pub type Host = X86<{ Level::AvxVnni as u8 }>;
+
+impl<const MOST: u8> X86<MOST> {
+    fn level() -> Level {
+        detect::level().at_most(MOST)
+    }
+}
+
+impl<const MOST: u8> Kernels for X86<MOST> {
+    const POLICY: Policy = Policy::HOST;
+
+    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
+        let depth = shape.padded_depth().unwrap_or(0) as usize;
+        let first = lane.wrapping_mul(depth).wrapping_add(line.wrapping_mul(shape.line as usize));
+        match Self::level() {
+            Level::Portable => portable::load_line(tile, lane, line, shape, source),
+            Level::Avx2 => avx2::widen(source, tile.get(first.wrapping_mul(2)..).unwrap_or(&[])),
+            Level::Vnni | Level::AvxVnni => avx2::copy(source, tile.get(first..).unwrap_or(&[])),
+        }
+    }
+
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let run = match Self::level() {
+            Level::Portable => portable::matmul_packed,
+            Level::Avx2 => avx2::matmul,
+            Level::Vnni => vnni::avx512::matmul,
+            Level::AvxVnni => vnni::avx::matmul,
+        };
+        run(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let run = match Self::level() {
+            Level::Portable => portable::dense_packed,
+            Level::Avx2 => avx2::dense,
+            Level::Vnni => vnni::avx512::dense,
+            Level::AvxVnni => vnni::avx::dense,
+        };
+        run(input, weights, stage, out);
+    }
+
+    fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        if Self::level() == Level::Portable {
+            portable::load_band(band, slot, left, row, zero_point);
+        } else {
+            avx2::load_band(band, slot, left, row, zero_point);
+        }
+    }
+
+    fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        if Self::level() == Level::Portable || !avx2::depthwise(band, weights, stage, out) {
+            portable::depthwise_band(band, weights, stage, out);
+        }
+    }
+
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        if Self::level() == Level::Portable || rounding != Rounding::Double || !avx2::add(a, b, sum, out) {
+            portable::add(a, b, sum, rounding, out);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Kernels of VNNI, for both kinds of processors that have it: the same code, encoded in two ways.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+
+/// Rows of groups of four elements, one behind the other.
+struct Rows<'a> {
+    cells: &'a [Cell<i8>],
+    /// Groups of a row.
+    groups: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The groups of a row; none where it is not there.
+    fn row(&self, row: usize) -> &'a [[Cell<i8>; 4]] {
+        let groups = self.cells.as_chunks::<4>().0;
+        groups.get(row * self.groups..).and_then(|row| row.get(..self.groups)).unwrap_or(&[])
+    }
+}
+
+/// A module of kernels with the target features `$features` and the instruction `$dp`.
+macro_rules! kernels {
+    ($(#[$doc:meta])* $name:ident, $features:literal, $dp:ident) => {
+        $(#[$doc])*
+        pub(super) mod $name {
+            use core::arch::x86_64::*;
+            use core::cell::Cell;
+
+            use super::Rows;
+            use super::super::avx2::last_word;
+            use super::super::simd::*;
+            use crate::kernels::{Stage, TILE};
+            use crate::packing::Matrix;
+            use crate::tensor::cells_of;
+
+            /// Channels of a block.
+            const BLOCK: usize = 8;
+
+            /// Weights of a channel that lie side by side.
+            const GROUP: usize = 4;
+
+            /// Bytes of a group of a whole block.
+            const WORDS: usize = BLOCK * GROUP;
+
+            /// See [`Kernels::matmul_packed`](crate::kernels::Kernels::matmul_packed).
+            pub(in super::super) fn matmul(
+                tile: &[Cell<u8>],
+                pixels: usize,
+                weights: &Matrix<'_>,
+                stage: &Stage<'_>,
+                out: &[Cell<i8>],
+                out_stride: usize,
+            ) {
+                let groups = weights.shape.padded_depth().unwrap_or(0) as usize / GROUP;
+                let rows = Rows { cells: cells_of(tile).unwrap_or(&[]), groups };
+                // SAFETY: this level has VNNI.
+                unsafe { run::<TILE>(&rows, None, pixels, weights, stage, out, out_stride) }
+            }
+
+            /// See [`Kernels::dense_packed`](crate::kernels::Kernels::dense_packed).
+            pub(in super::super) fn dense(
+                input: &[Cell<i8>],
+                weights: &Matrix<'_>,
+                stage: &Stage<'_>,
+                out: &[Cell<i8>],
+            ) {
+                let (groups, rest) = input.as_chunks::<GROUP>();
+                let last = if rest.is_empty() { None } else { Some(last_word(rest)) };
+                let rows = Rows { cells: input, groups: groups.len() };
+                // SAFETY: this level has VNNI.
+                unsafe { run::<1>(&rows, last, 1, weights, stage, out, out.len()) }
+            }
+
+            /// All channels for some rows of `groups` groups, which begin `pitch` bytes apart; `last` are
+            /// elements behind each row that do not fill a group.
+            #[target_feature(enable = $features)]
+            fn run<const ROWS: usize>(
+                rows: &Rows<'_>,
+                last: Option<i32>,
+                pixels: usize,
+                weights: &Matrix<'_>,
+                stage: &Stage<'_>,
+                out: &[Cell<i8>],
+                out_stride: usize,
+            ) {
+                let all = rows.groups + usize::from(last.is_some());
+                let size = all * WORDS;
+                let channels = weights.shape.channels as usize;
+                let fits = rows.cells.len() >= rows.groups * GROUP * ROWS
+                    && weights.shape.padded_depth().unwrap_or(0) as usize == all * GROUP
+                    && weights.bytes.len() >= channels * all * GROUP;
+                if !fits {
+                    return;
+                }
+                let surplus = surplus::<ROWS>(rows, last);
+                let store = |sums: [__m256i; ROWS], first: usize, width: usize| {
+                    let sums: [__m256i; ROWS] = core::array::from_fn(|row| _mm256_sub_epi32(sums[row], surplus[row]));
+                    let out = out.get(first..).unwrap_or(&[]);
+                    Eight::new(stage, first).store(sums, pixels, width, out, out_stride);
+                };
+                let mut first = 0;
+                // Four blocks of one row, two blocks of four: enough sums to hide the instruction's latency.
+                while ROWS == 1 && channels - first >= 4 * BLOCK {
+                    // SAFETY: rows and whole blocks of weights are there, as just found.
+                    let sums = unsafe { products::<ROWS, 4>(rows, last, &weights.bytes[first * all * GROUP..], size) };
+                    for (block, sums) in sums.into_iter().enumerate() {
+                        store(sums, first + block * BLOCK, BLOCK);
+                    }
+                    first += 4 * BLOCK;
+                }
+                while channels - first >= 2 * BLOCK {
+                    // SAFETY: as above.
+                    let [low, high] =
+                        unsafe { products::<ROWS, 2>(rows, last, &weights.bytes[first * all * GROUP..], size) };
+                    store(low, first, BLOCK);
+                    store(high, first + BLOCK, BLOCK);
+                    first += 2 * BLOCK;
+                }
+                let rest = &weights.bytes[first * all * GROUP..];
+                if channels - first >= BLOCK {
+                    // SAFETY: as above.
+                    let [sums] = unsafe { products::<ROWS, 1>(rows, last, rest, size) };
+                    store(sums, first, BLOCK);
+                    first += BLOCK;
+                }
+                if first < channels {
+                    let width = channels - first;
+                    let rest = &weights.bytes[first * all * GROUP..];
+                    let mut sums = [_mm256_setzero_si256(); ROWS];
+                    for (group, words) in rest.chunks_exact(width * GROUP).enumerate() {
+                        let words = unsigned(load_words(words));
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let x = rows.row(row).get(group).map(word).or(last).unwrap_or(0);
+                            *sums = $dp(*sums, words, _mm256_set1_epi32(x));
+                        }
+                    }
+                    store(sums, first, width);
+                }
+            }
+
+            /// Weights less -128.
+            #[inline]
+            #[target_feature(enable = "avx2")]
+            fn unsigned(words: __m256i) -> __m256i {
+                _mm256_xor_si256(words, _mm256_set1_epi8(-128))
+            }
+
+            /// What the sums of a row have too much: 128 times the row's elements.
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn surplus<const ROWS: usize>(rows: &Rows<'_>, last: Option<i32>) -> [__m256i; ROWS] {
+                let all = _mm256_set1_epi8(-128);
+                core::array::from_fn(|row| {
+                    let (whole, rest) = rows.row(row).as_flattened().as_chunks::<WORDS>();
+                    let mut sums = _mm256_setzero_si256();
+                    for groups in whole {
+                        sums = $dp(sums, all, load_32(groups));
+                    }
+                    sums = $dp(sums, all, load_words(rest));
+                    let last = _mm256_setr_epi32(last.unwrap_or(0), 0, 0, 0, 0, 0, 0, 0);
+                    sums = $dp(sums, all, last);
+                    total(sums)
+                })
+            }
+
+            /// Adds the products of a group of each block with four elements of each row.
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn step<const ROWS: usize, const BLOCKS: usize>(
+                sums: &mut [[__m256i; ROWS]; BLOCKS],
+                words: [__m256i; BLOCKS],
+                x: [i32; ROWS],
+            ) {
+                for row in 0..ROWS {
+                    let x = _mm256_set1_epi32(x[row]);
+                    for block in 0..BLOCKS {
+                        sums[block][row] = $dp(sums[block][row], words[block], x);
+                    }
+                }
+            }
+
+            /// Sums of products of rows with blocks of eight channels, `size` bytes each.
+            ///
+            /// # Safety
+            /// `ROWS` rows of `rows.groups` groups are there, and `BLOCKS * size` bytes of weights, a group of
+            /// `WORDS` bytes for each group of a row and for `last`.
+            #[inline]
+            #[target_feature(enable = $features)]
+            unsafe fn products<const ROWS: usize, const BLOCKS: usize>(
+                rows: &Rows<'_>,
+                last: Option<i32>,
+                weights: &[u8],
+                size: usize,
+            ) -> [[__m256i; ROWS]; BLOCKS] {
+                let mut sums = [[_mm256_setzero_si256(); ROWS]; BLOCKS];
+                let first: *const i32 = rows.cells.as_ptr().cast();
+                let starts: [*const i32; ROWS] =
+                    core::array::from_fn(|row| first.wrapping_add(row * rows.groups));
+                let blocks: [*const __m256i; BLOCKS] =
+                    core::array::from_fn(|block| weights.as_ptr().wrapping_add(block * size).cast());
+                // SAFETY: the caller promises each group of each block.
+                let words = |group: usize| -> [__m256i; BLOCKS] {
+                    core::array::from_fn(|block| unsafe {
+                        unsigned(_mm256_loadu_si256(blocks[block].add(group)))
+                    })
+                };
+                for group in 0..rows.groups {
+                    // SAFETY: the caller promises each group of each row.
+                    let x = core::array::from_fn(|row| unsafe { starts[row].add(group).read_unaligned() });
+                    step(&mut sums, words(group), x);
+                }
+                if let Some(last) = last {
+                    step(&mut sums, words(rows.groups), [last; ROWS]);
+                }
+                sums
+            }
+        }
+    };
+}
+
+kernels!(
+    /// Processors with AVX-512.
+    avx512,
+    "avx2,avx512f,avx512vl,avx512vnni",
+    _mm256_dpbusd_epi32
+);
+
+kernels!(
+    /// Processors with AVX-VNNI.
+    avx,
+    "avx2,avxvnni",
+    _mm256_dpbusd_avx_epi32
+);
