@@ -33,18 +33,24 @@ const SUMS: usize = SLOTS * TILE * 2;
 /// Input channels between two steps of the inner loop.
 const BLOCK: usize = 16;
 
-/// `V`, which starts at a multiple of [`Tiles::ALIGNMENT`], and the work memory behind it.
-fn split<'a>(tiles: &Tiles<'a>) -> Option<(&'a [Cell<i32>], &'a [Cell<u8>])> {
+/// The parts of scratch memory.
+struct Parts<'a> {
+    /// At a multiple of [`Tiles::ALIGNMENT`].
+    v: &'a [Cell<i32>],
+    work: &'a [Cell<u8>],
+}
+
+fn split<'a>(tiles: &Tiles<'a>) -> Option<Parts<'a>> {
     let misplaced = (tiles.cells.as_ptr() as usize).wrapping_neg() % Tiles::ALIGNMENT;
     let pairs = padded_inputs(tiles.channels as u32)? as usize / 2;
     let (v, work) = tiles.cells.get(misplaced..)?.split_at_checked(pairs * PAIR * 4)?;
-    Some((cells_of(v)?, work))
+    Some(Parts { v: cells_of(v)?, work })
 }
 
 /// See [`Kernels::load_tiles`](crate::kernels::Kernels::load_tiles).
 pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
     let channels = tiles.channels;
-    let Some((v, work)) = split(tiles) else { return };
+    let Some(Parts { v, work }) = split(tiles) else { return };
     let Some((columns, line)) = work.split_at_checked(COLUMNS * COLUMN * 4) else { return };
     let columns = words(columns);
     let size = rows.iter().fold(0, |size, row| size.max(row.len()));
@@ -92,7 +98,7 @@ pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_
 pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
     let outputs = filters.outputs as usize;
     let channels = Channels::of(stage, 0, outputs);
-    let Some((v, work)) = split(tiles) else { return };
+    let Some(Parts { v, work }) = split(tiles) else { return };
     let sums = words(work);
     let pairs = v.len() / PAIR;
     let fits = sums.len() >= SUMS
