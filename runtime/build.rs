@@ -8,7 +8,11 @@ use std::{env, fs};
 
 /// Kernel sets in order of preference, each with an instruction that it needs and that only cores of its own
 /// kind have.
-const SETS: [(&str, &str); 2] = [("armv7em", "smlad r0, r1, r2, r3"), ("rv32im", "mulhsu a0, a1, a2")];
+const SETS: &[(&str, &str)] = &[
+    ("armv7em", "smlad r0, r1, r2, r3"),
+    ("armv7m", "smlal r0, r1, r2, r3"),
+    ("rv32im", "mulhsu a0, a1, a2"),
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

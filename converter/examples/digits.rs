@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ferrolite::board;
 use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite::data::{Dataset, Labels, load_labels};
-use ferrolite::model_file::{input_specs, op_codes, outputs};
+use ferrolite::model_file::{input_specs, operators, outputs};
 use ferrolite::reference::Executor;
 use ferrolite::{Error, Result, compare::argmax, import};
 use ferrolite_runtime::quant::dequantize;
@@ -79,7 +79,10 @@ fn run() -> Result<()> {
     println!("   arena (RAM)               {} bytes", answers.arena_bytes);
     println!("   stack                     {} bytes", answers.stack_bytes);
     println!("   model (flash)             {} bytes", file.bytes().len());
-    println!("   runtime code (flash)      {} bytes", board::runtime_flash_bytes(board, &op_codes(&model))?);
+    println!(
+        "   runtime code (flash)      {} bytes",
+        board::runtime_flash_bytes(board, &operators(&model, board.core_target()))?
+    );
 
     if let Some((image, scores, label)) = shown {
         println!("\nThe first image, labelled {}:", label.map_or("?".into(), |l| l.to_string()));

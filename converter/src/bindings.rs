@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ferrolite_runtime::{Model, OpCode};
+use ferrolite_runtime::Model;
 
 use crate::model_file::{self, PortFacts};
 
@@ -18,7 +18,7 @@ use crate::model_file::{self, PortFacts};
 pub fn rust(model: &Model<'_>) -> String {
     let mut out = String::new();
     let ops: Vec<String> =
-        model_file::op_codes(model).iter().map(|code| format!("ops::{}", constant(*code))).collect();
+        model_file::operators(model, model.target()).iter().map(|linked| format!("ops::{linked}")).collect();
     let name = model.names().model().filter(|n| !n.is_empty()).unwrap_or("a model");
     let macs = model_file::layers(model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     // Writing to a string does not fail.
@@ -131,11 +131,6 @@ pub fn c(model: &Model<'_>, name: &str) -> String {
     }
     let _ = write!(out, "}};\n\n#endif\n");
     out
-}
-
-/// Name of an operator's constant in `ferrolite_runtime::ops`.
-fn constant(code: OpCode) -> String {
-    code.name().to_uppercase()
 }
 
 /// A number with separators between thousands, as Rust writes it.

@@ -5,7 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ferrolite_runtime::{DType, Model, OpCode, Port, ops};
+use ferrolite_runtime::kernels::policy;
+use ferrolite_runtime::packing::Packing;
+use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams};
+use ferrolite_runtime::{DType, Model, Node, OpCode, Port, Target, ops};
 use ferrolite_schema as schema;
 
 use crate::data::InputSpec;
@@ -219,10 +222,53 @@ pub fn tensor_shape(model: &Model<'_>, tensor: usize) -> Vec<usize> {
     let named = model.names().tensor_port(tensor).map(shape);
     named.filter(|s| crate::data::npy::elements(s) == Some(elements)).unwrap_or_else(|| vec![elements])
 }
-/// The operators that a model uses, each once, by number.
-pub fn op_codes(model: &Model<'_>) -> Vec<OpCode> {
-    let mut codes: Vec<OpCode> = model.ops().iter().filter_map(|op| OpCode::from_code(op.code)).collect();
-    codes.sort();
-    codes.dedup();
-    codes
+
+/// An operator that a firmware links: a constant of `ferrolite_runtime::ops`, by whose path it is displayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Linked {
+    /// What it computes.
+    pub code: OpCode,
+    /// Whether it is the one of `ops::tuned`, which runs files that were packed for its core and no others.
+    pub tuned: bool,
+}
+
+impl From<OpCode> for Linked {
+    fn from(code: OpCode) -> Linked {
+        Linked { code, tuned: false }
+    }
+}
+
+impl std::fmt::Display for Linked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let module = if self.tuned { "tuned::" } else { "" };
+        write!(f, "{module}{}", self.code.name().to_uppercase())
+    }
+}
+
+/// The operators that a model needs on a core, each once, by number.
+pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
+    let policy = policy(core);
+    let mut linked: Vec<Linked> = Vec::new();
+    for op in model.ops() {
+        let Some(code) = OpCode::from_code(op.code) else { continue };
+        let node = Node::new(model, op);
+        let (found, wanted) = match code {
+            OpCode::Conv2d => (node.params::<Conv2dParams>().map(|p| p.packing), policy.conv),
+            OpCode::DepthwiseConv2d => {
+                (node.params::<DepthwiseConv2dParams>().map(|p| p.packing), policy.depthwise)
+            }
+            OpCode::FullyConnected => {
+                (node.params::<FullyConnectedParams>().map(|p| p.packing), policy.dense)
+            }
+            _ => (Ok(Packing::PLAIN.tag()), Packing::PLAIN),
+        };
+        let tuned = wanted != Packing::PLAIN && found == Ok(wanted.tag());
+        match linked.iter_mut().find(|other| other.code == code) {
+            // One that was not packed needs the operator that runs all.
+            Some(other) => other.tuned &= tuned,
+            None => linked.push(Linked { code, tuned }),
+        }
+    }
+    linked.sort();
+    linked
 }

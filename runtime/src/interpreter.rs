@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::{FILE_ALIGNMENT, Model, Port};
+use ferrolite_schema::{FILE_ALIGNMENT, Model, Port, Tensor};
 
 use crate::error::{Error, Fault};
 use crate::node::{Eval, Node};
@@ -163,23 +163,41 @@ pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
 }
 
 /// An output may lie over an input of its op only as far as the operator's order of reads and writes
-/// allows: it starts at least `lead` bytes before that input.
+/// allows.
 #[inline(always)]
 fn check_overlap(node: &Node<'_>, operator: &Operator) -> Result<(), Fault> {
-    let (inputs, outputs) = node.operands().ok_or(Fault::Operands)?;
-    for &output in outputs {
-        let output = node.tensor(output).ok_or(Fault::Operands)?;
-        for (position, &input) in inputs.iter().enumerate() {
-            let input = node.tensor(input).ok_or(Fault::Operands)?;
-            let distance = input.offset.wrapping_sub(output.offset);
-            let apart = distance >= output.bytes && distance.wrapping_neg() >= input.bytes;
-            if !apart && input.in_arena() {
-                let lead = (operator.lead)(node, position).ok_or(Fault::Overlap)?;
-                if input.offset < output.offset || distance < lead {
-                    return Err(Fault::Overlap);
-                }
-            }
+    match node.pair() {
+        Some((input, output)) => check_pair(node, operator, 0, input, output),
+        None => check_pairs(node, operator),
+    }
+}
+
+#[inline(never)]
+fn check_pairs(node: &Node<'_>, operator: &Operator) -> Result<(), Fault> {
+    for output in 0..node.outputs() {
+        for input in 0..node.inputs() {
+            check_pair(node, operator, input, node.input(input)?, node.output(output)?)?;
         }
     }
     Ok(())
+}
+
+/// The output starts at least `lead` bytes before an input that it lies over.
+#[inline(always)]
+fn check_pair(
+    node: &Node<'_>,
+    operator: &Operator,
+    position: usize,
+    input: &Tensor,
+    output: &Tensor,
+) -> Result<(), Fault> {
+    let distance = input.offset.wrapping_sub(output.offset);
+    let apart = distance >= output.bytes && distance.wrapping_neg() >= input.bytes;
+    if apart || !input.in_arena() {
+        return Ok(());
+    }
+    match (operator.lead)(node, position) {
+        Some(lead) if input.offset >= output.offset && distance >= lead => Ok(()),
+        _ => Err(Fault::Overlap),
+    }
 }

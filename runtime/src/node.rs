@@ -22,13 +22,23 @@ pub struct Node<'a> {
     op: &'a Op,
     operands: &'a [u16],
     params: &'a [u32],
+    /// Input and output of an op that has one of each, as most have.
+    pair: Option<(&'a Tensor, &'a Tensor)>,
 }
 
 impl<'a> Node<'a> {
     /// The op `op` of `model`.
     #[inline(always)]
     pub fn new(model: &'a Model<'a>, op: &'a Op) -> Node<'a> {
-        Node { model, op, operands: model.operands(op), params: model.params(op) }
+        let operands = model.operands(op);
+        let pair = match operands {
+            &[input, output] if op.inputs == 1 => {
+                let tensors = model.tensors();
+                tensors.get(usize::from(input)).zip(tensors.get(usize::from(output)))
+            }
+            _ => None,
+        };
+        Node { model, op, operands, params: model.params(op), pair }
     }
 
     /// The record in the file.
@@ -90,6 +100,11 @@ impl<'a> Node<'a> {
         self.operand(self.inputs() + position).ok_or(Fault::Operands)
     }
 
+    /// Input and output of an op that has one of each.
+    pub(crate) fn pair(&self) -> Option<(&'a Tensor, &'a Tensor)> {
+        self.pair
+    }
+
     /// Checks that there are this many operands.
     pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Fault> {
         if self.inputs() == inputs && self.outputs() == outputs { Ok(()) } else { Err(Fault::Operands) }
@@ -110,12 +125,12 @@ impl<'a> Node<'a> {
     /// Checks the common form: one int8 input and one int8 output, both in the arena.
     #[inline(never)]
     pub fn expect_int8(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
-        let (&[input, output], 1) = (self.operands, self.op.inputs) else {
-            return Err(Fault::Operands);
-        };
-        let (Some(input), Some(output)) = (self.tensor(input), self.tensor(output)) else {
-            return Err(Fault::Operands);
-        };
+        self.expect_int8_inline(input_elements, output_elements)
+    }
+
+    #[inline(always)]
+    pub(crate) fn expect_int8_inline(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
+        let Some((input, output)) = self.pair else { return Err(Fault::Operands) };
         // Both numbers are 0: int8, and the arena.
         if input.dtype | input.storage | output.dtype | output.storage != 0 {
             return Err(Fault::Operands);
@@ -136,11 +151,10 @@ impl<'a> Node<'a> {
     #[inline(always)]
     pub fn constants<T: Pod>(&self, offset: u32, count: u32) -> Result<&'a [T], Fault> {
         let rest = self.model.constants().get(offset as usize..).ok_or(Fault::Constants)?;
-        if count as usize > rest.len() / size_of::<T>() {
-            return Err(Fault::Constants);
-        }
-        let bytes = rest.get(..count as usize * size_of::<T>()).ok_or(Fault::Constants)?;
-        bytemuck::try_cast_slice(bytes).map_err(|_| Fault::Constants)
+        // In whole elements, so that no product overflows.
+        let whole = rest.get(..rest.len() / size_of::<T>() * size_of::<T>()).unwrap_or_default();
+        let elements = bytemuck::try_cast_slice(whole).map_err(|_| Fault::Constants)?;
+        elements.get(..count as usize).ok_or(Fault::Constants)
     }
 
     /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.

@@ -9,10 +9,16 @@
 //! blocks   of 2 channels in groups of 4:  c0: k0..k3  c1: k0..k3  c0: k4..k7  c1: k4..k7 …
 //! pairs    of 2 channels: halfwords a + 256 b (a of c0, b of c1) for k0 k2, k1 k3, k4 k6, k5 k7 …
 //!          each line is padded to a multiple of 4 weights with zeroes
+//! shared   as blocks with groups of 1:  c0: k0  c1: k0  c0: k1  c1: k1 …
+//! quads    words of four channels: c0 + 128, c3, c2 + 128, c1 of k0, then of k1 …; channels are padded
 //! ```
 //! The halfwords of a pair suit SMLAD: with pixels as 16-bit numbers, a product with the raw word adds
 //! `P + 256 Q` (`P` of the even channel, `Q` of the odd one), one with its SXTB16 adds `P`. The last block
 //! may be narrower: as many channels as are left, in pairs an even number of them.
+//!
+//! Shared and quads suit SMLAL: a word `a + b * 2^23` of two pixels, or `a + b * 2^24` of two channels, adds
+//! both products to one sum of 64 bits. The lower sum has 23 bits of it, or 24, which says of every channel
+//! (of quads: of every even one) that the sum of `|w| * 128` and `|bias|` is below 2^22, or 2^23.
 
 pub use ferrolite_schema::{Order, Packing};
 
@@ -39,7 +45,7 @@ impl Shape {
     pub fn padded_line(&self) -> Option<u32> {
         match self.packing.order {
             Order::Pairs => self.line.checked_next_multiple_of(4),
-            Order::Plain | Order::Blocks => Some(self.line),
+            Order::Plain | Order::Blocks | Order::Shared | Order::Quads => Some(self.line),
         }
     }
 
@@ -48,7 +54,7 @@ impl Shape {
         let depth = self.lines.checked_mul(self.padded_line()?)?;
         match self.packing.order {
             Order::Blocks => depth.checked_next_multiple_of(self.packing.group.into()),
-            Order::Plain | Order::Pairs => Some(depth),
+            Order::Plain | Order::Pairs | Order::Shared | Order::Quads => Some(depth),
         }
     }
 
@@ -57,7 +63,8 @@ impl Shape {
         self.depth()?;
         let (channels, unit) = match self.packing.order {
             Order::Pairs => (self.channels.checked_next_multiple_of(2)?, 4),
-            Order::Blocks => (self.channels, 4),
+            Order::Blocks | Order::Shared => (self.channels, 4),
+            Order::Quads => (self.channels.checked_next_multiple_of(4)?, 4),
             Order::Plain => (self.channels, 1),
         };
         let bytes = channels.checked_mul(self.padded_depth()?).filter(|&bytes| bytes != 0)?;
@@ -76,7 +83,8 @@ impl Shape {
         let left = self.channels.wrapping_sub(block);
         match self.packing.order {
             Order::Plain => channel.wrapping_mul(depth).wrapping_add(k),
-            Order::Blocks => {
+            Order::Quads => start.wrapping_add(k.wrapping_mul(4)).wrapping_add(lane.wrapping_neg() & 3),
+            Order::Blocks | Order::Shared => {
                 let group = u32::from(self.packing.group).max(1);
                 let (number, at) = (k.wrapping_div(group), k.wrapping_rem(group));
                 let row = number.wrapping_mul(width.min(left)).wrapping_add(lane);
@@ -117,6 +125,8 @@ impl Matrix<'_> {
                 if channel & 1 == 0 { low } else { (*high as i8).wrapping_add(i8::from(low < 0)) }
             }
             (Order::Pairs, _) | (_, None) => 0,
+            // Even channels are kept with 128 added.
+            (Order::Quads, Some(bytes)) if channel & 1 == 0 => bytes.first().map_or(0, |&w| (w ^ 0x80) as i8),
             (_, Some(bytes)) => bytes.first().map_or(0, |&w| w as i8),
         }
     }

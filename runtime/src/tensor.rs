@@ -123,6 +123,19 @@ impl<'a, T: Element> TensorView<'a, T> {
     }
 }
 
+impl TensorView<'_, i8> {
+    /// Four elements from `at` on as the bytes of a little-endian word, or zero behind the end.
+    #[inline(always)]
+    pub fn word(&self, at: usize) -> i32 {
+        if at.checked_add(4).is_some_and(|end| end <= self.len) {
+            // SAFETY: as in `at`, for four elements; any alignment will do.
+            i32::from_le(unsafe { self.first.add(at).cast::<i32>().read_unaligned() })
+        } else {
+            0
+        }
+    }
+}
+
 /// Element by element, from the side on which nothing unread is overwritten. `memmove` would do, but it
 /// is a large function that nothing else in a firmware needs.
 #[inline(never)]

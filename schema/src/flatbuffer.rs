@@ -4,132 +4,160 @@
 //! identifier. A table starts with the signed distance back to its vtable; the vtable holds its own
 //! size, the table's size, and the place of each field in the table, 0 for an absent one. Vectors
 //! and strings are a 32-bit length and the elements, reached by an offset relative to the field.
+//!
+//! Everything of 32 bits lies at multiples of 4, so the file is read as words: one check of an index
+//! serves bounds and alignment.
 
 use bytemuck::Pod;
 
 use crate::Error;
 
-/// The file's bytes, at most 2 GiB, so that sums of two offsets never overflow.
+/// A file as words, at most 2 GiB of them, so that sums of two positions never overflow.
 #[derive(Clone, Copy)]
-pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Words<'a>(&'a [u32]);
 
-impl<'a> Bytes<'a> {
-    /// All bytes from `at` on.
-    fn from(self, at: u32) -> Option<&'a [u8]> {
-        self.0.get(at as usize..)
+impl<'a> Words<'a> {
+    /// The words of a file that starts at a multiple of 4; up to three bytes at its end may be left over.
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Words<'a>> {
+        let whole = bytes.get(..bytes.len() & !3)?;
+        bytemuck::try_cast_slice(whole).ok().map(Words)
     }
 
-    pub(crate) fn u32(self, at: u32) -> Option<u32> {
-        self.from(at)?.first_chunk().map(|&bytes| u32::from_le_bytes(bytes))
+    pub(crate) fn word(self, at: u32) -> Option<u32> {
+        self.0.get(at as usize).copied()
     }
 
-    /// The table that the offset at `at` points to.
+    /// The word that the offset in word `at` leads to.
+    #[inline(always)]
+    fn follow(self, at: u32) -> Option<u32> {
+        let offset = self.word(at)?;
+        if offset & 3 != 0 {
+            return None;
+        }
+        Some(at + offset / 4)
+    }
+
+    /// The table that the offset in word `at` leads to.
+    #[inline(always)]
     pub(crate) fn table(self, at: u32) -> Option<Table<'a>> {
-        let start = at.checked_add(self.u32(at)?)?;
-        let vtable = self.from(start.wrapping_sub(self.u32(start)?))?;
-        let &[a, b, c, d] = vtable.first_chunk()?;
-        let places = vtable.get(..u16::from_le_bytes([a, b]).into())?;
-        let table_size = u16::from_le_bytes([c, d]);
-        self.from(start)?.get(..table_size.into())?;
-        Some(Table { bytes: self, start, places: bytemuck::try_cast_slice(places).ok()?, table_size })
+        let start = self.follow(at)?;
+        let distance = self.word(start)?;
+        // In bytes; a distance that leads out of the file wraps to a place behind it.
+        let vtable = (start * 4).wrapping_sub(distance);
+        let halves: &[u16] = bytemuck::cast_slice(self.0);
+        let vtable = halves.get(vtable as usize / 2..)?;
+        let places = vtable.get(2..usize::from(*vtable.first()?) / 2)?;
+        Some(Table { words: self, start, places })
     }
 
-    /// The bytes of the vector of elements of this size whose offset is at `at`.
-    fn vector_bytes(self, at: u32, element: u32) -> Option<&'a [u8]> {
-        let vector = self.from(at.checked_add(self.u32(at)?)?)?;
-        let (&count, elements) = vector.split_first_chunk()?;
-        elements.get(..u32::from_le_bytes(count).checked_mul(element)? as usize)
+    /// Number of elements and first word of the vector that the offset in word `at` leads to.
+    #[inline(always)]
+    fn vector(self, at: u32) -> Option<(usize, &'a [u32])> {
+        let start = self.follow(at)?;
+        let (&count, elements) = self.0.get(start as usize..)?.split_first()?;
+        Some((count as usize, elements))
     }
 
-    /// The elements of the vector whose offset is at `at`, as they lie in the file.
-    fn vector<T: Pod>(self, at: u32) -> Option<&'a [T]> {
-        bytemuck::try_cast_slice(self.vector_bytes(at, size_of::<T>() as u32)?).ok()
+    /// The bytes of the string or vector that the offset in word `at` leads to.
+    #[inline(always)]
+    fn bytes(self, at: u32) -> Option<&'a [u8]> {
+        let (count, elements) = self.vector(at)?;
+        bytemuck::cast_slice::<u32, u8>(elements).get(..count)
     }
 }
 
-/// A table whose vtable and fields have been found to lie within the file.
+/// A table, whose vtable lies within the file.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
-    bytes: Bytes<'a>,
+    words: Words<'a>,
+    /// Its first word.
     start: u32,
-    /// The vtable: two sizes, then the place of each field in the table, 0 for an absent one.
+    /// The place of each field in the table, in bytes, 0 for an absent one.
     places: &'a [u16],
-    table_size: u16,
 }
 
 impl<'a> Table<'a> {
-    /// Position in the file of field number `field` of `size` bytes, 0 if it is absent, or `None` if it
-    /// does not lie in the table.
+    /// First word of field number `field`, 0 if it is absent, `None` if it is misaligned.
     #[inline(always)]
-    fn place(&self, field: u16, size: u16) -> Option<u32> {
-        let place = self.places.get(usize::from(field) + 2).copied().unwrap_or(0);
-        if place == 0 {
-            return Some(0);
+    fn place(&self, field: u16) -> Option<u32> {
+        match self.places.get(usize::from(field)) {
+            None | Some(0) => Some(0),
+            Some(&place) if place & 3 == 0 => Some(self.start + u32::from(place / 4)),
+            Some(_) => None,
         }
-        let room = self.table_size.checked_sub(size)?;
-        (place <= room).then(|| self.start.wrapping_add(place.into()))
     }
 
-    /// Position in the file of field number `field` of `size` bytes, if it is present.
-    pub(crate) fn field(&self, field: u16, size: u16) -> Option<u32> {
-        self.place(field, size).filter(|&at| at != 0)
+    /// First word of field number `field`, if it is present.
+    pub(crate) fn field(&self, field: u16) -> Option<u32> {
+        self.place(field).filter(|&at| at != 0)
     }
 
     /// The fault of a field that leads outside the file.
     #[cold]
     #[inline(never)]
-    fn fault(&self, field: u16) -> Error {
-        Error::Offset { at: self.place(field, 1).unwrap_or(self.start) }
+    pub(crate) fn fault(&self, field: u16) -> Error {
+        Error::Offset { at: self.place(field).unwrap_or(self.start) * 4 }
     }
 
     /// A 32-bit scalar; 0, the default, if it is absent.
-    pub(crate) fn u32(&self, field: u16) -> Result<u32, Error> {
-        match self.place(field, 4) {
-            Some(0) => Ok(0),
-            place => place.and_then(|at| self.bytes.u32(at)).ok_or_else(|| self.fault(field)),
+    pub(crate) fn u32(&self, field: u16) -> Option<u32> {
+        match self.place(field)? {
+            0 => Some(0),
+            at => self.words.word(at),
         }
     }
 
-    /// An 8-bit scalar; 0, the default, if it is absent or lies outside the table.
+    /// An 8-bit scalar; 0, the default, if it is absent or lies outside the file.
     pub(crate) fn u8(&self, field: u16) -> u8 {
-        let byte = |at| self.bytes.0.get(at as usize).copied();
-        self.field(field, 1).and_then(byte).unwrap_or(0)
+        let place = self.places.get(usize::from(field)).copied().unwrap_or(0);
+        let bytes: &[u8] = bytemuck::cast_slice(self.words.0);
+        let at = self.start as usize * 4 + usize::from(place);
+        bytes.get(at).copied().filter(|_| place != 0).unwrap_or(0)
     }
 
-    /// A vector of scalars or structs; empty if it is absent.
-    #[inline(always)]
-    pub(crate) fn vector<T: Pod>(&self, field: u16) -> Result<&'a [T], Error> {
-        let bytes = self.vector_bytes(field, size_of::<T>() as u32);
-        let elements = bytes.and_then(|bytes| bytemuck::try_cast_slice(bytes).ok());
-        elements.ok_or_else(|| self.fault(field))
-    }
-
-    /// The bytes of a vector of elements of this size; one copy of it serves every type.
+    /// Number of elements of a vector, 0 if it is absent, and the words from its first element on.
     #[inline(never)]
-    fn vector_bytes(&self, field: u16, element: u32) -> Option<&'a [u8]> {
-        match self.place(field, 4)? {
-            0 => Some(&[]),
-            at => self.bytes.vector_bytes(at, element),
+    fn vector(&self, field: u16) -> Option<(usize, &'a [u32])> {
+        match self.place(field)? {
+            0 => Some((0, &[])),
+            at => self.words.vector(at),
         }
+    }
+
+    /// A vector of structs of `N` words; empty if it is absent.
+    #[inline(always)]
+    pub(crate) fn structs<const N: usize, T: Pod>(&self, field: u16) -> Option<&'a [T]>
+    where
+        [u32; N]: Pod,
+    {
+        let (count, words) = self.vector(field)?;
+        let (structs, _) = words.as_chunks::<N>();
+        bytemuck::try_cast_slice(structs.get(..count)?).ok()
+    }
+
+    /// A vector of scalars of at most 32 bits; empty if it is absent.
+    #[inline(always)]
+    pub(crate) fn scalars<T: Pod>(&self, field: u16) -> Option<&'a [T]> {
+        let (count, words) = self.vector(field)?;
+        bytemuck::cast_slice(words).get(..count)
     }
 
     /// A table inside this one, if it is present.
     pub(crate) fn table(&self, field: u16) -> Option<Table<'a>> {
-        self.bytes.table(self.field(field, 4)?)
+        self.words.table(self.field(field)?)
     }
 
     /// A string, if it is present and valid UTF-8.
     pub(crate) fn string(&self, field: u16) -> Option<&'a str> {
-        core::str::from_utf8(self.vector(field).ok()?).ok()
+        core::str::from_utf8(self.words.bytes(self.field(field)?)?).ok()
     }
 
     /// The string at `index` of a vector of strings, if it is present and valid UTF-8.
     pub(crate) fn string_at(&self, field: u16, index: usize) -> Option<&'a str> {
-        let at = self.field(field, 4)?;
-        let offsets: &[u32] = self.bytes.vector(at)?;
-        offsets.get(index)?;
-        let start = at.checked_add(self.bytes.u32(at)?)?.checked_add(4)?;
-        let element = start.checked_add(u32::try_from(index).ok()?.checked_mul(4)?)?;
-        core::str::from_utf8(self.bytes.vector(element)?).ok()
+        let start = self.words.follow(self.field(field)?)?;
+        let index =
+            u32::try_from(index).ok().filter(|&index| self.words.word(start).is_some_and(|n| index < n))?;
+        let element = start.checked_add(1)?.checked_add(index)?;
+        core::str::from_utf8(self.words.bytes(element)?).ok()
     }
 }

@@ -1,6 +1,6 @@
 //! A `.ferro` file, read in place and verified.
 
-use crate::flatbuffer::{Bytes, Table};
+use crate::flatbuffer::{Table, Words};
 use crate::{
     Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Op, Port, RUNTIME_LEVEL, Rounding, Target,
     Tensor, verify,
@@ -56,6 +56,19 @@ impl<'a> Model<'a> {
     /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
     /// Time is linear in the size of the records, stack is bounded, nothing is allocated.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
+        // One variable from the start to the end, so that the model is made where the caller wants it.
+        let mut result = Model::read(bytes);
+        if let Ok(model) = &result
+            && let Err(error) = verify::program(model)
+        {
+            result = Err(error);
+        }
+        result
+    }
+
+    /// The container.
+    #[inline(never)]
+    fn read(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
         if bytes.len() > i32::MAX as usize {
             return Err(Error::TooLarge);
         }
@@ -67,40 +80,41 @@ impl<'a> Model<'a> {
             Some(identifier) if identifier != FILE_IDENTIFIER => return Err(Error::NotAModel),
             Some(_) => {}
         }
-        let bad_root = || Error::Offset { at: Bytes(bytes).u32(0).unwrap_or(0) };
-        let root = Bytes(bytes).table(0).ok_or_else(bad_root)?;
-        let found = root.u32(field::FORMAT_VERSION)?;
+        let words = Words::new(bytes).ok_or(Error::Misaligned)?;
+        let bad_root = || Error::Offset { at: words.word(0).unwrap_or(0) };
+        let root = words.table(0).ok_or_else(bad_root)?;
+        let found = root.u32(field::FORMAT_VERSION).unwrap_or(0);
         if found != FORMAT_VERSION {
             return Err(Error::Version { found });
         }
-        let needed = root.u32(field::MINIMUM_RUNTIME)?;
+        let needed = root.u32(field::MINIMUM_RUNTIME).unwrap_or(u32::MAX);
         if needed > RUNTIME_LEVEL {
             return Err(Error::RuntimeTooOld { needed });
         }
+        let fault = |field| move || root.fault(field);
         let unknown = |field: u16| Error::UnknownValue { field: field as u8 };
-        let model = Model {
-            bytes,
-            tensors: root.vector(field::TENSORS)?,
-            operands: root.vector(field::OPERANDS)?,
-            ops: root.vector(field::OPS)?,
-            params: root.vector(field::PARAMS)?,
-            constants: root.vector(field::CONSTANTS)?,
-            inputs: root.vector(field::INPUTS)?,
-            outputs: root.vector(field::OUTPUTS)?,
-            arena_bytes: root.u32(field::ARENA_BYTES)?,
-            target: Target::from_code(root.u8(field::TARGET)).ok_or(unknown(field::TARGET))?,
-            rounding: Rounding::from_code(root.u8(field::ROUNDING)).ok_or(unknown(field::ROUNDING))?,
-        };
-        if !model.constants.is_empty() && (model.constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
+        let constants: &[u8] = root.scalars(field::CONSTANTS).ok_or_else(fault(field::CONSTANTS))?;
+        if !constants.is_empty() && (constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
             return Err(Error::Offset { at: u32::from(field::CONSTANTS) });
         }
-        verify::program(&model)?;
-        Ok(model)
+        Ok(Model {
+            bytes,
+            tensors: root.structs::<3, _>(field::TENSORS).ok_or_else(fault(field::TENSORS))?,
+            operands: root.scalars(field::OPERANDS).ok_or_else(fault(field::OPERANDS))?,
+            ops: root.structs::<6, _>(field::OPS).ok_or_else(fault(field::OPS))?,
+            params: root.scalars(field::PARAMS).ok_or_else(fault(field::PARAMS))?,
+            constants,
+            inputs: root.structs::<10, _>(field::INPUTS).ok_or_else(fault(field::INPUTS))?,
+            outputs: root.structs::<10, _>(field::OUTPUTS).ok_or_else(fault(field::OUTPUTS))?,
+            arena_bytes: root.u32(field::ARENA_BYTES).ok_or_else(fault(field::ARENA_BYTES))?,
+            target: Target::from_code(root.u8(field::TARGET)).ok_or(unknown(field::TARGET))?,
+            rounding: Rounding::from_code(root.u8(field::ROUNDING)).ok_or(unknown(field::ROUNDING))?,
+        })
     }
 
     /// What the device does not need to run is looked up when it is asked for.
     fn root(&self) -> Option<Table<'a>> {
-        Bytes(self.bytes).table(0)
+        Words::new(self.bytes)?.table(0)
     }
 
     /// Bytes of arena that the model needs, scratch memory included.
@@ -186,7 +200,7 @@ impl<'a> Model<'a> {
 
     /// SHA-256 of the model that this file was made from; empty if it is not recorded.
     pub fn source_hash(&self) -> &'a [u8] {
-        self.root().and_then(|root| root.vector(field::SOURCE_HASH).ok()).unwrap_or(&[])
+        self.root().and_then(|root| root.scalars(field::SOURCE_HASH)).unwrap_or(&[])
     }
 
     /// The names and facts for people, if the file carries them.
@@ -199,15 +213,15 @@ impl<'a> Model<'a> {
     /// all inputs, and all outputs, one behind the other in port order.
     pub fn self_test(&self) -> Option<(&'a [u8], &'a [u8])> {
         let table = self.root()?.table(field::SELF_TEST)?;
-        Some((table.vector(0).ok()?, table.vector(1).ok()?))
+        Some((table.scalars(0)?, table.scalars(1)?))
     }
 
     /// Whether the file's CRC-32 is that of its bytes: a check against damaged flash, apart from
     /// verification because its time is that of reading every byte.
     pub fn checksum_matches(&self) -> bool {
-        let Some(at) = self.root().and_then(|root| root.field(field::CHECKSUM, 4)) else { return false };
-        let Some(stored) = Bytes(self.bytes).u32(at) else { return false };
-        let at = at as usize;
+        let Some(at) = self.root().and_then(|root| root.field(field::CHECKSUM)) else { return false };
+        let Some(stored) = Words::new(self.bytes).and_then(|words| words.word(at)) else { return false };
+        let at = at as usize * 4;
         let mut crc = u32::MAX;
         for (index, &byte) in self.bytes.iter().enumerate() {
             let byte = if index.wrapping_sub(at) < 4 { 0 } else { byte };
@@ -270,7 +284,8 @@ impl<'a> Names<'a> {
 
     /// Multiply-accumulate operations of an op.
     pub fn op_macs(&self, index: usize) -> Option<u64> {
-        self.debug?.vector(2).ok()?.get(index).copied()
+        let &[low, high] = self.debug?.structs::<2, [u32; 2]>(2)?.get(index)?;
+        Some(u64::from(high) << 32 | u64::from(low))
     }
 
     /// Name of a tensor.
@@ -280,6 +295,6 @@ impl<'a> Names<'a> {
 
     /// Shape and quantization of a tensor. Its `tensor` and dimensions are not verified.
     pub fn tensor_port(&self, index: usize) -> Option<&'a Port> {
-        self.debug?.vector(4).ok()?.get(index)
+        self.debug?.structs::<10, Port>(4)?.get(index)
     }
 }

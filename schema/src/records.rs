@@ -133,6 +133,10 @@ enumeration! {
         Blocks = 1 "blocks",
         /// Blocks of pairs of channels, whose weights are the halfwords `a + 256 b`: one SMLAD adds both.
         Pairs = 2 "pairs",
+        /// Blocks of channels, weight by weight in turn, for two pixels that share a product of 64 bits.
+        Shared = 5 "shared",
+        /// Words of four channels, of which two share a product of 64 bits.
+        Quads = 6 "quads",
     }
 }
 
@@ -167,6 +171,15 @@ impl Packing {
         Packing { order: Order::Pairs, channels, group: 4, element }
     }
 
+    /// Blocks of `channels` channels whose weights follow one another in turn, for pairs of pixels that share
+    /// a product.
+    pub const fn shared(channels: u8, element: u8) -> Packing {
+        Packing { order: Order::Shared, channels, group: 1, element }
+    }
+
+    /// Words of four channels.
+    pub const QUADS: Packing = Packing { order: Order::Quads, channels: 4, group: 1, element: 1 };
+
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
         let [order, channels, group, element] = tag.to_le_bytes();
@@ -185,6 +198,8 @@ impl Packing {
                     && group == 4
                     && element.wrapping_sub(1) < 4
             }
+            Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
+            Order::Quads => channels == 4 && group == 1 && element == 1,
         };
         if known { Some(packing) } else { None }
     }

@@ -11,7 +11,8 @@ use heapless::Vec;
 
 use crate::{DType, Error, Model, Op, Port, Storage, Tensor};
 
-/// How many tensors may hold data at once. Real networks have fewer than ten.
+/// How many tensors may hold data for longer than until the next op, and how many an op may write. Real
+/// networks have fewer than ten.
 pub const MAX_LIVE: usize = 64;
 
 /// Largest size of a tensor or an arena: sums of two offsets stay below 2^32.
@@ -35,16 +36,30 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     if counts.iter().any(|&n| n.wrapping_sub(1) >= 0x7FFF) || tensors.len() > 0xFFFF || arena > MAX_BYTES {
         return Err(Error::Counts);
     }
-    let rooms = [arena, model.constants().len() as u32];
     for (index, tensor) in tensors.iter().enumerate() {
-        check_tensor(&rooms, tensor, index as u16)?;
+        // Most are int8 in the arena, both of which are 0.
+        let last = arena.checked_sub(tensor.bytes).unwrap_or(0);
+        if tensor.dtype | tensor.storage != 0 || tensor.bytes.wrapping_sub(1) >= arena || tensor.offset > last
+        {
+            check_tensor(model, tensor, index as u16)?;
+        }
     }
-    let mut walk = Walk { tensors, next: 0, live: Vec::new() };
     for (index, port) in model.inputs().iter().enumerate() {
-        walk.enter_input(port, index)?;
+        let tensor = check_port(tensors, port, index as u16)?;
+        if port.tensor as usize != index || !tensor.in_arena() {
+            return Err(Error::Port { port: index as u16 });
+        }
     }
-    for (index, op) in ops.iter().enumerate() {
-        walk.op(model, arena, op, index as u16)?;
+    let mut walk = Walk { model, tensors, next: 0, previous: 0, kept: Vec::new() };
+    walk.write(-1, model.inputs().len())?;
+    let mut now = 0;
+    loop {
+        let rest = ops.get(now..).unwrap_or_default();
+        let links = walk.links(now as u32, rest);
+        now += links;
+        let Some(op) = rest.get(links) else { break };
+        walk.op(now as i32, op)?;
+        now += 1;
     }
     if tensors.get(walk.next).is_some_and(Tensor::in_arena) {
         return Err(Error::WriteOrder { op: ops.len() as u16, tensor: walk.next as u16 });
@@ -54,6 +69,26 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
         if !tensor.in_arena() || usize::from(tensor.last_use) < ops.len() {
             return Err(Error::ReadBeforeWrite { op: ops.len() as u16, tensor: port.tensor as u16 });
         }
+    }
+    Ok(())
+}
+
+/// A tensor in full.
+#[inline(never)]
+fn check_tensor(model: &Model<'_>, tensor: &Tensor, index: u16) -> Result<(), Error> {
+    let rooms: [u32; Storage::ALL.len()] = [model.arena_bytes() as u32, model.constants().len() as u32];
+    let (Some(&mask), Some(&room)) =
+        (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
+    else {
+        return Err(Error::TensorType { tensor: index });
+    };
+    let mask = u32::from(mask);
+    if tensor.bytes & mask != 0 || tensor.bytes == 0 {
+        return Err(Error::TensorType { tensor: index });
+    }
+    let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
+    if !fits || tensor.offset & mask != 0 {
+        return Err(Error::TensorRange { tensor: index });
     }
     Ok(())
 }
@@ -73,54 +108,85 @@ fn check_port<'a>(tensors: &'a [Tensor], port: &Port, index: u16) -> Result<&'a 
     if bytes == tensor.bytes { Ok(tensor) } else { Err(fault) }
 }
 
-/// First byte and size of a run of bytes in the arena.
-type Run = (u32, u32);
-
-/// A run that touches no tensor.
-const NO_SCRATCH: Run = (u32::MAX, 0);
-
-/// Whether two runs share a byte. Neither is empty, or it starts behind all others.
-#[inline(always)]
-fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
-    b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes
-}
-
-#[inline(always)]
-fn run(tensor: &Tensor) -> Run {
-    (tensor.offset, tensor.bytes)
-}
-
-/// Where the walk stands.
-struct Walk<'a> {
+/// Where the walk over the ops stands.
+///
+/// What an op reads for the last time may be overwritten by its outputs: how is the operator's matter. So
+/// a tensor that no op but the next one reads has to keep from that op's scratch only, and the others
+/// enter the list of those that are kept.
+struct Walk<'m, 'a> {
+    model: &'m Model<'a>,
     tensors: &'a [Tensor],
     /// Number of the next tensor that is written.
     next: usize,
-    /// Tensors that hold data. Where a last use is past, the place is free.
-    live: Vec<&'a Tensor, MAX_LIVE>,
+    /// How many tensors before that one the previous op has written.
+    previous: usize,
+    /// Tensors that hold data for longer than until the op behind their writer. Where a last use is past,
+    /// the place is free.
+    kept: Vec<&'a Tensor, MAX_LIVE>,
 }
 
-impl<'a> Walk<'a> {
-    /// An input of the model holds data from the start: it touches no other.
-    fn enter_input(&mut self, port: &Port, index: usize) -> Result<(), Error> {
-        let tensor = check_port(self.tensors, port, index as u16)?;
-        if port.tensor as usize != index || !tensor.in_arena() {
-            return Err(Error::Port { port: index as u16 });
+impl<'m, 'a> Walk<'m, 'a> {
+    /// How many of the ops from `now` on are sound links of a chain, the common case: each reads what the
+    /// one before has written, for the last time, and writes what the one behind reads, while nothing
+    /// else holds data. What is none, or not sound, is for [`op`](Walk::op) to decide.
+    #[inline(always)]
+    fn links(&mut self, now: u32, ops: &[Op]) -> usize {
+        let model = self.model;
+        let arena = model.arena_bytes() as u32;
+        let first = self.next.wrapping_sub(1);
+        let Some([read, unwritten @ ..]) = self.tensors.get(first..) else { return 0 };
+        if self.previous != 1 || !self.kept.is_empty() {
+            return 0;
         }
-        if let Some(held) = self.live.iter().find(|held| touch(run(held), run(tensor))) {
-            return Err(self.overlap(0, held));
+        let (mut read, mut now, mut last) = (read, now, first as u32);
+        for (op, written) in ops.iter().zip(unwritten) {
+            let Some(&[input, output]) = model.operands_from(op).and_then(<[u16]>::first_chunk) else {
+                break;
+            };
+            let Some(params) = model.params_from(op) else { break };
+            if op.inputs != 1
+                || op.outputs != 1
+                || u32::from(input) != last
+                || u32::from(output) != last + 1
+                || u32::from(read.last_use) != now
+                || u32::from(written.last_use) != now + 1
+                || !written.in_arena()
+                || params.len() < op.params_words as usize
+            {
+                break;
+            }
+            if op.scratch_bytes != 0 {
+                let scratch = (op.scratch, op.scratch_bytes);
+                let outside =
+                    op.scratch & 3 != 0 || op.scratch_bytes > arena || op.scratch > arena - op.scratch_bytes;
+                if outside || touch(run(read), scratch) || touch(run(written), scratch) {
+                    break;
+                }
+            }
+            (read, now, last) = (written, now + 1, last + 1);
         }
-        self.next = index + 1;
-        self.live.push(tensor).map_err(|_| Error::TooManyLive { op: 0 })
+        let links = (last as usize).wrapping_sub(first);
+        self.next += links;
+        links
     }
 
-    #[inline(always)]
-    fn op(&mut self, model: &Model<'a>, arena: u32, op: &Op, index: u16) -> Result<(), Error> {
+    /// Checks any op: operands, parameters and scratch exist, what is read holds data, what is written is
+    /// numbered in order, and nothing is overwritten before it is read for the last time.
+    #[inline(never)]
+    fn op(&mut self, now: i32, op: &Op) -> Result<(), Error> {
+        let (index, arena) = (now as u16, self.model.arena_bytes() as u32);
         let fault = Error::OpRange { op: index };
-        let Some(operands) = model.operands_from(op) else { return Err(fault) };
-        let Some((inputs, rest)) = operands.split_at_checked(op.inputs.into()) else { return Err(fault) };
-        let Some(outputs @ [_, ..]) = rest.get(..op.outputs.into()) else { return Err(fault) };
-        let Some(params) = model.params_from(op) else { return Err(fault) };
-        if params.len() < op.params_words as usize {
+        let operands = self.model.operands(op);
+        let Some((inputs, outputs @ [_, ..])) = operands.split_at_checked(op.inputs.into()) else {
+            return Err(fault);
+        };
+        let Some(params) = self.model.params_from(op) else { return Err(fault) };
+        let scratch = (op.scratch, op.scratch_bytes);
+        if params.len() < op.params_words as usize
+            || op.scratch & 3 != 0
+            || op.scratch_bytes > arena
+            || op.scratch > arena - op.scratch_bytes
+        {
             return Err(fault);
         }
         for &id in inputs {
@@ -130,73 +196,71 @@ impl<'a> Walk<'a> {
                 return Err(unwritten);
             }
         }
-        if op.scratch & 3 != 0 || op.scratch_bytes > arena || op.scratch > arena - op.scratch_bytes {
-            return Err(fault);
-        }
-        let scratch = if op.scratch_bytes == 0 { NO_SCRATCH } else { (op.scratch, op.scratch_bytes) };
-        for &id in outputs {
+        for (&id, next) in outputs.iter().zip(self.next..) {
             let order = Error::WriteOrder { op: index, tensor: id };
-            if usize::from(id) != self.next {
+            let Some(tensor) = self.tensors.get(usize::from(id)) else { return Err(order) };
+            if usize::from(id) != next || tensor.last_use < index || !tensor.in_arena() {
                 return Err(order);
             }
-            let Some(tensor) = self.tensors.get(self.next) else { return Err(order) };
-            if tensor.last_use < index || !tensor.in_arena() {
-                return Err(order);
-            }
-            self.write(tensor, index, scratch)?;
         }
-        Ok(())
+        if op.scratch_bytes != 0 {
+            let first = self.next.wrapping_sub(self.previous);
+            let near = self.tensors.iter().skip(first).take(self.previous + outputs.len());
+            let damaged = |held: &&Tensor| touch(run(held), scratch) && held.last_use >= index;
+            if let Some(held) = near.chain(self.kept.iter().copied()).find(damaged) {
+                return Err(self.overlap(now, held));
+            }
+        }
+        self.write(now, outputs.len())
     }
 
-    /// Enters a tensor that op `now` writes into the list of those that hold data.
-    #[inline(always)]
-    fn write(&mut self, tensor: &'a Tensor, now: u16, scratch: Run) -> Result<(), Error> {
-        let mut free = None;
-        let mut damaged = touch(run(tensor), scratch).then_some(tensor);
-        for place in &mut self.live {
-            let held = *place;
-            if held.last_use < now {
-                free = Some(place);
-            } else if touch(run(held), scratch) || (held.last_use > now && touch(run(held), run(tensor))) {
-                // What is read now for the last time may be overwritten: how is the operator's matter.
-                damaged = Some(held);
-                break;
+    /// Op `now` writes the next tensors, as many as this; -1 are the inputs of the model.
+    #[inline(never)]
+    fn write(&mut self, now: i32, count: usize) -> Result<(), Error> {
+        let too_many = Error::TooManyLive { op: now.max(0) as u16 };
+        if count > MAX_LIVE {
+            return Err(too_many);
+        }
+        while self.kept.last().is_some_and(|held| i32::from(held.last_use) <= now) {
+            self.kept.pop();
+        }
+        let written = self.tensors.get(self.next..).and_then(|rest| rest.get(..count)).unwrap_or_default();
+        for (index, tensor) in written.iter().enumerate() {
+            let damaged = |held: &&&Tensor| i32::from(held.last_use) > now && touch(run(held), run(tensor));
+            let beside = written.iter().take(index).find(|held| touch(run(held), run(tensor)));
+            if let Some(held) = beside.or_else(|| self.kept.iter().find(damaged).copied()) {
+                return Err(self.overlap(now, held));
+            }
+            if i32::from(tensor.last_use) > now + 1 {
+                match self.kept.iter_mut().find(|held| i32::from(held.last_use) <= now) {
+                    Some(place) => *place = tensor,
+                    None => self.kept.push(tensor).map_err(|_| too_many)?,
+                }
             }
         }
-        if let Some(damaged) = damaged {
-            return Err(self.overlap(now, damaged));
-        }
-        match free {
-            Some(place) => *place = tensor,
-            None => self.live.push(tensor).map_err(|_| Error::TooManyLive { op: now })?,
-        }
-        self.next += 1;
+        self.next += count;
+        self.previous = count;
         Ok(())
     }
 
     #[cold]
     #[inline(never)]
-    fn overlap(&self, op: u16, damaged: &Tensor) -> Error {
+    fn overlap(&self, now: i32, damaged: &Tensor) -> Error {
         let index = self.tensors.iter().position(|tensor| core::ptr::eq(tensor, damaged));
-        Error::Overlap { op, tensor: index.unwrap_or(0) as u16 }
+        Error::Overlap { op: now.max(0) as u16, tensor: index.unwrap_or(0) as u16 }
     }
 }
 
-/// `rooms` are the sizes of the memories, by the number of the storage.
+/// First byte and size of a run of bytes in the arena.
+type Run = (u32, u32);
+
+/// Whether two runs share a byte. Neither is empty.
 #[inline(always)]
-fn check_tensor(rooms: &[u32; Storage::ALL.len()], tensor: &Tensor, index: u16) -> Result<(), Error> {
-    let (Some(&mask), Some(&room)) =
-        (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
-    else {
-        return Err(Error::TensorType { tensor: index });
-    };
-    let mask = u32::from(mask);
-    if tensor.bytes & mask != 0 || tensor.bytes == 0 {
-        return Err(Error::TensorType { tensor: index });
-    }
-    let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
-    if !fits || tensor.offset & mask != 0 {
-        return Err(Error::TensorRange { tensor: index });
-    }
-    Ok(())
+fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
+    b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes
+}
+
+#[inline(always)]
+fn run(tensor: &Tensor) -> Run {
+    (tensor.offset, tensor.bytes)
 }

@@ -129,9 +129,7 @@ fn case(
 
 /// The target of a board's own core; boards whose kernels read the same packings share one.
 fn target(board: &Board) -> Target {
-    let core = board.name.strip_prefix("qemu-");
-    let own = Target::ALL.iter().find(|target| Some(target.name()) == core).expect("each board has a target");
-    let same = |target: &&Target| policy(**target) == policy(*own);
+    let same = |target: &&Target| policy(**target) == policy(board.core_target());
     *Target::ALL.iter().find(same).expect("its own at least")
 }
 

@@ -61,15 +61,16 @@ impl<'a> Firmware<'a> {
 
     /// Builds it, unless this process has done so before, and returns the ELF file.
     pub fn build(&self) -> Result<PathBuf> {
-        static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
-        let key = format!("{} {} {} {:?}", self.package, self.features, self.folder, self.variables);
+        // What lies in each folder: a build with other variables takes the place of the one before.
+        static BUILT: Mutex<Option<HashMap<String, (String, PathBuf)>>> = Mutex::new(None);
+        let key = format!("{} {} {:?}", self.package, self.features, self.variables);
         let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let built = built.get_or_insert_with(HashMap::new);
-        if let Some(path) = built.get(&key) {
+        if let Some((_, path)) = built.get(&self.folder).filter(|(found, _)| *found == key) {
             return Ok(path.clone());
         }
         let path = self.cargo_build(&folder()?)?;
-        built.insert(key, path.clone());
+        built.insert(self.folder.clone(), (key, path.clone()));
         Ok(path)
     }
 

@@ -7,23 +7,23 @@
 
 use std::path::Path;
 
-use ferrolite_runtime::OpCode;
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 
 use super::firmware::Firmware;
 use super::table::Board;
 use crate::error::{Error, Result};
+use crate::model_file::Linked;
 
 /// Flash that the runtime takes on a board when it links these operators: code, constants and initial
 /// data, beyond an empty firmware; the model is not part of it.
-pub fn runtime_flash_bytes(board: &Board, ops: &[OpCode]) -> Result<u64> {
+pub fn runtime_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
     let whole = flash_bytes(&footprint(board, "inference", ops).build()?)?;
     Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[]).build()?)?))
 }
 
 /// Flash that reading and checking a model takes, with the checks of these operators, and nothing
 /// that runs it.
-pub fn verifier_flash_bytes(board: &Board, ops: &[OpCode]) -> Result<u64> {
+pub fn verifier_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
     let whole = flash_bytes(&footprint(board, "verifier", ops).build()?)?;
     Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[]).build()?)?))
 }
@@ -31,7 +31,7 @@ pub fn verifier_flash_bytes(board: &Board, ops: &[OpCode]) -> Result<u64> {
 /// Links these operators with a panic handler that calls an undefined function, and without an
 /// allocator: an error says that a panic or an allocation can be reached. Returns the float routines
 /// that the image contains.
-pub fn link_check(board: &Board, ops: &[OpCode]) -> Result<Vec<String>> {
+pub fn link_check(board: &Board, ops: &[Linked]) -> Result<Vec<String>> {
     let elf = footprint(board, "inference,no-panic", ops).build()?;
     let bytes = read(&elf)?;
     let file = parse(&elf, &bytes)?;
@@ -39,8 +39,8 @@ pub fn link_check(board: &Board, ops: &[OpCode]) -> Result<Vec<String>> {
     Ok(names.filter(|name| is_float_routine(name)).collect())
 }
 
-fn footprint<'a>(board: &Board, features: &'a str, ops: &[OpCode]) -> Firmware<'a> {
-    let names: Vec<String> = ops.iter().map(|code| code.name().to_uppercase()).collect();
+fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked]) -> Firmware<'a> {
+    let names: Vec<String> = ops.iter().map(Linked::to_string).collect();
     Firmware {
         package: "footprint",
         file: "footprint".into(),
@@ -97,6 +97,7 @@ fn is_float_routine(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::board::{find, list};
+    use ferrolite_runtime::OpCode;
 
     #[test]
     fn float_routines_are_known_by_their_names() {
@@ -120,11 +121,13 @@ mod tests {
                 println!("skipped: {name}: its Rust target is not installed");
                 continue;
             }
-            let all: Vec<OpCode> = ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code).collect();
+            let all: Vec<Linked> =
+                ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code.into()).collect();
             let with_floats =
                 link_check(board, &all).unwrap_or_else(|error| panic!("{error}: {}", error.help));
             let floats = [OpCode::Quantize, OpCode::Dequantize];
-            let int8: Vec<OpCode> = all.iter().copied().filter(|code| !floats.contains(code)).collect();
+            let int8: Vec<Linked> =
+                all.iter().copied().filter(|linked| !floats.contains(&linked.code)).collect();
             assert_eq!(link_check(board, &int8).unwrap(), Vec::<String>::new(), "{name}");
             // The search finds what is there: as soon as the borders to float are, so are routines.
             assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{name}");
@@ -138,10 +141,10 @@ mod tests {
             println!("skipped: {}: its Rust target is not installed", board.name);
             return;
         }
-        let one = runtime_flash_bytes(board, &[OpCode::Lookup]).unwrap();
-        let two = runtime_flash_bytes(board, &[OpCode::Lookup, OpCode::Conv2d]).unwrap();
+        let one = runtime_flash_bytes(board, &[OpCode::Lookup.into()]).unwrap();
+        let two = runtime_flash_bytes(board, &[OpCode::Lookup.into(), OpCode::Conv2d.into()]).unwrap();
         assert!(1_000 < one && one < two && two < 20_000, "{one} {two}");
-        let verifier = verifier_flash_bytes(board, &[OpCode::Lookup]).unwrap();
+        let verifier = verifier_flash_bytes(board, &[OpCode::Lookup.into()]).unwrap();
         println!("Cortex-M3: one operator {one}, two {two}, verifier {verifier}");
         assert!(verifier < one, "{verifier} {one}");
     }

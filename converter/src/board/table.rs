@@ -1,5 +1,7 @@
 //! The boards that QEMU stands in for, and what a model has to fit.
 
+use ferrolite_runtime::Target;
+
 use crate::error::{Error, Result};
 
 /// The name of the host in the place of a board.
@@ -181,6 +183,13 @@ pub fn find(name: &str) -> Result<&'static Board> {
 }
 
 impl Board {
+    /// The conversion target of the board's core.
+    pub fn core_target(&self) -> Target {
+        let core = self.name.strip_prefix("qemu-");
+        let target = Target::ALL.iter().find(|target| Some(target.name()) == core);
+        target.copied().unwrap_or(Target::Portable)
+    }
+
     /// Checks that a model and its arena fit the board, or says how large both are.
     pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
         let largest = self.jobs.iter().map(|memory| memory.bytes as usize).max().unwrap_or(0);

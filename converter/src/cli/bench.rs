@@ -89,7 +89,8 @@ pub fn execute(args: &BenchArgs) -> Result<Answer> {
         facts.instructions = Some(run.instructions);
         facts.init_instructions = Some(run.init_instructions);
         facts.stack_bytes = Some(run.stack_bytes.into());
-        facts.runtime_flash_bytes = Some(board::runtime_flash_bytes(board, &model_file::op_codes(&model))?);
+        facts.runtime_flash_bytes =
+            Some(board::runtime_flash_bytes(board, &model_file::operators(&model, board.core_target()))?);
         match run.modelled {
             Ok(modelled) => {
                 facts.cycles = Some(modelled.cycles);

@@ -1,6 +1,6 @@
 //! CONV_2D, with groups. Source followed: TFLM `kernels/conv_common.cc`.
 
-use ferrolite_runtime::ops::conv_2d::scratch_bytes;
+use ferrolite_runtime::ops::conv_2d::{can_be_packed, scratch_bytes};
 use ferrolite_runtime::packing::Packing;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
@@ -53,19 +53,23 @@ pub fn lower(
     let channels = stage::Channels { bias, sums, factors };
     let word = |n: usize| cx.word(node, n);
     let dims = (word(out_channels)?, word(kernel_h)?, word(kernel_w * depth)?);
-    let wanted = if groups == 1 { cx.policy.conv } else { Packing::PLAIN };
-    let shape = pack::choose(cx, wanted, dims, &channels, &input, weights.chunks_exact(size));
-    let params = Conv2dParams {
+    let mut shape = pack::choose(cx, cx.policy.conv, dims, &channels, &input, weights.chunks_exact(size));
+    let mut params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
         in_channels: cx.word(node, in_channels)?,
         out_channels: cx.word(node, out_channels)?,
         groups: cx.word(node, groups)?,
         input_zero_point: input.zero_point,
-        packing: shape.packing.tag(),
-        weights: pack::store(cx, &shape, weights.chunks_exact(size))?,
+        packing: Packing::PLAIN.tag(),
+        weights: 0,
         stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
+    if !can_be_packed(&params) {
+        shape.packing = Packing::PLAIN;
+    }
+    params.packing = shape.packing.tag();
+    params.weights = pack::store(cx, &shape, weights.chunks_exact(size))?;
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
     let macs = (output.value.elements() as u64).saturating_mul(size as u64);

@@ -21,6 +21,11 @@ const ACCUMULATOR: i64 = 1 << 30;
 /// Largest accumulator of the odd channel of a pair, exclusive: it is found in the upper 24 bits.
 const ODD_ACCUMULATOR: i64 = 1 << 23;
 
+/// Largest accumulators of two pixels or two channels that share a sum of 64 bits, exclusive: the lower one
+/// has 23 or 24 bits of it.
+const SHARED_ACCUMULATOR: i64 = 1 << 22;
+const QUADS_ACCUMULATOR: i64 = 1 << 23;
+
 /// The shape of a layer's weights in the packing `wanted`, or plain where a bound is exceeded. `rows` are
 /// the weights of each channel.
 pub(super) fn choose<'a>(
@@ -44,10 +49,14 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
     let bias =
         i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
     let bound = magnitude * 128 + bias.abs();
-    let odd_suits = packing.order != Order::Pairs
-        || channel.is_multiple_of(2)
-        || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127);
-    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && odd_suits
+    let even = channel.is_multiple_of(2);
+    let order_suits = match packing.order {
+        Order::Plain | Order::Blocks => true,
+        Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
+        Order::Shared => bound < SHARED_ACCUMULATOR,
+        Order::Quads => !even || bound < QUADS_ACCUMULATOR,
+    };
+    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
 }
 
 /// Stores the weights, given row by row in the plain order, and returns their offset.
@@ -70,7 +79,8 @@ fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> Vec<u8> {
                 let w = i16::from(w) << (8 * (channel & 1));
                 bytes[at..at + 2].copy_from_slice(&halfword.wrapping_add(w).to_le_bytes());
             } else {
-                bytes[at] = w as u8;
+                let offset = shape.packing.order == Order::Quads && channel & 1 == 0;
+                bytes[at] = if offset { w as u8 ^ 0x80 } else { w as u8 };
             }
         }
     }
@@ -88,6 +98,8 @@ mod tests {
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
             (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
+            (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
+            Just(Packing::QUADS),
         ]
     }
 

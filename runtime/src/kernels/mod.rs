@@ -10,6 +10,8 @@
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+mod armv7m;
 mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
@@ -18,6 +20,7 @@ mod rv32im;
 mod x86_64;
 
 use core::cell::Cell;
+use core::ops::Range;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
@@ -28,6 +31,8 @@ use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
+#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+pub use armv7m::Armv7m;
 pub use policy::{Policy, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
@@ -39,6 +44,9 @@ pub use x86_64::{Avx2, Host};
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv7m")]
+pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
@@ -47,6 +55,7 @@ pub type Native = Host;
 /// The kernels that suit the core this is compiled for.
 #[cfg(not(any(
     kernels = "armv7em",
+    kernels = "armv7m",
     kernels = "rv32im",
     all(target_arch = "x86_64", not(target_os = "none"), not(miri))
 )))]
@@ -56,7 +65,7 @@ pub type Native = Portable;
 /// input rests on this number: every kernel set reads all of a tile before it writes any of it.
 pub const TILE: usize = 4;
 
-/// Bytes behind the ring of a [`Band`] that a kernel may read, for a window beside the last one.
+/// Bytes behind the ring of a [`Band`] that a kernel may read: whole words.
 pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
@@ -197,6 +206,21 @@ impl<'a> Band<'a> {
     }
 }
 
+/// Lines of the patches of pixels that stand side by side: the same kernel rows of each.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    /// Elements from the first pixel's first line on; there may be more than the lines need.
+    pub source: &'a [Cell<i8>],
+    /// Places of the pixels in the tile.
+    pub lanes: Range<usize>,
+    /// Elements from one pixel to the next.
+    pub step: usize,
+    /// Numbers of the lines.
+    pub lines: Range<usize>,
+    /// Elements from one line to the next.
+    pub pitch: usize,
+}
+
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 ///
 /// Methods that take a [`Matrix`] are given the packing of the set's own [`POLICY`](Kernels::POLICY); the
@@ -207,14 +231,26 @@ pub trait Kernels: 'static {
     /// The packings that this set reads fast.
     const POLICY: Policy = Policy::PLAIN;
 
-    /// Enters one kernel row of a pixel's patch, `shape.line` elements, into a tile of [`TILE`] pixels, as
-    /// line `line` of pixel `lane`. The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes.
+    /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
+    /// The order in the tile is the set's own; its size is
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// their lanes.
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
+            for (number, line) in lines.lines.clone().enumerate() {
+                let start = start.wrapping_add(number.wrapping_mul(lines.pitch));
+                let end = start.wrapping_add(shape.line as usize);
+                Self::load_line(tile, lane, line, shape, lines.source.get(start..end).unwrap_or(&[]));
+            }
+        }
+    }
+
+    /// One line of one pixel, for sets that do not override [`load_lines`](Kernels::load_lines).
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         portable::load_line(tile, lane, line, shape, source);
     }
 
-    /// Matrix product of a tile that [`load_line`](Kernels::load_line) has filled with packed weights:
+    /// Matrix product of a tile that [`load_lines`](Kernels::load_lines) has filled with packed weights:
     /// `out[p * out_stride + c] = stage(sum over k of pixel[p][k] * weights[c][k])`.
     ///
     /// The first `pixels` pixels of the tile count. `tile` and `out` do not overlap.

@@ -27,6 +27,10 @@ impl Policy {
         depthwise: Packing::blocks(4, 1, 2),
     };
 
+    /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
+    pub const ARMV7M: Policy =
+        Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
+
     /// RISC-V: a weight of each channel of a block in turn; the taps of a channel side by side.
     pub const RV32IM: Policy = Policy {
         conv: Packing::blocks(4, 1, 1),
@@ -46,8 +50,9 @@ impl Policy {
 pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
+        Target::CortexM3 => Policy::ARMV7M,
         Target::RiscV32 => Policy::RV32IM,
         Target::Host => Policy::HOST,
-        Target::Portable | Target::CortexM0 | Target::CortexM3 | Target::CortexM55 => Policy::PLAIN,
+        Target::Portable | Target::CortexM0 | Target::CortexM55 => Policy::PLAIN,
     }
 }

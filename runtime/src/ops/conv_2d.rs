@@ -2,28 +2,40 @@
 //!
 //! [`TILE`] output pixels at a time: their patches are gathered side by side into scratch memory, then one
 //! matrix product makes all channels of the tile. Groups are convolutions side by side; their weights are
-//! plain. Packed weights are read by the kernel set that they were packed for, or by the portable one.
+//! plain. Packed weights are read by the kernel set that they were packed for, or by the portable one; with
+//! them the input rows under a row of outputs are kept in a ring, padding included, and tiles are gathered
+//! from there.
 //! Source followed: TFLM `kernels/conv.cc`, `reference/integer_ops/conv.h`.
 
 use core::cell::Cell;
+use core::ops::Range;
 
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::Conv2dParams;
+use ferrolite_schema::params::{Conv2dParams, Window};
 
 use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Portable, Stage, TILE};
+use crate::kernels::{Kernels, Lines, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
-use crate::tensor::cells_of;
+use crate::tensor::{cells_of, copy, fill};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::Conv2d, check, eval: eval::<K>, lead }
 }
 
+/// The operator for weights that were packed for the kernels `K`, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    match K::POLICY.conv.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator { code: OpCode::Conv2d, check: check_tuned::<K>, eval: eval_tuned::<K>, lead },
+    }
+}
+
 /// Elements of the patch of one pixel in one group; 0 where the parameters make no sense.
+#[inline(always)]
 fn depth(params: &Conv2dParams) -> Option<u32> {
     let taps = params.window.kernel_h.checked_mul(params.window.kernel_w)?;
     let channels = if params.groups == 1 {
@@ -34,10 +46,11 @@ fn depth(params: &Conv2dParams) -> Option<u32> {
     taps.checked_mul(channels)
 }
 
-/// The weights as a matrix; `None` for an unknown packing.
-fn shape(params: &Conv2dParams) -> Option<Shape> {
+/// The weights as a matrix.
+#[inline(always)]
+fn shape(params: &Conv2dParams, packing: Packing) -> Option<Shape> {
     Some(Shape {
-        packing: Packing::from_tag(params.packing)?,
+        packing,
         channels: params.out_channels,
         lines: params.window.kernel_h,
         line: params.window.kernel_w.checked_mul(params.in_channels)?,
@@ -49,19 +62,56 @@ fn tile_bytes(shape: &Shape) -> Option<u32> {
     shape.padded_depth()?.checked_mul(shape.packing.element.max(1).into())?.checked_mul(TILE as u32)
 }
 
-/// Bytes of scratch memory that an op with these parameters needs: a tile; with packed weights also a
-/// line of the patch, unless the convolution is pointwise.
+/// Elements of a row in the ring of a packed convolution: the pixels that windows read.
+fn ring_row(p: &Conv2dParams) -> Option<u32> {
+    let w = &p.window;
+    w.out_w.checked_sub(1)?.checked_mul(w.stride_w)?.checked_add(w.kernel_w)?.checked_mul(p.in_channels)
+}
+
+/// Bytes behind the ring that a kernel may read: whole words.
+const RING_SLACK: u32 = 4;
+
+/// Bytes of scratch memory that an op with these parameters needs: a tile; with packed weights also a ring
+/// of input rows, unless the convolution is pointwise.
 pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
-    let shape = shape(params)?;
-    if shape.packing.order == Order::Plain {
-        return depth(params)?.checked_mul(TILE as u32);
+    match Packing::from_tag(params.packing)? {
+        Packing::PLAIN => depth(params)?.checked_mul(TILE as u32),
+        packing => packed_scratch_bytes(params, packing),
     }
-    let line = if window::is_pointwise(&params.window) { 0 } else { shape.line };
-    tile_bytes(&shape)?.checked_add(line)
+}
+
+#[inline(always)]
+fn packed_scratch_bytes(params: &Conv2dParams, packing: Packing) -> Option<u32> {
+    let tile = tile_bytes(&shape(params, packing)?)?;
+    if window::is_pointwise(&params.window) {
+        return Some(tile);
+    }
+    let ring = ring_row(params)?.checked_mul(params.window.kernel_h)?;
+    tile.checked_add(ring)?.checked_add(RING_SLACK)
+}
+
+/// Whether a convolution can have packed weights.
+pub fn can_be_packed(p: &Conv2dParams) -> bool {
+    p.groups == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => check_plain(node, p),
+        packing => check_packed(node, p, packing),
+    }
+}
+
+fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &Conv2dParams = node.params()?;
+    if p.packing != K::POLICY.conv.tag() {
+        return Err(Fault::Packing);
+    }
+    check_packed(node, p, K::POLICY.conv)
+}
+
+fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     let (groups, out_channels) = (p.groups, p.out_channels);
     window::check_op(node, &p.window, p.batches, p.in_channels, out_channels)?;
     // Divisions take their time, and most convolutions have one group.
@@ -70,17 +120,22 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         return Err(Fault::Parameters);
     }
     check_int8(p.input_zero_point)?;
-    let shape = shape(p).ok_or(Fault::Packing)?;
-    if shape.packing.order == Order::Plain {
-        let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
-        node.weights(p.packing, p.weights, count)?;
-    } else if groups == 1 {
-        node.matrix(shape, p.weights)?;
-    } else {
+    let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, count)?;
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, out_channels)
+}
+
+#[inline(always)]
+fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
+    window::check_op(node, &p.window, p.batches, p.in_channels, p.out_channels)?;
+    check_int8(p.input_zero_point)?;
+    if !can_be_packed(p) {
         return Err(Fault::Packing);
     }
-    node.expect_stage(&p.stage, out_channels)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, p.out_channels)
 }
 
 /// A tile is gathered whole before any of it is written. A pointwise convolution reads no other
@@ -99,22 +154,40 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
         let before_last = pixels.saturating_sub(1) & !(TILE as u32 - 1);
         return before_last.checked_mul(p.out_channels.saturating_sub(p.in_channels));
     }
-    if p.batches == 1 { window::lead(&p.window, p.in_channels, p.out_channels) } else { None }
+    if p.batches != 1 {
+        return None;
+    }
+    let lead = if p.packing == Packing::PLAIN.tag() { window::lead } else { window::band_lead };
+    lead(&p.window, p.in_channels, p.out_channels)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<Conv2dParams>() else { return };
-    let (Some(shape), Ok(stage)) = (shape(p), node.stage(&p.stage, p.out_channels)) else { return };
-    if shape.packing.order == Order::Plain {
-        let count = depth(p).unwrap_or(0).wrapping_mul(p.out_channels);
-        let Ok(weights) = node.weights(p.packing, p.weights, count) else { return };
-        conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
-        return;
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {
+            let count = depth(p).unwrap_or(0).wrapping_mul(p.out_channels);
+            let weights = node.weights(p.packing, p.weights, count);
+            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
+            conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
+        }
+        Some(packing) if packing == K::POLICY.conv => eval_packed::<K>(eval, p, packing),
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => {}
     }
-    let Ok(weights) = node.matrix(shape, p.weights) else { return };
-    let run = if shape.packing == K::POLICY.conv { conv_2d_packed::<K> } else { conv_2d_packed::<Portable> };
-    run(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+}
+
+fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
+    eval_packed::<K>(eval, p, K::POLICY.conv);
+}
+
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
+    let node = eval.node();
+    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
+    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
+    conv_2d_packed::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
 }
 
 /// Convolves a batch of images with packed weights, which are those of one group. The rest is as for
@@ -129,32 +202,121 @@ pub fn conv_2d_packed<K: Kernels>(
 ) {
     let w = &p.window;
     let (channels, out_pixel) = (p.in_channels as usize, p.out_channels as usize);
-    let pointwise = window::is_pointwise(w);
     let size = tile_bytes(&weights.shape).unwrap_or(0) as usize;
-    let Some((tile, staging)) = scratch.split_at_checked(size) else { return };
-    let staging = cells_of(staging).unwrap_or(&[]);
+    let Some((tile, ring)) = scratch.split_at_checked(size) else { return };
+    let tile_elements = TILE.wrapping_mul(out_pixel).max(1);
     for (cells, out) in window::images(w, input, channels, out, out_pixel) {
-        let image =
-            Image { cells, pixel: channels, first: 0, channels, zero_point: p.input_zero_point as i8 };
+        if window::is_pointwise(w) {
+            let pixels = cells.chunks(TILE.wrapping_mul(channels).max(1));
+            for (source, out) in pixels.zip(out.chunks(tile_elements)) {
+                let count = out.len() / out_pixel.max(1);
+                let lines = Lines { source, lanes: 0..count, step: channels, lines: 0..1, pitch: 0 };
+                K::load_lines(tile, &weights.shape, &lines);
+                K::matmul_packed(tile, count, weights, stage, out, out_pixel);
+            }
+            continue;
+        }
+        let mut ring = Ring::new(p, cells, cells_of(ring).unwrap_or(&[]));
         let (mut oy, mut ox) = (0, 0);
-        let mut pixels = cells.chunks_exact(channels.max(1));
-        for out in out.chunks(TILE.wrapping_mul(out_pixel).max(1)) {
+        for out in out.chunks(tile_elements) {
             let count = out.len() / out_pixel.max(1);
-            for lane in 0..count {
-                if pointwise {
-                    let pixel = pixels.next().unwrap_or(&[]);
-                    K::load_line(tile, lane, 0, &weights.shape, pixel);
-                    continue;
-                }
-                window::lines(w, &image, oy, ox, staging, |number, line| {
-                    K::load_line(tile, lane, number, &weights.shape, line);
-                });
-                ox += 1;
+            let mut lane = 0;
+            while lane < count {
+                // The tile's pixels in this row of outputs.
+                let here = (count - lane).min((w.out_w - ox) as usize);
+                ring.advance(oy * w.stride_h);
+                ring.load::<K>(tile, &weights.shape, lane..lane + here, ox);
+                lane += here;
+                ox += here as u32;
                 if ox == w.out_w {
                     (oy, ox) = (oy + 1, 0);
                 }
             }
             K::matmul_packed(tile, count, weights, stage, out, out_pixel);
+        }
+    }
+}
+
+/// The input rows under a row of outputs, with their padding, so that all patches are inside. Kernel row
+/// `ky` is ring row `(first + ky) % rows`. Rows are read before the row of outputs is written, which may
+/// therefore lie over them.
+struct Ring<'a> {
+    window: &'a Window,
+    zero_point: i8,
+    channels: usize,
+    image: &'a [Cell<i8>],
+    cells: &'a [Cell<i8>],
+    /// Elements of a ring row.
+    row: usize,
+    rows: usize,
+    /// Ring row of the first kernel row.
+    first: usize,
+    /// The next row to be read, counted from the first one of the padding.
+    next: u32,
+}
+
+impl<'a> Ring<'a> {
+    fn new(p: &'a Conv2dParams, image: &'a [Cell<i8>], cells: &'a [Cell<i8>]) -> Ring<'a> {
+        let zero_point = p.input_zero_point as i8;
+        // The padding at the sides stays.
+        fill(cells, zero_point);
+        Ring {
+            window: &p.window,
+            zero_point,
+            channels: p.in_channels as usize,
+            image,
+            cells,
+            row: ring_row(p).unwrap_or(0) as usize,
+            rows: p.window.kernel_h as usize,
+            first: 0,
+            next: 0,
+        }
+    }
+
+    /// Reads the rows of the window that starts at row `first`, counted from the padding.
+    #[inline(always)]
+    fn advance(&mut self, first: u32) {
+        while self.next < first.wrapping_add(self.window.kernel_h) {
+            self.read(first);
+        }
+    }
+
+    #[inline(never)]
+    fn read(&mut self, first: u32) {
+        let w = self.window;
+        let (image_row, left) = (
+            (w.in_w as usize).wrapping_mul(self.channels),
+            (w.pad_left as usize).wrapping_mul(self.channels),
+        );
+        // A stride larger than the kernel leaves rows out.
+        if self.next >= first {
+            let start = self.first.wrapping_mul(self.row);
+            let line = self.cells.get(start..start.wrapping_add(self.row)).and_then(|row| row.get(left..));
+            let line = line.and_then(|line| line.get(..image_row.min(line.len()))).unwrap_or(&[]);
+            match self.next.checked_sub(w.pad_top).filter(|&y| y < w.in_h) {
+                Some(y) => copy(self.image.get((y as usize).wrapping_mul(image_row)..).unwrap_or(&[]), line),
+                None => fill(line, self.zero_point),
+            }
+        }
+        self.next = self.next.wrapping_add(1);
+        // The slot behind the newest row holds the oldest.
+        self.first = if self.first.wrapping_add(1) == self.rows { 0 } else { self.first.wrapping_add(1) };
+    }
+
+    /// Enters the patches of pixels from column `ox` on into a tile.
+    #[inline(always)]
+    fn load<K: Kernels>(&self, tile: &[Cell<u8>], shape: &Shape, lanes: Range<usize>, ox: u32) {
+        let step = (self.window.stride_w as usize).wrapping_mul(self.channels);
+        let column = (ox as usize).wrapping_mul(step);
+        let from =
+            |slot: usize| self.cells.get(slot.wrapping_mul(self.row).wrapping_add(column)..).unwrap_or(&[]);
+        let until_end = self.rows.wrapping_sub(self.first);
+        let mut lines = Lines { source: from(self.first), lanes, step, lines: 0..until_end, pitch: self.row };
+        K::load_lines(tile, shape, &lines);
+        if self.first != 0 {
+            lines.source = from(0);
+            lines.lines = until_end..self.rows;
+            K::load_lines(tile, shape, &lines);
         }
     }
 }

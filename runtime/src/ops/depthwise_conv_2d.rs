@@ -30,6 +30,19 @@ pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::DepthwiseConv2d, check, eval: eval::<K>, lead }
 }
 
+/// The operator for weights that were packed for the kernels `K`, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    match K::POLICY.depthwise.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator {
+            code: OpCode::DepthwiseConv2d,
+            check: check_tuned::<K>,
+            eval: eval_tuned::<K>,
+            lead: packed_lead,
+        },
+    }
+}
+
 fn taps(params: &DepthwiseConv2dParams) -> Option<u32> {
     params.window.kernel_h.checked_mul(params.window.kernel_w)
 }
@@ -38,14 +51,10 @@ fn out_channels(params: &DepthwiseConv2dParams) -> Option<u32> {
     params.in_channels.checked_mul(params.multiplier).filter(|&channels| channels != 0)
 }
 
-/// The weights as a matrix of one row per channel; `None` for an unknown packing.
-fn shape(p: &DepthwiseConv2dParams) -> Option<Shape> {
-    Some(Shape {
-        packing: Packing::from_tag(p.packing)?,
-        channels: out_channels(p)?,
-        lines: 1,
-        line: taps(p)?,
-    })
+/// The weights as a matrix of one row per channel.
+#[inline(always)]
+fn shape(p: &DepthwiseConv2dParams, packing: Packing) -> Option<Shape> {
+    Some(Shape { packing, channels: out_channels(p)?, lines: 1, line: taps(p)? })
 }
 
 /// Pixels of a row in the ring: those that windows read.
@@ -55,16 +64,23 @@ fn band_width(p: &DepthwiseConv2dParams) -> Option<u32> {
 }
 
 /// Bytes of a row in the ring.
-fn band_row(p: &DepthwiseConv2dParams) -> Option<u32> {
-    Band::row_bytes(Packing::from_tag(p.packing)?, band_width(p)?, p.in_channels)
+#[inline(always)]
+fn band_row(p: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
+    Band::row_bytes(packing, band_width(p)?, p.in_channels)
 }
 
 /// Bytes of scratch memory that an op with these parameters needs: a patch, or a ring of rows.
 pub fn scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
-    if params.packing == Packing::PLAIN.tag() {
-        return taps(params)?.checked_mul(params.in_channels);
+    match Packing::from_tag(params.packing)? {
+        Packing::PLAIN => taps(params)?.checked_mul(params.in_channels),
+        packing => packed_scratch_bytes(params, packing),
     }
-    band_row(params)?.checked_mul(params.window.kernel_h)?.checked_add(BAND_SLACK as u32)
+}
+
+#[inline(always)]
+fn packed_scratch_bytes(params: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
+    let ring = band_row(params, packing)?.checked_mul(params.window.kernel_h)?;
+    ring.checked_add(BAND_SLACK as u32)
 }
 
 /// Whether a depthwise convolution can have packed weights.
@@ -74,48 +90,79 @@ pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => {}
+        packing => return check_packed(node, p, packing),
+    }
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
     window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
     check_int8(p.input_zero_point)?;
-    let shape = shape(p).ok_or(Fault::Packing)?;
-    if shape.packing.order == Order::Plain {
-        let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
-        node.weights(p.packing, p.weights, count)?;
-    } else if can_be_packed(p) {
-        node.matrix(shape, p.weights)?;
-    } else {
-        return Err(Fault::Packing);
-    }
-    node.expect_stage(&p.stage, channels)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
+    let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, count)?;
+    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, channels)
 }
 
-fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
+fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &DepthwiseConv2dParams = node.params()?;
+    if p.packing != K::POLICY.depthwise.tag() {
+        return Err(Fault::Packing);
+    }
+    check_packed(node, p, K::POLICY.depthwise)
+}
+
+#[inline(always)]
+fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) -> Result<(), Fault> {
+    if !can_be_packed(p) {
+        return Err(Fault::Packing);
+    }
+    window::check_op(node, &p.window, p.batches, p.in_channels, p.in_channels)?;
+    check_int8(p.input_zero_point)?;
+    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, p.in_channels)
+}
+
+fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
-    if p.batches != 1 {
-        return None;
+    if p.packing != Packing::PLAIN.tag() {
+        return packed_lead(node, position);
     }
-    if p.packing == Packing::PLAIN.tag() {
-        return window::lead(&p.window, p.in_channels, out_channels(p)?);
-    }
-    window::band_lead(&p.window, p.in_channels)
+    if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?) } else { None }
+}
+
+fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    let p: &DepthwiseConv2dParams = node.params().ok()?;
+    if p.batches == 1 { window::band_lead(&p.window, p.in_channels, p.in_channels) } else { None }
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<DepthwiseConv2dParams>() else { return };
-    let channels = out_channels(p).unwrap_or(0);
-    let (Some(shape), Ok(stage)) = (shape(p), node.stage(&p.stage, channels)) else { return };
-    if shape.packing.order == Order::Plain {
-        let count = taps(p).unwrap_or(0).wrapping_mul(channels);
-        let Ok(weights) = node.weights(p.packing, p.weights, count) else { return };
-        depthwise_conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
-        return;
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {
+            let channels = out_channels(p).unwrap_or(0);
+            let weights = node.weights(p.packing, p.weights, taps(p).unwrap_or(0).wrapping_mul(channels));
+            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, channels)) else { return };
+            depthwise_conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
+        }
+        Some(packing) if packing == K::POLICY.depthwise => eval_packed::<K>(eval, p, packing),
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => {}
     }
-    let Ok(weights) = node.matrix(shape, p.weights) else { return };
-    let native = shape.packing == K::POLICY.depthwise;
-    let run = if native { depthwise_by_rows::<K> } else { depthwise_by_rows::<Portable> };
-    run(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+}
+
+fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<DepthwiseConv2dParams>() else { return };
+    eval_packed::<K>(eval, p, K::POLICY.depthwise);
+}
+
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &DepthwiseConv2dParams, packing: Packing) {
+    let node = eval.node();
+    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
+    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.in_channels)) else { return };
+    depthwise_by_rows::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
 }
 
 /// Convolves a batch of images with packed weights, row by row. The rest is as for
@@ -138,7 +185,7 @@ pub fn depthwise_by_rows<K: Kernels>(
         columns: w.kernel_w as usize,
         stride: w.stride_w as usize,
         channels,
-        row_bytes: band_row(p).unwrap_or(0) as usize,
+        row_bytes: band_row(p, weights.shape.packing).unwrap_or(0) as usize,
     };
     let image_row = (w.in_w as usize).wrapping_mul(channels).max(1);
     let out_row = (w.out_w as usize).wrapping_mul(channels).max(1);

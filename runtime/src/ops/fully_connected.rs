@@ -17,39 +17,86 @@ pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::FullyConnected, check, eval: eval::<K>, lead: no_overlap }
 }
 
-/// The weights as a matrix; `None` for an unknown packing.
-fn shape(p: &FullyConnectedParams) -> Option<Shape> {
-    Some(Shape { packing: Packing::from_tag(p.packing)?, channels: p.outputs, lines: 1, line: p.inputs })
+/// The operator for weights that were packed for the kernels `K`, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    match K::POLICY.dense.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator {
+            code: OpCode::FullyConnected,
+            check: check_tuned::<K>,
+            eval: eval_tuned::<K>,
+            lead: no_overlap,
+        },
+    }
+}
+
+/// The weights as a matrix.
+fn shape(p: &FullyConnectedParams, packing: Packing) -> Shape {
+    Shape { packing, channels: p.outputs, lines: 1, line: p.inputs }
+}
+
+/// A product of dimensions, above 0.
+fn size(a: u32, b: u32) -> Result<u32, Fault> {
+    a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters)
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
-    let size = |a: u32, b: u32| a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters);
-    node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-    let shape = shape(p).ok_or(Fault::Packing)?;
-    if shape.packing.order == Order::Plain {
-        node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
-    } else {
-        node.matrix(shape, p.weights)?;
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => {
+            node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
+            node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
+            node.expect_stage(&p.stage, p.outputs)
+        }
+        packing => check_packed(node, p, packing),
     }
+}
+
+fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &FullyConnectedParams = node.params()?;
+    if p.packing != K::POLICY.dense.tag() {
+        return Err(Fault::Packing);
+    }
+    check_packed(node, p, K::POLICY.dense)
+}
+
+#[inline(always)]
+fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
+    node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
+    node.matrix(shape(p, packing), p.weights)?;
     node.expect_stage(&p.stage, p.outputs)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<FullyConnectedParams>() else { return };
-    let (Some(shape), Ok(stage)) = (shape(p), node.stage(&p.stage, p.outputs)) else { return };
-    if shape.packing.order == Order::Plain {
-        let count = p.inputs.wrapping_mul(p.outputs);
-        let Ok(weights) = node.weights(p.packing, p.weights, count) else { return };
-        fully_connected::<K>(p, eval.input(0), weights, &stage, eval.output(0));
-        return;
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {
+            let weights = node.weights(p.packing, p.weights, p.inputs.wrapping_mul(p.outputs));
+            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.outputs)) else { return };
+            fully_connected::<K>(p, eval.input(0), weights, &stage, eval.output(0));
+        }
+        Some(packing) if packing == K::POLICY.dense => eval_packed::<K>(eval, p, packing),
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => {}
     }
-    let Ok(weights) = node.matrix(shape, p.weights) else { return };
-    let native = shape.packing == K::POLICY.dense;
-    let dense = if native { K::dense_packed } else { Portable::dense_packed };
+}
+
+fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
+    eval_packed::<K>(eval, p, K::POLICY.dense);
+}
+
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
+    let node = eval.node();
+    let (Ok(weights), Ok(stage)) =
+        (node.matrix(shape(p, packing), p.weights), node.stage(&p.stage, p.outputs))
+    else {
+        return;
+    };
     for (row, out) in rows(p, eval.input(0), eval.output(0)) {
-        dense(row, &weights, &stage, out);
+        K::dense_packed(row, &weights, &stage, out);
     }
 }
 

@@ -105,6 +105,24 @@ pub const BATCH_MATMUL: Operator = batch_matmul::operator();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
+/// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
+/// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
+/// On a host they run every file, so that firmware can be tested there.
+pub mod tuned {
+    use super::{Native, Operator, conv_2d, depthwise_conv_2d, fully_connected};
+
+    const STRICT: bool = cfg!(target_os = "none");
+
+    /// CONV_2D.
+    pub const CONV_2D: Operator = if STRICT { conv_2d::tuned_operator::<Native>() } else { super::CONV_2D };
+    /// DEPTHWISE_CONV_2D.
+    pub const DEPTHWISE_CONV_2D: Operator =
+        if STRICT { depthwise_conv_2d::tuned_operator::<Native>() } else { super::DEPTHWISE_CONV_2D };
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator =
+        if STRICT { fully_connected::tuned_operator::<Native>() } else { super::FULLY_CONNECTED };
+}
+
 /// Number of operators.
 const COUNT: usize = 21;
 

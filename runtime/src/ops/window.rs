@@ -15,7 +15,7 @@ use ferrolite_schema::params::Window;
 use crate::error::Fault;
 use crate::kernels::TILE;
 use crate::node::Node;
-use crate::tensor::{copy, fill};
+use crate::tensor::copy;
 
 /// Checks that dimensions are in `1 ..= 65536`, strides and dilations in `1 ..= 4096`, and paddings at most
 /// 65535: positions fit an i32, and a product of two dimensions minus one 32 bits.
@@ -44,7 +44,7 @@ pub fn check_op(
     out_channels: u32,
 ) -> Result<(), Fault> {
     check(w)?;
-    node.expect_int8(
+    node.expect_int8_inline(
         elements(batches, w.in_h, w.in_w, in_channels)?,
         elements(batches, w.out_h, w.out_w, out_channels)?,
     )
@@ -156,83 +156,28 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
     }
 }
 
-/// Hands the patch of output pixel `(oy, ox)` to `load` line by line: the number of the kernel row and its
-/// taps, `kernel_w * channels` elements. A line that meets padding is put together in `staging`, which
-/// has room for one.
-#[inline(always)]
-pub fn lines<'a>(
-    window: &Window,
-    image: &Image<'a>,
-    oy: u32,
-    ox: u32,
-    staging: &'a [Cell<i8>],
-    mut load: impl FnMut(usize, &'a [Cell<i8>]),
-) {
-    let channels = image.channels;
-    let line = (window.kernel_w as usize).wrapping_mul(channels);
-    let x0 = (ox * window.stride_w) as i32 - window.pad_left as i32;
-    let last = x0 + ((window.kernel_w - 1) * window.dilation_w) as i32;
-    // The taps of one kernel row lie side by side in the image.
-    let together = window.dilation_w == 1 && x0 >= 0 && last < window.in_w as i32;
-    let mut y = (oy * window.stride_h) as i32 - window.pad_top as i32;
-    for number in 0..window.kernel_h as usize {
-        let inside = y >= 0 && y < window.in_h as i32;
-        let row = (y as usize).wrapping_mul(window.in_w as usize);
-        if inside && together {
-            let start = row.wrapping_add(x0 as usize).wrapping_mul(channels);
-            load(number, image.cells.get(start..start.wrapping_add(line)).unwrap_or(&[]));
-        } else {
-            let row = inside.then_some(row);
-            load(number, stage_line(window, image, row, x0, staging.get(..line).unwrap_or(staging)));
-        }
-        y += window.dilation_h as i32;
-    }
-}
-
-/// A line with padding, from the image row whose first pixel is `row`, or from none.
-#[inline(never)]
-fn stage_line<'a>(
-    window: &Window,
-    image: &Image<'a>,
-    row: Option<usize>,
-    x0: i32,
-    staging: &'a [Cell<i8>],
-) -> &'a [Cell<i8>] {
-    let channels = image.channels;
-    let mut x = x0;
-    for tap in staging.chunks(channels.max(1)) {
-        match row {
-            Some(row) if x >= 0 && x < window.in_w as i32 => {
-                let start = row.wrapping_add(x as usize).wrapping_mul(channels);
-                copy(image.cells.get(start..start.wrapping_add(channels)).unwrap_or(&[]), tap);
-            }
-            _ => fill(tap, image.zero_point),
-        }
-        x += window.dilation_w as i32;
-    }
-    staging
-}
-
 /// The lead of an op that walks output pixels in raster order and reads the taps of some of them
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
 ///
+/// Where an output pixel stands over its own input pixel and is no larger, that is the padding.
+#[inline(always)]
+pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+    let w = window;
+    let stands = w.stride_h | w.stride_w == 1 && w.out_h == w.in_h && w.out_w == w.in_w;
+    if stands && out_pixel <= in_pixel && w.pad_top < w.in_h && w.pad_left < w.in_w {
+        // Within the input, whose size is known to fit 32 bits.
+        return Some(w.pad_top.wrapping_mul(w.in_w).wrapping_add(w.pad_left).wrapping_mul(in_pixel));
+    }
+    lead_of_any(window, in_pixel, out_pixel)
+}
+
 /// Along a row, what is written grows by a pixel each step and what is read stands still under the
 /// padding and moves by a stride behind it: the largest distance is where it begins to move, or at the
 /// end of the row.
-pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+#[inline(never)]
+fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let in_row = window.in_w.checked_mul(in_pixel)?;
-    let w = window;
-    // Where an output pixel stands over its own input pixel, the padding is what it is ahead by.
-    if w.stride_h | w.stride_w == 1
-        && w.out_h == w.in_h
-        && w.out_w == w.in_w
-        && out_pixel <= in_pixel
-        && w.pad_top < w.in_h
-        && w.pad_left < w.in_w
-    {
-        return w.pad_top.checked_mul(in_row)?.checked_add(w.pad_left.checked_mul(in_pixel)?);
-    }
     let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
@@ -263,11 +208,11 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     Some(lead)
 }
 
-/// The lead of a depthwise convolution that reads all rows under a row of outputs before it writes it:
-/// the most that the rows written are ahead of the first row that is still to be read.
-pub fn band_lead(window: &Window, pixel: u32) -> Option<u32> {
-    let in_row = window.in_w.checked_mul(pixel)?;
-    let out_row = window.out_w.checked_mul(pixel)?;
+/// The lead of a convolution that reads all rows under a row of outputs before it writes any of it: the
+/// most that the rows written are ahead of the first row that is still to be read.
+pub fn band_lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
+    let in_row = window.in_w.checked_mul(in_pixel)?;
+    let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
     // What is written grows evenly with the row; what is read stands still under the padding above and

@@ -8,7 +8,7 @@ use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, AlignedBuf, Emitted};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::kernels::{Armv7em, Native, Portable, Rv32im};
+use ferrolite_runtime::kernels::{Armv7em, Armv7m, Native, Portable, Rv32im};
 use ferrolite_runtime::{Interpreter, Model, Observer, OpSet, Target, ops};
 
 /// The workspace's root.
@@ -109,6 +109,8 @@ pub const SETS: &[Set] = &[
     Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
     Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
     Set { name: "portable, packed for cortex-m4", target: Target::CortexM4, ops: &ops::all::<Portable>() },
+    Set { name: "armv7m", target: Target::CortexM3, ops: &ops::all::<Armv7m>() },
+    Set { name: "portable, packed for cortex-m3", target: Target::CortexM3, ops: &ops::all::<Portable>() },
     Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
     Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
     Set { name: "host", target: Target::Host, ops: &ops::all::<Native>() },

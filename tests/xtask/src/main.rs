@@ -4,10 +4,12 @@
 //! cargo xtask setup     install what is missing: bare-metal targets, QEMU
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
+//! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
 //! cargo xtask lint      formatting and clippy only
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! ```
 
+mod bench;
 mod demo;
 mod run;
 mod schema;
@@ -35,6 +37,18 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Measures all models on all boards and writes BENCHMARKS.md; prints a table with --board or --model
+    Bench {
+        /// Only this board (repeat for more)
+        #[arg(long)]
+        board: Vec<String>,
+        /// Only this model (repeat for more)
+        #[arg(long)]
+        model: Vec<String>,
+        /// Renew the golden instruction counts in tests/models/counts.txt instead
+        #[arg(long, conflicts_with_all = ["board", "model"])]
+        golden: bool,
+    },
     /// Checks formatting and lints
     Lint,
     /// Regenerates the FlatBuffers code from the schema files (needs npm)
@@ -46,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Command::Setup => setup::run().map(|_| ()),
         Command::Demo => demo::run_demo(),
         Command::Test { only } => test::run_all(only.as_deref()),
+        Command::Bench { board, model, golden } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint")),
         Command::Schema => schema::run(),
     }

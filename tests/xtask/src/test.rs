@@ -69,7 +69,19 @@ fn firmware_clippy() -> Result<()> {
         in_boards(&[&["clippy", "-q"], package, &target, &["--", "-D", "warnings"]].concat())
     };
     lint(&["-p", "runner", "--features", "qemu-cortex-m4"])?;
-    lint(&["-p", "gesture"])
+    lint(&["-p", "gesture"])?;
+    in_boards(&[
+        "clippy",
+        "-q",
+        "-p",
+        "ferrolite-cycles",
+        "--all-targets",
+        "--target-dir",
+        "target/cycles",
+        "--",
+        "-D",
+        "warnings",
+    ])
 }
 
 const STEPS: &[Step] = &[
@@ -99,6 +111,12 @@ const STEPS: &[Step] = &[
             ])
         },
     },
+    Step {
+        name: "model of cycles",
+        skip: always,
+        run: || in_boards(&["test", "-q", "-p", "ferrolite-cycles", "--target-dir", "target/cycles"]),
+    },
+    Step { name: "golden instruction counts", skip: needs_boards, run: crate::bench::check_golden },
     Step { name: "miri", skip: needs_miri, run: miri },
 ];
 

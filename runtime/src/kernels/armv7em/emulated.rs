@@ -79,12 +79,23 @@ impl Pair {
     }
 }
 
-pub(super) fn widen(groups: &[[Cell<i8>; 4]], target: &[Cell<i32>]) {
-    for (number, group) in groups.iter().enumerate() {
+pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
+    for (number, group) in line.chunks(4).enumerate() {
         let x = word(group);
         set(target, number * 2 * TILE, sxtb16(x));
         set(target, number * 2 * TILE + TILE, sxtb16(x.rotate_right(8)));
     }
+}
+
+pub(super) fn dense_pair(whole: &[[Cell<i8>; 4]], tail: u32, weights: &[u32], pairs: usize) -> [i32; 2] {
+    let mut acc = Pair::default();
+    let mut weights = weights.iter().step_by(pairs);
+    for x in whole.iter().map(|group| word(group)).chain([tail as i32]) {
+        for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
+            acc.add(weights.next().copied().unwrap_or(0), x);
+        }
+    }
+    [acc.p, acc.r.wrapping_sub(acc.p) >> 8]
 }
 
 pub(super) fn pairs(
@@ -115,11 +126,12 @@ pub(super) fn dense(
     tail: u32,
     weights: &[u32],
     channels: &Channels<'_>,
+    first: usize,
     out: &[Cell<i8>],
 ) {
     let mut acc = [Pair::default(); 4];
     for (pair, acc) in acc.iter_mut().enumerate() {
-        *acc = Pair::new(channels, 2 * pair);
+        *acc = Pair::new(channels, first + 2 * pair);
     }
     let groups = whole.iter().map(|group| word(group)).chain([tail as i32]);
     for (x, words) in groups.zip(weights.chunks_exact(8)) {
@@ -130,7 +142,7 @@ pub(super) fn dense(
         }
     }
     for (pair, (acc, out)) in acc.iter().zip(out.chunks(2)).enumerate() {
-        for (y, out) in acc.finish(channels, 2 * pair).into_iter().zip(out) {
+        for (y, out) in acc.finish(channels, first + 2 * pair).into_iter().zip(out) {
             out.set(y);
         }
     }
@@ -168,7 +180,7 @@ pub(super) fn depthwise_3x3(
         Shape { packing: Packing::blocks(4, 1, 2), channels: band.channels as u32, lines: 1, line: 9 };
     let weights = Matrix { shape, bytes: bytemuck::cast_slice(weights) };
     for (x, out) in out.chunks_exact(band.channels).enumerate() {
-        for (channel, out) in out.iter().enumerate() {
+        for (channel, out) in out.iter().enumerate().take(band.channels & !3) {
             let plane = channel / 4 * 2 + channel % 2;
             let mut acc = channels.bias(channel);
             for k in 0..9 {

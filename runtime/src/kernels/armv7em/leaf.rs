@@ -7,36 +7,84 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "armv7em"))]
 use super::emulated;
-use super::{Band, Channels, TILE, Tile, halfwords};
+use super::{Band, Channels, Lines, TILE, Tile, halfwords};
 
-/// Widens elements to 16 bits: each group of four becomes the words `(x0, x2)` and `(x1, x3)`, [`TILE`]
-/// words apart. A last group of fewer is filled up with zeroes.
-pub(super) fn widen(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    let (groups, rest) = source.as_chunks::<4>();
-    // Two words a group, of which the last one has nothing behind it.
-    if groups.len() > target.len().wrapping_add(TILE - 1) / (2 * TILE) {
+/// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
+/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with anything: its weights are zero.
+/// `target` starts with the first word of the first line and pixel.
+pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
+    let Lines { source, step, pitch, .. } = *lines;
+    let (lanes, count) = (lines.lanes.len(), lines.lines.len());
+    let line = len.div_ceil(4).wrapping_mul(2 * TILE);
+    if lanes == 0 || count == 0 || len == 0 {
         return;
     }
-    // SAFETY: `groups.len()` words may be read, and the last word that is written is number
-    // `(2 * groups.len() - 1) * TILE`, which is there, as just found. Cells may be written through a shared
-    // reference; no unique reference to them exists.
+    let before_last = (lanes - 1).wrapping_mul(step).wrapping_add((count - 1).wrapping_mul(pitch));
+    // Behind the last word of a lane come those of other lanes, which may be missing.
+    let fits = source.len() >= before_last.wrapping_add(len)
+        && target.len() >= count.wrapping_mul(line).wrapping_add(lanes).wrapping_sub(TILE);
+    if !fits {
+        return;
+    }
+    // Whole words are read where there are some.
+    let padded = len.next_multiple_of(4);
+    let len = if source.len() >= before_last.wrapping_add(padded) { padded } else { len };
+    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
+    // them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        asm::widen(groups.as_ptr().cast(), groups.len(), target.as_ptr().cast_mut().cast())
+        let work = asm::Widen {
+            source: source.as_ptr().cast(),
+            target: target.as_ptr().cast_mut().cast(),
+            len,
+            lanes,
+            step,
+            lines: count,
+            pitch,
+            line: line.wrapping_mul(4),
+        };
+        asm::widen(&raw const work);
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated::widen(groups, target);
-    if !rest.is_empty() {
-        let x = |k: usize| rest.get(k).map_or(0, Cell::get);
-        let place = groups.len().wrapping_mul(2 * TILE);
-        for (place, word) in
-            [(place, halfwords(x(0), x(2))), (place.wrapping_add(TILE), halfwords(x(1), x(3)))]
-        {
-            if let Some(cell) = target.get(place) {
-                cell.set(word);
-            }
+    for lane in 0..lanes {
+        for number in 0..count {
+            let start = lane * step + number * pitch;
+            emulated::widen(&source[start..][..len], &target[lane + number * line..]);
         }
     }
+}
+
+/// Sums of the products of a row of input with a pair of channels. `weights` starts with the pair's first
+/// word; its words are `pairs` words apart.
+pub(super) fn dense_pair(input: &[Cell<i8>], weights: &[u32], pairs: usize) -> [i32; 2] {
+    let (whole, rest) = input.as_chunks::<4>();
+    let words = input.len().div_ceil(4).wrapping_mul(2);
+    if words == 0 || weights.len() <= (words - 1).wrapping_mul(pairs) {
+        return [0; 2];
+    }
+    let tail = tail(rest);
+    // SAFETY: `whole.len()` words of input, and as many of weights as they and the tail need, as just found.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let work = asm::DensePair {
+            input: input.as_ptr().cast(),
+            weights: weights.as_ptr(),
+            groups: whole.len(),
+            step: pairs.wrapping_mul(4),
+            has_tail: usize::from(!rest.is_empty()),
+            tail,
+        };
+        let sums = asm::dense_pair(&raw const work);
+        [sums as i32, (sums >> 32) as i32]
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::dense_pair(whole, tail, weights, pairs)
+}
+
+/// The elements behind the last whole word, filled up with zeroes.
+fn tail(rest: &[Cell<i8>]) -> u32 {
+    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
+    u32::from_le_bytes([x(0), x(1), x(2), 0])
 }
 
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
@@ -91,21 +139,24 @@ fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Makes eight channels from a row of input.
+/// Makes blocks of eight channels from a row of input, as many as `out` has.
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let groups = input.len().div_ceil(4);
-    if weights.len() < groups.wrapping_mul(8) || !channels.cover(8) || out.len() < 8 {
+    let fits = weights.len() >= groups.wrapping_mul(out.len())
+        && channels.cover(out.len())
+        && !out.is_empty()
+        && out.len() & 7 == 0;
+    if !fits {
         return;
     }
     let (whole, rest) = input.as_chunks::<4>();
-    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
-    let tail = u32::from_le_bytes([x(0), x(1), x(2), 0]);
+    let tail = tail(rest);
     // SAFETY: sizes as just found: `whole.len()` words of input, eight words of weights for each of them and
-    // for the tail, eight biases, eight multipliers or one, eight elements of output.
+    // for the tail in each block, a bias for each channel, as many multipliers or one.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let first: *const i8 = input.as_ptr().cast();
-        let work = asm::Dense {
+        let mut work = asm::Dense {
             input: first,
             weights: weights.as_ptr(),
             bias: channels.bias.as_ptr(),
@@ -117,15 +168,19 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
             tail,
             half: channels.half,
             step: step(channels),
+            blocks: out.len() / 8,
         };
-        asm::dense(&raw const work);
+        asm::dense(&raw mut work);
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated::dense(whole, tail, weights, channels, out);
+    for (block, out) in out.chunks(8).enumerate() {
+        let weights = &weights[block * 8 * groups..];
+        emulated::dense(whole, tail, weights, channels, 8 * block, out);
+    }
 }
 
-/// Enters an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a
-/// ring row, `width` words each, behind `left` words of padding; the rest is padding too.
+/// Enters an image row of `pixels` pixels into the planes of a ring row, `width` words each, behind `left`
+/// words of padding; the rest is padding too. Only channels that make whole words are entered.
 pub(super) fn widen_band(
     planes: &[Cell<i32>],
     width: usize,
@@ -135,23 +190,23 @@ pub(super) fn widen_band(
     row: &[Cell<i8>],
     zero_point: i8,
 ) {
-    let fits = channels & 3 == 0
-        && channels >= 4
-        && planes.len() >= width.wrapping_mul(channels / 2)
+    let groups = channels / 4;
+    let fits = groups != 0
+        && planes.len() >= width.wrapping_mul(groups.wrapping_mul(2))
         && left.wrapping_add(pixels) <= width
         && row.len() >= pixels.wrapping_mul(channels);
     if !fits {
         return;
     }
     let padding = halfwords(zero_point, zero_point);
-    // SAFETY: sizes as just found: `channels / 2` planes of `width` words, `pixels * channels` elements.
+    // SAFETY: sizes as just found: two planes of `width` words a group, `pixels * channels` elements.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let work = asm::WidenBand {
             source: row.as_ptr().cast(),
             target: planes.as_ptr().cast_mut().cast(),
             channels,
-            groups: channels / 4,
+            groups,
             left,
             count: pixels,
             right: width - left - pixels,
@@ -164,8 +219,8 @@ pub(super) fn widen_band(
     emulated::widen_band(planes, width, left, pixels, channels, row, padding);
 }
 
-/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2 and whole words of channels; false where
-/// sizes do not fit.
+/// Makes the channels that make whole words of a row of a 3x3 depthwise convolution with stride 1 or 2; false
+/// where sizes do not fit.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
     weights: &[u32],
@@ -175,22 +230,22 @@ pub(super) fn depthwise_3x3(
 ) -> bool {
     let count = band.channels;
     let pixels = out.len().checked_div(count).unwrap_or(0);
-    let fits = count & 3 == 0
+    let groups = count / 4;
+    let fits = groups != 0
         && pixels != 0
         && band.rows == 3
         && band.first < 3
         && channels.cover(count)
-        && weights.len() >= (count / 4).wrapping_mul(9)
+        && weights.len() >= groups.wrapping_mul(9)
         && band.width >= (pixels - 1).wrapping_mul(stride).wrapping_add(3)
-        && band.row_bytes == band.width.wrapping_mul(count).wrapping_mul(2)
-        && band.cells.len() >= band.row_bytes.wrapping_mul(3).wrapping_add(READ_AHEAD)
+        && band.row_bytes >= band.width.wrapping_mul(groups).wrapping_mul(8)
+        && band.cells.len() >= band.row_bytes.wrapping_mul(3)
         && band.cells.as_ptr().cast::<i32>().is_aligned();
     if !fits {
         return false;
     }
-    // SAFETY: sizes as just found: three ring rows of `count / 2` planes of `width` words and what the second
-    // pixel of a pair that is not there reads behind them; nine words of weights for four channels, a bias
-    // and a multiplier for each channel, `pixels` pixels of output.
+    // SAFETY: sizes as just found: three ring rows of two planes of `width` words a group; nine words of weights
+    // a group, a bias and a multiplier for each channel, `pixels` pixels of output.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let kernel_row = |slot: usize| (slot + 3 - band.first) % 3;
@@ -206,7 +261,7 @@ pub(super) fn depthwise_3x3(
             step: step(channels),
             out: out.as_ptr().cast_mut().cast(),
             channels: count,
-            groups: count / 4,
+            groups,
             blocks: pixels / 2,
             odd: pixels & 1,
             half: channels.half,
@@ -221,6 +276,3 @@ pub(super) fn depthwise_3x3(
     emulated::depthwise_3x3(band, weights, channels, stride, out);
     true
 }
-
-/// Bytes behind a ring that [`depthwise_3x3`] may read, for a pixel that is not there.
-pub(super) const READ_AHEAD: usize = crate::kernels::BAND_SLACK;

@@ -11,17 +11,22 @@
 
 #[cfg(kernels = "armv7em")]
 mod asm;
+mod depthwise;
+mod elementwise;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
+mod intrinsics;
 mod leaf;
+mod pool;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Kernels, Policy, Stage, TILE};
+use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
-use crate::tensor::cells_of;
+use crate::tensor::{TensorView, cells_of};
 
 /// The set for cores with SMLAD.
 pub struct Armv7em;
@@ -29,11 +34,11 @@ pub struct Armv7em;
 impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
 
-    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         // Words of a lane are TILE words apart, two for each group of four elements.
-        let groups = (shape.line as usize).div_ceil(4);
-        let first = line.wrapping_mul(groups).wrapping_mul(2 * TILE).wrapping_add(lane);
-        leaf::widen(source, words(tile).get(first..).unwrap_or(&[]));
+        let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
+        let first = lines.lines.start.wrapping_mul(line).wrapping_add(lines.lanes.start);
+        leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
     }
 
     fn matmul_packed(
@@ -70,19 +75,14 @@ impl Kernels for Armv7em {
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        const BLOCK: usize = 8;
         let groups = groups(weights);
-        let mut words = weight_words(weights);
-        for (block, out) in out.chunks(BLOCK).enumerate() {
-            let first = block.wrapping_mul(BLOCK);
-            let pairs = out.len().div_ceil(2);
-            let (now, rest) = words.split_at_checked(groups.wrapping_mul(2 * pairs)).unwrap_or_default();
-            words = rest;
-            if out.len() == BLOCK {
-                leaf::dense(input, now, &Channels::of(stage, first, BLOCK), out);
-            } else {
-                dense_tail(input, now, pairs, stage, first, out);
-            }
+        let blocks = out.len() & !7;
+        let size = groups.wrapping_mul(blocks);
+        let (words, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
+        let (whole, last) = out.split_at_checked(blocks).unwrap_or_default();
+        leaf::dense(input, words, &Channels::of(stage, 0, blocks), whole);
+        if !last.is_empty() {
+            dense_tail(input, rest, last.len().div_ceil(2), stage, blocks, last);
         }
         clamp(stage, out);
     }
@@ -91,14 +91,14 @@ impl Kernels for Armv7em {
         let width = band.width;
         let left = left.min(width);
         let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(width - left);
-        let whole = band.channels & !3;
         let planes = words(band.slot(slot));
-        if whole == band.channels {
-            leaf::widen_band(planes, width, left, pixels, whole, row, zero_point);
+        leaf::widen_band(planes, width, left, pixels, band.channels, row, zero_point);
+        let whole = band.channels / 4 * 2;
+        if band.channels & 3 == 0 {
             return;
         }
-        // Pixels whose channels are not whole words: element by element.
-        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate() {
+        // The last channels of a pixel, which do not fill a word: element by element.
+        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate().skip(whole) {
             let first = plane_channel(number);
             for (x, word) in plane.iter().enumerate() {
                 let element = |channel: usize| {
@@ -112,20 +112,37 @@ impl Kernels for Armv7em {
         }
     }
 
+    fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
+        elementwise::add(a, b, sum, rounding, out);
+    }
+
+    fn mul(
+        a: TensorView<'_, i8>,
+        b: TensorView<'_, i8>,
+        product: &Product,
+        rounding: Rounding,
+        out: &[Cell<i8>],
+    ) {
+        elementwise::mul(a, b, product, rounding, out);
+    }
+
+    fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::average_pool(cells, min, max, out);
+    }
+
+    fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::max_pool(cells, min, max, out);
+    }
+
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let leaf = match (band.rows, band.columns, band.stride) {
-            (3, 3, stride @ (1 | 2)) if band.channels & 3 == 0 => leaf::depthwise_3x3(
-                band,
-                weight_words(weights),
-                &Channels::of(stage, 0, band.channels),
-                stride,
-                out,
-            ),
+        let words = weight_words(weights);
+        let done = match (band.rows, band.columns, band.stride) {
+            (3, 3, stride @ (1 | 2)) => {
+                leaf::depthwise_3x3(band, words, &Channels::of(stage, 0, band.channels), stride, out)
+            }
             _ => false,
         };
-        if !leaf {
-            depthwise_any(band, weights, stage, out);
-        }
+        depthwise::planes(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
         clamp(stage, out);
     }
 }
@@ -197,9 +214,13 @@ fn halfwords(low: i8, high: i8) -> i32 {
 
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
-    if stage.min > -128 || stage.max < 127 {
+    clamp_to(stage.min, stage.max, out);
+}
+
+fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
+    if min > -128 || max < 127 {
         for y in out {
-            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+            y.set(i32::from(y.get()).max(min).min(max) as i8);
         }
     }
 }
@@ -215,54 +236,11 @@ fn dense_tail(
     out: &[Cell<i8>],
 ) {
     for (pair, out) in out.chunks(2).enumerate() {
-        // Words of a group of four elements: those of elements 0 and 2, then of 1 and 3, of all pairs.
-        let groups = words.chunks_exact(pairs.wrapping_mul(2).max(1));
-        let (mut even, mut odd) = (0i32, 0i32);
-        for (x, words) in input.chunks(4).zip(groups) {
-            let x = |k: usize| x.get(k).map_or(0, |x| i32::from(x.get()));
-            let word =
-                |half: usize| words.get(half.wrapping_mul(pairs).wrapping_add(pair)).copied().unwrap_or(0);
-            for (word, low, high) in [(word(0), x(0), x(2)), (word(1), x(1), x(3))] {
-                for (weight, x) in [(word as i16, low), ((word >> 16) as i16, high)] {
-                    let a = i32::from(weight as i8);
-                    even = even.wrapping_add(a * x);
-                    odd = odd.wrapping_add(((i32::from(weight) - a) >> 8) * x);
-                }
-            }
-        }
-        for (lane, (acc, out)) in [even, odd].into_iter().zip(out).enumerate() {
+        let sums = leaf::dense_pair(input, words.get(pair..).unwrap_or(&[]), pairs);
+        for (lane, (acc, out)) in sums.into_iter().zip(out).enumerate() {
             let (bias, multiplier) =
                 stage.channel(first.wrapping_add(pair.wrapping_mul(2)).wrapping_add(lane));
             out.set(stage.apply_called(acc.wrapping_add(bias), multiplier));
-        }
-    }
-}
-
-/// Any kernel and stride, any number of channels.
-#[inline(never)]
-fn depthwise_any(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-    for number in 0..band.channels.next_multiple_of(4) / 2 {
-        for (half, channel) in
-            [plane_channel(number), plane_channel(number).wrapping_add(2)].into_iter().enumerate()
-        {
-            if channel >= band.channels {
-                continue;
-            }
-            let (bias, multiplier) = stage.channel(channel);
-            let places = out.get(channel..).unwrap_or(&[]).iter().step_by(band.channels.max(1));
-            for (x, out) in places.enumerate() {
-                let first = number.wrapping_mul(band.width).wrapping_add(x.wrapping_mul(band.stride));
-                let (mut acc, mut k) = (bias, 0u32);
-                for ky in 0..band.rows {
-                    let pixels = words(band.line(ky)).get(first..).unwrap_or(&[]);
-                    for word in pixels.iter().take(band.columns) {
-                        let x = (word.get() >> (16 * half)) as i16;
-                        acc = acc.wrapping_add(i32::from(x) * i32::from(weights.weight(channel as u32, k)));
-                        k = k.wrapping_add(1);
-                    }
-                }
-                out.set(stage.apply_called(acc, multiplier));
-            }
         }
     }
 }

@@ -1,0 +1,167 @@
+//! Sums and products of two tensors, four elements at a time.
+//!
+//! ```text
+//! sum:  y = (s (x_e - z_e) 2^19 + s' round(x_r))        one operand has the scale of the sum, half of 2^20
+//! ```
+//! ADD brings both operands to twice the larger of their scales, so that one of them is scaled by exactly
+//! one half: no rounding, one multiply-accumulate. Everything is kept doubled, as the rounding high multiply
+//! wants it.
+
+use core::cell::Cell;
+
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
+
+use super::intrinsics::{halve_to_int8, smmulr};
+use crate::kernels::portable;
+use crate::tensor::TensorView;
+
+/// Scaling by a right shift of 1 to 22 bits with two roundings.
+#[derive(Clone, Copy)]
+struct Scale {
+    mantissa: i32,
+    /// The right shift less one.
+    shift: u32,
+    /// What is added before the shift.
+    round: i32,
+}
+
+impl Scale {
+    fn new(multiplier: Multiplier, zero_point: i32) -> Option<Scale> {
+        if !(-22..=-1).contains(&multiplier.shift) {
+            return None;
+        }
+        let shift = !multiplier.shift as u32;
+        let round = zero_point.wrapping_mul(2).wrapping_add(1).wrapping_shl(shift);
+        Some(Scale { mantissa: multiplier.mantissa, shift, round })
+    }
+
+    /// Twice the scaled number, of a doubled one, before the last bit is dropped.
+    #[inline(always)]
+    fn twice(&self, doubled: i32) -> i32 {
+        let y = smmulr(doubled, self.mantissa);
+        y.wrapping_add(y >> 31).wrapping_add(self.round) >> self.shift
+    }
+}
+
+/// `x * factor + constant`.
+#[derive(Clone, Copy)]
+struct Line {
+    factor: i32,
+    constant: i32,
+}
+
+impl Line {
+    /// `(x - zero_point) * factor`.
+    fn through(zero_point: i32, factor: i32) -> Line {
+        Line { factor, constant: zero_point.wrapping_mul(factor).wrapping_neg() }
+    }
+
+    #[inline(always)]
+    fn at(&self, x: i8) -> i32 {
+        i32::from(x).wrapping_mul(self.factor).wrapping_add(self.constant)
+    }
+}
+
+/// Whether an operand is scaled by one half, which needs no rounding.
+fn is_half(term: &Term) -> bool {
+    term.multiplier == Multiplier { mantissa: 1 << 30, shift: 0 }
+}
+
+/// `out[i] = f(a[i], b[i])` for the elements that make whole words; returns how many those are.
+#[inline(always)]
+fn by_words(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    out: &[Cell<i8>],
+    f: impl Fn(i8, i8) -> i32,
+) -> usize {
+    let (words, _) = out.as_chunks::<4>();
+    let mut at = 0usize;
+    for out in words {
+        let (x, y) = (a.word(at), b.word(at));
+        let element = |k: u32| f((x >> (8 * k)) as i8, (y >> (8 * k)) as i8);
+        let [o0, o1, o2, o3] = out;
+        o0.set(element(0) as i8);
+        o1.set(element(1) as i8);
+        o2.set(element(2) as i8);
+        o3.set(element(3) as i8);
+        at = at.wrapping_add(4);
+    }
+    at
+}
+
+/// See [`Kernels::add`](crate::kernels::Kernels::add).
+pub(super) fn add(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    sum: &Sum,
+    rounding: Rounding,
+    out: &[Cell<i8>],
+) {
+    let done = fast_add(a, b, sum, rounding, out);
+    let (out, rest) = out.split_at_checked(done).unwrap_or_default();
+    super::clamp_to(sum.min, sum.max, out);
+    if !rest.is_empty() {
+        let of = |x: TensorView<'_, i8>| if x.len() == 1 { 0 } else { done };
+        portable::add(a.range(of(a), a.len()), b.range(of(b), b.len()), sum, rounding, rest);
+    }
+}
+
+fn fast_add(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    sum: &Sum,
+    rounding: Rounding,
+    out: &[Cell<i8>],
+) -> usize {
+    let Some(scale) = Scale::new(sum.multiplier, sum.zero_point) else { return 0 };
+    if a.len() != out.len() || b.len() != out.len() || rounding != Rounding::Double {
+        return 0;
+    }
+    let (half_a, half_b) = (is_half(&sum.a), is_half(&sum.b));
+    if half_a && half_b {
+        let (of_a, of_b) =
+            (Line::through(sum.a.zero_point, 1 << 20), Line::through(sum.b.zero_point, sum.sign << 20));
+        return by_words(a, b, out, |a, b| halve_to_int8(scale.twice(of_a.at(a).wrapping_add(of_b.at(b)))));
+    }
+    // The operand of the sum's scale goes first; each keeps its sign.
+    let ((half, of_half, sign), (other, of_other, other_sign)) = match (half_a, half_b) {
+        (true, false) => ((a, &sum.a, 1), (b, &sum.b, sum.sign)),
+        (false, true) => ((b, &sum.b, sum.sign), (a, &sum.a, 1)),
+        _ => return 0,
+    };
+    let Some(other_scale) = Scale::new(of_other.multiplier, 0) else { return 0 };
+    let line = Line::through(of_half.zero_point, sign << 20);
+    let other_line = Line::through(of_other.zero_point, 1 << 21);
+    by_words(half, other, out, |x, y| {
+        let scaled = other_scale.twice(other_line.at(y)) >> 1;
+        let doubled = line.at(x).wrapping_add(scaled.wrapping_mul(2 * other_sign));
+        halve_to_int8(scale.twice(doubled))
+    })
+}
+
+/// See [`Kernels::mul`](crate::kernels::Kernels::mul).
+pub(super) fn mul(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    product: &Product,
+    rounding: Rounding,
+    out: &[Cell<i8>],
+) {
+    let whole = a.len() == out.len() && b.len() == out.len() && rounding == Rounding::Double;
+    let done = match Scale::new(product.multiplier, product.zero_point) {
+        Some(scale) if whole => {
+            let (of_a, of_b) =
+                (Line::through(product.a_zero_point, 2), Line::through(product.b_zero_point, 1));
+            by_words(a, b, out, |a, b| halve_to_int8(scale.twice(of_a.at(a).wrapping_mul(of_b.at(b)))))
+        }
+        _ => 0,
+    };
+    let (out, rest) = out.split_at_checked(done).unwrap_or_default();
+    super::clamp_to(product.min, product.max, out);
+    if !rest.is_empty() {
+        let of = |x: TensorView<'_, i8>| if x.len() == 1 { 0 } else { done };
+        portable::mul(a.range(of(a), a.len()), b.range(of(b), b.len()), product, rounding, rest);
+    }
+}

@@ -1,0 +1,92 @@
+//! Single instructions of the DSP extension for loops in Rust; their definitions on the host.
+
+#[cfg(kernels = "armv7em")]
+pub(super) use core_instructions::*;
+#[cfg(not(kernels = "armv7em"))]
+pub(super) use definitions::*;
+
+/// In assembly on the core.
+#[cfg(kernels = "armv7em")]
+#[allow(unsafe_code)]
+mod core_instructions {
+    use core::arch::asm;
+
+    macro_rules! instructions {
+        ($($(#[$doc:meta])* $name:ident($($arg:ident),*) = $code:literal;)*) => {$(
+            $(#[$doc])*
+            #[inline(always)]
+            pub fn $name($($arg: i32),*) -> i32 {
+                let result: i32;
+                // SAFETY: computes a register from registers, and flags; the core has the instruction, as
+                // `build.rs` has found out.
+                unsafe {
+                    asm!($code, $($arg = in(reg) $arg,)* result = lateout(reg) result,
+                         options(pure, nomem, nostack));
+                }
+                result
+            }
+        )*};
+    }
+
+    instructions! {
+        /// The upper word of a product, rounded.
+        smmulr(a, b) = "smmulr {result}, {a}, {b}";
+        /// Bytes 0 and 2, extended to halfwords.
+        sxtb16(a) = "sxtb16 {result}, {a}";
+        /// Bytes 1 and 3, extended to halfwords.
+        sxtb16_odd(a) = "sxtb16 {result}, {a}, ror #8";
+        /// Sums of halfwords.
+        sadd16(a, b) = "sadd16 {result}, {a}, {b}";
+        /// Half of a number, saturated to 8 bits.
+        halve_to_int8(a) = "ssat {result}, #8, {a}, asr #1";
+    }
+
+    /// The larger of each pair of signed bytes.
+    #[inline(always)]
+    pub fn max8(a: i32, b: i32) -> i32 {
+        let result: i32;
+        // SAFETY: as above; the difference sets the flags that the selection reads.
+        unsafe {
+            asm!("ssub8 {t}, {a}, {b}", "sel {result}, {a}, {b}", a = in(reg) a, b = in(reg) b,
+                 t = out(reg) _, result = lateout(reg) result, options(pure, nomem, nostack));
+        }
+        result
+    }
+}
+
+#[cfg(not(kernels = "armv7em"))]
+mod definitions {
+    fn halves(a: i32) -> [i32; 2] {
+        [i32::from(a as i16), a >> 16]
+    }
+
+    fn word([low, high]: [i32; 2]) -> i32 {
+        low & 0xFFFF | high << 16
+    }
+
+    pub fn smmulr(a: i32, b: i32) -> i32 {
+        ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
+    }
+
+    pub fn sxtb16(a: i32) -> i32 {
+        word([i32::from(a as i8), i32::from((a >> 16) as i8)])
+    }
+
+    pub fn sxtb16_odd(a: i32) -> i32 {
+        sxtb16(a.rotate_right(8))
+    }
+
+    pub fn sadd16(a: i32, b: i32) -> i32 {
+        let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+        word([a0 + b0, a1 + b1])
+    }
+
+    pub fn halve_to_int8(a: i32) -> i32 {
+        (a >> 1).clamp(-128, 127)
+    }
+
+    pub fn max8(a: i32, b: i32) -> i32 {
+        let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+        i32::from_le_bytes(core::array::from_fn(|i| (a[i] as i8).max(b[i] as i8) as u8))
+    }
+}

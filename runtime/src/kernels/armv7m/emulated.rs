@@ -1,0 +1,139 @@
+//! The leaves in plain Rust, word for word what `asm.rs` does: for tests on the host.
+
+use core::cell::Cell;
+
+use super::{Band, Channels, PAIRS, PIXEL_SHIFT, QUAD, TILE, Tile};
+
+/// The signed sum in the lower `bits` bits, doubled, and the sum above it, doubled, of 64 bits.
+fn split(acc: i64, bits: u32) -> [i32; 2] {
+    let low = acc as i32;
+    let first = low << (32 - bits) >> (31 - bits);
+    // What is borrowed by a negative lower sum is the last bit shifted out.
+    let carry = low >> (bits - 1) & 1;
+    let second = ((acc >> bits) as i32).wrapping_add(carry);
+    [first, second << 1]
+}
+
+impl Channels<'_> {
+    /// The int8 value of a doubled accumulator.
+    fn finish(&self, channel: usize, doubled: i32) -> i8 {
+        let multiplier = match self.multipliers {
+            [one] => Some(one),
+            all => all.get(channel),
+        };
+        let multiplier = multiplier.copied().unwrap_or_default();
+        let shift = !multiplier.shift as u32;
+        let product = i64::from(doubled) * i64::from(multiplier.mantissa);
+        let y = ((product >> 32) as i32).wrapping_add((product as u32 >> 31) as i32);
+        let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
+        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
+    }
+
+    fn bias(&self, channel: usize) -> i32 {
+        self.bias.get(channel).copied().unwrap_or(0)
+    }
+}
+
+pub(super) fn enter_first(source: &[Cell<i8>], target: &[Cell<i32>]) {
+    for (x, word) in source.iter().zip(target.iter().step_by(PAIRS)) {
+        word.set(x.get().into());
+    }
+}
+
+pub(super) fn enter_second(source: &[Cell<i8>], target: &[Cell<i32>]) {
+    for (x, word) in source.iter().zip(target.iter().step_by(PAIRS)) {
+        word.set(word.get().wrapping_add(i32::from(x.get()) << PIXEL_SHIFT));
+    }
+}
+
+pub(super) fn products(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    for (pair, weights) in weights.chunks_exact(2 * tile.depth).enumerate().take(channels.bias.len() / 2) {
+        for half in 0..2 {
+            let channel = 2 * pair + half;
+            let bias = i64::from(channels.bias(channel));
+            let mut acc = [bias + (bias << PIXEL_SHIFT); PAIRS];
+            for (w, words) in weights.iter().skip(half).step_by(2).zip(tile.words.chunks_exact(PAIRS)) {
+                for (acc, word) in acc.iter_mut().zip(words) {
+                    *acc = acc.wrapping_add(i64::from(word.get()) * i64::from(*w as i8));
+                }
+            }
+            let doubled = acc.map(|acc| split(acc, PIXEL_SHIFT));
+            for (lane, &doubled) in doubled.as_flattened().iter().enumerate().take(TILE.min(tile.pixels)) {
+                if let Some(out) = out.get(lane * out_stride + channel) {
+                    out.set(channels.finish(channel, doubled));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn dense(
+    input: &[Cell<i8>],
+    offset: i32,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
+    const MASK: u32 = 0xFF00_00FF;
+    for (quad, out) in out.chunks_exact(QUAD).enumerate() {
+        let weights = weights.get(quad * input.len()..).unwrap_or(&[]);
+        for pair in 0..2 {
+            let channel = QUAD * quad + 2 * pair;
+            let low = i64::from(channels.bias(channel).wrapping_add(offset));
+            let mut acc = low + (i64::from(channels.bias(channel + 1)) << 24);
+            for (&word, x) in weights.iter().zip(input) {
+                let pair = (word.rotate_right(16 * pair as u32) & MASK) as i32;
+                acc = acc.wrapping_add(i64::from(pair) * i64::from(x.get()));
+            }
+            for (half, doubled) in split(acc, 24).into_iter().enumerate() {
+                if let Some(out) = out.get(2 * pair + half) {
+                    out.set(channels.finish(channel + half, doubled));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn planes(
+    planes: &[Cell<u8>],
+    width: usize,
+    left: usize,
+    pixels: usize,
+    channels: usize,
+    row: &[Cell<i8>],
+    zero_point: i8,
+) {
+    for (channel, plane) in planes.chunks_exact(width).enumerate().take(channels) {
+        for (x, place) in plane.iter().enumerate() {
+            let inside = x >= left && x < left + pixels;
+            let at = if inside { (x - left) * channels + channel } else { usize::MAX };
+            place.set(row.get(at).map_or(zero_point, Cell::get) as u8);
+        }
+    }
+}
+
+pub(super) fn depthwise_3x3(
+    band: &Band<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    stride: usize,
+    out: &[Cell<i8>],
+) {
+    for (x, out) in out.chunks_exact(band.channels).enumerate() {
+        for ((channel, out), weights) in out.iter().enumerate().zip(weights.chunks_exact(9)) {
+            let mut acc = channels.bias(channel);
+            for (k, &w) in weights.iter().enumerate() {
+                let at = channel * band.width + x * stride + k % 3;
+                let x = band.line(k / 3).get(at).map_or(0, |x| x.get() as i8);
+                acc = acc.wrapping_add(i32::from(x) * i32::from(w as i8));
+            }
+            out.set(channels.finish(channel, acc << 1));
+        }
+    }
+}

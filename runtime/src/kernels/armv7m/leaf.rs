@@ -1,0 +1,236 @@
+//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+
+#[cfg(kernels = "armv7m")]
+use super::asm;
+#[cfg(not(kernels = "armv7m"))]
+use super::emulated;
+use super::{Band, Channels, PAIRS, QUAD, TILE, Tile};
+
+/// Whether each element of `source` has a word in `target`, [`PAIRS`] words apart.
+fn enters(source: &[Cell<i8>], target: &[Cell<i32>]) -> bool {
+    source.len() <= target.len().wrapping_add(PAIRS - 1) / PAIRS
+}
+
+/// Enters elements as the first pixel of their pairs: every [`PAIRS`]th word of `target`.
+pub(super) fn enter_first(source: &[Cell<i8>], target: &[Cell<i32>]) {
+    if !enters(source, target) {
+        return;
+    }
+    // SAFETY: `source.len()` elements may be read, and the last word that is written is number
+    // `(source.len() - 1) * PAIRS`, which is there, as just found. Cells may be written through a shared
+    // reference; no unique reference to them exists.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        asm::enter_first(source.as_ptr().cast(), source.len(), target.as_ptr().cast_mut().cast())
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::enter_first(source, target);
+}
+
+/// Adds elements as the second pixel of their pairs to words that hold the first one.
+pub(super) fn enter_second(source: &[Cell<i8>], target: &[Cell<i32>]) {
+    if !enters(source, target) {
+        return;
+    }
+    // SAFETY: as for `enter_first`.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        asm::enter_second(source.as_ptr().cast(), source.len(), target.as_ptr().cast_mut().cast())
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::enter_second(source, target);
+}
+
+/// Bytes from one channel's multiplier to the next.
+#[cfg(kernels = "armv7m")]
+fn step(channels: &Channels<'_>) -> usize {
+    if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
+}
+
+/// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
+/// element 0 of `out`, pixels are `out_stride` elements apart.
+pub(super) fn products(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let count = channels.bias.len();
+    let fits = tile.words.len() >= tile.depth.wrapping_mul(PAIRS)
+        && weights.len() >= tile.depth.wrapping_mul(count)
+        && channels.cover(count)
+        && count >= 2
+        && count & 1 == 0
+        && (1..=TILE).contains(&tile.pixels)
+        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
+    if !fits {
+        return;
+    }
+    // SAFETY: sizes as just found: `depth * PAIRS` words of tile, `depth` weights, a bias and a multiplier for
+    // each channel, `count` elements of output for each pixel; pixels that are not there have the place of
+    // the last one.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        let first: *mut i8 = out.as_ptr().cast_mut().cast();
+        let place = |lane: usize| first.add(lane.min(tile.pixels - 1).wrapping_mul(out_stride));
+        let words: *const i32 = tile.words.as_ptr().cast();
+        let work = asm::Products {
+            tile: words,
+            weights: weights.as_ptr().cast(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: [place(0), place(1), place(2), place(3)],
+            pairs: count / 2,
+            blocks_end: words.add((tile.depth & !(asm::UNROLLED - 1)).wrapping_mul(PAIRS)),
+            end: words.add(tile.depth.wrapping_mul(PAIRS)),
+            half: channels.half,
+            step: step(channels),
+        };
+        asm::products(&raw const work);
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::products(tile, weights, channels, out, out_stride);
+}
+
+/// Makes whole words of channels from a row of input, whose elements add up to `sum`.
+pub(super) fn dense(
+    input: &[Cell<i8>],
+    sum: i32,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
+    let count = channels.bias.len();
+    let fits = count >= QUAD
+        && count & (QUAD - 1) == 0
+        && weights.len() >= input.len().wrapping_mul(count / QUAD)
+        && channels.cover(count)
+        && out.len() >= count;
+    if !fits {
+        return;
+    }
+    let offset = sum.wrapping_mul(-128);
+    // SAFETY: sizes as just found: a word of weights for each element and four channels, a bias, a multiplier
+    // and an element of output for each channel.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        let first: *const i8 = input.as_ptr().cast();
+        let work = asm::Dense {
+            input: first,
+            weights: weights.as_ptr(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            quads: count / QUAD,
+            blocks_end: first.add(input.len() & !(asm::UNROLLED - 1)),
+            end: first.add(input.len()),
+            offset,
+            half: channels.half,
+            step: step(channels),
+        };
+        asm::dense(&raw const work);
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::dense(input, offset, weights, channels, out);
+}
+
+/// Enters an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a
+/// ring row, `width` bytes each, behind `left` bytes of padding; the rest is padding too.
+pub(super) fn planes(
+    planes: &[Cell<u8>],
+    width: usize,
+    left: usize,
+    pixels: usize,
+    channels: usize,
+    row: &[Cell<i8>],
+    zero_point: i8,
+) {
+    let fits = channels & 3 == 0
+        && channels >= 4
+        && planes.len() >= width.wrapping_mul(channels)
+        && left.wrapping_add(pixels) <= width
+        && row.len() >= pixels.wrapping_mul(channels);
+    if !fits {
+        return;
+    }
+    // SAFETY: sizes as just found: `channels` planes of `width` bytes, `pixels * channels` elements. The core
+    // reads words from any address.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        let work = asm::Planes {
+            source: row.as_ptr().cast(),
+            target: planes.as_ptr().cast_mut().cast(),
+            channels,
+            groups: channels / 4,
+            left,
+            count: pixels,
+            right: width - left - pixels,
+            padding: zero_point.into(),
+            plane: width,
+        };
+        asm::planes(&raw const work);
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::planes(planes, width, left, pixels, channels, row, zero_point);
+}
+
+/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2; false where sizes do not fit.
+pub(super) fn depthwise_3x3(
+    band: &Band<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    stride: usize,
+    out: &[Cell<i8>],
+) -> bool {
+    let count = band.channels;
+    let pixels = out.len().checked_div(count).unwrap_or(0);
+    let planes = band.width.wrapping_mul(count);
+    let fits = pixels != 0
+        && band.rows == 3
+        && band.first < 3
+        && channels.cover(count)
+        && weights.len() >= count.wrapping_mul(9)
+        && band.width >= (pixels - 1).wrapping_mul(stride).wrapping_add(3)
+        && band.row_bytes >= planes
+        && band.cells.len() >= band.row_bytes.wrapping_mul(3).wrapping_add(READ_AHEAD);
+    if !fits {
+        return false;
+    }
+    // SAFETY: sizes as just found: three ring rows of `count` planes of `width` bytes and what a pixel that is
+    // not there reads behind them; nine weights, a bias and a multiplier for each channel, `pixels` pixels of
+    // output.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        let ring: *const i8 = band.cells.as_ptr().cast();
+        let row = |ky: usize| ring.add(((band.first + ky) % 3).wrapping_mul(band.row_bytes));
+        let work = asm::Depthwise {
+            rows: [row(0), row(1), row(2)],
+            plane: band.width,
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            out: out.as_ptr().cast_mut().cast(),
+            channels: count,
+            left: count,
+            pixels,
+            half: channels.half,
+            step: step(channels),
+            weights: weights.as_ptr().cast(),
+        };
+        if stride == 1 {
+            asm::depthwise_stride_1(&raw const work);
+        } else {
+            asm::depthwise_stride_2(&raw const work);
+        }
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::depthwise_3x3(band, weights, channels, stride, out);
+    true
+}
+
+/// Bytes behind a ring that [`depthwise_3x3`] may read: the last block of three pixels reads the fourth's.
+pub(super) const READ_AHEAD: usize = 2;
+const _: () = assert!(READ_AHEAD <= crate::kernels::BAND_SLACK);

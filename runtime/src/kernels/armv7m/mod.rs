@@ -1,0 +1,246 @@
+//! Cores with SMLAL but without the DSP extension: Cortex-M3.
+//!
+//! A product of 32 by 32 bits that is added to 64 has room for two products of bytes. Two pixels share the
+//! word `a + b * 2^23` and each weight is multiplied with both at once; in a dense layer, which has one row of
+//! input, two channels share `u + w * 2^24` with `u` = weight + 128, which costs one AND. The converter has
+//! proved that the lower sum has room below the upper one. In instructions this halves the work; in cycles
+//! less is won, as SMLAL takes four to seven of them and MLA two.
+//!
+//! Depthwise layers keep planes of bytes, one for each channel, and use MLA: pairs would cost more to make
+//! than they save over nine taps.
+//!
+//! The leaves are assembly (`asm.rs`), on the host the same contracts in Rust (`emulated.rs`); `leaf.rs` is the
+//! safe face of both.
+
+#[cfg(kernels = "armv7m")]
+mod asm;
+#[cfg(not(kernels = "armv7m"))]
+mod emulated;
+mod leaf;
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::Multiplier;
+
+use super::{Band, Kernels, Policy, Stage, TILE};
+use crate::packing::{Matrix, Shape};
+use crate::tensor::cells_of;
+
+/// The set for cores with SMLAL.
+pub struct Armv7m;
+
+/// Pairs of pixels in a tile.
+const PAIRS: usize = TILE / 2;
+
+/// Bits below the second pixel of a pair.
+const PIXEL_SHIFT: u32 = 23;
+
+/// Channels of a word of a dense layer's weights.
+const QUAD: usize = 4;
+
+impl Kernels for Armv7m {
+    const POLICY: Policy = Policy::ARMV7M;
+
+    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
+        // The word of a pair of pixels holds the first one's element until the second one's is added.
+        let first = line.wrapping_mul(shape.line as usize).wrapping_mul(PAIRS).wrapping_add(lane / 2);
+        let words = words(tile).get(first..).unwrap_or(&[]);
+        if lane & 1 == 0 {
+            leaf::enter_first(source, words);
+        } else {
+            leaf::enter_second(source, words);
+        }
+    }
+
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let channels = weights.shape.channels as usize;
+        let depth = weights.shape.depth().unwrap_or(0) as usize;
+        let tile = Tile { words: words(tile), depth, pixels };
+        let even = channels & !1;
+        let (now, rest) = weights.bytes.split_at_checked(even.wrapping_mul(depth)).unwrap_or_default();
+        if even != 0 {
+            leaf::products(&tile, now, &Channels::of(stage, 0, even), out, out_stride);
+        }
+        if even < channels {
+            last_channel(&tile, rest, stage, even, out, out_stride);
+        }
+        for out in out.chunks(out_stride.max(1)).take(pixels) {
+            clamp(stage, out.get(..channels).unwrap_or(out));
+        }
+    }
+
+    fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
+        let sum: i32 = input.iter().map(|x| i32::from(x.get())).fold(0, i32::wrapping_add);
+        let whole = out.len() & !(QUAD - 1);
+        let (now, rest) = words.split_at_checked(input.len().wrapping_mul(whole / QUAD)).unwrap_or_default();
+        let (out_now, out_rest) = out.split_at_checked(whole).unwrap_or_default();
+        if whole != 0 {
+            leaf::dense(input, sum, now, &Channels::of(stage, 0, whole), out_now);
+        }
+        if !out_rest.is_empty() {
+            // A word of channels that are not all there.
+            let (mut bias, mut multipliers) = ([0; QUAD], [Multiplier::default(); QUAD]);
+            for (lane, (bias, multiplier)) in bias.iter_mut().zip(&mut multipliers).enumerate() {
+                // The shift of a channel that is not there must be one that can be done.
+                let channel = whole.wrapping_add(if lane < out_rest.len() { lane } else { 0 });
+                (*bias, *multiplier) = stage.channel(channel);
+            }
+            let last = Channels { bias: &bias, multipliers: &multipliers, half: half(stage) };
+            let mut quad = [0i8; QUAD];
+            let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
+            leaf::dense(input, sum, rest, &last, quad);
+            for (y, out) in quad.iter().zip(out_rest) {
+                out.set(y.get());
+            }
+        }
+        clamp(stage, out);
+    }
+
+    fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        let width = band.width;
+        let left = left.min(width);
+        let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(width - left);
+        let planes = band.slot(slot);
+        if band.channels & 3 == 0 {
+            leaf::planes(planes, width, left, pixels, band.channels, row, zero_point);
+            return;
+        }
+        for (channel, plane) in planes.chunks_exact(width.max(1)).take(band.channels).enumerate() {
+            let mut taps =
+                row.get(channel..).unwrap_or(&[]).iter().step_by(band.channels.max(1)).take(pixels);
+            for (x, place) in plane.iter().enumerate() {
+                let x = if x < left { None } else { taps.next() };
+                place.set(x.map_or(zero_point, Cell::get) as u8);
+            }
+        }
+    }
+
+    fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let leaf = match (band.rows, band.columns, band.stride) {
+            (3, 3, stride @ (1 | 2)) => {
+                leaf::depthwise_3x3(band, weights.bytes, &Channels::of(stage, 0, band.channels), stride, out)
+            }
+            _ => false,
+        };
+        if !leaf {
+            depthwise_any(band, weights.bytes, stage, out);
+        }
+        clamp(stage, out);
+    }
+}
+
+/// A tile of pairs of pixels: for each element the words of all pairs.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    words: &'a [Cell<i32>],
+    /// Elements of a pixel.
+    depth: usize,
+    /// Pixels that count, `1 ..= TILE`.
+    pixels: usize,
+}
+
+/// What the leaves want to know of some channels.
+#[derive(Clone, Copy)]
+struct Channels<'a> {
+    bias: &'a [i32],
+    /// One for each bias, or one for all.
+    multipliers: &'a [Multiplier],
+    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
+    /// adds the zero point at once.
+    half: i32,
+}
+
+impl<'a> Channels<'a> {
+    /// `count` channels from `first` on.
+    fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
+        let multipliers = match stage.multipliers {
+            one @ [_] => one,
+            all => all.get(first..first.wrapping_add(count)).unwrap_or(&[]),
+        };
+        let bias = stage.bias.get(first..first.wrapping_add(count)).unwrap_or(&[]);
+        Channels { bias, multipliers, half: half(stage) }
+    }
+
+    /// Whether there is something for each of `count` channels.
+    fn cover(&self, count: usize) -> bool {
+        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
+    }
+}
+
+fn half(stage: &Stage<'_>) -> i32 {
+    stage.zero_point.wrapping_mul(2).wrapping_add(1)
+}
+
+fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
+    cells_of(bytes).unwrap_or(&[])
+}
+
+/// The two pixels of a word of a tile.
+fn pixels_of(word: i32) -> [i32; 2] {
+    const ABOVE: u32 = 32 - PIXEL_SHIFT;
+    let first = word << ABOVE >> ABOVE;
+    [first, word.wrapping_sub(first) >> PIXEL_SHIFT]
+}
+
+/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
+fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
+    if stage.min > -128 || stage.max < 127 {
+        for y in out {
+            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+        }
+    }
+}
+
+/// An odd number of channels leaves one, whose weights lie side by side.
+#[inline(never)]
+fn last_channel(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    stage: &Stage<'_>,
+    channel: usize,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let (bias, multiplier) = stage.channel(channel);
+    let places = out.get(channel..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
+    for (lane, place) in places.take(tile.pixels).enumerate() {
+        let pairs = tile.words.get(lane / 2..).unwrap_or(&[]).iter().step_by(PAIRS);
+        let mut acc = bias;
+        for (&w, word) in weights.iter().zip(pairs).take(tile.depth) {
+            let [first, second] = pixels_of(word.get());
+            let x = if lane & 1 == 0 { first } else { second };
+            acc = acc.wrapping_add(x.wrapping_mul(i32::from(w as i8)));
+        }
+        place.set(stage.apply_called(acc, multiplier));
+    }
+}
+
+/// Any kernel and stride.
+#[inline(never)]
+fn depthwise_any(band: &Band<'_>, weights: &[u8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let taps = band.rows.wrapping_mul(band.columns).max(1);
+    for (channel, weights) in weights.chunks_exact(taps).take(band.channels).enumerate() {
+        let (bias, multiplier) = stage.channel(channel);
+        let places = out.get(channel..).unwrap_or(&[]).iter().step_by(band.channels.max(1));
+        let plane = channel.wrapping_mul(band.width);
+        for (x, out) in places.enumerate() {
+            let first = plane.wrapping_add(x.wrapping_mul(band.stride));
+            let mut acc = bias;
+            for (ky, weights) in weights.chunks_exact(band.columns.max(1)).enumerate() {
+                let pixels = band.line(ky).get(first..).unwrap_or(&[]);
+                for (x, &w) in pixels.iter().zip(weights) {
+                    acc = acc.wrapping_add(i32::from(x.get() as i8) * i32::from(w as i8));
+                }
+            }
+            out.set(stage.apply_called(acc, multiplier));
+        }
+    }
+}

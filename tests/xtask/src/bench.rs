@@ -1,0 +1,29 @@
+//! Measuring: starts `tests/examples/bench`, which has the converter and the boards at hand.
+
+use anyhow::Result;
+
+use crate::run::{command, exec};
+use crate::setup;
+
+/// Measures models on boards, or renews the golden counts.
+pub fn run(boards: &[String], models: &[String], golden: bool) -> Result<()> {
+    let tools = setup::run_quietly()?;
+    if !tools.targets || !tools.qemu {
+        println!("boards whose target or QEMU is missing are skipped");
+    }
+    let mut words = Vec::new();
+    words.extend(boards.iter().flat_map(|board| ["--board", board]));
+    words.extend(models.iter().flat_map(|model| ["--model", model]));
+    words.extend(golden.then_some("--golden"));
+    start(&["--release"], &words)
+}
+
+/// Checks the golden counts, with the build that the tests have.
+pub fn check_golden() -> Result<()> {
+    start(&[], &["--golden", "--check"])
+}
+
+fn start(profile: &[&str], words: &[&str]) -> Result<()> {
+    let cargo = ["run", "-q", "-p", "ferrolite-conformance", "--example", "bench"];
+    exec(command("cargo", &[&cargo, profile, &["--"], words].concat()))
+}
