@@ -9,8 +9,10 @@ use std::{env, fs};
 /// Kernel sets in order of preference, each with an instruction that it needs and that only cores of its own
 /// kind have.
 const SETS: &[(&str, &str)] = &[
+    ("mve", "vmladava.s8 r0, q0, q0"),
     ("armv7em", "smlad r0, r1, r2, r3"),
     ("armv7m", "smlal r0, r1, r2, r3"),
+    ("armv6m", "muls r0, r1, r0"),
     ("rv32im", "mulhsu a0, a1, a2"),
 ];
 

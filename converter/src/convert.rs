@@ -8,16 +8,17 @@
 
 use std::path::Path;
 
-use ferrolite_runtime::{Rounding, Target};
+use ferrolite_runtime::{OpCode, Rounding, Target};
 
 use crate::data::{Dataset, InputSpec};
-use crate::emit::{self, AlignedBuf};
+use crate::emit::{self, AlignedBuf, Emitted, Winograd};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::import;
 use crate::model_file::ModelFile;
 use crate::passes;
 use crate::quantize::{self, Io, Samples, quantize};
+use crate::report::text;
 use crate::run::{infer, interpreter};
 
 /// How a model is converted.
@@ -31,7 +32,8 @@ pub struct ConvertOptions {
     pub io: Io,
     /// How accumulators are scaled down.
     pub rounding: Rounding,
-    /// Largest size of the file in bytes.
+    /// Largest size of the file in bytes. What it leaves is for Winograd's algorithm, where the target has
+    /// kernels for it; without a budget that is [`Winograd::default`].
     pub flash_budget: Option<u64>,
     /// Largest size of the arena in bytes.
     pub ram_budget: Option<u64>,
@@ -131,10 +133,11 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
         ..emit::Options::default()
     };
-    let emitted = emit::compile(&graph, &settings).map_err(|e| match e.help.is_empty() {
+    let emitted = compile_within(&graph, settings, options).map_err(|e| match e.help.is_empty() {
         true => e.help("replace these layers in the model, or cut the model before them").context(&shown),
         false => e.context(&shown),
     })?;
+    notes.extend(winograd_note(&emitted));
     let file = ModelFile::from_bytes(shown.to_string(), &emitted.bytes);
     check(&file)?;
     let sizes = [
@@ -150,6 +153,38 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         }
     }
     Ok(Converted { file, format: imported.format, samples, notes })
+}
+
+/// Makes the file, with as much of Winograd's algorithm as the budgets allow.
+fn compile_within(graph: &Graph, mut settings: emit::Options, options: &ConvertOptions) -> Result<Emitted> {
+    if let Some(budget) = options.flash_budget {
+        settings.winograd = Winograd::Never;
+        let direct = emit::compile(graph, &settings)?;
+        settings.winograd = Winograd::Within(budget.saturating_sub(direct.bytes.len() as u64));
+    }
+    let emitted = emit::compile(graph, &settings)?;
+    let exceeds = |budget: Option<u64>, size: usize| budget.is_some_and(|budget| size as u64 > budget);
+    let too_large = exceeds(options.flash_budget, emitted.bytes.len())
+        || exceeds(options.ram_budget, emitted.arena_bytes);
+    if too_large && emitted.winograd_bytes != 0 {
+        settings.winograd = Winograd::Never;
+        return emit::compile(graph, &settings);
+    }
+    Ok(emitted)
+}
+
+/// Says which layers are made by Winograd's algorithm.
+fn winograd_note(emitted: &Emitted) -> Option<String> {
+    let layers = emitted.ops.iter().filter(|op| op.code == OpCode::Conv2dWinograd);
+    let names: Vec<String> = layers.map(|op| format!("`{}`", text::layer(&op.name))).collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "by Winograd's algorithm, for {} bytes more of flash: {}",
+        text::count(emitted.winograd_bytes as usize),
+        names.join(", ")
+    ))
 }
 
 /// The inputs of a graph as what a data set has to fit.

@@ -262,7 +262,8 @@ pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
             }
             _ => (Ok(Packing::PLAIN.tag()), Packing::PLAIN),
         };
-        let tuned = wanted != Packing::PLAIN && found == Ok(wanted.tag());
+        let own = found.is_ok_and(|tag| Packing::from_tag(tag).is_some_and(|packing| packing.is_a(wanted)));
+        let tuned = wanted != Packing::PLAIN && own;
         match linked.iter_mut().find(|other| other.code == code) {
             // One that was not packed needs the operator that runs all.
             Some(other) => other.tuned &= tuned,

@@ -155,38 +155,45 @@ pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
         let index = index as u16;
         let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
         let node = Node::new(model, op);
-        let fault = |fault| Error::Op { op: index, fault };
-        (operator.check)(&node).map_err(fault)?;
-        check_overlap(&node, operator).map_err(fault)?;
+        check_op(&node, operator.check, operator.lead).map_err(|fault| Error::Op { op: index, fault })?;
     }
     Ok(())
 }
 
-/// An output may lie over an input of its op only as far as the operator's order of reads and writes
-/// allows.
+/// Checks one op with the functions of its operator.
 #[inline(always)]
-fn check_overlap(node: &Node<'_>, operator: &Operator) -> Result<(), Fault> {
+pub fn check_op(
+    node: &Node<'_>,
+    check: fn(&Node<'_>) -> Result<(), Fault>,
+    lead: fn(&Node<'_>, usize) -> Option<u32>,
+) -> Result<(), Fault> {
+    check(node)?;
     match node.pair() {
-        Some((input, output)) => check_pair(node, operator, 0, input, output),
-        None => check_pairs(node, operator),
+        Some((input, output)) => check_pair(node, lead, 0, input, output),
+        None => check_pairs(node, lead),
     }
 }
 
 #[inline(never)]
-fn check_pairs(node: &Node<'_>, operator: &Operator) -> Result<(), Fault> {
-    for output in 0..node.outputs() {
-        for input in 0..node.inputs() {
-            check_pair(node, operator, input, node.input(input)?, node.output(output)?)?;
+fn check_pairs(node: &Node<'_>, lead: fn(&Node<'_>, usize) -> Option<u32>) -> Result<(), Fault> {
+    let (inputs, outputs) = node.operands().ok_or(Fault::Operands)?;
+    for &output in outputs {
+        for (position, &input) in inputs.iter().enumerate() {
+            let (Some(input), Some(output)) = (node.tensor(input), node.tensor(output)) else {
+                return Err(Fault::Operands);
+            };
+            check_pair(node, lead, position, input, output)?;
         }
     }
     Ok(())
 }
 
-/// The output starts at least `lead` bytes before an input that it lies over.
+/// An output may lie over an input of its op only as far as the operator's order of reads and writes
+/// allows: it starts at least `lead` bytes before it.
 #[inline(always)]
 fn check_pair(
     node: &Node<'_>,
-    operator: &Operator,
+    lead: fn(&Node<'_>, usize) -> Option<u32>,
     position: usize,
     input: &Tensor,
     output: &Tensor,
@@ -196,7 +203,7 @@ fn check_pair(
     if apart || !input.in_arena() {
         return Ok(());
     }
-    match (operator.lead)(node, position) {
+    match lead(node, position) {
         Some(lead) if input.offset >= output.offset && distance >= lead => Ok(()),
         _ => Err(Fault::Overlap),
     }

@@ -40,11 +40,12 @@ pub mod ops;
 pub mod packing;
 pub mod quant;
 pub mod tensor;
+pub mod winograd;
 
 pub use arena::{AlignedBytes, Arena};
 pub use error::{Error, Fault};
 pub use ferrolite_schema::{DType, Model, OpCode, Port, Rounding, Target, params};
-pub use interpreter::{Interpreter, Observer, Step, check};
+pub use interpreter::{Interpreter, Observer, Step, check, check_op};
 pub use node::{Eval, Node};
 pub use ops::{OpSet, Operator};
 

@@ -14,14 +14,13 @@ use crate::error::Fault;
 use crate::kernels::Stage;
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{Element, TensorView, cells_of};
+use crate::winograd::Filters;
 
-/// One op of a verified model, with its operands and parameters at hand.
+/// One op of a verified model.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     model: &'a Model<'a>,
     op: &'a Op,
-    operands: &'a [u16],
-    params: &'a [u32],
     /// Input and output of an op that has one of each, as most have.
     pair: Option<(&'a Tensor, &'a Tensor)>,
 }
@@ -30,15 +29,12 @@ impl<'a> Node<'a> {
     /// The op `op` of `model`.
     #[inline(always)]
     pub fn new(model: &'a Model<'a>, op: &'a Op) -> Node<'a> {
-        let operands = model.operands(op);
-        let pair = match operands {
-            &[input, output] if op.inputs == 1 => {
-                let tensors = model.tensors();
-                tensors.get(usize::from(input)).zip(tensors.get(usize::from(output)))
-            }
-            _ => None,
+        let tensors = model.tensors();
+        let both = |&[input, output]: &[u16; 2]| match tensors.get(usize::from(input)) {
+            Some(input) => Some((input, tensors.get(usize::from(output))?)),
+            None => None,
         };
-        Node { model, op, operands, params: model.params(op), pair }
+        Node { model, op, pair: op.pair().and_then(both) }
     }
 
     /// The record in the file.
@@ -54,13 +50,17 @@ impl<'a> Node<'a> {
     /// The parameter words as one `P`.
     #[inline(always)]
     pub fn params<P: Pod>(&self) -> Result<&'a P, Fault> {
-        let bytes = bytemuck::cast_slice(self.params);
+        let words = size_of::<P>() / size_of::<u32>();
+        if self.op.params_words as usize != words {
+            return Err(Fault::Parameters);
+        }
+        let bytes = bytemuck::cast_slice(self.model.params(self.op));
         bytemuck::try_from_bytes(bytes).map_err(|_| Fault::Parameters)
     }
 
     /// The parameter words as any number of `P`s.
     pub fn params_list<P: Pod>(&self) -> Result<&'a [P], Fault> {
-        bytemuck::try_cast_slice(self.params).map_err(|_| Fault::Parameters)
+        bytemuck::try_cast_slice(self.model.params(self.op)).map_err(|_| Fault::Parameters)
     }
 
     /// Number of inputs.
@@ -75,7 +75,7 @@ impl<'a> Node<'a> {
 
     /// Tensor indices of the inputs and of the outputs.
     pub fn operands(&self) -> Option<(&'a [u16], &'a [u16])> {
-        self.operands.split_at_checked(self.inputs())
+        self.model.operands(self.op).split_at_checked(self.inputs())
     }
 
     /// The tensor with this index.
@@ -84,11 +84,14 @@ impl<'a> Node<'a> {
     }
 
     fn operand(&self, position: usize) -> Option<&'a Tensor> {
-        self.tensor(*self.operands.get(position)?)
+        self.tensor(*self.model.operands(self.op).get(position)?)
     }
 
     /// The input tensor at `position`.
     pub fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
+        if let (Some((input, _)), 0) = (self.pair, position) {
+            return Ok(input);
+        }
         if position >= self.inputs() {
             return Err(Fault::Operands);
         }
@@ -97,6 +100,9 @@ impl<'a> Node<'a> {
 
     /// The output tensor at `position`.
     pub fn output(&self, position: usize) -> Result<&'a Tensor, Fault> {
+        if let (Some((_, output)), 0) = (self.pair, position) {
+            return Ok(output);
+        }
         self.operand(self.inputs() + position).ok_or(Fault::Operands)
     }
 
@@ -131,8 +137,7 @@ impl<'a> Node<'a> {
     #[inline(always)]
     pub(crate) fn expect_int8_inline(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
         let Some((input, output)) = self.pair else { return Err(Fault::Operands) };
-        // Both numbers are 0: int8, and the arena.
-        if input.dtype | input.storage | output.dtype | output.storage != 0 {
+        if input.kind() | output.kind() != 0 {
             return Err(Fault::Operands);
         }
         if input.bytes == input_elements && output.bytes == output_elements {
@@ -167,6 +172,12 @@ impl<'a> Node<'a> {
         let bytes = shape.bytes().ok_or(Fault::Parameters)?;
         let words = self.constants::<u32>(offset, bytes >> 2)?;
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
+    }
+
+    /// Transformed filters, which start at a multiple of 4.
+    pub fn filters(&self, outputs: u32, inputs: u32, offset: u32) -> Result<Filters<'a>, Fault> {
+        let count = Filters::words(outputs, inputs).ok_or(Fault::Parameters)?;
+        Ok(Filters { outputs, inputs, words: self.constants(offset, count)? })
     }
 
     /// The output stage for `channels` channels, its ranges checked. The multipliers of single channels

@@ -9,18 +9,32 @@
 //! blocks   of 2 channels in groups of 4:  c0: k0..k3  c1: k0..k3  c0: k4..k7  c1: k4..k7 …
 //! pairs    of 2 channels: halfwords a + 256 b (a of c0, b of c1) for k0 k2, k1 k3, k4 k6, k5 k7 …
 //!          each line is padded to a multiple of 4 weights with zeroes
+//! filled   as blocks, the last block filled up with channels of zeroes
 //! shared   as blocks with groups of 1:  c0: k0  c1: k0  c0: k1  c1: k1 …
 //! quads    words of four channels: c0 + 128, c3, c2 + 128, c1 of k0, then of k1 …; channels are padded
+//! chunks   of 8 channels: lengths of c0's chunks, of c1's … c7's, then k0 of c0 … c7, k1 of c0 … c7 …;
+//!          channels are padded
 //! ```
 //! The halfwords of a pair suit SMLAD: with pixels as 16-bit numbers, a product with the raw word adds
 //! `P + 256 Q` (`P` of the even channel, `Q` of the odd one), one with its SXTB16 adds `P`. The last block
 //! may be narrower: as many channels as are left, in pairs an even number of them.
 //!
+//! Filters in the order [`Order::Winograd`] are no matrix and have no [`Shape::bytes`]: see
+//! [`crate::winograd`].
+//!
 //! Shared and quads suit SMLAL: a word `a + b * 2^23` of two pixels, or `a + b * 2^24` of two channels, adds
 //! both products to one sum of 64 bits. The lower sum has 23 bits of it, or 24, which says of every channel
 //! (of quads: of every even one) that the sum of `|w| * 128` and `|bias|` is below 2^22, or 2^23.
+//!
+//! Chunks suit a product of 32 bits: the word `a + b * 2^16` of two pixels adds both products to one sum,
+//! whose lower half holds the first one while `|w| * 128` adds up to less than 2^15. Each channel is cut into
+//! chunks for which that is so, of at most [`LONGEST_CHUNK`] weights. A byte holds a chunk's length less one; its
+//! upper four bits say nothing, and what leads beyond the last weight ends there.
 
 pub use ferrolite_schema::{Order, Packing};
+
+/// Weights of a chunk at most.
+pub const LONGEST_CHUNK: usize = 16;
 
 /// Shape of a packed matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +59,10 @@ impl Shape {
     pub fn padded_line(&self) -> Option<u32> {
         match self.packing.order {
             Order::Pairs => self.line.checked_next_multiple_of(4),
-            Order::Plain | Order::Blocks | Order::Shared | Order::Quads => Some(self.line),
+            Order::Plain | Order::Blocks | Order::Shared | Order::Quads | Order::Filled | Order::Chunks => {
+                Some(self.line)
+            }
+            Order::Winograd => None,
         }
     }
 
@@ -53,9 +70,28 @@ impl Shape {
     pub fn padded_depth(&self) -> Option<u32> {
         let depth = self.lines.checked_mul(self.padded_line()?)?;
         match self.packing.order {
-            Order::Blocks => depth.checked_next_multiple_of(self.packing.group.into()),
-            Order::Plain | Order::Pairs | Order::Shared | Order::Quads => Some(depth),
+            Order::Blocks | Order::Filled => depth.checked_next_multiple_of(self.packing.group.into()),
+            Order::Plain | Order::Pairs | Order::Shared | Order::Quads | Order::Chunks | Order::Winograd => {
+                Some(depth)
+            }
         }
+    }
+
+    /// Bytes of a channel, with the lengths of its chunks.
+    fn row_bytes(&self) -> Option<u32> {
+        let depth = self.padded_depth()?;
+        match self.packing.order {
+            Order::Chunks => depth.checked_add(self.packing.group.into()),
+            _ => Some(depth),
+        }
+    }
+
+    /// Where the length of chunk `number` of `channel` lies, in bytes, if there are chunks.
+    pub fn chunk_place(&self, channel: u32, number: u32) -> u32 {
+        let width = u32::from(self.packing.channels).max(1);
+        let lane = channel.wrapping_rem(width);
+        let start = channel.wrapping_sub(lane).wrapping_mul(self.row_bytes().unwrap_or(0));
+        start.wrapping_add(lane.wrapping_mul(self.packing.group.into())).wrapping_add(number)
     }
 
     /// Size in bytes, a multiple of 4 where it is packed; `None` where that overflows or is zero.
@@ -63,11 +99,14 @@ impl Shape {
         self.depth()?;
         let (channels, unit) = match self.packing.order {
             Order::Pairs => (self.channels.checked_next_multiple_of(2)?, 4),
+            Order::Filled => (self.channels.checked_next_multiple_of(self.packing.channels.into())?, 4),
             Order::Blocks | Order::Shared => (self.channels, 4),
             Order::Quads => (self.channels.checked_next_multiple_of(4)?, 4),
+            Order::Chunks => (self.channels.checked_next_multiple_of(8)?, 4),
             Order::Plain => (self.channels, 1),
+            Order::Winograd => return None,
         };
-        let bytes = channels.checked_mul(self.padded_depth()?).filter(|&bytes| bytes != 0)?;
+        let bytes = channels.checked_mul(self.row_bytes()?).filter(|&bytes| bytes != 0)?;
         bytes.checked_next_multiple_of(unit)
     }
 
@@ -79,12 +118,17 @@ impl Shape {
         let block = channel.wrapping_div(width).wrapping_mul(width);
         let lane = channel.wrapping_sub(block);
         let start = block.wrapping_mul(depth);
-        // The last block has fewer channels.
-        let left = self.channels.wrapping_sub(block);
+        // The last block has fewer channels, unless it is filled up.
+        let filled = self.packing.order == Order::Filled;
+        let left = if filled { width } else { self.channels.wrapping_sub(block) };
         match self.packing.order {
-            Order::Plain => channel.wrapping_mul(depth).wrapping_add(k),
+            Order::Plain | Order::Winograd => channel.wrapping_mul(depth).wrapping_add(k),
+            Order::Chunks => {
+                let weights = self.chunk_place(block, width.wrapping_mul(self.packing.group.into()));
+                weights.wrapping_add(k.wrapping_mul(width)).wrapping_add(lane)
+            }
             Order::Quads => start.wrapping_add(k.wrapping_mul(4)).wrapping_add(lane.wrapping_neg() & 3),
-            Order::Blocks | Order::Shared => {
+            Order::Blocks | Order::Filled | Order::Shared => {
                 let group = u32::from(self.packing.group).max(1);
                 let (number, at) = (k.wrapping_div(group), k.wrapping_rem(group));
                 let row = number.wrapping_mul(width.min(left)).wrapping_add(lane);

@@ -50,19 +50,17 @@ impl<'a> Words<'a> {
         Some(Table { words: self, start, places })
     }
 
-    /// Number of elements and first word of the vector that the offset in word `at` leads to.
+    /// The words from the length on of the vector that the offset in word `at` leads to.
     #[inline(always)]
-    fn vector(self, at: u32) -> Option<(usize, &'a [u32])> {
-        let start = self.follow(at)?;
-        let (&count, elements) = self.0.get(start as usize..)?.split_first()?;
-        Some((count as usize, elements))
+    fn vector(self, at: u32) -> Option<&'a [u32]> {
+        self.0.get(self.follow(at)? as usize..)
     }
 
     /// The bytes of the string or vector that the offset in word `at` leads to.
     #[inline(always)]
     fn bytes(self, at: u32) -> Option<&'a [u8]> {
-        let (count, elements) = self.vector(at)?;
-        bytemuck::cast_slice::<u32, u8>(elements).get(..count)
+        let (&count, elements) = self.vector(at)?.split_first()?;
+        bytemuck::cast_slice::<u32, u8>(elements).get(..count as usize)
     }
 }
 
@@ -79,8 +77,8 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// First word of field number `field`, 0 if it is absent, `None` if it is misaligned.
     #[inline(always)]
-    fn place(&self, field: u16) -> Option<u32> {
-        match self.places.get(usize::from(field)) {
+    fn place(&self, field: usize) -> Option<u32> {
+        match self.places.get(field) {
             None | Some(0) => Some(0),
             Some(&place) if place & 3 == 0 => Some(self.start + u32::from(place / 4)),
             Some(_) => None,
@@ -88,19 +86,17 @@ impl<'a> Table<'a> {
     }
 
     /// First word of field number `field`, if it is present.
-    pub(crate) fn field(&self, field: u16) -> Option<u32> {
+    pub(crate) fn field(&self, field: usize) -> Option<u32> {
         self.place(field).filter(|&at| at != 0)
     }
 
-    /// The fault of a field that leads outside the file.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn fault(&self, field: u16) -> Error {
-        Error::Offset { at: self.place(field).unwrap_or(self.start) * 4 }
+    /// The fault of a table of which some field leads outside the file.
+    pub(crate) fn fault(&self) -> Error {
+        Error::Offset { at: self.start * 4 }
     }
 
     /// A 32-bit scalar; 0, the default, if it is absent.
-    pub(crate) fn u32(&self, field: u16) -> Option<u32> {
+    pub(crate) fn u32(&self, field: usize) -> Option<u32> {
         match self.place(field)? {
             0 => Some(0),
             at => self.words.word(at),
@@ -108,52 +104,52 @@ impl<'a> Table<'a> {
     }
 
     /// An 8-bit scalar; 0, the default, if it is absent or lies outside the file.
-    pub(crate) fn u8(&self, field: u16) -> u8 {
-        let place = self.places.get(usize::from(field)).copied().unwrap_or(0);
+    pub(crate) fn u8(&self, field: usize) -> u8 {
+        let place = self.places.get(field).copied().unwrap_or(0);
         let bytes: &[u8] = bytemuck::cast_slice(self.words.0);
         let at = self.start as usize * 4 + usize::from(place);
         bytes.get(at).copied().filter(|_| place != 0).unwrap_or(0)
     }
 
-    /// Number of elements of a vector, 0 if it is absent, and the words from its first element on.
+    /// The words of a vector from its length on; a length of 0 if it is absent.
     #[inline(never)]
-    fn vector(&self, field: u16) -> Option<(usize, &'a [u32])> {
+    fn vector(&self, field: usize) -> Option<&'a [u32]> {
         match self.place(field)? {
-            0 => Some((0, &[])),
+            0 => Some(&[0]),
             at => self.words.vector(at),
         }
     }
 
     /// A vector of structs of `N` words; empty if it is absent.
     #[inline(always)]
-    pub(crate) fn structs<const N: usize, T: Pod>(&self, field: u16) -> Option<&'a [T]>
+    pub(crate) fn structs<const N: usize, T: Pod>(&self, field: usize) -> Option<&'a [T]>
     where
         [u32; N]: Pod,
     {
-        let (count, words) = self.vector(field)?;
+        let (&count, words) = self.vector(field)?.split_first()?;
         let (structs, _) = words.as_chunks::<N>();
-        bytemuck::try_cast_slice(structs.get(..count)?).ok()
+        bytemuck::try_cast_slice(structs.get(..count as usize)?).ok()
     }
 
     /// A vector of scalars of at most 32 bits; empty if it is absent.
     #[inline(always)]
-    pub(crate) fn scalars<T: Pod>(&self, field: u16) -> Option<&'a [T]> {
-        let (count, words) = self.vector(field)?;
-        bytemuck::cast_slice(words).get(..count)
+    pub(crate) fn scalars<T: Pod>(&self, field: usize) -> Option<&'a [T]> {
+        let (&count, words) = self.vector(field)?.split_first()?;
+        bytemuck::cast_slice(words).get(..count as usize)
     }
 
     /// A table inside this one, if it is present.
-    pub(crate) fn table(&self, field: u16) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, field: usize) -> Option<Table<'a>> {
         self.words.table(self.field(field)?)
     }
 
     /// A string, if it is present and valid UTF-8.
-    pub(crate) fn string(&self, field: u16) -> Option<&'a str> {
+    pub(crate) fn string(&self, field: usize) -> Option<&'a str> {
         core::str::from_utf8(self.words.bytes(self.field(field)?)?).ok()
     }
 
     /// The string at `index` of a vector of strings, if it is present and valid UTF-8.
-    pub(crate) fn string_at(&self, field: u16, index: usize) -> Option<&'a str> {
+    pub(crate) fn string_at(&self, field: usize, index: usize) -> Option<&'a str> {
         let start = self.words.follow(self.field(field)?)?;
         let index =
             u32::try_from(index).ok().filter(|&index| self.words.word(start).is_some_and(|n| index < n))?;

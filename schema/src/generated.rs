@@ -398,10 +398,10 @@ impl ::flatbuffers::SimpleToVerifyInSlice for Target {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OP_CODE: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OP_CODE: u8 = 21;
+pub const ENUM_MAX_OP_CODE: u8 = 22;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 22] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 23] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -424,6 +424,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 22] = [
   OpCode::Dequantize,
   OpCode::ArgMinMax,
   OpCode::Requantize,
+  OpCode::Conv2dWinograd,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -453,9 +454,10 @@ impl OpCode {
   pub const Dequantize: Self = Self(19);
   pub const ArgMinMax: Self = Self(20);
   pub const Requantize: Self = Self(21);
+  pub const Conv2dWinograd: Self = Self(22);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 21;
+  pub const ENUM_MAX: u8 = 22;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::None,
     Self::Conv2d,
@@ -479,6 +481,7 @@ impl OpCode {
     Self::Dequantize,
     Self::ArgMinMax,
     Self::Requantize,
+    Self::Conv2dWinograd,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -505,6 +508,7 @@ impl OpCode {
       Self::Dequantize => Some("Dequantize"),
       Self::ArgMinMax => Some("ArgMinMax"),
       Self::Requantize => Some("Requantize"),
+      Self::Conv2dWinograd => Some("Conv2dWinograd"),
       _ => None,
     }
   }
@@ -785,7 +789,8 @@ impl<'a> Tensor {
 }
 
 /// 24 bytes. Operands are `inputs` tensor indices and then `outputs` of them, at `operands` in
-/// `Model.operands`; parameters are `params_words` words at `params` in `Model.params`.
+/// `Model.operands`; an op of one input and one output has them in `operands` itself, the input in the
+/// lower half. Parameters are `params_words` words at `params` in `Model.params`.
 // struct Op, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]

@@ -8,25 +8,25 @@ use crate::{
 
 /// Field numbers of table `Model` in `model.fbs`.
 mod field {
-    pub const FORMAT_VERSION: u16 = 0;
-    pub const MINIMUM_RUNTIME: u16 = 1;
-    pub const TARGET: u16 = 2;
-    pub const ROUNDING: u16 = 3;
-    pub const ARENA_BYTES: u16 = 4;
-    pub const TENSORS: u16 = 5;
-    pub const OPERANDS: u16 = 6;
-    pub const OPS: u16 = 7;
-    pub const PARAMS: u16 = 8;
-    pub const CONSTANTS: u16 = 9;
-    pub const INPUTS: u16 = 10;
-    pub const OUTPUTS: u16 = 11;
-    pub const INPUT_NAMES: u16 = 12;
-    pub const OUTPUT_NAMES: u16 = 13;
-    pub const SOURCE_HASH: u16 = 14;
-    pub const CHECKSUM: u16 = 15;
-    pub const METADATA: u16 = 16;
-    pub const SELF_TEST: u16 = 17;
-    pub const DEBUG: u16 = 18;
+    pub const FORMAT_VERSION: usize = 0;
+    pub const MINIMUM_RUNTIME: usize = 1;
+    pub const TARGET: usize = 2;
+    pub const ROUNDING: usize = 3;
+    pub const ARENA_BYTES: usize = 4;
+    pub const TENSORS: usize = 5;
+    pub const OPERANDS: usize = 6;
+    pub const OPS: usize = 7;
+    pub const PARAMS: usize = 8;
+    pub const CONSTANTS: usize = 9;
+    pub const INPUTS: usize = 10;
+    pub const OUTPUTS: usize = 11;
+    pub const INPUT_NAMES: usize = 12;
+    pub const OUTPUT_NAMES: usize = 13;
+    pub const SOURCE_HASH: usize = 14;
+    pub const CHECKSUM: usize = 15;
+    pub const METADATA: usize = 16;
+    pub const SELF_TEST: usize = 17;
+    pub const DEBUG: usize = 18;
 }
 
 /// A verified model. Whoever holds one holds the proof that all records are in bounds, that no op
@@ -55,20 +55,32 @@ pub struct Model<'a> {
 impl<'a> Model<'a> {
     /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
     /// Time is linear in the size of the records, stack is bounded, nothing is allocated.
+    #[inline(always)]
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
-        // One variable from the start to the end, so that the model is made where the caller wants it.
-        let mut result = Model::read(bytes);
-        if let Ok(model) = &result
-            && let Err(error) = verify::program(model)
-        {
-            result = Err(error);
+        // Filled where the caller has it: a model is too large to be moved for nothing.
+        let mut model = Model {
+            bytes,
+            tensors: &[],
+            operands: &[],
+            ops: &[],
+            params: &[],
+            constants: &[],
+            inputs: &[],
+            outputs: &[],
+            arena_bytes: 0,
+            target: Target::Portable,
+            rounding: Rounding::Double,
+        };
+        match model.read() {
+            Ok(()) => Ok(model),
+            Err(error) => Err(error),
         }
-        result
     }
 
-    /// The container.
+    /// Finds the parts of the file, and verifies them.
     #[inline(never)]
-    fn read(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
+    fn read(&mut self) -> Result<(), Error> {
+        let bytes = self.bytes;
         if bytes.len() > i32::MAX as usize {
             return Err(Error::TooLarge);
         }
@@ -91,25 +103,28 @@ impl<'a> Model<'a> {
         if needed > RUNTIME_LEVEL {
             return Err(Error::RuntimeTooOld { needed });
         }
-        let fault = |field| move || root.fault(field);
-        let unknown = |field: u16| Error::UnknownValue { field: field as u8 };
-        let constants: &[u8] = root.scalars(field::CONSTANTS).ok_or_else(fault(field::CONSTANTS))?;
+        let unknown = |field: usize| Error::UnknownValue { field: field as u8 };
+        self.target = Target::from_code(root.u8(field::TARGET)).ok_or(unknown(field::TARGET))?;
+        self.rounding = Rounding::from_code(root.u8(field::ROUNDING)).ok_or(unknown(field::ROUNDING))?;
+        self.find(&root).ok_or_else(|| root.fault())?;
+        let constants = self.constants;
         if !constants.is_empty() && (constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
-            return Err(Error::Offset { at: u32::from(field::CONSTANTS) });
+            return Err(Error::Offset { at: field::CONSTANTS as u32 });
         }
-        Ok(Model {
-            bytes,
-            tensors: root.structs::<3, _>(field::TENSORS).ok_or_else(fault(field::TENSORS))?,
-            operands: root.scalars(field::OPERANDS).ok_or_else(fault(field::OPERANDS))?,
-            ops: root.structs::<6, _>(field::OPS).ok_or_else(fault(field::OPS))?,
-            params: root.scalars(field::PARAMS).ok_or_else(fault(field::PARAMS))?,
-            constants,
-            inputs: root.structs::<10, _>(field::INPUTS).ok_or_else(fault(field::INPUTS))?,
-            outputs: root.structs::<10, _>(field::OUTPUTS).ok_or_else(fault(field::OUTPUTS))?,
-            arena_bytes: root.u32(field::ARENA_BYTES).ok_or_else(fault(field::ARENA_BYTES))?,
-            target: Target::from_code(root.u8(field::TARGET)).ok_or(unknown(field::TARGET))?,
-            rounding: Rounding::from_code(root.u8(field::ROUNDING)).ok_or(unknown(field::ROUNDING))?,
-        })
+        verify::program(self)
+    }
+
+    #[inline(always)]
+    fn find(&mut self, root: &Table<'a>) -> Option<()> {
+        self.arena_bytes = root.u32(field::ARENA_BYTES)?;
+        self.tensors = root.structs::<3, _>(field::TENSORS)?;
+        self.operands = root.scalars(field::OPERANDS)?;
+        self.ops = root.structs::<6, _>(field::OPS)?;
+        self.params = root.scalars(field::PARAMS)?;
+        self.constants = root.scalars(field::CONSTANTS)?;
+        self.inputs = root.structs::<10, _>(field::INPUTS)?;
+        self.outputs = root.structs::<10, _>(field::OUTPUTS)?;
+        Some(())
     }
 
     /// What the device does not need to run is looked up when it is asked for.
@@ -134,15 +149,15 @@ impl<'a> Model<'a> {
 
     /// Tensor indices of an op: its inputs, then its outputs.
     #[inline(always)]
-    pub fn operands(&self, op: &Op) -> &'a [u16] {
-        let Some(rest) = self.operands_from(op) else { return &[] };
+    pub fn operands<'o>(&self, op: &'o Op) -> &'o [u16]
+    where
+        'a: 'o,
+    {
+        if let Some(pair) = op.pair() {
+            return pair;
+        }
+        let Some(rest) = self.operands.get(op.operands as usize..) else { return &[] };
         rest.get(..usize::from(op.inputs) + usize::from(op.outputs)).unwrap_or(&[])
-    }
-
-    /// Operands from an op's first one on, as far as they go.
-    #[inline(always)]
-    pub(crate) fn operands_from(&self, op: &Op) -> Option<&'a [u16]> {
-        self.operands.get(op.operands as usize..)
     }
 
     /// Parameter words of an op.

@@ -121,6 +121,8 @@ enumeration! {
         ArgMinMax = 20 "arg_min_max",
         /// Integers to the integers of another quantization or width.
         Requantize = 21 "requantize",
+        /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
+        Conv2dWinograd = 22 "conv_2d_winograd",
     }
 }
 
@@ -133,10 +135,17 @@ enumeration! {
         Blocks = 1 "blocks",
         /// Blocks of pairs of channels, whose weights are the halfwords `a + 256 b`: one SMLAD adds both.
         Pairs = 2 "pairs",
+        /// As `Blocks`, with whole blocks: the last one is filled up with channels of zeroes.
+        Filled = 3 "filled",
+        /// 3x3 filters transformed to 4x4 halfwords, for Winograd's F(2x2, 3x3): invertible, too.
+        Winograd = 4 "winograd",
         /// Blocks of channels, weight by weight in turn, for two pixels that share a product of 64 bits.
         Shared = 5 "shared",
         /// Words of four channels, of which two share a product of 64 bits.
         Quads = 6 "quads",
+        /// Blocks of eight channels; the lengths of each channel's chunks, within which two pixels share a
+        /// product of 32 bits, then the weights, eight channels in turn.
+        Chunks = 7 "chunks",
     }
 }
 
@@ -166,10 +175,18 @@ impl Packing {
         Packing { order: Order::Blocks, channels, group, element }
     }
 
+    /// Blocks of `channels` channels with groups of `group` weights, the last block filled up.
+    pub const fn filled(channels: u8, group: u8, element: u8) -> Packing {
+        Packing { order: Order::Filled, channels, group, element }
+    }
+
     /// Blocks of `channels` channels, an even number, whose weights are interleaved in pairs.
     pub const fn pairs(channels: u8, element: u8) -> Packing {
         Packing { order: Order::Pairs, channels, group: 4, element }
     }
+
+    /// 3x3 filters transformed for Winograd's F(2x2, 3x3): two output channels, pairs of input channels.
+    pub const WINOGRAD: Packing = Packing { order: Order::Winograd, channels: 2, group: 2, element: 2 };
 
     /// Blocks of `channels` channels whose weights follow one another in turn, for pairs of pixels that share
     /// a product.
@@ -180,6 +197,30 @@ impl Packing {
     /// Words of four channels.
     pub const QUADS: Packing = Packing { order: Order::Quads, channels: 4, group: 1, element: 1 };
 
+    /// Blocks of eight channels in at most `count` chunks; 0 stands for any number.
+    pub const fn chunks(count: u8) -> Packing {
+        Packing { order: Order::Chunks, channels: 8, group: count, element: 2 }
+    }
+
+    /// Whether kernels for the packing `kind` read this one: it is the same but for the number of chunks.
+    #[inline(always)]
+    pub fn is_a(self, kind: Packing) -> bool {
+        match kind.order {
+            Order::Chunks => Packing { group: kind.group, ..self } == kind,
+            _ => self == kind,
+        }
+    }
+
+    /// The packing with this tag, if kernels for the packing `self` read it.
+    #[inline(always)]
+    pub fn own(self, tag: u32) -> Option<Packing> {
+        match self.order {
+            Order::Chunks => Packing::from_tag(tag).filter(|packing| packing.is_a(self)),
+            _ if tag == self.tag() => Some(self),
+            _ => None,
+        }
+    }
+
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
         let [order, channels, group, element] = tag.to_le_bytes();
@@ -189,7 +230,7 @@ impl Packing {
         };
         let known = match packing.order {
             Order::Plain => tag == 0,
-            Order::Blocks => {
+            Order::Blocks | Order::Filled => {
                 channels.wrapping_sub(1) < 64 && group.wrapping_sub(1) < 64 && element.wrapping_sub(1) < 4
             }
             Order::Pairs => {
@@ -198,8 +239,10 @@ impl Packing {
                     && group == 4
                     && element.wrapping_sub(1) < 4
             }
+            Order::Winograd => tag == Packing::WINOGRAD.tag(),
             Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
             Order::Quads => channels == 4 && group == 1 && element == 1,
+            Order::Chunks => channels == 8 && group != 0 && element == 2,
         };
         if known { Some(packing) } else { None }
     }
@@ -233,6 +276,13 @@ impl Tensor {
         DType::from_code(self.dtype)
     }
 
+    /// Type and storage as one number; 0, which most have, is int8 in the arena.
+    #[inline(always)]
+    pub fn kind(&self) -> u16 {
+        let [.., kind] = bytemuck::cast_ref::<Tensor, [u16; 6]>(self);
+        *kind
+    }
+
     /// Whether it lies in the arena.
     pub const fn in_arena(&self) -> bool {
         self.storage == Storage::Arena as u8
@@ -261,7 +311,8 @@ pub struct Op {
     pub inputs: u8,
     /// Number of output operands.
     pub outputs: u8,
-    /// Index of the first operand; inputs come first.
+    /// Index of the first operand, inputs first; in an op of one input and one output these operands
+    /// themselves, input below output.
     pub operands: u32,
     /// Index of the first parameter word.
     pub params: u32,
@@ -271,6 +322,16 @@ pub struct Op {
     pub scratch: u32,
     /// Size of its scratch memory.
     pub scratch_bytes: u32,
+}
+
+impl Op {
+    /// Input and output of an op that has one of each: they are in the record.
+    #[inline(always)]
+    pub fn pair(&self) -> Option<&[u16; 2]> {
+        // Both counts as one number: this is asked for every op, at start and at each inference.
+        let [_, counts, ..] = bytemuck::cast_ref::<Op, [u16; 12]>(self);
+        (*counts == 0x0101).then(|| bytemuck::cast_ref(&self.operands))
+    }
 }
 
 /// A border of the model: a tensor with the shape and quantization that the user sees.

@@ -11,8 +11,7 @@ use heapless::Vec;
 
 use crate::{DType, Error, Model, Op, Port, Storage, Tensor};
 
-/// How many tensors may hold data for longer than until the next op, and how many an op may write. Real
-/// networks have fewer than ten.
+/// How many tensors may hold data at once. Real networks have fewer than ten.
 pub const MAX_LIVE: usize = 64;
 
 /// Largest size of a tensor or an arena: sums of two offsets stay below 2^32.
@@ -36,22 +35,14 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     if counts.iter().any(|&n| n.wrapping_sub(1) >= 0x7FFF) || tensors.len() > 0xFFFF || arena > MAX_BYTES {
         return Err(Error::Counts);
     }
-    for (index, tensor) in tensors.iter().enumerate() {
-        // Most are int8 in the arena, both of which are 0.
-        let last = arena.checked_sub(tensor.bytes).unwrap_or(0);
-        if tensor.dtype | tensor.storage != 0 || tensor.bytes.wrapping_sub(1) >= arena || tensor.offset > last
-        {
-            check_tensor(model, tensor, index as u16)?;
-        }
-    }
+    let mut walk = Walk { model, tensors, next: 0, live: Vec::new() };
+    walk.write(-1, model.inputs().len(), (0, 0))?;
     for (index, port) in model.inputs().iter().enumerate() {
-        let tensor = check_port(tensors, port, index as u16)?;
-        if port.tensor as usize != index || !tensor.in_arena() {
+        check_port(tensors, port, index as u16)?;
+        if port.tensor as usize != index {
             return Err(Error::Port { port: index as u16 });
         }
     }
-    let mut walk = Walk { model, tensors, next: 0, previous: 0, kept: Vec::new() };
-    walk.write(-1, model.inputs().len())?;
     let mut now = 0;
     loop {
         let rest = ops.get(now..).unwrap_or_default();
@@ -61,8 +52,11 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
         walk.op(now as i32, op)?;
         now += 1;
     }
-    if tensors.get(walk.next).is_some_and(Tensor::in_arena) {
-        return Err(Error::WriteOrder { op: ops.len() as u16, tensor: walk.next as u16 });
+    for (index, tensor) in tensors.iter().enumerate().skip(walk.next) {
+        check_tensor(model, tensor, index as u16)?;
+        if tensor.in_arena() {
+            return Err(Error::WriteOrder { op: ops.len() as u16, tensor: index as u16 });
+        }
     }
     for (index, port) in model.outputs().iter().enumerate() {
         let tensor = check_port(tensors, port, 0x8000 | index as u16)?;
@@ -73,7 +67,7 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A tensor in full.
+/// Checks that a tensor lies in its memory, aligned for its type.
 #[inline(never)]
 fn check_tensor(model: &Model<'_>, tensor: &Tensor, index: u16) -> Result<(), Error> {
     let rooms: [u32; Storage::ALL.len()] = [model.arena_bytes() as u32, model.constants().len() as u32];
@@ -109,49 +103,43 @@ fn check_port<'a>(tensors: &'a [Tensor], port: &Port, index: u16) -> Result<&'a 
 }
 
 /// Where the walk over the ops stands.
-///
-/// What an op reads for the last time may be overwritten by its outputs: how is the operator's matter. So
-/// a tensor that no op but the next one reads has to keep from that op's scratch only, and the others
-/// enter the list of those that are kept.
 struct Walk<'m, 'a> {
     model: &'m Model<'a>,
     tensors: &'a [Tensor],
     /// Number of the next tensor that is written.
     next: usize,
-    /// How many tensors before that one the previous op has written.
-    previous: usize,
-    /// Tensors that hold data for longer than until the op behind their writer. Where a last use is past,
-    /// the place is free.
-    kept: Vec<&'a Tensor, MAX_LIVE>,
+    /// Tensors that hold data, and perhaps some that held it until the previous op.
+    live: Vec<&'a Tensor, MAX_LIVE>,
 }
 
 impl<'m, 'a> Walk<'m, 'a> {
     /// How many of the ops from `now` on are sound links of a chain, the common case: each reads what the
     /// one before has written, for the last time, and writes what the one behind reads, while nothing
     /// else holds data. What is none, or not sound, is for [`op`](Walk::op) to decide.
-    #[inline(always)]
+    #[inline(never)]
     fn links(&mut self, now: u32, ops: &[Op]) -> usize {
         let model = self.model;
         let arena = model.arena_bytes() as u32;
         let first = self.next.wrapping_sub(1);
-        let Some([read, unwritten @ ..]) = self.tensors.get(first..) else { return 0 };
-        if self.previous != 1 || !self.kept.is_empty() {
+        let (Some(chain), [held]) = (self.tensors.get(first..), &mut self.live[..]) else { return 0 };
+        let is_first = |first: &Tensor| core::ptr::eq(*held, first) && u32::from(first.last_use) == now;
+        if !chain.first().is_some_and(is_first) {
             return 0;
         }
-        let (mut read, mut now, mut last) = (read, now, first as u32);
-        for (op, written) in ops.iter().zip(unwritten) {
-            let Some(&[input, output]) = model.operands_from(op).and_then(<[u16]>::first_chunk) else {
-                break;
-            };
+        // By how much the number of a tensor is above that of the op that reads it.
+        let above = (first as u32).wrapping_sub(now);
+        let mut last = first as u32;
+        for (op, tensors) in ops.iter().zip(chain.windows(2)) {
+            let ([read, written], Some(&[input, output])) = (tensors, op.pair()) else { break };
             let Some(params) = model.params_from(op) else { break };
-            if op.inputs != 1
-                || op.outputs != 1
+            if params.len() < op.params_words as usize
                 || u32::from(input) != last
                 || u32::from(output) != last + 1
-                || u32::from(read.last_use) != now
-                || u32::from(written.last_use) != now + 1
-                || !written.in_arena()
-                || params.len() < op.params_words as usize
+                || u32::from(written.last_use).wrapping_add(above) != last + 1
+                || written.kind() != 0
+                || written.bytes == 0
+                || written.bytes > arena
+                || written.offset > arena - written.bytes
             {
                 break;
             }
@@ -163,7 +151,8 @@ impl<'m, 'a> Walk<'m, 'a> {
                     break;
                 }
             }
-            (read, now, last) = (written, now + 1, last + 1);
+            *held = written;
+            last += 1;
         }
         let links = (last as usize).wrapping_sub(first);
         self.next += links;
@@ -199,55 +188,56 @@ impl<'m, 'a> Walk<'m, 'a> {
         for (&id, next) in outputs.iter().zip(self.next..) {
             let order = Error::WriteOrder { op: index, tensor: id };
             let Some(tensor) = self.tensors.get(usize::from(id)) else { return Err(order) };
-            if usize::from(id) != next || tensor.last_use < index || !tensor.in_arena() {
+            if usize::from(id) != next || tensor.last_use < index {
                 return Err(order);
             }
         }
-        if op.scratch_bytes != 0 {
-            let first = self.next.wrapping_sub(self.previous);
-            let near = self.tensors.iter().skip(first).take(self.previous + outputs.len());
-            let damaged = |held: &&Tensor| touch(run(held), scratch) && held.last_use >= index;
-            if let Some(held) = near.chain(self.kept.iter().copied()).find(damaged) {
+        let mut place = 0;
+        while let Some(held) = self.live.get(place) {
+            if held.last_use < index {
+                let last = self.live.pop();
+                if let (Some(last), Some(held)) = (last, self.live.get_mut(place)) {
+                    *held = last;
+                }
+            } else if op.scratch_bytes != 0 && touch(run(held), scratch) {
                 return Err(self.overlap(now, held));
+            } else {
+                place += 1;
             }
         }
-        self.write(now, outputs.len())
+        self.write(now, outputs.len(), scratch)
     }
 
     /// Op `now` writes the next tensors, as many as this; -1 are the inputs of the model.
     #[inline(never)]
-    fn write(&mut self, now: i32, count: usize) -> Result<(), Error> {
-        let too_many = Error::TooManyLive { op: now.max(0) as u16 };
-        if count > MAX_LIVE {
-            return Err(too_many);
-        }
-        while self.kept.last().is_some_and(|held| i32::from(held.last_use) <= now) {
-            self.kept.pop();
-        }
-        let written = self.tensors.get(self.next..).and_then(|rest| rest.get(..count)).unwrap_or_default();
-        for (index, tensor) in written.iter().enumerate() {
-            let damaged = |held: &&&Tensor| i32::from(held.last_use) > now && touch(run(held), run(tensor));
-            let beside = written.iter().take(index).find(|held| touch(run(held), run(tensor)));
-            if let Some(held) = beside.or_else(|| self.kept.iter().find(damaged).copied()) {
+    fn write(&mut self, now: i32, count: usize, scratch: Run) -> Result<(), Error> {
+        let index = now.max(0) as u16;
+        for _ in 0..count {
+            let number = self.next as u16;
+            let order = Error::WriteOrder { op: index, tensor: number };
+            let Some(tensor) = self.tensors.get(self.next) else { return Err(order) };
+            check_tensor(self.model, tensor, number)?;
+            if !tensor.in_arena() {
+                return Err(order);
+            }
+            // What is read now for the last time may be overwritten: how is the operator's matter.
+            let damaged = |held: &&Tensor| i32::from(held.last_use) > now && touch(run(held), run(tensor));
+            let scratched = scratch.1 != 0 && touch(run(tensor), scratch);
+            if let Some(held) = self.live.iter().copied().find(damaged).or(scratched.then_some(tensor)) {
                 return Err(self.overlap(now, held));
             }
-            if i32::from(tensor.last_use) > now + 1 {
-                match self.kept.iter_mut().find(|held| i32::from(held.last_use) <= now) {
-                    Some(place) => *place = tensor,
-                    None => self.kept.push(tensor).map_err(|_| too_many)?,
-                }
-            }
+            self.live.push(tensor).map_err(|_| Error::TooManyLive { op: index })?;
+            self.next += 1;
         }
-        self.next += count;
-        self.previous = count;
         Ok(())
     }
 
     #[cold]
     #[inline(never)]
     fn overlap(&self, now: i32, damaged: &Tensor) -> Error {
-        let index = self.tensors.iter().position(|tensor| core::ptr::eq(tensor, damaged));
-        Error::Overlap { op: now.max(0) as u16, tensor: index.unwrap_or(0) as u16 }
+        let start = self.tensors.as_ptr() as usize;
+        let index = (core::ptr::from_ref(damaged) as usize).wrapping_sub(start) / size_of::<Tensor>();
+        Error::Overlap { op: now.max(0) as u16, tensor: index as u16 }
     }
 }
 

@@ -12,11 +12,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use common::{
-    Net, REFUSED, Sample, beside, compile_for, files, first_difference, quantized_models, root, samples, stem,
+    Net, REFUSED, Sample, beside, compile_for, files, files_for, first_difference, quantized_models, root,
+    samples, stem,
 };
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::data::npz::Npz;
-use ferrolite::emit::AlignedBuf;
+use ferrolite::emit::{AlignedBuf, Emitted};
 use ferrolite_runtime::kernels::policy;
 use ferrolite_runtime::{Eval, Model, Observer, Target};
 
@@ -106,13 +107,12 @@ fn host_layers(file: &AlignedBuf, input: &[u8]) -> Vec<Vec<u8>> {
 /// A case from a model file and the arrays beside it.
 fn case(
     name: String,
-    model: &Path,
     npz: &Path,
     arrays: &[(&str, &str)],
     layers: bool,
-    target: Target,
+    emitted: Result<Emitted, String>,
 ) -> Result<Case, String> {
-    let emitted = compile_for(model, true, target)?;
+    let emitted = emitted?;
     let file = AlignedBuf::from_bytes(&emitted.bytes);
     let sound = Model::from_bytes(&file).map_err(|error| error.to_string())?;
     let mut npz = Npz::open(npz).map_err(|error| error.message)?;
@@ -133,15 +133,21 @@ fn target(board: &Board) -> Target {
     *Target::ALL.iter().find(same).expect("its own at least")
 }
 
-/// All op vectors.
+/// All op vectors; convolutions done directly, and by Winograd's algorithm wherever they can be.
 fn vectors(target: Target) -> Vec<Result<Case, String>> {
     let folder = root().join("tests/vectors");
-    parallel(&files(&folder, ".npz"), |npz| {
+    let cases = parallel(&files(&folder, ".npz"), |npz| {
         let name = npz.strip_prefix(&folder).expect("below the folder").with_extension("");
         let name = name.to_string_lossy().replace('\\', "/");
-        case(name.clone(), &npz.with_extension("tflite"), npz, &[("in", "out")], false, target)
-            .map_err(|error| format!("{name}: {error}"))
-    })
+        let model = npz.with_extension("tflite");
+        let files = files_for(&model, true, target).into_iter();
+        let case = |(how, file): (&str, _)| {
+            let name = format!("{name}{how}");
+            case(name.clone(), npz, &[("in", "out")], false, file).map_err(|error| format!("{name}: {error}"))
+        };
+        files.map(case).collect::<Vec<_>>()
+    });
+    cases.into_iter().flatten().collect()
 }
 
 /// The models of this workspace, and the shared ones where they are.
@@ -156,7 +162,8 @@ fn models(target: Target) -> Vec<Result<Case, String>> {
     });
     parallel(&paths, |path| {
         let arrays = [("in", "tflm_out"), ("real_in", "tflm_real_out")];
-        case(stem(path), path, &beside(path, "oracle.npz"), &arrays, true, target)
+        let file = compile_for(path, true, target);
+        case(stem(path), &beside(path, "oracle.npz"), &arrays, true, file)
             .map_err(|error| format!("{}: {error}", stem(path)))
     })
 }

@@ -18,7 +18,7 @@ const OPERATORS: &[(&str, &[OpCode])] = &[
     ("AVERAGE_POOL_2D", &[OpCode::AveragePool2d]),
     ("BATCH_MATMUL", &[OpCode::BatchMatMul]),
     ("CONCATENATION", &[OpCode::StridedCopy]),
-    ("CONV_2D", &[OpCode::Conv2d]),
+    ("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd]),
     ("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d]),
     ("DEQUANTIZE", &[OpCode::Dequantize]),
     ("ELU", &[OpCode::Lookup]),
@@ -83,11 +83,18 @@ fn report(missing: &[String]) {
 /// Codes of all ops that the models of a folder become.
 fn codes_in(folder: &Path) -> BTreeSet<OpCode> {
     let models = entries(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "tflite"));
-    let files = models.filter_map(|model| {
-        let graph = import::load(&model).ok()?.graph;
-        emit::compile(&graph, &emit::Options::default()).ok()
+    let mut options = vec![emit::Options::default()];
+    options.push(emit::Options {
+        target: Target::CortexM4,
+        winograd: emit::Winograd::Always,
+        ..emit::Options::default()
     });
-    files.flat_map(|file| file.op_codes).collect()
+    let files = models.flat_map(|model| {
+        let graph = import::load(&model).ok().map(|imported| imported.graph);
+        let compile = |options| emit::compile(graph.as_ref()?, options).ok();
+        options.iter().filter_map(compile).flat_map(|file| file.op_codes).collect::<Vec<_>>()
+    });
+    files.collect()
 }
 
 #[test]

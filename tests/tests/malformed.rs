@@ -88,6 +88,8 @@ fn containers() {
         Outcome::Refused(Error::Model(Refusal::Offset { at: u32::MAX }))
     ));
     assert!(matches!(t.with(0, &2u32.to_le_bytes()), Outcome::Refused(_)));
+    // The farthest root that is aligned.
+    assert!(matches!(t.with(0, &(u32::MAX - 3).to_le_bytes()), Outcome::Refused(_)));
 
     let shifted = AlignedBuf::copy_of(&[&[0], file].concat());
     assert_eq!(Model::from_bytes(&shifted.bytes()[1..]).err(), Some(Refusal::Misaligned));

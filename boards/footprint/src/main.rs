@@ -73,7 +73,7 @@ mod linked {
     #[cfg(feature = "verifier")]
     #[inline(never)]
     fn start(file: &[u8], arena: &mut [u8]) -> Result<(), Error> {
-        use ferrolite_runtime::{Fault, Node, Operator};
+        use ferrolite_runtime::{Fault, Node, Operator, check_op};
 
         type Entry = (u8, fn(&Node<'_>) -> Result<(), Fault>, fn(&Node<'_>, usize) -> Option<u32>);
         const fn entry(operator: &Operator) -> Entry {
@@ -97,17 +97,7 @@ mod linked {
             let unsupported = Error::UnsupportedOp { op: index, code: op.code };
             let (_, check, lead) = ENTRIES.iter().find(|entry| entry.0 == op.code).ok_or(unsupported)?;
             let node = Node::new(&model, op);
-            let fault = |fault| Error::Op { op: index, fault };
-            check(&node).map_err(fault)?;
-            for input in 0..node.inputs() {
-                for output in 0..node.outputs() {
-                    let overlap =
-                        node.input(input).map_err(fault)?.overlaps(node.output(output).map_err(fault)?);
-                    if overlap && lead(&node, input).is_none() {
-                        return Err(fault(Fault::Overlap));
-                    }
-                }
-            }
+            check_op(&node, *check, *lead).map_err(|fault| Error::Op { op: index, fault })?;
         }
         Ok(())
     }

@@ -99,7 +99,9 @@ pub struct ConvertArgs {
     /// Also write a page about the model
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
-    /// Fail with exit code 3 if the file is larger; bytes, or with K or M behind
+    /// Fail with exit code 3 if the file is larger; bytes, or with K or M behind. Where it leaves room, 3x3
+    /// convolutions for Cortex-M4, M7 and M33 take Winograd's algorithm, which is faster and larger; without
+    /// a budget they may add 40K
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub flash_budget: Option<u64>,
     /// Fail with exit code 3 if the arena is larger; bytes, or with K or M behind

@@ -1,6 +1,6 @@
 //! What the lowering of one node works with, and what it makes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytemuck::Pod;
 use ferrolite_runtime::Rounding;
@@ -9,6 +9,7 @@ use ferrolite_schema::OpCode;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
+use crate::ops::winograd::Candidate;
 
 /// The constants of the file under construction. Equal runs of bytes are stored once.
 #[derive(Debug, Default)]
@@ -106,6 +107,19 @@ pub struct Lowering<'a> {
     pub rounding: Rounding,
     /// What the kernels of the target read fast.
     pub policy: Policy,
+    /// Which convolutions are made by tiles.
+    pub(crate) winograd: &'a mut Tiled,
+}
+
+/// Convolutions made by Winograd's algorithm, and those that could be.
+#[derive(Debug, Default)]
+pub(crate) struct Tiled {
+    /// Whether the target has kernels for it.
+    pub possible: bool,
+    /// Results of those that are.
+    pub chosen: HashSet<ValueId>,
+    /// All that could be: lowering enters them.
+    pub candidates: Vec<Candidate>,
 }
 
 impl<'a> Lowering<'a> {

@@ -20,6 +20,7 @@ use ferrolite_runtime::{Interpreter, Node, check, ops};
 use ferrolite_schema::{Model, OpCode, Rounding, Target};
 
 pub use aligned::AlignedBuf;
+use lowering::Tiled;
 pub use lowering::{Constants, Lowered, Lowering};
 
 use crate::error::{Error, Result};
@@ -44,6 +45,27 @@ pub struct Options {
     /// Raw bytes of all inputs, one behind the other: the file then records what the model answers to
     /// them, and a device can check itself.
     pub self_test: Option<Vec<u8>>,
+    /// Which convolutions are made by Winograd's algorithm.
+    pub winograd: Winograd,
+}
+
+/// Use of Winograd's algorithm for convolutions with 3x3 filters and stride 1, on cores with kernels for it
+/// (Cortex-M4, M7, M33). It is faster, takes more flash, and never changes a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Winograd {
+    /// Nowhere.
+    Never,
+    /// Where it saves most, as long as it adds at most this many bytes to the file.
+    Within(u64),
+    /// Wherever it can be done, for tests.
+    Always,
+}
+
+impl Default for Winograd {
+    /// 40 KiB: what flash usually has left beside a model of some hundred kilobytes.
+    fn default() -> Winograd {
+        Winograd::Within(40 << 10)
+    }
 }
 
 impl Default for Options {
@@ -55,6 +77,7 @@ impl Default for Options {
             metadata: Metadata::default(),
             strip: false,
             self_test: None,
+            winograd: Winograd::default(),
         }
     }
 }
@@ -87,6 +110,8 @@ pub struct Emitted {
     pub ops: Vec<OpFact>,
     /// Its tensors, in the order of their indices.
     pub tensors: Vec<TensorFact>,
+    /// Bytes of its constants that Winograd's algorithm added, at most.
+    pub winograd_bytes: u64,
     /// Codes of the operators that it uses, ascending: the op set that a program must link.
     pub op_codes: Vec<OpCode>,
 }
@@ -264,6 +289,7 @@ fn emitted(bytes: Vec<u8>, program: &Program, plan: &Plan) -> Emitted {
         bytes,
         arena_bytes: plan.arena_bytes as usize,
         weight_bytes: program.constants.bytes().len(),
+        winograd_bytes: program.winograd_bytes,
         ops,
         tensors,
         op_codes,

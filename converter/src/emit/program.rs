@@ -6,13 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ferrolite_runtime::kernels::{Policy, policy};
+use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
 use ferrolite_schema::DType;
 
-use super::{Constants, Lowered, Lowering, Options};
+use super::{Constants, Lowered, Lowering, Options, Tiled};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
-use crate::ops;
+use crate::ops::{self, winograd::choose};
 
 /// Largest tensor that the format holds.
 const MAX_BYTES: usize = 1 << 30;
@@ -65,6 +65,8 @@ pub(crate) struct Program {
     pub inputs: Vec<Border>,
     pub outputs: Vec<Border>,
     pub constants: Constants,
+    /// Bytes of the constants that Winograd's algorithm added, at most.
+    pub winograd_bytes: u64,
 }
 
 impl Program {
@@ -72,8 +74,20 @@ impl Program {
     /// of them.
     pub fn build(graph: &Graph, options: &Options) -> Result<Program> {
         check_values(graph)?;
+        let mut tiled = Tiled { possible: has_winograd(options.target), ..Tiled::default() };
+        let program = Program::build_with(graph, options, &mut tiled)?;
+        tiled.chosen = choose(&tiled.candidates, options.winograd);
+        if tiled.chosen.is_empty() {
+            return Ok(program);
+        }
+        let chosen = tiled.candidates.drain(..).filter(|candidate| tiled.chosen.contains(&candidate.output));
+        let winograd_bytes = chosen.map(|candidate| candidate.bytes).sum();
+        Ok(Program { winograd_bytes, ..Program::build_with(graph, options, &mut tiled)? })
+    }
+
+    fn build_with(graph: &Graph, options: &Options, tiled: &mut Tiled) -> Result<Program> {
         let mut builder = Builder::new(graph);
-        let lowered = builder.lower_all(options)?;
+        let lowered = builder.lower_all(options, tiled)?;
         builder.enter_inputs()?;
         for (node, ops) in graph.nodes.iter().zip(lowered) {
             builder.enter_node(node, ops)?;
@@ -142,7 +156,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn lower_all(&mut self, options: &Options) -> Result<Vec<Vec<Lowered>>> {
+    fn lower_all(&mut self, options: &Options, tiled: &mut Tiled) -> Result<Vec<Vec<Lowered>>> {
         let mut lowered = Vec::new();
         let mut errors = Vec::new();
         let mut cx = Lowering {
@@ -151,6 +165,7 @@ impl<'a> Builder<'a> {
             temporaries: &mut self.temporaries,
             rounding: options.rounding,
             policy: policy(options.target),
+            winograd: tiled,
         };
         for node in &self.graph.nodes {
             match ops::lower(&mut cx, node) {
@@ -308,6 +323,7 @@ impl<'a> Builder<'a> {
             temporaries: &mut self.temporaries,
             rounding: ferrolite_schema::Rounding::Double,
             policy: Policy::PLAIN,
+            winograd: &mut Tiled::default(),
         };
         let lowered = ops::copy(&cx, id, to)?;
         let index = self.program.ops.len();

@@ -136,18 +136,26 @@ fn ops<'a>(fbb: &mut Builder<'a>, program: &Program, plan: &Plan) -> Result<OpVe
                 ))
             })
         };
+        let ids: Vec<u16> = op.inputs.iter().chain(&op.outputs).map(|&tensor| tensor as u16).collect();
+        let place = match (&op.inputs[..], &ids[..]) {
+            // One input and one output are in the record.
+            (&[_], &[input, output]) => u32::from(input) | u32::from(output) << 16,
+            _ => {
+                operands.extend(&ids);
+                (operands.len() - ids.len()) as u32
+            }
+        };
         records.push(fb::Op::new(
             fb::OpCode(lowered.code as u8),
             lowered.path,
             count(&op.inputs)?,
             count(&op.outputs)?,
-            operands.len() as u32,
+            place,
             params.len() as u32,
             lowered.params.len() as u32,
             scratch,
             lowered.scratch_bytes,
         ));
-        operands.extend(op.inputs.iter().chain(&op.outputs).map(|&tensor| tensor as u16));
         params.extend(&lowered.params);
     }
     Ok((fbb.create_vector(&records), fbb.create_vector(&operands), fbb.create_vector(&params)))

@@ -1,11 +1,11 @@
 //! CONV_2D, with groups. Source followed: TFLM `kernels/conv_common.cc`.
 
 use ferrolite_runtime::ops::conv_2d::{can_be_packed, scratch_bytes};
-use ferrolite_runtime::packing::Packing;
+use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
-use super::{pack, stage};
+use super::{pack, stage, winograd};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Window};
@@ -50,10 +50,15 @@ pub fn lower(
     let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
     let bias = stage::bias(cx, node, 2, out_channels)?;
     let factors = stage::factors(&input, quantization, &output);
-    let channels = stage::Channels { bias, sums, factors };
+    let mut channels = stage::Channels { bias, sums, factors };
     let word = |n: usize| cx.word(node, n);
     let dims = (word(out_channels)?, word(kernel_h)?, word(kernel_w * depth)?);
-    let mut shape = pack::choose(cx, cx.policy.conv, dims, &channels, &input, weights.chunks_exact(size));
+    let by_tiles = cx.winograd.possible
+        && pack::choose(cx, Packing::WINOGRAD, dims, &mut channels, &input, weights.chunks_exact(size))
+            .packing
+            .order
+            == Order::Winograd;
+    let mut shape = pack::choose(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
     let mut params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
@@ -68,11 +73,20 @@ pub fn lower(
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;
     }
+    let macs = (output.value.elements() as u64).saturating_mul(size as u64);
+    if by_tiles && let Some(candidate) = winograd::candidate(&params, shape.packing, output.id) {
+        cx.winograd.candidates.push(candidate);
+        if cx.winograd.chosen.contains(&output.id) {
+            let ids = (input.id, output.id);
+            if let Some(lowered) = winograd::lower(cx, params, ids, weights.chunks_exact(size))? {
+                return Ok(vec![lowered.macs(macs)]);
+            }
+        }
+    }
     params.packing = shape.packing.tag();
     params.weights = pack::store(cx, &shape, weights.chunks_exact(size))?;
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
-    let macs = (output.value.elements() as u64).saturating_mul(size as u64);
     let lowered = Lowered::new(OpCode::Conv2d, vec![input.id], vec![output.id], &params);
     Ok(vec![lowered.scratch(scratch).macs(macs)])
 }

@@ -27,6 +27,7 @@ mod strided_copy;
 #[cfg(test)]
 mod tests;
 mod transpose_conv;
+pub mod winograd;
 
 pub use strided_copy::copy;
 

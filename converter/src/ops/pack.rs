@@ -5,10 +5,10 @@
 //! themselves; a layer that exceeds one keeps plain weights.
 
 use ferrolite_runtime::Rounding;
-use ferrolite_runtime::packing::{Order, Packing, Shape};
+use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
 use ferrolite_runtime::quant::multiplier;
 
-use super::stage::{Channels, Int8};
+use super::stage::{Channels, Int8, channel_multiplier};
 use crate::emit::Lowering;
 use crate::error::Result;
 
@@ -17,6 +17,9 @@ const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
 
 /// Largest accumulator of the short way, exclusive.
 const ACCUMULATOR: i64 = 1 << 30;
+
+/// Largest accumulator of Winograd's algorithm, exclusive: it comes out four times as large.
+const WINOGRAD_ACCUMULATOR: i64 = 1 << 29;
 
 /// Largest accumulator of the odd channel of a pair, exclusive: it is found in the upper 24 bits.
 const ODD_ACCUMULATOR: i64 = 1 << 23;
@@ -32,31 +35,81 @@ pub(super) fn choose<'a>(
     cx: &Lowering<'_>,
     wanted: Packing,
     (channels, lines, line): (u32, u32, u32),
-    numbers: &Channels,
+    numbers: &mut Channels,
     input: &Int8<'_>,
-    rows: impl Iterator<Item = &'a [i8]>,
+    mut rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
+    if cx.rounding == Rounding::Double {
+        vanish(numbers, input, rows.clone());
+    }
     let suits = cx.rounding == Rounding::Double
-        && rows.enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
-    let packing = if suits { wanted } else { Packing::PLAIN };
+        && rows.clone().enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
+    let packing = match wanted.order {
+        _ if !suits => Packing::PLAIN,
+        Order::Chunks => {
+            let count =
+                rows.try_fold(0, |count, row| u8::try_from(chunks(row).len()).ok().map(|n| count.max(n)));
+            count.map_or(Packing::PLAIN, Packing::chunks)
+        }
+        _ => wanted,
+    };
     Shape { packing, channels, lines, line }
+}
+
+/// Gives channels whose outputs are all zero, before the zero point, the factor zero: channels with hardly a
+/// weight have scales beyond what the short way can shift, and would keep the whole layer from it.
+fn vanish<'a>(numbers: &mut Channels, input: &Int8<'_>, rows: impl Iterator<Item = &'a [i8]>) {
+    if numbers.factors.len() != numbers.bias.len() {
+        return;
+    }
+    for (channel, row) in rows.enumerate() {
+        let shift = -multiplier(numbers.factors[channel]).shift;
+        // An accumulator grows by no multiplier below one, and the second rounding takes what is below a half.
+        if shift > -SHIFTS.start() && bound(numbers, input, channel, row) < 1 << (shift - 1) {
+            numbers.factors[channel] = 0.0;
+        }
+    }
+}
+
+/// The largest magnitude of a channel's accumulator.
+fn bound(numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> i64 {
+    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+    let bias =
+        i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
+    magnitude * 128 + bias.abs()
+}
+
+/// Lengths of the chunks of a channel: as long as the first of two pixels has room below the second one.
+fn chunks(row: &[i8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut room = 0;
+    for &w in row {
+        let most = 128 * i32::from(w).abs();
+        match lengths.last_mut() {
+            Some(length) if most <= room && *length < LONGEST_CHUNK => *length += 1,
+            _ => {
+                lengths.push(1);
+                room = i32::from(i16::MAX);
+            }
+        }
+        room -= most;
+    }
+    lengths
 }
 
 fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> bool {
     let factor = numbers.factors.get(channel).or(numbers.factors.first()).copied().unwrap_or(0.0);
-    let m = multiplier(factor);
-    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
-    let bias =
-        i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
-    let bound = magnitude * 128 + bias.abs();
+    let m = channel_multiplier(factor);
+    let bound = bound(numbers, input, channel, row);
     let even = channel.is_multiple_of(2);
     let order_suits = match packing.order {
-        Order::Plain | Order::Blocks => true,
+        Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
         Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
         Order::Shared => bound < SHARED_ACCUMULATOR,
+        Order::Winograd => bound < WINOGRAD_ACCUMULATOR,
         Order::Quads => !even || bound < QUADS_ACCUMULATOR,
     };
-    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
+    SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
 }
 
 /// Stores the weights, given row by row in the plain order, and returns their offset.
@@ -72,6 +125,11 @@ pub(super) fn store<'a>(
 fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> Vec<u8> {
     let mut bytes = vec![0u8; shape.bytes().unwrap_or(0) as usize];
     for (channel, row) in (0..).zip(rows) {
+        if shape.packing.order == Order::Chunks {
+            for (number, length) in (0..).zip(chunks(row)) {
+                bytes[shape.chunk_place(channel, number) as usize] = (length - 1) as u8;
+            }
+        }
         for (k, &w) in (0..).zip(row) {
             let at = shape.place(channel, k) as usize;
             if shape.packing.order == Order::Pairs {
@@ -97,9 +155,11 @@ mod tests {
         prop_oneof![
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
             (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
             (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
             Just(Packing::QUADS),
+            (20u8..).prop_map(Packing::chunks),
         ]
     }
 

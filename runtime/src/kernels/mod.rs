@@ -8,14 +8,19 @@
 
 //! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+mod armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 mod armv7m;
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+mod mve;
 mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 mod rv32im;
+mod tiles;
 #[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
 mod x86_64;
 
@@ -28,15 +33,21 @@ use ferrolite_schema::params::{Multiplier, Product, Sum};
 use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
+use crate::winograd::Filters;
 
+#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+pub use armv6m::Armv6m;
 #[cfg(any(kernels = "armv7em", not(target_os = "none")))]
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 pub use armv7m::Armv7m;
-pub use policy::{Policy, policy};
+#[cfg(any(kernels = "mve", not(target_os = "none")))]
+pub use mve::Mve;
+pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 pub use rv32im::Rv32im;
+pub use tiles::{COLUMNS, Outputs, Tiles};
 #[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
 pub use x86_64::{Avx2, Host};
 
@@ -44,8 +55,14 @@ pub use x86_64::{Avx2, Host};
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
 /// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "mve")]
+pub type Native = Mve;
+/// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "armv7m")]
 pub type Native = Armv7m;
+/// The kernels that suit the core this is compiled for.
+#[cfg(kernels = "armv6m")]
+pub type Native = Armv6m;
 /// The kernels that suit the core this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
@@ -54,8 +71,10 @@ pub type Native = Rv32im;
 pub type Native = Host;
 /// The kernels that suit the core this is compiled for.
 #[cfg(not(any(
+    kernels = "armv6m",
     kernels = "armv7em",
     kernels = "armv7m",
+    kernels = "mve",
     kernels = "rv32im",
     all(target_arch = "x86_64", not(target_os = "none"), not(miri))
 )))]
@@ -233,7 +252,7 @@ pub trait Kernels: 'static {
 
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. Of each line, pixels enter in the order of
+    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of
     /// their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
@@ -282,6 +301,21 @@ pub trait Kernels: 'static {
     /// `out` holds whole pixels, as many as the band has windows. `band` and `out` do not overlap.
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::depthwise_band(band, weights, stage, out);
+    }
+
+    /// Enters the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of
+    /// [`COLUMNS`] columns that is in the image to the last one, behind `left` columns of padding. What the
+    /// rows do not fill becomes `zero_point`; an empty row is all padding, the others have one length.
+    fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+        portable::load_tiles(tiles, rows, left, zero_point);
+    }
+
+    /// The outputs of tiles that [`load_tiles`](Kernels::load_tiles) has filled:
+    /// `out[y, x, c] = stage(sum over ky, kx, k of pixel[y + ky][x + kx][k] * weights[c][ky, kx, k])`.
+    ///
+    /// Filters say besides what packed weights say, with sums below 2^29. `tiles` and `out` do not overlap.
+    fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        portable::matmul_tiles(tiles, filters, stage, out);
     }
 
     /// Matrix product of a tile of gathered pixels with the weights of some channels:

@@ -27,9 +27,21 @@ impl Policy {
         depthwise: Packing::blocks(4, 1, 2),
     };
 
+    /// Cores with MVE: four channels by 16 weights, a vector each; depthwise rows of taps, loaded anew for
+    /// each row of outputs.
+    pub const MVE: Policy = Policy {
+        conv: Packing::filled(4, 16, 1),
+        dense: Packing::filled(4, 16, 1),
+        depthwise: Packing::blocks(1, 1, 1),
+    };
+
     /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
     pub const ARMV7M: Policy =
         Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
+
+    /// Cores whose products have 32 bits: chunks; the taps of a channel.
+    pub const ARMV6M: Policy =
+        Policy { conv: Packing::chunks(0), dense: Packing::PLAIN, depthwise: Packing::blocks(1, 1, 1) };
 
     /// RISC-V: a weight of each channel of a block in turn; the taps of a channel side by side.
     pub const RV32IM: Policy = Policy {
@@ -50,9 +62,16 @@ impl Policy {
 pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
+        Target::CortexM55 => Policy::MVE,
         Target::CortexM3 => Policy::ARMV7M,
+        Target::CortexM0 => Policy::ARMV6M,
         Target::RiscV32 => Policy::RV32IM,
         Target::Host => Policy::HOST,
-        Target::Portable | Target::CortexM0 | Target::CortexM55 => Policy::PLAIN,
+        Target::Portable => Policy::PLAIN,
     }
+}
+
+/// Whether the target's kernels make convolutions by Winograd's algorithm faster than others.
+pub const fn has_winograd(target: Target) -> bool {
+    matches!(target, Target::CortexM4 | Target::CortexM7 | Target::CortexM33)
 }

@@ -105,10 +105,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 
 fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
-    if p.packing != K::POLICY.conv.tag() {
-        return Err(Fault::Packing);
-    }
-    check_packed(node, p, K::POLICY.conv)
+    check_packed(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
 }
 
 fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
@@ -120,9 +117,9 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
         return Err(Fault::Parameters);
     }
     check_int8(p.input_zero_point)?;
-    let count = depth(p).and_then(|depth| depth.checked_mul(out_channels)).ok_or(Fault::Parameters)?;
-    node.weights(p.packing, p.weights, count)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    let depth = depth(p).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, depth.checked_mul(out_channels).ok_or(Fault::Parameters)?)?;
+    node.expect_scratch(depth.checked_mul(TILE as u32).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, out_channels)
 }
 
@@ -171,7 +168,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
             let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
             conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
         }
-        Some(packing) if packing == K::POLICY.conv => eval_packed::<K>(eval, p, packing),
+        Some(packing) if packing.is_a(K::POLICY.conv) => eval_packed::<K>(eval, p, packing),
         Some(packing) => eval_packed::<Portable>(eval, p, packing),
         None => {}
     }
@@ -179,7 +176,8 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
-    eval_packed::<K>(eval, p, K::POLICY.conv);
+    let Some(packing) = K::POLICY.conv.own(p.packing) else { return };
+    eval_packed::<K>(eval, p, packing);
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ pub mod arg_min_max;
 pub mod batch_matmul;
 pub mod broadcast;
 pub mod conv_2d;
+pub mod conv_2d_winograd;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
 pub mod fully_connected;
@@ -102,6 +103,8 @@ pub const MUL: Operator = mul::operator::<Native>();
 pub const MIN_MAX: Operator = min_max::operator::<Native>();
 /// BATCH_MATMUL.
 pub const BATCH_MATMUL: Operator = batch_matmul::operator();
+/// CONV_2D of 3x3 filters by Winograd's algorithm.
+pub const CONV_2D_WINOGRAD: Operator = conv_2d_winograd::operator::<Native>();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
@@ -124,7 +127,7 @@ pub mod tuned {
 }
 
 /// Number of operators.
-const COUNT: usize = 21;
+const COUNT: usize = 22;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -151,6 +154,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         DEQUANTIZE,
         ARG_MIN_MAX,
         REQUANTIZE,
+        conv_2d_winograd::operator::<K>(),
     ]
 }
 

@@ -59,16 +59,13 @@ pub fn elements(batches: u32, height: u32, width: u32, channels: u32) -> Result<
         .ok_or(Fault::Parameters)
 }
 
-/// Whether output pixel `p` reads input pixel `p` and nothing else.
+/// Whether output pixel `p` reads input pixel `p` and nothing else. Kernels and strides are not 0.
 pub fn is_pointwise(window: &Window) -> bool {
-    window.kernel_h == 1
-        && window.kernel_w == 1
-        && window.stride_h == 1
-        && window.stride_w == 1
-        && window.pad_top == 0
-        && window.pad_left == 0
-        && window.in_h == window.out_h
-        && window.in_w == window.out_w
+    let w = window;
+    w.kernel_h | w.kernel_w | w.stride_h | w.stride_w == 1
+        && w.pad_top | w.pad_left == 0
+        && w.in_h == w.out_h
+        && w.in_w == w.out_w
 }
 
 /// An image in memory, of `in_h` rows and `in_w` columns of `pixel` elements.
@@ -194,8 +191,7 @@ fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let row = if overtakes { window.pad_top.checked_div(window.stride_h)? } else { end.saturating_sub(1) };
     let first_read = |oy: u32| (oy * window.stride_h).saturating_sub(window.pad_top).wrapping_mul(in_row);
     let mut lead = 0u32;
-    for oy in [row, row.saturating_add(1)] {
-        let oy = oy.min(end);
+    for oy in row.min(end)..=row.saturating_add(1).min(end) {
         let (written, read) = (oy.wrapping_mul(out_row), first_read(oy));
         // Behind the last pixel nothing is read any more.
         let below = if oy == end { u32::MAX } else { first_read(oy + 1) };

@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use ferrolite::data::npz::Npz;
-use ferrolite::emit::{self, AlignedBuf, Emitted};
+use ferrolite::emit::{self, AlignedBuf, Emitted, Winograd};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
-use ferrolite_runtime::kernels::{Armv7em, Armv7m, Native, Portable, Rv32im};
-use ferrolite_runtime::{Interpreter, Model, Observer, OpSet, Target, ops};
+use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Native, Portable, Rv32im};
+use ferrolite_runtime::{Interpreter, Model, Observer, OpCode, OpSet, Target, ops};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
@@ -89,7 +89,17 @@ pub fn compile(path: &Path, optimised: bool) -> Result<Emitted, String> {
 
 /// The same, packed for a target.
 pub fn compile_for(path: &Path, optimised: bool, target: Target) -> Result<Emitted, String> {
-    let options = emit::Options { target, ..emit::Options::default() };
+    compile_with(path, optimised, target, Winograd::default())
+}
+
+/// The same, with a say in Winograd's algorithm.
+pub fn compile_with(
+    path: &Path,
+    optimised: bool,
+    target: Target,
+    winograd: Winograd,
+) -> Result<Emitted, String> {
+    let options = emit::Options { target, winograd, ..emit::Options::default() };
     emit::compile(&graph(path, optimised)?, &options).map_err(|error| error.message)
 }
 
@@ -103,14 +113,33 @@ pub struct Set {
     pub ops: OpSet,
 }
 
+/// Files of a model for a target: convolutions done directly, and by Winograd's algorithm wherever they can
+/// be, if there are any; each with a word of what is special.
+pub fn files_for(
+    path: &Path,
+    optimised: bool,
+    target: Target,
+) -> Vec<(&'static str, Result<Emitted, String>)> {
+    let file = |winograd| compile_with(path, optimised, target, winograd);
+    let direct = ("", file(Winograd::Never));
+    match file(Winograd::Always) {
+        Ok(tiled) if tiled.op_codes.contains(&OpCode::Conv2dWinograd) => vec![direct, (", tiles", Ok(tiled))],
+        _ => vec![direct],
+    }
+}
+
 /// The kernel sets that the host can run, those of other cores emulated; and the portable set with files that
 /// were packed for another core.
 pub const SETS: &[Set] = &[
     Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
     Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
+    Set { name: "mve", target: Target::CortexM55, ops: &ops::all::<Mve>() },
     Set { name: "portable, packed for cortex-m4", target: Target::CortexM4, ops: &ops::all::<Portable>() },
+    Set { name: "portable, packed for cortex-m55", target: Target::CortexM55, ops: &ops::all::<Portable>() },
     Set { name: "armv7m", target: Target::CortexM3, ops: &ops::all::<Armv7m>() },
     Set { name: "portable, packed for cortex-m3", target: Target::CortexM3, ops: &ops::all::<Portable>() },
+    Set { name: "armv6m", target: Target::CortexM0, ops: &ops::all::<Armv6m>() },
+    Set { name: "portable, packed for cortex-m0", target: Target::CortexM0, ops: &ops::all::<Portable>() },
     Set { name: "armv7em, not packed", target: Target::Portable, ops: &ops::all::<Armv7em>() },
     Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
     Set { name: "host", target: Target::Host, ops: &ops::all::<Native>() },

@@ -11,7 +11,7 @@ pub const ARENA: usize = 1_608;
 pub const OPS: OpSet = &[ops::CONV_2D, ops::DEPTHWISE_CONV_2D, ops::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::SOFTMAX, ops::REDUCE];
 
 /// Bytes of the model file.
-pub const MODEL_BYTES: usize = 7_504;
+pub const MODEL_BYTES: usize = 7_472;
 
 /// Multiply-accumulate operations of one inference.
 pub const MACS: u64 = 87520;

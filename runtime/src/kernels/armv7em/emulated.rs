@@ -5,19 +5,19 @@ use core::cell::Cell;
 use super::{Band, Channels, TILE, Tile, halfwords};
 use crate::packing::{Matrix, Packing, Shape};
 
-fn low(word: i32) -> i32 {
+pub(super) fn low(word: i32) -> i32 {
     i32::from(word as i16)
 }
 
-fn high(word: i32) -> i32 {
+pub(super) fn high(word: i32) -> i32 {
     word >> 16
 }
 
-fn smlad(a: i32, b: i32, acc: i32) -> i32 {
+pub(super) fn smlad(a: i32, b: i32, acc: i32) -> i32 {
     acc.wrapping_add(low(a).wrapping_mul(low(b))).wrapping_add(high(a).wrapping_mul(high(b)))
 }
 
-fn sxtb16(word: i32) -> i32 {
+pub(super) fn sxtb16(word: i32) -> i32 {
     halfwords(word as i8, (word >> 16) as i8)
 }
 
@@ -25,12 +25,12 @@ fn smmulr(a: i32, b: i32) -> i32 {
     ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
 }
 
-fn word(bytes: &[Cell<i8>]) -> i32 {
+pub(super) fn word(bytes: &[Cell<i8>]) -> i32 {
     let byte = |k: usize| bytes.get(k).map_or(0, |x| x.get() as u8);
     i32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)])
 }
 
-fn set(cells: &[Cell<i32>], at: usize, word: i32) {
+pub(super) fn set(cells: &[Cell<i32>], at: usize, word: i32) {
     if let Some(cell) = cells.get(at) {
         cell.set(word);
     }
@@ -38,7 +38,7 @@ fn set(cells: &[Cell<i32>], at: usize, word: i32) {
 
 impl Channels<'_> {
     /// The int8 value of a doubled accumulator.
-    fn finish(&self, channel: usize, doubled: i32) -> i8 {
+    pub(super) fn finish(&self, channel: usize, doubled: i32) -> i8 {
         let multiplier = match self.multipliers {
             [one] => Some(one),
             all => all.get(channel),
@@ -50,7 +50,7 @@ impl Channels<'_> {
         (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
     }
 
-    fn bias(&self, channel: usize) -> i32 {
+    pub(super) fn bias(&self, channel: usize) -> i32 {
         self.bias.get(channel).copied().unwrap_or(0)
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn pairs(
 
 /// Bytes from one channel's multiplier to the next.
 #[cfg(kernels = "armv7em")]
-fn step(channels: &Channels<'_>) -> usize {
+pub(super) fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 

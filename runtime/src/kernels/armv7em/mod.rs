@@ -18,15 +18,17 @@ mod emulated;
 mod intrinsics;
 mod leaf;
 mod pool;
+mod winograd;
 
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE};
+use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, TILE, Tiles};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
+use crate::winograd::Filters;
 
 /// The set for cores with SMLAD.
 pub struct Armv7em;
@@ -87,28 +89,25 @@ impl Kernels for Armv7em {
         clamp(stage, out);
     }
 
+    fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+        winograd::load(tiles, rows, left, zero_point);
+    }
+
+    fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        winograd::multiply(tiles, filters, stage, out);
+        for row in out.cells.chunks(out.row.max(1)).take(out.height) {
+            clamp(stage, row.get(..out.width.wrapping_mul(out.pixel)).unwrap_or(row));
+        }
+    }
+
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
         let width = band.width;
         let left = left.min(width);
         let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(width - left);
         let planes = words(band.slot(slot));
         leaf::widen_band(planes, width, left, pixels, band.channels, row, zero_point);
-        let whole = band.channels / 4 * 2;
-        if band.channels & 3 == 0 {
-            return;
-        }
-        // The last channels of a pixel, which do not fill a word: element by element.
-        for (number, plane) in planes.chunks_exact(width.max(1)).enumerate().skip(whole) {
-            let first = plane_channel(number);
-            for (x, word) in plane.iter().enumerate() {
-                let element = |channel: usize| {
-                    let pixel = x.checked_sub(left).filter(|&x| x < pixels && channel < band.channels);
-                    let at =
-                        pixel.map_or(usize::MAX, |x| x.wrapping_mul(band.channels).wrapping_add(channel));
-                    row.get(at).map_or(zero_point, Cell::get)
-                };
-                word.set(halfwords(element(first), element(first.wrapping_add(2))));
-            }
+        if band.channels & 3 != 0 {
+            depthwise::load_rest(band, planes, left, pixels, row, zero_point);
         }
     }
 

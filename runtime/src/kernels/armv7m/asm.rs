@@ -9,6 +9,21 @@ use ferrolite_schema::params::Multiplier;
 /// Elements that the loops of [`products`] and [`dense`] take at a time.
 pub(super) const UNROLLED: usize = 8;
 
+/// What [`enter_first`], [`enter_second`] and [`enter_both`] work on.
+#[repr(C)]
+pub(super) struct Enter {
+    pub source: *const i8,
+    pub target: *mut i32,
+    /// Elements of a line, at least 1.
+    pub len: usize,
+    /// At least 1.
+    pub lines: usize,
+    /// Elements from one line to the next.
+    pub pitch: usize,
+    /// Elements to the second pixel.
+    pub second: usize,
+}
+
 /// What [`products`] works on.
 #[repr(C)]
 pub(super) struct Products {
@@ -86,75 +101,73 @@ pub(super) struct Depthwise {
     pub weights: *const i8,
 }
 
-/// Each of `count` elements becomes a word, 8 bytes apart.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter_first(source: *const i8, count: usize, target: *mut i32) {
-    naked_asm!(
-        ".cpu cortex-m3",
-        "subs r1, r1, #4",
-        "blt 3f",
-        "2:",
-        "ldrsb r3, [r0]",
-        "str r3, [r2]",
-        "ldrsb r3, [r0, #1]",
-        "str r3, [r2, #8]",
-        "ldrsb r3, [r0, #2]",
-        "str r3, [r2, #16]",
-        "ldrsb r3, [r0, #3]",
-        "str r3, [r2, #24]",
-        "adds r0, #4",
-        "adds r2, #32",
-        "subs r1, #4",
-        "bge 2b",
-        "3:",
-        "adds r1, #4",
-        "beq 5f",
-        "4:",
-        "ldrsb r3, [r0], #1",
-        "str r3, [r2], #8",
-        "subs r1, #1",
-        "bne 4b",
-        "5:",
-        "bx lr",
-    )
+/// Lines of elements enter a tile, each element as the instructions in the list say: from `r0`, and for a
+/// second pixel from `r6`, to the word at `r1`.
+macro_rules! enter {
+    ($name:ident, $doc:literal, [$($element:literal),*]) => {
+        #[doc = $doc]
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(work: *const Enter) {
+            naked_asm!(
+                ".cpu cortex-m3",
+                ".macro FERROLITE_ENTER at",
+                $($element,)*
+                ".endm",
+                "push {{r4, r5, r6, r7, r8, lr}}",
+                // r0 source, r1 target, r2 elements, r3 lines, r4 way to the next line, r5 to the second pixel
+                "ldm r0, {{r0, r1, r2, r3, r4, r5}}",
+                "subs r4, r4, r2",
+                "1:",
+                "adds r6, r0, r5",
+                "subs r12, r2, #4",
+                "blt 3f",
+                "2:",
+                "FERROLITE_ENTER 0",
+                "FERROLITE_ENTER 1",
+                "FERROLITE_ENTER 2",
+                "FERROLITE_ENTER 3",
+                "adds r0, #4",
+                "adds r6, #4",
+                "adds r1, #32",
+                "subs r12, #4",
+                "bge 2b",
+                "3:",
+                "adds r12, #4",
+                "beq 5f",
+                "4:",
+                "FERROLITE_ENTER 0",
+                "adds r0, #1",
+                "adds r6, #1",
+                "adds r1, #8",
+                "subs r12, #1",
+                "bne 4b",
+                "5:",
+                "add r0, r0, r4",
+                "subs r3, #1",
+                "bne 1b",
+                "pop {{r4, r5, r6, r7, r8, pc}}",
+                ".purgem FERROLITE_ENTER",
+            )
+        }
+    };
 }
 
-/// Each of `count` elements, times 2^23, is added to a word, 8 bytes apart.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter_second(source: *const i8, count: usize, target: *mut i32) {
-    naked_asm!(
-        ".cpu cortex-m3",
-        ".macro FERROLITE_ENTER at",
-        "ldrsb r3, [r0, #\\at]",
-        "ldr r12, [r2, #8 * \\at]",
-        "add r12, r12, r3, lsl #23",
-        "str r12, [r2, #8 * \\at]",
-        ".endm",
-        "subs r1, r1, #4",
-        "blt 3f",
-        "2:",
-        "FERROLITE_ENTER 0",
-        "FERROLITE_ENTER 1",
-        "FERROLITE_ENTER 2",
-        "FERROLITE_ENTER 3",
-        "adds r0, #4",
-        "adds r2, #32",
-        "subs r1, #4",
-        "bge 2b",
-        "3:",
-        "adds r1, #4",
-        "beq 5f",
-        "4:",
-        "FERROLITE_ENTER 0",
-        "adds r0, #1",
-        "adds r2, #8",
-        "subs r1, #1",
-        "bne 4b",
-        "5:",
-        "bx lr",
-        ".purgem FERROLITE_ENTER",
-    )
-}
+enter!(enter_first, "Elements become words.", ["ldrsb r7, [r0, #\\at]", "str r7, [r1, #8 * \\at]"]);
+enter!(
+    enter_second,
+    "Elements, times 2^23, are added to words.",
+    [
+        "ldrsb r7, [r0, #\\at]",
+        "ldr r8, [r1, #8 * \\at]",
+        "add r7, r8, r7, lsl #23",
+        "str r7, [r1, #8 * \\at]"
+    ]
+);
+enter!(
+    enter_both,
+    "Elements and those of a second pixel, times 2^23, become words.",
+    ["ldrsb r7, [r0, #\\at]", "ldrsb r8, [r6, #\\at]", "add r7, r7, r8, lsl #23", "str r7, [r1, #8 * \\at]"]
+);
 
 /// Two pairs of pixels by all pairs of channels. In the loop `r2:r3` and `r4:r5` hold the pixels' sums of the
 /// first channel, `r6:r7` and `r8:r9` those of the second one.

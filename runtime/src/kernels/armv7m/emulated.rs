@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Band, Channels, PAIRS, PIXEL_SHIFT, QUAD, TILE, Tile};
+use super::{Band, Channels, PAIRS, PIXEL_SHIFT, Pixels, QUAD, TILE, Tile};
 
 /// The signed sum in the lower `bits` bits, doubled, and the sum above it, doubled, of 64 bits.
 fn split(acc: i64, bits: u32) -> [i32; 2] {
@@ -34,15 +34,15 @@ impl Channels<'_> {
     }
 }
 
-pub(super) fn enter_first(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    for (x, word) in source.iter().zip(target.iter().step_by(PAIRS)) {
-        word.set(x.get().into());
-    }
-}
-
-pub(super) fn enter_second(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    for (x, word) in source.iter().zip(target.iter().step_by(PAIRS)) {
-        word.set(word.get().wrapping_add(i32::from(x.get()) << PIXEL_SHIFT));
+pub(super) fn enter(pixels: Pixels, source: &[Cell<i8>], len: usize, step: usize, target: &[Cell<i32>]) {
+    let second = source.get(step..).unwrap_or(&[]);
+    for ((x, y), word) in source.iter().zip(second).zip(target.iter().step_by(PAIRS)).take(len) {
+        let (x, y) = (i32::from(x.get()), i32::from(y.get()) << PIXEL_SHIFT);
+        word.set(match pixels {
+            Pixels::First => x,
+            Pixels::Second => word.get().wrapping_add(y),
+            Pixels::Both => x.wrapping_add(y),
+        });
     }
 }
 

@@ -7,41 +7,51 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "armv7m"))]
 use super::emulated;
-use super::{Band, Channels, PAIRS, QUAD, TILE, Tile};
+use super::{Band, Channels, Lines, PAIRS, Pixels, QUAD, TILE, Tile};
 
-/// Whether each element of `source` has a word in `target`, [`PAIRS`] words apart.
-fn enters(source: &[Cell<i8>], target: &[Cell<i32>]) -> bool {
-    source.len() <= target.len().wrapping_add(PAIRS - 1) / PAIRS
-}
-
-/// Enters elements as the first pixel of their pairs: every [`PAIRS`]th word of `target`.
-pub(super) fn enter_first(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    if !enters(source, target) {
+/// Enters lines of `len` elements of one or two pixels into the words of a pair, [`PAIRS`] words apart.
+/// `source` starts with the first of these pixels, `target` with the first word of the first line.
+pub(super) fn enter(
+    pixels: Pixels,
+    source: &[Cell<i8>],
+    len: usize,
+    lines: &Lines<'_>,
+    target: &[Cell<i32>],
+) {
+    let (count, step) = (lines.lines.len(), if pixels == Pixels::Both { lines.step } else { 0 });
+    if count == 0 || len == 0 {
         return;
     }
-    // SAFETY: `source.len()` elements may be read, and the last word that is written is number
-    // `(source.len() - 1) * PAIRS`, which is there, as just found. Cells may be written through a shared
-    // reference; no unique reference to them exists.
-    #[cfg(kernels = "armv7m")]
-    unsafe {
-        asm::enter_first(source.as_ptr().cast(), source.len(), target.as_ptr().cast_mut().cast())
-    }
-    #[cfg(not(kernels = "armv7m"))]
-    emulated::enter_first(source, target);
-}
-
-/// Adds elements as the second pixel of their pairs to words that hold the first one.
-pub(super) fn enter_second(source: &[Cell<i8>], target: &[Cell<i32>]) {
-    if !enters(source, target) {
+    let before_last = (count - 1).wrapping_mul(lines.pitch).wrapping_add(step);
+    // Behind the last word come those of other pairs, which may be missing.
+    let fits = source.len() >= before_last.wrapping_add(len)
+        && target.len() >= count.wrapping_mul(len).wrapping_mul(PAIRS).wrapping_sub(PAIRS - 1);
+    if !fits {
         return;
     }
-    // SAFETY: as for `enter_first`.
+    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
+    // them exists.
     #[cfg(kernels = "armv7m")]
     unsafe {
-        asm::enter_second(source.as_ptr().cast(), source.len(), target.as_ptr().cast_mut().cast())
+        let work = asm::Enter {
+            source: source.as_ptr().cast(),
+            target: target.as_ptr().cast_mut().cast(),
+            len,
+            lines: count,
+            pitch: lines.pitch,
+            second: step,
+        };
+        match pixels {
+            Pixels::First => asm::enter_first(&raw const work),
+            Pixels::Second => asm::enter_second(&raw const work),
+            Pixels::Both => asm::enter_both(&raw const work),
+        }
     }
     #[cfg(not(kernels = "armv7m"))]
-    emulated::enter_second(source, target);
+    for number in 0..count {
+        let source = source.get(number * lines.pitch..).unwrap_or(&[]);
+        emulated::enter(pixels, source, len, step, target.get(number * len * PAIRS..).unwrap_or(&[]));
+    }
 }
 
 /// Bytes from one channel's multiplier to the next.

@@ -22,7 +22,7 @@ use core::cell::Cell;
 
 use ferrolite_schema::params::Multiplier;
 
-use super::{Band, Kernels, Policy, Stage, TILE};
+use super::{Band, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::cells_of;
 
@@ -41,14 +41,21 @@ const QUAD: usize = 4;
 impl Kernels for Armv7m {
     const POLICY: Policy = Policy::ARMV7M;
 
-    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
-        // The word of a pair of pixels holds the first one's element until the second one's is added.
-        let first = line.wrapping_mul(shape.line as usize).wrapping_mul(PAIRS).wrapping_add(lane / 2);
-        let words = words(tile).get(first..).unwrap_or(&[]);
-        if lane & 1 == 0 {
-            leaf::enter_first(source, words);
-        } else {
-            leaf::enter_second(source, words);
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        let len = shape.line as usize;
+        let line = len.wrapping_mul(PAIRS);
+        let (mut lane, mut source) = (lines.lanes.start, lines.source);
+        while lane < lines.lanes.end {
+            // The word of a pair of pixels holds the first one's element until the second one's is added.
+            let (pixels, count) = match (lane & 1, lines.lanes.end.wrapping_sub(lane)) {
+                (0, 1) => (Pixels::First, 1),
+                (0, _) => (Pixels::Both, 2),
+                _ => (Pixels::Second, 1),
+            };
+            let first = lines.lines.start.wrapping_mul(line).wrapping_add(lane / 2);
+            leaf::enter(pixels, source, len, lines, words(tile).get(first..).unwrap_or(&[]));
+            lane = lane.wrapping_add(count);
+            source = source.get(lines.step.wrapping_mul(count)..).unwrap_or(&[]);
         }
     }
 
@@ -135,6 +142,14 @@ impl Kernels for Armv7m {
         }
         clamp(stage, out);
     }
+}
+
+/// The pixels of a pair that enter a tile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pixels {
+    First,
+    Second,
+    Both,
 }
 
 /// A tile of pairs of pixels: for each element the words of all pairs.

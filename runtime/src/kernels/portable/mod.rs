@@ -7,6 +7,7 @@
 mod elementwise;
 mod packed;
 mod pool;
+mod tiles;
 
 use core::cell::Cell;
 
@@ -15,6 +16,7 @@ use super::{Kernels, Stage, TILE};
 pub(super) use elementwise::{add, min_max, mul};
 pub(super) use packed::{dense_packed, depthwise_band, load_band, load_line, matmul_packed};
 pub(super) use pool::{average_pool, max_pool};
+pub(super) use tiles::{load_tiles, matmul_tiles};
 
 /// The set that overrides nothing.
 pub struct Portable;

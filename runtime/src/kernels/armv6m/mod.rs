@@ -1,0 +1,185 @@
+//! Cores whose products have 32 bits: Cortex-M0 and M0+.
+//!
+//! Two pixels share the word `a + b * 2^16`, so that one MULS multiplies a weight with both. The lower sum
+//! has room for a chunk of a channel's weights, whose lengths the converter has found
+//! ([`Order::Chunks`](crate::packing::Order::Chunks)); behind each chunk the two sums go to accumulators of
+//! their own. Weights of eight channels lie side by side: a pair of pixels takes eight bytes of the tile and
+//! an element eight of the weights, so that one register leads through both.
+//!
+//! Depthwise layers keep planes of bytes, one for each channel, with 128 added, as only unsigned bytes are
+//! loaded at once; what that adds to a sum is taken from the bias.
+//!
+//! A product of 64 bits, which scaling wants, is made of four of 16-bit halves.
+//!
+//! The leaves are assembly (`asm.rs`), on the host the same contracts in Rust (`emulated.rs`); `leaf.rs` is the
+//! safe face of both.
+
+#[cfg(kernels = "armv6m")]
+mod asm;
+#[cfg(not(kernels = "armv6m"))]
+mod emulated;
+mod leaf;
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::Multiplier;
+
+use super::{Band, Kernels, Lines, Policy, Stage, TILE};
+use crate::packing::{Matrix, Shape};
+use crate::tensor::cells_of;
+
+/// The set for cores with MULS.
+pub struct Armv6m;
+
+/// Pairs of pixels in a tile.
+const PAIRS: usize = TILE / 2;
+
+/// Bits below the second pixel of a pair.
+#[cfg(not(kernels = "armv6m"))]
+const PIXEL_SHIFT: u32 = 16;
+
+/// Channels of a block of weights.
+const BLOCK: usize = 8;
+
+impl Kernels for Armv6m {
+    const POLICY: Policy = Policy::ARMV6M;
+
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        let len = shape.line as usize;
+        let line = len.wrapping_mul(PAIRS);
+        let (mut lane, mut source) = (lines.lanes.start, lines.source);
+        while lane < lines.lanes.end {
+            // The word of a pair of pixels holds the first one's element until the second one's is added.
+            let (pixels, count) = match (lane & 1, lines.lanes.end.wrapping_sub(lane)) {
+                (0, 1) => (Pixels::First, 1),
+                (0, _) => (Pixels::Both, 2),
+                _ => (Pixels::Second, 1),
+            };
+            let first = lines.lines.start.wrapping_mul(line).wrapping_add(lane / 2);
+            leaf::enter(pixels, source, len, lines, words(tile).get(first..).unwrap_or(&[]));
+            lane = lane.wrapping_add(count);
+            source = source.get(lines.step.wrapping_mul(count)..).unwrap_or(&[]);
+        }
+    }
+
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let channels = weights.shape.channels as usize;
+        let tile = Tile {
+            words: words(tile),
+            depth: weights.shape.depth().unwrap_or(0) as usize,
+            chunks: weights.shape.packing.group.into(),
+            pixels,
+        };
+        leaf::products(&tile, weights.bytes, &Channels::of(stage, channels), out, out_stride);
+        for out in out.chunks(out_stride.max(1)).take(pixels) {
+            clamp(stage, out.get(..channels).unwrap_or(out));
+        }
+    }
+
+    fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        let left = left.min(band.width);
+        let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(band.width - left);
+        leaf::planes(band.slot(slot), band.width, left, pixels, band.channels, row, zero_point);
+    }
+
+    fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let channels = Channels::of(stage, band.channels);
+        let leaf = match (band.rows, band.columns, band.stride) {
+            (3, 3, stride @ (1 | 2)) => leaf::depthwise_3x3(band, weights.bytes, &channels, stride, out),
+            _ => false,
+        };
+        if !leaf {
+            depthwise_any(band, weights.bytes, stage, out);
+        }
+        clamp(stage, out);
+    }
+}
+
+/// The pixels of a pair that enter a tile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pixels {
+    First,
+    Second,
+    Both,
+}
+
+/// A tile of pairs of pixels: for each element the words of all pairs.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    words: &'a [Cell<i32>],
+    /// Elements of a pixel.
+    depth: usize,
+    /// Lengths of chunks that each channel of the weights has.
+    chunks: usize,
+    /// Pixels that count, `1 ..= TILE`.
+    pixels: usize,
+}
+
+/// What the leaves want to know of all channels.
+#[derive(Clone, Copy)]
+struct Channels<'a> {
+    bias: &'a [i32],
+    /// One for each bias, or one for all.
+    multipliers: &'a [Multiplier],
+    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
+    /// adds the zero point at once.
+    half: i32,
+}
+
+impl<'a> Channels<'a> {
+    fn of(stage: &Stage<'a>, count: usize) -> Channels<'a> {
+        let bias = stage.bias.get(..count).unwrap_or(&[]);
+        Channels {
+            bias,
+            multipliers: stage.multipliers,
+            half: stage.zero_point.wrapping_mul(2).wrapping_add(1),
+        }
+    }
+
+    /// Whether there is something for each of `count` channels.
+    fn cover(&self, count: usize) -> bool {
+        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() >= count)
+    }
+}
+
+fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
+    cells_of(bytes).unwrap_or(&[])
+}
+
+/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
+fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
+    if stage.min > -128 || stage.max < 127 {
+        for y in out {
+            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+        }
+    }
+}
+
+/// Any kernel and stride.
+#[inline(never)]
+fn depthwise_any(band: &Band<'_>, weights: &[u8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let taps = band.rows.wrapping_mul(band.columns).max(1);
+    for (channel, weights) in weights.chunks_exact(taps).take(band.channels).enumerate() {
+        let (bias, multiplier) = stage.channel(channel);
+        let places = out.get(channel..).unwrap_or(&[]).iter().step_by(band.channels.max(1));
+        let plane = channel.wrapping_mul(band.width);
+        for (x, out) in places.enumerate() {
+            let first = plane.wrapping_add(x.wrapping_mul(band.stride));
+            let mut acc = bias;
+            for (ky, weights) in weights.chunks_exact(band.columns.max(1)).enumerate() {
+                let pixels = band.line(ky).get(first..).unwrap_or(&[]);
+                for (x, &w) in pixels.iter().zip(weights) {
+                    acc = acc.wrapping_add((i32::from(x.get()) - 128).wrapping_mul(i32::from(w as i8)));
+                }
+            }
+            out.set(stage.apply_called(acc, multiplier));
+        }
+    }
+}

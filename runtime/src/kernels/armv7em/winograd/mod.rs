@@ -1,0 +1,146 @@
+//! Winograd's F(2x2, 3x3): transformed pixels and filters are 16-bit numbers, two input channels in a word.
+//!
+//! ```text
+//! scratch   V: for each pair of input channels, each slot, each tile a word     | work
+//! work      while pixels enter: columns of B d, then a line of padding
+//!           while outputs are made: sums of two output channels, for each slot and tile
+//! ```
+//! This is the safe face of the leaves, in `asm.rs` and, for the host, `emulated.rs`: sizes are checked here,
+//! once per call; what does not fit is not computed.
+#![allow(unsafe_code)]
+
+#[cfg(kernels = "armv7em")]
+mod asm;
+#[cfg(not(kernels = "armv7em"))]
+mod emulated;
+
+use core::cell::Cell;
+
+use super::{Channels, words};
+use crate::kernels::{COLUMNS, Outputs, Stage, TILE, Tiles};
+use crate::tensor::{cells_of, fill};
+use crate::winograd::{Filters, SLOTS, padded_inputs};
+
+/// Words of `V` of a pair of input channels.
+const PAIR: usize = SLOTS * TILE;
+
+/// Words of a column of `B d` for four channels: two pairs of channels, four rows.
+const COLUMN: usize = 8;
+
+/// Words of the sums of two output channels.
+const SUMS: usize = SLOTS * TILE * 2;
+
+/// Input channels between two steps of the inner loop.
+const BLOCK: usize = 16;
+
+/// `V`, which starts at a multiple of [`Tiles::ALIGNMENT`], and the work memory behind it.
+fn split<'a>(tiles: &Tiles<'a>) -> Option<(&'a [Cell<i32>], &'a [Cell<u8>])> {
+    let misplaced = (tiles.cells.as_ptr() as usize).wrapping_neg() % Tiles::ALIGNMENT;
+    let pairs = padded_inputs(tiles.channels as u32)? as usize / 2;
+    let (v, work) = tiles.cells.get(misplaced..)?.split_at_checked(pairs * PAIR * 4)?;
+    Some((cells_of(v)?, work))
+}
+
+/// See [`Kernels::load_tiles`](crate::kernels::Kernels::load_tiles).
+pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+    let channels = tiles.channels;
+    let Some((v, work)) = split(tiles) else { return };
+    let Some((columns, line)) = work.split_at_checked(COLUMNS * COLUMN * 4) else { return };
+    let columns = words(columns);
+    let size = rows.iter().fold(0, |size, row| size.max(row.len()));
+    let count = size.checked_div(channels).unwrap_or(0);
+    let line: &[Cell<i8>] = line.get(..size).and_then(cells_of).unwrap_or(&[]);
+    if rows.iter().any(|row| row.is_empty()) {
+        fill(line, zero_point);
+    }
+    let rows = rows.map(|row| if row.is_empty() { line } else { row });
+    let fits = channels & 3 == 0
+        && channels != 0
+        && columns.len() == COLUMNS * COLUMN
+        && v.len() >= channels / 2 * PAIR
+        && rows.iter().all(|row| row.len() == count.wrapping_mul(channels))
+        && left.wrapping_add(count) <= COLUMNS;
+    if !fits {
+        return;
+    }
+    // What `B d` is of a column of padding, other than 0.
+    let double = i32::from(zero_point) * 2;
+    let padding = double & 0xFFFF | double << 16;
+    // SAFETY: sizes as just found: four rows of `count * channels` elements, `COLUMNS` columns of work memory
+    // as `left + count + right` are, and `V` of `channels / 2` pairs. Cells may be written through a shared
+    // reference; no unique reference to them exists.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let mut load = asm::Load {
+            rows: rows.map(|row| row.as_ptr().cast()),
+            channels,
+            groups: channels / 4,
+            left,
+            count,
+            right: COLUMNS - left - count,
+            padding,
+            columns: columns.as_ptr().cast_mut().cast(),
+            target: v.as_ptr().cast_mut().cast(),
+        };
+        asm::load(&raw mut load);
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::load(v, columns, rows, channels, left, padding);
+}
+
+/// See [`Kernels::matmul_tiles`](crate::kernels::Kernels::matmul_tiles); outputs are not clamped yet.
+pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+    let outputs = filters.outputs as usize;
+    let channels = Channels::of(stage, 0, outputs);
+    let Some((v, work)) = split(tiles) else { return };
+    let sums = words(work);
+    let pairs = v.len() / PAIR;
+    let fits = sums.len() >= SUMS
+        && pairs != 0
+        && (pairs * 2).is_multiple_of(BLOCK)
+        && outputs >= 2
+        && outputs & 1 == 0
+        && filters.words.len() >= pairs.wrapping_mul(SLOTS).wrapping_mul(outputs)
+        && channels.cover(outputs)
+        && (1..=2 * TILE).contains(&out.width)
+        && (1..=2).contains(&out.height)
+        && out.cells.len()
+            >= out
+                .row
+                .wrapping_mul(out.height - 1)
+                .wrapping_add(out.pixel.wrapping_mul(out.width - 1))
+                .wrapping_add(outputs);
+    if !fits {
+        return;
+    }
+    // SAFETY: sizes as just found: `pairs` pairs of `V`, `SLOTS` words for each of them and each output channel
+    // of filters, `SUMS` words of work memory, a bias and a multiplier for each output channel; in
+    // `out`, `outputs` elements for each pixel, where pixels that are not there have the place of one that is.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        let first: *mut i8 = out.cells.as_ptr().cast_mut().cast();
+        let count = out.width.div_ceil(2);
+        let place = |tile: usize| {
+            let x = tile.min(count - 1) * 2;
+            let step = if x + 1 < out.width { out.pixel } else { 0 };
+            asm::Place { first: first.add(x.wrapping_mul(out.pixel)), step }
+        };
+        let mut work = asm::Multiply {
+            v: v.as_ptr().cast(),
+            filters: filters.words.as_ptr(),
+            bias: channels.bias.as_ptr(),
+            multipliers: channels.multipliers.as_ptr(),
+            step: super::leaf::step(&channels),
+            half: channels.half,
+            pairs: outputs / 2,
+            span: pairs * PAIR * 4,
+            sums: sums.as_ptr().cast_mut().cast(),
+            tiles_end: count * 8,
+            pitch: if out.height == 2 { out.row } else { 0 },
+            places: [place(0), place(1), place(2), place(3)],
+        };
+        asm::multiply(&raw mut work);
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::multiply(v, sums, filters, &channels, out);
+}

@@ -1,0 +1,462 @@
+//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//!
+//! VMLADAVA needs its sum in an even register, so sums stand in `r0, r2 … lr` and pointers in `r1, r3 … r11`. With
+//! link-time optimisation the assembler forgets `-C target-cpu`: each function repeats it.
+
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+
+use ferrolite_schema::params::Multiplier;
+
+/// What [`load`] works on.
+#[repr(C)]
+pub(super) struct Load {
+    pub source: *const i8,
+    pub target: *mut u8,
+    /// Patches, at least 1.
+    pub lanes: usize,
+    /// Bytes from one patch to the next in the source.
+    pub step: usize,
+    /// Lines, at least 1.
+    pub lines: usize,
+    /// Bytes from one line to the next in the source.
+    pub pitch: usize,
+    /// Bytes of a line, at least 1.
+    pub line: usize,
+    /// Bytes of a patch in the tile.
+    pub depth: usize,
+}
+
+/// What [`quads`] works on.
+#[repr(C)]
+pub(super) struct Quads {
+    pub patches: [*const u8; 4],
+    /// Vectors of a patch, at least 1.
+    pub vectors: usize,
+    pub out: *mut i8,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    /// Bytes from the multipliers of a quad to those of the next.
+    pub step: usize,
+    pub zero_point: i32,
+    /// Quads of channels, at least 1.
+    pub quads: usize,
+    /// Pixels that count.
+    pub pixels: usize,
+    /// Bytes from the first pixel's place to each pixel's.
+    pub offsets: [usize; 4],
+    /// Not 0 where places are not at multiples of 4.
+    pub unaligned: usize,
+    pub weights: *const u8,
+}
+
+/// What [`dense`] works on, in the order of its registers.
+#[repr(C)]
+pub(super) struct Dense {
+    pub weights: *const u8,
+    pub input: *const i8,
+    pub out: *mut i8,
+    pub bias: *const i32,
+    pub zero_point: i32,
+    pub multipliers: *const Multiplier,
+    /// Elements of the input, at least 1.
+    pub inputs: usize,
+    /// Bytes from the multipliers of a quad to those of the next.
+    pub step: usize,
+    /// Behind the last bias; there is at least one quad.
+    pub bias_end: *const i32,
+}
+
+/// What [`spread`] works on, in the order of its registers.
+#[repr(C)]
+pub(super) struct Spread {
+    pub source: *const i8,
+    /// The first channel's byte of the first column.
+    pub target: *mut u8,
+    /// Elements of a pixel, at least 1.
+    pub channels: usize,
+    /// Bytes of a plane, at most 65535 / 7.
+    pub plane: usize,
+    /// Bytes of a column.
+    pub column: usize,
+    pub left: usize,
+    pub pixels: usize,
+    pub right: usize,
+    pub padding: i32,
+}
+
+/// What [`depthwise_3x3`] works on; the first seven in the order of its registers.
+#[repr(C)]
+pub(super) struct Depthwise {
+    pub weights: *const u8,
+    pub bias: *const i32,
+    pub multipliers: *const Multiplier,
+    pub plane: *const u8,
+    pub out: *mut i8,
+    /// Bytes of a plane.
+    pub pitch: usize,
+    /// Bytes from the multipliers of a quad to those of the next.
+    pub step: usize,
+    /// Quads of channels, at least 1.
+    pub quads: usize,
+    /// Pixels, at least 1.
+    pub pixels: usize,
+    /// Bytes from one pixel of the output to the next.
+    pub channels: usize,
+    pub zero_point: i32,
+    /// Not 0 for a stride of 2.
+    pub two: usize,
+    /// Where the weight of each byte of a window lies among its channel's.
+    pub offsets: [u8; 16],
+}
+
+/// Lines of patches enter a tile.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn load(work: *const Load) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // r0 source, r1 target, r2 lanes, r3 step, r4 lines, r5 pitch, r6 line, r7 depth
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
+        "cmp r6, #16",
+        "bhi 4f",
+        "vctp.8 r6",
+        "1:",
+        "mov r8, r0",
+        "mov r9, r1",
+        "dls lr, r4",
+        "2:",
+        "vpstt",
+        "vldrbt.u8 q0, [r8]",
+        "vstrbt.8 q0, [r9]",
+        "add r8, r8, r5",
+        "add r9, r9, r6",
+        "le lr, 2b",
+        "add r0, r0, r3",
+        "add r1, r1, r7",
+        "subs r2, r2, #1",
+        "bne 1b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        "4:",
+        "mov r8, r0",
+        "mov r9, r1",
+        "mov r10, r4",
+        "5:",
+        "mov r11, r8",
+        "mov r12, r9",
+        "dlstp.8 lr, r6",
+        "6:",
+        "vldrb.u8 q0, [r11], #16",
+        "vstrb.8 q0, [r12], #16",
+        "letp lr, 6b",
+        "add r8, r8, r5",
+        "add r9, r9, r6",
+        "subs r10, r10, #1",
+        "bne 5b",
+        "add r0, r0, r3",
+        "add r1, r1, r7",
+        "subs r2, r2, #1",
+        "bne 4b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Four pixels by quads of channels: twice four pixels by two channels. In a pass `r0, r2, r4, r6` hold the
+/// first channel's sums and `r8, r10, r12, lr` the second one's.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn quads(work: *const Quads) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        // 128 products; `a` is empty for the first ones, which start the sums.
+        ".macro FERROLITE_STEP a",
+        "vldrw.u32 q4, [r1], #64",
+        "vldrw.u32 q0, [r3], #16",
+        "vmladav\\a\\().s8 r0, q0, q4",
+        "vldrw.u32 q1, [r5], #16",
+        "vmladav\\a\\().s8 r2, q1, q4",
+        "vldrw.u32 q2, [r7], #16",
+        "vmladav\\a\\().s8 r4, q2, q4",
+        "vldrw.u32 q3, [r9], #16",
+        "vmladav\\a\\().s8 r6, q3, q4",
+        "vldrw.u32 q5, [r1, #-48]",
+        "vmladav\\a\\().s8 r8, q0, q5",
+        "vmladav\\a\\().s8 r10, q1, q5",
+        "vmladav\\a\\().s8 r12, q2, q5",
+        "vmladav\\a\\().s8 lr, q3, q5",
+        ".endm",
+        // Two channels of four pixels into two vectors.
+        ".macro FERROLITE_PASS x, y",
+        "ldm.w sp, {{r3, r5, r7, r9}}",
+        "ldr.w r11, [sp, #16]",
+        "FERROLITE_STEP",
+        "subs.w r11, r11, #1",
+        "beq 3f",
+        "2:",
+        "FERROLITE_STEP a",
+        "subs.w r11, r11, #1",
+        "bne 2b",
+        "3:",
+        "vmov \\x[2], \\x[0], r0, r4",
+        "vmov \\x[3], \\x[1], r2, r6",
+        "vmov \\y[2], \\y[0], r8, r12",
+        "vmov \\y[3], \\y[1], r10, lr",
+        ".endm",
+        "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        // The work lies on the stack, in its own order.
+        "sub sp, sp, #72",
+        "mov r12, sp",
+        "ldmia.w r0!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+        "stmia.w r12!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+        "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+        "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+        "ldr r1, [sp, #68]",
+        "ldr r2, [sp, #44]",
+        "vctp.32 r2",
+        "1:",
+        "FERROLITE_PASS q6, q7",
+        "ldr r3, [sp, #16]",
+        "sub.w r1, r1, r3, lsl #6",
+        "adds r1, #32",
+        "FERROLITE_PASS q0, q1",
+        "subs r1, #32",
+        // Vectors of a channel's four pixels: scale them down by scalars.
+        "ldrd r3, r5, [sp, #24]",
+        "ldr r7, [sp, #32]",
+        "ldm r3!, {{r0, r2, r4, r6}}",
+        "vadd.i32 q6, q6, r0",
+        "vadd.i32 q7, q7, r2",
+        "vadd.i32 q0, q0, r4",
+        "vadd.i32 q1, q1, r6",
+        "ldm.w r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+        "add r5, r5, r7",
+        "strd r3, r5, [sp, #24]",
+        "movs r7, #1",
+        "vqrdmulh.s32 q6, q6, r0",
+        "vqrdmulh.s32 q7, q7, r4",
+        "vqrdmulh.s32 q0, q0, r8",
+        "vqrdmulh.s32 q1, q1, r12",
+        "vqdmlah.s32 q6, q6, r7",
+        "vqdmlah.s32 q7, q7, r7",
+        "vqdmlah.s32 q0, q0, r7",
+        "vqdmlah.s32 q1, q1, r7",
+        "vrshl.s32 q6, r2",
+        "vrshl.s32 q7, r6",
+        "vrshl.s32 q0, r10",
+        "vrshl.s32 q1, lr",
+        "ldrd r3, r5, [sp, #36]",
+        // Narrowed so that each word holds the four channels of a pixel.
+        "vqmovnb.s32 q2, q6",
+        "vqmovnt.s32 q2, q0",
+        "vqmovnb.s32 q3, q7",
+        "vqmovnt.s32 q3, q1",
+        "vqadd.s16 q2, q2, r3",
+        "vqadd.s16 q3, q3, r3",
+        "ldr.w r11, [sp, #20]",
+        "ldr r7, [sp, #64]",
+        "vqmovnb.s16 q2, q2",
+        "vqmovnt.s16 q2, q3",
+        "vldrw.u32 q0, [sp, #48]",
+        "cbnz r7, 5f",
+        "vpst",
+        "vstrwt.32 q2, [r11, q0]",
+        "add.w r11, r11, #4",
+        "4:",
+        "subs r5, r5, #1",
+        "str.w r11, [sp, #20]",
+        "str r5, [sp, #40]",
+        "bne 1b",
+        "add sp, sp, #72",
+        "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        "5:",
+        "movs r7, #4",
+        "6:",
+        "vpst",
+        "vstrbt.32 q2, [r11, q0]",
+        "vshr.u32 q2, q2, #8",
+        "add.w r11, r11, #1",
+        "subs r7, r7, #1",
+        "bne 6b",
+        "b 4b",
+        ".purgem FERROLITE_STEP",
+        ".purgem FERROLITE_PASS",
+    )
+}
+
+/// One row of input by quads of channels.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn dense(work: *const Dense) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "ldr r2, [r0, #32]",
+        "push {{r2}}",
+        // r1 weights, r3 input, r5 out, r7 bias, r8 zero point, r9 multipliers, r10 inputs, r11 step
+        "ldm.w r0, {{r1, r3, r5, r7, r8, r9, r10, r11}}",
+        "1:",
+        "ldm r7!, {{r0, r2, r4, r6}}",
+        "mov r12, r3",
+        "dlstp.8 lr, r10",
+        "2:",
+        "vldrb.u8 q0, [r12], #16",
+        "vldrb.u8 q1, [r1], #64",
+        "vmladava.s8 r0, q0, q1",
+        "vldrb.u8 q2, [r1, #-48]",
+        "vmladava.s8 r2, q0, q2",
+        "vldrb.u8 q3, [r1, #-32]",
+        "vmladava.s8 r4, q0, q3",
+        "vldrb.u8 q1, [r1, #-16]",
+        "vmladava.s8 r6, q0, q1",
+        "letp lr, 2b",
+        "vld20.32 {{q1, q2}}, [r9]",
+        "vmov q0[2], q0[0], r0, r4",
+        "vld21.32 {{q1, q2}}, [r9]",
+        "vmov q0[3], q0[1], r2, r6",
+        "mov.w lr, #1",
+        "vqrdmulh.s32 q0, q0, q1",
+        "add r9, r9, r11",
+        "vqdmlah.s32 q0, q0, lr",
+        "ldr r0, [sp]",
+        "vrshl.s32 q0, q0, q2",
+        "vadd.i32 q0, q0, r8",
+        "vqmovnb.s32 q0, q0",
+        "vqmovnb.s16 q0, q0",
+        "cmp r7, r0",
+        "vstrb.32 q0, [r5], #4",
+        "bne 1b",
+        "pop {{r2}}",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// An image row enters a band: eight channels at once go to their planes.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn spread(work: *const Spread) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        // `count` columns of padding.
+        ".macro FERROLITE_PAD count",
+        "2:",
+        "subs.w \\count, \\count, #1",
+        "bmi 4f",
+        "mov r9, r1",
+        "dlstp.16 lr, r2",
+        "3:",
+        "vstrb.16 q2, [r9, q1]",
+        "add r9, r9, r3",
+        "letp lr, 3b",
+        "add r1, r1, r4",
+        "b 2b",
+        "4:",
+        ".endm",
+        "push {{r4, r5, r6, r7, r8, r9, r10, lr}}",
+        // r1 target, r2 channels, r3 plane, r4 column, r5 left, r6 pixels, r7 right, r8 padding
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8}}",
+        "mov.w r10, #0",
+        "vdup.16 q2, r8",
+        "vidup.u16 q1, r10, #1",
+        "vmul.i16 q1, q1, r3",
+        "lsls r3, r3, #3",
+        "FERROLITE_PAD r5",
+        "2:",
+        "subs r6, r6, #1",
+        "bmi 4f",
+        "mov r9, r1",
+        "mov r5, r0",
+        "dlstp.16 lr, r2",
+        "3:",
+        "vldrb.u16 q0, [r5], #8",
+        "vstrb.16 q0, [r9, q1]",
+        "add r9, r9, r3",
+        "letp lr, 3b",
+        "add r0, r0, r2",
+        "add r1, r1, r4",
+        "b 2b",
+        "4:",
+        "FERROLITE_PAD r7",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, pc}}",
+        ".purgem FERROLITE_PAD",
+    )
+}
+
+/// A row of a 3x3 depthwise convolution, four channels at a time: `q1..q4` hold their weights, `q5` biases,
+/// `q6` mantissas and `q7` shifts. A window is loaded with 7 bytes behind it, whose weights are 0.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        // `stride` is that in bytes.
+        ".macro FERROLITE_ROW stride",
+        "2:",
+        "vldrb.u8 q0, [r1], #\\stride",
+        "vmladav.s8 r0, q0, q1",
+        "vldrb.u8 q0, [r3], #\\stride",
+        "vmladav.s8 r2, q0, q2",
+        "vldrb.u8 q0, [r5], #\\stride",
+        "vmladav.s8 r4, q0, q3",
+        "vldrb.u8 q0, [r12], #\\stride",
+        "vmladav.s8 r6, q0, q4",
+        "vmov q0[2], q0[0], r0, r4",
+        "vmov q0[3], q0[1], r2, r6",
+        "vadd.i32 q0, q0, q5",
+        "vqrdmulh.s32 q0, q0, q6",
+        "vqdmlah.s32 q0, q0, r8",
+        "vrshl.s32 q0, q0, q7",
+        "vadd.i32 q0, q0, r9",
+        "vqmovnb.s32 q0, q0",
+        "vqmovnb.s16 q0, q0",
+        "vstrb.32 q0, [r7]",
+        "add r7, r7, r11",
+        "le lr, 2b",
+        ".endm",
+        "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "mov r10, r0",
+        "ldrd r11, r9, [r10, #36]",
+        "mov.w r8, #1",
+        "movs r0, #9",
+        "vctp.8 r0",
+        "1:",
+        // r0 weights, r2 bias, r4 multipliers, r6 plane, r7 out, r12 pitch, lr step
+        "ldm.w r10, {{r0, r2, r4, r6, r7, r12, lr}}",
+        "vldrb.u8 q0, [r10, #48]",
+        "vldrw.u32 q5, [r2], #16",
+        "vld20.32 {{q6, q7}}, [r4]",
+        "vld21.32 {{q6, q7}}, [r4]",
+        "add r4, r4, lr",
+        "add.w r1, r0, #9",
+        "add.w r3, r0, #18",
+        "add.w r5, r0, #27",
+        "vpstttt",
+        "vldrbt.u8 q1, [r0, q0]",
+        "vldrbt.u8 q2, [r1, q0]",
+        "vldrbt.u8 q3, [r3, q0]",
+        "vldrbt.u8 q4, [r5, q0]",
+        "adds r0, #36",
+        "mov r1, r6",
+        "add.w r3, r6, r12",
+        "add.w r5, r3, r12",
+        "add.w r6, r6, r12, lsl #2",
+        "add r12, r5",
+        "add.w lr, r7, #4",
+        "stm.w r10, {{r0, r2, r4, r6, lr}}",
+        "ldr.w r2, [r10, #44]",
+        "ldr.w r0, [r10, #32]",
+        "dls lr, r0",
+        "cbnz r2, 3f",
+        "FERROLITE_ROW 3",
+        "b 4f",
+        "3:",
+        "FERROLITE_ROW 6",
+        "4:",
+        "ldr.w r0, [r10, #28]",
+        "subs r0, r0, #1",
+        "str.w r0, [r10, #28]",
+        "bne 1b",
+        "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+        "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        ".purgem FERROLITE_ROW",
+    )
+}
