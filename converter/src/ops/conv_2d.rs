@@ -50,15 +50,15 @@ pub fn lower(
     let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
     let bias = stage::bias(cx, node, 2, out_channels)?;
     let factors = stage::factors(&input, quantization, &output);
-    let channels = stage::Channels { bias, sums, factors };
+    let mut channels = stage::Channels { bias, sums, factors };
     let word = |n: usize| cx.word(node, n);
     let dims = (word(out_channels)?, word(kernel_h)?, word(kernel_w * depth)?);
     let by_tiles = cx.winograd.possible
-        && pack::choose(cx, Packing::WINOGRAD, dims, &channels, &input, weights.chunks_exact(size))
+        && pack::choose(cx, Packing::WINOGRAD, dims, &mut channels, &input, weights.chunks_exact(size))
             .packing
             .order
             == Order::Winograd;
-    let mut shape = pack::choose(cx, cx.policy.conv, dims, &channels, &input, weights.chunks_exact(size));
+    let mut shape = pack::choose(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
     let mut params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,

@@ -49,12 +49,13 @@ pub fn lower(
     }
     let bias = stage::bias(cx, node, 2, channels)?;
     let factors = stage::factors(&input, quantization, &output);
-    let numbers = stage::Channels { bias, sums, factors };
+    let mut numbers = stage::Channels { bias, sums, factors };
     let taps = kernel_h * kernel_w;
     let rows: Vec<i8> =
         (0..channels).flat_map(|c| weights.iter().skip(c).step_by(channels)).copied().collect();
     let dims = (cx.word(node, channels)?, 1, cx.word(node, taps)?);
-    let mut shape = pack::choose(cx, cx.policy.depthwise, dims, &numbers, &input, rows.chunks_exact(taps));
+    let mut shape =
+        pack::choose(cx, cx.policy.depthwise, dims, &mut numbers, &input, rows.chunks_exact(taps));
     let mut params = DepthwiseConv2dParams {
         window,
         batches: cx.word(node, batches)?,

@@ -40,9 +40,9 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
         [scale] => vec![f64::from(input.scale as f32 * scale) / output.scale],
         _ => stage::factors(&input, quantization, &output),
     };
-    let channels = stage::Channels { bias, sums, factors };
+    let mut channels = stage::Channels { bias, sums, factors };
     let dims = (cx.word(node, outputs)?, 1, cx.word(node, inputs)?);
-    let shape = pack::choose(cx, cx.policy.dense, dims, &channels, &input, weights.chunks_exact(inputs));
+    let shape = pack::choose(cx, cx.policy.dense, dims, &mut channels, &input, weights.chunks_exact(inputs));
     let params = FullyConnectedParams {
         rows: cx.word(node, rows)?,
         inputs: cx.word(node, inputs)?,

@@ -8,7 +8,7 @@ use ferrolite_runtime::Rounding;
 use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
 use ferrolite_runtime::quant::multiplier;
 
-use super::stage::{Channels, Int8};
+use super::stage::{Channels, Int8, channel_multiplier};
 use crate::emit::Lowering;
 use crate::error::Result;
 
@@ -35,10 +35,13 @@ pub(super) fn choose<'a>(
     cx: &Lowering<'_>,
     wanted: Packing,
     (channels, lines, line): (u32, u32, u32),
-    numbers: &Channels,
+    numbers: &mut Channels,
     input: &Int8<'_>,
     mut rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
+    if cx.rounding == Rounding::Double {
+        vanish(numbers, input, rows.clone());
+    }
     let suits = cx.rounding == Rounding::Double
         && rows.clone().enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
     let packing = match wanted.order {
@@ -51,6 +54,29 @@ pub(super) fn choose<'a>(
         _ => wanted,
     };
     Shape { packing, channels, lines, line }
+}
+
+/// Gives channels whose outputs are all zero, before the zero point, the factor zero: channels with hardly a
+/// weight have scales beyond what the short way can shift, and would keep the whole layer from it.
+fn vanish<'a>(numbers: &mut Channels, input: &Int8<'_>, rows: impl Iterator<Item = &'a [i8]>) {
+    if numbers.factors.len() != numbers.bias.len() {
+        return;
+    }
+    for (channel, row) in rows.enumerate() {
+        let shift = -multiplier(numbers.factors[channel]).shift;
+        // An accumulator grows by no multiplier below one, and the second rounding takes what is below a half.
+        if shift > -SHIFTS.start() && bound(numbers, input, channel, row) < 1 << (shift - 1) {
+            numbers.factors[channel] = 0.0;
+        }
+    }
+}
+
+/// The largest magnitude of a channel's accumulator.
+fn bound(numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> i64 {
+    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+    let bias =
+        i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
+    magnitude * 128 + bias.abs()
 }
 
 /// Lengths of the chunks of a channel: as long as the first of two pixels has room below the second one.
@@ -73,11 +99,8 @@ fn chunks(row: &[i8]) -> Vec<usize> {
 
 fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> bool {
     let factor = numbers.factors.get(channel).or(numbers.factors.first()).copied().unwrap_or(0.0);
-    let m = multiplier(factor);
-    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
-    let bias =
-        i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
-    let bound = magnitude * 128 + bias.abs();
+    let m = channel_multiplier(factor);
+    let bound = bound(numbers, input, channel, row);
     let even = channel.is_multiple_of(2);
     let order_suits = match packing.order {
         Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
@@ -86,7 +109,7 @@ fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel
         Order::Winograd => bound < WINOGRAD_ACCUMULATOR,
         Order::Quads => !even || bound < QUADS_ACCUMULATOR,
     };
-    m.mantissa != 0 && SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
+    SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
 }
 
 /// Stores the weights, given row by row in the plain order, and returns their offset.

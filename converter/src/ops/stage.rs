@@ -188,7 +188,7 @@ pub(super) fn folded_stage(
             format_args!("the weights have {} scales for {channels} channels", factors.len()),
         ));
     }
-    let mut multipliers: Vec<Multiplier> = factors.iter().map(|&factor| multiplier(factor)).collect();
+    let mut multipliers: Vec<Multiplier> = factors.iter().map(|&factor| channel_multiplier(factor)).collect();
     if multipliers.iter().all(|m| *m == multipliers[0]) {
         multipliers.truncate(1);
     }
@@ -201,6 +201,15 @@ pub(super) fn folded_stage(
         min,
         max,
     })
+}
+
+/// The multiplier of a factor. Zero shifts by one: that makes no difference, and the short way of packed
+/// layers shifts always.
+pub(super) fn channel_multiplier(factor: f64) -> Multiplier {
+    match multiplier(factor) {
+        Multiplier { mantissa: 0, .. } => Multiplier { mantissa: 0, shift: -1 },
+        multiplier => multiplier,
+    }
 }
 
 /// The int8 bounds of a clamp in real numbers.

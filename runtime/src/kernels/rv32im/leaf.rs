@@ -25,6 +25,30 @@ pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
     crate::tensor::copy(source, target);
 }
 
+/// Copies `count` lines of `len` elements: those of the source are `pitch` elements apart, those of the
+/// target lie one behind the other. None where they do not fit.
+pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>], len: usize, count: usize) {
+    let Some(last) = count.checked_sub(1) else { return };
+    let fits =
+        source.len() >= last.wrapping_mul(pitch).wrapping_add(len) && target.len() >= count.wrapping_mul(len);
+    if !fits {
+        return;
+    }
+    #[cfg(kernels = "rv32im")]
+    for line in 0..count {
+        // SAFETY: `len` elements are there on both sides, as just found; otherwise as in `copy`.
+        unsafe {
+            let from: *const i8 = source.as_ptr().add(line.wrapping_mul(pitch)).cast();
+            let to: *const i8 = target.as_ptr().add(line.wrapping_mul(len)).cast();
+            asm::copy(from, to.cast_mut(), len);
+        }
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    for (target, number) in target.chunks(len.max(1)).zip(0..count) {
+        crate::tensor::copy(source.get(number * pitch..).unwrap_or(&[]), target);
+    }
+}
+
 /// Adds the products of a row of input with four channels, side by side in rows of `width` weights.
 pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
     let Some(last) = input.len().checked_sub(1) else { return };

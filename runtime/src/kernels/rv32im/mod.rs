@@ -19,7 +19,7 @@ use core::cell::Cell;
 
 use ferrolite_schema::params::Multiplier;
 
-use super::{Band, Kernels, Policy, Stage, TILE};
+use super::{Band, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{cells_of, copy, fill};
 
@@ -31,10 +31,22 @@ impl Kernels for Rv32im {
 
     /// The patches of the pixels lie one behind the other.
     #[inline(never)]
-    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
-        let lane = lane.wrapping_mul(shape.lines as usize);
-        let start = lane.wrapping_add(line).wrapping_mul(shape.line as usize);
-        leaf::copy(source, bytes(tile).get(start..).unwrap_or(&[]));
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        let line = shape.line as usize;
+        let depth = line.wrapping_mul(shape.lines as usize);
+        let tile = bytes(tile).get(lines.lanes.start.wrapping_mul(depth)..).unwrap_or(&[]);
+        let count = lines.lanes.len();
+        if depth == line && lines.step == line {
+            let size = count.wrapping_mul(line);
+            leaf::copy(lines.source.get(..size).unwrap_or(&[]), tile);
+            return;
+        }
+        let first = lines.lines.start.wrapping_mul(line);
+        for (lane, patch) in tile.chunks(depth.max(1)).take(count).enumerate() {
+            let source = lines.source.get(lane.wrapping_mul(lines.step)..).unwrap_or(&[]);
+            let target = patch.get(first..).unwrap_or(&[]);
+            leaf::copy_lines(source, lines.pitch, target, line, lines.lines.len());
+        }
     }
 
     #[inline(never)]

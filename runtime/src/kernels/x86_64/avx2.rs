@@ -8,8 +8,8 @@ use core::cell::Cell;
 use ferrolite_schema::params::{Sum, Term};
 
 use super::simd::*;
-use crate::kernels::{Band, Stage, TILE};
-use crate::packing::Matrix;
+use crate::kernels::{Band, Lines, Stage, TILE};
+use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, copy as copy_cells, fill};
 
 /// Channels of a block.
@@ -21,14 +21,30 @@ const GROUP: usize = 4;
 /// Bytes of a group of a whole block.
 const WORDS: usize = BLOCK * GROUP;
 
-/// Copies elements; lines are short, and a call of `memcpy` would take longer than most of them.
-pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<u8>]) {
+/// See [`Kernels::load_lines`](crate::kernels::Kernels::load_lines): patches one behind the other, `ELEMENT`
+/// bytes an element, 1 or 2. Lines are short, and a call of `memcpy` would take longer than most of them.
+pub(super) fn load_lines<const ELEMENT: usize>(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
     // SAFETY: this level has AVX2.
-    unsafe { copy_avx2(source, target) }
+    unsafe { load_lines_avx2::<ELEMENT>(tile, shape, lines) }
 }
 
 #[target_feature(enable = "avx2")]
-fn copy_avx2(mut source: &[Cell<i8>], mut target: &[Cell<u8>]) {
+fn load_lines_avx2<const ELEMENT: usize>(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+    let (line, depth) = (shape.line as usize, shape.padded_depth().unwrap_or(0) as usize);
+    let lanes = tile.chunks((depth * ELEMENT).max(1)).skip(lines.lanes.start).take(lines.lanes.len());
+    for (lane, patch) in lanes.enumerate() {
+        for (number, row) in lines.lines.clone().enumerate() {
+            let start = lane.wrapping_mul(lines.step).wrapping_add(number.wrapping_mul(lines.pitch));
+            let source = lines.source.get(start..start.wrapping_add(line)).unwrap_or(&[]);
+            let target = patch.get(row.wrapping_mul(line * ELEMENT)..).unwrap_or(&[]);
+            if ELEMENT == 2 { widen(source, target) } else { copy(source, target) }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn copy(mut source: &[Cell<i8>], mut target: &[Cell<u8>]) {
     while let (Some((from, others)), Some((to, behind))) =
         (source.split_first_chunk::<32>(), target.split_first_chunk::<32>())
     {
@@ -53,13 +69,9 @@ fn copy_avx2(mut source: &[Cell<i8>], mut target: &[Cell<u8>]) {
 }
 
 /// Copies elements, two bytes each.
-pub(super) fn widen(source: &[Cell<i8>], target: &[Cell<u8>]) {
-    // SAFETY: this level has AVX2.
-    unsafe { widen_avx2(source, target) }
-}
-
+#[inline]
 #[target_feature(enable = "avx2")]
-fn widen_avx2(source: &[Cell<i8>], target: &[Cell<u8>]) {
+fn widen(source: &[Cell<i8>], target: &[Cell<u8>]) {
     let (whole, rest) = source.as_chunks::<16>();
     let (places, _) = target.as_chunks::<32>();
     for (source, target) in whole.iter().zip(places) {

@@ -22,7 +22,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Sum;
 
-use super::{Band, Kernels, Policy, Stage, portable};
+use super::{Band, Kernels, Lines, Policy, Portable, Stage, portable};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 use detect::Level;
@@ -45,13 +45,11 @@ impl<const MOST: u8> X86<MOST> {
 impl<const MOST: u8> Kernels for X86<MOST> {
     const POLICY: Policy = Policy::HOST;
 
-    fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
-        let depth = shape.padded_depth().unwrap_or(0) as usize;
-        let first = lane.wrapping_mul(depth).wrapping_add(line.wrapping_mul(shape.line as usize));
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         match Self::level() {
-            Level::Portable => portable::load_line(tile, lane, line, shape, source),
-            Level::Avx2 => avx2::widen(source, tile.get(first.wrapping_mul(2)..).unwrap_or(&[])),
-            Level::Vnni | Level::AvxVnni => avx2::copy(source, tile.get(first..).unwrap_or(&[])),
+            Level::Portable => Portable::load_lines(tile, shape, lines),
+            Level::Avx2 => avx2::load_lines::<2>(tile, shape, lines),
+            Level::Vnni | Level::AvxVnni => avx2::load_lines::<1>(tile, shape, lines),
         }
     }
 
