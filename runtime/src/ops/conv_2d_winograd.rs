@@ -102,11 +102,11 @@ pub fn conv_2d_winograd<K: Kernels>(
     let image_row = (w.in_w as usize).wrapping_mul(channels);
     let out_row = (w.out_w as usize).wrapping_mul(pixel).max(1);
     for (image, out) in window::images(w, input, channels, out, pixel) {
-        for (oy, out) in (0u32..).step_by(2).zip(out.chunks(out_row.wrapping_mul(2))) {
+        for (oy, out) in (0u32..).step_by(2).zip(out.chunks(out_row.wrapping_mul(2).max(1))) {
             let height = out.len() / out_row;
             for ox in (0..w.out_w).step_by(STEP as usize) {
                 let x = ox as i32 - w.pad_left as i32;
-                let last = (x + COLUMNS as i32).clamp(0, w.in_w as i32) as usize;
+                let last = (x + COLUMNS as i32).min(w.in_w as i32).max(0) as usize;
                 let first = (x.max(0) as usize).min(last);
                 let left = COLUMNS.min(x.min(0).unsigned_abs() as usize);
                 let rows = [0u32, 1, 2, 3].map(|row| {
