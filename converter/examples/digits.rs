@@ -26,7 +26,9 @@ fn run() -> Result<()> {
     let data = |array: &str| format!("{}:{array}", folder.join("data.npz").display());
 
     println!("1. Convert: a float TFLite model and 256 calibration images become an int8 .ferro file");
-    let options = ConvertOptions { calibrate: Some(data("cal_x")), ..ConvertOptions::default() };
+    let board = board::find(BOARD)?;
+    let target = board.core_target();
+    let options = ConvertOptions { calibrate: Some(data("cal_x")), target, ..ConvertOptions::default() };
     let converted = convert(&source, &options, &())?;
     for note in &converted.notes {
         println!("   {note}");
@@ -43,7 +45,6 @@ fn run() -> Result<()> {
     println!("2. Run: {} test images on {BOARD}", images.len());
     let inputs: Vec<Vec<u8>> =
         (0..images.len()).map(|i| Ok(images.raw(i)?.concat())).collect::<Result<_>>()?;
-    let board = board::find(BOARD)?;
     let answers = board::run(board, file.bytes(), &inputs, board::RunOptions::default())?;
 
     println!("3. Compare with the float reference");

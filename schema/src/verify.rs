@@ -36,7 +36,7 @@ pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
         return Err(Error::Counts);
     }
     let mut walk = Walk { model, tensors, next: 0, live: Vec::new() };
-    walk.write(-1, model.inputs().len(), (0, 0))?;
+    walk.write(-1, model.inputs().len(), (u32::MAX, 0))?;
     for (index, port) in model.inputs().iter().enumerate() {
         check_port(tensors, port, index as u16)?;
         if port.tensor as usize != index {
@@ -170,7 +170,6 @@ impl<'m, 'a> Walk<'m, 'a> {
             return Err(fault);
         };
         let Some(params) = self.model.params_from(op) else { return Err(fault) };
-        let scratch = (op.scratch, op.scratch_bytes);
         if params.len() < op.params_words as usize
             || op.scratch & 3 != 0
             || op.scratch_bytes > arena
@@ -192,10 +191,12 @@ impl<'m, 'a> Walk<'m, 'a> {
                 return Err(order);
             }
         }
-        if op.scratch_bytes != 0
-            && let Some(held) = self.live.iter().find(|held| touch(run(held), scratch))
-        {
-            return Err(self.overlap(now, held));
+        // Without scratch, a run that starts behind all tensors.
+        let scratch = (if op.scratch_bytes == 0 { u32::MAX } else { op.scratch }, op.scratch_bytes);
+        for held in &self.live {
+            if touch(run(held), scratch) {
+                return Err(self.overlap(now, held));
+            }
         }
         self.write(now, outputs.len(), scratch)?;
         // What nobody reads any more goes at once: a chain may begin here.
@@ -226,7 +227,7 @@ impl<'m, 'a> Walk<'m, 'a> {
             }
             // What is read now for the last time may be overwritten: how is the operator's matter.
             let damaged = |held: &&Tensor| i32::from(held.last_use) > now && touch(run(held), run(tensor));
-            let scratched = scratch.1 != 0 && touch(run(tensor), scratch);
+            let scratched = touch(run(tensor), scratch);
             if let Some(held) = self.live.iter().copied().find(damaged).or(scratched.then_some(tensor)) {
                 return Err(self.overlap(now, held));
             }
@@ -248,7 +249,7 @@ impl<'m, 'a> Walk<'m, 'a> {
 /// First byte and size of a run of bytes in the arena.
 type Run = (u32, u32);
 
-/// Whether two runs share a byte. Neither is empty.
+/// Whether two runs share a byte. Neither is empty, or it starts behind all others.
 #[inline(always)]
 fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
     b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes

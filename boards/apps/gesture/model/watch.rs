@@ -4,14 +4,14 @@
 use ferrolite_runtime::{OpSet, ops};
 
 /// Bytes of arena that the model needs: `Arena::<ARENA>::new()`.
-pub const ARENA: usize = 1_608;
+pub const ARENA: usize = 3_208;
 
 /// The operators that the model uses, for `Interpreter::new`; only these are linked.
 #[rustfmt::skip]
-pub const OPS: OpSet = &[ops::CONV_2D, ops::DEPTHWISE_CONV_2D, ops::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::SOFTMAX, ops::REDUCE];
+pub const OPS: OpSet = &[ops::tuned::CONV_2D, ops::tuned::DEPTHWISE_CONV_2D, ops::tuned::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::SOFTMAX, ops::REDUCE];
 
 /// Bytes of the model file.
-pub const MODEL_BYTES: usize = 7_472;
+pub const MODEL_BYTES: usize = 7_536;
 
 /// Multiply-accumulate operations of one inference.
 pub const MACS: u64 = 87520;
