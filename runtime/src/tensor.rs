@@ -155,6 +155,19 @@ fn copy_overlapping<T: Element>(source: TensorView<'_, T>, target: &[Cell<T>]) {
     }
 }
 
+/// Runs of `len` elements, at least 1, that lie side by side; what is left over is not seen.
+///
+/// As `chunks_exact`, but two of them zipped do not divide to count the runs: out of line, where the
+/// compiler does not see that `len` is not 0, that division is a panic path.
+pub fn runs<T>(elements: &[Cell<T>], len: usize) -> impl Iterator<Item = &[Cell<T>]> {
+    let mut rest = elements;
+    core::iter::from_fn(move || {
+        let (run, behind) = rest.split_at_checked(len.max(1))?;
+        rest = behind;
+        Some(run)
+    })
+}
+
 /// Writes `value` to all of `target`.
 #[inline(always)]
 pub fn fill<T: Element>(target: &[Cell<T>], value: T) {
@@ -221,6 +234,14 @@ mod tests {
         let cells = Cell::from_mut(&mut memory[..]).as_slice_of_cells();
         copy(&cells[2..], cells);
         assert_eq!(memory, [2, 3, 4, 3, 4]);
+    }
+
+    #[test]
+    fn runs_leave_what_is_left_over() {
+        let mut memory = [1i8, 2, 3, 4, 5];
+        let cells = Cell::from_mut(&mut memory[..]).as_slice_of_cells();
+        assert_eq!(runs(cells, 2).map(|run| run[1].get()).sum::<i8>(), 6);
+        assert_eq!((runs(cells, 0).count(), runs(cells, 6).count()), (5, 0));
     }
 
     #[test]

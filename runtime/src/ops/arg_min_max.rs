@@ -9,6 +9,7 @@ use ferrolite_schema::{DType, OpCode};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
+use crate::tensor::runs;
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -51,7 +52,7 @@ impl Index for i64 {}
 pub fn arg_min_max<I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cell<I>]) {
     let inner = (p.inner as usize).max(1);
     let block = inner.wrapping_mul(p.count as usize).max(1);
-    for (input, out) in input.chunks_exact(block).zip(out.chunks_exact(inner)) {
+    for (input, out) in runs(input, block).zip(runs(out, inner)) {
         for (i, out) in out.iter().enumerate() {
             let mut best = (i32::MIN, 0i32);
             for (index, row) in (0i32..).zip(input.chunks_exact(inner)) {

@@ -11,6 +11,7 @@ use crate::error::Fault;
 use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::{Eval, Node};
 use crate::packing::{Order, Packing, Shape};
+use crate::tensor::runs;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -107,7 +108,7 @@ fn rows<'a>(
     out: &'a [Cell<i8>],
 ) -> impl Iterator<Item = (&'a [Cell<i8>], &'a [Cell<i8>])> {
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    input.chunks_exact(inputs.max(1)).zip(out.chunks_exact(outputs.max(1)))
+    runs(input, inputs).zip(runs(out, outputs))
 }
 
 /// A dense layer. `input` is `[rows, inputs]`, `weights` `[outputs, inputs]`, `out` `[rows, outputs]`.

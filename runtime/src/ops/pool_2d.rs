@@ -13,6 +13,7 @@ use super::{Operator, window};
 use crate::error::Fault;
 use crate::kernels::{Cells, Kernels};
 use crate::node::{Eval, Node, check_clamp};
+use crate::tensor::runs;
 
 /// AVERAGE_POOL_2D with the kernels `K`.
 pub const fn average_operator<K: Kernels>() -> Operator {
@@ -92,8 +93,8 @@ fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(
     let channels = p.channels.max(1) as usize;
     let stride = (in_w as usize).wrapping_mul(channels);
     let row = (out_w as usize).wrapping_mul(channels).max(1);
-    let images = input.chunks_exact((in_h as usize).wrapping_mul(stride).max(1));
-    for (image, out) in images.zip(out.chunks_exact((out_h as usize).wrapping_mul(row).max(1))) {
+    let images = runs(input, (in_h as usize).wrapping_mul(stride));
+    for (image, out) in images.zip(runs(out, (out_h as usize).wrapping_mul(row))) {
         for (oy, out) in (0..).zip(out.chunks_exact(row)) {
             let (y, height) = span(oy, w.stride_h, w.kernel_h, w.pad_top, in_h);
             for (ox, out) in (0..).zip(out.chunks_exact(channels)) {

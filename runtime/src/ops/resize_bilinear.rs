@@ -17,6 +17,7 @@ use ferrolite_schema::{OpCode, Rounding};
 use super::{Operator, no_overlap, window};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
+use crate::tensor::runs;
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -67,8 +68,8 @@ pub fn resize_bilinear(p: &ResizeBilinearParams, rounding: Rounding, input: &[Ce
     let channels = (p.channels as usize).max(1);
     let row = channels.wrapping_mul(p.in_w as usize).max(1);
     let out_row = channels.wrapping_mul(p.out_w as usize).max(1);
-    let images = input.chunks_exact(row.wrapping_mul(p.in_h as usize).max(1));
-    for (image, out) in images.zip(out.chunks_exact(out_row.wrapping_mul(p.out_h as usize).max(1))) {
+    let images = runs(input, row.wrapping_mul(p.in_h as usize));
+    for (image, out) in images.zip(runs(out, out_row.wrapping_mul(p.out_h as usize))) {
         for (y, out) in (0u32..).zip(out.chunks_exact(out_row)) {
             let (y0, y1, dy) = neighbours(y, p.scale_h, p.start_h, p.in_h);
             let (upper, lower) = (part(image, y0, row), part(image, y1, row));

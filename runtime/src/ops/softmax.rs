@@ -14,6 +14,7 @@ use super::{Operator, in_place};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
 use crate::quant::{reciprocal, rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul};
+use crate::tensor::runs;
 
 /// Longest row: each element adds at most 2^19 to a sum of 32 bits.
 pub const MAX_DEPTH: u32 = 8191;
@@ -47,7 +48,7 @@ fn eval(eval: &Eval<'_>) {
 /// Q0.31, zero behind its end. `input` and `out` have the same number of elements.
 pub fn softmax(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]) {
     let depth = depth.max(1);
-    for (input, out) in input.chunks_exact(depth).zip(out.chunks_exact(depth)) {
+    for (input, out) in runs(input, depth).zip(runs(out, depth)) {
         let largest = input.iter().map(Cell::get).fold(i8::MIN, i8::max);
         let exponential = |x: &Cell<i8>| table.get(usize::from(largest.wrapping_sub(x.get()) as u8));
         let mut sum = 0u32;

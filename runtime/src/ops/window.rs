@@ -15,7 +15,7 @@ use ferrolite_schema::params::Window;
 use crate::error::Fault;
 use crate::kernels::TILE;
 use crate::node::Node;
-use crate::tensor::copy;
+use crate::tensor::{copy, runs};
 
 /// Checks that dimensions are in `1 ..= 65536`, strides and dilations in `1 ..= 4096`, and paddings at most
 /// 65535: positions fit an i32, and a product of two dimensions minus one 32 bits.
@@ -91,10 +91,9 @@ pub fn images<'a, 'b>(
     out: &'b [Cell<i8>],
     out_pixel: usize,
 ) -> impl Iterator<Item = (&'a [Cell<i8>], &'b [Cell<i8>])> {
-    let size =
-        |h: u32, w: u32, pixel: usize| (h as usize).wrapping_mul(w as usize).wrapping_mul(pixel).max(1);
-    let images = input.chunks_exact(size(window.in_h, window.in_w, in_pixel));
-    images.zip(out.chunks_exact(size(window.out_h, window.out_w, out_pixel)))
+    let size = |h: u32, w: u32, pixel: usize| (h as usize).wrapping_mul(w as usize).wrapping_mul(pixel);
+    let images = runs(input, size(window.in_h, window.in_w, in_pixel));
+    images.zip(runs(out, size(window.out_h, window.out_w, out_pixel)))
 }
 
 /// Copies elements to every `step`-th place of `target`.
