@@ -174,6 +174,8 @@ fn convolutions_equal_portable<K: Kernels>() {
     }
 }
 
+type Dense = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
+
 fn dense_layers_equal_portable<K: Kernels>() {
     if K::POLICY.dense == Packing::PLAIN {
         return;
@@ -185,7 +187,7 @@ fn dense_layers_equal_portable<K: Kernels>() {
             let weights = random.matrix(shape);
             let mut input = random.elements(inputs as usize);
             let channels = random.channels(count as usize);
-            let mut run = |dense: fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>])| {
+            let mut run = |dense: Dense| {
                 marked(count as usize, |out| {
                     dense(cells(&mut input), &weights.matrix(), &channels.stage(), out);
                 })

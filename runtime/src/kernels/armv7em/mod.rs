@@ -12,7 +12,6 @@
 #[cfg(kernels = "armv7em")]
 mod asm;
 mod depthwise;
-mod elementwise;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
 mod intrinsics;
@@ -25,6 +24,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
+use super::elementwise::{self, Instructions, clamp_to};
 use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, TILE, Tiles};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
@@ -112,7 +112,7 @@ impl Kernels for Armv7em {
     }
 
     fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
-        elementwise::add(a, b, sum, rounding, out);
+        elementwise::add::<Self>(a, b, sum, rounding, out);
     }
 
     fn mul(
@@ -122,7 +122,7 @@ impl Kernels for Armv7em {
         rounding: Rounding,
         out: &[Cell<i8>],
     ) {
-        elementwise::mul(a, b, product, rounding, out);
+        elementwise::mul::<Self>(a, b, product, rounding, out);
     }
 
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
@@ -143,6 +143,18 @@ impl Kernels for Armv7em {
         };
         depthwise::planes(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
         clamp(stage, out);
+    }
+}
+
+impl Instructions for Armv7em {
+    #[inline(always)]
+    fn high_product(a: i32, b: i32) -> i32 {
+        intrinsics::smmulr(a, b)
+    }
+
+    #[inline(always)]
+    fn halve_to_int8(a: i32) -> i32 {
+        intrinsics::halve_to_int8(a)
     }
 }
 
@@ -214,12 +226,4 @@ fn halfwords(low: i8, high: i8) -> i32 {
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
-}
-
-fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
-    if min > -128 || max < 127 {
-        for y in out {
-            y.set(i32::from(y.get()).max(min).min(max) as i8);
-        }
-    }
 }

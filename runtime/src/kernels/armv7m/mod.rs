@@ -14,9 +14,6 @@
 
 #[cfg(kernels = "armv7m")]
 mod asm;
-// The loops are those of the cores with SMMULR, on the instructions that there are here.
-#[path = "../armv7em/elementwise.rs"]
-mod elementwise;
 #[cfg(not(kernels = "armv7m"))]
 mod emulated;
 mod intrinsics;
@@ -27,6 +24,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
+use super::elementwise::{self, Instructions, clamp_to};
 use super::{Band, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
@@ -128,7 +126,7 @@ impl Kernels for Armv7m {
     }
 
     fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
-        elementwise::add(a, b, sum, rounding, out);
+        elementwise::add::<Self>(a, b, sum, rounding, out);
     }
 
     fn mul(
@@ -138,7 +136,19 @@ impl Kernels for Armv7m {
         rounding: Rounding,
         out: &[Cell<i8>],
     ) {
-        elementwise::mul(a, b, product, rounding, out);
+        elementwise::mul::<Self>(a, b, product, rounding, out);
+    }
+}
+
+impl Instructions for Armv7m {
+    #[inline(always)]
+    fn high_product(a: i32, b: i32) -> i32 {
+        intrinsics::smmulr(a, b)
+    }
+
+    #[inline(always)]
+    fn halve_to_int8(a: i32) -> i32 {
+        intrinsics::halve_to_int8(a)
     }
 }
 
@@ -206,14 +216,6 @@ fn pixels_of(word: i32) -> [i32; 2] {
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
-}
-
-fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
-    if min > -128 || max < 127 {
-        for y in out {
-            y.set(i32::from(y.get()).max(min).min(max) as i8);
-        }
-    }
 }
 
 /// An odd number of channels leaves one, whose weights lie side by side.

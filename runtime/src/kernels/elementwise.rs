@@ -12,9 +12,17 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
 
-use super::intrinsics::{halve_to_int8, smmulr};
-use crate::kernels::portable;
+use super::portable;
 use crate::tensor::TensorView;
+
+/// What the loops want of a core.
+pub(super) trait Instructions {
+    /// The upper word of a product, rounded.
+    fn high_product(a: i32, b: i32) -> i32;
+
+    /// Half of a number, saturated to 8 bits.
+    fn halve_to_int8(a: i32) -> i32;
+}
 
 /// Scaling by a right shift of 1 to 22 bits with two roundings.
 #[derive(Clone, Copy)]
@@ -38,8 +46,8 @@ impl Scale {
 
     /// Twice the scaled number, of a doubled one, before the last bit is dropped.
     #[inline(always)]
-    fn twice(&self, doubled: i32) -> i32 {
-        let y = smmulr(doubled, self.mantissa);
+    fn twice<I: Instructions>(&self, doubled: i32) -> i32 {
+        let y = I::high_product(doubled, self.mantissa);
         y.wrapping_add(y >> 31).wrapping_add(self.round) >> self.shift
     }
 }
@@ -92,23 +100,23 @@ fn by_words(
 }
 
 /// See [`Kernels::add`](crate::kernels::Kernels::add).
-pub(super) fn add(
+pub(super) fn add<I: Instructions>(
     a: TensorView<'_, i8>,
     b: TensorView<'_, i8>,
     sum: &Sum,
     rounding: Rounding,
     out: &[Cell<i8>],
 ) {
-    let done = fast_add(a, b, sum, rounding, out);
+    let done = fast_add::<I>(a, b, sum, rounding, out);
     let (out, rest) = out.split_at_checked(done).unwrap_or_default();
-    super::clamp_to(sum.min, sum.max, out);
+    clamp_to(sum.min, sum.max, out);
     if !rest.is_empty() {
         let of = |x: TensorView<'_, i8>| if x.len() == 1 { 0 } else { done };
         portable::add(a.range(of(a), a.len()), b.range(of(b), b.len()), sum, rounding, rest);
     }
 }
 
-fn fast_add(
+fn fast_add<I: Instructions>(
     a: TensorView<'_, i8>,
     b: TensorView<'_, i8>,
     sum: &Sum,
@@ -123,7 +131,9 @@ fn fast_add(
     if half_a && half_b {
         let (of_a, of_b) =
             (Line::through(sum.a.zero_point, 1 << 20), Line::through(sum.b.zero_point, sum.sign << 20));
-        return by_words(a, b, out, |a, b| halve_to_int8(scale.twice(of_a.at(a).wrapping_add(of_b.at(b)))));
+        return by_words(a, b, out, |a, b| {
+            I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_add(of_b.at(b))))
+        });
     }
     // The operand of the sum's scale goes first; each keeps its sign.
     let ((half, of_half, sign), (other, of_other, other_sign)) = match (half_a, half_b) {
@@ -135,14 +145,14 @@ fn fast_add(
     let line = Line::through(of_half.zero_point, sign << 20);
     let other_line = Line::through(of_other.zero_point, 1 << 21);
     by_words(half, other, out, |x, y| {
-        let scaled = other_scale.twice(other_line.at(y)) >> 1;
+        let scaled = other_scale.twice::<I>(other_line.at(y)) >> 1;
         let doubled = line.at(x).wrapping_add(scaled.wrapping_mul(2 * other_sign));
-        halve_to_int8(scale.twice(doubled))
+        I::halve_to_int8(scale.twice::<I>(doubled))
     })
 }
 
 /// See [`Kernels::mul`](crate::kernels::Kernels::mul).
-pub(super) fn mul(
+pub(super) fn mul<I: Instructions>(
     a: TensorView<'_, i8>,
     b: TensorView<'_, i8>,
     product: &Product,
@@ -154,14 +164,25 @@ pub(super) fn mul(
         Some(scale) if whole => {
             let (of_a, of_b) =
                 (Line::through(product.a_zero_point, 2), Line::through(product.b_zero_point, 1));
-            by_words(a, b, out, |a, b| halve_to_int8(scale.twice(of_a.at(a).wrapping_mul(of_b.at(b)))))
+            by_words(a, b, out, |a, b| {
+                I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_mul(of_b.at(b))))
+            })
         }
         _ => 0,
     };
     let (out, rest) = out.split_at_checked(done).unwrap_or_default();
-    super::clamp_to(product.min, product.max, out);
+    clamp_to(product.min, product.max, out);
     if !rest.is_empty() {
         let of = |x: TensorView<'_, i8>| if x.len() == 1 { 0 } else { done };
         portable::mul(a.range(of(a), a.len()), b.range(of(b), b.len()), product, rounding, rest);
+    }
+}
+
+/// The loops saturate to int8; a narrower clamp is rare enough for a pass of its own.
+pub(super) fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
+    if min > -128 || max < 127 {
+        for y in out {
+            y.set(i32::from(y.get()).max(min).min(max) as i8);
+        }
     }
 }
