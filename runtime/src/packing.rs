@@ -157,21 +157,110 @@ pub struct Matrix<'a> {
     pub bytes: &'a [u8],
 }
 
-impl Matrix<'_> {
+impl<'a> Matrix<'a> {
+    /// The weights of a channel, in the plain order of a row. To walk a row takes additions, where
+    /// [`weight`](Matrix::weight) divides for each.
+    pub fn row(&self, channel: u32) -> Row<'a> {
+        let shape = &self.shape;
+        let width = u32::from(shape.packing.channels).max(1);
+        let left = shape.channels.wrapping_sub(channel.wrapping_sub(channel.wrapping_rem(width)));
+        let group = u32::from(shape.packing.group).max(1);
+        let (group, jump) = match shape.packing.order {
+            Order::Plain | Order::Winograd => (u32::MAX, 1),
+            Order::Blocks | Order::Shared => (group, width.min(left).wrapping_sub(1).wrapping_mul(group)),
+            Order::Filled => (group, width.wrapping_sub(1).wrapping_mul(group)),
+            Order::Quads => (1, 3),
+            Order::Chunks => (1, width.wrapping_sub(1)),
+            // Words of the other pairs, of this group of four and of the next.
+            Order::Pairs => (1, (width.min(left).wrapping_add(1) >> 1).wrapping_mul(4)),
+        };
+        Row {
+            bytes: self.bytes,
+            order: shape.packing.order,
+            even: channel & 1 == 0,
+            at: shape.place(channel, 0),
+            group,
+            jump,
+            in_group: group,
+            k: 0,
+            in_line: 0,
+            line: shape.line,
+            padding: shape.padded_line().unwrap_or(0).wrapping_sub(shape.line),
+            left: shape.depth().unwrap_or(0),
+        }
+    }
+
     /// Weight `k` of `channel`, in the plain order of a row; 0 for one that is not there.
     #[inline]
     pub fn weight(&self, channel: u32, k: u32) -> i8 {
-        let at = self.shape.place(channel, k) as usize;
-        match (self.shape.packing.order, self.bytes.get(at..)) {
-            (Order::Pairs, Some([low, high, ..])) => {
-                let low = *low as i8;
-                // The even channel's sign was borrowed from the odd one.
-                if channel & 1 == 0 { low } else { (*high as i8).wrapping_add(i8::from(low < 0)) }
-            }
-            (Order::Pairs, _) | (_, None) => 0,
-            // Even channels are kept with 128 added.
-            (Order::Quads, Some(bytes)) if channel & 1 == 0 => bytes.first().map_or(0, |&w| (w ^ 0x80) as i8),
-            (_, Some(bytes)) => bytes.first().map_or(0, |&w| w as i8),
+        decode(self.bytes, self.shape.packing.order, channel & 1 == 0, self.shape.place(channel, k))
+    }
+}
+
+/// The weight that lies at byte `at`, of an even channel or of an odd one; 0 where there is none.
+#[inline]
+fn decode(bytes: &[u8], order: Order, even: bool, at: u32) -> i8 {
+    match (order, bytes.get(at as usize..)) {
+        (Order::Pairs, Some([low, high, ..])) => {
+            let low = *low as i8;
+            // The even channel's sign was borrowed from the odd one.
+            if even { low } else { (*high as i8).wrapping_add(i8::from(low < 0)) }
         }
+        (Order::Pairs, _) | (_, None) => 0,
+        // Even channels are kept with 128 added.
+        (Order::Quads, Some(bytes)) if even => bytes.first().map_or(0, |&w| (w ^ 0x80) as i8),
+        (_, Some(bytes)) => bytes.first().map_or(0, |&w| w as i8),
+    }
+}
+
+/// The weights of a channel, see [`Matrix::row`].
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    bytes: &'a [u8],
+    order: Order,
+    /// Whether the channel's number is even.
+    even: bool,
+    /// Where the next weight lies; in pairs, where the first one does.
+    at: u32,
+    /// Weights that lie side by side, and bytes from behind them to the next ones.
+    group: u32,
+    jump: u32,
+    /// Weights of the group that are left.
+    in_group: u32,
+    /// Number of the next weight in pairs, padding included, and its number in its line.
+    k: u32,
+    in_line: u32,
+    line: u32,
+    padding: u32,
+    /// Weights that are left.
+    left: u32,
+}
+
+impl Iterator for Row<'_> {
+    type Item = i8;
+
+    #[inline]
+    fn next(&mut self) -> Option<i8> {
+        self.left = self.left.checked_sub(1)?;
+        let mut at = self.at;
+        if self.order == Order::Pairs {
+            let k = self.k;
+            let words = (k >> 2).wrapping_mul(2).wrapping_add(k & 1);
+            at = at.wrapping_add(words.wrapping_mul(self.jump)).wrapping_add(k & 2);
+            self.k = k.wrapping_add(1);
+            self.in_line = self.in_line.wrapping_add(1);
+            if self.in_line == self.line {
+                self.k = self.k.wrapping_add(self.padding);
+                self.in_line = 0;
+            }
+        } else {
+            self.at = at.wrapping_add(1);
+            self.in_group = self.in_group.wrapping_sub(1);
+            if self.in_group == 0 {
+                self.at = self.at.wrapping_add(self.jump);
+                self.in_group = self.group;
+            }
+        }
+        Some(decode(self.bytes, self.order, self.even, at))
     }
 }

@@ -186,6 +186,9 @@ mod tests {
             for (at, &w) in plain.iter().enumerate() {
                 prop_assert_eq!(matrix.weight((at / depth) as u32, (at % depth) as u32), w);
             }
+            for (channel, row) in plain.chunks(depth).enumerate() {
+                prop_assert_eq!(matrix.row(channel as u32).collect::<Vec<i8>>(), row);
+            }
         }
 
         #[test]

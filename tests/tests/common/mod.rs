@@ -144,7 +144,7 @@ pub const SETS: &[Set] = &[
     Set { name: "rv32im", target: Target::RiscV32, ops: &ops::all::<Rv32im>() },
     Set { name: "host", target: Target::Host, ops: &ops::all::<Native>() },
     Set { name: "portable, packed for host", target: Target::Host, ops: &ops::all::<Portable>() },
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     Set { name: "avx2", target: Target::Host, ops: &ops::all::<ferrolite_runtime::kernels::Avx2>() },
     Set { name: "host, not packed", target: Target::Portable, ops: &ops::all::<Native>() },
     Set { name: "portable, packed for riscv32", target: Target::RiscV32, ops: &ops::all::<Portable>() },

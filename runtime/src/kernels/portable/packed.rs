@@ -31,14 +31,12 @@ pub(in crate::kernels) fn matmul_packed(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    let depth = weights.shape.depth().unwrap_or(0) as usize;
     let (tile, _) = tile.as_chunks::<TILE>();
     for channel in 0..weights.shape.channels {
         let mut acc = [0i32; TILE];
-        for (k, pixels) in (0..).zip(tile.iter().take(depth)) {
-            let w = i32::from(weights.weight(channel, k));
+        for (w, pixels) in weights.row(channel).zip(tile) {
             for (acc, x) in acc.iter_mut().zip(pixels) {
-                *acc = acc.wrapping_add(i32::from(x.get() as i8) * w);
+                *acc = acc.wrapping_add(i32::from(x.get() as i8) * i32::from(w));
             }
         }
         let (bias, multiplier) = stage.channel(channel as usize);
@@ -58,8 +56,8 @@ pub(in crate::kernels) fn dense_packed(
 ) {
     for (channel, out) in (0..weights.shape.channels).zip(out) {
         let (mut acc, multiplier) = stage.channel(channel as usize);
-        for (k, x) in (0..).zip(input) {
-            acc = acc.wrapping_add(product(x, weights.weight(channel, k)));
+        for (w, x) in weights.row(channel).zip(input) {
+            acc = acc.wrapping_add(product(x, w));
         }
         out.set(stage.apply_called(acc, multiplier));
     }
@@ -89,17 +87,17 @@ pub(in crate::kernels) fn depthwise_band(
     out: &[Cell<i8>],
 ) {
     let channels = band.channels.max(1);
-    for (x, out) in out.chunks_exact(channels).enumerate() {
-        for (channel, out) in out.iter().enumerate() {
-            let (mut acc, multiplier) = stage.channel(channel);
+    for channel in 0..band.channels {
+        let (bias, multiplier) = stage.channel(channel);
+        let row = weights.row(channel as u32);
+        let places = out.get(channel..).unwrap_or(&[]).iter().step_by(channels);
+        for (x, out) in places.enumerate() {
             let start = x.wrapping_mul(band.stride).wrapping_mul(channels).wrapping_add(channel);
-            let mut k = 0u32;
+            let (mut acc, mut row) = (bias, row.clone());
             for ky in 0..band.rows {
                 let taps = band.line(ky).get(start..).unwrap_or(&[]).iter().step_by(channels);
-                for x in taps.take(band.columns) {
-                    let w = i32::from(weights.weight(channel as u32, k));
-                    acc = acc.wrapping_add(i32::from(x.get() as i8) * w);
-                    k = k.wrapping_add(1);
+                for (x, w) in taps.take(band.columns).zip(&mut row) {
+                    acc = acc.wrapping_add(i32::from(x.get() as i8) * i32::from(w));
                 }
             }
             out.set(stage.apply_called(acc, multiplier));

@@ -109,9 +109,10 @@ macro_rules! kernels {
                     first += 4 * BLOCK;
                 }
                 while channels - first >= 2 * BLOCK {
+                    let rest = &weights.bytes[first * all * GROUP..];
                     // SAFETY: as above.
-                    let [low, high] =
-                        unsafe { products::<ROWS, 2>(rows, last, &weights.bytes[first * all * GROUP..], size) };
+                    let sums = unsafe { products::<ROWS, 2>(rows, last, rest, size) };
+                    let [low, high] = sums;
                     store(low, first, BLOCK);
                     store(high, first + BLOCK, BLOCK);
                     first += 2 * BLOCK;
@@ -198,11 +199,10 @@ macro_rules! kernels {
                     core::array::from_fn(|row| first.wrapping_add(row * rows.groups));
                 let blocks: [*const __m256i; BLOCKS] =
                     core::array::from_fn(|block| weights.as_ptr().wrapping_add(block * size).cast());
-                // SAFETY: the caller promises each group of each block.
                 let words = |group: usize| -> [__m256i; BLOCKS] {
-                    core::array::from_fn(|block| unsafe {
-                        unsigned(_mm256_loadu_si256(blocks[block].add(group)))
-                    })
+                    // SAFETY: the caller promises each group of each block.
+                    let load = |block: usize| unsafe { _mm256_loadu_si256(blocks[block].add(group)) };
+                    core::array::from_fn(|block| unsigned(load(block)))
                 };
                 for group in 0..rows.groups {
                     // SAFETY: the caller promises each group of each row.
