@@ -32,8 +32,8 @@ pub(super) struct Load {
 #[repr(C)]
 pub(super) struct Quads {
     pub patches: [*const u8; 4],
-    /// Vectors of a patch, at least 1.
-    pub vectors: usize,
+    /// Vectors of a patch behind the first one.
+    pub more: usize,
     pub bias: *const i32,
     pub multipliers: *const Multiplier,
     /// Bytes from the multipliers of a quad to those of the next.
@@ -49,6 +49,8 @@ pub(super) struct Quads {
     /// Pixels that count.
     pub pixels: usize,
     pub weights: *const u8,
+    /// Bytes from behind a quad's first two channels to the start of its other two.
+    pub back: usize,
 }
 
 /// What [`dense`] works on, in the order of its registers.
@@ -100,11 +102,11 @@ pub(super) struct Depthwise {
     pub step: usize,
     /// Quads of channels, at least 1.
     pub quads: usize,
-    /// Pixels, at least 1.
-    pub pixels: usize,
     /// Bytes from one pixel of the output to the next.
     pub channels: usize,
     pub zero_point: i32,
+    /// Pixels, at least 1.
+    pub pixels: usize,
     /// Not 0 for a stride of 2.
     pub two: usize,
     /// Where the weight of each byte of a window lies among its channel's.
@@ -290,13 +292,11 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "ldm.w sp, {{r3, r5, r7, r9}}",
         "ldr.w r11, [sp, #16]",
         "FERROLITE_STEP",
-        // The rest: one where their number is odd, then two at a time.
-        "sub.w r11, r11, #1",
+        // The rest: one where their number is odd, then two at a time. Vectors leave the flags alone.
         "lsrs.w r11, r11, #1",
         "bcc 2f",
         "FERROLITE_STEP a",
         "2:",
-        "cmp.w r11, #0",
         "beq 4f",
         "3:",
         "FERROLITE_STEP a",
@@ -312,19 +312,18 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         // The work lies on the stack, in its own order.
-        "sub sp, sp, #72",
+        "sub sp, sp, #80",
         "mov r12, sp",
         "ldmia.w r0!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
         "stmia.w r12!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-        "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-        "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+        "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+        "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
         "ldrd r2, r1, [sp, #64]",
         "vctp.32 r2",
         "1:",
         "FERROLITE_PASS q6, q7",
-        "ldr r3, [sp, #16]",
-        "sub.w r1, r1, r3, lsl #6",
-        "adds r1, #32",
+        "ldr r3, [sp, #72]",
+        "subs r1, r1, r3",
         "FERROLITE_PASS q0, q1",
         "subs r1, #32",
         // Vectors of a channel's four pixels: scale them down by scalars.
@@ -371,7 +370,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "subs r7, r7, #1",
         "strd r7, r11, [sp, #40]",
         "bne 1b",
-        "add sp, sp, #72",
+        "add sp, sp, #80",
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         "6:",
@@ -518,7 +517,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "mov r10, r0",
-        "ldrd r11, r9, [r10, #36]",
+        "ldrd r11, r9, [r10, #32]",
         "mov.w r8, #1",
         "movs r0, #9",
         "vctp.8 r0",
@@ -546,8 +545,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "add r12, r5",
         "add.w lr, r7, #4",
         "stm.w r10, {{r0, r2, r4, r6, lr}}",
-        "ldr.w r2, [r10, #44]",
-        "ldr.w r0, [r10, #32]",
+        "ldrd r0, r2, [r10, #40]",
         "dls lr, r0",
         "cbnz r2, 3f",
         "FERROLITE_ROW 3",

@@ -93,7 +93,8 @@ pub(super) fn quads(
         let offset = |lane: usize| lane.wrapping_mul(out_stride);
         let work = asm::Quads {
             patches: [patch(0), patch(1), patch(2), patch(3)],
-            vectors: depth / VECTOR,
+            more: depth / VECTOR - 1,
+            back: (depth * QUAD).wrapping_sub(2 * VECTOR),
             out: place,
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
