@@ -7,7 +7,7 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "rv32im"))]
 use super::emulated;
-use super::{BLOCK, Band, Channels, TILE, Tile};
+use super::{BLOCK, Band, Channels, DENSE_BLOCK, TILE, Tile};
 
 /// Copies elements that do not overlap with their target; none where they do not fit.
 pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
@@ -154,7 +154,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
             out: out.as_ptr().cast_mut().cast(),
-            blocks: count / super::DENSE_BLOCK,
+            blocks: count / DENSE_BLOCK,
             half: channels.half,
             step: step(channels),
             min: channels.min,
