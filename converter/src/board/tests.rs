@@ -20,9 +20,12 @@ fn lookups(len: u32) -> Vec<u8> {
     let constants = builder.create_vector(&tables);
     let tensor = |last_use| fb::Tensor::new(16, len, last_use, fb::DType::Int8, fb::Storage::Arena);
     let tensors = builder.create_vector(&[tensor(0), tensor(1), tensor(2)]);
-    let operands = builder.create_vector(&[0u16, 1, 1, 2]);
-    let op = |operands, params| fb::Op::new(fb::OpCode::Lookup, 0, 1, 1, operands, params, 1, 0, 0);
-    let ops = builder.create_vector(&[op(0, 0), op(2, 1)]);
+    // Ops of one input and one output have their operands in the record.
+    let operands = builder.create_vector(&[0u16; 0]);
+    let op = |input: u32, output: u32, params| {
+        fb::Op::new(fb::OpCode::Lookup, 0, 1, 1, input | output << 16, params, 1, 0, 0)
+    };
+    let ops = builder.create_vector(&[op(0, 1, 0), op(1, 2, 1)]);
     let params = builder.create_vector(&[0u32, 256]);
     let port = |tensor| fb::Port::new(tensor, 1, &[len, 1, 1, 1, 1, 1], 1.0, 0);
     let inputs = builder.create_vector(&[port(0)]);
