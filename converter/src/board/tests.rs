@@ -111,7 +111,10 @@ fn every_board_gives_the_expected_bytes() {
         assert_eq!(run.layers[1].output, run.outputs[0]);
         // A core with vectors looks 16 bytes up at once, and layers are parts of the whole.
         let layers: u64 = run.layers.iter().map(|layer| layer.instructions).sum();
-        assert!(run.layers.iter().all(|layer| (1_000 / 16 * 2..20_000).contains(&layer.instructions)), "{run:?}");
+        assert!(
+            run.layers.iter().all(|layer| (1_000 / 16 * 2..20_000).contains(&layer.instructions)),
+            "{run:?}"
+        );
         assert!(layers < run.instructions && run.instructions < layers + 1_000, "{run:?}");
         assert!((100..10_000).contains(&run.init_instructions), "{run:?}");
         assert!((64..1_024).contains(&run.stack_bytes), "{run:?}");
