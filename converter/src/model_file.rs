@@ -223,24 +223,39 @@ pub fn tensor_shape(model: &Model<'_>, tensor: usize) -> Vec<usize> {
     named.filter(|s| crate::data::npy::elements(s) == Some(elements)).unwrap_or_else(|| vec![elements])
 }
 
+/// Which weights an operator of a firmware runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weights {
+    /// All, or it has none.
+    Any,
+    /// Plain ones: the operators of `ops::plain`.
+    Plain,
+    /// Those packed for its core: the operators of `ops::tuned`.
+    Tuned,
+}
+
 /// An operator that a firmware links: a constant of `ferrolite_runtime::ops`, by whose path it is displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Linked {
     /// What it computes.
     pub code: OpCode,
-    /// Whether it is the one of `ops::tuned`, which runs files that were packed for its core and no others.
-    pub tuned: bool,
+    /// Which weights it runs.
+    pub weights: Weights,
 }
 
 impl From<OpCode> for Linked {
     fn from(code: OpCode) -> Linked {
-        Linked { code, tuned: false }
+        Linked { code, weights: Weights::Any }
     }
 }
 
 impl std::fmt::Display for Linked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let module = if self.tuned { "tuned::" } else { "" };
+        let module = match self.weights {
+            Weights::Any => "",
+            Weights::Plain => "plain::",
+            Weights::Tuned => "tuned::",
+        };
         write!(f, "{module}{}", self.code.name().to_uppercase())
     }
 }
@@ -253,21 +268,24 @@ pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
         let Some(code) = OpCode::from_code(op.code) else { continue };
         let node = Node::new(model, op);
         let (found, wanted) = match code {
-            OpCode::Conv2d => (node.params::<Conv2dParams>().map(|p| p.packing), policy.conv),
+            OpCode::Conv2d => (node.params::<Conv2dParams>().map(|p| p.packing).ok(), policy.conv),
             OpCode::DepthwiseConv2d => {
-                (node.params::<DepthwiseConv2dParams>().map(|p| p.packing), policy.depthwise)
+                (node.params::<DepthwiseConv2dParams>().map(|p| p.packing).ok(), policy.depthwise)
             }
             OpCode::FullyConnected => {
-                (node.params::<FullyConnectedParams>().map(|p| p.packing), policy.dense)
+                (node.params::<FullyConnectedParams>().map(|p| p.packing).ok(), policy.dense)
             }
-            _ => (Ok(Packing::PLAIN.tag()), Packing::PLAIN),
+            _ => (None, Packing::PLAIN),
         };
-        let own = found.is_ok_and(|tag| Packing::from_tag(tag).is_some_and(|packing| packing.is_a(wanted)));
-        let tuned = wanted != Packing::PLAIN && own;
+        let weights = match found.and_then(Packing::from_tag) {
+            Some(Packing::PLAIN) => Weights::Plain,
+            Some(packing) if packing.is_a(wanted) => Weights::Tuned,
+            _ => Weights::Any,
+        };
         match linked.iter_mut().find(|other| other.code == code) {
-            // One that was not packed needs the operator that runs all.
-            Some(other) => other.tuned &= tuned,
-            None => linked.push(Linked { code, tuned }),
+            Some(other) if other.weights != weights => other.weights = Weights::Any,
+            Some(_) => {}
+            None => linked.push(Linked { code, weights }),
         }
     }
     linked.sort();

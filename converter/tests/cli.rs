@@ -208,7 +208,7 @@ fn an_int8_model_answers_as_tflm_does() {
     assert_eq!(facts["model_bytes"], size);
     let rust = fs::read_to_string(desk.path("sine.rs")).unwrap();
     assert!(rust.contains(&format!("pub const ARENA: usize = {};", facts["arena_bytes"])), "{rust}");
-    assert!(rust.contains("&[ops::FULLY_CONNECTED]"), "{rust}");
+    assert!(rust.contains("&[ops::plain::FULLY_CONNECTED]"), "{rust}");
     assert!(fs::read_to_string(desk.path("sine.h")).unwrap().contains(&format!("SINE_MODEL_BYTES {size}")));
     assert!(fs::read_to_string(desk.path("sine.html")).unwrap().contains("FULLY_CONNECTED"));
     assert!(desk.good("inspect sine.ferro").contains("Arena of"));

@@ -26,6 +26,16 @@ pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::Conv2d, check, eval: eval::<K>, lead }
 }
 
+/// The operator for plain weights, and no others.
+pub const fn plain_operator<K: Kernels>() -> Operator {
+    Operator {
+        code: OpCode::Conv2d,
+        check: |node| check_plain(node, node.params()?),
+        eval: eval_plain::<K>,
+        lead,
+    }
+}
+
 /// The operator for weights that were packed for the kernels `K`, and no others.
 pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.conv.order {
@@ -75,9 +85,13 @@ const RING_SLACK: u32 = 4;
 /// of input rows, unless the convolution is pointwise.
 pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
     match Packing::from_tag(params.packing)? {
-        Packing::PLAIN => depth(params)?.checked_mul(TILE as u32),
+        Packing::PLAIN => plain_scratch_bytes(params),
         packing => packed_scratch_bytes(params, packing),
     }
+}
+
+fn plain_scratch_bytes(params: &Conv2dParams) -> Option<u32> {
+    depth(params)?.checked_mul(TILE as u32)
 }
 
 #[inline(always)]
@@ -159,19 +173,22 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
-    let node = eval.node();
-    let Ok(p) = node.params::<Conv2dParams>() else { return };
+    let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     match Packing::from_tag(p.packing) {
-        Some(Packing::PLAIN) => {
-            let count = depth(p).unwrap_or(0).wrapping_mul(p.out_channels);
-            let weights = node.weights(p.packing, p.weights, count);
-            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
-            conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
-        }
+        Some(Packing::PLAIN) => eval_plain::<K>(eval),
         Some(packing) if packing.is_a(K::POLICY.conv) => eval_packed::<K>(eval, p, packing),
         Some(packing) => eval_packed::<Portable>(eval, p, packing),
         None => {}
     }
+}
+
+fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
+    let node = eval.node();
+    let Ok(p) = node.params::<Conv2dParams>() else { return };
+    let count = depth(p).unwrap_or(0).wrapping_mul(p.out_channels);
+    let weights = node.weights(p.packing, p.weights, count);
+    let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
+    conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
 }
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {

@@ -30,6 +30,16 @@ pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::DepthwiseConv2d, check, eval: eval::<K>, lead }
 }
 
+/// The operator for plain weights, and no others.
+pub const fn plain_operator<K: Kernels>() -> Operator {
+    Operator {
+        code: OpCode::DepthwiseConv2d,
+        check: |node| check_plain(node, node.params()?),
+        eval: eval_plain::<K>,
+        lead,
+    }
+}
+
 /// The operator for weights that were packed for the kernels `K`, and no others.
 pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.depthwise.order {
@@ -72,9 +82,13 @@ fn band_row(p: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
 /// Bytes of scratch memory that an op with these parameters needs: a patch, or a ring of rows.
 pub fn scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
     match Packing::from_tag(params.packing)? {
-        Packing::PLAIN => taps(params)?.checked_mul(params.in_channels),
+        Packing::PLAIN => plain_scratch_bytes(params),
         packing => packed_scratch_bytes(params, packing),
     }
+}
+
+fn plain_scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
+    taps(params)?.checked_mul(params.in_channels)
 }
 
 #[inline(always)]
@@ -91,15 +105,18 @@ pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
-        Packing::PLAIN => {}
-        packing => return check_packed(node, p, packing),
+        Packing::PLAIN => check_plain(node, p),
+        packing => check_packed(node, p, packing),
     }
+}
+
+fn check_plain(node: &Node<'_>, p: &DepthwiseConv2dParams) -> Result<(), Fault> {
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
     window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
     check_int8(p.input_zero_point)?;
     let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, count)?;
-    node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    node.expect_scratch(plain_scratch_bytes(p).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, channels)
 }
 
@@ -137,19 +154,22 @@ fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
-    let node = eval.node();
-    let Ok(p) = node.params::<DepthwiseConv2dParams>() else { return };
+    let Ok(p) = eval.node().params::<DepthwiseConv2dParams>() else { return };
     match Packing::from_tag(p.packing) {
-        Some(Packing::PLAIN) => {
-            let channels = out_channels(p).unwrap_or(0);
-            let weights = node.weights(p.packing, p.weights, taps(p).unwrap_or(0).wrapping_mul(channels));
-            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, channels)) else { return };
-            depthwise_conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
-        }
+        Some(Packing::PLAIN) => eval_plain::<K>(eval),
         Some(packing) if packing == K::POLICY.depthwise => eval_packed::<K>(eval, p, packing),
         Some(packing) => eval_packed::<Portable>(eval, p, packing),
         None => {}
     }
+}
+
+fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
+    let node = eval.node();
+    let Ok(p) = node.params::<DepthwiseConv2dParams>() else { return };
+    let channels = out_channels(p).unwrap_or(0);
+    let weights = node.weights(p.packing, p.weights, taps(p).unwrap_or(0).wrapping_mul(channels));
+    let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, channels)) else { return };
+    depthwise_conv_2d::<K>(p, eval.input(0), weights, &stage, eval.scratch(), eval.output(0));
 }
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {

@@ -18,6 +18,16 @@ pub const fn operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::FullyConnected, check, eval: eval::<K>, lead: no_overlap }
 }
 
+/// The operator for plain weights, and no others.
+pub const fn plain_operator<K: Kernels>() -> Operator {
+    Operator {
+        code: OpCode::FullyConnected,
+        check: |node| check_plain(node, node.params()?),
+        eval: eval_plain::<K>,
+        lead: no_overlap,
+    }
+}
+
 /// The operator for weights that were packed for the kernels `K`, and no others.
 pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.dense.order {
@@ -44,13 +54,15 @@ fn size(a: u32, b: u32) -> Result<u32, Fault> {
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
-        Packing::PLAIN => {
-            node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-            node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
-            node.expect_stage(&p.stage, p.outputs)
-        }
+        Packing::PLAIN => check_plain(node, p),
         packing => check_packed(node, p, packing),
     }
+}
+
+fn check_plain(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
+    node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
+    node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
+    node.expect_stage(&p.stage, p.outputs)
 }
 
 fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
@@ -69,18 +81,21 @@ fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> 
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
-    let node = eval.node();
-    let Ok(p) = node.params::<FullyConnectedParams>() else { return };
+    let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
     match Packing::from_tag(p.packing) {
-        Some(Packing::PLAIN) => {
-            let weights = node.weights(p.packing, p.weights, p.inputs.wrapping_mul(p.outputs));
-            let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.outputs)) else { return };
-            fully_connected::<K>(p, eval.input(0), weights, &stage, eval.output(0));
-        }
+        Some(Packing::PLAIN) => eval_plain::<K>(eval),
         Some(packing) if packing == K::POLICY.dense => eval_packed::<K>(eval, p, packing),
         Some(packing) => eval_packed::<Portable>(eval, p, packing),
         None => {}
     }
+}
+
+fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
+    let node = eval.node();
+    let Ok(p) = node.params::<FullyConnectedParams>() else { return };
+    let weights = node.weights(p.packing, p.weights, p.inputs.wrapping_mul(p.outputs));
+    let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.outputs)) else { return };
+    fully_connected::<K>(p, eval.input(0), weights, &stage, eval.output(0));
 }
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {

@@ -126,6 +126,19 @@ pub mod tuned {
         if STRICT { fully_connected::tuned_operator::<Native>() } else { super::FULLY_CONNECTED };
 }
 
+/// Operators for files whose weights are plain: they link the kernels for those and no others, and refuse
+/// packed files, on every core.
+pub mod plain {
+    use super::{Native, Operator, conv_2d, depthwise_conv_2d, fully_connected};
+
+    /// CONV_2D.
+    pub const CONV_2D: Operator = conv_2d::plain_operator::<Native>();
+    /// DEPTHWISE_CONV_2D.
+    pub const DEPTHWISE_CONV_2D: Operator = depthwise_conv_2d::plain_operator::<Native>();
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator = fully_connected::plain_operator::<Native>();
+}
+
 /// Number of operators.
 const COUNT: usize = 22;
 
