@@ -32,7 +32,7 @@ pub const fn plain_operator<K: Kernels>() -> Operator {
         code: OpCode::Conv2d,
         check: |node| check_plain(node, node.params()?),
         eval: eval_plain::<K>,
-        lead,
+        lead: plain_lead,
     }
 }
 
@@ -40,7 +40,12 @@ pub const fn plain_operator<K: Kernels>() -> Operator {
 pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.conv.order {
         Order::Plain => operator::<K>(),
-        _ => Operator { code: OpCode::Conv2d, check: check_tuned::<K>, eval: eval_tuned::<K>, lead },
+        _ => Operator {
+            code: OpCode::Conv2d,
+            check: check_tuned::<K>,
+            eval: eval_tuned::<K>,
+            lead: packed_lead,
+        },
     }
 }
 
@@ -85,13 +90,9 @@ const RING_SLACK: u32 = 4;
 /// of input rows, unless the convolution is pointwise.
 pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
     match Packing::from_tag(params.packing)? {
-        Packing::PLAIN => plain_scratch_bytes(params),
+        Packing::PLAIN => depth(params)?.checked_mul(TILE as u32),
         packing => packed_scratch_bytes(params, packing),
     }
-}
-
-fn plain_scratch_bytes(params: &Conv2dParams) -> Option<u32> {
-    depth(params)?.checked_mul(TILE as u32)
 }
 
 #[inline(always)]
@@ -133,7 +134,8 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     check_int8(p.input_zero_point)?;
     let depth = depth(p).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, depth.checked_mul(out_channels).ok_or(Fault::Parameters)?)?;
-    node.expect_scratch(depth.checked_mul(TILE as u32).ok_or(Fault::Parameters)?)?;
+    // A product that does not fit 32 bits is larger than any scratch memory.
+    node.expect_scratch(depth.saturating_mul(TILE as u32))?;
     node.expect_stage(&p.stage, out_channels)
 }
 
@@ -152,7 +154,21 @@ fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(
 /// A tile is gathered whole before any of it is written. A pointwise convolution reads no other
 /// pixels, so the output may run ahead of the input's start only by what all tiles but the last
 /// have grown; other windows keep the rows that are still to be read.
-fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
+fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
+    let p: &Conv2dParams = node.params().ok()?;
+    if p.packing == Packing::PLAIN.tag() { plain_lead(node, position) } else { packed_lead(node, position) }
+}
+
+fn plain_lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    lead_by(node, window::lead)
+}
+
+fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    lead_by(node, window::band_lead)
+}
+
+#[inline(always)]
+fn lead_by(node: &Node<'_>, of_window: fn(&Window, u32, u32) -> Option<u32>) -> Option<u32> {
     let p: &Conv2dParams = node.params().ok()?;
     if p.groups != 1 {
         return None;
@@ -161,15 +177,12 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
         if p.out_channels <= p.in_channels {
             return Some(0);
         }
-        let pixels = window::elements(p.batches, p.window.out_h, p.window.out_w, 1).ok()?;
-        let before_last = pixels.saturating_sub(1) & !(TILE as u32 - 1);
-        return before_last.checked_mul(p.out_channels.saturating_sub(p.in_channels));
+        // The check has found that the output's size, a multiple of all these, fits 32 bits.
+        let pixels = p.batches.wrapping_mul(p.window.out_h).wrapping_mul(p.window.out_w);
+        let before_last = pixels.wrapping_sub(1) & !(TILE as u32 - 1);
+        return Some(before_last.wrapping_mul(p.out_channels.wrapping_sub(p.in_channels)));
     }
-    if p.batches != 1 {
-        return None;
-    }
-    let lead = if p.packing == Packing::PLAIN.tag() { window::lead } else { window::band_lead };
-    lead(&p.window, p.in_channels, p.out_channels)
+    if p.batches == 1 { of_window(&p.window, p.in_channels, p.out_channels) } else { None }
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

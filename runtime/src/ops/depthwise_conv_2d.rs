@@ -36,7 +36,7 @@ pub const fn plain_operator<K: Kernels>() -> Operator {
         code: OpCode::DepthwiseConv2d,
         check: |node| check_plain(node, node.params()?),
         eval: eval_plain::<K>,
-        lead,
+        lead: plain_lead,
     }
 }
 
@@ -82,13 +82,9 @@ fn band_row(p: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
 /// Bytes of scratch memory that an op with these parameters needs: a patch, or a ring of rows.
 pub fn scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
     match Packing::from_tag(params.packing)? {
-        Packing::PLAIN => plain_scratch_bytes(params),
+        Packing::PLAIN => taps(params)?.checked_mul(params.in_channels),
         packing => packed_scratch_bytes(params, packing),
     }
-}
-
-fn plain_scratch_bytes(params: &DepthwiseConv2dParams) -> Option<u32> {
-    taps(params)?.checked_mul(params.in_channels)
 }
 
 #[inline(always)]
@@ -114,9 +110,10 @@ fn check_plain(node: &Node<'_>, p: &DepthwiseConv2dParams) -> Result<(), Fault> 
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
     window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
     check_int8(p.input_zero_point)?;
-    let count = taps(p).and_then(|taps| taps.checked_mul(channels)).ok_or(Fault::Parameters)?;
-    node.weights(p.packing, p.weights, count)?;
-    node.expect_scratch(plain_scratch_bytes(p).ok_or(Fault::Parameters)?)?;
+    let taps = taps(p).ok_or(Fault::Parameters)?;
+    node.weights(p.packing, p.weights, taps.checked_mul(channels).ok_or(Fault::Parameters)?)?;
+    // There are at least as many output channels as input channels, so this does not overflow.
+    node.expect_scratch(taps.wrapping_mul(p.in_channels))?;
     node.expect_stage(&p.stage, channels)
 }
 
@@ -142,9 +139,11 @@ fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) ->
 
 fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
-    if p.packing != Packing::PLAIN.tag() {
-        return packed_lead(node, position);
-    }
+    if p.packing == Packing::PLAIN.tag() { plain_lead(node, position) } else { packed_lead(node, position) }
+}
+
+fn plain_lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    let p: &DepthwiseConv2dParams = node.params().ok()?;
     if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?) } else { None }
 }
 

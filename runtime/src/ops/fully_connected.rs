@@ -61,7 +61,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 
 fn check_plain(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-    node.weights(p.packing, p.weights, size(p.inputs, p.outputs)?)?;
+    // None of them is zero, as just found.
+    node.weights(p.packing, p.weights, p.inputs.checked_mul(p.outputs).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.outputs)
 }
 

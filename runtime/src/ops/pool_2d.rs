@@ -30,10 +30,11 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let w = &p.window;
     window::check_op(node, w, p.batches, p.channels, p.channels)?;
     check_clamp(p.min, p.max)?;
-    // Every window covers a cell: the first one with its last tap, the last one with its first.
+    // Every window covers a cell: the first one with its last tap, the last one with its first. With
+    // dimensions and strides as just checked, nothing overflows.
     let covers = |out: u32, stride: u32, kernel: u32, pad: u32, size: u32| {
-        let last = out.saturating_sub(1).saturating_mul(stride);
-        pad < kernel && last < size.saturating_add(pad)
+        let last = out.wrapping_sub(1).wrapping_mul(stride);
+        pad < kernel && last < size.wrapping_add(pad)
     };
     if w.dilation_h != 1
         || w.dilation_w != 1
