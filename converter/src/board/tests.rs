@@ -109,12 +109,11 @@ fn every_board_gives_the_expected_bytes() {
         let after_first: Vec<u8> = inputs[0].iter().map(|x| x.wrapping_add(1)).collect();
         assert_eq!(run.layers[0].output, after_first, "{}", board.name);
         assert_eq!(run.layers[1].output, run.outputs[0]);
-        // A core with vectors looks 16 bytes up at once, and layers are parts of the whole.
+        // A look-up takes at least two instructions per byte, or per vector of 16 bytes with MVE; layers are
+        // parts of the whole.
+        let least = if board.core.contains("MVE") { 1_000 / 16 * 2 } else { 2_000 };
         let layers: u64 = run.layers.iter().map(|layer| layer.instructions).sum();
-        assert!(
-            run.layers.iter().all(|layer| (1_000 / 16 * 2..20_000).contains(&layer.instructions)),
-            "{run:?}"
-        );
+        assert!(run.layers.iter().all(|layer| (least..20_000).contains(&layer.instructions)), "{run:?}");
         assert!(layers < run.instructions && run.instructions < layers + 1_000, "{run:?}");
         assert!((100..10_000).contains(&run.init_instructions), "{run:?}");
         assert!((64..1_024).contains(&run.stack_bytes), "{run:?}");
