@@ -113,7 +113,8 @@ impl<'a> Interpreter<'a> {
         self.step_observed(&mut ())
     }
 
-    fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
+    /// Runs the next op, under an observer's eyes.
+    pub fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else {
             self.next = 0;

@@ -13,7 +13,6 @@ mod compare;
 mod convert;
 mod files;
 mod inspect;
-mod on_board;
 mod progress;
 mod run;
 

@@ -12,6 +12,7 @@ mod aligned;
 mod lowering;
 mod plan;
 mod program;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -22,6 +23,7 @@ use ferrolite_schema::{Model, OpCode, Rounding, Target};
 pub use aligned::AlignedBuf;
 use lowering::Tiled;
 pub use lowering::{Constants, Lowered, Lowering};
+pub(crate) use refused::refused;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
