@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use ferrolite_runtime::{Model, Node, OpCode};
+use ferrolite_runtime::Model;
 use rayon::prelude::*;
 
 use super::grid::{self, Grid};
@@ -22,10 +22,10 @@ use crate::passes;
 use crate::reference::Executor;
 
 /// Most samples that a layer is judged by.
-const SAMPLES: usize = 16;
+const SAMPLES: usize = 64;
 
 /// Most multiply-accumulates that all layers together take; large models are judged by fewer samples.
-const WORK: u64 = 20_000_000_000;
+const WORK: u64 = 5_000_000_000;
 
 /// What is quantized in one run.
 struct Trial {
@@ -91,11 +91,8 @@ pub fn attribute(
 
 /// One trial for each input and each layer that rounds something.
 fn trials(graph: &Graph, model: &Model<'_>) -> Vec<Trial> {
-    let grids = grid::of_tensors(model);
-    let grid = |id: ValueId| {
-        let name = graph.value(id).name.as_str();
-        grids.get(name).or_else(|| grids.get(format!("{name}_quantized").as_str())).copied()
-    };
+    let grids = grid::of_values(graph, model);
+    let grid = |id: ValueId| grids[id.0];
     let input = |&id: &ValueId| {
         let outputs = HashMap::from([(id, grid(id)?)]);
         Some(Trial { op: None, outputs, weights: None })
@@ -105,7 +102,7 @@ fn trials(graph: &Graph, model: &Model<'_>) -> Vec<Trial> {
         let node = *producers.get(&id?)?;
         let outputs: HashMap<ValueId, Grid> =
             graph.nodes[node].outputs.iter().filter_map(|&id| Some((id, grid(id)?))).collect();
-        let weights = weight_grids(graph, model, op, node, grid);
+        let weights = weight_grids(graph, model, op, node);
         let rounds = weights.is_some() || rounds(graph, node, &outputs, grid);
         (rounds && !outputs.is_empty()).then_some(Trial {
             op: Some(op),
@@ -138,21 +135,12 @@ fn rounds(
 
 /// The grids of a layer's float weights, one for each output channel; none for layers without, and for
 /// weights that the author quantized.
-fn weight_grids(
-    graph: &Graph,
-    model: &Model<'_>,
-    op: usize,
-    node: usize,
-    grid: impl Fn(ValueId) -> Option<Grid>,
-) -> Option<Vec<Grid>> {
+fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Option<Vec<Grid>> {
     let layer = &graph.nodes[node];
     let (weights, axis) = facts::weights(graph, layer)?;
     let channels = weights.shape.get(axis).copied()?;
     let data = weights.constant.as_ref()?.as_f32()?;
-    let record = model.ops().get(op)?;
-    let code = OpCode::from_code(record.code)?;
-    let (input, output) = (grid(layer.input(0)?)?, grid(*layer.outputs.first()?)?);
-    let steps = grid::of_weights(&Node::new(model, record), code, input, output)
+    let steps = grid::of_weights(model, model.ops().get(op)?)
         .filter(|steps| steps.len() == 1 || steps.len() == channels);
     let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
     Some(match steps {

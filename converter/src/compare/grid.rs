@@ -6,7 +6,9 @@ use ferrolite_runtime::params::{
     Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage, TransposeConvParams,
 };
 use ferrolite_runtime::{DType, Model, Node, OpCode};
+use ferrolite_schema::Op as Record;
 
+use crate::graph::{Graph, Op};
 use crate::model_file;
 
 /// Evenly spaced real numbers between two ends: what integers of one type and scale can stand for.
@@ -53,29 +55,45 @@ impl Grid {
     }
 }
 
-/// The grids of a file's tensors, by the author's names.
-pub fn of_tensors<'a>(model: &Model<'a>) -> HashMap<&'a str, Grid> {
+/// The grids that a file gives to the values of the graph that it was made from, by value. They are found by
+/// the author's names; float borders put their integers behind names of their own, and what only gives
+/// another shape to its operand has no tensor in the file.
+pub fn of_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Grid>> {
     let names = model.names();
     let grid = |tensor: usize| {
         let quantization = names.tensor_port(tensor).and_then(model_file::quantization)?;
         Some((names.tensor(tensor)?, Grid::new(model_file::tensor_dtype(model, tensor), quantization)?))
     };
-    (0..model.tensors().len()).filter_map(grid).collect()
+    let by_name: HashMap<&str, Grid> = (0..model.tensors().len()).filter_map(grid).collect();
+    let named = |name: &str| by_name.get(name).or_else(|| by_name.get(format!("{name}_quantized").as_str()));
+    let mut grids: Vec<Option<Grid>> = graph.values.iter().map(|value| named(&value.name).copied()).collect();
+    for node in graph.nodes.iter().filter(|node| node.op == Op::Reshape) {
+        if let (Some(from), Some(to)) = (node.input(0), node.outputs.first()) {
+            grids[to.0] = grids[to.0].or(grids[from.0]);
+        }
+    }
+    grids
 }
 
 /// The steps of a layer's weights, one for each output channel or one for all. The file does not store
 /// them; they follow from its multipliers, which are input step times weight step by output step.
 /// A channel without weights has the step 0.
-pub fn of_weights(node: &Node<'_>, code: OpCode, input: Grid, output: Grid) -> Option<Vec<f32>> {
-    let stage: OutputStage = match code {
+pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
+    let node = Node::new(model, op);
+    let stage: OutputStage = match OpCode::from_code(op.code)? {
         OpCode::Conv2d | OpCode::Conv2dWinograd => node.params::<Conv2dParams>().ok()?.stage,
         OpCode::DepthwiseConv2d => node.params::<DepthwiseConv2dParams>().ok()?.stage,
         OpCode::FullyConnected => node.params::<FullyConnectedParams>().ok()?.stage,
         OpCode::TransposeConv => node.params::<TransposeConvParams>().ok()?.stage,
         _ => return None,
     };
+    let names = model.names();
+    let scale = |position: usize| {
+        let tensor = usize::from(*model.operands(op).get(position)?);
+        names.tensor_port(tensor).and_then(model_file::quantization).map(|(scale, _)| f64::from(scale))
+    };
+    let by = scale(op.inputs.into())? / scale(0)?;
     let multipliers = node.constants::<Multiplier>(stage.multipliers, stage.multiplier_count).ok()?;
     let real = |m: &Multiplier| f64::from(m.mantissa) * f64::from(m.shift - 31).exp2();
-    let by = f64::from(output.scale) / f64::from(input.scale);
     Some(multipliers.iter().map(|m| (real(m) * by) as f32).collect())
 }

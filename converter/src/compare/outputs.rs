@@ -214,8 +214,13 @@ impl Score {
                 let right = classes[sample];
                 self.pairs.push((right, class(output)));
                 if output.len() > TOP {
-                    let better = |score: &f32| output.iter().filter(|other| *other > score).count();
-                    let near = output.get(right).is_some_and(|score| better(score) < TOP);
+                    // Of equal scores, which integers often have, the first is the better: as in `argmax`.
+                    let better = |score: f32| {
+                        let before =
+                            |&(i, &other): &(usize, &f32)| other > score || (other == score && i < right);
+                        output.iter().enumerate().filter(before).count()
+                    };
+                    let near = output.get(right).is_some_and(|&score| better(score) < TOP);
                     *self.near.get_or_insert(0) += usize::from(near);
                 }
             }

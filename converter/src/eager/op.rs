@@ -19,7 +19,12 @@ use crate::run::{infer, interpreter};
 pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Tensor>> {
     let name = op.name().to_lowercase();
     let mut graph = Graph { name: name.clone(), ..Graph::default() };
-    let in_layer = |error: Error| error.context(format!("layer `{name}` ({})", op.name()));
+    let layer = format!("layer `{name}` ({})", op.name());
+    // What the operator itself refuses says so already.
+    let in_layer = |error: Error| if error.message.contains(&layer) { error } else { error.context(&layer) };
+    if inputs.iter().all(|tensor| tensor.is_constant) || results.is_empty() {
+        return Err(in_layer(Error::input("it needs an operand that is not constant, and a result")));
+    }
     let mut operands = Vec::new();
     for tensor in inputs {
         let id = graph.add_value(tensor.value().map_err(in_layer)?);
@@ -36,7 +41,7 @@ pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Ten
     let outputs = graph.outputs.clone();
     graph.nodes.push(Node { name: name.clone(), op: op.clone(), inputs: operands, outputs });
 
-    let emitted = emit::compile(&graph, &emit::Options::default())?;
+    let emitted = emit::compile(&graph, &emit::Options::default()).map_err(in_layer)?;
     let file = ModelFile::from_bytes(name.as_str(), &emitted.bytes);
     let model = file.model()?;
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());

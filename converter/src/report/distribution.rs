@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use ferrolite_runtime::{Model, Node, OpCode};
+use ferrolite_runtime::Model;
 
 use crate::compare::grid::{self, Grid};
 use crate::compare::{layer_values, spread};
@@ -55,11 +55,8 @@ pub struct Distribution {
 pub fn distributions(source: &Graph, model: &Model<'_>, data: Option<&Dataset>) -> Result<Vec<Distribution>> {
     let mut graph = source.clone();
     passes::optimise(&mut graph);
-    let grids = grid::of_tensors(model);
-    let grid = |id: ValueId| {
-        let name = graph.value(id).name.as_str();
-        grids.get(name).or_else(|| grids.get(format!("{name}_quantized").as_str())).copied()
-    };
+    let grids = grid::of_values(&graph, model);
+    let grid = |id: ValueId| grids[id.0];
     let values = layer_values(&graph, model);
     let producers = graph.producers();
     let activations = match data {
@@ -71,12 +68,10 @@ pub fn distributions(source: &Graph, model: &Model<'_>, data: Option<&Dataset>) 
         let node = value.and_then(|id: ValueId| producers.get(&id)).map(|&node| &graph.nodes[node]);
         let weights = node.and_then(|node| {
             let (weights, axis) = facts::weights(&graph, node)?;
-            let code = OpCode::from_code(op.code)?;
-            let (input, output) = (grid(node.input(0)?)?, grid(*node.outputs.first()?)?);
             let channels = weights.shape.get(axis).copied()?;
             let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
-            let steps = grid::of_weights(&Node::new(model, op), code, input, output)
-                .filter(|steps| steps.len() == 1 || steps.len() == channels);
+            let steps =
+                grid::of_weights(model, op).filter(|steps| steps.len() == 1 || steps.len() == channels);
             let data = match weights.constant.as_ref()? {
                 Constant::F32(data) => data.clone(),
                 integers => integers.to_real(weights.quantization.as_ref(), &weights.shape),

@@ -38,7 +38,7 @@ pub fn confusion(facts: &Facts<'_>) -> Option<Markup> {
                         tr {
                             th scope="col" { "right \\ answer" }
                             @for class in 0..counts.len() { th scope="col" title=(label(class)) { (class) } }
-                            th scope="col" { "right" }
+                            th scope="col" { "share right" }
                         }
                     }
                     tbody {

@@ -12,13 +12,13 @@ use crate::model_file;
 use crate::report::text;
 
 /// Size of a node, and distance between layers, in pixels.
-const WIDTH: f32 = 216.0;
+const WIDTH: f32 = 240.0;
 const HEIGHT: f32 = 42.0;
-const STEP: f32 = 64.0;
+const STEP: f32 = 70.0;
 const MARGIN: f32 = 8.0;
 
 /// Characters of a name that fit into a node.
-const NAME: usize = 32;
+const NAME: usize = 34;
 
 /// A box of the drawing.
 struct Shape {
@@ -73,7 +73,7 @@ pub fn section(facts: &Facts<'_>) -> Markup {
                         title { (shape.title) }
                         rect class={ "node " (shape.class) } width=(WIDTH) height=(HEIGHT) rx="6" {}
                         text.op x="8" y="17" { (shape.left) }
-                        text.soft x=(WIDTH - 8.0) y="17" text-anchor="end" { (shape.right) }
+                        text.shape x=(WIDTH - 8.0) y="17" text-anchor="end" { (shape.right) }
                         text x="8" y="33" { (shape.below) }
                     }
                 }
@@ -123,7 +123,7 @@ fn nodes(facts: &Facts<'_>) -> (Vec<Shape>, Vec<(usize, usize)>) {
         );
         edges.extend(from.into_iter().map(|from| (from, shapes.len())));
         writers.extend(outputs.iter().map(|&id| (id.into(), shapes.len())));
-        let (left, below) = (layer.op.clone(), shorten(&layer.name, NAME));
+        let (left, below) = (layer.op.clone(), shorten(facts.short(&layer.name), NAME));
         shapes.push(Shape { class, title, left, right: fit(shape), below });
     }
     for (output, facts) in model.outputs().iter().zip(model_file::outputs(model)) {

@@ -2,12 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{Facts, boxed};
+use super::{Facts, boxed, shorten};
 use crate::data::npy::shape_text;
 use crate::report::text;
 
 /// Layers whose cost is listed.
 const LISTED: usize = 20;
+
+/// Characters of a name that a table shows; all of it is in its title.
+const NAME: usize = 48;
 
 /// One line of costs: name, operator, alone, share, here.
 struct Cost<'a> {
@@ -50,15 +53,14 @@ pub fn costs(facts: &Facts<'_>) -> Option<Markup> {
             table {
                 thead {
                     tr {
-                        th.name scope="col" { "layer" } th scope="col" { "operator" } th.n scope="col" { "alone" }
+                        th.name scope="col" { "layer" } th.n scope="col" { "alone" }
                         th.n scope="col" { "share" } th.n scope="col" { "here" }
                     }
                 }
                 tbody {
                     @for cost in &costs {
                         tr {
-                            td.name title=(cost.name) { (text::layer(cost.name)) }
-                            td { (cost.op) }
+                            (named(facts, cost.name, cost.op))
                             td.n { (text::decibels(cost.alone)) }
                             (bar(text::share(cost.share), cost.share.unwrap_or(0.0) / most))
                             td.n { (text::decibels(cost.here)) }
@@ -94,8 +96,7 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
             table {
                 thead {
                     tr {
-                        th.n scope="col" { "#" } th.name scope="col" { "layer" } th scope="col" { "operator" }
-                        th scope="col" { "output" } th.n scope="col" { "flash (bytes)" } th.n scope="col" { "MACs" }
+                        th.n scope="col" { "#" } th.name scope="col" { "layer" } th.n scope="col" { "flash (bytes)" } th.n scope="col" { "MACs" }
                         th.n scope="col" { "scratch (bytes)" }
                         @if compared.is_some() { th.n scope="col" { "here" } th.n scope="col" { "alone" } }
                     }
@@ -105,9 +106,7 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
                         @let shapes: Vec<String> = layer.outputs.iter().map(|shape| shape_text(shape)).collect();
                         tr {
                             td.n { (layer.index) }
-                            td.name title=(layer.name) { (text::layer(&layer.name)) }
-                            td { (layer.op) }
-                            td { (shapes.join(", ")) }
+                            (named(facts, &layer.name, &format!("{} → {}", layer.op, shapes.join(", "))))
                             (bar(text::thousands(flash(layer)), flash(layer) as f64 / most_flash as f64))
                             (bar(text::thousands(layer.macs), layer.macs as f64 / most_macs as f64))
                             td.n { (text::thousands(layer.scratch_bytes)) }
@@ -121,7 +120,7 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
                 }
                 tfoot {
                     tr {
-                        th {} th scope="row" { "all layers" } td {} td {}
+                        td {} th scope="row" { "all layers" }
                         td.n { (text::thousands(total_flash)) } td.n { (text::thousands(total_macs)) } td {}
                         @if compared.is_some() { td {} td {} }
                     }
@@ -129,6 +128,11 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
             }
         }))
     }
+}
+
+/// A layer's name over what it does.
+fn named(facts: &Facts<'_>, name: &str, what: &str) -> Markup {
+    html! { td.name title=(name) { (shorten(facts.short(name), NAME)) small { (what) } } }
 }
 
 /// A number with a bar of its size beneath.

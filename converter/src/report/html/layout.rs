@@ -125,11 +125,19 @@ impl Grid {
 
     /// The middle of the neighbours on one side; its own place if there are none.
     fn middle(&self, item: usize, down: bool) -> f32 {
-        let neighbours = self.neighbours(item, down);
-        if neighbours.is_empty() {
-            return self.items[item].x;
-        }
-        neighbours.iter().map(|&other| self.items[other].x).sum::<f32>() / neighbours.len() as f32
+        self.mean(self.neighbours(item, down).iter().copied()).unwrap_or(self.items[item].x)
+    }
+
+    /// As [`middle`](Grid::middle), but nodes follow nodes: a chain stays straight beside its long edges.
+    fn line(&self, item: usize, down: bool) -> f32 {
+        let nodes = self.neighbours(item, down).iter().copied().filter(|&other| !self.items[other].lane);
+        let straight = if self.items[item].lane { None } else { self.mean(nodes) };
+        straight.unwrap_or_else(|| self.middle(item, down))
+    }
+
+    fn mean(&self, items: impl Iterator<Item = usize>) -> Option<f32> {
+        let (sum, count) = items.fold((0.0, 0), |(sum, count), item| (sum + self.items[item].x, count + 1));
+        (count > 0).then(|| sum / count as f32)
     }
 
     fn order(&self, down: bool) -> Vec<usize> {
@@ -186,7 +194,7 @@ impl Grid {
             turns.sort_by_key(weight);
             let mut fixed = vec![false; row.len()];
             for place in turns {
-                let wanted = self.middle(row[place], down);
+                let wanted = self.line(row[place], down);
                 self.move_to(&row, &fixed, place, wanted);
                 fixed[place] = true;
             }

@@ -11,6 +11,8 @@ mod numbers;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use ferrolite_runtime::Model;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -49,6 +51,24 @@ struct Facts<'a> {
     study: &'a Study<'a>,
     layers: Vec<Layer>,
     distributions: Vec<Distribution>,
+    /// What the names of most layers start with.
+    prefix: String,
+}
+
+impl Facts<'_> {
+    /// A name without what most names start with.
+    fn short<'n>(&self, name: &'n str) -> &'n str {
+        name.strip_prefix(&self.prefix).filter(|rest| !rest.is_empty()).unwrap_or(name)
+    }
+}
+
+/// The first part of a path (`model/`) that more than half of the layers share.
+fn prefix(layers: &[Layer]) -> String {
+    let first = |layer: &Layer| layer.name.split_once('/').map(|(first, _)| format!("{first}/"));
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    layers.iter().filter_map(first).for_each(|first| *counts.entry(first).or_default() += 1);
+    let most = counts.into_iter().find(|&(_, count)| 2 * count > layers.len() && count > 1);
+    most.map_or(String::new(), |(first, _)| first)
 }
 
 /// The page as HTML.
@@ -60,7 +80,9 @@ pub fn page(model: &Model<'_>, study: &Study<'_>) -> Result<String> {
         Some(source) => distributions(source, model, study.data)?,
         None => Vec::new(),
     };
-    let facts = Facts { model, study, layers: model_file::layers(model), distributions };
+    let layers = model_file::layers(model);
+    let prefix = prefix(&layers);
+    let facts = Facts { model, study, layers, distributions, prefix };
     let name = model.names().model().filter(|name| !name.is_empty()).unwrap_or("Model");
     let sections: Vec<(&str, &str, Markup)> = [
         ("accuracy", "Accuracy", accuracy(&facts)),
@@ -164,7 +186,7 @@ fn overview(facts: &Facts<'_>) -> Markup {
             }
             @if let Some(layer) = dearest {
                 (tile("Most costly layer", &text::share(layer.alone_share), &format!(
-                    "of the layers' noise: {}", text::layer(&layer.name)
+                    "of the layers' noise: {}", shorten(facts.short(&layer.name), 40)
                 )))
             }
         }

@@ -31,7 +31,7 @@ pub fn section(facts: &Facts<'_>) -> Option<Markup> {
         div.grid {
             @for (layer, found) in shown {
                 article {
-                    h3 title=(layer.name) { (layer.index) " " (layer.op) br; span.soft { (shorten(&layer.name, 40)) } }
+                    h3 title=(layer.name) { (layer.index) " " (layer.op) br; span.soft { (shorten(facts.short(&layer.name), 40)) } }
                     @if let Some(histogram) = &found.weights { (figure("Weights", histogram)) }
                     @if let Some(histogram) = &found.activations { (figure("Activations", histogram)) }
                 }
