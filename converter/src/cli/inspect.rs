@@ -1,51 +1,27 @@
 //! `ferrolite inspect`: what is in a file, a finished or a foreign one.
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 use super::Answer;
 use super::args::InspectArgs;
 use crate::data::npy::shape_text;
 use crate::error::Result;
 use crate::facts::Facts;
-use crate::import;
 use crate::model_file::ModelFile;
 use crate::report::memory_map;
 use crate::report::text::{self, Column};
 
 pub fn execute(args: &InspectArgs) -> Result<Answer> {
-    if !is_finished(&args.file) {
-        let facts = Facts::of_import(&import::load(&args.file)?, size(&args.file));
-        return if args.json { Answer::json(&facts) } else { Ok(Answer::Text(describe(&facts))) };
-    }
-    let file = ModelFile::read(&args.file)?;
-    let model = file.model()?;
-    let facts = Facts::of_model(&model);
+    let facts = Facts::read(&args.file)?;
     if args.json {
         return Answer::json(&facts);
     }
-    Ok(Answer::Text(describe(&facts) + "\n" + &memory_map::draw(&model)))
-}
-
-/// Whether a file is one of ours, or claims to be.
-fn is_finished(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
-    let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ferro"));
-    named || (read.is_ok() && head.get(4..8) == Some(b"FERO"))
-}
-
-/// Bytes of a file, or of all files of a directory.
-fn size(path: &Path) -> u64 {
-    let Ok(facts) = std::fs::symlink_metadata(path) else { return 0 };
-    if !facts.is_dir() {
-        // A link counts as what it leads to; links within a directory are not followed.
-        return std::fs::metadata(path).map_or(0, |facts| if facts.is_dir() { 0 } else { facts.len() });
+    let mut out = describe(&facts);
+    if ModelFile::claims(&args.file) {
+        let file = ModelFile::read(&args.file)?;
+        out = out + "\n" + &memory_map::draw(&file.model()?);
     }
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.fold(0, |sum, entry| sum.saturating_add(size(&entry.path())))
+    Ok(Answer::Text(out))
 }
 
 /// The facts as text.

@@ -8,8 +8,7 @@
 //! use ferrolite::facts::Facts;
 //!
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn");
-//! let imported = ferrolite::import::load(format!("{folder}/mnist_cnn_float.tflite").as_ref())?;
-//! let facts = Facts::of_import(&imported, 0);
+//! let facts = Facts::read(format!("{folder}/mnist_cnn_float.tflite").as_ref())?;
 //! assert_eq!((facts.inputs[0].shape.as_slice(), facts.macs), (&[1, 28, 28, 1][..], 262_112));
 //! assert!(facts.unsupported.is_empty() && facts.arena_bytes.is_none());
 //! # Ok::<(), ferrolite::Error>(())
@@ -18,14 +17,17 @@
 mod convertible;
 mod work;
 
+use std::path::Path;
+
 use ferrolite_runtime::Model;
 use serde::Serialize;
 
 pub use work::{macs, weights};
 
+use crate::error::Result;
 use crate::graph::{DType, Graph, ValueId};
-use crate::import::{Imported, UnsupportedLayer};
-use crate::model_file::{self, PortFacts};
+use crate::import::{self, Imported, UnsupportedLayer};
+use crate::model_file::{self, ModelFile, PortFacts};
 
 /// The facts of a model; the first nine keys in JSON are fixed words of the design.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -135,6 +137,17 @@ impl From<UnsupportedLayer> for Refused {
 }
 
 impl Facts {
+    /// The facts of a file in any format that is read, a finished one or a trained model.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is no model.
+    pub fn read(path: &Path) -> Result<Facts> {
+        if ModelFile::claims(path) {
+            return Ok(Facts::of_model(&ModelFile::read(path)?.model()?));
+        }
+        Ok(Facts::of_import(&import::load(path)?, size(path)))
+    }
+
     /// The facts of a verified file.
     pub fn of_model(model: &Model<'_>) -> Facts {
         let ops: Vec<OpFacts> = model_file::layers(model)
@@ -237,6 +250,18 @@ fn constants(graph: &Graph, ids: impl Iterator<Item = ValueId>) -> impl Iterator
         let count = value.constant.as_ref()?.len() as u64;
         Some((count * DType::size(value.dtype) as u64, count))
     })
+}
+
+/// Bytes of a file, or of all files of a directory.
+fn size(path: &Path) -> u64 {
+    let Ok(facts) = std::fs::metadata(path) else { return 0 };
+    if !facts.is_dir() {
+        return facts.len();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    // Links are not followed: they may lead in circles.
+    let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
+    entries.fold(0, |sum, entry| sum.saturating_add(size(&entry.path())))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

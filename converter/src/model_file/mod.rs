@@ -64,6 +64,14 @@ impl ModelFile {
         Ok(ModelFile::from_bytes(name, &bytes))
     }
 
+    /// Whether a file is one of ours, or claims to be by its name.
+    pub fn claims(path: &Path) -> bool {
+        let mut head = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
+        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ferro"));
+        named || (read.is_ok() && head.get(4..8) == Some(b"FERO"))
+    }
+
     /// A file in memory; `name` is what errors call it.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> ModelFile {
         ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes) }

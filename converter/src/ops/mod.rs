@@ -1,5 +1,15 @@
 //! Lowering of operators: each node of a quantized graph becomes ops of the device with finished
 //! numbers. One file per operator, of the same name as the one in the runtime that runs it.
+//!
+//! [`crate::eager::run_op`] shows what one operator computes; [`crate::emit::compile`] lowers a whole graph:
+//!
+//! ```
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine_int8_tf.tflite");
+//! let graph = ferrolite::import::load(path.as_ref())?.graph;
+//! let emitted = ferrolite::emit::compile(&graph, &Default::default())?;
+//! assert_eq!(emitted.ops[0].code, ferrolite_runtime::OpCode::FullyConnected);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 mod add;
 mod arg_min_max;
