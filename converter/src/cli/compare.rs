@@ -17,6 +17,9 @@ use crate::report::text::{self, Column};
 /// Samples that are listed as text.
 const WORST: usize = 5;
 
+/// Layers that are listed as text.
+const LAYERS: usize = 12;
+
 pub fn execute(args: &CompareArgs) -> Result<Answer> {
     let file = ModelFile::read(&args.file)?;
     let model = file.model()?;
@@ -75,7 +78,7 @@ fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> Stri
     out
 }
 
-/// The layers, the most costly first, and behind them those that round nothing.
+/// The layers that cost most; behind them, where there is room, those that round nothing.
 fn layers(comparison: &Comparison) -> String {
     let columns = [
         Column::Left("layer, most costly first"),
@@ -84,9 +87,8 @@ fn layers(comparison: &Comparison) -> String {
         Column::Right("share"),
         Column::Right("here"),
     ];
-    let inputs = comparison.inputs.iter().filter(|_| !comparison.layers.is_empty()).map(|input| {
-        let alone = [text::decibels(input.alone_sqnr_db), text::share(input.alone_share)];
-        let [alone, share] = alone;
+    let inputs = comparison.inputs.iter().map(|input| {
+        let (alone, share) = (text::decibels(input.alone_sqnr_db), text::share(input.alone_share));
         (input.alone_sqnr_db, vec![text::layer(&input.name), "input".into(), alone, share, "-".into()])
     });
     let layers = comparison.layers.iter().map(|layer| {
@@ -102,9 +104,14 @@ fn layers(comparison: &Comparison) -> String {
     let mut rows: Vec<(Option<f64>, Vec<String>)> = inputs.chain(layers).collect();
     let key = |cost: &Option<f64>| cost.unwrap_or(f64::INFINITY);
     rows.sort_by(|(a, _), (b, _)| a.is_none().cmp(&b.is_none()).then(key(a).total_cmp(&key(b))));
+    let more = match rows.len().saturating_sub(LAYERS) {
+        0 => String::new(),
+        more => format!("and {more} more; --json and --report OUT.html list all\n"),
+    };
+    rows.truncate(LAYERS);
     let table = text::table(&columns, rows.into_iter().map(|(_, row)| row));
     format!(
-        "{table}\nalone: signal to noise of the output when only this is quantized; here: of the layer itself"
+        "{table}\n{more}alone: signal to noise of the output when only this is quantized; here: of the layer itself"
     )
 }
 

@@ -12,12 +12,13 @@ use ferrolite_runtime::Model;
 use rayon::prelude::*;
 
 use super::grid::{self, Grid};
-use super::{Comparison, InputComparison, Noise, layer_values, spread};
+use super::{Comparison, InputComparison, LayerComparison, Noise, layer_values, spread};
 use crate::convert::Follow;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::facts;
 use crate::graph::{BinaryKind, Constant, DType, Graph, Op, PoolKind, ReduceKind, Value, ValueId};
+use crate::model_file;
 use crate::passes;
 use crate::reference::Executor;
 
@@ -85,7 +86,7 @@ pub fn attribute(
         })
         .collect::<Result<Vec<Noise>>>();
     follow.end();
-    enter(&graph, &trials, &noises?, comparison);
+    enter(&graph, model, &trials, &noises?, comparison);
     Ok(())
 }
 
@@ -181,7 +182,8 @@ fn with_weights(graph: &Graph, node: usize, grids: &[Grid]) -> Graph {
     graph
 }
 
-fn enter(graph: &Graph, trials: &[Trial], noises: &[Noise], comparison: &mut Comparison) {
+fn enter(graph: &Graph, model: &Model<'_>, trials: &[Trial], noises: &[Noise], comparison: &mut Comparison) {
+    let layers = model_file::layers(model);
     let all: f64 = noises.iter().map(|noise| noise.noise).sum();
     let share = |noise: &Noise| (all > 0.0).then(|| noise.noise / all);
     let mut inputs = graph.inputs.iter();
@@ -196,10 +198,16 @@ fn enter(graph: &Graph, trials: &[Trial], noises: &[Noise], comparison: &mut Com
                 }));
             }
             Some(op) => {
-                if let Some(layer) = comparison.layers.iter_mut().find(|layer| layer.index == op) {
-                    layer.alone_sqnr_db = noise.decibels();
-                    layer.alone_share = share(noise);
+                let place = comparison.layers.partition_point(|layer| layer.index < op);
+                if comparison.layers.get(place).is_none_or(|layer| layer.index != op) {
+                    // The source has no such tensor before the passes; behind them it has.
+                    let model_file::Layer { index, name, op, .. } = layers[op].clone();
+                    let layer = LayerComparison { index, name, op, ..LayerComparison::default() };
+                    comparison.layers.insert(place, layer);
                 }
+                let layer = &mut comparison.layers[place];
+                layer.alone_sqnr_db = noise.decibels();
+                layer.alone_share = share(noise);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The way of Sugiyama: each node lies one layer below the lowest node that it reads; long edges get a
 //! place of their own in every layer that they pass; the order within layers follows the neighbours'
-//! middles; places follow the neighbours too, nodes with the most edges first.
+//! middles; places follow the neighbours too, and the longest way through the graph is a straight line.
 
 /// Distance of a long edge from its neighbours, in the unit of node widths.
 const LANE: f32 = 0.18;
@@ -69,6 +69,8 @@ fn depths(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
 struct Item {
     above: Vec<usize>,
     below: Vec<usize>,
+    /// The neighbour above and below that it shares a line with: the one on the longest way down.
+    line: [Option<usize>; 2],
     x: f32,
     lane: bool,
 }
@@ -106,8 +108,27 @@ impl Grid {
             ways.push(way);
         }
         let mut grid = Grid { items, layers, ways };
+        grid.find_lines(count, edges);
         grid.number();
         grid
+    }
+
+    /// Chooses for each node the one below that leads farthest, so that the main way of a network is straight.
+    fn find_lines(&mut self, count: usize, edges: &[(usize, usize)]) {
+        let mut below = vec![Vec::new(); count];
+        edges.iter().for_each(|&(from, to)| below[from].push(to));
+        let mut height = vec![0usize; count];
+        for node in (0..count).rev() {
+            height[node] = below[node].iter().map(|&to: &usize| height[to] + 1).max().unwrap_or(0);
+        }
+        for node in 0..count {
+            let next = self.items[node].below.iter().copied().filter(|&to| to < count);
+            let Some(next) = next.max_by_key(|&to| (height[to], std::cmp::Reverse(to))) else { continue };
+            if self.items[next].line[0].is_none() {
+                self.items[next].line[0] = Some(node);
+                self.items[node].line[1] = Some(next);
+            }
+        }
     }
 
     /// Makes places of orders.
@@ -128,11 +149,10 @@ impl Grid {
         self.mean(self.neighbours(item, down).iter().copied()).unwrap_or(self.items[item].x)
     }
 
-    /// As [`middle`](Grid::middle), but nodes follow nodes: a chain stays straight beside its long edges.
-    fn line(&self, item: usize, down: bool) -> f32 {
-        let nodes = self.neighbours(item, down).iter().copied().filter(|&other| !self.items[other].lane);
-        let straight = if self.items[item].lane { None } else { self.mean(nodes) };
-        straight.unwrap_or_else(|| self.middle(item, down))
+    /// Where an item wants to be: on its line, else in the middle of its neighbours.
+    fn wanted(&self, item: usize, down: bool) -> f32 {
+        let neighbour = self.items[item].line[usize::from(!down)];
+        neighbour.map_or_else(|| self.middle(item, down), |other| self.items[other].x)
     }
 
     fn mean(&self, items: impl Iterator<Item = usize>) -> Option<f32> {
@@ -180,8 +200,8 @@ impl Grid {
         }
     }
 
-    /// Moves items to the middles of their neighbours, nodes with the most edges first, pushing aside only
-    /// those that have not been placed yet.
+    /// Moves items to where they want to be, nodes on a line first, then those with the most edges, pushing
+    /// aside only those that have not been placed yet.
     fn place(&mut self, down: bool) {
         for layer in self.order(down) {
             let row = self.layers[layer].clone();
@@ -189,12 +209,13 @@ impl Grid {
             let weight = |&place: &usize| {
                 let item = row[place];
                 let edges = self.neighbours(item, down).len();
-                (self.items[item].lane, std::cmp::Reverse(edges), place)
+                let astray = self.items[item].line[usize::from(!down)].is_none();
+                (self.items[item].lane, astray, std::cmp::Reverse(edges), place)
             };
             turns.sort_by_key(weight);
             let mut fixed = vec![false; row.len()];
             for place in turns {
-                let wanted = self.line(row[place], down);
+                let wanted = self.wanted(row[place], down);
                 self.move_to(&row, &fixed, place, wanted);
                 fixed[place] = true;
             }
@@ -280,6 +301,23 @@ mod tests {
         let way = &layout.edges[3];
         assert_eq!(way.iter().map(|place| place.1).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert!((way[1].0 - columns[1]).abs() > 0.5, "{way:?}");
+    }
+
+    #[test]
+    fn the_longest_way_stays_straight_beside_branches() {
+        // Blocks of 4: in -> a -> b -> sum, with c beside a.
+        let mut edges = Vec::new();
+        for block in 0..10 {
+            let first = block * 4;
+            edges.extend([(0, 1), (0, 3), (1, 2), (2, 4), (3, 4)].map(|(a, b)| (first + a, first + b)));
+        }
+        let layout = layout(41, &edges);
+        assert!(layout.width < 1.5, "{layout:?}");
+        let column = layout.nodes[0].0;
+        assert!(
+            (0..41).filter(|node| node % 4 != 3).all(|node| layout.nodes[node].0 == column),
+            "{layout:?}"
+        );
     }
 
     #[test]
