@@ -141,13 +141,18 @@ fn worst(samples: &[&WorstSample]) -> String {
         Column::Right("quantized score"),
     ];
     let rows = samples.iter().take(WORST).map(|worst| {
+        // A number is its own score.
+        let score = |score: f32| match worst.quantized {
+            Class::Class(_) => format!("{score:.4}"),
+            Class::Value(_) => "-".into(),
+        };
         vec![
             worst.sample.to_string(),
             worst.expected.map_or("-".into(), answer),
             answer(worst.float),
             answer(worst.quantized),
-            format!("{:.4}", worst.score_float),
-            format!("{:.4}", worst.score_quantized),
+            score(worst.score_float),
+            score(worst.score_quantized),
         ]
     });
     text::table(&columns, rows)

@@ -55,18 +55,27 @@ impl Grid {
     }
 }
 
+/// The author's name of a tensor that the converter gave another one, because it put float borders around
+/// it or removed channels from it.
+pub fn authored(name: &str) -> &str {
+    let name = name.strip_suffix("_quantized").unwrap_or(name);
+    name.strip_suffix("/active").unwrap_or(name)
+}
+
 /// The grids that a file gives to the values of the graph that it was made from, by value. They are found by
-/// the author's names; float borders put their integers behind names of their own, and what only gives
-/// another shape to its operand has no tensor in the file.
+/// the author's names; what only gives another shape to its operand has no tensor in the file.
 pub fn of_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Grid>> {
     let names = model.names();
     let grid = |tensor: usize| {
         let quantization = names.tensor_port(tensor).and_then(model_file::quantization)?;
         Some((names.tensor(tensor)?, Grid::new(model_file::tensor_dtype(model, tensor), quantization)?))
     };
-    let by_name: HashMap<&str, Grid> = (0..model.tensors().len()).filter_map(grid).collect();
-    let named = |name: &str| by_name.get(name).or_else(|| by_name.get(format!("{name}_quantized").as_str()));
-    let mut grids: Vec<Option<Grid>> = graph.values.iter().map(|value| named(&value.name).copied()).collect();
+    let mut by_name: HashMap<&str, Grid> = (0..model.tensors().len()).filter_map(grid).collect();
+    for (name, grid) in by_name.clone() {
+        by_name.entry(authored(name)).or_insert(grid);
+    }
+    let mut grids: Vec<Option<Grid>> =
+        graph.values.iter().map(|value| by_name.get(value.name.as_str()).copied()).collect();
     for node in graph.nodes.iter().filter(|node| node.op == Op::Reshape) {
         if let (Some(from), Some(to)) = (node.input(0), node.outputs.first()) {
             grids[to.0] = grids[to.0].or(grids[from.0]);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ferrolite_runtime::Model;
 
-use super::{LayerComparison, Noise};
+use super::{LayerComparison, Noise, grid};
 use crate::data::{Dataset, dequantize};
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
@@ -29,7 +29,7 @@ pub(crate) fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> + C
 }
 
 /// For each op of a model, the value of a graph that its first output stands for. What the converter fused
-/// or cut away has none; what it put float borders around has another name.
+/// or cut away has none.
 pub(crate) fn layer_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<ValueId>> {
     let by_name: HashMap<&str, ValueId> =
         graph.values.iter().enumerate().map(|(i, v)| (v.name.as_str(), ValueId(i))).collect();
@@ -37,7 +37,7 @@ pub(crate) fn layer_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Value
     let value = |op| {
         let tensor: &u16 = model.operands(op).get(usize::from(op.inputs))?;
         let name = names.tensor(usize::from(*tensor))?;
-        by_name.get(name).or_else(|| by_name.get(name.strip_suffix("_quantized")?)).copied()
+        by_name.get(name).or_else(|| by_name.get(grid::authored(name))).copied()
     };
     model.ops().iter().map(value).collect()
 }

@@ -212,3 +212,35 @@ fn what_selects_on_its_grid_costs_nothing() {
     }
     assert_eq!(result.most_costly().count(), result.layers.iter().filter(|l| l.op != "MAX_POOL_2D").count());
 }
+
+#[test]
+fn names_that_the_converter_gave_lead_back_to_the_authors() {
+    assert_eq!(grid::authored("dense/active"), "dense");
+    assert_eq!(grid::authored("y_quantized"), "y");
+    assert_eq!(grid::authored("dense/active_quantized"), "dense");
+    assert_eq!(grid::authored("dense"), "dense");
+}
+
+#[test]
+fn float_borders_cost_what_int8_ones_do() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn");
+    let source = format!("{folder}/mnist_cnn_float.tflite");
+    let graph = crate::import::load(source.as_ref()).unwrap().graph;
+    let costs = |io| {
+        let options = crate::convert::ConvertOptions {
+            calibrate: Some(format!("{folder}/data.npz:cal_x")),
+            io,
+            ..Default::default()
+        };
+        let converted = crate::convert::convert(source.as_ref(), &options, &()).unwrap();
+        let model = converted.file.model().unwrap();
+        let specs = crate::model_file::input_specs(&model);
+        let data = Dataset::load(&format!("{folder}/data.npz:test_x"), &specs).unwrap();
+        let result = compare(&graph, &model, &data, &Options::default(), &()).unwrap();
+        let costs = result.most_costly().map(|layer| (layer.op.clone(), layer.alone_sqnr_db));
+        (costs.collect::<Vec<_>>(), result.inputs.len())
+    };
+    let int8 = costs(crate::quantize::Io::Int8);
+    assert_eq!((int8.0.len(), int8.1), (5, 1));
+    assert_eq!(int8, costs(crate::quantize::Io::Float));
+}

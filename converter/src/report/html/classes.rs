@@ -92,13 +92,19 @@ pub fn worst(facts: &Facts<'_>) -> Option<Markup> {
         Answer::Value(value) => format!("{value:.4}"),
     };
     let labelled = worst.iter().any(|sample| sample.expected.is_some());
+    // A number is its own score.
+    let scored = worst.iter().any(|sample| matches!(sample.quantized, Answer::Class(_)));
     let changed = |sample: &WorstSample| {
         sample.float != sample.quantized && matches!(sample.quantized, Answer::Class(_))
     };
     Some(html! {
         p.soft {
-            "First those whose class changed for the worse, then those whose class changed, then by the largest error of an output. "
-            "Scores are of the int8 model's answer."
+            @if scored {
+                "First those whose class changed for the worse, then those whose class changed, then by the largest error of an output. "
+                "Scores are of the int8 model's answer."
+            } @else {
+                "By the largest error of an output; the numbers are those of the element that differs most."
+            }
         }
         (boxed(html! {
             table {
@@ -107,7 +113,8 @@ pub fn worst(facts: &Facts<'_>) -> Option<Markup> {
                         th.n scope="col" { "sample" }
                         @if labelled { th scope="col" { "expected" } }
                         th scope="col" { "float" } th scope="col" { "int8" }
-                        th.n scope="col" { "float score" } th.n scope="col" { "int8 score" } th.n scope="col" { "largest error" }
+                        @if scored { th.n scope="col" { "float score" } th.n scope="col" { "int8 score" } }
+                        th.n scope="col" { "largest error" }
                     }
                 }
                 tbody {
@@ -117,8 +124,10 @@ pub fn worst(facts: &Facts<'_>) -> Option<Markup> {
                             @if labelled { td { (sample.expected.map_or("-".into(), answer)) } }
                             td { (answer(sample.float)) }
                             td.bad[changed(sample)] { (answer(sample.quantized)) }
-                            td.n { (format!("{:.4}", sample.score_float)) }
-                            td.n { (format!("{:.4}", sample.score_quantized)) }
+                            @if scored {
+                                td.n { (format!("{:.4}", sample.score_float)) }
+                                td.n { (format!("{:.4}", sample.score_quantized)) }
+                            }
                             td.n { (format!("{:.4}", sample.error)) }
                         }
                     }
