@@ -14,8 +14,9 @@ use crate::data::{Dataset, InputSpec};
 use crate::emit::{self, AlignedBuf, Emitted, Winograd};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::import;
+use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
+use crate::ops;
 use crate::passes;
 use crate::quantize::{self, Io, Samples, quantize};
 use crate::report::text;
@@ -24,6 +25,8 @@ use crate::run::{infer, interpreter};
 /// How a model is converted.
 #[derive(Clone, Debug)]
 pub struct ConvertOptions {
+    /// What the model's file leaves open.
+    pub import: ImportOptions,
     /// DATA with typical samples, for float models.
     pub calibrate: Option<String>,
     /// The core that packing and kernel paths are chosen for.
@@ -42,6 +45,7 @@ pub struct ConvertOptions {
 impl Default for ConvertOptions {
     fn default() -> ConvertOptions {
         ConvertOptions {
+            import: ImportOptions::default(),
             calibrate: None,
             target: Target::Portable,
             io: Io::Int8,
@@ -89,11 +93,12 @@ impl Follow for () {
 /// without samples, when the samples do not fit, and when the result exceeds a budget.
 pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Converted> {
     let shown = path.display();
-    let imported = import::load(path)?;
+    let imported = import::load_with(path, &options.import)?;
     let mut notes = imported.notes;
     let mut graph = imported.graph;
     import::refuse_unsupported(&graph)?;
     notes.extend(passes::optimise(&mut graph).done);
+    ops::refuse_float_only(&graph).map_err(|e| e.context(&shown))?;
 
     let mut samples = 0;
     if graph.is_float() {

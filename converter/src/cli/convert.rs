@@ -19,6 +19,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];
     let mut files = Outputs::check(paths.into_iter().flatten().map(|p| p.as_path()))?;
     let options = ConvertOptions {
+        import: args.source.options(),
         calibrate: args.calibrate.clone(),
         target: args.target,
         io: if args.io == "float" { Io::Float } else { Io::Int8 },
