@@ -79,7 +79,7 @@ pub struct ConvertArgs {
     /// What the model's file leaves open.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// The file to write
+    /// The file to write: .ferro, or .tflite for the same int8 model as TensorFlow Lite has it
     #[arg(short, long, value_name = "OUT.ferro")]
     pub output: PathBuf,
     /// Typical samples, 100 or more; needed to quantize a float model

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use ferrolite_schema::{Rounding, Target};
 use serde_json::json;
 
 use super::Answer;
@@ -10,7 +11,7 @@ use super::files::Outputs;
 use super::inspect::facts;
 use super::progress::Progress;
 use crate::bindings;
-use crate::convert::{ConvertOptions, Converted, Follow, convert};
+use crate::convert::{ConvertOptions, Converted, Follow, convert, convert_to_tflite};
 use crate::error::{Error, Result};
 use crate::quantize::Io;
 use crate::report::{html, text};
@@ -27,10 +28,19 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         flash_budget: args.flash_budget,
         ram_budget: args.ram_budget,
     };
-    let converted = convert(&args.model, &options, &Bar { quiet: args.json, bar: Mutex::new(None) })?;
+    let follow = Bar { quiet: args.json, bar: Mutex::new(None) };
+    let tflite = args.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"));
+    let (converted, written) = if tflite {
+        refuse_with_tflite(args)?;
+        convert_to_tflite(&args.model, &options, &follow)?
+    } else {
+        let converted = convert(&args.model, &options, &follow)?;
+        let bytes = converted.file.bytes().to_vec();
+        (converted, bytes)
+    };
     let model = converted.file.model()?;
 
-    files.stage(&args.output, converted.file.bytes())?;
+    files.stage(&args.output, &written)?;
     if let Some(path) = &args.rust {
         files.stage(path, bindings::rust(&model).as_bytes())?;
     }
@@ -47,22 +57,41 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     if args.json {
         let mut object = serde_json::to_value(&facts)
             .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
+        if tflite {
+            object["model_bytes"] = json!(written.len());
+        }
         object["output"] = json!(args.output.display().to_string());
         object["format"] = json!(converted.format);
         object["calibration_samples"] = json!(converted.samples);
         object["notes"] = json!(converted.notes);
         return Ok(Answer::Json(object));
     }
-    Ok(Answer::Text(describe(args, &converted)?))
+    Ok(Answer::Text(describe(args, &converted, written.len())?))
 }
 
-fn describe(args: &ConvertArgs, converted: &Converted) -> Result<String> {
+/// Words that say something of `.ferro` files only.
+fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
+    let words = [
+        (args.rust.is_some(), "--rust"),
+        (args.c.is_some(), "--c"),
+        (args.target != Target::Portable, "--target"),
+        (args.rounding != Rounding::Double, "--rounding"),
+        (args.ram_budget.is_some(), "--ram-budget"),
+    ];
+    match words.iter().find(|(given, _)| *given) {
+        None => Ok(()),
+        Some((_, word)) => Err(Error::usage(format!("{word} cannot be said of a .tflite file"))
+            .help("leave it out, or write a .ferro file")),
+    }
+}
+
+fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<String> {
     let model = converted.file.model()?;
     let macs =
         crate::model_file::layers(&model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     let mut out = format!("{} ({}) → {}\n", args.model.display(), converted.format, args.output.display());
     let mut lines = vec![
-        ("file", format!("{} bytes", text::count(model.bytes().len()))),
+        ("file", format!("{} bytes", text::count(bytes))),
         ("arena", format!("{} bytes", text::count(model.arena_bytes()))),
         ("layers", text::count(model.ops().len())),
         ("work", format!("{} multiply-accumulates", text::thousands(macs))),

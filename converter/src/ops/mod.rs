@@ -29,6 +29,7 @@ mod tests;
 mod transpose_conv;
 pub mod winograd;
 
+pub(crate) use lookup::unary_table;
 pub use strided_copy::copy;
 
 use crate::emit::{Lowered, Lowering};
