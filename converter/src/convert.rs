@@ -113,6 +113,13 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     let mut graph = imported.graph;
     import::refuse_unsupported(&graph)?;
     notes.extend(passes::optimise(&mut graph).done);
+    match passes::decompose(&mut graph) {
+        0 => {}
+        count => {
+            passes::optimise(&mut graph);
+            notes.push(format!("layers without an int8 kernel that were written in parts: {count}"));
+        }
+    }
     ops::refuse_float_only(&graph).map_err(|e| e.context(&shown))?;
 
     let mut samples = 0;
