@@ -320,3 +320,21 @@ fn a_float_model_keeps_its_accuracy() {
     let io = desk.json("compare float.ferro digits.tflite --data data.npz:test_x --labels test_y --json");
     assert_eq!(io["accuracy_quantized"], result["accuracy_quantized"]);
 }
+
+#[test]
+fn the_same_model_as_tflite() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "digits.tflite");
+    desk.take("mnist_cnn/data.npz", "data.npz");
+    let facts = desk.json("convert digits.tflite -o int8.tflite --calibrate data.npz:cal_x --json");
+    assert_eq!(facts["model_bytes"], fs::metadata(desk.path("int8.tflite")).unwrap().len());
+    desk.good("convert digits.tflite -o a.ferro --calibrate data.npz:cal_x");
+    // What was written is a quantized model, which keeps its numbers.
+    assert!(desk.good("convert int8.tflite -o b.ferro").contains("TensorFlow Lite"));
+    for name in ["a", "b"] {
+        desk.good(&format!("run {name}.ferro --input data.npz:test_x --output {name}.npz"));
+    }
+    let out = |name: &str| Npz::open(&desk.path(name)).unwrap().read("out0").unwrap();
+    assert_eq!(out("a.npz"), out("b.npz"));
+    desk.bad("convert int8.tflite -o c.tflite --target cortex-m4", 2, "--target");
+}

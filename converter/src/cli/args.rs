@@ -10,6 +10,7 @@ use ferrolite_schema::{Rounding, Target};
 
 use crate::board::{BOARDS, HOST};
 use crate::error::{Error, Result};
+use crate::import::ImportOptions;
 
 /// Where DATA is explained; shown below the options of every command that takes it.
 const DATA_HELP: &str = "\
@@ -72,10 +73,13 @@ impl Command {
 #[derive(Debug, Args)]
 #[command(after_help = DATA_HELP)]
 pub struct ConvertArgs {
-    /// The trained model, a .tflite file
+    /// The trained model: .tflite, .onnx, .keras, .h5 or a SavedModel directory
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// The file to write
+    /// What the model's file leaves open.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The file to write: .ferro, or .tflite for the same int8 model as TensorFlow Lite has it
     #[arg(short, long, value_name = "OUT.ferro")]
     pub output: PathBuf,
     /// Typical samples, 100 or more; needed to quantize a float model
@@ -113,12 +117,33 @@ pub struct ConvertArgs {
     pub json: bool,
 }
 
+/// What a person may say about a trained model that its file leaves open.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// The signature of a SavedModel that has several
+    #[arg(long, value_name = "NAME")]
+    pub signature: Option<String>,
+    /// Shape of an input, batch included, where the file leaves dimensions open; once for each input
+    #[arg(long = "input-shape", value_name = "NAME=1,28,28,1", value_parser = parse_input_shape)]
+    pub input_shapes: Vec<(String, Vec<usize>)>,
+}
+
+impl SourceArgs {
+    /// The same for the importers.
+    pub fn options(&self) -> ImportOptions {
+        ImportOptions { signature: self.signature.clone(), input_shapes: self.input_shapes.clone() }
+    }
+}
+
 /// Words of `ferrolite inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// The model: a .ferro file, or any format that `convert` takes
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// What a trained model's file leaves open.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -161,6 +186,9 @@ pub struct CompareArgs {
     /// The model that it was made from
     #[arg(value_name = "SOURCE_MODEL")]
     pub source: PathBuf,
+    /// What the model's file leaves open.
+    #[command(flatten)]
+    pub source_options: SourceArgs,
     /// The samples to compare on
     #[arg(long, value_name = "DATA")]
     pub data: String,
@@ -298,6 +326,17 @@ fn rounding_parser() -> impl TypedValueParser<Value = Rounding> {
     })
 }
 
+/// Reads `NAME=1,28,28,1`. Names may hold `=`; shapes do not.
+fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
+    let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
+    let shape = parts.and_then(|(name, shape)| {
+        let shape: Option<Vec<usize>> =
+            shape.split(',').map(|d| d.trim().parse().ok().filter(|&d| d > 0)).collect();
+        Some((name.to_string(), shape?))
+    });
+    shape.ok_or_else(|| "a name and sizes above 0 are needed, such as image=1,28,28,1".to_string())
+}
+
 /// Reads a frequency in Hz: a number, and `Hz`, `kHz`, `MHz` or `GHz` behind it, the `Hz` of these optional.
 fn parse_clock(text: &str) -> Result<f64, String> {
     let lower = text.to_ascii_lowercase();
@@ -374,8 +413,17 @@ mod tests {
             "bench m.ferro --on qemu-cortex-m0 --json",
             "bench m.ferro --on qemu-cortex-m4 --clock 120MHz --flash-wait 3",
             "boards --json",
+            "convert m -o m.ferro --signature serving_default --input-shape x=1,28,28,1 --input-shape y:0=1,3",
         ] {
             command(line);
+        }
+    }
+
+    #[test]
+    fn shapes_belong_to_names() {
+        assert_eq!(parse_input_shape("a=b:0=1, 28"), Ok(("a=b:0".into(), vec![1, 28])));
+        for bad in ["x", "=1", "x=", "x=1,0", "x=1,-1", "x=1x2"] {
+            assert!(parse_input_shape(bad).is_err(), "{bad}");
         }
     }
 

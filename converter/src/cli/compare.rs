@@ -23,7 +23,7 @@ const LAYERS: usize = 12;
 pub fn execute(args: &CompareArgs) -> Result<Answer> {
     let file = ModelFile::read(&args.file)?;
     let model = file.model()?;
-    let source = import::load(&args.source)?.graph;
+    let source = import::load_with(&args.source, &args.source_options.options())?.graph;
     let data = Dataset::load(&args.data, &model_file::input_specs(&model))?;
     let labels = args.labels.as_deref().map(|labels| load_labels(labels, &args.data)).transpose()?;
     let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()))?;

@@ -12,7 +12,7 @@ use crate::report::memory_map;
 use crate::report::text::{self, Column};
 
 pub fn execute(args: &InspectArgs) -> Result<Answer> {
-    let facts = Facts::read(&args.file)?;
+    let facts = Facts::read(&args.file, &args.source.options())?;
     if args.json {
         return Answer::json(&facts);
     }

@@ -49,8 +49,7 @@ pub fn attribute(
     comparison: &mut Comparison,
     follow: &dyn Follow,
 ) -> Result<()> {
-    let mut graph = source.clone();
-    passes::optimise(&mut graph);
+    let graph = passes::for_quantization(source);
     let trials = trials(&graph, model);
     let work = graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(facts::macs(&graph, node)));
     let each = work.saturating_mul(trials.len() as u64).max(1);

@@ -5,13 +5,15 @@ use crate::emit::{self, AlignedBuf};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Quantization};
 use crate::model_file::ModelFile;
+use crate::reference::infer_shape;
 use crate::run::{infer, interpreter};
 
 /// Computes one operator with the device's kernels. `inputs` are the operands by position, those that are
 /// known before inference marked with [`Tensor::constant`]; `results` say name, shape, type and
 /// quantization of what is computed, and come back with their elements.
 ///
-/// An int32 bias without a quantization gets that of TFLite: input scale times weight scale.
+/// A result of shape `[]` gets the shape that follows from the operands, where they say it (not for RESHAPE,
+/// TRANSPOSE_CONV, SPLIT, UNPACK and resizing). An int32 bias without a quantization gets that of TFLite: input scale times weight scale.
 ///
 /// # Errors
 /// When shapes, types or quantizations do not fit the operator, or the operator is not supported in that
@@ -33,7 +35,13 @@ pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Ten
             graph.inputs.push(id);
         }
     }
-    for tensor in results {
+    let mut results = results.to_vec();
+    for tensor in &mut results {
+        if tensor.shape.is_empty() {
+            let shapes: Vec<Option<&[usize]>> = inputs.iter().map(|input| Some(&input.shape[..])).collect();
+            let node = Node { name: name.clone(), op: op.clone(), inputs: Vec::new(), outputs: Vec::new() };
+            tensor.shape = infer_shape(&node, &shapes)?;
+        }
         let id = graph.add_value(Tensor { is_constant: false, ..tensor.clone() }.value().map_err(in_layer)?);
         graph.outputs.push(id);
     }
@@ -48,7 +56,7 @@ pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Ten
     let bytes: Vec<Vec<u8>> =
         inputs.iter().filter(|tensor| !tensor.is_constant).map(|tensor| tensor.bytes.clone()).collect();
     let found = infer(&mut interpreter(&model, &mut memory)?, &bytes, &mut ()).map_err(in_layer)?;
-    Ok(results.iter().zip(found).map(|(result, bytes)| Tensor { bytes, ..result.clone() }).collect())
+    Ok(results.into_iter().zip(found).map(|(result, bytes)| Tensor { bytes, ..result }).collect())
 }
 
 /// Gives the bias of a layer that multiplies its scale, if it has none.

@@ -56,7 +56,8 @@ impl Tensor {
         tensor
     }
 
-    /// The description of an int8 result: no elements yet.
+    /// The description of an int8 result: no elements yet. The shape `[]` stands for the one that follows from
+    /// the operands.
     pub fn result(name: &str, shape: &[usize], (scale, zero_point): (f32, i32)) -> Tensor {
         Tensor {
             dtype: DType::Int8,

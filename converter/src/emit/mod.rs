@@ -28,11 +28,13 @@ mod program;
 mod refused;
 #[cfg(test)]
 mod tests;
+mod tflite;
 mod write;
 
 use ferrolite_runtime::{Interpreter, Node, check, ops};
 use ferrolite_schema::{Model, OpCode, Rounding, Target};
 
+pub use self::tflite::tflite;
 pub use aligned::AlignedBuf;
 use lowering::Tiled;
 pub use lowering::{Constants, Lowered, Lowering};

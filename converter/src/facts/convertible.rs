@@ -5,6 +5,7 @@ use crate::emit;
 use crate::error::Result;
 use crate::graph::{DType, Graph};
 use crate::import::unsupported_layers;
+use crate::ops;
 use crate::passes;
 use crate::quantize::{Options, Samples, quantize};
 
@@ -17,8 +18,18 @@ pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     if !unknown.is_empty() {
         return (unknown.into_iter().map(Refused::from).collect(), None);
     }
-    let mut graph = graph.clone();
-    passes::optimise(&mut graph);
+    let mut graph = passes::for_quantization(graph);
+    let float_only = graph.nodes.iter().filter(|node| ops::is_float_only(&node.op));
+    let float_only: Vec<Refused> = float_only
+        .map(|node| Refused {
+            name: node.name.clone(),
+            op: graph.kind(node).to_string(),
+            reason: ops::FLOAT_ONLY.to_string(),
+        })
+        .collect();
+    if !float_only.is_empty() {
+        return (float_only, None);
+    }
     if graph.is_float() {
         if graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(macs(&graph, node))) > WORK {
             return (Vec::new(), Some("too large to try here whether int8 has all layers".into()));

@@ -8,7 +8,7 @@
 //! use ferrolite::facts::Facts;
 //!
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn");
-//! let facts = Facts::read(format!("{folder}/mnist_cnn_float.tflite").as_ref())?;
+//! let facts = Facts::read(format!("{folder}/mnist_cnn_float.tflite").as_ref(), &Default::default())?;
 //! assert_eq!((facts.inputs[0].shape.as_slice(), facts.macs), (&[1, 28, 28, 1][..], 262_112));
 //! assert!(facts.unsupported.is_empty() && facts.arena_bytes.is_none());
 //! # Ok::<(), ferrolite::Error>(())
@@ -26,7 +26,7 @@ pub use work::{macs, weights};
 
 use crate::error::Result;
 use crate::graph::{DType, Graph, ValueId};
-use crate::import::{self, Imported, UnsupportedLayer};
+use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
 use crate::model_file::{self, ModelFile, PortFacts};
 
 /// The facts of a model; the first nine keys in JSON are fixed words of the design.
@@ -137,15 +137,16 @@ impl From<UnsupportedLayer> for Refused {
 }
 
 impl Facts {
-    /// The facts of a file in any format that is read, a finished one or a trained model.
+    /// The facts of a file in any format that is read, a finished one or a trained model; the options say
+    /// what a trained model's file leaves open.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged, or is no model.
-    pub fn read(path: &Path) -> Result<Facts> {
+    pub fn read(path: &Path, options: &ImportOptions) -> Result<Facts> {
         if ModelFile::claims(path) {
             return Ok(Facts::of_model(&ModelFile::read(path)?.model()?));
         }
-        Ok(Facts::of_import(&import::load(path)?, size(path)))
+        Ok(Facts::of_import(&import::load_with(path, options)?, size(path)))
     }
 
     /// The facts of a verified file.

@@ -35,6 +35,12 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
             let depth = a.len().checked_sub(if *transpose_a { 2 } else { 1 }).and_then(|at| a.get(at));
             output.saturating_mul(depth.map_or(1, |&d| d as u64))
         }
+        // Each step multiplies by all weights of the gates, those of the input and those of the state.
+        Op::Recurrent(_) => {
+            let weights = by(shape(1), 0).saturating_add(by(shape(2), 0));
+            let steps = shape(0).and_then(|input| input.get(..2)).map_or(0, count);
+            steps.saturating_mul(weights)
+        }
         _ => 0,
     }
 }

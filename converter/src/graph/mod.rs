@@ -29,7 +29,7 @@
 mod op;
 mod tensor;
 
-pub use op::{Activation, BinaryKind, Op, PoolKind, ReduceKind, UnaryKind, Window};
+pub use op::{Activation, BinaryKind, Cell, Op, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
 pub use tensor::{Constant, Quantization};
 
 use std::collections::{HashMap, HashSet};

@@ -100,8 +100,82 @@ pub enum UnaryKind {
         /// Slope below zero.
         alpha: f32,
     },
-    /// `x` above zero, `exp(x) - 1` below
-    Elu,
+    /// `x` above zero, `alpha * (exp(x) - 1)` below
+    Elu {
+        /// Depth of the negative branch; 1 in TFLite.
+        alpha: f32,
+    },
+    /// `gamma * x` above zero, `gamma * alpha * (exp(x) - 1)` below
+    Selu {
+        /// Depth of the negative branch.
+        alpha: f32,
+        /// Factor of both branches.
+        gamma: f32,
+    },
+    /// `max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)`
+    Celu {
+        /// Depth and width of the negative branch; not zero.
+        alpha: f32,
+    },
+    /// `x` above `threshold`, else `value`
+    Threshold {
+        /// Elements up to and including this are replaced.
+        threshold: f32,
+        /// What replaces them.
+        value: f32,
+    },
+    /// `min(max(x, min), max)`; see [`UnaryKind::clip`]
+    Clip {
+        /// Lower bound, or minus infinity.
+        min: f32,
+        /// Upper bound, or infinity.
+        max: f32,
+    },
+    /// `x` moved towards zero by `lambda`, zero within
+    SoftShrink {
+        /// Half the width of the flat part.
+        lambda: f32,
+    },
+    /// `x` outside of `-lambda..=lambda`, zero within
+    HardShrink {
+        /// Half the width of the flat part.
+        lambda: f32,
+    },
+    /// `min(max(alpha * x + beta, 0), 1)`
+    HardSigmoid {
+        /// Slope.
+        alpha: f32,
+        /// Value at zero.
+        beta: f32,
+    },
+    /// `(x + sqrt(x * x + b)) / 2`
+    Squareplus {
+        /// Softness of the knee.
+        b: f32,
+    },
+    /// `x` to a constant power
+    Pow {
+        /// The exponent.
+        exponent: f32,
+    },
+    /// `x / (1 + exp(-x))`, also called swish
+    Silu,
+    /// `ln(1 + exp(x))`
+    Softplus,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `x * tanh(softplus(x))`
+    Mish,
+    /// `-ln(1 + exp(-x))`
+    LogSigmoid,
+    /// 0 up to -1, `(x + 1)^2 / 4` up to 1, `x` above
+    SparsePlus,
+    /// `x - tanh(x)`
+    TanhShrink,
+    /// The error function
+    Erf,
+    /// `1 / x`
+    Reciprocal,
     /// `x * Phi(x)`; with `approximate`, the tanh form.
     Gelu {
         /// The tanh approximation instead of the error function.
@@ -139,6 +213,62 @@ pub enum UnaryKind {
     Round,
     /// -1, 0 or 1
     Sign,
+}
+
+impl UnaryKind {
+    /// A clamp by the name that it has where it has one: RELU, RELU6, RELU_N1_TO_1 or CLIP.
+    pub fn clip(min: f32, max: f32) -> UnaryKind {
+        match (min, max) {
+            (0.0, f32::INFINITY) => UnaryKind::Relu,
+            (0.0, 6.0) => UnaryKind::Relu6,
+            (-1.0, 1.0) => UnaryKind::ReluN1To1,
+            _ => UnaryKind::Clip { min, max },
+        }
+    }
+}
+
+/// What a recurrent layer computes at each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// `h' = activation(W x + R h + b)`. One gate.
+    Simple,
+    /// Long short-term memory. Gates in the order input, forget, cell, output, as in TFLite and Keras:
+    /// `c' = f * c + i * activation(g)`, `h' = o * output_activation(c')`.
+    Lstm,
+    /// Gated recurrent unit. Gates in the order update `z`, reset `r`, candidate `h`, as in Keras and
+    /// ONNX: `h' = z * h + (1 - z) * activation(candidate)`.
+    Gru {
+        /// The candidate is `W x + b + r * (R h + rb)` rather than `W x + b + R (r * h) + rb`.
+        reset_after: bool,
+    },
+}
+
+impl Cell {
+    /// Matrices that a layer of this kind stacks along the first dimension of its weights.
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::Simple => 1,
+            Cell::Lstm => 4,
+            Cell::Gru { .. } => 3,
+        }
+    }
+}
+
+/// Attributes of a recurrent layer in one direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recurrent {
+    /// What is computed at each step.
+    pub cell: Cell,
+    /// Function of the cell's candidate.
+    pub activation: UnaryKind,
+    /// Function of the gates.
+    pub gate_activation: UnaryKind,
+    /// Function of the LSTM's state at its output; without meaning for the others.
+    pub output_activation: UnaryKind,
+    /// Walks from the last step to the first; results keep the place of their step.
+    pub reverse: bool,
+    /// Bound of the magnitude of the LSTM's state; 0 for none.
+    pub cell_clip: f32,
 }
 
 /// What a node computes.
@@ -290,6 +420,18 @@ pub enum Op {
         /// The dimension that is searched.
         axis: usize,
     },
+    /// input `[batch, steps, features]`, weights `[gates * units, features]`, recurrent weights
+    /// `[gates * units, units]`, bias? `[gates * units]`, recurrent bias? `[gates * units]`, initial
+    /// hidden state? `[batch, units]`, initial cell state? `[batch, units]` → sequence
+    /// `[batch, steps, units]`, then, where the node has more results, last hidden state and last
+    /// cell state `[batch, units]`. States start at zero where none are given.
+    Recurrent(Recurrent),
+    /// data, indices (integers, counted from zero) → output: the elements of `data` at the indices
+    /// along `axis`, whose dimension those of the indices replace.
+    Gather {
+        /// The dimension that is looked up.
+        axis: usize,
+    },
     /// Something that an importer recognised but Ferrolite cannot compute. Kept in the graph so
     /// that all such layers can be named at once.
     Unsupported {
@@ -325,7 +467,25 @@ impl Op {
                 UnaryKind::Relu6 => "RELU6",
                 UnaryKind::ReluN1To1 => "RELU_N1_TO_1",
                 UnaryKind::LeakyRelu { .. } => "LEAKY_RELU",
-                UnaryKind::Elu => "ELU",
+                UnaryKind::Elu { .. } => "ELU",
+                UnaryKind::Selu { .. } => "SELU",
+                UnaryKind::Celu { .. } => "CELU",
+                UnaryKind::Threshold { .. } => "THRESHOLD",
+                UnaryKind::Clip { .. } => "CLIP",
+                UnaryKind::SoftShrink { .. } => "SOFT_SHRINK",
+                UnaryKind::HardShrink { .. } => "HARD_SHRINK",
+                UnaryKind::HardSigmoid { .. } => "HARD_SIGMOID",
+                UnaryKind::Squareplus { .. } => "SQUAREPLUS",
+                UnaryKind::Pow { .. } => "POW",
+                UnaryKind::Silu => "SILU",
+                UnaryKind::Softplus => "SOFTPLUS",
+                UnaryKind::Softsign => "SOFTSIGN",
+                UnaryKind::Mish => "MISH",
+                UnaryKind::LogSigmoid => "LOG_SIGMOID",
+                UnaryKind::SparsePlus => "SPARSE_PLUS",
+                UnaryKind::TanhShrink => "TANH_SHRINK",
+                UnaryKind::Erf => "ERF",
+                UnaryKind::Reciprocal => "RECIPROCAL",
                 UnaryKind::Gelu { .. } => "GELU",
                 UnaryKind::Logistic => "LOGISTIC",
                 UnaryKind::Tanh => "TANH",
@@ -368,6 +528,12 @@ impl Op {
             Op::Dequantize => "DEQUANTIZE",
             Op::ArgMax { .. } => "ARG_MAX",
             Op::ArgMin { .. } => "ARG_MIN",
+            Op::Recurrent(Recurrent { cell, .. }) => match cell {
+                Cell::Simple => "UNIDIRECTIONAL_SEQUENCE_RNN",
+                Cell::Lstm => "UNIDIRECTIONAL_SEQUENCE_LSTM",
+                Cell::Gru { .. } => "GRU",
+            },
+            Op::Gather { .. } => "GATHER",
             Op::Unsupported { code, .. } => code,
         }
     }

@@ -18,7 +18,8 @@ use super::fixed_point;
 use super::stage::{self, Int8};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
-use crate::graph::{Activation, Node, UnaryKind, ValueId};
+use crate::graph::{Activation, Graph, Node, UnaryKind, ValueId};
+use crate::reference::unary;
 
 /// An op that applies `function` to each element. The table is indexed by the input's bits.
 pub(super) fn table(
@@ -43,6 +44,15 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, kind: UnaryKind) -> Resu
     }
     let function = function(kind, &input, &output);
     Ok(vec![table(cx, input.id, output.id, |x| function(x.into()).clamp(-128, 127) as i8)?])
+}
+
+/// The 256 bytes of a node's table, indexed by the input's bits.
+pub(crate) fn unary_table(graph: &Graph, node: &Node, kind: UnaryKind) -> Result<Vec<i8>> {
+    Lowering::alone(graph, |cx| {
+        let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+        let function = function(kind, &input, &output);
+        Ok((0..=u8::MAX).map(|bits| function(i32::from(bits as i8)).clamp(-128, 127) as i8).collect())
+    })
 }
 
 /// From stored integer to stored integer, not yet clamped to int8.
@@ -79,7 +89,9 @@ fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
             saturating(input, |x| rounding_divide_by_power_of_two(fixed_point::tanh(x), 24))
         }
         UnaryKind::Tanh => float(libm::tanhf),
-        UnaryKind::Elu => float(|x| if x < 0.0 { exp(x) - 1.0 } else { x }),
+        UnaryKind::Elu { alpha } => {
+            float_function(move |x| if x < 0.0 { alpha * (exp(x) - 1.0) } else { x }, input, output)
+        }
         UnaryKind::Gelu { approximate: false } => {
             float(|x| 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)))
         }
@@ -99,6 +111,24 @@ fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
         UnaryKind::Floor => float(f32::floor),
         UnaryKind::Round => float(f32::round_ties_even),
         UnaryKind::Sign => float(|x| if x == 0.0 { 0.0 } else { x.signum() }),
+        UnaryKind::Selu { .. }
+        | UnaryKind::Celu { .. }
+        | UnaryKind::Threshold { .. }
+        | UnaryKind::Clip { .. }
+        | UnaryKind::SoftShrink { .. }
+        | UnaryKind::HardShrink { .. }
+        | UnaryKind::HardSigmoid { .. }
+        | UnaryKind::Squareplus { .. }
+        | UnaryKind::Pow { .. }
+        | UnaryKind::Silu
+        | UnaryKind::Softplus
+        | UnaryKind::Softsign
+        | UnaryKind::Mish
+        | UnaryKind::LogSigmoid
+        | UnaryKind::SparsePlus
+        | UnaryKind::TanhShrink
+        | UnaryKind::Erf
+        | UnaryKind::Reciprocal => float_function(move |x| unary(kind, x), input, output),
     }
 }
 
@@ -108,7 +138,7 @@ fn exp(x: f32) -> f32 {
 }
 
 /// As TFLite makes its tables, in float32.
-fn float_function(f: fn(f32) -> f32, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+fn float_function(f: impl Fn(f32) -> f32 + 'static, input: &Int8<'_>, output: &Int8<'_>) -> Function {
     let (scale, zero, out_zero) = (input.scale as f32, input.zero_point, output.zero_point);
     let inverse = 1.0 / output.scale as f32;
     Box::new(move |x| {
@@ -229,7 +259,7 @@ mod tests {
         (UnaryKind::Relu6, |x| x.clamp(0.0, 6.0)),
         (UnaryKind::ReluN1To1, |x| x.clamp(-1.0, 1.0)),
         (UnaryKind::LeakyRelu { alpha: 0.25 }, |x| x.max(0.25 * x)),
-        (UnaryKind::Elu, |x| if x < 0.0 { x.exp_m1() } else { x }),
+        (UnaryKind::Elu { alpha: 1.0 }, |x| if x < 0.0 { x.exp_m1() } else { x }),
         (UnaryKind::Gelu { approximate: false }, |x| 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt()))),
         (UnaryKind::Gelu { approximate: true }, |x| {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
@@ -250,6 +280,34 @@ mod tests {
         (UnaryKind::Floor, f64::floor),
         (UnaryKind::Round, f64::round_ties_even),
         (UnaryKind::Sign, |x| if x == 0.0 { 0.0 } else { x.signum() }),
+        (UnaryKind::Selu { alpha: 1.67, gamma: 1.05 }, |x| {
+            if x < 0.0 { 1.05 * 1.67 * x.exp_m1() } else { 1.05 * x }
+        }),
+        (UnaryKind::Celu { alpha: 2.0 }, |x| if x < 0.0 { 2.0 * (x / 2.0).exp_m1() } else { x }),
+        (UnaryKind::Threshold { threshold: 0.5, value: -0.25 }, |x| if x > 0.5 { x } else { -0.25 }),
+        (UnaryKind::Clip { min: -0.5, max: 2.0 }, |x| x.clamp(-0.5, 2.0)),
+        (UnaryKind::SoftShrink { lambda: 0.5 }, |x| x.signum() * (x.abs() - 0.5).max(0.0)),
+        (UnaryKind::HardShrink { lambda: 0.5 }, |x| if x.abs() > 0.5 { x } else { 0.0 }),
+        (UnaryKind::HardSigmoid { alpha: 0.2, beta: 0.5 }, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        (UnaryKind::Squareplus { b: 4.0 }, |x| 0.5 * (x + (x * x + 4.0).sqrt())),
+        (UnaryKind::Pow { exponent: 3.0 }, |x| x.powi(3)),
+        (UnaryKind::Silu, |x| x / (1.0 + (-x).exp())),
+        (UnaryKind::Softplus, |x| x.exp().ln_1p()),
+        (UnaryKind::Softsign, |x| x / (1.0 + x.abs())),
+        (UnaryKind::Mish, |x| x * x.exp().ln_1p().tanh()),
+        (UnaryKind::LogSigmoid, |x| -(-x).exp().ln_1p()),
+        (UnaryKind::SparsePlus, |x| {
+            if x <= -1.0 {
+                0.0
+            } else if x < 1.0 {
+                (x + 1.0).powi(2) / 4.0
+            } else {
+                x
+            }
+        }),
+        (UnaryKind::TanhShrink, |x| x - x.tanh()),
+        (UnaryKind::Erf, libm::erf),
+        (UnaryKind::Reciprocal, |x| 1.0 / x),
     ];
 
     #[test]

@@ -39,11 +39,12 @@ mod tests;
 mod transpose_conv;
 pub mod winograd;
 
+pub(crate) use lookup::unary_table;
 pub use strided_copy::copy;
 
 use crate::emit::{Lowered, Lowering};
-use crate::error::Result;
-use crate::graph::{BinaryKind, Node, Op, ReduceKind};
+use crate::error::{Error, Result};
+use crate::graph::{BinaryKind, Graph, Node, Op, ReduceKind};
 use crate::reference::check_node;
 
 /// Lowers one node. An empty list says that the result is the operand itself, byte for byte. A node
@@ -96,6 +97,31 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         Op::BatchMatMul { transpose_a, transpose_b } => {
             batch_matmul::lower(cx, node, *transpose_a, *transpose_b)
         }
-        _ => Err(cx.unsupported(node, "the operator is not supported in int8")),
+        _ => Err(cx.unsupported(node, FLOAT_ONLY)),
     }
+}
+
+/// Why a layer that the float reference computes cannot be converted.
+pub(crate) const FLOAT_ONLY: &str =
+    "the float reference computes it, the device has no int8 kernel for it yet";
+
+/// Passes when no layer is one that only the float reference knows.
+///
+/// # Errors
+/// One error that lists every such layer by name.
+pub fn refuse_float_only(graph: &Graph) -> Result<()> {
+    let layers = graph.nodes.iter().filter(|node| is_float_only(&node.op));
+    let list: Vec<String> = layers.map(|node| format!("`{}` ({})", node.name, node.op.name())).collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    let (count, noun) = (list.len(), if list.len() == 1 { "layer" } else { "layers" });
+    Err(Error::input(format!("{count} {noun} cannot be converted: {}: {FLOAT_ONLY}", list.join(", ")))
+        .help("replace these layers in the model, or cut the model before them, and export it again"))
+}
+
+/// Whether the device has no kernel for an operator in any form.
+pub(crate) fn is_float_only(op: &Op) -> bool {
+    matches!(op, Op::Recurrent(_) | Op::Gather { .. } | Op::LogSoftmax | Op::Prelu)
+        || matches!(op, Op::Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. })
 }

@@ -1,6 +1,8 @@
 //! What must hold before a node is executed: the shapes of its operands, its attributes and its
 //! results agree. The executing functions index without further doubt.
 
+use std::cell::RefCell;
+
 use super::strided::broadcast_shape;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, PoolKind, Value, ValueId, Window};
@@ -111,6 +113,8 @@ struct Check<'a> {
     node: &'a Node,
     inputs: Vec<Option<&'a [usize]>>,
     outputs: Vec<&'a [usize]>,
+    /// Where set, the shape of the result is not checked but asked for.
+    inferred: Option<RefCell<Vec<usize>>>,
 }
 
 impl<'a> Check<'a> {
@@ -135,6 +139,10 @@ impl<'a> Check<'a> {
 
     /// The first output's shape must be this.
     fn output(&self, expected: &[usize]) -> Result<()> {
+        if let Some(inferred) = &self.inferred {
+            *inferred.borrow_mut() = expected.to_vec();
+            return Ok(());
+        }
         let found = self.outputs[0];
         self.ensure(found == expected, || {
             format!("its output has shape {found:?}, but {expected:?} follows from its operands")
@@ -193,12 +201,67 @@ pub fn node(graph: &Graph, node: &Node) -> Result<()> {
     };
     let inputs = node.inputs.iter().map(|&id| id.map(shape).transpose()).collect::<Result<Vec<_>>>()?;
     let outputs = node.outputs.iter().map(|&id| shape(id)).collect::<Result<Vec<_>>>()?;
-    let several = matches!(node.op, Op::Split { .. } | Op::Unpack { .. } | Op::Unsupported { .. });
+    let several =
+        matches!(node.op, Op::Split { .. } | Op::Unpack { .. } | Op::Recurrent(_) | Op::Unsupported { .. });
     let count = outputs.len();
     if count == 0 || (count > 1 && !several) {
         return Err(error(node, format!("it has {count} outputs")));
     }
-    operator(&Check { node, inputs, outputs })
+    operator(&Check { node, inputs, outputs, inferred: None })
+}
+
+/// The shape of a node's (first) result, from those of its operands; only of operators whose operands
+/// and attributes say it: not of RESHAPE, TRANSPOSE_CONV, SPLIT, UNPACK and RESIZE.
+pub fn infer(node: &Node, inputs: &[Option<&[usize]>]) -> Result<Vec<usize>> {
+    let unknown = || error(node, "its result has no shape that follows from its operands");
+    let last = |position: usize, wanted: usize| {
+        let shape = inputs.get(position).copied().flatten().filter(|shape| shape.len() == wanted);
+        shape.and_then(|shape| shape.split_last())
+    };
+    let shape = match &node.op {
+        Op::Reshape
+        | Op::TransposeConv { .. }
+        | Op::Split { .. }
+        | Op::Unpack { .. }
+        | Op::ResizeNearest { .. }
+        | Op::ResizeBilinear { .. }
+        | Op::Unsupported { .. } => return Err(unknown()),
+        Op::FullyConnected { .. } => {
+            let input = inputs.first().copied().flatten().ok_or_else(unknown)?;
+            let (&columns, rows) = last(1, 2).ok_or_else(|| error(node, "its weights are no matrix"))?;
+            let (&depth, lead) = input.split_last().ok_or_else(unknown)?;
+            if depth != columns || columns == 0 {
+                return Err(error(
+                    node,
+                    format!("an input of shape {input:?} for weights of {columns} columns"),
+                ));
+            }
+            [lead, rows].concat()
+        }
+        Op::Slice { size, .. } => size.clone(),
+        Op::ArgMax { axis } | Op::ArgMin { axis } => {
+            let mut shape = inputs.first().copied().flatten().ok_or_else(unknown)?.to_vec();
+            if *axis >= shape.len() {
+                return Err(error(node, format!("axis {axis} of a tensor of {} dimensions", shape.len())));
+            }
+            shape.remove(*axis);
+            shape
+        }
+        _ => {
+            let check = Check {
+                node,
+                inputs: inputs.to_vec(),
+                outputs: Vec::new(),
+                inferred: Some(RefCell::default()),
+            };
+            operator(&check)?;
+            check.inferred.map(RefCell::into_inner).unwrap_or_default()
+        }
+    };
+    match elements(&shape) {
+        Some(n) if n > 0 => Ok(shape),
+        _ => Err(error(node, format!("its result of shape {shape:?} is empty or too large"))),
+    }
 }
 
 /// The rules of each operator.
@@ -415,6 +478,34 @@ fn operator(check: &Check) -> Result<()> {
             let (found, expected): (usize, usize) =
                 (check.outputs[0].iter().product(), input.iter().product::<usize>() / input[*axis]);
             check.ensure(found == expected, || format!("its output has {found} elements"))
+        }
+        Op::Recurrent(layer) => {
+            let (input, weights, recurrent) = (check.input(0)?, check.input(1)?, check.input(2)?);
+            let (&[batch, steps, features], &[_, units]) = (input, recurrent) else {
+                return Err(error(node, format!("operands of shapes {input:?} and {recurrent:?}")));
+            };
+            let rows = layer.cell.gates().saturating_mul(units);
+            check.ensure(weights == [rows, features] && recurrent == [rows, units], || {
+                format!("weights {weights:?} and {recurrent:?} for {features} features and {units} units")
+            })?;
+            for (position, wanted) in
+                [(3, vec![rows]), (4, vec![rows]), (5, vec![batch, units]), (6, vec![batch, units])]
+            {
+                let found = check.inputs.get(position).copied().flatten();
+                check.ensure(found.is_none_or(|found| found == wanted), || {
+                    format!("operand {position} has shape {found:?}, expected {wanted:?}")
+                })?;
+            }
+            let rest = check.outputs.get(1..).unwrap_or_default();
+            check.ensure(rest.len() <= 2 && rest.iter().all(|&out| out == [batch, units]), || {
+                format!("its states have shapes {rest:?}, expected [{batch}, {units}]")
+            })?;
+            check.output(&[batch, steps, units])
+        }
+        Op::Gather { axis } => {
+            let (data, indices) = (check.input(0)?, check.input(1)?);
+            check.axis(*axis, data.len())?;
+            check.output(&[&data[..*axis], indices, &data[axis + 1..]].concat())
         }
         Op::Unsupported { .. } => Err(error(node, "the operator is not supported")),
     }

@@ -1,6 +1,6 @@
 //! From an operator with its attributes to the function that computes it.
 
-use super::{Tensor, elementwise, matmul, movement, reduce, resize, window};
+use super::{Tensor, elementwise, matmul, movement, recurrent, reduce, resize, window};
 use crate::graph::{Activation, DType, Graph, Node, Op};
 
 /// Executes a node that [`check::node`](super::check::node) has accepted, on operands of the
@@ -77,6 +77,23 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
         }
         Op::ArgMax { axis } => reduce::arg_extreme(operand(0), *axis, true),
         Op::ArgMin { axis } => reduce::arg_extreme(operand(0), *axis, false),
+        Op::Recurrent(layer) => {
+            let optional = |position: usize| operands.get(position).copied().flatten().map(|o| o.data);
+            let [sequence, hidden, cell] = recurrent::run(
+                layer,
+                &recurrent::Operands {
+                    input: operand(0),
+                    weights: operand(1),
+                    recurrent: operand(2),
+                    bias: optional(3),
+                    recurrent_bias: optional(4),
+                    hidden: optional(5),
+                    cell: optional(6),
+                },
+            );
+            return vec![sequence, hidden, cell];
+        }
+        Op::Gather { axis } => movement::look_up(operand(0), *axis, operand(1).data),
         Op::Unsupported { .. } => unreachable!("the check refuses unsupported operators"),
     };
     vec![one]

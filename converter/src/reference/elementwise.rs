@@ -4,7 +4,8 @@ use super::Tensor;
 use super::strided::{broadcast, walk};
 use crate::graph::{BinaryKind, UnaryKind};
 
-/// The value of a unary function; NaN where the function is undefined.
+/// The value of a unary function; NaN where the function is undefined. Functions for which TFLite has no
+/// int8 kernel go through `libm`, so that the tables made of them are the same on every host.
 pub fn unary(kind: UnaryKind, x: f32) -> f32 {
     match kind {
         UnaryKind::Relu => x.clamp(0.0, f32::INFINITY),
@@ -17,13 +18,74 @@ pub fn unary(kind: UnaryKind, x: f32) -> f32 {
                 x
             }
         }
-        UnaryKind::Elu => {
+        UnaryKind::Elu { alpha } => {
             if x < 0.0 {
-                x.exp_m1()
+                alpha * libm::expm1f(x)
             } else {
                 x
             }
         }
+        UnaryKind::Selu { alpha, gamma } => gamma * unary(UnaryKind::Elu { alpha }, x),
+        UnaryKind::Celu { alpha } => {
+            if x < 0.0 {
+                alpha * libm::expm1f(x / alpha)
+            } else {
+                x
+            }
+        }
+        // Comparisons are turned around where NaN has to pass.
+        UnaryKind::Threshold { threshold, value } => {
+            if x <= threshold {
+                value
+            } else {
+                x
+            }
+        }
+        UnaryKind::Clip { min, max } => {
+            if x < min {
+                min
+            } else if x > max {
+                max
+            } else {
+                x
+            }
+        }
+        UnaryKind::SoftShrink { lambda } => {
+            if x > lambda {
+                x - lambda
+            } else if x < -lambda {
+                x + lambda
+            } else {
+                x * 0.0
+            }
+        }
+        UnaryKind::HardShrink { lambda } => {
+            if x.abs() <= lambda {
+                0.0
+            } else {
+                x
+            }
+        }
+        UnaryKind::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
+        UnaryKind::Squareplus { b } => 0.5 * (x + (x * x + b).sqrt()),
+        UnaryKind::Pow { exponent } => libm::powf(x, exponent),
+        UnaryKind::Silu => x / (1.0 + libm::expf(-x)),
+        UnaryKind::Softplus => softplus(x),
+        UnaryKind::Softsign => x / (1.0 + x.abs()),
+        UnaryKind::Mish => x * libm::tanhf(softplus(x)),
+        UnaryKind::LogSigmoid => -softplus(-x),
+        UnaryKind::SparsePlus => {
+            if x <= -1.0 {
+                0.0
+            } else if x < 1.0 {
+                (x + 1.0) * (x + 1.0) / 4.0
+            } else {
+                x
+            }
+        }
+        UnaryKind::TanhShrink => x - libm::tanhf(x),
+        UnaryKind::Erf => libm::erff(x),
+        UnaryKind::Reciprocal => 1.0 / x,
         UnaryKind::Gelu { approximate: false } => {
             0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
         }
@@ -55,6 +117,11 @@ pub fn unary(kind: UnaryKind, x: f32) -> f32 {
             }
         }
     }
+}
+
+/// `ln(1 + exp(x))` without overflow.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + libm::log1pf(libm::expf(-x.abs()))
 }
 
 /// A binary function with broadcasting. `integers` makes DIV cut off the fraction.

@@ -41,12 +41,14 @@ mod dispatch;
 mod elementwise;
 mod matmul;
 mod movement;
+mod recurrent;
 mod reduce;
 mod resize;
 mod strided;
 mod window;
 
-pub(crate) use check::node as check_node;
+pub(crate) use check::{infer as infer_shape, node as check_node};
+pub(crate) use elementwise::unary;
 
 #[cfg(test)]
 pub(crate) mod models;

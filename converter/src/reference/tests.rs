@@ -84,7 +84,7 @@ fn unary_functions() {
     assert_eq!(unary(UnaryKind::Rsqrt, &[4., 16.]), [0.5, 0.25]);
     assert_eq!(unary(UnaryKind::LeakyRelu { alpha: 0.25 }, &[-2., 3.]), [-0.5, 3.]);
     assert_eq!(unary(UnaryKind::HardSwish, &[-4., -1.5, 0., 1., 3., 5.]), [0., -0.375, 0., 4. / 6., 3., 5.]);
-    assert_close(&unary(UnaryKind::Elu, &[-1., 2.]), &[-0.632_120_6, 2.]);
+    assert_close(&unary(UnaryKind::Elu { alpha: 1.0 }, &[-1., 2.]), &[-0.632_120_6, 2.]);
     assert_close(&unary(UnaryKind::Logistic, &[-1., 0., 2.]), &[0.268_941_43, 0.5, 0.880_797_1]);
     assert_close(&unary(UnaryKind::Tanh, &[-1., 0.5]), &[-0.761_594_2, 0.462_117_16]);
     assert_close(&unary(UnaryKind::Exp, &[-1., 2.]), &[0.367_879_45, 7.389_056]);

@@ -53,8 +53,7 @@ pub struct Distribution {
 /// # Errors
 /// When the source cannot be executed or the samples do not fit.
 pub fn distributions(source: &Graph, model: &Model<'_>, data: Option<&Dataset>) -> Result<Vec<Distribution>> {
-    let mut graph = source.clone();
-    passes::optimise(&mut graph);
+    let graph = passes::for_quantization(source);
     let grids = grid::of_values(&graph, model);
     let grid = |id: ValueId| grids[id.0];
     let values = layer_values(&graph, model);

@@ -34,10 +34,10 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use flatbuffers::VerifierOptions;
-use generated::tflite as schema;
+pub(crate) use generated::tflite as schema;
 use sha2::{Digest, Sha256};
 
-use super::{Imported, Importer};
+use super::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, UnaryKind, Value, ValueId};
 use layer::Layer;
@@ -66,8 +66,15 @@ impl Importer for TfliteImporter {
         head.get(4..8) == Some(b"TFL3")
     }
 
-    fn import_bytes(&self, name: &str, bytes: &[u8]) -> Result<Imported> {
+    fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
         let (graph, notes) = import(name, bytes).map_err(|e| e.context(name))?;
+        let inputs: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
+        options.check_names(&inputs).map_err(|e| e.context(name))?;
+        for &id in &graph.inputs {
+            let value = graph.value(id);
+            let shape: Vec<Option<usize>> = value.shape.iter().copied().map(Some).collect();
+            options.input_shape(&value.name, &shape).map_err(|e| e.context(name))?;
+        }
         Ok(Imported { graph, format: self.format(), source_hash: Sha256::digest(bytes).into(), notes })
     }
 }

@@ -57,7 +57,7 @@ fn unary_kind(code: Code) -> Option<UnaryKind> {
         Code::RELU => UnaryKind::Relu,
         Code::RELU6 => UnaryKind::Relu6,
         Code::RELU_N1_TO_1 => UnaryKind::ReluN1To1,
-        Code::ELU => UnaryKind::Elu,
+        Code::ELU => UnaryKind::Elu { alpha: 1.0 },
         Code::LOGISTIC => UnaryKind::Logistic,
         Code::TANH => UnaryKind::Tanh,
         Code::HARD_SWISH => UnaryKind::HardSwish,

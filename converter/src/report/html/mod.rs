@@ -62,13 +62,21 @@ impl Facts<'_> {
     }
 }
 
-/// The first part of a path (`model/`) that more than half of the layers share.
+/// The first parts of a path (`model/block/`) that more than half of the layers share.
 fn prefix(layers: &[Layer]) -> String {
-    let first = |layer: &Layer| layer.name.split_once('/').map(|(first, _)| format!("{first}/"));
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    layers.iter().filter_map(first).for_each(|first| *counts.entry(first).or_default() += 1);
-    let most = counts.into_iter().find(|&(_, count)| 2 * count > layers.len() && count > 1);
-    most.map_or(String::new(), |(first, _)| first)
+    let mut prefix = String::new();
+    loop {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let rests = layers.iter().filter_map(|layer| layer.name.strip_prefix(&prefix));
+        for (first, _) in rests.filter_map(|rest| rest.split_once('/')) {
+            *counts.entry(first).or_default() += 1;
+        }
+        let most = counts.into_iter().find(|&(_, count)| 2 * count > layers.len() && count > 1);
+        let Some((first, _)) = most else { return prefix };
+        let first = first.to_string();
+        prefix += &first;
+        prefix.push('/');
+    }
 }
 
 /// The page as HTML.

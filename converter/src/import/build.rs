@@ -1,0 +1,568 @@
+//! Builds graphs layer by layer, with shapes inferred and checked, for importers whose formats say
+//! layers rather than tensors.
+//!
+//! Layouts are the graph's: NHWC activations, filters and weights as `graph` documents. Layers over one
+//! dimension become images of height 1, as TensorFlow's converter makes them. A layer that takes
+//! several nodes passes its own name to the last one, and `NAME/WORD` to those before.
+
+use crate::error::{Error, Result};
+use crate::graph::{
+    Activation, BinaryKind, Constant, DType, Graph, Node, Op, PoolKind, Recurrent, ReduceKind, UnaryKind,
+    Value, ValueId, Window,
+};
+use crate::reference::infer_shape;
+
+/// How a window meets the border, in the words of TensorFlow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// Windows lie inside of the image.
+    Valid,
+    /// `ceil(size / stride)` outputs; of an odd sum the larger part lies behind.
+    Same,
+    /// As `Same`, with the larger part before (ONNX's `SAME_LOWER`).
+    SameLower,
+    /// All before, none behind: `(kernel - 1) * dilation`, Keras's `causal`.
+    Causal,
+    /// Given numbers, before and behind.
+    Explicit(usize, usize),
+}
+
+impl Padding {
+    /// Elements added before and behind a dimension of `size`.
+    pub fn amounts(self, size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, usize) {
+        let reach = kernel.saturating_sub(1).saturating_mul(dilation);
+        let same = || {
+            let outputs = size.div_ceil(stride.max(1));
+            (outputs.saturating_sub(1).saturating_mul(stride) + reach + 1).saturating_sub(size)
+        };
+        match self {
+            Padding::Valid => (0, 0),
+            Padding::Same => (same() / 2, same().div_ceil(2)),
+            Padding::SameLower => (same().div_ceil(2), same() / 2),
+            Padding::Causal => (reach, 0),
+            Padding::Explicit(before, after) => (before, after),
+        }
+    }
+}
+
+/// A window over an image of `[height, width]`, its padding resolved.
+pub fn window(
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: [Padding; 2],
+) -> Window {
+    let amounts = [0, 1].map(|d| padding[d].amounts(image[d], kernel[d], stride[d], dilation[d]));
+    Window {
+        kernel,
+        stride,
+        dilation,
+        pad_before: amounts.map(|(before, _)| before),
+        pad_after: amounts.map(|(_, after)| after),
+    }
+}
+
+/// A graph under construction. Methods return the value that the new node computes; shapes that do not
+/// fit are an error that names the layer.
+#[derive(Default)]
+pub struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    /// An empty graph of that name.
+    pub fn new(name: impl Into<String>) -> Builder {
+        Builder { graph: Graph { name: name.into(), ..Graph::default() } }
+    }
+
+    /// What has been built so far.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What has been built so far, for change.
+    pub fn graph_mut(&mut self) -> &mut Graph {
+        &mut self.graph
+    }
+
+    /// The graph, with these outputs.
+    pub fn finish(mut self, outputs: Vec<ValueId>) -> Graph {
+        self.graph.outputs = outputs;
+        self.graph
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> &[usize] {
+        &self.graph.value(id).shape
+    }
+
+    /// The float elements of a constant; none where the value is computed or is not float.
+    pub fn floats(&self, id: ValueId) -> Option<&[f32]> {
+        self.graph.value(id).constant.as_ref()?.as_f32()
+    }
+
+    /// Calls a value by another name.
+    pub fn rename(&mut self, id: ValueId, name: &str) {
+        self.graph.value_mut(id).name = name.into();
+    }
+
+    /// Adds an input of the model.
+    pub fn input(&mut self, name: &str, shape: &[usize], dtype: DType) -> ValueId {
+        let id = self.value(name, shape, dtype);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// Adds a value that nothing writes yet.
+    pub fn value(&mut self, name: &str, shape: &[usize], dtype: DType) -> ValueId {
+        let shape = shape.to_vec();
+        self.graph.add_value(Value { name: name.into(), shape, dtype, quantization: None, constant: None })
+    }
+
+    /// Adds a constant.
+    ///
+    /// # Errors
+    /// If there are not as many elements as the shape says.
+    pub fn constant(&mut self, name: &str, shape: &[usize], elements: Constant) -> Result<ValueId> {
+        let wanted = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if wanted != Some(elements.len()) {
+            return Err(Error::input(format!(
+                "constant `{name}` of shape {shape:?} has {} elements",
+                elements.len()
+            ))
+            .help("the file is damaged: export the model again, or check that it was copied completely"));
+        }
+        let id = self.value(name, shape, elements.dtype());
+        self.graph.value_mut(id).constant = Some(elements);
+        Ok(id)
+    }
+
+    /// Adds a constant of float32.
+    ///
+    /// # Errors
+    /// As [`constant`](Builder::constant).
+    pub fn float(&mut self, name: &str, shape: &[usize], elements: Vec<f32>) -> Result<ValueId> {
+        self.constant(name, shape, Constant::F32(elements))
+    }
+
+    /// Adds a node whose result's shape follows from its operands. The result has the type of the first
+    /// operand, or int32 for indices.
+    ///
+    /// # Errors
+    /// If shapes or attributes contradict one another.
+    pub fn op(&mut self, layer: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
+        self.op_optional(layer, op, inputs)
+    }
+
+    /// As [`op`](Builder::op), with operands that may be absent.
+    ///
+    /// # Errors
+    /// As [`op`](Builder::op).
+    pub fn op_optional(&mut self, layer: &str, op: Op, inputs: Vec<Option<ValueId>>) -> Result<ValueId> {
+        let node = Node { name: layer.into(), op, inputs, outputs: Vec::new() };
+        let shapes: Vec<Option<&[usize]>> =
+            node.inputs.iter().map(|id| id.map(|id| self.graph.value(id).shape.as_slice())).collect();
+        let shape = infer_shape(&node, &shapes)?;
+        Ok(self.push(node, vec![shape])[0])
+    }
+
+    /// Adds a node with one result of this shape.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn op_shaped(&mut self, layer: &str, op: Op, inputs: &[ValueId], shape: &[usize]) -> Result<ValueId> {
+        Ok(self.op_many(layer, op, inputs.iter().copied().map(Some).collect(), vec![shape.to_vec()])?[0])
+    }
+
+    /// Adds a node with results of these shapes.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn op_many(
+        &mut self,
+        layer: &str,
+        op: Op,
+        inputs: Vec<Option<ValueId>>,
+        shapes: Vec<Vec<usize>>,
+    ) -> Result<Vec<ValueId>> {
+        let supported = !matches!(op, Op::Unsupported { .. });
+        let outputs = self.push(Node { name: layer.into(), op, inputs, outputs: Vec::new() }, shapes);
+        if let (true, Some(node)) = (supported, self.graph.nodes.last()) {
+            crate::reference::check_node(&self.graph, node)?;
+        }
+        Ok(outputs)
+    }
+
+    fn push(&mut self, mut node: Node, shapes: Vec<Vec<usize>>) -> Vec<ValueId> {
+        let first = node.inputs.first().copied().flatten();
+        let dtype = match node.op {
+            Op::ArgMax { .. } | Op::ArgMin { .. } => DType::Int32,
+            Op::Dequantize => DType::Float32,
+            _ => first.map_or(DType::Float32, |id| self.graph.value(id).dtype),
+        };
+        for (position, shape) in shapes.into_iter().enumerate() {
+            let name = if position == 0 { node.name.clone() } else { format!("{}:{position}", node.name) };
+            let id = self.value(&name, &shape, dtype);
+            node.outputs.push(id);
+        }
+        let outputs = node.outputs.clone();
+        self.graph.nodes.push(node);
+        outputs
+    }
+
+    /// A layer that Ferrolite cannot compute, kept so that all of them can be named at once; its results
+    /// have the shapes that the file says, or that of its first operand.
+    pub fn unsupported(
+        &mut self,
+        layer: &str,
+        code: &str,
+        reason: &str,
+        inputs: &[ValueId],
+        shapes: Vec<Vec<usize>>,
+    ) -> Vec<ValueId> {
+        let op = Op::Unsupported { code: code.into(), reason: reason.into() };
+        let inputs = inputs.iter().copied().map(Some).collect();
+        self.push(Node { name: layer.into(), op, inputs, outputs: Vec::new() }, shapes)
+    }
+
+    /// The same elements in another shape; the value itself where it has that shape.
+    ///
+    /// # Errors
+    /// If the number of elements differs.
+    pub fn reshape(&mut self, layer: &str, x: ValueId, shape: &[usize]) -> Result<ValueId> {
+        if self.shape(x) == shape {
+            return Ok(x);
+        }
+        self.op_shaped(layer, Op::Reshape, &[x], shape)
+    }
+
+    /// Dimensions in another order; the value itself where the order stays.
+    ///
+    /// # Errors
+    /// If `permutation` is none of the value's dimensions.
+    pub fn transpose(&mut self, layer: &str, x: ValueId, permutation: &[usize]) -> Result<ValueId> {
+        if permutation.iter().copied().eq(0..self.shape(x).len()) {
+            return Ok(x);
+        }
+        self.op(layer, Op::Transpose { permutation: permutation.to_vec() }, &[x])
+    }
+
+    /// A function of one number.
+    ///
+    /// # Errors
+    /// Never for values that this builder made.
+    pub fn unary(&mut self, layer: &str, kind: UnaryKind, x: ValueId) -> Result<ValueId> {
+        self.op(layer, Op::Unary(kind), &[x])
+    }
+
+    /// A function of two tensors, with broadcasting.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    pub fn binary(&mut self, layer: &str, kind: BinaryKind, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.op(layer, Op::Binary { kind, activation: Activation::None }, &[a, b])
+    }
+
+    /// A function of a tensor and a number.
+    ///
+    /// # Errors
+    /// Never for values that this builder made.
+    pub fn binary_scalar(&mut self, layer: &str, kind: BinaryKind, a: ValueId, b: f32) -> Result<ValueId> {
+        let b = self.float(&format!("{layer}/value"), &[1], vec![b])?;
+        self.binary(layer, kind, a, b)
+    }
+
+    /// Mean, sum, maximum or minimum over some axes.
+    ///
+    /// # Errors
+    /// If an axis does not exist.
+    pub fn reduce(
+        &mut self,
+        layer: &str,
+        kind: ReduceKind,
+        x: ValueId,
+        axes: &[usize],
+        keep_dims: bool,
+    ) -> Result<ValueId> {
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        axes.dedup();
+        self.op(layer, Op::Reduce { kind, axes, keep_dims }, &[x])
+    }
+
+    /// Inputs one behind the other along `axis`.
+    ///
+    /// # Errors
+    /// If the other dimensions differ.
+    pub fn concat(&mut self, layer: &str, inputs: &[ValueId], axis: usize) -> Result<ValueId> {
+        if let &[one] = inputs {
+            return Ok(one);
+        }
+        self.op(layer, Op::Concat { axis, activation: Activation::None }, inputs)
+    }
+
+    /// Softmax over any dimension.
+    ///
+    /// # Errors
+    /// If the axis does not exist.
+    pub fn softmax(&mut self, layer: &str, x: ValueId, axis: usize) -> Result<ValueId> {
+        self.over_last(layer, Op::Softmax { beta: 1.0 }, x, axis)
+    }
+
+    /// An operator over the last dimension, applied to any other one.
+    ///
+    /// # Errors
+    /// If the axis does not exist.
+    pub fn over_last(&mut self, layer: &str, op: Op, x: ValueId, axis: usize) -> Result<ValueId> {
+        let rank = self.shape(x).len();
+        if axis + 1 == rank {
+            return self.op(layer, op, &[x]);
+        }
+        // Exchanging two dimensions is its own inverse.
+        let mut exchange: Vec<usize> = (0..rank).collect();
+        if axis >= rank {
+            return Err(Error::input(format!(
+                "layer `{layer}`: axis {axis} of a tensor of {rank} dimensions"
+            )));
+        }
+        exchange.swap(axis, rank - 1);
+        let moved = self.transpose(&format!("{layer}/transpose"), x, &exchange)?;
+        let done = self.op(&format!("{layer}/{}", op.name().to_lowercase()), op, &[moved])?;
+        self.transpose(layer, done, &exchange)
+    }
+
+    /// Convolution of an image `[n, h, w, c]` with a filter `[out, kh, kw, c / groups]`.
+    ///
+    /// # Errors
+    /// If filter, bias and window do not fit.
+    pub fn conv2d(
+        &mut self,
+        layer: &str,
+        x: ValueId,
+        filter: ValueId,
+        bias: Option<ValueId>,
+        window: Window,
+    ) -> Result<ValueId> {
+        let op = Op::Conv2d { window, activation: Activation::None };
+        self.op_optional(layer, op, vec![Some(x), Some(filter), bias])
+    }
+
+    /// Depthwise convolution of an image with a filter `[1, kh, kw, c * multiplier]`.
+    ///
+    /// # Errors
+    /// If filter, bias and window do not fit.
+    pub fn depthwise_conv2d(
+        &mut self,
+        layer: &str,
+        x: ValueId,
+        filter: ValueId,
+        bias: Option<ValueId>,
+        window: Window,
+    ) -> Result<ValueId> {
+        let channels = self.shape(x).last().copied().unwrap_or(1).max(1);
+        let multiplier = self.shape(filter).last().copied().unwrap_or(1) / channels;
+        let op = Op::DepthwiseConv2d { window, multiplier, activation: Activation::None };
+        self.op_optional(layer, op, vec![Some(x), Some(filter), bias])
+    }
+
+    /// Transposed convolution of an image with a filter `[out, kh, kw, c]` to an image of `size`.
+    ///
+    /// # Errors
+    /// If filter, bias and window do not fit.
+    pub fn transpose_conv(
+        &mut self,
+        layer: &str,
+        x: ValueId,
+        filter: ValueId,
+        bias: Option<ValueId>,
+        window: Window,
+        size: [usize; 2],
+    ) -> Result<ValueId> {
+        let op = Op::TransposeConv { window, activation: Activation::None };
+        let (n, out) = (self.shape(x).first().copied(), self.shape(filter).first().copied());
+        let shape = vec![n.unwrap_or(1), size[0], size[1], out.unwrap_or(1)];
+        Ok(self.op_many(layer, op, vec![Some(x), Some(filter), bias], vec![shape])?[0])
+    }
+
+    /// Dense layer over the last dimension with weights `[outputs, inputs]`.
+    ///
+    /// # Errors
+    /// If weights and bias do not fit.
+    pub fn dense(
+        &mut self,
+        layer: &str,
+        x: ValueId,
+        weights: ValueId,
+        bias: Option<ValueId>,
+    ) -> Result<ValueId> {
+        let op = Op::FullyConnected { activation: Activation::None };
+        self.op_optional(layer, op, vec![Some(x), Some(weights), bias])
+    }
+
+    /// Pooling of an image.
+    ///
+    /// # Errors
+    /// If the window does not fit.
+    pub fn pool(&mut self, layer: &str, kind: PoolKind, x: ValueId, window: Window) -> Result<ValueId> {
+        self.op(layer, Op::Pool2d { kind, window, activation: Activation::None }, &[x])
+    }
+
+    /// Batch norm over the last dimension at inference time:
+    /// `(x - mean) * gamma / sqrt(variance + epsilon) + beta`, as a product and a sum, which the
+    /// passes fold into the layer before.
+    ///
+    /// # Errors
+    /// If the parameters do not have one element per channel.
+    pub fn batch_norm(&mut self, layer: &str, x: ValueId, norm: &BatchNorm) -> Result<ValueId> {
+        let channels = self.shape(x).last().copied().unwrap_or(1);
+        let lengths = [&norm.gamma, &norm.beta, &norm.mean, &norm.variance].map(Vec::len);
+        if lengths.iter().any(|&n| n != channels) {
+            return Err(Error::input(format!(
+                "layer `{layer}`: batch norm parameters of {lengths:?} elements for {channels} channels"
+            )));
+        }
+        let scale: Vec<f64> = (0..channels)
+            .map(|c| {
+                f64::from(norm.gamma[c]) / (f64::from(norm.variance[c]) + f64::from(norm.epsilon)).sqrt()
+            })
+            .collect();
+        let shift = (0..channels)
+            .map(|c| (f64::from(norm.beta[c]) - f64::from(norm.mean[c]) * scale[c]) as f32)
+            .collect();
+        let scale = scale.into_iter().map(|s| s as f32).collect();
+        let scale = self.float(&format!("{layer}/scale"), &[channels], scale)?;
+        let shift = self.float(&format!("{layer}/shift"), &[channels], shift)?;
+        let scaled = self.binary(&format!("{layer}/mul"), BinaryKind::Mul, x, scale)?;
+        self.binary(layer, BinaryKind::Add, scaled, shift)
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance over `axes`; `gamma` and
+    /// `beta` broadcast against the input.
+    ///
+    /// # Errors
+    /// If axes or parameters do not fit.
+    pub fn normalize(
+        &mut self,
+        layer: &str,
+        x: ValueId,
+        axes: &[usize],
+        epsilon: f32,
+        gamma: Option<ValueId>,
+        beta: Option<ValueId>,
+    ) -> Result<ValueId> {
+        let part = |word: &str| format!("{layer}/{word}");
+        let mean = self.reduce(&part("mean"), ReduceKind::Mean, x, axes, true)?;
+        let squares = self.binary(&part("squared_difference"), BinaryKind::SquaredDifference, x, mean)?;
+        let variance = self.reduce(&part("variance"), ReduceKind::Mean, squares, axes, true)?;
+        let stable = self.binary_scalar(&part("add_epsilon"), BinaryKind::Add, variance, epsilon)?;
+        let inverse = self.unary(&part("rsqrt"), UnaryKind::Rsqrt, stable)?;
+        let centred = self.binary(&part("sub"), BinaryKind::Sub, x, mean)?;
+        let mut result = self.binary(&part("normalized"), BinaryKind::Mul, centred, inverse)?;
+        if let Some(gamma) = gamma {
+            result = self.binary(&part("mul_gamma"), BinaryKind::Mul, result, gamma)?;
+        }
+        if let Some(beta) = beta {
+            result = self.binary(&part("add_beta"), BinaryKind::Add, result, beta)?;
+        }
+        self.name_last(layer, result);
+        Ok(result)
+    }
+
+    /// A recurrent layer in one direction: the sequence, the last hidden state and, for an LSTM, the last
+    /// cell state. `operands` as `Op::Recurrent` documents.
+    ///
+    /// # Errors
+    /// If the operands do not fit.
+    pub fn recurrent(
+        &mut self,
+        layer: &str,
+        attributes: Recurrent,
+        operands: Vec<Option<ValueId>>,
+    ) -> Result<Vec<ValueId>> {
+        let shape = |position: usize| {
+            operands.get(position).copied().flatten().map(|id| self.graph.value(id).shape.as_slice())
+        };
+        let (Some(&[batch, steps, _]), Some(&[_, units])) = (shape(0), shape(2)) else {
+            return Err(Error::input(format!(
+                "layer `{layer}`: operands of shapes {:?} and {:?} for a recurrent layer",
+                shape(0),
+                shape(2)
+            )));
+        };
+        let mut shapes = vec![vec![batch, steps, units], vec![batch, units]];
+        if attributes.cell == crate::graph::Cell::Lstm {
+            shapes.push(vec![batch, units]);
+        }
+        self.op_many(layer, Op::Recurrent(attributes), operands, shapes)
+    }
+
+    /// Gives the node that computes `id`, and its value, the layer's own name.
+    pub fn name_last(&mut self, layer: &str, id: ValueId) {
+        self.rename(id, layer);
+        if let Some(node) = self.graph.nodes.iter_mut().rev().find(|node| node.outputs.contains(&id)) {
+            node.name = layer.into();
+        }
+    }
+}
+
+/// Parameters of a batch norm, one element per channel.
+pub struct BatchNorm {
+    /// Scale; ones where the layer has none.
+    pub gamma: Vec<f32>,
+    /// Offset; zeros where the layer has none.
+    pub beta: Vec<f32>,
+    /// Moving mean.
+    pub mean: Vec<f32>,
+    /// Moving variance.
+    pub variance: Vec<f32>,
+    /// What is added to the variance.
+    pub epsilon: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::Executor;
+
+    #[test]
+    fn paddings_are_those_of_tensorflow() {
+        assert_eq!(Padding::Same.amounts(28, 3, 2, 1), (0, 1));
+        assert_eq!(Padding::SameLower.amounts(28, 3, 2, 1), (1, 0));
+        assert_eq!(Padding::Same.amounts(5, 3, 1, 2), (2, 2));
+        assert_eq!(Padding::Causal.amounts(9, 3, 1, 2), (4, 0));
+        assert_eq!(Padding::Valid.amounts(9, 3, 1, 2), (0, 0));
+    }
+
+    #[test]
+    fn shapes_follow_and_contradictions_name_the_layer() {
+        let mut b = Builder::new("net");
+        let x = b.input("x", &[1, 4, 4, 2], DType::Float32);
+        let filter = b.float("filter", &[3, 3, 3, 2], vec![0.1; 54]).unwrap();
+        let geometry = window([4, 4], [3, 3], [2, 2], [1, 1], [Padding::Same; 2]);
+        let y = b.conv2d("conv", x, filter, None, geometry).unwrap();
+        assert_eq!(b.shape(y), [1, 2, 2, 3]);
+        let z = b.softmax("scores", y, 1).unwrap();
+        assert_eq!(b.shape(z), [1, 2, 2, 3]);
+        let weights = b.float("weights", &[7, 5], vec![0.0; 35]).unwrap();
+        let error = b.dense("head", z, weights, None).unwrap_err();
+        assert!(error.message.contains("`head`"), "{error}");
+        assert!(b.float("short", &[2], vec![0.0]).is_err());
+    }
+
+    #[test]
+    fn normalization_is_what_its_name_says() {
+        let mut b = Builder::new("net");
+        let x = b.input("x", &[2, 4], DType::Float32);
+        let gamma = b.float("gamma", &[4], vec![1.0, 2.0, 1.0, 1.0]).unwrap();
+        let y = b.normalize("norm", x, &[1], 0.0, Some(gamma), None).unwrap();
+        let graph = b.finish(vec![y]);
+        assert_eq!(graph.nodes.last().map(|n| n.name.as_str()), Some("norm"));
+        let out = Executor::new(&graph).unwrap().run(&[&[1., 2., 3., 4., 0., 0., 0., 4.]]).unwrap();
+        let r = (1.25f32).sqrt();
+        for (a, b) in out[0].iter().zip([-1.5 / r, -1.0 / r, 0.5 / r, 1.5 / r]) {
+            assert!((a - b).abs() < 1e-6, "{out:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Recurrent layers: simple cells, LSTM, GRU, in one direction.
+//!
+//! Equations: those documented with [`Cell`], which are Keras's; TFLite's float LSTM computes the same
+//! without peepholes and projection.
+
+use super::Tensor;
+use super::elementwise::unary;
+use super::matmul::fully_connected;
+use crate::graph::{Cell, Recurrent};
+
+/// The operands of a recurrent node, by name.
+pub struct Operands<'a> {
+    /// `[batch, steps, features]`
+    pub input: Tensor<'a>,
+    /// `[gates * units, features]`
+    pub weights: Tensor<'a>,
+    /// `[gates * units, units]`
+    pub recurrent: Tensor<'a>,
+    /// `[gates * units]`
+    pub bias: Option<&'a [f32]>,
+    /// `[gates * units]`
+    pub recurrent_bias: Option<&'a [f32]>,
+    /// `[batch, units]`
+    pub hidden: Option<&'a [f32]>,
+    /// `[batch, units]`
+    pub cell: Option<&'a [f32]>,
+}
+
+/// The sequence of hidden states, the last hidden state and the last cell state (zeros where the kind
+/// of cell has none).
+pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
+    let [batch, steps] = [x.input.shape[0], x.input.shape[1]];
+    let units = x.recurrent.shape[1];
+    let width = layer.cell.gates() * units;
+    let state = |given: Option<&[f32]>| given.map_or_else(|| vec![0.0; batch * units], <[f32]>::to_vec);
+    let (mut hidden, mut cell) = (state(x.hidden), state(x.cell));
+    // What the inputs contribute does not depend on the state: one product for all steps.
+    let from_input = fully_connected(x.input, x.weights, x.bias);
+    let mut sequence = vec![0.0; batch * steps * units];
+    let state_shape = [batch, units];
+    for count in 0..steps {
+        let step = if layer.reverse { steps - 1 - count } else { count };
+        // The form of GRU whose reset gate acts before the product makes its own one for the candidate.
+        let from_state =
+            fully_connected(Tensor { shape: &state_shape, data: &hidden }, x.recurrent, x.recurrent_bias);
+        for row in 0..batch {
+            let h = &mut hidden[row * units..][..units];
+            let c = &mut cell[row * units..][..units];
+            let i = &from_input[(row * steps + step) * width..][..width];
+            let s = &from_state[row * width..][..width];
+            match layer.cell {
+                Cell::Simple => {
+                    for u in 0..units {
+                        h[u] = unary(layer.activation, i[u] + s[u]);
+                    }
+                }
+                Cell::Lstm => lstm(layer, i, s, h, c),
+                Cell::Gru { reset_after } => {
+                    let candidate = (!reset_after).then(|| reset_before(layer, x, i, s, h));
+                    gru(layer, i, s, candidate.as_deref(), h);
+                }
+            }
+            sequence[(row * steps + step) * units..][..units].copy_from_slice(h);
+        }
+    }
+    [sequence, hidden, cell]
+}
+
+fn lstm(layer: &Recurrent, i: &[f32], s: &[f32], h: &mut [f32], c: &mut [f32]) {
+    let units = h.len();
+    let gate = |number: usize, u: usize| i[number * units + u] + s[number * units + u];
+    for u in 0..units {
+        let input = unary(layer.gate_activation, gate(0, u));
+        let forget = unary(layer.gate_activation, gate(1, u));
+        let candidate = unary(layer.activation, gate(2, u));
+        let output = unary(layer.gate_activation, gate(3, u));
+        c[u] = forget * c[u] + input * candidate;
+        if layer.cell_clip > 0.0 {
+            c[u] = c[u].clamp(-layer.cell_clip, layer.cell_clip);
+        }
+        h[u] = output * unary(layer.output_activation, c[u]);
+    }
+}
+
+/// The candidate's sums `R (r * h) + rb` of a GRU that resets before the product.
+fn reset_before(layer: &Recurrent, x: &Operands<'_>, i: &[f32], s: &[f32], h: &[f32]) -> Vec<f32> {
+    let units = h.len();
+    let reset: Vec<f32> =
+        (0..units).map(|u| unary(layer.gate_activation, i[units + u] + s[units + u]) * h[u]).collect();
+    let weights = Tensor { shape: &[units, units], data: &x.recurrent.data[2 * units * units..] };
+    let bias = x.recurrent_bias.map(|bias| &bias[2 * units..]);
+    fully_connected(Tensor { shape: &[1, units], data: &reset }, weights, bias)
+}
+
+/// One step of a GRU; `candidate` is what the state contributes to the candidate where the reset gate
+/// has already acted.
+fn gru(layer: &Recurrent, i: &[f32], s: &[f32], candidate: Option<&[f32]>, h: &mut [f32]) {
+    let units = h.len();
+    for u in 0..units {
+        let update = unary(layer.gate_activation, i[u] + s[u]);
+        let state = match candidate {
+            Some(candidate) => candidate[u],
+            None => unary(layer.gate_activation, i[units + u] + s[units + u]) * s[2 * units + u],
+        };
+        let new = unary(layer.activation, i[2 * units + u] + state);
+        h[u] = update * h[u] + (1.0 - update) * new;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::UnaryKind;
+
+    fn layer(cell: Cell) -> Recurrent {
+        Recurrent {
+            cell,
+            activation: UnaryKind::Tanh,
+            gate_activation: UnaryKind::Logistic,
+            output_activation: UnaryKind::Tanh,
+            reverse: false,
+            cell_clip: 0.0,
+        }
+    }
+
+    /// One unit, one feature, two steps, all weights 1.
+    fn run_ones(layer: &Recurrent, input: &[f32]) -> [Vec<f32>; 3] {
+        let gates = layer.cell.gates();
+        let ones = vec![1.0; gates];
+        let operands = Operands {
+            input: Tensor { shape: &[1, 2, 1], data: input },
+            weights: Tensor { shape: &[gates, 1], data: &ones },
+            recurrent: Tensor { shape: &[gates, 1], data: &ones },
+            bias: None,
+            recurrent_bias: None,
+            hidden: None,
+            cell: None,
+        };
+        run(layer, &operands)
+    }
+
+    fn sigmoid(x: f32) -> f32 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    fn close(found: &[f32], wanted: &[f32]) {
+        assert_eq!(found.len(), wanted.len());
+        assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} for {wanted:?}");
+    }
+
+    #[test]
+    fn cells_follow_their_equations() {
+        let h1 = 0.5f32.tanh();
+        let h2 = (-1.0 + h1).tanh();
+        close(&run_ones(&layer(Cell::Simple), &[0.5, -1.0])[0], &[h1, h2]);
+
+        let c1 = sigmoid(0.5) * 0.5f32.tanh();
+        let h1 = sigmoid(0.5) * c1.tanh();
+        let s = -1.0 + h1;
+        let c2 = sigmoid(s) * c1 + sigmoid(s) * s.tanh();
+        let h2 = sigmoid(s) * c2.tanh();
+        let [sequence, hidden, cell] = run_ones(&layer(Cell::Lstm), &[0.5, -1.0]);
+        close(&sequence, &[h1, h2]);
+        close(&[hidden, cell].concat(), &[h2, c2]);
+
+        for reset_after in [false, true] {
+            let h1 = (1.0 - sigmoid(0.5)) * 0.5f32.tanh();
+            let gate = sigmoid(-1.0 + h1);
+            let h2 = gate * h1 + (1.0 - gate) * (-1.0 + gate * h1).tanh();
+            close(&run_ones(&layer(Cell::Gru { reset_after }), &[0.5, -1.0])[0], &[h1, h2]);
+        }
+    }
+
+    #[test]
+    fn backwards_keeps_the_place_of_each_step() {
+        let forward = run_ones(&layer(Cell::Lstm), &[0.5, -1.0]);
+        let backward = run_ones(&Recurrent { reverse: true, ..layer(Cell::Lstm) }, &[-1.0, 0.5]);
+        close(&backward[0], &[forward[0][1], forward[0][0]]);
+        close(&backward[1], &forward[1]);
+    }
+
+    #[test]
+    fn the_cell_state_is_clipped() {
+        let [_, _, cell] = run_ones(&Recurrent { cell_clip: 0.1, ..layer(Cell::Lstm) }, &[9.0, 9.0]);
+        close(&cell, &[0.1]);
+    }
+}
