@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::{FILE_ALIGNMENT, Model, Port, Tensor};
+use ferrolite_schema::{FILE_ALIGNMENT, Model, Op, Port, Tensor};
 
 use crate::error::{Error, Fault};
 use crate::node::{Eval, Node};
@@ -104,32 +104,41 @@ impl<'a> Interpreter<'a> {
     /// Runs the whole program, from its start, under an observer's eyes.
     pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
         self.next = 0;
-        while self.step_observed(observer)? != Step::Done {}
+        for (index, op) in self.model.ops().iter().enumerate() {
+            let index = index as u16;
+            if let Err(error) = self.run(index, op, observer) {
+                self.next = index;
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
     /// Runs the next op.
     pub fn step(&mut self) -> Result<Step, Error> {
-        self.step_observed(&mut ())
-    }
-
-    fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else {
             self.next = 0;
             return Ok(Step::Done);
         };
-        let operator = find(self.ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-        let eval = Eval::new(Node::new(self.model, op), self.arena);
-        observer.before(index, eval.node());
-        (operator.eval)(&eval);
-        observer.after(index, &eval);
+        self.run(index, op, &mut ())?;
         self.next = index.wrapping_add(1);
         if usize::from(self.next) >= self.model.ops().len() {
             self.next = 0;
             return Ok(Step::Done);
         }
         Ok(Step::Ran(index))
+    }
+
+    /// Runs one op.
+    #[inline(always)]
+    fn run(&self, index: u16, op: &Op, observer: &mut impl Observer) -> Result<(), Error> {
+        let operator = find(self.ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
+        let eval = Eval::new(Node::new(self.model, op), self.arena);
+        observer.before(index, eval.node());
+        (operator.eval)(&eval);
+        observer.after(index, &eval);
+        Ok(())
     }
 }
 

@@ -153,7 +153,7 @@ impl Shape {
 pub struct Matrix<'a> {
     /// Its shape.
     pub shape: Shape,
-    /// Its weights, [`Shape::bytes`] of them.
+    /// Its weights, [`Shape::bytes`] of them at least.
     pub bytes: &'a [u8],
 }
 

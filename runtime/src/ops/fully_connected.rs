@@ -11,7 +11,6 @@ use crate::error::Fault;
 use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::{Eval, Node};
 use crate::packing::{Order, Packing, Shape};
-use crate::tensor::runs;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -83,14 +82,17 @@ fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> 
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
-    match Packing::from_tag(p.packing) {
-        Some(Packing::PLAIN) => eval_plain::<K>(eval),
-        Some(packing) if packing == K::POLICY.dense => eval_packed::<K>(eval, p, packing),
-        Some(packing) => eval_packed::<Portable>(eval, p, packing),
-        None => {}
+    // First what the converter has packed for this core: small layers take little longer than this choice.
+    if K::POLICY.dense.tag() != Packing::PLAIN.tag() && p.packing == K::POLICY.dense.tag() {
+        eval_packed::<K>(eval, p, K::POLICY.dense);
+    } else if p.packing == Packing::PLAIN.tag() {
+        eval_plain::<K>(eval);
+    } else {
+        eval_foreign(eval, p);
     }
 }
 
+#[inline(never)]
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<FullyConnectedParams>() else { return };
@@ -104,27 +106,43 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     eval_packed::<K>(eval, p, K::POLICY.dense);
 }
 
-#[inline(always)]
-fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
-    let node = eval.node();
-    let (Ok(weights), Ok(stage)) =
-        (node.matrix(shape(p, packing), p.weights), node.stage(&p.stage, p.outputs))
-    else {
-        return;
-    };
-    for (row, out) in rows(p, eval.input(0), eval.output(0)) {
-        K::dense_packed(row, &weights, &stage, out);
+/// Weights that were packed for another core.
+#[inline(never)]
+fn eval_foreign(eval: &Eval<'_>, p: &FullyConnectedParams) {
+    if let Some(packing) = Packing::from_tag(p.packing) {
+        eval_packed::<Portable>(eval, p, packing);
     }
 }
 
-/// The rows of input and output.
-fn rows<'a>(
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
+    let node = eval.node();
+    let weights = node.checked_matrix(shape(p, packing), p.weights);
+    let (Ok(weights), Ok(stage), Some((input, out))) =
+        (weights, node.stage(&p.stage, p.outputs), eval.pair())
+    else {
+        return;
+    };
+    for_rows(p, input, out, |row, out| K::dense_packed(row, &weights, &stage, out));
+}
+
+/// Calls `make` with each row of the input and its row of outputs.
+#[inline(always)]
+fn for_rows(
     p: &FullyConnectedParams,
-    input: &'a [Cell<i8>],
-    out: &'a [Cell<i8>],
-) -> impl Iterator<Item = (&'a [Cell<i8>], &'a [Cell<i8>])> {
-    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    runs(input, inputs).zip(runs(out, outputs))
+    mut input: &[Cell<i8>],
+    mut out: &[Cell<i8>],
+    mut make: impl FnMut(&[Cell<i8>], &[Cell<i8>]),
+) {
+    for _ in 0..p.rows {
+        let (Some((row, next)), Some((line, below))) =
+            (input.split_at_checked(p.inputs as usize), out.split_at_checked(p.outputs as usize))
+        else {
+            return;
+        };
+        make(row, line);
+        (input, out) = (next, below);
+    }
 }
 
 /// A dense layer. `input` is `[rows, inputs]`, `weights` `[outputs, inputs]`, `out` `[rows, outputs]`.
@@ -135,7 +153,5 @@ pub fn fully_connected<K: Kernels>(
     stage: &Stage<'_>,
     out: &[Cell<i8>],
 ) {
-    for (row, out) in rows(p, input, out) {
-        K::dense(row, weights, stage, out);
-    }
+    for_rows(p, input, out, |row, out| K::dense(row, weights, stage, out));
 }

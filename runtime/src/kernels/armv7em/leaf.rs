@@ -54,45 +54,6 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     }
 }
 
-/// Makes the channels of a last block, fewer than eight: pairs whose words lie side by side.
-pub(super) fn dense_pairs(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    let pairs = out.len().div_ceil(2);
-    let (whole, rest) = input.as_chunks::<4>();
-    let words = input.len().div_ceil(4).wrapping_mul(2);
-    if words == 0 || pairs == 0 || weights.len() < words.wrapping_mul(pairs) || !channels.cover(out.len()) {
-        return;
-    }
-    let tail = tail(rest);
-    // SAFETY: sizes as just found: `whole.len()` words of input, as many of weights for each pair as they and
-    // the tail need, a bias and an output for each channel, as many multipliers or one.
-    #[cfg(kernels = "armv7em")]
-    unsafe {
-        let mut work = asm::DensePairs {
-            input: input.as_ptr().cast(),
-            weights: weights.as_ptr(),
-            groups: whole.len(),
-            step: pairs.wrapping_mul(4),
-            has_tail: usize::from(!rest.is_empty()),
-            tail,
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            half: channels.half,
-            multiplier_step: step(channels),
-            channels: out.len(),
-            out: out.as_ptr().cast_mut().cast(),
-        };
-        asm::dense_pairs(&raw mut work);
-    }
-    #[cfg(not(kernels = "armv7em"))]
-    emulated::dense_pairs(whole, tail, weights, channels, out);
-}
-
-/// The elements behind the last whole word, filled up with zeroes.
-fn tail(rest: &[Cell<i8>]) -> u32 {
-    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
-    u32::from_le_bytes([x(0), x(1), x(2), 0])
-}
-
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
 /// element 0 of `out`, pixels are `out_stride` elements apart.
 pub(super) fn pairs(
@@ -145,44 +106,34 @@ pub(super) fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Makes blocks of eight channels from a row of input, as many as `out` has.
+/// Makes all channels from a row of input.
+#[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    let groups = input.len().div_ceil(4);
-    let fits = weights.len() >= groups.wrapping_mul(out.len())
-        && channels.cover(out.len())
-        && !out.is_empty()
-        && out.len() & 7 == 0;
+    // Two words of a group of four elements for each pair of channels.
+    let groups = (input.len() >> 2).wrapping_add(usize::from(input.len() & 3 != 0));
+    let size = groups.checked_mul(out.len().wrapping_add(1) & !1);
+    let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(out.len());
     if !fits {
         return;
     }
-    let (whole, rest) = input.as_chunks::<4>();
-    let tail = tail(rest);
-    // SAFETY: sizes as just found: `whole.len()` words of input, eight words of weights for each of them and
-    // for the tail in each block, a bias for each channel, as many multipliers or one.
+    // SAFETY: sizes as just found: words of weights for each group and for what is left behind the last one, a
+    // bias and an output for each channel, as many multipliers or one.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        let first: *const i8 = input.as_ptr().cast();
-        let mut work = asm::Dense {
-            input: first,
-            weights: weights.as_ptr(),
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            out: out.as_ptr().cast_mut().cast(),
-            blocks_end: first.add((whole.len() & !3).wrapping_mul(4)),
-            end: first.add(whole.len().wrapping_mul(4)),
-            has_tail: usize::from(!rest.is_empty()),
-            tail,
-            half: channels.half,
-            step: step(channels),
-            blocks: out.len() / 8,
-        };
-        asm::dense(&raw mut work);
+        asm::dense(
+            input.as_ptr().cast(),
+            weights.as_ptr(),
+            channels.bias.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            channels.multipliers.as_ptr(),
+            step(channels),
+            channels.half,
+            input.len(),
+            out.len(),
+        );
     }
     #[cfg(not(kernels = "armv7em"))]
-    for (block, out) in out.chunks(8).enumerate() {
-        let weights = &weights[block * 8 * groups..];
-        emulated::dense(whole, tail, weights, channels, 8 * block, out);
-    }
+    emulated::dense(input, weights, channels, out);
 }
 
 /// Enters an image row of `pixels` pixels into the planes of a ring row, `width` words each, behind `left`

@@ -76,16 +76,10 @@ impl Kernels for Armv7em {
         }
     }
 
+    #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let groups = groups(weights);
-        let blocks = out.len() & !7;
-        let size = groups.wrapping_mul(blocks);
-        let (words, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
-        let (whole, last) = out.split_at_checked(blocks).unwrap_or_default();
-        leaf::dense(input, words, &Channels::of(stage, 0, blocks), whole);
-        if !last.is_empty() {
-            leaf::dense_pairs(input, rest, &Channels::of(stage, blocks, last.len()), last);
-        }
+        let channels = Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) };
+        leaf::dense(input, weight_words(weights), &channels, out);
         clamp(stage, out);
     }
 
@@ -204,6 +198,7 @@ fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
     cells_of(bytes).unwrap_or(&[])
 }
 
+#[inline(always)]
 fn weight_words<'a>(weights: &Matrix<'a>) -> &'a [u32] {
     bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[])
 }

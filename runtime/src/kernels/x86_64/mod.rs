@@ -77,7 +77,10 @@ impl<const MOST: u8> Kernels for X86<MOST> {
             Level::Vnni => vnni::avx512::dense,
             Level::AvxVnni => vnni::avx::dense,
         };
-        run(input, weights, stage, out);
+        // The last block is told by its size.
+        let size = weights.shape.bytes().unwrap_or(0) as usize;
+        let bytes = weights.bytes.get(..size).unwrap_or(weights.bytes);
+        run(input, &Matrix { bytes, ..*weights }, stage, out);
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
