@@ -272,7 +272,9 @@ impl<'a> Eval<'a> {
     #[inline(always)]
     pub(crate) fn pair<T: Element>(&self) -> Option<(&'a [Cell<T>], &'a [Cell<T>])> {
         let (input, output) = self.node.pair?;
-        let cells = |tensor: &Tensor| cells_of(self.bytes(tensor.offset, tensor.bytes));
+        let cells = |tensor: &Tensor| {
+            cells_of(self.arena.get(tensor.offset as usize..)?.get(..tensor.bytes as usize)?)
+        };
         Some((cells(input)?, cells(output)?))
     }
 

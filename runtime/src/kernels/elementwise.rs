@@ -180,7 +180,8 @@ pub(super) fn mul<I: Instructions>(
 
 /// The loops saturate to int8; a narrower clamp is rare enough for a pass of its own.
 pub(super) fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
-    if min > -128 || max < 127 {
+    // Of int8 values, as checked: one number says whether both are the widest.
+    if min.wrapping_add(128) | max.wrapping_sub(127) != 0 {
         for y in out {
             y.set(i32::from(y.get()).max(min).min(max) as i8);
         }

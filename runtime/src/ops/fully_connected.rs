@@ -117,12 +117,9 @@ fn eval_foreign(eval: &Eval<'_>, p: &FullyConnectedParams) {
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
     let node = eval.node();
-    let weights = node.checked_matrix(shape(p, packing), p.weights);
-    let (Ok(weights), Ok(stage), Some((input, out))) =
-        (weights, node.stage(&p.stage, p.outputs), eval.pair())
-    else {
-        return;
-    };
+    let Some((input, out)) = eval.pair() else { return };
+    let Ok(weights) = node.checked_matrix(shape(p, packing), p.weights) else { return };
+    let Ok(stage) = node.stage(&p.stage, p.outputs) else { return };
     for_rows(p, input, out, |row, out| K::dense_packed(row, &weights, &stage, out));
 }
 
@@ -134,12 +131,10 @@ fn for_rows(
     mut out: &[Cell<i8>],
     mut make: impl FnMut(&[Cell<i8>], &[Cell<i8>]),
 ) {
-    for _ in 0..p.rows {
-        let (Some((row, next)), Some((line, below))) =
-            (input.split_at_checked(p.inputs as usize), out.split_at_checked(p.outputs as usize))
-        else {
-            return;
-        };
+    // No row of a checked op is empty.
+    while !out.is_empty() {
+        let Some((row, next)) = input.split_at_checked(p.inputs as usize) else { return };
+        let Some((line, below)) = out.split_at_checked(p.outputs as usize) else { return };
         make(row, line);
         (input, out) = (next, below);
     }
