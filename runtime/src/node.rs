@@ -181,7 +181,14 @@ impl<'a> Node<'a> {
     }
 
     /// Packed weights, which start at a multiple of 4.
+    #[inline(never)]
     pub fn matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
+        self.matrix_inline(shape, offset)
+    }
+
+    /// As [`matrix`](Node::matrix), in line: small where the packing is a constant.
+    #[inline(always)]
+    pub(crate) fn matrix_inline(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
         let bytes = shape.bytes().ok_or(Fault::Parameters)?;
         let words = self.constants::<u32>(offset, bytes >> 2)?;
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })

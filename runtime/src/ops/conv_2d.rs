@@ -73,6 +73,7 @@ fn shape(params: &Conv2dParams, packing: Packing) -> Option<Shape> {
 }
 
 /// Bytes of the tile of a packed convolution, in any kernel set.
+#[inline(always)]
 fn tile_bytes(shape: &Shape) -> Option<u32> {
     shape.padded_depth()?.checked_mul(shape.packing.element.max(1).into())?.checked_mul(TILE as u32)
 }
@@ -114,13 +115,13 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed(node, p, packing),
+        packing => check_packed::<false>(node, p, packing),
     }
 }
 
 fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
-    check_packed(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
+    check_packed::<true>(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
 }
 
 fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
@@ -139,14 +140,20 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     node.expect_stage(&p.stage, out_channels)
 }
 
+/// `KNOWN`: the packing is a constant.
 #[inline(always)]
-fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
+fn check_packed<const KNOWN: bool>(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
     window::check_op(node, &p.window, p.batches, p.in_channels, p.out_channels)?;
     check_int8(p.input_zero_point)?;
     if !can_be_packed(p) {
         return Err(Fault::Packing);
     }
-    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    let shape = shape(p, packing).ok_or(Fault::Parameters)?;
+    if KNOWN {
+        node.matrix_inline(shape, p.weights)?
+    } else {
+        node.matrix(shape, p.weights)?
+    };
     node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.out_channels)
 }
@@ -213,9 +220,11 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
     let node = eval.node();
-    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
-    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
-    conv_2d_packed::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    let Some(shape) = shape(p, packing) else { return };
+    let Ok(weights) = node.checked_matrix(shape, p.weights) else { return };
+    let Ok(stage) = node.stage(&p.stage, p.out_channels) else { return };
+    conv_2d_packed::<K>(p, input, &weights, &stage, eval.scratch(), out);
 }
 
 /// Convolves a batch of images with packed weights, which are those of one group. The rest is as for

@@ -54,7 +54,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed(node, p, packing),
+        packing => check_packed::<false>(node, p, packing),
     }
 }
 
@@ -70,13 +70,23 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     if p.packing != K::POLICY.dense.tag() {
         return Err(Fault::Packing);
     }
-    check_packed(node, p, K::POLICY.dense)
+    check_packed::<true>(node, p, K::POLICY.dense)
 }
 
+/// `KNOWN`: the packing is a constant.
 #[inline(always)]
-fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
+fn check_packed<const KNOWN: bool>(
+    node: &Node<'_>,
+    p: &FullyConnectedParams,
+    packing: Packing,
+) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-    node.matrix(shape(p, packing), p.weights)?;
+    let shape = shape(p, packing);
+    if KNOWN {
+        node.matrix_inline(shape, p.weights)?
+    } else {
+        node.matrix(shape, p.weights)?
+    };
     node.expect_stage(&p.stage, p.outputs)
 }
 

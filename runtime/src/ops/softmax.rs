@@ -41,7 +41,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 fn eval(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<SoftmaxParams>() else { return };
     let Ok(table) = eval.node().constants(p.table, p.entries) else { return };
-    softmax(p.depth as usize, table, eval.input(0), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    softmax(p.depth as usize, table, input, out);
 }
 
 /// Normalises rows of `depth` elements. `table[d]` is the exponential of a difference of `-d` in

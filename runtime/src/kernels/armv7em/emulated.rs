@@ -2,7 +2,8 @@
 
 use core::cell::Cell;
 
-use super::{Band, Channels, TILE, Tile, halfwords};
+use super::intrinsics::sadd16;
+use super::{Band, Cells, Channels, TILE, Tile, halfwords};
 use crate::packing::{Matrix, Packing, Shape};
 
 pub(super) fn low(word: i32) -> i32 {
@@ -77,6 +78,17 @@ impl Pair {
         let doubled = self.r.wrapping_sub(self.p) >> 7;
         [channels.finish(channel, self.p << 1), channels.finish(channel + 1, doubled)]
     }
+}
+
+pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i32; 2] {
+    let mut sums = [0; 2];
+    for row in cells.rows() {
+        for cell in row.chunks_exact(cells.channels) {
+            let x = word(&cell[first..]);
+            sums = [sadd16(sums[0], sxtb16(x)), sadd16(sums[1], sxtb16(x.rotate_right(8)))];
+        }
+    }
+    sums
 }
 
 pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
