@@ -185,7 +185,7 @@ pub fn check_op(
 
 #[inline(never)]
 fn check_pairs(node: &Node<'_>, lead: fn(&Node<'_>, usize) -> Option<u32>) -> Result<(), Fault> {
-    let (inputs, outputs) = node.operands().ok_or(Fault::Operands)?;
+    let (inputs, outputs) = node.listed_operands().ok_or(Fault::Operands)?;
     for &output in outputs {
         for (position, &input) in inputs.iter().enumerate() {
             let (Some(input), Some(output)) = (node.tensor(input), node.tensor(output)) else {

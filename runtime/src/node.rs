@@ -78,6 +78,11 @@ impl<'a> Node<'a> {
         self.model.operands(self.op).split_at_checked(self.inputs())
     }
 
+    /// Tensor indices of an op that has not one input and one output.
+    pub(crate) fn listed_operands(&self) -> Option<(&'a [u16], &'a [u16])> {
+        self.model.listed_operands(self.op).split_at_checked(self.inputs())
+    }
+
     /// The tensor with this index.
     pub fn tensor(&self, id: u16) -> Option<&'a Tensor> {
         self.model.tensors().get(usize::from(id))

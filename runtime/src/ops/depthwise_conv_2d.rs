@@ -27,7 +27,7 @@ use crate::packing::{Matrix, Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::DepthwiseConv2d, check, eval: eval::<K>, lead }
+    Operator { code: OpCode::DepthwiseConv2d, check: check::<K>, eval: eval::<K>, lead }
 }
 
 /// The operator for plain weights, and no others.
@@ -98,8 +98,17 @@ pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
     p.multiplier == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
 }
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+/// First what the converter has packed for this core, which is checked faster.
+fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
+    match K::POLICY.depthwise.own(p.packing) {
+        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
+        _ => check_any(node, p),
+    }
+}
+
+#[inline(never)]
+fn check_any(node: &Node<'_>, p: &DepthwiseConv2dParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
         packing => check_packed::<false>(node, p, packing),

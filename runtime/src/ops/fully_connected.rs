@@ -14,7 +14,7 @@ use crate::packing::{Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::FullyConnected, check, eval: eval::<K>, lead: no_overlap }
+    Operator { code: OpCode::FullyConnected, check: check::<K>, eval: eval::<K>, lead: no_overlap }
 }
 
 /// The operator for plain weights, and no others.
@@ -50,8 +50,17 @@ fn size(a: u32, b: u32) -> Result<u32, Fault> {
     a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters)
 }
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+/// First what the converter has packed for this core, which is checked faster.
+fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
+    match K::POLICY.dense.own(p.packing) {
+        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
+        _ => check_any(node, p),
+    }
+}
+
+#[inline(never)]
+fn check_any(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
         packing => check_packed::<false>(node, p, packing),

@@ -12,6 +12,7 @@ use super::{Band, Cells, Channels, Lines, TILE, Tile, halfwords};
 /// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
 /// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with anything: its weights are zero.
 /// `target` starts with the first word of the first line and pixel.
+#[inline(always)]
 pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     let Lines { source, step, pitch, .. } = *lines;
     let (lanes, count) = (lines.lanes.len(), lines.lines.len());
@@ -87,6 +88,7 @@ pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i16; 4] {
 
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
 /// element 0 of `out`, pixels are `out_stride` elements apart.
+#[inline(never)]
 pub(super) fn pairs(
     tile: &Tile<'_>,
     weights: &[u32],

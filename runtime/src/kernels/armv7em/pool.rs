@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use super::intrinsics::max8;
 use super::leaf;
-use crate::kernels::{Cells, portable};
+use crate::kernels::{Cells, Kernels, portable};
 
 /// Cells whose sum fits a halfword.
 const MOST_CELLS: i32 = 255;
@@ -23,7 +23,7 @@ fn words<'a>(cells: &Cells<'a>, first: usize) -> impl Iterator<Item = i32> + 'a 
 
 /// See [`Kernels::average_pool`](crate::kernels::Kernels::average_pool).
 #[inline(never)]
-pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+pub(super) fn average_pool<K: Kernels>(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
     let count = cells.count().max(1);
     let half = count / 2;
     let mean = |sum: i32| {
@@ -34,7 +34,7 @@ pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8
     let mut sums = [0; 4];
     for (channel, out) in out.iter().enumerate() {
         let sum = if channel >= whole {
-            channel_sum(cells, channel)
+            channel_sum::<K>(cells, channel)
         } else {
             if channel & 3 == 0 {
                 sums = leaf::sum_cells(cells, channel);
@@ -47,14 +47,20 @@ pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8
     }
 }
 
-/// The sum of one channel over all cells.
+/// The sum of one channel over all cells. Generic, as all of this, to be compiled with the firmware, for size.
 #[inline(never)]
-fn channel_sum(cells: &Cells<'_>, channel: usize) -> i32 {
-    let elements = |row: &[Cell<i8>]| -> i32 {
-        let places = row.get(channel..).unwrap_or(&[]).iter().step_by(cells.channels.max(1));
-        places.map(|x| i32::from(x.get())).fold(0, i32::wrapping_add)
-    };
-    cells.rows().map(elements).fold(0, i32::wrapping_add)
+fn channel_sum<K: Kernels>(cells: &Cells<'_>, channel: usize) -> i32 {
+    let mut sum = 0i32;
+    let mut row = channel;
+    for _ in 0..cells.height {
+        let mut at = row;
+        for _ in 0..cells.width {
+            sum = sum.wrapping_add(cells.image.get(at).map_or(0, Cell::get).into());
+            at = at.wrapping_add(cells.channels);
+        }
+        row = row.wrapping_add(cells.stride);
+    }
+    sum
 }
 
 /// See [`Kernels::max_pool`](crate::kernels::Kernels::max_pool).
