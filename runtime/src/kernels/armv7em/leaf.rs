@@ -252,15 +252,12 @@ pub(super) fn depthwise_3x3(
             out: out.as_ptr().cast_mut().cast(),
             channels: count,
             groups,
-            blocks: pixels / 2,
+            blocks: if stride == 1 { pixels as isize / 2 } else { -(pixels as isize / 2) },
             odd: pixels & 1,
             half: channels.half,
+            advance: stride.wrapping_mul(8),
         };
-        if stride == 1 {
-            asm::depthwise_stride_1(&raw mut work);
-        } else {
-            asm::depthwise_stride_2(&raw mut work);
-        }
+        asm::depthwise_3x3(&raw mut work);
     }
     #[cfg(not(kernels = "armv7em"))]
     emulated::depthwise_3x3(band, weights, channels, stride, out);
