@@ -185,10 +185,11 @@ pub fn check_op(
 
 #[inline(never)]
 fn check_pairs(node: &Node<'_>, lead: fn(&Node<'_>, usize) -> Option<u32>) -> Result<(), Fault> {
-    let (inputs, outputs) = node.listed_operands().ok_or(Fault::Operands)?;
-    for &output in outputs {
-        for (position, &input) in inputs.iter().enumerate() {
-            let (Some(input), Some(output)) = (node.tensor(input), node.tensor(output)) else {
+    let operands = node.listed_operands();
+    for output in node.inputs()..operands.len() {
+        for position in 0..node.inputs() {
+            let tensor = |position: usize| node.tensor(*operands.get(position)?);
+            let (Some(input), Some(output)) = (tensor(position), tensor(output)) else {
                 return Err(Fault::Operands);
             };
             check_pair(node, lead, position, input, output)?;

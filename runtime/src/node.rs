@@ -79,8 +79,8 @@ impl<'a> Node<'a> {
     }
 
     /// Tensor indices of an op that has not one input and one output.
-    pub(crate) fn listed_operands(&self) -> Option<(&'a [u16], &'a [u16])> {
-        self.model.listed_operands(self.op).split_at_checked(self.inputs())
+    pub(crate) fn listed_operands(&self) -> &'a [u16] {
+        self.model.listed_operands(self.op)
     }
 
     /// The tensor with this index.
@@ -134,7 +134,7 @@ impl<'a> Node<'a> {
     }
 
     /// Checks the common form: one int8 input and one int8 output, both in the arena.
-    #[inline(never)]
+    #[inline]
     pub fn expect_int8(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
         self.expect_int8_inline(input_elements, output_elements)
     }
@@ -220,7 +220,7 @@ impl<'a> Node<'a> {
 
     /// Checks that there is what [`stage`](Node::stage) gives, and its ranges. The multipliers of single
     /// channels are numbers like the weights: scaling is defined for any of them.
-    #[inline(never)]
+    #[inline]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);

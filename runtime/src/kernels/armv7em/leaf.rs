@@ -145,8 +145,10 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
     // Two words of a group of four elements for each pair of channels.
     let groups = (input.len() >> 2).wrapping_add(usize::from(input.len() & 3 != 0));
     let size = groups.checked_mul(out.len().wrapping_add(1) & !1);
-    let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(out.len());
-    if !fits {
+    let Some(size) = size else { return };
+    // A multiplier for each channel, or one: then it need not be looked for how many there are.
+    let missing = if channels.multipliers.len() == 1 { 0 } else { out.len() ^ channels.multipliers.len() };
+    if size == 0 || size > weights.len() || missing | (out.len() ^ channels.bias.len()) != 0 {
         return;
     }
     // SAFETY: sizes as just found: words of weights for each group and for what is left behind the last one, a
