@@ -22,7 +22,7 @@ impl Channels<'_> {
         let high = mulhsu(acc, doubled).wrapping_add((low >> 31) as i32);
         let shift = !multiplier.shift as u32;
         let y = high.wrapping_add(high >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        y.wrapping_shr(shift + 1).max(self.min).min(self.max) as i8
+        y.wrapping_shr(shift.wrapping_add(1)).max(self.min).min(self.max) as i8
     }
 
     fn bias(&self, channel: usize) -> i32 {
