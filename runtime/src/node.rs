@@ -249,6 +249,9 @@ pub fn check_multiplier(multiplier: &Multiplier) -> Result<(), Fault> {
     }
 }
 
+/// Elements of an input and of an output.
+type Pair<'a, T> = (&'a [Cell<T>], &'a [Cell<T>]);
+
 /// One op with the memory that it works on.
 #[derive(Clone, Copy)]
 pub struct Eval<'a> {
@@ -282,7 +285,7 @@ impl<'a> Eval<'a> {
     /// Input and output of an op that has one of each, in the arena, as
     /// [`expect_int8`](Node::expect_int8) checks.
     #[inline(always)]
-    pub(crate) fn pair<T: Element>(&self) -> Option<(&'a [Cell<T>], &'a [Cell<T>])> {
+    pub(crate) fn pair<T: Element>(&self) -> Option<Pair<'a, T>> {
         let (input, output) = self.node.pair?;
         let cells = |tensor: &Tensor| {
             cells_of(self.arena.get(tensor.offset as usize..)?.get(..tensor.bytes as usize)?)

@@ -3,15 +3,15 @@
 //! A plane holds two channels of a band's row, a word for each pixel; weights of the four channels of a block, or
 //! of as many as are left, lie side by side for each tap.
 //!
-//! Generic, so that it is compiled with the firmware, for size: few networks need it.
+//! Generic or `#[inline]`, so that it is compiled with the firmware, for size: few networks need it.
 
 use core::cell::Cell;
 
 use super::{Band, Instructions, Stage, half, halfwords, plane_channel, words};
 
 /// Enters the last channels of an image row, which do not fill a word, into their planes.
-#[inline(never)]
-pub(super) fn load_rest<I: Instructions>(
+#[inline]
+pub(super) fn load_rest(
     band: &Band<'_>,
     planes: &[Cell<i32>],
     left: usize,

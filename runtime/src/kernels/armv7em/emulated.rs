@@ -2,7 +2,6 @@
 
 use core::cell::Cell;
 
-use super::intrinsics::sadd16;
 use super::{Band, Cells, Channels, TILE, Tile, halfwords};
 use crate::packing::{Matrix, Packing, Shape};
 
@@ -78,6 +77,10 @@ impl Pair {
         let doubled = self.r.wrapping_sub(self.p) >> 7;
         [channels.finish(channel, self.p << 1), channels.finish(channel + 1, doubled)]
     }
+}
+
+pub(super) fn sadd16(a: i32, b: i32) -> i32 {
+    low(a).wrapping_add(low(b)) & 0xFFFF | high(a).wrapping_add(high(b)) << 16
 }
 
 pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i32; 2] {

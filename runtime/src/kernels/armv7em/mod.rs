@@ -90,7 +90,7 @@ impl Kernels for Armv7em {
         let planes = words(band.slot(slot));
         leaf::widen_band(planes, width, left, pixels, band.channels, row, zero_point);
         if band.channels & 3 != 0 {
-            depthwise::load_rest::<Self>(band, planes, left, pixels, row, zero_point);
+            depthwise::load_rest(band, planes, left, pixels, row, zero_point);
         }
     }
 
@@ -110,7 +110,7 @@ impl Kernels for Armv7em {
 
     #[inline]
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
-        pool::average_pool::<Self>(cells, min, max, out);
+        pool::average_pool(cells, min, max, out);
     }
 
     fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {

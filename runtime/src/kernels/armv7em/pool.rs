@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use super::intrinsics::max8;
 use super::leaf;
-use crate::kernels::{Cells, Kernels, portable};
+use crate::kernels::{Cells, portable};
 
 /// Cells whose sum fits a halfword.
 const MOST_CELLS: i32 = 255;
@@ -22,8 +22,8 @@ fn words<'a>(cells: &Cells<'a>, first: usize) -> impl Iterator<Item = i32> + 'a 
 }
 
 /// See [`Kernels::average_pool`](crate::kernels::Kernels::average_pool).
-#[inline(never)]
-pub(super) fn average_pool<K: Kernels>(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+#[inline]
+pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
     let count = cells.count().max(1);
     let half = count / 2;
     let mean = |sum: i32| {
@@ -34,7 +34,7 @@ pub(super) fn average_pool<K: Kernels>(cells: &Cells<'_>, min: i32, max: i32, ou
     let mut sums = [0; 4];
     for (channel, out) in out.iter().enumerate() {
         let sum = if channel >= whole {
-            channel_sum::<K>(cells, channel)
+            channel_sum(cells, channel)
         } else {
             if channel & 3 == 0 {
                 sums = leaf::sum_cells(cells, channel);
@@ -47,9 +47,9 @@ pub(super) fn average_pool<K: Kernels>(cells: &Cells<'_>, min: i32, max: i32, ou
     }
 }
 
-/// The sum of one channel over all cells. Generic, as all of this, to be compiled with the firmware, for size.
-#[inline(never)]
-fn channel_sum<K: Kernels>(cells: &Cells<'_>, channel: usize) -> i32 {
+/// The sum of one channel over all cells.
+#[inline]
+fn channel_sum(cells: &Cells<'_>, channel: usize) -> i32 {
     let mut sum = 0i32;
     let mut row = channel;
     for _ in 0..cells.height {

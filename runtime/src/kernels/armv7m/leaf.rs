@@ -110,7 +110,7 @@ pub(super) fn products(
 #[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let count = out.len();
-    let quads = (count / QUAD).wrapping_add(usize::from(count % QUAD != 0));
+    let quads = (count / QUAD).wrapping_add(usize::from(!count.is_multiple_of(QUAD)));
     let size = input.len().checked_mul(quads);
     let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(count);
     if !fits {
