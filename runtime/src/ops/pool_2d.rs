@@ -97,8 +97,9 @@ fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(
     let image_size = (w.in_h as usize).wrapping_mul(stride);
     let (mut image, mut rest) = (input, out);
     let (mut oy, mut ox) = (0, 0);
+    let rows = |oy: u32| span(oy, w.stride_h, w.kernel_h, w.pad_top, w.in_h);
+    let (mut y, mut height) = rows(0);
     while let Some((out, behind)) = rest.split_at_checked(channels.max(1)) {
-        let (y, height) = span(oy, w.stride_h, w.kernel_h, w.pad_top, w.in_h);
         let (x, width) = span(ox, w.stride_w, w.kernel_w, w.pad_left, w.in_w);
         let first = y.wrapping_mul(stride).wrapping_add(x.wrapping_mul(channels));
         let cells = image.get(first..).unwrap_or(&[]);
@@ -107,10 +108,11 @@ fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(
         ox += 1;
         if ox == w.out_w {
             (oy, ox) = (oy + 1, 0);
-        }
-        if oy == w.out_h {
-            image = image.get(image_size..).unwrap_or(&[]);
-            oy = 0;
+            if oy == w.out_h {
+                image = image.get(image_size..).unwrap_or(&[]);
+                oy = 0;
+            }
+            (y, height) = rows(oy);
         }
     }
 }
