@@ -220,7 +220,7 @@ impl<'a> Node<'a> {
 
     /// Checks that there is what [`stage`](Node::stage) gives, and its ranges. The multipliers of single
     /// channels are numbers like the weights: scaling is defined for any of them.
-    #[inline]
+    #[inline(never)]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);

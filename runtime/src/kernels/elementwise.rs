@@ -196,20 +196,8 @@ pub(super) fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
 /// Clamps all elements.
 #[cold]
 #[inline(never)]
-fn clamp(min: i32, max: i32, out: &[Cell<i8>]) {
+pub(super) fn clamp(min: i32, max: i32, out: &[Cell<i8>]) {
     for y in out {
         y.set(i32::from(y.get()).max(min).min(max) as i8);
-    }
-}
-
-/// Clamps the first `width` elements of some rows, which are `stride` elements apart.
-#[inline(always)]
-pub(super) fn clamp_rows(min: i32, max: i32, out: &[Cell<i8>], rows: usize, width: usize, stride: usize) {
-    if is_narrow(min, max) {
-        let mut rest = out;
-        for _ in 0..rows {
-            clamp(min, max, rest.get(..width).unwrap_or(rest));
-            rest = rest.get(stride..).unwrap_or(&[]);
-        }
     }
 }

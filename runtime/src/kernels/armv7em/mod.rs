@@ -62,7 +62,7 @@ impl Kernels for Armv7em {
             let rest = words.get(even.wrapping_mul(tile.groups)..).unwrap_or(&[]);
             last_channel(&tile, rest, stage, even, out, out_stride);
         }
-        elementwise::clamp_rows(stage.min, stage.max, out, pixels, channels, out_stride);
+        clamp_rows(stage.min, stage.max, out, pixels, channels, out_stride);
     }
 
     #[inline(always)]
@@ -79,7 +79,7 @@ impl Kernels for Armv7em {
     fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
         winograd::multiply(tiles, filters, stage, out);
         let width = out.width.wrapping_mul(out.pixel);
-        elementwise::clamp_rows(stage.min, stage.max, out.cells, out.height, width, out.row);
+        clamp_rows(stage.min, stage.max, out.cells, out.height, width, out.row);
     }
 
     #[inline]
@@ -236,4 +236,16 @@ fn halfwords(low: i8, high: i8) -> i32 {
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
+}
+
+/// Clamps the first `width` elements of some rows, which are `stride` elements apart.
+#[inline(always)]
+fn clamp_rows(min: i32, max: i32, out: &[Cell<i8>], rows: usize, width: usize, stride: usize) {
+    if elementwise::is_narrow(min, max) {
+        let mut rest = out;
+        for _ in 0..rows {
+            elementwise::clamp(min, max, rest.get(..width).unwrap_or(rest));
+            rest = rest.get(stride..).unwrap_or(&[]);
+        }
+    }
 }

@@ -108,6 +108,7 @@ impl Kernels for Rv32im {
 const BLOCK: usize = 4;
 
 /// Channels of a block of a dense layer.
+#[cfg(not(kernels = "rv32im"))]
 const DENSE_BLOCK: usize = 8;
 
 /// A tile: the patches of [`TILE`] pixels one behind the other.
