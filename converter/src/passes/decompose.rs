@@ -170,7 +170,8 @@ mod tests {
             b.node(Op::Prelu, &[b.input(), c], &[2, 3])
         };
         let log_softmax = |b: &mut Build| b.node(Op::LogSoftmax, &[b.input()], &[2, 3]);
-        let cases: [(&dyn Fn(&mut Build) -> ValueId, &[&str]); 6] = [
+        type Layer<'a> = &'a dyn Fn(&mut Build) -> ValueId;
+        let cases: [(Layer<'_>, &[&str]); 6] = [
             (&squared, &["SUB", "SQUARE"]),
             (&div, &["MUL"]),
             (&inverse, &["RECIPROCAL", "MUL"]),
