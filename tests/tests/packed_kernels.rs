@@ -72,6 +72,8 @@ impl Random {
     fn matrix(&mut self, shape: Shape) -> Packed {
         let order = shape.packing.order;
         let mut words = vec![0u32; shape.bytes().expect("it is small") as usize / 4];
+        // What lies behind the weights in a file.
+        words.extend((0..self.below(2) * self.below(40)).map(|_| self.next()));
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         let mut rooms = Vec::new();
         for channel in 0..shape.channels {
@@ -87,7 +89,7 @@ impl Random {
                     let pair = pair.wrapping_add(i16::from(w) << (8 * (channel % 2)));
                     bytes[at..at + 2].copy_from_slice(&pair.to_le_bytes());
                 } else {
-                    let offset = order == Order::Quads && channel % 2 == 0;
+                    let offset = order == Order::Quads && channel.is_multiple_of(2);
                     bytes[at] = w as u8 ^ if offset { 0x80 } else { 0 };
                 }
                 room -= 128 * i64::from(w).abs();
@@ -131,7 +133,7 @@ impl Random {
 fn bound(order: Order, channel: u32) -> i64 {
     match order {
         Order::Pairs if channel % 2 == 1 => 1 << 23,
-        Order::Quads if channel % 2 == 0 => 1 << 23,
+        Order::Quads if channel.is_multiple_of(2) => 1 << 23,
         Order::Shared => 1 << 22,
         Order::Winograd => 1 << 29,
         _ => 1 << 30,
