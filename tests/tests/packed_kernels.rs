@@ -72,6 +72,8 @@ impl Random {
     fn matrix(&mut self, shape: Shape) -> Packed {
         let order = shape.packing.order;
         let mut words = vec![0u32; shape.bytes().expect("it is small") as usize / 4];
+        // What lies behind the weights in a file.
+        words.extend((0..self.below(2) * self.below(40)).map(|_| self.next()));
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         let mut rooms = Vec::new();
         for channel in 0..shape.channels {
