@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+pub mod saved_model;
 pub mod tflite;
 mod unsupported;
 
@@ -123,7 +124,7 @@ pub trait Importer: Sync {
 }
 
 /// Every format that Ferrolite reads.
-const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter];
+const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter, &saved_model::SavedModelImporter];
 
 /// How many bytes of a file an importer sees to recognise it.
 const HEAD: usize = 4096;
@@ -197,12 +198,8 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
     if directory {
-        return if path.join("saved_model.pb").exists() {
-            later(path, "a TensorFlow SavedModel")
-        } else {
-            Error::input(format!("{name}: is a directory, not a model file"))
-                .help(format!("give the path of the model file itself; {SUPPORTED}"))
-        };
+        return Error::input(format!("{name}: is a directory, not a model file"))
+            .help(format!("give the path of the model file itself; {SUPPORTED}"));
     }
     if head.is_empty() {
         return Error::input(format!("{name}: the file is empty"))

@@ -1,0 +1,421 @@
+//! Operators that move elements without computing with them; of known arrays, at import.
+
+use std::rc::Rc;
+
+use super::arithmetic::axes_of;
+use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis, broken};
+use super::host::broadcast_places;
+use super::known::{Known, MOST, count, places, strides};
+use super::library::Attributes;
+use super::slices;
+use crate::graph::{Constant, Op, ValueId};
+
+/// Moves elements of known arrays; `None` for other operators or operands.
+pub(super) fn known(layer: &Layer<'_>) -> Option<Outcome> {
+    let operands: Option<Vec<&Rc<Known>>> =
+        layer.inputs.iter().map(|t| if let Tensor::Known(k) = t { Some(k) } else { None }).collect();
+    let x = operands?;
+    let one = |known: Result<Rc<Known>, Fault>| Some(known.map(|k| vec![Tensor::Known(k)]));
+    match (layer.node.op.as_str(), x.as_slice()) {
+        ("Reshape" | "Squeeze" | "ExpandDims", [a, ..]) => {
+            one(new_shape(layer, &a.shape).map(|shape| a.reshaped(shape)))
+        }
+        ("Transpose", [a, _]) => one(permutation(layer, a.shape.len()).map(|p| a.transposed(&p))),
+        ("Slice" | "StridedSlice" | "ReverseV2", [a, ..]) => one(slices::view(layer, &a.shape).map(|view| {
+            let own = strides(&a.shape);
+            let start = view.begin.iter().zip(&own).map(|(b, s)| b * s).sum();
+            let steps: Vec<isize> = view.stride.iter().zip(&own).map(|(&t, &s)| t * s as isize).collect();
+            a.pick(&a.name, &places(start, &view.size, &steps), view.shape.clone())
+        })),
+        ("Pack", [a, ..]) => one(join(layer, &x, layer.node.int("axis", 0), a.shape.len() + 1, true)),
+        ("ConcatV2", [values @ .., _]) if !values.is_empty() => {
+            let axis = layer.integer(values.len(), "axis").map(|axis| (axis, values[0].shape.len()));
+            one(axis.and_then(|(axis, rank)| join(layer, values, axis, rank, false)))
+        }
+        ("Unpack", [a]) => Some(unpack_known(layer, a)),
+        ("Split" | "SplitV", _) => Some(split_known(layer)),
+        ("GatherV2" | "Gather", [a, indices, ..]) => one(gather_known(layer, a, indices)),
+        ("Tile" | "BroadcastTo", [a, _]) => one(repeated_shape(layer, &a.shape).and_then(|(_, shape)| {
+            if layer.node.op == "BroadcastTo" {
+                let at = broadcast_places(&a.shape, &shape)?;
+                return Ok(a.pick(&a.name, &at, shape));
+            }
+            tile_known(a, shape)
+        })),
+        _ => None,
+    }
+}
+
+/// The shape that Reshape, Squeeze or ExpandDims gives.
+fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Fault> {
+    match layer.node.op.as_str() {
+        "Squeeze" => {
+            let listed =
+                layer.node.ints("squeeze_dims").or_else(|| layer.node.ints("axis")).unwrap_or_default();
+            let axes: Vec<usize> = listed.iter().map(|&a| axis(a, old.len())).collect::<Result<_, _>>()?;
+            if axes.iter().any(|&a| old[a] != 1) {
+                return Err(broken(format!("dimensions {axes:?} of {old:?} are not 1")).into());
+            }
+            let drop = |d: usize| if axes.is_empty() { old[d] == 1 } else { axes.contains(&d) };
+            Ok((0..old.len()).filter(|&d| !drop(d)).map(|d| old[d]).collect())
+        }
+        "ExpandDims" => {
+            let at = axis(layer.integer(1, "axis")?, old.len() + 1)?;
+            let mut shape = old.to_vec();
+            shape.insert(at, 1);
+            Ok(shape)
+        }
+        _ => {
+            let wanted = layer.integers(1, "shape")?;
+            let elements: usize = old.iter().product();
+            let mut shape = Vec::with_capacity(wanted.len());
+            for &d in &wanted {
+                let d = if d == -1 {
+                    1
+                } else {
+                    usize::try_from(d).map_err(|_| format!("the shape {wanted:?}"))?
+                };
+                shape.push(d);
+            }
+            let rest = count(&shape).filter(|&n| n > 0);
+            if let (Some(open), Some(rest)) = (wanted.iter().position(|&d| d == -1), rest) {
+                shape[open] = elements / rest;
+            }
+            if count(&shape) != Some(elements) || wanted.iter().filter(|&&d| d == -1).count() > 1 {
+                return Err(broken(format!("shape {old:?} becomes {wanted:?}")).into());
+            }
+            Ok(shape)
+        }
+    }
+}
+
+pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let shape = new_shape(layer, e.builder.shape(x))?;
+    Ok(vec![Tensor::Value(e.builder.reshape(&layer.name, x, &shape)?)])
+}
+
+fn permutation(layer: &Layer<'_>, rank: usize) -> Result<Vec<usize>, Fault> {
+    let permutation = axes_of(layer.known(1, "permutation")?, rank)?;
+    let mut sorted = permutation.clone();
+    sorted.sort_unstable();
+    if !sorted.into_iter().eq(0..rank) {
+        return Err(broken(format!("permutation {permutation:?} of {rank} dimensions")).into());
+    }
+    Ok(permutation)
+}
+
+pub(super) fn transpose(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let order = permutation(layer, e.builder.shape(x).len())?;
+    Ok(vec![Tensor::Value(e.builder.transpose(&layer.name, x, &order)?)])
+}
+
+/// Joins known arrays along an axis, a new one for `Pack`.
+fn join(
+    layer: &Layer<'_>,
+    parts: &[&Rc<Known>],
+    at: i64,
+    rank: usize,
+    new: bool,
+) -> Result<Rc<Known>, Fault> {
+    let at = axis(at, rank)?;
+    let shape_of = |part: &Known| {
+        let mut shape = part.shape.clone();
+        if new && at <= shape.len() {
+            shape.insert(at, 1);
+        }
+        shape
+    };
+    let mut whole = shape_of(parts[0]);
+    whole[at] = 0;
+    let mut all: Option<Constant> = None;
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    for part in parts {
+        let shape = shape_of(part);
+        let fits = shape.len() == rank && (0..rank).all(|d| d == at || shape[d] == whole[d]);
+        if !fits || part.dtype() != parts[0].dtype() {
+            return Err(broken(format!("shapes {whole:?} and {shape:?} do not join")).into());
+        }
+        order.push((whole[at], shape[at]));
+        whole[at] += shape[at];
+        match &mut all {
+            None => all = Some(part.data.clone()),
+            Some(all) => append(all, &part.data),
+        }
+    }
+    // The parts lie one behind the other; of each, `inner` elements per step of the axis.
+    let outer: usize = whole[..at].iter().product();
+    let inner: usize = whole[at + 1..].iter().product();
+    let mut picked = Vec::with_capacity(outer * inner * whole[at]);
+    for row in 0..outer {
+        for &(before, own) in &order {
+            let start = before * outer * inner + row * own * inner;
+            picked.extend(start..start + own * inner);
+        }
+    }
+    let data = all.unwrap_or(Constant::F32(Vec::new()));
+    let joined = Known { name: layer.name.clone(), shape: Vec::new(), data };
+    Ok(joined.pick(&layer.name, &picked, whole))
+}
+
+fn append(all: &mut Constant, more: &Constant) {
+    match (all, more) {
+        (Constant::F32(a), Constant::F32(b)) => a.extend(b),
+        (Constant::I8(a), Constant::I8(b)) => a.extend(b),
+        (Constant::U8(a), Constant::U8(b)) => a.extend(b),
+        (Constant::I16(a), Constant::I16(b)) => a.extend(b),
+        (Constant::I32(a), Constant::I32(b)) => a.extend(b),
+        (Constant::I64(a), Constant::I64(b)) => a.extend(b),
+        (Constant::Bool(a), Constant::Bool(b)) => a.extend(b),
+        // `join` has seen that the types are equal.
+        _ => (),
+    }
+}
+
+fn part(known: &Known, axis: usize, begin: usize, size: usize, keep: bool) -> Rc<Known> {
+    let own = strides(&known.shape);
+    let mut shape = known.shape.clone();
+    shape[axis] = size;
+    let steps: Vec<isize> = own.iter().map(|&s| s as isize).collect();
+    let at = places(begin * own[axis], &shape, &steps);
+    if !keep {
+        shape.remove(axis);
+    }
+    known.pick(&known.name, &at, shape)
+}
+
+fn unpack_known(layer: &Layer<'_>, a: &Known) -> Outcome {
+    let at = axis(layer.node.int("axis", 0), a.shape.len())?;
+    Ok((0..a.shape[at]).map(|i| Tensor::Known(part(a, at, i, 1, false))).collect())
+}
+
+fn split_known(layer: &Layer<'_>) -> Outcome {
+    let (data, axis_operand) = if layer.node.op == "Split" { (1, 0) } else { (0, 2) };
+    let a = layer.known(data, "input")?;
+    let (at, sizes) = split_sizes(layer, &a.shape, axis_operand)?;
+    let mut begin = 0;
+    let parts = sizes.into_iter().map(|size| {
+        begin += size;
+        Tensor::Known(part(a, at, begin - size, size, true))
+    });
+    Ok(parts.collect())
+}
+
+fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Known>, Fault> {
+    let at = if layer.inputs.len() > 2 { layer.integer(2, "axis")? } else { 0 };
+    let at = axis(at, a.shape.len())?;
+    if layer.node.int("batch_dims", 0) != 0 {
+        return Err("a look-up per batch element".into());
+    }
+    let listed = indices.data.to_i64().ok_or("indices that are no integers")?;
+    let size = a.shape[at];
+    let inside = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < size);
+    let listed: Option<Vec<usize>> = listed.iter().map(inside).collect();
+    let listed =
+        listed.ok_or_else(|| Fault::Broken(broken(format!("indices beyond a dimension of {size}"))))?;
+    let outer: usize = a.shape[..at].iter().product();
+    let inner: usize = a.shape[at + 1..].iter().product();
+    let mut shape = a.shape[..at].to_vec();
+    shape.extend(&indices.shape);
+    shape.extend(&a.shape[at + 1..]);
+    if count(&shape).is_none_or(|n| n > MOST.max(a.data.len())) {
+        return Err(format!("the absurd shape {shape:?}").into());
+    }
+    let mut picked = Vec::new();
+    for row in 0..outer {
+        for &i in &listed {
+            let start = (row * size + i) * inner;
+            picked.extend(start..start + inner);
+        }
+    }
+    Ok(a.pick(&a.name, &picked, shape))
+}
+
+/// How often each dimension repeats, and the shape of the result.
+fn repeated_shape(layer: &Layer<'_>, shape: &[usize]) -> Result<(Vec<usize>, Vec<usize>), Fault> {
+    let listed = layer.integers(1, "size")?;
+    let listed: Option<Vec<usize>> = listed.into_iter().map(|v| usize::try_from(v).ok()).collect();
+    let listed = listed.ok_or("negative sizes")?;
+    let (times, result): (Vec<usize>, Vec<usize>) = if layer.node.op == "Tile" {
+        if listed.len() != shape.len() {
+            return Err(broken(format!("{} factors of {} dimensions", listed.len(), shape.len())).into());
+        }
+        let result = listed.iter().zip(shape).map(|(t, s)| t.saturating_mul(*s)).collect();
+        (listed, result)
+    } else {
+        let missing = listed.len().checked_sub(shape.len());
+        let missing = missing.ok_or("an operand of more dimensions than the result")?;
+        let own = |d: usize| if d < missing { 1 } else { shape[d - missing] };
+        if (0..listed.len()).any(|d| own(d) != 1 && own(d) != listed[d]) {
+            return Err(broken(format!("shape {shape:?} becomes {listed:?}")).into());
+        }
+        ((0..listed.len()).map(|d| if own(d) == 1 { listed[d] } else { 1 }).collect(), listed)
+    };
+    match count(&result) {
+        Some(n) if n <= MOST => Ok((times, result)),
+        _ => Err(format!("the absurd shape {result:?}").into()),
+    }
+}
+
+fn tile_known(a: &Known, shape: Vec<usize>) -> Result<Rc<Known>, Fault> {
+    let own = strides(&a.shape);
+    let mut at = vec![0usize];
+    for (d, &size) in shape.iter().enumerate() {
+        let (dim, stride) = (a.shape[d].max(1), own[d]);
+        at = at.iter().flat_map(|&base| (0..size).map(move |i| base + (i % dim) * stride)).collect();
+    }
+    Ok(a.pick(&a.name, &at, shape))
+}
+
+/// Tile and BroadcastTo of what is computed: copies behind one another.
+pub(super) fn repeat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let (times, result) = repeated_shape(layer, e.builder.shape(x))?;
+    // No model that fits a microcontroller makes so many copies.
+    if times.iter().any(|&t| t > 4096 || t == 0) {
+        return Err(format!("{times:?} copies").into());
+    }
+    let rank = e.builder.shape(x).len();
+    let mut shape = vec![1; result.len() - rank];
+    shape.extend(e.builder.shape(x));
+    let mut y = e.builder.reshape(&format!("{}/expanded", layer.name), x, &shape)?;
+    for (axis, &n) in times.iter().enumerate().filter(|(_, n)| **n > 1) {
+        y = e.builder.concat(&format!("{}/axis_{axis}", layer.name), &vec![y; n], axis)?;
+    }
+    if y != x {
+        e.builder.name_last(&layer.name, y);
+    }
+    Ok(vec![Tensor::Value(y)])
+}
+
+/// ConcatV2: the inputs, then the axis.
+pub(super) fn concat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let Some(last) = layer.inputs.len().checked_sub(1).filter(|&n| n > 0) else {
+        return Err(broken("nothing to join").into());
+    };
+    let at = layer.integer(last, "axis")?;
+    let inputs: Vec<ValueId> = layer.inputs[..last].iter().map(|t| e.value(t)).collect::<Result<_, _>>()?;
+    let at = axis(at, e.builder.shape(inputs[0]).len())?;
+    Ok(vec![Tensor::Value(e.builder.concat(&layer.name, &inputs, at)?)])
+}
+
+pub(super) fn pack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let inputs: Vec<ValueId> = layer.inputs.iter().map(|t| e.value(t)).collect::<Result<_, _>>()?;
+    let Some(&first) = inputs.first() else { return Err(broken("nothing to stack").into()) };
+    let axis = axis(layer.node.int("axis", 0), e.builder.shape(first).len() + 1)?;
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack { axis }, &inputs)?)])
+}
+
+pub(super) fn unpack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let mut shape = e.builder.shape(x).to_vec();
+    let axis = axis(layer.node.int("axis", 0), shape.len())?;
+    let n = shape.remove(axis);
+    let ids = e.builder.op_many(&layer.name, Op::Unpack { axis }, vec![Some(x)], vec![shape; n])?;
+    Ok(ids.into_iter().map(Tensor::Value).collect())
+}
+
+/// The axis of Split and SplitV, and the size of each part.
+fn split_sizes(
+    layer: &Layer<'_>,
+    shape: &[usize],
+    axis_operand: usize,
+) -> Result<(usize, Vec<usize>), Fault> {
+    let at = axis(layer.integer(axis_operand, "axis")?, shape.len())?;
+    let whole = shape[at];
+    if layer.node.op == "Split" {
+        let n = usize::try_from(layer.node.int("num_split", 0)).unwrap_or(0);
+        if n == 0 || whole % n != 0 {
+            return Err(broken(format!("{n} equal parts of a dimension of {whole}")).into());
+        }
+        return Ok((at, vec![whole / n; n]));
+    }
+    let listed = layer.integers(1, "sizes")?;
+    let known: i64 = listed.iter().filter(|&&s| s >= 0).fold(0, |a, &s| a.saturating_add(s));
+    let open = whole as i64 - known;
+    let sizes: Option<Vec<usize>> =
+        listed.iter().map(|&s| usize::try_from(if s == -1 { open } else { s }).ok()).collect();
+    match sizes {
+        Some(sizes) if sizes.iter().try_fold(0usize, |a, &s| a.checked_add(s)) == Some(whole) => {
+            Ok((at, sizes))
+        }
+        _ => Err(broken(format!("parts {listed:?} of a dimension of {whole}")).into()),
+    }
+}
+
+/// Split (axis, input) and SplitV (input, sizes, axis).
+pub(super) fn split(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: usize, axis_operand: usize) -> Outcome {
+    let x = e.value(layer.input(data)?)?;
+    let shape = e.builder.shape(x).to_vec();
+    let (axis, sizes) = split_sizes(layer, &shape, axis_operand)?;
+    if sizes.len() == 1 {
+        return Ok(vec![Tensor::Value(x)]);
+    }
+    let shapes = sizes.iter().map(|&size| {
+        let mut part = shape.clone();
+        part[axis] = size;
+        part
+    });
+    let ids = e.builder.op_many(&layer.name, Op::Split { axis }, vec![Some(x)], shapes.collect())?;
+    Ok(ids.into_iter().map(Tensor::Value).collect())
+}
+
+/// Pad and PadV2: input, amounts `[rank, 2]`, and for PadV2 the value.
+pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let amounts = layer.integers(1, "amounts")?;
+    let amounts: Option<Vec<usize>> = amounts.into_iter().map(|a| usize::try_from(a).ok()).collect();
+    let amounts: Vec<(usize, usize)> =
+        amounts.ok_or("negative amounts")?.chunks_exact(2).map(|a| (a[0], a[1])).collect();
+    let shape = e.builder.shape(x);
+    let padded: Option<Vec<usize>> =
+        shape.iter().zip(&amounts).map(|(d, a)| d.checked_add(a.0)?.checked_add(a.1)).collect();
+    if amounts.len() != shape.len() || padded.and_then(|s| count(&s)).is_none_or(|n| n > MOST) {
+        return Err(format!("paddings of {amounts:?} around {shape:?}").into());
+    }
+    let value = match layer.inputs.get(2) {
+        Some(_) => {
+            let known = layer.known(2, "value")?;
+            known.data.to_real(None, &[]).first().map(|&v| f64::from(v)).filter(|&v| v != 0.0)
+        }
+        None => None,
+    };
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pad { amounts, value }, &[x])?)])
+}
+
+/// GatherV2 (data, indices, axis) and ResourceGather (variable, indices).
+pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let data = match layer.input(0)? {
+        Tensor::Variable(handle) => Tensor::Known(e.variables.read(handle).map_err(broken)?),
+        other => other.clone(),
+    };
+    let at = if layer.node.op == "GatherV2" { layer.integer(2, "axis")? } else { 0 };
+    if layer.node.int("batch_dims", 0) != 0 {
+        return Err("a look-up per batch element".into());
+    }
+    let (data, indices) = (e.value(&data)?, e.value(layer.input(1)?)?);
+    let axis = axis(at, e.builder.shape(data).len())?;
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Gather { axis }, &[data, indices])?)])
+}
+
+/// ResizeNearestNeighbor and ResizeBilinear: image, size `[height, width]`.
+pub(super) fn resize(e: &mut Evaluator<'_>, layer: &Layer<'_>, bilinear: bool) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let size = layer.integers(1, "size")?;
+    let size: Vec<usize> = size.iter().filter_map(|&s| usize::try_from(s).ok().filter(|&s| s > 0)).collect();
+    let (&[n, _, _, c], &[height, width]) = (e.builder.shape(x), size.as_slice()) else {
+        return Err("a size that is not two positive numbers, or no image".into());
+    };
+    if count(&[n, height, width, c]).is_none_or(|n| n > MOST) {
+        return Err(format!("an image of {height} by {width}").into());
+    }
+    let align_corners = layer.node.flag("align_corners", false);
+    let half_pixel_centers = layer.node.flag("half_pixel_centers", false);
+    let op = if bilinear {
+        Op::ResizeBilinear { align_corners, half_pixel_centers }
+    } else {
+        Op::ResizeNearest { align_corners, half_pixel_centers }
+    };
+    Ok(vec![Tensor::Value(e.builder.op_shaped(&layer.name, op, &[x], &[n, height, width, c])?)])
+}
