@@ -11,6 +11,7 @@
 //! |---|---|---|---|
 //! | `constants` | computes nodes whose operands are all known | yes | data movement |
 //! | `identity` | removes nodes that change nothing, merges reshapes and transposes | yes | yes |
+//! | `reshapes` | RESHAPE behind functions of single elements, to meet its inverse | yes | |
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it | yes | yes |
@@ -29,6 +30,7 @@ mod decompose;
 mod equivalent;
 mod identity;
 mod pad;
+mod reshapes;
 mod rewrite;
 
 #[cfg(test)]
@@ -48,6 +50,7 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
+    Pass { did: "moved {} reshapes behind other layers", run: reshapes::run },
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },

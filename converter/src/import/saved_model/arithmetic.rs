@@ -67,6 +67,38 @@ pub(super) fn clip(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     Ok(vec![Tensor::Value(e.builder.unary(&layer.name, kind, x)?)])
 }
 
+/// Erfc, as `1 - erf(x)`.
+pub(super) fn erfc(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let erf = e.builder.unary(&format!("{}/erf", layer.name), UnaryKind::Erf, x)?;
+    let one = e.builder.float(&format!("{}/one", layer.name), &[1], vec![1.0])?;
+    Ok(vec![Tensor::Value(e.builder.binary(&layer.name, BinaryKind::Sub, one, erf)?)])
+}
+
+/// Less of integers and zero, which Keras asks before a look-up.
+pub(super) fn less(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    match (layer.input(0)?, layer.input(1)?) {
+        (Tensor::Value(x), Tensor::Known(zero))
+            if is_index(e.builder.graph().value(*x).dtype) && zero.data.to_i64().as_deref() == Some(&[0]) =>
+        {
+            Ok(vec![Tensor::Negative(*x)])
+        }
+        _ => Err("a comparison of what other layers compute".into()),
+    }
+}
+
+/// SelectV2 of indices that count from the end and those that do not: the latter are taken for granted.
+pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    match (layer.input(0)?, layer.input(2)?) {
+        (Tensor::Negative(x), Tensor::Value(y)) if x == y => {
+            let name = e.builder.graph().value(*x).name.clone();
+            e.notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
+            Ok(vec![Tensor::Value(*x)])
+        }
+        _ => Err("a choice by what other layers compute".into()),
+    }
+}
+
 pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Outcome {
     let x = e.value(layer.input(0)?)?;
     let op = if log { Op::LogSoftmax } else { Op::Softmax { beta: 1.0 } };

@@ -4,6 +4,7 @@
 use super::arithmetic::channels_first;
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Spaced, Tensor};
 use super::library::Attributes;
+use super::movement;
 use crate::graph::{Op, PoolKind, ValueId, Window};
 use crate::import::build::{Padding, window};
 
@@ -187,50 +188,80 @@ pub(super) fn space_to_batch(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcom
     Ok(vec![Tensor::Spaced(Spaced { value, block, paddings: Some(paddings) })])
 }
 
+/// Squeeze and ExpandDims of an image that is taken apart: of one dimension only, whose blocks are 1.
+pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let Tensor::Spaced(spaced) = layer.input(0)? else { return Err("no image taken apart".into()) };
+    let old = e.builder.shape(spaced.value).to_vec();
+    let new = movement::new_shape(layer, &old)?;
+    let value = e.builder.reshape(&layer.name, spaced.value, &new)?;
+    let (mut block, mut paddings) = (spaced.block.clone(), spaced.paddings.clone());
+    // A row has become an image of height 1, or the other way round.
+    match (old.len(), new.len()) {
+        (3, 4) if new[1] == 1 && block.len() == 1 => {
+            block.insert(0, 1);
+            if let Some(paddings) = &mut paddings {
+                paddings.insert(0, (0, 0));
+            }
+        }
+        (4, 3)
+            if old[1] == 1 && new[1] == old[2] && block.len() == 2 && block[0] == 1 && paddings.is_none() =>
+        {
+            block.remove(0);
+        }
+        _ => return Err(format!("an image taken apart of shape {old:?} becomes {new:?}").into()),
+    }
+    Ok(vec![Tensor::Spaced(Spaced { value, block, paddings })])
+}
+
 /// BatchToSpaceND behind such a convolution: what it crops was padded for nothing.
 pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let Tensor::Spaced(Spaced { value, block, paddings: None }) = layer.input(0)? else {
         return Err("BatchToSpaceND without the SpaceToBatchND and convolution before it".into());
     };
     let (own, crops) = blocks(layer)?;
-    let [(top, bottom), (left, right)] = crops.as_slice() else {
-        return Err("BatchToSpaceND over other dimensions than height and width".into());
-    };
-    let shape = e.builder.shape(*value).to_vec();
-    let &[n, height, width, channels] = shape.as_slice() else { return Err("no image".into()) };
-    let size = [height.checked_sub(top + bottom), width.checked_sub(left + right)];
-    let [Some(height), Some(width)] = size.map(|s| s.filter(|&s| s > 0)) else {
-        return Err(format!("crops of {crops:?} from an image of {height} by {width}").into());
-    };
     if own != *block {
         return Err(format!("blocks of {own:?} put together of blocks of {block:?}").into());
     }
-    if [*top, *bottom, *left, *right] == [0; 4] {
+    let mut shape = e.builder.shape(*value).to_vec();
+    if shape.len() < crops.len() + 1 {
+        return Err("BatchToSpaceND over more dimensions than there are".into());
+    }
+    let mut begin = vec![0; shape.len()];
+    for (d, &(before, after)) in crops.iter().enumerate() {
+        let left = before.checked_add(after).and_then(|n| shape[d + 1].checked_sub(n)).filter(|&s| s > 0);
+        begin[d + 1] = before;
+        shape[d + 1] = left.ok_or_else(|| format!("crops of {crops:?} from the shape {shape:?}"))?;
+    }
+    if crops.iter().all(|&c| c == (0, 0)) || pad_less(e, *value, &crops, &shape).is_some() {
         return Ok(vec![Tensor::Value(*value)]);
     }
-    if let (0, 0, Some(window)) = (*top, *left, last_window(e, *value)) {
-        let less = [0, 1].map(|d| window.pad_after[d].checked_sub([*bottom, *right][d]));
-        if let [Some(h), Some(w)] = less {
-            window.pad_after = [h, w];
-            e.builder.graph_mut().value_mut(*value).shape = vec![n, height, width, channels];
-            return Ok(vec![Tensor::Value(*value)]);
-        }
-    }
-    let slice = Op::Slice {
-        begin: vec![0, *top, *left, 0],
-        size: vec![n, height, width, channels],
-        stride: vec![1; 4],
-    };
-    Ok(vec![Tensor::Value(e.builder.op(&layer.name, slice, &[*value])?)])
+    let op = Op::Slice { begin, size: shape.clone(), stride: vec![1; shape.len()] };
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[*value])?)])
 }
 
-/// The window of the convolution that computes `value`, if it is the last layer and walks pixel by pixel.
-fn last_window<'e>(e: &'e mut Evaluator<'_>, value: ValueId) -> Option<&'e mut Window> {
-    let node = e.builder.graph_mut().nodes.last_mut()?;
-    match &mut node.op {
-        Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } if node.outputs == [value] => {
-            Some(window)
-        }
-        _ => None,
+/// Lets the convolution that computes `value`, as an image or as a row, pad less behind instead of
+/// computing what is cropped.
+fn pad_less(e: &mut Evaluator<'_>, value: ValueId, crops: &[(usize, usize)], shape: &[usize]) -> Option<()> {
+    if crops.iter().any(|&(before, _)| before > 0) {
+        return None;
     }
+    let graph = e.builder.graph_mut();
+    let at = graph.nodes.iter().rposition(|node| node.outputs == [value])?;
+    let (at, image, crop) = match (&graph.nodes[at].op, crops) {
+        (Op::Reshape, &[(_, right)]) => {
+            let source = graph.nodes[at].input(0)?;
+            (graph.nodes.iter().rposition(|node| node.outputs == [source])?, source, [0, right])
+        }
+        (_, &[(_, bottom), (_, right)]) => (at, value, [bottom, right]),
+        _ => return None,
+    };
+    let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. }) = &mut graph.nodes[at].op else {
+        return None;
+    };
+    window.pad_after = [window.pad_after[0].checked_sub(crop[0])?, window.pad_after[1].checked_sub(crop[1])?];
+    for (less, size) in crop.iter().zip(&mut graph.value_mut(image).shape[1..]) {
+        *size -= less;
+    }
+    graph.value_mut(value).shape = shape.to_vec();
+    Some(())
 }

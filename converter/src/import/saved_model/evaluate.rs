@@ -9,6 +9,7 @@
 //! | `Variable` | it is the handle of a variable |
 //! | `List` | it is a list of tensors, as loops over time keep their inputs and results |
 //! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
+//! | `Negative` | it says which indices count from the end |
 //! | `Lost` | it depends on a layer that cannot be converted |
 
 use std::collections::HashMap;
@@ -38,6 +39,8 @@ pub(super) enum Tensor {
     List(Rc<lists::List>),
     Spaced(Spaced),
     Lost(ValueId),
+    /// Whether integers are below zero.
+    Negative(ValueId),
     /// Something that no layer reads: a string, a resource of another kind.
     Opaque,
 }

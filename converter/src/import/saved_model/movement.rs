@@ -47,7 +47,7 @@ pub(super) fn known(layer: &Layer<'_>) -> Option<Outcome> {
 }
 
 /// The shape that Reshape, Squeeze or ExpandDims gives.
-fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Fault> {
+pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Fault> {
     match layer.node.op.as_str() {
         "Squeeze" => {
             let listed =

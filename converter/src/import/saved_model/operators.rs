@@ -29,6 +29,7 @@ const KNOWN: &[&str] = &[
     "Einsum",
     "EnsureShape",
     "Equal",
+    "Erfc",
     "ExpandDims",
     "Fill",
     "FloorDiv",
@@ -202,6 +203,9 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
         return arithmetic::binary(e, layer, kind);
     }
     match op {
+        "Erfc" => arithmetic::erfc(e, layer),
+        "Less" => arithmetic::less(e, layer),
+        "Select" | "SelectV2" => arithmetic::select(e, layer),
         "BiasAdd" => arithmetic::bias_add(e, layer),
         "LeakyRelu" => {
             arithmetic::unary(e, layer, UnaryKind::LeakyRelu { alpha: layer.node.float("alpha", 0.2) })
@@ -228,6 +232,9 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
         "MatMul" => dense::mat_mul(e, layer),
         "BatchMatMul" | "BatchMatMulV2" => dense::batch_mat_mul(e, layer),
         "Einsum" => einsum::einsum(e, layer),
+        "Squeeze" | "ExpandDims" if matches!(layer.inputs.first(), Some(Tensor::Spaced(_))) => {
+            convolution::reshape(e, layer)
+        }
         "Reshape" | "Squeeze" | "ExpandDims" => movement::reshape(e, layer),
         "Transpose" => movement::transpose(e, layer),
         "ConcatV2" => movement::concat(e, layer),

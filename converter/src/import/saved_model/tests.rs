@@ -71,3 +71,62 @@ fn the_passes_leave_the_layers_of_tensorflows_own_conversion() {
         assert_eq!(ours, theirs, "{model}");
     }
 }
+
+/// The small models of the repository, one signature per case; `tests/import/saved_model/make.py` makes them.
+fn small_models() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/saved_model"))
+}
+
+/// Runs one signature; the largest difference from what TensorFlow computed, relative to numbers above one.
+fn case(npz: &mut Npz, folder: &str, case: &str) -> Result<f32> {
+    let options = ImportOptions { signature: Some(case.into()), ..ImportOptions::default() };
+    let imported = load_with(&small_models().join(folder), &options)?;
+    let mut graph = imported.graph;
+    refuse_unsupported(&graph)?;
+    let mut worst = 0.0f32;
+    for optimise in [false, true] {
+        if optimise {
+            passes::optimise(&mut graph);
+        }
+        let executor = Executor::new(&graph)?;
+        let names = |ids: &[crate::graph::ValueId], word: &str| -> Vec<String> {
+            ids.iter().map(|&id| format!("{folder}/{case}/{word}/{}", graph.value(id).name)).collect()
+        };
+        let inputs: Vec<Vec<Vec<f32>>> = names(&graph.inputs, "in").iter().map(|n| rows(npz, n)).collect();
+        let outputs: Vec<Vec<Vec<f32>>> = names(&graph.outputs, "out").iter().map(|n| rows(npz, n)).collect();
+        for sample in 0..2 {
+            let given: Vec<&[f32]> = inputs.iter().map(|i| i[sample].as_slice()).collect();
+            for (found, expected) in executor.run(&given)?.iter().zip(&outputs) {
+                assert_eq!(found.len(), expected[sample].len(), "{case}");
+                for (a, b) in found.iter().zip(&expected[sample]) {
+                    let difference = (a - b).abs() / b.abs().max(1.0);
+                    worst = if difference.is_nan() { f32::INFINITY } else { worst.max(difference) };
+                }
+            }
+        }
+    }
+    Ok(worst)
+}
+
+#[test]
+fn small_models_compute_what_tensorflow_computes() {
+    let mut npz = Npz::open(&small_models().join("vectors.npz")).unwrap();
+    let mut cases: Vec<(String, String)> = npz
+        .arrays()
+        .iter()
+        .filter_map(|(name, _)| name.split_once('/'))
+        .filter_map(|(folder, rest)| Some((folder.to_string(), rest.split_once('/')?.0.to_string())))
+        .collect();
+    cases.sort();
+    cases.dedup();
+    assert!(cases.len() > 60, "{cases:?}");
+    let mut failures = Vec::new();
+    for (folder, name) in cases.iter().filter(|(_, name)| name != "unsupported") {
+        match case(&mut npz, folder, name) {
+            Ok(worst) if worst <= 1e-4 => (),
+            Ok(worst) => failures.push(format!("{folder}/{name}: differs by {worst:e}")),
+            Err(error) => failures.push(format!("{folder}/{name}: {} ({})", error.message, error.help)),
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
