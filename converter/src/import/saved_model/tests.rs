@@ -130,3 +130,195 @@ fn small_models_compute_what_tensorflow_computes() {
     }
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
+
+#[test]
+fn recurrent_layers_of_keras_become_one_layer_each() {
+    let expected = [
+        ("lstm", vec!["UNIDIRECTIONAL_SEQUENCE_LSTM"]),
+        ("lstm_sequence", vec!["UNIDIRECTIONAL_SEQUENCE_LSTM"; 2]),
+        ("lstm_no_bias", vec!["UNIDIRECTIONAL_SEQUENCE_LSTM"]),
+        ("gru", vec!["GRU"]),
+        ("gru_before", vec!["GRU"]),
+        ("simple_rnn", vec!["UNIDIRECTIONAL_SEQUENCE_RNN"; 2]),
+        ("bidirectional", vec!["UNIDIRECTIONAL_SEQUENCE_LSTM"; 2]),
+    ];
+    for (case, wanted) in expected {
+        let options = ImportOptions { signature: Some(case.into()), ..ImportOptions::default() };
+        let graph = load_with(&small_models().join("keras"), &options).unwrap().graph;
+        let recurrent = graph.nodes.iter().filter(|node| matches!(node.op, crate::graph::Op::Recurrent(_)));
+        assert_eq!(recurrent.map(|node| node.op.name()).collect::<Vec<_>>(), wanted, "{case}");
+        let unrolled = graph.nodes.iter().any(|node| node.name.contains("/step_"));
+        assert!(!unrolled, "{case}");
+    }
+}
+
+#[test]
+fn layers_that_cannot_be_converted_are_all_named() {
+    let options = ImportOptions { signature: Some("unsupported".into()), ..ImportOptions::default() };
+    let graph = load_with(&small_models().join("operators"), &options).unwrap().graph;
+    let message = refuse_unsupported(&graph).unwrap_err().message;
+    assert!(
+        message.contains("2 layers") && message.contains("Lgamma") && message.contains("Cumsum"),
+        "{message}"
+    );
+}
+
+#[test]
+fn signatures_are_chosen_by_name() {
+    let folder = small_models().join("operators");
+    let error = load(&folder).unwrap_err();
+    assert!(error.message.contains("several signatures") && error.message.contains("`argmax`"), "{error}");
+    let options = ImportOptions { signature: Some("absent".into()), ..ImportOptions::default() };
+    let error = load_with(&folder, &options).unwrap_err();
+    assert!(error.message.contains("no signature `absent`") && error.message.contains("`tile`"), "{error}");
+    let options = ImportOptions { signature: Some("tile".into()), input_shapes: vec![("z".into(), vec![1])] };
+    assert!(load_with(&folder, &options).unwrap_err().message.contains("`z`"));
+    // The file in the directory stands for it, and a batch may be given.
+    let options =
+        ImportOptions { signature: Some("two_outputs".into()), input_shapes: vec![("x".into(), vec![3, 4])] };
+    let graph = load_with(&folder.join(FILE), &options).unwrap().graph;
+    let outputs: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
+    assert_eq!(outputs, ["same", "twice"]);
+    assert_eq!(graph.value(graph.inputs[0]).shape, [3, 4]);
+    assert!(crate::import::load_bytes(FILE, b"").unwrap_err().message.contains("is a directory"));
+}
+
+/// A copy of a small model, for damage.
+fn copy_of(model: &str) -> tempfile::TempDir {
+    let (from, to) = (small_models().join(model), tempfile::tempdir().unwrap());
+    std::fs::create_dir(to.path().join("variables")).unwrap();
+    for file in [FILE, "variables/variables.index", "variables/variables.data-00000-of-00001"] {
+        std::fs::copy(from.join(file), to.path().join(file)).unwrap();
+    }
+    to
+}
+
+fn import_case(folder: &Path, case: &str) -> Result<Imported> {
+    import(folder, &ImportOptions { signature: Some(case.into()), ..ImportOptions::default() })
+}
+
+#[test]
+fn missing_and_damaged_variables_are_refused_by_name() {
+    let folder = copy_of("keras");
+    let data = folder.path().join("variables/variables.data-00000-of-00001");
+    let bytes = std::fs::read(&data).unwrap();
+    assert!(import_case(folder.path(), "dense").is_ok());
+    std::fs::write(&data, bytes.iter().map(|b| b ^ 1).collect::<Vec<u8>>()).unwrap();
+    let error = import_case(folder.path(), "dense").unwrap_err();
+    assert!(error.message.contains("checksum") && error.message.contains("variable `"), "{error}");
+    std::fs::write(&data, &bytes[..8]).unwrap();
+    assert!(import_case(folder.path(), "dense").unwrap_err().message.contains("which has 8 bytes"));
+    std::fs::remove_file(&data).unwrap();
+    assert!(import_case(folder.path(), "dense").unwrap_err().message.contains("cannot be read"));
+    let index = folder.path().join("variables/variables.index");
+    let entries = std::fs::read(&index).unwrap();
+    std::fs::write(&index, &entries[..entries.len() / 2]).unwrap();
+    assert!(import_case(folder.path(), "dense").unwrap_err().message.contains("variables.index is damaged"));
+    std::fs::remove_file(&index).unwrap();
+    assert!(import_case(folder.path(), "dense").unwrap_err().message.contains("not in variables.index"));
+}
+
+/// A model of these nodes whose signature `s` maps `x` to the tensor `y`.
+fn written(nodes: Vec<proto::NodeDef>, functions: Vec<proto::FunctionDef>) -> tempfile::TempDir {
+    let shape = |dims: &[i64]| proto::TensorShape {
+        dims: dims.iter().map(|&size| proto::Dim { size }).collect(),
+        unknown_rank: false,
+    };
+    let info = |name: &str| proto::TensorInfo { name: name.into(), dtype: 1, shape: Some(shape(&[-1, 4])) };
+    let signature = proto::Signature {
+        inputs: [("x".to_string(), info("x:0"))].into(),
+        outputs: [("y".to_string(), info("y:0"))].into(),
+    };
+    let graph = proto::GraphDef { nodes, library: Some(proto::FunctionLibrary { functions }) };
+    let meta = proto::MetaGraph {
+        graph: Some(graph),
+        signatures: [("s".to_string(), signature)].into(),
+        ..Default::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let model = proto::SavedModel { meta_graphs: vec![meta] };
+    std::fs::write(folder.path().join(FILE), model.encode_to_vec()).unwrap();
+    folder
+}
+
+fn node(name: &str, op: &str, inputs: &[&str], attributes: Vec<(&str, proto::Attr)>) -> proto::NodeDef {
+    let attribute =
+        |(key, value): (&str, proto::Attr)| (key.to_string(), proto::AttrValue { value: Some(value) });
+    proto::NodeDef {
+        name: name.into(),
+        op: op.into(),
+        inputs: inputs.iter().map(|i| i.to_string()).collect(),
+        attributes: attributes.into_iter().map(attribute).collect(),
+    }
+}
+
+fn call(name: &str, function: &str, input: &str) -> proto::NodeDef {
+    let function = proto::Attr::Function(proto::NameAttrList { name: function.into() });
+    node(name, "PartitionedCall", &[input], vec![("f", function)])
+}
+
+#[test]
+fn graphs_that_contradict_themselves_are_refused() {
+    let refused = |nodes, functions, expected: &str| {
+        let folder = written(nodes, functions);
+        let error = import(folder.path(), &ImportOptions::default()).unwrap_err();
+        assert!(error.message.contains(expected) && !error.help.is_empty(), "{expected}: {error:?}");
+    };
+    let circle = vec![node("y", "Relu", &["z"], vec![]), node("z", "Relu", &["y"], vec![])];
+    refused(circle, vec![], "depends on itself");
+    refused(vec![node("y", "Relu", &["absent"], vec![])], vec![], "`absent` is read but not there");
+    refused(vec![node("y", "Relu", &["x:3"], vec![])], vec![], "no such result");
+    refused(vec![node("y", "Relu", &[], vec![])], vec![], "operand 0 is missing");
+    refused(vec![call("y", "absent", "x")], vec![], "function `absent`");
+    let arg = |name: &str| proto::ArgDef { name: name.into() };
+    let itself = proto::FunctionDef {
+        signature: Some(proto::OpDef { name: "f".into(), inputs: vec![arg("a")], outputs: vec![arg("b")] }),
+        nodes: vec![call("again", "f", "a")],
+        results: [("b".to_string(), "again:output:0".to_string())].into(),
+    };
+    refused(vec![call("y", "f", "x")], vec![itself], "calls itself");
+    let huge = proto::TensorProto {
+        dtype: 3,
+        shape: Some(proto::TensorShape { dims: vec![proto::Dim { size: 2 }], unknown_rank: false }),
+        ints: vec![1 << 30],
+        ..Default::default()
+    };
+    let size = node("size", "Const", &[], vec![("value", proto::Attr::Tensor(huge))]);
+    let folder = written(vec![node("y", "Tile", &["x", "size"], vec![]), size], vec![]);
+    let graph = import(folder.path(), &ImportOptions::default()).unwrap().graph;
+    assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
+}
+
+#[test]
+fn deep_graphs_do_not_exhaust_the_stack() {
+    let mut nodes = vec![node("y", "Relu", &["n0"], vec![])];
+    for i in 0..20_000 {
+        let input = if i == 19_999 { "x".to_string() } else { format!("n{}", i + 1) };
+        nodes.push(node(&format!("n{i}"), "Identity", &[&input], vec![]));
+    }
+    let folder = written(nodes, vec![]);
+    assert_eq!(import(folder.path(), &ImportOptions::default()).unwrap().graph.nodes.len(), 1);
+}
+
+#[test]
+fn mutated_models_never_panic() {
+    for (model, case) in [("operators", "strided"), ("keras", "gru"), ("operators", "space_to_batch")] {
+        let folder = copy_of(model);
+        let whole = std::fs::read(folder.path().join(FILE)).unwrap();
+        let mut state = 1u64;
+        for _ in 0..60 {
+            let mut bytes = whole.clone();
+            for _ in 0..20 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let at = (state >> 33) as usize % bytes.len();
+                bytes[at] = (state >> 20) as u8;
+            }
+            std::fs::write(folder.path().join(FILE), &bytes).unwrap();
+            let _ = import_case(folder.path(), case);
+        }
+        for at in (0..whole.len()).step_by(whole.len() / 40) {
+            std::fs::write(folder.path().join(FILE), &whole[..at]).unwrap();
+            assert!(import_case(folder.path(), case).is_err());
+        }
+    }
+}
