@@ -5,6 +5,17 @@
 //! ```
 //! A model that arrives quantized keeps its numbers; a float model is quantized after training, which
 //! takes typical samples. The finished file is run before anyone else sees it.
+//!
+//! ```
+//! use ferrolite::convert::{ConvertOptions, convert};
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine_int8_tf.tflite");
+//! let options = ConvertOptions { flash_budget: Some(16 << 10), ..ConvertOptions::default() };
+//! let converted = convert(path.as_ref(), &options, &())?;
+//! assert_eq!((converted.format, converted.samples), ("TensorFlow Lite", 0));
+//! assert!(converted.file.bytes().len() < 16 << 10);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 use std::path::Path;
 

@@ -1,20 +1,24 @@
 //! `ferrolite convert`: from a trained model to a file.
 
-use std::sync::Mutex;
-
+use ferrolite_runtime::Model;
 use ferrolite_schema::{Rounding, Target};
 use serde_json::json;
 
 use super::Answer;
 use super::args::ConvertArgs;
 use super::files::Outputs;
-use super::inspect::facts;
-use super::progress::Progress;
+use super::progress::Bars;
 use crate::bindings;
-use crate::convert::{ConvertOptions, Converted, Follow, convert, convert_to_tflite};
+use crate::compare::{Options, compare};
+use crate::convert::{ConvertOptions, Converted, convert, convert_to_tflite};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::import;
+use crate::model_file::input_specs;
 use crate::quantize::Io;
-use crate::report::{html, text};
+use crate::report::html::{self, Study};
+use crate::report::text;
 
 pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];
@@ -28,13 +32,13 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         flash_budget: args.flash_budget,
         ram_budget: args.ram_budget,
     };
-    let follow = Bar { quiet: args.json, bar: Mutex::new(None) };
+    let bars = Bars::new(args.json);
     let tflite = args.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"));
     let (converted, written) = if tflite {
         refuse_with_tflite(args)?;
-        convert_to_tflite(&args.model, &options, &follow)?
+        convert_to_tflite(&args.model, &options, &bars)?
     } else {
-        let converted = convert(&args.model, &options, &follow)?;
+        let converted = convert(&args.model, &options, &bars)?;
         let bytes = converted.file.bytes().to_vec();
         (converted, bytes)
     };
@@ -49,11 +53,12 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         files.stage(path, bindings::c(&model, &stem).as_bytes())?;
     }
     if let Some(path) = &args.report {
-        files.stage(path, html::page(&model, None).as_bytes())?;
+        let page = page(args, &converted, &model, &bars)?;
+        files.stage(path, page.as_bytes())?;
     }
     files.commit()?;
 
-    let facts = facts(&model);
+    let facts = Facts::of_model(&model);
     if args.json {
         let mut object = serde_json::to_value(&facts)
             .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
@@ -67,6 +72,23 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         return Ok(Answer::Json(object));
     }
     Ok(Answer::Text(describe(args, &converted, written.len())?))
+}
+
+/// The page about a conversion: with calibration samples, it also says how they fare.
+fn page(args: &ConvertArgs, converted: &Converted, model: &Model<'_>, bars: &Bars) -> Result<String> {
+    let source = import::load_with(&args.model, &args.source.options())?.graph;
+    let data = args.calibrate.as_deref().filter(|_| converted.samples > 0);
+    let data = data.map(|data| Dataset::load(data, &input_specs(model))).transpose()?;
+    let comparison = data.as_ref().map(|data| compare(&source, model, data, &Options::default(), bars));
+    let comparison = comparison.transpose()?;
+    let study = Study {
+        source: Some(&source),
+        data: data.as_ref(),
+        comparison: comparison.as_ref(),
+        samples: "calibration",
+        notes: &converted.notes,
+    };
+    html::page(model, &study)
 }
 
 /// Words that say something of `.ferro` files only.
@@ -109,33 +131,4 @@ fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<S
         out += &format!("wrote {}\n", path.display());
     }
     Ok(out)
-}
-
-/// Shows the parts of a conversion as progress bars.
-struct Bar {
-    quiet: bool,
-    bar: Mutex<Option<Progress>>,
-}
-
-impl Bar {
-    /// The bar; a thread that panicked while it held the lock has not harmed it.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Progress>> {
-        self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Follow for Bar {
-    fn begin(&self, what: &'static str, steps: usize) {
-        *self.lock() = Some(Progress::new(what, steps, self.quiet));
-    }
-
-    fn step(&self) {
-        if let Some(bar) = self.lock().as_ref() {
-            bar.step();
-        }
-    }
-
-    fn end(&self) {
-        *self.lock() = None;
-    }
 }

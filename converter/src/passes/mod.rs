@@ -96,6 +96,16 @@ pub fn decompose(graph: &mut Graph) -> usize {
     decompose::run(graph)
 }
 
+/// The graph as quantization gets it: optimised, and layers without an int8 kernel in parts.
+pub fn for_quantization(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    optimise(&mut graph);
+    if decompose(&mut graph) > 0 {
+        optimise(&mut graph);
+    }
+    graph
+}
+
 #[cfg(test)]
 mod tests {
     use super::testing::{Build, models, random_inputs};
