@@ -193,7 +193,7 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 
 /// Says what a file is that no importer reads.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
-    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite)";
+    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), TensorFlow SavedModel (a directory)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
@@ -230,8 +230,8 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 /// A format that is recognised and not read.
 fn later(path: &Path, what: &str) -> Error {
     Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
-        "convert it to .tflite first (tf.lite.TFLiteConverter for Keras and SavedModel); \
-         .onnx, .keras, .h5 and SavedModel are not supported yet",
+        "export it as a SavedModel (`model.export(...)` of Keras) or convert it to .tflite first; \
+         .onnx, .keras and .h5 are not supported yet",
     )
 }
 

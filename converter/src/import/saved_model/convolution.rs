@@ -167,8 +167,11 @@ pub(super) fn pool(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: PoolKind) -> 
     result(e, layer, &image, y)
 }
 
+/// Sizes of blocks, and amounts before and behind.
+type Blocks = (Vec<usize>, Vec<(usize, usize)>);
+
 /// The blocks and the pairs of amounts of SpaceToBatchND and its inverse.
-fn blocks(layer: &Layer<'_>) -> Result<(Vec<usize>, Vec<(usize, usize)>), Fault> {
+fn blocks(layer: &Layer<'_>) -> Result<Blocks, Fault> {
     let positive =
         |v: Vec<i64>| v.into_iter().map(|x| usize::try_from(x).ok()).collect::<Option<Vec<usize>>>();
     let block = positive(layer.integers(1, "block shape")?).filter(|b| !b.contains(&0));

@@ -220,7 +220,7 @@ impl<'m> Evaluator<'m> {
             return Err(broken(format!("more than {MOST_STEPS} nodes have to be evaluated"))
                 .help("loops and functions count as often as they run: use fewer steps or layers"));
         }
-        let within = |e: Error| e.context(&format!("node `{}` ({})", node.name, node.op));
+        let within = |e: Error| e.context(format!("node `{}` ({})", node.name, node.op));
         if let Some(outcome) = loops::control(self, node, inputs) {
             return outcome;
         }

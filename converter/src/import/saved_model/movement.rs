@@ -326,7 +326,7 @@ fn split_sizes(
     let whole = shape[at];
     if layer.node.op == "Split" {
         let n = usize::try_from(layer.node.int("num_split", 0)).unwrap_or(0);
-        if n == 0 || whole % n != 0 {
+        if n == 0 || !whole.is_multiple_of(n) {
             return Err(broken(format!("{n} equal parts of a dimension of {whole}")).into());
         }
         return Ok((at, vec![whole / n; n]));

@@ -53,6 +53,12 @@ pub(super) fn recognise<'m>(
     emit(e, node, &plan, &rounds, &cell).map(Some)
 }
 
+/// Integers that each round knows, by the position of their variable.
+type Counters = HashMap<usize, Tensor>;
+
+/// A round's graph, the place of its result, and the counters behind it.
+type Round = (Graph, Option<usize>, Counters);
+
 /// A loop of the right form.
 struct Plan<'m, 'a> {
     condition: &'m Body<'m>,
@@ -72,7 +78,7 @@ struct Rounds {
     /// One round: inputs are row and states, outputs the new states and, if any, the result.
     graph: Graph,
     /// The counters at the end, by position.
-    counters: HashMap<usize, Tensor>,
+    counters: Counters,
     /// Whether each round has its own place in the list of results.
     every_step: bool,
 }
@@ -127,7 +133,7 @@ impl<'m, 'a> Plan<'m, 'a> {
     /// Builds every round aside; `None` unless all are the same one.
     fn all_rounds(&self, e: &mut Evaluator<'m>) -> Option<Rounds> {
         let [steps, ..] = self.shape;
-        let mut counters: HashMap<usize, Tensor> = HashMap::new();
+        let mut counters: Counters = HashMap::new();
         for (position, role) in self.roles.iter().enumerate() {
             if let Role::Counter = role {
                 counters.insert(position, self.inputs[position].clone());
@@ -158,7 +164,7 @@ impl<'m, 'a> Plan<'m, 'a> {
     }
 
     /// Whether the loop goes on, which only counters may say.
-    fn again(&self, e: &mut Evaluator<'m>, counters: &HashMap<usize, Tensor>) -> Option<bool> {
+    fn again(&self, e: &mut Evaluator<'m>, counters: &Counters) -> Option<bool> {
         let given = (0..self.inputs.len()).map(|position| {
             let tensor = match self.roles[position] {
                 Role::Counter => counters.get(&position).cloned().unwrap_or(Tensor::Opaque),
@@ -174,13 +180,7 @@ impl<'m, 'a> Plan<'m, 'a> {
     }
 
     /// One round aside: its graph, the place of its result, and the counters behind it.
-    #[allow(clippy::type_complexity)]
-    fn round(
-        &self,
-        e: &mut Evaluator<'m>,
-        step: usize,
-        counters: &HashMap<usize, Tensor>,
-    ) -> Option<(Graph, Option<usize>, HashMap<usize, Tensor>)> {
+    fn round(&self, e: &mut Evaluator<'m>, step: usize, counters: &Counters) -> Option<Round> {
         let [steps, batch, features] = self.shape;
         let mut builder = Builder::new("round");
         let row = builder.input("row", &[batch, features], DType::Float32);

@@ -23,8 +23,11 @@ pub(super) fn masked_crc(bytes: &[u8]) -> u32 {
     CASTAGNOLI.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
+/// A key and its value.
+pub(super) type Entry<'f> = (Vec<u8>, &'f [u8]);
+
 /// All entries of a table in their order, or what is wrong with it.
-pub(super) fn entries(file: &[u8]) -> Result<Vec<(Vec<u8>, &[u8])>, String> {
+pub(super) fn entries(file: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     let footer = file.len().checked_sub(FOOTER).and_then(|at| file.get(at..)).ok_or("it is cut short")?;
     if footer.get(40..) != Some(MAGIC.to_le_bytes().as_slice()) {
         return Err("it does not end in the mark of a checkpoint index".into());
@@ -53,7 +56,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// The entries of one block.
-fn block(file: &[u8], (offset, size): (usize, usize)) -> Result<Vec<(Vec<u8>, &[u8])>, String> {
+fn block(file: &[u8], (offset, size): (usize, usize)) -> Result<Vec<Entry<'_>>, String> {
     let end = offset.checked_add(size).ok_or("a block lies outside of it")?;
     let contents = file.get(offset..end).ok_or("a block lies outside of it")?;
     let trailer = file.get(end..end.saturating_add(TRAILER)).ok_or("a block lies outside of it")?;
@@ -68,7 +71,7 @@ fn block(file: &[u8], (offset, size): (usize, usize)) -> Result<Vec<(Vec<u8>, &[
     let restarts = (u32::from_le_bytes(*count) as usize).checked_add(1).and_then(|n| n.checked_mul(4));
     let body = restarts.and_then(|n| contents.len().checked_sub(n)).ok_or("a block is too short")?;
     let mut rest = contents.get(..body).unwrap_or_default();
-    let (mut found, mut key): (Vec<(Vec<u8>, &[u8])>, Vec<u8>) = (Vec::new(), Vec::new());
+    let (mut found, mut key): (Vec<Entry<'_>>, Vec<u8>) = (Vec::new(), Vec::new());
     // Keys that share prefixes grow faster than the file does; no real key comes near this.
     let mut key_bytes = 0usize;
     while !rest.is_empty() {

@@ -306,9 +306,9 @@ fn mutated_models_never_panic() {
         let folder = copy_of(model);
         let whole = std::fs::read(folder.path().join(FILE)).unwrap();
         let mut state = 1u64;
-        for _ in 0..60 {
+        for round in 0..300 {
             let mut bytes = whole.clone();
-            for _ in 0..20 {
+            for _ in 0..=round % 4 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let at = (state >> 33) as usize % bytes.len();
                 bytes[at] = (state >> 20) as u8;
