@@ -24,7 +24,8 @@ use crate::error::Error;
 use crate::graph::{DType, ValueId};
 use crate::import::build::Builder;
 
-/// Most nodes that are evaluated, loops and functions counted as often as they run.
+/// Most nodes that are evaluated, loops and functions counted as often as they run, and 256 elements of
+/// known arrays counted as one more.
 const MOST_STEPS: usize = 400_000;
 
 /// Most functions inside of one another.
@@ -218,7 +219,7 @@ impl<'m> Evaluator<'m> {
         self.steps += 1;
         if self.steps > MOST_STEPS {
             return Err(broken(format!("more than {MOST_STEPS} nodes have to be evaluated"))
-                .help("loops and functions count as often as they run: use fewer steps or layers"));
+                .help("loops and functions count as often as they run, large constants too: use fewer steps or layers"));
         }
         let within = |e: Error| e.context(format!("node `{}` ({})", node.name, node.op));
         if let Some(outcome) = loops::control(self, node, inputs) {
@@ -230,7 +231,11 @@ impl<'m> Evaluator<'m> {
         }
         let mut layer = Layer { node, inputs, name: self.layer_name(&node.name) };
         match operators::translate(self, &mut layer) {
-            Ok(tensors) => Ok(tensors),
+            Ok(tensors) => {
+                let known = |t: &Tensor| if let Tensor::Known(k) = t { k.data.len() } else { 0 };
+                self.charge(tensors.iter().map(known).sum());
+                Ok(tensors)
+            }
             Err(Fault::Broken(error)) if error.message.contains(&*layer.name) => Err(error),
             Err(Fault::Broken(error)) => Err(within(error)),
             Err(Fault::Unknown) => self.unsupported(&layer, ""),
@@ -240,7 +245,7 @@ impl<'m> Evaluator<'m> {
 
     /// Counts work that one node makes of many elements.
     pub(super) fn charge(&mut self, elements: usize) {
-        self.steps += elements / 64;
+        self.steps += elements / 256;
     }
 
     /// A layer that cannot be converted stays in the graph, so that all are named at once.

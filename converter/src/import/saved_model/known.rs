@@ -6,7 +6,7 @@ use super::proto::{TensorProto, TensorShape};
 use crate::graph::{Constant, DType};
 
 /// Most elements of an array that the file asks for without holding them (a splat, a fill, a range).
-pub(super) const MOST: usize = 1 << 24;
+pub(super) const MOST: usize = 1 << 22;
 
 /// Elements with their shape, and where they come from.
 #[derive(Clone, Debug, PartialEq)]

@@ -394,9 +394,42 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     if layer.node.int("batch_dims", 0) != 0 {
         return Err("a look-up per batch element".into());
     }
-    let (data, indices) = (e.value(&data)?, e.value(layer.input(1)?)?);
+    let data = e.value(&data)?;
     let axis = axis(at, e.builder.shape(data).len())?;
+    if let Tensor::Known(indices) = layer.input(1)? {
+        return pick(e, layer, data, indices, axis);
+    }
+    let indices = e.value(layer.input(1)?)?;
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Gather { axis }, &[data, indices])?)])
+}
+
+/// The slices of computed data at known indices, one behind the other.
+fn pick(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: ValueId, indices: &Known, axis: usize) -> Outcome {
+    let shape = e.builder.shape(data).to_vec();
+    let inside = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < shape[axis]);
+    let listed = indices.data.to_i64().unwrap_or_default();
+    let listed: Option<Vec<usize>> = listed.iter().map(inside).collect();
+    let listed = listed
+        .filter(|l| !l.is_empty() && l.len() <= 4096)
+        .ok_or_else(|| format!("the indices {:?} of a dimension of {}", indices.data, shape[axis]))?;
+    let mut parts = Vec::new();
+    let mut rest = listed.as_slice();
+    while let Some(&first) = rest.first() {
+        // Neighbours are one slice.
+        let run = rest.iter().enumerate().take_while(|(n, i)| **i == first + n).count();
+        let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
+        (begin[axis], size[axis]) = (first, run);
+        let name = format!("{}/from_{first}", layer.name);
+        parts.push(e.builder.op(&name, Op::Slice { begin, size, stride: vec![1; shape.len()] }, &[data])?);
+        rest = &rest[run..];
+    }
+    let joined = e.builder.concat(&format!("{}/joined", layer.name), &parts, axis)?;
+    let mut result = shape[..axis].to_vec();
+    result.extend(&indices.shape);
+    result.extend(&shape[axis + 1..]);
+    let y = e.builder.reshape(&layer.name, joined, &result)?;
+    e.builder.name_last(&layer.name, y);
+    Ok(vec![Tensor::Value(y)])
 }
 
 /// ResizeNearestNeighbor and ResizeBilinear: image, size `[height, width]`.
