@@ -322,3 +322,17 @@ fn mutated_models_never_panic() {
         }
     }
 }
+
+#[test]
+fn activations_that_keras_writes_in_parts_become_one_layer() {
+    for (case, wanted) in [
+        ("activations", vec!["ELU", "SELU", "SOFTPLUS", "SOFTSIGN", "SILU", "GELU"]),
+        ("activations2", vec!["LEAKY_RELU", "HARD_SIGMOID", "EXP", "LOG_SOFTMAX"]),
+    ] {
+        let options = ImportOptions { signature: Some(case.into()), ..ImportOptions::default() };
+        let mut graph = load_with(&small_models().join("keras"), &options).unwrap().graph;
+        passes::optimise(&mut graph);
+        let found: Vec<&str> = graph.nodes.iter().map(|node| node.op.name()).collect();
+        assert_eq!(found, wanted, "{case}");
+    }
+}
