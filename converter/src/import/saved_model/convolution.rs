@@ -8,6 +8,11 @@ use super::movement;
 use crate::graph::{Op, PoolKind, ValueId, Window};
 use crate::import::build::{Padding, window};
 
+/// A size of a window or a padding: so small that sums and products of a few do not overflow.
+fn amount(value: i64) -> Option<usize> {
+    usize::try_from(value).ok().filter(|&v| v <= 1 << 20)
+}
+
 /// Height and width of an attribute that lists all four dimensions.
 fn pair(layer: &Layer<'_>, name: &str) -> Result<[usize; 2], Fault> {
     let list = match layer.node.ints(name) {
@@ -15,7 +20,7 @@ fn pair(layer: &Layer<'_>, name: &str) -> Result<[usize; 2], Fault> {
         _ if name == "dilations" => vec![1; 4],
         _ => return Err(format!("no `{name}`").into()),
     };
-    let sizes: Vec<usize> = list.iter().filter_map(|&v| usize::try_from(v).ok().filter(|&v| v > 0)).collect();
+    let sizes: Vec<usize> = list.iter().filter_map(|&v| amount(v).filter(|&v| v > 0)).collect();
     match (sizes.as_slice(), channels_first(layer)) {
         (&[1, h, w, 1], false) | (&[1, 1, h, w], true) => Ok([h, w]),
         _ => Err(format!("`{name}` of {list:?}").into()),
@@ -28,7 +33,7 @@ fn paddings(layer: &Layer<'_>) -> Result<[Padding; 2], Fault> {
         "VALID" => [Padding::Valid; 2],
         "EXPLICIT" => {
             let list = layer.node.ints("explicit_paddings").unwrap_or_default();
-            let list: Vec<usize> = list.iter().filter_map(|&v| usize::try_from(v).ok()).collect();
+            let list: Vec<usize> = list.iter().filter_map(|&v| amount(v)).collect();
             match (list.as_slice(), channels_first(layer)) {
                 (&[0, 0, t, b, l, r, 0, 0], false) | (&[0, 0, 0, 0, t, b, l, r], true) => {
                     [Padding::Explicit(t, b), Padding::Explicit(l, r)]
@@ -141,7 +146,7 @@ pub(super) fn transposed(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
         (&[_, h, w, _], false) | (&[_, _, h, w], true) | (&[h, w], _) => [h, w],
         _ => return Err(format!("a size of {sizes:?}").into()),
     };
-    let [Ok(height), Ok(width)] = size.map(usize::try_from) else {
+    let [Ok(height), Ok(width)] = size.map(|s| amount(s).ok_or(())) else {
         return Err(format!("a size of {sizes:?}").into());
     };
     let image = image(e, layer, layer.input(2)?)?;
@@ -172,8 +177,7 @@ type Blocks = (Vec<usize>, Vec<(usize, usize)>);
 
 /// The blocks and the pairs of amounts of SpaceToBatchND and its inverse.
 fn blocks(layer: &Layer<'_>) -> Result<Blocks, Fault> {
-    let positive =
-        |v: Vec<i64>| v.into_iter().map(|x| usize::try_from(x).ok()).collect::<Option<Vec<usize>>>();
+    let positive = |v: Vec<i64>| v.into_iter().map(amount).collect::<Option<Vec<usize>>>();
     let block = positive(layer.integers(1, "block shape")?).filter(|b| !b.contains(&0));
     let amounts = positive(layer.integers(2, "amounts")?);
     match (block, amounts) {

@@ -144,6 +144,9 @@ fn join(
             Some(all) => append(all, &part.data),
         }
     }
+    if count(&whole).is_none_or(|n| n > 4 * MOST) {
+        return Err(format!("the absurd shape {whole:?}").into());
+    }
     // The parts lie one behind the other; of each, `inner` elements per step of the axis.
     let outer: usize = whole[..at].iter().product();
     let inner: usize = whole[at + 1..].iter().product();

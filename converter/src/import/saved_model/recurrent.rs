@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::evaluate::{Evaluator, Tensor};
+use super::known::{MOST, count};
 use super::library::{Attributes, Body, reference};
 use super::lists::List;
 use super::loops::{MOST_ROUNDS, holds};
@@ -271,6 +272,9 @@ fn stacked(graph: &Graph, parts: &[ValueId]) -> Vec<f32> {
 
 fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
     if graph.nodes.iter().any(|node| matches!(node.op, Op::Unsupported { .. })) {
+        return None;
+    }
+    if graph.values.iter().any(|v| count(&v.shape).is_none_or(|n| n > MOST)) {
         return None;
     }
     let (&row, &hidden) = (graph.inputs.first()?, graph.inputs.get(1)?);

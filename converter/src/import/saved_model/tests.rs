@@ -287,6 +287,45 @@ fn graphs_that_contradict_themselves_are_refused() {
     let folder = written(vec![node("y", "Tile", &["x", "size"], vec![]), size], vec![]);
     let graph = import(folder.path(), &ImportOptions::default()).unwrap().graph;
     assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
+    // An outer product of what the file says in a few bytes.
+    let row = |dims: &[i64]| {
+        let dims = dims.iter().map(|&size| proto::Dim { size }).collect();
+        let shape = Some(proto::TensorShape { dims, unknown_rank: false });
+        let splat = proto::TensorProto { dtype: 1, shape, floats: vec![1.0], ..Default::default() };
+        vec![("value", proto::Attr::Tensor(splat))]
+    };
+    let nodes = vec![
+        node("a", "Const", &[], row(&[1 << 20, 1])),
+        node("b", "Const", &[], row(&[1, 1 << 10])),
+        node("c", "Mul", &["a", "b"], vec![]),
+        node("y", "Sub", &["x", "c"], vec![]),
+    ];
+    let graph = import(written(nodes, vec![]).path(), &ImportOptions::default()).unwrap().graph;
+    assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
+    // A constant that doubles with each node.
+    let mut nodes = vec![
+        node(
+            "axis",
+            "Const",
+            &[],
+            vec![(
+                "value",
+                proto::Attr::Tensor(proto::TensorProto {
+                    dtype: 3,
+                    shape: Some(proto::TensorShape::default()),
+                    ..Default::default()
+                }),
+            )],
+        ),
+        node("n0", "Const", &[], row(&[4])),
+        node("y", "Add", &["x", "n40"], vec![]),
+    ];
+    for i in 0..40 {
+        let before = format!("n{i}");
+        nodes.push(node(&format!("n{}", i + 1), "ConcatV2", &[&before, &before, "axis"], vec![]));
+    }
+    let graph = import(written(nodes, vec![]).path(), &ImportOptions::default()).unwrap().graph;
+    assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
 }
 
 #[test]
