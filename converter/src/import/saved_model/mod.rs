@@ -7,12 +7,13 @@
 //!    depends on constants and shapes only is computed (`known`, `host`), the rest becomes layers
 //!    (`operators` and the files that it names);
 //! 4. loops over time with a constant number of steps run at import (`loops`, `lists`), and where the
-//!    body is a recurrent cell of Keras, they become one layer (`recurrent`).
+//!    body is a recurrent cell of Keras, they become one layer (`recurrent`, `cell`).
 //!
 //! A layer is named after its node, inputs and outputs after the signature's names.
 
 mod arithmetic;
 mod bundle;
+mod cell;
 mod convolution;
 mod dense;
 mod einsum;
@@ -26,6 +27,7 @@ mod movement;
 mod normalization;
 mod operators;
 mod proto;
+mod rearrange;
 mod recurrent;
 mod restore;
 mod signature;

@@ -3,7 +3,9 @@
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
 use super::known::Known;
 use super::library::{Attributes, constant};
-use super::{arithmetic, convolution, dense, einsum, host, lists, movement, normalization, slices};
+use super::{
+    arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
+};
 use crate::graph::{BinaryKind, DType, PoolKind, ReduceKind, UnaryKind};
 
 /// Operators that are read, besides those of `arithmetic`'s tables, calls and loops.
@@ -118,7 +120,7 @@ pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome
     if let Some(tensor) = host::compute(layer)? {
         return Ok(vec![tensor]);
     }
-    if let Some(outcome) = movement::known(layer) {
+    if let Some(outcome) = rearrange::known(layer) {
         return outcome;
     }
     if let Some(outcome) = host::compute_floats(e, layer) {
