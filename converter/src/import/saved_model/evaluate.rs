@@ -102,6 +102,8 @@ pub(super) struct Evaluator<'m> {
     pub notes: Vec<String>,
     /// What is added to the names of nodes that are evaluated repeatedly.
     pub suffix: String,
+    /// Where the function that is evaluated was called: its nodes may not say so themselves.
+    pub scope: String,
     /// Constants that are in the graph already, by array and layout. The arrays are kept alive, so that
     /// no other one takes their address.
     pub constants: HashMap<(*const Known, &'static str), (Rc<Known>, ValueId)>,
@@ -118,6 +120,7 @@ impl<'m> Evaluator<'m> {
             builder,
             notes: Vec::new(),
             suffix: String::new(),
+            scope: String::new(),
             constants: HashMap::new(),
             names: HashMap::new(),
             calls: Vec::new(),
@@ -268,8 +271,11 @@ impl<'m> Evaluator<'m> {
     }
 
     /// The author's name for a node, made unique where a function is called or a loop runs repeatedly.
-    fn layer_name(&mut self, node: &str) -> String {
-        let name = format!("{node}{}", self.suffix);
+    pub(super) fn layer_name(&mut self, node: &str) -> String {
+        let said =
+            self.scope.is_empty() || node.strip_prefix(&*self.scope).is_some_and(|r| r.starts_with('/'));
+        let name = if said { node.to_string() } else { format!("{}/{node}", self.scope) };
+        let name = format!("{name}{}", self.suffix);
         let times = self.names.entry(name.clone()).or_default();
         *times += 1;
         if *times == 1 { name } else { format!("{name}_{}", *times - 1) }

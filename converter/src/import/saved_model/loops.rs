@@ -20,7 +20,17 @@ pub(super) fn control<'m>(
 ) -> Option<Result<Vec<Tensor>>> {
     match node.op.as_str() {
         "PartitionedCall" | "StatefulPartitionedCall" => Some(match node.function("f") {
-            Some(function) => e.call(function, inputs),
+            Some(function) => {
+                let outer = e.scope.clone();
+                // `sequential/lstm/PartitionedCall`: its nodes are those of `sequential/lstm`.
+                if let Some((scope, _)) = node.name.rsplit_once('/') {
+                    let said = outer.is_empty() || scope.starts_with(&*outer);
+                    e.scope = if said { scope.to_string() } else { format!("{outer}/{scope}") };
+                }
+                let results = e.call(function, inputs);
+                e.scope = outer;
+                results
+            }
             None => Err(broken(format!("call `{}` names no function", node.name))),
         }),
         "While" | "StatelessWhile" => Some(run(e, node, inputs)),
@@ -41,7 +51,7 @@ pub(super) fn holds(tensor: Option<&Tensor>) -> Option<bool> {
 }
 
 fn refuse(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor], reason: &str) -> Result<Vec<Tensor>> {
-    let layer = Layer { node, inputs, name: format!("{}{}", node.name, e.suffix) };
+    let layer = Layer { node, inputs, name: e.layer_name(&node.name) };
     e.unsupported(&layer, reason)
 }
 

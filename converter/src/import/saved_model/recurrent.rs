@@ -256,7 +256,8 @@ fn emit(
     rounds: &Rounds,
     found: &Found,
 ) -> Result<Vec<Tensor>> {
-    let own = format!("{}{}", node.name, e.suffix);
+    let own = e.layer_name(&node.name);
+    // The layer whose loop it is.
     let layer = own.strip_suffix("/while").unwrap_or(&own).to_string();
     let sequence = e.builder.transpose(&format!("{layer}/batch_major"), plan.sequence.1, &[1, 0, 2])?;
     let mut operands = parameters(&mut e.builder, &rounds.graph, found, &layer)?;
