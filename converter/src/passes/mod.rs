@@ -11,7 +11,9 @@
 //! |---|---|---|---|
 //! | `constants` | computes nodes whose operands are all known | yes | data movement |
 //! | `identity` | removes nodes that change nothing, merges reshapes and transposes | yes | yes |
+//! | `reshapes` | RESHAPE behind functions of single elements, to meet its inverse | yes | |
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
+//! | `functions` | GELU, SiLU and other functions of one number, written in parts, into one layer | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it | yes | yes |
 //! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
@@ -27,8 +29,10 @@ mod constants;
 pub(crate) mod dead;
 mod decompose;
 mod equivalent;
+mod functions;
 mod identity;
 mod pad;
+mod reshapes;
 mod rewrite;
 
 #[cfg(test)]
@@ -48,7 +52,9 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
+    Pass { did: "moved {} reshapes behind other layers", run: reshapes::run },
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
+    Pass { did: "recognised {} functions that were written in parts", run: functions::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },
     Pass { did: "turned {} layers into simpler ones of another operator", run: equivalent::run },
