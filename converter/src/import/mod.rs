@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+pub mod onnx;
 pub mod tflite;
 mod unsupported;
 
@@ -123,7 +124,7 @@ pub trait Importer: Sync {
 }
 
 /// Every format that Ferrolite reads.
-const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter];
+const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter, &onnx::OnnxImporter];
 
 /// How many bytes of a file an importer sees to recognise it.
 const HEAD: usize = 4096;
@@ -192,7 +193,7 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 
 /// Says what a file is that no importer reads.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
-    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite)";
+    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), ONNX (.onnx)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
@@ -214,9 +215,6 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     if is("keras") {
         return later(path, "a Keras model");
     }
-    if is("onnx") {
-        return later(path, "an ONNX model");
-    }
     if head.get(4..8) == Some(b"FERO") {
         return Error::input(format!("{name}: is already a Ferrolite model"))
             .help("use `ferrolite inspect`, `run` or `bench` on it; `convert` takes a trained model");
@@ -234,7 +232,7 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 fn later(path: &Path, what: &str) -> Error {
     Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
         "convert it to .tflite first (tf.lite.TFLiteConverter for Keras and SavedModel); \
-         .onnx, .keras, .h5 and SavedModel are not supported yet",
+         .keras, .h5 and SavedModel are not supported yet",
     )
 }
 
@@ -259,7 +257,8 @@ mod tests {
         refused("empty.tflite", b"", "is empty");
         refused("notes.tflite", b"hello, this is text\n", "holds text");
         refused("noise.bin", &[0xff, 0xfe, 0, 1, 2, 3, 4, 5, 6], "not a model file");
-        refused("net.onnx", b"\x08\x08", "ONNX");
+        refused("net.onnx", b"\x08\x08", "has no graph");
+        refused("noise.onnx", b"\xff\xff\xff", "not a sound ONNX model");
         refused("net.keras", b"PK\x03\x04", "Keras");
         refused("net.h5", b"\x89HDF\r\n\x1a\n", "HDF5");
         refused("net.ferro", b"\0\0\0\0FERO....", "already a Ferrolite model");

@@ -11,6 +11,7 @@
 //! |---|---|---|---|
 //! | `constants` | computes nodes whose operands are all known | yes | data movement |
 //! | `identity` | removes nodes that change nothing, merges reshapes and transposes | yes | yes |
+//! | `transposes` | pushes TRANSPOSE, and RESHAPE by dimensions of size 1, out of the layers between | yes | |
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it | yes | yes |
@@ -27,6 +28,7 @@ mod equivalent;
 mod identity;
 mod pad;
 mod rewrite;
+mod transposes;
 
 #[cfg(test)]
 mod testing;
@@ -45,6 +47,7 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
+    Pass { did: "pushed {} transposes and reshapes out", run: transposes::run },
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },
