@@ -18,12 +18,15 @@
 //! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
+//!
+//! Not among these is `decompose`, which [`decompose()`] runs before quantization.
 
 mod activation;
 mod batch_norm;
 mod channels;
 mod constants;
 pub(crate) mod dead;
+mod decompose;
 mod equivalent;
 mod identity;
 mod pad;
@@ -84,6 +87,23 @@ pub fn optimise(graph: &mut Graph) -> Report {
     }
     let done = PASSES.iter().zip(counts).filter(|(_, count)| *count > 0);
     Report { done: done.map(|(pass, count)| pass.did.replace("{}", &count.to_string())).collect() }
+}
+
+/// Turns the float layers that the device has no int8 kernel for (DIV, SQUARED_DIFFERENCE, PRELU,
+/// LOG_SOFTMAX) into several that it has; returns how many. Before quantization only: the author's graph
+/// is what the float reference runs.
+pub fn decompose(graph: &mut Graph) -> usize {
+    decompose::run(graph)
+}
+
+/// The graph as quantization gets it: optimised, and layers without an int8 kernel in parts.
+pub fn for_quantization(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    optimise(&mut graph);
+    if decompose(&mut graph) > 0 {
+        optimise(&mut graph);
+    }
+    graph
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use flatbuffers::VerifierOptions;
-use generated::tflite as schema;
+pub(crate) use generated::tflite as schema;
 use sha2::{Digest, Sha256};
 
 use super::{ImportOptions, Imported, Importer};
