@@ -348,6 +348,7 @@ impl Net {
                     results
                 }
                 Err(Fault::Broken(error)) => {
+                    let error = if error.help.is_empty() { error.help(DAMAGED) } else { error };
                     let told = error.message.contains(&format!("`{name}`"));
                     let what = format!("layer `{name}` ({})", node.op_type);
                     return Err(if told { error } else { error.context(what) });
@@ -438,7 +439,10 @@ impl Net {
         }
         let Net { b, notes, hash, .. } = self;
         let mut graph = b.finish(outputs);
-        crate::passes::dead::run(&mut graph);
+        // Layers that cannot be computed lead nowhere, and have to be named all the same.
+        if super::unsupported_layers(&graph).is_empty() {
+            crate::passes::dead::run(&mut graph);
+        }
         Ok((graph, notes, hash))
     }
 

@@ -68,24 +68,37 @@ fn members(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<ValueId>> {
     }
 }
 
-/// The dense layers that read a flattened tensor: they alone read it, row for row, by known weights.
+/// The dense layers that read a flattened tensor: they alone read it, row for row, by known weights, if not
+/// behind functions of single elements.
 pub(super) fn flattens(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<usize>> {
     let output = *node.outputs.first()?;
     let (before, after) = (&graph.value(node.input(0)?).shape, &graph.value(output).shape);
     let (&columns, rows) = after.split_last()?;
-    let batch = *before.first()?;
-    let readers = maps.readers(output);
-    let dense = |&at: &usize| {
-        let reader = &graph.nodes[at];
-        let weights = reader.input(1);
-        matches!(reader.op, Op::FullyConnected { .. })
-            && reader.input(0) == Some(output)
-            && weights
-                .is_some_and(|id| is_known(graph, maps, id) && graph.value(id).shape.get(1) == Some(&columns))
-    };
-    let whole = rows.iter().product::<usize>() == batch && before.len() > 2;
-    let sound = whole && !readers.is_empty() && readers.iter().all(dense) && !graph.is_output(output);
-    sound.then(|| readers.to_vec())
+    if rows.iter().product::<usize>() != *before.first()? || before.len() <= 2 {
+        return None;
+    }
+    let (mut dense, mut open) = (Vec::new(), vec![output]);
+    while let Some(value) = open.pop() {
+        let readers = maps.readers(value);
+        if graph.is_output(value) || readers.is_empty() {
+            return None;
+        }
+        for &at in readers {
+            let reader = &graph.nodes[at];
+            match (&reader.op, reader.input(1), reader.outputs.as_slice()) {
+                (Op::Unary(_) | Op::Quantize | Op::Dequantize, None, &[result]) => open.push(result),
+                (Op::FullyConnected { .. }, Some(weights), _)
+                    if reader.input(0) == Some(value)
+                        && is_known(graph, maps, weights)
+                        && graph.value(weights).shape.get(1) == Some(&columns) =>
+                {
+                    dense.push(at);
+                }
+                _ => return None,
+            }
+        }
+    }
+    Some(dense)
 }
 
 /// All regions.

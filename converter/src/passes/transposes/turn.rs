@@ -208,7 +208,8 @@ fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
             for position in 0..node.inputs.len() {
                 let Some(id) = node.input(position).filter(|&id| is_known(graph, maps, id)) else { continue };
                 let shape = graph.value(id).shape.clone();
-                if shape.iter().product::<usize>() > 1 {
+                // A single number is the same under any view, unless it has too many dimensions.
+                if shape.iter().product::<usize>() > 1 || shape.len() > view.0.len() {
                     let wide = [vec![1; rank - shape.len()], shape].concat();
                     let (places, lead) = (view.places(&wide), rank - graph.value(id).shape.len());
                     let axis = |axis: usize| view.place(axis + lead);
