@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+pub mod onnx;
 pub mod saved_model;
 pub mod tflite;
 mod unsupported;
@@ -124,7 +125,8 @@ pub trait Importer: Sync {
 }
 
 /// Every format that Ferrolite reads.
-const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter, &saved_model::SavedModelImporter];
+const IMPORTERS: &[&dyn Importer] =
+    &[&tflite::TfliteImporter, &saved_model::SavedModelImporter, &onnx::OnnxImporter];
 
 /// How many bytes of a file an importer sees to recognise it.
 const HEAD: usize = 4096;
@@ -193,7 +195,8 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 
 /// Says what a file is that no importer reads.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
-    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), TensorFlow SavedModel (a directory)";
+    const SUPPORTED: &str =
+        "supported now: TensorFlow Lite (.tflite), ONNX (.onnx), TensorFlow SavedModel (a directory)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
@@ -210,9 +213,6 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     }
     if is("keras") {
         return later(path, "a Keras model");
-    }
-    if is("onnx") {
-        return later(path, "an ONNX model");
     }
     if head.get(4..8) == Some(b"FERO") {
         return Error::input(format!("{name}: is already a Ferrolite model"))
@@ -231,7 +231,7 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 fn later(path: &Path, what: &str) -> Error {
     Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
         "export it as a SavedModel (`model.export(...)` of Keras) or convert it to .tflite first; \
-         .onnx, .keras and .h5 are not supported yet",
+         .keras and .h5 are not supported yet",
     )
 }
 
@@ -256,7 +256,8 @@ mod tests {
         refused("empty.tflite", b"", "is empty");
         refused("notes.tflite", b"hello, this is text\n", "holds text");
         refused("noise.bin", &[0xff, 0xfe, 0, 1, 2, 3, 4, 5, 6], "not a model file");
-        refused("net.onnx", b"\x08\x08", "ONNX");
+        refused("net.onnx", b"\x08\x08", "has no graph");
+        refused("noise.onnx", b"\xff\xff\xff", "not a sound ONNX model");
         refused("net.keras", b"PK\x03\x04", "Keras");
         refused("net.h5", b"\x89HDF\r\n\x1a\n", "HDF5");
         refused("net.ferro", b"\0\0\0\0FERO....", "already a Ferrolite model");

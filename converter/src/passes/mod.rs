@@ -11,7 +11,8 @@
 //! |---|---|---|---|
 //! | `constants` | computes nodes whose operands are all known | yes | data movement |
 //! | `identity` | removes nodes that change nothing, merges reshapes and transposes | yes | yes |
-//! | `reshapes` | RESHAPE behind functions of single elements, to meet its inverse | yes | |
+//! | `transposes` | pushes TRANSPOSE, and RESHAPE by dimensions of size 1, out of the layers between | yes | |
+//! | `rows` | RESHAPE in front of a dense layer that keeps its rows | yes | |
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
 //! | `functions` | GELU, SiLU and other functions of one number, written in parts, into one layer | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
@@ -32,8 +33,9 @@ mod equivalent;
 mod functions;
 mod identity;
 mod pad;
-mod reshapes;
 mod rewrite;
+mod rows;
+mod transposes;
 
 #[cfg(test)]
 mod testing;
@@ -52,7 +54,8 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
-    Pass { did: "moved {} reshapes behind other layers", run: reshapes::run },
+    Pass { did: "pushed {} transposes and reshapes out", run: transposes::run },
+    Pass { did: "passed {} reshapes by in front of dense layers", run: rows::run },
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
     Pass { did: "recognised {} functions that were written in parts", run: functions::run },
     Pass { did: "fused {} activations", run: activation::run },

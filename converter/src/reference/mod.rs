@@ -49,6 +49,7 @@ mod window;
 
 pub(crate) use check::{infer as infer_shape, node as check_node};
 pub(crate) use elementwise::unary;
+pub(crate) use strided::broadcast_shape;
 
 #[cfg(test)]
 pub(crate) mod models;

@@ -1,0 +1,63 @@
+//! Gather, and its relatives, of which only shape arithmetic is read.
+
+use super::Slot;
+use super::layer::{Fault, Layer, Translated, axis, known, one, unsupported};
+use super::movement::element;
+use crate::graph::{Constant, Op};
+
+/// Gather: the elements at the indices along an axis, whose dimension those of the indices replace.
+pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
+    let (data, shape) = (l.slot(0)?, l.shape(0)?);
+    let place = axis(l.int("axis", 0), shape.len())?;
+    let size = shape[place];
+    let Some(indices) = l.known(1) else {
+        // Looked up at run time: the indices count from zero there.
+        let (x, indices) = (l.net.value(&data)?, l.value(1)?);
+        if !l.net.is_integer(&Slot::Computed(indices)) {
+            return unsupported("indices that are no integers");
+        }
+        return one(l.net.b.op(&l.name, Op::Gather { axis: place }, &[x, indices])?);
+    };
+    let Some(ints) = indices.to_ints() else {
+        return Err(Fault::Broken(super::damaged("its indices are no integers")));
+    };
+    let mut list = Vec::with_capacity(ints.len());
+    for index in ints {
+        let found = if index < 0 { index.saturating_add(size as i64) } else { index };
+        match usize::try_from(found).ok().filter(|&i| i < size) {
+            Some(index) => list.push(index),
+            None => return Err(Fault::Broken(super::damaged(format!("index {index} of {size} elements")))),
+        }
+    }
+    if let Slot::Known(x) = &data {
+        let x = x.clone();
+        let mut result = shape.clone();
+        result[place] = list.len();
+        l.budget(&result)?;
+        return known(x.gathered(place, &list, &indices.shape));
+    }
+    // One element, or a run of them, is a slice.
+    if let (&[index], true) = (list.as_slice(), indices.shape.is_empty()) {
+        return Ok(vec![element(l, &data, place, index)?]);
+    }
+    let x = l.net.value(&data)?;
+    let step = match list.as_slice() {
+        [a, b, ..] => *b as isize - *a as isize,
+        _ => 1,
+    };
+    let even = step != 0 && list.windows(2).all(|w| w[1] as isize - w[0] as isize == step);
+    if indices.shape.len() == 1 && even && !list.is_empty() {
+        let (mut begin, mut sizes, mut stride) = (vec![0; shape.len()], shape.clone(), vec![1; shape.len()]);
+        (begin[place], sizes[place], stride[place]) = (list[0], list.len(), step);
+        return one(l.net.b.op(&l.name, Op::Slice { begin, size: sizes, stride }, &[x])?);
+    }
+    let elements = Constant::I32(list.into_iter().map(|i| i as i32).collect());
+    let name = l.part("indices");
+    let indices = l.net.b.constant(&name, &indices.shape, elements)?;
+    one(l.net.b.op(&l.name, Op::Gather { axis: place }, &[x, indices])?)
+}
+
+/// Look-ups by several coordinates, which are refused.
+pub(super) fn known_only(l: &mut Layer<'_>) -> Translated {
+    unsupported(format!("{} has no counterpart here; a Gather along one axis has", l.node.op_type))
+}

@@ -1,0 +1,99 @@
+//! Operators of `ai.onnx.ml`, as exporters of scikit-learn write them around a network: features are
+//! scaled, and scores turned into labels. Scores are kept, labels and maps are cut.
+
+use super::Slot;
+use super::layer::{Fault, Layer, Translated, one, unsupported};
+use super::normalization;
+use crate::graph::{BinaryKind, ReduceKind, UnaryKind};
+
+pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
+    Some(match op {
+        "Scaler" => scaler,
+        "Normalizer" => normalizer,
+        "ArrayFeatureExtractor" => extractor,
+        "ZipMap" => zip_map,
+        "LabelEncoder" => labels,
+        "Binarizer" => binarizer,
+        _ => return None,
+    })
+}
+
+/// Scaler: `(x - offset) * scale`, one of each for a feature or for all.
+fn scaler(l: &mut Layer<'_>) -> Translated {
+    let mut x = l.value(0)?;
+    let features = l.shape(0)?.last().copied().unwrap_or(1);
+    for (word, kind) in [("offset", BinaryKind::Sub), ("scale", BinaryKind::Mul)] {
+        let list = l.float_list(word).unwrap_or_default();
+        if list.is_empty() {
+            continue;
+        }
+        if ![1, features].contains(&list.len()) {
+            let text = format!("{} numbers of {word} for {features} features", list.len());
+            return Err(Fault::Broken(super::damaged(text)));
+        }
+        let constant = l.floats(word, &[list.len()], list)?;
+        let name = if word == "scale" { l.name.clone() } else { l.part("sub") };
+        x = l.net.b.binary(&name, kind, x, constant)?;
+    }
+    one(x)
+}
+
+/// Normalizer: each row divided by its norm.
+fn normalizer(l: &mut Layer<'_>) -> Translated {
+    let (x, rank) = (l.value(0)?, l.shape(0)?.len());
+    let last = rank.saturating_sub(1);
+    match l.text("norm", "MAX").as_str() {
+        "L1" => one(normalization::by_norm(l, x, last, true)?),
+        "L2" => one(normalization::by_norm(l, x, last, false)?),
+        _ => {
+            let [most, inverse] = ["max", "inverse"].map(|word| l.part(word));
+            let y = l.net.b.reduce(&most, ReduceKind::Max, x, &[last], true)?;
+            let y = l.net.b.unary(&inverse, UnaryKind::Reciprocal, y)?;
+            one(l.net.b.binary(&l.name, BinaryKind::Mul, x, y)?)
+        }
+    }
+}
+
+/// ArrayFeatureExtractor: a known table looked up by computed indices gives labels; known indices
+/// choose features.
+fn extractor(l: &mut Layer<'_>) -> Translated {
+    let data = l.slot(0)?;
+    if let (Slot::Known(_), Slot::Computed(_)) = (&data, l.slot(1)?) {
+        return Ok(vec![Slot::Cut]);
+    }
+    let (x, shape) = (l.value(0)?, l.shape(0)?);
+    let columns = l.ints(1, "indices")?;
+    let Some(last) = shape.len().checked_sub(1) else { return unsupported("of a scalar") };
+    let mut parts = Vec::with_capacity(columns.len());
+    for (i, &column) in columns.iter().enumerate() {
+        let Some(column) = usize::try_from(column).ok().filter(|&c| c < shape[last]) else {
+            return Err(Fault::Broken(super::damaged(format!("column {column} of {}", shape[last]))));
+        };
+        let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
+        (begin[last], size[last]) = (column, 1);
+        let op = crate::graph::Op::Slice { begin, size, stride: vec![1; shape.len()] };
+        let name = l.part(&format!("column_{i}"));
+        parts.push(l.net.b.op(&name, op, &[x])?);
+    }
+    one(l.net.b.concat(&l.name, &parts, last)?)
+}
+
+/// ZipMap: scores with their labels; the scores are the result.
+fn zip_map(l: &mut Layer<'_>) -> Translated {
+    let text =
+        format!("`{}` (ZipMap) is left out: the result is the array of scores, without labels", l.name);
+    l.net.note(text);
+    Ok(vec![l.slot(0)?])
+}
+
+/// LabelEncoder: numbers or texts for labels.
+fn labels(l: &mut Layer<'_>) -> Translated {
+    l.slot(0)?;
+    Ok(vec![Slot::Cut])
+}
+
+/// Binarizer: 1 above the threshold, else 0; a label.
+fn binarizer(l: &mut Layer<'_>) -> Translated {
+    l.slot(0)?;
+    Ok(vec![Slot::Cut])
+}

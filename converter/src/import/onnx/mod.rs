@@ -1,0 +1,467 @@
+//! ONNX: `.onnx` files of operator set 7 and later.
+//!
+//! The file is a protocol buffer; `proto` holds the messages that are read. The steps:
+//!
+//! 1. `tensors` decodes initializers, also those in files beside the model;
+//! 2. nodes are put into an order in which every tensor is written before it is read; only those are
+//!    taken that the model's outputs need;
+//! 3. each node is translated (`operators`). What is known when the model is read, shapes above all,
+//!    is computed now (`known`); what cannot be translated becomes `Op::Unsupported` with a reason;
+//! 4. quantized models (QDQ and QLinear operators) keep their numbers: an activation that is
+//!    quantized passes through QUANTIZE and DEQUANTIZE, weights are integers behind DEQUANTIZE.
+//!
+//! ONNX images are `[n, c, h, w]`, the graph's `[n, h, w, c]`: layers over images stand between two
+//! TRANSPOSEs, and the pass `transposes` removes these again. Inputs and outputs keep the author's shape.
+
+mod arithmetic;
+mod convolution;
+mod dense;
+mod functions;
+mod indices;
+mod known;
+mod layer;
+mod learning;
+mod movement;
+mod normalization;
+mod operators;
+mod pooling;
+mod proto;
+mod quantized;
+mod recurrent;
+mod reductions;
+mod resize;
+mod tensors;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::build::Builder;
+use super::{ImportOptions, Imported, Importer};
+use crate::error::{Error, Result};
+use crate::graph::{DType, Graph, Op, ValueId};
+use known::Known;
+use layer::{Fault, Layer};
+use proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfo};
+use tensors::Outside;
+
+/// What to do about a file that contradicts itself.
+const DAMAGED: &str = "the file is damaged: export the model again, or check that it was copied completely";
+
+/// Operator sets that are read.
+const OLDEST: i64 = 7;
+
+/// Elements that may be computed at import, over the whole model.
+const BUDGET: usize = 1 << 26;
+
+/// Domains of the standard operators.
+const STANDARD: [&str; 2] = ["", "ai.onnx"];
+
+/// Reads `.onnx` files.
+pub struct OnnxImporter;
+
+impl Importer for OnnxImporter {
+    fn format(&self) -> &'static str {
+        "ONNX"
+    }
+
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool {
+        let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+        // The format's version, a small number, then the producer's name.
+        let marked = matches!(head, [0x08, 1..=32, 0x12, ..]);
+        !head.is_empty() && (named || marked)
+    }
+
+    fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
+        let folder = path.parent();
+        import(&name, &bytes, folder, options).map_err(|e| e.context(name))
+    }
+
+    fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
+        import(name, bytes, None, options).map_err(|e| e.context(name))
+    }
+}
+
+fn damaged(what: impl Into<String>) -> Error {
+    Error::input(what).help(DAMAGED)
+}
+
+/// A tensor of the file, as far as it has got.
+#[derive(Clone, Debug)]
+enum Slot {
+    /// Its elements are known now.
+    Known(Rc<Known>),
+    /// The device computes it.
+    Computed(ValueId),
+    /// The result of a layer that cannot be computed, whose shape nobody knows.
+    Unknown,
+    /// Labels, maps and the like, which are no tensors of numbers; outputs made of them are left out.
+    Cut,
+}
+
+/// The graph as it grows, node by node.
+struct Net {
+    b: Builder,
+    slots: HashMap<String, Slot>,
+    opset: i64,
+    /// Elements that may still be computed at import.
+    budget: usize,
+    folder: Option<std::path::PathBuf>,
+    hash: Sha256,
+    notes: Vec<String>,
+    /// Names of layers that are taken.
+    names: HashSet<String>,
+    /// Results of the file's nodes that only SOFTMAX reads.
+    only_softmax: HashSet<String>,
+}
+
+impl Net {
+    fn tensor(&mut self, tensor: &TensorProto) -> Result<Known> {
+        let mut outside = Outside { folder: self.folder.as_deref(), hash: &mut self.hash };
+        tensors::read(tensor, &mut outside)
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+}
+
+fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported> {
+    let model = ModelProto::decode(bytes)
+        .map_err(|e| Error::input(format!("is not a sound ONNX model: {e}")).help(DAMAGED))?;
+    let version = model.opset_import.iter().find(|o| STANDARD.contains(&o.domain.as_str()));
+    let Some(file) = model.graph else { return Err(damaged("has no graph")) };
+    let opset = version.map_or(1, |o| o.version);
+    if opset < OLDEST {
+        return Err(Error::input(format!("has operator set {opset}, supported are {OLDEST} and later"))
+            .help("export the model again with a newer opset_version, 13 or later"));
+    }
+    if !file.sparse_initializer.is_empty() {
+        return Err(Error::input("has sparse initializers, which are not supported")
+            .help("export the model with dense weights"));
+    }
+    let mut hash = Sha256::new();
+    hash.update(bytes);
+    let mut net = Net {
+        b: Builder::new(super::stem(name)),
+        slots: HashMap::new(),
+        opset,
+        budget: BUDGET,
+        folder: folder.map(Path::to_path_buf),
+        hash,
+        notes: Vec::new(),
+        names: HashSet::new(),
+        only_softmax: only_softmax(&file),
+    };
+    net.read(&file, options)?;
+    let graph = net.finish(&file)?;
+    let (graph, notes, hash) = graph;
+    Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes })
+}
+
+/// Results that SOFTMAX reads and nothing else does.
+fn only_softmax(file: &GraphProto) -> HashSet<String> {
+    let mut softmax: HashSet<String> = HashSet::new();
+    let mut others: HashSet<&str> = file.output.iter().map(|o| o.name.as_str()).collect();
+    for node in &file.node {
+        for input in &node.input {
+            if node.op_type == "Softmax" {
+                softmax.insert(input.clone());
+            } else {
+                others.insert(input);
+            }
+        }
+    }
+    softmax.retain(|name| !others.contains(name.as_str()));
+    softmax
+}
+
+/// The nodes that the outputs need, each after those whose results it reads.
+fn order(file: &GraphProto) -> Result<Vec<&NodeProto>> {
+    let mut writers: HashMap<&str, usize> = HashMap::new();
+    for (index, node) in file.node.iter().enumerate() {
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            if writers.insert(output, index).is_some() {
+                return Err(damaged(format!("the tensor `{output}` is written twice")));
+            }
+        }
+    }
+    let needs = |index: usize| {
+        let inputs = file.node[index].input.iter();
+        inputs.filter_map(|name| writers.get(name.as_str()).copied()).collect::<Vec<usize>>()
+    };
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; file.node.len()];
+    let mut sorted = Vec::new();
+    // Depth first, with a stack of its own: a long chain must not exhaust the thread's.
+    let mut roots: Vec<usize> =
+        file.output.iter().filter_map(|o| writers.get(o.name.as_str()).copied()).collect();
+    roots.sort_unstable();
+    for root in roots {
+        let mut stack = vec![(root, false)];
+        while let Some((index, left)) = stack.pop() {
+            if left {
+                marks[index] = Mark::Done;
+                sorted.push(index);
+                continue;
+            }
+            match marks[index] {
+                Mark::Done => continue,
+                Mark::Open => {
+                    let name = &file.node[index].name;
+                    return Err(damaged(format!("the graph has a cycle through node `{name}`")));
+                }
+                Mark::New => {}
+            }
+            marks[index] = Mark::Open;
+            stack.push((index, true));
+            for writer in needs(index) {
+                match marks[writer] {
+                    Mark::New => stack.push((writer, false)),
+                    // On the path from the root, unless it only waits on the stack.
+                    Mark::Open => {
+                        let name = &file.node[writer].name;
+                        return Err(damaged(format!("the graph has a cycle through node `{name}`")));
+                    }
+                    Mark::Done => {}
+                }
+            }
+        }
+    }
+    // The author's order, where it is one already.
+    let mut position = vec![0; file.node.len()];
+    sorted.iter().enumerate().for_each(|(place, &index)| position[index] = place);
+    let mut authored = sorted.clone();
+    authored.sort_unstable();
+    let mut seen: HashSet<usize> = HashSet::new();
+    let sound = authored.iter().all(|&index| {
+        let ready = needs(index).iter().all(|writer| seen.contains(writer));
+        seen.insert(index);
+        ready
+    });
+    let list = if sound { authored } else { sorted };
+    Ok(list.into_iter().map(|index| &file.node[index]).collect())
+}
+
+impl Net {
+    /// Inputs, initializers and nodes.
+    fn read(&mut self, file: &GraphProto, options: &ImportOptions) -> Result<()> {
+        let nodes = order(file)?;
+        let read: HashSet<&str> = nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+        for tensor in &file.initializer {
+            // What nothing reads may be large and is left alone.
+            let output = file.output.iter().any(|o| o.name == tensor.name);
+            if read.contains(tensor.name.as_str()) || output {
+                let known = self.tensor(tensor)?;
+                self.slots.insert(tensor.name.clone(), Slot::Known(Rc::new(known)));
+            }
+        }
+        // Old files list weights among the inputs, too.
+        let stored: HashSet<&str> = file.initializer.iter().map(|t| t.name.as_str()).collect();
+        let inputs: Vec<&ValueInfo> =
+            file.input.iter().filter(|i| !stored.contains(i.name.as_str())).collect();
+        let names: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
+        options.check_names(&names)?;
+        for input in inputs {
+            self.input(input, options)?;
+        }
+        let used: HashSet<String> =
+            read.iter().map(ToString::to_string).chain(file.output.iter().map(|o| o.name.clone())).collect();
+        for node in nodes {
+            self.node(node, &used)?;
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, input: &ValueInfo, options: &ImportOptions) -> Result<()> {
+        let name = &input.name;
+        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let Some((tensor, shape)) = tensor.and_then(|t| Some((t, t.shape.as_ref()?))) else {
+            return Err(Error::input(format!("input `{name}` is no tensor with a shape"))
+                .help("export the model with tensors as inputs"));
+        };
+        let Some(dtype) = tensors::dtype(tensor.elem_type.into()) else {
+            let kind = tensors::types::name(tensor.elem_type.into());
+            return Err(Error::input(format!("input `{name}` has elements of {kind}"))
+                .help("export the model with inputs of float or integers"));
+        };
+        let dimensions: Vec<Option<usize>> = shape
+            .dim
+            .iter()
+            .map(|d| d.dim_value.and_then(|d| usize::try_from(d).ok()).filter(|&d| d > 0))
+            .collect();
+        let shape = options.input_shape(name, &dimensions)?;
+        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if elements.is_none_or(|n| n > 1 << 28) {
+            return Err(damaged(format!("input `{name}` has shape {shape:?}")));
+        }
+        let id = self.b.input(name, &shape, dtype);
+        if self.slots.insert(name.clone(), Slot::Computed(id)).is_some() {
+            return Err(damaged(format!("input `{name}` is listed twice")));
+        }
+        Ok(())
+    }
+
+    /// Translates one node.
+    fn node(&mut self, node: &NodeProto, used: &HashSet<String>) -> Result<()> {
+        let first = node.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
+        let mut name = if node.name.is_empty() { first.to_string() } else { node.name.clone() };
+        while !self.names.insert(name.clone()) {
+            name = format!("{name}/{first}");
+        }
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for input in &node.input {
+            let slot = self.slots.get(input);
+            if slot.is_none() && !input.is_empty() {
+                return Err(damaged(format!("node `{name}` reads `{input}`, which nothing writes")));
+            }
+            inputs.push(slot.cloned());
+        }
+        let given = || inputs.iter().flatten();
+        let results = if given().any(|slot| matches!(slot, Slot::Cut)) {
+            vec![Slot::Cut; node.output.len()]
+        } else if given().any(|slot| matches!(slot, Slot::Unknown)) && operators::is_known(node) {
+            vec![Slot::Unknown; node.output.len()]
+        } else {
+            let before = self.b.graph().nodes.len();
+            let mut layer = Layer { net: self, node, name: name.clone(), inputs: inputs.clone(), used };
+            let translated = operators::translate(&mut layer);
+            match translated {
+                Ok(results) => {
+                    self.settle(before);
+                    results
+                }
+                Err(Fault::Broken(error)) => {
+                    let error = if error.help.is_empty() { error.help(DAMAGED) } else { error };
+                    let told = error.message.contains(&format!("`{name}`"));
+                    let what = format!("layer `{name}` ({})", node.op_type);
+                    return Err(if told { error } else { error.context(what) });
+                }
+                Err(Fault::Unsupported(reason)) => {
+                    let read: Vec<ValueId> = given()
+                        .filter_map(|slot| if let Slot::Computed(id) = slot { Some(*id) } else { None })
+                        .collect();
+                    // What was begun goes again.
+                    self.b.graph_mut().nodes.truncate(before);
+                    let code = match node.domain.as_str() {
+                        domain if STANDARD.contains(&domain) => node.op_type.clone(),
+                        domain => format!("{domain} {}", node.op_type),
+                    };
+                    self.b.unsupported(&name, &code, &reason, &read, vec![vec![1]; node.output.len().max(1)]);
+                    vec![Slot::Unknown; node.output.len()]
+                }
+            }
+        };
+        for (output, slot) in node.output.iter().zip(results) {
+            if output.is_empty() {
+                continue;
+            }
+            if let Slot::Computed(id) = slot {
+                self.rename(id, output);
+            }
+            self.slots.insert(output.clone(), slot);
+        }
+        Ok(())
+    }
+
+    /// Calls a value that a node has computed by the file's name for it.
+    fn rename(&mut self, id: ValueId, name: &str) {
+        let is_input = self.b.graph().inputs.contains(&id);
+        let value = self.b.graph().value(id);
+        if !is_input && value.constant.is_none() && !self.slots.contains_key(&value.name) {
+            self.b.rename(id, name);
+        }
+    }
+
+    /// Integers that stand for reals still do behind layers that move or select them.
+    fn settle(&mut self, from: usize) {
+        let graph = self.b.graph_mut();
+        for index in from..graph.nodes.len() {
+            let node = &graph.nodes[index];
+            let selects = node.op.only_moves_data()
+                || matches!(
+                    node.op,
+                    Op::Pool2d { kind: crate::graph::PoolKind::Max, .. } | Op::Gather { .. }
+                );
+            let source = node.input(0).map(|id| graph.value(id));
+            let Some(quantization) = source.and_then(|v| v.quantization.clone()).filter(|_| selects) else {
+                continue;
+            };
+            for id in node.outputs.clone() {
+                let value = graph.value_mut(id);
+                if value.dtype != DType::Float32 {
+                    value.quantization = Some(quantization.clone());
+                }
+            }
+        }
+    }
+
+    /// The finished graph with its notes.
+    fn finish(mut self, file: &GraphProto) -> Result<(Graph, Vec<String>, Sha256)> {
+        if file.output.is_empty() {
+            return Err(damaged("the model has no outputs"));
+        }
+        let (mut outputs, mut cut) = (Vec::new(), Vec::new());
+        for output in &file.output {
+            let name = &output.name;
+            match self.slots.get(name).cloned() {
+                None => return Err(damaged(format!("nothing writes the model's output `{name}`"))),
+                Some(Slot::Cut) => cut.push(name.clone()),
+                Some(Slot::Unknown) => outputs.push(self.b.value(name, &[1], DType::Float32)),
+                Some(slot @ (Slot::Computed(_) | Slot::Known(_))) => {
+                    let id = self.net_output(&slot, name, &outputs)?;
+                    outputs.push(id);
+                }
+            }
+        }
+        if outputs.is_empty() {
+            return Err(Error::input(format!("its outputs ({}) are no numbers", cut.join(", ")))
+                .help("export the model with its scores or probabilities as outputs"));
+        }
+        if !cut.is_empty() {
+            self.note(format!("left out the outputs {}: they hold labels, not numbers", cut.join(", ")));
+        }
+        let Net { b, notes, hash, .. } = self;
+        let mut graph = b.finish(outputs);
+        // Layers that cannot be computed lead nowhere, and have to be named all the same.
+        if super::unsupported_layers(&graph).is_empty() {
+            crate::passes::dead::run(&mut graph);
+        }
+        Ok((graph, notes, hash))
+    }
+
+    /// The value of a model's output, by its name and no other output's.
+    fn net_output(&mut self, slot: &Slot, name: &str, taken: &[ValueId]) -> Result<ValueId> {
+        let id = match self.value(slot) {
+            Ok(id) => id,
+            Err(Fault::Broken(error)) => return Err(error),
+            Err(Fault::Unsupported(reason)) => return Err(Error::input(reason)),
+        };
+        let value = self.b.graph().value(id);
+        let own = !taken.contains(&id) && !self.b.graph().inputs.contains(&id) && value.constant.is_none();
+        if own {
+            self.b.rename(id, name);
+            return Ok(id);
+        }
+        let shape = value.shape.clone();
+        let copy = self.b.op_shaped(name, Op::Reshape, &[id], &shape)?;
+        self.settle(self.b.graph().nodes.len().saturating_sub(1));
+        Ok(copy)
+    }
+}

@@ -1,0 +1,67 @@
+//! MaxPool, AveragePool and the global pools.
+
+use super::Slot;
+use super::layer::{Fault, Layer, Translated, one, unsupported};
+use crate::graph::{Op, PoolKind, ReduceKind, ValueId};
+use crate::import::build::Padding;
+
+/// MaxPool and AveragePool over one or two dimensions.
+pub(super) fn pool(l: &mut Layer<'_>, kind: PoolKind) -> Translated {
+    if l.is_used(1) {
+        return unsupported("its second result, the places of the maxima, is read");
+    }
+    let x = l.value(0)?;
+    let mut results = vec![Slot::Computed(pool_of(l, x, kind)?)];
+    results.resize(l.node.output.len().max(1), Slot::Unknown);
+    Ok(results)
+}
+
+/// The pool of a value with the layer's attributes.
+pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<ValueId, Fault> {
+    let rank = l.net.b.shape(x).len();
+    let kernel: Option<Vec<usize>> =
+        l.int_list("kernel_shape").unwrap_or_default().iter().map(|&k| usize::try_from(k).ok()).collect();
+    let mut g = l.geometry(rank, &kernel.unwrap_or_default())?;
+    if g.dilation != [1, 1] {
+        return unsupported(format!("dilations {:?}", g.dilation));
+    }
+    let mut image = l.to_image(x)?;
+    let window = l.window(image, &g);
+    let inside = l.int("count_include_pad", 0) == 1 && kind == PoolKind::Average;
+    if inside && [window.pad_before, window.pad_after] != [[0; 2]; 2] {
+        // Padding that counts is part of the image.
+        let around = [0, 1].map(|d| (window.pad_before[d], window.pad_after[d]));
+        let op = Op::Pad { amounts: vec![(0, 0), around[0], around[1], (0, 0)], value: None };
+        let name = l.part("pad");
+        image = l.net.b.op(&name, op, &[image])?;
+        g.padding = [Padding::Valid; 2];
+    }
+    let mut window = l.window(image, &g);
+    if l.int("ceil_mode", 0) == 1
+        && let &[_, h, w, _] = l.net.b.shape(image)
+    {
+        for (d, size) in [h, w].into_iter().enumerate() {
+            let room = (size + window.pad_before[d] + window.pad_after[d]).saturating_sub(g.kernel[d]);
+            let mut last = room.div_ceil(g.stride[d]) * g.stride[d];
+            // A window that begins behind the image is none.
+            if last >= size + window.pad_before[d] {
+                last = last.saturating_sub(g.stride[d]);
+            }
+            window.pad_after[d] += last.saturating_sub(room);
+        }
+    }
+    let y = l.net.b.pool(&l.name, kind, image, window)?;
+    l.from_image(y, rank)
+}
+
+/// Mean or maximum over all dimensions but batch and channels, which stay with size 1.
+pub(super) fn global(l: &mut Layer<'_>, kind: ReduceKind) -> Translated {
+    let x = l.value(0)?;
+    one(global_of(l, x, kind)?)
+}
+
+/// The global pool of a value.
+pub(super) fn global_of(l: &mut Layer<'_>, x: ValueId, kind: ReduceKind) -> Result<ValueId, Fault> {
+    let axes: Vec<usize> = (2..l.net.b.shape(x).len()).collect();
+    Ok(l.net.b.reduce(&l.name, kind, x, &axes, true)?)
+}

@@ -1,0 +1,261 @@
+//! LSTM, GRU and RNN: one recurrent layer of the graph for each direction.
+//!
+//! ONNX stacks the LSTM's gates as input, output, forget, cell, the graph as input, forget, cell,
+//! output; the GRU's are the same in both (update, reset, candidate). Sequences are `[steps, batch, ..]`
+//! there (`layout` 0) and `[batch, steps, ..]` here, and results have a dimension for the directions.
+
+use std::rc::Rc;
+
+use super::Slot;
+use super::known::Known;
+use super::layer::{Fault, Layer, Translated, unsupported};
+use super::movement;
+use crate::graph::{Cell, Constant, Recurrent, UnaryKind, ValueId};
+
+pub(super) fn lstm(l: &mut Layer<'_>) -> Translated {
+    translate(l, Cell::Lstm, &["Sigmoid", "Tanh", "Tanh"])
+}
+
+pub(super) fn gru(l: &mut Layer<'_>) -> Translated {
+    let reset_after = l.int("linear_before_reset", 0) != 0;
+    translate(l, Cell::Gru { reset_after }, &["Sigmoid", "Tanh"])
+}
+
+pub(super) fn rnn(l: &mut Layer<'_>) -> Translated {
+    translate(l, Cell::Simple, &["Tanh"])
+}
+
+/// The functions of one direction, by name, with their parameters.
+fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<UnaryKind>, Fault> {
+    let count = default.len();
+    let names = l.texts("activations");
+    let names: Vec<String> = match names.get(direction * count..(direction + 1) * count) {
+        Some(names) => names.to_vec(),
+        None if names.is_empty() => default.iter().map(ToString::to_string).collect(),
+        None => return unsupported(format!("activations {names:?}")),
+    };
+    // Parameters stand in lists of their own, one entry for each function of all directions.
+    let [alphas, betas] =
+        ["activation_alpha", "activation_beta"].map(|name| l.float_list(name).unwrap_or_default());
+    let mut kinds = Vec::with_capacity(count);
+    for (index, name) in names.iter().enumerate() {
+        let place = direction * count + index;
+        let alpha = |default: f32| alphas.get(place).copied().unwrap_or(default);
+        let beta = |default: f32| betas.get(place).copied().unwrap_or(default);
+        kinds.push(match name.to_lowercase().as_str() {
+            "sigmoid" => UnaryKind::Logistic,
+            "tanh" => UnaryKind::Tanh,
+            "relu" => UnaryKind::Relu,
+            "leakyrelu" => UnaryKind::LeakyRelu { alpha: alpha(0.01) },
+            "thresholdedrelu" => UnaryKind::Threshold { threshold: alpha(1.0), value: 0.0 },
+            "hardsigmoid" => UnaryKind::HardSigmoid { alpha: alpha(0.2), beta: beta(0.5) },
+            "elu" => UnaryKind::Elu { alpha: alpha(1.0) },
+            "softsign" => UnaryKind::Softsign,
+            "softplus" => UnaryKind::Softplus,
+            _ => return unsupported(format!("activation {name}")),
+        });
+    }
+    Ok(kinds)
+}
+
+/// Blocks of `units` rows of a matrix or elements of a list, in another order.
+fn blocks(known: &Known, order: &[usize], units: usize) -> Known {
+    let rows: Vec<usize> = order.iter().flat_map(|&gate| gate * units..(gate + 1) * units).collect();
+    known.gathered(0, &rows, &[rows.len()])
+}
+
+fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Broken(super::damaged(what)))
+}
+
+fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translated {
+    let (mut x, w, r) = (l.value(0)?, l.require(1, "weights")?, l.require(2, "recurrent weights")?);
+    let batch_first = l.int("layout", 0) == 1;
+    let (&[d0, d1, features], &[directions, rows, depth], &[_, _, units]) =
+        (l.net.b.shape(x), w.shape.as_slice(), r.shape.as_slice())
+    else {
+        return broken(format!("weights of shapes {:?} and {:?}", w.shape, r.shape));
+    };
+    let (steps, batch) = if batch_first { (d1, d0) } else { (d0, d1) };
+    let gates = cell.gates();
+    let reverse = match l.text("direction", "forward").as_str() {
+        "forward" => vec![false],
+        "reverse" => vec![true],
+        "bidirectional" => vec![false, true],
+        other => return unsupported(format!("direction {other}")),
+    };
+    if rows != gates * units
+        || depth != features
+        || r.shape != [directions, rows, units]
+        || directions != reverse.len()
+    {
+        return broken(format!(
+            "weights of shapes {:?} and {:?} for {features} features and {} directions",
+            w.shape,
+            r.shape,
+            reverse.len()
+        ));
+    }
+    if l.has("clip") {
+        return unsupported("clip, a bound of what the functions take");
+    }
+    if l.int("input_forget", 0) != 0 {
+        return unsupported("input_forget, input and forget gate in one");
+    }
+    if l.is_given(4) {
+        let lengths = l.require(4, "sequence_lens")?.to_ints().unwrap_or_default();
+        if lengths.iter().any(|&n| n != steps as i64) {
+            return unsupported("sequence_lens, sequences of different lengths");
+        }
+    }
+    if cell == Cell::Lstm && l.is_given(7) && l.require(7, "peepholes")?.to_floats().iter().any(|&p| p != 0.0)
+    {
+        return unsupported("peepholes");
+    }
+    let bias = if l.is_given(3) { Some(l.require(3, "bias")?) } else { None };
+    if bias.as_ref().is_some_and(|b| b.shape != [directions, 2 * rows]) {
+        return broken("its bias has another shape than its weights");
+    }
+    if !batch_first {
+        let name = l.part("batch_first");
+        x = l.net.b.transpose(&name, x, &[1, 0, 2])?;
+    }
+    let order: &[usize] = if cell == Cell::Lstm { &[0, 2, 3, 1] } else { &[0, 1, 2][..gates] };
+
+    let (mut sequences, mut hiddens, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+    for (direction, &reverse) in reverse.iter().enumerate() {
+        let kinds = functions(l, default, direction)?;
+        let attributes = Recurrent {
+            cell,
+            activation: kinds.get(usize::from(gates > 1)).copied().unwrap_or(UnaryKind::Tanh),
+            gate_activation: kinds[0],
+            output_activation: kinds.get(2).copied().unwrap_or(UnaryKind::Tanh),
+            reverse,
+            cell_clip: 0.0,
+        };
+        let matrix = |known: &Rc<Known>, columns: usize| {
+            let own =
+                known.sliced(&[direction, 0, 0], &[1, rows, columns], &[1; 3]).reshaped(&[rows, columns]);
+            blocks(&own, order, units)
+        };
+        let weights = l.net.constant(&matrix(&w, features))?;
+        let recurrent = l.net.constant(&matrix(&r, units))?;
+        let mut operands = vec![Some(x), Some(weights), Some(recurrent), None, None, None, None];
+        if let Some(bias) = &bias {
+            let half = |half: usize| {
+                let own = bias.sliced(&[direction, half * rows], &[1, rows], &[1; 2]).reshaped(&[rows]);
+                blocks(&own, order, units).to_floats()
+            };
+            let (input, state) = (half(0), half(1));
+            let name = match directions {
+                1 => "bias".to_string(),
+                _ => format!("bias_{direction}"),
+            };
+            if cell == (Cell::Gru { reset_after: true }) {
+                operands[3] = Some(l.floats(&name, &[rows], input)?);
+                operands[4] = Some(l.floats(&format!("recurrent_{name}"), &[rows], state)?);
+            } else {
+                let sum = input.iter().zip(&state).map(|(a, b)| a + b).collect();
+                operands[3] = Some(l.floats(&name, &[rows], sum)?);
+            }
+        }
+        for (position, operand) in [(5, 5), (6, 6)].into_iter().filter(|(p, _)| *p == 5 || cell == Cell::Lstm)
+        {
+            operands[operand] = state(l, position, direction, [batch, units], batch_first)?;
+        }
+        let name = match (directions, direction) {
+            (1, _) => l.name.clone(),
+            (_, 0) => l.part("forward"),
+            _ => l.part("backward"),
+        };
+        let results = l.net.b.recurrent(&name, attributes, operands)?;
+        let mut results = results.into_iter();
+        sequences.extend(results.next());
+        hiddens.extend(results.next());
+        cells.extend(results.next());
+    }
+    let mut slots = vec![Slot::Unknown; l.node.output.len().max(1)];
+    for (position, parts) in [(0, sequences), (1, hiddens), (2, cells)] {
+        if l.is_used(position) && position < slots.len() && !parts.is_empty() {
+            slots[position] = Slot::Computed(result(l, position, &parts, batch_first)?);
+        }
+    }
+    Ok(slots)
+}
+
+/// The initial state of a direction, `[batch, units]`; none where it is zero.
+fn state(
+    l: &mut Layer<'_>,
+    position: usize,
+    direction: usize,
+    shape: [usize; 2],
+    batch_first: bool,
+) -> Result<Option<ValueId>, Fault> {
+    if !l.is_given(position) {
+        return Ok(None);
+    }
+    let slot = l.slot(position)?;
+    let found = l.net.shape(&slot);
+    let axis = usize::from(batch_first);
+    if found.len() != 3
+        || found.get(axis) <= Some(&direction)
+        || found.iter().product::<usize>() % (shape[0] * shape[1]) != 0
+    {
+        return broken(format!("an initial state of shape {found:?}"));
+    }
+    if let Slot::Known(known) = &slot
+        && known.to_floats().iter().all(|&x| x == 0.0)
+    {
+        return Ok(None);
+    }
+    let own = movement::element(l, &slot, axis, direction)?;
+    if l.net.shape(&own) != shape {
+        return broken(format!("an initial state of shape {found:?}"));
+    }
+    if let Slot::Known(known) = &own {
+        let known = Known::new(
+            l.part(&format!("initial_{position}_{direction}")),
+            known.shape.clone(),
+            Constant::F32(known.to_floats()),
+        );
+        return Ok(Some(l.net.constant(&known)?));
+    }
+    Ok(Some(l.net.value(&own)?))
+}
+
+/// Y (`position` 0), Y_h or Y_c in the file's shape, with its dimension for the directions.
+fn result(
+    l: &mut Layer<'_>,
+    position: usize,
+    parts: &[ValueId],
+    batch_first: bool,
+) -> Result<ValueId, Fault> {
+    let mut wide = Vec::with_capacity(parts.len());
+    for (direction, &part) in parts.iter().enumerate() {
+        let word = |l: &Layer<'_>, word: &str| l.part(&format!("y{position}_{direction}_{word}"));
+        let mut part = part;
+        let shape = l.net.b.shape(part).to_vec();
+        let mut target = match (position, batch_first) {
+            (0, false) => {
+                let name = word(l, "steps_first");
+                part = l.net.b.transpose(&name, part, &[1, 0, 2])?;
+                vec![shape[1], 1, shape[0], shape[2]]
+            }
+            (0, true) => vec![shape[0], shape[1], 1, shape[2]],
+            (_, true) => vec![shape[0], 1, shape[1]],
+            (_, false) => vec![1, shape[0], shape[1]],
+        };
+        let name = word(l, "direction");
+        part = l.net.b.reshape(&name, part, &target)?;
+        target.clear();
+        wide.push(part);
+    }
+    let axis = match (position, batch_first) {
+        (0, false) => 1,
+        (0, true) => 2,
+        (_, true) => 1,
+        (_, false) => 0,
+    };
+    let name = l.part(&format!("y{position}"));
+    Ok(l.net.b.concat(&name, &wide, axis)?)
+}

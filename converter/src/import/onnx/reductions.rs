@@ -1,0 +1,120 @@
+//! Reductions over axes, ArgMax and ArgMin.
+
+use super::Slot;
+use super::known::Known;
+use super::layer::{Fault, Layer, Translated, axes, axis, known, one, unsupported};
+use crate::graph::{Constant, Op, ReduceKind, UnaryKind};
+
+/// ONNX's reductions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Mean,
+    Sum,
+    Max,
+    Min,
+    Prod,
+    L1,
+    L2,
+    SumSquare,
+    LogSum,
+    LogSumExp,
+}
+
+/// A reduction; its axes are an attribute or, in newer operator sets, an operand.
+pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translated {
+    let (slot, keep) = (l.slot(0)?, l.int("keepdims", 1) != 0);
+    let rank = l.net.shape(&slot).len();
+    let list = l.ints_of("axes", 1)?.unwrap_or_default();
+    if list.is_empty() && l.int("noop_with_empty_axes", 0) != 0 {
+        return Ok(vec![slot]);
+    }
+    let axes = if list.is_empty() { (0..rank).collect() } else { axes(&list, rank)? };
+    if let Slot::Known(x) = &slot {
+        return known(compute(l, kind, x, &axes, keep)?);
+    }
+    if l.net.is_integer(&slot) {
+        return unsupported("it computes with integers that depend on the input");
+    }
+    let x = l.net.value(&slot)?;
+    let (before, reduction, after) = match kind {
+        Kind::Mean => (None, ReduceKind::Mean, None),
+        Kind::Sum => (None, ReduceKind::Sum, None),
+        Kind::Max => (None, ReduceKind::Max, None),
+        Kind::Min => (None, ReduceKind::Min, None),
+        Kind::L1 => (Some(UnaryKind::Abs), ReduceKind::Sum, None),
+        Kind::L2 => (Some(UnaryKind::Square), ReduceKind::Sum, Some(UnaryKind::Sqrt)),
+        Kind::SumSquare => (Some(UnaryKind::Square), ReduceKind::Sum, None),
+        Kind::LogSum => (None, ReduceKind::Sum, Some(UnaryKind::Log)),
+        Kind::LogSumExp => (Some(UnaryKind::Exp), ReduceKind::Sum, Some(UnaryKind::Log)),
+        Kind::Prod => return unsupported("a product of elements that depend on the input"),
+    };
+    let mut y = x;
+    if let Some(function) = before {
+        let name = l.part("each");
+        y = l.net.b.unary(&name, function, y)?;
+    }
+    let name = if after.is_some() { l.part("sum") } else { l.name.clone() };
+    y = l.net.b.reduce(&name, reduction, y, &axes, keep)?;
+    if let Some(function) = after {
+        y = l.net.b.unary(&l.name, function, y)?;
+    }
+    one(y)
+}
+
+/// The reduction of known elements over all axes, which is all that shape arithmetic asks for.
+fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> Result<Known, Fault> {
+    if axes.len() != x.shape.len() {
+        return unsupported("over some axes of a constant");
+    }
+    let shape = if keep { vec![1; x.shape.len()] } else { Vec::new() };
+    let elements = match x.to_ints() {
+        Some(ints) => {
+            let sum = ints.iter().try_fold(0i64, |a, &b| a.checked_add(b));
+            let result = match kind {
+                Kind::Sum => sum,
+                Kind::Prod => ints.iter().try_fold(1i64, |a, &b| a.checked_mul(b)),
+                Kind::Max => ints.iter().copied().max(),
+                Kind::Min => ints.iter().copied().min(),
+                Kind::Mean => sum.and_then(|sum| sum.checked_div(ints.len() as i64)),
+                _ => None,
+            };
+            match result {
+                Some(x) => Constant::I64(vec![x]),
+                None => return unsupported("of these integers"),
+            }
+        }
+        None => {
+            let reals = || x.to_floats().into_iter().map(f64::from);
+            let count = x.elements.len().max(1) as f64;
+            let result = match kind {
+                Kind::Mean => reals().sum::<f64>() / count,
+                Kind::Sum => reals().sum(),
+                Kind::Max => reals().fold(f64::NEG_INFINITY, f64::max),
+                Kind::Min => reals().fold(f64::INFINITY, f64::min),
+                Kind::Prod => reals().product(),
+                Kind::L1 => reals().map(f64::abs).sum(),
+                Kind::L2 => reals().map(|x| x * x).sum::<f64>().sqrt(),
+                Kind::SumSquare => reals().map(|x| x * x).sum(),
+                Kind::LogSum => reals().sum::<f64>().ln(),
+                Kind::LogSumExp => reals().map(f64::exp).sum::<f64>().ln(),
+            };
+            Constant::F32(vec![result as f32])
+        }
+    };
+    Ok(Known::new(l.name.clone(), shape, elements))
+}
+
+/// The index of the largest or smallest element along an axis; of equal ones the first.
+pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translated {
+    if l.int("select_last_index", 0) != 0 {
+        return unsupported("select_last_index: of equal elements only the first is found");
+    }
+    let (x, mut shape) = (l.value(0)?, l.shape(0)?);
+    let axis = axis(l.int("axis", 0), shape.len())?;
+    let op = if largest { Op::ArgMax { axis } } else { Op::ArgMin { axis } };
+    let keep = l.int("keepdims", 1) != 0;
+    let name = if keep { l.part("index") } else { l.name.clone() };
+    let y = l.net.b.op(&name, op, &[x])?;
+    shape[axis] = 1;
+    one(if keep { l.net.b.reshape(&l.name, y, &shape)? } else { y })
+}

@@ -1,0 +1,317 @@
+//! Turns a region: its layers, constants and borders under another view.
+
+use super::super::rewrite::add_constant;
+use super::region::{Exit, Maps, Region, existing, exits, flattens, is_known, written_inside};
+use super::view::{View, origin};
+use crate::graph::{Constant, Graph, Node, Op, Quantization, Value, ValueId};
+
+/// Sees all values of a region under `view`.
+pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
+    let maps = Maps::new(graph);
+    // What comes in.
+    let mut turned: Vec<(ValueId, ValueId)> = Vec::new();
+    for &id in region.values.iter().filter(|&&id| !written_inside(&maps, region, id)) {
+        let (source, seen, _) = origin(graph, &maps.writers, id);
+        let wanted = seen.then(view);
+        let new = match existing(graph, &maps, source, &wanted) {
+            Some(new) => new,
+            None => {
+                let name = format!("{}/view", graph.value(id).name);
+                see(graph, source, &wanted, &name)
+            }
+        };
+        turned.push((id, new));
+    }
+    let exits: Vec<(ValueId, Vec<Exit>)> =
+        region.values.iter().map(|&id| (id, exits(graph, &maps, region, id))).collect();
+    // The layers.
+    for &at in &region.nodes {
+        layer(graph, &maps, at, view);
+        for (old, new) in &turned {
+            for input in graph.nodes[at].inputs.iter_mut().filter(|input| **input == Some(*old)) {
+                *input = Some(*new);
+            }
+        }
+    }
+    let old_shapes: Vec<(ValueId, Vec<usize>)> =
+        region.values.iter().map(|&id| (id, graph.value(id).shape.clone())).collect();
+    for (id, shape) in &old_shapes {
+        if written_inside(&maps, region, *id) {
+            graph.value_mut(*id).shape = view.shape(shape);
+        }
+    }
+    // What goes out.
+    for ((id, exits), (_, shape)) in exits.into_iter().zip(&old_shapes) {
+        if written_inside(&maps, region, id) {
+            leave(graph, id, exits, &view.inverse(shape.len()));
+        }
+    }
+    sort(graph);
+}
+
+/// Gives readers outside of a region what they read before: `back` is the view back.
+fn leave(graph: &mut Graph, id: ValueId, exits: Vec<Exit>, back: &View) {
+    let mut id = id;
+    let mut whole: Option<ValueId> = None;
+    if graph.is_output(id) {
+        // The model's result keeps its name and shape.
+        let value = graph.value(id).clone();
+        let result = see(graph, id, back, &value.name);
+        graph.value_mut(id).name = format!("{}/view", value.name);
+        for output in graph.outputs.iter_mut().filter(|output| **output == id) {
+            *output = result;
+        }
+        whole = Some(result);
+    }
+    for exit in exits {
+        match exit {
+            Exit::Whole(at) => {
+                let name = format!("{}/view", graph.value(id).name);
+                let seen = match whole {
+                    Some(seen) => seen,
+                    None => see(graph, id, back, &name),
+                };
+                whole = Some(seen);
+                for input in graph.nodes[at].inputs.iter_mut().filter(|input| **input == Some(id)) {
+                    *input = Some(seen);
+                }
+            }
+            Exit::Seen { node, view } => {
+                let result = graph.nodes[node].outputs[0];
+                let wanted = back.then(&view);
+                id = replace(graph, node, id, result, &wanted);
+            }
+        }
+    }
+}
+
+/// Lets the node at `node`, which wrote `result`, make it as a view of `source`. Returns the value that has
+/// taken the source's place, which is another one where `result` is the model's and equal.
+pub(super) fn replace(
+    graph: &mut Graph,
+    node: usize,
+    source: ValueId,
+    result: ValueId,
+    view: &View,
+) -> ValueId {
+    let shape = graph.value(source).shape.clone();
+    if view.is_identity(&shape) {
+        let writer = graph.nodes.iter().position(|n| n.outputs.contains(&source));
+        match writer {
+            Some(writer) if graph.is_output(result) && !graph.is_output(source) => {
+                // The model's result keeps its name: whoever wrote `source` writes it now.
+                for output in graph.nodes[writer].outputs.iter_mut().filter(|o| **o == source) {
+                    *output = result;
+                }
+                if let Some(kind) = graph.authored.remove(&source) {
+                    graph.authored.insert(result, kind);
+                }
+                graph.replace_uses(source, result);
+                // The node's place stays taken until the dead are removed.
+                graph.nodes[node].inputs = vec![Some(result)];
+                let spare = graph.value(result).clone();
+                let spare = graph.add_value(Value { name: format!("{}/spare", spare.name), ..spare });
+                graph.nodes[node].outputs = vec![spare];
+                graph.nodes[node].op = Op::Reshape;
+                return result;
+            }
+            _ if graph.is_output(result) => {
+                graph.nodes[node].op = Op::Reshape;
+                graph.nodes[node].inputs = vec![Some(source)];
+            }
+            _ => graph.replace_uses(result, source),
+        }
+        return source;
+    }
+    let (op, input) = if view.keeps_order(&shape) {
+        (Op::Reshape, source)
+    } else if let Some(permutation) = view.permutation(shape.len()) {
+        (Op::Transpose { permutation }, source)
+    } else {
+        let name = format!("{}/transpose", graph.nodes[node].name);
+        (Op::Reshape, transposed(graph, source, view, &name))
+    };
+    graph.nodes[node].op = op;
+    graph.nodes[node].inputs = vec![Some(input)];
+    source
+}
+
+/// The dimensions of a view and then those that it drops, by a TRANSPOSE.
+fn transposed(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> ValueId {
+    let rank = graph.value(source).shape.len();
+    let mut permutation: Vec<usize> = view.0.iter().flatten().copied().collect();
+    permutation.extend((0..rank).filter(|&d| view.place(d).is_none()));
+    let value = graph.value(source).clone();
+    let shape = permutation.iter().map(|&d| value.shape[d]).collect();
+    let result = graph.add_value(Value { name: name.into(), shape, constant: None, ..value });
+    let (op, inputs) = (Op::Transpose { permutation }, vec![Some(source)]);
+    graph.nodes.push(Node { name: name.into(), op, inputs, outputs: vec![result] });
+    result
+}
+
+/// A new value that is a view of `source`, with the nodes that make it.
+fn see(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> ValueId {
+    let value = graph.value(source).clone();
+    let shape = view.shape(&value.shape);
+    let result = graph.add_value(Value { name: name.into(), shape, constant: None, ..value });
+    let (op, inputs) = (Op::Reshape, vec![Some(source)]);
+    graph.nodes.push(Node { name: name.into(), op, inputs, outputs: vec![result] });
+    replace_new(graph, source, view);
+    result
+}
+
+/// Finishes the node that was added last.
+fn replace_new(graph: &mut Graph, source: ValueId, view: &View) {
+    let node = graph.nodes.len() - 1;
+    let shape = graph.value(source).shape.clone();
+    if !view.is_identity(&shape) {
+        let result = graph.nodes[node].outputs[0];
+        replace(graph, node, source, result, view);
+    }
+}
+
+/// A layer of the region under a view of its operands.
+fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
+    let node = graph.nodes[at].clone();
+    let axes_of = |axes: &[usize]| {
+        let mut axes: Vec<usize> = axes.iter().filter_map(|&d| view.place(d)).collect();
+        axes.sort_unstable();
+        axes
+    };
+    let axis_of = |axis: usize| view.place(axis).unwrap_or(axis);
+    let op = match node.op.clone() {
+        Op::Pad { amounts, value } => Op::Pad { amounts: view.map(&amounts, (0, 0)), value },
+        Op::Slice { begin, size, stride } => {
+            Op::Slice { begin: view.map(&begin, 0), size: view.map(&size, 1), stride: view.map(&stride, 1) }
+        }
+        Op::Reduce { kind, axes, keep_dims } => {
+            let mut axes = axes_of(&axes);
+            if !keep_dims {
+                axes.extend((0..view.0.len()).filter(|&place| view.0[place].is_none()));
+                axes.sort_unstable();
+            }
+            Op::Reduce { kind, axes, keep_dims }
+        }
+        Op::ArgMax { axis } => Op::ArgMax { axis: axis_of(axis) },
+        Op::ArgMin { axis } => Op::ArgMin { axis: axis_of(axis) },
+        Op::Concat { axis, activation } => Op::Concat { axis: axis_of(axis), activation },
+        Op::Split { axis } => Op::Split { axis: axis_of(axis) },
+        Op::Reshape => {
+            if let (Some(input), Some(dense)) = (node.input(0), flattens(graph, maps, &node)) {
+                let shape = graph.value(input).shape.clone();
+                columns(graph, maps, &dense, &shape, view);
+            }
+            Op::Reshape
+        }
+        Op::Binary { .. } | Op::Prelu => {
+            let rank = graph.value(node.outputs[0]).shape.len();
+            for position in 0..node.inputs.len() {
+                let Some(id) = node.input(position).filter(|&id| is_known(graph, maps, id)) else { continue };
+                let shape = graph.value(id).shape.clone();
+                // A single number is the same under any view, unless it has too many dimensions.
+                if shape.iter().product::<usize>() > 1 || shape.len() > view.0.len() {
+                    let wide = [vec![1; rank - shape.len()], shape].concat();
+                    let (places, lead) = (view.places(&wide), rank - graph.value(id).shape.len());
+                    let axis = |axis: usize| view.place(axis + lead);
+                    let new = rearranged(graph, maps, id, view.shape(&wide), &places, axis);
+                    graph.nodes[at].inputs[position] = new.or(Some(id));
+                }
+            }
+            node.op
+        }
+        other => other,
+    };
+    graph.nodes[at].op = op;
+}
+
+/// Puts the columns of dense layers' weights into the order in which the flattened tensor of `shape`
+/// comes under a view.
+fn columns(graph: &mut Graph, maps: &Maps, dense: &[usize], shape: &[usize], view: &View) {
+    // A row is one sample: the first dimension has its place, or size 1.
+    let mut row = shape.to_vec();
+    row[0] = 1;
+    let places = view.places(&row);
+    for &at in dense {
+        let Some(id) = graph.nodes[at].input(1) else { continue };
+        let &[outputs, inputs] = graph.value(id).shape.as_slice() else { continue };
+        let all: Vec<usize> = (0..outputs).flat_map(|o| places.iter().map(move |p| o * inputs + p)).collect();
+        let new = rearranged(graph, maps, id, vec![outputs, inputs], &all, Some);
+        graph.nodes[at].inputs[1] = new.or(Some(id));
+    }
+}
+
+/// A constant with its elements at other places, behind a DEQUANTIZE of its own where it had one.
+/// `axis` says where the dimension of its scales is then.
+fn rearranged(
+    graph: &mut Graph,
+    maps: &Maps,
+    id: ValueId,
+    shape: Vec<usize>,
+    places: &[usize],
+    axis: impl Fn(usize) -> Option<usize>,
+) -> Option<ValueId> {
+    let dequantize = match graph.value(id).constant {
+        Some(_) => None,
+        None => Some(graph.nodes[*maps.writers.get(&id)?].clone()),
+    };
+    let source = match &dequantize {
+        Some(node) => node.input(0)?,
+        None => id,
+    };
+    let value = graph.value(source).clone();
+    let quantization = match value.quantization {
+        Some(q) if !q.is_per_tensor() => Some(Quantization { axis: axis(q.axis)?, ..q }),
+        other => other,
+    };
+    let elements = pick(value.constant.as_ref()?, places);
+    let new = add_constant(graph, value.name, shape.clone(), elements, quantization);
+    let Some(node) = dequantize else { return Some(new) };
+    let value = graph.value(id).clone();
+    let result = graph.add_value(Value { shape, ..value });
+    graph.nodes.push(Node { inputs: vec![Some(new)], outputs: vec![result], ..node });
+    Some(result)
+}
+
+/// The elements at some places.
+fn pick(constant: &Constant, places: &[usize]) -> Constant {
+    fn at<T: Copy>(all: &[T], places: &[usize]) -> Vec<T> {
+        places.iter().filter_map(|&p| all.get(p).copied()).collect()
+    }
+    match constant {
+        Constant::F32(v) => Constant::F32(at(v, places)),
+        Constant::I8(v) => Constant::I8(at(v, places)),
+        Constant::U8(v) => Constant::U8(at(v, places)),
+        Constant::I16(v) => Constant::I16(at(v, places)),
+        Constant::I32(v) => Constant::I32(at(v, places)),
+        Constant::I64(v) => Constant::I64(at(v, places)),
+        Constant::Bool(v) => Constant::Bool(at(v, places)),
+    }
+}
+
+/// Puts nodes behind those whose results they read; others keep their order.
+pub(super) fn sort(graph: &mut Graph) {
+    let writers = graph.producers();
+    let mut done = vec![false; graph.nodes.len()];
+    let mut order = Vec::with_capacity(graph.nodes.len());
+    for root in 0..graph.nodes.len() {
+        let mut stack = vec![root];
+        while let Some(&index) = stack.last() {
+            if done[index] {
+                stack.pop();
+                continue;
+            }
+            let inputs = graph.nodes[index].inputs.iter().flatten();
+            let open = inputs.filter_map(|id| writers.get(id)).find(|&&writer| !done[writer]);
+            match open {
+                Some(&writer) => stack.push(writer),
+                None => {
+                    done[index] = true;
+                    order.push(index);
+                    stack.pop();
+                }
+            }
+        }
+    }
+    let mut nodes: Vec<Option<Node>> = std::mem::take(&mut graph.nodes).into_iter().map(Some).collect();
+    graph.nodes = order.into_iter().filter_map(|index| nodes[index].take()).collect();
+}
