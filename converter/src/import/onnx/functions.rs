@@ -245,7 +245,8 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translated {
                 && !graph.nodes.iter().any(|n| n.inputs.contains(&Some(*id)))
                 && number(value.dtype);
             if fresh && floats[1] {
-                let text = format!("input `{}` of {:?} is read as real numbers", value.name, value.dtype);
+                let kind = format!("{:?}", value.dtype).to_lowercase();
+                let text = format!("input `{}` of {kind} is read as real numbers", value.name);
                 l.net.b.graph_mut().value_mut(*id).dtype = DType::Float32;
                 l.net.note(text);
                 return Ok(vec![slot]);

@@ -437,6 +437,14 @@ impl Net {
         if !cut.is_empty() {
             self.note(format!("left out the outputs {}: they hold labels, not numbers", cut.join(", ")));
         }
+        let images = self.turned_inputs();
+        if !images.is_empty() {
+            self.note(format!(
+                "{} keeps the model's layout [n, c, h, w], for which a TRANSPOSE stays at the border; data in the \
+                 layout of the model file fits as it is",
+                images.join(", ")
+            ));
+        }
         let Net { b, notes, hash, .. } = self;
         let mut graph = b.finish(outputs);
         // Layers that cannot be computed lead nowhere, and have to be named all the same.
@@ -444,6 +452,27 @@ impl Net {
             crate::passes::dead::run(&mut graph);
         }
         Ok((graph, notes, hash))
+    }
+
+    /// Names of inputs whose images change their layout for the first layer.
+    fn turned_inputs(&self) -> Vec<String> {
+        let graph = self.b.graph();
+        let turned = |id: ValueId| {
+            let shape = &graph.value(id).shape;
+            // Of one channel, or one row and column, both layouts are the same.
+            let same = shape.get(1) == Some(&1) || shape.iter().skip(2).all(|&d| d == 1);
+            let turn = |node: &crate::graph::Node| {
+                node.input(0) == Some(id)
+                    && matches!(&node.op, Op::Transpose { permutation } if *permutation == [0, 2, 3, 1])
+            };
+            !same && graph.nodes.iter().any(turn)
+        };
+        graph
+            .inputs
+            .iter()
+            .filter(|&&id| turned(id))
+            .map(|&id| format!("`{}`", graph.value(id).name))
+            .collect()
     }
 
     /// The value of a model's output, by its name and no other output's.

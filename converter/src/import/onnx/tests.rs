@@ -175,6 +175,45 @@ fn quantized_models_keep_their_numbers() {
     }
 }
 
+/// Samples in memory, for models with one input.
+struct Rows(Vec<Vec<f32>>);
+
+impl crate::quantize::Samples for Rows {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
+        Ok(vec![self.0[index].clone()])
+    }
+}
+
+#[test]
+fn int8_models_are_as_good_as_those_of_tflite() {
+    let Some(folder) = shared_models() else { return };
+    for name in ["digits_mlp", "mnist_cnn", "watch_conv1d", "fashion_dsres"] {
+        let folder = folder.join("trained").join(name);
+        let mut data = Npz::open(&folder.join("test_and_cal.npz")).unwrap();
+        let [calibration, inputs, labels] = ["cal_x", "test_x", "test_y"].map(|array| rows(&mut data, array));
+        let hits = |file: String| {
+            let mut graph = load(&folder.join(file)).unwrap().graph;
+            passes::optimise(&mut graph);
+            let samples = Rows(calibration[..100].to_vec());
+            let (graph, _) = crate::quantize::quantize(&graph, &samples, &Default::default()).unwrap();
+            let executor = Executor::new(&graph).unwrap();
+            let hit = |(x, label): &(&Vec<f32>, &Vec<f32>)| {
+                let y = crate::quantize::run_fake_quantized(&executor, &[x]).unwrap().remove(0);
+                (0..y.len()).max_by(|&a, &b| y[a].total_cmp(&y[b])) == Some(label[0] as usize)
+            };
+            inputs.iter().zip(&labels).take(200).filter(hit).count()
+        };
+        let (onnx, tflite) = (hits(format!("{name}.onnx")), hits(format!("{name}_float.tflite")));
+        println!("{name}: {onnx} of 200, .tflite {tflite}");
+        // The same graph up to rounding of folded weights.
+        assert!(onnx.abs_diff(tflite) <= 1, "{name}: {onnx} and {tflite}");
+    }
+}
+
 /// A model file of these nodes, with float inputs `x` and outputs by name.
 fn model(nodes: Vec<NodeProto>, inputs: &[(&str, &[i64])], outputs: &[&str]) -> ModelProto {
     let info = |name: &str, shape: &[i64]| {
