@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+pub mod keras;
 pub mod tflite;
 mod unsupported;
 
@@ -123,7 +124,7 @@ pub trait Importer: Sync {
 }
 
 /// Every format that Ferrolite reads.
-const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter];
+const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter, &keras::KerasImporter];
 
 /// How many bytes of a file an importer sees to recognise it.
 const HEAD: usize = 4096;
@@ -192,7 +193,7 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 
 /// Says what a file is that no importer reads.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
-    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite)";
+    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), Keras (.keras, .h5)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
@@ -207,12 +208,6 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     if head.is_empty() {
         return Error::input(format!("{name}: the file is empty"))
             .help("export the model again, or check that the download finished");
-    }
-    if head.starts_with(b"\x89HDF\r\n\x1a\n") || is("h5") || is("hdf5") {
-        return later(path, "a Keras HDF5 model");
-    }
-    if is("keras") {
-        return later(path, "a Keras model");
     }
     if is("onnx") {
         return later(path, "an ONNX model");
@@ -233,8 +228,8 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 /// A format that is recognised and not read.
 fn later(path: &Path, what: &str) -> Error {
     Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
-        "convert it to .tflite first (tf.lite.TFLiteConverter for Keras and SavedModel); \
-         .onnx, .keras, .h5 and SavedModel are not supported yet",
+        "convert it to .tflite first (tf.lite.TFLiteConverter for SavedModel); \
+         .onnx and SavedModel are not supported yet",
     )
 }
 
@@ -260,7 +255,7 @@ mod tests {
         refused("notes.tflite", b"hello, this is text\n", "holds text");
         refused("noise.bin", &[0xff, 0xfe, 0, 1, 2, 3, 4, 5, 6], "not a model file");
         refused("net.onnx", b"\x08\x08", "ONNX");
-        refused("net.keras", b"PK\x03\x04", "Keras");
+        refused("net.keras", b"PK\x03\x04", "ZIP archive");
         refused("net.h5", b"\x89HDF\r\n\x1a\n", "HDF5");
         refused("net.ferro", b"\0\0\0\0FERO....", "already a Ferrolite model");
         refused("short.tflite", b"\x1c\0\0\0TFL3", "short.tflite");
