@@ -203,14 +203,15 @@ impl Network {
     pub fn place_by_name(&mut self, weights: &Weights) -> Result<()> {
         const ROOT: &str = "model_weights";
         for layer in &mut self.layers {
+            let name = layer.name.clone();
             let mut variables = Vec::new();
             let known = layer.variables_in_order(true, &mut variables);
             if variables.is_empty() {
                 continue;
             }
-            let group = join(ROOT, &layer.name);
+            let group = join(ROOT, &name);
             if !weights.has_group(&group) {
-                return Err(Error::input(format!("layer `{}`: the file has no group `{group}`", layer.name))
+                return Err(Error::input(format!("layer `{name}`: the file has no group `{group}`"))
                     .help("the file is damaged: save the model again"));
             }
             let names = weights.words(&group, "weight_names")?;
@@ -226,8 +227,7 @@ impl Network {
             if names.len() != ordered.len() {
                 let expected: Vec<&str> = ordered.iter().map(|(_, variable)| variable.name).collect();
                 return Err(Error::input(format!(
-                    "layer `{}`: the file has {} variables for it ({}), but it has {}: {}",
-                    layer.name,
+                    "layer `{name}`: the file has {} variables for it ({}), but it has {}: {}",
                     names.len(),
                     names.join(", "),
                     expected.len(),

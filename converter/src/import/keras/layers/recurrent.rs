@@ -191,12 +191,12 @@ pub fn bidirectional(context: &mut Context) -> Answer {
             returned.extend(direction.cell);
         }
     }
-    // `null` keeps the two results apart; without the key, they follow one another.
-    let mode = context.config().str_or("merge_mode", "")?;
+    // `null` keeps the two results apart.
+    let mode = context.config().str_or("merge_mode", "")?.to_owned();
     let (name, axis) = (context.name, if sequences { 2 } else { 1 });
     let builder = &mut context.run.builder;
     let (a, b) = (results[0], results[1]);
-    let merged = match mode {
+    let merged = match mode.as_str() {
         "" => results,
         "concat" => vec![builder.concat(name, &results, axis)?],
         "sum" => vec![builder.binary(name, BinaryKind::Add, a, b)?],
