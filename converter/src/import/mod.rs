@@ -226,9 +226,8 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 
 /// A format that is recognised and not read.
 fn later(path: &Path, what: &str) -> Error {
-    Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
-        "export it as a SavedModel or convert it to .tflite first; .onnx is not supported yet",
-    )
+    Error::input(format!("{}: is {what}, which is not supported yet", path.display()))
+        .help("export it as a SavedModel or convert it to .tflite first; .onnx is not supported yet")
 }
 
 /// Whether all bytes are printable ASCII or white space.

@@ -168,9 +168,9 @@ fn new_form(value: &Json) -> Arg<TensorRef> {
         let config = value.get("config");
         let tensor = config.and_then(|c| old_tensor(c.get("keras_history")?));
         if let Some(tensor) = tensor {
-            let shape = config.and_then(|c| items(c.get("shape")?)).map(|dims| {
-                dims.iter().map(|d| d.as_u64().and_then(|d| usize::try_from(d).ok())).collect()
-            });
+            let shape = config
+                .and_then(|c| items(c.get("shape")?))
+                .map(|dims| dims.iter().map(|d| d.as_u64().and_then(|d| usize::try_from(d).ok())).collect());
             return Arg::Tensor(TensorRef { shape, ..tensor });
         }
     }

@@ -221,7 +221,8 @@ impl<'a> Run<'a> {
                 Err(Trouble::Broken(error)) => return Err(error),
                 Err(Trouble::Unsupported(reason)) => {
                     let operands: Vec<ValueId> = resolved.tensors().into_iter().copied().collect();
-                    let shapes = order.shapes(index, node, operands.first().map(|&id| self.builder.shape(id)));
+                    let shapes =
+                        order.shapes(index, node, operands.first().map(|&id| self.builder.shape(id)));
                     self.builder.unsupported(&name, &layer.class, &reason, &operands, shapes)
                 }
             };
@@ -254,10 +255,9 @@ impl<'a> Run<'a> {
         let variable = layer.variables.iter().find(|variable| variable.name == name);
         match variable.and_then(|variable| variable.path.as_ref()) {
             Some(path) => self.weights.read(&layer.name, name, path, shape),
-            None => Err(Error::input(format!(
-                "layer `{}`: its variable `{name}` is not in the file",
-                layer.name
-            ))),
+            None => {
+                Err(Error::input(format!("layer `{}`: its variable `{name}` is not in the file", layer.name)))
+            }
         }
     }
 
@@ -314,15 +314,15 @@ impl<'a> Run<'a> {
             return Ok(last);
         }
         let rank = self.builder.shape(x).len();
-        let permutation: Vec<usize> = (0..rank).map(|d| if d == 0 { 0 } else { d % (rank - 1) + 1 }).collect();
+        let permutation: Vec<usize> =
+            (0..rank).map(|d| if d == 0 { 0 } else { d % (rank - 1) + 1 }).collect();
         self.builder.transpose(&format!("{name}/channels_last"), x, &permutation)
     }
 
     /// A value with channels last as one with channels first.
     pub fn channels_first(&mut self, name: &str, last: ValueId) -> Result<ValueId> {
         let rank = self.builder.shape(last).len();
-        let permutation: Vec<usize> =
-            (0..rank).map(|d| if d < 2 { d * (rank - 1) } else { d - 1 }).collect();
+        let permutation: Vec<usize> = (0..rank).map(|d| if d < 2 { d * (rank - 1) } else { d - 1 }).collect();
         let x = self.builder.transpose(&format!("{name}/channels_first"), last, &permutation)?;
         self.views.insert(x, (View::ChannelsFirst, last));
         Ok(x)
@@ -436,7 +436,9 @@ impl<'a> Order<'a> {
         let count = said.and_then(|said| said.keys().max()).map_or(1, |&last| last + 1).min(64);
         let fallback = operand.unwrap_or(&[1]).to_vec();
         (0..count)
-            .map(|tensor| said.and_then(|said| said.get(&tensor)).cloned().unwrap_or_else(|| fallback.clone()))
+            .map(|tensor| {
+                said.and_then(|said| said.get(&tensor)).cloned().unwrap_or_else(|| fallback.clone())
+            })
             .collect()
     }
 }

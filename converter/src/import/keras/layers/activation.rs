@@ -17,8 +17,6 @@ pub enum Function {
     Linear,
     /// A function of one number.
     Unary(UnaryKind),
-    /// Several, one after the other.
-    Chain(Vec<UnaryKind>),
     /// Keras's relu with a threshold and a slope below it.
     Relu { max: f32, slope: f32, threshold: f32 },
     /// Softmax over an axis.
@@ -162,7 +160,6 @@ impl Context<'_, '_> {
         match *function {
             Function::Linear => Ok(x),
             Function::Unary(kind) => self.chain(x, &[kind]),
-            Function::Chain(ref kinds) => self.chain(x, kinds),
             Function::Relu { max, slope, threshold } => match relu(max, slope, threshold) {
                 Some(kinds) => self.chain(x, &kinds),
                 None => self.relu(x, max, slope, threshold),

@@ -98,9 +98,8 @@ impl Context<'_, '_> {
         target: &[usize],
     ) -> Result<ValueId> {
         let layer = self.layer;
-        self.run.once(layer, name, target, |run| {
-            Ok(reorder(&run.variable(layer, name, shape)?, shape, order))
-        })
+        self.run
+            .once(layer, name, target, |run| Ok(reorder(&run.variable(layer, name, shape)?, shape, order)))
     }
 
     /// The bias, where the layer has one.
@@ -154,18 +153,19 @@ const LAYERS: &[(&[&str], Build)] = &[
     (&["SeparableConv2D", "SeparableConvolution2D"], convolution::separable::<2>),
     (&["Conv1DTranspose", "Convolution1DTranspose"], convolution::transposed::<1>),
     (&["Conv2DTranspose", "Convolution2DTranspose"], convolution::transposed::<2>),
-    (
-        &[
-            "Activation", "ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax", "PReLU",
-        ],
-        activation::layer,
-    ),
+    (&["Activation", "ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax", "PReLU"], activation::layer),
     (&["MaxPooling1D", "MaxPool1D", "AveragePooling1D", "AvgPool1D"], pooling::pool::<1>),
     (&["MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D"], pooling::pool::<2>),
     (
         &[
-            "GlobalMaxPooling1D", "GlobalMaxPool1D", "GlobalAveragePooling1D", "GlobalAvgPool1D",
-            "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
+            "GlobalMaxPooling1D",
+            "GlobalMaxPool1D",
+            "GlobalAveragePooling1D",
+            "GlobalAvgPool1D",
+            "GlobalMaxPooling2D",
+            "GlobalMaxPool2D",
+            "GlobalAveragePooling2D",
+            "GlobalAvgPool2D",
         ],
         pooling::global,
     ),
@@ -197,13 +197,38 @@ const LAYERS: &[(&[&str], Build)] = &[
     (&["Attention"], attention::dot_product),
     (
         &[
-            "Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout",
-            "GaussianNoise", "ActivityRegularization", "Identity", "RandomBrightness",
-            "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomErasing",
-            "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
-            "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
-            "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "RandomHeight",
-            "RandomWidth", "AugMix", "CutMix", "MixUp", "RandAugment",
+            "Dropout",
+            "SpatialDropout1D",
+            "SpatialDropout2D",
+            "AlphaDropout",
+            "GaussianDropout",
+            "GaussianNoise",
+            "ActivityRegularization",
+            "Identity",
+            "RandomBrightness",
+            "RandomColorDegeneration",
+            "RandomColorJitter",
+            "RandomContrast",
+            "RandomErasing",
+            "RandomFlip",
+            "RandomGaussianBlur",
+            "RandomGrayscale",
+            "RandomHue",
+            "RandomInvert",
+            "RandomPerspective",
+            "RandomPosterization",
+            "RandomRotation",
+            "RandomSaturation",
+            "RandomSharpness",
+            "RandomShear",
+            "RandomTranslation",
+            "RandomZoom",
+            "RandomHeight",
+            "RandomWidth",
+            "AugMix",
+            "CutMix",
+            "MixUp",
+            "RandAugment",
         ],
         nothing,
     ),
@@ -276,8 +301,16 @@ pub fn variables(layer: &Layer) -> Result<Vec<Variable>> {
         Ok(())
     };
     match layer.class.as_str() {
-        "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" | "DepthwiseConv1D"
-        | "DepthwiseConv2D" | "Conv1DTranspose" | "Conv2DTranspose" | "Convolution1DTranspose"
+        "Dense"
+        | "Conv1D"
+        | "Conv2D"
+        | "Convolution1D"
+        | "Convolution2D"
+        | "DepthwiseConv1D"
+        | "DepthwiseConv2D"
+        | "Conv1DTranspose"
+        | "Conv2DTranspose"
+        | "Convolution1DTranspose"
         | "Convolution2DTranspose" => {
             own("kernel", true);
             bias(&mut list, "")?;
@@ -287,7 +320,10 @@ pub fn variables(layer: &Layer) -> Result<Vec<Variable>> {
             own("pointwise_kernel", true);
             bias(&mut list, "")?;
         }
-        "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" | "LayerNormalization"
+        "BatchNormalization"
+        | "BatchNormalizationV1"
+        | "BatchNormalizationV2"
+        | "LayerNormalization"
         | "GroupNormalization" => {
             if yes("scale")? {
                 own("gamma", true);

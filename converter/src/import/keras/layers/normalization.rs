@@ -32,15 +32,15 @@ pub fn batch(context: &mut Context) -> Answer {
     let name = context.name;
     let last = axis + 1 == shape.len();
     if last && !context.run.is_channels_first(x) {
-        return one(context.run.as_it_lies(name, &[x], &mut |run, operands| {
-            run.builder.batch_norm(name, operands[0], &norm)
-        }));
+        return one(context
+            .run
+            .as_it_lies(name, &[x], &mut |run, operands| run.builder.batch_norm(name, operands[0], &norm)));
     }
     if axis == 1 {
         let x = context.run.channels_last(name, x)?;
-        let y = context.run.as_it_lies(name, &[x], &mut |run, operands| {
-            run.builder.batch_norm(name, operands[0], &norm)
-        })?;
+        let y = context
+            .run
+            .as_it_lies(name, &[x], &mut |run, operands| run.builder.batch_norm(name, operands[0], &norm))?;
         return one(context.run.channels_first(name, y));
     }
     unsupported(format!("a batch norm over axis {axis} of {} dimensions", shape.len()))
@@ -78,8 +78,7 @@ pub fn layer(context: &mut Context) -> Answer {
         let part = |word: &str| format!("{}/{word}", context.name);
         let builder = &mut context.run.builder;
         let mean = builder.reduce(&part("mean"), ReduceKind::Mean, x, &axes, true)?;
-        let squares =
-            builder.binary(&part("squared_difference"), BinaryKind::SquaredDifference, x, mean)?;
+        let squares = builder.binary(&part("squared_difference"), BinaryKind::SquaredDifference, x, mean)?;
         let variance = builder.reduce(&part("variance"), ReduceKind::Mean, squares, &axes, true)?;
         return one(scaled_by_root(context, x, variance, epsilon, gamma));
     }

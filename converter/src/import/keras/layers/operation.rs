@@ -269,8 +269,17 @@ fn index(key: &Json, n: usize) -> Option<Taken> {
     } else {
         let begin = wrap(bound("start").unwrap_or(n - 1)).clamp(-1, n - 1);
         let end = bound("stop").map_or(-1, |stop| wrap(stop).clamp(-1, n - 1));
-        (begin, (begin - end).max(0).checked_sub(step.checked_add(1)?)? / step.checked_neg().filter(|&s| s > 0)?)
+        (
+            begin,
+            (begin - end).max(0).checked_sub(step.checked_add(1)?)?
+                / step.checked_neg().filter(|&s| s > 0)?,
+        )
     };
     let size = usize::try_from(count).ok().filter(|&count| count > 0)?;
-    Some(Taken { begin: usize::try_from(begin).ok()?, size, stride: isize::try_from(step).ok()?, dropped: false })
+    Some(Taken {
+        begin: usize::try_from(begin).ok()?,
+        size,
+        stride: isize::try_from(step).ok()?,
+        dropped: false,
+    })
 }

@@ -60,8 +60,7 @@ pub fn crop<const N: usize>(context: &mut Context) -> Answer {
     let (mut begin, mut size) = (vec![0; 4], context.shape(x));
     for (d, (before, after)) in (3 - N..3).zip(amounts) {
         let rest = before.checked_add(after).and_then(|cut| size[d].checked_sub(cut)).filter(|&n| n > 0);
-        size[d] =
-            rest.ok_or_else(|| context.broken(format!("it crops all of {:?}", context.shape(x))))?;
+        size[d] = rest.ok_or_else(|| context.broken(format!("it crops all of {:?}", context.shape(x))))?;
         begin[d] = before;
     }
     let y = context.run.builder.op(context.name, Op::Slice { begin, size, stride: vec![1; 4] }, &[x])?;

@@ -30,11 +30,7 @@ pub fn layer(context: &mut Context) -> Answer {
     let mut results = Vec::new();
     let returns_states = context.config().bool_or("return_state", false)?;
     let hidden = if context.config().bool_or("return_sequences", false)? {
-        results.push(if reverse {
-            flipped(context, direction.sequence)?
-        } else {
-            direction.sequence
-        });
+        results.push(if reverse { flipped(context, direction.sequence)? } else { direction.sequence });
         if returns_states { Some(last(context, &context.part("last"), &direction)?) } else { None }
     } else {
         let hidden = last(context, context.name, &direction)?;
@@ -176,7 +172,8 @@ pub fn bidirectional(context: &mut Context) -> Answer {
     }
     let no_call = Call { args: Vec::<Arg<ValueId>>::new(), named: Vec::new() };
     let (mut results, mut returned) = (Vec::new(), Vec::new());
-    for (inner, word, states) in [(forward, "forward", &states[..half]), (backward, "backward", &states[half..])]
+    for (inner, word, states) in
+        [(forward, "forward", &states[..half]), (backward, "backward", &states[half..])]
     {
         let name = context.part(word);
         let mut within = Context { run: context.run, layer: inner, name: &name, call: &no_call };
