@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+pub mod keras;
 pub mod onnx;
 pub mod saved_model;
 pub mod tflite;
@@ -126,7 +127,7 @@ pub trait Importer: Sync {
 
 /// Every format that Ferrolite reads.
 const IMPORTERS: &[&dyn Importer] =
-    &[&tflite::TfliteImporter, &saved_model::SavedModelImporter, &onnx::OnnxImporter];
+    &[&tflite::TfliteImporter, &keras::KerasImporter, &saved_model::SavedModelImporter, &onnx::OnnxImporter];
 
 /// How many bytes of a file an importer sees to recognise it.
 const HEAD: usize = 4096;
@@ -195,8 +196,8 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 
 /// Says what a file is that no importer reads.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
-    const SUPPORTED: &str =
-        "supported now: TensorFlow Lite (.tflite), ONNX (.onnx), TensorFlow SavedModel (a directory)";
+    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), ONNX (.onnx), Keras (.keras, .h5), \
+                             TensorFlow SavedModel (a directory)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
@@ -207,12 +208,6 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     if head.is_empty() {
         return Error::input(format!("{name}: the file is empty"))
             .help("export the model again, or check that the download finished");
-    }
-    if head.starts_with(b"\x89HDF\r\n\x1a\n") || is("h5") || is("hdf5") {
-        return later(path, "a Keras HDF5 model");
-    }
-    if is("keras") {
-        return later(path, "a Keras model");
     }
     if head.get(4..8) == Some(b"FERO") {
         return Error::input(format!("{name}: is already a Ferrolite model"))
@@ -225,14 +220,6 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     };
     let kind = if looks_like_text(head) { " (it holds text)" } else { "" };
     Error::input(format!("{name}: {what}{kind}")).help(SUPPORTED)
-}
-
-/// A format that is recognised and not read.
-fn later(path: &Path, what: &str) -> Error {
-    Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
-        "export it as a SavedModel (`model.export(...)` of Keras) or convert it to .tflite first; \
-         .keras and .h5 are not supported yet",
-    )
 }
 
 /// Whether all bytes are printable ASCII or white space.
@@ -258,7 +245,7 @@ mod tests {
         refused("noise.bin", &[0xff, 0xfe, 0, 1, 2, 3, 4, 5, 6], "not a model file");
         refused("net.onnx", b"\x08\x08", "has no graph");
         refused("noise.onnx", b"\xff\xff\xff", "not a sound ONNX model");
-        refused("net.keras", b"PK\x03\x04", "Keras");
+        refused("net.keras", b"PK\x03\x04", "ZIP archive");
         refused("net.h5", b"\x89HDF\r\n\x1a\n", "HDF5");
         refused("net.ferro", b"\0\0\0\0FERO....", "already a Ferrolite model");
         refused("short.tflite", b"\x1c\0\0\0TFL3", "short.tflite");

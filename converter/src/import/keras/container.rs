@@ -1,0 +1,102 @@
+//! The two containers of Keras: a `.keras` file is a ZIP archive of `config.json`, `metadata.json` and
+//! `model.weights.h5`; an `.h5` file is HDF5 with the configuration in the attribute `model_config`.
+
+use std::io::{Cursor, Read};
+
+use serde_json::Value as Json;
+use zip::ZipArchive;
+
+use super::weights::{EXPANSION, Weights};
+use crate::error::{Error, Result};
+
+/// The mark at the head of an HDF5 file.
+pub const HDF5_MARK: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Bytes that a small member may unpack to, whatever its packed size.
+const SMALL: u64 = 1 << 20;
+
+/// What a file holds, unpacked and not yet understood.
+pub struct Container {
+    /// The configuration of the model: class name and config.
+    pub model: Json,
+    /// Its variables.
+    pub weights: Weights,
+    /// Major version of the Keras that wrote the file.
+    pub keras: u32,
+    /// Whether variables are found by the names of layers (`.h5`) rather than by their place (`.keras`).
+    pub by_name: bool,
+}
+
+/// Unpacks a file.
+pub fn open(bytes: &[u8]) -> Result<Container> {
+    if bytes.starts_with(HDF5_MARK) { open_hdf5(bytes) } else { open_zip(bytes) }
+}
+
+fn open_zip(bytes: &[u8]) -> Result<Container> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| {
+        Error::input(format!("is no readable .keras file (a ZIP archive): {e}"))
+            .help("save the model again with `model.save(\"model.keras\")`, or check the download")
+    })?;
+    let model = json("config.json", &member(&mut archive, "config.json")?)?;
+    let metadata = json("metadata.json", &member(&mut archive, "metadata.json")?)?;
+    let version = metadata.get("keras_version").and_then(Json::as_str).unwrap_or("3");
+    let keras = major(version)?;
+    let weights = Weights::open(member(&mut archive, "model.weights.h5")?)
+        .map_err(|e| e.context("model.weights.h5"))?;
+    Ok(Container { model, weights, keras, by_name: false })
+}
+
+/// Unpacks one member of the archive, no further than its packed size makes believable.
+fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>> {
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::input(format!("`{name}` in the .keras archive cannot be read: {e}"))
+            .help("save the model again with `model.save(\"model.keras\")`, or check the download")
+    };
+    let mut file = archive.by_name(name).map_err(|e| broken(&e))?;
+    let limit = file.compressed_size().saturating_mul(EXPANSION).max(SMALL);
+    let mut contents = Vec::new();
+    file.by_ref().take(limit + 1).read_to_end(&mut contents).map_err(|e| broken(&e))?;
+    if contents.len() as u64 > limit {
+        return Err(broken(&format!("it unpacks to more than {EXPANSION} times its size")));
+    }
+    Ok(contents)
+}
+
+fn open_hdf5(bytes: &[u8]) -> Result<Container> {
+    let weights = Weights::open(bytes.to_vec())?;
+    let Some(config) = weights.root_attribute("model_config")? else {
+        let layers = weights.has_group("layers") || weights.has_group("_layer_checkpoint_dependencies");
+        let found = layers || !weights.words("/", "layer_names").unwrap_or_default().is_empty();
+        let what = if found {
+            "holds the weights of a Keras model, but not its layers (a weights-only file)"
+        } else {
+            "is an HDF5 file without a Keras model (it has no attribute `model_config`)"
+        };
+        return Err(Error::input(what)
+            .help("save the whole model: `model.save(\"model.keras\")` rather than `save_weights`"));
+    };
+    let model = json("model_config", config.as_bytes())?;
+    let version = match weights.root_attribute("keras_version")? {
+        Some(version) => version,
+        // Files of Keras 2 say it beside the weights only.
+        None => "2".into(),
+    };
+    Ok(Container { model, keras: major(&version)?, weights, by_name: true })
+}
+
+fn json(what: &str, bytes: &[u8]) -> Result<Json> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        Error::input(format!("`{what}` is no readable JSON: {e}"))
+            .help("the file is damaged: save the model again, or check that it was copied completely")
+    })
+}
+
+/// The first number of a version such as `3.15.1` or `2.4.0-tf`.
+fn major(version: &str) -> Result<u32> {
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    match digits.parse() {
+        Ok(major @ 1..=3) => Ok(major),
+        _ => Err(Error::input(format!("was written by Keras `{version}`, which is not known"))
+            .help("Ferrolite reads files of Keras 2 and 3")),
+    }
+}

@@ -1,0 +1,285 @@
+//! Operations of `keras.ops`, which a functional model of Keras 3 holds like layers: `x + 1` is an `Add`,
+//! `x[:, 0]` a `GetItem`.
+
+use serde_json::Value as Json;
+
+use super::super::calls::Arg;
+use super::super::config::{items, number};
+use super::activation::Function;
+use super::{Context, activation, one};
+use crate::error::Result;
+use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind, ValueId};
+use crate::import::keras::run::{Answer, Trouble, unsupported};
+
+/// Builds one call of an operation.
+pub fn build(context: &mut Context) -> Answer {
+    use BinaryKind as B;
+    use ReduceKind as R;
+    use UnaryKind as U;
+    match context.layer.class.as_str() {
+        "Add" => binary(context, B::Add),
+        "Subtract" => binary(context, B::Sub),
+        "Multiply" => binary(context, B::Mul),
+        "Divide" | "TrueDivide" => binary(context, B::Div),
+        "Maximum" => binary(context, B::Maximum),
+        "Minimum" => binary(context, B::Minimum),
+        "Mean" => reduce(context, R::Mean),
+        "Sum" => reduce(context, R::Sum),
+        "Max" | "Amax" => reduce(context, R::Max),
+        "Min" | "Amin" => reduce(context, R::Min),
+        "Reshape" => reshape(context),
+        "Transpose" => transpose(context),
+        "ExpandDims" => expand(context),
+        "Squeeze" => squeeze(context),
+        "GetItem" => item(context),
+        "Concatenate" => concatenate(context),
+        "Matmul" => {
+            let operands = context.inputs();
+            let op = Op::BatchMatMul { transpose_a: false, transpose_b: false };
+            one(context.run.builder.op(context.name, op, &operands))
+        }
+        "Absolute" | "Abs" => unary(context, U::Abs),
+        "Negative" => unary(context, U::Neg),
+        "Exp" => unary(context, U::Exp),
+        "Log" => unary(context, U::Log),
+        "Sqrt" => unary(context, U::Sqrt),
+        "Rsqrt" => unary(context, U::Rsqrt),
+        "Square" => unary(context, U::Square),
+        "Reciprocal" => unary(context, U::Reciprocal),
+        "Sin" => unary(context, U::Sin),
+        "Cos" => unary(context, U::Cos),
+        "Floor" => unary(context, U::Floor),
+        "Ceil" => unary(context, U::Ceil),
+        "Sign" => unary(context, U::Sign),
+        "Erf" => unary(context, U::Erf),
+        "Clip" => {
+            let bound = |name: &str, default: f32| -> Result<f32> {
+                let given = plain(context, usize::MAX, name).and_then(number);
+                Ok(given.or(context.config().f32(name)?).unwrap_or(default))
+            };
+            let (min, max) = (bound("x_min", f32::NEG_INFINITY)?, bound("x_max", f32::INFINITY)?);
+            unary(context, U::clip(min, max))
+        }
+        "Softmax" | "LogSoftmax" => {
+            let axis = context.config().integers("axis")?.and_then(|axes| axes.first().copied());
+            let axis = axis.unwrap_or(-1);
+            let softmax = context.layer.class == "Softmax";
+            let function = if softmax { Function::Softmax(axis) } else { Function::LogSoftmax(axis) };
+            let x = context.input()?;
+            Ok(vec![context.apply(x, &function)?])
+        }
+        "LeakyRelu" => {
+            let alpha = context.config().f32_or("negative_slope", 0.2)?;
+            unary(context, U::LeakyRelu { alpha })
+        }
+        "Gelu" => {
+            let approximate = context.config().bool_or("approximate", true)?;
+            unary(context, U::Gelu { approximate })
+        }
+        class @ ("Relu" | "Relu6" | "Selu" | "Silu" | "Sigmoid" | "Tanh" | "Softplus" | "Softsign"
+        | "HardSigmoid" | "HardSilu" | "HardTanh" | "LogSigmoid" | "TanhShrink" | "SparsePlus"
+        | "SparseSigmoid") => {
+            let x = context.input()?;
+            let function = activation::parse(Some(&Json::String(snake(class))), context.run.keras)?;
+            Ok(vec![context.apply(x, &function)?])
+        }
+        _ => unsupported("an operation of keras.ops"),
+    }
+}
+
+/// `HardSigmoid` as `hard_sigmoid`.
+fn snake(class: &str) -> String {
+    let mut name = String::new();
+    for letter in class.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+/// A plain argument, by position or name.
+fn plain<'c>(context: &'c Context, position: usize, name: &str) -> Option<&'c Json> {
+    match context.call.arg(position, name) {
+        Some(Arg::Plain(value)) => Some(value),
+        _ => None,
+    }
+}
+
+fn unary(context: &mut Context, kind: UnaryKind) -> Answer {
+    let x = context.input()?;
+    Ok(vec![context.apply(x, &Function::Unary(kind))?])
+}
+
+/// A function of two tensors, or of a tensor and a number.
+fn binary(context: &mut Context, kind: BinaryKind) -> Answer {
+    let operand = |context: &mut Context, position: usize, name: &str| -> Result<ValueId, Trouble> {
+        match context.call.arg(position, name) {
+            Some(&Arg::Tensor(id)) => Ok(id),
+            Some(Arg::Plain(value)) => match number(value) {
+                Some(x) => {
+                    let word = context.part(&format!("value_{position}"));
+                    Ok(context.run.builder.float(&word, &[1], vec![x])?)
+                }
+                None => unsupported("an operand that is no tensor and no number"),
+            },
+            _ => Err(context.broken("an operand is missing").into()),
+        }
+    };
+    let a = operand(context, 0, "x1")?;
+    let b = operand(context, 1, "x2")?;
+    one(context.run.builder.binary(context.name, kind, a, b))
+}
+
+fn reduce(context: &mut Context, kind: ReduceKind) -> Answer {
+    let x = context.input()?;
+    let rank = context.shape(x).len();
+    let axes = match context.config().get("axis") {
+        None => (0..rank).collect(),
+        Some(_) => context.axes(rank, -1)?,
+    };
+    if axes.contains(&0) {
+        return unsupported("a reduction over the batch");
+    }
+    let keep = context.config().bool_or("keepdims", false)?;
+    one(context.run.builder.reduce(context.name, kind, x, &axes, keep))
+}
+
+fn reshape(context: &mut Context) -> Answer {
+    let x = context.input()?;
+    let shape = context.shape(x);
+    let listed = |value: &Json| -> Option<Vec<i64>> {
+        // The batch stands as null.
+        let batch = shape.first().map_or(1, |&n| n as i64);
+        items(value)?.iter().map(|d| if d.is_null() { Some(batch) } else { d.as_i64() }).collect()
+    };
+    let target = context.config().get("newshape").or_else(|| plain(context, 1, "newshape")).and_then(listed);
+    let target = target.ok_or_else(|| context.broken("its shape is no list of numbers"))?;
+    let target = context.resolve(&target, shape.iter().product())?;
+    one(context.run.builder.reshape(context.name, x, &target))
+}
+
+fn transpose(context: &mut Context) -> Answer {
+    let x = context.input()?;
+    let rank = context.shape(x).len();
+    let permutation = match context.config().get("axes") {
+        None => (0..rank).rev().collect(),
+        Some(_) => context.config().sizes_list("axes")?,
+    };
+    let mut sorted = permutation.clone();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..rank) {
+        return Err(context.broken(format!("axes {permutation:?} of {rank} dimensions")).into());
+    }
+    one(context.run.builder.transpose(context.name, x, &permutation))
+}
+
+fn expand(context: &mut Context) -> Answer {
+    let x = context.input()?;
+    let mut shape = context.shape(x);
+    let mut axes = context.axes(shape.len() + 1, -1)?;
+    axes.sort_unstable();
+    for axis in axes {
+        shape.insert(axis.min(shape.len()), 1);
+    }
+    one(context.run.builder.reshape(context.name, x, &shape))
+}
+
+fn squeeze(context: &mut Context) -> Answer {
+    let x = context.input()?;
+    let shape = context.shape(x);
+    let axes = match context.config().get("axis") {
+        None => (1..shape.len()).filter(|&d| shape[d] == 1).collect(),
+        Some(_) => context.axes(shape.len(), -1)?,
+    };
+    let rest: Vec<usize> = (0..shape.len()).filter(|d| !axes.contains(d)).map(|d| shape[d]).collect();
+    one(context.run.builder.reshape(context.name, x, &rest))
+}
+
+fn concatenate(context: &mut Context) -> Answer {
+    let operands = context.inputs();
+    let rank = context.shape(context.input()?).len();
+    let axis = context.axes(rank, -1)?.first().copied().unwrap_or(0);
+    one(context.run.builder.concat(context.name, &operands, axis))
+}
+
+/// What an index takes of a dimension.
+struct Taken {
+    begin: usize,
+    size: usize,
+    stride: isize,
+    /// Whether the dimension goes.
+    dropped: bool,
+}
+
+/// `x[…]` with numbers and slices.
+fn item(context: &mut Context) -> Answer {
+    let x = context.input()?;
+    let shape = context.shape(x);
+    let Some(key) = plain(context, 1, "key") else {
+        return unsupported("an index that is computed");
+    };
+    let keys = match items(key) {
+        Some(list) => list.clone(),
+        None => vec![key.clone()],
+    };
+    let is_ellipsis = |key: &Json| key.get("class_name").and_then(Json::as_str) == Some("__ellipsis__");
+    if keys.iter().any(Json::is_null) {
+        return unsupported("an index that adds a dimension");
+    }
+    let given = keys.iter().filter(|key| !is_ellipsis(key)).count();
+    let whole = |n: usize| Taken { begin: 0, size: n, stride: 1, dropped: false };
+    let mut taken: Vec<Taken> = Vec::new();
+    for key in &keys {
+        if is_ellipsis(key) {
+            let skipped = shape.len().saturating_sub(given);
+            taken.extend(shape.iter().skip(taken.len()).take(skipped).map(|&n| whole(n)));
+            continue;
+        }
+        let n = *shape.get(taken.len()).ok_or_else(|| context.broken("more indices than dimensions"))?;
+        let range = index(key, n).ok_or_else(|| context.broken(format!("index {key} of {n} elements")))?;
+        taken.push(range);
+    }
+    taken.extend(shape.iter().skip(taken.len()).map(|&n| whole(n)));
+    let result: Vec<usize> = taken.iter().filter(|t| !t.dropped).map(|t| t.size).collect();
+    let op = Op::Slice {
+        begin: taken.iter().map(|t| t.begin).collect(),
+        size: taken.iter().map(|t| t.size).collect(),
+        stride: taken.iter().map(|t| t.stride).collect(),
+    };
+    one(context.run.builder.op_shaped(context.name, op, &[x], &result))
+}
+
+/// What a number or a slice takes of `n` elements, as Python has it; none where that is nothing.
+fn index(key: &Json, n: usize) -> Option<Taken> {
+    let n = i64::try_from(n).ok()?;
+    if let Some(place) = key.as_i64() {
+        let begin = usize::try_from(if place < 0 { place + n } else { place }).ok()?;
+        return (begin < n as usize).then_some(Taken { begin, size: 1, stride: 1, dropped: true });
+    }
+    let config = key.get("config")?;
+    let bound = |name: &str| config.get(name).and_then(Json::as_i64);
+    let step = bound("step").unwrap_or(1);
+    let wrap = |place: i64| if place < 0 { place + n } else { place };
+    let (begin, count) = if step > 0 {
+        let begin = wrap(bound("start").unwrap_or(0)).clamp(0, n);
+        let end = wrap(bound("stop").unwrap_or(n)).clamp(0, n);
+        (begin, (end - begin).max(0).checked_add(step - 1)? / step)
+    } else {
+        let begin = wrap(bound("start").unwrap_or(n - 1)).clamp(-1, n - 1);
+        let end = bound("stop").map_or(-1, |stop| wrap(stop).clamp(-1, n - 1));
+        (
+            begin,
+            (begin - end).max(0).checked_sub(step.checked_add(1)?)?
+                / step.checked_neg().filter(|&s| s > 0)?,
+        )
+    };
+    let size = usize::try_from(count).ok().filter(|&count| count > 0)?;
+    Some(Taken {
+        begin: usize::try_from(begin).ok()?,
+        size,
+        stride: isize::try_from(step).ok()?,
+        dropped: false,
+    })
+}

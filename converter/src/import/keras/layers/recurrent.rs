@@ -1,0 +1,208 @@
+//! Recurrent layers. Keras's kernels `[features, gates]` become `[gates, features]`; the order of gates is
+//! the graph's.
+//!
+//! A layer that walks backwards gives its sequence in the order in which it was computed; within
+//! Bidirectional, in the order of the steps.
+
+use serde_json::Value as Json;
+
+use super::super::calls::{Arg, Call};
+use super::{Context, activation};
+use crate::error::Result;
+use crate::graph::{BinaryKind, Cell, Op, Recurrent, ValueId};
+use crate::import::keras::run::{Answer, Trouble, unsupported};
+
+/// What a layer computes in one direction.
+struct Direction {
+    /// `[batch, steps, units]`, results at the place of their step.
+    sequence: ValueId,
+    /// Where its last step lies in the sequence.
+    last: usize,
+    /// Last state of an LSTM's cell.
+    cell: Option<ValueId>,
+}
+
+/// A recurrent layer by itself.
+pub fn layer(context: &mut Context) -> Answer {
+    let (x, states) = operands(context)?;
+    let reverse = context.config().bool_or("go_backwards", false)?;
+    let direction = direction(context, x, &states)?;
+    let mut results = Vec::new();
+    let returns_states = context.config().bool_or("return_state", false)?;
+    let hidden = if context.config().bool_or("return_sequences", false)? {
+        results.push(if reverse { flipped(context, direction.sequence)? } else { direction.sequence });
+        if returns_states { Some(last(context, &context.part("last"), &direction)?) } else { None }
+    } else {
+        let hidden = last(context, context.name, &direction)?;
+        results.push(hidden);
+        Some(hidden)
+    };
+    if returns_states {
+        results.extend(hidden);
+        results.extend(direction.cell);
+    }
+    Ok(results)
+}
+
+/// The sequence and the initial states that a layer is called with.
+fn operands(context: &Context) -> Result<(ValueId, Vec<ValueId>)> {
+    let inputs = context.inputs();
+    let (&x, states) = inputs.split_first().ok_or_else(|| context.broken("it is called with no tensor"))?;
+    if context.shape(x).len() != 3 {
+        return Err(context.broken(format!("an input of shape {:?}", context.shape(x))));
+    }
+    Ok((x, states.to_vec()))
+}
+
+fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Direction, Trouble> {
+    let config = context.config();
+    for option in ["stateful", "time_major"] {
+        if config.bool_or(option, false)? {
+            return unsupported(format!("`{option}`: every inference begins with a state of zeros"));
+        }
+    }
+    let keras = context.run.keras;
+    // Layers of Keras 2 that do not say it reset before the product.
+    let cell = match context.layer.class.as_str() {
+        "LSTM" => Cell::Lstm,
+        "GRU" => Cell::Gru { reset_after: config.bool_or("reset_after", keras >= 3)? },
+        _ => Cell::Simple,
+    };
+    let function = |key: &str, default: &str| {
+        let value = config.get(key).cloned().unwrap_or_else(|| Json::String(default.into()));
+        activation::unary(Some(&value), keras)
+    };
+    // An activation of null is none, and stands in the file as null or as `linear`.
+    let activation = function("activation", "linear")?;
+    let gate_activation = match cell {
+        Cell::Simple => activation,
+        _ => function("recurrent_activation", "linear")?,
+    };
+    let reverse = config.bool_or("go_backwards", false)?;
+    let attributes = Recurrent {
+        cell,
+        activation,
+        gate_activation,
+        output_activation: activation,
+        reverse,
+        cell_clip: 0.0,
+    };
+    let units = config.usize("units")?;
+    let rows = units.checked_mul(cell.gates()).ok_or_else(|| context.broken("too many units"))?;
+    let (batch, steps, features) = match context.shape(x)[..] {
+        [batch, steps, features] => (batch, steps, features),
+        _ => return Err(context.broken("its input is no sequence").into()),
+    };
+    let weights = context.permuted("kernel", &[features, rows], &[1, 0], &[rows, features])?;
+    let recurrent = context.permuted("recurrent_kernel", &[units, rows], &[1, 0], &[rows, units])?;
+    let (mut bias, mut recurrent_bias) = (None, None);
+    if context.has("bias") {
+        if cell == (Cell::Gru { reset_after: true }) {
+            let layer = context.layer;
+            let half = |part: usize| {
+                move |run: &super::Run| -> Result<Vec<f32>> {
+                    let both = run.variable(layer, "bias", &[2, rows])?;
+                    Ok(both.chunks(rows).nth(part).unwrap_or_default().to_vec())
+                }
+            };
+            bias = Some(context.run.once(layer, "bias", &[rows], half(0))?);
+            recurrent_bias = Some(context.run.once(layer, "recurrent_bias", &[rows], half(1))?);
+        } else {
+            bias = Some(context.variable("bias", &[rows])?);
+        }
+    }
+    let wanted = if cell == Cell::Lstm { 2 } else { 1 };
+    if !states.is_empty() && states.len() != wanted {
+        return Err(context.broken(format!("{} initial states, expected {wanted}", states.len())).into());
+    }
+    let hidden = states.first().copied();
+    let initial = states.get(1).copied();
+    let operands = vec![Some(x), Some(weights), Some(recurrent), bias, recurrent_bias, hidden, initial];
+    // States that nobody asked for are no results.
+    let keeps = cell == Cell::Lstm && context.config().bool_or("return_state", false)?;
+    let mut shapes = vec![vec![batch, steps, units]];
+    if keeps {
+        shapes.extend([vec![batch, units], vec![batch, units]]);
+    }
+    let name = match context.config().bool_or("return_sequences", false)? {
+        true if !reverse => context.name.to_owned(),
+        _ => context.part("sequence"),
+    };
+    let results = context.run.builder.op_many(&name, Op::Recurrent(attributes), operands, shapes)?;
+    let sequence = results.first().copied().ok_or_else(|| context.broken("it has no result"))?;
+    let last = if reverse { 0 } else { steps - 1 };
+    Ok(Direction { sequence, last, cell: results.get(2).copied() })
+}
+
+/// The hidden state behind the last step.
+fn last(context: &mut Context, name: &str, direction: &Direction) -> Result<ValueId> {
+    let (x, shape) = (direction.sequence, context.shape(direction.sequence));
+    let op = Op::Slice {
+        begin: vec![0, direction.last, 0],
+        size: vec![shape[0], 1, shape[2]],
+        stride: vec![1, 1, 1],
+    };
+    context.run.builder.op_shaped(name, op, &[x], &[shape[0], shape[2]])
+}
+
+/// A sequence from its last step to its first.
+fn flipped(context: &mut Context, x: ValueId) -> Result<ValueId> {
+    let size = context.shape(x);
+    let op = Op::Slice { begin: vec![0, size[1] - 1, 0], size, stride: vec![1, -1, 1] };
+    context.run.builder.op(context.name, op, &[x])
+}
+
+/// A layer in both directions.
+pub fn bidirectional(context: &mut Context) -> Answer {
+    let (x, states) = operands(context)?;
+    let layer = context.layer;
+    let [(_, forward), (_, backward)] = layer.children.as_slice() else {
+        return Err(context.broken("it wraps no layer").into());
+    };
+    for inner in [forward, backward] {
+        if !["LSTM", "GRU", "SimpleRNN"].contains(&inner.class.as_str()) {
+            return unsupported(format!("of a layer {}", inner.class));
+        }
+    }
+    let sequences = forward.config.bool_or("return_sequences", false)?;
+    let returns_states = forward.config.bool_or("return_state", false)?;
+    let half = states.len() / 2;
+    if states.len() % 2 != 0 {
+        return Err(context.broken(format!("{} initial states", states.len())).into());
+    }
+    let no_call = Call { args: Vec::<Arg<ValueId>>::new(), named: Vec::new() };
+    let (mut results, mut returned) = (Vec::new(), Vec::new());
+    for (inner, word, states) in
+        [(forward, "forward", &states[..half]), (backward, "backward", &states[half..])]
+    {
+        let name = context.part(word);
+        let mut within = Context { run: context.run, layer: inner, name: &name, call: &no_call };
+        let direction = direction(&mut within, x, states)?;
+        let hidden = match (sequences, returns_states) {
+            (true, false) => None,
+            _ => Some(last(&mut within, &format!("{name}/last"), &direction)?),
+        };
+        results.push(if sequences { direction.sequence } else { hidden.unwrap_or(direction.sequence) });
+        if returns_states {
+            returned.extend(hidden);
+            returned.extend(direction.cell);
+        }
+    }
+    // `null` keeps the two results apart.
+    let mode = context.config().str_or("merge_mode", "")?.to_owned();
+    let (name, axis) = (context.name, if sequences { 2 } else { 1 });
+    let builder = &mut context.run.builder;
+    let (a, b) = (results[0], results[1]);
+    let merged = match mode.as_str() {
+        "" => results,
+        "concat" => vec![builder.concat(name, &results, axis)?],
+        "sum" => vec![builder.binary(name, BinaryKind::Add, a, b)?],
+        "mul" => vec![builder.binary(name, BinaryKind::Mul, a, b)?],
+        "ave" => {
+            let sum = builder.binary(&format!("{name}/sum"), BinaryKind::Add, a, b)?;
+            vec![builder.binary_scalar(name, BinaryKind::Mul, sum, 0.5)?]
+        }
+        other => return unsupported(format!("merge_mode `{other}`")),
+    };
+    Ok(merged.into_iter().chain(returned).collect())
+}

@@ -1,0 +1,64 @@
+//! Keras: `.keras` files (the ZIP archives of Keras 3 and late Keras 2) and whole-model `.h5` files.
+//!
+//! 1. `container` unpacks the file into the JSON of the model and its variables (`weights`);
+//! 2. `model` turns the JSON into layers with their calls: Sequential models, functional ones and models
+//!    within models all become one form; `calls` reads the arguments of calls, old form and new;
+//! 3. `run` walks the calls in order, and `layers` builds the graph for each.
+//!
+//! Variables belong to their layers as Keras matches them. In a `.keras` file that is the place: layer
+//! `conv2d_7` is `layers/conv2d_1` where it is the second `Conv2D` of the model. In an `.h5` file it is the
+//! group of the layer's name, and within it the order.
+//!
+//! Layers over one dimension become images of height 1, as TensorFlow's converter makes them. A layer that
+//! is called again keeps its variables; its nodes are named `NAME/call_1`. Layers inside of a model that is
+//! a layer are named `MODEL/LAYER`.
+//!
+//! Sources: Keras 3.15 `saving/saving_lib.py`, `models/functional.py`,
+//! `legacy/saving/legacy_h5_format.py`, and the layers' own `call`.
+
+mod calls;
+mod config;
+mod container;
+mod layers;
+mod model;
+mod run;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::{ImportOptions, Imported, Importer};
+use crate::error::{Error, Result};
+
+/// Reads `.keras` and `.h5` files.
+pub struct KerasImporter;
+
+impl Importer for KerasImporter {
+    fn format(&self) -> &'static str {
+        "Keras"
+    }
+
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let named = extension == "keras" || extension == "h5" || extension == "hdf5";
+        head.starts_with(container::HDF5_MARK) || (named && !head.is_empty())
+    }
+
+    fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
+        let in_file = |e: Error| Error { message: format!("{name}: {}", e.message), ..e };
+        let container = container::open(bytes).map_err(in_file)?;
+        let mut network = model::read(&container.model, container.keras).map_err(in_file)?;
+        if container.by_name {
+            network.place_by_name(&container.weights).map_err(in_file)?;
+        } else {
+            network.place("", &container.weights);
+        }
+        let (graph, notes) =
+            run::build(&super::stem(name), &network, &container, options).map_err(in_file)?;
+        Ok(Imported { graph, format: self.format(), source_hash: Sha256::digest(bytes).into(), notes })
+    }
+}

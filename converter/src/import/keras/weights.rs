@@ -1,0 +1,101 @@
+//! The variables of a model, which Keras keeps in HDF5: found by path, checked against the shape that
+//! the configuration asks for, and read as float32.
+
+use std::collections::HashMap;
+
+use hdf5_pure::{AttrValue, Dataset, File, Group};
+
+use crate::error::{Error, Result};
+
+/// What to do about a file that contradicts itself.
+const DAMAGED: &str = "the file is damaged: save the model again, or check that it was copied completely";
+
+/// Largest ratio by which packed data may claim to grow.
+pub const EXPANSION: u64 = 100;
+
+/// An HDF5 file with variables.
+pub struct Weights {
+    file: File,
+    /// Size of the file in bytes, which bounds what a dataset may claim.
+    size: u64,
+}
+
+impl Weights {
+    /// Opens the contents of an HDF5 file.
+    pub fn open(bytes: Vec<u8>) -> Result<Weights> {
+        let size = bytes.len() as u64;
+        let file = File::from_bytes(bytes)
+            .map_err(|e| Error::input(format!("is no readable HDF5 file: {e}")).help(DAMAGED))?;
+        Ok(Weights { file, size })
+    }
+
+    /// The words of an attribute of the file itself.
+    pub fn root_attribute(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.attributes(&self.file.root())?.get(name).and_then(text))
+    }
+
+    /// Whether there is a group of that path.
+    pub fn has_group(&self, path: &str) -> bool {
+        self.file.group(path).is_ok()
+    }
+
+    /// The list of words that an attribute of a group holds; long lists are split over `NAME0`, `NAME1`, ….
+    pub fn words(&self, path: &str, name: &str) -> Result<Vec<String>> {
+        let group = self.file.group(path).map_err(|e| unreadable(path, e))?;
+        let attributes = self.attributes(&group)?;
+        if let Some(value) = attributes.get(name) {
+            return Ok(texts(value));
+        }
+        let mut words = Vec::new();
+        while let Some(value) = attributes.get(&format!("{name}{}", words.len())) {
+            words.push(texts(value));
+        }
+        Ok(words.concat())
+    }
+
+    fn attributes(&self, group: &Group) -> Result<HashMap<String, AttrValue>> {
+        group.attrs().map_err(|e| unreadable("attributes", e))
+    }
+
+    /// The elements of the variable at `path`, which must have this shape.
+    pub fn read(&self, layer: &str, variable: &str, path: &str, expected: &[usize]) -> Result<Vec<f32>> {
+        let wrong = |message: String| {
+            Error::input(format!("layer `{layer}`, variable `{variable}` (at `{path}`): {message}"))
+                .help(DAMAGED)
+        };
+        let dataset: Dataset = self.file.dataset(path).map_err(|e| wrong(format!("is not there: {e}")))?;
+        let shape = dataset.shape().map_err(|e| wrong(e.to_string()))?;
+        if !shape.iter().copied().eq(expected.iter().map(|&d| d as u64)) {
+            return Err(wrong(format!("has shape {shape:?}, but {expected:?} follows from the layer")));
+        }
+        // A shape is only believed where the file has the bytes for it.
+        let element = dataset.element_size().map_err(|e| wrong(e.to_string()))?;
+        let claimed = shape.iter().try_fold(element, |n, &d| n.checked_mul(d));
+        let growth = if dataset.is_chunked() { EXPANSION } else { 1 };
+        if claimed.is_none_or(|bytes| bytes > self.size.saturating_mul(growth)) {
+            return Err(wrong(format!("has shape {shape:?}, but the file has {} bytes", self.size)));
+        }
+        let elements = dataset.read_f32().map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        if elements.len() as u64 * element != claimed.unwrap_or_default() {
+            return Err(wrong(format!("holds {} elements", elements.len())));
+        }
+        match elements.iter().position(|x| !x.is_finite()) {
+            None => Ok(elements),
+            Some(place) => Err(wrong(format!("element {place} is {}", elements[place]))),
+        }
+    }
+}
+
+fn unreadable(what: &str, error: impl std::fmt::Display) -> Error {
+    Error::input(format!("`{what}` cannot be read: {error}")).help(DAMAGED)
+}
+
+/// The first word of an attribute.
+fn text(value: &AttrValue) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// All words of an attribute; none where it holds something else, as that of an empty list does.
+fn texts(value: &AttrValue) -> Vec<String> {
+    value.as_strings().unwrap_or_default().to_vec()
+}
