@@ -1,4 +1,17 @@
 //! Source code that goes with a file: a Rust module and a C header.
+//!
+//! ```
+//! use ferrolite::bindings;
+//! use ferrolite::model_file::ModelFile;
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro");
+//! let file = ModelFile::read(path.as_ref())?;
+//! let module = bindings::rust(&file.model()?);
+//! assert!(module.contains("pub const ARENA: usize ="));
+//! let header = bindings::c(&file.model()?, "sine");
+//! assert!(header.contains("SINE_MODEL_BYTES"));
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 use std::fmt::Write;
 

@@ -5,6 +5,17 @@
 //! ```
 //! A model that arrives quantized keeps its numbers; a float model is quantized after training, which
 //! takes typical samples. The finished file is run before anyone else sees it.
+//!
+//! ```
+//! use ferrolite::convert::{ConvertOptions, convert};
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine_int8_tf.tflite");
+//! let options = ConvertOptions { flash_budget: Some(16 << 10), ..ConvertOptions::default() };
+//! let converted = convert(path.as_ref(), &options, &())?;
+//! assert_eq!((converted.format, converted.samples), ("TensorFlow Lite", 0));
+//! assert!(converted.file.bytes().len() < 16 << 10);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,21 +105,47 @@ impl Follow for () {
     fn end(&self) {}
 }
 
-/// Converts a model file.
+/// A model in int8, before it becomes a file.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The quantized graph, after all passes.
+    pub graph: Graph,
+    /// Format of the source, for people.
+    pub format: &'static str,
+    /// SHA-256 of the source.
+    pub source_hash: [u8; 32],
+    /// Number of calibration samples; 0 for a model that arrived quantized.
+    pub samples: usize,
+    /// How the samples were used, in words; none for a model that brought all it needs.
+    pub calibration: Option<String>,
+    /// What was tried on samples that were held back.
+    pub trials: Vec<Trial>,
+    /// What a person should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Reads a model file, optimises the network and quantizes it: all that comes before a file is written.
 ///
 /// # Errors
 /// When the file is no model, has layers that cannot be converted (all are named), is a float model
-/// without samples, when the samples do not fit, and when the result exceeds a budget.
-pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Converted> {
+/// without samples, and when the samples do not fit.
+pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Prepared> {
     let shown = path.display();
     let imported = import::load_with(path, &options.import)?;
     let mut notes = imported.notes;
     let mut graph = imported.graph;
     import::refuse_unsupported(&graph)?;
     notes.extend(passes::optimise(&mut graph).done);
+    match passes::decompose(&mut graph) {
+        0 => {}
+        count => {
+            passes::optimise(&mut graph);
+            notes.push(format!("layers without an int8 kernel that were written in parts: {count}"));
+        }
+    }
     ops::refuse_float_only(&graph).map_err(|e| e.context(&shown))?;
 
-    let (mut samples, mut method, mut trials) = (0, None, Vec::new());
+    let (mut samples, mut calibration, mut trials) = (0, None, Vec::new());
     if graph.is_float() {
         let settings = quantize::Options {
             io: options.io,
@@ -136,7 +173,7 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         graph = integer;
         notes.extend(report.notes);
         if samples > 0 {
-            method = Some(report.options.to_string());
+            calibration = Some(report.options.to_string());
             trials = report.trials;
         }
         if (1..20).contains(&samples) {
@@ -154,10 +191,55 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         }
     }
 
+    let (format, source_hash) = (imported.format, imported.source_hash);
+    Ok(Prepared { graph, format, source_hash, samples, calibration, trials, notes })
+}
+
+/// Converts a model file.
+///
+/// # Errors
+/// As [`prepare`], and when the result exceeds a budget.
+pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Converted> {
+    write(path, prepare(path, options, follow)?, options)
+}
+
+/// Converts a model file to a standard TensorFlow Lite file, which is returned beside the `.ferro` file of
+/// the same model. Both are run on the same input and give the same bytes.
+///
+/// # Errors
+/// As [`convert`], and when TensorFlow Lite cannot express a layer.
+pub fn convert_to_tflite(
+    path: &Path,
+    options: &ConvertOptions,
+    follow: &dyn Follow,
+) -> Result<(Converted, Vec<u8>)> {
+    let shown = path.display();
+    let prepared = prepare(path, options, follow)?;
+    let bytes = emit::tflite(&prepared.graph).map_err(|e| e.context(&shown))?;
+    let converted = write(path, prepared, options)?;
+    let mut again = import::load_bytes("written.tflite", &bytes)?.graph;
+    // Tables are written as operators on int32, which the importer does not read.
+    if !import::unsupported_layers(&again).is_empty() {
+        return Ok((converted, bytes));
+    }
+    passes::optimise(&mut again);
+    let again = emit::compile(&again, &emit::Options::default()).map_err(|e| e.context(&shown))?;
+    let again = ModelFile::from_bytes(shown.to_string(), &again.bytes);
+    if answers(&converted.file, 0)? != answers(&again, 0)? {
+        return Err(Error::input(format!("{shown}: the .tflite file gives other answers than the model"))
+            .help("this is a mistake in Ferrolite, not in the model: please report it with the model"));
+    }
+    Ok((converted, bytes))
+}
+
+/// Makes the `.ferro` file.
+fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Converted> {
+    let shown = path.display();
+    let Prepared { graph, format, source_hash, samples, calibration, trials, mut notes } = prepared;
     let settings = emit::Options {
         target: options.target,
         rounding: options.rounding,
-        source_hash: imported.source_hash.to_vec(),
+        source_hash: source_hash.to_vec(),
         metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
         ..emit::Options::default()
     };
@@ -180,7 +262,7 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
             .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
         }
     }
-    Ok(Converted { file, format: imported.format, samples, calibration: method, trials, notes })
+    Ok(Converted { file, format, samples, calibration, trials, notes })
 }
 
 /// Makes the file, with as much of Winograd's algorithm as the budgets allow.
@@ -232,20 +314,20 @@ pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
 /// Runs the file twice on the same input, in memory that held different things before: the answers
 /// are the same, or something reads what nothing wrote.
 fn check(file: &ModelFile) -> Result<()> {
-    let model = file.model()?;
-    let inputs = crate::bench::inputs(&model);
-    let mut answers = Vec::new();
-    for before in [0u8, 0x5a] {
-        let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        memory.fill(before);
-        let mut net = interpreter(&model, &mut memory)?;
-        answers.push(infer(&mut net, &inputs, &mut ())?);
-    }
-    if answers[0] != answers[1] {
+    if answers(file, 0)? != answers(file, 0x5a)? {
         return Err(Error::input(format!("{}: the converted model gives changing answers", file.name()))
             .help("this is a mistake in Ferrolite, not in the model: please report it with the model"));
     }
     Ok(())
+}
+
+/// The outputs for an input that fills all types, in memory that held `before`.
+fn answers(file: &ModelFile, before: u8) -> Result<Vec<Vec<u8>>> {
+    let model = file.model()?;
+    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+    memory.fill(before);
+    let mut net = interpreter(&model, &mut memory)?;
+    infer(&mut net, &crate::bench::inputs(&model), &mut ())
 }
 
 /// Samples that tell when they are asked for, as often as there are samples: how often calibration looks at

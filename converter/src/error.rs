@@ -1,5 +1,13 @@
 //! The one error type of the host side: a sentence that says what is wrong, a sentence that says
 //! what to do, and whose fault it was (which decides the exit code).
+//!
+//! ```
+//! use ferrolite::{Error, Fault, import};
+//!
+//! let error: Error = import::load("absent.tflite".as_ref()).unwrap_err();
+//! assert!(error.message.starts_with("absent.tflite: cannot be opened"));
+//! assert_eq!((error.fault, error.help.as_str()), (Fault::Input, "check the path of the model file"));
+//! ```
 
 use std::fmt;
 

@@ -1,11 +1,28 @@
-//! Runs a model on the host over a data set. The interpreter is the one that devices run, so the
-//! bytes are theirs.
+//! Runs a model over a data set, on the host or on a board. The host's interpreter is the one that
+//! devices run, so the bytes are theirs.
+//!
+//! ```
+//! use ferrolite::data::Dataset;
+//! use ferrolite::model_file::{ModelFile, input_specs};
+//! use ferrolite::run::{RunOptions, run};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine");
+//! let file = ModelFile::read(format!("{folder}/sine.ferro").as_ref())?;
+//! let model = file.model()?;
+//! let data = Dataset::load(&format!("{folder}/sine_int8_tf.oracle.npz"), &input_specs(&model))?;
+//! let (outputs, layers) = run(&model, &data, &RunOptions { layers: true, ..RunOptions::default() }, &())?;
+//! println!("sample 0: {:?}; its first layer: {:?}", outputs.real(0, 0), layers[0].bytes);
+//! # assert_eq!((outputs.samples.len(), layers.len()), (8, 3));
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 use std::cell::Cell;
 
 use ferrolite_runtime::{DType, Eval, Interpreter, Model, Observer, ops};
 use rayon::prelude::*;
 
+use crate::board::{self, HOST};
+use crate::convert::Follow;
 use crate::data::Dataset;
 use crate::data::npz::NamedArray;
 use crate::emit::AlignedBuf;
@@ -38,6 +55,56 @@ impl RunOutput {
         let port = &self.ports[output];
         crate::data::dequantize(port.dtype, port.quantization, &self.samples[sample][output])
     }
+}
+
+/// How samples are run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunOptions<'a> {
+    /// Name of the board: [`HOST`] or one of [`board::BOARDS`].
+    pub board: &'a str,
+    /// The state that one sample leaves is where the next begins.
+    pub sequence: bool,
+    /// Every layer's outputs for the first sample are wanted.
+    pub layers: bool,
+}
+
+impl Default for RunOptions<'_> {
+    fn default() -> Self {
+        RunOptions { board: HOST, sequence: false, layers: false }
+    }
+}
+
+/// Runs all samples on the host or a board; gives their outputs, and the first sample's layers if they
+/// are wanted, as [`run_layers`] does.
+///
+/// # Errors
+/// When a sample does not fit the model, the board is unknown, its firmware cannot be built, or the model
+/// does not fit it.
+pub fn run(
+    model: &Model<'_>,
+    data: &Dataset,
+    options: &RunOptions<'_>,
+    follow: &dyn Follow,
+) -> Result<(RunOutput, Vec<NamedArray>)> {
+    if options.board == HOST {
+        follow.begin("running", data.len());
+        let outputs = run_host(model, data, options.sequence, &|| follow.step());
+        follow.end();
+        let layers = if options.layers { run_layers(model, data, 0)? } else { Vec::new() };
+        return Ok((outputs?, layers));
+    }
+    let board = board::find(options.board)?;
+    let inputs = (0..data.len()).map(|sample| Ok(data.raw(sample)?.concat()));
+    let inputs = inputs.collect::<Result<Vec<Vec<u8>>>>()?;
+    let settings =
+        board::RunOptions { layers: options.layers, sequence: options.sequence, ..Default::default() };
+    // Its length is not known: the board answers when all samples are done.
+    follow.begin("running", 0);
+    let answer = board::run(board, model.bytes(), &inputs, settings);
+    follow.end();
+    let answer = answer?;
+    let layers = answer.layers.into_iter().map(|layer| layer.output).collect();
+    Ok((split_outputs(model, answer.outputs), layer_arrays(model, layers)))
 }
 
 /// Runs all samples. Each starts from fresh state, unless `sequence` is set; then the state that
@@ -146,12 +213,12 @@ pub(crate) fn infer(
     (0..net.model().outputs().len()).map(|index| output_bytes(net, index).map_err(failed)).collect()
 }
 
-fn failed(error: ferrolite_runtime::Error) -> Error {
+pub(crate) fn failed(error: ferrolite_runtime::Error) -> Error {
     Error::input(format!("the model cannot run: {error}")).help("convert the model again")
 }
 
 /// The bytes of an input, whatever its type.
-fn bytes_mut<'n>(
+pub(crate) fn bytes_mut<'n>(
     net: &'n mut Interpreter<'_>,
     index: usize,
 ) -> Result<&'n mut [u8], ferrolite_runtime::Error> {

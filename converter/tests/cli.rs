@@ -108,9 +108,13 @@ fn bad_models_are_refused_in_two_lines() {
     desk.bad("convert good.tflite -o out --rust out", 2, "two outputs");
     desk.bad("convert good.tflite -o out.ferro --flash-budget 1K", 3, "the flash budget is 1024");
     desk.bad("convert good.tflite -o out.ferro --ram-budget 1000 --json", 3, "the RAM budget is 1000");
+    desk.bad("inspect text.tflite", 1, "text.tflite");
+    desk.bad("inspect short.tflite --json", 1, "short.tflite");
     for command in ["inspect", "bench", "run --input x.npz"] {
         desk.bad(&format!("{command} empty.ferro"), 1, "empty.ferro: the file is empty");
         desk.bad(&format!("{command} text.ferro"), 1, "text.ferro");
+    }
+    for command in ["bench", "run --input x.npz"] {
         desk.bad(&format!("{command} good.tflite --json"), 1, "good.tflite: this is not a Ferrolite model");
     }
 }
@@ -126,6 +130,35 @@ fn layers_without_an_operator_are_all_named() {
     let words = format!("convert {} -o out.ferro", path.display());
     desk.bad(&words, 1, "SignalWindow");
     desk.bad(&words, 1, "SignalPCAN");
+    // Looked at, it says which layers are in the way.
+    let facts = desk.json(&format!("inspect {} --json", path.display()));
+    let unsupported = facts["unsupported"].as_array().unwrap();
+    assert!(unsupported.len() > 10, "{unsupported:?}");
+    assert!(unsupported.iter().all(|layer| layer["reason"].as_str().is_some_and(|why| !why.is_empty())));
+    assert!(desk.good(&format!("inspect {}", path.display())).contains("SignalPCAN"));
+}
+
+#[test]
+fn trained_models_are_looked_at_with_the_same_keys() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "float.tflite");
+    desk.take("mnist_cnn/mnist_cnn_int8_tf.tflite", "int8.tflite");
+    desk.good("convert int8.tflite -o int8.ferro");
+    let finished = desk.json("inspect int8.ferro --json");
+    for (model, dtype) in [("float.tflite", "float32"), ("int8.tflite", "int8")] {
+        let facts = desk.json(&format!("inspect {model} --json"));
+        assert_eq!(keys(&facts), keys(&finished), "{model}");
+        assert_eq!(keys(&facts["ops"][0]), keys(&finished["ops"][0]), "{model}");
+        assert!(facts["arena_bytes"].is_null() && facts["target"].is_null(), "{facts}");
+        assert_eq!((&facts["macs"], &facts["inputs"][0]["dtype"]), (&finished["macs"], &dtype.into()));
+        assert_eq!(facts["parameters"], 20_042, "{facts}");
+        assert_eq!(facts["unsupported"], Value::Array(Vec::new()), "{facts}");
+        assert_eq!(facts["model_bytes"], fs::metadata(desk.path(model)).unwrap().len());
+    }
+    let bytes: u64 =
+        finished["ops"].as_array().unwrap().iter().map(|op| op["constant_bytes"].as_u64().unwrap()).sum();
+    assert_eq!(bytes, finished["weight_bytes"].as_u64().unwrap());
+    assert!(desk.good("inspect float.tflite").contains("all layers can be converted"));
 }
 
 #[test]
@@ -247,7 +280,35 @@ fn a_float_model_keeps_its_accuracy() {
     assert!(number("accuracy_quantized") >= number("accuracy_float") - 0.01, "{result}");
     assert!(number("agreement") > 0.98 && number("sqnr_db") > 30.0, "{result}");
     assert!(!result["layers"].as_array().unwrap().is_empty(), "{result}");
-    assert!(desk.good(words).contains("accuracy, quantized"));
+    let text = desk.good(&format!("{words} --report report.html"));
+    assert!(text.contains("accuracy, quantized") && text.contains("top-5 accuracy, quantized"), "{text}");
+    let (first, dearest) =
+        (text.lines().position(|line| line.contains("most costly first")).unwrap(), "dense_8");
+    assert!(text.lines().nth(first + 2).unwrap().contains(dearest), "{text}");
+    let layers = result["layers"].as_array().unwrap();
+    assert!(
+        layers.iter().any(|layer| layer["alone_sqnr_db"].as_f64().is_some_and(|db| db > 20.0)),
+        "{result}"
+    );
+    let confusion: u64 = result["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|count| count.as_u64().unwrap())
+        .sum();
+    assert_eq!((confusion, result["confusion"].as_array().unwrap().len()), (200, 10));
+    assert!(number("top5_quantized") > 0.99 && number("top5_float") > 0.99, "{result}");
+    for key in ["sample", "expected", "float", "quantized", "score_float", "score_quantized", "error"] {
+        assert!(keys(&result["worst"][0]).contains(&key), "{key}");
+    }
+    assert!(fs::read_to_string(desk.path("report.html")).unwrap().contains("<section id=\"confusion\">"));
+    let words = "convert digits.tflite -o again.ferro --calibrate data.npz:cal_x --report converted.html";
+    assert!(desk.good(words).contains("wrote converted.html"));
+    let page = fs::read_to_string(desk.path("converted.html")).unwrap();
+    for section in ["costs", "numbers", "memory", "graph"] {
+        assert!(page.contains(&format!("<section id=\"{section}\">")), "{section}");
+    }
 
     desk.good("convert digits.tflite -o float.ferro --calibrate data.npz:cal_x --io float");
     let facts = desk.json("inspect float.ferro --json");
@@ -258,4 +319,22 @@ fn a_float_model_keeps_its_accuracy() {
     assert!(facts["inputs"][0]["scale"].is_null());
     let io = desk.json("compare float.ferro digits.tflite --data data.npz:test_x --labels test_y --json");
     assert_eq!(io["accuracy_quantized"], result["accuracy_quantized"]);
+}
+
+#[test]
+fn the_same_model_as_tflite() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "digits.tflite");
+    desk.take("mnist_cnn/data.npz", "data.npz");
+    let facts = desk.json("convert digits.tflite -o int8.tflite --calibrate data.npz:cal_x --json");
+    assert_eq!(facts["model_bytes"], fs::metadata(desk.path("int8.tflite")).unwrap().len());
+    desk.good("convert digits.tflite -o a.ferro --calibrate data.npz:cal_x");
+    // What was written is a quantized model, which keeps its numbers.
+    assert!(desk.good("convert int8.tflite -o b.ferro").contains("TensorFlow Lite"));
+    for name in ["a", "b"] {
+        desk.good(&format!("run {name}.ferro --input data.npz:test_x --output {name}.npz"));
+    }
+    let out = |name: &str| Npz::open(&desk.path(name)).unwrap().read("out0").unwrap();
+    assert_eq!(out("a.npz"), out("b.npz"));
+    desk.bad("convert int8.tflite -o c.tflite --target cortex-m4", 2, "--target");
 }

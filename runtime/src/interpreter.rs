@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::{FILE_ALIGNMENT, Model, Port, Tensor};
+use ferrolite_schema::{FILE_ALIGNMENT, Model, Op, Port, Tensor};
 
 use crate::error::{Error, Fault};
 use crate::node::{Eval, Node};
@@ -104,7 +104,13 @@ impl<'a> Interpreter<'a> {
     /// Runs the whole program, from its start, under an observer's eyes.
     pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
         self.next = 0;
-        while self.step_observed(observer)? != Step::Done {}
+        for (index, op) in self.model.ops().iter().enumerate() {
+            let index = index as u16;
+            if let Err(error) = self.run(index, op, observer) {
+                self.next = index;
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -113,23 +119,31 @@ impl<'a> Interpreter<'a> {
         self.step_observed(&mut ())
     }
 
-    fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
+    /// Runs the next op, under an observer's eyes.
+    pub fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else {
             self.next = 0;
             return Ok(Step::Done);
         };
-        let operator = find(self.ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-        let eval = Eval::new(Node::new(self.model, op), self.arena);
-        observer.before(index, eval.node());
-        (operator.eval)(&eval);
-        observer.after(index, &eval);
+        self.run(index, op, observer)?;
         self.next = index.wrapping_add(1);
         if usize::from(self.next) >= self.model.ops().len() {
             self.next = 0;
             return Ok(Step::Done);
         }
         Ok(Step::Ran(index))
+    }
+
+    /// Runs one op.
+    #[inline(always)]
+    fn run(&self, index: u16, op: &Op, observer: &mut impl Observer) -> Result<(), Error> {
+        let operator = find(self.ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
+        let eval = Eval::new(Node::new(self.model, op), self.arena);
+        observer.before(index, eval.node());
+        (operator.eval)(&eval);
+        observer.after(index, &eval);
+        Ok(())
     }
 }
 
@@ -176,10 +190,11 @@ pub fn check_op(
 
 #[inline(never)]
 fn check_pairs(node: &Node<'_>, lead: fn(&Node<'_>, usize) -> Option<u32>) -> Result<(), Fault> {
-    let (inputs, outputs) = node.operands().ok_or(Fault::Operands)?;
-    for &output in outputs {
-        for (position, &input) in inputs.iter().enumerate() {
-            let (Some(input), Some(output)) = (node.tensor(input), node.tensor(output)) else {
+    let operands = node.listed_operands();
+    for output in node.inputs()..operands.len() {
+        for position in 0..node.inputs() {
+            let tensor = |position: usize| node.tensor(*operands.get(position)?);
+            let (Some(input), Some(output)) = (tensor(position), tensor(output)) else {
                 return Err(Fault::Operands);
             };
             check_pair(node, lead, position, input, output)?;

@@ -78,6 +78,11 @@ impl<'a> Node<'a> {
         self.model.operands(self.op).split_at_checked(self.inputs())
     }
 
+    /// Tensor indices of an op that has not one input and one output.
+    pub(crate) fn listed_operands(&self) -> &'a [u16] {
+        self.model.listed_operands(self.op)
+    }
+
     /// The tensor with this index.
     pub fn tensor(&self, id: u16) -> Option<&'a Tensor> {
         self.model.tensors().get(usize::from(id))
@@ -129,7 +134,7 @@ impl<'a> Node<'a> {
     }
 
     /// Checks the common form: one int8 input and one int8 output, both in the arena.
-    #[inline(never)]
+    #[inline]
     pub fn expect_int8(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
         self.expect_int8_inline(input_elements, output_elements)
     }
@@ -155,11 +160,7 @@ impl<'a> Node<'a> {
     /// `count` constants of type `T` from byte `offset` on.
     #[inline(always)]
     pub fn constants<T: Pod>(&self, offset: u32, count: u32) -> Result<&'a [T], Fault> {
-        let rest = self.model.constants().get(offset as usize..).ok_or(Fault::Constants)?;
-        // In whole elements, so that no product overflows.
-        let whole = rest.get(..rest.len() / size_of::<T>() * size_of::<T>()).unwrap_or_default();
-        let elements = bytemuck::try_cast_slice(whole).map_err(|_| Fault::Constants)?;
-        elements.get(..count as usize).ok_or(Fault::Constants)
+        self.constants_from(offset)?.get(..count as usize).ok_or(Fault::Constants)
     }
 
     /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.
@@ -167,8 +168,32 @@ impl<'a> Node<'a> {
         if packing == Packing::PLAIN.tag() { self.constants(offset, count) } else { Err(Fault::Packing) }
     }
 
+    /// All constants of type `T` from byte `offset` on.
+    #[inline(always)]
+    pub fn constants_from<T: Pod>(&self, offset: u32) -> Result<&'a [T], Fault> {
+        let rest = self.model.constants().get(offset as usize..).ok_or(Fault::Constants)?;
+        // In whole elements, so that no product overflows.
+        let whole = rest.get(..rest.len() / size_of::<T>() * size_of::<T>()).unwrap_or_default();
+        bytemuck::try_cast_slice(whole).map_err(|_| Fault::Constants)
+    }
+
+    /// Packed weights, which start at a multiple of 4, of an op whose size of weights [`matrix`](Node::matrix)
+    /// has checked: what follows them in the file is seen, too.
+    #[inline(always)]
+    pub fn checked_matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
+        let words = self.constants_from::<u32>(offset)?;
+        Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
+    }
+
     /// Packed weights, which start at a multiple of 4.
+    #[inline(never)]
     pub fn matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
+        self.matrix_inline(shape, offset)
+    }
+
+    /// As [`matrix`](Node::matrix), in line: small where the packing is a constant.
+    #[inline(always)]
+    pub(crate) fn matrix_inline(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
         let bytes = shape.bytes().ok_or(Fault::Parameters)?;
         let words = self.constants::<u32>(offset, bytes >> 2)?;
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
@@ -180,14 +205,9 @@ impl<'a> Node<'a> {
         Ok(Filters { outputs, inputs, words: self.constants(offset, count)? })
     }
 
-    /// The output stage for `channels` channels, its ranges checked. The multipliers of single channels
-    /// are numbers like the weights: scaling is defined for any of them.
-    #[inline]
+    /// The output stage for `channels` channels. [`expect_stage`](Node::expect_stage) checks its numbers.
+    #[inline(always)]
     pub fn stage(&self, stage: &OutputStage, channels: u32) -> Result<Stage<'a>, Fault> {
-        if stage.multiplier_count != 1 && stage.multiplier_count != channels {
-            return Err(Fault::Parameters);
-        }
-        check_clamp(stage.min, stage.max)?;
         Ok(Stage {
             bias: self.constants(stage.bias, channels)?,
             multipliers: self.constants(stage.multipliers, stage.multiplier_count)?,
@@ -198,9 +218,14 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Checks what [`stage`](Node::stage) would give.
+    /// Checks that there is what [`stage`](Node::stage) gives, and its ranges. The multipliers of single
+    /// channels are numbers like the weights: scaling is defined for any of them.
     #[inline(never)]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
+        if stage.multiplier_count != 1 && stage.multiplier_count != channels {
+            return Err(Fault::Parameters);
+        }
+        check_clamp(stage.min, stage.max)?;
         self.stage(stage, channels).map(|_| ())
     }
 }
@@ -224,6 +249,9 @@ pub fn check_multiplier(multiplier: &Multiplier) -> Result<(), Fault> {
     }
 }
 
+/// Elements of an input and of an output.
+type Pair<'a, T> = (&'a [Cell<T>], &'a [Cell<T>]);
+
 /// One op with the memory that it works on.
 #[derive(Clone, Copy)]
 pub struct Eval<'a> {
@@ -242,8 +270,7 @@ impl<'a> Eval<'a> {
     }
 
     fn bytes(&self, offset: u32, len: u32) -> &'a [Cell<u8>] {
-        let start = offset as usize;
-        self.arena.get(start..start.wrapping_add(len as usize)).unwrap_or(&[])
+        self.arena.get(offset as usize..).and_then(|rest| rest.get(..len as usize)).unwrap_or(&[])
     }
 
     fn cells<T: Element>(&self, tensor: Result<&Tensor, Fault>) -> &'a [Cell<T>] {
@@ -253,6 +280,17 @@ impl<'a> Eval<'a> {
             }
             _ => &[],
         }
+    }
+
+    /// Input and output of an op that has one of each, in the arena, as
+    /// [`expect_int8`](Node::expect_int8) checks.
+    #[inline(always)]
+    pub(crate) fn pair<T: Element>(&self) -> Option<Pair<'a, T>> {
+        let (input, output) = self.node.pair?;
+        let cells = |tensor: &Tensor| {
+            cells_of(self.arena.get(tensor.offset as usize..)?.get(..tensor.bytes as usize)?)
+        };
+        Some((cells(input)?, cells(output)?))
     }
 
     /// The input at `position`, which lies in the arena.

@@ -51,11 +51,13 @@ pub struct Shape {
 
 impl Shape {
     /// Weights of a row; `None` where that overflows or is zero.
+    #[inline(always)]
     pub fn depth(&self) -> Option<u32> {
         self.lines.checked_mul(self.line).filter(|&depth| depth != 0)
     }
 
     /// Weights of a line with its padding.
+    #[inline(always)]
     pub fn padded_line(&self) -> Option<u32> {
         match self.packing.order {
             Order::Pairs => self.line.checked_next_multiple_of(4),
@@ -67,6 +69,7 @@ impl Shape {
     }
 
     /// Weights of a row with all padding.
+    #[inline(always)]
     pub fn padded_depth(&self) -> Option<u32> {
         let depth = self.lines.checked_mul(self.padded_line()?)?;
         match self.packing.order {
@@ -78,6 +81,7 @@ impl Shape {
     }
 
     /// Bytes of a channel, with the lengths of its chunks.
+    #[inline(always)]
     fn row_bytes(&self) -> Option<u32> {
         let depth = self.padded_depth()?;
         match self.packing.order {
@@ -95,6 +99,7 @@ impl Shape {
     }
 
     /// Size in bytes, a multiple of 4 where it is packed; `None` where that overflows or is zero.
+    #[inline(always)]
     pub fn bytes(&self) -> Option<u32> {
         self.depth()?;
         let (channels, unit) = match self.packing.order {
@@ -153,7 +158,7 @@ impl Shape {
 pub struct Matrix<'a> {
     /// Its shape.
     pub shape: Shape,
-    /// Its weights, [`Shape::bytes`] of them.
+    /// Its weights, [`Shape::bytes`] of them at least.
     pub bytes: &'a [u8],
 }
 

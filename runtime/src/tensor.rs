@@ -182,6 +182,23 @@ pub fn copy<T: Element>(source: &[Cell<T>], target: &[Cell<T>]) {
     TensorView::from_cells(source).copy_to(target);
 }
 
+/// Copies between cells that do not overlap, up to the shorter of both lengths: for short runs in firmware that has
+/// no other need of `memcpy`, which is a large function.
+#[inline(never)]
+pub fn copy_short(source: &[Cell<i8>], target: &[Cell<i8>]) {
+    let mut left = target;
+    for word in source.as_chunks::<4>().0 {
+        let Some((place, behind)) = left.split_first_chunk::<4>() else { break };
+        let word = u32::from_le_bytes(word.each_ref().map(|x| x.get() as u8)).to_le_bytes();
+        place.iter().zip(word).for_each(|(place, x)| place.set(x as i8));
+        left = behind;
+    }
+    let rest = source.get(target.len() - left.len()..).unwrap_or(&[]);
+    for (x, place) in rest.iter().zip(left) {
+        place.set(x.get());
+    }
+}
+
 /// Bytes of the arena as elements of another type, if they are aligned for it.
 pub(crate) fn cells_of<T: Element>(bytes: &[Cell<u8>]) -> Option<&[Cell<T>]> {
     let first = bytes.as_ptr().cast::<Cell<T>>();

@@ -153,9 +153,15 @@ impl<'a> Model<'a> {
     where
         'a: 'o,
     {
-        if let Some(pair) = op.pair() {
-            return pair;
+        match op.pair() {
+            Some(pair) => pair,
+            None => self.listed_operands(op),
         }
+    }
+
+    /// As [`operands`](Model::operands), of an op that has not one input and one output.
+    #[inline(always)]
+    pub fn listed_operands(&self, op: &Op) -> &'a [u16] {
         let Some(rest) = self.operands.get(op.operands as usize..) else { return &[] };
         rest.get(..usize::from(op.inputs) + usize::from(op.outputs)).unwrap_or(&[])
     }

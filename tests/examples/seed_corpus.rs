@@ -1,4 +1,5 @@
-//! Writes the models of `tests/models` as `.ferro` files into a folder: seeds for the fuzzer.
+//! Writes models as `.ferro` files for every core into a folder: seeds for the fuzzer. They are those of
+//! `tests/models` and the first vectors of each operator.
 //!
 //! ```text
 //! cargo run -p ferrolite-conformance --example seed_corpus -- tests/fuzz/corpus/model
@@ -7,8 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ferrolite::emit::{self, Options};
+use ferrolite::emit::{self, Options, Winograd};
 use ferrolite::{import, passes};
+use ferrolite_runtime::Target;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
@@ -27,29 +29,60 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes each int8 model as it was imported and after the passes.
+/// Vectors of an operator that become seeds: the fuzzer wants each branch once.
+const VECTORS: usize = 3;
+
+/// Writes each int8 model as it was imported and, for each core, after the passes.
 fn write_seeds(folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
     std::fs::create_dir_all(folder)?;
     let mut count = 0;
-    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"))? {
-        let entry = entry?.path();
-        if !entry.is_dir() {
-            continue;
-        }
-        for model in std::fs::read_dir(entry)? {
-            let model = model?.path();
-            let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            // Float models have to be quantized first, which adds nothing to the seeds.
-            if model.extension().is_none_or(|ending| ending != "tflite") || name.contains("float") {
+    for (group, most) in [("models", usize::MAX), ("vectors", VECTORS)] {
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(group))? {
+            let entry = entry?.path();
+            // Broken files have tests of their own.
+            if !entry.is_dir() || entry.ends_with("bad") {
                 continue;
             }
-            let mut graph = import::load(&model)?.graph;
-            std::fs::write(folder.join(&name), emit::compile(&graph, &Options::default())?.bytes)?;
-            passes::optimise(&mut graph);
-            let optimised = folder.join(format!("{name}_optimised"));
-            std::fs::write(optimised, emit::compile(&graph, &Options::default())?.bytes)?;
-            count += 2;
+            let models = std::fs::read_dir(entry)?.map(|model| Ok(model?.path()));
+            let mut models: Vec<PathBuf> = models.collect::<std::io::Result<_>>()?;
+            models.sort();
+            models.retain(|model| model.extension().is_some_and(|ending| ending == "tflite"));
+            for model in models.iter().take(most) {
+                count += write_model(model, folder)?;
+            }
         }
     }
     Ok(count)
 }
+
+/// The seeds of one model, none for a float one, which has to be quantized first and adds nothing.
+fn write_model(model: &Path, folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
+    let name = model.strip_prefix(env!("CARGO_MANIFEST_DIR"))?.with_extension("");
+    let name = name.to_string_lossy().replace(['/', '\\'], "_");
+    if name.contains("float") {
+        return Ok(0);
+    }
+    let mut graph = import::load(model)?.graph;
+    std::fs::write(folder.join(&name), emit::compile(&graph, &Options::default())?.bytes)?;
+    passes::optimise(&mut graph);
+    for target in TARGETS {
+        // Tiles wherever there are kernels for them.
+        let options = Options { target, winograd: Winograd::Always, ..Options::default() };
+        std::fs::write(
+            folder.join(format!("{name}_{}", target.name())),
+            emit::compile(&graph, &options)?.bytes,
+        )?;
+    }
+    Ok(1 + TARGETS.len())
+}
+
+/// One core of each kernel set.
+const TARGETS: [Target; 7] = [
+    Target::Portable,
+    Target::CortexM0,
+    Target::CortexM3,
+    Target::CortexM4,
+    Target::CortexM55,
+    Target::RiscV32,
+    Target::Host,
+];

@@ -1,10 +1,18 @@
-//! Kernels with packed weights: each set equals the portable one on the packings that it names, on odd shapes,
-//! extreme values and every number of pixels. On the host the sets of other cores are emulated.
+//! Kernels with packed weights: each set equals the portable one on the packings that it names, on odd and random
+//! shapes, extreme values and every number of pixels, up to the bounds that the converter proves. On the host the
+//! sets of other cores are emulated.
 
 use std::cell::Cell;
+use std::ops::Range;
 
-use ferrolite_runtime::kernels::{Armv6m, Armv7m, BAND_SLACK, Band, Kernels, Lines, Portable, Stage, TILE};
+use ferrolite_runtime::kernels::{
+    Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, Kernels, Lines, Mve, Outputs, Portable, Rv32im,
+    Stage, TILE, Tiles,
+};
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use ferrolite_runtime::kernels::{Avx2, Host};
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
+use ferrolite_runtime::winograd::{self, Filters};
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Multiplier;
 
@@ -13,6 +21,12 @@ const MARK: i8 = 0x5A;
 
 /// Largest weight of chunks of any lengths: `16 * 15 * 128` is below `2^15`.
 const LARGEST_IN_CHUNKS: i8 = 15;
+
+/// Most weights of a channel: `128 * 128` times as many are below the least bound, `2^22`.
+const DEEPEST: usize = 255;
+
+/// Random shapes beside the ones that are listed.
+const SHAPES: usize = 1000;
 
 /// Random numbers, the same in each run.
 struct Random(u64);
@@ -27,6 +41,11 @@ impl Random {
         self.next() as usize % end
     }
 
+    /// A number of `1 ..= most`.
+    fn up_to(&mut self, most: usize) -> usize {
+        1 + self.below(most)
+    }
+
     /// Elements of which a third are extremes.
     fn element(&mut self) -> i8 {
         match self.below(3) {
@@ -39,45 +58,93 @@ impl Random {
         (0..len).map(|_| self.element()).collect()
     }
 
-    /// A packed matrix, with chunks of any lengths, also of such as lead beyond the end.
-    fn matrix(&mut self, shape: Shape) -> Packed {
-        let mut words = vec![0u32; shape.bytes().expect("it is small") as usize / 4];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        let chunks = shape.packing.order == Order::Chunks;
-        for channel in 0..shape.channels {
-            for number in 0..u32::from(if chunks { shape.packing.group } else { 0 }) {
-                bytes[shape.chunk_place(channel, number) as usize] = self.next() as u8;
-            }
-            for k in 0..shape.depth().expect("it is small") {
-                let mut w = self.element();
-                if chunks {
-                    w = w.clamp(-LARGEST_IN_CHUNKS, LARGEST_IN_CHUNKS);
-                }
-                let offset = shape.packing.order == Order::Quads && channel % 2 == 0;
-                bytes[shape.place(channel, k) as usize] = w as u8 ^ if offset { 0x80 } else { 0 };
-            }
+    /// A weight that a channel in this order may have.
+    fn weight(&mut self, order: Order, channel: u32) -> i8 {
+        let w = self.element();
+        match order {
+            Order::Chunks => w.clamp(-LARGEST_IN_CHUNKS, LARGEST_IN_CHUNKS),
+            Order::Pairs if channel % 2 == 1 => w.max(-127),
+            _ => w,
         }
-        Packed { shape, words }
     }
 
-    /// Numbers for which packed weights are allowed.
-    fn channels(&mut self, count: usize) -> Channels {
-        let multipliers = if self.below(3) == 0 { 1 } else { count };
+    /// A packed matrix, with chunks of any lengths, also of such as lead beyond the end.
+    fn matrix(&mut self, shape: Shape) -> Packed {
+        let order = shape.packing.order;
+        let mut words = vec![0u32; shape.bytes().expect("it is small") as usize / 4];
+        // What lies behind the weights in a file.
+        words.extend((0..self.below(2) * self.below(40)).map(|_| self.next()));
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        let mut rooms = Vec::new();
+        for channel in 0..shape.channels {
+            for number in 0..u32::from(if order == Order::Chunks { shape.packing.group } else { 0 }) {
+                bytes[shape.chunk_place(channel, number) as usize] = self.next() as u8;
+            }
+            let mut room = bound(order, channel) - 1;
+            for k in 0..shape.depth().expect("it is small") {
+                let w = self.weight(order, channel);
+                let at = shape.place(channel, k) as usize;
+                if order == Order::Pairs {
+                    let pair = i16::from_le_bytes([bytes[at], bytes[at + 1]]);
+                    let pair = pair.wrapping_add(i16::from(w) << (8 * (channel % 2)));
+                    bytes[at..at + 2].copy_from_slice(&pair.to_le_bytes());
+                } else {
+                    let offset = order == Order::Quads && channel.is_multiple_of(2);
+                    bytes[at] = w as u8 ^ if offset { 0x80 } else { 0 };
+                }
+                room -= 128 * i64::from(w).abs();
+            }
+            rooms.push(room);
+        }
+        Packed { shape, words, rooms }
+    }
+
+    /// Numbers for which packed weights are allowed, for channels whose biases have this much room.
+    fn channels(&mut self, rooms: &[i64]) -> Channels {
+        let mut bias = |&room: &i64| {
+            assert!(room >= 0, "weights alone exceed the bound");
+            let bias = match self.below(6) {
+                0 => room,
+                1 => -room,
+                2 => i64::from(self.next() as i32) % (room + 1),
+                _ => i64::from(self.next() as i32 >> 14).clamp(-room, room),
+            };
+            bias as i32
+        };
+        let bias = rooms.iter().map(&mut bias).collect();
+        let multipliers = if self.below(3) == 0 { 1 } else { rooms.len() };
         let mut multiplier = || Multiplier {
-            mantissa: (1 << 30) + self.below(1 << 30) as i32,
-            shift: -1 - [self.below(8), self.below(22)][self.below(2)] as i32,
+            // A channel whose outputs are all zero has no factor.
+            mantissa: match self.below(12) {
+                0 => [0, 1 << 30, i32::MAX][self.below(3)],
+                _ => (1 << 30) + self.below(1 << 30) as i32,
+            },
+            // Any that is allowed, or one that makes an output of a usual sum.
+            shift: -([1 + self.below(22), 7 + self.below(8)][self.below(2)] as i32),
         };
         let multipliers = (0..multipliers).map(|_| multiplier()).collect();
-        let bias = (0..count).map(|_| self.next() as i32 >> 14).collect();
         let (a, b) = (i32::from(self.element()), i32::from(self.element()));
         let bounds = if self.below(2) == 0 { (-128, 127) } else { (a.min(b), a.max(b)) };
         Channels { bias, multipliers, zero_point: self.element().into(), bounds }
     }
 }
 
+/// What the largest magnitude of a channel's sum stays below, bias included: `converter/src/ops/pack.rs` proves it.
+fn bound(order: Order, channel: u32) -> i64 {
+    match order {
+        Order::Pairs if channel % 2 == 1 => 1 << 23,
+        Order::Quads if channel.is_multiple_of(2) => 1 << 23,
+        Order::Shared => 1 << 22,
+        Order::Winograd => 1 << 29,
+        _ => 1 << 30,
+    }
+}
+
 struct Packed {
     shape: Shape,
     words: Vec<u32>,
+    /// What the weights of each channel leave of its bound.
+    rooms: Vec<i64>,
 }
 
 impl Packed {
@@ -117,64 +184,121 @@ fn marked(len: usize, kernel: impl FnOnce(&[Cell<i8>])) -> Vec<i8> {
     out
 }
 
-/// Scratch memory of some bytes, filled with what an earlier op left behind.
-fn scratch(bytes: usize) -> Vec<u32> {
-    vec![0xA5C3_5A3C; bytes.div_ceil(4)]
+/// Scratch memory of so many bytes, filled with what an earlier op left behind.
+fn with_scratch(bytes: usize, kernel: impl FnOnce(&[Cell<u8>])) {
+    let mut words = vec![0xA5C3_5A3Cu32; bytes.div_ceil(4)];
+    kernel(&cells(bytemuck::cast_slice_mut(&mut words))[..bytes]);
 }
 
-/// Gathers `pixels` patches and multiplies them; the tile is filled in two steps where `split` is inside.
-fn convolve<K: Kernels>(
-    source: &[i8],
-    (step, pitch): (usize, usize),
-    (pixels, split): (usize, usize),
-    weights: &Packed,
-    stage: &Stage<'_>,
-    stride: usize,
-) -> Vec<i8> {
-    let shape = &weights.shape;
-    let depth = shape.padded_depth().expect("it is small") as usize;
-    let mut words = scratch(TILE * usize::from(shape.packing.element) * depth);
-    let tile = cells(bytemuck::cast_slice_mut::<u32, u8>(&mut words));
-    let mut source = source.to_vec();
-    let source = cells(&mut source);
-    for lanes in [0..split.min(pixels), split.min(pixels)..pixels] {
-        let source = source.get(lanes.start * step..).unwrap_or(&[]);
-        K::load_lines(tile, shape, &Lines { source, lanes, step, lines: 0..shape.lines as usize, pitch });
+/// The patches of some pixels and what they are multiplied with.
+struct Convolution {
+    source: Vec<i8>,
+    /// Elements from one pixel to the next, and from one line to the next.
+    step: usize,
+    pitch: usize,
+    pixels: usize,
+    /// Where pixels and lines are parted: a tile is filled from two rows of outputs, a row from a ring.
+    cut: (usize, usize),
+    weights: Packed,
+    numbers: Channels,
+    out_stride: usize,
+}
+
+impl Convolution {
+    fn new<K: Kernels>(
+        random: &mut Random,
+        (pixels, channels): (usize, usize),
+        (lines, line): (usize, usize),
+    ) -> Convolution {
+        let mut packing = K::POLICY.conv;
+        if packing.order == Order::Chunks {
+            packing = Packing::chunks(random.up_to(20) as u8);
+        }
+        let shape = Shape { packing, channels: channels as u32, lines: lines as u32, line: line as u32 };
+        let (step, pitch) = (random.up_to(2 * line + 3), line + random.below(4));
+        let needed = (pixels - 1) * step + (lines - 1) * pitch + line;
+        let behind = random.below(5);
+        let weights = random.matrix(shape);
+        Convolution {
+            source: random.elements(needed + behind),
+            step,
+            pitch,
+            pixels,
+            cut: (random.below(pixels + 1), random.below(lines + 1)),
+            numbers: random.channels(&weights.rooms),
+            weights,
+            out_stride: channels + random.below(3),
+        }
     }
-    marked(pixels * stride + 3, |out| {
-        K::matmul_packed(tile, pixels, &weights.matrix(), stage, out, stride);
-    })
+
+    fn run<K: Kernels>(&self) -> Vec<i8> {
+        let shape = &self.weights.shape;
+        let depth = shape.padded_depth().expect("it is small") as usize;
+        let mut source = self.source.clone();
+        let source = cells(&mut source);
+        let parts = |cut: usize, end: usize| {
+            [0..cut, cut..end].into_iter().filter(|part: &Range<usize>| !part.is_empty())
+        };
+        let len = self.pixels * self.out_stride + 3;
+        let mut outputs = Vec::new();
+        with_scratch(TILE * usize::from(shape.packing.element) * depth, |tile| {
+            for lanes in parts(self.cut.0, self.pixels) {
+                for lines in parts(self.cut.1, shape.lines as usize) {
+                    let start = lanes.start * self.step + lines.start * self.pitch;
+                    let source = source.get(start..).unwrap_or(&[]);
+                    let lanes = lanes.clone();
+                    let lines = Lines { source, lanes, step: self.step, lines, pitch: self.pitch };
+                    K::load_lines(tile, shape, &lines);
+                }
+            }
+            outputs = marked(len, |out| {
+                let (weights, stage) = (self.weights.matrix(), self.numbers.stage());
+                K::matmul_packed(tile, self.pixels, &weights, &stage, out, self.out_stride);
+            });
+        });
+        outputs
+    }
+
+    fn check<K: Kernels>(&self) {
+        let Convolution { pixels, step, pitch, cut, weights, .. } = self;
+        assert_eq!(
+            self.run::<K>(),
+            self.run::<Portable>(),
+            "{pixels} pixels {step} apart, lines {pitch} apart, cut at {cut:?}, {:?}",
+            weights.shape
+        );
+    }
 }
 
 fn convolutions_equal_portable<K: Kernels>() {
     let mut random = Random(1);
     for pixels in 1..=TILE {
-        for (lines, line) in [(1, 1), (1, 7), (1, 64), (3, 3), (2, 8), (3, 12), (1, 33), (5, 4)] {
-            for count in [1, 2, 3, 7, 8, 9, 16, 17] {
-                let mut packing = K::POLICY.conv;
-                if packing.order == Order::Chunks {
-                    packing = Packing::chunks(1 + random.below(20) as u8);
-                }
-                let shape = Shape { packing, channels: count, lines, line };
-                let (step, pitch) = (1 + random.below(5), line as usize + random.below(4));
-                let needed = (TILE - 1) * step + (lines as usize - 1) * pitch + line as usize;
-                let behind = random.below(3);
-                let source = random.elements(needed + behind);
-                let weights = random.matrix(shape);
-                let channels = random.channels(count as usize);
-                let stage = channels.stage();
-                let lanes = (pixels, random.below(pixels + 1));
-                let stride = count as usize + random.below(3);
-                let run = [convolve::<K>, convolve::<Portable>];
-                let [found, wanted] =
-                    run.map(|run| run(&source, (step, pitch), lanes, &weights, &stage, stride));
-                assert_eq!(found, wanted, "{pixels} pixels, {lines} x {line}, {count} channels");
+        for lines in [(1, 1), (1, 7), (1, 64), (3, 3), (2, 8), (3, 12), (1, 33), (5, 4)] {
+            for channels in [1, 2, 3, 7, 8, 9, 16, 17] {
+                Convolution::new::<K>(&mut random, (pixels, channels), lines).check::<K>();
             }
         }
+    }
+    for _ in 0..SHAPES {
+        let lines = random.up_to(12);
+        let line = random.up_to(DEEPEST / lines);
+        let size = (random.up_to(TILE), random.up_to(40));
+        Convolution::new::<K>(&mut random, size, (lines, line)).check::<K>();
     }
 }
 
 type Dense = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
+
+fn dense_layer_equals_portable<K: Kernels>(random: &mut Random, inputs: usize, channels: usize) {
+    let shape = Shape { packing: K::POLICY.dense, channels: channels as u32, lines: 1, line: inputs as u32 };
+    let weights = random.matrix(shape);
+    let mut input = random.elements(inputs);
+    let numbers = random.channels(&weights.rooms);
+    let mut run = |dense: Dense| {
+        marked(channels, |out| dense(cells(&mut input), &weights.matrix(), &numbers.stage(), out))
+    };
+    assert_eq!(run(K::dense_packed), run(Portable::dense_packed), "{inputs} x {channels}");
+}
 
 fn dense_layers_equal_portable<K: Kernels>() {
     if K::POLICY.dense == Packing::PLAIN {
@@ -182,18 +306,13 @@ fn dense_layers_equal_portable<K: Kernels>() {
     }
     let mut random = Random(2);
     for inputs in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 64, 130] {
-        for count in [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 17] {
-            let shape = Shape { packing: K::POLICY.dense, channels: count, lines: 1, line: inputs };
-            let weights = random.matrix(shape);
-            let mut input = random.elements(inputs as usize);
-            let channels = random.channels(count as usize);
-            let mut run = |dense: Dense| {
-                marked(count as usize, |out| {
-                    dense(cells(&mut input), &weights.matrix(), &channels.stage(), out);
-                })
-            };
-            assert_eq!(run(K::dense_packed), run(Portable::dense_packed), "{inputs} x {count}");
+        for channels in [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 17, 33] {
+            dense_layer_equals_portable::<K>(&mut random, inputs, channels);
         }
+    }
+    for _ in 0..SHAPES {
+        let (inputs, channels) = (random.up_to(DEEPEST), random.up_to(70));
+        dense_layer_equals_portable::<K>(&mut random, inputs, channels);
     }
 }
 
@@ -202,42 +321,95 @@ struct Image {
     rows: Vec<Vec<i8>>,
     zero_point: i8,
     left: usize,
-    width: usize,
     kernel: (usize, usize),
     stride: usize,
     channels: usize,
     pixels: usize,
+    /// Ring row of the first image row.
+    slot: usize,
+    weights: Packed,
+    numbers: Channels,
 }
 
 impl Image {
-    /// Two rows of outputs, so that the ring turns.
-    fn run<K: Kernels>(&self, weights: &Packed, stage: &Stage<'_>) -> Vec<i8> {
-        let packing = weights.shape.packing;
-        let row_bytes = Band::row_bytes(packing, self.width as u32, self.channels as u32);
-        let row_bytes = row_bytes.expect("it is small") as usize;
-        let mut words = scratch(row_bytes * self.kernel.0 + BAND_SLACK);
-        let mut band = Band {
-            cells: cells(bytemuck::cast_slice_mut::<u32, u8>(&mut words)),
-            width: self.width,
-            rows: self.kernel.0,
-            first: 0,
-            columns: self.kernel.1,
-            stride: self.stride,
-            channels: self.channels,
-            row_bytes,
+    /// Rows for a few rows of outputs, so that the ring turns.
+    fn new<K: Kernels>(
+        random: &mut Random,
+        kernel: (usize, usize),
+        (stride, pixels, channels): (usize, usize, usize),
+    ) -> Image {
+        let shape = Shape {
+            packing: K::POLICY.depthwise,
+            channels: channels as u32,
+            lines: 1,
+            line: (kernel.0 * kernel.1) as u32,
         };
-        let mut outputs = Vec::new();
-        for (number, row) in self.rows.iter().enumerate() {
-            let mut row = row.clone();
-            K::load_band(&band, number % self.kernel.0, self.left, cells(&mut row), self.zero_point);
-            if number + 1 >= self.kernel.0 {
-                band.first = (number + 1) % self.kernel.0;
-                outputs.extend(marked(self.pixels * self.channels, |out| {
-                    K::depthwise_band(&band, &weights.matrix(), stage, out);
-                }));
-            }
+        let weights = random.matrix(shape);
+        let width = (pixels - 1) * stride + kernel.1;
+        let left = [random.below(kernel.1), random.below(width + 2)][usize::from(random.below(8) == 0)];
+        // Windows may leave columns out at the right, or reach beyond the image by any number.
+        let inside = match random.below(3) {
+            0 => random.up_to(width),
+            _ => (width + 2).saturating_sub(left + random.below(4)).max(1),
+        };
+        let rows = kernel.0 + random.up_to(2);
+        Image {
+            // A row of padding comes empty.
+            rows: (0..rows)
+                .map(|_| if random.below(5) == 0 { vec![] } else { random.elements(inside * channels) })
+                .collect(),
+            zero_point: random.element(),
+            left,
+            kernel,
+            stride,
+            channels,
+            pixels,
+            slot: random.below(kernel.0),
+            numbers: random.channels(&weights.rooms),
+            weights,
         }
+    }
+
+    fn run<K: Kernels>(&self) -> Vec<i8> {
+        let width = (self.pixels - 1) * self.stride + self.kernel.1;
+        let row_bytes = Band::row_bytes(self.weights.shape.packing, width as u32, self.channels as u32);
+        let row_bytes = row_bytes.expect("it is small") as usize;
+        let mut outputs = Vec::new();
+        with_scratch(row_bytes * self.kernel.0 + BAND_SLACK, |cells_of_ring| {
+            let mut band = Band {
+                cells: cells_of_ring,
+                width,
+                rows: self.kernel.0,
+                first: 0,
+                columns: self.kernel.1,
+                stride: self.stride,
+                channels: self.channels,
+                row_bytes,
+            };
+            let (weights, stage) = (self.weights.matrix(), self.numbers.stage());
+            for (number, row) in self.rows.iter().enumerate() {
+                let slot = (self.slot + number) % self.kernel.0;
+                K::load_band(&band, slot, self.left, cells(&mut row.clone()), self.zero_point);
+                if number + 1 >= self.kernel.0 {
+                    band.first = (slot + 1) % self.kernel.0;
+                    outputs.extend(marked(self.pixels * self.channels, |out| {
+                        K::depthwise_band(&band, &weights, &stage, out);
+                    }));
+                }
+            }
+        });
         outputs
+    }
+
+    fn check<K: Kernels>(&self) {
+        let Image { kernel, stride, pixels, channels, left, slot, .. } = self;
+        let rows: Vec<usize> = self.rows.iter().map(|row| row.len() / channels).collect();
+        assert_eq!(
+            self.run::<K>(),
+            self.run::<Portable>(),
+            "{kernel:?} stride {stride}, {pixels} pixels of {channels} channels, rows {rows:?} from slot {slot} on \
+             behind {left}"
+        );
     }
 }
 
@@ -247,39 +419,116 @@ fn depthwise_layers_equal_portable<K: Kernels>() {
         for stride in 1..4 {
             for pixels in [1, 2, 3, 4, 5, 7, 8, 11] {
                 for channels in [1, 2, 3, 4, 5, 8, 12] {
-                    let width = (pixels - 1) * stride + kernel.1;
-                    let left = random.below(kernel.1);
-                    let inside = (width - left).saturating_sub(random.below(2)).max(1);
-                    let image = Image {
-                        // A row of padding comes empty.
-                        rows: (0..=kernel.0)
-                            .map(|y| if y == 0 { vec![] } else { random.elements(inside * channels) })
-                            .collect(),
-                        zero_point: random.element(),
-                        left,
-                        width,
-                        kernel,
-                        stride,
-                        channels,
-                        pixels,
-                    };
-                    let shape = Shape {
-                        packing: K::POLICY.depthwise,
-                        channels: channels as u32,
-                        lines: 1,
-                        line: (kernel.0 * kernel.1) as u32,
-                    };
-                    let weights = random.matrix(shape);
-                    let numbers = random.channels(channels);
-                    let stage = numbers.stage();
-                    assert_eq!(
-                        image.run::<K>(&weights, &stage),
-                        image.run::<Portable>(&weights, &stage),
-                        "{kernel:?} stride {stride}, {pixels} pixels of {channels} channels"
-                    );
+                    Image::new::<K>(&mut random, kernel, (stride, pixels, channels)).check::<K>();
                 }
             }
         }
+    }
+    // Kernels of more taps than some sets number.
+    for kernel in [(15, 17), (16, 16), (1, 65), (8, 8)] {
+        for channels in [1, 4, 9] {
+            Image::new::<K>(&mut random, kernel, (1, 3, channels)).check::<K>();
+        }
+    }
+    for _ in 0..SHAPES {
+        let kernel = match random.below(3) {
+            0 => (3, 3),
+            _ => (random.up_to(7), random.up_to(7)),
+        };
+        let size = (random.up_to(5), random.up_to(14), random.up_to(24));
+        Image::new::<K>(&mut random, kernel, size).check::<K>();
+    }
+}
+
+/// Pixels under tiles side by side, of two rows of tiles one after the other.
+struct TiledImage {
+    channels: usize,
+    rows: [[Vec<i8>; 4]; 2],
+    left: usize,
+    zero_point: i8,
+    outputs: u32,
+    filters: Vec<u32>,
+    numbers: Channels,
+    /// Elements from one row of outputs to the next.
+    row: usize,
+    /// Columns and rows of outputs.
+    size: (usize, usize),
+    /// Words before the scratch memory.
+    misplaced: usize,
+}
+
+impl TiledImage {
+    fn new(random: &mut Random) -> TiledImage {
+        let (channels, outputs) = (4 * random.up_to(9), 2 * random.up_to(5) as u32);
+        let mut filters = vec![0u32; Filters::words(outputs, channels as u32).expect("it is small") as usize];
+        let mut rooms = Vec::new();
+        for output in 0..outputs {
+            let mut room = bound(Order::Winograd, output) - 1;
+            for input in 0..channels as u32 {
+                let filter: [i8; 9] = std::array::from_fn(|_| random.element());
+                room -= filter.iter().map(|&w| 128 * i64::from(w).abs()).sum::<i64>();
+                for (slot, u) in winograd::transform(&filter).into_iter().enumerate() {
+                    let at = winograd::place(channels as u32, output, slot, input);
+                    filters[at / 2] |= u32::from(u as u16) << (16 * (at % 2));
+                }
+            }
+            rooms.push(room);
+        }
+        let left = [random.below(3), random.below(COLUMNS + 1)][usize::from(random.below(4) == 0)];
+        let inside = match random.below(2) {
+            0 => COLUMNS - left,
+            _ => random.below(COLUMNS - left + 1),
+        };
+        let mut row = || if random.below(4) == 0 { vec![] } else { random.elements(inside * channels) };
+        let rows = std::array::from_fn(|_| std::array::from_fn(|_| row()));
+        let width = random.up_to(2 * TILE);
+        TiledImage {
+            channels,
+            rows,
+            left,
+            zero_point: random.element(),
+            outputs,
+            filters,
+            numbers: random.channels(&rooms),
+            row: width * outputs as usize + random.below(9),
+            size: (width, random.up_to(2)),
+            misplaced: random.below(8),
+        }
+    }
+
+    fn run<K: Kernels>(&self) -> Vec<i8> {
+        let filters = Filters { outputs: self.outputs, inputs: self.channels as u32, words: &self.filters };
+        let size = Tiles::bytes(self.channels as u32).expect("it is small") as usize;
+        let (width, height) = self.size;
+        let mut outputs = Vec::new();
+        with_scratch(4 * self.misplaced + size, |memory| {
+            let tiles = Tiles { cells: &memory[4 * self.misplaced..], channels: self.channels };
+            for rows in &self.rows {
+                let mut rows = rows.clone();
+                let rows = rows.each_mut().map(|row| cells(&mut row[..]));
+                K::load_tiles(&tiles, rows, self.left, self.zero_point);
+                outputs.extend(marked(self.row * height + 3, |cells| {
+                    let pixel = self.outputs as usize;
+                    let out = Outputs { cells, pixel, row: self.row, width, height };
+                    K::matmul_tiles(&tiles, &filters, &self.numbers.stage(), &out);
+                }));
+            }
+        });
+        outputs
+    }
+}
+
+fn tiles_equal_portable<K: Kernels>() {
+    let mut random = Random(4);
+    for _ in 0..SHAPES {
+        let image = TiledImage::new(&mut random);
+        let TiledImage { channels, left, outputs, size, rows, .. } = &image;
+        let rows = rows.each_ref().map(|rows| rows.each_ref().map(|row| row.len() / channels));
+        assert_eq!(
+            image.run::<K>(),
+            image.run::<Portable>(),
+            "{channels} to {outputs} channels, {size:?} outputs, rows {rows:?} behind {left}"
+        );
     }
 }
 
@@ -290,6 +539,17 @@ fn equals_portable<K: Kernels>() {
 }
 
 #[test]
+fn armv7em_equals_the_portable_set() {
+    equals_portable::<Armv7em>();
+    tiles_equal_portable::<Armv7em>();
+}
+
+#[test]
+fn mve_equals_the_portable_set() {
+    equals_portable::<Mve>();
+}
+
+#[test]
 fn armv7m_equals_the_portable_set() {
     equals_portable::<Armv7m>();
 }
@@ -297,4 +557,28 @@ fn armv7m_equals_the_portable_set() {
 #[test]
 fn armv6m_equals_the_portable_set() {
     equals_portable::<Armv6m>();
+}
+
+#[test]
+fn rv32im_equals_the_portable_set() {
+    equals_portable::<Rv32im>();
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[test]
+fn avx2_equals_the_portable_set() {
+    if !is_x86_feature_detected!("avx2") {
+        println!("skipped: the processor has no AVX2");
+    }
+    equals_portable::<Avx2>();
+}
+
+/// The best that this processor has.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[test]
+fn host_equals_the_portable_set() {
+    if !is_x86_feature_detected!("avxvnni") && !is_x86_feature_detected!("avx512vnni") {
+        println!("skipped: the processor has no VNNI");
+    }
+    equals_portable::<Host>();
 }

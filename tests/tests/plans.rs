@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{Net, compile, files, root, shared_models};
-use ferrolite::emit::{self, AlignedBuf};
+use common::{Net, SETS, compile, files, root, shared_models};
+use ferrolite::emit::{self, AlignedBuf, Winograd};
 use ferrolite::graph::{
     Activation, BinaryKind, Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId, Window,
 };
-use ferrolite_runtime::{Model, ops};
+use ferrolite_runtime::kernels::TILE;
+use ferrolite_runtime::{Model, OpSet, Target, ops};
 use proptest::prelude::*;
 
 /// Follows who wrote each byte of the arena last. An op's outputs may take bytes of its own inputs as
@@ -80,22 +81,46 @@ fn no_byte_of_a_real_model_is_lost() {
     assert!(followed > 10, "only {followed} models were followed");
 }
 
-/// What a random graph is made of: the kind of each layer and where it finds its operands.
+/// What a random graph is made of: the kind of each layer, where it finds its operands, and its window.
 #[derive(Clone, Debug)]
 struct Layer {
     kind: u8,
     operands: (usize, usize),
     channels: usize,
+    window: Window,
 }
 
 const HEIGHT: usize = 5;
 const WIDTH: usize = 4;
+const CHANNELS: usize = 3;
 
-fn image(graph: &mut Graph, channels: usize) -> ValueId {
+fn layers() -> impl Strategy<Value = Layer> {
+    let pair = |low: usize, high: usize| prop::array::uniform2(low..=high);
+    let windows =
+        (pair(1, 4), pair(1, 3), pair(0, 3), pair(0, 3)).prop_map(|(kernel, stride, before, after)| Window {
+            kernel,
+            stride,
+            dilation: [1; 2],
+            pad_before: before,
+            pad_after: after,
+        });
+    // Most windows of real models keep the image's size.
+    let same = (0usize..3).prop_map(|pad| same_size([2 * pad + 1; 2]));
+    (0u8..7, (any::<usize>(), any::<usize>()), 1usize..13, prop_oneof![windows, same])
+        .prop_map(|(kind, operands, channels, window)| Layer { kind, operands, channels, window })
+}
+
+/// A window with stride 1 and an odd kernel that keeps an image's size.
+fn same_size(kernel: [usize; 2]) -> Window {
+    let pad = kernel.map(|size| size / 2);
+    Window { kernel, stride: [1; 2], dilation: [1; 2], pad_before: pad, pad_after: pad }
+}
+
+fn image(graph: &mut Graph, [height, width, channels]: [usize; 3]) -> ValueId {
     let number = graph.values.len();
     graph.add_value(Value {
         name: format!("t{number}"),
-        shape: vec![1, HEIGHT, WIDTH, channels],
+        shape: vec![1, height, width, channels],
         dtype: DType::Int8,
         quantization: Some(Quantization::per_tensor(0.05, (number % 11) as i32 - 5)),
         constant: None,
@@ -104,7 +129,8 @@ fn image(graph: &mut Graph, channels: usize) -> ValueId {
 
 fn filter(graph: &mut Graph, shape: [usize; 4]) -> ValueId {
     let count: usize = shape.iter().product();
-    let elements = (0..count).map(|i| (i * 73 % 251) as u8 as i8).collect();
+    // Symmetric, as TFLite's are: packings ask for that.
+    let elements = (0..count).map(|i| ((i * 73 % 251) as u8 as i8).max(-127)).collect();
     graph.add_value(Value {
         name: format!("w{}", graph.values.len()),
         shape: shape.into(),
@@ -114,47 +140,60 @@ fn filter(graph: &mut Graph, shape: [usize; 4]) -> ValueId {
     })
 }
 
-fn window(size: usize, stride: usize) -> Window {
-    let pad = size / 2;
-    Window {
-        kernel: [size; 2],
-        stride: [stride; 2],
-        dilation: [1; 2],
-        pad_before: [pad; 2],
-        // The output keeps the input's size, whatever the stride.
-        pad_after: [(HEIGHT - 1) * (stride - 1) + pad, (WIDTH - 1) * (stride - 1) + pad],
-    }
+/// The size of what a window makes of an image; none where there is no place for the window.
+fn output_size(window: &Window, image: [usize; 2]) -> Option<[usize; 2]> {
+    let size = |axis: usize| {
+        let padded = image[axis] + window.pad_before[axis] + window.pad_after[axis];
+        Some(padded.checked_sub(window.kernel[axis])? / window.stride[axis] + 1)
+    };
+    Some([size(0)?, size(1)?])
 }
 
 fn random_graph(layers: &[Layer], outputs: &[usize]) -> Graph {
     let mut graph = Graph { name: "random".into(), ..Graph::default() };
-    let first = image(&mut graph, 3);
+    let first = image(&mut graph, [HEIGHT, WIDTH, CHANNELS]);
     let mut images = vec![first];
     let activation = Activation::None;
     for layer in layers {
         let a = images[layer.operands.0 % images.len()];
-        let channels = graph.value(a).shape[3];
-        let (op, inputs, out_channels) = match layer.kind {
-            0 | 1 => {
-                let (size, stride) = if layer.kind == 0 { (1, 1) } else { (3, 1 + layer.operands.1 % 2) };
-                let weights = filter(&mut graph, [layer.channels, size, size, channels]);
-                (Op::Conv2d { window: window(size, stride), activation }, vec![a, weights], layer.channels)
+        let shape = graph.value(a).shape.clone();
+        let (size, channels) = ([shape[1], shape[2]], shape[3]);
+        let (window, windowed) = match output_size(&layer.window, size) {
+            Some(windowed) => (layer.window, windowed),
+            None => (same_size([3; 2]), size),
+        };
+        let [kernel_h, kernel_w] = window.kernel;
+        let (op, inputs, size, out_channels) = match layer.kind {
+            0 => {
+                let weights = filter(&mut graph, [layer.channels, 1, 1, channels]);
+                let op = Op::Conv2d { window: same_size([1; 2]), activation };
+                (op, vec![a, weights], size, layer.channels)
+            }
+            1 => {
+                let weights = filter(&mut graph, [layer.channels, kernel_h, kernel_w, channels]);
+                (Op::Conv2d { window, activation }, vec![a, weights], windowed, layer.channels)
             }
             2 => {
-                let weights = filter(&mut graph, [1, 3, 3, channels]);
-                let op = Op::DepthwiseConv2d { window: window(3, 1), multiplier: 1, activation };
-                (op, vec![a, weights], channels)
+                let weights = filter(&mut graph, [1, kernel_h, kernel_w, channels]);
+                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation };
+                (op, vec![a, weights], windowed, channels)
             }
             3 => {
                 let same: Vec<ValueId> =
-                    images.iter().copied().filter(|&b| graph.value(b).shape[3] == channels).collect();
+                    images.iter().copied().filter(|&b| graph.value(b).shape == shape).collect();
                 let b = same[layer.operands.1 % same.len()];
-                (Op::Binary { kind: BinaryKind::Add, activation }, vec![a, b], channels)
+                (Op::Binary { kind: BinaryKind::Add, activation }, vec![a, b], size, channels)
             }
-            4 => (Op::Unary(UnaryKind::Tanh), vec![a], channels),
-            _ => (Op::Reshape, vec![a], channels),
+            4 => (Op::Unary(UnaryKind::Tanh), vec![a], size, channels),
+            5 => {
+                // What Winograd's algorithm is for.
+                let weights = filter(&mut graph, [layer.channels.next_multiple_of(4), 3, 3, channels]);
+                let op = Op::Conv2d { window: same_size([3; 2]), activation };
+                (op, vec![a, weights], size, layer.channels.next_multiple_of(4))
+            }
+            _ => (Op::Reshape, vec![a], size, channels),
         };
-        let output = image(&mut graph, out_channels);
+        let output = image(&mut graph, [size[0], size[1], out_channels]);
         if op == Op::Reshape {
             let same = graph.value(a).quantization.clone();
             graph.value_mut(output).quantization = same;
@@ -169,33 +208,81 @@ fn random_graph(layers: &[Layer], outputs: &[usize]) -> Graph {
     graph
 }
 
-fn answers(file: &[u8]) -> Vec<Vec<u8>> {
+fn answers(file: &[u8], ops: OpSet) -> Vec<Vec<u8>> {
     let file = AlignedBuf::from_bytes(file);
-    let input: Vec<u8> = (0..HEIGHT * WIDTH * 3).map(|i| (i * 37 % 256) as u8).collect();
-    Net::new(&file).run(&[&input], &mut ())
+    let input: Vec<u8> = (0..HEIGHT * WIDTH * CHANNELS).map(|i| (i * 37 % 256) as u8).collect();
+    Net::with(&file, ops).run(&[&input], &mut ())
+}
+
+/// Whether no byte of `pixels` pixels is overwritten before it is read, byte by byte, where a tile of pixels is
+/// read before it is written and the output starts `lead` bytes before the input.
+fn tiles_survive(pixels: usize, in_channels: usize, out_channels: usize, lead: usize) -> bool {
+    let mut memory = vec![None; (pixels * out_channels).max(lead + pixels * in_channels)];
+    for at in 0..pixels * in_channels {
+        memory[lead + at] = Some(at);
+    }
+    for start in (0..pixels).step_by(TILE) {
+        let end = (start + TILE).min(pixels);
+        if (start * in_channels..end * in_channels).any(|at| memory[lead + at] != Some(at)) {
+            return false;
+        }
+        memory[start * out_channels..end * out_channels].fill(None);
+    }
+    true
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    /// Nor does the core that it is packed for, on its own kernels or on the portable ones.
     #[test]
     fn shared_memory_changes_no_answer(
-        layers in prop::collection::vec(
-            (0u8..6, (any::<usize>(), any::<usize>()), 1usize..9)
-                .prop_map(|(kind, operands, channels)| Layer { kind, operands, channels }),
-            1..14,
-        ),
+        layers in prop::collection::vec(layers(), 1..14),
         outputs in prop::collection::vec(any::<usize>(), 1..3),
     ) {
         let graph = random_graph(&layers, &outputs);
-        let file = emit::compile(&graph, &emit::Options::default()).unwrap();
-        follow_every_byte(&file.bytes).unwrap();
         // Where every value is an output, none ever gives its memory to another.
         let mut apart = graph.clone();
         let values = (0..graph.values.len()).map(ValueId);
         apart.outputs.extend(values.filter(|&id| graph.value(id).constant.is_none()));
-        let apart_file = emit::compile(&apart, &emit::Options::default()).unwrap();
-        let found = answers(&file.bytes);
-        prop_assert_eq!(&found[..], &answers(&apart_file.bytes)[..found.len()]);
-        prop_assert!(file.arena_bytes <= apart_file.arena_bytes);
+        let apart = emit::compile(&apart, &emit::Options::default()).unwrap();
+        let wanted = answers(&apart.bytes, ops::ALL);
+        for set in SETS {
+            let options =
+                emit::Options { target: set.target, winograd: Winograd::Always, ..emit::Options::default() };
+            let file = emit::compile(&graph, &options).unwrap();
+            follow_every_byte(&file.bytes).unwrap();
+            let found = answers(&file.bytes, set.ops);
+            prop_assert_eq!(&found[..], &wanted[..found.len()], "{}", set.name);
+            if set.target == Target::Portable {
+                prop_assert!(file.arena_bytes <= apart.arena_bytes);
+            }
+        }
+    }
+
+    /// By definition: enough, and no more than that.
+    #[test]
+    fn pointwise_convolutions_are_ahead_by_whole_tiles(
+        size in prop::array::uniform2(1usize..8),
+        (in_channels, out_channels) in (1usize..9, 1usize..9),
+    ) {
+        let mut graph = Graph { name: "pointwise".into(), ..Graph::default() };
+        let input = image(&mut graph, [size[0], size[1], in_channels]);
+        let weights = filter(&mut graph, [out_channels, 1, 1, in_channels]);
+        let output = image(&mut graph, [size[0], size[1], out_channels]);
+        let op = Op::Conv2d { window: same_size([1; 2]), activation: Activation::None };
+        let inputs = vec![Some(input), Some(weights)];
+        graph.nodes.push(Node { name: "layer".into(), op, inputs, outputs: vec![output] });
+        (graph.inputs, graph.outputs) = (vec![input], vec![output]);
+        for set in SETS {
+            let options = emit::Options { target: set.target, ..emit::Options::default() };
+            let file = AlignedBuf::from_bytes(&emit::compile(&graph, &options).unwrap().bytes);
+            let model = Model::from_bytes(&file).unwrap();
+            let op = &model.ops()[0];
+            let operator = set.ops.iter().find(|operator| operator.code as u8 == op.code).unwrap();
+            let lead = (operator.lead)(&ferrolite_runtime::Node::new(&model, op), 0).unwrap() as usize;
+            let survives = |lead| tiles_survive(size[0] * size[1], in_channels, out_channels, lead);
+            prop_assert!(survives(lead), "{}", set.name);
+            prop_assert!(lead == 0 || !survives(lead - 1), "{}", set.name);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cycles::Plugin;
 use super::firmware::Firmware;
 use super::job::{Answers, Job};
-use super::qemu::Start;
+use super::qemu::{self, Start};
 use super::table::Board;
 use super::{BoardRun, COARSE, FINE, RunOptions, check_job, collect};
 use crate::error::{Error, Result};
@@ -48,6 +48,7 @@ pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<R
     };
     let pending = open(&results);
     if !pending.is_empty() {
+        qemu::require(board)?;
         let firmware = Firmware::runner(board).build()?;
         let asked = pending.iter().any(|&index| items[index].options.cycles);
         let plugin = asked.then(|| Plugin::prepare(board, &firmware));

@@ -11,6 +11,17 @@
 //! Instructions are counted under `-icount shift=7`: an instruction takes 128 ns of guest time, at
 //! least two ticks of every board's timer, so counts are exact. Where a 32-bit timer wraps (above
 //! 1.3 G instructions) the run is repeated with `shift=0`, with a resolution of at most 63 instructions.
+//!
+//! ```no_run
+//! use ferrolite::board::{self, RunOptions};
+//! use ferrolite::model_file::ModelFile;
+//!
+//! let file = ModelFile::read("sine.ferro".as_ref())?;
+//! let board = board::find("qemu-cortex-m4")?;
+//! let run = board::run(board, file.bytes(), &[vec![0]], RunOptions::default())?;
+//! println!("{} instructions, {} bytes of stack: {:?}", run.instructions, run.stack_bytes, run.outputs[0]);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 mod batch;
 mod cycles;

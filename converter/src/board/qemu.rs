@@ -90,13 +90,10 @@ impl Start<'_> {
     }
 
     fn missing(&self, error: &io::Error) -> Error {
-        let qemu = self.board.qemu;
         if error.kind() == io::ErrorKind::NotFound {
-            Error::input(format!("{} needs {qemu}, which is not installed", self.board.name)).help(
-                "run `cargo xtask setup`, or install QEMU (Debian, Ubuntu: apt install qemu-system-arm qemu-system-misc)",
-            )
+            not_installed(self.board)
         } else {
-            Error::input(format!("{qemu} does not start: {error}"))
+            Error::input(format!("{} does not start: {error}", self.board.qemu))
         }
     }
 
@@ -178,6 +175,20 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Passes when the board's QEMU is there: asked before firmware is built for it.
+///
+/// # Errors
+/// Names the program that is missing.
+pub fn require(board: &Board) -> Result<()> {
+    installed(board.qemu).map(drop).ok_or_else(|| not_installed(board))
+}
+
+fn not_installed(board: &Board) -> Error {
+    Error::input(format!("{} needs {}, which is not installed", board.name, board.qemu)).help(
+        "run `cargo xtask setup`, or install QEMU (Debian, Ubuntu: apt install qemu-system-arm qemu-system-misc)",
+    )
 }
 
 /// The program of this name on the search path.

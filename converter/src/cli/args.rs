@@ -44,7 +44,7 @@ pub struct Cli {
 pub enum Command {
     /// Turn a trained model into a .ferro file
     Convert(ConvertArgs),
-    /// Show what is in a .ferro file: layers, shapes, memory, sizes
+    /// Show what is in a model, a .ferro file or a trained one: layers, shapes, memory, sizes
     Inspect(InspectArgs),
     /// Run a .ferro file on samples
     Run(RunArgs),
@@ -80,7 +80,7 @@ pub struct ConvertArgs {
     /// What the model's file leaves open.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// The file to write
+    /// The file to write: .ferro, or .tflite for the same int8 model as TensorFlow Lite has it
     #[arg(short, long, value_name = "OUT.ferro")]
     pub output: PathBuf,
     /// Typical samples, 100 or more; needed to quantize a float model, unless it was trained with fake
@@ -107,7 +107,8 @@ pub struct ConvertArgs {
     /// Also write a C header with the model's bytes and sizes
     #[arg(long, value_name = "OUT.h")]
     pub c: Option<PathBuf>,
-    /// Also write a page about the model
+    /// Also write a page about the model: sizes, graph, memory over time, and, where it was calibrated, what
+    /// each layer costs
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
     /// Fail with exit code 3 if the file is larger; bytes, or with K or M behind. Where it leaves room, 3x3
@@ -144,9 +145,12 @@ impl SourceArgs {
 /// Words of `ferrolite inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The converted model
-    #[arg(value_name = "FILE.ferro")]
+    /// The model: a .ferro file, or any format that `convert` takes
+    #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// What a trained model's file leaves open.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -201,7 +205,7 @@ pub struct CompareArgs {
     /// The board that runs the converted model
     #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
-    /// Also write a page about the comparison
+    /// Also write a page about the comparison: sizes, accuracy, what each layer costs, graph, memory, confusion
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
     /// Print one JSON object instead of text

@@ -5,15 +5,20 @@ use std::path::Path;
 use super::Answer;
 use super::args::CompareArgs;
 use super::files::Outputs;
-use super::on_board::{self, Job};
-use super::progress::Progress;
-use crate::compare::{self, Comparison};
+use super::progress::Bars;
+use crate::compare::{self, Answer as Class, Comparison, Options, WorstSample};
 use crate::data::{Dataset, load_labels};
 use crate::error::Result;
 use crate::import;
+use crate::model_file::{self, ModelFile};
+use crate::report::html::{self, Study};
 use crate::report::text::{self, Column};
 
-use crate::model_file::{self, ModelFile};
+/// Samples that are listed as text.
+const WORST: usize = 5;
+
+/// Layers that are listed as text.
+const LAYERS: usize = 12;
 
 pub fn execute(args: &CompareArgs) -> Result<Answer> {
     let file = ModelFile::read(&args.file)?;
@@ -23,17 +28,17 @@ pub fn execute(args: &CompareArgs) -> Result<Answer> {
     let labels = args.labels.as_deref().map(|labels| load_labels(labels, &args.data)).transpose()?;
     let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()))?;
 
-    let progress = Progress::new("reference", data.len(), args.json);
-    let float = compare::run_float(&source, &data, &|| progress.step())?;
-    drop(progress);
-    let job = Job { board: &args.board, sequence: false, layers: false, quiet: args.json };
-    let (quantized, _) = on_board::run(&model, &data, &job)?;
-    let mut comparison = compare::compare_outputs(&float, &quantized, labels.as_ref())?;
-    comparison.layers = compare::compare_layers(&source, &model, &data)?;
-
+    let options = Options { labels: labels.as_ref(), board: &args.board };
+    let comparison = compare::compare(&source, &model, &data, &options, &Bars::new(args.json))?;
     if let Some(path) = &args.report {
-        let page = crate::report::html::page(&model, Some(&comparison));
-        files.stage(path, page.as_bytes())?;
+        let study = Study {
+            source: Some(&source),
+            data: Some(&data),
+            comparison: Some(&comparison),
+            samples: "test",
+            ..Study::default()
+        };
+        files.stage(path, html::page(&model, &study)?.as_bytes())?;
     }
     files.commit()?;
     if args.json {
@@ -48,6 +53,8 @@ fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> Stri
     let lines = [
         ("accuracy, float", text::percent(comparison.accuracy_float)),
         ("accuracy, quantized", text::percent(comparison.accuracy_quantized)),
+        ("top-5 accuracy, float", text::percent(comparison.top5_float)),
+        ("top-5 accuracy, quantized", text::percent(comparison.top5_quantized)),
         ("agreement", text::percent(comparison.agreement)),
         ("mean squared error, float", number(comparison.mse_float)),
         ("mean squared error, quantized", number(comparison.mse_quantized)),
@@ -58,13 +65,102 @@ fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> Stri
         out += &format!("  {name:<30} {value:>12}\n");
     }
     if !comparison.layers.is_empty() {
-        let columns = [Column::Left("layer"), Column::Left("operator"), Column::Right("signal to noise")];
-        let layers = comparison.layers.iter();
-        let rows = layers.map(|l| vec![text::layer(&l.name), l.op.clone(), text::decibels(l.sqnr_db)]);
-        out += &format!("\n{}\n", text::table(&columns, rows));
+        out += &format!("\n{}\n", layers(comparison));
+    }
+    out += &confusion(comparison).map_or(String::new(), |line| format!("\n{line}\n"));
+    let changed: Vec<&WorstSample> = comparison.worst.iter().filter(|w| w.float != w.quantized).collect();
+    if !changed.is_empty() {
+        out += &format!("\n{}\n", worst(&changed));
     }
     if let Some(path) = report {
         out += &format!("wrote {}\n", path.display());
     }
     out
+}
+
+/// The layers that cost most; behind them, where there is room, those that round nothing.
+fn layers(comparison: &Comparison) -> String {
+    let columns = [
+        Column::Left("layer, most costly first"),
+        Column::Left("operator"),
+        Column::Right("alone"),
+        Column::Right("share"),
+        Column::Right("here"),
+    ];
+    let inputs = comparison.inputs.iter().map(|input| {
+        let (alone, share) = (text::decibels(input.alone_sqnr_db), text::share(input.alone_share));
+        (input.alone_sqnr_db, vec![text::layer(&input.name), "input".into(), alone, share, "-".into()])
+    });
+    let layers = comparison.layers.iter().map(|layer| {
+        let row = vec![
+            text::layer(&layer.name),
+            layer.op.clone(),
+            text::decibels(layer.alone_sqnr_db),
+            text::share(layer.alone_share),
+            text::decibels(layer.sqnr_db),
+        ];
+        (layer.alone_sqnr_db, row)
+    });
+    let mut rows: Vec<(Option<f64>, Vec<String>)> = inputs.chain(layers).collect();
+    let key = |cost: &Option<f64>| cost.unwrap_or(f64::INFINITY);
+    rows.sort_by(|(a, _), (b, _)| a.is_none().cmp(&b.is_none()).then(key(a).total_cmp(&key(b))));
+    let more = match rows.len().saturating_sub(LAYERS) {
+        0 => String::new(),
+        more => format!("and {more} more; --json and --report OUT.html list all\n"),
+    };
+    rows.truncate(LAYERS);
+    let table = text::table(&columns, rows.into_iter().map(|(_, row)| row));
+    format!(
+        "{table}\n{more}alone: signal to noise of the output when only this is quantized; here: of the layer itself"
+    )
+}
+
+/// The classes that are confused most, in one line.
+fn confusion(comparison: &Comparison) -> Option<String> {
+    let counts = comparison.confusion.as_ref()?;
+    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
+    for (right, row) in counts.iter().enumerate() {
+        pairs.extend(
+            row.iter().enumerate().filter(|&(answer, _)| answer != right).map(|(a, &n)| (n, right, a)),
+        );
+    }
+    pairs.retain(|&(count, ..)| count > 0);
+    pairs.sort_by_key(|&(count, right, answer)| (std::cmp::Reverse(count), right, answer));
+    let most: Vec<String> =
+        pairs.iter().take(WORST).map(|(n, right, answer)| format!("{right} as {answer} ({n})")).collect();
+    (!most.is_empty()).then(|| format!("confused most: {}", most.join(", ")))
+}
+
+fn worst(samples: &[&WorstSample]) -> String {
+    let columns = [
+        Column::Right("sample"),
+        Column::Right("expected"),
+        Column::Right("float"),
+        Column::Right("quantized"),
+        Column::Right("float score"),
+        Column::Right("quantized score"),
+    ];
+    let rows = samples.iter().take(WORST).map(|worst| {
+        // A number is its own score.
+        let score = |score: f32| match worst.quantized {
+            Class::Class(_) => format!("{score:.4}"),
+            Class::Value(_) => "-".into(),
+        };
+        vec![
+            worst.sample.to_string(),
+            worst.expected.map_or("-".into(), answer),
+            answer(worst.float),
+            answer(worst.quantized),
+            score(worst.score_float),
+            score(worst.score_quantized),
+        ]
+    });
+    text::table(&columns, rows)
+}
+
+fn answer(answer: Class) -> String {
+    match answer {
+        Class::Class(class) => class.to_string(),
+        Class::Value(value) => format!("{value:.4}"),
+    }
 }

@@ -1,19 +1,24 @@
 //! `ferrolite convert`: from a trained model to a file.
 
-use std::sync::Mutex;
-
+use ferrolite_runtime::Model;
+use ferrolite_schema::{Rounding, Target};
 use serde_json::json;
 
 use super::Answer;
 use super::args::ConvertArgs;
 use super::files::Outputs;
-use super::inspect::facts;
-use super::progress::Progress;
+use super::progress::Bars;
 use crate::bindings;
-use crate::convert::{ConvertOptions, Converted, Follow, convert};
+use crate::compare::{Options, compare};
+use crate::convert::{ConvertOptions, Converted, convert, convert_to_tflite};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::import;
+use crate::model_file::input_specs;
 use crate::quantize::{Io, Trial};
-use crate::report::{html, text};
+use crate::report::html::{self, Study};
+use crate::report::text;
 
 pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];
@@ -28,10 +33,19 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         flash_budget: args.flash_budget,
         ram_budget: args.ram_budget,
     };
-    let converted = convert(&args.model, &options, &Bar { quiet: args.json, bar: Mutex::new(None) })?;
+    let bars = Bars::new(args.json);
+    let tflite = args.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"));
+    let (converted, written) = if tflite {
+        refuse_with_tflite(args)?;
+        convert_to_tflite(&args.model, &options, &bars)?
+    } else {
+        let converted = convert(&args.model, &options, &bars)?;
+        let bytes = converted.file.bytes().to_vec();
+        (converted, bytes)
+    };
     let model = converted.file.model()?;
 
-    files.stage(&args.output, converted.file.bytes())?;
+    files.stage(&args.output, &written)?;
     if let Some(path) = &args.rust {
         files.stage(path, bindings::rust(&model).as_bytes())?;
     }
@@ -40,14 +54,18 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         files.stage(path, bindings::c(&model, &stem).as_bytes())?;
     }
     if let Some(path) = &args.report {
-        files.stage(path, html::page(&model, None).as_bytes())?;
+        let page = page(args, &converted, &model, &bars)?;
+        files.stage(path, page.as_bytes())?;
     }
     files.commit()?;
 
-    let facts = facts(&model);
+    let facts = Facts::of_model(&model);
     if args.json {
         let mut object = serde_json::to_value(&facts)
             .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
+        if tflite {
+            object["model_bytes"] = json!(written.len());
+        }
         object["output"] = json!(args.output.display().to_string());
         object["format"] = json!(converted.format);
         object["calibration_samples"] = json!(converted.samples);
@@ -57,16 +75,49 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         object["notes"] = json!(converted.notes);
         return Ok(Answer::Json(object));
     }
-    Ok(Answer::Text(describe(args, &converted)?))
+    Ok(Answer::Text(describe(args, &converted, written.len())?))
 }
 
-fn describe(args: &ConvertArgs, converted: &Converted) -> Result<String> {
+/// The page about a conversion: with calibration samples, it also says how they fare.
+fn page(args: &ConvertArgs, converted: &Converted, model: &Model<'_>, bars: &Bars) -> Result<String> {
+    let source = import::load_with(&args.model, &args.source.options())?.graph;
+    let data = args.calibrate.as_deref().filter(|_| converted.samples > 0);
+    let data = data.map(|data| Dataset::load(data, &input_specs(model))).transpose()?;
+    let comparison = data.as_ref().map(|data| compare(&source, model, data, &Options::default(), bars));
+    let comparison = comparison.transpose()?;
+    let study = Study {
+        source: Some(&source),
+        data: data.as_ref(),
+        comparison: comparison.as_ref(),
+        samples: "calibration",
+        notes: &converted.notes,
+    };
+    html::page(model, &study)
+}
+
+/// Words that say something of `.ferro` files only.
+fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
+    let words = [
+        (args.rust.is_some(), "--rust"),
+        (args.c.is_some(), "--c"),
+        (args.target != Target::Portable, "--target"),
+        (args.rounding != Rounding::Double, "--rounding"),
+        (args.ram_budget.is_some(), "--ram-budget"),
+    ];
+    match words.iter().find(|(given, _)| *given) {
+        None => Ok(()),
+        Some((_, word)) => Err(Error::usage(format!("{word} cannot be said of a .tflite file"))
+            .help("leave it out, or write a .ferro file")),
+    }
+}
+
+fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<String> {
     let model = converted.file.model()?;
     let macs =
         crate::model_file::layers(&model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     let mut out = format!("{} ({}) → {}\n", args.model.display(), converted.format, args.output.display());
     let mut lines = vec![
-        ("file", format!("{} bytes", text::count(model.bytes().len()))),
+        ("file", format!("{} bytes", text::count(bytes))),
         ("arena", format!("{} bytes", text::count(model.arena_bytes()))),
         ("layers", text::count(model.ops().len())),
         ("work", format!("{} multiply-accumulates", text::thousands(macs))),
@@ -85,33 +136,4 @@ fn describe(args: &ConvertArgs, converted: &Converted) -> Result<String> {
         out += &format!("wrote {}\n", path.display());
     }
     Ok(out)
-}
-
-/// Shows the parts of a conversion as progress bars.
-struct Bar {
-    quiet: bool,
-    bar: Mutex<Option<Progress>>,
-}
-
-impl Bar {
-    /// The bar; a thread that panicked while it held the lock has not harmed it.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Progress>> {
-        self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Follow for Bar {
-    fn begin(&self, what: &'static str, steps: usize) {
-        *self.lock() = Some(Progress::new(what, steps, self.quiet));
-    }
-
-    fn step(&self) {
-        if let Some(bar) = self.lock().as_ref() {
-            bar.step();
-        }
-    }
-
-    fn end(&self) {
-        *self.lock() = None;
-    }
 }

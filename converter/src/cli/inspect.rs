@@ -1,136 +1,77 @@
-//! `ferrolite inspect`: what is in a file.
+//! `ferrolite inspect`: what is in a file, a finished or a foreign one.
 
 use std::fmt::Write;
-
-use ferrolite_runtime::Model;
-use serde::Serialize;
 
 use super::Answer;
 use super::args::InspectArgs;
 use crate::data::npy::shape_text;
 use crate::error::Result;
-use crate::model_file::{self, ModelFile, PortFacts};
+use crate::facts::Facts;
+use crate::model_file::ModelFile;
 use crate::report::memory_map;
 use crate::report::text::{self, Column};
 
-/// The JSON object of `inspect`; the first eleven keys are fixed words of the design.
-#[derive(Debug, Serialize)]
-pub struct Facts {
-    arena_bytes: usize,
-    model_bytes: usize,
-    weight_bytes: usize,
-    macs: u64,
-    target: &'static str,
-    rounding: &'static str,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-    ops: Vec<Op>,
-    name: String,
-    writer: String,
-    source_hash: String,
-    labels: Vec<String>,
-    self_test: bool,
-}
-
-/// An input or output in JSON.
-#[derive(Debug, Serialize)]
-pub struct Port {
-    name: String,
-    shape: Vec<usize>,
-    dtype: &'static str,
-    scale: Option<f32>,
-    zero_point: Option<i32>,
-}
-
-impl From<PortFacts> for Port {
-    fn from(facts: PortFacts) -> Port {
-        Port {
-            name: facts.name,
-            shape: facts.shape,
-            dtype: facts.dtype.name(),
-            scale: facts.quantization.map(|(scale, _)| scale),
-            zero_point: facts.quantization.map(|(_, zero_point)| zero_point),
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Op {
-    index: usize,
-    name: String,
-    op: String,
-    kernel: &'static str,
-    macs: u64,
-    outputs: Vec<Vec<usize>>,
-    scratch_bytes: u64,
-}
-
-/// Collects the facts of a verified model.
-pub fn facts(model: &Model<'_>) -> Facts {
-    let ops: Vec<Op> = model_file::layers(model)
-        .into_iter()
-        .map(|layer| Op {
-            index: layer.index,
-            name: layer.name,
-            op: layer.op,
-            kernel: layer.code,
-            macs: layer.macs,
-            outputs: layer.outputs,
-            scratch_bytes: layer.scratch_bytes,
-        })
-        .collect();
-    let names = model.names();
-    Facts {
-        arena_bytes: model.arena_bytes(),
-        model_bytes: model.bytes().len(),
-        weight_bytes: model.constants().len(),
-        macs: ops.iter().fold(0, |sum, op| sum.saturating_add(op.macs)),
-        target: model.target().name(),
-        rounding: model.rounding().name(),
-        inputs: model_file::inputs(model).into_iter().map(Port::from).collect(),
-        outputs: model_file::outputs(model).into_iter().map(Port::from).collect(),
-        ops,
-        name: names.model().unwrap_or_default().to_string(),
-        writer: names.writer().unwrap_or_default().to_string(),
-        source_hash: model.source_hash().iter().map(|byte| format!("{byte:02x}")).collect(),
-        labels: (0..).map_while(|class| names.label(class)).map(str::to_string).collect(),
-        self_test: model.self_test().is_some(),
-    }
-}
-
 pub fn execute(args: &InspectArgs) -> Result<Answer> {
-    let file = ModelFile::read(&args.file)?;
-    let model = file.model()?;
-    let facts = facts(&model);
+    let facts = Facts::read(&args.file, &args.source.options())?;
     if args.json {
         return Answer::json(&facts);
     }
-    Ok(Answer::Text(describe(&model, &facts)))
+    let mut out = describe(&facts);
+    if ModelFile::claims(&args.file) {
+        let file = ModelFile::read(&args.file)?;
+        out = out + "\n" + &memory_map::draw(&file.model()?);
+    }
+    Ok(Answer::Text(out))
 }
 
-/// The file as text.
-fn describe(model: &Model<'_>, facts: &Facts) -> String {
+/// The facts as text.
+fn describe(facts: &Facts) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(out, "{}", if facts.name.is_empty() { "Model" } else { &facts.name });
-    let lines = [
-        (
-            "file",
-            format!(
-                "{} bytes, {} of them constants",
-                text::count(facts.model_bytes),
-                text::count(facts.weight_bytes)
-            ),
+    let source = match facts.source_hash.get(..16) {
+        Some(start) => format!("SHA-256 {start}…"),
+        None => "not recorded".into(),
+    };
+    let mut lines = Vec::new();
+    if facts.arena_bytes.is_none() {
+        lines.push(("format", facts.format.clone()));
+    }
+    lines.push((
+        "file",
+        format!(
+            "{} bytes, {} of them constants",
+            text::thousands(facts.model_bytes),
+            text::thousands(facts.weight_bytes)
         ),
-        ("arena", format!("{} bytes", text::count(facts.arena_bytes))),
-        ("work", format!("{} multiply-accumulates", text::thousands(facts.macs))),
-        ("target", facts.target.to_string()),
-        ("rounding", facts.rounding.to_string()),
-        ("source", facts.source_hash.get(..16).map_or("not recorded".into(), |h| format!("SHA-256 {h}…"))),
-        ("self-test", if facts.self_test { "recorded" } else { "none" }.to_string()),
-    ];
+    ));
+    lines.extend(facts.parameters.map(|count| ("parameters", text::thousands(count))));
+    lines.extend(facts.arena_bytes.map(|bytes| ("arena", format!("{} bytes", text::count(bytes)))));
+    lines.push(("work", format!("{} multiply-accumulates", text::thousands(facts.macs))));
+    lines.extend(facts.target.map(|target| ("target", target.to_string())));
+    lines.extend(facts.rounding.map(|rounding| ("rounding", rounding.to_string())));
+    lines.push(("source", source));
+    if facts.arena_bytes.is_some() {
+        lines.push(("self-test", if facts.self_test { "recorded" } else { "none" }.to_string()));
+    } else {
+        let verdict = match facts.unsupported.len() {
+            0 => "all layers can be converted".into(),
+            1 => "1 layer cannot be converted".into(),
+            count => format!("{count} layers cannot be converted"),
+        };
+        lines.push(("convert", verdict));
+    }
     for (name, value) in lines {
         let _ = writeln!(out, "  {name:<10} {value}");
+    }
+    for note in &facts.notes {
+        let _ = writeln!(out, "  - {note}");
+    }
+    if !facts.unsupported.is_empty() {
+        let columns = [Column::Left("cannot be converted"), Column::Left("operator"), Column::Left("reason")];
+        let rows = facts.unsupported.iter();
+        let rows = rows.map(|l| vec![text::layer(&l.name), l.op.clone(), l.reason.clone()]);
+        let _ = writeln!(out, "\n{}", text::table(&columns, rows));
     }
 
     let ports = facts.inputs.iter().map(|p| ("input", p)).chain(facts.outputs.iter().map(|p| ("output", p)));
@@ -160,6 +101,7 @@ fn describe(model: &Model<'_>, facts: &Facts) -> String {
         Column::Left("operator"),
         Column::Left("output"),
         Column::Right("MACs"),
+        Column::Right("constants"),
         Column::Right("scratch"),
     ];
     let rows = facts.ops.iter().map(|op| {
@@ -170,9 +112,10 @@ fn describe(model: &Model<'_>, facts: &Facts) -> String {
             op.op.clone(),
             shapes.join(", "),
             text::thousands(op.macs),
-            text::thousands(op.scratch_bytes),
+            text::thousands(op.constant_bytes),
+            op.scratch_bytes.map_or("-".into(), text::thousands),
         ]
     });
-    let _ = writeln!(out, "\n{}\n", text::table(&columns, rows));
-    out + &memory_map::draw(model)
+    let _ = writeln!(out, "\n{}", text::table(&columns, rows));
+    out
 }

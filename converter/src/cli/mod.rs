@@ -5,6 +5,14 @@
 //! that says what is wrong, and a line `help: …` that says what to do. The exit code is 0 when the
 //! command did its work, 1 when the input was at fault, 2 for wrong words, 3 for an exceeded
 //! budget.
+//!
+//! ```
+//! use ferrolite::cli::args::{Command, Request, parse};
+//!
+//! let Request::Run(cli) = parse(["ferrolite", "inspect", "kws.ferro", "--json"])? else { unreachable!() };
+//! assert!(matches!(cli.command, Command::Inspect(args) if args.json));
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 pub mod args;
 mod bench;
@@ -13,7 +21,6 @@ mod compare;
 mod convert;
 mod files;
 mod inspect;
-mod on_board;
 mod progress;
 mod run;
 

@@ -1,8 +1,11 @@
 //! Progress bars: on a terminal, on stderr, and never beside JSON.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::convert::Follow;
 
 /// Shows how far a piece of work is.
 pub struct Progress {
@@ -41,5 +44,43 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Shows the parts of long work as bars, one after the other.
+pub struct Bars {
+    quiet: bool,
+    bar: Mutex<Option<Progress>>,
+}
+
+impl Bars {
+    /// Bars that are hidden when `quiet` or when stderr is no terminal.
+    pub fn new(quiet: bool) -> Bars {
+        Bars { quiet, bar: Mutex::new(None) }
+    }
+
+    /// The bar; a thread that panicked while it held the lock has not harmed it.
+    fn lock(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follow for Bars {
+    /// A part without steps is one whose length is not known.
+    fn begin(&self, what: &'static str, steps: usize) {
+        *self.lock() = Some(match steps {
+            0 => Progress::endless(what.to_string(), self.quiet),
+            steps => Progress::new(what, steps, self.quiet),
+        });
+    }
+
+    fn step(&self) {
+        if let Some(bar) = self.lock().as_ref() {
+            bar.step();
+        }
+    }
+
+    fn end(&self) {
+        *self.lock() = None;
     }
 }

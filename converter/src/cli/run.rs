@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::args::RunArgs;
 use super::files::Outputs;
-use super::inspect::Port;
-use super::on_board::{self, Job};
+use super::progress::Bars;
 use crate::data::npz::{self, NamedArray};
 use crate::data::{Dataset, integers};
 use crate::error::{Error, Result};
+use crate::facts::PortJson;
 use crate::graph::DType;
 use crate::model_file::{self, ModelFile};
 use crate::report::text::{self, Column};
-use crate::run::RunOutput;
+use crate::run::{self, RunOptions, RunOutput};
 
 /// Samples that are shown as text.
 const SHOWN: usize = 20;
@@ -38,8 +38,8 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
     let mut files = Outputs::check(args.output.iter().chain(&args.layers).map(|p| p.as_path()))?;
 
     let layers = args.layers.is_some();
-    let job = Job { board: &args.board, sequence: args.sequence, layers, quiet: args.json };
-    let (result, layers) = on_board::run(&model, &data, &job)?;
+    let options = RunOptions { board: &args.board, sequence: args.sequence, layers };
+    let (result, layers) = run::run(&model, &data, &options, &Bars::new(args.json))?;
     if let Some(path) = &args.output {
         stage(&mut files, path, &result.arrays())?;
     }
@@ -80,7 +80,7 @@ fn outputs_json(result: &RunOutput) -> Result<Vec<Value>> {
                 dtype => json!(integers(dtype, &outputs[index])),
             })
             .collect();
-        let mut object = serde_json::to_value(Port::from(port.clone()))
+        let mut object = serde_json::to_value(PortJson::from(port.clone()))
             .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
         object["values"] = Value::Array(values);
         Ok(object)

@@ -22,6 +22,19 @@
 //!
 //! NaN and infinity are refused. Samples are handed out one at a time, so that a kind of data that
 //! does not fit into memory can be read as it is needed; pictures and recordings already are.
+//!
+//! ```
+//! use ferrolite::data::Dataset;
+//! use ferrolite::model_file::{ModelFile, input_specs};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine");
+//! let file = ModelFile::read(format!("{folder}/sine.ferro").as_ref())?;
+//! let specs = input_specs(&file.model()?);
+//! let data = Dataset::load(&format!("{folder}/sine_int8_tf.oracle.npz"), &specs)?;
+//! println!("{} samples; the first: {:?} or, as stored, {:?}", data.len(), data.real(0)?, data.raw(0)?);
+//! assert_eq!(data.raw(0)?[0].len(), 1);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 pub mod audio;
 pub mod csv;

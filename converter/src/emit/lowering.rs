@@ -123,6 +123,18 @@ pub(crate) struct Tiled {
 }
 
 impl<'a> Lowering<'a> {
+    /// Lowers something of a graph by itself, for whoever wants its numbers and no file.
+    pub(crate) fn alone<R>(graph: &Graph, lower: impl FnOnce(&mut Lowering<'_>) -> R) -> R {
+        lower(&mut Lowering {
+            graph,
+            constants: &mut Constants::default(),
+            temporaries: &mut Vec::new(),
+            rounding: Rounding::Double,
+            policy: Policy::PLAIN,
+            winograd: &mut Tiled::default(),
+        })
+    }
+
     /// The operand at `position`, or an error that names the layer.
     pub fn input(&self, node: &Node, position: usize) -> Result<(ValueId, &'a Value)> {
         let id = node

@@ -7,21 +7,38 @@
 //! numbers. Planning gives every tensor and scratch buffer its place in one arena. Writing makes the
 //! FlatBuffers file. The result is read again by the verifier and the operators of the runtime: what
 //! [`compile`] returns, a device accepts.
+//!
+//! ```
+//! use ferrolite::emit::{Metadata, Options, compile};
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine_int8_tf.tflite");
+//! let mut graph = ferrolite::import::load(path.as_ref())?.graph;
+//! ferrolite::passes::optimise(&mut graph);
+//! let metadata = Metadata { name: "sine".into(), licence: "Apache-2.0".into(), ..Metadata::default() };
+//! let emitted = compile(&graph, &Options { metadata, ..Options::default() })?;
+//! assert_eq!(emitted.ops.len(), 3);
+//! println!("{} bytes, arena of {}", emitted.bytes.len(), emitted.arena_bytes);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 mod aligned;
 mod lowering;
 mod plan;
 mod program;
+mod refused;
 #[cfg(test)]
 mod tests;
+mod tflite;
 mod write;
 
 use ferrolite_runtime::{Interpreter, Node, check, ops};
 use ferrolite_schema::{Model, OpCode, Rounding, Target};
 
+pub use self::tflite::tflite;
 pub use aligned::AlignedBuf;
 use lowering::Tiled;
 pub use lowering::{Constants, Lowered, Lowering};
+pub(crate) use refused::refused;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;

@@ -95,7 +95,7 @@ pub(super) fn write(
 
 /// Makes the size a multiple of 16 by padding behind the header (root offset, identifier), so that
 /// what was aligned to the end is aligned to the start. Only the root offset is counted from there.
-fn align_end(bytes: &mut Vec<u8>) {
+pub(super) fn align_end(bytes: &mut Vec<u8>) {
     const HEADER: usize = 8;
     let padding = bytes.len().next_multiple_of(FILE_ALIGNMENT) - bytes.len();
     let root = root(bytes) + padding as u32;

@@ -12,6 +12,19 @@
 //! A graph is *float* (activations `Float32` without [`Quantization`]) or *quantized* (activations
 //! `Int8` with it); the quantizer turns the first kind into the second, and lowering takes only the
 //! second. Nodes are kept in an order in which every value is written before it is read.
+//!
+//! ```
+//! use ferrolite::graph::Op;
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn/mnist_cnn_float.tflite");
+//! let graph = ferrolite::import::load(path.as_ref())?.graph;
+//! for node in &graph.nodes {
+//!     println!("{} ({}) makes {:?}", node.name, node.op.name(), graph.value(node.outputs[0]).shape);
+//! }
+//! let convolutions = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv2d { .. }));
+//! assert_eq!((convolutions.count(), graph.is_float()), (2, true));
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 mod op;
 mod tensor;

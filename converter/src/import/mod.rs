@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+pub mod saved_model;
 pub mod tflite;
 mod unsupported;
 
@@ -123,7 +124,7 @@ pub trait Importer: Sync {
 }
 
 /// Every format that Ferrolite reads.
-const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter];
+const IMPORTERS: &[&dyn Importer] = &[&tflite::TfliteImporter, &saved_model::SavedModelImporter];
 
 /// How many bytes of a file an importer sees to recognise it.
 const HEAD: usize = 4096;
@@ -192,17 +193,13 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 
 /// Says what a file is that no importer reads.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
-    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite)";
+    const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), TensorFlow SavedModel (a directory)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
     if directory {
-        return if path.join("saved_model.pb").exists() {
-            later(path, "a TensorFlow SavedModel")
-        } else {
-            Error::input(format!("{name}: is a directory, not a model file"))
-                .help(format!("give the path of the model file itself; {SUPPORTED}"))
-        };
+        return Error::input(format!("{name}: is a directory, not a model file"))
+            .help(format!("give the path of the model file itself; {SUPPORTED}"));
     }
     if head.is_empty() {
         return Error::input(format!("{name}: the file is empty"))
@@ -233,8 +230,8 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 /// A format that is recognised and not read.
 fn later(path: &Path, what: &str) -> Error {
     Error::input(format!("{}: is {what}, which is not supported yet", path.display())).help(
-        "convert it to .tflite first (tf.lite.TFLiteConverter for Keras and SavedModel); \
-         .onnx, .keras, .h5 and SavedModel are not supported yet",
+        "export it as a SavedModel (`model.export(...)` of Keras) or convert it to .tflite first; \
+         .onnx, .keras and .h5 are not supported yet",
     )
 }
 

@@ -18,7 +18,7 @@ use super::fixed_point;
 use super::stage::{self, Int8};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
-use crate::graph::{Activation, Node, UnaryKind, ValueId};
+use crate::graph::{Activation, Graph, Node, UnaryKind, ValueId};
 use crate::reference::unary;
 
 /// An op that applies `function` to each element. The table is indexed by the input's bits.
@@ -44,6 +44,15 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, kind: UnaryKind) -> Resu
     }
     let function = function(kind, &input, &output);
     Ok(vec![table(cx, input.id, output.id, |x| function(x.into()).clamp(-128, 127) as i8)?])
+}
+
+/// The 256 bytes of a node's table, indexed by the input's bits.
+pub(crate) fn unary_table(graph: &Graph, node: &Node, kind: UnaryKind) -> Result<Vec<i8>> {
+    Lowering::alone(graph, |cx| {
+        let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+        let function = function(kind, &input, &output);
+        Ok((0..=u8::MAX).map(|bits| function(i32::from(bits as i8)).clamp(-128, 127) as i8).collect())
+    })
 }
 
 /// From stored integer to stored integer, not yet clamped to int8.

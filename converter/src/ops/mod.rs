@@ -1,5 +1,15 @@
 //! Lowering of operators: each node of a quantized graph becomes ops of the device with finished
 //! numbers. One file per operator, of the same name as the one in the runtime that runs it.
+//!
+//! [`crate::eager::run_op`] shows what one operator computes; [`crate::emit::compile`] lowers a whole graph:
+//!
+//! ```
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine_int8_tf.tflite");
+//! let graph = ferrolite::import::load(path.as_ref())?.graph;
+//! let emitted = ferrolite::emit::compile(&graph, &Default::default())?;
+//! assert_eq!(emitted.ops[0].code, ferrolite_runtime::OpCode::FullyConnected);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
 
 mod add;
 mod arg_min_max;
@@ -29,6 +39,7 @@ mod tests;
 mod transpose_conv;
 pub mod winograd;
 
+pub(crate) use lookup::unary_table;
 pub use strided_copy::copy;
 
 use crate::emit::{Lowered, Lowering};
@@ -91,18 +102,15 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
 }
 
 /// Why a layer that the float reference computes cannot be converted.
-const FLOAT_ONLY: &str = "the float reference computes it, the device has no int8 kernel for it yet";
+pub(crate) const FLOAT_ONLY: &str =
+    "the float reference computes it, the device has no int8 kernel for it yet";
 
 /// Passes when no layer is one that only the float reference knows.
 ///
 /// # Errors
 /// One error that lists every such layer by name.
 pub fn refuse_float_only(graph: &Graph) -> Result<()> {
-    let float_only = |op: &Op| {
-        matches!(op, Op::Recurrent(_) | Op::Gather { .. } | Op::LogSoftmax | Op::Prelu)
-            || matches!(op, Op::Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. })
-    };
-    let layers = graph.nodes.iter().filter(|node| float_only(&node.op));
+    let layers = graph.nodes.iter().filter(|node| is_float_only(&node.op));
     let list: Vec<String> = layers.map(|node| format!("`{}` ({})", node.name, node.op.name())).collect();
     if list.is_empty() {
         return Ok(());
@@ -110,4 +118,10 @@ pub fn refuse_float_only(graph: &Graph) -> Result<()> {
     let (count, noun) = (list.len(), if list.len() == 1 { "layer" } else { "layers" });
     Err(Error::input(format!("{count} {noun} cannot be converted: {}: {FLOAT_ONLY}", list.join(", ")))
         .help("replace these layers in the model, or cut the model before them, and export it again"))
+}
+
+/// Whether the device has no kernel for an operator in any form.
+pub(crate) fn is_float_only(op: &Op) -> bool {
+    matches!(op, Op::Recurrent(_) | Op::Gather { .. } | Op::LogSoftmax | Op::Prelu)
+        || matches!(op, Op::Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. })
 }

@@ -11,21 +11,28 @@
 //! |---|---|---|---|
 //! | `constants` | computes nodes whose operands are all known | yes | data movement |
 //! | `identity` | removes nodes that change nothing, merges reshapes and transposes | yes | yes |
+//! | `reshapes` | RESHAPE behind functions of single elements, to meet its inverse | yes | |
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
+//! | `functions` | GELU, SiLU and other functions of one number, written in parts, into one layer | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it | yes | yes |
 //! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
+//!
+//! Not among these is `decompose`, which [`decompose()`] runs before quantization.
 
 mod activation;
 mod batch_norm;
 mod channels;
 mod constants;
 pub(crate) mod dead;
+mod decompose;
 mod equivalent;
+mod functions;
 mod identity;
 mod pad;
+mod reshapes;
 mod rewrite;
 
 #[cfg(test)]
@@ -45,7 +52,9 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
+    Pass { did: "moved {} reshapes behind other layers", run: reshapes::run },
     Pass { did: "folded {} batch norm operations into weights", run: batch_norm::run },
+    Pass { did: "recognised {} functions that were written in parts", run: functions::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },
     Pass { did: "turned {} layers into simpler ones of another operator", run: equivalent::run },
@@ -81,6 +90,23 @@ pub fn optimise(graph: &mut Graph) -> Report {
     }
     let done = PASSES.iter().zip(counts).filter(|(_, count)| *count > 0);
     Report { done: done.map(|(pass, count)| pass.did.replace("{}", &count.to_string())).collect() }
+}
+
+/// Turns the float layers that the device has no int8 kernel for (DIV, SQUARED_DIFFERENCE, PRELU,
+/// LOG_SOFTMAX) into several that it has; returns how many. Before quantization only: the author's graph
+/// is what the float reference runs.
+pub fn decompose(graph: &mut Graph) -> usize {
+    decompose::run(graph)
+}
+
+/// The graph as quantization gets it: optimised, and layers without an int8 kernel in parts.
+pub fn for_quantization(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    optimise(&mut graph);
+    if decompose(&mut graph) > 0 {
+        optimise(&mut graph);
+    }
+    graph
 }
 
 #[cfg(test)]

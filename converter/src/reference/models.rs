@@ -67,6 +67,8 @@ fn float_models_agree_with_tflite() {
         "trained/watch_conv1d/watch_conv1d_float",
         "trained/mnist_cnn/mnist_cnn_float",
         "trained/fashion_dsres/fashion_dsres_float",
+        "real/mnist_lstm_float",
+        "trained/mnist_lstm/mnist_lstm_float",
     ] {
         let path = folder.join(model).with_extension("tflite");
         for engine in ["opt", "xnn"] {

@@ -26,10 +26,53 @@ struct Life {
     last_use: usize,
 }
 
+/// What an op does to a run of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Kept for later ops.
+    Kept,
+    /// Read.
+    Read,
+    /// Written.
+    Written,
+    /// Scratch memory.
+    Scratch,
+}
+
+/// The arena while one op runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Runs of bytes that hold data. Where they overlap, the later one is what is seen.
+    pub runs: Vec<(Range<u64>, Use)>,
+    /// End of the last byte in use.
+    pub used: u64,
+}
+
+/// The arena of a verified model, a row for each op.
+pub fn rows(model: &Model<'_>) -> Vec<Row> {
+    let lives = lives(model);
+    let row = |(index, op)| {
+        let live = |life: &&Life| life.written.is_none_or(|w| w <= index) && life.last_use >= index;
+        let mut runs: Vec<(Range<u64>, Use)> =
+            lives.iter().filter(live).map(|life| (life.bytes.clone(), Use::Kept)).collect();
+        let operands = model.operands(op);
+        let (inputs, outputs) = operands.split_at(usize::from(op.inputs).min(operands.len()));
+        for (tensors, kind) in [(inputs, Use::Read), (outputs, Use::Written)] {
+            let tensors = tensors.iter().filter_map(|&tensor| model.tensors().get(usize::from(tensor)));
+            let tensors = tensors.filter(|tensor| tensor.in_arena());
+            runs.extend(tensors.map(|tensor| (tensor.offset.into()..tensor.end().into(), kind)));
+        }
+        let scratch = u64::from(op.scratch)..u64::from(op.scratch) + u64::from(op.scratch_bytes);
+        runs.push((scratch, Use::Scratch));
+        runs.retain(|(bytes, _)| !bytes.is_empty());
+        Row { used: runs.iter().map(|(bytes, _)| bytes.end).max().unwrap_or(0), runs }
+    };
+    model.ops().iter().enumerate().map(row).collect()
+}
+
 /// Draws the arena of a verified model.
 pub fn draw(model: &Model<'_>) -> String {
     let arena = model.arena_bytes().max(1) as u64;
-    let lives = lives(model);
     let layers = layers(model);
     let label = |index: usize| format!("{index:>3} {}", layers[index].code);
     let wide = (0..layers.len()).map(|i| label(i).chars().count()).max().unwrap_or(0);
@@ -39,27 +82,16 @@ pub fn draw(model: &Model<'_>) -> String {
         text::thousands(arena),
         text::thousands(arena.div_ceil(WIDTH as u64))
     );
-    for (index, op) in model.ops().iter().enumerate() {
+    for (index, Row { runs, used }) in rows(model).into_iter().enumerate() {
         let mut row = [' '; WIDTH];
-        let mut used = 0;
-        let live = |life: &&Life| life.written.is_none_or(|w| w <= index) && life.last_use >= index;
-        for life in lives.iter().filter(live) {
-            paint(&mut row, &life.bytes, arena, '▒');
-            used = used.max(life.bytes.end);
-        }
-        let operands = model.operands(op);
-        let (inputs, outputs) = operands.split_at(usize::from(op.inputs).min(operands.len()));
-        let scratch = u64::from(op.scratch)..u64::from(op.scratch) + u64::from(op.scratch_bytes);
-        for (tensors, mark) in [(inputs, '▓'), (outputs, '█')] {
-            for &tensor in tensors {
-                if let Some(tensor) = model.tensors().get(usize::from(tensor)).filter(|t| t.in_arena()) {
-                    paint(&mut row, &(tensor.offset.into()..tensor.end().into()), arena, mark);
-                }
-            }
-        }
-        if !scratch.is_empty() {
-            paint(&mut row, &scratch, arena, '░');
-            used = used.max(scratch.end);
+        for (bytes, kind) in runs {
+            let mark = match kind {
+                Use::Kept => '▒',
+                Use::Read => '▓',
+                Use::Written => '█',
+                Use::Scratch => '░',
+            };
+            paint(&mut row, &bytes, arena, mark);
         }
         let row: String = row.iter().collect();
         out += &format!("{:<wide$} |{row}| {:>9}\n", label(index), text::thousands(used));

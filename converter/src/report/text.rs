@@ -31,6 +31,38 @@ pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".into(), |share| format!("{:.2} %", share * 100.0))
 }
 
+/// A share in percent without digits behind the point, but for small ones; `-` where there is none.
+pub fn share(share: Option<f64>) -> String {
+    match share.map(|share| share * 100.0) {
+        None => "-".into(),
+        Some(percent) if percent == 0.0 || percent >= 9.95 => format!("{percent:.0} %"),
+        Some(percent) if percent < 0.05 => "<0.1 %".into(),
+        Some(percent) => format!("{percent:.1} %"),
+    }
+}
+
+/// Bytes in KiB or MiB with three digits, for people: `23.0 KiB`.
+pub fn size(bytes: u64) -> String {
+    let (number, unit) = match bytes {
+        0..1024 => return format!("{bytes} bytes"),
+        1024..1_048_576 => (bytes as f64 / 1024.0, "KiB"),
+        _ => (bytes as f64 / 1_048_576.0, "MiB"),
+    };
+    if number < 100.0 { format!("{number:.1} {unit}") } else { format!("{number:.0} {unit}") }
+}
+
+/// A count of operations with three digits and its unit: `2.66 M`.
+pub fn scaled(number: u64) -> String {
+    let (scaled, unit) = match number {
+        0..10_000 => return thousands(number),
+        10_000..1_000_000 => (number as f64 / 1e3, "k"),
+        1_000_000..1_000_000_000 => (number as f64 / 1e6, "M"),
+        _ => (number as f64 / 1e9, "G"),
+    };
+    let digits = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };
+    format!("{scaled:.digits$} {unit}")
+}
+
 /// Decibels with one digit; `exact` for an infinite ratio, `-` where there is none.
 pub fn decibels(ratio: Option<f64>) -> String {
     match ratio {
@@ -94,6 +126,9 @@ mod tests {
         assert_eq!(layer("dense/MatMul;dense/Relu"), "dense/MatMul;…");
         assert_eq!(layer("dense;"), "dense;");
         assert_eq!(percent(Some(0.98765)), "98.77 %");
+        assert_eq!([0.0, 0.0001, 0.0312, 0.4567].map(|x| share(Some(x))), ["0 %", "<0.1 %", "3.1 %", "46 %"]);
+        assert_eq!([100, 2048, 300_000, 5 << 20].map(size), ["100 bytes", "2.0 KiB", "293 KiB", "5.0 MiB"]);
+        assert_eq!([9_999, 12_345, 262_112, 2_656_768].map(scaled), ["9,999", "12.3 k", "262 k", "2.66 M"]);
         assert_eq!(decibels(Some(f64::INFINITY)), "exact");
         assert_eq!(decibels(None), "-");
     }

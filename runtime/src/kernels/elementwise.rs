@@ -178,11 +178,26 @@ pub(super) fn mul<I: Instructions>(
     }
 }
 
+/// Whether a clamp is narrower than int8.
+#[inline(always)]
+pub(super) fn is_narrow(min: i32, max: i32) -> bool {
+    // Of int8 values, as checked: one number says whether both are the widest.
+    min.wrapping_add(128) | max.wrapping_sub(127) != 0
+}
+
 /// The loops saturate to int8; a narrower clamp is rare enough for a pass of its own.
+#[inline(always)]
 pub(super) fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
-    if min > -128 || max < 127 {
-        for y in out {
-            y.set(i32::from(y.get()).max(min).min(max) as i8);
-        }
+    if is_narrow(min, max) {
+        clamp(min, max, out);
+    }
+}
+
+/// Clamps all elements.
+#[cold]
+#[inline(never)]
+pub(super) fn clamp(min: i32, max: i32, out: &[Cell<i8>]) {
+    for y in out {
+        y.set(i32::from(y.get()).max(min).min(max) as i8);
     }
 }

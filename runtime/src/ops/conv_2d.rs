@@ -19,11 +19,11 @@ use crate::error::Fault;
 use crate::kernels::{Kernels, Lines, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
-use crate::tensor::{cells_of, copy, fill};
+use crate::tensor::{cells_of, copy_short, fill};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Conv2d, check, eval: eval::<K>, lead }
+    Operator { code: OpCode::Conv2d, check: check::<K>, eval: eval::<K>, lead }
 }
 
 /// The operator for plain weights, and no others.
@@ -73,6 +73,7 @@ fn shape(params: &Conv2dParams, packing: Packing) -> Option<Shape> {
 }
 
 /// Bytes of the tile of a packed convolution, in any kernel set.
+#[inline(always)]
 fn tile_bytes(shape: &Shape) -> Option<u32> {
     shape.padded_depth()?.checked_mul(shape.packing.element.max(1).into())?.checked_mul(TILE as u32)
 }
@@ -110,17 +111,26 @@ pub fn can_be_packed(p: &Conv2dParams) -> bool {
     p.groups == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
 }
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+/// First what the converter has packed for this core, which is checked faster.
+fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
+    match K::POLICY.conv.own(p.packing) {
+        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
+        _ => check_any(node, p),
+    }
+}
+
+#[inline(never)]
+fn check_any(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed(node, p, packing),
+        packing => check_packed::<false>(node, p, packing),
     }
 }
 
 fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
-    check_packed(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
+    check_packed::<true>(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
 }
 
 fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
@@ -139,14 +149,20 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     node.expect_stage(&p.stage, out_channels)
 }
 
+/// `KNOWN`: the packing is a constant.
 #[inline(always)]
-fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
+fn check_packed<const KNOWN: bool>(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
     window::check_op(node, &p.window, p.batches, p.in_channels, p.out_channels)?;
     check_int8(p.input_zero_point)?;
     if !can_be_packed(p) {
         return Err(Fault::Packing);
     }
-    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    let shape = shape(p, packing).ok_or(Fault::Parameters)?;
+    if KNOWN {
+        node.matrix_inline(shape, p.weights)?
+    } else {
+        node.matrix(shape, p.weights)?
+    };
     node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.out_channels)
 }
@@ -213,9 +229,11 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
     let node = eval.node();
-    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
-    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.out_channels)) else { return };
-    conv_2d_packed::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    let Some(shape) = shape(p, packing) else { return };
+    let Ok(weights) = node.checked_matrix(shape, p.weights) else { return };
+    let Ok(stage) = node.stage(&p.stage, p.out_channels) else { return };
+    conv_2d_packed::<K>(p, input, &weights, &stage, eval.scratch(), out);
 }
 
 /// Convolves a batch of images with packed weights, which are those of one group. The rest is as for
@@ -233,31 +251,30 @@ pub fn conv_2d_packed<K: Kernels>(
     let size = tile_bytes(&weights.shape).unwrap_or(0) as usize;
     let Some((tile, ring)) = scratch.split_at_checked(size) else { return };
     let tile_elements = TILE.wrapping_mul(out_pixel).max(1);
+    let pointwise = window::is_pointwise(w);
+    let ring = if pointwise { &[] } else { cells_of(ring).unwrap_or(&[]) };
     for (cells, out) in window::images(w, input, channels, out, out_pixel) {
-        if window::is_pointwise(w) {
-            let pixels = cells.chunks(TILE.wrapping_mul(channels).max(1));
-            for (source, out) in pixels.zip(out.chunks(tile_elements)) {
-                let count = out.len() / out_pixel.max(1);
-                let lines = Lines { source, lanes: 0..count, step: channels, lines: 0..1, pitch: 0 };
-                K::load_lines(tile, &weights.shape, &lines);
-                K::matmul_packed(tile, count, weights, stage, out, out_pixel);
-            }
-            continue;
-        }
-        let mut ring = Ring::new(p, cells, cells_of(ring).unwrap_or(&[]));
+        let mut source = cells;
+        let mut ring = Ring::new(p, cells, ring);
         let (mut oy, mut ox) = (0, 0);
         for out in out.chunks(tile_elements) {
             let count = out.len() / out_pixel.max(1);
-            let mut lane = 0;
-            while lane < count {
-                // The tile's pixels in this row of outputs.
-                let here = (count - lane).min((w.out_w - ox) as usize);
-                ring.advance(oy * w.stride_h);
-                ring.load::<K>(tile, &weights.shape, lane..lane + here, ox);
-                lane += here;
-                ox += here as u32;
-                if ox == w.out_w {
-                    (oy, ox) = (oy + 1, 0);
+            if pointwise {
+                let lines = Lines { source, lanes: 0..count, step: channels, lines: 0..1, pitch: 0 };
+                K::load_lines(tile, &weights.shape, &lines);
+                source = source.get(TILE.wrapping_mul(channels)..).unwrap_or(&[]);
+            } else {
+                let mut lane = 0;
+                while lane < count {
+                    // The tile's pixels in this row of outputs.
+                    let here = (count - lane).min((w.out_w - ox) as usize);
+                    ring.advance(oy * w.stride_h);
+                    ring.load::<K>(tile, &weights.shape, lane..lane + here, ox);
+                    lane += here;
+                    ox += here as u32;
+                    if ox == w.out_w {
+                        (oy, ox) = (oy + 1, 0);
+                    }
                 }
             }
             K::matmul_packed(tile, count, weights, stage, out, out_pixel);
@@ -322,7 +339,9 @@ impl<'a> Ring<'a> {
             let line = self.cells.get(start..start.wrapping_add(self.row)).and_then(|row| row.get(left..));
             let line = line.and_then(|line| line.get(..image_row.min(line.len()))).unwrap_or(&[]);
             match self.next.checked_sub(w.pad_top).filter(|&y| y < w.in_h) {
-                Some(y) => copy(self.image.get((y as usize).wrapping_mul(image_row)..).unwrap_or(&[]), line),
+                Some(y) => {
+                    copy_short(self.image.get((y as usize).wrapping_mul(image_row)..).unwrap_or(&[]), line)
+                }
                 None => fill(line, self.zero_point),
             }
         }
@@ -332,19 +351,20 @@ impl<'a> Ring<'a> {
     }
 
     /// Enters the patches of pixels from column `ox` on into a tile.
-    #[inline(always)]
+    #[inline(never)]
     fn load<K: Kernels>(&self, tile: &[Cell<u8>], shape: &Shape, lanes: Range<usize>, ox: u32) {
         let step = (self.window.stride_w as usize).wrapping_mul(self.channels);
         let column = (ox as usize).wrapping_mul(step);
-        let from =
-            |slot: usize| self.cells.get(slot.wrapping_mul(self.row).wrapping_add(column)..).unwrap_or(&[]);
         let until_end = self.rows.wrapping_sub(self.first);
-        let mut lines = Lines { source: from(self.first), lanes, step, lines: 0..until_end, pitch: self.row };
-        K::load_lines(tile, shape, &lines);
-        if self.first != 0 {
-            lines.source = from(0);
-            lines.lines = until_end..self.rows;
-            K::load_lines(tile, shape, &lines);
+        // The rows from the first one to the ring's end, then those at its start, if there are any.
+        let (mut slot, mut lines) = (self.first, 0..until_end);
+        loop {
+            let source = self.cells.get(slot.wrapping_mul(self.row).wrapping_add(column)..).unwrap_or(&[]);
+            K::load_lines(tile, shape, &Lines { source, lanes: lanes.clone(), step, lines, pitch: self.row });
+            if slot == 0 {
+                return;
+            }
+            (slot, lines) = (0, until_end..self.rows);
         }
     }
 }

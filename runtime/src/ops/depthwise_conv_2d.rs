@@ -27,7 +27,7 @@ use crate::packing::{Matrix, Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::DepthwiseConv2d, check, eval: eval::<K>, lead }
+    Operator { code: OpCode::DepthwiseConv2d, check: check::<K>, eval: eval::<K>, lead }
 }
 
 /// The operator for plain weights, and no others.
@@ -98,11 +98,20 @@ pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
     p.multiplier == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
 }
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+/// First what the converter has packed for this core, which is checked faster.
+fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
+    match K::POLICY.depthwise.own(p.packing) {
+        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
+        _ => check_any(node, p),
+    }
+}
+
+#[inline(never)]
+fn check_any(node: &Node<'_>, p: &DepthwiseConv2dParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed(node, p, packing),
+        packing => check_packed::<false>(node, p, packing),
     }
 }
 
@@ -122,17 +131,27 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     if p.packing != K::POLICY.depthwise.tag() {
         return Err(Fault::Packing);
     }
-    check_packed(node, p, K::POLICY.depthwise)
+    check_packed::<true>(node, p, K::POLICY.depthwise)
 }
 
+/// `KNOWN`: the packing is a constant.
 #[inline(always)]
-fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) -> Result<(), Fault> {
+fn check_packed<const KNOWN: bool>(
+    node: &Node<'_>,
+    p: &DepthwiseConv2dParams,
+    packing: Packing,
+) -> Result<(), Fault> {
     if !can_be_packed(p) {
         return Err(Fault::Packing);
     }
     window::check_op(node, &p.window, p.batches, p.in_channels, p.in_channels)?;
     check_int8(p.input_zero_point)?;
-    node.matrix(shape(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+    let shape = shape(p, packing).ok_or(Fault::Parameters)?;
+    if KNOWN {
+        node.matrix_inline(shape, p.weights)?
+    } else {
+        node.matrix(shape, p.weights)?
+    };
     node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)
 }
@@ -179,9 +198,11 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &DepthwiseConv2dParams, packing: Packing) {
     let node = eval.node();
-    let weights = shape(p, packing).and_then(|shape| node.matrix(shape, p.weights).ok());
-    let (Some(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.in_channels)) else { return };
-    depthwise_by_rows::<K>(p, eval.input(0), &weights, &stage, eval.scratch(), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    let Some(shape) = shape(p, packing) else { return };
+    let Ok(weights) = node.checked_matrix(shape, p.weights) else { return };
+    let Ok(stage) = node.stage(&p.stage, p.in_channels) else { return };
+    depthwise_by_rows::<K>(p, input, &weights, &stage, eval.scratch(), out);
 }
 
 /// Convolves a batch of images with packed weights, row by row. The rest is as for

@@ -11,11 +11,10 @@ use crate::error::Fault;
 use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::{Eval, Node};
 use crate::packing::{Order, Packing, Shape};
-use crate::tensor::runs;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::FullyConnected, check, eval: eval::<K>, lead: no_overlap }
+    Operator { code: OpCode::FullyConnected, check: check::<K>, eval: eval::<K>, lead: no_overlap }
 }
 
 /// The operator for plain weights, and no others.
@@ -51,11 +50,20 @@ fn size(a: u32, b: u32) -> Result<u32, Fault> {
     a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters)
 }
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+/// First what the converter has packed for this core, which is checked faster.
+fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
+    match K::POLICY.dense.own(p.packing) {
+        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
+        _ => check_any(node, p),
+    }
+}
+
+#[inline(never)]
+fn check_any(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed(node, p, packing),
+        packing => check_packed::<false>(node, p, packing),
     }
 }
 
@@ -71,26 +79,39 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     if p.packing != K::POLICY.dense.tag() {
         return Err(Fault::Packing);
     }
-    check_packed(node, p, K::POLICY.dense)
+    check_packed::<true>(node, p, K::POLICY.dense)
 }
 
+/// `KNOWN`: the packing is a constant.
 #[inline(always)]
-fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
+fn check_packed<const KNOWN: bool>(
+    node: &Node<'_>,
+    p: &FullyConnectedParams,
+    packing: Packing,
+) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-    node.matrix(shape(p, packing), p.weights)?;
+    let shape = shape(p, packing);
+    if KNOWN {
+        node.matrix_inline(shape, p.weights)?
+    } else {
+        node.matrix(shape, p.weights)?
+    };
     node.expect_stage(&p.stage, p.outputs)
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
-    match Packing::from_tag(p.packing) {
-        Some(Packing::PLAIN) => eval_plain::<K>(eval),
-        Some(packing) if packing == K::POLICY.dense => eval_packed::<K>(eval, p, packing),
-        Some(packing) => eval_packed::<Portable>(eval, p, packing),
-        None => {}
+    // First what the converter has packed for this core: small layers take little longer than this choice.
+    if K::POLICY.dense.tag() != Packing::PLAIN.tag() && p.packing == K::POLICY.dense.tag() {
+        eval_packed::<K>(eval, p, K::POLICY.dense);
+    } else if p.packing == Packing::PLAIN.tag() {
+        eval_plain::<K>(eval);
+    } else {
+        eval_foreign(eval, p);
     }
 }
 
+#[inline(never)]
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<FullyConnectedParams>() else { return };
@@ -104,27 +125,38 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     eval_packed::<K>(eval, p, K::POLICY.dense);
 }
 
-#[inline(always)]
-fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
-    let node = eval.node();
-    let (Ok(weights), Ok(stage)) =
-        (node.matrix(shape(p, packing), p.weights), node.stage(&p.stage, p.outputs))
-    else {
-        return;
-    };
-    for (row, out) in rows(p, eval.input(0), eval.output(0)) {
-        K::dense_packed(row, &weights, &stage, out);
+/// Weights that were packed for another core.
+#[inline(never)]
+fn eval_foreign(eval: &Eval<'_>, p: &FullyConnectedParams) {
+    if let Some(packing) = Packing::from_tag(p.packing) {
+        eval_packed::<Portable>(eval, p, packing);
     }
 }
 
-/// The rows of input and output.
-fn rows<'a>(
+#[inline(always)]
+fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
+    let node = eval.node();
+    let Some((input, out)) = eval.pair() else { return };
+    let Ok(weights) = node.checked_matrix(shape(p, packing), p.weights) else { return };
+    let Ok(stage) = node.stage(&p.stage, p.outputs) else { return };
+    for_rows(p, input, out, |row, out| K::dense_packed(row, &weights, &stage, out));
+}
+
+/// Calls `make` with each row of the input and its row of outputs.
+#[inline(always)]
+fn for_rows(
     p: &FullyConnectedParams,
-    input: &'a [Cell<i8>],
-    out: &'a [Cell<i8>],
-) -> impl Iterator<Item = (&'a [Cell<i8>], &'a [Cell<i8>])> {
-    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    runs(input, inputs).zip(runs(out, outputs))
+    mut input: &[Cell<i8>],
+    mut out: &[Cell<i8>],
+    mut make: impl FnMut(&[Cell<i8>], &[Cell<i8>]),
+) {
+    // No row of a checked op is empty.
+    while !out.is_empty() {
+        let Some((row, next)) = input.split_at_checked(p.inputs as usize) else { return };
+        let Some((line, below)) = out.split_at_checked(p.outputs as usize) else { return };
+        make(row, line);
+        (input, out) = (next, below);
+    }
 }
 
 /// A dense layer. `input` is `[rows, inputs]`, `weights` `[outputs, inputs]`, `out` `[rows, outputs]`.
@@ -135,7 +167,5 @@ pub fn fully_connected<K: Kernels>(
     stage: &Stage<'_>,
     out: &[Cell<i8>],
 ) {
-    for (row, out) in rows(p, input, out) {
-        K::dense(row, weights, stage, out);
-    }
+    for_rows(p, input, out, |row, out| K::dense(row, weights, stage, out));
 }

@@ -7,13 +7,12 @@
 use core::cell::Cell;
 
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::{Pool2dParams, Window};
+use ferrolite_schema::params::Pool2dParams;
 
 use super::{Operator, window};
 use crate::error::Fault;
 use crate::kernels::{Cells, Kernels};
 use crate::node::{Eval, Node, check_clamp};
-use crate::tensor::runs;
 
 /// AVERAGE_POOL_2D with the kernels `K`.
 pub const fn average_operator<K: Kernels>() -> Operator {
@@ -61,12 +60,14 @@ fn lead_of(p: &Pool2dParams) -> Option<u32> {
 
 fn eval_average<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params() else { return };
-    average_pool_2d::<K>(p, eval.input(0), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    average_pool_2d::<K>(p, input, out);
 }
 
 fn eval_max<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params() else { return };
-    max_pool_2d::<K>(p, eval.input(0), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    max_pool_2d::<K>(p, input, out);
 }
 
 /// Average pooling of a batch of images. `input` is `[batches, in_h, in_w, channels]`, `out`
@@ -88,22 +89,30 @@ fn span(o: u32, stride: u32, kernel: u32, pad: u32, size: u32) -> (usize, usize)
     (first as usize, end.saturating_sub(first) as usize)
 }
 
+#[inline(always)]
 fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(&Cells<'_>, &[Cell<i8>])) {
-    let Window { in_h, in_w, out_h, out_w, .. } = p.window;
     let w = &p.window;
-    let channels = p.channels.max(1) as usize;
-    let stride = (in_w as usize).wrapping_mul(channels);
-    let row = (out_w as usize).wrapping_mul(channels).max(1);
-    let images = runs(input, (in_h as usize).wrapping_mul(stride));
-    for (image, out) in images.zip(runs(out, (out_h as usize).wrapping_mul(row))) {
-        for (oy, out) in (0..).zip(out.chunks_exact(row)) {
-            let (y, height) = span(oy, w.stride_h, w.kernel_h, w.pad_top, in_h);
-            for (ox, out) in (0..).zip(out.chunks_exact(channels)) {
-                let (x, width) = span(ox, w.stride_w, w.kernel_w, w.pad_left, in_w);
-                let first = y.wrapping_mul(stride).wrapping_add(x.wrapping_mul(channels));
-                let image = image.get(first..).unwrap_or(&[]);
-                kernel(&Cells { image, height, width, channels, stride }, out);
+    let channels = p.channels as usize;
+    let stride = (w.in_w as usize).wrapping_mul(channels);
+    let image_size = (w.in_h as usize).wrapping_mul(stride);
+    let (mut image, mut rest) = (input, out);
+    let (mut oy, mut ox) = (0, 0);
+    let rows = |oy: u32| span(oy, w.stride_h, w.kernel_h, w.pad_top, w.in_h);
+    let (mut y, mut height) = rows(0);
+    while let Some((out, behind)) = rest.split_at_checked(channels.max(1)) {
+        let (x, width) = span(ox, w.stride_w, w.kernel_w, w.pad_left, w.in_w);
+        let first = y.wrapping_mul(stride).wrapping_add(x.wrapping_mul(channels));
+        let cells = image.get(first..).unwrap_or(&[]);
+        kernel(&Cells { image: cells, height, width, channels, stride }, out);
+        rest = behind;
+        ox += 1;
+        if ox == w.out_w {
+            (oy, ox) = (oy + 1, 0);
+            if oy == w.out_h {
+                image = image.get(image_size..).unwrap_or(&[]);
+                oy = 0;
             }
+            (y, height) = rows(oy);
         }
     }
 }
@@ -113,6 +122,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::kernels::Portable;
+    use ferrolite_schema::params::Window;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;

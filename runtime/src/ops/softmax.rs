@@ -3,6 +3,7 @@
 //!
 //! The converter tabulates the exponential of each difference from the row's maximum; what is left
 //! is a sum, one reciprocal per row by Newton's method, and one product per element.
+//! `#[inline]` has it compiled with the firmware, for size: rows are few and short.
 //! Source followed: TFLM `reference/softmax.h`, `internal/common.h`, gemmlowp `fixedpoint.h`.
 
 use core::cell::Cell;
@@ -38,14 +39,17 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.constants::<i32>(p.table, p.entries).map(|_| ())
 }
 
+#[inline]
 fn eval(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<SoftmaxParams>() else { return };
     let Ok(table) = eval.node().constants(p.table, p.entries) else { return };
-    softmax(p.depth as usize, table, eval.input(0), eval.output(0));
+    let Some((input, out)) = eval.pair() else { return };
+    softmax(p.depth as usize, table, input, out);
 }
 
 /// Normalises rows of `depth` elements. `table[d]` is the exponential of a difference of `-d` in
 /// Q0.31, zero behind its end. `input` and `out` have the same number of elements.
+#[inline]
 pub fn softmax(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]) {
     let depth = depth.max(1);
     for (input, out) in runs(input, depth).zip(runs(out, depth)) {
@@ -60,16 +64,12 @@ pub fn softmax(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]
         // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
         let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
         // Q0.31 to 8 bits. Beyond 31 everything rounds to zero; TFLM stops the program there.
-        let exponent = bits.wrapping_add(31 - 8);
+        let exponent = bits.wrapping_add(31 - 8) as u32;
+        let (scale, exponent) = if exponent <= 31 { (scale, exponent) } else { (0, 0) };
         for (x, out) in input.iter().zip(out) {
-            let y = match exponential(x) {
-                Some(&e) if (0..=31).contains(&exponent) => {
-                    let product = saturating_rounding_doubling_high_mul(scale, e);
-                    rounding_divide_by_power_of_two(product, exponent as u32)
-                }
-                _ => 0,
-            };
-            out.set(y.wrapping_sub(128).clamp(-128, 127) as i8);
+            let product = saturating_rounding_doubling_high_mul(scale, exponential(x).copied().unwrap_or(0));
+            let y = rounding_divide_by_power_of_two(product, exponent);
+            out.set(y.wrapping_sub(128).min(127) as i8);
         }
     }
 }

@@ -156,14 +156,15 @@ pub fn gather(window: &Window, image: &Image<'_>, oy: u32, ox: u32, patch: &[Cel
 /// before it writes any of these: the most that the bytes written before some pixel are ahead of the
 /// first byte that this pixel or a later one reads.
 ///
-/// Where an output pixel stands over its own input pixel and is no larger, that is the padding.
+/// Where an output pixel stands over its own input pixel and is no larger, what is written before the first pixel
+/// that moves on decides: the padding.
 #[inline(always)]
 pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let w = window;
     let stands = w.stride_h | w.stride_w == 1 && w.out_h == w.in_h && w.out_w == w.in_w;
     if stands && out_pixel <= in_pixel && w.pad_top < w.in_h && w.pad_left < w.in_w {
         // Within the input, whose size is known to fit 32 bits.
-        return Some(w.pad_top.wrapping_mul(w.in_w).wrapping_add(w.pad_left).wrapping_mul(in_pixel));
+        return Some(w.pad_top.wrapping_mul(w.in_w).wrapping_add(w.pad_left).wrapping_mul(out_pixel));
     }
     lead_of_any(window, in_pixel, out_pixel)
 }
@@ -223,13 +224,12 @@ fn band_lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u3
     let out_row = window.out_w.checked_mul(out_pixel)?;
     window.out_h.checked_mul(out_row)?;
     window.in_h.checked_mul(in_row)?;
-    // What is written grows evenly with the row; what is read stands still under the padding above and
-    // behind the image. So what is ahead is largest at an end or where that changes.
+    // What is written grows evenly with the row. What is read stands still under the padding above, moves, and stands
+    // still behind the image: what is ahead is largest where it begins to move, or at the end.
     let end = window.out_h.wrapping_sub(1);
-    let turn = |row: u32| row.saturating_sub(window.kernel_h).checked_div(window.stride_h);
-    let (above, below) = (turn(window.pad_top)?, turn(window.in_h.checked_add(window.pad_top)?)?);
+    let moves = window.pad_top.saturating_sub(window.kernel_h).checked_div(window.stride_h)?;
     let mut lead = 0;
-    for oy in [0, above, above + 1, below, below + 1, end.saturating_sub(1)] {
+    for oy in [moves, moves.saturating_add(1), end.saturating_sub(1)] {
         // Behind the last row nothing is read any more.
         if oy >= end {
             continue;
@@ -244,7 +244,9 @@ fn band_lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u3
 #[cfg(test)]
 mod tests {
     extern crate std;
+    use core::ops::Range;
     use proptest::prelude::*;
+    use std::vec::Vec;
 
     use super::*;
 
@@ -325,6 +327,152 @@ mod tests {
                 && (out_h - 1) * stride_h < in_h && (out_w - 1) * stride_w < in_w
             {
                 prop_assert_eq!(found, lead_by_definition(&window, in_pixel, out_pixel));
+            }
+        }
+    }
+
+    /// What an operator does before it writes some bytes of its output, and which these are.
+    struct Step {
+        /// Bytes of the input that are read.
+        reads: Vec<Range<u32>>,
+        /// Bytes of the output that are written.
+        writes: Range<u32>,
+    }
+
+    /// Whether every byte of the input is read before an output that starts `lead` bytes before it has taken its
+    /// place: byte by byte, in the order of the steps.
+    fn survives(steps: &[Step], in_bytes: u32, out_bytes: u32, lead: u32) -> bool {
+        let mut memory = std::vec![None; out_bytes.max(lead + in_bytes) as usize];
+        for i in 0..in_bytes {
+            memory[(lead + i) as usize] = Some(i);
+        }
+        for step in steps {
+            let mut reads = step.reads.iter().flat_map(|range| range.clone());
+            if reads.any(|i| memory[(lead + i) as usize] != Some(i)) {
+                return false;
+            }
+            memory[step.writes.start as usize..step.writes.end as usize].fill(None);
+        }
+        true
+    }
+
+    /// The rows of the image that enter the ring for a row of outputs, where all before `next` have been seen.
+    fn new_rows(w: &Window, oy: u32, next: &mut u32) -> Vec<u32> {
+        let first = oy * w.stride_h;
+        let rows = (*next).max(first)..first + w.kernel_h;
+        *next = (*next).max(rows.end);
+        rows.filter_map(|row| row.checked_sub(w.pad_top)).filter(|&y| y < w.in_h).collect()
+    }
+
+    /// A depthwise convolution writes a row of outputs at once.
+    fn steps_by_rows(w: &Window, in_pixel: u32, out_pixel: u32) -> Vec<Step> {
+        let (in_row, out_row) = (w.in_w * in_pixel, w.out_w * out_pixel);
+        let mut next = 0;
+        let step = |oy: u32| {
+            let rows = new_rows(w, oy, &mut next).into_iter();
+            let reads = rows.map(|y| y * in_row..(y + 1) * in_row).collect();
+            Step { reads, writes: oy * out_row..(oy + 1) * out_row }
+        };
+        (0..w.out_h).map(step).collect()
+    }
+
+    /// A convolution writes a tile of pixels at once, which may stand in several rows.
+    fn steps_by_tiles(w: &Window, in_pixel: u32, out_pixel: u32) -> Vec<Step> {
+        let in_row = w.in_w * in_pixel;
+        let pixels = w.out_h * w.out_w;
+        let mut next = 0;
+        let step = |start: u32| {
+            let end = (start + TILE as u32).min(pixels);
+            let mut reads = Vec::new();
+            for pixel in start..end {
+                let rows = new_rows(w, pixel / w.out_w, &mut next).into_iter();
+                reads.extend(rows.map(|y| y * in_row..(y + 1) * in_row));
+            }
+            Step { reads, writes: start * out_pixel..end * out_pixel }
+        };
+        (0..pixels).step_by(TILE).map(step).collect()
+    }
+
+    /// The formula of `schema/FORMAT.md`, 5.1, row by row.
+    fn band_lead_by_rows(w: &Window, in_pixel: u32, out_pixel: u32) -> u32 {
+        let ahead = |oy: u32| {
+            let unread = (oy * w.stride_h + w.kernel_h).saturating_sub(w.pad_top).min(w.in_h);
+            ((oy + 1) * w.out_w * out_pixel).saturating_sub(unread * w.in_w * in_pixel)
+        };
+        (0..w.out_h - 1).map(ahead).max().unwrap_or(0)
+    }
+
+    /// The formula of `schema/FORMAT.md`, 5.1, pixel by pixel.
+    fn lead_by_pixels(w: &Window, in_pixel: u32, out_pixel: u32) -> u32 {
+        let first = |q: u32| {
+            let y = (q / w.out_w * w.stride_h).saturating_sub(w.pad_top);
+            let x = (q % w.out_w * w.stride_w).saturating_sub(w.pad_left);
+            (y * w.in_w + x) * in_pixel
+        };
+        let (mut lead, mut read) = (0, u32::MAX);
+        for q in (0..w.out_h * w.out_w).rev() {
+            read = read.min(first(q));
+            lead = lead.max((q * out_pixel).saturating_sub(read));
+        }
+        lead
+    }
+
+    prop_compose! {
+        /// Any window over small images, sensible or not, and the sizes of its pixels.
+        fn windows()(
+            (in_h, in_w, out_h, out_w) in (1u32..10, 1u32..6, 1u32..10, 1u32..6),
+            (kernel_h, kernel_w, stride_h, stride_w) in (1u32..6, 1u32..6, 1u32..5, 1u32..5),
+            (pad_top, pad_left) in (0u32..7, 0u32..7),
+            (in_pixel, out_pixel) in (1u32..7, 1u32..7),
+        ) -> (Window, u32, u32) {
+            let window = Window {
+                in_h, in_w, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, ..WINDOW
+            };
+            (window, in_pixel, out_pixel)
+        }
+    }
+
+    prop_compose! {
+        /// A window that keeps the image's size, as most do, and those sizes.
+        fn standing_windows()(
+            (mut window, in_pixel, out_pixel) in windows(),
+        ) -> (Window, u32, u32) {
+            (window.out_h, window.out_w, window.stride_h, window.stride_w) = (window.in_h, window.in_w, 1, 1);
+            (window, in_pixel, out_pixel)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn leads_are_those_of_the_format(
+            (window, in_pixel, out_pixel) in prop_oneof![windows(), standing_windows()],
+        ) {
+            let found = band_lead(&window, in_pixel, out_pixel);
+            prop_assert_eq!(found, Some(band_lead_by_rows(&window, in_pixel, out_pixel)));
+            let found = lead(&window, in_pixel, out_pixel);
+            prop_assert_eq!(found, Some(lead_by_pixels(&window, in_pixel, out_pixel)));
+        }
+
+        #[test]
+        fn no_row_is_overwritten_before_it_is_in_the_ring(
+            (window, in_pixel, out_pixel) in prop_oneof![windows(), standing_windows()],
+            more in 0u32..9,
+        ) {
+            let w = &window;
+            let lead = band_lead(w, in_pixel, out_pixel).unwrap();
+            let (in_bytes, out_bytes) = (w.in_h * w.in_w * in_pixel, w.out_h * w.out_w * out_pixel);
+            let rows = steps_by_rows(w, in_pixel, out_pixel);
+            for steps in [&rows, &steps_by_tiles(w, in_pixel, out_pixel)] {
+                prop_assert!(survives(steps, in_bytes, out_bytes, lead));
+                prop_assert!(survives(steps, in_bytes, out_bytes, lead + more));
+            }
+            // Where every row is read, each by the first window that can, no smaller one is enough.
+            let all_rows = (w.out_h - 1) * w.stride_h + w.kernel_h > w.pad_top;
+            let to_the_end = w.out_h == 1 || (w.out_h - 2) * w.stride_h + w.kernel_h < w.in_h + w.pad_top;
+            if lead > 0 && w.stride_h <= w.kernel_h && all_rows && to_the_end {
+                prop_assert!(!survives(&rows, in_bytes, out_bytes, lead - 1));
             }
         }
     }

@@ -19,11 +19,23 @@ pub(super) struct Translated {
     pub inputs: Vec<Option<ValueId>>,
     /// A function of the result that TFLite fuses and the graph does not.
     pub then: Option<UnaryKind>,
+    /// Constants made of several operands, for the operands from position 1 on.
+    pub stacked: Vec<Stacked>,
+}
+
+/// A constant that the file keeps in parts.
+pub(super) struct Stacked {
+    /// What it is, for its name.
+    pub word: &'static str,
+    /// Shape of the whole.
+    pub shape: Vec<usize>,
+    /// Its elements.
+    pub data: Vec<f32>,
 }
 
 impl Translated {
     pub(super) fn new(op: Op, inputs: &[Option<ValueId>]) -> Translated {
-        Translated { op, inputs: inputs.to_vec(), then: None }
+        Translated { op, inputs: inputs.to_vec(), then: None, stacked: Vec::new() }
     }
 }
 

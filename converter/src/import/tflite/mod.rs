@@ -20,6 +20,7 @@ mod constants;
 #[rustfmt::skip]
 mod generated;
 mod layer;
+mod lstm;
 mod movement;
 mod operators;
 mod slices;
@@ -34,7 +35,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use flatbuffers::VerifierOptions;
-use generated::tflite as schema;
+pub(crate) use generated::tflite as schema;
 use sha2::{Digest, Sha256};
 
 use super::{ImportOptions, Imported, Importer};
@@ -241,7 +242,10 @@ impl Builder {
         if self.fold(builtin, &node) {
             return;
         }
-        let touched = node.inputs.iter().flatten().chain(&node.outputs);
+        // An LSTM's states are its own business: nobody else reads them.
+        let state = |at: usize| builtin == Code::UNIDIRECTIONAL_SEQUENCE_LSTM && lstm::STATES.contains(&at);
+        let operands = node.inputs.iter().enumerate().filter(|(at, _)| !state(*at));
+        let touched = operands.filter_map(|(_, id)| id.as_ref()).chain(&node.outputs);
         let fault = touched
             .filter_map(|id| Some((id, self.faults[id.0].as_ref()?)))
             .map(|(id, fault)| format!("tensor `{}`: {fault}", self.graph.value(*id).name))
@@ -257,6 +261,18 @@ impl Builder {
             Ok(translated) => {
                 node.op = translated.op;
                 node.inputs = translated.inputs;
+                for (position, part) in translated.stacked.into_iter().enumerate() {
+                    let id = self.graph.add_value(Value {
+                        name: format!("{}/{}", node.name, part.word),
+                        shape: part.shape,
+                        dtype: DType::Float32,
+                        quantization: None,
+                        constant: Some(Constant::F32(part.data)),
+                    });
+                    self.defined.push(true);
+                    self.faults.push(None);
+                    node.inputs[position + 1] = Some(id);
+                }
                 let tail = translated.then.map(|kind| self.split_off(&mut node, kind));
                 self.graph.nodes.push(node);
                 self.graph.nodes.extend(tail);

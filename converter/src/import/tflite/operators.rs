@@ -3,7 +3,7 @@
 
 use super::generated::tflite::BuiltinOperator as Code;
 use super::layer::{Layer, Reason, Translated};
-use super::{arithmetic, movement, slices, windows};
+use super::{arithmetic, lstm, movement, slices, windows};
 use crate::graph::{BinaryKind, Op, PoolKind, ReduceKind, UnaryKind};
 
 /// Translates one built-in operator.
@@ -22,6 +22,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::MAX_POOL_2D => windows::pool_2d(layer, PoolKind::Max),
         Code::FULLY_CONNECTED => arithmetic::fully_connected(layer),
         Code::BATCH_MATMUL => arithmetic::batch_matmul(layer),
+        Code::UNIDIRECTIONAL_SEQUENCE_LSTM => lstm::sequence_lstm(layer),
         Code::LEAKY_RELU => arithmetic::leaky_relu(layer),
         Code::GELU => arithmetic::gelu(layer),
         Code::SOFTMAX => arithmetic::softmax(layer),

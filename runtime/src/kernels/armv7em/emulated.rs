@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Band, Channels, TILE, Tile, halfwords};
+use super::{Band, Cells, Channels, TILE, Tile, halfwords};
 use crate::packing::{Matrix, Packing, Shape};
 
 pub(super) fn low(word: i32) -> i32 {
@@ -79,33 +79,26 @@ impl Pair {
     }
 }
 
+pub(super) fn sadd16(a: i32, b: i32) -> i32 {
+    low(a).wrapping_add(low(b)) & 0xFFFF | high(a).wrapping_add(high(b)) << 16
+}
+
+pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i32; 2] {
+    let mut sums = [0; 2];
+    for row in cells.rows() {
+        for cell in row.chunks_exact(cells.channels) {
+            let x = word(&cell[first..]);
+            sums = [sadd16(sums[0], sxtb16(x)), sadd16(sums[1], sxtb16(x.rotate_right(8)))];
+        }
+    }
+    sums
+}
+
 pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
     for (number, group) in line.chunks(4).enumerate() {
         let x = word(group);
         set(target, number * 2 * TILE, sxtb16(x));
         set(target, number * 2 * TILE + TILE, sxtb16(x.rotate_right(8)));
-    }
-}
-
-pub(super) fn dense_pairs(
-    whole: &[[Cell<i8>; 4]],
-    tail: u32,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    out: &[Cell<i8>],
-) {
-    let pairs = out.len().div_ceil(2);
-    for (pair, out) in out.chunks(2).enumerate() {
-        let mut acc = Pair::new(channels, 2 * pair);
-        let mut weights = weights.iter().skip(pair).step_by(pairs);
-        for x in whole.iter().map(|group| word(group)).chain([tail as i32]) {
-            for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
-                acc.add(weights.next().copied().unwrap_or(0), x);
-            }
-        }
-        for (y, out) in acc.finish(channels, 2 * pair).into_iter().zip(out) {
-            out.set(y);
-        }
     }
 }
 
@@ -132,28 +125,20 @@ pub(super) fn pairs(
     }
 }
 
-pub(super) fn dense(
-    whole: &[[Cell<i8>; 4]],
-    tail: u32,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    first: usize,
-    out: &[Cell<i8>],
-) {
-    let mut acc = [Pair::default(); 4];
-    for (pair, acc) in acc.iter_mut().enumerate() {
-        *acc = Pair::new(channels, first + 2 * pair);
-    }
-    let groups = whole.iter().map(|group| word(group)).chain([tail as i32]);
-    for (x, words) in groups.zip(weights.chunks_exact(8)) {
-        let (even, odd) = words.split_at(4);
-        for (acc, (&even, &odd)) in acc.iter_mut().zip(even.iter().zip(odd)) {
-            acc.add(even, sxtb16(x));
-            acc.add(odd, sxtb16(x.rotate_right(8)));
+pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    let groups = input.len().div_ceil(4);
+    for (pair, cells) in out.chunks(2).enumerate() {
+        let block = pair / 4 * 4;
+        let pairs = (out.len().div_ceil(2) - block).min(4);
+        let words = weights.get(2 * groups * block..).unwrap_or(&[]);
+        let mut words = words.iter().skip(pair - block).step_by(pairs);
+        let mut acc = Pair::new(channels, 2 * pair);
+        for x in input.chunks(4).map(word) {
+            for x in [sxtb16(x), sxtb16(x.rotate_right(8))] {
+                acc.add(words.next().copied().unwrap_or(0), x);
+            }
         }
-    }
-    for (pair, (acc, out)) in acc.iter().zip(out.chunks(2)).enumerate() {
-        for (y, out) in acc.finish(channels, first + 2 * pair).into_iter().zip(out) {
+        for (y, out) in acc.finish(channels, 2 * pair).into_iter().zip(cells) {
             out.set(y);
         }
     }

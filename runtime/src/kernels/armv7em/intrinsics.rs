@@ -31,12 +31,6 @@ mod core_instructions {
     instructions! {
         /// The upper word of a product, rounded.
         smmulr(a, b) = "smmulr {result}, {a}, {b}";
-        /// Bytes 0 and 2, extended to halfwords.
-        sxtb16(a) = "sxtb16 {result}, {a}";
-        /// Bytes 1 and 3, extended to halfwords.
-        sxtb16_odd(a) = "sxtb16 {result}, {a}, ror #8";
-        /// Sums of halfwords.
-        sadd16(a, b) = "sadd16 {result}, {a}, {b}";
         /// Half of a number, saturated to 8 bits.
         halve_to_int8(a) = "ssat {result}, #8, {a}, asr #1";
     }
@@ -56,29 +50,8 @@ mod core_instructions {
 
 #[cfg(not(kernels = "armv7em"))]
 mod definitions {
-    fn halves(a: i32) -> [i32; 2] {
-        [i32::from(a as i16), a >> 16]
-    }
-
-    fn word([low, high]: [i32; 2]) -> i32 {
-        low & 0xFFFF | high << 16
-    }
-
     pub fn smmulr(a: i32, b: i32) -> i32 {
         ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
-    }
-
-    pub fn sxtb16(a: i32) -> i32 {
-        word([i32::from(a as i8), i32::from((a >> 16) as i8)])
-    }
-
-    pub fn sxtb16_odd(a: i32) -> i32 {
-        sxtb16(a.rotate_right(8))
-    }
-
-    pub fn sadd16(a: i32, b: i32) -> i32 {
-        let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
-        word([a0 + b0, a1 + b1])
     }
 
     pub fn halve_to_int8(a: i32) -> i32 {

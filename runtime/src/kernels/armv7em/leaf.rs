@@ -7,11 +7,12 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "armv7em"))]
 use super::emulated;
-use super::{Band, Channels, Lines, TILE, Tile, halfwords};
+use super::{Band, Cells, Channels, Lines, TILE, Tile, halfwords};
 
 /// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
 /// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with anything: its weights are zero.
 /// `target` starts with the first word of the first line and pixel.
+#[inline(always)]
 pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     let Lines { source, step, pitch, .. } = *lines;
     let (lanes, count) = (lines.lanes.len(), lines.lines.len());
@@ -54,47 +55,40 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     }
 }
 
-/// Makes the channels of a last block, fewer than eight: pairs whose words lie side by side.
-pub(super) fn dense_pairs(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    let pairs = out.len().div_ceil(2);
-    let (whole, rest) = input.as_chunks::<4>();
-    let words = input.len().div_ceil(4).wrapping_mul(2);
-    if words == 0 || pairs == 0 || weights.len() < words.wrapping_mul(pairs) || !channels.cover(out.len()) {
-        return;
+/// The sums of four channels from `first` on over all cells; zeroes where sizes do not fit. Sums of more than 255
+/// cells wrap.
+pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i16; 4] {
+    let Cells { image, height, width, channels, stride } = *cells;
+    let last = height
+        .wrapping_sub(1)
+        .wrapping_mul(stride)
+        .wrapping_add(width.wrapping_sub(1).wrapping_mul(channels));
+    let fits = height != 0 && width != 0 && image.len() >= last.wrapping_add(first).wrapping_add(4);
+    if !fits {
+        return [0; 4];
     }
-    let tail = tail(rest);
-    // SAFETY: sizes as just found: `whole.len()` words of input, as many of weights for each pair as they and
-    // the tail need, a bias and an output for each channel, as many multipliers or one.
+    // SAFETY: the last of the cells, like all before it, has four elements from `first` on, as just found.
     #[cfg(kernels = "armv7em")]
-    unsafe {
-        let mut work = asm::DensePairs {
-            input: input.as_ptr().cast(),
-            weights: weights.as_ptr(),
-            groups: whole.len(),
-            step: pairs.wrapping_mul(4),
-            has_tail: usize::from(!rest.is_empty()),
-            tail,
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            half: channels.half,
-            multiplier_step: step(channels),
-            channels: out.len(),
-            out: out.as_ptr().cast_mut().cast(),
-        };
-        asm::dense_pairs(&raw mut work);
-    }
+    let [even, odd] = unsafe {
+        let mut sums = [0; 2];
+        asm::sum_cells(
+            image.as_ptr().cast::<i8>().add(first),
+            height,
+            width,
+            channels,
+            stride,
+            &raw mut sums,
+        );
+        sums
+    };
     #[cfg(not(kernels = "armv7em"))]
-    emulated::dense_pairs(whole, tail, weights, channels, out);
-}
-
-/// The elements behind the last whole word, filled up with zeroes.
-fn tail(rest: &[Cell<i8>]) -> u32 {
-    let x = |k: usize| rest.get(k).map_or(0, Cell::get) as u8;
-    u32::from_le_bytes([x(0), x(1), x(2), 0])
+    let [even, odd] = emulated::sum_cells(cells, first);
+    [even as i16, odd as i16, (even >> 16) as i16, (odd >> 16) as i16]
 }
 
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
 /// element 0 of `out`, pixels are `out_stride` elements apart.
+#[inline(never)]
 pub(super) fn pairs(
     tile: &Tile<'_>,
     weights: &[u32],
@@ -145,44 +139,36 @@ pub(super) fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Makes blocks of eight channels from a row of input, as many as `out` has.
+/// Makes all channels from a row of input.
+#[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    let groups = input.len().div_ceil(4);
-    let fits = weights.len() >= groups.wrapping_mul(out.len())
-        && channels.cover(out.len())
-        && !out.is_empty()
-        && out.len() & 7 == 0;
-    if !fits {
+    // Two words of a group of four elements for each pair of channels.
+    let groups = (input.len() >> 2).wrapping_add(usize::from(input.len() & 3 != 0));
+    let size = groups.checked_mul(out.len().wrapping_add(1) & !1);
+    let Some(size) = size else { return };
+    // A multiplier for each channel, or one: then it need not be looked for how many there are.
+    let missing = if channels.multipliers.len() == 1 { 0 } else { out.len() ^ channels.multipliers.len() };
+    if size == 0 || size > weights.len() || missing | (out.len() ^ channels.bias.len()) != 0 {
         return;
     }
-    let (whole, rest) = input.as_chunks::<4>();
-    let tail = tail(rest);
-    // SAFETY: sizes as just found: `whole.len()` words of input, eight words of weights for each of them and
-    // for the tail in each block, a bias for each channel, as many multipliers or one.
+    // SAFETY: sizes as just found: words of weights for each group and for what is left behind the last one, a
+    // bias and an output for each channel, as many multipliers or one.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        let first: *const i8 = input.as_ptr().cast();
-        let mut work = asm::Dense {
-            input: first,
-            weights: weights.as_ptr(),
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            out: out.as_ptr().cast_mut().cast(),
-            blocks_end: first.add((whole.len() & !3).wrapping_mul(4)),
-            end: first.add(whole.len().wrapping_mul(4)),
-            has_tail: usize::from(!rest.is_empty()),
-            tail,
-            half: channels.half,
-            step: step(channels),
-            blocks: out.len() / 8,
-        };
-        asm::dense(&raw mut work);
+        asm::dense(
+            input.as_ptr().cast(),
+            weights.as_ptr(),
+            channels.bias.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            channels.multipliers.as_ptr(),
+            step(channels),
+            channels.half,
+            input.len(),
+            out.len(),
+        );
     }
     #[cfg(not(kernels = "armv7em"))]
-    for (block, out) in out.chunks(8).enumerate() {
-        let weights = &weights[block * 8 * groups..];
-        emulated::dense(whole, tail, weights, channels, 8 * block, out);
-    }
+    emulated::dense(input, weights, channels, out);
 }
 
 /// Enters an image row of `pixels` pixels into the planes of a ring row, `width` words each, behind `left`
@@ -268,15 +254,12 @@ pub(super) fn depthwise_3x3(
             out: out.as_ptr().cast_mut().cast(),
             channels: count,
             groups,
-            blocks: pixels / 2,
+            blocks: if stride == 1 { pixels as isize / 2 } else { -(pixels as isize / 2) },
             odd: pixels & 1,
             half: channels.half,
+            advance: stride.wrapping_mul(8),
         };
-        if stride == 1 {
-            asm::depthwise_stride_1(&raw mut work);
-        } else {
-            asm::depthwise_stride_2(&raw mut work);
-        }
+        asm::depthwise_3x3(&raw mut work);
     }
     #[cfg(not(kernels = "armv7em"))]
     emulated::depthwise_3x3(band, weights, channels, stride, out);

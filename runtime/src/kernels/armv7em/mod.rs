@@ -30,12 +30,13 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 use crate::winograd::Filters;
 
-/// The set for cores with SMLAD.
+/// The set for cores with SMLAD. `#[inline]` has what surrounds the leaves compiled with the firmware, for size.
 pub struct Armv7em;
 
 impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
 
+    #[inline(never)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         // Words of a lane are TILE words apart, two for each group of four elements.
         let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
@@ -43,6 +44,7 @@ impl Kernels for Armv7em {
         leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
     }
 
+    #[inline]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -54,38 +56,19 @@ impl Kernels for Armv7em {
         let channels = weights.shape.channels as usize;
         let tile = Tile { words: words(tile), groups: groups(weights), pixels };
         let even = channels & !1;
-        let size = even.wrapping_mul(tile.groups);
-        let (now, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
-        if even != 0 {
-            leaf::pairs(&tile, now, &Channels::of(stage, 0, even), out, out_stride);
+        let words = weight_words(weights);
+        leaf::pairs(&tile, words, &Channels::of(stage, 0, even), out, out_stride);
+        if even != channels {
+            let rest = words.get(even.wrapping_mul(tile.groups)..).unwrap_or(&[]);
+            last_channel(&tile, rest, stage, even, out, out_stride);
         }
-        if even < channels {
-            // The pair's other channel is not there: both go to a place of their own.
-            let (bias, multiplier) = stage.channel(even);
-            let last = Channels { bias: &[bias; 2], multipliers: &[multiplier; 2], half: half(stage) };
-            let mut pair = [0i8; 2 * TILE];
-            let pair = Cell::from_mut(&mut pair[..]).as_slice_of_cells();
-            leaf::pairs(&tile, rest, &last, pair, 2);
-            let places = out.get(even..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
-            for (y, place) in pair.iter().step_by(2).zip(places).take(pixels) {
-                place.set(y.get());
-            }
-        }
-        for out in out.chunks(out_stride.max(1)).take(pixels) {
-            clamp(stage, out.get(..channels).unwrap_or(out));
-        }
+        clamp_rows(stage.min, stage.max, out, pixels, channels, out_stride);
     }
 
+    #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let groups = groups(weights);
-        let blocks = out.len() & !7;
-        let size = groups.wrapping_mul(blocks);
-        let (words, rest) = weight_words(weights).split_at_checked(size).unwrap_or_default();
-        let (whole, last) = out.split_at_checked(blocks).unwrap_or_default();
-        leaf::dense(input, words, &Channels::of(stage, 0, blocks), whole);
-        if !last.is_empty() {
-            leaf::dense_pairs(input, rest, &Channels::of(stage, blocks, last.len()), last);
-        }
+        let channels = Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) };
+        leaf::dense(input, weight_words(weights), &channels, out);
         clamp(stage, out);
     }
 
@@ -95,11 +78,11 @@ impl Kernels for Armv7em {
 
     fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
         winograd::multiply(tiles, filters, stage, out);
-        for row in out.cells.chunks(out.row.max(1)).take(out.height) {
-            clamp(stage, row.get(..out.width.wrapping_mul(out.pixel)).unwrap_or(row));
-        }
+        let width = out.width.wrapping_mul(out.pixel);
+        clamp_rows(stage.min, stage.max, out.cells, out.height, width, out.row);
     }
 
+    #[inline]
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
         let width = band.width;
         let left = left.min(width);
@@ -125,6 +108,7 @@ impl Kernels for Armv7em {
         elementwise::mul::<Self>(a, b, product, rounding, out);
     }
 
+    #[inline]
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         pool::average_pool(cells, min, max, out);
     }
@@ -133,6 +117,7 @@ impl Kernels for Armv7em {
         pool::max_pool(cells, min, max, out);
     }
 
+    #[inline]
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         let words = weight_words(weights);
         let done = match (band.rows, band.columns, band.stride) {
@@ -141,7 +126,7 @@ impl Kernels for Armv7em {
             }
             _ => false,
         };
-        depthwise::planes(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
+        depthwise::planes::<Self>(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
         clamp(stage, out);
     }
 }
@@ -204,18 +189,43 @@ fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
     cells_of(bytes).unwrap_or(&[])
 }
 
+#[inline(always)]
 fn weight_words<'a>(weights: &Matrix<'a>) -> &'a [u32] {
     bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[])
 }
 
 /// Groups of four weights in a row.
 fn groups(weights: &Matrix<'_>) -> usize {
-    weights.shape.padded_depth().unwrap_or(0) as usize / 4
+    // Of pairs, which is what this set reads.
+    let Shape { lines, line, .. } = weights.shape;
+    (lines as usize).wrapping_mul(line.wrapping_add(3) as usize >> 2)
 }
 
 /// The first channel of a plane of a band; the second one is two behind it.
 fn plane_channel(number: usize) -> usize {
     (number >> 1).wrapping_mul(4).wrapping_add(number & 1)
+}
+
+/// The last one of an odd number of channels.
+#[inline(never)]
+fn last_channel(
+    tile: &Tile<'_>,
+    weights: &[u32],
+    stage: &Stage<'_>,
+    channel: usize,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    // The pair's other channel is not there: both go to a place of their own.
+    let (bias, multiplier) = stage.channel(channel);
+    let last = Channels { bias: &[bias; 2], multipliers: &[multiplier], half: half(stage) };
+    let mut pair = [0i8; 2 * TILE];
+    let pair = Cell::from_mut(&mut pair[..]).as_slice_of_cells();
+    leaf::pairs(tile, weights, &last, pair, 2);
+    let places = out.get(channel..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
+    for (y, place) in pair.iter().step_by(2).zip(places).take(tile.pixels) {
+        place.set(y.get());
+    }
 }
 
 /// Two elements as the halfwords of a word.
@@ -226,4 +236,16 @@ fn halfwords(low: i8, high: i8) -> i32 {
 /// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
+}
+
+/// Clamps the first `width` elements of some rows, which are `stride` elements apart.
+#[inline(always)]
+fn clamp_rows(min: i32, max: i32, out: &[Cell<i8>], rows: usize, width: usize, stride: usize) {
+    if elementwise::is_narrow(min, max) {
+        let mut rest = out;
+        for _ in 0..rows {
+            elementwise::clamp(min, max, rest.get(..width).unwrap_or(rest));
+            rest = rest.get(stride..).unwrap_or(&[]);
+        }
+    }
 }

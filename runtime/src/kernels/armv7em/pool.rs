@@ -1,8 +1,9 @@
-//! Pooling, four channels in a word at a time.
+//! Pooling, four channels in a word at a time; those that do not fill a word one by one.
 
 use core::cell::Cell;
 
-use super::intrinsics::{max8, sadd16, sxtb16, sxtb16_odd};
+use super::intrinsics::max8;
+use super::leaf;
 use crate::kernels::{Cells, portable};
 
 /// Cells whose sum fits a halfword.
@@ -21,28 +22,45 @@ fn words<'a>(cells: &Cells<'a>, first: usize) -> impl Iterator<Item = i32> + 'a 
 }
 
 /// See [`Kernels::average_pool`](crate::kernels::Kernels::average_pool).
+#[inline]
 pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
-    let count = cells.count();
-    if count > MOST_CELLS || cells.channels & 3 != 0 || out.len() != cells.channels {
-        portable::average_pool(cells, min, max, out);
-        return;
-    }
+    let count = cells.count().max(1);
     let half = count / 2;
     let mean = |sum: i32| {
         let away = if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) };
-        away.checked_div(count).unwrap_or(0).max(min).min(max) as i8
+        (away / count).max(min).min(max) as i8
     };
-    for (block, out) in out.as_chunks::<4>().0.iter().enumerate() {
-        let (mut even, mut odd) = (0, 0);
-        for word in words(cells, block.wrapping_mul(4)) {
-            even = sadd16(even, sxtb16(word));
-            odd = sadd16(odd, sxtb16_odd(word));
-        }
-        let sums = [even as i16, odd as i16, (even >> 16) as i16, (odd >> 16) as i16];
-        for (out, sum) in out.iter().zip(sums) {
-            out.set(mean(sum.into()));
-        }
+    let whole = if count > MOST_CELLS { 0 } else { out.len() & !3 };
+    let mut sums = [0; 4];
+    for (channel, out) in out.iter().enumerate() {
+        let sum = if channel >= whole {
+            channel_sum(cells, channel)
+        } else {
+            if channel & 3 == 0 {
+                sums = leaf::sum_cells(cells, channel);
+            }
+            let [sum, b, c, d] = sums;
+            sums = [b, c, d, 0];
+            sum.into()
+        };
+        out.set(mean(sum));
     }
+}
+
+/// The sum of one channel over all cells.
+#[inline]
+fn channel_sum(cells: &Cells<'_>, channel: usize) -> i32 {
+    let mut sum = 0i32;
+    let mut row = channel;
+    for _ in 0..cells.height {
+        let mut at = row;
+        for _ in 0..cells.width {
+            sum = sum.wrapping_add(cells.image.get(at).map_or(0, Cell::get).into());
+            at = at.wrapping_add(cells.channels);
+        }
+        row = row.wrapping_add(cells.stride);
+    }
+    sum
 }
 
 /// See [`Kernels::max_pool`](crate::kernels::Kernels::max_pool).

@@ -43,26 +43,6 @@ pub(super) struct Products {
     pub step: usize,
 }
 
-/// What [`dense`] works on.
-#[repr(C)]
-pub(super) struct Dense {
-    pub input: *const i8,
-    pub weights: *const u32,
-    pub bias: *const i32,
-    pub multipliers: *const Multiplier,
-    pub out: *mut i8,
-    /// At least 1. The last word has weights of as many as are left.
-    pub channels: usize,
-    /// Behind the input that makes whole blocks of [`UNROLLED`] elements.
-    pub blocks_end: *const i8,
-    /// Behind the input.
-    pub end: *const i8,
-    /// What undoes the 128 that is added to the weights of even channels.
-    pub offset: i32,
-    pub half: i32,
-    pub step: usize,
-}
-
 /// What [`planes`] works on.
 #[repr(C)]
 pub(super) struct Planes {
@@ -302,10 +282,23 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
     )
 }
 
-/// One row of input by all words of four channels. In the loop `r2:r3` hold the sums of channels 0 and 1,
-/// `r4:r5` those of channels 2 and 3, `r6` the mask of a pair.
+/// One row of `inputs` elements by `outputs` channels, four to a word; both numbers are at least 1. `step` bytes
+/// lie between multipliers.
+///
+/// In the loop `r2:r3` hold the sums of channels 0 and 1, `r4:r5` those of channels 2 and 3, `r6` the mask of a
+/// pair.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn dense(work: *const Dense) {
+pub(super) unsafe extern "C" fn dense(
+    input: *const i8,
+    weights: *const u32,
+    bias: *const i32,
+    out: *mut i8,
+    multipliers: *const Multiplier,
+    step: usize,
+    half: i32,
+    inputs: usize,
+    outputs: usize,
+) {
     naked_asm!(
         ".cpu cortex-m3",
         // Four products: the element in r11, a word of weights.
@@ -356,24 +349,56 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "adds r9, #8",
         "FERROLITE_FINISH \\a",
         ".endm",
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "sub sp, sp, #44",
-        "mov r12, sp",
-        "ldmia r0!, {{r1, r2, r3, r4, r5, r6}}",
-        "stmia r12!, {{r1, r2, r3, r4, r5, r6}}",
-        "ldmia r0, {{r1, r2, r3, r4, r5}}",
-        "stmia r12, {{r1, r2, r3, r4, r5}}",
-        "ldr r1, [sp, #4]",
+        "push {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "sub sp, sp, #8",
+        // On the stack: 0 end of the input's blocks of 8, 4 what undoes the 128 that is added to the weights of
+        // even channels, 8 input, 12 its end, 16 biases, 20 output; 60 multipliers, 64 step, 68 half, 72 elements,
+        // 76 channels left
+        "ldr r2, [sp, #72]",
+        "movs r5, #0",
+        "add r4, r0, r2",
+        "bic r3, r2, #7",
+        "bic r6, r2, #3",
+        "add r3, r0",
+        "add r6, r0",
+        "str r3, [sp, #0]",
+        "str r4, [sp, #12]",
+        "cmp r0, r6",
+        "beq 11f",
+        "10:",
+        "ldrsb r7, [r0]",
+        "ldrsb r8, [r0, #1]",
+        "ldrsb r9, [r0, #2]",
+        "ldrsb r10, [r0, #3]",
+        "adds r0, #4",
+        "add r5, r7",
+        "add r5, r8",
+        "add r5, r9",
+        "add r5, r10",
+        "cmp r0, r6",
+        "bne 10b",
+        "11:",
+        "cmp r0, r4",
+        "beq 13f",
+        "12:",
+        "ldrsb r7, [r0], #1",
+        "add r5, r7",
+        "cmp r0, r4",
+        "bne 12b",
+        "13:",
+        "rsbs r5, r5, #0",
+        "lsls r5, r5, #7",
+        "str r5, [sp, #4]",
         "1:",
-        "ldr r0, [sp, #20]",
-        "ldr r12, [sp, #8]",
-        "ldr r11, [sp, #32]",
+        "ldr r0, [sp, #76]",
+        "ldr r12, [sp, #16]",
+        "ldr r11, [sp, #4]",
         "movw r6, #0x00FF",
         "movt r6, #0xFF00",
         "cmp r0, #4",
         "blt.w 6f",
         "ldmia r12!, {{r7, r8, r9, r10}}",
-        "str r12, [sp, #8]",
+        "str r12, [sp, #16]",
         "0:",
         "add r7, r7, r11",
         "add r9, r9, r11",
@@ -383,8 +408,8 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "adds r4, r9, r10, lsl #24",
         "asr r5, r9, #31",
         "adc r5, r5, r10, asr #8",
-        "ldr r0, [sp, #0]",
-        "ldr lr, [sp, #24]",
+        "ldr r0, [sp, #8]",
+        "ldr lr, [sp, #0]",
         "cmp r0, lr",
         "beq 3f",
         ".p2align 2",
@@ -395,7 +420,7 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "cmp r0, lr",
         "bne 2b",
         "3:",
-        "ldr lr, [sp, #28]",
+        "ldr lr, [sp, #12]",
         "subs r11, lr, r0",
         "cmp r11, #4",
         "blt 8f",
@@ -413,11 +438,11 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "5:",
         "FERROLITE_SPLIT r2, r3, r7",
         "FERROLITE_SPLIT r4, r5, r8",
-        "ldr r0, [sp, #16]",
-        "ldr r3, [sp, #36]",
-        "ldr r9, [sp, #12]",
-        "ldr r12, [sp, #40]",
-        "ldr r6, [sp, #20]",
+        "ldr r0, [sp, #20]",
+        "ldr r3, [sp, #68]",
+        "ldr r9, [sp, #60]",
+        "ldr r12, [sp, #64]",
+        "ldr r6, [sp, #76]",
         "cmp r12, #0",
         "bne 9f",
         "FERROLITE_MULTIPLIER",
@@ -428,8 +453,8 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "FERROLITE_FINISH r8",
         "beq 7f",
         "FERROLITE_FINISH r4",
-        "str r0, [sp, #16]",
-        "str r6, [sp, #20]",
+        "str r0, [sp, #20]",
+        "str r6, [sp, #76]",
         "bne.w 1b",
         "b 7f",
         "9:",
@@ -440,12 +465,12 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "FERROLITE_OWN r8",
         "beq 7f",
         "FERROLITE_OWN r4",
-        "str r0, [sp, #16]",
-        "str r9, [sp, #12]",
-        "str r6, [sp, #20]",
+        "str r0, [sp, #20]",
+        "str r9, [sp, #60]",
+        "str r6, [sp, #76]",
         "bne.w 1b",
         "7:",
-        "add sp, sp, #44",
+        "add sp, sp, #24",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         // Biases of the last one to three channels.
         "6:",

@@ -73,14 +73,10 @@ pub(super) fn products(
     }
 }
 
-pub(super) fn dense(
-    input: &[Cell<i8>],
-    offset: i32,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    out: &[Cell<i8>],
-) {
+pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
     const MASK: u32 = 0xFF00_00FF;
+    let sum: i32 = input.iter().map(|x| i32::from(x.get())).fold(0, i32::wrapping_add);
+    let offset = sum.wrapping_mul(-128);
     for (quad, out) in out.chunks(QUAD).enumerate() {
         let weights = weights.get(quad * input.len()..).unwrap_or(&[]);
         for pair in 0..2 {

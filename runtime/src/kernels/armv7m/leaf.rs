@@ -106,45 +106,34 @@ pub(super) fn products(
     emulated::products(tile, weights, channels, out, out_stride);
 }
 
-/// Makes all channels from a row of input, whose elements add up to `sum`.
-pub(super) fn dense(
-    input: &[Cell<i8>],
-    sum: i32,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    out: &[Cell<i8>],
-) {
-    let count = channels.bias.len();
-    let fits = count != 0
-        && weights.len() >= input.len().wrapping_mul(count.div_ceil(QUAD))
-        && channels.cover(count)
-        && out.len() >= count;
+/// Makes all channels from a row of input.
+#[inline(always)]
+pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    let count = out.len();
+    let quads = (count / QUAD).wrapping_add(usize::from(!count.is_multiple_of(QUAD)));
+    let size = input.len().checked_mul(quads);
+    let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(count);
     if !fits {
         return;
     }
-    let offset = sum.wrapping_mul(-128);
     // SAFETY: sizes as just found: a word of weights for each element and four channels, a bias, a multiplier
     // and an element of output for each channel.
     #[cfg(kernels = "armv7m")]
     unsafe {
-        let first: *const i8 = input.as_ptr().cast();
-        let work = asm::Dense {
-            input: first,
-            weights: weights.as_ptr(),
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            out: out.as_ptr().cast_mut().cast(),
-            channels: count,
-            blocks_end: first.add(input.len() & !(asm::UNROLLED - 1)),
-            end: first.add(input.len()),
-            offset,
-            half: channels.half,
-            step: step(channels),
-        };
-        asm::dense(&raw const work);
+        asm::dense(
+            input.as_ptr().cast(),
+            weights.as_ptr(),
+            channels.bias.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            channels.multipliers.as_ptr(),
+            step(channels),
+            channels.half,
+            input.len(),
+            count,
+        );
     }
     #[cfg(not(kernels = "armv7m"))]
-    emulated::dense(input, offset, weights, channels, out);
+    emulated::dense(input, weights, channels, out);
 }
 
 /// Enters an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a

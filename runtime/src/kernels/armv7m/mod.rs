@@ -86,10 +86,11 @@ impl Kernels for Armv7m {
         }
     }
 
+    #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
-        let sum: i32 = input.iter().map(|x| i32::from(x.get())).fold(0, i32::wrapping_add);
-        leaf::dense(input, sum, words, &Channels::of(stage, 0, out.len()), out);
+        let channels = Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) };
+        leaf::dense(input, words, &channels, out);
         clamp(stage, out);
     }
 

@@ -12,9 +12,13 @@ fn vqrdmulh(a: i32, b: i32) -> i32 {
     ((2 * i64::from(a) * i64::from(b) + (1 << 31)) >> 32).min(i32::MAX.into()) as i32
 }
 
+/// The lowest byte of `shift` counts, as in the instruction; a file may hold any.
 fn vrshl(x: i32, shift: i32) -> i32 {
-    let right = shift.wrapping_neg();
-    if right <= 0 { x << -right } else { ((i64::from(x) + (1 << (right - 1))) >> right) as i32 }
+    match i32::from(shift as i8) {
+        32.. | ..=-33 => 0,
+        left @ 0.. => x << left,
+        right => ((i64::from(x) + (1 << (-right - 1))) >> -right) as i32,
+    }
 }
 
 impl Channels<'_> {

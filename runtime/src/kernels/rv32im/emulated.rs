@@ -22,7 +22,7 @@ impl Channels<'_> {
         let high = mulhsu(acc, doubled).wrapping_add((low >> 31) as i32);
         let shift = !multiplier.shift as u32;
         let y = high.wrapping_add(high >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        y.wrapping_shr(shift + 1).max(self.min).min(self.max) as i8
+        y.wrapping_shr(shift.wrapping_add(1)).max(self.min).min(self.max) as i8
     }
 
     fn bias(&self, channel: usize) -> i32 {
@@ -31,17 +31,11 @@ impl Channels<'_> {
 }
 
 /// Adds the products of some elements with channel `lane` of a block of `width` channels.
-pub(super) fn dot(start: i32, x: &[Cell<i8>], block: &[u8], lane: usize, width: usize) -> i32 {
+fn dot(start: i32, x: &[Cell<i8>], block: &[u8], lane: usize, width: usize) -> i32 {
     let weights = block.iter().skip(lane).step_by(width);
     x.iter()
         .zip(weights)
         .fold(start, |acc, (x, &w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w as i8)))
-}
-
-pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
-    for (lane, acc) in acc.iter_mut().enumerate() {
-        *acc = dot(*acc, input, weights, lane, width);
-    }
 }
 
 pub(super) fn blocks(
@@ -64,8 +58,10 @@ pub(super) fn blocks(
 
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
     for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
-        let block = weights.get(channel / DENSE_BLOCK * DENSE_BLOCK * input.len()..).unwrap_or(&[]);
-        let acc = dot(channels.bias(channel), input, block, channel % DENSE_BLOCK, DENSE_BLOCK);
+        let first = channel / DENSE_BLOCK * DENSE_BLOCK;
+        let block = weights.get(first * input.len()..).unwrap_or(&[]);
+        let width = (channels.bias.len() - first).min(DENSE_BLOCK);
+        let acc = dot(channels.bias(channel), input, block, channel - first, width);
         out.set(channels.finish(channel, acc));
     }
 }

@@ -7,7 +7,7 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "rv32im"))]
 use super::emulated;
-use super::{BLOCK, Band, Channels, DENSE_BLOCK, TILE, Tile};
+use super::{BLOCK, Band, Channels, TILE, Tile};
 
 /// Copies elements that do not overlap with their target; none where they do not fit.
 pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
@@ -47,36 +47,6 @@ pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>],
     for (target, number) in target.chunks(len.max(1)).zip(0..count) {
         crate::tensor::copy(source.get(number * pitch..).unwrap_or(&[]), target);
     }
-}
-
-/// Adds the products of a row of input with four channels, side by side in rows of `width` weights.
-pub(super) fn columns(input: &[Cell<i8>], weights: &[u8], width: usize, acc: &mut [i32; 4]) {
-    let Some(last) = input.len().checked_sub(1) else { return };
-    if weights.len() < last.wrapping_mul(width).wrapping_add(4) {
-        return;
-    }
-    // SAFETY: sizes as just found: four weights for each element, `width` apart.
-    #[cfg(kernels = "rv32im")]
-    unsafe {
-        asm::columns(input.as_ptr().cast(), input.len(), weights.as_ptr().cast(), width, acc)
-    }
-    #[cfg(not(kernels = "rv32im"))]
-    emulated::columns(input, weights, width, acc);
-}
-
-/// `start` and the products of a row of input with weights that are `width` apart.
-pub(super) fn column(input: &[Cell<i8>], weights: &[u8], width: usize, start: i32) -> i32 {
-    let Some(last) = input.len().checked_sub(1) else { return start };
-    if weights.len() <= last.wrapping_mul(width) {
-        return start;
-    }
-    // SAFETY: sizes as just found: a weight for each element, `width` apart.
-    #[cfg(kernels = "rv32im")]
-    unsafe {
-        asm::column(input.as_ptr().cast(), input.len(), weights.as_ptr().cast(), width, start)
-    }
-    #[cfg(not(kernels = "rv32im"))]
-    emulated::dot(start, input, weights, 0, width)
 }
 
 /// Makes whole blocks of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
@@ -132,14 +102,11 @@ fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Makes whole blocks of channels, as many as `channels` has, from a row of input.
+/// Makes all channels from a row of input.
+#[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    let count = channels.bias.len();
-    let fits = weights.len() >= input.len().wrapping_mul(count)
-        && channels.cover(count)
-        && count >= DENSE_BLOCK
-        && count.is_multiple_of(DENSE_BLOCK)
-        && out.len() >= count;
+    let size = input.len().checked_mul(out.len());
+    let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(out.len());
     if !fits {
         return;
     }
@@ -147,20 +114,19 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
     // for each channel.
     #[cfg(kernels = "rv32im")]
     unsafe {
-        let mut work = asm::Dense {
-            input: input.as_ptr().cast(),
-            inputs: input.len(),
-            weights: weights.as_ptr().cast(),
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            out: out.as_ptr().cast_mut().cast(),
-            blocks: count / DENSE_BLOCK,
-            half: channels.half,
-            step: step(channels),
-            min: channels.min,
-            max: channels.max,
-        };
-        asm::dense(&raw mut work);
+        asm::dense(
+            input.as_ptr().cast(),
+            input.len(),
+            weights.as_ptr().cast(),
+            channels.bias.as_ptr(),
+            channels.multipliers.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            out.len(),
+            channels.half,
+            step(channels),
+            channels.min,
+            channels.max,
+        );
     }
     #[cfg(not(kernels = "rv32im"))]
     emulated::dense(input, weights, channels, out);

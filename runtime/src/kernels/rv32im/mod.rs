@@ -73,33 +73,10 @@ impl Kernels for Rv32im {
         }
     }
 
+    #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let whole = out.len() & !(DENSE_BLOCK - 1);
-        let (now, rest) = weights.bytes.split_at_checked(whole.wrapping_mul(input.len())).unwrap_or_default();
-        if whole != 0 {
-            leaf::dense(input, now, &Channels::of(stage, 0, whole), out);
-        }
-        let width = out.len().wrapping_sub(whole);
-        let mut first = 0usize;
-        for out in out.get(whole..).unwrap_or(&[]).chunks(4) {
-            let stage = stage.skip(whole.wrapping_add(first));
-            let mut acc = [0; 4];
-            for (lane, acc) in acc.iter_mut().enumerate() {
-                *acc = stage.channel(lane).0;
-            }
-            let weights = rest.get(first..).unwrap_or(&[]);
-            first = first.wrapping_add(4);
-            if out.len() == 4 {
-                leaf::columns(input, weights, width, &mut acc);
-            } else {
-                for (lane, acc) in acc.iter_mut().enumerate().take(out.len()) {
-                    *acc = leaf::column(input, weights.get(lane..).unwrap_or(&[]), width, *acc);
-                }
-            }
-            for (lane, (acc, out)) in acc.iter().zip(out).enumerate() {
-                out.set(stage.apply_called(*acc, stage.channel(lane).1));
-            }
-        }
+        let &Stage { bias, multipliers, min, max, .. } = stage;
+        leaf::dense(input, weights.bytes, &Channels { bias, multipliers, half: half(stage), min, max }, out);
     }
 
     /// Pixels lie side by side, as in the image.
@@ -131,6 +108,7 @@ impl Kernels for Rv32im {
 const BLOCK: usize = 4;
 
 /// Channels of a block of a dense layer.
+#[cfg(not(kernels = "rv32im"))]
 const DENSE_BLOCK: usize = 8;
 
 /// A tile: the patches of [`TILE`] pixels one behind the other.
@@ -164,14 +142,17 @@ impl<'a> Channels<'a> {
             all => all.get(first..first.wrapping_add(count)).unwrap_or(&[]),
         };
         let bias = stage.bias.get(first..first.wrapping_add(count)).unwrap_or(&[]);
-        let half = stage.zero_point.wrapping_mul(2).wrapping_add(1);
-        Channels { bias, multipliers, half, min: stage.min, max: stage.max }
+        Channels { bias, multipliers, half: half(stage), min: stage.min, max: stage.max }
     }
 
     /// Whether there is something for each of `count` channels.
     fn cover(&self, count: usize) -> bool {
         self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
     }
+}
+
+fn half(stage: &Stage<'_>) -> i32 {
+    stage.zero_point.wrapping_mul(2).wrapping_add(1)
 }
 
 fn bytes(bytes: &[Cell<u8>]) -> &[Cell<i8>] {

@@ -67,7 +67,7 @@ impl<const MOST: u8> Kernels for X86<MOST> {
             Level::Vnni => vnni::avx512::matmul,
             Level::AvxVnni => vnni::avx::matmul,
         };
-        run(tile, pixels, weights, stage, out, out_stride);
+        run(tile, pixels, &exact(weights), stage, out, out_stride);
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
@@ -77,7 +77,7 @@ impl<const MOST: u8> Kernels for X86<MOST> {
             Level::Vnni => vnni::avx512::dense,
             Level::AvxVnni => vnni::avx::dense,
         };
-        run(input, weights, stage, out);
+        run(input, &exact(weights), stage, out);
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
@@ -89,8 +89,9 @@ impl<const MOST: u8> Kernels for X86<MOST> {
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        if Self::level() == Level::Portable || !avx2::depthwise(band, weights, stage, out) {
-            portable::depthwise_band(band, weights, stage, out);
+        let weights = exact(weights);
+        if Self::level() == Level::Portable || !avx2::depthwise(band, &weights, stage, out) {
+            portable::depthwise_band(band, &weights, stage, out);
         }
     }
 
@@ -99,4 +100,10 @@ impl<const MOST: u8> Kernels for X86<MOST> {
             portable::add(a, b, sum, rounding, out);
         }
     }
+}
+
+/// The weights without what lies behind them: the loops tell the last block by its size.
+fn exact<'a>(weights: &Matrix<'a>) -> Matrix<'a> {
+    let size = weights.shape.bytes().unwrap_or(0) as usize;
+    Matrix { shape: weights.shape, bytes: weights.bytes.get(..size).unwrap_or(weights.bytes) }
 }

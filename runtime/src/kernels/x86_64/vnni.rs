@@ -231,3 +231,144 @@ kernels!(
     "avx2,avxvnni",
     _mm256_dpbusd_avx_epi32
 );
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    use ferrolite_schema::Rounding;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::x86_64::avx2;
+    use crate::kernels::{Lines, Policy, Stage, TILE, portable};
+    use crate::packing::{Matrix, Packing, Shape};
+
+    /// A packed layer over the patches of a tile, within the bounds of its packing.
+    #[derive(Debug)]
+    struct Layer {
+        shape: Shape,
+        pixels: usize,
+        /// [`TILE`] patches, one behind the other.
+        source: Vec<i8>,
+        bytes: Vec<u8>,
+        bias: Vec<i32>,
+        multipliers: Vec<Multiplier>,
+        zero_point: i32,
+        bounds: (i32, i32),
+    }
+
+    fn elements(len: usize) -> impl Strategy<Value = Vec<i8>> {
+        prop::collection::vec(prop_oneof![Just(-128i8), Just(127), any::<i8>()], len)
+    }
+
+    fn layers(packing: Packing) -> impl Strategy<Value = Layer> {
+        (1usize..=TILE, 1u32..80, 1u32..200, any::<bool>()).prop_flat_map(
+            move |(pixels, channels, line, shared)| {
+                let shape = Shape { packing, channels, lines: 1, line };
+                let multiplier = (1i32 << 30..=i32::MAX, -22i32..=-1)
+                    .prop_map(|(mantissa, shift)| Multiplier { mantissa, shift });
+                let count = channels as usize;
+                (
+                    elements(TILE * line as usize),
+                    elements(count * line as usize),
+                    prop::collection::vec(-(1i32 << 19)..1 << 19, count),
+                    prop::collection::vec(multiplier, if shared { 1 } else { count }),
+                    (any::<i8>(), any::<bool>()),
+                )
+                    .prop_map(
+                        move |(source, weights, bias, multipliers, (zero_point, narrow))| {
+                            let mut bytes = vec![0; shape.bytes().unwrap_or(0) as usize];
+                            for (channel, row) in (0..).zip(weights.chunks_exact(line as usize)) {
+                                for (k, &w) in (0..).zip(row) {
+                                    bytes[shape.place(channel, k) as usize] = w as u8;
+                                }
+                            }
+                            let bounds = if narrow { (-100, 90) } else { (-128, 127) };
+                            let zero_point = zero_point.into();
+                            Layer { shape, pixels, source, bytes, bias, multipliers, zero_point, bounds }
+                        },
+                    )
+            },
+        )
+    }
+
+    fn cells<T>(elements: &mut [T]) -> &[Cell<T>] {
+        Cell::from_mut(elements).as_slice_of_cells()
+    }
+
+    impl Layer {
+        fn stage(&self) -> Stage<'_> {
+            Stage {
+                bias: &self.bias,
+                multipliers: &self.multipliers,
+                rounding: Rounding::Double,
+                zero_point: self.zero_point,
+                min: self.bounds.0,
+                max: self.bounds.1,
+            }
+        }
+
+        fn matrix(&self) -> Matrix<'_> {
+            Matrix { shape: self.shape, bytes: &self.bytes }
+        }
+
+        /// Outputs of the tile's pixels, after its patches were entered by `load`.
+        fn tile(&self, load: impl Fn(&[Cell<u8>], &Lines<'_>), multiply: MatmulPacked) -> Vec<i8> {
+            let (line, count) = (self.shape.line as usize, self.shape.channels as usize);
+            let mut tile = vec![0x33u8; TILE * self.shape.padded_depth().unwrap_or(0) as usize];
+            let mut out = vec![0x5Ai8; self.pixels * (count + 1)];
+            let tile = cells(&mut tile);
+            let mut source = self.source.clone();
+            let source = cells(&mut source);
+            load(tile, &Lines { source, lanes: 0..self.pixels, step: line, lines: 0..1, pitch: 0 });
+            multiply(tile, self.pixels, &self.matrix(), &self.stage(), cells(&mut out), count + 1);
+            out
+        }
+
+        fn dense(&self, dense: DensePacked) -> Vec<i8> {
+            let mut out = vec![0x5Ai8; self.shape.channels as usize];
+            let mut input = self.source[..self.shape.line as usize].to_vec();
+            dense(cells(&mut input), &self.matrix(), &self.stage(), cells(&mut out));
+            out
+        }
+    }
+
+    type MatmulPacked = fn(&[Cell<u8>], usize, &Matrix<'_>, &Stage<'_>, &[Cell<i8>], usize);
+    type DensePacked = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
+
+    /// A processor that has both kinds runs AVX-VNNI, so the kernels are called here by their names.
+    fn equals_portable(matmul: MatmulPacked, dense: DensePacked) {
+        proptest!(|(conv in layers(Policy::HOST.conv), layer in layers(Policy::HOST.dense))| {
+            let load = |tile: &[Cell<u8>], lines: &Lines<'_>| avx2::load_lines::<1>(tile, &conv.shape, lines);
+            let load_portable = |tile: &[Cell<u8>], lines: &Lines<'_>| {
+                for (lane, patch) in lines.source.chunks_exact(lines.step).enumerate().take(conv.pixels) {
+                    portable::load_line(tile, lane, 0, &conv.shape, patch);
+                }
+            };
+            prop_assert_eq!(conv.tile(load, matmul), conv.tile(load_portable, portable::matmul_packed));
+            prop_assert_eq!(layer.dense(dense), layer.dense(portable::dense_packed));
+        });
+    }
+
+    #[test]
+    fn avx512_equals_the_portable_set() {
+        if std::is_x86_feature_detected!("avx512vnni") && std::is_x86_feature_detected!("avx512vl") {
+            equals_portable(avx512::matmul, avx512::dense);
+        } else {
+            std::println!("skipped: the processor has no AVX-512 VNNI");
+        }
+    }
+
+    #[test]
+    fn avx_vnni_equals_the_portable_set() {
+        if std::is_x86_feature_detected!("avxvnni") {
+            equals_portable(avx::matmul, avx::dense);
+        } else {
+            std::println!("skipped: the processor has no AVX-VNNI");
+        }
+    }
+}

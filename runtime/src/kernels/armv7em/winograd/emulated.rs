@@ -2,17 +2,13 @@
 
 use core::cell::Cell;
 
-use super::super::emulated::{high, low, set, smlad, sxtb16, word};
+use super::super::emulated::{high, low, sadd16, set, smlad, sxtb16, word};
 use super::{COLUMN, COLUMNS, Channels, PAIR, SLOTS, TILE};
 use crate::kernels::Outputs;
 use crate::winograd::Filters;
 
 fn halves(a: i32, b: i32, f: impl Fn(i32, i32) -> i32) -> i32 {
     f(low(a), low(b)) & 0xFFFF | f(high(a), high(b)) << 16
-}
-
-fn sadd16(a: i32, b: i32) -> i32 {
-    halves(a, b, |a, b| a + b)
 }
 
 fn ssub16(a: i32, b: i32) -> i32 {

@@ -1,8 +1,23 @@
-//! Measures a model on the host, and makes times of modelled cycles.
+//! Measures a model on the host and on boards, and makes times of modelled cycles.
+//!
+//! ```
+//! use ferrolite::{bench, board::HOST, model_file::ModelFile};
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro");
+//! let file = ModelFile::read(path.as_ref())?;
+//! let measured = bench::measure(&file.model()?, HOST, None, &())?; // or "qemu-cortex-m4"
+//! assert!(measured.wall_us > Some(0.0));
+//! assert_eq!(measured.layers.len(), 3);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
+
+mod measure;
 
 use std::time::{Duration, Instant};
 
 use ferrolite_runtime::{Eval, Model, Node, Observer};
+
+pub use measure::{Latency, LayerMeasured, Measured, measure};
 
 use crate::board::{Board, Modelled};
 use crate::emit::AlignedBuf;

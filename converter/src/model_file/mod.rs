@@ -1,4 +1,20 @@
 //! A `.ferro` file on the host: read into aligned memory, verified, described.
+//!
+//! ```
+//! use ferrolite::model_file::{ModelFile, layers, outputs};
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro");
+//! let file = ModelFile::read(path.as_ref())?;
+//! let model = file.model()?;
+//! println!("{} bytes of flash, {} of RAM", file.bytes().len(), model.arena_bytes());
+//! for layer in layers(&model) {
+//!     println!("{} ({}): {} MACs, {} bytes of constants", layer.name, layer.op, layer.macs, layer.constant_bytes);
+//! }
+//! assert_eq!(outputs(&model)[0].shape, [1, 1]);
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
+
+mod constants;
 
 use std::fmt::Write;
 use std::fs::File;
@@ -46,6 +62,14 @@ impl ModelFile {
         })?;
         file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| cannot(e.to_string()))?;
         Ok(ModelFile::from_bytes(name, &bytes))
+    }
+
+    /// Whether a file is one of ours, or claims to be by its name.
+    pub fn claims(path: &Path) -> bool {
+        let mut head = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
+        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ferro"));
+        named || (read.is_ok() && head.get(4..8) == Some(b"FERO"))
     }
 
     /// A file in memory; `name` is what errors call it.
@@ -182,6 +206,10 @@ pub struct Layer {
     pub outputs: Vec<Vec<usize>>,
     /// Scratch memory in bytes.
     pub scratch_bytes: u64,
+    /// Bytes of its weights, biases, multipliers and tables; what layers share counts for the first.
+    pub constant_bytes: u64,
+    /// Bytes of its record and parameters in the program.
+    pub program_bytes: u64,
 }
 
 /// The ops of a model, with names that are different from one another.
@@ -189,7 +217,8 @@ pub fn layers(model: &Model<'_>) -> Vec<Layer> {
     let names = model.names();
     let mut seen = std::collections::HashSet::new();
     let mut layers = Vec::with_capacity(model.ops().len());
-    for (index, op) in model.ops().iter().enumerate() {
+    let constants = constants::constant_bytes(model);
+    for ((index, op), constant_bytes) in model.ops().iter().enumerate().zip(constants) {
         let code = OpCode::from_code(op.code).map_or("unknown", |code| code.name());
         let mut name = match names.op(index) {
             Some(name) if !name.is_empty() => name.to_string(),
@@ -209,6 +238,8 @@ pub fn layers(model: &Model<'_>) -> Vec<Layer> {
             macs: names.op_macs(index).unwrap_or(0),
             outputs: outputs.map(|&tensor| tensor_shape(model, tensor.into())).collect(),
             scratch_bytes: op.scratch_bytes.into(),
+            constant_bytes,
+            program_bytes: size_of_val(op) as u64 + 4 * u64::from(op.params_words),
         });
     }
     layers

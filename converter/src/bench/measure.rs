@@ -1,0 +1,153 @@
+//! All that can be measured of one inference, on the host or on a board.
+
+use ferrolite_runtime::Model;
+use serde::Serialize;
+
+use super::{Chip, estimate_error, host, inputs};
+use crate::board::{self, HOST};
+use crate::convert::Follow;
+use crate::error::{Error, Result};
+use crate::model_file;
+
+/// What an inference costs; the keys in JSON are fixed words of the design.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Measured {
+    /// Name of the board.
+    pub board: String,
+    /// Instructions of one inference; none on the host.
+    pub instructions: Option<u64>,
+    /// Modelled cycles of one inference, where the core has a timing model.
+    pub cycles: Option<u64>,
+    /// Words of data that the inference reads from flash, where cycles are modelled.
+    pub flash_words: Option<u64>,
+    /// Estimated time on silicon, where a clock was given.
+    pub latency: Option<Latency>,
+    /// Instructions until the first inference can begin.
+    pub init_instructions: Option<u64>,
+    /// Most stack that was used.
+    pub stack_bytes: Option<u64>,
+    /// RAM for activations and scratch memory.
+    pub arena_bytes: usize,
+    /// Size of the model's file.
+    pub model_bytes: usize,
+    /// Flash that the runtime takes with the operators of this model.
+    pub runtime_flash_bytes: Option<u64>,
+    /// Time of one inference in microseconds; host only.
+    pub wall_us: Option<f64>,
+    /// The layers in the order of execution.
+    pub layers: Vec<LayerMeasured>,
+    /// Why a core that is modelled has no cycles.
+    #[serde(skip)]
+    pub no_cycles: Option<String>,
+}
+
+/// An estimated time on silicon.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Latency {
+    /// Clock of the core, in Hz.
+    pub clock_hz: f64,
+    /// Cycles that each word of data read from flash waits.
+    pub flash_wait: u32,
+    /// Milliseconds.
+    pub ms: f64,
+    /// How far off that may be, in words.
+    pub error: &'static str,
+}
+
+/// What one layer costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerMeasured {
+    /// Place in the program.
+    pub index: usize,
+    /// The author's name.
+    pub name: String,
+    /// The operator.
+    pub op: String,
+    /// Instructions; none on the host.
+    pub instructions: Option<u64>,
+    /// Modelled cycles, where the core has a timing model.
+    pub cycles: Option<u64>,
+    /// Words of data read from flash, where cycles are modelled.
+    pub flash_words: Option<u64>,
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// Time in microseconds; host only.
+    pub wall_us: Option<f64>,
+}
+
+/// Measures one inference on the host or on a board; with a chip, also estimates its time there.
+///
+/// # Errors
+/// When the board is unknown, lacks what it needs or is too small; when a time is asked for and the board's
+/// core has no timing model.
+pub fn measure(model: &Model<'_>, board: &str, chip: Option<Chip>, follow: &dyn Follow) -> Result<Measured> {
+    let mut measured = Measured {
+        board: board.to_string(),
+        arena_bytes: model.arena_bytes(),
+        model_bytes: model.bytes().len(),
+        ..Measured::default()
+    };
+    let layer = |layer: model_file::Layer| LayerMeasured {
+        index: layer.index,
+        name: layer.name,
+        op: layer.op,
+        instructions: None,
+        cycles: None,
+        flash_words: None,
+        macs: layer.macs,
+        wall_us: None,
+    };
+    measured.layers = model_file::layers(model).into_iter().map(layer).collect();
+    if board == HOST {
+        check_clock(chip, None)?;
+        let times = host(model)?;
+        measured.wall_us = Some(times.wall_us);
+        for (layer, time) in measured.layers.iter_mut().zip(times.layers_us) {
+            layer.wall_us = Some(time);
+        }
+        return Ok(measured);
+    }
+    let board = board::find(board)?;
+    check_clock(chip, board.timing)?;
+    follow.begin("measuring", 0);
+    let run = board::bench(board, model.bytes(), Some(inputs(model).concat()));
+    follow.end();
+    let run = run?;
+    measured.instructions = Some(run.instructions);
+    measured.init_instructions = Some(run.init_instructions);
+    measured.stack_bytes = Some(run.stack_bytes.into());
+    measured.runtime_flash_bytes =
+        Some(board::runtime_flash_bytes(board, &model_file::operators(model, board.core_target()))?);
+    match run.modelled {
+        Ok(modelled) => {
+            measured.cycles = Some(modelled.cycles);
+            measured.flash_words = Some(modelled.flash_words);
+            measured.latency = chip.map(|chip| Latency {
+                clock_hz: chip.clock_hz,
+                flash_wait: chip.flash_wait,
+                ms: chip.milliseconds(modelled),
+                error: estimate_error(board),
+            });
+        }
+        Err(reason) => measured.no_cycles = board.timing.map(|_| reason),
+    }
+    for layer in run.layers {
+        if let Some(found) = measured.layers.get_mut(layer.index) {
+            found.instructions = Some(layer.instructions);
+            found.cycles = layer.modelled.map(|modelled| modelled.cycles);
+            found.flash_words = layer.modelled.map(|modelled| modelled.flash_words);
+        }
+    }
+    Ok(measured)
+}
+
+/// A clock makes a time of cycles, so there must be cycles.
+fn check_clock(chip: Option<Chip>, timing: Option<&str>) -> Result<()> {
+    if chip.is_none() || timing.is_some() {
+        return Ok(());
+    }
+    let modelled: Vec<&str> =
+        board::BOARDS.iter().filter(|board| board.timing.is_some()).map(|board| board.name).collect();
+    Err(Error::usage("--clock needs modelled cycles, and there is no timing model for this board")
+        .help(format!("use it with --on {}", modelled.join(" or --on "))))
+}

@@ -1,0 +1,217 @@
+//! What each layer costs alone: the float model runs with one layer on its int8 grid, and the outputs
+//! are held against those of the float model as it is.
+//!
+//! A layer's grid is that of the file: its weights are rounded to the steps that the file's multipliers
+//! imply, its outputs to their scale and zero point, saturating at the ends. Biases are finer by far
+//! than what they are added to, and stay. A layer whose output takes its numbers from inputs on the
+//! same grid (data movement, maxima) rounds nothing and has no cost.
+
+use std::collections::HashMap;
+
+use ferrolite_runtime::{Model, OpCode};
+use rayon::prelude::*;
+
+use super::grid::{self, Grid};
+use super::{Comparison, InputComparison, LayerComparison, Noise, layer_values, spread};
+use crate::convert::Follow;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::facts;
+use crate::graph::{BinaryKind, Constant, DType, Graph, Op, PoolKind, ReduceKind, Value, ValueId};
+use crate::model_file;
+use crate::passes;
+use crate::reference::Executor;
+
+/// Most samples that a layer is judged by.
+const SAMPLES: usize = 64;
+
+/// Most multiply-accumulates that all layers together take; large models are judged by fewer samples.
+const WORK: u64 = 5_000_000_000;
+
+/// What is quantized in one run.
+struct Trial {
+    /// Index of the op; `None` for an input of the model.
+    op: Option<usize>,
+    /// Outputs to be rounded.
+    outputs: HashMap<ValueId, Grid>,
+    /// Weights to be rounded: node, operand.
+    weights: Option<(usize, Vec<Grid>)>,
+}
+
+/// Enters what inputs and layers cost alone into a comparison that holds the layers of the same model.
+///
+/// # Errors
+/// When the source cannot be executed or the samples do not fit.
+pub fn attribute(
+    source: &Graph,
+    model: &Model<'_>,
+    data: &Dataset,
+    comparison: &mut Comparison,
+    follow: &dyn Follow,
+) -> Result<()> {
+    let graph = passes::for_quantization(source);
+    let trials = trials(&graph, model);
+    let work = graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(facts::macs(&graph, node)));
+    let each = work.saturating_mul(trials.len() as u64).max(1);
+    let samples = usize::try_from(WORK / each).unwrap_or(SAMPLES).clamp(1, SAMPLES);
+    let samples: Vec<Vec<Vec<f32>>> =
+        spread(data.len(), samples).map(|sample| data.real(sample)).collect::<Result<_>>()?;
+
+    let executor = Executor::new(&graph)?;
+    let run = |executor: &Executor<'_>, trial: Option<&Trial>, sample: &[Vec<f32>]| {
+        let inputs: Vec<&[f32]> = sample.iter().map(Vec::as_slice).collect();
+        executor.run_transformed(&inputs, &mut |id, data| {
+            if let Some(grid) = trial.and_then(|trial| trial.outputs.get(&id)) {
+                data.iter_mut().for_each(|x| *x = grid.round(*x));
+            }
+        })
+    };
+    let wanted: Vec<Vec<Vec<f32>>> =
+        samples.par_iter().map(|sample| run(&executor, None, sample)).collect::<Result<_>>()?;
+    follow.begin("layer by layer", trials.len());
+    let noises = trials
+        .par_iter()
+        .map(|trial| {
+            let rounded = trial.weights.as_ref().map(|(node, grids)| with_weights(&graph, *node, grids));
+            let own = rounded.as_ref().map(Executor::new).transpose()?;
+            let executor = own.as_ref().unwrap_or(&executor);
+            let mut noise = Noise::default();
+            for (sample, wanted) in samples.iter().zip(&wanted) {
+                let found = run(executor, Some(trial), sample)?;
+                wanted.iter().zip(&found).for_each(|(wanted, found)| noise.add(wanted, found));
+            }
+            follow.step();
+            Ok(noise)
+        })
+        .collect::<Result<Vec<Noise>>>();
+    follow.end();
+    enter(&graph, model, &trials, &noises?, comparison);
+    Ok(())
+}
+
+/// One trial for each input and each layer that rounds something.
+fn trials(graph: &Graph, model: &Model<'_>) -> Vec<Trial> {
+    let grids = grid::of_values(graph, model);
+    let grid = |id: ValueId| grids[id.0];
+    let input = |&id: &ValueId| {
+        let outputs = HashMap::from([(id, grid(id)?)]);
+        Some(Trial { op: None, outputs, weights: None })
+    };
+    let producers = graph.producers();
+    let layer = |(op, id): (usize, Option<ValueId>)| {
+        // What comes behind the last integers is not rounded any more.
+        if model.ops().get(op)?.code == OpCode::Dequantize as u8 {
+            return None;
+        }
+        let node = *producers.get(&id?)?;
+        let outputs: HashMap<ValueId, Grid> =
+            graph.nodes[node].outputs.iter().filter_map(|&id| Some((id, grid(id)?))).collect();
+        let weights = weight_grids(graph, model, op, node);
+        let rounds = weights.is_some() || rounds(graph, node, &outputs, grid);
+        (rounds && !outputs.is_empty()).then_some(Trial {
+            op: Some(op),
+            outputs,
+            weights: weights.map(|grids| (node, grids)),
+        })
+    };
+    let layers = layer_values(graph, model).into_iter().enumerate();
+    graph.inputs.iter().filter_map(input).chain(layers.filter_map(layer)).collect()
+}
+
+/// Whether a node's results are not already on their grids.
+fn rounds(
+    graph: &Graph,
+    node: usize,
+    outputs: &HashMap<ValueId, Grid>,
+    grid: impl Fn(ValueId) -> Option<Grid>,
+) -> bool {
+    let node = &graph.nodes[node];
+    let selects = node.op.only_moves_data()
+        || matches!(
+            node.op,
+            Op::Pool2d { kind: PoolKind::Max, .. }
+                | Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }
+                | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
+        );
+    let same = |id: &ValueId| outputs.values().all(|output| grid(*id) == Some(*output));
+    !(selects && node.inputs.iter().flatten().all(same))
+}
+
+/// The grids of a layer's float weights, one for each output channel; none for layers without, and for
+/// weights that the author quantized.
+fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Option<Vec<Grid>> {
+    let layer = &graph.nodes[node];
+    let (weights, axis) = facts::weights(graph, layer)?;
+    let channels = weights.shape.get(axis).copied()?;
+    let data = weights.constant.as_ref()?.as_f32()?;
+    let steps = grid::of_weights(model, model.ops().get(op)?)
+        .filter(|steps| steps.len() == 1 || steps.len() == channels);
+    let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
+    Some(match steps {
+        Some(steps) => (0..channels).map(|c| Grid::weights(steps[c % steps.len()])).collect(),
+        // Another operator computes it on the device: steps as the quantizer chooses them by default.
+        None => {
+            let mut largest = vec![0f32; channels];
+            for (i, x) in data.iter().enumerate() {
+                let c = i / inner % channels;
+                largest[c] = largest[c].max(x.abs());
+            }
+            largest.iter().map(|largest| Grid::weights(largest / 127.0)).collect()
+        }
+    })
+}
+
+/// The graph with the weights of one node rounded.
+fn with_weights(graph: &Graph, node: usize, grids: &[Grid]) -> Graph {
+    let mut graph = graph.clone();
+    let Some((weights, axis)) = facts::weights(&graph, &graph.nodes[node]) else { return graph };
+    let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
+    let Some(data) = weights.constant.as_ref().and_then(Constant::as_f32) else { return graph };
+    let round = |(i, &x): (usize, &f32)| {
+        let grid = grids[i / inner % grids.len()];
+        if grid.step() > 0.0 { grid.round(x) } else { x }
+    };
+    let rounded = data.iter().enumerate().map(round).collect();
+    // A value of its own: layers may share their weights.
+    let own = Value {
+        name: weights.name.clone(),
+        shape: weights.shape.clone(),
+        dtype: DType::Float32,
+        quantization: None,
+        constant: Some(Constant::F32(rounded)),
+    };
+    let own = graph.add_value(own);
+    graph.nodes[node].inputs[1] = Some(own);
+    graph
+}
+
+fn enter(graph: &Graph, model: &Model<'_>, trials: &[Trial], noises: &[Noise], comparison: &mut Comparison) {
+    let layers = model_file::layers(model);
+    let all: f64 = noises.iter().map(|noise| noise.noise).sum();
+    let share = |noise: &Noise| (all > 0.0).then(|| noise.noise / all);
+    let mut inputs = graph.inputs.iter();
+    for (trial, noise) in trials.iter().zip(noises) {
+        match trial.op {
+            None => {
+                let named = inputs.by_ref().find(|id| trial.outputs.contains_key(id));
+                comparison.inputs.extend(named.map(|&id| InputComparison {
+                    name: graph.value(id).name.clone(),
+                    alone_sqnr_db: noise.decibels(),
+                    alone_share: share(noise),
+                }));
+            }
+            Some(op) => {
+                let place = comparison.layers.partition_point(|layer| layer.index < op);
+                if comparison.layers.get(place).is_none_or(|layer| layer.index != op) {
+                    // The source has no such tensor before the passes; behind them it has.
+                    let model_file::Layer { index, name, op, .. } = layers[op].clone();
+                    let layer = LayerComparison { index, name, op, ..LayerComparison::default() };
+                    comparison.layers.insert(place, layer);
+                }
+                let layer = &mut comparison.layers[place];
+                layer.alone_sqnr_db = noise.decibels();
+                layer.alone_share = share(noise);
+            }
+        }
+    }
+}

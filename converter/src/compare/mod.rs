@@ -1,0 +1,194 @@
+//! Holds a quantized model against the float reference of the model that it was made from.
+//!
+//! [`compare`] runs both on the same samples and answers what a person asks: is it still as accurate,
+//! which samples changed, and which layers are to blame. A layer is looked at in two ways. Its
+//! *signal to noise* is measured where it stands, behind all layers that are quantized before it, with
+//! the device's own kernels. Its cost *alone* is what happens to the model's outputs when this one
+//! layer is rounded to its int8 grid and everything else stays float: that is what keeping it in
+//! float would win (see [`alone`]).
+//!
+//! Signal to quantization noise is `10 log10(Σ reference² / Σ (reference - quantized)²)` over all
+//! samples, in decibels: 6 dB are one bit. It is infinite when nothing differs.
+//!
+//! ```
+//! use ferrolite::compare::{Options, compare};
+//! use ferrolite::convert::{ConvertOptions, convert};
+//! use ferrolite::data::{Dataset, load_labels};
+//! use ferrolite::model_file::input_specs;
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn");
+//! let source = format!("{folder}/mnist_cnn_float.tflite");
+//! let data = |array: &str| format!("{folder}/data.npz:{array}");
+//! let options = ConvertOptions { calibrate: Some(data("cal_x")), ..ConvertOptions::default() };
+//! let converted = convert(source.as_ref(), &options, &())?;
+//! let model = converted.file.model()?;
+//!
+//! let graph = ferrolite::import::load(source.as_ref())?.graph;
+//! let images = Dataset::load(&data("test_x"), &input_specs(&model))?;
+//! let labels = load_labels(&data("test_y"), "")?;
+//! let options = Options { labels: Some(&labels), ..Options::default() };
+//! let result = compare(&graph, &model, &images, &options, &())?;
+//!
+//! assert!(result.accuracy_quantized > Some(0.97));
+//! let dearest = result.most_costly().next();
+//! println!("most costly layer: {}", dearest.map_or("none", |layer| &layer.name));
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
+
+pub mod alone;
+pub(crate) mod grid;
+mod layers;
+mod noise;
+mod outputs;
+#[cfg(test)]
+mod tests;
+
+use ferrolite_runtime::Model;
+use rayon::prelude::*;
+use serde::Serialize;
+
+pub use layers::compare_layers;
+pub(crate) use layers::{layer_values, spread};
+pub use noise::Noise;
+pub use outputs::{Answer, WorstSample, argmax, compare_outputs};
+
+use crate::board::HOST;
+use crate::convert::Follow;
+use crate::data::{Dataset, Labels};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::reference::Executor;
+use crate::run::{self, RunOptions};
+
+/// How a comparison is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The right answers.
+    pub labels: Option<&'a Labels>,
+    /// Name of the board that runs the quantized model: [`HOST`] or a board of `ferrolite boards`.
+    pub board: &'a str,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { labels: None, board: HOST }
+    }
+}
+
+/// How a quantized model compares with its source. Infinite ratios and what does not apply are
+/// null in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Number of samples.
+    pub samples: usize,
+    /// Share of samples that the float reference classifies as labelled.
+    pub accuracy_float: Option<f64>,
+    /// Share of samples that the quantized model classifies as labelled.
+    pub accuracy_quantized: Option<f64>,
+    /// Share of samples whose label is among the float reference's five best classes; none for five
+    /// classes or fewer.
+    pub top5_float: Option<f64>,
+    /// Share of samples whose label is among the quantized model's five best classes.
+    pub top5_quantized: Option<f64>,
+    /// Share of samples for which both give the same class; none for outputs of one element.
+    pub agreement: Option<f64>,
+    /// Mean squared error of the float reference against real-valued labels.
+    pub mse_float: Option<f64>,
+    /// Mean squared error of the quantized model against real-valued labels.
+    pub mse_quantized: Option<f64>,
+    /// Signal to quantization noise over all outputs.
+    pub sqnr_db: Option<f64>,
+    /// Largest difference of an output element.
+    pub max_abs_error: f64,
+    /// How often the float reference gave each class: a row for each right class, a column for each
+    /// answer. None without class labels, and beyond 200 classes.
+    pub confusion_float: Option<Vec<Vec<usize>>>,
+    /// The same of the quantized model.
+    pub confusion: Option<Vec<Vec<usize>>>,
+    /// The samples that suffered most: first those whose class changed for the worse, then those whose
+    /// class changed, then by error.
+    pub worst: Vec<WorstSample>,
+    /// What quantizing each input alone costs.
+    pub inputs: Vec<InputComparison>,
+    /// The layers that both models have, in the order of execution.
+    pub layers: Vec<LayerComparison>,
+}
+
+/// How one layer compares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LayerComparison {
+    /// Place in the program of the quantized model.
+    pub index: usize,
+    /// The author's name of the layer.
+    pub name: String,
+    /// The operator.
+    pub op: String,
+    /// Signal to quantization noise of its first output, behind all quantized layers before it.
+    pub sqnr_db: Option<f64>,
+    /// Signal to quantization noise of the model's outputs when this layer alone is quantized; none for
+    /// layers that round nothing.
+    pub alone_sqnr_db: Option<f64>,
+    /// Its noise alone, as a share of that of all inputs and layers alone.
+    pub alone_share: Option<f64>,
+}
+
+/// How one input compares.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InputComparison {
+    /// The author's name of the input.
+    pub name: String,
+    /// Signal to quantization noise of the model's outputs when this input alone is quantized.
+    pub alone_sqnr_db: Option<f64>,
+    /// Its noise alone, as a share of that of all inputs and layers alone.
+    pub alone_share: Option<f64>,
+}
+
+impl Comparison {
+    /// The layers that round something, the most costly first.
+    pub fn most_costly(&self) -> impl Iterator<Item = &LayerComparison> {
+        let mut layers: Vec<_> = self.layers.iter().filter(|layer| layer.alone_sqnr_db.is_some()).collect();
+        layers.sort_by(|a, b| {
+            let of = |layer: &LayerComparison| layer.alone_sqnr_db.unwrap_or(f64::INFINITY);
+            of(a).total_cmp(&of(b))
+        });
+        layers.into_iter()
+    }
+}
+
+/// Compares a quantized model with the float reference of its source, on all samples; layers on a few.
+///
+/// # Errors
+/// When the samples or labels fit neither model, when the models have different outputs, and what the
+/// board says.
+pub fn compare(
+    source: &Graph,
+    model: &Model<'_>,
+    data: &Dataset,
+    options: &Options<'_>,
+    follow: &dyn Follow,
+) -> Result<Comparison> {
+    follow.begin("reference", data.len());
+    let float = run_float(source, data, &|| follow.step());
+    follow.end();
+    let float = float?;
+    let settings = RunOptions { board: options.board, ..RunOptions::default() };
+    let (quantized, _) = run::run(model, data, &settings, follow)?;
+    let mut comparison = compare_outputs(&float, &quantized, options.labels)?;
+    comparison.layers = compare_layers(source, model, data)?;
+    alone::attribute(source, model, data, &mut comparison, follow)?;
+    Ok(comparison)
+}
+
+/// Outputs of the float reference: for each sample, for each output, its elements. `done` is told of each
+/// sample.
+pub fn run_float(source: &Graph, data: &Dataset, done: &(dyn Fn() + Sync)) -> Result<Vec<Vec<Vec<f32>>>> {
+    let executor = Executor::new(source)?;
+    (0..data.len())
+        .into_par_iter()
+        .map(|sample| {
+            let inputs = data.real(sample)?;
+            let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+            executor.run(&inputs).inspect(|_| done())
+        })
+        .collect()
+}

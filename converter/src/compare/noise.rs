@@ -1,0 +1,40 @@
+//! Sums behind a signal-to-noise ratio.
+
+/// What differs between a reference and something measured.
+///
+/// ```
+/// let mut noise = ferrolite::compare::Noise::default();
+/// noise.add(&[1.0, 2.0], &[1.0, 2.5]);
+/// assert_eq!(noise.decibels(), Some(10.0 * (5.0f64 / 0.25).log10()));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Noise {
+    /// Number of elements.
+    pub count: usize,
+    /// Sum of the reference's squares.
+    pub signal: f64,
+    /// Sum of the differences' squares.
+    pub noise: f64,
+    /// Largest difference.
+    pub largest: f64,
+}
+
+impl Noise {
+    /// Takes note of elements and their reference; what one of them has more is left out.
+    pub fn add(&mut self, reference: &[f32], other: &[f32]) {
+        for (&a, &b) in reference.iter().zip(other) {
+            let (a, b) = (f64::from(a), f64::from(b));
+            self.count += 1;
+            self.signal += a * a;
+            self.noise += (a - b) * (a - b);
+            self.largest = self.largest.max((a - b).abs());
+        }
+    }
+
+    /// The ratio in decibels, infinite where nothing differs; none without a signal.
+    pub fn decibels(&self) -> Option<f64> {
+        (self.count > 0 && (self.signal > 0.0 || self.noise == 0.0)).then(|| {
+            if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! Compares outputs: accuracy, agreement, confusion, the samples that suffered most.
+
+use serde::Serialize;
+
+use super::{Comparison, Noise};
+use crate::data::Labels;
+use crate::error::{Error, Result};
+use crate::run::RunOutput;
+
+/// Samples that are listed as the worst.
+const WORST: usize = 16;
+
+/// Most classes that confusion is counted for.
+const CLASSES: usize = 200;
+
+/// How many of the best classes count for the top-5 accuracy.
+const TOP: usize = 5;
+
+/// What a model answers, or should.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Number of a class.
+    Class(usize),
+    /// A real number.
+    Value(f32),
+}
+
+/// A sample on which the two models differ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorstSample {
+    /// Number of the sample.
+    pub sample: usize,
+    /// What the label says.
+    pub expected: Option<Answer>,
+    /// The float reference's answer.
+    pub float: Answer,
+    /// The quantized model's answer.
+    pub quantized: Answer,
+    /// Element of the first output that the scores are of: the quantized model's class, or the element
+    /// that differs most.
+    pub element: usize,
+    /// The float reference's value of that element.
+    pub score_float: f32,
+    /// The quantized model's value of that element.
+    pub score_quantized: f32,
+    /// Largest difference of an element of the first output.
+    pub error: f32,
+}
+
+/// Compares outputs of the float reference and of the quantized model for the same samples.
+///
+/// # Errors
+/// When the outputs are not those of one model, or the labels not those of the samples.
+pub fn compare_outputs(
+    float: &[Vec<Vec<f32>>],
+    quantized: &RunOutput,
+    labels: Option<&Labels>,
+) -> Result<Comparison> {
+    let samples = float.len();
+    let mut result = Comparison { samples, ..Comparison::default() };
+    let mut noise = Noise::default();
+    let mut scores = [Score::default(), Score::default()];
+    let (mut agreeing, mut classified) = (0usize, 0usize);
+    let mut worst: Vec<(u8, WorstSample)> = Vec::new();
+    if let Some(labels) = labels.filter(|labels| labels.len() != samples) {
+        return Err(Error::input(format!("there are {samples} samples, but {} labels", labels.len()))
+            .help("give one label for each sample"));
+    }
+    for (sample, float) in float.iter().enumerate() {
+        if float.len() != quantized.ports.len() {
+            return Err(other_model(&format!("{} and {} outputs", float.len(), quantized.ports.len())));
+        }
+        for (output, float) in float.iter().enumerate() {
+            let integer = quantized.real(sample, output);
+            if integer.len() != float.len() {
+                return Err(other_model(&format!(
+                    "output {output} has {} and {} elements",
+                    float.len(),
+                    integer.len()
+                )));
+            }
+            noise.add(float, &integer);
+            if output > 0 {
+                continue;
+            }
+            if float.len() > 1 {
+                classified += 1;
+                agreeing += usize::from(argmax(float) == argmax(&integer));
+            }
+            for (score, values) in scores.iter_mut().zip([float, &integer]) {
+                score.add(values, labels, sample)?;
+            }
+            worst.extend(suffered(sample, labels, float, &integer));
+            if worst.len() >= 4 * WORST {
+                keep_worst(&mut worst);
+            }
+        }
+    }
+    keep_worst(&mut worst);
+    result.worst = worst.into_iter().map(|(_, sample)| sample).collect();
+    let [float, integer] = scores;
+    (result.accuracy_float, result.accuracy_quantized) = (float.accuracy(), integer.accuracy());
+    (result.top5_float, result.top5_quantized) = (float.top(), integer.top());
+    (result.mse_float, result.mse_quantized) = (float.mse(), integer.mse());
+    let classes = float.pairs.iter().chain(&integer.pairs).flat_map(|&(a, b)| [a, b]).max().unwrap_or(0) + 1;
+    result.confusion_float = float.confusion(classes);
+    result.confusion = integer.confusion(classes);
+    result.agreement = ratio(agreeing, classified);
+    result.sqnr_db = noise.decibels();
+    result.max_abs_error = noise.largest;
+    Ok(result)
+}
+
+/// Index of the largest element, the first of equals; none without elements.
+pub fn argmax(values: &[f32]) -> Option<usize> {
+    let mut best: Option<(usize, f32)> = None;
+    for (index, &value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, largest)| value > largest) {
+            best = Some((index, value));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
+/// The class that a first output stands for. A single element is a probability of class 1.
+fn class(output: &[f32]) -> usize {
+    match output {
+        [one] => usize::from(*one > 0.5),
+        all => argmax(all).unwrap_or(0),
+    }
+}
+
+fn other_model(difference: &str) -> Error {
+    Error::input(format!("the two models differ: {difference}"))
+        .help("give the model that the .ferro file was converted from")
+}
+
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// How a sample suffered, if it did, and how badly: 2 if its class is wrong now, 1 if it changed.
+fn suffered(
+    sample: usize,
+    labels: Option<&Labels>,
+    float: &[f32],
+    integer: &[f32],
+) -> Option<(u8, WorstSample)> {
+    let difference = |i: &usize| (float[*i] - integer[*i]).abs();
+    let most = (0..float.len()).max_by(|a, b| difference(a).total_cmp(&difference(b)))?;
+    let error = difference(&most);
+    let classes = match labels {
+        Some(Labels::Classes(_)) => true,
+        Some(Labels::Values(_)) => false,
+        None => float.len() > 1,
+    };
+    let (element, [float_answer, answer], expected) = if classes {
+        let expected = match labels {
+            Some(Labels::Classes(classes)) => classes.get(sample).map(|&class| Answer::Class(class)),
+            _ => None,
+        };
+        // The only element of a yes-or-no model is its score.
+        let element = if float.len() > 1 { class(integer) } else { 0 };
+        (element, [float, integer].map(|values| Answer::Class(class(values))), expected)
+    } else {
+        let expected = match labels {
+            Some(Labels::Values(values)) => values.get(sample).and_then(|row| row.get(most)).copied(),
+            _ => None,
+        };
+        (most, [float[most], integer[most]].map(Answer::Value), expected.map(Answer::Value))
+    };
+    let flipped = classes && float_answer != answer;
+    let severity = u8::from(flipped) + u8::from(flipped && expected == Some(float_answer));
+    (error > 0.0 || flipped).then(|| {
+        let worst = WorstSample {
+            sample,
+            expected,
+            float: float_answer,
+            quantized: answer,
+            element,
+            score_float: float[element],
+            score_quantized: integer[element],
+            error,
+        };
+        (severity, worst)
+    })
+}
+
+fn keep_worst(worst: &mut Vec<(u8, WorstSample)>) {
+    worst.sort_by(|(a_severity, a), (b_severity, b)| {
+        b_severity.cmp(a_severity).then(b.error.total_cmp(&a.error)).then(a.sample.cmp(&b.sample))
+    });
+    worst.truncate(WORST);
+}
+
+/// How well one model meets the labels.
+#[derive(Clone, Debug, Default)]
+struct Score {
+    /// The right class and the answer, for each sample with a class.
+    pairs: Vec<(usize, usize)>,
+    /// Samples whose right class is among the best, where there are more classes than those.
+    near: Option<usize>,
+    squares: f64,
+    values: usize,
+}
+
+impl Score {
+    /// Scores the first output for one sample.
+    fn add(&mut self, output: &[f32], labels: Option<&Labels>, sample: usize) -> Result<()> {
+        match labels {
+            None => {}
+            Some(Labels::Classes(classes)) => {
+                let right = classes[sample];
+                self.pairs.push((right, class(output)));
+                if output.len() > TOP {
+                    // Of equal scores, which integers often have, the first is the better: as in `argmax`.
+                    let better = |score: f32| {
+                        let before =
+                            |&(i, &other): &(usize, &f32)| other > score || (other == score && i < right);
+                        output.iter().enumerate().filter(before).count()
+                    };
+                    let near = output.get(right).is_some_and(|&score| better(score) < TOP);
+                    *self.near.get_or_insert(0) += usize::from(near);
+                }
+            }
+            Some(Labels::Values(values)) => {
+                let want = &values[sample];
+                if want.len() != output.len() {
+                    return Err(Error::input(format!(
+                        "labels of {} values, but the model's first output has {}",
+                        want.len(),
+                        output.len()
+                    ))
+                    .help("give class numbers as integers, or as many values as the output has"));
+                }
+                for (&a, &b) in want.iter().zip(output) {
+                    self.squares += f64::from(a - b) * f64::from(a - b);
+                    self.values += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accuracy(&self) -> Option<f64> {
+        ratio(self.pairs.iter().filter(|(right, answer)| right == answer).count(), self.pairs.len())
+    }
+
+    fn top(&self) -> Option<f64> {
+        ratio(self.near?, self.pairs.len())
+    }
+
+    fn mse(&self) -> Option<f64> {
+        (self.values > 0).then(|| self.squares / self.values as f64)
+    }
+
+    fn confusion(&self, classes: usize) -> Option<Vec<Vec<usize>>> {
+        if self.pairs.is_empty() || classes > CLASSES {
+            return None;
+        }
+        let mut counts = vec![vec![0; classes]; classes];
+        for &(right, answer) in &self.pairs {
+            counts[right][answer] += 1;
+        }
+        Some(counts)
+    }
+}

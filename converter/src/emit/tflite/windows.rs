@@ -1,0 +1,82 @@
+//! Explicit paddings in TFLite's two words, SAME and VALID, where they say it.
+
+use crate::graph::Window;
+use crate::import::build::Padding;
+use crate::import::tflite::schema;
+
+/// How TFLite says a window's padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// By one of its words.
+    Word(schema::Padding),
+    /// Only by a PAD before a window without padding.
+    PadFirst,
+}
+
+/// Says the padding of a window over an image of `[height, width]` that gives `output`.
+pub(super) fn padding(window: &Window, image: [usize; 2], output: [usize; 2]) -> Said {
+    if window.pad_before == [0, 0] && window.pad_after == [0, 0] {
+        return Said::Word(schema::Padding::VALID);
+    }
+    let same = (0..2).all(|d| {
+        let (before, _) =
+            Padding::Same.amounts(image[d], window.kernel[d], window.stride[d], window.dilation[d]);
+        before == window.pad_before[d] && output[d] == image[d].div_ceil(window.stride[d])
+    });
+    if same { Said::Word(schema::Padding::SAME) } else { Said::PadFirst }
+}
+
+/// Says the cropping of a transposed convolution from `image` to `output`; none where TFLite has no
+/// word for it.
+pub(super) fn cropping(window: &Window, image: [usize; 2], output: [usize; 2]) -> Option<schema::Padding> {
+    let same = (0..2).all(|d| {
+        let full = (image[d] - 1) * window.stride[d] + window.kernel[d];
+        output[d].div_ceil(window.stride[d]) == image[d]
+            && window.pad_before[d] == full.saturating_sub(output[d]) / 2
+    });
+    let valid = (0..2).all(|d| {
+        window.pad_before[d] == 0
+            && output[d].checked_sub(window.kernel[d]).is_some_and(|x| x / window.stride[d] + 1 == image[d])
+    });
+    match (valid, same) {
+        (true, _) => Some(schema::Padding::VALID),
+        (false, true) => Some(schema::Padding::SAME),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(kernel: usize, stride: usize, before: usize, after: usize) -> Window {
+        Window {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            pad_before: [before; 2],
+            pad_after: [after; 2],
+        }
+    }
+
+    #[test]
+    fn words_are_found_and_the_rest_is_padded_first() {
+        let said = |w: Window, image, output| padding(&w, [image; 2], [output; 2]);
+        assert_eq!(said(window(3, 1, 0, 0), 8, 6), Said::Word(schema::Padding::VALID));
+        assert_eq!(said(window(3, 1, 1, 1), 8, 8), Said::Word(schema::Padding::SAME));
+        assert_eq!(said(window(3, 2, 0, 1), 8, 4), Said::Word(schema::Padding::SAME));
+        // PyTorch's padding 1 with stride 2 puts the row before.
+        assert_eq!(said(window(3, 2, 1, 1), 8, 4), Said::PadFirst);
+        assert_eq!(said(window(3, 1, 2, 0), 8, 8), Said::PadFirst);
+    }
+
+    #[test]
+    fn croppings_have_words_too() {
+        let said = |w: Window, image, output| cropping(&w, [image; 2], [output; 2]);
+        assert_eq!(said(window(3, 2, 0, 0), 4, 9), Some(schema::Padding::VALID));
+        assert_eq!(said(window(3, 2, 0, 1), 4, 8), Some(schema::Padding::SAME));
+        assert_eq!(said(window(4, 2, 1, 1), 4, 8), Some(schema::Padding::SAME));
+        assert_eq!(said(window(3, 2, 1, 1), 4, 7), Some(schema::Padding::SAME));
+        assert_eq!(said(window(3, 2, 1, 0), 4, 8), None);
+    }
+}

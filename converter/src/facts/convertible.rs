@@ -1,0 +1,85 @@
+//! Which layers of a trained model cannot be converted: found out by trying.
+
+use super::{Refused, macs};
+use crate::emit;
+use crate::error::Result;
+use crate::graph::{DType, Graph};
+use crate::import::unsupported_layers;
+use crate::ops;
+use crate::passes;
+use crate::quantize::{Options, Samples, quantize};
+
+/// Larger models are not tried: their float reference would keep a person waiting.
+const WORK: u64 = 4_000_000_000;
+
+/// The layers that are in the way, and a remark where trying led nowhere.
+pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
+    let unknown = unsupported_layers(graph);
+    if !unknown.is_empty() {
+        return (unknown.into_iter().map(Refused::from).collect(), None);
+    }
+    let mut graph = passes::for_quantization(graph);
+    let float_only = graph.nodes.iter().filter(|node| ops::is_float_only(&node.op));
+    let float_only: Vec<Refused> = float_only
+        .map(|node| Refused {
+            name: node.name.clone(),
+            op: graph.kind(node).to_string(),
+            reason: ops::FLOAT_ONLY.to_string(),
+        })
+        .collect();
+    if !float_only.is_empty() {
+        return (float_only, None);
+    }
+    if graph.is_float() {
+        if graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(macs(&graph, node))) > WORK {
+            return (Vec::new(), Some("too large to try here whether int8 has all layers".into()));
+        }
+        match quantize(&graph, &MadeUp::of(&graph), &Options::default()) {
+            Ok((quantized, _)) => graph = quantized,
+            Err(error) => return (Vec::new(), Some(format!("cannot be quantized: {error}"))),
+        }
+        passes::optimise(&mut graph);
+    }
+    let refused = emit::refused(&graph);
+    let named = refused.into_iter().map(|(node, error)| {
+        let node = &graph.nodes[node];
+        let (op, reason) = (graph.kind(node).to_string(), error.message);
+        // The message starts with the layer and the operator, which stand beside it.
+        let start = format!("layer `{}` ({}): ", node.name, node.op.name());
+        let reason = reason.strip_prefix(start.as_str()).map_or(reason.clone(), str::to_string);
+        Refused { name: node.name.clone(), op, reason }
+    });
+    (named.collect(), None)
+}
+
+/// One sample that exercises a model, without meaning.
+struct MadeUp(Vec<Vec<f32>>);
+
+impl MadeUp {
+    fn of(graph: &Graph) -> MadeUp {
+        let mut state = 12345u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+            f32::from((state >> 16) as u8 as i8) / 128.0
+        };
+        let input = |&id| {
+            let value = graph.value(id);
+            match value.dtype {
+                DType::Float32 => (0..value.elements()).map(|_| next()).collect(),
+                // Indices: the first is always there.
+                _ => vec![0.0; value.elements()],
+            }
+        };
+        MadeUp(graph.inputs.iter().map(input).collect())
+    }
+}
+
+impl Samples for MadeUp {
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn sample(&self, _: usize) -> Result<Vec<Vec<f32>>> {
+        Ok(self.0.clone())
+    }
+}

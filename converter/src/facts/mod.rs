@@ -1,0 +1,270 @@
+//! What is in a model, for people and scripts: the facts that `ferrolite inspect` shows.
+//!
+//! The same facts are had of a finished file ([`Facts::of_model`]) and of a trained model in any format
+//! that is read ([`Facts::of_import`]). What only one of them has is null in JSON for the other. A trained
+//! model need not be convertible: the layers that are in the way are listed, with the reason.
+//!
+//! ```
+//! use ferrolite::facts::Facts;
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn");
+//! let facts = Facts::read(format!("{folder}/mnist_cnn_float.tflite").as_ref(), &Default::default())?;
+//! assert_eq!((facts.inputs[0].shape.as_slice(), facts.macs), (&[1, 28, 28, 1][..], 262_112));
+//! assert!(facts.unsupported.is_empty() && facts.arena_bytes.is_none());
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
+
+mod convertible;
+mod work;
+
+use std::path::Path;
+
+use ferrolite_runtime::Model;
+use serde::Serialize;
+
+pub use work::{macs, weights};
+
+use crate::error::Result;
+use crate::graph::{DType, Graph, ValueId};
+use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
+use crate::model_file::{self, ModelFile, PortFacts};
+
+/// The facts of a model; the first nine keys in JSON are fixed words of the design.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Facts {
+    /// Bytes of RAM for activations; only of a finished file.
+    pub arena_bytes: Option<usize>,
+    /// Size of the file.
+    pub model_bytes: u64,
+    /// Bytes of its constants.
+    pub weight_bytes: u64,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u64,
+    /// The core that a finished file is made for.
+    pub target: Option<&'static str>,
+    /// How a finished file's accumulators are scaled down.
+    pub rounding: Option<&'static str>,
+    /// Inputs in the author's order.
+    pub inputs: Vec<PortJson>,
+    /// Outputs in the author's order.
+    pub outputs: Vec<PortJson>,
+    /// Layers in the order of execution.
+    pub ops: Vec<OpFacts>,
+    /// Format of the file.
+    pub format: String,
+    /// Name of the model.
+    pub name: String,
+    /// What wrote a finished file.
+    pub writer: Option<String>,
+    /// SHA-256 of the trained model, in hexadecimal; empty where a file does not say.
+    pub source_hash: String,
+    /// Names of the classes.
+    pub labels: Vec<String>,
+    /// Whether a finished file can check itself.
+    pub self_test: bool,
+    /// Number of weights, biases and other constants of a trained model.
+    pub parameters: Option<u64>,
+    /// The layers that cannot be converted.
+    pub unsupported: Vec<Refused>,
+    /// What a person should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// An input or output in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PortJson {
+    /// The author's name.
+    pub name: String,
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: &'static str,
+    /// Real numbers per integer step, where integers stand for real numbers.
+    pub scale: Option<f32>,
+    /// The integer that stands for zero.
+    pub zero_point: Option<i32>,
+}
+
+impl From<PortFacts> for PortJson {
+    fn from(facts: PortFacts) -> PortJson {
+        PortJson {
+            name: facts.name,
+            shape: facts.shape,
+            dtype: facts.dtype.name(),
+            scale: facts.quantization.map(|(scale, _)| scale),
+            zero_point: facts.quantization.map(|(_, zero_point)| zero_point),
+        }
+    }
+}
+
+/// One layer in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpFacts {
+    /// Place in the order of execution.
+    pub index: usize,
+    /// The author's name.
+    pub name: String,
+    /// The operator, in TFLite's words.
+    pub op: String,
+    /// What the device runs; only of a finished file.
+    pub kernel: Option<&'static str>,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u64,
+    /// Shape of each output.
+    pub outputs: Vec<Vec<usize>>,
+    /// Scratch memory in bytes; only of a finished file.
+    pub scratch_bytes: Option<u64>,
+    /// Bytes of its constants.
+    pub constant_bytes: u64,
+}
+
+/// A layer that cannot be converted, in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The author's name.
+    pub name: String,
+    /// The operator in the source format's words.
+    pub op: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<UnsupportedLayer> for Refused {
+    fn from(UnsupportedLayer { name, op, reason }: UnsupportedLayer) -> Refused {
+        let reason = if reason.is_empty() { "the operator is not supported".into() } else { reason };
+        Refused { name, op, reason }
+    }
+}
+
+impl Facts {
+    /// The facts of a file in any format that is read, a finished one or a trained model; the options say
+    /// what a trained model's file leaves open.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is no model.
+    pub fn read(path: &Path, options: &ImportOptions) -> Result<Facts> {
+        if ModelFile::claims(path) {
+            return Ok(Facts::of_model(&ModelFile::read(path)?.model()?));
+        }
+        Ok(Facts::of_import(&import::load_with(path, options)?, size(path)))
+    }
+
+    /// The facts of a verified file.
+    pub fn of_model(model: &Model<'_>) -> Facts {
+        let ops: Vec<OpFacts> = model_file::layers(model)
+            .into_iter()
+            .map(|layer| OpFacts {
+                index: layer.index,
+                name: layer.name,
+                op: layer.op,
+                kernel: Some(layer.code),
+                macs: layer.macs,
+                outputs: layer.outputs,
+                scratch_bytes: Some(layer.scratch_bytes),
+                constant_bytes: layer.constant_bytes,
+            })
+            .collect();
+        let names = model.names();
+        Facts {
+            arena_bytes: Some(model.arena_bytes()),
+            model_bytes: model.bytes().len() as u64,
+            weight_bytes: model.constants().len() as u64,
+            macs: ops.iter().fold(0, |sum, op| sum.saturating_add(op.macs)),
+            target: Some(model.target().name()),
+            rounding: Some(model.rounding().name()),
+            inputs: model_file::inputs(model).into_iter().map(PortJson::from).collect(),
+            outputs: model_file::outputs(model).into_iter().map(PortJson::from).collect(),
+            ops,
+            format: "Ferrolite".into(),
+            name: names.model().unwrap_or_default().to_string(),
+            writer: Some(names.writer().unwrap_or_default().to_string()),
+            source_hash: hexadecimal(model.source_hash()),
+            labels: (0..).map_while(|class| names.label(class)).map(str::to_string).collect(),
+            self_test: model.self_test().is_some(),
+            parameters: None,
+            unsupported: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The facts of a trained model; `bytes` is the size of its file. Whether its layers can be converted is
+    /// found out by trying, for float models with made-up calibration.
+    pub fn of_import(imported: &Imported, bytes: u64) -> Facts {
+        let graph = &imported.graph;
+        let ops: Vec<OpFacts> = graph
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| OpFacts {
+                index,
+                name: node.name.clone(),
+                op: graph.kind(node).to_string(),
+                kernel: None,
+                macs: macs(graph, node),
+                outputs: node.outputs.iter().map(|&id| graph.value(id).shape.clone()).collect(),
+                scratch_bytes: None,
+                constant_bytes: constants(graph, node.inputs.iter().copied().flatten())
+                    .fold(0, |sum, (bytes, _)| sum.saturating_add(bytes)),
+            })
+            .collect();
+        let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
+        used.sort();
+        let (weight_bytes, parameters) = constants(graph, used.into_iter())
+            .fold((0u64, 0u64), |(bytes, count), (b, c)| (bytes.saturating_add(b), count.saturating_add(c)));
+        let (unsupported, remark) = convertible::refused(graph);
+        Facts {
+            arena_bytes: None,
+            model_bytes: bytes,
+            weight_bytes,
+            macs: ops.iter().fold(0, |sum, op| sum.saturating_add(op.macs)),
+            target: None,
+            rounding: None,
+            inputs: graph.inputs.iter().map(|&id| port(graph, id)).collect(),
+            outputs: graph.outputs.iter().map(|&id| port(graph, id)).collect(),
+            ops,
+            format: imported.format.to_string(),
+            name: graph.name.clone(),
+            writer: None,
+            source_hash: hexadecimal(&imported.source_hash),
+            labels: Vec::new(),
+            self_test: false,
+            parameters: Some(parameters),
+            unsupported,
+            notes: imported.notes.iter().cloned().chain(remark).collect(),
+        }
+    }
+}
+
+fn port(graph: &Graph, id: ValueId) -> PortJson {
+    let value = graph.value(id);
+    PortJson::from(PortFacts {
+        name: value.name.clone(),
+        shape: value.shape.clone(),
+        dtype: value.dtype,
+        quantization: value.quantization.as_ref().and_then(|q| q.tensor()),
+    })
+}
+
+/// Bytes and number of elements of the constants among some values.
+fn constants(graph: &Graph, ids: impl Iterator<Item = ValueId>) -> impl Iterator<Item = (u64, u64)> {
+    ids.filter_map(|id| graph.values.get(id.0)).filter_map(|value| {
+        let count = value.constant.as_ref()?.len() as u64;
+        Some((count * DType::size(value.dtype) as u64, count))
+    })
+}
+
+/// Bytes of a file, or of all files of a directory.
+fn size(path: &Path) -> u64 {
+    let Ok(facts) = std::fs::metadata(path) else { return 0 };
+    if !facts.is_dir() {
+        return facts.len();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    // Links are not followed: they may lead in circles.
+    let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
+    entries.fold(0, |sum, entry| sum.saturating_add(size(&entry.path())))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

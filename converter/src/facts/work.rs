@@ -1,0 +1,67 @@
+//! The weights of a layer, and its multiply-accumulate operations.
+
+use crate::graph::{Graph, Node, Op, Value};
+
+/// The constant weights of a layer that multiplies by them, and the dimension that counts its output
+/// channels.
+pub fn weights<'g>(graph: &'g Graph, node: &Node) -> Option<(&'g Value, usize)> {
+    let axis = match node.op {
+        Op::Conv2d { .. } | Op::TransposeConv { .. } | Op::FullyConnected { .. } => 0,
+        Op::DepthwiseConv2d { .. } => 3,
+        _ => return None,
+    };
+    let value = graph.values.get(node.input(1)?.0)?;
+    value.constant.as_ref().map(|_| (value, axis))
+}
+
+/// Multiply-accumulate operations of one inference of a layer, as the field counts them: those of
+/// convolutions, dense layers and matrix products, padding included.
+pub fn macs(graph: &Graph, node: &Node) -> u64 {
+    let shape = |position: usize| node.input(position).map(|id| graph.value(id).shape.as_slice());
+    let count = |shape: &[usize]| shape.iter().fold(1u64, |n, &d| n.saturating_mul(d as u64));
+    let Some(output) = node.outputs.first().map(|&id| count(&graph.value(id).shape)) else { return 0 };
+    let by =
+        |shape: Option<&[usize]>, skip: usize| count(shape.unwrap_or_default().get(skip..).unwrap_or(&[]));
+    match &node.op {
+        // Each output takes one filter; each input of a transposed convolution goes into all of them.
+        Op::Conv2d { .. } | Op::FullyConnected { .. } => output.saturating_mul(by(shape(1), 1)),
+        Op::DepthwiseConv2d { window, .. } => output.saturating_mul(count(&window.kernel)),
+        Op::TransposeConv { window, .. } => {
+            let filters = shape(1).and_then(|s| s.first()).map_or(1, |&n| n as u64);
+            by(shape(0), 0).saturating_mul(count(&window.kernel)).saturating_mul(filters)
+        }
+        Op::BatchMatMul { transpose_a, .. } => {
+            let a = shape(0).unwrap_or_default();
+            let depth = a.len().checked_sub(if *transpose_a { 2 } else { 1 }).and_then(|at| a.get(at));
+            output.saturating_mul(depth.map_or(1, |&d| d as u64))
+        }
+        // Each step multiplies by all weights of the gates, those of the input and those of the state.
+        Op::Recurrent(_) => {
+            let weights = by(shape(1), 0).saturating_add(by(shape(2), 0));
+            let steps = shape(0).and_then(|input| input.get(..2)).map_or(0, count);
+            steps.saturating_mul(weights)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::load;
+    use crate::model_file::layers;
+
+    #[test]
+    fn work_is_what_the_converter_counts() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/models/fashion_dsres/fashion_dsres_int8_tf.tflite"
+        );
+        let graph = load(path.as_ref()).unwrap().graph;
+        let converted = crate::convert::convert(path.as_ref(), &Default::default(), &()).unwrap();
+        let model = converted.file.model().unwrap();
+        let found: u64 = graph.nodes.iter().map(|node| macs(&graph, node)).sum();
+        assert!(found > 100_000);
+        assert_eq!(found, layers(&model).iter().map(|layer| layer.macs).sum::<u64>());
+    }
+}

@@ -1,0 +1,153 @@
+//! Operators that compute element by element, over axes, or on rows.
+
+use super::evaluate::{Evaluator, Layer, Outcome, Tensor, axis};
+use super::known::Known;
+use super::library::Attributes;
+use crate::graph::{BinaryKind, DType, Op, ReduceKind, UnaryKind};
+
+pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    Ok(vec![Tensor::Value(e.builder.unary(&layer.name, kind, x)?)])
+}
+
+pub(super) fn binary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: BinaryKind) -> Outcome {
+    let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
+    // The type of the result is that of the first operand, which for a constant is the same.
+    Ok(vec![Tensor::Value(e.builder.binary(&layer.name, kind, a, b)?)])
+}
+
+/// Whether the channels are the second dimension rather than the last one.
+pub(super) fn channels_first(layer: &Layer<'_>) -> bool {
+    layer.node.text("data_format").is_some_and(|format| format.starts_with("NC"))
+}
+
+/// BiasAdd: the bias runs along the channels.
+pub(super) fn bias_add(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let rank = e.builder.shape(x).len();
+    let bias = match layer.input(1)? {
+        Tensor::Known(bias) if channels_first(layer) && rank > 2 => {
+            let mut shape = vec![1; rank - 1];
+            shape[0] = bias.data.len();
+            e.constant(bias, "bias of channels first", |bias| bias.reshaped(shape))?
+        }
+        other => e.value(other)?,
+    };
+    Ok(vec![Tensor::Value(e.builder.binary(&layer.name, BinaryKind::Add, x, bias)?)])
+}
+
+/// Pow with a constant exponent.
+pub(super) fn power(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let exponent = layer.known(1, "exponent")?;
+    let exponents = exponent.data.to_real(None, &exponent.shape);
+    let &[exponent] = exponents.as_slice() else { return Err("an exponent for each element".into()) };
+    let kind = match exponent {
+        1.0 => return Ok(vec![Tensor::Value(x)]),
+        2.0 => UnaryKind::Square,
+        0.5 => UnaryKind::Sqrt,
+        -0.5 => UnaryKind::Rsqrt,
+        -1.0 => UnaryKind::Reciprocal,
+        exponent => UnaryKind::Pow { exponent },
+    };
+    Ok(vec![Tensor::Value(e.builder.unary(&layer.name, kind, x)?)])
+}
+
+/// ClipByValue: x, lower bound, upper bound.
+pub(super) fn clip(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let bound = |position| -> Result<f32, super::evaluate::Fault> {
+        let known = layer.known(position, "bound")?;
+        match known.data.to_real(None, &known.shape).as_slice() {
+            &[one] => Ok(one),
+            _ => Err("a bound for each element".into()),
+        }
+    };
+    let kind = UnaryKind::clip(bound(1)?, bound(2)?);
+    Ok(vec![Tensor::Value(e.builder.unary(&layer.name, kind, x)?)])
+}
+
+/// Erfc, as `1 - erf(x)`.
+pub(super) fn erfc(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let erf = e.builder.unary(&format!("{}/erf", layer.name), UnaryKind::Erf, x)?;
+    let one = e.builder.float(&format!("{}/one", layer.name), &[1], vec![1.0])?;
+    Ok(vec![Tensor::Value(e.builder.binary(&layer.name, BinaryKind::Sub, one, erf)?)])
+}
+
+/// Less of integers and zero, which Keras asks before a look-up.
+pub(super) fn less(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    match (layer.input(0)?, layer.input(1)?) {
+        (Tensor::Value(x), Tensor::Known(zero))
+            if is_index(e.builder.graph().value(*x).dtype) && zero.data.to_i64().as_deref() == Some(&[0]) =>
+        {
+            Ok(vec![Tensor::Negative(*x)])
+        }
+        _ => Err("a comparison of what other layers compute".into()),
+    }
+}
+
+/// SelectV2 of indices that count from the end and those that do not: the latter are taken for granted.
+pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    match (layer.input(0)?, layer.input(2)?) {
+        (Tensor::Negative(x), Tensor::Value(y)) if x == y => {
+            let name = e.builder.graph().value(*x).name.clone();
+            e.notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
+            Ok(vec![Tensor::Value(*x)])
+        }
+        _ => Err("a choice by what other layers compute".into()),
+    }
+}
+
+pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let op = if log { Op::LogSoftmax } else { Op::Softmax { beta: 1.0 } };
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
+}
+
+pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let rank = e.builder.shape(x).len();
+    let axes = layer.integers(1, "axes")?;
+    let axes: Vec<usize> = axes.into_iter().map(|a| axis(a, rank)).collect::<Result<_, _>>()?;
+    if axes.is_empty() {
+        return Ok(vec![Tensor::Value(x)]);
+    }
+    let keep = layer.node.flag("keep_dims", false);
+    Ok(vec![Tensor::Value(e.builder.reduce(&layer.name, kind, x, &axes, keep)?)])
+}
+
+pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
+    let op = if largest { Op::ArgMax { axis } } else { Op::ArgMin { axis } };
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
+}
+
+/// Cast of what is not known at import.
+pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let (from, to) = (e.builder.graph().value(x).dtype, layer.dtype("DstT", DType::Float32)?);
+    if from == to || (is_index(from) && is_index(to)) {
+        return Ok(vec![Tensor::Value(x)]);
+    }
+    let graph = e.builder.graph();
+    let fresh = graph.inputs.contains(&x) && graph.nodes.iter().all(|n| !n.inputs.contains(&Some(x)));
+    if fresh && is_index(to) {
+        // Keras declares the indices of an Embedding as float inputs and casts them first.
+        let name = graph.value(x).name.clone();
+        e.notes.push(format!("input `{name}` holds indices: it is taken as {to:?} rather than {from:?}"));
+        e.builder.graph_mut().value_mut(x).dtype = DType::Int32;
+        return Ok(vec![Tensor::Value(x)]);
+    }
+    Err(format!("a conversion from {from:?} to {to:?} of computed elements").into())
+}
+
+fn is_index(dtype: DType) -> bool {
+    matches!(dtype, DType::Int32 | DType::Int64)
+}
+
+/// The axes of a constant operand, counted from the front.
+pub(super) fn axes_of(known: &Known, rank: usize) -> Result<Vec<usize>, super::evaluate::Fault> {
+    known.data.to_i64().unwrap_or_default().into_iter().map(|a| axis(a, rank)).collect()
+}

@@ -1,0 +1,100 @@
+//! Tensor bundles: the variables of a SavedModel, `variables.index` and `variables.data-…`.
+//!
+//! The index is a sorted string table of `BundleEntry` messages by name; an entry says in which shard and
+//! where the elements lie. Nothing is read before it is asked for, and no more than the file has.
+//! Source: `tensorflow/core/util/tensor_bundle/tensor_bundle.h`.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use prost::Message;
+
+use super::known::{self, Known};
+use super::proto::{BundleEntry, BundleHeader};
+use super::table;
+
+/// The variables of a model by their names in the checkpoint.
+#[derive(Default)]
+pub(super) struct Bundle {
+    /// The path up to `.data-00000-of-00001`.
+    prefix: PathBuf,
+    shards: i32,
+    entries: HashMap<String, BundleEntry>,
+}
+
+impl Bundle {
+    /// Reads the index of the model in `folder`. A model without variables may have none.
+    pub(super) fn open(folder: &Path) -> Result<Bundle, String> {
+        let prefix = folder.join("variables").join("variables");
+        let path = prefix.with_extension("index");
+        if !path.exists() {
+            return Ok(Bundle::default());
+        }
+        let file = std::fs::read(&path).map_err(|e| format!("variables.index cannot be read: {e}"))?;
+        Bundle::parse(prefix, &file).map_err(|what| format!("variables.index is damaged: {what}"))
+    }
+
+    fn parse(prefix: PathBuf, index: &[u8]) -> Result<Bundle, String> {
+        let mut bundle = Bundle { prefix, ..Bundle::default() };
+        for (position, (key, value)) in table::entries(index)?.into_iter().enumerate() {
+            if position == 0 && key.is_empty() {
+                let header = BundleHeader::decode(value).map_err(|e| format!("its header: {e}"))?;
+                if header.endianness != 0 {
+                    return Err("its variables are stored big-endian".into());
+                }
+                bundle.shards = header.num_shards;
+                continue;
+            }
+            let key = String::from_utf8(key).map_err(|_| "a name that is no text")?;
+            let entry = BundleEntry::decode(value).map_err(|e| format!("its entry `{key}`: {e}"))?;
+            bundle.entries.insert(key, entry);
+        }
+        Ok(bundle)
+    }
+
+    /// Whether a variable is there.
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The variable under `key`, named `name`.
+    pub(super) fn read(&self, key: &str, name: &str) -> Result<Rc<Known>, String> {
+        let entry = self.entries.get(key).ok_or("it is not in variables.index")?;
+        if !entry.slices.is_empty() {
+            return Err("it is stored in parts (a partitioned variable)".into());
+        }
+        let shape = known::static_shape(entry.shape.as_ref()).ok_or("its shape is open")?;
+        if known::dtype(entry.dtype).is_none() {
+            return Err(format!("its elements are {}s", known::dtype_name(entry.dtype)));
+        }
+        let bytes = self.bytes(entry)?;
+        let data = known::decode(entry.dtype, &bytes).ok_or("its bytes are no whole elements")?;
+        if known::count(&shape) != Some(data.len()) {
+            return Err(format!("it has {} elements for the shape {shape:?}", data.len()));
+        }
+        if table::masked_crc(&bytes) != entry.crc {
+            return Err("its checksum is wrong".into());
+        }
+        Ok(Known::new(name, shape, data))
+    }
+
+    fn bytes(&self, entry: &BundleEntry) -> Result<Vec<u8>, String> {
+        let (Ok(offset), Ok(size)) = (u64::try_from(entry.offset), usize::try_from(entry.size)) else {
+            return Err("its place in the file is negative".into());
+        };
+        let name = format!("data-{:05}-of-{:05}", entry.shard, self.shards);
+        let missing = |e: std::io::Error| format!("variables.{name} cannot be read: {e}");
+        let mut file = File::open(self.prefix.with_extension(&name)).map_err(missing)?;
+        let length = file.metadata().map_err(missing)?.len();
+        if offset.checked_add(size as u64).is_none_or(|end| end > length) {
+            return Err(format!("it lies at byte {offset} of variables.{name}, which has {length} bytes"));
+        }
+        let mut bytes = vec![0; size];
+        file.seek(SeekFrom::Start(offset)).map_err(missing)?;
+        file.read_exact(&mut bytes).map_err(missing)?;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,119 @@
+//! Einsum of two operands, as Keras's EinsumDense and attention use it: transposed and reshaped until it is
+//! a batch of matrix products.
+//!
+//! ```text
+//! a[batch…, free a…, contracted…] · b[batch…, contracted…, free b…] = [batch…, free a…, free b…]
+//! ```
+
+use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
+use super::library::Attributes;
+use crate::graph::{Op, ValueId};
+
+/// The labels of the operands and of the result.
+struct Equation {
+    a: Vec<char>,
+    b: Vec<char>,
+    result: Vec<char>,
+}
+
+fn parse(text: &str) -> Option<Equation> {
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let (operands, result) = text.split_once("->")?;
+    let (a, b) = operands.split_once(',')?;
+    let labels = |part: &str| -> Option<Vec<char>> {
+        let labels: Vec<char> = part.chars().collect();
+        let distinct =
+            labels.iter().enumerate().all(|(i, c)| c.is_ascii_alphabetic() && !labels[..i].contains(c));
+        distinct.then_some(labels)
+    };
+    Some(Equation { a: labels(a)?, b: labels(b)?, result: labels(result)? })
+}
+
+/// An operand as a matrix, or a batch of matrices.
+struct Side {
+    order: Vec<char>,
+    groups: [usize; 3],
+}
+
+pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let text = layer.node.text("equation").unwrap_or_default();
+    let Some(equation) = parse(text) else { return Err(format!("the equation `{text}`").into()) };
+    let [Some(a_shape), Some(b_shape)] = [e.shape(layer.input(0)?), e.shape(layer.input(1)?)] else {
+        return Err("an operand that is no array of numbers".into());
+    };
+    if a_shape.len() != equation.a.len() || b_shape.len() != equation.b.len() {
+        return Err(format!("`{text}` of operands {a_shape:?} and {b_shape:?}").into());
+    }
+    let size = |label: &char| {
+        let at = |labels: &[char], shape: &[usize]| labels.iter().position(|l| l == label).map(|i| shape[i]);
+        at(&equation.a, &a_shape).or_else(|| at(&equation.b, &b_shape)).unwrap_or(1)
+    };
+    let sizes = |labels: &[char]| labels.iter().map(size).collect::<Vec<usize>>();
+    let product = |labels: &[char]| labels.iter().map(size).product::<usize>();
+
+    let in_b = |l: &&char| equation.b.contains(l);
+    let kept = |l: &&char| equation.result.contains(l);
+    let pick = |labels: &[char], keep: &dyn Fn(&char) -> bool| -> Vec<char> {
+        labels.iter().copied().filter(|l| keep(l)).collect()
+    };
+    let batch = pick(&equation.a, &|l| in_b(&l) && kept(&l));
+    let contracted = pick(&equation.a, &|l| in_b(&l) && !kept(&l));
+    let free_a = pick(&equation.a, &|l| !in_b(&l));
+    let free_b = pick(&equation.b, &|l| !equation.a.contains(l));
+    if free_a.iter().chain(&free_b).any(|l| !kept(&l)) {
+        return Err(format!("the equation `{text}`, which sums over a dimension of one operand").into());
+    }
+    let groups = |x: &[char], y: &[char], z: &[char]| [product(x), product(y), product(z)];
+    let a = Side {
+        order: [batch.as_slice(), &free_a, &contracted].concat(),
+        groups: groups(&batch, &free_a, &contracted),
+    };
+    let whole: Vec<char> = [batch.as_slice(), &free_a, &free_b].concat();
+
+    let left = e.value(layer.input(0)?)?;
+    let left = arrange(e, &format!("{}/left", layer.name), left, &equation.a, &a)?;
+    let multiplied = match layer.input(1)? {
+        Tensor::Known(known) if batch.is_empty() => {
+            // Weights: a dense layer over rows.
+            let order: Vec<usize> = [free_b.as_slice(), &contracted]
+                .concat()
+                .iter()
+                .filter_map(|l| equation.b.iter().position(|m| m == l))
+                .collect();
+            let shape = vec![product(&free_b), product(&contracted)];
+            let weights = e.constant(known, "einsum weights", |k| k.transposed(&order).reshaped(shape))?;
+            let rows = e.builder.reshape(&format!("{}/rows", layer.name), left, &a.groups[1..])?;
+            e.builder.dense(&format!("{}/dense", layer.name), rows, weights, None)?
+        }
+        other => {
+            let b = Side {
+                order: [batch.as_slice(), &contracted, &free_b].concat(),
+                groups: groups(&batch, &contracted, &free_b),
+            };
+            let right = e.value(other)?;
+            let right = arrange(e, &format!("{}/right", layer.name), right, &equation.b, &b)?;
+            let op = Op::BatchMatMul { transpose_a: false, transpose_b: false };
+            e.builder.op(&format!("{}/matmul", layer.name), op, &[left, right])?
+        }
+    };
+    let shaped = e.builder.reshape(&format!("{}/shaped", layer.name), multiplied, &sizes(&whole))?;
+    let order: Option<Vec<usize>> =
+        equation.result.iter().map(|l| whole.iter().position(|m| m == l)).collect();
+    let order = order.filter(|o| o.len() == whole.len()).ok_or_else(|| Fault::from(format!("`{text}`")))?;
+    let result = e.builder.transpose(&format!("{}/ordered", layer.name), shaped, &order)?;
+    e.builder.name_last(&layer.name, result);
+    Ok(vec![Tensor::Value(result)])
+}
+
+/// An operand with its dimensions in the order of `side` and merged into its groups.
+fn arrange(
+    e: &mut Evaluator<'_>,
+    name: &str,
+    x: ValueId,
+    labels: &[char],
+    side: &Side,
+) -> Result<ValueId, Fault> {
+    let order: Vec<usize> = side.order.iter().filter_map(|l| labels.iter().position(|m| m == l)).collect();
+    let moved = e.builder.transpose(&format!("{name}/transpose"), x, &order)?;
+    Ok(e.builder.reshape(name, moved, &side.groups)?)
+}

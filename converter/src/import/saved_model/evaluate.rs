@@ -1,0 +1,391 @@
+//! Walks from the wanted results of a graph back to its inputs, and evaluates every node on the way once:
+//! what can be known at import is computed, the rest becomes layers. Functions are entered where they
+//! are called.
+//!
+//! | a tensor is | when |
+//! |---|---|
+//! | `Known` | it depends on constants, variables and shapes only |
+//! | `Value` | it depends on the model's inputs: a value of the graph under construction |
+//! | `Variable` | it is the handle of a variable |
+//! | `List` | it is a list of tensors, as loops over time keep their inputs and results |
+//! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
+//! | `Negative` | it says which indices count from the end |
+//! | `Lost` | it depends on a layer that cannot be converted |
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::known::{Known, count};
+use super::library::{Attributes, Body, Library, first_of, reference};
+use super::proto::NodeDef;
+use super::restore::Variables;
+use super::{lists, loops, operators};
+use crate::error::Error;
+use crate::graph::{DType, ValueId};
+use crate::import::build::Builder;
+
+/// Most nodes that are evaluated, loops and functions counted as often as they run, and 256 elements of
+/// known arrays counted as one more.
+const MOST_STEPS: usize = 400_000;
+
+/// Most functions inside of one another.
+const DEEPEST: usize = 48;
+
+/// What is known of a tensor.
+#[derive(Clone, Debug)]
+pub(super) enum Tensor {
+    Known(Rc<Known>),
+    Value(ValueId),
+    Variable(Rc<str>),
+    List(Rc<lists::List>),
+    Spaced(Spaced),
+    Lost(ValueId),
+    /// Whether integers are below zero.
+    Negative(ValueId),
+    /// Something that no layer reads: a string, a resource of another kind.
+    Opaque,
+}
+
+/// An image that SpaceToBatchND has taken apart, as the image that it was.
+#[derive(Clone, Debug)]
+pub(super) struct Spaced {
+    pub value: ValueId,
+    /// Distance of the pixels that are neighbours now.
+    pub block: Vec<usize>,
+    /// Paddings before and behind that have not been computed yet.
+    pub paddings: Option<Vec<(usize, usize)>>,
+}
+
+/// Why a node did not become tensors.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The operator is not known.
+    Unknown,
+    /// The operator is known, this form of it is not.
+    Unsupported(String),
+    /// The file is broken.
+    Broken(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Broken(error)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Fault {
+        Fault::Unsupported(reason)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(reason: &str) -> Fault {
+        Fault::Unsupported(reason.into())
+    }
+}
+
+/// The tensors that a node computes.
+pub(super) type Outcome = Result<Vec<Tensor>, Fault>;
+
+/// A broken file, in one sentence.
+pub(super) fn broken(what: impl Into<String>) -> Error {
+    Error::input(what)
+        .help("the file is damaged: export the model again, or check that it was copied completely")
+}
+
+/// A model while it is read.
+pub(super) struct Evaluator<'m> {
+    pub library: &'m Library<'m>,
+    pub variables: Variables<'m>,
+    pub builder: Builder,
+    pub notes: Vec<String>,
+    /// What is added to the names of nodes that are evaluated repeatedly.
+    pub suffix: String,
+    /// Where the function that is evaluated was called: its nodes may not say so themselves.
+    pub scope: String,
+    /// Constants that are in the graph already, by array and layout. The arrays are kept alive, so that
+    /// no other one takes their address.
+    pub constants: HashMap<(*const Known, &'static str), (Rc<Known>, ValueId)>,
+    names: HashMap<String, usize>,
+    calls: Vec<&'m str>,
+    steps: usize,
+}
+
+impl<'m> Evaluator<'m> {
+    pub(super) fn new(library: &'m Library<'m>, variables: Variables<'m>, builder: Builder) -> Evaluator<'m> {
+        Evaluator {
+            library,
+            variables,
+            builder,
+            notes: Vec::new(),
+            suffix: String::new(),
+            scope: String::new(),
+            constants: HashMap::new(),
+            names: HashMap::new(),
+            calls: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// The tensors that `wanted` refers to, where `given` are known before.
+    pub(super) fn evaluate(
+        &mut self,
+        body: &'m Body<'m>,
+        given: HashMap<&'m str, Tensor>,
+        wanted: &[&'m str],
+    ) -> Result<Vec<Tensor>, Error> {
+        let mut done: HashMap<&'m str, Vec<Tensor>> = given.into_iter().map(|(k, v)| (k, vec![v])).collect();
+        let mut open: HashMap<&'m str, ()> = HashMap::new();
+        // Not by recursion: a chain of nodes may be longer than the stack is deep.
+        let mut stack: Vec<(&'m NodeDef, usize)> = Vec::new();
+        for &want in wanted {
+            let Some((name, _, _)) = reference(want).filter(|(name, ..)| !done.contains_key(name)) else {
+                continue;
+            };
+            stack.push((node_of(body, name)?, 0));
+            open.insert(name, ());
+            while let Some((node, position)) = stack.last_mut() {
+                let node = *node;
+                let Some(input) = node.inputs.get(*position) else {
+                    let inputs = node.inputs.iter().filter_map(|input| tensor_of(body, &done, input));
+                    let inputs: Vec<Tensor> = inputs.collect::<Result<_, _>>()?;
+                    let outputs = self.step(node, &inputs)?;
+                    done.insert(&node.name, outputs);
+                    open.remove(node.name.as_str());
+                    stack.pop();
+                    continue;
+                };
+                *position += 1;
+                let Some((name, _, _)) = reference(input) else { continue };
+                if done.contains_key(name) {
+                    continue;
+                }
+                if open.insert(name, ()).is_some() {
+                    return Err(broken(format!("node `{name}` depends on itself")));
+                }
+                stack.push((node_of(body, name)?, 0));
+            }
+        }
+        wanted
+            .iter()
+            .map(|want| {
+                tensor_of(body, &done, want)
+                    .unwrap_or_else(|| Err(broken(format!("`{want}` is asked for, but is no tensor"))))
+            })
+            .collect()
+    }
+
+    /// The results of a function.
+    pub(super) fn call(&mut self, name: &str, arguments: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        let library = self.library;
+        let Some((&name, body)) = library.functions.get_key_value(name) else {
+            return Err(broken(format!("function `{name}` is called but not there")));
+        };
+        if self.calls.contains(&name) || self.calls.len() >= DEEPEST {
+            return Err(broken(format!("function `{name}` calls itself, or calls go too deep"))
+                .help("recursive functions cannot be converted: export the model without them"));
+        }
+        if body.parameters.len() != arguments.len() {
+            return Err(broken(format!(
+                "function `{name}` takes {} arguments and is given {}",
+                body.parameters.len(),
+                arguments.len()
+            )));
+        }
+        let given = body.parameters.iter().copied().zip(arguments.iter().cloned()).collect();
+        self.calls.push(name);
+        let results = self.evaluate(body, given, &body.results);
+        self.calls.pop();
+        results
+    }
+
+    /// A function of a graph that is built only to be looked at: no node is added to the model.
+    pub(super) fn aside<T>(
+        &mut self,
+        builder: Builder,
+        run: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> (Result<T, Error>, Builder) {
+        let outer = std::mem::replace(&mut self.builder, builder);
+        let constants = std::mem::take(&mut self.constants);
+        let names = std::mem::take(&mut self.names);
+        let notes = self.notes.len();
+        let result = run(self);
+        self.notes.truncate(notes);
+        self.names = names;
+        self.constants = constants;
+        (result, std::mem::replace(&mut self.builder, outer))
+    }
+
+    /// One node, its operands at hand.
+    fn step(&mut self, node: &'m NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return Err(broken(format!("more than {MOST_STEPS} nodes have to be evaluated"))
+                .help("loops and functions count as often as they run, large constants too: use fewer steps or layers"));
+        }
+        let within = |e: Error| e.context(format!("node `{}` ({})", node.name, node.op));
+        if let Some(outcome) = loops::control(self, node, inputs) {
+            return outcome;
+        }
+        let lost = inputs.iter().find_map(|t| if let Tensor::Lost(id) = t { Some(*id) } else { None });
+        if let (Some(id), true) = (lost, operators::is_known(&node.op)) {
+            return Ok(vec![Tensor::Lost(id)]);
+        }
+        let mut layer = Layer { node, inputs, name: self.layer_name(&node.name) };
+        match operators::translate(self, &mut layer) {
+            Ok(tensors) => {
+                let known = |t: &Tensor| if let Tensor::Known(k) = t { k.data.len() } else { 0 };
+                self.charge(tensors.iter().map(known).sum());
+                Ok(tensors)
+            }
+            Err(Fault::Broken(error)) if error.message.contains(&*layer.name) => Err(error),
+            Err(Fault::Broken(error)) => Err(within(error)),
+            Err(Fault::Unknown) => self.unsupported(&layer, ""),
+            Err(Fault::Unsupported(reason)) => self.unsupported(&layer, &reason),
+        }
+    }
+
+    /// Counts work that one node makes of many elements.
+    pub(super) fn charge(&mut self, elements: usize) {
+        self.steps += elements / 256;
+    }
+
+    /// A layer that cannot be converted stays in the graph, so that all are named at once.
+    pub(super) fn unsupported(&mut self, layer: &Layer<'_>, reason: &str) -> Result<Vec<Tensor>, Error> {
+        let operands: Vec<ValueId> = layer
+            .inputs
+            .iter()
+            .filter_map(|t| match t {
+                Tensor::Value(id) | Tensor::Lost(id) => Some(*id),
+                Tensor::Spaced(spaced) => Some(spaced.value),
+                _ => None,
+            })
+            .collect();
+        let shape = layer.node.shapes().and_then(|shapes| shapes.into_iter().next());
+        let shape = shape.filter(|s| count(s).is_some());
+        let like = operands.first().map(|&id| self.builder.shape(id).to_vec());
+        let shape = shape.or(like).unwrap_or_else(|| vec![1]);
+        let outputs = self.builder.unsupported(&layer.name, &layer.node.op, reason, &operands, vec![shape]);
+        Ok(outputs.into_iter().map(Tensor::Lost).collect())
+    }
+
+    /// The author's name for a node, made unique where a function is called or a loop runs repeatedly.
+    pub(super) fn layer_name(&mut self, node: &str) -> String {
+        let said =
+            self.scope.is_empty() || node.strip_prefix(&*self.scope).is_some_and(|r| r.starts_with('/'));
+        let name = if said { node.to_string() } else { format!("{}/{node}", self.scope) };
+        let name = format!("{name}{}", self.suffix);
+        let times = self.names.entry(name.clone()).or_default();
+        *times += 1;
+        if *times == 1 { name } else { format!("{name}_{}", *times - 1) }
+    }
+
+    /// A tensor as a value of the graph.
+    pub(super) fn value(&mut self, tensor: &Tensor) -> Result<ValueId, Fault> {
+        match tensor {
+            Tensor::Value(id) => Ok(*id),
+            Tensor::Known(known) => self.constant(known, "as is", |known| known.clone()),
+            Tensor::Spaced(_) => Err("an operator other than a convolution after SpaceToBatchND".into()),
+            Tensor::List(_) => Err("a list of tensors where one is needed".into()),
+            _ => Err("an operand that is no array of numbers".into()),
+        }
+    }
+
+    /// A known array in some layout, once for all of its readers.
+    pub(super) fn constant(
+        &mut self,
+        known: &Rc<Known>,
+        layout: &'static str,
+        arrange: impl FnOnce(&Rc<Known>) -> Rc<Known>,
+    ) -> Result<ValueId, Fault> {
+        let key = (Rc::as_ptr(known), layout);
+        if let Some((_, id)) = self.constants.get(&key) {
+            return Ok(*id);
+        }
+        let arranged = arrange(known);
+        let id = self.builder.constant(&known.name, &arranged.shape, arranged.data.clone())?;
+        self.constants.insert(key, (known.clone(), id));
+        Ok(id)
+    }
+
+    /// The shape of a tensor.
+    pub(super) fn shape(&self, tensor: &Tensor) -> Option<Vec<usize>> {
+        match tensor {
+            Tensor::Value(id) => Some(self.builder.shape(*id).to_vec()),
+            Tensor::Known(known) => Some(known.shape.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn node_of<'m>(body: &Body<'m>, name: &str) -> Result<&'m NodeDef, Error> {
+    body.nodes.get(name).copied().ok_or_else(|| broken(format!("node `{name}` is read but not there")))
+}
+
+/// The tensor behind a reference; `None` for a mere order.
+fn tensor_of(
+    body: &Body<'_>,
+    done: &HashMap<&str, Vec<Tensor>>,
+    text: &str,
+) -> Option<Result<Tensor, Error>> {
+    let (name, result, index) = reference(text)?;
+    let first = body.nodes.get(name).map_or(0, |node| first_of(&node.op, result));
+    let tensors = done.get(name).map(Vec::as_slice).unwrap_or_default();
+    let tensor = match tensors {
+        // Of a layer that is lost, all results are.
+        [lost @ Tensor::Lost(_)] => Some(lost),
+        tensors => tensors.get(first.saturating_add(index)),
+    };
+    Some(tensor.cloned().ok_or_else(|| broken(format!("`{text}` is read, but `{name}` has no such result"))))
+}
+
+/// One node with its operands, as the functions that translate operators see it.
+pub(super) struct Layer<'a> {
+    pub node: &'a NodeDef,
+    pub inputs: &'a [Tensor],
+    /// The name of the layer that it becomes.
+    pub name: String,
+}
+
+impl<'a> Layer<'a> {
+    /// An operand that has to be there.
+    pub(super) fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
+        let missing = || Fault::Broken(broken(format!("operand {position} is missing")));
+        self.inputs.get(position).ok_or_else(missing)
+    }
+
+    /// An operand that has to be known at import.
+    pub(super) fn known(&self, position: usize, what: &str) -> Result<&'a Rc<Known>, Fault> {
+        match self.input(position)? {
+            Tensor::Known(known) => Ok(known),
+            _ => Err(format!("its {what} is computed by other layers").into()),
+        }
+    }
+
+    /// The integers of an operand that has to be known at import.
+    pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Fault> {
+        let known = self.known(position, what)?;
+        known.data.to_i64().ok_or_else(|| format!("its {what} is not of integers").into())
+    }
+
+    /// Exactly one integer.
+    pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Fault> {
+        match self.integers(position, what)?.as_slice() {
+            &[one] => Ok(one),
+            other => Err(format!("its {what} has {} elements instead of 1", other.len()).into()),
+        }
+    }
+
+    /// The attribute `T` or a like one as the graph's type.
+    pub(super) fn dtype(&self, attribute: &str, default: DType) -> Result<DType, Fault> {
+        Ok(self.node.dtype(attribute, default)?)
+    }
+}
+
+/// An axis counted from the front, where negative ones count from the back.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+    let from_front = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+    let front = from_front.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);
+    front.ok_or_else(|| Fault::Broken(broken(format!("axis {axis} of a tensor of {rank} dimensions"))))
+}

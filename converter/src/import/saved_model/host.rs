@@ -1,0 +1,254 @@
+//! Arithmetic on what is known at import: the shapes that layers compute with, and weights.
+//!
+//! Integers are computed exactly, with TensorFlow's rules (division rounds down, broadcasting); floats by
+//! the float reference, in a graph of that one node.
+
+use std::rc::Rc;
+
+use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis};
+use super::known::{Known, MOST, count, places, strides};
+use super::library::Attributes;
+use super::operators;
+use crate::graph::{Constant, DType};
+use crate::import::build::Builder;
+use crate::reference::Executor;
+
+/// Computes a node whose operands are all known; `None` for operators that are not of this kind.
+pub(super) fn compute(layer: &Layer<'_>) -> Result<Option<Tensor>, Fault> {
+    let known: Option<Vec<&Rc<Known>>> =
+        layer.inputs.iter().map(|t| if let Tensor::Known(k) = t { Some(k) } else { None }).collect();
+    let Some(operands) = known else { return Ok(None) };
+    let result = match (layer.node.op.as_str(), operands.as_slice()) {
+        ("Fill", [shape, value]) => Some(fill(layer, shape, value)?),
+        ("Range", [start, limit, delta]) => range(layer, start, limit, delta)?,
+        ("Cast", [x]) => Some(cast(layer, x)?),
+        ("LogicalNot", [x]) => x.data.to_i64().map(|v| {
+            let not: Vec<i64> = v.iter().map(|&b| i64::from(b == 0)).collect();
+            Known::integers(&layer.name, x.shape.clone(), &not, DType::Bool)
+        }),
+        ("Neg" | "Abs" | "Square", [x]) => whole(x).map(|v| {
+            let f: fn(i64) -> i64 = match layer.node.op.as_str() {
+                "Neg" => i64::wrapping_neg,
+                "Abs" => i64::wrapping_abs,
+                _ => |x| x.wrapping_mul(x),
+            };
+            let v: Vec<i64> = v.into_iter().map(f).collect();
+            Known::integers(&layer.name, x.shape.clone(), &v, x.dtype())
+        }),
+        ("Prod" | "Sum" | "Max" | "Min" | "All" | "Any", [x, axes]) => reduce(layer, x, axes)?,
+        ("Select" | "SelectV2", [condition, a, b]) => select(layer, condition, a, b)?,
+        (op, [a, b]) => binary(layer, op, a, b)?,
+        _ => None,
+    };
+    Ok(result.map(Tensor::Known))
+}
+
+/// The elements of an integer or boolean array.
+fn whole(x: &Known) -> Option<Vec<i64>> {
+    x.data.to_i64()
+}
+
+fn limited(shape: &[usize]) -> Result<(), Fault> {
+    match count(shape) {
+        Some(n) if n <= MOST => Ok(()),
+        _ => Err(format!("the absurd shape {shape:?}").into()),
+    }
+}
+
+fn dimensions(values: Option<Vec<i64>>) -> Result<Vec<usize>, Fault> {
+    let dims: Option<Vec<usize>> =
+        values.and_then(|v| v.into_iter().map(|d| usize::try_from(d).ok()).collect());
+    dims.ok_or_else(|| "its shape is not one of positive integers".into())
+}
+
+fn fill(layer: &Layer<'_>, shape: &Known, value: &Known) -> Result<Rc<Known>, Fault> {
+    let shape = dimensions(shape.data.to_i64())?;
+    limited(&shape)?;
+    if value.data.len() != 1 {
+        return Err("its value is not one number".into());
+    }
+    let n = shape.iter().product();
+    Ok(value.pick(&layer.name, &vec![0; n], shape))
+}
+
+fn range(layer: &Layer<'_>, start: &Known, limit: &Known, delta: &Known) -> Result<Option<Rc<Known>>, Fault> {
+    let one = |k: &Known| whole(k).and_then(|v| v.first().copied());
+    let (Some(start), Some(limit), Some(step)) = (one(start), one(limit), one(delta)) else {
+        return Ok(None);
+    };
+    let span = limit.saturating_sub(start);
+    let n = match step.signum() {
+        0 => return Err("a range of step 0".into()),
+        1 => span.max(0) as u64,
+        _ => span.min(0).unsigned_abs(),
+    };
+    let n = usize::try_from(n.div_ceil(step.unsigned_abs())).unwrap_or(usize::MAX);
+    limited(&[n])?;
+    let values: Vec<i64> = (0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(step))).collect();
+    Ok(Some(Known::integers(&layer.name, vec![n], &values, delta.dtype())))
+}
+
+fn cast(layer: &Layer<'_>, x: &Rc<Known>) -> Result<Rc<Known>, Fault> {
+    let target = layer.dtype("DstT", x.dtype())?;
+    if target == x.dtype() {
+        return Ok(x.clone());
+    }
+    let values: Vec<i64> = match &x.data {
+        // Towards zero.
+        Constant::F32(v) if target == DType::Bool => v.iter().map(|&f| i64::from(f != 0.0)).collect(),
+        Constant::F32(v) => v.iter().map(|&f| f as i64).collect(),
+        data => data.to_i64().unwrap_or_default(),
+    };
+    Ok(Known::integers(&x.name, x.shape.clone(), &values, target))
+}
+
+/// The places of each result's element in an operand that broadcasts to `shape`.
+pub(super) fn broadcast_places(from: &[usize], to: &[usize]) -> Result<Vec<usize>, Fault> {
+    let missing = to.len().checked_sub(from.len()).ok_or("an operand of more dimensions than the result")?;
+    let own = strides(from);
+    let mut steps = vec![0isize; to.len()];
+    for (i, (&size, &stride)) in from.iter().zip(&own).enumerate() {
+        let wanted = to[missing + i];
+        if size != wanted && size != 1 {
+            return Err(format!("shapes {from:?} and {to:?} do not broadcast").into());
+        }
+        steps[missing + i] = if size == 1 { 0 } else { stride as isize };
+    }
+    limited(to)?;
+    Ok(places(0, to, &steps))
+}
+
+fn common(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let rank = a.len().max(b.len());
+    let dim = |s: &[usize], i: usize| (i + s.len()).checked_sub(rank).map_or(1, |at| s[at]);
+    (0..rank).map(|i| if dim(a, i) == 1 { dim(b, i) } else { dim(a, i) }).collect()
+}
+
+fn binary(layer: &Layer<'_>, op: &str, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Fault> {
+    let (Some(x), Some(y)) = (whole(a), whole(b)) else { return Ok(None) };
+    let (compute, logical): (fn(i64, i64) -> i64, bool) = match op {
+        "Add" | "AddV2" => (i64::wrapping_add, false),
+        "Sub" => (i64::wrapping_sub, false),
+        "Mul" => (i64::wrapping_mul, false),
+        "Maximum" => (i64::max, false),
+        "Minimum" => (i64::min, false),
+        "FloorDiv" | "Div" | "RealDiv" | "TruncateDiv" | "FloorMod" | "Mod" => {
+            if y.contains(&0) {
+                return Err("a division by zero".into());
+            }
+            let f: fn(i64, i64) -> i64 = match op {
+                "FloorDiv" => |a, b| {
+                    let q = a.wrapping_div(b);
+                    if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) { q - 1 } else { q }
+                },
+                "FloorMod" => |a, b| {
+                    let r = a.wrapping_rem(b);
+                    if r != 0 && (r < 0) != (b < 0) { r.wrapping_add(b) } else { r }
+                },
+                "Mod" => i64::wrapping_rem,
+                _ => i64::wrapping_div,
+            };
+            (f, false)
+        }
+        "Less" => (|a, b| i64::from(a < b), true),
+        "LessEqual" => (|a, b| i64::from(a <= b), true),
+        "Greater" => (|a, b| i64::from(a > b), true),
+        "GreaterEqual" => (|a, b| i64::from(a >= b), true),
+        "Equal" => (|a, b| i64::from(a == b), true),
+        "NotEqual" => (|a, b| i64::from(a != b), true),
+        "LogicalAnd" => (|a, b| a & b, true),
+        "LogicalOr" => (|a, b| a | b, true),
+        _ => return Ok(None),
+    };
+    let shape = common(&a.shape, &b.shape);
+    let (at, bt) = (broadcast_places(&a.shape, &shape)?, broadcast_places(&b.shape, &shape)?);
+    let pair = |i: usize, j: usize| Some(compute(*x.get(i)?, *y.get(j)?));
+    let values: Vec<i64> = at.into_iter().zip(bt).map(|(i, j)| pair(i, j).unwrap_or_default()).collect();
+    let dtype = if logical { DType::Bool } else { a.dtype() };
+    Ok(Some(Known::integers(&layer.name, shape, &values, dtype)))
+}
+
+fn select(layer: &Layer<'_>, condition: &Known, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Fault> {
+    let (Some(c), Some(x), Some(y)) = (whole(condition), whole(a), whole(b)) else { return Ok(None) };
+    let shape = common(&condition.shape, &common(&a.shape, &b.shape));
+    let [ct, at, bt] = [condition, a, b].map(|k| broadcast_places(&k.shape, &shape));
+    let (ct, at, bt) = (ct?, at?, bt?);
+    let get = |v: &[i64], i: usize| v.get(i).copied().unwrap_or_default();
+    let values: Vec<i64> =
+        (0..ct.len()).map(|i| if get(&c, ct[i]) != 0 { get(&x, at[i]) } else { get(&y, bt[i]) }).collect();
+    Ok(Some(Known::integers(&layer.name, shape, &values, a.dtype())))
+}
+
+fn reduce(layer: &Layer<'_>, x: &Known, axes: &Known) -> Result<Option<Rc<Known>>, Fault> {
+    let (Some(values), Some(listed)) = (whole(x), whole(axes)) else { return Ok(None) };
+    let rank = x.shape.len();
+    let axes: Vec<usize> = listed.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?;
+    let (start, f): (i64, fn(i64, i64) -> i64) = match layer.node.op.as_str() {
+        "Prod" => (1, i64::wrapping_mul),
+        "Sum" => (0, i64::wrapping_add),
+        "Max" => (i64::MIN, i64::max),
+        "Min" => (i64::MAX, i64::min),
+        "All" => (1, |a, b| a & b),
+        _ => (0, |a, b| a | b),
+    };
+    let kept: Vec<usize> = (0..rank).map(|d| if axes.contains(&d) { 1 } else { x.shape[d] }).collect();
+    let own = strides(&kept);
+    let steps: Vec<isize> = (0..rank).map(|d| if axes.contains(&d) { 0 } else { own[d] as isize }).collect();
+    let mut sums = vec![start; kept.iter().product()];
+    for (value, place) in values.iter().zip(places(0, &x.shape, &steps)) {
+        if let Some(sum) = sums.get_mut(place) {
+            *sum = f(*sum, *value);
+        }
+    }
+    let keep = layer.node.flag("keep_dims", false);
+    let shape = (0..rank).filter(|d| keep || !axes.contains(d)).map(|d| kept[d]).collect();
+    Ok(Some(Known::integers(&layer.name, shape, &sums, x.dtype())))
+}
+
+/// Computes a node of known floats by the float reference.
+pub(super) fn compute_floats<'m>(e: &mut Evaluator<'m>, layer: &Layer<'_>) -> Option<Outcome> {
+    let all_known = layer.inputs.iter().all(|t| matches!(t, Tensor::Known(_)));
+    let real = layer.inputs.iter().any(|t| matches!(t, Tensor::Known(k) if k.dtype() == DType::Float32));
+    if !all_known || !real {
+        return None;
+    }
+    let mut inside = Layer { node: layer.node, inputs: layer.inputs, name: layer.name.clone() };
+    let mut fault = None;
+    let (tensors, builder) = e.aside(Builder::new(""), |e| match operators::layer(e, &mut inside) {
+        Ok(tensors) => Ok(tensors),
+        Err(Fault::Broken(error)) => Err(error),
+        Err(other) => {
+            fault = Some(other);
+            Ok(Vec::new())
+        }
+    });
+    Some(match (fault, tensors) {
+        (Some(fault), _) => Err(fault),
+        (None, Err(error)) => Err(error.into()),
+        (None, Ok(tensors)) => run(&layer.name, builder, tensors),
+    })
+}
+
+/// The values that a graph without inputs computes.
+fn run(name: &str, builder: Builder, tensors: Vec<Tensor>) -> Outcome {
+    let ids = tensors.iter().filter_map(|t| if let Tensor::Value(id) = t { Some(*id) } else { None });
+    let graph = builder.finish(ids.collect());
+    if let Some(large) = graph.values.iter().find(|v| count(&v.shape).is_none_or(|n| n > 4 * MOST)) {
+        return Err(format!("the absurd shape {:?}", large.shape).into());
+    }
+    let results = Executor::new(&graph)?.run(&[])?;
+    let mut results = results.into_iter();
+    let known = |tensor: Tensor| match tensor {
+        Tensor::Value(id) => {
+            let (value, data) = (graph.value(id), results.next().unwrap_or_default());
+            let data = match value.dtype {
+                DType::Float32 => Constant::F32(data),
+                DType::Int64 => Constant::I64(data.iter().map(|&x| x as i64).collect()),
+                _ => Constant::I32(data.iter().map(|&x| x as i32).collect()),
+            };
+            Tensor::Known(Known::new(name, value.shape.clone(), data))
+        }
+        other => other,
+    };
+    Ok(tensors.into_iter().map(known).collect())
+}

@@ -1,0 +1,100 @@
+//! Calls, branches and loops: control that is resolved at import.
+//!
+//! A loop is run as often as its condition, which has to be known at import, says; its body's layers then
+//! follow one another, unless they are a recurrent cell (`recurrent`).
+
+use super::evaluate::{Evaluator, Layer, Tensor, broken};
+use super::library::Attributes;
+use super::proto::NodeDef;
+use super::recurrent;
+use crate::error::Result;
+
+/// Most rounds of a loop.
+pub(super) const MOST_ROUNDS: usize = 4096;
+
+/// Resolves control; `None` for all other operators.
+pub(super) fn control<'m>(
+    e: &mut Evaluator<'m>,
+    node: &'m NodeDef,
+    inputs: &[Tensor],
+) -> Option<Result<Vec<Tensor>>> {
+    match node.op.as_str() {
+        "PartitionedCall" | "StatefulPartitionedCall" => Some(match node.function("f") {
+            Some(function) => {
+                let outer = e.scope.clone();
+                // `sequential/lstm/PartitionedCall`: its nodes are those of `sequential/lstm`.
+                if let Some((scope, _)) = node.name.rsplit_once('/') {
+                    let said = outer.is_empty() || scope.starts_with(&*outer);
+                    e.scope = if said { scope.to_string() } else { format!("{outer}/{scope}") };
+                }
+                let results = e.call(function, inputs);
+                e.scope = outer;
+                results
+            }
+            None => Err(broken(format!("call `{}` names no function", node.name))),
+        }),
+        "While" | "StatelessWhile" => Some(run(e, node, inputs)),
+        "If" | "StatelessIf" => Some(branch(e, node, inputs)),
+        // Version 1 calls functions by operators of their names.
+        op if e.library.functions.contains_key(op) => Some(e.call(op, inputs)),
+        _ => None,
+    }
+}
+
+/// Whether a condition holds, where that is known.
+pub(super) fn holds(tensor: Option<&Tensor>) -> Option<bool> {
+    let Some(Tensor::Known(known)) = tensor else { return None };
+    match known.data.to_real(None, &[]).as_slice() {
+        &[one] => Some(one != 0.0),
+        _ => None,
+    }
+}
+
+fn refuse(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor], reason: &str) -> Result<Vec<Tensor>> {
+    let layer = Layer { node, inputs, name: e.layer_name(&node.name) };
+    e.unsupported(&layer, reason)
+}
+
+fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let names = (node.function("then_branch"), node.function("else_branch"));
+    let (Some(yes), Some(no), Some((condition, rest))) = (names.0, names.1, inputs.split_first()) else {
+        return Err(broken(format!("branch `{}` lacks its functions or its condition", node.name)));
+    };
+    match holds(Some(condition)) {
+        Some(true) => e.call(yes, rest),
+        Some(false) => e.call(no, rest),
+        None => refuse(e, node, inputs, "a branch on what other layers compute"),
+    }
+}
+
+fn run<'m>(e: &mut Evaluator<'m>, node: &'m NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let (Some(condition), Some(body)) = (node.function("cond"), node.function("body")) else {
+        return Err(broken(format!("loop `{}` lacks its functions", node.name)));
+    };
+    if let Some(lost) = inputs.iter().find(|t| matches!(t, Tensor::Lost(_))) {
+        return Ok(vec![lost.clone()]);
+    }
+    if let Some(results) = recurrent::recognise(e, node, inputs)? {
+        return Ok(results);
+    }
+    let mut variables = inputs.to_vec();
+    let suffix = e.suffix.clone();
+    for round in 0..=MOST_ROUNDS {
+        let again = e.call(condition, &variables)?;
+        match holds(again.first()) {
+            Some(true) => (),
+            Some(false) => {
+                e.suffix = suffix;
+                return Ok(variables);
+            }
+            None => {
+                e.suffix = suffix;
+                return refuse(e, node, inputs, "a loop whose number of rounds other layers compute");
+            }
+        }
+        e.suffix = format!("{suffix}/step_{round}");
+        variables = e.call(body, &variables)?;
+    }
+    e.suffix = suffix;
+    refuse(e, node, inputs, &format!("a loop of more than {MOST_ROUNDS} rounds"))
+}

@@ -1,0 +1,134 @@
+//! TensorFlow SavedModel: a directory with `saved_model.pb` and the variables beside it, as Keras's
+//! `model.export`, `tf.saved_model.save` and the `model.save` of Keras 2 write it.
+//!
+//! 1. `proto` reads the graph, its functions and signatures; `signature` chooses what is converted;
+//! 2. `restore` finds which variable each handle stands for, `bundle` and `table` read them;
+//! 3. `evaluate` walks from the outputs to the inputs, entering functions where they are called; what
+//!    depends on constants and shapes only is computed (`known`, `host`), the rest becomes layers
+//!    (`operators` and the files that it names);
+//! 4. loops over time with a constant number of steps run at import (`loops`, `lists`), and where the
+//!    body is a recurrent cell of Keras, they become one layer (`recurrent`, `cell`).
+//!
+//! A layer is named after its node, inputs and outputs after the signature's names.
+
+mod arithmetic;
+mod bundle;
+mod cell;
+mod convolution;
+mod dense;
+mod einsum;
+mod evaluate;
+mod host;
+mod known;
+mod library;
+mod lists;
+mod loops;
+mod movement;
+mod normalization;
+mod operators;
+mod proto;
+mod rearrange;
+mod recurrent;
+mod restore;
+mod signature;
+mod slices;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::build::Builder;
+use super::{ImportOptions, Imported, Importer};
+use crate::error::{Error, Result};
+use evaluate::{Evaluator, broken};
+use library::Library;
+
+const FILE: &str = "saved_model.pb";
+
+/// Reads SavedModel directories.
+pub struct SavedModelImporter;
+
+impl Importer for SavedModelImporter {
+    fn format(&self) -> &'static str {
+        "TensorFlow SavedModel"
+    }
+
+    fn recognises(&self, path: &Path, _head: &[u8]) -> bool {
+        path.file_name().is_some_and(|name| name == FILE) || path.join(FILE).is_file()
+    }
+
+    fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
+        let name = path.display().to_string();
+        // The file in it stands for the directory.
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        import(folder, options).map_err(|e| e.context(&name))
+    }
+
+    fn import_bytes(&self, name: &str, _bytes: &[u8], _options: &ImportOptions) -> Result<Imported> {
+        Err(Error::input(format!("{name}: a SavedModel is a directory; its weights are in other files"))
+            .help("give the path of the directory that holds saved_model.pb"))
+    }
+}
+
+fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
+    let bytes =
+        std::fs::read(folder.join(FILE)).map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")))?;
+    let model = proto::SavedModel::decode(bytes.as_slice())
+        .map_err(|e| broken(format!("{FILE} is not a sound SavedModel: {e}")))?;
+    let meta = signature::serving(&model.meta_graphs)?;
+    let graph = meta.graph.as_ref().ok_or_else(|| broken(format!("{FILE} holds no graph")))?;
+    let (chosen, serve) = signature::choose(meta, options)?;
+    let library = Library::new(graph);
+    let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
+    let bundle = bundle::Bundle::open(folder).map_err(broken)?;
+    let variables = restore::Variables::new(bundle, &library, restore);
+
+    let mut evaluator = Evaluator::new(&library, variables, Builder::new(model_name(folder)));
+    let feeds = signature::inputs(&mut evaluator, serve, options)?;
+    let outputs = signature::outputs(&mut evaluator, &library.graph, serve, feeds)?;
+    let mut notes = evaluator.notes;
+    if chosen != "serving_default" && options.signature.is_none() {
+        notes.push(format!("the only signature, `{chosen}`, was converted"));
+    }
+    let mut graph = evaluator.builder.finish(outputs);
+    // Layers that cannot be converted stay even where their results are lost, to be named.
+    if super::unsupported_layers(&graph).is_empty() {
+        crate::passes::dead::run(&mut graph);
+    }
+    let source_hash = hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")))?;
+    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes })
+}
+
+/// The directory's name; of one that is called `saved_model`, the name of the directory around it.
+fn model_name(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    let mut names = folder.iter().rev().map(|part| part.to_string_lossy().into_owned());
+    let own = names.next().unwrap_or_default();
+    let name = if own == "saved_model" { names.next().unwrap_or(own) } else { own };
+    if name.is_empty() || name == "/" { "model".into() } else { name }
+}
+
+/// SHA-256 of the files that make the model, in the order of their names.
+fn hash(folder: &Path) -> std::io::Result<[u8; 32]> {
+    let mut files: Vec<PathBuf> = vec![folder.join(FILE)];
+    if let Ok(entries) = std::fs::read_dir(folder.join("variables")) {
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with("variables.") && path.is_file() {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut sum = Sha256::new();
+    for file in files {
+        sum.update(std::fs::read(file)?);
+    }
+    Ok(sum.finalize().into())
+}

@@ -1,0 +1,300 @@
+//! Which function translates which operator of TensorFlow.
+
+use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
+use super::known::Known;
+use super::library::{Attributes, constant};
+use super::{
+    arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
+};
+use crate::graph::{BinaryKind, DType, PoolKind, ReduceKind, UnaryKind};
+
+/// Operators that are read, besides those of `arithmetic`'s tables, calls and loops.
+const KNOWN: &[&str] = &[
+    "All",
+    "Any",
+    "ArgMax",
+    "ArgMin",
+    "AvgPool",
+    "BatchMatMul",
+    "BatchMatMulV2",
+    "BatchToSpaceND",
+    "BiasAdd",
+    "BroadcastTo",
+    "Cast",
+    "ClipByValue",
+    "ConcatV2",
+    "Const",
+    "Conv2D",
+    "Conv2DBackpropInput",
+    "DepthwiseConv2dNative",
+    "Div",
+    "Einsum",
+    "EnsureShape",
+    "Equal",
+    "Erfc",
+    "ExpandDims",
+    "Fill",
+    "FloorDiv",
+    "FloorMod",
+    "FusedBatchNorm",
+    "FusedBatchNormV2",
+    "FusedBatchNormV3",
+    "Gather",
+    "GatherV2",
+    "Greater",
+    "GreaterEqual",
+    "Identity",
+    "IdentityN",
+    "LeakyRelu",
+    "Less",
+    "LessEqual",
+    "LogSoftmax",
+    "LogicalAnd",
+    "LogicalNot",
+    "LogicalOr",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mod",
+    "NoOp",
+    "NotEqual",
+    "OnesLike",
+    "Pack",
+    "Pad",
+    "PadV2",
+    "Placeholder",
+    "PlaceholderWithDefault",
+    "Pow",
+    "PreventGradient",
+    "Prod",
+    "Range",
+    "Rank",
+    "ReadVariableOp",
+    "Reshape",
+    "ResizeBilinear",
+    "ResizeNearestNeighbor",
+    "ResourceGather",
+    "ReverseV2",
+    "Select",
+    "SelectV2",
+    "Shape",
+    "Size",
+    "Slice",
+    "Snapshot",
+    "Softmax",
+    "SpaceToBatchND",
+    "Split",
+    "SplitV",
+    "Squeeze",
+    "StopGradient",
+    "StridedSlice",
+    "Sum",
+    "TensorListFromTensor",
+    "TensorListGetItem",
+    "TensorListLength",
+    "TensorListReserve",
+    "TensorListSetItem",
+    "TensorListStack",
+    "Tile",
+    "Transpose",
+    "TruncateDiv",
+    "Unpack",
+    "VarHandleOp",
+    "Variable",
+    "VariableV2",
+    "ZerosLike",
+];
+
+/// Whether an operator is read in some form.
+pub(super) fn is_known(op: &str) -> bool {
+    KNOWN.contains(&op) || unary(op).is_some() || binary(op).is_some()
+}
+
+/// Translates a node: what it computes at import, or the layer that it becomes.
+pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
+    if let Some(tensors) = given(e, layer)? {
+        return Ok(tensors);
+    }
+    if let Some(tensor) = host::compute(layer)? {
+        return Ok(vec![tensor]);
+    }
+    if let Some(outcome) = rearrange::known(layer) {
+        return outcome;
+    }
+    if let Some(outcome) = host::compute_floats(e, layer) {
+        return outcome;
+    }
+    self::layer(e, layer)
+}
+
+/// What needs no computation: constants, handles, copies, shapes.
+fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>, Fault> {
+    let node = layer.node;
+    let one = |tensor: Tensor| Ok(Some(vec![tensor]));
+    let numbers = |shape: Vec<usize>, values: &[i64], attribute: &str| {
+        let dtype = layer.dtype(attribute, DType::Int32)?;
+        one(Tensor::Known(Known::integers(&layer.name, shape, values, dtype)))
+    };
+    match node.op.as_str() {
+        // Strings and other types that no layer reads do no harm.
+        "Const" => match constant(node) {
+            Ok(known) => one(Tensor::Known(known)),
+            Err(_) if node.type_number("dtype") == Some(7) => one(Tensor::Opaque),
+            Err(what) => Err(super::evaluate::broken(format!("constant `{}` has {what}", node.name)).into()),
+        },
+        "VarHandleOp" | "VariableV2" | "Variable" => one(Tensor::Variable(node.name.as_str().into())),
+        "ReadVariableOp" => match layer.input(0)? {
+            Tensor::Variable(handle) => {
+                one(Tensor::Known(e.variables.read(handle).map_err(super::evaluate::broken)?))
+            }
+            known @ Tensor::Known(_) => one(known.clone()),
+            _ => Err("it reads something that is no variable".into()),
+        },
+        "Identity"
+        | "StopGradient"
+        | "PreventGradient"
+        | "Snapshot"
+        | "EnsureShape"
+        | "PlaceholderWithDefault" => {
+            match layer.input(0)? {
+                // Version 1 reads its variables so.
+                Tensor::Variable(handle) if is_version_1(e, handle) => {
+                    one(Tensor::Known(e.variables.read(handle).map_err(super::evaluate::broken)?))
+                }
+                other => one(other.clone()),
+            }
+        }
+        "IdentityN" => Ok(Some(layer.inputs.to_vec())),
+        "NoOp" => Ok(Some(Vec::new())),
+        "Placeholder" => Err(super::evaluate::broken(format!(
+            "`{}` has to be fed, but is no input of the signature",
+            node.name
+        ))
+        .into()),
+        "Shape" | "Size" | "Rank" | "ZerosLike" | "OnesLike" => {
+            let Some(shape) = e.shape(layer.input(0)?) else { return Err("the shape of a list".into()) };
+            let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+            match node.op.as_str() {
+                "Shape" => numbers(vec![dims.len()], &dims, "out_type"),
+                "Size" => numbers(vec![], &[dims.iter().product()], "out_type"),
+                "Rank" => numbers(vec![], &[dims.len() as i64], "none"),
+                op => {
+                    let fill = vec![i64::from(op == "OnesLike"); shape.iter().product()];
+                    let dtype = layer.dtype("T", DType::Float32)?;
+                    one(Tensor::Known(Known::integers(&layer.name, shape, &fill, dtype)))
+                }
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+fn is_version_1(e: &Evaluator<'_>, handle: &str) -> bool {
+    e.library.graph.nodes.get(handle).is_some_and(|node| node.op.starts_with("Variable"))
+}
+
+/// Translates a node to layers.
+pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
+    let op = layer.node.op.as_str();
+    if let Some(kind) = unary(op) {
+        return arithmetic::unary(e, layer, kind);
+    }
+    if let Some(kind) = binary(op) {
+        return arithmetic::binary(e, layer, kind);
+    }
+    match op {
+        "Erfc" => arithmetic::erfc(e, layer),
+        "Less" => arithmetic::less(e, layer),
+        "Select" | "SelectV2" => arithmetic::select(e, layer),
+        "BiasAdd" => arithmetic::bias_add(e, layer),
+        "LeakyRelu" => {
+            arithmetic::unary(e, layer, UnaryKind::LeakyRelu { alpha: layer.node.float("alpha", 0.2) })
+        }
+        "Pow" => arithmetic::power(e, layer),
+        "ClipByValue" => arithmetic::clip(e, layer),
+        "Softmax" => arithmetic::softmax(e, layer, false),
+        "LogSoftmax" => arithmetic::softmax(e, layer, true),
+        "Mean" => arithmetic::reduce(e, layer, ReduceKind::Mean),
+        "Sum" => arithmetic::reduce(e, layer, ReduceKind::Sum),
+        "Max" => arithmetic::reduce(e, layer, ReduceKind::Max),
+        "Min" => arithmetic::reduce(e, layer, ReduceKind::Min),
+        "ArgMax" => arithmetic::arg(e, layer, true),
+        "ArgMin" => arithmetic::arg(e, layer, false),
+        "Cast" => arithmetic::cast(e, layer),
+        "Conv2D" => convolution::conv_2d(e, layer),
+        "DepthwiseConv2dNative" => convolution::depthwise(e, layer),
+        "Conv2DBackpropInput" => convolution::transposed(e, layer),
+        "MaxPool" => convolution::pool(e, layer, PoolKind::Max),
+        "AvgPool" => convolution::pool(e, layer, PoolKind::Average),
+        "SpaceToBatchND" => convolution::space_to_batch(e, layer),
+        "BatchToSpaceND" => convolution::batch_to_space(e, layer),
+        "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => normalization::batch_norm(e, layer),
+        "MatMul" => dense::mat_mul(e, layer),
+        "BatchMatMul" | "BatchMatMulV2" => dense::batch_mat_mul(e, layer),
+        "Einsum" => einsum::einsum(e, layer),
+        "Squeeze" | "ExpandDims" if matches!(layer.inputs.first(), Some(Tensor::Spaced(_))) => {
+            convolution::reshape(e, layer)
+        }
+        "Reshape" | "Squeeze" | "ExpandDims" => movement::reshape(e, layer),
+        "Transpose" => movement::transpose(e, layer),
+        "ConcatV2" => movement::concat(e, layer),
+        "Pack" => movement::pack(e, layer),
+        "Unpack" => movement::unpack(e, layer),
+        "Split" => movement::split(e, layer, 1, 0),
+        "SplitV" => movement::split(e, layer, 0, 2),
+        "Pad" | "PadV2" => movement::pad(e, layer),
+        "Tile" | "BroadcastTo" => movement::repeat(e, layer),
+        "ReverseV2" | "Slice" | "StridedSlice" => slices::take(e, layer),
+        "GatherV2" | "Gather" | "ResourceGather" => movement::gather(e, layer),
+        "ResizeNearestNeighbor" => movement::resize(e, layer, false),
+        "ResizeBilinear" => movement::resize(e, layer, true),
+        _ if op.starts_with("TensorList") => lists::list(e, layer),
+        _ if is_known(op) => Err("its operands are computed by other layers".into()),
+        _ => Err(Fault::Unknown),
+    }
+}
+
+fn unary(op: &str) -> Option<UnaryKind> {
+    Some(match op {
+        "Relu" => UnaryKind::Relu,
+        "Relu6" => UnaryKind::Relu6,
+        "Elu" => UnaryKind::Elu { alpha: 1.0 },
+        // The constants of Klambauer et al., 2017.
+        "Selu" => UnaryKind::Selu { alpha: 1.673_263_2, gamma: 1.050_701 },
+        "Sigmoid" => UnaryKind::Logistic,
+        "Tanh" => UnaryKind::Tanh,
+        "Softplus" => UnaryKind::Softplus,
+        "Softsign" => UnaryKind::Softsign,
+        "Exp" => UnaryKind::Exp,
+        "Log" => UnaryKind::Log,
+        "Sqrt" => UnaryKind::Sqrt,
+        "Rsqrt" => UnaryKind::Rsqrt,
+        "Square" => UnaryKind::Square,
+        "Abs" => UnaryKind::Abs,
+        "Neg" => UnaryKind::Neg,
+        "Erf" => UnaryKind::Erf,
+        "Reciprocal" | "Inv" => UnaryKind::Reciprocal,
+        "Sin" => UnaryKind::Sin,
+        "Cos" => UnaryKind::Cos,
+        "Ceil" => UnaryKind::Ceil,
+        "Floor" => UnaryKind::Floor,
+        "Rint" | "Round" => UnaryKind::Round,
+        "Sign" => UnaryKind::Sign,
+        _ => return None,
+    })
+}
+
+fn binary(op: &str) -> Option<BinaryKind> {
+    Some(match op {
+        "Add" | "AddV2" => BinaryKind::Add,
+        "Sub" => BinaryKind::Sub,
+        "Mul" => BinaryKind::Mul,
+        "RealDiv" => BinaryKind::Div,
+        "Maximum" => BinaryKind::Maximum,
+        "Minimum" => BinaryKind::Minimum,
+        "SquaredDifference" => BinaryKind::SquaredDifference,
+        _ => return None,
+    })
+}

@@ -1,0 +1,121 @@
+//! The signature that is converted, and the borders that it names.
+
+use std::collections::HashMap;
+
+use super::evaluate::{Evaluator, Tensor, broken};
+use super::known;
+use super::library::{Body, reference};
+use super::proto::{MetaGraph, Signature, TensorInfo};
+use crate::error::{Error, Result};
+use crate::graph::{DType, Op, ValueId};
+use crate::import::ImportOptions;
+
+/// The graph that serves; models may hold others, for training.
+pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
+    let serves = |graph: &&MetaGraph| graph.info.iter().any(|i| i.tags.iter().any(|t| t == "serve"));
+    graphs.iter().find(serves).or(graphs.first()).ok_or_else(|| broken("saved_model.pb holds no graph"))
+}
+
+/// The signature that the options name, else the only one or `serving_default`.
+pub(super) fn choose<'m>(graph: &'m MetaGraph, options: &ImportOptions) -> Result<(&'m str, &'m Signature)> {
+    // Without outputs: not a function but the node that sets the model up.
+    let usable: Vec<(&str, &Signature)> = graph
+        .signatures
+        .iter()
+        .filter(|(name, s)| !s.outputs.is_empty() && name.as_str() != "__saved_model_init_op")
+        .map(|(name, signature)| (name.as_str(), signature))
+        .collect();
+    let names: Vec<String> = usable.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let names = names.join(", ");
+    if usable.is_empty() {
+        return Err(Error::input("the SavedModel has no signature, so nothing says what goes in and out")
+            .help("save it with one: `model.export(...)`, or `tf.saved_model.save(model, path, signatures=...)`"));
+    }
+    if let Some(wanted) = &options.signature {
+        return usable.iter().copied().find(|(name, _)| name == wanted).ok_or_else(|| {
+            Error::input(format!("the SavedModel has no signature `{wanted}`; it has {names}"))
+                .help("give one of these names to `--signature`")
+        });
+    }
+    let default = usable.iter().copied().find(|(name, _)| *name == "serving_default");
+    match (default, usable.as_slice()) {
+        (Some(one), _) | (None, &[one]) => Ok(one),
+        _ => Err(Error::input(format!("the SavedModel has several signatures: {names}"))
+            .help("choose one, as in `--signature NAME`")),
+    }
+}
+
+/// Adds the inputs of the model; what feeds each node.
+pub(super) fn inputs<'m>(
+    evaluator: &mut Evaluator<'m>,
+    signature: &'m Signature,
+    options: &ImportOptions,
+) -> Result<HashMap<&'m str, Tensor>> {
+    let names: Vec<&str> = signature.inputs.keys().map(String::as_str).collect();
+    options.check_names(&names)?;
+    let mut feeds = HashMap::new();
+    for (name, info) in &signature.inputs {
+        let id = evaluator.builder.input(name, &shape(name, info, options)?, dtype(name, info)?);
+        let Some((node, _, _)) = reference(&info.name) else {
+            return Err(broken(format!("input `{name}` names no tensor")));
+        };
+        feeds.insert(node, Tensor::Value(id));
+    }
+    Ok(feeds)
+}
+
+fn shape(name: &str, info: &TensorInfo, options: &ImportOptions) -> Result<Vec<usize>> {
+    let Some(shape) = info.shape.as_ref().filter(|s| !s.unknown_rank) else {
+        let given = options.input_shapes.iter().find(|(input, _)| input == name);
+        return given.map(|(_, shape)| shape.clone()).ok_or_else(|| {
+            Error::input(format!("input `{name}` has no shape at all in the file"))
+                .help(format!("give it, as in `--input-shape {name}=1,28,28,1`"))
+        });
+    };
+    let dims: Vec<Option<usize>> = shape.dims.iter().map(|d| usize::try_from(d.size).ok()).collect();
+    let shape = options.input_shape(name, &dims)?;
+    match known::count(&shape) {
+        Some(n) if n > 0 => Ok(shape),
+        _ => Err(broken(format!("input `{name}` has the shape {shape:?}"))),
+    }
+}
+
+fn dtype(name: &str, info: &TensorInfo) -> Result<DType> {
+    known::dtype(info.dtype).ok_or_else(|| {
+        Error::input(format!("input `{name}` is of {}", known::dtype_name(info.dtype)))
+            .help("choose a signature whose inputs are numbers, or export the model without its string preprocessing")
+    })
+}
+
+/// Evaluates the outputs of the model, and gives them the names that the signature has for them.
+pub(super) fn outputs<'m>(
+    evaluator: &mut Evaluator<'m>,
+    graph: &'m Body<'m>,
+    signature: &'m Signature,
+    feeds: HashMap<&'m str, Tensor>,
+) -> Result<Vec<ValueId>> {
+    let wanted: Vec<&str> = signature.outputs.values().map(|info| info.name.as_str()).collect();
+    let tensors = evaluator.evaluate(graph, feeds, &wanted)?;
+    let mut ids: Vec<ValueId> = Vec::with_capacity(tensors.len());
+    for (name, tensor) in signature.outputs.keys().zip(tensors) {
+        let id = match tensor {
+            Tensor::Value(id) | Tensor::Lost(id) => id,
+            Tensor::Known(_) => {
+                return Err(Error::input(format!("output `{name}` does not depend on the model's inputs"))
+                    .help("leave it out of the signature"));
+            }
+            _ => return Err(broken(format!("output `{name}` is no array of numbers"))),
+        };
+        let taken = ids.contains(&id) || evaluator.builder.graph().inputs.contains(&id);
+        let id = if taken {
+            // Two names for one tensor: a copy, so that each keeps its own.
+            let shape = evaluator.builder.shape(id).to_vec();
+            evaluator.builder.op_shaped(name, Op::Reshape, &[id], &shape)?
+        } else {
+            id
+        };
+        evaluator.builder.rename(id, name);
+        ids.push(id);
+    }
+    Ok(ids)
+}

@@ -1,0 +1,221 @@
+//! Functions of one number that formats write as several layers become one layer, which the device looks up in
+//! one table: GELU as `x * 0.5 * (1 + erf(x / sqrt 2))`, SiLU as `x * sigmoid(x)`, and the like.
+//!
+//! Not by the form that they are written in, of which there are many: layers that compute element by element
+//! from one tensor and single numbers are a function of one number, and so are the candidates. The
+//! one that agrees on all of a grid of points is what they compute. Float layers only.
+
+use super::rewrite::producer;
+use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
+use crate::reference::unary;
+
+/// What formats without an operator of that name write in parts.
+const CANDIDATES: &[UnaryKind] = &[
+    UnaryKind::Gelu { approximate: false },
+    UnaryKind::Gelu { approximate: true },
+    UnaryKind::Silu,
+    UnaryKind::HardSwish,
+    UnaryKind::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
+    UnaryKind::HardSigmoid { alpha: 0.2, beta: 0.5 },
+    UnaryKind::Mish,
+    UnaryKind::Softplus,
+    UnaryKind::Softsign,
+    UnaryKind::LogSigmoid,
+    UnaryKind::Logistic,
+    UnaryKind::TanhShrink,
+];
+
+/// Most layers of one function.
+const MOST: usize = 12;
+
+/// Points on either side of zero; `STEP` apart, so that all knees of the candidates lie on or between them.
+const POINTS: i32 = 400;
+const STEP: f32 = 0.037;
+
+/// Largest difference between two ways to write a function in f32, relative above one.
+const CLOSE: f32 = 2e-6;
+
+/// Replaces; returns how many functions.
+pub(super) fn run(graph: &mut Graph) -> usize {
+    let mut count = 0;
+    for index in (0..graph.nodes.len()).rev() {
+        if let Some((source, kind)) = function(graph, index) {
+            let node = &mut graph.nodes[index];
+            (node.op, node.inputs) = (Op::Unary(kind), vec![Some(source)]);
+            count += 1;
+        }
+    }
+    count
+}
+
+/// The function of one tensor that the node at `index` and those before it compute.
+fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
+    let mut members = vec![index];
+    let mut sources = operands(graph, &graph.nodes[index])?;
+    let shape = &graph.value(*graph.nodes[index].outputs.first()?).shape;
+    while members.len() < MOST {
+        // The latest layer first: what it reads comes before it, so all ways meet.
+        let (at, &latest) =
+            sources.iter().filter_map(|id| Some((producer(graph, *id)?, id))).max_by_key(|(at, _)| *at)?;
+        let node = &graph.nodes[at];
+        let inner = readers(graph, latest).all(|reader| members.contains(&reader));
+        if !inner || graph.is_output(latest) {
+            return None;
+        }
+        sources.retain(|&id| id != latest);
+        for id in operands(graph, node)? {
+            if !sources.contains(&id) {
+                sources.push(id);
+            }
+        }
+        members.push(at);
+        let &[source] = sources.as_slice() else { continue };
+        if graph.value(source).shape != *shape {
+            continue;
+        }
+        if let Some(kind) = candidate(graph, &members, source) {
+            return Some((source, kind));
+        }
+    }
+    None
+}
+
+fn readers(graph: &Graph, id: ValueId) -> impl Iterator<Item = usize> + '_ {
+    let reads = move |node: &Node| node.inputs.contains(&Some(id));
+    graph.nodes.iter().enumerate().filter(move |(_, node)| reads(node)).map(|(at, _)| at)
+}
+
+/// The computed operands of a layer that works element by element with single numbers.
+fn operands(graph: &Graph, node: &Node) -> Option<Vec<ValueId>> {
+    let float = node.outputs.iter().all(|&id| graph.value(id).dtype == DType::Float32);
+    if !float || !matches!(node.op, Op::Unary(_) | Op::Binary { activation: Activation::None, .. }) {
+        return None;
+    }
+    let mut computed = Vec::new();
+    for &id in node.inputs.iter().flatten() {
+        match number(graph, id) {
+            Some(_) => (),
+            None if graph.value(id).constant.is_some() => return None,
+            None if !computed.contains(&id) => computed.push(id),
+            None => (),
+        }
+    }
+    (!computed.is_empty()).then_some(computed)
+}
+
+/// The constant of one element.
+fn number(graph: &Graph, id: ValueId) -> Option<f32> {
+    match graph.value(id).constant.as_ref().and_then(Constant::as_f32) {
+        Some(&[one]) => Some(one),
+        _ => None,
+    }
+}
+
+/// The candidate that the layers compute of `source`.
+fn candidate(graph: &Graph, members: &[usize], source: ValueId) -> Option<UnaryKind> {
+    let mut order = members.to_vec();
+    order.sort_unstable();
+    let points: Vec<f32> = (-POINTS..=POINTS).map(|i| i as f32 * STEP).collect();
+    let found: Vec<f32> = points.iter().map(|&x| compute(graph, &order, source, x)).collect::<Option<_>>()?;
+    let close = |a: f32, b: f32| (a - b).abs() <= CLOSE * b.abs().max(1.0);
+    CANDIDATES
+        .iter()
+        .copied()
+        .find(|&kind| points.iter().zip(&found).all(|(&x, &y)| close(y, unary(kind, x))))
+}
+
+/// What the layers in `order` compute where `source` is `x`.
+fn compute(graph: &Graph, order: &[usize], source: ValueId, x: f32) -> Option<f32> {
+    let mut values: Vec<(ValueId, f32)> = vec![(source, x)];
+    for &at in order {
+        let node = &graph.nodes[at];
+        let operand = |position: usize| {
+            let id = node.input(position)?;
+            number(graph, id).or_else(|| values.iter().find(|(v, _)| *v == id).map(|(_, x)| *x))
+        };
+        let result = match node.op {
+            Op::Unary(kind) => unary(kind, operand(0)?),
+            Op::Binary { kind, .. } => binary(kind, operand(0)?, operand(1)?),
+            _ => return None,
+        };
+        values.push((*node.outputs.first()?, result));
+    }
+    values.last().map(|(_, y)| *y)
+}
+
+fn binary(kind: BinaryKind, a: f32, b: f32) -> f32 {
+    match kind {
+        BinaryKind::Add => a + b,
+        BinaryKind::Sub => a - b,
+        BinaryKind::Mul => a * b,
+        BinaryKind::Div => a / b,
+        BinaryKind::Maximum => a.max(b),
+        BinaryKind::Minimum => a.min(b),
+        BinaryKind::SquaredDifference => (a - b) * (a - b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Build;
+    use super::*;
+
+    fn binary_op(kind: BinaryKind) -> Op {
+        Op::Binary { kind, activation: Activation::None }
+    }
+
+    /// The operators that are left of a function of `x`.
+    fn left(write: impl Fn(&mut Build, ValueId) -> ValueId) -> Vec<Op> {
+        let mut b = Build::new(&[1, 6]);
+        let input = b.input();
+        let x = b.node(Op::Unary(UnaryKind::Sin), &[input], &[1, 6]);
+        let y = write(&mut b, x);
+        let mut graph = b.finish(y);
+        run(&mut graph);
+        super::super::dead::run(&mut graph);
+        graph.nodes.into_iter().skip(1).map(|node| node.op).collect()
+    }
+
+    #[test]
+    fn functions_are_known_in_any_form() {
+        let silu = left(|b, x| {
+            let s = b.node(Op::Unary(UnaryKind::Logistic), &[x], &[1, 6]);
+            b.node(binary_op(BinaryKind::Mul), &[x, s], &[1, 6])
+        });
+        assert_eq!(silu, [Op::Unary(UnaryKind::Silu)]);
+        let gelu = left(|b, x| {
+            let (half, root, one) =
+                (b.constant(&[1], |_| 0.5), b.constant(&[1], |_| 0.5f32.sqrt()), b.constant(&[1], |_| 1.0));
+            let scaled = b.node(binary_op(BinaryKind::Mul), &[x, root], &[1, 6]);
+            let erf = b.node(Op::Unary(UnaryKind::Erf), &[scaled], &[1, 6]);
+            let sum = b.node(binary_op(BinaryKind::Add), &[erf, one], &[1, 6]);
+            let halved = b.node(binary_op(BinaryKind::Mul), &[half, x], &[1, 6]);
+            b.node(binary_op(BinaryKind::Mul), &[halved, sum], &[1, 6])
+        });
+        assert_eq!(gelu, [Op::Unary(UnaryKind::Gelu { approximate: false })]);
+        let hard = left(|b, x| {
+            let (three, sixth) = (b.constant(&[1], |_| 3.0), b.constant(&[1], |_| 1.0 / 6.0));
+            let sum = b.node(binary_op(BinaryKind::Add), &[x, three], &[1, 6]);
+            let clamped = b.node(Op::Unary(UnaryKind::Relu6), &[sum], &[1, 6]);
+            let gate = b.node(binary_op(BinaryKind::Mul), &[clamped, sixth], &[1, 6]);
+            b.node(binary_op(BinaryKind::Mul), &[x, gate], &[1, 6])
+        });
+        assert_eq!(hard, [Op::Unary(UnaryKind::HardSwish)]);
+    }
+
+    #[test]
+    fn other_functions_and_shared_parts_stay() {
+        let other = left(|b, x| {
+            let s = b.node(Op::Unary(UnaryKind::Tanh), &[x], &[1, 6]);
+            b.node(binary_op(BinaryKind::Mul), &[x, s], &[1, 6])
+        });
+        assert_eq!(other.len(), 2);
+        let channels = left(|b, x| {
+            let (s, factor) =
+                (b.node(Op::Unary(UnaryKind::Logistic), &[x], &[1, 6]), b.constant(&[6], |i| i as f32));
+            let scaled = b.node(binary_op(BinaryKind::Mul), &[s, factor], &[1, 6]);
+            b.node(binary_op(BinaryKind::Mul), &[x, scaled], &[1, 6])
+        });
+        assert_eq!(channels.len(), 3);
+    }
+}

@@ -1,0 +1,57 @@
+//! What Ferrolite writes as `.tflite`: every op vector and every committed model is written, read again and
+//! answers as TFLM does on the original. With `FERROLITE_WRITTEN=FOLDER` the files are left there for
+//! `tests/vectors/check_written.py`, which runs TFLM and LiteRT on them.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{SETS, compare, files, root};
+use ferrolite::emit::{self, Options};
+use ferrolite::{import, passes};
+
+/// Cases that TensorFlow Lite cannot say once the passes have been over them.
+const UNSAYABLE: &[&str] = &[];
+
+fn written(model: &Path) -> Result<Vec<u8>, String> {
+    let mut graph = import::load(model).map_err(|e| e.message)?.graph;
+    passes::optimise(&mut graph);
+    emit::tflite(&graph).map_err(|e| e.message)
+}
+
+fn ferro(tflite: &[u8]) -> Result<Vec<u8>, String> {
+    let mut graph = import::load_bytes("written.tflite", tflite).map_err(|e| e.message)?.graph;
+    passes::optimise(&mut graph);
+    Ok(emit::compile(&graph, &Options::default()).map_err(|e| e.message)?.bytes.to_vec())
+}
+
+#[test]
+fn every_vector_survives_being_written() {
+    let folder = root().join("tests/vectors");
+    let keep = std::env::var_os("FERROLITE_WRITTEN").map(PathBuf::from);
+    let (mut failures, mut unsayable, mut passed) = (Vec::new(), Vec::new(), 0);
+    for npz in files(&folder, ".npz") {
+        let case = npz.strip_prefix(&folder).expect("below the folder").with_extension("");
+        let case = case.to_string_lossy().replace('\\', "/");
+        let bytes = match written(&npz.with_extension("tflite")) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                unsayable.push(format!("{case}: {error}"));
+                continue;
+            }
+        };
+        if let Some(keep) = &keep {
+            let path = keep.join(&case).with_extension("tflite");
+            std::fs::create_dir_all(path.parent().expect("has a folder")).expect("is writable");
+            std::fs::write(path, &bytes).expect("is writable");
+        }
+        match ferro(&bytes).and_then(|file| compare(&file, SETS[0].ops, &npz, "in", "out")) {
+            Ok(_) => passed += 1,
+            Err(error) => failures.push(format!("{case}: {error}")),
+        }
+    }
+    println!("{passed} vectors equal; not sayable:\n{}", unsayable.join("\n"));
+    assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.join("\n"));
+    assert!(passed > 900, "only {passed} vectors");
+    assert_eq!(unsayable.len(), UNSAYABLE.len(), "{}", unsayable.join("\n"));
+}
