@@ -18,6 +18,7 @@
 //! ```
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrolite_runtime::{OpCode, Rounding, Target};
 
@@ -29,7 +30,7 @@ use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
 use crate::ops;
 use crate::passes;
-use crate::quantize::{self, Io, Samples, quantize};
+use crate::quantize::{self, Calibration, Io, NoSamples, Samples, Trial, quantize};
 use crate::report::text;
 use crate::run::{infer, interpreter};
 
@@ -38,8 +39,10 @@ use crate::run::{infer, interpreter};
 pub struct ConvertOptions {
     /// What the model's file leaves open.
     pub import: ImportOptions,
-    /// DATA with typical samples, for float models.
+    /// DATA with typical samples, for float models that do not bring the ranges of all layers.
     pub calibrate: Option<String>,
+    /// How ranges follow from the samples.
+    pub calibration: Calibration,
     /// The core that packing and kernel paths are chosen for.
     pub target: Target,
     /// Type of a float model's inputs and outputs in the file.
@@ -58,6 +61,7 @@ impl Default for ConvertOptions {
         ConvertOptions {
             import: ImportOptions::default(),
             calibrate: None,
+            calibration: Calibration::Auto,
             target: Target::Portable,
             io: Io::Int8,
             rounding: Rounding::Double,
@@ -76,6 +80,10 @@ pub struct Converted {
     pub format: &'static str,
     /// Number of calibration samples; 0 for a model that arrived quantized.
     pub samples: usize,
+    /// How the samples were used, in words; none for a model that brought all it needs.
+    pub calibration: Option<String>,
+    /// What was tried on samples that were held back.
+    pub trials: Vec<Trial>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
 }
@@ -108,6 +116,10 @@ pub struct Prepared {
     pub source_hash: [u8; 32],
     /// Number of calibration samples; 0 for a model that arrived quantized.
     pub samples: usize,
+    /// How the samples were used, in words; none for a model that brought all it needs.
+    pub calibration: Option<String>,
+    /// What was tried on samples that were held back.
+    pub trials: Vec<Trial>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
 }
@@ -133,23 +145,38 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     }
     ops::refuse_float_only(&graph).map_err(|e| e.context(&shown))?;
 
-    let mut samples = 0;
+    let (mut samples, mut calibration, mut trials) = (0, None, Vec::new());
     if graph.is_float() {
-        let Some(argument) = &options.calibrate else {
-            return Err(Error::input(format!("{shown}: a float model, which has to be quantized"))
-                .help("give 100 or more typical samples with `--calibrate DATA`"));
+        let settings = quantize::Options {
+            io: options.io,
+            calibration: options.calibration,
+            ..quantize::Options::default()
         };
-        let data = Dataset::load(argument, &input_specs(&graph))?;
-        samples = data.len();
-        let settings = quantize::Options { io: options.io, ..quantize::Options::default() };
-        follow.begin("calibrating", samples);
-        let counted = Counted { data: &data, follow };
-        let quantized = quantize(&graph, &counted, &settings).map_err(|e| e.context(&shown));
-        follow.end();
+        let quantized = if let Some(argument) = &options.calibrate {
+            let data = Dataset::load(argument, &input_specs(&graph))?;
+            samples = data.len();
+            follow.begin("calibrating", samples);
+            let counted = Counted { data: &data, follow, left: AtomicUsize::new(samples) };
+            let quantized = quantize(&graph, &counted, &settings);
+            follow.end();
+            quantized
+        } else if quantize::brings_ranges(&graph) {
+            quantize(&graph, &NoSamples, &settings)
+        } else {
+            Err(Error::input("a float model, which has to be quantized"))
+        };
+        let quantized = quantized.map_err(|e| match options.calibrate {
+            None => e.help("give 100 or more typical samples with `--calibrate DATA`").context(&shown),
+            Some(_) => e.context(&shown),
+        });
         let (integer, report) = quantized?;
         graph = integer;
         notes.extend(report.notes);
-        if samples < 20 {
+        if samples > 0 {
+            calibration = Some(report.options.to_string());
+            trials = report.trials;
+        }
+        if (1..20).contains(&samples) {
             notes.push(format!("only {samples} calibration samples: 100 or more give better ranges"));
         }
         notes.extend(passes::optimise(&mut graph).done);
@@ -165,7 +192,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     }
 
     let (format, source_hash) = (imported.format, imported.source_hash);
-    Ok(Prepared { graph, format, source_hash, samples, notes })
+    Ok(Prepared { graph, format, source_hash, samples, calibration, trials, notes })
 }
 
 /// Converts a model file.
@@ -208,7 +235,7 @@ pub fn convert_to_tflite(
 /// Makes the `.ferro` file.
 fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Converted> {
     let shown = path.display();
-    let Prepared { graph, format, source_hash, samples, mut notes } = prepared;
+    let Prepared { graph, format, source_hash, samples, calibration, trials, mut notes } = prepared;
     let settings = emit::Options {
         target: options.target,
         rounding: options.rounding,
@@ -235,7 +262,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
             .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
         }
     }
-    Ok(Converted { file, format, samples, notes })
+    Ok(Converted { file, format, samples, calibration, trials, notes })
 }
 
 /// Makes the file, with as much of Winograd's algorithm as the budgets allow.
@@ -303,10 +330,12 @@ fn answers(file: &ModelFile, before: u8) -> Result<Vec<Vec<u8>>> {
     infer(&mut net, &crate::bench::inputs(&model), &mut ())
 }
 
-/// Samples that tell when they are asked for.
+/// Samples that tell when they are asked for, as often as there are samples: how often calibration looks at
+/// each is not known before.
 struct Counted<'a> {
     data: &'a Dataset,
     follow: &'a dyn Follow,
+    left: AtomicUsize,
 }
 
 impl Samples for Counted<'_> {
@@ -315,6 +344,10 @@ impl Samples for Counted<'_> {
     }
 
     fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
-        self.data.real(index).inspect(|_| self.follow.step())
+        let sample = self.data.real(index)?;
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            self.follow.step();
+        }
+        Ok(sample)
     }
 }

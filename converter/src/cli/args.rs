@@ -11,6 +11,7 @@ use ferrolite_schema::{Rounding, Target};
 use crate::board::{BOARDS, HOST};
 use crate::error::{Error, Result};
 use crate::import::ImportOptions;
+use crate::quantize::Calibration;
 
 /// Where DATA is explained; shown below the options of every command that takes it.
 const DATA_HELP: &str = "\
@@ -82,9 +83,15 @@ pub struct ConvertArgs {
     /// The file to write: .ferro, or .tflite for the same int8 model as TensorFlow Lite has it
     #[arg(short, long, value_name = "OUT.ferro")]
     pub output: PathBuf,
-    /// Typical samples, 100 or more; needed to quantize a float model
+    /// Typical samples, 100 or more; needed to quantize a float model, unless it was trained with fake
+    /// quantization of all layers
     #[arg(long, value_name = "DATA")]
     pub calibrate: Option<String>,
+    /// How the range of each layer follows from the samples: minmax, moving-average, percentile:99.99
+    /// (any share), entropy, mse; or auto, which holds every fifth sample back, tries all of these, equalized
+    /// channels, clipped weights and corrected biases on them, and keeps what lowers the error
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = str::parse::<Calibration>)]
+    pub calibration: Calibration,
     /// The core to make it fast for; results are the same on all of them
     #[arg(long, value_name = "T", default_value = "portable", value_parser = target_parser())]
     pub target: Target,
@@ -389,7 +396,8 @@ mod tests {
     #[test]
     fn every_word_of_the_design_is_read() {
         let Command::Convert(args) = command(
-            "convert m.tflite -o m.ferro --calibrate c.npz:x --target cortex-m55 --io float --rounding single \
+            "convert m.tflite -o m.ferro --calibrate c.npz:x --calibration percentile:99.9 \
+             --target cortex-m55 --io float --rounding single \
              --rust m.rs --c m.h --report m.html --flash-budget 64K --ram-budget 1M --json",
         ) else {
             panic!("not convert")
@@ -400,6 +408,7 @@ mod tests {
         );
         assert_eq!((args.flash_budget, args.ram_budget, args.json), (Some(65536), Some(1 << 20), true));
         assert_eq!(args.calibrate.as_deref(), Some("c.npz:x"));
+        assert_eq!(args.calibration, Calibration::Percentile(99.9));
         let Command::Run(args) = command(
             "run m.ferro --input d.npy --output o.npz --layers l.npz --sequence --on qemu-riscv32 --json",
         ) else {
@@ -455,6 +464,7 @@ mod tests {
             ("bench m.ferro --clock fast", "a clock is a number", "ferrolite bench --help"),
             ("bench m.ferro --flash-wait 3", "missing: --clock", "ferrolite bench --help"),
             ("convert m -o o --target z80", "invalid value 'z80'", "portable, cortex-m0"),
+            ("convert m -o o --calibration best", "known are auto, minmax", "convert --help"),
             ("convert m -o o --io int4", "invalid value 'int4'", "int8, float"),
             ("convert m -o o --flash-budget big", "64K or 1M", "ferrolite convert --help"),
             ("convert m -o o --flash-budget 99999999999999999999M", "64K or 1M", "convert --help"),

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::import;
 use crate::model_file::input_specs;
-use crate::quantize::Io;
+use crate::quantize::{Io, Trial};
 use crate::report::html::{self, Study};
 use crate::report::text;
 
@@ -26,6 +26,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     let options = ConvertOptions {
         import: args.source.options(),
         calibrate: args.calibrate.clone(),
+        calibration: args.calibration,
         target: args.target,
         io: if args.io == "float" { Io::Float } else { Io::Int8 },
         rounding: args.rounding,
@@ -68,6 +69,9 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         object["output"] = json!(args.output.display().to_string());
         object["format"] = json!(converted.format);
         object["calibration_samples"] = json!(converted.samples);
+        object["calibration"] = json!(converted.calibration);
+        let trial = |trial: &Trial| json!({"method": trial.options.to_string(), "error": trial.error, "agreement": trial.agreement});
+        object["trials"] = converted.trials.iter().map(trial).collect();
         object["notes"] = json!(converted.notes);
         return Ok(Answer::Json(object));
     }
@@ -119,7 +123,8 @@ fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<S
         ("work", format!("{} multiply-accumulates", text::thousands(macs))),
     ];
     if converted.samples > 0 {
-        lines.push(("calibrated", format!("on {} samples", text::count(converted.samples))));
+        let by = converted.calibration.iter().map(|method| format!(", {method}")).collect::<String>();
+        lines.push(("calibrated", format!("on {} samples{by}", text::count(converted.samples))));
     }
     for (name, value) in lines {
         out += &format!("  {name:<10} {value}\n");

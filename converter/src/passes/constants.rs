@@ -1,6 +1,8 @@
 //! Nodes whose operands are all constant are computed now, by the float reference: float ones of
 //! any kind, integer ones when they only move elements.
 
+use ferrolite_runtime::quant;
+
 use crate::graph::{Constant, DType, Graph, Node, Op};
 use crate::reference::execute_node;
 
@@ -35,6 +37,9 @@ fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
     if node.outputs.iter().any(|&id| graph.value(id).elements() > LARGEST) {
         return None;
     }
+    if node.op == Op::Quantize {
+        return Some(vec![quantized(graph, node)?]);
+    }
     // A PAD of integers adds the zero point, which the reference does not know of here.
     let moves = node.op.only_moves_data() && !matches!(node.op, Op::Pad { .. });
     let mut operands = Vec::with_capacity(node.inputs.len());
@@ -61,6 +66,21 @@ fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
     typed.collect()
 }
 
+/// The int8 of real numbers that are known.
+fn quantized(graph: &Graph, node: &Node) -> Option<Constant> {
+    let real = graph.constant(node.input(0))?.as_f32()?;
+    let target = graph.value(*node.outputs.first()?);
+    let quantization = target.quantization.as_ref().filter(|_| target.dtype == DType::Int8)?;
+    let inner: usize = target.shape.iter().skip(quantization.axis + 1).product::<usize>().max(1);
+    let channels = quantization.scale.len();
+    let integer = |(i, &x): (usize, &f32)| {
+        let c = if channels == 1 { 0 } else { i / inner % channels };
+        let (scale, zero_point) = (quantization.scale.get(c)?, quantization.zero_point.get(c)?);
+        Some(quant::quantize(x, *scale, *zero_point, -128, 127) as i8)
+    };
+    Some(Constant::I8(real.iter().enumerate().map(integer).collect::<Option<_>>()?))
+}
+
 /// Real numbers, all integers where `dtype` is one, as a constant.
 fn typed(dtype: DType, data: Vec<f32>) -> Option<Constant> {
     Some(match dtype {
@@ -80,7 +100,7 @@ mod tests {
     use super::super::rewrite;
     use super::super::testing::Build;
     use super::*;
-    use crate::graph::{Activation, BinaryKind, UnaryKind};
+    use crate::graph::{Activation, BinaryKind, Quantization, UnaryKind};
 
     #[test]
     fn a_chain_of_constants_collapses() {
@@ -94,6 +114,21 @@ mod tests {
         assert_eq!(run(&mut graph), 2);
         assert_eq!(graph.nodes.len(), 1);
         assert_eq!(graph.constant(graph.nodes[0].input(1)), Some(&Constant::F32(vec![1.0, 0.0, 1.0])));
+    }
+
+    #[test]
+    fn constants_are_quantized_channel_by_channel() {
+        let mut b = Build::new(&[2, 2]);
+        let c = b.constant(&[2, 2], |i| i as f32 - 1.0);
+        let q = b.node(Op::Quantize, &[c], &[2, 2]);
+        let d = b.node(Op::Dequantize, &[q], &[2, 2]);
+        let y = b.node(Op::Reshape, &[d], &[4]);
+        let value = b.graph.value_mut(q);
+        value.dtype = DType::Int8;
+        value.quantization = Some(Quantization { scale: vec![0.5, 0.01], zero_point: vec![3, 0], axis: 0 });
+        let mut graph = b.finish(y);
+        assert_eq!(run(&mut graph), 1);
+        assert_eq!(graph.constant(Some(q)), Some(&Constant::I8(vec![1, 3, 100, 127])));
     }
 
     #[test]

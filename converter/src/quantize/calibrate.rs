@@ -1,108 +1,217 @@
-//! Calibration: the float model runs on every sample, and the range of each layer is kept.
+//! Calibration: the float model runs on every sample, and what each layer's numbers were like is kept.
 //!
-//! Samples run in parallel. Smallest and largest numbers do not depend on the order in which they
-//! are found, and of several errors the one of the first sample is reported, so the result does
-//! not depend on the number of threads.
+//! Samples run in parallel. What is kept does not depend on the number of threads: smallest and largest
+//! numbers and counts do not depend on the order in which they are found, sums that round are made
+//! of the same parts everywhere, and of several errors the one of the first sample is reported. Memory does
+//! not depend on the number of samples.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::Samples;
+use super::histogram::Histogram;
+use super::method::Calibration;
 use super::range::Range;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::reference::Executor;
 
-/// How a value's range follows from the numbers that it took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Calibration {
-    /// From the smallest to the largest number that occurred.
-    #[default]
-    MinMax,
+/// Share of a sample in a moving average.
+const NEWEST: f64 = 0.01;
+
+/// What was seen of every value of a graph, by value; of values that the samples do not touch, nothing.
+pub struct Statistics {
+    ranges: Vec<Range>,
+    averages: Vec<Range>,
+    histograms: Vec<Histogram>,
 }
 
-/// What is remembered of a value while the samples run. The merged observers of several parts of
-/// the samples must not depend on how the samples were parted.
-trait Observer: Clone + Default + Send {
-    /// Takes note of a value's elements; false if one of them is not a number to quantize.
-    fn observe(&mut self, data: &[f32]) -> bool;
-    /// Adds what another observer of the same value has seen.
-    fn merge(&mut self, other: &Self);
-    /// The range to quantize.
-    fn range(&self) -> Range;
-}
+impl Statistics {
+    /// Runs all samples; once more for histograms, whose cells need the ranges first.
+    pub fn gather(graph: &Graph, samples: &dyn Samples, histograms: bool) -> Result<Statistics> {
+        let seen = observe(graph, samples)?;
+        let ranges: Vec<Range> = seen.iter().map(|seen| seen.range).collect();
+        let averages = seen.iter().map(Seen::average).collect();
+        let histograms = if histograms { count(graph, samples, &ranges)? } else { Vec::new() };
+        Ok(Statistics { ranges, averages, histograms })
+    }
 
-/// The observer of [`Calibration::MinMax`].
-impl Observer for Range {
-    fn observe(&mut self, data: &[f32]) -> bool {
-        match Range::of(data) {
-            Some(range) => {
-                *self = self.union(range);
-                true
-            }
-            None => false,
+    /// For graphs whose values have ranges already.
+    pub fn none(graph: &Graph) -> Statistics {
+        let ranges = vec![Range::default(); graph.values.len()];
+        Statistics { averages: ranges.clone(), ranges, histograms: Vec::new() }
+    }
+
+    /// The same with histograms of these samples, which lie within the ranges that are known.
+    pub fn with_histograms(mut self, graph: &Graph, samples: &dyn Samples) -> Result<Statistics> {
+        self.histograms = count(graph, samples, &self.ranges)?;
+        Ok(self)
+    }
+
+    /// Whether a method needs histograms.
+    pub fn needs_histograms(method: Calibration) -> bool {
+        !matches!(method, Calibration::MinMax | Calibration::MovingAverage)
+    }
+
+    /// The ranges that a method gives, by value.
+    pub fn by(&self, method: Calibration) -> Vec<Range> {
+        let by_histogram = |of: &(dyn Fn(&Histogram) -> Range + Sync)| match self.histograms.is_empty() {
+            true => self.ranges.clone(),
+            false => self.histograms.par_iter().map(of).collect(),
+        };
+        match method {
+            Calibration::MovingAverage => self.averages.clone(),
+            Calibration::Percentile(share) => by_histogram(&|h| h.percentile(share)),
+            Calibration::Entropy => by_histogram(&Histogram::entropy),
+            Calibration::Mse => by_histogram(&Histogram::least_error),
+            Calibration::MinMax | Calibration::Auto => self.ranges.clone(),
         }
     }
+}
 
-    fn merge(&mut self, other: &Range) {
-        *self = self.union(*other);
+/// What is remembered of a value while the samples run.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    range: Range,
+    /// Weighted sums of the samples' smallest and largest numbers, the newest of weight [`NEWEST`].
+    sums: [f64; 2],
+    /// Samples in the sums.
+    samples: i32,
+}
+
+impl Seen {
+    /// Takes note of a value's elements; false if one of them is not a number to quantize.
+    fn observe(&mut self, data: &[f32]) -> bool {
+        let Some(range) = Range::of(data) else { return false };
+        self.merge(&Seen {
+            range,
+            sums: [range.min, range.max].map(|end| NEWEST * f64::from(end)),
+            samples: 1,
+        });
+        true
     }
 
-    fn range(&self) -> Range {
-        *self
+    /// Adds what the samples behind showed.
+    fn merge(&mut self, later: &Seen) {
+        self.range = self.range.union(later.range);
+        let fade = (1.0 - NEWEST).powi(later.samples);
+        for (sum, later) in self.sums.iter_mut().zip(later.sums) {
+            *sum = *sum * fade + later;
+        }
+        self.samples = self.samples.saturating_add(later.samples);
+    }
+
+    /// The moving averages, with the weights of the samples adding up to 1.
+    fn average(&self) -> Range {
+        let weights = 1.0 - (1.0 - NEWEST).powi(self.samples);
+        let [min, max] = self.sums.map(|sum| if weights > 0.0 { (sum / weights) as f32 } else { 0.0 });
+        // Rounding must not lead out of what was seen.
+        Range { min: min.max(self.range.min), max: max.min(self.range.max) }
     }
 }
 
-/// The range of every value that the samples touch, by value; the others keep the empty range.
-pub fn calibrate(graph: &Graph, samples: &dyn Samples, calibration: Calibration) -> Result<Vec<Range>> {
-    match calibration {
-        Calibration::MinMax => observe::<Range>(graph, samples),
-    }
-}
-
-fn observe<O: Observer>(graph: &Graph, samples: &dyn Samples) -> Result<Vec<Range>> {
+fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Vec<Seen>> {
     if samples.is_empty() {
         return Err(Error::input("the calibration data has no samples")
             .help("give some tens to hundreds of typical inputs"));
     }
     let executor = Executor::new(graph)?;
-    // Parts of a fixed number, not one per thread: then the same one fails first everywhere.
+    // Parts of a fixed number, not one per thread: then the same one fails first everywhere, and the
+    // averages round the same everywhere.
     let part = samples.len().div_ceil(64);
-    let parts: Vec<Result<Vec<O>>> = (0..samples.len().div_ceil(part))
+    let parts: Vec<Result<Vec<Seen>>> = (0..samples.len().div_ceil(part))
         .into_par_iter()
         .map(|index| {
-            let mut observers = vec![O::default(); graph.values.len()];
+            let mut seen = vec![Seen::default(); graph.values.len()];
             for sample in index * part..((index + 1) * part).min(samples.len()) {
-                observe_sample(&executor, samples, sample, &mut observers)?;
+                observe_sample(&executor, samples, sample, &mut seen)?;
             }
-            Ok(observers)
+            Ok(seen)
         })
         .collect();
-    let mut merged = vec![O::default(); graph.values.len()];
+    let mut merged = vec![Seen::default(); graph.values.len()];
     for part in parts {
-        for (merged, observer) in merged.iter_mut().zip(&part?) {
-            merged.merge(observer);
+        for (merged, later) in merged.iter_mut().zip(&part?) {
+            merged.merge(later);
         }
     }
-    Ok(merged.iter().map(O::range).collect())
+    Ok(merged)
 }
 
-/// Runs one sample and shows it to the observers.
-fn observe_sample<O: Observer>(
+/// Histograms over ranges that are known, by value.
+fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<Histogram>> {
+    let executor = Executor::new(graph)?;
+    let fresh = || ranges.iter().copied().map(Histogram::new).collect::<Vec<_>>();
+    let mut parts = by_worker(samples.len(), fresh, |histograms, sample| {
+        run(&executor, samples, sample, &mut |id, data| {
+            if let Some(histogram) = histograms.get_mut(id.0) {
+                histogram.observe(data);
+            }
+        })
+        .map(drop)
+    })?
+    .into_iter();
+    let mut merged = parts.next().unwrap_or_else(fresh);
+    for part in parts {
+        for (merged, part) in merged.iter_mut().zip(&part) {
+            merged.merge(part);
+        }
+    }
+    Ok(merged)
+}
+
+/// Gives each thread a state, and the threads the numbers below `count` as they come. For states whose
+/// sum does not depend on who did what.
+pub fn by_worker<S: Send>(
+    count: usize,
+    fresh: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> Result<()> + Sync,
+) -> Result<Vec<S>> {
+    let next = AtomicUsize::new(0);
+    let workers = rayon::current_num_threads().min(count);
+    (0..workers)
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|_| {
+            let mut state = fresh();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    return Ok(state);
+                }
+                work(&mut state, index)?;
+            }
+        })
+        .collect()
+}
+
+/// Runs one sample and shows every model input and every layer's results.
+pub fn run(
     executor: &Executor,
     samples: &dyn Samples,
     sample: usize,
-    observers: &mut [O],
-) -> Result<()> {
+    observe: &mut dyn FnMut(ValueId, &[f32]),
+) -> Result<Vec<Vec<f32>>> {
     let inputs = samples.sample(sample)?;
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let outputs = executor.run_observed(&inputs, observe);
+    outputs.map_err(|error| error.context(format!("calibration sample {sample}")))
+}
+
+/// Runs one sample and takes note of it.
+fn observe_sample(
+    executor: &Executor,
+    samples: &dyn Samples,
+    sample: usize,
+    seen: &mut [Seen],
+) -> Result<()> {
     let mut refused = None;
-    executor
-        .run_observed(&inputs, &mut |id, data| {
-            if !observers[id.0].observe(data) {
-                refused.get_or_insert((id, worst(data)));
-            }
-        })
-        .map_err(|error| error.context(format!("calibration sample {sample}")))?;
+    run(executor, samples, sample, &mut |id, data| {
+        if !seen[id.0].observe(data) {
+            refused.get_or_insert((id, worst(data)));
+        }
+    })?;
     match refused {
         None => Ok(()),
         Some((id, found)) => Err(not_a_number(executor.graph(), id, found, sample)),

@@ -5,6 +5,10 @@
 //! averages them. Such values form groups. Some operators fix the quantization of their result
 //! (SOFTMAX, LOGISTIC, TANH, LOG_SOFTMAX); where a fixed result meets a group that it does not fit
 //! a QUANTIZE node goes between the two.
+//!
+//! Authors fix quantizations too: real numbers that pass through a pair of QUANTIZE and DEQUANTIZE
+//! (QDQ models, fake-quantized ones) have the scale and zero point of the integers in between. What
+//! computes them saturates there, whatever the samples showed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -76,12 +80,12 @@ impl Groups {
         self.0[a.max(b)] = a.min(b);
     }
 
-    /// The groups of a graph, leaving out the bridges listed in `apart` (by node).
-    fn of(graph: &Graph, apart: &[usize]) -> Groups {
+    /// The groups of a graph, leaving out the bridges whose results are listed in `apart`.
+    fn of(graph: &Graph, apart: &HashSet<ValueId>) -> Groups {
         let mut groups = Groups((0..graph.values.len()).collect());
-        for (index, node) in graph.nodes.iter().enumerate() {
+        for node in &graph.nodes {
             if let Some((real, integer)) = bridge(graph, node) {
-                if !apart.contains(&index) {
+                if !node.outputs.iter().any(|output| apart.contains(output)) {
                     groups.join(real, integer);
                 }
             } else if shares_quantization(&node.op) {
@@ -96,28 +100,87 @@ impl Groups {
     }
 }
 
-/// Chooses the parameters of every value that is real numbers, by value. Inserts QUANTIZE nodes
+/// What [`assign`] chose.
+pub struct Assignment {
+    /// Scale and zero point of every value that is real numbers, by value.
+    pub params: Vec<Option<Params>>,
+    /// The values whose parameters follow from what the samples showed, in the order of the values.
+    pub calibrated: Vec<ValueId>,
+}
+
+/// Chooses the parameters of every value that is real numbers. Inserts QUANTIZE nodes
 /// where a fixed quantization meets a group that it does not fit; `ranges` grows with the values
 /// that this adds.
-pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>) -> Vec<Option<Params>> {
-    let conflicts = conflicts(graph, ranges);
-    let apart = separate(graph, ranges, &conflicts);
+pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>) -> Assignment {
+    let mut apart = HashSet::new();
+    // First the integers that are read are kept apart from what reads them; what is written takes its
+    // author's quantization unless it still cannot.
+    let found = conflicts(graph, ranges, &apart);
+    separate(graph, ranges, &found);
+    take_apart(graph, &found, &Op::Dequantize, &mut apart);
+    let found = conflicts(graph, ranges, &apart);
+    take_apart(graph, &found, &Op::Quantize, &mut apart);
     let fixed = fixed_values(graph);
     let groups = Groups::of(graph, &apart);
-    let mut by_root: BTreeMap<usize, (Range, Option<Params>)> = BTreeMap::new();
+    let mut by_root: BTreeMap<usize, Group> = BTreeMap::new();
+    let derived = derived(graph);
     for (index, value) in graph.values.iter().enumerate() {
-        let (range, params) = by_root.entry(groups.root(index)).or_default();
-        *params = params.or(fixed.get(&index).copied());
+        let group = by_root.entry(groups.root(index)).or_default();
+        group.fixed = group.fixed.or(fixed.get(&index).copied());
         if value.dtype == DType::Float32 {
-            *range = range.union(ranges[index]);
+            group.range = group.range.union(ranges[index]);
+            group.open |= value.constant.is_none() && !derived.contains(&ValueId(index));
         }
     }
-    (0..graph.values.len())
-        .map(|index| {
-            let (range, params) = by_root[&groups.root(index)];
-            is_real(graph, ValueId(index)).then(|| params.unwrap_or_else(|| range.asymmetric()))
-        })
-        .collect()
+    for node in graph.nodes.iter().filter(|node| node.outputs.iter().any(|id| apart.contains(id))) {
+        if let (Op::Dequantize, Some((real, integer))) = (&node.op, bridge(graph, node)) {
+            let params = preset(graph.value(integer));
+            by_root.entry(groups.root(real.0)).or_default().read.extend(params);
+        }
+    }
+    let group = |index: usize| &by_root[&groups.root(index)];
+    let params = (0..graph.values.len())
+        .map(|index| is_real(graph, ValueId(index)).then(|| group(index).params()))
+        .collect();
+    let mut calibrated: Vec<ValueId> =
+        graph.inputs.iter().chain(graph.nodes.iter().flat_map(|node| &node.outputs)).copied().collect();
+    calibrated.retain(|&id| is_real(graph, id) && group(id.0).is_calibrated());
+    Assignment { params, calibrated }
+}
+
+/// What is known of values that share their quantization.
+#[derive(Default)]
+struct Group {
+    /// Over all of them, as far as it was seen.
+    range: Range,
+    /// The parameters that one of them has to have.
+    fixed: Option<Params>,
+    /// Parameters of authored integers that are converted on their way into the group.
+    read: Vec<Params>,
+    /// Whether anything comes from elsewhere.
+    open: bool,
+}
+
+impl Group {
+    fn is_calibrated(&self) -> bool {
+        self.fixed.is_none() && (self.open || self.read.is_empty())
+    }
+
+    fn params(&self) -> Params {
+        match (self.fixed, &self.read[..]) {
+            (Some(fixed), _) => fixed,
+            (None, [first, rest @ ..]) if !self.is_calibrated() => {
+                match rest.iter().all(|other| other == first) {
+                    true => *first,
+                    false => {
+                        let ranges = self.read.iter().map(|&(scale, zero)| Range::representable(scale, zero));
+                        ranges.fold(Range::default(), Range::union).asymmetric()
+                    }
+                }
+            }
+            _ => self.range.asymmetric(),
+        }
+    }
 }
 
 /// The values whose parameters nobody may choose.
@@ -135,17 +198,27 @@ fn fixed_values(graph: &Graph) -> BTreeMap<usize, Params> {
 
 /// The fixed values of the groups that they do not fit: because there are several with different
 /// parameters, or because another source of the group needs a wider range. What the sharing
-/// operators compute from the fixed values has saturated before.
-fn conflicts(graph: &Graph, ranges: &[Range]) -> Vec<ValueId> {
+/// operators compute from the fixed values has saturated before, and what is quantized by its author's
+/// will saturates then.
+fn conflicts(graph: &Graph, ranges: &[Range], apart: &HashSet<ValueId>) -> HashSet<ValueId> {
     let fixed = fixed_values(graph);
-    let groups = Groups::of(graph, &[]);
+    let groups = Groups::of(graph, apart);
     let derived = derived(graph);
+    let mut authored = HashSet::new();
+    for node in graph.nodes.iter().filter(|node| node.op == Op::Quantize) {
+        if let (Some((real, _)), Some(output)) = (bridge(graph, node), node.outputs.first()) {
+            if !apart.contains(output) {
+                authored.insert(groups.root(real.0));
+            }
+        }
+    }
     let mut members: BTreeMap<usize, (Range, Vec<ValueId>)> = BTreeMap::new();
     for (index, &value_range) in ranges.iter().enumerate() {
-        let (range, fixed_here) = members.entry(groups.root(index)).or_default();
+        let root = groups.root(index);
+        let (range, fixed_here) = members.entry(root).or_default();
         if fixed.contains_key(&index) {
             fixed_here.push(ValueId(index));
-        } else if !derived.contains(&ValueId(index)) {
+        } else if !derived.contains(&ValueId(index)) && !authored.contains(&root) {
             *range = range.union(value_range);
         }
     }
@@ -173,18 +246,12 @@ fn derived(graph: &Graph) -> HashSet<ValueId> {
     derived
 }
 
-/// Takes fixed values out of their groups. For those that a node computes, a QUANTIZE node is put
-/// before each reader that shares its operands' quantization; bridges are returned, by node, to be
-/// left as they are.
-fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &[ValueId]) -> Vec<usize> {
+/// Takes fixed values that a node computes out of their groups: a QUANTIZE node is put before each
+/// reader that shares its operands' quantization.
+fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &HashSet<ValueId>) {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
-    let mut apart = Vec::new();
     for mut node in std::mem::take(&mut graph.nodes) {
-        if let Some((_, integer)) = bridge(graph, &node) {
-            if fixed.contains(&integer) {
-                apart.push(nodes.len());
-            }
-        } else if shares_quantization(&node.op) {
+        if bridge(graph, &node).is_none() && shares_quantization(&node.op) {
             for input in &mut node.inputs {
                 let Some(id) = input.filter(|id| fixed.contains(id) && is_real(graph, *id)) else {
                     continue;
@@ -200,5 +267,13 @@ fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &[ValueId]) -> Ve
         nodes.push(node);
     }
     graph.nodes = nodes;
-    apart
+}
+
+/// Lists the results of the bridges of one kind to or from these integers: they are left as they are.
+fn take_apart(graph: &Graph, fixed: &HashSet<ValueId>, kind: &Op, apart: &mut HashSet<ValueId>) {
+    for node in graph.nodes.iter().filter(|node| node.op == *kind) {
+        if bridge(graph, node).is_some_and(|(_, integer)| fixed.contains(&integer)) {
+            apart.extend(&node.outputs);
+        }
+    }
 }

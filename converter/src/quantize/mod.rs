@@ -12,28 +12,42 @@
 //! | LOG_SOFTMAX | int8 | 16/256, 127 |
 //! | what copies, selects or averages | int8 | one for all operands and results (see `groups`) |
 //!
-//! Parts of the graph that are int8 already keep their numbers. The result depends on the graph
-//! and the samples only, not on the number of threads.
+//! Parts of the graph that are int8 already keep their numbers: activations that pass through QUANTIZE and
+//! DEQUANTIZE their scale, integer weights and biases themselves. A model that brings all of it needs no
+//! samples. The result depends on the graph and the samples only, not on the number of threads.
 
+mod authored;
+mod auto;
+mod bias;
 mod borders;
 mod calibrate;
+mod equalize;
 mod fake;
 mod groups;
+mod histogram;
+mod judge;
+mod method;
 mod range;
 mod rewrite;
 mod weights;
 
 #[cfg(test)]
+mod accuracy;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod tests;
 
+pub use authored::brings_ranges;
 pub use borders::float_borders;
-pub use calibrate::Calibration;
 pub use fake::run_fake_quantized;
+pub use method::Calibration;
 pub use range::Range;
 
-use crate::error::Result;
+use std::fmt;
+
+use self::calibrate::Statistics;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::reference::Executor;
 
@@ -73,13 +87,56 @@ pub enum Io {
     Float,
 }
 
+/// No samples, for models that bring all of their ranges.
+pub struct NoSamples;
+
+impl Samples for NoSamples {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn sample(&self, _: usize) -> Result<Vec<Vec<f32>>> {
+        Ok(Vec::new())
+    }
+}
+
 /// The choices that quantization leaves.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Type of inputs and outputs.
     pub io: Io,
-    /// How ranges follow from the samples.
+    /// How ranges follow from the samples. [`Calibration::Auto`] chooses the three below as well.
     pub calibration: Calibration,
+    /// The scale of each channel of weights is the one of least squared error, instead of the one that
+    /// holds the largest weight.
+    pub clip_weights: bool,
+    /// The mean error of each channel of a layer, over the samples, is taken back by its bias.
+    pub correct_bias: bool,
+    /// Channels between two layers are brought to like ranges by factors in the weights of both.
+    pub equalize: bool,
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.calibration)?;
+        let more = [
+            (self.equalize, "equalized channels"),
+            (self.clip_weights, "clipped weights"),
+            (self.correct_bias, "corrected biases"),
+        ];
+        more.iter().filter(|(is, _)| *is).try_for_each(|(_, what)| write!(f, ", {what}"))
+    }
+}
+
+/// What one way to quantize came to, on samples that were held back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// The way.
+    pub options: Options,
+    /// Squared error of the outputs relative to the squares of the outputs, averaged over the outputs.
+    pub error: f64,
+    /// Share of samples for which the first output's largest element is in the same place.
+    pub agreement: f64,
 }
 
 /// What quantization found out and decided.
@@ -87,6 +144,10 @@ pub struct Options {
 pub struct Report {
     /// Number of calibration samples.
     pub samples: usize,
+    /// What was done; never [`Calibration::Auto`], unless the model brought all ranges.
+    pub options: Options,
+    /// What [`Calibration::Auto`] tried, in order.
+    pub trials: Vec<Trial>,
     /// The quantized activations in the order in which they are computed, inputs first.
     pub activations: Vec<ActivationReport>,
     /// What a person should know, one sentence each.
@@ -111,7 +172,8 @@ pub struct ActivationReport {
 /// The graph should have been through the passes: batch norms folded, activations fused.
 ///
 /// # Errors
-/// If there are no samples or one does not fit the model; if a sample, a weight or an activation
+/// If there are no samples although the model does not bring all ranges, or if one does not fit the model; if
+/// a sample, a weight or an activation
 /// is not a finite number; if layers are unsupported; if a layer's weights are not constant.
 ///
 /// ```
@@ -150,15 +212,78 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     // Refuses what cannot be executed before anything is looked at in detail.
     Executor::new(graph)?;
     let mut graph = graph.clone();
+    authored::resolve(&mut graph);
     rewrite::own_constants(&mut graph);
-    let mut ranges = calibrate::calibrate(&graph, samples, options.calibration)?;
-    rewrite::constant_ranges(&graph, &mut ranges)?;
-    let params = groups::assign(&mut graph, &mut ranges);
-    let mut report = Report { samples: samples.len(), ..Report::default() };
-    rewrite::describe(&graph, &ranges, &params, &mut report);
-    rewrite::to_int8(&mut graph, &params, &mut report)?;
+    let unknown = unknown(&graph)?;
+    let (mut quantized, mut report) = if unknown.is_empty() {
+        build(&graph, &Statistics::none(&graph), &NoSamples, options)?
+    } else if samples.is_empty() {
+        return Err(no_range(&unknown));
+    } else if options.calibration == Calibration::Auto {
+        auto::quantize(&graph, samples, options)?
+    } else {
+        quantize_by(&graph, samples, options)?
+    };
+    if unknown.is_empty() && !samples.is_empty() {
+        report.notes.push("the model brings all of its ranges: the samples were not needed".into());
+    } else {
+        report.samples = samples.len();
+    }
     if options.io == Io::Float {
-        float_borders(&mut graph);
+        float_borders(&mut quantized);
+    }
+    Ok((quantized, report))
+}
+
+/// Names of the values whose range only samples can show.
+fn unknown(graph: &Graph) -> Result<Vec<String>> {
+    let mut graph = graph.clone();
+    // Anything may turn up where nothing is known: only what an author says fits it.
+    let mut ranges = vec![Range { min: -1e18, max: 1e18 }; graph.values.len()];
+    rewrite::constant_ranges(&graph, &mut ranges)?;
+    let calibrated = groups::assign(&mut graph, &mut ranges).calibrated;
+    Ok(calibrated.iter().map(|&id| graph.value(id).name.clone()).collect())
+}
+
+fn no_range(unknown: &[String]) -> Error {
+    let mut names: Vec<String> = unknown.iter().take(4).map(|name| format!("`{name}`")).collect();
+    if unknown.len() > names.len() {
+        names.push(format!("{} more", unknown.len() - names.len()));
+    }
+    Error::input(format!(
+        "no samples were given, and the model does not say the range of {}",
+        names.join(", ")
+    ))
+    .help("give some tens to hundreds of typical inputs")
+}
+
+/// Quantizes a graph with constants of its own as the options say.
+fn quantize_by(graph: &Graph, samples: &dyn Samples, options: &Options) -> Result<(Graph, Report)> {
+    let histograms = Statistics::needs_histograms(options.calibration);
+    if !options.equalize {
+        return build(graph, &Statistics::gather(graph, samples, histograms)?, samples, options);
+    }
+    let mut graph = graph.clone();
+    equalize::equalize(&mut graph, samples)?;
+    build(&graph, &Statistics::gather(&graph, samples, histograms)?, samples, options)
+}
+
+/// Quantizes a graph whose values were like `statistics` say; `samples` are for its biases.
+fn build(
+    float: &Graph,
+    statistics: &Statistics,
+    samples: &dyn Samples,
+    options: &Options,
+) -> Result<(Graph, Report)> {
+    let mut graph = float.clone();
+    let mut ranges = statistics.by(options.calibration);
+    rewrite::constant_ranges(&graph, &mut ranges)?;
+    let groups::Assignment { params, calibrated } = groups::assign(&mut graph, &mut ranges);
+    let mut report = Report { options: *options, ..Report::default() };
+    rewrite::describe(&graph, &ranges, &params, &calibrated, &mut report);
+    rewrite::to_int8(&mut graph, &params, options.clip_weights, &mut report)?;
+    if options.correct_bias {
+        bias::correct(float, &mut graph, samples)?;
     }
     Ok((graph, report))
 }

@@ -14,7 +14,7 @@ use crate::reference::models::{rows, shared_models};
 use crate::{emit, import, passes};
 
 /// Samples in memory, for models with one input.
-struct Rows(Vec<Vec<f32>>);
+pub(super) struct Rows(pub Vec<Vec<f32>>);
 
 impl Samples for Rows {
     fn len(&self) -> usize {
@@ -39,7 +39,16 @@ fn load(folder: &Path, name: &str) -> Trained {
     passes::optimise(&mut graph);
     let mut data = Npz::open(&folder.join("test_and_cal.npz")).expect("data lies beside");
     let samples = Rows(rows(&mut data, "cal_x"));
-    let (quantized, _) = quantize(&graph, &samples, &Options::default()).expect("quantizes");
+    let (quantized, report) = quantize(&graph, &samples, &Options::default()).expect("quantizes");
+    for trial in &report.trials {
+        println!(
+            "{name}: {:.2} dB, agreement {:.4}, {}",
+            -10.0 * trial.error.log10(),
+            trial.agreement,
+            trial.options
+        );
+    }
+    println!("{name}: {:?}", report.notes);
     Trained { graph, quantized, data }
 }
 
@@ -144,7 +153,8 @@ fn the_integers_are_tensorflows() {
             |what: &str| import::load(&folder.join(format!("{name}_{what}.tflite"))).expect("imports").graph;
         let mut data = Npz::open(&folder.join("test_and_cal.npz")).expect("data lies beside");
         let samples = Rows(rows(&mut data, "cal_x"));
-        let (ours, _) = quantize(&imported("float"), &samples, &Options::default()).expect("quantizes");
+        let options = Options { calibration: Calibration::MinMax, ..Options::default() };
+        let (ours, _) = quantize(&imported("float"), &samples, &options).expect("quantizes");
         let theirs = imported("int8_tf");
         assert_eq!(ours.nodes.len(), theirs.nodes.len());
         for (our, their) in ours.nodes.iter().zip(&theirs.nodes) {

@@ -8,6 +8,10 @@ const SMALLEST_SCALE: f32 = 1e-18;
 /// Bounds beyond this are refused: products of scales would leave the range of f32.
 const LARGEST_BOUND: f32 = 1e18;
 
+/// Largest magnitude of a quantized bias: half of what int32 holds, so that the sum of products
+/// and the input's zero point times the weights still fit beside it.
+pub const BIAS_LIMIT: f64 = (1u32 << 30) as f64;
+
 /// The smallest and the largest number that a value takes; always includes zero, so that zero has
 /// an exact integer, as padding and the rectifiers need.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

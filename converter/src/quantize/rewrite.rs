@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::groups::{Params, is_real};
 use super::range::{Range, per_tensor, to_int8 as integer};
-use super::{ActivationReport, Report, weights};
+use super::{ActivationReport, Report, authored, weights};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Op, Value, ValueId};
 
@@ -15,7 +15,7 @@ fn computes_reals(graph: &Graph, node: usize) -> bool {
 
 /// Gives every constant operand of the layers to be quantized a value of its own, made of real
 /// numbers: layers that share a constant may need different integers for it. Constants that are
-/// integers already (hybrid models) are widened.
+/// integers already (hybrid models) are widened, except for weights and biases that can be kept.
 pub fn own_constants(graph: &mut Graph) {
     let consumers = graph.consumers();
     for node in 0..graph.nodes.len() {
@@ -27,16 +27,21 @@ pub fn own_constants(graph: &mut Graph) {
             let value = graph.value(id);
             let Some(constant) = &value.constant else { continue };
             let shared = graph.is_output(id) || consumers[&id].len() > 1;
-            if value.dtype == DType::Float32 && !shared {
+            let kept = authored::keeps(value, &graph.nodes[node].op, position);
+            if (value.dtype == DType::Float32 || kept) && !shared {
                 continue;
             }
-            let real = constant.to_real(value.quantization.as_ref(), &value.shape);
-            let own = Value {
-                name: value.name.clone(),
-                shape: value.shape.clone(),
-                dtype: DType::Float32,
-                quantization: None,
-                constant: Some(Constant::F32(real)),
+            let own = match kept {
+                true => value.clone(),
+                false => Value {
+                    name: value.name.clone(),
+                    shape: value.shape.clone(),
+                    dtype: DType::Float32,
+                    quantization: None,
+                    constant: Some(Constant::F32(
+                        constant.to_real(value.quantization.as_ref(), &value.shape),
+                    )),
+                },
             };
             let own = graph.add_value(own);
             graph.nodes[node].inputs[position] = Some(own);
@@ -72,12 +77,18 @@ pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
 }
 
 /// Lists the activations in the order of execution, and remarks on dead ones.
-pub fn describe(graph: &Graph, ranges: &[Range], params: &[Option<Params>], report: &mut Report) {
+pub fn describe(
+    graph: &Graph,
+    ranges: &[Range],
+    params: &[Option<Params>],
+    calibrated: &[ValueId],
+    report: &mut Report,
+) {
     let ids = graph.inputs.iter().chain(graph.nodes.iter().flat_map(|node| &node.outputs));
     for &id in ids {
         let (Some((scale, zero_point)), value) = (params[id.0], graph.value(id)) else { continue };
         let (name, range) = (value.name.clone(), ranges[id.0]);
-        if range == Range::default() {
+        if range == Range::default() && calibrated.contains(&id) {
             report.notes.push(format!("`{name}` is zero for all calibration samples"));
         }
         report.activations.push(ActivationReport { name, range, scale, zero_point });
@@ -85,7 +96,12 @@ pub fn describe(graph: &Graph, ranges: &[Range], params: &[Option<Params>], repo
 }
 
 /// Rewrites constants, values and attributes; `params` are the parameters by value.
-pub fn to_int8(graph: &mut Graph, params: &[Option<Params>], report: &mut Report) -> Result<()> {
+pub fn to_int8(
+    graph: &mut Graph,
+    params: &[Option<Params>],
+    clip_weights: bool,
+    report: &mut Report,
+) -> Result<()> {
     let mut done: HashSet<ValueId> = HashSet::new();
     for index in 0..graph.nodes.len() {
         if !computes_reals(graph, index) {
@@ -103,7 +119,7 @@ pub fn to_int8(graph: &mut Graph, params: &[Option<Params>], report: &mut Report
             ))
             .help("convert the float model instead"));
         };
-        let quantized = weights::quantize(graph, node, axis, input_scale)?;
+        let quantized = weights::quantize(graph, node, axis, input_scale, clip_weights)?;
         if quantized.widened > 0 {
             report.notes.push(format!(
                 "layer `{}`: weights of {} channels are coarser so that their bias fits int32",

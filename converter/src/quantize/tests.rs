@@ -298,11 +298,208 @@ fn the_result_does_not_depend_on_threads() {
         .into_iter()
         .map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let (b, y, samples) = network();
-            format!("{:?}", pool.install(|| b.quantized(&[y], samples).unwrap()))
+            let (mut b, y, samples) = network();
+            b.0.outputs = vec![y];
+            let samples = Rows(samples);
+            let ways = Calibration::METHODS.into_iter().chain([Calibration::Auto]);
+            let quantized = ways.map(|calibration| {
+                let all = calibration != Calibration::Auto;
+                let options = Options {
+                    calibration,
+                    clip_weights: all,
+                    correct_bias: all,
+                    equalize: all,
+                    ..Options::default()
+                };
+                quantize(&b.0, &samples, &options).unwrap()
+            });
+            pool.install(|| format!("{:?}", quantized.collect::<Vec<_>>()))
         })
         .collect();
     assert!(results.iter().all(|result| *result == results[0]));
+}
+
+/// The mean error of each result of a dense layer, over samples whose mean is far from zero.
+#[test]
+fn biases_take_mean_errors_back() {
+    let mut state = 7u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+        (state >> 16 & 0xff) as f32 / 255.0
+    };
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 64]);
+    let weights: Vec<f32> =
+        (0..8 * 64).map(|i| (next() - 0.5) * if i % 64 == 0 { 20.0 } else { 1.0 }).collect();
+    let weights = b.constant("w", &[8, 64], &weights);
+    let y = b.node("y", DENSE, &[x, weights], &[1, 8]);
+    b.0.outputs = vec![y];
+    let samples = Rows((0..300).map(|_| vec![(0..64).map(|_| next()).collect()]).collect());
+    let mean_errors = |correct_bias| -> f64 {
+        let options = Options { calibration: Calibration::MinMax, correct_bias, ..Options::default() };
+        let (graph, _) = quantize(&b.0, &samples, &options).unwrap();
+        let (float, int8) = (Executor::new(&b.0).unwrap(), Executor::new(&graph).unwrap());
+        let mut sums = [0.0; 8];
+        for sample in &samples.0 {
+            let wanted = float.run(&[&sample[0]]).unwrap();
+            let found = run_fake_quantized(&int8, &[&sample[0]]).unwrap();
+            for ((sum, x), y) in sums.iter_mut().zip(&wanted[0]).zip(&found[0]) {
+                *sum += f64::from(y - x) / 300.0;
+            }
+        }
+        sums.iter().map(|sum| sum * sum).sum()
+    };
+    let (before, after) = (mean_errors(false), mean_errors(true));
+    assert!(after < before / 10.0, "{before} became {after}");
+}
+
+/// Channels a thousandfold apart: without equalisation the small ones drown.
+#[test]
+fn channels_are_equalized() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 1, 1, 2]);
+    let window = crate::graph::Window {
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad_before: [0, 0],
+        pad_after: [0, 0],
+    };
+    let first = b.constant("w1", &[2, 1, 1, 2], &[1000.0, 0.0, 0.0, 1.0]);
+    let second = b.constant("w2", &[1, 1, 1, 2], &[0.001, 1.0]);
+    let conv = Op::Conv2d { window, activation: Activation::Relu };
+    let h = b.node("h", conv, &[x, first], &[1, 1, 1, 2]);
+    let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::None };
+    let y = b.node("y", op, &[h, second], &[1, 1, 1, 2]);
+    b.0.outputs = vec![y];
+    let samples = Rows((0..50).map(|i| vec![vec![i as f32 / 49.0, (49 - i) as f32 / 49.0]]).collect());
+    let judge = judge::Judge::of_outputs(&b.0, &samples).unwrap();
+    let score = |equalize| {
+        let options = Options { calibration: Calibration::MinMax, equalize, ..Options::default() };
+        let (quantized, _) = quantize(&b.0, &samples, &options).unwrap();
+        (judge.score(&quantized).unwrap().decibels(), quantized)
+    };
+    let ((plain, _), (equalized, graph)) = (score(false), score(true));
+    assert!(plain < 6.0 && equalized > 40.0, "{plain} dB, {equalized} dB");
+    assert_eq!(graph.value(h).name, "h_equalized");
+    let (_, report) = quantize(&b.0, &samples, &Options::default()).unwrap();
+    assert!(report.options.equalize, "{}", report.options);
+
+    // A RELU6 between the two does not commute with factors.
+    let mut b = b;
+    b.0.nodes[0].op = Op::Conv2d { window, activation: Activation::Relu6 };
+    let options = Options { equalize: true, calibration: Calibration::MinMax, ..Options::default() };
+    assert_eq!(quantize(&b.0, &samples, &options).unwrap().0.value(h).name, "h");
+}
+
+/// x → Q → DQ → dense → Q → DQ, with weights and bias behind DEQUANTIZE: what tools write.
+fn authored() -> (Builder, [ValueId; 4]) {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let integers = |b: &mut Builder, id: ValueId, quantization, constant: Option<Constant>| {
+        let value = b.0.value_mut(id);
+        value.dtype = constant.as_ref().map_or(DType::Int8, Constant::dtype);
+        (value.quantization, value.constant) = (Some(quantization), constant);
+    };
+    let xq = b.node("xq", Op::Quantize, &[x], &[1, 2]);
+    integers(&mut b, xq, Quantization::per_tensor(0.5, 3), None);
+    let xd = b.node("xd", Op::Dequantize, &[xq], &[1, 2]);
+    let w = b.value("w", &[2, 2], None);
+    let weights = Constant::I8(vec![1, -128, 3, 100]);
+    integers(&mut b, w, Quantization::per_channel(vec![0.25, 0.125], 0), Some(weights));
+    let wd = b.node("wd", Op::Dequantize, &[w], &[2, 2]);
+    let bias = b.value("bias", &[2], None);
+    // Beyond 2^24, where float32 would round.
+    let biases = Constant::I32(vec![(1 << 24) + 1, -7]);
+    integers(&mut b, bias, Quantization::per_channel(vec![0.125, 0.0625], 0), Some(biases));
+    let bd = b.node("bd", Op::Dequantize, &[bias], &[2]);
+    let y = b.node("y", DENSE, &[xd, wd, bd], &[1, 2]);
+    let yq = b.node("yq", Op::Quantize, &[y], &[1, 2]);
+    integers(&mut b, yq, Quantization::per_tensor(2.0, -5), None);
+    let yd = b.node("yd", Op::Dequantize, &[yq], &[1, 2]);
+    b.0.outputs = vec![yd];
+    (b, [x, y, yd, wd])
+}
+
+#[test]
+fn what_the_author_quantized_is_kept() {
+    let (b, [x, _, yd, _]) = authored();
+    // Samples far beyond the author's range change nothing.
+    let samples = Rows(vec![vec![vec![1e6, -1e6]]; 50]);
+    for samples in [&NoSamples as &dyn Samples, &samples] {
+        let (graph, report) = quantize(&b.0, samples, &Options::default()).unwrap();
+        assert_eq!(names(&graph), ["FULLY_CONNECTED"]);
+        let node = &graph.nodes[0];
+        assert_eq!(params(&graph, graph.inputs[0]), (0.5, 3));
+        assert_eq!(graph.value(graph.inputs[0]).name, graph.value(x).name);
+        assert_eq!(params(&graph, graph.outputs[0]), (2.0, -5));
+        assert_eq!(graph.value(graph.outputs[0]).name, b.0.value(yd).name);
+        assert_eq!(integers(&graph, node.input(1).unwrap()), [1, -128, 3, 100]);
+        assert_eq!(integers(&graph, node.input(2).unwrap()), [(1 << 24) + 1, -7]);
+        assert_eq!(report.samples, 0);
+    }
+}
+
+#[test]
+fn what_the_author_left_open_is_asked_for() {
+    // A function without a range between the layer and the author's quantization.
+    let (mut b, [_, y, ..]) = authored();
+    let z = b.value("z", &[1, 2], None);
+    let node = Node {
+        name: "z".into(),
+        op: Op::Unary(UnaryKind::HardSwish),
+        inputs: vec![Some(y)],
+        outputs: vec![z],
+    };
+    let quantizes = b.0.nodes.iter().position(|node| node.name == "yq").unwrap();
+    b.0.nodes[quantizes].inputs[0] = Some(z);
+    b.0.nodes.insert(quantizes, node);
+    let error = quantize(&b.0, &NoSamples, &Options::default()).unwrap_err();
+    assert_eq!(error.message, "no samples were given, and the model does not say the range of `y`");
+    let samples = Rows(vec![vec![vec![1.0, -1.0]]; 50]);
+    let (graph, report) = quantize(&b.0, &samples, &Options::default()).unwrap();
+    assert_eq!(report.samples, 50);
+    assert_eq!(params(&graph, graph.outputs[0]), (2.0, -5));
+    assert_eq!(integers(&graph, graph.nodes[0].input(1).unwrap()), [1, -128, 3, 100]);
+}
+
+#[test]
+fn weights_that_cannot_be_kept_are_quantized_again() {
+    let (mut b, [.., wd]) = authored();
+    let w = b.0.nodes.iter().find(|node| node.outputs[0] == wd).unwrap().input(0).unwrap();
+    let value = b.0.value_mut(w);
+    value.dtype = DType::UInt8;
+    value.constant = Some(Constant::U8(vec![128, 255, 0, 129]));
+    value.quantization = Some(Quantization::per_tensor(0.1, 128));
+    let (graph, _) = quantize(&b.0, &NoSamples, &Options::default()).unwrap();
+    assert_eq!(names(&graph), ["FULLY_CONNECTED"]);
+    assert_eq!(integers(&graph, graph.nodes[0].input(1).unwrap()), [0, 127, -127, 1]);
+}
+
+/// Parts with quantizations of their own meet in one operator that copies: its result has its author's, the
+/// parts are converted.
+#[test]
+fn authored_parts_are_converted_where_they_meet() {
+    let mut b = Builder::default();
+    let mut parts = Vec::new();
+    for (name, scale) in [("p", 0.5), ("q", 0.25)] {
+        let x = b.input(name, &[1, 1]);
+        let q = b.node(&format!("{name}q"), Op::Quantize, &[x], &[1, 1]);
+        b.0.value_mut(q).dtype = DType::Int8;
+        b.0.value_mut(q).quantization = Some(Quantization::per_tensor(scale, 1));
+        parts.push(b.node(&format!("{name}d"), Op::Dequantize, &[q], &[1, 1]));
+    }
+    let both = b.node("both", CONCAT, &parts, &[1, 2]);
+    let q = b.node("q", Op::Quantize, &[both], &[1, 2]);
+    b.0.value_mut(q).dtype = DType::Int8;
+    b.0.value_mut(q).quantization = Some(Quantization::per_tensor(0.75, 2));
+    let d = b.node("d", Op::Dequantize, &[q], &[1, 2]);
+    b.0.outputs = vec![d];
+    let (graph, _) = quantize(&b.0, &NoSamples, &Options::default()).unwrap();
+    assert_eq!(names(&graph), ["QUANTIZE", "QUANTIZE", "CONCATENATION"]);
+    assert_eq!(params(&graph, graph.inputs[1]), (0.25, 1));
+    assert_eq!(params(&graph, graph.outputs[0]), (0.75, 2));
+    assert_eq!(params(&graph, graph.nodes[0].outputs[0]), (0.75, 2));
 }
 
 #[test]
@@ -322,7 +519,10 @@ fn refusals() {
     let found = error(&|samples| samples[7][0].fill(9e17));
     assert!(found.message.starts_with("calibration sample 7: layer `hidden` (FULLY_CONNECTED)"), "{found}");
     let found = error(&|samples| samples.clear());
-    assert_eq!(found.message, "the calibration data has no samples");
+    assert_eq!(
+        found.message,
+        "no samples were given, and the model does not say the range of `x`, `hidden`, `out`"
+    );
     let found = error(&|samples| samples[0][0].truncate(3));
     assert!(found.message.contains("sample 0: input `x` has 16 elements"), "{found}");
 

@@ -1,13 +1,10 @@
 //! Weights and biases of the layers that multiply: symmetric int8 per output channel, and int32
 //! with the scale of the products.
 
-use super::range::{Range, to_int8};
+use super::authored;
+use super::range::{BIAS_LIMIT, Range, to_int8};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
-
-/// Largest magnitude of a quantized bias: half of what int32 holds, so that the sum of products
-/// and the input's zero point times the weights still fit beside it.
-const BIAS_LIMIT: f64 = (1u32 << 30) as f64;
 
 /// Smallest weight scale of a channel relative to the largest one of the layer. Below it a channel
 /// is dead, and its scale would only make multipliers that cannot be represented.
@@ -59,8 +56,9 @@ fn real(graph: &Graph, node: &Node, id: ValueId, what: &str) -> Result<Vec<f32>>
 }
 
 /// Quantizes the weights and the bias of a node whose channels lie along `axis`, for an input of
-/// scale `input_scale`.
-pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32) -> Result<Quantized> {
+/// scale `input_scale`. With `clip`, the scale of a channel is the one of least squared error, which may
+/// saturate its largest weights. Integers of the author are kept where they can be.
+pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32, clip: bool) -> Result<Quantized> {
     let Some(weights_id) = node.input(1) else {
         return Err(Error::input(format!("layer `{}` ({}): it has no weights", node.name, node.op.name())));
     };
@@ -70,7 +68,80 @@ pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32) -> Re
     let inner: usize = shape.iter().skip(axis + 1).product();
     let channel = |i: usize| i / inner % channels;
     let bias = node.input(2).map(|id| Ok((id, real(graph, node, id, "biases")?))).transpose()?;
+    let bias_of = |c: usize| bias.as_ref().and_then(|(_, bias)| bias.get(c)).copied().unwrap_or(0.0);
+    // The scale that a channel needs at least for its bias to fit.
+    let needed = |c: usize| (f64::from(bias_of(c)).abs() / f64::from(input_scale) / BIAS_LIMIT) as f32;
 
+    let (mut widened, mut integers) = (0, None);
+    let mut scales = authored_scales(graph.value(weights_id), axis, channels);
+    scales = scales.filter(|scales| scales.iter().enumerate().all(|(c, &scale)| scale >= needed(c)));
+    if scales.is_some() {
+        integers = graph.value(weights_id).constant.clone();
+    }
+    let scales = scales.unwrap_or_else(|| {
+        let mut scales = channel_scales(&weights, channels, channel);
+        if clip {
+            clip_scales(&weights, &mut scales, channel);
+        }
+        for (c, scale) in scales.iter_mut().enumerate() {
+            if needed(c) > *scale {
+                *scale = needed(c);
+                widened += 1;
+            }
+        }
+        scales
+    });
+    let integers = integers.unwrap_or_else(|| {
+        let of = |(i, &weight): (usize, &f32)| to_int8(weight, scales[channel(i)], 0).max(-127);
+        Constant::I8(weights.iter().enumerate().map(of).collect())
+    });
+    let bias = bias.map(|(id, bias)| {
+        let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * input_scale).collect();
+        let value = graph.value(id);
+        let integers = authored_bias(value, &bias_scales).unwrap_or_else(|| {
+            let pairs = bias.iter().zip(&scales);
+            let steps = pairs.map(|(&x, &scale)| (x, f64::from(input_scale) * f64::from(scale)));
+            let rounded = steps.map(|(x, step)| (f64::from(x) / step).round());
+            Constant::I32(rounded.map(|x| x.clamp(-BIAS_LIMIT, BIAS_LIMIT) as i32).collect())
+        });
+        Value {
+            dtype: DType::Int32,
+            quantization: Some(Quantization::per_channel(bias_scales, 0)),
+            constant: Some(integers),
+            ..value.clone()
+        }
+    });
+    let weights = Value {
+        dtype: DType::Int8,
+        quantization: Some(Quantization::per_channel(scales, axis)),
+        constant: Some(integers),
+        ..graph.value(weights_id).clone()
+    };
+    Ok(Quantized { weights, bias, widened })
+}
+
+/// The scales of weights that are integers already, one for each channel.
+fn authored_scales(weights: &Value, axis: usize, channels: usize) -> Option<Vec<f32>> {
+    let scales = &weights.quantization.as_ref().filter(|_| authored::keeps_weights(weights, axis))?.scale;
+    Some(match scales[..] {
+        [one] => vec![one; channels],
+        _ => scales.clone(),
+    })
+}
+
+/// A bias of integers whose scales are, up to rounding, those that the products have.
+fn authored_bias(bias: &Value, scales: &[f32]) -> Option<Constant> {
+    let own = &bias.quantization.as_ref().filter(|_| authored::keeps_bias(bias))?.scale;
+    let of = |c: usize| if own.len() == 1 { own.first() } else { own.get(c) };
+    let same =
+        scales.iter().enumerate().all(|(c, &scale)| of(c).is_some_and(|&x| (x / scale - 1.0).abs() < 1e-5));
+    let fits = |x: &i64| x.unsigned_abs() as f64 <= BIAS_LIMIT;
+    let constant = bias.constant.as_ref()?;
+    (same && constant.to_i64()?.iter().all(fits)).then(|| constant.clone())
+}
+
+/// Scales from the largest magnitude of each channel.
+fn channel_scales(weights: &[f32], channels: usize, channel: impl Fn(usize) -> usize) -> Vec<f32> {
     let mut ranges = vec![Range::default(); channels];
     for (i, &weight) in weights.iter().enumerate() {
         let range = &mut ranges[channel(i)];
@@ -79,45 +150,30 @@ pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32) -> Re
     let mut scales: Vec<f32> = ranges.iter().map(|range| range.symmetric()).collect();
     let largest = scales.iter().copied().fold(0.0, f32::max);
     let smallest = if largest > 0.0 { largest * SMALLEST_RELATIVE_SCALE } else { 1.0 };
-    let mut widened = 0;
-    for (c, scale) in scales.iter_mut().enumerate() {
+    for scale in &mut scales {
         // A channel of zeros is a constant: any scale will do, and a common one is best.
         *scale = if *scale == 0.0 { largest.max(smallest) } else { scale.max(smallest) };
-        let bias = bias.as_ref().and_then(|(_, bias)| bias.get(c)).copied().unwrap_or(0.0);
-        let needed = (f64::from(bias).abs() / f64::from(input_scale) / BIAS_LIMIT) as f32;
-        if needed > *scale {
-            *scale = needed;
-            widened += 1;
+    }
+    scales
+}
+
+/// Makes each channel's scale the one of least squared error among 1, 0.99, … 0.5 times what it is.
+fn clip_scales(weights: &[f32], scales: &mut [f32], channel: impl Fn(usize) -> usize) {
+    let mut best = vec![f64::INFINITY; scales.len()];
+    let mut chosen = scales.to_vec();
+    for percent in (50..=100u8).rev() {
+        let tried: Vec<f32> = scales.iter().map(|scale| scale * (f32::from(percent) / 100.0)).collect();
+        let mut errors = vec![0.0f64; scales.len()];
+        for (i, &weight) in weights.iter().enumerate() {
+            let c = channel(i);
+            let q = f32::from(to_int8(weight, tried[c], 0).max(-127));
+            errors[c] += f64::from(weight - q * tried[c]).powi(2);
+        }
+        for (c, &error) in errors.iter().enumerate() {
+            if error < best[c] {
+                (best[c], chosen[c]) = (error, tried[c]);
+            }
         }
     }
-
-    let integers: Vec<i8> = weights
-        .iter()
-        .enumerate()
-        .map(|(i, &weight)| to_int8(weight, scales[channel(i)], 0).max(-127))
-        .collect();
-    let bias = bias.map(|(id, bias)| {
-        let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * input_scale).collect();
-        let integers = bias
-            .iter()
-            .zip(&scales)
-            .map(|(&x, &scale)| {
-                let step = f64::from(input_scale) * f64::from(scale);
-                (f64::from(x) / step).round().clamp(-BIAS_LIMIT, BIAS_LIMIT) as i32
-            })
-            .collect();
-        Value {
-            dtype: DType::Int32,
-            quantization: Some(Quantization::per_channel(bias_scales, 0)),
-            constant: Some(Constant::I32(integers)),
-            ..graph.value(id).clone()
-        }
-    });
-    let weights = Value {
-        dtype: DType::Int8,
-        quantization: Some(Quantization::per_channel(scales, axis)),
-        constant: Some(Constant::I8(integers)),
-        ..graph.value(weights_id).clone()
-    };
-    Ok(Quantized { weights, bias, widened })
+    scales.copy_from_slice(&chosen);
 }

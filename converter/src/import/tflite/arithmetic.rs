@@ -3,7 +3,7 @@
 use super::generated::tflite::ActivationFunctionType as Fused;
 use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
-use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind};
+use crate::graph::{BinaryKind, Op, Quantization, ReduceKind, UnaryKind};
 
 /// FULLY_CONNECTED: input, weights `[outputs, inputs]`, bias?
 pub(super) fn fully_connected(layer: &Layer<'_>) -> Result<Translated, Reason> {
@@ -157,4 +157,25 @@ pub(super) fn arg(layer: &Layer<'_>, max: bool) -> Result<Translated, Reason> {
 pub(super) fn convert(layer: &Layer<'_>, op: Op) -> Result<Translated, Reason> {
     layer.expect_output(&layer.input(0)?.shape)?;
     Ok(Translated::new(op, &layer.inputs[..1]))
+}
+
+/// FAKE_QUANT, which training with quantization leaves: real numbers rounded to a grid of 8 bits.
+pub(super) fn fake_quant(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let options = options(layer.operator.builtin_options_as_fake_quant_options())?;
+    layer.expect_output(&layer.input(0)?.shape)?;
+    let (min, max, bits) = (options.min(), options.max(), options.num_bits());
+    if bits != 8 {
+        return Err(format!("{bits} bits instead of 8"));
+    }
+    // Negated, so that NaN is refused as well.
+    if !(min <= 0.0 && max >= 0.0 && max - min > 0.0 && (max - min).is_finite()) {
+        return Err(format!("a range from {min} to {max}, which must contain zero"));
+    }
+    // Zero gets an integer of its own, as in TensorFlow's `Nudge`; its uint8 is moved to int8. The narrow
+    // range leaves out the smallest integer.
+    let lowest = if options.narrow_range() { 1.0 } else { 0.0 };
+    let scale = (max - min) / (255.0 - lowest);
+    let zero_point = (lowest - min / scale).round().clamp(lowest, 255.0) as i32 - 128;
+    let through = Some((Quantization::per_tensor(scale, zero_point), lowest as i32 - 128));
+    Ok(Translated { through, ..Translated::new(Op::Quantize, &layer.inputs[..1]) })
 }

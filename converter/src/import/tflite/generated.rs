@@ -1456,7 +1456,7 @@ pub const ENUM_MIN_BUILTIN_OPTIONS: u8 = 0;
 pub const ENUM_MAX_BUILTIN_OPTIONS: u8 = 116;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 25] = [
+pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 26] = [
   BuiltinOptions::NONE,
   BuiltinOptions::Conv2DOptions,
   BuiltinOptions::DepthwiseConv2DOptions,
@@ -1475,6 +1475,7 @@ pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 25] = [
   BuiltinOptions::ArgMaxOptions,
   BuiltinOptions::TransposeConvOptions,
   BuiltinOptions::ArgMinOptions,
+  BuiltinOptions::FakeQuantOptions,
   BuiltinOptions::PackOptions,
   BuiltinOptions::UnpackOptions,
   BuiltinOptions::UnidirectionalSequenceLSTMOptions,
@@ -1507,6 +1508,7 @@ impl BuiltinOptions {
   pub const ArgMaxOptions: Self = Self(40);
   pub const TransposeConvOptions: Self = Self(49);
   pub const ArgMinOptions: Self = Self(57);
+  pub const FakeQuantOptions: Self = Self(58);
   pub const PackOptions: Self = Self(59);
   pub const UnpackOptions: Self = Self(64);
   pub const UnidirectionalSequenceLSTMOptions: Self = Self(71);
@@ -1536,6 +1538,7 @@ impl BuiltinOptions {
     Self::ArgMaxOptions,
     Self::TransposeConvOptions,
     Self::ArgMinOptions,
+    Self::FakeQuantOptions,
     Self::PackOptions,
     Self::UnpackOptions,
     Self::UnidirectionalSequenceLSTMOptions,
@@ -1565,6 +1568,7 @@ impl BuiltinOptions {
       Self::ArgMaxOptions => Some("ArgMaxOptions"),
       Self::TransposeConvOptions => Some("TransposeConvOptions"),
       Self::ArgMinOptions => Some("ArgMinOptions"),
+      Self::FakeQuantOptions => Some("FakeQuantOptions"),
       Self::PackOptions => Some("PackOptions"),
       Self::UnpackOptions => Some("UnpackOptions"),
       Self::UnidirectionalSequenceLSTMOptions => Some("UnidirectionalSequenceLSTMOptions"),
@@ -3908,6 +3912,153 @@ impl ::core::fmt::Debug for BatchMatMulOptions<'_> {
       ds.field("adj_x", &self.adj_x());
       ds.field("adj_y", &self.adj_y());
       ds.field("asymmetric_quantize_inputs", &self.asymmetric_quantize_inputs());
+      ds.finish()
+  }
+}
+pub enum FakeQuantOptionsOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct FakeQuantOptions<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for FakeQuantOptions<'a> {
+  type Inner = FakeQuantOptions<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> FakeQuantOptions<'a> {
+  pub const VT_MIN: ::flatbuffers::VOffsetT = 4;
+  pub const VT_MAX: ::flatbuffers::VOffsetT = 6;
+  pub const VT_NUM_BITS: ::flatbuffers::VOffsetT = 8;
+  pub const VT_NARROW_RANGE: ::flatbuffers::VOffsetT = 10;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    FakeQuantOptions { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args FakeQuantOptionsArgs
+  ) -> ::flatbuffers::WIPOffset<FakeQuantOptions<'bldr>> {
+    let mut builder = FakeQuantOptionsBuilder::new(_fbb);
+    builder.add_num_bits(args.num_bits);
+    builder.add_max(args.max);
+    builder.add_min(args.min);
+    builder.add_narrow_range(args.narrow_range);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn min(&self) -> f32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<f32>(FakeQuantOptions::VT_MIN, Some(0.0)).unwrap()}
+  }
+  #[inline]
+  pub fn max(&self) -> f32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<f32>(FakeQuantOptions::VT_MAX, Some(0.0)).unwrap()}
+  }
+  #[inline]
+  pub fn num_bits(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(FakeQuantOptions::VT_NUM_BITS, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn narrow_range(&self) -> bool {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<bool>(FakeQuantOptions::VT_NARROW_RANGE, Some(false)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for FakeQuantOptions<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<f32>("min", Self::VT_MIN, false)?
+     .visit_field::<f32>("max", Self::VT_MAX, false)?
+     .visit_field::<i32>("num_bits", Self::VT_NUM_BITS, false)?
+     .visit_field::<bool>("narrow_range", Self::VT_NARROW_RANGE, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct FakeQuantOptionsArgs {
+    pub min: f32,
+    pub max: f32,
+    pub num_bits: i32,
+    pub narrow_range: bool,
+}
+impl<'a> Default for FakeQuantOptionsArgs {
+  #[inline]
+  fn default() -> Self {
+    FakeQuantOptionsArgs {
+      min: 0.0,
+      max: 0.0,
+      num_bits: 0,
+      narrow_range: false,
+    }
+  }
+}
+
+pub struct FakeQuantOptionsBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> FakeQuantOptionsBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_min(&mut self, min: f32) {
+    self.fbb_.push_slot::<f32>(FakeQuantOptions::VT_MIN, min, 0.0);
+  }
+  #[inline]
+  pub fn add_max(&mut self, max: f32) {
+    self.fbb_.push_slot::<f32>(FakeQuantOptions::VT_MAX, max, 0.0);
+  }
+  #[inline]
+  pub fn add_num_bits(&mut self, num_bits: i32) {
+    self.fbb_.push_slot::<i32>(FakeQuantOptions::VT_NUM_BITS, num_bits, 0);
+  }
+  #[inline]
+  pub fn add_narrow_range(&mut self, narrow_range: bool) {
+    self.fbb_.push_slot::<bool>(FakeQuantOptions::VT_NARROW_RANGE, narrow_range, false);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> FakeQuantOptionsBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    FakeQuantOptionsBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<FakeQuantOptions<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for FakeQuantOptions<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("FakeQuantOptions");
+      ds.field("min", &self.min());
+      ds.field("max", &self.max());
+      ds.field("num_bits", &self.num_bits());
+      ds.field("narrow_range", &self.narrow_range());
       ds.finish()
   }
 }
@@ -6281,6 +6432,21 @@ impl<'a> Operator<'a> {
 
   #[inline]
   #[allow(non_snake_case)]
+  pub fn builtin_options_as_fake_quant_options(&self) -> Option<FakeQuantOptions<'a>> {
+    if self.builtin_options_type() == BuiltinOptions::FakeQuantOptions {
+      self.builtin_options().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { FakeQuantOptions::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
   pub fn builtin_options_as_pack_options(&self) -> Option<PackOptions<'a>> {
     if self.builtin_options_type() == BuiltinOptions::PackOptions {
       self.builtin_options().map(|t| {
@@ -6414,6 +6580,7 @@ impl ::flatbuffers::Verifiable for Operator<'_> {
           BuiltinOptions::ArgMaxOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<ArgMaxOptions>>("BuiltinOptions::ArgMaxOptions", pos),
           BuiltinOptions::TransposeConvOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<TransposeConvOptions>>("BuiltinOptions::TransposeConvOptions", pos),
           BuiltinOptions::ArgMinOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<ArgMinOptions>>("BuiltinOptions::ArgMinOptions", pos),
+          BuiltinOptions::FakeQuantOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<FakeQuantOptions>>("BuiltinOptions::FakeQuantOptions", pos),
           BuiltinOptions::PackOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<PackOptions>>("BuiltinOptions::PackOptions", pos),
           BuiltinOptions::UnpackOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<UnpackOptions>>("BuiltinOptions::UnpackOptions", pos),
           BuiltinOptions::UnidirectionalSequenceLSTMOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<UnidirectionalSequenceLSTMOptions>>("BuiltinOptions::UnidirectionalSequenceLSTMOptions", pos),
@@ -6652,6 +6819,13 @@ impl ::core::fmt::Debug for Operator<'_> {
         },
         BuiltinOptions::ArgMinOptions => {
           if let Some(x) = self.builtin_options_as_arg_min_options() {
+            ds.field("builtin_options", &x)
+          } else {
+            ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        BuiltinOptions::FakeQuantOptions => {
+          if let Some(x) = self.builtin_options_as_fake_quant_options() {
             ds.field("builtin_options", &x)
           } else {
             ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")

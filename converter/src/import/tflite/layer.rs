@@ -4,9 +4,11 @@
 //! paddings and sizes become attributes), or a *reason*: the sentence that the user reads for an
 //! unsupported layer.
 
+use std::collections::HashSet;
+
 use super::generated::tflite as schema;
 use super::tensors;
-use crate::graph::{Activation, Op, UnaryKind, Value, ValueId};
+use crate::graph::{Activation, Op, Quantization, UnaryKind, Value, ValueId};
 
 /// Why a layer cannot be converted; empty when the operator as such is unknown.
 pub(super) type Reason = String;
@@ -19,6 +21,8 @@ pub(super) struct Translated {
     pub inputs: Vec<Option<ValueId>>,
     /// A function of the result that TFLite fuses and the graph does not.
     pub then: Option<UnaryKind>,
+    /// The operator is QUANTIZE to this int8 from this smallest integer on, and DEQUANTIZE to the result follows.
+    pub through: Option<(Quantization, i32)>,
     /// Constants made of several operands, for the operands from position 1 on.
     pub stacked: Vec<Stacked>,
 }
@@ -35,7 +39,7 @@ pub(super) struct Stacked {
 
 impl Translated {
     pub(super) fn new(op: Op, inputs: &[Option<ValueId>]) -> Translated {
-        Translated { op, inputs: inputs.to_vec(), then: None, stacked: Vec::new() }
+        Translated { op, inputs: inputs.to_vec(), then: None, through: None, stacked: Vec::new() }
     }
 }
 
@@ -46,6 +50,8 @@ pub(super) struct Layer<'a> {
     pub values: &'a [Value],
     pub inputs: &'a [Option<ValueId>],
     pub outputs: &'a [ValueId],
+    /// Values that QUANTIZE, DEQUANTIZE and FAKE_QUANT make of constants.
+    pub converted: &'a HashSet<ValueId>,
 }
 
 impl<'a> Layer<'a> {
@@ -57,6 +63,13 @@ impl<'a> Layer<'a> {
     /// An operand that may be absent.
     pub(super) fn optional(&self, position: usize) -> Option<&'a Value> {
         self.id(position).map(|id| &self.values[id.0])
+    }
+
+    /// Whether an operand is known before inference, as it is or in other numbers.
+    pub(super) fn is_known(&self, position: usize) -> bool {
+        self.id(position).is_some_and(|id| {
+            self.converted.contains(&id) || self.values.get(id.0).is_some_and(|v| v.constant.is_some())
+        })
     }
 
     /// The id behind an operand.

@@ -34,13 +34,14 @@ mod tests;
 use std::collections::HashSet;
 use std::path::Path;
 
+use ferrolite_runtime::quant;
 use flatbuffers::VerifierOptions;
 pub(crate) use generated::tflite as schema;
 use sha2::{Digest, Sha256};
 
 use super::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Node, Op, UnaryKind, Value, ValueId};
+use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId};
 use layer::Layer;
 use schema::BuiltinOperator as Code;
 
@@ -112,8 +113,13 @@ fn import(name: &str, file: &[u8]) -> Result<(Graph, Vec<String>)> {
         notes.push(format!("the file has {} subgraphs; only the first is read", subgraphs.len()));
     }
     let faults = tensors.faults;
-    let mut builder =
-        Builder { defined: vec![false; graph.values.len()], graph, faults, layer_names: tensors.layer_names };
+    let mut builder = Builder {
+        defined: vec![false; graph.values.len()],
+        graph,
+        faults,
+        layer_names: tensors.layer_names,
+        converted: HashSet::new(),
+    };
     builder.define_borders(&written)?;
     for (number, operator) in operators.into_iter().enumerate() {
         builder.add(&model, number, operator)?;
@@ -152,6 +158,8 @@ struct Builder {
     defined: Vec<bool>,
     faults: Vec<Option<String>>,
     layer_names: Vec<String>,
+    /// What conversions make of constants.
+    converted: HashSet<ValueId>,
 }
 
 impl Builder {
@@ -250,8 +258,13 @@ impl Builder {
             .filter_map(|id| Some((id, self.faults[id.0].as_ref()?)))
             .map(|(id, fault)| format!("tensor `{}`: {fault}", self.graph.value(*id).name))
             .next();
-        let layer =
-            Layer { operator, values: &self.graph.values, inputs: &node.inputs, outputs: &node.outputs };
+        let layer = Layer {
+            operator,
+            values: &self.graph.values,
+            inputs: &node.inputs,
+            outputs: &node.outputs,
+            converted: &self.converted,
+        };
         let translated = match operators::translate(builtin, &layer) {
             // An unknown operator stays just that, whatever its tensors are.
             Err(reason) if reason.is_empty() => Err(reason),
@@ -273,7 +286,20 @@ impl Builder {
                     self.faults.push(None);
                     node.inputs[position + 1] = Some(id);
                 }
-                let tail = translated.then.map(|kind| self.split_off(&mut node, kind));
+                let tail = match (translated.then, translated.through) {
+                    (Some(kind), _) => Some(self.split_off(&mut node, kind)),
+                    (None, Some((quantization, lowest))) => {
+                        self.pass_through(&mut node, quantization, lowest)
+                    }
+                    (None, None) => None,
+                };
+                for node in std::iter::once(&node).chain(&tail) {
+                    let known =
+                        |id: ValueId| self.converted.contains(&id) || self.graph.constant(Some(id)).is_some();
+                    if matches!(node.op, Op::Quantize | Op::Dequantize) && node.input(0).is_some_and(known) {
+                        self.converted.extend(&node.outputs);
+                    }
+                }
                 self.graph.nodes.push(node);
                 self.graph.nodes.extend(tail);
             }
@@ -289,10 +315,15 @@ impl Builder {
         let (Some(input), &[output]) = (node.input(0), node.outputs.as_slice()) else { return false };
         let (source, target) = (self.graph.value(input), self.graph.value(output));
         let constant = match code {
+            // int8 with scales are the author's weights, which quantization keeps.
             Code::DEQUANTIZE if source.shape == target.shape && target.dtype == DType::Float32 => source
                 .constant
                 .as_ref()
-                .filter(|c| c.as_f32().is_some() || source.quantization.is_some())
+                .filter(|c| match c {
+                    Constant::F32(_) => true,
+                    Constant::I8(_) => false,
+                    _ => source.quantization.is_some(),
+                })
                 .map(|c| Constant::F32(c.to_real(source.quantization.as_ref(), &source.shape))),
             Code::SHAPE if target.shape == [source.shape.len()] && self.faults[input.0].is_none() => {
                 let dims = source.shape.iter();
@@ -311,6 +342,34 @@ impl Builder {
             target.quantization = None;
         }
         folded
+    }
+
+    /// Makes `node` write int8, and returns the DEQUANTIZE that writes its result. Of a constant the int8 are
+    /// known, and `node` itself becomes the DEQUANTIZE.
+    fn pass_through(&mut self, node: &mut Node, quantization: Quantization, lowest: i32) -> Option<Node> {
+        let output = node.outputs[0];
+        let (scale, zero_point) = quantization.tensor()?;
+        let integer = |&x: &f32| quant::quantize(x, scale, zero_point, lowest, 127) as i8;
+        let known = self.graph.constant(node.input(0)).and_then(Constant::as_f32);
+        let constant = known.map(|real| Constant::I8(real.iter().map(integer).collect()));
+        let is_known = constant.is_some();
+        let value = self.graph.value(output);
+        let integers = self.graph.add_value(Value {
+            name: format!("{}/quantized", value.name),
+            dtype: DType::Int8,
+            quantization: Some(quantization),
+            constant,
+            ..value.clone()
+        });
+        self.defined.push(true);
+        self.faults.push(None);
+        if is_known {
+            (node.op, node.inputs) = (Op::Dequantize, vec![Some(integers)]);
+            return None;
+        }
+        let name = std::mem::replace(&mut node.name, self.graph.value(integers).name.clone());
+        node.outputs = vec![integers];
+        Some(Node { name, op: Op::Dequantize, inputs: vec![Some(integers)], outputs: vec![output] })
     }
 
     /// A function that TFLite fuses and the graph does not becomes a node behind `node`.

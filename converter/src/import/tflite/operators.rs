@@ -36,6 +36,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::ARG_MIN => arithmetic::arg(layer, false),
         Code::QUANTIZE => arithmetic::convert(layer, Op::Quantize),
         Code::DEQUANTIZE => arithmetic::convert(layer, Op::Dequantize),
+        Code::FAKE_QUANT => arithmetic::fake_quant(layer),
         Code::PAD => movement::pad(layer, false),
         Code::PADV2 => movement::pad(layer, true),
         Code::CONCATENATION => movement::concatenation(layer),

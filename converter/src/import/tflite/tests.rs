@@ -175,6 +175,53 @@ fn fused_tanh_becomes_a_node() {
     assert_eq!(graph.nodes[0].outputs[0], graph.nodes[1].input(0).unwrap());
 }
 
+/// Training with quantization: the ranges of the author serve, and no samples are needed.
+#[test]
+fn fake_quantization_is_honoured() {
+    use crate::quantize::{NoSamples, Options, quantize};
+    let imported = |min, max, bits| {
+        let file = synthetic::fake_quantized(min, max, bits);
+        let mut graph = load_bytes("q.tflite", &file).unwrap().graph;
+        crate::passes::optimise(&mut graph);
+        graph
+    };
+    let graph = imported(-1.0, 3.0, 8);
+    let (quantized, _) = quantize(&graph, &NoSamples, &Options::default()).unwrap();
+    let ops: Vec<&str> = quantized.nodes.iter().map(|n| n.op.name()).collect();
+    assert_eq!(ops, ["FULLY_CONNECTED"]);
+    let params = |id| quantized.value(id).quantization.as_ref().and_then(Quantization::tensor).unwrap();
+    // Zero falls on 63.75 of 0..=255.
+    assert_eq!(params(quantized.inputs[0]), (4.0 / 255.0, 64 - 128));
+    assert_eq!(params(quantized.outputs[0]), (6.0 / 255.0, -128));
+    let weights = quantized.nodes[0].input(1).unwrap();
+    // In the narrow range -2.54..=2.54, a step is 0.02.
+    assert_eq!(quantized.constant(Some(weights)), Some(&Constant::I8(vec![50, -127])));
+    assert!((quantized.value(weights).quantization.as_ref().unwrap().scale[0] - 0.02).abs() < 1e-8);
+    assert_eq!(quantized.value(quantized.outputs[0]).name, "yf");
+    for (min, max, bits, expected) in [
+        (-1.0, 3.0, 4, "4 bits"),
+        (1.0, 3.0, 8, "from 1 to 3"),
+        (f32::NAN, 1.0, 8, "NaN"),
+        (0.0, 0.0, 8, "0 to 0"),
+    ] {
+        let message = refuse_unsupported(&imported(min, max, bits)).unwrap_err().message;
+        assert!(message.contains("FAKE_QUANT") && message.contains(expected), "{message}");
+    }
+}
+
+/// float32 through int8 and back: the pair that a QUANTIZE and a DEQUANTIZE make in a float file, with int8
+/// weights behind a DEQUANTIZE of their own.
+#[test]
+fn integer_weights_behind_dequantize_stay() {
+    use crate::quantize::{NoSamples, Options, quantize};
+    let graph = load_bytes("d.tflite", &synthetic::dequantized_weights()).unwrap().graph;
+    assert_eq!(graph.nodes.iter().filter(|node| node.op == Op::Dequantize).count(), 3);
+    let (quantized, _) = quantize(&graph, &NoSamples, &Options::default()).unwrap();
+    assert_eq!(quantized.nodes.len(), 1);
+    let weights = quantized.nodes[0].input(1).unwrap();
+    assert_eq!(quantized.constant(Some(weights)), Some(&Constant::I8(vec![7, -9])));
+}
+
 #[test]
 fn contradictions_are_refused_by_name() {
     use synthetic::Net;
@@ -267,6 +314,147 @@ mod synthetic {
                 written: 2,
             }
         }
+    }
+
+    /// A tensor of a [`Part`] model: name, shape, type, what it holds, scale and zero point.
+    type Part<'a> = (&'a str, &'a [i32], TensorType, Vec<u8>, Option<(f32, i64)>);
+
+    /// A model from tensor 0 to the last one, and its operators: code, operands, result, and FAKE_QUANT's
+    /// range and number of bits.
+    fn model(
+        parts: &[Part<'_>],
+        operators: &[(BuiltinOperator, Vec<i32>, i32, Option<FakeQuantOptionsArgs>)],
+    ) -> Vec<u8> {
+        let b = &mut FlatBufferBuilder::new();
+        let mut buffers = vec![Buffer::create(b, &BufferArgs::default())];
+        let mut tensors = Vec::new();
+        for (name, shape, type_, data, quantization) in parts {
+            let mut buffer = 0;
+            if !data.is_empty() {
+                let data = Some(b.create_vector(data));
+                buffer = buffers.len() as u32;
+                buffers.push(Buffer::create(b, &BufferArgs { data, ..Default::default() }));
+            }
+            let quantization = quantization.map(|(scale, zero_point)| {
+                let scale = Some(b.create_vector(&[scale]));
+                let zero_point = Some(b.create_vector(&[zero_point]));
+                QuantizationParameters::create(
+                    b,
+                    &QuantizationParametersArgs { scale, zero_point, ..Default::default() },
+                )
+            });
+            let args = TensorArgs {
+                shape: Some(b.create_vector(shape)),
+                name: Some(b.create_string(name)),
+                type_: *type_,
+                buffer,
+                quantization,
+                ..Default::default()
+            };
+            tensors.push(Tensor::create(b, &args));
+        }
+        let mut codes = Vec::new();
+        let mut nodes = Vec::new();
+        for (code, inputs, output, range) in operators {
+            let (kind, options) = match (range, *code) {
+                (Some(range), _) => {
+                    let options = FakeQuantOptions::create(b, range).as_union_value();
+                    (BuiltinOptions::FakeQuantOptions, Some(options))
+                }
+                (None, BuiltinOperator::FULLY_CONNECTED) => {
+                    let options = FullyConnectedOptions::create(b, &Default::default()).as_union_value();
+                    (BuiltinOptions::FullyConnectedOptions, Some(options))
+                }
+                _ => (BuiltinOptions::NONE, None),
+            };
+            let deprecated_builtin_code = code.0 as i8;
+            codes.push(OperatorCode::create(
+                b,
+                &OperatorCodeArgs { builtin_code: *code, deprecated_builtin_code, ..Default::default() },
+            ));
+            let args = OperatorArgs {
+                opcode_index: nodes.len() as u32,
+                inputs: Some(b.create_vector(inputs)),
+                outputs: Some(b.create_vector(&[*output])),
+                builtin_options_type: kind,
+                builtin_options: options,
+                ..Default::default()
+            };
+            nodes.push(Operator::create(b, &args));
+        }
+        let subgraph = SubGraphArgs {
+            tensors: Some(b.create_vector(&tensors)),
+            inputs: Some(b.create_vector(&[0])),
+            outputs: Some(b.create_vector(&[parts.len() as i32 - 1])),
+            operators: Some(b.create_vector(&nodes)),
+            ..Default::default()
+        };
+        let subgraph = SubGraph::create(b, &subgraph);
+        let model = ModelArgs {
+            version: 3,
+            operator_codes: Some(b.create_vector(&codes)),
+            subgraphs: Some(b.create_vector(&[subgraph])),
+            buffers: Some(b.create_vector(&buffers)),
+            ..Default::default()
+        };
+        let model = Model::create(b, &model);
+        finish_model_buffer(b, model);
+        b.finished_data().to_vec()
+    }
+
+    /// A dense layer whose input has this fake-quantized range, weights -2.54..=2.54 in the narrow range, and
+    /// the result 0..=6.
+    pub(super) fn fake_quantized(min: f32, max: f32, num_bits: i32) -> Vec<u8> {
+        let float = TensorType::FLOAT32;
+        let weights: Vec<u8> = [1f32, -3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let parts: [Part<'_>; 6] = [
+            ("x", &[1, 2], float, vec![], None),
+            ("xf", &[1, 2], float, vec![], None),
+            ("w", &[1, 2], float, weights, None),
+            ("wf", &[1, 2], float, vec![], None),
+            ("y", &[1, 1], float, vec![], None),
+            ("yf", &[1, 1], float, vec![], None),
+        ];
+        let fake = |min, max, num_bits, narrow_range| {
+            Some(FakeQuantOptionsArgs { min, max, num_bits, narrow_range })
+        };
+        let code = BuiltinOperator::FAKE_QUANT;
+        model(
+            &parts,
+            &[
+                (code, vec![0], 1, fake(min, max, num_bits, false)),
+                (code, vec![2], 3, fake(-2.54, 2.54, 8, true)),
+                (BuiltinOperator::FULLY_CONNECTED, vec![1, 3, -1], 4, None),
+                (code, vec![4], 5, fake(0.0, 6.0, 8, false)),
+            ],
+        )
+    }
+
+    /// QUANTIZE, DEQUANTIZE, a dense layer with int8 weights behind DEQUANTIZE, QUANTIZE, DEQUANTIZE.
+    pub(super) fn dequantized_weights() -> Vec<u8> {
+        let (float, int8) = (TensorType::FLOAT32, TensorType::INT8);
+        let parts: [Part<'_>; 8] = [
+            ("x", &[1, 2], float, vec![], None),
+            ("xq", &[1, 2], int8, vec![], Some((0.5, 3))),
+            ("xd", &[1, 2], float, vec![], None),
+            ("w", &[1, 2], int8, vec![7, (-9i8) as u8], Some((0.25, 0))),
+            ("wd", &[1, 2], float, vec![], None),
+            ("y", &[1, 1], float, vec![], None),
+            ("yq", &[1, 1], int8, vec![], Some((1.5, -3))),
+            ("yd", &[1, 1], float, vec![], None),
+        ];
+        let (quantize, dequantize) = (BuiltinOperator::QUANTIZE, BuiltinOperator::DEQUANTIZE);
+        model(
+            &parts,
+            &[
+                (quantize, vec![0], 1, None),
+                (dequantize, vec![1], 2, None),
+                (dequantize, vec![3], 4, None),
+                (BuiltinOperator::FULLY_CONNECTED, vec![2, 4, -1], 5, None),
+                (quantize, vec![5], 6, None),
+                (dequantize, vec![6], 7, None),
+            ],
+        )
     }
 
     impl Net {

@@ -127,11 +127,13 @@ pub(super) fn check_weights(
     [weights, bias]: [usize; 2],
     outputs: usize,
 ) -> Result<(), Reason> {
-    if layer.input(weights)?.constant.is_none() {
+    layer.input(weights)?;
+    if !layer.is_known(weights) {
         return Err("its weights are not constant".into());
     }
+    let known = layer.is_known(bias);
     let Some(bias) = layer.optional(bias) else { return Ok(()) };
-    if bias.constant.is_none() {
+    if !known {
         return Err("its bias is not constant".into());
     }
     if bias.elements() != outputs {

@@ -1,0 +1,201 @@
+//! Cross-layer equalisation: channels of an activation that is quantized with one scale are brought to
+//! like ranges, by factors that the layers on both sides carry in their weights.
+//!
+//! A rectifier and whatever moves or averages elements commute with a factor above zero, so that between
+//! two linear layers `y = W2 relu(W1 x + b1)` equals `(W2 S) relu(S⁻¹ W1 x + S⁻¹ b1)` (Nagel et al., "Data-free
+//! quantization through weight equalization and bias correction", 2019). The paper balances weights
+//! quantized per tensor. Here weights have a scale for each output channel already; what is balanced are the
+//! ranges of the activation's channels against the weights that read them. A RELU6 does not commute: its
+//! bound would have to differ from channel to channel, so layers with one are left alone.
+
+use super::calibrate::{by_worker, run};
+use super::{Samples, groups::is_real};
+use crate::error::Result;
+use crate::graph::{Activation, Constant, Graph, Node, Op, ReduceKind, ValueId};
+use crate::reference::Executor;
+
+/// Factors outside of `1 / LARGEST..=LARGEST` are not needed and would only wear out float32.
+const LARGEST: f32 = 256.0;
+
+/// Two linear layers, and the values between them: the results of the first, and what is made of them.
+struct Pair {
+    first: usize,
+    second: usize,
+    between: Vec<ValueId>,
+    channels: usize,
+}
+
+/// Equalises what can be; returns the number of pairs. `samples` show the ranges of channels.
+pub fn equalize(graph: &mut Graph, samples: &dyn Samples) -> Result<usize> {
+    let pairs = pairs(graph);
+    if pairs.is_empty() {
+        return Ok(0);
+    }
+    let ranges = channel_ranges(graph, &pairs, samples)?;
+    for (pair, ranges) in pairs.iter().zip(&ranges) {
+        pair.apply(graph, ranges);
+    }
+    Ok(pairs.len())
+}
+
+/// The largest magnitude of each channel of each pair's activation.
+fn channel_ranges(graph: &Graph, pairs: &[Pair], samples: &dyn Samples) -> Result<Vec<Vec<f32>>> {
+    let executor = Executor::new(graph)?;
+    let fresh = || pairs.iter().map(|pair| vec![0.0f32; pair.channels]).collect::<Vec<_>>();
+    let parts = by_worker(samples.len(), fresh, |ranges, sample| {
+        run(&executor, samples, sample, &mut |id, data| {
+            for (pair, range) in pairs.iter().zip(ranges.iter_mut()) {
+                if pair.between.first() == Some(&id) {
+                    for pixel in data.chunks_exact(pair.channels) {
+                        for (largest, x) in range.iter_mut().zip(pixel) {
+                            *largest = largest.max(x.abs());
+                        }
+                    }
+                }
+            }
+        })
+        .map(drop)
+    })?;
+    let mut merged = fresh();
+    for part in parts {
+        for (merged, part) in merged.iter_mut().flatten().zip(part.iter().flatten()) {
+            *merged = merged.max(*part);
+        }
+    }
+    Ok(merged)
+}
+
+/// All pairs of layers with nothing between them that does not commute with factors.
+fn pairs(graph: &Graph) -> Vec<Pair> {
+    let consumers = graph.consumers();
+    let only_reader = |id: ValueId| match consumers.get(&id).map(Vec::as_slice) {
+        Some(&[one]) if !graph.is_output(id) && is_real(graph, id) => Some(one),
+        _ => None,
+    };
+    let pair = |(first, node): (usize, &Node)| {
+        let activation = match node.op {
+            Op::Conv2d { activation, .. }
+            | Op::DepthwiseConv2d { activation, .. }
+            | Op::FullyConnected { activation } => activation,
+            _ => return None,
+        };
+        let weights = graph.value(node.input(1)?);
+        let bias_is_real = node.input(2).is_none_or(|id| as_f32(graph, id).is_some());
+        let clean = matches!(activation, Activation::None | Activation::Relu) && bias_is_real;
+        as_f32(graph, node.input(1)?).filter(|_| clean)?;
+        let channels = match node.op {
+            Op::DepthwiseConv2d { .. } => *weights.shape.last()?,
+            _ => *weights.shape.first()?,
+        };
+        let mut value = *node.outputs.first()?;
+        let mut between = vec![value];
+        // Every step has one reader, so the walk ends at the end of the graph.
+        loop {
+            let second = only_reader(value)?;
+            let reader = graph.nodes.get(second)?;
+            if reader.input(0) != Some(value) {
+                return None;
+            }
+            if reads_channels(graph, reader, channels) {
+                return Some(Pair { first, second, between, channels });
+            }
+            let result = *reader.outputs.first()?;
+            let innermost = |id: ValueId| graph.value(id).shape.last() == Some(&channels);
+            // A reshape may hide the channels from everything but a dense layer, which counts them itself.
+            let kept = innermost(value) && innermost(result);
+            (commutes(reader) && (kept || reader.op == Op::Reshape)).then_some(())?;
+            value = result;
+            between.push(value);
+        }
+    };
+    graph.nodes.iter().enumerate().filter_map(pair).collect()
+}
+
+fn as_f32(graph: &Graph, id: ValueId) -> Option<&[f32]> {
+    graph.value(id).constant.as_ref().and_then(Constant::as_f32)
+}
+
+/// Whether a layer's weights can take the factors of its input's channels.
+fn reads_channels(graph: &Graph, node: &Node, channels: usize) -> bool {
+    let Some(weights) = node.input(1).filter(|&id| as_f32(graph, id).is_some()) else { return false };
+    let shape = &graph.value(weights).shape;
+    match node.op {
+        Op::Conv2d { .. } => shape.last() == Some(&channels) && last_dimension(graph, node) == channels,
+        Op::DepthwiseConv2d { .. } => last_dimension(graph, node) == channels,
+        // Flattened images keep their channels innermost.
+        Op::FullyConnected { .. } => shape.last().is_some_and(|inputs| inputs.is_multiple_of(channels)),
+        _ => false,
+    }
+}
+
+fn last_dimension(graph: &Graph, node: &Node) -> usize {
+    node.input(0).and_then(|id| graph.value(id).shape.last().copied()).unwrap_or(0)
+}
+
+/// Whether a function of one tensor commutes with factors above zero for each innermost channel.
+fn commutes(node: &Node) -> bool {
+    match &node.op {
+        Op::Pool2d { activation, .. } => matches!(activation, Activation::None | Activation::Relu),
+        Op::Pad { value: None, .. } | Op::Reshape => true,
+        Op::Unary(crate::graph::UnaryKind::Relu) => true,
+        // Over rows and columns, not channels.
+        Op::Reduce { kind: ReduceKind::Mean | ReduceKind::Max, axes, .. } => axes[..] == [1, 2],
+        _ => false,
+    }
+}
+
+impl Pair {
+    fn apply(&self, graph: &mut Graph, ranges: &[f32]) {
+        let depthwise = match graph.nodes[self.second].op {
+            Op::DepthwiseConv2d { multiplier, .. } => Some(multiplier),
+            _ => None,
+        };
+        let (first, second) = (&graph.nodes[self.first], &graph.nodes[self.second]);
+        let (own, bias, next) = (first.input(1), first.input(2), second.input(1));
+        let (Some(own), Some(next)) = (own, next) else { return };
+        // The channel of the activation that a weight of the second layer reads.
+        let channels = self.channels;
+        let reads = move |i: usize| match depthwise {
+            Some(multiplier) => i / multiplier % channels,
+            None => i % channels,
+        };
+        let mut weights = vec![0.0f32; channels];
+        for (i, w) in as_f32(graph, next).unwrap_or_default().iter().enumerate() {
+            weights[reads(i)] = weights[reads(i)].max(w.abs());
+        }
+        let largest = |all: &[f32]| all.iter().copied().fold(0.0, f32::max);
+        let (range, weight) = (largest(ranges), largest(&weights));
+        // A depthwise layer has a scale for each channel anyway: its weights take any factor for nothing.
+        let factors: Vec<f32> = ranges
+            .iter()
+            .zip(&weights)
+            .map(|(r, w)| match (*r > 0.0 && *w > 0.0, depthwise) {
+                (false, _) => 1.0,
+                (true, Some(_)) => (r / range).clamp(1.0 / LARGEST, 1.0),
+                (true, None) => ((r / range) / (w / weight)).sqrt().clamp(1.0 / LARGEST, LARGEST),
+            })
+            .collect();
+        let per_channel = match graph.nodes[self.first].op {
+            Op::DepthwiseConv2d { .. } => 1,
+            _ => graph.value(own).elements() / channels,
+        };
+        let divide = |graph: &mut Graph, id: ValueId, inner: usize| {
+            change(graph, id, |i, x| *x /= factors[i / inner % channels]);
+        };
+        divide(graph, own, per_channel);
+        if let Some(bias) = bias {
+            divide(graph, bias, 1);
+        }
+        change(graph, next, |i, x| *x *= factors[reads(i)]);
+        // What is compared with the author's model by name is no longer the same number.
+        for &id in &self.between {
+            graph.value_mut(id).name += "_equalized";
+        }
+    }
+}
+
+fn change(graph: &mut Graph, id: ValueId, f: impl Fn(usize, &mut f32)) {
+    if let Some(Constant::F32(data)) = &mut graph.value_mut(id).constant {
+        data.iter_mut().enumerate().for_each(|(i, x)| f(i, x));
+    }
+}

@@ -1,0 +1,192 @@
+//! What quantization costs: the outputs of a quantized graph against those of the float one, on samples that
+//! calibration did not see.
+//!
+//! Where an output is a softmax, the trials are judged by the scores before it. Behind it next to nothing
+//! is left of the error of most samples, and a few samples between two classes decide alone.
+
+use rayon::prelude::*;
+
+use super::{Samples, run_fake_quantized};
+use crate::compare::argmax;
+use crate::convert::input_specs;
+use crate::data::dequantize;
+use crate::emit::{self, AlignedBuf};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Op};
+use crate::model_file::{self, ModelFile};
+use crate::passes;
+use crate::reference::Executor;
+use crate::run::{infer, interpreter};
+
+/// The elements of each input or output of one sample.
+type Tensors = Vec<Vec<f32>>;
+
+/// Samples with the answers of the float model.
+pub struct Judge {
+    inputs: Vec<Tensors>,
+    answers: Vec<Tensors>,
+    /// Whether softmax is left out.
+    scores: bool,
+}
+
+/// How far a quantized graph is off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Squared error relative to the squared outputs, averaged over the outputs.
+    pub error: f64,
+    /// Share of samples whose first output has its largest element in the same place.
+    pub agreement: f64,
+    /// Each sample's part of the error.
+    parts: Vec<f64>,
+}
+
+impl Score {
+    /// Whether this is better than `other` by more than chance: sample by sample the error is smaller, by
+    /// more on average than twice what that average may be off, and answers do not change for it.
+    pub fn beats(&self, other: &Score) -> bool {
+        self.evidence(other) > 2.0 && self.error < other.error * 0.98 && self.agreement >= other.agreement
+    }
+
+    /// The mean gain over `other` in units of its standard error.
+    pub fn evidence(&self, other: &Score) -> f64 {
+        let gains: Vec<f64> = other.parts.iter().zip(&self.parts).map(|(old, new)| old - new).collect();
+        let count = gains.len() as f64;
+        let mean = gains.iter().sum::<f64>() / count;
+        let variance = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        if mean == 0.0 { 0.0 } else { mean / (variance / count).sqrt() }
+    }
+
+    /// The error as a ratio of signal to noise in decibels.
+    pub fn decibels(&self) -> f64 {
+        -10.0 * self.error.log10()
+    }
+}
+
+impl Judge {
+    /// Judges by the outputs, before a softmax where there is one.
+    pub fn of_scores(graph: &Graph, samples: &dyn Samples) -> Result<Judge> {
+        Judge::new(graph, samples, true)
+    }
+
+    /// Judges by the outputs as they are.
+    #[cfg(test)]
+    pub fn of_outputs(graph: &Graph, samples: &dyn Samples) -> Result<Judge> {
+        Judge::new(graph, samples, false)
+    }
+
+    fn new(graph: &Graph, samples: &dyn Samples, scores: bool) -> Result<Judge> {
+        let graph = &if scores { without_softmax(graph) } else { graph.clone() };
+        let executor = Executor::new(graph)?;
+        let inputs = (0..samples.len()).map(|i| samples.sample(i)).collect::<Result<Vec<_>>>()?;
+        let run = |tensors: &Tensors| executor.run(&tensors.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let answers = inputs.par_iter().map(run).collect::<Result<_>>()?;
+        Ok(Judge { inputs, answers, scores })
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Scores a quantized graph by what the interpreter makes of it; where it cannot be compiled, by
+    /// simulation.
+    pub fn score(&self, quantized: &Graph) -> Result<Score> {
+        Ok(self.compare(&self.found(quantized)?))
+    }
+
+    fn found(&self, quantized: &Graph) -> Result<Vec<Tensors>> {
+        let quantized = &if self.scores { without_softmax(quantized) } else { quantized.clone() };
+        let target = ferrolite_runtime::Target::Host;
+        let options = emit::Options { target, strip: true, ..emit::Options::default() };
+        match emit::compile(quantized, &options) {
+            Ok(emitted) => self.interpreted(quantized, &ModelFile::from_bytes("trial", &emitted.bytes)),
+            Err(_) => self.simulated(quantized),
+        }
+    }
+
+    fn interpreted(&self, quantized: &Graph, file: &ModelFile) -> Result<Vec<Tensors>> {
+        let model = file.model()?;
+        let (specs, ports) = (input_specs(quantized), model_file::outputs(&model));
+        let one = |memory: &mut AlignedBuf, inputs: &Tensors| {
+            let store = |(spec, real): (&crate::data::InputSpec, &Vec<f32>)| {
+                spec.quantize(real).map_err(|x| {
+                    Error::input(format!("input `{}`: a sample holds {x}, but {}", spec.name, spec.wants()))
+                })
+            };
+            let raw = specs.iter().zip(inputs).map(store).collect::<Result<Vec<_>>>()?;
+            let outputs = infer(&mut interpreter(&model, memory)?, &raw, &mut ())?;
+            let real = |(port, bytes): (&model_file::PortFacts, &Vec<u8>)| {
+                dequantize(port.dtype, port.quantization, bytes)
+            };
+            Ok(ports.iter().zip(&outputs).map(real).collect())
+        };
+        let memory = || AlignedBuf::zeroed(model.arena_bytes());
+        self.inputs.par_iter().map_init(memory, one).collect()
+    }
+
+    fn simulated(&self, quantized: &Graph) -> Result<Vec<Tensors>> {
+        let executor = Executor::new(quantized)?;
+        let run = |tensors: &Tensors| {
+            run_fake_quantized(&executor, &tensors.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        };
+        self.inputs.par_iter().map(run).collect()
+    }
+
+    fn compare(&self, found: &[Tensors]) -> Score {
+        let outputs = self.answers.first().map_or(0, Vec::len);
+        let mut parts = vec![0.0; self.answers.len()];
+        for output in 0..outputs {
+            let squares = |sum: f64, x: f32| sum + f64::from(x).powi(2);
+            let of =
+                |tensors: &Tensors| tensors.get(output).map_or(0.0, |x| x.iter().copied().fold(0.0, squares));
+            let signal: f64 = self.answers.iter().map(of).sum();
+            // Of outputs that are zero, what errors there are count as they are.
+            let whole = outputs as f64 * if signal > 0.0 { signal } else { 1.0 };
+            for ((part, wanted), found) in parts.iter_mut().zip(&self.answers).zip(found) {
+                let (Some(wanted), Some(found)) = (wanted.get(output), found.get(output)) else { continue };
+                *part += wanted.iter().zip(found).map(|(x, y)| x - y).fold(0.0, squares) / whole;
+            }
+        }
+        let same = self.answers.iter().zip(found).filter(|(x, y)| class(x) == class(y)).count();
+        let agreement = same as f64 / self.len().max(1) as f64;
+        Score { error: parts.iter().sum(), agreement, parts }
+    }
+}
+
+/// The graph with the operands of softmax as outputs, where softmax made one.
+fn without_softmax(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    let producers = graph.producers();
+    for output in &mut graph.outputs {
+        let Some(node) = producers.get(output).and_then(|&index| graph.nodes.get(index)) else { continue };
+        if let (Op::Softmax { .. }, Some(input)) = (&node.op, node.input(0)) {
+            *output = input;
+        }
+    }
+    passes::dead::run(&mut graph);
+    graph
+}
+
+/// The class that the first output gives most to.
+fn class(tensors: &Tensors) -> Option<usize> {
+    tensors.first().and_then(|first| argmax(first))
+}
+
+#[cfg(test)]
+impl Judge {
+    /// Share of samples that a quantized graph classifies as `labels` say.
+    pub fn right(&self, quantized: &Graph, labels: &[usize]) -> Result<f64> {
+        Ok(share(&self.found(quantized)?, labels))
+    }
+
+    /// Share of samples that the float graph classifies as `labels` say.
+    pub fn float_right(&self, labels: &[usize]) -> f64 {
+        share(&self.answers, labels)
+    }
+}
+
+#[cfg(test)]
+fn share(answers: &[Tensors], labels: &[usize]) -> f64 {
+    let right = answers.iter().zip(labels).filter(|&(answer, &label)| class(answer) == Some(label));
+    right.count() as f64 / answers.len() as f64
+}
