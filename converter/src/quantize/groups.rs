@@ -206,10 +206,10 @@ fn conflicts(graph: &Graph, ranges: &[Range], apart: &HashSet<ValueId>) -> HashS
     let derived = derived(graph);
     let mut authored = HashSet::new();
     for node in graph.nodes.iter().filter(|node| node.op == Op::Quantize) {
-        if let (Some((real, _)), Some(output)) = (bridge(graph, node), node.outputs.first()) {
-            if !apart.contains(output) {
-                authored.insert(groups.root(real.0));
-            }
+        if let (Some((real, _)), Some(output)) = (bridge(graph, node), node.outputs.first())
+            && !apart.contains(output)
+        {
+            authored.insert(groups.root(real.0));
         }
     }
     let mut members: BTreeMap<usize, (Range, Vec<ValueId>)> = BTreeMap::new();

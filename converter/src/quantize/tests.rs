@@ -386,7 +386,6 @@ fn channels_are_equalized() {
     assert!(report.options.equalize, "{}", report.options);
 
     // A RELU6 between the two does not commute with factors.
-    let mut b = b;
     b.0.nodes[0].op = Op::Conv2d { window, activation: Activation::Relu6 };
     let options = Options { equalize: true, calibration: Calibration::MinMax, ..Options::default() };
     assert_eq!(quantize(&b.0, &samples, &options).unwrap().0.value(h).name, "h");

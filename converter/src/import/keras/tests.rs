@@ -267,9 +267,8 @@ fn cycles_and_multiplying_models_end() {
     // Each model calls the one within twice.
     let mut inner = model(&[input.clone(), layer("ReLU", "a", relu, &[&tensor("x")])], "a");
     for _ in 0..20 {
-        let again = format!(
-            r#"{{"class_name": "__keras_tensor__", "config": {{"keras_history": ["again", 0, 0]}}}}"#
-        );
+        let again =
+            r#"{"class_name": "__keras_tensor__", "config": {"keras_history": ["again", 0, 0]}}"#.to_string();
         inner =
             model(&[input.clone(), layer("Functional", "again", &inner, &[&tensor("x"), &again])], "again");
         inner = inner.replacen("[\"again\", 1, 0]]", "[\"again\", 2, 0]]", 1);
