@@ -94,7 +94,7 @@ fn random_graphs_keep_their_function() {
             let old = shape(&b, x);
             let rank = old.len();
             let new = match random.below(11) {
-                0 | 1 | 2 => {
+                0..=2 => {
                     let mut permutation: Vec<usize> = (0..rank).collect();
                     for d in (1..rank).rev() {
                         permutation.swap(d, random.below(d + 1));
