@@ -136,7 +136,7 @@ fn aligned(l: &mut Layer<'_>, a: &Known, b: &Known) -> Result<(Known, Known, Vec
             a.shape, b.shape
         ))));
     };
-    l.budget(&shape)?;
+    l.affordable(&shape)?;
     Ok((a.broadcast(&shape), b.broadcast(&shape), shape))
 }
 

@@ -62,7 +62,7 @@ impl Layer<'_> {
     }
 
     /// `[n, c, h, w]` or `[n, c, w]` as an image `[n, h, w, c]`.
-    pub(super) fn as_image(&mut self, x: ValueId) -> Result<ValueId, Fault> {
+    pub(super) fn image_of(&mut self, x: ValueId) -> Result<ValueId, Fault> {
         let name = self.part("nhwc");
         let shape = self.net.b.shape(x).to_vec();
         match *shape.as_slice() {
@@ -77,7 +77,7 @@ impl Layer<'_> {
     }
 
     /// An image in the layout of the file, `rank` dimensions.
-    pub(super) fn back_from_image(&mut self, x: ValueId, rank: usize) -> Result<ValueId, Fault> {
+    pub(super) fn as_in_file(&mut self, x: ValueId, rank: usize) -> Result<ValueId, Fault> {
         let name = self.part("nchw");
         match (rank, self.net.b.shape(x)) {
             (3, &[n, 1, w, c]) => {
@@ -125,7 +125,7 @@ pub(super) fn conv_of(
             filter.shape
         ))));
     }
-    let mut image = l.as_image(x)?;
+    let mut image = l.image_of(x)?;
     image = l.pad_far(image, &mut geometry)?;
     let bias = bias.map(|slot| l.net.value(&slot)).transpose()?;
     let depthwise = groups == channels && channels > 1;
@@ -136,7 +136,7 @@ pub(super) fn conv_of(
         true => l.net.b.depthwise_conv2d(&l.name, image, filter, bias, window)?,
         false => l.net.b.conv2d(&l.name, image, filter, bias, window)?,
     };
-    l.back_from_image(y, rank)
+    l.as_in_file(y, rank)
 }
 
 impl Layer<'_> {
@@ -194,7 +194,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
         }
     };
     let (extra, wanted) = (pair("output_padding")?.unwrap_or([0, 0]), pair("output_shape")?);
-    let image = l.as_image(x)?;
+    let image = l.image_of(x)?;
     let size = match l.net.b.shape(image) {
         &[_, h, w, _] => [h, w],
         _ => [1, 1],
@@ -257,5 +257,5 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
         parts.push(l.net.b.transpose_conv(&name, part, own, bias, window, out)?);
     }
     let y = l.net.b.concat(&l.name, &parts, 3)?;
-    one(l.back_from_image(y, rank)?)
+    one(l.as_in_file(y, rank)?)
 }

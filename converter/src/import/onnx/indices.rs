@@ -33,7 +33,7 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
         let x = x.clone();
         let mut result = shape.clone();
         result[place] = list.len();
-        l.budget(&result)?;
+        l.affordable(&result)?;
         return known(x.gathered(place, &list, &indices.shape));
     }
     // One element, or a run of them, is a slice.

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use crate::graph::{Constant, Quantization, ValueId};
 
 /// Results beyond this many elements are not computed at import: a small file must not fill the memory.
-pub(super) const LARGEST: usize = 1 << 24;
+pub(super) const LARGEST: usize = 1 << 22;
 
 /// A tensor that is known. With a quantization, the elements are integers that stand for reals.
 #[derive(Clone, Debug)]

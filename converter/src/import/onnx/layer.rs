@@ -221,14 +221,11 @@ impl Layer<'_> {
         Ok(self.net.b.float(&name, shape, x)?)
     }
 
-    /// Takes from what may be computed at import; a large result is refused.
-    pub(super) fn budget(&mut self, shape: &[usize]) -> Result<(), Fault> {
+    /// Refuses a result that is too large to be computed at import.
+    pub(super) fn affordable(&self, shape: &[usize]) -> Result<(), Fault> {
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        match elements.and_then(|n| self.net.budget.checked_sub(n)).filter(|_| elements <= Some(LARGEST)) {
-            Some(rest) => {
-                self.net.budget = rest;
-                Ok(())
-            }
+        match elements.filter(|&n| n <= LARGEST.min(self.net.budget)) {
+            Some(_) => Ok(()),
             None => unsupported(format!("its constant result of shape {shape:?} is too large")),
         }
     }

@@ -58,7 +58,7 @@ const DAMAGED: &str = "the file is damaged: export the model again, or check tha
 const OLDEST: i64 = 7;
 
 /// Elements that may be computed at import, over the whole model.
-const BUDGET: usize = 1 << 26;
+const BUDGET: usize = 1 << 25;
 
 /// Domains of the standard operators.
 const STANDARD: [&str; 2] = ["", "ai.onnx"];
@@ -164,9 +164,9 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
         names: HashSet::new(),
         only_softmax: only_softmax(&file),
     };
-    net.read(&file, options)?;
-    let graph = net.finish(&file)?;
-    let (graph, notes, hash) = graph;
+    let finished = net.read(&file, options).and_then(|()| net.finish(&file));
+    let (graph, notes, hash) =
+        finished.map_err(|error| if error.help.is_empty() { error.help(DAMAGED) } else { error })?;
     Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes })
 }
 
@@ -345,10 +345,10 @@ impl Net {
             match translated {
                 Ok(results) => {
                     self.settle(before);
+                    self.pay(&results)?;
                     results
                 }
                 Err(Fault::Broken(error)) => {
-                    let error = if error.help.is_empty() { error.help(DAMAGED) } else { error };
                     let told = error.message.contains(&format!("`{name}`"));
                     let what = format!("layer `{name}` ({})", node.op_type);
                     return Err(if told { error } else { error.context(what) });
@@ -387,6 +387,21 @@ impl Net {
         if !is_input && value.constant.is_none() && !self.slots.contains_key(&value.name) {
             self.b.rename(id, name);
         }
+    }
+
+    /// Takes new known results from what may be computed at import.
+    fn pay(&mut self, results: &[Slot]) -> Result<()> {
+        for slot in results {
+            // Others are operands that pass through.
+            let Slot::Known(known) = slot else { continue };
+            if Rc::strong_count(known) == 1 {
+                self.budget = self.budget.checked_sub(known.elements.len()).ok_or_else(|| {
+                    Error::input(format!("its constant layers make more than {BUDGET} numbers"))
+                        .help("simplify the model before its export: its constants fill any memory")
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Integers that stand for reals still do behind layers that move or select them.

@@ -34,7 +34,10 @@ fn sliced(
     stride: Vec<isize>,
 ) -> Result<Slot, Fault> {
     match slot {
-        Slot::Known(x) => Ok(Slot::Known(x.sliced(&begin, &size, &stride).into())),
+        Slot::Known(x) => {
+            l.affordable(&size)?;
+            Ok(Slot::Known(x.sliced(&begin, &size, &stride).into()))
+        }
         _ if size.contains(&0) => unsupported("its result is empty"),
         _ => {
             let x = l.net.value(slot)?;
@@ -91,7 +94,7 @@ pub(super) fn constant(l: &mut Layer<'_>) -> Translated {
 /// ConstantOfShape: one value in a known shape.
 pub(super) fn constant_of_shape(l: &mut Layer<'_>) -> Translated {
     let shape = lengths(&l.ints(0, "shape")?)?;
-    l.budget(&shape)?;
+    l.affordable(&shape)?;
     let value = match l.tensor("value")? {
         Some(value) if value.elements.len() == 1 => value.reshaped(&[]),
         Some(value) => return broken(format!("a value of {} elements", value.elements.len())),
@@ -132,7 +135,7 @@ pub(super) fn range(l: &mut Layer<'_>) -> Translated {
         return unsupported(format!("of {count} numbers"));
     }
     let count = count as usize;
-    l.budget(&[count])?;
+    l.affordable(&[count])?;
     let elements = match (start.to_ints(), delta.to_ints()) {
         (Some(a), Some(d)) => {
             Constant::I64((0..count as i64).map(|i| a[0].wrapping_add(i.wrapping_mul(d[0]))).collect())
@@ -228,7 +231,7 @@ pub(super) fn transpose(l: &mut Layer<'_>) -> Translated {
     match &slot {
         Slot::Known(x) => {
             let x = x.clone();
-            l.budget(&x.shape)?;
+            l.affordable(&x.shape)?;
             known(x.transposed(&permutation))
         }
         _ => {
@@ -257,7 +260,7 @@ pub(super) fn concat(l: &mut Layer<'_>) -> Translated {
         slots.iter().filter_map(|s| if let Slot::Known(k) = s { Some(&**k) } else { None }).collect();
     if parts.len() == slots.len() {
         for shape in &shapes {
-            l.budget(shape)?;
+            l.affordable(shape)?;
         }
         if let Some(result) = Known::concatenated(&parts, axis) {
             return known(result);
@@ -357,7 +360,7 @@ pub(super) fn expand(l: &mut Layer<'_>) -> Translated {
     };
     if let Slot::Known(x) = &slot {
         let x = x.clone();
-        l.budget(&shape)?;
+        l.affordable(&shape)?;
         return known(x.broadcast(&shape));
     }
     let lead = shape.len() - old.len();
@@ -379,7 +382,7 @@ pub(super) fn tile(l: &mut Layer<'_>) -> Translated {
     if let Slot::Known(x) = &slot {
         let x = x.clone();
         let result: Vec<usize> = shape.iter().zip(&repeats).map(|(a, b)| a.saturating_mul(*b)).collect();
-        l.budget(&result)?;
+        l.affordable(&result)?;
         return known(x.tiled(&repeats));
     }
     let x = l.net.value(&slot)?;

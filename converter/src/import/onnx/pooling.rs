@@ -25,7 +25,7 @@ pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<V
     if g.dilation != [1, 1] {
         return unsupported(format!("dilations {:?}", g.dilation));
     }
-    let mut image = l.as_image(x)?;
+    let mut image = l.image_of(x)?;
     let window = l.window(image, &g);
     let inside = l.int("count_include_pad", 0) == 1 && kind == PoolKind::Average;
     if inside && [window.pad_before, window.pad_after] != [[0; 2]; 2] {
@@ -51,7 +51,7 @@ pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<V
         }
     }
     let y = l.net.b.pool(&l.name, kind, image, window)?;
-    l.back_from_image(y, rank)
+    l.as_in_file(y, rank)
 }
 
 /// Mean or maximum over all dimensions but batch and channels, which stay with size 1.

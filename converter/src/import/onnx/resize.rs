@@ -132,11 +132,11 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
              align_corners, half_pixel or asymmetric do"
         ));
     };
-    let image = l.as_image(x)?;
+    let image = l.image_of(x)?;
     let (n, c) = (shape[0], shape[1]);
     let wide = if rank == 3 { [n, 1, out[2], c] } else { [n, out[2], out[3], c] };
     let y = l.net.b.op_shaped(&l.name, op, &[image], &wide)?;
-    one(l.back_from_image(y, rank)?)
+    one(l.as_in_file(y, rank)?)
 }
 
 /// `align_corners` and `half_pixel_centers` of the graph's operators.

@@ -435,3 +435,98 @@ fn damaged_files_never_panic() {
     println!("{errors} errors, {graphs} graphs");
     assert!(errors > 100 && graphs > 100);
 }
+
+/// Every vector with numbers, shapes, operators and operands exchanged for others: files that are sound as
+/// files and contradict themselves as models. `FERROLITE_ROUNDS` says how many of each vector.
+#[test]
+fn altered_models_never_panic() {
+    const NUMBERS: [i64; 12] = [-1, 0, 1, 2, 3, 7, 64, -5, 1 << 20, 1 << 40, i64::MIN, i64::MAX];
+    let rounds: usize = std::env::var("FERROLITE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let mut state = 9u64;
+    let mut random = move |bound: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % bound.max(1)
+    };
+    let mut names: Vec<PathBuf> =
+        std::fs::read_dir(vectors()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|path| path.extension().is_some_and(|e| e == "onnx"));
+    names.sort();
+    let models: Vec<ModelProto> =
+        names.iter().map(|path| ModelProto::decode(&std::fs::read(path).unwrap()[..]).unwrap()).collect();
+    let operators: Vec<String> = models
+        .iter()
+        .flat_map(|m| m.graph.iter().flat_map(|g| &g.node))
+        .map(|node| node.op_type.clone())
+        .collect();
+    let (mut errors, mut graphs) = (0, 0);
+    for sound in &models {
+        for _ in 0..rounds {
+            let mut file = sound.clone();
+            let graph = file.graph.as_mut().unwrap();
+            for _ in 0..=random(2) {
+                let number = NUMBERS[random(NUMBERS.len())];
+                let at = random(graph.node.len());
+                let node = &mut graph.node[at];
+                let count = graph.initializer.len();
+                match random(8) {
+                    0 => node.op_type = operators[random(operators.len())].clone(),
+                    1 => {
+                        let (a, b) = (random(node.input.len()), random(node.input.len()));
+                        if a != b {
+                            node.input.swap(a, b);
+                        }
+                    }
+                    2 => drop(node.input.pop()),
+                    3 | 4 if !node.attribute.is_empty() => {
+                        let at = random(node.attribute.len());
+                        let attribute = &mut node.attribute[at];
+                        attribute.i = number;
+                        if !attribute.ints.is_empty() {
+                            let at = random(attribute.ints.len());
+                            attribute.ints[at] = number;
+                        }
+                    }
+                    5 if count > 0 => {
+                        let tensor = &mut graph.initializer[random(count)];
+                        tensor.dims.reverse();
+                        if random(3) == 0 {
+                            tensor.dims.push(1);
+                        }
+                    }
+                    6 if count > 0 => {
+                        let tensor = &mut graph.initializer[random(count)];
+                        if tensor.data_type == 7 && tensor.raw_data.len() >= 8 {
+                            let place = 8 * random(tensor.raw_data.len() / 8);
+                            tensor.raw_data[place..place + 8].copy_from_slice(&number.to_le_bytes());
+                        }
+                    }
+                    _ => {
+                        let at = random(graph.input.len());
+                        let shape = graph.input[at].r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
+                        if let Some(shape) = shape.and_then(|t| t.shape.as_mut()) {
+                            let at = random(shape.dim.len());
+                            if let Some(dim) = shape.dim.get_mut(at) {
+                                dim.dim_value = Some(number);
+                            }
+                        }
+                    }
+                }
+            }
+            match load_bytes("net.onnx", &file.encode_to_vec()) {
+                Err(error) => {
+                    assert!(!error.message.is_empty() && !error.help.is_empty(), "{error:?}");
+                    errors += 1;
+                }
+                Ok(mut imported) => {
+                    if Executor::new(&imported.graph).is_ok() {
+                        passes::optimise(&mut imported.graph);
+                        Executor::new(&imported.graph).expect("sound still");
+                    }
+                    graphs += 1;
+                }
+            }
+        }
+    }
+    println!("{errors} errors, {graphs} graphs");
+    assert!(errors > 100 && graphs > 100);
+}

@@ -13,6 +13,10 @@ pub(super) fn run(graph: &mut Graph) -> usize {
         let Some(own) = View::of(graph, node) else { continue };
         let result = node.outputs[0];
         let (source, view, length) = origin(graph, &writers, result);
+        if length == 0 {
+            // A view of a constant.
+            continue;
+        }
         let shape = &graph.value(source).shape;
         // Values that nothing else can write for the model's input or another result stay a RESHAPE.
         let direct = node.input(0) == Some(source);
