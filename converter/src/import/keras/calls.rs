@@ -40,6 +40,15 @@ impl<T> Arg<T> {
         }
     }
 
+    /// All tensors, in order, for change.
+    fn tensors_mut<'a>(&'a mut self, found: &mut Vec<&'a mut T>) {
+        match self {
+            Arg::Tensor(tensor) => found.push(tensor),
+            Arg::List(list) => list.iter_mut().for_each(|arg| arg.tensors_mut(found)),
+            Arg::Plain(_) => {}
+        }
+    }
+
     /// The same argument with other tensors.
     pub fn map<U>(&self, f: &mut impl FnMut(&T) -> Result<U>) -> Result<Arg<U>> {
         Ok(match self {
@@ -71,6 +80,12 @@ impl<T> Call<T> {
         let mut found = Vec::new();
         self.args.iter().chain(self.named.iter().map(|(_, arg)| arg)).for_each(|arg| arg.tensors(&mut found));
         found
+    }
+
+    /// All tensors, in order, for change.
+    pub fn tensors_mut<'a>(&'a mut self, found: &mut Vec<&'a mut T>) {
+        let named = self.named.iter_mut().map(|(_, arg)| arg);
+        self.args.iter_mut().chain(named).for_each(|arg| arg.tensors_mut(found));
     }
 
     /// The argument of that name, or at that position.

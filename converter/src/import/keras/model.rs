@@ -2,6 +2,8 @@
 //!
 //! A Sequential model becomes a functional one whose layers are called in turn, so that there is one form.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value as Json;
 
 use super::calls::{Call, TensorRef, borders};
@@ -56,9 +58,9 @@ pub struct Variable {
 }
 
 /// Reads the JSON of a model.
-pub fn read(json: &Json) -> Result<Network> {
+pub fn read(json: &Json, keras: u32) -> Result<Network> {
     let class = class_of(json).unwrap_or_default();
-    read_network(class, json)?.ok_or_else(|| {
+    read_network(class, json, keras)?.ok_or_else(|| {
         Error::input(format!("holds a model of the class `{class}`, whose layers the file does not list"))
             .help("subclassed models say in Python what they do: export a SavedModel or a .tflite instead")
     })
@@ -69,30 +71,31 @@ fn class_of(json: &Json) -> Option<&str> {
 }
 
 /// A model from its JSON; none where it is something else.
-fn read_network(class: &str, json: &Json) -> Result<Option<Network>> {
+fn read_network(class: &str, json: &Json, keras: u32) -> Result<Option<Network>> {
     let Some(config) = json.get("config") else { return Ok(None) };
     // Early Keras 2 wrote the list of a Sequential model's layers by itself.
     let Some(list) = config.get("layers").or(Some(config)).and_then(items) else { return Ok(None) };
     if class == "Sequential" {
-        return read_sequential(json, config, list).map(Some);
+        return read_sequential(json, config, list, keras).map(Some);
     }
     if config.get("output_layers").is_none() {
         return Ok(None);
     }
-    let layers = list.iter().map(read_layer).collect::<Result<Vec<_>>>()?;
-    let network = Network {
+    let layers = list.iter().map(|layer| read_layer(layer, keras)).collect::<Result<Vec<_>>>()?;
+    let mut network = Network {
         layers,
         inputs: borders(config.get("input_layers")),
         outputs: borders(config.get("output_layers")),
     };
+    network.count_calls_from_zero(keras);
     if network.outputs.is_empty() {
         return Err(Error::input("the model has no outputs"));
     }
     Ok(Some(network))
 }
 
-fn read_sequential(json: &Json, config: &Json, list: &[Json]) -> Result<Network> {
-    let mut layers = list.iter().map(read_layer).collect::<Result<Vec<_>>>()?;
+fn read_sequential(json: &Json, config: &Json, list: &[Json], keras: u32) -> Result<Network> {
+    let mut layers = list.iter().map(|layer| read_layer(layer, keras)).collect::<Result<Vec<_>>>()?;
     let Some(first) = layers.first() else { return Err(Error::input("the model has no layers")) };
     if first.class != "InputLayer" {
         // Without an input of its own, the shape stands at the first layer or beside the model.
@@ -123,7 +126,7 @@ fn read_sequential(json: &Json, config: &Json, list: &[Json]) -> Result<Network>
 }
 
 /// A layer from its JSON.
-fn read_layer(json: &Json) -> Result<Layer> {
+fn read_layer(json: &Json, keras: u32) -> Result<Layer> {
     let broken = |what: &str| {
         Error::input(format!("a layer of the model has no {what}"))
             .help("the file is damaged: save the model again, or check that it was copied completely")
@@ -144,28 +147,28 @@ fn read_layer(json: &Json) -> Result<Layer> {
     if let Some(nodes) = json.get("inbound_nodes").and_then(items) {
         layer.calls = nodes.iter().map(|node| Call::read(&layer.name, node)).collect::<Result<_>>()?;
     }
-    layer.network = read_network(class, json)?;
+    layer.network = read_network(class, json, keras)?;
     if layer.network.is_none() {
-        layer.children = wrapped(&layer, config)?;
+        layer.children = wrapped(&layer, config, keras)?;
         layer.variables = layers::variables(&layer)?;
     }
     Ok(layer)
 }
 
 /// The layers that a wrapper holds.
-fn wrapped(layer: &Layer, config: &Json) -> Result<Vec<(&'static str, Layer)>> {
+fn wrapped(layer: &Layer, config: &Json, keras: u32) -> Result<Vec<(&'static str, Layer)>> {
     let inner = || {
         let inner = config.get("layer").ok_or_else(|| {
             Error::input(format!("layer `{}`: it wraps a layer, and the file does not say which", layer.name))
         })?;
-        read_layer(inner)
+        read_layer(inner, keras)
     };
     match layer.class.as_str() {
         "TimeDistributed" => Ok(vec![("layer", inner()?)]),
         "Bidirectional" => {
             let forward = inner()?;
             let backward = match config.get("backward_layer").filter(|layer| !layer.is_null()) {
-                Some(json) => read_layer(json)?,
+                Some(json) => read_layer(json, keras)?,
                 None => {
                     let reverse = forward.config.bool_or("go_backwards", false)?;
                     let config = forward.config.with("go_backwards", Json::Bool(!reverse));
@@ -179,13 +182,44 @@ fn wrapped(layer: &Layer, config: &Json) -> Result<Vec<(&'static str, Layer)>> {
 }
 
 impl Network {
+    /// A model with an input has been called once when it was made, and Keras counts that as call 0: Keras 3
+    /// where an output of the outer model refers to it, Keras 2 everywhere. Here the outer model's calls
+    /// count from 0.
+    fn count_calls_from_zero(&mut self, keras: u32) {
+        let models: HashMap<String, usize> = self
+            .layers
+            .iter()
+            .filter(|layer| layer.network.is_some() && (keras < 3 || layer.class != "Sequential"))
+            .map(|layer| (layer.name.clone(), layer.calls.len()))
+            .collect();
+        if keras >= 3 {
+            for output in self.outputs.iter_mut().filter(|output| models.contains_key(&output.layer)) {
+                output.node = output.node.saturating_sub(1);
+            }
+            return;
+        }
+        let mut references: Vec<&mut TensorRef> = self.outputs.iter_mut().collect();
+        for call in self.layers.iter_mut().flat_map(|layer| &mut layer.calls) {
+            call.tensors_mut(&mut references);
+        }
+        // Every call is referred to, so the last one tells.
+        let shifted: HashSet<String> = references
+            .iter()
+            .filter(|tensor| models.get(&tensor.layer).is_some_and(|&calls| tensor.node >= calls))
+            .map(|tensor| tensor.layer.clone())
+            .collect();
+        for tensor in references.into_iter().filter(|tensor| shifted.contains(&tensor.layer)) {
+            tensor.node = tensor.node.saturating_sub(1);
+        }
+    }
+
     /// Notes the paths of all variables in a `.keras` file, for a model that lies at `base`.
     pub fn place(&mut self, base: &str, weights: &Weights) {
         // Late versions of Keras 2 called the list by its Python name.
         const LISTS: [&str; 3] = ["layers", "_layer_checkpoint_dependencies", "_layers"];
         let path = |list: &str| join(base, list);
         let list = LISTS.iter().find(|list| weights.has_group(&path(list))).unwrap_or(&LISTS[0]);
-        let mut used = std::collections::HashMap::<String, usize>::new();
+        let mut used = HashMap::<String, usize>::new();
         for layer in &mut self.layers {
             let name = snake_case(if layer.network.is_some() && layer.class == "Model" {
                 "Functional"
@@ -246,7 +280,12 @@ impl Network {
 impl Layer {
     fn place(&mut self, base: &str, weights: &Weights) {
         for variable in &mut self.variables {
-            variable.path = Some(join(base, &variable.place));
+            let place = &variable.place;
+            // Keras 3 calls a private attribute by its public name, once it has one.
+            let public = place.strip_prefix('_').and_then(|rest| rest.split('/').next());
+            let public = public.filter(|folder| weights.has_group(&join(base, folder)));
+            let place = if public.is_some() { place.trim_start_matches('_') } else { place };
+            variable.path = Some(join(base, place));
         }
         for (attribute, child) in &mut self.children {
             child.place(&join(base, attribute), weights);

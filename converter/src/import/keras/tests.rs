@@ -79,3 +79,265 @@ fn the_passes_leave_the_layers_of_tensorflows_own_conversion() {
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
+
+/// The small models of the repository, one output per case; `tests/import/keras/make.py` makes them.
+fn small_models() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/keras"))
+}
+
+/// Runs a model, as imported and after the passes; what differs from Keras by more than 1e-4 (relative to
+/// numbers above one), by the output's name.
+fn differing(npz: &mut Npz, file: &str) -> Result<Vec<String>> {
+    let mut options = ImportOptions::default();
+    if file.starts_with("open_length") {
+        options.input_shapes = vec![("series".into(), vec![1, 5, 3])];
+    }
+    let mut graph = load_with(&small_models().join(file), &options)?.graph;
+    refuse_unsupported(&graph)?;
+    let mut differing = Vec::new();
+    for optimise in [false, true] {
+        if optimise {
+            passes::optimise(&mut graph);
+        }
+        let executor = Executor::new(&graph)?;
+        let mut arrays = |word: &str, count: usize| -> Vec<Vec<Vec<f32>>> {
+            (0..count).map(|number| rows(npz, &format!("{file}/{word}/{number}"))).collect()
+        };
+        let inputs = arrays("in", graph.inputs.len());
+        let outputs = arrays("out", graph.outputs.len());
+        for sample in 0..2 {
+            let given: Vec<&[f32]> = inputs.iter().map(|rows| rows[sample].as_slice()).collect();
+            for (number, found) in executor.run(&given)?.iter().enumerate() {
+                let name = &graph.value(graph.outputs[number]).name;
+                let expected = &outputs[number][sample];
+                let difference = |(a, b): (&f32, &f32)| (a - b).abs() / b.abs().max(1.0);
+                let worst = found
+                    .iter()
+                    .zip(expected)
+                    .map(difference)
+                    .fold(0.0, |worst, d| if d.is_nan() { f32::INFINITY } else { d.max(worst) });
+                if found.len() != expected.len() || worst > 1e-4 {
+                    differing.push(format!("{name} (passes: {optimise}) differs by {worst:e}"));
+                }
+            }
+        }
+    }
+    Ok(differing)
+}
+
+#[test]
+fn small_models_compute_what_keras_computes() {
+    let mut npz = Npz::open(&small_models().join("vectors.npz")).unwrap();
+    let mut files: Vec<String> =
+        npz.arrays().iter().filter_map(|(name, _)| Some(name.split_once('/')?.0.to_string())).collect();
+    files.sort();
+    files.dedup();
+    assert!(files.len() > 40, "{files:?}");
+    let mut failures = Vec::new();
+    for file in &files {
+        match differing(&mut npz, file) {
+            Ok(list) => failures.extend(list.into_iter().map(|what| format!("{file}: {what}"))),
+            Err(error) => failures.push(format!("{file}: {} ({})", error.message, error.help)),
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// The message of the error that a small model gives.
+fn refusal(file: &str) -> String {
+    let path = small_models().join(file);
+    let error = load(&path).map(|imported| refuse_unsupported(&imported.graph));
+    let error = error.and_then(|refused| refused.map(|()| panic!("{file} is not refused"))).unwrap_err();
+    assert!(!error.help.is_empty(), "{file}: {error}");
+    error.message
+}
+
+#[test]
+fn what_cannot_be_computed_is_refused_by_name() {
+    let message = refusal("unsupported.keras");
+    assert!(
+        message.contains("1 layer cannot be converted: `python` (Lambda: a Python function"),
+        "{message}"
+    );
+    let message = refusal("unsupported_keras2.h5");
+    assert!(message.contains("TFOpLambda: a TensorFlow function"), "{message}");
+    for file in ["only.weights.h5", "only_weights_keras2.h5"] {
+        let message = refusal(file);
+        assert!(message.contains("a weights-only file"), "{message}");
+    }
+    let error = load(&small_models().join("open_length.keras")).unwrap_err();
+    assert!(error.message.contains("`series` has shape ?,?,3"), "{error}");
+}
+
+/// A `.keras` archive of the configuration and the variables of a small one.
+fn archive(config: &str, weights: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let members: [(&str, &[u8]); 3] = [
+        ("metadata.json", br#"{"keras_version": "3.15.1"}"#),
+        ("config.json", config.as_bytes()),
+        ("model.weights.h5", weights),
+    ];
+    for (name, contents) in members {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(contents).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Configuration and variables of a small model.
+fn parts(file: &str) -> (String, Vec<u8>) {
+    use std::io::Read;
+    let bytes = std::fs::read(small_models().join(file)).unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut config = String::new();
+    zip.by_name("config.json").unwrap().read_to_string(&mut config).unwrap();
+    let mut weights = Vec::new();
+    zip.by_name("model.weights.h5").unwrap().read_to_end(&mut weights).unwrap();
+    (config, weights)
+}
+
+#[test]
+fn contradictions_are_one_clear_error() {
+    let (config, weights) = parts("residual1d.keras");
+    let refused = |config: &str, weights: &[u8], expected: &str| {
+        let error = load_bytes("net.keras", &archive(config, weights)).unwrap_err();
+        assert!(error.message.starts_with("net.keras: "), "{error}");
+        assert!(error.message.contains(expected), "{error}, not {expected}");
+    };
+    assert!(load_bytes("net.keras", &archive(&config, &weights)).is_ok());
+    refused(&config, b"no HDF5", "model.weights.h5: is no readable HDF5 file");
+    refused("{", &weights, "`config.json` is no readable JSON");
+    refused(r#"{"class_name": "MyNet", "config": {}}"#, &weights, "a model of the class `MyNet`");
+    let changed = |from: &str, to: &str| {
+        assert!(config.contains(from), "{from} is not in {config}");
+        config.replacen(from, to, 1)
+    };
+    let filters = changed("\"filters\": 4", "\"filters\": 5");
+    refused(
+        &filters,
+        &weights,
+        "variable `kernel` (at `layers/conv1d/vars/0`): has shape [3, 3, 4], but [3, 3, 5]",
+    );
+    refused(&changed("\"filters\": 4", "\"filters\": \"four\""), &weights, "`filters` is \"four\"");
+    refused(&changed("\"filters\": 4", "\"filters\": 4000000000"), &weights, "4000000000");
+    let first = config.find("[\"conv1d").expect("a call of a convolution's result");
+    let end = first + config[first..].find(',').unwrap();
+    let unknown = format!("{}[\"nowhere\"{}", &config[..first], &config[end..]);
+    refused(&unknown, &weights, "`nowhere`, which is not there");
+}
+
+#[test]
+fn cycles_and_multiplying_models_end() {
+    let (_, weights) = parts("residual1d.keras");
+    let tensor = |layer: &str| {
+        format!(
+            r#"{{"class_name": "__keras_tensor__", "config": {{"shape": [null, 4], "keras_history": ["{layer}", 0, 0]}}}}"#
+        )
+    };
+    let layer = |class: &str, name: &str, config: &str, from: &[&str]| {
+        let nodes: Vec<String> =
+            from.iter().map(|from| format!(r#"{{"args": [{}], "kwargs": {{}}}}"#, from)).collect();
+        format!(
+            r#"{{"class_name": "{class}", "name": "{name}", "config": {config}, "inbound_nodes": [{}]}}"#,
+            nodes.join(", ")
+        )
+    };
+    let input = layer("InputLayer", "x", r#"{"name": "x", "batch_shape": [null, 4]}"#, &[]);
+    let model = |layers: &[String], output: &str| {
+        format!(
+            r#"{{"name": "m", "layers": [{}], "input_layers": [["x", 0, 0]], "output_layers": [["{output}", {}, 0]]}}"#,
+            layers.join(", "),
+            usize::from(output == "again"),
+        )
+    };
+    let whole = |config: &str| format!(r#"{{"class_name": "Functional", "config": {config}}}"#);
+    let relu = r#"{"name": "r"}"#;
+    let cycle = model(
+        &[
+            input.clone(),
+            layer("ReLU", "a", relu, &[&tensor("b")]),
+            layer("ReLU", "b", relu, &[&tensor("a")]),
+        ],
+        "b",
+    );
+    let error = load_bytes("net.keras", &archive(&whole(&cycle), &weights)).unwrap_err();
+    assert!(error.message.contains("`b`") && error.help.contains("cycle"), "{error}");
+
+    // Each model calls the one within twice.
+    let mut inner = model(&[input.clone(), layer("ReLU", "a", relu, &[&tensor("x")])], "a");
+    for _ in 0..20 {
+        let again = format!(
+            r#"{{"class_name": "__keras_tensor__", "config": {{"keras_history": ["again", 0, 0]}}}}"#
+        );
+        inner =
+            model(&[input.clone(), layer("Functional", "again", &inner, &[&tensor("x"), &again])], "again");
+        inner = inner.replacen("[\"again\", 1, 0]]", "[\"again\", 2, 0]]", 1);
+    }
+    match load_bytes("net.keras", &archive(&whole(&inner), &weights)) {
+        Err(error) => assert!(
+            error.message.contains("calls layers more than") || error.message.contains("recursion limit"),
+            "{error}"
+        ),
+        Ok(_) => panic!("a million calls"),
+    }
+}
+
+#[test]
+fn packed_members_that_grow_without_measure_are_refused() {
+    let (config, _) = parts("residual1d.keras");
+    let bomb = archive(&config, &vec![0; 300 << 20]);
+    assert!(bomb.len() < 1 << 20);
+    let error = load_bytes("net.keras", &bomb).unwrap_err();
+    assert!(error.message.contains("unpacks to more than 100 times"), "{error}");
+    // A dataset that claims more than the file has.
+    let (_, mut weights) = parts("residual1d.keras");
+    let place = weights.windows(24).position(|bytes| {
+        bytes[..8] == 3u64.to_le_bytes()
+            && bytes[8..16] == 3u64.to_le_bytes()
+            && bytes[16..] == 4u64.to_le_bytes()
+    });
+    let place = place.expect("the shape of the first kernel");
+    weights[place + 16..place + 24].copy_from_slice(&(1u64 << 28).to_le_bytes());
+    let wide = config.replacen("\"filters\": 4", "\"filters\": 268435456", 1);
+    let error = load_bytes("net.keras", &archive(&wide, &weights)).unwrap_err();
+    assert!(
+        error.message.contains("but the file has") || error.message.contains("cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn damaged_files_are_refused_without_a_panic() {
+    let mut seed = 1u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below.max(1)
+    };
+    let (config, weights) = parts("embedding_float.keras");
+    let hdf5 = std::fs::read(small_models().join("keras2_sequential.h5")).unwrap();
+    let mut refused = 0;
+    for round in 0..600 {
+        let damage = |bytes: &[u8], random: &mut dyn FnMut(usize) -> usize| -> Vec<u8> {
+            let mut bytes = bytes.to_vec();
+            if round % 5 == 0 {
+                bytes.truncate(random(bytes.len()));
+            }
+            for _ in 0..1 + random(6) {
+                let place = random(bytes.len());
+                if let Some(byte) = bytes.get_mut(place) {
+                    *byte = random(256) as u8;
+                }
+            }
+            bytes
+        };
+        let file = match round % 3 {
+            0 => archive(&config, &damage(&weights, &mut random)),
+            1 => damage(&hdf5, &mut random),
+            _ => archive(&String::from_utf8_lossy(&damage(config.as_bytes(), &mut random)), &weights),
+        };
+        let name = if round % 3 == 1 { "net.h5" } else { "net.keras" };
+        refused += usize::from(load_bytes(name, &file).is_err());
+    }
+    assert!(refused > 100, "{refused} of 600");
+}
