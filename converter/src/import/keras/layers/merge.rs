@@ -93,8 +93,8 @@ pub fn dot(context: &mut Context) -> Answer {
         return unsupported("a product over the batch");
     }
     if context.config().bool_or("normalize", false)? {
-        a = context.to_unit_length(&context.part("normalize_0"), a, &axes[..1])?;
-        b = context.to_unit_length(&context.part("normalize_1"), b, &axes[1..])?;
+        a = context.unit_length(&context.part("normalize_0"), a, &axes[..1])?;
+        b = context.unit_length(&context.part("normalize_1"), b, &axes[1..])?;
     }
     let name = context.name;
     match ranks {

@@ -124,12 +124,12 @@ pub fn rms(context: &mut Context) -> Answer {
 pub fn unit(context: &mut Context) -> Answer {
     let x = context.input()?;
     let axes = context.axes(context.shape(x).len(), -1)?;
-    one(context.to_unit_length(context.name, x, &axes))
+    one(context.unit_length(context.name, x, &axes))
 }
 
 impl Context<'_, '_> {
     /// `x / max(|x|, 1e-12)` over some axes.
-    pub(super) fn to_unit_length(&mut self, name: &str, x: ValueId, axes: &[usize]) -> Result<ValueId> {
+    pub(super) fn unit_length(&mut self, name: &str, x: ValueId, axes: &[usize]) -> Result<ValueId> {
         let builder = &mut self.run.builder;
         let squares = builder.unary(&format!("{name}/square"), UnaryKind::Square, x)?;
         let power = builder.reduce(&format!("{name}/sum"), ReduceKind::Sum, squares, axes, true)?;
