@@ -92,6 +92,8 @@ pub fn build(
         Ok(()) => error,
     })?;
     let mut graph = run.builder.finish(outputs);
+    // Forms in which no layer took a value: sequences of images, channels first of channels last.
+    crate::passes::dead::run(&mut graph);
     unique_names(&mut graph);
     Ok((graph, run.notes))
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::convert::{ConvertOptions, prepare};
 use crate::data::npz::Npz;
 use crate::graph::Graph;
 use crate::import::{load, load_bytes, load_with, refuse_unsupported};
@@ -78,6 +79,39 @@ fn the_passes_leave_the_layers_of_tensorflows_own_conversion() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn int8_models_are_those_of_the_tflite_path() {
+    let Some(folder) = shared_models() else { return };
+    for model in ["digits_mlp", "watch_conv1d", "mnist_cnn"] {
+        let folder = folder.join("trained").join(model);
+        let data = format!("{}:cal_x", folder.join("test_and_cal.npz").display());
+        let options = ConvertOptions { calibrate: Some(data), ..ConvertOptions::default() };
+        let int8 = |file: &str| prepare(&folder.join(file), &options, &()).unwrap().graph;
+        let theirs = int8(&format!("{model}_float.tflite"));
+        for ours in ["keras", "h5"].map(|extension| int8(&format!("{model}.{extension}"))) {
+            assert_eq!(layers(&ours), layers(&theirs), "{model}");
+            let (mut elements, mut different) = (0, 0);
+            for (a, b) in ours.nodes.iter().zip(&theirs.nodes) {
+                for (&a, &b) in a.inputs.iter().flatten().zip(b.inputs.iter().flatten()) {
+                    let constants = ours.constant(Some(a)).zip(theirs.constant(Some(b)));
+                    let Some((a, b)) = constants.and_then(|(a, b)| a.to_i64().zip(b.to_i64())) else {
+                        continue;
+                    };
+                    assert_eq!(a.len(), b.len(), "{model}");
+                    elements += a.len();
+                    // Batch norms are folded in another order: a weight may round the other way.
+                    different += a.iter().zip(&b).filter(|(a, b)| a != b).count();
+                }
+            }
+            println!("{model}: {different} of {elements} weights differ");
+            assert!(
+                elements > 1000 && different * 200 < elements,
+                "{model}: {different} of {elements} differ"
+            );
+        }
+    }
 }
 
 /// The small models of the repository, one output per case; `tests/import/keras/make.py` makes them.
@@ -267,10 +301,9 @@ fn cycles_and_multiplying_models_end() {
     // Each model calls the one within twice.
     let mut inner = model(&[input.clone(), layer("ReLU", "a", relu, &[&tensor("x")])], "a");
     for _ in 0..20 {
-        let again =
-            r#"{"class_name": "__keras_tensor__", "config": {"keras_history": ["again", 0, 0]}}"#.to_string();
+        let again = r#"{"class_name": "__keras_tensor__", "config": {"keras_history": ["again", 0, 0]}}"#;
         inner =
-            model(&[input.clone(), layer("Functional", "again", &inner, &[&tensor("x"), &again])], "again");
+            model(&[input.clone(), layer("Functional", "again", &inner, &[&tensor("x"), again])], "again");
         inner = inner.replacen("[\"again\", 1, 0]]", "[\"again\", 2, 0]]", 1);
     }
     match load_bytes("net.keras", &archive(&whole(&inner), &weights)) {

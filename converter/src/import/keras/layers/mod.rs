@@ -235,11 +235,6 @@ const LAYERS: &[(&[&str], Build)] = &[
 ];
 
 fn find(class: &str) -> Option<Build> {
-    // Keras 2 has its recurrent layers in two versions that compute the same.
-    let class = match class {
-        "CuDNNLSTM" | "CuDNNGRU" => return None,
-        _ => class,
-    };
     LAYERS.iter().find(|(names, _)| names.contains(&class)).map(|(_, build)| *build)
 }
 

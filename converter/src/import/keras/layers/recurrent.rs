@@ -31,9 +31,9 @@ pub fn layer(context: &mut Context) -> Answer {
     let returns_states = context.config().bool_or("return_state", false)?;
     let hidden = if context.config().bool_or("return_sequences", false)? {
         results.push(if reverse { flipped(context, direction.sequence)? } else { direction.sequence });
-        if returns_states { Some(last(context, &context.part("last"), &direction)?) } else { None }
+        if returns_states { Some(last(context, &direction)?) } else { None }
     } else {
-        let hidden = last(context, context.name, &direction)?;
+        let hidden = last(context, &direction)?;
         results.push(hidden);
         Some(hidden)
     };
@@ -124,32 +124,30 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     if keeps {
         shapes.extend([vec![batch, units], vec![batch, units]]);
     }
-    let name = match context.config().bool_or("return_sequences", false)? {
-        true if !reverse => context.name.to_owned(),
-        _ => context.part("sequence"),
-    };
-    let results = context.run.builder.op_many(&name, Op::Recurrent(attributes), operands, shapes)?;
+    let results = context.run.builder.op_many(context.name, Op::Recurrent(attributes), operands, shapes)?;
     let sequence = results.first().copied().ok_or_else(|| context.broken("it has no result"))?;
     let last = if reverse { 0 } else { steps - 1 };
     Ok(Direction { sequence, last, cell: results.get(2).copied() })
 }
 
 /// The hidden state behind the last step.
-fn last(context: &mut Context, name: &str, direction: &Direction) -> Result<ValueId> {
+fn last(context: &mut Context, direction: &Direction) -> Result<ValueId> {
     let (x, shape) = (direction.sequence, context.shape(direction.sequence));
     let op = Op::Slice {
         begin: vec![0, direction.last, 0],
         size: vec![shape[0], 1, shape[2]],
         stride: vec![1, 1, 1],
     };
-    context.run.builder.op_shaped(name, op, &[x], &[shape[0], shape[2]])
+    let name = context.part("last_step");
+    context.run.builder.op_shaped(&name, op, &[x], &[shape[0], shape[2]])
 }
 
 /// A sequence from its last step to its first.
 fn flipped(context: &mut Context, x: ValueId) -> Result<ValueId> {
     let size = context.shape(x);
     let op = Op::Slice { begin: vec![0, size[1] - 1, 0], size, stride: vec![1, -1, 1] };
-    context.run.builder.op(context.name, op, &[x])
+    let name = context.part("reversed");
+    context.run.builder.op(&name, op, &[x])
 }
 
 /// A layer in both directions.
@@ -180,7 +178,7 @@ pub fn bidirectional(context: &mut Context) -> Answer {
         let direction = direction(&mut within, x, states)?;
         let hidden = match (sequences, returns_states) {
             (true, false) => None,
-            _ => Some(last(&mut within, &format!("{name}/last"), &direction)?),
+            _ => Some(last(&mut within, &direction)?),
         };
         results.push(if sequences { direction.sequence } else { hidden.unwrap_or(direction.sequence) });
         if returns_states {
