@@ -486,9 +486,12 @@ fn binary(w: &mut Writer<'_>, node: &Node, kind: BinaryKind, activation: Activat
 /// Functions that TFLM computes in int8 are themselves; for all others the graph's own table is looked
 /// up: CAST to int32, ADD 128, GATHER.
 fn unary(w: &mut Writer<'_>, node: &Node, kind: UnaryKind) -> Result<()> {
+    let quantization = |id: Option<ValueId>| id.and_then(|id| w.graph.value(id).quantization.clone());
+    let rescales = quantization(node.input(0)) != quantization(node.outputs.first().copied());
     let (code, version, options) = match kind {
         UnaryKind::Relu => (Code::RELU, 2, None),
-        UnaryKind::Relu6 => (Code::RELU6, 2, None),
+        // TFLM's int8 RELU6 clamps and does not rescale.
+        UnaryKind::Relu6 if !rescales => (Code::RELU6, 2, None),
         UnaryKind::Logistic => (Code::LOGISTIC, 2, None),
         UnaryKind::Tanh => (Code::TANH, 2, None),
         UnaryKind::HardSwish => (Code::HARD_SWISH, 1, None),
