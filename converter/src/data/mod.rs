@@ -94,7 +94,7 @@ enum Rows {
     /// In memory.
     Held(Array),
     /// In a file.
-    Streamed(Stream),
+    Streamed(Box<Stream>),
 }
 
 impl Rows {
@@ -330,7 +330,7 @@ fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec], memory: usize
             None => None,
         };
         let array = match stream {
-            Some(stream) => Rows::Streamed(stream),
+            Some(stream) => Rows::Streamed(Box::new(stream)),
             None => Rows::Held(npz.read(name)?),
         };
         sources.push(Source::Array { array, origin });
@@ -383,7 +383,7 @@ fn from_npy(path: &Path, memory: usize) -> Result<Source> {
         if header.bytes().is_some_and(|size| size > memory)
             && let Some(stream) = Stream::open(&place, &header)?
         {
-            return Ok(Rows::Streamed(stream));
+            return Ok(Rows::Streamed(Box::new(stream)));
         }
         Array::read_elements(&header, reader).map(Rows::Held)
     };

@@ -72,7 +72,7 @@ enum Reader {
     /// The rows begin at `start`.
     Stored { file: File, start: u64 },
     /// The decoder is at the first row of block `next`.
-    Deflated { place: Place, inflater: Inflater, next: usize },
+    Deflated { place: Place, inflater: Box<Inflater>, next: usize },
 }
 
 impl Stream {
@@ -104,7 +104,7 @@ impl Stream {
                 if inflated < size as u64 {
                     return Err(format!("it is cut off: {size} bytes of elements in {inflated} bytes"));
                 }
-                let inflater = Inflater::open(place, deflated, crc)?;
+                let inflater = Box::new(Inflater::open(place, deflated, crc)?);
                 Reader::Deflated { place: place.clone(), inflater, next: 0 }
             }
         };
@@ -157,7 +157,7 @@ impl Stream {
             }
             Reader::Deflated { place, inflater, next } => {
                 if *next > index {
-                    (*inflater, *next) = (Inflater::open(place, inflater.size, inflater.wanted)?, 0);
+                    (**inflater, *next) = (Inflater::open(place, inflater.size, inflater.wanted)?, 0);
                 }
                 loop {
                     let number = *next;
