@@ -398,10 +398,10 @@ impl ::flatbuffers::SimpleToVerifyInSlice for Target {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OP_CODE: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OP_CODE: u8 = 22;
+pub const ENUM_MAX_OP_CODE: u8 = 23;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 23] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 24] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -425,6 +425,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 23] = [
   OpCode::ArgMinMax,
   OpCode::Requantize,
   OpCode::Conv2dWinograd,
+  OpCode::Depthwise3x3,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -455,9 +456,10 @@ impl OpCode {
   pub const ArgMinMax: Self = Self(20);
   pub const Requantize: Self = Self(21);
   pub const Conv2dWinograd: Self = Self(22);
+  pub const Depthwise3x3: Self = Self(23);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 22;
+  pub const ENUM_MAX: u8 = 23;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::None,
     Self::Conv2d,
@@ -482,6 +484,7 @@ impl OpCode {
     Self::ArgMinMax,
     Self::Requantize,
     Self::Conv2dWinograd,
+    Self::Depthwise3x3,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -509,6 +512,7 @@ impl OpCode {
       Self::ArgMinMax => Some("ArgMinMax"),
       Self::Requantize => Some("Requantize"),
       Self::Conv2dWinograd => Some("Conv2dWinograd"),
+      Self::Depthwise3x3 => Some("Depthwise3x3"),
       _ => None,
     }
   }

@@ -123,6 +123,9 @@ enumeration! {
         Requantize = 21 "requantize",
         /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
         Conv2dWinograd = 22 "conv_2d_winograd",
+        /// Depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, four channels of the
+        /// whole image at a time.
+        Depthwise3x3 = 23 "depthwise_3x3",
     }
 }
 

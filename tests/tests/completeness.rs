@@ -19,7 +19,7 @@ const OPERATORS: &[(&str, &[OpCode])] = &[
     ("BATCH_MATMUL", &[OpCode::BatchMatMul]),
     ("CONCATENATION", &[OpCode::StridedCopy]),
     ("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd]),
-    ("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d]),
+    ("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3]),
     ("DEQUANTIZE", &[OpCode::Dequantize]),
     ("ELU", &[OpCode::Lookup]),
     ("EXPAND_DIMS", &[OpCode::StridedCopy]),

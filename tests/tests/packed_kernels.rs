@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use ferrolite_runtime::kernels::{
     Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, Kernels, Lines, Mve, Outputs, Portable, Rv32im,
-    Stage, TILE, Tiles,
+    Stage, Strips, TILE, Tiles,
 };
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use ferrolite_runtime::kernels::{Avx2, Host};
+use ferrolite_runtime::ops::depthwise_3x3;
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::winograd::{self, Filters};
 use ferrolite_schema::Rounding;
@@ -438,6 +439,117 @@ fn depthwise_layers_equal_portable<K: Kernels>() {
         let size = (random.up_to(5), random.up_to(14), random.up_to(24));
         Image::new::<K>(&mut random, kernel, size).check::<K>();
     }
+}
+
+/// An image that a 3x3 depthwise convolution walks four channels at a time.
+struct Whole {
+    image: Vec<i8>,
+    height: usize,
+    width: usize,
+    channels: usize,
+    top: usize,
+    left: usize,
+    zero_point: i8,
+    weights: Packed,
+    numbers: Channels,
+}
+
+impl Whole {
+    fn new(random: &mut Random, (height, width, channels): (usize, usize, usize)) -> Whole {
+        let shape = Shape { packing: depthwise_3x3::PACKING, channels: channels as u32, lines: 1, line: 9 };
+        let weights = random.matrix(shape);
+        Whole {
+            image: random.elements(height * width * channels),
+            height,
+            width,
+            channels,
+            top: random.below(3),
+            left: random.below(3),
+            zero_point: random.element(),
+            numbers: random.channels(&weights.rooms),
+            weights,
+        }
+    }
+
+    fn by_definition(&self) -> Vec<i8> {
+        let (matrix, stage) = (self.weights.matrix(), self.numbers.stage());
+        let inside = |at: usize, tap: usize, pad: usize, size: usize| {
+            (at + tap).checked_sub(pad).filter(|&at| at < size)
+        };
+        let element = |index: usize| {
+            let (c, x, y) = (
+                index % self.channels,
+                index / self.channels % self.width,
+                index / self.channels / self.width,
+            );
+            let (mut sum, multiplier) = stage.channel(c);
+            for k in 0..9 {
+                let y = inside(y, k / 3, self.top, self.height);
+                let x = inside(x, k % 3, self.left, self.width);
+                let at = y.zip(x).map(|(y, x)| (y * self.width + x) * self.channels + c);
+                let x = at.map_or(self.zero_point, |at| self.image[at]);
+                sum += i32::from(x) * i32::from(matrix.weight(c as u32, k as u32));
+            }
+            stage.apply(sum, multiplier)
+        };
+        (0..self.image.len()).map(element).collect()
+    }
+
+    /// What a set makes of it apart from the image, and over it.
+    fn run<K: Kernels>(&self) -> [Vec<i8>; 2] {
+        let mut image = self.image.clone();
+        let mut apart = vec![MARK; image.len()];
+        let bytes = Strips::ring_bytes(self.width as u32).expect("it is small") as usize;
+        // Behind the ring lies what other ops hold.
+        with_scratch(bytes + 8, |scratch| {
+            let (ring, behind) = scratch.split_at(bytes);
+            let before: Vec<u8> = behind.iter().map(Cell::get).collect();
+            let shared = cells(&mut image);
+            let run = |out: &[Cell<i8>]| {
+                let Whole { height, width, channels, top, left, zero_point, .. } = *self;
+                let strips = Strips { image: shared, ring, height, width, channels, top, left, zero_point };
+                K::depthwise_3x3(&strips, &self.weights.matrix(), &self.numbers.stage(), out);
+            };
+            run(cells(&mut apart));
+            run(shared);
+            assert_eq!(behind.iter().map(Cell::get).collect::<Vec<u8>>(), before);
+        });
+        [apart, image]
+    }
+
+    fn check<K: Kernels>(&self) {
+        let Whole { height, width, channels, top, left, .. } = *self;
+        let wanted = self.by_definition();
+        for (found, how) in self.run::<K>().iter().zip(["apart", "in place"]) {
+            assert!(
+                *found == wanted,
+                "{height} x {width} pixels of {channels} channels behind {top} rows and {left} columns, {how}"
+            );
+        }
+    }
+}
+
+fn whole_images_are_as_defined<K: Kernels>() {
+    let mut random = Random(5);
+    for height in [1, 2, 3, 5] {
+        for width in [1, 2, 3, 4, 5, 8] {
+            for channels in [4, 8, 12] {
+                for _ in 0..3 {
+                    Whole::new(&mut random, (height, width, channels)).check::<K>();
+                }
+            }
+        }
+    }
+    for _ in 0..SHAPES / 4 {
+        let size = (random.up_to(9), random.up_to(17), 4 * random.up_to(5));
+        Whole::new(&mut random, size).check::<K>();
+    }
+}
+
+#[test]
+fn depthwise_layers_by_blocks_are_as_defined() {
+    whole_images_are_as_defined::<Portable>();
+    whole_images_are_as_defined::<Armv7em>();
 }
 
 /// Pixels under tiles side by side, of two rows of tiles one after the other.

@@ -106,7 +106,7 @@ fn layers() -> impl Strategy<Value = Layer> {
         });
     // Most windows of real models keep the image's size.
     let same = (0usize..3).prop_map(|pad| same_size([2 * pad + 1; 2]));
-    (0u8..7, (any::<usize>(), any::<usize>()), 1usize..13, prop_oneof![windows, same])
+    (0u8..8, (any::<usize>(), any::<usize>()), 1usize..13, prop_oneof![windows, same])
         .prop_map(|(kind, operands, channels, window)| Layer { kind, operands, channels, window })
 }
 
@@ -190,6 +190,12 @@ fn random_graph(layers: &[Layer], outputs: &[usize]) -> Graph {
                 let weights = filter(&mut graph, [layer.channels.next_multiple_of(4), 3, 3, channels]);
                 let op = Op::Conv2d { window: same_size([3; 2]), activation };
                 (op, vec![a, weights], size, layer.channels.next_multiple_of(4))
+            }
+            6 => {
+                // Where an earlier layer has made a multiple of four channels, they are made four at a time.
+                let weights = filter(&mut graph, [1, 3, 3, channels]);
+                let op = Op::DepthwiseConv2d { window: same_size([3; 2]), multiplier: 1, activation };
+                (op, vec![a, weights], size, channels)
             }
             _ => (Op::Reshape, vec![a], size, channels),
         };

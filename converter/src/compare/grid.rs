@@ -91,7 +91,7 @@ pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
     let node = Node::new(model, op);
     let stage: OutputStage = match OpCode::from_code(op.code)? {
         OpCode::Conv2d | OpCode::Conv2dWinograd => node.params::<Conv2dParams>().ok()?.stage,
-        OpCode::DepthwiseConv2d => node.params::<DepthwiseConv2dParams>().ok()?.stage,
+        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => node.params::<DepthwiseConv2dParams>().ok()?.stage,
         OpCode::FullyConnected => node.params::<FullyConnectedParams>().ok()?.stage,
         OpCode::TransposeConv => node.params::<TransposeConvParams>().ok()?.stage,
         _ => return None,

@@ -61,6 +61,9 @@ pub struct Lowered {
     pub scratch_bytes: u32,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
+    /// Whether its output must lie exactly over its input, both of one size, unless something reads the input
+    /// later: no other overlap is allowed.
+    pub in_place: bool,
 }
 
 impl Lowered {
@@ -77,13 +80,20 @@ impl Lowered {
         params: &[P],
     ) -> Lowered {
         let params = bytemuck::cast_slice(params).to_vec();
-        Lowered { code, path: 0, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
+        Lowered { code, path: 0, inputs, outputs, params, scratch_bytes: 0, macs: 0, in_place: false }
     }
 
     /// Sets the scratch memory.
     #[must_use]
     pub fn scratch(mut self, bytes: u32) -> Lowered {
         self.scratch_bytes = bytes;
+        self
+    }
+
+    /// Has the output lie exactly over the input, where that dies.
+    #[must_use]
+    pub fn in_place(mut self) -> Lowered {
+        self.in_place = true;
         self
     }
 

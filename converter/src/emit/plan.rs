@@ -2,7 +2,8 @@
 //!
 //! Two things that hold data at the same time may not share a byte, with one exception: an output may
 //! lie over an input that its op is the last to read, if it starts at least `lead` bytes before it.
-//! The op's own kernel says how many (`Operator::lead` in the runtime, the one truth about it).
+//! The op's own kernel says how many (`Operator::lead` in the runtime, the one truth about it). Ops that allow no
+//! overlap but the exact one (`Lowered::in_place`) have both in one place.
 //!
 //! ```text
 //!  offset ->      |<- lead ->|
@@ -64,17 +65,36 @@ pub(crate) fn plan(program: &Program, leads: &Leads) -> Plan {
     for (item, &offset) in items.iter().zip(&offsets) {
         plan.arena_bytes = plan.arena_bytes.max((offset + item.size) as u32);
         match item.what {
-            What::Tensor(index) => plan.tensors[index] = offset as u32,
+            What::Tensor { first, .. } => plan.tensors[first] = offset as u32,
             What::Scratch(index) => plan.scratch[index] = offset as u32,
         }
+    }
+    for (tensor, &first) in first_in_place(program).iter().enumerate() {
+        plan.tensors[tensor] = plan.tensors[first];
     }
     plan
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum What {
-    Tensor(usize),
+    /// A tensor, or several of one size that hold data one after the other in one place: the first and the last.
+    Tensor {
+        first: usize,
+        last: usize,
+    },
     Scratch(usize),
+}
+
+/// For each tensor the first one in its place: itself, unless an op has to write it over its input.
+fn first_in_place(program: &Program) -> Vec<usize> {
+    let mut first: Vec<usize> = (0..program.tensors.len()).collect();
+    for (index, op) in program.ops.iter().enumerate().filter(|(_, op)| op.lowered.in_place) {
+        let (&[input], &[output]) = (&op.inputs[..], &op.outputs[..]) else { continue };
+        if program.tensors[input].constant.is_none() && program.tensors[input].last_use == index {
+            first[output] = first[input];
+        }
+    }
+    first
 }
 
 /// Something that needs a place.
@@ -101,14 +121,24 @@ struct Conflict {
 }
 
 fn items(program: &Program) -> Vec<Item> {
-    let tensors = program.tensors.iter().enumerate().filter(|(_, tensor)| tensor.constant.is_none());
-    let tensors = tensors.map(|(index, tensor)| Item {
-        what: What::Tensor(index),
-        size: tensor.bytes.into(),
-        align: tensor.align().into(),
-        first: tensor.writer.unwrap_or(0),
-        last: tensor.last_use,
-        conflicts: Vec::new(),
+    let firsts = first_in_place(program);
+    // Tensors are numbered in the order in which they are written.
+    let mut lasts = firsts.clone();
+    for (tensor, &first) in firsts.iter().enumerate() {
+        lasts[first] = tensor;
+    }
+    let tensors = program.tensors.iter().enumerate();
+    let tensors = tensors.filter(|&(index, tensor)| tensor.constant.is_none() && firsts[index] == index);
+    let tensors = tensors.map(|(index, tensor)| {
+        let last = lasts[index];
+        Item {
+            what: What::Tensor { first: index, last },
+            size: tensor.bytes.into(),
+            align: tensor.align().into(),
+            first: tensor.writer.unwrap_or(0),
+            last: program.tensors[last].last_use,
+            conflicts: Vec::new(),
+        }
     });
     let scratch = program.ops.iter().enumerate().filter(|(_, op)| op.lowered.scratch_bytes != 0);
     let scratch = scratch.map(|(index, op)| Item {
@@ -124,7 +154,9 @@ fn items(program: &Program) -> Vec<Item> {
 
 /// The number of bytes that `output` must start before `input`, where the two may overlap.
 fn lead(program: &Program, leads: &Leads, input: &Item, output: &Item) -> Option<u64> {
-    let (What::Tensor(i), What::Tensor(o)) = (input.what, output.what) else { return None };
+    let (What::Tensor { last: i, .. }, What::Tensor { first: o, .. }) = (input.what, output.what) else {
+        return None;
+    };
     let writer = program.tensors[o].writer?;
     if program.tensors[i].last_use != writer || program.tensors[i].writer == Some(writer) {
         return None;
@@ -169,10 +201,10 @@ fn lower_bound(items: &[Item], program: &Program, leads: &Leads) -> u64 {
     for index in 0..program.ops.len() {
         let (mut through, mut dying, mut written) = (0, Vec::new(), Vec::new());
         for item in items.iter().filter(|item| item.first <= index && item.last >= index) {
-            let is_written = matches!(item.what, What::Tensor(t) if program.tensors[t].writer == Some(index));
+            let is_written = matches!(item.what, What::Tensor { first, .. } if program.tensors[first].writer == Some(index));
             if is_written {
                 written.push(item);
-            } else if item.last == index && matches!(item.what, What::Tensor(_)) {
+            } else if item.last == index && matches!(item.what, What::Tensor { .. }) {
                 dying.push(item);
             } else {
                 through += item.size;

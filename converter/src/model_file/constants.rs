@@ -42,7 +42,7 @@ fn starts(node: &Node<'_>, code: u8) -> Vec<u32> {
         Some(OpCode::Conv2d | OpCode::Conv2dWinograd) => {
             node.params::<Conv2dParams>().map(|p| stage(p.weights, p.stage))
         }
-        Some(OpCode::DepthwiseConv2d) => {
+        Some(OpCode::DepthwiseConv2d | OpCode::Depthwise3x3) => {
             node.params::<DepthwiseConv2dParams>().map(|p| stage(p.weights, p.stage))
         }
         Some(OpCode::FullyConnected) => {

@@ -1,5 +1,6 @@
 //! DEPTHWISE_CONV_2D. Source followed: TFLM `kernels/depthwise_conv_common.cc`.
 
+use ferrolite_runtime::ops::depthwise_3x3;
 use ferrolite_runtime::ops::depthwise_conv_2d::{can_be_packed, scratch_bytes};
 use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
@@ -74,9 +75,15 @@ pub fn lower(
         Order::Plain => cx.constants.add(weights, 16)?,
         _ => pack::store(cx, &shape, rows.chunks_exact(taps))?,
     };
-    let scratch = scratch_bytes(&params)
+    let op = |code| Lowered::new(code, vec![input.id], vec![output.id], &params);
+    // Faster, with less memory, where it can be done.
+    let (lowered, scratch) = if shape.packing == depthwise_3x3::PACKING && depthwise_3x3::suits(&params) {
+        (op(OpCode::Depthwise3x3).in_place(), depthwise_3x3::scratch_bytes(&params))
+    } else {
+        (op(OpCode::DepthwiseConv2d), scratch_bytes(&params))
+    };
+    let scratch = scratch
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
     let macs = (output.value.elements() as u64).saturating_mul(taps as u64);
-    let lowered = Lowered::new(OpCode::DepthwiseConv2d, vec![input.id], vec![output.id], &params);
     Ok(vec![lowered.scratch(scratch).macs(macs)])
 }

@@ -22,6 +22,7 @@ mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 mod rv32im;
+mod strips;
 mod tiles;
 #[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
 mod x86_64;
@@ -49,6 +50,7 @@ pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(target_os = "none")))]
 pub use rv32im::Rv32im;
+pub use strips::Strips;
 pub use tiles::{COLUMNS, Outputs, Tiles};
 #[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
 pub use x86_64::{Avx2, Host};
@@ -303,6 +305,15 @@ pub trait Kernels: 'static {
     /// `out` holds whole pixels, as many as the band has windows. `band` and `out` do not overlap.
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::depthwise_band(band, weights, stage, out);
+    }
+
+    /// A depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, with packed weights:
+    /// `out[y, x, c] = stage(sum over ky, kx of image[y + ky - top][x + kx - left][c] * w[c][ky, kx])`.
+    ///
+    /// `out` has as many elements as the image and lies exactly over it or apart from it: four channels of all
+    /// pixels are made before anything is written of the next four, and all rows under a row before that row.
+    fn depthwise_3x3(strips: &Strips<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        portable::depthwise_3x3(strips, weights, stage, out);
     }
 
     /// Enters the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of

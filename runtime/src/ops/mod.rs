@@ -12,6 +12,7 @@ pub mod batch_matmul;
 pub mod broadcast;
 pub mod conv_2d;
 pub mod conv_2d_winograd;
+pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
 pub mod fully_connected;
@@ -105,6 +106,8 @@ pub const MIN_MAX: Operator = min_max::operator::<Native>();
 pub const BATCH_MATMUL: Operator = batch_matmul::operator();
 /// CONV_2D of 3x3 filters by Winograd's algorithm.
 pub const CONV_2D_WINOGRAD: Operator = conv_2d_winograd::operator::<Native>();
+/// DEPTHWISE_CONV_2D of 3x3 filters, four channels of the whole image at a time.
+pub const DEPTHWISE_3X3: Operator = depthwise_3x3::operator::<Native>();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 
@@ -140,7 +143,7 @@ pub mod plain {
 }
 
 /// Number of operators.
-const COUNT: usize = 22;
+const COUNT: usize = 23;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -168,6 +171,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         ARG_MIN_MAX,
         REQUANTIZE,
         conv_2d_winograd::operator::<K>(),
+        depthwise_3x3::operator::<K>(),
     ]
 }
 

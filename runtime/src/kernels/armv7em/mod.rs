@@ -17,6 +17,7 @@ mod emulated;
 mod intrinsics;
 mod leaf;
 mod pool;
+mod strips;
 mod winograd;
 
 use core::cell::Cell;
@@ -25,7 +26,7 @@ use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
 use super::elementwise::{self, Instructions, clamp_to};
-use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, TILE, Tiles};
+use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, Strips, TILE, Tiles};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 use crate::winograd::Filters;
@@ -127,6 +128,13 @@ impl Kernels for Armv7em {
             _ => false,
         };
         depthwise::planes::<Self>(band, words, stage, out, if done { band.channels / 4 * 2 } else { 0 });
+        clamp(stage, out);
+    }
+
+    #[inline(always)]
+    fn depthwise_3x3(strips: &Strips<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let channels = Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) };
+        strips::depthwise(strips, weight_words(weights), &channels, out);
         clamp(stage, out);
     }
 }

@@ -14,7 +14,7 @@ use core::cell::Cell;
 use super::{Kernels, Stage, TILE};
 
 pub(super) use elementwise::{add, min_max, mul};
-pub(super) use packed::{dense_packed, depthwise_band, load_band, load_line, matmul_packed};
+pub(super) use packed::{dense_packed, depthwise_3x3, depthwise_band, load_band, load_line, matmul_packed};
 pub(super) use pool::{average_pool, max_pool};
 pub(super) use tiles::{load_tiles, matmul_tiles};
 

@@ -4,7 +4,7 @@
 use core::cell::Cell;
 
 use super::{TILE, product};
-use crate::kernels::{Band, Stage};
+use crate::kernels::{Band, Stage, Strips};
 use crate::packing::{Matrix, Shape};
 
 /// See [`Kernels::load_line`](crate::kernels::Kernels::load_line): the pixels of each `k` side by side.
@@ -101,6 +101,49 @@ pub(in crate::kernels) fn depthwise_band(
                 }
             }
             out.set(stage.apply_called(acc, multiplier));
+        }
+    }
+}
+
+/// See [`Kernels::depthwise_3x3`](crate::kernels::Kernels::depthwise_3x3): channel by channel, a byte for each
+/// pixel of a ring row.
+pub(in crate::kernels) fn depthwise_3x3(
+    strips: &Strips<'_>,
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
+    let Strips { image, ring, height, width, channels, top, left, zero_point } = *strips;
+    let padded = width.wrapping_add(2);
+    // Rows are numbered from the first one of the padding.
+    let line = |row: usize| ring.get((row % 3).wrapping_mul(padded)..).unwrap_or(&[]);
+    let place = |y: usize, x: usize| y.wrapping_mul(width).wrapping_add(x).wrapping_mul(channels);
+    for channel in 0..channels {
+        let (bias, multiplier) = stage.channel(channel);
+        let row = weights.row(channel as u32);
+        let mut next = 0;
+        for oy in 0..height {
+            while next < oy.wrapping_add(3) {
+                let y = next.checked_sub(top).filter(|&y| y < height);
+                for (x, place_in_ring) in line(next).iter().take(padded).enumerate() {
+                    let x = x.checked_sub(left).filter(|&x| x < width);
+                    let element = y.zip(x).and_then(|(y, x)| image.get(place(y, x).wrapping_add(channel)));
+                    place_in_ring.set(element.map_or(zero_point, Cell::get) as u8);
+                }
+                next = next.wrapping_add(1);
+            }
+            for ox in 0..width {
+                let (mut acc, mut row) = (bias, row.clone());
+                for ky in 0..3usize {
+                    let taps = line(oy.wrapping_add(ky)).get(ox..).unwrap_or(&[]);
+                    for (x, w) in taps.iter().take(3).zip(&mut row) {
+                        acc = acc.wrapping_add(i32::from(x.get() as i8) * i32::from(w));
+                    }
+                }
+                if let Some(out) = out.get(place(oy, ox).wrapping_add(channel)) {
+                    out.set(stage.apply_called(acc, multiplier));
+                }
+            }
         }
     }
 }

@@ -1,0 +1,40 @@
+//! An image that a depthwise convolution walks four channels at a time.
+
+use core::cell::Cell;
+
+/// An image under a 3x3 kernel with stride 1 that keeps its size: `height` rows of `width` pixels of `channels`
+/// elements, a multiple of four.
+///
+/// The whole image is walked for four channels before it is walked for the next four, so its outputs may lie over
+/// it, each over its own element. The rows under a row of outputs are kept in a ring, padding included, until
+/// then; their order there is the kernel set's own.
+#[derive(Clone, Copy)]
+pub struct Strips<'a> {
+    /// The image.
+    pub image: &'a [Cell<i8>],
+    /// Scratch memory of [`Strips::ring_bytes`] bytes.
+    pub ring: &'a [Cell<u8>],
+    /// Rows.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// Elements of a pixel.
+    pub channels: usize,
+    /// Rows of padding above the image, at most 2; below it there are as many as make 2 with them.
+    pub top: usize,
+    /// Pixels of padding before each row, at most 2; behind it there are as many as make 2 with them.
+    pub left: usize,
+    /// What padding is filled with.
+    pub zero_point: i8,
+}
+
+impl Strips<'_> {
+    /// Channels that are made at a time.
+    pub const CHANNELS: usize = 4;
+
+    /// Bytes of the ring for rows of `width` pixels: three rows of 16-bit elements. `None` where that overflows.
+    #[inline(always)]
+    pub fn ring_bytes(width: u32) -> Option<u32> {
+        width.checked_add(2)?.checked_mul(3 * 2 * Self::CHANNELS as u32)
+    }
+}
