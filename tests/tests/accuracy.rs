@@ -9,9 +9,12 @@ use std::path::Path;
 use ferrolite::compare::{Comparison, Options, compare};
 use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite::data::{Dataset, load_labels};
+use ferrolite::facts::Facts;
 use ferrolite::graph::Graph;
 use ferrolite::import;
 use ferrolite::model_file::{ModelFile, input_specs};
+use ferrolite::quantize::Calibration;
+use ferrolite_runtime::Target;
 
 const FORMATS: [&str; 5] =
     ["digits_mlp_float.tflite", "digits_mlp.keras", "digits_mlp.h5", "digits_mlp.onnx", "saved_model"];
@@ -58,4 +61,43 @@ fn judge(folder: &Path, source: &Graph, file: &ModelFile) -> Comparison {
     let comparison = compare(source, &model, &rows, &options, &()).expect("runs");
     assert_eq!(comparison.samples, 360);
     comparison
+}
+
+/// Networks of MLPerf Tiny as their authors saved them: once folded and fused, they are the layers, the work and the
+/// arena of TensorFlow's int8 models.
+#[test]
+fn saved_networks_become_the_layers_of_tensorflows() {
+    let Some(folder) = common::shared_models() else { return };
+    let (resnet, kws) = ("real/pretrainedResnet_quant.tflite", "real/kws_ref_model.tflite");
+    let pictures = "keras_legacy/pretrainedResnet.h5.oracle.npz";
+    let sounds = "keras_legacy/kws_ref_model_savedmodel.oracle.npz";
+    let networks = [
+        ("keras_legacy/pretrainedResnet.h5", pictures, resnet),
+        ("real/pretrainedResnet_float.tflite", pictures, resnet),
+        ("keras_legacy/kws_ref_model_savedmodel", sounds, kws),
+        ("real/kws_ref_model_float32.tflite", sounds, kws),
+    ];
+    for (float, samples, int8) in networks {
+        let facts = |path: &str, calibrate| {
+            let options = ConvertOptions {
+                calibrate,
+                calibration: Calibration::MinMax,
+                target: Target::CortexM4,
+                ..ConvertOptions::default()
+            };
+            let file = convert(&folder.join(path), &options, &()).expect("converts").file;
+            let facts = Facts::of_model(&file.model().expect("is valid"));
+            // Kernels included: Winograd's and packing follow from shapes, not from numbers.
+            let layers: Vec<_> = facts
+                .ops
+                .into_iter()
+                .map(|op| (op.op, op.kernel, op.macs, op.outputs, op.scratch_bytes))
+                .collect();
+            (layers, facts.arena_bytes)
+        };
+        // The authors' own rows are not at hand; layers do not depend on them.
+        let ours = facts(float, Some(format!("{}:in0", folder.join(samples).display())));
+        assert_eq!(ours, facts(int8, None), "{float}");
+        println!("{float}: {} layers, {:?} bytes of arena", ours.0.len(), ours.1);
+    }
 }
