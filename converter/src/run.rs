@@ -19,13 +19,13 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use ferrolite_runtime::{DType, Eval, Interpreter, Model, Observer, ops};
+use ferrolite_runtime::{DType, Eval, Interpreter, Model, Observer, Target, ops};
 
 use crate::board::{self, HOST};
 use crate::convert::Follow;
 use crate::data::Dataset;
 use crate::data::npz::NamedArray;
-use crate::emit::AlignedBuf;
+use crate::emit::{self, AlignedBuf};
 use crate::error::{Error, Result};
 use crate::model_file::{self, PortFacts};
 use crate::parallel::in_order;
@@ -116,6 +116,9 @@ pub fn run_host(
     sequence: bool,
     done: &(dyn Fn() + Sync),
 ) -> Result<RunOutput> {
+    let packed = for_host(model, data.len())?;
+    let packed = packed.as_deref().map(reread).transpose()?;
+    let model = packed.as_ref().unwrap_or(model);
     if !sequence {
         return run_range(model, data, 0..data.len(), done);
     }
@@ -124,6 +127,28 @@ pub fn run_host(
     let one = |sample| infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done());
     let samples = (0..data.len()).map(one).collect::<Result<_>>()?;
     Ok(RunOutput { ports: model_file::outputs(model), samples })
+}
+
+/// Samples for which packing weights anew pays.
+const WORTH_PACKING: usize = 8;
+
+/// The model with weights in the order of this machine's kernels, which changes no result, where that makes
+/// many samples faster.
+pub(crate) fn for_host(model: &Model<'_>, samples: usize) -> Result<Option<AlignedBuf>> {
+    #[cfg(target_arch = "x86_64")]
+    let fast = std::is_x86_feature_detected!("avx2");
+    // Kernels for other hosts read plain weights.
+    #[cfg(not(target_arch = "x86_64"))]
+    let fast = false;
+    if !fast || samples < WORTH_PACKING || model.target() == Target::Host {
+        return Ok(None);
+    }
+    emit::repack(model, Target::Host)
+}
+
+/// A file that was verified before.
+pub(crate) fn reread(file: &[u8]) -> Result<Model<'_>> {
+    Model::from_bytes(file).map_err(|error| failed(error.into()))
 }
 
 /// Runs some of the samples, each from fresh state.

@@ -19,6 +19,11 @@ pub struct Constants {
 }
 
 impl Constants {
+    /// Constants that begin with those of a file.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Constants {
+        Constants { bytes: bytes.to_vec(), known: HashMap::new() }
+    }
+
     /// Stores elements at a multiple of `align` (4 for 32-bit elements, up to 16) and returns their
     /// offset.
     pub fn add<T: Pod>(&mut self, elements: &[T], align: usize) -> Result<u32> {

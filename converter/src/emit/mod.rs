@@ -26,6 +26,7 @@ mod lowering;
 mod plan;
 mod program;
 mod refused;
+mod repack;
 #[cfg(test)]
 mod tests;
 mod tflite;
@@ -39,6 +40,7 @@ pub use aligned::AlignedBuf;
 use lowering::Tiled;
 pub use lowering::{Constants, Lowered, Lowering};
 pub(crate) use refused::refused;
+pub(crate) use repack::repack;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;

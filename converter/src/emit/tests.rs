@@ -177,3 +177,60 @@ fn errors_name_every_layer() {
     let options = Options { self_test: Some(vec![0; 7]), ..Options::default() };
     assert!(compile(&small(), &options).unwrap_err().message.contains("7 bytes"));
 }
+
+/// What a file answers to some bytes.
+fn answers(file: &[u8], seeds: std::ops::Range<u32>) -> Vec<Vec<Vec<u8>>> {
+    let model = Model::from_bytes(file).unwrap();
+    let mut arena = AlignedBuf::zeroed(model.arena_bytes());
+    seeds
+        .map(|seed| {
+            let size = |port: &ferrolite_schema::Port| model.tensors()[port.tensor as usize].bytes;
+            let byte = |i: u32| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 77_777_777) >> 24) as u8;
+            let inputs: Vec<Vec<u8>> =
+                model.inputs().iter().map(|port| (0..size(port)).map(byte).collect()).collect();
+            let mut net = crate::run::interpreter(&model, &mut arena).unwrap();
+            crate::run::infer(&mut net, &inputs, &mut ()).unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn files_packed_anew_give_the_same_bytes() {
+    use Target::*;
+    for name in ["digits_mlp", "fashion_dsres", "mnist_cnn", "sine", "watch_conv1d"] {
+        let path = format!("{}/../tests/models/{name}/{name}_int8_tf.tflite", env!("CARGO_MANIFEST_DIR"));
+        let mut graph = crate::import::load(path.as_ref()).unwrap().graph;
+        crate::passes::optimise(&mut graph);
+        for target in [Portable, CortexM0, CortexM3, CortexM4, CortexM55, RiscV32, Host] {
+            for winograd in [Winograd::Never, Winograd::Always] {
+                let options = Options { target, winograd, ..Options::default() };
+                let file = AlignedBuf::from_bytes(&compile(&graph, &options).unwrap().bytes);
+                let model = Model::from_bytes(&file).unwrap();
+                let wanted = answers(&file, 0..3);
+                for to in [Host, CortexM4, RiscV32] {
+                    let packed = repack(&model, to).unwrap().expect("every model has weights");
+                    let other = Model::from_bytes(&packed).unwrap();
+                    assert_eq!(answers(&packed, 0..3), wanted, "{name} from {target:?} to {to:?}");
+                    assert_eq!((other.inputs(), other.outputs()), (model.inputs(), model.outputs()));
+                    // Bounds hold in these models, so every dense layer is in the new order.
+                    let packings = |model: &Model<'_>| -> Vec<u32> {
+                        let tag = |op: &ferrolite_schema::Op| match OpCode::from_code(op.code) {
+                            Some(OpCode::FullyConnected) => Some(model.params(op)[3]),
+                            _ => None,
+                        };
+                        model.ops().iter().filter_map(tag).collect()
+                    };
+                    let policy = ferrolite_runtime::kernels::policy(to);
+                    assert!(packings(&other).iter().all(|&tag| tag == policy.dense.tag()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rounding_once_stays_as_it_is() {
+    let options = Options { rounding: Rounding::Single, ..Options::default() };
+    let file = AlignedBuf::from_bytes(&compile(&small(), &options).unwrap().bytes);
+    assert!(repack(&Model::from_bytes(&file).unwrap(), Target::Host).unwrap().is_none());
+}

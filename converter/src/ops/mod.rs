@@ -28,6 +28,7 @@ mod pool_2d;
 mod quantize;
 mod reduce;
 mod reduce_min_max;
+pub(crate) mod repack;
 mod requantize;
 mod resize_bilinear;
 mod resize_nearest;

@@ -7,6 +7,7 @@
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
 use ferrolite_runtime::quant::multiplier;
+use ferrolite_schema::params::Multiplier;
 
 use super::stage::{Channels, Int8, channel_multiplier};
 use crate::emit::Lowering;
@@ -73,9 +74,14 @@ fn vanish<'a>(numbers: &mut Channels, input: &Int8<'_>, rows: impl Iterator<Item
 
 /// The largest magnitude of a channel's accumulator.
 fn bound(numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> i64 {
-    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
     let bias =
         i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
+    largest_sum(row, bias)
+}
+
+/// The largest magnitude of an accumulator that begins with the bias of a file.
+pub(super) fn largest_sum(row: &[i8], bias: i64) -> i64 {
+    let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
     magnitude * 128 + bias.abs()
 }
 
@@ -99,10 +105,15 @@ fn chunks(row: &[i8]) -> Vec<usize> {
 
 fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> bool {
     let factor = numbers.factors.get(channel).or(numbers.factors.first()).copied().unwrap_or(0.0);
-    let m = channel_multiplier(factor);
     let bound = bound(numbers, input, channel, row);
+    row_suits(packing.order, &channel_multiplier(factor), bound, channel, row)
+}
+
+/// Whether a channel's numbers are within the bounds of an order, with `bound` the largest magnitude of its
+/// accumulator.
+pub(super) fn row_suits(order: Order, m: &Multiplier, bound: i64, channel: usize, row: &[i8]) -> bool {
     let even = channel.is_multiple_of(2);
-    let order_suits = match packing.order {
+    let order_suits = match order {
         Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
         Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
         Order::Shared => bound < SHARED_ACCUMULATOR,
@@ -122,7 +133,7 @@ pub(super) fn store<'a>(
 }
 
 /// The bytes of a packed matrix.
-fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> Vec<u8> {
+pub(super) fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> Vec<u8> {
     let mut bytes = vec![0u8; shape.bytes().unwrap_or(0) as usize];
     for (channel, row) in (0..).zip(rows) {
         if shape.packing.order == Order::Chunks {

@@ -1,0 +1,158 @@
+//! The weights of a finished op in the order of another core's kernels.
+//!
+//! An op's numbers are the same in every packing but for the order of the weights, so this needs no more
+//! than the file has. Where the new order's bounds do not hold, the op stays as it is.
+
+use bytemuck::Pod;
+use ferrolite_runtime::Rounding;
+use ferrolite_runtime::kernels::Policy;
+use ferrolite_runtime::ops::{conv_2d, depthwise_conv_2d};
+use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
+use ferrolite_runtime::winograd::{Filters, place, transform};
+use ferrolite_schema::OpCode;
+use ferrolite_schema::params::{
+    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage,
+};
+
+use super::pack;
+use crate::emit::{Constants, Lowered};
+
+/// What a file that is packed anew has to work with.
+pub(crate) struct Repacking<'a> {
+    /// The file's constants.
+    pub from: &'a [u8],
+    /// The constants of the new file, which begin with them.
+    pub to: &'a mut Constants,
+    /// How the file's accumulators are scaled down.
+    pub rounding: Rounding,
+    /// What the kernels of the other core read fast.
+    pub policy: Policy,
+}
+
+impl Repacking<'_> {
+    /// Packs the weights of an op anew. `None` where it has none, or they stay as they are.
+    pub fn repack(&mut self, op: &Lowered) -> Option<Lowered> {
+        match op.code {
+            OpCode::Conv2d | OpCode::Conv2dWinograd => self.conv_2d(op),
+            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => self.depthwise(op),
+            OpCode::FullyConnected => self.fully_connected(op),
+            _ => None,
+        }
+    }
+
+    fn conv_2d(&mut self, op: &Lowered) -> Option<Lowered> {
+        let mut p: Conv2dParams = params(op)?;
+        if !conv_2d::can_be_packed(&p) {
+            return None;
+        }
+        let line = p.window.kernel_w.checked_mul(p.in_channels)?;
+        let shape = |packing| Shape { packing, channels: p.out_channels, lines: p.window.kernel_h, line };
+        let rows = match op.code {
+            OpCode::Conv2dWinograd => self.filters(&p)?,
+            _ => self.rows(shape(Packing::from_tag(p.packing)?), p.weights)?,
+        };
+        let shape = shape(self.policy.conv);
+        p.weights = self.store(&shape, &rows, &p.stage)?;
+        p.packing = shape.packing.tag();
+        Some(renewed(op, OpCode::Conv2d, &p, conv_2d::scratch_bytes(&p)?))
+    }
+
+    fn depthwise(&mut self, op: &Lowered) -> Option<Lowered> {
+        let mut p: DepthwiseConv2dParams = params(op)?;
+        if !depthwise_conv_2d::can_be_packed(&p) {
+            return None;
+        }
+        let line = p.window.kernel_h.checked_mul(p.window.kernel_w)?;
+        let shape = |packing| Shape { packing, channels: p.in_channels, lines: 1, line };
+        let rows = match Packing::from_tag(p.packing)? {
+            // Plain weights lie tap by tap.
+            Packing::PLAIN => {
+                let (taps, channels) = (line as usize, p.in_channels as usize);
+                let taps_of_all = self.bytes(p.weights, taps.checked_mul(channels)?)?;
+                let channel = |c| taps_of_all.iter().skip(c).step_by(channels).map(|&w| w as i8);
+                (0..channels).flat_map(channel).collect()
+            }
+            packing => self.rows(shape(packing), p.weights)?,
+        };
+        let shape = shape(self.policy.depthwise);
+        p.weights = self.store(&shape, &rows, &p.stage)?;
+        p.packing = shape.packing.tag();
+        Some(renewed(op, OpCode::DepthwiseConv2d, &p, depthwise_conv_2d::scratch_bytes(&p)?))
+    }
+
+    fn fully_connected(&mut self, op: &Lowered) -> Option<Lowered> {
+        let mut p: FullyConnectedParams = params(op)?;
+        let shape = |packing| Shape { packing, channels: p.outputs, lines: 1, line: p.inputs };
+        let rows = self.rows(shape(Packing::from_tag(p.packing)?), p.weights)?;
+        let shape = shape(self.policy.dense);
+        p.weights = self.store(&shape, &rows, &p.stage)?;
+        p.packing = shape.packing.tag();
+        Some(renewed(op, OpCode::FullyConnected, &p, op.scratch_bytes))
+    }
+
+    fn bytes(&self, start: u32, size: usize) -> Option<&[u8]> {
+        self.from.get(start as usize..)?.get(..size)
+    }
+
+    /// The weights of a matrix, row by row.
+    fn rows(&self, shape: Shape, start: u32) -> Option<Vec<i8>> {
+        let bytes = self.bytes(start, shape.bytes()? as usize)?;
+        let matrix = Matrix { shape, bytes };
+        Some((0..shape.channels).flat_map(|channel| matrix.row(channel)).collect())
+    }
+
+    /// The weights behind filters of Winograd's algorithm, row by row; `None` where something else is stored.
+    fn filters(&self, p: &Conv2dParams) -> Option<Vec<i8>> {
+        let (outputs, inputs) = (p.out_channels, p.in_channels);
+        let bytes = self.bytes(p.weights, (Filters::words(outputs, inputs)? as usize).checked_mul(4)?)?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+        let filters = Filters { outputs, inputs, words: &words };
+        let halfwords: &[i16] = bytemuck::cast_slice(&words);
+        let mut rows = Vec::new();
+        for output in 0..outputs {
+            for input in 0..inputs {
+                let filter = std::array::from_fn(|tap| filters.weight(output, tap / 3, tap % 3, input));
+                let stored = |slot| halfwords.get(place(inputs, output, slot, input));
+                if !(0..).zip(transform(&filter)).all(|(slot, u)| stored(slot) == Some(&u)) {
+                    return None;
+                }
+            }
+            let weight = |tap: usize, input| filters.weight(output, tap / 3, tap % 3, input);
+            rows.extend((0..9).flat_map(|tap| (0..inputs).map(move |input| weight(tap, input))));
+        }
+        Some(rows)
+    }
+
+    /// Stores the weights, if the kernels' short way is exact for them.
+    fn store(&mut self, shape: &Shape, rows: &[i8], stage: &OutputStage) -> Option<u32> {
+        let depth = shape.depth()? as usize;
+        let numbers = |start: u32, count: usize, size: usize| self.bytes(start, count.checked_mul(size)?);
+        let biases = numbers(stage.bias, shape.channels as usize, size_of::<i32>())?;
+        let multipliers =
+            numbers(stage.multipliers, stage.multiplier_count as usize, size_of::<Multiplier>())?;
+        let multipliers: Vec<Multiplier> =
+            multipliers.chunks_exact(size_of::<Multiplier>()).map(bytemuck::pod_read_unaligned).collect();
+        let suits =
+            (0..).zip(rows.chunks_exact(depth)).zip(biases.chunks_exact(4)).all(|((c, row), bias)| {
+                let bound = pack::largest_sum(row, i64::from(bytemuck::pod_read_unaligned::<i32>(bias)));
+                let m = multipliers.get(c).or(multipliers.first());
+                m.is_some_and(|m| pack::row_suits(shape.packing.order, m, bound, c, row))
+            });
+        let wanted = !matches!(shape.packing.order, Order::Plain | Order::Chunks | Order::Winograd);
+        if !suits || !wanted || self.rounding != Rounding::Double {
+            return None;
+        }
+        self.to.add(&pack::pack(shape, rows.chunks_exact(depth)), 16).ok()
+    }
+}
+
+/// An op's parameters; `None` if it has others.
+fn params<P: Pod>(op: &Lowered) -> Option<P> {
+    let bytes: &[u8] = bytemuck::cast_slice(&op.params);
+    (bytes.len() == size_of::<P>()).then(|| bytemuck::pod_read_unaligned(bytes))
+}
+
+fn renewed<P: Pod>(op: &Lowered, code: OpCode, params: &P, scratch: u32) -> Lowered {
+    Lowered { macs: op.macs, ..Lowered::new(code, op.inputs.clone(), op.outputs.clone(), params) }
+        .scratch(scratch)
+}
