@@ -27,6 +27,9 @@ const TO_TENSORFLOW: f64 = 0.1;
 const TO_FLOAT: f64 = 0.5;
 const TO_FORMATS: f64 = 0.2;
 
+/// The operator that waits for its int8 kernel.
+const WITHOUT_KERNEL: &str = "UNIDIRECTIONAL_SEQUENCE_LSTM";
+
 /// What the table has no room for.
 #[derive(Default)]
 struct Notes {
@@ -81,11 +84,11 @@ fn table(folder: &Path, case: &Case, notes: &mut Notes) -> Result<()> {
     let mut scores = Vec::new();
     for (format, path) in case.files {
         let row = match ours(&folder.join(path), &files, made.labels.as_ref()) {
-            // Layers that have no int8 kernel yet are refused by name; that is an answer.
             Err(error) => {
                 let path = format!("{}: ", folder.join(path).display());
-                let why = error.to_string().replace(&path, "");
-                notes.refused.push(format!("{} from {format}: {why}", case.name));
+                let what = format!("{} from {format}: {}", case.name, error.to_string().replace(&path, ""));
+                // To say that a kernel is missing is an answer; any other error is a fault.
+                if what.contains(WITHOUT_KERNEL) { &mut notes.refused } else { &mut notes.short }.push(what);
                 "| - | refused | | | | | | | |".to_string()
             }
             Ok(found) => {
