@@ -104,6 +104,7 @@ pub mod graph;
 pub mod import;
 pub mod model_file;
 pub mod ops;
+mod parallel;
 pub mod passes;
 pub mod quantize;
 pub mod reference;

@@ -17,9 +17,9 @@
 //! ```
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use ferrolite_runtime::{DType, Eval, Interpreter, Model, Observer, ops};
-use rayon::prelude::*;
 
 use crate::board::{self, HOST};
 use crate::convert::Follow;
@@ -28,6 +28,7 @@ use crate::data::npz::NamedArray;
 use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::model_file::{self, PortFacts};
+use crate::parallel::in_order;
 
 /// Outputs of a model for some samples.
 #[derive(Clone, Debug)]
@@ -115,25 +116,29 @@ pub fn run_host(
     sequence: bool,
     done: &(dyn Fn() + Sync),
 ) -> Result<RunOutput> {
-    let ports = model_file::outputs(model);
-    let samples = if sequence {
-        let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        let mut net = interpreter(model, &mut memory)?;
-        let one = |sample| infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done());
-        (0..data.len()).map(one).collect::<Result<_>>()?
-    } else {
-        (0..data.len())
-            .into_par_iter()
-            .map_init(
-                || AlignedBuf::zeroed(model.arena_bytes()),
-                |memory, sample| {
-                    let mut net = interpreter(model, memory)?;
-                    infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done())
-                },
-            )
-            .collect::<Result<_>>()?
-    };
-    Ok(RunOutput { ports, samples })
+    if !sequence {
+        return run_range(model, data, 0..data.len(), done);
+    }
+    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+    let mut net = interpreter(model, &mut memory)?;
+    let one = |sample| infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done());
+    let samples = (0..data.len()).map(one).collect::<Result<_>>()?;
+    Ok(RunOutput { ports: model_file::outputs(model), samples })
+}
+
+/// Runs some of the samples, each from fresh state.
+pub(crate) fn run_range(
+    model: &Model<'_>,
+    data: &Dataset,
+    range: Range<usize>,
+    done: &(dyn Fn() + Sync),
+) -> Result<RunOutput> {
+    let memory = || AlignedBuf::zeroed(model.arena_bytes());
+    let samples = in_order(range, memory, |memory, sample| {
+        let mut net = interpreter(model, memory)?;
+        infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done())
+    })?;
+    Ok(RunOutput { ports: model_file::outputs(model), samples })
 }
 
 /// Every layer's outputs for one sample: an array for each, named like the layer; further outputs

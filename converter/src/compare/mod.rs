@@ -43,13 +43,15 @@ mod outputs;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use ferrolite_runtime::Model;
-use rayon::prelude::*;
 use serde::Serialize;
 
 pub use layers::compare_layers;
 pub(crate) use layers::{layer_values, spread};
 pub use noise::Noise;
+use outputs::Tally;
 pub use outputs::{Answer, WorstSample, argmax, compare_outputs};
 
 use crate::board::HOST;
@@ -57,8 +59,12 @@ use crate::convert::Follow;
 use crate::data::{Dataset, Labels};
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::parallel::in_order;
 use crate::reference::Executor;
 use crate::run::{self, RunOptions};
+
+/// Elements of outputs that are held in memory at a time, as far as possible.
+const MOST_HELD: usize = 4 << 20;
 
 /// How a comparison is made.
 #[derive(Clone, Copy, Debug)]
@@ -167,28 +173,45 @@ pub fn compare(
     options: &Options<'_>,
     follow: &dyn Follow,
 ) -> Result<Comparison> {
-    follow.begin("reference", data.len());
-    let float = run_float(source, data, &|| follow.step());
-    follow.end();
-    let float = float?;
-    let settings = RunOptions { board: options.board, ..RunOptions::default() };
-    let (quantized, _) = run::run(model, data, &settings, follow)?;
-    let mut comparison = compare_outputs(&float, &quantized, options.labels)?;
+    let mut tally = Tally::new(data.len(), options.labels)?;
+    let executor = Executor::new(source)?;
+    let float = |range: Range<usize>| run_float(&executor, data, range);
+    if options.board == HOST {
+        follow.begin("comparing", data.len());
+        let block = block(source);
+        let all = (0..data.len()).step_by(block).try_for_each(|first| {
+            let range = first..(first + block).min(data.len());
+            let quantized = run::run_range(model, data, range.clone(), &|| follow.step())?;
+            tally.add(&float(range)?, &quantized)
+        });
+        follow.end();
+        all?;
+    } else {
+        let settings = RunOptions { board: options.board, ..RunOptions::default() };
+        let (quantized, _) = run::run(model, data, &settings, follow)?;
+        tally.add(&float(0..data.len())?, &quantized)?;
+    }
+    let mut comparison = tally.finish();
     comparison.layers = compare_layers(source, model, data)?;
     alone::attribute(source, model, data, &mut comparison, follow)?;
     Ok(comparison)
 }
 
-/// Outputs of the float reference: for each sample, for each output, its elements. `done` is told of each
-/// sample.
-pub fn run_float(source: &Graph, data: &Dataset, done: &(dyn Fn() + Sync)) -> Result<Vec<Vec<Vec<f32>>>> {
-    let executor = Executor::new(source)?;
-    (0..data.len())
-        .into_par_iter()
-        .map(|sample| {
+/// Samples whose outputs are held in memory at a time.
+fn block(source: &Graph) -> usize {
+    let outputs: usize = source.outputs.iter().map(|&id| source.value(id).elements()).sum();
+    (MOST_HELD / outputs.max(1)).clamp(64, 4096)
+}
+
+/// Outputs of the float reference for some samples: for each, for each output, its elements.
+fn run_float(executor: &Executor<'_>, data: &Dataset, range: Range<usize>) -> Result<Vec<Vec<Vec<f32>>>> {
+    in_order(
+        range,
+        || (),
+        |(), sample| {
             let inputs = data.real(sample)?;
             let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-            executor.run(&inputs).inspect(|_| done())
-        })
-        .collect()
+            executor.run(&inputs)
+        },
+    )
 }

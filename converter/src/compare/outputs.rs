@@ -57,59 +57,103 @@ pub fn compare_outputs(
     quantized: &RunOutput,
     labels: Option<&Labels>,
 ) -> Result<Comparison> {
-    let samples = float.len();
-    let mut result = Comparison { samples, ..Comparison::default() };
-    let mut noise = Noise::default();
-    let mut scores = [Score::default(), Score::default()];
-    let (mut agreeing, mut classified) = (0usize, 0usize);
-    let mut worst: Vec<(u8, WorstSample)> = Vec::new();
-    if let Some(labels) = labels.filter(|labels| labels.len() != samples) {
-        return Err(Error::input(format!("there are {samples} samples, but {} labels", labels.len()))
-            .help("give one label for each sample"));
-    }
-    for (sample, float) in float.iter().enumerate() {
-        if float.len() != quantized.ports.len() {
-            return Err(other_model(&format!("{} and {} outputs", float.len(), quantized.ports.len())));
-        }
-        for (output, float) in float.iter().enumerate() {
-            let integer = quantized.real(sample, output);
-            if integer.len() != float.len() {
-                return Err(other_model(&format!(
-                    "output {output} has {} and {} elements",
-                    float.len(),
-                    integer.len()
-                )));
-            }
-            noise.add(float, &integer);
-            if output > 0 {
-                continue;
-            }
-            if float.len() > 1 {
-                classified += 1;
-                agreeing += usize::from(argmax(float) == argmax(&integer));
-            }
-            for (score, values) in scores.iter_mut().zip([float, &integer]) {
-                score.add(values, labels, sample)?;
-            }
-            worst.extend(suffered(sample, labels, float, &integer));
-            if worst.len() >= 4 * WORST {
-                keep_worst(&mut worst);
+    let mut tally = Tally::new(float.len(), labels)?;
+    tally.add(float, quantized)?;
+    Ok(tally.finish())
+}
+
+/// A comparison of outputs that come block by block.
+#[derive(Default)]
+pub(super) struct Tally<'a> {
+    labels: Option<&'a Labels>,
+    /// Samples so far.
+    samples: usize,
+    noise: Noise,
+    /// Of the float reference, and of the quantized model.
+    scores: [Score; 2],
+    /// Samples of the same class, and samples that have classes.
+    agreeing: usize,
+    classified: usize,
+    worst: Vec<(u8, WorstSample)>,
+}
+
+impl<'a> Tally<'a> {
+    /// For so many samples.
+    pub fn new(samples: usize, labels: Option<&'a Labels>) -> Result<Tally<'a>> {
+        match labels.filter(|labels| labels.len() != samples) {
+            None => Ok(Tally { labels, ..Tally::default() }),
+            Some(labels) => {
+                Err(Error::input(format!("there are {samples} samples, but {} labels", labels.len()))
+                    .help("give one label for each sample"))
             }
         }
     }
-    keep_worst(&mut worst);
-    result.worst = worst.into_iter().map(|(_, sample)| sample).collect();
-    let [float, integer] = scores;
-    (result.accuracy_float, result.accuracy_quantized) = (float.accuracy(), integer.accuracy());
-    (result.top5_float, result.top5_quantized) = (float.top(), integer.top());
-    (result.mse_float, result.mse_quantized) = (float.mse(), integer.mse());
-    let classes = float.pairs.iter().chain(&integer.pairs).flat_map(|&(a, b)| [a, b]).max().unwrap_or(0) + 1;
-    result.confusion_float = float.confusion(classes);
-    result.confusion = integer.confusion(classes);
-    result.agreement = ratio(agreeing, classified);
-    result.sqnr_db = noise.decibels();
-    result.max_abs_error = noise.largest;
-    Ok(result)
+
+    /// The next samples.
+    pub fn add(&mut self, float: &[Vec<Vec<f32>>], quantized: &RunOutput) -> Result<()> {
+        let first = self.samples;
+        self.samples += float.len();
+        for (place, float) in float.iter().enumerate() {
+            if float.len() != quantized.ports.len() {
+                return Err(other_model(&format!("{} and {} outputs", float.len(), quantized.ports.len())));
+            }
+            for (output, float) in float.iter().enumerate() {
+                let integer = quantized.real(place, output);
+                if integer.len() != float.len() {
+                    return Err(other_model(&format!(
+                        "output {output} has {} and {} elements",
+                        float.len(),
+                        integer.len()
+                    )));
+                }
+                self.noise.add(float, &integer);
+                if output == 0 {
+                    self.answer(first + place, float, &integer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first output of a sample.
+    fn answer(&mut self, sample: usize, float: &[f32], integer: &[f32]) -> Result<()> {
+        if float.len() > 1 {
+            self.classified += 1;
+            self.agreeing += usize::from(argmax(float) == argmax(integer));
+        }
+        for (score, values) in self.scores.iter_mut().zip([float, integer]) {
+            score.add(values, self.labels, sample)?;
+        }
+        self.worst.extend(suffered(sample, self.labels, float, integer));
+        if self.worst.len() >= 4 * WORST {
+            keep_worst(&mut self.worst);
+        }
+        Ok(())
+    }
+
+    /// What came out, without layers.
+    pub fn finish(mut self) -> Comparison {
+        keep_worst(&mut self.worst);
+        let [float, integer] = &self.scores;
+        let pairs = float.pairs.iter().chain(&integer.pairs);
+        let classes = pairs.flat_map(|&(a, b)| [a, b]).max().unwrap_or(0) + 1;
+        Comparison {
+            samples: self.samples,
+            accuracy_float: float.accuracy(),
+            accuracy_quantized: integer.accuracy(),
+            top5_float: float.top(),
+            top5_quantized: integer.top(),
+            mse_float: float.mse(),
+            mse_quantized: integer.mse(),
+            confusion_float: float.confusion(classes),
+            confusion: integer.confusion(classes),
+            agreement: ratio(self.agreeing, self.classified),
+            sqnr_db: self.noise.decibels(),
+            max_abs_error: self.noise.largest,
+            worst: self.worst.into_iter().map(|(_, sample)| sample).collect(),
+            ..Comparison::default()
+        }
+    }
 }
 
 /// Index of the largest element, the first of equals; none without elements.

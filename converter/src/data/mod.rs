@@ -20,8 +20,9 @@
 //! | integers | float32 | real numbers |
 //! | integers | integers without scale | the same numbers, if they are in range |
 //!
-//! NaN and infinity are refused. Samples are handed out one at a time, so that a kind of data that
-//! does not fit into memory can be read as it is needed; pictures and recordings already are.
+//! NaN and infinity are refused. Samples are handed out one at a time and read as they are needed: pictures
+//! and recordings file by file, arrays of more than 64 MB block by block, so that data sets may be larger
+//! than memory. In memory as a whole are tables (`.csv`) and arrays in Fortran's order.
 //!
 //! ```
 //! use ferrolite::data::Dataset;
@@ -43,16 +44,22 @@ mod labels;
 pub mod npy;
 pub mod npz;
 mod spec;
+mod stream;
 
 pub use labels::{Labels, load_labels};
 pub use spec::{InputSpec, dequantize, integers};
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use self::images::Frame;
-use self::npy::{Array, shape_text};
+use self::npy::{Array, Element, Header, shape_text};
 use self::npz::Npz;
+use self::stream::{Packing, Place, Stream};
 use crate::error::{Error, Result};
+
+/// Bytes of an array beyond which it stays in its file.
+const IN_MEMORY: usize = 64 << 20;
 
 /// One sample for one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,31 +80,77 @@ pub struct Dataset {
 /// Where the samples of one input come from.
 #[derive(Debug)]
 enum Source {
-    /// In memory. `origin` names file and array in messages.
-    Array { array: Array, origin: String },
+    /// `origin` names file and array in messages.
+    Array { array: Rows, origin: String },
     /// One file a sample, read when it is asked for.
     Images { files: Vec<PathBuf>, frame: Frame },
     /// One file a sample, read when it is asked for.
     Recordings { files: Vec<PathBuf> },
 }
 
+/// An array of samples.
+#[derive(Debug)]
+enum Rows {
+    /// In memory.
+    Held(Array),
+    /// In a file.
+    Streamed(Box<Stream>),
+}
+
+impl Rows {
+    fn element(&self) -> Element {
+        match self {
+            Rows::Held(array) => array.element(),
+            Rows::Streamed(stream) => stream.element(),
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Rows::Held(array) => array.shape(),
+            Rows::Streamed(stream) => stream.shape(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.shape().first().copied().unwrap_or(0)
+    }
+
+    /// The bytes of one sample.
+    fn bytes(&self, sample: usize) -> Result<Cow<'_, [u8]>, String> {
+        Ok(match self {
+            Rows::Held(array) => Cow::Borrowed(array.row_bytes(sample)),
+            Rows::Streamed(stream) => Cow::Owned(stream.row_bytes(sample)?),
+        })
+    }
+}
+
 impl Dataset {
     /// Finds the samples for the inputs of a model behind a DATA argument, and checks what can be
     /// checked before a sample is read: files, names, shapes, types, lengths, NaN.
+    /// The elements of arrays that stay in their file are checked as they are read.
     pub fn load(argument: &str, specs: &[InputSpec]) -> Result<Dataset> {
+        Dataset::load_within(IN_MEMORY, argument, specs)
+    }
+
+    /// As [`load`](Dataset::load); arrays of more bytes than `memory` stay in their file.
+    fn load_within(memory: usize, argument: &str, specs: &[InputSpec]) -> Result<Dataset> {
         let (path, array) = split_argument(argument);
         let sources = if path.is_dir() {
             let (files, ending) = list_folder(&path)?;
             vec![from_files(&path, files, &ending, only(specs, &path)?)?]
         } else {
             match ending(&path).as_str() {
-                "npz" => from_npz(&path, array, specs)?,
-                "npy" => only(specs, &path).and_then(|_| from_npy(&path)).map(|source| vec![source])?,
+                "npz" => from_npz(&path, array, specs, memory)?,
+                "npy" => {
+                    only(specs, &path).and_then(|_| from_npy(&path, memory)).map(|source| vec![source])?
+                }
                 "csv" => {
                     let table = csv::read(&path)?;
                     let origin = path.display().to_string();
                     let arrays = csv::split(&path, &table, specs)?;
-                    arrays.into_iter().map(|array| Source::Array { array, origin: origin.clone() }).collect()
+                    let held = |array| Source::Array { array: Rows::Held(array), origin: origin.clone() };
+                    arrays.into_iter().map(held).collect()
                 }
                 _ if !path.exists() => return Err(absent(&path)),
                 other => vec![from_files(&path, vec![path.to_path_buf()], other, only(specs, &path)?)?],
@@ -170,24 +223,31 @@ impl Dataset {
 impl Source {
     fn len(&self) -> usize {
         match self {
-            Source::Array { array, .. } => array.rows(),
+            Source::Array { array, .. } => array.len(),
             Source::Images { files, .. } | Source::Recordings { files } => files.len(),
         }
     }
 
     fn row(&self, spec: &InputSpec, sample: usize) -> Result<Row> {
         match self {
-            Source::Array { array, .. } if is_raw(array, spec) => {
-                Ok(Row::Raw(array.row_bytes(sample).to_vec()))
-            }
             Source::Array { array, origin } => {
+                let bytes = array.bytes(sample).map_err(|why| broken(origin, &why))?;
+                if is_raw(array, spec) {
+                    return Ok(Row::Raw(bytes.into_owned()));
+                }
                 let indices = spec.range().is_some() && spec.quantization.is_none();
-                match array.row_i64(sample) {
+                match npy::to_i64(array.element(), &bytes) {
                     Some(numbers) if indices => spec.store(&numbers).map(Row::Raw).map_err(|n| {
                         Error::input(format!("{origin}: sample {sample} holds {n}, but {}", spec.wants()))
                             .help("give numbers within the range of the input's type")
                     }),
-                    _ => Ok(Row::Real(array.row_f32(sample))),
+                    _ => {
+                        let numbers = npy::to_f32(array.element(), &bytes);
+                        if let Rows::Streamed(_) = array {
+                            finite(origin, sample, &numbers)?;
+                        }
+                        Ok(Row::Real(numbers))
+                    }
                 }
             }
             Source::Images { files, frame } => images::read(&files[sample], spec, *frame),
@@ -214,24 +274,32 @@ impl Source {
                 spec.dtype.name()
             )));
         }
-        if element.is_float() {
-            for sample in 0..array.rows() {
-                if let Some(value) = array.row_f32(sample).iter().find(|v| !v.is_finite()) {
-                    return Err(Error::input(format!("{origin}: sample {sample} holds {value}"))
-                        .help("remove samples that are not finite numbers, or replace the values"));
-                }
-            }
+        if let (true, Rows::Held(array)) = (element.is_float(), array) {
+            (0..array.rows()).try_for_each(|sample| finite(origin, sample, &array.row_f32(sample)))?;
         }
         Ok(())
     }
 }
 
+/// Refuses NaN and infinity.
+fn finite(origin: &str, sample: usize, numbers: &[f32]) -> Result<()> {
+    match numbers.iter().find(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(Error::input(format!("{origin}: sample {sample} holds {value}"))
+            .help("remove samples that are not finite numbers, or replace the values")),
+    }
+}
+
+fn broken(origin: &str, why: &str) -> Error {
+    Error::input(format!("{origin}: {why}")).help("write the file with NumPy again; it holds numbers")
+}
+
 /// Whether the elements of an array are an input's own quantized values.
-fn is_raw(array: &Array, spec: &InputSpec) -> bool {
+fn is_raw(array: &Rows, spec: &InputSpec) -> bool {
     !array.element().is_float() && array.element() == spec.own_element()
 }
 
-fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec]) -> Result<Vec<Source>> {
+fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec], memory: usize) -> Result<Vec<Source>> {
     let mut npz = Npz::open(path)?;
     let mut names = Vec::with_capacity(specs.len());
     if let Some(name) = array {
@@ -254,7 +322,18 @@ fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec]) -> Result<Vec
             let help = format!("{}; arrays in the file: {}", error.help, npz.list());
             return Err(error.help(help));
         }
-        sources.push(Source::Array { array: npz.read(name)?, origin });
+        let large =
+            npz.header(name).filter(|header| header.bytes().is_some_and(|size| size > memory)).cloned();
+        let place = if large.is_some() { npz.place(name)? } else { None };
+        let stream = match large.zip(place) {
+            Some((header, place)) => Stream::open(&place, &header).map_err(|why| broken(&origin, &why))?,
+            None => None,
+        };
+        let array = match stream {
+            Some(stream) => Rows::Streamed(Box::new(stream)),
+            None => Rows::Held(npz.read(name)?),
+        };
+        sources.push(Source::Array { array, origin });
     }
     Ok(sources)
 }
@@ -295,13 +374,24 @@ fn find_array(npz: &Npz, position: usize, spec: &InputSpec, alone: bool, path: &
     )))
 }
 
-fn from_npy(path: &Path) -> Result<Source> {
+fn from_npy(path: &Path, memory: usize) -> Result<Source> {
     let file = std::fs::File::open(path).map_err(|e| cannot_read(path, &e))?;
-    let array = Array::read(std::io::BufReader::new(file)).map_err(|why| {
-        Error::input(format!("{}: {why}", path.display()))
-            .help("write the file with numpy.save; it holds numbers")
+    let mut reader = std::io::BufReader::new(file);
+    let read = |reader: &mut dyn std::io::Read| {
+        let header = Header::read(reader)?;
+        let place = Place { path: path.to_path_buf(), start: 0, packing: Packing::Stored };
+        if header.bytes().is_some_and(|size| size > memory)
+            && let Some(stream) = Stream::open(&place, &header)?
+        {
+            return Ok(Rows::Streamed(Box::new(stream)));
+        }
+        Array::read_elements(&header, reader).map(Rows::Held)
+    };
+    let origin = path.display().to_string();
+    let array = read(&mut reader).map_err(|why: String| {
+        Error::input(format!("{origin}: {why}")).help("write the file with numpy.save; it holds numbers")
     })?;
-    Ok(Source::Array { array, origin: path.display().to_string() })
+    Ok(Source::Array { array, origin })
 }
 
 fn from_files(path: &Path, files: Vec<PathBuf>, ending: &str, spec: &InputSpec) -> Result<Source> {

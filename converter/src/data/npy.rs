@@ -102,7 +102,7 @@ pub struct Header {
 
 impl Header {
     /// Reads magic word, version and header; the reader is then at the first element.
-    pub fn read(reader: &mut impl Read) -> Result<Header, String> {
+    pub fn read(reader: &mut (impl Read + ?Sized)) -> Result<Header, String> {
         let mut start = [0u8; 8];
         reader.read_exact(&mut start).map_err(|_| "not a NumPy array: it is too short".to_string())?;
         if &start[..6] != b"\x93NUMPY" {
@@ -157,6 +157,21 @@ impl Header {
         let big_endian = descr.starts_with('>');
         let element = Element::from_code(descr.trim_start_matches(['<', '>', '|', '=']));
         Some(Header { shape, descr, element, big_endian, fortran_order })
+    }
+
+    /// Whether the first index runs fastest, so that rows are scattered.
+    pub fn is_fortran(&self) -> bool {
+        self.fortran_order && self.shape.len() > 1
+    }
+
+    /// Whether the bytes of an element are in the other order.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
+    /// Bytes of all elements; `None` for arrays of something else than numbers, and on overflow.
+    pub fn bytes(&self) -> Option<usize> {
+        elements(&self.shape)?.checked_mul(self.element?.size())
     }
 
     /// Name of the element type for messages, also of types that hold no numbers.
@@ -214,7 +229,7 @@ impl Array {
         if header.big_endian {
             bytes.chunks_exact_mut(element.size()).for_each(<[u8]>::reverse);
         }
-        if header.fortran_order && header.shape.len() > 1 {
+        if header.is_fortran() {
             bytes = to_row_major(&bytes, &header.shape, element.size());
         }
         Ok(Array { element, shape: header.shape.clone(), bytes })
@@ -268,7 +283,8 @@ impl Array {
     }
 }
 
-fn to_f32(element: Element, bytes: &[u8]) -> Vec<f32> {
+/// Little-endian elements as float32.
+pub(super) fn to_f32(element: Element, bytes: &[u8]) -> Vec<f32> {
     match element {
         Element::Bool => bytes.iter().map(|&b| f32::from(u8::from(b != 0))).collect(),
         Element::Int8 => bytes.iter().map(|&b| f32::from(b as i8)).collect(),
@@ -285,7 +301,8 @@ fn to_f32(element: Element, bytes: &[u8]) -> Vec<f32> {
     }
 }
 
-fn to_i64(element: Element, bytes: &[u8]) -> Option<Vec<i64>> {
+/// Little-endian elements as integers; `None` for floats and for numbers beyond `i64`.
+pub(super) fn to_i64(element: Element, bytes: &[u8]) -> Option<Vec<i64>> {
     Some(match element {
         Element::Bool => bytes.iter().map(|&b| i64::from(b != 0)).collect(),
         Element::Int8 => bytes.iter().map(|&b| i64::from(b as i8)).collect(),

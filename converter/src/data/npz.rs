@@ -6,10 +6,12 @@ use std::io::{self, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use npyz::npz::{NpzArchive, NpzWriter};
+use npyz::zip::CompressionMethod;
 use npyz::zip::write::FileOptions;
 use npyz::{AutoSerialize, WriterBuilder};
 
 use super::npy::{Array, Header, shape_text};
+use super::stream::{Packing, Place};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
@@ -66,6 +68,25 @@ impl Npz {
             .by_name(&format!("{name}.npy"))
             .map_err(|e| broken(&self.path, name, &e.to_string()))?;
         Array::read(&mut member).map_err(|e| broken(&self.path, name, &e))
+    }
+
+    /// Where the bytes of an array are, if they can be read without the archive: stored or deflated.
+    pub fn place(&mut self, name: &str) -> Result<Option<Place>> {
+        let member = self
+            .archive
+            .zip_archive()
+            .by_name(&format!("{name}.npy"))
+            .map_err(|e| broken(&self.path, name, &e.to_string()))?;
+        let packing = match member.compression() {
+            CompressionMethod::Stored => Packing::Stored,
+            CompressionMethod::Deflated => Packing::Deflated {
+                size: member.compressed_size(),
+                inflated: member.size(),
+                crc: member.crc32(),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Place { path: self.path.clone(), start: member.data_start(), packing }))
     }
 
     /// The arrays in one line, for messages.

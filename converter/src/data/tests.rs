@@ -201,3 +201,35 @@ fn labels_are_classes_or_values() {
     fs::write(&table, "0.5\n-0.5\n").unwrap();
     assert_eq!(load_labels(table.to_str().unwrap(), "").unwrap().len(), 2);
 }
+
+#[test]
+fn large_arrays_are_read_from_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: Vec<f32> = (0..6000).map(|i| (i as f32).sin()).collect();
+    let integers: Vec<u8> = (0..6000u32).map(|i| (i * i) as u8).collect();
+    let arrays = [floats("x", &[2000, 3], &numbers), bytes("y", &[2000, 3], DType::Int8, &integers)];
+    let argument = npz(folder.path(), &arrays);
+    let specs = [int8(&[3]), InputSpec { name: "y".into(), ..int8(&[3]) }];
+    let held = Dataset::load(&argument, &specs).unwrap();
+    let streamed = Dataset::load_within(0, &argument, &specs).unwrap();
+    let is_streamed =
+        |(_, source): &(InputSpec, Source)| matches!(source, Source::Array { array: Rows::Streamed(_), .. });
+    assert!(streamed.inputs.iter().all(is_streamed) && !held.inputs.iter().any(is_streamed));
+    assert_eq!((streamed.len(), held.len()), (2000, 2000));
+    for sample in (0..2000).rev().step_by(37).chain(0..2000) {
+        assert_eq!(streamed.real(sample).unwrap(), held.real(sample).unwrap());
+        assert_eq!(streamed.raw(sample).unwrap(), held.raw(sample).unwrap());
+    }
+
+    // What is refused in memory is refused where it is read.
+    let mut numbers = numbers;
+    numbers[3001] = f32::NAN;
+    let argument = npz(folder.path(), &[floats("x", &[2000, 3], &numbers)]);
+    let specs = [int8(&[3])];
+    let at_once = Dataset::load(&argument, &specs).unwrap_err();
+    let streamed = Dataset::load_within(0, &argument, &specs).unwrap();
+    assert!(streamed.real(999).is_ok());
+    assert_eq!(streamed.real(1000).unwrap_err().message, at_once.message);
+    let wrong = Dataset::load_within(0, &argument, &[int8(&[4])]).unwrap_err();
+    assert_eq!(wrong.message, Dataset::load(&argument, &[int8(&[4])]).unwrap_err().message);
+}

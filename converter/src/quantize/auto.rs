@@ -8,8 +8,9 @@
 use super::calibrate::Statistics;
 use super::judge::{Judge, Score};
 use super::{Calibration, Options, Report, Samples, Trial, build, equalize};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::parallel::in_order;
 
 /// Fewer samples are too few to hold some back.
 const LEAST_SAMPLES: usize = 40;
@@ -17,33 +18,35 @@ const LEAST_SAMPLES: usize = 40;
 /// Most samples that trials look at, one in five of them held back.
 const MOST_SAMPLES: usize = 640;
 
-/// Bytes of inputs that are held in memory at most (beyond that, `LEAST_SAMPLES` are tried with).
-const HELD_BYTES: usize = 64 << 20;
+/// Bytes of inputs that are held in memory for trials, unless `LEAST_SAMPLES` take more.
+const HELD_BYTES: usize = 256 << 20;
 
-/// Some of the samples.
-struct Subset<'a> {
-    samples: &'a dyn Samples,
-    rows: Vec<usize>,
-}
+/// Some of the samples, in memory: trials look at them often, and a file may be slow to read.
+struct Subset(Vec<Vec<Vec<f32>>>);
 
-impl Samples for Subset<'_> {
+impl Samples for Subset {
     fn len(&self) -> usize {
-        self.rows.len()
+        self.0.len()
     }
 
     fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
-        self.samples.sample(self.rows[index])
+        self.0.get(index).cloned().ok_or_else(|| Error::input(format!("there is no sample {index}")))
     }
 }
 
-/// The rows to calibrate trials on, and those that are held back: every fifth of rows taken evenly from
-/// all samples.
-fn split<'a>(graph: &Graph, samples: &'a dyn Samples) -> [Subset<'a>; 2] {
+/// The samples to calibrate trials on, and those that are held back: every fifth of samples taken evenly
+/// from all.
+fn split(graph: &Graph, samples: &dyn Samples) -> Result<[Subset; 2]> {
     let bytes: usize = graph.inputs.iter().map(|&id| graph.value(id).elements() * 4).sum();
-    let affordable = (5 * HELD_BYTES / bytes.max(1)).max(LEAST_SAMPLES);
+    let affordable = (HELD_BYTES / bytes.max(1)).max(LEAST_SAMPLES);
     let (all, count) = (samples.len(), samples.len().min(MOST_SAMPLES).min(affordable));
-    let rows = |held: bool| (0..count).filter(|i| (i % 5 == 4) == held).map(|i| i * all / count).collect();
-    [false, true].map(|held| Subset { samples, rows: rows(held) })
+    let mut subsets = [Subset(Vec::new()), Subset(Vec::new())];
+    let [shown, held] = &mut subsets;
+    let taken = in_order(0..count, || (), |(), i| samples.sample(i * all / count))?;
+    for (i, sample) in taken.into_iter().enumerate() {
+        if i % 5 == 4 { held.0.push(sample) } else { shown.0.push(sample) }
+    }
+    Ok(subsets)
 }
 
 /// Quantizes a graph in the way that turns out best.
@@ -54,7 +57,7 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     if samples.len() < LEAST_SAMPLES {
         return build(graph, &everything, samples, &plain);
     }
-    let [shown, held] = split(graph, samples);
+    let [shown, held] = split(graph, samples)?;
     let judge = Judge::of_scores(graph, &held)?;
     let mut trials: Vec<Trial> = Vec::new();
     let mut attempt = |graph: &Graph, statistics: &Statistics, options: Options| -> Result<Score> {

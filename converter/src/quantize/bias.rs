@@ -6,12 +6,13 @@
 //! form). A layer is linear up to its activation, so that two means of its input are enough: that of the
 //! real numbers and that of the same numbers rounded and saturated.
 
-use super::calibrate::{by_worker, run};
+use super::calibrate::run;
 use super::groups::is_real;
 use super::weights::channel_axis;
 use super::{Samples, range};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
+use crate::parallel::by_worker;
 use crate::reference::{Executor, execute_node};
 
 /// Fractions of a step in which real numbers are summed: integers add up to the same sum in any order.
@@ -50,7 +51,7 @@ pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> R
         let zeros = |layer: &Layer| vec![0; float.value(layer.input).elements()];
         layers.iter().map(|layer| Sums { real: zeros(layer), integer: zeros(layer) }).collect::<Vec<_>>()
     };
-    let mut parts = by_worker(samples.len(), fresh, |sums, sample| {
+    let mut parts = by_worker(0..samples.len(), fresh, |sums, sample| {
         run(&executor, samples, sample, &mut |id, data| {
             for (layer, sums) in layers.iter().zip(sums.iter_mut()) {
                 if layer.input == id {

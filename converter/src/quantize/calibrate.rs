@@ -5,8 +5,6 @@
 //! of the same parts everywhere, and of several errors the one of the first sample is reported. Memory does
 //! not depend on the number of samples.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use rayon::prelude::*;
 
 use super::Samples;
@@ -15,10 +13,14 @@ use super::method::Calibration;
 use super::range::Range;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
+use crate::parallel::{self, by_worker};
 use crate::reference::Executor;
 
 /// Share of a sample in a moving average.
 const NEWEST: f64 = 0.01;
+
+/// Samples that a thread takes at a time.
+const PART: usize = 8;
 
 /// What was seen of every value of a graph, by value; of values that the samples do not touch, nothing.
 pub struct Statistics {
@@ -117,33 +119,26 @@ fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Vec<Seen>> {
             .help("give some tens to hundreds of typical inputs"));
     }
     let executor = Executor::new(graph)?;
-    // Parts of a fixed number, not one per thread: then the same one fails first everywhere, and the
-    // averages round the same everywhere.
-    let part = samples.len().div_ceil(64);
-    let parts: Vec<Result<Vec<Seen>>> = (0..samples.len().div_ceil(part))
-        .into_par_iter()
-        .map(|index| {
-            let mut seen = vec![Seen::default(); graph.values.len()];
-            for sample in index * part..((index + 1) * part).min(samples.len()) {
-                observe_sample(&executor, samples, sample, &mut seen)?;
-            }
-            Ok(seen)
-        })
-        .collect();
-    let mut merged = vec![Seen::default(); graph.values.len()];
-    for part in parts {
-        for (merged, later) in merged.iter_mut().zip(&part?) {
-            merged.merge(later);
+    // Parts of a fixed size, not one per thread: then the averages round the same everywhere.
+    let fresh = || vec![Seen::default(); graph.values.len()];
+    let part = |index: usize| {
+        let mut seen = fresh();
+        for sample in index * PART..((index + 1) * PART).min(samples.len()) {
+            observe_sample(&executor, samples, sample, &mut seen)?;
         }
-    }
-    Ok(merged)
+        Ok(seen)
+    };
+    let add = |merged: &mut Vec<Seen>, later: Vec<Seen>| {
+        merged.iter_mut().zip(&later).for_each(|(merged, later)| merged.merge(later));
+    };
+    parallel::fold(0..samples.len().div_ceil(PART), fresh(), part, add)
 }
 
 /// Histograms over ranges that are known, by value.
 fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<Histogram>> {
     let executor = Executor::new(graph)?;
     let fresh = || ranges.iter().copied().map(Histogram::new).collect::<Vec<_>>();
-    let mut parts = by_worker(samples.len(), fresh, |histograms, sample| {
+    let mut parts = by_worker(0..samples.len(), fresh, |histograms, sample| {
         run(&executor, samples, sample, &mut |id, data| {
             if let Some(histogram) = histograms.get_mut(id.0) {
                 histogram.observe(data);
@@ -159,31 +154,6 @@ fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<H
         }
     }
     Ok(merged)
-}
-
-/// Gives each thread a state, and the threads the numbers below `count` as they come. For states whose
-/// sum does not depend on who did what.
-pub fn by_worker<S: Send>(
-    count: usize,
-    fresh: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, usize) -> Result<()> + Sync,
-) -> Result<Vec<S>> {
-    let next = AtomicUsize::new(0);
-    let workers = rayon::current_num_threads().min(count);
-    (0..workers)
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|_| {
-            let mut state = fresh();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    return Ok(state);
-                }
-                work(&mut state, index)?;
-            }
-        })
-        .collect()
 }
 
 /// Runs one sample and shows every model input and every layer's results.

@@ -8,10 +8,11 @@
 //! ranges of the activation's channels against the weights that read them. A RELU6 does not commute: its
 //! bound would have to differ from channel to channel, so layers with one are left alone.
 
-use super::calibrate::{by_worker, run};
+use super::calibrate::run;
 use super::{Samples, groups::is_real};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, Op, ReduceKind, ValueId};
+use crate::parallel::by_worker;
 use crate::reference::Executor;
 
 /// Factors outside of `1 / LARGEST..=LARGEST` are not needed and would only wear out float32.
@@ -42,7 +43,7 @@ pub fn equalize(graph: &mut Graph, samples: &dyn Samples) -> Result<usize> {
 fn channel_ranges(graph: &Graph, pairs: &[Pair], samples: &dyn Samples) -> Result<Vec<Vec<f32>>> {
     let executor = Executor::new(graph)?;
     let fresh = || pairs.iter().map(|pair| vec![0.0f32; pair.channels]).collect::<Vec<_>>();
-    let parts = by_worker(samples.len(), fresh, |ranges, sample| {
+    let parts = by_worker(0..samples.len(), fresh, |ranges, sample| {
         run(&executor, samples, sample, &mut |id, data| {
             for (pair, range) in pairs.iter().zip(ranges.iter_mut()) {
                 if pair.between.first() == Some(&id) {

@@ -15,6 +15,9 @@ use crate::graph::{PoolKind, Window};
 /// Elements of the im2col block: 256 KB.
 const BLOCK: usize = 1 << 16;
 
+/// Channels whose sums a depthwise convolution keeps in registers.
+const LANES: usize = 16;
+
 /// Batch, height, width and channels.
 fn nhwc(shape: &[usize]) -> [usize; 4] {
     [shape[0], shape[1], shape[2], shape[3]]
@@ -138,35 +141,61 @@ pub fn depthwise(
     let [_, h, w, channels] = nhwc(input.shape);
     let [_, out_h, out_w, out_channels] = nhwc(out_shape);
     let mut out = filled(bias, out_shape[0] * out_h * out_w, out_channels);
+    // The taps of a pixel that are inside the image: where its pixels and its weights begin.
+    let mut inside: Vec<(usize, usize)> = Vec::with_capacity(window.kernel.iter().product());
     for (pixel, sums) in out.chunks_exact_mut(out_channels).enumerate() {
         let (b, oy, ox) = (pixel / (out_h * out_w), pixel / out_w % out_h, pixel % out_w);
         let image = &input.data[b * h * w * channels..][..h * w * channels];
         let (y0, y_taps) = taps(window, 0, oy, h);
         let (x0, x_taps) = taps(window, 1, ox, w);
+        inside.clear();
         for ky in y_taps {
             let y = (y0 + (ky * window.dilation[0]) as isize) as usize;
             for kx in x_taps.clone() {
                 let x = (x0 + (kx * window.dilation[1]) as isize) as usize;
-                let pixel = &image[(y * w + x) * channels..][..channels];
-                let weights = &filter.data[(ky * window.kernel[1] + kx) * out_channels..];
-                let weights = &weights[..out_channels];
-                if multiplier == 1 {
-                    for ((sum, x), weight) in sums.iter_mut().zip(pixel).zip(weights) {
-                        *sum += x * weight;
-                    }
-                } else {
-                    let groups = sums.chunks_exact_mut(multiplier);
-                    let groups = groups.zip(weights.chunks_exact(multiplier));
-                    for ((sums, weights), x) in groups.zip(pixel) {
-                        for (sum, weight) in sums.iter_mut().zip(weights) {
-                            *sum += x * weight;
-                        }
-                    }
+                inside.push(((y * w + x) * channels, (ky * window.kernel[1] + kx) * out_channels));
+            }
+        }
+        if multiplier == 1 {
+            depthwise_pixel(sums, image, filter.data, &inside);
+            continue;
+        }
+        for &(pixel, weights) in &inside {
+            let (pixel, weights) = (&image[pixel..][..channels], &filter.data[weights..][..out_channels]);
+            let groups = sums.chunks_exact_mut(multiplier).zip(weights.chunks_exact(multiplier));
+            for ((sums, weights), x) in groups.zip(pixel) {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += x * weight;
                 }
             }
         }
     }
     out
+}
+
+/// Adds the taps of one pixel. Sums of [`LANES`] channels stay in registers over all taps.
+fn depthwise_pixel(sums: &mut [f32], image: &[f32], weights: &[f32], taps: &[(usize, usize)]) {
+    let (blocks, rest) = sums.as_chunks_mut::<LANES>();
+    let mut first = 0;
+    for block in blocks {
+        let mut sums = *block;
+        for &(x, w) in taps {
+            let (x, w) = (&image[x + first..][..LANES], &weights[w + first..][..LANES]);
+            for i in 0..LANES {
+                sums[i] += x[i] * w[i];
+            }
+        }
+        *block = sums;
+        first += LANES;
+    }
+    if rest.is_empty() {
+        return;
+    }
+    for &(x, w) in taps {
+        for ((sum, x), w) in rest.iter_mut().zip(&image[x + first..]).zip(&weights[w + first..]) {
+            *sum += x * w;
+        }
+    }
 }
 
 /// TRANSPOSE_CONV: each input pixel adds its multiple of the kernel to the output at
