@@ -252,6 +252,16 @@ pub fn check_multiplier(multiplier: &Multiplier) -> Result<(), Fault> {
 /// Elements of an input and of an output.
 type Pair<'a, T> = (&'a [Cell<T>], &'a [Cell<T>]);
 
+/// What a convolution with packed weights works on.
+pub(crate) struct Layer<'a> {
+    pub input: &'a [Cell<i8>],
+    pub out: &'a [Cell<i8>],
+    pub scratch: &'a [Cell<u8>],
+    /// The weights and what follows them in the file.
+    pub weights: &'a [u8],
+    pub stage: Stage<'a>,
+}
+
 /// One op with the memory that it works on.
 #[derive(Clone, Copy)]
 pub struct Eval<'a> {
@@ -291,6 +301,16 @@ impl<'a> Eval<'a> {
             cells_of(self.arena.get(tensor.offset as usize..)?.get(..tensor.bytes as usize)?)
         };
         Some((cells(input)?, cells(output)?))
+    }
+
+    /// What a convolution with packed weights at this offset works on; its check has found their size. Out of line, as
+    /// it is long and several operators start with it.
+    #[inline(never)]
+    pub(crate) fn layer(&self, stage: &OutputStage, weights: u32, channels: u32) -> Option<Layer<'a>> {
+        let (input, out) = self.pair()?;
+        let words = self.node.constants_from::<u32>(weights).ok()?;
+        let stage = self.node.stage(stage, channels).ok()?;
+        Some(Layer { input, out, scratch: self.scratch(), weights: bytemuck::cast_slice(words), stage })
     }
 
     /// The input at `position`, which lies in the arena.

@@ -16,7 +16,7 @@ pub struct Strips<'a> {
     pub ring: &'a [Cell<u8>],
     /// Rows.
     pub height: usize,
-    /// Pixels of a row.
+    /// Pixels of a row, at least 2.
     pub width: usize,
     /// Elements of a pixel.
     pub channels: usize,

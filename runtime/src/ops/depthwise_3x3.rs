@@ -15,7 +15,7 @@ use super::window;
 use crate::error::Fault;
 use crate::kernels::{Kernels, Strips};
 use crate::node::{Eval, Node, check_int8};
-use crate::packing::{Packing, Shape};
+use crate::packing::{Matrix, Packing, Shape};
 
 /// The order of the weights: the four channels of a tap in a word.
 pub const PACKING: Packing = Packing::blocks(Strips::CHANNELS as u8, 1, 2);
@@ -30,6 +30,7 @@ pub fn suits(p: &DepthwiseConv2dParams) -> bool {
     let w = &p.window;
     (w.kernel_h, w.kernel_w) == (3, 3)
         && (w.out_h, w.out_w) == (w.in_h, w.in_w)
+        && w.in_w >= 2
         && w.stride_h | w.stride_w | w.dilation_h | w.dilation_w | p.batches == 1
         && p.multiplier == 1
         && w.pad_top <= 2
@@ -57,7 +58,9 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         return Err(Fault::Packing);
     }
     check_int8(p.input_zero_point)?;
-    node.matrix_inline(shape(p), p.weights)?;
+    // Nine weights for each channel, of which there are whole fours.
+    let words = p.in_channels.checked_mul(9).ok_or(Fault::Parameters)? >> 2;
+    node.constants::<u32>(p.weights, words)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)
 }
@@ -69,15 +72,12 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
-    let node = eval.node();
-    let Ok(p) = node.params::<DepthwiseConv2dParams>() else { return };
-    let Some((image, out)) = eval.pair() else { return };
-    let Ok(weights) = node.checked_matrix(shape(p), p.weights) else { return };
-    let Ok(stage) = node.stage(&p.stage, p.in_channels) else { return };
+    let Ok(p) = eval.node().params::<DepthwiseConv2dParams>() else { return };
+    let Some(layer) = eval.layer(&p.stage, p.weights, p.in_channels) else { return };
     let w = &p.window;
     let strips = Strips {
-        image,
-        ring: eval.scratch(),
+        image: layer.input,
+        ring: layer.scratch,
         height: w.in_h as usize,
         width: w.in_w as usize,
         channels: p.in_channels as usize,
@@ -85,5 +85,6 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
         left: w.pad_left as usize,
         zero_point: p.input_zero_point as i8,
     };
-    K::depthwise_3x3(&strips, &weights, &stage, out);
+    let weights = Matrix { shape: shape(p), bytes: layer.weights };
+    K::depthwise_3x3(&strips, &weights, &layer.stage, layer.out);
 }

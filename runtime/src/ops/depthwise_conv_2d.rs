@@ -197,12 +197,10 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
 
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &DepthwiseConv2dParams, packing: Packing) {
-    let node = eval.node();
-    let Some((input, out)) = eval.pair() else { return };
+    let Some(layer) = eval.layer(&p.stage, p.weights, p.in_channels) else { return };
     let Some(shape) = shape(p, packing) else { return };
-    let Ok(weights) = node.checked_matrix(shape, p.weights) else { return };
-    let Ok(stage) = node.stage(&p.stage, p.in_channels) else { return };
-    depthwise_by_rows::<K>(p, input, &weights, &stage, eval.scratch(), out);
+    let weights = Matrix { shape, bytes: layer.weights };
+    depthwise_by_rows::<K>(p, layer.input, &weights, &layer.stage, layer.scratch, layer.out);
 }
 
 /// Convolves a batch of images with packed weights, row by row. The rest is as for

@@ -21,6 +21,7 @@ pub(super) fn depthwise(strips: &Strips<'_>, weights: &[u32], channels: &Channel
     let blocks = strips.channels / Strips::CHANNELS;
     let elements = height.wrapping_mul(width).wrapping_mul(strips.channels);
     let fits = elements != 0
+        && width >= 2
         && strips.channels & 3 == 0
         && image.len() == elements
         && out.len() == elements
