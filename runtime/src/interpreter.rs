@@ -49,6 +49,7 @@ impl<'a> Interpreter<'a> {
     /// Checks every op of the model against the operators in `ops` and binds the arena, which must
     /// have at least [`Model::arena_bytes`] bytes and start at a multiple of 16, as
     /// [`Arena`](crate::Arena) does.
+    #[inline]
     pub fn new(model: &'a Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
         if arena.len() < model.arena_bytes() {
             let (needed, found) = (model.arena_bytes() as u32, arena.len() as u32);
@@ -156,7 +157,8 @@ fn find(ops: OpSet, code: u8) -> Option<&'static Operator> {
     }
 }
 
-#[inline(never)]
+#[cold]
+#[inline]
 fn search(ops: OpSet, code: u8) -> Option<&'static Operator> {
     ops.iter().find(|operator| operator.code as u8 == code)
 }
@@ -164,14 +166,31 @@ fn search(ops: OpSet, code: u8) -> Option<&'static Operator> {
 /// Checks every op of a model against the operators that would run it: operands, parameters,
 /// constants, scratch memory, and the overlap of outputs with inputs. [`Interpreter::new`] does
 /// this; a tool may call it without an arena.
+#[inline]
 pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
-    for (index, op) in model.ops().iter().enumerate() {
-        let index = index as u16;
-        let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-        let node = Node::new(model, op);
-        check_op(&node, operator.check, operator.lead).map_err(|fault| Error::Op { op: index, fault })?;
+    for op in model.ops() {
+        let fault = match find(ops, op.code) {
+            Some(operator) => check_op(&Node::new(model, op), operator.check, operator.lead).err(),
+            None => return Err(refusal(model, op, None)),
+        };
+        if fault.is_some() {
+            return Err(refusal(model, op, fault));
+        }
     }
     Ok(())
+}
+
+/// The error of an op, which is unsupported where it has no fault. The number of the op is found again, so that
+/// the loop over all of them need not count.
+#[cold]
+#[inline(never)]
+fn refusal(model: &Model<'_>, op: &Op, fault: Option<Fault>) -> Error {
+    let distance = (core::ptr::from_ref(op) as usize).wrapping_sub(model.ops().as_ptr() as usize);
+    let index = (distance / size_of::<Op>()) as u16;
+    match fault {
+        Some(fault) => Error::Op { op: index, fault },
+        None => Error::UnsupportedOp { op: index, code: op.code },
+    }
 }
 
 /// Checks one op with the functions of its operator.
@@ -188,7 +207,8 @@ pub fn check_op(
     }
 }
 
-#[inline(never)]
+#[cold]
+#[inline]
 fn check_pairs(node: &Node<'_>, lead: fn(&Node<'_>, usize) -> Option<u32>) -> Result<(), Fault> {
     let operands = node.listed_operands();
     for output in node.inputs()..operands.len() {

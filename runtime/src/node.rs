@@ -8,7 +8,7 @@ use core::cell::Cell;
 
 use bytemuck::Pod;
 use ferrolite_schema::params::{Multiplier, OutputStage};
-use ferrolite_schema::{DType, Model, Op, Packing, Rounding, Tensor};
+use ferrolite_schema::{DType, FILE_ALIGNMENT, Model, Op, Packing, Rounding, Tensor};
 
 use crate::error::Fault;
 use crate::kernels::Stage;
@@ -56,6 +56,13 @@ impl<'a> Node<'a> {
         }
         let bytes = bytemuck::cast_slice(self.model.params(self.op));
         bytemuck::try_from_bytes(bytes).map_err(|_| Fault::Parameters)
+    }
+
+    /// The parameter words as one `P`, of an op of which [`params`](Node::params) has checked their number.
+    #[inline(always)]
+    pub fn checked_params<P: Pod>(&self) -> Option<&'a P> {
+        let words = self.model.params_from(self.op)?.get(..size_of::<P>() / size_of::<u32>())?;
+        bytemuck::try_from_bytes(bytemuck::cast_slice(words)).ok()
     }
 
     /// The parameter words as any number of `P`s.
@@ -163,6 +170,20 @@ impl<'a> Node<'a> {
         self.constants_from(offset)?.get(..count as usize).ok_or(Fault::Constants)
     }
 
+    /// Checks that there is what [`constants`](Node::constants) gives. Constants start at a multiple of 16, as the
+    /// model's verification has found.
+    #[inline(always)]
+    pub fn expect_constants<T: Pod>(&self, offset: u32, count: u32) -> Result<(), Fault> {
+        const { assert!(align_of::<T>() <= FILE_ALIGNMENT) };
+        let there = self.model.constants().len() as u32;
+        let aligned = offset % align_of::<T>() as u32 == 0;
+        if aligned && offset <= there && count <= (there - offset) / size_of::<T>() as u32 {
+            Ok(())
+        } else {
+            Err(Fault::Constants)
+        }
+    }
+
     /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.
     pub fn weights(&self, packing: u32, offset: u32, count: u32) -> Result<&'a [i8], Fault> {
         if packing == Packing::PLAIN.tag() { self.constants(offset, count) } else { Err(Fault::Packing) }
@@ -177,26 +198,18 @@ impl<'a> Node<'a> {
         bytemuck::try_cast_slice(whole).map_err(|_| Fault::Constants)
     }
 
-    /// Packed weights, which start at a multiple of 4, of an op whose size of weights [`matrix`](Node::matrix)
-    /// has checked: what follows them in the file is seen, too.
+    /// Packed weights, which start at a multiple of 4, of an op whose size of weights
+    /// [`expect_matrix`](Node::expect_matrix) has checked: what follows them in the file is seen, too.
     #[inline(always)]
     pub fn checked_matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
         let words = self.constants_from::<u32>(offset)?;
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
     }
 
-    /// Packed weights, which start at a multiple of 4.
-    #[inline(never)]
-    pub fn matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
-        self.matrix_inline(shape, offset)
-    }
-
-    /// As [`matrix`](Node::matrix), in line: small where the packing is a constant.
+    /// Checks that there are packed weights of this size, which start at a multiple of 4.
     #[inline(always)]
-    pub(crate) fn matrix_inline(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
-        let bytes = shape.bytes().ok_or(Fault::Parameters)?;
-        let words = self.constants::<u32>(offset, bytes >> 2)?;
-        Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
+    pub fn expect_matrix(&self, bytes: u32, offset: u32) -> Result<(), Fault> {
+        self.expect_constants::<u32>(offset, bytes >> 2)
     }
 
     /// Transformed filters, which start at a multiple of 4.
@@ -220,19 +233,28 @@ impl<'a> Node<'a> {
 
     /// Checks that there is what [`stage`](Node::stage) gives, and its ranges. The multipliers of single
     /// channels are numbers like the weights: scaling is defined for any of them.
-    #[inline(never)]
+    #[inline]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
+        const { assert!(align_of::<Multiplier>() == align_of::<i32>()) };
+        let there = self.model.constants().len() as u32;
+        let holds = |offset: u32, bits: u32, count: u32| offset <= there && count <= (there - offset) >> bits;
+        if (stage.bias | stage.multipliers) % align_of::<i32>() as u32 != 0
+            || !holds(stage.bias, size_of::<i32>().ilog2(), channels)
+            || !holds(stage.multipliers, size_of::<Multiplier>().ilog2(), stage.multiplier_count)
+        {
+            return Err(Fault::Constants);
+        }
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);
         }
-        check_clamp(stage.min, stage.max)?;
-        self.stage(stage, channels).map(|_| ())
+        check_clamp(stage.min, stage.max)
     }
 }
 
 /// Checks that a clamp is one of int8 values.
 pub fn check_clamp(min: i32, max: i32) -> Result<(), Fault> {
-    if min >= -128 && min <= max && max <= 127 { Ok(()) } else { Err(Fault::Parameters) }
+    let (min, max) = (min.wrapping_add(128) as u32, max.wrapping_add(128) as u32);
+    if min <= max && max <= 255 { Ok(()) } else { Err(Fault::Parameters) }
 }
 
 /// Checks that a number, such as a zero point, is an int8 value.
