@@ -64,6 +64,7 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         }
         Op::FullyConnected { activation } => fully_connected::lower(cx, node, *activation),
         Op::Unary(kind) => lookup::lower(cx, node, *kind),
+        Op::Lookup => lookup::lower_table(cx, node),
         Op::Pool2d { kind, window, activation } => pool_2d::lower(cx, node, *kind, window, *activation),
         Op::Softmax { beta } => softmax::lower(cx, node, *beta),
         Op::Binary { kind: BinaryKind::Add, activation } => add::lower(cx, node, false, *activation),

@@ -507,6 +507,11 @@ fn operator(check: &Check) -> Result<()> {
             check.axis(*axis, data.len())?;
             check.output(&[&data[..*axis], indices, &data[axis + 1..]].concat())
         }
+        Op::Lookup => {
+            let (input, table) = (check.input(0)?, check.input(1)?);
+            check.ensure(table == [256], || format!("a table of shape {table:?} instead of [256]"))?;
+            check.output(input)
+        }
         Op::Unsupported { .. } => Err(error(node, "the operator is not supported")),
     }
 }

@@ -51,6 +51,20 @@ pub(super) fn concatenation(layer: &Layer<'_>) -> Result<Translated, Reason> {
     with_activation(layer, o.fused_activation_function(), |activation| Op::Concat { axis, activation })
 }
 
+/// GATHER: data, indices.
+pub(super) fn gather(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let options = layer.operator.builtin_options_as_gather_options();
+    let (at, batch_dims) = options.map_or((0, 0), |o| (o.axis(), o.batch_dims()));
+    if batch_dims != 0 {
+        return Err(format!("{batch_dims} batch dimensions; a look-up without them is supported"));
+    }
+    let (data, indices) = (&layer.input(0)?.shape, &layer.input(1)?.shape);
+    let axis = axis(at.into(), data.len())?;
+    let shape = [&data[..axis], indices.as_slice(), &data[axis + 1..]].concat();
+    layer.expect_output(&shape)?;
+    Ok(Translated::new(Op::Gather { axis }, layer.inputs))
+}
+
 /// SPLIT (axis, input) and SPLIT_V (input, sizes, axis): the results' shapes carry the sizes.
 pub(super) fn split(layer: &Layer<'_>, data: usize, axis_operand: usize) -> Result<Translated, Reason> {
     let input = layer.input(data)?;
