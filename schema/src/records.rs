@@ -123,6 +123,8 @@ enumeration! {
         Requantize = 21 "requantize",
         /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
         Conv2dWinograd = 22 "conv_2d_winograd",
+        /// Rows of a tensor, looked up by number.
+        Gather = 23 "gather",
     }
 }
 

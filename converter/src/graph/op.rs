@@ -431,6 +431,9 @@ pub enum Op {
     Gather {
         /// The dimension that is looked up.
         axis: usize,
+        /// Leading dimensions that data and indices share, at most `axis`: each of their elements has
+        /// indices of its own. 0 where the same indices serve all.
+        batch_dims: usize,
     },
     /// int8 input, constant int8 table `[256]` → output: for each element `x`, the table's element
     /// `x + 128`. A function of one number that came as its results.

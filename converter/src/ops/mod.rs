@@ -20,6 +20,7 @@ mod depthwise_conv_2d;
 mod dequantize;
 mod fixed_point;
 mod fully_connected;
+mod gather;
 mod lookup;
 mod min_max;
 mod mul;
@@ -98,6 +99,7 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         Op::BatchMatMul { transpose_a, transpose_b } => {
             batch_matmul::lower(cx, node, *transpose_a, *transpose_b)
         }
+        &Op::Gather { axis, batch_dims } => gather::lower(cx, node, axis, batch_dims),
         _ => Err(cx.unsupported(node, FLOAT_ONLY)),
     }
 }
@@ -123,6 +125,6 @@ pub fn refuse_float_only(graph: &Graph) -> Result<()> {
 
 /// Whether the device has no kernel for an operator in any form.
 pub(crate) fn is_float_only(op: &Op) -> bool {
-    matches!(op, Op::Recurrent(_) | Op::Gather { .. } | Op::LogSoftmax | Op::Prelu)
+    matches!(op, Op::Recurrent(_) | Op::LogSoftmax | Op::Prelu)
         || matches!(op, Op::Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. })
 }

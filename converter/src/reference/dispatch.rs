@@ -95,7 +95,7 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
             );
             return vec![sequence, hidden, cell];
         }
-        Op::Gather { axis } => movement::look_up(operand(0), *axis, operand(1).data),
+        Op::Gather { axis, batch_dims } => movement::look_up(operand(0), *axis, *batch_dims, operand(1)),
         Op::Lookup => {
             let quantization = node.input(0).and_then(|id| graph.value(id).quantization.as_ref());
             let (scale, zero_point) = quantization.and_then(|q| q.tensor()).unwrap_or((1.0, 0));

@@ -15,6 +15,7 @@ pub mod conv_2d_winograd;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
 pub mod fully_connected;
+pub mod gather;
 pub mod lookup;
 pub mod min_max;
 pub mod mul;
@@ -107,6 +108,8 @@ pub const BATCH_MATMUL: Operator = batch_matmul::operator();
 pub const CONV_2D_WINOGRAD: Operator = conv_2d_winograd::operator::<Native>();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
+/// GATHER.
+pub const GATHER: Operator = gather::operator();
 
 /// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
 /// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
@@ -140,7 +143,7 @@ pub mod plain {
 }
 
 /// Number of operators.
-const COUNT: usize = 22;
+const COUNT: usize = 23;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -168,6 +171,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         ARG_MIN_MAX,
         REQUANTIZE,
         conv_2d_winograd::operator::<K>(),
+        GATHER,
     ]
 }
 

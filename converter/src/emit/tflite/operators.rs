@@ -37,6 +37,13 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
         Op::Binary { kind, activation } => binary(w, node, *kind, *activation),
         Op::Unary(kind) => unary(w, node, *kind),
         Op::Lookup => with_table(w, node),
+        Op::Gather { axis, batch_dims } => {
+            let (axis, batch_dims) = (*axis as i32, *batch_dims as i32);
+            let options = options(Kind::GatherOptions, move |fbb| {
+                schema::GatherOptions::create(fbb, &schema::GatherOptionsArgs { axis, batch_dims })
+            });
+            simple(w, node, Code::GATHER, if batch_dims == 0 { 2 } else { 5 }, Some(options))
+        }
         &Op::Softmax { beta } => {
             let options = options(Kind::SoftmaxOptions, move |fbb| {
                 schema::SoftmaxOptions::create(fbb, &schema::SoftmaxOptionsArgs { beta })
@@ -126,7 +133,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![*axis as i32]));
             with_constants(w, node, Code::ARG_MIN, 2, Some(options), &[axis])
         }
-        Op::LogSoftmax | Op::Prelu | Op::Recurrent(_) | Op::Gather { .. } | Op::Unsupported { .. } => {
+        Op::LogSoftmax | Op::Prelu | Op::Recurrent(_) | Op::Unsupported { .. } => {
             Err(refuse(node, "it cannot be written as int8"))
         }
     }

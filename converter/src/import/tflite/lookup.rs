@@ -18,7 +18,7 @@ pub(super) fn run(graph: &mut Graph) {
     for index in 0..graph.nodes.len() {
         let node = &graph.nodes[index];
         let operands = match node.op {
-            Op::Gather { axis: 0 } => cast_and_look_up(graph, node),
+            Op::Gather { axis: 0, batch_dims: 0 } => cast_and_look_up(graph, node),
             Op::Unary(UnaryKind::Relu6) => {
                 clamp(graph, node).map(|(input, table)| (input, graph.add_value(table)))
             }

@@ -55,14 +55,18 @@ pub(super) fn concatenation(layer: &Layer<'_>) -> Result<Translated, Reason> {
 pub(super) fn gather(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let options = layer.operator.builtin_options_as_gather_options();
     let (at, batch_dims) = options.map_or((0, 0), |o| (o.axis(), o.batch_dims()));
-    if batch_dims != 0 {
-        return Err(format!("{batch_dims} batch dimensions; a look-up without them is supported"));
-    }
     let (data, indices) = (&layer.input(0)?.shape, &layer.input(1)?.shape);
     let axis = axis(at.into(), data.len())?;
-    let shape = [&data[..axis], indices.as_slice(), &data[axis + 1..]].concat();
+    // Negative numbers count from the indices' end.
+    let from_end = if batch_dims < 0 { indices.len() as i64 } else { 0 };
+    let batch_dims = usize::try_from(from_end + i64::from(batch_dims)).ok();
+    let batch_dims = batch_dims.filter(|&n| n <= axis && n <= indices.len() && data[..n] == indices[..n]);
+    let Some(batch_dims) = batch_dims else {
+        return Err(format!("its batch dimensions do not fit data {data:?} and indices {indices:?}"));
+    };
+    let shape = [&data[..axis], &indices[batch_dims..], &data[axis + 1..]].concat();
     layer.expect_output(&shape)?;
-    Ok(Translated::new(Op::Gather { axis }, layer.inputs))
+    Ok(Translated::new(Op::Gather { axis, batch_dims }, layer.inputs))
 }
 
 /// SPLIT (axis, input) and SPLIT_V (input, sizes, axis): the results' shapes carry the sizes.
