@@ -64,10 +64,27 @@ pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_
         for row in rows.by_ref().take(outer) {
             for (index, target) in indices.iter().zip(runs(row, run)) {
                 let at = index.clamp(0, last) as usize;
-                data.range(start.wrapping_add(at.wrapping_mul(run)), run).copy_to(target);
+                copy_words(data.range(start.wrapping_add(at.wrapping_mul(run)), run), target);
             }
             start = start.wrapping_add(block);
         }
+    }
+}
+
+/// Copies a run word by word: most are short, and `memcpy` is a large function that a model with an
+/// embedding may have no other need of.
+fn copy_words(run: TensorView<'_, u8>, target: &[Cell<u8>]) {
+    let (words, rest) = target.as_chunks::<4>();
+    let mut at = 0usize;
+    for word in words {
+        if let Some(bytes) = run.array::<4>(at) {
+            word.iter().zip(bytes).for_each(|(place, byte)| place.set(byte));
+        }
+        at = at.wrapping_add(4);
+    }
+    for place in rest {
+        place.set(run.at(at));
+        at = at.wrapping_add(1);
     }
 }
 
