@@ -26,6 +26,7 @@ mod fake;
 mod groups;
 mod histogram;
 mod judge;
+mod mask;
 mod method;
 mod range;
 mod rewrite;
@@ -278,6 +279,7 @@ fn build(
     let mut graph = float.clone();
     let mut ranges = statistics.by(options.calibration);
     rewrite::constant_ranges(&graph, &mut ranges)?;
+    mask::raise(&mut graph, &mut ranges);
     let groups::Assignment { params, calibrated } = groups::assign(&mut graph, &mut ranges);
     let mut report = Report { options: *options, ..Report::default() };
     rewrite::describe(&graph, &ranges, &params, &calibrated, &mut report);

@@ -564,3 +564,20 @@ fn refusals() {
     let found = b.quantized(&[y], vec![vec![vec![1.0; 2]; 2]]).unwrap_err();
     assert!(found.message.contains("`product` (FULLY_CONNECTED): its weights `w` are computed"), "{found}");
 }
+
+/// A causal mask of -1e9 does not take the scores' steps.
+#[test]
+fn masked_scores_keep_their_steps() {
+    let mut b = Builder::default();
+    let x = b.input("scores", &[1, 2, 3]);
+    let mask = b.constant("mask", &[2, 3], &[0.0, -1e9, -1e9, 0.0, 0.0, -1e9]);
+    let sum = b.node("masked", ADD, &[x, mask], &[1, 2, 3]);
+    let rows = b.node("rows", Op::Reshape, &[sum], &[2, 3]);
+    let y = b.node("softmax", Op::Softmax { beta: 1.0 }, &[rows], &[2, 3]);
+    let samples = vec![vec![vec![-2.0, 1.0, 0.5, 1.5, 2.0, -1.0]]; 2];
+    let (graph, _) = b.quantized(&[y], samples).unwrap();
+    let margin = (512.0f32 * 3.0).ln();
+    assert_eq!(params(&graph, sum), Range { min: -2.0 - margin, max: 2.0 }.asymmetric());
+    assert_eq!(params(&graph, rows), params(&graph, sum));
+    assert_eq!(integers(&graph, mask), [127, -128, -128, 127, 127, -128]);
+}

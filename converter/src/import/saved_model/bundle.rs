@@ -62,7 +62,7 @@ impl Bundle {
 
     /// The variable under `key`, named `name`.
     pub(super) fn read(&self, key: &str, name: &str) -> Result<Rc<Known>, String> {
-        let entry = self.entries.get(key).ok_or_else(|| match self.entries.is_empty() {
+        let entry = self.entries.get(key).ok_or(match self.entries.is_empty() {
             true => "the model has no variables/variables.index",
             false => "it is not in variables.index",
         })?;
