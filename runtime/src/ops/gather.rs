@@ -92,8 +92,10 @@ fn copy_words(run: TensorView<'_, u8>, target: &[Cell<u8>]) {
 mod tests {
     use super::*;
 
-    fn gathered(p: &GatherParams, data: &[u8], indices: &[i32]) -> Vec<u8> {
-        let mut out = vec![99u8; (p.batch * p.outer * p.indices * p.run) as usize];
+    /// All `N` bytes of an output.
+    fn gathered<const N: usize>(p: &GatherParams, data: &[u8], indices: &[i32]) -> [u8; N] {
+        assert_eq!(N, (p.batch * p.outer * p.indices * p.run) as usize);
+        let mut out = [99u8; N];
         let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
         gather(p, TensorView::from_slice(data), TensorView::from_slice(indices), cells);
         out
@@ -112,8 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_any_length() {
+        let data: [u8; 14] = core::array::from_fn(|i| i as u8);
+        let p = GatherParams { batch: 1, outer: 1, count: 2, run: 7, indices: 3 };
+        assert_eq!(
+            gathered(&p, &data, &[1, 0, 1]),
+            [7, 8, 9, 10, 11, 12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
+        );
+    }
+
+    #[test]
     fn other_dimensions() {
-        let data: Vec<u8> = (0..12).collect();
+        let data = [0u8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
         let p = GatherParams { batch: 1, outer: 2, count: 3, run: 2, indices: 2 };
         assert_eq!(gathered(&p, &data, &[2, 0]), [4, 5, 0, 1, 10, 11, 6, 7]);
         let p = GatherParams { batch: 2, outer: 1, count: 3, run: 2, indices: 2 };
