@@ -218,10 +218,6 @@ pub fn convert_to_tflite(
     let bytes = emit::tflite(&prepared.graph).map_err(|e| e.context(&shown))?;
     let converted = write(path, prepared, options)?;
     let mut again = import::load_bytes("written.tflite", &bytes)?.graph;
-    // Tables are written as operators on int32, which the importer does not read.
-    if !import::unsupported_layers(&again).is_empty() {
-        return Ok((converted, bytes));
-    }
     passes::optimise(&mut again);
     let again = emit::compile(&again, &emit::Options::default()).map_err(|e| e.context(&shown))?;
     let again = ModelFile::from_bytes(shown.to_string(), &again.bytes);

@@ -19,16 +19,18 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use ferrolite_runtime::{DType, Eval, Interpreter, Model, Observer, Target, ops};
+use ferrolite_runtime::{DType, Eval, Interpreter, Model, Node, Observer, OpCode, Target, ops};
+use ferrolite_schema::params::GatherParams;
 
 use crate::board::{self, HOST};
 use crate::convert::Follow;
-use crate::data::Dataset;
 use crate::data::npz::NamedArray;
+use crate::data::{Dataset, integers};
 use crate::emit::{self, AlignedBuf};
 use crate::error::{Error, Result};
 use crate::model_file::{self, PortFacts};
 use crate::parallel::in_order;
+use crate::reference::no_such_index;
 
 /// Outputs of a model for some samples.
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ pub fn run(
         return Ok((outputs?, layers));
     }
     let board = board::find(options.board)?;
-    let inputs = (0..data.len()).map(|sample| Ok(data.raw(sample)?.concat()));
+    let inputs = (0..data.len()).map(|sample| Ok(raw(model, data, sample)?.concat()));
     let inputs = inputs.collect::<Result<Vec<Vec<u8>>>>()?;
     let settings =
         board::RunOptions { layers: options.layers, sequence: options.sequence, ..Default::default() };
@@ -124,7 +126,7 @@ pub fn run_host(
     }
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     let mut net = interpreter(model, &mut memory)?;
-    let one = |sample| infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done());
+    let one = |sample| infer(&mut net, &raw(model, data, sample)?, &mut ()).inspect(|_| done());
     let samples = (0..data.len()).map(one).collect::<Result<_>>()?;
     Ok(RunOutput { ports: model_file::outputs(model), samples })
 }
@@ -161,15 +163,34 @@ pub(crate) fn run_range(
     let memory = || AlignedBuf::zeroed(model.arena_bytes());
     let samples = in_order(range, memory, |memory, sample| {
         let mut net = interpreter(model, memory)?;
-        infer(&mut net, &data.raw(sample)?, &mut ()).inspect(|_| done())
+        infer(&mut net, &raw(model, data, sample)?, &mut ()).inspect(|_| done())
     })?;
     Ok(RunOutput { ports: model_file::outputs(model), samples })
+}
+
+/// A sample in the inputs' own types. Indices must name something: a device takes the nearest.
+pub(crate) fn raw(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<Vec<u8>>> {
+    let inputs = data.raw(sample)?;
+    for (index, op) in model.ops().iter().enumerate().filter(|(_, op)| op.code == OpCode::Gather as u8) {
+        let Ok(params) = Node::new(model, op).params::<GatherParams>() else { continue };
+        let read = model.operands(op).get(1).copied().map(u32::from);
+        let ports = model.inputs().iter().zip(&inputs);
+        for (_, bytes) in ports.filter(|(port, _)| Some(port.tensor) == read) {
+            let mut numbers = integers(DType::Int32, bytes).into_iter();
+            if let Some(wrong) = numbers.find(|number| !(0..i64::from(params.count)).contains(number)) {
+                let layer = model.names().op(index).unwrap_or("gather");
+                let error = no_such_index(layer, wrong, params.count as usize);
+                return Err(error.context(format!("sample {sample}")));
+            }
+        }
+    }
+    Ok(inputs)
 }
 
 /// Every layer's outputs for one sample: an array for each, named like the layer; further outputs
 /// of a layer are named `layer:1`, `layer:2`, ….
 pub fn run_layers(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<NamedArray>> {
-    layers_of(model, &data.raw(sample)?)
+    layers_of(model, &raw(model, data, sample)?)
 }
 
 /// As [`run_layers`], for inputs that are already in the model's own types.

@@ -338,3 +338,20 @@ fn the_same_model_as_tflite() {
     assert_eq!(out("a.npz"), out("b.npz"));
     desk.bad("convert int8.tflite -o c.tflite --target cortex-m4", 2, "--target");
 }
+
+#[test]
+fn numbers_of_words_are_int32_and_name_rows() {
+    let desk = Desk::new();
+    let model = repository().join("tests/vectors/graphs/words.tflite");
+    fs::copy(model, desk.path("words.tflite")).unwrap();
+    desk.good("convert words.tflite -o words.ferro");
+    assert_eq!(desk.json("inspect words.ferro --json")["inputs"][0]["dtype"], "int32");
+    desk.npz("good.npz", "in0", &[1, 7], &[0.0, 29.0, 3.0, 3.0, 1.0, 20.0, 11.0]);
+    desk.npz("beyond.npz", "in0", &[1, 7], &[0.0, 30.0, 3.0, 3.0, 1.0, 20.0, 11.0]);
+    desk.good("run words.ferro --input good.npz");
+    for command in
+        ["run words.ferro --input beyond.npz", "compare words.ferro words.tflite --data beyond.npz"]
+    {
+        desk.bad(command, 1, "index 30");
+    }
+}

@@ -68,7 +68,8 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Elements of an input, to be written before each inference: the model may use this memory for
-    /// other tensors once it has read the input.
+    /// other tensors once it has read the input. `T` is the input's own type: `i8` in most models, `i32`
+    /// where rows of a table are looked up, `f32` where the model converts at its borders.
     pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
         let cells = self.port(self.model.inputs(), index)?;
         // SAFETY: the interpreter holds the only access to the arena, and `&mut self` lasts as long

@@ -437,6 +437,23 @@ pub struct ArgMinMaxParams {
     pub largest: u32,
 }
 
+/// GATHER: data `[batch, outer, count]` of runs of bytes and indices `[batch, indices]`; the output is
+/// `[batch, outer, indices]` of such runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct GatherParams {
+    /// Product of the dimensions that data and indices share.
+    pub batch: u32,
+    /// Product of the other dimensions before the one that is looked up.
+    pub outer: u32,
+    /// Runs that are chosen among.
+    pub count: u32,
+    /// Bytes of a run: product of the dimensions behind, and of the element's size.
+    pub run: u32,
+    /// Indices of an element of the batch.
+    pub indices: u32,
+}
+
 /// BATCH_MATMUL: one product of matrices for each element of `batch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]

@@ -126,6 +126,8 @@ enumeration! {
         /// Depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, four channels of the
         /// whole image at a time.
         Depthwise3x3 = 23 "depthwise_3x3",
+        /// Rows of a tensor, looked up by number.
+        Gather = 24 "gather",
     }
 }
 

@@ -24,6 +24,7 @@ const OPERATORS: &[(&str, &[OpCode])] = &[
     ("ELU", &[OpCode::Lookup]),
     ("EXPAND_DIMS", &[OpCode::StridedCopy]),
     ("FULLY_CONNECTED", &[OpCode::FullyConnected]),
+    ("GATHER", &[OpCode::Gather]),
     ("HARD_SWISH", &[OpCode::Lookup]),
     ("LEAKY_RELU", &[OpCode::Lookup]),
     ("LOGISTIC", &[OpCode::Lookup]),

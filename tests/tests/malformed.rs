@@ -9,12 +9,19 @@ use ferrolite_conformance::{AlignedBuf, Outcome, exercise};
 use ferrolite_runtime::{Error, Fault, Model, OpCode};
 use ferrolite_schema::Error as Refusal;
 
-/// The models that are damaged, by the name of their folder in `tests/models`.
-const MODELS: [&str; 5] = ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres"];
+/// The models that are damaged, by the name of their folder in `tests/models`; and a classifier of words.
+const MODELS: [&str; 6] = ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres", WORDS];
+
+/// A graph among the vectors, which looks up rows of a table.
+const WORDS: &str = "words";
 
 /// A real model as a `.ferro` file.
 fn real_file(name: &str, options: &ferrolite::emit::Options) -> Vec<u8> {
-    let path = format!("{}/models/{name}/{name}_int8_tf.tflite", env!("CARGO_MANIFEST_DIR"));
+    let path = match name {
+        WORDS => "vectors/graphs/words.tflite".into(),
+        _ => format!("models/{name}/{name}_int8_tf.tflite"),
+    };
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     let mut graph = ferrolite::import::load(path.as_ref()).expect("a valid model").graph;
     ferrolite::passes::optimise(&mut graph);
     ferrolite::emit::compile(&graph, options).expect("a supported model").bytes
@@ -252,8 +259,33 @@ const HOSTILE: [u32; 12] =
     [0, 1, 2, 3, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
 
 #[test]
+fn parameters_of_look_ups() {
+    let t = Target::new(WORDS);
+    let model = t.model();
+    let op = &model.ops()[0];
+    assert_eq!(op.code, OpCode::Gather as u8);
+    let params = model.params(op);
+    let fault = |word: usize, value: u32| match t.field(&params[word], 0, value) {
+        Outcome::Refused(Error::Op { op: 0, fault }) => fault,
+        other => panic!("word {word} = {value}: {other:?}"),
+    };
+    // Batch, outer, count, run, indices.
+    for (word, &own) in params.iter().enumerate() {
+        assert_eq!(fault(word, 0), Fault::Parameters, "word {word}");
+        assert_eq!(fault(word, u32::MAX), Fault::Parameters, "word {word}");
+        assert_eq!(fault(word, own + 1), Fault::Sizes, "word {word}");
+    }
+}
+
+#[test]
 fn every_field_set_to_hostile_values() {
-    let t = Target::new("watch_conv1d");
+    for name in ["watch_conv1d", WORDS] {
+        set_every_field(name);
+    }
+}
+
+fn set_every_field(name: &str) {
+    let t = Target::new(name);
     let mut copy = t.file.bytes().to_vec();
     for position in t.steering() {
         // 32-bit fields lie at multiples of 4, 16-bit ones at multiples of 2.
@@ -270,7 +302,7 @@ fn every_field_set_to_hostile_values() {
             let near = [own.wrapping_add(1), own.wrapping_sub(1), own.wrapping_mul(2), own ^ 0x8000_0000];
             for value in HOSTILE.iter().chain(&near) {
                 copy[position..position + width].copy_from_slice(&value.to_le_bytes()[..width]);
-                survive(&copy, || format!("{width} bytes at {position} set to {value:#x}"));
+                survive(&copy, || format!("{name}: {width} bytes at {position} set to {value:#x}"));
             }
             copy[position..position + width].copy_from_slice(&old);
         }

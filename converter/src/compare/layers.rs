@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::graph::{Graph, ValueId};
 use crate::model_file;
 use crate::reference::Executor;
-use crate::run::layers_of;
+use crate::run::{layers_of, raw};
 
 /// Samples that the layers are compared on.
 const SAMPLES: usize = 16;
@@ -78,7 +78,7 @@ pub fn compare_layers(source: &Graph, model: &Model<'_>, data: &Dataset) -> Resu
             }
         })?;
         let float = seen.into_inner();
-        let arrays = layers_of(model, &data.raw(sample)?)?;
+        let arrays = layers_of(model, &raw(model, data, sample)?)?;
         let mut arrays = arrays.iter();
         for (index, layer) in layers.iter().enumerate() {
             let first = arrays.next();

@@ -100,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_table() {
+        let table = Tensor::int8("table", &[3, 2], (0.5, 1), &[1, 2, 3, 4, 5, 6]).constant();
+        let ids = Tensor::int32("ids", &[1, 4], &[2, 0, 0, 1]);
+        let op = Op::Gather { axis: 0, batch_dims: 0 };
+        let y = run_op(&op, &[&table, &ids], &[Tensor::result("y", &[], (0.5, 1))]).unwrap();
+        assert_eq!((&y[0].shape[..], y[0].integers()), (&[1, 4, 2][..], vec![5, 6, 1, 2, 1, 2, 3, 4]));
+        let wide = Tensor::int32("ids", &[1, 1], &[1]);
+        let data = Tensor::int8("data", &[2, 3], (1.0, 0), &[1, 2, 3, 4, 5, 6]);
+        let op = Op::Gather { axis: 1, batch_dims: 1 };
+        let error = run_op(&op, &[&data, &wide], &[Tensor::result("y", &[1, 1], (1.0, 0))]).unwrap_err();
+        assert!(error.message.contains("(GATHER)") && error.message.contains("batch"), "{error}");
+    }
+
+    #[test]
     fn errors_name_the_operator() {
         let x = Tensor::int8("x", &[1, 4], (1.0, 0), &[1, 2, 3, 4]);
         let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };

@@ -175,13 +175,14 @@ impl Graph {
         self.outputs.contains(&id)
     }
 
-    /// True when activations are still floating point somewhere between the borders, that is,
-    /// when the graph has to be quantized before it can be lowered.
+    /// True when some layer still computes with floating point, that is, when the graph has to be
+    /// quantized before it can be lowered.
     pub fn is_float(&self) -> bool {
         self.nodes.iter().any(|node| {
+            let mut touched = node.inputs.iter().flatten().chain(&node.outputs);
             !matches!(node.op, Op::Quantize | Op::Dequantize)
                 && !node.op.only_moves_data()
-                && node.outputs.iter().any(|&id| self.value(id).dtype == DType::Float32)
+                && touched.any(|&id| self.value(id).dtype == DType::Float32)
         })
     }
 

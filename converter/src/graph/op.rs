@@ -431,7 +431,13 @@ pub enum Op {
     Gather {
         /// The dimension that is looked up.
         axis: usize,
+        /// Leading dimensions that data and indices share, at most `axis`: each of their elements has
+        /// indices of its own. 0 where the same indices serve all.
+        batch_dims: usize,
     },
+    /// int8 input, constant int8 table `[256]` → output: for each element `x`, the table's element
+    /// `x + 128`. A function of one number that came as its results.
+    Lookup,
     /// Something that an importer recognised but Ferrolite cannot compute. Kept in the graph so
     /// that all such layers can be named at once.
     Unsupported {
@@ -534,6 +540,7 @@ impl Op {
                 Cell::Gru { .. } => "GRU",
             },
             Op::Gather { .. } => "GATHER",
+            Op::Lookup => "LOOKUP",
             Op::Unsupported { code, .. } => code,
         }
     }

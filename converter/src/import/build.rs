@@ -107,8 +107,10 @@ impl Builder {
         self.graph.value_mut(id).name = name.into();
     }
 
-    /// Adds an input of the model.
+    /// Adds an input of the model. One of int64, which frameworks on hosts have for indices, is int32: devices
+    /// and TFLM look up by such.
     pub fn input(&mut self, name: &str, shape: &[usize], dtype: DType) -> ValueId {
+        let dtype = if dtype == DType::Int64 { DType::Int32 } else { dtype };
         let id = self.value(name, shape, dtype);
         self.graph.inputs.push(id);
         id

@@ -69,6 +69,7 @@ fn starts(node: &Node<'_>, code: u8) -> Vec<u32> {
             | OpCode::Quantize
             | OpCode::Dequantize
             | OpCode::ArgMinMax
+            | OpCode::Gather
             | OpCode::Requantize,
         )
         | None => return Vec::new(),

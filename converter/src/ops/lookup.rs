@@ -18,7 +18,7 @@ use super::fixed_point;
 use super::stage::{self, Int8};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
-use crate::graph::{Activation, Graph, Node, UnaryKind, ValueId};
+use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, ValueId};
 use crate::reference::unary;
 
 /// An op that applies `function` to each element. The table is indexed by the input's bits.
@@ -44,6 +44,19 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, kind: UnaryKind) -> Resu
     }
     let function = function(kind, &input, &output);
     Ok(vec![table(cx, input.id, output.id, |x| function(x.into()).clamp(-128, 127) as i8)?])
+}
+
+/// Lowers a function whose results the graph holds.
+pub(super) fn lower_table(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+    let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+    let (_, value) = cx.input(node, 1)?;
+    match &value.constant {
+        Some(Constant::I8(results)) if results.len() == 256 => {
+            let at = |x: i8| results.get(usize::from(x as u8 ^ 0x80)).copied().unwrap_or_default();
+            Ok(vec![table(cx, input.id, output.id, at)?])
+        }
+        _ => Err(cx.unsupported(node, "its table is not a constant of 256 int8")),
+    }
 }
 
 /// The 256 bytes of a node's table, indexed by the input's bits.

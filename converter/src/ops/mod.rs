@@ -20,6 +20,7 @@ mod depthwise_conv_2d;
 mod dequantize;
 mod fixed_point;
 mod fully_connected;
+mod gather;
 mod lookup;
 mod min_max;
 mod mul;
@@ -65,6 +66,7 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         }
         Op::FullyConnected { activation } => fully_connected::lower(cx, node, *activation),
         Op::Unary(kind) => lookup::lower(cx, node, *kind),
+        Op::Lookup => lookup::lower_table(cx, node),
         Op::Pool2d { kind, window, activation } => pool_2d::lower(cx, node, *kind, window, *activation),
         Op::Softmax { beta } => softmax::lower(cx, node, *beta),
         Op::Binary { kind: BinaryKind::Add, activation } => add::lower(cx, node, false, *activation),
@@ -98,6 +100,7 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         Op::BatchMatMul { transpose_a, transpose_b } => {
             batch_matmul::lower(cx, node, *transpose_a, *transpose_b)
         }
+        &Op::Gather { axis, batch_dims } => gather::lower(cx, node, axis, batch_dims),
         _ => Err(cx.unsupported(node, FLOAT_ONLY)),
     }
 }
@@ -123,6 +126,6 @@ pub fn refuse_float_only(graph: &Graph) -> Result<()> {
 
 /// Whether the device has no kernel for an operator in any form.
 pub(crate) fn is_float_only(op: &Op) -> bool {
-    matches!(op, Op::Recurrent(_) | Op::Gather { .. } | Op::LogSoftmax | Op::Prelu)
+    matches!(op, Op::Recurrent(_) | Op::LogSoftmax | Op::Prelu)
         || matches!(op, Op::Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. })
 }

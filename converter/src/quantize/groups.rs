@@ -38,6 +38,7 @@ fn shares_quantization(op: &Op) -> bool {
                 | Op::ResizeBilinear { .. }
                 | Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }
                 | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
+                | Op::Gather { .. }
         )
 }
 

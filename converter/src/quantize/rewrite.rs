@@ -13,6 +13,11 @@ fn computes_reals(graph: &Graph, node: usize) -> bool {
     graph.nodes[node].outputs.iter().any(|&id| is_real(graph, id))
 }
 
+/// Whether an operand says where something is found: integers, whatever the layer computes.
+fn is_index(op: &Op, position: usize) -> bool {
+    matches!(op, Op::Gather { .. }) && position == 1
+}
+
 /// Gives every constant operand of the layers to be quantized a value of its own, made of real
 /// numbers: layers that share a constant may need different integers for it. Constants that are
 /// integers already (hybrid models) are widened, except for weights and biases that can be kept.
@@ -26,6 +31,9 @@ pub fn own_constants(graph: &mut Graph) {
             let Some(id) = graph.nodes[node].input(position) else { continue };
             let value = graph.value(id);
             let Some(constant) = &value.constant else { continue };
+            if is_index(&graph.nodes[node].op, position) {
+                continue;
+            }
             let shared = graph.is_output(id) || consumers[&id].len() > 1;
             let kept = authored::keeps(value, &graph.nodes[node].op, position);
             if (value.dtype == DType::Float32 || kept) && !shared {

@@ -201,11 +201,38 @@ fn indices_stay_integers() {
     let x = b.input("x", &[1, 3]);
     let y = b.node("argmax", Op::ArgMax { axis: 1 }, &[x], &[1]);
     b.0.value_mut(y).dtype = DType::Int32;
+    assert!(b.0.is_float(), "it searches float");
     let (mut graph, _) = b.quantized(&[y], vec![vec![vec![1.0, 3.0, 2.0]]]).unwrap();
     assert_eq!((graph.value(y).dtype, &graph.value(y).quantization), (DType::Int32, &None));
     assert_eq!(params(&graph, x).1, -128);
+    assert!(!graph.is_float());
     float_borders(&mut graph);
     assert_eq!(names(&graph), ["QUANTIZE", "ARG_MAX"]);
+}
+
+#[test]
+fn tables_share_the_quantization_of_what_is_looked_up() {
+    let mut b = Builder::default();
+    let ids = b.input("ids", &[1, 2]);
+    b.0.value_mut(ids).dtype = DType::Int32;
+    let table = b.constant("table", &[3, 2], &[-1.0, 0.5, 2.0, -4.0, 0.0, 1.1]);
+    let op = Op::Gather { axis: 0, batch_dims: 0 };
+    let rows = b.node("rows", op.clone(), &[table, ids], &[1, 2, 2]);
+    let places = b.value("places", &[2], Some(Constant::I32(vec![1, 0])));
+    b.0.value_mut(places).dtype = DType::Int32;
+    let turned = b.node("turned", Op::Gather { axis: 2, batch_dims: 0 }, &[rows, places], &[1, 2, 2]);
+    // Row 1 of the table is never looked up, and still has a place in its range.
+    let (mut graph, report) = b.quantized(&[turned], vec![vec![vec![0.0, 2.0]]]).unwrap();
+    assert_eq!(names(&graph), ["GATHER", "GATHER"]);
+    let shared = params(&graph, turned);
+    assert_eq!(shared, (6.0 / 255.0, 42));
+    assert_eq!([params(&graph, table), params(&graph, rows)], [shared; 2]);
+    assert_eq!(integers(&graph, table), [0, 63, 127, -128, 42, 89]);
+    assert_eq!(integers(&graph, places), [1, 0]);
+    assert_eq!(graph.value(ids).dtype, DType::Int32);
+    assert!(report.activations.iter().all(|activation| activation.name != "ids"));
+    float_borders(&mut graph);
+    assert_eq!(names(&graph), ["GATHER", "GATHER", "DEQUANTIZE"]);
 }
 
 /// float → QUANTIZE → int8 → DEQUANTIZE → LOG_SOFTMAX, as old converters leave it.

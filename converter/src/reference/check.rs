@@ -264,6 +264,20 @@ pub fn infer(node: &Node, inputs: &[Option<&[usize]>]) -> Result<Vec<usize>> {
     }
 }
 
+/// Refuses indices that name nothing.
+pub fn indices(node: &Node, indices: &[f32], count: usize) -> Result<()> {
+    match indices.iter().find(|&&index| !(index >= 0.0 && (index as usize) < count)) {
+        None => Ok(()),
+        Some(index) => Err(no_such_index(&node.name, i64::from(*index as i32), count)),
+    }
+}
+
+/// The error of an index that names nothing.
+pub fn no_such_index(layer: &str, index: i64, count: usize) -> Error {
+    Error::input(format!("layer `{layer}` (GATHER) is asked for index {index}, but has 0 to {}", count - 1))
+        .help("give the numbers that the model was trained with; words that it does not know have a number, too")
+}
+
 /// The rules of each operator.
 fn operator(check: &Check) -> Result<()> {
     let node = check.node;
@@ -502,10 +516,19 @@ fn operator(check: &Check) -> Result<()> {
             })?;
             check.output(&[batch, steps, units])
         }
-        Op::Gather { axis } => {
+        &Op::Gather { axis, batch_dims } => {
             let (data, indices) = (check.input(0)?, check.input(1)?);
-            check.axis(*axis, data.len())?;
-            check.output(&[&data[..*axis], indices, &data[axis + 1..]].concat())
+            check.axis(axis, data.len())?;
+            let shared = indices.get(..batch_dims).filter(|shared| data.get(..batch_dims) == Some(shared));
+            check.ensure(batch_dims <= axis && shared.is_some(), || {
+                format!("{batch_dims} batch dimensions of {data:?} and {indices:?} before axis {axis}")
+            })?;
+            check.output(&[&data[..axis], &indices[batch_dims..], &data[axis + 1..]].concat())
+        }
+        Op::Lookup => {
+            let (input, table) = (check.input(0)?, check.input(1)?);
+            check.ensure(table == [256], || format!("a table of shape {table:?} instead of [256]"))?;
+            check.output(input)
         }
         Op::Unsupported { .. } => Err(error(node, "the operator is not supported")),
     }

@@ -1,5 +1,7 @@
 //! From an operator with its attributes to the function that computes it.
 
+use ferrolite_runtime::quant;
+
 use super::{Tensor, elementwise, matmul, movement, recurrent, reduce, resize, window};
 use crate::graph::{Activation, DType, Graph, Node, Op};
 
@@ -93,7 +95,13 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
             );
             return vec![sequence, hidden, cell];
         }
-        Op::Gather { axis } => movement::look_up(operand(0), *axis, operand(1).data),
+        Op::Gather { axis, batch_dims } => movement::look_up(operand(0), *axis, *batch_dims, operand(1)),
+        Op::Lookup => {
+            let quantization = node.input(0).and_then(|id| graph.value(id).quantization.as_ref());
+            let (scale, zero_point) = quantization.and_then(|q| q.tensor()).unwrap_or((1.0, 0));
+            let place = |x: f32| (quant::quantize(x, scale, zero_point, -128, 127) + 128) as usize;
+            operand(0).data.iter().map(|&x| operand(1).data[place(x)]).collect()
+        }
         Op::Unsupported { .. } => unreachable!("the check refuses unsupported operators"),
     };
     vec![one]

@@ -47,7 +47,7 @@ mod resize;
 mod strided;
 mod window;
 
-pub(crate) use check::{infer as infer_shape, node as check_node};
+pub(crate) use check::{infer as infer_shape, no_such_index, node as check_node};
 pub(crate) use elementwise::unary;
 pub(crate) use strided::broadcast_shape;
 
@@ -172,6 +172,9 @@ impl<'g> Executor<'g> {
                     Some(Tensor { shape: &graph.value(id).shape, data })
                 })
                 .collect();
+            if let (Op::Gather { axis, .. }, [Some(data), Some(indices)]) = (&node.op, &operands[..]) {
+                check::indices(node, indices.data, data.shape[*axis])?;
+            }
             let results = dispatch::execute(graph, node, &operands);
             for (&id, mut data) in node.outputs.iter().zip(results) {
                 transform(id, &mut data);

@@ -67,14 +67,19 @@ pub fn split(input: &[f32], outer: usize, lengths: &[usize]) -> Vec<Vec<f32>> {
 
 /// GATHER: the blocks of `data` along `axis` that the indices name. Indices beyond the end read the
 /// nearest block, as there is no number that says "no such element".
-pub fn look_up(data: Tensor, axis: usize, indices: &[f32]) -> Vec<f32> {
+pub fn look_up(data: Tensor, axis: usize, batch_dims: usize, indices: Tensor) -> Vec<f32> {
     let size = data.shape[axis];
     let inner: usize = data.shape[axis + 1..].iter().product();
+    let outer: usize = data.shape[batch_dims..axis].iter().product();
+    let places: usize = indices.shape[batch_dims..].iter().product();
     let mut out = Vec::new();
-    for block in data.data.chunks_exact(size * inner) {
-        for &index in indices {
-            let index = (index.max(0.0) as usize).min(size - 1);
-            out.extend_from_slice(&block[index * inner..][..inner]);
+    let batches = indices.data.chunks_exact(places);
+    for (data, indices) in data.data.chunks_exact(outer * size * inner).zip(batches) {
+        for block in data.chunks_exact(size * inner) {
+            for &index in indices {
+                let index = (index.max(0.0) as usize).min(size - 1);
+                out.extend_from_slice(&block[index * inner..][..inner]);
+            }
         }
     }
     out

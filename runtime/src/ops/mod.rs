@@ -16,6 +16,7 @@ pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
 pub mod fully_connected;
+pub mod gather;
 pub mod lookup;
 pub mod min_max;
 pub mod mul;
@@ -110,6 +111,8 @@ pub const CONV_2D_WINOGRAD: Operator = conv_2d_winograd::operator::<Native>();
 pub const DEPTHWISE_3X3: Operator = depthwise_3x3::operator::<Native>();
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
+/// GATHER.
+pub const GATHER: Operator = gather::operator();
 
 /// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
 /// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
@@ -143,7 +146,7 @@ pub mod plain {
 }
 
 /// Number of operators.
-const COUNT: usize = 23;
+const COUNT: usize = 24;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -172,6 +175,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         REQUANTIZE,
         conv_2d_winograd::operator::<K>(),
         depthwise_3x3::operator::<K>(),
+        GATHER,
     ]
 }
 

@@ -64,6 +64,11 @@ UNARY = {
         "usual_low": (6 / 255, -128, 6 / 255, -128),
         "equal_above_range": (0.01, 0, 0.01, 0),
         "scale_large": (1.0, 3, 1.0, 3),
+        # Clamped on the input's grid, and not rescaled.
+        "scales_differ": (0.05, -9, 0.027, -128),
+        "zero_points_differ": (0.05, 31, 0.05, -3),
+        "scales_differ_above_range": (0.01, 0, 0.02, -100),
+        "scales_differ_low": (6 / 255, -128, 0.11, 127),
     },
     "LEAKY_RELU": {
         "usual": (0.05, -9, 0.05, -9),

@@ -296,11 +296,37 @@ def squeeze_and_excite(g):
     g.op("MUL", [x, gate], [g.value((1, 4, 3, 5), True)], "MulOptions")
 
 
+def looked_up(g):
+    """A function of one number as CAST, ADD 128 and GATHER from its results; the cast has another reader as well."""
+    x = g.conv(g.input((1, 3, 2, 3), S, Z), 4)
+    shape = g.specs[x][0]
+    whole, places = g.tensor(shape, "i32"), g.tensor(shape, "i32")
+    g.op("CAST", [x], [whole], "CastOptions")
+    g.op("ADD", [whole, g.ints([128])], [places], "AddOptions")
+    results = g.const(g.rng.permutation(256) - 128, 0.02, 5)
+    y = g.value(shape, False, 0.02, 5)
+    g.op("GATHER", [results, places], [y], "GatherOptions")
+    g.conv(y, 3, 2, final=True)
+    other = g.tensor(shape, "i32")
+    g.op("ADD", [g.ints([128]), whole], [other], "AddOptions")
+    g.op("GATHER", [g.const(g.rng.integers(-128, 128, 256), S, Z), other], [g.value(shape, True)], "GatherOptions")
+
+
+def words(g):
+    """A classifier of words: their rows of a table, the mean over them, two dense layers."""
+    ids = g.input((1, 7), dtype="i32")
+    rows = g.value((1, 7, 5))
+    g.op("GATHER", [g.const(g.rng.integers(-128, 128, (30, 5)), S, Z), ids], [rows], "GatherOptions")
+    mean = g.value((1, 5))
+    g.op("MEAN", [rows, g.ints([1])], [mean], "ReducerOptions")
+    g.softmax(g.dense(g.dense(mean, 6, act="relu"), 3))
+
+
 GRAPHS = (
     residual, residual_chain, pad_conv, pad_shared, pad_channels_conv, branches, split_output, input_twice,
     inner_output, two_in_two_out, constant_operand, reshapes, reshape_of_input, classifier, float_borders,
     uint8_borders, int16_borders, class_index, transposes, activation_apart, activation_shared, dead_branch,
-    dead_channels, shared_weights, attention, squeeze_and_excite,
+    dead_channels, shared_weights, attention, squeeze_and_excite, looked_up, words,
 )
 
 
@@ -310,4 +336,5 @@ def cases(suite):
         name = f"graphs/{build.__name__}"
         g = Layers(name)
         build(g)
-        suite.add(name, g, samples=5)
+        inputs = [g.rng.integers(0, 30, (5, 1, 7)).astype(np.int32)] if build is words else None
+        suite.add(name, g, samples=5, inputs=inputs)

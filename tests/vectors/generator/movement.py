@@ -3,7 +3,7 @@
 import numpy as np
 
 from .model import ACTIVATIONS, Graph
-from .suite import rng_of
+from .suite import edge_samples, rng_of
 
 SCALE, ZERO_POINT = 0.05, -7
 
@@ -293,7 +293,50 @@ def pack(suite):
         suite.add(f"unpack/{case_name}", g)
 
 
+# name: (data shape, indices shape, axis, batch_dims, whether the data are constant, constant indices)
+GATHER = {
+    "embedding": ((13, 4), (1, 6), 0, 0, True, None),
+    "embedding_rows_of_1": ((40, 1), (1, 9), 0, 0, True, None),
+    "embedding_rows_of_17": ((5, 17), (2, 3), 0, 0, True, None),
+    "embedding_one_row": ((1, 5), (1, 4), 0, 0, True, None),
+    "one_index": ((6, 3), (1,), 0, 0, True, None),
+    "scalar_index": ((6, 3), (), 0, 0, True, None),
+    "table": ((200,), (1, 3, 4), 0, 0, True, None),
+    "computed_data": ((7, 3), (2, 4), 0, 0, False, None),
+    "middle_axis": ((2, 5, 3), (4,), 1, 0, False, None),
+    "last_axis": ((3, 7), (2, 2), -1, 0, False, None),
+    "constant_indices": ((1, 6, 5), (4,), 1, 0, False, [5, 0, 0, 3]),
+    "constant_indices_channels": ((1, 2, 2, 6), (3,), 3, 0, False, [4, 1, 5]),
+    "batch": ((3, 5, 2), (3, 4), 1, 1, False, None),
+    "batch_outer": ((2, 3, 5, 2), (2, 4), 2, 1, False, None),
+    "batch_of_two_dimensions": ((2, 3, 4), (2, 3, 2), 2, 2, False, None),
+    "batch_constant": ((3, 5, 2), (3, 2, 2), 1, 1, True, None),
+    "batch_negative": ((3, 5, 2), (3, 4), 1, -1, False, None),
+}
+
+
+def gather(suite):
+    """GATHER: rows of a table, and elements along each axis, at indices from the input."""
+    q = (SCALE, ZERO_POINT)
+    for case_name, (shape, indices, axis, batch_dims, known, fixed) in GATHER.items():
+        name = f"gather/{case_name}"
+        rng, g = rng_of(name), Graph()
+        data = g.const(rng.integers(-128, 128, shape), *q) if known else g.input(shape, *q)
+        places = g.input(indices, dtype="i32") if fixed is None else g.ints(fixed)
+        at, batch = axis % len(shape), batch_dims % len(indices) if batch_dims else 0
+        y = g.output(shape[:at] + indices[batch:] + shape[at + 1 :], *q)
+        g.op("GATHER", [data, places], [y], "GatherOptions", axis=axis, batchDims=batch_dims)
+        samples = 6
+        inputs = [] if known else edge_samples(rng, [g.specs[data]], samples)
+        if fixed is None:
+            last = shape[at] - 1
+            chosen = [np.zeros(indices), np.full(indices, last)]
+            chosen += [rng.integers(0, last + 1, indices) for _ in range(samples - 2)]
+            inputs.append(np.stack(chosen).astype(np.int32))
+        suite.add(name, g, inputs=inputs)
+
+
 def cases(suite):
     """All of them."""
-    for family in (pad, concatenation, split, cut, transpose, reshape, pack):
+    for family in (pad, concatenation, split, cut, transpose, reshape, pack, gather):
         family(suite)

@@ -36,6 +36,14 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
         }
         Op::Binary { kind, activation } => binary(w, node, *kind, *activation),
         Op::Unary(kind) => unary(w, node, *kind),
+        Op::Lookup => with_table(w, node),
+        Op::Gather { axis, batch_dims } => {
+            let (axis, batch_dims) = (*axis as i32, *batch_dims as i32);
+            let options = options(Kind::GatherOptions, move |fbb| {
+                schema::GatherOptions::create(fbb, &schema::GatherOptionsArgs { axis, batch_dims })
+            });
+            simple(w, node, Code::GATHER, if batch_dims == 0 { 2 } else { 5 }, Some(options))
+        }
         &Op::Softmax { beta } => {
             let options = options(Kind::SoftmaxOptions, move |fbb| {
                 schema::SoftmaxOptions::create(fbb, &schema::SoftmaxOptionsArgs { beta })
@@ -125,7 +133,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![*axis as i32]));
             with_constants(w, node, Code::ARG_MIN, 2, Some(options), &[axis])
         }
-        Op::LogSoftmax | Op::Prelu | Op::Recurrent(_) | Op::Gather { .. } | Op::Unsupported { .. } => {
+        Op::LogSoftmax | Op::Prelu | Op::Recurrent(_) | Op::Unsupported { .. } => {
             Err(refuse(node, "it cannot be written as int8"))
         }
     }
@@ -510,15 +518,27 @@ fn unary(w: &mut Writer<'_>, node: &Node, kind: UnaryKind) -> Result<()> {
 }
 
 fn look_up(w: &mut Writer<'_>, node: &Node, kind: UnaryKind) -> Result<()> {
-    let Some(id) = node.input(0) else { return Ok(()) };
     let bytes = crate::ops::unary_table(w.graph, node, kind)?;
     // The table is indexed by the input's bits; GATHER counts from -128.
     let table: Vec<i8> = (0..=u8::MAX).map(|index| bytes[usize::from(index ^ 0x80)]).collect();
-    let shape = w.graph.value(id).shape.clone();
     let quantization = w.graph.value(node.outputs[0]).quantization.clone();
     let data = Some(table.iter().map(|&x| x as u8).collect());
     let name = format!("{}/table", node.name);
     let table = w.tensor(Tensor { name, shape: vec![256], dtype: DType::Int8, quantization, data });
+    look_up_in(w, node, table)
+}
+
+/// A function whose results the graph holds, in the order in which GATHER counts.
+fn with_table(w: &mut Writer<'_>, node: &Node) -> Result<()> {
+    let Some(id) = node.input(1) else { return Ok(()) };
+    let table = w.value(id);
+    look_up_in(w, node, table)
+}
+
+/// CAST to int32, ADD 128, GATHER.
+fn look_up_in(w: &mut Writer<'_>, node: &Node, table: i32) -> Result<()> {
+    let Some(id) = node.input(0) else { return Ok(()) };
+    let shape = w.graph.value(id).shape.clone();
     let mut index = |word: &str| {
         let (name, shape) = (format!("{}/{word}", node.name), shape.clone());
         w.tensor(Tensor { name, shape, dtype: DType::Int32, quantization: None, data: None })

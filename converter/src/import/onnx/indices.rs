@@ -16,7 +16,7 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
         if !l.net.is_integer(&Slot::Computed(indices)) {
             return unsupported("indices that are no integers");
         }
-        return one(l.net.b.op(&l.name, Op::Gather { axis: place }, &[x, indices])?);
+        return one(l.net.b.op(&l.name, Op::Gather { axis: place, batch_dims: 0 }, &[x, indices])?);
     };
     let Some(ints) = indices.to_ints() else {
         return Err(Fault::Broken(super::damaged("its indices are no integers")));
@@ -54,7 +54,7 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
     let elements = Constant::I32(list.into_iter().map(|i| i as i32).collect());
     let name = l.part("indices");
     let indices = l.net.b.constant(&name, &indices.shape, elements)?;
-    one(l.net.b.op(&l.name, Op::Gather { axis: place }, &[x, indices])?)
+    one(l.net.b.op(&l.name, Op::Gather { axis: place, batch_dims: 0 }, &[x, indices])?)
 }
 
 /// Look-ups by several coordinates, which are refused.

@@ -230,7 +230,11 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
         return pick(e, layer, data, indices, axis);
     }
     let indices = e.value(layer.input(1)?)?;
-    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Gather { axis }, &[data, indices])?)])
+    Ok(vec![Tensor::Value(e.builder.op(
+        &layer.name,
+        Op::Gather { axis, batch_dims: 0 },
+        &[data, indices],
+    )?)])
 }
 
 /// The slices of computed data at known indices, one behind the other.

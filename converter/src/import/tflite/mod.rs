@@ -7,7 +7,8 @@
 //! 2. `tensors` turns tensors into values, and decodes constants;
 //! 3. each operator is translated (`operators`), with its axes, paddings and sizes resolved;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
-//! 4. `types` widens the weights of hybrid layers and checks element types.
+//! 4. `lookup` finds int8 layers that are a table of 256 results;
+//! 5. `types` widens the weights of hybrid layers and checks element types.
 //!
 //! Value `i` of the graph is tensor `i` of the file, further values follow behind; a node is named
 //! after its (first) output tensor. Semantics follow TFLite's kernels as TFLM runs them.
@@ -20,6 +21,7 @@ mod constants;
 #[rustfmt::skip]
 mod generated;
 mod layer;
+mod lookup;
 mod lstm;
 mod movement;
 mod operators;
@@ -391,6 +393,7 @@ impl Builder {
         if let Some(id) = self.graph.outputs.iter().find(|id| !self.defined[id.0]) {
             return Err(damaged(format!("output `{}` is never written", self.graph.value(*id).name)));
         }
+        lookup::run(&mut self.graph);
         // Layers that computed a shape or an axis have lost their reader: it is an attribute now.
         crate::passes::dead::run(&mut self.graph);
         let widened = types::widen_hybrid_weights(&mut self.graph);

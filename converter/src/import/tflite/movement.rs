@@ -51,6 +51,24 @@ pub(super) fn concatenation(layer: &Layer<'_>) -> Result<Translated, Reason> {
     with_activation(layer, o.fused_activation_function(), |activation| Op::Concat { axis, activation })
 }
 
+/// GATHER: data, indices.
+pub(super) fn gather(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let options = layer.operator.builtin_options_as_gather_options();
+    let (at, batch_dims) = options.map_or((0, 0), |o| (o.axis(), o.batch_dims()));
+    let (data, indices) = (&layer.input(0)?.shape, &layer.input(1)?.shape);
+    let axis = axis(at.into(), data.len())?;
+    // Negative numbers count from the indices' end.
+    let from_end = if batch_dims < 0 { indices.len() as i64 } else { 0 };
+    let batch_dims = usize::try_from(from_end + i64::from(batch_dims)).ok();
+    let batch_dims = batch_dims.filter(|&n| n <= axis && n <= indices.len() && data[..n] == indices[..n]);
+    let Some(batch_dims) = batch_dims else {
+        return Err(format!("its batch dimensions do not fit data {data:?} and indices {indices:?}"));
+    };
+    let shape = [&data[..axis], &indices[batch_dims..], &data[axis + 1..]].concat();
+    layer.expect_output(&shape)?;
+    Ok(Translated::new(Op::Gather { axis, batch_dims }, layer.inputs))
+}
+
 /// SPLIT (axis, input) and SPLIT_V (input, sizes, axis): the results' shapes carry the sizes.
 pub(super) fn split(layer: &Layer<'_>, data: usize, axis_operand: usize) -> Result<Translated, Reason> {
     let input = layer.input(data)?;

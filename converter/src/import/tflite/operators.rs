@@ -48,6 +48,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::RESHAPE | Code::SQUEEZE | Code::EXPAND_DIMS => movement::reshape(layer),
         Code::PACK => movement::pack(layer),
         Code::UNPACK => movement::unpack(layer),
+        Code::GATHER => movement::gather(layer),
         Code::RESIZE_NEAREST_NEIGHBOR => movement::resize(layer, false),
         Code::RESIZE_BILINEAR => movement::resize(layer, true),
         _ => Err(Reason::new()),

@@ -61,6 +61,13 @@ pub(super) fn check(graph: &Graph, node: &Node) -> Result<(), String> {
             }
             Ok(())
         }
+        Op::Gather { .. } => {
+            same_type(&inputs[..1], &outputs)?;
+            match inputs.get(1).map(|indices| indices.dtype) {
+                Some(DType::Int32) => Ok(()),
+                other => Err(format!("indices of type {}", other.map_or("none", DType::name))),
+            }
+        }
         op if op.only_moves_data() => same_type(&inputs, &outputs),
         Op::Conv2d { .. }
         | Op::DepthwiseConv2d { .. }

@@ -92,7 +92,7 @@ pub fn embedding(context: &mut Context) -> Answer {
     }
     let (rows, columns) = (context.config().usize("input_dim")?, context.config().usize("output_dim")?);
     let table = context.variable("embeddings", &[rows, columns])?;
-    one(context.run.builder.op(context.name, Op::Gather { axis: 0 }, &[table, x]))
+    one(context.run.builder.op(context.name, Op::Gather { axis: 0, batch_dims: 0 }, &[table, x]))
 }
 
 /// A layer for each step: the steps are a batch.

@@ -1,0 +1,85 @@
+//! Layers of int8 that are a table of 256 results, whatever they are called.
+//!
+//! - CAST to int32, ADD 128, GATHER from a constant: how [`crate::emit::tflite()`] writes a function of one
+//!   number for which TensorFlow Lite has no int8 operator.
+//! - RELU6 between tensors of different quantization: TFLM's kernel clamps the input's integers to zero and
+//!   six on the *input's* grid and leaves them as they are (`activations.cc`, `Relu6Eval`).
+
+use ferrolite_runtime::quant;
+
+use super::schema::BuiltinOperator as Code;
+use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Value, ValueId};
+
+/// Results of all functions of an int8 number.
+const RESULTS: usize = 256;
+
+/// Turns such layers into LOOKUP. CAST and ADD stay, for whoever else reads them.
+pub(super) fn run(graph: &mut Graph) {
+    for index in 0..graph.nodes.len() {
+        let node = &graph.nodes[index];
+        let operands = match node.op {
+            Op::Gather { axis: 0, batch_dims: 0 } => cast_and_look_up(graph, node),
+            Op::Unary(UnaryKind::Relu6) => {
+                clamp(graph, node).map(|(input, table)| (input, graph.add_value(table)))
+            }
+            _ => None,
+        };
+        if let Some((input, table)) = operands {
+            let node = &mut graph.nodes[index];
+            (node.op, node.inputs) = (Op::Lookup, vec![Some(input), Some(table)]);
+        }
+    }
+}
+
+/// Input and table of a GATHER whose indices are an int8 tensor plus 128.
+fn cast_and_look_up(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
+    let table = node.input(0)?;
+    let known = graph.value(table);
+    if !matches!(&known.constant, Some(Constant::I8(results)) if results.len() == RESULTS) {
+        return None;
+    }
+    let sum = producer(graph, node.input(1)?)?;
+    let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+    let is_half = |id: &ValueId| graph.value(*id).constant.as_ref().is_some_and(is_half);
+    let operands: Vec<ValueId> = sum.inputs.iter().flatten().copied().collect();
+    let cast = match operands.as_slice() {
+        [computed, half] | [half, computed] if sum.op == add && is_half(half) => producer(graph, *computed)?,
+        _ => return None,
+    };
+    let input = cast.input(0)?;
+    let (from, to) = (graph.value(input), graph.value(*cast.outputs.first()?));
+    let is_cast =
+        matches!(&cast.op, Op::Unsupported { code, .. } if Some(code.as_str()) == Code::CAST.variant_name());
+    (is_cast && from.dtype == DType::Int8 && to.dtype == DType::Int32 && known.shape == [RESULTS])
+        .then_some((input, table))
+}
+
+/// Whether a constant is the distance from the smallest int8 to zero.
+fn is_half(constant: &Constant) -> bool {
+    *constant == Constant::I32(vec![128])
+}
+
+fn producer(graph: &Graph, id: ValueId) -> Option<&Node> {
+    graph.nodes.iter().find(|node| node.outputs.contains(&id))
+}
+
+/// Input and table of a RELU6 that does not rescale although its result has another quantization.
+fn clamp(graph: &Graph, node: &Node) -> Option<(ValueId, Value)> {
+    let input = node.input(0)?;
+    let (from, to) = (graph.value(input), graph.value(*node.outputs.first()?));
+    if from.dtype != DType::Int8 || to.dtype != DType::Int8 || from.quantization == to.quantization {
+        return None;
+    }
+    let (scale, zero_point) = from.quantization.as_ref()?.tensor()?;
+    let [low, high] = [0.0, 6.0].map(|real| quant::quantize(real, scale, zero_point, -128, 127) as i8);
+    Some((
+        input,
+        Value {
+            name: format!("{}/table", to.name),
+            shape: vec![RESULTS],
+            dtype: DType::Int8,
+            quantization: to.quantization.clone(),
+            constant: Some(Constant::I8((i8::MIN..=i8::MAX).map(|x| x.min(high).max(low)).collect())),
+        },
+    ))
+}
