@@ -9,7 +9,8 @@ use ferrolite::graph::{
     Activation, BinaryKind, Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId, Window,
 };
 use ferrolite_runtime::kernels::TILE;
-use ferrolite_runtime::{Model, OpSet, Target, ops};
+use ferrolite_runtime::{Error, Fault, Model, OpSet, Target, ops};
+use ferrolite_schema::OpCode;
 use proptest::prelude::*;
 
 /// Follows who wrote each byte of the arena last. An op's outputs may take bytes of its own inputs as
@@ -235,6 +236,55 @@ fn tiles_survive(pixels: usize, in_channels: usize, out_channels: usize, lead: u
         memory[start * out_channels..end * out_channels].fill(None);
     }
     true
+}
+
+/// Depthwise layers by blocks lie exactly over their input or apart from it: wherever else the input is put, the
+/// operator refuses the file.
+#[test]
+fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
+    let mut graph = Graph { name: "blocks".into(), ..Graph::default() };
+    let activation = Activation::None;
+    let input = image(&mut graph, [HEIGHT, WIDTH, 8]);
+    let weights = filter(&mut graph, [1, 3, 3, 8]);
+    let middle = image(&mut graph, [HEIGHT, WIDTH, 8]);
+    let op = Op::DepthwiseConv2d { window: same_size([3; 2]), multiplier: 1, activation };
+    let inputs = vec![Some(input), Some(weights)];
+    graph.nodes.push(Node { name: "depthwise".into(), op, inputs, outputs: vec![middle] });
+    // A layer that leaves room in the arena.
+    let weights = filter(&mut graph, [32, 1, 1, 8]);
+    let output = image(&mut graph, [HEIGHT, WIDTH, 32]);
+    let op = Op::Conv2d { window: same_size([1; 2]), activation };
+    let inputs = vec![Some(middle), Some(weights)];
+    graph.nodes.push(Node { name: "wide".into(), op, inputs, outputs: vec![output] });
+    (graph.inputs, graph.outputs) = (vec![input], vec![output]);
+
+    let options = emit::Options { target: Target::CortexM4, ..emit::Options::default() };
+    let mut file = AlignedBuf::from_bytes(&emit::compile(&graph, &options).unwrap().bytes);
+    let (record, bytes, arena, out) = {
+        let model = Model::from_bytes(&file).unwrap();
+        assert_eq!(model.ops()[0].code, OpCode::Depthwise3x3 as u8);
+        let (tensor, out) = (&model.tensors()[0], &model.tensors()[1]);
+        assert_eq!(tensor.offset, out.offset, "the planner puts both in one place");
+        // The offset is a tensor record's first word.
+        let record = std::ptr::from_ref(tensor).addr() - file.as_ptr().addr();
+        (record, tensor.bytes, model.arena_bytes() as u32, out.offset)
+    };
+    let mut refused = 0;
+    for offset in (0..=arena - bytes).step_by(4) {
+        file[record..record + 4].copy_from_slice(&offset.to_le_bytes());
+        // Where the scratch memory lies is the verifier's business.
+        let Ok(model) = Model::from_bytes(&file) else { continue };
+        let fits = offset == out || offset.abs_diff(out) >= bytes;
+        match ferrolite_runtime::check(&model, ops::ALL) {
+            Ok(()) => assert!(fits, "input at {offset}, output at {out}"),
+            Err(error) => {
+                assert_eq!(error, Error::Op { op: 0, fault: Fault::Overlap });
+                assert!(!fits, "input at {offset}, output at {out}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
 }
 
 proptest! {
