@@ -8,7 +8,7 @@ use core::cell::Cell;
 
 use bytemuck::Pod;
 use ferrolite_schema::params::{Multiplier, OutputStage};
-use ferrolite_schema::{DType, Model, Op, Packing, Rounding, Tensor};
+use ferrolite_schema::{DType, FILE_ALIGNMENT, Model, Op, Packing, Rounding, Tensor};
 
 use crate::error::Fault;
 use crate::kernels::Stage;
@@ -23,6 +23,7 @@ pub struct Node<'a> {
     op: &'a Op,
     /// Input and output of an op that has one of each, as most have.
     pair: Option<(&'a Tensor, &'a Tensor)>,
+    params: &'a [u32],
 }
 
 impl<'a> Node<'a> {
@@ -34,7 +35,7 @@ impl<'a> Node<'a> {
             Some(input) => Some((input, tensors.get(usize::from(output))?)),
             None => None,
         };
-        Node { model, op, pair: op.pair().and_then(both) }
+        Node { model, op, pair: op.pair().and_then(both), params: model.params(op) }
     }
 
     /// The record in the file.
@@ -50,17 +51,12 @@ impl<'a> Node<'a> {
     /// The parameter words as one `P`.
     #[inline(always)]
     pub fn params<P: Pod>(&self) -> Result<&'a P, Fault> {
-        let words = size_of::<P>() / size_of::<u32>();
-        if self.op.params_words as usize != words {
-            return Err(Fault::Parameters);
-        }
-        let bytes = bytemuck::cast_slice(self.model.params(self.op));
-        bytemuck::try_from_bytes(bytes).map_err(|_| Fault::Parameters)
+        bytemuck::try_from_bytes(bytemuck::cast_slice(self.params)).map_err(|_| Fault::Parameters)
     }
 
     /// The parameter words as any number of `P`s.
     pub fn params_list<P: Pod>(&self) -> Result<&'a [P], Fault> {
-        bytemuck::try_cast_slice(self.model.params(self.op)).map_err(|_| Fault::Parameters)
+        bytemuck::try_cast_slice(self.params).map_err(|_| Fault::Parameters)
     }
 
     /// Number of inputs.
@@ -163,6 +159,20 @@ impl<'a> Node<'a> {
         self.constants_from(offset)?.get(..count as usize).ok_or(Fault::Constants)
     }
 
+    /// Checks that there is what [`constants`](Node::constants) gives. Constants start at a multiple of 16, as the
+    /// model's verification has found.
+    #[inline(always)]
+    pub fn expect_constants<T: Pod>(&self, offset: u32, count: u32) -> Result<(), Fault> {
+        const { assert!(align_of::<T>() <= FILE_ALIGNMENT) };
+        let there = self.model.constants().len() as u32;
+        let aligned = offset % align_of::<T>() as u32 == 0;
+        if aligned && offset <= there && count <= (there - offset) / size_of::<T>() as u32 {
+            Ok(())
+        } else {
+            Err(Fault::Constants)
+        }
+    }
+
     /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.
     pub fn weights(&self, packing: u32, offset: u32, count: u32) -> Result<&'a [i8], Fault> {
         if packing == Packing::PLAIN.tag() { self.constants(offset, count) } else { Err(Fault::Packing) }
@@ -226,13 +236,15 @@ impl<'a> Node<'a> {
             return Err(Fault::Parameters);
         }
         check_clamp(stage.min, stage.max)?;
-        self.stage(stage, channels).map(|_| ())
+        self.expect_constants::<i32>(stage.bias, channels)?;
+        self.expect_constants::<Multiplier>(stage.multipliers, stage.multiplier_count)
     }
 }
 
 /// Checks that a clamp is one of int8 values.
 pub fn check_clamp(min: i32, max: i32) -> Result<(), Fault> {
-    if min >= -128 && min <= max && max <= 127 { Ok(()) } else { Err(Fault::Parameters) }
+    let (min, max) = (min.wrapping_add(128) as u32, max.wrapping_add(128) as u32);
+    if min <= max && max <= 255 { Ok(()) } else { Err(Fault::Parameters) }
 }
 
 /// Checks that a number, such as a zero point, is an int8 value.

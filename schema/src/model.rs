@@ -169,14 +169,13 @@ impl<'a> Model<'a> {
     /// Parameter words of an op.
     #[inline(always)]
     pub fn params(&self, op: &Op) -> &'a [u32] {
-        let Some(rest) = self.params_from(op) else { return &[] };
-        rest.get(..op.params_words as usize).unwrap_or(&[])
+        self.params_checked(op).unwrap_or(&[])
     }
 
-    /// Parameter words from an op's first one on, as far as they go.
+    /// As [`params`](Model::params), `None` where they lie outside the file's parameters.
     #[inline(always)]
-    pub(crate) fn params_from(&self, op: &Op) -> Option<&'a [u32]> {
-        self.params.get(op.params as usize..)
+    pub(crate) fn params_checked(&self, op: &Op) -> Option<&'a [u32]> {
+        self.params.get(op.params as usize..)?.get(..op.params_words as usize)
     }
 
     /// Weights, biases, multipliers, tables; starts at a multiple of 16.

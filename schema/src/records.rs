@@ -283,6 +283,13 @@ impl Tensor {
         *kind
     }
 
+    /// Last use, type and storage as one number: just the last use for int8 in the arena.
+    #[inline(always)]
+    pub(crate) fn use_and_kind(&self) -> u32 {
+        let [.., word] = bytemuck::cast_ref::<Tensor, [u32; 3]>(self);
+        *word
+    }
+
     /// Whether it lies in the arena.
     pub const fn in_arena(&self) -> bool {
         self.storage == Storage::Arena as u8

@@ -28,84 +28,45 @@ const SIZE_MASKS: [u8; DType::ALL.len()] = {
     masks
 };
 
+/// What is wrong with a program. It is small, so that the walk is: results fit a register, and which op it
+/// is about is where the walk stands.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Counts,
+    TensorType(u16),
+    TensorRange(u16),
+    Port(u16),
+    OpRange,
+    ReadBeforeWrite(u16),
+    WriteOrder(u16),
+    Overlap(u16),
+    TooManyLive,
+}
+
 pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
-    let (ops, tensors) = (model.ops(), model.tensors());
-    let counts = [ops.len(), model.inputs().len(), model.outputs().len()];
-    let arena = model.arena_bytes() as u32;
-    if counts.iter().any(|&n| n.wrapping_sub(1) >= 0x7FFF) || tensors.len() > 0xFFFF || arena > MAX_BYTES {
-        return Err(Error::Counts);
-    }
-    let mut walk = Walk { model, tensors, next: 0, live: Vec::new() };
-    walk.write(-1, model.inputs().len(), (u32::MAX, 0))?;
-    for (index, port) in model.inputs().iter().enumerate() {
-        check_port(tensors, port, index as u16)?;
-        if port.tensor as usize != index {
-            return Err(Error::Port { port: index as u16 });
+    let mut walk = Walk { model, tensors: model.tensors(), now: -1, next: 0, live: Vec::new() };
+    walk.program().map_err(|wrong| {
+        let op = walk.now.max(0) as u16;
+        match wrong {
+            Wrong::Counts => Error::Counts,
+            Wrong::TensorType(tensor) => Error::TensorType { tensor },
+            Wrong::TensorRange(tensor) => Error::TensorRange { tensor },
+            Wrong::Port(port) => Error::Port { port },
+            Wrong::OpRange => Error::OpRange { op },
+            Wrong::ReadBeforeWrite(tensor) => Error::ReadBeforeWrite { op, tensor },
+            Wrong::WriteOrder(tensor) => Error::WriteOrder { op, tensor },
+            Wrong::Overlap(tensor) => Error::Overlap { op, tensor },
+            Wrong::TooManyLive => Error::TooManyLive { op },
         }
-    }
-    let mut now = 0;
-    loop {
-        let rest = ops.get(now..).unwrap_or_default();
-        let links = walk.links(now as u32, rest);
-        now += links;
-        let Some(op) = rest.get(links) else { break };
-        walk.op(now as i32, op)?;
-        now += 1;
-    }
-    for (index, tensor) in tensors.iter().enumerate().skip(walk.next) {
-        check_tensor(model, tensor, index as u16)?;
-        if tensor.in_arena() {
-            return Err(Error::WriteOrder { op: ops.len() as u16, tensor: index as u16 });
-        }
-    }
-    for (index, port) in model.outputs().iter().enumerate() {
-        let tensor = check_port(tensors, port, 0x8000 | index as u16)?;
-        if !tensor.in_arena() || usize::from(tensor.last_use) < ops.len() {
-            return Err(Error::ReadBeforeWrite { op: ops.len() as u16, tensor: port.tensor as u16 });
-        }
-    }
-    Ok(())
-}
-
-/// Checks that a tensor lies in its memory, aligned for its type.
-#[inline(never)]
-fn check_tensor(model: &Model<'_>, tensor: &Tensor, index: u16) -> Result<(), Error> {
-    let rooms: [u32; Storage::ALL.len()] = [model.arena_bytes() as u32, model.constants().len() as u32];
-    let (Some(&mask), Some(&room)) =
-        (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
-    else {
-        return Err(Error::TensorType { tensor: index });
-    };
-    let mask = u32::from(mask);
-    if tensor.bytes & mask != 0 || tensor.bytes == 0 {
-        return Err(Error::TensorType { tensor: index });
-    }
-    let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
-    if !fits || tensor.offset & mask != 0 {
-        return Err(Error::TensorRange { tensor: index });
-    }
-    Ok(())
-}
-
-/// The tensor behind a port, once its shape is known to be that of the tensor.
-#[inline(never)]
-fn check_port<'a>(tensors: &'a [Tensor], port: &Port, index: u16) -> Result<&'a Tensor, Error> {
-    let fault = Error::Port { port: index };
-    let tensor = tensors.get(port.tensor as usize).ok_or(fault)?;
-    if port.rank as usize > port.dims.len() {
-        return Err(fault);
-    }
-    let mut bytes = SIZE_MASKS.get(usize::from(tensor.dtype)).map_or(0, |&mask| u32::from(mask) + 1);
-    for &dim in port.shape() {
-        bytes = bytes.checked_mul(dim).ok_or(fault)?;
-    }
-    if bytes == tensor.bytes { Ok(tensor) } else { Err(fault) }
+    })
 }
 
 /// Where the walk over the ops stands.
 struct Walk<'m, 'a> {
     model: &'m Model<'a>,
     tensors: &'a [Tensor],
+    /// The op that is checked; -1 while the model's inputs are, the number of ops behind the last one.
+    now: i32,
     /// Number of the next tensor that is written.
     next: usize,
     /// Tensors that hold data.
@@ -113,125 +74,188 @@ struct Walk<'m, 'a> {
 }
 
 impl<'m, 'a> Walk<'m, 'a> {
-    /// How many of the ops from `now` on are sound links of a chain, the common case: each reads what the
-    /// one before has written, for the last time, and writes what the one behind reads, while nothing
-    /// else holds data. What is none, or not sound, is for [`op`](Walk::op) to decide.
-    #[inline(never)]
-    fn links(&mut self, now: u32, ops: &[Op]) -> usize {
+    #[inline(always)]
+    fn program(&mut self) -> Result<(), Wrong> {
         let model = self.model;
-        let arena = model.arena_bytes() as u32;
-        let first = self.next.wrapping_sub(1);
-        let (Some(chain), [held]) = (self.tensors.get(first..), &mut self.live[..]) else { return 0 };
-        let is_first = |first: &Tensor| core::ptr::eq(*held, first) && u32::from(first.last_use) == now;
-        if !chain.first().is_some_and(is_first) {
-            return 0;
+        let (mut ops, inputs, outputs) = (model.ops(), model.inputs(), model.outputs());
+        let counts = [ops.len(), inputs.len(), outputs.len()];
+        // Zero becomes a number with all bits.
+        let bits = counts.iter().fold(0, |bits, &n| bits | n | n.wrapping_sub(1));
+        if bits >> 15 != 0 || self.tensors.len() > 0xFFFF || model.arena_bytes() > MAX_BYTES as usize {
+            return Err(Wrong::Counts);
         }
-        // By how much the number of a tensor is above that of the op that reads it.
-        let above = (first as u32).wrapping_sub(now);
-        let mut last = first as u32;
-        for (op, tensors) in ops.iter().zip(chain.windows(2)) {
-            let ([read, written], Some(&[input, output])) = (tensors, op.pair()) else { break };
-            let Some(params) = model.params_from(op) else { break };
-            if params.len() < op.params_words as usize
-                || u32::from(input) != last
-                || u32::from(output) != last + 1
-                || u32::from(written.last_use).wrapping_add(above) != last + 1
-                || written.kind() != 0
-                || written.bytes == 0
-                || written.bytes > arena
-                || written.offset > arena - written.bytes
-            {
-                break;
-            }
-            if op.scratch_bytes != 0 {
-                let scratch = (op.scratch, op.scratch_bytes);
-                let outside =
-                    op.scratch & 3 != 0 || op.scratch_bytes > arena || op.scratch > arena - op.scratch_bytes;
-                if outside || touch(run(read), scratch) || touch(run(written), scratch) {
-                    break;
-                }
-            }
-            *held = written;
-            last += 1;
-        }
-        let links = (last as usize).wrapping_sub(first);
-        self.next += links;
-        links
-    }
-
-    /// Checks any op: operands, parameters and scratch exist, what is read holds data, what is written is
-    /// numbered in order, and nothing is overwritten before it is read for the last time.
-    #[inline(never)]
-    fn op(&mut self, now: i32, op: &Op) -> Result<(), Error> {
-        let (index, arena) = (now as u16, self.model.arena_bytes() as u32);
-        let fault = Error::OpRange { op: index };
-        let operands = self.model.operands(op);
-        let Some((inputs, outputs @ [_, ..])) = operands.split_at_checked(op.inputs.into()) else {
-            return Err(fault);
-        };
-        let Some(params) = self.model.params_from(op) else { return Err(fault) };
-        if params.len() < op.params_words as usize
-            || op.scratch & 3 != 0
-            || op.scratch_bytes > arena
-            || op.scratch > arena - op.scratch_bytes
-        {
-            return Err(fault);
-        }
-        for &id in inputs {
-            let unwritten = Error::ReadBeforeWrite { op: index, tensor: id };
-            let Some(tensor) = self.tensors.get(usize::from(id)) else { return Err(unwritten) };
-            if tensor.last_use < index || (usize::from(id) >= self.next && tensor.in_arena()) {
-                return Err(unwritten);
+        self.write(inputs.len())?;
+        for (index, port) in inputs.iter().enumerate() {
+            if port.tensor as usize != index || self.port(port).is_none() {
+                return Err(Wrong::Port(index as u16));
             }
         }
-        for (&id, next) in outputs.iter().zip(self.next..) {
-            let order = Error::WriteOrder { op: index, tensor: id };
-            let Some(tensor) = self.tensors.get(usize::from(id)) else { return Err(order) };
-            if usize::from(id) != next || tensor.last_use < index {
-                return Err(order);
-            }
+        loop {
+            ops = self.links(ops);
+            self.now += 1;
+            let Some((op, behind)) = ops.split_first() else { break };
+            self.op(op)?;
+            ops = behind;
         }
-        // Without scratch, a run that starts behind all tensors.
-        let scratch = (if op.scratch_bytes == 0 { u32::MAX } else { op.scratch }, op.scratch_bytes);
-        for held in &self.live {
-            if touch(run(held), scratch) {
-                return Err(self.overlap(now, held));
+        while let Some(tensor) = self.tensors.get(self.next) {
+            let number = self.next as u16;
+            self.tensor(tensor, number)?;
+            if tensor.in_arena() {
+                return Err(Wrong::WriteOrder(number));
             }
+            self.next += 1;
         }
-        self.write(now, outputs.len(), scratch)?;
-        // What nobody reads any more goes at once: a chain may begin here.
-        let mut place = 0;
-        while let Some(held) = self.live.get(place) {
-            if held.last_use > index {
-                place += 1;
-            } else if let Some(last) = self.live.pop()
-                && let Some(held) = self.live.get_mut(place)
-            {
-                *held = last;
+        for (index, port) in outputs.iter().enumerate() {
+            let tensor = self.port(port).ok_or(Wrong::Port(0x8000 | index as u16))?;
+            if !tensor.in_arena() || i32::from(tensor.last_use) < self.now {
+                return Err(Wrong::ReadBeforeWrite(port.tensor as u16));
             }
         }
         Ok(())
     }
 
-    /// Op `now` writes the next tensors, as many as this; -1 are the inputs of the model.
+    /// Checks that a tensor lies in its memory, aligned for its type.
     #[inline(never)]
-    fn write(&mut self, now: i32, count: usize, scratch: Run) -> Result<(), Error> {
-        let index = now.max(0) as u16;
+    fn tensor(&self, tensor: &Tensor, number: u16) -> Result<(), Wrong> {
+        let rooms: [usize; Storage::ALL.len()] = [self.model.arena_bytes(), self.model.constants().len()];
+        let (Some(&mask), Some(&room)) =
+            (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
+        else {
+            return Err(Wrong::TensorType(number));
+        };
+        let (mask, room) = (u32::from(mask), room as u32);
+        if tensor.bytes & mask != 0 || tensor.bytes == 0 {
+            return Err(Wrong::TensorType(number));
+        }
+        let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
+        if !fits || tensor.offset & mask != 0 {
+            return Err(Wrong::TensorRange(number));
+        }
+        Ok(())
+    }
+
+    /// The tensor behind a port, if there is one and the port's shape is that of the tensor.
+    #[inline(never)]
+    fn port(&self, port: &Port) -> Option<&'a Tensor> {
+        let tensor = self.tensors.get(port.tensor as usize)?;
+        let dims = port.dims.get(..port.rank as usize)?;
+        let mut bytes = SIZE_MASKS.get(usize::from(tensor.dtype)).map_or(0, |&mask| u32::from(mask) + 1);
+        for &dim in dims {
+            bytes = bytes.checked_mul(dim)?;
+        }
+        (bytes == tensor.bytes).then_some(tensor)
+    }
+
+    /// Checks as many of the ops as are sound links of a chain, the common case: each reads what the one
+    /// before has written, for the last time, and writes what the one behind reads, while nothing else holds
+    /// data. What is none, or not sound, is returned for [`op`](Walk::op) to decide.
+    #[inline(never)]
+    fn links<'o>(&mut self, ops: &'o [Op]) -> &'o [Op] {
+        let model = self.model;
+        let arena = model.arena_bytes() as u32;
+        let first = self.next.wrapping_sub(1);
+        let (Some(chain), [held]) = (self.tensors.get(first..), &mut self.live[..]) else { return ops };
+        // The op that reads it.
+        let mut reader = self.now.wrapping_add(1) as u32;
+        let is_first = |first: &Tensor| core::ptr::eq(*held, first) && u32::from(first.last_use) == reader;
+        if !chain.first().is_some_and(is_first) {
+            return ops;
+        }
+        // Both operands as one number, as the record has them: the tensor of this number, and the next one.
+        let mut operands = (first as u32).wrapping_mul(0x1_0001).wrapping_add(0x1_0000);
+        let mut links = 0;
+        for (op, tensors) in ops.iter().zip(chain.windows(2)) {
+            let [read, written] = tensors else { break };
+            reader += 1;
+            if op.pair().is_none()
+                || op.operands != operands
+                || written.use_and_kind() != reader
+                || !fits(run(written), arena)
+                || model.params_checked(op).is_none()
+            {
+                break;
+            }
+            if op.scratch_bytes != 0 {
+                let scratch = (op.scratch, op.scratch_bytes);
+                let outside = op.scratch & 3 != 0 || !fits(scratch, arena);
+                if outside || touch(run(read), scratch) || touch(run(written), scratch) {
+                    break;
+                }
+            }
+            *held = written;
+            operands = operands.wrapping_add(0x1_0001);
+            links += 1;
+        }
+        self.next += links;
+        self.now += links as i32;
+        ops.get(links..).unwrap_or_default()
+    }
+
+    /// Checks any op: operands, parameters and scratch exist, what is read holds data, what is written is
+    /// numbered in order, and nothing is overwritten before it is read for the last time.
+    #[inline(never)]
+    fn op(&mut self, op: &Op) -> Result<(), Wrong> {
+        let model = self.model;
+        let (inputs, outputs) =
+            model.operands(op).split_at_checked(op.inputs.into()).ok_or(Wrong::OpRange)?;
+        let scratch = (op.scratch, op.scratch_bytes);
+        let outside = op.scratch & 3 != 0
+            || op.scratch_bytes > model.arena_bytes() as u32
+            || op.scratch > model.arena_bytes() as u32 - op.scratch_bytes;
+        if outputs.is_empty() || model.params_checked(op).is_none() || outside {
+            return Err(Wrong::OpRange);
+        }
+        for &id in inputs {
+            let holds = |tensor: &&Tensor| {
+                i32::from(tensor.last_use) >= self.now && (usize::from(id) < self.next || !tensor.in_arena())
+            };
+            if self.tensors.get(usize::from(id)).filter(holds).is_none() {
+                return Err(Wrong::ReadBeforeWrite(id));
+            }
+        }
+        for (&id, next) in outputs.iter().zip(self.next..) {
+            if usize::from(id) != next {
+                return Err(Wrong::WriteOrder(id));
+            }
+        }
+        self.write(outputs.len())?;
+        // Nothing that is read or written may lie in the scratch memory.
+        let mut place = 0;
+        while let Some(&held) = self.live.get(place) {
+            if op.scratch_bytes != 0 && touch(run(held), scratch) {
+                return Err(self.overlap(held));
+            }
+            place += 1;
+            // What nobody reads any more goes at once: a chain may begin here.
+            if i32::from(held.last_use) <= self.now {
+                place -= 1;
+                if let Some(last) = self.live.pop()
+                    && let Some(held) = self.live.get_mut(place)
+                {
+                    *held = last;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next tensors are written, as many as this.
+    #[inline(never)]
+    fn write(&mut self, count: usize) -> Result<(), Wrong> {
         for _ in 0..count {
             let number = self.next as u16;
-            let order = Error::WriteOrder { op: index, tensor: number };
-            let Some(tensor) = self.tensors.get(self.next) else { return Err(order) };
-            check_tensor(self.model, tensor, number)?;
-            if !tensor.in_arena() {
-                return Err(order);
+            let tensor = self.tensors.get(self.next).ok_or(Wrong::WriteOrder(number))?;
+            self.tensor(tensor, number)?;
+            if !tensor.in_arena() || i32::from(tensor.last_use) < self.now {
+                return Err(Wrong::WriteOrder(number));
             }
-            // What is read now for the last time may be overwritten: how is the operator's matter.
-            let damaged = |held: &&Tensor| i32::from(held.last_use) > now && touch(run(held), run(tensor));
-            let scratched = touch(run(tensor), scratch);
-            if let Some(held) = self.live.iter().copied().find(damaged).or(scratched.then_some(tensor)) {
-                return Err(self.overlap(now, held));
+            for &held in &self.live {
+                // What is read now for the last time may be overwritten: how is the operator's matter.
+                if i32::from(held.last_use) > self.now && touch(run(held), run(tensor)) {
+                    return Err(self.overlap(held));
+                }
             }
-            self.live.push(tensor).map_err(|_| Error::TooManyLive { op: index })?;
+            self.live.push(tensor).map_err(|_| Wrong::TooManyLive)?;
             self.next += 1;
         }
         Ok(())
@@ -239,17 +263,23 @@ impl<'m, 'a> Walk<'m, 'a> {
 
     #[cold]
     #[inline(never)]
-    fn overlap(&self, now: i32, damaged: &Tensor) -> Error {
+    fn overlap(&self, damaged: &Tensor) -> Wrong {
         let start = self.tensors.as_ptr() as usize;
         let index = (core::ptr::from_ref(damaged) as usize).wrapping_sub(start) / size_of::<Tensor>();
-        Error::Overlap { op: now.max(0) as u16, tensor: index as u16 }
+        Wrong::Overlap(index as u16)
     }
 }
 
 /// First byte and size of a run of bytes in the arena.
 type Run = (u32, u32);
 
-/// Whether two runs share a byte. Neither is empty, or it starts behind all others.
+/// Whether a run is not empty and lies within the arena.
+#[inline(always)]
+fn fits((start, bytes): Run, arena: u32) -> bool {
+    bytes.wrapping_sub(1) < arena && start <= arena - bytes
+}
+
+/// Whether two runs share a byte. Neither is empty.
 #[inline(always)]
 fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
     b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes
