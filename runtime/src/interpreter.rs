@@ -156,7 +156,8 @@ fn find(ops: OpSet, code: u8) -> Option<&'static Operator> {
     }
 }
 
-#[inline(never)]
+#[cold]
+#[inline]
 fn search(ops: OpSet, code: u8) -> Option<&'static Operator> {
     ops.iter().find(|operator| operator.code as u8 == code)
 }
@@ -188,7 +189,8 @@ pub fn check_op(
     }
 }
 
-#[inline(never)]
+#[cold]
+#[inline]
 fn check_pairs(node: &Node<'_>, lead: fn(&Node<'_>, usize) -> Option<u32>) -> Result<(), Fault> {
     let operands = node.listed_operands();
     for output in node.inputs()..operands.len() {

@@ -23,7 +23,6 @@ pub struct Node<'a> {
     op: &'a Op,
     /// Input and output of an op that has one of each, as most have.
     pair: Option<(&'a Tensor, &'a Tensor)>,
-    params: &'a [u32],
 }
 
 impl<'a> Node<'a> {
@@ -35,7 +34,7 @@ impl<'a> Node<'a> {
             Some(input) => Some((input, tensors.get(usize::from(output))?)),
             None => None,
         };
-        Node { model, op, pair: op.pair().and_then(both), params: model.params(op) }
+        Node { model, op, pair: op.pair().and_then(both) }
     }
 
     /// The record in the file.
@@ -51,12 +50,17 @@ impl<'a> Node<'a> {
     /// The parameter words as one `P`.
     #[inline(always)]
     pub fn params<P: Pod>(&self) -> Result<&'a P, Fault> {
-        bytemuck::try_from_bytes(bytemuck::cast_slice(self.params)).map_err(|_| Fault::Parameters)
+        let words = size_of::<P>() / size_of::<u32>();
+        if self.op.params_words as usize != words {
+            return Err(Fault::Parameters);
+        }
+        let bytes = bytemuck::cast_slice(self.model.params(self.op));
+        bytemuck::try_from_bytes(bytes).map_err(|_| Fault::Parameters)
     }
 
     /// The parameter words as any number of `P`s.
     pub fn params_list<P: Pod>(&self) -> Result<&'a [P], Fault> {
-        bytemuck::try_cast_slice(self.params).map_err(|_| Fault::Parameters)
+        bytemuck::try_cast_slice(self.model.params(self.op)).map_err(|_| Fault::Parameters)
     }
 
     /// Number of inputs.
@@ -187,26 +191,18 @@ impl<'a> Node<'a> {
         bytemuck::try_cast_slice(whole).map_err(|_| Fault::Constants)
     }
 
-    /// Packed weights, which start at a multiple of 4, of an op whose size of weights [`matrix`](Node::matrix)
-    /// has checked: what follows them in the file is seen, too.
+    /// Packed weights, which start at a multiple of 4, of an op whose size of weights
+    /// [`expect_matrix`](Node::expect_matrix) has checked: what follows them in the file is seen, too.
     #[inline(always)]
     pub fn checked_matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
         let words = self.constants_from::<u32>(offset)?;
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
     }
 
-    /// Packed weights, which start at a multiple of 4.
-    #[inline(never)]
-    pub fn matrix(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
-        self.matrix_inline(shape, offset)
-    }
-
-    /// As [`matrix`](Node::matrix), in line: small where the packing is a constant.
+    /// Checks that there are packed weights of this size, which start at a multiple of 4.
     #[inline(always)]
-    pub(crate) fn matrix_inline(&self, shape: Shape, offset: u32) -> Result<Matrix<'a>, Fault> {
-        let bytes = shape.bytes().ok_or(Fault::Parameters)?;
-        let words = self.constants::<u32>(offset, bytes >> 2)?;
-        Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
+    pub fn expect_matrix(&self, bytes: u32, offset: u32) -> Result<(), Fault> {
+        self.expect_constants::<u32>(offset, bytes >> 2)
     }
 
     /// Transformed filters, which start at a multiple of 4.
@@ -230,14 +226,14 @@ impl<'a> Node<'a> {
 
     /// Checks that there is what [`stage`](Node::stage) gives, and its ranges. The multipliers of single
     /// channels are numbers like the weights: scaling is defined for any of them.
-    #[inline(never)]
+    #[inline]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
+        self.expect_constants::<i32>(stage.bias, channels)?;
+        self.expect_constants::<Multiplier>(stage.multipliers, stage.multiplier_count)?;
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);
         }
-        check_clamp(stage.min, stage.max)?;
-        self.expect_constants::<i32>(stage.bias, channels)?;
-        self.expect_constants::<Multiplier>(stage.multipliers, stage.multiplier_count)
+        check_clamp(stage.min, stage.max)
     }
 }
 

@@ -60,7 +60,7 @@ impl Shape {
     #[inline(always)]
     pub fn padded_line(&self) -> Option<u32> {
         match self.packing.order {
-            Order::Pairs => self.line.checked_next_multiple_of(4),
+            Order::Pairs => round_up::<4>(self.line),
             Order::Plain | Order::Blocks | Order::Shared | Order::Quads | Order::Filled | Order::Chunks => {
                 Some(self.line)
             }
@@ -80,10 +80,9 @@ impl Shape {
         }
     }
 
-    /// Bytes of a channel, with the lengths of its chunks.
+    /// Bytes of a channel of `depth` weights, with the lengths of its chunks.
     #[inline(always)]
-    fn row_bytes(&self) -> Option<u32> {
-        let depth = self.padded_depth()?;
+    fn row_bytes(&self, depth: u32) -> Option<u32> {
         match self.packing.order {
             Order::Chunks => depth.checked_add(self.packing.group.into()),
             _ => Some(depth),
@@ -94,7 +93,7 @@ impl Shape {
     pub fn chunk_place(&self, channel: u32, number: u32) -> u32 {
         let width = u32::from(self.packing.channels).max(1);
         let lane = channel.wrapping_rem(width);
-        let start = channel.wrapping_sub(lane).wrapping_mul(self.row_bytes().unwrap_or(0));
+        let start = channel.wrapping_sub(lane).wrapping_mul(self.padded_depth().and_then(|depth| self.row_bytes(depth)).unwrap_or(0));
         start.wrapping_add(lane.wrapping_mul(self.packing.group.into())).wrapping_add(number)
     }
 
@@ -102,17 +101,28 @@ impl Shape {
     #[inline(always)]
     pub fn bytes(&self) -> Option<u32> {
         self.depth()?;
-        let (channels, unit) = match self.packing.order {
-            Order::Pairs => (self.channels.checked_next_multiple_of(2)?, 4),
-            Order::Filled => (self.channels.checked_next_multiple_of(self.packing.channels.into())?, 4),
-            Order::Blocks | Order::Shared => (self.channels, 4),
-            Order::Quads => (self.channels.checked_next_multiple_of(4)?, 4),
-            Order::Chunks => (self.channels.checked_next_multiple_of(8)?, 4),
-            Order::Plain => (self.channels, 1),
+        self.sizes().map(|(bytes, _)| bytes).filter(|&bytes| bytes != 0)
+    }
+
+    /// [`bytes`](Shape::bytes) and [`padded_depth`](Shape::padded_depth) of a shape without zeroes.
+    #[inline(always)]
+    pub fn sizes(&self) -> Option<(u32, u32)> {
+        let depth = self.padded_depth()?;
+        let row = self.row_bytes(depth)?;
+        let bytes = match self.packing.order {
+            Order::Plain => self.channels.checked_mul(row)?,
+            // Rows of a multiple of 4 already.
+            Order::Pairs => round_up::<2>(self.channels)?.checked_mul(row)?,
+            Order::Quads => round_up::<4>(self.channels)?.checked_mul(row)?,
+            Order::Chunks => round_up::<8>(self.channels)?.checked_mul(row)?,
+            Order::Filled => {
+                let channels = self.channels.checked_next_multiple_of(self.packing.channels.into())?;
+                round_up::<4>(channels.checked_mul(row)?)?
+            }
+            Order::Blocks | Order::Shared => round_up::<4>(self.channels.checked_mul(row)?)?,
             Order::Winograd => return None,
         };
-        let bytes = channels.checked_mul(self.row_bytes()?).filter(|&bytes| bytes != 0)?;
-        bytes.checked_next_multiple_of(unit)
+        Some((bytes, depth))
     }
 
     /// Where weight `k` of `channel` lies, in bytes: its own byte, or the halfword of its pair.
@@ -151,6 +161,12 @@ impl Shape {
             }
         }
     }
+}
+
+/// The next multiple of `UNIT`, a power of two.
+#[inline(always)]
+pub(crate) fn round_up<const UNIT: u32>(number: u32) -> Option<u32> {
+    Some(number.checked_add(UNIT - 1)? & UNIT.wrapping_neg())
 }
 
 /// A packed matrix in the constants of a file.

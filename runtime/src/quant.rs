@@ -96,6 +96,7 @@ pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
 /// `(scale, bits)`, where `1 / x = scale / 2^31 / 2^bits` and `scale` is above one half.
 ///
 /// Source followed: TFLite's `GetReciprocal`, gemmlowp's `one_over_one_plus_x_for_x_in_0_1`.
+#[inline]
 pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
     let zeros = x.leading_zeros();
     let fraction = x.wrapping_shl(zeros) & (u32::MAX >> 1);
@@ -104,6 +105,7 @@ pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
 
 /// `1 / (1 + x)` for `x` in `[0, 1)`, both Q0.31: three steps of Newton's method on half the
 /// denominator, in Q2.29, from the best linear estimate `48/17 - 32/17 * d`.
+#[inline]
 fn one_over_one_plus(x: i32) -> i32 {
     const ONE: i32 = 1 << 29;
     // Half the sum of x and 1.0 in Q0.31, rounded up; 1.0 is the largest number there is.

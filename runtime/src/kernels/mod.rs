@@ -32,7 +32,7 @@ use core::ops::Range;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum};
 
-use crate::packing::{Matrix, Packing, Shape};
+use crate::packing::{Matrix, Packing, Shape, round_up};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 use crate::winograd::Filters;
@@ -206,9 +206,15 @@ pub struct Band<'a> {
 impl<'a> Band<'a> {
     /// Bytes of a row of `width` pixels of `channels` channels in any kernel set: whole blocks of channels,
     /// whole words. `None` where that overflows.
+    #[inline(always)]
     pub fn row_bytes(packing: Packing, width: u32, channels: u32) -> Option<u32> {
-        let channels = channels.checked_next_multiple_of(u32::from(packing.channels).max(1))?;
-        let elements = width.checked_mul(channels)?.checked_next_multiple_of(4)?;
+        let elements = match packing.channels {
+            4 => width.checked_mul(round_up::<4>(channels)?)?,
+            block => {
+                let channels = channels.checked_next_multiple_of(u32::from(block).max(1))?;
+                round_up::<4>(width.checked_mul(channels)?)?
+            }
+        };
         elements.checked_mul(packing.element.max(1).into())
     }
 

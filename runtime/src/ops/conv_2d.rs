@@ -75,13 +75,21 @@ fn shape(params: &Conv2dParams, packing: Packing) -> Option<Shape> {
 /// Bytes of the tile of a packed convolution, in any kernel set.
 #[inline(always)]
 fn tile_bytes(shape: &Shape) -> Option<u32> {
-    shape.padded_depth()?.checked_mul(shape.packing.element.max(1).into())?.checked_mul(TILE as u32)
+    tile_of(shape.packing, shape.padded_depth()?)
 }
 
-/// Elements of a row in the ring of a packed convolution: the pixels that windows read.
+/// Bytes of a tile of rows of `depth` weights.
+#[inline(always)]
+fn tile_of(packing: Packing, depth: u32) -> Option<u32> {
+    depth.checked_mul(u32::from(packing.element.max(1)) * TILE as u32)
+}
+
+/// Elements of a row in the ring of a packed convolution: the pixels that windows read. These fit 32 bits where
+/// [`window::check`] finds no fault.
+#[inline(always)]
 fn ring_row(p: &Conv2dParams) -> Option<u32> {
     let w = &p.window;
-    w.out_w.checked_sub(1)?.checked_mul(w.stride_w)?.checked_add(w.kernel_w)?.checked_mul(p.in_channels)
+    w.out_w.wrapping_sub(1).wrapping_mul(w.stride_w).wrapping_add(w.kernel_w).checked_mul(p.in_channels)
 }
 
 /// Bytes behind the ring that a kernel may read: whole words.
@@ -98,7 +106,12 @@ pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
 
 #[inline(always)]
 fn packed_scratch_bytes(params: &Conv2dParams, packing: Packing) -> Option<u32> {
-    let tile = tile_bytes(&shape(params, packing)?)?;
+    scratch_with(params, tile_bytes(&shape(params, packing)?)?)
+}
+
+/// With a tile of this size.
+#[inline(always)]
+fn scratch_with(params: &Conv2dParams, tile: u32) -> Option<u32> {
     if window::is_pointwise(&params.window) {
         return Some(tile);
     }
@@ -115,7 +128,7 @@ pub fn can_be_packed(p: &Conv2dParams) -> bool {
 fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
     match K::POLICY.conv.own(p.packing) {
-        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
+        Some(packing) if K::POLICY.conv.order != Order::Plain => check_packed(node, p, packing),
         _ => check_any(node, p),
     }
 }
@@ -124,15 +137,16 @@ fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
 fn check_any(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed::<false>(node, p, packing),
+        packing => check_packed(node, p, packing),
     }
 }
 
 fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
-    check_packed::<true>(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
+    check_packed(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
 }
 
+#[inline]
 fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     let (groups, out_channels) = (p.groups, p.out_channels);
     window::check_op(node, &p.window, p.batches, p.in_channels, out_channels)?;
@@ -149,36 +163,37 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     node.expect_stage(&p.stage, out_channels)
 }
 
-/// `KNOWN`: the packing is a constant.
+/// In line, as the packing is a constant in most cases.
 #[inline(always)]
-fn check_packed<const KNOWN: bool>(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
+fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(), Fault> {
     window::check_op(node, &p.window, p.batches, p.in_channels, p.out_channels)?;
     check_int8(p.input_zero_point)?;
     if !can_be_packed(p) {
         return Err(Fault::Packing);
     }
-    let shape = shape(p, packing).ok_or(Fault::Parameters)?;
-    if KNOWN {
-        node.matrix_inline(shape, p.weights)?
-    } else {
-        node.matrix(shape, p.weights)?
-    };
-    node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
+    // None of the dimensions is zero, as just found: no tensor is empty.
+    let (bytes, depth) = shape(p, packing).and_then(|shape| shape.sizes()).ok_or(Fault::Parameters)?;
+    node.expect_matrix(bytes, p.weights)?;
+    let scratch = tile_of(packing, depth).and_then(|tile| scratch_with(p, tile));
+    node.expect_scratch(scratch.ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.out_channels)
 }
 
 /// A tile is gathered whole before any of it is written. A pointwise convolution reads no other
 /// pixels, so the output may run ahead of the input's start only by what all tiles but the last
 /// have grown; other windows keep the rows that are still to be read.
+#[inline]
 fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     let p: &Conv2dParams = node.params().ok()?;
     if p.packing == Packing::PLAIN.tag() { plain_lead(node, position) } else { packed_lead(node, position) }
 }
 
+#[inline]
 fn plain_lead(node: &Node<'_>, _: usize) -> Option<u32> {
     lead_by(node, window::lead)
 }
 
+#[inline]
 fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
     lead_by(node, window::band_lead)
 }

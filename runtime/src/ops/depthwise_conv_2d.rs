@@ -53,10 +53,12 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
     }
 }
 
+#[inline]
 fn taps(params: &DepthwiseConv2dParams) -> Option<u32> {
     params.window.kernel_h.checked_mul(params.window.kernel_w)
 }
 
+#[inline]
 fn out_channels(params: &DepthwiseConv2dParams) -> Option<u32> {
     params.in_channels.checked_mul(params.multiplier).filter(|&channels| channels != 0)
 }
@@ -67,16 +69,17 @@ fn shape(p: &DepthwiseConv2dParams, packing: Packing) -> Option<Shape> {
     Some(Shape { packing, channels: out_channels(p)?, lines: 1, line: taps(p)? })
 }
 
-/// Pixels of a row in the ring: those that windows read.
-fn band_width(p: &DepthwiseConv2dParams) -> Option<u32> {
+/// Pixels of a row in the ring: those that windows read. They fit 32 bits where [`window::check`] finds no fault.
+#[inline(always)]
+fn band_width(p: &DepthwiseConv2dParams) -> u32 {
     let w = &p.window;
-    w.out_w.checked_sub(1)?.checked_mul(w.stride_w)?.checked_add(w.kernel_w)
+    w.out_w.wrapping_sub(1).wrapping_mul(w.stride_w).wrapping_add(w.kernel_w)
 }
 
 /// Bytes of a row in the ring.
 #[inline(always)]
 fn band_row(p: &DepthwiseConv2dParams, packing: Packing) -> Option<u32> {
-    Band::row_bytes(packing, band_width(p)?, p.in_channels)
+    Band::row_bytes(packing, band_width(p), p.in_channels)
 }
 
 /// Bytes of scratch memory that an op with these parameters needs: a patch, or a ring of rows.
@@ -101,9 +104,10 @@ pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
 /// First what the converter has packed for this core, which is checked faster.
 fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &DepthwiseConv2dParams = node.params()?;
-    match K::POLICY.depthwise.own(p.packing) {
-        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
-        _ => check_any(node, p),
+    if K::POLICY.depthwise.order != Order::Plain && p.packing == K::POLICY.depthwise.tag() {
+        check_packed(node, p, K::POLICY.depthwise)
+    } else {
+        check_any(node, p)
     }
 }
 
@@ -111,10 +115,11 @@ fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
 fn check_any(node: &Node<'_>, p: &DepthwiseConv2dParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed::<false>(node, p, packing),
+        packing => check_packed(node, p, packing),
     }
 }
 
+#[inline]
 fn check_plain(node: &Node<'_>, p: &DepthwiseConv2dParams) -> Result<(), Fault> {
     let channels = out_channels(p).ok_or(Fault::Parameters)?;
     window::check_op(node, &p.window, p.batches, p.in_channels, channels)?;
@@ -131,41 +136,38 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     if p.packing != K::POLICY.depthwise.tag() {
         return Err(Fault::Packing);
     }
-    check_packed::<true>(node, p, K::POLICY.depthwise)
+    check_packed(node, p, K::POLICY.depthwise)
 }
 
-/// `KNOWN`: the packing is a constant.
+/// In line, as the packing is a constant in most cases.
 #[inline(always)]
-fn check_packed<const KNOWN: bool>(
-    node: &Node<'_>,
-    p: &DepthwiseConv2dParams,
-    packing: Packing,
-) -> Result<(), Fault> {
+fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) -> Result<(), Fault> {
     if !can_be_packed(p) {
         return Err(Fault::Packing);
     }
     window::check_op(node, &p.window, p.batches, p.in_channels, p.in_channels)?;
     check_int8(p.input_zero_point)?;
-    let shape = shape(p, packing).ok_or(Fault::Parameters)?;
-    if KNOWN {
-        node.matrix_inline(shape, p.weights)?
-    } else {
-        node.matrix(shape, p.weights)?
-    };
+    // Neither taps nor channels are zero, as just found: no tensor is empty.
+    let shape = taps(p).map(|taps| Shape { packing, channels: p.in_channels, lines: 1, line: taps });
+    let (bytes, _) = shape.and_then(|shape| shape.sizes()).ok_or(Fault::Parameters)?;
+    node.expect_matrix(bytes, p.weights)?;
     node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)
 }
 
+#[inline]
 fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
     if p.packing == Packing::PLAIN.tag() { plain_lead(node, position) } else { packed_lead(node, position) }
 }
 
+#[inline]
 fn plain_lead(node: &Node<'_>, _: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
     if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?) } else { None }
 }
 
+#[inline]
 fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
     let p: &DepthwiseConv2dParams = node.params().ok()?;
     if p.batches == 1 { window::band_lead(&p.window, p.in_channels, p.in_channels) } else { None }
@@ -219,7 +221,7 @@ pub fn depthwise_by_rows<K: Kernels>(
     let channels = p.in_channels as usize;
     let mut band = Band {
         cells: scratch,
-        width: band_width(p).unwrap_or(0) as usize,
+        width: band_width(p) as usize,
         rows: w.kernel_h as usize,
         first: 0,
         columns: w.kernel_w as usize,

@@ -46,6 +46,7 @@ fn shape(p: &FullyConnectedParams, packing: Packing) -> Shape {
 }
 
 /// A product of dimensions, above 0.
+#[inline]
 fn size(a: u32, b: u32) -> Result<u32, Fault> {
     a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters)
 }
@@ -53,9 +54,10 @@ fn size(a: u32, b: u32) -> Result<u32, Fault> {
 /// First what the converter has packed for this core, which is checked faster.
 fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     let p: &FullyConnectedParams = node.params()?;
-    match K::POLICY.dense.own(p.packing) {
-        Some(packing) if packing != Packing::PLAIN => check_packed::<true>(node, p, packing),
-        _ => check_any(node, p),
+    if K::POLICY.dense.order != Order::Plain && p.packing == K::POLICY.dense.tag() {
+        check_packed(node, p, K::POLICY.dense)
+    } else {
+        check_any(node, p)
     }
 }
 
@@ -63,10 +65,11 @@ fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
 fn check_any(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
-        packing => check_packed::<false>(node, p, packing),
+        packing => check_packed(node, p, packing),
     }
 }
 
+#[inline]
 fn check_plain(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
     // None of them is zero, as just found.
@@ -79,23 +82,16 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     if p.packing != K::POLICY.dense.tag() {
         return Err(Fault::Packing);
     }
-    check_packed::<true>(node, p, K::POLICY.dense)
+    check_packed(node, p, K::POLICY.dense)
 }
 
-/// `KNOWN`: the packing is a constant.
+/// In line, as the packing is a constant in most cases.
 #[inline(always)]
-fn check_packed<const KNOWN: bool>(
-    node: &Node<'_>,
-    p: &FullyConnectedParams,
-    packing: Packing,
-) -> Result<(), Fault> {
+fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
-    let shape = shape(p, packing);
-    if KNOWN {
-        node.matrix_inline(shape, p.weights)?
-    } else {
-        node.matrix(shape, p.weights)?
-    };
+    // None of them is zero, as just found.
+    let (bytes, _) = shape(p, packing).sizes().ok_or(Fault::Parameters)?;
+    node.expect_matrix(bytes, p.weights)?;
     node.expect_stage(&p.stage, p.outputs)
 }
 

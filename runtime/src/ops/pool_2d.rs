@@ -24,6 +24,7 @@ pub const fn max_operator<K: Kernels>() -> Operator {
     Operator { code: OpCode::MaxPool2d, check, eval: eval_max::<K>, lead }
 }
 
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Pool2dParams = node.params()?;
     let w = &p.window;
@@ -45,12 +46,14 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+#[inline]
 fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
     lead_of(node.params().ok()?)
 }
 
 /// A pixel is written while its own window is still read, channel by channel: that of a window that is
 /// gathered first, and a pixel.
+#[inline]
 fn lead_of(p: &Pool2dParams) -> Option<u32> {
     if p.batches != 1 {
         return None;

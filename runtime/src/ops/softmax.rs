@@ -29,6 +29,7 @@ pub const fn operator() -> Operator {
     Operator { code: OpCode::Softmax, check, eval, lead: in_place }
 }
 
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &SoftmaxParams = node.params()?;
     if p.depth == 0 || p.depth > MAX_DEPTH || p.entries == 0 || p.entries > 256 {

@@ -23,10 +23,10 @@ use crate::tensor::{copy, runs};
 pub fn check(window: &Window) -> Result<(), Fault> {
     let w = window;
     // Zero becomes a number with all bits.
-    let less_one = |dims: [u32; 4]| dims.iter().fold(0, |bits, dim| bits | dim.wrapping_sub(1));
-    let images = less_one([w.in_h, w.in_w, w.out_h, w.out_w]);
-    let kernel = less_one([w.kernel_h, w.kernel_w, 1, 1]);
-    let steps = less_one([w.stride_h, w.stride_w, w.dilation_h, w.dilation_w]);
+    let less_one = |dim: u32| dim.wrapping_sub(1);
+    let images = less_one(w.in_h) | less_one(w.in_w) | less_one(w.out_h) | less_one(w.out_w);
+    let kernel = less_one(w.kernel_h) | less_one(w.kernel_w);
+    let steps = less_one(w.stride_h) | less_one(w.stride_w) | less_one(w.dilation_h) | less_one(w.dilation_w);
     if (images | kernel | w.pad_top | w.pad_left) >> 16 | steps >> 12 == 0 {
         Ok(())
     } else {
@@ -172,33 +172,33 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
 /// Along a row, what is written grows by a pixel each step and what is read stands still under the
 /// padding and moves by a stride behind it: the largest distance is where it begins to move, or at the
 /// end of the row.
-#[inline(never)]
+#[cold]
+#[inline]
 fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
-    let in_row = window.in_w.checked_mul(in_pixel)?;
-    let out_row = window.out_w.checked_mul(out_pixel)?;
-    window.out_h.checked_mul(out_row)?;
-    window.in_h.checked_mul(in_row)?;
-    let moves = window.pad_left.checked_div(window.stride_w)?;
-    let columns = [moves, moves.saturating_add(1), window.out_w - 1].map(|ox| {
-        let ox = ox.min(window.out_w - 1);
-        (ox * out_pixel, (ox * window.stride_w).saturating_sub(window.pad_left).wrapping_mul(in_pixel))
-    });
+    let w = window;
+    let (in_row, out_row) = (w.in_w.wrapping_mul(in_pixel), w.out_w.wrapping_mul(out_pixel));
+    let (end, last) = (w.out_h.wrapping_sub(1), w.out_w.wrapping_sub(1));
+    let moves = w.pad_left.checked_div(w.stride_w)?;
     // Down the rows the same holds: what is read stands still under the padding and moves evenly
     // behind it. Where it moves faster than what is written grows, the last row that stands still or the
     // first that moves decides, else one of the last two.
-    let end = window.out_h.wrapping_sub(1);
-    let overtakes = out_row <= window.stride_h.saturating_mul(in_row);
-    let row = if overtakes { window.pad_top.checked_div(window.stride_h)? } else { end.saturating_sub(1) };
-    let first_read = |oy: u32| (oy * window.stride_h).saturating_sub(window.pad_top).wrapping_mul(in_row);
+    let overtakes = out_row <= w.stride_h.saturating_mul(in_row);
+    let row = if overtakes { w.pad_top.checked_div(w.stride_h)? } else { end.saturating_sub(1) };
+    let read = |o: u32, stride: u32, pad: u32, unit: u32| {
+        o.wrapping_mul(stride).saturating_sub(pad).wrapping_mul(unit)
+    };
     let mut lead = 0u32;
-    for oy in row.min(end)..=row.saturating_add(1).min(end) {
-        let (written, read) = (oy.wrapping_mul(out_row), first_read(oy));
+    for oy in row..row.wrapping_add(2) {
+        let oy = oy.min(end);
+        let written = oy.wrapping_mul(out_row);
         // Behind the last pixel nothing is read any more.
-        let below = if oy == end { u32::MAX } else { first_read(oy + 1) };
+        let below = if oy == end { u32::MAX } else { read(oy + 1, w.stride_h, w.pad_top, in_row) };
         lead = lead.max(written.wrapping_add(out_row).saturating_sub(below));
-        for (ahead, column) in columns {
-            let read = read.saturating_add(column).min(below);
-            lead = lead.max(written.wrapping_add(ahead).saturating_sub(read));
+        for step in 0..3 {
+            let ox = if step < 2 { moves.wrapping_add(step).min(last) } else { last };
+            let column = read(ox, w.stride_w, w.pad_left, in_pixel);
+            let next = read(oy, w.stride_h, w.pad_top, in_row).saturating_add(column).min(below);
+            lead = lead.max(ox.wrapping_mul(out_pixel).wrapping_add(written).saturating_sub(next));
         }
     }
     Some(lead)
@@ -211,19 +211,17 @@ fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
 #[inline(always)]
 pub fn band_lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let w = window;
-    let row = |width: u32, pixel: u32| u64::from(width) * u64::from(pixel);
-    if w.kernel_h > w.pad_top && w.out_h <= w.in_h && row(w.out_w, out_pixel) <= row(w.in_w, in_pixel) {
+    // The sizes of both images are known to fit 32 bits.
+    let (in_row, out_row) = (w.in_w.wrapping_mul(in_pixel), w.out_w.wrapping_mul(out_pixel));
+    if w.kernel_h > w.pad_top && w.out_h <= w.in_h && out_row <= in_row {
         return Some(0);
     }
-    band_lead_of_any(window, in_pixel, out_pixel)
+    band_lead_of_any(window, in_row, out_row)
 }
 
-#[inline(never)]
-fn band_lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
-    let in_row = window.in_w.checked_mul(in_pixel)?;
-    let out_row = window.out_w.checked_mul(out_pixel)?;
-    window.out_h.checked_mul(out_row)?;
-    window.in_h.checked_mul(in_row)?;
+#[cold]
+#[inline]
+fn band_lead_of_any(window: &Window, in_row: u32, out_row: u32) -> Option<u32> {
     // What is written grows evenly with the row. What is read stands still under the padding above, moves, and stands
     // still behind the image: what is ahead is largest where it begins to move, or at the end.
     let end = window.out_h.wrapping_sub(1);
