@@ -47,6 +47,8 @@ pub enum Error {
 /// What an operator's check found wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// A whole register: what is narrower is widened after each call, and checks are calls.
+#[repr(u32)]
 pub enum Fault {
     /// Number, storage or element type of the operands.
     Operands,

@@ -58,6 +58,13 @@ impl<'a> Node<'a> {
         bytemuck::try_from_bytes(bytes).map_err(|_| Fault::Parameters)
     }
 
+    /// The parameter words as one `P`, of an op of which [`params`](Node::params) has checked their number.
+    #[inline(always)]
+    pub fn checked_params<P: Pod>(&self) -> Option<&'a P> {
+        let words = self.model.params_from(self.op)?.get(..size_of::<P>() / size_of::<u32>())?;
+        bytemuck::try_from_bytes(bytemuck::cast_slice(words)).ok()
+    }
+
     /// The parameter words as any number of `P`s.
     pub fn params_list<P: Pod>(&self) -> Result<&'a [P], Fault> {
         bytemuck::try_cast_slice(self.model.params(self.op)).map_err(|_| Fault::Parameters)
@@ -228,8 +235,15 @@ impl<'a> Node<'a> {
     /// channels are numbers like the weights: scaling is defined for any of them.
     #[inline]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
-        self.expect_constants::<i32>(stage.bias, channels)?;
-        self.expect_constants::<Multiplier>(stage.multipliers, stage.multiplier_count)?;
+        const { assert!(align_of::<Multiplier>() == align_of::<i32>()) };
+        let there = self.model.constants().len() as u32;
+        let holds = |offset: u32, bits: u32, count: u32| offset <= there && count <= (there - offset) >> bits;
+        if (stage.bias | stage.multipliers) % align_of::<i32>() as u32 != 0
+            || !holds(stage.bias, size_of::<i32>().ilog2(), channels)
+            || !holds(stage.multipliers, size_of::<Multiplier>().ilog2(), stage.multiplier_count)
+        {
+            return Err(Fault::Constants);
+        }
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);
         }

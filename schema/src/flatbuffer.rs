@@ -114,9 +114,10 @@ impl<'a> Table<'a> {
     /// The words of a vector from its length on; a length of 0 if it is absent.
     #[inline(never)]
     fn vector(&self, field: usize) -> Option<&'a [u32]> {
-        match self.place(field)? {
-            0 => Some(&[0]),
-            at => self.words.vector(at),
+        match self.places.get(field) {
+            None | Some(0) => Some(&[0]),
+            Some(place) if place & 3 != 0 => None,
+            Some(place) => self.words.vector(self.start + u32::from(place / 4)),
         }
     }
 

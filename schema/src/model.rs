@@ -175,7 +175,13 @@ impl<'a> Model<'a> {
     /// As [`params`](Model::params), `None` where they lie outside the file's parameters.
     #[inline(always)]
     pub(crate) fn params_checked(&self, op: &Op) -> Option<&'a [u32]> {
-        self.params.get(op.params as usize..)?.get(..op.params_words as usize)
+        self.params_from(op)?.get(..op.params_words as usize)
+    }
+
+    /// Parameter words from an op's first one on: what follows them in the file is seen, too.
+    #[inline(always)]
+    pub fn params_from(&self, op: &Op) -> Option<&'a [u32]> {
+        self.params.get(op.params as usize..)
     }
 
     /// Weights, biases, multipliers, tables; starts at a multiple of 16.

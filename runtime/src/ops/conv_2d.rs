@@ -121,7 +121,8 @@ fn scratch_with(params: &Conv2dParams, tile: u32) -> Option<u32> {
 
 /// Whether a convolution can have packed weights.
 pub fn can_be_packed(p: &Conv2dParams) -> bool {
-    p.groups == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
+    // Dilations are not 0.
+    p.groups == 1 && p.window.dilation_h | p.window.dilation_w == 1
 }
 
 /// First what the converter has packed for this core, which is checked faster.
@@ -184,36 +185,46 @@ fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(
 /// have grown; other windows keep the rows that are still to be read.
 #[inline]
 fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
-    let p: &Conv2dParams = node.params().ok()?;
+    let p: &Conv2dParams = node.checked_params()?;
     if p.packing == Packing::PLAIN.tag() { plain_lead(node, position) } else { packed_lead(node, position) }
 }
 
 #[inline]
 fn plain_lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    lead_by(node, window::lead)
-}
-
-#[inline]
-fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    lead_by(node, window::band_lead)
-}
-
-#[inline(always)]
-fn lead_by(node: &Node<'_>, of_window: fn(&Window, u32, u32) -> Option<u32>) -> Option<u32> {
-    let p: &Conv2dParams = node.params().ok()?;
+    let p: &Conv2dParams = node.checked_params()?;
     if p.groups != 1 {
         return None;
     }
     if window::is_pointwise(&p.window) {
-        if p.out_channels <= p.in_channels {
-            return Some(0);
-        }
-        // The check has found that the output's size, a multiple of all these, fits 32 bits.
-        let pixels = p.batches.wrapping_mul(p.window.out_h).wrapping_mul(p.window.out_w);
-        let before_last = pixels.wrapping_sub(1) & !(TILE as u32 - 1);
-        return Some(before_last.wrapping_mul(p.out_channels.wrapping_sub(p.in_channels)));
+        return pointwise_lead(p);
     }
-    if p.batches == 1 { of_window(&p.window, p.in_channels, p.out_channels) } else { None }
+    if p.batches == 1 { window::lead(&p.window, p.in_channels, p.out_channels) } else { None }
+}
+
+/// Packed weights are those of one group.
+#[inline]
+fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
+    let p: &Conv2dParams = node.checked_params()?;
+    let (in_row, out_row) = window::rows(&p.window, p.in_channels, p.out_channels);
+    // So it is for most, pointwise ones among them.
+    if p.batches == 1 && window::stays_behind(&p.window, in_row, out_row) {
+        return Some(0);
+    }
+    if window::is_pointwise(&p.window) {
+        return pointwise_lead(p);
+    }
+    if p.batches == 1 { window::lead_of_rows(&p.window, in_row, out_row) } else { None }
+}
+
+#[inline(always)]
+fn pointwise_lead(p: &Conv2dParams) -> Option<u32> {
+    if p.out_channels <= p.in_channels {
+        return Some(0);
+    }
+    // The check has found that the output's size, a multiple of all these, fits 32 bits.
+    let pixels = p.batches.wrapping_mul(p.window.out_h).wrapping_mul(p.window.out_w);
+    let before_last = pixels.wrapping_sub(1) & !(TILE as u32 - 1);
+    Some(before_last.wrapping_mul(p.out_channels.wrapping_sub(p.in_channels)))
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

@@ -157,19 +157,19 @@ fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) ->
 
 #[inline]
 fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
-    let p: &DepthwiseConv2dParams = node.params().ok()?;
+    let p: &DepthwiseConv2dParams = node.checked_params()?;
     if p.packing == Packing::PLAIN.tag() { plain_lead(node, position) } else { packed_lead(node, position) }
 }
 
 #[inline]
 fn plain_lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    let p: &DepthwiseConv2dParams = node.params().ok()?;
+    let p: &DepthwiseConv2dParams = node.checked_params()?;
     if p.batches == 1 { window::lead(&p.window, p.in_channels, out_channels(p)?) } else { None }
 }
 
 #[inline]
 fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    let p: &DepthwiseConv2dParams = node.params().ok()?;
+    let p: &DepthwiseConv2dParams = node.checked_params()?;
     if p.batches == 1 { window::band_lead(&p.window, p.in_channels, p.in_channels) } else { None }
 }
 

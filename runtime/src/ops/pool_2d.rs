@@ -48,7 +48,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 
 #[inline]
 fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    lead_of(node.params().ok()?)
+    lead_of(node.checked_params()?)
 }
 
 /// A pixel is written while its own window is still read, channel by channel: that of a window that is

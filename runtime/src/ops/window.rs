@@ -210,31 +210,38 @@ fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
 /// Where neither rows nor their number grow, and each window reaches its own row, nothing is ahead.
 #[inline(always)]
 pub fn band_lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
-    let w = window;
-    // The sizes of both images are known to fit 32 bits.
-    let (in_row, out_row) = (w.in_w.wrapping_mul(in_pixel), w.out_w.wrapping_mul(out_pixel));
-    if w.kernel_h > w.pad_top && w.out_h <= w.in_h && out_row <= in_row {
-        return Some(0);
-    }
-    band_lead_of_any(window, in_row, out_row)
+    let (in_row, out_row) = rows(window, in_pixel, out_pixel);
+    if stays_behind(window, in_row, out_row) { Some(0) } else { lead_of_rows(window, in_row, out_row) }
 }
 
+/// Elements of a row of the input and of the output, which are known to fit 32 bits.
+#[inline(always)]
+pub fn rows(window: &Window, in_pixel: u32, out_pixel: u32) -> (u32, u32) {
+    (window.in_w.wrapping_mul(in_pixel), window.out_w.wrapping_mul(out_pixel))
+}
+
+/// Whether neither rows nor their number grow, and each window reaches its own row: then [`band_lead`] is 0.
+#[inline(always)]
+pub fn stays_behind(w: &Window, in_row: u32, out_row: u32) -> bool {
+    w.kernel_h > w.pad_top && w.out_h <= w.in_h && out_row <= in_row
+}
+
+/// [`band_lead`] of any window with rows of these sizes.
 #[cold]
 #[inline]
-fn band_lead_of_any(window: &Window, in_row: u32, out_row: u32) -> Option<u32> {
+pub fn lead_of_rows(w: &Window, in_row: u32, out_row: u32) -> Option<u32> {
     // What is written grows evenly with the row. What is read stands still under the padding above, moves, and stands
     // still behind the image: what is ahead is largest where it begins to move, or at the end.
-    let end = window.out_h.wrapping_sub(1);
-    let moves = window.pad_top.saturating_sub(window.kernel_h).checked_div(window.stride_h)?;
-    let mut lead = 0;
-    for oy in [moves, moves.saturating_add(1), end.saturating_sub(1)] {
+    let end = w.out_h.wrapping_sub(1);
+    let moves = w.pad_top.saturating_sub(w.kernel_h).checked_div(w.stride_h)?;
+    let mut lead = 0u32;
+    for oy in [moves, moves.wrapping_add(1), end.saturating_sub(1)] {
         // Behind the last row nothing is read any more.
-        if oy >= end {
-            continue;
+        if oy < end {
+            let unread = oy.wrapping_mul(w.stride_h).wrapping_add(w.kernel_h).saturating_sub(w.pad_top);
+            let read = unread.min(w.in_h).wrapping_mul(in_row);
+            lead = lead.max((oy + 1).wrapping_mul(out_row).saturating_sub(read));
         }
-        let unread = (oy * window.stride_h).wrapping_add(window.kernel_h).saturating_sub(window.pad_top);
-        let written = (oy + 1).wrapping_mul(out_row);
-        lead = lead.max(written.saturating_sub(unread.min(window.in_h).wrapping_mul(in_row)));
     }
     Some(lead)
 }
