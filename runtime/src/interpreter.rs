@@ -49,6 +49,7 @@ impl<'a> Interpreter<'a> {
     /// Checks every op of the model against the operators in `ops` and binds the arena, which must
     /// have at least [`Model::arena_bytes`] bytes and start at a multiple of 16, as
     /// [`Arena`](crate::Arena) does.
+    #[inline]
     pub fn new(model: &'a Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
         if arena.len() < model.arena_bytes() {
             let (needed, found) = (model.arena_bytes() as u32, arena.len() as u32);
@@ -165,6 +166,7 @@ fn search(ops: OpSet, code: u8) -> Option<&'static Operator> {
 /// Checks every op of a model against the operators that would run it: operands, parameters,
 /// constants, scratch memory, and the overlap of outputs with inputs. [`Interpreter::new`] does
 /// this; a tool may call it without an arena.
+#[inline]
 pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
     for (index, op) in model.ops().iter().enumerate() {
         let index = index as u16;

@@ -163,13 +163,11 @@ impl<'m, 'a> Walk<'m, 'a> {
         }
         // Both operands as one number, as the record has them: the tensor of this number, and the next one.
         let mut operands = (first as u32).wrapping_mul(0x1_0001).wrapping_add(0x1_0000);
-        let mut links = 0;
         for (op, tensors) in ops.iter().zip(chain.windows(2)) {
             let [read, written] = tensors else { break };
-            reader += 1;
             if op.pair().is_none()
                 || op.operands != operands
-                || written.use_and_kind() != reader
+                || written.use_and_kind() != reader + 1
                 || !fits(run(written), arena)
                 || model.params_checked(op).is_none()
             {
@@ -184,8 +182,9 @@ impl<'m, 'a> Walk<'m, 'a> {
             }
             *held = written;
             operands = operands.wrapping_add(0x1_0001);
-            links += 1;
+            reader += 1;
         }
+        let links = reader.wrapping_sub(1).wrapping_sub(self.now as u32) as usize;
         self.next += links;
         self.now += links as i32;
         ops.get(links..).unwrap_or_default()

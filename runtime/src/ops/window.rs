@@ -174,34 +174,38 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
 /// end of the row.
 #[cold]
 #[inline]
-fn lead_of_any(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
-    let w = window;
-    let (in_row, out_row) = (w.in_w.wrapping_mul(in_pixel), w.out_w.wrapping_mul(out_pixel));
-    let (end, last) = (w.out_h.wrapping_sub(1), w.out_w.wrapping_sub(1));
+fn lead_of_any(w: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     let moves = w.pad_left.checked_div(w.stride_w)?;
     // Down the rows the same holds: what is read stands still under the padding and moves evenly
     // behind it. Where it moves faster than what is written grows, the last row that stands still or the
     // first that moves decides, else one of the last two.
+    let (in_row, out_row) = rows(w, in_pixel, out_pixel);
     let overtakes = out_row <= w.stride_h.saturating_mul(in_row);
-    let row = if overtakes { w.pad_top.checked_div(w.stride_h)? } else { end.saturating_sub(1) };
-    let read = |o: u32, stride: u32, pad: u32, unit: u32| {
-        o.wrapping_mul(stride).saturating_sub(pad).wrapping_mul(unit)
-    };
-    let mut lead = 0u32;
-    for oy in row..row.wrapping_add(2) {
-        let oy = oy.min(end);
-        let written = oy.wrapping_mul(out_row);
-        // Behind the last pixel nothing is read any more.
-        let below = if oy == end { u32::MAX } else { read(oy + 1, w.stride_h, w.pad_top, in_row) };
-        lead = lead.max(written.wrapping_add(out_row).saturating_sub(below));
-        for step in 0..3 {
-            let ox = if step < 2 { moves.wrapping_add(step).min(last) } else { last };
-            let column = read(ox, w.stride_w, w.pad_left, in_pixel);
-            let next = read(oy, w.stride_h, w.pad_top, in_row).saturating_add(column).min(below);
-            lead = lead.max(ox.wrapping_mul(out_pixel).wrapping_add(written).saturating_sub(next));
+    let row = if overtakes { w.pad_top.checked_div(w.stride_h)? } else { w.out_h.saturating_sub(2) };
+    let mut lead = 0;
+    // The row behind these two counts with its first pixel.
+    for oy in row..row.wrapping_add(3) {
+        for ox in [0, moves, moves.wrapping_add(1), u32::MAX] {
+            lead = ahead(w, in_pixel, out_pixel, oy, ox).max(lead);
         }
     }
     Some(lead)
+}
+
+/// How far what is written before an output pixel is ahead of what this or a later one reads first. Pixels
+/// outside the image are the last ones of their row or column.
+#[cold]
+#[inline]
+fn ahead(w: &Window, in_pixel: u32, out_pixel: u32, oy: u32, ox: u32) -> u32 {
+    let (end, last) = (w.out_h.wrapping_sub(1), w.out_w.wrapping_sub(1));
+    let (oy, ox) = (oy.min(end), ox.min(last));
+    let read = |o: u32, stride: u32, pad: u32| o.wrapping_mul(stride).saturating_sub(pad);
+    let y = |oy: u32| read(oy, w.stride_h, w.pad_top).wrapping_mul(w.in_w).wrapping_mul(in_pixel);
+    let x = read(ox, w.stride_w, w.pad_left).wrapping_mul(in_pixel);
+    // Behind the last pixel nothing is read any more.
+    let below = if oy == end { u32::MAX } else { y(oy.wrapping_add(1)) };
+    let written = oy.wrapping_mul(w.out_w).wrapping_add(ox).wrapping_mul(out_pixel);
+    written.saturating_sub(y(oy).saturating_add(x).min(below))
 }
 
 /// The lead of a convolution that reads all rows under a row of outputs before it writes any of it: the
