@@ -93,7 +93,9 @@ impl Shape {
     pub fn chunk_place(&self, channel: u32, number: u32) -> u32 {
         let width = u32::from(self.packing.channels).max(1);
         let lane = channel.wrapping_rem(width);
-        let start = channel.wrapping_sub(lane).wrapping_mul(self.padded_depth().and_then(|depth| self.row_bytes(depth)).unwrap_or(0));
+        let start = channel
+            .wrapping_sub(lane)
+            .wrapping_mul(self.padded_depth().and_then(|depth| self.row_bytes(depth)).unwrap_or(0));
         start.wrapping_add(lane.wrapping_mul(self.packing.group.into())).wrapping_add(number)
     }
 
@@ -107,20 +109,20 @@ impl Shape {
     /// [`bytes`](Shape::bytes) and [`padded_depth`](Shape::padded_depth) of a shape without zeroes.
     #[inline(always)]
     pub fn sizes(&self) -> Option<(u32, u32)> {
-        let depth = self.padded_depth()?;
-        let row = self.row_bytes(depth)?;
-        let bytes = match self.packing.order {
-            Order::Plain => self.channels.checked_mul(row)?,
-            // Rows of a multiple of 4 already.
-            Order::Pairs => round_up::<2>(self.channels)?.checked_mul(row)?,
-            Order::Quads => round_up::<4>(self.channels)?.checked_mul(row)?,
-            Order::Chunks => round_up::<8>(self.channels)?.checked_mul(row)?,
-            Order::Filled => {
-                let channels = self.channels.checked_next_multiple_of(self.packing.channels.into())?;
-                round_up::<4>(channels.checked_mul(row)?)?
-            }
-            Order::Blocks | Order::Shared => round_up::<4>(self.channels.checked_mul(row)?)?,
+        let channels = match self.packing.order {
+            Order::Plain | Order::Blocks | Order::Shared => self.channels,
+            Order::Pairs => round_up::<2>(self.channels)?,
+            Order::Quads => round_up::<4>(self.channels)?,
+            Order::Chunks => round_up::<8>(self.channels)?,
+            Order::Filled => self.channels.checked_next_multiple_of(self.packing.channels.into())?,
             Order::Winograd => return None,
+        };
+        let depth = self.padded_depth()?;
+        let bytes = channels.checked_mul(self.row_bytes(depth)?)?;
+        let bytes = match self.packing.order {
+            Order::Blocks | Order::Shared | Order::Filled => round_up::<4>(bytes)?,
+            // A multiple of 4 already, unless it is plain.
+            _ => bytes,
         };
         Some((bytes, depth))
     }

@@ -64,30 +64,44 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Where in its table a field is, in bytes; 0 for an absent one.
+pub(crate) type Place = u16;
+
 /// A table, whose vtable lies within the file.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
     words: Words<'a>,
     /// Its first word.
     start: u32,
-    /// The place of each field in the table, in bytes, 0 for an absent one.
-    places: &'a [u16],
+    /// The place of each field.
+    places: &'a [Place],
 }
 
 impl<'a> Table<'a> {
-    /// First word of field number `field`, 0 if it is absent, `None` if it is misaligned.
+    /// The places of the first fields; `None` for a table with fewer.
     #[inline(always)]
-    fn place(&self, field: usize) -> Option<u32> {
-        match self.places.get(field) {
-            None | Some(0) => Some(0),
-            Some(&place) if place & 3 == 0 => Some(self.start + u32::from(place / 4)),
-            Some(_) => None,
-        }
+    pub(crate) fn places<const FIELDS: usize>(&self) -> Option<&'a [Place; FIELDS]> {
+        self.places.first_chunk()
+    }
+
+    /// The place of field number `field`.
+    #[inline(always)]
+    pub(crate) fn place(&self, field: usize) -> Place {
+        self.places.get(field).copied().unwrap_or(0)
     }
 
     /// First word of field number `field`, if it is present.
     pub(crate) fn field(&self, field: usize) -> Option<u32> {
-        self.place(field).filter(|&at| at != 0)
+        match self.place(field) {
+            0 => None,
+            place => self.first_word(place),
+        }
+    }
+
+    /// First word of the field at `place`, which is not 0; `None` if it is misaligned.
+    #[inline(always)]
+    fn first_word(&self, place: Place) -> Option<u32> {
+        (place & 3 == 0).then_some(self.start + u32::from(place / 4))
     }
 
     /// The fault of a table of which some field leads outside the file.
@@ -96,16 +110,15 @@ impl<'a> Table<'a> {
     }
 
     /// A 32-bit scalar; 0, the default, if it is absent.
-    pub(crate) fn u32(&self, field: usize) -> Option<u32> {
-        match self.place(field)? {
+    pub(crate) fn u32(&self, place: Place) -> Option<u32> {
+        match place {
             0 => Some(0),
-            at => self.words.word(at),
+            place => self.words.word(self.first_word(place)?),
         }
     }
 
     /// An 8-bit scalar; 0, the default, if it is absent or lies outside the file.
-    pub(crate) fn u8(&self, field: usize) -> u8 {
-        let place = self.places.get(field).copied().unwrap_or(0);
+    pub(crate) fn u8(&self, place: Place) -> u8 {
         let bytes: &[u8] = bytemuck::cast_slice(self.words.0);
         let at = self.start as usize * 4 + usize::from(place);
         bytes.get(at).copied().filter(|_| place != 0).unwrap_or(0)
@@ -113,29 +126,28 @@ impl<'a> Table<'a> {
 
     /// The words of a vector from its length on; a length of 0 if it is absent.
     #[inline(never)]
-    fn vector(&self, field: usize) -> Option<&'a [u32]> {
-        match self.places.get(field) {
-            None | Some(0) => Some(&[0]),
-            Some(place) if place & 3 != 0 => None,
-            Some(place) => self.words.vector(self.start + u32::from(place / 4)),
+    fn vector(&self, place: Place) -> Option<&'a [u32]> {
+        match place {
+            0 => Some(&[0]),
+            place => self.words.vector(self.first_word(place)?),
         }
     }
 
     /// A vector of structs of `N` words; empty if it is absent.
     #[inline(always)]
-    pub(crate) fn structs<const N: usize, T: Pod>(&self, field: usize) -> Option<&'a [T]>
+    pub(crate) fn structs<const N: usize, T: Pod>(&self, place: Place) -> Option<&'a [T]>
     where
         [u32; N]: Pod,
     {
-        let (&count, words) = self.vector(field)?.split_first()?;
+        let (&count, words) = self.vector(place)?.split_first()?;
         let (structs, _) = words.as_chunks::<N>();
         bytemuck::try_cast_slice(structs.get(..count as usize)?).ok()
     }
 
     /// A vector of scalars of at most 32 bits; empty if it is absent.
     #[inline(always)]
-    pub(crate) fn scalars<T: Pod>(&self, field: usize) -> Option<&'a [T]> {
-        let (&count, words) = self.vector(field)?.split_first()?;
+    pub(crate) fn scalars<T: Pod>(&self, place: Place) -> Option<&'a [T]> {
+        let (&count, words) = self.vector(place)?.split_first()?;
         bytemuck::cast_slice(words).get(..count as usize)
     }
 

@@ -1,25 +1,19 @@
 //! A `.ferro` file, read in place and verified.
 
-use crate::flatbuffer::{Table, Words};
+use crate::flatbuffer::{Place, Table, Words};
 use crate::{
     Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Op, Port, RUNTIME_LEVEL, Rounding, Target,
     Tensor, verify,
 };
 
-/// Field numbers of table `Model` in `model.fbs`.
+/// Fields of table `Model` in `model.fbs` that a device reads: those up to `outputs`, in this order.
+const DEVICE_FIELDS: usize = 12;
+
+/// Field numbers of table `Model`.
 mod field {
-    pub const FORMAT_VERSION: usize = 0;
-    pub const MINIMUM_RUNTIME: usize = 1;
     pub const TARGET: usize = 2;
     pub const ROUNDING: usize = 3;
-    pub const ARENA_BYTES: usize = 4;
-    pub const TENSORS: usize = 5;
-    pub const OPERANDS: usize = 6;
-    pub const OPS: usize = 7;
-    pub const PARAMS: usize = 8;
     pub const CONSTANTS: usize = 9;
-    pub const INPUTS: usize = 10;
-    pub const OUTPUTS: usize = 11;
     pub const INPUT_NAMES: usize = 12;
     pub const OUTPUT_NAMES: usize = 13;
     pub const SOURCE_HASH: usize = 14;
@@ -95,18 +89,21 @@ impl<'a> Model<'a> {
         let words = Words::new(bytes).ok_or(Error::Misaligned)?;
         let bad_root = || Error::Offset { at: words.word(0).unwrap_or(0) };
         let root = words.table(0).ok_or_else(bad_root)?;
-        let found = root.u32(field::FORMAT_VERSION).unwrap_or(0);
+        // A vtable ends with the last field that is there, and outputs are.
+        let places = root.places::<DEVICE_FIELDS>().ok_or_else(|| root.fault())?;
+        let &[version, minimum, target, rounding, ..] = places;
+        let found = root.u32(version).unwrap_or(0);
         if found != FORMAT_VERSION {
             return Err(Error::Version { found });
         }
-        let needed = root.u32(field::MINIMUM_RUNTIME).unwrap_or(u32::MAX);
+        let needed = root.u32(minimum).unwrap_or(u32::MAX);
         if needed > RUNTIME_LEVEL {
             return Err(Error::RuntimeTooOld { needed });
         }
         let unknown = |field: usize| Error::UnknownValue { field: field as u8 };
-        self.target = Target::from_code(root.u8(field::TARGET)).ok_or(unknown(field::TARGET))?;
-        self.rounding = Rounding::from_code(root.u8(field::ROUNDING)).ok_or(unknown(field::ROUNDING))?;
-        self.find(&root).ok_or_else(|| root.fault())?;
+        self.target = Target::from_code(root.u8(target)).ok_or(unknown(field::TARGET))?;
+        self.rounding = Rounding::from_code(root.u8(rounding)).ok_or(unknown(field::ROUNDING))?;
+        self.find(&root, places).ok_or_else(|| root.fault())?;
         let constants = self.constants;
         if !constants.is_empty() && (constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
             return Err(Error::Offset { at: field::CONSTANTS as u32 });
@@ -115,15 +112,16 @@ impl<'a> Model<'a> {
     }
 
     #[inline(always)]
-    fn find(&mut self, root: &Table<'a>) -> Option<()> {
-        self.arena_bytes = root.u32(field::ARENA_BYTES)?;
-        self.tensors = root.structs::<3, _>(field::TENSORS)?;
-        self.operands = root.scalars(field::OPERANDS)?;
-        self.ops = root.structs::<6, _>(field::OPS)?;
-        self.params = root.scalars(field::PARAMS)?;
-        self.constants = root.scalars(field::CONSTANTS)?;
-        self.inputs = root.structs::<10, _>(field::INPUTS)?;
-        self.outputs = root.structs::<10, _>(field::OUTPUTS)?;
+    fn find(&mut self, root: &Table<'a>, places: &[Place; DEVICE_FIELDS]) -> Option<()> {
+        let &[.., arena_bytes, tensors, operands, ops, params, constants, inputs, outputs] = places;
+        self.arena_bytes = root.u32(arena_bytes)?;
+        self.tensors = root.structs::<3, _>(tensors)?;
+        self.operands = root.scalars(operands)?;
+        self.ops = root.structs::<6, _>(ops)?;
+        self.params = root.scalars(params)?;
+        self.constants = root.scalars(constants)?;
+        self.inputs = root.structs::<10, _>(inputs)?;
+        self.outputs = root.structs::<10, _>(outputs)?;
         Some(())
     }
 
@@ -226,7 +224,7 @@ impl<'a> Model<'a> {
 
     /// SHA-256 of the model that this file was made from; empty if it is not recorded.
     pub fn source_hash(&self) -> &'a [u8] {
-        self.root().and_then(|root| root.scalars(field::SOURCE_HASH)).unwrap_or(&[])
+        self.root().and_then(|root| root.scalars(root.place(field::SOURCE_HASH))).unwrap_or(&[])
     }
 
     /// The names and facts for people, if the file carries them.
@@ -239,7 +237,7 @@ impl<'a> Model<'a> {
     /// all inputs, and all outputs, one behind the other in port order.
     pub fn self_test(&self) -> Option<(&'a [u8], &'a [u8])> {
         let table = self.root()?.table(field::SELF_TEST)?;
-        Some((table.scalars(0)?, table.scalars(1)?))
+        Some((table.scalars(table.place(0))?, table.scalars(table.place(1))?))
     }
 
     /// Whether the file's CRC-32 is that of its bytes: a check against damaged flash, apart from
@@ -310,7 +308,8 @@ impl<'a> Names<'a> {
 
     /// Multiply-accumulate operations of an op.
     pub fn op_macs(&self, index: usize) -> Option<u64> {
-        let &[low, high] = self.debug?.structs::<2, [u32; 2]>(2)?.get(index)?;
+        let debug = self.debug?;
+        let &[low, high] = debug.structs::<2, [u32; 2]>(debug.place(2))?.get(index)?;
         Some(u64::from(high) << 32 | u64::from(low))
     }
 
@@ -321,6 +320,7 @@ impl<'a> Names<'a> {
 
     /// Shape and quantization of a tensor. Its `tensor` and dimensions are not verified.
     pub fn tensor_port(&self, index: usize) -> Option<&'a Port> {
-        self.debug?.structs::<10, Port>(4)?.get(index)
+        let debug = self.debug?;
+        debug.structs::<10, Port>(debug.place(4))?.get(index)
     }
 }

@@ -78,9 +78,9 @@ impl<'m, 'a> Walk<'m, 'a> {
     fn program(&mut self) -> Result<(), Wrong> {
         let model = self.model;
         let (mut ops, inputs, outputs) = (model.ops(), model.inputs(), model.outputs());
-        let counts = [ops.len(), inputs.len(), outputs.len()];
         // Zero becomes a number with all bits.
-        let bits = counts.iter().fold(0, |bits, &n| bits | n | n.wrapping_sub(1));
+        let bits = |n: usize| n | n.wrapping_sub(1);
+        let bits = bits(ops.len()) | bits(inputs.len()) | bits(outputs.len());
         if bits >> 15 != 0 || self.tensors.len() > 0xFFFF || model.arena_bytes() > MAX_BYTES as usize {
             return Err(Wrong::Counts);
         }
@@ -127,8 +127,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         if tensor.bytes & mask != 0 || tensor.bytes == 0 {
             return Err(Wrong::TensorType(number));
         }
-        let fits = tensor.bytes <= room && tensor.offset <= room - tensor.bytes;
-        if !fits || tensor.offset & mask != 0 {
+        if !fits(run(tensor), room) || tensor.offset & mask != 0 {
             return Err(Wrong::TensorRange(number));
         }
         Ok(())
@@ -151,40 +150,27 @@ impl<'m, 'a> Walk<'m, 'a> {
     /// data. What is none, or not sound, is returned for [`op`](Walk::op) to decide.
     #[inline(never)]
     fn links<'o>(&mut self, ops: &'o [Op]) -> &'o [Op] {
-        let model = self.model;
-        let arena = model.arena_bytes() as u32;
         let first = self.next.wrapping_sub(1);
         let (Some(chain), [held]) = (self.tensors.get(first..), &mut self.live[..]) else { return ops };
-        // The op that reads it.
-        let mut reader = self.now.wrapping_add(1) as u32;
-        let is_first = |first: &Tensor| core::ptr::eq(*held, first) && u32::from(first.last_use) == reader;
+        let is_first = |first: &Tensor| {
+            core::ptr::eq(*held, first) && i32::from(first.last_use) == self.now.wrapping_add(1)
+        };
         if !chain.first().is_some_and(is_first) {
             return ops;
         }
         // Both operands as one number, as the record has them: the tensor of this number, and the next one.
         let mut operands = (first as u32).wrapping_mul(0x1_0001).wrapping_add(0x1_0000);
         for (op, tensors) in ops.iter().zip(chain.windows(2)) {
-            let [read, written] = tensors else { break };
-            if op.pair().is_none()
-                || op.operands != operands
-                || written.use_and_kind() != reader + 1
-                || !fits(run(written), arena)
-                || model.params_checked(op).is_none()
-            {
+            let Some(tensors) = tensors.first_chunk() else { break };
+            if op.operands != operands || !is_link(self.model, op, tensors) {
                 break;
             }
-            if op.scratch_bytes != 0 {
-                let scratch = (op.scratch, op.scratch_bytes);
-                let outside = op.scratch & 3 != 0 || !fits(scratch, arena);
-                if outside || touch(run(read), scratch) || touch(run(written), scratch) {
-                    break;
-                }
-            }
-            *held = written;
             operands = operands.wrapping_add(0x1_0001);
-            reader += 1;
         }
-        let links = reader.wrapping_sub(1).wrapping_sub(self.now as u32) as usize;
+        let links = ((operands >> 16) as usize).wrapping_sub(self.next);
+        if let Some(last) = chain.get(links) {
+            *held = last;
+        }
         self.next += links;
         self.now += links as i32;
         ops.get(links..).unwrap_or_default()
@@ -198,9 +184,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         let (inputs, outputs) =
             model.operands(op).split_at_checked(op.inputs.into()).ok_or(Wrong::OpRange)?;
         let scratch = (op.scratch, op.scratch_bytes);
-        let outside = op.scratch & 3 != 0
-            || op.scratch_bytes > model.arena_bytes() as u32
-            || op.scratch > model.arena_bytes() as u32 - op.scratch_bytes;
+        let outside = op.scratch & 3 != 0 || !fits(scratch, model.arena_bytes() as u32);
         if outputs.is_empty() || model.params_checked(op).is_none() || outside {
             return Err(Wrong::OpRange);
         }
@@ -272,16 +256,43 @@ impl<'m, 'a> Walk<'m, 'a> {
 /// First byte and size of a run of bytes in the arena.
 type Run = (u32, u32);
 
-/// Whether a run is not empty and lies within the arena.
+/// Whether a run lies within the arena.
 #[inline(always)]
 fn fits((start, bytes): Run, arena: u32) -> bool {
-    bytes.wrapping_sub(1) < arena && start <= arena - bytes
+    arena.checked_sub(bytes).is_some_and(|room| start <= room)
 }
 
 /// Whether two runs share a byte. Neither is empty.
 #[inline(always)]
 fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
     b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes
+}
+
+/// Whether an op with one input and one output, which are these tensors, is a sound link of a chain, if what it
+/// reads is sound. Not in line: the loop around it would run out of registers.
+#[inline(never)]
+fn is_link(model: &Model<'_>, op: &Op, [read, written]: &[Tensor; 2]) -> bool {
+    let arena = model.arena_bytes() as u32;
+    if op.pair().is_none()
+        || written.use_and_kind() != read.use_and_kind() + 1
+        || written.bytes == 0
+        || !fits(run(written), arena)
+        || model.params_checked(op).is_none()
+    {
+        return false;
+    }
+    let scratch = (op.scratch, op.scratch_bytes);
+    if op.scratch_bytes == 0 {
+        return true;
+    }
+    if op.scratch & 3 != 0 || !fits(scratch, arena) {
+        return false;
+    }
+    // Most lies behind both.
+    if read.end() <= op.scratch && written.end() <= op.scratch {
+        return true;
+    }
+    !touch(run(read), scratch) && !touch(run(written), scratch)
 }
 
 #[inline(always)]

@@ -98,7 +98,8 @@ fn packed_scratch_bytes(params: &DepthwiseConv2dParams, packing: Packing) -> Opt
 
 /// Whether a depthwise convolution can have packed weights.
 pub fn can_be_packed(p: &DepthwiseConv2dParams) -> bool {
-    p.multiplier == 1 && p.window.dilation_h == 1 && p.window.dilation_w == 1
+    // Dilations are not 0.
+    p.multiplier == 1 && p.window.dilation_h | p.window.dilation_w == 1
 }
 
 /// First what the converter has packed for this core, which is checked faster.
