@@ -168,13 +168,29 @@ fn search(ops: OpSet, code: u8) -> Option<&'static Operator> {
 /// this; a tool may call it without an arena.
 #[inline]
 pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
-    for (index, op) in model.ops().iter().enumerate() {
-        let index = index as u16;
-        let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-        let node = Node::new(model, op);
-        check_op(&node, operator.check, operator.lead).map_err(|fault| Error::Op { op: index, fault })?;
+    for op in model.ops() {
+        let fault = match find(ops, op.code) {
+            Some(operator) => check_op(&Node::new(model, op), operator.check, operator.lead).err(),
+            None => return Err(refusal(model, op, None)),
+        };
+        if fault.is_some() {
+            return Err(refusal(model, op, fault));
+        }
     }
     Ok(())
+}
+
+/// The error of an op, which is unsupported where it has no fault. The number of the op is found again, so that
+/// the loop over all of them need not count.
+#[cold]
+#[inline(never)]
+fn refusal(model: &Model<'_>, op: &Op, fault: Option<Fault>) -> Error {
+    let distance = (core::ptr::from_ref(op) as usize).wrapping_sub(model.ops().as_ptr() as usize);
+    let index = (distance / size_of::<Op>()) as u16;
+    match fault {
+        Some(fault) => Error::Op { op: index, fault },
+        None => Error::UnsupportedOp { op: index, code: op.code },
+    }
 }
 
 /// Checks one op with the functions of its operator.
