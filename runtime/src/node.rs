@@ -176,7 +176,7 @@ impl<'a> Node<'a> {
     pub fn expect_constants<T: Pod>(&self, offset: u32, count: u32) -> Result<(), Fault> {
         const { assert!(align_of::<T>() <= FILE_ALIGNMENT) };
         let there = self.model.constants().len() as u32;
-        let aligned = offset % align_of::<T>() as u32 == 0;
+        let aligned = offset.is_multiple_of(align_of::<T>() as u32);
         if aligned && offset <= there && count <= (there - offset) / size_of::<T>() as u32 {
             Ok(())
         } else {
@@ -238,7 +238,7 @@ impl<'a> Node<'a> {
         const { assert!(align_of::<Multiplier>() == align_of::<i32>()) };
         let there = self.model.constants().len() as u32;
         let holds = |offset: u32, bits: u32, count: u32| offset <= there && count <= (there - offset) >> bits;
-        if (stage.bias | stage.multipliers) % align_of::<i32>() as u32 != 0
+        if !(stage.bias | stage.multipliers).is_multiple_of(align_of::<i32>() as u32)
             || !holds(stage.bias, size_of::<i32>().ilog2(), channels)
             || !holds(stage.multipliers, size_of::<Multiplier>().ilog2(), stage.multiplier_count)
         {
