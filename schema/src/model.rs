@@ -11,6 +11,7 @@ const DEVICE_FIELDS: usize = 12;
 
 /// Field numbers of table `Model`.
 mod field {
+    pub const FORMAT_VERSION: usize = 0;
     pub const TARGET: usize = 2;
     pub const ROUNDING: usize = 3;
     pub const CONSTANTS: usize = 9;
@@ -89,13 +90,13 @@ impl<'a> Model<'a> {
         let words = Words::new(bytes).ok_or(Error::Misaligned)?;
         let bad_root = || Error::Offset { at: words.word(0).unwrap_or(0) };
         let root = words.table(0).ok_or_else(bad_root)?;
-        // A vtable ends with the last field that is there, and outputs are.
-        let places = root.places::<DEVICE_FIELDS>().ok_or_else(|| root.fault())?;
-        let &[version, minimum, target, rounding, ..] = places;
-        let found = root.u32(version).unwrap_or(0);
+        let found = root.u32(root.place(field::FORMAT_VERSION)).unwrap_or(0);
         if found != FORMAT_VERSION {
             return Err(Error::Version { found });
         }
+        // A vtable ends with the last field that is there, and outputs are.
+        let places = root.places::<DEVICE_FIELDS>().ok_or_else(|| root.fault())?;
+        let &[_, minimum, target, rounding, ..] = places;
         let needed = root.u32(minimum).unwrap_or(u32::MAX);
         if needed > RUNTIME_LEVEL {
             return Err(Error::RuntimeTooOld { needed });

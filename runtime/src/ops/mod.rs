@@ -3,6 +3,8 @@
 //! An [`Operator`] is four functions. `check` doubts the file, once, when an interpreter is made;
 //! `eval` trusts it, at each inference; `lead` says how far the output may lie over an input;
 //! `scratch` functions, which the converter calls too, say how much scratch memory an op needs.
+//! What is not generic and runs at start is `#[inline]`, so that it is compiled with the firmware, for size;
+//! what is rare there is `#[cold]`, too, so that it has one copy.
 //! An [`OpSet`] lists the operators that a program links: the converter writes the list that a model
 //! needs, [`ALL`] serves any model.
 
