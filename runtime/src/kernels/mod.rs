@@ -14,6 +14,8 @@ mod armv6m;
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(target_os = "none")))]
 mod armv7m;
+#[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", not(target_os = "none")))]
+mod channels;
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", not(target_os = "none")))]
 mod elementwise;
 #[cfg(any(kernels = "mve", not(target_os = "none")))]

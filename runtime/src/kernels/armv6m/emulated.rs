@@ -13,25 +13,6 @@ fn high_product(a: i32, m: i32) -> i32 {
     high.wrapping_mul(m_high).wrapping_add(middle >> 16).wrapping_add((carry >> 16) as i32)
 }
 
-impl Channels<'_> {
-    /// The int8 value of an accumulator.
-    fn finish(&self, channel: usize, acc: i32) -> i8 {
-        let multiplier = match self.multipliers {
-            [one] => Some(one),
-            all => all.get(channel),
-        };
-        let multiplier = multiplier.copied().unwrap_or_default();
-        let shift = !multiplier.shift as u32;
-        let y = high_product(acc << 1, multiplier.mantissa);
-        let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
-    }
-
-    fn bias(&self, channel: usize) -> i32 {
-        self.bias.get(channel).copied().unwrap_or(0)
-    }
-}
-
 pub(super) fn enter(pixels: Pixels, source: &[Cell<i8>], len: usize, step: usize, target: &[Cell<i32>]) {
     let second = source.get(step..).unwrap_or(&[]);
     for ((x, y), word) in source.iter().zip(second).zip(target.iter().step_by(PAIRS)).take(len) {
@@ -77,7 +58,7 @@ pub(super) fn products(
         }
         for (lane, acc) in acc.into_iter().enumerate().take(tile.pixels) {
             if let Some(out) = out.get(lane * out_stride + channel) {
-                out.set(channels.finish(channel, acc));
+                out.set(channels.finish_by(high_product, channel, acc << 1));
             }
         }
     }
@@ -117,7 +98,7 @@ pub(super) fn depthwise_3x3(
                 let x = band.line(k / 3).get(at).map_or(0, |x| x.get());
                 acc = acc.wrapping_add(i32::from(x) * i32::from(w as i8));
             }
-            out.set(channels.finish(channel, acc));
+            out.set(channels.finish_by(high_product, channel, acc << 1));
         }
     }
 }

@@ -54,12 +54,6 @@ pub(super) fn enter(
     }
 }
 
-/// Bytes from one channel's multiplier to the next.
-#[cfg(kernels = "armv6m")]
-fn step(channels: &Channels<'_>) -> usize {
-    if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
-}
-
 /// Makes all channels for the pixels of a tile: channel 0 is element 0 of `out`, pixels are `out_stride`
 /// elements apart. `weights` are blocks of eight channels, the last one filled up.
 pub(super) fn products(
@@ -107,7 +101,7 @@ pub(super) fn products(
             next_weights: block.wrapping_sub(BLOCK),
             next_lengths: tile.depth.wrapping_mul(BLOCK),
             half: channels.half,
-            step: step(channels),
+            step: channels.step(),
             lanes: BLOCK,
             channel: 0,
         };
@@ -192,7 +186,7 @@ pub(super) fn depthwise_3x3(
             left: count,
             pixels,
             half: channels.half,
-            step: step(channels),
+            step: channels.step(),
             weights: weights.as_ptr().cast(),
         };
         if stride == 1 {

@@ -22,8 +22,7 @@ mod leaf;
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Multiplier;
-
+use super::channels::Channels;
 use super::{Band, Kernels, Lines, Policy, Stage, TILE};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::cells_of;
@@ -77,7 +76,7 @@ impl Kernels for Armv6m {
             chunks: weights.shape.packing.group.into(),
             pixels,
         };
-        leaf::products(&tile, weights.bytes, &Channels::of(stage, channels), out, out_stride);
+        leaf::products(&tile, weights.bytes, &Channels::of(stage, 0, channels), out, out_stride);
         for out in out.chunks(out_stride.max(1)).take(pixels) {
             clamp(stage, out.get(..channels).unwrap_or(out));
         }
@@ -90,7 +89,7 @@ impl Kernels for Armv6m {
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let channels = Channels::of(stage, band.channels);
+        let channels = Channels::of(stage, 0, band.channels);
         let leaf = match (band.rows, band.columns, band.stride) {
             (3, 3, stride @ (1 | 2)) => leaf::depthwise_3x3(band, weights.bytes, &channels, stride, out),
             _ => false,
@@ -120,33 +119,6 @@ struct Tile<'a> {
     chunks: usize,
     /// Pixels that count, `1 ..= TILE`.
     pixels: usize,
-}
-
-/// What the leaves want to know of all channels.
-#[derive(Clone, Copy)]
-struct Channels<'a> {
-    bias: &'a [i32],
-    /// One for each bias, or one for all.
-    multipliers: &'a [Multiplier],
-    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
-    /// adds the zero point at once.
-    half: i32,
-}
-
-impl<'a> Channels<'a> {
-    fn of(stage: &Stage<'a>, count: usize) -> Channels<'a> {
-        let bias = stage.bias.get(..count).unwrap_or(&[]);
-        Channels {
-            bias,
-            multipliers: stage.multipliers,
-            half: stage.zero_point.wrapping_mul(2).wrapping_add(1),
-        }
-    }
-
-    /// Whether there is something for each of `count` channels.
-    fn cover(&self, count: usize) -> bool {
-        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() >= count)
-    }
 }
 
 fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {

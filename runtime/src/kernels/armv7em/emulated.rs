@@ -21,10 +21,6 @@ pub(super) fn sxtb16(word: i32) -> i32 {
     halfwords(word as i8, (word >> 16) as i8)
 }
 
-fn smmulr(a: i32, b: i32) -> i32 {
-    ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
-}
-
 pub(super) fn word(bytes: &[Cell<i8>]) -> i32 {
     let byte = |k: usize| bytes.get(k).map_or(0, |x| x.get() as u8);
     i32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)])
@@ -33,25 +29,6 @@ pub(super) fn word(bytes: &[Cell<i8>]) -> i32 {
 pub(super) fn set(cells: &[Cell<i32>], at: usize, word: i32) {
     if let Some(cell) = cells.get(at) {
         cell.set(word);
-    }
-}
-
-impl Channels<'_> {
-    /// The int8 value of a doubled accumulator.
-    pub(super) fn finish(&self, channel: usize, doubled: i32) -> i8 {
-        let multiplier = match self.multipliers {
-            [one] => Some(one),
-            all => all.get(channel),
-        };
-        let multiplier = multiplier.copied().unwrap_or_default();
-        let shift = !multiplier.shift as u32;
-        let y = smmulr(doubled, multiplier.mantissa);
-        let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
-    }
-
-    pub(super) fn bias(&self, channel: usize) -> i32 {
-        self.bias.get(channel).copied().unwrap_or(0)
     }
 }
 

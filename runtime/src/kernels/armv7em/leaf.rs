@@ -125,18 +125,12 @@ pub(super) fn pairs(
             blocks_end: words.add((tile.groups & !3).wrapping_mul(2 * TILE)),
             end: words.add(tile.groups.wrapping_mul(2 * TILE)),
             half: channels.half,
-            step: step(channels),
+            step: channels.step(),
         };
         asm::pairs(&raw mut work);
     }
     #[cfg(not(kernels = "armv7em"))]
     emulated::pairs(tile, weights, channels, out, out_stride);
-}
-
-/// Bytes from one channel's multiplier to the next.
-#[cfg(kernels = "armv7em")]
-pub(super) fn step(channels: &Channels<'_>) -> usize {
-    if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
 /// Makes all channels from a row of input.
@@ -161,7 +155,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
             channels.bias.as_ptr(),
             out.as_ptr().cast_mut().cast(),
             channels.multipliers.as_ptr(),
-            step(channels),
+            channels.step(),
             channels.half,
             input.len(),
             out.len(),
@@ -250,7 +244,7 @@ pub(super) fn depthwise_3x3(
             order: [order(0), order(1), order(2)],
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
-            step: step(channels),
+            step: channels.step(),
             out: out.as_ptr().cast_mut().cast(),
             channels: count,
             groups,

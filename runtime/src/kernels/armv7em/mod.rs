@@ -23,8 +23,9 @@ mod winograd;
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Multiplier, Product, Sum};
+use ferrolite_schema::params::{Product, Sum};
 
+use super::channels::{Channels, half};
 use super::elementwise::{self, Instructions, clamp_to};
 use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, Strips, TILE, Tiles};
 use crate::packing::{Matrix, Shape};
@@ -68,7 +69,7 @@ impl Kernels for Armv7em {
 
     #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let channels = Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) };
+        let channels = Channels::all(stage);
         leaf::dense(input, weight_words(weights), &channels, out);
         clamp(stage, out);
     }
@@ -133,7 +134,7 @@ impl Kernels for Armv7em {
 
     #[inline(always)]
     fn depthwise_3x3(strips: &Strips<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let channels = Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) };
+        let channels = Channels::all(stage);
         strips::depthwise(strips, weight_words(weights), &channels, out);
         clamp(stage, out);
     }
@@ -159,38 +160,6 @@ struct Tile<'a> {
     groups: usize,
     /// Pixels that count, `1 ..= TILE`.
     pixels: usize,
-}
-
-/// What the leaves want to know of some channels.
-#[derive(Clone, Copy)]
-struct Channels<'a> {
-    bias: &'a [i32],
-    /// One for each bias, or one for all.
-    multipliers: &'a [Multiplier],
-    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
-    /// adds the zero point at once.
-    half: i32,
-}
-
-impl<'a> Channels<'a> {
-    /// `count` channels from `first` on.
-    fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
-        let multipliers = match stage.multipliers {
-            one @ [_] => one,
-            all => all.get(first..first.wrapping_add(count)).unwrap_or(&[]),
-        };
-        let bias = stage.bias.get(first..first.wrapping_add(count)).unwrap_or(&[]);
-        Channels { bias, multipliers, half: half(stage) }
-    }
-
-    /// Whether there is something for each of `count` channels.
-    fn cover(&self, count: usize) -> bool {
-        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
-    }
-}
-
-fn half(stage: &Stage<'_>) -> i32 {
-    stage.zero_point.wrapping_mul(2).wrapping_add(1)
 }
 
 fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {

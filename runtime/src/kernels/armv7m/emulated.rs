@@ -14,26 +14,6 @@ fn split(acc: i64, bits: u32) -> [i32; 2] {
     [first, second << 1]
 }
 
-impl Channels<'_> {
-    /// The int8 value of a doubled accumulator.
-    fn finish(&self, channel: usize, doubled: i32) -> i8 {
-        let multiplier = match self.multipliers {
-            [one] => Some(one),
-            all => all.get(channel),
-        };
-        let multiplier = multiplier.copied().unwrap_or_default();
-        let shift = !multiplier.shift as u32;
-        let product = i64::from(doubled) * i64::from(multiplier.mantissa);
-        let y = ((product >> 32) as i32).wrapping_add((product as u32 >> 31) as i32);
-        let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
-    }
-
-    fn bias(&self, channel: usize) -> i32 {
-        self.bias.get(channel).copied().unwrap_or(0)
-    }
-}
-
 pub(super) fn enter(pixels: Pixels, source: &[Cell<i8>], len: usize, step: usize, target: &[Cell<i32>]) {
     let second = source.get(step..).unwrap_or(&[]);
     for ((x, y), word) in source.iter().zip(second).zip(target.iter().step_by(PAIRS)).take(len) {

@@ -54,12 +54,6 @@ pub(super) fn enter(
     }
 }
 
-/// Bytes from one channel's multiplier to the next.
-#[cfg(kernels = "armv7m")]
-fn step(channels: &Channels<'_>) -> usize {
-    if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
-}
-
 /// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
 /// element 0 of `out`, pixels are `out_stride` elements apart.
 pub(super) fn products(
@@ -98,7 +92,7 @@ pub(super) fn products(
             blocks_end: words.add((tile.depth & !(asm::UNROLLED - 1)).wrapping_mul(PAIRS)),
             end: words.add(tile.depth.wrapping_mul(PAIRS)),
             half: channels.half,
-            step: step(channels),
+            step: channels.step(),
         };
         asm::products(&raw const work);
     }
@@ -126,7 +120,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
             channels.bias.as_ptr(),
             out.as_ptr().cast_mut().cast(),
             channels.multipliers.as_ptr(),
-            step(channels),
+            channels.step(),
             channels.half,
             input.len(),
             count,
@@ -215,7 +209,7 @@ pub(super) fn depthwise_3x3(
             left: count,
             pixels,
             half: channels.half,
-            step: step(channels),
+            step: channels.step(),
             weights: weights.as_ptr().cast(),
         };
         if stride == 1 {

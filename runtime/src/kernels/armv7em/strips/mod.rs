@@ -46,7 +46,7 @@ pub(super) fn depthwise(strips: &Strips<'_>, weights: &[u32], channels: &Channel
             weights: weights.as_ptr(),
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
-            step: super::leaf::step(channels),
+            step: channels.step(),
             half: channels.half,
             ring: ring.as_ptr().cast_mut().cast(),
             padding,

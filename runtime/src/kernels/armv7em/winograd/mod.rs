@@ -136,7 +136,7 @@ pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'
             filters: filters.words.as_ptr(),
             bias: channels.bias.as_ptr(),
             multipliers: channels.multipliers.as_ptr(),
-            step: super::leaf::step(&channels),
+            step: channels.step(),
             half: channels.half,
             pairs: outputs / 2,
             span: pairs * PAIR * 4,

@@ -1,0 +1,81 @@
+//! Channels as the leaves of Cortex-M0 to M33 take them.
+
+use ferrolite_schema::params::Multiplier;
+
+use super::Stage;
+
+/// What the leaves want to know of some channels.
+#[derive(Clone, Copy)]
+pub(super) struct Channels<'a> {
+    pub(super) bias: &'a [i32],
+    /// One for each bias, or one for all.
+    pub(super) multipliers: &'a [Multiplier],
+    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
+    /// adds the zero point at once.
+    pub(super) half: i32,
+}
+
+impl<'a> Channels<'a> {
+    /// `count` channels from `first` on.
+    pub(super) fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
+        let multipliers = match stage.multipliers {
+            one @ [_] => one,
+            all => all.get(first..first.wrapping_add(count)).unwrap_or(&[]),
+        };
+        let bias = stage.bias.get(first..first.wrapping_add(count)).unwrap_or(&[]);
+        Channels { bias, multipliers, half: half(stage) }
+    }
+
+    /// All channels of a layer.
+    #[inline(always)]
+    pub(super) fn all(stage: &Stage<'a>) -> Channels<'a> {
+        Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) }
+    }
+
+    /// Whether there is something for each of `count` channels.
+    pub(super) fn cover(&self, count: usize) -> bool {
+        self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
+    }
+
+    /// Bytes from one channel's multiplier to the next.
+    #[cfg(target_os = "none")]
+    pub(super) fn step(&self) -> usize {
+        if self.multipliers.len() == 1 { 0 } else { size_of::<Multiplier>() }
+    }
+}
+
+/// See [`Channels::half`].
+pub(super) fn half(stage: &Stage<'_>) -> i32 {
+    stage.zero_point.wrapping_mul(2).wrapping_add(1)
+}
+
+/// For the leaves in plain Rust.
+#[cfg(not(target_os = "none"))]
+impl Channels<'_> {
+    pub(super) fn bias(&self, channel: usize) -> i32 {
+        self.bias.get(channel).copied().unwrap_or(0)
+    }
+
+    /// The int8 value of a doubled accumulator.
+    pub(super) fn finish(&self, channel: usize, doubled: i32) -> i8 {
+        self.finish_by(|a, b| ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32, channel, doubled)
+    }
+
+    /// The same by a set's own way to the upper word, rounded, of a product.
+    pub(super) fn finish_by(
+        &self,
+        high_product: impl FnOnce(i32, i32) -> i32,
+        channel: usize,
+        doubled: i32,
+    ) -> i8 {
+        let multiplier = match self.multipliers {
+            [one] => Some(one),
+            all => all.get(channel),
+        };
+        let multiplier = multiplier.copied().unwrap_or_default();
+        let shift = !multiplier.shift as u32;
+        let y = high_product(doubled, multiplier.mantissa);
+        let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
+        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
+    }
+}
