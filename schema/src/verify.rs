@@ -146,14 +146,14 @@ impl<'m, 'a> Walk<'m, 'a> {
     }
 
     /// Checks as many of the ops as are sound links of a chain, the common case: each reads what the one
-    /// before has written, for the last time, and writes what the one behind reads, while nothing else holds
-    /// data. What is none, or not sound, is returned for [`op`](Walk::op) to decide.
+    /// before has written, for the last time, and writes what the one behind reads, all of int8, while nothing else
+    /// holds data. What is none, or not sound, is returned for [`op`](Walk::op) to decide.
     #[inline(never)]
     fn links<'o>(&mut self, ops: &'o [Op]) -> &'o [Op] {
         let first = self.next.wrapping_sub(1);
         let (Some(chain), [held]) = (self.tensors.get(first..), &mut self.live[..]) else { return ops };
         let is_first = |first: &Tensor| {
-            core::ptr::eq(*held, first) && i32::from(first.last_use) == self.now.wrapping_add(1)
+            core::ptr::eq(*held, first) && first.use_and_kind() as i32 == self.now.wrapping_add(1)
         };
         if !chain.first().is_some_and(is_first) {
             return ops;

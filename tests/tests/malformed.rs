@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ferrolite::graph::{DType, Graph, Node, Op, Value};
 use ferrolite_conformance::{AlignedBuf, Outcome, exercise};
 use ferrolite_runtime::{Error, Fault, Model, OpCode};
 use ferrolite_schema::Error as Refusal;
@@ -38,7 +39,11 @@ impl Target {
     }
 
     fn with_options(name: &str, options: &ferrolite::emit::Options) -> Target {
-        let file = AlignedBuf::copy_of(&real_file(name, options));
+        Target::of_file(name, &real_file(name, options))
+    }
+
+    fn of_file(name: &str, file: &[u8]) -> Target {
+        let file = AlignedBuf::copy_of(file);
         assert_eq!(exercise(file.bytes()), Outcome::Ran, "{name} is sound before it is damaged");
         Target { file }
     }
@@ -141,6 +146,38 @@ fn tensors() {
     assert_eq!(t.with(t.position(first) + 11, &[2]), refused(Refusal::TensorType { tensor: 0 }));
     // A size that is another than the shape's.
     assert!(matches!(t.field(first, 4, first.bytes - 1), Outcome::Refused(_)));
+}
+
+/// Also where each op reads what the one before has written, which is checked by a shorter way.
+#[test]
+fn tensors_of_wide_elements_are_aligned() {
+    let mut graph = Graph::default();
+    let tensors = ["x", "y", "z"].map(|name| {
+        let (shape, dtype) = (vec![2, 2], DType::Int32);
+        graph.add_value(Value { name: name.into(), shape, dtype, quantization: None, constant: None })
+    });
+    (graph.inputs, graph.outputs) = (vec![tensors[0]], vec![tensors[2]]);
+    graph.nodes = tensors
+        .windows(2)
+        .map(|pair| Node {
+            name: "turn".into(),
+            op: Op::Transpose { permutation: vec![1, 0] },
+            inputs: vec![Some(pair[0])],
+            outputs: vec![pair[1]],
+        })
+        .collect();
+    let file = ferrolite::emit::compile(&graph, &ferrolite::emit::Options::default()).expect("moves data");
+    let t = Target::of_file("turns", &file.bytes);
+    for (number, tensor) in t.model().tensors().iter().enumerate() {
+        let tensor_number = number as u16;
+        for wrong in [1, 2, 3] {
+            let offset = if tensor.offset == 0 { wrong } else { tensor.offset - wrong };
+            let refusal = Refusal::TensorRange { tensor: tensor_number };
+            assert_eq!(t.field(tensor, 0, offset), refused(refusal), "tensor {number} at {offset}");
+        }
+        let refusal = Refusal::TensorType { tensor: tensor_number };
+        assert_eq!(t.field(tensor, 4, tensor.bytes - 1), refused(refusal), "tensor {number}");
+    }
 }
 
 #[test]
@@ -254,10 +291,6 @@ fn ports() {
     assert_eq!(t.field(output, 12, 1000), refused(Refusal::Port { port: 0x8000 }));
 }
 
-/// What a field may be set to.
-const HOSTILE: [u32; 12] =
-    [0, 1, 2, 3, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
-
 #[test]
 fn parameters_of_look_ups() {
     let t = Target::new(WORDS);
@@ -276,6 +309,10 @@ fn parameters_of_look_ups() {
         assert_eq!(fault(word, own + 1), Fault::Sizes, "word {word}");
     }
 }
+
+/// What a field may be set to.
+const HOSTILE: [u32; 12] =
+    [0, 1, 2, 3, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
 
 #[test]
 fn every_field_set_to_hostile_values() {
