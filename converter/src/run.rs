@@ -118,39 +118,40 @@ pub fn run_host(
     sequence: bool,
     done: &(dyn Fn() + Sync),
 ) -> Result<RunOutput> {
-    let packed = for_host(model, data.len())?;
-    let packed = packed.as_deref().map(reread).transpose()?;
-    let model = packed.as_ref().unwrap_or(model);
-    if !sequence {
-        return run_range(model, data, 0..data.len(), done);
-    }
-    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-    let mut net = interpreter(model, &mut memory)?;
-    let one = |sample| infer(&mut net, &raw(model, data, sample)?, &mut ()).inspect(|_| done());
-    let samples = (0..data.len()).map(one).collect::<Result<_>>()?;
-    Ok(RunOutput { ports: model_file::outputs(model), samples })
+    for_host(model, data.len(), |model| {
+        if !sequence {
+            return run_range(model, data, 0..data.len(), done);
+        }
+        let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+        let mut net = interpreter(model, &mut memory)?;
+        let one = |sample| infer(&mut net, &raw(model, data, sample)?, &mut ()).inspect(|_| done());
+        let samples = (0..data.len()).map(one).collect::<Result<_>>()?;
+        Ok(RunOutput { ports: model_file::outputs(model), samples })
+    })
 }
 
 /// Samples for which packing weights anew pays.
 const WORTH_PACKING: usize = 8;
 
-/// The model with weights in the order of this machine's kernels, which changes no result, where that makes
-/// many samples faster.
-pub(crate) fn for_host(model: &Model<'_>, samples: usize) -> Result<Option<AlignedBuf>> {
+/// Does some work with a model whose weights are in the order of this machine's kernels, which changes no
+/// result, where that makes many samples faster.
+pub(crate) fn for_host<R>(
+    model: &Model<'_>,
+    samples: usize,
+    work: impl FnOnce(&Model<'_>) -> Result<R>,
+) -> Result<R> {
     #[cfg(target_arch = "x86_64")]
     let fast = std::is_x86_feature_detected!("avx2");
     // Kernels for other hosts read plain weights.
     #[cfg(not(target_arch = "x86_64"))]
     let fast = false;
     if !fast || samples < WORTH_PACKING || model.target() == Target::Host {
-        return Ok(None);
+        return work(model);
     }
-    emit::repack(model, Target::Host)
-}
-
-/// A file that was verified before.
-pub(crate) fn reread(file: &[u8]) -> Result<Model<'_>> {
-    Model::from_bytes(file).map_err(|error| failed(error.into()))
+    match emit::repack(model, Target::Host)? {
+        Some(file) => work(&Model::from_bytes(&file).map_err(|error| failed(error.into()))?),
+        None => work(model),
+    }
 }
 
 /// Runs some of the samples, each from fresh state.

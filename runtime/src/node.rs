@@ -235,15 +235,8 @@ impl<'a> Node<'a> {
     /// channels are numbers like the weights: scaling is defined for any of them.
     #[inline]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
-        const { assert!(align_of::<Multiplier>() == align_of::<i32>()) };
-        let there = self.model.constants().len() as u32;
-        let holds = |offset: u32, bits: u32, count: u32| offset <= there && count <= (there - offset) >> bits;
-        if !(stage.bias | stage.multipliers).is_multiple_of(align_of::<i32>() as u32)
-            || !holds(stage.bias, size_of::<i32>().ilog2(), channels)
-            || !holds(stage.multipliers, size_of::<Multiplier>().ilog2(), stage.multiplier_count)
-        {
-            return Err(Fault::Constants);
-        }
+        self.expect_constants::<i32>(stage.bias, channels)?;
+        self.expect_constants::<Multiplier>(stage.multipliers, stage.multiplier_count)?;
         if stage.multiplier_count != 1 && stage.multiplier_count != channels {
             return Err(Fault::Parameters);
         }

@@ -177,15 +177,14 @@ pub fn compare(
     let executor = Executor::new(source)?;
     let float = |range: Range<usize>| run_float(&executor, data, range);
     if options.board == HOST {
-        let packed = run::for_host(model, data.len())?;
-        let packed = packed.as_deref().map(run::reread).transpose()?;
-        let model = packed.as_ref().unwrap_or(model);
         follow.begin("comparing", data.len());
         let block = block(source);
-        let all = (0..data.len()).step_by(block).try_for_each(|first| {
-            let range = first..(first + block).min(data.len());
-            let quantized = run::run_range(model, data, range.clone(), &|| follow.step())?;
-            tally.add(&float(range)?, &quantized)
+        let all = run::for_host(model, data.len(), |model| {
+            (0..data.len()).step_by(block).try_for_each(|first| {
+                let range = first..(first + block).min(data.len());
+                let quantized = run::run_range(model, data, range.clone(), &|| follow.step())?;
+                tally.add(&float(range)?, &quantized)
+            })
         });
         follow.end();
         all?;

@@ -66,9 +66,6 @@ pub struct Lowered {
     pub scratch_bytes: u32,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// Whether its output must lie exactly over its input, both of one size, unless something reads the input
-    /// later: no other overlap is allowed.
-    pub in_place: bool,
 }
 
 impl Lowered {
@@ -85,7 +82,7 @@ impl Lowered {
         params: &[P],
     ) -> Lowered {
         let params = bytemuck::cast_slice(params).to_vec();
-        Lowered { code, path: 0, inputs, outputs, params, scratch_bytes: 0, macs: 0, in_place: false }
+        Lowered { code, path: 0, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
     }
 
     /// Sets the scratch memory.
@@ -95,11 +92,10 @@ impl Lowered {
         self
     }
 
-    /// Has the output lie exactly over the input, where that dies.
-    #[must_use]
-    pub fn in_place(mut self) -> Lowered {
-        self.in_place = true;
-        self
+    /// Whether its output must lie exactly over its input, both of one size, unless something reads the input
+    /// later: no other overlap is allowed.
+    pub fn in_place(&self) -> bool {
+        self.code == OpCode::Depthwise3x3
     }
 
     /// Sets the number of multiply-accumulate operations.

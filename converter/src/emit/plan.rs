@@ -88,7 +88,7 @@ enum What {
 /// For each tensor the first one in its place: itself, unless an op has to write it over its input.
 fn first_in_place(program: &Program) -> Vec<usize> {
     let mut first: Vec<usize> = (0..program.tensors.len()).collect();
-    for (index, op) in program.ops.iter().enumerate().filter(|(_, op)| op.lowered.in_place) {
+    for (index, op) in program.ops.iter().enumerate().filter(|(_, op)| op.lowered.in_place()) {
         let (&[input], &[output]) = (&op.inputs[..], &op.outputs[..]) else { continue };
         if program.tensors[input].constant.is_none() && program.tensors[input].last_use == index {
             first[output] = first[input];

@@ -4,7 +4,7 @@
 //! other kernels; samples by the thousand go faster with weights in the host's.
 
 use ferrolite_runtime::kernels::policy;
-use ferrolite_schema::{DType, Model, OpCode, Target};
+use ferrolite_schema::{DType, Model, OpCode, Port, Target};
 
 use super::program::{Border, DeviceOp, DeviceTensor, Program};
 use super::{AlignedBuf, Constants, Lowered, Options, accepted, ask_leads, plan, write::write};
@@ -13,7 +13,7 @@ use crate::graph::{Quantization, Value, ValueId};
 use crate::ops::repack::Repacking;
 
 /// The model with weights packed for `target`; `None` if all stay as they are. Ops and tensors keep their
-/// numbers; debug information is left out.
+/// numbers, ops their names.
 ///
 /// # Errors
 /// Where planning fails, see [`compile`](super::compile).
@@ -35,7 +35,7 @@ pub(crate) fn repack(model: &Model<'_>, target: Target) -> Result<Option<Aligned
     if !renewed {
         return Ok(None);
     }
-    let options = Options { target, rounding: model.rounding(), strip: true, ..Options::default() };
+    let options = Options { target, rounding: model.rounding(), ..Options::default() };
     let leads = ask_leads(&program, &options)?;
     let file = AlignedBuf::from_bytes(&write(&program, &plan::plan(&program, &leads), &options, None)?);
     accepted(&file, &program)?;
@@ -77,25 +77,22 @@ fn read(model: &Model<'_>) -> Program {
             params: model.params(op).to_vec(),
             scratch_bytes: op.scratch_bytes,
             macs: 0,
-            in_place: code == OpCode::Depthwise3x3,
         };
         let name = model.names().op(index).unwrap_or_default().to_owned();
         let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());
         ops.push(DeviceOp { name, kind: String::new(), lowered, inputs, outputs });
     }
-    let border = |port: &ferrolite_schema::Port, name: Option<&str>| {
+    let border = |port: &Port, name: Option<&str>| {
         let tensor = port.tensor as usize;
         let dtype = tensors.get(tensor).map_or(DType::Int8, |tensor| tensor.value.dtype);
         let quantization = (port.scale != 0.0).then(|| Quantization::per_tensor(port.scale, port.zero_point));
         let shape = port.shape().iter().map(|&dim| dim as usize).collect();
         Border { tensor, value: value(name.unwrap_or_default().to_owned(), shape, dtype, quantization) }
     };
-    let ports = |ports: &[ferrolite_schema::Port], name: &dyn Fn(usize) -> Option<String>| {
-        let named = ports.iter().enumerate();
-        named.map(|(index, port)| border(port, name(index).as_deref())).collect::<Vec<_>>()
-    };
-    let inputs = ports(model.inputs(), &|index| model.input_name(index).map(str::to_owned));
-    let outputs = ports(model.outputs(), &|index| model.output_name(index).map(str::to_owned));
+    let inputs =
+        (0..).zip(model.inputs()).map(|(index, port)| border(port, model.input_name(index))).collect();
+    let outputs =
+        (0..).zip(model.outputs()).map(|(index, port)| border(port, model.output_name(index))).collect();
     let constants = Constants::from_bytes(model.constants());
     Program { tensors, ops, inputs, outputs, constants, winograd_bytes: 0 }
 }

@@ -78,7 +78,7 @@ pub fn lower(
     let op = |code| Lowered::new(code, vec![input.id], vec![output.id], &params);
     // Faster, with less memory, where it can be done.
     let (lowered, scratch) = if shape.packing == depthwise_3x3::PACKING && depthwise_3x3::suits(&params) {
-        (op(OpCode::Depthwise3x3).in_place(), depthwise_3x3::scratch_bytes(&params))
+        (op(OpCode::Depthwise3x3), depthwise_3x3::scratch_bytes(&params))
     } else {
         (op(OpCode::DepthwiseConv2d), scratch_bytes(&params))
     };

@@ -123,8 +123,13 @@ impl Repacking<'_> {
         Some(rows)
     }
 
-    /// Stores the weights, if the kernels' short way is exact for them.
+    /// Stores the weights, if the kernels' short way is exact for them. Chunks are not among the orders that a
+    /// file is packed anew for: no host wants them.
     fn store(&mut self, shape: &Shape, rows: &[i8], stage: &OutputStage) -> Option<u32> {
+        let wanted = !matches!(shape.packing.order, Order::Plain | Order::Chunks | Order::Winograd);
+        if !wanted || self.rounding != Rounding::Double {
+            return None;
+        }
         let depth = shape.depth()? as usize;
         let numbers = |start: u32, count: usize, size: usize| self.bytes(start, count.checked_mul(size)?);
         let biases = numbers(stage.bias, shape.channels as usize, size_of::<i32>())?;
@@ -138,11 +143,7 @@ impl Repacking<'_> {
                 let m = multipliers.get(c).or(multipliers.first());
                 m.is_some_and(|m| pack::row_suits(shape.packing.order, m, bound, c, row))
             });
-        let wanted = !matches!(shape.packing.order, Order::Plain | Order::Chunks | Order::Winograd);
-        if !suits || !wanted || self.rounding != Rounding::Double {
-            return None;
-        }
-        self.to.add(&pack::pack(shape, rows.chunks_exact(depth)), 16).ok()
+        if suits { self.to.add(&pack::pack(shape, rows.chunks_exact(depth)), 16).ok() } else { None }
     }
 }
 

@@ -60,7 +60,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_int8(p.input_zero_point)?;
     // Nine weights for each channel, of which there are whole fours.
     let words = p.in_channels.checked_mul(9).ok_or(Fault::Parameters)? >> 2;
-    node.constants::<u32>(p.weights, words)?;
+    node.expect_constants::<u32>(p.weights, words)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)
 }

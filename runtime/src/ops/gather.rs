@@ -42,7 +42,7 @@ fn known<T: bytemuck::Pod>(node: &Node<'_>, tensor: &Tensor) -> Result<(), Fault
     if tensor.in_arena() {
         return Ok(());
     }
-    node.constants::<T>(tensor.offset, tensor.bytes / size_of::<T>() as u32).map(|_| ())
+    node.expect_constants::<T>(tensor.offset, tensor.bytes / size_of::<T>() as u32)
 }
 
 fn eval(eval: &Eval<'_>) {

@@ -76,7 +76,7 @@ impl Kernels for Armv6m {
             chunks: weights.shape.packing.group.into(),
             pixels,
         };
-        leaf::products(&tile, weights.bytes, &Channels::of(stage, 0, channels), out, out_stride);
+        leaf::products(&tile, weights.bytes, &Channels::all(stage), out, out_stride);
         for out in out.chunks(out_stride.max(1)).take(pixels) {
             clamp(stage, out.get(..channels).unwrap_or(out));
         }
@@ -89,7 +89,7 @@ impl Kernels for Armv6m {
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let channels = Channels::of(stage, 0, band.channels);
+        let channels = Channels::all(stage);
         let leaf = match (band.rows, band.columns, band.stride) {
             (3, 3, stride @ (1 | 2)) => leaf::depthwise_3x3(band, weights.bytes, &channels, stride, out),
             _ => false,
