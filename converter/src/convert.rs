@@ -86,6 +86,8 @@ pub struct Converted {
     pub trials: Vec<Trial>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What a person should act on before the result is trusted, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Follows a conversion: `(what, steps)` when a part of known length begins.
@@ -122,6 +124,8 @@ pub struct Prepared {
     pub trials: Vec<Trial>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What a person should act on before the result is trusted, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Reads a model file, optimises the network and quantizes it: all that comes before a file is written.
@@ -132,7 +136,7 @@ pub struct Prepared {
 pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Prepared> {
     let shown = path.display();
     let imported = import::load_with(path, &options.import)?;
-    let mut notes = imported.notes;
+    let (mut notes, mut warnings) = (imported.notes, imported.warnings);
     let mut graph = imported.graph;
     import::refuse_unsupported(&graph)?;
     notes.extend(passes::optimise(&mut graph).done);
@@ -172,6 +176,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         let (integer, report) = quantized?;
         graph = integer;
         notes.extend(report.notes);
+        warnings.extend(report.warnings);
         if samples > 0 {
             calibration = Some(report.options.to_string());
             trials = report.trials;
@@ -192,7 +197,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     }
 
     let (format, source_hash) = (imported.format, imported.source_hash);
-    Ok(Prepared { graph, format, source_hash, samples, calibration, trials, notes })
+    Ok(Prepared { graph, format, source_hash, samples, calibration, trials, notes, warnings })
 }
 
 /// Converts a model file.
@@ -231,7 +236,7 @@ pub fn convert_to_tflite(
 /// Makes the `.ferro` file.
 fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Converted> {
     let shown = path.display();
-    let Prepared { graph, format, source_hash, samples, calibration, trials, mut notes } = prepared;
+    let Prepared { graph, format, source_hash, samples, calibration, trials, mut notes, warnings } = prepared;
     let settings = emit::Options {
         target: options.target,
         rounding: options.rounding,
@@ -258,7 +263,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
             .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
         }
     }
-    Ok(Converted { file, format, samples, calibration, trials, notes })
+    Ok(Converted { file, format, samples, calibration, trials, notes, warnings })
 }
 
 /// Makes the file, with as much of Winograd's algorithm as the budgets allow.

@@ -119,6 +119,9 @@ pub struct ConvertArgs {
     /// Fail with exit code 3 if the arena is larger; bytes, or with K or M behind
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub ram_budget: Option<u64>,
+    /// Take every warning for an error: exit with 1 and write nothing
+    #[arg(long)]
+    pub strict: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -178,6 +181,9 @@ pub struct RunArgs {
     /// The board to run on
     #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
+    /// Take every warning for an error: exit with 1 and write nothing
+    #[arg(long)]
+    pub strict: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -208,6 +214,9 @@ pub struct CompareArgs {
     /// Also write a page about the comparison: sizes, accuracy, what each layer costs, graph, memory, confusion
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
+    /// Take every warning for an error: exit with 1 and write nothing
+    #[arg(long)]
+    pub strict: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -4,10 +4,10 @@ use ferrolite_runtime::Model;
 use ferrolite_schema::{Rounding, Target};
 use serde_json::json;
 
-use super::Answer;
 use super::args::ConvertArgs;
 use super::files::Outputs;
 use super::progress::Bars;
+use super::{Answer, refuse_if_strict, warnings};
 use crate::bindings;
 use crate::compare::{Options, compare};
 use crate::convert::{ConvertOptions, Converted, convert, convert_to_tflite};
@@ -43,6 +43,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         let bytes = converted.file.bytes().to_vec();
         (converted, bytes)
     };
+    refuse_if_strict(args.strict, &converted.warnings)?;
     let model = converted.file.model()?;
 
     files.stage(&args.output, &written)?;
@@ -73,6 +74,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         let trial = |trial: &Trial| json!({"method": trial.options.to_string(), "error": trial.error, "agreement": trial.agreement});
         object["trials"] = converted.trials.iter().map(trial).collect();
         object["notes"] = json!(converted.notes);
+        object["warnings"] = json!(converted.warnings);
         return Ok(Answer::Json(object));
     }
     Ok(Answer::Text(describe(args, &converted, written.len())?))
@@ -132,6 +134,7 @@ fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<S
     for note in &converted.notes {
         out += &format!("  - {note}\n");
     }
+    out += &warnings(&converted.warnings);
     for path in [&args.rust, &args.c, &args.report].into_iter().flatten() {
         out += &format!("wrote {}\n", path.display());
     }

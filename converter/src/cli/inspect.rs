@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Answer;
 use super::args::InspectArgs;
+use super::{Answer, warnings};
 use crate::data::npy::shape_text;
 use crate::error::Result;
 use crate::facts::Facts;
@@ -67,6 +67,7 @@ fn describe(facts: &Facts) -> String {
     for note in &facts.notes {
         let _ = writeln!(out, "  - {note}");
     }
+    out += &warnings(&facts.warnings);
     if !facts.unsupported.is_empty() {
         let columns = [Column::Left("cannot be converted"), Column::Left("operator"), Column::Left("reason")];
         let rows = facts.unsupported.iter();

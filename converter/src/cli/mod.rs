@@ -74,6 +74,19 @@ fn execute(command: &Command) -> Result<Answer> {
     }
 }
 
+/// Warnings as text, a line each, whatever stands in them.
+fn warnings(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("warning: {}\n", one_line(warning))).collect()
+}
+
+/// With `--strict` a warning is an error, and nothing is written.
+fn refuse_if_strict(strict: bool, warnings: &[String]) -> Result<()> {
+    if !strict || warnings.is_empty() {
+        return Ok(());
+    }
+    Err(Error::input(warnings.join("; ")).help("mend what is warned of, or leave out --strict"))
+}
+
 fn print(answer: Answer) -> Result<()> {
     let mut text = match answer {
         Answer::Text(text) => text,

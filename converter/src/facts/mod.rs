@@ -68,6 +68,8 @@ pub struct Facts {
     pub unsupported: Vec<Refused>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What a person should act on before the result is trusted, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// An input or output in JSON.
@@ -184,6 +186,7 @@ impl Facts {
             parameters: None,
             unsupported: Vec::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -231,6 +234,7 @@ impl Facts {
             parameters: Some(parameters),
             unsupported,
             notes: imported.notes.iter().cloned().chain(remark).collect(),
+            warnings: imported.warnings.clone(),
         }
     }
 }

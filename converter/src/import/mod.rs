@@ -32,6 +32,8 @@ pub struct Imported {
     pub source_hash: [u8; 32],
     /// What the importer widened or ignored and a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What a person should act on before the result is trusted, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// What a person may say about a model that its file leaves open.

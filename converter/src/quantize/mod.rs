@@ -153,6 +153,8 @@ pub struct Report {
     pub activations: Vec<ActivationReport>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What a person should act on before the result is trusted, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// An activation's range and what became of it.

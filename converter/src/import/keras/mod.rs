@@ -59,6 +59,7 @@ impl Importer for KerasImporter {
         }
         let (graph, notes) =
             run::build(&super::stem(name), &network, &container, options).map_err(in_file)?;
-        Ok(Imported { graph, format: self.format(), source_hash: Sha256::digest(bytes).into(), notes })
+        let source_hash = Sha256::digest(bytes).into();
+        Ok(Imported { graph, format: self.format(), source_hash, notes, warnings: Vec::new() })
     }
 }

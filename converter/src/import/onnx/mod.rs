@@ -167,7 +167,7 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
     let finished = net.read(&file, options).and_then(|()| net.finish(&file));
     let (graph, notes, hash) =
         finished.map_err(|error| if error.help.is_empty() { error.help(DAMAGED) } else { error })?;
-    Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes })
+    Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes, warnings: Vec::new() })
 }
 
 /// Results that SOFTMAX reads and nothing else does.

@@ -101,7 +101,7 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
         crate::passes::dead::run(&mut graph);
     }
     let source_hash = hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")))?;
-    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes })
+    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings: Vec::new() })
 }
 
 /// The directory's name; of one that is called `saved_model`, the name of the directory around it.

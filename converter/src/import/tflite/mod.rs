@@ -79,7 +79,8 @@ impl Importer for TfliteImporter {
             let shape: Vec<Option<usize>> = value.shape.iter().copied().map(Some).collect();
             options.input_shape(&value.name, &shape).map_err(|e| e.context(name))?;
         }
-        Ok(Imported { graph, format: self.format(), source_hash: Sha256::digest(bytes).into(), notes })
+        let source_hash = Sha256::digest(bytes).into();
+        Ok(Imported { graph, format: self.format(), source_hash, notes, warnings: Vec::new() })
     }
 }
 
