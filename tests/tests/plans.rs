@@ -221,19 +221,27 @@ fn answers(file: &[u8], ops: OpSet) -> Vec<Vec<u8>> {
     Net::with(&file, ops).run(&[&input], &mut ())
 }
 
-/// Whether no byte of `pixels` pixels is overwritten before it is read, byte by byte, where a tile of pixels is
-/// read before it is written and the output starts `lead` bytes before the input.
-fn tiles_survive(pixels: usize, in_channels: usize, out_channels: usize, lead: usize) -> bool {
-    let mut memory = vec![None; (pixels * out_channels).max(lead + pixels * in_channels)];
-    for at in 0..pixels * in_channels {
+/// Whether no byte of `images` of `pixels` pixels is overwritten before it is read, byte by byte, where a tile of
+/// pixels of one image is read before it is written and the output starts `lead` bytes before the input.
+fn tiles_survive(
+    (images, pixels): (usize, usize),
+    in_channels: usize,
+    out_channels: usize,
+    lead: usize,
+) -> bool {
+    let all = images * pixels;
+    let mut memory = vec![None; (all * out_channels).max(lead + all * in_channels)];
+    for at in 0..all * in_channels {
         memory[lead + at] = Some(at);
     }
-    for start in (0..pixels).step_by(TILE) {
-        let end = (start + TILE).min(pixels);
-        if (start * in_channels..end * in_channels).any(|at| memory[lead + at] != Some(at)) {
-            return false;
+    for first in (0..all).step_by(pixels) {
+        for start in (first..first + pixels).step_by(TILE) {
+            let end = (start + TILE).min(first + pixels);
+            if (start * in_channels..end * in_channels).any(|at| memory[lead + at] != Some(at)) {
+                return false;
+            }
+            memory[start * out_channels..end * out_channels].fill(None);
         }
-        memory[start * out_channels..end * out_channels].fill(None);
     }
     true
 }
@@ -318,7 +326,7 @@ proptest! {
     /// By definition: enough, and no more than that.
     #[test]
     fn pointwise_convolutions_are_ahead_by_whole_tiles(
-        size in prop::array::uniform2(1usize..8),
+        (batches, size) in (1usize..4, prop::array::uniform2(1usize..8)),
         (in_channels, out_channels) in (1usize..9, 1usize..9),
     ) {
         let mut graph = Graph { name: "pointwise".into(), ..Graph::default() };
@@ -329,6 +337,9 @@ proptest! {
         let inputs = vec![Some(input), Some(weights)];
         graph.nodes.push(Node { name: "layer".into(), op, inputs, outputs: vec![output] });
         (graph.inputs, graph.outputs) = (vec![input], vec![output]);
+        for id in [input, output] {
+            graph.value_mut(id).shape[0] = batches;
+        }
         for set in SETS {
             let options = emit::Options { target: set.target, ..emit::Options::default() };
             let file = AlignedBuf::from_bytes(&emit::compile(&graph, &options).unwrap().bytes);
@@ -336,7 +347,8 @@ proptest! {
             let op = &model.ops()[0];
             let operator = set.ops.iter().find(|operator| operator.code as u8 == op.code).unwrap();
             let lead = (operator.lead)(&ferrolite_runtime::Node::new(&model, op), 0).unwrap() as usize;
-            let survives = |lead| tiles_survive(size[0] * size[1], in_channels, out_channels, lead);
+            let images = (batches, size[0] * size[1]);
+            let survives = |lead| tiles_survive(images, in_channels, out_channels, lead);
             prop_assert!(survives(lead), "{}", set.name);
             prop_assert!(lead == 0 || !survives(lead - 1), "{}", set.name);
         }

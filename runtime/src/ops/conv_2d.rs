@@ -222,8 +222,10 @@ fn pointwise_lead(p: &Conv2dParams) -> Option<u32> {
         return Some(0);
     }
     // The check has found that the output's size, a multiple of all these, fits 32 bits.
-    let pixels = p.batches.wrapping_mul(p.window.out_h).wrapping_mul(p.window.out_w);
-    let before_last = pixels.wrapping_sub(1) & !(TILE as u32 - 1);
+    let image = p.window.out_h.wrapping_mul(p.window.out_w);
+    // Tiles begin anew with each image, so that the last one has what is left of an image.
+    let last = image.wrapping_sub(1) & (TILE as u32 - 1);
+    let before_last = image.wrapping_mul(p.batches).wrapping_sub(1).wrapping_sub(last);
     Some(before_last.wrapping_mul(p.out_channels.wrapping_sub(p.in_channels)))
 }
 
