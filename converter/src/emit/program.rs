@@ -17,6 +17,9 @@ use crate::ops::{self, winograd::choose};
 /// Largest tensor that the format holds.
 const MAX_BYTES: usize = 1 << 30;
 
+/// Layers that a refusal lists.
+const LISTED: usize = 8;
+
 /// A run of bytes that ops read and write.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceTensor {
@@ -177,11 +180,14 @@ impl<'a> Builder<'a> {
             0 => Ok(lowered),
             1 => Err(errors.remove(0)),
             count => {
-                let lines: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+                let mut lines: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+                let more = lines.len().saturating_sub(LISTED);
+                lines.truncate(LISTED);
+                let more = if more == 0 { String::new() } else { format!("\n  and {more} more") };
                 let mut help: Vec<&str> = errors.iter().map(|error| error.help.as_str()).collect();
                 help.retain(|line| !line.is_empty());
                 help.dedup();
-                let message = format!("{count} layers cannot be converted:\n  {}", lines.join("\n  "));
+                let message = format!("{count} layers cannot be converted:\n  {}{more}", lines.join("\n  "));
                 Err(Error::input(message).help(help.join("; ")))
             }
         }

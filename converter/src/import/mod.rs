@@ -6,6 +6,7 @@
 //! layers, for formats that say layers.
 
 pub mod build;
+mod foreign;
 pub mod keras;
 pub mod onnx;
 pub mod saved_model;
@@ -14,11 +15,12 @@ mod unsupported;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 
+pub(crate) use unsupported::refusal;
 pub use unsupported::{UnsupportedLayer, refuse_unsupported, unsupported_layers};
 
 /// What a model file became.
@@ -123,6 +125,11 @@ pub trait Importer: Sync {
         self.import_bytes(&name, &bytes, options)
     }
 
+    /// Further files that [`import`](Importer::import) reads.
+    fn beside(&self, _path: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Reads the contents of a file called `name`. Formats that are directories refuse.
     fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported>;
 }
@@ -172,6 +179,16 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     importer_for(path, &head)?.import(path, options)
 }
 
+/// The files and folders that reading a model takes: its own, and what it names.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    let mut head = Vec::new();
+    // What cannot be read names no others; reading the model says so.
+    let _ = File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    let beside = IMPORTERS.iter().find(|importer| importer.recognises(path, &head));
+    let beside = beside.map_or_else(Vec::new, |importer| importer.beside(path));
+    std::iter::once(path.to_path_buf()).chain(beside).collect()
+}
+
 /// Reads a model that is already in memory; `name` is the file's name, used in messages, to
 /// recognise the format, and for the graph's name.
 ///
@@ -203,9 +220,15 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;
+    if let Some((what, way)) = foreign::tell(path, &[]).filter(|_| directory) {
+        return Error::input(format!("{name}: {what}")).help(way);
+    }
     if directory {
         return Error::input(format!("{name}: is a directory, not a model file"))
             .help(format!("give the path of the model file itself; {SUPPORTED}"));
+    }
+    if let Some((what, way)) = foreign::tell(path, head).filter(|_| !head.is_empty()) {
+        return Error::input(format!("{name}: {what}")).help(way);
     }
     if head.is_empty() {
         return Error::input(format!("{name}: the file is empty"))

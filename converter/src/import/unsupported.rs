@@ -1,5 +1,7 @@
 //! Layers that cannot be converted, gathered so that a person sees all of them at once.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op};
 
@@ -31,22 +33,119 @@ pub fn unsupported_layers(graph: &Graph) -> Vec<UnsupportedLayer> {
 /// Passes when every layer can be converted.
 ///
 /// # Errors
-/// One error that lists every offending layer by name, with its operator and the reason.
+/// One error that tells of every offending layer, with its operator and the reason: see [`refusal`].
 pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
-    let layers = unsupported_layers(graph);
-    if layers.is_empty() {
-        return Ok(());
+    match unsupported_layers(graph).as_slice() {
+        [] => Ok(()),
+        layers => Err(refusal(layers).context(&graph.name)),
     }
-    let list: Vec<String> = layers
-        .iter()
-        .map(|layer| match layer.reason.as_str() {
-            "" => format!("`{}` ({})", layer.name, layer.op),
-            reason => format!("`{}` ({}: {reason})", layer.name, layer.op),
-        })
-        .collect();
-    let (count, noun) = (layers.len(), if layers.len() == 1 { "layer" } else { "layers" });
-    Err(Error::input(format!("{}: {count} {noun} cannot be converted: {}", graph.name, list.join(", ")))
-        .help("replace these layers in the model, or cut the model before them, and export it again"))
+}
+
+/// Kinds of layers that a refusal lists, and layers of each that it names.
+const KINDS: usize = 8;
+const NAMED: usize = 3;
+
+/// Most characters of a name and of a reason.
+const NAME: usize = 48;
+const REASON: usize = 160;
+
+/// The refusal of layers: each operator and reason once, the most frequent first, with the number of its layers
+/// and a few of their names; then the ways that lead on. A page is enough, whatever the model.
+pub(crate) fn refusal(layers: &[UnsupportedLayer]) -> Error {
+    let mut kinds: Vec<(&UnsupportedLayer, Vec<String>)> = Vec::new();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    for layer in layers {
+        let place = *places.entry((&layer.op, &layer.reason)).or_insert(kinds.len());
+        if place == kinds.len() {
+            kinds.push((layer, Vec::new()));
+        }
+        kinds[place].1.push(format!("`{}`", last_part(&layer.name)));
+    }
+    let total = layers.len();
+    let first = last_part(&layers.first().map_or("", |layer| &layer.name)).to_string();
+    // Stable: of equally frequent ones, the first in the model is first.
+    kinds.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+    let hidden = kinds.iter().skip(KINDS).map(|(_, names)| names.len()).sum::<usize>();
+    let mut list: Vec<String> =
+        kinds.iter().take(KINDS).map(|(layer, names)| describe(layer, names)).collect();
+    if hidden > 0 {
+        list.push(format!("and {hidden} more of other kinds, which `ferrolite inspect` lists"));
+    }
+    let noun = if total == 1 { "layer" } else { "layers" };
+    let mut ways: Vec<&str> = Vec::new();
+    for way in kinds.iter().filter_map(|(layer, _)| way(&layer.op)) {
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    ways.truncate(NAMED);
+    let cut =
+        format!("replace these layers in the model, or cut the model before `{first}`, and export it again");
+    let help = ways.into_iter().map(str::to_string).chain([cut]).collect::<Vec<_>>().join("; or ");
+    Error::input(format!("{total} {noun} cannot be converted: {}", list.join(", "))).help(help)
+}
+
+/// One kind of layer: `` `a` (SVDF: why) ``, or `` 40 layers SVDF (why): `a`, `b`, … ``.
+fn describe(layer: &UnsupportedLayer, names: &[String]) -> String {
+    let (op, reason) = (shorten(&layer.op, NAME), shorten(&layer.reason, REASON));
+    if let [name] = names {
+        let why = if reason.is_empty() { op } else { format!("{op}: {reason}") };
+        return format!("{name} ({why})");
+    }
+    let mut shown: Vec<&str> = Vec::new();
+    for name in names {
+        if shown.len() < NAMED && !shown.contains(&name.as_str()) {
+            shown.push(name);
+        }
+    }
+    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    let more = if names.len() > shown.len() { ", …" } else { "" };
+    format!("{} × {op}{why}: {}{more}", names.len(), shown.join(", "))
+}
+
+/// What leads on for an operator, beside replacing it. Operators have the names of all formats.
+fn way(op: &str) -> Option<&'static str> {
+    /// Parts of names, in lower case, and what to do about such layers.
+    const WAYS: [(&[&str], &str); 5] = [
+        (
+            &["while", "loop", "scan", "tensorlist", "tensorarray"],
+            "unroll the loop when the model is built (Keras: `unroll=True` of the recurrent layer)",
+        ),
+        (
+            &["lambda", "python", "pyfunc", "py_func"],
+            "export a SavedModel (`model.export(\"folder\")`), which holds what a Python function computes, and \
+             convert that",
+        ),
+        (
+            &["nonmaxsuppression", "non_max_suppression", "postprocess", "topk", "nms"],
+            "cut the model before its post-processing, and do that in the program",
+        ),
+        (
+            &["custom", "flex"],
+            "convert the .h5, the .keras file or the SavedModel of the same network, where these layers are \
+             ordinary ones",
+        ),
+        (
+            &["stft", "fft", "spectrogram", "mfcc"],
+            "cut the model behind its signal processing, and do that in the program",
+        ),
+    ];
+    let op = op.to_lowercase();
+    WAYS.iter().find(|(parts, _)| parts.iter().any(|part| op.contains(part))).map(|(_, way)| *way)
+}
+
+/// The part of a name that tells layers apart: what TensorFlow fused is joined by `;`, scopes by `/`.
+fn last_part(name: &str) -> String {
+    let first = name.split(';').find(|part| !part.is_empty()).unwrap_or(name);
+    let last = first.trim_end_matches('/').rsplit('/').next().unwrap_or(first);
+    shorten(last, NAME)
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_string(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +169,23 @@ mod tests {
             message,
             "net: 3 layers cannot be converted: `a` (SVDF), `b` (custom Fft), `c` (CONV_2D: why)"
         );
+        let error = refuse_unsupported(&graph).unwrap_err();
+        assert!(error.help.contains("before `a`") && error.help.contains("SavedModel"), "{}", error.help);
+        graph.nodes.extend((0..5).map(|i| node(&format!("scope/of/{i};joined"), "CONV_2D", "why")));
+        let message = refuse_unsupported(&graph).unwrap_err().message;
+        assert!(message.contains(": 6 × CONV_2D (why): `c`, `0`, `1`, …, `a` (SVDF)"), "{message}");
+    }
+
+    #[test]
+    fn a_page_is_enough_whatever_the_model() {
+        let long = "scope/".repeat(40);
+        let layer = |i: usize| UnsupportedLayer {
+            name: format!("{long}{}{i}", "x".repeat(300)),
+            op: format!("{}{}", "Operator".repeat(20), i % 60),
+            reason: format!("{} {i}", "why ".repeat(100)),
+        };
+        let error = refusal(&(0..500).map(layer).collect::<Vec<_>>());
+        assert!(error.message.chars().count() + error.help.chars().count() < 3000, "{error:?}");
+        assert!(error.message.contains("492 more"), "{error}");
     }
 }

@@ -45,8 +45,9 @@ pub(crate) use lookup::unary_table;
 pub use strided_copy::copy;
 
 use crate::emit::{Lowered, Lowering};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{BinaryKind, Graph, Node, Op, ReduceKind};
+use crate::import::{UnsupportedLayer, refusal};
 use crate::reference::check_node;
 
 /// Lowers one node. An empty list says that the result is the operand itself, byte for byte. A node
@@ -115,13 +116,15 @@ pub(crate) const FLOAT_ONLY: &str =
 /// One error that lists every such layer by name.
 pub fn refuse_float_only(graph: &Graph) -> Result<()> {
     let layers = graph.nodes.iter().filter(|node| is_float_only(&node.op));
-    let list: Vec<String> = layers.map(|node| format!("`{}` ({})", node.name, node.op.name())).collect();
-    if list.is_empty() {
-        return Ok(());
+    let layers = layers.map(|node| UnsupportedLayer {
+        name: node.name.clone(),
+        op: node.op.name().to_string(),
+        reason: FLOAT_ONLY.to_string(),
+    });
+    match layers.collect::<Vec<_>>().as_slice() {
+        [] => Ok(()),
+        layers => Err(refusal(layers)),
     }
-    let (count, noun) = (list.len(), if list.len() == 1 { "layer" } else { "layers" });
-    Err(Error::input(format!("{count} {noun} cannot be converted: {}: {FLOAT_ONLY}", list.join(", ")))
-        .help("replace these layers in the model, or cut the model before them, and export it again"))
 }
 
 /// Whether the device has no kernel for an operator in any form.

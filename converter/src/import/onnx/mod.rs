@@ -36,7 +36,7 @@ mod tensors;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use prost::Message;
@@ -85,6 +85,17 @@ impl Importer for OnnxImporter {
         import(&name, &bytes, folder, options).map_err(|e| e.context(name))
     }
 
+    fn beside(&self, path: &Path) -> Vec<PathBuf> {
+        let model = std::fs::read(path).ok().and_then(|bytes| ModelProto::decode(&bytes[..]).ok());
+        let Some(graph) = model.and_then(|model| model.graph) else { return Vec::new() };
+        let attributes = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
+        let entries = graph.initializer.iter().chain(attributes).flat_map(|tensor| &tensor.external_data);
+        let names: HashSet<&str> =
+            entries.filter(|entry| entry.key == "location").map(|entry| entry.value.as_str()).collect();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        names.into_iter().map(|name| folder.join(name)).collect()
+    }
+
     fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
         import(name, bytes, None, options).map_err(|e| e.context(name))
     }
@@ -114,7 +125,7 @@ struct Net {
     opset: i64,
     /// Elements that may still be computed at import.
     budget: usize,
-    folder: Option<std::path::PathBuf>,
+    folder: Option<PathBuf>,
     hash: Sha256,
     notes: Vec<String>,
     /// Names of layers that are taken.

@@ -375,6 +375,7 @@ fn external_data_lies_beside_the_model() {
     let imported = write("net.data", "4", "16").unwrap();
     let out = Executor::new(&imported.graph).unwrap().run(&[&[0.0; 4]]).unwrap();
     assert_eq!(out[0], [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(crate::import::files(&path), [path.clone(), folder.path().join("net.data")]);
     for (offset, length) in [("8", "16"), ("4", "12"), ("18446744073709551615", "16"), ("x", "16")] {
         let text = message(write("net.data", offset, length));
         assert!(text.contains("`w`"), "{text}");
