@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrolite_runtime::{OpCode, Rounding, Target};
 
-use crate::data::{Dataset, InputSpec};
+use crate::data::{self, Dataset, InputSpec, Scale, first_layers};
 use crate::emit::{self, AlignedBuf, Emitted, Winograd};
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, Op, ValueId};
 use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
 use crate::ops;
@@ -41,6 +41,8 @@ pub struct ConvertOptions {
     pub import: ImportOptions,
     /// DATA with typical samples, for float models that do not bring the ranges of all layers.
     pub calibrate: Option<String>,
+    /// What the pixels of pictures among the samples become; chosen where it is not said.
+    pub scale: Option<Scale>,
     /// How ranges follow from the samples.
     pub calibration: Calibration,
     /// The core that packing and kernel paths are chosen for.
@@ -61,6 +63,7 @@ impl Default for ConvertOptions {
         ConvertOptions {
             import: ImportOptions::default(),
             calibrate: None,
+            scale: None,
             calibration: Calibration::Auto,
             target: Target::Portable,
             io: Io::Int8,
@@ -139,6 +142,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     let (mut notes, mut warnings) = (imported.notes, imported.warnings);
     let mut graph = imported.graph;
     import::refuse_unsupported(&graph)?;
+    let wants = first_layers::wants(&graph);
     notes.extend(passes::optimise(&mut graph).done);
     match passes::decompose(&mut graph) {
         0 => {}
@@ -157,12 +161,17 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
             ..quantize::Options::default()
         };
         let quantized = if let Some(argument) = &options.calibrate {
-            let data = Dataset::load(argument, &input_specs(&graph))?;
+            let asked = data::Options { scale: options.scale, wants, ..data::Options::default() };
+            let data = Dataset::load_with(argument, &input_specs(&graph), &asked)?;
+            notes.extend(data.notes().iter().cloned());
             samples = data.len();
             follow.begin("calibrating", samples);
             let counted = Counted { data: &data, follow, left: AtomicUsize::new(samples) };
             let quantized = quantize(&graph, &counted, &settings);
             follow.end();
+            if let Ok((integer, _)) = &quantized {
+                tell_outside(&data, integer, &mut notes, &mut warnings)?;
+            }
             quantized
         } else if quantize::brings_ranges(&graph) {
             quantize(&graph, &NoSamples, &settings)
@@ -198,6 +207,27 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
 
     let (format, source_hash) = (imported.format, imported.source_hash);
     Ok(Prepared { graph, format, source_hash, samples, calibration, trials, notes, warnings })
+}
+
+/// Says which samples lie outside of the ranges that the quantized graph's inputs got. Calibration may cut a
+/// few; many show that the ranges are not those of the samples.
+fn tell_outside(
+    data: &Dataset,
+    graph: &Graph,
+    notes: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let range = |&id: &ValueId| {
+        let quantized = graph.nodes.iter().find(|node| node.op == Op::Quantize && node.input(0) == Some(id));
+        let id = quantized.map_or(id, |node| node.outputs[0]);
+        InputSpec::of(graph.value(id)).real_range()
+    };
+    for outside in data.outside(&graph.inputs.iter().map(range).collect::<Vec<_>>())? {
+        let mut much = Vec::new();
+        outside.tell(notes, &mut much);
+        if outside.share() < 0.25 { notes.extend(much) } else { warnings.extend(much) }
+    }
+    Ok(())
 }
 
 /// Converts a model file.
@@ -300,16 +330,7 @@ fn winograd_note(emitted: &Emitted) -> Option<String> {
 
 /// The inputs of a graph as what a data set has to fit.
 pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
-    let spec = |id| {
-        let value = graph.value(id);
-        InputSpec {
-            name: value.name.clone(),
-            shape: value.shape.clone(),
-            dtype: value.dtype,
-            quantization: value.quantization.as_ref().and_then(|q| q.tensor()),
-        }
-    };
-    graph.inputs.iter().copied().map(spec).collect()
+    graph.inputs.iter().map(|&id| InputSpec::of(graph.value(id))).collect()
 }
 
 /// Runs the file twice on the same input, in memory that held different things before: the answers

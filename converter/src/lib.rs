@@ -110,5 +110,6 @@ pub mod quantize;
 pub mod reference;
 pub mod report;
 pub mod run;
+pub mod written;
 
 pub use error::{Error, Fault, Result};

@@ -42,15 +42,35 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
-    /// The outputs as arrays `out0`, `out1`, … with a leading sample axis.
+    /// The outputs as stored, as arrays `out0`, `out1`, … with a leading sample axis; behind them the numbers
+    /// that they stand for, under the outputs' names. A name that is taken gets `_real` and, where that is
+    /// taken too, the output's number behind it.
     pub fn arrays(&self) -> Vec<NamedArray> {
-        let array = |(index, port): (usize, &PortFacts)| NamedArray {
+        let shape = |port: &PortFacts| [&[self.samples.len()], &port.shape[..]].concat();
+        let stored = |(index, port): (usize, &PortFacts)| NamedArray {
             name: format!("out{index}"),
             dtype: port.dtype,
-            shape: [&[self.samples.len()], &port.shape[..]].concat(),
+            shape: shape(port),
             bytes: self.samples.iter().flat_map(|outputs| outputs[index].iter().copied()).collect(),
         };
-        self.ports.iter().enumerate().map(array).collect()
+        let mut arrays: Vec<NamedArray> = self.ports.iter().enumerate().map(stored).collect();
+        for (index, port) in self.ports.iter().enumerate() {
+            // Integers without a scale are what they are.
+            let (dtype, bytes) = match port.quantization {
+                None => (port.dtype, arrays[index].bytes.clone()),
+                Some(_) => {
+                    let real = (0..self.samples.len()).flat_map(|sample| self.real(sample, index));
+                    (DType::Float32, real.flat_map(f32::to_le_bytes).collect())
+                }
+            };
+            let taken = |name: &String| arrays.iter().any(|array| array.name == *name);
+            let mut names = [port.name.clone(), format!("{}_real", port.name)].into_iter();
+            let name = names.find(|name| !taken(name)).unwrap_or(format!("{}_real{index}", port.name));
+            if !taken(&name) {
+                arrays.push(NamedArray { name, dtype, shape: shape(port), bytes });
+            }
+        }
+        arrays
     }
 
     /// One output of one sample as real numbers.
@@ -310,5 +330,37 @@ impl Observer for Recorder {
     fn after(&mut self, _index: u16, eval: &Eval<'_>) {
         let outputs = 0..eval.node().outputs();
         self.outputs.push(outputs.flat_map(|o| eval.output::<u8>(o).iter().map(Cell::get)).collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_numbers_stand_beside_what_is_stored() {
+        let port = |name: &str, dtype, quantization| PortFacts {
+            name: name.into(),
+            shape: vec![1, 2],
+            dtype,
+            quantization,
+        };
+        let ports = vec![
+            port("score", DType::Int8, Some((0.5, 1))),
+            port("out0", DType::Int8, Some((2.0, 0))),
+            port("score", DType::Int8, Some((1.0, 0))),
+            port("score", DType::UInt8, None),
+        ];
+        let sample = vec![vec![3, 255], vec![1, 2], vec![4, 5], vec![6, 7]];
+        let output = RunOutput { ports, samples: vec![sample] };
+        let arrays = output.arrays();
+        let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
+        let real = ["score", "out0_real", "score_real", "score_real3"];
+        assert_eq!(names, [&["out0", "out1", "out2", "out3"][..], &real].concat());
+        let floats = |index: usize| crate::data::dequantize(DType::Float32, None, &arrays[index].bytes);
+        assert_eq!((arrays[0].bytes.as_slice(), floats(4)), (&[3, 255][..], vec![1.0, -1.0]));
+        assert_eq!(floats(5), [2.0, 4.0]);
+        // What has no scale is what it is.
+        assert_eq!((arrays[7].dtype, arrays[7].bytes.as_slice()), (DType::UInt8, &[6, 7][..]));
     }
 }

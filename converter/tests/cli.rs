@@ -203,6 +203,151 @@ fn bad_data_is_refused_in_two_lines() {
 }
 
 #[test]
+fn nothing_is_written_over_what_is_read() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro --rust sine.rs --c sine.h --report sine.html");
+    // Ferrolite wrote these, too, but they are read.
+    desk.npz("in.npz", "in0", &[2, 1], &[0.5, 1.0]);
+    desk.npz("y.npz", "y", &[2, 1], &[0.5, 1.0]);
+    fs::hard_link(desk.path("in.npz"), desk.path("twin.npz")).unwrap();
+    let contents = || desk.files().iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>();
+    let before = contents();
+    let home = desk.0.path().display();
+    for words in [
+        "convert sine.tflite -o sine.tflite".to_string(),
+        "convert sine.tflite -o ./sine.tflite --force".into(),
+        "convert sine.tflite -o other.ferro --c sine.tflite".into(),
+        "run sine.ferro --input in.npz --output in.npz".into(),
+        format!("run sine.ferro --input in.npz:in0 --output {home}/in.npz --force"),
+        "run sine.ferro --input in.npz --output twin.npz".into(),
+        "run sine.ferro --input in.npz --output out.npz --layers ./sine.ferro".into(),
+        "compare sine.ferro sine.tflite --data in.npz --report sine.ferro".into(),
+        "compare sine.ferro sine.tflite --data in.npz --report sine.tflite --force".into(),
+        "compare sine.ferro sine.tflite --data in.npz --labels y.npz:y --report y.npz".into(),
+    ] {
+        desk.bad(&words, 2, "is read by the same command");
+    }
+    desk.bad(&format!("convert sine.tflite -o k.ferro --rust {home}/k.ferro"), 2, "two outputs");
+    assert_eq!(contents(), before);
+
+    // What Ferrolite wrote and does not read is replaced, what others wrote is not.
+    desk.good("convert sine.tflite -o sine.ferro --rust sine.rs --c sine.h --report sine.html");
+    desk.good("convert sine.tflite -o copy.tflite");
+    desk.good("convert sine.tflite -o copy.tflite");
+    fs::write(desk.path("mine.npz"), "years of work").unwrap();
+    fs::write(desk.path("empty.npz"), "").unwrap();
+    let run = |output: &str| format!("run sine.ferro --input in.npz --output {output}");
+    desk.bad(&run("mine.npz"), 1, "Ferrolite did not write it");
+    assert_eq!(fs::read(desk.path("mine.npz")).unwrap(), b"years of work");
+    desk.good(&run("empty.npz"));
+    desk.good(&run("mine.npz --force"));
+    desk.good(&run("mine.npz"));
+    desk.bad(&run(". --force"), 1, "is a folder");
+}
+
+#[test]
+fn samples_on_another_scale_are_warned_of() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "digits.tflite");
+    desk.take("mnist_cnn/data.npz", "data.npz");
+    desk.good("convert digits.tflite -o digits.ferro --calibrate data.npz:cal_x --io float");
+    let data = Npz::open(&desk.path("data.npz")).unwrap().read("test_x").unwrap();
+    let rows: Vec<f32> = (0..20).flat_map(|row| data.row_f32(row)).collect();
+    desk.npz("unit.npz", "x", &[20, 28, 28, 1], &rows);
+    desk.npz("bytes.npz", "x", &[20, 28, 28, 1], &rows.iter().map(|x| x * 255.0).collect::<Vec<_>>());
+    for command in ["run digits.ferro --input", "compare digits.ferro digits.tflite --data"] {
+        let sound = desk.json(&format!("{command} unit.npz --json --strict"));
+        assert_eq!(sound["warnings"], Value::Array(Vec::new()), "{command}");
+        let warned = desk.json(&format!("{command} bytes.npz --json"));
+        let warning = warned["warnings"].to_string();
+        assert!(warning.contains("lie outside of the range") && warning.contains("255"), "{warning}");
+        let text = desk.good(&format!("{command} bytes.npz"));
+        assert!(text.lines().any(|line| line.starts_with("warning: ") && line.contains("outside")), "{text}");
+    }
+    desk.bad("run digits.ferro --input bytes.npz --strict --output out.npz", 1, "outside");
+    desk.bad("run digits.ferro --input unit.npz --scale 0..1", 2, "--scale 0..1 says how pictures");
+    let text = desk.good("run digits.ferro --input unit.npz");
+    assert!(text.contains("float32, stored as they are"), "{text}");
+}
+
+#[test]
+fn each_output_has_its_own_figures() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "digits.tflite");
+    desk.take("mnist_cnn/mnist_cnn_int8_tf.tflite", "theirs.tflite");
+    desk.take("mnist_cnn/data.npz", "data.npz");
+    desk.good("convert theirs.tflite -o theirs.ferro");
+    let result = desk.json("compare theirs.ferro digits.tflite --data data.npz:test_x --json");
+    let output = &result["outputs"][0];
+    for key in ["sqnr_db", "max_abs_error", "agreement"] {
+        assert!(output[key].is_number() && output[key] == result[key], "{key}: {result}");
+    }
+    assert!(output["name"].is_string() && output["accuracy_float"].is_null(), "{result}");
+    let notes = result["notes"].to_string();
+    assert!(notes.contains("digits.tflite is not the file that theirs.ferro was made from"), "{notes}");
+    let own = desk.json("compare theirs.ferro theirs.tflite --data data.npz:test_x --json");
+    assert!(!own["notes"].to_string().contains("is not the file"), "{own}");
+}
+
+#[test]
+fn pictures_in_folders_of_classes_need_no_labels() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_float.tflite", "digits.tflite");
+    desk.take("mnist_cnn/data.npz", "data.npz");
+    let mut data = Npz::open(&desk.path("data.npz")).unwrap();
+    let (images, labels) = (data.read("test_x").unwrap(), data.read("test_y").unwrap());
+    for class in 0..10 {
+        fs::create_dir_all(desk.path(&format!("pictures/{class}"))).unwrap();
+    }
+    for row in 0..40 {
+        let pixels = images.row_f32(row).iter().map(|x| (x * 255.0).round() as u8).collect();
+        let path = desk.path(&format!("pictures/{}/{row:03}.png", labels.row_i64(row).unwrap()[0]));
+        image::GrayImage::from_raw(28, 28, pixels).unwrap().save(path).unwrap();
+    }
+    let words = "convert digits.tflite -o digits.ferro --calibrate pictures";
+    assert!(desk.good(words).contains("pixels become 0..1"));
+    let words = "compare digits.ferro digits.tflite --data pictures";
+    let found = desk.json(&format!("{words} --json"));
+    assert!(found["accuracy_quantized"].as_f64().unwrap() > 0.9, "{found}");
+    assert_eq!(
+        desk.json(&format!("{words} --labels pictures --json"))["accuracy_quantized"],
+        found["accuracy_quantized"]
+    );
+    let wrong = desk.json(&format!("{words} --scale -1..1 --json"));
+    assert!(wrong["warnings"].to_string().contains("outside"), "{wrong}");
+    desk.bad("run digits.ferro --input pictures --output pictures/3", 1, "is a folder");
+}
+
+#[test]
+fn flash_and_ram_in_all() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    let text = desk.good("convert sine.tflite -o sine.ferro --report sine.html");
+    assert!(text.contains("the runtime's code: not known without a board"), "{text}");
+    let facts = desk.json("convert sine.tflite -o sine.ferro --json");
+    assert!(facts["total_flash_bytes"].is_null() && facts["warnings"].is_array(), "{facts}");
+    let (model, arena) = (facts["model_bytes"].as_u64().unwrap(), facts["arena_bytes"].as_u64().unwrap());
+    let bench = |model: u64| {
+        let facts = serde_json::json!({
+            "board": "qemu-cortex-m4", "runtime_flash_bytes": 5000, "stack_bytes": 300,
+            "model_bytes": model, "arena_bytes": arena,
+        });
+        fs::write(desk.path("bench.json"), facts.to_string()).unwrap();
+    };
+    bench(model);
+    let facts = desk.json("convert sine.tflite -o sine.ferro --bench bench.json --json");
+    assert_eq!(facts["total_flash_bytes"], model + 5000);
+    assert_eq!(facts["total_ram_bytes"], arena + 300);
+    desk.good("convert sine.tflite -o sine.ferro --bench bench.json --report sine.html");
+    assert!(fs::read_to_string(desk.path("sine.html")).unwrap().contains("Flash in all"));
+    desk.bad("convert sine.tflite -o sine.ferro --bench bench.json --report bench.json", 2, "is read by");
+    bench(model + 1);
+    desk.bad("convert sine.tflite -o sine.ferro --bench bench.json", 1, "measures a model of");
+    desk.bad("convert sine.tflite -o sine.ferro --bench z80", 2, "no such board");
+}
+
+#[test]
 fn boards_that_are_not_there() {
     let desk = Desk::new();
     desk.take("sine/sine_int8_tf.tflite", "sine.tflite");

@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use ferrolite_schema::{Rounding, Target};
 
 use crate::board::{BOARDS, HOST};
+use crate::data::Scale;
 use crate::error::{Error, Result};
 use crate::import::ImportOptions;
 use crate::quantize::Calibration;
@@ -20,7 +21,9 @@ DATA is one of
   set.npz:array   one array of it, for a model with one input
   set.npy         one NumPy array
   set.csv         one sample a row
-  folder          pictures (.png .jpg .bmp) or recordings (.wav, 16 bits, mono)
+  set.csv:x1,x2   the columns of these names
+  folder          pictures (.png .jpg .bmp) or recordings (.wav, 16 bits, mono);
+                  in folders of their own, these are classes in the order of their names
 The first axis of an array counts samples. Floats are real values; integers of the
 input's own type are quantized values.";
 
@@ -111,6 +114,10 @@ pub struct ConvertArgs {
     /// each layer costs
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
+    /// Also say flash and RAM in all, with the runtime's code and stack on this board (`ferrolite boards`), or
+    /// as a file says it that `bench --json` wrote
+    #[arg(long, value_name = "BOARD")]
+    pub bench: Option<String>,
     /// Fail with exit code 3 if the file is larger; bytes, or with K or M behind. Where it leaves room, 3x3
     /// convolutions for Cortex-M4, M7 and M33 take Winograd's algorithm, which is faster and larger; without
     /// a budget they may add 40K
@@ -119,9 +126,16 @@ pub struct ConvertArgs {
     /// Fail with exit code 3 if the arena is larger; bytes, or with K or M behind
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub ram_budget: Option<u64>,
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 less ImageNet's means, by
+    /// its deviations); chosen by the model's first layers or its input's range where it is not said
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
+    pub scale: Option<Scale>,
     /// Take every warning for an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
+    /// Replace output files that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -169,7 +183,8 @@ pub struct RunArgs {
     /// The samples to run it on
     #[arg(long, value_name = "DATA")]
     pub input: String,
-    /// Write the outputs as arrays out0, out1, … with a leading sample axis
+    /// Write the outputs as stored, as arrays out0, out1, … with a leading sample axis, and the real numbers
+    /// that they stand for under the outputs' names
     #[arg(long, value_name = "OUT.npz")]
     pub output: Option<PathBuf>,
     /// Write every layer's output for the first sample, by layer name
@@ -181,9 +196,16 @@ pub struct RunArgs {
     /// The board to run on
     #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 less ImageNet's means, by
+    /// its deviations); chosen by the model's first layers or its input's range where it is not said
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
+    pub scale: Option<Scale>,
     /// Take every warning for an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
+    /// Replace output files that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -205,7 +227,8 @@ pub struct CompareArgs {
     /// The samples to compare on
     #[arg(long, value_name = "DATA")]
     pub data: String,
-    /// The right answers: file.npz:array, .npy, .csv, or the name of an array beside the data
+    /// The right answers: file.npz:array, .npy, file.csv:column, a folder of classes, or the name of an array
+    /// beside the data; left out, they are the folders that the samples lie in
     #[arg(long, value_name = "ARRAY")]
     pub labels: Option<String>,
     /// The board that runs the converted model
@@ -214,9 +237,16 @@ pub struct CompareArgs {
     /// Also write a page about the comparison: sizes, accuracy, what each layer costs, graph, memory, confusion
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 less ImageNet's means, by
+    /// its deviations); chosen by the model's first layers or its input's range where it is not said
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
+    pub scale: Option<Scale>,
     /// Take every warning for an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
+    /// Replace output files that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -431,6 +461,9 @@ mod tests {
             "bench m.ferro --on qemu-cortex-m0 --json",
             "bench m.ferro --on qemu-cortex-m4 --clock 120MHz --flash-wait 3",
             "boards --json",
+            "convert m -o o --calibrate pictures --scale -1..1 --strict --force --bench qemu-cortex-m4",
+            "run m.ferro --input pictures --scale 0..255 --strict --force",
+            "compare m.ferro m.onnx --data pictures --scale imagenet --strict --force",
             "convert m -o m.ferro --signature serving_default --input-shape x=1,28,28,1 --input-shape y:0=1,3",
         ] {
             command(line);
@@ -475,6 +508,7 @@ mod tests {
             ("convert m -o o --target z80", "invalid value 'z80'", "portable, cortex-m0"),
             ("convert m -o o --calibration best", "known are auto, minmax", "convert --help"),
             ("convert m -o o --io int4", "invalid value 'int4'", "int8, float"),
+            ("run m.ferro --input d --scale 0-255", "known are 0..255, 0..1, -1..1", "run --help"),
             ("convert m -o o --flash-budget big", "64K or 1M", "ferrolite convert --help"),
             ("convert m -o o --flash-budget 99999999999999999999M", "64K or 1M", "convert --help"),
             ("inspect m.ferro --jsn", "unexpected argument '--jsn'", "did you mean --json?"),

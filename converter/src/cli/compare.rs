@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use super::Answer;
 use super::args::CompareArgs;
 use super::files::Outputs;
 use super::progress::Bars;
+use super::reads::Reads;
+use super::{Answer, refuse_if_strict, remarks};
+use crate::compare::pairs::input_names;
 use crate::compare::{self, Answer as Class, Comparison, Options, WorstSample};
-use crate::data::{Dataset, load_labels};
+use crate::data::{self, Dataset, first_layers, load_labels};
 use crate::error::Result;
 use crate::import;
 use crate::model_file::{self, ModelFile};
@@ -21,21 +23,48 @@ const WORST: usize = 5;
 const LAYERS: usize = 12;
 
 pub fn execute(args: &CompareArgs) -> Result<Answer> {
+    let reads = Reads::default().file(&args.file).model(&args.source);
+    let reads = reads.data(std::iter::once(&args.data).chain(&args.labels));
+    let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()), reads, args.force)?;
     let file = ModelFile::read(&args.file)?;
     let model = file.model()?;
-    let source = import::load_with(&args.source, &args.source_options.options())?.graph;
-    let data = Dataset::load(&args.data, &model_file::input_specs(&model))?;
-    let labels = args.labels.as_deref().map(|labels| load_labels(labels, &args.data)).transpose()?;
-    let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()))?;
+    let imported = import::load_with(&args.source, &args.source_options.options())?;
+    let source = imported.graph;
+    let settings = data::Options {
+        scale: args.scale,
+        names: input_names(&source, &model),
+        ranges: model_file::input_ranges(&model),
+        wants: first_layers::wants(&source),
+    };
+    let data = Dataset::load_with(&args.data, &model_file::input_specs(&model), &settings)?;
+    let labels = match &args.labels {
+        Some(labels) => Some(load_labels(labels, &args.data)?),
+        None => data.labels().cloned(),
+    };
 
     let options = Options { labels: labels.as_ref(), board: &args.board };
-    let comparison = compare::compare(&source, &model, &data, &options, &Bars::new(args.json))?;
+    let mut comparison = compare::compare(&source, &model, &data, &options, &Bars::new(args.json))?;
+    if !model.source_hash().is_empty() && *model.source_hash() != imported.source_hash {
+        comparison.notes.push(format!(
+            "{} is not the file that {} was made from: they are held against one another as the same network",
+            args.source.display(),
+            args.file.display()
+        ));
+    }
+    comparison.notes.extend(data.notes().iter().cloned());
+    comparison.warnings.extend(imported.warnings);
+    for outside in data.outside(&settings.ranges)? {
+        outside.tell(&mut comparison.notes, &mut comparison.warnings);
+    }
+    refuse_if_strict(args.strict, &comparison.warnings)?;
     if let Some(path) = &args.report {
         let study = Study {
             source: Some(&source),
             data: Some(&data),
             comparison: Some(&comparison),
             samples: "test",
+            notes: &comparison.notes,
+            warnings: &comparison.warnings,
             ..Study::default()
         };
         files.stage(path, html::page(&model, &study)?.as_bytes())?;
@@ -64,6 +93,9 @@ fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> Stri
     for (name, value) in lines.into_iter().filter(|(_, value)| value != "-") {
         out += &format!("  {name:<30} {value:>12}\n");
     }
+    if comparison.outputs.len() > 1 {
+        out += &format!("\n{}\n", outputs(comparison));
+    }
     if !comparison.layers.is_empty() {
         out += &format!("\n{}\n", layers(comparison));
     }
@@ -72,10 +104,39 @@ fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> Stri
     if !changed.is_empty() {
         out += &format!("\n{}\n", worst(&changed));
     }
+    out += &remarks(&comparison.notes, &comparison.warnings);
     if let Some(path) = report {
         out += &format!("wrote {}\n", path.display());
     }
     out
+}
+
+/// Every output by itself.
+fn outputs(comparison: &Comparison) -> String {
+    let columns = [
+        Column::Left("output"),
+        Column::Right("signal to noise"),
+        Column::Right("largest error"),
+        Column::Right("agreement"),
+        Column::Right("accuracy, float"),
+        Column::Right("accuracy, quantized"),
+        Column::Right("mean squared error, float"),
+        Column::Right("mean squared error, quantized"),
+    ];
+    let number = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.6}"));
+    let rows = comparison.outputs.iter().map(|output| {
+        vec![
+            text::layer(&output.name),
+            text::decibels(output.sqnr_db),
+            number(Some(output.max_abs_error)),
+            text::percent(output.agreement),
+            text::percent(output.accuracy_float),
+            text::percent(output.accuracy_quantized),
+            number(output.mse_float),
+            number(output.mse_quantized),
+        ]
+    });
+    text::table(&columns, rows)
 }
 
 /// The layers that cost most; behind them, where there is room, those that round nothing.

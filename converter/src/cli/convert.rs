@@ -1,5 +1,7 @@
 //! `ferrolite convert`: from a trained model to a file.
 
+use std::path::Path;
+
 use ferrolite_runtime::Model;
 use ferrolite_schema::{Rounding, Target};
 use serde_json::json;
@@ -7,25 +9,33 @@ use serde_json::json;
 use super::args::ConvertArgs;
 use super::files::Outputs;
 use super::progress::Bars;
-use super::{Answer, refuse_if_strict, warnings};
+use super::reads::Reads;
+use super::{Answer, refuse_if_strict, remarks};
 use crate::bindings;
+use crate::board::{BOARDS, HOST};
 use crate::compare::{Options, compare};
 use crate::convert::{ConvertOptions, Converted, convert, convert_to_tflite};
-use crate::data::Dataset;
+use crate::data::{self, Dataset, first_layers};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::import;
-use crate::model_file::input_specs;
+use crate::model_file::{input_ranges, input_specs};
 use crate::quantize::{Io, Trial};
+use crate::report::footprint::{Code, Footprint};
 use crate::report::html::{self, Study};
 use crate::report::text;
 
 pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];
-    let mut files = Outputs::check(paths.into_iter().flatten().map(|p| p.as_path()))?;
+    let mut reads = Reads::default().model(&args.model).data(&args.calibrate);
+    if let Some(bench) = &args.bench {
+        reads = reads.file(Path::new(bench));
+    }
+    let mut files = Outputs::check(paths.into_iter().flatten().map(|p| p.as_path()), reads, args.force)?;
     let options = ConvertOptions {
         import: args.source.options(),
         calibrate: args.calibrate.clone(),
+        scale: args.scale,
         calibration: args.calibration,
         target: args.target,
         io: if args.io == "float" { Io::Float } else { Io::Int8 },
@@ -33,6 +43,12 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         flash_budget: args.flash_budget,
         ram_budget: args.ram_budget,
     };
+    if args.scale.is_some() && args.calibrate.is_none() {
+        return Err(Error::usage(
+            "--scale says how the pictures of --calibrate become numbers, but there are none",
+        )
+        .help("give pictures with --calibrate, or leave --scale out"));
+    }
     let bars = Bars::new(args.json);
     let tflite = args.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"));
     let (converted, written) = if tflite {
@@ -43,8 +59,10 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         let bytes = converted.file.bytes().to_vec();
         (converted, bytes)
     };
-    refuse_if_strict(args.strict, &converted.warnings)?;
     let model = converted.file.model()?;
+    let code = args.bench.as_deref().map(|bench| code(bench, &model, &bars)).transpose()?;
+    let footprint = Footprint::new(&model, code.as_ref());
+    refuse_if_strict(args.strict, &converted.warnings)?;
 
     files.stage(&args.output, &written)?;
     if let Some(path) = &args.rust {
@@ -55,7 +73,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         files.stage(path, bindings::c(&model, &stem).as_bytes())?;
     }
     if let Some(path) = &args.report {
-        let page = page(args, &converted, &model, &bars)?;
+        let page = page(args, &converted, &model, code.as_ref(), &bars)?;
         files.stage(path, page.as_bytes())?;
     }
     files.commit()?;
@@ -73,18 +91,61 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         object["calibration"] = json!(converted.calibration);
         let trial = |trial: &Trial| json!({"method": trial.options.to_string(), "error": trial.error, "agreement": trial.agreement});
         object["trials"] = converted.trials.iter().map(trial).collect();
+        let footprint = serde_json::to_value(&footprint);
+        let footprint = footprint.ok().and_then(|value| value.as_object().cloned()).unwrap_or_default();
+        footprint.into_iter().for_each(|(key, value)| object[key] = value);
         object["notes"] = json!(converted.notes);
         object["warnings"] = json!(converted.warnings);
         return Ok(Answer::Json(object));
     }
-    Ok(Answer::Text(describe(args, &converted, written.len())?))
+    Ok(Answer::Text(describe(args, &converted, &footprint, tflite.then_some(written.len()))?))
+}
+
+/// What the runtime takes, by a board or by a file that `bench --json` wrote.
+fn code(bench: &str, model: &Model<'_>, bars: &Bars) -> Result<Code> {
+    let path = Path::new(bench);
+    if !path.is_file() {
+        if bench != HOST && !BOARDS.iter().any(|board| board.name == bench) {
+            return Err(Error::usage(format!("--bench {bench}: there is no such board, and no such file"))
+                .help(
+                    "`ferrolite boards` lists the boards; a file is what `ferrolite bench --json` prints",
+                ));
+        }
+        return crate::bench::measure(model, bench, None, bars).map(Code::from);
+    }
+    let help = "give what `ferrolite bench FILE.ferro --on BOARD --json` printed for this model";
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::input(format!("{bench}: cannot be read: {e}")).help(help))?;
+    let code: Code = serde_json::from_str(&text)
+        .map_err(|e| Error::input(format!("{bench}: is not what `bench --json` prints: {e}")).help(help))?;
+    let (file, arena) = (model.bytes().len() as u64, model.arena_bytes() as u64);
+    if (code.model_bytes, code.arena_bytes) != (file, arena) {
+        return Err(Error::input(format!(
+            "{bench}: measures a model of {} bytes with an arena of {}, this one has {file} and {arena}",
+            code.model_bytes, code.arena_bytes
+        ))
+        .help(help));
+    }
+    Ok(code)
 }
 
 /// The page about a conversion: with calibration samples, it also says how they fare.
-fn page(args: &ConvertArgs, converted: &Converted, model: &Model<'_>, bars: &Bars) -> Result<String> {
+fn page(
+    args: &ConvertArgs,
+    converted: &Converted,
+    model: &Model<'_>,
+    code: Option<&Code>,
+    bars: &Bars,
+) -> Result<String> {
     let source = import::load_with(&args.model, &args.source.options())?.graph;
     let data = args.calibrate.as_deref().filter(|_| converted.samples > 0);
-    let data = data.map(|data| Dataset::load(data, &input_specs(model))).transpose()?;
+    let settings = data::Options {
+        scale: args.scale,
+        wants: first_layers::wants(&source),
+        ranges: input_ranges(model),
+        names: Vec::new(),
+    };
+    let data = data.map(|data| Dataset::load_with(data, &input_specs(model), &settings)).transpose()?;
     let comparison = data.as_ref().map(|data| compare(&source, model, data, &Options::default(), bars));
     let comparison = comparison.transpose()?;
     let study = Study {
@@ -93,6 +154,8 @@ fn page(args: &ConvertArgs, converted: &Converted, model: &Model<'_>, bars: &Bar
         comparison: comparison.as_ref(),
         samples: "calibration",
         notes: &converted.notes,
+        warnings: &converted.warnings,
+        code,
     };
     html::page(model, &study)
 }
@@ -105,6 +168,7 @@ fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
         (args.target != Target::Portable, "--target"),
         (args.rounding != Rounding::Double, "--rounding"),
         (args.ram_budget.is_some(), "--ram-budget"),
+        (args.bench.is_some(), "--bench"),
     ];
     match words.iter().find(|(given, _)| *given) {
         None => Ok(()),
@@ -113,17 +177,30 @@ fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
     }
 }
 
-fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<String> {
+fn describe(
+    args: &ConvertArgs,
+    converted: &Converted,
+    footprint: &Footprint,
+    tflite: Option<usize>,
+) -> Result<String> {
     let model = converted.file.model()?;
     let macs =
         crate::model_file::layers(&model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     let mut out = format!("{} ({}) → {}\n", args.model.display(), converted.format, args.output.display());
+    let bytes = tflite.unwrap_or(model.bytes().len());
     let mut lines = vec![
         ("file", format!("{} bytes", text::count(bytes))),
         ("arena", format!("{} bytes", text::count(model.arena_bytes()))),
+    ];
+    if tflite.is_none() {
+        for (name, (total, parts)) in [("flash", footprint.flash()), ("RAM", footprint.ram())] {
+            lines.push((name, format!("{} bytes: {parts}", text::thousands(total))));
+        }
+    }
+    lines.extend([
         ("layers", text::count(model.ops().len())),
         ("work", format!("{} multiply-accumulates", text::thousands(macs))),
-    ];
+    ]);
     if converted.samples > 0 {
         let by = converted.calibration.iter().map(|method| format!(", {method}")).collect::<String>();
         lines.push(("calibrated", format!("on {} samples{by}", text::count(converted.samples))));
@@ -131,10 +208,7 @@ fn describe(args: &ConvertArgs, converted: &Converted, bytes: usize) -> Result<S
     for (name, value) in lines {
         out += &format!("  {name:<10} {value}\n");
     }
-    for note in &converted.notes {
-        out += &format!("  - {note}\n");
-    }
-    out += &warnings(&converted.warnings);
+    out += &remarks(&converted.notes, &converted.warnings);
     for path in [&args.rust, &args.c, &args.report].into_iter().flatten() {
         out += &format!("wrote {}\n", path.display());
     }

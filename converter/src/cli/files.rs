@@ -1,8 +1,15 @@
-//! Output files that are there whole or not at all.
+//! Output files that are there whole or not at all, and that take nothing away from anyone.
 //!
 //! Contents are written to temporary files beside their targets and renamed into place together,
 //! after everything else has succeeded. Whether a target can be written is asked before the long
-//! work starts.
+//! work starts, and once more before the first file takes its place:
+//!
+//! | target | |
+//! |---|---|
+//! | what the command reads, however it is spelled or linked; in folders that it reads, all that Ferrolite did not write | refused |
+//! | a folder, a file that is read-only | refused |
+//! | new, empty, written by Ferrolite, no regular file (`/dev/null`) | written |
+//! | any other file | needs `--force` |
 
 use std::fs;
 use std::io::Write;
@@ -10,30 +17,44 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::reads::Reads;
 use crate::error::{Error, Result};
+use crate::written;
+
+/// Links that are followed until they are said to lead nowhere.
+const LINKS: usize = 40;
 
 /// Output files of one command.
-#[derive(Debug, Default)]
 pub struct Outputs {
-    staged: Vec<(PathBuf, NamedTempFile)>,
+    reads: Reads,
+    force: bool,
+    staged: Vec<(PathBuf, PathBuf, NamedTempFile)>,
 }
 
 impl Outputs {
-    /// Checks that all these files can be written and are different ones. Leaves nothing behind.
-    pub fn check<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Outputs> {
+    /// Checks that all these files can be written, take nothing away and are different ones. Leaves nothing
+    /// behind.
+    pub fn check<'a>(
+        paths: impl IntoIterator<Item = &'a Path>,
+        reads: Reads,
+        force: bool,
+    ) -> Result<Outputs> {
+        let outputs = Outputs { reads, force, staged: Vec::new() };
         let mut seen: Vec<PathBuf> = Vec::new();
         for path in paths {
             let target = resolve(path);
-            if seen.contains(&target) {
-                return Err(Error::usage(format!("{}: two outputs have this name", path.display()))
+            if is_special(&target) {
+                continue;
+            }
+            if seen.iter().any(|other| same(other, &target)) {
+                return Err(Error::usage(format!("{}: two outputs are this file", path.display()))
                     .help("give each output a file of its own"));
             }
-            if !is_special(&target) {
-                temporary(path, &target)?;
-            }
+            outputs.may_write(path, &target)?;
+            temporary(path, &target)?;
             seen.push(target);
         }
-        Ok(Outputs::default())
+        Ok(outputs)
     }
 
     /// Writes contents to a temporary file; [`commit`](Outputs::commit) puts it in place.
@@ -44,22 +65,73 @@ impl Outputs {
         }
         let mut file = temporary(path, &target)?;
         file.write_all(contents).and_then(|()| file.flush()).map_err(|e| unwritable(path, &e))?;
-        self.staged.push((target, file));
+        self.staged.push((path.to_path_buf(), target, file));
         Ok(())
     }
 
     /// Puts all files in place.
     pub fn commit(self) -> Result<()> {
-        for (target, file) in self.staged {
-            file.persist(&target).map_err(|e| unwritable(&target, &e.error))?;
+        // Much may have happened during long work.
+        self.staged.iter().try_for_each(|(path, target, _)| self.may_write(path, target))?;
+        for (path, target, file) in self.staged {
+            file.persist(&target).map_err(|e| unwritable(&path, &e.error))?;
         }
         Ok(())
     }
+
+    /// Refuses a target that somebody may still want.
+    fn may_write(&self, path: &Path, target: &Path) -> Result<()> {
+        let facts = match fs::metadata(target) {
+            Ok(facts) if facts.is_file() => facts,
+            // What is not there, and folders, which are refused for what they are.
+            _ => return Ok(()),
+        };
+        let shown = path.display();
+        let ours = facts.len() == 0 || written::by_ferrolite(target).unwrap_or(false);
+        if let Some(read) = self.reads.find(target, ours) {
+            let read = read.display();
+            let same =
+                if read.to_string() == shown.to_string() { String::new() } else { format!(" ({read})") };
+            return Err(Error::usage(format!(
+                "{shown}: this file is read by the same command{same}; it is not written over"
+            ))
+            .help("give the output another name"));
+        }
+        if ours || self.force {
+            return Ok(());
+        }
+        Err(Error::input(format!("{shown}: there is such a file already, and Ferrolite did not write it"))
+            .help("give the output another name, or say --force to replace the file"))
+    }
 }
 
-/// The file behind a link, so that a link stays one.
+/// The file behind a link, so that a link stays one, in a folder whose name is spelled in one way.
 fn resolve(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(link) => path = path.parent().map_or_else(|| link.clone(), |folder| folder.join(&link)),
+            Err(_) => break,
+        }
+    }
+    if let Ok(target) = fs::canonicalize(&path) {
+        return target;
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match (fs::canonicalize(folder), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}
+
+/// Whether two resolved targets are one file, by name or by link. Names that differ in case only may be one
+/// file, which shows when neither is there yet.
+fn same(a: &Path, b: &Path) -> bool {
+    let folded = |path: &Path| path.to_string_lossy().to_lowercase();
+    a == b || super::reads::same_file(a, b) || (!a.exists() && !b.exists() && folded(a) == folded(b))
 }
 
 /// Devices and pipes (`/dev/null`, `/dev/stdout`) are written to, not replaced.
@@ -108,21 +180,27 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Error {
 mod tests {
     use super::*;
 
+    fn check<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Outputs> {
+        Outputs::check(paths, Reads::default(), false)
+    }
+
+    const OURS: &str = "// Written by `ferrolite convert --rust`\n";
+
     #[test]
     fn files_appear_together_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-        fs::write(&a, "old").unwrap();
+        fs::write(&a, OURS).unwrap();
         let count = || fs::read_dir(folder.path()).unwrap().count();
 
-        let mut outputs = Outputs::check([a.as_path(), b.as_path()]).unwrap();
+        let mut outputs = check([a.as_path(), b.as_path()]).unwrap();
         assert_eq!(count(), 1);
         outputs.stage(&a, b"new").unwrap();
         outputs.stage(&b, b"more").unwrap();
         drop(outputs);
-        assert_eq!((count(), fs::read(&a).unwrap()), (1, b"old".to_vec()));
+        assert_eq!((count(), fs::read(&a).unwrap()), (1, OURS.as_bytes().to_vec()));
 
-        let mut outputs = Outputs::default();
+        let mut outputs = check([a.as_path(), b.as_path()]).unwrap();
         outputs.stage(&a, b"new").unwrap();
         outputs.stage(&b, b"more").unwrap();
         outputs.commit().unwrap();
@@ -133,19 +211,45 @@ mod tests {
     }
 
     #[test]
+    fn what_others_wrote_needs_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious");
+        for (contents, kept) in [("mine", true), ("", false), (OURS, false)] {
+            fs::write(&path, contents).unwrap();
+            let refused = check([path.as_path()]).err();
+            assert_eq!(refused.is_some_and(|e| e.help.contains("--force")), kept, "{contents}");
+            assert!(Outputs::check([path.as_path()], Reads::default(), true).is_ok());
+        }
+        // What comes into being during long work is kept, too, and nothing else is put in place.
+        fs::remove_file(&path).unwrap();
+        let other = folder.path().join("other");
+        let mut outputs = check([other.as_path(), path.as_path()]).unwrap();
+        outputs.stage(&other, b"new").unwrap();
+        outputs.stage(&path, b"new").unwrap();
+        fs::write(&path, "mine").unwrap();
+        assert!(outputs.commit().is_err());
+        assert_eq!((fs::read(&path).unwrap(), other.exists()), (b"mine".to_vec(), false));
+    }
+
+    #[test]
     fn what_cannot_be_written_is_known_before() {
         let folder = tempfile::tempdir().unwrap();
         let a = folder.path().join("a");
         let absent = folder.path().join("absent").join("a");
-        assert!(Outputs::check([absent.as_path()]).unwrap_err().message.contains("no such folder"));
-        assert!(Outputs::check([folder.path()]).unwrap_err().message.contains("is a folder"));
-        assert!(Outputs::check([Path::new("")]).is_err());
-        assert_eq!(Outputs::check([a.as_path(), a.as_path()]).unwrap_err().exit_code(), 2);
-        fs::write(&a, "kept").unwrap();
+        let message = |path: &Path| check([path]).err().unwrap().message;
+        assert!(message(&absent).contains("no such folder"));
+        assert!(message(folder.path()).contains("is a folder"));
+        assert!(check([Path::new("")]).is_err());
+        let (dotted, capital) = (folder.path().join("./a"), folder.path().join("A"));
+        for other in [&a, &dotted, &capital] {
+            let error = check([a.as_path(), other.as_path()]).err().unwrap();
+            assert_eq!(error.exit_code(), 2, "{}", other.display());
+        }
+        fs::write(&a, "").unwrap();
         let mut permissions = fs::metadata(&a).unwrap().permissions();
         permissions.set_readonly(true);
         fs::set_permissions(&a, permissions).unwrap();
-        assert!(Outputs::check([a.as_path()]).unwrap_err().message.contains("read-only"));
+        assert!(message(&a).contains("read-only"));
     }
 
     #[cfg(unix)]
@@ -153,14 +257,18 @@ mod tests {
     fn links_and_devices_stay_what_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        fs::write(&file, "old").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        let mut outputs = Outputs::check([link.as_path(), Path::new("/dev/null")]).unwrap();
-        outputs.stage(&link, b"new").unwrap();
-        outputs.stage(Path::new("/dev/null"), b"gone").unwrap();
-        outputs.commit().unwrap();
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read(&file).unwrap(), b"new");
+        // To begin with, the link leads to nothing.
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        for _ in 0..2 {
+            let null = Path::new("/dev/null");
+            let mut outputs = check([link.as_path(), null, null]).unwrap();
+            outputs.stage(&link, OURS.as_bytes()).unwrap();
+            outputs.stage(null, b"gone").unwrap();
+            outputs.commit().unwrap();
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert_eq!(fs::read_to_string(&file).unwrap(), OURS);
+        }
+        assert!(check([link.as_path(), file.as_path()]).is_err());
         assert!(is_special(Path::new("/dev/null")));
     }
 }

@@ -22,6 +22,7 @@ mod convert;
 mod files;
 mod inspect;
 mod progress;
+mod reads;
 mod run;
 
 use std::io::Write;
@@ -79,6 +80,12 @@ fn warnings(warnings: &[String]) -> String {
     warnings.iter().map(|warning| format!("warning: {}\n", one_line(warning))).collect()
 }
 
+/// Notes and warnings as text, a line each.
+fn remarks(notes: &[String], list: &[String]) -> String {
+    let notes: String = notes.iter().map(|note| format!("  - {}\n", one_line(note))).collect();
+    notes + &warnings(list)
+}
+
 /// With `--strict` a warning is an error, and nothing is written.
 fn refuse_if_strict(strict: bool, warnings: &[String]) -> Result<()> {
     if !strict || warnings.is_empty() {
@@ -105,6 +112,17 @@ fn print(answer: Answer) -> Result<()> {
     }
 }
 
+/// Most characters of an error and of its help: a page in all, however long the names in a model are.
+const MESSAGE: usize = 2200;
+const HELP: usize = 700;
+
+fn limited(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_string(),
+        Some((end, _)) => format!("{} … ({} characters more)", &text[..end], text[end..].chars().count()),
+    }
+}
+
 /// Prints an error and its help, one line each.
 fn report(error: &Error) {
     let help = match (error.help.as_str(), error.fault) {
@@ -112,7 +130,8 @@ fn report(error: &Error) {
         ("", _) => "`ferrolite --help` explains the words",
         (help, _) => help,
     };
-    let text = format!("error: {}\nhelp: {}\n", one_line(&error.message), one_line(help));
+    let (message, help) = (limited(&one_line(&error.message), MESSAGE), limited(&one_line(help), HELP));
+    let text = format!("error: {message}\nhelp: {help}\n");
     // Nobody is left to tell if stderr is closed.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
@@ -139,5 +158,7 @@ mod tests {
     #[test]
     fn errors_stay_on_their_line() {
         assert_eq!(one_line("two:\n  a\n  b\u{1b}[31m\r\n"), "two: a; b [31m");
+        assert_eq!(limited("äöü", 3), "äöü");
+        assert_eq!(limited("äöüxy", 3), "äöü … (2 characters more)");
     }
 }

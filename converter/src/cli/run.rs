@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Answer;
 use super::args::RunArgs;
 use super::files::Outputs;
 use super::progress::Bars;
+use super::reads::Reads;
+use super::{Answer, refuse_if_strict, remarks};
 use crate::data::npz::{self, NamedArray};
-use crate::data::{Dataset, integers};
+use crate::data::{self, Dataset, integers};
 use crate::error::{Error, Result};
 use crate::facts::PortJson;
 use crate::graph::DType;
@@ -29,13 +30,29 @@ struct Facts {
     samples: usize,
     /// Each output with its facts and `values`: a flat list for each sample, in its own type.
     outputs: Vec<Value>,
+    /// What is worth knowing, one sentence each.
+    notes: Vec<String>,
+    /// What a person should act on before the answers are trusted, one sentence each.
+    warnings: Vec<String>,
 }
 
 pub fn execute(args: &RunArgs) -> Result<Answer> {
+    let outputs = args.output.iter().chain(&args.layers).map(|p| p.as_path());
+    let reads = Reads::default().file(&args.file).data([&args.input]);
+    let mut files = Outputs::check(outputs, reads, args.force)?;
     let file = ModelFile::read(&args.file)?;
     let model = file.model()?;
-    let data = Dataset::load(&args.input, &model_file::input_specs(&model))?;
-    let mut files = Outputs::check(args.output.iter().chain(&args.layers).map(|p| p.as_path()))?;
+    let settings = data::Options {
+        scale: args.scale,
+        ranges: model_file::input_ranges(&model),
+        ..data::Options::default()
+    };
+    let data = Dataset::load_with(&args.input, &model_file::input_specs(&model), &settings)?;
+    let (mut notes, mut warnings) = (data.notes().to_vec(), Vec::new());
+    for outside in data.outside(&settings.ranges)? {
+        outside.tell(&mut notes, &mut warnings);
+    }
+    refuse_if_strict(args.strict, &warnings)?;
 
     let layers = args.layers.is_some();
     let options = RunOptions { board: &args.board, sequence: args.sequence, layers };
@@ -53,9 +70,13 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
             board: args.board.clone(),
             samples: result.samples.len(),
             outputs: outputs_json(&result)?,
+            notes,
+            warnings,
         });
     }
     let mut out = answers(&result, |class| model.names().label(class).map(str::to_string));
+    out += &meanings(&result);
+    out += &remarks(&notes, &warnings);
     for path in args.output.iter().chain(&args.layers) {
         out += &format!("wrote {}\n", path.display());
     }
@@ -86,6 +107,20 @@ fn outputs_json(result: &RunOutput) -> Result<Vec<Value>> {
         Ok(object)
     };
     result.ports.iter().enumerate().map(one).collect()
+}
+
+/// What the stored integers of each output stand for.
+fn meanings(result: &RunOutput) -> String {
+    let line = |port: &model_file::PortFacts| {
+        let meaning = match port.quantization {
+            Some((scale, zero_point)) => {
+                format!(", scale {scale}, zero point {zero_point}: value = scale * (stored - zero point)")
+            }
+            None => ", stored as they are".into(),
+        };
+        format!("output `{}`: {}{meaning}\n", port.name, port.dtype.name())
+    };
+    result.ports.iter().map(line).collect()
 }
 
 /// The first samples' answers as a table: the best class of each output, or its only number.

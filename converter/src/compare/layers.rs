@@ -10,6 +10,7 @@ use crate::data::{Dataset, dequantize};
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
 use crate::model_file;
+use crate::passes;
 use crate::reference::Executor;
 use crate::run::{layers_of, raw};
 
@@ -42,12 +43,13 @@ pub(crate) fn layer_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Value
     model.ops().iter().map(value).collect()
 }
 
-/// Compares layer by layer on a few samples. A layer takes part when the source has a tensor
-/// of the same name and size; what the converter fused or cut away has none.
+/// Compares layer by layer on a few samples. A layer takes part when the source, behind the converter's passes,
+/// has a tensor of the same name and size: there, as in the file, channels are the last dimension.
 ///
 /// # Errors
 /// When the source cannot be executed or the samples do not fit.
 pub fn compare_layers(source: &Graph, model: &Model<'_>, data: &Dataset) -> Result<Vec<LayerComparison>> {
+    let source = &passes::for_quantization(source);
     let names = model.names();
     let layers = model_file::layers(model);
     let pairs: Vec<Option<Counterpart>> = layer_values(source, model)

@@ -8,7 +8,11 @@
 //! float would win (see [`alone`]).
 //!
 //! Signal to quantization noise is `10 log10(Σ reference² / Σ (reference - quantized)²)` over all
-//! samples, in decibels: 6 dB are one bit. It is infinite when nothing differs.
+//! samples, in decibels: 6 dB are one bit. It is infinite when nothing differs. Each output has its own;
+//! of a model with several outputs it is the least of them.
+//!
+//! Inputs and outputs are paired by their names (`pairs`): the source may be the same network in another
+//! format. Accuracy and agreement are told of outputs that have [`classes`](classes()).
 //!
 //! ```
 //! use ferrolite::compare::{Options, compare};
@@ -36,10 +40,12 @@
 //! ```
 
 pub mod alone;
+mod classes;
 pub(crate) mod grid;
 mod layers;
 mod noise;
 mod outputs;
+pub(crate) mod pairs;
 #[cfg(test)]
 mod tests;
 
@@ -48,11 +54,12 @@ use std::ops::Range;
 use ferrolite_runtime::Model;
 use serde::Serialize;
 
+pub use classes::classes;
 pub use layers::compare_layers;
 pub(crate) use layers::{layer_values, spread};
-pub use noise::Noise;
+pub use noise::{NOISY, Noise};
 use outputs::Tally;
-pub use outputs::{Answer, WorstSample, argmax, compare_outputs};
+pub use outputs::{Answer, OutputComparison, WorstSample, argmax, compare_outputs};
 
 use crate::board::HOST;
 use crate::convert::Follow;
@@ -62,6 +69,7 @@ use crate::graph::Graph;
 use crate::parallel::in_order;
 use crate::reference::Executor;
 use crate::run::{self, RunOptions};
+use pairs::{Paired, paired};
 
 /// Elements of outputs that are held in memory at a time, as far as possible.
 const MOST_HELD: usize = 4 << 20;
@@ -96,16 +104,20 @@ pub struct Comparison {
     pub top5_float: Option<f64>,
     /// Share of samples whose label is among the quantized model's five best classes.
     pub top5_quantized: Option<f64>,
-    /// Share of samples for which both give the same class; none for outputs of one element.
+    /// Share of answers for which both give the same class; none where there are no
+    /// [`classes`](classes()).
     pub agreement: Option<f64>,
     /// Mean squared error of the float reference against real-valued labels.
     pub mse_float: Option<f64>,
     /// Mean squared error of the quantized model against real-valued labels.
     pub mse_quantized: Option<f64>,
-    /// Signal to quantization noise over all outputs.
+    /// Signal to quantization noise of the output; of several, of the one that has the least.
     pub sqnr_db: Option<f64>,
     /// Largest difference of an output element.
     pub max_abs_error: f64,
+    /// Each output by itself. Accuracy, agreement and worst samples above are those of one of them: the one
+    /// that the labels are of, else the first that has classes, else the first.
+    pub outputs: Vec<OutputComparison>,
     /// How often the float reference gave each class: a row for each right class, a column for each
     /// answer. None without class labels, and beyond 200 classes.
     pub confusion_float: Option<Vec<Vec<usize>>>,
@@ -118,6 +130,10 @@ pub struct Comparison {
     pub inputs: Vec<InputComparison>,
     /// The layers that both models have, in the order of execution.
     pub layers: Vec<LayerComparison>,
+    /// What is worth knowing, one sentence each.
+    pub notes: Vec<String>,
+    /// What a person should act on before the figures or the model are trusted, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// How one layer compares.
@@ -173,7 +189,14 @@ pub fn compare(
     options: &Options<'_>,
     follow: &dyn Follow,
 ) -> Result<Comparison> {
-    let mut tally = Tally::new(data.len(), options.labels)?;
+    let Paired { graph: source, notes, warnings } = paired(source, model)?;
+    let source = &*source;
+    let classes = classes(source);
+    // Class numbers that were saved as floats.
+    let no_number = source.outputs.iter().all(|&id| source.value(id).elements() > 1);
+    let numbers = options.labels.filter(|_| no_number && classes.iter().any(Option::is_some));
+    let numbers = numbers.and_then(Labels::as_classes);
+    let mut tally = Tally::new(data.len(), classes, numbers.as_ref().or(options.labels))?;
     let executor = Executor::new(source)?;
     let float = |range: Range<usize>| run_float(&executor, data, range);
     if options.board == HOST {
@@ -196,6 +219,11 @@ pub fn compare(
     let mut comparison = tally.finish();
     comparison.layers = compare_layers(source, model, data)?;
     alone::attribute(source, model, data, &mut comparison, follow)?;
+    comparison.notes = notes;
+    comparison.warnings = warnings;
+    let noisy = comparison.outputs.iter().filter_map(|output| noise::warning(&output.name, output.sqnr_db));
+    let noisy: Vec<String> = noisy.collect();
+    comparison.warnings.extend(noisy);
     Ok(comparison)
 }
 

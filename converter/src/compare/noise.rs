@@ -1,5 +1,17 @@
 //! Sums behind a signal-to-noise ratio.
 
+/// Decibels below which an output is hardly that of the float model any more.
+pub const NOISY: f64 = 10.0;
+
+/// What a person should know of an output whose signal to noise is low.
+pub(crate) fn warning(output: &str, decibels: Option<f64>) -> Option<String> {
+    let low = decibels.filter(|&db| db < NOISY)?;
+    Some(format!(
+        "output `{output}` has {low:.1} dB of signal to noise: it is hardly the float model's any more; look \
+         at the layers that cost most, and whether the samples are like those of calibration"
+    ))
+}
+
 /// What differs between a reference and something measured.
 ///
 /// ```

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Comparison, Noise};
 use crate::data::Labels;
 use crate::error::{Error, Result};
+use crate::model_file::PortFacts;
 use crate::run::RunOutput;
 
 /// Samples that are listed as the worst.
@@ -37,18 +38,40 @@ pub struct WorstSample {
     pub float: Answer,
     /// The quantized model's answer.
     pub quantized: Answer,
-    /// Element of the first output that the scores are of: the quantized model's class, or the element
+    /// Element of the judged output that the scores are of: the quantized model's class, or the element
     /// that differs most.
     pub element: usize,
     /// The float reference's value of that element.
     pub score_float: f32,
     /// The quantized model's value of that element.
     pub score_quantized: f32,
-    /// Largest difference of an element of the first output.
+    /// Largest difference of an element of the judged output.
     pub error: f32,
 }
 
-/// Compares outputs of the float reference and of the quantized model for the same samples.
+/// How one output compares. What does not apply is null in JSON, and so are infinite ratios.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct OutputComparison {
+    /// The author's name of the output.
+    pub name: String,
+    /// Signal to quantization noise.
+    pub sqnr_db: Option<f64>,
+    /// Largest difference of an element.
+    pub max_abs_error: f64,
+    /// Share of answers for which both give the same class; none for outputs without classes.
+    pub agreement: Option<f64>,
+    /// Share of samples that the float reference classifies as labelled; only of the output that has labels.
+    pub accuracy_float: Option<f64>,
+    /// Share of samples that the quantized model classifies as labelled.
+    pub accuracy_quantized: Option<f64>,
+    /// Mean squared error of the float reference against real-valued labels.
+    pub mse_float: Option<f64>,
+    /// Mean squared error of the quantized model against real-valued labels.
+    pub mse_quantized: Option<f64>,
+}
+
+/// Compares outputs of the float reference and of the quantized model for the same samples. An output of
+/// several elements in one dimension counts as one that has [`classes`](super::classes()).
 ///
 /// # Errors
 /// When the outputs are not those of one model, or the labels not those of the samples.
@@ -57,7 +80,11 @@ pub fn compare_outputs(
     quantized: &RunOutput,
     labels: Option<&Labels>,
 ) -> Result<Comparison> {
-    let mut tally = Tally::new(float.len(), labels)?;
+    let classes = quantized.ports.iter().map(|port| {
+        let mut wide = port.shape.iter().copied().filter(|&n| n != 1);
+        wide.next().filter(|_| wide.next().is_none())
+    });
+    let mut tally = Tally::new(float.len(), classes.collect(), labels)?;
     tally.add(float, quantized)?;
     Ok(tally.finish())
 }
@@ -68,34 +95,50 @@ pub(super) struct Tally<'a> {
     labels: Option<&'a Labels>,
     /// Samples so far.
     samples: usize,
-    noise: Noise,
-    /// Of the float reference, and of the quantized model.
-    scores: [Score; 2],
-    /// Samples of the same class, and samples that have classes.
-    agreeing: usize,
-    classified: usize,
+    /// Each output's number of classes, if it has any.
+    classes: Vec<Option<usize>>,
+    /// The output that labels are of, and samples suffer by.
+    judged: usize,
+    outputs: Vec<OutputTally>,
     worst: Vec<(u8, WorstSample)>,
 }
 
+/// What is counted of one output.
+#[derive(Clone, Debug, Default)]
+struct OutputTally {
+    name: String,
+    noise: Noise,
+    /// Of the float reference, and of the quantized model.
+    scores: [Score; 2],
+    /// Answers of the same class, and answers.
+    agreeing: usize,
+    classified: usize,
+}
+
 impl<'a> Tally<'a> {
-    /// For so many samples.
-    pub fn new(samples: usize, labels: Option<&'a Labels>) -> Result<Tally<'a>> {
-        match labels.filter(|labels| labels.len() != samples) {
-            None => Ok(Tally { labels, ..Tally::default() }),
-            Some(labels) => {
-                Err(Error::input(format!("there are {samples} samples, but {} labels", labels.len()))
-                    .help("give one label for each sample"))
-            }
+    /// For so many samples, with each output's number of classes.
+    pub fn new(samples: usize, classes: Vec<Option<usize>>, labels: Option<&'a Labels>) -> Result<Tally<'a>> {
+        if let Some(labels) = labels.filter(|labels| labels.len() != samples) {
+            return Err(Error::input(format!("there are {samples} samples, but {} labels", labels.len()))
+                .help("give one label for each sample"));
         }
+        // Boxes may come before the scores that labels are of.
+        let judged = classes.iter().position(Option::is_some).unwrap_or(0);
+        Ok(Tally { labels, classes, judged, ..Tally::default() })
     }
 
     /// The next samples.
     pub fn add(&mut self, float: &[Vec<Vec<f32>>], quantized: &RunOutput) -> Result<()> {
         let first = self.samples;
         self.samples += float.len();
+        if self.outputs.is_empty() {
+            let named = quantized.ports.iter().map(|port| port.name.clone());
+            self.outputs = named.map(|name| OutputTally { name, ..OutputTally::default() }).collect();
+            self.heed_labels(quantized);
+        }
         for (place, float) in float.iter().enumerate() {
-            if float.len() != quantized.ports.len() {
-                return Err(other_model(&format!("{} and {} outputs", float.len(), quantized.ports.len())));
+            if float.len() != self.outputs.len() {
+                return Err(other_model(&format!("{} and {} outputs", float.len(), self.outputs.len())));
             }
             for (output, float) in float.iter().enumerate() {
                 let integer = quantized.real(place, output);
@@ -106,8 +149,9 @@ impl<'a> Tally<'a> {
                         integer.len()
                     )));
                 }
-                self.noise.add(float, &integer);
-                if output == 0 {
+                let classes = self.classes.get(output).copied().flatten();
+                self.outputs[output].add(float, &integer, classes);
+                if output == self.judged {
                     self.answer(first + place, float, &integer)?;
                 }
             }
@@ -115,16 +159,32 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// The first output of a sample.
-    fn answer(&mut self, sample: usize, float: &[f32], integer: &[f32]) -> Result<()> {
-        if float.len() > 1 {
-            self.classified += 1;
-            self.agreeing += usize::from(argmax(float) == argmax(integer));
+    /// Labels may say more of the outputs than the model does.
+    fn heed_labels(&mut self, quantized: &RunOutput) {
+        let elements = |port: &PortFacts| port.shape.iter().product::<usize>();
+        match self.labels {
+            // Real ones are of the first output that has as many elements.
+            Some(Labels::Values(values)) => {
+                let width = values.first().map_or(0, Vec::len);
+                let fitting = quantized.ports.iter().position(|port| elements(port) == width);
+                self.judged = fitting.unwrap_or(self.judged);
+            }
+            Some(Labels::Classes(_)) if self.classes.iter().all(Option::is_none) => {
+                let first = quantized.ports.first().map(elements).filter(|&n| n > 1);
+                self.classes = vec![first];
+            }
+            _ => {}
         }
-        for (score, values) in self.scores.iter_mut().zip([float, integer]) {
+    }
+
+    /// The judged output of a sample.
+    fn answer(&mut self, sample: usize, float: &[f32], integer: &[f32]) -> Result<()> {
+        let output = &mut self.outputs[self.judged];
+        for (score, values) in output.scores.iter_mut().zip([float, integer]) {
             score.add(values, self.labels, sample)?;
         }
-        self.worst.extend(suffered(sample, self.labels, float, integer));
+        let classes = self.classes.get(self.judged).copied().flatten() == Some(float.len());
+        self.worst.extend(suffered(sample, self.labels, classes, float, integer));
         if self.worst.len() >= 4 * WORST {
             keep_worst(&mut self.worst);
         }
@@ -134,9 +194,14 @@ impl<'a> Tally<'a> {
     /// What came out, without layers.
     pub fn finish(mut self) -> Comparison {
         keep_worst(&mut self.worst);
-        let [float, integer] = &self.scores;
+        let none = OutputTally::default();
+        let judged = self.outputs.get(self.judged).unwrap_or(&none);
+        let [float, integer] = &judged.scores;
         let pairs = float.pairs.iter().chain(&integer.pairs);
         let classes = pairs.flat_map(|&(a, b)| [a, b]).max().unwrap_or(0) + 1;
+        let outputs: Vec<OutputComparison> = self.outputs.iter().map(OutputTally::finish).collect();
+        // Of several outputs the noisiest: a good one does not make up for a bad one.
+        let ratios = outputs.iter().filter_map(|output| output.sqnr_db);
         Comparison {
             samples: self.samples,
             accuracy_float: float.accuracy(),
@@ -147,11 +212,38 @@ impl<'a> Tally<'a> {
             mse_quantized: integer.mse(),
             confusion_float: float.confusion(classes),
             confusion: integer.confusion(classes),
-            agreement: ratio(self.agreeing, self.classified),
-            sqnr_db: self.noise.decibels(),
-            max_abs_error: self.noise.largest,
+            agreement: ratio(judged.agreeing, judged.classified),
+            sqnr_db: ratios.reduce(f64::min),
+            max_abs_error: outputs.iter().map(|output| output.max_abs_error).fold(0.0, f64::max),
+            outputs,
             worst: self.worst.into_iter().map(|(_, sample)| sample).collect(),
             ..Comparison::default()
+        }
+    }
+}
+
+impl OutputTally {
+    fn add(&mut self, float: &[f32], integer: &[f32], classes: Option<usize>) {
+        self.noise.add(float, integer);
+        if let Some(classes) = classes {
+            for (float, integer) in float.chunks(classes).zip(integer.chunks(classes)) {
+                self.classified += 1;
+                self.agreeing += usize::from(argmax(float) == argmax(integer));
+            }
+        }
+    }
+
+    fn finish(&self) -> OutputComparison {
+        let [float, integer] = &self.scores;
+        OutputComparison {
+            name: self.name.clone(),
+            sqnr_db: self.noise.decibels(),
+            max_abs_error: self.noise.largest,
+            agreement: ratio(self.agreeing, self.classified),
+            accuracy_float: float.accuracy(),
+            accuracy_quantized: integer.accuracy(),
+            mse_float: float.mse(),
+            mse_quantized: integer.mse(),
         }
     }
 }
@@ -184,10 +276,12 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// How a sample suffered, if it did, and how badly: 2 if its class is wrong now, 1 if it changed.
+/// How a sample suffered, if it did, and how badly: 2 if its class is wrong now, 1 if it changed. Without
+/// labels, `classes` says whether the output tells classes apart.
 fn suffered(
     sample: usize,
     labels: Option<&Labels>,
+    classes: bool,
     float: &[f32],
     integer: &[f32],
 ) -> Option<(u8, WorstSample)> {
@@ -197,7 +291,7 @@ fn suffered(
     let classes = match labels {
         Some(Labels::Classes(_)) => true,
         Some(Labels::Values(_)) => false,
-        None => float.len() > 1,
+        None => classes,
     };
     let (element, [float_answer, answer], expected) = if classes {
         let expected = match labels {
@@ -250,7 +344,7 @@ struct Score {
 }
 
 impl Score {
-    /// Scores the first output for one sample.
+    /// Scores the judged output for one sample.
     fn add(&mut self, output: &[f32], labels: Option<&Labels>, sample: usize) -> Result<()> {
         match labels {
             None => {}
@@ -272,7 +366,7 @@ impl Score {
                 let want = &values[sample];
                 if want.len() != output.len() {
                     return Err(Error::input(format!(
-                        "labels of {} values, but the model's first output has {}",
+                        "labels of {} values, but the model's output has {}",
                         want.len(),
                         output.len()
                     ))

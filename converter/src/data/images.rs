@@ -1,27 +1,26 @@
-//! Pictures as samples: a folder of `.png`, `.jpg` and `.bmp` files in the order of their names.
+//! Pictures as samples: `.png`, `.jpg` and `.bmp` files in the order of their names.
 //!
-//! A picture is turned into grey or RGB to fit the input's channels and resized (bilinear) to its
-//! height and width. Its pixels, 0 to 255, become values by this rule:
-//!
-//! | input | value |
-//! |---|---|
-//! | int8 or uint8 whose range is 0..1, -1..1, 0..255 or -128..127 (within 2 %) | the pixel is the raw value: `q = pixel` for uint8, `q = pixel - 128` for int8 |
-//! | any other, float32 among them | `pixel / 255`, quantized with the input's scale |
-//!
-//! The first line is what the training pipelines of those four ranges amount to. A model that was
-//! trained on anything else (say, per-channel means) gets its data from a `.npz` file.
+//! A picture is turned into grey or RGB to fit the input's channels, which may be the last dimension or stand
+//! before height and width, and resized (bilinear) to its height and width. Its pixels, 0 to 255, become
+//! numbers by a [`Scale`], which are quantized with the input's scale. Where none is asked for, and an int8 or
+//! uint8 input has the range 0..1, -1..1, 0..255 or -128..127 (within 2 %), they are the raw values:
+//! `q = pixel` for uint8, `q = pixel - 128` for int8, which is what the training pipelines of these four
+//! ranges amount to. Other numbers (say, other means for each channel) come from a `.npz` file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
 
-use super::{InputSpec, Row};
+use super::{InputSpec, Row, Scale};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
 /// Endings of picture files.
 pub const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
+
+/// Pictures whose size is looked at before they are read.
+const LOOKED_AT: usize = 256;
 
 /// Height, width and channels that a model's input gives to a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,45 +28,64 @@ pub struct Frame {
     height: u32,
     width: u32,
     channels: usize,
+    /// Channels stand before height and width, as PyTorch has them.
+    first: bool,
 }
 
 impl Frame {
-    /// The frame of an input of shape `[1, height, width, channels]`, with or without the first
-    /// and, for grey, the last dimension.
+    /// The frame of an input of shape `[1, height, width, channels]` or `[1, channels, height, width]`, with
+    /// or without the first and, for grey, the dimension of channels. Where both would do, channels are last.
     pub fn of(spec: &InputSpec) -> Option<Frame> {
-        let (height, width, channels) = match *spec.shape.as_slice() {
-            [1, height, width, channels @ (1 | 3)] => (height, width, channels),
-            [1, height, width] => (height, width, 1),
-            [height, width, channels @ (1 | 3)] => (height, width, channels),
-            [height, width] if height > 1 => (height, width, 1),
+        let (height, width, channels, first) = match *spec.shape.as_slice() {
+            [1, height, width, channels @ (1 | 3)] => (height, width, channels, false),
+            [1, channels @ (1 | 3), height, width] => (height, width, channels, true),
+            [1, height, width] => (height, width, 1, false),
+            [height, width, channels @ (1 | 3)] => (height, width, channels, false),
+            [channels @ 3, height, width] => (height, width, channels, true),
+            [height, width] if height > 1 => (height, width, 1, false),
             _ => return None,
         };
         let side = |d: usize| u32::try_from(d).ok().filter(|&d| d > 0);
-        Some(Frame { height: side(height)?, width: side(width)?, channels })
+        Some(Frame { height: side(height)?, width: side(width)?, channels, first })
+    }
+
+    /// A sentence on pictures of another size, if there are any: of the first of them.
+    pub fn resized(&self, files: &[PathBuf]) -> Option<String> {
+        let size = |file: &PathBuf| image::image_dimensions(file).ok();
+        let (width, height) = (self.width, self.height);
+        let other = |&size: &(u32, u32)| size != (width, height);
+        let (w, h) = files.iter().take(LOOKED_AT).filter_map(size).find(other)?;
+        let same = u64::from(w) * u64::from(height) == u64::from(h) * u64::from(width);
+        let distorted = if same { "" } else { ", which changes their proportions" };
+        Some(format!("pictures of {w}x{h} pixels are resized to {width}x{height}{distorted}"))
     }
 }
 
-/// Whether pixels are the input's raw values (the first line of the rule above).
-fn pixels_are_raw(spec: &InputSpec) -> bool {
-    let Some((low, high)) = spec.range() else { return false };
-    let Some((scale, zero_point)) = spec.quantization else { return false };
-    let real = |q: i64| scale * (q - i64::from(zero_point)) as f32;
-    let span = real(high) - real(low);
-    let near = |a: f32, b: f32| (a - b).abs() <= 0.02 * span;
+/// Whether pixels are the input's raw values where no scale is asked for.
+pub(super) fn pixels_are_raw(spec: &InputSpec) -> bool {
+    let Some((low, high)) = spec.real_range() else { return false };
+    let near = |a: f32, b: f32| (a - b).abs() <= 0.02 * (high - low);
     matches!(spec.dtype, DType::Int8 | DType::UInt8)
         && [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0)]
             .into_iter()
-            .any(|(a, b)| near(real(low), a) && near(real(high), b))
+            .any(|(a, b)| near(low, a) && near(high, b))
 }
 
-/// Reads one picture as a sample.
-pub fn read(path: &Path, spec: &InputSpec, frame: Frame) -> Result<Row> {
+/// Reads one picture as a sample; without a scale, pixels are the input's raw values.
+pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -> Result<Row> {
     let pixels = pixels(path, frame)?;
-    if pixels_are_raw(spec) {
+    let channels = frame.channels;
+    // Channels are innermost in pictures.
+    let place = |i: usize| match frame.first {
+        false => i,
+        true => i % (pixels.len() / channels) * channels + i / (pixels.len() / channels),
+    };
+    let numbered = (0..pixels.len()).map(|i| (pixels[place(i)], place(i) % channels));
+    let Some(scale) = scale else {
         let flip = if spec.dtype == DType::Int8 { 0x80 } else { 0 };
-        return Ok(Row::Raw(pixels.into_iter().map(|p| p ^ flip).collect()));
-    }
-    Ok(Row::Real(pixels.into_iter().map(|p| f32::from(p) / 255.0).collect()))
+        return Ok(Row::Raw(numbered.map(|(p, _)| p ^ flip).collect()));
+    };
+    Ok(Row::Real(numbered.map(|(p, channel)| scale.apply(p, channel, channels)).collect()))
 }
 
 /// The pixels of a picture that was fitted into a frame, channels innermost.
@@ -94,8 +112,9 @@ fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
 
 /// The error for inputs that no picture fits.
 pub fn no_frame(path: &Path, spec: &InputSpec) -> Error {
-    Error::input(format!("{}: pictures, but {}", path.display(), spec.wants()))
-        .help("pictures fit inputs of shape 1xHxWx1 and 1xHxWx3; give other data as .npz or .npy")
+    Error::input(format!("{}: pictures, but {}", path.display(), spec.wants())).help(
+        "pictures fit inputs of shape 1xHxWx1, 1xHxWx3, 1x1xHxW and 1x3xHxW; give other data as .npz or .npy",
+    )
 }
 
 #[cfg(test)]
@@ -133,26 +152,37 @@ mod tests {
         RgbImage::from_pixel(8, 6, Rgb([255, 0, 51])).save(&colour).unwrap();
 
         let float = spec(&[1, 2, 2, 1], DType::Float32, None);
-        let row = read(&grey, &float, Frame::of(&float).unwrap()).unwrap();
+        let row = read(&grey, &float, Frame::of(&float).unwrap(), Some(Scale::ZeroToOne)).unwrap();
         assert_eq!(row, Row::Real(vec![0.0, 1.0, 0.0, 0.0]));
 
         let raw = spec(&[2, 2], DType::Int8, Some((1.0 / 255.0, -128)));
-        let row = read(&grey, &raw, Frame::of(&raw).unwrap()).unwrap();
+        let row = read(&grey, &raw, Frame::of(&raw).unwrap(), None).unwrap();
         assert_eq!(row, Row::Raw(vec![0x80, 0x7f, 0x80, 0x80]));
 
         let rgb = spec(&[1, 3, 4, 3], DType::Float32, None);
-        let row = read(&colour, &rgb, Frame::of(&rgb).unwrap()).unwrap();
+        let row = read(&colour, &rgb, Frame::of(&rgb).unwrap(), Some(Scale::ZeroToOne)).unwrap();
         assert_eq!(row, Row::Real([1.0, 0.0, 0.2].repeat(12)));
+        let planes = spec(&[1, 3, 3, 4], DType::Float32, None);
+        // Where both would do, channels are last.
+        assert_eq!(Frame::of(&spec(&[1, 3, 4, 3], DType::Float32, None)).map(|f| f.first), Some(false));
+        let frame = Frame::of(&planes).unwrap();
+        let row = read(&colour, &planes, frame, Some(Scale::ZeroTo255)).unwrap();
+        assert_eq!(row, Row::Real([[255.0f32; 12], [0.0; 12], [51.0; 12]].concat()));
+        let files = [colour.clone()];
+        assert!(frame.resized(&files).unwrap().contains("8x6 pixels are resized to 4x3"));
+        assert!(Frame { width: 8, height: 6, ..frame }.resized(&files).is_none());
+        let other = Frame { width: 8, height: 8, ..frame }.resized(&files).unwrap();
+        assert!(other.contains("proportions"), "{other}");
     }
 
     #[test]
     fn odd_inputs_have_no_frame() {
-        for shape in [&[1, 64][..], &[1, 8, 8, 2], &[1, 2, 8, 8, 1], &[0, 4], &[]] {
+        for shape in [&[1, 64][..], &[1, 8, 8, 2], &[1, 2, 8, 8], &[1, 2, 8, 8, 1], &[0, 4], &[]] {
             assert_eq!(Frame::of(&spec(shape, DType::Int8, None)), None, "{shape:?}");
         }
         assert_eq!(
             Frame::of(&spec(&[1, 96, 48, 1], DType::Int8, None)),
-            Some(Frame { height: 96, width: 48, channels: 1 })
+            Some(Frame { height: 96, width: 48, channels: 1, first: false })
         );
     }
 }

@@ -5,7 +5,7 @@ use std::io::BufReader;
 
 use super::npy::{Array, shape_text};
 use super::npz::Npz;
-use super::{cannot_read, csv, ending, split_argument};
+use super::{cannot_read, csv, ending, folders, split_argument};
 use crate::error::{Error, Result};
 
 /// What the model should answer, one entry a sample.
@@ -30,11 +30,32 @@ impl Labels {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Real numbers that are class numbers, as these: one whole number a sample, or rows of zeros with a
+    /// single 1, as one-hot encoding makes them. `None` where they are anything else, or classes already.
+    pub fn as_classes(&self) -> Option<Labels> {
+        let Labels::Values(rows) = self else { return None };
+        let class = |row: &Vec<f32>| match row.as_slice() {
+            [one] => whole(*one),
+            all => {
+                let hot = all.iter().position(|&x| x == 1.0)?;
+                all.iter().enumerate().all(|(i, &x)| i == hot || x == 0.0).then_some(hot)
+            }
+        };
+        rows.iter().map(class).collect::<Option<Vec<usize>>>().map(Labels::Classes)
+    }
+
+    /// One-hot rows become class numbers.
+    fn without_one_hot(self) -> Labels {
+        let wide = matches!(&self, Labels::Values(rows) if rows.iter().all(|row| row.len() > 1));
+        self.as_classes().filter(|_| wide).unwrap_or(self)
+    }
 }
 
 /// Reads labels from `file.npz:array`, a `.npy` or a `.csv` file, or from the array of that name
-/// in `data` if this is a `.npz` file. Integer arrays with one number a sample are classes, float
-/// arrays are real numbers; in a table, a single column of whole numbers are classes.
+/// in `data` if this is a `.npz` file. Integer arrays with one number a sample are classes, and so are
+/// one-hot rows of any type; other float arrays are real numbers. In a table, a single column of whole numbers
+/// are classes.
 pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
     let (path, array) = split_argument(argument);
     let kind = ending(&path);
@@ -52,6 +73,13 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         };
         return from_array(&npz.read(&name)?, &format!("{}: array `{name}`", path.display()));
     }
+    if path.is_dir() {
+        let files = folders::list(&path)?;
+        return files.labels.ok_or_else(|| {
+            Error::input(format!("{argument}: the samples do not lie in folders of their classes"))
+                .help("put the samples of each class into a folder of its own")
+        });
+    }
     if path.exists() && kind == "npy" {
         let file = File::open(&path).map_err(|e| cannot_read(&path, &e))?;
         let array = Array::read(BufReader::new(file)).map_err(|why| {
@@ -60,12 +88,10 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         return from_array(&array, argument);
     }
     if path.exists() && kind == "csv" {
-        let table = csv::read(&path)?;
+        let table = csv::read(&path, array)?;
         let width = table.columns.max(1);
-        if width == 1 && table.values.iter().all(|v| *v >= 0.0 && v.fract() == 0.0 && *v < 16_777_216.0) {
-            return Ok(Labels::Classes(table.values.iter().map(|&v| v as usize).collect()));
-        }
-        return Ok(Labels::Values(table.values.chunks_exact(width).map(<[f32]>::to_vec).collect()));
+        let values = Labels::Values(table.values.chunks_exact(width).map(<[f32]>::to_vec).collect());
+        return Ok(values.as_classes().unwrap_or(values));
     }
     let (data_path, _) = split_argument(data);
     if ending(&data_path) == "npz" && data_path.exists() {
@@ -73,7 +99,12 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         return from_array(&array, &format!("{}: array `{argument}`", data_path.display()));
     }
     Err(Error::input(format!("{argument}: there are no such labels"))
-        .help("give file.npz:array, a .npy or .csv file, or the name of an array beside the data"))
+        .help("give file.npz:array, a .npy file, file.csv:column, a folder of classes, or the name of an array beside the data"))
+}
+
+/// A number from 0 on without a fraction, as a class.
+fn whole(x: f32) -> Option<usize> {
+    (x >= 0.0 && x.fract() == 0.0 && x < 16_777_216.0).then_some(x as usize)
 }
 
 fn from_array(array: &Array, origin: &str) -> Result<Labels> {
@@ -84,14 +115,19 @@ fn from_array(array: &Array, origin: &str) -> Result<Labels> {
             return Err(Error::input(format!("{origin}: sample {sample} is not a finite number"))
                 .help("remove such samples, or replace the values"));
         }
-        return Ok(Labels::Values(values));
+        return Ok(Labels::Values(values).without_one_hot());
     }
     let mut classes = Vec::with_capacity(array.rows());
     for row in rows {
         let numbers = array.row_i64(row).unwrap_or_default();
         let class = match numbers.as_slice() {
             [one] => usize::try_from(*one).ok(),
-            _ => None,
+            all => {
+                let row = Labels::Values(vec![all.iter().map(|&x| x as f32).collect()]).as_classes();
+                row.and_then(
+                    |row| if let Labels::Classes(classes) = row { classes.first().copied() } else { None },
+                )
+            }
         };
         let Some(class) = class else {
             return Err(Error::input(format!(
@@ -99,7 +135,7 @@ fn from_array(array: &Array, origin: &str) -> Result<Labels> {
                 shape_text(array.shape()),
                 array.element().name()
             ))
-            .help("labels are one integer from 0 on for each sample, or float values for a regression"));
+            .help("labels are one integer from 0 on for each sample, one-hot rows, or float values for a regression"));
         };
         classes.push(class);
     }

@@ -6,8 +6,10 @@
 //! | `set.npz:array` | the named array, for a model with one input |
 //! | `set.npy` | the array, for a model with one input |
 //! | `set.csv` | one sample a row, a column for each element (see [`csv`]) |
-//! | a folder or a file of `.png`, `.jpg`, `.bmp` | one picture a sample (see [`images`] for the scaling) |
+//! | `set.csv:x1,x2` | the columns of these names |
+//! | a folder or a file of `.png`, `.jpg`, `.bmp` | one picture a sample (see [`images`], and [`Scale`] for the scaling) |
 //! | a folder or a file of `.wav` | one recording a sample (see [`audio`]) |
+//! | a folder of folders of these | the same; each folder is a class, in the order of their names |
 //!
 //! The first axis of an array counts samples; dimensions of 1, such as a batch axis, may follow it
 //! or be left out. What the numbers mean follows from their type:
@@ -39,23 +41,31 @@
 
 pub mod audio;
 pub mod csv;
+pub mod first_layers;
+mod folders;
 pub mod images;
 mod labels;
 pub mod npy;
 pub mod npz;
+mod outside;
+mod scale;
 mod spec;
 mod stream;
 
 pub use labels::{Labels, load_labels};
+pub use outside::Outside;
+pub use scale::Scale;
 pub use spec::{InputSpec, dequantize, integers};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use self::folders::Files;
 use self::images::Frame;
 use self::npy::{Array, Element, Header, shape_text};
 use self::npz::Npz;
 use self::stream::{Packing, Place, Stream};
+use crate::compare::pairs::plain;
 use crate::error::{Error, Result};
 
 /// Bytes of an array beyond which it stays in its file.
@@ -75,6 +85,21 @@ pub enum Row {
 pub struct Dataset {
     inputs: Vec<(InputSpec, Source)>,
     len: usize,
+    labels: Option<Labels>,
+    notes: Vec<String>,
+}
+
+/// What is known of a model beside its inputs' types and shapes, and what is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How pixels become numbers; chosen where it is not said.
+    pub scale: Option<Scale>,
+    /// The scale that the model's first layers need, for each input: see [`first_layers::wants`].
+    pub wants: Vec<Option<Scale>>,
+    /// The range that each input was calibrated for.
+    pub ranges: Vec<Option<(f32, f32)>>,
+    /// Further names of the inputs, by which arrays are found.
+    pub names: Vec<String>,
 }
 
 /// Where the samples of one input come from.
@@ -83,7 +108,7 @@ enum Source {
     /// `origin` names file and array in messages.
     Array { array: Rows, origin: String },
     /// One file a sample, read when it is asked for.
-    Images { files: Vec<PathBuf>, frame: Frame },
+    Images { files: Vec<PathBuf>, frame: Frame, scale: Option<Scale> },
     /// One file a sample, read when it is asked for.
     Recordings { files: Vec<PathBuf> },
 }
@@ -133,29 +158,60 @@ impl Dataset {
         Dataset::load_within(IN_MEMORY, argument, specs)
     }
 
+    /// As [`load`](Dataset::load), with more that is known or asked for.
+    ///
+    /// # Errors
+    /// As [`load`](Dataset::load), and when a scale is asked for that the model does not have.
+    pub fn load_with(argument: &str, specs: &[InputSpec], options: &Options) -> Result<Dataset> {
+        Dataset::load_options(IN_MEMORY, argument, specs, options)
+    }
+
     /// As [`load`](Dataset::load); arrays of more bytes than `memory` stay in their file.
     fn load_within(memory: usize, argument: &str, specs: &[InputSpec]) -> Result<Dataset> {
+        Dataset::load_options(memory, argument, specs, &Options::default())
+    }
+
+    fn load_options(
+        memory: usize,
+        argument: &str,
+        specs: &[InputSpec],
+        options: &Options,
+    ) -> Result<Dataset> {
         let (path, array) = split_argument(argument);
+        let (mut labels, mut notes) = (None, Vec::new());
         let sources = if path.is_dir() {
-            let (files, ending) = list_folder(&path)?;
-            vec![from_files(&path, files, &ending, only(specs, &path)?)?]
+            let files = folders::list(&path)?;
+            let source = from_files(&path, &files, only(specs, &path)?, options, &mut notes)?;
+            labels = files.labels;
+            vec![source]
         } else {
             match ending(&path).as_str() {
-                "npz" => from_npz(&path, array, specs, memory)?,
+                "npz" => from_npz(&path, array, specs, &options.names, memory)?,
                 "npy" => {
                     only(specs, &path).and_then(|_| from_npy(&path, memory)).map(|source| vec![source])?
                 }
                 "csv" => {
-                    let table = csv::read(&path)?;
+                    let table = csv::read(&path, array)?;
                     let origin = path.display().to_string();
                     let arrays = csv::split(&path, &table, specs)?;
                     let held = |array| Source::Array { array: Rows::Held(array), origin: origin.clone() };
                     arrays.into_iter().map(held).collect()
                 }
                 _ if !path.exists() => return Err(absent(&path)),
-                other => vec![from_files(&path, vec![path.to_path_buf()], other, only(specs, &path)?)?],
+                other => {
+                    let files = Files { files: vec![path.to_path_buf()], ending: other.into(), labels: None };
+                    vec![from_files(&path, &files, only(specs, &path)?, options, &mut notes)?]
+                }
             }
         };
+        let pictures = sources.iter().any(|source| matches!(source, Source::Images { .. }));
+        if let (Some(scale), false) = (options.scale, pictures) {
+            return Err(Error::usage(format!(
+                "--scale {scale} says how pictures become numbers, but {} holds none",
+                path.display()
+            ))
+            .help("leave it out: the numbers of other data are taken as they are"));
+        }
         let inputs: Vec<_> = specs.iter().cloned().zip(sources).collect();
         let len = inputs.first().map_or(0, |(_, source)| source.len());
         for (spec, source) in &inputs {
@@ -174,7 +230,17 @@ impl Dataset {
             return Err(Error::input(format!("{}: there are no samples", path.display()))
                 .help("the first axis of an array counts samples; at least one is needed"));
         }
-        Ok(Dataset { inputs, len })
+        Ok(Dataset { inputs, len, labels, notes })
+    }
+
+    /// The right classes, where the samples lie in folders of classes.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
+
+    /// What was done to the samples that a person should know, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Number of samples, at least one.
@@ -250,7 +316,7 @@ impl Source {
                     }
                 }
             }
-            Source::Images { files, frame } => images::read(&files[sample], spec, *frame),
+            Source::Images { files, frame, scale } => images::read(&files[sample], spec, *frame, *scale),
             Source::Recordings { files } => audio::read(&files[sample], spec),
         }
     }
@@ -299,7 +365,13 @@ fn is_raw(array: &Rows, spec: &InputSpec) -> bool {
     !array.element().is_float() && array.element() == spec.own_element()
 }
 
-fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec], memory: usize) -> Result<Vec<Source>> {
+fn from_npz(
+    path: &Path,
+    array: Option<&str>,
+    specs: &[InputSpec],
+    further: &[String],
+    memory: usize,
+) -> Result<Vec<Source>> {
     let mut npz = Npz::open(path)?;
     let mut names = Vec::with_capacity(specs.len());
     if let Some(name) = array {
@@ -307,7 +379,8 @@ fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec], memory: usize
         names.push(name.to_string());
     } else {
         for (position, spec) in specs.iter().enumerate() {
-            names.push(find_array(&npz, position, spec, specs.len() == 1, path)?);
+            let further = further.get(position).map_or("", String::as_str);
+            names.push(find_array(&npz, position, spec, further, specs.len() == 1, path)?);
         }
     }
     let mut sources = Vec::with_capacity(specs.len());
@@ -338,16 +411,26 @@ fn from_npz(path: &Path, array: Option<&str>, specs: &[InputSpec], memory: usize
     Ok(sources)
 }
 
-/// The array for an input: by name, by position, or as the only one that fits.
-fn find_array(npz: &Npz, position: usize, spec: &InputSpec, alone: bool, path: &Path) -> Result<String> {
-    // TensorFlow decorates names: `serving_default_x:0` is the author's `x`.
-    let plain = spec.name.strip_prefix("serving_default_").unwrap_or(&spec.name);
-    let plain = plain.split_once(':').map_or(plain, |(name, _)| name);
+/// The array for an input: by name, by a further name of the input, by position, or as the only one that fits.
+fn find_array(
+    npz: &Npz,
+    position: usize,
+    spec: &InputSpec,
+    further: &str,
+    alone: bool,
+    path: &Path,
+) -> Result<String> {
     let by_position = format!("in{position}");
-    for name in [spec.name.as_str(), plain, &by_position] {
+    for name in [&spec.name, plain(&spec.name), further, plain(further), &by_position] {
         if npz.header(name).is_some() {
             return Ok(name.to_string());
         }
+    }
+    // The array may be named as another format of the model has it.
+    let like = |name: &str| !name.is_empty() && [plain(&spec.name), plain(further)].contains(&plain(name));
+    let mut alike = npz.arrays().iter().filter(|(name, _)| like(name));
+    if let (Some((name, _)), None) = (alike.next(), alike.next()) {
+        return Ok(name.clone());
     }
     let shown = path.display();
     if alone {
@@ -394,40 +477,34 @@ fn from_npy(path: &Path, memory: usize) -> Result<Source> {
     Ok(Source::Array { array, origin })
 }
 
-fn from_files(path: &Path, files: Vec<PathBuf>, ending: &str, spec: &InputSpec) -> Result<Source> {
+fn from_files(
+    path: &Path,
+    Files { files, ending, .. }: &Files,
+    spec: &InputSpec,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Source> {
+    let files = files.clone();
     if ending == "wav" {
         return Ok(Source::Recordings { files });
     }
-    if images::ENDINGS.contains(&ending) {
-        let frame = Frame::of(spec).ok_or_else(|| images::no_frame(path, spec))?;
-        return Ok(Source::Images { files, frame });
+    if !images::ENDINGS.contains(&ending.as_str()) {
+        return Err(Error::input(format!("{}: not a kind of data that is known", path.display()))
+            .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files"));
     }
-    Err(Error::input(format!("{}: not a kind of data that is known", path.display()))
-        .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files"))
-}
-
-/// The pictures or the recordings of a folder in the order of their names, and their ending.
-fn list_folder(path: &Path) -> Result<(Vec<PathBuf>, String)> {
-    let mut pictures = Vec::new();
-    let mut recordings = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|e| cannot_read(path, &e))? {
-        let file = entry.map_err(|e| cannot_read(path, &e))?.path();
-        match ending(&file).as_str() {
-            "wav" => recordings.push(file),
-            e if images::ENDINGS.contains(&e) => pictures.push(file),
-            _ => {}
-        }
-    }
-    pictures.sort();
-    recordings.sort();
-    match (pictures.is_empty(), recordings.is_empty()) {
-        (false, true) => Ok((pictures, "png".into())),
-        (true, false) => Ok((recordings, "wav".into())),
-        (true, true) => Err(Error::input(format!("{}: the folder holds no samples", path.display()))
-            .help("put .png, .jpg, .bmp or .wav files into it, or give a .npz, .npy or .csv file")),
-        (false, false) => Err(Error::input(format!("{}: pictures and recordings are mixed", path.display()))
-            .help("keep them in folders of their own")),
-    }
+    let frame = Frame::of(spec).ok_or_else(|| images::no_frame(path, spec))?;
+    let first = |list: &[Option<Scale>]| list.first().copied().flatten();
+    let (wanted, range) = (first(&options.wants), options.ranges.first().copied().flatten());
+    let scale = if options.scale.is_none() && wanted.is_none() && images::pixels_are_raw(spec) {
+        notes.push("pixels become the bytes of the model's input, whose range is that of pictures".into());
+        None
+    } else {
+        let (scale, why) = scale::choose(spec, options.scale, wanted, range)?;
+        notes.push(format!("pixels become {scale}, {why}"));
+        Some(scale)
+    };
+    notes.extend(frame.resized(&files));
+    Ok(Source::Images { files, frame, scale })
 }
 
 /// The only input of a model, for data that can serve one.
@@ -443,11 +520,19 @@ fn only<'a>(specs: &'a [InputSpec], path: &Path) -> Result<&'a InputSpec> {
     }
 }
 
-/// Splits `file.npz:array`; the array is there only behind a name that ends in `.npz`.
+/// The file or folder behind a DATA argument.
+pub(crate) fn path_of(argument: &str) -> PathBuf {
+    split_argument(argument).0
+}
+
+/// Splits `file.npz:array` and `file.csv:column,column`; what is behind the colon is there only behind a
+/// name that ends in `.npz` or `.csv`.
 fn split_argument(argument: &str) -> (PathBuf, Option<&str>) {
-    match argument.rsplit_once(':') {
-        Some((file, array)) if ending(Path::new(file)) == "npz" => (file.into(), Some(array)),
-        _ => (argument.into(), None),
+    let colons = argument.match_indices(':').map(|(at, _)| (&argument[..at], &argument[at + 1..]));
+    let mut split = colons.filter(|(file, _)| matches!(ending(Path::new(file)).as_str(), "npz" | "csv"));
+    match split.next().filter(|_| !Path::new(argument).exists()) {
+        Some((file, behind)) => (file.into(), Some(behind)),
+        None => (argument.into(), None),
     }
 }
 

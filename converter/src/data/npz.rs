@@ -125,7 +125,7 @@ pub struct NamedArray {
     pub bytes: Vec<u8>,
 }
 
-/// Writes arrays as a `.npz` archive, compressed.
+/// Writes arrays as a `.npz` archive, compressed, whose comment says who wrote it.
 pub fn write(arrays: &[NamedArray], out: impl Write + Seek) -> io::Result<()> {
     let mut npz = NpzWriter::new(out);
     for array in arrays {
@@ -139,6 +139,7 @@ pub fn write(arrays: &[NamedArray], out: impl Write + Seek) -> io::Result<()> {
             DType::Float32 => put(&mut npz, array, f32::from_le_bytes),
         }?;
     }
+    npz.zip_writer().set_comment(crate::written::MARK);
     npz.zip_writer().finish()?.flush()
 }
 

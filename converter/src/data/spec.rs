@@ -3,7 +3,7 @@
 use ferrolite_runtime::quant;
 
 use super::npy::{Element, elements, shape_text};
-use crate::graph::DType;
+use crate::graph::{DType, Value};
 
 /// An input of a model, as far as data for it is concerned.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,23 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
+    /// What data for a value of a graph has to fit.
+    pub fn of(value: &Value) -> InputSpec {
+        InputSpec {
+            name: value.name.clone(),
+            shape: value.shape.clone(),
+            dtype: value.dtype,
+            quantization: value.quantization.as_ref().and_then(|q| q.tensor()),
+        }
+    }
+
+    /// Smallest and largest real number that the input's integers stand for.
+    pub fn real_range(&self) -> Option<(f32, f32)> {
+        let ((low, high), (scale, zero_point)) = self.range().zip(self.quantization)?;
+        let real = |q: i64| scale * (q - i64::from(zero_point)) as f32;
+        Some((real(low), real(high)))
+    }
+
     /// Number of elements of one sample.
     pub fn elements(&self) -> usize {
         elements(&self.shape).unwrap_or(usize::MAX)

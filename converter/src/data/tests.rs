@@ -152,6 +152,55 @@ fn tables_hold_one_sample_a_row() {
 }
 
 #[test]
+fn columns_are_taken_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    let shown = path.display().to_string();
+    fs::write(&path, "\u{feff}\"when, exactly\",x1,\"x 2\",label\nnoon,1,2,0\nlate,3,4,1\n").unwrap();
+    let one = [int8(&[1, 2])];
+    let load = |columns: &str| Dataset::load(&format!("{shown}:{columns}"), &one);
+    for (columns, want) in [("x1,x 2", [3.0, 4.0]), ("\"x 2\",x1", [4.0, 3.0]), ("label,x1", [1.0, 3.0])] {
+        assert_eq!(load(columns).unwrap().real(1).unwrap()[0], want, "{columns}");
+    }
+    let message = |columns: &str| load(columns).unwrap_err().message;
+    let unknown = message("x1,x3");
+    assert!(
+        unknown.contains("no column `x3`") && unknown.contains("`when, exactly`, `x1`, `x 2`"),
+        "{unknown}"
+    );
+    assert!(message("\"when, exactly\",x1").contains("holds `noon`"));
+    assert_eq!(load_labels(&format!("{shown}:label"), "").unwrap(), Labels::Classes(vec![0, 1]));
+    fs::write(&path, "1;2\n3;4\n").unwrap();
+    assert!(message("a").contains("no header"));
+    // Commas inside of quotes separate nothing.
+    fs::write(&path, "\"a,b,c\";d\n1;2\n").unwrap();
+    assert_eq!(load("d,\"a,b,c\"").unwrap().real(0).unwrap()[0], [2.0, 1.0]);
+}
+
+#[test]
+fn one_hot_rows_are_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("y.csv");
+    let labels = |text: &str| {
+        fs::write(&path, text).unwrap();
+        load_labels(path.to_str().unwrap(), "").unwrap()
+    };
+    assert_eq!(labels("0,1,0\n1,0,0\n0,0,1\n"), Labels::Classes(vec![1, 0, 2]));
+    for text in ["0,1,0\n1,0,1\n", "0,1,0\n0,0,0\n", "0,2\n1,0\n"] {
+        assert!(matches!(labels(text), Labels::Values(_)), "{text}");
+    }
+    let integers = folder.path().join("y.npz");
+    let array = npz::NamedArray {
+        name: "y".into(),
+        dtype: DType::UInt8,
+        shape: vec![2, 3],
+        bytes: vec![0, 0, 1, 1, 0, 0],
+    };
+    npz::write(&[array], fs::File::create(&integers).unwrap()).unwrap();
+    assert_eq!(load_labels(integers.to_str().unwrap(), "").unwrap(), Labels::Classes(vec![2, 0]));
+}
+
+#[test]
 fn folders_are_sorted_and_of_one_kind() {
     let folder = tempfile::tempdir().unwrap();
     let load = |spec: InputSpec| Dataset::load(folder.path().to_str().unwrap(), &[spec]);
@@ -181,7 +230,7 @@ fn labels_are_classes_or_values() {
             bytes("y", &[3, 1], DType::UInt8, &[0, 9, 4]),
             floats("r", &[2, 1], &[0.5, -0.5]),
             bytes("minus", &[1], DType::Int8, &[255]),
-            bytes("one_hot", &[1, 2], DType::UInt8, &[0, 1]),
+            bytes("two_hot", &[1, 2], DType::UInt8, &[1, 1]),
             floats("nan", &[1], &[f32::NAN]),
         ],
     );
@@ -189,7 +238,7 @@ fn labels_are_classes_or_values() {
     assert_eq!(load_labels(&format!("{data}:y"), "").unwrap(), classes);
     assert_eq!(load_labels("y", &format!("{data}:x")).unwrap(), classes);
     assert_eq!(load_labels("r", &data).unwrap(), Labels::Values(vec![vec![0.5], vec![-0.5]]));
-    for name in ["minus", "one_hot", "nan", "absent"] {
+    for name in ["minus", "two_hot", "nan", "absent"] {
         assert!(load_labels(name, &data).is_err(), "{name}");
     }
     assert!(load_labels(&data, "").unwrap_err().help.contains("`y` 3x1 uint8"));

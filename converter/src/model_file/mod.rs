@@ -159,6 +159,29 @@ pub fn input_specs(model: &Model<'_>) -> Vec<InputSpec> {
     inputs(model).into_iter().map(InputSpec::from).collect()
 }
 
+/// The range of real numbers that each input was calibrated for: that of its integers, or of those that a
+/// float input becomes; none where the file does not say.
+pub fn input_ranges(model: &Model<'_>) -> Vec<Option<(f32, f32)>> {
+    let range = |(port, facts): (&Port, PortFacts)| {
+        let (dtype, quantization) = match facts.quantization {
+            Some(quantization) => (facts.dtype, quantization),
+            None => {
+                let quantized = model.ops().iter().find_map(|op| {
+                    let operands = model.operands(op);
+                    let reads = op.code == OpCode::Quantize as u8
+                        && operands.first().copied().map(u32::from) == Some(port.tensor);
+                    operands.get(1).copied().filter(|_| reads)
+                })?;
+                let tensor = usize::from(quantized);
+                (tensor_dtype(model, tensor), model.names().tensor_port(tensor).and_then(self::quantization)?)
+            }
+        };
+        InputSpec { name: facts.name, shape: facts.shape, dtype, quantization: Some(quantization) }
+            .real_range()
+    };
+    model.inputs().iter().zip(inputs(model)).map(range).collect()
+}
+
 fn ports<'a>(
     model: &Model<'a>,
     ports: &[Port],

@@ -38,7 +38,7 @@ mod rows;
 mod transposes;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use crate::graph::Graph;
 

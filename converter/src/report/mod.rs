@@ -14,6 +14,7 @@
 //! ```
 
 pub mod distribution;
+pub mod footprint;
 pub mod html;
 pub mod memory_map;
 pub mod text;

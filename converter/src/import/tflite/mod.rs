@@ -84,6 +84,11 @@ impl Importer for TfliteImporter {
     }
 }
 
+/// What a file says of itself; none where it says nothing or is no sound model.
+pub(crate) fn description(file: &[u8]) -> Option<&str> {
+    schema::root_as_model_with_opts(&VERIFIER, file).ok()?.description()
+}
+
 fn import(name: &str, file: &[u8]) -> Result<(Graph, Vec<String>)> {
     let model = schema::root_as_model_with_opts(&VERIFIER, file).map_err(|e| {
         // The verifier's first line names the fault; the rest is a trace through the tables.

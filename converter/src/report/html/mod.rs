@@ -17,6 +17,7 @@ use ferrolite_runtime::Model;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::distribution::{Distribution, distributions};
+use super::footprint::{Code, Footprint};
 use super::text;
 use crate::compare::Comparison;
 use crate::data::Dataset;
@@ -43,6 +44,10 @@ pub struct Study<'a> {
     pub samples: &'a str,
     /// What the conversion did, one sentence each.
     pub notes: &'a [String],
+    /// What a person should act on, one sentence each.
+    pub warnings: &'a [String],
+    /// What the runtime takes on a board, where one was asked.
+    pub code: Option<&'a Code>,
 }
 
 /// All that the sections draw from.
@@ -109,6 +114,7 @@ pub fn page(model: &Model<'_>, study: &Study<'_>) -> Result<String> {
     .collect();
     let page = html! {
         (DOCTYPE)
+        (PreEscaped(format!("<!-- {} -->", crate::written::MARK)))
         html lang="en" {
             head {
                 meta charset="utf-8";
@@ -163,17 +169,17 @@ fn footer(model: &Model<'_>) -> String {
 fn overview(facts: &Facts<'_>) -> Markup {
     let model = facts.model;
     let macs = facts.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
-    let (file, constants) = (model.bytes().len() as u64, model.constants().len() as u64);
+    let footprint = Footprint::new(model, facts.study.code);
+    let ((flash, flash_parts), (ram, ram_parts)) = (footprint.flash(), footprint.ram());
+    let title = |total: Option<u64>, all, known| if total.is_some() { all } else { known };
+    let flash_title = title(footprint.total_flash_bytes, "Flash in all", "Flash without code");
+    let ram_title = title(footprint.total_ram_bytes, "RAM in all", "RAM without stack");
     let comparison = facts.study.comparison;
     let dearest = comparison.and_then(|comparison| comparison.most_costly().next());
     html! {
         dl.tiles {
-            (tile("Flash, model file", &text::size(file), &format!(
-                "{} bytes, {} of them constants", text::thousands(file), text::thousands(constants)
-            )))
-            (tile("RAM, arena", &text::size(model.arena_bytes() as u64), &format!(
-                "{} bytes, scratch memory included", text::count(model.arena_bytes())
-            )))
+            (tile(flash_title, &text::size(flash), &flash_parts))
+            (tile(ram_title, &text::size(ram), &ram_parts))
             (tile("Work", &format!("{} MACs", text::scaled(macs)), &format!(
                 "{} multiply-accumulates per inference", text::thousands(macs)
             )))
@@ -239,6 +245,11 @@ fn accuracy(facts: &Facts<'_>) -> Option<Markup> {
                         tr { th scope="row" { "Same class as float" } td.n { (text::percent(Some(agreement))) } }
                     }
                     tr { th scope="row" { "Signal to quantization noise" } td.n { (text::decibels(comparison.sqnr_db)) } }
+                    @if comparison.outputs.len() > 1 {
+                        @for output in &comparison.outputs {
+                            tr { th scope="row" { "… of output " (output.name) } td.n { (text::decibels(output.sqnr_db)) } }
+                        }
+                    }
                     tr { th scope="row" { "Largest error of an output" } td.n { (format!("{:.6}", comparison.max_abs_error)) } }
                 }
             }
@@ -275,8 +286,15 @@ fn ports(facts: &Facts<'_>) -> Markup {
 }
 
 fn notes(facts: &Facts<'_>) -> Option<Markup> {
-    let notes = facts.study.notes;
-    (!notes.is_empty()).then(|| html! { ul { @for note in notes { li { (note) } } } })
+    let Study { notes, warnings, .. } = facts.study;
+    (notes.len() + warnings.len() > 0).then(|| {
+        html! {
+            ul {
+                @for warning in *warnings { li { strong { "Warning: " } (warning) } }
+                @for note in *notes { li { (note) } }
+            }
+        }
+    })
 }
 
 /// Something that may be wider than the page, in a box that scrolls by itself.

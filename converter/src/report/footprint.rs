@@ -1,0 +1,123 @@
+//! Flash and RAM in all: the model's, and where a board was asked, the runtime's code and stack.
+
+use ferrolite_runtime::Model;
+use serde::{Deserialize, Serialize};
+
+use super::text;
+use crate::bench::Measured;
+
+/// What is said where no board was asked.
+const UNKNOWN: &str = "not known without a board (`convert --bench BOARD`)";
+
+/// What the runtime takes on a board, as `bench` measures it and `bench --json` says it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Code {
+    /// Name of the board.
+    pub board: String,
+    /// Flash of the runtime with the operators of the model.
+    pub runtime_flash_bytes: Option<u64>,
+    /// Most stack that an inference used.
+    pub stack_bytes: Option<u64>,
+    /// Size of the model's file that was measured.
+    pub model_bytes: u64,
+    /// Its arena.
+    pub arena_bytes: u64,
+}
+
+impl From<Measured> for Code {
+    fn from(measured: Measured) -> Code {
+        Code {
+            board: measured.board,
+            runtime_flash_bytes: measured.runtime_flash_bytes,
+            stack_bytes: measured.stack_bytes,
+            model_bytes: measured.model_bytes as u64,
+            arena_bytes: measured.arena_bytes as u64,
+        }
+    }
+}
+
+/// What a model takes of a microcontroller; null in JSON where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Footprint {
+    /// Model and code.
+    pub total_flash_bytes: Option<u64>,
+    /// Arena and stack.
+    pub total_ram_bytes: Option<u64>,
+    /// The runtime's code with the operators of the model.
+    pub runtime_flash_bytes: Option<u64>,
+    /// Most stack that an inference used.
+    pub stack_bytes: Option<u64>,
+    /// The board that says so.
+    pub bench_board: Option<String>,
+    #[serde(skip)]
+    model: u64,
+    #[serde(skip)]
+    arena: u64,
+}
+
+impl Footprint {
+    /// Of a model, with what a board said of its code.
+    pub fn new(model: &Model<'_>, code: Option<&Code>) -> Footprint {
+        let (file, arena) = (model.bytes().len() as u64, model.arena_bytes() as u64);
+        let runtime_flash_bytes = code.and_then(|code| code.runtime_flash_bytes);
+        let stack_bytes = code.and_then(|code| code.stack_bytes);
+        Footprint {
+            total_flash_bytes: runtime_flash_bytes.map(|code| file.saturating_add(code)),
+            total_ram_bytes: stack_bytes.map(|stack| arena.saturating_add(stack)),
+            runtime_flash_bytes,
+            stack_bytes,
+            bench_board: code.map(|code| code.board.clone()),
+            model: file,
+            arena,
+        }
+    }
+
+    /// Flash as far as it is known, and of what it is made.
+    pub fn flash(&self) -> (u64, String) {
+        let parts =
+            self.parts(self.model, "of the model", self.runtime_flash_bytes, "of code", "the runtime's code");
+        (self.total_flash_bytes.unwrap_or(self.model), parts)
+    }
+
+    /// RAM as far as it is known, and of what it is made.
+    pub fn ram(&self) -> (u64, String) {
+        let parts = self.parts(self.arena, "of arena", self.stack_bytes, "of stack", "the stack");
+        (self.total_ram_bytes.unwrap_or(self.arena), parts)
+    }
+
+    fn parts(&self, own: u64, of: &str, more: Option<u64>, of_more: &str, missing: &str) -> String {
+        let own = format!("{} bytes {of}", text::thousands(own));
+        match (more, &self.bench_board) {
+            (Some(more), Some(board)) => {
+                format!("{own} and {} {of_more} on {board}", text::thousands(more))
+            }
+            (_, Some(board)) => format!("{own}; {missing}: {board} does not say it"),
+            (_, None) => format!("{own}; {missing}: {UNKNOWN}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model_file::ModelFile;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro");
+        let file = ModelFile::read(path.as_ref()).unwrap();
+        let model = file.model().unwrap();
+        let alone = Footprint::new(&model, None);
+        let bytes = model.bytes().len() as u64;
+        assert_eq!((alone.flash().0, alone.total_flash_bytes), (bytes, None));
+        assert!(alone.flash().1.contains("the runtime's code: not known"), "{:?}", alone.flash());
+        assert!(alone.ram().1.contains("the stack: not known"), "{:?}", alone.ram());
+        let json = "{\"board\": \"m4\", \"runtime_flash_bytes\": 1000, \"stack_bytes\": 200, \"model_bytes\": 1, \
+                    \"arena_bytes\": 2, \"layers\": []}";
+        let code: Code = serde_json::from_str(json).unwrap();
+        let both = Footprint::new(&model, Some(&code));
+        assert_eq!(both.flash().0, bytes + 1000);
+        assert_eq!(both.ram().0, model.arena_bytes() as u64 + 200);
+        assert!(both.flash().1.ends_with("and 1,000 of code on m4"), "{:?}", both.flash());
+    }
+}
