@@ -1,103 +1,100 @@
-//! Which outputs of a model tell classes apart, so that an accuracy and an agreement mean something.
-//!
-//! | output | classes |
-//! |---|---|
-//! | of a softmax, also as logarithms | along its last dimension, for each row (pixel, step) by itself |
-//! | of a logistic function, two elements or more in one dimension | its elements |
-//! | of a linear layer, in the same way; the only output, no softmax, and not as long as an input | its elements: scores |
-//! | any other: one number, a sequence, a picture, boxes, a reconstruction | none |
+//! Which outputs say a class: the one definition for `convert`, `compare` and reports.
 
-use crate::graph::{Activation, Graph, Node, Op, UnaryKind, ValueId};
+use crate::graph::{Activation, BinaryKind, DType, Graph, Op, ValueId};
 
-/// For each output, between how many classes it chooses; none where there is nothing to choose. Elements of
-/// an output are classes of the first row, classes of the second row, ….
-pub fn classes(graph: &Graph) -> Vec<Option<usize>> {
+/// Whether an output is a vector of scores, one for each class, so that its largest element is an answer
+/// that two models can agree on: two elements or more along one dimension, made by SOFTMAX, by LOG_SOFTMAX
+/// or by a layer that sums products (scores before a softmax that the model leaves out). One number, a map,
+/// a sequence, and elements that are functions of one number each (LOGISTIC, RELU, TANH, a factor) have none.
+pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
+    let value = graph.value(output);
+    let vector = value.shape.last().is_some_and(|&last| last > 1 && last == value.elements());
+    let real = value.dtype == DType::Float32 || value.quantization.is_some();
     let producers = graph.producers();
-    let end = |mut id: ValueId| loop {
-        let node = &graph.nodes[*producers.get(&id)?];
+    let mut id = output;
+    // Nodes come in order, so the walk back ends.
+    while let (true, Some(node)) = (vector && real, producers.get(&id).map(|&index| &graph.nodes[index])) {
+        let first = node.input(0);
         match node.op {
-            Op::Reshape | Op::Quantize | Op::Dequantize => id = node.input(0)?,
-            // Of a vector it changes nothing.
-            Op::Transpose { .. } if vector(graph, id).is_some() => id = node.input(0)?,
-            _ => return Some((node, *node.outputs.first()?)),
+            Op::Softmax { .. } | Op::LogSoftmax => return true,
+            Op::FullyConnected { .. } | Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } => {
+                return unclamped(&node.op);
+            }
+            Op::BatchMatMul { .. } | Op::Pool2d { .. } | Op::Reduce { .. } => return true,
+            // A bias is a sum with a constant.
+            Op::Binary { kind: BinaryKind::Add | BinaryKind::Sub, .. } if unclamped(&node.op) => {
+                let operands = [first, node.input(1)];
+                let mut computed =
+                    operands.into_iter().flatten().filter(|&id| graph.value(id).constant.is_none());
+                match (computed.next(), computed.next()) {
+                    (Some(one), None) => id = one,
+                    _ => return true,
+                }
+            }
+            Op::Reshape | Op::Transpose { .. } | Op::Quantize | Op::Dequantize => match first {
+                Some(before) => id = before,
+                None => return false,
+            },
+            _ => return false,
         }
-    };
-    let ends: Vec<Option<(&Node, ValueId)>> = graph.outputs.iter().map(|&id| end(id)).collect();
-    let chooses = |(node, id): (&Node, ValueId)| match node.op {
-        Op::Softmax { .. } | Op::LogSoftmax => graph.value(id).shape.last().copied().filter(|&n| n > 1),
-        Op::Unary(UnaryKind::Logistic) => vector(graph, id),
-        _ => None,
-    };
-    let mut found: Vec<Option<usize>> = ends.iter().map(|end| end.and_then(chooses)).collect();
-    if let ([None], [Some((node, id))]) = (&found[..], &ends[..])
-        && is_linear(node)
-    {
-        found[0] = vector(graph, *id)
-            .filter(|&n| !graph.inputs.iter().any(|&input| graph.value(input).elements() == n));
     }
-    found
+    false
 }
 
-/// The number of elements of a value that has more than one, all in one dimension.
-fn vector(graph: &Graph, id: ValueId) -> Option<usize> {
-    let mut wide = graph.value(id).shape.iter().copied().filter(|&n| n != 1);
-    wide.next().filter(|_| wide.next().is_none())
-}
-
-/// Whether a layer is a weighted sum that nothing bends.
-fn is_linear(node: &Node) -> bool {
-    match &node.op {
-        Op::FullyConnected { activation } | Op::Conv2d { activation, .. } => *activation == Activation::None,
-        // A bias of its own, batch normalization, pooling of maps of scores.
-        Op::Binary { activation, .. } | Op::Pool2d { activation, .. } => *activation == Activation::None,
-        Op::BatchMatMul { .. } | Op::Reduce { .. } => true,
-        _ => false,
+/// Whether a layer's results are not clamped.
+fn unclamped(op: &Op) -> bool {
+    match op {
+        Op::Conv2d { activation, .. }
+        | Op::DepthwiseConv2d { activation, .. }
+        | Op::FullyConnected { activation }
+        | Op::Binary { activation, .. } => *activation == Activation::None,
+        _ => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::passes::testing::Build;
+    use crate::graph::{Constant, Node, UnaryKind, Value};
 
-    #[test]
-    fn one_number_and_reconstructions_have_no_classes() {
-        let dense = |inputs: usize, outputs: usize, then: Option<Op>| {
-            let mut b = Build::new(&[1, inputs]);
-            let weights = b.constant(&[outputs, inputs], |i| i as f32);
-            let mut y = b.dense(b.input(), weights, outputs);
-            if let Some(op) = then {
-                y = b.node(op, &[y], &[1, outputs]);
-            }
-            classes(&b.finish(y))
+    const ADD: Op = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+
+    /// Whether what the layers make, of `shape`, holds classes.
+    fn classes(layers: &[Op], shape: &[usize]) -> bool {
+        let mut graph = Graph::default();
+        let value = |name: &str, constant: Option<Constant>| Value {
+            name: name.into(),
+            shape: shape.to_vec(),
+            dtype: DType::Float32,
+            quantization: None,
+            constant,
         };
-        let logistic = Op::Unary(UnaryKind::Logistic);
-        let cases = [
-            (dense(4, 3, None), Some(3)),
-            (dense(4, 1, None), None),
-            (dense(4, 4, None), None),
-            (dense(4, 4, Some(Op::Softmax { beta: 1.0 })), Some(4)),
-            (dense(4, 1, Some(Op::Softmax { beta: 1.0 })), None),
-            (dense(4, 3, Some(logistic.clone())), Some(3)),
-            (dense(4, 1, Some(logistic)), None),
-            (dense(4, 3, Some(Op::Unary(UnaryKind::Tanh))), None),
-        ];
-        for (case, (found, want)) in cases.into_iter().enumerate() {
-            assert_eq!(found, [want], "case {case}");
+        let mut x = graph.add_value(value("x", None));
+        graph.inputs = vec![x];
+        for op in layers {
+            let (c, y) =
+                (graph.add_value(value("c", Some(Constant::F32(vec![])))), graph.add_value(value("y", None)));
+            let two = matches!(op, Op::Binary { .. } | Op::FullyConnected { .. });
+            let inputs = if two { vec![Some(x), Some(c)] } else { vec![Some(x)] };
+            graph.nodes.push(Node { name: "n".into(), op: op.clone(), inputs, outputs: vec![y] });
+            x = y;
         }
+        graph.outputs = vec![x];
+        holds_classes(&graph, x)
     }
 
     #[test]
-    fn pixels_choose_by_themselves_and_boxes_do_not() {
-        let mut b = Build::new(&[1, 4, 4, 3]);
-        let x = b.input();
-        let scores = b.node(Op::Softmax { beta: 1.0 }, &[x], &[1, 4, 4, 3]);
-        let flat = b.node(Op::Reshape, &[scores], &[1, 48]);
-        let row = b.node(Op::Reshape, &[x], &[1, 48]);
-        let weights = b.constant(&[4, 48], |i| i as f32);
-        let boxes = b.dense(row, weights, 4);
-        let mut graph = b.finish(flat);
-        graph.outputs.push(boxes);
-        assert_eq!(classes(&graph), [Some(3), None]);
+    fn scores_are_classes_and_other_numbers_are_not() {
+        let dense = Op::FullyConnected { activation: Activation::None };
+        let softmax = Op::Softmax { beta: 1.0 };
+        assert!(classes(&[dense.clone(), softmax.clone()], &[1, 3]));
+        assert!(classes(std::slice::from_ref(&dense), &[1, 2]), "scores before a softmax that is left out");
+        assert!(classes(&[dense.clone(), ADD, Op::Reshape], &[3]));
+        assert!(!classes(std::slice::from_ref(&dense), &[1, 1]), "one number");
+        assert!(!classes(&[softmax], &[1, 5, 3]), "a sequence");
+        for kind in [UnaryKind::Logistic, UnaryKind::Relu, UnaryKind::Tanh] {
+            assert!(!classes(&[dense.clone(), Op::Unary(kind)], &[1, 3]), "{kind:?}");
+        }
+        assert!(!classes(&[], &[1, 3]), "an input");
     }
 }

@@ -12,7 +12,7 @@
 //! of a model with several outputs it is the least of them.
 //!
 //! Inputs and outputs are paired by their names (`pairs`): the source may be the same network in another
-//! format. Accuracy and agreement are told of outputs that have [`classes`](classes()).
+//! format. Agreement is told of outputs that [hold classes](holds_classes).
 //!
 //! ```
 //! use ferrolite::compare::{Options, compare};
@@ -54,7 +54,7 @@ use std::ops::Range;
 use ferrolite_runtime::Model;
 use serde::Serialize;
 
-pub use classes::classes;
+pub use classes::holds_classes;
 pub use layers::compare_layers;
 pub(crate) use layers::{layer_values, spread};
 pub use noise::{NOISY, Noise};
@@ -65,7 +65,7 @@ use crate::board::HOST;
 use crate::convert::Follow;
 use crate::data::{Dataset, Labels};
 use crate::error::Result;
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use crate::parallel::in_order;
 use crate::reference::Executor;
 use crate::run::{self, RunOptions};
@@ -104,8 +104,8 @@ pub struct Comparison {
     pub top5_float: Option<f64>,
     /// Share of samples whose label is among the quantized model's five best classes.
     pub top5_quantized: Option<f64>,
-    /// Share of answers for which both give the same class; none where there are no
-    /// [`classes`](classes()).
+    /// Share of samples for which both give the same class; none where the output does not
+    /// [hold classes](holds_classes).
     pub agreement: Option<f64>,
     /// Mean squared error of the float reference against real-valued labels.
     pub mse_float: Option<f64>,
@@ -191,7 +191,8 @@ pub fn compare(
 ) -> Result<Comparison> {
     let Paired { graph: source, notes, warnings } = paired(source, model)?;
     let source = &*source;
-    let classes = classes(source);
+    let elements = |&id: &ValueId| holds_classes(source, id).then(|| source.value(id).elements());
+    let classes: Vec<Option<usize>> = source.outputs.iter().map(elements).collect();
     // Class numbers that were saved as floats.
     let no_number = source.outputs.iter().all(|&id| source.value(id).elements() > 1);
     let numbers = options.labels.filter(|_| no_number && classes.iter().any(Option::is_some));

@@ -58,7 +58,7 @@ pub struct OutputComparison {
     pub sqnr_db: Option<f64>,
     /// Largest difference of an element.
     pub max_abs_error: f64,
-    /// Share of answers for which both give the same class; none for outputs without classes.
+    /// Share of samples for which both give the same class; none for outputs without classes.
     pub agreement: Option<f64>,
     /// Share of samples that the float reference classifies as labelled; only of the output that has labels.
     pub accuracy_float: Option<f64>,
@@ -71,7 +71,7 @@ pub struct OutputComparison {
 }
 
 /// Compares outputs of the float reference and of the quantized model for the same samples. An output of
-/// several elements in one dimension counts as one that has [`classes`](super::classes()).
+/// several elements in one dimension counts as one that [holds classes](super::holds_classes).
 ///
 /// # Errors
 /// When the outputs are not those of one model, or the labels not those of the samples.
@@ -110,7 +110,7 @@ struct OutputTally {
     noise: Noise,
     /// Of the float reference, and of the quantized model.
     scores: [Score; 2],
-    /// Answers of the same class, and answers.
+    /// Samples of the same class, and samples that have classes.
     agreeing: usize,
     classified: usize,
 }
@@ -123,7 +123,12 @@ impl<'a> Tally<'a> {
                 .help("give one label for each sample"));
         }
         // Boxes may come before the scores that labels are of.
-        let judged = classes.iter().position(Option::is_some).unwrap_or(0);
+        let most = match labels {
+            Some(Labels::Classes(labels)) => labels.iter().copied().max().unwrap_or(0),
+            _ => 0,
+        };
+        let enough = |classes: &Option<usize>| classes.is_some_and(|classes| classes > most);
+        let judged = classes.iter().position(enough).unwrap_or(0);
         Ok(Tally { labels, classes, judged, ..Tally::default() })
     }
 
@@ -225,11 +230,9 @@ impl<'a> Tally<'a> {
 impl OutputTally {
     fn add(&mut self, float: &[f32], integer: &[f32], classes: Option<usize>) {
         self.noise.add(float, integer);
-        if let Some(classes) = classes {
-            for (float, integer) in float.chunks(classes).zip(integer.chunks(classes)) {
-                self.classified += 1;
-                self.agreeing += usize::from(argmax(float) == argmax(integer));
-            }
+        if classes.is_some() {
+            self.classified += 1;
+            self.agreeing += usize::from(argmax(float) == argmax(integer));
         }
     }
 
