@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn names_lead_before_sizes_and_positions() {
         type Ports<'a> = &'a [(&'a str, usize)];
-        let cases: [(Ports<'_>, Ports<'_>, Option<(&[usize], &[usize])>); 9] = [
+        type Order<'a> = Option<(&'a [usize], &'a [usize])>;
+        let cases: [(Ports<'_>, Ports<'_>, Order<'_>); 9] = [
             (&[("a", 4), ("b", 4)], &[("b", 4), ("a", 4)], Some((&[1, 0], &[]))),
             (
                 &[("a", 4), ("b", 4)],

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn scaling_inside_tells_what_is_wanted() {
         use BinaryKind::{Add, Div, Mul, Sub};
-        let cases: [(&[(BinaryKind, f32)], Option<Scale>); 9] = [
+        type Layers<'a> = &'a [(BinaryKind, f32)];
+        let cases: [(Layers<'_>, Option<Scale>); 9] = [
             (&[(Mul, 1.0 / 255.0)], Some(Scale::ZeroTo255)),
             (&[(Div, 255.0)], Some(Scale::ZeroTo255)),
             (&[(Mul, 1.0 / 127.5), (Add, -1.0)], Some(Scale::ZeroTo255)),

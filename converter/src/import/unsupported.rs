@@ -62,7 +62,7 @@ pub(crate) fn refusal(layers: &[UnsupportedLayer]) -> Error {
         kinds[place].1.push(format!("`{}`", last_part(&layer.name)));
     }
     let total = layers.len();
-    let first = last_part(&layers.first().map_or("", |layer| &layer.name)).to_string();
+    let first = last_part(layers.first().map_or("", |layer| &layer.name));
     // Stable: of equally frequent ones, the first in the model is first.
     kinds.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
     let hidden = kinds.iter().skip(KINDS).map(|(_, names)| names.len()).sum::<usize>();
