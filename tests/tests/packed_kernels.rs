@@ -2,9 +2,12 @@
 //! shapes, extreme values and every number of pixels, up to the bounds that the converter proves. On the host the
 //! sets of other cores are emulated.
 
+mod common;
+
 use std::cell::Cell;
 use std::ops::Range;
 
+use common::packed::{Channels, Packed, Random};
 use ferrolite_runtime::kernels::{
     Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, Kernels, Lines, Mve, Outputs, Portable, Rv32im,
     Stage, Strips, TILE, Tiles,
@@ -13,166 +16,16 @@ use ferrolite_runtime::kernels::{
 use ferrolite_runtime::kernels::{Avx2, Host};
 use ferrolite_runtime::ops::depthwise_3x3;
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
-use ferrolite_runtime::winograd::{self, Filters};
-use ferrolite_schema::Rounding;
-use ferrolite_schema::params::Multiplier;
+use ferrolite_runtime::winograd::Filters;
 
 /// What a kernel must leave alone.
 const MARK: i8 = 0x5A;
-
-/// Largest weight of chunks of any lengths: `16 * 15 * 128` is below `2^15`.
-const LARGEST_IN_CHUNKS: i8 = 15;
 
 /// Most weights of a channel: `128 * 128` times as many are below the least bound, `2^22`.
 const DEEPEST: usize = 255;
 
 /// Random shapes beside the ones that are listed.
 const SHAPES: usize = 1000;
-
-/// Random numbers, the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 32) as u32
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.next() as usize % end
-    }
-
-    /// A number of `1 ..= most`.
-    fn up_to(&mut self, most: usize) -> usize {
-        1 + self.below(most)
-    }
-
-    /// Elements of which a third are extremes.
-    fn element(&mut self) -> i8 {
-        match self.below(3) {
-            0 => [i8::MIN, i8::MAX, -127][self.below(3)],
-            _ => self.next() as i8,
-        }
-    }
-
-    fn elements(&mut self, len: usize) -> Vec<i8> {
-        (0..len).map(|_| self.element()).collect()
-    }
-
-    /// A weight that a channel in this order may have.
-    fn weight(&mut self, order: Order, channel: u32) -> i8 {
-        let w = self.element();
-        match order {
-            Order::Chunks => w.clamp(-LARGEST_IN_CHUNKS, LARGEST_IN_CHUNKS),
-            Order::Pairs if channel % 2 == 1 => w.max(-127),
-            _ => w,
-        }
-    }
-
-    /// A packed matrix, with chunks of any lengths, also of such as lead beyond the end.
-    fn matrix(&mut self, shape: Shape) -> Packed {
-        let order = shape.packing.order;
-        let mut words = vec![0u32; shape.bytes().expect("it is small") as usize / 4];
-        // What lies behind the weights in a file.
-        words.extend((0..self.below(2) * self.below(40)).map(|_| self.next()));
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        let mut rooms = Vec::new();
-        for channel in 0..shape.channels {
-            for number in 0..u32::from(if order == Order::Chunks { shape.packing.group } else { 0 }) {
-                bytes[shape.chunk_place(channel, number) as usize] = self.next() as u8;
-            }
-            let mut room = bound(order, channel) - 1;
-            for k in 0..shape.depth().expect("it is small") {
-                let w = self.weight(order, channel);
-                let at = shape.place(channel, k) as usize;
-                if order == Order::Pairs {
-                    let pair = i16::from_le_bytes([bytes[at], bytes[at + 1]]);
-                    let pair = pair.wrapping_add(i16::from(w) << (8 * (channel % 2)));
-                    bytes[at..at + 2].copy_from_slice(&pair.to_le_bytes());
-                } else {
-                    let offset = order == Order::Quads && channel.is_multiple_of(2);
-                    bytes[at] = w as u8 ^ if offset { 0x80 } else { 0 };
-                }
-                room -= 128 * i64::from(w).abs();
-            }
-            rooms.push(room);
-        }
-        Packed { shape, words, rooms }
-    }
-
-    /// Numbers for which packed weights are allowed, for channels whose biases have this much room.
-    fn channels(&mut self, rooms: &[i64]) -> Channels {
-        let mut bias = |&room: &i64| {
-            assert!(room >= 0, "weights alone exceed the bound");
-            let bias = match self.below(6) {
-                0 => room,
-                1 => -room,
-                2 => i64::from(self.next() as i32) % (room + 1),
-                _ => i64::from(self.next() as i32 >> 14).clamp(-room, room),
-            };
-            bias as i32
-        };
-        let bias = rooms.iter().map(&mut bias).collect();
-        let multipliers = if self.below(3) == 0 { 1 } else { rooms.len() };
-        let mut multiplier = || Multiplier {
-            // A channel whose outputs are all zero has no factor.
-            mantissa: match self.below(12) {
-                0 => [0, 1 << 30, i32::MAX][self.below(3)],
-                _ => (1 << 30) + self.below(1 << 30) as i32,
-            },
-            // Any that is allowed, or one that makes an output of a usual sum.
-            shift: -([1 + self.below(22), 7 + self.below(8)][self.below(2)] as i32),
-        };
-        let multipliers = (0..multipliers).map(|_| multiplier()).collect();
-        let (a, b) = (i32::from(self.element()), i32::from(self.element()));
-        let bounds = if self.below(2) == 0 { (-128, 127) } else { (a.min(b), a.max(b)) };
-        Channels { bias, multipliers, zero_point: self.element().into(), bounds }
-    }
-}
-
-/// What the largest magnitude of a channel's sum stays below, bias included: `converter/src/ops/pack.rs` proves it.
-fn bound(order: Order, channel: u32) -> i64 {
-    match order {
-        Order::Pairs if channel % 2 == 1 => 1 << 23,
-        Order::Quads if channel.is_multiple_of(2) => 1 << 23,
-        Order::Shared => 1 << 22,
-        Order::Winograd => 1 << 29,
-        _ => 1 << 30,
-    }
-}
-
-struct Packed {
-    shape: Shape,
-    words: Vec<u32>,
-    /// What the weights of each channel leave of its bound.
-    rooms: Vec<i64>,
-}
-
-impl Packed {
-    fn matrix(&self) -> Matrix<'_> {
-        Matrix { shape: self.shape, bytes: bytemuck::cast_slice(&self.words) }
-    }
-}
-
-struct Channels {
-    bias: Vec<i32>,
-    multipliers: Vec<Multiplier>,
-    zero_point: i32,
-    bounds: (i32, i32),
-}
-
-impl Channels {
-    fn stage(&self) -> Stage<'_> {
-        Stage {
-            bias: &self.bias,
-            multipliers: &self.multipliers,
-            rounding: Rounding::Double,
-            zero_point: self.zero_point,
-            min: self.bounds.0,
-            max: self.bounds.1,
-        }
-    }
-}
 
 fn cells<T>(elements: &mut [T]) -> &[Cell<T>] {
     Cell::from_mut(elements).as_slice_of_cells()
@@ -572,20 +425,7 @@ struct TiledImage {
 impl TiledImage {
     fn new(random: &mut Random) -> TiledImage {
         let (channels, outputs) = (4 * random.up_to(9), 2 * random.up_to(5) as u32);
-        let mut filters = vec![0u32; Filters::words(outputs, channels as u32).expect("it is small") as usize];
-        let mut rooms = Vec::new();
-        for output in 0..outputs {
-            let mut room = bound(Order::Winograd, output) - 1;
-            for input in 0..channels as u32 {
-                let filter: [i8; 9] = std::array::from_fn(|_| random.element());
-                room -= filter.iter().map(|&w| 128 * i64::from(w).abs()).sum::<i64>();
-                for (slot, u) in winograd::transform(&filter).into_iter().enumerate() {
-                    let at = winograd::place(channels as u32, output, slot, input);
-                    filters[at / 2] |= u32::from(u as u16) << (16 * (at % 2));
-                }
-            }
-            rooms.push(room);
-        }
+        let (filters, rooms) = random.filters(channels as u32, outputs);
         let left = [random.below(3), random.below(COLUMNS + 1)][usize::from(random.below(4) == 0)];
         let inside = match random.below(2) {
             0 => COLUMNS - left,

@@ -2,6 +2,10 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
+pub mod cases;
+pub mod packed;
+pub mod program;
+
 use std::path::{Path, PathBuf};
 
 use ferrolite::data::npz::Npz;

@@ -1,0 +1,139 @@
+//! Programs that are written record by record: what a test says is what stands in the file, sound or not.
+
+use ferrolite_conformance::AlignedBuf;
+use ferrolite_runtime::{DType, Model, OpCode, Rounding, Target};
+use ferrolite_schema::generated as fb;
+use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL};
+use flatbuffers::FlatBufferBuilder;
+
+/// A run of bytes in the arena or among the constants.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor {
+    pub dtype: DType,
+    pub offset: u32,
+    pub bytes: u32,
+    pub last_use: u16,
+    pub constant: bool,
+}
+
+impl Tensor {
+    /// In the arena.
+    pub fn new(dtype: DType, offset: u32, bytes: u32, last_use: u16) -> Tensor {
+        Tensor { dtype, offset, bytes, last_use, constant: false }
+    }
+}
+
+/// One op.
+#[derive(Clone, Debug)]
+pub struct Op {
+    pub code: OpCode,
+    pub inputs: Vec<u16>,
+    pub outputs: Vec<u16>,
+    pub params: Vec<u32>,
+    /// First byte and size of its scratch memory.
+    pub scratch: (u32, u32),
+}
+
+/// A whole program. The first tensors are its inputs.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub arena_bytes: u32,
+    pub tensors: Vec<Tensor>,
+    pub ops: Vec<Op>,
+    pub constants: Vec<u8>,
+    pub inputs: u16,
+    pub outputs: Vec<u16>,
+    pub rounding: Rounding,
+    pub target: Target,
+}
+
+impl Program {
+    /// The file.
+    pub fn file(&self) -> AlignedBuf {
+        // What is in the file's end is aligned to its start where its size is a multiple of 16.
+        let sizes = (0..FILE_ALIGNMENT).step_by(4).map(|hash| self.with_hash(hash));
+        let whole = sizes.into_iter().find(|bytes| bytes.len() % FILE_ALIGNMENT == 0);
+        AlignedBuf::copy_of(&whole.expect("sizes are multiples of 4"))
+    }
+
+    /// With so many bytes of a hash.
+    fn with_hash(&self, hash: usize) -> Vec<u8> {
+        let mut fbb = FlatBufferBuilder::new();
+        let mut constants = self.constants.clone();
+        constants.resize(constants.len().next_multiple_of(FILE_ALIGNMENT), 0);
+        let constants = fbb.create_vector(&constants);
+        let (mut records, mut operands, mut params) = (Vec::new(), Vec::<u16>::new(), Vec::<u32>::new());
+        for op in &self.ops {
+            let place = match (&op.inputs[..], &op.outputs[..]) {
+                (&[input], &[output]) => u32::from(input) | u32::from(output) << 16,
+                _ => operands.len() as u32,
+            };
+            if op.inputs.len() != 1 || op.outputs.len() != 1 {
+                operands.extend(op.inputs.iter().chain(&op.outputs).copied());
+            }
+            records.push(fb::Op::new(
+                fb::OpCode(op.code as u8),
+                0,
+                op.inputs.len() as u8,
+                op.outputs.len() as u8,
+                place,
+                params.len() as u32,
+                op.params.len() as u32,
+                op.scratch.0,
+                op.scratch.1,
+            ));
+            params.extend(&op.params);
+        }
+        let (ops, operands, params) =
+            (fbb.create_vector(&records), fbb.create_vector(&operands), fbb.create_vector(&params));
+        let tensor = |tensor: &Tensor| {
+            let storage = if tensor.constant { fb::Storage::Constant } else { fb::Storage::Arena };
+            let dtype = fb::DType(tensor.dtype as u8);
+            fb::Tensor::new(tensor.offset, tensor.bytes, tensor.last_use, dtype, storage)
+        };
+        let tensors: Vec<fb::Tensor> = self.tensors.iter().map(tensor).collect();
+        let tensors = fbb.create_vector(&tensors);
+        let port = |&id: &u16| {
+            let tensor = &self.tensors[usize::from(id)];
+            let elements = tensor.bytes / tensor.dtype.size() as u32;
+            fb::Port::new(id.into(), 1, &[elements, 1, 1, 1, 1, 1], 0.0, 0)
+        };
+        let inputs: Vec<fb::Port> = (0..self.inputs).map(|id| port(&id)).collect();
+        let outputs: Vec<fb::Port> = self.outputs.iter().map(port).collect();
+        let (inputs, outputs) = (fbb.create_vector(&inputs), fbb.create_vector(&outputs));
+        let names = fbb.create_vector::<flatbuffers::WIPOffset<&str>>(&[]);
+        let source_hash = fbb.create_vector(&vec![0u8; hash]);
+        let model = fb::Model::create(
+            &mut fbb,
+            &fb::ModelArgs {
+                format_version: FORMAT_VERSION,
+                minimum_runtime: RUNTIME_LEVEL,
+                target: fb::Target(self.target as u8),
+                rounding: fb::Rounding(self.rounding as u8),
+                arena_bytes: self.arena_bytes,
+                tensors: Some(tensors),
+                operands: Some(operands),
+                ops: Some(ops),
+                params: Some(params),
+                constants: Some(constants),
+                inputs: Some(inputs),
+                outputs: Some(outputs),
+                input_names: Some(names),
+                output_names: Some(names),
+                source_hash: Some(source_hash),
+                checksum: Some(&fb::Checksum::new(0)),
+                metadata: None,
+                self_test: None,
+                debug: None,
+            },
+        );
+        fb::finish_model_buffer(&mut fbb, model);
+        fbb.finished_data().to_vec()
+    }
+}
+
+/// Where a tensor's record lies in a model's file; its first word is the offset.
+pub fn record(file: &[u8], tensor: u16) -> usize {
+    let model = Model::from_bytes(file).expect("a sound file");
+    std::ptr::from_ref(&model.tensors()[usize::from(tensor)]).addr() - file.as_ptr().addr()
+}
