@@ -64,6 +64,8 @@ pub enum Fault {
     Packing,
     /// Output and input overlap in a way that this op does not allow.
     Overlap,
+    /// Bytes of an output that the op does not write: they would be what was in the arena.
+    Unwritten,
 }
 
 impl From<schema::Error> for Error {
@@ -102,6 +104,7 @@ impl Fault {
             Fault::Scratch => "too little scratch memory",
             Fault::Packing => "unknown packing of the weights",
             Fault::Overlap => "output and input overlap in a way that this op does not allow",
+            Fault::Unwritten => "it leaves bytes of its outputs unwritten, or does not copy them in order",
         }
     }
 }

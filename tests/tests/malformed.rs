@@ -1,6 +1,7 @@
 //! Hostile files: each is refused with an error of its own, or runs in bounds.
 //!
-//! [`exercise`] does what a device would do and panics where a byte outside the arena was written;
+//! [`exercise`] does what a device would do and panics where a byte outside the arena was written, or where an answer
+//! depends on what was in the arena;
 //! Rust's own checks, which are on in tests, catch overflow and indexing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -371,20 +372,31 @@ fn survive(file: &[u8], damage: impl Fn() -> String) -> Outcome {
 #[test]
 fn random_mutations() {
     const MUTATIONS: usize = 100_000;
-    let share = MUTATIONS / MODELS.len();
+    let share = MUTATIONS / MODELS.len() / CORES.len();
     std::thread::scope(|scope| {
         for name in MODELS {
-            scope.spawn(move || mutate(name, share));
+            scope.spawn(move || CORES.iter().for_each(|&target| mutate(name, target, share)));
         }
     });
 }
 
-fn mutate(name: &str, mutations: usize) {
-    let t = Target::new(name);
+/// Of each kernel set one core that files are packed for; on the host they are emulated.
+const CORES: [ferrolite_runtime::Target; 6] = [
+    ferrolite_runtime::Target::Portable,
+    ferrolite_runtime::Target::CortexM4,
+    ferrolite_runtime::Target::CortexM55,
+    ferrolite_runtime::Target::CortexM3,
+    ferrolite_runtime::Target::CortexM0,
+    ferrolite_runtime::Target::RiscV32,
+];
+
+fn mutate(name: &str, target: ferrolite_runtime::Target, mutations: usize) {
+    let options = ferrolite::emit::Options { target, ..Default::default() };
+    let t = Target::with_options(name, &options);
     let steering = t.steering();
     // A fixed seed: a failure can be repeated by running the test again.
-    let mut random =
-        Random(name.bytes().fold(0x5EED, |seed: u64, byte| seed.wrapping_mul(131) + u64::from(byte)));
+    let words = name.bytes().chain(target.name().bytes());
+    let mut random = Random(words.fold(0x5EED, |seed: u64, byte| seed.wrapping_mul(131) + u64::from(byte)));
     let (mut refused, mut ran) = (0, 0);
     for round in 0..mutations {
         let mut copy = t.file.bytes().to_vec();
@@ -417,11 +429,11 @@ fn mutate(name: &str, mutations: usize) {
                 _ => copy[position] = copy[position].wrapping_neg(),
             }
         }
-        match survive(&copy, || format!("{name}: mutation {round}")) {
+        match survive(&copy, || format!("{name} for {}: mutation {round}", target.name())) {
             Outcome::Refused(_) => refused += 1,
             Outcome::Ran | Outcome::TooLarge => ran += 1,
         }
     }
-    println!("{name}: {refused} refused, {ran} ran in bounds");
+    println!("{name} for {}: {refused} refused, {ran} ran in bounds", target.name());
     assert!(refused > mutations / 20 && ran > mutations / 100, "{name}: the mutations are one-sided");
 }

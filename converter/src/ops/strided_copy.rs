@@ -269,8 +269,10 @@ pub fn lower(cx: &Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         fill: fill.is_some().into(),
         pattern: fill.map_or(Ok([0; 2]), |value| pattern(cx, node, value, dtype))?,
     };
-    let segments: Vec<CopySegment> =
+    let mut segments: Vec<CopySegment> =
         copies.iter().map(|copy| segment(cx, node, copy, dtype.size())).collect::<Result<_>>()?;
+    // No two copy to the same bytes, and a reader sees that none are left out where they come in order.
+    segments.sort_by_key(|segment| (segment.output, segment.target));
     Ok(vec![lowered(inputs, node.outputs.clone(), head, &segments)])
 }
 

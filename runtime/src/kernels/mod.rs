@@ -262,6 +262,11 @@ pub trait Kernels: 'static {
     /// The packings that this set reads fast.
     const POLICY: Policy = Policy::PLAIN;
 
+    /// Whether [`load_lines`](Kernels::load_lines) leaves what fills a patch up to whole groups of weights as it is,
+    /// while [`matmul_packed`](Kernels::matmul_packed) multiplies it with the padding of the weights: then the tile is
+    /// cleared before, once for all patches.
+    const CLEARED_TILES: bool = false;
+
     /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// The order in the tile is the set's own; its size is
     /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of

@@ -276,6 +276,9 @@ pub fn conv_2d_packed<K: Kernels>(
     let (channels, out_pixel) = (p.in_channels as usize, p.out_channels as usize);
     let size = tile_bytes(&weights.shape).unwrap_or(0) as usize;
     let Some((tile, ring)) = scratch.split_at_checked(size) else { return };
+    if K::CLEARED_TILES && weights.shape.padded_depth() != weights.shape.depth() {
+        fill(tile, 0);
+    }
     let tile_elements = TILE.wrapping_mul(out_pixel).max(1);
     let pointwise = window::is_pointwise(w);
     let ring = if pointwise { &[] } else { cells_of(ring).unwrap_or(&[]) };

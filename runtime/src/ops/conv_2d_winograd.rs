@@ -15,7 +15,8 @@ use crate::error::Fault;
 use crate::kernels::{COLUMNS, Kernels, Outputs, Stage, TILE, Tiles};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::Packing;
-use crate::winograd::Filters;
+use crate::tensor::fill;
+use crate::winograd::{self, Filters};
 
 /// Columns of outputs that are made at a time.
 const STEP: u32 = 2 * TILE as u32;
@@ -99,6 +100,10 @@ pub fn conv_2d_winograd<K: Kernels>(
     let w = &p.window;
     let (channels, pixel) = (p.in_channels as usize, p.out_channels as usize);
     let tiles = Tiles { cells: scratch, channels };
+    // What fills the channels up meets the padding of the filters, and stays.
+    if winograd::padded_inputs(p.in_channels) != Some(p.in_channels) {
+        fill(scratch, 0);
+    }
     let image_row = (w.in_w as usize).wrapping_mul(channels);
     let out_row = (w.out_w as usize).wrapping_mul(pixel).max(1);
     for (image, out) in window::images(w, input, channels, out, pixel) {

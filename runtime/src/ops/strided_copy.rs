@@ -6,7 +6,8 @@
 //! ```
 //! for all `i_d < count_d` of five loops. The converter merges dimensions, so that most copies need
 //! no more than two loops around long runs; elements wider than a byte are runs. A pad is a fill of
-//! the whole output before the copy.
+//! the whole output before the copy. Without a fill, segments copy every byte of the outputs, once: so a result
+//! never depends on what was in the arena.
 
 use core::cell::Cell;
 
@@ -39,7 +40,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     if head.fill > 1 || node.outputs() == 0 {
         return Err(Fault::Parameters);
     }
-    // No element is written twice: that bounds the time by the size of the outputs.
+    // No byte is copied twice: that bounds the time by the size of the outputs.
     let mut budget = 0u64;
     for position in 0..node.outputs() {
         budget += u64::from(node.output(position)?.bytes);
@@ -50,7 +51,74 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         let copied = check_segment(segment, input, output).ok_or(Fault::Sizes)?;
         budget = budget.checked_sub(copied).ok_or(Fault::Sizes)?;
     }
+    // And none is left as it was in the arena.
+    if head.fill == 0 {
+        let mut left = segments;
+        for position in 0..node.outputs() {
+            left = fill_up(left, position as u32, node.output(position)?.bytes).ok_or(Fault::Unwritten)?;
+        }
+        if !left.is_empty() {
+            return Err(Fault::Unwritten);
+        }
+    }
     Ok(())
+}
+
+/// Walks the segments of an output, which copy each of its `bytes` bytes once, and gives those behind them; `None`
+/// where they leave bytes out or are not in order.
+///
+/// Where a loop begins, the bytes up to its first step are filled by its own segment and those that follow, which
+/// all have that loop; then the output goes on behind its last step:
+/// ```text
+///  |a a b b b|a a b b b|c c c c c|    a: 2 bytes, b: 3 bytes, two steps of 5 bytes; c: 5 bytes
+/// ```
+/// Segments come in the order of their first bytes, loops from the outermost on.
+pub fn fill_up(segments: &[CopySegment], output: u32, bytes: u32) -> Option<&[CopySegment]> {
+    // The loops that are open, and of each: where its first step ends, and its last one.
+    let mut open = [CopyDim::default(); 5];
+    let mut ends = [(bytes, bytes); 6];
+    let (mut depth, mut at) = (0usize, 0u32);
+    let mut rest = segments;
+    while at != bytes {
+        let (segment, behind) = rest.split_first()?;
+        rest = behind;
+        let mut level = 0;
+        for dim in segment.dims.iter().filter(|dim| dim.count != 1) {
+            let (step, all) = (dim.target_stride as u32, dim.count.checked_mul(dim.target_stride as u32)?);
+            if level < depth {
+                let own = open.get(level)?;
+                if (own.count, own.target_stride) != (dim.count, dim.target_stride) {
+                    return None;
+                }
+            } else {
+                // A step of zero or of less ends before anything is copied, or beyond the output.
+                let end = at.checked_add(all).filter(|&end| end <= ends.get(depth).map_or(0, |end| end.0))?;
+                *open.get_mut(depth)? = *dim;
+                depth += 1;
+                *ends.get_mut(depth)? = (at.checked_add(step)?, end);
+            }
+            level += 1;
+        }
+        if segment.output != output || segment.target != at || level != depth {
+            return None;
+        }
+        at = at.checked_add(segment.run)?;
+        // Where the first step of a loop is full, the others are.
+        while let Some(&(first, last)) = ends.get(depth)
+            && at >= first
+            && depth > 0
+        {
+            if at != first {
+                return None;
+            }
+            at = last;
+            depth -= 1;
+        }
+        if at > ends.first()?.0 {
+            return None;
+        }
+    }
+    if depth == 0 { Some(rest) } else { None }
 }
 
 /// Bytes that a segment copies, if all of them lie within an input and an output of these sizes.
@@ -214,7 +282,100 @@ mod tests {
         assert_eq!(check_segment(&segment(1, 0, 0, &[(0, 0, 0)]), 6, 6), None);
     }
 
+    /// How often each byte of an output is copied.
+    fn copies(segments: &[CopySegment], bytes: u32) -> Vec<u32> {
+        let mut copies = vec![0; bytes as usize];
+        for segment in segments {
+            let mut starts = vec![segment.target as i32];
+            for dim in segment.dims {
+                let steps =
+                    |at: &i32| (0..dim.count as i32).map(|i| at + i * dim.target_stride).collect::<Vec<_>>();
+                starts = starts.iter().flat_map(steps).collect();
+            }
+            for at in starts {
+                for copies in copies.iter_mut().skip(at as usize).take(segment.run as usize) {
+                    *copies += 1;
+                }
+            }
+        }
+        copies
+    }
+
+    /// Segments that fill the bytes from `at` on, by choices of which there are no more when they end.
+    fn divide(at: u32, loops: usize, choices: &mut Vec<u32>, segments: &mut Vec<CopySegment>) -> u32 {
+        let mut end = at;
+        loop {
+            let choice = choices.pop().unwrap_or(0);
+            if choice % 3 == 2 && loops < 5 {
+                let place = segments.len();
+                let step = divide(end, loops + 1, choices, segments) - end;
+                let count = 2 + choice / 3 % 2;
+                for segment in &mut segments[place..] {
+                    segment.dims[loops] = CopyDim { count, source_stride: 0, target_stride: step as i32 };
+                }
+                end += count * step;
+            } else {
+                segments.push(segment(1 + choice / 3 % 3, 0, end, &[]));
+                end += 1 + choice / 3 % 3;
+            }
+            if choices.pop().unwrap_or(0).is_multiple_of(2) {
+                return end;
+            }
+        }
+    }
+
+    #[test]
+    fn outputs_are_copied_whole() {
+        let rows = |columns: u32, target: u32| segment(columns, 0, target, &[(3, 0, 5)]);
+        let (left, right, below) = (rows(2, 0), rows(3, 2), segment(5, 0, 15, &[]));
+        let whole = [left, right, below];
+        assert!(fill_up(&whole, 0, 20).is_some_and(|rest| rest.is_empty()));
+        // The rest is of another output.
+        let other = CopySegment { output: 1, ..below };
+        assert_eq!(fill_up(&[left, right, other], 0, 15).map(|rest| rest.len()), Some(1));
+        assert_eq!(fill_up(&[left, right, other], 0, 20), None);
+        assert_eq!(fill_up(&whole, 1, 20), None);
+        for (wrong, why) in [
+            (&[left, right][..], "a row is left"),
+            (&[left, below, right], "not in order"),
+            (&[right, below], "columns are left"),
+            (&[left, rows(2, 2), below], "a column is left"),
+            (&[rows(3, 0), right, below], "a column is copied twice"),
+            (&[left, segment(3, 0, 2, &[(2, 0, 5)]), below], "another number of rows"),
+            (&[left, segment(3, 0, 2, &[(3, 0, 4)]), below], "other rows"),
+            (&[left, segment(3, 0, 2, &[]), below], "one row"),
+            (&[left, segment(1, 0, 2, &[(3, 0, 5), (3, 0, 0)]), below], "the same byte again"),
+            (&[left, segment(1, 0, 4, &[(3, 0, 5), (3, 0, -1)]), below], "backwards"),
+            (&whole[..0], "nothing"),
+        ] {
+            assert_eq!(fill_up(wrong, 0, 20), None, "{why}");
+        }
+    }
+
     proptest! {
+        /// What is divided into loops and runs is whole; what is called whole has each byte once.
+        #[test]
+        fn whole_is_each_byte_once(
+            mut choices in prop::collection::vec(0u32..30, 1..24),
+            (place, field, value) in (0usize..8, 0usize..4, 0u32..12),
+        ) {
+            let mut segments = Vec::new();
+            let bytes = divide(0, 0, &mut choices, &mut segments);
+            prop_assert!(copies(&segments, bytes).iter().all(|&n| n == 1), "{:?}", segments);
+            prop_assert!(fill_up(&segments, 0, bytes).is_some(), "{:?}", segments);
+            let place = place % segments.len();
+            let wrong = &mut segments[place];
+            match field {
+                0 => wrong.run = 1 + value,
+                1 => wrong.target = value,
+                2 => wrong.dims[value as usize % 5].count = 1 + value % 4,
+                _ => wrong.dims[value as usize % 5].target_stride = value as i32 - 3,
+            }
+            if fill_up(&segments, 0, bytes).is_some_and(|rest| rest.is_empty()) {
+                prop_assert!(copies(&segments, bytes).iter().all(|&n| n == 1), "{:?}", segments);
+            }
+        }
+
         /// A segment is accepted if and only if every byte that it reaches is in bounds.
         #[test]
         fn bounds_are_exact(

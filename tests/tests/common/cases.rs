@@ -14,7 +14,7 @@ use ferrolite_runtime::params::{
     ReduceParams, Reduction, RequantizeParams, ResizeBilinearParams, ResizeNearestParams, SoftmaxParams,
     StridedCopyParams, Sum, Term, TransposeConvParams, Window,
 };
-use ferrolite_runtime::{DType, OpCode, Rounding, Target};
+use ferrolite_runtime::{DType, OpCode, Rounding, Target, winograd};
 
 use super::packed::Random;
 
@@ -66,7 +66,7 @@ impl Case {
             OpCode::Dequantize => dequantize(random),
             OpCode::ArgMinMax => arg_min_max(random),
             OpCode::Requantize => requantize(random),
-            OpCode::Conv2dWinograd => winograd(random),
+            OpCode::Conv2dWinograd => conv_by_tiles(random),
             OpCode::Depthwise3x3 => depthwise_by_blocks(random),
             OpCode::Gather => gather(random),
         }
@@ -156,7 +156,7 @@ impl Constants {
             let count = shape.channels * shape.lines * shape.line;
             return self.push(&random.elements(count as usize));
         }
-        let words = random.matrix(shape).words;
+        let words = random.padded_matrix(shape).words;
         self.push(&words)
     }
 }
@@ -251,7 +251,7 @@ fn conv(random: &mut Random) -> Case {
     case.scratch(conv_2d::scratch_bytes(&p))
 }
 
-fn winograd(random: &mut Random) -> Case {
+fn conv_by_tiles(random: &mut Random) -> Case {
     let (kept, batches) = (window(random), batches(random));
     let [kernel_h, kernel_w] = [3; 2];
     let window = Window { kernel_h, kernel_w, stride_h: 1, stride_w: 1, ..kept };
@@ -259,7 +259,16 @@ fn winograd(random: &mut Random) -> Case {
     let window = if random.below(2) == 0 { Window { in_w: 19, out_w: 19, ..window } } else { window };
     let (in_channels, out_channels) = (4 * dim(random, 2), 2 * dim(random, 4));
     let mut constants = Constants::default();
-    let (filters, _) = random.filters(in_channels, out_channels);
+    let (mut filters, _) = random.filters(in_channels, out_channels);
+    // Anything in place of the zeroes that fill up the channels.
+    for output in 0..out_channels {
+        for input in in_channels..winograd::padded_inputs(in_channels).expect("it is small") {
+            for slot in 0..winograd::SLOTS {
+                let at = winograd::place(in_channels, output, slot, input);
+                filters[at / 2] |= (random.next() & 0xFFFF) << (16 * (at % 2));
+            }
+        }
+    }
     let p = Conv2dParams {
         window,
         batches,

@@ -2,6 +2,7 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
+pub mod apart;
 pub mod cases;
 pub mod packed;
 pub mod program;

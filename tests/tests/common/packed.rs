@@ -80,6 +80,28 @@ impl Random {
         Packed { shape, words, rooms }
     }
 
+    /// The same, with anything in place of the zeroes that fill up lines, rows and channels.
+    pub fn padded_matrix(&mut self, shape: Shape) -> Packed {
+        let mut packed = self.matrix(shape);
+        let order = shape.packing.order;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut packed.words);
+        let mut padding = vec![true; bytes.len()];
+        for channel in 0..shape.channels {
+            for number in 0..u32::from(if order == Order::Chunks { shape.packing.group } else { 0 }) {
+                padding[shape.chunk_place(channel, number) as usize] = false;
+            }
+            for k in 0..shape.depth().expect("it is small") {
+                // The odd channel of a pair has the upper byte.
+                let upper = u32::from(order == Order::Pairs && channel % 2 == 1);
+                padding[(shape.place(channel, k) + upper) as usize] = false;
+            }
+        }
+        for (byte, _) in bytes.iter_mut().zip(padding).filter(|&(_, padding)| padding) {
+            *byte = self.next() as u8;
+        }
+        packed
+    }
+
     /// Filters for Winograd's algorithm, and what they leave of each channel's bound.
     pub fn filters(&mut self, inputs: u32, outputs: u32) -> (Vec<u32>, Vec<i64>) {
         let mut filters = vec![0u32; Filters::words(outputs, inputs).expect("it is small") as usize];

@@ -35,6 +35,7 @@ const VECTOR: usize = 16;
 
 impl Kernels for Mve {
     const POLICY: Policy = Policy::MVE;
+    const CLEARED_TILES: bool = true;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         leaf::load(tile, shape.line as usize, lines);

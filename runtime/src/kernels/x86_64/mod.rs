@@ -44,6 +44,7 @@ impl<const MOST: u8> X86<MOST> {
 
 impl<const MOST: u8> Kernels for X86<MOST> {
     const POLICY: Policy = Policy::HOST;
+    const CLEARED_TILES: bool = true;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         match Self::level() {

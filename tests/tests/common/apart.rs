@@ -1,0 +1,121 @@
+//! An op of any operator in a file of its own, its operands apart from one another.
+
+use ferrolite_conformance::AlignedBuf;
+use ferrolite_runtime::{Error, Interpreter, Model, Node, OpSet, Target};
+
+use super::cases::Case;
+use super::program::{Op, Program, Tensor, record};
+
+/// An op in a file in which nothing is shared.
+pub struct Apart {
+    pub file: Vec<u8>,
+    pub case: Case,
+    /// Place, size and the element's size of each input in the arena, by its position.
+    pub inputs: Vec<Option<Place>>,
+    pub outputs: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub tensor: u16,
+    pub offset: usize,
+    pub bytes: usize,
+    pub element: usize,
+}
+
+impl Apart {
+    pub fn new(mut case: Case) -> Apart {
+        // Between any two tensors there is room for the largest output.
+        let room = case.outputs.iter().map(|&(_, bytes)| bytes.next_multiple_of(16)).max().unwrap_or(0);
+        let mut end = room;
+        let mut place = |bytes: u32| {
+            let offset = end;
+            end += bytes.next_multiple_of(16) + room;
+            offset
+        };
+        let count = if case.twice { 1 } else { case.inputs.len() };
+        let (mut arena, mut constants) = (Vec::new(), Vec::new());
+        for operand in &case.inputs[..count] {
+            let bytes = operand.data.len() as u32;
+            if operand.constant {
+                case.constants.resize(case.constants.len().next_multiple_of(16), 0);
+                let offset = case.constants.len() as u32;
+                case.constants.extend_from_slice(&operand.data);
+                constants.push(Tensor { constant: true, ..Tensor::new(operand.dtype, offset, bytes, 0) });
+            } else {
+                arena.push(Tensor::new(operand.dtype, place(bytes), bytes, 0));
+            }
+        }
+        let outputs: Vec<Tensor> =
+            case.outputs.iter().map(|&(dtype, bytes)| Tensor::new(dtype, place(bytes), bytes, 1)).collect();
+        let scratch = place(case.scratch);
+        let (first, behind) = (arena.len() as u16, (arena.len() + outputs.len()) as u16);
+        let (mut next, mut next_constant) = (0..first, behind..);
+        let mut ids: Vec<u16> = case.inputs[..count]
+            .iter()
+            .map(|operand| if operand.constant { next_constant.next() } else { next.next() })
+            .map(|id| id.expect("there is a tensor for each"))
+            .collect();
+        if case.twice {
+            ids.push(ids[0]);
+        }
+        let tensors: Vec<Tensor> = [&arena[..], &outputs, &constants].concat();
+        let placed = |id: u16| {
+            let tensor = &tensors[usize::from(id)];
+            let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
+            Place { tensor: id, offset, bytes, element: tensor.dtype.size() }
+        };
+        let inputs = ids.iter().map(|&id| (!tensors[usize::from(id)].constant).then(|| placed(id))).collect();
+        let op = Op {
+            code: case.code,
+            inputs: ids,
+            outputs: (first..behind).collect(),
+            params: case.params.clone(),
+            scratch: (scratch, case.scratch),
+        };
+        let program = Program {
+            arena_bytes: end,
+            inputs: first,
+            outputs: (first..behind).collect(),
+            ops: vec![op],
+            constants: case.constants.clone(),
+            rounding: case.rounding,
+            target: Target::Portable,
+            tensors: tensors.clone(),
+        };
+        let outputs = (first..behind).map(placed).collect();
+        Apart { file: program.file().bytes().to_vec(), case, inputs, outputs }
+    }
+
+    /// What the operator says of an input.
+    pub fn lead(&self, ops: OpSet, position: usize) -> Option<u32> {
+        let file = AlignedBuf::copy_of(&self.file);
+        let model = Model::from_bytes(file.bytes()).expect("a sound file");
+        let operator = ops.iter().find(|operator| operator.code == self.case.code)?;
+        (operator.lead)(&Node::new(&model, &model.ops()[0]), position)
+    }
+
+    /// The outputs in memory that held `before`, with a tensor at another place.
+    pub fn run(&self, ops: OpSet, moved: Option<(u16, usize)>, before: u8) -> Result<Vec<Vec<u8>>, Error> {
+        let mut file = AlignedBuf::copy_of(&self.file);
+        if let Some((tensor, offset)) = moved {
+            let at = record(file.bytes(), tensor);
+            file.bytes_mut()[at..at + 4].copy_from_slice(&(offset as u32).to_le_bytes());
+        }
+        let model = Model::from_bytes(file.bytes()).expect("records are sound");
+        let mut arena = AlignedBuf::zeroed(model.arena_bytes());
+        let arena = arena.bytes_mut();
+        arena.fill(before);
+        for (place, operand) in self.inputs.iter().zip(&self.case.inputs) {
+            if let Some(place) = place {
+                arena[place.offset..][..place.bytes].copy_from_slice(&operand.data);
+            }
+        }
+        Interpreter::new(&model, ops, &mut *arena)?.invoke()?;
+        let bytes = |tensor: u16| {
+            let tensor = &model.tensors()[usize::from(tensor)];
+            arena[tensor.offset as usize..tensor.end() as usize].to_vec()
+        };
+        Ok(self.outputs.iter().map(|place| bytes(place.tensor)).collect())
+    }
+}
