@@ -178,6 +178,16 @@ mod tests {
             prop_assert_eq!(requantize_double(x, Multiplier { mantissa, shift }), expected);
         }
 
+        /// The definition: the product and a half, rounded down.
+        #[test]
+        fn single_rounding_is_of_the_exact_product(x: i32, mantissa in 0..=i32::MAX, shift in -31i32..=30) {
+            let product = i128::from(x) * i128::from(mantissa);
+            let bits = 31 - shift;
+            let exact = (product + (1i128 << bits >> 1)).div_euclid(1 << bits);
+            let expected = exact.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            prop_assert_eq!(requantize_single(x, Multiplier { mantissa, shift }), expected);
+        }
+
         #[test]
         fn both_roundings_are_near_the_real_product(x in -(1 << 24)..(1i32 << 24), real in 1e-9f64..1.0) {
             let m = multiplier(real);
@@ -196,6 +206,13 @@ mod tests {
         assert_eq!(rounding_divide_by_power_of_two(-5, 1), -3);
         assert_eq!(rounding_divide_by_power_of_two(5, 1), 3);
         assert_eq!(saturating_rounding_doubling_high_mul(i32::MIN, i32::MIN), i32::MAX);
+        // The one rounding goes up, from either side of zero.
+        for (x, half, quarter) in
+            [(1, 1, 0), (-1, 0, 0), (2, 1, 1), (-2, -1, 0), (5, 3, 1), (-5, -2, -1), (-6, -3, -1)]
+        {
+            let scaled = |shift| requantize_single(x, Multiplier { mantissa: 1 << 30, shift });
+            assert_eq!((scaled(0), scaled(-1)), (half, quarter), "{x}");
+        }
     }
 
     #[test]

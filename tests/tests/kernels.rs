@@ -293,6 +293,32 @@ fn pools_equal_portable<K: Kernels>() {
     }
 }
 
+/// Means over so many cells that sums or their reciprocals need more bits, at the largest sums and just below a tie.
+fn means_of_many_cells_equal_portable<K: Kernels>() {
+    for (height, width) in [(15, 17), (16, 16), (1, 257), (17, 16), (64, 64), (17, 241), (91, 91)] {
+        let count = (height * width) as i32;
+        let below_tie = |mean: i32| mean.signum() * (mean.abs() * count - 1 - count / 2);
+        for sum in [-128 * count, 127 * count, below_tie(127), below_tie(-128), below_tie(1)] {
+            // As many cells as the sum needs are larger by one.
+            let (least, larger) = (sum.div_euclid(count), sum.rem_euclid(count));
+            for channels in [4, 5] {
+                let cell = |at: i32| (least + i32::from(at < larger)) as i8;
+                let mut image: Vec<i8> = (0..count).flat_map(|at| vec![cell(at); channels]).collect();
+                let stride = width * channels;
+                let image = cells(&mut image);
+                let cells = Cells { image, height, width, channels, stride };
+                let run = |pool: fn(&Cells<'_>, i32, i32, &[Cell<i8>])| {
+                    marked(channels, |out| pool(&cells, -128, 127, out))
+                };
+                let case = format!("{height} x {width} x {channels}, sum {sum}");
+                let mean = (f64::from(sum) / f64::from(count)).round() as i8;
+                assert_eq!(run(Portable::average_pool), vec![mean; channels], "{case}");
+                assert_eq!(run(K::average_pool), vec![mean; channels], "{case}");
+            }
+        }
+    }
+}
+
 /// Runs a kernel of two operands on two sets: apart, over its first and over its second operand.
 fn pairs_equal(
     name: &str,
@@ -400,6 +426,7 @@ fn elementwise_equal_portable<K: Kernels>() {
 fn equals_portable<K: Kernels>() {
     products_equal_portable::<K>();
     pools_equal_portable::<K>();
+    means_of_many_cells_equal_portable::<K>();
     elementwise_equal_portable::<K>();
 }
 

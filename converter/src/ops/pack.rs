@@ -207,4 +207,39 @@ mod tests {
             prop_assert_eq!(Packing::from_tag(packing.tag()), Some(packing));
         }
     }
+
+    /// What kernels rest on, at the last number that is allowed and the first that is not.
+    #[test]
+    fn bounds_are_exact() {
+        let suits = |order, shift, bound, channel, w: i8| {
+            row_suits(order, &Multiplier { mantissa: 1 << 30, shift }, bound, channel, &[w, 1])
+        };
+        for (order, channel, bits) in [
+            (Order::Plain, 0, 30),
+            (Order::Blocks, 1, 30),
+            (Order::Filled, 0, 30),
+            (Order::Chunks, 1, 30),
+            (Order::Pairs, 0, 30),
+            (Order::Pairs, 1, 23),
+            (Order::Shared, 0, 22),
+            (Order::Shared, 1, 22),
+            (Order::Quads, 0, 23),
+            (Order::Quads, 1, 30),
+            (Order::Winograd, 0, 29),
+            (Order::Winograd, 1, 29),
+        ] {
+            let limit = 1i64 << bits;
+            assert!(suits(order, -1, limit - 1, channel, 5), "{order:?}, channel {channel}");
+            assert!(!suits(order, -1, limit, channel, 5), "{order:?}, channel {channel}");
+            for (shift, allowed) in [(0, false), (-1, true), (-22, true), (-23, false)] {
+                assert_eq!(suits(order, shift, 1, channel, 5), allowed, "{order:?}, shift {shift}");
+            }
+            let odd_pair = order == Order::Pairs && channel == 1;
+            assert_eq!(suits(order, -1, 1, channel, -128), !odd_pair, "{order:?}, channel {channel}");
+            assert!(suits(order, -1, 1, channel, -127), "{order:?}, channel {channel}");
+        }
+        // Inputs are at most 128 in magnitude, and the bias adds to it from either side.
+        assert_eq!(largest_sum(&[3, -4, 0], 5), 7 * 128 + 5);
+        assert_eq!(largest_sum(&[3, -4, 0], -5), 7 * 128 + 5);
+    }
 }

@@ -189,6 +189,23 @@ mod tests {
     }
 
     proptest! {
+        /// The formula of `schema/FORMAT.md`, 5.3, pixel by pixel.
+        #[test]
+        fn leads_are_those_of_the_format(p in cases()) {
+            let w = &p.window;
+            let first = |q: u32| {
+                let y = (q / w.out_w * w.stride_h).saturating_sub(w.pad_top);
+                let x = (q % w.out_w * w.stride_w).saturating_sub(w.pad_left);
+                (y * w.in_w + x) * p.channels
+            };
+            let (mut lead, mut read) = (0, u32::MAX);
+            for q in (0..w.out_h * w.out_w).rev() {
+                read = read.min(first(q));
+                lead = lead.max((q * p.channels).saturating_sub(read));
+            }
+            prop_assert_eq!(lead_of(&p), (p.batches == 1).then_some(lead + p.channels));
+        }
+
         #[test]
         fn pools_as_defined_and_in_place(p in cases(), seed: u32) {
             let w = &p.window;

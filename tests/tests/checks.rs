@@ -1,0 +1,109 @@
+//! Bounds of parameters that operators check, each at its last sound value and one beyond.
+
+mod common;
+
+use common::apart::Apart;
+use common::cases::Case;
+use common::packed::Random;
+use ferrolite_runtime::{DType, Error, Fault, OpCode, ops};
+
+fn verdict(case: Case) -> Option<Fault> {
+    match Apart::new(case).run(ops::ALL, None, 0) {
+        Ok(_) => None,
+        Err(Error::Op { op: 0, fault }) => Some(fault),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn multipliers_shift_from_31_right_to_30_left() {
+    // The words of the shifts; the mantissa is the word before.
+    let shifts: [(OpCode, &[usize]); 5] = [
+        (OpCode::Add, &[10, 13, 16]),
+        (OpCode::Mul, &[11]),
+        (OpCode::BatchMatMul, &[16]),
+        (OpCode::Reduce, &[14]),
+        (OpCode::Requantize, &[2]),
+    ];
+    let mut random = Random(31);
+    for (code, words) in shifts {
+        for &word in words {
+            let case = Case::new(code, &mut random);
+            let with = |at: usize, value: i32| {
+                let mut case = case.clone();
+                case.params[at] = value as u32;
+                verdict(case)
+            };
+            for shift in [-31, 30] {
+                assert_eq!(with(word, shift), None, "{code:?}, shift {shift}");
+            }
+            for shift in [-32, 31, i32::MIN, i32::MAX] {
+                assert_eq!(with(word, shift), Some(Fault::Parameters), "{code:?}, shift {shift}");
+            }
+            assert_eq!(with(word - 1, -1), Some(Fault::Parameters), "{code:?}, mantissa -1");
+        }
+    }
+}
+
+/// An op of two operands whose innermost dimension of three elements is repeated in the operands of `masks`.
+fn repeated(code: OpCode, [a, b]: [u32; 2], random: &mut Random) -> Case {
+    let mut case = Case::new(code, random);
+    case.params[..6].copy_from_slice(&[1, 1, 1, 1, 1, 3]);
+    (case.params[6], case.params[7]) = (a << 5, b << 5);
+    case.twice = false;
+    for (input, repeated) in case.inputs.iter_mut().zip([a, b]) {
+        input.constant = false;
+        input.data = vec![7; if repeated == 1 { 1 } else { 3 }];
+    }
+    case.outputs = vec![(DType::Int8, 3)];
+    case
+}
+
+#[test]
+fn no_dimension_is_repeated_in_both_operands() {
+    let mut random = Random(32);
+    for code in [OpCode::Add, OpCode::Mul, OpCode::MinMax] {
+        for masks in [[0, 0], [0, 1], [1, 0]] {
+            assert_eq!(verdict(repeated(code, masks, &mut random)), None, "{code:?}");
+        }
+        assert_eq!(verdict(repeated(code, [1, 1], &mut random)), Some(Fault::Parameters), "{code:?}");
+        // Of one element, that is no repetition.
+        let mut single = repeated(code, [1, 1], &mut random);
+        single.params[5] = 1;
+        single.outputs = vec![(DType::Int8, 1)];
+        assert_eq!(verdict(single), None, "{code:?}");
+    }
+}
+
+#[test]
+fn copies_are_no_longer_than_the_outputs() {
+    let mut random = Random(33);
+    let mut tried = 0;
+    while tried < 20 {
+        let mut case = Case::new(OpCode::StridedCopy, &mut random);
+        // The output is filled first, so that no byte is left unwritten, whatever is copied.
+        case.params[0] = 1;
+        if case.params.len() != 23 {
+            continue;
+        }
+        tried += 1;
+        assert_eq!(verdict(case.clone()), None);
+        // The same once more: an endless list of segments would take endless time.
+        case.params.extend_from_within(3..);
+        assert_eq!(verdict(case), Some(Fault::Sizes));
+    }
+}
+
+#[test]
+fn rows_of_softmax_have_at_most_8191_elements() {
+    let mut random = Random(34);
+    let mut rows_of = |depth: u32| {
+        let mut case = Case::new(OpCode::Softmax, &mut random);
+        (case.params[0], case.params[1]) = (1, depth);
+        case.inputs[0].data = vec![0; depth as usize];
+        case.outputs = vec![(DType::Int8, depth)];
+        verdict(case)
+    };
+    assert_eq!(rows_of(8191), None);
+    assert_eq!(rows_of(8192), Some(Fault::Parameters));
+}
