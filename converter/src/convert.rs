@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ferrolite_runtime::{OpCode, Rounding, Target};
 
 use crate::data::{self, Dataset, InputSpec, Scale, first_layers};
-use crate::emit::{self, AlignedBuf, Emitted, Winograd};
+use crate::emit::{self, Emitted, Winograd};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, ValueId};
 use crate::import::{self, ImportOptions};
@@ -32,7 +32,7 @@ use crate::ops;
 use crate::passes;
 use crate::quantize::{self, Calibration, Io, NoSamples, Samples, Trial, quantize};
 use crate::report::text;
-use crate::run::{infer, interpreter};
+use crate::self_check;
 
 /// How a model is converted.
 #[derive(Clone, Debug)]
@@ -256,10 +256,7 @@ pub fn convert_to_tflite(
     passes::optimise(&mut again);
     let again = emit::compile(&again, &emit::Options::default()).map_err(|e| e.context(&shown))?;
     let again = ModelFile::from_bytes(shown.to_string(), &again.bytes);
-    if answers(&converted.file, 0)? != answers(&again, 0)? {
-        return Err(Error::input(format!("{shown}: the .tflite file gives other answers than the model"))
-            .help("this is a mistake in Ferrolite, not in the model: please report it with the model"));
-    }
+    self_check::same_answers(&converted.file, &again, "the .tflite file")?;
     Ok((converted, bytes))
 }
 
@@ -280,7 +277,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
     })?;
     notes.extend(winograd_note(&emitted));
     let file = ModelFile::from_bytes(shown.to_string(), &emitted.bytes);
-    check(&file)?;
+    self_check::check(&file, &emitted.apart)?;
     let sizes = [
         ("file", "flash", emitted.bytes.len(), options.flash_budget),
         ("arena", "RAM", emitted.arena_bytes, options.ram_budget),
@@ -331,25 +328,6 @@ fn winograd_note(emitted: &Emitted) -> Option<String> {
 /// The inputs of a graph as what a data set has to fit.
 pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
     graph.inputs.iter().map(|&id| InputSpec::of(graph.value(id))).collect()
-}
-
-/// Runs the file twice on the same input, in memory that held different things before: the answers
-/// are the same, or something reads what nothing wrote.
-fn check(file: &ModelFile) -> Result<()> {
-    if answers(file, 0)? != answers(file, 0x5a)? {
-        return Err(Error::input(format!("{}: the converted model gives changing answers", file.name()))
-            .help("this is a mistake in Ferrolite, not in the model: please report it with the model"));
-    }
-    Ok(())
-}
-
-/// The outputs for an input that fills all types, in memory that held `before`.
-fn answers(file: &ModelFile, before: u8) -> Result<Vec<Vec<u8>>> {
-    let model = file.model()?;
-    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-    memory.fill(before);
-    let mut net = interpreter(&model, &mut memory)?;
-    infer(&mut net, &crate::bench::inputs(&model), &mut ())
 }
 
 /// Samples that tell when they are asked for, as often as there are samples: how often calibration looks at

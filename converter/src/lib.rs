@@ -110,6 +110,7 @@ pub mod quantize;
 pub mod reference;
 pub mod report;
 pub mod run;
+mod self_check;
 pub mod written;
 
 pub use error::{Error, Fault, Result};

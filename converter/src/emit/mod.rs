@@ -121,6 +121,8 @@ pub struct Metadata {
 pub struct Emitted {
     /// The `.ferro` file.
     pub bytes: Vec<u8>,
+    /// A file of the same program in which no tensor shares memory with another: it gives the same answers.
+    pub apart: Vec<u8>,
     /// Bytes of arena that it needs.
     pub arena_bytes: usize,
     /// Bytes of its constants: weights, biases, multipliers, tables.
@@ -191,25 +193,30 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
             .help("quantize it first: give calibration data (`--calibrate DATA`)"));
     }
     let program = Program::build(graph, options)?;
-    let leads = ask_leads(&program, options)?;
+    let apart = apart(&program, options)?;
+    let leads = ask_leads(&program, &apart)?;
     let plan = plan::plan(&program, &leads);
     let bytes = write(&program, &plan, options, None)?;
     let file = AlignedBuf::from_bytes(&bytes);
     let model = accepted(&file, &program)?;
-    let Some(input) = &options.self_test else { return Ok(emitted(bytes, &program, &plan)) };
+    let Some(input) = &options.self_test else { return Ok(emitted(bytes, apart, &program, &plan)) };
     let test = SelfTest { input: input.clone(), output: answer(&model, input)? };
     let bytes = write(&program, &plan, options, Some(&test))?;
     accepted(&AlignedBuf::from_bytes(&bytes), &program)?;
-    Ok(emitted(bytes, &program, &plan))
+    Ok(emitted(bytes, apart, &program, &plan))
+}
+
+/// The file of a program in which nothing overlaps.
+fn apart(program: &Program, options: &Options) -> Result<Vec<u8>> {
+    let plan = plan::disjoint(program)
+        .ok_or_else(|| Error::input("the model's activations together are larger than 1 GiB"))?;
+    write(program, &plan, &Options { strip: true, ..options.clone() }, None)
 }
 
 /// Asks every operator how far its output may lie over its inputs. The operators read parameters from
 /// a file, so they get one in which nothing overlaps.
-fn ask_leads(program: &Program, options: &Options) -> Result<Leads> {
-    let plan = plan::disjoint(program)
-        .ok_or_else(|| Error::input("the model's activations together are larger than 1 GiB"))?;
-    let options = Options { strip: true, ..options.clone() };
-    let file = AlignedBuf::from_bytes(&write(program, &plan, &options, None)?);
+fn ask_leads(program: &Program, apart: &[u8]) -> Result<Leads> {
+    let file = AlignedBuf::from_bytes(apart);
     let model = accepted(&file, program)?;
     let leads = |op: &ferrolite_schema::Op| {
         let node = Node::new(&model, op);
@@ -272,7 +279,7 @@ fn answer(model: &Model<'_>, input: &[u8]) -> Result<Vec<u8>> {
     Ok(outputs.flat_map(|tensor| arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect())
 }
 
-fn emitted(bytes: Vec<u8>, program: &Program, plan: &Plan) -> Emitted {
+fn emitted(bytes: Vec<u8>, apart: Vec<u8>, program: &Program, plan: &Plan) -> Emitted {
     let ops: Vec<OpFact> = program
         .ops
         .iter()
@@ -306,6 +313,7 @@ fn emitted(bytes: Vec<u8>, program: &Program, plan: &Plan) -> Emitted {
     op_codes.dedup();
     Emitted {
         bytes,
+        apart,
         arena_bytes: plan.arena_bytes as usize,
         weight_bytes: program.constants.bytes().len(),
         winograd_bytes: program.winograd_bytes,

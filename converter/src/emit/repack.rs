@@ -7,7 +7,7 @@ use ferrolite_runtime::kernels::policy;
 use ferrolite_schema::{DType, Model, OpCode, Port, Target};
 
 use super::program::{Border, DeviceOp, DeviceTensor, Program};
-use super::{AlignedBuf, Constants, Lowered, Options, accepted, ask_leads, plan, write::write};
+use super::{AlignedBuf, Constants, Lowered, Options, accepted, apart, ask_leads, plan, write::write};
 use crate::error::Result;
 use crate::graph::{Quantization, Value, ValueId};
 use crate::ops::repack::Repacking;
@@ -36,7 +36,7 @@ pub(crate) fn repack(model: &Model<'_>, target: Target) -> Result<Option<Aligned
         return Ok(None);
     }
     let options = Options { target, rounding: model.rounding(), ..Options::default() };
-    let leads = ask_leads(&program, &options)?;
+    let leads = ask_leads(&program, &apart(&program, &options)?)?;
     let file = AlignedBuf::from_bytes(&write(&program, &plan::plan(&program, &leads), &options, None)?);
     accepted(&file, &program)?;
     Ok(Some(file))
