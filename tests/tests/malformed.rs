@@ -371,7 +371,7 @@ fn survive(file: &[u8], damage: impl Fn() -> String) -> Outcome {
 
 #[test]
 fn random_mutations() {
-    const MUTATIONS: usize = 100_000;
+    const MUTATIONS: usize = 60_000;
     let share = MUTATIONS / MODELS.len() / CORES.len();
     std::thread::scope(|scope| {
         for name in MODELS {
