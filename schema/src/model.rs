@@ -72,6 +72,30 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// A model of parts that are not verified, for tests of verification.
+    #[cfg(test)]
+    pub(crate) fn of_parts(
+        arena_bytes: u32,
+        (tensors, operands, ops): (&'a [Tensor], &'a [u16], &'a [Op]),
+        (params, constants): (&'a [u32], &'a [u8]),
+        (inputs, outputs): (&'a [Port], &'a [Port]),
+    ) -> Model<'a> {
+        let (target, rounding) = (Target::Portable, Rounding::Double);
+        Model {
+            bytes: &[],
+            tensors,
+            operands,
+            ops,
+            params,
+            constants,
+            inputs,
+            outputs,
+            arena_bytes,
+            target,
+            rounding,
+        }
+    }
+
     /// Finds the parts of the file, and verifies them.
     #[inline(never)]
     fn read(&mut self) -> Result<(), Error> {

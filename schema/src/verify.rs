@@ -299,3 +299,6 @@ fn is_link(model: &Model<'_>, op: &Op, [read, written]: &[Tensor; 2]) -> bool {
 fn run(tensor: &Tensor) -> Run {
     (tensor.offset, tensor.bytes)
 }
+
+#[cfg(test)]
+mod tests;
