@@ -287,3 +287,162 @@ impl Iterator for Row<'_> {
         Some(decode(self.bytes, self.order, self.even, at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn packings() -> impl Strategy<Value = Packing> {
+        prop_oneof![
+            Just(Packing::PLAIN),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
+            (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
+            (1u8..5).prop_map(|pairs| Packing::pairs(2 * pairs, 2)),
+            (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
+            Just(Packing::QUADS),
+            (1u8..20).prop_map(Packing::chunks),
+        ]
+    }
+
+    /// The bytes of a matrix, one after another as the head of this file tells; `length` is of a chunk.
+    fn by_definition(
+        shape: &Shape,
+        weight: impl Fn(u32, u32) -> i8,
+        length: impl Fn(u32, u32) -> u8,
+    ) -> Vec<u8> {
+        let depth = shape.lines * shape.line;
+        let (width, group) =
+            (u32::from(shape.packing.channels).max(1), u32::from(shape.packing.group).max(1));
+        // Padding is zero.
+        let weight = |channel: u32, k: u32| {
+            if channel < shape.channels && k < depth { weight(channel, k) } else { 0 }
+        };
+        let mut bytes = Vec::new();
+        let mut block = 0;
+        while block < shape.channels {
+            let filled = matches!(shape.packing.order, Order::Filled | Order::Quads | Order::Chunks);
+            let left = if filled { width } else { width.min(shape.channels - block) };
+            let channels = block..block + left;
+            match shape.packing.order {
+                Order::Plain => bytes.extend((0..depth).map(|k| weight(block, k) as u8)),
+                Order::Blocks | Order::Filled | Order::Shared => {
+                    for first in (0..depth).step_by(group as usize) {
+                        for channel in channels.clone() {
+                            bytes.extend((first..first + group).map(|k| weight(channel, k) as u8));
+                        }
+                    }
+                }
+                Order::Pairs => {
+                    for line in 0..shape.lines {
+                        for first in (0..shape.line).step_by(4) {
+                            for first in [first, first + 1] {
+                                for channel in channels.clone().step_by(2) {
+                                    for k in [first, first + 2] {
+                                        let inside = k < shape.line;
+                                        let w = |channel| {
+                                            let w = weight(channel, line * shape.line + k);
+                                            if inside { i32::from(w) } else { 0 }
+                                        };
+                                        let word = (w(channel) + 256 * w(channel + 1)) as i16;
+                                        bytes.extend(word.to_le_bytes());
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+                Order::Quads => {
+                    for k in 0..depth {
+                        for (lane, offset) in [(0, 128), (3, 0), (2, 128), (1, 0)] {
+                            bytes.push(weight(block + lane, k) as u8 ^ offset);
+                        }
+                    }
+                }
+                Order::Chunks => {
+                    for channel in channels.clone() {
+                        bytes.extend((0..group).map(|number| length(channel, number)));
+                    }
+                    for k in 0..depth {
+                        bytes.extend(channels.clone().map(|channel| weight(channel, k) as u8));
+                    }
+                }
+                Order::Winograd => {}
+            }
+            block += width;
+        }
+        if shape.packing != Packing::PLAIN {
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    proptest! {
+        /// Sizes and places, of single weights and of rows.
+        #[test]
+        fn packings_are_as_the_format_tells(
+            packing in packings(),
+            (channels, lines, line) in (1u32..20, 1u32..4, 1u32..20),
+            seed: u32,
+        ) {
+            let shape = Shape { packing, channels, lines, line };
+            let depth = lines * line;
+            let number = |channel: u32, k: u32| {
+                let mixed = (channel * 977 + k * 131).wrapping_add(seed).wrapping_mul(2_654_435_761);
+                ((mixed >> 24) as u8 as i8).max(-127)
+            };
+            let length = |channel: u32, number: u32| (channel * 31 + number * 7) as u8;
+            let bytes = by_definition(&shape, number, length);
+            prop_assert_eq!(shape.depth(), Some(depth));
+            prop_assert_eq!(shape.bytes(), Some(bytes.len() as u32));
+            prop_assert_eq!(shape.sizes().map(|(_, padded)| Some(padded)), Some(shape.padded_depth()));
+            let matrix = Matrix { shape, bytes: &bytes };
+            for channel in 0..channels {
+                let row: Vec<i8> = (0..depth).map(|k| number(channel, k)).collect();
+                let single: Vec<i8> = (0..depth).map(|k| matrix.weight(channel, k)).collect();
+                prop_assert_eq!(&single, &row);
+                prop_assert_eq!(matrix.row(channel).collect::<Vec<i8>>(), row);
+                if packing.order == Order::Chunks {
+                    for number in 0..packing.group.into() {
+                        let place = shape.chunk_place(channel, number) as usize;
+                        prop_assert_eq!(bytes[place], length(channel, number));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_zero() {
+        let shape = Shape { packing: Packing::PLAIN, channels: 2, lines: 1, line: 3 };
+        let matrix = Matrix { shape, bytes: &[1, 2, 3, 4] };
+        assert_eq!(matrix.row(1).collect::<Vec<i8>>(), [4, 0, 0]);
+        let pairs = Shape { packing: Packing::pairs(2, 2), ..shape };
+        assert_eq!(Matrix { shape: pairs, bytes: &[1] }.weight(0, 0), 0);
+        let quads = Shape { packing: Packing::QUADS, ..shape };
+        assert_eq!(Matrix { shape: quads, bytes: &[] }.weight(0, 0), 0);
+    }
+
+    #[test]
+    fn sizes_that_overflow_or_vanish_are_none() {
+        let shape = |packing, channels, lines, line| Shape { packing, channels, lines, line };
+        let plain = Packing::PLAIN;
+        for (lines, line) in [(0, 1), (1, 0), (1 << 16, 1 << 16)] {
+            assert_eq!(shape(plain, 1, lines, line).depth(), None);
+            assert_eq!(shape(plain, 1, lines, line).bytes(), None);
+        }
+        assert_eq!(shape(plain, 0, 1, 1).bytes(), None);
+        assert_eq!(shape(plain, 1 << 16, 1, 1 << 16).bytes(), None);
+        assert_eq!(shape(plain, 1, 1 << 16, (1 << 16) + 1).sizes(), None);
+        assert_eq!(shape(plain, u32::MAX, 1, 1).sizes(), Some((u32::MAX, 1)));
+        assert_eq!(shape(Packing::chunks(2), 8, 1, u32::MAX - 1).sizes(), None);
+        assert_eq!(shape(Packing::blocks(1, 1, 1), 1, 1, u32::MAX).sizes(), None);
+        assert_eq!(shape(Packing::QUADS, u32::MAX, 1, 1).sizes(), None);
+        assert_eq!(shape(Packing::WINOGRAD, 2, 1, 2).bytes(), None);
+        assert_eq!(round_up::<4>(u32::MAX - 3), Some(u32::MAX - 3));
+        assert_eq!(round_up::<4>(u32::MAX - 2), None);
+        assert_eq!([0, 1, 4, 5].map(round_up::<4>), [0, 4, 4, 8].map(Some));
+    }
+}

@@ -225,4 +225,82 @@ mod tests {
         // The mantissa rounds up to 2^31 and is renormalised.
         assert_eq!(multiplier(1.0 - 1e-12), Multiplier { mantissa: 1 << 30, shift: 1 });
     }
+
+    /// Between these, the range of shifts is used up.
+    #[test]
+    fn multipliers_at_their_limits() {
+        let zero = Multiplier { mantissa: 0, shift: 0 };
+        for nothing in [-0.5, -1e30, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(multiplier(nothing), zero, "{nothing}");
+        }
+        let smallest = (-32f64).exp2();
+        assert_eq!(multiplier(smallest), Multiplier { mantissa: 1 << 30, shift: -31 });
+        assert_eq!(multiplier(smallest * 1.5), Multiplier { mantissa: 3 << 29, shift: -31 });
+        assert_eq!(multiplier(smallest * 0.999), zero);
+        let largest = Multiplier { mantissa: i32::MAX, shift: 30 };
+        assert_eq!(multiplier(30f64.exp2()), largest);
+        assert_eq!(multiplier(29.5f64.exp2()).shift, 30);
+        assert_eq!(multiplier(0.75 * 30f64.exp2()), Multiplier { mantissa: 3 << 29, shift: 30 });
+        assert_eq!(multiplier(0.75 * 29f64.exp2()), Multiplier { mantissa: 3 << 29, shift: 29 });
+    }
+
+    #[test]
+    fn high_mul_at_its_limits() {
+        let numbers = [i32::MIN, i32::MIN + 1, -(1 << 30), -1, 0, 1, 1 << 30, i32::MAX - 1, i32::MAX];
+        for (a, b) in numbers.iter().flat_map(|&a| numbers.map(|b| (a, b))) {
+            assert_eq!(saturating_rounding_doubling_high_mul(a, b), reference_high_mul(a, b), "{a} {b}");
+        }
+    }
+
+    /// With one rounding, by numbers of 128 bits: to nearest, ties upwards, saturated.
+    #[test]
+    fn single_rounding_by_definition() {
+        let numbers = [i32::MIN, -3 << 20, -1001, -5, -3, -2, -1, 0, 1, 2, 3, 5, 999, 3 << 20, i32::MAX];
+        let mantissas = [0, 1, 1 << 30, (1 << 30) + 1, 3 << 29, i32::MAX];
+        for (x, mantissa) in numbers.iter().flat_map(|&x| mantissas.map(|mantissa| (x, mantissa))) {
+            for shift in -31..=30 {
+                let power = 1i128 << (31 - shift);
+                let rounded = (2 * i128::from(x) * i128::from(mantissa) + power).div_euclid(2 * power);
+                let wanted = rounded.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                let m = Multiplier { mantissa, shift };
+                assert_eq!(requantize(x, m, Rounding::Single), wanted, "{x} {m:?}");
+            }
+        }
+    }
+
+    /// gemmlowp's own steps, on numbers of 64 bits.
+    #[test]
+    fn reciprocals_are_gemmlowps() {
+        let multiply = |a: i64, b: i64| (a * b + (1 << 30)) >> 31;
+        let reference = |x: i64| {
+            let half = (x + (1 << 31)) >> 1;
+            let mut y = 48 * (1i64 << 29) / 17 + multiply(half, -(32 * (1i64 << 29) / 17));
+            for _ in 0..3 {
+                y += 4 * multiply(y, (1 << 29) - multiply(half, y));
+            }
+            (2 * y).min(i32::MAX.into()) as i32
+        };
+        let mut x = 0i32;
+        for step in 0..4000 {
+            assert_eq!(one_over_one_plus(x), reference(x.into()), "{x}");
+            x = x.wrapping_add(536_871 + step) & i32::MAX;
+        }
+        assert_eq!(one_over_one_plus(i32::MAX), reference(i32::MAX.into()));
+    }
+
+    #[test]
+    fn reals_and_integers() {
+        assert_eq!(quantize(1.0, 0.5, 3, -128, 127), 5);
+        assert_eq!(quantize(0.25, 0.5, 0, -128, 127), 1);
+        assert_eq!(quantize(-0.25, 0.5, 0, -128, 127), -1);
+        assert_eq!([1e30, -1e30].map(|real| quantize(real, 0.5, 3, -128, 127)), [127, -128]);
+        assert_eq!(
+            [1e30, -1e30].map(|real| quantize(real, 0.5, 3, i32::MIN, i32::MAX)),
+            [i32::MAX, i32::MIN + 3]
+        );
+        assert_eq!(quantize(-1e30, 0.5, -3, i32::MIN, i32::MAX), i32::MIN);
+        assert_eq!(quantize(f32::NAN, 0.5, 7, -128, 127), 7);
+        assert_eq!(dequantize(5, 0.5, 3), 1.0);
+        assert_eq!(dequantize(-128, 0.25, 127), -63.75);
+    }
 }
