@@ -1,0 +1,323 @@
+//! Every check bites: a sound op of each operator and packing, and what its check says when one of its
+//! numbers is another one. `checks/*.txt` have the answers, a letter for each number that is tried:
+//!
+//! ```text
+//! .  accepted            o  operands      p  parameters   s  sizes    c  constants
+//! v  by the verifier     m  scratch       k  packing      l  overlap
+//! ```
+//! Behind the letters are the leads of accepted numbers, where they are others (`-` where output and input may not
+//! touch; `8*3` for three of 8), and behind those of other operands which ones are accepted.
+
+#[path = "checks/cases.rs"]
+mod cases;
+#[path = "checks/file.rs"]
+mod file;
+
+use std::fmt::Write;
+
+use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Policy, Portable, Rv32im};
+use ferrolite_runtime::ops::{conv_2d, depthwise_conv_2d, fully_connected, plain};
+use ferrolite_runtime::packing::Packing;
+use ferrolite_runtime::{DType, Error, Fault, Model, Node, OpCode, OpSet, Operator, check, ops};
+use file::{Case, Operand, aligned};
+
+/// What a number may be set to, besides numbers near its own.
+const NUMBERS: [i64; 23] = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    16,
+    31,
+    127,
+    128,
+    255,
+    256,
+    257,
+    0xFFF,
+    0x1000,
+    0x1001,
+    0xFFFF,
+    0x1_0000,
+    0x1_0001,
+    0x7F80_0000,
+    0x7FFF_FFFF,
+    -0x8000_0000,
+    -129,
+    -1,
+];
+
+/// How a number may be changed.
+const CHANGES: [fn(u32) -> u32; 8] = [
+    |own| own.wrapping_sub(4),
+    |own| own.wrapping_sub(1),
+    |own| own.wrapping_add(1),
+    |own| own.wrapping_add(4),
+    |own| own.wrapping_mul(2),
+    |own| own.wrapping_add(0x1000_0000),
+    |own| own.wrapping_add(0x4000_0000),
+    |own| own.wrapping_add(0x8000_0000),
+];
+
+/// What a number is tried as.
+fn tried(own: u32) -> impl Iterator<Item = u32> {
+    CHANGES.iter().map(move |change| change(own)).chain(NUMBERS.iter().map(|&number| number as u32))
+}
+
+/// Sets of operators, whose kernels do not matter to what is refused.
+const SETS: [OpSet; 6] = [
+    &ops::all::<Portable>(),
+    &ops::all::<Armv7em>(),
+    &ops::all::<Armv7m>(),
+    &ops::all::<Armv6m>(),
+    &ops::all::<Mve>(),
+    &ops::all::<Rv32im>(),
+];
+
+/// Operators for one packing, each with that packing.
+fn special() -> Vec<(Operator, Packing)> {
+    let (m4, m0) = (Policy::ARMV7EM, Policy::ARMV6M);
+    vec![
+        (plain::CONV_2D, Packing::PLAIN),
+        (plain::DEPTHWISE_CONV_2D, Packing::PLAIN),
+        (plain::FULLY_CONNECTED, Packing::PLAIN),
+        (conv_2d::tuned_operator::<Armv7em>(), m4.conv),
+        (depthwise_conv_2d::tuned_operator::<Armv7em>(), m4.depthwise),
+        (fully_connected::tuned_operator::<Armv7em>(), m4.dense),
+        (conv_2d::tuned_operator::<Armv6m>(), m0.conv),
+    ]
+}
+
+fn letter(answer: Result<(), Error>) -> char {
+    match answer {
+        Ok(()) => '.',
+        Err(Error::Op { fault, .. }) => match fault {
+            Fault::Operands => 'o',
+            Fault::Parameters => 'p',
+            Fault::Sizes => 's',
+            Fault::Constants => 'c',
+            Fault::Scratch => 'm',
+            Fault::Packing => 'k',
+            Fault::Overlap => 'l',
+        },
+        Err(_) => 'v',
+    }
+}
+
+/// The letter and the lead of a case; every set says the same.
+fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
+    let file = aligned(case);
+    let model = match Model::from_bytes(file.bytes()) {
+        Ok(model) => model,
+        Err(error) => return (letter(Err(error.into())), String::new()),
+    };
+    let answer = check(&model, ops::ALL);
+    for set in SETS {
+        assert_eq!(check(&model, set), answer, "{}: the sets differ", case.name);
+    }
+    for (operator, packing) in special.iter().filter(|(operator, _)| operator.code == case.code) {
+        let node = Node::new(&model, &model.ops()[0]);
+        let tag = case.params.get(cases::packing_word(case.code));
+        let own = tag.is_some_and(|&tag| packing.own(tag).is_some());
+        let found = ferrolite_runtime::check_op(&node, operator.check, operator.lead);
+        match own {
+            true => assert_eq!(found.map_err(|fault| Error::Op { op: 0, fault }), answer, "{}", case.name),
+            false => assert!(found.is_err(), "{}: an operator for another packing takes it", case.name),
+        }
+    }
+    let lead = match answer {
+        Ok(()) => {
+            let operator = ops::ALL.iter().find(|operator| operator.code == case.code).expect("is there");
+            let node = Node::new(&model, &model.ops()[0]);
+            let leads = (0..node.inputs()).map(|input| match (operator.lead)(&node, input) {
+                Some(lead) => lead.to_string(),
+                None => "-".into(),
+            });
+            leads.collect::<Vec<_>>().join("/")
+        }
+        Err(_) => String::new(),
+    };
+    (letter(answer), lead)
+}
+
+/// A field of a case, and how to set it.
+type Field = (String, u32, Box<dyn Fn(&mut Case, u32)>);
+
+fn fields(case: &Case) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    for (index, &own) in case.params.iter().enumerate() {
+        let name = cases::word_name(case.code, index);
+        fields.push((name, own, Box::new(move |case, value| case.params[index] = value)));
+    }
+    for (index, operand) in case.operands.iter().enumerate() {
+        let set: Box<dyn Fn(&mut Case, u32)> =
+            Box::new(move |case, value| case.operands[index].bytes = value);
+        fields.push((format!("bytes of operand {index}"), operand.bytes, set));
+    }
+    fields.push(("scratch".into(), case.scratch, Box::new(|case, value| case.scratch = value)));
+    fields.push((
+        "constants".into(),
+        case.constants.len() as u32,
+        Box::new(|case, value| {
+            case.constants.resize((value as usize).min(1 << 17), 0);
+        }),
+    ));
+    if case.code == OpCode::ResizeNearest {
+        // Its table is checked, too.
+        for at in (2..case.constants.len()).step_by(2) {
+            let own = u16::from_le_bytes([case.constants[at], case.constants[at + 1]]);
+            let set: Box<dyn Fn(&mut Case, u32)> = Box::new(move |case, value| {
+                case.constants[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
+            });
+            fields.push((format!("table at {at}"), own.into(), set));
+        }
+    }
+    fields
+}
+
+/// Number, place and type of the operands: each other one.
+fn other_operands(case: &Case) -> Vec<(String, Case)> {
+    let mut others = Vec::new();
+    let mut add = |name: String, change: &dyn Fn(&mut Case)| {
+        let mut other = case.clone();
+        change(&mut other);
+        others.push((name, other));
+    };
+    for index in 0..case.operands.len() {
+        for dtype in DType::ALL {
+            add(format!("operand {index} of {dtype:?}"), &|case| case.operands[index].dtype = dtype);
+            // With as many elements as before.
+            add(format!("operand {index} as {dtype:?}"), &|case| {
+                let operand = &mut case.operands[index];
+                operand.bytes = operand.bytes / operand.dtype.size() as u32 * dtype.size() as u32;
+                operand.dtype = dtype;
+            });
+        }
+        add(format!("operand {index} elsewhere"), &|case| {
+            let operand = &mut case.operands[index];
+            operand.constant = if operand.constant.is_some() { None } else { Some(0) };
+            let len = case.constants.len().max(operand.bytes as usize);
+            case.constants.resize(len, 0);
+        });
+    }
+    add("in place".into(), &|case| case.in_place = true);
+    let int8 = Operand::int8(4);
+    add("one more input".into(), &|case| {
+        case.inputs += 1;
+        case.operands.insert(0, int8);
+    });
+    add("one more output".into(), &|case| case.operands.push(int8));
+    add("one input less".into(), &|case| {
+        case.inputs -= 1;
+        case.operands.remove(0);
+    });
+    add("one word less".into(), &|case| {
+        case.params.pop();
+    });
+    add("one word more".into(), &|case| case.params.push(0));
+    others
+}
+
+fn describe(case: &Case, special: &[(Operator, Packing)]) -> String {
+    let (answer, own_lead) = judge(case, special);
+    assert_eq!(answer, '.', "{} is sound before it is changed", case.name);
+    let mut text = format!("{}, lead {own_lead}\n", case.name);
+    for (name, own, set) in fields(case) {
+        let (mut letters, mut leads) = (String::new(), Vec::new());
+        for value in tried(own) {
+            let mut other = case.clone();
+            set(&mut other, value);
+            let (answer, lead) = judge(&other, special);
+            letters.push(answer);
+            if answer == '.' && lead != own_lead {
+                leads.push(lead);
+            }
+        }
+        let mut told = String::new();
+        for same in leads.chunk_by(|a, b| a == b) {
+            let _ = write!(told, " {}", same[0]);
+            if same.len() > 1 {
+                let _ = write!(told, "*{}", same.len());
+            }
+        }
+        let _ = writeln!(text, "  {name:24} {letters}{told}");
+    }
+    let (mut operands, mut accepted) = (String::new(), String::new());
+    for (name, other) in other_operands(case) {
+        let (answer, lead) = judge(&other, special);
+        operands.push(answer);
+        if answer == '.' {
+            let lead = if lead == own_lead { String::new() } else { format!(" ({lead})") };
+            let _ = write!(accepted, " {name}{lead},");
+        }
+    }
+    let _ = writeln!(text, "  {:24} {operands}{}", "operands", accepted.trim_end_matches(','));
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The answers of a family of cases against the file that has them.
+fn compare(family: &str, cases: &[Case]) {
+    let special = special();
+    let golden = format!("{}/tests/checks/{family}.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("FERROLITE_UPDATE_GOLDEN").is_some() {
+        let found: String = cases.iter().map(|case| describe(case, &special)).collect();
+        std::fs::write(&golden, found).expect("can be written");
+    }
+    let wanted = std::fs::read_to_string(golden).expect("can be read");
+    let mut rest = wanted.as_str();
+    for case in cases {
+        let found = describe(case, &special);
+        match rest.strip_prefix(&found) {
+            Some(behind) => rest = behind,
+            None => {
+                let differs = found.lines().zip(rest.lines()).find(|(found, wanted)| found != wanted);
+                panic!("{}: {differs:?}; FERROLITE_UPDATE_GOLDEN=1 writes the answers anew", case.name);
+            }
+        }
+    }
+    assert_eq!(rest, "", "cases that are not there any more");
+}
+
+#[test]
+fn ops_that_are_not_sound_are_refused() {
+    let special = special();
+    for (case, fault) in cases::unsound() {
+        assert_eq!(judge(&case, &special).0, fault, "{}", case.name);
+    }
+}
+
+/// A test of each family of cases.
+macro_rules! families {
+    ($($family:ident),*) => {
+        $(
+            #[test]
+            fn $family() {
+                compare(stringify!($family), &cases::$family());
+            }
+        )*
+
+        #[test]
+        fn every_operator_has_a_case() {
+            let cases: Vec<Case> = [$(cases::$family()),*].concat();
+            for code in OpCode::ALL {
+                assert!(cases.iter().any(|case| case.code == *code), "no case of {}", code.name());
+            }
+        }
+    };
+}
+
+families!(
+    plain_convolutions,
+    packed_convolutions,
+    depthwise_convolutions,
+    dense_layers,
+    convolutions_by_tiles,
+    depthwise_by_strips,
+    transposed_convolutions,
+    pools,
+    elementwise,
+    functions,
+    conversions,
+    movement
+);

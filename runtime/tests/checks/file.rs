@@ -1,0 +1,155 @@
+//! A file of one op.
+
+use ferrolite_runtime::{DType, OpCode};
+use ferrolite_schema::generated as fb;
+use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL};
+use flatbuffers::FlatBufferBuilder;
+
+/// An input or output of the op.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    pub dtype: DType,
+    pub bytes: u32,
+    /// Where it lies in the constants, if it does.
+    pub constant: Option<u32>,
+}
+
+impl Operand {
+    pub fn new(dtype: DType, elements: u32) -> Operand {
+        Operand { dtype, bytes: elements * dtype.size() as u32, constant: None }
+    }
+
+    pub fn int8(elements: u32) -> Operand {
+        Operand::new(DType::Int8, elements)
+    }
+}
+
+/// One op with all that it needs.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub name: String,
+    pub code: OpCode,
+    pub params: Vec<u32>,
+    /// Inputs, then outputs.
+    pub operands: Vec<Operand>,
+    pub inputs: usize,
+    pub constants: Vec<u8>,
+    pub scratch: u32,
+    /// Whether the output lies over the first input.
+    pub in_place: bool,
+}
+
+/// Bytes at a multiple of 16.
+pub struct Aligned {
+    words: Vec<u128>,
+    len: usize,
+}
+
+impl Aligned {
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+}
+
+/// The file of a case. Tensors lie one behind the other, scratch memory behind them.
+pub fn aligned(case: &Case) -> Aligned {
+    let mut builder = FlatBufferBuilder::new();
+    // What is entered first lies at the end.
+    let constants = builder.create_vector(&case.constants);
+    let (mut tensors, mut numbers) = (Vec::new(), vec![0u16; case.operands.len()]);
+    let mut end = 0;
+    let mut add = |operand: &Operand, last_use: u16| {
+        let place = if case.in_place && last_use == 1 { 0 } else { end };
+        let storage = if operand.constant.is_some() { fb::Storage::Constant } else { fb::Storage::Arena };
+        let offset = operand.constant.unwrap_or(place);
+        tensors.push(fb::Tensor::new(
+            offset,
+            operand.bytes,
+            last_use,
+            fb::DType(operand.dtype as u8),
+            storage,
+        ));
+        if operand.constant.is_none() {
+            let behind = offset.saturating_add(operand.bytes).checked_next_multiple_of(16);
+            end = behind.unwrap_or(u32::MAX).max(end);
+        }
+        tensors.len() as u16 - 1
+    };
+    let port = |number: u16, operand: &Operand| {
+        let count = operand.bytes / operand.dtype.size() as u32;
+        fb::Port::new(number.into(), 1, &[count, 1, 1, 1, 1, 1], 0.0, 0)
+    };
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    // A model has an input, also where the op has none that is written.
+    if case.operands[..case.inputs].iter().all(|operand| operand.constant.is_some()) {
+        let spare = Operand::int8(1);
+        inputs.push(port(add(&spare, 0), &spare));
+    }
+    // The model's inputs have the first numbers, constants the last ones.
+    let of = |constant: bool| {
+        (0..case.operands.len()).filter(move |&index| case.operands[index].constant.is_some() == constant)
+    };
+    for index in of(false).chain(of(true)) {
+        let operand = &case.operands[index];
+        let is_input = index < case.inputs;
+        numbers[index] = add(operand, if is_input { 0 } else { 1 });
+        match operand.constant {
+            Some(_) => {}
+            None if is_input => inputs.push(port(numbers[index], operand)),
+            None => outputs.push(port(numbers[index], operand)),
+        }
+    }
+    let place = match numbers[..] {
+        [input, output] if case.inputs == 1 => u32::from(input) | u32::from(output) << 16,
+        _ => 0,
+    };
+    let op = fb::Op::new(
+        fb::OpCode(case.code as u8),
+        0,
+        case.inputs as u8,
+        (case.operands.len() - case.inputs) as u8,
+        place,
+        0,
+        case.params.len() as u32,
+        end,
+        case.scratch,
+    );
+    let tensors = builder.create_vector(&tensors);
+    let operands = builder.create_vector(&numbers);
+    let ops = builder.create_vector(&[op]);
+    let params = builder.create_vector(&case.params);
+    let inputs = builder.create_vector(&inputs);
+    let outputs = builder.create_vector(&outputs);
+    let model = fb::Model::create(
+        &mut builder,
+        &fb::ModelArgs {
+            format_version: FORMAT_VERSION,
+            minimum_runtime: RUNTIME_LEVEL,
+            arena_bytes: end.saturating_add(case.scratch),
+            tensors: Some(tensors),
+            operands: Some(operands),
+            ops: Some(ops),
+            params: Some(params),
+            constants: Some(constants),
+            inputs: Some(inputs),
+            outputs: Some(outputs),
+            ..Default::default()
+        },
+    );
+    fb::finish_model_buffer(&mut builder, model);
+    align(builder.finished_data(), case.constants.len().next_multiple_of(4))
+}
+
+/// Fills up behind the header, so that the constants at the end start at a multiple of 16.
+fn align(bytes: &[u8], constants: usize) -> Aligned {
+    let gap = (constants + FILE_ALIGNMENT - bytes.len() % FILE_ALIGNMENT) % FILE_ALIGNMENT;
+    let len = bytes.len() + gap;
+    let mut words = vec![0u128; len.div_ceil(16)];
+    let all: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    let (header, rest) = bytes.split_at(8);
+    let root = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) + gap as u32;
+    all[..4].copy_from_slice(&root.to_le_bytes());
+    all[4..8].copy_from_slice(&header[4..]);
+    all[8 + gap..len].copy_from_slice(rest);
+    Aligned { words, len }
+}
