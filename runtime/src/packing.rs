@@ -434,6 +434,9 @@ mod tests {
             assert_eq!(shape(plain, 1, lines, line).bytes(), None);
         }
         assert_eq!(shape(plain, 0, 1, 1).bytes(), None);
+        assert_eq!(shape(plain, 1, 3, (1 << 31) + 1).depth(), None);
+        // There would be lengths of chunks.
+        assert_eq!(shape(Packing::chunks(2), 8, 1, 0).bytes(), None);
         assert_eq!(shape(plain, 1 << 16, 1, 1 << 16).bytes(), None);
         assert_eq!(shape(plain, 1, 1 << 16, (1 << 16) + 1).sizes(), None);
         assert_eq!(shape(plain, u32::MAX, 1, 1).sizes(), Some((u32::MAX, 1)));

@@ -22,13 +22,14 @@ use ferrolite_runtime::{DType, Error, Fault, Model, Node, OpCode, OpSet, Operato
 use file::{Case, Operand, aligned};
 
 /// What a number may be set to, besides numbers near its own.
-const NUMBERS: [i64; 23] = [
+const NUMBERS: [i64; 24] = [
     0,
     1,
     2,
     3,
     4,
     16,
+    30,
     31,
     127,
     128,
@@ -130,6 +131,8 @@ fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
         Ok(()) => {
             let operator = ops::ALL.iter().find(|operator| operator.code == case.code).expect("is there");
             let node = Node::new(&model, &model.ops()[0]);
+            let counts = node.operands().map(|(inputs, outputs)| (inputs.len(), outputs.len()));
+            assert_eq!(counts, Some((case.inputs, case.operands.len() - case.inputs)), "{}", case.name);
             let leads = (0..node.inputs()).map(|input| match (operator.lead)(&node, input) {
                 Some(lead) => lead.to_string(),
                 None => "-".into(),
@@ -222,7 +225,7 @@ fn other_operands(case: &Case) -> Vec<(String, Case)> {
 fn describe(case: &Case, special: &[(Operator, Packing)]) -> String {
     let (answer, own_lead) = judge(case, special);
     assert_eq!(answer, '.', "{} is sound before it is changed", case.name);
-    let mut text = format!("{}, lead {own_lead}\n", case.name);
+    let mut text = format!("{}, lead {own_lead}, scratch {}\n", case.name, case.scratch);
     for (name, own, set) in fields(case) {
         let (mut letters, mut leads) = (String::new(), Vec::new());
         for value in tried(own) {

@@ -590,10 +590,29 @@ pub fn unsound() -> Vec<(Case, char)> {
     cases.push((changed(turned.clone(), large(most, 1), &[most, 1], [most, 1]), 'p'));
     cases.push((changed(turned, large(256, 256), &[256, 256], [256, 256]), 'p'));
 
-    let dense = dense(1, 1, 1, Packing::PLAIN, 0);
-    let mut wide = dense.clone();
+    let mut wide = dense(1, 1, 1, Packing::PLAIN, 0);
     (wide.params[1], wide.params[2]) = (most, most);
     wide.operands = vec![Operand::int8(most); 2];
     cases.push((wide, 'p'));
+
+    // Rings of packed convolutions whose rows, or whose number of rows, overflow.
+    let packed = conv("of a pixel", same(1, 1, 1), (1, 1), 1, Packing::blocks(4, 1, 1), 0);
+    let broad = |kernel_h, kernel_w, stride_w| Window { out_w: most, stride_w, ..large(kernel_h, kernel_w) };
+    for (window, channels) in [(broad(1, 1, 4096), 17), (broad(most, 1, 1), 1), (broad(1, 4095, 4096), 16)] {
+        let mut wide = changed(packed.clone(), window, &[channels, 1], [channels, most]);
+        wide.constants.resize(1 << 20, 0);
+        wide.scratch = 1 << 29;
+        cases.push((wide, 'p'));
+    }
+
+    // No multipliers, behind the last constant.
+    let mut none = dense(1, 4, 4, Packing::PLAIN, 0);
+    (none.params[6], none.params[7]) = (none.constants.len() as u32, 0);
+    cases.push((none, 'p'));
+
+    let many = (1 << 29) + 8;
+    let params = words(ArgMinMaxParams { outer: 1, count: 1, inner: many, largest: 1 });
+    let operands = vec![Operand::int8(many), Operand::new(DType::Int64, 8)];
+    cases.push((case("arg_min_max of many", OpCode::ArgMinMax, params, operands, 1), 's'));
     cases
 }

@@ -536,6 +536,19 @@ fn tensors_that_hold_data_have_a_limit() {
     }
 }
 
+/// In a chain, each tensor is read by the next op, and by no later one.
+#[test]
+fn links_of_a_chain_are_read_once() {
+    let mut late = chain(6);
+    for (index, tensor) in late.tensors.iter_mut().enumerate().take(6) {
+        (tensor.last_use, tensor.offset) = (2 * index as u16, 0);
+    }
+    assert_eq!(compare(&late), Err(Error::Overlap { op: 1, tensor: 1 }));
+    let mut never = chain(4);
+    never.tensors.iter_mut().take(4).for_each(|tensor| tensor.last_use = 0);
+    assert_eq!(compare(&never), Err(Error::ReadBeforeWrite { op: 1, tensor: 1 }));
+}
+
 #[test]
 fn outputs_are_written_by_ops() {
     let mut program = chain(2);

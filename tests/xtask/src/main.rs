@@ -7,10 +7,12 @@
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
 //! cargo xtask lint      formatting and clippy only
 //! cargo xtask schema    regenerate the code that is made from model.fbs
+//! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
 
 mod bench;
 mod demo;
+mod mutants;
 mod run;
 mod schema;
 mod setup;
@@ -53,6 +55,15 @@ enum Command {
     Lint,
     /// Regenerates the FlatBuffers code from the schema files (needs npm)
     Schema,
+    /// Puts small faults into the checks, each of which a test must notice; writes tests/mutants/list.txt
+    Mutants {
+        /// Only faults whose file, function or line contains this word
+        #[arg(long)]
+        only: Option<String>,
+        /// More for `tests/mutants`: `--jobs`, `--package`, `--profile`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -63,5 +74,6 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { board, model, golden } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint")),
         Command::Schema => schema::run(),
+        Command::Mutants { only, more } => mutants::run(only.as_deref(), &more),
     }
 }
