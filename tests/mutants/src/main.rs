@@ -32,6 +32,9 @@ struct Cli {
     /// Only mutants whose file, function or change contains this word
     #[arg(long)]
     only: Option<String>,
+    /// Only mutants that the list does not call killed
+    #[arg(long)]
+    open: bool,
     /// Mutants at a time [default: as many as there are cores]
     #[arg(long)]
     jobs: Option<usize>,
@@ -62,6 +65,7 @@ fn main() -> Result<()> {
     let chosen: Vec<u32> = (0..)
         .zip(&names)
         .filter(|(_, name)| cli.only.as_ref().is_none_or(|word| name.contains(word)))
+        .filter(|(_, name)| !(cli.open && matches!(old.get(*name), Some(State::Killed(_)))))
         .map(|(number, _)| number)
         .collect();
     println!("trying {} mutants", chosen.len());

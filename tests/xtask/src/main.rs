@@ -60,7 +60,7 @@ enum Command {
         /// Only faults whose file, function or line contains this word
         #[arg(long)]
         only: Option<String>,
-        /// More for `tests/mutants`: `--jobs`, `--package`, `--profile`
+        /// More for `tests/mutants`: `--open`, `--jobs`, `--package`, `--profile`
         #[arg(last = true)]
         more: Vec<String>,
     },
