@@ -144,8 +144,11 @@ fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
     (letter(answer), lead)
 }
 
-/// A field of a case, and how to set it.
-type Field = (String, u32, Box<dyn Fn(&mut Case, u32)>);
+/// How to set a field.
+type Change = Box<dyn Fn(&mut Case, u32)>;
+
+/// A field of a case, its own number, and how to set it.
+type Field = (String, u32, Change);
 
 fn fields(case: &Case) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
@@ -154,8 +157,7 @@ fn fields(case: &Case) -> Vec<Field> {
         fields.push((name, own, Box::new(move |case, value| case.params[index] = value)));
     }
     for (index, operand) in case.operands.iter().enumerate() {
-        let set: Box<dyn Fn(&mut Case, u32)> =
-            Box::new(move |case, value| case.operands[index].bytes = value);
+        let set: Change = Box::new(move |case, value| case.operands[index].bytes = value);
         fields.push((format!("bytes of operand {index}"), operand.bytes, set));
     }
     fields.push(("scratch".into(), case.scratch, Box::new(|case, value| case.scratch = value)));
@@ -170,7 +172,7 @@ fn fields(case: &Case) -> Vec<Field> {
         // Its table is checked, too.
         for at in (2..case.constants.len()).step_by(2) {
             let own = u16::from_le_bytes([case.constants[at], case.constants[at + 1]]);
-            let set: Box<dyn Fn(&mut Case, u32)> = Box::new(move |case, value| {
+            let set: Change = Box::new(move |case, value| {
                 case.constants[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
             });
             fields.push((format!("table at {at}"), own.into(), set));
