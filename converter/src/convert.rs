@@ -30,7 +30,7 @@ use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
 use crate::ops;
 use crate::passes;
-use crate::quantize::{self, Calibration, Io, NoSamples, Samples, Trial, quantize};
+use crate::quantize::{self, Calibration, Io, NoSamples, OutputReport, Samples, Trial, quantize};
 use crate::report::text;
 use crate::self_check;
 
@@ -87,6 +87,10 @@ pub struct Converted {
     pub calibration: Option<String>,
     /// What was tried on samples that were held back.
     pub trials: Vec<Trial>,
+    /// How each output fares against the float model; none without calibration samples.
+    pub outputs: Vec<OutputReport>,
+    /// Number of samples behind `outputs`, and whether calibration did not see them.
+    pub judged: (usize, bool),
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
     /// What a person should act on before the result is trusted, one sentence each.
@@ -125,6 +129,10 @@ pub struct Prepared {
     pub calibration: Option<String>,
     /// What was tried on samples that were held back.
     pub trials: Vec<Trial>,
+    /// How each output fares against the float model; none without calibration samples.
+    pub outputs: Vec<OutputReport>,
+    /// Number of samples behind `outputs`, and whether calibration did not see them.
+    pub judged: (usize, bool),
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
     /// What a person should act on before the result is trusted, one sentence each.
@@ -154,6 +162,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     ops::refuse_float_only(&graph).map_err(|e| e.context(&shown))?;
 
     let (mut samples, mut calibration, mut trials) = (0, None, Vec::new());
+    let (mut outputs, mut judged) = (Vec::new(), (0, false));
     if graph.is_float() {
         let settings = quantize::Options {
             io: options.io,
@@ -189,6 +198,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         if samples > 0 {
             calibration = Some(report.options.to_string());
             trials = report.trials;
+            (outputs, judged) = (report.outputs, report.judged);
         }
         if (1..20).contains(&samples) {
             notes.push(format!("only {samples} calibration samples: 100 or more give better ranges"));
@@ -206,7 +216,18 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     }
 
     let (format, source_hash) = (imported.format, imported.source_hash);
-    Ok(Prepared { graph, format, source_hash, samples, calibration, trials, notes, warnings })
+    Ok(Prepared {
+        graph,
+        format,
+        source_hash,
+        samples,
+        calibration,
+        trials,
+        outputs,
+        judged,
+        notes,
+        warnings,
+    })
 }
 
 /// Says which samples lie outside of the ranges that the quantized graph's inputs got. Calibration may cut a
@@ -263,7 +284,18 @@ pub fn convert_to_tflite(
 /// Makes the `.ferro` file.
 fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Converted> {
     let shown = path.display();
-    let Prepared { graph, format, source_hash, samples, calibration, trials, mut notes, warnings } = prepared;
+    let Prepared {
+        graph,
+        format,
+        source_hash,
+        samples,
+        calibration,
+        trials,
+        outputs,
+        judged,
+        mut notes,
+        warnings,
+    } = prepared;
     let settings = emit::Options {
         target: options.target,
         rounding: options.rounding,
@@ -290,7 +322,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
             .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
         }
     }
-    Ok(Converted { file, format, samples, calibration, trials, notes, warnings })
+    Ok(Converted { file, format, samples, calibration, trials, outputs, judged, notes, warnings })
 }
 
 /// Makes the file, with as much of Winograd's algorithm as the budgets allow.

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::import;
 use crate::model_file::{input_ranges, input_specs};
-use crate::quantize::{Io, Trial};
+use crate::quantize::{Io, OutputReport, Trial};
 use crate::report::footprint::{Code, Footprint};
 use crate::report::html::{self, Study};
 use crate::report::text;
@@ -94,6 +94,11 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         let footprint = serde_json::to_value(&footprint);
         let footprint = footprint.ok().and_then(|value| value.as_object().cloned()).unwrap_or_default();
         footprint.into_iter().for_each(|(key, value)| object[key] = value);
+        for (port, output) in object["outputs"].as_array_mut().into_iter().flatten().zip(&converted.outputs) {
+            // JSON has no infinity: an output in which nothing differs has null, as one without a signal.
+            port["sqnr_db"] = json!(output.sqnr_db.filter(|decibels| decibels.is_finite()));
+            port["agreement"] = json!(output.agreement);
+        }
         object["notes"] = json!(converted.notes);
         object["warnings"] = json!(converted.warnings);
         return Ok(Answer::Json(object));
@@ -208,9 +213,22 @@ fn describe(
     for (name, value) in lines {
         out += &format!("  {name:<10} {value}\n");
     }
+    for output in &converted.outputs {
+        out += &format!("  {:<10} {}\n", "output", fares(output, converted.judged));
+    }
     out += &remarks(&converted.notes, &converted.warnings);
     for path in [&args.rust, &args.c, &args.report].into_iter().flatten() {
         out += &format!("wrote {}\n", path.display());
     }
     Ok(out)
+}
+
+/// How an output fares, in words.
+fn fares(output: &OutputReport, (samples, held_back): (usize, bool)) -> String {
+    let decibels = output.sqnr_db.map(|_| format!("signal to noise {}", text::decibels(output.sqnr_db)));
+    let agreement = output.agreement.map(|share| format!("agreement {}", text::percent(Some(share))));
+    let figures: Vec<String> = decibels.into_iter().chain(agreement).collect();
+    let figures = if figures.is_empty() { "no signal".to_string() } else { figures.join(", ") };
+    let which = if held_back { " held back" } else { "" };
+    format!("{}: {figures} on {} samples{which}", text::layer(&output.name), text::count(samples))
 }

@@ -8,6 +8,9 @@
 use super::rewrite::{add_constant, merge, only_reader, producer};
 use crate::graph::{Activation, BinaryKind, Constant, Graph, Node, Op, ValueId};
 
+/// Factors and terms beyond this are left alone.
+const LARGEST: f32 = 1e18;
+
 /// Folds affine nodes; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let (mut count, mut index) = (0, 0);
@@ -55,8 +58,9 @@ fn affine(graph: &Graph, node: &Node) -> Option<Affine> {
         (BinaryKind::Div, false) => (each(&|v| 1.0 / v), each(&|_| 0.0)),
         _ => return None,
     };
-    let finite = scale.iter().chain(&shift).all(|x| x.is_finite());
-    finite.then_some(Affine { data, scale, shift, activation })
+    // What is further away is a mask, and no weight.
+    let sane = scale.iter().chain(&shift).all(|x| x.abs() <= LARGEST);
+    sane.then_some(Affine { data, scale, shift, activation })
 }
 
 /// Folds the node at `index` into the layer that computes its operand.

@@ -16,7 +16,7 @@
 //! | `batch_norm` | MUL, ADD, SUB, DIV by constants into weights and biases | yes | |
 //! | `functions` | GELU, SiLU and other functions of one number, written in parts, into one layer | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
-//! | `pad` | zero PAD into the windows that read it | yes | yes |
+//! | `pad` | zero PAD into the windows that read it, PAD that loses into max pools | yes | yes |
 //! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
@@ -36,6 +36,8 @@ mod pad;
 mod rewrite;
 mod rows;
 mod transposes;
+
+pub(crate) use pad::fold_pools;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,19 +1,45 @@
-//! A PAD with zeros in front of a convolution becomes padding of its windows, which costs neither
-//! time nor memory.
+//! A PAD in front of a window becomes padding of the window, which costs neither time nor memory: zeros in
+//! front of a convolution, and what can never win in front of a max pool.
 //!
 //! Exact on quantized layers: a convolution reads padding as its input's zero point, the very
-//! integer that PAD adds. Pooling reads padding as "not there" and is left alone.
+//! integer that PAD adds. Pooling reads padding as "not there", which is the same for a maximum where no
+//! element is smaller than what is added: the lowest integer, minus infinity, zero behind a rectifier.
 
 use super::rewrite::producer;
-use crate::graph::{Graph, Op, ValueId, Window};
+use crate::graph::{Activation, DType, Graph, Node, Op, PoolKind, UnaryKind, ValueId, Window};
+
+/// No real number in a network is smaller.
+const LOWEST: f64 = -1e18;
 
 /// Folds paddings; returns how often. The PAD itself goes with the dead nodes.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     for index in 0..graph.nodes.len() {
-        let Some((source, folded)) = folded(graph, index) else { continue };
+        let Some((source, folded)) = folded(graph, index, &zero) else { continue };
         let node = &mut graph.nodes[index];
         if let Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } = &mut node.op {
+            *window = folded;
+            node.inputs[0] = Some(source);
+            count += 1;
+        }
+    }
+    let lowest: Vec<f64> = (0..graph.values.len()).map(|id| lowest(graph, ValueId(id))).collect();
+    count + fold_pools(graph, &|id| lowest[id.0])
+}
+
+/// Folds paddings into max pools, where `lowest` says what no element of a value is below; returns how often.
+pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> usize {
+    let mut count = 0;
+    for index in 0..graph.nodes.len() {
+        if !matches!(graph.nodes[index].op, Op::Pool2d { kind: PoolKind::Max, .. }) {
+            continue;
+        }
+        let loses = |graph: &Graph, source, value: Option<f64>| {
+            value.unwrap_or_else(|| zero_of(graph, source)) <= lowest(source)
+        };
+        let Some((source, folded)) = folded(graph, index, &loses) else { continue };
+        let node = &mut graph.nodes[index];
+        if let Op::Pool2d { window, .. } = &mut node.op {
             *window = folded;
             node.inputs[0] = Some(source);
             count += 1;
@@ -22,24 +48,63 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count
 }
 
-/// The operand of the PAD that the convolution at `index` reads, and the window that does both.
-fn folded(graph: &Graph, index: usize) -> Option<(ValueId, Window)> {
-    let node = &graph.nodes[index];
-    let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. }) = &node.op else { return None };
+/// The number that stands for zero in a tensor's own representation.
+fn zero_of(graph: &Graph, id: ValueId) -> f64 {
+    let quantization = graph.value(id).quantization.as_ref();
+    quantization.and_then(|q| q.tensor()).map_or(0.0, |(_, zero_point)| zero_point.into())
+}
+
+/// Whether a PAD of `source` adds zeros.
+fn zero(graph: &Graph, source: ValueId, value: Option<f64>) -> bool {
+    value.is_none_or(|value| value == zero_of(graph, source))
+}
+
+/// What no element of a value is below, in its own representation.
+fn lowest(graph: &Graph, id: ValueId) -> f64 {
+    match graph.value(id).dtype {
+        DType::Int8 => return f64::from(i8::MIN),
+        DType::Float32 => {}
+        _ => return f64::NEG_INFINITY,
+    }
+    let Some(node) = producer(graph, id).map(|index| &graph.nodes[index]) else { return LOWEST };
+    let clamp = match node.op {
+        Op::Unary(UnaryKind::Relu | UnaryKind::Relu6 | UnaryKind::Logistic) | Op::Softmax { .. } => 0.0,
+        Op::Conv2d { activation, .. }
+        | Op::DepthwiseConv2d { activation, .. }
+        | Op::TransposeConv { activation, .. }
+        | Op::Pool2d { activation, .. }
+        | Op::Binary { activation, .. } => activation_floor(activation),
+        _ => LOWEST,
+    };
+    clamp.max(LOWEST)
+}
+
+fn activation_floor(activation: Activation) -> f64 {
+    activation.range().0.into()
+}
+
+/// The operand of the PAD that the windowed layer at `index` reads, and the window that does both, where
+/// what is added `fits`.
+fn folded(
+    graph: &Graph,
+    index: usize,
+    fits: &dyn Fn(&Graph, ValueId, Option<f64>) -> bool,
+) -> Option<(ValueId, Window)> {
+    let node: &Node = &graph.nodes[index];
+    let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } | Op::Pool2d { window, .. }) =
+        &node.op
+    else {
+        return None;
+    };
     let padded = node.input(0)?;
     let pad = &graph.nodes[producer(graph, padded)?];
     let Op::Pad { amounts, value } = &pad.op else { return None };
     let source = pad.input(0)?;
     let (before, after) = (graph.value(source), graph.value(padded));
-    if before.quantization != after.quantization || before.dtype != after.dtype {
-        return None;
-    }
-    let zero = before
-        .quantization
-        .as_ref()
-        .and_then(|q| q.tensor())
-        .map_or(0.0, |(_, zero_point)| zero_point.into());
-    if value.is_some_and(|value| value != zero) {
+    if before.quantization != after.quantization
+        || before.dtype != after.dtype
+        || !fits(graph, source, *value)
+    {
         return None;
     }
     let &[(0, 0), rows, columns, (0, 0)] = amounts.as_slice() else { return None };
@@ -61,7 +126,6 @@ mod tests {
     use super::super::dead;
     use super::super::testing::{Build, random_inputs};
     use super::*;
-    use crate::graph::Activation;
     use crate::reference::Executor;
 
     fn padded_conv(amounts: [(usize, usize); 4], value: Option<f64>) -> Graph {
@@ -90,6 +154,48 @@ mod tests {
         let input = random_inputs(&graph, 3);
         let results = [&before, &graph].map(|g| Executor::new(g).unwrap().run(&[&input[0]]).unwrap());
         assert_eq!(results[0], results[1]);
+    }
+
+    /// A PAD of one cell on all sides, then a maximum of 3x3; `clamped` by a rectifier before.
+    fn padded_pool(value: Option<f64>, clamped: bool) -> Graph {
+        let mut b = Build::new(&[1, 4, 5, 2]);
+        let op = Op::Unary(if clamped { UnaryKind::Relu } else { UnaryKind::Neg });
+        let x = b.node(op, &[b.input()], &[1, 4, 5, 2]);
+        let pad = Op::Pad { amounts: vec![(0, 0), (1, 1), (1, 1), (0, 0)], value };
+        let x = b.node(pad, &[x], &[1, 6, 7, 2]);
+        let window = Window {
+            kernel: [3, 3],
+            stride: [2, 2],
+            dilation: [1, 1],
+            pad_before: [0, 0],
+            pad_after: [0, 0],
+        };
+        let op = Op::Pool2d { kind: PoolKind::Max, window, activation: Activation::None };
+        let x = b.node(op, &[x], &[1, 2, 3, 2]);
+        b.finish(x)
+    }
+
+    #[test]
+    fn what_loses_moves_into_a_max_pool() {
+        let cases = [
+            (Some(f64::NEG_INFINITY), false, 1),
+            (Some(f64::from(f32::MIN)), false, 1),
+            (None, true, 1),
+            (Some(0.0), true, 1),
+            (Some(-1.0), true, 1),
+            // It may win.
+            (None, false, 0),
+            (Some(-1e9), false, 0),
+            (Some(0.5), true, 0),
+        ];
+        for (value, clamped, count) in cases {
+            let before = padded_pool(value, clamped);
+            let mut graph = before.clone();
+            assert_eq!((run(&mut graph), dead::run(&mut graph)), (count, count), "{value:?}, {clamped}");
+            let input = random_inputs(&graph, 3);
+            let results = [&before, &graph].map(|g| Executor::new(g).unwrap().run(&[&input[0]]).unwrap());
+            assert_eq!(results[0], results[1], "{value:?}, {clamped}");
+        }
     }
 
     #[test]

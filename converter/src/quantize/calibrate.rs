@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use super::Samples;
+use super::far::Limits;
 use super::histogram::Histogram;
 use super::method::Calibration;
 use super::range::Range;
@@ -30,11 +31,19 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Runs all samples; once more for histograms, whose cells need the ranges first.
-    pub fn gather(graph: &Graph, samples: &dyn Samples, histograms: bool) -> Result<Statistics> {
+    /// Runs all samples; once more for histograms, whose cells need the ranges first. Values saturate at
+    /// their limits.
+    pub fn gather(
+        graph: &Graph,
+        samples: &dyn Samples,
+        limits: &Limits,
+        histograms: bool,
+    ) -> Result<Statistics> {
         let seen = observe(graph, samples)?;
-        let ranges: Vec<Range> = seen.iter().map(|seen| seen.range).collect();
-        let averages = seen.iter().map(Seen::average).collect();
+        let mut ranges: Vec<Range> = seen.iter().map(|seen| seen.range).collect();
+        let mut averages: Vec<Range> = seen.iter().map(Seen::average).collect();
+        limits.cut(&mut ranges);
+        limits.cut(&mut averages);
         let histograms = if histograms { count(graph, samples, &ranges)? } else { Vec::new() };
         Ok(Statistics { ranges, averages, histograms })
     }

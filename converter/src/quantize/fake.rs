@@ -3,8 +3,7 @@
 //! needing it: for reports, and to see what quantization costs layer by layer.
 
 use crate::error::Result;
-use crate::graph::DType;
-use crate::reference::Executor;
+use crate::reference::{Executor, integers};
 
 /// Runs a quantized graph on real numbers; everything that it stores is rounded to its scale and
 /// saturates at the ends of its integer type. Takes and returns what [`Executor::run`] does.
@@ -18,12 +17,7 @@ pub fn run_fake_quantized(executor: &Executor, inputs: &[&[f32]]) -> Result<Vec<
         let Some((scale, zero_point)) = value.quantization.as_ref().and_then(|q| q.tensor()) else {
             return;
         };
-        let (low, high) = match value.dtype {
-            DType::Int8 => (-128.0, 127.0),
-            DType::UInt8 => (0.0, 255.0),
-            DType::Int16 => (-32768.0, 32767.0),
-            _ => return,
-        };
+        let Some((low, high)) = integers(value.dtype) else { return };
         let zero_point = zero_point as f32;
         for x in data {
             *x = ((*x / scale).round() + zero_point).clamp(low, high);

@@ -31,7 +31,7 @@ impl Histogram {
         (f64::from(self.range.max) - f64::from(self.range.min)) / CELLS as f64
     }
 
-    /// Counts numbers, which lie within the range.
+    /// Counts numbers; what lies outside of the range saturates.
     pub fn observe(&mut self, data: &[f32]) {
         let width = self.width();
         let per_unit = if width > 0.0 { (1.0 / width) as f32 } else { 0.0 };

@@ -6,13 +6,13 @@
 
 use rayon::prelude::*;
 
-use super::{Samples, run_fake_quantized};
-use crate::compare::argmax;
+use super::{OutputReport, Samples, run_fake_quantized};
+use crate::compare::{Noise, argmax, holds_classes};
 use crate::convert::input_specs;
 use crate::data::dequantize;
 use crate::emit::{self, AlignedBuf};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op};
+use crate::graph::{DType, Graph, Op};
 use crate::model_file::{self, ModelFile};
 use crate::passes;
 use crate::reference::Executor;
@@ -57,6 +57,7 @@ impl Score {
     }
 
     /// The error as a ratio of signal to noise in decibels.
+    #[cfg(test)]
     pub fn decibels(&self) -> f64 {
         -10.0 * self.error.log10()
     }
@@ -69,7 +70,6 @@ impl Judge {
     }
 
     /// Judges by the outputs as they are.
-    #[cfg(test)]
     pub fn of_outputs(graph: &Graph, samples: &dyn Samples) -> Result<Judge> {
         Judge::new(graph, samples, false)
     }
@@ -92,6 +92,32 @@ impl Judge {
     /// simulation.
     pub fn score(&self, quantized: &Graph) -> Result<Score> {
         Ok(self.compare(&self.found(quantized)?))
+    }
+
+    /// How each output of a quantized graph fares against `float`, whose answers these are.
+    pub fn outputs(&self, float: &Graph, quantized: &Graph) -> Result<Vec<OutputReport>> {
+        let found = self.found(quantized)?;
+        let report = |(position, &id): (usize, _)| {
+            let mut noise = Noise::default();
+            let (mut agreeing, mut exact) = (0, 0);
+            for (wanted, found) in self.answers.iter().zip(&found) {
+                let (wanted, found) = (&wanted[position], &found[position]);
+                noise.add(wanted, found);
+                agreeing += usize::from(argmax(wanted) == argmax(found));
+                exact += usize::from(wanted == found);
+            }
+            let value = float.value(id);
+            // Indices are classes themselves.
+            let index = value.dtype != DType::Float32 && value.quantization.is_none();
+            let same = if index { exact } else { agreeing };
+            let share = same as f64 / self.len().max(1) as f64;
+            OutputReport {
+                name: value.name.clone(),
+                sqnr_db: noise.decibels().filter(|_| !index),
+                agreement: (index || holds_classes(float, id)).then_some(share),
+            }
+        };
+        Ok(float.outputs.iter().enumerate().map(report).collect())
     }
 
     fn found(&self, quantized: &Graph) -> Result<Vec<Tensors>> {

@@ -23,10 +23,11 @@ mod borders;
 mod calibrate;
 mod equalize;
 mod fake;
+mod far;
 mod groups;
 mod histogram;
 mod judge;
-mod mask;
+mod lost;
 mod method;
 mod range;
 mod rewrite;
@@ -48,6 +49,7 @@ pub use range::Range;
 use std::fmt;
 
 use self::calibrate::Statistics;
+use self::far::Limits;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::reference::Executor;
@@ -136,8 +138,20 @@ pub struct Trial {
     pub options: Options,
     /// Squared error of the outputs relative to the squares of the outputs, averaged over the outputs.
     pub error: f64,
-    /// Share of samples for which the first output's largest element is in the same place.
-    pub agreement: f64,
+    /// Share of samples for which the first output's largest element is in the same place; none where the
+    /// output does not hold classes.
+    pub agreement: Option<f64>,
+}
+
+/// How one output of the quantized model fares against the float one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputReport {
+    /// Name of the output.
+    pub name: String,
+    /// Signal to noise in decibels, infinite where nothing differs; none of integers and where all is zero.
+    pub sqnr_db: Option<f64>,
+    /// Share of samples with the same class; none where the output does not hold classes.
+    pub agreement: Option<f64>,
 }
 
 /// What quantization found out and decided.
@@ -149,6 +163,11 @@ pub struct Report {
     pub options: Options,
     /// What [`Calibration::Auto`] tried, in order.
     pub trials: Vec<Trial>,
+    /// How each output fares on samples that were held back from a calibration by the same method; on all
+    /// of them where there are fewer than 40.
+    pub outputs: Vec<OutputReport>,
+    /// Number of samples behind `outputs`, and whether they were held back.
+    pub judged: (usize, bool),
     /// The quantized activations in the order in which they are computed, inputs first.
     pub activations: Vec<ActivationReport>,
     /// What a person should know, one sentence each.
@@ -218,19 +237,33 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     authored::resolve(&mut graph);
     rewrite::own_constants(&mut graph);
     let unknown = unknown(&graph)?;
+    let mut limits = Limits::default();
     let (mut quantized, mut report) = if unknown.is_empty() {
+        far::bound(&mut graph);
         build(&graph, &Statistics::none(&graph), &NoSamples, options)?
     } else if samples.is_empty() {
         return Err(no_range(&unknown));
-    } else if options.calibration == Calibration::Auto {
-        auto::quantize(&graph, samples, options)?
     } else {
-        quantize_by(&graph, samples, options)?
+        limits = far::tame(&mut graph, samples)?;
+        match options.calibration {
+            Calibration::Auto => auto::quantize(&graph, samples, &limits, options)?,
+            _ => quantize_by(&graph, samples, &limits, options)?,
+        }
     };
     if unknown.is_empty() && !samples.is_empty() {
         report.notes.push("the model brings all of its ranges: the samples were not needed".into());
     } else {
         report.samples = samples.len();
+    }
+    if !samples.is_empty() {
+        let held_back = |shown: &dyn Samples| match unknown.is_empty() {
+            true => Ok(None),
+            false => quantize_by(&graph, shown, &limits, &report.options).map(|(trial, _)| Some(trial)),
+        };
+        (report.outputs, report.judged) = auto::judge(&graph, &quantized, samples, &held_back)?;
+        report.warnings.extend(noisy(&report));
+        let lost = lost::warnings(&graph, &quantized, samples, &report.outputs)?;
+        report.warnings.extend(lost);
     }
     if options.io == Io::Float {
         float_borders(&mut quantized);
@@ -238,9 +271,28 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     Ok((quantized, report))
 }
 
+/// Below this many decibels an output is hardly more than noise.
+const LEAST_DECIBELS: f64 = 10.0;
+
+/// Names the outputs that quantization spoils.
+fn noisy(report: &Report) -> Vec<String> {
+    let spoiled = |output: &OutputReport| {
+        let decibels = output.sqnr_db.filter(|&decibels| decibels < LEAST_DECIBELS)?;
+        Some(format!(
+            "output `{}`: signal to noise is only {decibels:.1} dB on {} samples{}; `compare` names the layers that \
+             cost most, and samples that are not like those of the application do this too",
+            output.name,
+            report.judged.0,
+            if report.judged.1 { " held back" } else { "" },
+        ))
+    };
+    report.outputs.iter().filter_map(spoiled).collect()
+}
+
 /// Names of the values whose range only samples can show.
 fn unknown(graph: &Graph) -> Result<Vec<String>> {
     let mut graph = graph.clone();
+    far::bound(&mut graph);
     // Anything may turn up where nothing is known: only what an author says fits it.
     let mut ranges = vec![Range { min: -1e18, max: 1e18 }; graph.values.len()];
     rewrite::constant_ranges(&graph, &mut ranges)?;
@@ -261,14 +313,19 @@ fn no_range(unknown: &[String]) -> Error {
 }
 
 /// Quantizes a graph with constants of its own as the options say.
-fn quantize_by(graph: &Graph, samples: &dyn Samples, options: &Options) -> Result<(Graph, Report)> {
+fn quantize_by(
+    graph: &Graph,
+    samples: &dyn Samples,
+    limits: &Limits,
+    options: &Options,
+) -> Result<(Graph, Report)> {
     let histograms = Statistics::needs_histograms(options.calibration);
-    if !options.equalize {
-        return build(graph, &Statistics::gather(graph, samples, histograms)?, samples, options);
-    }
     let mut graph = graph.clone();
-    equalize::equalize(&mut graph, samples)?;
-    build(&graph, &Statistics::gather(&graph, samples, histograms)?, samples, options)
+    // Where values saturate was found for the channels as they are.
+    if options.equalize && limits.is_empty() {
+        equalize::equalize(&mut graph, samples)?;
+    }
+    build(&graph, &Statistics::gather(&graph, samples, limits, histograms)?, samples, options)
 }
 
 /// Quantizes a graph whose values were like `statistics` say; `samples` are for its biases.
@@ -281,7 +338,6 @@ fn build(
     let mut graph = float.clone();
     let mut ranges = statistics.by(options.calibration);
     rewrite::constant_ranges(&graph, &mut ranges)?;
-    mask::raise(&mut graph, &mut ranges);
     let groups::Assignment { params, calibrated } = groups::assign(&mut graph, &mut ranges);
     let mut report = Report { options: *options, ..Report::default() };
     rewrite::describe(&graph, &ranges, &params, &calibrated, &mut report);

@@ -42,7 +42,7 @@ fn load(folder: &Path, name: &str) -> Trained {
     let (quantized, report) = quantize(&graph, &samples, &Options::default()).expect("quantizes");
     for trial in &report.trials {
         println!(
-            "{name}: {:.2} dB, agreement {:.4}, {}",
+            "{name}: {:.2} dB, agreement {:?}, {}",
             -10.0 * trial.error.log10(),
             trial.agreement,
             trial.options

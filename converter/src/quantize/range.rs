@@ -6,7 +6,7 @@ use crate::graph::Quantization;
 const SMALLEST_SCALE: f32 = 1e-18;
 
 /// Bounds beyond this are refused: products of scales would leave the range of f32.
-const LARGEST_BOUND: f32 = 1e18;
+pub const LARGEST_BOUND: f32 = 1e18;
 
 /// Largest magnitude of a quantized bias: half of what int32 holds, so that the sum of products
 /// and the input's zero point times the weights still fit beside it.

@@ -65,11 +65,14 @@ pub fn own_constants(graph: &mut Graph) {
 /// values that PADV2 pads with.
 pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
     let refuse = |name: &str| {
-        Error::input(format!("constant `{name}` contains NaN, infinity or numbers beyond 1e18"))
-            .help("export the model again from a checkpoint whose numbers are finite")
+        Error::input(format!("constant `{name}` contains NaN, infinity or numbers beyond 1e18")).help(
+            "export the model again from a checkpoint whose numbers are finite; infinities may only bound, \
+                 mask or pad what a maximum, a minimum or SOFTMAX reads",
+        )
     };
+    let used = graph.used_values();
     for (index, value) in graph.values.iter().enumerate() {
-        if let Some(Constant::F32(data)) = &value.constant {
+        if let (Some(Constant::F32(data)), true) = (&value.constant, used.contains(&ValueId(index))) {
             ranges[index] = Range::of(data).ok_or_else(|| refuse(&value.name))?;
         }
     }

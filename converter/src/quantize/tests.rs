@@ -581,3 +581,49 @@ fn masked_scores_keep_their_steps() {
     assert_eq!(params(&graph, rows), params(&graph, sum));
     assert_eq!(integers(&graph, mask), [127, -128, -128, 127, 127, -128]);
 }
+
+/// A rectifier that an optimiser removed because the author's integers end at zero is still there.
+#[test]
+fn authored_integers_saturate_in_calibration() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 2]);
+    let integers = b.value("q", &[1, 2], None);
+    let value = b.0.value_mut(integers);
+    (value.dtype, value.quantization) = (DType::Int8, Some(Quantization::per_tensor(0.01, -128)));
+    b.0.nodes.push(Node {
+        name: "quantize".into(),
+        op: Op::Quantize,
+        inputs: vec![Some(x)],
+        outputs: vec![integers],
+    });
+    let real = b.node("dequantize", Op::Dequantize, &[integers], &[1, 2]);
+    let w = b.constant("w", &[1, 2], &[1.0, -1.0]);
+    let y = b.node("y", DENSE, &[real, w], &[1, 1]);
+    let samples = vec![vec![vec![-100.0, 2.0]], vec![vec![1.5, -50.0]]];
+    let (graph, _) = b.quantized(&[y], samples).unwrap();
+    let (scale, _) = params(&graph, y);
+    assert!((scale - 3.5 / 255.0).abs() < 1e-6, "{scale}");
+}
+
+/// What calibration cuts off is rare, and may be missing among the samples held back.
+#[test]
+fn auto_does_not_lose_on_its_own_samples() {
+    let mut b = Builder::default();
+    let x = b.input("x", &[1, 8]);
+    let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 / 32.0 - 1.0) * 0.5).collect();
+    let w = b.constant("w", &[8, 8], &weights);
+    let y = b.node("y", DENSE, &[x, w], &[1, 8]);
+    b.0.outputs = vec![y];
+    // Few samples are large, and none of those that are held back (every fifth).
+    let sample = |i: usize| {
+        let size = if i % 10 == 0 { 40.0 } else { 1.0 };
+        vec![(0..8).map(|j| ((i * 8 + j) as f32 * 1.7).sin() * size).collect::<Vec<f32>>()]
+    };
+    let (_, report) = quantize(&b.0, &Rows((0..200).map(sample).collect()), &Options::default()).unwrap();
+    assert_eq!(report.options.calibration, Calibration::MinMax, "{:?}", report.trials);
+    let clipping = |trial: &Trial| trial.options.calibration == Calibration::Mse;
+    let [plain, other] = [&report.trials[0], report.trials.iter().find(|t| clipping(t)).unwrap()];
+    assert!(other.error < plain.error, "the samples held back alone would have chosen it");
+    assert_eq!(report.judged, (40, true));
+    assert!(report.outputs[0].sqnr_db.is_some_and(|decibels| decibels > 10.0), "{:?}", report.outputs);
+}

@@ -70,7 +70,12 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
         }
         Op::Slice { begin, size, stride } => movement::slice(operand(0), begin, size, stride),
         Op::Transpose { permutation } => movement::transpose(operand(0), permutation),
-        Op::Reshape | Op::Quantize | Op::Dequantize => operand(0).data.to_vec(),
+        Op::Reshape => operand(0).data.to_vec(),
+        Op::Quantize => elementwise::saturated(operand(0).data, graph.value(node.outputs[0])),
+        Op::Dequantize => match node.input(0) {
+            Some(integers) => elementwise::saturated(operand(0).data, graph.value(integers)),
+            None => operand(0).data.to_vec(),
+        },
         Op::ResizeNearest { align_corners, half_pixel_centers } => {
             resize::nearest(operand(0), out_shape(), *align_corners, *half_pixel_centers)
         }

@@ -2,7 +2,7 @@
 
 use super::Tensor;
 use super::strided::{broadcast, walk};
-use crate::graph::{BinaryKind, UnaryKind};
+use crate::graph::{BinaryKind, DType, UnaryKind, Value};
 
 /// The value of a unary function; NaN where the function is undefined. Functions for which TFLite has no
 /// int8 kernel go through `libm`, so that the tables made of them are the same on every host.
@@ -135,6 +135,37 @@ pub fn binary(kind: BinaryKind, a: Tensor, b: Tensor, out_shape: &[usize], integ
         BinaryKind::Maximum => zip(a, b, out_shape, |a, b| if a > b { a } else { b }),
         BinaryKind::Minimum => zip(a, b, out_shape, |a, b| if a < b { a } else { b }),
         BinaryKind::SquaredDifference => zip(a, b, out_shape, |a, b| (a - b) * (a - b)),
+    }
+}
+
+/// What is left of real numbers that become the integers of a value, or come from them: they keep within what
+/// the integers can say, and are not rounded. Other values leave them as they are.
+pub fn saturated(data: &[f32], value: &Value) -> Vec<f32> {
+    let (Some((low, high)), Some(quantization)) = (integers(value.dtype), &value.quantization) else {
+        return data.to_vec();
+    };
+    let inner = match quantization.is_per_tensor() {
+        true => data.len().max(1),
+        false => value.shape.iter().skip(quantization.axis + 1).product::<usize>().max(1),
+    };
+    let params: Vec<(f32, i32)> =
+        quantization.scale.iter().copied().zip(quantization.zero_point.iter().copied()).collect();
+    let mut out = data.to_vec();
+    for (block, &(scale, zero_point)) in out.chunks_mut(inner).zip(params.iter().cycle()) {
+        let [low, high] = [low, high].map(|end| scale * (end - zero_point as f32));
+        block.iter_mut().for_each(|x| *x = x.max(low).min(high));
+    }
+    out
+}
+
+/// The smallest and the largest integer of a type that stands for real numbers, as far as layers are
+/// quantized to it.
+pub fn integers(dtype: DType) -> Option<(f32, f32)> {
+    match dtype {
+        DType::Int8 => Some((-128.0, 127.0)),
+        DType::UInt8 => Some((0.0, 255.0)),
+        DType::Int16 => Some((-32768.0, 32767.0)),
+        _ => None,
     }
 }
 

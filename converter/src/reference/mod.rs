@@ -4,8 +4,10 @@
 //! interpreter is measured against. The semantics are those of TFLite's float kernels; the matrix
 //! products underneath are the `ndarray` crate's.
 //!
-//! A quantized graph runs too: its constants are turned into the real numbers they stand for,
-//! QUANTIZE and DEQUANTIZE are the identity and nothing is rounded or saturated. Integers without
+//! A quantized graph runs too: its constants are turned into the real numbers they stand for. At QUANTIZE and
+//! DEQUANTIZE numbers saturate at what the integers can say, since authors rely on it: ONNX Runtime removes
+//! a RELU in front of integers that end at zero. Nothing is rounded: what rounding costs, the author's
+//! included, is what the reference is there to measure. Integers without
 //! quantization, such as the indices that ARG_MAX finds, are held as f32 like everything else.
 //!
 //! ```
@@ -48,7 +50,7 @@ mod strided;
 mod window;
 
 pub(crate) use check::{infer as infer_shape, no_such_index, node as check_node};
-pub(crate) use elementwise::unary;
+pub(crate) use elementwise::{integers, unary};
 pub(crate) use strided::broadcast_shape;
 
 #[cfg(test)]

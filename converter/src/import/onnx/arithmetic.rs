@@ -237,8 +237,9 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translated {
             elements.iter_mut().for_each(|x| *x = x.max(BARRED));
             note_barred(l);
         }
-        if elements.iter().any(|x| !x.is_finite()) {
-            return unsupported("it puts infinities into a tensor");
+        // An infinity may lose against other elements; where it is left, quantization refuses it.
+        if elements.iter().any(|x| x.is_nan()) {
+            return unsupported("it puts NaN into a tensor");
         }
     }
     let mask = Known::new(l.part("mask"), condition.shape.clone(), Constant::F32(mask));
