@@ -151,6 +151,8 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
     let mut graph = imported.graph;
     import::refuse_unsupported(&graph)?;
     let wants = first_layers::wants(&graph);
+    let scalers: Vec<(String, Vec<String>)> =
+        graph.inputs.iter().map(|&id| (graph.value(id).name.clone(), quantize::scaler(&graph, id))).collect();
     notes.extend(passes::optimise(&mut graph).done);
     match passes::decompose(&mut graph) {
         0 => {}
@@ -195,6 +197,11 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         graph = integer;
         notes.extend(report.notes);
         warnings.extend(report.warnings);
+        let scaled =
+            scalers.iter().filter(|(input, at)| report.lost_inputs.contains(input) && !at.is_empty());
+        notes.extend(scaled.map(|(input, at)| {
+            format!("the numbers that the model scales `{input}` with are in `{}`", at.join("`, `"))
+        }));
         if samples > 0 {
             calibration = Some(report.options.to_string());
             trials = report.trials;

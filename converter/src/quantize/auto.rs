@@ -6,7 +6,7 @@
 //! smallest error alone chose a moving average for a model that it made worse by 3 dB on the test set. It must not
 //! lose on the samples that it was calibrated on either: what is cut off is rare, and may not be among those held
 //! back (a dense network of 41 dB had 20 dB on its own calibration set). The winner meets min/max once more when
-//! both have seen all samples.
+//! both have seen all samples, and where the other parts are held back in turn.
 
 use super::calibrate::Statistics;
 use super::far::Limits;
@@ -39,17 +39,23 @@ impl Samples for Subset {
     }
 }
 
-/// The samples to calibrate trials on, and those that are held back: every fifth of samples taken evenly
-/// from all.
-fn split(graph: &Graph, samples: &dyn Samples) -> Result<[Subset; 2]> {
+/// One sample in so many is held back.
+const PARTS: usize = 5;
+
+/// Most samples that the winner and min/max meet on once more.
+const MOST_CONFIRMING: usize = 320;
+
+/// The samples to calibrate trials on, and those that are held back: the one at `place` of every [`PARTS`], of
+/// at most so many taken evenly from all.
+fn split(graph: &Graph, samples: &dyn Samples, most: usize, place: usize) -> Result<[Subset; 2]> {
     let bytes: usize = graph.inputs.iter().map(|&id| graph.value(id).elements() * 4).sum();
     let affordable = (HELD_BYTES / bytes.max(1)).max(LEAST_SAMPLES);
-    let (all, count) = (samples.len(), samples.len().min(MOST_SAMPLES).min(affordable));
+    let (all, count) = (samples.len(), samples.len().min(most).min(affordable));
     let mut subsets = [Subset(Vec::new()), Subset(Vec::new())];
     let [shown, held] = &mut subsets;
     let taken = in_order(0..count, || (), |(), i| samples.sample(i * all / count))?;
     for (i, sample) in taken.into_iter().enumerate() {
-        if i % 5 == 4 { held.0.push(sample) } else { shown.0.push(sample) }
+        if i % PARTS == place { held.0.push(sample) } else { shown.0.push(sample) }
     }
     Ok(subsets)
 }
@@ -67,7 +73,7 @@ pub fn quantize(
     if samples.len() < LEAST_SAMPLES {
         return build(graph, &everything, samples, &plain);
     }
-    let [shown, held] = split(graph, samples)?;
+    let [shown, held] = split(graph, samples, MOST_SAMPLES, PARTS - 1)?;
     let judges = Judges { held: Judge::of_scores(graph, &held)?, shown: Judge::of_scores(graph, &shown)? };
     let classes = graph.outputs.first().is_some_and(|&id| holds_classes(graph, id));
     let mut trials: Vec<Trial> = Vec::new();
@@ -130,7 +136,7 @@ pub fn quantize(
     let by_plain = build(graph, &everything, samples, &plain)?;
     let mut result = by_plain;
     let mut chosen = plain;
-    if best.options != plain {
+    if best.options != plain && confirmed(graph, samples, limits, [&best.options, &plain])? {
         let other = finished(everything, &best.options)?;
         if judges.holds(&other.0, &result.0)? {
             (result, chosen) = (other, best.options);
@@ -149,6 +155,33 @@ pub fn quantize(
     report.notes.push(format!("chosen on {} samples held back: {chosen}{gain}", judges.held.len()));
     report.trials = trials;
     Ok((quantized, report))
+}
+
+/// Whether the first of two ways is better where every other part of the samples is held back in turn, too: rare
+/// large numbers saturate what was cut off or made to fit closely, and a fifth of some tens of samples may hold
+/// none.
+fn confirmed(
+    graph: &Graph,
+    samples: &dyn Samples,
+    limits: &Limits,
+    [winner, plain]: [&Options; 2],
+) -> Result<bool> {
+    let mut errors = [0.0; 2];
+    let mut lost = 0;
+    for place in 0..PARTS - 1 {
+        let [shown, held] = split(graph, samples, MOST_CONFIRMING, place)?;
+        let judge = Judge::of_scores(graph, &held)?;
+        let mut here = [0.0; 2];
+        for (error, options) in here.iter_mut().zip([winner, plain]) {
+            *error = judge.score(&super::quantize_by(graph, &shown, limits, options)?.0)?.error;
+        }
+        errors = [errors[0] + here[0], errors[1] + here[1]];
+        lost += usize::from(here[0] > here[1]);
+        if lost > 1 {
+            return Ok(false);
+        }
+    }
+    Ok(errors[0] < errors[1] * 0.98)
 }
 
 /// A way that was tried.
@@ -192,7 +225,7 @@ pub fn judge(
     samples: &dyn Samples,
     held_back: &dyn Fn(&dyn Samples) -> Result<Option<Graph>>,
 ) -> Result<(Vec<OutputReport>, (usize, bool))> {
-    let [shown, held] = split(graph, samples)?;
+    let [shown, held] = split(graph, samples, MOST_SAMPLES, PARTS - 1)?;
     let few = samples.len() < LEAST_SAMPLES;
     let judge = if few { Judge::of_outputs(graph, samples)? } else { Judge::of_outputs(graph, &held)? };
     let trial = if few { None } else { held_back(&shown)? };

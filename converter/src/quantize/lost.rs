@@ -145,13 +145,38 @@ impl Watched {
     }
 }
 
-/// Names what is lost in a graph that was quantized with these samples, one sentence each.
+/// Where the numbers of the scaler are that a model begins with: the names of the constants that an input is
+/// computed with, element by element, before anything else reads it.
+pub fn scaler(graph: &Graph, input: ValueId) -> Vec<String> {
+    let (mut names, mut id) = (Vec::new(), input);
+    loop {
+        let mut readers = graph.nodes.iter().filter(|node| node.inputs.contains(&Some(id)));
+        let (Some(reader), None) = (readers.next(), readers.next()) else { return names };
+        match (&reader.op, reader.outputs.as_slice()) {
+            (Op::Binary { .. }, &[result]) => {
+                let constants =
+                    reader.inputs.iter().flatten().filter(|&&id| graph.value(id).constant.is_some());
+                let before = names.len();
+                names.extend(constants.map(|&id| graph.value(id).name.clone()));
+                if names.len() == before {
+                    return names;
+                }
+                id = result;
+            }
+            (Op::Reshape | Op::Transpose { .. }, &[result]) => id = result,
+            _ => return names,
+        }
+    }
+}
+
+/// Names what is lost in a graph that was quantized with these samples, one sentence each, and the inputs
+/// of which something is.
 pub fn warnings(
     graph: &Graph,
     quantized: &Graph,
     samples: &dyn Samples,
     outputs: &[OutputReport],
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Vec<String>)> {
     let suffers = outputs.iter().any(|output| output.sqnr_db.is_none_or(|decibels| decibels < GOOD));
     let joins: Vec<&Node> = graph.nodes.iter().filter(|node| is_join(node)).collect();
     let mut watched = Vec::new();
@@ -229,9 +254,11 @@ pub fn warnings(
             ));
         }
     }
+    let mut lost_inputs = Vec::new();
     for &(id, _) in inputs.iter().filter(|_| suffers) {
         let what = if graph.value(id).shape.len() > 2 { "channel" } else { "feature" };
         if let Some((lost, step)) = first_lost(&watched, id, what, MOST_ALIKE[0]) {
+            lost_inputs.push(graph.value(id).name.clone());
             found.push(format!(
                 "input `{}`: {lost} spans fewer than 4 steps of the scale that the whole input shares (a step is \
                  {step}), and is lost in int8; bring the features to like ranges before they reach the model (a \
@@ -241,7 +268,7 @@ pub fn warnings(
             ));
         }
     }
-    Ok(found)
+    Ok((found, lost_inputs))
 }
 
 /// What is lost along the first dimension of a value where anything is, and the step of its scale.
@@ -324,7 +351,7 @@ fn observe(graph: &Graph, samples: &dyn Samples, watched: &mut [Watched]) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, Constant, DType, Quantization, Value};
+    use crate::graph::{Activation, BinaryKind, Constant, DType, Quantization, Value};
 
     struct Rows(Vec<Vec<f32>>);
 
@@ -369,7 +396,7 @@ mod tests {
 
     fn found(graphs: &(Graph, Graph), samples: &Rows, decibels: f64) -> Vec<String> {
         let outputs = [OutputReport { name: "y".into(), sqnr_db: Some(decibels), agreement: None }];
-        warnings(&graphs.0, &graphs.1, samples, &outputs).unwrap()
+        warnings(&graphs.0, &graphs.1, samples, &outputs).unwrap().0
     }
 
     #[test]
@@ -381,6 +408,31 @@ mod tests {
         assert!(warned[0].starts_with("input `x`: feature 1 (0."), "{warned:?}");
         // The outputs do not miss it.
         assert!(found(&graphs, &samples, 45.0).is_empty());
+    }
+
+    #[test]
+    fn the_numbers_of_a_scaler_are_found() {
+        let (mut graph, _) = dense(2, &[1.0, 1.0], [1.0, 1.0]);
+        let x = graph.inputs[0];
+        let mut z = x;
+        for (kind, name) in [(BinaryKind::Sub, "mean"), (BinaryKind::Mul, "inverse")] {
+            let value = |name: &str, constant| Value {
+                name: name.into(),
+                shape: vec![1, 2],
+                dtype: DType::Float32,
+                quantization: None,
+                constant,
+            };
+            let c = graph.add_value(value(name, Some(Constant::F32(vec![1.0, 2.0]))));
+            let y = graph.add_value(value("scaled", None));
+            let op = Op::Binary { kind, activation: Activation::None };
+            let node = Node { name: name.into(), op, inputs: vec![Some(z), Some(c)], outputs: vec![y] };
+            graph.nodes.insert(graph.nodes.len() - 1, node);
+            z = y;
+        }
+        graph.nodes.last_mut().unwrap().inputs[0] = Some(z);
+        assert_eq!(scaler(&graph, x), ["mean", "inverse"]);
+        assert!(scaler(&graph, z).is_empty());
     }
 
     #[test]

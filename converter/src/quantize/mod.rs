@@ -43,6 +43,7 @@ mod tests;
 pub use authored::brings_ranges;
 pub use borders::float_borders;
 pub use fake::run_fake_quantized;
+pub use lost::scaler;
 pub use method::Calibration;
 pub use range::Range;
 
@@ -166,6 +167,8 @@ pub struct Report {
     /// How each output fares on samples that were held back from a calibration by the same method; on all
     /// of them where there are fewer than 40.
     pub outputs: Vec<OutputReport>,
+    /// Names of the inputs that have features which int8 loses.
+    pub lost_inputs: Vec<String>,
     /// Number of samples behind `outputs`, and whether they were held back.
     pub judged: (usize, bool),
     /// The quantized activations in the order in which they are computed, inputs first.
@@ -262,8 +265,9 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
         };
         (report.outputs, report.judged) = auto::judge(&graph, &quantized, samples, &held_back)?;
         report.warnings.extend(noisy(&report));
-        let lost = lost::warnings(&graph, &quantized, samples, &report.outputs)?;
+        let (lost, inputs) = lost::warnings(&graph, &quantized, samples, &report.outputs)?;
         report.warnings.extend(lost);
+        report.lost_inputs = inputs;
     }
     if options.io == Io::Float {
         float_borders(&mut quantized);
