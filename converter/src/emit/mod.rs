@@ -22,6 +22,7 @@
 //! ```
 
 mod aligned;
+mod known;
 mod lowering;
 mod plan;
 mod program;
@@ -192,7 +193,8 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
         return Err(Error::input(format!("model `{}` is float: its layers compute in float32", graph.name))
             .help("quantize it first: give calibration data (`--calibrate DATA`)"));
     }
-    let program = Program::build(graph, options)?;
+    let known = known::computed(graph, options);
+    let program = Program::build(known.as_ref().unwrap_or(graph), options)?;
     let apart = apart(&program, options)?;
     let leads = ask_leads(&program, &apart)?;
     let plan = plan::plan(&program, &leads);

@@ -5,7 +5,7 @@
 
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 
-use super::windows::{Said, cropping, padding};
+use super::windows::{Cropped, Said, cropping, padding};
 use super::{Operator, Options, Tensor, Writer};
 use crate::error::{Error, Result};
 use crate::graph::{
@@ -389,11 +389,16 @@ fn pool_2d(
     push(w, node, code, 2, options, inputs)
 }
 
-/// Operands in TFLite's order: output shape, filter, input, bias.
+/// Operands in TFLite's order: output shape, filter, input, bias. What neither of TFLite's words crops is cut
+/// out of the uncropped result by a slice.
 fn transpose_conv(w: &mut Writer<'_>, node: &Node, window: &Window, activation: Activation) -> Result<()> {
     let (image, output) = sizes(w, node);
-    let Some(padding) = cropping(window, image, output).filter(|_| window.dilation == [1, 1]) else {
-        return Err(refuse(node, "a transposed convolution with this padding cannot be said"));
+    let result = w.graph.value(node.outputs[0]).clone();
+    let said = if window.dilation == [1, 1] { cropping(window, image, output) } else { None };
+    let (padding, whole) = match said {
+        Some(Cropped::Word(padding)) => (padding, None),
+        Some(Cropped::Sliced(size)) => (schema::Padding::VALID, Some(size)),
+        None => return Err(refuse(node, "a transposed convolution with this padding cannot be said")),
     };
     let [stride_h, stride_w] = window.stride;
     let options = options(Kind::TransposeConvOptions, move |fbb| {
@@ -408,13 +413,34 @@ fn transpose_conv(w: &mut Writer<'_>, node: &Node, window: &Window, activation: 
             },
         )
     });
-    let shape = w.graph.value(node.outputs[0]).shape.clone();
+    let mut shape = result.shape.clone();
+    if let Some(size) = whole {
+        shape[1..3].copy_from_slice(&size);
+    }
+    let uncropped = whole.map(|_| {
+        w.tensor(Tensor {
+            name: format!("{}/uncropped", node.name),
+            shape: shape.clone(),
+            dtype: result.dtype,
+            quantization: result.quantization,
+            data: None,
+        })
+    });
     let shape = w.integers(format!("{}/shape", node.name), shape);
     let operands = inputs(w, node);
     let mut inputs = vec![shape, operands[1], operands[0]];
     inputs.extend(operands.get(2).filter(|&&bias| bias >= 0));
     // Version 3 has a bias, version 4 an activation.
-    push(w, node, Code::TRANSPOSE_CONV, if activation == Activation::None { 3 } else { 4 }, options, inputs)
+    let version = if activation == Activation::None { 3 } else { 4 };
+    let Some(uncropped) = uncropped else {
+        return push(w, node, Code::TRANSPOSE_CONV, version, options, inputs);
+    };
+    let (code, options, outputs) = (Code::TRANSPOSE_CONV, Some(options), vec![uncropped]);
+    w.operators.push(Operator { code, version, options, inputs, outputs });
+    let [before_h, before_w] = window.pad_before;
+    let output = w.value(node.outputs[0]);
+    strided_slice(w, &node.name, (uncropped, output), &[0, before_h, before_w, 0], &result.shape, &[1; 4]);
+    Ok(())
 }
 
 fn fully_connected(w: &mut Writer<'_>, node: &Node, activation: Activation) -> Result<()> {
@@ -496,12 +522,14 @@ fn binary(w: &mut Writer<'_>, node: &Node, kind: BinaryKind, activation: Activat
 fn unary(w: &mut Writer<'_>, node: &Node, kind: UnaryKind) -> Result<()> {
     let quantization = |id: Option<ValueId>| id.and_then(|id| w.graph.value(id).quantization.clone());
     let rescales = quantization(node.input(0)) != quantization(node.outputs.first().copied());
+    let result = quantization(node.outputs.first().copied()).and_then(|q| q.tensor());
     let (code, version, options) = match kind {
         UnaryKind::Relu => (Code::RELU, 2, None),
         // TFLM's int8 RELU6 clamps and does not rescale.
         UnaryKind::Relu6 if !rescales => (Code::RELU6, 2, None),
-        UnaryKind::Logistic => (Code::LOGISTIC, 2, None),
-        UnaryKind::Tanh => (Code::TANH, 2, None),
+        // TFLM computes these on one grid, whatever the file says.
+        UnaryKind::Logistic if result == Some((1.0 / 256.0, -128)) => (Code::LOGISTIC, 2, None),
+        UnaryKind::Tanh if result == Some((1.0 / 128.0, 0)) => (Code::TANH, 2, None),
         UnaryKind::HardSwish => (Code::HARD_SWISH, 1, None),
         UnaryKind::Elu { alpha: 1.0 } => (Code::ELU, 1, None),
         UnaryKind::Abs => (Code::ABS, 2, None),

@@ -26,23 +26,37 @@ pub(super) fn padding(window: &Window, image: [usize; 2], output: [usize; 2]) ->
     if same { Said::Word(schema::Padding::SAME) } else { Said::PadFirst }
 }
 
-/// Says the cropping of a transposed convolution from `image` to `output`; none where TFLite has no
-/// word for it.
-pub(super) fn cropping(window: &Window, image: [usize; 2], output: [usize; 2]) -> Option<schema::Padding> {
+/// How TFLite says the cropping of a transposed convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cropped {
+    /// By one of its words.
+    Word(schema::Padding),
+    /// Only by a slice of the uncropped result, which has this size.
+    Sliced([usize; 2]),
+}
+
+/// Says the cropping of a transposed convolution from `image` to `output`; none where the result reaches a
+/// stride or more beyond the last tap.
+pub(super) fn cropping(window: &Window, image: [usize; 2], output: [usize; 2]) -> Option<Cropped> {
     let same = (0..2).all(|d| {
         let full = (image[d] - 1) * window.stride[d] + window.kernel[d];
         output[d].div_ceil(window.stride[d]) == image[d]
             && window.pad_before[d] == full.saturating_sub(output[d]) / 2
     });
-    let valid = (0..2).all(|d| {
-        window.pad_before[d] == 0
-            && output[d].checked_sub(window.kernel[d]).is_some_and(|x| x / window.stride[d] + 1 == image[d])
-    });
-    match (valid, same) {
-        (true, _) => Some(schema::Padding::VALID),
-        (false, true) => Some(schema::Padding::SAME),
-        _ => None,
+    let fits = |d: usize, size: usize| {
+        size.checked_sub(window.kernel[d]).is_some_and(|x| x / window.stride[d] + 1 == image[d])
+    };
+    if (0..2).all(|d| window.pad_before[d] == 0 && fits(d, output[d])) {
+        return Some(Cropped::Word(schema::Padding::VALID));
     }
+    if same {
+        return Some(Cropped::Word(schema::Padding::SAME));
+    }
+    let whole = [0, 1].map(|d| {
+        let taps = (image[d] - 1) * window.stride[d] + window.kernel[d];
+        taps.max(window.pad_before[d] + output[d])
+    });
+    (0..2).all(|d| fits(d, whole[d])).then_some(Cropped::Sliced(whole))
 }
 
 #[cfg(test)]
@@ -73,10 +87,15 @@ mod tests {
     #[test]
     fn croppings_have_words_too() {
         let said = |w: Window, image, output| cropping(&w, [image; 2], [output; 2]);
-        assert_eq!(said(window(3, 2, 0, 0), 4, 9), Some(schema::Padding::VALID));
-        assert_eq!(said(window(3, 2, 0, 1), 4, 8), Some(schema::Padding::SAME));
-        assert_eq!(said(window(4, 2, 1, 1), 4, 8), Some(schema::Padding::SAME));
-        assert_eq!(said(window(3, 2, 1, 1), 4, 7), Some(schema::Padding::SAME));
-        assert_eq!(said(window(3, 2, 1, 0), 4, 8), None);
+        let word = |word| Some(Cropped::Word(word));
+        assert_eq!(said(window(3, 2, 0, 0), 4, 9), word(schema::Padding::VALID));
+        assert_eq!(said(window(3, 2, 0, 1), 4, 8), word(schema::Padding::SAME));
+        assert_eq!(said(window(4, 2, 1, 1), 4, 8), word(schema::Padding::SAME));
+        assert_eq!(said(window(3, 2, 1, 1), 4, 7), word(schema::Padding::SAME));
+        // PyTorch's doubling with output padding crops before only.
+        assert_eq!(said(window(3, 2, 1, 0), 4, 8), Some(Cropped::Sliced([9, 9])));
+        // A row behind the last tap is as far as a stride of 2 reaches.
+        assert_eq!(said(window(3, 2, 1, 0), 4, 9), Some(Cropped::Sliced([10, 10])));
+        assert_eq!(said(window(3, 2, 1, 0), 4, 10), None);
     }
 }
