@@ -64,6 +64,12 @@ fn quantization(
     Ok(quantization)
 }
 
+/// The name of a type that integers are stored in. Of those that quantization knows, only uint16 is held in
+/// 64 bits.
+fn stored(kind: DType) -> &'static str {
+    if kind == DType::Int64 { "uint16" } else { kind.name() }
+}
+
 /// Real numbers as integers, by rounding to even and saturation.
 fn round(x: &Known, q: &Quantization, low: f32, high: f32) -> Vec<i64> {
     let inner: usize = x.shape.iter().skip(q.axis + 1).product::<usize>().max(1);
@@ -91,7 +97,7 @@ pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translated {
         let elements = match kind {
             DType::Int8 => Constant::I8(round(x, &q, -128.0, 127.0).into_iter().map(|x| x as i8).collect()),
             DType::UInt8 => Constant::U8(round(x, &q, 0.0, 255.0).into_iter().map(|x| x as u8).collect()),
-            _ => return unsupported(format!("to {kind:?}; supported are int8 and uint8")),
+            _ => return unsupported(format!("to {}; supported are int8 and uint8", stored(kind))),
         };
         // The integers stand for themselves until DequantizeLinear gives them a scale.
         return Ok(vec![Slot::Known(Known::new(x.name.clone(), x.shape.clone(), elements).into())]);
@@ -108,7 +114,7 @@ fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Resu
     let zero_point = match kind {
         DType::Int8 => zero_point,
         DType::UInt8 => zero_point - 128,
-        _ => return unsupported(format!("to {kind:?}; supported are int8 and uint8")),
+        _ => return unsupported(format!("to {}; supported are int8 and uint8", stored(kind))),
     };
     if l.net.b.graph().value(x).dtype != DType::Float32 {
         return unsupported("of numbers that are no reals");
