@@ -18,7 +18,7 @@ use super::fixed_point;
 use super::stage::{self, Int8};
 use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
-use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, ValueId};
+use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, Value, ValueId};
 use crate::reference::unary;
 
 /// An op that applies `function` to each element. The table is indexed by the input's bits.
@@ -66,6 +66,20 @@ pub(crate) fn unary_table(graph: &Graph, node: &Node, kind: UnaryKind) -> Result
         let function = function(kind, &input, &output);
         Ok((0..=u8::MAX).map(|bits| function(i32::from(bits as i8)).clamp(-128, 127) as i8).collect())
     })
+}
+
+/// The results of a function of an int8 tensor, from -128 on, in another quantization than that of the layer's
+/// result: scale and zero point. `None` where the input has not one of its own.
+pub(crate) fn unary_results(kind: UnaryKind, input: &Value, output: (f32, i32)) -> Option<Vec<i8>> {
+    let (scale, zero_point) = input.quantization.as_ref()?.tensor()?;
+    let int8 = |(scale, zero_point): (f32, i32)| Int8 {
+        id: ValueId(0),
+        value: input,
+        scale: scale.into(),
+        zero_point,
+    };
+    let function = function(kind, &int8((scale, zero_point)), &int8(output));
+    Some((i8::MIN..=i8::MAX).map(|x| function(x.into()).clamp(-128, 127) as i8).collect())
 }
 
 /// From stored integer to stored integer, not yet clamped to int8.
@@ -262,7 +276,7 @@ fn saturate_16(x: i64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Quantization, Value};
+    use crate::graph::{DType, Quantization};
 
     /// A function and what it is in real numbers.
     type Kind = (UnaryKind, fn(f64) -> f64);

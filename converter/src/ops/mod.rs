@@ -41,7 +41,7 @@ mod tests;
 mod transpose_conv;
 pub mod winograd;
 
-pub(crate) use lookup::unary_table;
+pub(crate) use lookup::{unary_results, unary_table};
 pub use strided_copy::copy;
 
 use crate::emit::{Lowered, Lowering};

@@ -30,7 +30,7 @@ pub(super) fn run(graph: &mut Graph) -> usize {
 }
 
 /// The results of a node, if they can be known.
-fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
+pub(crate) fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
     if node.outputs.is_empty() || node.outputs.iter().any(|&id| graph.is_output(id)) {
         return None;
     }
@@ -41,7 +41,8 @@ fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
         return Some(vec![quantized(graph, node)?]);
     }
     // A PAD of integers adds the zero point, which the reference does not know of here.
-    let moves = node.op.only_moves_data() && !matches!(node.op, Op::Pad { .. });
+    let moves = (node.op.only_moves_data() && !matches!(node.op, Op::Pad { .. }))
+        || matches!(node.op, Op::Gather { .. });
     let mut operands = Vec::with_capacity(node.inputs.len());
     for id in &node.inputs {
         let Some(id) = id else {

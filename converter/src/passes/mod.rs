@@ -26,7 +26,7 @@
 mod activation;
 mod batch_norm;
 mod channels;
-mod constants;
+pub(crate) mod constants;
 pub(crate) mod dead;
 mod decompose;
 mod equivalent;

@@ -22,10 +22,17 @@ pub(super) fn fully_connected(layer: &Layer<'_>) -> Result<Translated, Reason> {
         || rows.checked_mul(outputs) != Some(output.elements())
         || last.unwrap_or(1) != outputs
     {
-        return Err(format!(
-            "weights [{outputs}, {inputs}] between shapes {:?} and {:?}",
-            input.shape, output.shape
-        ));
+        let whole = match input.shape.split_last() {
+            Some((last, lead)) if o.keep_num_dims() && *last == inputs => [lead, &[outputs]].concat(),
+            _ => vec![rows, outputs],
+        };
+        let fits = rows.checked_mul(inputs) == Some(input.elements()) && layer.expect_output(&whole).is_ok();
+        if !fits {
+            return Err(format!(
+                "weights [{outputs}, {inputs}] between shapes {:?} and {:?}",
+                input.shape, output.shape
+            ));
+        }
     }
     check_weights(layer, [1, 2], outputs)?;
     with_activation(layer, o.fused_activation_function(), |activation| Op::FullyConnected { activation })

@@ -4,6 +4,7 @@
 //! paddings and sizes become attributes), or a *reason*: the sentence that the user reads for an
 //! unsupported layer.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::generated::tflite as schema;
@@ -25,6 +26,25 @@ pub(super) struct Translated {
     pub through: Option<(Quantization, i32)>,
     /// Constants made of several operands, for the operands from position 1 on.
     pub stacked: Vec<Stacked>,
+    /// The nodes of a layer that takes several, instead of `op`; the last one writes the result.
+    pub steps: Vec<Step>,
+}
+
+/// One node of several.
+pub(super) struct Step {
+    pub op: Op,
+    pub inputs: Vec<Place>,
+    /// Shape of its result.
+    pub shape: Vec<usize>,
+}
+
+/// What a step reads.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// An operand of the layer.
+    Operand(Option<ValueId>),
+    /// The result of the step with this number.
+    Step(usize),
 }
 
 /// A constant that the file keeps in parts.
@@ -39,7 +59,13 @@ pub(super) struct Stacked {
 
 impl Translated {
     pub(super) fn new(op: Op, inputs: &[Option<ValueId>]) -> Translated {
-        Translated { op, inputs: inputs.to_vec(), then: None, through: None, stacked: Vec::new() }
+        let (stacked, steps) = (Vec::new(), Vec::new());
+        Translated { op, inputs: inputs.to_vec(), then: None, through: None, stacked, steps }
+    }
+
+    /// A layer of several nodes; of none where it changes nothing but the shape.
+    pub(super) fn several(steps: Vec<Step>, inputs: &[Option<ValueId>]) -> Translated {
+        Translated { steps, ..Translated::new(Op::Reshape, inputs) }
     }
 }
 
@@ -52,6 +78,10 @@ pub(super) struct Layer<'a> {
     pub outputs: &'a [ValueId],
     /// Values that QUANTIZE, DEQUANTIZE and FAKE_QUANT make of constants.
     pub converted: &'a HashSet<ValueId>,
+    /// Dimensions that the file leaves open, of the values that it has.
+    pub open: &'a [Vec<bool>],
+    /// The shape of a result whose dimensions the file leaves open, once it is known.
+    pub resolved: RefCell<Option<Vec<usize>>>,
 }
 
 impl<'a> Layer<'a> {
@@ -85,6 +115,11 @@ impl<'a> Layer<'a> {
         }
     }
 
+    /// Which dimensions of the first result the file leaves open.
+    pub(super) fn open_dimensions(&self) -> &'a [bool] {
+        self.outputs.first().and_then(|id| self.open.get(id.0)).map_or(&[], Vec::as_slice)
+    }
+
     /// All results.
     pub(super) fn results(&self) -> impl Iterator<Item = &'a Value> {
         let values = self.values;
@@ -104,10 +139,18 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Fails unless the result has this shape.
+    /// Fails unless the result has this shape, or may have it.
     pub(super) fn expect_output(&self, shape: &[usize]) -> Result<(), Reason> {
         let found = &self.output()?.shape;
         if found == shape {
+            return Ok(());
+        }
+        let open = self.open_dimensions();
+        if found.len() == shape.len()
+            && open.len() == shape.len()
+            && (0..shape.len()).all(|d| open[d] || found[d] == shape[d])
+        {
+            *self.resolved.borrow_mut() = Some(shape.to_vec());
             return Ok(());
         }
         Err(format!("the result has shape {found:?}, but {shape:?} follows from its operands"))

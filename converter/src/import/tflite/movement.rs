@@ -108,9 +108,33 @@ pub(super) fn transpose(layer: &Layer<'_>) -> Result<Translated, Reason> {
 pub(super) fn reshape(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let (input, output) = (layer.input(0)?, layer.output()?);
     if input.elements() != output.elements() {
-        return Err(format!("shape {:?} becomes {:?}", input.shape, output.shape));
+        let shape = open_shape(layer, input.elements(), &output.shape);
+        shape
+            .and_then(|shape| layer.expect_output(&shape).ok())
+            .ok_or_else(|| format!("shape {:?} becomes {:?}", input.shape, output.shape))?;
     }
     Ok(Translated::new(Op::Reshape, &layer.inputs[..1]))
+}
+
+/// The shape of so many elements, where the file leaves dimensions open: as the operand of RESHAPE says, or
+/// what is left for the only one that is open.
+fn open_shape(layer: &Layer<'_>, elements: usize, declared: &[usize]) -> Option<Vec<usize>> {
+    let open = layer.open_dimensions();
+    let listed = layer.integers(1, "shape").ok().filter(|listed| listed.len() == declared.len());
+    let fixed = |(d, &size): (usize, &usize)| {
+        let is_open = open.get(d).copied().unwrap_or(false);
+        let said = listed.as_ref().and_then(|listed| usize::try_from(listed[d]).ok());
+        if is_open { said } else { Some(size) }
+    };
+    let sizes: Vec<Option<usize>> = declared.iter().enumerate().map(fixed).collect();
+    let rest = sizes.iter().flatten().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+    if sizes.iter().filter(|size| size.is_none()).count() > 1 {
+        return None;
+    }
+    let shape: Vec<usize> =
+        sizes.iter().map(|size| size.or_else(|| elements.checked_div(rest))).collect::<Option<_>>()?;
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    (count == Some(elements)).then_some(shape)
 }
 
 /// PACK: inputs of one shape, stacked along a new axis.

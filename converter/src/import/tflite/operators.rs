@@ -1,9 +1,9 @@
 //! Which function translates which operator. An operator that is absent here is unknown to
 //! Ferrolite.
 
-use super::generated::tflite::BuiltinOperator as Code;
+use super::generated::tflite::{BuiltinOperator as Code, OperatorCode};
 use super::layer::{Layer, Reason, Translated};
-use super::{arithmetic, lstm, movement, slices, windows};
+use super::{arithmetic, copies, dilation, lstm, movement, slices, windows};
 use crate::graph::{BinaryKind, Op, PoolKind, ReduceKind, UnaryKind};
 
 /// Translates one built-in operator.
@@ -49,10 +49,57 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::PACK => movement::pack(layer),
         Code::UNPACK => movement::unpack(layer),
         Code::GATHER => movement::gather(layer),
+        Code::TILE => copies::tile(layer),
+        Code::BROADCAST_TO => copies::broadcast_to(layer),
+        Code::MIRROR_PAD => copies::mirror_pad(layer),
+        Code::REVERSE_V2 => copies::reverse(layer),
+        Code::DEPTH_TO_SPACE => copies::depth_to_space(layer),
+        Code::SPACE_TO_DEPTH => copies::space_to_depth(layer),
+        Code::SPACE_TO_BATCH_ND | Code::BATCH_TO_SPACE_ND => Err(dilation::ONLY_AROUND.into()),
         Code::RESIZE_NEAREST_NEIGHBOR => movement::resize(layer, false),
         Code::RESIZE_BILINEAR => movement::resize(layer, true),
         _ => Err(Reason::new()),
     }
+}
+
+/// What a person can do about an operator that is unknown here; empty where there is no advice of its own.
+/// `initialised` says whether something in the file gives variables their first values.
+pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>, initialised: bool) -> Reason {
+    let advice = match (builtin, code.custom_code().unwrap_or_default()) {
+        (Code::CUSTOM, "ethos-u") => {
+            "Vela compiled these layers for an Ethos-U network processor: convert the .tflite that Vela was given"
+        }
+        (Code::CUSTOM, "edgetpu-custom-op") => {
+            "these layers were compiled for the Edge TPU: convert the .tflite that its compiler was given"
+        }
+        (Code::CUSTOM, "NeutronGraph") => {
+            "these layers were compiled for an eIQ Neutron network processor: convert the .tflite that its \
+             converter was given"
+        }
+        (Code::CUSTOM, name) if name.starts_with("Flex") => {
+            "an operator of TensorFlow itself (SELECT_TF_OPS), which no microcontroller runs: convert the SavedModel, \
+             .keras or .h5 file of the network, or export it without this operator"
+        }
+        (Code::WHILE, _) => {
+            "a loop, as TensorFlow's converter writes recurrent layers: convert the SavedModel, .keras or .h5 file of the \
+             network, or export it with `unroll=True`"
+        }
+        (
+            Code::BIDIRECTIONAL_SEQUENCE_LSTM
+            | Code::BIDIRECTIONAL_SEQUENCE_RNN
+            | Code::UNIDIRECTIONAL_SEQUENCE_RNN,
+            _,
+        ) => "convert the SavedModel, .keras or .h5 file of the network instead",
+        (Code::VAR_HANDLE | Code::READ_VARIABLE, _) if !initialised => {
+            "nothing in the file gives this variable its value, which TensorFlow's converter has lost: convert the SavedModel \
+             that the file was made from"
+        }
+        (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE | Code::CALL_ONCE, _) => {
+            "a variable that keeps its value from one inference to the next"
+        }
+        _ => "",
+    };
+    advice.into()
 }
 
 fn unary_kind(code: Code) -> Option<UnaryKind> {

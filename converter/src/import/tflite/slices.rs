@@ -7,6 +7,9 @@
 //! | `x[..., a]` | ellipsis | all dimensions that the rest does not mention |
 //! | `x[None]` | new_axis | a dimension of size 1 in the result only |
 //! | `x[a]` | shrink_axis | one element, and the dimension goes |
+//!
+//! Where masks meet, TFLite's kernel decides (`strided_slice_logic.h`): the begin mask comes before the
+//! index of a dimension that goes, and such an index is moved into the dimension like any other.
 
 use super::layer::{Layer, Reason, Translated, options};
 use crate::graph::Op;
@@ -38,6 +41,13 @@ pub(super) fn slice(layer: &Layer<'_>) -> Result<Translated, Reason> {
 
 /// STRIDED_SLICE: input, begin, end, strides.
 pub(super) fn strided_slice(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let (op, shape) = resolved(layer)?;
+    layer.expect_output(&shape)?;
+    Ok(Translated::new(op, &layer.inputs[..1]))
+}
+
+/// The slice that a STRIDED_SLICE takes, and the shape of its result.
+pub(super) fn resolved(layer: &Layer<'_>) -> Result<(Op, Vec<usize>), Reason> {
     let o = options(layer.operator.builtin_options_as_strided_slice_options())?;
     let spec = Spec {
         begin: layer.integers(1, "begin")?,
@@ -50,9 +60,7 @@ pub(super) fn strided_slice(layer: &Layer<'_>) -> Result<Translated, Reason> {
         shrink_axis_mask: o.shrink_axis_mask(),
         offset: o.offset(),
     };
-    let (op, shape) = spec.resolve(&layer.input(0)?.shape)?;
-    layer.expect_output(&shape)?;
-    Ok(Translated::new(op, &layer.inputs[..1]))
+    spec.resolve(&layer.input(0)?.shape)
 }
 
 /// The operands of STRIDED_SLICE; bit `i` of a mask speaks of entry `i` of the vectors.
@@ -103,7 +111,7 @@ impl Spec {
                 shape.push(1);
             } else if let Some(dim) = dims.next() {
                 if has(self.shrink_axis_mask, i) {
-                    take(self.index(i, dim)?, 1, 1);
+                    take(self.index(i, dim, has(self.begin_mask, i))?, 1, 1);
                 } else {
                     let (from, count, step) =
                         self.range(i, dim, has(self.begin_mask, i), has(self.end_mask, i))?;
@@ -121,9 +129,17 @@ impl Spec {
     }
 
     /// The one element that entry `i` picks.
-    fn index(&self, i: usize, dim: usize) -> Result<usize, Reason> {
-        super::layer::axis(self.begin[i], dim)
-            .map_err(|_| format!("index {} into a dimension of {dim}", self.begin[i]))
+    fn index(&self, i: usize, dim: usize, from_border: bool) -> Result<usize, Reason> {
+        let (index, size) = (self.begin[i], dim as i64);
+        // Backwards, the kernel takes nothing at all.
+        if self.strides[i] <= 0 {
+            return Err(format!("a stride of {} along a dimension that it drops", self.strides[i]));
+        }
+        let from = if index < 0 { index.saturating_add(size).max(0) } else { index };
+        match if from_border { 0 } else { from } {
+            from if from < size => Ok(from as usize),
+            _ => Err(format!("index {index} into a dimension of {dim}")),
+        }
     }
 
     /// First element, count and step of entry `i`, clamped to the dimension as NumPy does.
@@ -149,7 +165,7 @@ impl Spec {
         let to = match (to_border, step > 0) {
             (true, true) => size,
             (true, false) => -1,
-            (false, _) if self.offset => from.saturating_add(self.end[i]).clamp(low, high),
+            (false, _) if self.offset => place(from.saturating_add(self.end[i])),
             (false, _) => place(self.end[i]),
         };
         let distance = if step > 0 { to - from } else { from - to };
@@ -229,11 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn where_masks_meet_the_kernel_decides() {
+        // The begin mask comes before the index of a dimension that goes.
+        let s = Spec { begin_mask: 1, shrink_axis_mask: 1, ..spec(&[1], &[2], &[1]) };
+        check(&s, &[4], &[0], &[1], &[1], &[]);
+        let s = Spec { begin_mask: 2, shrink_axis_mask: 3, ..spec(&[2, 2], &[3, 3], &[1, 1]) };
+        check(&s, &[4, 5], &[2, 0], &[1, 1], &[1, 1], &[]);
+        // The end mask does not matter there, nor does a larger stride.
+        let s = Spec { end_mask: 1, shrink_axis_mask: 1, ..spec(&[-1], &[0], &[3]) };
+        check(&s, &[4], &[3], &[1], &[1], &[]);
+        check(&Spec { shrink_axis_mask: 1, ..spec(&[-9], &[0], &[1]) }, &[4], &[0], &[1], &[1], &[]);
+        // Ends that are counted from the beginning may fall in front of it, and count from the end then.
+        check(&Spec { offset: true, ..spec(&[1], &[-2], &[1]) }, &[5], &[1], &[3], &[1], &[3]);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         assert!(spec(&[0], &[1], &[0]).resolve(&[3]).is_err());
         assert!(spec(&[2], &[1], &[1]).resolve(&[3]).is_err());
         assert!(spec(&[0, 0], &[1, 1], &[1, 1]).resolve(&[3]).is_err());
         assert!(Spec { shrink_axis_mask: 1, ..spec(&[3], &[4], &[1]) }.resolve(&[3]).is_err());
+        assert!(Spec { shrink_axis_mask: 1, ..spec(&[1], &[0], &[-1]) }.resolve(&[3]).is_err());
         assert!(Spec { ellipsis_mask: 3, ..spec(&[0, 0], &[0, 0], &[1, 1]) }.resolve(&[3]).is_err());
         assert!(spec(&[i64::MIN], &[i64::MAX], &[i64::MAX]).resolve(&[3]).is_ok());
         assert!(Spec { offset: true, ..spec(&[2], &[i64::MAX], &[1]) }.resolve(&[3]).is_ok());

@@ -25,6 +25,8 @@ pub(super) struct Tensors {
     /// The tensor's own name, which names the layer that writes it; `values` carry the names of
     /// the model's signature at the borders.
     pub layer_names: Vec<String>,
+    /// Dimensions that the file leaves open: there its shape has a 1, which may be another number.
+    pub open: Vec<Vec<bool>>,
 }
 
 /// Reads all tensors of the model's first subgraph. `file` is the whole file; `written` says which
@@ -41,7 +43,7 @@ pub(super) fn read(
     // Tensors may share a buffer; without a bound, a small file could unpack into any amount.
     let mut budget = file.len().saturating_mul(16).saturating_add(1 << 20);
 
-    let (mut values, mut faults) = (Vec::new(), Vec::new());
+    let (mut values, mut faults, mut open) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (tensor, name)) in tensors.iter().zip(value_names).enumerate() {
         let broken = |what: String| Error::input(format!("tensor `{name}`: {what}")).help(super::DAMAGED);
         let mut fault = unsupported_kind(tensor);
@@ -97,8 +99,9 @@ pub(super) fn read(
             constant,
         });
         faults.push(fault);
+        open.push(tensor.shape_signature().into_iter().flatten().map(|dim| dim == -1).collect());
     }
-    Ok(Tensors { values, faults, layer_names })
+    Ok(Tensors { values, faults, layer_names, open })
 }
 
 /// What Ferrolite cannot hold, if the tensor is of such a kind.

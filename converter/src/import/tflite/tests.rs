@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
+use crate::graph::{Constant, Op, Quantization};
 use crate::import::{load, load_bytes, refuse_unsupported};
 
 /// The folder of shared models, where it exists.
@@ -220,6 +221,81 @@ fn integer_weights_behind_dequantize_stay() {
     assert_eq!(quantized.nodes.len(), 1);
     let weights = quantized.nodes[0].input(1).unwrap();
     assert_eq!(quantized.constant(Some(weights)), Some(&Constant::I8(vec![7, -9])));
+}
+
+/// A sound file whose vectors of int64 lie at multiples of 4 only.
+#[test]
+fn unaligned_numbers_are_read() {
+    let sound = synthetic::dequantized_weights();
+    let model = schema::root_as_model(&sound).unwrap();
+    let tensors = model.subgraphs().unwrap().get(0).tensors().unwrap();
+    let quantization = tensors.get(1).quantization().unwrap();
+    // A number in front of all moves every place by 4: what was a multiple of 8 is none any more, and offsets,
+    // which count from where they stand, still hold. Only the first of them gets longer.
+    let mut moved = sound.clone();
+    let root = u32::from_le_bytes(moved[..4].try_into().unwrap());
+    moved.splice(8..8, [0; 4]);
+    moved[..4].copy_from_slice(&(root + 4).to_le_bytes());
+    assert_eq!(quantization.zero_point().unwrap().get(0), 3);
+    let refused = schema::root_as_model(&moved);
+    assert!(matches!(refused, Err(flatbuffers::InvalidFlatbuffer::Unaligned { .. })), "{refused:?}");
+    let (a, b) =
+        (load_bytes("a.tflite", &sound).unwrap().graph, load_bytes("b.tflite", &moved).unwrap().graph);
+    assert_eq!(format!("{:?}", a.values), format!("{:?}", b.values));
+    assert_eq!(format!("{:?}", a.nodes), format!("{:?}", b.nodes));
+    // Cut or damaged, it is refused like any other.
+    for length in (0..moved.len() - 16).step_by(8) {
+        assert!(load_bytes("cut.tflite", &moved[..length]).is_err(), "{length}");
+    }
+    for at in 8..moved.len() {
+        let mut damaged = moved.clone();
+        damaged[at] ^= 0x55;
+        let _ = load_bytes("damaged.tflite", &damaged);
+    }
+}
+
+/// LOGISTIC and TANH in another scale than their kernels' own: TFLM computes on.
+#[test]
+fn functions_with_a_grid_of_their_own_keep_it() {
+    use schema::BuiltinOperator as Code;
+    let results = |code, scale, zero_point| {
+        let imported = load_bytes("f.tflite", &synthetic::function(code, scale, zero_point)).unwrap();
+        let node = &imported.graph.nodes[0];
+        let table = match imported.graph.constant(node.input(1)) {
+            Some(Constant::I8(table)) => Some(table.clone()),
+            _ => None,
+        };
+        (table, imported.warnings.len())
+    };
+    let (table, warnings) = results(Code::LOGISTIC, 1.0 / 255.0, -128);
+    // Half, at zero: 128 steps of 1/256.
+    assert_eq!((table.unwrap()[128 + 3], warnings), (0, 0));
+    let (table, warnings) = results(Code::LOGISTIC, 1.0 / 100.0, -128);
+    assert_eq!((table.unwrap()[128 + 3], warnings), (0, 1));
+    let (table, warnings) = results(Code::TANH, 1.0 / 64.0, 5);
+    assert_eq!((table.as_ref().unwrap()[128 + 3], table.unwrap()[255], warnings), (0, 126, 1));
+    assert_eq!(results(Code::LOGISTIC, 1.0 / 256.0, -128), (None, 0));
+    // TFLM refuses this one.
+    assert_eq!(results(Code::LOGISTIC, 1.0 / 255.0, 0), (None, 0));
+}
+
+#[test]
+fn what_cannot_run_is_named_for_what_it_is() {
+    use synthetic::Net;
+    let refused = |name: &'static str| {
+        // Its second result, memory to work in, is written by nobody.
+        let net = Net { custom: Some(name), weights: vec![], ..Net::default() };
+        refuse_unsupported(&load_bytes("n.tflite", &net.build()).unwrap().graph).unwrap_err().message
+    };
+    assert!(refused("ethos-u").contains("custom ethos-u: Vela compiled"), "{}", refused("ethos-u"));
+    assert!(refused("FlexErf").contains("SELECT_TF_OPS"));
+    for (code, word) in [("WHILE", "unroll=True"), ("READ_VARIABLE", "convert the SavedModel")] {
+        let message = refuse_unsupported(&load_bytes("n.tflite", &synthetic::unknown(code)).unwrap().graph);
+        let message = message.unwrap_err().message;
+        assert!(message.contains(code) && message.contains(word), "{message}");
+    }
+    let message = load_bytes("b.tflite", &synthetic::truth()).unwrap_err().message;
+    assert!(message.contains("`x`") && message.contains("bool"), "{message}");
 }
 
 #[test]
@@ -455,6 +531,32 @@ mod synthetic {
                 (dequantize, vec![6], 7, None),
             ],
         )
+    }
+
+    /// A function of eight numbers, from scale 0.05 and zero point 3.
+    pub(super) fn function(code: BuiltinOperator, scale: f32, zero_point: i64) -> Vec<u8> {
+        let int8 = TensorType::INT8;
+        let parts: [Part<'_>; 2] = [
+            ("x", &[1, 8], int8, vec![], Some((0.05, 3))),
+            ("y", &[1, 8], int8, vec![], Some((scale, zero_point))),
+        ];
+        model(&parts, &[(code, vec![0], 1, None)])
+    }
+
+    /// An operator that Ferrolite does not have.
+    pub(super) fn unknown(name: &str) -> Vec<u8> {
+        let float = TensorType::FLOAT32;
+        let parts: [Part<'_>; 2] = [("x", &[1, 8], float, vec![], None), ("y", &[1, 8], float, vec![], None)];
+        let code =
+            BuiltinOperator::ENUM_VALUES.iter().find(|code| code.variant_name() == Some(name)).unwrap();
+        model(&parts, &[(*code, vec![0], 1, None)])
+    }
+
+    /// Truth values in and out.
+    pub(super) fn truth() -> Vec<u8> {
+        let parts: [Part<'_>; 2] =
+            [("x", &[1, 8], TensorType::BOOL, vec![], None), ("y", &[1, 8], TensorType::BOOL, vec![], None)];
+        model(&parts, &[(BuiltinOperator::RESHAPE, vec![0], 1, None)])
     }
 
     impl Net {

@@ -52,10 +52,18 @@ pub(super) fn transpose_conv(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let declared = layer.integers(0, "output shape")?;
     let [outputs, kernel_h, kernel_w, depth] = dims4(layer.input(1)?, "filter")?;
     let [batch, height, width, channels] = dims4(layer.input(2)?, "input")?;
+    let sizes: Option<Vec<usize>> = declared.iter().map(|&d| usize::try_from(d).ok()).collect();
+    if let Some(sizes) = sizes {
+        layer.expect_output(&sizes)?;
+    }
     let output = dims4(layer.output()?, "result")?;
     if depth != channels {
         return Err(format!("a filter for {depth} channels on {channels} channels"));
     }
+    let output = match layer.resolved.borrow().as_deref() {
+        Some(&[n, h, w, c]) => [n, h, w, c],
+        _ => output,
+    };
     if declared != output.map(|d| d as i64) || output[0] != batch || output[3] != outputs {
         return Err(format!("the result has shape {output:?}, but its operands say {declared:?}"));
     }

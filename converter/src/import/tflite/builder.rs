@@ -1,0 +1,354 @@
+//! The graph as it grows, operator by operator of the file.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use ferrolite_runtime::quant;
+
+use super::layer::{Layer, Place, Step};
+use super::schema::{self, BuiltinOperator as Code};
+use super::{builtin, choices, code_name, damaged, dilation, known, lookup, lstm, operators, types};
+use crate::error::{Error, Result};
+use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId};
+
+/// The graph as it grows, operator by operator.
+pub(super) struct Builder {
+    graph: Graph,
+    /// Values that are known when the next operator runs.
+    defined: Vec<bool>,
+    faults: Vec<Option<String>>,
+    layer_names: Vec<String>,
+    /// Dimensions that the file leaves open.
+    open: Vec<Vec<bool>>,
+    /// What conversions make of constants.
+    converted: HashSet<ValueId>,
+    /// Whether something in the file gives variables their first values.
+    initialised: bool,
+}
+
+impl Builder {
+    /// A graph of the file's tensors, without operators.
+    pub(super) fn new(
+        graph: Graph,
+        faults: Vec<Option<String>>,
+        layer_names: Vec<String>,
+        open: Vec<Vec<bool>>,
+        initialised: bool,
+    ) -> Builder {
+        let defined = vec![false; graph.values.len()];
+        Builder { graph, defined, faults, layer_names, open, converted: HashSet::new(), initialised }
+    }
+
+    /// Checks the model's inputs and outputs, and marks what is known from the start.
+    pub(super) fn define_borders(&mut self, written: &HashSet<usize>) -> Result<()> {
+        for (index, value) in self.graph.values.iter().enumerate() {
+            // Variables and constants of foreign kinds are there before any operator writes them;
+            // layers that read them are unsupported, not damaged.
+            let foreign = self.faults[index].is_some() && !written.contains(&index);
+            self.defined[index] = value.constant.is_some() || foreign;
+        }
+        if self.graph.outputs.is_empty() {
+            return Err(damaged("the model has no outputs"));
+        }
+        for &id in &self.graph.inputs {
+            if std::mem::replace(&mut self.defined[id.0], true) {
+                let name = &self.graph.value(id).name;
+                return Err(damaged(format!("input `{name}` is a constant or listed twice")));
+            }
+        }
+        for id in self.graph.inputs.iter().chain(&self.graph.outputs) {
+            let value = self.graph.value(*id);
+            let truth = (value.dtype == DType::Bool).then(|| "element type bool".to_string());
+            if let Some(fault) = self.faults[id.0].as_ref().or(truth.as_ref()) {
+                let name = &value.name;
+                return Err(Error::input(format!("tensor `{name}` at the border of the model: {fault}"))
+                    .help("export the model with fixed shapes and inputs and outputs of float32, int8, uint8, int16 or int32"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Translates operator `number` of the file.
+    pub(super) fn add(
+        &mut self,
+        model: &schema::Model<'_>,
+        number: usize,
+        operator: schema::Operator<'_>,
+    ) -> Result<()> {
+        let codes = model.operator_codes();
+        let code = codes.filter(|c| (operator.opcode_index() as usize) < c.len());
+        let Some(code) = code.map(|c| c.get(operator.opcode_index() as usize)) else {
+            return Err(damaged(format!("operator {number} has no operator code")));
+        };
+        let outputs = self.operands(operator.outputs(), number)?;
+        let Some(outputs) = outputs.into_iter().collect::<Option<Vec<ValueId>>>() else {
+            return Err(damaged(format!("operator {number} has a result without a tensor")));
+        };
+        let inputs = self.operands(operator.inputs(), number)?;
+        let name =
+            outputs.first().map_or_else(|| format!("operator_{number}"), |id| self.layer_names[id.0].clone());
+        // Custom operators have operands that are memory to work in: those of network processors do.
+        if builtin(&code) == Code::CUSTOM {
+            inputs.iter().flatten().for_each(|id| self.defined[id.0] = true);
+        }
+        if let Some(id) = inputs.iter().flatten().find(|id| !self.defined[id.0]) {
+            let read = &self.graph.value(*id).name;
+            return Err(damaged(format!(
+                "layer `{name}` reads tensor `{read}`, which nothing has written before"
+            )));
+        }
+        for id in &outputs {
+            if std::mem::replace(&mut self.defined[id.0], true) {
+                let written = &self.graph.value(*id).name;
+                return Err(damaged(format!(
+                    "layer `{name}` writes tensor `{written}`, which is an input, a constant or written before"
+                )));
+            }
+        }
+        self.translate(&code, operator, Node { name, op: Op::Reshape, inputs, outputs });
+        Ok(())
+    }
+
+    fn operands(
+        &self,
+        indices: Option<flatbuffers::Vector<'_, i32>>,
+        number: usize,
+    ) -> Result<Vec<Option<ValueId>>> {
+        let known = self.layer_names.len();
+        indices
+            .into_iter()
+            .flatten()
+            .map(|index| match usize::try_from(index) {
+                Ok(i) if i < known => Ok(Some(ValueId(i))),
+                _ if index == -1 => Ok(None),
+                _ => Err(damaged(format!("operator {number} names tensor {index}, which does not exist"))),
+            })
+            .collect()
+    }
+
+    /// Adds `node` with the operator that the file means, or folds it away.
+    fn translate(&mut self, code: &schema::OperatorCode<'_>, operator: schema::Operator<'_>, mut node: Node) {
+        let builtin = builtin(code);
+        if self.fold_weights(builtin, &node) {
+            return;
+        }
+        // An LSTM's states are its own business: nobody else reads them.
+        let state = |at: usize| builtin == Code::UNIDIRECTIONAL_SEQUENCE_LSTM && lstm::STATES.contains(&at);
+        let operands = node.inputs.iter().enumerate().filter(|(at, _)| !state(*at));
+        let touched = operands.filter_map(|(_, id)| id.as_ref()).chain(&node.outputs);
+        let fault = touched
+            .filter_map(|id| Some((id, self.faults[id.0].as_ref()?)))
+            .map(|(id, fault)| format!("tensor `{}`: {fault}", self.graph.value(*id).name))
+            .next();
+        let layer = Layer {
+            operator,
+            values: &self.graph.values,
+            inputs: &node.inputs,
+            outputs: &node.outputs,
+            converted: &self.converted,
+            open: &self.open,
+            resolved: RefCell::default(),
+        };
+        if let Some((shape, constant)) = known::compute(builtin, &layer).filter(|_| fault.is_none()) {
+            let value = self.graph.value_mut(node.outputs[0]);
+            (value.shape, value.constant, value.quantization) = (shape, Some(constant), None);
+            return;
+        }
+        let translated = match operators::translate(builtin, &layer) {
+            // An unknown operator stays just that, whatever its tensors are.
+            Err(reason) if reason.is_empty() => Err(operators::advice(builtin, code, self.initialised)),
+            other => fault.map_or(other, Err),
+        };
+        let resolved = layer.resolved.into_inner();
+        let translated = match translated {
+            Ok(translated) => translated,
+            Err(reason) => {
+                node.op = Op::Unsupported { code: code_name(code), reason };
+                self.graph.nodes.push(node);
+                return;
+            }
+        };
+        if let Some(shape) = resolved {
+            self.graph.value_mut(node.outputs[0]).shape = shape;
+        }
+        node.op = translated.op;
+        node.inputs = translated.inputs;
+        for (position, part) in translated.stacked.into_iter().enumerate() {
+            let id = self.value(Value {
+                name: format!("{}/{}", node.name, part.word),
+                shape: part.shape,
+                dtype: DType::Float32,
+                quantization: None,
+                constant: Some(Constant::F32(part.data)),
+            });
+            node.inputs[position + 1] = Some(id);
+        }
+        let nodes = self.steps(node, translated.steps);
+        // Shapes that are computed from shapes are known as soon as those are.
+        if self.fold_movement(&nodes) {
+            return;
+        }
+        for mut node in nodes {
+            let tail = match (translated.then, translated.through.clone()) {
+                (Some(kind), _) => Some(self.split_off(&mut node, kind)),
+                (None, Some((quantization, lowest))) => self.pass_through(&mut node, quantization, lowest),
+                (None, None) => None,
+            };
+            for node in std::iter::once(&node).chain(&tail) {
+                let known =
+                    |id: ValueId| self.converted.contains(&id) || self.graph.constant(Some(id)).is_some();
+                if matches!(node.op, Op::Quantize | Op::Dequantize) && node.input(0).is_some_and(known) {
+                    self.converted.extend(&node.outputs);
+                }
+            }
+            self.graph.nodes.push(node);
+            self.graph.nodes.extend(tail);
+        }
+    }
+
+    /// A value that the file does not have.
+    fn value(&mut self, value: Value) -> ValueId {
+        self.defined.push(true);
+        self.faults.push(None);
+        self.graph.add_value(value)
+    }
+
+    /// The nodes of a layer that takes several; the last one is `node`, with its name and its result.
+    fn steps(&mut self, mut node: Node, steps: Vec<Step>) -> Vec<Node> {
+        let mut nodes: Vec<Node> = Vec::new();
+        let count = steps.len();
+        for (number, step) in steps.into_iter().enumerate() {
+            let place = |place: &Place| match *place {
+                Place::Operand(id) => id,
+                Place::Step(at) => nodes.get(at).and_then(|node| node.outputs.first().copied()),
+            };
+            let inputs: Vec<Option<ValueId>> = step.inputs.iter().map(place).collect();
+            if number + 1 == count {
+                (node.op, node.inputs) = (step.op, inputs);
+                break;
+            }
+            let like = self.graph.value(node.outputs[0]);
+            let name = format!("{}/{number}", node.name);
+            let value = Value {
+                name: name.clone(),
+                shape: step.shape,
+                dtype: like.dtype,
+                quantization: like.quantization.clone(),
+                constant: None,
+            };
+            let outputs = vec![self.value(value)];
+            nodes.push(Node { name, op: step.op, inputs, outputs });
+        }
+        nodes.push(node);
+        nodes
+    }
+
+    /// Elements of known integers, moved: the results are known, too.
+    fn fold_movement(&mut self, nodes: &[Node]) -> bool {
+        let [.., last] = nodes else { return false };
+        let plain = |id: &ValueId| {
+            let value = self.graph.value(*id);
+            let integer = matches!(value.dtype, DType::Int32 | DType::Int64 | DType::Bool);
+            integer && value.quantization.is_none()
+        };
+        let moves = |node: &Node| node.op.only_moves_data() || matches!(node.op, Op::Gather { .. });
+        if !last.outputs.iter().all(plain) || !nodes.iter().all(moves) {
+            return false;
+        }
+        for node in nodes {
+            let Some(results) = crate::passes::constants::evaluate(&self.graph, node) else { return false };
+            for (&id, constant) in node.outputs.iter().zip(results) {
+                self.graph.value_mut(id).constant = Some(constant);
+            }
+        }
+        true
+    }
+
+    /// Float copies of stored weights.
+    fn fold_weights(&mut self, code: Code, node: &Node) -> bool {
+        let (Some(input), &[output]) = (node.input(0), node.outputs.as_slice()) else { return false };
+        let (source, target) = (self.graph.value(input), self.graph.value(output));
+        if code != Code::DEQUANTIZE || source.shape != target.shape || target.dtype != DType::Float32 {
+            return false;
+        }
+        // int8 with scales are the author's weights, which quantization keeps.
+        let constant = source.constant.as_ref().filter(|c| match c {
+            Constant::F32(_) => true,
+            Constant::I8(_) => false,
+            _ => source.quantization.is_some(),
+        });
+        let real = constant.map(|c| Constant::F32(c.to_real(source.quantization.as_ref(), &source.shape)));
+        let folded = real.is_some();
+        if folded {
+            let target = self.graph.value_mut(output);
+            (target.constant, target.quantization) = (real, None);
+        }
+        folded
+    }
+
+    /// Makes `node` write int8, and returns the DEQUANTIZE that writes its result. Of a constant the int8 are
+    /// known, and `node` itself becomes the DEQUANTIZE.
+    fn pass_through(&mut self, node: &mut Node, quantization: Quantization, lowest: i32) -> Option<Node> {
+        let output = node.outputs[0];
+        let (scale, zero_point) = quantization.tensor()?;
+        let integer = |&x: &f32| quant::quantize(x, scale, zero_point, lowest, 127) as i8;
+        let known = self.graph.constant(node.input(0)).and_then(Constant::as_f32);
+        let constant = known.map(|real| Constant::I8(real.iter().map(integer).collect()));
+        let is_known = constant.is_some();
+        let value = self.graph.value(output);
+        let integers = Value {
+            name: format!("{}/quantized", value.name),
+            dtype: DType::Int8,
+            quantization: Some(quantization),
+            constant,
+            ..value.clone()
+        };
+        let integers = self.value(integers);
+        if is_known {
+            (node.op, node.inputs) = (Op::Dequantize, vec![Some(integers)]);
+            return None;
+        }
+        let name = std::mem::replace(&mut node.name, self.graph.value(integers).name.clone());
+        node.outputs = vec![integers];
+        Some(Node { name, op: Op::Dequantize, inputs: vec![Some(integers)], outputs: vec![output] })
+    }
+
+    /// A function that TFLite fuses and the graph does not becomes a node behind `node`.
+    fn split_off(&mut self, node: &mut Node, kind: UnaryKind) -> Node {
+        let output = node.outputs[0];
+        let value = self.graph.value(output);
+        let before =
+            Value { name: format!("{}/before_{:?}", value.name, kind).to_lowercase(), ..value.clone() };
+        let before = self.value(before);
+        let name = std::mem::replace(&mut node.name, self.graph.value(before).name.clone());
+        node.outputs = vec![before];
+        Node { name, op: Op::Unary(kind), inputs: vec![Some(before)], outputs: vec![output] }
+    }
+
+    /// The finished graph, with element types checked.
+    pub(super) fn finish(mut self, notes: &mut Vec<String>, warnings: &mut Vec<String>) -> Result<Graph> {
+        if let Some(id) = self.graph.outputs.iter().find(|id| !self.defined[id.0]) {
+            return Err(damaged(format!("output `{}` is never written", self.graph.value(*id).name)));
+        }
+        lookup::run(&mut self.graph, warnings);
+        dilation::run(&mut self.graph, notes);
+        choices::run(&mut self.graph, notes);
+        // Layers that computed a shape or an axis have lost their reader: it is an attribute now.
+        crate::passes::dead::run(&mut self.graph);
+        let widened = types::widen_hybrid_weights(&mut self.graph);
+        if !widened.is_empty() {
+            notes.push(format!(
+                "hybrid model: the int8 weights of {} tensors were widened to float32: {}",
+                widened.len(),
+                widened.join(", ")
+            ));
+        }
+        for index in 0..self.graph.nodes.len() {
+            if let Err(reason) = types::check(&self.graph, &self.graph.nodes[index]) {
+                let node = &mut self.graph.nodes[index];
+                node.op = Op::Unsupported { code: node.op.name().to_string(), reason };
+            }
+        }
+        Ok(self.graph)
+    }
+}

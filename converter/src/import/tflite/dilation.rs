@@ -1,0 +1,219 @@
+//! Convolutions with gaps between their taps, as TensorFlow's converter writes them: SPACE_TO_BATCH_ND takes
+//! every n-th pixel into an image of its own, a convolution without gaps runs over those, and
+//! BATCH_TO_SPACE_ND puts them together again. In one dimension RESHAPEs stand around the convolution.
+//!
+//! With blocks of `b`, paddings `p` and crops `c`, a tap of the convolution reaches `b` pixels: its
+//! dilation is `b` times as large, and it is padded by `p + b * padding - c`. Padding is real zero in both,
+//! and each result is the same sum of the same products, so the bytes are the same.
+
+use super::schema::BuiltinOperator as Code;
+use crate::graph::{Graph, Node, Op, ValueId, Window};
+use crate::reference::infer_shape;
+
+/// Why the two operators are not converted elsewhere.
+pub(super) const ONLY_AROUND: &str = "it is supported where SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND stand around a \
+     convolution of stride 1 and say its dilation";
+
+/// Turns such convolutions into one layer each.
+pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
+    let mut index = 0;
+    while index < graph.nodes.len() {
+        if let Some(found) = Dilated::find(graph, index) {
+            if found.pads_integers(graph) {
+                notes.push(format!(
+                    "layer `{}` pads with zero, as LiteRT does; TFLM's SPACE_TO_BATCH_ND does not set the integer that \
+                     it pads with",
+                    graph.nodes[index].name
+                ));
+            }
+            // Two nodes go: the one at `index` and one before it.
+            found.rewrite(graph);
+            index = index.saturating_sub(1);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// A convolution with gaps, found.
+struct Dilated {
+    /// Indices of the nodes: SPACE_TO_BATCH_ND, a RESHAPE behind it, the convolution, those between it and
+    /// BATCH_TO_SPACE_ND in their order, BATCH_TO_SPACE_ND.
+    split: usize,
+    reshape: Option<usize>,
+    convolution: usize,
+    behind: Vec<usize>,
+    join: usize,
+    window: Window,
+    /// Shapes of the convolution's input and result.
+    shapes: [Vec<usize>; 2],
+}
+
+fn is(node: &Node, code: Code) -> bool {
+    matches!(&node.op, Op::Unsupported { code: name, .. } if Some(name.as_str()) == code.variant_name())
+}
+
+/// The node that computes a value which nothing else than one operand reads.
+fn only_for(graph: &Graph, id: ValueId) -> Option<usize> {
+    let readers = graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
+    if readers.filter(|&&read| read == id).count() != 1 || graph.is_output(id) {
+        return None;
+    }
+    graph.nodes.iter().position(|node| node.outputs == [id])
+}
+
+/// Pairs or single numbers of an operand, none of them negative.
+fn sizes(graph: &Graph, node: &Node, position: usize) -> Option<Vec<usize>> {
+    let listed = graph.constant(node.input(position))?.to_i64()?;
+    listed.into_iter().map(|x| usize::try_from(x).ok().filter(|&x| x < 1 << 24)).collect()
+}
+
+impl Dilated {
+    /// The convolution that ends with the node at `join`.
+    fn find(graph: &Graph, join: usize) -> Option<Dilated> {
+        let end = &graph.nodes[join];
+        if !is(end, Code::BATCH_TO_SPACE_ND) {
+            return None;
+        }
+        let (mut behind, mut at) = (Vec::new(), only_for(graph, end.input(0)?)?);
+        // What works pixel by pixel may stand in between.
+        while pixel_by_pixel(graph, &graph.nodes[at]) {
+            behind.insert(0, at);
+            at = only_for(graph, graph.nodes[at].input(0)?)?;
+        }
+        let convolution = at;
+        let node = &graph.nodes[convolution];
+        let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. }) = &node.op else { return None };
+        let image = node.input(0)?;
+        let mut at = only_for(graph, image)?;
+        let reshape = (graph.nodes[at].op == Op::Reshape).then_some(at);
+        if reshape.is_some() {
+            at = only_for(graph, graph.nodes[at].input(0)?)?;
+        }
+        let (split, start) = (at, &graph.nodes[at]);
+        if !is(start, Code::SPACE_TO_BATCH_ND) {
+            return None;
+        }
+
+        let (source, parts) = (graph.value(start.input(0)?), graph.value(start.outputs[0]));
+        let result = graph.value(end.outputs[0]);
+        let same = |a: ValueId, b: ValueId| {
+            let (a, b) = (graph.value(a), graph.value(b));
+            a.quantization == b.quantization && a.dtype == b.dtype
+        };
+        if !same(start.input(0)?, start.outputs[0]) || !same(end.input(0)?, end.outputs[0]) {
+            return None;
+        }
+        let blocks = sizes(graph, start, 1).filter(|b| Some(b) == sizes(graph, end, 1).as_ref())?;
+        let (paddings, crops) = (sizes(graph, start, 2)?, sizes(graph, end, 2)?);
+        let spatial = blocks.len();
+        let rank = source.shape.len();
+        if spatial == 0 || rank != spatial + 2 || paddings.len() != 2 * spatial || crops.len() != 2 * spatial
+        {
+            return None;
+        }
+        // Which dimensions of the image the blocks speak of.
+        let whole = &graph.value(image).shape;
+        let first = match (rank, whole.as_slice()) {
+            (4, _) if reshape.is_none() => 0,
+            (3, &[_, 1, w, _]) if w == parts.shape[1] => 1,
+            (3, &[_, h, 1, _]) if h == parts.shape[1] => 0,
+            _ => return None,
+        };
+        let reshapes = behind.iter().filter(|&&at| graph.nodes[at].op == Op::Reshape).count();
+        if reshapes != usize::from(rank == 3) {
+            return None;
+        }
+        let mut window = *window;
+        let mut input = vec![source.shape[0], 1, 1, source.shape[rank - 1]];
+        for (i, &block) in blocks.iter().enumerate() {
+            let d = first + i;
+            input[1 + d] = source.shape[1 + i];
+            // With a stride, the results of different parts would not lie between one another.
+            if block == 0 || window.stride[d] != 1 {
+                return None;
+            }
+            let padding = |own: usize, outer: usize, crop: usize| {
+                own.checked_mul(block)?.checked_add(outer)?.checked_sub(crop)
+            };
+            window.pad_before[d] = padding(window.pad_before[d], paddings[2 * i], crops[2 * i])?;
+            window.pad_after[d] = padding(window.pad_after[d], paddings[2 * i + 1], crops[2 * i + 1])?;
+            window.dilation[d] = window.dilation[d].checked_mul(block)?;
+        }
+        let mut found = node.clone();
+        match &mut found.op {
+            Op::Conv2d { window: own, .. } | Op::DepthwiseConv2d { window: own, .. } => *own = window,
+            _ => return None,
+        }
+        let shape = |id: &Option<ValueId>| id.map(|id| graph.value(id).shape.as_slice());
+        let mut operands: Vec<Option<&[usize]>> = node.inputs.iter().map(shape).collect();
+        *operands.first_mut()? = Some(&input);
+        let output = infer_shape(&found, &operands).ok()?;
+        // The file says the size of the result, too.
+        let inside = [&output[1 + first..1 + first + spatial], &output[3..]].concat();
+        if result.shape.len() != rank || result.shape[1..] != inside {
+            return None;
+        }
+        Some(Dilated { split, reshape, convolution, behind, join, window, shapes: [input, output] })
+    }
+
+    /// Whether the padding is an integer other than 0.
+    fn pads_integers(&self, graph: &Graph) -> bool {
+        let node = &graph.nodes[self.split];
+        let zero = |id: ValueId| graph.value(id).quantization.as_ref().and_then(|q| q.tensor());
+        let moved = node.outputs.first().and_then(|&id| zero(id)).is_some_and(|(_, zero)| zero != 0);
+        moved && sizes(graph, node, 2).is_some_and(|paddings| paddings.iter().any(|&p| p != 0))
+    }
+
+    fn rewrite(self, graph: &mut Graph) {
+        let [input, output] = self.shapes;
+        let source = graph.nodes[self.split].input(0);
+        let result = graph.nodes[self.join].outputs[0];
+        let last_name = graph.nodes[self.join].name.clone();
+        if let Some(reshape) = self.reshape {
+            graph.nodes[reshape].inputs[0] = source;
+            let image = graph.nodes[reshape].outputs[0];
+            graph.value_mut(image).shape = input;
+        } else {
+            graph.nodes[self.convolution].inputs[0] = source;
+        }
+        match &mut graph.nodes[self.convolution].op {
+            Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } => *window = self.window,
+            _ => {}
+        }
+        let mut shape = output;
+        let last = self.behind.last().copied().unwrap_or(self.convolution);
+        for &at in std::iter::once(&self.convolution).chain(&self.behind) {
+            let id = graph.nodes[at].outputs[0];
+            if graph.nodes[at].op == Op::Reshape {
+                shape = vec![shape[0], shape[1] * shape[2], shape[3]];
+            }
+            let id = if at == last { result } else { id };
+            graph.value_mut(id).shape = shape.clone();
+        }
+        let node = &mut graph.nodes[last];
+        (node.outputs, node.name) = (vec![result], last_name);
+        graph.nodes.remove(self.join);
+        graph.nodes.remove(self.split);
+    }
+}
+
+/// Whether a node treats all pixels alike: a function of one number, an operation with a number per channel,
+/// or a RESHAPE that drops the dimension of a sequence made an image.
+fn pixel_by_pixel(graph: &Graph, node: &Node) -> bool {
+    let Some(&output) = node.outputs.first() else { return false };
+    let shape = |id: Option<ValueId>| id.map(|id| graph.value(id).shape.as_slice()).unwrap_or_default();
+    match &node.op {
+        Op::Unary(_) => true,
+        Op::Reshape => {
+            let (from, to) = (shape(node.input(0)), &graph.value(output).shape);
+            matches!((from, to.as_slice()), (&[n, h, w, c], &[m, l, d]) if n == m && c == d && h * w == l && (h == 1 || w == 1))
+        }
+        Op::Binary { .. } => {
+            let other = node.input(1);
+            let per_channel = shape(other).iter().rev().skip(1).all(|&d| d == 1);
+            graph.constant(other).is_some() && per_channel && graph.constant(node.input(0)).is_none()
+        }
+        _ => false,
+    }
+}
