@@ -78,9 +78,10 @@ MODELS = {
     ),
     "threshold": lambda: net((6,), L.Dense(8), L.ReLU(threshold=0.5), L.ReLU(negative_slope=0.2)),
     "embedding": lambda: net((5,), L.Embedding(9, 4), L.GlobalAveragePooling1D(), dtype="int32"),
+    "unrolled": lambda: net((3, 2), L.LSTM(3, unroll=True)),
 }
 # LiteRT has no reference kernel for the TILE of int8 that its converter writes.
-FLOAT_ONLY = {"choices", "threshold", "embedding", "upsampled"}
+FLOAT_ONLY = {"choices", "threshold", "embedding", "upsampled", "unrolled"}
 LITERT = {"dilated", "dense_sequence"}
 
 

@@ -151,7 +151,7 @@ impl Builder {
         };
         if let Some((shape, constant)) = known::compute(builtin, &layer).filter(|_| fault.is_none()) {
             let value = self.graph.value_mut(node.outputs[0]);
-            (value.shape, value.constant, value.quantization) = (shape, Some(constant), None);
+            (value.shape, value.constant) = (shape, Some(constant));
             return;
         }
         let translated = match operators::translate(builtin, &layer) {

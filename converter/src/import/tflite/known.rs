@@ -19,6 +19,7 @@ pub(super) fn compute(code: Code, layer: &Layer<'_>) -> Option<(Vec<usize>, Cons
             let shape = &layer.input(0).ok()?.shape;
             (vec![shape.len()], shape.iter().map(|&d| d as i64).collect())
         }
+        Code::FILL => return fill(layer, target),
         Code::RANK => (vec![], vec![layer.input(0).ok()?.shape.len() as i64]),
         Code::ZEROS_LIKE => {
             let shape = &layer.input(0).ok()?.shape;
@@ -32,11 +33,32 @@ pub(super) fn compute(code: Code, layer: &Layer<'_>) -> Option<(Vec<usize>, Cons
         dtype => typed(dtype, elements),
     };
     let constant = constant.filter(|_| target.quantization.is_none())?;
-    // A result of another shape than the file says is for `translate` to refuse.
-    let rank = target.shape.len() == shape.len();
+    allowed(layer, target, &shape).then_some((shape, constant))
+}
+
+/// FILL: shape, and the number that all elements are, of any type and in the quantization of the result.
+fn fill(layer: &Layer<'_>, target: &Value) -> Option<(Vec<usize>, Constant)> {
+    let shape: Vec<usize> =
+        integers(layer.input(0).ok()?)?.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<_>>()?;
+    let value = layer.input(1).ok()?;
+    let n = count(&shape)?;
+    let constant = match value.constant.as_ref().filter(|constant| constant.len() == 1)? {
+        Constant::F32(one) => Constant::F32(one.repeat(n)),
+        Constant::I8(one) => Constant::I8(one.repeat(n)),
+        Constant::I32(one) => Constant::I32(one.repeat(n)),
+        Constant::I64(one) => Constant::I64(one.repeat(n)),
+        Constant::Bool(one) => Constant::Bool(one.repeat(n)),
+        Constant::U8(_) | Constant::I16(_) => return None,
+    };
+    let same = value.dtype == target.dtype && value.quantization == target.quantization;
+    (same && n > 0 && allowed(layer, target, &shape)).then_some((shape, constant))
+}
+
+/// Whether the result may have this shape; another one is for `translate` to refuse.
+fn allowed(layer: &Layer<'_>, target: &Value, shape: &[usize]) -> bool {
     let open = layer.open_dimensions();
-    let allowed = |d: usize| target.shape[d] == shape[d] || open.get(d).copied().unwrap_or(false);
-    (rank && (0..shape.len()).all(allowed)).then_some((shape, constant))
+    let fits = |d: usize| target.shape[d] == shape[d] || open.get(d).copied().unwrap_or(false);
+    target.shape.len() == shape.len() && (0..shape.len()).all(fits)
 }
 
 fn count(shape: &[usize]) -> Option<usize> {
@@ -73,13 +95,6 @@ fn arithmetic(code: Code, layer: &Layer<'_>) -> Option<(Vec<usize>, Vec<i64>)> {
         Code::NEG => (shape.to_vec(), a.iter().map(|x| x.checked_neg()).collect::<Option<_>>()?),
         Code::ABS => (shape.to_vec(), a.iter().map(|x| x.checked_abs()).collect::<Option<_>>()?),
         Code::LOGICAL_NOT => (shape.to_vec(), a.iter().map(|&x| i64::from(x == 0)).collect()),
-        Code::FILL => {
-            let dims: Vec<usize> = a.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<_>>()?;
-            let (_, value) = operand(1)?;
-            let &[value] = value.as_slice() else { return None };
-            let elements = vec![value; count(&dims)?];
-            (dims, elements)
-        }
         Code::RANGE => {
             let ((_, limit), (_, step)) = (operand(1)?, operand(2)?);
             let (&[start], &[limit], &[step]) = (a.as_slice(), limit.as_slice(), step.as_slice()) else {
