@@ -143,7 +143,8 @@ fn compute(graph: &Graph, order: &[usize], source: ValueId, x: f32) -> Option<f3
     values.last().map(|(_, y)| *y)
 }
 
-fn binary(kind: BinaryKind, a: f32, b: f32) -> f32 {
+/// A function of two numbers.
+pub(crate) fn binary(kind: BinaryKind, a: f32, b: f32) -> f32 {
     match kind {
         BinaryKind::Add => a + b,
         BinaryKind::Sub => a - b,

@@ -30,7 +30,7 @@ pub(crate) mod constants;
 pub(crate) mod dead;
 mod decompose;
 mod equivalent;
-mod functions;
+pub(crate) mod functions;
 mod identity;
 mod pad;
 mod rewrite;

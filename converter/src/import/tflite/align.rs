@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, VOffsetT, WIPOffset};
 
+use super::constants::each;
 use super::generated::tflite::MODEL_IDENTIFIER;
 
 const SCHEMA: &str = include_str!("schema.fbs");
@@ -263,11 +264,6 @@ impl Copier<'_> {
         }
         Some(WIPOffset::new(self.out.create_vector(&offsets).value()))
     }
-}
-
-fn each<const N: usize, T>(data: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
-    let (chunks, _) = data.as_chunks::<N>();
-    chunks.iter().map(|&bytes| convert(bytes)).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use super::schema::BuiltinOperator as Code;
 use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
+use crate::passes::functions::binary;
 use crate::reference::unary;
 
 /// Points on either side of zero, `STEP` apart.
@@ -169,18 +170,7 @@ fn value(graph: &Graph, id: ValueId, source: ValueId, x: f32, budget: &mut usize
     let truth = |x: bool| if x { 1.0 } else { 0.0 };
     Some(match (&node.op, code(node)) {
         (&Op::Unary(kind), _) => unary(kind, operand(0)?),
-        (&Op::Binary { kind, activation: Activation::None }, _) => {
-            let (a, b) = (operand(0)?, operand(1)?);
-            match kind {
-                BinaryKind::Add => a + b,
-                BinaryKind::Sub => a - b,
-                BinaryKind::Mul => a * b,
-                BinaryKind::Div => a / b,
-                BinaryKind::Maximum => a.max(b),
-                BinaryKind::Minimum => a.min(b),
-                BinaryKind::SquaredDifference => (a - b) * (a - b),
-            }
-        }
+        (&Op::Binary { kind, activation: Activation::None }, _) => binary(kind, operand(0)?, operand(1)?),
         (_, Some(Code::SELECT | Code::SELECT_V2)) => {
             let (condition, a, b) = (operand(0)?, operand(1)?, operand(2)?);
             if condition != 0.0 { a } else { b }

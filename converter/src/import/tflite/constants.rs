@@ -56,7 +56,8 @@ pub(super) fn decode(stored: TensorType, data: &[u8], elements: usize) -> Option
     })
 }
 
-fn each<const N: usize, T>(data: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
+/// Numbers of N little-endian bytes.
+pub(super) fn each<const N: usize, T>(data: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (chunks, _) = data.as_chunks::<N>();
     chunks.iter().map(|&bytes| convert(bytes)).collect()
 }
