@@ -15,12 +15,14 @@
 
 use std::fmt::Write;
 
-use ferrolite_runtime::Model;
+use ferrolite_runtime::{Model, Target};
 
 use crate::model_file::{self, PortFacts};
 
 /// A Rust module with the arena size, the operators that the model needs and no others, and the
 /// facts of its inputs and outputs. It refers to `ferrolite_runtime` only.
+///
+/// A build whose kernels are not those that the model is packed for does not compile, and says which flag it lacks.
 ///
 /// ```text
 /// pub const ARENA: usize = 16_384;
@@ -33,6 +35,8 @@ pub fn rust(model: &Model<'_>) -> String {
     let ops: Vec<String> =
         model_file::operators(model, model.target()).iter().map(|linked| format!("ops::{linked}")).collect();
     let name = model.names().model().filter(|n| !n.is_empty()).unwrap_or("a model");
+    // Without operators nothing would use the name.
+    let import = if ops.is_empty() { "OpSet" } else { "{OpSet, ops}" };
     let macs = model_file::layers(model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     // Writing to a string does not fail.
     let _ = write!(
@@ -41,22 +45,27 @@ pub fn rust(model: &Model<'_>) -> String {
 // Written by `ferrolite convert --rust`; convert the model again instead of editing.
 // Facts of the model {name}.
 
-use ferrolite_runtime::{{OpSet, ops}};
+use ferrolite_runtime::{import};
 
-/// Bytes of arena that the model needs: `Arena::<ARENA>::new()`.
+{check}/// Bytes of arena that the model needs: `Arena::<ARENA>::new()`.
+#[allow(dead_code)]
 pub const ARENA: usize = {arena};
 
 /// The operators that the model uses, for `Interpreter::new`; only these are linked.
+#[allow(dead_code)]
 #[rustfmt::skip]
 pub const OPS: OpSet = &[{ops}];
 
 /// Bytes of the model file.
+#[allow(dead_code)]
 pub const MODEL_BYTES: usize = {bytes};
 
 /// Multiply-accumulate operations of one inference.
+#[allow(dead_code)]
 pub const MACS: u64 = {macs};
 ",
         name = comment(name),
+        check = kernel_check(model.target()),
         arena = digits(model.arena_bytes()),
         ops = ops.join(", "),
         bytes = digits(model.bytes().len()),
@@ -70,6 +79,37 @@ pub const MACS: u64 = {macs};
     out
 }
 
+/// Lines that refuse a build whose kernels are not the target's; none for a model that is packed for no core.
+fn kernel_check(target: Target) -> String {
+    let cpu = |core: &str| {
+        format!(
+            "build for `--target thumbv8m.main-none-eabihf` (or `-eabi`) and add `-C target-cpu={core}` to the compiler's flags"
+        )
+    };
+    let build_for = |target: &str| format!("build for `--target {target}`");
+    let cure = match target {
+        Target::Portable => return String::new(),
+        Target::CortexM0 => build_for("thumbv6m-none-eabi"),
+        Target::CortexM3 => build_for("thumbv7m-none-eabi"),
+        Target::CortexM4 | Target::CortexM7 => {
+            "build for `--target thumbv7em-none-eabihf` (or `-eabi`)".into()
+        }
+        Target::CortexM33 => cpu("cortex-m33"),
+        Target::CortexM55 => cpu("cortex-m55"),
+        Target::RiscV32 => build_for("riscv32imac-unknown-none-elf"),
+        Target::Host => "run it on a PC".into(),
+    };
+    format!(
+        "// Other kernels would give the same bytes, several times slower.\n\
+         const _: () = assert!(\n\
+         \x20   ferrolite_runtime::accepts(ferrolite_runtime::Target::{target:?}),\n\
+         \x20   \"the model is packed for {name}, and this build has the kernels of another core: {cure}; or convert \\\n\
+         \x20    it with `--target` for this core; the feature `foreign-kernels` of ferrolite-runtime allows it, slow as it is\"\n\
+         );\n\n",
+        name = target.name(),
+    )
+}
+
 fn rust_port(kind: &str, index: usize, port: &PortFacts) -> String {
     let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
     let quantization = port.quantization.map_or(String::new(), |(scale, zero_point)| {
@@ -80,6 +120,7 @@ fn rust_port(kind: &str, index: usize, port: &PortFacts) -> String {
     });
     format!(
         "/// The {kind} `{name}`, {dtype}.\n\
+         #[allow(dead_code, clippy::approx_constant)]\n\
          pub mod {kind}{index} {{\n\
          \x20   /// Dimensions, outermost first.\n    pub const SHAPE: [usize; {rank}] = [{shape}];\n\
          \x20   /// Number of elements.\n    pub const LEN: usize = {len};\n{quantization}}}\n",
@@ -153,7 +194,9 @@ fn digits(number: usize) -> String {
 
 /// Names come from files: nothing in them may end the comment that they stand in.
 fn comment(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() || c == '*' { ' ' } else { c }).collect()
+    // Nor may it turn the direction of reading: rustc refuses such comments.
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.chars().map(|c| if c.is_control() || c == '*' || turns(c) { ' ' } else { c }).collect()
 }
 
 /// A name that C accepts.
@@ -177,6 +220,19 @@ mod tests {
         assert_eq!(identifier("1d"), "model_1d");
         assert_eq!(identifier(""), "model_");
         assert_eq!(comment("a*/\nb"), "a / b");
+        assert_eq!(comment("a\u{202e}b"), "a b");
+    }
+
+    #[test]
+    fn a_build_with_other_kernels_is_told_the_flag() {
+        assert_eq!(kernel_check(Target::Portable), "");
+        for target in Target::ALL.iter().filter(|&&target| target != Target::Portable) {
+            let text = kernel_check(*target);
+            assert!(text.contains(&format!("accepts(ferrolite_runtime::Target::{target:?})")), "{text}");
+            assert_eq!(text.matches('`').count() % 2, 0, "{text}");
+        }
+        assert!(kernel_check(Target::CortexM33).contains("-C target-cpu=cortex-m33"));
+        assert!(kernel_check(Target::CortexM55).contains("-C target-cpu=cortex-m55"));
     }
 
     #[test]

@@ -44,10 +44,18 @@ pub mod winograd;
 
 pub use arena::{AlignedBytes, Arena};
 pub use error::{Error, Fault};
-pub use ferrolite_schema::{DType, Model, OpCode, Port, Rounding, Target, params};
+pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target, params};
 pub use interpreter::{Interpreter, Observer, Step, check, check_op};
 pub use node::{Eval, Node};
 pub use ops::{OpSet, Operator};
 
 #[doc(hidden)]
 pub use arena::Aligned;
+
+/// Whether a model that is packed for `target` may be compiled in: this build has its kernels, or the model is
+/// packed for none, or the build is for a host, where firmware is simulated, or the feature `foreign-kernels` is on.
+/// The module that `convert --rust` writes asks at compile time.
+pub const fn accepts(target: Target) -> bool {
+    let packed = !matches!(target, Target::Portable);
+    target.is_native() || !packed || !cfg!(device) || cfg!(feature = "foreign-kernels")
+}

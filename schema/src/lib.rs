@@ -40,6 +40,10 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Level of features that this runtime has. A file that needs a higher one is refused.
 pub const RUNTIME_LEVEL: u32 = 1;
 
+/// The kernel set of this build: `armv6m`, `armv7m`, `armv7em`, `mve`, `rv32im`, `x86_64` or `portable`. Target and
+/// `-C target-cpu` decide; [`Target::kernels`] names the set that a file is packed for.
+pub const KERNELS: &str = env!("FERROLITE_KERNELS");
+
 /// Bytes 4 to 8 of every file.
 pub const FILE_IDENTIFIER: [u8; 4] = *b"FERO";
 

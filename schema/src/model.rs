@@ -232,6 +232,13 @@ impl<'a> Model<'a> {
         self.target
     }
 
+    /// Whether the file is packed for the kernels of this build, [`KERNELS`](crate::KERNELS). Another file gives the
+    /// same bytes, several times slower; one that is packed for no core in particular suits only builds that have
+    /// no kernels of their own.
+    pub fn suits(&self) -> bool {
+        self.target.is_native()
+    }
+
     /// The whole file.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

@@ -74,6 +74,31 @@ enumeration! {
     }
 }
 
+impl Target {
+    /// The kernel set that a file for this target is packed for, named as [`KERNELS`](crate::KERNELS) is.
+    pub const fn kernels(self) -> &'static str {
+        match self {
+            Target::Portable => "portable",
+            Target::CortexM0 => "armv6m",
+            Target::CortexM3 => "armv7m",
+            Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => "armv7em",
+            Target::CortexM55 => "mve",
+            Target::RiscV32 => "rv32im",
+            Target::Host => "x86_64",
+        }
+    }
+
+    /// Whether that is the set of this build.
+    pub const fn is_native(self) -> bool {
+        let (a, b) = (self.kernels().as_bytes(), crate::KERNELS.as_bytes());
+        let mut index = 0;
+        while index < a.len() && index < b.len() && a[index] == b[index] {
+            index += 1;
+        }
+        index == a.len() && index == b.len()
+    }
+}
+
 enumeration! {
     /// What an op computes. Several TFLite operators share one where the device's work is the same:
     /// all that only move bytes are [`StridedCopy`](OpCode::StridedCopy), all functions of one int8

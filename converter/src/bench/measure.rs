@@ -36,6 +36,10 @@ pub struct Measured {
     pub wall_us: Option<f64>,
     /// The layers in the order of execution.
     pub layers: Vec<LayerMeasured>,
+    /// What is worth knowing, one sentence each.
+    pub notes: Vec<String>,
+    /// What a person should act on before the figures are trusted, one sentence each.
+    pub warnings: Vec<String>,
     /// Why a core that is modelled has no cycles.
     #[serde(skip)]
     pub no_cycles: Option<String>,
@@ -85,6 +89,8 @@ pub fn measure(model: &Model<'_>, board: &str, chip: Option<Chip>, follow: &dyn 
         board: board.to_string(),
         arena_bytes: model.arena_bytes(),
         model_bytes: model.bytes().len(),
+        notes: board::portable_packing(board, model.target()).into_iter().collect(),
+        warnings: board::foreign_packing(board, model.target()).into_iter().collect(),
         ..Measured::default()
     };
     let layer = |layer: model_file::Layer| LayerMeasured {

@@ -23,6 +23,8 @@ pub struct Firmware<'a> {
     pub target: Option<&'a str>,
     /// Compiler flags beside those of the target.
     pub rustflags: &'a str,
+    /// Profile of `boards/Cargo.toml`.
+    pub profile: &'a str,
     /// Folder below `boards/target` that it is built in: one for each set of flags, so that builds do
     /// not push each other out.
     pub folder: String,
@@ -39,6 +41,7 @@ impl<'a> Firmware<'a> {
             features: board.name,
             target: Some(board.target),
             rustflags: board.rustflags,
+            profile: "release",
             folder: board.name.to_string(),
             variables: Vec::new(),
         }
@@ -54,6 +57,7 @@ impl<'a> Firmware<'a> {
             features,
             target: None,
             rustflags: "",
+            profile: "release",
             folder: folder.into(),
             variables: Vec::new(),
         }
@@ -63,7 +67,7 @@ impl<'a> Firmware<'a> {
     pub fn build(&self) -> Result<PathBuf> {
         // What lies in each folder: a build with other variables takes the place of the one before.
         static BUILT: Mutex<Option<HashMap<String, (String, PathBuf)>>> = Mutex::new(None);
-        let key = format!("{} {} {:?}", self.package, self.features, self.variables);
+        let key = format!("{} {} {} {:?}", self.package, self.features, self.profile, self.variables);
         let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let built = built.get_or_insert_with(HashMap::new);
         if let Some((_, path)) = built.get(&self.folder).filter(|(found, _)| *found == key) {
@@ -76,10 +80,10 @@ impl<'a> Firmware<'a> {
 
     fn cargo_build(&self, boards: &Path) -> Result<PathBuf> {
         let target_dir = boards.join("target").join(&self.folder);
-        let elf = target_dir.join(self.target.unwrap_or("")).join("release").join(&self.file);
+        let elf = target_dir.join(self.target.unwrap_or("")).join(self.profile).join(&self.file);
         let log = tempfile::NamedTempFile::new().map_err(|error| temporary(&error))?;
         let mut command = cargo(boards);
-        command.args(["build", "--release", "--package", self.package]);
+        command.args(["build", "--profile", self.profile, "--package", self.package]);
         if let Some(target) = self.target {
             command.args(["--target", target]);
         }
@@ -131,7 +135,8 @@ impl<'a> Firmware<'a> {
             self.package, self.folder
         ))
         .help(format!(
-            "see it all with `cargo build --release -p {} --features '{}'{}` in {}",
+            "see it all with `cargo build --profile {} -p {} --features '{}'{}` in {}",
+            self.profile,
             self.package,
             self.features,
             self.target.map(|target| format!(" --target {target}")).unwrap_or_default(),

@@ -14,32 +14,41 @@ use super::table::Board;
 use crate::error::{Error, Result};
 use crate::model_file::Linked;
 
+/// How firmware is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As the boards' firmware, for size and with link-time optimisation over all crates.
+    Boards,
+    /// As by Cargo's own release profile, which a product has that sets nothing.
+    Untuned,
+}
+
 /// Flash that the runtime takes on a board when it links these operators: code, constants and initial
 /// data, beyond an empty firmware; the model is not part of it.
 pub fn runtime_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
-    let whole = flash_bytes(&footprint(board, "inference", ops).build()?)?;
-    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[]).build()?)?))
+    let whole = flash_bytes(&footprint(board, "inference", ops, Profile::Boards).build()?)?;
+    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[], Profile::Boards).build()?)?))
 }
 
 /// Flash that reading and checking a model takes, with the checks of these operators, and nothing
 /// that runs it.
 pub fn verifier_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
-    let whole = flash_bytes(&footprint(board, "verifier", ops).build()?)?;
-    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[]).build()?)?))
+    let whole = flash_bytes(&footprint(board, "verifier", ops, Profile::Boards).build()?)?;
+    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[], Profile::Boards).build()?)?))
 }
 
 /// Links these operators with a panic handler that calls an undefined function, and without an
 /// allocator: an error says that a panic or an allocation can be reached. Returns the float routines
 /// that the image contains.
-pub fn link_check(board: &Board, ops: &[Linked]) -> Result<Vec<String>> {
-    let elf = footprint(board, "inference,no-panic", ops).build()?;
+pub fn link_check(board: &Board, ops: &[Linked], profile: Profile) -> Result<Vec<String>> {
+    let elf = footprint(board, "inference,no-panic", ops, profile).build()?;
     let bytes = read(&elf)?;
     let file = parse(&elf, &bytes)?;
     let names = file.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_string));
     Ok(names.filter(|name| is_float_routine(name)).collect())
 }
 
-fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked]) -> Firmware<'a> {
+fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked], profile: Profile) -> Firmware<'a> {
     let names: Vec<String> = ops.iter().map(Linked::to_string).collect();
     Firmware {
         package: "footprint",
@@ -47,6 +56,10 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked]) -> Firmware<'
         features,
         target: Some(board.target),
         rustflags: board.rustflags,
+        profile: match profile {
+            Profile::Boards => "release",
+            Profile::Untuned => "untuned",
+        },
         folder: format!(
             "{}-{}",
             board.name,
@@ -96,7 +109,7 @@ fn is_float_routine(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::{find, list};
+    use crate::board::{self, find, list};
     use ferrolite_runtime::OpCode;
 
     #[test]
@@ -111,26 +124,34 @@ mod tests {
         }
     }
 
-    /// All operators link without a panic and without an allocator, and those of int8 models without
-    /// float code; `cargo build` of this takes its time.
+    /// All operators link without a panic and without an allocator, however a product is compiled, and those of
+    /// int8 models without float code; `cargo build` of this takes its time.
     #[test]
     fn no_panic_no_allocator_no_float() {
-        for name in ["qemu-cortex-m0", "qemu-cortex-m3", "qemu-riscv32"] {
-            let board = find(name).unwrap();
+        // The Cortex-M7 has the Cortex-M4's target and flags.
+        for board in board::BOARDS.iter().filter(|board| board.name != "qemu-cortex-m7") {
             if !list().iter().any(|status| status.board == board && status.target_installed) {
-                println!("skipped: {name}: its Rust target is not installed");
+                println!("skipped: {}: its Rust target is not installed", board.name);
                 continue;
             }
             let all: Vec<Linked> =
                 ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code.into()).collect();
-            let with_floats =
-                link_check(board, &all).unwrap_or_else(|error| panic!("{error}: {}", error.help));
+            let checked = |ops: &[Linked], profile| {
+                link_check(board, ops, profile)
+                    .unwrap_or_else(|error| panic!("{} {profile:?}: {error}: {}", board.name, error.help))
+            };
+            checked(&all, Profile::Untuned);
+            let with_floats = checked(&all, Profile::Boards);
+            // Which operators bring floats does not depend on the core.
+            if !["qemu-cortex-m0", "qemu-cortex-m3", "qemu-riscv32"].contains(&board.name) {
+                continue;
+            }
             let floats = [OpCode::Quantize, OpCode::Dequantize];
             let int8: Vec<Linked> =
                 all.iter().copied().filter(|linked| !floats.contains(&linked.code)).collect();
-            assert_eq!(link_check(board, &int8).unwrap(), Vec::<String>::new(), "{name}");
+            assert_eq!(checked(&int8, Profile::Boards), Vec::<String>::new(), "{}", board.name);
             // The search finds what is there: as soon as the borders to float are, so are routines.
-            assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{name}");
+            assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{}", board.name);
         }
     }
 

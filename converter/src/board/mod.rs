@@ -28,6 +28,7 @@ mod cycles;
 mod firmware;
 mod footprint;
 mod job;
+mod packing;
 mod qemu;
 mod table;
 
@@ -42,7 +43,8 @@ use job::{Answers, Counts};
 
 pub use batch::{BatchItem, run_batch};
 pub use cycles::Modelled;
-pub use footprint::{link_check, runtime_flash_bytes, verifier_flash_bytes};
+pub use footprint::{Profile, link_check, runtime_flash_bytes, verifier_flash_bytes};
+pub use packing::{foreign_packing, portable_packing};
 pub use table::{BOARDS, Board, HOST, JobMemory, find};
 
 /// Guest time per instruction, as a power of two of nanoseconds: fine for almost all models.

@@ -57,6 +57,10 @@ pub enum Command {
     Bench(BenchArgs),
     /// List the boards that models can run on
     Boards(BoardsArgs),
+    /// Print what a shell needs to complete these words
+    Completions(CompletionsArgs),
+    /// Print a manual page, of ferrolite or of one of its commands
+    Man(ManArgs),
 }
 
 impl Command {
@@ -69,6 +73,7 @@ impl Command {
             Command::Compare(args) => args.json,
             Command::Bench(args) => args.json,
             Command::Boards(args) => args.json,
+            Command::Completions(_) | Command::Man(_) => false,
         }
     }
 }
@@ -278,6 +283,20 @@ pub struct BoardsArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Words of `ferrolite completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Words of `ferrolite man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command; left out, the page is that of ferrolite
+    pub command: Option<String>,
 }
 
 /// What a command line asks for.

@@ -1,8 +1,8 @@
 //! `ferrolite bench`: what an inference costs.
 
-use super::Answer;
 use super::args::BenchArgs;
 use super::progress::Bars;
+use super::{Answer, warnings};
 use crate::bench::{self, Chip, Latency, Measured};
 use crate::error::Result;
 use crate::model_file::ModelFile;
@@ -91,5 +91,8 @@ fn describe(measured: &Measured) -> String {
     if let Some(reason) = &measured.no_cycles {
         out += &format!("  no modelled cycles: {reason}\n");
     }
-    out
+    for note in &measured.notes {
+        out += &format!("note: {note}\n");
+    }
+    out + &warnings(&measured.warnings)
 }

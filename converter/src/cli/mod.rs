@@ -24,6 +24,7 @@ mod inspect;
 mod progress;
 mod reads;
 mod run;
+mod shell;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ fn execute(command: &Command) -> Result<Answer> {
         Command::Compare(args) => compare::execute(args),
         Command::Bench(args) => bench::execute(args),
         Command::Boards(args) => boards::execute(args),
+        Command::Completions(args) => Ok(shell::completions(args)),
+        Command::Man(args) => shell::man(args),
     }
 }
 

@@ -11,6 +11,7 @@ use super::files::Outputs;
 use super::progress::Bars;
 use super::reads::Reads;
 use super::{Answer, refuse_if_strict, remarks};
+use crate::board::foreign_packing;
 use crate::data::npz::{self, NamedArray};
 use crate::data::{self, Dataset, integers};
 use crate::error::{Error, Result};
@@ -48,7 +49,8 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
         ..data::Options::default()
     };
     let data = Dataset::load_with(&args.input, &model_file::input_specs(&model), &settings)?;
-    let (mut notes, mut warnings) = (data.notes().to_vec(), Vec::new());
+    let mut notes = data.notes().to_vec();
+    let mut warnings: Vec<String> = foreign_packing(&args.board, model.target()).into_iter().collect();
     for outside in data.outside(&settings.ranges)? {
         outside.tell(&mut notes, &mut warnings);
     }

@@ -12,6 +12,8 @@ use std::io::Read;
 
 use half::f16;
 
+use crate::graph::DType;
+
 /// Longest header that is read. NumPy itself refuses headers above 10 000 characters.
 const HEADER_LIMIT: usize = 64 * 1024;
 
@@ -181,6 +183,33 @@ impl Header {
             None => &self.descr,
         }
     }
+}
+
+/// What a `.npy` file of row-major, little-endian elements begins with, as NumPy writes it: the elements then
+/// start at a multiple of 64 bytes.
+pub fn start(dtype: DType, shape: &[usize]) -> Vec<u8> {
+    let code = match dtype {
+        DType::Bool => "|b1",
+        DType::Int8 => "|i1",
+        DType::UInt8 => "|u1",
+        DType::Int16 => "<i2",
+        DType::Int32 => "<i4",
+        DType::Int64 => "<i8",
+        DType::Float32 => "<f4",
+    };
+    // A tuple of one element needs its comma.
+    let dimensions: String = shape.iter().map(|d| format!("{d}, ")).collect();
+    let mut text =
+        format!("{{'descr': '{code}', 'fortran_order': False, 'shape': ({}), }}", dimensions.trim_end());
+    const BEFORE: usize = 10;
+    let spaces = (BEFORE + text.len() + 1).next_multiple_of(64) - (BEFORE + text.len() + 1);
+    text.extend(std::iter::repeat_n(' ', spaces));
+    text.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    // Shapes have at most a few dimensions: the length fits.
+    bytes.extend((text.len() as u16).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    bytes
 }
 
 /// What follows `'key':` in a header.
@@ -409,6 +438,18 @@ mod tests {
         for (bytes, want) in cases {
             let error = Array::read(&bytes[..]).unwrap_err();
             assert!(error.contains(want), "{error} should contain {want}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_begins_as_numpy_would() {
+        for (shape, text) in [(vec![], "()"), (vec![5], "(5,)"), (vec![2, 1, 3], "(2, 1, 3,)")] {
+            let bytes = start(DType::Int16, &shape);
+            assert_eq!(bytes.len() % 64, 0);
+            assert!(String::from_utf8_lossy(&bytes).contains(&format!("'shape': {text}, }}")), "{bytes:?}");
+            let header = Header::read(&mut &bytes[..]).unwrap();
+            assert_eq!((header.shape.clone(), header.element), (shape, Some(Element::Int16)));
+            assert_eq!(header.bytes(), Some(2 * elements(&header.shape).unwrap()));
         }
     }
 

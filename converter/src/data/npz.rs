@@ -5,20 +5,23 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::npz::{NpzArchive, NpzWriter};
-use npyz::zip::CompressionMethod;
-use npyz::zip::write::FileOptions;
-use npyz::{AutoSerialize, WriterBuilder};
+use zip::read::ZipFile;
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::npy::{Array, Header, shape_text};
+use super::npy::{self, Array, Header, shape_text};
 use super::stream::{Packing, Place};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
+/// What NumPy adds to an array's name.
+const ENDING: &str = ".npy";
+
 /// An archive that is open for reading. Opening reads the headers of the arrays, not the arrays.
 pub struct Npz {
     path: PathBuf,
-    archive: NpzArchive<BufReader<File>>,
+    archive: ZipArchive<BufReader<File>>,
     arrays: Vec<(String, Header)>,
 }
 
@@ -26,20 +29,23 @@ impl Npz {
     /// Opens an archive and reads the header of each of its arrays.
     pub fn open(path: &Path) -> Result<Npz> {
         let shown = path.display();
-        let mut archive = NpzArchive::open(path).map_err(|e| match e.kind() {
-            io::ErrorKind::InvalidData => Error::input(format!("{shown}: not a .npz file ({e})"))
-                .help("write the arrays with numpy.savez(\"data.npz\", x=...)"),
-            _ => super::cannot_read(path, &e),
+        let file = File::open(path).map_err(|e| super::cannot_read(path, &e))?;
+        let not_npz = |e: &dyn std::fmt::Display| {
+            Error::input(format!("{shown}: not a .npz file ({e})"))
+                .help("write the arrays with numpy.savez(\"data.npz\", x=...)")
+        };
+        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| match e {
+            ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => super::cannot_read(path, &e),
+            e => not_npz(&e),
         })?;
-        let mut names: Vec<String> = archive.array_names().map(str::to_string).collect();
+        let members = archive.file_names().collect::<Result<Vec<_>, _>>().map_err(|e| not_npz(&e))?;
+        let mut names: Vec<String> =
+            members.iter().filter_map(|name| name.strip_suffix(ENDING)).map(str::to_string).collect();
         names.sort();
         names.dedup();
         let mut arrays = Vec::with_capacity(names.len());
         for name in names {
-            let mut member = archive
-                .zip_archive()
-                .by_name(&format!("{name}.npy"))
-                .map_err(|e| broken(path, &name, &e.to_string()))?;
+            let mut member = member(&mut archive, path, &name)?;
             let header = Header::read(&mut member).map_err(|e| broken(path, &name, &e))?;
             arrays.push((name, header));
         }
@@ -62,21 +68,14 @@ impl Npz {
             return Err(Error::input(format!("{}: there is no array `{name}`", self.path.display()))
                 .help(format!("arrays in the file: {}", self.list())));
         }
-        let mut member = self
-            .archive
-            .zip_archive()
-            .by_name(&format!("{name}.npy"))
-            .map_err(|e| broken(&self.path, name, &e.to_string()))?;
+        let mut member = member(&mut self.archive, &self.path, name)?;
         Array::read(&mut member).map_err(|e| broken(&self.path, name, &e))
     }
 
     /// Where the bytes of an array are, if they can be read without the archive: stored or deflated.
     pub fn place(&mut self, name: &str) -> Result<Option<Place>> {
-        let member = self
-            .archive
-            .zip_archive()
-            .by_name(&format!("{name}.npy"))
-            .map_err(|e| broken(&self.path, name, &e.to_string()))?;
+        let member = member(&mut self.archive, &self.path, name)?;
+        let Some(start) = member.data_start() else { return Ok(None) };
         let packing = match member.compression() {
             CompressionMethod::Stored => Packing::Stored,
             CompressionMethod::Deflated => Packing::Deflated {
@@ -86,7 +85,7 @@ impl Npz {
             },
             _ => return Ok(None),
         };
-        Ok(Some(Place { path: self.path.clone(), start: member.data_start(), packing }))
+        Ok(Some(Place { path: self.path.clone(), start, packing }))
     }
 
     /// The arrays in one line, for messages.
@@ -105,6 +104,14 @@ impl Npz {
         }
         shown.join(", ")
     }
+}
+
+fn member<'a>(
+    archive: &'a mut ZipArchive<BufReader<File>>,
+    path: &Path,
+    name: &str,
+) -> Result<ZipFile<'a, BufReader<File>>> {
+    archive.by_name(&format!("{name}{ENDING}")).map_err(|e| broken(path, name, &e.to_string()))
 }
 
 fn broken(path: &Path, name: &str, why: &str) -> Error {
@@ -127,37 +134,17 @@ pub struct NamedArray {
 
 /// Writes arrays as a `.npz` archive, compressed, whose comment says who wrote it.
 pub fn write(arrays: &[NamedArray], out: impl Write + Seek) -> io::Result<()> {
-    let mut npz = NpzWriter::new(out);
+    let mut zip = ZipWriter::new(out);
     for array in arrays {
-        match array.dtype {
-            DType::Int8 => put(&mut npz, array, |[b]: [u8; 1]| b as i8),
-            DType::UInt8 => put(&mut npz, array, |[b]: [u8; 1]| b),
-            DType::Bool => put(&mut npz, array, |[b]: [u8; 1]| b != 0),
-            DType::Int16 => put(&mut npz, array, i16::from_le_bytes),
-            DType::Int32 => put(&mut npz, array, i32::from_le_bytes),
-            DType::Int64 => put(&mut npz, array, i64::from_le_bytes),
-            DType::Float32 => put(&mut npz, array, f32::from_le_bytes),
-        }?;
+        let large = array.bytes.len() > u32::MAX as usize / 2;
+        let options =
+            SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).large_file(large);
+        zip.start_file(format!("{}{ENDING}", array.name), options)?;
+        zip.write_all(&npy::start(array.dtype, &array.shape))?;
+        zip.write_all(&array.bytes)?;
     }
-    npz.zip_writer().set_comment(crate::written::MARK);
-    npz.zip_writer().finish()?.flush()
-}
-
-fn put<const N: usize, T: AutoSerialize>(
-    npz: &mut NpzWriter<impl Write + Seek>,
-    array: &NamedArray,
-    element: impl Fn([u8; N]) -> T,
-) -> io::Result<()> {
-    let shape: Vec<u64> = array.shape.iter().map(|&d| d as u64).collect();
-    let large = array.bytes.len() > u32::MAX as usize / 2;
-    let mut writer = npz
-        .array::<T>(&array.name, FileOptions::default().large_file(large))?
-        .default_dtype()
-        .shape(&shape)
-        .begin_nd()?;
-    let (elements, _) = array.bytes.as_chunks::<N>();
-    writer.extend(elements.iter().map(|&b| element(b)))?;
-    writer.finish()
+    zip.set_comment(crate::written::MARK)?;
+    zip.finish()?.flush()
 }
 
 #[cfg(test)]
@@ -208,11 +195,10 @@ mod tests {
         ];
         for (name, member) in cases {
             let path = folder.path().join(format!("{name}.npz"));
-            let mut zip = npyz::zip::ZipWriter::new(File::create(&path).unwrap());
-            zip.start_file("x.npy", FileOptions::default()).unwrap();
+            let mut zip = ZipWriter::new(File::create(&path).unwrap());
+            zip.start_file("x.npy", SimpleFileOptions::default()).unwrap();
             zip.write_all(&member).unwrap();
             zip.finish().unwrap();
-            drop(zip);
             let result = Npz::open(&path).and_then(|mut npz| npz.read("x"));
             let error = result.unwrap_err();
             assert!(error.message.contains("array `x` cannot be read"), "{error}");

@@ -249,8 +249,8 @@ fn unreadable(error: std::io::Error) -> String {
 mod tests {
     use std::io::Write;
 
-    use npyz::zip::write::FileOptions;
-    use npyz::zip::{CompressionMethod, ZipWriter};
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
 
     use super::super::npy::Array;
     use super::super::npz::Npz;
@@ -272,9 +272,9 @@ mod tests {
     fn zipped(folder: &Path, npy: &[u8], method: CompressionMethod) -> PathBuf {
         let path = folder.join("x.npz");
         let mut zip = ZipWriter::new(File::create(&path).unwrap());
-        zip.start_file("first.npy", FileOptions::default()).unwrap();
+        zip.start_file("first.npy", SimpleFileOptions::default()).unwrap();
         zip.write_all(&npy[..500]).unwrap();
-        zip.start_file("x.npy", FileOptions::default().compression_method(method)).unwrap();
+        zip.start_file("x.npy", SimpleFileOptions::default().compression_method(method)).unwrap();
         zip.write_all(npy).unwrap();
         zip.finish().unwrap();
         path

@@ -38,7 +38,7 @@ impl<'a> Channels<'a> {
     }
 
     /// Bytes from one channel's multiplier to the next.
-    #[cfg(target_os = "none")]
+    #[cfg(device)]
     pub(super) fn step(&self) -> usize {
         if self.multipliers.len() == 1 { 0 } else { size_of::<Multiplier>() }
     }
@@ -50,7 +50,7 @@ pub(super) fn half(stage: &Stage<'_>) -> i32 {
 }
 
 /// For the leaves in plain Rust.
-#[cfg(not(target_os = "none"))]
+#[cfg(not(device))]
 impl Channels<'_> {
     pub(super) fn bias(&self, channel: usize) -> i32 {
         self.bias.get(channel).copied().unwrap_or(0)

@@ -8,25 +8,25 @@
 
 //! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
 
-#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+#[cfg(any(kernels = "armv6m", not(device)))]
 mod armv6m;
-#[cfg(any(kernels = "armv7em", not(target_os = "none")))]
+#[cfg(any(kernels = "armv7em", not(device)))]
 mod armv7em;
-#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+#[cfg(any(kernels = "armv7m", not(device)))]
 mod armv7m;
-#[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", not(target_os = "none")))]
+#[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod channels;
-#[cfg(any(kernels = "armv7em", kernels = "armv7m", not(target_os = "none")))]
+#[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod elementwise;
-#[cfg(any(kernels = "mve", not(target_os = "none")))]
+#[cfg(any(kernels = "mve", not(device)))]
 mod mve;
 mod policy;
 mod portable;
-#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+#[cfg(any(kernels = "rv32im", not(device)))]
 mod rv32im;
 mod strips;
 mod tiles;
-#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 mod x86_64;
 
 use core::cell::Cell;
@@ -40,21 +40,21 @@ use crate::quant::requantize;
 use crate::tensor::TensorView;
 use crate::winograd::Filters;
 
-#[cfg(any(kernels = "armv6m", not(target_os = "none")))]
+#[cfg(any(kernels = "armv6m", not(device)))]
 pub use armv6m::Armv6m;
-#[cfg(any(kernels = "armv7em", not(target_os = "none")))]
+#[cfg(any(kernels = "armv7em", not(device)))]
 pub use armv7em::Armv7em;
-#[cfg(any(kernels = "armv7m", not(target_os = "none")))]
+#[cfg(any(kernels = "armv7m", not(device)))]
 pub use armv7m::Armv7m;
-#[cfg(any(kernels = "mve", not(target_os = "none")))]
+#[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
 pub use policy::{Policy, has_winograd, policy};
 pub use portable::Portable;
-#[cfg(any(kernels = "rv32im", not(target_os = "none")))]
+#[cfg(any(kernels = "rv32im", not(device)))]
 pub use rv32im::Rv32im;
 pub use strips::Strips;
 pub use tiles::{COLUMNS, Outputs, Tiles};
-#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub use x86_64::{Avx2, Host};
 
 /// The kernels that suit the core this is compiled for.
@@ -73,7 +73,7 @@ pub type Native = Armv6m;
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
 /// The kernels that suit the core this is compiled for.
-#[cfg(all(target_arch = "x86_64", not(target_os = "none"), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub type Native = Host;
 /// The kernels that suit the core this is compiled for.
 #[cfg(not(any(
@@ -82,7 +82,7 @@ pub type Native = Host;
     kernels = "armv7m",
     kernels = "mve",
     kernels = "rv32im",
-    all(target_arch = "x86_64", not(target_os = "none"), not(miri))
+    all(target_arch = "x86_64", not(device), not(miri))
 )))]
 pub type Native = Portable;
 

@@ -118,11 +118,11 @@ pub const GATHER: Operator = gather::operator();
 
 /// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
 /// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
-/// On a host they run every file, so that firmware can be tested there.
+/// On a host they run every file, so that firmware can be tested there, and with the feature `foreign-kernels`.
 pub mod tuned {
     use super::{Native, Operator, conv_2d, depthwise_conv_2d, fully_connected};
 
-    const STRICT: bool = cfg!(target_os = "none");
+    const STRICT: bool = cfg!(all(device, not(feature = "foreign-kernels")));
 
     /// CONV_2D.
     pub const CONV_2D: Operator = if STRICT { conv_2d::tuned_operator::<Native>() } else { super::CONV_2D };

@@ -11,5 +11,8 @@ pub fn run_demo() -> Result<()> {
     if !tools.targets || !tools.qemu {
         bail!("the demo runs on an emulated Cortex-M4: it needs the targets and QEMU named above");
     }
-    exec(command("cargo", &["run", "--quiet", "--release", "-p", "ferrolite", "--example", "digits"]))
+    // With the command, so that the README's next lines find it built. Cargo shows what it is at.
+    let package = ["-p", "ferrolite", "--example", "digits"];
+    exec(command("cargo", &[&["build", "--bins"], &package[..]].concat()))?;
+    exec(command("cargo", &[&["run", "--quiet"], &package[..]].concat()))
 }

@@ -10,6 +10,7 @@
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
 
+mod apt;
 mod bench;
 mod demo;
 mod mutants;
@@ -38,6 +39,9 @@ enum Command {
         /// Run only the steps whose name contains this word
         #[arg(long)]
         only: Option<String>,
+        /// Run the slow steps, too
+        #[arg(long)]
+        all: bool,
     },
     /// Measures all models on all boards and writes BENCHMARKS.md; prints a table with --board or --model
     Bench {
@@ -70,9 +74,9 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Setup => setup::run().map(|_| ()),
         Command::Demo => demo::run_demo(),
-        Command::Test { only } => test::run_all(only.as_deref()),
+        Command::Test { only, all } => test::run_all(only.as_deref(), all),
         Command::Bench { board, model, golden } => bench::run(&board, &model, golden),
-        Command::Lint => test::run_all(Some("lint")),
+        Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
         Command::Mutants { only, more } => mutants::run(only.as_deref(), &more),
     }

@@ -30,7 +30,12 @@ pub fn exec(mut command: Command) -> Result<()> {
 
 /// What a program prints, or `None` when it is missing or fails.
 pub fn output(program: &str, args: &[&str]) -> Option<String> {
-    let output = command(program, args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output_of(command(program, args))
+}
+
+/// The same for a command.
+pub fn output_of(mut command: Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

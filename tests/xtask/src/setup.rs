@@ -2,10 +2,10 @@
 //! system's package manager. Does nothing twice, and says plainly what it could not get.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::Result;
 
+use crate::apt;
 use crate::run::{command, exec, output, root};
 
 /// What could be had.
@@ -85,31 +85,7 @@ fn install_qemu() -> bool {
     }
     println!("QEMU is missing ({}); trying the system's package manager", packages.join(", "));
     if output("apt-get", &["--version"]).is_some() {
-        let privileged = |args: &[&str]| {
-            if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") {
-                command("apt-get", args)
-            } else {
-                command("sudo", &[&["-n", "apt-get"], args].concat())
-            }
-        };
-        let install = |extra: &[&str]| {
-            let mut args = vec!["install", "-y", "--no-install-recommends"];
-            args.extend(extra);
-            args.extend(&packages);
-            exec(privileged(&args)).is_ok()
-        };
-        let _ = exec(privileged(&["update"]));
-        if !install(&[])
-            && let Some(sources) = backports_sources()
-        {
-            // Where a newer qemu-utils from the backports is installed, the release's own emulators
-            // conflict with it. The list is used for these two calls only.
-            println!("the release's QEMU does not fit this system; trying the backports");
-            let parts = format!("Dir::Etc::SourceParts={}", sources.display());
-            let release = codename().map(|name| format!("{name}-backports")).unwrap_or_default();
-            let _ = exec(privileged(&["-o", &parts, "update"]));
-            install(&["-o", &parts, "-t", &release]);
-        }
+        apt::install(&packages);
     } else if output("brew", &["--version"]).is_some() {
         let _ = exec(command("brew", &["install", "qemu"]));
     } else if output("dnf", &["--version"]).is_some() {
@@ -125,31 +101,4 @@ fn install_qemu() -> bool {
         );
     }
     missing.is_empty()
-}
-
-fn codename() -> Option<String> {
-    let release = fs::read_to_string("/etc/os-release").ok()?;
-    release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=").map(String::from))
-}
-
-/// A folder with the system's package sources and, beside them, the backports of the same mirror.
-fn backports_sources() -> Option<std::path::PathBuf> {
-    let codename = codename()?;
-    let format = "$(REPO_URI) $(RELEASE) $(SIGNED_BY)";
-    let targets = output("apt-get", &["indextargets", "--format", format, "Identifier: Packages"])?;
-    let line = targets.lines().find(|line| line.split(' ').nth(1) == Some(codename.as_str()))?;
-    let mut words = line.split(' ');
-    let (mirror, _, key) = (words.next()?, words.next()?, words.next().unwrap_or(""));
-    let folder = root().join("target/apt-sources");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).ok()?;
-    for entry in fs::read_dir("/etc/apt/sources.list.d").ok()?.flatten() {
-        fs::copy(entry.path(), folder.join(entry.file_name())).ok()?;
-    }
-    let mut text = format!("Types: deb\nURIs: {mirror}\nSuites: {codename}-backports\nComponents: main\n");
-    if Path::new(key).exists() {
-        text += &format!("Signed-By: {key}\n");
-    }
-    fs::write(folder.join("ferrolite-backports.sources"), text).ok()?;
-    Some(folder)
 }

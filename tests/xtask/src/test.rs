@@ -10,6 +10,8 @@ use crate::setup::{self, Tools};
 
 struct Step {
     name: &'static str,
+    /// Takes long and finds little: run by `--all` only.
+    slow: bool,
     /// Why the step cannot run here, if it cannot.
     skip: fn(&Tools) -> Option<&'static str>,
     run: fn() -> Result<()>,
@@ -85,17 +87,24 @@ fn firmware_clippy() -> Result<()> {
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "lint: rustfmt", skip: always, run: || cargo(&["fmt", "--all", "--check"]) },
-    Step { name: "lint: firmware rustfmt", skip: always, run: || in_boards(&["fmt", "--all", "--check"]) },
+    Step { name: "lint: rustfmt", slow: false, skip: always, run: || cargo(&["fmt", "--all", "--check"]) },
+    Step {
+        name: "lint: firmware rustfmt",
+        slow: false,
+        skip: always,
+        run: || in_boards(&["fmt", "--all", "--check"]),
+    },
     Step {
         name: "lint: clippy",
+        slow: false,
         skip: always,
         run: || cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
-    Step { name: "lint: firmware clippy", skip: needs_targets, run: firmware_clippy },
-    Step { name: "host and board tests", skip: always, run: host_tests },
+    Step { name: "lint: firmware clippy", slow: false, skip: needs_targets, run: firmware_clippy },
+    Step { name: "host and board tests", slow: false, skip: always, run: host_tests },
     Step {
         name: "application on two boards",
+        slow: false,
         skip: needs_boards,
         run: || {
             // Built for the host, beside the firmware that it starts.
@@ -113,19 +122,59 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "model of cycles",
+        slow: false,
         skip: always,
         run: || in_boards(&["test", "-q", "-p", "ferrolite-cycles", "--target-dir", "target/cycles"]),
     },
-    Step { name: "golden instruction counts", skip: needs_boards, run: crate::bench::check_golden },
-    Step { name: "miri", skip: needs_miri, run: miri },
+    Step {
+        name: "golden instruction counts",
+        slow: false,
+        skip: needs_boards,
+        run: crate::bench::check_golden,
+    },
+    Step { name: "miri", slow: false, skip: needs_miri, run: miri },
+    Step { name: "lowest Rust of firmware", slow: true, skip: needs_firmware_rust, run: firmware_rust },
+    Step { name: "lowest Rust of the host", slow: true, skip: needs_host_rust, run: host_rust },
 ];
 
-/// Runs all steps, or those whose name contains `only`.
-pub fn run_all(only: Option<&str>) -> Result<()> {
+/// The lowest versions that build firmware and the host's command; the crates declare them.
+const FIRMWARE_RUST: &str = "+1.88.0";
+const HOST_RUST: &str = "+1.89.0";
+
+/// A target of firmware for the lowest version, which is installed for the pinned one only.
+const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
+
+fn has_rust(version: &str) -> bool {
+    output("cargo", &[version, "--version"]).is_some()
+}
+
+fn needs_firmware_rust(_: &Tools) -> Option<&'static str> {
+    let installed = output("rustup", &["target", "list", "--installed", "--toolchain", &FIRMWARE_RUST[1..]]);
+    (!installed.is_some_and(|list| list.contains(FIRMWARE_TARGET))).then_some(
+        "Rust 1.88 is not installed (rustup toolchain install 1.88.0 --profile minimal -t thumbv7em-none-eabihf)",
+    )
+}
+
+fn needs_host_rust(_: &Tools) -> Option<&'static str> {
+    (!has_rust(HOST_RUST))
+        .then_some("Rust 1.89 is not installed (rustup toolchain install 1.89.0 --profile minimal)")
+}
+
+fn firmware_rust() -> Result<()> {
+    let words = [FIRMWARE_RUST, "check", "-q", "-p", "ferrolite-runtime", "--target", FIRMWARE_TARGET];
+    cargo(&[&words[..], &["--target-dir", "target/lowest-rust"]].concat())
+}
+
+fn host_rust() -> Result<()> {
+    cargo(&[HOST_RUST, "check", "-q", "-p", "ferrolite", "--target-dir", "target/lowest-rust"])
+}
+
+/// Runs all steps, or those whose name contains `only`; slow ones where they are asked for.
+pub fn run_all(only: Option<&str>, slow: bool) -> Result<()> {
     let tools = setup::run_quietly()?;
     let (mut passed, mut skipped) = (0, Vec::new());
     for step in STEPS {
-        if only.is_some_and(|word| !step.name.contains(word)) {
+        if only.is_some_and(|word| !step.name.contains(word)) || (step.slow && !slow) {
             continue;
         }
         println!("\n=== {}", step.name);

@@ -9,16 +9,25 @@ use crate::kernels::{Cells, portable};
 /// Cells whose sum fits a halfword.
 const MOST_CELLS: i32 = 255;
 
-/// The words of four channels from `first` on, of all cells.
+/// The largest of four channels from `first` on, of all cells.
+///
+/// Steps over rows and cells are counted: iterators over chunks, where they are not inlined, divide by
+/// their size and can panic.
 #[inline(always)]
-fn words<'a>(cells: &Cells<'a>, first: usize) -> impl Iterator<Item = i32> + 'a {
-    let channels = cells.channels.max(4);
-    cells.rows().flat_map(move |row| {
-        row.chunks_exact(channels).filter_map(move |cell| {
-            let [a, b, c, d] = cell.get(first..)?.first_chunk()?;
-            Some(i32::from_le_bytes([a, b, c, d].map(|x| x.get() as u8)))
-        })
-    })
+fn largest_of_four(cells: &Cells<'_>, first: usize) -> i32 {
+    let mut largest = i32::from_le_bytes([0x80; 4]);
+    let mut row = first;
+    for _ in 0..cells.height {
+        let mut at = row;
+        for _ in 0..cells.width {
+            if let Some([a, b, c, d]) = cells.image.get(at..).and_then(|rest| rest.first_chunk()) {
+                largest = max8(largest, i32::from_le_bytes([a, b, c, d].map(|x| x.get() as u8)));
+            }
+            at = at.wrapping_add(cells.channels);
+        }
+        row = row.wrapping_add(cells.stride);
+    }
+    largest
 }
 
 /// See [`Kernels::average_pool`](crate::kernels::Kernels::average_pool).
@@ -70,7 +79,7 @@ pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) 
         return;
     }
     for (block, out) in out.as_chunks::<4>().0.iter().enumerate() {
-        let largest = words(cells, block.wrapping_mul(4)).fold(i32::from_le_bytes([0x80; 4]), max8);
+        let largest = largest_of_four(cells, block.wrapping_mul(4));
         for (out, x) in out.iter().zip(largest.to_le_bytes()) {
             out.set(i32::from(x as i8).max(min).min(max) as i8);
         }

@@ -250,12 +250,17 @@ pub(super) fn depthwise(
     if !fits {
         return;
     }
-    // In the order of the bytes of a window: which tap lies there.
+    // In the order of the bytes of a window, column by column of ring rows: which tap lies there.
+    let first_row = band.first.min(band.rows);
     let mut offsets = [0; MAX_TAPS];
-    for (number, column) in offsets.chunks_mut(band.rows).enumerate().take(band.columns) {
-        let (ahead, behind) = column.split_at_mut(band.first.min(column.len()));
-        for (row, offset) in behind.iter_mut().chain(ahead).enumerate() {
-            *offset = row.wrapping_mul(band.columns).wrapping_add(number) as u8;
+    let mut places = offsets.iter_mut();
+    for column in 0..band.columns {
+        for slot in 0..band.rows {
+            let turned = if slot < first_row { band.rows } else { 0 };
+            let row = slot.wrapping_add(turned).wrapping_sub(first_row);
+            if let Some(place) = places.next() {
+                *place = row.wrapping_mul(band.columns).wrapping_add(column) as u8;
+            }
         }
     }
     // SAFETY: sizes as just found: a plane of `rows * width` bytes for each channel, in which each of `pixels`

@@ -1,6 +1,6 @@
 //! What the processor can do, asked once.
 
-use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use core::arch::x86_64::{__cpuid_count, _xgetbv, CpuidResult};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 /// Instructions that kernels are made of; each level has those of the levels before it, but for AVX-512.
@@ -55,12 +55,12 @@ fn ask() -> Level {
     const AVX512F_AND_VL: u32 = 1 << 16 | 1 << 31;
     const AVX512_VNNI: u32 = 1 << 11;
     const AVX_VNNI: u32 = 1 << 4;
-    if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
+    if cpuid(0, 0).eax < 7 || cpuid(1, 0).ecx & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
         return Level::Portable;
     }
     // SAFETY: the processor has XGETBV, as OSXSAVE says.
     let saved = unsafe { saved_registers() };
-    let (features, more) = (__cpuid_count(7, 0), __cpuid_count(7, 1));
+    let (features, more) = (cpuid(7, 0), cpuid(7, 1));
     if saved & YMM != YMM || features.ebx & AVX2 == 0 {
         return Level::Portable;
     }
@@ -72,6 +72,13 @@ fn ask() -> Level {
     } else {
         Level::Avx2
     }
+}
+
+/// A call without preconditions, which Rust before 1.94 does not know to be safe.
+#[allow(unsafe_code, unused_unsafe)]
+fn cpuid(leaf: u32, sub_leaf: u32) -> CpuidResult {
+    // SAFETY: every x86-64 processor has CPUID.
+    unsafe { __cpuid_count(leaf, sub_leaf) }
 }
 
 /// # Safety
