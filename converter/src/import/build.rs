@@ -305,6 +305,44 @@ impl Builder {
         self.op(layer, Op::Concat { axis, activation: Activation::None }, inputs)
     }
 
+    /// A dimension continued at both ends by its elements in reverse, without the `skipped` outermost ones.
+    ///
+    /// # Errors
+    /// If there are not as many elements.
+    pub fn mirror(
+        &mut self,
+        layer: &str,
+        x: ValueId,
+        axis: usize,
+        amounts: (usize, usize),
+        skipped: usize,
+    ) -> Result<ValueId> {
+        let shape = self.shape(x).to_vec();
+        let size = shape.get(axis).copied().unwrap_or(0);
+        let (before, after) = amounts;
+        if before.max(after).saturating_add(skipped) > size {
+            return Err(Error::input(format!(
+                "layer `{layer}`: {before} and {after} mirrored elements of a dimension of {size}"
+            )));
+        }
+        let mut parts = vec![x];
+        for (count, first, word) in [
+            (before, (before + skipped).wrapping_sub(1), "before"),
+            (after, (size - skipped).wrapping_sub(1), "after"),
+        ] {
+            if count == 0 {
+                continue;
+            }
+            let (mut begin, mut size, mut stride) =
+                (vec![0; shape.len()], shape.clone(), vec![1; shape.len()]);
+            (begin[axis], size[axis]) = (first, count);
+            stride[axis] = if count > 1 { -1 } else { 1 };
+            let part = self.op(&format!("{layer}/{word}"), Op::Slice { begin, size, stride }, &[x])?;
+            parts.insert(if word == "before" { 0 } else { parts.len() }, part);
+        }
+        self.concat(layer, &parts, axis)
+    }
+
     /// Softmax over any dimension.
     ///
     /// # Errors

@@ -75,6 +75,20 @@ pub(super) fn erfc(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     Ok(vec![Tensor::Value(e.builder.binary(&layer.name, BinaryKind::Sub, one, erf)?)])
 }
 
+/// `exp(x) - 1`.
+pub(super) fn expm1(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let exp = e.builder.unary(&format!("{}/exp", layer.name), UnaryKind::Exp, x)?;
+    Ok(vec![Tensor::Value(e.builder.binary_scalar(&layer.name, BinaryKind::Sub, exp, 1.0)?)])
+}
+
+/// `log(1 + x)`.
+pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let x = e.value(layer.input(0)?)?;
+    let sum = e.builder.binary_scalar(&format!("{}/add", layer.name), BinaryKind::Add, x, 1.0)?;
+    Ok(vec![Tensor::Value(e.builder.unary(&layer.name, UnaryKind::Log, sum)?)])
+}
+
 /// Less of integers and zero, which Keras asks before a look-up.
 pub(super) fn less(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     match (layer.input(0)?, layer.input(1)?) {

@@ -13,8 +13,11 @@ use std::rc::Rc;
 use prost::Message;
 
 use super::known::{self, Known};
-use super::proto::{BundleEntry, BundleHeader};
+use super::proto::{BundleEntry, BundleHeader, StoredObjects};
 use super::table;
+
+/// The key of the list of objects.
+const OBJECTS: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
 /// The variables of a model by their names in the checkpoint.
 #[derive(Default)]
@@ -60,19 +63,36 @@ impl Bundle {
         self.entries.contains_key(key)
     }
 
+    /// The list of the model's objects that TensorFlow 2 keeps beside the variables; `None` where there is
+    /// none, as in files of TensorFlow 1.
+    pub(super) fn objects(&self) -> Result<Option<StoredObjects>, String> {
+        let Some(entry) = self.entries.get(OBJECTS) else { return Ok(None) };
+        let bytes = self.bytes(entry)?;
+        // A scalar of text: its length, a checksum of the length, and the text.
+        let mut rest = bytes.as_slice();
+        let length = prost::encoding::decode_varint(&mut rest).ok().and_then(|n| usize::try_from(n).ok());
+        let text = length.zip(rest.get(4..)).filter(|(length, text)| *length == text.len());
+        let (_, text) = text.ok_or("the list of its objects has another length than it says")?;
+        StoredObjects::decode(text).map(Some).map_err(|e| format!("the list of its objects: {e}"))
+    }
+
+    /// Why a variable cannot be used although the file is sound.
+    pub(super) fn unsupported(&self, key: &str) -> Option<String> {
+        let entry = self.entries.get(key)?;
+        if !entry.slices.is_empty() {
+            return Some("it is stored in parts (a partitioned variable)".into());
+        }
+        let name = || format!("its elements are of type {}", known::dtype_name(entry.dtype));
+        known::dtype(entry.dtype).is_none().then(name)
+    }
+
     /// The variable under `key`, named `name`.
     pub(super) fn read(&self, key: &str, name: &str) -> Result<Rc<Known>, String> {
         let entry = self.entries.get(key).ok_or(match self.entries.is_empty() {
             true => "the model has no variables/variables.index",
             false => "it is not in variables.index",
         })?;
-        if !entry.slices.is_empty() {
-            return Err("it is stored in parts (a partitioned variable)".into());
-        }
         let shape = known::static_shape(entry.shape.as_ref()).ok_or("its shape is open")?;
-        if known::dtype(entry.dtype).is_none() {
-            return Err(format!("its elements are {}s", known::dtype_name(entry.dtype)));
-        }
         let bytes = self.bytes(entry)?;
         let data = known::decode(entry.dtype, &bytes).ok_or("its bytes are no whole elements")?;
         if known::count(&shape) != Some(data.len()) {

@@ -16,14 +16,22 @@ struct Equation {
     result: Vec<char>,
 }
 
-fn parse(text: &str) -> Option<Equation> {
-    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+/// `ranks` are those of the operands; `...` stands for the dimensions that are not named.
+fn parse(text: &str, ranks: [usize; 2]) -> Option<Equation> {
+    let mut text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let mut operands = text.split("->").next()?.split(',').zip(ranks);
+    if let Some((part, rank)) = operands.find(|(part, _)| part.contains("...")) {
+        let elided = rank.checked_sub(part.len() - 3)?;
+        // Digits are no labels of an author's.
+        let dots: Option<String> = (0..elided).map(|i| char::from_digit(i as u32, 10)).collect();
+        text = text.replace("...", &dots?);
+    }
     let (operands, result) = text.split_once("->")?;
     let (a, b) = operands.split_once(',')?;
     let labels = |part: &str| -> Option<Vec<char>> {
         let labels: Vec<char> = part.chars().collect();
         let distinct =
-            labels.iter().enumerate().all(|(i, c)| c.is_ascii_alphabetic() && !labels[..i].contains(c));
+            labels.iter().enumerate().all(|(i, c)| c.is_ascii_alphanumeric() && !labels[..i].contains(c));
         distinct.then_some(labels)
     };
     Some(Equation { a: labels(a)?, b: labels(b)?, result: labels(result)? })
@@ -37,9 +45,11 @@ struct Side {
 
 pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let text = layer.node.text("equation").unwrap_or_default();
-    let Some(equation) = parse(text) else { return Err(format!("the equation `{text}`").into()) };
     let [Some(a_shape), Some(b_shape)] = [e.shape(layer.input(0)?), e.shape(layer.input(1)?)] else {
         return Err("an operand that is no array of numbers".into());
+    };
+    let Some(equation) = parse(text, [a_shape.len(), b_shape.len()]) else {
+        return Err(format!("the equation `{text}`").into());
     };
     if a_shape.len() != equation.a.len() || b_shape.len() != equation.b.len() {
         return Err(format!("`{text}` of operands {a_shape:?} and {b_shape:?}").into());

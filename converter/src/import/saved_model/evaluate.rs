@@ -29,7 +29,7 @@ use crate::import::build::Builder;
 const MOST_STEPS: usize = 400_000;
 
 /// Most functions inside of one another.
-const DEEPEST: usize = 48;
+pub(super) const DEEPEST: usize = 48;
 
 /// What is known of a tensor.
 #[derive(Clone, Debug)]
@@ -107,6 +107,8 @@ pub(super) struct Evaluator<'m> {
     /// Constants that are in the graph already, by array and layout. The arrays are kept alive, so that
     /// no other one takes their address.
     pub constants: HashMap<(*const Known, &'static str), (Rc<Known>, ValueId)>,
+    /// The branches that were taken.
+    pub taken: loops::Taken,
     names: HashMap<String, usize>,
     calls: Vec<&'m str>,
     steps: usize,
@@ -122,6 +124,7 @@ impl<'m> Evaluator<'m> {
             suffix: String::new(),
             scope: String::new(),
             constants: HashMap::new(),
+            taken: loops::Taken::new(),
             names: HashMap::new(),
             calls: Vec::new(),
             steps: 0,

@@ -112,6 +112,11 @@ pub(super) fn dtype(number: i32) -> Option<DType> {
     })
 }
 
+/// Whether TensorFlow's type is one of complex numbers.
+pub(super) fn is_complex(number: i32) -> bool {
+    matches!(number, 8 | 18)
+}
+
 /// TensorFlow's name of a type, for people.
 pub(super) fn dtype_name(number: i32) -> String {
     let name = match number {

@@ -3,6 +3,8 @@
 //! A loop is run as often as its condition, which has to be known at import, says; its body's layers then
 //! follow one another, unless they are a recurrent cell (`recurrent`).
 
+use std::collections::HashMap;
+
 use super::evaluate::{Evaluator, Layer, Tensor, broken};
 use super::library::Attributes;
 use super::proto::NodeDef;
@@ -11,6 +13,9 @@ use crate::error::Result;
 
 /// Most rounds of a loop.
 pub(super) const MOST_ROUNDS: usize = 4096;
+
+/// Which branches of a node have been taken: the one where its condition holds, and the other.
+pub(super) type Taken = HashMap<*const NodeDef, [bool; 2]>;
 
 /// Resolves control; `None` for all other operators.
 pub(super) fn control<'m>(
@@ -60,7 +65,11 @@ fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Ve
     let (Some(yes), Some(no), Some((condition, rest))) = (names.0, names.1, inputs.split_first()) else {
         return Err(broken(format!("branch `{}` lacks its functions or its condition", node.name)));
     };
-    match holds(Some(condition)) {
+    let condition = holds(Some(condition));
+    if let Some(holds) = condition {
+        e.taken.entry(std::ptr::from_ref(node)).or_default()[usize::from(!holds)] = true;
+    }
+    match condition {
         Some(true) => e.call(yes, rest),
         Some(false) => e.call(no, rest),
         None => refuse(e, node, inputs, "a branch on what other layers compute"),

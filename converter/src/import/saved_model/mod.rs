@@ -2,7 +2,8 @@
 //! `model.export`, `tf.saved_model.save` and the `model.save` of Keras 2 write it.
 //!
 //! 1. `proto` reads the graph, its functions and signatures; `signature` chooses what is converted;
-//! 2. `restore` finds which variable each handle stands for, `bundle` and `table` read them;
+//! 2. `restore` finds which variable each handle stands for, `bundle` and `table` read them; `state` refuses
+//!    those that the signature assigns;
 //! 3. `evaluate` walks from the outputs to the inputs, entering functions where they are called; what
 //!    depends on constants and shapes only is computed (`known`, `host`), the rest becomes layers
 //!    (`operators` and the files that it names);
@@ -32,8 +33,11 @@ mod recurrent;
 mod restore;
 mod signature;
 mod slices;
+mod state;
 mod table;
 
+#[cfg(test)]
+mod saved_tests;
 #[cfg(test)]
 mod tests;
 
@@ -59,14 +63,28 @@ impl Importer for SavedModelImporter {
     }
 
     fn recognises(&self, path: &Path, _head: &[u8]) -> bool {
-        path.file_name().is_some_and(|name| name == FILE) || path.join(FILE).is_file()
+        path.file_name().is_some_and(|name| name == FILE)
+            || path.join(FILE).is_file()
+            || !versions(path).is_empty()
     }
 
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
         // The file in it stands for the directory.
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-        import(folder, options).map_err(|e| e.context(&name))
+        let versions = versions(folder);
+        let Some(newest) = versions.last().filter(|_| !folder.join(FILE).is_file()) else {
+            return import(folder, options).map_err(|e| e.context(&name));
+        };
+        let mut imported =
+            import(&folder.join(newest), options).map_err(|e| e.context(format!("{name}/{newest}")))?;
+        imported.graph.name = model_name(folder);
+        let others = match versions.len() {
+            1 => String::new(),
+            count => format!(", the highest of {count}"),
+        };
+        imported.notes.push(format!("version {newest} of the model was converted{others}"));
+        Ok(imported)
     }
 
     fn import_bytes(&self, name: &str, _bytes: &[u8], _options: &ImportOptions) -> Result<Imported> {
@@ -86,11 +104,16 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let library = Library::new(graph);
     let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
     let bundle = bundle::Bundle::open(folder).map_err(broken)?;
-    let variables = restore::Variables::new(bundle, &library, restore);
+    let variables = restore::Variables::new(bundle, &library, meta.objects.as_ref(), restore);
 
     let mut evaluator = Evaluator::new(&library, variables, Builder::new(model_name(folder)));
     let feeds = signature::inputs(&mut evaluator, serve, options)?;
     let outputs = signature::outputs(&mut evaluator, &library.graph, serve, feeds)?;
+    let warnings = state::refuse(&mut evaluator, serve);
+    // A variable that is assigned may be why an output seemed to be a constant: it is named instead.
+    if outputs.is_empty() && super::unsupported_layers(evaluator.builder.graph()).is_empty() {
+        return Err(signature::no_output(serve));
+    }
     let mut notes = evaluator.notes;
     if chosen != "serving_default" && options.signature.is_none() {
         notes.push(format!("the only signature, `{chosen}`, was converted"));
@@ -101,7 +124,24 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
         crate::passes::dead::run(&mut graph);
     }
     let source_hash = hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")))?;
-    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings: Vec::new() })
+    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings })
+}
+
+/// The versions of a model in a folder, as TensorFlow Serving keeps them: subfolders whose names are numbers,
+/// from the lowest to the highest.
+fn versions(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter(|entry| entry.path().join(FILE).is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .collect();
+    names.sort_by(|a, b| {
+        let digits = |name: &str| name.trim_start_matches('0').len();
+        let by_value = || a.trim_start_matches('0').cmp(b.trim_start_matches('0'));
+        digits(a).cmp(&digits(b)).then_with(by_value).then_with(|| a.cmp(b))
+    });
+    names
 }
 
 /// The directory's name; of one that is called `saved_model`, the name of the directory around it.

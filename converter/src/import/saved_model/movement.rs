@@ -214,10 +214,30 @@ pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pad { amounts, value }, &[x])?)])
 }
 
+/// MirrorPad (data, amounts), dimension by dimension.
+pub(super) fn mirror_pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let mut x = e.value(layer.input(0)?)?;
+    let amounts = layer.integers(1, "amounts")?;
+    let amounts: Option<Vec<usize>> = amounts.into_iter().map(|a| usize::try_from(a).ok()).collect();
+    let amounts = amounts.filter(|a| a.len() == 2 * e.builder.shape(x).len()).ok_or("its amounts")?;
+    let skipped = match layer.node.text("mode").unwrap_or_default() {
+        "REFLECT" => 1,
+        "SYMMETRIC" => 0,
+        mode => return Err(format!("the mode `{mode}`").into()),
+    };
+    let last = amounts.chunks_exact(2).rposition(|pair| pair != [0, 0]);
+    for (axis, pair) in amounts.chunks_exact(2).enumerate().filter(|(_, pair)| *pair != [0, 0]) {
+        let name =
+            if Some(axis) == last { layer.name.clone() } else { format!("{}/axis_{axis}", layer.name) };
+        x = e.builder.mirror(&name, x, axis, (pair[0], pair[1]), skipped)?;
+    }
+    Ok(vec![Tensor::Value(x)])
+}
+
 /// GatherV2 (data, indices, axis) and ResourceGather (variable, indices).
 pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let data = match layer.input(0)? {
-        Tensor::Variable(handle) => Tensor::Known(e.variables.read(handle).map_err(broken)?),
+        Tensor::Variable(handle) => Tensor::Known(e.variables.read(handle)?),
         other => other.clone(),
     };
     let at = if layer.node.op == "GatherV2" { layer.integer(2, "axis")? } else { 0 };

@@ -1,7 +1,7 @@
 //! Which function translates which operator of TensorFlow.
 
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
-use super::known::Known;
+use super::known::{self, Known};
 use super::library::{Attributes, constant};
 use super::{
     arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
@@ -33,6 +33,7 @@ const KNOWN: &[&str] = &[
     "Equal",
     "Erfc",
     "ExpandDims",
+    "Expm1",
     "Fill",
     "FloorDiv",
     "FloorMod",
@@ -48,6 +49,7 @@ const KNOWN: &[&str] = &[
     "LeakyRelu",
     "Less",
     "LessEqual",
+    "Log1p",
     "LogSoftmax",
     "LogicalAnd",
     "LogicalNot",
@@ -57,6 +59,7 @@ const KNOWN: &[&str] = &[
     "MaxPool",
     "Mean",
     "Min",
+    "MirrorPad",
     "Mod",
     "NoOp",
     "NotEqual",
@@ -142,13 +145,16 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         "Const" => match constant(node) {
             Ok(known) => one(Tensor::Known(known)),
             Err(_) if node.type_number("dtype") == Some(7) => one(Tensor::Opaque),
+            Err(_) if node.type_number("dtype").is_some_and(known::is_complex) => {
+                Err("complex numbers cannot be computed".into())
+            }
             Err(what) => Err(super::evaluate::broken(format!("constant `{}` has {what}", node.name)).into()),
         },
+        // Who reads one is refused by its name.
+        op if op.contains("HashTable") && !op.starts_with("Initialize") => one(Tensor::Opaque),
         "VarHandleOp" | "VariableV2" | "Variable" => one(Tensor::Variable(node.name.as_str().into())),
         "ReadVariableOp" => match layer.input(0)? {
-            Tensor::Variable(handle) => {
-                one(Tensor::Known(e.variables.read(handle).map_err(super::evaluate::broken)?))
-            }
+            Tensor::Variable(handle) => one(Tensor::Known(e.variables.read(handle)?)),
             known @ Tensor::Known(_) => one(known.clone()),
             _ => Err("it reads something that is no variable".into()),
         },
@@ -161,7 +167,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
             match layer.input(0)? {
                 // Version 1 reads its variables so.
                 Tensor::Variable(handle) if is_version_1(e, handle) => {
-                    one(Tensor::Known(e.variables.read(handle).map_err(super::evaluate::broken)?))
+                    one(Tensor::Known(e.variables.read(handle)?))
                 }
                 other => one(other.clone()),
             }
@@ -206,6 +212,8 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
     }
     match op {
         "Erfc" => arithmetic::erfc(e, layer),
+        "Expm1" => arithmetic::expm1(e, layer),
+        "Log1p" => arithmetic::log1p(e, layer),
         "Less" => arithmetic::less(e, layer),
         "Select" | "SelectV2" => arithmetic::select(e, layer),
         "BiasAdd" => arithmetic::bias_add(e, layer),
@@ -245,15 +253,28 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
         "Split" => movement::split(e, layer, 1, 0),
         "SplitV" => movement::split(e, layer, 0, 2),
         "Pad" | "PadV2" => movement::pad(e, layer),
+        "MirrorPad" => movement::mirror_pad(e, layer),
         "Tile" | "BroadcastTo" => movement::repeat(e, layer),
         "ReverseV2" | "Slice" | "StridedSlice" => slices::take(e, layer),
         "GatherV2" | "Gather" | "ResourceGather" => movement::gather(e, layer),
         "ResizeNearestNeighbor" => movement::resize(e, layer, false),
         "ResizeBilinear" => movement::resize(e, layer, true),
+        _ if is_random(op) => {
+            Err("random numbers, as dropout and noise draw them in training mode: export the model for inference, \
+                 with training=False"
+                .into())
+        }
         _ if op.starts_with("TensorList") => lists::list(e, layer),
         _ if is_known(op) => Err("its operands are computed by other layers".into()),
         _ => Err(Fault::Unknown),
     }
+}
+
+/// Whether an operator draws random numbers, or keeps the state of what draws them.
+fn is_random(op: &str) -> bool {
+    let words = ["Random", "StatelessRandom", "Stateful", "Rng", "Multinomial", "TruncatedNormal"];
+    words.iter().any(|word| op.starts_with(word) || op.starts_with(&format!("Stateless{word}")))
+        || ["ParameterizedTruncatedNormal", "StatelessShuffle"].contains(&op)
 }
 
 fn unary(op: &str) -> Option<UnaryKind> {

@@ -1,6 +1,7 @@
 //! The messages of a SavedModel, with the fields that are read.
 //!
-//! Source: `tensorflow/core/protobuf/{saved_model,meta_graph,saver,tensor_bundle}.proto` and
+//! Source: `tensorflow/core/protobuf/{saved_model,meta_graph,saver,tensor_bundle,saved_object_graph,
+//! trackable_object_graph}.proto` and
 //! `tensorflow/core/framework/{graph,function,node_def,attr_value,tensor,tensor_shape,op_def}.proto`.
 //! Element types (`DataType`) are kept as their numbers.
 
@@ -24,6 +25,45 @@ pub(super) struct MetaGraph {
     pub saver: Option<Saver>,
     #[prost(btree_map = "string, message", tag = "5")]
     pub signatures: BTreeMap<String, Signature>,
+    #[prost(message, optional, tag = "7")]
+    pub objects: Option<SavedObjects>,
+}
+
+/// The Python objects of a model, of which the captures of its functions are read.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SavedObjects {
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub functions: BTreeMap<String, ConcreteFunction>,
+}
+
+/// What a function is given besides its arguments.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ConcreteFunction {
+    /// Numbers of objects, in the order of the function's last parameters.
+    #[prost(int32, repeated, tag = "2")]
+    pub captures: Vec<i32>,
+}
+
+/// The same objects as the checkpoint lists them.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct StoredObjects {
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: Vec<StoredObject>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct StoredObject {
+    #[prost(message, repeated, tag = "2")]
+    pub attributes: Vec<StoredTensor>,
+}
+
+/// A tensor of an object; a variable's elements are called `VARIABLE_VALUE`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct StoredTensor {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(string, tag = "3")]
+    pub key: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -147,6 +187,8 @@ pub(super) struct AttrList {
     pub ints: Vec<i64>,
     #[prost(message, repeated, tag = "7")]
     pub shapes: Vec<TensorShape>,
+    #[prost(message, repeated, tag = "9")]
+    pub functions: Vec<NameAttrList>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

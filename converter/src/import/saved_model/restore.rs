@@ -1,30 +1,43 @@
 //! Which variable of the checkpoint each handle of the graph stands for.
 //!
-//! A SavedModel says so in the graph that restores it, which TensorFlow's own loaders run: `RestoreV2`
-//! lists names of the checkpoint, and each of its results is assigned to a handle. Handles that this does
-//! not reach are looked for under their `shared_name`, as version 1 named variables.
+//! Files of TensorFlow 2 number their objects: `captures` of the function that a signature calls are the
+//! objects behind its last operands, and the checkpoint lists the same objects with the keys of their
+//! elements. This holds whatever the handles are called, and where the restoring graph writes to copies, as
+//! it does in models of Keras 3.
+//!
+//! Files of TensorFlow 1 say it in the graph that restores them, which TensorFlow's own loaders run:
+//! `RestoreV2` lists names of the checkpoint, and each of its results is assigned to a handle. Handles that
+//! neither reaches are looked for under their `shared_name`, as version 1 named variables.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::bundle::Bundle;
+use super::evaluate::{Fault, broken};
 use super::known::Known;
 use super::library::{Attributes, Body, Library, reference};
-use super::proto::NodeDef;
+use super::proto::{NodeDef, SavedObjects};
 
 /// The variables by the names of their handles.
 pub(super) struct Variables<'m> {
     bundle: Bundle,
     /// Name in the checkpoint by name of the handle's node.
     keys: HashMap<&'m str, String>,
+    /// What is wrong with the lists of objects, said where a variable is not found.
+    problem: Option<String>,
     library: &'m Library<'m>,
     read: RefCell<HashMap<String, Rc<Known>>>,
 }
 
 impl<'m> Variables<'m> {
-    /// Finds the names through the node `restore` of the outer graph.
-    pub(super) fn new(bundle: Bundle, library: &'m Library<'m>, restore: &str) -> Variables<'m> {
+    /// Finds the names through the `objects` of the file, and through the node `restore` of the outer graph.
+    pub(super) fn new(
+        bundle: Bundle,
+        library: &'m Library<'m>,
+        objects: Option<&SavedObjects>,
+        restore: &str,
+    ) -> Variables<'m> {
         let mut keys = HashMap::new();
         let node = library.graph.nodes.get(restore.split(':').next().unwrap_or_default()).copied();
         match node.and_then(|node| Some((node, library.functions.get(node.function("f")?)?))) {
@@ -36,11 +49,18 @@ impl<'m> Variables<'m> {
             }
             None => assignments(&library.graph, &|handle| Some(handle), &mut keys),
         }
-        Variables { bundle, keys, library, read: RefCell::default() }
+        let captured = objects.map(|objects| captures(&bundle, library, objects, &mut keys));
+        let problem = captured.and_then(Result::err);
+        Variables { bundle, keys, problem, library, read: RefCell::default() }
+    }
+
+    /// Whether the elements of the variable with that handle have been asked for.
+    pub(super) fn was_read(&self, handle: &str) -> bool {
+        self.read.borrow().contains_key(handle)
     }
 
     /// The elements of the variable with that handle.
-    pub(super) fn read(&self, handle: &str) -> Result<Rc<Known>, String> {
+    pub(super) fn read(&self, handle: &str) -> Result<Rc<Known>, Fault> {
         if let Some(known) = self.read.borrow().get(handle) {
             return Ok(known.clone());
         }
@@ -49,13 +69,51 @@ impl<'m> Variables<'m> {
         let mut candidates = self.keys.get(handle).cloned().into_iter().chain(fallbacks);
         let key = candidates.clone().find(|key| self.bundle.contains(key)).or_else(|| candidates.next());
         let key = key.unwrap_or_default();
+        if let Some(reason) = self.bundle.unsupported(&key) {
+            return Err(Fault::Unsupported(format!("variable `{handle}`: {reason}")));
+        }
         let known = self
             .bundle
             .read(&key, handle)
-            .map_err(|what| format!("variable `{handle}` (`{key}` in the checkpoint): {what}"))?;
+            .map_err(|what| match self.problem.as_ref().filter(|_| !self.bundle.contains(&key)) {
+                Some(problem) => format!("variable `{handle}`: {problem}"),
+                None => format!("variable `{handle}` (`{key}` in the checkpoint): {what}"),
+            })
+            .map_err(broken)?;
         self.read.borrow_mut().insert(handle.into(), known.clone());
         Ok(known)
     }
+}
+
+/// Collects the names of what the functions of the outer graph capture.
+fn captures<'m>(
+    bundle: &Bundle,
+    library: &'m Library<'m>,
+    objects: &SavedObjects,
+    keys: &mut HashMap<&'m str, String>,
+) -> Result<(), String> {
+    let Some(stored) = bundle.objects()? else { return Ok(()) };
+    for &node in library.graph.nodes.values() {
+        let Some(function) = node.function("f") else { continue };
+        let Some(captures) = objects.functions.get(function).map(|f| &f.captures) else { continue };
+        let operands: Vec<&'m str> = node.inputs.iter().filter_map(|i| Some(reference(i)?.0)).collect();
+        let Some(first) = operands.len().checked_sub(captures.len()) else {
+            let (found, count) = (operands.len(), captures.len());
+            return Err(format!("function `{function}` captures {count} objects, but is given {found}"));
+        };
+        for (&handle, &number) in operands[first..].iter().zip(captures) {
+            let object = usize::try_from(number).ok().and_then(|number| stored.nodes.get(number));
+            let object = object.ok_or_else(|| {
+                let count = stored.nodes.len();
+                format!("function `{function}` captures object {number}, but the file has {count} objects")
+            })?;
+            let value = object.attributes.iter().find(|attribute| attribute.name == "VARIABLE_VALUE");
+            if let Some(value) = value.filter(|value| bundle.contains(&value.key)) {
+                keys.insert(handle, value.key.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Collects what `RestoreV2` nodes of a graph assign to which handles.

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::graph::{DType, Op, ValueId};
 use crate::import::ImportOptions;
 
+/// The number of TensorFlow's type of texts.
+const STRING: i32 = 7;
+
 /// The graph that serves; models may hold others, for training.
 pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
     let serves = |graph: &&MetaGraph| graph.info.iter().any(|i| i.tags.iter().any(|t| t == "serve"));
@@ -94,15 +97,21 @@ pub(super) fn outputs<'m>(
     signature: &'m Signature,
     feeds: HashMap<&'m str, Tensor>,
 ) -> Result<Vec<ValueId>> {
-    let wanted: Vec<&str> = signature.outputs.values().map(|info| info.name.as_str()).collect();
+    let (words, numbers): (Vec<_>, Vec<_>) =
+        signature.outputs.iter().partition(|(_, info)| info.dtype == STRING);
+    for (name, _) in words {
+        evaluator.notes.push(format!("output `{name}` is text: it was left out"));
+    }
+    let wanted: Vec<&str> = numbers.iter().map(|(_, info)| info.name.as_str()).collect();
     let tensors = evaluator.evaluate(graph, feeds, &wanted)?;
     let mut ids: Vec<ValueId> = Vec::with_capacity(tensors.len());
-    for (name, tensor) in signature.outputs.keys().zip(tensors) {
+    for ((name, _), tensor) in numbers.into_iter().zip(tensors) {
         let id = match tensor {
             Tensor::Value(id) | Tensor::Lost(id) => id,
             Tensor::Known(_) => {
-                return Err(Error::input(format!("output `{name}` does not depend on the model's inputs"))
-                    .help("leave it out of the signature"));
+                let note = "does not depend on the model's inputs: it was left out";
+                evaluator.notes.push(format!("output `{name}` {note}"));
+                continue;
             }
             _ => return Err(broken(format!("output `{name}` is no array of numbers"))),
         };
@@ -118,4 +127,12 @@ pub(super) fn outputs<'m>(
         ids.push(id);
     }
     Ok(ids)
+}
+
+/// Says that nothing is left of a signature's outputs.
+pub(super) fn no_output(signature: &Signature) -> Error {
+    let names: Vec<String> = signature.outputs.keys().map(|name| format!("`{name}`")).collect();
+    let names = names.join(", ");
+    Error::input(format!("no output depends on the model's inputs and is of numbers: {names}"))
+        .help("choose another signature, or export the model with the outputs of its layers")
 }

@@ -1,0 +1,180 @@
+//! Models as `tf.saved_model.save` writes them, with the objects that say what is captured:
+//! `tests/import/saved_model/make_saved.py` makes them.
+
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use super::*;
+use crate::data::npz::Npz;
+use crate::import::{load, load_with, refuse_unsupported};
+use crate::reference::Executor;
+use crate::reference::models::rows;
+
+fn folder(model: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/saved_model/saved")).join(model)
+}
+
+fn signature(model: &str, name: &str) -> Result<Imported> {
+    let options = ImportOptions { signature: Some(name.into()), ..ImportOptions::default() };
+    load_with(&folder(model), &options)
+}
+
+/// The words with which a signature is refused.
+fn refusal(model: &str, name: &str) -> String {
+    let refused = signature(model, name).and_then(|imported| refuse_unsupported(&imported.graph));
+    refused.expect_err(name).to_string()
+}
+
+#[test]
+fn saved_models_compute_what_tensorflow_computes() {
+    let mut npz = Npz::open(&folder("").join("../saved.npz")).unwrap();
+    let mut cases: Vec<(String, String)> = npz
+        .arrays()
+        .iter()
+        .filter_map(|(name, _)| {
+            let mut parts = name.split('/');
+            Some((parts.next()?.to_string(), parts.next()?.to_string()))
+        })
+        .collect();
+    cases.sort();
+    cases.dedup();
+    assert!(cases.len() >= 8, "{cases:?}");
+    for (model, name) in cases {
+        let graph = signature(&model, &name).unwrap().graph;
+        refuse_unsupported(&graph).unwrap();
+        let mut samples = |word: &str, id: crate::graph::ValueId| -> Vec<Vec<f32>> {
+            rows(&mut npz, &format!("{model}/{name}/{word}/{}", graph.value(id).name))
+        };
+        let inputs: Vec<Vec<Vec<f32>>> = graph.inputs.iter().map(|&id| samples("in", id)).collect();
+        let outputs: Vec<Vec<Vec<f32>>> = graph.outputs.iter().map(|&id| samples("out", id)).collect();
+        let executor = Executor::new(&graph).unwrap();
+        for sample in 0..2 {
+            let given: Vec<&[f32]> = inputs.iter().map(|rows| rows[sample].as_slice()).collect();
+            for (found, expected) in executor.run(&given).unwrap().iter().zip(&outputs) {
+                assert_eq!(found.len(), expected[sample].len(), "{model}/{name}");
+                for (a, b) in found.iter().zip(&expected[sample]) {
+                    assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{model}/{name}: {a} for {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn variables_that_the_signature_assigns_are_refused_by_name() {
+    for (name, variable) in
+        [("bad_ring", "past"), ("bad_nested", "level"), ("bad_scatter", "past"), ("bad_only", "level")]
+    {
+        let words = refusal("state", name);
+        assert!(
+            words.contains(&format!("`{variable}`")) && words.contains("every inference"),
+            "{name}: {words}"
+        );
+        assert!(!words.contains("`weight`"), "{name}: {words}");
+    }
+    // Nobody reads them: the answers hold.
+    let counted = signature("state", "counted").unwrap();
+    assert!(counted.notes.iter().any(|note| note.contains("`calls`")), "{:?}", counted.notes);
+    assert!(counted.warnings.is_empty(), "{:?}", counted.warnings);
+    let tracked = signature("state", "tracked").unwrap();
+    assert!(tracked.warnings.iter().any(|words| words.contains("`mean`") && words.contains("training")));
+    // A branch that is never taken, and assignments of other signatures, change nothing.
+    let untaken = signature("state", "untaken").unwrap();
+    assert!(
+        untaken.warnings.is_empty() && untaken.notes.is_empty(),
+        "{:?} {:?}",
+        untaken.warnings,
+        untaken.notes
+    );
+}
+
+#[test]
+fn what_draws_random_numbers_and_what_is_complex_is_said() {
+    let words = refusal("state", "bad_dropout");
+    assert!(words.contains("random numbers") && words.contains("training=False"), "{words}");
+    let words = refusal("border", "bad_complex");
+    assert!(words.contains("complex") && !words.contains("damaged"), "{words}");
+}
+
+#[test]
+fn outputs_of_constants_and_of_text_are_left_out_with_a_note() {
+    let imported = signature("equal_names", "other").unwrap();
+    let names: Vec<&str> =
+        imported.graph.outputs.iter().map(|&id| imported.graph.value(id).name.as_str()).collect();
+    assert_eq!(names, ["y"]);
+    for word in ["`constant` does not depend", "`word` is text"] {
+        assert!(imported.notes.iter().any(|note| note.contains(word)), "{:?}", imported.notes);
+    }
+}
+
+/// Copies a model to `to`.
+fn copy(model: &str, to: &Path) {
+    std::fs::create_dir_all(to.join("variables")).unwrap();
+    for file in [FILE, "variables/variables.index", "variables/variables.data-00000-of-00001"] {
+        std::fs::copy(folder(model).join(file), to.join(file)).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_of_versions_is_its_highest_one() {
+    let root = tempfile::tempdir().unwrap();
+    let model = root.path().join("gestures");
+    copy("equal_names", &model.join("9"));
+    copy("sequential", &model.join("0010"));
+    std::fs::create_dir_all(model.join("11")).unwrap();
+    std::fs::create_dir_all(model.join("99_old")).unwrap();
+    let imported = load(&model).unwrap();
+    assert_eq!(imported.graph.name, "gestures");
+    assert_eq!(imported.graph.value(imported.graph.inputs[0]).shape, [1, 6, 6, 1]);
+    assert!(imported.notes.iter().any(|note| note.contains("version 0010") && note.contains("highest of 2")));
+    assert_eq!(imported.source_hash, load(&model.join("0010")).unwrap().source_hash);
+    std::fs::write(model.join("0010").join(FILE), b"x").unwrap();
+    assert!(load(&model).unwrap_err().message.contains("gestures/0010"));
+}
+
+/// The error of a model after a change of its message.
+fn damaged(change: impl Fn(&mut proto::MetaGraph)) -> String {
+    let root = tempfile::tempdir().unwrap();
+    copy("subclassed", root.path());
+    let path = root.path().join(FILE);
+    let mut model = proto::SavedModel::decode(std::fs::read(&path).unwrap().as_slice()).unwrap();
+    change(&mut model.meta_graphs[0]);
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    load(root.path()).expect_err("damaged").to_string()
+}
+
+#[test]
+fn captures_that_point_nowhere_are_one_clear_error() {
+    assert!(load(&folder("subclassed")).is_ok());
+    let captures = |change: &dyn Fn(&mut Vec<i32>)| {
+        damaged(|meta| {
+            let objects = meta.objects.as_mut().unwrap();
+            objects.functions.values_mut().for_each(|function| change(&mut function.captures));
+        })
+    };
+    for number in [100_000, -1] {
+        let words = captures(&|list| list.iter_mut().for_each(|capture| *capture = number));
+        assert!(words.contains(&format!("captures object {number}, but the file has")), "{words}");
+    }
+    let words = captures(&|list| list.extend(vec![1; 99]));
+    assert!(words.contains("objects, but is given"), "{words}");
+    let words = damaged(|meta| meta.objects = None);
+    assert!(words.contains("not in variables.index"), "{words}");
+}
+
+#[test]
+fn a_cut_index_or_list_of_objects_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    copy("sequential", root.path());
+    let index = root.path().join("variables/variables.index");
+    let whole = std::fs::read(&index).unwrap();
+    std::fs::write(&index, &whole[..whole.len() - 9]).unwrap();
+    assert!(load(root.path()).unwrap_err().message.contains("variables.index is damaged"));
+    std::fs::write(&index, &whole).unwrap();
+    // The list of objects is the last thing in the file.
+    let data = root.path().join("variables/variables.data-00000-of-00001");
+    let elements = std::fs::read(&data).unwrap();
+    std::fs::write(&data, &elements[..elements.len() - 20]).unwrap();
+    assert!(load(root.path()).unwrap_err().message.contains("which has"), "{:?}", load(root.path()));
+}
