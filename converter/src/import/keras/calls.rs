@@ -94,6 +94,14 @@ impl<T> Call<T> {
         named.or_else(|| self.args.get(position)).filter(|arg| !matches!(arg, Arg::Plain(Json::Null)))
     }
 
+    /// All tensors but those of the argument of that name.
+    pub fn tensors_without(&self, name: &str) -> Vec<&T> {
+        let mut found = Vec::new();
+        let named = self.named.iter().filter(|(key, _)| key != name).map(|(_, arg)| arg);
+        self.args.iter().chain(named).for_each(|arg| arg.tensors(&mut found));
+        found
+    }
+
     /// The same call with other tensors.
     pub fn map<U>(&self, f: &mut impl FnMut(&T) -> Result<U>) -> Result<Call<U>> {
         Ok(Call {

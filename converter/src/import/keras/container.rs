@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// The mark at the head of an HDF5 file.
 pub const HDF5_MARK: &[u8] = b"\x89HDF\r\n\x1a\n";
 
+/// The member with the variables.
+const WEIGHTS: &str = "model.weights.h5";
+
 /// Bytes that a small member may unpack to, whatever its packed size.
 const SMALL: u64 = 1 << 20;
 
@@ -41,8 +44,15 @@ fn open_zip(bytes: &[u8]) -> Result<Container> {
     let metadata = json("metadata.json", &member(&mut archive, "metadata.json")?)?;
     let version = metadata.get("keras_version").and_then(Json::as_str).unwrap_or("3");
     let keras = major(version)?;
-    let weights = Weights::open(member(&mut archive, "model.weights.h5")?)
-        .map_err(|e| e.context("model.weights.h5"))?;
+    let is_other =
+        |name: &std::borrow::Cow<str>| name.starts_with("model.weights.") && !name.ends_with(".h5");
+    let other = archive.file_names().flatten().find(is_other).map(std::borrow::Cow::into_owned);
+    if let (Some(other), None) = (other, archive.index_for_name(WEIGHTS)) {
+        return Err(Error::input(format!("has its weights in `{other}`, which is not read")).help(
+            "load the model in Keras and save it again with `model.save(\"model.keras\")`, which writes HDF5",
+        ));
+    }
+    let weights = Weights::open(member(&mut archive, WEIGHTS)?).map_err(|e| e.context(WEIGHTS))?;
     Ok(Container { model, weights, keras, by_name: false })
 }
 

@@ -3,7 +3,8 @@
 //! 1. `container` unpacks the file into the JSON of the model and its variables (`weights`);
 //! 2. `model` turns the JSON into layers with their calls: Sequential models, functional ones and models
 //!    within models all become one form; `calls` reads the arguments of calls, old form and new;
-//! 3. `run` walks the calls in order, and `layers` builds the graph for each.
+//! 3. `run` walks the calls in order, and `layers` builds the graph for each; `masking` knows which layers read
+//!    masks, `training` which act otherwise in training.
 //!
 //! Variables belong to their layers as Keras matches them. In a `.keras` file that is the place: layer
 //! `conv2d_7` is `layers/conv2d_1` where it is the second `Conv2D` of the model. In an `.h5` file it is the
@@ -20,12 +21,16 @@ mod calls;
 mod config;
 mod container;
 mod layers;
+mod masking;
 mod model;
 mod run;
+mod training;
 mod weights;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod today_tests;
 
 use std::path::Path;
 
@@ -57,9 +62,9 @@ impl Importer for KerasImporter {
         } else {
             network.place("", &container.weights);
         }
-        let (graph, notes) =
+        let (graph, notes, warnings) =
             run::build(&super::stem(name), &network, &container, options).map_err(in_file)?;
         let source_hash = Sha256::digest(bytes).into();
-        Ok(Imported { graph, format: self.format(), source_hash, notes, warnings: Vec::new() })
+        Ok(Imported { graph, format: self.format(), source_hash, notes, warnings })
     }
 }

@@ -96,6 +96,12 @@ fn read_network(class: &str, json: &Json, keras: u32) -> Result<Option<Network>>
 
 fn read_sequential(json: &Json, config: &Json, list: &[Json], keras: u32) -> Result<Network> {
     let mut layers = list.iter().map(|layer| read_layer(layer, keras)).collect::<Result<Vec<_>>>()?;
+    let mut seen = HashSet::new();
+    for (place, layer) in layers.iter_mut().enumerate() {
+        if !seen.insert(layer.name.clone()) && !layers::is_known(&layer.class) {
+            layer.name = format!("{}_{place}", layer.name);
+        }
+    }
     let Some(first) = layers.first() else { return Err(Error::input("the model has no layers")) };
     if first.class != "InputLayer" {
         // Without an input of its own, the shape stands at the first layer or beside the model.
@@ -135,6 +141,8 @@ fn read_layer(json: &Json, keras: u32) -> Result<Layer> {
     let config = json.get("config").ok_or_else(|| broken("`config`"))?;
     let text = |value: Option<&Json>| value.and_then(Json::as_str).map(str::to_owned);
     let name = text(json.get("name")).or_else(|| text(config.get("name")));
+    // A layer of the author's own class may not say its name.
+    let name = name.or_else(|| (!layers::is_known(class)).then(|| snake_case(class)));
     let name = name.ok_or_else(|| broken("name"))?;
     let module = text(json.get("module")).unwrap_or_default();
     let mut layer = Layer {
@@ -304,6 +312,8 @@ impl Layer {
     ) -> bool {
         let trainable = trainable && self.config.bool_or("trainable", true).unwrap_or(true);
         let mut known = self.network.is_some() || self.operation || layers::is_known(&self.class);
+        // One that Keras has quantized has other variables; it will be named too.
+        known &= layers::quantized(&self.config).is_none();
         for variable in &mut self.variables {
             found.push((trainable && variable.trainable, variable));
         }

@@ -7,6 +7,7 @@ use super::calls::{Call, TensorRef};
 use super::config::{items, size};
 use super::container::Container;
 use super::layers;
+use super::masking;
 use super::model::{Layer, Network};
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -57,6 +58,10 @@ pub struct Run<'a> {
     pub keras: u32,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// What a person should act on.
+    pub warnings: Vec<String>,
+    /// The values that have a mask.
+    pub masked: HashSet<ValueId>,
     weights: &'a Weights,
     options: &'a ImportOptions,
     /// For values that are shown in another form: which, and the value itself.
@@ -72,13 +77,15 @@ pub fn build(
     network: &Network,
     container: &Container,
     options: &ImportOptions,
-) -> Result<(Graph, Vec<String>)> {
+) -> Result<(Graph, Vec<String>, Vec<String>)> {
     let names: Vec<&str> = network.inputs.iter().map(|input| input.layer.as_str()).collect();
     options.check_names(&names)?;
     let mut run = Run {
         builder: Builder::new(name),
         keras: container.keras,
         notes: Vec::new(),
+        warnings: Vec::new(),
+        masked: HashSet::new(),
         weights: &container.weights,
         options,
         views: HashMap::new(),
@@ -95,7 +102,7 @@ pub fn build(
     // Forms in which no layer took a value: sequences of images, channels first of channels last.
     crate::passes::dead::run(&mut graph);
     unique_names(&mut graph);
-    Ok((graph, run.notes))
+    Ok((graph, run.notes, run.warnings))
 }
 
 /// Names of values and nodes are unique: later ones of a name get a number.
@@ -188,6 +195,7 @@ impl<'a> Run<'a> {
             )));
         }
         let mut order = Order::of(network)?;
+        let masks = masking::only_masks(network);
         let mut values: HashMap<(usize, usize), Vec<ValueId>> = HashMap::new();
         for (tensor, &id) in network.inputs.iter().zip(inputs) {
             values.insert((order.layer(tensor)?, 0), vec![id]);
@@ -214,6 +222,12 @@ impl<'a> Run<'a> {
                     ))
                 })
             })?;
+            if masks.contains(layer.name.as_str()) {
+                // Nobody computes with it: whether a layer would read it is told by rules.
+                values.insert((index, node), resolved.tensors().into_iter().take(1).copied().collect());
+                order.done(index, node);
+                continue;
+            }
             let name = match node {
                 0 => format!("{prefix}{}", layer.name),
                 _ => format!("{prefix}{}/call_{node}", layer.name),

@@ -1,7 +1,7 @@
 //! The variables of a model, which Keras keeps in HDF5: found by path, checked against the shape that
 //! the configuration asks for, and read as float32.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hdf5_pure::{AttrValue, Dataset, File, Group};
 
@@ -18,6 +18,8 @@ pub struct Weights {
     file: File,
     /// Size of the file in bytes, which bounds what a dataset may claim.
     size: u64,
+    /// Groups that Keras on Windows named with backslashes, as it joined the path: by the path that they mean.
+    windows: BTreeMap<String, String>,
 }
 
 impl Weights {
@@ -26,7 +28,19 @@ impl Weights {
         let size = bytes.len() as u64;
         let file = File::from_bytes(bytes)
             .map_err(|e| Error::input(format!("is no readable HDF5 file: {e}")).help(DAMAGED))?;
-        Ok(Weights { file, size })
+        let groups = file.root().groups().unwrap_or_default();
+        let windows = groups.into_iter().filter(|name| name.contains('\\'));
+        let windows = windows.map(|name| (name.replace('\\', "/"), name)).collect();
+        Ok(Weights { file, size, windows })
+    }
+
+    /// A path as the file spells it.
+    fn spelled(&self, path: &str) -> String {
+        let below =
+            |meant: &str| path.strip_prefix(meant).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        // The longest one: `layers/a` and `layers/a/cell` are groups beside one another.
+        let longest = self.windows.iter().rev().find_map(|(meant, name)| Some((name, below(meant)?)));
+        longest.map_or_else(|| path.into(), |(name, rest)| format!("{name}{rest}"))
     }
 
     /// The words of an attribute of the file itself.
@@ -36,7 +50,8 @@ impl Weights {
 
     /// Whether there is a group of that path.
     pub fn has_group(&self, path: &str) -> bool {
-        self.file.group(path).is_ok()
+        let inside = |meant: &String| meant.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        self.file.group(&self.spelled(path)).is_ok() || self.windows.keys().any(inside)
     }
 
     /// The list of words that an attribute of a group holds; long lists are split over `NAME0`, `NAME1`, ….
@@ -63,7 +78,8 @@ impl Weights {
             Error::input(format!("layer `{layer}`, variable `{variable}` (at `{path}`): {message}"))
                 .help(DAMAGED)
         };
-        let dataset: Dataset = self.file.dataset(path).map_err(|e| wrong(format!("is not there: {e}")))?;
+        let dataset: Dataset =
+            self.file.dataset(&self.spelled(path)).map_err(|e| wrong(format!("is not there: {e}")))?;
         let shape = dataset.shape().map_err(|e| wrong(e.to_string()))?;
         if !shape.iter().copied().eq(expected.iter().map(|&d| d as u64)) {
             return Err(wrong(format!("has shape {shape:?}, but {expected:?} follows from the layer")));

@@ -17,6 +17,8 @@ pub enum Function {
     Linear,
     /// A function of one number.
     Unary(UnaryKind),
+    /// Several functions of one number, one after the other.
+    Steps(&'static [Step]),
     /// Keras's relu with a threshold and a slope below it.
     Relu { max: f32, slope: f32, threshold: f32 },
     /// Softmax over an axis.
@@ -25,6 +27,17 @@ pub enum Function {
     LogSoftmax(i64),
     /// The first half of an axis times the sigmoid of the second.
     Glu(i64),
+}
+
+/// A part of a function of one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// A function of its own.
+    Unary(UnaryKind),
+    /// Plus a number.
+    Add(f32),
+    /// Times a number.
+    Mul(f32),
 }
 
 /// The function that a value of a configuration names: a word, a function, or a layer.
@@ -48,10 +61,30 @@ pub fn parse(value: Option<&Json>, keras: u32) -> Result<Function, Trouble> {
 fn by_name(name: &str, keras: u32) -> Result<Function, Trouble> {
     use UnaryKind as U;
     let name = name.rsplit('>').next().unwrap_or(name);
+    // Functions of TensorFlow are stored under the names that they have in its code.
     let unary = match name {
-        "linear" => return Ok(Function::Linear),
-        "softmax" => return Ok(Function::Softmax(-1)),
-        "log_softmax" => return Ok(Function::LogSoftmax(-1)),
+        "linear" | "identity" | "stop_gradient" | "guarantee_const" | "real" | "conj" => {
+            return Ok(Function::Linear);
+        }
+        "softmax" | "softmax_v2" => return Ok(Function::Softmax(-1)),
+        "log_softmax" | "log_softmax_v2" => return Ok(Function::LogSoftmax(-1)),
+        "log1p" => return Ok(Function::Steps(&[Step::Add(1.0), Step::Unary(U::Log)])),
+        "expm1" => return Ok(Function::Steps(&[Step::Unary(U::Exp), Step::Add(-1.0)])),
+        "erfc" => return Ok(Function::Steps(&[Step::Unary(U::Erf), Step::Mul(-1.0), Step::Add(1.0)])),
+        "abs" => U::Abs,
+        "neg" | "negative" => U::Neg,
+        "square" => U::Square,
+        "sqrt" => U::Sqrt,
+        "rsqrt" => U::Rsqrt,
+        "reciprocal" => U::Reciprocal,
+        "log" => U::Log,
+        "sin" => U::Sin,
+        "cos" => U::Cos,
+        "erf" => U::Erf,
+        "sign" => U::Sign,
+        "floor" => U::Floor,
+        "ceil" => U::Ceil,
+        "round" | "rint" => U::Round,
         "glu" => return Ok(Function::Glu(-1)),
         "relu" => U::Relu,
         "relu6" => U::Relu6,
@@ -78,7 +111,7 @@ fn by_name(name: &str, keras: u32) -> Result<Function, Trouble> {
         "hard_tanh" => U::ReluN1To1,
         "mish" => U::Mish,
         "log_sigmoid" => U::LogSigmoid,
-        _ => return unsupported(format!("the activation `{name}` is not known")),
+        _ => return unsupported(format!("the activation `{name}` is not known: {}", super::ROAD)),
     };
     Ok(Function::Unary(unary))
 }
@@ -160,6 +193,23 @@ impl Context<'_, '_> {
         match *function {
             Function::Linear => Ok(x),
             Function::Unary(kind) => self.chain(x, &[kind]),
+            Function::Steps(steps) => {
+                let mut y = x;
+                for (place, step) in steps.iter().enumerate() {
+                    let part = if place + 1 == steps.len() {
+                        name.into()
+                    } else {
+                        self.part(&format!("step_{place}"))
+                    };
+                    let builder = &mut self.run.builder;
+                    y = match *step {
+                        Step::Unary(kind) => builder.unary(&part, kind, y)?,
+                        Step::Add(number) => builder.binary_scalar(&part, BinaryKind::Add, y, number)?,
+                        Step::Mul(number) => builder.binary_scalar(&part, BinaryKind::Mul, y, number)?,
+                    };
+                }
+                Ok(y)
+            }
             Function::Relu { max, slope, threshold } => match relu(max, slope, threshold) {
                 Some(kinds) => self.chain(x, &kinds),
                 None => self.relu(x, max, slope, threshold),

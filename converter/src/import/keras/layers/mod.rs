@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `activation` | activation functions and layers |
 //! | `convolution` | convolutions over images and sequences, Dense |
+//! | `einsum` | EinsumDense |
 //! | `pooling` | pooling, resizing, borders |
 //! | `normalization` | batch, layer, group norms; Normalization, Rescaling |
 //! | `merge` | layers of several operands |
@@ -15,6 +16,7 @@
 mod activation;
 mod attention;
 mod convolution;
+mod einsum;
 mod merge;
 mod normalization;
 mod operation;
@@ -24,8 +26,10 @@ mod shape;
 
 use super::calls::{Arg, Call};
 use super::config::Config;
+use super::masking::{self, Rule};
 use super::model::{Layer, Variable};
 use super::run::{Answer, Run, Trouble, unsupported};
+use super::training;
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 
@@ -145,6 +149,7 @@ type Build = fn(&mut Context) -> Answer;
 /// Every layer, by the names that Keras 2 and 3 have for its class.
 const LAYERS: &[(&[&str], Build)] = &[
     (&["Dense"], convolution::dense),
+    (&["EinsumDense"], einsum::dense),
     (&["Conv1D", "Convolution1D"], convolution::conv::<1>),
     (&["Conv2D", "Convolution2D"], convolution::conv::<2>),
     (&["DepthwiseConv1D"], convolution::depthwise::<1>),
@@ -246,8 +251,34 @@ pub fn is_known(class: &str) -> bool {
 /// Builds one call of a layer.
 pub fn call(context: &mut Context) -> Answer {
     let layer = context.layer;
+    if let Some(inner) = training::trains(layer, context.call) {
+        let name = if inner.name == layer.name {
+            layer.name.clone()
+        } else {
+            format!("{}/{}", layer.name, inner.name)
+        };
+        if context.run.keras < 3 {
+            return unsupported(format!(
+                "{} called in training mode: build the model without `training=True`",
+                inner.class
+            ));
+        }
+        context.run.warnings.push(format!(
+            "layer `{name}` ({}) is called with training=True; it was converted as `predict` computes it, for \
+             inference: build the model without `training=True` if that is what is meant",
+            inner.class
+        ));
+    }
+    // Layers that do not read a mask compute without it.
+    let given = matches!(context.call.arg(usize::MAX, "mask"), Some(Arg::Tensor(_) | Arg::List(_)));
+    let mut unmasked = context.call.clone();
+    unmasked.named.retain(|(name, _)| name != "mask");
+    let context = &mut Context { run: &mut *context.run, layer, name: context.name, call: &unmasked };
     if let Some(network) = &layer.network {
         let inputs = context.inputs();
+        if given {
+            context.run.masked.extend(inputs.first());
+        }
         return Ok(context.run.network(network, &format!("{}/", context.name), &inputs)?);
     }
     if layer.operation {
@@ -258,24 +289,77 @@ pub fn call(context: &mut Context) -> Answer {
             "TFOpLambda" | "SlicingOpLambda" => {
                 "a TensorFlow function in a model of Keras 2: use a layer instead, or export a SavedModel"
             }
-            "Lambda" => "a Python function, which the file does not hold in readable form",
+            "Lambda" => {
+                "a Python function, which the file does not hold in readable form: `model.export(...)` writes a \
+                 SavedModel, which holds what it computes"
+            }
             "Masking" => "masked steps are not skipped",
-            _ => "",
+            class if NO_ROAD.contains(&class) => "",
+            _ => ROAD,
         });
     };
-    let policy = layer.config.get("dtype").and_then(|dtype| dtype.get("class_name"));
-    if policy.and_then(|class| class.as_str()).is_some_and(|class| class.starts_with("Quantized")) {
-        return unsupported("its weights are quantized by Keras: save the float model");
+    if let Some(mode) = quantized(&layer.config) {
+        return unsupported(format!("its weights are quantized by Keras ({mode}): save the float model"));
     }
-    if matches!(context.call.arg(usize::MAX, "mask"), Some(Arg::Tensor(_) | Arg::List(_))) {
-        return unsupported("masks are not supported");
+    let rule = masking::rule(layer);
+    let mut masks: Vec<bool> = context.inputs().iter().map(|id| context.run.masked.contains(id)).collect();
+    if let Some(first) = masks.first_mut() {
+        *first |= given;
     }
-    match build(context) {
+    if rule == Rule::Reads && masks.contains(&true) {
+        return unsupported("it reads a mask (mask_zero of an Embedding), and masked steps are not skipped");
+    }
+    let results = match build(context) {
         Err(Trouble::Broken(error)) if !error.message.contains(&layer.name) => {
-            Err(error.context(format!("layer `{}`", layer.name)).into())
+            return Err(error.context(format!("layer `{}`", layer.name)).into());
         }
-        other => other,
+        other => other?,
+    };
+    let masked = match rule {
+        Rule::Makes => true,
+        Rule::Passes => masks.first() == Some(&true),
+        Rule::PassesIfAll => masks.iter().all(|&masked| masked),
+        Rule::PassesIfAny => masks.contains(&true),
+        Rule::Reads | Rule::Drops => false,
+    };
+    if masked {
+        context.run.masked.extend(&results);
     }
+    Ok(results)
+}
+
+/// The road for layers that only a SavedModel shows in parts.
+const ROAD: &str = "`model.export(...)` writes a SavedModel, which may show it in parts that are known";
+
+/// Layers whose parts are not known either.
+const NO_ROAD: &[&str] = &[
+    "Conv3D",
+    "Conv3DTranspose",
+    "MaxPooling3D",
+    "AveragePooling3D",
+    "ConvLSTM3D",
+    "CategoryEncoding",
+    "Discretization",
+    "Hashing",
+    "HashedCrossing",
+    "StringLookup",
+    "IntegerLookup",
+    "TextVectorization",
+    "MelSpectrogram",
+    "STFTSpectrogram",
+];
+
+/// How Keras has quantized a layer, where it has.
+pub fn quantized(config: &Config) -> Option<String> {
+    let dtype = config.get("dtype")?;
+    // A policy by its name is `int8_from_float32`.
+    if let Some((mode, _)) = dtype.as_str().and_then(|name| name.split_once("_from_")) {
+        return Some(mode.into());
+    }
+    let class = dtype.get("class_name")?.as_str()?;
+    let other = class.ends_with("DTypePolicy") && !["DTypePolicy", "FloatDTypePolicy"].contains(&class);
+    let mode = dtype.get("config").and_then(|config| config.get("mode")?.as_str());
+    (other || mode.is_some()).then(|| mode.unwrap_or(class).into())
 }
 
 /// A layer that does something in training only.
@@ -309,6 +393,12 @@ pub fn variables(layer: &Layer) -> Result<Vec<Variable>> {
         | "Convolution2DTranspose" => {
             own("kernel", true);
             bias(&mut list, "")?;
+        }
+        "EinsumDense" => {
+            own("kernel", true);
+            if config.get("bias_axes").is_some() {
+                own("bias", true);
+            }
         }
         "SeparableConv1D" | "SeparableConv2D" | "SeparableConvolution1D" | "SeparableConvolution2D" => {
             own("depthwise_kernel", true);

@@ -78,9 +78,6 @@ pub fn repeat(context: &mut Context) -> Answer {
 /// Rows of a table, looked up by number.
 pub fn embedding(context: &mut Context) -> Answer {
     let x = context.input()?;
-    if context.config().bool_or("mask_zero", false)? {
-        return unsupported("mask_zero: masked steps are not skipped");
-    }
     if context.run.builder.graph().value(x).dtype == DType::Float32 {
         // Keras lets a model say that its numbers are float, and rounds them.
         if !context.run.builder.graph().inputs.contains(&x) {

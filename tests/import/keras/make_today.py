@@ -1,0 +1,170 @@
+"""Makes the files under `today` in this folder, forms that Keras 3.15 and TensorFlow 2.21 write today, and Keras's
+answers to them, `today.npz`.
+
+    /tmp/venv/bin/python make_today.py          # the environment of make.py
+
+`today.npz` holds `FILE/in/NUMBER` and `FILE/out/NUMBER`, two samples each. Files whose names begin with `bad_` are
+for refusals and have no answers. Weights are random.
+"""
+
+import io
+import os
+import shutil
+import zipfile
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "today")
+L = keras.layers
+rng = np.random.default_rng(5)
+arrays = {}
+
+
+def put(name, model, extensions=("keras",), positive=False):
+    for v in model.weights:
+        if v.dtype == "float32" and "scale" not in v.path:
+            value = rng.standard_normal(v.shape) * 0.4
+            v.assign(np.abs(value) if positive or "variance" in v.path else value)
+    inputs, outputs = [], []
+    if not name.startswith("bad_"):
+        for x in model.inputs:
+            shape = [2, *x.shape[1:]]
+            values = rng.integers(0, 9, shape) if "int" in x.dtype else rng.standard_normal(shape)
+            inputs.append((np.abs(values) if positive else values).astype(x.dtype))
+        outputs = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    for extension in extensions:
+        file = f"{name}.{extension}"
+        model.save(os.path.join(HERE, file))
+        if extension == "keras":
+            repack(os.path.join(HERE, file))
+        for kind, values in (("in", inputs), ("out", outputs)):
+            for number, value in enumerate(values):
+                arrays[f"{file}/{kind}/{number}"] = np.asarray(value, np.float32)
+
+
+def repack(path, change=lambda name, data: (name, data)):
+    """Deflates the members of an archive, perhaps changed."""
+    with zipfile.ZipFile(path) as archive:
+        members = [change(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+
+
+def windows(name, data):
+    """The variables in groups whose names Windows joined: `layers\\lstm\\cell`."""
+    if name != "model.weights.h5":
+        return name, data
+    to = io.BytesIO()
+    with h5py.File(io.BytesIO(data)) as old, h5py.File(to, "w") as new:
+
+        def copy(path, node):
+            if isinstance(node, h5py.Dataset):
+                group, place = path.rsplit("/vars/", 1)
+                new.create_dataset(f"{group.replace('/', chr(92))}/vars/{place}", data=node[()])
+
+        old.visititems(copy)
+    return name, to.getvalue()
+
+
+def functions():
+    x = L.Input((6,))
+    names = "abs sin cos square erf erfc exp expm1 identity negative sign ceil floor round sigmoid tanh".split()
+    outputs = [L.Dense(3, activation=getattr(tf.math, n, None) or getattr(tf, n), name=n)(x) for n in names]
+    nn = "softmax log_softmax relu relu6 elu selu silu gelu softplus softsign leaky_relu".split()
+    outputs += [L.Dense(3, activation=getattr(tf.nn, n), name="nn_" + n)(x) for n in nn]
+    put("functions", keras.Model(x, outputs))
+    few = [L.Dense(3, activation=f)(x) for f in (tf.nn.softmax, tf.math.sin)]
+    put("functions_few", keras.Model(x, few), ("h5",))
+    x = L.Input((6,))
+    names = "sqrt rsqrt reciprocal log log1p".split()
+    put("positive", keras.Model(x, [L.Dense(3, activation=getattr(tf.math, n), name=n)(x) for n in names]), positive=True)
+
+
+def einsum():
+    x = L.Input((4, 6))
+    forms = [("abc,cd->abd", (None, 5), "d"), ("abc,cde->abde", (None, 2, 3), "de"), ("abc,bcd->ad", (5,), "d")]
+    forms += [("...x,xy->...y", 5, "y"), ("abc,bd->adc", (5, 6), "d"), ("abc,cd->abd", (None, 5), None), ("abc,cd->adb", (5, 4), "db")]
+    outputs = [L.EinsumDense(e, output_shape=s, bias_axes=b, activation="tanh")(x) for e, s, b in forms]
+    put("einsum", keras.Model(x, outputs))
+
+
+def masks():
+    x = L.Input((7,), dtype="int32")
+    embedded = L.Embedding(9, 4, mask_zero=True)(x)
+    dense = L.Dense(3, activation="relu")(L.Dropout(0.2)(embedded))
+    convolved = L.Conv1D(4, 3, padding="same")(embedded)
+    outputs = [L.Flatten()(dense), L.GlobalMaxPooling1D()(dense), L.GlobalAveragePooling1D()(convolved)]
+    # Of two operands, one has no mask: the sum has none.
+    outputs.append(L.LSTM(3)(L.Add()([embedded, convolved])))
+    outputs.append(L.GRU(3)(L.Reshape((3, 7))(dense)))
+    normed = L.BatchNormalization()(L.TimeDistributed(L.Dense(3))(embedded))
+    outputs.append(L.Flatten()(normed))
+    put("masks_unread", keras.Model(x, outputs))
+    readers = {"lstm": lambda e: L.LSTM(3)(e), "mean": lambda e: L.GlobalAveragePooling1D()(L.Dense(3)(e))}
+    readers["concat"] = lambda e: L.GRU(2)(L.Concatenate()([e, L.Conv1D(2, 3, padding="same")(e)]))
+    readers["attention"] = lambda e: L.MultiHeadAttention(1, 2)(e, e)
+    readers["within"] = keras.Sequential([L.Input((7, 4)), L.LayerNormalization(), L.Bidirectional(L.GRU(2))])
+    for name, reader in readers.items():
+        x = L.Input((7,), dtype="int32")
+        put(f"bad_mask_{name}", keras.Model(x, reader(L.Embedding(9, 4, mask_zero=True)(x))))
+
+
+def training():
+    x = L.Input((6,))
+    inner = keras.Sequential([L.Input((6,)), L.Dense(6), L.Dropout(0.5, name="inside")], name="block")
+    y = L.Dropout(0.5, name="drop")(x, training=True)
+    y = inner(L.BatchNormalization(name="norm")(y, training=True), training=True)
+    # These compute the same in training.
+    y = L.BatchNormalization(trainable=False)(L.Dropout(0.0)(y, training=True), training=True)
+    put("training", keras.Model(x, L.GaussianNoise(0.5)(y, training=False)))
+    put("quiet", keras.Sequential([L.Input((4, 4, 1)), L.RandomFlip(), L.Dropout(0.5), L.Flatten(), L.Dense(2)]))
+
+
+def stateful():
+    put("bad_stateful", keras.Sequential([L.Input(batch_shape=(1, 4, 3)), L.LSTM(2, stateful=True)]))
+
+
+def quantized():
+    for mode in ("int8", "int4"):
+        model = keras.Sequential([L.Input((16,)), L.Dense(8, activation="relu"), L.Dense(2)])
+        model.quantize(mode)
+        model.save(os.path.join(HERE, f"bad_{mode}.keras"))
+        repack(os.path.join(HERE, f"bad_{mode}.keras"))
+    model.save(os.path.join(HERE, f"bad_{mode}.h5"))
+
+
+@keras.saving.register_keras_serializable()
+class Own(L.Layer):
+    """A layer of the author's own, which says nothing of itself in the file."""
+
+    def call(self, x):
+        return x * 2
+
+
+def own():
+    put("bad_own", keras.Sequential([L.Input((3,)), Own(), L.Dense(2), Own()]))
+
+
+def containers():
+    model = keras.Sequential([L.Input((5, 3)), L.Bidirectional(L.LSTM(3)), keras.Sequential([L.Dense(4), L.Dense(2)])])
+    put("windows", model)
+    repack(os.path.join(HERE, "windows.keras"), windows)
+    model = keras.Sequential([L.Input((3,)), L.Dense(2)])
+    put("bad_npz", model)
+    repack(os.path.join(HERE, "bad_npz.keras"), lambda name, data: (name.replace(".weights.h5", ".weights.npz"), data))
+
+
+shutil.rmtree(HERE, ignore_errors=True)
+os.makedirs(HERE)
+for case in (functions, einsum, masks, training, stateful, quantized, own, containers):
+    keras.utils.set_random_seed(5)
+    case()
+np.savez_compressed(os.path.join(os.path.dirname(HERE), "today.npz"), **arrays)
