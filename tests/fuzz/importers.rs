@@ -11,13 +11,24 @@ const ELEMENTS: usize = 1 << 16;
 
 /// Imports a file of this name, and does what every command does with a graph next. An error is an answer.
 pub fn import_file(name: &str, bytes: &[u8]) -> bool {
-    import::load_bytes(name, bytes).is_ok_and(|imported| look_at(imported))
+    import::load_bytes(name, bytes).is_ok_and(look_at)
 }
 
-/// Imports a SavedModel whose folder holds these bytes as `saved_model.pb`.
+/// Imports a SavedModel whose folder holds these bytes as `saved_model.pb`; of several signatures one, by the bytes.
 pub fn import_saved_model(folder: &Path, bytes: &[u8]) -> bool {
-    std::fs::write(folder.join("saved_model.pb"), bytes).is_ok()
-        && import::load(folder).is_ok_and(|imported| look_at(imported))
+    if std::fs::write(folder.join("saved_model.pb"), bytes).is_err() {
+        return false;
+    }
+    let error = match import::load(folder) {
+        Ok(imported) => return look_at(imported),
+        Err(error) => error.message,
+    };
+    let Some((_, list)) = error.split_once("several signatures:") else { return false };
+    let names: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    let place = bytes.iter().map(|&b| usize::from(b)).sum::<usize>() % names.len().max(1);
+    let signature = names.get(place).map(|name| (*name).to_string());
+    let options = import::ImportOptions { signature, ..Default::default() };
+    import::load_with(folder, &options).is_ok_and(look_at)
 }
 
 fn look_at(imported: import::Imported) -> bool {

@@ -19,6 +19,9 @@ const ALIKE_ONNX_RUNTIME: [&str; 2] = [
     "test_resize_downsample_scales_cubic_align_corners",
 ];
 
+/// Largest error, relative: bfloat16 has 8 bits.
+const TOLERANCE: f32 = 4e-3;
+
 /// What became of a test.
 enum Outcome {
     Right,
@@ -39,7 +42,12 @@ fn no_node_test_is_answered_wrong() {
     let (mut right, mut refused, mut wrong) = (0, BTreeMap::<String, usize>::new(), Vec::new());
     for path in &models {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        match run(path) {
+        // As it is, and with all inputs but the first one known, which is how most of these operators are met.
+        let outcome = match run(path, path) {
+            Outcome::Refused(_) => run(&path.with_extension("constant"), path),
+            outcome => outcome,
+        };
+        match outcome {
             Outcome::Right => right += 1,
             Outcome::Refused(why) => *refused.entry(why).or_default() += 1,
             Outcome::Wrong(_) if ALIKE_ONNX_RUNTIME.contains(&name.as_str()) => right += 1,
@@ -58,9 +66,13 @@ fn no_node_test_is_answered_wrong() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Imports a model and compares the float reference's answer.
-fn run(path: &Path) -> Outcome {
-    let imported = match import::load(path) {
+/// Imports a model and compares the float reference's answer for the samples beside `path`.
+fn run(model: &Path, path: &Path) -> Outcome {
+    let bytes = match std::fs::read(model) {
+        Ok(bytes) => bytes,
+        Err(error) => return Outcome::Refused(error.to_string()),
+    };
+    let imported = match import::load_bytes("net.onnx", &bytes) {
         Ok(imported) => imported,
         Err(error) => return Outcome::Refused(shortened(&error.message, path)),
     };
@@ -76,10 +88,8 @@ fn run(path: &Path) -> Outcome {
         return Outcome::Wrong("its samples cannot be read".into());
     };
     let mut tensor = |name: String| -> Option<Vec<f32>> {
-        let shape = samples.header(&name)?.shape.clone();
         let array = samples.read(&name).ok()?;
-        let rows = if shape.is_empty() { 1 } else { array.rows() };
-        Some((0..rows).flat_map(|row| array.row_f32(row)).collect())
+        Some((0..array.rows()).flat_map(|row| array.row_f32(row)).collect())
     };
     let mut inputs = Vec::new();
     for (i, id) in graph.inputs.iter().enumerate() {
@@ -107,7 +117,8 @@ fn run(path: &Path) -> Outcome {
         // An integer may be one off where a real lies between two.
         let step = if value.quantization.is_some() { 1.0 } else { 0.0 };
         for (&x, &y) in found.iter().zip(&wanted) {
-            let same = x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= step + 1e-5 + 2e-3 * y.abs();
+            let same =
+                x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= step + 1e-5 + TOLERANCE * y.abs();
             if !same {
                 return Outcome::Wrong(format!("output {i} has {x}, right is {y}"));
             }

@@ -16,15 +16,38 @@ from onnx.backend.test.case.node import collect_testcases
 
 
 def numbers(x):
-    """A tensor of plain numbers, or None."""
+    """The elements of a tensor of plain numbers, or None."""
     x = numpy_helper.to_array(x) if isinstance(x, TensorProto) else x
     if not isinstance(x, (np.ndarray, np.generic)):
         return None
     x = np.asarray(x)
     try:
-        return x.astype(np.float64) if x.dtype.kind in "fiub" or x.dtype.kind == "V" else None
+        return x.astype(np.float64).ravel() if x.dtype.kind in "fiub" or x.dtype.kind == "V" else None
     except (TypeError, ValueError):
         return None
+
+
+def known(model, inputs, place):
+    """Writes the model with all inputs but the first one as constants."""
+    graph = model.graph
+    names = [i.name for i in graph.input]
+    if len(names) < 2 or len(names) != len(inputs):
+        return
+    tensors = []
+    for name, x in list(zip(names, inputs))[1:]:
+        if isinstance(x, TensorProto):
+            x = TensorProto.FromString(x.SerializeToString())
+            x.name = name
+        elif isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fiub":
+            x = numpy_helper.from_array(np.asarray(x), name)
+        else:
+            return
+        tensors.append(x)
+    copy = type(model).FromString(model.SerializeToString())
+    del copy.graph.input[1:]
+    copy.graph.initializer.extend(tensors)
+    with open(place, "wb") as f:
+        f.write(copy.SerializeToString())
 
 
 def main(folder):
@@ -34,6 +57,7 @@ def main(folder):
         with open(place + ".onnx", "wb") as f:
             f.write(case.model.SerializeToString())
         for inputs, outputs in case.data_sets[:1]:
+            known(case.model, inputs, place + ".constant")
             arrays = {f"in{i}": numbers(x) for i, x in enumerate(inputs)}
             arrays |= {f"out{i}": numbers(x) for i, x in enumerate(outputs)}
             if all(x is not None for x in arrays.values()):
