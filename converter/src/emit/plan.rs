@@ -197,26 +197,36 @@ fn connect(items: &mut [Item], program: &Program, leads: &Leads) {
 /// A size that no plan can be below: for each op, what lives through it, its scratch memory, and the
 /// larger of its outputs and of what it reads for the last time.
 fn lower_bound(items: &[Item], program: &Program, leads: &Leads) -> u64 {
-    let mut bound = 0;
-    for index in 0..program.ops.len() {
-        let (mut through, mut dying, mut written) = (0, Vec::new(), Vec::new());
-        for item in items.iter().filter(|item| item.first <= index && item.last >= index) {
-            let is_written = matches!(item.what, What::Tensor { first, .. } if program.tensors[first].writer == Some(index));
-            if is_written {
-                written.push(item);
-            } else if item.last == index && matches!(item.what, What::Tensor { .. }) {
-                dying.push(item);
-            } else {
-                through += item.size;
+    // What lives during each op, as it changes from one to the next, and the tensors that begin and end there.
+    let count = program.ops.len();
+    let mut changes = vec![0i64; count + 1];
+    let (mut begins, mut ends) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+    for item in items.iter().filter(|item| item.first < count) {
+        changes[item.first] += item.size as i64;
+        changes[(item.last + 1).min(count)] -= item.size as i64;
+        if let What::Tensor { first, .. } = item.what {
+            if program.tensors[first].writer == Some(item.first) {
+                begins[item.first].push(item);
+            }
+            if let Some(ends) = ends.get_mut(item.last) {
+                ends.push(item);
             }
         }
+    }
+    let (mut bound, mut live) = (0, 0i64);
+    for (index, (written, ends)) in begins.iter().zip(&ends).enumerate() {
+        live += changes[index];
+        let is_written = |item: &Item| written.iter().any(|other| other.what == item.what);
+        let dying: Vec<&Item> = ends.iter().copied().filter(|item| !is_written(item)).collect();
+        let apart: u64 = written.iter().chain(&dying).map(|item| item.size).sum();
+        let through = (live as u64).saturating_sub(apart);
         let sum = |items: &[&Item]| items.iter().map(|item| item.size).sum::<u64>();
         let pair = match (&dying[..], &written[..]) {
             (&[input], &[output]) => match lead(program, leads, input, output) {
                 Some(lead) => output.size.max(input.size + lead.min(output.size)),
                 None => input.size + output.size,
             },
-            _ => sum(&dying).max(sum(&written)),
+            _ => sum(&dying).max(sum(written)),
         };
         bound = bound.max(through + pair);
     }

@@ -205,6 +205,28 @@ pub enum UnaryKind {
     Sin,
     /// Cosine
     Cos,
+    /// Tangent
+    Tan,
+    /// Arc sine; no number outside of -1..=1
+    Asin,
+    /// Arc cosine; no number outside of -1..=1
+    Acos,
+    /// Arc tangent
+    Atan,
+    /// Hyperbolic sine
+    Sinh,
+    /// Hyperbolic cosine
+    Cosh,
+    /// Inverse hyperbolic sine
+    Asinh,
+    /// Inverse hyperbolic cosine; no number below 1
+    Acosh,
+    /// Inverse hyperbolic tangent; no number outside of -1..=1
+    Atanh,
+    /// `1 / sqrt(x)`, and 0 at zero: the factor of a norm, for which a vector of zeros stays one
+    RsqrtOrZero,
+    /// `1 / x`, and 0 at zero
+    ReciprocalOrZero,
     /// Smallest integer not below
     Ceil,
     /// Largest integer not above
@@ -505,6 +527,17 @@ impl Op {
                 UnaryKind::Square => "SQUARE",
                 UnaryKind::Sin => "SIN",
                 UnaryKind::Cos => "COS",
+                UnaryKind::Tan => "TAN",
+                UnaryKind::Asin => "ASIN",
+                UnaryKind::Acos => "ACOS",
+                UnaryKind::Atan => "ATAN",
+                UnaryKind::Sinh => "SINH",
+                UnaryKind::Cosh => "COSH",
+                UnaryKind::Asinh => "ASINH",
+                UnaryKind::Acosh => "ACOSH",
+                UnaryKind::Atanh => "ATANH",
+                UnaryKind::RsqrtOrZero => "RSQRT",
+                UnaryKind::ReciprocalOrZero => "RECIPROCAL",
                 UnaryKind::Ceil => "CEIL",
                 UnaryKind::Floor => "FLOOR",
                 UnaryKind::Round => "ROUND",

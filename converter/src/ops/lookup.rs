@@ -104,7 +104,7 @@ fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
             let factor = multiplier(input.scale / output.scale);
             Box::new(move |x| requantize_double((x - zero).abs(), factor).saturating_add(out_zero))
         }
-        UnaryKind::Rsqrt => rsqrt(input, output),
+        UnaryKind::Rsqrt | UnaryKind::RsqrtOrZero => rsqrt(input, output),
         UnaryKind::HardSwish => {
             hard_swish(input, output).unwrap_or_else(|| float(|x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0))
         }
@@ -134,6 +134,13 @@ fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
         UnaryKind::Square => float(|x| x * x),
         UnaryKind::Sin => float(libm::sinf),
         UnaryKind::Cos => float(libm::cosf),
+        // Rounding may lead out of where a function is defined; its border is taken there.
+        UnaryKind::Asin => float(|x| libm::asinf(x.clamp(-1.0, 1.0))),
+        UnaryKind::Acos => float(|x| libm::acosf(x.clamp(-1.0, 1.0))),
+        UnaryKind::Atanh => float(|x| libm::atanhf(x.clamp(-1.0, 1.0))),
+        UnaryKind::Acosh => float(|x| libm::acoshf(x.max(1.0))),
+        // What rounds to zero here need not be zero: the largest output, as RSQRT has it.
+        UnaryKind::ReciprocalOrZero => float(|x| 1.0 / x),
         UnaryKind::Ceil => float(f32::ceil),
         UnaryKind::Floor => float(f32::floor),
         UnaryKind::Round => float(f32::round_ties_even),
@@ -155,6 +162,11 @@ fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
         | UnaryKind::SparsePlus
         | UnaryKind::TanhShrink
         | UnaryKind::Erf
+        | UnaryKind::Tan
+        | UnaryKind::Atan
+        | UnaryKind::Sinh
+        | UnaryKind::Cosh
+        | UnaryKind::Asinh
         | UnaryKind::Reciprocal => float_function(move |x| unary(kind, x), input, output),
     }
 }
@@ -303,6 +315,17 @@ mod tests {
         (UnaryKind::Square, |x| x * x),
         (UnaryKind::Sin, f64::sin),
         (UnaryKind::Cos, f64::cos),
+        (UnaryKind::Tan, f64::tan),
+        (UnaryKind::Asin, |x| x.clamp(-1.0, 1.0).asin()),
+        (UnaryKind::Acos, |x| x.clamp(-1.0, 1.0).acos()),
+        (UnaryKind::Atan, f64::atan),
+        (UnaryKind::Sinh, f64::sinh),
+        (UnaryKind::Cosh, f64::cosh),
+        (UnaryKind::Asinh, f64::asinh),
+        (UnaryKind::Acosh, |x| x.max(1.0).acosh()),
+        (UnaryKind::Atanh, |x| x.clamp(-1.0, 1.0).atanh()),
+        (UnaryKind::RsqrtOrZero, |x| if x > 0.0 { 1.0 / x.sqrt() } else { f64::INFINITY }),
+        (UnaryKind::ReciprocalOrZero, |x| 1.0 / x),
         (UnaryKind::Ceil, f64::ceil),
         (UnaryKind::Floor, f64::floor),
         (UnaryKind::Round, f64::round_ties_even),

@@ -1,36 +1,57 @@
-//! RELU, RELU6 and RELU_N1_TO_1 behind a layer that can clamp become that layer's activation.
+//! RELU, RELU6 and RELU_N1_TO_1 behind a layer that can clamp become that layer's activation, also where
+//! TRANSPOSE or RESHAPE stand between the two, which clamps may pass.
 //!
 //! On quantized layers this is exact when the clamp's input and result have the same quantization:
 //! TFLM's RELU then scales by exactly one and clamps to the integers of 0 and 6, which are the
 //! bounds that the fused form computes. RELU_N1_TO_1 has no quantized kernel there, and stays.
 
-use super::rewrite::{merge, only_reader};
+use super::rewrite::Links;
 use crate::graph::{Activation, BinaryKind, DType, Graph, Node, Op, UnaryKind};
 
 /// Fuses activations; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let (mut count, mut index) = (0, 0);
+    let mut links = Links::of(graph);
     while index < graph.nodes.len() {
-        match fused(graph, index) {
-            Some((reader, activation)) => {
+        match fused(graph, &links, index) {
+            Some(Fused { last, reader, activation }) => {
                 if let Some(slot) = slot(&mut graph.nodes[index].op) {
                     *slot = activation;
                 }
-                merge(graph, index, reader);
+                links.merge(graph, last, reader);
                 count += 1;
             }
             None => index += 1,
         }
     }
+    links.sweep(graph);
     count
 }
 
+/// What a node's activation becomes.
+struct Fused {
+    /// The node that writes what the clamp reads: the node itself, or what moves its elements.
+    last: usize,
+    /// The clamp.
+    reader: usize,
+    activation: Activation,
+}
+
 /// The clamp that reads the node's result, and the node's activation with it.
-fn fused(graph: &Graph, index: usize) -> Option<(usize, Activation)> {
+fn fused(graph: &Graph, links: &Links, index: usize) -> Option<Fused> {
     let node = &graph.nodes[index];
     let own = *slot(&mut node.op.clone())?;
-    let &[result] = node.outputs.as_slice() else { return None };
-    let reader = only_reader(graph, result)?;
+    let &[mut result] = node.outputs.as_slice() else { return None };
+    let (mut last, mut reader) = (index, links.only_reader(graph, result)?);
+    while let (Op::Transpose { .. } | Op::Reshape, &[moved]) =
+        (&graph.nodes[reader].op, graph.nodes[reader].outputs.as_slice())
+    {
+        if graph.value(moved).quantization != graph.value(result).quantization {
+            return None;
+        }
+        (last, result) = (reader, moved);
+        reader = links.only_reader(graph, result)?;
+    }
     let clamp: &Node = &graph.nodes[reader];
     let (before, after) = (graph.value(result), graph.value(clamp.outputs[0]));
     let exact = before.dtype == after.dtype
@@ -47,7 +68,8 @@ fn fused(graph: &Graph, index: usize) -> Option<(usize, Activation)> {
         Op::Unary(UnaryKind::ReluN1To1) => Activation::ReluN1To1,
         _ => return None,
     };
-    exact.then_some((reader, both(own, wanted)?))
+    let activation = both(own, wanted)?;
+    exact.then_some(Fused { last, reader, activation })
 }
 
 /// One clamp that does what two in a row do.
@@ -121,6 +143,26 @@ mod tests {
         assert_eq!(run(&mut add_then(&[UnaryKind::Relu], Some([0.1, 0.1]))), 1);
         assert_eq!(run(&mut add_then(&[UnaryKind::Relu], Some([0.1, 0.05]))), 0);
         assert_eq!(run(&mut add_then(&[UnaryKind::ReluN1To1], Some([0.1, 0.1]))), 0);
+    }
+
+    #[test]
+    fn clamps_pass_what_moves_elements() {
+        let mut b = Build::new(&[2, 3]);
+        let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+        let x = b.node(add, &[b.input(), b.input()], &[2, 3]);
+        let x = b.node(Op::Transpose { permutation: vec![1, 0] }, &[x], &[3, 2]);
+        let x = b.node(Op::Reshape, &[x], &[6]);
+        let x = b.node(Op::Unary(UnaryKind::Relu), &[x], &[6]);
+        let mut graph = b.finish(x);
+        let before = graph.clone();
+        assert_eq!(run(&mut graph), 1);
+        assert_eq!(graph.nodes.len(), 3);
+        assert_eq!(graph.nodes[0].op, Op::Binary { kind: BinaryKind::Add, activation: Activation::Relu });
+        let run = |g: &Graph| {
+            let executor = crate::reference::Executor::new(g).unwrap();
+            executor.run(&[&[-1.0, 2.0, -3.0, 4.0, 5.0, -6.0]]).unwrap()
+        };
+        assert_eq!(run(&before), run(&graph));
     }
 
     #[test]

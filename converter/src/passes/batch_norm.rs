@@ -5,7 +5,7 @@
 //! `W (s x + t) + b = (W s) x + (W t + b)`, where the second term only holds for layers without
 //! padding: the padding behind the sum is zero, not `t`.
 
-use super::rewrite::{add_constant, merge, only_reader, producer};
+use super::rewrite::{Links, add_constant};
 use crate::graph::{Activation, BinaryKind, Constant, Graph, Node, Op, ValueId};
 
 /// Factors and terms beyond this are left alone.
@@ -13,14 +13,15 @@ const LARGEST: f32 = 1e18;
 
 /// Folds affine nodes; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
-    let (mut count, mut index) = (0, 0);
-    while index < graph.nodes.len() {
-        let folded = affine(graph, &graph.nodes[index])
-            .is_some_and(|affine| fold_back(graph, index, &affine) || fold_forward(graph, index, &affine));
-        // The node is gone and another one has its place.
+    let mut count = 0;
+    let mut links = Links::of(graph);
+    for index in 0..graph.nodes.len() {
+        let folded = affine(graph, &graph.nodes[index]).is_some_and(|affine| {
+            fold_back(graph, &mut links, index, &affine) || fold_forward(graph, &mut links, index, &affine)
+        });
         count += usize::from(folded);
-        index += usize::from(!folded);
     }
+    links.sweep(graph);
     count
 }
 
@@ -64,9 +65,9 @@ fn affine(graph: &Graph, node: &Node) -> Option<Affine> {
 }
 
 /// Folds the node at `index` into the layer that computes its operand.
-fn fold_back(graph: &mut Graph, index: usize, affine: &Affine) -> bool {
-    let Some(layer) = producer(graph, affine.data) else { return false };
-    if only_reader(graph, affine.data) != Some(index)
+fn fold_back(graph: &mut Graph, links: &mut Links, index: usize, affine: &Affine) -> bool {
+    let Some(layer) = links.writer(affine.data) else { return false };
+    if links.only_reader(graph, affine.data) != Some(index)
         || clamp(&mut graph.nodes[layer].op) != Some(&mut Activation::None)
     {
         return false;
@@ -79,18 +80,18 @@ fn fold_back(graph: &mut Graph, index: usize, affine: &Affine) -> bool {
     };
     let weights = weights.iter().enumerate().map(|(i, w)| w * affine.scale[i / inner % channels]).collect();
     let bias = (0..channels).map(|c| bias[c] * affine.scale[c] + affine.shift[c]).collect();
-    set_parameters(graph, layer, weights, bias);
+    set_parameters(graph, links, layer, weights, bias);
     if let Some(slot) = clamp(&mut graph.nodes[layer].op) {
         *slot = affine.activation;
     }
-    merge(graph, layer, index);
+    links.merge(graph, layer, index);
     true
 }
 
 /// Folds the node at `index` into the layer that reads its result.
-fn fold_forward(graph: &mut Graph, index: usize, affine: &Affine) -> bool {
+fn fold_forward(graph: &mut Graph, links: &mut Links, index: usize, affine: &Affine) -> bool {
     let result = graph.nodes[index].outputs[0];
-    let Some(layer) = only_reader(graph, result) else { return false };
+    let Some(layer) = links.only_reader(graph, result) else { return false };
     let node = &graph.nodes[layer];
     let padded = match &node.op {
         Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } => {
@@ -124,9 +125,9 @@ fn fold_forward(graph: &mut Graph, index: usize, affine: &Affine) -> bool {
         bias[output] += *weight * affine.shift[channel];
         *weight *= affine.scale[channel];
     }
-    set_parameters(graph, layer, weights, bias);
-    graph.nodes[layer].inputs[0] = Some(affine.data);
-    graph.nodes.remove(index);
+    set_parameters(graph, links, layer, weights, bias);
+    links.set_input(graph, layer, 0, affine.data);
+    links.remove(graph, index);
     true
 }
 
@@ -154,18 +155,18 @@ fn parameters(graph: &Graph, layer: usize) -> Option<(Vec<f32>, Vec<f32>)> {
 }
 
 /// Gives a layer new weights and a new bias; tensors that others read too are copied.
-fn set_parameters(graph: &mut Graph, layer: usize, weights: Vec<f32>, bias: Vec<f32>) {
+fn set_parameters(graph: &mut Graph, links: &mut Links, layer: usize, weights: Vec<f32>, bias: Vec<f32>) {
     let name = graph.nodes[layer].name.clone();
     for (position, data, what) in [(1, weights, "weights"), (2, bias, "bias")] {
         let constant = Constant::F32(data);
         match graph.nodes[layer].input(position) {
-            Some(id) if only_reader(graph, id).is_some() => graph.value_mut(id).constant = Some(constant),
+            Some(id) if links.only_reader(graph, id).is_some() => {
+                graph.value_mut(id).constant = Some(constant)
+            }
             old => {
                 let shape = old.map_or(vec![constant.len()], |id| graph.value(id).shape.clone());
                 let new = add_constant(graph, format!("{name}/{what}"), shape, constant, None);
-                let inputs = &mut graph.nodes[layer].inputs;
-                inputs.resize(inputs.len().max(position + 1), None);
-                inputs[position] = Some(new);
+                links.set_input(graph, layer, position, new);
             }
         }
     }

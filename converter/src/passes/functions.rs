@@ -5,7 +5,7 @@
 //! from one tensor and single numbers are a function of one number, and so are the candidates. The
 //! one that agrees on all of a grid of points is what they compute. Float layers only.
 
-use super::rewrite::producer;
+use super::rewrite::Links;
 use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
 use crate::reference::unary;
 
@@ -38,10 +38,11 @@ const CLOSE: f32 = 2e-6;
 /// Replaces; returns how many functions.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
+    let mut links = Links::of(graph);
     for index in (0..graph.nodes.len()).rev() {
-        if let Some((source, kind)) = function(graph, index) {
-            let node = &mut graph.nodes[index];
-            (node.op, node.inputs) = (Op::Unary(kind), vec![Some(source)]);
+        if let Some((source, kind)) = function(graph, &links, index) {
+            graph.nodes[index].op = Op::Unary(kind);
+            links.set_inputs(graph, index, &[source]);
             count += 1;
         }
     }
@@ -49,16 +50,16 @@ pub(super) fn run(graph: &mut Graph) -> usize {
 }
 
 /// The function of one tensor that the node at `index` and those before it compute.
-fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
+fn function(graph: &Graph, links: &Links, index: usize) -> Option<(ValueId, UnaryKind)> {
     let mut members = vec![index];
     let mut sources = operands(graph, &graph.nodes[index])?;
     let shape = &graph.value(*graph.nodes[index].outputs.first()?).shape;
     while members.len() < MOST {
         // The latest layer first: what it reads comes before it, so all ways meet.
         let (at, &latest) =
-            sources.iter().filter_map(|id| Some((producer(graph, *id)?, id))).max_by_key(|(at, _)| *at)?;
+            sources.iter().filter_map(|id| Some((links.writer(*id)?, id))).max_by_key(|(at, _)| *at)?;
         let node = &graph.nodes[at];
-        let inner = readers(graph, latest).all(|reader| members.contains(&reader));
+        let inner = links.readers(latest).iter().all(|reader| members.contains(reader));
         if !inner || graph.is_output(latest) {
             return None;
         }
@@ -78,11 +79,6 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
         }
     }
     None
-}
-
-fn readers(graph: &Graph, id: ValueId) -> impl Iterator<Item = usize> + '_ {
-    let reads = move |node: &Node| node.inputs.contains(&Some(id));
-    graph.nodes.iter().enumerate().filter(move |(_, node)| reads(node)).map(|(at, _)| at)
 }
 
 /// The computed operands of a layer that works element by element with single numbers.
@@ -115,13 +111,18 @@ fn number(graph: &Graph, id: ValueId) -> Option<f32> {
 fn candidate(graph: &Graph, members: &[usize], source: ValueId) -> Option<UnaryKind> {
     let mut order = members.to_vec();
     order.sort_unstable();
-    let points: Vec<f32> = (-POINTS..=POINTS).map(|i| i as f32 * STEP).collect();
-    let found: Vec<f32> = points.iter().map(|&x| compute(graph, &order, source, x)).collect::<Option<_>>()?;
     let close = |a: f32, b: f32| (a - b).abs() <= CLOSE * b.abs().max(1.0);
-    CANDIDATES
-        .iter()
-        .copied()
-        .find(|&kind| points.iter().zip(&found).all(|(&x, &y)| close(y, unary(kind, x))))
+    let mut left = CANDIDATES.to_vec();
+    // Outermost points first: there they differ most, and few layers are any of them.
+    for i in (0..=POINTS).rev().flat_map(|i| [i, -i]) {
+        let x = i as f32 * STEP;
+        let y = compute(graph, &order, source, x)?;
+        left.retain(|&kind| close(y, unary(kind, x)));
+        if left.is_empty() {
+            return None;
+        }
+    }
+    left.first().copied()
 }
 
 /// What the layers in `order` compute where `source` is `x`.

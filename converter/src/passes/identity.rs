@@ -3,29 +3,26 @@
 //! keeps the order, a SLICE of everything, QUANTIZE between equal quantizations, DEQUANTIZE and
 //! QUANTIZE back, RESHAPE after RESHAPE, TRANSPOSE after TRANSPOSE.
 
-use super::rewrite::{bypass, producer};
+use super::rewrite::Links;
 use crate::graph::{Activation, DType, Graph, Node, Op, ValueId};
 
 /// Removes and merges; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
-    let (mut count, mut index) = (0, 0);
-    while index < graph.nodes.len() {
-        let removed = match same_as(graph, &graph.nodes[index]) {
-            Some(source) => bypass(graph, index, source),
+    let mut count = 0;
+    let mut links = Links::of(graph);
+    for index in 0..graph.nodes.len() {
+        let removed = match same_as(graph, &links, &graph.nodes[index]) {
+            Some(source) => links.bypass(graph, index, source),
             None => false,
         };
-        if removed {
-            count += 1;
-            continue;
-        }
-        count += usize::from(skip_predecessor(graph, index));
-        index += 1;
+        count += usize::from(removed || skip_predecessor(graph, &mut links, index));
     }
+    links.sweep(graph);
     count
 }
 
 /// The value that equals the node's result in shape, type, quantization and every element.
-fn same_as(graph: &Graph, node: &Node) -> Option<ValueId> {
+fn same_as(graph: &Graph, links: &Links, node: &Node) -> Option<ValueId> {
     let (source, &[result]) = (node.input(0)?, node.outputs.as_slice()) else { return None };
     let source = match &node.op {
         Op::Reshape => source,
@@ -37,7 +34,7 @@ fn same_as(graph: &Graph, node: &Node) -> Option<ValueId> {
         // Integers that pass through float and back by the same scale and zero point come out as
         // they went in: the product is off by far less than half a step.
         Op::Quantize if graph.value(source).dtype == DType::Float32 => {
-            let before = &graph.nodes[producer(graph, source)?];
+            let before = &graph.nodes[links.writer(source)?];
             matches!(before.op, Op::Dequantize).then(|| before.input(0))??
         }
         // Requantizing by a factor of exactly one keeps every integer.
@@ -51,12 +48,12 @@ fn same_as(graph: &Graph, node: &Node) -> Option<ValueId> {
 
 /// RESHAPE of a RESHAPE and TRANSPOSE of a TRANSPOSE read the first one's operand themselves; the
 /// first one goes when nobody else reads it.
-fn skip_predecessor(graph: &mut Graph, index: usize) -> bool {
+fn skip_predecessor(graph: &mut Graph, links: &mut Links, index: usize) -> bool {
     let node = &graph.nodes[index];
     let Some(source) = node.input(0).filter(|_| matches!(node.op, Op::Reshape | Op::Transpose { .. })) else {
         return false;
     };
-    let Some(before) = producer(graph, source).map(|at| &graph.nodes[at]) else { return false };
+    let Some(before) = links.writer(source).map(|at| &graph.nodes[at]) else { return false };
     let op = match (&before.op, &node.op) {
         (Op::Reshape, Op::Reshape) => Op::Reshape,
         (Op::Transpose { permutation: first }, Op::Transpose { permutation: second }) => {
@@ -66,7 +63,7 @@ fn skip_predecessor(graph: &mut Graph, index: usize) -> bool {
     };
     let Some(origin) = before.input(0) else { return false };
     graph.nodes[index].op = op;
-    graph.nodes[index].inputs[0] = Some(origin);
+    links.set_input(graph, index, 0, origin);
     true
 }
 

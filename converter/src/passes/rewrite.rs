@@ -1,6 +1,6 @@
 //! The few moves that passes make: take a node out, merge two, add a constant.
 
-use crate::graph::{Constant, Graph, Quantization, Value, ValueId};
+use crate::graph::{Constant, Graph, Node, Op, Quantization, Value, ValueId};
 
 /// The only node that reads a value, if the value has exactly one reading operand and is not a
 /// result of the model.
@@ -20,31 +20,144 @@ pub(super) fn producer(graph: &Graph, id: ValueId) -> Option<usize> {
     graph.nodes.iter().position(|node| node.outputs.contains(&id))
 }
 
-/// Removes the node at `index`, whose one result has the same elements as `source`. Fails where
-/// the result is a result of the model and cannot be written in place of `source`.
-pub(super) fn bypass(graph: &mut Graph, index: usize, source: ValueId) -> bool {
-    let result = graph.nodes[index].outputs[0];
-    if graph.is_output(result) {
-        let Some(writer) = producer(graph, source) else { return false };
+/// Who writes and who reads each value, so that nobody has to look through all nodes for it. Nodes keep their
+/// places while it lives; those that are taken out stay without operands and results until [`Links::sweep`].
+pub(super) struct Links {
+    writers: Vec<Option<usize>>,
+    /// One entry for each reading operand.
+    readers: Vec<Vec<usize>>,
+    removed: Vec<bool>,
+}
+
+impl Links {
+    pub(super) fn of(graph: &Graph) -> Links {
+        let (mut writers, mut readers) =
+            (vec![None; graph.values.len()], vec![Vec::new(); graph.values.len()]);
+        for (index, node) in graph.nodes.iter().enumerate() {
+            node.outputs.iter().for_each(|id| writers[id.0] = Some(index));
+            node.inputs.iter().flatten().for_each(|id| readers[id.0].push(index));
+        }
+        Links { writers, readers, removed: vec![false; graph.nodes.len()] }
+    }
+
+    /// The node that writes a value.
+    pub(super) fn writer(&self, id: ValueId) -> Option<usize> {
+        self.writers.get(id.0).copied().flatten()
+    }
+
+    /// The nodes that read a value, each as often as it does.
+    pub(super) fn readers(&self, id: ValueId) -> &[usize] {
+        self.readers.get(id.0).map_or(&[], Vec::as_slice)
+    }
+
+    /// As [`only_reader`].
+    pub(super) fn only_reader(&self, graph: &Graph, id: ValueId) -> Option<usize> {
+        match self.readers(id) {
+            &[reader] if !graph.is_output(id) => Some(reader),
+            _ => None,
+        }
+    }
+
+    /// Lets a node read another value; operands that it does not have yet come with it.
+    pub(super) fn set_input(&mut self, graph: &mut Graph, node: usize, position: usize, id: ValueId) {
+        self.readers.resize(graph.values.len(), Vec::new());
+        let inputs = &mut graph.nodes[node].inputs;
+        inputs.resize(inputs.len().max(position + 1), None);
+        if let Some(old) = inputs[position].replace(id) {
+            self.forget(old, node);
+        }
+        self.readers[id.0].push(node);
+    }
+
+    /// Lets a node read these values alone.
+    pub(super) fn set_inputs(&mut self, graph: &mut Graph, node: usize, ids: &[ValueId]) {
+        for id in std::mem::take(&mut graph.nodes[node].inputs).into_iter().flatten() {
+            self.forget(id, node);
+        }
+        for (position, &id) in ids.iter().enumerate() {
+            self.set_input(graph, node, position, id);
+        }
+    }
+
+    /// Takes a node out.
+    pub(super) fn remove(&mut self, graph: &mut Graph, index: usize) -> Node {
+        let empty = Node { name: String::new(), op: Op::Reshape, inputs: Vec::new(), outputs: Vec::new() };
+        let node = std::mem::replace(&mut graph.nodes[index], empty);
+        node.inputs.iter().flatten().for_each(|&id| self.forget(id, index));
+        for id in &node.outputs {
+            if self.writers[id.0] == Some(index) {
+                self.writers[id.0] = None;
+            }
+        }
+        self.removed[index] = true;
+        node
+    }
+
+    /// One operand of a node less reads a value.
+    fn forget(&mut self, id: ValueId, reader: usize) {
+        let readers = &mut self.readers[id.0];
+        if let Some(place) = readers.iter().position(|&r| r == reader) {
+            readers.remove(place);
+        }
+    }
+
+    /// Removes the node at `index`, whose one result has the same elements as `source`. Fails where
+    /// the result is a result of the model and cannot be written in place of `source`.
+    pub(super) fn bypass(&mut self, graph: &mut Graph, index: usize, source: ValueId) -> bool {
+        let result = graph.nodes[index].outputs[0];
+        if !graph.is_output(result) {
+            self.redirect(graph, result, source);
+            self.remove(graph, index);
+            return true;
+        }
+        let Some(writer) = self.writer(source) else { return false };
         let same = graph.value(source).shape == graph.value(result).shape;
         if graph.is_output(source) || !same {
             return false;
         }
+        self.remove(graph, index);
         // The model's result keeps its name: whoever wrote `source` now writes it.
         for output in &mut graph.nodes[writer].outputs {
             if *output == source {
                 *output = result;
             }
         }
+        self.writers[source.0] = None;
+        self.writers[result.0] = Some(writer);
         if let Some(kind) = graph.authored.remove(&source) {
             graph.authored.insert(result, kind);
         }
-        graph.replace_uses(source, result);
-    } else {
-        graph.replace_uses(result, source);
+        self.redirect(graph, source, result);
+        true
     }
-    graph.nodes.remove(index);
-    true
+
+    /// Lets whoever reads `from` read `to`.
+    fn redirect(&mut self, graph: &mut Graph, from: ValueId, to: ValueId) {
+        let readers = std::mem::take(&mut self.readers[from.0]);
+        for &reader in &readers {
+            for input in graph.nodes[reader].inputs.iter_mut().flatten() {
+                if *input == from {
+                    *input = to;
+                }
+            }
+        }
+        self.readers[to.0].extend(readers);
+    }
+
+    /// As [`merge`].
+    pub(super) fn merge(&mut self, graph: &mut Graph, first: usize, second: usize) {
+        let node = self.remove(graph, second);
+        for id in &node.outputs {
+            self.writers[id.0] = Some(first);
+        }
+        take_over(graph, first, node);
+    }
+
+    /// Drops the nodes that were taken out.
+    pub(super) fn sweep(self, graph: &mut Graph) {
+        let mut removed = self.removed.into_iter();
+        graph.nodes.retain(|_| !removed.next().unwrap_or(false));
+    }
 }
 
 /// Lets the node at `first` write what the one at `second`, its only reader, wrote, under the
@@ -52,6 +165,11 @@ pub(super) fn bypass(graph: &mut Graph, index: usize, source: ValueId) -> bool {
 pub(super) fn merge(graph: &mut Graph, first: usize, second: usize) {
     let node = graph.nodes.remove(second);
     // A reader comes behind what it reads, so `first` has not moved.
+    take_over(graph, first, node);
+}
+
+/// Lets a node write what `node` wrote, under its name.
+fn take_over(graph: &mut Graph, first: usize, node: Node) {
     let old = std::mem::replace(&mut graph.nodes[first].outputs, node.outputs);
     let kind = old.first().and_then(|old| graph.authored.remove(old));
     if let Some((kind, &new)) = kind.zip(graph.nodes[first].outputs.first()) {

@@ -1,18 +1,19 @@
 //! A dense layer reads its input as rows, whatever its dimensions: a RESHAPE in front of one that keeps the
 //! rows is passed by. Float layers only: integers are left as their model has them.
 
-use super::rewrite::producer;
+use super::rewrite::Links;
 use crate::graph::{DType, Graph, Op, ValueId};
 
 /// Passes reshapes by; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
-    (0..graph.nodes.len()).filter(|&index| pass_by(graph, index).is_some()).count()
+    let links = Links::of(graph);
+    (0..graph.nodes.len()).filter(|&index| pass_by(graph, &links, index).is_some()).count()
 }
 
-fn pass_by(graph: &mut Graph, index: usize) -> Option<()> {
+fn pass_by(graph: &mut Graph, links: &Links, index: usize) -> Option<()> {
     let node = &graph.nodes[index];
     let input = node.input(0).filter(|_| matches!(node.op, Op::FullyConnected { .. }))?;
-    let before = &graph.nodes[producer(graph, input)?];
+    let before = &graph.nodes[links.writer(input)?];
     let source = before.input(0).filter(|_| before.op == Op::Reshape)?;
     let row = |id: ValueId| graph.value(id).shape.last().copied();
     if graph.value(input).dtype != DType::Float32 || row(source) != row(input) {

@@ -942,6 +942,115 @@ def functions_in_steps():
     return n.out(n.op("Mul", x, n.op("Tanh", n.op("Softplus", x))))
 
 
+# ---- what is at the edge of a definition
+
+
+@case
+def pool_ceil():
+    """The last window may not begin in the padding behind the image; what lies behind that counts nowhere."""
+    n = Net(opset=19)
+    x = n.input(1, 2, 5, 6)
+    for size, stride, pads in [(2, 2, [1, 1, 1, 1]), (3, 2, [0, 1, 1, 0]), (3, 3, [1, 0, 1, 2]), (2, 3, [0, 0, 1, 1])]:
+        window = dict(kernel_shape=[size, size], strides=[stride, stride], pads=pads, ceil_mode=1)
+        n.out(n.op("MaxPool", x, **window)).out(n.op("AveragePool", x, **window))
+        n.out(n.op("AveragePool", x, count_include_pad=1, **window))
+    return n
+
+
+@case
+def clip_crossed():
+    n = Net()
+    x = n.input(3, 8)
+    n.out(n.op("Clip", x, n.const(2.0), n.const(-1.0))).out(n.op("Clip", x, n.const(0.5), n.const(0.5)))
+    return n.out(n.op("Clip", n.op("Abs", x), n.const(6.0), n.const(0.0)))
+
+
+@case
+def lp_norm_zeros():
+    n = Net()
+    x = n.op("Mul", n.input(2, 4, 3), n.const([[[1], [0], [1], [0]]]))
+    n.out(n.op("LpNormalization", x, axis=-1, p=2)).out(n.op("LpNormalization", x, axis=2, p=1))
+    return n.out(n.op("LpNormalization", x, axis=0, p=2))
+
+
+@case
+def functions_tables():
+    n = Net()
+    x = n.input(3, 8)
+    unit = n.op("Tanh", x)
+    for op in ("Tan", "Atan", "Sinh", "Cosh", "Asinh"):
+        n.out(n.op(op, unit))
+    for op in ("Asin", "Acos", "Atanh"):
+        n.out(n.op(op, n.op("Mul", unit, n.const(0.9))))
+    return n.out(n.op("Acosh", n.op("Add", n.op("Abs", x), n.const(1.0))))
+
+
+@case
+def choice_of_functions():
+    """Functions that exporters write as a choice by a threshold."""
+    n = Net(opset=18)
+    x = n.op("Mul", n.input(3, 8), n.const(9.0))
+    soft = n.op("Softplus", x)
+    n.out(n.op("Where", n.op("Greater", x, n.const(20.0)), x, soft))
+    n.out(n.op("Where", n.op("LessOrEqual", x, n.const(20.0)), soft, x))
+    n.out(n.op("Where", n.op("Less", n.const(15.0), x), x, soft))
+    twice = n.op("Mul", x, n.const(2.0))
+    steps = n.op("Div", n.op("Log", n.op("Add", n.op("Exp", twice), n.const(1.0))), n.const(2.0))
+    n.out(n.op("Where", n.op("Greater", twice, n.const(20.0)), x, steps))
+    n.out(n.op("Where", n.op("Greater", x, n.const(0.5)), x, n.const(-3.0)))
+    return n.out(n.op("Where", n.op("GreaterOrEqual", x, n.const(0.0)), x, n.op("Sub", n.op("Exp", x), n.const(1.0))))
+
+
+@case
+def linear_models():
+    n = Net(ai_onnx_ml=1)
+    x = n.input(1, 5)
+    list_of = lambda count: [float(w) for w in n.random.normal(0, 1, count)]
+    n.out(n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(5), intercepts=[0.5]))
+    y = n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(15), intercepts=list_of(3), targets=3)
+    return n.out(y).out(n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(5)))
+
+
+def border(name, opset, input_type, output_type, build, shape):
+    """A model whose border is of integers, with the integers that ONNX Runtime answers."""
+    n = Net(opset=opset)
+    x = n.input(*shape, kind=input_type, high=256)
+    n.out(build(n, x))
+    model = n.model()
+    model.graph.output[0].type.tensor_type.elem_type = output_type
+    write(name, model, n.high)
+
+
+@case
+def border_uint8():
+    def build(n, x):
+        zero = lambda z: n.const(z, np.uint8)
+        pixels = n.op("Transpose", x, perm=[0, 3, 1, 2])
+        y = n.op("DequantizeLinear", pixels, n.const(1 / 255), zero(0))
+        weights = n.const(n.random.integers(-127, 128, (4, 3, 3, 3)), np.int8)
+        scales, zeros = n.const([0.01, 0.02, 0.015, 0.008]), n.const([0, 0, 0, 0], np.int8)
+        y = n.op("Conv", y, n.op("DequantizeLinear", weights, scales, zeros, axis=0))
+        y = n.op("Relu", y)
+        y = n.op("QuantizeLinear", y, n.const(0.05), zero(3))
+        return n.op("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2])
+
+    border("border_uint8", 13, TensorProto.UINT8, TensorProto.UINT8, build, (1, 6, 6, 3))
+
+
+@case
+def border_products():
+    """Products of quantized matrices: weights with a zero point, of two dimensions and of three."""
+
+    def build(n, x):
+        scale, zero = n.const(0.02), n.const(7, np.uint8)
+        a = n.const(n.random.integers(0, 256, (6, 5)), np.uint8)
+        y = n.op("QLinearMatMul", x, scale, zero, a, n.const(0.01), n.const(131, np.uint8), n.const(0.06), zero)
+        b = n.const(n.random.integers(0, 256, (2, 5, 4)), np.uint8)
+        return n.op("QLinearMatMul", y, n.const(0.06), zero, b, n.const(0.03), n.const(90, np.uint8), n.const(0.3), zero)
+
+    border("border_products", 21, TensorProto.UINT8, TensorProto.UINT8, build, (2, 3, 6))
+
+
 def main():
     wanted = sys.argv[1:]
     for name, f in CASES.items():

@@ -533,7 +533,7 @@ fn unary(w: &mut Writer<'_>, node: &Node, kind: UnaryKind) -> Result<()> {
         UnaryKind::HardSwish => (Code::HARD_SWISH, 1, None),
         UnaryKind::Elu { alpha: 1.0 } => (Code::ELU, 1, None),
         UnaryKind::Abs => (Code::ABS, 2, None),
-        UnaryKind::Rsqrt => (Code::RSQRT, 2, None),
+        UnaryKind::Rsqrt | UnaryKind::RsqrtOrZero => (Code::RSQRT, 2, None),
         UnaryKind::LeakyRelu { alpha } => {
             let options = options(Kind::LeakyReluOptions, move |fbb| {
                 schema::LeakyReluOptions::create(fbb, &schema::LeakyReluOptionsArgs { alpha })

@@ -1,8 +1,8 @@
 //! Functions of two tensors, and those that are made of them.
 
-use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, known, one, unsupported};
+use super::{Comparison, Slot, choice};
 use crate::graph::{BinaryKind, Constant, Op, UnaryKind, ValueId};
 
 /// Above this a mask's value stands for minus infinity.
@@ -14,7 +14,7 @@ const BARRED: f32 = -64.0;
 
 /// A function of two tensors, with broadcasting.
 pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translated {
-    let (a, b) = (l.slot(0)?, l.slot(1)?);
+    let (a, b) = (l.slot(0)?, l.second()?);
     both(l, kind, &a, &b, true)
 }
 
@@ -145,16 +145,20 @@ fn integers(x: &[i64], y: &[i64], f: impl Fn(i64, i64) -> Option<i64>) -> Result
     all.ok_or_else(|| Fault::Broken(super::damaged("its integers overflow or are divided by zero")))
 }
 
-/// Comparisons and the like, which only shape arithmetic may use.
+/// Comparisons and the like, which only shape arithmetic may use, and a choice between two functions.
 pub(super) fn known_only(l: &mut Layer<'_>) -> Translated {
-    let (Some(a), Some(b)) = (l.known(0), l.known(1)) else {
-        l.slot(0)?;
-        l.slot(1)?;
+    let (first, second) = (l.slot(0)?, l.second()?);
+    let (Slot::Known(a), Slot::Known(b)) = (&first, &second) else {
+        let op = l.node.op_type.clone();
+        if matches!(op.as_str(), "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual") {
+            let sides = [first, second];
+            return Ok(vec![Slot::Compared(Comparison { layer: l.name.clone(), op, sides }.into())]);
+        }
         return unsupported("it compares or divides numbers that depend on the input");
     };
     let op = l.node.op_type.clone();
     let truncates = l.int("fmod", 0) == 1;
-    let (a, b, shape) = aligned(l, &a, &b)?;
+    let (a, b, shape) = aligned(l, a, b)?;
     if op == "Mod" {
         let (Some(x), Some(y)) = (a.to_ints(), b.to_ints()) else { return unsupported("a modulo of reals") };
         let elements = integers(&x, &y, |x, y| {
@@ -193,6 +197,9 @@ pub(super) fn not(l: &mut Layer<'_>) -> Translated {
 
 /// Where: with a known condition, a choice that is made now, or a mask.
 pub(super) fn select(l: &mut Layer<'_>) -> Translated {
+    if let Slot::Compared(comparison) = l.slot(0)? {
+        return choice::choose(l, &comparison);
+    }
     let condition = l.require(0, "condition")?;
     let (yes, no) = (l.slot(1)?, l.slot(2)?);
     let chosen = condition.to_ints().unwrap_or_default();
@@ -256,7 +263,7 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translated {
 
 /// Pow with a known exponent.
 pub(super) fn pow(l: &mut Layer<'_>) -> Translated {
-    let exponent = l.require(1, "exponent")?;
+    let Slot::Known(exponent) = l.second()? else { return unsupported("its exponent is computed from data") };
     if let Some(base) = l.known(0) {
         let (base, exponent, shape) = aligned(l, &base, &exponent)?;
         let pairs = base.to_floats().into_iter().zip(exponent.to_floats());
@@ -286,8 +293,9 @@ pub(super) fn prelu(l: &mut Layer<'_>) -> Translated {
     }
     let shape = l.shape(0)?;
     // One slope for each channel, as old files write it.
+    let old = l.opset() < 7;
     let slope = match slope.shape.as_slice() {
-        &[n] if shape.len() > 2 && shape.get(1) == Some(&n) && shape.last() != Some(&n) => {
+        &[n] if shape.len() > 2 && shape.get(1) == Some(&n) && (old || shape.last() != Some(&n)) => {
             let mut wide = vec![1; shape.len() - 1];
             wide[0] = n;
             slope.reshaped(&wide)

@@ -127,7 +127,7 @@ pub(super) fn conv_of(
     }
     let mut image = l.image_of(x)?;
     image = l.pad_far(image, &mut geometry)?;
-    let bias = bias.map(|slot| l.net.value(&slot)).transpose()?;
+    let bias = bias.map(|slot| l.net.bias(&slot)).transpose()?;
     let depthwise = groups == channels && channels > 1;
     let turned = if depthwise { [1, 2, 3, 0] } else { [0, 2, 3, 1] };
     let filter = l.net.constant(&filter.transposed(&turned))?;
@@ -252,7 +252,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
             Some(Slot::Known(known)) if groups > 1 && known.elements.len() == outputs * groups => {
                 Some(l.net.constant(&known.sliced(&[group * outputs], &[outputs], &[1]))?)
             }
-            Some(slot) => Some(l.net.value(slot)?),
+            Some(slot) => Some(l.net.bias(slot)?),
         };
         parts.push(l.net.b.transpose_conv(&name, part, own, bias, window, out)?);
     }

@@ -99,11 +99,17 @@ pub(super) fn matmul(l: &mut Layer<'_>) -> Translated {
     {
         return unsupported(format!("a product of integers of shapes {:?} and {:?}", x.shape, y.shape));
     }
-    one(matmul_of(l, &a, &b)?)
+    one(matmul_of(l, &a, &b, false)?)
 }
 
-/// A MatMul of these operands.
-pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot) -> Result<ValueId, Fault> {
+/// Whether known integers have a zero point that weights of a dense layer may not have: those of a product may.
+fn is_offset(known: &Known) -> bool {
+    let quantization = known.quantization.as_ref().filter(|_| known.shared_scale());
+    quantization.is_some_and(|q| q.zero_point != [0])
+}
+
+/// A MatMul of these operands; `alone` where its result is quantized at once, with no bias in between.
+pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, alone: bool) -> Result<ValueId, Fault> {
     let (left, right) = (l.net.shape(a), l.net.shape(b));
     if left.is_empty() || right.is_empty() {
         return Err(Fault::Broken(super::damaged("a product with a scalar")));
@@ -128,7 +134,7 @@ pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot) -> Result<ValueId
     let name = if vectors { l.part("product") } else { l.name.clone() };
     let flat = left.len() >= right.len();
     let y = match b {
-        Slot::Known(weights) if matrix && flat => {
+        Slot::Known(weights) if matrix && flat && !(alone && is_offset(weights)) => {
             let [k, n] = match *right.as_slice() {
                 [k] => [k, 1],
                 [.., k, n] => [k, n],

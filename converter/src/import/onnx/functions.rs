@@ -34,6 +34,15 @@ pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
         "Sqrt",
         "Sin",
         "Cos",
+        "Tan",
+        "Asin",
+        "Acos",
+        "Atan",
+        "Sinh",
+        "Cosh",
+        "Asinh",
+        "Acosh",
+        "Atanh",
         "Ceil",
         "Floor",
         "Round",
@@ -76,6 +85,15 @@ pub(super) fn kind(l: &Layer<'_>) -> Result<UnaryKind, Fault> {
         "Sqrt" => UnaryKind::Sqrt,
         "Sin" => UnaryKind::Sin,
         "Cos" => UnaryKind::Cos,
+        "Tan" => UnaryKind::Tan,
+        "Asin" => UnaryKind::Asin,
+        "Acos" => UnaryKind::Acos,
+        "Atan" => UnaryKind::Atan,
+        "Sinh" => UnaryKind::Sinh,
+        "Cosh" => UnaryKind::Cosh,
+        "Asinh" => UnaryKind::Asinh,
+        "Acosh" => UnaryKind::Acosh,
+        "Atanh" => UnaryKind::Atanh,
         "Ceil" => UnaryKind::Ceil,
         "Floor" => UnaryKind::Floor,
         "Round" => UnaryKind::Round,
@@ -135,6 +153,8 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translated {
             }
         }
     }
+    // Of bounds that cross each other the upper one counts.
+    bounds[0] = bounds[0].min(bounds[1]);
     // What exporters write for "none".
     if bounds[0] <= f32::MIN {
         bounds[0] = f32::NEG_INFINITY;
@@ -218,6 +238,8 @@ pub(super) fn quick_gelu(l: &mut Layer<'_>) -> Translated {
 pub(super) fn cast(l: &mut Layer<'_>) -> Translated {
     let slot = l.slot(0)?;
     let to = match l.node.op_type.as_str() {
+        // Before operator set 6 the type is a word.
+        "Cast" if l.opset() < 6 => types::number(&l.text("to", "")).unwrap_or(0),
         "Cast" => l.int("to", 0),
         _ => match l.slot(1)? {
             Slot::Known(known) if known.to_ints().is_none() => types::FLOAT,
@@ -257,6 +279,7 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translated {
                 types::name(to)
             ))
         }
+        Slot::Compared(_) => one(l.net.value(&slot)?),
         Slot::Unknown | Slot::Cut => Ok(vec![slot]),
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Known {
     pub shape: Vec<usize>,
     pub elements: Constant,
     pub quantization: Option<Quantization>,
+    /// The type of the elements by its number in the file, where they come from there.
+    pub stored: Option<i64>,
     /// The graph's value for it, once there is one.
     pub value: Cell<Option<ValueId>>,
 }
@@ -22,7 +24,7 @@ pub(super) struct Known {
 impl Known {
     /// `elements` are as many as `shape` says.
     pub(super) fn new(name: String, shape: Vec<usize>, elements: Constant) -> Known {
-        Known { name, shape, elements, quantization: None, value: Cell::new(None) }
+        Known { name, shape, elements, quantization: None, stored: None, value: Cell::new(None) }
     }
 
     /// A list of integers.
@@ -32,7 +34,7 @@ impl Known {
 
     /// A list of integers, or an integer, by another name and shape.
     fn with(&self, shape: Vec<usize>, elements: Constant, quantization: Option<Quantization>) -> Known {
-        Known { name: self.name.clone(), shape, elements, quantization, value: Cell::new(None) }
+        Known { quantization, ..Known::new(self.name.clone(), shape, elements) }
     }
 
     /// The integers, if they are some and stand for themselves.
@@ -53,6 +55,12 @@ impl Known {
     /// The one element of a scalar or a tensor of one element.
     pub(super) fn scalar(&self) -> Option<f32> {
         if self.elements.len() == 1 { self.to_floats().first().copied() } else { None }
+    }
+
+    /// Whether its elements are reals, or 8-bit integers that share their scale: what any layer may read.
+    pub(super) fn shared_scale(&self) -> bool {
+        let bytes = matches!(self.elements, Constant::I8(_) | Constant::U8(_));
+        self.quantization.as_ref().is_none_or(|q| q.is_per_tensor() && bytes)
     }
 
     /// Whether some scale belongs to a dimension, which moves with it.

@@ -237,6 +237,10 @@ impl Net {
         match slot {
             Slot::Known(known) => known.shape.clone(),
             Slot::Computed(id) => self.b.shape(*id).to_vec(),
+            Slot::Compared(c) => {
+                let [a, b] = c.sides.each_ref().map(|side| self.shape(side));
+                crate::reference::broadcast_shape(&a, &b).unwrap_or_default()
+            }
             Slot::Unknown | Slot::Cut => Vec::new(),
         }
     }
@@ -245,9 +249,22 @@ impl Net {
     pub(super) fn value(&mut self, slot: &Slot) -> Result<ValueId, Fault> {
         match slot {
             Slot::Computed(id) => Ok(*id),
+            // Only weights and biases have a scale for each channel, and they are read as such.
+            Slot::Known(known) if !known.shared_scale() => Ok(self.constant(&known.real())?),
             Slot::Known(known) => Ok(self.constant(known)?),
+            Slot::Compared(c) => {
+                unsupported(format!("`{}` ({}) compares numbers that depend on the input", c.layer, c.op))
+            }
             // Layers with such operands are not translated.
             Slot::Unknown | Slot::Cut => unsupported("its operand is unknown"),
+        }
+    }
+
+    /// A bias as a value of the graph: known integers keep their scales.
+    pub(super) fn bias(&mut self, slot: &Slot) -> Result<ValueId, Fault> {
+        match slot {
+            Slot::Known(known) => Ok(self.constant(known)?),
+            slot => self.value(slot),
         }
     }
 
@@ -273,7 +290,7 @@ impl Net {
                 let value = self.b.graph().value(*id);
                 value.quantization.is_none() && value.dtype != DType::Float32
             }
-            Slot::Unknown | Slot::Cut => false,
+            Slot::Unknown | Slot::Cut | Slot::Compared(_) => false,
         }
     }
 

@@ -4,7 +4,7 @@
 use super::Slot;
 use super::layer::{Fault, Layer, Translated, one, unsupported};
 use super::normalization;
-use crate::graph::{BinaryKind, ReduceKind, UnaryKind};
+use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind, ValueId};
 
 pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
     Some(match op {
@@ -14,6 +14,9 @@ pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
         "ZipMap" => zip_map,
         "LabelEncoder" => labels,
         "Binarizer" => binarizer,
+        "LinearRegressor" => linear_regressor,
+        "LinearClassifier" => linear_classifier,
+        "Imputer" => imputer,
         _ => return None,
     })
 }
@@ -38,6 +41,71 @@ fn scaler(l: &mut Layer<'_>) -> Translated {
     one(x)
 }
 
+/// LinearRegressor: one weighted sum of the features for each target.
+fn linear_regressor(l: &mut Layer<'_>) -> Translated {
+    let targets = usize::try_from(l.int("targets", 1)).unwrap_or(0);
+    let y = linear(l, targets, "intercepts")?;
+    one(y)
+}
+
+/// LinearClassifier: its label is cut, its scores are the result.
+fn linear_classifier(l: &mut Layer<'_>) -> Translated {
+    let labels =
+        l.texts("classlabels_strings").len().max(l.int_list("classlabels_ints").unwrap_or_default().len());
+    let scores = l.float_list("coefficients").unwrap_or_default().len();
+    let features = l.shape(0)?.last().copied().unwrap_or(1).max(1);
+    if labels < 2 || scores != labels * features {
+        return unsupported(format!(
+            "{scores} coefficients for {features} features and {labels} classes; supported is a row for each class"
+        ));
+    }
+    let y = linear(l, labels, "intercepts")?;
+    Ok(vec![Slot::Cut, Slot::Computed(y)])
+}
+
+/// The weighted sums of the features, `rows` many, and the function behind them.
+fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Fault> {
+    let (mut x, shape) = (l.value(0)?, l.shape(0)?);
+    let features = shape.last().copied().unwrap_or(1);
+    let (weights, offsets) = (l.float_list("coefficients"), l.float_list(offsets));
+    let (weights, offsets) = (weights.unwrap_or_default(), offsets.unwrap_or_default());
+    if rows == 0 || weights.len() != rows * features || ![0, rows].contains(&offsets.len()) {
+        return Err(Fault::Broken(super::damaged(format!(
+            "{} coefficients and {} intercepts for {rows} results of {features} features",
+            weights.len(),
+            offsets.len()
+        ))));
+    }
+    if shape.len() == 1 {
+        let name = l.part("row");
+        x = l.net.b.reshape(&name, x, &[1, features])?;
+    }
+    let behind = match l.text("post_transform", "NONE").as_str() {
+        "NONE" => None,
+        "LOGISTIC" => Some(Op::Unary(UnaryKind::Logistic)),
+        "SOFTMAX" => Some(Op::Softmax { beta: 1.0 }),
+        other => return unsupported(format!("post_transform {other}")),
+    };
+    let weights = l.floats("coefficients", &[rows, features], weights)?;
+    let offsets = if offsets.is_empty() { None } else { Some(l.floats("intercepts", &[rows], offsets)?) };
+    let name = if behind.is_some() { l.part("sum") } else { l.name.clone() };
+    let y = l.net.b.dense(&name, x, weights, offsets)?;
+    Ok(match behind {
+        Some(op) => l.net.b.op(&l.name, op, &[y])?,
+        None => y,
+    })
+}
+
+/// Imputer: numbers for those that are missing, which no quantized input can say.
+fn imputer(l: &mut Layer<'_>) -> Translated {
+    if !l.float("replaced_value_float", 0.0).is_nan() {
+        return unsupported("it replaces a number, not what is missing");
+    }
+    let text = format!("`{}` (Imputer) is left out: inputs of integers say no missing values", l.name);
+    l.net.note(text);
+    Ok(vec![l.slot(0)?])
+}
+
 /// Normalizer: each row divided by its norm.
 fn normalizer(l: &mut Layer<'_>) -> Translated {
     let (x, rank) = (l.value(0)?, l.shape(0)?.len());
@@ -48,7 +116,7 @@ fn normalizer(l: &mut Layer<'_>) -> Translated {
         _ => {
             let [most, inverse] = ["max", "inverse"].map(|word| l.part(word));
             let y = l.net.b.reduce(&most, ReduceKind::Max, x, &[last], true)?;
-            let y = l.net.b.unary(&inverse, UnaryKind::Reciprocal, y)?;
+            let y = l.net.b.unary(&inverse, UnaryKind::ReciprocalOrZero, y)?;
             one(l.net.b.binary(&l.name, BinaryKind::Mul, x, y)?)
         }
     }
@@ -71,7 +139,7 @@ fn extractor(l: &mut Layer<'_>) -> Translated {
         };
         let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
         (begin[last], size[last]) = (column, 1);
-        let op = crate::graph::Op::Slice { begin, size, stride: vec![1; shape.len()] };
+        let op = Op::Slice { begin, size, stride: vec![1; shape.len()] };
         let name = l.part(&format!("column_{i}"));
         parts.push(l.net.b.op(&name, op, &[x])?);
     }

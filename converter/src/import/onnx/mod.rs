@@ -1,4 +1,4 @@
-//! ONNX: `.onnx` files of operator set 7 and later.
+//! ONNX: `.onnx` files.
 //!
 //! The file is a protocol buffer; `proto` holds the messages that are read. The steps:
 //!
@@ -14,6 +14,7 @@
 //! TRANSPOSEs, and the pass `transposes` removes these again. Inputs and outputs keep the author's shape.
 
 mod arithmetic;
+mod choice;
 mod convolution;
 mod dense;
 mod functions;
@@ -23,6 +24,7 @@ mod layer;
 mod learning;
 mod movement;
 mod normalization;
+mod older;
 mod operators;
 mod pooling;
 mod proto;
@@ -31,9 +33,12 @@ mod recurrent;
 mod reductions;
 mod resize;
 mod tensors;
+mod versions;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -45,17 +50,15 @@ use sha2::{Digest, Sha256};
 use super::build::Builder;
 use super::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
-use crate::graph::{DType, Graph, Op, ValueId};
+use crate::graph::{DType, Graph, Op, Quantization, ValueId};
 use known::Known;
 use layer::{Fault, Layer};
 use proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfo};
 use tensors::Outside;
+use versions::OperatorSets;
 
 /// What to do about a file that contradicts itself.
 const DAMAGED: &str = "the file is damaged: export the model again, or check that it was copied completely";
-
-/// Operator sets that are read.
-const OLDEST: i64 = 7;
 
 /// Elements that may be computed at import, over the whole model.
 const BUDGET: usize = 1 << 25;
@@ -116,6 +119,18 @@ enum Slot {
     Unknown,
     /// Labels, maps and the like, which are no tensors of numbers; outputs made of them are left out.
     Cut,
+    /// Truth values that depend on the input, which only a choice between two functions of it may read.
+    Compared(Rc<Comparison>),
+}
+
+/// What a node compares.
+#[derive(Debug)]
+struct Comparison {
+    /// The node's name.
+    layer: String,
+    /// Its operator.
+    op: String,
+    sides: [Slot; 2],
 }
 
 /// The graph as it grows, node by node.
@@ -123,11 +138,19 @@ struct Net {
     b: Builder,
     slots: HashMap<String, Slot>,
     opset: i64,
+    sets: OperatorSets,
     /// Elements that may still be computed at import.
     budget: usize,
     folder: Option<PathBuf>,
     hash: Sha256,
     notes: Vec<String>,
+    warnings: Vec<String>,
+    /// Values of int8 that are uint8 in the file.
+    unsigned: HashSet<ValueId>,
+    /// Values of uint8, and what they are as int8.
+    signed: HashMap<ValueId, ValueId>,
+    /// The element types of inputs, as the file says them.
+    kinds: HashMap<ValueId, i64>,
     /// Names of layers that are taken.
     names: HashSet<String>,
     /// Results of the file's nodes that only SOFTMAX reads.
@@ -146,18 +169,19 @@ impl Net {
             self.notes.push(text);
         }
     }
+
+    fn warn(&mut self, text: String) {
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
 }
 
 fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported> {
     let model = ModelProto::decode(bytes)
         .map_err(|e| Error::input(format!("is not a sound ONNX model: {e}")).help(DAMAGED))?;
-    let version = model.opset_import.iter().find(|o| STANDARD.contains(&o.domain.as_str()));
+    let sets = OperatorSets::of(&model)?;
     let Some(file) = model.graph else { return Err(damaged("has no graph")) };
-    let opset = version.map_or(1, |o| o.version);
-    if opset < OLDEST {
-        return Err(Error::input(format!("has operator set {opset}, supported are {OLDEST} and later"))
-            .help("export the model again with a newer opset_version, 13 or later"));
-    }
     if !file.sparse_initializer.is_empty() {
         return Err(Error::input("has sparse initializers, which are not supported")
             .help("export the model with dense weights"));
@@ -167,18 +191,31 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
     let mut net = Net {
         b: Builder::new(super::stem(name)),
         slots: HashMap::new(),
-        opset,
+        opset: sets.standard(),
+        warnings: sets.newer(),
+        sets,
         budget: BUDGET,
         folder: folder.map(Path::to_path_buf),
         hash,
         notes: Vec::new(),
+        unsigned: HashSet::new(),
+        signed: HashMap::new(),
+        kinds: HashMap::new(),
         names: HashSet::new(),
         only_softmax: only_softmax(&file),
     };
     let finished = net.read(&file, options).and_then(|()| net.finish(&file));
-    let (graph, notes, hash) =
+    let (graph, net) =
         finished.map_err(|error| if error.help.is_empty() { error.help(DAMAGED) } else { error })?;
-    Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes, warnings: Vec::new() })
+    let Finished { notes, warnings, hash } = net;
+    Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes, warnings })
+}
+
+/// What stands beside the finished graph.
+struct Finished {
+    notes: Vec<String>,
+    warnings: Vec<String>,
+    hash: Sha256,
 }
 
 /// Results that SOFTMAX reads and nothing else does.
@@ -323,6 +360,7 @@ impl Net {
             return Err(damaged(format!("input `{name}` has shape {shape:?}")));
         }
         let id = self.b.input(name, &shape, dtype);
+        self.kinds.insert(id, tensor.elem_type.into());
         if self.slots.insert(name.clone(), Slot::Computed(id)).is_some() {
             return Err(damaged(format!("input `{name}` is listed twice")));
         }
@@ -351,8 +389,12 @@ impl Net {
             vec![Slot::Unknown; node.output.len()]
         } else {
             let before = self.b.graph().nodes.len();
-            let mut layer = Layer { net: self, node, name: name.clone(), inputs: inputs.clone(), used };
-            let translated = operators::translate(&mut layer);
+            let told = self.sets.attributes(&name, node);
+            let translated = told.and_then(|told| {
+                told.into_iter().for_each(|text| self.warn(text));
+                let mut layer = Layer { net: self, node, name: name.clone(), inputs: inputs.clone(), used };
+                operators::translate(&mut layer)
+            });
             match translated {
                 Ok(results) => {
                     self.settle(before);
@@ -429,17 +471,21 @@ impl Net {
             let Some(quantization) = source.and_then(|v| v.quantization.clone()).filter(|_| selects) else {
                 continue;
             };
+            let unsigned = node.input(0).is_some_and(|id| self.unsigned.contains(&id));
             for id in node.outputs.clone() {
                 let value = graph.value_mut(id);
                 if value.dtype != DType::Float32 {
                     value.quantization = Some(quantization.clone());
+                    if unsigned {
+                        self.unsigned.insert(id);
+                    }
                 }
             }
         }
     }
 
-    /// The finished graph with its notes.
-    fn finish(mut self, file: &GraphProto) -> Result<(Graph, Vec<String>, Sha256)> {
+    /// The finished graph with what is to be said of it.
+    fn finish(mut self, file: &GraphProto) -> Result<(Graph, Finished)> {
         if file.output.is_empty() {
             return Err(damaged("the model has no outputs"));
         }
@@ -450,7 +496,7 @@ impl Net {
                 None => return Err(damaged(format!("nothing writes the model's output `{name}`"))),
                 Some(Slot::Cut) => cut.push(name.clone()),
                 Some(Slot::Unknown) => outputs.push(self.b.value(name, &[1], DType::Float32)),
-                Some(slot @ (Slot::Computed(_) | Slot::Known(_))) => {
+                Some(slot @ (Slot::Computed(_) | Slot::Known(_) | Slot::Compared(_))) => {
                     let id = self.net_output(&slot, name, &outputs)?;
                     outputs.push(id);
                 }
@@ -471,13 +517,13 @@ impl Net {
                 images.join(", ")
             ));
         }
-        let Net { b, notes, hash, .. } = self;
+        let Net { b, notes, warnings, hash, .. } = self;
         let mut graph = b.finish(outputs);
         // Layers that cannot be computed lead nowhere, and have to be named all the same.
         if super::unsupported_layers(&graph).is_empty() {
             crate::passes::dead::run(&mut graph);
         }
-        Ok((graph, notes, hash))
+        Ok((graph, Finished { notes, warnings, hash }))
     }
 
     /// Names of inputs whose images change their layout for the first layer.
@@ -501,12 +547,34 @@ impl Net {
             .collect()
     }
 
+    /// Integers that are uint8 in the file as such again, for a model's output.
+    fn as_unsigned(&mut self, id: ValueId) -> Result<ValueId> {
+        let inner = self.b.graph().value(id).clone();
+        let Some((scale, zero)) = inner.quantization.as_ref().and_then(Quantization::tensor) else {
+            return Ok(id);
+        };
+        let graph = self.b.graph();
+        // The output has its name; integers that are nothing else have another.
+        if !graph.inputs.contains(&id) && inner.constant.is_none() {
+            self.b.rename(id, &format!("{}/int8", inner.name));
+        }
+        let y = self.b.op(&inner.name, Op::Quantize, &[id])?;
+        let value = self.b.graph_mut().value_mut(y);
+        value.dtype = DType::UInt8;
+        value.quantization = Some(Quantization::per_tensor(scale, zero + 128));
+        Ok(y)
+    }
+
     /// The value of a model's output, by its name and no other output's.
     fn net_output(&mut self, slot: &Slot, name: &str, taken: &[ValueId]) -> Result<ValueId> {
         let id = match self.value(slot) {
             Ok(id) => id,
             Err(Fault::Broken(error)) => return Err(error),
             Err(Fault::Unsupported(reason)) => return Err(Error::input(reason)),
+        };
+        let id = match self.unsigned.contains(&id) {
+            true => self.as_unsigned(id)?,
+            false => id,
         };
         let value = self.b.graph().value(id);
         let own = !taken.contains(&id) && !self.b.graph().inputs.contains(&id) && value.constant.is_none();

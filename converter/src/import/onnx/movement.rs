@@ -58,11 +58,36 @@ pub(super) fn element(l: &mut Layer<'_>, slot: &Slot, axis: usize, index: usize)
     Ok(reshaped(l, &part, &shape)?.pop().unwrap_or(Slot::Unknown))
 }
 
-/// Identity and Dropout: at inference nothing happens.
-pub(super) fn identity(l: &mut Layer<'_>) -> Translated {
-    if l.node.op_type == "Dropout" && l.is_used(1) {
+/// Dropout: at inference nothing happens.
+pub(super) fn dropout(l: &mut Layer<'_>) -> Translated {
+    let none = match l.known(1) {
+        Some(ratio) => ratio.scalar() == Some(0.0),
+        None => l.has("ratio") && l.float("ratio", 0.5) == 0.0,
+    };
+    let training = match l.is_given(2) {
+        true => l.require(2, "training mode")?.scalar() != Some(0.0),
+        false => l.opset() < 7 && l.has("is_test") && l.int("is_test", 0) == 0,
+    };
+    if training && !none {
+        return unsupported("it is in training mode; export the model for inference");
+    }
+    if l.is_used(1) {
         return unsupported("its mask is read");
     }
+    if l.opset() < 7 && !l.has("is_test") && !none {
+        let text = format!(
+            "layer `{}` (Dropout) does not say that the model is meant for inference, as operator set {} asks for \
+             by is_test: it is read so; if the model was exported in training mode, export it again",
+            l.name,
+            l.opset()
+        );
+        l.net.warn(text);
+    }
+    identity(l)
+}
+
+/// Identity.
+pub(super) fn identity(l: &mut Layer<'_>) -> Translated {
     let mut results = vec![l.slot(0)?];
     results.resize(l.node.output.len().max(1), Slot::Unknown);
     Ok(results)
@@ -375,7 +400,13 @@ pub(super) fn expand(l: &mut Layer<'_>) -> Translated {
 /// Tile: a tensor repeated as a whole along dimensions.
 pub(super) fn tile(l: &mut Layer<'_>) -> Translated {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
-    let repeats = lengths(&l.ints(1, "repeats")?)?;
+    let mut repeats = lengths(&l.ints(1, "repeats")?)?;
+    // Before operator set 6 one number, and the axis that it is meant for.
+    if l.opset() < 6 && l.is_given(2) {
+        let place = l.ints(2, "axis")?.first().copied().unwrap_or(0);
+        let (count, place) = (repeats.first().copied().unwrap_or(1), axis(place, shape.len())?);
+        repeats = (0..shape.len()).map(|d| if d == place { count } else { 1 }).collect();
+    }
     if repeats.len() != shape.len() || repeats.contains(&0) {
         return broken(format!("repeats {repeats:?} for a tensor of shape {shape:?}"));
     }
@@ -405,7 +436,12 @@ fn repeated(l: &mut Layer<'_>, mut x: ValueId, repeats: &[usize]) -> Result<Valu
 /// Pad with a constant, by reflection or with the border's elements; negative amounts cut.
 pub(super) fn pad(l: &mut Layer<'_>) -> Translated {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
-    let Some(pads) = l.ints_of("pads", 1)? else { return broken("its pads are missing") };
+    // The first operator set has another word for it.
+    let pads = match l.int_list("paddings") {
+        Some(list) => Some(list),
+        None => l.ints_of("pads", 1)?,
+    };
+    let Some(pads) = pads else { return broken("its pads are missing") };
     let places = match l.optional_ints(3, "axes")? {
         Some(list) => list.iter().map(|&x| axis(x, shape.len())).collect::<Result<Vec<_>, _>>()?,
         None => (0..shape.len()).collect(),
@@ -526,7 +562,12 @@ pub(super) fn space_to_depth(l: &mut Layer<'_>) -> Translated {
         return broken(format!("blocks of {block} in an image of {h}x{w}"));
     }
     let split = [n, c, h / block, block, w / block, block];
-    one(rearranged(l, x, &split, &[0, 3, 5, 1, 2, 4], &[n, c * block * block, h / block, w / block])?)
+    let permutation = match l.text("mode", "DCR").as_str() {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        mode => return unsupported(format!("mode {mode}")),
+    };
+    one(rearranged(l, x, &split, &permutation, &[n, c * block * block, h / block, w / block])?)
 }
 
 /// Reshape, transpose, reshape.

@@ -14,8 +14,13 @@ fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
 
 /// BatchNormalization at inference time: input, scale, bias, mean, variance.
 pub(super) fn batch(l: &mut Layer<'_>) -> Translated {
-    if l.int("training_mode", 0) != 0 || (1..5).any(|position| l.is_used(position)) {
+    // Before operator set 7 inference is asked for, by one result or by `is_test`.
+    let training = l.int("training_mode", 0) != 0 || l.opset() < 7 && l.int("is_test", 1) == 0;
+    if training || (1..5).any(|position| l.is_used(position)) {
         return unsupported("it is in training mode; export the model for inference");
+    }
+    if l.int("spatial", 1) == 0 {
+        return unsupported("spatial 0: statistics for each element");
     }
     let x = l.value(0)?;
     let mut parameters = Vec::with_capacity(4);
@@ -161,7 +166,8 @@ pub(super) fn by_norm(l: &mut Layer<'_>, x: ValueId, axis: usize, first: bool) -
     let kind = if first { UnaryKind::Abs } else { UnaryKind::Square };
     let y = l.net.b.unary(&each, kind, x)?;
     let y = l.net.b.reduce(&sum, ReduceKind::Sum, y, &[axis], true)?;
-    let kind = if first { UnaryKind::Reciprocal } else { UnaryKind::Rsqrt };
+    // A vector of zeros has no direction, and stays as it is.
+    let kind = if first { UnaryKind::ReciprocalOrZero } else { UnaryKind::RsqrtOrZero };
     let y = l.net.b.unary(&inverse, kind, y)?;
     Ok(l.net.b.binary(&l.name, BinaryKind::Mul, x, y)?)
 }

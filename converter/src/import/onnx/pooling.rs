@@ -2,7 +2,7 @@
 
 use super::Slot;
 use super::layer::{Fault, Layer, Translated, one, unsupported};
-use crate::graph::{Op, PoolKind, ReduceKind, ValueId};
+use crate::graph::{Op, PoolKind, ReduceKind, ValueId, Window};
 use crate::import::build::Padding;
 
 /// MaxPool and AveragePool over one or two dimensions.
@@ -27,6 +27,10 @@ pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<V
     }
     let mut image = l.image_of(x)?;
     let window = l.window(image, &g);
+    let beyond = match *l.net.b.shape(image) {
+        [_, h, w, _] if l.int("ceil_mode", 0) == 1 => beyond([h, w], &window),
+        _ => [0; 2],
+    };
     let inside = l.int("count_include_pad", 0) == 1 && kind == PoolKind::Average;
     if inside && [window.pad_before, window.pad_after] != [[0; 2]; 2] {
         // Padding that counts is part of the image.
@@ -37,21 +41,23 @@ pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<V
         g.padding = [Padding::Valid; 2];
     }
     let mut window = l.window(image, &g);
-    if l.int("ceil_mode", 0) == 1
-        && let &[_, h, w, _] = l.net.b.shape(image)
-    {
-        for (d, size) in [h, w].into_iter().enumerate() {
-            let room = (size + window.pad_before[d] + window.pad_after[d]).saturating_sub(g.kernel[d]);
-            let mut last = room.div_ceil(g.stride[d]) * g.stride[d];
-            // A window that begins behind the image is none.
-            if last >= size + window.pad_before[d] {
-                last = last.saturating_sub(g.stride[d]);
-            }
-            window.pad_after[d] += last.saturating_sub(room);
-        }
-    }
+    (0..2).for_each(|d| window.pad_after[d] += beyond[d]);
     let y = l.net.b.pool(&l.name, kind, image, window)?;
     l.as_in_file(y, rank)
+}
+
+/// What `ceil_mode` adds behind the padding of an image, which counts nowhere: the last window begins inside
+/// of the image or of the padding before it, or is none.
+fn beyond(size: [usize; 2], window: &Window) -> [usize; 2] {
+    [0, 1].map(|d| {
+        let inside = size[d] + window.pad_before[d];
+        let room = (inside + window.pad_after[d]).saturating_sub(window.kernel[d]);
+        let mut last = room.div_ceil(window.stride[d]) * window.stride[d];
+        if last >= inside {
+            last = last.saturating_sub(window.stride[d]);
+        }
+        last.saturating_sub(room)
+    })
 }
 
 /// Mean or maximum over all dimensions but batch and channels, which stay with size 1.

@@ -77,6 +77,9 @@ pub struct Attribute {
     pub ints: Vec<i64>,
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub strings: Vec<Vec<u8>>,
+    /// Which of the fields holds the value; 0 in old files.
+    #[prost(int32, tag = "20")]
+    pub kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -22,6 +22,13 @@ struct Scales {
     scale: Vec<f32>,
     zero_point: Vec<i32>,
     dtype: Option<DType>,
+    /// The type's name in the file.
+    name: String,
+}
+
+/// A type's name.
+fn in_words(dtype: DType) -> String {
+    format!("{dtype:?}").to_lowercase()
 }
 
 /// The operands at `scale` and `zero_point`.
@@ -30,7 +37,7 @@ fn scales(l: &Layer<'_>, scale: usize, zero_point: usize) -> Result<Scales, Faul
     if numbers.is_empty() || numbers.iter().any(|s| !s.is_finite() || *s <= 0.0) {
         return broken("a scale that is not above zero");
     }
-    let (mut zeros, mut dtype) = (vec![0; numbers.len()], None);
+    let (mut zeros, mut dtype, mut name) = (vec![0; numbers.len()], None, String::new());
     if l.is_given(zero_point) {
         let known = l.require(zero_point, "zero point")?;
         let Some(ints) = known.to_ints() else { return broken("a zero point that is no integer") };
@@ -39,8 +46,9 @@ fn scales(l: &Layer<'_>, scale: usize, zero_point: usize) -> Result<Scales, Faul
         }
         zeros = ints.iter().map(|&z| i32::try_from(z).unwrap_or(0)).collect();
         dtype = Some(known.elements.dtype());
+        name = known.stored.map_or_else(|| in_words(known.elements.dtype()), types::name);
     }
-    Ok(Scales { scale: numbers, zero_point: zeros, dtype })
+    Ok(Scales { scale: numbers, zero_point: zeros, dtype, name })
 }
 
 /// The quantization of a tensor of this shape; several scales belong to the node's axis.
@@ -64,12 +72,6 @@ fn quantization(
     Ok(quantization)
 }
 
-/// The name of a type that integers are stored in. Of those that quantization knows, only uint16 is held in
-/// 64 bits.
-fn stored(kind: DType) -> &'static str {
-    if kind == DType::Int64 { "uint16" } else { kind.name() }
-}
-
 /// Real numbers as integers, by rounding to even and saturation.
 fn round(x: &Known, q: &Quantization, low: f32, high: f32) -> Vec<i64> {
     let inner: usize = x.shape.iter().skip(q.axis + 1).product::<usize>().max(1);
@@ -83,21 +85,24 @@ fn round(x: &Known, q: &Quantization, low: f32, high: f32) -> Vec<i64> {
 /// QuantizeLinear: reals to integers.
 pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translated {
     let slot = l.slot(0)?;
-    let scales = scales(l, 1, 2)?;
+    let mut scales = scales(l, 1, 2)?;
     let kind = match (scales.dtype, l.int("output_dtype", 0)) {
         (Some(dtype), _) => dtype,
         (None, 0) => DType::UInt8,
-        (None, number) => match dtype(number) {
-            Some(dtype) => dtype,
-            None => return unsupported(format!("to {}", types::name(number))),
-        },
+        (None, number) => {
+            scales.name = types::name(number);
+            match dtype(number) {
+                Some(dtype) => dtype,
+                None => return unsupported(format!("to {}", scales.name)),
+            }
+        }
     };
     if let Slot::Known(x) = &slot {
         let q = quantization(l, &scales, &x.shape, 1)?;
         let elements = match kind {
             DType::Int8 => Constant::I8(round(x, &q, -128.0, 127.0).into_iter().map(|x| x as i8).collect()),
             DType::UInt8 => Constant::U8(round(x, &q, 0.0, 255.0).into_iter().map(|x| x as u8).collect()),
-            _ => return unsupported(format!("to {}; supported are int8 and uint8", stored(kind))),
+            _ => return unsupported(format!("to {}; supported are int8 and uint8", scales.name)),
         };
         // The integers stand for themselves until DequantizeLinear gives them a scale.
         return Ok(vec![Slot::Known(Known::new(x.name.clone(), x.shape.clone(), elements).into())]);
@@ -114,7 +119,7 @@ fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Resu
     let zero_point = match kind {
         DType::Int8 => zero_point,
         DType::UInt8 => zero_point - 128,
-        _ => return unsupported(format!("to {}; supported are int8 and uint8", stored(kind))),
+        _ => return unsupported(format!("to {}; supported are int8 and uint8", scales.name)),
     };
     if l.net.b.graph().value(x).dtype != DType::Float32 {
         return unsupported("of numbers that are no reals");
@@ -123,6 +128,9 @@ fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Resu
     let value = l.net.b.graph_mut().value_mut(y);
     value.dtype = DType::Int8;
     value.quantization = Some(Quantization::per_tensor(scale, zero_point));
+    if kind == DType::UInt8 {
+        l.net.unsigned.insert(y);
+    }
     Ok(y)
 }
 
@@ -148,28 +156,62 @@ fn dequantize(l: &mut Layer<'_>, slot: &Slot, scale: usize, zero_point: usize) -
             let (&[scale], &[zero]) = (scales.scale.as_slice(), scales.zero_point.as_slice()) else {
                 return unsupported("an activation with a scale for each channel");
             };
+            let id = l.net.signed.get(&id).copied().unwrap_or(id);
             let value = l.net.b.graph().value(id);
-            let unsigned = scales.dtype.unwrap_or(value.dtype) == DType::UInt8;
-            let zero = if unsigned { zero - 128 } else { zero };
-            match (value.dtype, &value.quantization) {
-                (DType::Int8, Some(q)) if q.tensor() == Some((scale, zero)) => {}
+            let kind = if l.net.unsigned.contains(&id) { DType::UInt8 } else { value.dtype };
+            let unsigned = scales.dtype.unwrap_or(kind) == DType::UInt8;
+            let real = Quantization::per_tensor(scale, if unsigned { zero - 128 } else { zero });
+            let id = match (value.dtype, &value.quantization) {
+                (DType::Int8, Some(q)) if *q == real => id,
                 (DType::Int8, None) if !unsigned => {
-                    l.net.b.graph_mut().value_mut(id).quantization =
-                        Some(Quantization::per_tensor(scale, zero));
+                    l.net.stand_for(id, real);
+                    id
+                }
+                (DType::UInt8, None) if unsigned => {
+                    let name = format!("{}/int8", value.name);
+                    l.net.stand_for(id, Quantization::per_tensor(scale, zero));
+                    let y = l.net.b.op(&name, Op::Quantize, &[id])?;
+                    let value = l.net.b.graph_mut().value_mut(y);
+                    (value.dtype, value.quantization) = (DType::Int8, Some(real));
+                    l.net.unsigned.insert(y);
+                    l.net.signed.insert(id, y);
+                    y
                 }
                 (dtype, found) => {
-                    return unsupported(format!(
-                        "{dtype:?} numbers of scale and zero point {:?} read with {scale} and {zero}",
-                        found.as_ref().and_then(Quantization::tensor)
-                    ));
+                    let offset = if unsigned && dtype == DType::Int8 { 128 } else { 0 };
+                    let kind = l.net.kinds.get(&id).map_or_else(|| in_words(kind), |&kind| types::name(kind));
+                    let wanted = format!("scale {scale} and zero point {zero}");
+                    return unsupported(match found.as_ref().and_then(Quantization::tensor) {
+                        Some((scale, zero)) => format!(
+                            "{kind} numbers of scale {scale} and zero point {} read with {wanted}",
+                            zero + offset
+                        ),
+                        None => format!("{kind} numbers read with {wanted}; supported are int8 and uint8"),
+                    });
                 }
-            }
+            };
             let name = if l.node.op_type == "DequantizeLinear" {
                 l.name.clone()
             } else {
                 l.part(&format!("dequantize_{}", l.net.b.graph().nodes.len()))
             };
             Ok(Slot::Computed(l.net.b.op(&name, Op::Dequantize, &[id])?))
+        }
+    }
+}
+
+impl Net {
+    /// Says what integers of the file stand for that nothing has said so far: a value, and those of which it is
+    /// made by moving elements alone.
+    fn stand_for(&mut self, id: ValueId, quantization: Quantization) {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let graph = self.b.graph_mut();
+            graph.value_mut(id).quantization = Some(quantization.clone());
+            let writer = graph.nodes.iter().rev().find(|node| node.outputs.contains(&id));
+            let source = writer.filter(|node| node.op.only_moves_data()).and_then(|node| node.input(0));
+            next = source
+                .filter(|&id| graph.value(id).quantization.is_none() && graph.value(id).constant.is_none());
         }
     }
 }
@@ -207,6 +249,7 @@ fn weights(l: &Layer<'_>, position: usize, axis: usize) -> Result<Known, Fault> 
     if !matches!(known.elements, Constant::I8(_) | Constant::U8(_)) {
         return broken("its weights are no integers of 8 bits");
     }
+    let axis = if scales.scale.len() > 1 { axis } else { 0 };
     let q = Quantization { scale: scales.scale, zero_point: scales.zero_point, axis };
     Ok(Net::with_quantization(&known, q))
 }
@@ -256,7 +299,7 @@ pub(super) fn matmul(l: &mut Layer<'_>) -> Translated {
             }
             _ => dequantize(l, &b, 4, 5)?,
         };
-        dense::matmul_of(l, &a, &b)
+        dense::matmul_of(l, &a, &b, true)
     })?;
     requantized(l, y, 6, 7)
 }

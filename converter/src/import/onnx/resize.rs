@@ -48,6 +48,11 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
     } else {
         let list = match l.float_list("scales") {
             Some(list) => list,
+            // The first operator set.
+            None if l.has("height_scale") && rank == 4 => {
+                let [height, width] = ["height_scale", "width_scale"].map(|name| l.float(name, 1.0));
+                vec![1.0, 1.0, height, width]
+            }
             None => l.require(scales, "scales")?.to_floats(),
         };
         if list.len() != places.len() {
@@ -61,7 +66,11 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
     if out[..2] != shape[..2] || out.contains(&0) {
         return unsupported(format!("from shape {shape:?} to {out:?}; only height and width may change"));
     }
-    let mode = l.text("mode", "nearest");
+    // The first operator set writes `bilinear`.
+    let mode = match l.text("mode", "nearest") {
+        mode if mode == "bilinear" => "linear".into(),
+        mode => mode,
+    };
     // Where each pixel of the result lies in the input.
     let place = |x: usize, d: usize| -> Option<f64> {
         let (x, scale, n, m) = (x as f64, factor[d], shape[d] as f64, out[d] as f64);

@@ -34,36 +34,43 @@ pub(super) mod types {
     pub const UINT4: i64 = 21;
     pub const INT4: i64 = 22;
 
+    const NAMES: [&str; 24] = [
+        "undefined",
+        "float",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "string",
+        "bool",
+        "float16",
+        "double",
+        "uint32",
+        "uint64",
+        "complex64",
+        "complex128",
+        "bfloat16",
+        "float8e4m3fn",
+        "float8e4m3fnuz",
+        "float8e5m2",
+        "float8e5m2fnuz",
+        "uint4",
+        "int4",
+        "float4e2m1",
+    ];
+
     /// The name in `onnx.proto`.
     pub fn name(number: i64) -> String {
-        const NAMES: [&str; 24] = [
-            "undefined",
-            "float",
-            "uint8",
-            "int8",
-            "uint16",
-            "int16",
-            "int32",
-            "int64",
-            "string",
-            "bool",
-            "float16",
-            "double",
-            "uint32",
-            "uint64",
-            "complex64",
-            "complex128",
-            "bfloat16",
-            "float8e4m3fn",
-            "float8e4m3fnuz",
-            "float8e5m2",
-            "float8e5m2fnuz",
-            "uint4",
-            "int4",
-            "float4e2m1",
-        ];
         let name = usize::try_from(number).ok().and_then(|n| NAMES.get(n));
         name.map_or_else(|| format!("type {number}"), |name| (*name).into())
+    }
+
+    /// The number of a type by its name, in capitals or not.
+    pub fn number(text: &str) -> Option<i64> {
+        let text = text.to_lowercase();
+        (0..i64::from(u8::MAX)).take(NAMES.len()).find(|&number| name(number) == text)
     }
 }
 
@@ -114,7 +121,7 @@ pub(super) fn read(tensor: &TensorProto, outside: &mut Outside<'_>) -> Result<Kn
         let text = format!("of shape {shape:?} has {} elements", elements.len());
         return Err(context(damaged(text)));
     }
-    Ok(Known::new(name.clone(), shape, elements))
+    Ok(Known { stored: Some(tensor.data_type.into()), ..Known::new(name.clone(), shape, elements) })
 }
 
 /// Size of an element.
@@ -225,13 +232,26 @@ fn external(tensor: &TensorProto, wanted: Option<usize>, outside: &mut Outside<'
     };
     let wanted = wanted.and_then(|n| u64::try_from(n).ok());
     let (offset, length) = (offset.unwrap_or(0), length.or(wanted).unwrap_or(0));
-    let mut file = std::fs::File::open(&real).map_err(missing)?;
-    let size = file.metadata().map_err(missing)?.len();
-    if wanted != Some(length) || offset.checked_add(length).is_none_or(|end| end > size) {
+    // Opening a pipe or a device may wait for ever.
+    let metadata = std::fs::metadata(&real).map_err(missing)?;
+    if !metadata.is_file() {
+        return Err(Error::input(format!("lies in `{location}`, which is no regular file"))
+            .help("external data must lie in a file in the model's folder or below"));
+    }
+    let size = metadata.len();
+    if let Some(wanted) = wanted.filter(|&wanted| wanted != length) {
         return Err(damaged(format!(
-            "needs {wanted:?} bytes, and the model says {length} at {offset} of `{location}`, which has {size}"
+            "needs {wanted} bytes, and the model says that `{location}` holds {length} for it"
         )));
     }
+    if wanted.is_none() || offset.checked_add(length).is_none_or(|end| end > size) {
+        return Err(Error::input(format!(
+            "lies at the bytes from {offset} on of the file `{location}`, {length} of them, but the file ends after \
+             {size}: it was not copied completely"
+        ))
+        .help(format!("copy `{location}` again, or export the model again")));
+    }
+    let mut file = std::fs::File::open(&real).map_err(missing)?;
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(offset)).map_err(missing)?;
     file.take(length).read_to_end(&mut bytes).map_err(missing)?;

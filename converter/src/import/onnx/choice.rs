@@ -1,0 +1,198 @@
+//! Where with a condition that depends on the input: a choice between two functions of the same number, such as
+//! Softplus above and below a threshold.
+//!
+//! The device looks up one function of one number, so the choice has to be one: on a grid of points, either one of
+//! the two is what the choice makes everywhere, or one of a few functions is.
+
+use super::Comparison;
+use super::layer::{Layer, Translated, one, unsupported};
+use crate::graph::{Activation, BinaryKind, Graph, Op, UnaryKind, ValueId};
+use crate::reference::unary;
+
+/// Largest difference between two ways to write a function, relative above one: Softplus is the number itself
+/// beyond its threshold only so far.
+const CLOSE: f32 = 1e-4;
+
+/// Most layers between the number and what is chosen.
+const DEPTH: usize = 12;
+
+/// Translates Where, whose condition is `comparison`.
+pub(super) fn choose(l: &mut Layer<'_>, comparison: &Comparison) -> Translated {
+    let (yes, no) = (l.slot(1)?, l.slot(2)?);
+    let [left, right] = &comparison.sides;
+    let mut ids = Vec::with_capacity(4);
+    for slot in [left, right, &yes, &no] {
+        ids.push(l.net.value(slot)?);
+    }
+    let &[left, right, yes, no] = ids.as_slice() else { return unsupported("operands") };
+    let choice = Choice { graph: l.net.b.graph(), op: &comparison.op, left, right, yes, no };
+    match choice.found() {
+        Some(Found::Value(id)) => one(id),
+        Some(Found::Function(source, kind)) => one(l.net.b.unary(&l.name, kind, source)?),
+        Some(Found::Scaled(source, kind, factor)) => {
+            let name = l.part("function");
+            let y = l.net.b.unary(&name, kind, source)?;
+            one(l.net.b.binary_scalar(&l.name, BinaryKind::Mul, y, factor)?)
+        }
+        None => unsupported(format!(
+            "it chooses by `{}` ({}), which depends on the input, between what is no function of one number that is \
+             known",
+            comparison.layer, comparison.op
+        )),
+    }
+}
+
+/// What makes the same numbers as a choice.
+enum Found {
+    /// One of the two operands.
+    Value(ValueId),
+    /// A function of a value.
+    Function(ValueId, UnaryKind),
+    /// A function of a value times a factor.
+    Scaled(ValueId, UnaryKind, f32),
+}
+
+/// `yes` where the comparison holds, else `no`.
+struct Choice<'a> {
+    graph: &'a Graph,
+    op: &'a str,
+    left: ValueId,
+    right: ValueId,
+    yes: ValueId,
+    no: ValueId,
+}
+
+impl Choice<'_> {
+    fn found(&self) -> Option<Found> {
+        let compared = if self.number(self.right).is_some() { self.left } else { self.right };
+        self.sources(compared).into_iter().find_map(|source| self.found_from(source, compared))
+    }
+
+    /// What the choice is as a function of `source`.
+    fn found_from(&self, source: ValueId, compared: ValueId) -> Option<Found> {
+        let shape = &self.graph.value(source).shape;
+        let whole = |id: ValueId| self.graph.value(id).shape == *shape;
+        if !whole(compared) || ![self.yes, self.no].into_iter().any(whole) {
+            return None;
+        }
+        let mut rows = Vec::new();
+        for x in points(self.number(self.right).or_else(|| self.number(self.left))) {
+            let at = |id| self.at(id, source, x, 0);
+            let (left, right, yes, no) = (at(self.left)?, at(self.right)?, at(self.yes)?, at(self.no)?);
+            let holds = match self.op {
+                "Less" => left < right,
+                "LessOrEqual" => left <= right,
+                "Greater" => left > right,
+                _ => left >= right,
+            };
+            rows.push(Row { compared: at(compared)?, x, yes, no, result: if holds { yes } else { no } });
+        }
+        if whole(self.no) && rows.iter().all(|r| close(r.no, r.result)) {
+            return Some(Found::Value(self.no));
+        }
+        if whole(self.yes) && rows.iter().all(|r| close(r.yes, r.result)) {
+            return Some(Found::Value(self.yes));
+        }
+        for kind in self.candidates() {
+            if rows.iter().all(|r| close(unary(kind, r.x), r.result)) {
+                return Some(Found::Function(source, kind));
+            }
+        }
+        // `softplus(beta * x) / beta`, with `beta * x` compared.
+        let beta = rows.iter().find(|r| r.x == 1.0)?.compared;
+        let soft = |r: &Row| unary(UnaryKind::Softplus, r.compared) / beta;
+        let scaled = beta != 0.0 && rows.iter().all(|r| close(soft(r), r.result));
+        scaled.then_some(Found::Scaled(compared, UnaryKind::Softplus, 1.0 / beta))
+    }
+
+    /// Functions that frameworks write as a choice.
+    fn candidates(&self) -> Vec<UnaryKind> {
+        let mut all = vec![UnaryKind::Softplus, UnaryKind::Relu, UnaryKind::Elu { alpha: 1.0 }];
+        all.push(UnaryKind::Selu { alpha: 1.673_263_2, gamma: 1.050_701 });
+        if let Some(threshold) = self.number(self.right).or_else(|| self.number(self.left)) {
+            for value in [self.no, self.yes].into_iter().filter_map(|id| self.number(id)) {
+                all.push(UnaryKind::Threshold { threshold, value });
+            }
+        }
+        all
+    }
+
+    /// A constant of one element.
+    fn number(&self, id: ValueId) -> Option<f32> {
+        match self.graph.value(id).constant.as_ref()?.as_f32()? {
+            [x] => Some(*x),
+            _ => None,
+        }
+    }
+
+    /// A value and those that it is a function of, from the nearest on.
+    fn sources(&self, id: ValueId) -> Vec<ValueId> {
+        let mut all = vec![id];
+        while let (Some(&last), true) = (all.last(), all.len() < DEPTH) {
+            let node = self.graph.nodes.iter().rev().find(|node| node.outputs.contains(&last));
+            let Some(node) = node.filter(|node| elementwise(&node.op)) else { break };
+            let mut computed = node.inputs.iter().flatten().filter(|id| self.number(**id).is_none());
+            match (computed.next(), computed.next()) {
+                (Some(&id), None) => all.push(id),
+                _ => break,
+            }
+        }
+        all
+    }
+
+    /// The element of a value where that of `source` is `x`.
+    fn at(&self, id: ValueId, source: ValueId, x: f32, depth: usize) -> Option<f32> {
+        if id == source {
+            return Some(x);
+        }
+        if let Some(number) = self.number(id) {
+            return Some(number);
+        }
+        let node = self.graph.nodes.iter().rev().find(|node| node.outputs.contains(&id))?;
+        if depth == DEPTH || !elementwise(&node.op) {
+            return None;
+        }
+        let operand = |position: usize| self.at(node.input(position)?, source, x, depth + 1);
+        Some(match node.op {
+            Op::Unary(kind) => unary(kind, operand(0)?),
+            Op::Binary { kind, .. } => {
+                let (a, b) = (operand(0)?, operand(1)?);
+                match kind {
+                    BinaryKind::Add => a + b,
+                    BinaryKind::Sub => a - b,
+                    BinaryKind::Mul => a * b,
+                    BinaryKind::Div => a / b,
+                    BinaryKind::Maximum => a.max(b),
+                    BinaryKind::Minimum => a.min(b),
+                    BinaryKind::SquaredDifference => (a - b) * (a - b),
+                }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What a choice reads and makes at one point.
+struct Row {
+    x: f32,
+    compared: f32,
+    yes: f32,
+    no: f32,
+    result: f32,
+}
+
+fn elementwise(op: &Op) -> bool {
+    matches!(op, Op::Unary(_) | Op::Binary { activation: Activation::None, .. })
+}
+
+fn close(a: f32, b: f32) -> bool {
+    (a - b).abs() <= CLOSE * b.abs().max(1.0)
+}
+
+/// Where functions are compared: densely around zero and the threshold, and far out.
+fn points(threshold: Option<f32>) -> Vec<f32> {
+    let mut all: Vec<f32> = (-800..=800).map(|i| i as f32 * 0.037).collect();
+    all.extend(threshold.into_iter().flat_map(|t| [t - 0.01, t, t + 0.01]));
+    all.extend((0..20).map(|i| 1.5f32.powi(i)).flat_map(|x| [x, -x]));
+    all
+}

@@ -1,0 +1,128 @@
+//! Which versions of the operators the importer knows, and which attributes each of them has.
+//!
+//! An operator set is a number in the file; what an operator means changes with it. `schemas.txt` lists, for each
+//! operator that is read here, the sets in which it changed and its attributes since. An attribute that is not
+//! listed may change the result in a way that nobody here knows of: it is not passed over without a word.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::layer::Fault;
+use super::proto::{ModelProto, NodeProto};
+use super::{STANDARD, damaged};
+use crate::error::Result;
+
+/// The domains of operators that are read, and the newest operator set of each that was read.
+const NEWEST: [(&str, i64); 3] = [("ai.onnx", 28), ("ai.onnx.ml", 5), ("com.microsoft", 1)];
+
+/// Lines `domain name version attribute:type ...`, versions ascending.
+const SCHEMAS: &str = include_str!("schemas.txt");
+
+/// Types of attributes by their letter in the list and their number in `onnx.proto`.
+const KINDS: [(&str, i32, &str); 7] = [
+    ("f", 1, "a number"),
+    ("i", 2, "an integer"),
+    ("s", 3, "a text"),
+    ("t", 4, "a tensor"),
+    ("F", 6, "a list of numbers"),
+    ("I", 7, "a list of integers"),
+    ("S", 8, "a list of texts"),
+];
+
+/// One version of an operator: the set since which it holds, and its attributes with the letters of their types.
+struct Version {
+    since: i64,
+    attributes: Vec<(&'static str, &'static str)>,
+}
+
+/// Versions by domain and name.
+static VERSIONS: LazyLock<HashMap<(&str, &str), Vec<Version>>> = LazyLock::new(|| {
+    let mut all: HashMap<_, Vec<Version>> = HashMap::new();
+    for line in SCHEMAS.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split(' ');
+        let (Some(domain), Some(name), Some(since)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        let attributes = words.filter_map(|word| word.split_once(':')).collect();
+        let version = Version { since: since.parse().unwrap_or(1), attributes };
+        all.entry((domain, name)).or_default().push(version);
+    }
+    all
+});
+
+/// The operator sets of a model.
+pub(super) struct OperatorSets(HashMap<&'static str, i64>);
+
+/// A domain by the name that it has in the list.
+fn domain(name: &str) -> Option<&'static str> {
+    let name = if STANDARD.contains(&name) { "ai.onnx" } else { name };
+    NEWEST.iter().map(|(known, _)| *known).find(|known| *known == name)
+}
+
+impl OperatorSets {
+    /// Those that a model names; of the standard one the first, where a file does not name it.
+    pub(super) fn of(model: &ModelProto) -> Result<OperatorSets> {
+        let mut sets = HashMap::from([("ai.onnx", 1)]);
+        for set in &model.opset_import {
+            let Some(domain) = domain(&set.domain) else { continue };
+            if set.version < 1 {
+                return Err(damaged(format!("has operator set {} of {domain}", set.version)));
+            }
+            sets.insert(domain, set.version);
+        }
+        Ok(OperatorSets(sets))
+    }
+
+    /// The standard operator set.
+    pub(super) fn standard(&self) -> i64 {
+        self.0.get("ai.onnx").copied().unwrap_or(1)
+    }
+
+    /// What a person should know of sets that are newer than any that was read here.
+    pub(super) fn newer(&self) -> Vec<String> {
+        let newer = NEWEST.iter().filter_map(|&(domain, newest)| {
+            let &found = self.0.get(domain).filter(|&&found| found > newest)?;
+            let of = if domain == "ai.onnx" { String::new() } else { format!(" of {domain}") };
+            Some(format!(
+                "the model has operator set {found}{of}, the newest that is known is {newest}: operators that have \
+                 changed since are read by their old rules; export the model with operator set {newest} or \
+                 earlier, or compare its answers with those of its framework"
+            ))
+        });
+        newer.collect()
+    }
+
+    /// Looks at a node's attributes: one of another type than its operator has is an error, one that its operator
+    /// does not have is told.
+    pub(super) fn attributes(&self, name: &str, node: &NodeProto) -> Result<Vec<String>, Fault> {
+        let Some(domain) = domain(&node.domain) else { return Ok(Vec::new()) };
+        let Some(versions) = VERSIONS.get(&(domain, node.op_type.as_str())) else { return Ok(Vec::new()) };
+        let set = self.0.get(domain).copied().unwrap_or(1);
+        // Of an operator that the set does not have yet, the first version.
+        let version = versions.iter().rev().find(|v| v.since <= set).or_else(|| versions.first());
+        let Some(version) = version else { return Ok(Vec::new()) };
+        let mut told = Vec::new();
+        // Names that begin so are for tools.
+        for attribute in node.attribute.iter().filter(|a| !a.name.starts_with("__")) {
+            let Some((_, letter)) = version.attributes.iter().find(|(known, _)| *known == attribute.name)
+            else {
+                told.push(format!(
+                    "layer `{name}` ({}) has the attribute `{}`, which this operator does not have in operator set \
+                     {set}: what it asks for may be missing from the result; export the model again, or remove it",
+                    node.op_type, attribute.name
+                ));
+                continue;
+            };
+            let wanted = KINDS.iter().find(|(known, ..)| known == letter);
+            if let Some(&(_, number, kind)) = wanted
+                && ![0, number].contains(&attribute.kind)
+            {
+                let found = KINDS.iter().find(|(_, number, _)| *number == attribute.kind);
+                let found = found.map_or("something else", |(.., kind)| kind);
+                let text = format!("its attribute `{}` is {found}, expected {kind}", attribute.name);
+                return Err(Fault::Broken(damaged(text)));
+            }
+        }
+        Ok(told)
+    }
+}
