@@ -616,7 +616,7 @@ fn auto_does_not_lose_on_its_own_samples() {
     b.0.outputs = vec![y];
     // Few samples are large, and none of those that are held back (every fifth).
     let sample = |i: usize| {
-        let size = if i % 10 == 0 { 40.0 } else { 1.0 };
+        let size = if i.is_multiple_of(10) { 40.0 } else { 1.0 };
         vec![(0..8).map(|j| ((i * 8 + j) as f32 * 1.7).sin() * size).collect::<Vec<f32>>()]
     };
     let (_, report) = quantize(&b.0, &Rows((0..200).map(sample).collect()), &Options::default()).unwrap();
