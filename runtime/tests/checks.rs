@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! .  accepted            o  operands      p  parameters   s  sizes    c  constants
-//! v  by the verifier     m  scratch       k  packing      l  overlap
+//! v  by the verifier     m  scratch       k  packing      l  overlap      w  unwritten
 //! ```
 //! Behind the letters are the leads of accepted numbers, where they are others (`-` where output and input may not
 //! touch; `8*3` for three of 8), and behind those of other operands which ones are accepted.
@@ -101,6 +101,7 @@ fn letter(answer: Result<(), Error>) -> char {
             Fault::Scratch => 'm',
             Fault::Packing => 'k',
             Fault::Overlap => 'l',
+            Fault::Unwritten => 'w',
         },
         Err(_) => 'v',
     }

@@ -5,7 +5,7 @@
 //! integer that PAD adds. Pooling reads padding as "not there", which is the same for a maximum where no
 //! element is smaller than what is added: the lowest integer, minus infinity, zero behind a rectifier.
 
-use super::rewrite::producer;
+use super::rewrite::Links;
 use crate::graph::{Activation, DType, Graph, Node, Op, PoolKind, UnaryKind, ValueId, Window};
 
 /// No real number in a network is smaller.
@@ -14,8 +14,9 @@ const LOWEST: f64 = -1e18;
 /// Folds paddings; returns how often. The PAD itself goes with the dead nodes.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
+    let links = Links::of(graph);
     for index in 0..graph.nodes.len() {
-        let Some((source, folded)) = folded(graph, index, &zero) else { continue };
+        let Some((source, folded)) = folded(graph, &links, index, &zero) else { continue };
         let node = &mut graph.nodes[index];
         if let Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } = &mut node.op {
             *window = folded;
@@ -23,13 +24,14 @@ pub(super) fn run(graph: &mut Graph) -> usize {
             count += 1;
         }
     }
-    let lowest: Vec<f64> = (0..graph.values.len()).map(|id| lowest(graph, ValueId(id))).collect();
+    let lowest: Vec<f64> = (0..graph.values.len()).map(|id| lowest(graph, &links, ValueId(id))).collect();
     count + fold_pools(graph, &|id| lowest[id.0])
 }
 
 /// Folds paddings into max pools, where `lowest` says what no element of a value is below; returns how often.
 pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> usize {
     let mut count = 0;
+    let links = Links::of(graph);
     for index in 0..graph.nodes.len() {
         if !matches!(graph.nodes[index].op, Op::Pool2d { kind: PoolKind::Max, .. }) {
             continue;
@@ -37,7 +39,7 @@ pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> 
         let loses = |graph: &Graph, source, value: Option<f64>| {
             value.unwrap_or_else(|| zero_of(graph, source)) <= lowest(source)
         };
-        let Some((source, folded)) = folded(graph, index, &loses) else { continue };
+        let Some((source, folded)) = folded(graph, &links, index, &loses) else { continue };
         let node = &mut graph.nodes[index];
         if let Op::Pool2d { window, .. } = &mut node.op {
             *window = folded;
@@ -60,13 +62,13 @@ fn zero(graph: &Graph, source: ValueId, value: Option<f64>) -> bool {
 }
 
 /// What no element of a value is below, in its own representation.
-fn lowest(graph: &Graph, id: ValueId) -> f64 {
+fn lowest(graph: &Graph, links: &Links, id: ValueId) -> f64 {
     match graph.value(id).dtype {
         DType::Int8 => return f64::from(i8::MIN),
         DType::Float32 => {}
         _ => return f64::NEG_INFINITY,
     }
-    let Some(node) = producer(graph, id).map(|index| &graph.nodes[index]) else { return LOWEST };
+    let Some(node) = links.writer(id).map(|index| &graph.nodes[index]) else { return LOWEST };
     let clamp = match node.op {
         Op::Unary(UnaryKind::Relu | UnaryKind::Relu6 | UnaryKind::Logistic) | Op::Softmax { .. } => 0.0,
         Op::Conv2d { activation, .. }
@@ -87,6 +89,7 @@ fn activation_floor(activation: Activation) -> f64 {
 /// what is added `fits`.
 fn folded(
     graph: &Graph,
+    links: &Links,
     index: usize,
     fits: &dyn Fn(&Graph, ValueId, Option<f64>) -> bool,
 ) -> Option<(ValueId, Window)> {
@@ -97,7 +100,7 @@ fn folded(
         return None;
     };
     let padded = node.input(0)?;
-    let pad = &graph.nodes[producer(graph, padded)?];
+    let pad = &graph.nodes[links.writer(padded)?];
     let Op::Pad { amounts, value } = &pad.op else { return None };
     let source = pad.input(0)?;
     let (before, after) = (graph.value(source), graph.value(padded));

@@ -15,11 +15,6 @@ pub(super) fn only_reader(graph: &Graph, id: ValueId) -> Option<usize> {
     readers.next().is_none().then_some(first)
 }
 
-/// The node that writes a value.
-pub(super) fn producer(graph: &Graph, id: ValueId) -> Option<usize> {
-    graph.nodes.iter().position(|node| node.outputs.contains(&id))
-}
-
 /// Who writes and who reads each value, so that nobody has to look through all nodes for it. Nodes keep their
 /// places while it lives; those that are taken out stay without operands and results until [`Links::sweep`].
 pub(super) struct Links {
