@@ -26,6 +26,13 @@ pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
                     graph.nodes[index].name
                 ));
             }
+            if let Some((recorded, made)) = found.left_out(graph) {
+                notes.push(format!(
+                    "layer `{}` computes {made} parts, as LiteRT does; the file records {recorded}, of which alone TFLM \
+                     computes the pixels",
+                    graph.nodes[index].name
+                ));
+            }
             // Two nodes go: the one at `index` and one before it.
             found.rewrite(graph);
             index = index.saturating_sub(1);
@@ -163,6 +170,16 @@ impl Dilated {
         let zero = |id: ValueId| graph.value(id).quantization.as_ref().and_then(|q| q.tensor());
         let moved = node.outputs.first().and_then(|&id| zero(id)).is_some_and(|(_, zero)| zero != 0);
         moved && sizes(graph, node, 2).is_some_and(|paddings| paddings.iter().any(|&p| p != 0))
+    }
+
+    /// How many parts of integers the file records, and how many there are, where these differ: the converter
+    /// leaves the batch open, and TFLM believes what is recorded.
+    fn left_out(&self, graph: &Graph) -> Option<(usize, usize)> {
+        let node = &graph.nodes[self.split];
+        let (source, parts) = (graph.value(node.input(0)?), graph.value(node.outputs[0]));
+        let made = sizes(graph, node, 1)?.iter().try_fold(source.shape[0], |all, &b| all.checked_mul(b))?;
+        let recorded = *parts.shape.first()?;
+        (source.quantization.is_some() && recorded != made).then_some((recorded, made))
     }
 
     fn rewrite(self, graph: &mut Graph) {
