@@ -41,9 +41,10 @@ pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
     }
 }
 
-/// Kinds of layers that a refusal lists, and layers of each that it names.
+/// Kinds of layers that a refusal lists, layers of each that it names, and further operators that it names.
 const KINDS: usize = 8;
 const NAMED: usize = 3;
+const OTHERS: usize = 16;
 
 /// Most characters of a name and of a reason.
 const NAME: usize = 48;
@@ -69,7 +70,14 @@ pub(crate) fn refusal(layers: &[UnsupportedLayer]) -> Error {
     let mut list: Vec<String> =
         kinds.iter().take(KINDS).map(|(layer, names)| describe(layer, names)).collect();
     if hidden > 0 {
-        list.push(format!("and {hidden} more of other kinds, which `ferrolite inspect` lists"));
+        let mut others: Vec<String> = Vec::new();
+        for (layer, _) in &kinds[KINDS..] {
+            let op = shorten(&layer.op, NAME);
+            if others.len() < OTHERS && !others.contains(&op) {
+                others.push(op);
+            }
+        }
+        list.push(format!("and {hidden} more that `ferrolite inspect` lists ({})", others.join(", ")));
     }
     let noun = if total == 1 { "layer" } else { "layers" };
     let mut ways: Vec<&str> = Vec::new();
