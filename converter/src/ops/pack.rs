@@ -35,16 +35,27 @@ const QUADS_ACCUMULATOR: i64 = 1 << 23;
 pub(super) fn choose<'a>(
     cx: &Lowering<'_>,
     wanted: Packing,
-    (channels, lines, line): (u32, u32, u32),
+    size: (u32, u32, u32),
     numbers: &mut Channels,
     input: &Int8<'_>,
+    rows: impl Iterator<Item = &'a [i8]> + Clone,
+) -> Shape {
+    choose_for(cx.rounding, wanted, size, numbers, input.zero_point, rows)
+}
+
+fn choose_for<'a>(
+    rounding: Rounding,
+    wanted: Packing,
+    (channels, lines, line): (u32, u32, u32),
+    numbers: &mut Channels,
+    zero_point: i32,
     mut rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
-    if cx.rounding == Rounding::Double {
-        vanish(numbers, input, rows.clone());
+    if rounding == Rounding::Double {
+        vanish(numbers, zero_point, rows.clone());
     }
-    let suits = cx.rounding == Rounding::Double
-        && rows.clone().enumerate().all(|(c, row)| channel_suits(wanted, numbers, input, c, row));
+    let suits = rounding == Rounding::Double
+        && rows.clone().enumerate().all(|(c, row)| channel_suits(wanted, numbers, zero_point, c, row));
     let packing = match wanted.order {
         _ if !suits => Packing::PLAIN,
         Order::Chunks => {
@@ -59,23 +70,22 @@ pub(super) fn choose<'a>(
 
 /// Gives channels whose outputs are all zero, before the zero point, the factor zero: channels with hardly a
 /// weight have scales beyond what the short way can shift, and would keep the whole layer from it.
-fn vanish<'a>(numbers: &mut Channels, input: &Int8<'_>, rows: impl Iterator<Item = &'a [i8]>) {
+fn vanish<'a>(numbers: &mut Channels, zero_point: i32, rows: impl Iterator<Item = &'a [i8]>) {
     if numbers.factors.len() != numbers.bias.len() {
         return;
     }
     for (channel, row) in rows.enumerate() {
         let shift = -multiplier(numbers.factors[channel]).shift;
         // An accumulator grows by no multiplier below one, and the second rounding takes what is below a half.
-        if shift > -SHIFTS.start() && bound(numbers, input, channel, row) < 1 << (shift - 1) {
+        if shift > -SHIFTS.start() && bound(numbers, zero_point, channel, row) < 1 << (shift - 1) {
             numbers.factors[channel] = 0.0;
         }
     }
 }
 
 /// The largest magnitude of a channel's accumulator.
-fn bound(numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> i64 {
-    let bias =
-        i64::from(numbers.bias[channel]) - i64::from(input.zero_point) * i64::from(numbers.sums[channel]);
+fn bound(numbers: &Channels, zero_point: i32, channel: usize, row: &[i8]) -> i64 {
+    let bias = i64::from(numbers.bias[channel]) - i64::from(zero_point) * i64::from(numbers.sums[channel]);
     largest_sum(row, bias)
 }
 
@@ -103,9 +113,9 @@ fn chunks(row: &[i8]) -> Vec<usize> {
     lengths
 }
 
-fn channel_suits(packing: Packing, numbers: &Channels, input: &Int8<'_>, channel: usize, row: &[i8]) -> bool {
+fn channel_suits(packing: Packing, numbers: &Channels, zero_point: i32, channel: usize, row: &[i8]) -> bool {
     let factor = numbers.factors.get(channel).or(numbers.factors.first()).copied().unwrap_or(0.0);
-    let bound = bound(numbers, input, channel, row);
+    let bound = bound(numbers, zero_point, channel, row);
     row_suits(packing.order, &channel_multiplier(factor), bound, channel, row)
 }
 
@@ -241,5 +251,79 @@ mod tests {
         // Inputs are at most 128 in magnitude, and the bias adds to it from either side.
         assert_eq!(largest_sum(&[3, -4, 0], 5), 7 * 128 + 5);
         assert_eq!(largest_sum(&[3, -4, 0], -5), 7 * 128 + 5);
+    }
+
+    #[test]
+    fn bounds_are_of_weights_bias_and_zero_point() {
+        assert_eq!(largest_sum(&[3, -4], -5), 7 * 128 + 5);
+        let numbers = Channels { bias: vec![10, -7], sums: vec![-1, 6], factors: vec![0.5] };
+        assert_eq!(bound(&numbers, 100, 0, &[1, -2]), 3 * 128 + 110);
+        assert_eq!(bound(&numbers, 100, 1, &[6]), 6 * 128 + 607);
+    }
+
+    /// As long as they may be: by the room of a lower half, and by the byte of their length.
+    #[test]
+    fn chunks_are_as_long_as_they_may_be() {
+        assert_eq!(chunks(&[]), [0usize; 0]);
+        assert_eq!(chunks(&[1; 33]), [16, 16, 1]);
+        // 127 + 128 times 128 is 32,640, and 32,767 is the most.
+        assert_eq!(chunks(&[127, -128, 1, 0]), [2, 2]);
+        assert_eq!(chunks(&[127, -128, 0, 1]), [3, 1]);
+        assert_eq!(chunks(&[-128, -128]), [1, 1]);
+        assert_eq!(chunks(&[100, 100, 55, 1]), [3, 1]);
+    }
+
+    /// Channels of small weights with scales that no shift of the short way reaches give zeroes anyway.
+    #[test]
+    fn channels_that_vanish_have_the_factor_zero() {
+        // The bound is 128: with 2^-9 an accumulator of 128 is a quarter; with a shift of 23 and more it vanishes.
+        for (exponent, weight, vanishes) in
+            [(-23, 1, false), (-24, 1, true), (-24, 127, true), (-30, 1, true), (-10, 1, false)]
+        {
+            let factor = (exponent as f64).exp2();
+            let mut numbers = Channels { bias: vec![0], sums: vec![weight], factors: vec![factor] };
+            vanish(&mut numbers, 0, [&[weight as i8][..]].into_iter());
+            assert_eq!(numbers.factors[0] == 0.0, vanishes, "2^{exponent} of {weight}");
+        }
+        // The multiplier of 2^-24 is 2^30 / 2^31 * 2^-23; the second rounding makes 2^22 one.
+        for (bias, vanishes) in [((1 << 22) - 129, true), ((1 << 22) - 128, false)] {
+            let mut numbers = Channels { bias: vec![bias], sums: vec![1], factors: vec![(-24f64).exp2()] };
+            vanish(&mut numbers, 0, [&[1i8][..]].into_iter());
+            assert_eq!(numbers.factors[0] == 0.0, vanishes, "bias {bias}");
+        }
+        // One factor for all channels stays.
+        let mut numbers = Channels { bias: vec![0, 0], sums: vec![0, 0], factors: vec![1e-30] };
+        vanish(&mut numbers, 0, [&[0i8][..]; 2].into_iter());
+        assert_eq!(numbers.factors, [1e-30]);
+    }
+
+    #[test]
+    fn layers_beyond_a_bound_stay_plain() {
+        let chosen = |rounding, wanted, bias: i32, factor: f64, rows: &[&[i8]]| {
+            let sums = rows.iter().map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect();
+            let mut numbers =
+                Channels { bias: vec![bias; rows.len()], sums, factors: vec![factor; rows.len()] };
+            let size = (rows.len() as u32, 1, rows[0].len() as u32);
+            let shape = choose_for(rounding, wanted, size, &mut numbers, 3, rows.iter().copied());
+            assert_eq!((shape.channels, shape.lines, shape.line), size);
+            shape.packing
+        };
+        let pairs = Packing::pairs(2, 2);
+        let rows: [&[i8]; 2] = [&[1, 2], &[3, -4]];
+        assert_eq!(chosen(Rounding::Double, pairs, 0, 0.01, &rows), pairs);
+        assert_eq!(chosen(Rounding::Single, pairs, 0, 0.01, &rows), Packing::PLAIN);
+        assert_eq!(chosen(Rounding::Double, pairs, 1 << 23, 0.01, &rows), Packing::PLAIN);
+        assert_eq!(chosen(Rounding::Double, pairs, 0, 2.0, &rows), Packing::PLAIN);
+        // Channels whose results vanish keep no layer from its packing.
+        assert_eq!(chosen(Rounding::Double, pairs, 0, 1e-12, &rows), pairs);
+        // As many chunks as the channel that has most, up to what a byte counts.
+        let long = [-128i8; 256];
+        let wanted = Packing::chunks(0);
+        assert_eq!(
+            chosen(Rounding::Double, wanted, 0, 0.01, &[&[1, 1, 1], &[127, 127, 127]]),
+            Packing::chunks(2)
+        );
+        assert_eq!(chosen(Rounding::Double, wanted, 0, 0.01, &[&long[..255]]), Packing::chunks(255));
+        assert_eq!(chosen(Rounding::Double, wanted, 0, 0.01, &[&long]), Packing::PLAIN);
     }
 }
