@@ -7,6 +7,7 @@
 use super::Comparison;
 use super::layer::{Layer, Translated, one, unsupported};
 use crate::graph::{Activation, BinaryKind, Graph, Op, UnaryKind, ValueId};
+use crate::passes::functions::binary;
 use crate::reference::unary;
 
 /// Largest difference between two ways to write a function, relative above one: Softplus is the number itself
@@ -155,18 +156,7 @@ impl Choice<'_> {
         let operand = |position: usize| self.at(node.input(position)?, source, x, depth + 1);
         Some(match node.op {
             Op::Unary(kind) => unary(kind, operand(0)?),
-            Op::Binary { kind, .. } => {
-                let (a, b) = (operand(0)?, operand(1)?);
-                match kind {
-                    BinaryKind::Add => a + b,
-                    BinaryKind::Sub => a - b,
-                    BinaryKind::Mul => a * b,
-                    BinaryKind::Div => a / b,
-                    BinaryKind::Maximum => a.max(b),
-                    BinaryKind::Minimum => a.min(b),
-                    BinaryKind::SquaredDifference => (a - b) * (a - b),
-                }
-            }
+            Op::Binary { kind, .. } => binary(kind, operand(0)?, operand(1)?),
             _ => return None,
         })
     }
