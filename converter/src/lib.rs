@@ -98,19 +98,19 @@ pub mod convert;
 pub mod data;
 pub mod eager;
 pub mod emit;
-pub mod error;
 pub mod facts;
-pub mod graph;
 pub mod import;
 pub mod model_file;
 pub mod ops;
-mod parallel;
 pub mod passes;
 pub mod quantize;
-pub mod reference;
 pub mod report;
 pub mod run;
 mod self_check;
+#[cfg(test)]
+mod shared_models;
 pub mod written;
 
-pub use error::{Error, Fault, Result};
+pub use ferrolite_graph::{Error, Fault, Result, error, graph, reference};
+
+use ferrolite_graph::parallel;

@@ -7,7 +7,7 @@ use super::judge::{Judge, Score};
 use super::models::Rows;
 use super::*;
 use crate::data::npz::Npz;
-use crate::reference::models::{rows, shared_models};
+use crate::shared_models::{rows, shared_models};
 use crate::{import, passes};
 
 /// A classifier: its name, its data set, what the numbers of that are divided by, and the share of the

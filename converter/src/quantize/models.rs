@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::*;
 use crate::data::npz::Npz;
 use crate::graph::{Constant, Value};
-use crate::reference::models::{rows, shared_models};
+use crate::shared_models::{rows, shared_models};
 use crate::{emit, import, passes};
 
 /// Samples in memory, for models with one input.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::data::npz::Npz;
 use crate::import::{Imported, load, refuse_unsupported};
 use crate::reference::Executor;
-use crate::reference::models::rows;
+use crate::shared_models::rows;
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/keras")).join(file)

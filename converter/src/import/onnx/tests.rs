@@ -11,7 +11,7 @@ use crate::graph::Constant;
 use crate::import::{ImportOptions, load, load_bytes, load_with, unsupported_layers};
 use crate::passes;
 use crate::reference::Executor;
-use crate::reference::models::{rows, shared_models};
+use crate::shared_models::{rows, shared_models};
 
 /// The folder of the committed vectors.
 pub(super) fn vectors() -> PathBuf {

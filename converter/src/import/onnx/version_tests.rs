@@ -7,7 +7,7 @@ use crate::data::npz::Npz;
 use crate::graph::UnaryKind;
 use crate::import::{load, load_bytes, unsupported_layers};
 use crate::reference::Executor;
-use crate::reference::models::rows;
+use crate::shared_models::rows;
 
 fn with(mut node: NodeProto, attributes: Vec<Attribute>) -> NodeProto {
     node.attribute = attributes;

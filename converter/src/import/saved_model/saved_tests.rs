@@ -9,7 +9,7 @@ use super::*;
 use crate::data::npz::Npz;
 use crate::import::{load, load_with, refuse_unsupported};
 use crate::reference::Executor;
-use crate::reference::models::rows;
+use crate::shared_models::rows;
 
 fn folder(model: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/saved_model/saved")).join(model)

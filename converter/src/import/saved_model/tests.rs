@@ -9,7 +9,7 @@ use crate::graph::Graph;
 use crate::import::{load, load_with, refuse_unsupported};
 use crate::passes;
 use crate::reference::Executor;
-use crate::reference::models::{rows, shared_models};
+use crate::shared_models::{rows, shared_models};
 
 const TRAINED: [&str; 6] = ["digits_mlp", "sine", "watch_conv1d", "mnist_cnn", "mnist_lstm", "fashion_dsres"];
 

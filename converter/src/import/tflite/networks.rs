@@ -10,7 +10,7 @@ use crate::import::{load, load_bytes, refuse_unsupported};
 use crate::model_file::ModelFile;
 use crate::passes;
 use crate::reference::Executor;
-use crate::reference::models::rows;
+use crate::shared_models::rows;
 use crate::run::{infer, interpreter};
 
 fn folder() -> PathBuf {

@@ -14,16 +14,24 @@
 //! second. Nodes are kept in an order in which every value is written before it is read.
 //!
 //! ```
-//! use ferrolite::graph::Op;
+//! use ferrolite_graph::graph::{DType, Graph, Node, Op, UnaryKind, Value};
 //!
-//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn/mnist_cnn_float.tflite");
-//! let graph = ferrolite::import::load(path.as_ref())?.graph;
+//! let mut graph = Graph::default();
+//! let value = |name: &str| Value {
+//!     name: name.into(),
+//!     shape: vec![1, 3],
+//!     dtype: DType::Float32,
+//!     quantization: None,
+//!     constant: None,
+//! };
+//! let (x, y) = (graph.add_value(value("x")), graph.add_value(value("y")));
+//! let op = Op::Unary(UnaryKind::Relu);
+//! graph.nodes.push(Node { name: "relu".into(), op, inputs: vec![Some(x)], outputs: vec![y] });
+//! (graph.inputs, graph.outputs) = (vec![x], vec![y]);
 //! for node in &graph.nodes {
 //!     println!("{} ({}) makes {:?}", node.name, node.op.name(), graph.value(node.outputs[0]).shape);
 //! }
-//! let convolutions = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv2d { .. }));
-//! assert_eq!((convolutions.count(), graph.is_float()), (2, true));
-//! # Ok::<(), ferrolite::Error>(())
+//! assert!(graph.is_float());
 //! ```
 
 mod op;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// Gives each thread a state, and the threads the numbers of a range as they come. For states whose sum does
 /// not depend on who did what.
-pub(crate) fn by_worker<S: Send>(
+pub fn by_worker<S: Send>(
     range: Range<usize>,
     fresh: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> Result<()> + Sync,
@@ -55,7 +55,7 @@ pub(crate) fn by_worker<S: Send>(
 }
 
 /// The results for the numbers of a range, in their order. Each thread has a memory of its own.
-pub(crate) fn in_order<M: Send, T: Send>(
+pub fn in_order<M: Send, T: Send>(
     range: Range<usize>,
     memory: impl Fn() -> M + Sync,
     work: impl Fn(&mut M, usize) -> Result<T> + Sync,
@@ -72,7 +72,7 @@ pub(crate) fn in_order<M: Send, T: Send>(
 
 /// Adds up results in the order of their numbers, as they come: for sums that round. A few results wait for
 /// one before them at any time.
-pub(crate) fn fold<T: Send, A: Send>(
+pub fn fold<T: Send, A: Send>(
     range: Range<usize>,
     start: A,
     work: impl Fn(usize) -> Result<T> + Sync,

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Executor;
 use crate::data::npz::Npz;
+use crate::reference::Executor;
 use crate::{import, passes};
 
 /// The folder of shared models, where it exists.

@@ -11,8 +11,8 @@
 //! quantization, such as the indices that ARG_MAX finds, are held as f32 like everything else.
 //!
 //! ```
-//! use ferrolite::graph::{DType, Graph, Node, Op, UnaryKind, Value};
-//! use ferrolite::reference::Executor;
+//! use ferrolite_graph::graph::{DType, Graph, Node, Op, UnaryKind, Value};
+//! use ferrolite_graph::reference::Executor;
 //!
 //! let mut graph = Graph::default();
 //! let value = |name: &str| Value {
@@ -35,7 +35,7 @@
 //!
 //! let outputs = Executor::new(&graph)?.run(&[&[-1.0, 0.0, 2.0]])?;
 //! assert_eq!(outputs, [[0.0, 0.0, 2.0]]);
-//! # Ok::<(), ferrolite::Error>(())
+//! # Ok::<(), ferrolite_graph::Error>(())
 //! ```
 
 mod check;
@@ -49,12 +49,10 @@ mod resize;
 mod strided;
 mod window;
 
-pub(crate) use check::{infer as infer_shape, no_such_index, node as check_node};
-pub(crate) use elementwise::{integers, unary};
-pub(crate) use strided::broadcast_shape;
+pub use check::{infer as infer_shape, no_such_index, node as check_node};
+pub use elementwise::{integers, unary};
+pub use strided::broadcast_shape;
 
-#[cfg(test)]
-pub(crate) mod models;
 #[cfg(test)]
 mod tests;
 

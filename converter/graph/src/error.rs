@@ -2,10 +2,9 @@
 //! what to do, and whose fault it was (which decides the exit code).
 //!
 //! ```
-//! use ferrolite::{Error, Fault, import};
+//! use ferrolite_graph::{Error, Fault};
 //!
-//! let error: Error = import::load("absent.tflite".as_ref()).unwrap_err();
-//! assert!(error.message.starts_with("absent.tflite: cannot be opened"));
+//! let error = Error::input("absent.tflite: cannot be opened").help("check the path of the model file");
 //! assert_eq!((error.fault, error.help.as_str()), (Fault::Input, "check the path of the model file"));
 //! ```
 
