@@ -33,11 +33,7 @@ fn main() {
     let mut models: Vec<PathBuf> =
         arguments.iter().filter(|a| !a.starts_with('-')).map(PathBuf::from).collect();
     if models.is_empty() {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models"));
-        if !folder.is_dir() {
-            println!("skipped: no shared models beside the workspace");
-            return;
-        }
+        let Some(folder) = ferrolite_shared::models() else { return };
         models = MODELS.iter().map(|model| folder.join(model)).collect();
     }
     println!("| model | layers | MACs | µs | GFLOP/s |");

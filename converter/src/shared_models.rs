@@ -1,21 +1,11 @@
 //! The float models of the shared collection, held against the answers of TFLite's interpreters
 //! (`opt_`: LiteRT's optimised float kernels; `xnn_`: XNNPACK).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::data::npz::Npz;
 use crate::reference::Executor;
 use crate::{import, passes};
-
-/// The folder of shared models, where it exists.
-pub(crate) fn shared_models() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no shared models beside the workspace");
-    None
-}
 
 /// The rows of an array, as real numbers.
 pub(crate) fn rows(npz: &mut Npz, name: &str) -> Vec<Vec<f32>> {
@@ -57,7 +47,7 @@ fn errors(model: &Path, engine: &str) -> [f32; 2] {
 
 #[test]
 fn float_models_agree_with_tflite() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let mut failures = Vec::new();
     for model in [
         "real/hello_world_float",

@@ -121,11 +121,7 @@ fn bad_models_are_refused_in_two_lines() {
 
 #[test]
 fn layers_without_an_operator_are_all_named() {
-    let path = repository().join("../shared/models/real/audio_preprocessor_int8.tflite");
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-        return;
-    }
+    let Some(path) = ferrolite_shared::found("models/real/audio_preprocessor_int8.tflite") else { return };
     let desk = Desk::new();
     let words = format!("convert {} -o out.ferro", path.display());
     desk.bad(&words, 1, "SignalWindow");

@@ -67,7 +67,7 @@ fn judge(folder: &Path, source: &Graph, file: &ModelFile) -> Comparison {
 /// arena of TensorFlow's int8 models.
 #[test]
 fn saved_networks_become_the_layers_of_tensorflows() {
-    let Some(folder) = common::shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let (resnet, kws) = ("real/pretrainedResnet_quant.tflite", "real/kws_ref_model.tflite");
     let pictures = "keras_legacy/pretrainedResnet.h5.oracle.npz";
     let sounds = "keras_legacy/kws_ref_model_savedmodel.oracle.npz";

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Net, SETS, compile, files, root, shared_models};
+use common::{Net, SETS, compile, files, root};
 use ferrolite::emit::{self, AlignedBuf, Winograd};
 use ferrolite::graph::{
     Activation, BinaryKind, Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId, Window,
@@ -66,7 +66,7 @@ fn follow_every_byte(file: &[u8]) -> Result<(), String> {
 #[test]
 fn no_byte_of_a_real_model_is_lost() {
     let mut models = files(&root().join("tests/vectors/graphs"), ".tflite");
-    if let Some(folder) = shared_models() {
+    if let Some(folder) = ferrolite_shared::models() {
         models.extend(files(&folder, ".tflite"));
     }
     let mut followed = 0;

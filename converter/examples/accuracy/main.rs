@@ -10,7 +10,7 @@
 mod cases;
 mod samples;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ferrolite::compare::{Comparison, Options, compare};
 use ferrolite::convert::{ConvertOptions, convert};
@@ -40,11 +40,7 @@ struct Notes {
 }
 
 fn main() {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models"));
-    if !folder.is_dir() {
-        println!("skipped: no shared models beside the workspace");
-        return;
-    }
+    let Some(folder) = ferrolite_shared::models() else { return };
     let names: Vec<String> = std::env::args().skip(1).collect();
     println!(
         "| model | formats | samples | float | int8 | TF int8, LiteRT | TF int8, TFLM | agreement | TF's | S/N | TF's |"

@@ -116,7 +116,7 @@ pub fn for_quantization(graph: &Graph) -> Graph {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{Build, models, random_inputs};
+    use super::testing::{Build, random_inputs};
     use super::*;
     use crate::graph::{Op, UnaryKind};
     use crate::import::load;
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn real_float_models_keep_their_function() {
-        let Some(folder) = models() else { return };
+        let Some(folder) = ferrolite_shared::models() else { return };
         let names = ["digits_mlp", "fashion_dsres", "mnist_cnn", "sine", "watch_conv1d"];
         let trained = names.map(|n| format!("trained/{n}/{n}_float.tflite"));
         let real = ["hello_world_float", "kws_ref_model_float32", "pretrainedResnet_float"];

@@ -1,7 +1,5 @@
 //! Small graphs and random data for the tests of the passes.
 
-use std::path::PathBuf;
-
 use super::rewrite;
 use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Value, ValueId};
 
@@ -70,14 +68,4 @@ pub(crate) fn random_inputs(graph: &Graph, seed: u64) -> Vec<Vec<f32>> {
     let mut random = Random(seed);
     let inputs = graph.inputs.iter().map(|&id| graph.value(id).elements());
     inputs.map(|n| (0..n).map(|_| random.real()).collect()).collect()
-}
-
-/// The folder of shared models, where it exists.
-pub(crate) fn models() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no shared models beside the workspace");
-    None
 }

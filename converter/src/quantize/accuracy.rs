@@ -7,7 +7,7 @@ use super::judge::{Judge, Score};
 use super::models::Rows;
 use super::*;
 use crate::data::npz::Npz;
-use crate::shared_models::{rows, shared_models};
+use crate::shared_models::rows;
 use crate::{import, passes};
 
 /// A classifier: its name, its data set, what the numbers of that are divided by, and the share of the
@@ -73,7 +73,7 @@ fn score(
 
 #[test]
 fn whole_test_sets_are_as_good_as_tensorflows() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     println!("| model | way | accuracy | TensorFlow int8 | float | signal to noise | agreement |");
     for (name, set, divisor, share) in CLASSIFIERS {
         let float = graph(&folder, name);

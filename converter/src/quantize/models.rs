@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::*;
 use crate::data::npz::Npz;
 use crate::graph::{Constant, Value};
-use crate::shared_models::{rows, shared_models};
+use crate::shared_models::rows;
 use crate::{emit, import, passes};
 
 /// Samples in memory, for models with one input.
@@ -83,7 +83,7 @@ fn accuracy(outputs: &[Vec<f32>], labels: &[Vec<f32>]) -> f64 {
 /// Within two of 512 rows of TensorFlow's accuracy, as the interpreter computes it.
 #[test]
 fn classifiers_are_as_good_as_tensorflows() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for name in ["digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres"] {
         let mut trained = load(&folder, name);
         let labels = rows(&mut trained.data, "test_y");
@@ -103,7 +103,7 @@ fn classifiers_are_as_good_as_tensorflows() {
 
 #[test]
 fn the_sine_is_as_good_as_tensorflows() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let mut trained = load(&folder, "sine");
     let expected = rows(&mut trained.data, "test_y");
     let inputs = rows(&mut trained.data, "test_x");
@@ -145,7 +145,7 @@ fn interpreted(graph: &Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
 /// that of one of its operands.)
 #[test]
 fn the_integers_are_tensorflows() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for name in ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn"] {
         // Without the passes: they find more to remove in integers than in reals.
         let folder = folder.join("trained").join(name);

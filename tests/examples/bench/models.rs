@@ -25,7 +25,7 @@ pub struct Source {
 
 /// All models: the named ones first, then the repository's own, then what lies beside the named ones.
 pub fn all() -> Vec<Source> {
-    let shared = root().join("../shared/models");
+    let shared = ferrolite_shared::collection().join("models");
     let mut sources: Vec<Source> =
         NAMED.iter().map(|(name, file)| Source { name: (*name).into(), path: shared.join(file) }).collect();
     let mut others = Vec::new();

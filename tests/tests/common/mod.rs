@@ -21,16 +21,6 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the workspace").into()
 }
 
-/// The folder of shared models, or `None` after saying that the test is skipped.
-pub fn shared_models() -> Option<PathBuf> {
-    let folder = root().join("../shared/models");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: there is no folder ../shared/models beside the workspace");
-    None
-}
-
 /// All files below a folder with this ending, in the order of their names.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -61,7 +51,7 @@ pub const REFUSED: &[(&str, &str)] = &[
 
 /// Quantized models among the shared ones.
 pub fn quantized_models() -> Vec<PathBuf> {
-    let Some(folder) = shared_models() else { return Vec::new() };
+    let Some(folder) = ferrolite_shared::models() else { return Vec::new() };
     let mut models = files(&folder.join("real"), ".tflite");
     models.extend(files(&folder.join("trained"), ".tflite"));
     models.retain(|path| !stem(path).contains("float"));

@@ -1,11 +1,14 @@
 //! Everything that CI runs, step by step. A step that cannot run here (no QEMU, no nightly for Miri) is
 //! reported as skipped, with the reason; a step that fails stops the run.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::run::{command, exec, output};
+use crate::run::{command, exec, output, root};
 use crate::setup::{self, Tools};
 
 struct Step {
@@ -23,7 +26,7 @@ fn cargo(args: &[&str]) -> Result<()> {
 
 fn in_boards(args: &[&str]) -> Result<()> {
     let mut command = command("cargo", args);
-    command.current_dir(crate::run::root().join("boards"));
+    command.current_dir(root().join("boards"));
     exec(command)
 }
 
@@ -59,10 +62,28 @@ fn miri() -> Result<()> {
 /// With the emulators there, a board that cannot be run is a failure and not a skipped test.
 fn host_tests() -> Result<()> {
     let mut test = command("cargo", &["test", "-q", "--workspace"]);
+    test.env(SKIPPED, list_of_skipped());
     if setup::missing_emulators().is_empty() {
         test.env("FERROLITE_REQUIRE_BOARDS", "1");
     }
     exec(test)
+}
+
+/// The file to which tests add a line where they find no collection of models (`tests/shared`).
+const SKIPPED: &str = "FERROLITE_SKIPPED";
+
+fn list_of_skipped() -> PathBuf {
+    root().join("target/skipped-tests.txt")
+}
+
+/// How many tests found no collection of models, in words; nothing if there was none.
+fn skipped_for_models() -> Option<String> {
+    let list = fs::read_to_string(list_of_skipped()).ok()?;
+    Some(format!(
+        "skipped: {} tests for want of the shared models (FERROLITE_SHARED names their folder; with \
+         FERROLITE_REQUIRE_SHARED=1 that is an error)",
+        list.lines().count()
+    ))
 }
 
 fn firmware_clippy() -> Result<()> {
@@ -172,6 +193,12 @@ fn host_rust() -> Result<()> {
 /// Runs all steps, or those whose name contains `only`; slow ones where they are asked for.
 pub fn run_all(only: Option<&str>, slow: bool) -> Result<()> {
     let tools = setup::run_quietly()?;
+    // Of an earlier run.
+    if let Err(error) = fs::remove_file(list_of_skipped())
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error.into());
+    }
     let (mut passed, mut skipped) = (0, Vec::new());
     for step in STEPS {
         if only.is_some_and(|word| !step.name.contains(word)) || (step.slow && !slow) {
@@ -190,6 +217,9 @@ pub fn run_all(only: Option<&str>, slow: bool) -> Result<()> {
     }
     if passed == 0 {
         bail!("no step ran");
+    }
+    if let Some(words) = skipped_for_models() {
+        println!("{words}");
     }
     for (name, reason) in &skipped {
         println!("skipped: {name}: {reason}");

@@ -10,7 +10,7 @@ use crate::graph::Graph;
 use crate::import::{load, load_bytes, load_with, refuse_unsupported};
 use crate::passes;
 use crate::reference::Executor;
-use crate::shared_models::{rows, shared_models};
+use crate::shared_models::rows;
 
 const TRAINED: [&str; 6] = ["digits_mlp", "sine", "watch_conv1d", "mnist_cnn", "mnist_lstm", "fashion_dsres"];
 
@@ -38,7 +38,7 @@ fn worst(graph: &Graph, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
 
 #[test]
 fn shared_models_compute_what_keras_computes() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for model in TRAINED {
         let folder = folder.join("trained").join(model);
         let mut data = Npz::open(&folder.join("test_and_cal.npz")).unwrap();
@@ -66,7 +66,7 @@ fn layers(graph: &Graph) -> Vec<(String, Vec<usize>)> {
 
 #[test]
 fn the_passes_leave_the_layers_of_tensorflows_own_conversion() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let mut different = Vec::new();
     for model in TRAINED {
         let folder = folder.join("trained").join(model);
@@ -83,7 +83,7 @@ fn the_passes_leave_the_layers_of_tensorflows_own_conversion() {
 
 #[test]
 fn int8_models_are_those_of_the_tflite_path() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for model in ["digits_mlp", "watch_conv1d", "mnist_cnn"] {
         let folder = folder.join("trained").join(model);
         let data = format!("{}:cal_x", folder.join("test_and_cal.npz").display());

@@ -11,7 +11,7 @@ use crate::graph::Constant;
 use crate::import::{ImportOptions, load, load_bytes, load_with, unsupported_layers};
 use crate::passes;
 use crate::reference::Executor;
-use crate::shared_models::{rows, shared_models};
+use crate::shared_models::rows;
 
 /// The folder of the committed vectors.
 pub(super) fn vectors() -> PathBuf {
@@ -83,7 +83,7 @@ fn every_vector_agrees_with_onnx_runtime() {
 
 #[test]
 fn shared_models_agree_with_onnx_runtime() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for name in [
         "mnist_cnn_nchw",
         "mnist_lstm_onnx",
@@ -116,7 +116,7 @@ fn layers(path: &Path) -> Vec<String> {
 
 #[test]
 fn trained_models_equal_their_tflite() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for name in ["digits_mlp", "fashion_dsres", "mnist_cnn", "mnist_lstm", "sine", "watch_conv1d"] {
         let folder = folder.join("trained").join(name);
         let path = folder.join(name).with_extension("onnx");
@@ -194,7 +194,7 @@ impl crate::quantize::Samples for Rows {
 
 #[test]
 fn int8_models_are_as_good_as_those_of_tflite() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for name in ["digits_mlp", "mnist_cnn", "watch_conv1d", "fashion_dsres"] {
         let folder = folder.join("trained").join(name);
         let mut data = Npz::open(&folder.join("test_and_cal.npz")).unwrap();

@@ -9,7 +9,7 @@ use crate::graph::Graph;
 use crate::import::{load, load_with, refuse_unsupported};
 use crate::passes;
 use crate::reference::Executor;
-use crate::shared_models::{rows, shared_models};
+use crate::shared_models::rows;
 
 const TRAINED: [&str; 6] = ["digits_mlp", "sine", "watch_conv1d", "mnist_cnn", "mnist_lstm", "fashion_dsres"];
 
@@ -37,7 +37,7 @@ fn worst(graph: &Graph, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
 
 #[test]
 fn trained_models_compute_what_keras_computes() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for model in TRAINED {
         let folder = folder.join("trained").join(model);
         let mut data = Npz::open(&folder.join("test_and_cal.npz")).unwrap();
@@ -63,7 +63,7 @@ fn layers(graph: &Graph) -> Vec<(String, Vec<usize>)> {
 
 #[test]
 fn the_passes_leave_the_layers_of_tensorflows_own_conversion() {
-    let Some(folder) = shared_models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     for model in TRAINED.iter().filter(|m| **m != "mnist_lstm") {
         let folder = folder.join("trained").join(model);
         let theirs = layers(&optimised(&folder.join(format!("{model}_float.tflite"))));

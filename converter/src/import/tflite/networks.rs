@@ -10,8 +10,8 @@ use crate::import::{load, load_bytes, refuse_unsupported};
 use crate::model_file::ModelFile;
 use crate::passes;
 use crate::reference::Executor;
-use crate::shared_models::rows;
 use crate::run::{infer, interpreter};
+use crate::shared_models::rows;
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/tflite"))

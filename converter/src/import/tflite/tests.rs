@@ -7,16 +7,6 @@ use super::*;
 use crate::graph::{Constant, Op, Quantization};
 use crate::import::{load, load_bytes, refuse_unsupported};
 
-/// The folder of shared models, where it exists.
-fn models() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no shared models beside the workspace");
-    None
-}
-
 fn tflite_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
         if entry.is_dir() {
@@ -29,7 +19,7 @@ fn tflite_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_real_model_is_imported() {
-    let Some(folder) = models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let mut files = Vec::new();
     tflite_files(&folder, &mut files);
     files.sort();
@@ -71,7 +61,7 @@ fn manifest_counts(column: &str) -> BTreeMap<String, usize> {
 
 #[test]
 fn operators_are_those_of_the_manifest() {
-    let Some(folder) = models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let manifest = std::fs::read_to_string(folder.join("MANIFEST.md")).unwrap();
     let rows = manifest.lines().map(|line| line.split(" | ").collect::<Vec<_>>());
     let mut checked = 0;
@@ -94,7 +84,7 @@ fn operators_are_those_of_the_manifest() {
 
 #[test]
 fn hybrid_weights_become_float_and_are_noted() {
-    let Some(folder) = models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let imported = load(&folder.join("real/kws_ref_model_float32.tflite")).unwrap();
     assert!(imported.notes.iter().any(|note| note.contains("hybrid")), "{:?}", imported.notes);
     assert!(imported.graph.is_float() && refuse_unsupported(&imported.graph).is_ok());
@@ -102,7 +92,7 @@ fn hybrid_weights_become_float_and_are_noted() {
 
 #[test]
 fn unsupported_layers_of_real_models_are_all_named() {
-    let Some(folder) = models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let graph = load(&folder.join("real/audio_preprocessor_int8.tflite")).unwrap().graph;
     let message = refuse_unsupported(&graph).unwrap_err().message;
     for op in ["custom SignalWindow", "custom SignalPCAN", "custom SignalFilterBankLog", "CAST", "DIV"] {
@@ -117,7 +107,7 @@ fn unsupported_layers_of_real_models_are_all_named() {
 
 #[test]
 fn signature_names_serve_the_borders() {
-    let Some(folder) = models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let graph = load(&folder.join("trained/mnist_cnn/mnist_cnn_int8_tf.tflite")).unwrap().graph;
     let name = &graph.value(graph.inputs[0]).name;
     assert!(!name.starts_with("serving_default"), "{name}");
@@ -125,7 +115,7 @@ fn signature_names_serve_the_borders() {
 
 /// A real file to damage; a model that our own tests build serves where there is none.
 fn victim() -> Vec<u8> {
-    models().map_or_else(synthetic::dense, |folder| {
+    ferrolite_shared::models().map_or_else(synthetic::dense, |folder| {
         std::fs::read(folder.join("real/hello_world_int8.tflite")).unwrap()
     })
 }

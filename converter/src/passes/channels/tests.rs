@@ -7,7 +7,7 @@ use ferrolite_runtime::Rounding;
 use ferrolite_runtime::quant::{multiplier, quantize, requantize};
 
 use super::super::rewrite::add_constant;
-use super::super::testing::{Build, Random, models};
+use super::super::testing::{Build, Random};
 use super::*;
 use crate::emit::{self, AlignedBuf};
 use crate::graph::{
@@ -432,7 +432,7 @@ fn branches_answer_what_they_did() {
 
 #[test]
 fn real_models_lose_channels() {
-    let Some(folder) = models() else { return };
+    let Some(folder) = ferrolite_shared::models() else { return };
     let before = load(&folder.join("real/tinyengine_vww.tflite")).unwrap().graph;
     let mut graph = before.clone();
     let count = run(&mut graph);
