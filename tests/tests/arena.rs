@@ -42,15 +42,11 @@ fn ops_answer_the_same_whatever_was_in_the_arena() {
                     || format!("{}, {:?}, case {number}\n{}", set.name, operator.code, apart.case.what);
                 let found = answers(&apart, set.ops).unwrap_or_else(|error| panic!("{error}: {}", what()));
                 assert!(found.is_some(), "is refused: {}", what());
-                // These meet the input's next elements where a line, or the taps of a channel, end within a word.
-                let reads_on = ["armv7em", "host", "avx2"].iter().any(|name| set.name.starts_with(name));
-                if !reads_on {
-                    assert!(
-                        found == answers(&apart, PORTABLE).unwrap_or_default(),
-                        "is not portable: {}",
-                        what()
-                    );
-                }
+                assert!(
+                    found == answers(&apart, PORTABLE).unwrap_or_default(),
+                    "is not portable: {}",
+                    what()
+                );
             }
         }
     }

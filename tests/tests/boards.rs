@@ -1,5 +1,6 @@
 //! Every board that QEMU stands in for answers as TFLM does: op vectors and whole models, byte for byte,
-//! and every layer of a model as on the host. One run reports all that differ, board by board.
+//! and every layer of a model as on the host. Random ops with packed weights, whose padding holds anything, answer as
+//! the portable kernels do. One run reports all that differ, board by board.
 //!
 //! A board without its QEMU or Rust target is skipped, and told; with `FERROLITE_REQUIRE_BOARDS=1` it is
 //! a failure. `FERROLITE_TEST_BOARDS` names the boards to run, separated by commas; all by default.
@@ -11,6 +12,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use common::apart::Apart;
+use common::packed::Random;
 use common::{
     Net, REFUSED, Sample, beside, compile_for, files, files_for, first_difference, quantized_models, root,
     samples, stem,
@@ -18,8 +21,9 @@ use common::{
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::data::npz::Npz;
 use ferrolite::emit::{AlignedBuf, Emitted};
-use ferrolite_runtime::kernels::policy;
-use ferrolite_runtime::{Eval, Model, Observer, Target};
+use ferrolite_runtime::kernels::{Portable, policy};
+use ferrolite_runtime::packing::Packing;
+use ferrolite_runtime::{Eval, Model, Observer, OpCode, OpSet, Target, ops};
 
 /// The board that runs all samples of all models; the others run the first ones.
 const THOROUGH: &str = "qemu-cortex-m4";
@@ -33,6 +37,12 @@ const SAMPLES: usize = 4;
 /// The same for models with more multiplications than [`MANY_MACS`] per inference.
 const SAMPLES_OF_LARGE: usize = 2;
 const MANY_MACS: u64 = 3_000_000;
+
+/// Random ops of an operator with the weights that a board packs for it, and as many with those of other cores.
+const OPS: usize = 40;
+
+/// The portable kernels, which are the specification.
+const PORTABLE: OpSet = &ops::all::<Portable>();
 
 /// Starts of QEMU at a time.
 const WORKERS: usize = 2;
@@ -168,6 +178,49 @@ fn models(target: Target) -> Vec<Result<Case, String>> {
     })
 }
 
+/// Random ops of the operators whose weights are packed, with anything in what fills these up.
+fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
+    let own = policy(target);
+    let operators = [
+        (OpCode::Conv2d, own.conv),
+        (OpCode::DepthwiseConv2d, own.depthwise),
+        (OpCode::FullyConnected, own.dense),
+        (OpCode::Depthwise3x3, ops::depthwise_3x3::PACKING),
+        (OpCode::Conv2dWinograd, Packing::WINOGRAD),
+    ];
+    let mut random = Random(31);
+    let mut cases = Vec::new();
+    for (code, packing) in operators {
+        let mut left = [OPS; 2];
+        // Where all are of one kind, there are none of the other.
+        for number in 0..OPS * 30 {
+            let case = common::cases::Case::new(code, &mut random);
+            let tag =
+                case.what.split("packing: ").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
+            let kind = usize::from(packing.own(tag.expect("these have packed weights")).is_none());
+            if left[kind] == 0 {
+                continue;
+            }
+            left[kind] -= 1;
+            let apart = Apart::new(case);
+            let name = format!("{code:?} {number}: {}", apart.case.what);
+            let arena = Model::from_bytes(AlignedBuf::from_bytes(&apart.file).as_ref())
+                .map(|model| model.arena_bytes());
+            let wanted = apart.run(PORTABLE, None, 0);
+            cases.push(match (arena, wanted) {
+                (Ok(arena_bytes), Ok(wanted)) => {
+                    let input = apart.case.inputs.iter().flat_map(|input| input.data.clone()).collect();
+                    let samples = vec![Sample { input, wanted: wanted.concat() }];
+                    Ok(Case { name, file: apart.file, arena_bytes, macs: 0, samples, layers: Vec::new() })
+                }
+                (arena, wanted) => Err(format!("{name}: {:?}, {:?}", arena.err(), wanted.err())),
+            });
+        }
+        assert_eq!(left[0], 0, "{code:?} is packed for {target:?} too seldom");
+    }
+    cases
+}
+
 /// Runs all cases that fit a board.
 fn run(board: &'static Board, what: &'static str, cases: &[Case]) -> Summary {
     let start = Instant::now();
@@ -265,8 +318,21 @@ fn boards() -> (Vec<&'static Board>, Vec<String>) {
     (ready, missing)
 }
 
+/// Cases of one kind, packed for a target.
+type Kind = fn(Target) -> Vec<Result<Case, String>>;
+
 #[test]
 fn every_board_answers_as_tflm() {
+    run_all(&[("models", models), ("vectors", vectors)]);
+}
+
+#[test]
+fn every_board_answers_as_the_portable_kernels() {
+    run_all(&[("ops", packed_ops)]);
+}
+
+/// Runs cases of these kinds on all boards.
+fn run_all(kinds_of_cases: &[(&'static str, Kind)]) {
     let (boards, mut failures) = boards();
     if boards.is_empty() {
         assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -279,11 +345,10 @@ fn every_board_answers_as_tflm() {
     let targets: BTreeSet<Target> = boards.iter().map(|board| target(board)).collect();
     let mut kinds = Vec::new();
     for target in targets {
-        kinds.push((target, "models", sound(models(target))));
-        kinds.push((target, "vectors", sound(vectors(target))));
+        kinds.extend(kinds_of_cases.iter().map(|(what, cases)| (target, *what, sound(cases(target)))));
     }
     println!("cases made in {:.1} s", start.elapsed().as_secs_f32());
-    assert!(kinds.iter().all(|(_, _, cases)| !cases.is_empty()), "there are models and vectors");
+    assert!(kinds.iter().all(|(_, _, cases)| !cases.is_empty()), "there are cases of each kind");
     let units: Vec<_> = kinds
         .iter()
         .flat_map(|(of, what, cases)| {

@@ -4,10 +4,15 @@
 //! depends on what was in the arena;
 //! Rust's own checks, which are on in tests, catch overflow and indexing.
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use common::{Net, SETS};
 use ferrolite::graph::{DType, Graph, Node, Op, Value};
 use ferrolite_conformance::{AlignedBuf, Outcome, exercise};
+use ferrolite_runtime::packing::{Packing, Shape};
+use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams};
 use ferrolite_runtime::{Error, Fault, Model, OpCode};
 use ferrolite_schema::Error as Refusal;
 
@@ -308,6 +313,74 @@ fn parameters_of_look_ups() {
         assert_eq!(fault(word, 0), Fault::Parameters, "word {word}");
         assert_eq!(fault(word, u32::MAX), Fault::Parameters, "word {word}");
         assert_eq!(fault(word, own + 1), Fault::Sizes, "word {word}");
+    }
+}
+
+/// The packed weights of a model: their first byte among the constants, and their shape.
+fn packed_weights(model: &Model<'_>) -> Vec<(usize, Shape)> {
+    let shape = |tag: u32, channels, lines, line| {
+        let packing = Packing::from_tag(tag).filter(|&packing| packing != Packing::PLAIN)?;
+        Some(Shape { packing, channels, lines, line })
+    };
+    let of = |op| {
+        let params = bytemuck::cast_slice(model.params(op));
+        let (at, shape) = match OpCode::from_code(op.code)? {
+            OpCode::Conv2d => {
+                let p: &Conv2dParams = bytemuck::from_bytes(params);
+                let line = p.window.kernel_w * p.in_channels;
+                (p.weights, shape(p.packing, p.out_channels, p.window.kernel_h, line)?)
+            }
+            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => {
+                let p: &DepthwiseConv2dParams = bytemuck::from_bytes(params);
+                (p.weights, shape(p.packing, p.in_channels, 1, p.window.kernel_h * p.window.kernel_w)?)
+            }
+            OpCode::FullyConnected => {
+                let p: &FullyConnectedParams = bytemuck::from_bytes(params);
+                (p.weights, shape(p.packing, p.outputs, 1, p.inputs)?)
+            }
+            _ => return None,
+        };
+        Some((at as usize, shape))
+    };
+    model.ops().iter().filter_map(of).collect()
+}
+
+/// What fills up packed weights says nothing, in any kernel set.
+#[test]
+fn padding_of_packed_weights() {
+    let mut random = Random(5);
+    let mut changed = std::collections::BTreeMap::new();
+    for set in SETS {
+        for name in MODELS {
+            let options = ferrolite::emit::Options { target: set.target, ..Default::default() };
+            let sound = ferrolite::emit::AlignedBuf::from_bytes(&real_file(name, &options));
+            let model = Model::from_bytes(&sound).expect("a sound file");
+            let constants = model.constants().as_ptr() as usize - sound.as_ptr() as usize;
+            let mut hostile = ferrolite::emit::AlignedBuf::from_bytes(&sound);
+            for (at, shape) in packed_weights(&model) {
+                let weights = common::packed::weight_bytes(&shape);
+                let padding =
+                    (0..shape.bytes().expect("it is sound") as usize).filter(|k| !weights.contains(k));
+                for k in padding {
+                    hostile[constants + at + k] = random.next() as u8;
+                    *changed.entry(set.name).or_insert(0) += 1;
+                }
+            }
+            let inputs: Vec<Vec<u8>> = (model.inputs().iter())
+                .map(|port| {
+                    (0..model.tensors()[port.tensor as usize].bytes).map(|_| random.next() as u8).collect()
+                })
+                .collect();
+            let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+            let [wanted, found] =
+                [&sound, &hostile].map(|file| Net::with(file, set.ops).run(&inputs, &mut ()));
+            assert_eq!(found, wanted, "{name}, {}", set.name);
+            assert_eq!(exercise(&hostile), Outcome::Ran, "{name}, {}", set.name);
+        }
+    }
+    println!("bytes changed: {changed:?}");
+    for set in ["armv7em", "mve", "armv7m", "host", "avx2"] {
+        assert!(changed.contains_key(set) || !SETS.iter().any(|s| s.name == set), "{set} has padding");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kernels with packed weights: each set equals the portable one on the packings that it names, on odd and random
-//! shapes, extreme values and every number of pixels, up to the bounds that the converter proves. On the host the
-//! sets of other cores are emulated.
+//! shapes, extreme values and every number of pixels, up to the bounds that the converter proves, with anything in what
+//! fills up the weights. On the host the sets of other cores are emulated.
 
 mod common;
 
@@ -72,7 +72,7 @@ impl Convolution {
         let (step, pitch) = (random.up_to(2 * line + 3), line + random.below(4));
         let needed = (pixels - 1) * step + (lines - 1) * pitch + line;
         let behind = random.below(5);
-        let weights = random.matrix(shape);
+        let weights = random.padded_matrix(shape);
         Convolution {
             source: random.elements(needed + behind),
             step,
@@ -96,6 +96,9 @@ impl Convolution {
         let len = self.pixels * self.out_stride + 3;
         let mut outputs = Vec::new();
         with_scratch(TILE * usize::from(shape.packing.element) * depth, |tile| {
+            if K::CLEARED_TILES && shape.padded_depth() != shape.depth() {
+                tile.iter().for_each(|cell| cell.set(0));
+            }
             for lanes in parts(self.cut.0, self.pixels) {
                 for lines in parts(self.cut.1, shape.lines as usize) {
                     let start = lanes.start * self.step + lines.start * self.pitch;
@@ -145,7 +148,7 @@ type Dense = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
 
 fn dense_layer_equals_portable<K: Kernels>(random: &mut Random, inputs: usize, channels: usize) {
     let shape = Shape { packing: K::POLICY.dense, channels: channels as u32, lines: 1, line: inputs as u32 };
-    let weights = random.matrix(shape);
+    let weights = random.padded_matrix(shape);
     let mut input = random.elements(inputs);
     let numbers = random.channels(&weights.rooms);
     let mut run = |dense: Dense| {
@@ -198,7 +201,7 @@ impl Image {
             lines: 1,
             line: (kernel.0 * kernel.1) as u32,
         };
-        let weights = random.matrix(shape);
+        let weights = random.padded_matrix(shape);
         let width = (pixels - 1) * stride + kernel.1;
         let left = [random.below(kernel.1), random.below(width + 2)][usize::from(random.below(8) == 0)];
         // Windows may leave columns out at the right, or reach beyond the image by any number.
@@ -310,7 +313,7 @@ struct Whole {
 impl Whole {
     fn new(random: &mut Random, (height, width, channels): (usize, usize, usize)) -> Whole {
         let shape = Shape { packing: depthwise_3x3::PACKING, channels: channels as u32, lines: 1, line: 9 };
-        let weights = random.matrix(shape);
+        let weights = random.padded_matrix(shape);
         Whole {
             image: random.elements(height * width * channels),
             height,

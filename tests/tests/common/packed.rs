@@ -1,5 +1,7 @@
 //! Packed weights of any shape, and the numbers of output channels that they are allowed with.
 
+use std::collections::HashSet;
+
 use ferrolite_runtime::kernels::Stage;
 use ferrolite_runtime::packing::{Matrix, Order, Shape};
 use ferrolite_runtime::winograd::{self, Filters};
@@ -83,21 +85,10 @@ impl Random {
     /// The same, with anything in place of the zeroes that fill up lines, rows and channels.
     pub fn padded_matrix(&mut self, shape: Shape) -> Packed {
         let mut packed = self.matrix(shape);
-        let order = shape.packing.order;
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut packed.words);
-        let mut padding = vec![true; bytes.len()];
-        for channel in 0..shape.channels {
-            for number in 0..u32::from(if order == Order::Chunks { shape.packing.group } else { 0 }) {
-                padding[shape.chunk_place(channel, number) as usize] = false;
-            }
-            for k in 0..shape.depth().expect("it is small") {
-                // The odd channel of a pair has the upper byte.
-                let upper = u32::from(order == Order::Pairs && channel % 2 == 1);
-                padding[(shape.place(channel, k) + upper) as usize] = false;
-            }
-        }
-        for (byte, _) in bytes.iter_mut().zip(padding).filter(|&(_, padding)| padding) {
-            *byte = self.next() as u8;
+        let weights = weight_bytes(&shape);
+        for at in (0..bytes.len()).filter(|at| !weights.contains(at)) {
+            bytes[at] = self.next() as u8;
         }
         packed
     }
@@ -160,6 +151,21 @@ pub fn bound(order: Order, channel: u32) -> i64 {
         Order::Winograd => 1 << 29,
         _ => 1 << 30,
     }
+}
+
+/// The bytes of packed weights that say something: what others hold must not matter.
+pub fn weight_bytes(shape: &Shape) -> HashSet<usize> {
+    let order = shape.packing.order;
+    let mut bytes = HashSet::new();
+    for channel in 0..shape.channels {
+        let chunks = if order == Order::Chunks { shape.packing.group } else { 0 };
+        bytes.extend((0..chunks.into()).map(|number| shape.chunk_place(channel, number) as usize));
+        // The odd channel of a pair has the upper byte.
+        let upper = u32::from(order == Order::Pairs && channel % 2 == 1);
+        let depth = shape.depth().expect("it is sound");
+        bytes.extend((0..depth).map(|k| (shape.place(channel, k) + upper) as usize));
+    }
+    bytes
 }
 
 pub struct Packed {

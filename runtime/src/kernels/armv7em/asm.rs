@@ -34,7 +34,8 @@ pub(super) struct Pairs {
 pub(super) struct Widen {
     pub source: *const i8,
     pub target: *mut i32,
-    /// Elements of a line.
+    /// Whole groups of four elements in a line, times 8; 4 where no whole word may be read behind the last one; elements
+    /// behind the last group.
     pub len: usize,
     pub lanes: usize,
     /// From one pixel to the next in the source.
@@ -44,6 +45,8 @@ pub(super) struct Widen {
     pub pitch: usize,
     /// The same in the target.
     pub line: usize,
+    /// The bytes of a word that the elements behind the last group have.
+    pub mask: u32,
 }
 
 /// What [`widen_band`] works on.
@@ -91,7 +94,8 @@ pub(super) struct Depthwise {
     pub advance: usize,
 }
 
-/// Lines of elements: each four of them become two words, 16 bytes apart; pixels are 4 bytes apart.
+/// Lines of elements: each four of them become two words, 16 bytes apart; pixels are 4 bytes apart. Behind the last
+/// element of a line come zeroes: what fills up the weights may be anything.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen(work: *const Widen) {
     naked_asm!(
@@ -104,7 +108,7 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         ".endm",
         "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #16",
-        // r0 source, r1 target, r2 len, r3 lines left, r8 and r9 starts of the line, r10 groups left;
+        // r0 source, r1 target, r2 len, r3 lines left, r8 and r9 starts of the line, r10 groups left, r12 mask;
         // on the stack: 0 lanes left, 4 start of the pixel in the source, 8 in the target
         "ldr r1, [r0, #12]",
         "str r1, [sp, #0]",
@@ -112,6 +116,7 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "ldr r9, [r0, #4]",
         "ldr r2, [r0, #8]",
         "ldr r3, [r0, #20]",
+        "ldr.w r12, [r0, #32]",
         "str r8, [sp, #4]",
         "str r9, [sp, #8]",
         "mov lr, r0",
@@ -119,7 +124,8 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "1:",
         "mov.w r0, r8",
         "mov.w r1, r9",
-        "lsr.w r10, r2, #2",
+        "lsrs.w r10, r2, #3",
+        "beq.w 5f",
         "subs.w r10, r10, #4",
         "blt.w 3f",
         ".p2align 2",
@@ -137,8 +143,9 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "subs.w r10, r10, #4",
         "bge.w 2b",
         "3:",
-        "tst.w r10, #2",
-        "beq.w 4f",
+        // Carry says that two groups are left, minus that one more is.
+        "lsls.w r11, r10, #31",
+        "bcc.w 4f",
         "ldr.w r4, [r0]",
         "ldr.w r5, [r0, #4]",
         "add.w r0, r0, #8",
@@ -146,13 +153,13 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "FERROLITE_WIDEN r5, 32",
         "add.w r1, r1, #64",
         "4:",
-        "tst.w r10, #1",
-        "beq.w 5f",
+        "bpl.w 5f",
         "ldr.w r4, [r0], #4",
         "FERROLITE_WIDEN r4, 0",
         "add.w r1, r1, #32",
         "5:",
-        "ands.w r10, r2, #3",
+        // One to three elements more; carry says that no whole word may be read there.
+        "lsls.w r10, r2, #30",
         "bne.w 8f",
         "6:",
         "ldr.w r4, [lr, #24]",
@@ -161,6 +168,7 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "add.w r8, r8, r4",
         "add.w r9, r9, r5",
         "bne.w 1b",
+        "7:",
         "ldr.w r8, [sp, #4]",
         "ldr.w r9, [sp, #8]",
         "ldr.w r10, [sp, #0]",
@@ -175,20 +183,30 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "bne.w 1b",
         "add sp, sp, #16",
         "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-        // One to three elements more, where no whole word may be read.
         "8:",
-        "ldrb.w r4, [r0]",
-        "cmp.w r10, #1",
-        "beq.w 9f",
-        "ldrb.w r5, [r0, #1]",
-        "cmp.w r10, #2",
-        "orr.w r4, r4, r5, lsl #8",
-        "beq.w 9f",
-        "ldrb.w r5, [r0, #2]",
-        "orr.w r4, r4, r5, lsl #16",
+        "bcs.w 10f",
+        "ldr.w r4, [r0]",
+        "and.w r4, r4, r12",
         "9:",
         "FERROLITE_WIDEN r4, 0",
-        "b.w 6b",
+        "ldr.w r4, [lr, #24]",
+        "ldr.w r5, [lr, #28]",
+        "subs.w r3, r3, #1",
+        "add.w r8, r8, r4",
+        "add.w r9, r9, r5",
+        "bne.w 1b",
+        "b.w 7b",
+        "10:",
+        "ldrb.w r4, [r0]",
+        "cmp.w r10, #0x40000000",
+        "beq.w 9b",
+        "ldrb.w r5, [r0, #1]",
+        "cmp.w r10, #0x80000000",
+        "orr.w r4, r4, r5, lsl #8",
+        "beq.w 9b",
+        "ldrb.w r5, [r0, #2]",
+        "orr.w r4, r4, r5, lsl #16",
+        "b.w 9b",
         ".purgem FERROLITE_WIDEN",
     )
 }
@@ -423,14 +441,15 @@ pub(super) unsafe extern "C" fn dense(
         "add r5, r0",
         "add r6, r0",
         "str r5, [sp, #0]",
-        "str r6, [sp, #4]",
-        // The highest byte of the word of what is left meets a weight of zero; that it is not zero says that there
-        // is something.
+        // Where nothing is left behind the groups, their end lies a byte before the last element's: the loops then
+        // pass it, and only who meets it exactly looks for what is left.
         "ands r4, r4, #3",
+        "it eq",
+        "subeq r6, r6, #1",
+        "str r6, [sp, #4]",
         "beq 10f",
-        "ldrb r5, [r6]",
         "cmp r4, #2",
-        "orr r4, r5, #0x1000000",
+        "ldrb r4, [r6]",
         "blo 10f",
         "ldrb r5, [r6, #1]",
         "orr r4, r4, r5, lsl #8",
@@ -482,10 +501,7 @@ pub(super) unsafe extern "C" fn dense(
         // What is left behind the groups, once: the input is at its end then, and passes it.
         "ldr.w r11, [sp, #72]",
         "sub.w r0, r0, #3",
-        "blo.w 7f",
-        "cmp.w r11, #0",
-        "bne.w 5b",
-        "7:",
+        "beq.w 5b",
         "ldr.w r12, [sp, #64]",
         "ldr.w lr, [sp, #60]",
         "ldr r0, [sp, #20]",
@@ -585,8 +601,8 @@ pub(super) unsafe extern "C" fn dense(
         "bhi.w 26f",
         "25:",
         "add.w r0, r0, #1",
-        "movs.w r11, r7",
-        "bne.w 24b",
+        "mov.w r11, r7",
+        "b.w 24b",
         "26:",
         "ldr.w r9, [sp, #68]",
         "ldr r1, [sp, #60]",

@@ -10,7 +10,7 @@ use super::emulated;
 use super::{Band, Cells, Channels, Lines, TILE, Tile, halfwords};
 
 /// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
-/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with anything: its weights are zero.
+/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with zeroes.
 /// `target` starts with the first word of the first line and pixel.
 #[inline(always)]
 pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
@@ -27,22 +27,22 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     if !fits {
         return;
     }
-    // Whole words are read where there are some.
-    let padded = len.next_multiple_of(4);
-    let len = if source.len() >= before_last.wrapping_add(padded) { padded } else { len };
     // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
     // them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
+        // Of the last group a whole word is read where there is one.
+        let ends = source.len() < before_last.wrapping_add(len.next_multiple_of(4));
         let work = asm::Widen {
             source: source.as_ptr().cast(),
             target: target.as_ptr().cast_mut().cast(),
-            len,
+            len: len >> 2 << 3 | usize::from(ends) << 2 | len & 3,
             lanes,
             step,
             lines: count,
             pitch,
             line: line.wrapping_mul(4),
+            mask: !(u32::MAX << (8 * (len & 3))),
         };
         asm::widen(&raw const work);
     }

@@ -237,8 +237,8 @@ pub(super) fn depthwise(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>
     if taps == 0 || taps > MOST_TAPS || pixels == 0 {
         return false;
     }
-    // Where the first channel of each tap of the first window lies; an odd last tap has the next one's
-    // place, which no weight reads.
+    // Where the first channel of each tap of the first window lies; an odd last tap is read beside the first
+    // place, with a weight of zero.
     let mut places = [0usize; MOST_TAPS];
     for (tap, place) in places.iter_mut().enumerate().take(taps) {
         let row = band.first.wrapping_add(tap / band.columns);
@@ -267,6 +267,7 @@ fn depthwise_avx2<const PAIRS: usize>(
     let channels = band.channels;
     let all = weights.shape.padded_depth().unwrap_or(0) as usize / 2;
     let pairs = if PAIRS == MOST_TAPS / 2 { all } else { PAIRS };
+    let odd = band.rows.wrapping_mul(band.columns) & 1 == 1;
     let step = band.stride.wrapping_mul(channels);
     let pixels = out.len() / channels;
     let last = places.iter().max().copied().unwrap_or(0);
@@ -288,6 +289,10 @@ fn depthwise_avx2<const PAIRS: usize>(
                 &padded
             });
             *pair = _mm256_cvtepi8_epi16(load_16(whole));
+        }
+        // An odd last tap has a neighbour that is not there.
+        if let (Some(last), true) = (pair_weights.get_mut(pairs.wrapping_sub(1)), odd) {
+            *last = _mm256_and_si256(*last, _mm256_set1_epi32(0xFFFF));
         }
         let eight = Eight::new(stage, first);
         for pixel in 0..pixels {
