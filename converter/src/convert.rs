@@ -25,7 +25,7 @@ use ferrolite_runtime::{OpCode, Rounding, Target};
 use crate::data::{self, Dataset, InputSpec, Scale, first_layers};
 use crate::emit::{self, Emitted, Winograd};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, Node, Op, ValueId};
 use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
 use crate::ops;
@@ -145,6 +145,16 @@ pub struct Prepared {
 /// When the file is no model, has layers that cannot be converted (all are named), is a float model
 /// without samples, and when the samples do not fit.
 pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Prepared> {
+    prepare_with(path, options, follow, false)
+}
+
+/// The same; a scaler that the model begins with can stay a layer.
+fn prepare_with(
+    path: &Path,
+    options: &ConvertOptions,
+    follow: &dyn Follow,
+    keep_scalers: bool,
+) -> Result<Prepared> {
     let shown = path.display();
     let imported = import::load_with(path, &options.import)?;
     let (mut notes, mut warnings) = (imported.notes, imported.warnings);
@@ -169,6 +179,7 @@ pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
         let settings = quantize::Options {
             io: options.io,
             calibration: options.calibration,
+            keep_scalers,
             ..quantize::Options::default()
         };
         let quantized = if let Some(argument) = &options.calibrate {
@@ -246,9 +257,17 @@ fn tell_outside(
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     let range = |&id: &ValueId| {
-        let quantized = graph.nodes.iter().find(|node| node.op == Op::Quantize && node.input(0) == Some(id));
+        let reads = |node: &&Node| {
+            matches!(node.op, Op::Quantize | Op::QuantizeScaled { .. }) && node.input(0) == Some(id)
+        };
+        let quantized = graph.nodes.iter().find(reads);
         let id = quantized.map_or(id, |node| node.outputs[0]);
-        InputSpec::of(graph.value(id)).real_range()
+        let (low, high) = InputSpec::of(graph.value(id)).real_range()?;
+        let before = |x: f32| match quantized.map(|node| &node.op) {
+            Some(Op::QuantizeScaled { factor, term }) => ((f64::from(x) - term) / factor) as f32,
+            _ => x,
+        };
+        Some((before(low), before(high)))
     };
     for outside in data.outside(&graph.inputs.iter().map(range).collect::<Vec<_>>())? {
         let mut much = Vec::new();
@@ -277,7 +296,8 @@ pub fn convert_to_tflite(
     follow: &dyn Follow,
 ) -> Result<(Converted, Vec<u8>)> {
     let shown = path.display();
-    let prepared = prepare(path, options, follow)?;
+    // QUANTIZE of TensorFlow Lite has the scale and zero point of its result.
+    let prepared = prepare_with(path, options, follow, true)?;
     let bytes = emit::tflite(&prepared.graph).map_err(|e| e.context(&shown))?;
     let converted = write(path, prepared, options)?;
     let mut again = import::load_bytes("written.tflite", &bytes)?.graph;

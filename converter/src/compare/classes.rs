@@ -31,7 +31,11 @@ pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
                     _ => return true,
                 }
             }
-            Op::Reshape | Op::Transpose { .. } | Op::Quantize | Op::Dequantize => match first {
+            Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Quantize
+            | Op::QuantizeScaled { .. }
+            | Op::Dequantize => match first {
                 Some(before) => id = before,
                 None => return false,
             },

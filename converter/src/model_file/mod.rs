@@ -166,14 +166,15 @@ pub fn input_ranges(model: &Model<'_>) -> Vec<Option<(f32, f32)>> {
         let (dtype, quantization) = match facts.quantization {
             Some(quantization) => (facts.dtype, quantization),
             None => {
-                let quantized = model.ops().iter().find_map(|op| {
+                let (tensor, quantization) = model.ops().iter().find_map(|op| {
                     let operands = model.operands(op);
                     let reads = op.code == OpCode::Quantize as u8
                         && operands.first().copied().map(u32::from) == Some(port.tensor);
-                    operands.get(1).copied().filter(|_| reads)
+                    let [scale, zero_point] = *model.params(op) else { return None };
+                    let params = (f32::from_bits(scale), zero_point as i32);
+                    operands.get(1).filter(|_| reads).map(|&tensor| (usize::from(tensor), params))
                 })?;
-                let tensor = usize::from(quantized);
-                (tensor_dtype(model, tensor), model.names().tensor_port(tensor).and_then(self::quantization)?)
+                (tensor_dtype(model, tensor), quantization)
             }
         };
         InputSpec { name: facts.name, shape: facts.shape, dtype, quantization: Some(quantization) }

@@ -91,6 +91,7 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
             resize_bilinear::lower(cx, node, align_corners, half_pixel_centers)
         }
         Op::Quantize => quantize::lower(cx, node),
+        Op::QuantizeScaled { factor, term } => quantize::lower_scaled(cx, node, *factor, *term),
         Op::Dequantize => dequantize::lower(cx, node),
         Op::ArgMax { axis } => arg_min_max::lower(cx, node, *axis, true),
         Op::ArgMin { axis } => arg_min_max::lower(cx, node, *axis, false),

@@ -22,3 +22,14 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
     let params = QuantizeParams { scale, zero_point };
     Ok(vec![Lowered::new(OpCode::Quantize, vec![input_id], vec![output_id], &params)])
 }
+
+/// Lowers QUANTIZE of `factor * x + term`: the scale and the zero point take both.
+pub fn lower_scaled(cx: &mut Lowering<'_>, node: &Node, factor: f64, term: f64) -> Result<Vec<Lowered>> {
+    let ((input_id, _), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+    requantize::expect_integer(cx, node, output)?;
+    let (scale, zero_point) = cx.quantization(node, output)?;
+    let steps = (term / scale).round() as i32;
+    let params =
+        QuantizeParams { scale: (scale / factor) as f32, zero_point: zero_point.saturating_add(steps) };
+    Ok(vec![Lowered::new(OpCode::Quantize, vec![input_id], vec![output_id], &params)])
+}

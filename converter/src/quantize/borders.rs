@@ -1,5 +1,6 @@
 //! Float borders around an integer graph.
 
+use super::scaler::Scaler;
 use crate::graph::{DType, Graph, Node, Op, Value, ValueId};
 
 /// Makes the model's quantized inputs and outputs float32, with QUANTIZE behind the inputs and
@@ -7,11 +8,25 @@ use crate::graph::{DType, Graph, Node, Op, Value, ValueId};
 /// `NAME_quantized`. Borders that are float already, or integers without a scale such as the
 /// indices of ARG_MAX, stay as they are.
 pub fn float_borders(graph: &mut Graph) {
+    scaled_borders(graph, &[]);
+}
+
+/// The same, with scalers that the QUANTIZE nodes behind the inputs take over. A node and its result then have the
+/// names of the scaler's last layer.
+pub fn scaled_borders(graph: &mut Graph, scalers: &[Scaler]) {
     let mut before = Vec::new();
     for position in 0..graph.inputs.len() {
         let inner = graph.inputs[position];
         let Some(border) = float_twin(graph, inner) else { continue };
-        before.push(conversion(graph, Op::Quantize, border, inner));
+        let mut node = conversion(graph, Op::Quantize, border, inner);
+        if let Some(scaler) = scalers.iter().find(|scaler| scaler.position == position) {
+            node.op = Op::QuantizeScaled { factor: scaler.factor, term: scaler.term };
+            if let Some((layer, result)) = &scaler.names {
+                node.name.clone_from(layer);
+                graph.value_mut(inner).name.clone_from(result);
+            }
+        }
+        before.push(node);
         graph.inputs[position] = border;
     }
     graph.nodes.splice(0..0, before);

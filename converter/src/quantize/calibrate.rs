@@ -5,6 +5,8 @@
 //! of the same parts everywhere, and of several errors the one of the first sample is reported. Memory does
 //! not depend on the number of samples.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use super::Samples;
@@ -28,6 +30,8 @@ pub struct Statistics {
     ranges: Vec<Range>,
     averages: Vec<Range>,
     histograms: Vec<Histogram>,
+    /// Numbers that have to be whole numbers of steps, by value.
+    pub terms: HashMap<ValueId, f64>,
 }
 
 impl Statistics {
@@ -45,13 +49,13 @@ impl Statistics {
         limits.cut(&mut ranges);
         limits.cut(&mut averages);
         let histograms = if histograms { count(graph, samples, &ranges)? } else { Vec::new() };
-        Ok(Statistics { ranges, averages, histograms })
+        Ok(Statistics { ranges, averages, histograms, terms: limits.terms.clone() })
     }
 
     /// For graphs whose values have ranges already.
     pub fn none(graph: &Graph) -> Statistics {
         let ranges = vec![Range::default(); graph.values.len()];
-        Statistics { averages: ranges.clone(), ranges, histograms: Vec::new() }
+        Statistics { averages: ranges.clone(), ranges, histograms: Vec::new(), terms: HashMap::new() }
     }
 
     /// The same with histograms of these samples, which lie within the ranges that are known.

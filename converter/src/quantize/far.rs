@@ -37,19 +37,24 @@ const LEAST_MASK: f32 = 8.0;
 /// A product is a mask if it spans so many times as much as its readers need.
 const WIDER: f32 = 4.0;
 
-/// Ranges at whose ends values saturate, by value.
+/// What the samples alone do not say of the ranges of values.
 #[derive(Clone, Debug, Default)]
-pub struct Limits(HashMap<ValueId, Range>);
+pub struct Limits {
+    /// Ranges at whose ends values saturate, by value.
+    ends: HashMap<ValueId, Range>,
+    /// Numbers that have to be whole numbers of steps, by value.
+    pub terms: HashMap<ValueId, f64>,
+}
 
 impl Limits {
-    /// Whether there are none.
+    /// Whether no value saturates.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 
     /// Cuts the ranges of values, by value.
     pub fn cut(&self, ranges: &mut [Range]) {
-        for (id, limit) in &self.0 {
+        for (id, limit) in &self.ends {
             if let Some(range) = ranges.get_mut(id.0) {
                 *range = inside(*range, *limit);
             }
@@ -87,7 +92,7 @@ pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
     let ids = (0..graph.values.len()).map(ValueId).filter(|id| touched[id.0] && is_real(graph, *id));
     let limits = ids.map(|id| (id, needs.of_value(id)));
     let narrower = |(id, limit): &(ValueId, Range)| inside(seen.ranges[id.0], *limit) != seen.ranges[id.0];
-    Ok(Limits(limits.filter(narrower).collect()))
+    Ok(Limits { ends: limits.filter(narrower).collect(), ..Limits::default() })
 }
 
 /// Makes infinite bounds, masks and pad values finite, for graphs whose ranges are known without samples.
@@ -465,7 +470,7 @@ mod tests {
             let wanted = Executor::new(&before).unwrap().run(&[row]).unwrap();
             let executor = Executor::new(&graph).unwrap();
             let found = executor.run_transformed(&[row], &mut |id, data| {
-                if let Some(limit) = limits.0.get(&id) {
+                if let Some(limit) = limits.ends.get(&id) {
                     data.iter_mut().for_each(|x| *x = clamp(*x, *limit));
                 }
             });
@@ -523,7 +528,7 @@ mod tests {
             let (graph, limits) = tamed(graph, &ROWS);
             let nearer = constant(&graph, 0);
             assert!(nearer.iter().all(|x| x.abs() < 20.0) && nearer[0] == 0.0, "{op:?}: {nearer:?}");
-            let limit = limits.0[&results[0]];
+            let limit = limits.ends[&results[0]];
             assert!(limit.max - limit.min < 16.0, "{op:?}: {limit:?}");
         }
     }
@@ -540,7 +545,7 @@ mod tests {
         let (graph, results) = chain(&[1, 4], &layers);
         let (graph, limits) = tamed(graph.clone(), &ROWS);
         assert_eq!(constant(&graph, 0), [-4.0, 0.0, 0.0, -4.0]);
-        assert!(results[..3].iter().all(|id| limits.0[id] == Range { min: 0.0, max: 3.0 }));
+        assert!(results[..3].iter().all(|id| limits.ends[id] == Range { min: 0.0, max: 3.0 }));
         // What another layer reads as it is keeps its range.
         let (mut graph, results) = chain(&[1, 4], &layers);
         graph.outputs.push(results[0]);
@@ -578,8 +583,8 @@ mod tests {
             }
         }
         let limits = tame(&mut graph, &Pairs).unwrap();
-        assert_eq!(limits.0[&sum], Range { min: 0.0, max: 3.0 });
-        assert_eq!(limits.0[&far], Range { min: -3.0, max: 0.0 });
+        assert_eq!(limits.ends[&sum], Range { min: 0.0, max: 3.0 });
+        assert_eq!(limits.ends[&far], Range { min: -3.0, max: 0.0 });
         assert_eq!(constant(&graph, 0), [-3.0 * 255.0]);
     }
 

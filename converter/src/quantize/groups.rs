@@ -10,9 +10,10 @@
 //! (QDQ models, fake-quantized ones) have the scale and zero point of the integers in between. What
 //! computes them saturates there, whatever the samples showed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::range::Range;
+use super::scaler;
 use crate::graph::{BinaryKind, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId};
 
 /// Scale and zero point.
@@ -111,8 +112,8 @@ pub struct Assignment {
 
 /// Chooses the parameters of every value that is real numbers. Inserts QUANTIZE nodes
 /// where a fixed quantization meets a group that it does not fit; `ranges` grows with the values
-/// that this adds.
-pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>) -> Assignment {
+/// that this adds. The `terms` are whole numbers of steps of their values, where that costs little.
+pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>, terms: &HashMap<ValueId, f64>) -> Assignment {
     let mut apart = HashSet::new();
     // First the integers that are read are kept apart from what reads them; what is written takes its
     // author's quantization unless it still cannot.
@@ -128,6 +129,7 @@ pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>) -> Assignment {
     for (index, value) in graph.values.iter().enumerate() {
         let group = by_root.entry(groups.root(index)).or_default();
         group.fixed = group.fixed.or(fixed.get(&index).copied());
+        group.term = group.term.or(terms.get(&ValueId(index)).copied());
         if value.dtype == DType::Float32 {
             group.range = group.range.union(ranges[index]);
             group.open |= value.constant.is_none() && !derived.contains(&ValueId(index));
@@ -160,6 +162,8 @@ struct Group {
     read: Vec<Params>,
     /// Whether anything comes from elsewhere.
     open: bool,
+    /// What has to be a whole number of steps.
+    term: Option<f64>,
 }
 
 impl Group {
@@ -179,7 +183,10 @@ impl Group {
                     }
                 }
             }
-            _ => self.range.asymmetric(),
+            _ => {
+                let params = self.term.and_then(|term| scaler::params_for(self.range, term));
+                params.unwrap_or_else(|| self.range.asymmetric())
+            }
         }
     }
 }

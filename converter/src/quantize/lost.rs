@@ -262,7 +262,8 @@ pub fn warnings(
             found.push(format!(
                 "input `{}`: {lost} spans fewer than 4 steps of the scale that the whole input shares (a step is \
                  {step}), and is lost in int8; bring the features to like ranges before they reach the model (a \
-                 scaler or Normalization inside of it comes too late: use its numbers in the application), or \
+                 scaler or Normalization inside of it comes too late: with a factor for each feature it cannot become \
+                 part of the border yet, so use its numbers in the application), or \
                  give them as separate inputs",
                 graph.value(id).name
             ));

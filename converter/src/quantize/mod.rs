@@ -31,6 +31,7 @@ mod lost;
 mod method;
 mod range;
 mod rewrite;
+mod scaler;
 mod weights;
 
 #[cfg(test)]
@@ -47,12 +48,14 @@ pub use lost::scaler;
 pub use method::Calibration;
 pub use range::Range;
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use self::calibrate::Statistics;
 use self::far::Limits;
+use self::scaler::{Scaled, Scaler};
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use crate::reference::Executor;
 
 /// Typical inputs of a model, as real numbers. Several threads ask for samples at once, in no
@@ -118,6 +121,8 @@ pub struct Options {
     pub correct_bias: bool,
     /// Channels between two layers are brought to like ranges by factors in the weights of both.
     pub equalize: bool,
+    /// A scaler that the model begins with stays a layer also where float borders could do its work.
+    pub keep_scalers: bool,
 }
 
 impl fmt::Display for Options {
@@ -239,15 +244,56 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     let mut graph = graph.clone();
     authored::resolve(&mut graph);
     rewrite::own_constants(&mut graph);
+    let calibrated = unknown(&graph)?;
+    let mut kept = HashSet::new();
+    loop {
+        let mut behind = graph.clone();
+        let scalers = match options.io == Io::Float && !options.keep_scalers {
+            true => scaler::cut(&mut behind, &calibrated, samples, &kept)?,
+            false => Vec::new(),
+        };
+        let scaled = Scaled { samples, scalers: &scalers };
+        let (mut quantized, mut report) = quantize_behind(behind, &scaled, options)?;
+        let fits = |scaler: &&Scaler| {
+            let input = quantized.value(quantized.inputs[scaler.position]);
+            input.quantization.as_ref().and_then(|q| q.tensor()).is_some_and(|params| scaler.fits(params))
+        };
+        // Where the parameters follow from something else, such as a value that shares them, it stays a layer.
+        let before = kept.len();
+        kept.extend(scalers.iter().filter(|scaler| !fits(scaler)).map(|scaler| scaler.position));
+        if kept.len() > before {
+            continue;
+        }
+        report.notes.extend(scalers.iter().map(|scaler| {
+            format!(
+                "the scaler behind input `{}` ({} times what comes in, {} added) became part of its QUANTIZE",
+                graph.value(graph.inputs[scaler.position]).name,
+                scaler.factor as f32,
+                scaler.term as f32
+            )
+        }));
+        if options.io == Io::Float {
+            borders::scaled_borders(&mut quantized, &scalers);
+        }
+        return Ok((quantized, report));
+    }
+}
+
+/// Quantizes a graph whose inputs are what the samples of `scaled` are; its inputs and outputs become int8.
+fn quantize_behind(mut graph: Graph, scaled: &Scaled<'_>, options: &Options) -> Result<(Graph, Report)> {
+    let samples: &dyn Samples = scaled;
     let unknown = unknown(&graph)?;
     let mut limits = Limits::default();
-    let (mut quantized, mut report) = if unknown.is_empty() {
+    let (quantized, mut report) = if unknown.is_empty() {
         far::bound(&mut graph);
         build(&graph, &Statistics::none(&graph), &NoSamples, options)?
     } else if samples.is_empty() {
-        return Err(no_range(&unknown));
+        let names: Vec<String> = unknown.iter().map(|&id| graph.value(id).name.clone()).collect();
+        return Err(no_range(&names));
     } else {
         limits = far::tame(&mut graph, samples)?;
+        let terms = scaled.scalers.iter().filter(|scaler| scaler.term != 0.0);
+        limits.terms = terms.map(|scaler| (graph.inputs[scaler.position], scaler.term)).collect();
         match options.calibration {
             Calibration::Auto => auto::quantize(&graph, samples, &limits, options)?,
             _ => quantize_by(&graph, samples, &limits, options)?,
@@ -268,9 +314,6 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
         let (lost, inputs) = lost::warnings(&graph, &quantized, samples, &report.outputs)?;
         report.warnings.extend(lost);
         report.lost_inputs = inputs;
-    }
-    if options.io == Io::Float {
-        float_borders(&mut quantized);
     }
     Ok((quantized, report))
 }
@@ -293,15 +336,14 @@ fn noisy(report: &Report) -> Vec<String> {
     report.outputs.iter().filter_map(spoiled).collect()
 }
 
-/// Names of the values whose range only samples can show.
-fn unknown(graph: &Graph) -> Result<Vec<String>> {
+/// The values whose range only samples can show.
+fn unknown(graph: &Graph) -> Result<Vec<ValueId>> {
     let mut graph = graph.clone();
     far::bound(&mut graph);
     // Anything may turn up where nothing is known: only what an author says fits it.
     let mut ranges = vec![Range { min: -1e18, max: 1e18 }; graph.values.len()];
     rewrite::constant_ranges(&graph, &mut ranges)?;
-    let calibrated = groups::assign(&mut graph, &mut ranges).calibrated;
-    Ok(calibrated.iter().map(|&id| graph.value(id).name.clone()).collect())
+    Ok(groups::assign(&mut graph, &mut ranges, &HashMap::new()).calibrated)
 }
 
 fn no_range(unknown: &[String]) -> Error {
@@ -342,7 +384,8 @@ fn build(
     let mut graph = float.clone();
     let mut ranges = statistics.by(options.calibration);
     rewrite::constant_ranges(&graph, &mut ranges)?;
-    let groups::Assignment { params, calibrated } = groups::assign(&mut graph, &mut ranges);
+    let groups::Assignment { params, calibrated } =
+        groups::assign(&mut graph, &mut ranges, &statistics.terms);
     let mut report = Report { options: *options, ..Report::default() };
     rewrite::describe(&graph, &ranges, &params, &calibrated, &mut report);
     rewrite::to_int8(&mut graph, &params, options.clip_weights, &mut report)?;

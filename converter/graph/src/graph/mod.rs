@@ -188,7 +188,7 @@ impl Graph {
     pub fn is_float(&self) -> bool {
         self.nodes.iter().any(|node| {
             let mut touched = node.inputs.iter().flatten().chain(&node.outputs);
-            !matches!(node.op, Op::Quantize | Op::Dequantize)
+            !matches!(node.op, Op::Quantize | Op::QuantizeScaled { .. } | Op::Dequantize)
                 && !node.op.only_moves_data()
                 && touched.any(|&id| self.value(id).dtype == DType::Float32)
         })

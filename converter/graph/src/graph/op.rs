@@ -432,6 +432,13 @@ pub enum Op {
     Quantize,
     /// Integers → float32.
     Dequantize,
+    /// float → integers: QUANTIZE of `factor * x + term`, at a border of the model.
+    QuantizeScaled {
+        /// What elements are multiplied with, above 0.
+        factor: f64,
+        /// What is added then; a whole number of steps of the result.
+        term: f64,
+    },
     /// input → index of the largest element, int32 or int64
     ArgMax {
         /// The dimension that is searched.
@@ -563,7 +570,7 @@ impl Op {
             Op::Unpack { .. } => "UNPACK",
             Op::ResizeNearest { .. } => "RESIZE_NEAREST_NEIGHBOR",
             Op::ResizeBilinear { .. } => "RESIZE_BILINEAR",
-            Op::Quantize => "QUANTIZE",
+            Op::Quantize | Op::QuantizeScaled { .. } => "QUANTIZE",
             Op::Dequantize => "DEQUANTIZE",
             Op::ArgMax { .. } => "ARG_MAX",
             Op::ArgMin { .. } => "ARG_MIN",

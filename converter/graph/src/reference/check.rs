@@ -370,9 +370,12 @@ fn operator(check: &Check) -> Result<()> {
             })?;
             check.output(x)
         }
-        Op::Unary(_) | Op::Softmax { .. } | Op::LogSoftmax | Op::Quantize | Op::Dequantize => {
-            check.output(check.input(0)?)
-        }
+        Op::Unary(_)
+        | Op::Softmax { .. }
+        | Op::LogSoftmax
+        | Op::Quantize
+        | Op::QuantizeScaled { .. }
+        | Op::Dequantize => check.output(check.input(0)?),
         Op::Reshape => {
             let (input, found) = (check.input(0)?, check.outputs[0]);
             check.ensure(input.iter().product::<usize>() == found.iter().product::<usize>(), || {

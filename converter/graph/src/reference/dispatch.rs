@@ -72,6 +72,11 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
         Op::Transpose { permutation } => movement::transpose(operand(0), permutation),
         Op::Reshape => operand(0).data.to_vec(),
         Op::Quantize => elementwise::saturated(operand(0).data, graph.value(node.outputs[0])),
+        Op::QuantizeScaled { factor, term } => {
+            let scaled: Vec<f32> =
+                operand(0).data.iter().map(|&x| (factor * f64::from(x) + term) as f32).collect();
+            elementwise::saturated(&scaled, graph.value(node.outputs[0]))
+        }
         Op::Dequantize => match node.input(0) {
             Some(integers) => elementwise::saturated(operand(0).data, graph.value(integers)),
             None => operand(0).data.to_vec(),

@@ -133,9 +133,11 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![*axis as i32]));
             with_constants(w, node, Code::ARG_MIN, 2, Some(options), &[axis])
         }
-        Op::LogSoftmax | Op::Prelu | Op::Recurrent(_) | Op::Unsupported { .. } => {
-            Err(refuse(node, "it cannot be written as int8"))
-        }
+        Op::QuantizeScaled { .. }
+        | Op::LogSoftmax
+        | Op::Prelu
+        | Op::Recurrent(_)
+        | Op::Unsupported { .. } => Err(refuse(node, "it cannot be written as int8")),
     }
 }
 
