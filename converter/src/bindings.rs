@@ -189,7 +189,7 @@ pub fn c(model: &Model<'_>, name: &str) -> String {
 
 /// A number with separators between thousands, as Rust writes it.
 fn digits(number: usize) -> String {
-    crate::report::text::count(number).replace(',', "_")
+    crate::text::count(number).replace(',', "_")
 }
 
 /// Names come from files: nothing in them may end the comment that they stand in.

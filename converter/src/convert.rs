@@ -30,9 +30,10 @@ use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
 use crate::ops;
 use crate::passes;
+use crate::progress::Progress;
 use crate::quantize::{self, Calibration, Io, NoSamples, OutputReport, Samples, Trial, quantize};
-use crate::report::text;
 use crate::self_check;
+use crate::text;
 
 /// How a model is converted.
 #[derive(Clone, Debug)]
@@ -97,23 +98,6 @@ pub struct Converted {
     pub warnings: Vec<String>,
 }
 
-/// Follows a conversion: `(what, steps)` when a part of known length begins.
-pub trait Follow: Sync {
-    /// A part of this many steps begins.
-    fn begin(&self, what: &'static str, steps: usize);
-    /// One of its steps is done.
-    fn step(&self);
-    /// The part is over.
-    fn end(&self);
-}
-
-/// Follows nothing.
-impl Follow for () {
-    fn begin(&self, _: &'static str, _: usize) {}
-    fn step(&self) {}
-    fn end(&self) {}
-}
-
 /// A model in int8, before it becomes a file.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -144,15 +128,15 @@ pub struct Prepared {
 /// # Errors
 /// When the file is no model, has layers that cannot be converted (all are named), is a float model
 /// without samples, and when the samples do not fit.
-pub fn prepare(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Prepared> {
-    prepare_with(path, options, follow, false)
+pub fn prepare(path: &Path, options: &ConvertOptions, progress: &dyn Progress) -> Result<Prepared> {
+    prepare_with(path, options, progress, false)
 }
 
 /// The same; a scaler that the model begins with can stay a layer.
 fn prepare_with(
     path: &Path,
     options: &ConvertOptions,
-    follow: &dyn Follow,
+    progress: &dyn Progress,
     keep_scalers: bool,
 ) -> Result<Prepared> {
     let shown = path.display();
@@ -187,10 +171,10 @@ fn prepare_with(
             let data = Dataset::load_with(argument, &input_specs(&graph), &asked)?;
             notes.extend(data.notes().iter().cloned());
             samples = data.len();
-            follow.begin("calibrating", samples);
-            let counted = Counted { data: &data, follow, left: AtomicUsize::new(samples) };
+            progress.begin("calibrating", samples);
+            let counted = Counted { data: &data, progress, left: AtomicUsize::new(samples) };
             let quantized = quantize(&graph, &counted, &settings);
-            follow.end();
+            progress.end();
             if let Ok((integer, _)) = &quantized {
                 tell_outside(&data, integer, &mut notes, &mut warnings)?;
             }
@@ -281,8 +265,8 @@ fn tell_outside(
 ///
 /// # Errors
 /// As [`prepare`], and when the result exceeds a budget.
-pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Result<Converted> {
-    write(path, prepare(path, options, follow)?, options)
+pub fn convert(path: &Path, options: &ConvertOptions, progress: &dyn Progress) -> Result<Converted> {
+    write(path, prepare(path, options, progress)?, options)
 }
 
 /// Converts a model file to a standard TensorFlow Lite file, which is returned beside the `.ferro` file of
@@ -293,11 +277,11 @@ pub fn convert(path: &Path, options: &ConvertOptions, follow: &dyn Follow) -> Re
 pub fn convert_to_tflite(
     path: &Path,
     options: &ConvertOptions,
-    follow: &dyn Follow,
+    progress: &dyn Progress,
 ) -> Result<(Converted, Vec<u8>)> {
     let shown = path.display();
     // QUANTIZE of TensorFlow Lite has the scale and zero point of its result.
-    let prepared = prepare_with(path, options, follow, true)?;
+    let prepared = prepare_with(path, options, progress, true)?;
     let bytes = emit::tflite(&prepared.graph).map_err(|e| e.context(&shown))?;
     let converted = write(path, prepared, options)?;
     let mut again = import::load_bytes("written.tflite", &bytes)?.graph;
@@ -393,7 +377,7 @@ pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
 /// each is not known before.
 struct Counted<'a> {
     data: &'a Dataset,
-    follow: &'a dyn Follow,
+    progress: &'a dyn Progress,
     left: AtomicUsize,
 }
 
@@ -405,7 +389,7 @@ impl Samples for Counted<'_> {
     fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
         let sample = self.data.real(index)?;
         if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-            self.follow.step();
+            self.progress.step();
         }
         Ok(sample)
     }

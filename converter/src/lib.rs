@@ -89,6 +89,7 @@
 // `import::tflite`, which no one edits and which run only behind the flatbuffers verifier.
 #![deny(unsafe_code)]
 
+pub mod aligned;
 pub mod bench;
 pub mod bindings;
 pub mod board;
@@ -98,17 +99,20 @@ pub mod convert;
 pub mod data;
 pub mod eager;
 pub mod emit;
+mod execute;
 pub mod facts;
 pub mod import;
 pub mod model_file;
 pub mod ops;
 pub mod passes;
+pub mod progress;
 pub mod quantize;
 pub mod report;
 pub mod run;
 mod self_check;
 #[cfg(test)]
 mod shared_models;
+pub mod text;
 pub mod written;
 
 pub use ferrolite_graph::{Error, Fault, Result, error, graph, reference};

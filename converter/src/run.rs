@@ -19,17 +19,19 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use ferrolite_runtime::{DType, Eval, Interpreter, Model, Node, Observer, OpCode, Target, ops};
+use ferrolite_runtime::{DType, Eval, Model, Node, Observer, OpCode, Target};
 use ferrolite_schema::params::GatherParams;
 
+use crate::aligned::AlignedBuf;
 use crate::board::{self, HOST};
-use crate::convert::Follow;
 use crate::data::npz::NamedArray;
 use crate::data::{Dataset, integers};
-use crate::emit::{self, AlignedBuf};
-use crate::error::{Error, Result};
+use crate::emit;
+use crate::error::Result;
+use crate::execute::{failed, infer, interpreter};
 use crate::model_file::{self, PortFacts};
 use crate::parallel::in_order;
+use crate::progress::Progress;
 use crate::reference::no_such_index;
 
 /// Outputs of a model for some samples.
@@ -107,12 +109,12 @@ pub fn run(
     model: &Model<'_>,
     data: &Dataset,
     options: &RunOptions<'_>,
-    follow: &dyn Follow,
+    progress: &dyn Progress,
 ) -> Result<(RunOutput, Vec<NamedArray>)> {
     if options.board == HOST {
-        follow.begin("running", data.len());
-        let outputs = run_host(model, data, options.sequence, &|| follow.step());
-        follow.end();
+        progress.begin("running", data.len());
+        let outputs = run_host(model, data, options.sequence, &|| progress.step());
+        progress.end();
         let layers = if options.layers { run_layers(model, data, 0)? } else { Vec::new() };
         return Ok((outputs?, layers));
     }
@@ -122,9 +124,9 @@ pub fn run(
     let settings =
         board::RunOptions { layers: options.layers, sequence: options.sequence, ..Default::default() };
     // Its length is not known: the board answers when all samples are done.
-    follow.begin("running", 0);
+    progress.begin("running", 0);
     let answer = board::run(board, model.bytes(), &inputs, settings);
-    follow.end();
+    progress.end();
     let answer = answer?;
     let layers = answer.layers.into_iter().map(|layer| layer.output).collect();
     Ok((split_outputs(model, answer.outputs), layer_arrays(model, layers)))
@@ -257,67 +259,6 @@ pub fn split_outputs(model: &Model<'_>, samples: Vec<Vec<u8>>) -> RunOutput {
             .collect()
     };
     RunOutput { samples: samples.into_iter().map(split).collect(), ports }
-}
-
-/// An interpreter of a verified model.
-pub(crate) fn interpreter<'a>(model: &'a Model<'a>, memory: &'a mut [u8]) -> Result<Interpreter<'a>> {
-    Interpreter::new(model, ops::ALL, memory).map_err(failed)
-}
-
-/// One inference: input bytes in, output bytes out.
-pub(crate) fn infer(
-    net: &mut Interpreter<'_>,
-    inputs: &[Vec<u8>],
-    observer: &mut impl Observer,
-) -> Result<Vec<Vec<u8>>> {
-    for (index, bytes) in inputs.iter().enumerate() {
-        let input = bytes_mut(net, index).map_err(failed)?;
-        if input.len() != bytes.len() {
-            return Err(Error::input(format!(
-                "input {index} takes {} bytes, {} were given",
-                input.len(),
-                bytes.len()
-            )));
-        }
-        input.copy_from_slice(bytes);
-    }
-    net.invoke_observed(observer).map_err(failed)?;
-    (0..net.model().outputs().len()).map(|index| output_bytes(net, index).map_err(failed)).collect()
-}
-
-pub(crate) fn failed(error: ferrolite_runtime::Error) -> Error {
-    Error::input(format!("the model cannot run: {error}")).help("convert the model again")
-}
-
-/// The bytes of an input, whatever its type.
-pub(crate) fn bytes_mut<'n>(
-    net: &'n mut Interpreter<'_>,
-    index: usize,
-) -> Result<&'n mut [u8], ferrolite_runtime::Error> {
-    let port = net.model().inputs().get(index);
-    let dtype = port.map_or(DType::Int8, |port| model_file::tensor_dtype(net.model(), port.tensor as usize));
-    Ok(match dtype {
-        DType::Int8 => bytemuck::cast_slice_mut(net.input_mut::<i8>(index)?),
-        DType::UInt8 | DType::Bool => net.input_mut::<u8>(index)?,
-        DType::Int16 => bytemuck::cast_slice_mut(net.input_mut::<i16>(index)?),
-        DType::Int32 => bytemuck::cast_slice_mut(net.input_mut::<i32>(index)?),
-        DType::Int64 => bytemuck::cast_slice_mut(net.input_mut::<i64>(index)?),
-        DType::Float32 => bytemuck::cast_slice_mut(net.input_mut::<f32>(index)?),
-    })
-}
-
-/// The bytes of an output, whatever its type.
-fn output_bytes(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, ferrolite_runtime::Error> {
-    let port = net.model().outputs().get(index);
-    let dtype = port.map_or(DType::Int8, |port| model_file::tensor_dtype(net.model(), port.tensor as usize));
-    Ok(match dtype {
-        DType::Int8 => bytemuck::cast_slice(net.output::<i8>(index)?).to_vec(),
-        DType::UInt8 | DType::Bool => net.output::<u8>(index)?.to_vec(),
-        DType::Int16 => bytemuck::cast_slice(net.output::<i16>(index)?).to_vec(),
-        DType::Int32 => bytemuck::cast_slice(net.output::<i32>(index)?).to_vec(),
-        DType::Int64 => bytemuck::cast_slice(net.output::<i64>(index)?).to_vec(),
-        DType::Float32 => bytemuck::cast_slice(net.output::<f32>(index)?).to_vec(),
-    })
 }
 
 /// Keeps what every op wrote, its outputs one behind the other.

@@ -6,10 +6,10 @@
 
 use ferrolite_runtime::{DType, Model};
 
-use crate::emit::AlignedBuf;
+use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
+use crate::execute::{infer, interpreter};
 use crate::model_file::{self, ModelFile, PortFacts};
-use crate::run::{infer, interpreter};
 
 /// Raw bytes of all inputs.
 type Inputs = Vec<Vec<u8>>;

@@ -12,7 +12,7 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ferrolite::emit::AlignedBuf;
+use ferrolite::aligned::AlignedBuf;
 use ferrolite_runtime::kernels::{Native, Portable};
 use ferrolite_runtime::{Interpreter, Model, OpSet, Target, ops};
 

@@ -18,9 +18,10 @@ use common::{
     Net, REFUSED, Sample, beside, compile_for, files, files_for, first_difference, quantized_models, root,
     samples, stem,
 };
+use ferrolite::aligned::AlignedBuf;
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::data::npz::Npz;
-use ferrolite::emit::{AlignedBuf, Emitted};
+use ferrolite::emit::Emitted;
 use ferrolite_runtime::kernels::{Portable, policy};
 use ferrolite_runtime::packing::Packing;
 use ferrolite_runtime::{Eval, Model, Observer, OpCode, OpSet, Target, ops};

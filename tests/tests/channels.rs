@@ -5,7 +5,8 @@ mod common;
 mod person;
 
 use common::Net;
-use ferrolite::emit::{self, AlignedBuf, Emitted};
+use ferrolite::aligned::AlignedBuf;
+use ferrolite::emit::{self, Emitted};
 use ferrolite::graph::Graph;
 use ferrolite::passes;
 use ferrolite_schema::Rounding;

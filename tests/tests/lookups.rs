@@ -4,7 +4,8 @@
 mod common;
 
 use common::{Net, SETS, root};
-use ferrolite::emit::{self, AlignedBuf};
+use ferrolite::aligned::AlignedBuf;
+use ferrolite::emit;
 use ferrolite::graph::{DType, Graph, Op};
 use ferrolite::import::{self, ImportOptions};
 use ferrolite::quantize::{Options, Samples, quantize};

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use common::{
     Net, REFUSED, SETS, beside, compare, compile, files_for, first_difference, graph, quantized_models, stem,
 };
+use ferrolite::aligned::AlignedBuf;
 use ferrolite::data::npz::Npz;
-use ferrolite::emit::AlignedBuf;
 use ferrolite_runtime::{Eval, Observer, ops};
 
 /// Largest arenas that the placement may need.

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{Net, SETS, compile, files, root};
-use ferrolite::emit::{self, AlignedBuf, Winograd};
+use ferrolite::aligned::AlignedBuf;
+use ferrolite::emit::{self, Winograd};
 use ferrolite::graph::{
     Activation, BinaryKind, Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId, Window,
 };

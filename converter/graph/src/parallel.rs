@@ -96,6 +96,12 @@ pub fn fold<T: Send, A: Send>(
     Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner).2)
 }
 
+/// `most` samples from all of a data set, since data are often sorted.
+pub fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
+    let count = len.min(most);
+    (0..count).map(move |i| i * len / count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

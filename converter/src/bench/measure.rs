@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{Chip, estimate_error, host, inputs};
 use crate::board::{self, HOST};
-use crate::convert::Follow;
 use crate::error::{Error, Result};
 use crate::model_file;
+use crate::progress::Progress;
 
 /// What an inference costs; the keys in JSON are fixed words of the design.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -84,7 +84,12 @@ pub struct LayerMeasured {
 /// # Errors
 /// When the board is unknown, lacks what it needs or is too small; when a time is asked for and the board's
 /// core has no timing model.
-pub fn measure(model: &Model<'_>, board: &str, chip: Option<Chip>, follow: &dyn Follow) -> Result<Measured> {
+pub fn measure(
+    model: &Model<'_>,
+    board: &str,
+    chip: Option<Chip>,
+    progress: &dyn Progress,
+) -> Result<Measured> {
     let mut measured = Measured {
         board: board.to_string(),
         arena_bytes: model.arena_bytes(),
@@ -115,9 +120,9 @@ pub fn measure(model: &Model<'_>, board: &str, chip: Option<Chip>, follow: &dyn 
     }
     let board = board::find(board)?;
     check_clock(chip, board.timing)?;
-    follow.begin("measuring", 0);
+    progress.begin("measuring", 0);
     let run = board::bench(board, model.bytes(), Some(inputs(model).concat()));
-    follow.end();
+    progress.end();
     let run = run?;
     measured.instructions = Some(run.instructions);
     measured.init_instructions = Some(run.init_instructions);

@@ -19,11 +19,11 @@ use ferrolite_runtime::{Eval, Model, Node, Observer};
 
 pub use measure::{Latency, LayerMeasured, Measured, measure};
 
+use crate::aligned::AlignedBuf;
 use crate::board::{Board, Modelled};
-use crate::emit::AlignedBuf;
 use crate::error::Result;
+use crate::execute::{infer, interpreter};
 use crate::model_file;
-use crate::run::{infer, interpreter};
 
 /// How long repetitions go on, once there are [`LEAST`].
 const TIME: Duration = Duration::from_millis(500);

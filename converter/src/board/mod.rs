@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use ferrolite_runtime::{Model, check, ops};
 
-use crate::emit::AlignedBuf;
+use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
 use cycles::Numbers;
 use job::{Answers, Counts};
@@ -178,6 +178,31 @@ fn collect(board: &Board, shift: u32, answers: Answers, samples: usize) -> Resul
         stack_bytes,
         arena_bytes,
     })
+}
+
+impl Board {
+    /// Checks that a model and its arena fit the board, or says how large both are.
+    pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
+        let largest = self.jobs.iter().map(|memory| memory.bytes as usize).max().unwrap_or(0);
+        let room = largest.saturating_sub(job::HEADER_BYTES);
+        if model_bytes > room {
+            return Err(Error::input(format!(
+                "the model does not fit {}: the file has {model_bytes} bytes, the board has room for {room}",
+                self.name
+            ))
+            .help(
+                "run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on",
+            ));
+        }
+        if arena_bytes > self.arena_bytes as usize {
+            return Err(Error::input(format!(
+                "the model does not fit {}: it needs an arena of {arena_bytes} bytes, the board has {} (of {} bytes of RAM)",
+                self.name, self.arena_bytes, self.ram_bytes
+            ))
+            .help("run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on"));
+        }
+        Ok(())
+    }
 }
 
 /// Finds on the host what the board would refuse, so that the words are better and sooner.

@@ -190,29 +190,6 @@ impl Board {
         target.copied().unwrap_or(Target::Portable)
     }
 
-    /// Checks that a model and its arena fit the board, or says how large both are.
-    pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
-        let largest = self.jobs.iter().map(|memory| memory.bytes as usize).max().unwrap_or(0);
-        let room = largest.saturating_sub(super::job::HEADER_BYTES);
-        if model_bytes > room {
-            return Err(Error::input(format!(
-                "the model does not fit {}: the file has {model_bytes} bytes, the board has room for {room}",
-                self.name
-            ))
-            .help(
-                "run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on",
-            ));
-        }
-        if arena_bytes > self.arena_bytes as usize {
-            return Err(Error::input(format!(
-                "the model does not fit {}: it needs an arena of {arena_bytes} bytes, the board has {} (of {} bytes of RAM)",
-                self.name, self.arena_bytes, self.ram_bytes
-            ))
-            .help("run it on a larger board (`ferrolite boards` lists them), or on the host by leaving out --on"));
-        }
-        Ok(())
-    }
-
     /// The first memory with room for a job of this many bytes, else the last of all.
     pub(super) fn job_memory(&self, bytes: usize) -> JobMemory {
         let fits = self.jobs.iter().find(|memory| bytes <= memory.bytes as usize);

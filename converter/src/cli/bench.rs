@@ -1,12 +1,12 @@
 //! `ferrolite bench`: what an inference costs.
 
 use super::args::BenchArgs;
-use super::progress::Bars;
+use super::bars::Bars;
 use super::{Answer, warnings};
 use crate::bench::{self, Chip, Latency, Measured};
 use crate::error::Result;
 use crate::model_file::ModelFile;
-use crate::report::text::{self, Column};
+use crate::text::{self, Column};
 
 pub fn execute(args: &BenchArgs) -> Result<Answer> {
     let file = ModelFile::read(&args.file)?;

@@ -6,7 +6,7 @@ use super::Answer;
 use super::args::BoardsArgs;
 use crate::board::{self, HOST, Status};
 use crate::error::Result;
-use crate::report::text::{self, Column};
+use crate::text::{self, Column};
 
 #[derive(Debug, Serialize)]
 struct Facts {

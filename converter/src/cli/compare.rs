@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::args::CompareArgs;
+use super::bars::Bars;
 use super::files::Outputs;
-use super::progress::Bars;
 use super::reads::Reads;
 use super::{Answer, refuse_if_strict, remarks};
 use crate::compare::pairs::input_names;
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::import;
 use crate::model_file::{self, ModelFile};
 use crate::report::html::{self, Study};
-use crate::report::text::{self, Column};
+use crate::text::{self, Column};
 
 /// Samples that are listed as text.
 const WORST: usize = 5;

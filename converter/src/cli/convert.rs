@@ -7,8 +7,8 @@ use ferrolite_schema::{Rounding, Target};
 use serde_json::json;
 
 use super::args::ConvertArgs;
+use super::bars::Bars;
 use super::files::Outputs;
-use super::progress::Bars;
 use super::reads::Reads;
 use super::{Answer, refuse_if_strict, remarks};
 use crate::bindings;
@@ -23,7 +23,7 @@ use crate::model_file::{input_ranges, input_specs};
 use crate::quantize::{Io, OutputReport, Trial};
 use crate::report::footprint::{Code, Footprint};
 use crate::report::html::{self, Study};
-use crate::report::text;
+use crate::text;
 
 pub fn execute(args: &ConvertArgs) -> Result<Answer> {
     let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];

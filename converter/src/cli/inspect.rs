@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 use crate::model_file::ModelFile;
 use crate::report::memory_map;
-use crate::report::text::{self, Column};
+use crate::text::{self, Column};
 
 pub fn execute(args: &InspectArgs) -> Result<Answer> {
     let facts = Facts::read(&args.file, &args.source.options())?;

@@ -15,13 +15,13 @@
 //! ```
 
 pub mod args;
+mod bars;
 mod bench;
 mod boards;
 mod compare;
 mod convert;
 mod files;
 mod inspect;
-mod progress;
 mod reads;
 mod run;
 mod shell;

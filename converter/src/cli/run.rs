@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::RunArgs;
+use super::bars::Bars;
 use super::files::Outputs;
-use super::progress::Bars;
 use super::reads::Reads;
 use super::{Answer, refuse_if_strict, remarks};
 use crate::board::foreign_packing;
@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 use crate::facts::PortJson;
 use crate::graph::DType;
 use crate::model_file::{self, ModelFile};
-use crate::report::text::{self, Column};
 use crate::run::{self, RunOptions, RunOutput};
+use crate::text::{self, Column};
 
 /// Samples that are shown as text.
 const SHOWN: usize = 20;

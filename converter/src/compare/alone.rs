@@ -12,14 +12,15 @@ use ferrolite_runtime::{Model, OpCode};
 use rayon::prelude::*;
 
 use super::grid::{self, Grid};
-use super::{Comparison, InputComparison, LayerComparison, Noise, layer_values, spread};
-use crate::convert::Follow;
+use super::{Comparison, InputComparison, LayerComparison, Noise, layer_values};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::facts;
 use crate::graph::{BinaryKind, Constant, DType, Graph, Op, PoolKind, ReduceKind, Value, ValueId};
 use crate::model_file;
+use crate::parallel::spread;
 use crate::passes;
+use crate::progress::Progress;
 use crate::reference::Executor;
 
 /// Most samples that a layer is judged by.
@@ -47,7 +48,7 @@ pub fn attribute(
     model: &Model<'_>,
     data: &Dataset,
     comparison: &mut Comparison,
-    follow: &dyn Follow,
+    progress: &dyn Progress,
 ) -> Result<()> {
     let graph = passes::for_quantization(source);
     let trials = trials(&graph, model);
@@ -68,7 +69,7 @@ pub fn attribute(
     };
     let wanted: Vec<Vec<Vec<f32>>> =
         samples.par_iter().map(|sample| run(&executor, None, sample)).collect::<Result<_>>()?;
-    follow.begin("layer by layer", trials.len());
+    progress.begin("layer by layer", trials.len());
     let noises = trials
         .par_iter()
         .map(|trial| {
@@ -80,11 +81,11 @@ pub fn attribute(
                 let found = run(executor, Some(trial), sample)?;
                 wanted.iter().zip(&found).for_each(|(wanted, found)| noise.add(wanted, found));
             }
-            follow.step();
+            progress.step();
             Ok(noise)
         })
         .collect::<Result<Vec<Noise>>>();
-    follow.end();
+    progress.end();
     enter(&graph, model, &trials, &noises?, comparison);
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::data::{Dataset, dequantize};
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
 use crate::model_file;
+use crate::parallel::spread;
 use crate::passes;
 use crate::reference::Executor;
 use crate::run::{layers_of, raw};
@@ -21,12 +22,6 @@ const SAMPLES: usize = 16;
 struct Counterpart {
     quantization: Option<(f32, i32)>,
     id: ValueId,
-}
-
-/// `most` samples from all of a data set, since data are often sorted.
-pub(crate) fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
-    let count = len.min(most);
-    (0..count).map(move |i| i * len / count)
 }
 
 /// For each op of a model, the value of a graph that its first output stands for. What the converter fused

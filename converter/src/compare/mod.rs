@@ -56,17 +56,17 @@ use serde::Serialize;
 
 pub use classes::holds_classes;
 pub use layers::compare_layers;
-pub(crate) use layers::{layer_values, spread};
+pub(crate) use layers::layer_values;
 pub use noise::{NOISY, Noise};
 use outputs::Tally;
 pub use outputs::{Answer, OutputComparison, WorstSample, argmax, compare_outputs};
 
 use crate::board::HOST;
-use crate::convert::Follow;
 use crate::data::{Dataset, Labels};
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
 use crate::parallel::in_order;
+use crate::progress::Progress;
 use crate::reference::Executor;
 use crate::run::{self, RunOptions};
 use pairs::{Paired, paired};
@@ -187,7 +187,7 @@ pub fn compare(
     model: &Model<'_>,
     data: &Dataset,
     options: &Options<'_>,
-    follow: &dyn Follow,
+    progress: &dyn Progress,
 ) -> Result<Comparison> {
     let Paired { graph: source, notes, warnings } = paired(source, model)?;
     let source = &*source;
@@ -201,25 +201,25 @@ pub fn compare(
     let executor = Executor::new(source)?;
     let float = |range: Range<usize>| run_float(&executor, data, range);
     if options.board == HOST {
-        follow.begin("comparing", data.len());
+        progress.begin("comparing", data.len());
         let block = block(source);
         let all = run::for_host(model, data.len(), |model| {
             (0..data.len()).step_by(block).try_for_each(|first| {
                 let range = first..(first + block).min(data.len());
-                let quantized = run::run_range(model, data, range.clone(), &|| follow.step())?;
+                let quantized = run::run_range(model, data, range.clone(), &|| progress.step())?;
                 tally.add(&float(range)?, &quantized)
             })
         });
-        follow.end();
+        progress.end();
         all?;
     } else {
         let settings = RunOptions { board: options.board, ..RunOptions::default() };
-        let (quantized, _) = run::run(model, data, &settings, follow)?;
+        let (quantized, _) = run::run(model, data, &settings, progress)?;
         tally.add(&float(0..data.len())?, &quantized)?;
     }
     let mut comparison = tally.finish();
     comparison.layers = compare_layers(source, model, data)?;
-    alone::attribute(source, model, data, &mut comparison, follow)?;
+    alone::attribute(source, model, data, &mut comparison, progress)?;
     comparison.notes = notes;
     comparison.warnings = warnings;
     let noisy = comparison.outputs.iter().filter_map(|output| noise::warning(&output.name, output.sqnr_db));

@@ -12,6 +12,7 @@ use ferrolite_runtime::Model;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::model_file::{self, PortFacts};
+use crate::text::plain;
 
 /// A source whose inputs and outputs are in the order of a model's.
 pub struct Paired<'g> {
@@ -58,15 +59,6 @@ pub fn input_names(source: &Graph, model: &Model<'_>) -> Vec<String> {
     // What does not fit together is refused later, with more to say.
     let Ok(Paired { graph, .. }) = paired(source, model) else { return Vec::new() };
     graph.inputs.iter().map(|&id| graph.value(id).name.clone()).collect()
-}
-
-/// A name without what frameworks put around it.
-pub fn plain(name: &str) -> &str {
-    let name = name.strip_prefix("serving_default_").unwrap_or(name);
-    match name.rsplit_once(':') {
-        Some((name, number)) if !name.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => name,
-    }
 }
 
 /// A name and a number of elements.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hound::{SampleFormat, WavReader};
 
-use super::{InputSpec, Row};
+use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Labels, cannot_read, ending, images};
+use super::argument::{cannot_read, ending};
+use super::images;
 use crate::error::{Error, Result};
 
 /// The samples of a folder.
@@ -14,25 +15,25 @@ pub struct Files {
     /// Ending of all of them: `wav`, or one of [`images::ENDINGS`].
     pub ending: String,
     /// Their classes, if they lie in folders of classes.
-    pub labels: Option<Labels>,
+    pub classes: Option<Vec<usize>>,
 }
 
 /// Lists the samples of a folder, or of the folders in it.
 pub fn list(path: &Path) -> Result<Files> {
     let mut found = vec![own(path)?];
-    let mut labels = None;
+    let mut classes = None;
     if found[0].is_empty() {
         let folders = folders(path)?;
         found = folders.iter().map(|folder| own(folder)).collect::<Result<_>>()?;
         let counts = found.iter().map(Found::len).enumerate();
-        labels = Some(Labels::Classes(counts.flat_map(|(class, n)| std::iter::repeat_n(class, n)).collect()));
+        classes = Some(counts.flat_map(|(class, n)| std::iter::repeat_n(class, n)).collect());
     }
     let count = |of: fn(&Found) -> usize| found.iter().map(of).sum::<usize>();
     let (pictures, recordings) = (count(|f| f.pictures.len()), count(|f| f.recordings.len()));
     let all = |of: fn(Found) -> Vec<PathBuf>, found: Vec<Found>| found.into_iter().flat_map(of).collect();
     match (pictures, recordings) {
-        (1.., 0) => Ok(Files { files: all(|f| f.pictures, found), ending: "png".into(), labels }),
-        (0, 1..) => Ok(Files { files: all(|f| f.recordings, found), ending: "wav".into(), labels }),
+        (1.., 0) => Ok(Files { files: all(|f| f.pictures, found), ending: "png".into(), classes }),
+        (0, 1..) => Ok(Files { files: all(|f| f.recordings, found), ending: "wav".into(), classes }),
         (0, 0) => Err(Error::input(format!("{}: the folder holds no samples", path.display())).help(
             "put .png, .jpg, .bmp or .wav files into it, or folders of them, one for each class; or give a \
              .npz, .npy or .csv file",
@@ -104,14 +105,11 @@ mod tests {
         }
         let found = list(home.path()).unwrap();
         let names: Vec<_> = found.files.iter().map(|f| f.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(
-            (names, found.labels),
-            (vec!["9.png", "a.png", "b.JPG"], Some(Labels::Classes(vec![0, 1, 1])))
-        );
+        assert_eq!((names, found.classes), (vec!["9.png", "a.png", "b.JPG"], Some(vec![0, 1, 1])));
         // Samples of its own make the folder one without classes.
         std::fs::write(home.path().join("own.png"), "").unwrap();
         let found = list(home.path()).unwrap();
-        assert_eq!((found.files.len(), found.labels), (1, None));
+        assert_eq!((found.files.len(), found.classes), (1, None));
         std::fs::write(home.path().join("own.wav"), "").unwrap();
         assert!(list(home.path()).unwrap_err().message.contains("mixed"));
     }

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
 
-use super::{InputSpec, Row, Scale};
+use super::Scale;
+use super::argument::cannot_read;
+use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
@@ -92,7 +94,7 @@ pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -
 fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
     let mut reader = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| super::cannot_read(path, &e))?;
+        .map_err(|e| cannot_read(path, &e))?;
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(1 << 15), Some(1 << 15));
     reader.limits(limits);

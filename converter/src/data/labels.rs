@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::BufReader;
 
+use super::argument::{cannot_read, ending, split_argument};
 use super::npy::{Array, shape_text};
 use super::npz::Npz;
-use super::{cannot_read, csv, ending, folders, split_argument};
+use super::{csv, folders};
 use crate::error::{Error, Result};
 
 /// What the model should answer, one entry a sample.
@@ -75,7 +76,7 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
     }
     if path.is_dir() {
         let files = folders::list(&path)?;
-        return files.labels.ok_or_else(|| {
+        return files.classes.map(Labels::Classes).ok_or_else(|| {
             Error::input(format!("{argument}: the samples do not lie in folders of their classes"))
                 .help("put the samples of each class into a folder of its own")
         });

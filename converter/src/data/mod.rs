@@ -39,6 +39,7 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+mod argument;
 pub mod audio;
 pub mod csv;
 pub mod first_layers;
@@ -55,7 +56,7 @@ mod stream;
 pub use labels::{Labels, load_labels};
 pub use outside::Outside;
 pub use scale::Scale;
-pub use spec::{InputSpec, dequantize, integers};
+pub use spec::{InputSpec, Row, dequantize, integers};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -65,20 +66,13 @@ use self::images::Frame;
 use self::npy::{Array, Element, Header, shape_text};
 use self::npz::Npz;
 use self::stream::{Packing, Place, Stream};
-use crate::compare::pairs::plain;
 use crate::error::{Error, Result};
+use crate::text::plain;
+pub(crate) use argument::path_of;
+use argument::{absent, cannot_read, ending, split_argument};
 
 /// Bytes of an array beyond which it stays in its file.
 const IN_MEMORY: usize = 64 << 20;
-
-/// One sample for one input.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Row {
-    /// Real numbers.
-    Real(Vec<f32>),
-    /// Elements in the input's own type, little-endian.
-    Raw(Vec<u8>),
-}
 
 /// Samples for all inputs of a model.
 #[derive(Debug)]
@@ -182,7 +176,7 @@ impl Dataset {
         let sources = if path.is_dir() {
             let files = folders::list(&path)?;
             let source = from_files(&path, &files, only(specs, &path)?, options, &mut notes)?;
-            labels = files.labels;
+            labels = files.classes.map(Labels::Classes);
             vec![source]
         } else {
             match ending(&path).as_str() {
@@ -199,7 +193,8 @@ impl Dataset {
                 }
                 _ if !path.exists() => return Err(absent(&path)),
                 other => {
-                    let files = Files { files: vec![path.to_path_buf()], ending: other.into(), labels: None };
+                    let files =
+                        Files { files: vec![path.to_path_buf()], ending: other.into(), classes: None };
                     vec![from_files(&path, &files, only(specs, &path)?, options, &mut notes)?]
                 }
             }
@@ -520,44 +515,11 @@ fn only<'a>(specs: &'a [InputSpec], path: &Path) -> Result<&'a InputSpec> {
     }
 }
 
-/// The file or folder behind a DATA argument.
-pub(crate) fn path_of(argument: &str) -> PathBuf {
-    split_argument(argument).0
-}
-
-/// Splits `file.npz:array` and `file.csv:column,column`; what is behind the colon is there only behind a
-/// name that ends in `.npz` or `.csv`.
-fn split_argument(argument: &str) -> (PathBuf, Option<&str>) {
-    let colons = argument.match_indices(':').map(|(at, _)| (&argument[..at], &argument[at + 1..]));
-    let mut split = colons.filter(|(file, _)| matches!(ending(Path::new(file)).as_str(), "npz" | "csv"));
-    match split.next().filter(|_| !Path::new(argument).exists()) {
-        Some((file, behind)) => (file.into(), Some(behind)),
-        None => (argument.into(), None),
-    }
-}
-
-fn ending(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
-}
-
 fn wrong_shape(origin: &str, shape: &[usize], spec: &InputSpec) -> Error {
     let sample = shape.get(1..).unwrap_or_default();
     let count = shape.first().copied().unwrap_or(0);
     Error::input(format!("{origin}: {count} samples of shape {}, but {}", shape_text(sample), spec.wants()))
         .help("the first axis counts samples; a batch axis of 1 may follow it or be left out")
-}
-
-fn absent(path: &Path) -> Error {
-    Error::input(format!("{}: there is no such file or folder", path.display()))
-        .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files")
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        return absent(path);
-    }
-    Error::input(format!("{}: cannot be read: {error}", path.display()))
-        .help("check the file and its permissions")
 }
 
 #[cfg(test)]

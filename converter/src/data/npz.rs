@@ -10,6 +10,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::argument::cannot_read;
 use super::npy::{self, Array, Header, shape_text};
 use super::stream::{Packing, Place};
 use crate::error::{Error, Result};
@@ -29,13 +30,13 @@ impl Npz {
     /// Opens an archive and reads the header of each of its arrays.
     pub fn open(path: &Path) -> Result<Npz> {
         let shown = path.display();
-        let file = File::open(path).map_err(|e| super::cannot_read(path, &e))?;
+        let file = File::open(path).map_err(|e| cannot_read(path, &e))?;
         let not_npz = |e: &dyn std::fmt::Display| {
             Error::input(format!("{shown}: not a .npz file ({e})"))
                 .help("write the arrays with numpy.savez(\"data.npz\", x=...)")
         };
         let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| match e {
-            ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => super::cannot_read(path, &e),
+            ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => cannot_read(path, &e),
             e => not_npz(&e),
         })?;
         let members = archive.file_names().collect::<Result<Vec<_>, _>>().map_err(|e| not_npz(&e))?;

@@ -1,8 +1,8 @@
 //! Samples that lie outside of what a model was calibrated for: most often they are scaled in another way.
 
 use super::{Dataset, Row};
-use crate::compare::spread;
 use crate::error::Result;
+use crate::parallel::spread;
 
 /// Samples that are looked at.
 const SAMPLES: usize = 512;
@@ -59,7 +59,7 @@ impl Outside {
     pub fn tell(&self, notes: &mut Vec<String>, warnings: &mut Vec<String>) {
         let Outside { name, range: (low, high), found: (least, most), .. } = self;
         let far = self.far as f64 / self.count.max(1) as f64;
-        let share = crate::report::text::share(Some(self.share()));
+        let share = crate::text::share(Some(self.share()));
         let outside = format!(
             "{share} of the values of input `{name}` lie outside of the range {low:.4}..{high:.4} that the model \
              was calibrated for, and are clipped: they reach from {least:.4} to {most:.4}"

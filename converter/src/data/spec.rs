@@ -5,6 +5,15 @@ use ferrolite_runtime::quant;
 use super::npy::{Element, elements, shape_text};
 use crate::graph::{DType, Value};
 
+/// One sample for one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// Real numbers.
+    Real(Vec<f32>),
+    /// Elements in the input's own type, little-endian.
+    Raw(Vec<u8>),
+}
+
 /// An input of a model, as far as data for it is concerned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputSpec {

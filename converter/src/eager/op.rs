@@ -1,12 +1,13 @@
 //! One operator by itself: a model of one layer is made, written and run.
 
 use super::Tensor;
-use crate::emit::{self, AlignedBuf};
+use crate::aligned::AlignedBuf;
+use crate::emit;
 use crate::error::{Error, Result};
+use crate::execute::{infer, interpreter};
 use crate::graph::{Graph, Node, Op, Quantization};
 use crate::model_file::ModelFile;
 use crate::reference::infer_shape;
-use crate::run::{infer, interpreter};
 
 /// Computes one operator with the device's kernels. `inputs` are the operands by position, those that are
 /// known before inference marked with [`Tensor::constant`]; `results` say name, shape, type and

@@ -5,12 +5,12 @@ use std::cell::Cell;
 use ferrolite_runtime::{Eval, Interpreter, Model, Observer, Step};
 
 use super::Tensor;
+use crate::aligned::AlignedBuf;
 use crate::data::dequantize;
-use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
+use crate::execute::{bytes_mut, failed, interpreter};
 use crate::graph::Quantization;
 use crate::model_file::{self, PortFacts};
-use crate::run::{bytes_mut, failed, interpreter};
 
 /// The memory that a [`Session`] runs in: the device's arena.
 #[derive(Clone)]

@@ -1,11 +1,12 @@
 //! Layers of a quantized graph that compute with constants only: what the device would compute at each
 //! inference is computed here, by its own kernels and in the rounding of the file.
 
-use super::{AlignedBuf, Options, compile};
+use super::{Options, compile};
+use crate::aligned::AlignedBuf;
 use crate::error::Result;
+use crate::execute::{infer, interpreter};
 use crate::graph::{Constant, DType, Graph, Node, Op};
 use crate::model_file::ModelFile;
-use crate::run::{infer, interpreter};
 
 /// Results larger than this are left to run time: a constant takes flash.
 const LARGEST: usize = 1 << 16;

@@ -21,9 +21,8 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
-mod aligned;
+mod choice;
 mod known;
-mod lowering;
 mod plan;
 mod program;
 mod refused;
@@ -37,12 +36,10 @@ use ferrolite_runtime::{Interpreter, Node, check, ops};
 use ferrolite_schema::{Model, OpCode, Rounding, Target};
 
 pub use self::tflite::tflite;
-pub use aligned::AlignedBuf;
-use lowering::Tiled;
-pub use lowering::{Constants, Lowered, Lowering};
 pub(crate) use refused::refused;
 pub(crate) use repack::repack;
 
+use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use plan::{Leads, Plan};

@@ -9,10 +9,12 @@ use std::collections::{HashMap, HashSet};
 use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
 use ferrolite_schema::DType;
 
-use super::{Constants, Lowered, Lowering, Options, Tiled};
+use super::Options;
+use super::choice::choose;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
-use crate::ops::{self, winograd::choose};
+use crate::ops;
+use crate::ops::lowering::{Constants, Lowered, Lowering, Tiled};
 
 /// Largest tensor that the format holds.
 const MAX_BYTES: usize = 1 << 30;

@@ -3,11 +3,10 @@
 use ferrolite_runtime::kernels::Policy;
 use ferrolite_schema::Rounding;
 
-use super::lowering::Tiled;
-use super::{Constants, Lowering};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::ops;
+use crate::ops::lowering::{Constants, Lowering, Tiled};
 
 /// The nodes, by index, that lowering refuses, each with the reason.
 pub(crate) fn refused(graph: &Graph) -> Vec<(usize, Error)> {

@@ -7,9 +7,11 @@ use ferrolite_runtime::kernels::policy;
 use ferrolite_schema::{DType, Model, OpCode, Port, Target};
 
 use super::program::{Border, DeviceOp, DeviceTensor, Program};
-use super::{AlignedBuf, Constants, Lowered, Options, accepted, apart, ask_leads, plan, write::write};
+use super::{Options, accepted, apart, ask_leads, plan, write::write};
+use crate::aligned::AlignedBuf;
 use crate::error::Result;
 use crate::graph::{Quantization, Value, ValueId};
+use crate::ops::lowering::{Constants, Lowered};
 use crate::ops::repack::Repacking;
 
 /// The model with weights packed for `target`; `None` if all stay as they are. Ops and tensors keep their

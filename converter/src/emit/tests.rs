@@ -188,8 +188,8 @@ fn answers(file: &[u8], seeds: std::ops::Range<u32>) -> Vec<Vec<Vec<u8>>> {
             let byte = |i: u32| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 77_777_777) >> 24) as u8;
             let inputs: Vec<Vec<u8>> =
                 model.inputs().iter().map(|port| (0..size(port)).map(byte).collect()).collect();
-            let mut net = crate::run::interpreter(&model, &mut arena).unwrap();
-            crate::run::infer(&mut net, &inputs, &mut ()).unwrap()
+            let mut net = crate::execute::interpreter(&model, &mut arena).unwrap();
+            crate::execute::infer(&mut net, &inputs, &mut ()).unwrap()
         })
         .collect()
 }

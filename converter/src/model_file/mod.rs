@@ -27,8 +27,8 @@ use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnec
 use ferrolite_runtime::{DType, Model, Node, OpCode, Port, Target, ops};
 use ferrolite_schema as schema;
 
+use crate::aligned::AlignedBuf;
 use crate::data::InputSpec;
-use crate::emit::AlignedBuf;
 use crate::error::{Error, Result};
 
 /// Largest file that the format can hold.

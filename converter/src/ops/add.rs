@@ -10,8 +10,8 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{AddParams, Sum, Term};
 
 use super::broadcast::broadcast;
+use super::lowering::{Lowered, Lowering};
 use super::stage;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node};
 

@@ -3,7 +3,7 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ArgMinMaxParams;
 
-use crate::emit::{Lowered, Lowering};
+use super::lowering::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{DType, Node};
 

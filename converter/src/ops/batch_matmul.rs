@@ -8,8 +8,8 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{BatchMatMulParams, FullyConnectedParams, Product};
 
 use super::broadcast::broadcast;
+use super::lowering::{Lowered, Lowering};
 use super::stage::{self, Int8};
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Node};
 

@@ -3,7 +3,7 @@
 
 use ferrolite_schema::params::Broadcast;
 
-use crate::emit::Lowering;
+use super::lowering::Lowering;
 use crate::error::Result;
 use crate::graph::Node;
 

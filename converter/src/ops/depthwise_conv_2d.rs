@@ -6,8 +6,8 @@ use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::DepthwiseConv2dParams;
 
+use super::lowering::{Lowered, Lowering};
 use super::{pack, stage};
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Window};
 

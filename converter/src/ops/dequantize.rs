@@ -3,8 +3,8 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::DequantizeParams;
 
+use super::lowering::{Lowered, Lowering};
 use super::requantize;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{DType, Node};
 

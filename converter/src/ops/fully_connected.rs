@@ -4,8 +4,8 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::FullyConnectedParams;
 
+use super::lowering::{Lowered, Lowering};
 use super::{pack, stage};
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node};
 

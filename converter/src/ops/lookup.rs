@@ -15,8 +15,8 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::LookupParams;
 
 use super::fixed_point;
+use super::lowering::{Lowered, Lowering};
 use super::stage::{self, Int8};
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, Value, ValueId};
 use crate::reference::unary;

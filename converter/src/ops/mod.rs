@@ -22,6 +22,7 @@ mod fixed_point;
 mod fully_connected;
 mod gather;
 mod lookup;
+pub mod lowering;
 mod min_max;
 mod mul;
 mod pack;
@@ -44,11 +45,11 @@ pub mod winograd;
 pub(crate) use lookup::{unary_results, unary_table};
 pub use strided_copy::copy;
 
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{BinaryKind, Graph, Node, Op, ReduceKind};
 use crate::import::{UnsupportedLayer, refusal};
 use crate::reference::check_node;
+use lowering::{Lowered, Lowering};
 
 /// Lowers one node. An empty list says that the result is the operand itself, byte for byte. A node
 /// whose form the device cannot run is an error that names the layer. Shapes and attributes are

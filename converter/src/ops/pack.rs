@@ -9,8 +9,8 @@ use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
 use ferrolite_runtime::quant::multiplier;
 use ferrolite_schema::params::Multiplier;
 
+use super::lowering::Lowering;
 use super::stage::{Channels, Int8, channel_multiplier};
-use crate::emit::Lowering;
 use crate::error::Result;
 
 /// Right shifts that the short way of scaling down can do.

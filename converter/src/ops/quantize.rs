@@ -4,8 +4,8 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::QuantizeParams;
 
+use super::lowering::{Lowered, Lowering};
 use super::requantize;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{DType, Node};
 

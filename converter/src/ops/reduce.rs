@@ -5,7 +5,7 @@ use ferrolite_runtime::quant::{self, Multiplier};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{ReduceDim, ReduceParams, Reduction};
 
-use crate::emit::{Lowered, Lowering};
+use super::lowering::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{DType, Node, ReduceKind};
 

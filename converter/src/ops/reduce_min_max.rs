@@ -4,8 +4,8 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ReduceMinMaxParams;
 
+use super::lowering::{Lowered, Lowering};
 use super::reduce;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Node, ReduceKind};
 

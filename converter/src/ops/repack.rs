@@ -14,8 +14,8 @@ use ferrolite_schema::params::{
     Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage,
 };
 
+use super::lowering::{Constants, Lowered};
 use super::pack;
-use crate::emit::{Constants, Lowered};
 
 /// What a file that is packed anew has to work with.
 pub(crate) struct Repacking<'a> {

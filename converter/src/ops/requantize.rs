@@ -6,7 +6,7 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::RequantizeParams;
 
 use super::lookup;
-use crate::emit::{Lowered, Lowering};
+use super::lowering::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{DType, Node, Value};
 

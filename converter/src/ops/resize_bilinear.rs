@@ -5,8 +5,8 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ResizeBilinearParams;
 
+use super::lowering::{Lowered, Lowering};
 use super::reduce::expect_int8;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::Node;
 

@@ -4,7 +4,7 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ResizeNearestParams;
 
-use crate::emit::{Lowered, Lowering};
+use super::lowering::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::Node;
 

@@ -10,8 +10,8 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::SoftmaxParams;
 
 use super::fixed_point::exp_on_negative_values;
+use super::lowering::{Lowered, Lowering};
 use super::stage;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::Node;
 

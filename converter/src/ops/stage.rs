@@ -14,7 +14,7 @@
 use ferrolite_runtime::quant::{multiplier, quantize};
 use ferrolite_schema::params::{Multiplier, OutputStage, Window};
 
-use crate::emit::Lowering;
+use super::lowering::Lowering;
 use crate::error::Result;
 use crate::graph::{self, Activation, Constant, DType, Node, Quantization, Value, ValueId};
 

@@ -9,7 +9,7 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{CopyDim, CopySegment, StridedCopyParams};
 
-use crate::emit::{Lowered, Lowering};
+use super::lowering::{Lowered, Lowering};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, DType, Node, Op, Value, ValueId};
 

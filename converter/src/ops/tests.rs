@@ -7,8 +7,9 @@ use ferrolite_runtime::tensor::Element;
 use ferrolite_runtime::{DType, Error as RuntimeError, Interpreter, ops};
 use ferrolite_schema::Model;
 
+use crate::aligned::AlignedBuf;
 use crate::data::npz::Npz;
-use crate::emit::{AlignedBuf, Options, compile};
+use crate::emit::{Options, compile};
 use crate::import;
 
 /// Folders of operators that are lowered.

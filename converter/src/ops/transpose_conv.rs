@@ -5,8 +5,8 @@ use ferrolite_runtime::ops::transpose_conv::{scratch_bytes, taps};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{self, TransposeConvParams};
 
+use super::lowering::{Lowered, Lowering};
 use super::stage;
-use crate::emit::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Window};
 

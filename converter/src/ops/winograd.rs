@@ -1,9 +1,7 @@
-//! Which convolutions are made by Winograd's F(2x2, 3x3), and their transformed filters.
+//! Convolutions that can be made by Winograd's F(2x2, 3x3), what it costs, and the transformed filters.
 //!
-//! It takes fewer than half of the multiplications and 3.6 times the flash of the layer's weights. So
-//! the layers compete: those that save the most cycles for a byte come first, as long as flash allows.
-
-use std::collections::HashSet;
+//! It takes fewer than half of the multiplications and 3.6 times the flash of the layer's weights, so layers
+//! compete for flash (`emit/choice.rs`).
 
 use ferrolite_runtime::ops::conv_2d_winograd::{scratch_bytes, suits};
 use ferrolite_runtime::packing::{Order, Packing};
@@ -11,40 +9,9 @@ use ferrolite_runtime::winograd::{Filters, place, transform};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
-use crate::emit::{Lowered, Lowering, Winograd};
+use super::lowering::{Candidate, Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::ValueId;
-
-/// A convolution that could be made this way.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate {
-    /// Its result.
-    pub output: ValueId,
-    /// Cycles of a Cortex-M4 that it saves, as far as is known without measuring; may be negative.
-    pub saved: i64,
-    /// Bytes of flash that it adds.
-    pub bytes: u64,
-}
-
-/// The candidates that are worth it, best first, within what flash allows.
-pub fn choose(candidates: &[Candidate], winograd: Winograd) -> HashSet<ValueId> {
-    let mut left = match winograd {
-        Winograd::Never => return HashSet::new(),
-        Winograd::Always => return candidates.iter().map(|candidate| candidate.output).collect(),
-        Winograd::Within(bytes) => bytes,
-    };
-    let mut order: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.saved > 0).collect();
-    let worth = |candidate: &Candidate| candidate.saved as f64 / candidate.bytes.max(1) as f64;
-    order.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
-    order.retain(|candidate| {
-        let fits = candidate.bytes <= left;
-        if fits {
-            left -= candidate.bytes;
-        }
-        fits
-    });
-    order.into_iter().map(|candidate| candidate.output).collect()
-}
 
 /// Weighs a convolution; `packing` is what it would have otherwise.
 pub(super) fn candidate(p: &Conv2dParams, packing: Packing, output: ValueId) -> Option<Candidate> {
@@ -112,27 +79,4 @@ pub(super) fn lower<'a>(
     params.packing = Packing::WINOGRAD.tag();
     params.weights = cx.constants.add(&filters, 16)?;
     Ok(Some(Lowered::new(OpCode::Conv2dWinograd, vec![input], vec![output], &params).scratch(scratch)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_best_per_byte_come_first() {
-        let candidate = |id, saved, bytes| Candidate { output: ValueId(id), saved, bytes };
-        let all =
-            [candidate(0, 900, 300), candidate(1, 800, 100), candidate(2, -5, 1), candidate(3, 500, 100)];
-        let chosen = |winograd| {
-            let mut ids: Vec<usize> = choose(&all, winograd).into_iter().map(|id| id.0).collect();
-            ids.sort_unstable();
-            ids
-        };
-        assert_eq!(chosen(Winograd::Within(200)), [1, 3]);
-        assert_eq!(chosen(Winograd::Within(400)), [1, 3]);
-        assert_eq!(chosen(Winograd::Within(500)), [0, 1, 3]);
-        assert!(chosen(Winograd::Within(0)).is_empty());
-        assert!(chosen(Winograd::Never).is_empty());
-        assert_eq!(chosen(Winograd::Always), [0, 1, 2, 3]);
-    }
 }

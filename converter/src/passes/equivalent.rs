@@ -147,7 +147,8 @@ mod tests {
 
     use super::super::testing::{Build, Random};
     use super::*;
-    use crate::emit::{self, AlignedBuf};
+    use crate::aligned::AlignedBuf;
+    use crate::emit;
     use crate::graph::{Activation, Window};
 
     /// A layer with random weights and factors near the ends of what rounds the same way.
@@ -192,10 +193,10 @@ mod tests {
         let file = AlignedBuf::from_bytes(&emitted.bytes);
         let model = ferrolite_schema::Model::from_bytes(&file).unwrap();
         let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        let mut net = crate::run::interpreter(&model, &mut memory).unwrap();
+        let mut net = crate::execute::interpreter(&model, &mut memory).unwrap();
         let mut random = Random(seed);
         let input = (0..graph.value(graph.inputs[0]).bytes()).map(|_| random.below(256) as u8).collect();
-        let answer = crate::run::infer(&mut net, &[input], &mut ()).unwrap();
+        let answer = crate::execute::infer(&mut net, &[input], &mut ()).unwrap();
         (answer, format!("{} {}", emitted.ops[0].name, emitted.ops[0].kind))
     }
 

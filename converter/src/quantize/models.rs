@@ -8,6 +8,7 @@ use ferrolite_schema::Model;
 use rayon::prelude::*;
 
 use super::*;
+use crate::aligned::AlignedBuf;
 use crate::data::npz::Npz;
 use crate::graph::{Constant, Value};
 use crate::shared_models::rows;
@@ -122,9 +123,9 @@ fn interpreted(graph: &Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let params = |id| graph.value(id).quantization.as_ref().and_then(|q| q.tensor()).expect("int8");
     let ((in_scale, in_zero), (out_scale, out_zero)) = (params(graph.inputs[0]), params(graph.outputs[0]));
     let emitted = emit::compile(graph, &emit::Options::default()).expect("compiles");
-    let file = emit::AlignedBuf::from_bytes(&emitted.bytes);
+    let file = AlignedBuf::from_bytes(&emitted.bytes);
     let model = Model::from_bytes(&file).expect("is valid");
-    let mut arena = emit::AlignedBuf::zeroed(emitted.arena_bytes);
+    let mut arena = AlignedBuf::zeroed(emitted.arena_bytes);
     let mut net = Interpreter::new(&model, ops::ALL, &mut arena).expect("fits");
     inputs
         .iter()

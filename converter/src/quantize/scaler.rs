@@ -254,7 +254,8 @@ mod tests {
     use ferrolite_runtime::{Interpreter, Model, ops};
 
     use super::*;
-    use crate::emit::{self, AlignedBuf};
+    use crate::aligned::AlignedBuf;
+    use crate::emit;
     use crate::passes;
     use crate::passes::testing::{Build, Random};
     use crate::quantize::{Calibration, Io, Options, Report, quantize};

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use ferrolite_runtime::Model;
 
 use crate::compare::grid::{self, Grid};
-use crate::compare::{layer_values, spread};
+use crate::compare::layer_values;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::facts;
 use crate::graph::{Constant, Graph, ValueId};
+use crate::parallel::spread;
 use crate::passes;
 use crate::reference::Executor;
 

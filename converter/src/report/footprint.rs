@@ -3,8 +3,8 @@
 use ferrolite_runtime::Model;
 use serde::{Deserialize, Serialize};
 
-use super::text;
 use crate::bench::Measured;
+use crate::text;
 
 /// What is said where no board was asked.
 const UNKNOWN: &str = "not known without a board (`convert --bench BOARD`)";

@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use ferrolite_runtime::Model;
 
-use super::text;
 use crate::model_file::layers;
+use crate::text;
 
 /// Columns of the map.
 const WIDTH: usize = 56;

@@ -17,4 +17,3 @@ pub mod distribution;
 pub mod footprint;
 pub mod html;
 pub mod memory_map;
-pub mod text;

@@ -53,7 +53,7 @@ fn figure(board: &Board, measured: &Measured) -> Option<u64> {
 }
 
 fn thousands(number: u64) -> String {
-    ferrolite::report::text::thousands(number)
+    ferrolite::text::thousands(number)
 }
 
 fn or_dash(word: Option<String>) -> String {

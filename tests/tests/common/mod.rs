@@ -9,8 +9,9 @@ pub mod program;
 
 use std::path::{Path, PathBuf};
 
+use ferrolite::aligned::AlignedBuf;
 use ferrolite::data::npz::Npz;
-use ferrolite::emit::{self, AlignedBuf, Emitted, Winograd};
+use ferrolite::emit::{self, Emitted, Winograd};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
 use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Native, Portable, Rv32im};

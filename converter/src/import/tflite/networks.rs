@@ -3,14 +3,15 @@
 
 use std::path::PathBuf;
 
+use crate::aligned::AlignedBuf;
 use crate::data::npz::Npz;
-use crate::emit::{self, AlignedBuf, Options};
+use crate::emit::{self, Options};
+use crate::execute::{infer, interpreter};
 use crate::graph::{Graph, Op};
 use crate::import::{load, load_bytes, refuse_unsupported};
 use crate::model_file::ModelFile;
 use crate::passes;
 use crate::reference::Executor;
-use crate::run::{infer, interpreter};
 use crate::shared_models::rows;
 
 fn folder() -> PathBuf {

@@ -17,6 +17,7 @@
 //! cycles: 10.7 million in fours; 56 in twos and 62 by ones, whose depthwise layers leave the fast path). A tensor that lost channels is not the tensor it was, so its name
 //! gets the suffix `/active`.
 
+mod layer;
 mod probe;
 mod ranges;
 mod remove;
@@ -26,7 +27,7 @@ mod ties;
 mod tests;
 
 use crate::graph::{Graph, Op, ValueId};
-use ranges::{Layer, Range, constant};
+use layer::{Layer, Range, constant};
 use ties::{Groups, activations, channels};
 
 /// What remains of a tensor's channels is a multiple of this, or all of them.

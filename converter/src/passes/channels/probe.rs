@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use ferrolite_runtime::Rounding;
 use ferrolite_schema::Model;
 
-use super::ranges::{Range, constant};
+use super::layer::{FULL, Range, constant};
 use super::ties::{activations, channels};
-use crate::emit::{self, AlignedBuf};
+use crate::aligned::AlignedBuf;
+use crate::emit;
+use crate::execute::{infer, interpreter};
 use crate::graph::{BinaryKind, DType, Graph, Node, Op, ReduceKind, ValueId};
-use crate::run::{infer, interpreter};
 
 /// The ranges of a node's results at the ends of its operands' ranges, and whether they hold in
 /// between. `None` where the node is nothing that int8 channels pass through.
@@ -27,7 +28,7 @@ pub(super) fn ends(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<
     for corner in corners {
         let level = |id: ValueId, channel: usize| {
             let at = operands.iter().position(|&operand| operand == id).unwrap_or(0);
-            let (low, high) = ranges[id.0].get(channel).copied().unwrap_or(super::ranges::FULL);
+            let (low, high) = ranges[id.0].get(channel).copied().unwrap_or(FULL);
             if corner >> at & 1 == 0 { low } else { high }
         };
         let results = run(graph, node, &level)?;

@@ -2,7 +2,7 @@
 
 use super::super::rewrite::{add_constant, only_reader};
 use super::Found;
-use super::ranges::{Layer, Range, constant};
+use super::layer::{Layer, Range, constant};
 use super::ties::channels as channel_count;
 use crate::graph::{Constant, Graph, Op, Quantization, ValueId};
 

@@ -9,12 +9,13 @@ use ferrolite_runtime::quant::{multiplier, quantize, requantize};
 use super::super::rewrite::add_constant;
 use super::super::testing::{Build, Random};
 use super::*;
-use crate::emit::{self, AlignedBuf};
+use crate::aligned::AlignedBuf;
+use crate::emit;
+use crate::execute::{infer, interpreter};
 use crate::graph::{
     Activation, BinaryKind, Constant, DType, Node, PoolKind, Quantization, ReduceKind, UnaryKind, Window,
 };
 use crate::import::load;
-use crate::run::{infer, interpreter};
 
 /// A window over the image; `pad` on all sides.
 fn window(kernel: usize, pad: usize) -> Window {

@@ -12,7 +12,7 @@
 //! ```
 //! Channels that hang together through such ties are one group over the whole graph.
 
-use super::ranges::Layer;
+use super::layer::Layer;
 use crate::graph::{Constant, Graph, Node, Op, ValueId};
 
 /// A channel (index of the last dimension) of an activation.

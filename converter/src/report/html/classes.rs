@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Facts, boxed};
 use crate::compare::{Answer, WorstSample};
-use crate::report::text;
+use crate::text;
 
 /// Most classes that are shown as a matrix; of more, only the pairs that are confused most.
 const MATRIX: usize = 60;

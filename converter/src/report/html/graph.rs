@@ -9,7 +9,7 @@ use super::layout::layout;
 use super::{Facts, shorten};
 use crate::data::npy::shape_text;
 use crate::model_file;
-use crate::report::text;
+use crate::text;
 
 /// Size of a node, and distance between layers, in pixels.
 const WIDTH: f32 = 240.0;

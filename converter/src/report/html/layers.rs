@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Facts, boxed, shorten};
 use crate::data::npy::shape_text;
-use crate::report::text;
+use crate::text;
 
 /// Layers whose cost is listed.
 const LISTED: usize = 20;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Facts, boxed};
 use crate::report::memory_map::{Use, rows};
-use crate::report::text;
+use crate::text;
 
 pub fn section(facts: &Facts<'_>) -> Markup {
     let arena = facts.model.arena_bytes().max(1) as u64;

@@ -18,13 +18,13 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::distribution::{Distribution, distributions};
 use super::footprint::{Code, Footprint};
-use super::text;
 use crate::compare::Comparison;
 use crate::data::Dataset;
 use crate::data::npy::shape_text;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::model_file::{self, Layer, PortFacts};
+use crate::text;
 
 const STYLE: &str = include_str!("style.css");
 

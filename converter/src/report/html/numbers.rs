@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{Facts, shorten};
 use crate::report::distribution::Histogram;
-use crate::report::text;
+use crate::text;
 
 /// Size of a histogram, in its own units; the page stretches it.
 const WIDTH: f32 = 240.0;

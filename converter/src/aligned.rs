@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 /// `Interpreter::new` an arena.
 ///
 /// ```
-/// let buf = ferrolite::emit::AlignedBuf::from_bytes(b"FERO");
+/// let buf = ferrolite::aligned::AlignedBuf::from_bytes(b"FERO");
 /// assert_eq!(&*buf, b"FERO");
 /// assert_eq!(buf.as_ptr() as usize % 16, 0);
 /// ```

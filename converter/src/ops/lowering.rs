@@ -9,7 +9,6 @@ use ferrolite_schema::OpCode;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
-use crate::ops::winograd::Candidate;
 
 /// The constants of the file under construction. Equal runs of bytes are stored once.
 #[derive(Debug, Default)]
@@ -120,6 +119,17 @@ pub struct Lowering<'a> {
     pub policy: Policy,
     /// Which convolutions are made by tiles.
     pub(crate) winograd: &'a mut Tiled,
+}
+
+/// A convolution that could be made this way.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Its result.
+    pub output: ValueId,
+    /// Cycles of a Cortex-M4 that it saves, as far as is known without measuring; may be negative.
+    pub saved: i64,
+    /// Bytes of flash that it adds.
+    pub bytes: u64,
 }
 
 /// Convolutions made by Winograd's algorithm, and those that could be.

@@ -1,38 +1,38 @@
-//! Progress bars: on a terminal, on stderr, and never beside JSON.
+//! Bar bars: on a terminal, on stderr, and never beside JSON.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::convert::Follow;
+use crate::progress::Progress;
 
 /// Shows how far a piece of work is.
-pub struct Progress {
+pub struct Bar {
     bar: ProgressBar,
 }
 
-impl Progress {
+impl Bar {
     /// A bar for `total` steps of `what`; hidden when `quiet` or when stderr is no terminal.
-    pub fn new(what: &'static str, total: usize, quiet: bool) -> Progress {
+    pub fn new(what: &'static str, total: usize, quiet: bool) -> Bar {
         if quiet {
-            return Progress { bar: ProgressBar::hidden() };
+            return Bar { bar: ProgressBar::hidden() };
         }
         let style = ProgressStyle::with_template("{msg:<12} {bar:40} {pos}/{len}  {eta}");
         let bar = ProgressBar::new(total as u64)
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_message(what);
-        Progress { bar }
+        Bar { bar }
     }
 
     /// A sign of life for work whose length is not known.
-    pub fn endless(what: String, quiet: bool) -> Progress {
+    pub fn endless(what: String, quiet: bool) -> Bar {
         if quiet {
-            return Progress { bar: ProgressBar::hidden() };
+            return Bar { bar: ProgressBar::hidden() };
         }
         let bar = ProgressBar::new_spinner().with_message(what);
         bar.enable_steady_tick(Duration::from_millis(120));
-        Progress { bar }
+        Bar { bar }
     }
 
     /// One step more is done.
@@ -41,7 +41,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -50,7 +50,7 @@ impl Drop for Progress {
 /// Shows the parts of long work as bars, one after the other.
 pub struct Bars {
     quiet: bool,
-    bar: Mutex<Option<Progress>>,
+    bar: Mutex<Option<Bar>>,
 }
 
 impl Bars {
@@ -60,17 +60,17 @@ impl Bars {
     }
 
     /// The bar; a thread that panicked while it held the lock has not harmed it.
-    fn lock(&self) -> MutexGuard<'_, Option<Progress>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Bar>> {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Follow for Bars {
+impl Progress for Bars {
     /// A part without steps is one whose length is not known.
     fn begin(&self, what: &'static str, steps: usize) {
         *self.lock() = Some(match steps {
-            0 => Progress::endless(what.to_string(), self.quiet),
-            steps => Progress::new(what, steps, self.quiet),
+            0 => Bar::endless(what.to_string(), self.quiet),
+            steps => Bar::new(what, steps, self.quiet),
         });
     }
 

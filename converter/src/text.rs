@@ -112,6 +112,15 @@ pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) ->
     table.to_string()
 }
 
+/// A name without what frameworks put around it.
+pub fn plain(name: &str) -> &str {
+    let name = name.strip_prefix("serving_default_").unwrap_or(name);
+    match name.rsplit_once(':') {
+        Some((name, number)) if !name.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,41 @@
+//! A DATA argument: the file or folder in it, and the words where that cannot be read.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// The file or folder behind a DATA argument.
+pub fn path_of(argument: &str) -> PathBuf {
+    split_argument(argument).0
+}
+
+/// Splits `file.npz:array` and `file.csv:column,column`; what is behind the colon is there only behind a
+/// name that ends in `.npz` or `.csv`.
+pub fn split_argument(argument: &str) -> (PathBuf, Option<&str>) {
+    let colons = argument.match_indices(':').map(|(at, _)| (&argument[..at], &argument[at + 1..]));
+    let mut split = colons.filter(|(file, _)| matches!(ending(Path::new(file)).as_str(), "npz" | "csv"));
+    match split.next().filter(|_| !Path::new(argument).exists()) {
+        Some((file, behind)) => (file.into(), Some(behind)),
+        None => (argument.into(), None),
+    }
+}
+
+/// The ending of a name, in small letters.
+pub fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// The error for what is not there.
+pub fn absent(path: &Path) -> Error {
+    Error::input(format!("{}: there is no such file or folder", path.display()))
+        .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files")
+}
+
+/// The error for a file or folder that cannot be read.
+pub fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return absent(path);
+    }
+    Error::input(format!("{}: cannot be read: {error}", path.display()))
+        .help("check the file and its permissions")
+}

@@ -1,0 +1,198 @@
+//! An int8 layer with weights in integer arithmetic: which integers its output channels can hold, given those of
+//! its input's.
+
+use ferrolite_runtime::Rounding;
+use ferrolite_runtime::quant::{multiplier, quantize, requantize};
+
+use crate::graph::{Constant, DType, Graph, Node, Op, Value, Window};
+
+/// Lowest and highest integer of a channel.
+pub(super) type Range = (i32, i32);
+
+/// Anything that int8 holds.
+pub(super) const FULL: Range = (-128, 127);
+
+/// The integer that a channel always holds.
+pub(super) fn constant(ranges: &[Range], channel: usize) -> Option<i32> {
+    ranges.get(channel).filter(|(low, high)| low == high).map(|&(low, _)| low)
+}
+
+/// An int8 layer with weights, ready for integer arithmetic.
+pub(super) struct Layer<'a> {
+    pub weights: &'a [i8],
+    pub bias: Vec<i64>,
+    /// Zero point of the input.
+    pub zero_point: i32,
+    /// Whether windows reach beyond the image.
+    pub padded: bool,
+    pub channels: usize,
+    pub outputs: usize,
+    /// The taps inside the image, for each kind of place that a window can be at.
+    taps: Vec<Vec<usize>>,
+    op: &'a Op,
+    input_scale: f32,
+    weight_scales: &'a [f32],
+    output: (f32, i32),
+    clamp: Range,
+}
+
+impl<'a> Layer<'a> {
+    /// `None` for float layers and for forms that the pass does not handle: grouped convolutions,
+    /// weights with a zero point, operands without quantization.
+    pub(super) fn new(graph: &'a Graph, node: &'a Node) -> Option<Layer<'a>> {
+        let (input, weights, output) =
+            (graph.value(node.input(0)?), graph.value(node.input(1)?), graph.value(*node.outputs.first()?));
+        let int8 = |value: &Value| value.dtype == DType::Int8;
+        let Some(Constant::I8(elements)) = &weights.constant else { return None };
+        if !int8(input) || !int8(output) || elements.is_empty() {
+            return None;
+        }
+        let channels = *input.shape.last()?;
+        let outputs = *output.shape.last()?;
+        if channels == 0 || outputs == 0 {
+            return None;
+        }
+        let (activation, taps) = match &node.op {
+            Op::Conv2d { window, activation } if weights.shape.last() == Some(&channels) => {
+                (activation, taps(window, input, output)?)
+            }
+            Op::DepthwiseConv2d { window, activation, .. } => (activation, taps(window, input, output)?),
+            Op::FullyConnected { activation } if weights.shape.last()?.is_multiple_of(channels) => {
+                (activation, vec![(0..weights.shape.last()? / channels).collect()])
+            }
+            _ => return None,
+        };
+        let all = elements.len()
+            / if matches!(node.op, Op::DepthwiseConv2d { .. }) { outputs } else { outputs * channels };
+        let padded = taps.iter().any(|taps| taps.len() != all);
+        let quantization = weights.quantization.as_ref()?;
+        let scales = quantization.scale.len();
+        if quantization.zero_point.iter().any(|&z| z != 0) || ![1, outputs].contains(&scales) {
+            return None;
+        }
+        let bias = match node.input(2) {
+            None => vec![0; outputs],
+            Some(id) => match graph.constant(Some(id))? {
+                Constant::I32(bias) => bias.iter().map(|&b| b.into()).collect(),
+                _ => return None,
+            },
+        };
+        let (input_scale, zero_point) = input.quantization.as_ref()?.tensor()?;
+        let (scale, output_zero_point) = output.quantization.as_ref()?.tensor()?;
+        let (low, high) = activation.range();
+        let bound = |real| quantize(real, scale, output_zero_point, FULL.0, FULL.1);
+        (bias.len() == outputs).then_some(Layer {
+            weights: elements,
+            bias,
+            zero_point,
+            padded,
+            channels,
+            outputs,
+            taps,
+            op: &node.op,
+            input_scale,
+            weight_scales: &quantization.scale,
+            output: (scale, output_zero_point),
+            clamp: (
+                if low.is_finite() { bound(low) } else { FULL.0 },
+                if high.is_finite() { bound(high) } else { FULL.1 },
+            ),
+        })
+    }
+
+    /// Output and input channel of weight `i`.
+    pub(super) fn place(&self, i: usize) -> (usize, usize) {
+        match self.op {
+            Op::DepthwiseConv2d { multiplier, .. } => {
+                (i % self.outputs, i % self.outputs / (*multiplier).max(1))
+            }
+            _ => (i / (self.weights.len() / self.outputs).max(1), i % self.channels),
+        }
+    }
+
+    /// Which input channels have a weight other than zero.
+    pub(super) fn reads(&self) -> Vec<bool> {
+        let mut reads = vec![false; self.channels];
+        for (i, _) in self.weights.iter().enumerate().filter(|(_, w)| **w != 0) {
+            reads[self.place(i).1] = true;
+        }
+        reads
+    }
+
+    /// What one step of an input channel adds to each accumulator of a convolution or dense layer, where
+    /// that is the same wherever the window is.
+    pub(super) fn contribution(&self, channel: usize) -> Option<Vec<i64>> {
+        let row = self.weights.len() / self.outputs;
+        let sum = |output: usize, taps: &[usize]| -> i64 {
+            taps.iter().map(|t| i64::from(self.weights[output * row + t * self.channels + channel])).sum()
+        };
+        let (first, others) = self.taps.split_first()?;
+        let one = |output| {
+            let wanted = sum(output, first);
+            others.iter().all(|taps| sum(output, taps) == wanted).then_some(wanted)
+        };
+        (0..self.outputs).map(one).collect()
+    }
+
+    /// The ranges of the results' channels.
+    pub(super) fn outputs(&self, inputs: &[Range]) -> Vec<Range> {
+        let mut accumulators: Vec<(i64, i64)> = self.bias.iter().map(|&b| (b, b)).collect();
+        for (i, &weight) in self.weights.iter().enumerate() {
+            let (output, channel) = self.place(i);
+            let (mut low, mut high) = inputs.get(channel).copied().unwrap_or(FULL);
+            if self.padded {
+                (low, high) = (low.min(self.zero_point), high.max(self.zero_point));
+            }
+            let ends = [low, high].map(|q| i64::from(weight) * i64::from(q - self.zero_point));
+            accumulators[output].0 += ends[0].min(ends[1]);
+            accumulators[output].1 += ends[0].max(ends[1]);
+        }
+        let scaled = accumulators.into_iter().enumerate();
+        scaled.map(|(output, range)| self.scale_down(output, range).unwrap_or(self.clamp)).collect()
+    }
+
+    /// The integers that an accumulator's range becomes, where that holds for either rounding.
+    fn scale_down(&self, output: usize, (low, high): (i64, i64)) -> Option<Range> {
+        let weight_scale = self.weight_scales[if self.weight_scales.len() == 1 { 0 } else { output }];
+        let real = f64::from(self.input_scale) * f64::from(weight_scale) / f64::from(self.output.0);
+        let factor = multiplier(real);
+        let bounds = |rounding| {
+            let end = |accumulator: i64| {
+                // A left shift must not wrap, or the scaling would not be monotone.
+                let shifted = accumulator.checked_mul(1 << factor.shift.clamp(0, 30))?;
+                i32::try_from(shifted).ok()?;
+                let scaled = requantize(accumulator as i32, factor, rounding);
+                Some(scaled.saturating_add(self.output.1).clamp(self.clamp.0, self.clamp.1))
+            };
+            Some((end(low)?, end(high)?))
+        };
+        let (double, single) = (bounds(Rounding::Double)?, bounds(Rounding::Single)?);
+        Some((double.0.min(single.0), double.1.max(single.1)))
+    }
+}
+
+/// The taps inside the image, for each kind of place that a window can be at: in the middle, at an edge,
+/// in a corner.
+fn taps(window: &Window, input: &Value, output: &Value) -> Option<Vec<Vec<usize>>> {
+    let lines = |axis: usize| -> Option<Vec<Vec<usize>>> {
+        let (size, count) = (*input.shape.get(axis + 1)?, *output.shape.get(axis + 1)?);
+        let mut kinds: Vec<Vec<usize>> = (0..count)
+            .map(|o| {
+                let inside = |k: &usize| {
+                    let at = o * window.stride[axis] + k * window.dilation[axis];
+                    at.checked_sub(window.pad_before[axis]).is_some_and(|at| at < size)
+                };
+                (0..window.kernel[axis]).filter(inside).collect()
+            })
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        Some(kinds)
+    };
+    let (rows, columns) = (lines(0)?, lines(1)?);
+    let kinds = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
+    let taps = kinds.map(|(row, column)| {
+        row.iter().flat_map(|y| column.iter().map(move |x| y * window.kernel[1] + x)).collect()
+    });
+    Some(taps.collect())
+}
