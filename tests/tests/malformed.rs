@@ -353,10 +353,10 @@ fn padding_of_packed_weights() {
     for set in SETS {
         for name in MODELS {
             let options = ferrolite::emit::Options { target: set.target, ..Default::default() };
-            let sound = ferrolite::emit::AlignedBuf::from_bytes(&real_file(name, &options));
+            let sound = ferrolite::aligned::AlignedBuf::from_bytes(&real_file(name, &options));
             let model = Model::from_bytes(&sound).expect("a sound file");
             let constants = model.constants().as_ptr() as usize - sound.as_ptr() as usize;
-            let mut hostile = ferrolite::emit::AlignedBuf::from_bytes(&sound);
+            let mut hostile = ferrolite::aligned::AlignedBuf::from_bytes(&sound);
             for (at, shape) in packed_weights(&model) {
                 let weights = common::packed::weight_bytes(&shape);
                 let padding =
