@@ -1,5 +1,7 @@
 //! What fuzzing does with the bytes of a model file; shared by the fuzz targets and by the test `importers`, which runs
 //! the seeds and some thousand changed copies of them with the stable compiler.
+// Each target uses a part of it.
+#![allow(dead_code)]
 
 use std::path::Path;
 

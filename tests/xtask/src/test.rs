@@ -107,6 +107,16 @@ fn firmware_clippy() -> Result<()> {
     ])
 }
 
+/// The fuzz targets, as far as that takes neither nightly nor a C++ compiler: the host workspace's versions and
+/// profiles, so that what its lints have looked at is not looked at again.
+fn fuzz_targets() -> Result<()> {
+    let root = crate::run::root();
+    std::fs::copy(root.join("Cargo.lock"), root.join("tests/fuzz/Cargo.lock"))?;
+    let place =
+        ["--manifest-path", "tests/fuzz/Cargo.toml", "--target-dir", "target", "--config", "Cargo.toml"];
+    cargo(&[&["check", "-q", "--bins", "--no-default-features"], &place[..]].concat())
+}
+
 const STEPS: &[Step] = &[
     Step { name: "lint: rustfmt", slow: false, skip: always, run: || cargo(&["fmt", "--all", "--check"]) },
     Step {
@@ -122,6 +132,7 @@ const STEPS: &[Step] = &[
         run: || cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
     Step { name: "lint: firmware clippy", slow: false, skip: needs_targets, run: firmware_clippy },
+    Step { name: "lint: fuzz targets", slow: false, skip: always, run: fuzz_targets },
     Step { name: "host and board tests", slow: false, skip: always, run: host_tests },
     Step {
         name: "application on two boards",
