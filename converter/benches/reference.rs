@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ferrolite::facts::macs;
+use ferrolite::graph::macs;
 use ferrolite::graph::{Graph, Node, Op};
 use ferrolite::reference::Executor;
 use ferrolite::{import, passes};

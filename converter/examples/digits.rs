@@ -8,7 +8,7 @@ use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite::data::{Dataset, Labels, load_labels};
 use ferrolite::model_file::{input_specs, operators, outputs};
 use ferrolite::reference::Executor;
-use ferrolite::{Error, Result, compare::argmax, import};
+use ferrolite::{Error, Result, import, noise::argmax};
 use ferrolite_runtime::quant::dequantize;
 
 const BOARD: &str = "qemu-cortex-m4";

@@ -103,6 +103,7 @@ mod execute;
 pub mod facts;
 pub mod import;
 pub mod model_file;
+pub mod noise;
 pub mod ops;
 pub mod passes;
 pub mod progress;

@@ -2,6 +2,9 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
+/// The mark that files of Ferrolite's bear in text and in comments: see `written`.
+pub const MARK: &str = "Written by Ferrolite";
+
 /// A line below the headings, and air.
 const STYLE: TableStyle = TableStyle::new()
     .header_lines(ContentLineStyle::none().junction(' '))

@@ -13,8 +13,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// The mark in text and in comments.
-pub const MARK: &str = "Written by Ferrolite";
+use crate::text::MARK;
 
 /// As modules and headers begin, which also say by which word they were written.
 const COMMAND: &str = "Written by `ferrolite ";

@@ -138,7 +138,7 @@ fn answers(result: &RunOutput, label: impl Fn(usize) -> Option<String>) -> Strin
     for sample in 0..result.samples.len().min(SHOWN) {
         for (index, port) in result.ports.iter().enumerate() {
             let real = result.real(sample, index);
-            let best = crate::compare::argmax(&real).unwrap_or(0);
+            let best = crate::noise::argmax(&real).unwrap_or(0);
             let class = match (real.len(), label(best)) {
                 (1, _) => "-".to_string(),
                 (_, Some(label)) => format!("{best} {label}"),

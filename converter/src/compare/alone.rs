@@ -12,12 +12,14 @@ use ferrolite_runtime::{Model, OpCode};
 use rayon::prelude::*;
 
 use super::grid::{self, Grid};
-use super::{Comparison, InputComparison, LayerComparison, Noise, layer_values};
+use super::{Comparison, InputComparison, LayerComparison, layer_values};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::facts;
-use crate::graph::{BinaryKind, Constant, DType, Graph, Op, PoolKind, ReduceKind, Value, ValueId};
+use crate::graph::{
+    BinaryKind, Constant, DType, Graph, Op, PoolKind, ReduceKind, Value, ValueId, macs, weights_of,
+};
 use crate::model_file;
+use crate::noise::Noise;
 use crate::parallel::spread;
 use crate::passes;
 use crate::progress::Progress;
@@ -52,7 +54,7 @@ pub fn attribute(
 ) -> Result<()> {
     let graph = passes::for_quantization(source);
     let trials = trials(&graph, model);
-    let work = graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(facts::macs(&graph, node)));
+    let work = graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(macs(&graph, node)));
     let each = work.saturating_mul(trials.len() as u64).max(1);
     let samples = usize::try_from(WORK / each).unwrap_or(SAMPLES).clamp(1, SAMPLES);
     let samples: Vec<Vec<Vec<f32>>> =
@@ -142,7 +144,7 @@ fn rounds(
 /// weights that the author quantized.
 fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Option<Vec<Grid>> {
     let layer = &graph.nodes[node];
-    let (weights, axis) = facts::weights(graph, layer)?;
+    let (weights, axis) = weights_of(graph, layer)?;
     let channels = weights.shape.get(axis).copied()?;
     let data = weights.constant.as_ref()?.as_f32()?;
     let steps = grid::of_weights(model, model.ops().get(op)?)
@@ -165,7 +167,7 @@ fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Opt
 /// The graph with the weights of one node rounded.
 fn with_weights(graph: &Graph, node: usize, grids: &[Grid]) -> Graph {
     let mut graph = graph.clone();
-    let Some((weights, axis)) = facts::weights(&graph, &graph.nodes[node]) else { return graph };
+    let Some((weights, axis)) = weights_of(&graph, &graph.nodes[node]) else { return graph };
     let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
     let Some(data) = weights.constant.as_ref().and_then(Constant::as_f32) else { return graph };
     let round = |(i, &x): (usize, &f32)| {

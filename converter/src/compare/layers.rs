@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use ferrolite_runtime::Model;
 
-use super::{LayerComparison, Noise, grid};
+use super::{LayerComparison, grid};
 use crate::data::{Dataset, dequantize};
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
 use crate::model_file;
+use crate::noise::Noise;
 use crate::parallel::spread;
 use crate::passes;
 use crate::reference::Executor;

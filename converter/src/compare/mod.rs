@@ -40,10 +40,8 @@
 //! ```
 
 pub mod alone;
-mod classes;
 pub(crate) mod grid;
 mod layers;
-mod noise;
 mod outputs;
 pub(crate) mod pairs;
 #[cfg(test)]
@@ -54,17 +52,16 @@ use std::ops::Range;
 use ferrolite_runtime::Model;
 use serde::Serialize;
 
-pub use classes::holds_classes;
 pub use layers::compare_layers;
 pub(crate) use layers::layer_values;
-pub use noise::{NOISY, Noise};
 use outputs::Tally;
-pub use outputs::{Answer, OutputComparison, WorstSample, argmax, compare_outputs};
+pub use outputs::{Answer, OutputComparison, WorstSample, compare_outputs};
 
 use crate::board::HOST;
 use crate::data::{Dataset, Labels};
 use crate::error::Result;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, ValueId, holds_classes};
+use crate::noise;
 use crate::parallel::in_order;
 use crate::progress::Progress;
 use crate::reference::Executor;

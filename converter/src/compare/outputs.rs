@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Comparison, Noise};
+use super::Comparison;
 use crate::data::Labels;
 use crate::error::{Error, Result};
 use crate::model_file::PortFacts;
+use crate::noise::{Noise, argmax};
 use crate::run::RunOutput;
 
 /// Samples that are listed as the worst.
@@ -249,17 +250,6 @@ impl OutputTally {
             mse_quantized: integer.mse(),
         }
     }
-}
-
-/// Index of the largest element, the first of equals; none without elements.
-pub fn argmax(values: &[f32]) -> Option<usize> {
-    let mut best: Option<(usize, f32)> = None;
-    for (index, &value) in values.iter().enumerate() {
-        if best.is_none_or(|(_, largest)| value > largest) {
-            best = Some((index, value));
-        }
-    }
-    best.map(|(index, _)| index)
 }
 
 /// The class that a first output stands for. A single element is a probability of class 1.

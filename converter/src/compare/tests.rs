@@ -1,6 +1,7 @@
 use super::*;
 use crate::graph::DType;
 use crate::model_file::PortFacts;
+use crate::noise::Noise;
 use crate::run::RunOutput;
 
 fn output(shape: &[usize], samples: &[&[u8]]) -> RunOutput {

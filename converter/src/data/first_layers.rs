@@ -3,8 +3,7 @@
 //! input. TensorFlow's converter folds them into the weights of the first layer, which are tiny then.
 
 use super::Scale;
-use crate::facts;
-use crate::graph::{Activation, BinaryKind, Graph, Node, Op, ValueId};
+use crate::graph::{Activation, BinaryKind, Graph, Node, Op, ValueId, weights_of};
 
 /// A slope up to this makes numbers of normal size of 0..255 only; 0..1 would vanish.
 const SMALL: f64 = 1.0 / 16.0;
@@ -78,7 +77,7 @@ fn mean(graph: &Graph, id: Option<ValueId>) -> Option<f64> {
 /// How large the results of a layer of weights are to what it gets, about; none where a normalization behind
 /// it makes that meaningless.
 fn gain<'g>(graph: &'g Graph, node: &Node, consumer: impl Fn(ValueId) -> Option<&'g Node>) -> Option<f64> {
-    let (weights, axis) = facts::weights(graph, node)?;
+    let (weights, axis) = weights_of(graph, node)?;
     let channels = weights.shape.get(axis).copied()?;
     let numbers = weights.constant.as_ref()?.as_f32()?;
     let mut id = *node.outputs.first()?;

@@ -144,7 +144,7 @@ pub fn write(arrays: &[NamedArray], out: impl Write + Seek) -> io::Result<()> {
         zip.write_all(&npy::start(array.dtype, &array.shape))?;
         zip.write_all(&array.bytes)?;
     }
-    zip.set_comment(crate::written::MARK)?;
+    zip.set_comment(crate::text::MARK)?;
     zip.finish()?.flush()
 }
 

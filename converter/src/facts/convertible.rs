@@ -1,9 +1,9 @@
 //! Which layers of a trained model cannot be converted: found out by trying.
 
-use super::{Refused, macs};
+use super::Refused;
 use crate::emit;
 use crate::error::Result;
-use crate::graph::{DType, Graph};
+use crate::graph::{DType, Graph, macs};
 use crate::import::unsupported_layers;
 use crate::ops;
 use crate::passes;

@@ -15,17 +15,14 @@
 //! ```
 
 mod convertible;
-mod work;
 
 use std::path::Path;
 
 use ferrolite_runtime::Model;
 use serde::Serialize;
 
-pub use work::{macs, weights};
-
 use crate::error::Result;
-use crate::graph::{DType, Graph, ValueId};
+use crate::graph::{DType, Graph, ValueId, macs};
 use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
 use crate::model_file::{self, ModelFile, PortFacts};
 
@@ -271,4 +268,25 @@ fn size(path: &Path) -> u64 {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::load;
+    use crate::model_file::layers;
+
+    #[test]
+    fn work_is_what_the_converter_counts() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/models/fashion_dsres/fashion_dsres_int8_tf.tflite"
+        );
+        let graph = load(path.as_ref()).unwrap().graph;
+        let converted = crate::convert::convert(path.as_ref(), &Default::default(), &()).unwrap();
+        let model = converted.file.model().unwrap();
+        let found: u64 = graph.nodes.iter().map(|node| macs(&graph, node)).sum();
+        assert!(found > 100_000);
+        assert_eq!(found, layers(&model).iter().map(|layer| layer.macs).sum::<u64>());
+    }
 }

@@ -4,7 +4,7 @@
 //! (QDQ and fake-quantized models). Here they become constants of the layer's own.
 
 use super::groups::is_real;
-use super::weights::channel_axis;
+use crate::graph::channel_axis;
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
 
 /// Whether these integers can be the weights of a layer as they are: int8, symmetric, with one scale or one

@@ -12,9 +12,9 @@ use super::calibrate::Statistics;
 use super::far::Limits;
 use super::judge::{Judge, Score};
 use super::{Calibration, Options, OutputReport, Report, Samples, Trial, build, equalize};
-use crate::compare::holds_classes;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::graph::holds_classes;
 use crate::parallel::in_order;
 
 /// Fewer samples are too few to hold some back.

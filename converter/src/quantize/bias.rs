@@ -8,9 +8,9 @@
 
 use super::calibrate::run;
 use super::groups::is_real;
-use super::weights::channel_axis;
 use super::{Samples, range};
 use crate::error::Result;
+use crate::graph::channel_axis;
 use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
 use crate::parallel::by_worker;
 use crate::reference::{Executor, execute_node};

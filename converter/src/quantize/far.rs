@@ -22,8 +22,8 @@ use super::Samples;
 use super::calibrate::run;
 use super::groups::is_real;
 use super::range::{LARGEST_BOUND, Range};
-use super::weights::channel_axis;
 use crate::error::Result;
+use crate::graph::channel_axis;
 use crate::graph::{
     Activation, BinaryKind, Constant, Graph, Node, Op, PoolKind, ReduceKind, UnaryKind, ValueId,
 };

@@ -8,14 +8,15 @@ use rayon::prelude::*;
 
 use super::{OutputReport, Samples, run_fake_quantized};
 use crate::aligned::AlignedBuf;
-use crate::compare::{Noise, argmax, holds_classes};
 use crate::convert::input_specs;
 use crate::data::dequantize;
 use crate::emit;
 use crate::error::{Error, Result};
 use crate::execute::{infer, interpreter};
+use crate::graph::holds_classes;
 use crate::graph::{DType, Graph, Op};
 use crate::model_file::{self, ModelFile};
+use crate::noise::{Noise, argmax};
 use crate::passes;
 use crate::reference::Executor;
 

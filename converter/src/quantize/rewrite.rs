@@ -6,7 +6,7 @@ use super::groups::{Params, is_real};
 use super::range::{Range, per_tensor, to_int8 as integer};
 use super::{ActivationReport, Report, authored, weights};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Op, Value, ValueId};
+use crate::graph::{Constant, DType, Graph, Op, Value, ValueId, channel_axis};
 
 /// Whether a node has a result that is real numbers, and so constants that must be quantized.
 fn computes_reals(graph: &Graph, node: usize) -> bool {
@@ -119,7 +119,7 @@ pub fn to_int8(
             continue;
         }
         quantize_attributes(graph, index, params);
-        let Some(axis) = weights::channel_axis(&graph.nodes[index].op) else { continue };
+        let Some(axis) = channel_axis(&graph.nodes[index].op) else { continue };
         let node = &graph.nodes[index];
         let input = node.input(0).and_then(|id| params[id.0]);
         let Some((input_scale, _)) = input else {

@@ -4,21 +4,11 @@
 use super::authored;
 use super::range::{BIAS_LIMIT, Range, to_int8};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
+use crate::graph::{Constant, DType, Graph, Node, Quantization, Value, ValueId};
 
 /// Smallest weight scale of a channel relative to the largest one of the layer. Below it a channel
 /// is dead, and its scale would only make multipliers that cannot be represented.
 const SMALLEST_RELATIVE_SCALE: f32 = 1.0 / (1 << 24) as f32;
-
-/// Whether the operator has weights at operand 1 and perhaps a bias at operand 2, and the
-/// dimension of its weights that counts output channels.
-pub fn channel_axis(op: &Op) -> Option<usize> {
-    match op {
-        Op::Conv2d { .. } | Op::TransposeConv { .. } | Op::FullyConnected { .. } => Some(0),
-        Op::DepthwiseConv2d { .. } => Some(3),
-        _ => None,
-    }
-}
 
 /// A layer's quantized weights and bias, and how many channels' scales were widened for the bias.
 pub struct Quantized {

@@ -11,8 +11,7 @@ use crate::compare::grid::{self, Grid};
 use crate::compare::layer_values;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::facts;
-use crate::graph::{Constant, Graph, ValueId};
+use crate::graph::{Constant, Graph, ValueId, weights_of};
 use crate::parallel::spread;
 use crate::passes;
 use crate::reference::Executor;
@@ -67,7 +66,7 @@ pub fn distributions(source: &Graph, model: &Model<'_>, data: Option<&Dataset>) 
     let distribution = |((value, activations), op): ((&Option<ValueId>, _), &ferrolite_schema::Op)| {
         let node = value.and_then(|id: ValueId| producers.get(&id)).map(|&node| &graph.nodes[node]);
         let weights = node.and_then(|node| {
-            let (weights, axis) = facts::weights(&graph, node)?;
+            let (weights, axis) = weights_of(&graph, node)?;
             let channels = weights.shape.get(axis).copied()?;
             let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
             let steps =

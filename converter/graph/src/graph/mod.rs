@@ -34,11 +34,15 @@
 //! assert!(graph.is_float());
 //! ```
 
+mod classes;
 mod op;
 mod tensor;
+mod work;
 
+pub use classes::holds_classes;
 pub use op::{Activation, BinaryKind, Cell, Op, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
 pub use tensor::{Constant, Quantization};
+pub use work::{channel_axis, macs, weights_of};
 
 use std::collections::{HashMap, HashSet};
 

@@ -114,7 +114,7 @@ pub fn page(model: &Model<'_>, study: &Study<'_>) -> Result<String> {
     .collect();
     let page = html! {
         (DOCTYPE)
-        (PreEscaped(format!("<!-- {} -->", crate::written::MARK)))
+        (PreEscaped(format!("<!-- {} -->", crate::text::MARK)))
         html lang="en" {
             head {
                 meta charset="utf-8";

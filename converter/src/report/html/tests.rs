@@ -13,7 +13,7 @@ const VOID: [&str; 5] = ["meta", "link", "br", "hr", "img"];
 
 /// Checks that tags are nested, and returns the text between them and all tags.
 fn parse(page: &str) -> (String, Vec<String>) {
-    let head = format!("<!DOCTYPE html><!-- {} -->", crate::written::MARK);
+    let head = format!("<!DOCTYPE html><!-- {} -->", crate::text::MARK);
     let body = page.strip_prefix(&head).expect("a page starts with its type and who wrote it");
     let (mut open, mut tags, mut text) = (Vec::<String>::new(), Vec::new(), String::new());
     let mut rest = body;

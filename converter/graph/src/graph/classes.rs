@@ -1,6 +1,6 @@
 //! Which outputs say a class: the one definition for `convert`, `compare` and reports.
 
-use crate::graph::{Activation, BinaryKind, DType, Graph, Op, ValueId};
+use super::{Activation, BinaryKind, DType, Graph, Op, ValueId};
 
 /// Whether an output is a vector of scores, one for each class, so that its largest element is an answer
 /// that two models can agree on: two elements or more along one dimension, made by SOFTMAX, by LOG_SOFTMAX

@@ -1,4 +1,4 @@
-//! Sums behind a signal-to-noise ratio.
+//! Figures of outputs beside a reference: the sums behind a signal-to-noise ratio, and the class that wins.
 
 /// Decibels below which an output is hardly that of the float model any more.
 pub const NOISY: f64 = 10.0;
@@ -15,7 +15,7 @@ pub(crate) fn warning(output: &str, decibels: Option<f64>) -> Option<String> {
 /// What differs between a reference and something measured.
 ///
 /// ```
-/// let mut noise = ferrolite::compare::Noise::default();
+/// let mut noise = ferrolite::noise::Noise::default();
 /// noise.add(&[1.0, 2.0], &[1.0, 2.5]);
 /// assert_eq!(noise.decibels(), Some(10.0 * (5.0f64 / 0.25).log10()));
 /// ```
@@ -49,4 +49,15 @@ impl Noise {
             if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
         })
     }
+}
+
+/// Index of the largest element, the first of equals; none without elements.
+pub fn argmax(values: &[f32]) -> Option<usize> {
+    let mut best: Option<(usize, f32)> = None;
+    for (index, &value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, largest)| value > largest) {
+            best = Some((index, value));
+        }
+    }
+    best.map(|(index, _)| index)
 }
