@@ -6,6 +6,8 @@
 //! dilation is `b` times as large, and it is padded by `p + b * padding - c`. Padding is real zero in both,
 //! and each result is the same sum of the same products, so the bytes are the same.
 
+use std::collections::HashMap;
+
 use super::schema::BuiltinOperator as Code;
 use crate::graph::{Graph, Node, Op, ValueId, Window};
 use crate::reference::infer_shape;
@@ -16,9 +18,14 @@ pub(super) const ONLY_AROUND: &str = "it is supported where SPACE_TO_BATCH_ND an
 
 /// Turns such convolutions into one layer each.
 pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
-    let mut index = 0;
-    while index < graph.nodes.len() {
-        if let Some(found) = Dilated::find(graph, index) {
+    // What a layer is made of is read as often afterwards, so this is counted once.
+    let mut reads = Reads::new();
+    for id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {
+        *reads.entry(*id).or_default() += 1;
+    }
+    let mut gone = Vec::new();
+    for index in 0..graph.nodes.len() {
+        if let Some(found) = Dilated::find(graph, &reads, index) {
             if found.pads_integers(graph) {
                 notes.push(format!(
                     "layer `{}` pads with zero, as LiteRT does; TFLM's SPACE_TO_BATCH_ND does not set the integer that \
@@ -33,13 +40,17 @@ pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
                     graph.nodes[index].name
                 ));
             }
-            // Two nodes go: the one at `index` and one before it.
+            gone.extend([found.split, found.join]);
             found.rewrite(graph);
-            index = index.saturating_sub(1);
-        } else {
-            index += 1;
         }
     }
+    // Others keep their places until all are found.
+    gone.sort_unstable();
+    let mut place = 0;
+    graph.nodes.retain(|_| {
+        place += 1;
+        gone.binary_search(&(place - 1)).is_err()
+    });
 }
 
 /// A convolution with gaps, found.
@@ -60,13 +71,17 @@ fn is(node: &Node, code: Code) -> bool {
     matches!(&node.op, Op::Unsupported { code: name, .. } if Some(name.as_str()) == code.variant_name())
 }
 
-/// The node that computes a value which nothing else than one operand reads.
-fn only_for(graph: &Graph, id: ValueId) -> Option<usize> {
-    let readers = graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
-    if readers.filter(|&&read| read == id).count() != 1 || graph.is_output(id) {
+/// How often values are read.
+type Reads = HashMap<ValueId, usize>;
+
+/// The node that computes the first operand of a node, if nothing else reads that. It lies before the node, and most
+/// often right there.
+fn only_for(graph: &Graph, reads: &Reads, reader: usize) -> Option<usize> {
+    let id = graph.nodes[reader].input(0)?;
+    if reads.get(&id) != Some(&1) || graph.is_output(id) {
         return None;
     }
-    graph.nodes.iter().position(|node| node.outputs == [id])
+    graph.nodes[..reader].iter().rposition(|node| node.outputs == [id])
 }
 
 /// Pairs or single numbers of an operand, none of them negative.
@@ -77,25 +92,25 @@ fn sizes(graph: &Graph, node: &Node, position: usize) -> Option<Vec<usize>> {
 
 impl Dilated {
     /// The convolution that ends with the node at `join`.
-    fn find(graph: &Graph, join: usize) -> Option<Dilated> {
+    fn find(graph: &Graph, reads: &Reads, join: usize) -> Option<Dilated> {
         let end = &graph.nodes[join];
         if !is(end, Code::BATCH_TO_SPACE_ND) {
             return None;
         }
-        let (mut behind, mut at) = (Vec::new(), only_for(graph, end.input(0)?)?);
+        let (mut behind, mut at) = (Vec::new(), only_for(graph, reads, join)?);
         // What works pixel by pixel may stand in between.
         while pixel_by_pixel(graph, &graph.nodes[at]) {
             behind.insert(0, at);
-            at = only_for(graph, graph.nodes[at].input(0)?)?;
+            at = only_for(graph, reads, at)?;
         }
         let convolution = at;
         let node = &graph.nodes[convolution];
         let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. }) = &node.op else { return None };
         let image = node.input(0)?;
-        let mut at = only_for(graph, image)?;
+        let mut at = only_for(graph, reads, convolution)?;
         let reshape = (graph.nodes[at].op == Op::Reshape).then_some(at);
         if reshape.is_some() {
-            at = only_for(graph, graph.nodes[at].input(0)?)?;
+            at = only_for(graph, reads, at)?;
         }
         let (split, start) = (at, &graph.nodes[at]);
         if !is(start, Code::SPACE_TO_BATCH_ND) {
@@ -210,8 +225,10 @@ impl Dilated {
         }
         let node = &mut graph.nodes[last];
         (node.outputs, node.name) = (vec![result], last_name);
-        graph.nodes.remove(self.join);
-        graph.nodes.remove(self.split);
+        // They are taken out later, and no longer compute anything.
+        for at in [self.split, self.join] {
+            graph.nodes[at].outputs.clear();
+        }
     }
 }
 
