@@ -44,18 +44,19 @@ pub(crate) mod grid;
 mod layers;
 mod outputs;
 pub(crate) mod pairs;
+mod result;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
 use ferrolite_runtime::Model;
-use serde::Serialize;
 
 pub use layers::compare_layers;
 pub(crate) use layers::layer_values;
 use outputs::Tally;
-pub use outputs::{Answer, OutputComparison, WorstSample, compare_outputs};
+pub use outputs::compare_outputs;
+pub use result::{Answer, Comparison, InputComparison, LayerComparison, OutputComparison, WorstSample};
 
 use crate::board::HOST;
 use crate::data::{Dataset, Labels};
@@ -83,94 +84,6 @@ pub struct Options<'a> {
 impl Default for Options<'_> {
     fn default() -> Self {
         Options { labels: None, board: HOST }
-    }
-}
-
-/// How a quantized model compares with its source. Infinite ratios and what does not apply are
-/// null in JSON.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Comparison {
-    /// Number of samples.
-    pub samples: usize,
-    /// Share of samples that the float reference classifies as labelled.
-    pub accuracy_float: Option<f64>,
-    /// Share of samples that the quantized model classifies as labelled.
-    pub accuracy_quantized: Option<f64>,
-    /// Share of samples whose label is among the float reference's five best classes; none for five
-    /// classes or fewer.
-    pub top5_float: Option<f64>,
-    /// Share of samples whose label is among the quantized model's five best classes.
-    pub top5_quantized: Option<f64>,
-    /// Share of samples for which both give the same class; none where the output does not
-    /// [hold classes](holds_classes).
-    pub agreement: Option<f64>,
-    /// Mean squared error of the float reference against real-valued labels.
-    pub mse_float: Option<f64>,
-    /// Mean squared error of the quantized model against real-valued labels.
-    pub mse_quantized: Option<f64>,
-    /// Signal to quantization noise of the output; of several, of the one that has the least.
-    pub sqnr_db: Option<f64>,
-    /// Largest difference of an output element.
-    pub max_abs_error: f64,
-    /// Each output by itself. Accuracy, agreement and worst samples above are those of one of them: the one
-    /// that the labels are of, else the first that has classes, else the first.
-    pub outputs: Vec<OutputComparison>,
-    /// How often the float reference gave each class: a row for each right class, a column for each
-    /// answer. None without class labels, and beyond 200 classes.
-    pub confusion_float: Option<Vec<Vec<usize>>>,
-    /// The same of the quantized model.
-    pub confusion: Option<Vec<Vec<usize>>>,
-    /// The samples that suffered most: first those whose class changed for the worse, then those whose
-    /// class changed, then by error.
-    pub worst: Vec<WorstSample>,
-    /// What quantizing each input alone costs.
-    pub inputs: Vec<InputComparison>,
-    /// The layers that both models have, in the order of execution.
-    pub layers: Vec<LayerComparison>,
-    /// What is worth knowing, one sentence each.
-    pub notes: Vec<String>,
-    /// What a person should act on before the figures or the model are trusted, one sentence each.
-    pub warnings: Vec<String>,
-}
-
-/// How one layer compares.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct LayerComparison {
-    /// Place in the program of the quantized model.
-    pub index: usize,
-    /// The author's name of the layer.
-    pub name: String,
-    /// The operator.
-    pub op: String,
-    /// Signal to quantization noise of its first output, behind all quantized layers before it.
-    pub sqnr_db: Option<f64>,
-    /// Signal to quantization noise of the model's outputs when this layer alone is quantized; none for
-    /// layers that round nothing.
-    pub alone_sqnr_db: Option<f64>,
-    /// Its noise alone, as a share of that of all inputs and layers alone.
-    pub alone_share: Option<f64>,
-}
-
-/// How one input compares.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InputComparison {
-    /// The author's name of the input.
-    pub name: String,
-    /// Signal to quantization noise of the model's outputs when this input alone is quantized.
-    pub alone_sqnr_db: Option<f64>,
-    /// Its noise alone, as a share of that of all inputs and layers alone.
-    pub alone_share: Option<f64>,
-}
-
-impl Comparison {
-    /// The layers that round something, the most costly first.
-    pub fn most_costly(&self) -> impl Iterator<Item = &LayerComparison> {
-        let mut layers: Vec<_> = self.layers.iter().filter(|layer| layer.alone_sqnr_db.is_some()).collect();
-        layers.sort_by(|a, b| {
-            let of = |layer: &LayerComparison| layer.alone_sqnr_db.unwrap_or(f64::INFINITY);
-            of(a).total_cmp(&of(b))
-        });
-        layers.into_iter()
     }
 }
 

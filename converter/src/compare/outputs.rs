@@ -1,8 +1,6 @@
 //! Compares outputs: accuracy, agreement, confusion, the samples that suffered most.
 
-use serde::Serialize;
-
-use super::Comparison;
+use super::result::{Answer, Comparison, OutputComparison, WorstSample};
 use crate::data::Labels;
 use crate::error::{Error, Result};
 use crate::model_file::PortFacts;
@@ -18,61 +16,8 @@ const CLASSES: usize = 200;
 /// How many of the best classes count for the top-5 accuracy.
 const TOP: usize = 5;
 
-/// What a model answers, or should.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Answer {
-    /// Number of a class.
-    Class(usize),
-    /// A real number.
-    Value(f32),
-}
-
-/// A sample on which the two models differ.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct WorstSample {
-    /// Number of the sample.
-    pub sample: usize,
-    /// What the label says.
-    pub expected: Option<Answer>,
-    /// The float reference's answer.
-    pub float: Answer,
-    /// The quantized model's answer.
-    pub quantized: Answer,
-    /// Element of the judged output that the scores are of: the quantized model's class, or the element
-    /// that differs most.
-    pub element: usize,
-    /// The float reference's value of that element.
-    pub score_float: f32,
-    /// The quantized model's value of that element.
-    pub score_quantized: f32,
-    /// Largest difference of an element of the judged output.
-    pub error: f32,
-}
-
-/// How one output compares. What does not apply is null in JSON, and so are infinite ratios.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct OutputComparison {
-    /// The author's name of the output.
-    pub name: String,
-    /// Signal to quantization noise.
-    pub sqnr_db: Option<f64>,
-    /// Largest difference of an element.
-    pub max_abs_error: f64,
-    /// Share of samples for which both give the same class; none for outputs without classes.
-    pub agreement: Option<f64>,
-    /// Share of samples that the float reference classifies as labelled; only of the output that has labels.
-    pub accuracy_float: Option<f64>,
-    /// Share of samples that the quantized model classifies as labelled.
-    pub accuracy_quantized: Option<f64>,
-    /// Mean squared error of the float reference against real-valued labels.
-    pub mse_float: Option<f64>,
-    /// Mean squared error of the quantized model against real-valued labels.
-    pub mse_quantized: Option<f64>,
-}
-
 /// Compares outputs of the float reference and of the quantized model for the same samples. An output of
-/// several elements in one dimension counts as one that [holds classes](super::holds_classes).
+/// several elements in one dimension counts as one that [holds classes](crate::graph::holds_classes).
 ///
 /// # Errors
 /// When the outputs are not those of one model, or the labels not those of the samples.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::Winograd;
+use super::options::Winograd;
 use crate::graph::ValueId;
 use crate::ops::lowering::Candidate;
 

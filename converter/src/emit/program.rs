@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
 use ferrolite_schema::DType;
 
-use super::Options;
 use super::choice::choose;
+use super::options::Options;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
 use crate::ops;

@@ -9,7 +9,7 @@ use ferrolite_schema::generated as fb;
 use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL};
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
-use super::Options;
+use super::options::Options;
 use super::plan::Plan;
 use super::program::{Border, Program};
 use crate::error::{Error, Result};
