@@ -169,43 +169,33 @@ pub fn lead(window: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
     lead_of_any(window, in_pixel, out_pixel)
 }
 
-/// Along a row, what is written grows by a pixel each step and what is read stands still under the
-/// padding and moves by a stride behind it: the largest distance is where it begins to move, or at the
-/// end of the row.
+/// Along a row, what is written grows by a pixel each step and what is read stands still under the padding and moves
+/// by a stride behind it: the largest distance is at the last pixel that stands still or the first that moves, or at
+/// the end of the row. Down the rows the same holds.
 #[cold]
 #[inline]
 fn lead_of_any(w: &Window, in_pixel: u32, out_pixel: u32) -> Option<u32> {
-    let moves = w.pad_left.checked_div(w.stride_w)?;
-    // Down the rows the same holds: what is read stands still under the padding and moves evenly
-    // behind it. Where it moves faster than what is written grows, the last row that stands still or the
-    // first that moves decides, else one of the last two.
-    let (in_row, out_row) = rows(w, in_pixel, out_pixel);
-    let overtakes = out_row <= w.stride_h.saturating_mul(in_row);
-    let row = if overtakes { w.pad_top.checked_div(w.stride_h)? } else { w.out_h.saturating_sub(2) };
+    let (down, along) = (w.pad_top.checked_div(w.stride_h)?, w.pad_left.checked_div(w.stride_w)?);
     let mut lead = 0;
-    // The row behind these two counts with its first pixel.
-    for oy in row..row.wrapping_add(3) {
-        for ox in [0, moves, moves.wrapping_add(1), u32::MAX] {
+    for oy in [down, down.wrapping_add(1), u32::MAX] {
+        for ox in [along, along.wrapping_add(1), u32::MAX] {
             lead = ahead(w, in_pixel, out_pixel, oy, ox).max(lead);
         }
     }
     Some(lead)
 }
 
-/// How far what is written before an output pixel is ahead of what this or a later one reads first. Pixels
-/// outside the image are the last ones of their row or column.
+/// How far what is written before an output pixel is ahead of what it reads first. Pixels outside the image are the
+/// last ones of their row or column. What it reads may lie in a later row; that row's pixels say more then.
 #[cold]
 #[inline]
 fn ahead(w: &Window, in_pixel: u32, out_pixel: u32, oy: u32, ox: u32) -> u32 {
-    let (end, last) = (w.out_h.wrapping_sub(1), w.out_w.wrapping_sub(1));
-    let (oy, ox) = (oy.min(end), ox.min(last));
+    let (oy, ox) = (oy.min(w.out_h.wrapping_sub(1)), ox.min(w.out_w.wrapping_sub(1)));
     let read = |o: u32, stride: u32, pad: u32| o.wrapping_mul(stride).saturating_sub(pad);
-    let y = |oy: u32| read(oy, w.stride_h, w.pad_top).wrapping_mul(w.in_w).wrapping_mul(in_pixel);
+    let y = read(oy, w.stride_h, w.pad_top).wrapping_mul(w.in_w).wrapping_mul(in_pixel);
     let x = read(ox, w.stride_w, w.pad_left).wrapping_mul(in_pixel);
-    // Behind the last pixel nothing is read any more.
-    let below = if oy == end { u32::MAX } else { y(oy.wrapping_add(1)) };
     let written = oy.wrapping_mul(w.out_w).wrapping_add(ox).wrapping_mul(out_pixel);
-    written.saturating_sub(y(oy).saturating_add(x).min(below))
+    written.saturating_sub(y.saturating_add(x))
 }
 
 /// The lead of a convolution that reads all rows under a row of outputs before it writes any of it: the
@@ -239,7 +229,7 @@ pub fn lead_of_rows(w: &Window, in_row: u32, out_row: u32) -> Option<u32> {
     let end = w.out_h.wrapping_sub(1);
     let moves = w.pad_top.saturating_sub(w.kernel_h).checked_div(w.stride_h)?;
     let mut lead = 0u32;
-    for oy in [moves, moves.wrapping_add(1), end.saturating_sub(1)] {
+    for oy in [moves, moves.wrapping_add(1), end.wrapping_sub(1)] {
         // Behind the last row nothing is read any more.
         if oy < end {
             let unread = oy.wrapping_mul(w.stride_h).wrapping_add(w.kernel_h).saturating_sub(w.pad_top);
@@ -451,12 +441,25 @@ mod tests {
         }
     }
 
+    prop_compose! {
+        /// A window that differs from those in one size or stride.
+        fn nearly_standing_windows()(
+            (mut window, in_pixel, out_pixel) in standing_windows(),
+            (other, number) in (0usize..4, 1u32..7),
+        ) -> (Window, u32, u32) {
+            let w = &mut window;
+            *[&mut w.out_h, &mut w.out_w, &mut w.stride_h, &mut w.stride_w][other] = number;
+            (window, in_pixel, out_pixel)
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
 
         #[test]
         fn leads_are_those_of_the_format(
-            (window, in_pixel, out_pixel) in prop_oneof![windows(), standing_windows()],
+            (window, in_pixel, out_pixel) in
+                prop_oneof![windows(), standing_windows(), nearly_standing_windows()],
         ) {
             let found = band_lead(&window, in_pixel, out_pixel);
             prop_assert_eq!(found, Some(band_lead_by_rows(&window, in_pixel, out_pixel)));
@@ -483,6 +486,36 @@ mod tests {
             if lead > 0 && w.stride_h <= w.kernel_h && all_rows && to_the_end {
                 prop_assert!(!survives(&rows, in_bytes, out_bytes, lead - 1));
             }
+        }
+    }
+
+    /// What is read behind the largest number is far ahead of all that is written.
+    #[test]
+    fn places_beyond_32_bits_are_not_at_the_start() {
+        let window =
+            Window { in_w: 1 << 16, stride_h: 3, stride_w: 1 << 15, pad_top: 0, pad_left: 0, ..WINDOW };
+        // Row 3 begins at byte 3 * 2^30 of the input, and the pixel 2^30 bytes behind.
+        assert_eq!(ahead(&window, 1 << 14, 8, 1, 2), 0);
+    }
+
+    #[test]
+    fn pointwise_is_a_pixel_for_a_pixel() {
+        let pointwise = Window { kernel_h: 1, kernel_w: 1, pad_top: 0, pad_left: 0, ..WINDOW };
+        assert!(is_pointwise(&pointwise));
+        for other in [
+            Window { kernel_h: 2, ..pointwise },
+            Window { kernel_w: 2, ..pointwise },
+            Window { stride_h: 2, ..pointwise },
+            Window { stride_w: 2, ..pointwise },
+            Window { pad_top: 1, ..pointwise },
+            Window { pad_left: 1, ..pointwise },
+            // Rows or columns that are cut off, or filled up with padding.
+            Window { out_h: 1, ..pointwise },
+            Window { out_h: 3, ..pointwise },
+            Window { out_w: 2, ..pointwise },
+            Window { out_w: 4, ..pointwise },
+        ] {
+            assert!(!is_pointwise(&other), "{other:?}");
         }
     }
 
