@@ -16,8 +16,9 @@ mod file;
 use std::fmt::Write;
 
 use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Policy, Portable, Rv32im};
-use ferrolite_runtime::ops::{conv_2d, depthwise_conv_2d, fully_connected, plain};
+use ferrolite_runtime::ops::{batch_matmul, conv_2d, depthwise_conv_2d, fully_connected, plain};
 use ferrolite_runtime::packing::Packing;
+use ferrolite_runtime::params::{BatchMatMulParams, Conv2dParams, DepthwiseConv2dParams, Window};
 use ferrolite_runtime::{DType, Error, Fault, Model, Node, OpCode, OpSet, Operator, check, ops};
 use file::{Case, Operand, aligned};
 
@@ -291,6 +292,83 @@ fn ops_that_are_not_sound_are_refused() {
     for (case, fault) in cases::unsound() {
         assert_eq!(judge(&case, &special).0, fault, "{}", case.name);
     }
+}
+
+/// What is found to be there is there: up to the end of the constants, where there are still none of them.
+#[test]
+fn constants_are_expected_where_they_are() {
+    let mut case = cases::dense_layers().remove(0);
+    case.constants = vec![0; 24];
+    let file = aligned(&case);
+    let model = Model::from_bytes(file.bytes()).expect("is sound for the verifier");
+    let node = Node::new(&model, &model.ops()[0]);
+    assert_eq!(model.constants().len(), 24);
+    for offset in (0..40).chain([u32::MAX - 3, u32::MAX]) {
+        for count in (0..40).chain([1 << 30, 1 << 31, u32::MAX]) {
+            let expected = [
+                node.expect_constants::<u8>(offset, count).is_ok(),
+                node.expect_constants::<u16>(offset, count).is_ok(),
+                node.expect_constants::<i32>(offset, count).is_ok(),
+                node.expect_constants::<[u32; 2]>(offset, count).is_ok(),
+            ];
+            let there = [
+                node.constants::<u8>(offset, count).is_ok(),
+                node.constants::<u16>(offset, count).is_ok(),
+                node.constants::<i32>(offset, count).is_ok(),
+                node.constants::<[u32; 2]>(offset, count).is_ok(),
+            ];
+            assert_eq!(expected, there, "{count} at {offset}");
+        }
+    }
+}
+
+/// Sizes of scratch memory that would be small again in 32 bits.
+#[test]
+fn scratch_memory_that_overflows_is_none() {
+    let window = |kernel_h, kernel_w, out_w| Window {
+        kernel_h,
+        kernel_w,
+        out_w,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        ..Window::default()
+    };
+    let conv = |packing: Packing, window, in_channels| {
+        let packing = packing.tag();
+        let p =
+            Conv2dParams { window, in_channels, out_channels: 1, groups: 1, packing, ..Default::default() };
+        conv_2d::scratch_bytes(&p)
+    };
+    let (blocks, pairs) = (Packing::blocks(4, 1, 1), Packing::pairs(2, 2));
+    // The tile: four patches.
+    assert_eq!(conv(Packing::PLAIN, window(1 << 15, 1 << 14, 1), 1), Some(1 << 31));
+    assert_eq!(conv(Packing::PLAIN, window(1 << 15, 1 << 15, 1), 1), None);
+    assert_eq!(conv(pairs, window(1 << 12, 1 << 16, 1), 1), Some((1 << 31) + (1 << 28) + 4));
+    assert_eq!(conv(pairs, window(1 << 13, 1 << 16, 1), 1), None);
+    // The ring, alone and with the tile.
+    assert_eq!(conv(blocks, window(1, 2, 1 << 16), 1 << 16), None);
+    assert_eq!(conv(blocks, window(1 << 16, 1, 1 << 16), 1), None);
+    assert_eq!(conv(blocks, window(1 << 13, 1, 3), 1 << 16), Some(7 * (1 << 29) + 4));
+    assert_eq!(conv(blocks, window(1 << 13, 1, 4), 1 << 16), None);
+    // 2^32 - 1, without what is read behind the ring.
+    assert_eq!(conv(blocks, window(13_107, 1, 1), 65_537), None);
+
+    let depthwise = |window, in_channels| {
+        let packing = Packing::blocks(1, 1, 1).tag();
+        let p = DepthwiseConv2dParams { window, in_channels, multiplier: 1, packing, ..Default::default() };
+        depthwise_conv_2d::scratch_bytes(&p)
+    };
+    assert!(depthwise(window(1 << 15, 1 << 16, 1), 1).is_some_and(|bytes| bytes > 1 << 31));
+    assert_eq!(depthwise(window(1 << 16, 1 << 16, 1), 1), None);
+    // 2^32 - 4, without what is read behind the ring.
+    assert_eq!(depthwise(window(49_981, 42_966, 1), 2), None);
+
+    let product = |depth| batch_matmul::scratch_bytes(&BatchMatMulParams { depth, ..Default::default() });
+    assert_eq!(product(5), Some(10));
+    assert_eq!(product(0x7FFF_FFFF), Some(0xFFFF_FFFE));
+    assert_eq!(product(0x8000_0000), None);
 }
 
 /// A test of each family of cases.

@@ -92,6 +92,12 @@ fn ring_row(p: &Conv2dParams) -> Option<u32> {
     w.out_w.wrapping_sub(1).wrapping_mul(w.stride_w).wrapping_add(w.kernel_w).checked_mul(p.in_channels)
 }
 
+/// Bytes of the tile of a plain convolution, whose patches have `depth` elements.
+#[inline(always)]
+fn patches_bytes(depth: u32) -> Option<u32> {
+    depth.checked_mul(TILE as u32)
+}
+
 /// Bytes behind the ring that a kernel may read: whole words.
 const RING_SLACK: u32 = 4;
 
@@ -99,7 +105,7 @@ const RING_SLACK: u32 = 4;
 /// of input rows, unless the convolution is pointwise.
 pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
     match Packing::from_tag(params.packing)? {
-        Packing::PLAIN => depth(params)?.checked_mul(TILE as u32),
+        Packing::PLAIN => patches_bytes(depth(params)?),
         packing => packed_scratch_bytes(params, packing),
     }
 }
@@ -159,8 +165,7 @@ fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     check_int8(p.input_zero_point)?;
     let depth = depth(p).ok_or(Fault::Parameters)?;
     node.weights(p.packing, p.weights, depth.checked_mul(out_channels).ok_or(Fault::Parameters)?)?;
-    // A product that does not fit 32 bits is larger than any scratch memory.
-    node.expect_scratch(depth.saturating_mul(TILE as u32))?;
+    node.expect_scratch(patches_bytes(depth).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, out_channels)
 }
 

@@ -68,11 +68,12 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 }
 
 fn window_lead(w: &Window, in_pixel: u32) -> Option<u32> {
-    let row = w.in_w.checked_mul(in_pixel)?;
+    // A row of the input, whose size fits 32 bits; paddings are small, as the check has found.
+    let row = w.in_w.wrapping_mul(in_pixel);
     if w.out_w <= STEP {
         return w.pad_top.checked_mul(row);
     }
-    let rows = w.pad_top.checked_add(1)?.checked_mul(row)?;
+    let rows = w.pad_top.wrapping_add(1).checked_mul(row)?;
     rows.checked_add(w.pad_left.checked_mul(in_pixel)?)
 }
 
@@ -182,6 +183,23 @@ mod tests {
                 prop_assert!(window_lead(&w, in_pixel).unwrap() <= lead + 2 * in_pixel);
             }
         }
+    }
+
+    /// Deep padding over long rows: what would be small again in 32 bits is no lead.
+    #[test]
+    fn leads_that_overflow_are_none() {
+        let lead = |(in_w, out_w), (pad_top, pad_left), in_pixel| {
+            window_lead(&Window { in_w, out_w, pad_top, pad_left, ..Window::default() }, in_pixel)
+        };
+        let (long, narrow) = (1 << 16, STEP);
+        assert_eq!(lead((long, narrow), (0x3FFF, 0), 4), Some(0xFFFC_0000));
+        assert_eq!(lead((long, narrow), (0x4000, 0), 4), None);
+        assert_eq!(lead((long, narrow + 1), (0x3FFE, 0), 4), Some(0xFFFC_0000));
+        assert_eq!(lead((long, narrow + 1), (0x3FFF, 0), 4), None);
+        // The pixels beside a row, alone and with the rows above.
+        assert_eq!(lead((long, narrow + 1), (0x3FFE, 0xFFFF), 4), Some(0xFFFF_FFFC));
+        assert_eq!(lead((long, narrow + 1), (0x3FFE, 0x1_0000), 4), None);
+        assert_eq!(lead((17, narrow + 1), (0, 0x8000), 1 << 17), None);
     }
 
     /// What the converter proves of a layer, and any image: sums that stay small, a right shift.

@@ -282,6 +282,20 @@ mod tests {
         assert_eq!(check_segment(&segment(1, 0, 0, &[(0, 0, 0)]), 6, 6), None);
     }
 
+    /// Sizes and places that would be small again, or within bounds, in 64 bits.
+    #[test]
+    fn segments_that_overflow_are_refused() {
+        let most = u32::MAX;
+        // The same byte over and over, (2^32 - 1)^3 times.
+        assert_eq!(check_segment(&segment(1, 0, 0, &[(most, 0, 0); 3]), 6, 6), None);
+        assert_eq!(check_segment(&segment(1, 0, 0, &[(most, 0, 0); 2]), 6, 6), Some(0xFFFF_FFFE_0000_0001));
+        // Two loops, each of which nearly reaches 2^63 bytes down or up.
+        for stride in [i32::MIN, i32::MAX] {
+            assert_eq!(check_segment(&segment(1, 0, 0, &[(most, stride, 0); 2]), 6, 6), None);
+            assert_eq!(check_segment(&segment(1, 0, 0, &[(most, 0, stride); 2]), 6, 6), None);
+        }
+    }
+
     /// How often each byte of an output is copied.
     fn copies(segments: &[CopySegment], bytes: u32) -> Vec<u32> {
         let mut copies = vec![0; bytes as usize];

@@ -34,11 +34,6 @@ pub fn taps(kernel: u32, stride: u32, phase: u32) -> u32 {
     kernel.saturating_sub(phase).div_ceil(stride.max(1)).max(1)
 }
 
-/// Number of phases.
-fn phases(p: &TransposeConvParams) -> Option<u32> {
-    p.window.stride_h.checked_mul(p.window.stride_w)
-}
-
 /// Number of weights of all phases together.
 fn weight_count(p: &TransposeConvParams) -> Option<u32> {
     let w = &p.window;
@@ -69,8 +64,9 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 }
 
 fn biases<'a>(node: &Node<'a>, p: &TransposeConvParams) -> Result<&'a [i32], Fault> {
-    let count = phases(p).and_then(|phases| phases.checked_mul(p.out_channels)).ok_or(Fault::Parameters)?;
-    node.constants(p.stage.bias, count)
+    // No phase is without weights, whose number fits 32 bits.
+    let phases = p.window.stride_h.wrapping_mul(p.window.stride_w);
+    node.constants(p.stage.bias, phases.wrapping_mul(p.out_channels))
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
@@ -325,6 +321,21 @@ mod tests {
             );
             prop_assert_eq!(out, expected);
         }
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_none() {
+        let sizes = |kernel_h, kernel_w, in_channels, out_channels| {
+            let one = Window { stride_h: 1, stride_w: 1, kernel_h, kernel_w, ..Window::default() };
+            let p = TransposeConvParams { window: one, in_channels, out_channels, ..Default::default() };
+            (weight_count(&p), scratch_bytes(&p))
+        };
+        let most = 1 << 16;
+        assert_eq!(sizes(most, most, 1, 1), (None, None));
+        assert_eq!(sizes(most, 1, most, 1), (None, None));
+        assert_eq!(sizes(1 << 15, 1 << 15, 1, 1), (Some(1 << 30), None));
+        assert_eq!(sizes(1 << 15, 1 << 14, 1, 1), (Some(1 << 29), Some(1 << 31)));
+        assert_eq!(sizes(256, 256, 1, most), (None, Some(1 << 18)));
     }
 
     #[test]

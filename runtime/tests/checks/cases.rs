@@ -585,6 +585,18 @@ pub fn unsound() -> Vec<(Case, char)> {
     let packed = depthwise("of a pixel", same(1, 1, 1), 1, 1, Packing::blocks(1, 1, 1), false);
     cases.push((changed(packed.clone(), large(most, most), &[1, 1], [1, 1]), 'p'));
     cases.push((changed(packed, large(most, 256), &[256, 1], [256, 256]), 'p'));
+    // The size is asked for before the place.
+    let packed = conv("of a pixel", same(1, 1, 1), (1, 1), 1, Packing::blocks(4, 1, 1), 0);
+    let mut nowhere = changed(packed, large(1, most), &[most, 1], [most, 1]);
+    nowhere.params[18] = u32::MAX;
+    cases.push((nowhere, 'p'));
+    // Nine weights each of so many channels are 2^32 and 32.
+    let many = 477_218_592;
+    let mut strip = depthwise("of many", same(1, 2, 3), 4, 1, strips, true);
+    strip.params[13] = many;
+    strip.operands = vec![Operand::int8(2 * many); 2];
+    strip.in_place = true;
+    cases.push((strip, 'p'));
     let turned = transposed("of a pixel", same(1, 1, 1), (1, 1));
     cases.push((changed(turned.clone(), large(most, most), &[1, 1], [1, 1]), 'p'));
     cases.push((changed(turned.clone(), large(most, 1), &[most, 1], [most, 1]), 'p'));

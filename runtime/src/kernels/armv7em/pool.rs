@@ -6,8 +6,8 @@ use super::intrinsics::max8;
 use super::leaf;
 use crate::kernels::{Cells, portable};
 
-/// Cells whose sum fits a halfword.
-const MOST_CELLS: i32 = 255;
+/// Cells whose sum fits a halfword, as 256 times -128 does.
+const MOST_CELLS: i32 = 256;
 
 /// The largest of four channels from `first` on, of all cells.
 ///
