@@ -49,7 +49,7 @@ fn choose_for<'a>(
     (channels, lines, line): (u32, u32, u32),
     numbers: &mut Channels,
     zero_point: i32,
-    mut rows: impl Iterator<Item = &'a [i8]> + Clone,
+    rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
     if rounding == Rounding::Double {
         vanish(numbers, zero_point, rows.clone());
@@ -59,9 +59,8 @@ fn choose_for<'a>(
     let packing = match wanted.order {
         _ if !suits => Packing::PLAIN,
         Order::Chunks => {
-            let count =
-                rows.try_fold(0, |count, row| u8::try_from(chunks(row).len()).ok().map(|n| count.max(n)));
-            count.map_or(Packing::PLAIN, Packing::chunks)
+            let most = rows.map(|row| chunks(row).len()).max();
+            most.and_then(|most| u8::try_from(most).ok()).map_or(Packing::PLAIN, Packing::chunks)
         }
         _ => wanted,
     };
@@ -98,7 +97,7 @@ pub(super) fn largest_sum(row: &[i8], bias: i64) -> i64 {
 /// Lengths of the chunks of a channel: as long as the first of two pixels has room below the second one.
 fn chunks(row: &[i8]) -> Vec<usize> {
     let mut lengths = Vec::new();
-    let mut room = 0;
+    let mut room = i32::from(i16::MAX);
     for &w in row {
         let most = 128 * i32::from(w).abs();
         match lengths.last_mut() {
@@ -231,10 +230,14 @@ mod tests {
             (Order::Chunks, 1, 30),
             (Order::Pairs, 0, 30),
             (Order::Pairs, 1, 23),
+            (Order::Pairs, 2, 30),
+            (Order::Pairs, 3, 23),
             (Order::Shared, 0, 22),
             (Order::Shared, 1, 22),
             (Order::Quads, 0, 23),
             (Order::Quads, 1, 30),
+            (Order::Quads, 2, 23),
+            (Order::Quads, 3, 30),
             (Order::Winograd, 0, 29),
             (Order::Winograd, 1, 29),
         ] {
@@ -244,7 +247,7 @@ mod tests {
             for (shift, allowed) in [(0, false), (-1, true), (-22, true), (-23, false)] {
                 assert_eq!(suits(order, shift, 1, channel, 5), allowed, "{order:?}, shift {shift}");
             }
-            let odd_pair = order == Order::Pairs && channel == 1;
+            let odd_pair = order == Order::Pairs && channel % 2 == 1;
             assert_eq!(suits(order, -1, 1, channel, -128), !odd_pair, "{order:?}, channel {channel}");
             assert!(suits(order, -1, 1, channel, -127), "{order:?}, channel {channel}");
         }
@@ -271,6 +274,23 @@ mod tests {
         assert_eq!(chunks(&[127, -128, 0, 1]), [3, 1]);
         assert_eq!(chunks(&[-128, -128]), [1, 1]);
         assert_eq!(chunks(&[100, 100, 55, 1]), [3, 1]);
+    }
+
+    /// A byte for each chunk: its length less one, those of the eight channels of a block one behind the other.
+    #[test]
+    fn lengths_of_chunks_lead_their_weights() {
+        let rows: [[i8; 4]; 2] = [[1, 2, 3, 4], [127, 127, 127, -1]];
+        let shape = Shape { packing: Packing::chunks(3), channels: 2, lines: 1, line: 4 };
+        let bytes = pack(&shape, rows.iter().map(|row| &row[..]));
+        let (lengths, weights) = bytes.split_at(8 * 3);
+        assert_eq!(lengths[..3], [3, 0, 0]);
+        assert_eq!(lengths[3..6], [1, 1, 0]);
+        assert_eq!(lengths[6..], [0; 18]);
+        for (k, weights) in weights.chunks_exact(8).enumerate() {
+            assert_eq!(weights[..2], rows.map(|row| row[k] as u8));
+            assert_eq!(weights[2..], [0; 6]);
+        }
+        assert_eq!(weights.len(), 4 * 8);
     }
 
     /// Channels of small weights with scales that no shift of the short way reaches give zeroes anyway.
@@ -316,6 +336,10 @@ mod tests {
         assert_eq!(chosen(Rounding::Double, pairs, 0, 2.0, &rows), Packing::PLAIN);
         // Channels whose results vanish keep no layer from its packing.
         assert_eq!(chosen(Rounding::Double, pairs, 0, 1e-12, &rows), pairs);
+        // That is proved of double rounding alone.
+        let mut numbers = Channels { bias: vec![0], sums: vec![1], factors: vec![1e-12] };
+        choose_for(Rounding::Single, pairs, (1, 1, 1), &mut numbers, 0, [&[1i8][..]].into_iter());
+        assert_eq!(numbers.factors, [1e-12]);
         // As many chunks as the channel that has most, up to what a byte counts.
         let long = [-128i8; 256];
         let wanted = Packing::chunks(0);
