@@ -2,10 +2,10 @@
 //! and packs and scales numbers. Each must be noticed by a test, or change nothing that can be seen.
 //!
 //! A copy of the repository is made in `target/mutants/tree`, in which each fault is a branch that is taken when
-//! the environment names its number: one build serves all of them. First each test runs alone and notes
-//! which mutants it meets, then each mutant meets its tests, the fastest ones first, until one fails. Results are
-//! kept beside the copy by the content of the test programs, so that a run that was stopped goes on, and a test
-//! that is added costs only itself.
+//! the environment names its number: one build serves all of them. First each test near them runs alone and notes
+//! which mutants it meets, then each mutant meets its tests, the fastest ones first, until one fails. What survives
+//! without a reason meets all other tests in the same way. Results are kept beside the copy by the content of the test
+//! programs, so that a run that was stopped goes on, and a test that is added costs only itself.
 //!
 //! `tests/mutants/list.txt` says what became of each; `tests/mutants/equivalent.txt` gives reasons, by hand.
 
@@ -32,7 +32,7 @@ struct Cli {
     /// Only mutants whose file, function or change contains this word
     #[arg(long)]
     only: Option<String>,
-    /// Only mutants that the list does not call killed
+    /// Only mutants that the list calls neither killed nor equivalent
     #[arg(long)]
     open: bool,
     /// Mutants at a time [default: as many as there are cores]
@@ -58,18 +58,28 @@ fn main() -> Result<()> {
     let mut tree = Tree::new(root, target.join("mutants/tree"), scope::chosen(root)?)?;
     println!("{} mutants; building their copy", tree.mutants.len());
     let mut programs = programs::build(&mut tree, &target, &cli.profile, &cli.package)?;
-    println!("{} mutants; running each test alone", tree.mutants.len());
-    programs.iter_mut().try_for_each(|program| program.survey(jobs))?;
+    println!("{} mutants; running each test near them alone", tree.mutants.len());
+    programs.iter_mut().try_for_each(|program| program.survey(jobs, false))?;
 
     let names: Vec<String> = tree.mutants.iter().map(|mutant| mutant.name.clone()).collect();
     let chosen: Vec<u32> = (0..)
         .zip(&names)
         .filter(|(_, name)| cli.only.as_ref().is_none_or(|word| name.contains(word)))
-        .filter(|(_, name)| !(cli.open && matches!(old.get(*name), Some(State::Killed(_)))))
+        .filter(|(_, name)| !cli.open || matches!(old.get(*name), None | Some(State::Open | State::Untried)))
         .map(|(number, _)| number)
         .collect();
     println!("trying {} mutants", chosen.len());
-    let found = hunt::hunt(&programs, &names, &chosen, &old, jobs)?;
+    let mut found = hunt::hunt(&programs, &names, &chosen, &old, jobs)?;
+    let survives = |&mutant: &u32| {
+        let name = &names[mutant as usize];
+        matches!(found.get(name), Some(None)) && !reasons.contains_key(name)
+    };
+    let chosen: Vec<u32> = chosen.into_iter().filter(survives).collect();
+    if !chosen.is_empty() {
+        println!("{} mutants survive; running each of the other tests alone", chosen.len());
+        programs.iter_mut().try_for_each(|program| program.survey(jobs, true))?;
+        found.extend(hunt::hunt(&programs, &names, &chosen, &old, jobs)?);
+    }
 
     let mut states = old;
     let mut wrong = BTreeSet::new();
@@ -78,7 +88,9 @@ fn main() -> Result<()> {
             (Some(test), None) => State::Killed(test),
             (None, Some(reason)) => State::Equivalent(reason.clone()),
             (None, None) => {
-                let other = |test: &&String| !programs.iter().any(|program| program.has(test));
+                let other = |test: &&String| {
+                    !cli.package.is_empty() && !programs.iter().any(|program| program.has(test))
+                };
                 match states.get(&name) {
                     // By a test that is not run now.
                     Some(State::Killed(test)) if other(&test) => State::Killed(test.clone()),

@@ -15,14 +15,15 @@ use serde_json::Value;
 
 use crate::tree::{ALIVE, MET, Tree};
 
-/// The packages whose tests there are, with their folders, and the integration tests among them.
+/// The packages whose tests there are, with their folders, and the integration tests among them: no firmware is built,
+/// and nothing runs in QEMU.
 const PACKAGES: [(&str, &str); 4] = [
     ("ferrolite-schema", "schema"),
     ("ferrolite-runtime", "runtime"),
     ("ferrolite", "converter"),
     ("ferrolite-conformance", "tests"),
 ];
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 14] = [
     "interpreter",
     "checks",
     "malformed",
@@ -35,10 +36,23 @@ const TESTS: [&str; 12] = [
     "written",
     "channels",
     "leads",
+    "verifier",
+    "arena",
+];
+
+/// Starts of the names of tests that are about what the mutants are in. They are quick: the others are run alone, to see
+/// what they meet, only where mutants survive these.
+const NEAR: [&str; 6] = [
+    "ferrolite_schema: ",
+    "ferrolite_runtime: ",
+    "runtime/",
+    "tests/checks: ",
+    "tests/verifier: ",
+    "ferrolite: ops::pack::",
 ];
 
 /// Tests that take longer than this are left out.
-const SLOWEST: Duration = Duration::from_secs(20);
+const SLOWEST: Duration = Duration::from_secs(60);
 
 /// A test, alone.
 pub struct Test {
@@ -52,7 +66,7 @@ pub struct Test {
 
 /// A test program.
 pub struct Program {
-    /// Its crate or file.
+    /// Its crate, or the path of its file without its ending.
     pub name: String,
     path: PathBuf,
     /// The folder of its package.
@@ -131,12 +145,17 @@ fn try_build(tree: &Tree, target: &Path, profile: &str, only: &[String]) -> Resu
 }
 
 fn program(message: &Value, path: PathBuf, target: &Path) -> Result<Program> {
-    let name = message["target"]["name"].as_str().context("a target has a name")?.to_string();
+    let own = message["target"]["name"].as_str().context("a target has a name")?;
     let manifest = message["manifest_path"].as_str().context("a package has a manifest")?;
     let folder = Path::new(manifest).parent().unwrap_or(target).to_path_buf();
+    // Files of two packages have the same name.
+    let name = match folder.file_name().and_then(|name| name.to_str()) {
+        Some(package) if message["target"]["kind"][0] == "test" => format!("{package}/{own}"),
+        _ => own.to_string(),
+    };
     let mut hasher = DefaultHasher::new();
     fs::read(&path)?.hash(&mut hasher);
-    let results = target.join(format!("mutants/results/{name}-{:016x}", hasher.finish()));
+    let results = target.join(format!("mutants/results/{}-{:016x}", name.replace('/', "-"), hasher.finish()));
     fs::create_dir_all(&results)?;
     Ok(Program { name, path, folder, results, tests: Vec::new() })
 }
@@ -154,17 +173,23 @@ impl Program {
         command
     }
 
-    /// Runs each test alone and notes what it meets. Earlier results of the same program are taken.
-    pub fn survey(&mut self, jobs: usize) -> Result<()> {
+    /// Runs each test alone and notes what it meets: those near the mutants, or all. Earlier results of the same program
+    /// are taken.
+    pub fn survey(&mut self, jobs: usize, all: bool) -> Result<()> {
         let listed = self.command().args(["--list", "--format", "terse"]).output()?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+        let wanted = |name: &str| {
+            let full = format!("{}: {name}", self.name);
+            all || NEAR.iter().any(|start| full.starts_with(start))
+        };
+        let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+        let names: Vec<&str> = names.filter(|name| wanted(name)).collect();
         let notes = self.results.join("tests.txt");
         let known = fs::read_to_string(&notes).unwrap_or_default();
         let known: BTreeMap<&str, &str> = known.lines().filter_map(|line| line.split_once('\t')).collect();
         let file = Mutex::new(fs::OpenOptions::new().create(true).append(true).open(&notes)?);
         let next = AtomicUsize::new(0);
-        let open: Vec<&str> = names.iter().copied().filter(|name| !known.contains_key(name)).collect();
+        let open: Vec<&str> = names.iter().copied().filter(|name| !known.contains_key(*name)).collect();
         let this = &*self;
         let work = || -> Result<()> {
             while let Some(name) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -178,16 +203,21 @@ impl Program {
             let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
             workers.into_iter().try_for_each(|worker| worker.join().expect("a worker panicked"))
         })?;
+        let mut tests = Vec::new();
         for line in fs::read_to_string(&notes)?.lines() {
             let mut words = line.split(['\t', ' ']);
             let (Some(name), Some(seconds)) = (words.next(), words.next()) else { continue };
+            if !names.contains(&name) {
+                continue;
+            }
             let Ok(seconds) = seconds.parse() else {
                 println!("left out: {} {line}", self.name);
                 continue;
             };
             let met = words.filter_map(|word| word.parse().ok()).collect();
-            self.tests.push(Test { name: name.into(), seconds, met });
+            tests.push(Test { name: name.into(), seconds, met });
         }
+        self.tests = tests;
         Ok(())
     }
 

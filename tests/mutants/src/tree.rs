@@ -190,7 +190,8 @@ fn sorted(sites: &[Site]) -> Vec<&Site> {
     sites
 }
 
-/// The workspace's manifest with lints that allow what mutants do.
+/// The workspace's manifest with lints that allow what mutants do, and versions of its own: Cargo knows crates by name
+/// and version, and would put the copy's in the place of those that it is a copy of.
 fn manifest(text: &str) -> String {
     let mut out = String::new();
     let mut skipped = false;
@@ -198,9 +199,10 @@ fn manifest(text: &str) -> String {
         if line.starts_with('[') {
             skipped = line.starts_with("[workspace.lints");
         }
-        if !skipped {
-            out.push_str(line);
-            out.push('\n');
+        match line.strip_prefix("version = \"").and_then(|rest| rest.strip_suffix('"')) {
+            _ if skipped => {}
+            Some(version) => out.push_str(&format!("version = \"{version}+mutants\"\n")),
+            None => out.push_str(&format!("{line}\n")),
         }
     }
     out + LINTS

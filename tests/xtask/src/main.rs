@@ -60,13 +60,11 @@ enum Command {
     /// Regenerates the FlatBuffers code from the schema files (needs npm)
     Schema,
     /// Puts small faults into the checks, each of which a test must notice; writes tests/mutants/list.txt
+    #[command(disable_help_flag = true)]
     Mutants {
-        /// Only faults whose file, function or line contains this word
-        #[arg(long)]
-        only: Option<String>,
-        /// More for `tests/mutants`: `--open`, `--jobs`, `--package`, `--profile`
-        #[arg(last = true)]
-        more: Vec<String>,
+        /// `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
     },
 }
 
@@ -78,6 +76,6 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { board, model, golden } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
-        Command::Mutants { only, more } => mutants::run(only.as_deref(), &more),
+        Command::Mutants { options } => mutants::run(&options),
     }
 }

@@ -4,12 +4,9 @@ use anyhow::Result;
 
 use crate::run::{command, exec};
 
-/// Tries all mutants, or those whose name contains a word; `more` is handed on.
-pub fn run(only: Option<&str>, more: &[String]) -> Result<()> {
+/// Tries all mutants, or those that the options choose.
+pub fn run(options: &[String]) -> Result<()> {
     let mut cargo = command("cargo", &["run", "-q", "-p", "mutants", "--"]);
-    if let Some(word) = only {
-        cargo.args(["--only", word]);
-    }
-    cargo.args(more);
+    cargo.args(options);
     exec(cargo)
 }
