@@ -95,6 +95,41 @@ fn copies_are_no_longer_than_the_outputs() {
 }
 
 #[test]
+fn what_is_not_copied_is_filled() {
+    let mut random = Random(35);
+    let mut tried = 0;
+    while tried < 20 {
+        // One segment, of runs of several bytes.
+        let mut case = Case::new(OpCode::StridedCopy, &mut random);
+        if case.params.len() != 23 || case.params[5] == 1 {
+            continue;
+        }
+        tried += 1;
+        case.params[5] -= 1;
+        for (fill, wanted) in [(0, Some(Fault::Unwritten)), (1, None)] {
+            case.params[0] = fill;
+            assert_eq!(verdict(case.clone()), wanted, "{}", case.what);
+        }
+    }
+}
+
+/// Operands of a product may be constants, whose place in the file is none in the arena.
+#[test]
+fn constants_answer_as_other_operands() {
+    let mut random = Random(36);
+    for _ in 0..20 {
+        let mut case = Case::new(OpCode::BatchMatMul, &mut random);
+        case.twice = false;
+        let answers = [[false, false], [true, false], [false, true]].map(|constant| {
+            let mut case = case.clone();
+            case.inputs.iter_mut().zip(constant).for_each(|(input, constant)| input.constant = constant);
+            Apart::new(case).run(ops::ALL, None, 0x55).expect("is sound")
+        });
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{}", case.what);
+    }
+}
+
+#[test]
 fn rows_of_softmax_have_at_most_8191_elements() {
     let mut random = Random(34);
     let mut rows_of = |depth: u32| {

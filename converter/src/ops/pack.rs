@@ -7,6 +7,7 @@
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
 use ferrolite_runtime::quant::multiplier;
+use ferrolite_schema::FILE_ALIGNMENT;
 use ferrolite_schema::params::Multiplier;
 
 use super::lowering::Lowering;
@@ -138,7 +139,7 @@ pub(super) fn store<'a>(
     shape: &Shape,
     rows: impl Iterator<Item = &'a [i8]>,
 ) -> Result<u32> {
-    cx.constants.add(&pack(shape, rows), 16)
+    cx.constants.add(&pack(shape, rows), FILE_ALIGNMENT)
 }
 
 /// The bytes of a packed matrix.
@@ -334,12 +335,14 @@ mod tests {
         assert_eq!(chosen(Rounding::Single, pairs, 0, 0.01, &rows), Packing::PLAIN);
         assert_eq!(chosen(Rounding::Double, pairs, 1 << 23, 0.01, &rows), Packing::PLAIN);
         assert_eq!(chosen(Rounding::Double, pairs, 0, 2.0, &rows), Packing::PLAIN);
-        // Channels whose results vanish keep no layer from its packing.
-        assert_eq!(chosen(Rounding::Double, pairs, 0, 1e-12, &rows), pairs);
+        // Channels whose results vanish keep no layer from its packing: those of sums below 2^22, with this factor.
+        let small = (-24f64).exp2();
+        assert_eq!(chosen(Rounding::Double, pairs, 0, small, &rows), pairs);
+        assert_eq!(chosen(Rounding::Double, pairs, 1 << 22, small, &rows), Packing::PLAIN);
         // That is proved of double rounding alone.
-        let mut numbers = Channels { bias: vec![0], sums: vec![1], factors: vec![1e-12] };
+        let mut numbers = Channels { bias: vec![0], sums: vec![1], factors: vec![small] };
         choose_for(Rounding::Single, pairs, (1, 1, 1), &mut numbers, 0, [&[1i8][..]].into_iter());
-        assert_eq!(numbers.factors, [1e-12]);
+        assert_eq!(numbers.factors, [small]);
         // As many chunks as the channel that has most, up to what a byte counts.
         let long = [-128i8; 256];
         let wanted = Packing::chunks(0);

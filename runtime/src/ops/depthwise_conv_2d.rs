@@ -63,10 +63,10 @@ fn out_channels(params: &DepthwiseConv2dParams) -> Option<u32> {
     params.in_channels.checked_mul(params.multiplier).filter(|&channels| channels != 0)
 }
 
-/// The weights as a matrix of one row per channel.
+/// Packed weights as a matrix of one row per channel, of which as many come out as go in.
 #[inline(always)]
 fn shape(p: &DepthwiseConv2dParams, packing: Packing) -> Option<Shape> {
-    Some(Shape { packing, channels: out_channels(p)?, lines: 1, line: taps(p)? })
+    Some(Shape { packing, channels: p.in_channels, lines: 1, line: taps(p)? })
 }
 
 /// Pixels of a row in the ring: those that windows read. They fit 32 bits where [`window::check`] finds no fault.
@@ -149,8 +149,7 @@ fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) ->
     window::check_op(node, &p.window, p.batches, p.in_channels, p.in_channels)?;
     check_int8(p.input_zero_point)?;
     // Neither taps nor channels are zero, as just found: no tensor is empty.
-    let shape = taps(p).map(|taps| Shape { packing, channels: p.in_channels, lines: 1, line: taps });
-    let (bytes, _) = shape.and_then(|shape| shape.sizes()).ok_or(Fault::Parameters)?;
+    let (bytes, _) = shape(p, packing).and_then(|shape| shape.sizes()).ok_or(Fault::Parameters)?;
     node.expect_matrix(bytes, p.weights)?;
     node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)

@@ -53,12 +53,10 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     }
     // And none is left as it was in the arena.
     if head.fill == 0 {
+        // Behind those that fill the outputs there are no others: they would exceed the budget.
         let mut left = segments;
         for position in 0..node.outputs() {
             left = fill_up(left, position as u32, node.output(position)?.bytes).ok_or(Fault::Unwritten)?;
-        }
-        if !left.is_empty() {
-            return Err(Fault::Unwritten);
         }
     }
     Ok(())
@@ -76,7 +74,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 pub fn fill_up(segments: &[CopySegment], output: u32, bytes: u32) -> Option<&[CopySegment]> {
     // The loops that are open, and of each: where its first step ends, and its last one.
     let mut open = [CopyDim::default(); 5];
-    let mut ends = [(bytes, bytes); 6];
+    let mut ends = [<(u32, u32)>::default(); 5];
     let (mut depth, mut at) = (0usize, 0u32);
     let mut rest = segments;
     while at != bytes {
@@ -91,11 +89,12 @@ pub fn fill_up(segments: &[CopySegment], output: u32, bytes: u32) -> Option<&[Co
                     return None;
                 }
             } else {
-                // A step of zero or of less ends before anything is copied, or beyond the output.
-                let end = at.checked_add(all).filter(|&end| end <= ends.get(depth).map_or(0, |end| end.0))?;
+                // A step of zero or of less ends before anything is copied, or beyond the output. A loop that ends
+                // beyond the step around it, or beyond the output, is found there: places only grow.
+                let end = at.checked_add(all)?;
                 *open.get_mut(depth)? = *dim;
+                *ends.get_mut(depth)? = (at.wrapping_add(step), end);
                 depth += 1;
-                *ends.get_mut(depth)? = (at.checked_add(step)?, end);
             }
             level += 1;
         }
@@ -104,18 +103,14 @@ pub fn fill_up(segments: &[CopySegment], output: u32, bytes: u32) -> Option<&[Co
         }
         at = at.checked_add(segment.run)?;
         // Where the first step of a loop is full, the others are.
-        while let Some(&(first, last)) = ends.get(depth)
+        while let Some(&(first, last)) = ends.get(depth.wrapping_sub(1))
             && at >= first
-            && depth > 0
         {
             if at != first {
                 return None;
             }
             at = last;
             depth -= 1;
-        }
-        if at > ends.first()?.0 {
-            return None;
         }
     }
     if depth == 0 { Some(rest) } else { None }
@@ -360,9 +355,31 @@ mod tests {
             (&[left, segment(3, 0, 2, &[]), below], "one row"),
             (&[left, segment(1, 0, 2, &[(3, 0, 5), (3, 0, 0)]), below], "the same byte again"),
             (&[left, segment(1, 0, 4, &[(3, 0, 5), (3, 0, -1)]), below], "backwards"),
+            (&[segment(20, 0, 0, &[(2, 0, 30)])], "a step beyond the end"),
+            (&[segment(20, 0, 0, &[(2, 0, 20)])], "a loop beyond the end"),
+            (&[segment(21, 0, 0, &[])], "a run beyond the end"),
+            (&[segment(1, 0, 0, &[(4, 0, 5), (6, 0, 1)])], "a loop beyond the step around it"),
             (&whole[..0], "nothing"),
         ] {
             assert_eq!(fill_up(wrong, 0, 20), None, "{why}");
+        }
+    }
+
+    /// Places that would be at the start again in 32 bits, whence the last segment fills four bytes.
+    #[test]
+    fn places_only_grow() {
+        let last = segment(4, 0, 0, &[]);
+        assert!(fill_up(&[last], 0, 4).is_some());
+        let (half, quarter) = (1u32 << 31, 1 << 30);
+        for (wrong, why) in [
+            (&[segment(1 << 16, 0, 0, &[(1 << 16, 0, 1 << 16)]), last][..], "the size of a loop"),
+            (
+                &[segment(half, 0, 0, &[]), segment(quarter, 0, half, &[(2, 0, quarter as i32)]), last],
+                "the end of a loop",
+            ),
+            (&[segment(half, 0, 0, &[]), segment(half, 0, half, &[]), last], "the end of a run"),
+        ] {
+            assert_eq!(fill_up(wrong, 0, 4), None, "{why}");
         }
     }
 
