@@ -77,6 +77,13 @@ fn main() -> Result<()> {
     let chosen: Vec<u32> = chosen.into_iter().filter(survives).collect();
     if !chosen.is_empty() {
         println!("{} mutants survive; running each of the other tests alone", chosen.len());
+        // These may take long: what is known is kept.
+        let killed = |(name, test): (&String, &Option<String>)| {
+            Some((name.clone(), State::Killed(test.clone().filter(|_| !reasons.contains_key(name))?)))
+        };
+        let mut known = old.clone();
+        known.extend(found.iter().filter_map(killed));
+        fs::write(here.join("list.txt"), list::write(&names, &known))?;
         programs.iter_mut().try_for_each(|program| program.survey(jobs, true))?;
         found.extend(hunt::hunt(&programs, &names, &chosen, &old, jobs)?);
     }
