@@ -1,7 +1,7 @@
 //! Whole files from small hand-made graphs.
 
 use ferrolite_runtime::{Interpreter, ops};
-use ferrolite_schema::{Model, generated};
+use ferrolite_schema::{Model, Rounding, Target, generated};
 
 use super::*;
 use crate::graph::{Activation, Constant, DType, Node, Op, Quantization, Value, ValueId, Window};
@@ -196,7 +196,7 @@ fn answers(file: &[u8], seeds: std::ops::Range<u32>) -> Vec<Vec<Vec<u8>>> {
 
 #[test]
 fn files_packed_anew_give_the_same_bytes() {
-    use ferrolite_schema::Target::*;
+    use Target::*;
     for name in ["digits_mlp", "fashion_dsres", "mnist_cnn", "sine", "watch_conv1d"] {
         let path = format!("{}/../tests/models/{name}/{name}_int8_tf.tflite", env!("CARGO_MANIFEST_DIR"));
         let mut graph = crate::import::load(path.as_ref()).unwrap().graph;
