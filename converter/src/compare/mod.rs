@@ -107,7 +107,9 @@ pub fn compare(
     let no_number = source.outputs.iter().all(|&id| source.value(id).elements() > 1);
     let numbers = options.labels.filter(|_| no_number && classes.iter().any(Option::is_some));
     let numbers = numbers.and_then(Labels::as_classes);
-    let mut tally = Tally::new(data.len(), classes, numbers.as_ref().or(options.labels))?;
+    let labels = numbers.as_ref().or(options.labels);
+    let beyond = outputs::beyond(&classes, labels);
+    let mut tally = Tally::new(data.len(), classes, labels)?;
     let executor = Executor::new(source)?;
     let float = |range: Range<usize>| run_float(&executor, data, range);
     if options.board == HOST {
@@ -135,6 +137,7 @@ pub fn compare(
     let noisy = comparison.outputs.iter().filter_map(|output| noise::warning(&output.name, output.sqnr_db));
     let noisy: Vec<String> = noisy.collect();
     comparison.warnings.extend(noisy);
+    comparison.warnings.extend(beyond);
     Ok(comparison)
 }
 

@@ -61,6 +61,20 @@ struct OutputTally {
     classified: usize,
 }
 
+/// What is to be said of labels that name no class of any output.
+pub(super) fn beyond(classes: &[Option<usize>], labels: Option<&Labels>) -> Option<String> {
+    let most = classes.iter().flatten().copied().max().filter(|&most| most > 0)?;
+    let Some(Labels::Classes(labels)) = labels else { return None };
+    let beyond = labels.iter().filter(|&&label| label >= most).count();
+    let highest = labels.iter().max().filter(|_| beyond > 0)?;
+    Some(format!(
+        "{beyond} of {} labels name no class: they reach to {highest}, and the model's {most} classes are 0 to {}; \
+         these samples count as wrong",
+        labels.len(),
+        most - 1
+    ))
+}
+
 impl<'a> Tally<'a> {
     /// For so many samples, with each output's number of classes.
     pub fn new(samples: usize, classes: Vec<Option<usize>>, labels: Option<&'a Labels>) -> Result<Tally<'a>> {

@@ -49,6 +49,15 @@ fn what_does_not_belong_together_is_refused() {
 }
 
 #[test]
+fn labels_that_name_no_class_are_told() {
+    let of = |labels: &[usize]| outputs::beyond(&[None, Some(3)], Some(&Labels::Classes(labels.to_vec())));
+    assert_eq!(of(&[0, 2, 1]), None);
+    let told = of(&[1, 2, 3]).unwrap();
+    assert!(told.starts_with("1 of 3 labels") && told.contains("classes are 0 to 2"), "{told}");
+    assert_eq!(outputs::beyond(&[None], Some(&Labels::Classes(vec![7]))), None);
+}
+
+#[test]
 fn five_classes_may_be_near() {
     let scores = |best: usize| (0..7).map(|i| if i == best { 1.0 } else { -(i as f32) }).collect::<Vec<_>>();
     let float = vec![vec![scores(6)], vec![scores(0)]];
