@@ -15,6 +15,12 @@ pub fn elementwise(context: &mut Context) -> Answer {
         _ => BinaryKind::Add,
     };
     let operands = same_rank(context)?;
+    if operands.len() == 1 {
+        // Keras 3 names layers and operations alike in .h5 files.
+        return unsupported(
+            "an operation of keras.ops, of which .h5 does not keep the numbers: save .keras, or a SavedModel",
+        );
+    }
     if operands.len() < 2 || (kind == BinaryKind::Sub && operands.len() != 2) {
         return Err(context.broken(format!("it is called with {} tensors", operands.len())).into());
     }

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::super::calls::Arg;
 use super::super::config::{items, number};
 use super::activation::Function;
-use super::{Context, activation, one};
+use super::{Context, ROAD, activation, one};
 use crate::error::Result;
 use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind, ValueId};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
@@ -83,7 +83,7 @@ pub fn build(context: &mut Context) -> Answer {
             let function = activation::parse(Some(&Json::String(snake(class))), context.run.keras)?;
             Ok(vec![context.apply(x, &function)?])
         }
-        _ => unsupported("an operation of keras.ops"),
+        _ => unsupported(format!("an operation of keras.ops: {ROAD}")),
     }
 }
 
