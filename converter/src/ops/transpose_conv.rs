@@ -22,17 +22,20 @@ pub(super) fn lower(
     let [batches, in_h, in_w, in_channels] = stage::nhwc(cx, node, input.value)?;
     let [out_batches, out_h, out_w, out_channels] = stage::nhwc(cx, node, output.value)?;
     let [filters, kernel_h, kernel_w, depth] = stage::nhwc(cx, node, filter)?;
+    if window.dilation != [1; 2] {
+        let reason = format_args!("dilation {:?} of quantized weights; supported is 1", window.dilation);
+        return Err(cx.unsupported(node, reason));
+    }
     let fits = batches == out_batches
         && filters == out_channels
         && depth == in_channels
-        && [kernel_h, kernel_w] == window.kernel
-        && window.dilation == [1; 2];
+        && [kernel_h, kernel_w] == window.kernel;
     if !fits {
         return Err(cx.unsupported(
             node,
             format_args!(
-                "filter {:?} with dilation {:?} does not make {:?} of {:?}",
-                filter.shape, window.dilation, output.value.shape, input.value.shape
+                "filter {:?} does not make {:?} of {:?}",
+                filter.shape, output.value.shape, input.value.shape
             ),
         ));
     }

@@ -5,6 +5,7 @@
 //! | SQUARED_DIFFERENCE | `square(a - b)` |
 //! | DIV | `a * reciprocal(b)` |
 //! | PRELU | LEAKY_RELU for one slope, else `relu(x) + (-slope) * relu(-x)` |
+//! | TRANSPOSE_CONV with gaps in its filter | one whose filter has zeros there |
 //! | LOG_SOFTMAX | `d - log(sum(exp(d)))` of `d = x - max(x)` |
 //!
 //! The last part keeps the layer's name and its result, so that the layer is still found by it. Not one of
@@ -12,7 +13,7 @@
 
 use super::rewrite::add_constant;
 use crate::graph::{
-    Activation, BinaryKind, Constant, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId,
+    Activation, BinaryKind, Constant, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId, Window,
 };
 
 /// Decomposes; returns how many layers.
@@ -62,6 +63,33 @@ impl Parts<'_> {
                     }
                 };
                 self.last(Op::Binary { kind: BinaryKind::Mul, activation }, &[first, inverse]);
+            }
+            Op::TransposeConv { window, activation } if window.dilation != [1; 2] => {
+                let filter = self.layer.input(1)?;
+                let &[outs, height, width, ins] = self.graph.value(filter).shape.as_slice() else {
+                    return None;
+                };
+                let taps = self.graph.constant(Some(filter))?.as_f32()?;
+                let kernel = [0, 1].map(|d| (window.kernel[d] - 1) * window.dilation[d] + 1);
+                let mut spaced =
+                    vec![0.0; outs.checked_mul(kernel[0])?.checked_mul(kernel[1])?.checked_mul(ins)?];
+                for (i, row) in taps.chunks_exact(ins.max(1)).enumerate() {
+                    let (out, y, x) = (i / width / height, i / width % height, i % width);
+                    let at = (out * kernel[0] + y * window.dilation[0]) * kernel[1] + x * window.dilation[1];
+                    spaced[at * ins..][..ins].copy_from_slice(row);
+                }
+                let shape = vec![outs, kernel[0], kernel[1], ins];
+                let name = format!("{}/filter", self.layer.name);
+                let filter = add_constant(self.graph, name, shape, Constant::F32(spaced), None);
+                let window = Window { kernel, dilation: [1; 2], ..window };
+                let inputs = [vec![Some(first), Some(filter)], self.layer.inputs[2..].to_vec()].concat();
+                let (name, outputs) = (self.layer.name.clone(), self.layer.outputs.clone());
+                self.graph.nodes.push(Node {
+                    name,
+                    op: Op::TransposeConv { window, activation },
+                    inputs,
+                    outputs,
+                });
             }
             Op::Prelu => {
                 let slope = self.layer.input(1)?;
@@ -144,6 +172,23 @@ mod tests {
         let last = parts.nodes.last().unwrap();
         assert_eq!((&last.name, parts.kind(last)), (&graph.nodes[0].name, graph.nodes[0].op.name()));
         parts.nodes.iter().map(|node| node.op.name().to_string()).collect()
+    }
+
+    #[test]
+    fn gaps_of_a_transposed_filter_hold_zeros() {
+        let mut b = Build::new(&[1, 3, 4, 2]);
+        let filter = b.constant(&[3, 2, 3, 2], |i| (i as f32 * 0.7).sin());
+        let window = Window {
+            kernel: [2, 3],
+            stride: [2, 1],
+            dilation: [3, 2],
+            pad_before: [1, 0],
+            pad_after: [0, 1],
+        };
+        let op = Op::TransposeConv { window, activation: Activation::Relu };
+        // (input - 1) * stride + (kernel - 1) * dilation + 1 - padding
+        let y = b.node(op, &[b.input(), filter], &[1, 7, 7, 3]);
+        assert_eq!(equal(b.finish(y)), ["TRANSPOSE_CONV"]);
     }
 
     #[test]
