@@ -113,9 +113,7 @@ fn check_values(graph: &Graph) -> Result<()> {
     }
     let mut borders = graph.inputs.iter().chain(&graph.outputs).filter_map(|id| graph.values.get(id.0));
     if let Some(value) = borders.find(|value| value.dtype == DType::Bool) {
-        let what = format!("`{}` at the border of the model has element type bool", value.name);
-        return Err(Error::input(what)
-            .help("cast it to float32, int8, uint8, int16 or int32 in the model, and export it again"));
+        return Err(crate::import::truth_at_border(&value.name));
     }
     let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
     used.sort();

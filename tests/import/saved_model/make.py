@@ -131,6 +131,26 @@ def op_cases():
     yield "unsupported", [spec(4)], lambda x: tf.cumsum(tf.math.lgamma(x) * 2.0, 1)
 
 
+def choice_cases():
+    """Comparisons and choices."""
+    a = [spec(6)]
+    known = tf.constant([[True, False, True, True, False, True]])
+    band = tf.linalg.band_part(tf.ones((4, 4)), -1, 0) > 0.5
+
+    yield "threshold", a, lambda x: tf.where(x > 0.3, x, 0.0) + tf.where(tf.math.logical_not(x > -0.2), -0.2, x)
+    yield "selu_parts", a, lambda x: tf.where(x >= 0, 1.0507 * x, 1.7581 * (tf.exp(x) - 1.0))
+    yield "soft_shrink", a, lambda x: tf.where(x > 0.5, x - 0.5, tf.where(x < -0.5, x + 0.5, 0.0))
+    yield "hard_shrink", a, lambda x: tf.where(tf.logical_or(x > 0.5, x < -0.5), x, 0.0)
+    yield "leaky_steps", a, lambda x: x * tf.cast(x > 0.3, tf.float32)
+    yield "masked", a, lambda x: tf.reduce_max(tf.where(known, x, -1e9), 1, keepdims=True)
+    yield "masked_other", a, lambda x: tf.where(known, tf.reshape(tf.range(6.0), [1, 6]), x)
+    yield "all_of_one", a, lambda x: tf.where(tf.ones((1, 6), tf.bool), tf.abs(x), -1.0)
+    yield "causal", [spec(4, 4)], lambda x: tf.nn.softmax(tf.where(band, x, -1e9))
+    yield "known", a, lambda x: x + tf.where(tf.sin(tf.range(6.0)) > 0.1, tf.range(6.0), -1.0)
+    yield "truth", a, lambda x: x > 0.5
+    yield "unsupported", a, lambda x: tf.where(x[:, ::-1] > x, x, tf.exp(x))
+
+
 def function(call, specs):
     return tf.function(call, input_signature=specs, autograph=False)
 
@@ -161,6 +181,9 @@ def save(folder, functions, keep):
             x = rng.integers(0, 9, shape) if integer else rng.standard_normal(shape)
             inputs[s.name] = tf.constant(x.astype(s.dtype.as_numpy_dtype))
         outputs = loaded.signatures[name](**inputs)
+        # Truth values are refused.
+        if any(value.dtype == tf.bool for value in outputs.values()):
+            continue
         for key, value in inputs.items():
             arrays[f"{folder}/{name}/in/{key}"] = value.numpy().astype(np.float32)
         for key, value in outputs.items():
@@ -232,6 +255,8 @@ def main():
     arrays |= save("keras", functions, [[v.value for v in vs] for vs in keep])
     functions = {name: (function(call, specs), specs) for name, specs, call in op_cases()}
     arrays |= save("operators", functions, [])
+    functions = {name: (function(call, specs), specs) for name, specs, call in choice_cases()}
+    arrays |= save("choices", functions, [])
     np.savez_compressed(os.path.join(HERE, "vectors.npz"), **arrays)
 
 

@@ -489,6 +489,7 @@ impl Net {
         if file.output.is_empty() {
             return Err(damaged("the model has no outputs"));
         }
+        self.refuse_truth_values(file)?;
         let (mut outputs, mut cut) = (Vec::new(), Vec::new());
         for output in &file.output {
             let name = &output.name;
@@ -524,6 +525,28 @@ impl Net {
             crate::passes::dead::run(&mut graph);
         }
         Ok((graph, Finished { notes, warnings, hash }))
+    }
+
+    /// Truth values at the border are refused for what they are, not for the layers that make or read them.
+    fn refuse_truth_values(&self, file: &GraphProto) -> Result<()> {
+        let graph = self.b.graph();
+        let is_read = |id: &ValueId| graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
+        let mut inputs = graph.inputs.iter().filter(|id| graph.value(**id).dtype == DType::Bool);
+        if let Some(id) = inputs.find(|id| is_read(id)) {
+            return Err(super::truth_at_border(&graph.value(*id).name));
+        }
+        for output in &file.output {
+            let tensor = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+            let said = tensor.is_some_and(|t| tensors::dtype(t.elem_type.into()) == Some(DType::Bool));
+            match self.slots.get(&output.name) {
+                Some(Slot::Compared(_)) => return Err(super::truth_at_border(&output.name)),
+                Some(slot) if said && !matches!(slot, Slot::Cut) => {
+                    return Err(super::truth_at_border(&output.name));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Names of inputs whose images change their layout for the first layer.

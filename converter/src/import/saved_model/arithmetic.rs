@@ -1,9 +1,11 @@
 //! Operators that compute element by element, over axes, or on rows.
 
-use super::evaluate::{Evaluator, Layer, Outcome, Tensor, axis};
+use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis};
 use super::known::Known;
 use super::library::Attributes;
-use crate::graph::{BinaryKind, DType, Op, ReduceKind, UnaryKind};
+use crate::graph::{BinaryKind, DType, Op, ReduceKind, UnaryKind, ValueId};
+use crate::import::choices;
+use crate::reference::broadcast_shape;
 
 pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -> Outcome {
     let x = e.value(layer.input(0)?)?;
@@ -56,7 +58,7 @@ pub(super) fn power(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 /// ClipByValue: x, lower bound, upper bound.
 pub(super) fn clip(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let x = e.value(layer.input(0)?)?;
-    let bound = |position| -> Result<f32, super::evaluate::Fault> {
+    let bound = |position| -> Result<f32, Fault> {
         let known = layer.known(position, "bound")?;
         match known.data.to_real(None, &known.shape).as_slice() {
             &[one] => Ok(one),
@@ -89,28 +91,88 @@ pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     Ok(vec![Tensor::Value(e.builder.unary(&layer.name, UnaryKind::Log, sum)?)])
 }
 
-/// Less of integers and zero, which Keras asks before a look-up.
-pub(super) fn less(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
-    match (layer.input(0)?, layer.input(1)?) {
-        (Tensor::Value(x), Tensor::Known(zero))
-            if is_index(e.builder.graph().value(*x).dtype) && zero.data.to_i64().as_deref() == Some(&[0]) =>
-        {
-            Ok(vec![Tensor::Negative(*x)])
-        }
-        _ => Err("a comparison of what other layers compute".into()),
+/// A comparison. Of integers only Less with zero, which Keras asks before a look-up.
+pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let (a, b) = (layer.input(0)?, layer.input(1)?);
+    if let (Tensor::Value(x), Tensor::Known(zero), "Less") = (a, b, layer.node.op.as_str())
+        && is_index(e.builder.graph().value(*x).dtype)
+        && zero.data.to_i64().as_deref() == Some(&[0])
+    {
+        return Ok(vec![Tensor::Negative(*x)]);
+    }
+    let real = |tensor: &Tensor| match tensor {
+        Tensor::Value(id) => e.builder.graph().value(*id).dtype == DType::Float32,
+        Tensor::Known(known) => known.dtype() == DType::Float32,
+        _ => false,
+    };
+    if !real(a) || !real(b) || !is_computed(&[a, b]) {
+        return Err(choices::COMPARED.into());
+    }
+    let operands = [e.value(a)?, e.value(b)?];
+    Ok(vec![Tensor::Truth(part_of_choice(e, layer, choices::COMPARED, &operands, DType::Bool)?)])
+}
+
+/// LogicalAnd, LogicalOr, LogicalNot of comparisons.
+pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    if !layer.inputs.iter().any(|tensor| matches!(tensor, Tensor::Truth(_))) {
+        return Err(choices::COMPARED.into());
+    }
+    let operands: Vec<_> = layer.inputs.iter().map(|tensor| truth(e, tensor)).collect::<Result<_, _>>()?;
+    Ok(vec![Tensor::Truth(part_of_choice(e, layer, choices::COMPARED, &operands, DType::Bool)?)])
+}
+
+/// SelectV2: by a comparison or a known condition; of indices that count from the end and those that do not, the
+/// latter are taken for granted.
+pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    let (condition, a, b) = (layer.input(0)?, layer.input(1)?, layer.input(2)?);
+    if let (Tensor::Negative(x), Tensor::Value(y)) = (condition, b)
+        && x == y
+    {
+        let name = e.builder.graph().value(*x).name.clone();
+        e.notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
+        return Ok(vec![Tensor::Value(*x)]);
+    }
+    if !matches!(condition, Tensor::Truth(_) | Tensor::Known(_)) || !is_computed(&[condition, a, b]) {
+        return Err(choices::CHOSEN.into());
+    }
+    let operands = [truth(e, condition)?, e.value(a)?, e.value(b)?];
+    let graph = e.builder.graph();
+    if operands[1..].iter().any(|id| graph.value(*id).dtype != DType::Float32) {
+        return Err(choices::CHOSEN.into());
+    }
+    Ok(vec![Tensor::Value(part_of_choice(e, layer, choices::CHOSEN, &operands, DType::Float32)?)])
+}
+
+/// Whether an operand depends on the model's inputs.
+fn is_computed(operands: &[&Tensor]) -> bool {
+    operands.iter().any(|tensor| matches!(tensor, Tensor::Value(_) | Tensor::Truth(_)))
+}
+
+/// Truth values as a value of the graph.
+fn truth(e: &mut Evaluator<'_>, tensor: &Tensor) -> Result<ValueId, Fault> {
+    match tensor {
+        Tensor::Truth(id) => Ok(*id),
+        Tensor::Known(_) => e.value(tensor),
+        _ => Err(choices::COMPARED.into()),
     }
 }
 
-/// SelectV2 of indices that count from the end and those that do not: the latter are taken for granted.
-pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
-    match (layer.input(0)?, layer.input(2)?) {
-        (Tensor::Negative(x), Tensor::Value(y)) if x == y => {
-            let name = e.builder.graph().value(*x).name.clone();
-            e.notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
-            Ok(vec![Tensor::Value(*x)])
-        }
-        _ => Err("a choice by what other layers compute".into()),
+/// A layer that stands in the graph until `choices` knows what it is a part of.
+fn part_of_choice(
+    e: &mut Evaluator<'_>,
+    layer: &Layer<'_>,
+    reason: &str,
+    operands: &[ValueId],
+    dtype: DType,
+) -> Result<ValueId, Fault> {
+    let mut shape = Vec::new();
+    for &id in operands {
+        shape = broadcast_shape(&shape, e.builder.shape(id)).ok_or("operands that do not broadcast")?;
     }
+    let made = e.builder.unsupported(&layer.name, &layer.node.op, reason, operands, vec![shape]);
+    let &[id] = made.as_slice() else { return Err(reason.into()) };
+    e.builder.graph_mut().value_mut(id).dtype = dtype;
+    Ok(id)
 }
 
 pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Outcome {
@@ -140,6 +202,13 @@ pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Ou
 
 /// Cast of what is not known at import.
 pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+    if let Tensor::Truth(id) = layer.input(0)? {
+        let to = layer.dtype("DstT", DType::Float32)?;
+        if to != DType::Float32 {
+            return Err(choices::COMPARED.into());
+        }
+        return Ok(vec![Tensor::Value(part_of_choice(e, layer, choices::COMPARED, &[*id], to)?)]);
+    }
     let x = e.value(layer.input(0)?)?;
     let (from, to) = (e.builder.graph().value(x).dtype, layer.dtype("DstT", DType::Float32)?);
     if from == to || (is_index(from) && is_index(to)) {
@@ -162,6 +231,6 @@ fn is_index(dtype: DType) -> bool {
 }
 
 /// The axes of a constant operand, counted from the front.
-pub(super) fn axes_of(known: &Known, rank: usize) -> Result<Vec<usize>, super::evaluate::Fault> {
+pub(super) fn axes_of(known: &Known, rank: usize) -> Result<Vec<usize>, Fault> {
     known.data.to_i64().unwrap_or_default().into_iter().map(|a| axis(a, rank)).collect()
 }

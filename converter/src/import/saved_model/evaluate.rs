@@ -10,6 +10,7 @@
 //! | `List` | it is a list of tensors, as loops over time keep their inputs and results |
 //! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
 //! | `Negative` | it says which indices count from the end |
+//! | `Truth` | it says where a computed tensor is greater or less than another |
 //! | `Lost` | it depends on a layer that cannot be converted |
 
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ pub(super) enum Tensor {
     Lost(ValueId),
     /// Whether integers are below zero.
     Negative(ValueId),
+    /// Truth values, for `choices` to look at.
+    Truth(ValueId),
     /// Something that no layer reads: a string, a resource of another kind.
     Opaque,
 }
@@ -260,7 +263,7 @@ impl<'m> Evaluator<'m> {
             .inputs
             .iter()
             .filter_map(|t| match t {
-                Tensor::Value(id) | Tensor::Lost(id) => Some(*id),
+                Tensor::Value(id) | Tensor::Truth(id) | Tensor::Lost(id) => Some(*id),
                 Tensor::Spaced(spaced) => Some(spaced.value),
                 _ => None,
             })

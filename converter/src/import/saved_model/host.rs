@@ -37,6 +37,7 @@ pub(super) fn compute(layer: &Layer<'_>) -> Result<Option<Tensor>, Fault> {
         }),
         ("Prod" | "Sum" | "Max" | "Min" | "All" | "Any", [x, axes]) => reduce(layer, x, axes)?,
         ("Select" | "SelectV2", [condition, a, b]) => select(layer, condition, a, b)?,
+        ("MatrixBandPart", [x, lower, upper]) => Some(band(layer, x, lower, upper)?),
         (op, [a, b]) => binary(layer, op, a, b)?,
         _ => None,
     };
@@ -72,6 +73,16 @@ fn fill(layer: &Layer<'_>, shape: &Known, value: &Known) -> Result<Rc<Known>, Fa
 }
 
 fn range(layer: &Layer<'_>, start: &Known, limit: &Known, delta: &Known) -> Result<Option<Rc<Known>>, Fault> {
+    if let (Some(&[start]), Some(&[limit]), Some(&[step])) =
+        (start.data.as_f32(), limit.data.as_f32(), delta.data.as_f32())
+    {
+        let n = ((limit - start) / step).ceil();
+        if n.is_nan() || n > MOST as f32 {
+            return Err("a range without an end".into());
+        }
+        let values: Vec<f32> = (0..n.max(0.0) as usize).map(|i| start + i as f32 * step).collect();
+        return Ok(Some(Known::new(&layer.name, vec![values.len()], Constant::F32(values))));
+    }
     let one = |k: &Known| whole(k).and_then(|v| v.first().copied());
     let (Some(start), Some(limit), Some(step)) = (one(start), one(limit), one(delta)) else {
         return Ok(None);
@@ -125,6 +136,9 @@ fn common(a: &[usize], b: &[usize]) -> Vec<usize> {
 }
 
 fn binary(layer: &Layer<'_>, op: &str, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Fault> {
+    if let (Some(x), Some(y)) = (a.data.as_f32(), b.data.as_f32()) {
+        return compare(layer, op, (a, x), (b, y));
+    }
     let (Some(x), Some(y)) = (whole(a), whole(b)) else { return Ok(None) };
     let (compute, logical): (fn(i64, i64) -> i64, bool) = match op {
         "Add" | "AddV2" => (i64::wrapping_add, false),
@@ -168,11 +182,56 @@ fn binary(layer: &Layer<'_>, op: &str, a: &Known, b: &Known) -> Result<Option<Rc
     Ok(Some(Known::integers(&layer.name, shape, &values, dtype)))
 }
 
+/// A comparison of floats.
+fn compare(
+    layer: &Layer<'_>,
+    op: &str,
+    (a, x): (&Known, &[f32]),
+    (b, y): (&Known, &[f32]),
+) -> Result<Option<Rc<Known>>, Fault> {
+    let holds: fn(f32, f32) -> bool = match op {
+        "Less" => |a, b| a < b,
+        "LessEqual" => |a, b| a <= b,
+        "Greater" => |a, b| a > b,
+        "GreaterEqual" => |a, b| a >= b,
+        "Equal" => |a, b| a == b,
+        "NotEqual" => |a, b| a != b,
+        _ => return Ok(None),
+    };
+    let shape = common(&a.shape, &b.shape);
+    let (at, bt) = (broadcast_places(&a.shape, &shape)?, broadcast_places(&b.shape, &shape)?);
+    let pair = |i: usize, j: usize| Some(i64::from(holds(*x.get(i)?, *y.get(j)?)));
+    let values: Vec<i64> = at.into_iter().zip(bt).map(|(i, j)| pair(i, j).unwrap_or_default()).collect();
+    Ok(Some(Known::integers(&layer.name, shape, &values, DType::Bool)))
+}
+
+/// MatrixBandPart: what lies outside of the diagonals of a band is zero; a negative width is all of that side.
+fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc<Known>, Fault> {
+    let one = |k: &Known| whole(k).and_then(|v| v.first().copied());
+    let (Some(lower), Some(upper), [.., rows, columns]) = (one(lower), one(upper), x.shape.as_slice()) else {
+        return Err("a band of what is no matrix".into());
+    };
+    let inside = |i: usize| {
+        let (row, column) = ((i / columns % rows) as i64, (i % columns) as i64);
+        (lower < 0 || row - column <= lower) && (upper < 0 || column - row <= upper)
+    };
+    // Places beyond the end hold zero.
+    let places: Vec<usize> = (0..x.data.len()).map(|i| if inside(i) { i } else { usize::MAX }).collect();
+    Ok(x.pick(&layer.name, &places, x.shape.clone()))
+}
+
 fn select(layer: &Layer<'_>, condition: &Known, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Fault> {
-    let (Some(c), Some(x), Some(y)) = (whole(condition), whole(a), whole(b)) else { return Ok(None) };
+    let Some(c) = whole(condition) else { return Ok(None) };
     let shape = common(&condition.shape, &common(&a.shape, &b.shape));
     let [ct, at, bt] = [condition, a, b].map(|k| broadcast_places(&k.shape, &shape));
     let (ct, at, bt) = (ct?, at?, bt?);
+    if let (Some(x), Some(y)) = (a.data.as_f32(), b.data.as_f32()) {
+        let holds = |i: usize| ct.get(i).and_then(|&at| c.get(at)).is_some_and(|&c| c != 0);
+        let get = |v: &[f32], i: usize| v.get(i).copied().unwrap_or_default();
+        let values = (0..ct.len()).map(|i| if holds(i) { get(x, at[i]) } else { get(y, bt[i]) }).collect();
+        return Ok(Some(Known::new(&layer.name, shape, Constant::F32(values))));
+    }
+    let (Some(x), Some(y)) = (whole(a), whole(b)) else { return Ok(None) };
     let get = |v: &[i64], i: usize| v.get(i).copied().unwrap_or_default();
     let values: Vec<i64> =
         (0..ct.len()).map(|i| if get(&c, ct[i]) != 0 { get(&x, at[i]) } else { get(&y, bt[i]) }).collect();

@@ -119,6 +119,8 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
         notes.push(format!("the only signature, `{chosen}`, was converted"));
     }
     let mut graph = evaluator.builder.finish(outputs);
+    super::choices::run(&mut graph, &mut notes);
+    super::choices::sweep(&mut graph);
     // Layers that cannot be converted stay even where their results are lost, to be named.
     if super::unsupported_layers(&graph).is_empty() {
         crate::passes::dead::run(&mut graph);

@@ -55,6 +55,7 @@ const KNOWN: &[&str] = &[
     "LogicalNot",
     "LogicalOr",
     "MatMul",
+    "MatrixBandPart",
     "Max",
     "MaxPool",
     "Mean",
@@ -214,7 +215,8 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
         "Erfc" => arithmetic::erfc(e, layer),
         "Expm1" => arithmetic::expm1(e, layer),
         "Log1p" => arithmetic::log1p(e, layer),
-        "Less" => arithmetic::less(e, layer),
+        "Less" | "LessEqual" | "Greater" | "GreaterEqual" => arithmetic::compare(e, layer),
+        "LogicalAnd" | "LogicalOr" | "LogicalNot" => arithmetic::logical(e, layer),
         "Select" | "SelectV2" => arithmetic::select(e, layer),
         "BiasAdd" => arithmetic::bias_add(e, layer),
         "LeakyRelu" => {

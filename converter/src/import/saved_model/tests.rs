@@ -164,6 +164,22 @@ fn layers_that_cannot_be_converted_are_all_named() {
 }
 
 #[test]
+fn comparisons_that_make_no_known_function_are_named() {
+    let refusal = |case: &str| {
+        let options = ImportOptions { signature: Some(case.into()), ..ImportOptions::default() };
+        let imported = load_with(&small_models().join("choices"), &options);
+        imported.and_then(|imported| refuse_unsupported(&imported.graph)).unwrap_err().message
+    };
+    let message = refusal("unsupported");
+    assert!(
+        message.contains("2 layers") && message.contains("Greater") && message.contains("SelectV2"),
+        "{message}"
+    );
+    let message = refusal("truth");
+    assert!(message.contains("bool") && message.contains("border"), "{message}");
+}
+
+#[test]
 fn signatures_are_chosen_by_name() {
     let folder = small_models().join("operators");
     let error = load(&folder).unwrap_err();

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 
 use ferrolite_runtime::quant;
 
+use super::super::choices;
 use super::layer::{Layer, Place, Step};
 use super::schema::{self, BuiltinOperator as Code};
-use super::{builtin, choices, code_name, damaged, dilation, known, lookup, lstm, operators, types};
+use super::{builtin, code_name, damaged, dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId};
 

@@ -5,16 +5,18 @@
 //! With blocks of `b`, paddings `p` and crops `c`, a tap of the convolution reaches `b` pixels: its
 //! dilation is `b` times as large, and it is padded by `p + b * padding - c`. Padding is real zero in both,
 //! and each result is the same sum of the same products, so the bytes are the same.
+//!
+//! Elsewhere each of the two only moves elements, as PAD, RESHAPE, TRANSPOSE and SLICE do.
 
 use std::collections::HashMap;
 
 use super::schema::BuiltinOperator as Code;
-use crate::graph::{Graph, Node, Op, ValueId, Window};
+use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
 use crate::reference::infer_shape;
 
-/// Why the two operators are not converted elsewhere.
-pub(super) const ONLY_AROUND: &str = "it is supported where SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND stand around a \
-     convolution of stride 1 and say its dilation";
+/// Why one of the two operators is not converted by itself where shapes differ from what its operands say.
+pub(super) const ONLY_AROUND: &str = "around a convolution of stride 1, SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND say its \
+     dilation; alone, their blocks, paddings and crops have to be constants that make the shape of the result";
 
 /// Turns such convolutions into one layer each.
 pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
@@ -26,7 +28,7 @@ pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
     let mut gone = Vec::new();
     for index in 0..graph.nodes.len() {
         if let Some(found) = Dilated::find(graph, &reads, index) {
-            if found.pads_integers(graph) {
+            if pads(graph, &graph.nodes[found.split]) {
                 notes.push(format!(
                     "layer `{}` pads with zero, as LiteRT does; TFLM's SPACE_TO_BATCH_ND does not set the integer that \
                      it pads with",
@@ -51,6 +53,112 @@ pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
         place += 1;
         gone.binary_search(&(place - 1)).is_err()
     });
+    for index in (0..graph.nodes.len()).rev() {
+        let padded = pads(graph, &graph.nodes[index]);
+        let name = graph.nodes[index].name.clone();
+        if apart(graph, index).is_some() && padded {
+            notes.push(format!(
+                "layer `{name}` pads with zero, as LiteRT does; TFLM's SPACE_TO_BATCH_ND does not set the integer that \
+                 it pads with"
+            ));
+        }
+    }
+}
+
+/// Whether SPACE_TO_BATCH_ND pads with an integer other than 0.
+fn pads(graph: &Graph, node: &Node) -> bool {
+    let zero = |id: ValueId| graph.value(id).quantization.as_ref().and_then(|q| q.tensor());
+    let moved = node.outputs.first().and_then(|&id| zero(id)).is_some_and(|(_, zero)| zero != 0);
+    let some = || sizes(graph, node, 2).is_some_and(|paddings| paddings.iter().any(|&p| p != 0));
+    is(node, Code::SPACE_TO_BATCH_ND) && moved && some()
+}
+
+/// One of the two operators by itself, as what it does to the elements: PAD, RESHAPE, TRANSPOSE, RESHAPE, or
+/// RESHAPE, TRANSPOSE, RESHAPE, SLICE.
+fn apart(graph: &mut Graph, index: usize) -> Option<()> {
+    let node = &graph.nodes[index];
+    let splits = is(node, Code::SPACE_TO_BATCH_ND);
+    if !splits && !is(node, Code::BATCH_TO_SPACE_ND) {
+        return None;
+    }
+    let (source, &result) = (node.input(0)?, node.outputs.first()?);
+    let (blocks, borders) = (sizes(graph, node, 1)?, sizes(graph, node, 2)?);
+    let (from, to) = (graph.value(source).clone(), graph.value(result).clone());
+    let (shape, spatial) = (from.shape.clone(), blocks.len());
+    let same = from.dtype == to.dtype && from.quantization == to.quantization;
+    if !same || shape.len() <= spatial || borders.len() != 2 * spatial || blocks.contains(&0) {
+        return None;
+    }
+    let rest = shape[1 + spatial..].to_vec();
+    let all = blocks.iter().try_fold(1usize, |all, &b| all.checked_mul(b))?;
+    let mut steps: Vec<(Op, Vec<usize>)> = Vec::new();
+    if splits {
+        let mut padded = shape.clone();
+        let mut amounts = vec![(0, 0); shape.len()];
+        for d in 0..spatial {
+            amounts[1 + d] = (borders[2 * d], borders[2 * d + 1]);
+            padded[1 + d] += borders[2 * d] + borders[2 * d + 1];
+        }
+        if padded != shape {
+            steps.push((Op::Pad { amounts, value: None }, padded.clone()));
+        }
+        // [n, h / b, b, ..] becomes [b, .., n, h / b, ..].
+        let mut parts = vec![padded[0]];
+        for (d, &block) in blocks.iter().enumerate() {
+            if padded[1 + d] % block != 0 {
+                return None;
+            }
+            parts.extend([padded[1 + d] / block, block]);
+        }
+        parts.extend(&rest);
+        let first = (0..spatial).map(|d| 2 + 2 * d).chain([0]).chain((0..spatial).map(|d| 1 + 2 * d));
+        let permutation: Vec<usize> = first.chain(1 + 2 * spatial..parts.len()).collect();
+        let turned: Vec<usize> = permutation.iter().map(|&d| parts[d]).collect();
+        let joined = [&[turned[..=spatial].iter().product()], &turned[1 + spatial..]].concat();
+        steps.extend([(Op::Reshape, parts), (Op::Transpose { permutation }, turned), (Op::Reshape, joined)]);
+    } else {
+        if shape[0] % all != 0 {
+            return None;
+        }
+        // [b, .., n, h, ..] becomes [n, h, b, ..].
+        let parts = [&blocks[..], &[shape[0] / all], &shape[1..]].concat();
+        let pairs = (0..spatial).flat_map(|d| [1 + spatial + d, d]);
+        let permutation: Vec<usize> =
+            [spatial].into_iter().chain(pairs).chain(1 + 2 * spatial..parts.len()).collect();
+        let turned: Vec<usize> = permutation.iter().map(|&d| parts[d]).collect();
+        let mut joined = vec![shape[0] / all];
+        joined.extend((0..spatial).map(|d| shape[1 + d] * blocks[d]));
+        joined.extend(&rest);
+        let (mut begin, mut size) = (vec![0; joined.len()], joined.clone());
+        for d in 0..spatial {
+            begin[1 + d] = borders[2 * d];
+            size[1 + d] = size[1 + d].checked_sub(borders[2 * d])?.checked_sub(borders[2 * d + 1])?;
+        }
+        let stride = vec![1; joined.len()];
+        steps.extend([
+            (Op::Reshape, parts),
+            (Op::Transpose { permutation }, turned),
+            (Op::Reshape, joined.clone()),
+        ]);
+        if size != joined {
+            steps.push((Op::Slice { begin, size: size.clone(), stride }, size));
+        }
+    }
+    if steps.last()?.1 != to.shape {
+        return None;
+    }
+    let name = graph.nodes.remove(index).name;
+    let (count, mut last) = (steps.len(), source);
+    for (place, (op, shape)) in steps.into_iter().enumerate() {
+        let name = if place + 1 == count { name.clone() } else { format!("{name}/{place}") };
+        let output = match place + 1 == count {
+            true => result,
+            false => graph.add_value(Value { name: name.clone(), shape, ..from.clone() }),
+        };
+        graph.nodes.insert(index + place, Node { name, op, inputs: vec![Some(last)], outputs: vec![output] });
+        last = output;
+    }
+    Some(())
 }
 
 /// A convolution with gaps, found.
@@ -179,14 +287,6 @@ impl Dilated {
         Some(Dilated { split, reshape, convolution, behind, join, window, shapes: [input, output] })
     }
 
-    /// Whether the padding is an integer other than 0.
-    fn pads_integers(&self, graph: &Graph) -> bool {
-        let node = &graph.nodes[self.split];
-        let zero = |id: ValueId| graph.value(id).quantization.as_ref().and_then(|q| q.tensor());
-        let moved = node.outputs.first().and_then(|&id| zero(id)).is_some_and(|(_, zero)| zero != 0);
-        moved && sizes(graph, node, 2).is_some_and(|paddings| paddings.iter().any(|&p| p != 0))
-    }
-
     /// How many parts of integers the file records, and how many there are, where these differ: the converter
     /// leaves the batch open, and TFLM believes what is recorded.
     fn left_out(&self, graph: &Graph) -> Option<(usize, usize)> {
@@ -249,5 +349,44 @@ fn pixel_by_pixel(graph: &Graph, node: &Node) -> bool {
             graph.constant(other).is_some() && per_channel && graph.constant(node.input(0)).is_none()
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Constant, DType};
+    use crate::passes::testing::Build;
+    use crate::reference::Executor;
+
+    fn ints(b: &mut Build, shape: &[usize], elements: &[i32]) -> ValueId {
+        let name = format!("ints_{}", b.graph.values.len());
+        let (shape, constant) = (shape.to_vec(), Some(Constant::I32(elements.to_vec())));
+        b.graph.add_value(Value { name, shape, dtype: DType::Int32, quantization: None, constant })
+    }
+
+    fn moved(code: &str, from: &[usize], blocks: &[i32], borders: &[i32], to: &[usize]) -> Option<Vec<f32>> {
+        let mut b = Build::new(from);
+        let operands =
+            [b.input(), ints(&mut b, &[blocks.len()], blocks), ints(&mut b, &[blocks.len(), 2], borders)];
+        let y = b.node(Op::Unsupported { code: code.into(), reason: ONLY_AROUND.into() }, &operands, to);
+        let mut graph = b.finish(y);
+        run(&mut graph, &mut Vec::new());
+        let x: Vec<f32> = (1..=from.iter().product::<usize>()).map(|i| i as f32).collect();
+        Executor::new(&graph).ok().map(|e| e.run(&[&x]).unwrap().remove(0))
+    }
+
+    #[test]
+    fn alone_they_move_elements() {
+        // Rows and columns of zeros in front; each part begins at one pixel of the first block.
+        let split = moved("SPACE_TO_BATCH_ND", &[1, 3, 3, 1], &[2, 2], &[1, 0, 1, 0], &[4, 2, 2, 1]).unwrap();
+        assert_eq!(split, [0., 0., 0., 5., 0., 0., 4., 6., 0., 2., 0., 8., 1., 3., 7., 9.]);
+        let joined =
+            moved("BATCH_TO_SPACE_ND", &[4, 1, 2, 1], &[2, 2], &[0, 1, 1, 0], &[1, 1, 3, 1]).unwrap();
+        assert_eq!(joined, [3., 2., 4.]);
+        let sequence = moved("SPACE_TO_BATCH_ND", &[1, 4, 2], &[2], &[0, 0], &[2, 2, 2]).unwrap();
+        assert_eq!(sequence, [1., 2., 5., 6., 3., 4., 7., 8.]);
+        // A batch that the file leaves open.
+        assert_eq!(moved("SPACE_TO_BATCH_ND", &[1, 4, 2], &[2], &[0, 0], &[1, 2, 2]), None);
     }
 }

@@ -132,7 +132,8 @@ fn arithmetic(code: Code, layer: &Layer<'_>) -> Option<(Vec<usize>, Vec<i64>)> {
         Code::SELECT | Code::SELECT_V2 => {
             let ((b_shape, b), (c_shape, c)) = (operand(1)?, operand(2)?);
             let whole = broadcast(&broadcast(shape, b_shape).ok()?, c_shape).ok()?;
-            let (a, b, c) = (spread(&a, &whole)?, spread(&b, &whole)?, spread(&c, &whole)?);
+            let a = spread(&a, shape, &whole)?;
+            let (b, c) = (spread(&b, b_shape, &whole)?, spread(&c, c_shape, &whole)?);
             let chosen = a.iter().zip(b.iter().zip(&c)).map(|(&a, (&b, &c))| if a != 0 { b } else { c });
             (whole.clone(), chosen.collect())
         }
@@ -140,20 +141,17 @@ fn arithmetic(code: Code, layer: &Layer<'_>) -> Option<(Vec<usize>, Vec<i64>)> {
             let function = pairwise(code)?;
             let (other, b) = operand(1)?;
             let whole = broadcast(shape, other).ok()?;
-            let (a, b) = (spread(&a, &whole)?, spread(&b, &whole)?);
+            let (a, b) = (spread(&a, shape, &whole)?, spread(&b, other, &whole)?);
             let elements = a.iter().zip(&b).map(|(&a, &b)| function(a, b)).collect::<Option<_>>()?;
             (whole, elements)
         }
     })
 }
 
-/// As many elements as the shape has, of as many or of one.
-fn spread(elements: &[i64], shape: &[usize]) -> Option<Vec<i64>> {
-    let wanted = count(shape)?;
-    match elements {
-        &[one] => Some(vec![one; wanted]),
-        all => (all.len() == wanted).then(|| all.to_vec()),
-    }
+/// The elements in a shape that they broadcast to.
+fn spread(elements: &[i64], from: &[usize], to: &[usize]) -> Option<Vec<i64>> {
+    count(to)?;
+    crate::import::choices::spread(elements, from, to)
 }
 
 fn pairwise(code: Code) -> Option<fn(i64, i64) -> Option<i64>> {
@@ -210,7 +208,9 @@ mod tests {
     fn what_does_not_fit_its_type_is_not_known() {
         assert_eq!(typed(DType::Int32, vec![1 << 40]), None);
         assert_eq!(typed(DType::Int8, vec![1]), None);
-        assert_eq!(spread(&[3], &[2, 2]), Some(vec![3; 4]));
-        assert_eq!(spread(&[3, 4], &[2, 2]), None);
+        assert_eq!(spread(&[3], &[], &[2, 2]), Some(vec![3; 4]));
+        assert_eq!(spread(&[3, 4], &[2], &[2, 2]), Some(vec![3, 4, 3, 4]));
+        assert_eq!(spread(&[3, 4], &[2, 1], &[2, 2]), Some(vec![3, 3, 4, 4]));
+        assert_eq!(spread(&[3, 4, 5], &[3], &[2, 2]), None);
     }
 }

@@ -10,7 +10,7 @@
 //!    computed from shapes is computed now (`known`), and gives the dimensions that the file leaves open;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
 //! 4. what takes several operators becomes one layer: `lookup` finds int8 layers that are a table of 256
-//!    results, `dilation` convolutions with gaps, `choices` functions with a comparison in them;
+//!    results, `dilation` convolutions with gaps, `super::choices` functions with a comparison in them;
 //! 5. `types` widens the weights of hybrid layers and checks element types.
 //!
 //! Value `i` of the graph is tensor `i` of the file, further values follow behind; a node is named
@@ -19,7 +19,6 @@
 mod align;
 mod arithmetic;
 mod builder;
-mod choices;
 mod constants;
 mod copies;
 mod dilation;

@@ -1,14 +1,53 @@
-//! Functions with a comparison in them: SELECT and CAST of what GREATER, LESS and their like say.
+//! Functions with a comparison in them: SELECT and CAST of what GREATER, LESS and their like say, in files of
+//! TensorFlow Lite and SavedModels.
 //!
 //! - `select(x > 0, a * x, b * (exp(x) - 1))` and other functions of one number. As in the pass `functions`, not
 //!   the form that they are written in counts, but their values: parameters are read off at a few points,
 //!   and the candidate has to agree at all others.
 //! - `select(i < 0, i + n, i)`, by which indices count from the end: those that do are not looked up.
+//! - `select(known, x, c)`, a mask: a product with zeros and ones and a sum.
 
-use super::schema::BuiltinOperator as Code;
-use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
+use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Value, ValueId};
 use crate::passes::functions::binary;
-use crate::reference::unary;
+use crate::reference::{broadcast_shape, unary};
+
+/// The operators that a choice is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Select,
+    Cast,
+    Greater,
+    GreaterEqual,
+    Less,
+    LessEqual,
+    And,
+    Or,
+    Not,
+}
+
+/// Their names in the formats.
+const CODES: &[(&str, Code)] = &[
+    ("SELECT", Code::Select),
+    ("SELECT_V2", Code::Select),
+    ("Select", Code::Select),
+    ("SelectV2", Code::Select),
+    ("CAST", Code::Cast),
+    ("Cast", Code::Cast),
+    ("GREATER", Code::Greater),
+    ("Greater", Code::Greater),
+    ("GREATER_EQUAL", Code::GreaterEqual),
+    ("GreaterEqual", Code::GreaterEqual),
+    ("LESS", Code::Less),
+    ("Less", Code::Less),
+    ("LESS_EQUAL", Code::LessEqual),
+    ("LessEqual", Code::LessEqual),
+    ("LOGICAL_AND", Code::And),
+    ("LogicalAnd", Code::And),
+    ("LOGICAL_OR", Code::Or),
+    ("LogicalOr", Code::Or),
+    ("LOGICAL_NOT", Code::Not),
+    ("LogicalNot", Code::Not),
+];
 
 /// Points on either side of zero, `STEP` apart.
 const POINTS: i32 = 400;
@@ -20,38 +59,141 @@ const CLOSE: f32 = 4e-6;
 /// Layers of one function, at most: one way to a number may be taken twice.
 const MOST: usize = 64;
 
+/// Why a comparison, or what is made of one, is not converted where this file knows no more.
+pub(super) const COMPARED: &str = "a comparison of what other layers compute";
+/// The same of a choice.
+pub(super) const CHOSEN: &str = "a choice by what other layers compute";
+
 /// Turns such layers into one layer each, or into none. Layers that compute a part stay, for whoever else
 /// reads them.
 pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
-    for index in 0..graph.nodes.len() {
-        let Some(&output) = graph.nodes[index].outputs.first() else { continue };
-        if let Some(indices) = from_the_end(graph, index) {
-            let name = &graph.value(indices).name;
-            notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
-            graph.replace_uses(output, indices);
-            continue;
-        }
-        if let Some((source, kind)) = function(graph, index) {
-            let node = &mut graph.nodes[index];
-            (node.op, node.inputs) = (Op::Unary(kind), vec![Some(source)]);
+    if graph.nodes.iter().all(|node| code(node).is_none()) {
+        return;
+    }
+    let mut index = 0;
+    while index < graph.nodes.len() {
+        index += masked(graph, index).unwrap_or(0);
+        translate(graph, index, notes);
+        index += 1;
+    }
+}
+
+fn translate(graph: &mut Graph, index: usize, notes: &mut Vec<String>) {
+    let Some(&output) = graph.nodes[index].outputs.first() else { return };
+    if let Some(indices) = from_the_end(graph, index) {
+        let name = &graph.value(indices).name;
+        notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
+        graph.replace_uses(output, indices);
+    } else if let Some((source, kind)) = function(graph, index) {
+        let node = &mut graph.nodes[index];
+        (node.op, node.inputs) = (Op::Unary(kind), vec![Some(source)]);
+    }
+}
+
+/// Takes away comparisons and choices that nothing reads any more.
+pub(super) fn sweep(graph: &mut Graph) {
+    for index in (0..graph.nodes.len()).rev() {
+        let node = &graph.nodes[index];
+        let ours =
+            matches!(&node.op, Op::Unsupported { reason, .. } if [COMPARED, CHOSEN].contains(&&**reason));
+        let is_read = |id: &ValueId| {
+            graph.outputs.contains(id) || graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)))
+        };
+        if ours && !node.outputs.iter().any(is_read) {
+            graph.nodes.remove(index);
         }
     }
 }
 
-/// The built-in operator of a layer that is not translated.
+/// A choice whose condition is known, between computed numbers and known ones: `x * mask + values`. Returns how
+/// many layers are new before it.
+fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
+    let node = &graph.nodes[index];
+    let (&output, name) = (node.outputs.first()?, node.name.clone());
+    let out = graph.value(output);
+    let (shape, real) = (out.shape.clone(), out.dtype == DType::Float32 && out.quantization.is_none());
+    if code(node)? != Code::Select || !real {
+        return None;
+    }
+    let condition = graph.value(node.input(0)?);
+    let (chosen, mask_shape) = (condition.constant.as_ref()?.to_i64()?, condition.shape.clone());
+    let (yes, no) = (node.input(1)?, node.input(2)?);
+    // The first version of the operator takes a vector as a choice of rows.
+    let Op::Unsupported { code, .. } = &node.op else { return None };
+    let rows = !code.to_lowercase().ends_with("v2") && chosen.len() > 1 && mask_shape != shape;
+    if rows || broadcast_shape(&mask_shape, &shape).as_ref() != Some(&shape) {
+        return None;
+    }
+    for (all, id) in [(true, yes), (false, no)] {
+        if chosen.iter().all(|&c| (c != 0) == all) && graph.value(id).shape == shape {
+            // A copy, so that an output of the model keeps its name.
+            let node = &mut graph.nodes[index];
+            (node.op, node.inputs) = (Op::Reshape, vec![Some(id)]);
+            return Some(0);
+        }
+    }
+    let known = |id: ValueId| Some(graph.value(id).constant.as_ref()?.as_f32()?.to_vec());
+    let (data, constant, values, keep) = match (known(yes), known(no)) {
+        (None, Some(values)) => (yes, no, values, true),
+        (Some(values), None) => (no, yes, values, false),
+        _ => return None,
+    };
+    let data_shape = graph.value(data).shape.clone();
+    let wide = broadcast_shape(&graph.value(constant).shape, &mask_shape)?;
+    let mask: Vec<f32> = chosen.iter().map(|&c| if (c != 0) == keep { 1.0 } else { 0.0 }).collect();
+    let (spread_mask, spread_values) =
+        (spread(&mask, &mask_shape, &wide)?, spread(&values, &graph.value(constant).shape, &wide)?);
+    let values: Vec<f32> =
+        spread_mask.iter().zip(spread_values).map(|(&m, x)| if m == 0.0 { x } else { 0.0 }).collect();
+    if values.iter().any(|x| x.is_nan()) {
+        return None;
+    }
+    let product_shape = broadcast_shape(&data_shape, &mask_shape)?;
+    if broadcast_shape(&product_shape, &wide).as_ref() != Some(&shape) {
+        return None;
+    }
+    let mut add = |part: &str, shape: Vec<usize>, constant: Option<Vec<f32>>| {
+        let (name, constant) = (format!("{name}/{part}"), constant.map(Constant::F32));
+        graph.add_value(Value { name, shape, dtype: DType::Float32, quantization: None, constant })
+    };
+    let mask = add("mask", mask_shape, Some(mask));
+    let values = add("values", wide, Some(values));
+    let product = add("mul", product_shape, None);
+    let binary = |kind| Op::Binary { kind, activation: Activation::None };
+    let node = &mut graph.nodes[index];
+    (node.op, node.inputs) = (binary(BinaryKind::Add), vec![Some(product), Some(values)]);
+    let name = format!("{name}/mul");
+    let (op, inputs) = (binary(BinaryKind::Mul), vec![Some(data), Some(mask)]);
+    graph.nodes.insert(index, Node { name, op, inputs, outputs: vec![product] });
+    Some(1)
+}
+
+/// The elements of a tensor that broadcasts to a shape.
+pub(super) fn spread<T: Copy>(elements: &[T], from: &[usize], to: &[usize]) -> Option<Vec<T>> {
+    let lead = to.len().checked_sub(from.len())?;
+    let count = to.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+    if broadcast_shape(from, to)? != to {
+        return None;
+    }
+    let place = |mut i: usize| {
+        let (mut place, mut stride) = (0, 1);
+        for d in (0..to.len()).rev() {
+            let own = if d < lead { 1 } else { from[d - lead] };
+            if own > 1 {
+                place += i % to[d] * stride;
+            }
+            stride *= own;
+            i /= to[d];
+        }
+        place
+    };
+    (0..count).map(|i| elements.get(place(i)).copied()).collect()
+}
+
+/// The operator of a layer that is not translated.
 fn code(node: &Node) -> Option<Code> {
     let Op::Unsupported { code, .. } = &node.op else { return None };
-    [
-        Code::SELECT,
-        Code::SELECT_V2,
-        Code::CAST,
-        Code::GREATER,
-        Code::GREATER_EQUAL,
-        Code::LESS,
-        Code::LESS_EQUAL,
-    ]
-    .into_iter()
-    .find(|known| known.variant_name() == Some(code.as_str()))
+    CODES.iter().find(|(name, _)| name == code).map(|(_, code)| *code)
 }
 
 fn producer(graph: &Graph, id: ValueId) -> Option<&Node> {
@@ -73,13 +215,13 @@ fn number(graph: &Graph, id: ValueId) -> Option<f32> {
 fn from_the_end(graph: &Graph, index: usize) -> Option<ValueId> {
     let node = &graph.nodes[index];
     let output = graph.value(*node.outputs.first()?);
-    if !matches!(code(node)?, Code::SELECT | Code::SELECT_V2) || output.dtype == DType::Float32 {
+    if code(node)? != Code::Select || output.dtype == DType::Float32 {
         return None;
     }
     let condition = producer(graph, node.input(0)?)?;
     let (indices, moved) = match code(condition)? {
-        Code::LESS => (node.input(2)?, node.input(1)?),
-        Code::GREATER_EQUAL => (node.input(1)?, node.input(2)?),
+        Code::Less => (node.input(2)?, node.input(1)?),
+        Code::GreaterEqual => (node.input(1)?, node.input(2)?),
         _ => return None,
     };
     let sum = producer(graph, moved)?;
@@ -99,7 +241,7 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
     let &output = node.outputs.first()?;
     let float = graph.value(output).dtype == DType::Float32 && graph.value(output).quantization.is_none();
     let starts = match &node.op {
-        Op::Unsupported { .. } => matches!(code(node)?, Code::SELECT | Code::SELECT_V2),
+        Op::Unsupported { .. } => code(node)? == Code::Select,
         // Keras's ThresholdedReLU is x times (x > theta) as a number.
         Op::Binary { kind: BinaryKind::Mul, activation: Activation::None } => true,
         _ => false,
@@ -134,7 +276,7 @@ fn comparison(graph: &Graph, id: ValueId, depth: usize) -> Option<(ValueId, f32)
     let node = producer(graph, id)?;
     let depth = depth.checked_sub(1)?;
     match (&node.op, code(node)) {
-        (_, Some(Code::GREATER | Code::GREATER_EQUAL | Code::LESS | Code::LESS_EQUAL)) => {
+        (_, Some(Code::Greater | Code::GreaterEqual | Code::Less | Code::LessEqual)) => {
             let operands: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
             let &[a, b] = operands.as_slice() else { return None };
             match (number(graph, a), number(graph, b)) {
@@ -143,11 +285,13 @@ fn comparison(graph: &Graph, id: ValueId, depth: usize) -> Option<(ValueId, f32)
                 _ => None,
             }
         }
-        (_, Some(Code::SELECT | Code::SELECT_V2 | Code::CAST)) => comparison(graph, node.input(0)?, depth),
+        (_, Some(Code::Select | Code::Cast | Code::And | Code::Or | Code::Not)) => {
+            comparison(graph, node.input(0)?, depth)
+        }
         (Op::Binary { kind: BinaryKind::Mul, .. }, _) => {
             let mut casts = node.inputs.iter().flatten().copied();
             casts.find_map(|id| {
-                let is_cast = producer(graph, id).and_then(code) == Some(Code::CAST);
+                let is_cast = producer(graph, id).and_then(code) == Some(Code::Cast);
                 is_cast.then(|| comparison(graph, id, depth)).flatten()
             })
         }
@@ -171,15 +315,18 @@ fn value(graph: &Graph, id: ValueId, source: ValueId, x: f32, budget: &mut usize
     Some(match (&node.op, code(node)) {
         (&Op::Unary(kind), _) => unary(kind, operand(0)?),
         (&Op::Binary { kind, activation: Activation::None }, _) => binary(kind, operand(0)?, operand(1)?),
-        (_, Some(Code::SELECT | Code::SELECT_V2)) => {
+        (_, Some(Code::Select)) => {
             let (condition, a, b) = (operand(0)?, operand(1)?, operand(2)?);
             if condition != 0.0 { a } else { b }
         }
-        (_, Some(Code::CAST)) if graph.value(node.input(0)?).dtype == DType::Bool => operand(0)?,
-        (_, Some(Code::GREATER)) => truth(operand(0)? > operand(1)?),
-        (_, Some(Code::GREATER_EQUAL)) => truth(operand(0)? >= operand(1)?),
-        (_, Some(Code::LESS)) => truth(operand(0)? < operand(1)?),
-        (_, Some(Code::LESS_EQUAL)) => truth(operand(0)? <= operand(1)?),
+        (_, Some(Code::Cast)) if graph.value(node.input(0)?).dtype == DType::Bool => operand(0)?,
+        (_, Some(Code::Greater)) => truth(operand(0)? > operand(1)?),
+        (_, Some(Code::GreaterEqual)) => truth(operand(0)? >= operand(1)?),
+        (_, Some(Code::Less)) => truth(operand(0)? < operand(1)?),
+        (_, Some(Code::LessEqual)) => truth(operand(0)? <= operand(1)?),
+        (_, Some(Code::And)) => operand(0)?.min(operand(1)?),
+        (_, Some(Code::Or)) => operand(0)?.max(operand(1)?),
+        (_, Some(Code::Not)) => 1.0 - operand(0)?,
         _ => return None,
     })
 }
