@@ -73,7 +73,11 @@ pub(super) fn kind(l: &Layer<'_>) -> Result<UnaryKind, Fault> {
         "Softplus" => UnaryKind::Softplus,
         "Softsign" => UnaryKind::Softsign,
         "Mish" => UnaryKind::Mish,
-        "Gelu" => UnaryKind::Gelu { approximate: l.text("approximate", "none") == "tanh" },
+        "Gelu" => match l.text("approximate", "none").as_str() {
+            "none" => UnaryKind::Gelu { approximate: false },
+            "tanh" => UnaryKind::Gelu { approximate: true },
+            other => return unsupported(format!("approximate {other}")),
+        },
         "Swish" if alpha(1.0) == 1.0 => UnaryKind::Silu,
         "Swish" => return unsupported(format!("alpha {}", alpha(1.0))),
         "Erf" => UnaryKind::Erf,

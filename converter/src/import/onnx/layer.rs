@@ -149,6 +149,25 @@ impl Layer<'_> {
         self.node.output.get(position).is_some_and(|name| !name.is_empty() && self.used.contains(name))
     }
 
+    /// Whether a result has a name.
+    pub(super) fn is_named(&self, position: usize) -> bool {
+        self.node.output.get(position).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Tells where inference is taken for granted: before operator set 7 `is_test` asks for it, by default in vain.
+    pub(super) fn assume_inference(&mut self) {
+        if self.opset() < 7 && !self.has("is_test") {
+            let text = format!(
+                "layer `{}` ({}) does not say that the model is meant for inference, as operator set {} asks for \
+                 by is_test: it is read so; if the model was exported in training mode, export it again",
+                self.name,
+                self.node.op_type,
+                self.opset()
+            );
+            self.net.warn(text);
+        }
+    }
+
     /// Whether an operand is given.
     pub(super) fn is_given(&self, position: usize) -> bool {
         self.inputs.get(position).is_some_and(Option::is_some)

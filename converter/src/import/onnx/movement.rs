@@ -74,14 +74,8 @@ pub(super) fn dropout(l: &mut Layer<'_>) -> Translated {
     if l.is_used(1) {
         return unsupported("its mask is read");
     }
-    if l.opset() < 7 && !l.has("is_test") && !none {
-        let text = format!(
-            "layer `{}` (Dropout) does not say that the model is meant for inference, as operator set {} asks for \
-             by is_test: it is read so; if the model was exported in training mode, export it again",
-            l.name,
-            l.opset()
-        );
-        l.net.warn(text);
+    if !none {
+        l.assume_inference();
     }
     identity(l)
 }

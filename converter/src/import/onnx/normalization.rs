@@ -14,11 +14,16 @@ fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
 
 /// BatchNormalization at inference time: input, scale, bias, mean, variance.
 pub(super) fn batch(l: &mut Layer<'_>) -> Translated {
-    // Before operator set 7 inference is asked for, by one result or by `is_test`.
-    let training = l.int("training_mode", 0) != 0 || l.opset() < 7 && l.int("is_test", 1) == 0;
+    // Operator sets 7 to 13 ask for training by naming more than one result, read or not.
+    let training = match l.opset() {
+        ..7 => l.int("is_test", 1) == 0,
+        7..14 => (1..5).any(|position| l.is_named(position)),
+        14.. => l.int("training_mode", 0) != 0,
+    };
     if training || (1..5).any(|position| l.is_used(position)) {
         return unsupported("it is in training mode; export the model for inference");
     }
+    l.assume_inference();
     if l.int("spatial", 1) == 0 {
         return unsupported("spatial 0: statistics for each element");
     }

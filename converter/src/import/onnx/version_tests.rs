@@ -75,6 +75,38 @@ fn attributes_that_an_operator_does_not_have_are_told() {
 }
 
 #[test]
+fn operators_that_the_operator_set_does_not_have_are_told() {
+    let file = |version| of_set(version, vec![node("Gelu", &["x"], &["y"])], &[1, 4], vec![]);
+    assert_eq!(import(&file(20)).warnings, [""; 0]);
+    let warnings = import(&file(19)).warnings;
+    assert!(
+        warnings[0].contains("`the_y` (Gelu)") && warnings[0].contains("since operator set 20"),
+        "{warnings:?}"
+    );
+    let unknown = with(node("Gelu", &["x"], &["y"]), vec![text("approximate", "erf")]);
+    assert_eq!(reason(&of_set(20, vec![unknown], &[1, 4], vec![])), "approximate erf");
+}
+
+#[test]
+fn normalization_by_the_batch_is_refused() {
+    let file = |version, results: &[&str], attributes| {
+        let layer = with(node("BatchNormalization", &["x", "s", "b", "m", "v"], results), attributes);
+        let of = |name| weights(name, &[2], vec![1.0, 2.0]);
+        of_set(version, vec![layer], &[1, 2], ["s", "b", "m", "v"].map(of).to_vec())
+    };
+    // Several results ask for it, also where nothing reads them; names may be left out.
+    let five = ["y", "m2", "v2", "m3", "v3"];
+    assert!(reason(&file(9, &five, vec![])).contains("training mode"));
+    assert!(reason(&file(15, &["y"], vec![int("training_mode", 1)])).contains("training mode"));
+    assert!(reason(&file(6, &["y"], vec![int("is_test", 0)])).contains("training mode"));
+    for version in [9, 15] {
+        assert_eq!(import(&file(version, &["y", "", ""], vec![])).warnings, [""; 0]);
+    }
+    assert_eq!(import(&file(6, &five, vec![int("is_test", 1)])).warnings, [""; 0]);
+    assert!(import(&file(6, &["y"], vec![])).warnings[0].contains("training mode"));
+}
+
+#[test]
 fn layers_in_training_mode_are_refused() {
     let flag = |name: &str, x: u8| TensorProto {
         name: name.into(),
@@ -254,4 +286,25 @@ fn data_beside_the_model_is_named_where_it_is_short_or_no_file() {
         assert!(message.contains(told) && message.contains(&format!("`{location}`")), "{message}");
         assert!(!message.contains("Some("), "{message}");
     }
+}
+
+#[test]
+fn truth_values_at_the_border_are_refused_for_what_they_are() {
+    let compared = |op: &str| vec![node("Abs", &["x"], &["a"]), node(op, &["a", "t"], &["y"])];
+    for op in ["Greater", "Equal"] {
+        let mut file = of_set(13, compared(op), &[1, 4], vec![weights("t", &[1], vec![0.5])]);
+        let tensor = file.graph.as_mut().unwrap().output[0].r#type.as_mut().unwrap();
+        tensor.tensor_type.as_mut().unwrap().elem_type = 9;
+        let error = refused(&file);
+        assert!(error.message.contains("`y`") && error.message.contains("bool"), "{error:?}");
+        assert!(!error.help.contains("damaged"), "{error:?}");
+    }
+    let mut file = of_set(13, vec![node("Where", &["m", "x", "x"], &["y"])], &[1, 4], vec![]);
+    let graph = file.graph.as_mut().unwrap();
+    let mut mask = graph.input[0].clone();
+    mask.name = "m".into();
+    mask.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap().elem_type = 9;
+    graph.input.push(mask);
+    let error = refused(&file);
+    assert!(error.message.contains("`m`") && error.message.contains("bool"), "{error:?}");
 }

@@ -93,15 +93,23 @@ impl OperatorSets {
     }
 
     /// Looks at a node's attributes: one of another type than its operator has is an error, one that its operator
-    /// does not have is told.
+    /// does not have is told, and so is an operator that the model's operator set does not have.
     pub(super) fn attributes(&self, name: &str, node: &NodeProto) -> Result<Vec<String>, Fault> {
         let Some(domain) = domain(&node.domain) else { return Ok(Vec::new()) };
         let Some(versions) = VERSIONS.get(&(domain, node.op_type.as_str())) else { return Ok(Vec::new()) };
         let set = self.0.get(domain).copied().unwrap_or(1);
         // Of an operator that the set does not have yet, the first version.
-        let version = versions.iter().rev().find(|v| v.since <= set).or_else(|| versions.first());
-        let Some(version) = version else { return Ok(Vec::new()) };
+        let Some(first) = versions.first() else { return Ok(Vec::new()) };
+        let version = versions.iter().rev().find(|v| v.since <= set).unwrap_or(first);
         let mut told = Vec::new();
+        if set < first.since {
+            told.push(format!(
+                "layer `{name}` ({}) is an operator since operator set {}, and the model has operator set {set}: it \
+                 is read by the rules of set {}; other tools may refuse it: export it with operator set {} or \
+                 later",
+                node.op_type, first.since, first.since, first.since
+            ));
+        }
         // Names that begin so are for tools.
         for attribute in node.attribute.iter().filter(|a| !a.name.starts_with("__")) {
             let Some((_, letter)) = version.attributes.iter().find(|(known, _)| *known == attribute.name)
