@@ -17,6 +17,7 @@ pub(super) struct Channels<'a> {
 
 impl<'a> Channels<'a> {
     /// `count` channels from `first` on.
+    #[cfg(not(kernels = "armv6m"))]
     pub(super) fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
         let multipliers = match stage.multipliers {
             one @ [_] => one,
