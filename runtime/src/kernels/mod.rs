@@ -18,6 +18,8 @@ mod armv7m;
 mod channels;
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod elementwise;
+#[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im"))]
+mod fields;
 #[cfg(any(kernels = "mve", not(device)))]
 mod mve;
 mod policy;

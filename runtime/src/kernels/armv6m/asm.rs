@@ -6,6 +6,8 @@ use core::arch::naked_asm;
 
 use ferrolite_schema::params::Multiplier;
 
+use crate::kernels::fields::{in_order, leaf};
+
 /// What [`enter_first`], [`enter_second`] and [`enter_both`] work on.
 #[repr(C)]
 pub(super) struct Enter {
@@ -20,6 +22,8 @@ pub(super) struct Enter {
     /// Elements to the second pixel.
     pub second: usize,
 }
+
+in_order!(first 6 words of Enter: source, target, len, lines, pitch, second);
 
 /// What [`products`] works on. It is copied to the stack, in this order.
 #[repr(C)]
@@ -48,6 +52,9 @@ pub(super) struct Products {
     pub channel: usize,
 }
 
+// The stack has room for 18 words.
+const _: () = assert!(size_of::<Products>() == 72);
+
 /// What [`planes`] works on.
 #[repr(C)]
 pub(super) struct Planes {
@@ -62,6 +69,8 @@ pub(super) struct Planes {
     pub right: usize,
     pub padding: u32,
 }
+
+in_order!(first 8 words of Planes: source, target, channels, planes, left, count, right, padding);
 
 /// What [`depthwise_stride_1`] and [`depthwise_stride_2`] work on. It is copied to the stack, in this order.
 #[repr(C)]
@@ -83,6 +92,10 @@ pub(super) struct Depthwise {
     pub step: usize,
     pub weights: *const i8,
 }
+
+// The stack has room for 13 words.
+const _: () = assert!(size_of::<Depthwise>() == 52);
+in_order!(first 4 words of Depthwise: rows, plane);
 
 /// Lines of elements enter a tile, each element as the instructions in the list say: from `r0 + r7`, and for
 /// a second pixel from `r6 + r7`, to the word at `r1`.
@@ -179,7 +192,10 @@ macro_rules! finish {
 /// `r11` are the pixels' accumulators, `r12` the last element of the tile.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn products(work: *const Products) {
-    naked_asm!(
+    leaf!(
+        [Products: tile, weights, lengths, bias, multipliers, out, channels, last, chunks, next_weights,
+             next_lengths, half, step, lanes, channel;
+         Multiplier: mantissa, shift],
         ".cpu cortex-m0",
         // Four products: an element of four pixels, a weight. 12 bytes of code, which the jump knows.
         ".macro FERROLITE_STEP",
@@ -195,7 +211,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "mov r0, \\acc",
         "FERROLITE_FINISH r12",
         "ldr r1, [sp, #\\at]",
-        "ldr r2, [sp, #68]",
+        "ldr r2, [sp, #{channel}]",
         "strb r0, [r1, r2]",
         ".endm",
         "push {{r4, r5, r6, r7, lr}}",
@@ -214,17 +230,17 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
         "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
         "1:",
-        "ldr r0, [sp, #12]",
+        "ldr r0, [sp, #{bias}]",
         "ldmia r0!, {{r1}}",
-        "str r0, [sp, #12]",
+        "str r0, [sp, #{bias}]",
         "mov r8, r1",
         "mov r9, r1",
         "mov r10, r1",
         "mov r11, r1",
-        "ldr r5, [sp, #40]",
-        "ldr r0, [sp, #0]",
-        "ldr r1, [sp, #4]",
-        "ldr r2, [sp, #8]",
+        "ldr r5, [sp, #{last}]",
+        "ldr r0, [sp, #{tile}]",
+        "ldr r1, [sp, #{weights}]",
+        "ldr r2, [sp, #{lengths}]",
         "mov r12, r5",
         "subs r5, r5, r0",
         // A chunk: at most as many elements as there are; r5 is eight times those behind the first.
@@ -276,14 +292,14 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "mov r5, r12",
         "subs r5, r5, r0",
         "bpl 2b",
-        "ldr r0, [sp, #16]",
-        "ldr r1, [sp, #60]",
-        "ldr r6, [r0]",
-        "ldr r5, [r0, #4]",
+        "ldr r0, [sp, #{multipliers}]",
+        "ldr r1, [sp, #{step}]",
+        "ldr r6, [r0, #{mantissa}]",
+        "ldr r5, [r0, #{shift}]",
         "adds r0, r0, r1",
-        "str r0, [sp, #16]",
+        "str r0, [sp, #{multipliers}]",
         "mvns r5, r5",
-        "ldr r1, [sp, #56]",
+        "ldr r1, [sp, #{half}]",
         "lsls r1, r5",
         "mov r12, r1",
         "lsrs r7, r6, #16",
@@ -291,32 +307,32 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "movs r4, #128",
         "lsls r4, r4, #8",
         // Places of pixels that are not there are those of the last one: it is written last.
-        "FERROLITE_OUT r11, 32",
-        "FERROLITE_OUT r10, 28",
-        "FERROLITE_OUT r9, 24",
-        "FERROLITE_OUT r8, 20",
+        "FERROLITE_OUT r11, {out} + 12",
+        "FERROLITE_OUT r10, {out} + 8",
+        "FERROLITE_OUT r9, {out} + 4",
+        "FERROLITE_OUT r8, {out}",
         "adds r2, #1",
-        "str r2, [sp, #68]",
-        "ldr r1, [sp, #4]",
-        "ldr r2, [sp, #8]",
-        "ldr r3, [sp, #44]",
+        "str r2, [sp, #{channel}]",
+        "ldr r1, [sp, #{weights}]",
+        "ldr r2, [sp, #{lengths}]",
+        "ldr r3, [sp, #{chunks}]",
         "adds r1, #1",
         "adds r2, r2, r3",
-        "ldr r3, [sp, #64]",
+        "ldr r3, [sp, #{lanes}]",
         "subs r3, #1",
         "bne 5f",
         "movs r3, #8",
-        "ldr r4, [sp, #48]",
+        "ldr r4, [sp, #{next_weights}]",
         "adds r1, r1, r4",
-        "ldr r4, [sp, #52]",
+        "ldr r4, [sp, #{next_lengths}]",
         "adds r2, r2, r4",
         "5:",
-        "str r3, [sp, #64]",
-        "str r1, [sp, #4]",
-        "str r2, [sp, #8]",
-        "ldr r3, [sp, #36]",
+        "str r3, [sp, #{lanes}]",
+        "str r1, [sp, #{weights}]",
+        "str r2, [sp, #{lengths}]",
+        "ldr r3, [sp, #{channels}]",
         "subs r3, #1",
-        "str r3, [sp, #36]",
+        "str r3, [sp, #{channels}]",
         "beq 6f",
         "b 1b",
         "6:",
@@ -392,7 +408,9 @@ macro_rules! depthwise_3x3 {
     ($name:ident, $stride:literal) => {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(work: *const Depthwise) {
-            naked_asm!(
+            leaf!(
+                [Depthwise: rows, bias, multipliers, out, channels, left, pixels, half, step, weights;
+                 Multiplier: mantissa, shift],
                 ".cpu cortex-m0",
                 finish!(),
                 // Stack: the work, 52 pixels left, 56 place of the output, 60 weights, 96 bias, 100 four
@@ -416,14 +434,14 @@ macro_rules! depthwise_3x3 {
                 "FERROLITE_PIXEL r6, 3 * {stride} + \\column",
                 ".endm",
                 ".macro FERROLITE_ROW row",
-                "ldr r0, [sp, #4 * \\row]",
+                "ldr r0, [sp, #{rows} + 4 * \\row]",
                 "add r0, r12",
                 "FERROLITE_TAP \\row, 0",
                 "FERROLITE_TAP \\row, 1",
                 "FERROLITE_TAP \\row, 2",
                 ".endm",
                 ".macro FERROLITE_SINGLE row",
-                "ldr r0, [sp, #4 * \\row]",
+                "ldr r0, [sp, #{rows} + 4 * \\row]",
                 "add r0, r12",
                 "ldr r2, [sp, #60 + 12 * \\row]",
                 "FERROLITE_PIXEL r3, 0",
@@ -447,7 +465,7 @@ macro_rules! depthwise_3x3 {
                 "ldmia r0!, {{r2}}",
                 "stmia r1!, {{r2}}",
                 "1:",
-                "ldr r1, [sp, #48]",
+                "ldr r1, [sp, #{weights}]",
                 "movs r3, #0",
                 "FERROLITE_WEIGHT 0",
                 "FERROLITE_WEIGHT 1",
@@ -459,34 +477,34 @@ macro_rules! depthwise_3x3 {
                 "FERROLITE_WEIGHT 7",
                 "FERROLITE_WEIGHT 8",
                 "adds r1, #9",
-                "str r1, [sp, #48]",
+                "str r1, [sp, #{weights}]",
                 // The bias without what 128 more in each pixel add.
-                "ldr r0, [sp, #16]",
+                "ldr r0, [sp, #{bias}]",
                 "ldmia r0!, {{r1}}",
-                "str r0, [sp, #16]",
+                "str r0, [sp, #{bias}]",
                 "lsls r3, r3, #7",
                 "subs r1, r1, r3",
                 "str r1, [sp, #96]",
-                "ldr r0, [sp, #20]",
-                "ldr r1, [r0]",
-                "ldr r2, [r0, #4]",
-                "ldr r3, [sp, #44]",
+                "ldr r0, [sp, #{multipliers}]",
+                "ldr r1, [r0, #{mantissa}]",
+                "ldr r2, [r0, #{shift}]",
+                "ldr r3, [sp, #{step}]",
                 "adds r0, r0, r3",
-                "str r0, [sp, #20]",
+                "str r0, [sp, #{multipliers}]",
                 "lsrs r3, r1, #16",
                 "uxth r1, r1",
                 "mov r8, r1",
                 "mov r9, r3",
                 "mvns r2, r2",
                 "mov r10, r2",
-                "ldr r0, [sp, #40]",
+                "ldr r0, [sp, #{half}]",
                 "lsls r0, r2",
                 "mov r11, r0",
                 "movs r0, #0",
                 "mov r12, r0",
-                "ldr r1, [sp, #24]",
+                "ldr r1, [sp, #{out}]",
                 "str r1, [sp, #56]",
-                "ldr r0, [sp, #36]",
+                "ldr r0, [sp, #{pixels}]",
                 "str r0, [sp, #52]",
                 "cmp r0, #4",
                 "bge 2f",
@@ -541,12 +559,12 @@ macro_rules! depthwise_3x3 {
                 "adds r3, r3, r4",
                 "mov r1, sp",
                 "stmia r1!, {{r0, r2, r3}}",
-                "ldr r0, [sp, #24]",
+                "ldr r0, [sp, #{out}]",
                 "adds r0, #1",
-                "str r0, [sp, #24]",
-                "ldr r0, [sp, #32]",
+                "str r0, [sp, #{out}]",
+                "ldr r0, [sp, #{left}]",
                 "subs r0, #1",
-                "str r0, [sp, #32]",
+                "str r0, [sp, #{left}]",
                 "beq 4f",
                 "b 1b",
                 "4:",
@@ -567,7 +585,7 @@ macro_rules! depthwise_3x3 {
                 "8:",
                 "FERROLITE_FINISH r11",
                 "ldr r1, [sp, #56]",
-                "ldr r2, [sp, #28]",
+                "ldr r2, [sp, #{channels}]",
                 "strb r0, [r1]",
                 "adds r1, r1, r2",
                 "str r1, [sp, #56]",
