@@ -6,8 +6,12 @@ use core::arch::naked_asm;
 
 use ferrolite_schema::params::Multiplier;
 
+use crate::kernels::fields::{in_order, leaf};
+
 /// Elements that the loops of [`products`] and [`dense`] take at a time.
 pub(super) const UNROLLED: usize = 8;
+
+in_order!(first 2 words of Multiplier: mantissa, shift);
 
 /// What [`enter_first`], [`enter_second`] and [`enter_both`] work on.
 #[repr(C)]
@@ -23,6 +27,8 @@ pub(super) struct Enter {
     /// Elements to the second pixel.
     pub second: usize,
 }
+
+in_order!(first 6 words of Enter: source, target, len, lines, pitch, second);
 
 /// What [`products`] works on.
 #[repr(C)]
@@ -43,6 +49,10 @@ pub(super) struct Products {
     pub step: usize,
 }
 
+// The stack has room for 13 words.
+const _: () = assert!(size_of::<Products>() == 52);
+in_order!(4 words of Products: out);
+
 /// What [`planes`] works on.
 #[repr(C)]
 pub(super) struct Planes {
@@ -59,6 +69,10 @@ pub(super) struct Planes {
     /// Bytes of a plane.
     pub plane: usize,
 }
+
+in_order!(
+    first 9 words of Planes: source, target, channels, groups, left, count, right, padding, plane
+);
 
 /// What [`depthwise_stride_1`] and [`depthwise_stride_2`] work on.
 #[repr(C)]
@@ -80,6 +94,10 @@ pub(super) struct Depthwise {
     pub step: usize,
     pub weights: *const i8,
 }
+
+// The stack has room for 13 words.
+const _: () = assert!(size_of::<Depthwise>() == 52);
+in_order!(first 4 words of Depthwise: rows, plane);
 
 /// Lines of elements enter a tile, each element as the instructions in the list say: from `r0`, and for a
 /// second pixel from `r6`, to the word at `r1`.
@@ -153,7 +171,9 @@ enter!(
 /// first channel, `r6:r7` and `r8:r9` those of the second one.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn products(work: *const Products) {
-    naked_asm!(
+    leaf!(
+        [Products: tile, weights, bias, multipliers, out, pairs, blocks_end, end, half, step;
+         Multiplier: mantissa],
         ".cpu cortex-m3",
         // Eight products: an element of four pixels, two weights.
         ".macro FERROLITE_STEP w",
@@ -190,17 +210,17 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "stmia r12!, {{r1, r2, r3, r4, r5, r6, r7}}",
         "ldmia r0, {{r1, r2, r3, r4, r5, r6}}",
         "stmia r12, {{r1, r2, r3, r4, r5, r6}}",
-        "ldr r1, [sp, #4]",
+        "ldr r1, [sp, #{weights}]",
         "1:",
-        "ldr r12, [sp, #8]",
+        "ldr r12, [sp, #{bias}]",
         "movw lr, #1",
-        "ldr r0, [sp, #0]",
+        "ldr r0, [sp, #{tile}]",
         "movt lr, #0x80",
         "ldmia r12!, {{r4, r8}}",
-        "str r12, [sp, #8]",
+        "str r12, [sp, #{bias}]",
         "smull r2, r3, r4, lr",
         "smull r6, r7, r8, lr",
-        "ldr r12, [sp, #36]",
+        "ldr r12, [sp, #{blocks_end}]",
         "mov r4, r2",
         "mov r5, r3",
         "mov r8, r6",
@@ -217,17 +237,17 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "FERROLITE_STEP 10",
         "FERROLITE_STEP 12",
         "FERROLITE_STEP 14",
-        "ldr r12, [sp, #36]",
+        "ldr r12, [sp, #{blocks_end}]",
         "adds r1, #16",
         "cmp r0, r12",
         "bne.w 2b",
         "3:",
-        "ldr r12, [sp, #40]",
+        "ldr r12, [sp, #{end}]",
         "cmp r0, r12",
         "beq 5f",
         "4:",
         "FERROLITE_STEP 0",
-        "ldr r12, [sp, #40]",
+        "ldr r12, [sp, #{end}]",
         "adds r1, #2",
         "cmp r0, r12",
         "bne 4b",
@@ -236,10 +256,10 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "FERROLITE_SPLIT r4, r5, r3",
         "FERROLITE_SPLIT r6, r7, r5",
         "FERROLITE_SPLIT r8, r9, r7",
-        "ldr r9, [sp, #12]",
-        "ldr r12, [sp, #44]",
-        "ldr lr, [sp, #48]",
-        "ldrd r10, r11, [r9]",
+        "ldr r9, [sp, #{multipliers}]",
+        "ldr r12, [sp, #{half}]",
+        "ldr lr, [sp, #{step}]",
+        "ldrd r10, r11, [r9, #{mantissa}]",
         "add r9, r9, lr",
         "mvn r11, r11",
         "lsl r12, r12, r11",
@@ -247,12 +267,12 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "FERROLITE_FINISH r2",
         "FERROLITE_FINISH r3",
         "FERROLITE_FINISH r4",
-        "ldr r12, [sp, #44]",
-        "ldr lr, [sp, #48]",
-        "ldrd r10, r11, [r9]",
+        "ldr r12, [sp, #{half}]",
+        "ldr lr, [sp, #{step}]",
+        "ldrd r10, r11, [r9, #{mantissa}]",
         "add r9, r9, lr",
         "mvn r11, r11",
-        "str r9, [sp, #12]",
+        "str r9, [sp, #{multipliers}]",
         "lsl r12, r12, r11",
         "FERROLITE_FINISH r5",
         "FERROLITE_FINISH r6",
@@ -262,7 +282,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "bfi r2, r6, #8, #8",
         "bfi r3, r7, #8, #8",
         "bfi r4, r8, #8, #8",
-        "add r12, sp, #16",
+        "add r12, sp, #{out}",
         "ldm r12, {{r5, r6, r7, r8}}",
         // Places of pixels that are not there are those of the last one: it is written last.
         "strh r4, [r8], #2",
@@ -270,9 +290,9 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "strh r2, [r6], #2",
         "strh r0, [r5], #2",
         "stm r12, {{r5, r6, r7, r8}}",
-        "ldr r12, [sp, #32]",
+        "ldr r12, [sp, #{pairs}]",
         "subs r12, r12, #1",
-        "str r12, [sp, #32]",
+        "str r12, [sp, #{pairs}]",
         "bne.w 1b",
         "add sp, sp, #52",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -299,7 +319,8 @@ pub(super) unsafe extern "C" fn dense(
     inputs: usize,
     outputs: usize,
 ) {
-    naked_asm!(
+    leaf!(
+        [Multiplier: mantissa],
         ".cpu cortex-m3",
         // Four products: the element in r11, a word of weights.
         ".macro FERROLITE_WORD w",
@@ -328,7 +349,7 @@ pub(super) unsafe extern "C" fn dense(
         ".endm",
         // The multiplier at r9 for the next output: r3 `half`.
         ".macro FERROLITE_MULTIPLIER",
-        "ldrd r10, r11, [r9]",
+        "ldrd r10, r11, [r9, #{mantissa}]",
         "mvn r11, r11",
         "lsl lr, r3, r11",
         ".endm",
@@ -346,7 +367,7 @@ pub(super) unsafe extern "C" fn dense(
         // The same with a multiplier of its own.
         ".macro FERROLITE_OWN a",
         "FERROLITE_MULTIPLIER",
-        "adds r9, #8",
+        "adds r9, #{multiplier}",
         "FERROLITE_FINISH \\a",
         ".endm",
         "push {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
@@ -491,6 +512,7 @@ pub(super) unsafe extern "C" fn dense(
         ".purgem FERROLITE_FINISH",
         ".purgem FERROLITE_OWN",
         ".purgem FERROLITE_MULTIPLIER",
+        multiplier = const size_of::<Multiplier>(),
     )
 }
 
@@ -556,12 +578,14 @@ macro_rules! depthwise_3x3 {
     ($name:ident, $stride:literal, [$($products:literal),*]) => {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(work: *const Depthwise) {
-            naked_asm!(
+            leaf!(
+                [Depthwise: rows, bias, multipliers, out, channels, left, pixels, half, step, weights;
+                 Multiplier: mantissa, shift],
                 ".cpu cortex-m3",
                 // Stack: 0 work, 52 pixels left, 56 place of the output, 60 mantissa, right shift less one,
                 // rounding and bias of the channel.
                 ".macro FERROLITE_WEIGHTS row",
-                "ldr r0, [sp, #4 * \\row]",
+                "ldr r0, [sp, #{rows} + 4 * \\row]",
                 "ldrsb r6, [r1, #3 * \\row]",
                 "ldrsb r7, [r1, #3 * \\row + 1]",
                 "ldrsb r8, [r1, #3 * \\row + 2]",
@@ -596,24 +620,24 @@ macro_rules! depthwise_3x3 {
                 "stmia r12!, {{r1, r2, r3, r4, r5, r6, r7}}",
                 "ldmia r0, {{r1, r2, r3, r4, r5, r6}}",
                 "stmia r12, {{r1, r2, r3, r4, r5, r6}}",
-                "ldr r1, [sp, #48]",
+                "ldr r1, [sp, #{weights}]",
                 "1:",
                 // Bias and multiplier of the channel.
-                "ldr r0, [sp, #16]",
-                "ldr r2, [sp, #20]",
-                "ldr r3, [sp, #44]",
+                "ldr r0, [sp, #{bias}]",
+                "ldr r2, [sp, #{multipliers}]",
+                "ldr r3, [sp, #{step}]",
                 "ldr r4, [r0], #4",
-                "ldr r5, [r2]",
-                "ldr r6, [r2, #4]",
+                "ldr r5, [r2, #{mantissa}]",
+                "ldr r6, [r2, #{shift}]",
                 "add r2, r2, r3",
-                "str r0, [sp, #16]",
-                "str r2, [sp, #20]",
-                "ldr r0, [sp, #40]",
-                "ldr r2, [sp, #24]",
+                "str r0, [sp, #{bias}]",
+                "str r2, [sp, #{multipliers}]",
+                "ldr r0, [sp, #{half}]",
+                "ldr r2, [sp, #{out}]",
                 "mvn r6, r6",
                 "lsl r0, r0, r6",
                 "str r2, [sp, #56]",
-                "ldr r12, [sp, #36]",
+                "ldr r12, [sp, #{pixels}]",
                 "strd r5, r6, [sp, #60]",
                 "strd r0, r4, [sp, #68]",
                 "mov lr, #0",
@@ -636,7 +660,7 @@ macro_rules! depthwise_3x3 {
                 "FERROLITE_FINISH r4",
                 "FERROLITE_FINISH r5",
                 "ldr r0, [sp, #56]",
-                "ldr r9, [sp, #28]",
+                "ldr r9, [sp, #{channels}]",
                 "ldr r12, [sp, #52]",
                 "add lr, lr, #4 * {stride}",
                 "strb r2, [r0]",
@@ -663,7 +687,7 @@ macro_rules! depthwise_3x3 {
                 "ldm r8, {{r6, r7, r8}}",
                 "FERROLITE_FINISH r2",
                 "ldr r0, [sp, #56]",
-                "ldr r9, [sp, #28]",
+                "ldr r9, [sp, #{channels}]",
                 "ldr r12, [sp, #52]",
                 "add lr, lr, #{stride}",
                 "strb r2, [r0]",
@@ -674,17 +698,17 @@ macro_rules! depthwise_3x3 {
                 "bne.w 7b",
                 "8:",
                 "ldm sp, {{r2, r3, r4, r5}}",
-                "ldr r6, [sp, #24]",
-                "ldr r7, [sp, #32]",
+                "ldr r6, [sp, #{out}]",
+                "ldr r7, [sp, #{left}]",
                 "add r2, r2, r5",
                 "add r3, r3, r5",
                 "add r4, r4, r5",
                 "stm sp, {{r2, r3, r4}}",
                 "adds r6, #1",
-                "str r6, [sp, #24]",
+                "str r6, [sp, #{out}]",
                 "adds r1, #9",
                 "subs r7, #1",
-                "str r7, [sp, #32]",
+                "str r7, [sp, #{left}]",
                 "bne.w 1b",
                 "add sp, sp, #76",
                 "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
