@@ -10,6 +10,10 @@ use core::arch::naked_asm;
 
 use ferrolite_schema::params::Multiplier;
 
+use crate::kernels::fields::{in_order, leaf};
+
+in_order!(first 2 words of Multiplier: mantissa, shift);
+
 /// What [`pairs`] works on.
 #[repr(C)]
 pub(super) struct Pairs {
@@ -28,6 +32,10 @@ pub(super) struct Pairs {
     /// Bytes from one channel's multiplier to the next.
     pub step: usize,
 }
+
+// The stack has room for 13 words.
+const _: () = assert!(size_of::<Pairs>() == 52);
+in_order!(4 words of Pairs: out);
 
 /// What [`widen`] works on; all sizes are bytes or numbers above 0.
 #[repr(C)]
@@ -67,6 +75,10 @@ pub(super) struct WidenBand {
     pub plane: usize,
 }
 
+in_order!(
+    first 9 words of WidenBand: source, target, channels, groups, left, count, right, padding, plane
+);
+
 /// What [`depthwise_3x3`] works on.
 #[repr(C)]
 pub(super) struct Depthwise {
@@ -98,7 +110,8 @@ pub(super) struct Depthwise {
 /// element of a line come zeroes: what fills up the weights may be anything.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen(work: *const Widen) {
-    naked_asm!(
+    leaf!(
+        [Widen: source, target, len, lanes, step, lines, pitch, line, mask],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         ".macro FERROLITE_WIDEN word, at",
         "sxtb16 r11, \\word",
@@ -110,13 +123,13 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "sub sp, sp, #16",
         // r0 source, r1 target, r2 len, r3 lines left, r8 and r9 starts of the line, r10 groups left, r12 mask;
         // on the stack: 0 lanes left, 4 start of the pixel in the source, 8 in the target
-        "ldr r1, [r0, #12]",
+        "ldr r1, [r0, #{lanes}]",
         "str r1, [sp, #0]",
-        "ldr r8, [r0, #0]",
-        "ldr r9, [r0, #4]",
-        "ldr r2, [r0, #8]",
-        "ldr r3, [r0, #20]",
-        "ldr.w r12, [r0, #32]",
+        "ldr r8, [r0, #{source}]",
+        "ldr r9, [r0, #{target}]",
+        "ldr r2, [r0, #{len}]",
+        "ldr r3, [r0, #{lines}]",
+        "ldr.w r12, [r0, #{mask}]",
         "str r8, [sp, #4]",
         "str r9, [sp, #8]",
         "mov lr, r0",
@@ -162,8 +175,8 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "lsls.w r10, r2, #30",
         "bne.w 8f",
         "6:",
-        "ldr.w r4, [lr, #24]",
-        "ldr.w r5, [lr, #28]",
+        "ldr.w r4, [lr, #{pitch}]",
+        "ldr.w r5, [lr, #{line}]",
         "subs.w r3, r3, #1",
         "add.w r8, r8, r4",
         "add.w r9, r9, r5",
@@ -172,8 +185,8 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "ldr.w r8, [sp, #4]",
         "ldr.w r9, [sp, #8]",
         "ldr.w r10, [sp, #0]",
-        "ldr.w r4, [lr, #16]",
-        "ldr.w r3, [lr, #20]",
+        "ldr.w r4, [lr, #{step}]",
+        "ldr.w r3, [lr, #{lines}]",
         "add.w r9, r9, #4",
         "add.w r8, r8, r4",
         "str.w r9, [sp, #8]",
@@ -189,8 +202,8 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "and.w r4, r4, r12",
         "9:",
         "FERROLITE_WIDEN r4, 0",
-        "ldr.w r4, [lr, #24]",
-        "ldr.w r5, [lr, #28]",
+        "ldr.w r4, [lr, #{pitch}]",
+        "ldr.w r5, [lr, #{line}]",
         "subs.w r3, r3, #1",
         "add.w r8, r8, r4",
         "add.w r9, r9, r5",
@@ -215,7 +228,9 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
 /// `P + 256 Q`.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
-    naked_asm!(
+    leaf!(
+        [Pairs: tile, weights, bias, multipliers, out, pairs, blocks_end, end, half, step;
+         Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // 16 products: a word of weights, two elements of four pixels.
         ".macro FERROLITE_STEP w, x",
@@ -266,16 +281,16 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         "stmia r12!, {{r1, r2, r3, r4, r5, r6, r7}}",
         "ldmia r0, {{r1, r2, r3, r4, r5, r6}}",
         "stmia r12, {{r1, r2, r3, r4, r5, r6}}",
-        "ldr r1, [sp, #4]",
+        "ldr r1, [sp, #{weights}]",
         ".p2align 2",
         "1:",
-        "ldr.w r12, [sp, #8]",
-        "ldr.w r0, [sp, #0]",
+        "ldr.w r12, [sp, #{bias}]",
+        "ldr.w r0, [sp, #{tile}]",
         "ldr.w r2, [r12]",
         "ldr.w r6, [r12, #4]",
         "add.w r12, r12, #8",
-        "str.w r12, [sp, #8]",
-        "ldr.w r12, [sp, #36]",
+        "str.w r12, [sp, #{bias}]",
+        "ldr.w r12, [sp, #{blocks_end}]",
         "add.w r6, r2, r6, lsl #8",
         "mov.w r3, r2",
         "mov.w r4, r2",
@@ -295,20 +310,20 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         "FERROLITE_STEP 20, 80",
         "FERROLITE_STEP 24, 96",
         "FERROLITE_STEP 28, 112",
-        "ldr.w r12, [sp, #36]",
+        "ldr.w r12, [sp, #{blocks_end}]",
         "add.w r0, r0, #128",
         "add.w r1, r1, #32",
         "cmp.w r0, r12",
         "bne.w 2b",
         "3:",
-        "ldr.w r12, [sp, #40]",
+        "ldr.w r12, [sp, #{end}]",
         "cmp.w r0, r12",
         "beq.w 5f",
         ".p2align 2",
         "4:",
         "FERROLITE_STEP 0, 0",
         "FERROLITE_STEP 4, 16",
-        "ldr.w r12, [sp, #40]",
+        "ldr.w r12, [sp, #{end}]",
         "add.w r0, r0, #32",
         "add.w r1, r1, #8",
         "cmp.w r0, r12",
@@ -316,12 +331,12 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         ".p2align 2",
         "5:",
         // P doubled, and Q doubled: (R - P) / 256 * 2.
-        "ldr.w r0, [sp, #12]",
-        "ldr.w r12, [sp, #44]",
-        "ldr.w lr, [sp, #48]",
+        "ldr.w r0, [sp, #{multipliers}]",
+        "ldr.w r12, [sp, #{half}]",
+        "ldr.w lr, [sp, #{step}]",
         "sub.w r6, r6, r2",
-        "ldr.w r10, [r0]",
-        "ldr.w r11, [r0, #4]",
+        "ldr.w r10, [r0, #{mantissa}]",
+        "ldr.w r11, [r0, #{shift}]",
         "sub.w r7, r7, r3",
         "sub.w r8, r8, r4",
         "sub.w r9, r9, r5",
@@ -335,12 +350,12 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         "asr.w r9, r9, #7",
         "add.w r0, r0, lr",
         "FERROLITE_FINISH r2, r3, r4, r5",
-        "ldr.w r10, [r0]",
-        "ldr.w r11, [r0, #4]",
+        "ldr.w r10, [r0, #{mantissa}]",
+        "ldr.w r11, [r0, #{shift}]",
         "add.w r0, r0, lr",
-        "str.w r0, [sp, #12]",
+        "str.w r0, [sp, #{multipliers}]",
         "FERROLITE_FINISH r6, r7, r8, r9",
-        "add.w r12, sp, #16",
+        "add.w r12, sp, #{out}",
         "bfi r2, r6, #8, #8",
         "ldm.w r12, {{r0, r10, r11, lr}}",
         "bfi r3, r7, #8, #8",
@@ -352,9 +367,9 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         "strh r3, [r10], #2",
         "strh r2, [r0], #2",
         "stm.w r12, {{r0, r10, r11, lr}}",
-        "ldr.w r12, [sp, #32]",
+        "ldr.w r12, [sp, #{pairs}]",
         "subs.w r12, r12, #1",
-        "str.w r12, [sp, #32]",
+        "str.w r12, [sp, #{pairs}]",
         "bne.w 1b",
         "add sp, sp, #52",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -379,7 +394,8 @@ pub(super) unsafe extern "C" fn dense(
     inputs: usize,
     outputs: usize,
 ) {
-    naked_asm!(
+    leaf!(
+        [Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // The pair of elements in `x` times two words of weights. Nothing waits for what was just loaded or
         // computed: a Cortex-M33 would stall.
@@ -411,8 +427,8 @@ pub(super) unsafe extern "C" fn dense(
         // The next channel's multiplier, from lr on: r10 its mantissa, r11 its shift, r12 the rounding term; r1 is
         // `half`.
         ".macro FERROLITE_NEXT",
-        "ldr.w r11, [lr, #4]",
-        "ldr.w r10, [lr], #8",
+        "ldr.w r11, [lr, #{shift}]",
+        "ldr.w r10, [lr], #{multiplier}",
         "mvn r11, r11",
         "lsl r12, r1, r11",
         ".endm",
@@ -609,8 +625,8 @@ pub(super) unsafe extern "C" fn dense(
         "ldr r0, [sp, #20]",
         "subs r3, r3, r2",
         "lsls r2, r2, #1",
-        "ldr.w r10, [r1]",
-        "ldr.w r11, [r1, #4]",
+        "ldr.w r10, [r1, #{mantissa}]",
+        "ldr.w r11, [r1, #{shift}]",
         "asrs r3, r3, #7",
         "smmulr r2, r2, r10",
         "mvn r8, r11",
@@ -625,8 +641,8 @@ pub(super) unsafe extern "C" fn dense(
         "ldr r2, [sp, #64]",
         "add.w lr, lr, #4",
         "add r1, r2",
-        "ldr.w r10, [r1]",
-        "ldr.w r11, [r1, #4]",
+        "ldr.w r10, [r1, #{mantissa}]",
+        "ldr.w r11, [r1, #{shift}]",
         "add r1, r2",
         "smmulr r3, r3, r10",
         "mvn r8, r11",
@@ -649,6 +665,7 @@ pub(super) unsafe extern "C" fn dense(
         ".purgem FERROLITE_GROUP",
         ".purgem FERROLITE_NEXT",
         ".purgem FERROLITE_BOTH",
+        multiplier = const size_of::<Multiplier>(),
     )
 }
 
@@ -746,15 +763,18 @@ pub(super) unsafe extern "C" fn widen_band(work: *const WidenBand) {
 /// first channel of both pixels, `r6, r7` the second one.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
-    naked_asm!(
+    leaf!(
+        [Depthwise: ring, pitch, plane, weights, order, bias, multipliers, step, out, channels, groups,
+             blocks, odd, half, advance;
+         Multiplier: mantissa],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // Stack: 0 work, 4 first channel's bias, 8 second one's, 12 its mantissa, right shift less one and
         // rounding term, 24 those of the second channel, 36 pairs of pixels left, 48 place of the output, 52
         // channels, 56 way back from the last row, 60 parity of the plane, 64 groups left, 68 weights of both
         // planes.
         ".macro FERROLITE_WEIGHTS row",
-        "ldr.w r4, [r1, #16 + 4 * \\row]",
-        "ldr.w r10, [r1, #12]",
+        "ldr.w r4, [r1, #{order} + 4 * \\row]",
+        "ldr.w r10, [r1, #{weights}]",
         "add.w r10, r10, r4",
         "ldr.w r4, [r10]",
         "ldr.w r5, [r10, #4]",
@@ -773,7 +793,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "str.w r6, [sp, #112 + 12 * \\row]",
         ".endm",
         ".macro FERROLITE_CHANNEL at",
-        "ldrd r6, r7, [r4]",
+        "ldrd r6, r7, [r4, #{mantissa}]",
         "mvn r7, r7",
         "lsl r8, r9, r7",
         "str.w r6, [sp, #\\at]",
@@ -884,16 +904,16 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "sub sp, sp, #144",
         "mov r1, r0",
         "str r1, [sp, #0]",
-        "ldr r3, [r1, #44]",
+        "ldr r3, [r1, #{channels}]",
         "str r3, [sp, #52]",
-        "ldr r3, [r1, #4]",
+        "ldr r3, [r1, #{pitch}]",
         "add r3, r3, r3, lsl #1",
-        "ldr r4, [r1, #64]",
+        "ldr r4, [r1, #{advance}]",
         "sub r3, r3, r4",
         "str r3, [sp, #56]",
-        "ldr r3, [r1, #48]",
+        "ldr r3, [r1, #{groups}]",
         "str r3, [sp, #64]",
-        "ldr r0, [r1, #0]",
+        "ldr r0, [r1, #{ring}]",
         // r0: the plane in ring row 0; r1: the work; r3: parity of the plane
         "1:",
         "movs r3, #0",
@@ -906,24 +926,24 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "add.w r2, sp, #104",
         "3:",
         // Bias and multiplier of channels 4 g + parity and two behind it.
-        "ldr r4, [r1, #28]",
+        "ldr r4, [r1, #{bias}]",
         "ldr.w r5, [r4, r3, lsl #2]",
         "add.w r4, r4, r3, lsl #2",
         "ldr r6, [r4, #8]",
         "strd r5, r6, [sp, #4]",
-        "ldr r4, [r1, #32]",
-        "ldr r5, [r1, #36]",
-        "ldr.w r9, [r1, #60]",
+        "ldr r4, [r1, #{multipliers}]",
+        "ldr r5, [r1, #{step}]",
+        "ldr.w r9, [r1, #{half}]",
         "mla r4, r3, r5, r4",
         "FERROLITE_CHANNEL 12",
         "add.w r4, r4, r5, lsl #1",
         "FERROLITE_CHANNEL 24",
-        "ldr r5, [r1, #40]",
-        "ldr r4, [r1, #52]",
+        "ldr r5, [r1, #{out}]",
+        "ldr r4, [r1, #{blocks}]",
         "str r3, [sp, #60]",
         "add r5, r5, r3",
         "str r5, [sp, #48]",
-        "ldr r1, [r1, #4]",
+        "ldr r1, [r1, #{pitch}]",
         "str.w r0, [sp, #140]",
         "cmp r4, #0",
         "str r4, [sp, #36]",
@@ -939,13 +959,13 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "bne.w 5b",
         "6:",
         "ldr r1, [sp, #0]",
-        "ldr r3, [r1, #56]",
+        "ldr r3, [r1, #{odd}]",
         "cmp r3, #0",
         "beq.w 7f",
         // The last pixel of an odd number.
         "ldr.w r4, [sp, #4]",
         "ldr.w r6, [sp, #8]",
-        "ldr r1, [r1, #4]",
+        "ldr r1, [r1, #{pitch}]",
         "FERROLITE_SINGLE 0",
         "FERROLITE_SINGLE 1",
         "FERROLITE_SINGLE 2",
@@ -974,24 +994,24 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "7:",
         // The next plane; behind the second one the next group.
         "ldr.w r0, [sp, #140]",
-        "ldr r5, [r1, #8]",
+        "ldr r5, [r1, #{plane}]",
         "ldr r3, [sp, #60]",
         "add r0, r0, r5",
         "eors r3, r3, #1",
         "bne.w 2b",
-        "ldr r5, [r1, #12]",
+        "ldr r5, [r1, #{weights}]",
         "adds r5, #36",
-        "str r5, [r1, #12]",
-        "ldr r5, [r1, #28]",
+        "str r5, [r1, #{weights}]",
+        "ldr r5, [r1, #{bias}]",
         "adds r5, #16",
-        "str r5, [r1, #28]",
-        "ldr r5, [r1, #32]",
-        "ldr r6, [r1, #36]",
+        "str r5, [r1, #{bias}]",
+        "ldr r5, [r1, #{multipliers}]",
+        "ldr r6, [r1, #{step}]",
         "add r5, r5, r6, lsl #2",
-        "str r5, [r1, #32]",
-        "ldr r5, [r1, #40]",
+        "str r5, [r1, #{multipliers}]",
+        "ldr r5, [r1, #{out}]",
         "adds r5, #4",
-        "str r5, [r1, #40]",
+        "str r5, [r1, #{out}]",
         "ldr r5, [sp, #64]",
         "subs r5, #1",
         "str r5, [sp, #64]",

@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
-
 use ferrolite_schema::params::Multiplier;
+
+use crate::kernels::fields::{in_order, leaf};
 
 /// What [`depthwise`] works on. Pointers move on from block to block.
 #[repr(C)]
@@ -36,12 +36,17 @@ pub(super) struct Work {
     pub height: usize,
 }
 
+in_order!(5 words of Work: channels, plane, left, width, height);
+
 /// Block by block, row by row: a row of the image enters the ring, then a row of outputs is made of each of its two
 /// planes, two pixels at a time, and three at the end of an odd number. `r4, r5` hold the plane's first channel of
 /// both pixels, `r6, r7` the second one.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
-    naked_asm!(
+    leaf!(
+        [Work: source, out, weights, bias, multipliers, step, half, ring, padding, blocks, top, channels,
+             plane, width, height;
+         Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // Stack: 0 and 4 bytes from the first kernel row's slot to the second's and on to the third's, 8 way from there
         // to the first kernel row two pixels on, 12 end of the pairs of pixels, 16 place of the output, 20 bytes of a
@@ -145,10 +150,10 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #196",
         "str r0, [sp, #44]",
-        "ldr r1, [r0, #28]",
-        "ldr r2, [r0, #48]",
-        "ldr r3, [r0, #32]",
-        "ldr r5, [r0, #44]",
+        "ldr r1, [r0, #{ring}]",
+        "ldr r2, [r0, #{plane}]",
+        "ldr r3, [r0, #{padding}]",
+        "ldr r5, [r0, #{channels}]",
         "add r4, r2, r2, lsl #1",
         "add r4, r1, r4, lsl #1",
         "str r4, [sp, #48]",
@@ -160,7 +165,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "bne 1b",
         // A block: its weights are widened.
         "2:",
-        "ldr r1, [r0, #8]",
+        "ldr r1, [r0, #{weights}]",
         "add r2, sp, #56",
         "movs r3, #9",
         "3:",
@@ -171,18 +176,18 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "str r5, [r2], #4",
         "subs r3, #1",
         "bne 3b",
-        "str r1, [r0, #8]",
+        "str r1, [r0, #{weights}]",
         // Channels 0 and 2 are those of the first plane, 1 and 3 those of the second.
-        "ldr r1, [r0, #12]",
-        "ldr r3, [r0, #16]",
-        "ldr r5, [r0, #20]",
-        "ldr r6, [r0, #24]",
+        "ldr r1, [r0, #{bias}]",
+        "ldr r3, [r0, #{multipliers}]",
+        "ldr r5, [r0, #{step}]",
+        "ldr r6, [r0, #{half}]",
         "movs r7, #68",
         "movs r4, #4",
         "4:",
         "ldr r8, [r1], #4",
-        "ldr.w r9, [r3]",
-        "ldr.w r10, [r3, #4]",
+        "ldr.w r9, [r3, #{mantissa}]",
+        "ldr.w r10, [r3, #{shift}]",
         "add r3, r5",
         "mvn r10, r10",
         "lsl r11, r6, r10",
@@ -191,25 +196,25 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "rsb r7, r7, #16",
         "subs r4, #1",
         "bne 4b",
-        "str r1, [r0, #12]",
-        "str r3, [r0, #16]",
-        "ldr r3, [r0, #4]",
-        "ldr r1, [r0, #0]",
-        "ldr r5, [r0, #28]",
-        "ldr r7, [r0, #60]",
-        "ldr r4, [r0, #40]",
+        "str r1, [r0, #{bias}]",
+        "str r3, [r0, #{multipliers}]",
+        "ldr r3, [r0, #{out}]",
+        "ldr r1, [r0, #{source}]",
+        "ldr r5, [r0, #{ring}]",
+        "ldr r7, [r0, #{height}]",
+        "ldr r4, [r0, #{top}]",
         "str r3, [sp, #40]",
         "adds r3, #4",
-        "str r3, [r0, #4]",
+        "str r3, [r0, #{out}]",
         "adds r3, r1, #4",
-        "str r3, [r0, #0]",
+        "str r3, [r0, #{source}]",
         "rsbs r4, r4, #0",
         "adds r7, #2",
         // A row enters the ring: r1 its source, r4 its number, r5 its slot, r7 rows that enter with it and after it.
         "5:",
         "subs r7, #1",
         "str r7, [sp, #36]",
-        "add.w r12, r0, #44",
+        "add.w r12, r0, #{channels}",
         "ldm.w r12, {{r2, r3, r6, r7, r8}}",
         "add r6, r5",
         "add.w r9, r6, r3",
@@ -228,7 +233,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "bne.w 6b",
         "b 8f",
         "7:",
-        "ldr r2, [r0, #32]",
+        "ldr r2, [r0, #{padding}]",
         "71:",
         "str r2, [r6], #4",
         "str r2, [r9], #4",
@@ -236,7 +241,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "bne 71b",
         "8:",
         "ldr r6, [sp, #48]",
-        "ldr.w r9, [r0, #28]",
+        "ldr.w r9, [r0, #{ring}]",
         "ldr r7, [sp, #36]",
         "adds r4, #1",
         "cmp r5, r6",
@@ -269,7 +274,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "ldr r6, [sp, #44]",
         "str r5, [sp, #52]",
         "mov r0, r5",
-        "ldr r4, [r6, #56]",
+        "ldr r4, [r6, #{width}]",
         "ldr r1, [sp, #0]",
         "str r3, [sp, #16]",
         // The end of the pairs: an odd number of pixels ends with three.
@@ -308,7 +313,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "bne.w 10b",
         "11:",
         "ldr r3, [sp, #44]",
-        "ldr r3, [r3, #56]",
+        "ldr r3, [r3, #{width}]",
         "lsls r3, r3, #31",
         "beq.w 12f",
         "ldr.w r4, [r2, #36]",
@@ -343,7 +348,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "cmp r2, r4",
         "bne 13f",
         // The second plane.
-        "ldr r6, [r0, #48]",
+        "ldr r6, [r0, #{plane}]",
         "ldr r5, [sp, #52]",
         "ldr r3, [sp, #40]",
         "adds r2, #68",
@@ -360,9 +365,9 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "str r3, [sp, #40]",
         "cmp r7, #0",
         "bne.w 5b",
-        "ldr r3, [r0, #36]",
+        "ldr r3, [r0, #{blocks}]",
         "subs r3, #1",
-        "str r3, [r0, #36]",
+        "str r3, [r0, #{blocks}]",
         "bne.w 2b",
         "add sp, sp, #196",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",

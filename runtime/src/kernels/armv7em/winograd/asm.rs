@@ -2,9 +2,11 @@
 //! `armv7em/asm.rs`: loops start at multiples of 4 and are made of 32-bit instructions, loads stand in chains
 //! that do not mix flash and RAM.
 
-use core::arch::naked_asm;
+use core::mem::offset_of;
 
 use ferrolite_schema::params::Multiplier;
+
+use crate::kernels::fields::{in_order, leaf};
 
 /// What [`load`] works on.
 #[repr(C)]
@@ -25,13 +27,18 @@ pub(super) struct Load {
     pub target: *mut i32,
 }
 
+in_order!(first 4 words of Load: rows);
+
 /// Place of a tile's outputs.
 #[repr(C)]
 pub(super) struct Place {
     pub first: *mut i8,
     /// Bytes to the second column; 0 where there is none.
-    pub step: usize,
+    pub column: usize,
 }
+
+// The first field is written as the pointer moves on to the next place.
+const _: () = assert!(offset_of!(Place, first) == 0);
 
 /// What [`multiply`] works on.
 #[repr(C)]
@@ -59,7 +66,8 @@ pub(super) struct Multiply {
 /// For each group of four channels: columns of pixels become columns of `B d`, then these become `V`.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn load(work: *mut Load) {
-    naked_asm!(
+    leaf!(
+        [Load: channels, groups, left, count, right, padding, columns, target],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // Columns of padding: r6 of them, r7 the word that is not 0.
         ".macro FERROLITE_PADDING",
@@ -106,15 +114,15 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #12",
         "str r0, [sp, #0]",
-        "ldr r1, [r0, #16]",
+        "ldr r1, [r0, #{channels}]",
         "str r1, [sp, #4]",
         "1:",
         "ldr.w r12, [sp, #0]",
-        "ldr.w r5, [r12, #40]",
-        "ldr.w r6, [r12, #24]",
-        "ldr.w r7, [r12, #36]",
+        "ldr.w r5, [r12, #{columns}]",
+        "ldr.w r6, [r12, #{left}]",
+        "ldr.w r7, [r12, #{padding}]",
         "FERROLITE_PADDING",
-        "ldr.w r6, [r12, #28]",
+        "ldr.w r6, [r12, #{count}]",
         "ldm.w r12, {{r0, r1, r2, r3}}",
         "add.w r6, r5, r6, lsl #5",
         "str.w r6, [sp, #8]",
@@ -145,11 +153,11 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         "bne.w 2b",
         "3:",
         "ldr.w r12, [sp, #0]",
-        "ldr.w r6, [r12, #32]",
-        "ldr.w r7, [r12, #36]",
+        "ldr.w r6, [r12, #{right}]",
+        "ldr.w r7, [r12, #{padding}]",
         "FERROLITE_PADDING",
-        "ldr.w r0, [r12, #40]",
-        "ldr.w r1, [r12, #44]",
+        "ldr.w r0, [r12, #{columns}]",
+        "ldr.w r1, [r12, #{target}]",
         // The four rows of the first pair of channels, then of the second.
         "mov.w r11, #2",
         "4:",
@@ -181,15 +189,15 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         // The next group of channels.
         "ldr.w r12, [sp, #0]",
         "ldm.w r12, {{r2, r3, r4, r5}}",
-        "str.w r1, [r12, #44]",
+        "str.w r1, [r12, #{target}]",
         "add.w r2, r2, #4",
         "add.w r3, r3, #4",
         "add.w r4, r4, #4",
         "add.w r5, r5, #4",
         "stm.w r12, {{r2, r3, r4, r5}}",
-        "ldr.w r2, [r12, #20]",
+        "ldr.w r2, [r12, #{groups}]",
         "subs.w r2, r2, #1",
-        "str.w r2, [r12, #20]",
+        "str.w r2, [r12, #{groups}]",
         "bne.w 1b",
         "add sp, sp, #12",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -202,7 +210,10 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
 /// Four tiles by all pairs of output channels. `r2..r9` hold the sums of both channels for each tile.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
-    naked_asm!(
+    leaf!(
+        [Multiply: v, filters, bias, multipliers, step, half, pairs, span, sums, tiles_end, pitch, places;
+         Place: first, column;
+         Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
         // 16 products: two words of filters, a word of each tile. `x` and `w` are bytes.
         ".macro FERROLITE_STEP x, w",
@@ -262,10 +273,10 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         // sums, 48 channels of the pair that follow.
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #52",
-        "ldr r1, [r0, #4]",
-        "ldr r2, [r0, #28]",
-        "ldr r3, [r0, #32]",
-        "ldr r4, [r0, #40]",
+        "ldr r1, [r0, #{filters}]",
+        "ldr r2, [r0, #{span}]",
+        "ldr r3, [r0, #{sums}]",
+        "ldr r4, [r0, #{pitch}]",
         "str r0, [sp, #16]",
         "str r1, [sp, #20]",
         "str r2, [sp, #8]",
@@ -275,9 +286,9 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "1:",
         "ldr.w r12, [sp, #16]",
         "ldr.w r1, [sp, #20]",
-        "ldr.w r0, [r12, #0]",
-        "ldr.w r2, [r12, #28]",
-        "ldr.w r3, [r12, #32]",
+        "ldr.w r0, [r12, #{v}]",
+        "ldr.w r2, [r12, #{span}]",
+        "ldr.w r3, [r12, #{sums}]",
         "add.w r2, r2, r0",
         "str.w r2, [sp, #0]",
         "str.w r3, [sp, #4]",
@@ -331,29 +342,29 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         // The outputs of both channels.
         "str.w r1, [sp, #20]",
         "ldr.w r1, [sp, #16]",
-        "ldr.w r0, [r1, #32]",
+        "ldr.w r0, [r1, #{sums}]",
         "mov.w r2, #2",
         "str.w r2, [sp, #48]",
         "5:",
-        "ldr.w r3, [r1, #8]",
-        "ldr.w r4, [r1, #12]",
-        "ldr.w r5, [r1, #16]",
-        "ldr.w r6, [r1, #20]",
+        "ldr.w r3, [r1, #{bias}]",
+        "ldr.w r4, [r1, #{multipliers}]",
+        "ldr.w r5, [r1, #{step}]",
+        "ldr.w r6, [r1, #{half}]",
         "ldr.w r7, [r3], #4",
-        "ldr.w r8, [r4]",
-        "ldr.w r9, [r4, #4]",
+        "ldr.w r8, [r4, #{mantissa}]",
+        "ldr.w r9, [r4, #{shift}]",
         "add.w r4, r4, r5",
-        "str.w r3, [r1, #8]",
-        "str.w r4, [r1, #12]",
+        "str.w r3, [r1, #{bias}]",
+        "str.w r4, [r1, #{multipliers}]",
         "lsl.w r7, r7, #2",
         "mvn.w r9, r9",
         "lsl.w r10, r6, r9",
         "add.w r3, sp, #24",
         "stm.w r3, {{r7, r8, r9, r10}}",
-        "ldr.w r3, [r1, #36]",
+        "ldr.w r3, [r1, #{tiles_end}]",
         "add.w r3, r3, r0",
         "str.w r3, [sp, #44]",
-        "add.w r1, r1, #44",
+        "add.w r1, r1, #{places}",
         ".p2align 2",
         "6:",
         "FERROLITE_SUMS 0, r2, r3",
@@ -375,8 +386,8 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "sub.w r4, r4, r8",
         "sub.w r5, r5, r9",
         "FERROLITE_FINISH r2, r3, r4, r5",
-        "ldr.w r6, [r1]",
-        "ldr.w r7, [r1, #4]",
+        "ldr.w r6, [r1, #{first}]",
+        "ldr.w r7, [r1, #{column}]",
         "ldr.w r8, [sp, #40]",
         "ldr.w r9, [sp, #44]",
         // From the last to the first: one that is not there has the place of one that is.
@@ -386,24 +397,25 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "strb.w r3, [r8]",
         "strb.w r4, [r6, r7]",
         "strb.w r2, [r6], #1",
-        "str.w r6, [r1], #8",
+        "str.w r6, [r1], #{place}",
         "cmp.w r0, r9",
         "bne.w 6b",
         "ldr.w r1, [sp, #16]",
-        "ldr.w r0, [r1, #32]",
+        "ldr.w r0, [r1, #{sums}]",
         "ldr.w r2, [sp, #48]",
         "add.w r0, r0, #4",
         "subs.w r2, r2, #1",
         "str.w r2, [sp, #48]",
         "bne.w 5b",
-        "ldr.w r2, [r1, #24]",
+        "ldr.w r2, [r1, #{pairs}]",
         "subs.w r2, r2, #1",
-        "str.w r2, [r1, #24]",
+        "str.w r2, [r1, #{pairs}]",
         "bne.w 1b",
         "add sp, sp, #52",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_STEP",
         ".purgem FERROLITE_FINISH",
         ".purgem FERROLITE_SUMS",
+        place = const size_of::<Place>(),
     )
 }

@@ -128,8 +128,8 @@ pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'
         let count = out.width.div_ceil(2);
         let place = |tile: usize| {
             let x = tile.min(count - 1) * 2;
-            let step = if x + 1 < out.width { out.pixel } else { 0 };
-            asm::Place { first: first.add(x.wrapping_mul(out.pixel)), step }
+            let column = if x + 1 < out.width { out.pixel } else { 0 };
+            asm::Place { first: first.add(x.wrapping_mul(out.pixel)), column }
         };
         let mut work = asm::Multiply {
             v: v.as_ptr().cast(),
