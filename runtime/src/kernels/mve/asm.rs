@@ -9,6 +9,12 @@ use core::arch::naked_asm;
 
 use ferrolite_schema::params::Multiplier;
 
+use crate::kernels::fields::{in_order, leaf};
+
+// Those of a quad of channels are loaded together.
+in_order!(first 2 words of Multiplier: mantissa, shift);
+const _: () = assert!(size_of::<Multiplier>() == 8);
+
 /// What [`load`] works on.
 #[repr(C)]
 pub(super) struct Load {
@@ -27,6 +33,8 @@ pub(super) struct Load {
     /// Bytes of a patch in the tile.
     pub depth: usize,
 }
+
+in_order!(first 8 words of Load: source, target, lanes, step, lines, pitch, line, depth);
 
 /// What [`quads`] works on.
 #[repr(C)]
@@ -53,6 +61,14 @@ pub(super) struct Quads {
     pub back: usize,
 }
 
+// The stack has room for 20 words, of which 19 are copied.
+const _: () = assert!(size_of::<Quads>() == 76);
+in_order!(first 4 words of Quads: patches);
+in_order!(2 words of Quads: bias, multipliers);
+in_order!(4 words of Quads: zero_point, unaligned, quads, out);
+in_order!(4 words of Quads: offsets);
+in_order!(2 words of Quads: pixels, weights);
+
 /// What [`dense`] works on, in the order of its registers.
 #[repr(C)]
 pub(super) struct Dense {
@@ -69,6 +85,8 @@ pub(super) struct Dense {
     /// Behind the last bias; there is at least one quad.
     pub bias_end: *const i32,
 }
+
+in_order!(first 8 words of Dense: weights, input, out, bias, zero_point, multipliers, inputs, step);
 
 /// What [`spread`] works on, in the order of its registers.
 #[repr(C)]
@@ -87,6 +105,10 @@ pub(super) struct Spread {
     pub right: usize,
     pub padding: i32,
 }
+
+in_order!(
+    first 9 words of Spread: source, target, channels, plane, column, left, pixels, right, padding
+);
 
 /// What [`depthwise_3x3`] works on; the first seven in the order of its registers.
 #[repr(C)]
@@ -112,6 +134,11 @@ pub(super) struct Depthwise {
     /// Where the weight of each byte of a window lies among its channel's.
     pub offsets: [u8; 16],
 }
+
+in_order!(first 7 words of Depthwise: weights, bias, multipliers, plane, out, pitch, step);
+in_order!(2 words of Depthwise: channels, zero_point);
+in_order!(2 words of Depthwise: pixels, two);
+in_order!(4 words of Depthwise: offsets);
 
 /// What [`depthwise`] works on.
 #[repr(C)]
@@ -144,6 +171,12 @@ pub(super) struct AnyDepthwise {
     pub place: *mut i8,
 }
 
+in_order!(2 words of AnyDepthwise: plane, pitch);
+in_order!(2 words of AnyDepthwise: weights, taps);
+in_order!(2 words of AnyDepthwise: multipliers, step);
+in_order!(2 words of AnyDepthwise: zero_point, back);
+in_order!(2 words of AnyDepthwise: left, place);
+
 /// What [`add`] works on; the first thirteen words in the order of its registers.
 #[repr(C)]
 pub(super) struct Add {
@@ -168,6 +201,11 @@ pub(super) struct Add {
     pub max: i32,
 }
 
+in_order!(
+    first 13 words of Add: a, b, out, zeroes, mantissas, roundings, shift_a, sign, rounding, zero_point
+);
+in_order!(6 words of Add: len, shift_b, multiplier, min, max);
+
 /// What [`mul`] works on, in the order of its registers.
 #[repr(C)]
 pub(super) struct Mul {
@@ -183,6 +221,10 @@ pub(super) struct Mul {
     /// Elements, at least 1.
     pub len: usize,
 }
+
+in_order!(
+    first 12 words of Mul: a, b, out, zero_points, multiplier, rounding, zero_point, min, max, len
+);
 
 /// What [`average_pool`] works on, in the order of its registers. All sizes are at least 1.
 #[repr(C)]
@@ -200,6 +242,10 @@ pub(super) struct Average {
     pub image: *const i8,
 }
 
+in_order!(
+    first 10 words of Average: out, width, channels, max, height, stride, half, reciprocal, min, image
+);
+
 /// What [`max_pool`] works on, in the order of its registers. All sizes are at least 1.
 #[repr(C)]
 pub(super) struct Largest {
@@ -212,6 +258,8 @@ pub(super) struct Largest {
     pub max: i32,
     pub image: *const i8,
 }
+
+in_order!(first 8 words of Largest: out, width, channels, height, stride, min, max, image);
 
 /// Lines of patches enter a tile.
 #[unsafe(naked)]
@@ -268,7 +316,8 @@ pub(super) unsafe extern "C" fn load(work: *const Load) {
 /// first channel's sums and `r8, r10, r12, lr` the second one's.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn quads(work: *const Quads) {
-    naked_asm!(
+    leaf!(
+        [Quads: more, bias, step, zero_point, quads, offsets, pixels, back],
         ".cpu cortex-m55",
         // 128 products; `a` is empty for the first ones, which start the sums.
         ".macro FERROLITE_STEP a",
@@ -290,7 +339,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         // Two channels of four pixels into two vectors.
         ".macro FERROLITE_PASS x, y",
         "ldm.w sp, {{r3, r5, r7, r9}}",
-        "ldr.w r11, [sp, #16]",
+        "ldr.w r11, [sp, #{more}]",
         "FERROLITE_STEP",
         // The rest: one where their number is odd, then two at a time. Vectors leave the flags alone.
         "lsrs.w r11, r11, #1",
@@ -318,17 +367,17 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "stmia.w r12!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
         "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
         "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
-        "ldrd r2, r1, [sp, #64]",
+        "ldrd r2, r1, [sp, #{pixels}]",
         "vctp.32 r2",
         "1:",
         "FERROLITE_PASS q6, q7",
-        "ldr r3, [sp, #72]",
+        "ldr r3, [sp, #{back}]",
         "subs r1, r1, r3",
         "FERROLITE_PASS q0, q1",
         "subs r1, #32",
         // Vectors of a channel's four pixels: scale them down by scalars.
-        "ldrd r3, r5, [sp, #20]",
-        "ldr r7, [sp, #28]",
+        "ldrd r3, r5, [sp, #{bias}]",
+        "ldr r7, [sp, #{step}]",
         "ldm r3!, {{r0, r2, r4, r6}}",
         "vadd.i32 q6, q6, r0",
         "vadd.i32 q7, q7, r2",
@@ -336,7 +385,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vadd.i32 q1, q1, r6",
         "ldm.w r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
         "add r5, r5, r7",
-        "strd r3, r5, [sp, #20]",
+        "strd r3, r5, [sp, #{bias}]",
         "movs r7, #1",
         "vqrdmulh.s32 q6, q6, r0",
         "vqrdmulh.s32 q7, q7, r4",
@@ -350,7 +399,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vrshl.s32 q7, r6",
         "vrshl.s32 q0, r10",
         "vrshl.s32 q1, lr",
-        "add r0, sp, #32",
+        "add r0, sp, #{zero_point}",
         "ldm.w r0, {{r3, r5, r7, r11}}",
         // Narrowed so that each word holds the four channels of a pixel.
         "vqmovnb.s32 q2, q6",
@@ -361,14 +410,14 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vqadd.s16 q3, q3, r3",
         "vqmovnb.s16 q2, q2",
         "vqmovnt.s16 q2, q3",
-        "vldrw.u32 q0, [sp, #48]",
+        "vldrw.u32 q0, [sp, #{offsets}]",
         "cbnz r5, 6f",
         "vpst",
         "vstrwt.32 q2, [r11, q0]",
         "add.w r11, r11, #4",
         "5:",
         "subs r7, r7, #1",
-        "strd r7, r11, [sp, #40]",
+        "strd r7, r11, [sp, #{quads}]",
         "bne 1b",
         "add sp, sp, #80",
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
@@ -391,10 +440,11 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
 /// One row of input by quads of channels.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dense(work: *const Dense) {
-    naked_asm!(
+    leaf!(
+        [Dense: bias_end],
         ".cpu cortex-m55",
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "ldr r2, [r0, #32]",
+        "ldr r2, [r0, #{bias_end}]",
         "push {{r2}}",
         // r1 weights, r3 input, r5 out, r7 bias, r8 zero point, r9 multipliers, r10 inputs, r11 step
         "ldm.w r0, {{r1, r3, r5, r7, r8, r9, r10, r11}}",
@@ -488,7 +538,8 @@ pub(super) unsafe extern "C" fn spread(work: *const Spread) {
 /// `q6` mantissas and `q7` shifts. A window is loaded with 7 bytes behind it, whose weights are 0.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
-    naked_asm!(
+    leaf!(
+        [Depthwise: quads, channels, pixels, offsets],
         ".cpu cortex-m55",
         // `stride` is that in bytes.
         ".macro FERROLITE_ROW stride",
@@ -517,14 +568,14 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "mov r10, r0",
-        "ldrd r11, r9, [r10, #32]",
+        "ldrd r11, r9, [r10, #{channels}]",
         "mov.w r8, #1",
         "movs r0, #9",
         "vctp.8 r0",
         "1:",
         // r0 weights, r2 bias, r4 multipliers, r6 plane, r7 out, r12 pitch, lr step
         "ldm.w r10, {{r0, r2, r4, r6, r7, r12, lr}}",
-        "vldrb.u8 q0, [r10, #48]",
+        "vldrb.u8 q0, [r10, #{offsets}]",
         "vldrw.u32 q5, [r2], #16",
         "vld20.32 {{q6, q7}}, [r4]",
         "vld21.32 {{q6, q7}}, [r4]",
@@ -545,7 +596,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "add r12, r5",
         "add.w lr, r7, #4",
         "stm.w r10, {{r0, r2, r4, r6, lr}}",
-        "ldrd r0, r2, [r10, #40]",
+        "ldrd r0, r2, [r10, #{pixels}]",
         "dls lr, r0",
         "cbnz r2, 3f",
         "FERROLITE_ROW 3",
@@ -553,9 +604,9 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "3:",
         "FERROLITE_ROW 6",
         "4:",
-        "ldr.w r0, [r10, #28]",
+        "ldr.w r0, [r10, #{quads}]",
         "subs r0, r0, #1",
-        "str.w r0, [r10, #28]",
+        "str.w r0, [r10, #{quads}]",
         "bne 1b",
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -566,7 +617,9 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
 /// A row of a depthwise convolution, four channels at a time, whose weights are gathered anew for each pixel.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
-    naked_asm!(
+    leaf!(
+        [AnyDepthwise: plane, weights, taps, bias, multipliers, out, channels, zero_point, offsets, pixels,
+             quads, left, place],
         ".cpu cortex-m55",
         ".macro FERROLITE_CHANNEL x, w, sum",
         "vldrb.u8 q0, [\\x], #16",
@@ -579,34 +632,34 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
         "1:",
         "ldr r0, [sp]",
         // r1, r3, r5, r7 windows, r8, r9, r10, r11 weights
-        "ldrd r1, r2, [r0]",
-        "ldrd r8, r4, [r0, #8]",
+        "ldrd r1, r2, [r0, #{plane}]",
+        "ldrd r8, r4, [r0, #{weights}]",
         "add r9, r8, r4",
         "add r10, r9, r4",
         "add r11, r10, r4",
         "add r4, r11",
-        "str r4, [r0, #8]",
+        "str r4, [r0, #{weights}]",
         "adds r3, r1, r2",
         "adds r5, r3, r2",
         "adds r7, r5, r2",
         "add r2, r7",
-        "str r2, [r0]",
-        "ldrd r2, r4, [r0, #20]",
+        "str r2, [r0, #{plane}]",
+        "ldrd r2, r4, [r0, #{multipliers}]",
         "vld20.32 {{q2, q3}}, [r2]",
         "vld21.32 {{q2, q3}}, [r2]",
         "add r2, r4",
-        "str r2, [r0, #20]",
-        "ldr r2, [r0, #28]",
-        "str r2, [r0, #60]",
+        "str r2, [r0, #{multipliers}]",
+        "ldr r2, [r0, #{out}]",
+        "str r2, [r0, #{place}]",
         "adds r2, #4",
-        "str r2, [r0, #28]",
-        "ldr r2, [r0, #48]",
-        "str r2, [r0, #56]",
+        "str r2, [r0, #{out}]",
+        "ldr r2, [r0, #{pixels}]",
+        "str r2, [r0, #{left}]",
         "2:",
         "ldr.w r12, [sp]",
-        "ldr.w r0, [r12, #16]",
-        "ldr.w lr, [r12, #12]",
-        "ldr.w r12, [r12, #44]",
+        "ldr.w r0, [r12, #{bias}]",
+        "ldr.w lr, [r12, #{taps}]",
+        "ldr.w r12, [r12, #{offsets}]",
         "ldm.w r0, {{r0, r2, r4, r6}}",
         "dlstp.8 lr, lr",
         "3:",
@@ -620,7 +673,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
         "vmov q0[3], q0[1], r2, r6",
         "ldr.w r12, [sp]",
         "movs r6, #1",
-        "ldrd r2, r4, [r12, #36]",
+        "ldrd r2, r4, [r12, #{zero_point}]",
         "vqrdmulh.s32 q0, q0, q2",
         "vqdmlah.s32 q0, q0, r6",
         "vrshl.s32 q0, q0, q3",
@@ -631,19 +684,19 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
         "subs r3, r3, r4",
         "subs r5, r5, r4",
         "subs r7, r7, r4",
-        "ldr.w r2, [r12, #32]",
-        "ldrd r4, r0, [r12, #56]",
+        "ldr.w r2, [r12, #{channels}]",
+        "ldrd r4, r0, [r12, #{left}]",
         "vstrb.32 q0, [r0]",
         "add r0, r2",
         "subs r4, r4, #1",
-        "strd r4, r0, [r12, #56]",
+        "strd r4, r0, [r12, #{left}]",
         "bne 2b",
-        "ldr.w r0, [r12, #16]",
-        "ldr.w r2, [r12, #52]",
+        "ldr.w r0, [r12, #{bias}]",
+        "ldr.w r2, [r12, #{quads}]",
         "adds r0, #16",
         "subs r2, r2, #1",
-        "str.w r0, [r12, #16]",
-        "str.w r2, [r12, #52]",
+        "str.w r0, [r12, #{bias}]",
+        "str.w r2, [r12, #{quads}]",
         "bne 1b",
         "pop {{r0}}",
         "vpop {{d8, d9}}",
@@ -655,11 +708,12 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
 /// Sums of elements, four at a time.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn add(work: *const Add) {
-    naked_asm!(
+    leaf!(
+        [Add: len],
         ".cpu cortex-m55",
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
-        "add.w r12, r0, #52",
+        "add.w r12, r0, #{len}",
         // r2 shift of b, r3 mantissa and r4 shift of the sum, r5 smallest and r6 largest output
         "ldm.w r12, {{r1, r2, r3, r4, r5, r6}}",
         "mov lr, r1",
