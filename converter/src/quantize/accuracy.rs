@@ -93,7 +93,7 @@ fn whole_test_sets_are_as_good_as_tensorflows() {
             println!(
                 "| {name} | {auto}{done} | {right:.4} | {tensorflow:.4} | {float_right:.4} | {:.2} dB | {:.4} |",
                 score.decibels(),
-                score.agreement
+                score.agreement()
             );
             // All of them are good on these models; what people get unasked has to be.
             if index == 0 {

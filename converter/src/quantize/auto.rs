@@ -1,14 +1,13 @@
 //! The choice of how to quantize, by trial: what gives the smallest error of the outputs on samples that were
 //! held back is taken, and then calibrated on all samples.
 //!
-//! Methods are tried first, then what can be added to the best of them. A trial has to be better by more
-//! than chance, so that plain min/max remains where nothing helps: with some tens of samples held back, the
-//! smallest error alone chose a moving average for a model that it made worse by 3 dB on the test set. It must not
-//! lose on the samples that it was calibrated on either: what is cut off is rare, and may not be among those held
-//! back (a dense network of 41 dB had 20 dB on its own calibration set). The winner meets min/max once more when
-//! both have seen all samples, and where the other parts are held back in turn.
+//! The samples have five parts. Each way is calibrated on four of them and judged on the fifth, for each fifth in
+//! turn, so that every sample is once held back; a way that loses on the first parts is not tried on the others.
+//! Methods are tried first, then what can be added to the best of them. What is taken instead of min/max has to be
+//! better by more than chance (`evidence`), and no worse than min/max on the samples that both were calibrated on.
 
-use super::calibrate::Statistics;
+use super::calibrate::{Chosen, Statistics};
+use super::evidence;
 use super::far::Limits;
 use super::judge::{Judge, Score};
 use super::{Calibration, Options, OutputReport, Report, Samples, Trial, build, equalize};
@@ -20,11 +19,17 @@ use crate::parallel::in_order;
 /// Fewer samples are too few to hold some back.
 const LEAST_SAMPLES: usize = 40;
 
-/// Most samples that trials look at, one in five of them held back.
-const MOST_SAMPLES: usize = 640;
+/// Most samples that trials look at, each held back once.
+const MOST_TRIED: usize = 320;
 
-/// Bytes of inputs that are held in memory for trials, unless `LEAST_SAMPLES` take more.
+/// Most samples that the verdict on the finished graph looks at, one in five of them held back.
+const MOST_JUDGED: usize = 640;
+
+/// Bytes of inputs that are held in memory, unless `LEAST_SAMPLES` take more.
 const HELD_BYTES: usize = 256 << 20;
+
+/// One sample in so many is held back.
+const PARTS: usize = 5;
 
 /// Some of the samples, in memory: trials look at them often, and a file may be slow to read.
 struct Subset(Vec<Vec<Vec<f32>>>);
@@ -39,25 +44,12 @@ impl Samples for Subset {
     }
 }
 
-/// One sample in so many is held back.
-const PARTS: usize = 5;
-
-/// Most samples that the winner and min/max meet on once more.
-const MOST_CONFIRMING: usize = 320;
-
-/// The samples to calibrate trials on, and those that are held back: the one at `place` of every [`PARTS`], of
-/// at most so many taken evenly from all.
-fn split(graph: &Graph, samples: &dyn Samples, most: usize, place: usize) -> Result<[Subset; 2]> {
+/// At most so many of the samples, taken evenly from all.
+fn subset(graph: &Graph, samples: &dyn Samples, most: usize) -> Result<Subset> {
     let bytes: usize = graph.inputs.iter().map(|&id| graph.value(id).elements() * 4).sum();
     let affordable = (HELD_BYTES / bytes.max(1)).max(LEAST_SAMPLES);
     let (all, count) = (samples.len(), samples.len().min(most).min(affordable));
-    let mut subsets = [Subset(Vec::new()), Subset(Vec::new())];
-    let [shown, held] = &mut subsets;
-    let taken = in_order(0..count, || (), |(), i| samples.sample(i * all / count))?;
-    for (i, sample) in taken.into_iter().enumerate() {
-        if i % PARTS == place { held.0.push(sample) } else { shown.0.push(sample) }
-    }
-    Ok(subsets)
+    Ok(Subset(in_order(0..count, || (), |(), i| samples.sample(i * all / count))?))
 }
 
 /// Quantizes a graph in the way that turns out best.
@@ -70,150 +62,177 @@ pub fn quantize(
     // Looks at every sample, so that a bad one is reported by its number whatever the trials look at.
     let everything = Statistics::gather(graph, samples, limits, false)?;
     let plain = Options { calibration: Calibration::MinMax, ..*options };
-    if samples.len() < LEAST_SAMPLES {
-        return build(graph, &everything, samples, &plain);
-    }
-    let [shown, held] = split(graph, samples, MOST_SAMPLES, PARTS - 1)?;
-    let judges = Judges { held: Judge::of_scores(graph, &held)?, shown: Judge::of_scores(graph, &shown)? };
-    let classes = graph.outputs.first().is_some_and(|&id| holds_classes(graph, id));
-    let mut trials: Vec<Trial> = Vec::new();
-    let mut attempt = |graph: &Graph, statistics: &Statistics, options: Options| -> Result<Tried> {
-        let (quantized, _) = build(graph, statistics, &shown, &options)?;
-        let score = judges.held.score(&quantized)?;
-        let agreement = classes.then_some(score.agreement);
-        trials.push(Trial { options, error: score.error, agreement });
-        Ok(Tried { score, options, quantized })
-    };
-
-    let statistics = Statistics::gather(graph, &shown, limits, true)?;
-    let first = attempt(graph, &statistics, plain)?;
-    let mut best = first.clone();
-    for calibration in Calibration::METHODS.into_iter().skip(1) {
-        let tried = attempt(graph, &statistics, Options { calibration, ..plain })?;
-        if tried.score.error < best.score.error && judges.prefer(&tried, &first)? {
-            best = tried;
-        }
-    }
-    let mut equalized = (graph.clone(), statistics);
-    if limits.is_empty() && equalize::equalize(&mut equalized.0, &shown)? > 0 {
-        let statistics = Statistics::gather(&equalized.0, &shown, limits, true)?;
-        let mut better: Option<Tried> = None;
-        for calibration in [best.options.calibration, Calibration::MinMax, Calibration::Mse] {
-            let options = Options { calibration, equalize: true, ..best.options };
-            let tried = attempt(&equalized.0, &statistics, options)?;
-            let leads = better.as_ref().is_none_or(|found| tried.score.error < found.score.error);
-            if leads && judges.prefer(&tried, &best)? {
-                better = Some(tried);
-            }
-        }
-        match better {
-            Some(found) => (best, equalized.1) = (found, statistics),
-            None => equalized.0 = graph.clone(),
-        }
-    }
-    let (changed, statistics) = &equalized;
-    for change in [
-        |options: &mut Options| options.clip_weights = true,
-        |options: &mut Options| options.correct_bias = true,
-    ] {
-        let mut options = best.options;
-        change(&mut options);
-        let tried = attempt(changed, statistics, options)?;
-        if judges.prefer(&tried, &best)? {
-            best = tried;
-        }
-    }
-
-    let finished = |everything: Statistics, chosen: &Options| {
-        if chosen.equalize {
-            super::quantize_by(graph, samples, limits, chosen)
-        } else if Statistics::needs_histograms(chosen.calibration) {
-            build(graph, &everything.with_histograms(graph, samples)?, samples, chosen)
-        } else {
-            build(graph, &everything, samples, chosen)
-        }
-    };
     let by_plain = build(graph, &everything, samples, &plain)?;
-    let mut result = by_plain;
-    let mut chosen = plain;
-    if best.options != plain && confirmed(graph, samples, limits, [&best.options, &plain])? {
-        let other = finished(everything, &best.options)?;
-        if judges.holds(&other.0, &result.0)? {
-            (result, chosen) = (other, best.options);
+    if samples.len() < LEAST_SAMPLES {
+        return Ok(by_plain);
+    }
+    let subset = subset(graph, samples, MOST_TRIED)?;
+    let mut course = Course::new(graph, &subset, limits, &plain)?;
+    course.run()?;
+    let Course { judge, tried, trials, .. } = course;
+    let (mut result, mut note) = (by_plain, plain.to_string());
+    // On the samples that both were calibrated on.
+    let own = judge.score(&result.0)?.error();
+    for (Tried { options, score, .. }, first) in better(&tried) {
+        let other = super::quantize_by(graph, samples, limits, options)?;
+        if judge.score(&other.0)?.error() <= own {
+            let less = 100.0 * (1.0 - score.error() / first.error());
+            note = format!("{options}, with {less:.0} % less error than minmax");
+            result = other;
+            break;
         }
     }
     let (quantized, mut report) = result;
-    let gain = match chosen == plain {
-        true => String::new(),
-        false => {
-            format!(
-                ", with {:.0} % less error than minmax",
-                100.0 * (1.0 - best.score.error / first.score.error)
-            )
-        }
-    };
-    report.notes.push(format!("chosen on {} samples held back: {chosen}{gain}", judges.held.len()));
+    report.notes.push(format!("chosen on {} samples, each held back once: {note}", judge.len()));
     report.trials = trials;
     Ok((quantized, report))
 }
 
-/// Whether the first of two ways is better where every other part of the samples is held back in turn, too: rare
-/// large numbers saturate what was cut off or made to fit closely, and a fifth of some tens of samples may hold
-/// none.
-fn confirmed(
-    graph: &Graph,
-    samples: &dyn Samples,
-    limits: &Limits,
-    [winner, plain]: [&Options; 2],
-) -> Result<bool> {
-    let mut errors = [0.0; 2];
-    let mut lost = 0;
-    for place in 0..PARTS - 1 {
-        let [shown, held] = split(graph, samples, MOST_CONFIRMING, place)?;
-        let judge = Judge::of_scores(graph, &held)?;
-        let mut here = [0.0; 2];
-        for (error, options) in here.iter_mut().zip([winner, plain]) {
-            *error = judge.score(&super::quantize_by(graph, &shown, limits, options)?.0)?.error;
-        }
-        errors = [errors[0] + here[0], errors[1] + here[1]];
-        lost += usize::from(here[0] > here[1]);
-        if lost > 1 {
-            return Ok(false);
-        }
-    }
-    Ok(errors[0] < errors[1] * 0.98)
-}
-
-/// A way that was tried.
-#[derive(Clone)]
+/// A way that was tried on all parts, and how it fared on samples held back.
 struct Tried {
-    score: Score,
     options: Options,
-    quantized: Graph,
+    score: Score,
+    agreement: Option<f64>,
 }
 
-/// Both parts of the samples, with the float model's answers.
-struct Judges {
-    held: Judge,
-    shown: Judge,
+impl Tried {
+    /// Whether this is better by more than chance, and no more samples change their class for it.
+    fn surpasses(&self, other: &Tried) -> bool {
+        evidence::is_better(self.score.parts(), other.score.parts()) && self.agreement >= other.agreement
+    }
 }
 
-impl Judges {
-    /// Whether a way is better than another one on samples held back, by more than chance, and no worse on
-    /// those that both were calibrated on.
-    fn prefer(&self, tried: &Tried, other: &Tried) -> Result<bool> {
-        Ok(tried.score.beats(&other.score)
-            && self.shown.score(&tried.quantized)?.error <= self.shown.score(&other.quantized)?.error)
+/// Which of the ways are better than the first one, with how that fared, the best one first.
+fn better(tried: &[Tried]) -> Vec<(&Tried, &Score)> {
+    let Some((first, others)) = tried.split_first() else { return Vec::new() };
+    let mut better: Vec<&Tried> = others.iter().filter(|tried| tried.surpasses(first)).collect();
+    better.sort_by(|a, b| a.score.error().total_cmp(&b.score.error()));
+    better.into_iter().map(|tried| (tried, &first.score)).collect()
+}
+
+/// What a way is calibrated on, and judged by.
+struct Fold {
+    graph: Graph,
+    statistics: Statistics,
+    shown: Vec<usize>,
+    held: Vec<usize>,
+}
+
+/// The trials of a graph.
+struct Course<'a> {
+    graph: &'a Graph,
+    samples: &'a Subset,
+    limits: &'a Limits,
+    judge: Judge,
+    plain: Options,
+    /// The ways that were not given up, min/max first.
+    tried: Vec<Tried>,
+    trials: Vec<Trial>,
+}
+
+impl<'a> Course<'a> {
+    fn new(graph: &'a Graph, samples: &'a Subset, limits: &'a Limits, plain: &Options) -> Result<Course<'a>> {
+        let judge = Judge::of_scores(graph, samples)?;
+        Ok(Course { graph, samples, limits, judge, plain: *plain, tried: Vec::new(), trials: Vec::new() })
     }
 
-    /// Whether a graph is no worse than another one on either part.
-    fn holds(&self, quantized: &Graph, other: &Graph) -> Result<bool> {
-        for judge in [&self.held, &self.shown] {
-            if judge.score(quantized)?.error > judge.score(other)?.error {
-                return Ok(false);
+    /// Tries methods, then what can be added to the best of them.
+    fn run(&mut self) -> Result<()> {
+        let folds = self.folds()?;
+        for calibration in Calibration::METHODS {
+            self.attempt(&folds, Options { calibration, ..self.plain })?;
+        }
+        let equalized = self.equalized(&folds)?;
+        let best = self.best();
+        let of = |options: &Options| if options.equalize { &equalized } else { &folds };
+        self.attempt(of(&best), Options { clip_weights: true, ..best })?;
+        // A corrected bias saturates nothing: it may be worth it where all else is not.
+        let best = self.best();
+        self.attempt(of(&best), Options { correct_bias: true, ..best })?;
+        if best != self.plain && better(&self.tried).is_empty() {
+            self.attempt(&folds, Options { correct_bias: true, ..self.plain })?;
+        }
+        Ok(())
+    }
+
+    /// The graph as it is, with each part of the samples held back in turn.
+    fn folds(&self) -> Result<Vec<Fold>> {
+        let count = self.samples.len();
+        let parts: Vec<Vec<usize>> =
+            (0..PARTS).map(|place| (place..count).step_by(PARTS).collect()).collect();
+        let statistics = Statistics::without_each(self.graph, self.samples, self.limits, &parts)?;
+        let fold = |(statistics, held): (Statistics, Vec<usize>)| Fold {
+            graph: self.graph.clone(),
+            statistics,
+            shown: (0..count).filter(|sample| !held.contains(sample)).collect(),
+            held,
+        };
+        Ok(statistics.into_iter().zip(parts).map(fold).collect())
+    }
+
+    /// Tries equalized channels where there are any, and gives the folds with such graphs.
+    fn equalized(&mut self, folds: &[Fold]) -> Result<Vec<Fold>> {
+        // Where values saturate was found for the channels as they are.
+        if !self.limits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parts: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held.clone()).collect();
+        let graphs = equalize::without_each(self.graph, self.samples, &parts)?;
+        if graphs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut equalized = Vec::new();
+        for (graph, fold) in graphs.into_iter().zip(folds) {
+            let shown = Chosen { of: self.samples, numbers: &fold.shown };
+            let statistics = Statistics::gather(&graph, &shown, self.limits, false)?;
+            equalized.push(Fold { graph, statistics, shown: fold.shown.clone(), held: fold.held.clone() });
+        }
+        let best = self.best();
+        let way = |calibration| Options { calibration, equalize: true, ..best };
+        let hopeful = self.attempt(&equalized, way(Calibration::MinMax))?;
+        // Squared error besides, tried too, gained nothing on some hundred networks.
+        if hopeful && best.calibration != Calibration::MinMax {
+            if Statistics::needs_histograms(best.calibration) {
+                for fold in &mut equalized {
+                    let shown = Chosen { of: self.samples, numbers: &fold.shown };
+                    fold.statistics.settle_on(&fold.graph, &shown, &[best.calibration])?;
+                }
+            }
+            self.attempt(&equalized, way(best.calibration))?;
+        }
+        Ok(equalized)
+    }
+
+    /// The way of least error so far.
+    fn best(&self) -> Options {
+        let least = self.tried.iter().min_by(|a, b| a.score.error().total_cmp(&b.score.error()));
+        least.map_or(self.plain, |tried| tried.options)
+    }
+
+    /// Tries a way; whether it was not given up.
+    fn attempt(&mut self, folds: &[Fold], options: Options) -> Result<bool> {
+        let first = self.tried.first().map(|tried| &tried.score);
+        let (mut score, mut hopeless) = (Score::default(), false);
+        for Fold { graph, statistics, shown, held } in folds {
+            let shown = Chosen { of: self.samples, numbers: shown };
+            let (quantized, _) = build(graph, statistics, &shown, &options)?;
+            score.extend(self.judge.score_of(&quantized, held)?);
+            hopeless = first.is_some_and(|first| evidence::is_hopeless(score.parts(), first.parts()));
+            if hopeless {
+                break;
             }
         }
-        Ok(true)
+        let classes = self.graph.outputs.first().is_some_and(|&id| holds_classes(self.graph, id));
+        let agreement = classes.then_some(score.agreement());
+        // The parts on which a way was given up speak for the others.
+        let there: f64 = first.unwrap_or(&score).parts().iter().take(score.parts().len()).sum();
+        let whole = first.unwrap_or(&score).error();
+        let error = if there > 0.0 { score.error() / there * whole } else { score.error() };
+        self.trials.push(Trial { options, error, agreement });
+        if !hopeless {
+            self.tried.push(Tried { options, score, agreement });
+        }
+        Ok(!hopeless)
     }
 }
 
@@ -225,10 +244,17 @@ pub fn judge(
     samples: &dyn Samples,
     held_back: &dyn Fn(&dyn Samples) -> Result<Option<Graph>>,
 ) -> Result<(Vec<OutputReport>, (usize, bool))> {
-    let [shown, held] = split(graph, samples, MOST_SAMPLES, PARTS - 1)?;
-    let few = samples.len() < LEAST_SAMPLES;
-    let judge = if few { Judge::of_outputs(graph, samples)? } else { Judge::of_outputs(graph, &held)? };
-    let trial = if few { None } else { held_back(&shown)? };
+    if samples.len() < LEAST_SAMPLES {
+        let judge = Judge::of_outputs(graph, samples)?;
+        return Ok((judge.outputs(graph, finished)?, (judge.len(), false)));
+    }
+    let subset = subset(graph, samples, MOST_JUDGED)?;
+    let (mut shown, mut held) = (Vec::new(), Vec::new());
+    for (i, sample) in subset.0.into_iter().enumerate() {
+        if i % PARTS == PARTS - 1 { held.push(sample) } else { shown.push(sample) }
+    }
+    let judge = Judge::of_outputs(graph, &Subset(held))?;
+    let trial = held_back(&Subset(shown))?;
     let outputs = judge.outputs(graph, trial.as_ref().unwrap_or(finished))?;
-    Ok((outputs, (judge.len(), !few)))
+    Ok((outputs, (judge.len(), true)))
 }

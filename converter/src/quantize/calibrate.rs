@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::Samples;
-use super::far::Limits;
+use super::far::{Limits, inside};
 use super::histogram::Histogram;
 use super::method::Calibration;
 use super::range::Range;
@@ -18,6 +18,27 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::parallel::{self, by_worker};
 use crate::reference::Executor;
+
+/// Some of the samples, by their numbers.
+pub struct Chosen<'a> {
+    /// All samples.
+    pub of: &'a dyn Samples,
+    /// Which are meant.
+    pub numbers: &'a [usize],
+}
+
+impl Samples for Chosen<'_> {
+    fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
+        match self.numbers.get(index) {
+            Some(&number) => self.of.sample(number),
+            None => Err(Error::input(format!("there is no sample {index}"))),
+        }
+    }
+}
 
 /// Share of a sample in a moving average.
 const NEWEST: f64 = 0.01;
@@ -30,6 +51,8 @@ pub struct Statistics {
     ranges: Vec<Range>,
     averages: Vec<Range>,
     histograms: Vec<Histogram>,
+    /// Ranges by methods that were asked for before the histograms were dropped.
+    settled: Vec<(Calibration, Vec<Range>)>,
     /// Numbers that have to be whole numbers of steps, by value.
     pub terms: HashMap<ValueId, f64>,
 }
@@ -49,19 +72,82 @@ impl Statistics {
         limits.cut(&mut ranges);
         limits.cut(&mut averages);
         let histograms = if histograms { count(graph, samples, &ranges)? } else { Vec::new() };
-        Ok(Statistics { ranges, averages, histograms, terms: limits.terms.clone() })
+        Ok(Statistics { ranges, averages, histograms, settled: Vec::new(), terms: limits.terms.clone() })
+    }
+
+    /// For each part of the samples, given by their numbers, the statistics of all others. Two runs of the samples serve
+    /// all of them, since what is counted adds up; histograms have the cells of all samples, and what follows from
+    /// them is cut to what the others showed.
+    pub fn without_each(
+        graph: &Graph,
+        samples: &dyn Samples,
+        limits: &Limits,
+        parts: &[Vec<usize>],
+    ) -> Result<Vec<Statistics>> {
+        let executor = Executor::new(graph)?;
+        let fresh = || vec![vec![Seen::default(); graph.values.len()]; parts.len()];
+        let seen = by_parts(samples.len(), fresh(), |numbers| {
+            let mut without = fresh();
+            for sample in numbers {
+                let mut seen = vec![Seen::default(); graph.values.len()];
+                observe_sample(&executor, samples, sample, &mut seen)?;
+                let others = without.iter_mut().zip(parts).filter(|(_, part)| !part.contains(&sample));
+                others.for_each(|(merged, _)| merge(merged, &seen));
+            }
+            Ok(without)
+        })?;
+        let ends = |of: &dyn Fn(&Seen) -> Range, seen: &[Seen]| {
+            let mut ranges: Vec<Range> = seen.iter().map(of).collect();
+            limits.cut(&mut ranges);
+            ranges
+        };
+        let ranges: Vec<Vec<Range>> = seen.iter().map(|seen| ends(&|seen| seen.range, seen)).collect();
+        let mut whole = vec![Range::default(); graph.values.len()];
+        for ranges in &ranges {
+            whole.iter_mut().zip(ranges).for_each(|(whole, range)| *whole = whole.union(*range));
+        }
+        let counted = parts
+            .iter()
+            .map(|part| count(graph, &Chosen { of: samples, numbers: part }, &whole))
+            .collect::<Result<Vec<_>>>()?;
+        let without = |(index, (ranges, seen)): (usize, (Vec<Range>, &Vec<Seen>))| {
+            let mut histograms: Vec<Histogram> = whole.iter().copied().map(Histogram::new).collect();
+            for (_, part) in counted.iter().enumerate().filter(|(part, _)| *part != index) {
+                histograms.iter_mut().zip(part).for_each(|(all, part)| all.merge(part));
+            }
+            let averages = ends(&Seen::average, seen);
+            let terms = limits.terms.clone();
+            let mut statistics = Statistics { ranges, averages, histograms, settled: Vec::new(), terms };
+            statistics.settle(&Calibration::METHODS);
+            statistics
+        };
+        Ok(ranges.into_iter().zip(&seen).enumerate().map(without).collect())
     }
 
     /// For graphs whose values have ranges already.
     pub fn none(graph: &Graph) -> Statistics {
         let ranges = vec![Range::default(); graph.values.len()];
-        Statistics { averages: ranges.clone(), ranges, histograms: Vec::new(), terms: HashMap::new() }
+        Statistics {
+            averages: ranges.clone(),
+            ranges,
+            histograms: Vec::new(),
+            settled: Vec::new(),
+            terms: HashMap::new(),
+        }
     }
 
-    /// The same with histograms of these samples, which lie within the ranges that are known.
-    pub fn with_histograms(mut self, graph: &Graph, samples: &dyn Samples) -> Result<Statistics> {
+    /// Finds what some methods make of these samples, whose ranges are known, without keeping histograms.
+    pub fn settle_on(&mut self, graph: &Graph, samples: &dyn Samples, methods: &[Calibration]) -> Result<()> {
         self.histograms = count(graph, samples, &self.ranges)?;
-        Ok(self)
+        self.settle(methods);
+        Ok(())
+    }
+
+    /// Keeps the ranges of some methods instead of the histograms, which are large.
+    fn settle(&mut self, methods: &[Calibration]) {
+        let needing = methods.iter().copied().filter(|&method| Statistics::needs_histograms(method));
+        self.settled = needing.map(|method| (method, self.by(method))).collect();
+        self.histograms = Vec::new();
     }
 
     /// Whether a method needs histograms.
@@ -73,8 +159,14 @@ impl Statistics {
     pub fn by(&self, method: Calibration) -> Vec<Range> {
         let by_histogram = |of: &(dyn Fn(&Histogram) -> Range + Sync)| match self.histograms.is_empty() {
             true => self.ranges.clone(),
-            false => self.histograms.par_iter().map(of).collect(),
+            // Cells may have been made for more samples than are in them.
+            false => {
+                self.histograms.par_iter().zip(&self.ranges).map(|(h, &range)| inside(of(h), range)).collect()
+            }
         };
+        if let Some((_, ranges)) = self.settled.iter().find(|(settled, _)| *settled == method) {
+            return ranges.clone();
+        }
         match method {
             Calibration::MovingAverage => self.averages.clone(),
             Calibration::Percentile(share) => by_histogram(&|h| h.percentile(share)),
@@ -132,19 +224,33 @@ fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Vec<Seen>> {
             .help("give some tens to hundreds of typical inputs"));
     }
     let executor = Executor::new(graph)?;
-    // Parts of a fixed size, not one per thread: then the averages round the same everywhere.
     let fresh = || vec![Seen::default(); graph.values.len()];
-    let part = |index: usize| {
+    let mut seen = by_parts(samples.len(), vec![fresh()], |numbers| {
         let mut seen = fresh();
-        for sample in index * PART..((index + 1) * PART).min(samples.len()) {
+        for sample in numbers {
             observe_sample(&executor, samples, sample, &mut seen)?;
         }
-        Ok(seen)
+        Ok(vec![seen])
+    })?;
+    Ok(seen.swap_remove(0))
+}
+
+/// What the samples showed in several views of them, from parts of a fixed size, not one per thread: then the averages
+/// round the same everywhere.
+fn by_parts(
+    samples: usize,
+    fresh: Vec<Vec<Seen>>,
+    see: impl Fn(std::ops::Range<usize>) -> Result<Vec<Vec<Seen>>> + Sync,
+) -> Result<Vec<Vec<Seen>>> {
+    let part = |index: usize| see(index * PART..((index + 1) * PART).min(samples));
+    let add = |merged: &mut Vec<Vec<Seen>>, later: Vec<Vec<Seen>>| {
+        merged.iter_mut().zip(&later).for_each(|(merged, later)| merge(merged, later));
     };
-    let add = |merged: &mut Vec<Seen>, later: Vec<Seen>| {
-        merged.iter_mut().zip(&later).for_each(|(merged, later)| merged.merge(later));
-    };
-    parallel::fold(0..samples.len().div_ceil(PART), fresh(), part, add)
+    parallel::fold(0..samples.div_ceil(PART), fresh, part, add)
+}
+
+fn merge(merged: &mut [Seen], later: &[Seen]) {
+    merged.iter_mut().zip(later).for_each(|(merged, later)| merged.merge(later));
 }
 
 /// Histograms over ranges that are known, by value.
@@ -226,5 +332,59 @@ fn not_a_number(graph: &Graph, id: ValueId, found: f32, sample: usize) -> Error 
             node.op.name()
         ))
         .help("check that the samples are scaled as they were in training, and that the model computes finite numbers in its framework"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{DType, Node, Op, UnaryKind, Value};
+
+    struct Waves;
+
+    impl Samples for Waves {
+        fn len(&self) -> usize {
+            103
+        }
+
+        fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
+            let size = 1.0 + (index * 7 % 13) as f32;
+            Ok(vec![(0..40).map(|i| ((index * 40 + i) as f32 * 0.7).sin() * size).collect()])
+        }
+    }
+
+    #[test]
+    fn parts_are_left_out_as_if_they_were_never_seen() {
+        let mut graph = Graph::default();
+        let mut value = |name: &str| {
+            let (shape, dtype) = (vec![1, 40], DType::Float32);
+            graph.add_value(Value { name: name.into(), shape, dtype, quantization: None, constant: None })
+        };
+        let (x, y) = (value("x"), value("y"));
+        let op = Op::Unary(UnaryKind::Relu);
+        graph.nodes.push(Node { name: "y".into(), op, inputs: vec![Some(x)], outputs: vec![y] });
+        (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+        let limits = Limits::default();
+        let parts: Vec<Vec<usize>> = (0..5).map(|place| (place..103).step_by(5).collect()).collect();
+        let without = Statistics::without_each(&graph, &Waves, &limits, &parts).unwrap();
+        assert_eq!(without.len(), 5);
+        for (statistics, part) in without.iter().zip(&parts) {
+            let numbers: Vec<usize> = (0..103).filter(|sample| !part.contains(sample)).collect();
+            let others = Chosen { of: &Waves, numbers: &numbers };
+            let alone = Statistics::gather(&graph, &others, &limits, true).unwrap();
+            assert_eq!(statistics.by(Calibration::MinMax), alone.by(Calibration::MinMax));
+            // Sums round otherwise, and cells are those of all samples.
+            for (method, far) in [
+                (Calibration::MovingAverage, 1e-4),
+                (Calibration::Percentile(99.9), 0.05),
+                (Calibration::Mse, 0.5),
+            ] {
+                for (found, wanted) in statistics.by(method).iter().zip(&alone.by(method)) {
+                    let near = |a: f32, b: f32| (a - b).abs() < far;
+                    let both = near(found.min, wanted.min) && near(found.max, wanted.max);
+                    assert!(both, "{method}: {found:?}, {wanted:?}");
+                }
+            }
+        }
     }
 }

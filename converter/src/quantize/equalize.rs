@@ -8,7 +8,7 @@
 //! ranges of the activation's channels against the weights that read them. A RELU6 does not commute: its
 //! bound would have to differ from channel to channel, so layers with one are left alone.
 
-use super::calibrate::run;
+use super::calibrate::{Chosen, run};
 use super::{Samples, groups::is_real};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, Op, ReduceKind, ValueId};
@@ -33,36 +33,73 @@ pub fn equalize(graph: &mut Graph, samples: &dyn Samples) -> Result<usize> {
         return Ok(0);
     }
     let ranges = channel_ranges(graph, &pairs, samples)?;
-    for (pair, ranges) in pairs.iter().zip(&ranges) {
+    apply(graph, &pairs, &ranges);
+    Ok(pairs.len())
+}
+
+/// For each part of the samples, given by their numbers, the graph that is equalised by all others; nothing where there
+/// is nothing to equalise.
+pub fn without_each(graph: &Graph, samples: &dyn Samples, parts: &[Vec<usize>]) -> Result<Vec<Graph>> {
+    let pairs = pairs(graph);
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = parts
+        .iter()
+        .map(|numbers| channel_ranges(graph, &pairs, &Chosen { of: samples, numbers }))
+        .collect::<Result<Vec<_>>>()?;
+    let without = |index: usize| {
+        let mut merged = nothing(&pairs);
+        for (_, part) in shown.iter().enumerate().filter(|(part, _)| *part != index) {
+            widen(&mut merged, part);
+        }
+        let mut graph = graph.clone();
+        apply(&mut graph, &pairs, &merged);
+        graph
+    };
+    Ok((0..parts.len()).map(without).collect())
+}
+
+fn apply(graph: &mut Graph, pairs: &[Pair], ranges: &[Vec<f32>]) {
+    for (pair, ranges) in pairs.iter().zip(ranges) {
         pair.apply(graph, ranges);
     }
-    Ok(pairs.len())
+}
+
+/// Ranges of channels before any sample.
+fn nothing(pairs: &[Pair]) -> Vec<Vec<f32>> {
+    pairs.iter().map(|pair| vec![0.0; pair.channels]).collect()
+}
+
+fn widen(ranges: &mut [Vec<f32>], more: &[Vec<f32>]) {
+    for (range, more) in ranges.iter_mut().flatten().zip(more.iter().flatten()) {
+        *range = range.max(*more);
+    }
 }
 
 /// The largest magnitude of each channel of each pair's activation.
 fn channel_ranges(graph: &Graph, pairs: &[Pair], samples: &dyn Samples) -> Result<Vec<Vec<f32>>> {
     let executor = Executor::new(graph)?;
-    let fresh = || pairs.iter().map(|pair| vec![0.0f32; pair.channels]).collect::<Vec<_>>();
-    let parts = by_worker(0..samples.len(), fresh, |ranges, sample| {
-        run(&executor, samples, sample, &mut |id, data| {
-            for (pair, range) in pairs.iter().zip(ranges.iter_mut()) {
-                if pair.between.first() == Some(&id) {
-                    for pixel in data.chunks_exact(pair.channels) {
-                        for (largest, x) in range.iter_mut().zip(pixel) {
-                            *largest = largest.max(x.abs());
+    let parts = by_worker(
+        0..samples.len(),
+        || nothing(pairs),
+        |ranges, sample| {
+            run(&executor, samples, sample, &mut |id, data| {
+                for (pair, range) in pairs.iter().zip(ranges.iter_mut()) {
+                    if pair.between.first() == Some(&id) {
+                        for pixel in data.chunks_exact(pair.channels) {
+                            for (largest, x) in range.iter_mut().zip(pixel) {
+                                *largest = largest.max(x.abs());
+                            }
                         }
                     }
                 }
-            }
-        })
-        .map(drop)
-    })?;
-    let mut merged = fresh();
-    for part in parts {
-        for (merged, part) in merged.iter_mut().flatten().zip(part.iter().flatten()) {
-            *merged = merged.max(*part);
-        }
-    }
+            })
+            .map(drop)
+        },
+    )?;
+    let mut merged = nothing(pairs);
+    parts.iter().for_each(|part| widen(&mut merged, part));
     Ok(merged)
 }
 

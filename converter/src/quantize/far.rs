@@ -63,7 +63,7 @@ impl Limits {
 }
 
 /// The part of a range that lies within another one.
-fn inside(range: Range, limit: Range) -> Range {
+pub fn inside(range: Range, limit: Range) -> Range {
     Range { min: range.min.max(limit.min), max: range.max.min(limit.max) }
 }
 

@@ -27,41 +27,47 @@ type Tensors = Vec<Vec<f32>>;
 pub struct Judge {
     inputs: Vec<Tensors>,
     answers: Vec<Tensors>,
+    /// What squared errors of each output are divided by.
+    wholes: Vec<f64>,
     /// Whether softmax is left out.
     scores: bool,
 }
 
 /// How far a quantized graph is off.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
-    /// Squared error relative to the squared outputs, averaged over the outputs.
-    pub error: f64,
-    /// Share of samples whose first output has its largest element in the same place.
-    pub agreement: f64,
-    /// Each sample's part of the error.
+    /// Each sample's squared error relative to the squared outputs of all samples, averaged over the outputs.
     parts: Vec<f64>,
+    /// Samples whose first output has its largest element in the same place.
+    agreeing: usize,
 }
 
 impl Score {
-    /// Whether this is better than `other` by more than chance: sample by sample the error is smaller, by
-    /// more on average than twice what that average may be off, and answers do not change for it.
-    pub fn beats(&self, other: &Score) -> bool {
-        self.evidence(other) > 2.0 && self.error < other.error * 0.98 && self.agreement >= other.agreement
+    /// Squared error relative to the squared outputs, averaged over the outputs.
+    pub fn error(&self) -> f64 {
+        self.parts.iter().sum()
     }
 
-    /// The mean gain over `other` in units of its standard error.
-    pub fn evidence(&self, other: &Score) -> f64 {
-        let gains: Vec<f64> = other.parts.iter().zip(&self.parts).map(|(old, new)| old - new).collect();
-        let count = gains.len() as f64;
-        let mean = gains.iter().sum::<f64>() / count;
-        let variance = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        if mean == 0.0 { 0.0 } else { mean / (variance / count).sqrt() }
+    /// Share of samples whose first output has its largest element in the same place.
+    pub fn agreement(&self) -> f64 {
+        self.agreeing as f64 / self.parts.len().max(1) as f64
+    }
+
+    /// Each sample's part of the error.
+    pub fn parts(&self) -> &[f64] {
+        &self.parts
+    }
+
+    /// Adds what other samples show.
+    pub fn extend(&mut self, other: Score) {
+        self.parts.extend(other.parts);
+        self.agreeing += other.agreeing;
     }
 
     /// The error as a ratio of signal to noise in decibels.
     #[cfg(test)]
     pub fn decibels(&self) -> f64 {
-        -10.0 * self.error.log10()
+        -10.0 * self.error().log10()
     }
 }
 
@@ -81,8 +87,14 @@ impl Judge {
         let executor = Executor::new(graph)?;
         let inputs = (0..samples.len()).map(|i| samples.sample(i)).collect::<Result<Vec<_>>>()?;
         let run = |tensors: &Tensors| executor.run(&tensors.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let answers = inputs.par_iter().map(run).collect::<Result<_>>()?;
-        Ok(Judge { inputs, answers, scores })
+        let answers = inputs.par_iter().map(run).collect::<Result<Vec<_>>>()?;
+        let outputs = answers.first().map_or(0, Vec::len);
+        let whole = |output: usize| {
+            let signal: f64 = answers.iter().map(|tensors| squares(&tensors[output])).sum();
+            // Of outputs that are zero, what errors there are count as they are.
+            outputs as f64 * if signal > 0.0 { signal } else { 1.0 }
+        };
+        Ok(Judge { wholes: (0..outputs).map(whole).collect(), inputs, answers, scores })
     }
 
     /// Number of samples.
@@ -93,12 +105,31 @@ impl Judge {
     /// Scores a quantized graph by what the interpreter makes of it; where it cannot be compiled, by
     /// simulation.
     pub fn score(&self, quantized: &Graph) -> Result<Score> {
-        Ok(self.compare(&self.found(quantized)?))
+        self.score_of(quantized, &self.all())
+    }
+
+    /// The part of a score that comes of some of the samples, by their numbers.
+    pub fn score_of(&self, quantized: &Graph, numbers: &[usize]) -> Result<Score> {
+        let found = self.found(quantized, numbers)?;
+        let mut score = Score::default();
+        for (found, wanted) in found.iter().zip(numbers.iter().map(|&number| &self.answers[number])) {
+            let errors = wanted.iter().zip(found).zip(&self.wholes).map(|((wanted, found), whole)| {
+                squares(&wanted.iter().zip(found).map(|(x, y)| x - y).collect::<Vec<_>>()) / whole
+            });
+            score.parts.push(errors.sum());
+            score.agreeing += usize::from(class(wanted) == class(found));
+        }
+        Ok(score)
+    }
+
+    /// The numbers of all samples.
+    fn all(&self) -> Vec<usize> {
+        (0..self.len()).collect()
     }
 
     /// How each output of a quantized graph fares against `float`, whose answers these are.
     pub fn outputs(&self, float: &Graph, quantized: &Graph) -> Result<Vec<OutputReport>> {
-        let found = self.found(quantized)?;
+        let found = self.found(quantized, &self.all())?;
         let report = |(position, &id): (usize, _)| {
             let mut noise = Noise::default();
             let (mut agreeing, mut exact) = (0, 0);
@@ -122,26 +153,28 @@ impl Judge {
         Ok(float.outputs.iter().enumerate().map(report).collect())
     }
 
-    fn found(&self, quantized: &Graph) -> Result<Vec<Tensors>> {
+    fn found(&self, quantized: &Graph, numbers: &[usize]) -> Result<Vec<Tensors>> {
         let quantized = &if self.scores { without_softmax(quantized) } else { quantized.clone() };
         let target = ferrolite_runtime::Target::Host;
         let options = emit::Options { target, strip: true, ..emit::Options::default() };
         match emit::compile(quantized, &options) {
-            Ok(emitted) => self.interpreted(quantized, &ModelFile::from_bytes("trial", &emitted.bytes)),
-            Err(_) => self.simulated(quantized),
+            Ok(emitted) => {
+                self.interpreted(quantized, &ModelFile::from_bytes("trial", &emitted.bytes), numbers)
+            }
+            Err(_) => self.simulated(quantized, numbers),
         }
     }
 
-    fn interpreted(&self, quantized: &Graph, file: &ModelFile) -> Result<Vec<Tensors>> {
+    fn interpreted(&self, quantized: &Graph, file: &ModelFile, numbers: &[usize]) -> Result<Vec<Tensors>> {
         let model = file.model()?;
         let (specs, ports) = (input_specs(quantized), model_file::outputs(&model));
-        let one = |memory: &mut AlignedBuf, inputs: &Tensors| {
+        let one = |memory: &mut AlignedBuf, &number: &usize| {
             let store = |(spec, real): (&crate::data::InputSpec, &Vec<f32>)| {
                 spec.quantize(real).map_err(|x| {
                     Error::input(format!("input `{}`: a sample holds {x}, but {}", spec.name, spec.wants()))
                 })
             };
-            let raw = specs.iter().zip(inputs).map(store).collect::<Result<Vec<_>>>()?;
+            let raw = specs.iter().zip(&self.inputs[number]).map(store).collect::<Result<Vec<_>>>()?;
             let outputs = infer(&mut interpreter(&model, memory)?, &raw, &mut ())?;
             let real = |(port, bytes): (&model_file::PortFacts, &Vec<u8>)| {
                 dequantize(port.dtype, port.quantization, bytes)
@@ -149,36 +182,21 @@ impl Judge {
             Ok(ports.iter().zip(&outputs).map(real).collect())
         };
         let memory = || AlignedBuf::zeroed(model.arena_bytes());
-        self.inputs.par_iter().map_init(memory, one).collect()
+        numbers.par_iter().map_init(memory, one).collect()
     }
 
-    fn simulated(&self, quantized: &Graph) -> Result<Vec<Tensors>> {
+    fn simulated(&self, quantized: &Graph, numbers: &[usize]) -> Result<Vec<Tensors>> {
         let executor = Executor::new(quantized)?;
-        let run = |tensors: &Tensors| {
-            run_fake_quantized(&executor, &tensors.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        let run = |&number: &usize| {
+            let inputs = self.inputs[number].iter().map(Vec::as_slice).collect::<Vec<_>>();
+            run_fake_quantized(&executor, &inputs)
         };
-        self.inputs.par_iter().map(run).collect()
+        numbers.par_iter().map(run).collect()
     }
+}
 
-    fn compare(&self, found: &[Tensors]) -> Score {
-        let outputs = self.answers.first().map_or(0, Vec::len);
-        let mut parts = vec![0.0; self.answers.len()];
-        for output in 0..outputs {
-            let squares = |sum: f64, x: f32| sum + f64::from(x).powi(2);
-            let of =
-                |tensors: &Tensors| tensors.get(output).map_or(0.0, |x| x.iter().copied().fold(0.0, squares));
-            let signal: f64 = self.answers.iter().map(of).sum();
-            // Of outputs that are zero, what errors there are count as they are.
-            let whole = outputs as f64 * if signal > 0.0 { signal } else { 1.0 };
-            for ((part, wanted), found) in parts.iter_mut().zip(&self.answers).zip(found) {
-                let (Some(wanted), Some(found)) = (wanted.get(output), found.get(output)) else { continue };
-                *part += wanted.iter().zip(found).map(|(x, y)| x - y).fold(0.0, squares) / whole;
-            }
-        }
-        let same = self.answers.iter().zip(found).filter(|(x, y)| class(x) == class(y)).count();
-        let agreement = same as f64 / self.len().max(1) as f64;
-        Score { error: parts.iter().sum(), agreement, parts }
-    }
+fn squares(elements: &[f32]) -> f64 {
+    elements.iter().map(|&x| f64::from(x).powi(2)).sum()
 }
 
 /// The graph with the operands of softmax as outputs, where softmax made one.
@@ -204,7 +222,7 @@ fn class(tensors: &Tensors) -> Option<usize> {
 impl Judge {
     /// Share of samples that a quantized graph classifies as `labels` say.
     pub fn right(&self, quantized: &Graph, labels: &[usize]) -> Result<f64> {
-        Ok(share(&self.found(quantized)?, labels))
+        Ok(share(&self.found(quantized, &self.all())?, labels))
     }
 
     /// Share of samples that the float graph classifies as `labels` say.

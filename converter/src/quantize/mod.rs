@@ -22,6 +22,7 @@ mod bias;
 mod borders;
 mod calibrate;
 mod equalize;
+mod evidence;
 mod fake;
 mod far;
 mod groups;
@@ -36,6 +37,8 @@ mod weights;
 
 #[cfg(test)]
 mod accuracy;
+#[cfg(test)]
+mod fresh;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
@@ -142,10 +145,11 @@ impl fmt::Display for Options {
 pub struct Trial {
     /// The way.
     pub options: Options,
-    /// Squared error of the outputs relative to the squares of the outputs, averaged over the outputs.
+    /// Squared error of the outputs relative to the squares of the outputs, averaged over the outputs. Of a way that
+    /// was given up after some of the samples: as much more than that of min/max as it was on these.
     pub error: f64,
-    /// Share of samples for which the first output's largest element is in the same place; none where the
-    /// output does not hold classes.
+    /// Share of the samples that it was tried on for which the first output's largest element is in the same
+    /// place; none where the output does not hold classes.
     pub agreement: Option<f64>,
 }
 

@@ -604,26 +604,3 @@ fn authored_integers_saturate_in_calibration() {
     let (scale, _) = params(&graph, y);
     assert!((scale - 3.5 / 255.0).abs() < 1e-6, "{scale}");
 }
-
-/// What calibration cuts off is rare, and may be missing among the samples held back.
-#[test]
-fn auto_does_not_lose_on_its_own_samples() {
-    let mut b = Builder::default();
-    let x = b.input("x", &[1, 8]);
-    let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 / 32.0 - 1.0) * 0.5).collect();
-    let w = b.constant("w", &[8, 8], &weights);
-    let y = b.node("y", DENSE, &[x, w], &[1, 8]);
-    b.0.outputs = vec![y];
-    // Few samples are large, and none of those that are held back (every fifth).
-    let sample = |i: usize| {
-        let size = if i.is_multiple_of(10) { 40.0 } else { 1.0 };
-        vec![(0..8).map(|j| ((i * 8 + j) as f32 * 1.7).sin() * size).collect::<Vec<f32>>()]
-    };
-    let (_, report) = quantize(&b.0, &Rows((0..200).map(sample).collect()), &Options::default()).unwrap();
-    assert_eq!(report.options.calibration, Calibration::MinMax, "{:?}", report.trials);
-    let clipping = |trial: &Trial| trial.options.calibration == Calibration::Mse;
-    let [plain, other] = [&report.trials[0], report.trials.iter().find(|t| clipping(t)).unwrap()];
-    assert!(other.error < plain.error, "the samples held back alone would have chosen it");
-    assert_eq!(report.judged, (40, true));
-    assert!(report.outputs[0].sqnr_db.is_some_and(|decibels| decibels > 10.0), "{:?}", report.outputs);
-}
