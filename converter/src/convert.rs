@@ -168,7 +168,7 @@ fn prepare_with(
         };
         let quantized = if let Some(argument) = &options.calibrate {
             let asked = data::Options { scale: options.scale, wants, ..data::Options::default() };
-            let data = Dataset::load_with(argument, &input_specs(&graph), &asked)?;
+            let data = Dataset::load_with(argument, &data::input_specs(&graph), &asked)?;
             notes.extend(data.notes().iter().cloned());
             samples = data.len();
             progress.begin("calibrating", samples);
@@ -366,11 +366,6 @@ fn winograd_note(emitted: &Emitted) -> Option<String> {
         text::count(emitted.winograd_bytes as usize),
         names.join(", ")
     ))
-}
-
-/// The inputs of a graph as what a data set has to fit.
-pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
-    graph.inputs.iter().map(|&id| InputSpec::of(graph.value(id))).collect()
 }
 
 /// Samples that tell when they are asked for, as often as there are samples: how often calibration looks at

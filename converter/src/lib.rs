@@ -44,7 +44,7 @@
 //! use ferrolite::data::Dataset;
 //! use ferrolite::model_file::{ModelFile, input_specs};
 //! use ferrolite::quantize::{self, quantize};
-//! use ferrolite::{convert, emit, import, passes, run};
+//! use ferrolite::{data, emit, import, passes, run};
 //!
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn");
 //! // A graph with the author's names.
@@ -53,7 +53,7 @@
 //! passes::optimise(&mut graph);
 //!
 //! // Ranges from typical samples, then integers.
-//! let samples = Dataset::load(&format!("{folder}/data.npz:cal_x"), &convert::input_specs(&graph))?;
+//! let samples = Dataset::load(&format!("{folder}/data.npz:cal_x"), &data::input_specs(&graph))?;
 //! let (mut int8, report) = quantize(&graph, &samples, &quantize::Options::default())?;
 //! println!("{} has the range {:?}", report.activations[0].name, report.activations[0].range);
 //! passes::optimise(&mut int8);

@@ -56,7 +56,7 @@ mod stream;
 pub use labels::{Labels, load_labels};
 pub use outside::Outside;
 pub use scale::Scale;
-pub use spec::{InputSpec, Row, dequantize, integers};
+pub use spec::{InputSpec, Row, dequantize, input_specs, integers};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

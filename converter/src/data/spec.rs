@@ -3,7 +3,7 @@
 use ferrolite_runtime::quant;
 
 use super::npy::{Element, elements, shape_text};
-use crate::graph::{DType, Value};
+use crate::graph::{DType, Graph, Value};
 
 /// One sample for one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,6 +168,11 @@ pub fn integers(dtype: DType, raw: &[u8]) -> Vec<i64> {
             (_, bytes) => bytes.iter().rev().fold(0i64, |q, &b| q << 8 | i64::from(b)),
         })
         .collect()
+}
+
+/// The inputs of a graph as what a data set has to fit.
+pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
+    graph.inputs.iter().map(|&id| InputSpec::of(graph.value(id))).collect()
 }
 
 #[cfg(test)]

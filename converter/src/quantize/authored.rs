@@ -3,7 +3,7 @@
 //! They come as constants that the layer reads itself (dynamic-range models), or through DEQUANTIZE
 //! (QDQ and fake-quantized models). Here they become constants of the layer's own.
 
-use super::groups::is_real;
+use super::range::is_real;
 use crate::graph::channel_axis;
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
 

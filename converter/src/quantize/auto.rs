@@ -6,11 +6,15 @@
 //! Methods are tried first, then what can be added to the best of them. What is taken instead of min/max has to be
 //! better by more than chance (`evidence`), and no worse than min/max on the samples that both were calibrated on.
 
+use super::build::{build, quantize_by};
 use super::calibrate::{Chosen, Statistics};
+use super::equalize;
 use super::evidence;
 use super::far::Limits;
 use super::judge::{Judge, Score};
-use super::{Calibration, Options, OutputReport, Report, Samples, Trial, build, equalize};
+use super::method::Calibration;
+use super::report::{Options, OutputReport, Report, Trial};
+use super::samples::Samples;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::graph::holds_classes;
@@ -74,7 +78,7 @@ pub fn quantize(
     // On the samples that both were calibrated on.
     let own = judge.score(&result.0)?.error();
     for (Tried { options, score, .. }, first) in better(&tried) {
-        let other = super::quantize_by(graph, samples, limits, options)?;
+        let other = quantize_by(graph, samples, limits, options)?;
         if judge.score(&other.0)?.error() <= own {
             let less = 100.0 * (1.0 - score.error() / first.error());
             note = format!("{options}, with {less:.0} % less error than minmax");

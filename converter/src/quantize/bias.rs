@@ -6,9 +6,8 @@
 //! form). A layer is linear up to its activation, so that two means of its input are enough: that of the
 //! real numbers and that of the same numbers rounded and saturated.
 
-use super::calibrate::run;
-use super::groups::is_real;
-use super::{Samples, range};
+use super::range::{self, is_real};
+use super::samples::{Samples, run};
 use crate::error::Result;
 use crate::graph::channel_axis;
 use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::Samples;
 use super::far::{Limits, inside};
 use super::histogram::Histogram;
 use super::method::Calibration;
 use super::range::Range;
+use super::samples::{Samples, run};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::parallel::{self, by_worker};
@@ -273,19 +273,6 @@ fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<H
         }
     }
     Ok(merged)
-}
-
-/// Runs one sample and shows every model input and every layer's results.
-pub fn run(
-    executor: &Executor,
-    samples: &dyn Samples,
-    sample: usize,
-    observe: &mut dyn FnMut(ValueId, &[f32]),
-) -> Result<Vec<Vec<f32>>> {
-    let inputs = samples.sample(sample)?;
-    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    let outputs = executor.run_observed(&inputs, observe);
-    outputs.map_err(|error| error.context(format!("calibration sample {sample}")))
 }
 
 /// Runs one sample and takes note of it.

@@ -8,8 +8,9 @@
 //! ranges of the activation's channels against the weights that read them. A RELU6 does not commute: its
 //! bound would have to differ from channel to channel, so layers with one are left alone.
 
-use super::calibrate::{Chosen, run};
-use super::{Samples, groups::is_real};
+use super::calibrate::Chosen;
+use super::range::is_real;
+use super::samples::{Samples, run};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, Op, ReduceKind, ValueId};
 use crate::parallel::by_worker;

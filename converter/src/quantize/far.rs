@@ -18,10 +18,8 @@
 
 use std::collections::HashMap;
 
-use super::Samples;
-use super::calibrate::run;
-use super::groups::is_real;
-use super::range::{LARGEST_BOUND, Range};
+use super::range::{LARGEST_BOUND, Range, is_real};
+use super::samples::{Samples, run};
 use crate::error::Result;
 use crate::graph::channel_axis;
 use crate::graph::{

@@ -12,12 +12,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::range::Range;
-use super::scaler;
+use super::range::{Params, Range, is_real, params_for};
 use crate::graph::{BinaryKind, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId};
-
-/// Scale and zero point.
-pub type Params = (f32, i32);
 
 /// The parameters that TFLite prescribes for an operator's result.
 pub fn prescribed(op: &Op) -> Option<Params> {
@@ -41,11 +37,6 @@ fn shares_quantization(op: &Op) -> bool {
                 | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
                 | Op::Gather { .. }
         )
-}
-
-/// Whether a value is real numbers now and int8 afterwards.
-pub fn is_real(graph: &Graph, id: ValueId) -> bool {
-    graph.value(id).dtype == DType::Float32
 }
 
 /// A QUANTIZE or DEQUANTIZE between real numbers and int8 that the author quantized: the two sides
@@ -184,7 +175,7 @@ impl Group {
                 }
             }
             _ => {
-                let params = self.term.and_then(|term| scaler::params_for(self.range, term));
+                let params = self.term.and_then(|term| params_for(self.range, term));
                 params.unwrap_or_else(|| self.range.asymmetric())
             }
         }

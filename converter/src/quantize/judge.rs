@@ -6,10 +6,12 @@
 
 use rayon::prelude::*;
 
-use super::{OutputReport, Samples, run_fake_quantized};
+use super::fake::run_fake_quantized;
+use super::report::OutputReport;
+use super::samples::Samples;
 use crate::aligned::AlignedBuf;
-use crate::convert::input_specs;
 use crate::data::dequantize;
+use crate::data::input_specs;
 use crate::emit;
 use crate::error::{Error, Result};
 use crate::execute::{infer, interpreter};

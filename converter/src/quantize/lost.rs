@@ -9,8 +9,8 @@
 //! then), and the results of SOFTMAX and its like, whose scale is given. Inputs and inner layers are
 //! named only where the outputs suffer.
 
-use super::calibrate::run;
-use super::{OutputReport, Samples};
+use super::report::OutputReport;
+use super::samples::{Samples, run};
 use crate::error::Result;
 use crate::graph::{Graph, Node, Op, UnaryKind, ValueId};
 use crate::parallel;

@@ -20,6 +20,7 @@ mod authored;
 mod auto;
 mod bias;
 mod borders;
+mod build;
 mod calibrate;
 mod equalize;
 mod evidence;
@@ -31,7 +32,9 @@ mod judge;
 mod lost;
 mod method;
 mod range;
+mod report;
 mod rewrite;
+mod samples;
 mod scaler;
 mod weights;
 
@@ -50,156 +53,18 @@ pub use fake::run_fake_quantized;
 pub use lost::scaler;
 pub use method::Calibration;
 pub use range::Range;
+pub use report::{ActivationReport, Io, Options, OutputReport, Report, Trial};
+pub use samples::{NoSamples, Samples};
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
+use self::build::{build, quantize_by};
 use self::calibrate::Statistics;
 use self::far::Limits;
 use self::scaler::{Scaled, Scaler};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::reference::Executor;
-
-/// Typical inputs of a model, as real numbers. Several threads ask for samples at once, in no
-/// order; wrap the trait to count them for a progress display.
-pub trait Samples: Sync {
-    /// Number of samples.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The sample at `index`, below [`len`](Samples::len): the elements of each model input, in
-    /// the model's order.
-    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>>;
-}
-
-impl Samples for crate::data::Dataset {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
-        self.real(index)
-    }
-}
-
-/// What the model's inputs and outputs are made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Io {
-    /// int8, like everything else.
-    #[default]
-    Int8,
-    /// float32, converted at the borders.
-    Float,
-}
-
-/// No samples, for models that bring all of their ranges.
-pub struct NoSamples;
-
-impl Samples for NoSamples {
-    fn len(&self) -> usize {
-        0
-    }
-
-    fn sample(&self, _: usize) -> Result<Vec<Vec<f32>>> {
-        Ok(Vec::new())
-    }
-}
-
-/// The choices that quantization leaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Options {
-    /// Type of inputs and outputs.
-    pub io: Io,
-    /// How ranges follow from the samples. [`Calibration::Auto`] chooses the three below as well.
-    pub calibration: Calibration,
-    /// The scale of each channel of weights is the one of least squared error, instead of the one that
-    /// holds the largest weight.
-    pub clip_weights: bool,
-    /// The mean error of each channel of a layer, over the samples, is taken back by its bias.
-    pub correct_bias: bool,
-    /// Channels between two layers are brought to like ranges by factors in the weights of both.
-    pub equalize: bool,
-    /// A scaler that the model begins with stays a layer also where float borders could do its work.
-    pub keep_scalers: bool,
-}
-
-impl fmt::Display for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.calibration)?;
-        let more = [
-            (self.equalize, "equalized channels"),
-            (self.clip_weights, "clipped weights"),
-            (self.correct_bias, "corrected biases"),
-        ];
-        more.iter().filter(|(is, _)| *is).try_for_each(|(_, what)| write!(f, ", {what}"))
-    }
-}
-
-/// What one way to quantize came to, on samples that were held back.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trial {
-    /// The way.
-    pub options: Options,
-    /// Squared error of the outputs relative to the squares of the outputs, averaged over the outputs. Of a way that
-    /// was given up after some of the samples: as much more than that of min/max as it was on these.
-    pub error: f64,
-    /// Share of the samples that it was tried on for which the first output's largest element is in the same
-    /// place; none where the output does not hold classes.
-    pub agreement: Option<f64>,
-}
-
-/// How one output of the quantized model fares against the float one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputReport {
-    /// Name of the output.
-    pub name: String,
-    /// Signal to noise in decibels, infinite where nothing differs; none of integers and where all is zero.
-    pub sqnr_db: Option<f64>,
-    /// Share of samples with the same class; none where the output does not hold classes.
-    pub agreement: Option<f64>,
-}
-
-/// What quantization found out and decided.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// Number of calibration samples.
-    pub samples: usize,
-    /// What was done; never [`Calibration::Auto`], unless the model brought all ranges.
-    pub options: Options,
-    /// What [`Calibration::Auto`] tried, in order.
-    pub trials: Vec<Trial>,
-    /// How each output fares on samples that were held back from a calibration by the same method; on all
-    /// of them where there are fewer than 40.
-    pub outputs: Vec<OutputReport>,
-    /// Names of the inputs that have features which int8 loses.
-    pub lost_inputs: Vec<String>,
-    /// Number of samples behind `outputs`, and whether they were held back.
-    pub judged: (usize, bool),
-    /// The quantized activations in the order in which they are computed, inputs first.
-    pub activations: Vec<ActivationReport>,
-    /// What a person should know, one sentence each.
-    pub notes: Vec<String>,
-    /// What a person should act on before the result is trusted, one sentence each.
-    pub warnings: Vec<String>,
-}
-
-/// An activation's range and what became of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ActivationReport {
-    /// Name of the value.
-    pub name: String,
-    /// Range over the calibration samples, zero included.
-    pub range: Range,
-    /// Real numbers per integer step.
-    pub scale: f32,
-    /// The integer that stands for zero.
-    pub zero_point: i32,
-}
 
 /// Quantizes a float graph, or the float part of a mixed one, after calibration on all samples.
 ///
@@ -360,41 +225,4 @@ fn no_range(unknown: &[String]) -> Error {
         names.join(", ")
     ))
     .help("give some tens to hundreds of typical inputs")
-}
-
-/// Quantizes a graph with constants of its own as the options say.
-fn quantize_by(
-    graph: &Graph,
-    samples: &dyn Samples,
-    limits: &Limits,
-    options: &Options,
-) -> Result<(Graph, Report)> {
-    let histograms = Statistics::needs_histograms(options.calibration);
-    let mut graph = graph.clone();
-    // Where values saturate was found for the channels as they are.
-    if options.equalize && limits.is_empty() {
-        equalize::equalize(&mut graph, samples)?;
-    }
-    build(&graph, &Statistics::gather(&graph, samples, limits, histograms)?, samples, options)
-}
-
-/// Quantizes a graph whose values were like `statistics` say; `samples` are for its biases.
-fn build(
-    float: &Graph,
-    statistics: &Statistics,
-    samples: &dyn Samples,
-    options: &Options,
-) -> Result<(Graph, Report)> {
-    let mut graph = float.clone();
-    let mut ranges = statistics.by(options.calibration);
-    rewrite::constant_ranges(&graph, &mut ranges)?;
-    let groups::Assignment { params, calibrated } =
-        groups::assign(&mut graph, &mut ranges, &statistics.terms);
-    let mut report = Report { options: *options, ..Report::default() };
-    rewrite::describe(&graph, &ranges, &params, &calibrated, &mut report);
-    rewrite::to_int8(&mut graph, &params, options.clip_weights, &mut report)?;
-    if options.correct_bias {
-        bias::correct(float, &mut graph, samples)?;
-    }
-    Ok((graph, report))
 }

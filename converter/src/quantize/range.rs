@@ -1,6 +1,7 @@
 //! Ranges of real numbers, and the affine int8 parameters that cover them.
 
 use crate::graph::Quantization;
+use crate::graph::{DType, Graph, ValueId};
 
 /// Ranges whose scale would be below this are dead: nothing but rounding noise around zero.
 const SMALLEST_SCALE: f32 = 1e-18;
@@ -92,6 +93,41 @@ pub fn to_int8(x: f32, scale: f32, zero_point: i32) -> i8 {
 /// Per-tensor quantization for some numbers.
 pub fn per_tensor((scale, zero_point): (f32, i32)) -> Quantization {
     Quantization::per_tensor(scale, zero_point)
+}
+
+/// Scale and zero point.
+pub type Params = (f32, i32);
+
+/// The share of its range that int8 may lose for a zero point that is an integer.
+const MOST_LOST: f64 = 1.0 / 32.0;
+
+/// Steps of a term up to which single precision tells neighbours of a grid apart.
+pub const MOST_STEPS: f64 = (1u32 << 18) as f64;
+
+/// Whether a value is real numbers now and int8 afterwards.
+pub fn is_real(graph: &Graph, id: ValueId) -> bool {
+    graph.value(id).dtype == DType::Float32
+}
+
+/// The scale nearest to the one of least error for which a term is a whole number of steps, and its zero point; none
+/// where that costs too much of the range.
+pub fn params_for(range: Range, term: f64) -> Option<Params> {
+    let (min, max) = (f64::from(range.min), f64::from(range.max));
+    let (least, zero_point) = range.asymmetric();
+    if term == 0.0 {
+        return Some((least, zero_point));
+    }
+    let least = f64::from(least);
+    // Where the range ends in a whole number of steps but for the rounding of single precision, it is that number.
+    let steps = (term.abs() / least + 1e-3).floor();
+    let scale = term.abs() / steps;
+    if !(1.0..=MOST_STEPS).contains(&steps) || scale > least * (1.0 + MOST_LOST) {
+        return None;
+    }
+    let scale = scale as f32;
+    let (low, high) = (-128.0 - min / f64::from(scale), 127.0 - max / f64::from(scale));
+    let zero_point = if low.ceil() <= high { low.ceil() } else { low.round() };
+    Some((scale, zero_point.clamp(-128.0, 127.0) as i32))
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::groups::{Params, is_real};
-use super::range::{Range, per_tensor, to_int8 as integer};
-use super::{ActivationReport, Report, authored, weights};
+use super::range::{Params, Range, is_real, per_tensor, to_int8 as integer};
+use super::report::{ActivationReport, Report};
+use super::{authored, weights};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Op, Value, ValueId, channel_axis};
 

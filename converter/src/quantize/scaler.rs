@@ -11,20 +11,13 @@
 
 use std::collections::HashSet;
 
-use super::Samples;
-use super::groups::{Params, is_real};
-use super::range::Range;
+use super::range::{MOST_STEPS, Params, Range, is_real, params_for};
+use super::samples::Samples;
 use crate::error::Result;
 use crate::graph::{Activation, BinaryKind, Graph, Op, ValueId};
 
-/// The share of its range that int8 may lose for a zero point that is an integer.
-const MOST_LOST: f64 = 1.0 / 32.0;
-
 /// How far from an integer a zero point may be, in steps.
 const NEAR: f64 = 0.01;
-
-/// Steps of a term up to which single precision tells neighbours of a grid apart.
-const MOST_STEPS: f64 = (1u32 << 18) as f64;
 
 /// Samples that are looked at before a scaler is cut off.
 const SAMPLES: usize = 64;
@@ -92,27 +85,6 @@ impl Scaler {
         let steps = self.term / f64::from(scale);
         steps.abs() <= MOST_STEPS && (steps - steps.round()).abs() <= NEAR
     }
-}
-
-/// The scale nearest to the one of least error for which a term is a whole number of steps, and its zero point; none
-/// where that costs too much of the range.
-pub fn params_for(range: Range, term: f64) -> Option<Params> {
-    let (min, max) = (f64::from(range.min), f64::from(range.max));
-    let (least, zero_point) = range.asymmetric();
-    if term == 0.0 {
-        return Some((least, zero_point));
-    }
-    let least = f64::from(least);
-    // Where the range ends in a whole number of steps but for the rounding of single precision, it is that number.
-    let steps = (term.abs() / least + 1e-3).floor();
-    let scale = term.abs() / steps;
-    if !(1.0..=MOST_STEPS).contains(&steps) || scale > least * (1.0 + MOST_LOST) {
-        return None;
-    }
-    let scale = scale as f32;
-    let (low, high) = (-128.0 - min / f64::from(scale), 127.0 - max / f64::from(scale));
-    let zero_point = if low.ceil() <= high { low.ceil() } else { low.round() };
-    Some((scale, zero_point.clamp(-128.0, 127.0) as i32))
 }
 
 /// Cuts the scalers off the inputs whose ranges follow from samples, but for the inputs at the positions `kept`. What is

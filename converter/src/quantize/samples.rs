@@ -1,0 +1,57 @@
+//! Typical inputs, which calibration runs.
+
+use crate::error::Result;
+use crate::graph::ValueId;
+use crate::reference::Executor;
+
+/// Typical inputs of a model, as real numbers. Several threads ask for samples at once, in no
+/// order; wrap the trait to count them for a progress display.
+pub trait Samples: Sync {
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sample at `index`, below [`len`](Samples::len): the elements of each model input, in
+    /// the model's order.
+    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>>;
+}
+
+impl Samples for crate::data::Dataset {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
+        self.real(index)
+    }
+}
+
+/// No samples, for models that bring all of their ranges.
+pub struct NoSamples;
+
+impl Samples for NoSamples {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn sample(&self, _: usize) -> Result<Vec<Vec<f32>>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Runs one sample and shows every model input and every layer's results.
+pub fn run(
+    executor: &Executor,
+    samples: &dyn Samples,
+    sample: usize,
+    observe: &mut dyn FnMut(ValueId, &[f32]),
+) -> Result<Vec<Vec<f32>>> {
+    let inputs = samples.sample(sample)?;
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let outputs = executor.run_observed(&inputs, observe);
+    outputs.map_err(|error| error.context(format!("calibration sample {sample}")))
+}
