@@ -101,6 +101,7 @@ pub mod eager;
 pub mod emit;
 mod execute;
 pub mod facts;
+mod files;
 pub mod import;
 pub mod model_file;
 pub mod noise;

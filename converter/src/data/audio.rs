@@ -3,10 +3,12 @@
 //! Inputs of type int16 take the recording as it is; all others take `value / 32768`, a number in
 //! [-1, 1), quantized with the input's scale.
 
+use std::io::BufReader;
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader};
 
+use super::argument::cannot_read;
 use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
@@ -18,10 +20,9 @@ pub fn read(path: &Path, spec: &InputSpec) -> Result<Row> {
         Error::input(format!("{shown}: {why}"))
             .help("supported are uncompressed .wav files, 16 bits, one channel")
     };
-    let mut reader = WavReader::open(path).map_err(|e| match e {
-        hound::Error::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => {
-            super::cannot_read(path, &e)
-        }
+    let file = crate::files::open(path).map_err(|e| cannot_read(path, &e))?;
+    let mut reader = WavReader::new(BufReader::new(file)).map_err(|e| match e {
+        hound::Error::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => cannot_read(path, &e),
         e => broken(format!("not a recording that can be read ({e})")),
     })?;
     let format = reader.spec();

@@ -53,7 +53,7 @@ impl Frame {
 
     /// A sentence on pictures of another size, if there are any: of the first of them.
     pub fn resized(&self, files: &[PathBuf]) -> Option<String> {
-        let size = |file: &PathBuf| image::image_dimensions(file).ok();
+        let size = |file: &PathBuf| file.is_file().then(|| image::image_dimensions(file).ok()).flatten();
         let (width, height) = (self.width, self.height);
         let other = |&size: &(u32, u32)| size != (width, height);
         let (w, h) = files.iter().take(LOOKED_AT).filter_map(size).find(other)?;
@@ -92,8 +92,8 @@ pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -
 
 /// The pixels of a picture that was fitted into a frame, channels innermost.
 fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
-    let mut reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
+    let mut reader = crate::files::open(path)
+        .and_then(|file| ImageReader::new(std::io::BufReader::new(file)).with_guessed_format())
         .map_err(|e| cannot_read(path, &e))?;
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(1 << 15), Some(1 << 15));

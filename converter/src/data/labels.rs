@@ -1,6 +1,5 @@
 //! The right answers for a data set: class numbers, or real numbers for a regression.
 
-use std::fs::File;
 use std::io::BufReader;
 
 use super::argument::{cannot_read, ending, split_argument};
@@ -82,7 +81,7 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         });
     }
     if path.exists() && kind == "npy" {
-        let file = File::open(&path).map_err(|e| cannot_read(&path, &e))?;
+        let file = crate::files::open(&path).map_err(|e| cannot_read(&path, &e))?;
         let array = Array::read(BufReader::new(file)).map_err(|why| {
             Error::input(format!("{argument}: {why}")).help("write the labels with numpy.save")
         })?;

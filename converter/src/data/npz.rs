@@ -30,7 +30,7 @@ impl Npz {
     /// Opens an archive and reads the header of each of its arrays.
     pub fn open(path: &Path) -> Result<Npz> {
         let shown = path.display();
-        let file = File::open(path).map_err(|e| cannot_read(path, &e))?;
+        let file = crate::files::open(path).map_err(|e| cannot_read(path, &e))?;
         let not_npz = |e: &dyn std::fmt::Display| {
             Error::input(format!("{shown}: not a .npz file ({e})"))
                 .help("write the arrays with numpy.savez(\"data.npz\", x=...)")

@@ -14,7 +14,6 @@ pub mod saved_model;
 pub mod tflite;
 mod unsupported;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -122,7 +121,8 @@ pub trait Importer: Sync {
     /// the caller can name all of them at once.
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
+        let bytes =
+            crate::files::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
         self.import_bytes(&name, &bytes, options)
     }
 
@@ -174,7 +174,7 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
         };
     }
     let mut head = Vec::new();
-    File::open(path)
+    crate::files::open(path)
         .and_then(|file| file.take(HEAD as u64).read_to_end(&mut head))
         .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
     importer_for(path, &head)?.import(path, options)
@@ -184,7 +184,7 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
 pub fn files(path: &Path) -> Vec<PathBuf> {
     let mut head = Vec::new();
     // What cannot be read names no others; reading the model says so.
-    let _ = File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    let _ = crate::files::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
     let beside = IMPORTERS.iter().find(|importer| importer.recognises(path, &head));
     let beside = beside.map_or_else(Vec::new, |importer| importer.beside(path));
     std::iter::once(path.to_path_buf()).chain(beside).collect()

@@ -17,7 +17,6 @@
 mod constants;
 
 use std::fmt::Write;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -30,6 +29,7 @@ use ferrolite_schema as schema;
 use crate::aligned::AlignedBuf;
 use crate::data::InputSpec;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Largest file that the format can hold.
 const LIMIT: u64 = i32::MAX as u64;
@@ -56,7 +56,7 @@ impl ModelFile {
                 .help("give a .ferro file, as `ferrolite convert` writes it")
         };
         let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|e| match e.kind() {
+        let file = files::open(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => cannot("there is no such file".into()),
             _ => cannot(e.to_string()),
         })?;
@@ -67,7 +67,7 @@ impl ModelFile {
     /// Whether a file is one of ours, or claims to be by its name.
     pub fn claims(path: &Path) -> bool {
         let mut head = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
+        let read = files::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
         let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ferro"));
         named || (read.is_ok() && head.get(4..8) == Some(b"FERO"))
     }

@@ -231,13 +231,13 @@ pub fn warnings(
         };
         split.extend(end);
         found.push(format!(
-            "{place}: {} ({}) joins numbers of different ranges in one scale with a step of {}: {} spans fewer \
-             than 4 steps beside {} and is lost in int8; {cure}",
+            "{place}: {} ({}) joins numbers of different ranges in one scale with a step of {}: beside {}, fewer \
+             than 4 steps are left for {}, which int8 loses; {cure}",
             node.op.name(),
             node.name,
             short(scale),
-            list(&lost),
             list(&kept),
+            list(&lost),
         ));
     }
     for (position, &id) in graph.outputs.iter().enumerate() {
@@ -247,8 +247,8 @@ pub fn warnings(
         let what = if graph.value(id).shape.len() > 2 { "channel" } else { "element" };
         if let Some((lost, step)) = first_lost(&watched, id, what, MOST_ALIKE[1]) {
             found.push(format!(
-                "output `{}`: {lost} spans fewer than 4 steps of the scale that the whole output shares (a step is \
-                 {step}), and is nearly constant in int8; give numbers of different units separate outputs, or \
+                "output `{}`: fewer than 4 steps of the scale that the whole output shares (a step is {step}) are left \
+                 for {lost}, which int8 makes nearly constant; give numbers of different units separate outputs, or \
                  bring them to like ranges in the model",
                 graph.value(id).name
             ));
@@ -260,8 +260,8 @@ pub fn warnings(
         if let Some((lost, step)) = first_lost(&watched, id, what, MOST_ALIKE[0]) {
             lost_inputs.push(graph.value(id).name.clone());
             found.push(format!(
-                "input `{}`: {lost} spans fewer than 4 steps of the scale that the whole input shares (a step is \
-                 {step}), and is lost in int8; bring the features to like ranges before they reach the model (a \
+                "input `{}`: fewer than 4 steps of the scale that the whole input shares (a step is {step}) are left for \
+                 {lost}, which int8 loses; bring the features to like ranges before they reach the model (a \
                  scaler or Normalization inside of it comes too late: with a factor for each feature it cannot become \
                  part of the border yet, so use its numbers in the application), or \
                  give them as separate inputs",
@@ -406,7 +406,10 @@ mod tests {
         let samples = rows(|i| vec![1000.0 * noise(i), noise(i + 100), 900.0 * noise(i + 200)]);
         let warned = found(&graphs, &samples, 12.0);
         assert_eq!(warned.len(), 1, "{warned:?}");
-        assert!(warned[0].starts_with("input `x`: feature 1 (0."), "{warned:?}");
+        assert!(
+            warned[0].starts_with("input `x`: ") && warned[0].contains("left for feature 1 (0."),
+            "{warned:?}"
+        );
         // The outputs do not miss it.
         assert!(found(&graphs, &samples, 45.0).is_empty());
     }
@@ -441,7 +444,10 @@ mod tests {
         let graphs = dense(1, &[640.0, 0.5], [1.0 / 255.0, 2.5]);
         let warned = found(&graphs, &rows(|i| vec![noise(i)]), 44.0);
         assert_eq!(warned.len(), 1, "{warned:?}");
-        assert!(warned[0].starts_with("output `y`: element 1 ("), "{warned:?}");
+        assert!(
+            warned[0].starts_with("output `y`: ") && warned[0].contains("left for element 1 ("),
+            "{warned:?}"
+        );
     }
 
     #[test]

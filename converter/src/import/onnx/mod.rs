@@ -83,13 +83,14 @@ impl Importer for OnnxImporter {
 
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
+        let bytes =
+            crate::files::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
         let folder = path.parent();
         import(&name, &bytes, folder, options).map_err(|e| e.context(name))
     }
 
     fn beside(&self, path: &Path) -> Vec<PathBuf> {
-        let model = std::fs::read(path).ok().and_then(|bytes| ModelProto::decode(&bytes[..]).ok());
+        let model = crate::files::read(path).ok().and_then(|bytes| ModelProto::decode(&bytes[..]).ok());
         let Some(graph) = model.and_then(|model| model.graph) else { return Vec::new() };
         let attributes = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
         let entries = graph.initializer.iter().chain(attributes).flat_map(|tensor| &tensor.external_data);

@@ -5,7 +5,6 @@
 //! Source: `tensorflow/core/util/tensor_bundle/tensor_bundle.h`.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -36,7 +35,7 @@ impl Bundle {
         if !path.exists() {
             return Ok(Bundle::default());
         }
-        let file = std::fs::read(&path).map_err(|e| format!("variables.index cannot be read: {e}"))?;
+        let file = crate::files::read(&path).map_err(|e| format!("variables.index cannot be read: {e}"))?;
         Bundle::parse(prefix, &file).map_err(|what| format!("variables.index is damaged: {what}"))
     }
 
@@ -110,7 +109,7 @@ impl Bundle {
         };
         let name = format!("data-{:05}-of-{:05}", entry.shard, self.shards);
         let missing = |e: std::io::Error| format!("variables.{name} cannot be read: {e}");
-        let mut file = File::open(self.prefix.with_extension(&name)).map_err(missing)?;
+        let mut file = crate::files::open(&self.prefix.with_extension(&name)).map_err(missing)?;
         let length = file.metadata().map_err(missing)?.len();
         if offset.checked_add(size as u64).is_none_or(|end| end > length) {
             return Err(format!("it lies at byte {offset} of variables.{name}, which has {length} bytes"));

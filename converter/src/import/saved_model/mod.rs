@@ -94,8 +94,8 @@ impl Importer for SavedModelImporter {
 }
 
 fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
-    let bytes =
-        std::fs::read(folder.join(FILE)).map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")))?;
+    let bytes = crate::files::read(&folder.join(FILE))
+        .map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")))?;
     let model = proto::SavedModel::decode(bytes.as_slice())
         .map_err(|e| broken(format!("{FILE} is not a sound SavedModel: {e}")))?;
     let meta = signature::serving(&model.meta_graphs)?;
