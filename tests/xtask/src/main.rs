@@ -5,7 +5,7 @@
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
-//! cargo xtask lint      formatting and clippy only
+//! cargo xtask lint      formatting, clippy, and which way imports go
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
@@ -13,6 +13,7 @@
 mod apt;
 mod bench;
 mod demo;
+mod layers;
 mod mutants;
 mod run;
 mod schema;
@@ -55,7 +56,7 @@ enum Command {
         #[arg(long, conflicts_with_all = ["board", "model"])]
         golden: bool,
     },
-    /// Checks formatting and lints
+    /// Checks formatting, lints and the order of imports
     Lint,
     /// Regenerates the FlatBuffers code from the schema files (needs npm)
     Schema,

@@ -125,6 +125,7 @@ const STEPS: &[Step] = &[
         skip: always,
         run: || in_boards(&["fmt", "--all", "--check"]),
     },
+    Step { name: "lint: layers", slow: false, skip: always, run: crate::layers::check },
     Step {
         name: "lint: clippy",
         slow: false,
