@@ -3,35 +3,42 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{SETS, compare, files, files_for, root};
 use ferrolite_runtime::Target;
+use rayon::prelude::*;
 
 #[test]
 fn every_vector_equals_tflm() {
     let folder = root().join("tests/vectors");
-    let mut failures = Vec::new();
-    let mut passed = 0;
-    for npz in files(&folder, ".npz") {
-        let model = npz.with_extension("tflite");
-        let case = npz.strip_prefix(&folder).expect("below the folder").with_extension("");
-        let case = case.to_string_lossy().replace('\\', "/");
-        for set in SETS {
-            let plain = set.target == Target::Portable && set.name == "portable";
-            for (optimised, how) in [(false, ", no passes"), (true, "")] {
-                if !optimised && !plain {
-                    continue;
-                }
-                for (tiles, file) in files_for(&model, optimised, set.target) {
-                    let answer = file.and_then(|file| compare(&file.bytes, set.ops, &npz, "in", "out"));
-                    match answer {
-                        Ok(_) => passed += 1,
-                        Err(error) => failures.push(format!("{case} ({}{how}{tiles}): {error}", set.name)),
-                    }
-                }
+    let answers: Vec<_> =
+        files(&folder, ".npz").par_iter().flat_map_iter(|npz| answers(&folder, npz)).collect();
+    let failures: Vec<&str> =
+        answers.iter().filter_map(|answer| answer.as_ref().err()).map(String::as_str).collect();
+    println!("{} vectors equal", answers.len() - failures.len());
+    assert!(failures.len() < answers.len(), "no vectors found");
+    assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Runs one vector in all sets; what differs is told.
+fn answers(folder: &Path, npz: &Path) -> Vec<Result<(), String>> {
+    let model = npz.with_extension("tflite");
+    let case = npz.strip_prefix(folder).expect("below the folder").with_extension("");
+    let case = case.to_string_lossy().replace('\\', "/");
+    let mut answers = Vec::new();
+    for set in SETS {
+        let plain = set.target == Target::Portable && set.name == "portable";
+        for (optimised, how) in [(false, ", no passes"), (true, "")] {
+            if !optimised && !plain {
+                continue;
+            }
+            for (tiles, file) in files_for(&model, optimised, set.target) {
+                let answer = file.and_then(|file| compare(&file.bytes, set.ops, npz, "in", "out"));
+                let told = |error| format!("{case} ({}{how}{tiles}): {error}", set.name);
+                answers.push(answer.map(|_| ()).map_err(told));
             }
         }
     }
-    println!("{passed} vectors equal");
-    assert!(passed != 0, "no vectors found");
-    assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.join("\n"));
+    answers
 }
