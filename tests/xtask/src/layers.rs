@@ -17,7 +17,7 @@ const SOURCES: [&str; 4] = ["schema/src", "runtime/src", "converter/graph/src", 
 /// The layers of the crate `ferrolite`, the lowest first, by the first part of the module's path. What stands in
 /// one layer may import from its own and from lower ones.
 const LAYERS: [(&str, &[&str]); 10] = [
-    ("ground", &["aligned", "files", "noise", "progress", "text", "tflite"]),
+    ("ground", &["aligned", "files", "noise", "progress", "text"]),
     ("data", &["data"]),
     ("device", &["emit", "execute", "model_file", "ops"]),
     ("passes", &["passes"]),
