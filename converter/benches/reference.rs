@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ferrolite::graph::macs;
+use ferrolite::graph::{Conv2d, macs};
 use ferrolite::graph::{Graph, Node, Op};
 use ferrolite::reference::Executor;
 use ferrolite::{import, passes};
@@ -79,10 +79,10 @@ fn measure(path: &Path, each: bool) -> ferrolite::Result<()> {
 
 fn kind(graph: &Graph, node: &Node) -> &'static str {
     match &node.op {
-        Op::Conv2d { window, .. } if window.kernel == [1, 1] => "convolution 1x1",
-        Op::Conv2d { .. } => "convolution",
-        Op::DepthwiseConv2d { .. } => "depthwise",
-        Op::FullyConnected { .. } => "dense",
+        Op::Conv2d(Conv2d { window, .. }) if window.kernel == [1, 1] => "convolution 1x1",
+        Op::Conv2d(_) => "convolution",
+        Op::DepthwiseConv2d(_) => "depthwise",
+        Op::FullyConnected(_) => "dense",
         _ if macs(graph, node) > 0 => "other products",
         _ => "all others",
     }

@@ -25,7 +25,7 @@ use ferrolite_runtime::{OpCode, Rounding, Target};
 use crate::data::{self, Dataset, InputSpec, Scale, first_layers};
 use crate::emit::{self, Emitted, Winograd};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, ValueId};
+use crate::graph::{Graph, Node, Op, QuantizeScaled, ValueId};
 use crate::import::{self, ImportOptions};
 use crate::model_file::ModelFile;
 use crate::ops;
@@ -242,13 +242,15 @@ fn tell_outside(
 ) -> Result<()> {
     let range = |&id: &ValueId| {
         let reads = |node: &&Node| {
-            matches!(node.op, Op::Quantize | Op::QuantizeScaled { .. }) && node.input(0) == Some(id)
+            matches!(node.op, Op::Quantize | Op::QuantizeScaled(_)) && node.input(0) == Some(id)
         };
         let quantized = graph.nodes.iter().find(reads);
         let id = quantized.map_or(id, |node| node.outputs[0]);
         let (low, high) = InputSpec::of(graph.value(id)).real_range()?;
         let before = |x: f32| match quantized.map(|node| &node.op) {
-            Some(Op::QuantizeScaled { factor, term }) => ((f64::from(x) - term) / factor) as f32,
+            Some(Op::QuantizeScaled(QuantizeScaled { factor, term })) => {
+                ((f64::from(x) - term) / factor) as f32
+            }
             _ => x,
         };
         Some((before(low), before(high)))

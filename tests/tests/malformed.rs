@@ -9,7 +9,7 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{Net, SETS};
-use ferrolite::graph::{DType, Graph, Node, Op, Value};
+use ferrolite::graph::{DType, Graph, Node, Op, Transpose, Value};
 use ferrolite_conformance::{AlignedBuf, Outcome, exercise};
 use ferrolite_runtime::packing::{Packing, Shape};
 use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams};
@@ -167,7 +167,7 @@ fn tensors_of_wide_elements_are_aligned() {
         .windows(2)
         .map(|pair| Node {
             name: "turn".into(),
-            op: Op::Transpose { permutation: vec![1, 0] },
+            op: Op::Transpose(Transpose { permutation: vec![1, 0] }),
             inputs: vec![Some(pair[0])],
             outputs: vec![pair[1]],
         })

@@ -7,7 +7,8 @@ use common::{Net, SETS, compile, files, root};
 use ferrolite::aligned::AlignedBuf;
 use ferrolite::emit::{self, Winograd};
 use ferrolite::graph::{
-    Activation, BinaryKind, Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId, Window,
+    Activation, Binary, BinaryKind, Constant, Conv2d, DType, DepthwiseConv2d, Graph, Node, Op, Quantization,
+    UnaryKind, Value, ValueId, Window,
 };
 use ferrolite_runtime::kernels::TILE;
 use ferrolite_runtime::{Error, Fault, Model, OpSet, Target, ops};
@@ -168,35 +169,39 @@ fn random_graph(layers: &[Layer], outputs: &[usize]) -> Graph {
         let (op, inputs, size, out_channels) = match layer.kind {
             0 => {
                 let weights = filter(&mut graph, [layer.channels, 1, 1, channels]);
-                let op = Op::Conv2d { window: same_size([1; 2]), activation };
+                let op = Op::Conv2d(Conv2d { window: same_size([1; 2]), activation });
                 (op, vec![a, weights], size, layer.channels)
             }
             1 => {
                 let weights = filter(&mut graph, [layer.channels, kernel_h, kernel_w, channels]);
-                (Op::Conv2d { window, activation }, vec![a, weights], windowed, layer.channels)
+                (Op::Conv2d(Conv2d { window, activation }), vec![a, weights], windowed, layer.channels)
             }
             2 => {
                 let weights = filter(&mut graph, [1, kernel_h, kernel_w, channels]);
-                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation };
+                let op = Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier: 1, activation });
                 (op, vec![a, weights], windowed, channels)
             }
             3 => {
                 let same: Vec<ValueId> =
                     images.iter().copied().filter(|&b| graph.value(b).shape == shape).collect();
                 let b = same[layer.operands.1 % same.len()];
-                (Op::Binary { kind: BinaryKind::Add, activation }, vec![a, b], size, channels)
+                (Op::Binary(Binary { kind: BinaryKind::Add, activation }), vec![a, b], size, channels)
             }
             4 => (Op::Unary(UnaryKind::Tanh), vec![a], size, channels),
             5 => {
                 // What Winograd's algorithm is for.
                 let weights = filter(&mut graph, [layer.channels.next_multiple_of(4), 3, 3, channels]);
-                let op = Op::Conv2d { window: same_size([3; 2]), activation };
+                let op = Op::Conv2d(Conv2d { window: same_size([3; 2]), activation });
                 (op, vec![a, weights], size, layer.channels.next_multiple_of(4))
             }
             6 => {
                 // Where an earlier layer has made a multiple of four channels, they are made four at a time.
                 let weights = filter(&mut graph, [1, 3, 3, channels]);
-                let op = Op::DepthwiseConv2d { window: same_size([3; 2]), multiplier: 1, activation };
+                let op = Op::DepthwiseConv2d(DepthwiseConv2d {
+                    window: same_size([3; 2]),
+                    multiplier: 1,
+                    activation,
+                });
                 (op, vec![a, weights], size, channels)
             }
             _ => (Op::Reshape, vec![a], size, channels),
@@ -256,13 +261,13 @@ fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
     let input = image(&mut graph, [HEIGHT, WIDTH, 8]);
     let weights = filter(&mut graph, [1, 3, 3, 8]);
     let middle = image(&mut graph, [HEIGHT, WIDTH, 8]);
-    let op = Op::DepthwiseConv2d { window: same_size([3; 2]), multiplier: 1, activation };
+    let op = Op::DepthwiseConv2d(DepthwiseConv2d { window: same_size([3; 2]), multiplier: 1, activation });
     let inputs = vec![Some(input), Some(weights)];
     graph.nodes.push(Node { name: "depthwise".into(), op, inputs, outputs: vec![middle] });
     // A layer that leaves room in the arena.
     let weights = filter(&mut graph, [32, 1, 1, 8]);
     let output = image(&mut graph, [HEIGHT, WIDTH, 32]);
-    let op = Op::Conv2d { window: same_size([1; 2]), activation };
+    let op = Op::Conv2d(Conv2d { window: same_size([1; 2]), activation });
     let inputs = vec![Some(middle), Some(weights)];
     graph.nodes.push(Node { name: "wide".into(), op, inputs, outputs: vec![output] });
     (graph.inputs, graph.outputs) = (vec![input], vec![output]);
@@ -334,7 +339,7 @@ proptest! {
         let input = image(&mut graph, [size[0], size[1], in_channels]);
         let weights = filter(&mut graph, [out_channels, 1, 1, in_channels]);
         let output = image(&mut graph, [size[0], size[1], out_channels]);
-        let op = Op::Conv2d { window: same_size([1; 2]), activation: Activation::None };
+        let op = Op::Conv2d(Conv2d { window: same_size([1; 2]), activation: Activation::None });
         let inputs = vec![Some(input), Some(weights)];
         graph.nodes.push(Node { name: "layer".into(), op, inputs, outputs: vec![output] });
         (graph.inputs, graph.outputs) = (vec![input], vec![output]);

@@ -16,7 +16,8 @@ use super::{Comparison, InputComparison, LayerComparison, layer_values};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{
-    BinaryKind, Constant, DType, Graph, Op, PoolKind, ReduceKind, Value, ValueId, macs, weights_of,
+    Binary, BinaryKind, Constant, DType, Graph, Op, Pool2d, PoolKind, Reduce, ReduceKind, Value, ValueId,
+    macs, weights_of,
 };
 use crate::model_file;
 use crate::noise::Noise;
@@ -132,9 +133,9 @@ fn rounds(
     let selects = node.op.only_moves_data()
         || matches!(
             node.op,
-            Op::Pool2d { kind: PoolKind::Max, .. }
-                | Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }
-                | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
+            Op::Pool2d(Pool2d { kind: PoolKind::Max, .. })
+                | Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. })
+                | Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. })
         );
     let same = |id: &ValueId| outputs.values().all(|output| grid(*id) == Some(*output));
     !(selects && node.inputs.iter().flatten().all(same))

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use ferrolite_runtime::Model;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Value};
+use crate::graph::{Graph, Node, Op, Transpose, Value};
 use crate::model_file::{self, PortFacts};
 use crate::text::plain;
 
@@ -146,7 +146,7 @@ fn turn(graph: &mut Graph, position: usize, shape: &[usize]) {
     let shape = shape.to_vec();
     let new = graph.add_value(Value { name: name.clone(), shape, dtype, quantization, constant: None });
     graph.value_mut(old).name = format!("{name}/channels_first");
-    let op = Op::Transpose { permutation: vec![0, 3, 1, 2] };
+    let op = Op::Transpose(Transpose { permutation: vec![0, 3, 1, 2] });
     let node = Node { name: format!("{name}/turn"), op, inputs: vec![Some(new)], outputs: vec![old] };
     graph.nodes.insert(0, node);
     graph.inputs[position] = new;

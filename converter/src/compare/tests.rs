@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::DType;
+use crate::graph::{DType, FullyConnected};
 use crate::model_file::PortFacts;
 use crate::noise::Noise;
 use crate::run::RunOutput;
@@ -137,7 +137,7 @@ mod networks {
         let h = graph.add_value(float("h", &[1, 4], None));
         let v = graph.add_value(float("v", &[2, 4], Some(rough.collect())));
         let y = graph.add_value(float("y", &[1, 2], None));
-        let dense = || Op::FullyConnected { activation: Activation::None };
+        let dense = || Op::FullyConnected(FullyConnected { activation: Activation::None });
         for (name, inputs, output) in [("exact", [x, w], h), ("rough", [h, v], y)] {
             let inputs = inputs.map(Some).to_vec();
             graph.nodes.push(Node { name: name.into(), op: dense(), inputs, outputs: vec![output] });

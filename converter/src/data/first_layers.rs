@@ -3,7 +3,7 @@
 //! input. TensorFlow's converter folds them into the weights of the first layer, which are tiny then.
 
 use super::Scale;
-use crate::graph::{Activation, BinaryKind, Graph, Node, Op, ValueId, weights_of};
+use crate::graph::{Activation, Binary, BinaryKind, Graph, Node, Op, ValueId, weights_of};
 
 /// A slope up to this makes numbers of normal size of 0..255 only; 0..1 would vanish.
 const SMALL: f64 = 1.0 / 16.0;
@@ -47,8 +47,8 @@ fn affine<'g>(
     let (mut id, mut slope, mut constant) = (input, 1.0, 0.0);
     while let Some(node) = consumer(id) {
         match node.op {
-            Op::Reshape | Op::Transpose { .. } | Op::Quantize | Op::Dequantize => {}
-            Op::Binary { kind, activation: Activation::None } => {
+            Op::Reshape | Op::Transpose(_) | Op::Quantize | Op::Dequantize => {}
+            Op::Binary(Binary { kind, activation: Activation::None }) => {
                 let first = node.input(0) == Some(id);
                 let Some(by) = mean(graph, node.input(usize::from(first))) else { break };
                 match (kind, first) {
@@ -82,7 +82,7 @@ fn gain<'g>(graph: &'g Graph, node: &Node, consumer: impl Fn(ValueId) -> Option<
     let numbers = weights.constant.as_ref()?.as_f32()?;
     let mut id = *node.outputs.first()?;
     while let Some(next) = consumer(id) {
-        let Op::Binary { kind, .. } = next.op else { break };
+        let Op::Binary(Binary { kind, .. }) = next.op else { break };
         if !matches!(kind, BinaryKind::Add) {
             return None;
         }
@@ -96,6 +96,7 @@ fn gain<'g>(graph: &'g Graph, node: &Node, consumer: impl Fn(ValueId) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Softmax;
     use crate::passes::testing::Build;
 
     #[test]
@@ -118,16 +119,20 @@ mod tests {
             let mut x = b.input();
             for &(kind, by) in layers {
                 let by = b.constant(&[1], |_| by);
-                x = b.node(Op::Binary { kind, activation: Activation::None }, &[x, by], &[1, 4, 4, 1]);
+                x = b.node(
+                    Op::Binary(Binary { kind, activation: Activation::None }),
+                    &[x, by],
+                    &[1, 4, 4, 1],
+                );
             }
-            let x = b.node(Op::Softmax { beta: 1.0 }, &[x], &[1, 4, 4, 1]);
+            let x = b.node(Op::Softmax(Softmax { beta: 1.0 }), &[x], &[1, 4, 4, 1]);
             assert_eq!(wants(&b.finish(x)), [want], "{layers:?}");
         }
     }
 
     #[test]
     fn tiny_weights_tell_it_but_not_before_a_normalization() {
-        let multiply = Op::Binary { kind: BinaryKind::Mul, activation: Activation::None };
+        let multiply = Op::Binary(Binary { kind: BinaryKind::Mul, activation: Activation::None });
         let cases =
             [(0.5, false, None), (0.5 / 255.0, false, Some(Scale::ZeroTo255)), (0.5 / 255.0, true, None)];
         for (weight, normalized, want) in cases {

@@ -5,13 +5,13 @@
 //!
 //! ```
 //! use ferrolite::eager::{Tensor, run_op};
-//! use ferrolite::graph::{Activation, Op};
+//! use ferrolite::graph::{Activation, FullyConnected, Op};
 //!
 //! // real = scale * (q - zero_point)
 //! let x = Tensor::int8("x", &[1, 3], (0.5, 0), &[2, 4, -6]);
 //! let w = Tensor::int8("w", &[2, 3], (0.25, 0), &[4, 0, 0, 0, 4, 4]).constant();
 //! let y = Tensor::result("y", &[], (0.5, 0)); // its shape follows from x and w
-//! let op = Op::FullyConnected { activation: Activation::None };
+//! let op = Op::FullyConnected(FullyConnected { activation: Activation::None });
 //! let y = run_op(&op, &[&x, &w], &[y])?.remove(0);
 //! assert_eq!(x.real(), [1.0, 2.0, -3.0]);
 //! assert_eq!(y.real(), [1.0, -1.0]); // what is stored are the integers 2 and -2

@@ -79,7 +79,7 @@ fn bias_by_convention(graph: &mut Graph, operands: &[Option<crate::graph::ValueI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, BinaryKind, UnaryKind, Window};
+    use crate::graph::{Activation, Binary, BinaryKind, Conv2d, Gather, UnaryKind, Window};
 
     #[test]
     fn a_convolution_by_hand() {
@@ -95,7 +95,7 @@ mod tests {
             pad_before: [0, 0],
             pad_after: [0, 0],
         };
-        let op = Op::Conv2d { window, activation: Activation::None };
+        let op = Op::Conv2d(Conv2d { window, activation: Activation::None });
         let y = run_op(&op, &[&x, &w, &bias], &[Tensor::result("y", &[1, 2, 2, 2], (1.0, 0))]).unwrap();
         assert_eq!(y[0].integers(), [16, 6, 18, 8, 22, 12, 24, 14]);
     }
@@ -104,12 +104,12 @@ mod tests {
     fn rows_of_a_table() {
         let table = Tensor::int8("table", &[3, 2], (0.5, 1), &[1, 2, 3, 4, 5, 6]).constant();
         let ids = Tensor::int32("ids", &[1, 4], &[2, 0, 0, 1]);
-        let op = Op::Gather { axis: 0, batch_dims: 0 };
+        let op = Op::Gather(Gather { axis: 0, batch_dims: 0 });
         let y = run_op(&op, &[&table, &ids], &[Tensor::result("y", &[], (0.5, 1))]).unwrap();
         assert_eq!((&y[0].shape[..], y[0].integers()), (&[1, 4, 2][..], vec![5, 6, 1, 2, 1, 2, 3, 4]));
         let wide = Tensor::int32("ids", &[1, 1], &[1]);
         let data = Tensor::int8("data", &[2, 3], (1.0, 0), &[1, 2, 3, 4, 5, 6]);
-        let op = Op::Gather { axis: 1, batch_dims: 1 };
+        let op = Op::Gather(Gather { axis: 1, batch_dims: 1 });
         let error = run_op(&op, &[&data, &wide], &[Tensor::result("y", &[1, 1], (1.0, 0))]).unwrap_err();
         assert!(error.message.contains("(GATHER)") && error.message.contains("batch"), "{error}");
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn errors_name_the_operator() {
         let x = Tensor::int8("x", &[1, 4], (1.0, 0), &[1, 2, 3, 4]);
-        let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+        let add = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
         let other = Tensor::int8("other", &[1, 3], (1.0, 0), &[1, 2, 3]);
         let error = run_op(&add, &[&x, &other], &[Tensor::result("y", &[1, 4], (1.0, 0))]).unwrap_err();
         assert!(error.message.contains("`add` (ADD)") && error.message.contains("[1, 3]"), "{error}");

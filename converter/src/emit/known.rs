@@ -38,7 +38,7 @@ pub(super) fn computed(graph: &Graph, options: &Options) -> Option<Graph> {
 fn is_known(graph: &Graph, node: &Node) -> bool {
     node.input(0).is_some()
         && node.inputs.iter().flatten().all(|&id| graph.constant(Some(id)).is_some())
-        && !matches!(node.op, Op::Unsupported { .. })
+        && !matches!(node.op, Op::Unsupported(_))
         && node.outputs.iter().all(|&id| graph.value(id).bytes() <= LARGEST)
 }
 
@@ -92,7 +92,7 @@ fn decoded(dtype: DType, bytes: &[u8]) -> Constant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, Quantization, Value};
+    use crate::graph::{Activation, Concat, Quantization, Value};
 
     /// A constant that is quantized anew, turned and joined to what is computed.
     fn joined() -> Graph {
@@ -117,7 +117,7 @@ mod tests {
         };
         node(Op::Quantize, &[c], q);
         node(Op::Reshape, &[q], r);
-        node(Op::Concat { axis: 1, activation: Activation::None }, &[x, r], y);
+        node(Op::Concat(Concat { axis: 1, activation: Activation::None }), &[x, r], y);
         (graph.inputs, graph.outputs) = (vec![x], vec![y]);
         graph
     }

@@ -4,7 +4,9 @@ use ferrolite_runtime::{Interpreter, ops};
 use ferrolite_schema::{Model, Rounding, Target, generated};
 
 use super::*;
-use crate::graph::{Activation, Constant, DType, Node, Op, Quantization, Value, ValueId, Window};
+use crate::graph::{
+    Activation, Constant, Conv2d, DType, FullyConnected, Node, Op, Quantization, Value, ValueId, Window,
+};
 
 fn activation(name: &str, shape: &[usize], scale: f32, zero_point: i32) -> Value {
     Value {
@@ -43,9 +45,14 @@ fn small() -> Graph {
         Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad_before: [0; 2], pad_after: [0; 2] };
     let relu = Activation::Relu;
     graph.nodes = vec![
-        node("conv", Op::Conv2d { window: pointwise, activation: relu }, &[x, filter], &[y]),
+        node("conv", Op::Conv2d(Conv2d { window: pointwise, activation: relu }), &[x, filter], &[y]),
         node("flatten", Op::Reshape, &[y], &[flat]),
-        node("dense", Op::FullyConnected { activation: Activation::None }, &[flat, matrix], &[z]),
+        node(
+            "dense",
+            Op::FullyConnected(FullyConnected { activation: Activation::None }),
+            &[flat, matrix],
+            &[z],
+        ),
     ];
     graph.inputs = vec![x];
     graph.outputs = vec![z];

@@ -7,8 +7,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{
-    Activation, BinaryKind, Constant, DType, Graph, Node, Op, PoolKind, Recurrent, ReduceKind, UnaryKind,
-    Value, ValueId, Window,
+    Activation, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph,
+    Node, Op, Pool2d, PoolKind, Recurrent, Reduce, ReduceKind, Slice, Softmax, Transpose, TransposeConv,
+    UnaryKind, Unsupported, Value, ValueId, Window,
 };
 use crate::reference::infer_shape;
 
@@ -189,7 +190,7 @@ impl Builder {
         inputs: Vec<Option<ValueId>>,
         shapes: Vec<Vec<usize>>,
     ) -> Result<Vec<ValueId>> {
-        let supported = !matches!(op, Op::Unsupported { .. });
+        let supported = !matches!(op, Op::Unsupported(_));
         let outputs = self.push(Node { name: layer.into(), op, inputs, outputs: Vec::new() }, shapes);
         if let (true, Some(node)) = (supported, self.graph.nodes.last()) {
             crate::reference::check_node(&self.graph, node)?;
@@ -200,7 +201,7 @@ impl Builder {
     fn push(&mut self, mut node: Node, shapes: Vec<Vec<usize>>) -> Vec<ValueId> {
         let first = node.inputs.first().copied().flatten();
         let dtype = match node.op {
-            Op::ArgMax { .. } | Op::ArgMin { .. } => DType::Int32,
+            Op::ArgMax(_) | Op::ArgMin(_) => DType::Int32,
             Op::Dequantize => DType::Float32,
             _ => first.map_or(DType::Float32, |id| self.graph.value(id).dtype),
         };
@@ -224,7 +225,7 @@ impl Builder {
         inputs: &[ValueId],
         shapes: Vec<Vec<usize>>,
     ) -> Vec<ValueId> {
-        let op = Op::Unsupported { code: code.into(), reason: reason.into() };
+        let op = Op::Unsupported(Unsupported { code: code.into(), reason: reason.into() });
         let inputs = inputs.iter().copied().map(Some).collect();
         self.push(Node { name: layer.into(), op, inputs, outputs: Vec::new() }, shapes)
     }
@@ -248,7 +249,7 @@ impl Builder {
         if permutation.iter().copied().eq(0..self.shape(x).len()) {
             return Ok(x);
         }
-        self.op(layer, Op::Transpose { permutation: permutation.to_vec() }, &[x])
+        self.op(layer, Op::Transpose(Transpose { permutation: permutation.to_vec() }), &[x])
     }
 
     /// A function of one number.
@@ -264,7 +265,7 @@ impl Builder {
     /// # Errors
     /// If the shapes do not broadcast.
     pub fn binary(&mut self, layer: &str, kind: BinaryKind, a: ValueId, b: ValueId) -> Result<ValueId> {
-        self.op(layer, Op::Binary { kind, activation: Activation::None }, &[a, b])
+        self.op(layer, Op::Binary(Binary { kind, activation: Activation::None }), &[a, b])
     }
 
     /// A function of a tensor and a number.
@@ -291,7 +292,7 @@ impl Builder {
         let mut axes = axes.to_vec();
         axes.sort_unstable();
         axes.dedup();
-        self.op(layer, Op::Reduce { kind, axes, keep_dims }, &[x])
+        self.op(layer, Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
     }
 
     /// Inputs one behind the other along `axis`.
@@ -302,7 +303,7 @@ impl Builder {
         if let &[one] = inputs {
             return Ok(one);
         }
-        self.op(layer, Op::Concat { axis, activation: Activation::None }, inputs)
+        self.op(layer, Op::Concat(Concat { axis, activation: Activation::None }), inputs)
     }
 
     /// A dimension continued at both ends by its elements in reverse, without the `skipped` outermost ones.
@@ -337,7 +338,7 @@ impl Builder {
                 (vec![0; shape.len()], shape.clone(), vec![1; shape.len()]);
             (begin[axis], size[axis]) = (first, count);
             stride[axis] = if count > 1 { -1 } else { 1 };
-            let part = self.op(&format!("{layer}/{word}"), Op::Slice { begin, size, stride }, &[x])?;
+            let part = self.op(&format!("{layer}/{word}"), Op::Slice(Slice { begin, size, stride }), &[x])?;
             parts.insert(if word == "before" { 0 } else { parts.len() }, part);
         }
         self.concat(layer, &parts, axis)
@@ -348,7 +349,7 @@ impl Builder {
     /// # Errors
     /// If the axis does not exist.
     pub fn softmax(&mut self, layer: &str, x: ValueId, axis: usize) -> Result<ValueId> {
-        self.over_last(layer, Op::Softmax { beta: 1.0 }, x, axis)
+        self.over_last(layer, Op::Softmax(Softmax { beta: 1.0 }), x, axis)
     }
 
     /// An operator over the last dimension, applied to any other one.
@@ -385,7 +386,7 @@ impl Builder {
         bias: Option<ValueId>,
         window: Window,
     ) -> Result<ValueId> {
-        let op = Op::Conv2d { window, activation: Activation::None };
+        let op = Op::Conv2d(Conv2d { window, activation: Activation::None });
         self.op_optional(layer, op, vec![Some(x), Some(filter), bias])
     }
 
@@ -403,7 +404,7 @@ impl Builder {
     ) -> Result<ValueId> {
         let channels = self.shape(x).last().copied().unwrap_or(1).max(1);
         let multiplier = self.shape(filter).last().copied().unwrap_or(1) / channels;
-        let op = Op::DepthwiseConv2d { window, multiplier, activation: Activation::None };
+        let op = Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation: Activation::None });
         self.op_optional(layer, op, vec![Some(x), Some(filter), bias])
     }
 
@@ -420,7 +421,7 @@ impl Builder {
         window: Window,
         size: [usize; 2],
     ) -> Result<ValueId> {
-        let op = Op::TransposeConv { window, activation: Activation::None };
+        let op = Op::TransposeConv(TransposeConv { window, activation: Activation::None });
         let (n, out) = (self.shape(x).first().copied(), self.shape(filter).first().copied());
         let shape = vec![n.unwrap_or(1), size[0], size[1], out.unwrap_or(1)];
         Ok(self.op_many(layer, op, vec![Some(x), Some(filter), bias], vec![shape])?[0])
@@ -437,7 +438,7 @@ impl Builder {
         weights: ValueId,
         bias: Option<ValueId>,
     ) -> Result<ValueId> {
-        let op = Op::FullyConnected { activation: Activation::None };
+        let op = Op::FullyConnected(FullyConnected { activation: Activation::None });
         self.op_optional(layer, op, vec![Some(x), Some(weights), bias])
     }
 
@@ -446,7 +447,7 @@ impl Builder {
     /// # Errors
     /// If the window does not fit.
     pub fn pool(&mut self, layer: &str, kind: PoolKind, x: ValueId, window: Window) -> Result<ValueId> {
-        self.op(layer, Op::Pool2d { kind, window, activation: Activation::None }, &[x])
+        self.op(layer, Op::Pool2d(Pool2d { kind, window, activation: Activation::None }), &[x])
     }
 
     /// Batch norm over the last dimension at inference time:

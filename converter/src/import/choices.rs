@@ -7,7 +7,9 @@
 //! - `select(i < 0, i + n, i)`, by which indices count from the end: those that do are not looked up.
 //! - `select(known, x, c)`, a mask: a product with zeros and ones and a sum.
 
-use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Value, ValueId};
+use crate::graph::{
+    Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Unsupported, Value, ValueId,
+};
 use crate::passes::functions::binary;
 use crate::reference::{broadcast_shape, unary};
 
@@ -94,8 +96,7 @@ fn translate(graph: &mut Graph, index: usize, notes: &mut Vec<String>) {
 pub(super) fn sweep(graph: &mut Graph) {
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
-        let ours =
-            matches!(&node.op, Op::Unsupported { reason, .. } if [COMPARED, CHOSEN].contains(&&**reason));
+        let ours = matches!(&node.op, Op::Unsupported(Unsupported { reason, .. }) if [COMPARED, CHOSEN].contains(&&**reason));
         let is_read = |id: &ValueId| {
             graph.outputs.contains(id) || graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)))
         };
@@ -119,7 +120,7 @@ fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
     let (chosen, mask_shape) = (condition.constant.as_ref()?.to_i64()?, condition.shape.clone());
     let (yes, no) = (node.input(1)?, node.input(2)?);
     // The first version of the operator takes a vector as a choice of rows.
-    let Op::Unsupported { code, .. } = &node.op else { return None };
+    let Op::Unsupported(Unsupported { code, .. }) = &node.op else { return None };
     let rows = !code.to_lowercase().ends_with("v2") && chosen.len() > 1 && mask_shape != shape;
     if rows || broadcast_shape(&mask_shape, &shape).as_ref() != Some(&shape) {
         return None;
@@ -159,7 +160,7 @@ fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
     let mask = add("mask", mask_shape, Some(mask));
     let values = add("values", wide, Some(values));
     let product = add("mul", product_shape, None);
-    let binary = |kind| Op::Binary { kind, activation: Activation::None };
+    let binary = |kind| Op::Binary(Binary { kind, activation: Activation::None });
     let node = &mut graph.nodes[index];
     (node.op, node.inputs) = (binary(BinaryKind::Add), vec![Some(product), Some(values)]);
     let name = format!("{name}/mul");
@@ -192,7 +193,7 @@ pub(super) fn spread<T: Copy>(elements: &[T], from: &[usize], to: &[usize]) -> O
 
 /// The operator of a layer that is not translated.
 fn code(node: &Node) -> Option<Code> {
-    let Op::Unsupported { code, .. } = &node.op else { return None };
+    let Op::Unsupported(Unsupported { code, .. }) = &node.op else { return None };
     CODES.iter().find(|(name, _)| name == code).map(|(_, code)| *code)
 }
 
@@ -225,7 +226,7 @@ fn from_the_end(graph: &Graph, index: usize) -> Option<ValueId> {
         _ => return None,
     };
     let sum = producer(graph, moved)?;
-    let add = matches!(sum.op, Op::Binary { kind: BinaryKind::Add, activation: Activation::None });
+    let add = matches!(sum.op, Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None }));
     let other = sum.inputs.iter().flatten().find(|&&id| id != indices)?;
     let fits = condition.input(0) == Some(indices)
         && number(graph, condition.input(1)?) == Some(0.0)
@@ -241,9 +242,9 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
     let &output = node.outputs.first()?;
     let float = graph.value(output).dtype == DType::Float32 && graph.value(output).quantization.is_none();
     let starts = match &node.op {
-        Op::Unsupported { .. } => code(node)? == Code::Select,
+        Op::Unsupported(_) => code(node)? == Code::Select,
         // Keras's ThresholdedReLU is x times (x > theta) as a number.
-        Op::Binary { kind: BinaryKind::Mul, activation: Activation::None } => true,
+        Op::Binary(Binary { kind: BinaryKind::Mul, activation: Activation::None }) => true,
         _ => false,
     };
     if !float || !starts {
@@ -263,7 +264,7 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
             return Some((source, kind));
         }
         let before = producer(graph, source)?;
-        if !matches!(before.op, Op::Unary(_) | Op::Binary { .. }) {
+        if !matches!(before.op, Op::Unary(_) | Op::Binary(_)) {
             return None;
         }
         let mut computed = before.inputs.iter().flatten().filter(|id| number(graph, **id).is_none());
@@ -288,7 +289,7 @@ fn comparison(graph: &Graph, id: ValueId, depth: usize) -> Option<(ValueId, f32)
         (_, Some(Code::Select | Code::Cast | Code::And | Code::Or | Code::Not)) => {
             comparison(graph, node.input(0)?, depth)
         }
-        (Op::Binary { kind: BinaryKind::Mul, .. }, _) => {
+        (Op::Binary(Binary { kind: BinaryKind::Mul, .. }), _) => {
             let mut casts = node.inputs.iter().flatten().copied();
             casts.find_map(|id| {
                 let is_cast = producer(graph, id).and_then(code) == Some(Code::Cast);
@@ -314,7 +315,9 @@ fn value(graph: &Graph, id: ValueId, source: ValueId, x: f32, budget: &mut usize
     let truth = |x: bool| if x { 1.0 } else { 0.0 };
     Some(match (&node.op, code(node)) {
         (&Op::Unary(kind), _) => unary(kind, operand(0)?),
-        (&Op::Binary { kind, activation: Activation::None }, _) => binary(kind, operand(0)?, operand(1)?),
+        (&Op::Binary(Binary { kind, activation: Activation::None }), _) => {
+            binary(kind, operand(0)?, operand(1)?)
+        }
         (_, Some(Code::Select)) => {
             let (condition, a, b) = (operand(0)?, operand(1)?, operand(2)?);
             if condition != 0.0 { a } else { b }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, Unsupported};
 
 /// A layer that Ferrolite cannot compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub fn unsupported_layers(graph: &Graph) -> Vec<UnsupportedLayer> {
         .nodes
         .iter()
         .filter_map(|node| match &node.op {
-            Op::Unsupported { code, reason } => {
+            Op::Unsupported(Unsupported { code, reason }) => {
                 Some(UnsupportedLayer { name: node.name.clone(), op: code.clone(), reason: reason.clone() })
             }
             _ => None,
@@ -165,7 +165,7 @@ mod tests {
     fn all_layers_are_listed_at_once() {
         let node = |name: &str, code: &str, reason: &str| Node {
             name: name.into(),
-            op: Op::Unsupported { code: code.into(), reason: reason.into() },
+            op: Op::Unsupported(Unsupported { code: code.into(), reason: reason.into() }),
             inputs: vec![],
             outputs: vec![],
         };

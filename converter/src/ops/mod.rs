@@ -46,7 +46,11 @@ pub(crate) use lookup::{unary_results, unary_table};
 pub use strided_copy::copy;
 
 use crate::error::Result;
-use crate::graph::{BinaryKind, Graph, Node, Op, ReduceKind};
+use crate::graph::{
+    ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Conv2d, DepthwiseConv2d, FullyConnected, Gather, Graph,
+    Node, Op, Pool2d, QuantizeScaled, Reduce, ReduceKind, ResizeBilinear, ResizeNearest, Softmax,
+    TransposeConv, Unsupported,
+};
 use crate::import::{UnsupportedLayer, refusal};
 use crate::reference::check_node;
 use lowering::{Lowered, Lowering};
@@ -55,55 +59,65 @@ use lowering::{Lowered, Lowering};
 /// whose form the device cannot run is an error that names the layer. Shapes and attributes are
 /// checked against one another first, so that lowerings may index by them.
 pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-    if let Op::Unsupported { reason, .. } = &node.op
+    if let Op::Unsupported(Unsupported { reason, .. }) = &node.op
         && !reason.is_empty()
     {
         return Err(cx.unsupported(node, reason));
     }
     check_node(cx.graph, node)?;
     match &node.op {
-        Op::Conv2d { window, activation } => conv_2d::lower(cx, node, window, *activation),
-        Op::DepthwiseConv2d { window, multiplier, activation } => {
+        Op::Conv2d(Conv2d { window, activation }) => conv_2d::lower(cx, node, window, *activation),
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation }) => {
             depthwise_conv_2d::lower(cx, node, window, *multiplier, *activation)
         }
-        Op::FullyConnected { activation } => fully_connected::lower(cx, node, *activation),
+        Op::FullyConnected(FullyConnected { activation }) => fully_connected::lower(cx, node, *activation),
         Op::Unary(kind) => lookup::lower(cx, node, *kind),
         Op::Lookup => lookup::lower_table(cx, node),
-        Op::Pool2d { kind, window, activation } => pool_2d::lower(cx, node, *kind, window, *activation),
-        Op::Softmax { beta } => softmax::lower(cx, node, *beta),
-        Op::Binary { kind: BinaryKind::Add, activation } => add::lower(cx, node, false, *activation),
-        Op::Binary { kind: BinaryKind::Sub, activation } => add::lower(cx, node, true, *activation),
+        Op::Pool2d(Pool2d { kind, window, activation }) => {
+            pool_2d::lower(cx, node, *kind, window, *activation)
+        }
+        Op::Softmax(Softmax { beta }) => softmax::lower(cx, node, *beta),
+        Op::Binary(Binary { kind: BinaryKind::Add, activation }) => add::lower(cx, node, false, *activation),
+        Op::Binary(Binary { kind: BinaryKind::Sub, activation }) => add::lower(cx, node, true, *activation),
         Op::Reshape => strided_copy::alias(cx, node),
-        Op::Pad { .. }
-        | Op::Transpose { .. }
-        | Op::Concat { .. }
-        | Op::Split { .. }
-        | Op::Slice { .. }
-        | Op::Pack { .. }
-        | Op::Unpack { .. } => strided_copy::lower(cx, node),
-        Op::Reduce { kind: kind @ (ReduceKind::Mean | ReduceKind::Sum), axes, .. } => {
+        Op::Pad(_)
+        | Op::Transpose(_)
+        | Op::Concat(_)
+        | Op::Split(_)
+        | Op::Slice(_)
+        | Op::Pack(_)
+        | Op::Unpack(_) => strided_copy::lower(cx, node),
+        Op::Reduce(Reduce { kind: kind @ (ReduceKind::Mean | ReduceKind::Sum), axes, .. }) => {
             reduce::lower(cx, node, *kind, axes)
         }
-        Op::Reduce { kind, axes, .. } => reduce_min_max::lower(cx, node, *kind, axes),
-        &Op::ResizeNearest { align_corners, half_pixel_centers } => {
+        Op::Reduce(Reduce { kind, axes, .. }) => reduce_min_max::lower(cx, node, *kind, axes),
+        &Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers }) => {
             resize_nearest::lower(cx, node, align_corners, half_pixel_centers)
         }
-        &Op::ResizeBilinear { align_corners, half_pixel_centers } => {
+        &Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers }) => {
             resize_bilinear::lower(cx, node, align_corners, half_pixel_centers)
         }
         Op::Quantize => quantize::lower(cx, node),
-        Op::QuantizeScaled { factor, term } => quantize::lower_scaled(cx, node, *factor, *term),
+        Op::QuantizeScaled(QuantizeScaled { factor, term }) => {
+            quantize::lower_scaled(cx, node, *factor, *term)
+        }
         Op::Dequantize => dequantize::lower(cx, node),
-        Op::ArgMax { axis } => arg_min_max::lower(cx, node, *axis, true),
-        Op::ArgMin { axis } => arg_min_max::lower(cx, node, *axis, false),
-        Op::Binary { kind: BinaryKind::Mul, activation } => mul::lower(cx, node, *activation),
-        Op::Binary { kind: BinaryKind::Maximum, activation } => min_max::lower(cx, node, true, *activation),
-        Op::Binary { kind: BinaryKind::Minimum, activation } => min_max::lower(cx, node, false, *activation),
-        Op::TransposeConv { window, activation } => transpose_conv::lower(cx, node, window, *activation),
-        Op::BatchMatMul { transpose_a, transpose_b } => {
+        Op::ArgMax(ArgMax { axis }) => arg_min_max::lower(cx, node, *axis, true),
+        Op::ArgMin(ArgMin { axis }) => arg_min_max::lower(cx, node, *axis, false),
+        Op::Binary(Binary { kind: BinaryKind::Mul, activation }) => mul::lower(cx, node, *activation),
+        Op::Binary(Binary { kind: BinaryKind::Maximum, activation }) => {
+            min_max::lower(cx, node, true, *activation)
+        }
+        Op::Binary(Binary { kind: BinaryKind::Minimum, activation }) => {
+            min_max::lower(cx, node, false, *activation)
+        }
+        Op::TransposeConv(TransposeConv { window, activation }) => {
+            transpose_conv::lower(cx, node, window, *activation)
+        }
+        Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b }) => {
             batch_matmul::lower(cx, node, *transpose_a, *transpose_b)
         }
-        &Op::Gather { axis, batch_dims } => gather::lower(cx, node, axis, batch_dims),
+        &Op::Gather(Gather { axis, batch_dims }) => gather::lower(cx, node, axis, batch_dims),
         _ => Err(cx.unsupported(node, FLOAT_ONLY)),
     }
 }
@@ -132,5 +146,5 @@ pub fn refuse_float_only(graph: &Graph) -> Result<()> {
 /// Whether the device has no kernel for an operator in any form.
 pub(crate) fn is_float_only(op: &Op) -> bool {
     matches!(op, Op::Recurrent(_) | Op::LogSoftmax | Op::Prelu)
-        || matches!(op, Op::Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. })
+        || matches!(op, Op::Binary(Binary { kind: BinaryKind::Div | BinaryKind::SquaredDifference, .. }))
 }

@@ -11,7 +11,9 @@ use ferrolite_schema::params::{CopyDim, CopySegment, StridedCopyParams};
 
 use super::lowering::{Lowered, Lowering};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, DType, Node, Op, Value, ValueId};
+use crate::graph::{
+    Activation, Concat, DType, Node, Op, Pack, Pad, Slice, Split, Transpose, Unpack, Value, ValueId,
+};
 
 /// One loop of a copy: steps, and the elements from one step to the next on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,26 +79,26 @@ fn copies(cx: &Lowering<'_>, node: &Node) -> Result<(Vec<Copy>, Option<f64>)> {
     let (_, output) = cx.output(node, 0)?;
     let (in_strides, out_strides) = (strides(&input.shape), strides(&output.shape));
     Ok(match &node.op {
-        Op::Transpose { permutation } => {
+        Op::Transpose(Transpose { permutation }) => {
             let source: Vec<isize> = permutation.iter().map(|&d| in_strides[d]).collect();
             let loops = loops(&output.shape, &source, &out_strides);
             (vec![Copy::new(loops)], None)
         }
-        Op::Slice { begin, size, stride } => {
+        Op::Slice(Slice { begin, size, stride }) => {
             let source = begin.iter().zip(&in_strides).map(|(&b, &s)| b * s as usize).sum();
             let steps: Vec<isize> = stride.iter().zip(&in_strides).map(|(&step, &s)| step * s).collect();
             let loops = loops(size, &steps, &strides(size));
             (vec![Copy { source, ..Copy::new(loops) }], None)
         }
-        Op::Pad { amounts, value } => {
+        Op::Pad(Pad { amounts, value }) => {
             let target = amounts.iter().zip(&out_strides).map(|(&(before, _), &s)| before * s as usize).sum();
             let loops = loops(&input.shape, &in_strides, &out_strides);
             let zero_point = input.quantization.as_ref().and_then(|q| q.tensor()).map_or(0, |(_, zero)| zero);
             (vec![Copy { target, ..Copy::new(loops) }], Some(value.unwrap_or_else(|| zero_point.into())))
         }
         // The input at each position lies side by side with the others along one dimension.
-        Op::Concat { axis, .. } | Op::Pack { axis } => {
-            let packed = matches!(node.op, Op::Pack { .. });
+        Op::Concat(Concat { axis, .. }) | Op::Pack(Pack { axis }) => {
+            let packed = matches!(node.op, Op::Pack(_));
             let mut copies = Vec::new();
             let mut begin = 0;
             for position in 0..node.inputs.len() {
@@ -111,8 +113,8 @@ fn copies(cx: &Lowering<'_>, node: &Node) -> Result<(Vec<Copy>, Option<f64>)> {
             }
             (copies, None)
         }
-        Op::Split { axis } | Op::Unpack { axis } => {
-            let unpacked = matches!(node.op, Op::Unpack { .. });
+        Op::Split(Split { axis }) | Op::Unpack(Unpack { axis }) => {
+            let unpacked = matches!(node.op, Op::Unpack(_));
             let mut copies = Vec::new();
             let mut begin = 0;
             for position in 0..node.outputs.len() {
@@ -241,7 +243,7 @@ fn lowered(
 
 /// Lowers a node that moves data.
 pub fn lower(cx: &Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-    if let Op::Concat { activation, .. } = &node.op
+    if let Op::Concat(Concat { activation, .. }) = &node.op
         && *activation != Activation::None
     {
         return Err(cx.unsupported(node, "a fused activation is not supported"));
@@ -251,7 +253,7 @@ pub fn lower(cx: &Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         if ids.len() > 255 { Err(cx.unsupported(node, "it has more than 255 operands")) } else { Ok(()) }
     };
     // PADV2's and others' further operands are attributes by now.
-    let joins = matches!(node.op, Op::Concat { .. } | Op::Pack { .. });
+    let joins = matches!(node.op, Op::Concat(_) | Op::Pack(_));
     let count = if joins { node.inputs.len() } else { 1 };
     let mut inputs = Vec::new();
     for position in 0..count {

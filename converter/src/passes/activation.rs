@@ -6,7 +6,10 @@
 //! bounds that the fused form computes. RELU_N1_TO_1 has no quantized kernel there, and stays.
 
 use super::rewrite::Links;
-use crate::graph::{Activation, BinaryKind, DType, Graph, Node, Op, UnaryKind};
+use crate::graph::{
+    Activation, Binary, BinaryKind, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Pool2d,
+    TransposeConv, UnaryKind,
+};
 
 /// Fuses activations; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
@@ -43,7 +46,7 @@ fn fused(graph: &Graph, links: &Links, index: usize) -> Option<Fused> {
     let own = *slot(&mut node.op.clone())?;
     let &[mut result] = node.outputs.as_slice() else { return None };
     let (mut last, mut reader) = (index, links.only_reader(graph, result)?);
-    while let (Op::Transpose { .. } | Op::Reshape, &[moved]) =
+    while let (Op::Transpose(_) | Op::Reshape, &[moved]) =
         (&graph.nodes[reader].op, graph.nodes[reader].outputs.as_slice())
     {
         if graph.value(moved).quantization != graph.value(result).quantization {
@@ -86,15 +89,15 @@ fn both(first: Activation, second: Activation) -> Option<Activation> {
 /// The activation of operators whose kernels clamp.
 fn slot(op: &mut Op) -> Option<&mut Activation> {
     match op {
-        Op::Conv2d { activation, .. }
-        | Op::DepthwiseConv2d { activation, .. }
-        | Op::FullyConnected { activation }
-        | Op::TransposeConv { activation, .. }
-        | Op::Pool2d { activation, .. } => Some(activation),
-        Op::Binary {
+        Op::Conv2d(Conv2d { activation, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
+        | Op::FullyConnected(FullyConnected { activation })
+        | Op::TransposeConv(TransposeConv { activation, .. })
+        | Op::Pool2d(Pool2d { activation, .. }) => Some(activation),
+        Op::Binary(Binary {
             kind: BinaryKind::Add | BinaryKind::Sub | BinaryKind::Mul | BinaryKind::Div,
             activation,
-        } => Some(activation),
+        }) => Some(activation),
         _ => None,
     }
 }
@@ -103,11 +106,11 @@ fn slot(op: &mut Op) -> Option<&mut Activation> {
 mod tests {
     use super::super::testing::Build;
     use super::*;
-    use crate::graph::Quantization;
+    use crate::graph::{Quantization, Transpose};
 
     fn add_then(kinds: &[UnaryKind], scales: Option<[f32; 2]>) -> Graph {
         let mut b = Build::new(&[4]);
-        let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+        let add = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
         let mut x = b.node(add, &[b.input(), b.input()], &[4]);
         let set = |b: &mut Build, id, i: usize| {
             if let Some(scales) = scales {
@@ -127,7 +130,10 @@ mod tests {
     fn clamps_move_into_the_layer_before() {
         let mut graph = add_then(&[UnaryKind::Relu, UnaryKind::Relu6], None);
         assert_eq!(run(&mut graph), 2);
-        assert_eq!(graph.nodes[0].op, Op::Binary { kind: BinaryKind::Add, activation: Activation::Relu6 });
+        assert_eq!(
+            graph.nodes[0].op,
+            Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::Relu6 })
+        );
         assert_eq!(graph.nodes[0].name, "relu6_2");
         assert_eq!(graph.nodes[0].outputs, graph.outputs);
     }
@@ -148,16 +154,19 @@ mod tests {
     #[test]
     fn clamps_pass_what_moves_elements() {
         let mut b = Build::new(&[2, 3]);
-        let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+        let add = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
         let x = b.node(add, &[b.input(), b.input()], &[2, 3]);
-        let x = b.node(Op::Transpose { permutation: vec![1, 0] }, &[x], &[3, 2]);
+        let x = b.node(Op::Transpose(Transpose { permutation: vec![1, 0] }), &[x], &[3, 2]);
         let x = b.node(Op::Reshape, &[x], &[6]);
         let x = b.node(Op::Unary(UnaryKind::Relu), &[x], &[6]);
         let mut graph = b.finish(x);
         let before = graph.clone();
         assert_eq!(run(&mut graph), 1);
         assert_eq!(graph.nodes.len(), 3);
-        assert_eq!(graph.nodes[0].op, Op::Binary { kind: BinaryKind::Add, activation: Activation::Relu });
+        assert_eq!(
+            graph.nodes[0].op,
+            Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::Relu })
+        );
         let run = |g: &Graph| {
             let executor = crate::reference::Executor::new(g).unwrap();
             executor.run(&[&[-1.0, 2.0, -3.0, 4.0, 5.0, -6.0]]).unwrap()

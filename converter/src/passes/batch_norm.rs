@@ -6,7 +6,10 @@
 //! padding: the padding behind the sum is zero, not `t`.
 
 use super::rewrite::{Links, add_constant};
-use crate::graph::{Activation, BinaryKind, Constant, Graph, Node, Op, ValueId};
+use crate::graph::{
+    Activation, Binary, BinaryKind, Constant, Conv2d, DepthwiseConv2d, FullyConnected, Graph, Node, Op,
+    TransposeConv, ValueId,
+};
 
 /// Factors and terms beyond this are left alone.
 const LARGEST: f32 = 1e18;
@@ -35,7 +38,7 @@ struct Affine {
 
 /// The node as an affine function of one operand.
 fn affine(graph: &Graph, node: &Node) -> Option<Affine> {
-    let Op::Binary { kind, activation } = node.op else { return None };
+    let Op::Binary(Binary { kind, activation }) = node.op else { return None };
     let (a, b) = (node.input(0)?, node.input(1)?);
     let constant_first = graph.constant(Some(a)).is_some();
     let (data, constant) = if constant_first { (b, a) } else { (a, b) };
@@ -75,7 +78,7 @@ fn fold_back(graph: &mut Graph, links: &mut Links, index: usize, affine: &Affine
     let Some((weights, bias)) = parameters(graph, layer) else { return false };
     let channels = affine.scale.len();
     let inner = match graph.nodes[layer].op {
-        Op::DepthwiseConv2d { .. } => 1,
+        Op::DepthwiseConv2d(_) => 1,
         _ => weights.len() / channels.max(1),
     };
     let weights = weights.iter().enumerate().map(|(i, w)| w * affine.scale[i / inner % channels]).collect();
@@ -94,10 +97,10 @@ fn fold_forward(graph: &mut Graph, links: &mut Links, index: usize, affine: &Aff
     let Some(layer) = links.only_reader(graph, result) else { return false };
     let node = &graph.nodes[layer];
     let padded = match &node.op {
-        Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } => {
+        Op::Conv2d(Conv2d { window, .. }) | Op::DepthwiseConv2d(DepthwiseConv2d { window, .. }) => {
             window.pad_before != [0, 0] || window.pad_after != [0, 0]
         }
-        Op::FullyConnected { .. } => false,
+        Op::FullyConnected(_) => false,
         _ => return false,
     };
     let shifted = affine.shift.iter().any(|&t| t != 0.0);
@@ -108,15 +111,17 @@ fn fold_forward(graph: &mut Graph, links: &mut Links, index: usize, affine: &Aff
     let (channels, outputs) = (affine.scale.len(), bias.len());
     let depth = node.input(1).and_then(|id| graph.value(id).shape.last().copied()).unwrap_or(0);
     let op = node.op.clone();
-    if matches!(op, Op::FullyConnected { .. }) && !depth.is_multiple_of(channels) {
+    if matches!(op, Op::FullyConnected(_)) && !depth.is_multiple_of(channels) {
         return false;
     }
     let per_output = weights.len() / outputs.max(1);
     for (i, weight) in weights.iter_mut().enumerate() {
         let (output, channel) = match op {
-            Op::DepthwiseConv2d { multiplier, .. } => (i % outputs, i % outputs / multiplier),
+            Op::DepthwiseConv2d(DepthwiseConv2d { multiplier, .. }) => {
+                (i % outputs, i % outputs / multiplier)
+            }
             // A group of outputs reads its own `depth` channels.
-            Op::Conv2d { .. } => {
+            Op::Conv2d(_) => {
                 let output = i / per_output;
                 (output, output * (channels / depth) / outputs * depth + i % depth)
             }
@@ -134,10 +139,10 @@ fn fold_forward(graph: &mut Graph, links: &mut Links, index: usize, affine: &Aff
 /// The activation of layers with weights.
 fn clamp(op: &mut Op) -> Option<&mut Activation> {
     match op {
-        Op::Conv2d { activation, .. }
-        | Op::DepthwiseConv2d { activation, .. }
-        | Op::FullyConnected { activation }
-        | Op::TransposeConv { activation, .. } => Some(activation),
+        Op::Conv2d(Conv2d { activation, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
+        | Op::FullyConnected(FullyConnected { activation })
+        | Op::TransposeConv(TransposeConv { activation, .. }) => Some(activation),
         _ => None,
     }
 }
@@ -202,7 +207,7 @@ mod tests {
     }
 
     fn binary(b: &mut Build, kind: BinaryKind, x: ValueId, c: ValueId, shape: &[usize]) -> ValueId {
-        b.node(Op::Binary { kind, activation: Activation::None }, &[x, c], shape)
+        b.node(Op::Binary(Binary { kind, activation: Activation::None }), &[x, c], shape)
     }
 
     /// The four forms of a layer on a `[1, 5, 5, 4]` image.
@@ -211,13 +216,13 @@ mod tests {
         let wave = |i: usize| (i as f32 * 1.3).sin();
         let activation = Activation::None;
         let (op, weights, shape) = match form {
-            0 => (Op::Conv2d { window, activation }, vec![6, 3, 3, 4], vec![1, size, size, 6]),
-            1 => (Op::Conv2d { window, activation }, vec![6, 3, 3, 2], vec![1, size, size, 6]),
+            0 => (Op::Conv2d(Conv2d { window, activation }), vec![6, 3, 3, 4], vec![1, size, size, 6]),
+            1 => (Op::Conv2d(Conv2d { window, activation }), vec![6, 3, 3, 2], vec![1, size, size, 6]),
             2 => {
-                let op = Op::DepthwiseConv2d { window, multiplier: 2, activation };
+                let op = Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier: 2, activation });
                 (op, vec![1, 3, 3, 8], vec![1, size, size, 8])
             }
-            _ => (Op::FullyConnected { activation }, vec![5, 100], vec![1, 5]),
+            _ => (Op::FullyConnected(FullyConnected { activation }), vec![5, 100], vec![1, 5]),
         };
         let weights = b.constant(&weights, wave);
         let y = b.node(op, &[x, weights], &shape);

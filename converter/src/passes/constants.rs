@@ -41,8 +41,8 @@ pub(crate) fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
         return Some(vec![quantized(graph, node)?]);
     }
     // A PAD of integers adds the zero point, which the reference does not know of here.
-    let moves = (node.op.only_moves_data() && !matches!(node.op, Op::Pad { .. }))
-        || matches!(node.op, Op::Gather { .. });
+    let moves =
+        (node.op.only_moves_data() && !matches!(node.op, Op::Pad(_))) || matches!(node.op, Op::Gather(_));
     let mut operands = Vec::with_capacity(node.inputs.len());
     for id in &node.inputs {
         let Some(id) = id else {
@@ -101,7 +101,7 @@ mod tests {
     use super::super::rewrite;
     use super::super::testing::Build;
     use super::*;
-    use crate::graph::{Activation, BinaryKind, Quantization, UnaryKind};
+    use crate::graph::{Activation, Binary, BinaryKind, Quantization, UnaryKind};
 
     #[test]
     fn a_chain_of_constants_collapses() {
@@ -109,7 +109,7 @@ mod tests {
         let c = b.constant(&[3], |i| i as f32 - 1.0);
         let c = b.node(Op::Unary(UnaryKind::Square), &[c], &[3]);
         let c = b.node(Op::Reshape, &[c], &[1, 3]);
-        let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+        let add = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
         let y = b.node(add, &[b.input(), c], &[1, 3]);
         let mut graph = b.finish(y);
         assert_eq!(run(&mut graph), 2);

@@ -13,7 +13,8 @@
 
 use super::rewrite::add_constant;
 use crate::graph::{
-    Activation, BinaryKind, Constant, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId, Window,
+    Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Op, Reduce, ReduceKind, TransposeConv,
+    UnaryKind, Value, ValueId, Window,
 };
 
 /// Decomposes; returns how many layers.
@@ -43,12 +44,12 @@ impl Parts<'_> {
         let (first, &[result]) = (self.layer.input(0)?, self.layer.outputs.as_slice()) else { return None };
         let shape = self.graph.value(result).shape.clone();
         match self.layer.op {
-            Op::Binary { kind: BinaryKind::SquaredDifference, activation: Activation::None } => {
+            Op::Binary(Binary { kind: BinaryKind::SquaredDifference, activation: Activation::None }) => {
                 let difference =
                     self.part("difference", binary(BinaryKind::Sub), &[first, self.layer.input(1)?], shape);
                 self.last(Op::Unary(UnaryKind::Square), &[difference]);
             }
-            Op::Binary { kind: BinaryKind::Div, activation } => {
+            Op::Binary(Binary { kind: BinaryKind::Div, activation }) => {
                 let divisor = self.layer.input(1)?;
                 let inverse = match self.graph.constant(Some(divisor)).and_then(Constant::as_f32) {
                     Some(values) => {
@@ -62,9 +63,9 @@ impl Parts<'_> {
                         self.part("reciprocal", Op::Unary(UnaryKind::Reciprocal), &[divisor], shape)
                     }
                 };
-                self.last(Op::Binary { kind: BinaryKind::Mul, activation }, &[first, inverse]);
+                self.last(Op::Binary(Binary { kind: BinaryKind::Mul, activation }), &[first, inverse]);
             }
-            Op::TransposeConv { window, activation } if window.dilation != [1; 2] => {
+            Op::TransposeConv(TransposeConv { window, activation }) if window.dilation != [1; 2] => {
                 let filter = self.layer.input(1)?;
                 let &[outs, height, width, ins] = self.graph.value(filter).shape.as_slice() else {
                     return None;
@@ -86,7 +87,7 @@ impl Parts<'_> {
                 let (name, outputs) = (self.layer.name.clone(), self.layer.outputs.clone());
                 self.graph.nodes.push(Node {
                     name,
-                    op: Op::TransposeConv { window, activation },
+                    op: Op::TransposeConv(TransposeConv { window, activation }),
                     inputs,
                     outputs,
                 });
@@ -112,7 +113,7 @@ impl Parts<'_> {
                 let axis = shape.len().checked_sub(1)?;
                 let mut column = shape.clone();
                 column[axis] = 1;
-                let over = |kind| Op::Reduce { kind, axes: vec![axis], keep_dims: true };
+                let over = |kind| Op::Reduce(Reduce { kind, axes: vec![axis], keep_dims: true });
                 let max = self.part("max", over(ReduceKind::Max), &[first], column.clone());
                 let distance = self.part("distance", binary(BinaryKind::Sub), &[first, max], shape.clone());
                 let exp = self.part("exp", Op::Unary(UnaryKind::Exp), &[distance], shape);
@@ -149,7 +150,7 @@ impl Parts<'_> {
 }
 
 fn binary(kind: BinaryKind) -> Op {
-    Op::Binary { kind, activation: Activation::None }
+    Op::Binary(Binary { kind, activation: Activation::None })
 }
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ mod tests {
             pad_before: [1, 0],
             pad_after: [0, 1],
         };
-        let op = Op::TransposeConv { window, activation: Activation::Relu };
+        let op = Op::TransposeConv(TransposeConv { window, activation: Activation::Relu });
         // (input - 1) * stride + (kernel - 1) * dilation + 1 - padding
         let y = b.node(op, &[b.input(), filter], &[1, 7, 7, 3]);
         assert_eq!(equal(b.finish(y)), ["TRANSPOSE_CONV"]);

@@ -13,7 +13,9 @@
 use ferrolite_runtime::quant::multiplier;
 
 use super::rewrite::add_constant;
-use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value};
+use crate::graph::{
+    Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Quantization, Value,
+};
 
 /// The least part of a model's work that is worth a kernel of its own.
 const TRIFLE: f64 = 0.02;
@@ -48,17 +50,17 @@ fn is_worth_it(graph: &Graph, node: &Node) -> bool {
     let work = |node: &Node| -> Option<f64> {
         let (filter, output) = (graph.value(node.input(1)?), graph.value(*node.outputs.first()?));
         match node.op {
-            Op::Conv2d { .. } => {
+            Op::Conv2d(_) => {
                 Some(filter.elements() as f64 * output.elements() as f64 / *output.shape.last()? as f64)
             }
-            Op::DepthwiseConv2d { window, .. } => {
+            Op::DepthwiseConv2d(DepthwiseConv2d { window, .. }) => {
                 Some((window.kernel[0] * window.kernel[1] * output.elements()) as f64)
             }
             _ => None,
         }
     };
     let all: f64 = graph.nodes.iter().filter_map(work).sum();
-    let linked = graph.nodes.iter().any(|node| matches!(node.op, Op::FullyConnected { .. }));
+    let linked = graph.nodes.iter().any(|node| matches!(node.op, Op::FullyConnected(_)));
     linked || work(node).is_some_and(|own| own >= TRIFLE * all)
 }
 
@@ -74,7 +76,7 @@ fn operands<'a>(graph: &'a Graph, node: &Node) -> Option<(&'a Value, &'a Value, 
 
 /// The convolution that a depthwise one of a single input channel is.
 fn as_conv(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
-    let Op::DepthwiseConv2d { window, activation, .. } = &node.op else { return None };
+    let Op::DepthwiseConv2d(DepthwiseConv2d { window, activation, .. }) = &node.op else { return None };
     let (input, weights, elements, _) = operands(graph, node)?;
     let &[1, height, width, outputs] = weights.shape.as_slice() else { return None };
     if input.shape.len() != 4 || input.shape[3] != 1 {
@@ -92,12 +94,12 @@ fn as_conv(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
         quantization: Some(Quantization { axis: 0, ..quantization }),
         ..weights.clone()
     };
-    Some((Op::Conv2d { window: *window, activation: *activation }, weights))
+    Some((Op::Conv2d(Conv2d { window: *window, activation: *activation }), weights))
 }
 
 /// The dense layer that a convolution over the whole image is.
 fn as_dense(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
-    let Op::Conv2d { window, activation } = &node.op else { return None };
+    let Op::Conv2d(Conv2d { window, activation }) = &node.op else { return None };
     let (input, weights, _, output) = operands(graph, node)?;
     let (&[_, height, width, channels], &[outputs, kernel_h, kernel_w, depth], &[_, 1, 1, _]) =
         (input.shape.as_slice(), weights.shape.as_slice(), output.shape.as_slice())
@@ -138,7 +140,7 @@ fn as_dense(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
         quantization: Some(scales),
         ..weights.clone()
     };
-    Some((Op::FullyConnected { activation: *activation }, weights))
+    Some((Op::FullyConnected(FullyConnected { activation: *activation }), weights))
 }
 
 #[cfg(test)]
@@ -162,7 +164,7 @@ mod tests {
     ) -> Graph {
         let mut random = Random(seed);
         let mut b = Build::new(input);
-        let axis = if matches!(op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 };
+        let axis = if matches!(op, Op::DepthwiseConv2d(_)) { 3 } else { 0 };
         let channels = weights[axis];
         let data = (0..weights.iter().product::<usize>()).map(|_| random.below(255) as i8).collect();
         let mut scale = || 0.001 + random.below(1 << 20) as f32 * 1e-9;
@@ -213,8 +215,9 @@ mod tests {
     #[test]
     fn the_other_operator_gives_the_same_bytes() {
         let activation = Activation::None;
-        let depthwise = |window, multiplier| Op::DepthwiseConv2d { window, multiplier, activation };
-        let conv = |window| Op::Conv2d { window, activation };
+        let depthwise =
+            |window, multiplier| Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation });
+        let conv = |window| Op::Conv2d(Conv2d { window, activation });
         type Case = (&'static str, Op, &'static [usize], &'static [usize], &'static [usize], &'static str);
         let cases: &[Case] = &[
             (
@@ -303,12 +306,12 @@ mod tests {
     #[test]
     fn a_trifle_is_not_worth_a_kernel() {
         let point = |inputs| {
-            let op = Op::Conv2d { window: window([1, 1], 1, 0, 1), activation: Activation::None };
+            let op = Op::Conv2d(Conv2d { window: window([1, 1], 1, 0, 1), activation: Activation::None });
             layer(op, &[1, 1, 1, inputs], &[4, 1, 1, inputs], &[1, 1, 1, 4], true, 1)
         };
         let mut graph = point(8);
         let large = layer(
-            Op::Conv2d { window: window([3, 3], 1, 1, 1), activation: Activation::None },
+            Op::Conv2d(Conv2d { window: window([3, 3], 1, 1, 1), activation: Activation::None }),
             &[1, 8, 8, 8],
             &[8, 3, 3, 8],
             &[1, 8, 8, 8],
@@ -325,7 +328,7 @@ mod tests {
 
     #[test]
     fn one_output_of_one_scale_only_where_the_factor_is_the_same() {
-        let op = || Op::Conv2d { window: window([1, 1], 1, 0, 1), activation: Activation::None };
+        let op = || Op::Conv2d(Conv2d { window: window([1, 1], 1, 0, 1), activation: Activation::None });
         let mut rewritten = 0;
         for seed in 0..100 {
             let before = layer(op(), &[1, 1, 1, 40], &[1, 1, 1, 40], &[1, 1, 1, 1], false, seed);

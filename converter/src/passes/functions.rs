@@ -6,7 +6,7 @@
 //! one that agrees on all of a grid of points is what they compute. Float layers only.
 
 use super::rewrite::Links;
-use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
+use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
 use crate::reference::unary;
 
 /// What formats without an operator of that name write in parts.
@@ -87,7 +87,7 @@ fn function(graph: &Graph, links: &Links, index: usize) -> Option<(ValueId, Unar
 /// The computed operands of a layer that works element by element with single numbers.
 fn operands(graph: &Graph, node: &Node) -> Option<Vec<ValueId>> {
     let float = node.outputs.iter().all(|&id| graph.value(id).dtype == DType::Float32);
-    if !float || !matches!(node.op, Op::Unary(_) | Op::Binary { activation: Activation::None, .. }) {
+    if !float || !matches!(node.op, Op::Unary(_) | Op::Binary(Binary { activation: Activation::None, .. })) {
         return None;
     }
     let mut computed = Vec::new();
@@ -140,7 +140,7 @@ fn compute(graph: &Graph, order: &[usize], source: ValueId, x: f32) -> Option<f3
         };
         let result = match node.op {
             Op::Unary(kind) => unary(kind, operand(0)?),
-            Op::Binary { kind, .. } => binary(kind, operand(0)?, operand(1)?),
+            Op::Binary(Binary { kind, .. }) => binary(kind, operand(0)?, operand(1)?),
             _ => return None,
         };
         values.push((*node.outputs.first()?, result));
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     fn binary_op(kind: BinaryKind) -> Op {
-        Op::Binary { kind, activation: Activation::None }
+        Op::Binary(Binary { kind, activation: Activation::None })
     }
 
     /// The operators that are left of a function of `x`.

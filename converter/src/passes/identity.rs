@@ -4,7 +4,7 @@
 //! QUANTIZE back, RESHAPE after RESHAPE, TRANSPOSE after TRANSPOSE.
 
 use super::rewrite::Links;
-use crate::graph::{Activation, DType, Graph, Node, Op, ValueId};
+use crate::graph::{Activation, Concat, DType, Graph, Node, Op, Pad, Slice, Transpose, ValueId};
 
 /// Removes and merges; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
@@ -26,11 +26,13 @@ fn same_as(graph: &Graph, links: &Links, node: &Node) -> Option<ValueId> {
     let (source, &[result]) = (node.input(0)?, node.outputs.as_slice()) else { return None };
     let source = match &node.op {
         Op::Reshape => source,
-        Op::Concat { activation: Activation::None, .. } if node.inputs.len() == 1 => source,
-        Op::Pad { amounts, .. } if amounts.iter().all(|&a| a == (0, 0)) => source,
-        Op::Transpose { permutation } if permutation.iter().copied().eq(0..permutation.len()) => source,
-        Op::Slice { stride, .. } if stride.iter().all(|&s| s == 1) => source,
-        Op::Split { .. } => source,
+        Op::Concat(Concat { activation: Activation::None, .. }) if node.inputs.len() == 1 => source,
+        Op::Pad(Pad { amounts, .. }) if amounts.iter().all(|&a| a == (0, 0)) => source,
+        Op::Transpose(Transpose { permutation }) if permutation.iter().copied().eq(0..permutation.len()) => {
+            source
+        }
+        Op::Slice(Slice { stride, .. }) if stride.iter().all(|&s| s == 1) => source,
+        Op::Split(_) => source,
         // Integers that pass through float and back by the same scale and zero point come out as
         // they went in: the product is off by far less than half a step.
         Op::Quantize if graph.value(source).dtype == DType::Float32 => {
@@ -50,15 +52,16 @@ fn same_as(graph: &Graph, links: &Links, node: &Node) -> Option<ValueId> {
 /// first one goes when nobody else reads it.
 fn skip_predecessor(graph: &mut Graph, links: &mut Links, index: usize) -> bool {
     let node = &graph.nodes[index];
-    let Some(source) = node.input(0).filter(|_| matches!(node.op, Op::Reshape | Op::Transpose { .. })) else {
+    let Some(source) = node.input(0).filter(|_| matches!(node.op, Op::Reshape | Op::Transpose(_))) else {
         return false;
     };
     let Some(before) = links.writer(source).map(|at| &graph.nodes[at]) else { return false };
     let op = match (&before.op, &node.op) {
         (Op::Reshape, Op::Reshape) => Op::Reshape,
-        (Op::Transpose { permutation: first }, Op::Transpose { permutation: second }) => {
-            Op::Transpose { permutation: second.iter().map(|&i| first[i]).collect() }
-        }
+        (
+            Op::Transpose(Transpose { permutation: first }),
+            Op::Transpose(Transpose { permutation: second }),
+        ) => Op::Transpose(Transpose { permutation: second.iter().map(|&i| first[i]).collect() }),
         _ => return false,
     };
     let Some(origin) = before.input(0) else { return false };
@@ -89,26 +92,28 @@ mod tests {
     fn what_changes_nothing_goes_and_the_rest_stays() {
         let none = ["ABS", "NEG"];
         assert_eq!(left(Op::Reshape, &[2, 3]), none);
-        assert_eq!(left(Op::Concat { axis: 0, activation: Activation::None }, &[2, 3]), none);
-        assert_eq!(left(Op::Pad { amounts: vec![(0, 0); 2], value: None }, &[2, 3]), none);
-        assert_eq!(left(Op::Transpose { permutation: vec![0, 1] }, &[2, 3]), none);
-        let slice = |size: [usize; 2], stride: isize| Op::Slice {
-            begin: vec![if stride < 0 { 1 } else { 0 }, 0],
-            size: size.to_vec(),
-            stride: vec![stride, 1],
+        assert_eq!(left(Op::Concat(Concat { axis: 0, activation: Activation::None }), &[2, 3]), none);
+        assert_eq!(left(Op::Pad(Pad { amounts: vec![(0, 0); 2], value: None }), &[2, 3]), none);
+        assert_eq!(left(Op::Transpose(Transpose { permutation: vec![0, 1] }), &[2, 3]), none);
+        let slice = |size: [usize; 2], stride: isize| {
+            Op::Slice(Slice {
+                begin: vec![if stride < 0 { 1 } else { 0 }, 0],
+                size: size.to_vec(),
+                stride: vec![stride, 1],
+            })
         };
         assert_eq!(left(slice([2, 3], 1), &[2, 3]), none);
         assert_eq!(left(slice([2, 3], -1), &[2, 3]).len(), 3);
         assert_eq!(left(slice([1, 3], 1), &[1, 3]).len(), 3);
         assert_eq!(left(Op::Reshape, &[3, 2]).len(), 3);
-        assert_eq!(left(Op::Transpose { permutation: vec![1, 0] }, &[3, 2]).len(), 3);
+        assert_eq!(left(Op::Transpose(Transpose { permutation: vec![1, 0] }), &[3, 2]).len(), 3);
     }
 
     #[test]
     fn two_transposes_merge_and_may_vanish() {
         let mut b = Build::new(&[2, 3, 4]);
-        let x = b.node(Op::Transpose { permutation: vec![2, 0, 1] }, &[b.input()], &[4, 2, 3]);
-        let x = b.node(Op::Transpose { permutation: vec![1, 2, 0] }, &[x], &[2, 3, 4]);
+        let x = b.node(Op::Transpose(Transpose { permutation: vec![2, 0, 1] }), &[b.input()], &[4, 2, 3]);
+        let x = b.node(Op::Transpose(Transpose { permutation: vec![1, 2, 0] }), &[x], &[2, 3, 4]);
         let x = b.node(Op::Unary(UnaryKind::Neg), &[x], &[2, 3, 4]);
         let mut graph = b.finish(x);
         while run(&mut graph) + dead::run(&mut graph) > 0 {}

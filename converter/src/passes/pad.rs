@@ -6,7 +6,10 @@
 //! element is smaller than what is added: the lowest integer, minus infinity, zero behind a rectifier.
 
 use super::rewrite::Links;
-use crate::graph::{Activation, DType, Graph, Node, Op, PoolKind, UnaryKind, ValueId, Window};
+use crate::graph::{
+    Activation, Binary, Conv2d, DType, DepthwiseConv2d, Graph, Node, Op, Pad, Pool2d, PoolKind,
+    TransposeConv, UnaryKind, ValueId, Window,
+};
 
 /// No real number in a network is smaller.
 const LOWEST: f64 = -1e18;
@@ -18,7 +21,9 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     for index in 0..graph.nodes.len() {
         let Some((source, folded)) = folded(graph, &links, index, &zero) else { continue };
         let node = &mut graph.nodes[index];
-        if let Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } = &mut node.op {
+        if let Op::Conv2d(Conv2d { window, .. }) | Op::DepthwiseConv2d(DepthwiseConv2d { window, .. }) =
+            &mut node.op
+        {
             *window = folded;
             node.inputs[0] = Some(source);
             count += 1;
@@ -33,7 +38,7 @@ pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> 
     let mut count = 0;
     let links = Links::of(graph);
     for index in 0..graph.nodes.len() {
-        if !matches!(graph.nodes[index].op, Op::Pool2d { kind: PoolKind::Max, .. }) {
+        if !matches!(graph.nodes[index].op, Op::Pool2d(Pool2d { kind: PoolKind::Max, .. })) {
             continue;
         }
         let loses = |graph: &Graph, source, value: Option<f64>| {
@@ -41,7 +46,7 @@ pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> 
         };
         let Some((source, folded)) = folded(graph, &links, index, &loses) else { continue };
         let node = &mut graph.nodes[index];
-        if let Op::Pool2d { window, .. } = &mut node.op {
+        if let Op::Pool2d(Pool2d { window, .. }) = &mut node.op {
             *window = folded;
             node.inputs[0] = Some(source);
             count += 1;
@@ -70,12 +75,12 @@ fn lowest(graph: &Graph, links: &Links, id: ValueId) -> f64 {
     }
     let Some(node) = links.writer(id).map(|index| &graph.nodes[index]) else { return LOWEST };
     let clamp = match node.op {
-        Op::Unary(UnaryKind::Relu | UnaryKind::Relu6 | UnaryKind::Logistic) | Op::Softmax { .. } => 0.0,
-        Op::Conv2d { activation, .. }
-        | Op::DepthwiseConv2d { activation, .. }
-        | Op::TransposeConv { activation, .. }
-        | Op::Pool2d { activation, .. }
-        | Op::Binary { activation, .. } => activation_floor(activation),
+        Op::Unary(UnaryKind::Relu | UnaryKind::Relu6 | UnaryKind::Logistic) | Op::Softmax(_) => 0.0,
+        Op::Conv2d(Conv2d { activation, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
+        | Op::TransposeConv(TransposeConv { activation, .. })
+        | Op::Pool2d(Pool2d { activation, .. })
+        | Op::Binary(Binary { activation, .. }) => activation_floor(activation),
         _ => LOWEST,
     };
     clamp.max(LOWEST)
@@ -94,14 +99,15 @@ fn folded(
     fits: &dyn Fn(&Graph, ValueId, Option<f64>) -> bool,
 ) -> Option<(ValueId, Window)> {
     let node: &Node = &graph.nodes[index];
-    let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } | Op::Pool2d { window, .. }) =
-        &node.op
+    let (Op::Conv2d(Conv2d { window, .. })
+    | Op::DepthwiseConv2d(DepthwiseConv2d { window, .. })
+    | Op::Pool2d(Pool2d { window, .. })) = &node.op
     else {
         return None;
     };
     let padded = node.input(0)?;
     let pad = &graph.nodes[links.writer(padded)?];
-    let Op::Pad { amounts, value } = &pad.op else { return None };
+    let Op::Pad(Pad { amounts, value }) = &pad.op else { return None };
     let source = pad.input(0)?;
     let (before, after) = (graph.value(source), graph.value(padded));
     if before.quantization != after.quantization
@@ -136,7 +142,7 @@ mod tests {
         let weights = b.constant(&[3, 3, 3, 2], |i| (i as f32 * 0.7).sin());
         let dims = [1, 6, 6, 2];
         let shape: Vec<usize> = (0..4).map(|i| dims[i] + amounts[i].0 + amounts[i].1).collect();
-        let x = b.node(Op::Pad { amounts: amounts.to_vec(), value }, &[b.input()], &shape);
+        let x = b.node(Op::Pad(Pad { amounts: amounts.to_vec(), value }), &[b.input()], &shape);
         let window = Window {
             kernel: [3, 3],
             stride: [2, 2],
@@ -145,7 +151,7 @@ mod tests {
             pad_after: [0, 0],
         };
         let out = [1, (shape[1] - 3) / 2 + 1, (shape[2] - 3) / 2 + 1, 3];
-        let x = b.node(Op::Conv2d { window, activation: Activation::None }, &[x, weights], &out);
+        let x = b.node(Op::Conv2d(Conv2d { window, activation: Activation::None }), &[x, weights], &out);
         b.finish(x)
     }
 
@@ -164,7 +170,7 @@ mod tests {
         let mut b = Build::new(&[1, 4, 5, 2]);
         let op = Op::Unary(if clamped { UnaryKind::Relu } else { UnaryKind::Neg });
         let x = b.node(op, &[b.input()], &[1, 4, 5, 2]);
-        let pad = Op::Pad { amounts: vec![(0, 0), (1, 1), (1, 1), (0, 0)], value };
+        let pad = Op::Pad(Pad { amounts: vec![(0, 0), (1, 1), (1, 1), (0, 0)], value });
         let x = b.node(pad, &[x], &[1, 6, 7, 2]);
         let window = Window {
             kernel: [3, 3],
@@ -173,7 +179,7 @@ mod tests {
             pad_before: [0, 0],
             pad_after: [0, 0],
         };
-        let op = Op::Pool2d { kind: PoolKind::Max, window, activation: Activation::None };
+        let op = Op::Pool2d(Pool2d { kind: PoolKind::Max, window, activation: Activation::None });
         let x = b.node(op, &[x], &[1, 2, 3, 2]);
         b.finish(x)
     }

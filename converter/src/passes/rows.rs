@@ -12,7 +12,7 @@ pub(super) fn run(graph: &mut Graph) -> usize {
 
 fn pass_by(graph: &mut Graph, links: &Links, index: usize) -> Option<()> {
     let node = &graph.nodes[index];
-    let input = node.input(0).filter(|_| matches!(node.op, Op::FullyConnected { .. }))?;
+    let input = node.input(0).filter(|_| matches!(node.op, Op::FullyConnected(_)))?;
     let before = &graph.nodes[links.writer(input)?];
     let source = before.input(0).filter(|_| before.op == Op::Reshape)?;
     let row = |id: ValueId| graph.value(id).shape.last().copied();
@@ -27,6 +27,7 @@ fn pass_by(graph: &mut Graph, links: &Links, index: usize) -> Option<()> {
 mod tests {
     use super::super::testing::Build;
     use super::*;
+    use crate::graph::FullyConnected;
     use crate::reference::Executor;
 
     #[test]
@@ -35,7 +36,7 @@ mod tests {
             let mut b = Build::new(&[1, 1, 1, 3]);
             let (input, weights) = (b.input(), b.constant(&[2, between[1]], |i| i as f32));
             let x = b.node(Op::Reshape, &[input], &between);
-            let op = Op::FullyConnected { activation: crate::graph::Activation::None };
+            let op = Op::FullyConnected(FullyConnected { activation: crate::graph::Activation::None });
             let y = b.node(op, &[x, weights], &[between[0], 2]);
             let mut graph = b.finish(y);
             let before = Executor::new(&graph).unwrap().run(&[&[1.0, 2.0, 3.0]]).unwrap();

@@ -1,7 +1,7 @@
 //! Small graphs and random data for the tests of the passes.
 
 use super::rewrite;
-use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Value, ValueId};
+use crate::graph::{Activation, Constant, DType, FullyConnected, Graph, Node, Op, Value, ValueId};
 
 /// Builds a graph node by node; layers are called `relu_2` after operator and position.
 pub(crate) struct Build {
@@ -40,7 +40,11 @@ impl Build {
     }
 
     pub(crate) fn dense(&mut self, input: ValueId, weights: ValueId, outputs: usize) -> ValueId {
-        self.node(Op::FullyConnected { activation: Activation::None }, &[input, weights], &[1, outputs])
+        self.node(
+            Op::FullyConnected(FullyConnected { activation: Activation::None }),
+            &[input, weights],
+            &[1, outputs],
+        )
     }
 
     pub(crate) fn finish(mut self, output: ValueId) -> Graph {

@@ -9,8 +9,8 @@
 use super::range::{self, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
-use crate::graph::channel_axis;
 use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
+use crate::graph::{Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv, channel_axis};
 use crate::parallel::by_worker;
 use crate::reference::{Executor, execute_node};
 
@@ -94,10 +94,10 @@ fn layers(float: &Graph, quantized: &Graph) -> Vec<Layer> {
 fn linear(op: &Op) -> Op {
     let mut op = op.clone();
     match &mut op {
-        Op::Conv2d { activation, .. }
-        | Op::DepthwiseConv2d { activation, .. }
-        | Op::TransposeConv { activation, .. }
-        | Op::FullyConnected { activation } => *activation = Activation::None,
+        Op::Conv2d(Conv2d { activation, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
+        | Op::TransposeConv(TransposeConv { activation, .. })
+        | Op::FullyConnected(FullyConnected { activation }) => *activation = Activation::None,
         _ => {}
     }
     op

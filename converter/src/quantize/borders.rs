@@ -1,7 +1,7 @@
 //! Float borders around an integer graph.
 
 use super::scaler::Scaler;
-use crate::graph::{DType, Graph, Node, Op, Value, ValueId};
+use crate::graph::{DType, Graph, Node, Op, QuantizeScaled, Value, ValueId};
 
 /// Makes the model's quantized inputs and outputs float32, with QUANTIZE behind the inputs and
 /// DEQUANTIZE before the outputs. Borders keep their names; the integers behind them are called
@@ -20,7 +20,7 @@ pub fn scaled_borders(graph: &mut Graph, scalers: &[Scaler]) {
         let Some(border) = float_twin(graph, inner) else { continue };
         let mut node = conversion(graph, Op::Quantize, border, inner);
         if let Some(scaler) = scalers.iter().find(|scaler| scaler.position == position) {
-            node.op = Op::QuantizeScaled { factor: scaler.factor, term: scaler.term };
+            node.op = Op::QuantizeScaled(QuantizeScaled { factor: scaler.factor, term: scaler.term });
             if let Some((layer, result)) = &scaler.names {
                 node.name.clone_from(layer);
                 graph.value_mut(inner).name.clone_from(result);

@@ -12,7 +12,10 @@ use super::calibrate::Chosen;
 use super::range::is_real;
 use super::samples::{Samples, run};
 use crate::error::Result;
-use crate::graph::{Activation, Constant, Graph, Node, Op, ReduceKind, ValueId};
+use crate::graph::{
+    Activation, Constant, Conv2d, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Pad, Pool2d, Reduce,
+    ReduceKind, ValueId,
+};
 use crate::parallel::by_worker;
 use crate::reference::Executor;
 
@@ -113,9 +116,9 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
     };
     let pair = |(first, node): (usize, &Node)| {
         let activation = match node.op {
-            Op::Conv2d { activation, .. }
-            | Op::DepthwiseConv2d { activation, .. }
-            | Op::FullyConnected { activation } => activation,
+            Op::Conv2d(Conv2d { activation, .. })
+            | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
+            | Op::FullyConnected(FullyConnected { activation }) => activation,
             _ => return None,
         };
         let weights = graph.value(node.input(1)?);
@@ -123,7 +126,7 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
         let clean = matches!(activation, Activation::None | Activation::Relu) && bias_is_real;
         as_f32(graph, node.input(1)?).filter(|_| clean)?;
         let channels = match node.op {
-            Op::DepthwiseConv2d { .. } => *weights.shape.last()?,
+            Op::DepthwiseConv2d(_) => *weights.shape.last()?,
             _ => *weights.shape.first()?,
         };
         let mut value = *node.outputs.first()?;
@@ -159,10 +162,10 @@ fn reads_channels(graph: &Graph, node: &Node, channels: usize) -> bool {
     let Some(weights) = node.input(1).filter(|&id| as_f32(graph, id).is_some()) else { return false };
     let shape = &graph.value(weights).shape;
     match node.op {
-        Op::Conv2d { .. } => shape.last() == Some(&channels) && last_dimension(graph, node) == channels,
-        Op::DepthwiseConv2d { .. } => last_dimension(graph, node) == channels,
+        Op::Conv2d(_) => shape.last() == Some(&channels) && last_dimension(graph, node) == channels,
+        Op::DepthwiseConv2d(_) => last_dimension(graph, node) == channels,
         // Flattened images keep their channels innermost.
-        Op::FullyConnected { .. } => shape.last().is_some_and(|inputs| inputs.is_multiple_of(channels)),
+        Op::FullyConnected(_) => shape.last().is_some_and(|inputs| inputs.is_multiple_of(channels)),
         _ => false,
     }
 }
@@ -174,11 +177,11 @@ fn last_dimension(graph: &Graph, node: &Node) -> usize {
 /// Whether a function of one tensor commutes with factors above zero for each innermost channel.
 fn commutes(node: &Node) -> bool {
     match &node.op {
-        Op::Pool2d { activation, .. } => matches!(activation, Activation::None | Activation::Relu),
-        Op::Pad { value: None, .. } | Op::Reshape => true,
+        Op::Pool2d(Pool2d { activation, .. }) => matches!(activation, Activation::None | Activation::Relu),
+        Op::Pad(Pad { value: None, .. }) | Op::Reshape => true,
         Op::Unary(crate::graph::UnaryKind::Relu) => true,
         // Over rows and columns, not channels.
-        Op::Reduce { kind: ReduceKind::Mean | ReduceKind::Max, axes, .. } => axes[..] == [1, 2],
+        Op::Reduce(Reduce { kind: ReduceKind::Mean | ReduceKind::Max, axes, .. }) => axes[..] == [1, 2],
         _ => false,
     }
 }
@@ -186,7 +189,7 @@ fn commutes(node: &Node) -> bool {
 impl Pair {
     fn apply(&self, graph: &mut Graph, ranges: &[f32]) {
         let depthwise = match graph.nodes[self.second].op {
-            Op::DepthwiseConv2d { multiplier, .. } => Some(multiplier),
+            Op::DepthwiseConv2d(DepthwiseConv2d { multiplier, .. }) => Some(multiplier),
             _ => None,
         };
         let (first, second) = (&graph.nodes[self.first], &graph.nodes[self.second]);
@@ -215,7 +218,7 @@ impl Pair {
             })
             .collect();
         let per_channel = match graph.nodes[self.first].op {
-            Op::DepthwiseConv2d { .. } => 1,
+            Op::DepthwiseConv2d(_) => 1,
             _ => graph.value(own).elements() / channels,
         };
         let divide = |graph: &mut Graph, id: ValueId, inner: usize| {

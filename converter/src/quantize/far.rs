@@ -21,10 +21,10 @@ use std::collections::HashMap;
 use super::range::{LARGEST_BOUND, Range, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
-use crate::graph::channel_axis;
 use crate::graph::{
     Activation, BinaryKind, Constant, Graph, Node, Op, PoolKind, ReduceKind, UnaryKind, ValueId,
 };
+use crate::graph::{ArgMax, ArgMin, Binary, Pad, Pool2d, Reduce, Softmax, channel_axis};
 use crate::parallel::by_worker;
 use crate::passes;
 use crate::reference::Executor;
@@ -81,7 +81,7 @@ pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
     for index in 0..graph.nodes.len() {
         let clamped = needs.clamp(graph, index);
         let node = &graph.nodes[index];
-        let passes_on = commutes(&node.op) || matches!(node.op, Op::Binary { .. });
+        let passes_on = commutes(&node.op) || matches!(node.op, Op::Binary(_));
         let reads = node.inputs.iter().flatten().any(|id| touched[id.0]);
         if clamped || (passes_on && reads) {
             node.outputs.iter().for_each(|id| touched[id.0] = true);
@@ -97,13 +97,13 @@ pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
 pub fn bound(graph: &mut Graph) {
     let whole = Range { min: -LARGEST_BOUND, max: LARGEST_BOUND };
     for index in 0..graph.nodes.len() {
-        if let Op::Pad { value: Some(value), .. } = &mut graph.nodes[index].op {
+        if let Op::Pad(Pad { value: Some(value), .. }) = &mut graph.nodes[index].op {
             *value = clamp(*value as f32, whole).into();
         }
         let node = &graph.nodes[index];
-        if matches!(node.op, Op::Concat { .. } | Op::Pack { .. } | Op::Binary { .. }) {
+        if matches!(node.op, Op::Concat(_) | Op::Pack(_) | Op::Binary(_)) {
             // A product with infinity is no mask, since nothing times infinity is no number.
-            let product = matches!(node.op, Op::Binary { kind: BinaryKind::Mul, .. });
+            let product = matches!(node.op, Op::Binary(Binary { kind: BinaryKind::Mul, .. }));
             let ids = node.inputs.iter().flatten().copied().filter(|&id| !product || is_finite(graph, id));
             let ids: Vec<ValueId> = ids.collect();
             for id in ids {
@@ -123,12 +123,12 @@ fn is_finite(graph: &Graph, id: ValueId) -> bool {
 fn selects(op: &Op) -> bool {
     matches!(
         op,
-        Op::Pool2d { kind: PoolKind::Max, .. }
-            | Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }
-            | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
-            | Op::Softmax { .. }
-            | Op::ArgMax { .. }
-            | Op::ArgMin { .. }
+        Op::Pool2d(Pool2d { kind: PoolKind::Max, .. })
+            | Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. })
+            | Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. })
+            | Op::Softmax(_)
+            | Op::ArgMax(_)
+            | Op::ArgMin(_)
             | Op::Unary(UnaryKind::Relu | UnaryKind::Relu6 | UnaryKind::ReluN1To1 | UnaryKind::Clip { .. })
     )
 }
@@ -136,8 +136,8 @@ fn selects(op: &Op) -> bool {
 /// Whether an operator gives the same for clamped operands as clamped afterwards, where the clamp does not
 /// change what it gave.
 fn commutes(op: &Op) -> bool {
-    let selects = selects(op) && !matches!(op, Op::Softmax { .. } | Op::ArgMax { .. } | Op::ArgMin { .. });
-    selects || op.only_moves_data() || matches!(op, Op::Concat { .. } | Op::Gather { .. })
+    let selects = selects(op) && !matches!(op, Op::Softmax(_) | Op::ArgMax(_) | Op::ArgMin(_));
+    selects || op.only_moves_data() || matches!(op, Op::Concat(_) | Op::Gather(_))
 }
 
 /// Whether a node has a constant that may lie far outside of the data. `selecting` says whether anything in
@@ -149,10 +149,10 @@ fn is_suspect(graph: &Graph, node: &Node, selecting: bool) -> bool {
     };
     let any = |least| node.inputs.iter().flatten().any(|&id| reaches(id, least));
     match &node.op {
-        Op::Pad { value, .. } => value.is_some_and(|value| value != 0.0),
-        Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. } => any(0.0),
-        Op::Concat { .. } | Op::Pack { .. } => selecting && any(LEAST_MASK),
-        Op::Binary { .. } => selecting && any(LEAST_MASK),
+        Op::Pad(Pad { value, .. }) => value.is_some_and(|value| value != 0.0),
+        Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }) => any(0.0),
+        Op::Concat(_) | Op::Pack(_) => selecting && any(LEAST_MASK),
+        Op::Binary(_) => selecting && any(LEAST_MASK),
         op => {
             selecting && channel_axis(op).is_some() && node.input(2).is_some_and(|id| reaches(id, LEAST_MASK))
         }
@@ -221,8 +221,8 @@ impl Seen {
 fn row_axis(graph: &Graph, node: &Node) -> Option<(ValueId, usize)> {
     let input = node.input(0)?;
     match node.op {
-        Op::ArgMax { axis } | Op::ArgMin { axis } => Some((input, axis)),
-        Op::Softmax { .. } => Some((input, graph.value(input).shape.len().checked_sub(1)?)),
+        Op::ArgMax(ArgMax { axis }) | Op::ArgMin(ArgMin { axis }) => Some((input, axis)),
+        Op::Softmax(_) => Some((input, graph.value(input).shape.len().checked_sub(1)?)),
         _ => None,
     }
 }
@@ -290,10 +290,12 @@ impl<'s> Needs<'s> {
     fn of_operand(&self, graph: &Graph, node: &Node, position: usize, id: ValueId) -> Range {
         let seen = self.seen.ranges[id.0];
         let wanted = match node.op {
-            Op::Gather { .. } if position > 0 => seen,
+            Op::Gather(_) if position > 0 => seen,
             ref op if commutes(op) => self.of_results(node),
-            Op::Softmax { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } => self.of_row(graph, node, id),
-            Op::Binary { kind, activation: Activation::None } => self.of_term(graph, node, kind, position),
+            Op::Softmax(_) | Op::ArgMax(_) | Op::ArgMin(_) => self.of_row(graph, node, id),
+            Op::Binary(Binary { kind, activation: Activation::None }) => {
+                self.of_term(graph, node, kind, position)
+            }
             _ => seen,
         };
         let sound = |x: f32| x.is_finite() && x.abs() <= LARGEST_BOUND;
@@ -308,14 +310,14 @@ impl<'s> Needs<'s> {
         let seen = self.seen.ranges[id.0];
         let Some(&(low, high)) = self.seen.winners.get(&id) else { return seen };
         match node.op {
-            Op::Softmax { beta } if beta > 0.0 => {
+            Op::Softmax(Softmax { beta }) if beta > 0.0 => {
                 // All losers of a row together weigh less than half a step of SOFTMAX's result, 1/512.
                 let keys = graph.value(id).shape.last().copied().unwrap_or(1);
                 Range { min: low - (512.0 * keys as f32).ln() / beta, ..seen }
             }
             // Some steps off, so that a loser does not become the winner's equal.
-            Op::ArgMax { .. } => Range { min: low - (seen.max - low) / 32.0, ..seen },
-            Op::ArgMin { .. } => Range { max: high + (high - seen.min) / 32.0, ..seen },
+            Op::ArgMax(_) => Range { min: low - (seen.max - low) / 32.0, ..seen },
+            Op::ArgMin(_) => Range { max: high + (high - seen.min) / 32.0, ..seen },
             _ => seen,
         }
     }
@@ -362,20 +364,20 @@ impl<'s> Needs<'s> {
         }
         let mut changed = false;
         match &node.op {
-            Op::Pad { value: Some(value), .. } if node.input(0).is_some_and(|id| is_real(graph, id)) => {
+            Op::Pad(Pad { value: Some(value), .. }) if node.input(0).is_some_and(|id| is_real(graph, id)) => {
                 let clamped = clamp(*value as f32, self.of_results(&node));
                 changed = clamped != *value as f32;
-                if let Op::Pad { value, .. } = &mut graph.nodes[index].op {
+                if let Op::Pad(Pad { value, .. }) = &mut graph.nodes[index].op {
                     *value = Some(clamped.into());
                 }
             }
-            Op::Concat { .. } | Op::Pack { .. } | Op::Binary { .. } => {
+            Op::Concat(_) | Op::Pack(_) | Op::Binary(_) => {
                 for (position, id) in node.inputs.iter().enumerate() {
                     let Some(id) = *id else { continue };
                     let limit = self.of_operand(graph, &node, position, id);
                     changed |= clamp_constant(graph, id, |_| limit);
                 }
-                let product = matches!(node.op, Op::Binary { kind: BinaryKind::Mul, .. });
+                let product = matches!(node.op, Op::Binary(Binary { kind: BinaryKind::Mul, .. }));
                 changed |= product && self.is_too_wide(&node);
             }
             op => {
@@ -414,7 +416,7 @@ impl<'s> Needs<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Node, Value, Window};
+    use crate::graph::{DType, Node, Transpose, Value, Window};
 
     /// Samples of one input.
     struct Rows(Vec<Vec<f32>>);
@@ -484,7 +486,7 @@ mod tests {
     }
 
     fn binary(kind: BinaryKind) -> Op {
-        Op::Binary { kind, activation: Activation::None }
+        Op::Binary(Binary { kind, activation: Activation::None })
     }
 
     const ROWS: [&[f32]; 2] = [&[-1.0, 2.0, 3.0, -4.0], &[0.5, 1.0, -2.0, 4.0]];
@@ -510,13 +512,13 @@ mod tests {
 
     #[test]
     fn masks_lose_nearby() {
-        let reduce = |kind| Op::Reduce { kind, axes: vec![1], keep_dims: true };
+        let reduce = |kind| Op::Reduce(Reduce { kind, axes: vec![1], keep_dims: true });
         let cases: [(Op, &[usize], f32); 5] = [
             (reduce(ReduceKind::Max), &[1, 1], -1e9),
             (reduce(ReduceKind::Max), &[1, 1], f32::NEG_INFINITY),
             (reduce(ReduceKind::Min), &[1, 1], f32::INFINITY),
-            (Op::ArgMax { axis: 1 }, &[1], -1e9),
-            (Op::Softmax { beta: 1.0 }, &[1, 4], f32::NEG_INFINITY),
+            (Op::ArgMax(ArgMax { axis: 1 }), &[1], -1e9),
+            (Op::Softmax(Softmax { beta: 1.0 }), &[1, 4], f32::NEG_INFINITY),
         ];
         for (reader, shape, far) in cases {
             let mask = [0.0, far, far, 0.0];
@@ -537,8 +539,8 @@ mod tests {
         let layers = [
             (binary(BinaryKind::Add), Some(&mask[..]), &[1, 4][..]),
             (Op::Reshape, None, &[2, 2][..]),
-            (Op::Transpose { permutation: vec![1, 0] }, None, &[2, 2][..]),
-            (Op::Reduce { kind: ReduceKind::Max, axes: vec![0, 1], keep_dims: false }, None, &[][..]),
+            (Op::Transpose(Transpose { permutation: vec![1, 0] }), None, &[2, 2][..]),
+            (Op::Reduce(Reduce { kind: ReduceKind::Max, axes: vec![0, 1], keep_dims: false }), None, &[][..]),
         ];
         let (graph, results) = chain(&[1, 4], &layers);
         let (graph, limits) = tamed(graph.clone(), &ROWS);
@@ -568,7 +570,7 @@ mod tests {
         graph.nodes = vec![
             node(binary(BinaryKind::Mul), &[m, c], far),
             node(binary(BinaryKind::Add), &[x, far], sum),
-            node(Op::Reduce { kind: ReduceKind::Max, axes: vec![1], keep_dims: true }, &[sum], y),
+            node(Op::Reduce(Reduce { kind: ReduceKind::Max, axes: vec![1], keep_dims: true }), &[sum], y),
         ];
         (graph.inputs, graph.outputs) = (vec![x, m], vec![y]);
         struct Pairs;
@@ -595,9 +597,10 @@ mod tests {
             pad_before: [0, 0],
             pad_after: [0, 0],
         };
-        let pool =
-            |kernel| Op::Pool2d { kind: PoolKind::Max, window: window(kernel), activation: Activation::None };
-        let pad = |value| Op::Pad { amounts: vec![(0, 0), (0, 0), (1, 1), (0, 0)], value: Some(value) };
+        let pool = |kernel| {
+            Op::Pool2d(Pool2d { kind: PoolKind::Max, window: window(kernel), activation: Activation::None })
+        };
+        let pad = |value| Op::Pad(Pad { amounts: vec![(0, 0), (0, 0), (1, 1), (0, 0)], value: Some(value) });
         let of = |value, kernel: usize| {
             let layers =
                 [(pad(value), None, &[1, 1, 6, 1][..]), (pool(kernel), None, &[1, 1, 7 - kernel, 1])];

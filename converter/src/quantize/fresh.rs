@@ -4,7 +4,7 @@
 use super::judge::Judge;
 use super::models::Rows;
 use super::*;
-use crate::graph::{Activation, Constant, DType, Node, Op, Value};
+use crate::graph::{Activation, Constant, DType, FullyConnected, Node, Op, Value};
 
 /// Decibels between two ways that are equally good.
 const NOISE: f64 = 0.3;
@@ -72,7 +72,7 @@ fn network(seed: u64) -> (Graph, Rows, Rows) {
         (last, inner) = (value(&[1, outer], None), outer);
         nodes.push(Node {
             name: format!("dense{layer}"),
-            op: Op::FullyConnected { activation },
+            op: Op::FullyConnected(FullyConnected { activation }),
             inputs: operands.map(Some).to_vec(),
             outputs: vec![last],
         });
@@ -126,7 +126,7 @@ fn what_clips_rare_samples_is_not_chosen() {
     };
     let (x, w, y) =
         (value("x", &[1, 8], None), value("w", &[8, 8], Some(weights)), value("y", &[1, 8], None));
-    let op = Op::FullyConnected { activation: Activation::None };
+    let op = Op::FullyConnected(FullyConnected { activation: Activation::None });
     graph.nodes.push(Node { name: "y".into(), op, inputs: vec![Some(x), Some(w)], outputs: vec![y] });
     (graph.inputs, graph.outputs) = (vec![x], vec![y]);
     let sample = |i: usize| -> Vec<f32> {

@@ -13,12 +13,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::range::{Params, Range, is_real, params_for};
-use crate::graph::{BinaryKind, DType, Graph, Node, Op, ReduceKind, UnaryKind, Value, ValueId};
+use crate::graph::{
+    Binary, BinaryKind, DType, Graph, Node, Op, Pad, Reduce, ReduceKind, UnaryKind, Value, ValueId,
+};
 
 /// The parameters that TFLite prescribes for an operator's result.
 pub fn prescribed(op: &Op) -> Option<Params> {
     match op {
-        Op::Softmax { .. } | Op::Unary(UnaryKind::Logistic) => Some((1.0 / 256.0, -128)),
+        Op::Softmax(_) | Op::Unary(UnaryKind::Logistic) => Some((1.0 / 256.0, -128)),
         Op::Unary(UnaryKind::Tanh) => Some((1.0 / 128.0, 0)),
         Op::LogSoftmax => Some((16.0 / 256.0, 127)),
         _ => None,
@@ -30,12 +32,12 @@ fn shares_quantization(op: &Op) -> bool {
     op.only_moves_data()
         || matches!(
             op,
-            Op::Concat { .. }
-                | Op::Pool2d { .. }
-                | Op::ResizeBilinear { .. }
-                | Op::Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }
-                | Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }
-                | Op::Gather { .. }
+            Op::Concat(_)
+                | Op::Pool2d(_)
+                | Op::ResizeBilinear(_)
+                | Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. })
+                | Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. })
+                | Op::Gather(_)
         )
 }
 
@@ -237,7 +239,7 @@ fn conflicts(graph: &Graph, ranges: &[Range], apart: &HashSet<ValueId>) -> HashS
 fn derived(graph: &Graph) -> HashSet<ValueId> {
     let mut derived = HashSet::new();
     for node in &graph.nodes {
-        let adds_elements = matches!(node.op, Op::Pad { value: Some(_), .. });
+        let adds_elements = matches!(node.op, Op::Pad(Pad { value: Some(_), .. }));
         if (shares_quantization(&node.op) && !adds_elements) || bridge(graph, node).is_some() {
             derived.extend(&node.outputs);
         }

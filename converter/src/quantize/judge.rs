@@ -207,7 +207,7 @@ fn without_softmax(graph: &Graph) -> Graph {
     let producers = graph.producers();
     for output in &mut graph.outputs {
         let Some(node) = producers.get(output).and_then(|&index| graph.nodes.get(index)) else { continue };
-        if let (Op::Softmax { .. }, Some(input)) = (&node.op, node.input(0)) {
+        if let (Op::Softmax(_), Some(input)) = (&node.op, node.input(0)) {
             *output = input;
         }
     }

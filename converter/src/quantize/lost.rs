@@ -153,7 +153,7 @@ pub fn scaler(graph: &Graph, input: ValueId) -> Vec<String> {
         let mut readers = graph.nodes.iter().filter(|node| node.inputs.contains(&Some(id)));
         let (Some(reader), None) = (readers.next(), readers.next()) else { return names };
         match (&reader.op, reader.outputs.as_slice()) {
-            (Op::Binary { .. }, &[result]) => {
+            (Op::Binary(_), &[result]) => {
                 let constants =
                     reader.inputs.iter().flatten().filter(|&&id| graph.value(id).constant.is_some());
                 let before = names.len();
@@ -163,7 +163,7 @@ pub fn scaler(graph: &Graph, input: ValueId) -> Vec<String> {
                 }
                 id = result;
             }
-            (Op::Reshape | Op::Transpose { .. }, &[result]) => id = result,
+            (Op::Reshape | Op::Transpose(_), &[result]) => id = result,
             _ => return names,
         }
     }
@@ -280,7 +280,7 @@ fn first_lost(watched: &[Watched], id: ValueId, what: &str, most_alike: f64) -> 
 
 /// Whether a layer puts tensors beside each other.
 fn is_join(node: &Node) -> bool {
-    matches!(node.op, Op::Concat { .. } | Op::Pack { .. }) && node.inputs.iter().flatten().count() > 1
+    matches!(node.op, Op::Concat(_) | Op::Pack(_)) && node.inputs.iter().flatten().count() > 1
 }
 
 /// Scale and zero point of a quantized value.
@@ -304,7 +304,7 @@ fn origin(graph: &Graph, mut id: ValueId) -> ValueId {
     let producers = graph.producers();
     while let Some(node) = producers.get(&id).map(|&index| &graph.nodes[index]) {
         match (&node.op, node.input(0)) {
-            (Op::Reshape | Op::Transpose { .. } | Op::Quantize | Op::Dequantize, Some(before)) => id = before,
+            (Op::Reshape | Op::Transpose(_) | Op::Quantize | Op::Dequantize, Some(before)) => id = before,
             _ => break,
         }
     }
@@ -315,10 +315,7 @@ fn origin(graph: &Graph, mut id: ValueId) -> ValueId {
 fn has_given_scale(graph: &Graph, id: ValueId) -> bool {
     let node = graph.nodes.iter().find(|node| node.outputs.contains(&id));
     node.is_some_and(|node| {
-        matches!(
-            node.op,
-            Op::Softmax { .. } | Op::LogSoftmax | Op::Unary(UnaryKind::Logistic | UnaryKind::Tanh)
-        )
+        matches!(node.op, Op::Softmax(_) | Op::LogSoftmax | Op::Unary(UnaryKind::Logistic | UnaryKind::Tanh))
     })
 }
 
@@ -352,7 +349,9 @@ fn observe(graph: &Graph, samples: &dyn Samples, watched: &mut [Watched]) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, BinaryKind, Constant, DType, Quantization, Value};
+    use crate::graph::{
+        Activation, Binary, BinaryKind, Concat, Constant, DType, FullyConnected, Quantization, Value,
+    };
 
     struct Rows(Vec<Vec<f32>>);
 
@@ -385,7 +384,7 @@ mod tests {
         };
         let (x, y) = (value("x", &[1, inputs], None), value("y", &[1, outputs], None));
         let w = value("w", &[outputs, inputs], Some(Constant::F32(matrix.to_vec())));
-        let op = Op::FullyConnected { activation: Activation::None };
+        let op = Op::FullyConnected(FullyConnected { activation: Activation::None });
         graph.nodes = vec![Node { name: "y".into(), op, inputs: vec![Some(x), Some(w)], outputs: vec![y] }];
         (graph.inputs, graph.outputs) = (vec![x], vec![y]);
         let mut quantized = graph.clone();
@@ -429,7 +428,7 @@ mod tests {
             };
             let c = graph.add_value(value(name, Some(Constant::F32(vec![1.0, 2.0]))));
             let y = graph.add_value(value("scaled", None));
-            let op = Op::Binary { kind, activation: Activation::None };
+            let op = Op::Binary(Binary { kind, activation: Activation::None });
             let node = Node { name: name.into(), op, inputs: vec![Some(z), Some(c)], outputs: vec![y] };
             graph.nodes.insert(graph.nodes.len() - 1, node);
             z = y;
@@ -482,7 +481,11 @@ mod tests {
             outputs: vec![y],
         };
         graph.nodes.push(node(Op::Unary(UnaryKind::Logistic), vec![x], score));
-        graph.nodes.push(node(Op::Concat { axis: 1, activation: Activation::None }, vec![box_, score], both));
+        graph.nodes.push(node(
+            Op::Concat(Concat { axis: 1, activation: Activation::None }),
+            vec![box_, score],
+            both,
+        ));
         graph.outputs = vec![both];
         let mut quantized = graph.clone();
         quantized.value_mut(both).quantization = Some(Quantization::per_tensor(2.5, -128));

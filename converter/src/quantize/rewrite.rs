@@ -6,7 +6,7 @@ use super::range::{Params, Range, is_real, per_tensor, to_int8 as integer};
 use super::report::{ActivationReport, Report};
 use super::{authored, weights};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Op, Value, ValueId, channel_axis};
+use crate::graph::{Constant, DType, Graph, Op, Pad, Value, ValueId, channel_axis};
 
 /// Whether a node has a result that is real numbers, and so constants that must be quantized.
 fn computes_reals(graph: &Graph, node: usize) -> bool {
@@ -15,7 +15,7 @@ fn computes_reals(graph: &Graph, node: usize) -> bool {
 
 /// Whether an operand says where something is found: integers, whatever the layer computes.
 fn is_index(op: &Op, position: usize) -> bool {
-    matches!(op, Op::Gather { .. }) && position == 1
+    matches!(op, Op::Gather(_)) && position == 1
 }
 
 /// Gives every constant operand of the layers to be quantized a value of its own, made of real
@@ -77,7 +77,7 @@ pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
         }
     }
     for node in &graph.nodes {
-        if let Op::Pad { value: Some(value), .. } = node.op {
+        if let Op::Pad(Pad { value: Some(value), .. }) = node.op {
             let range = Range::of(&[value as f32]).ok_or_else(|| refuse(&node.name))?;
             for output in node.outputs.iter().filter(|&&id| is_real(graph, id)) {
                 ranges[output.0] = ranges[output.0].union(range);
@@ -162,7 +162,7 @@ pub fn to_int8(
 /// Attributes that are real numbers of a quantized tensor: what PADV2 pads with.
 fn quantize_attributes(graph: &mut Graph, node: usize, params: &[Option<Params>]) {
     let input = graph.nodes[node].input(0).and_then(|id| params[id.0]);
-    if let (Op::Pad { value: Some(value), .. }, Some((scale, zero_point))) =
+    if let (Op::Pad(Pad { value: Some(value), .. }), Some((scale, zero_point))) =
         (&mut graph.nodes[node].op, input)
     {
         *value = f64::from(integer(*value as f32, scale, zero_point));

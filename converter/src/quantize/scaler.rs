@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use super::range::{MOST_STEPS, Params, Range, is_real, params_for};
 use super::samples::Samples;
 use crate::error::Result;
-use crate::graph::{Activation, BinaryKind, Graph, Op, ValueId};
+use crate::graph::{Activation, Binary, BinaryKind, Graph, Op, ValueId};
 
 /// How far from an integer a zero point may be, in steps.
 const NEAR: f64 = 0.01;
@@ -137,7 +137,7 @@ fn find(graph: &Graph, position: usize) -> Option<(Scaler, Vec<usize>)> {
         if graph.is_output(result) {
             break;
         }
-        if matches!(node.op, Op::Reshape | Op::Transpose { .. }) {
+        if matches!(node.op, Op::Reshape | Op::Transpose(_)) {
             moved = true;
         } else if let Some(step) = step(graph, reader, id) {
             affine = step.behind(affine);
@@ -160,7 +160,7 @@ fn find(graph: &Graph, position: usize) -> Option<(Scaler, Vec<usize>)> {
 /// A layer as a step, if it does the same to all elements of `data`.
 fn step(graph: &Graph, layer: usize, data: ValueId) -> Option<Step> {
     let node = &graph.nodes[layer];
-    let Op::Binary { kind, activation: Activation::None } = node.op else { return None };
+    let Op::Binary(Binary { kind, activation: Activation::None }) = node.op else { return None };
     let (first, second) = (node.input(0)?, node.input(1)?);
     let (other, is_first) = if first == data { (second, true) } else { (first, false) };
     let constant = graph.constant(Some(other))?.as_f32()?;
@@ -228,6 +228,7 @@ mod tests {
     use super::*;
     use crate::aligned::AlignedBuf;
     use crate::emit;
+    use crate::graph::{Concat, Conv2d, Softmax};
     use crate::passes;
     use crate::passes::testing::{Build, Random};
     use crate::quantize::{Calibration, Io, Options, Report, quantize};
@@ -266,7 +267,7 @@ mod tests {
         for &(kind, c, first) in layers {
             let c = b.constant(&[1], |_| c);
             let operands = if first { [c, x] } else { [x, c] };
-            x = b.node(Op::Binary { kind, activation: Activation::None }, &operands, &SHAPE);
+            x = b.node(Op::Binary(Binary { kind, activation: Activation::None }), &operands, &SHAPE);
         }
         x
     }
@@ -283,7 +284,8 @@ mod tests {
             pad_before: [1, 1],
             pad_after: [1, 1],
         };
-        let y = b.node(Op::Conv2d { window, activation: Activation::None }, &[x, weights], &[1, 5, 5, 3]);
+        let y =
+            b.node(Op::Conv2d(Conv2d { window, activation: Activation::None }), &[x, weights], &[1, 5, 5, 3]);
         let mut graph = b.finish(y);
         passes::decompose(&mut graph);
         graph
@@ -426,13 +428,18 @@ mod tests {
         // A factor for each channel.
         let mut b = Build::new(&SHAPE);
         let factors = b.constant(&[2], |i| 0.5 + i as f32);
-        let y = b.node(Op::Binary { kind: Mul, activation: Activation::None }, &[b.input(), factors], &SHAPE);
-        let y = b.node(Op::Softmax { beta: 1.0 }, &[y], &SHAPE);
+        let y = b.node(
+            Op::Binary(Binary { kind: Mul, activation: Activation::None }),
+            &[b.input(), factors],
+            &SHAPE,
+        );
+        let y = b.node(Op::Softmax(Softmax { beta: 1.0 }), &[y], &SHAPE);
         assert_eq!(with_float_borders(&b.finish(y), &samples, false).0.nodes.len(), 4);
         // The input is read by another layer, too; or what the scaler makes is an output.
         let mut b = Build::new(&SHAPE);
         let y = scale(&mut b, &[(Mul, 0.5, false)]);
-        let y = b.node(Op::Binary { kind: Add, activation: Activation::None }, &[y, b.input()], &SHAPE);
+        let y =
+            b.node(Op::Binary(Binary { kind: Add, activation: Activation::None }), &[y, b.input()], &SHAPE);
         assert_eq!(with_float_borders(&b.finish(y), &samples, false).0.nodes.len(), 4);
         let mut b = Build::new(&SHAPE);
         let y = scale(&mut b, &[(Mul, 0.5, false)]);
@@ -441,7 +448,8 @@ mod tests {
         let mut b = Build::new(&SHAPE);
         let y = scale(&mut b, &[(Add, 1.1, false)]);
         let large = b.constant(&SHAPE, |i| i as f32 * 30.0);
-        let y = b.node(Op::Concat { axis: 3, activation: Activation::None }, &[y, large], &[1, 5, 5, 4]);
+        let y =
+            b.node(Op::Concat(Concat { axis: 3, activation: Activation::None }), &[y, large], &[1, 5, 5, 4]);
         assert_eq!(
             names(&with_float_borders(&b.finish(y), &samples, false).0),
             ["QUANTIZE", "ADD", "CONCATENATION", "DEQUANTIZE"]
@@ -452,11 +460,11 @@ mod tests {
     fn layers_that_move_elements_may_stand_between() {
         let mut b = Build::new(&SHAPE);
         let c = b.constant(&[1], |_| 0.25);
-        let binary = |kind| Op::Binary { kind, activation: Activation::None };
+        let binary = |kind| Op::Binary(Binary { kind, activation: Activation::None });
         let x = b.node(binary(BinaryKind::Mul), &[b.input(), c], &SHAPE);
         let x = b.node(Op::Reshape, &[x], &[1, 50]);
         let x = b.node(binary(BinaryKind::Add), &[x, c], &[1, 50]);
-        let y = b.node(Op::Softmax { beta: 1.0 }, &[x], &[1, 50]);
+        let y = b.node(Op::Softmax(Softmax { beta: 1.0 }), &[x], &[1, 50]);
         let graph = b.finish(y);
         let samples = rows(&mut Random(4), 20, (-1.0, 1.0));
         let (folded, _) = with_float_borders(&graph, &samples, false);

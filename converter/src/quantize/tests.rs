@@ -3,7 +3,8 @@
 use super::*;
 use crate::error::Error;
 use crate::graph::{
-    Activation, BinaryKind, Constant, DType, Node, Op, Quantization, UnaryKind, Value, ValueId,
+    Activation, ArgMax, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected,
+    Gather, Node, Op, Pad, Quantization, Softmax, UnaryKind, Value, ValueId,
 };
 
 /// The elements of each input.
@@ -60,9 +61,9 @@ impl Builder {
     }
 }
 
-const DENSE: Op = Op::FullyConnected { activation: Activation::None };
-const CONCAT: Op = Op::Concat { axis: 1, activation: Activation::None };
-const ADD: Op = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+const DENSE: Op = Op::FullyConnected(FullyConnected { activation: Activation::None });
+const CONCAT: Op = Op::Concat(Concat { axis: 1, activation: Activation::None });
+const ADD: Op = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
 
 fn params(graph: &Graph, id: ValueId) -> (f32, i32) {
     let value = graph.value(id);
@@ -116,7 +117,7 @@ fn depthwise_channels_lie_along_the_last_dimension() {
         pad_before: [0, 0],
         pad_after: [0, 0],
     };
-    let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::Relu };
+    let op = Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier: 1, activation: Activation::Relu });
     let y = b.node("depthwise", op, &[x, weights], &[1, 1, 1, 2]);
     let (graph, _) = b.quantized(&[y], vec![vec![vec![1.0; 4]]]).unwrap();
     let quantization = graph.value(weights).quantization.clone().unwrap();
@@ -131,7 +132,7 @@ fn what_moves_data_shares_its_quantization() {
     let (p, q) = (b.input("p", &[1, 1]), b.input("q", &[1, 1]));
     let both = b.node("concat", CONCAT, &[p, q], &[1, 2]);
     let flat = b.node("reshape", Op::Reshape, &[both], &[2]);
-    let pad = Op::Pad { amounts: vec![(1, 0)], value: Some(-5.1) };
+    let pad = Op::Pad(Pad { amounts: vec![(1, 0)], value: Some(-5.1) });
     let padded = b.node("pad", pad, &[flat], &[3]);
     let samples = vec![vec![vec![-1.0], vec![0.5]], vec![vec![2.0], vec![10.2]]];
     let (graph, _) = b.quantized(&[padded], samples).unwrap();
@@ -140,13 +141,13 @@ fn what_moves_data_shares_its_quantization() {
     for id in [q, both, flat, padded] {
         assert_eq!(params(&graph, id), shared);
     }
-    assert!(matches!(graph.nodes[2].op, Op::Pad { value: Some(v), .. } if v == -128.0));
+    assert!(matches!(graph.nodes[2].op, Op::Pad(Pad { value: Some(v), .. }) if v == -128.0));
     assert_eq!(names(&graph), ["CONCATENATION", "RESHAPE", "PADV2"]);
 }
 
 #[test]
 fn prescribed_quantization_keeps_to_itself() {
-    let softmax = Op::Softmax { beta: 1.0 };
+    let softmax = Op::Softmax(Softmax { beta: 1.0 });
     let mut b = Builder::default();
     let x = b.input("x", &[1, 2]);
     let p = b.node("softmax", softmax.clone(), &[x], &[1, 2]);
@@ -199,7 +200,7 @@ fn dead_values_get_a_sane_scale() {
 fn indices_stay_integers() {
     let mut b = Builder::default();
     let x = b.input("x", &[1, 3]);
-    let y = b.node("argmax", Op::ArgMax { axis: 1 }, &[x], &[1]);
+    let y = b.node("argmax", Op::ArgMax(ArgMax { axis: 1 }), &[x], &[1]);
     b.0.value_mut(y).dtype = DType::Int32;
     assert!(b.0.is_float(), "it searches float");
     let (mut graph, _) = b.quantized(&[y], vec![vec![vec![1.0, 3.0, 2.0]]]).unwrap();
@@ -216,11 +217,11 @@ fn tables_share_the_quantization_of_what_is_looked_up() {
     let ids = b.input("ids", &[1, 2]);
     b.0.value_mut(ids).dtype = DType::Int32;
     let table = b.constant("table", &[3, 2], &[-1.0, 0.5, 2.0, -4.0, 0.0, 1.1]);
-    let op = Op::Gather { axis: 0, batch_dims: 0 };
+    let op = Op::Gather(Gather { axis: 0, batch_dims: 0 });
     let rows = b.node("rows", op.clone(), &[table, ids], &[1, 2, 2]);
     let places = b.value("places", &[2], Some(Constant::I32(vec![1, 0])));
     b.0.value_mut(places).dtype = DType::Int32;
-    let turned = b.node("turned", Op::Gather { axis: 2, batch_dims: 0 }, &[rows, places], &[1, 2, 2]);
+    let turned = b.node("turned", Op::Gather(Gather { axis: 2, batch_dims: 0 }), &[rows, places], &[1, 2, 2]);
     // Row 1 of the table is never looked up, and still has a place in its range.
     let (mut graph, report) = b.quantized(&[turned], vec![vec![vec![0.0, 2.0]]]).unwrap();
     assert_eq!(names(&graph), ["GATHER", "GATHER"]);
@@ -293,7 +294,7 @@ fn network() -> (Builder, ValueId, Vec<Sample>) {
     let (w1, w2) = (noise(8 * 16), noise(4 * 8));
     let (w1, w2) = (b.constant("w1", &[8, 16], &w1), b.constant("w2", &[4, 8], &w2));
     let bias = b.constant("bias", &[8], &noise(8));
-    let hidden = Op::FullyConnected { activation: Activation::Relu };
+    let hidden = Op::FullyConnected(FullyConnected { activation: Activation::Relu });
     let h = b.node("hidden", hidden, &[x, w1, bias], &[1, 8]);
     let y = b.node("out", DENSE, &[h, w2], &[1, 4]);
     let samples = (0..200).map(|_| vec![noise(16)]).collect();
@@ -394,9 +395,9 @@ fn channels_are_equalized() {
     };
     let first = b.constant("w1", &[2, 1, 1, 2], &[1000.0, 0.0, 0.0, 1.0]);
     let second = b.constant("w2", &[1, 1, 1, 2], &[0.001, 1.0]);
-    let conv = Op::Conv2d { window, activation: Activation::Relu };
+    let conv = Op::Conv2d(Conv2d { window, activation: Activation::Relu });
     let h = b.node("h", conv, &[x, first], &[1, 1, 1, 2]);
-    let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::None };
+    let op = Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier: 1, activation: Activation::None });
     let y = b.node("y", op, &[h, second], &[1, 1, 1, 2]);
     b.0.outputs = vec![y];
     let samples = Rows((0..50).map(|i| vec![vec![i as f32 / 49.0, (49 - i) as f32 / 49.0]]).collect());
@@ -413,7 +414,7 @@ fn channels_are_equalized() {
     assert!(report.options.equalize, "{}", report.options);
 
     // A RELU6 between the two does not commute with factors.
-    b.0.nodes[0].op = Op::Conv2d { window, activation: Activation::Relu6 };
+    b.0.nodes[0].op = Op::Conv2d(Conv2d { window, activation: Activation::Relu6 });
     let options = Options { equalize: true, calibration: Calibration::MinMax, ..Options::default() };
     assert_eq!(quantize(&b.0, &samples, &options).unwrap().0.value(h).name, "h");
 }
@@ -573,7 +574,7 @@ fn masked_scores_keep_their_steps() {
     let mask = b.constant("mask", &[2, 3], &[0.0, -1e9, -1e9, 0.0, 0.0, -1e9]);
     let sum = b.node("masked", ADD, &[x, mask], &[1, 2, 3]);
     let rows = b.node("rows", Op::Reshape, &[sum], &[2, 3]);
-    let y = b.node("softmax", Op::Softmax { beta: 1.0 }, &[rows], &[2, 3]);
+    let y = b.node("softmax", Op::Softmax(Softmax { beta: 1.0 }), &[rows], &[2, 3]);
     let samples = vec![vec![vec![-2.0, 1.0, 0.5, 1.5, 2.0, -1.0]]; 2];
     let (graph, _) = b.quantized(&[y], samples).unwrap();
     let margin = (512.0f32 * 3.0).ln();

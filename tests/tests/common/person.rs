@@ -6,7 +6,8 @@
 //! whose pointwise filter alone is zero, with a bias that the activation clamps.
 
 use ferrolite::graph::{
-    Activation, Constant, DType, Graph, Node, Op, PoolKind, Quantization, Value, ValueId, Window,
+    Activation, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Pool2d, PoolKind,
+    Quantization, Softmax, Value, ValueId, Window,
 };
 
 /// Real numbers of an activation's step: 0 to 6 on 256 integers.
@@ -43,7 +44,7 @@ pub fn graph(dead_percent: usize) -> Graph {
         x = net.conv(&format!("pointwise_{}", index + 1), x, 1, 1, &dead);
     }
     let window = window([3, 3], 1, 0, 0);
-    let pool = Op::Pool2d { kind: PoolKind::Average, window, activation: Activation::None };
+    let pool = Op::Pool2d(Pool2d { kind: PoolKind::Average, window, activation: Activation::None });
     let y = net.value("pool", vec![1, 1, 1, 256], STEP, -128);
     let x = net.node("pool", pool, vec![x], y);
     let y = net.value("flat", vec![1, 256], STEP, -128);
@@ -53,12 +54,12 @@ pub fn graph(dead_percent: usize) -> Graph {
     let y = net.value("scores", vec![1, 2], 0.01, 0);
     let x = net.node(
         "scores",
-        Op::FullyConnected { activation: Activation::None },
+        Op::FullyConnected(FullyConnected { activation: Activation::None }),
         vec![x, weights.0, weights.1],
         y,
     );
     let y = net.value("softmax", vec![1, 2], 1.0 / 256.0, -128);
-    let x = net.node("softmax", Op::Softmax { beta: 1.0 }, vec![x], y);
+    let x = net.node("softmax", Op::Softmax(Softmax { beta: 1.0 }), vec![x], y);
     net.graph.outputs.push(x);
     net.graph
 }
@@ -163,7 +164,12 @@ impl Builder {
         // SAME: of an even number of pixels and a stride of 2, only the far side is padded.
         let window = window([kernel; 2], stride, 0, kernel / 2);
         let y = self.value(name, vec![1, height / stride, height / stride, lives.len()], STEP, -128);
-        self.node(name, Op::Conv2d { window, activation: Activation::Relu6 }, vec![x, weights, bias], y)
+        self.node(
+            name,
+            Op::Conv2d(Conv2d { window, activation: Activation::Relu6 }),
+            vec![x, weights, bias],
+            y,
+        )
     }
 
     fn depthwise(&mut self, name: &str, x: ValueId, stride: usize, lives: &[Life]) -> ValueId {
@@ -174,7 +180,8 @@ impl Builder {
         let (weights, bias) = self.weights(name, vec![1, 3, 3, channels], 9, 3, &lives, &filters);
         let window = window([3, 3], stride, 2 - stride, 1);
         let y = self.value(name, vec![1, height / stride, height / stride, channels], STEP, -128);
-        let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::Relu6 };
+        let op =
+            Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier: 1, activation: Activation::Relu6 });
         self.node(name, op, vec![x, weights, bias], y)
     }
 }

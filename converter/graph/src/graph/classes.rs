@@ -1,6 +1,8 @@
 //! Which outputs say a class: the one definition for `convert`, `compare` and reports.
 
-use super::{Activation, BinaryKind, DType, Graph, Op, ValueId};
+use super::{
+    Activation, Binary, BinaryKind, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Op, ValueId,
+};
 
 /// Whether an output is a vector of scores, one for each class, so that its largest element is an answer
 /// that two models can agree on: two elements or more along one dimension, made by SOFTMAX, by LOG_SOFTMAX
@@ -16,13 +18,13 @@ pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
     while let (true, Some(node)) = (vector && real, producers.get(&id).map(|&index| &graph.nodes[index])) {
         let first = node.input(0);
         match node.op {
-            Op::Softmax { .. } | Op::LogSoftmax => return true,
-            Op::FullyConnected { .. } | Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } => {
+            Op::Softmax(_) | Op::LogSoftmax => return true,
+            Op::FullyConnected(_) | Op::Conv2d(_) | Op::DepthwiseConv2d(_) => {
                 return unclamped(&node.op);
             }
-            Op::BatchMatMul { .. } | Op::Pool2d { .. } | Op::Reduce { .. } => return true,
+            Op::BatchMatMul(_) | Op::Pool2d(_) | Op::Reduce(_) => return true,
             // A bias is a sum with a constant.
-            Op::Binary { kind: BinaryKind::Add | BinaryKind::Sub, .. } if unclamped(&node.op) => {
+            Op::Binary(Binary { kind: BinaryKind::Add | BinaryKind::Sub, .. }) if unclamped(&node.op) => {
                 let operands = [first, node.input(1)];
                 let mut computed =
                     operands.into_iter().flatten().filter(|&id| graph.value(id).constant.is_none());
@@ -31,14 +33,12 @@ pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
                     _ => return true,
                 }
             }
-            Op::Reshape
-            | Op::Transpose { .. }
-            | Op::Quantize
-            | Op::QuantizeScaled { .. }
-            | Op::Dequantize => match first {
-                Some(before) => id = before,
-                None => return false,
-            },
+            Op::Reshape | Op::Transpose(_) | Op::Quantize | Op::QuantizeScaled(_) | Op::Dequantize => {
+                match first {
+                    Some(before) => id = before,
+                    None => return false,
+                }
+            }
             _ => return false,
         }
     }
@@ -48,10 +48,10 @@ pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
 /// Whether a layer's results are not clamped.
 fn unclamped(op: &Op) -> bool {
     match op {
-        Op::Conv2d { activation, .. }
-        | Op::DepthwiseConv2d { activation, .. }
-        | Op::FullyConnected { activation }
-        | Op::Binary { activation, .. } => *activation == Activation::None,
+        Op::Conv2d(Conv2d { activation, .. })
+        | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
+        | Op::FullyConnected(FullyConnected { activation })
+        | Op::Binary(Binary { activation, .. }) => *activation == Activation::None,
         _ => true,
     }
 }
@@ -59,9 +59,9 @@ fn unclamped(op: &Op) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Constant, Node, UnaryKind, Value};
+    use crate::graph::{Constant, Node, Softmax, UnaryKind, Value};
 
-    const ADD: Op = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+    const ADD: Op = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
 
     /// Whether what the layers make, of `shape`, holds classes.
     fn classes(layers: &[Op], shape: &[usize]) -> bool {
@@ -78,7 +78,7 @@ mod tests {
         for op in layers {
             let (c, y) =
                 (graph.add_value(value("c", Some(Constant::F32(vec![])))), graph.add_value(value("y", None)));
-            let two = matches!(op, Op::Binary { .. } | Op::FullyConnected { .. });
+            let two = matches!(op, Op::Binary(_) | Op::FullyConnected(_));
             let inputs = if two { vec![Some(x), Some(c)] } else { vec![Some(x)] };
             graph.nodes.push(Node { name: "n".into(), op: op.clone(), inputs, outputs: vec![y] });
             x = y;
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn scores_are_classes_and_other_numbers_are_not() {
-        let dense = Op::FullyConnected { activation: Activation::None };
-        let softmax = Op::Softmax { beta: 1.0 };
+        let dense = Op::FullyConnected(FullyConnected { activation: Activation::None });
+        let softmax = Op::Softmax(Softmax { beta: 1.0 });
         assert!(classes(&[dense.clone(), softmax.clone()], &[1, 3]));
         assert!(classes(std::slice::from_ref(&dense), &[1, 2]), "scores before a softmax that is left out");
         assert!(classes(&[dense.clone(), ADD, Op::Reshape], &[3]));

@@ -34,13 +34,15 @@
 //! assert!(graph.is_float());
 //! ```
 
+mod attributes;
 mod classes;
 mod op;
 mod tensor;
 mod work;
 
+pub use attributes::{Activation, BinaryKind, Cell, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
 pub use classes::holds_classes;
-pub use op::{Activation, BinaryKind, Cell, Op, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
+pub use op::*;
 pub use tensor::{Constant, Quantization};
 pub use work::{channel_axis, macs, weights_of};
 
@@ -192,7 +194,7 @@ impl Graph {
     pub fn is_float(&self) -> bool {
         self.nodes.iter().any(|node| {
             let mut touched = node.inputs.iter().flatten().chain(&node.outputs);
-            !matches!(node.op, Op::Quantize | Op::QuantizeScaled { .. } | Op::Dequantize)
+            !matches!(node.op, Op::Quantize | Op::QuantizeScaled(_) | Op::Dequantize)
                 && !node.op.only_moves_data()
                 && touched.any(|&id| self.value(id).dtype == DType::Float32)
         })

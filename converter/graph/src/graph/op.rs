@@ -1,603 +1,305 @@
-//! Operators and their attributes, as importers understand them and the later steps use them.
+//! The list of operators, and their attributes, as importers understand them and the later steps use them.
 //!
-//! Operands by position are given with each variant; `?` marks an optional one. Whatever an
+//! Operands by position are given with each operator; `?` marks an optional one. Whatever an
 //! operator needs beyond its activations and weights (axes, paddings, permutations) is an
 //! attribute, even where the source format stores it in a constant tensor.
+//!
+//! What an operator means is in one file of `ferrolite::ops`, under the name that the list gives: its checks,
+//! its float values, how it is quantized, lowered and written as `.tflite`.
 
-/// A clamp that TFLite calls the fused activation function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// No clamp.
-    #[default]
-    None,
-    /// `max(x, 0)`.
-    Relu,
-    /// `min(max(x, 0), 6)`.
-    Relu6,
-    /// `min(max(x, -1), 1)`.
-    ReluN1To1,
-}
+use super::attributes::{Activation, BinaryKind, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
 
-impl Activation {
-    /// The bounds in real numbers; infinite where there is none.
-    pub fn range(self) -> (f32, f32) {
-        match self {
-            Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
-            Activation::Relu => (0.0, f32::INFINITY),
-            Activation::Relu6 => (0.0, 6.0),
-            Activation::ReluN1To1 => (-1.0, 1.0),
+/// Calls a macro with all operators: for each file of `ferrolite::ops` those that it knows, with their attributes,
+/// if they have any, and their names in the TFLite schema, the field's common tongue.
+///
+/// | operator without a struct of attributes below | operands |
+/// |---|---|
+/// | `Unary` | input → output |
+/// | `LogSoftmax` | input → output, over the last dimension |
+/// | `Prelu` | input, slope (broadcast against the input) → output |
+/// | `Reshape` | input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …) |
+/// | `Quantize` | any number representation → the integers of the output's quantization |
+/// | `Dequantize` | integers → float32 |
+/// | `Lookup` | int8 input, constant int8 table `[256]` → output: for each element `x`, the table's element `x + 128`; a function of one number that came as its results |
+#[macro_export]
+macro_rules! operators {
+    ($then:ident) => {
+        $then! {
+            arg_min_max { ArgMax(op: ArgMax) => "ARG_MAX", ArgMin(op: ArgMin) => "ARG_MIN" }
+            batch_matmul { BatchMatMul(op: BatchMatMul) => "BATCH_MATMUL" }
+            binary { Binary(op: Binary) => op.kind.name() }
+            concat { Concat(op: Concat) => "CONCATENATION" }
+            conv_2d { Conv2d(op: Conv2d) => "CONV_2D" }
+            depthwise_conv_2d { DepthwiseConv2d(op: DepthwiseConv2d) => "DEPTHWISE_CONV_2D" }
+            dequantize { Dequantize => "DEQUANTIZE" }
+            fully_connected { FullyConnected(op: FullyConnected) => "FULLY_CONNECTED" }
+            gather { Gather(op: Gather) => "GATHER" }
+            log_softmax { LogSoftmax => "LOG_SOFTMAX" }
+            lookup { Lookup => "LOOKUP" }
+            pack_unpack { Pack(op: Pack) => "PACK", Unpack(op: Unpack) => "UNPACK" }
+            pad { Pad(op: Pad) => if op.value.is_some() { "PADV2" } else { "PAD" } }
+            pool_2d { Pool2d(op: Pool2d) => op.kind.name() }
+            prelu { Prelu => "PRELU" }
+            quantize { Quantize => "QUANTIZE", QuantizeScaled(op: QuantizeScaled) => "QUANTIZE" }
+            recurrent { Recurrent(op: Recurrent) => op.cell.name() }
+            reduce { Reduce(op: Reduce) => op.kind.name() }
+            reshape { Reshape => "RESHAPE" }
+            resize_bilinear { ResizeBilinear(op: ResizeBilinear) => "RESIZE_BILINEAR" }
+            resize_nearest { ResizeNearest(op: ResizeNearest) => "RESIZE_NEAREST_NEIGHBOR" }
+            slice { Slice(op: Slice) => "STRIDED_SLICE" }
+            softmax { Softmax(op: Softmax) => "SOFTMAX" }
+            split { Split(op: Split) => "SPLIT" }
+            transpose { Transpose(op: Transpose) => "TRANSPOSE" }
+            transpose_conv { TransposeConv(op: TransposeConv) => "TRANSPOSE_CONV" }
+            unary { Unary(op: UnaryKind) => op.name() }
+            unsupported { Unsupported(op: Unsupported) => &op.code }
         }
-    }
+    };
 }
 
-/// Geometry of a sliding window over the two spatial dimensions, `[height, width]` each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Kernel size.
-    pub kernel: [usize; 2],
-    /// Step between windows.
-    pub stride: [usize; 2],
-    /// Distance between kernel taps; 1 for a dense kernel.
-    pub dilation: [usize; 2],
-    /// Padding before the first row and column.
-    pub pad_before: [usize; 2],
-    /// Padding behind the last row and column. The shape of the output follows from it.
-    pub pad_after: [usize; 2],
-}
-
-/// Pooling function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolKind {
-    /// Mean over the cells of the window that lie inside the image.
-    Average,
-    /// Maximum.
-    Max,
-}
-
-/// Functions of two tensors, element by element, with broadcasting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BinaryKind {
-    /// `a + b`
-    Add,
-    /// `a - b`
-    Sub,
-    /// `a * b`
-    Mul,
-    /// `a / b`
-    Div,
-    /// `max(a, b)`
-    Maximum,
-    /// `min(a, b)`
-    Minimum,
-    /// `(a - b)^2`
-    SquaredDifference,
-}
-
-/// Reductions over some axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReduceKind {
-    /// Arithmetic mean.
-    Mean,
-    /// Sum.
-    Sum,
-    /// Largest element.
-    Max,
-    /// Smallest element.
-    Min,
-}
-
-/// Functions of one number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum UnaryKind {
-    /// `max(x, 0)`
-    Relu,
-    /// `min(max(x, 0), 6)`
-    Relu6,
-    /// `min(max(x, -1), 1)`
-    ReluN1To1,
-    /// `x` above zero, `alpha * x` below
-    LeakyRelu {
-        /// Slope below zero.
-        alpha: f32,
-    },
-    /// `x` above zero, `alpha * (exp(x) - 1)` below
-    Elu {
-        /// Depth of the negative branch; 1 in TFLite.
-        alpha: f32,
-    },
-    /// `gamma * x` above zero, `gamma * alpha * (exp(x) - 1)` below
-    Selu {
-        /// Depth of the negative branch.
-        alpha: f32,
-        /// Factor of both branches.
-        gamma: f32,
-    },
-    /// `max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)`
-    Celu {
-        /// Depth and width of the negative branch; not zero.
-        alpha: f32,
-    },
-    /// `x` above `threshold`, else `value`
-    Threshold {
-        /// Elements up to and including this are replaced.
-        threshold: f32,
-        /// What replaces them.
-        value: f32,
-    },
-    /// `min(max(x, min), max)`; see [`UnaryKind::clip`]
-    Clip {
-        /// Lower bound, or minus infinity.
-        min: f32,
-        /// Upper bound, or infinity.
-        max: f32,
-    },
-    /// `x` moved towards zero by `lambda`, zero within
-    SoftShrink {
-        /// Half the width of the flat part.
-        lambda: f32,
-    },
-    /// `x` outside of `-lambda..=lambda`, zero within
-    HardShrink {
-        /// Half the width of the flat part.
-        lambda: f32,
-    },
-    /// `min(max(alpha * x + beta, 0), 1)`
-    HardSigmoid {
-        /// Slope.
-        alpha: f32,
-        /// Value at zero.
-        beta: f32,
-    },
-    /// `(x + sqrt(x * x + b)) / 2`
-    Squareplus {
-        /// Softness of the knee.
-        b: f32,
-    },
-    /// `x` to a constant power
-    Pow {
-        /// The exponent.
-        exponent: f32,
-    },
-    /// `x / (1 + exp(-x))`, also called swish
-    Silu,
-    /// `ln(1 + exp(x))`
-    Softplus,
-    /// `x / (1 + |x|)`
-    Softsign,
-    /// `x * tanh(softplus(x))`
-    Mish,
-    /// `-ln(1 + exp(-x))`
-    LogSigmoid,
-    /// 0 up to -1, `(x + 1)^2 / 4` up to 1, `x` above
-    SparsePlus,
-    /// `x - tanh(x)`
-    TanhShrink,
-    /// The error function
-    Erf,
-    /// `1 / x`
-    Reciprocal,
-    /// `x * Phi(x)`; with `approximate`, the tanh form.
-    Gelu {
-        /// The tanh approximation instead of the error function.
-        approximate: bool,
-    },
-    /// `1 / (1 + exp(-x))`
-    Logistic,
-    /// Hyperbolic tangent
-    Tanh,
-    /// `x * relu6(x + 3) / 6`
-    HardSwish,
-    /// `|x|`
-    Abs,
-    /// `-x`
-    Neg,
-    /// `exp(x)`
-    Exp,
-    /// Natural logarithm
-    Log,
-    /// Square root
-    Sqrt,
-    /// `1 / sqrt(x)`
-    Rsqrt,
-    /// `x * x`
-    Square,
-    /// Sine
-    Sin,
-    /// Cosine
-    Cos,
-    /// Tangent
-    Tan,
-    /// Arc sine; no number outside of -1..=1
-    Asin,
-    /// Arc cosine; no number outside of -1..=1
-    Acos,
-    /// Arc tangent
-    Atan,
-    /// Hyperbolic sine
-    Sinh,
-    /// Hyperbolic cosine
-    Cosh,
-    /// Inverse hyperbolic sine
-    Asinh,
-    /// Inverse hyperbolic cosine; no number below 1
-    Acosh,
-    /// Inverse hyperbolic tangent; no number outside of -1..=1
-    Atanh,
-    /// `1 / sqrt(x)`, and 0 at zero: the factor of a norm, for which a vector of zeros stays one
-    RsqrtOrZero,
-    /// `1 / x`, and 0 at zero
-    ReciprocalOrZero,
-    /// Smallest integer not below
-    Ceil,
-    /// Largest integer not above
-    Floor,
-    /// Nearest integer, ties to even
-    Round,
-    /// -1, 0 or 1
-    Sign,
-}
-
-impl UnaryKind {
-    /// A clamp by the name that it has where it has one: RELU, RELU6, RELU_N1_TO_1 or CLIP.
-    pub fn clip(min: f32, max: f32) -> UnaryKind {
-        match (min, max) {
-            (0.0, f32::INFINITY) => UnaryKind::Relu,
-            (0.0, 6.0) => UnaryKind::Relu6,
-            (-1.0, 1.0) => UnaryKind::ReluN1To1,
-            _ => UnaryKind::Clip { min, max },
+macro_rules! define {
+    ($($file:ident { $($Op:ident $(($attributes:ident: $Attributes:ty))? => $name:expr),+ })+) => {
+        /// What a node computes.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Op {
+            $($(
+                #[doc = concat!("Known by the file `", stringify!($file), "` of `ferrolite::ops`.")]
+                $Op $(($Attributes))?,
+            )+)+
         }
-    }
-}
 
-/// What a recurrent layer computes at each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// `h' = activation(W x + R h + b)`. One gate.
-    Simple,
-    /// Long short-term memory. Gates in the order input, forget, cell, output, as in TFLite and Keras:
-    /// `c' = f * c + i * activation(g)`, `h' = o * output_activation(c')`.
-    Lstm,
-    /// Gated recurrent unit. Gates in the order update `z`, reset `r`, candidate `h`, as in Keras and
-    /// ONNX: `h' = z * h + (1 - z) * activation(candidate)`.
-    Gru {
-        /// The candidate is `W x + b + r * (R h + rb)` rather than `W x + b + R (r * h) + rb`.
-        reset_after: bool,
-    },
-}
-
-impl Cell {
-    /// Matrices that a layer of this kind stacks along the first dimension of its weights.
-    pub fn gates(self) -> usize {
-        match self {
-            Cell::Simple => 1,
-            Cell::Lstm => 4,
-            Cell::Gru { .. } => 3,
+        impl Op {
+            /// The operator's name in the TFLite schema.
+            #[allow(unused_variables)]
+            pub fn name(&self) -> &str {
+                match self {
+                    $($(Op::$Op $(($attributes))? => $name,)+)+
+                }
+            }
         }
-    }
+    };
 }
 
-/// Attributes of a recurrent layer in one direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recurrent {
-    /// What is computed at each step.
-    pub cell: Cell,
-    /// Function of the cell's candidate.
-    pub activation: UnaryKind,
-    /// Function of the gates.
-    pub gate_activation: UnaryKind,
-    /// Function of the LSTM's state at its output; without meaning for the others.
-    pub output_activation: UnaryKind,
-    /// Walks from the last step to the first; results keep the place of their step.
-    pub reverse: bool,
-    /// Bound of the magnitude of the LSTM's state; 0 for none.
-    pub cell_clip: f32,
-}
-
-/// What a node computes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Op {
-    /// input, filter, bias? → output. Groups = input channels / filter's innermost dimension.
-    Conv2d {
-        /// Geometry.
-        window: Window,
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// input, filter, bias? → output. Channel `c` of the output reads channel `c / multiplier`.
-    DepthwiseConv2d {
-        /// Geometry.
-        window: Window,
-        /// Output channels per input channel.
-        multiplier: usize,
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// input, weights `[outputs, inputs]`, bias? → output. The input is read as rows of `inputs`.
-    FullyConnected {
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// input, filter, bias? → output. `window.pad_*` is cropped from the full result.
-    TransposeConv {
-        /// Geometry of the convolution that this one transposes.
-        window: Window,
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// a `[.., m, k]`, b `[.., k, n]` → `[.., m, n]`; leading dimensions broadcast.
-    BatchMatMul {
-        /// `a` is stored as `[.., k, m]`.
-        transpose_a: bool,
-        /// `b` is stored as `[.., n, k]`.
-        transpose_b: bool,
-    },
-    /// input → output
-    Pool2d {
-        /// Average or maximum.
-        kind: PoolKind,
-        /// Geometry; dilation is 1.
-        window: Window,
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// a, b → output
-    Binary {
-        /// The function.
-        kind: BinaryKind,
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// input → output
-    Unary(UnaryKind),
-    /// input → output, over the last dimension
-    Softmax {
-        /// Factor of the exponent.
-        beta: f32,
-    },
-    /// input → output, over the last dimension
-    LogSoftmax,
-    /// input, slope (broadcast against the input) → output
-    Prelu,
-    /// input → output
-    Pad {
-        /// Elements added before and behind, for each dimension.
-        amounts: Vec<(usize, usize)>,
-        /// Value of the added elements, in the input's own representation: the quantized integer
-        /// for integer tensors, the real number for float ones. `None` means real zero.
-        value: Option<f64>,
-    },
-    /// input → output
-    Reduce {
-        /// The function.
-        kind: ReduceKind,
-        /// Reduced dimensions, ascending.
-        axes: Vec<usize>,
-        /// Whether reduced dimensions stay, with size 1.
-        keep_dims: bool,
-    },
-    /// inputs… → output
-    Concat {
-        /// The dimension along which the inputs follow one another.
-        axis: usize,
-        /// Clamp of the result.
-        activation: Activation,
-    },
-    /// input → outputs…, whose sizes along `axis` are those of the output values
-    Split {
-        /// The dimension that is cut.
-        axis: usize,
-    },
-    /// input → output: element `i` of a dimension is element `begin + i * stride` of the input.
-    /// SLICE and STRIDED_SLICE; dimensions that the output drops have size 1 in `size`.
-    Slice {
-        /// First element for each input dimension.
-        begin: Vec<usize>,
-        /// Elements taken for each input dimension.
-        size: Vec<usize>,
-        /// Step for each input dimension; negative steps walk backwards.
-        stride: Vec<isize>,
-    },
-    /// input → output: dimension `i` of the output is dimension `permutation[i]` of the input.
-    Transpose {
-        /// One entry per dimension.
-        permutation: Vec<usize>,
-    },
-    /// input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …)
-    Reshape,
-    /// inputs… → output with a new dimension at `axis`
-    Pack {
-        /// Place of the new dimension in the output.
-        axis: usize,
-    },
-    /// input → outputs…, without the dimension at `axis`
-    Unpack {
-        /// The dimension that is taken apart.
-        axis: usize,
-    },
-    /// input → output
-    ResizeNearest {
-        /// The corners' centres coincide.
-        align_corners: bool,
-        /// Pixels are areas whose centres lie at half integers.
-        half_pixel_centers: bool,
-    },
-    /// input → output
-    ResizeBilinear {
-        /// The corners' centres coincide.
-        align_corners: bool,
-        /// Pixels are areas whose centres lie at half integers.
-        half_pixel_centers: bool,
-    },
-    /// Any number representation → the integers of the output's quantization.
-    Quantize,
-    /// Integers → float32.
-    Dequantize,
-    /// float → integers: QUANTIZE of `factor * x + term`, at a border of the model.
-    QuantizeScaled {
-        /// What elements are multiplied with, above 0.
-        factor: f64,
-        /// What is added then; a whole number of steps of the result.
-        term: f64,
-    },
-    /// input → index of the largest element, int32 or int64
-    ArgMax {
-        /// The dimension that is searched.
-        axis: usize,
-    },
-    /// input → index of the smallest element, int32 or int64
-    ArgMin {
-        /// The dimension that is searched.
-        axis: usize,
-    },
-    /// input `[batch, steps, features]`, weights `[gates * units, features]`, recurrent weights
-    /// `[gates * units, units]`, bias? `[gates * units]`, recurrent bias? `[gates * units]`, initial
-    /// hidden state? `[batch, units]`, initial cell state? `[batch, units]` → sequence
-    /// `[batch, steps, units]`, then, where the node has more results, last hidden state and last
-    /// cell state `[batch, units]`. States start at zero where none are given.
-    Recurrent(Recurrent),
-    /// data, indices (integers, counted from zero) → output: the elements of `data` at the indices
-    /// along `axis`, whose dimension those of the indices replace.
-    Gather {
-        /// The dimension that is looked up.
-        axis: usize,
-        /// Leading dimensions that data and indices share, at most `axis`: each of their elements has
-        /// indices of its own. 0 where the same indices serve all.
-        batch_dims: usize,
-    },
-    /// int8 input, constant int8 table `[256]` → output: for each element `x`, the table's element
-    /// `x + 128`. A function of one number that came as its results.
-    Lookup,
-    /// Something that an importer recognised but Ferrolite cannot compute. Kept in the graph so
-    /// that all such layers can be named at once.
-    Unsupported {
-        /// Name in the source format, `custom NAME` for custom operators.
-        code: String,
-        /// Why, when the operator as such is known but this form of it is not; else empty.
-        reason: String,
-    },
-}
+operators!(define);
 
 impl Op {
-    /// The operator's name in the TFLite schema, the field's common tongue.
-    pub fn name(&self) -> &str {
-        match self {
-            Op::Conv2d { .. } => "CONV_2D",
-            Op::DepthwiseConv2d { .. } => "DEPTHWISE_CONV_2D",
-            Op::FullyConnected { .. } => "FULLY_CONNECTED",
-            Op::TransposeConv { .. } => "TRANSPOSE_CONV",
-            Op::BatchMatMul { .. } => "BATCH_MATMUL",
-            Op::Pool2d { kind: PoolKind::Average, .. } => "AVERAGE_POOL_2D",
-            Op::Pool2d { kind: PoolKind::Max, .. } => "MAX_POOL_2D",
-            Op::Binary { kind, .. } => match kind {
-                BinaryKind::Add => "ADD",
-                BinaryKind::Sub => "SUB",
-                BinaryKind::Mul => "MUL",
-                BinaryKind::Div => "DIV",
-                BinaryKind::Maximum => "MAXIMUM",
-                BinaryKind::Minimum => "MINIMUM",
-                BinaryKind::SquaredDifference => "SQUARED_DIFFERENCE",
-            },
-            Op::Unary(kind) => match kind {
-                UnaryKind::Relu => "RELU",
-                UnaryKind::Relu6 => "RELU6",
-                UnaryKind::ReluN1To1 => "RELU_N1_TO_1",
-                UnaryKind::LeakyRelu { .. } => "LEAKY_RELU",
-                UnaryKind::Elu { .. } => "ELU",
-                UnaryKind::Selu { .. } => "SELU",
-                UnaryKind::Celu { .. } => "CELU",
-                UnaryKind::Threshold { .. } => "THRESHOLD",
-                UnaryKind::Clip { .. } => "CLIP",
-                UnaryKind::SoftShrink { .. } => "SOFT_SHRINK",
-                UnaryKind::HardShrink { .. } => "HARD_SHRINK",
-                UnaryKind::HardSigmoid { .. } => "HARD_SIGMOID",
-                UnaryKind::Squareplus { .. } => "SQUAREPLUS",
-                UnaryKind::Pow { .. } => "POW",
-                UnaryKind::Silu => "SILU",
-                UnaryKind::Softplus => "SOFTPLUS",
-                UnaryKind::Softsign => "SOFTSIGN",
-                UnaryKind::Mish => "MISH",
-                UnaryKind::LogSigmoid => "LOG_SIGMOID",
-                UnaryKind::SparsePlus => "SPARSE_PLUS",
-                UnaryKind::TanhShrink => "TANH_SHRINK",
-                UnaryKind::Erf => "ERF",
-                UnaryKind::Reciprocal => "RECIPROCAL",
-                UnaryKind::Gelu { .. } => "GELU",
-                UnaryKind::Logistic => "LOGISTIC",
-                UnaryKind::Tanh => "TANH",
-                UnaryKind::HardSwish => "HARD_SWISH",
-                UnaryKind::Abs => "ABS",
-                UnaryKind::Neg => "NEG",
-                UnaryKind::Exp => "EXP",
-                UnaryKind::Log => "LOG",
-                UnaryKind::Sqrt => "SQRT",
-                UnaryKind::Rsqrt => "RSQRT",
-                UnaryKind::Square => "SQUARE",
-                UnaryKind::Sin => "SIN",
-                UnaryKind::Cos => "COS",
-                UnaryKind::Tan => "TAN",
-                UnaryKind::Asin => "ASIN",
-                UnaryKind::Acos => "ACOS",
-                UnaryKind::Atan => "ATAN",
-                UnaryKind::Sinh => "SINH",
-                UnaryKind::Cosh => "COSH",
-                UnaryKind::Asinh => "ASINH",
-                UnaryKind::Acosh => "ACOSH",
-                UnaryKind::Atanh => "ATANH",
-                UnaryKind::RsqrtOrZero => "RSQRT",
-                UnaryKind::ReciprocalOrZero => "RECIPROCAL",
-                UnaryKind::Ceil => "CEIL",
-                UnaryKind::Floor => "FLOOR",
-                UnaryKind::Round => "ROUND",
-                UnaryKind::Sign => "SIGN",
-            },
-            Op::Softmax { .. } => "SOFTMAX",
-            Op::LogSoftmax => "LOG_SOFTMAX",
-            Op::Prelu => "PRELU",
-            Op::Pad { value: None, .. } => "PAD",
-            Op::Pad { value: Some(_), .. } => "PADV2",
-            Op::Reduce { kind, .. } => match kind {
-                ReduceKind::Mean => "MEAN",
-                ReduceKind::Sum => "SUM",
-                ReduceKind::Max => "REDUCE_MAX",
-                ReduceKind::Min => "REDUCE_MIN",
-            },
-            Op::Concat { .. } => "CONCATENATION",
-            Op::Split { .. } => "SPLIT",
-            Op::Slice { .. } => "STRIDED_SLICE",
-            Op::Transpose { .. } => "TRANSPOSE",
-            Op::Reshape => "RESHAPE",
-            Op::Pack { .. } => "PACK",
-            Op::Unpack { .. } => "UNPACK",
-            Op::ResizeNearest { .. } => "RESIZE_NEAREST_NEIGHBOR",
-            Op::ResizeBilinear { .. } => "RESIZE_BILINEAR",
-            Op::Quantize | Op::QuantizeScaled { .. } => "QUANTIZE",
-            Op::Dequantize => "DEQUANTIZE",
-            Op::ArgMax { .. } => "ARG_MAX",
-            Op::ArgMin { .. } => "ARG_MIN",
-            Op::Recurrent(Recurrent { cell, .. }) => match cell {
-                Cell::Simple => "UNIDIRECTIONAL_SEQUENCE_RNN",
-                Cell::Lstm => "UNIDIRECTIONAL_SEQUENCE_LSTM",
-                Cell::Gru { .. } => "GRU",
-            },
-            Op::Gather { .. } => "GATHER",
-            Op::Lookup => "LOOKUP",
-            Op::Unsupported { code, .. } => code,
-        }
-    }
-
     /// Whether the operator copies elements without computing with them, so that any element type
     /// will do and input and output share their quantization.
     pub fn only_moves_data(&self) -> bool {
         matches!(
             self,
-            Op::Pad { .. }
-                | Op::Split { .. }
-                | Op::Slice { .. }
-                | Op::Transpose { .. }
+            Op::Pad(_)
+                | Op::Split(_)
+                | Op::Slice(_)
+                | Op::Transpose(_)
                 | Op::Reshape
-                | Op::Pack { .. }
-                | Op::Unpack { .. }
-                | Op::ResizeNearest { .. }
-        ) || matches!(self, Op::Concat { activation: Activation::None, .. })
+                | Op::Pack(_)
+                | Op::Unpack(_)
+                | Op::ResizeNearest(_)
+        ) || matches!(self, Op::Concat(Concat { activation: Activation::None, .. }))
     }
+}
+
+/// input, filter, bias? → output. Groups = input channels / filter's innermost dimension.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv2d {
+    /// Geometry.
+    pub window: Window,
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// input, filter, bias? → output. Channel `c` of the output reads channel `c / multiplier`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DepthwiseConv2d {
+    /// Geometry.
+    pub window: Window,
+    /// Output channels per input channel.
+    pub multiplier: usize,
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// input, weights `[outputs, inputs]`, bias? → output. The input is read as rows of `inputs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FullyConnected {
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// input, filter, bias? → output. `window.pad_*` is cropped from the full result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransposeConv {
+    /// Geometry of the convolution that this one transposes.
+    pub window: Window,
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// a `[.., m, k]`, b `[.., k, n]` → `[.., m, n]`; leading dimensions broadcast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchMatMul {
+    /// `a` is stored as `[.., k, m]`.
+    pub transpose_a: bool,
+    /// `b` is stored as `[.., n, k]`.
+    pub transpose_b: bool,
+}
+
+/// input → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool2d {
+    /// Average or maximum.
+    pub kind: PoolKind,
+    /// Geometry; dilation is 1.
+    pub window: Window,
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// a, b → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binary {
+    /// The function.
+    pub kind: BinaryKind,
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// input → output, over the last dimension
+#[derive(Clone, Debug, PartialEq)]
+pub struct Softmax {
+    /// Factor of the exponent.
+    pub beta: f32,
+}
+
+/// input → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pad {
+    /// Elements added before and behind, for each dimension.
+    pub amounts: Vec<(usize, usize)>,
+    /// Value of the added elements, in the input's own representation: the quantized integer
+    /// for integer tensors, the real number for float ones. `None` means real zero.
+    pub value: Option<f64>,
+}
+
+/// input → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduce {
+    /// The function.
+    pub kind: ReduceKind,
+    /// Reduced dimensions, ascending.
+    pub axes: Vec<usize>,
+    /// Whether reduced dimensions stay, with size 1.
+    pub keep_dims: bool,
+}
+
+/// inputs… → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concat {
+    /// The dimension along which the inputs follow one another.
+    pub axis: usize,
+    /// Clamp of the result.
+    pub activation: Activation,
+}
+
+/// input → outputs…, whose sizes along `axis` are those of the output values
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// The dimension that is cut.
+    pub axis: usize,
+}
+
+/// input → output: element `i` of a dimension is element `begin + i * stride` of the input.
+/// SLICE and STRIDED_SLICE; dimensions that the output drops have size 1 in `size`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice {
+    /// First element for each input dimension.
+    pub begin: Vec<usize>,
+    /// Elements taken for each input dimension.
+    pub size: Vec<usize>,
+    /// Step for each input dimension; negative steps walk backwards.
+    pub stride: Vec<isize>,
+}
+
+/// input → output: dimension `i` of the output is dimension `permutation[i]` of the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transpose {
+    /// One entry per dimension.
+    pub permutation: Vec<usize>,
+}
+
+/// inputs… → output with a new dimension at `axis`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pack {
+    /// Place of the new dimension in the output.
+    pub axis: usize,
+}
+
+/// input → outputs…, without the dimension at `axis`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unpack {
+    /// The dimension that is taken apart.
+    pub axis: usize,
+}
+
+/// input → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResizeNearest {
+    /// The corners' centres coincide.
+    pub align_corners: bool,
+    /// Pixels are areas whose centres lie at half integers.
+    pub half_pixel_centers: bool,
+}
+
+/// input → output
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResizeBilinear {
+    /// The corners' centres coincide.
+    pub align_corners: bool,
+    /// Pixels are areas whose centres lie at half integers.
+    pub half_pixel_centers: bool,
+}
+
+/// float → integers: QUANTIZE of `factor * x + term`, at a border of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizeScaled {
+    /// What elements are multiplied with, above 0.
+    pub factor: f64,
+    /// What is added then; a whole number of steps of the result.
+    pub term: f64,
+}
+
+/// input → index of the largest element, int32 or int64
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArgMax {
+    /// The dimension that is searched.
+    pub axis: usize,
+}
+
+/// input → index of the smallest element, int32 or int64
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArgMin {
+    /// The dimension that is searched.
+    pub axis: usize,
+}
+
+/// data, indices (integers, counted from zero) → output: the elements of `data` at the indices
+/// along `axis`, whose dimension those of the indices replace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gather {
+    /// The dimension that is looked up.
+    pub axis: usize,
+    /// Leading dimensions that data and indices share, at most `axis`: each of their elements has
+    /// indices of its own. 0 where the same indices serve all.
+    pub batch_dims: usize,
+}
+
+/// Something that an importer recognised but Ferrolite cannot compute. Kept in the graph so
+/// that all such layers can be named at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unsupported {
+    /// Name in the source format, `custom NAME` for custom operators.
+    pub code: String,
+    /// Why, when the operator as such is known but this form of it is not; else empty.
+    pub reason: String,
 }

@@ -1,13 +1,13 @@
 //! The weights of a layer, and its multiply-accumulate operations.
 
-use super::{Graph, Node, Op, Value};
+use super::{BatchMatMul, DepthwiseConv2d, Graph, Node, Op, TransposeConv, Value};
 
 /// Whether the operator has weights at operand 1 and perhaps a bias at operand 2, and the
 /// dimension of its weights that counts output channels.
 pub fn channel_axis(op: &Op) -> Option<usize> {
     match op {
-        Op::Conv2d { .. } | Op::TransposeConv { .. } | Op::FullyConnected { .. } => Some(0),
-        Op::DepthwiseConv2d { .. } => Some(3),
+        Op::Conv2d(_) | Op::TransposeConv(_) | Op::FullyConnected(_) => Some(0),
+        Op::DepthwiseConv2d(_) => Some(3),
         _ => None,
     }
 }
@@ -30,13 +30,13 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
         |shape: Option<&[usize]>, skip: usize| count(shape.unwrap_or_default().get(skip..).unwrap_or(&[]));
     match &node.op {
         // Each output takes one filter; each input of a transposed convolution goes into all of them.
-        Op::Conv2d { .. } | Op::FullyConnected { .. } => output.saturating_mul(by(shape(1), 1)),
-        Op::DepthwiseConv2d { window, .. } => output.saturating_mul(count(&window.kernel)),
-        Op::TransposeConv { window, .. } => {
+        Op::Conv2d(_) | Op::FullyConnected(_) => output.saturating_mul(by(shape(1), 1)),
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, .. }) => output.saturating_mul(count(&window.kernel)),
+        Op::TransposeConv(TransposeConv { window, .. }) => {
             let filters = shape(1).and_then(|s| s.first()).map_or(1, |&n| n as u64);
             by(shape(0), 0).saturating_mul(count(&window.kernel)).saturating_mul(filters)
         }
-        Op::BatchMatMul { transpose_a, .. } => {
+        Op::BatchMatMul(BatchMatMul { transpose_a, .. }) => {
             let a = shape(0).unwrap_or_default();
             let depth = a.len().checked_sub(if *transpose_a { 2 } else { 1 }).and_then(|at| a.get(at));
             output.saturating_mul(depth.map_or(1, |&d| d as u64))

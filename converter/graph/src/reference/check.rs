@@ -5,7 +5,10 @@ use std::cell::RefCell;
 
 use super::strided::broadcast_shape;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, PoolKind, Value, ValueId, Window};
+use crate::graph::{
+    ArgMax, ArgMin, BatchMatMul, Concat, Conv2d, DepthwiseConv2d, Gather, Graph, Node, Op, Pack, Pad, Pool2d,
+    PoolKind, Reduce, Slice, Split, Transpose, TransposeConv, Unpack, Unsupported, Value, ValueId, Window,
+};
 
 /// Largest number of elements of one tensor; a wrong file must not exhaust the memory.
 const MAX_ELEMENTS: usize = 1 << 31;
@@ -21,10 +24,12 @@ pub fn supported(graph: &Graph) -> Result<()> {
         .nodes
         .iter()
         .filter_map(|node| match &node.op {
-            Op::Unsupported { code, reason } if reason.is_empty() => {
+            Op::Unsupported(Unsupported { code, reason }) if reason.is_empty() => {
                 Some(format!("`{}` ({code})", node.name))
             }
-            Op::Unsupported { code, reason } => Some(format!("`{}` ({code}: {reason})", node.name)),
+            Op::Unsupported(Unsupported { code, reason }) => {
+                Some(format!("`{}` ({code}: {reason})", node.name))
+            }
             _ => None,
         })
         .collect();
@@ -201,8 +206,7 @@ pub fn node(graph: &Graph, node: &Node) -> Result<()> {
     };
     let inputs = node.inputs.iter().map(|&id| id.map(shape).transpose()).collect::<Result<Vec<_>>>()?;
     let outputs = node.outputs.iter().map(|&id| shape(id)).collect::<Result<Vec<_>>>()?;
-    let several =
-        matches!(node.op, Op::Split { .. } | Op::Unpack { .. } | Op::Recurrent(_) | Op::Unsupported { .. });
+    let several = matches!(node.op, Op::Split(_) | Op::Unpack(_) | Op::Recurrent(_) | Op::Unsupported(_));
     let count = outputs.len();
     if count == 0 || (count > 1 && !several) {
         return Err(error(node, format!("it has {count} outputs")));
@@ -220,13 +224,13 @@ pub fn infer(node: &Node, inputs: &[Option<&[usize]>]) -> Result<Vec<usize>> {
     };
     let shape = match &node.op {
         Op::Reshape
-        | Op::TransposeConv { .. }
-        | Op::Split { .. }
-        | Op::Unpack { .. }
-        | Op::ResizeNearest { .. }
-        | Op::ResizeBilinear { .. }
-        | Op::Unsupported { .. } => return Err(unknown()),
-        Op::FullyConnected { .. } => {
+        | Op::TransposeConv(_)
+        | Op::Split(_)
+        | Op::Unpack(_)
+        | Op::ResizeNearest(_)
+        | Op::ResizeBilinear(_)
+        | Op::Unsupported(_) => return Err(unknown()),
+        Op::FullyConnected(_) => {
             let input = inputs.first().copied().flatten().ok_or_else(unknown)?;
             let (&columns, rows) = last(1, 2).ok_or_else(|| error(node, "its weights are no matrix"))?;
             let (&depth, lead) = input.split_last().ok_or_else(unknown)?;
@@ -238,8 +242,8 @@ pub fn infer(node: &Node, inputs: &[Option<&[usize]>]) -> Result<Vec<usize>> {
             }
             [lead, rows].concat()
         }
-        Op::Slice { size, .. } => size.clone(),
-        Op::ArgMax { axis } | Op::ArgMin { axis } => {
+        Op::Slice(Slice { size, .. }) => size.clone(),
+        Op::ArgMax(ArgMax { axis }) | Op::ArgMin(ArgMin { axis }) => {
             let mut shape = inputs.first().copied().flatten().ok_or_else(unknown)?.to_vec();
             if *axis >= shape.len() {
                 return Err(error(node, format!("axis {axis} of a tensor of {} dimensions", shape.len())));
@@ -282,7 +286,7 @@ pub fn no_such_index(layer: &str, index: i64, count: usize) -> Error {
 fn operator(check: &Check) -> Result<()> {
     let node = check.node;
     match &node.op {
-        Op::Conv2d { window, .. } => {
+        Op::Conv2d(Conv2d { window, .. }) => {
             let (image, [out, kh, kw, depth]) = (check.image(0)?, check.image(1)?);
             check.window(window, [kh, kw])?;
             let groups = image[3] / depth;
@@ -292,7 +296,7 @@ fn operator(check: &Check) -> Result<()> {
             check.bias(out)?;
             check.windowed(image, window, out)
         }
-        Op::DepthwiseConv2d { window, multiplier, .. } => {
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, .. }) => {
             let (image, [one, kh, kw, out]) = (check.image(0)?, check.image(1)?);
             check.window(window, [kh, kw])?;
             check.ensure(one == 1 && image[3].checked_mul(*multiplier) == Some(out), || {
@@ -301,7 +305,7 @@ fn operator(check: &Check) -> Result<()> {
             check.bias(out)?;
             check.windowed(image, window, out)
         }
-        Op::TransposeConv { window, .. } => {
+        Op::TransposeConv(TransposeConv { window, .. }) => {
             let (image, [out, kh, kw, depth]) = (check.image(0)?, check.image(1)?);
             check.window(window, [kh, kw])?;
             check.ensure(depth == image[3], || {
@@ -314,7 +318,7 @@ fn operator(check: &Check) -> Result<()> {
                 format!("its output has shape {found:?} for {} images of {out} channels", image[0])
             })
         }
-        Op::FullyConnected { .. } => {
+        Op::FullyConnected(_) => {
             let (input, weights) = (check.input(0)?, check.input(1)?);
             check.ensure(weights.len() == 2, || format!("its weights have shape {weights:?}"))?;
             let total: usize = input.iter().product();
@@ -327,7 +331,7 @@ fn operator(check: &Check) -> Result<()> {
                 format!("its output has {found} elements")
             })
         }
-        Op::BatchMatMul { transpose_a, transpose_b } => {
+        Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b }) => {
             let (a, b) = (check.input(0)?, check.input(1)?);
             check.ensure(a.len() >= 2 && b.len() >= 2, || format!("operands {a:?} and {b:?}"))?;
             let matrix = |shape: &[usize], transposed: bool| {
@@ -344,7 +348,7 @@ fn operator(check: &Check) -> Result<()> {
                 _ => Err(error(node, format!("operands {a:?} and {b:?} do not fit together"))),
             }
         }
-        Op::Pool2d { kind, window, .. } => {
+        Op::Pool2d(Pool2d { kind, window, .. }) => {
             let image = check.image(0)?;
             check.window(window, window.kernel)?;
             let inside = window.dilation == [1, 1]
@@ -357,7 +361,7 @@ fn operator(check: &Check) -> Result<()> {
             })?;
             check.windowed(image, window, image[3])
         }
-        Op::Binary { .. } => {
+        Op::Binary(_) => {
             let (a, b) = (check.input(0)?, check.input(1)?);
             let shape = broadcast_shape(a, b)
                 .ok_or_else(|| error(node, format!("shapes {a:?} and {b:?} do not broadcast")))?;
@@ -371,10 +375,10 @@ fn operator(check: &Check) -> Result<()> {
             check.output(x)
         }
         Op::Unary(_)
-        | Op::Softmax { .. }
+        | Op::Softmax(_)
         | Op::LogSoftmax
         | Op::Quantize
-        | Op::QuantizeScaled { .. }
+        | Op::QuantizeScaled(_)
         | Op::Dequantize => check.output(check.input(0)?),
         Op::Reshape => {
             let (input, found) = (check.input(0)?, check.outputs[0]);
@@ -382,7 +386,7 @@ fn operator(check: &Check) -> Result<()> {
                 format!("from shape {input:?} to {found:?}")
             })
         }
-        Op::Pad { amounts, .. } => {
+        Op::Pad(Pad { amounts, .. }) => {
             let input = check.input(0)?;
             check.ensure(amounts.len() == input.len(), || {
                 format!("{} paddings for {} dimensions", amounts.len(), input.len())
@@ -391,7 +395,7 @@ fn operator(check: &Check) -> Result<()> {
             let shape: Option<Vec<usize>> = input.iter().zip(amounts).map(sum).collect();
             check.output(&shape.ok_or_else(|| error(node, "its padding is beyond reason"))?)
         }
-        Op::Reduce { axes, keep_dims, .. } => {
+        Op::Reduce(Reduce { axes, keep_dims, .. }) => {
             let input = check.input(0)?;
             for &axis in axes {
                 check.axis(axis, input.len())?;
@@ -405,7 +409,7 @@ fn operator(check: &Check) -> Result<()> {
                 .collect();
             check.output(&shape)
         }
-        Op::Concat { axis, .. } => {
+        Op::Concat(Concat { axis, .. }) => {
             let first = check.input(0)?;
             check.axis(*axis, first.len())?;
             let mut shape = first.to_vec();
@@ -421,7 +425,7 @@ fn operator(check: &Check) -> Result<()> {
             }
             check.output(&shape)
         }
-        Op::Pack { axis } => {
+        Op::Pack(Pack { axis }) => {
             let first = check.input(0)?;
             check.axis(*axis, first.len() + 1)?;
             for position in 0..node.inputs.len() {
@@ -432,7 +436,7 @@ fn operator(check: &Check) -> Result<()> {
             shape.insert(*axis, node.inputs.len());
             check.output(&shape)
         }
-        Op::Split { axis } => {
+        Op::Split(Split { axis }) => {
             let input = check.input(0)?;
             check.axis(*axis, input.len())?;
             let mut rest = input[*axis];
@@ -446,7 +450,7 @@ fn operator(check: &Check) -> Result<()> {
             }
             check.ensure(rest == 0, || format!("its parts leave {rest} of {input:?} over"))
         }
-        Op::Unpack { axis } => {
+        Op::Unpack(Unpack { axis }) => {
             let input = check.input(0)?;
             check.axis(*axis, input.len())?;
             let mut part = input.to_vec();
@@ -456,7 +460,7 @@ fn operator(check: &Check) -> Result<()> {
                 format!("{found} outputs of an input of shape {input:?}")
             })
         }
-        Op::Slice { begin, size, stride } => {
+        Op::Slice(Slice { begin, size, stride }) => {
             let input = check.input(0)?;
             let inside = |d: usize| {
                 let step =
@@ -474,7 +478,7 @@ fn operator(check: &Check) -> Result<()> {
                 format!("its output has {found} elements")
             })
         }
-        Op::Transpose { permutation } => {
+        Op::Transpose(Transpose { permutation }) => {
             let input = check.input(0)?;
             let mut sorted = permutation.clone();
             sorted.sort_unstable();
@@ -483,13 +487,13 @@ fn operator(check: &Check) -> Result<()> {
             })?;
             check.output(&permutation.iter().map(|&p| input[p]).collect::<Vec<_>>())
         }
-        Op::ResizeNearest { .. } | Op::ResizeBilinear { .. } => {
+        Op::ResizeNearest(_) | Op::ResizeBilinear(_) => {
             let ([n, _, _, channels], found) = (check.image(0)?, check.outputs[0]);
             check.ensure(found.len() == 4 && found[0] == n && found[3] == channels, || {
                 format!("its output has shape {found:?} for {n} images of {channels} channels")
             })
         }
-        Op::ArgMax { axis } | Op::ArgMin { axis } => {
+        Op::ArgMax(ArgMax { axis }) | Op::ArgMin(ArgMin { axis }) => {
             let input = check.input(0)?;
             check.axis(*axis, input.len())?;
             let (found, expected): (usize, usize) =
@@ -519,7 +523,7 @@ fn operator(check: &Check) -> Result<()> {
             })?;
             check.output(&[batch, steps, units])
         }
-        &Op::Gather { axis, batch_dims } => {
+        &Op::Gather(Gather { axis, batch_dims }) => {
             let (data, indices) = (check.input(0)?, check.input(1)?);
             check.axis(axis, data.len())?;
             let shared = indices.get(..batch_dims).filter(|shared| data.get(..batch_dims) == Some(shared));
@@ -533,6 +537,6 @@ fn operator(check: &Check) -> Result<()> {
             check.ensure(table == [256], || format!("a table of shape {table:?} instead of [256]"))?;
             check.output(input)
         }
-        Op::Unsupported { .. } => Err(error(node, "the operator is not supported")),
+        Op::Unsupported(_) => Err(error(node, "the operator is not supported")),
     }
 }

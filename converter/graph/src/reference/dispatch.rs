@@ -3,7 +3,11 @@
 use ferrolite_runtime::quant;
 
 use super::{Tensor, elementwise, matmul, movement, recurrent, reduce, resize, window};
-use crate::graph::{Activation, DType, Graph, Node, Op};
+use crate::graph::{
+    Activation, ArgMax, ArgMin, BatchMatMul, Binary, Concat, Conv2d, DType, DepthwiseConv2d, FullyConnected,
+    Gather, Graph, Node, Op, Pack, Pad, Pool2d, QuantizeScaled, Reduce, ResizeBilinear, ResizeNearest, Slice,
+    Softmax, Split, Transpose, TransposeConv, Unpack,
+};
 
 /// Executes a node that [`check::node`](super::check::node) has accepted, on operands of the
 /// shapes that the graph says.
@@ -16,38 +20,38 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
     let out_lengths = || node.outputs.iter().map(|&id| graph.value(id).elements()).collect::<Vec<_>>();
     let all = || operands.iter().flatten().map(|operand| operand.data).collect::<Vec<_>>();
     let one = match &node.op {
-        Op::Conv2d { window, activation } => {
+        Op::Conv2d(Conv2d { window, activation }) => {
             let out = window::conv2d(operand(0), operand(1), bias(), window, out_shape());
             clamped(out, *activation)
         }
-        Op::DepthwiseConv2d { window, multiplier, activation } => {
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation }) => {
             let out = window::depthwise(operand(0), operand(1), bias(), window, *multiplier, out_shape());
             clamped(out, *activation)
         }
-        Op::TransposeConv { window, activation } => {
+        Op::TransposeConv(TransposeConv { window, activation }) => {
             let out = window::transpose_conv(operand(0), operand(1), bias(), window, out_shape());
             clamped(out, *activation)
         }
-        Op::FullyConnected { activation } => {
+        Op::FullyConnected(FullyConnected { activation }) => {
             clamped(matmul::fully_connected(operand(0), operand(1), bias()), *activation)
         }
-        Op::BatchMatMul { transpose_a, transpose_b } => {
+        Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b }) => {
             matmul::batch_matmul(operand(0), operand(1), *transpose_a, *transpose_b, out_shape())
         }
-        Op::Pool2d { kind, window, activation } => {
+        Op::Pool2d(Pool2d { kind, window, activation }) => {
             clamped(window::pool(operand(0), *kind, window, out_shape()), *activation)
         }
-        Op::Binary { kind, activation } => {
+        Op::Binary(Binary { kind, activation }) => {
             let out = graph.value(node.outputs[0]);
             let integers = out.dtype != DType::Float32 && out.quantization.is_none();
             let out = elementwise::binary(*kind, operand(0), operand(1), &out.shape, integers);
             clamped(out, *activation)
         }
         Op::Unary(kind) => operand(0).data.iter().map(|&x| elementwise::unary(*kind, x)).collect(),
-        Op::Softmax { beta } => elementwise::softmax(operand(0).data, depth(operand(0)), *beta),
+        Op::Softmax(Softmax { beta }) => elementwise::softmax(operand(0).data, depth(operand(0)), *beta),
         Op::LogSoftmax => elementwise::log_softmax(operand(0).data, depth(operand(0))),
         Op::Prelu => elementwise::prelu(operand(0), operand(1)),
-        Op::Pad { amounts, value } => {
+        Op::Pad(Pad { amounts, value }) => {
             let quantization = node.input(0).and_then(|id| graph.value(id).quantization.as_ref());
             let value = match (value, quantization.and_then(|q| q.tensor())) {
                 (None, _) => 0.0,
@@ -58,21 +62,21 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
             };
             movement::pad(operand(0), amounts, value, out_shape())
         }
-        Op::Reduce { kind, axes, .. } => reduce::reduce(operand(0), *kind, axes),
-        Op::Concat { axis, activation } => {
+        Op::Reduce(Reduce { kind, axes, .. }) => reduce::reduce(operand(0), *kind, axes),
+        Op::Concat(Concat { axis, activation }) => {
             let outer = out_shape()[..*axis].iter().product();
             clamped(movement::concat(&all(), outer), *activation)
         }
-        Op::Pack { axis } => movement::concat(&all(), out_shape()[..*axis].iter().product()),
-        Op::Split { axis } | Op::Unpack { axis } => {
+        Op::Pack(Pack { axis }) => movement::concat(&all(), out_shape()[..*axis].iter().product()),
+        Op::Split(Split { axis }) | Op::Unpack(Unpack { axis }) => {
             let outer = operand(0).shape[..*axis].iter().product();
             return movement::split(operand(0).data, outer, &out_lengths());
         }
-        Op::Slice { begin, size, stride } => movement::slice(operand(0), begin, size, stride),
-        Op::Transpose { permutation } => movement::transpose(operand(0), permutation),
+        Op::Slice(Slice { begin, size, stride }) => movement::slice(operand(0), begin, size, stride),
+        Op::Transpose(Transpose { permutation }) => movement::transpose(operand(0), permutation),
         Op::Reshape => operand(0).data.to_vec(),
         Op::Quantize => elementwise::saturated(operand(0).data, graph.value(node.outputs[0])),
-        Op::QuantizeScaled { factor, term } => {
+        Op::QuantizeScaled(QuantizeScaled { factor, term }) => {
             let scaled: Vec<f32> =
                 operand(0).data.iter().map(|&x| (factor * f64::from(x) + term) as f32).collect();
             elementwise::saturated(&scaled, graph.value(node.outputs[0]))
@@ -81,14 +85,14 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
             Some(integers) => elementwise::saturated(operand(0).data, graph.value(integers)),
             None => operand(0).data.to_vec(),
         },
-        Op::ResizeNearest { align_corners, half_pixel_centers } => {
+        Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers }) => {
             resize::nearest(operand(0), out_shape(), *align_corners, *half_pixel_centers)
         }
-        Op::ResizeBilinear { align_corners, half_pixel_centers } => {
+        Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers }) => {
             resize::bilinear(operand(0), out_shape(), *align_corners, *half_pixel_centers)
         }
-        Op::ArgMax { axis } => reduce::arg_extreme(operand(0), *axis, true),
-        Op::ArgMin { axis } => reduce::arg_extreme(operand(0), *axis, false),
+        Op::ArgMax(ArgMax { axis }) => reduce::arg_extreme(operand(0), *axis, true),
+        Op::ArgMin(ArgMin { axis }) => reduce::arg_extreme(operand(0), *axis, false),
         Op::Recurrent(layer) => {
             let optional = |position: usize| operands.get(position).copied().flatten().map(|o| o.data);
             let [sequence, hidden, cell] = recurrent::run(
@@ -105,14 +109,16 @@ pub fn execute(graph: &Graph, node: &Node, operands: &[Option<Tensor>]) -> Vec<V
             );
             return vec![sequence, hidden, cell];
         }
-        Op::Gather { axis, batch_dims } => movement::look_up(operand(0), *axis, *batch_dims, operand(1)),
+        Op::Gather(Gather { axis, batch_dims }) => {
+            movement::look_up(operand(0), *axis, *batch_dims, operand(1))
+        }
         Op::Lookup => {
             let quantization = node.input(0).and_then(|id| graph.value(id).quantization.as_ref());
             let (scale, zero_point) = quantization.and_then(|q| q.tensor()).unwrap_or((1.0, 0));
             let place = |x: f32| (quant::quantize(x, scale, zero_point, -128, 127) + 128) as usize;
             operand(0).data.iter().map(|&x| operand(1).data[place(x)]).collect()
         }
-        Op::Unsupported { .. } => unreachable!("the check refuses unsupported operators"),
+        Op::Unsupported(_) => unreachable!("the check refuses unsupported operators"),
     };
     vec![one]
 }

@@ -59,7 +59,7 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, ValueId};
+use crate::graph::{Constant, DType, Gather, Graph, Node, Op, Quantization, ValueId};
 
 /// Elements in row-major order together with their shape: an operand of an operator.
 #[derive(Clone, Copy)]
@@ -172,7 +172,8 @@ impl<'g> Executor<'g> {
                     Some(Tensor { shape: &graph.value(id).shape, data })
                 })
                 .collect();
-            if let (Op::Gather { axis, .. }, [Some(data), Some(indices)]) = (&node.op, &operands[..]) {
+            if let (Op::Gather(Gather { axis, .. }), [Some(data), Some(indices)]) = (&node.op, &operands[..])
+            {
                 check::indices(node, indices.data, data.shape[*axis])?;
             }
             let results = dispatch::execute(graph, node, &operands);
@@ -249,7 +250,7 @@ fn dead_after(graph: &Graph) -> Vec<Vec<ValueId>> {
 fn bias_by_convention(graph: &Graph, node: &Node) -> Option<(ValueId, Vec<f32>)> {
     if !matches!(
         node.op,
-        Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } | Op::TransposeConv { .. }
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_) | Op::TransposeConv(_)
     ) {
         return None;
     }

@@ -2,7 +2,11 @@
 //! sums that define them.
 
 use super::*;
-use crate::graph::{Activation, BinaryKind, PoolKind, ReduceKind, UnaryKind, Value, Window};
+use crate::graph::{
+    Activation, ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Concat, Conv2d, DepthwiseConv2d,
+    FullyConnected, Pack, Pad, Pool2d, PoolKind, Reduce, ReduceKind, ResizeBilinear, ResizeNearest, Slice,
+    Softmax, Split, Transpose, TransposeConv, UnaryKind, Unpack, Unsupported, Value, Window,
+};
 
 /// Operand: shape and elements.
 type Operand<'a> = (&'a [usize], &'a [f32]);
@@ -45,7 +49,7 @@ fn unary(kind: UnaryKind, x: &[f32]) -> Vec<f32> {
 }
 
 fn binary(kind: BinaryKind, a: Operand, b: Operand, shape: &[usize]) -> Vec<f32> {
-    run(Op::Binary { kind, activation: Activation::None }, &[a, b], shape)
+    run(Op::Binary(Binary { kind, activation: Activation::None }), &[a, b], shape)
 }
 
 #[track_caller]
@@ -112,7 +116,7 @@ fn binary_functions_broadcast() {
     let (a, b) = ([1., 2., 3., 4.], [10., 20.]);
     let out = binary(BinaryKind::Add, (&[2, 1, 1, 1, 2], &a), (&[2, 1, 1], &b), &[2, 1, 2, 1, 2]);
     assert_eq!(out, [11., 12., 21., 22., 13., 14., 23., 24.]);
-    let op = Op::Binary { kind: BinaryKind::Add, activation: Activation::Relu6 };
+    let op = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::Relu6 });
     assert_eq!(run(op, &[(&[3], &[-5., 1., 5.]), (&[3], &[1., 1., 5.])], &[3]), [0., 2., 6.]);
     let op = Op::Prelu;
     assert_eq!(
@@ -123,7 +127,7 @@ fn binary_functions_broadcast() {
 
 #[test]
 fn integer_division_truncates() {
-    let op = Op::Binary { kind: BinaryKind::Div, activation: Activation::None };
+    let op = Op::Binary(Binary { kind: BinaryKind::Div, activation: Activation::None });
     let mut graph = one_node(op, &[&[2], &[2]], &[&[2]]);
     graph.value_mut(ValueId(2)).dtype = DType::Int32;
     assert_eq!(Executor::new(&graph).unwrap().run(&[&[7., -7.], &[2., 2.]]).unwrap(), [[3., -3.]]);
@@ -132,34 +136,40 @@ fn integer_division_truncates() {
 #[test]
 fn softmax_and_its_logarithm() {
     let x = [1., 2., 3., 1000., 1000., 999.];
-    let softmax = run(Op::Softmax { beta: 1.0 }, &[(&[2, 3], &x)], &[2, 3]);
+    let softmax = run(Op::Softmax(Softmax { beta: 1.0 }), &[(&[2, 3], &x)], &[2, 3]);
     let expected = [0.090_030_57, 0.244_728_47, 0.665_240_94, 0.422_318_8, 0.422_318_8, 0.155_362_4];
     assert_close(&softmax, &expected);
     let log = run(Op::LogSoftmax, &[(&[2, 3], &x)], &[2, 3]);
     assert_close(&log, &expected.map(f32::ln));
-    assert_close(&run(Op::Softmax { beta: 2.0 }, &[(&[2], &[0., 1.])], &[2]), &[0.119_202_92, 0.880_797_1]);
+    assert_close(
+        &run(Op::Softmax(Softmax { beta: 2.0 }), &[(&[2], &[0., 1.])], &[2]),
+        &[0.119_202_92, 0.880_797_1],
+    );
 }
 
 #[test]
 fn movement() {
     let x = [0., 1., 2., 3., 4., 5.];
-    let op = Op::Pad { amounts: vec![(1, 0), (0, 2)], value: Some(9.0) };
+    let op = Op::Pad(Pad { amounts: vec![(1, 0), (0, 2)], value: Some(9.0) });
     assert_eq!(run(op, &[(&[1, 2], &[1., 2.])], &[2, 4]), [9., 9., 9., 9., 1., 2., 9., 9.]);
-    let op = Op::Slice { begin: vec![1, 2], size: vec![1, 2], stride: vec![1, -2] };
+    let op = Op::Slice(Slice { begin: vec![1, 2], size: vec![1, 2], stride: vec![1, -2] });
     assert_eq!(run(op, &[(&[2, 3], &x)], &[2]), [5., 3.]);
-    let op = Op::Transpose { permutation: vec![1, 0] };
+    let op = Op::Transpose(Transpose { permutation: vec![1, 0] });
     assert_eq!(run(op, &[(&[2, 3], &x)], &[3, 2]), [0., 3., 1., 4., 2., 5.]);
-    let op = Op::Transpose { permutation: vec![2, 0, 1] };
+    let op = Op::Transpose(Transpose { permutation: vec![2, 0, 1] });
     assert_eq!(run(op, &[(&[1, 2, 3], &x)], &[3, 1, 2]), [0., 3., 1., 4., 2., 5.]);
-    let op = Op::Concat { axis: 1, activation: Activation::None };
+    let op = Op::Concat(Concat { axis: 1, activation: Activation::None });
     assert_eq!(
         run(op, &[(&[2, 1], &[8., 9.]), (&[2, 2], &[1., 2., 3., 4.])], &[2, 3]),
         [8., 1., 2., 9., 3., 4.]
     );
-    let parts = try_run(Op::Split { axis: 1 }, &[(&[2, 3], &x)], &[&[2, 1], &[2, 2]]).unwrap();
+    let parts = try_run(Op::Split(Split { axis: 1 }), &[(&[2, 3], &x)], &[&[2, 1], &[2, 2]]).unwrap();
     assert_eq!(parts, [vec![0., 3.], vec![1., 2., 4., 5.]]);
-    assert_eq!(run(Op::Pack { axis: 1 }, &[(&[2], &[1., 2.]), (&[2], &[3., 4.])], &[2, 2]), [1., 3., 2., 4.]);
-    let parts = try_run(Op::Unpack { axis: 0 }, &[(&[2, 3], &x)], &[&[3], &[3]]).unwrap();
+    assert_eq!(
+        run(Op::Pack(Pack { axis: 1 }), &[(&[2], &[1., 2.]), (&[2], &[3., 4.])], &[2, 2]),
+        [1., 3., 2., 4.]
+    );
+    let parts = try_run(Op::Unpack(Unpack { axis: 0 }), &[(&[2, 3], &x)], &[&[3], &[3]]).unwrap();
     assert_eq!(parts, [[0., 1., 2.], [3., 4., 5.]]);
     assert_eq!(run(Op::Reshape, &[(&[2, 3], &x)], &[6]), x);
     assert_eq!(run(Op::Quantize, &[(&[6], &x)], &[6]), x);
@@ -170,7 +180,7 @@ fn reductions() {
     let x = [1., 2., 3., 4., 8., 6.];
     let reduce = |kind, axes: &[usize], shape: &[usize]| {
         let keep_dims = shape.len() == 2;
-        run(Op::Reduce { kind, axes: axes.to_vec(), keep_dims }, &[(&[2, 3], &x)], shape)
+        run(Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims }), &[(&[2, 3], &x)], shape)
     };
     assert_eq!(reduce(ReduceKind::Mean, &[1], &[2]), [2., 6.]);
     assert_eq!(reduce(ReduceKind::Sum, &[0], &[1, 3]), [5., 10., 9.]);
@@ -178,22 +188,22 @@ fn reductions() {
     assert_eq!(reduce(ReduceKind::Min, &[1], &[2, 1]), [1., 4.]);
     // Ties go to the first.
     let ties = [1., 5., 5., 2., 2., 2.];
-    assert_eq!(run(Op::ArgMax { axis: 1 }, &[(&[2, 3], &ties)], &[2]), [1., 0.]);
-    assert_eq!(run(Op::ArgMin { axis: 0 }, &[(&[2, 3], &ties)], &[3]), [0., 1., 1.]);
+    assert_eq!(run(Op::ArgMax(ArgMax { axis: 1 }), &[(&[2, 3], &ties)], &[2]), [1., 0.]);
+    assert_eq!(run(Op::ArgMin(ArgMin { axis: 0 }), &[(&[2, 3], &ties)], &[3]), [0., 1., 1.]);
 }
 
 #[test]
 fn resizing() {
     let x: Operand = (&[1, 2, 2, 1], &[0., 1., 2., 3.]);
     let bilinear = |align_corners, half_pixel_centers| {
-        run(Op::ResizeBilinear { align_corners, half_pixel_centers }, &[x], &[1, 1, 4, 1])
+        run(Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers }), &[x], &[1, 1, 4, 1])
     };
     assert_eq!(bilinear(false, false), [0., 0.5, 1., 1.]);
     assert_close(&bilinear(true, false), &[0., 1. / 3., 2. / 3., 1.]);
     // One row halfway between both.
     assert_close(&bilinear(false, true), &[1., 1.25, 1.75, 2.]);
     let nearest = |align_corners, half_pixel_centers, width: usize| {
-        let op = Op::ResizeNearest { align_corners, half_pixel_centers };
+        let op = Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers });
         let x: Operand = (&[1, 1, 5, 1], &[0., 1., 2., 3., 4.]);
         run(op, &[x], &[1, 1, width, 1])
     };
@@ -209,7 +219,7 @@ fn pooling_leaves_padding_out() {
         Window { kernel: [2, 2], stride: [1, 2], dilation: [1, 1], pad_before: [1, 0], pad_after: [0, 1] };
     let pool = |kind, activation| {
         let x: Operand = (&[1, 2, 3, 1], &[1., 2., 3., -4., -5., -6.]);
-        run(Op::Pool2d { kind, window, activation }, &[x], &[1, 2, 2, 1])
+        run(Op::Pool2d(Pool2d { kind, window, activation }), &[x], &[1, 2, 2, 1])
     };
     assert_eq!(pool(PoolKind::Average, Activation::None), [1.5, 3., -1.5, -1.5]);
     assert_eq!(pool(PoolKind::Max, Activation::None), [2., 3., 2., 3.]);
@@ -218,7 +228,7 @@ fn pooling_leaves_padding_out() {
 
 #[test]
 fn matrix_products() {
-    let op = |activation| Op::FullyConnected { activation };
+    let op = |activation| Op::FullyConnected(FullyConnected { activation });
     let weights: Operand = (&[2, 3], &[1., 2., 3., -1., -2., -3.]);
     let x: Operand = (&[2, 3], &[1., 1., 1., 0., 1., 2.]);
     assert_eq!(run(op(Activation::None), &[x, weights, (&[2], &[10., 0.])], &[2, 2]), [16., -6., 18., -8.]);
@@ -234,7 +244,7 @@ fn matrix_products() {
         let a_shape: &[usize] = if transpose_a { &[2, 3] } else { &[3, 2] };
         let (at, bt) = (usize::from(transpose_a), usize::from(transpose_b));
         let found = run(
-            Op::BatchMatMul { transpose_a, transpose_b },
+            Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b }),
             &[(a_shape, &a), (&[3, 1, 2, 2], &b)],
             &[3, 1, 3, 2],
         );
@@ -329,7 +339,7 @@ fn convolutions_are_their_definition() {
         let filter_shape = [case.out_channels, window.kernel[0], window.kernel[1], depth];
         let operands: [Operand; 3] =
             [(&case.image, &x), (&filter_shape, &filter), (&[case.out_channels], &bias)];
-        let found = run(Op::Conv2d { window, activation: Activation::None }, &operands, &shape);
+        let found = run(Op::Conv2d(Conv2d { window, activation: Activation::None }), &operands, &shape);
         println!("{}", case.name);
         assert_close(&found, &expected);
         if case.groups == c {
@@ -341,7 +351,8 @@ fn convolutions_are_their_definition() {
             let operands: [Operand; 3] =
                 [(&case.image, &x), (&filter_shape, &moved), (&[case.out_channels], &bias)];
             let multiplier = case.out_channels / c;
-            let op = Op::DepthwiseConv2d { window, multiplier, activation: Activation::None };
+            let op =
+                Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation: Activation::None });
             assert_close(&run(op, &operands, &shape), &expected);
         }
     }
@@ -364,7 +375,7 @@ fn transposed_convolution_is_the_adjoint() {
             moved.extend((0..case.out_channels).map(|o| filter[(o * kh * kw + tap) * c + i]));
         }
         let back = run(
-            Op::TransposeConv { window, activation: Activation::None },
+            Op::TransposeConv(TransposeConv { window, activation: Activation::None }),
             &[(&shape, &y), (&[c, kh, kw, case.out_channels], &moved)],
             &[shape[0], h, w, c],
         );
@@ -377,7 +388,7 @@ fn transposed_convolution_is_the_adjoint() {
     let window =
         Window { kernel: [1, 2], stride: [1, 2], dilation: [1, 1], pad_before: [0, 1], pad_after: [0, 0] };
     let x: Operand = (&[1, 1, 2, 1], &[1., 10.]);
-    let op = Op::TransposeConv { window, activation: Activation::Relu6 };
+    let op = Op::TransposeConv(TransposeConv { window, activation: Activation::Relu6 });
     let found = run(op, &[x, (&[1, 1, 2, 1], &[1., -2.]), (&[1], &[3.])], &[1, 1, 3, 1]);
     assert_eq!(found, [1., 6., 0.]);
 }
@@ -402,9 +413,9 @@ fn quantized_graphs_run_on_real_numbers() {
     let y = quantized(&mut graph, &[1, 2], None, per_tensor(0.1, 0));
     let padded = quantized(&mut graph, &[1, 3], None, per_tensor(0.1, 0));
     let node = |op, inputs, output| Node { name: "layer".into(), op, inputs, outputs: vec![output] };
-    let dense = Op::FullyConnected { activation: Activation::None };
+    let dense = Op::FullyConnected(FullyConnected { activation: Activation::None });
     graph.nodes.push(node(dense, vec![Some(x), Some(weights), Some(bias)], y));
-    let pad = Op::Pad { amounts: vec![(0, 0), (1, 0)], value: Some(20.0) };
+    let pad = Op::Pad(Pad { amounts: vec![(0, 0), (1, 0)], value: Some(20.0) });
     graph.nodes.push(node(pad, vec![Some(y)], padded));
     graph.inputs = vec![x];
     graph.outputs = vec![padded];
@@ -446,7 +457,7 @@ fn refusals() {
     let x: Operand = (&[1, 2, 2, 1], &[0.0; 4]);
     let window =
         Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad_before: [0, 0], pad_after: [0, 0] };
-    let conv = Op::Conv2d { window, activation: Activation::None };
+    let conv = Op::Conv2d(Conv2d { window, activation: Activation::None });
     refused(
         conv.clone(),
         &[x, (&[1, 3, 3, 1], &[0.0; 9])],
@@ -454,18 +465,19 @@ fn refusals() {
         "does not fit into an image of 2x2",
     );
     refused(conv, &[x, (&[1, 3, 3, 2], &[0.0; 18])], &[1, 1, 1, 1], "a filter of depth 2");
-    let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+    let add = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
     refused(add, &[(&[2], &[0.; 2]), (&[3], &[0.; 3])], &[3], "do not broadcast");
-    let slice = Op::Slice { begin: vec![1], size: vec![2], stride: vec![1] };
+    let slice = Op::Slice(Slice { begin: vec![1], size: vec![2], stride: vec![1] });
     refused(slice, &[(&[2], &[0.; 2])], &[2], "layer `layer` (STRIDED_SLICE)");
-    let far = Op::Slice { begin: vec![0], size: vec![2], stride: vec![isize::MIN] };
+    let far = Op::Slice(Slice { begin: vec![0], size: vec![2], stride: vec![isize::MIN] });
     refused(far, &[(&[2], &[0.; 2])], &[2], "STRIDED_SLICE");
     refused(Op::Reshape, &[(&[2], &[0.; 2])], &[usize::MAX, 2], "too large");
     refused(Op::Unary(UnaryKind::Abs), &[(&[0], &[])], &[0], "empty");
 
     let mut graph = one_node(Op::Reshape, &[&[1]], &[&[1]]);
     assert!(Executor::new(&graph).unwrap().run(&[&[1.0, 2.0]]).unwrap_err().message.contains("`in`"));
-    let unsupported = |reason: &str| Op::Unsupported { code: "custom Foo".into(), reason: reason.into() };
+    let unsupported =
+        |reason: &str| Op::Unsupported(Unsupported { code: "custom Foo".into(), reason: reason.into() });
     graph.nodes[0].op = unsupported("");
     let outputs = vec![graph.add_value(value("late", &[1]))];
     let inputs = vec![Some(graph.outputs[0])];

@@ -9,8 +9,10 @@ use super::windows::{Cropped, Said, cropping, padding};
 use super::{Operator, Options, Tensor, Writer};
 use crate::error::{Error, Result};
 use crate::graph::{
-    Activation, BinaryKind, Constant, DType, Node, Op, PoolKind, Quantization, ReduceKind, UnaryKind,
-    ValueId, Window,
+    Activation, ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Concat, Constant, Conv2d, DType,
+    DepthwiseConv2d, FullyConnected, Gather, Node, Op, Pack, Pad, Pool2d, PoolKind, Quantization, Reduce,
+    ReduceKind, ResizeBilinear, ResizeNearest, Slice, Softmax, Split, Transpose, TransposeConv, UnaryKind,
+    Unpack, ValueId, Window,
 };
 use crate::import::tflite::schema;
 use schema::{ActivationFunctionType as Fused, BuiltinOperator as Code, BuiltinOptions as Kind};
@@ -19,14 +21,16 @@ use schema::{ActivationFunctionType as Fused, BuiltinOperator as Code, BuiltinOp
 pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
     crate::reference::check_node(w.graph, node)?;
     match &node.op {
-        Op::Conv2d { window, activation } => conv_2d(w, node, window, *activation),
-        Op::DepthwiseConv2d { window, multiplier, activation } => {
+        Op::Conv2d(Conv2d { window, activation }) => conv_2d(w, node, window, *activation),
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation }) => {
             depthwise_conv_2d(w, node, window, *multiplier, *activation)
         }
-        Op::FullyConnected { activation } => fully_connected(w, node, *activation),
-        Op::TransposeConv { window, activation } => transpose_conv(w, node, window, *activation),
-        Op::Pool2d { kind, window, activation } => pool_2d(w, node, *kind, window, *activation),
-        Op::BatchMatMul { transpose_a, transpose_b } => {
+        Op::FullyConnected(FullyConnected { activation }) => fully_connected(w, node, *activation),
+        Op::TransposeConv(TransposeConv { window, activation }) => {
+            transpose_conv(w, node, window, *activation)
+        }
+        Op::Pool2d(Pool2d { kind, window, activation }) => pool_2d(w, node, *kind, window, *activation),
+        Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b }) => {
             let (adj_x, adj_y) = (*transpose_a, *transpose_b);
             let options = options(Kind::BatchMatMulOptions, move |fbb| {
                 let args = schema::BatchMatMulOptionsArgs { adj_x, adj_y, ..Default::default() };
@@ -34,24 +38,24 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             });
             simple(w, node, Code::BATCH_MATMUL, 2, Some(options))
         }
-        Op::Binary { kind, activation } => binary(w, node, *kind, *activation),
+        Op::Binary(Binary { kind, activation }) => binary(w, node, *kind, *activation),
         Op::Unary(kind) => unary(w, node, *kind),
         Op::Lookup => with_table(w, node),
-        Op::Gather { axis, batch_dims } => {
+        Op::Gather(Gather { axis, batch_dims }) => {
             let (axis, batch_dims) = (*axis as i32, *batch_dims as i32);
             let options = options(Kind::GatherOptions, move |fbb| {
                 schema::GatherOptions::create(fbb, &schema::GatherOptionsArgs { axis, batch_dims })
             });
             simple(w, node, Code::GATHER, if batch_dims == 0 { 2 } else { 5 }, Some(options))
         }
-        &Op::Softmax { beta } => {
+        &Op::Softmax(Softmax { beta }) => {
             let options = options(Kind::SoftmaxOptions, move |fbb| {
                 schema::SoftmaxOptions::create(fbb, &schema::SoftmaxOptionsArgs { beta })
             });
             simple(w, node, Code::SOFTMAX, 2, Some(options))
         }
-        Op::Pad { amounts, value } => pad(w, node, amounts, *value),
-        Op::Reduce { kind, axes, keep_dims } => {
+        Op::Pad(Pad { amounts, value }) => pad(w, node, amounts, *value),
+        Op::Reduce(Reduce { kind, axes, keep_dims }) => {
             let code = match kind {
                 ReduceKind::Mean => Code::MEAN,
                 ReduceKind::Sum => Code::SUM,
@@ -65,7 +69,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let axes = w.integers(format!("{}/axes", node.name), axes.iter().copied());
             with_constants(w, node, code, 2, Some(options), &[axes])
         }
-        Op::Concat { axis, activation } => {
+        Op::Concat(Concat { axis, activation }) => {
             let (axis, fused) = (*axis as i32, fused(*activation));
             let options = options(Kind::ConcatenationOptions, move |fbb| {
                 let args = schema::ConcatenationOptionsArgs { axis, fused_activation_function: fused };
@@ -73,9 +77,9 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             });
             simple(w, node, Code::CONCATENATION, 2, Some(options))
         }
-        Op::Split { axis } => split(w, node, *axis),
-        Op::Slice { begin, size, stride } => slice(w, node, begin, size, stride),
-        Op::Transpose { permutation } => {
+        Op::Split(Split { axis }) => split(w, node, *axis),
+        Op::Slice(Slice { begin, size, stride }) => slice(w, node, begin, size, stride),
+        Op::Transpose(Transpose { permutation }) => {
             let permutation = w.integers(format!("{}/permutation", node.name), permutation.iter().copied());
             with_constants(w, node, Code::TRANSPOSE, 2, None, &[permutation])
         }
@@ -84,28 +88,28 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let shape = w.integers(format!("{}/shape", node.name), shape);
             with_constants(w, node, Code::RESHAPE, 1, None, &[shape])
         }
-        Op::Pack { axis } => {
+        Op::Pack(Pack { axis }) => {
             let (axis, values_count) = (*axis as i32, node.inputs.len() as i32);
             let options = options(Kind::PackOptions, move |fbb| {
                 schema::PackOptions::create(fbb, &schema::PackOptionsArgs { values_count, axis })
             });
             simple(w, node, Code::PACK, 2, Some(options))
         }
-        Op::Unpack { axis } => {
+        Op::Unpack(Unpack { axis }) => {
             let (axis, num) = (*axis as i32, node.outputs.len() as i32);
             let options = options(Kind::UnpackOptions, move |fbb| {
                 schema::UnpackOptions::create(fbb, &schema::UnpackOptionsArgs { num, axis })
             });
             simple(w, node, Code::UNPACK, 2, Some(options))
         }
-        &Op::ResizeNearest { align_corners, half_pixel_centers } => {
+        &Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers }) => {
             let options = options(Kind::ResizeNearestNeighborOptions, move |fbb| {
                 let args = schema::ResizeNearestNeighborOptionsArgs { align_corners, half_pixel_centers };
                 schema::ResizeNearestNeighborOptions::create(fbb, &args)
             });
             resize(w, node, Code::RESIZE_NEAREST_NEIGHBOR, options)
         }
-        &Op::ResizeBilinear { align_corners, half_pixel_centers } => {
+        &Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers }) => {
             let options = options(Kind::ResizeBilinearOptions, move |fbb| {
                 let args = schema::ResizeBilinearOptionsArgs { align_corners, half_pixel_centers };
                 schema::ResizeBilinearOptions::create(fbb, &args)
@@ -117,7 +121,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             simple(w, node, Code::QUANTIZE, if from_float { 1 } else { 2 }, None)
         }
         Op::Dequantize => simple(w, node, Code::DEQUANTIZE, 2, None),
-        Op::ArgMax { axis } => {
+        Op::ArgMax(ArgMax { axis }) => {
             let output_type = index_type(w, node);
             let options = options(Kind::ArgMaxOptions, move |fbb| {
                 schema::ArgMaxOptions::create(fbb, &schema::ArgMaxOptionsArgs { output_type })
@@ -125,7 +129,7 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![*axis as i32]));
             with_constants(w, node, Code::ARG_MAX, 2, Some(options), &[axis])
         }
-        Op::ArgMin { axis } => {
+        Op::ArgMin(ArgMin { axis }) => {
             let output_type = index_type(w, node);
             let options = options(Kind::ArgMinOptions, move |fbb| {
                 schema::ArgMinOptions::create(fbb, &schema::ArgMinOptionsArgs { output_type })
@@ -133,11 +137,9 @@ pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {
             let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![*axis as i32]));
             with_constants(w, node, Code::ARG_MIN, 2, Some(options), &[axis])
         }
-        Op::QuantizeScaled { .. }
-        | Op::LogSoftmax
-        | Op::Prelu
-        | Op::Recurrent(_)
-        | Op::Unsupported { .. } => Err(refuse(node, "it cannot be written as int8")),
+        Op::QuantizeScaled(_) | Op::LogSoftmax | Op::Prelu | Op::Recurrent(_) | Op::Unsupported(_) => {
+            Err(refuse(node, "it cannot be written as int8"))
+        }
     }
 }
 

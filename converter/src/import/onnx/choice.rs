@@ -6,7 +6,7 @@
 
 use super::Comparison;
 use super::layer::{Layer, Translated, one, unsupported};
-use crate::graph::{Activation, BinaryKind, Graph, Op, UnaryKind, ValueId};
+use crate::graph::{Activation, Binary, BinaryKind, Graph, Op, UnaryKind, ValueId};
 use crate::passes::functions::binary;
 use crate::reference::unary;
 
@@ -156,7 +156,7 @@ impl Choice<'_> {
         let operand = |position: usize| self.at(node.input(position)?, source, x, depth + 1);
         Some(match node.op {
             Op::Unary(kind) => unary(kind, operand(0)?),
-            Op::Binary { kind, .. } => binary(kind, operand(0)?, operand(1)?),
+            Op::Binary(Binary { kind, .. }) => binary(kind, operand(0)?, operand(1)?),
             _ => return None,
         })
     }
@@ -172,7 +172,7 @@ struct Row {
 }
 
 fn elementwise(op: &Op) -> bool {
-    matches!(op, Op::Unary(_) | Op::Binary { activation: Activation::None, .. })
+    matches!(op, Op::Unary(_) | Op::Binary(Binary { activation: Activation::None, .. }))
 }
 
 fn close(a: f32, b: f32) -> bool {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, one, size, unsupported};
-use crate::graph::{Op, ValueId, Window};
+use crate::graph::{Op, Pad, Slice, ValueId, Window};
 use crate::import::build::{Padding, window};
 
 /// Geometry of a window over two dimensions; of a layer over one the first is of size 1.
@@ -160,7 +160,7 @@ impl Layer<'_> {
             return Ok(image);
         }
         let around = [0, 1].map(|d| (window.pad_before[d], window.pad_after[d]));
-        let op = Op::Pad { amounts: vec![(0, 0), around[0], around[1], (0, 0)], value: None };
+        let op = Op::Pad(Pad { amounts: vec![(0, 0), around[0], around[1], (0, 0)], value: None });
         g.padding = [Padding::Valid; 2];
         let name = self.part("pad");
         Ok(self.net.b.op(&name, op, &[image])?)
@@ -235,11 +235,11 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
         let (name, part) = match groups {
             1 => (l.name.clone(), image),
             _ => {
-                let op = Op::Slice {
+                let op = Op::Slice(Slice {
                     begin: vec![0, 0, 0, group * depth],
                     size: vec![l.net.b.shape(image)[0], size[0], size[1], depth],
                     stride: vec![1; 4],
-                };
+                });
                 let name = l.part(&format!("group_{group}"));
                 (name.clone(), l.net.b.op(&format!("{name}/slice"), op, &[image])?)
             }

@@ -3,7 +3,7 @@
 use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, one, unsupported};
-use crate::graph::{BinaryKind, Constant, Op, ValueId};
+use crate::graph::{BatchMatMul, BinaryKind, Constant, Op, ValueId};
 
 /// Gemm: `alpha * A' * B' + beta * C`.
 pub(super) fn gemm(l: &mut Layer<'_>) -> Translated {
@@ -58,7 +58,7 @@ pub(super) fn gemm_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, c: Option<Slot>) ->
         };
     }
     let b = l.net.value(b)?;
-    let op = Op::BatchMatMul { transpose_a: trans_a, transpose_b: trans_b };
+    let op = Op::BatchMatMul(BatchMatMul { transpose_a: trans_a, transpose_b: trans_b });
     let plain = alpha == 1.0 && c.is_none();
     let name = if plain { l.name.clone() } else { l.part("matmul") };
     let mut y = l.net.b.op(&name, op, &[x, b])?;
@@ -150,7 +150,11 @@ pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, alone: bool) -> R
                 let name = l.part("column");
                 y = l.net.b.reshape(&name, y, &[right[0], 1])?;
             }
-            l.net.b.op(&name, Op::BatchMatMul { transpose_a: false, transpose_b: false }, &[x, y])?
+            l.net.b.op(
+                &name,
+                Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false }),
+                &[x, y],
+            )?
         }
     };
     Ok(if vectors { l.net.b.reshape(&l.name, y, &result_shape)? } else { y })

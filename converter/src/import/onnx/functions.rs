@@ -4,7 +4,7 @@ use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, axis, known, one, unsupported};
 use super::tensors::{dtype, types};
-use crate::graph::{BinaryKind, Constant, DType, Op, UnaryKind, ValueId};
+use crate::graph::{BinaryKind, Constant, DType, Op, Softmax, UnaryKind, ValueId};
 
 /// The operators that are a function of one number with at most attributes beside it.
 pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
@@ -188,7 +188,7 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translated {
 /// Softmax. Before operator set 13 all dimensions from `axis` on are one.
 pub(super) fn softmax(l: &mut Layer<'_>) -> Translated {
     let x = l.value(0)?;
-    one(over_axis(l, x, Op::Softmax { beta: 1.0 })?)
+    one(over_axis(l, x, Op::Softmax(Softmax { beta: 1.0 }))?)
 }
 
 /// LogSoftmax, as Softmax.

@@ -3,7 +3,7 @@
 use super::Slot;
 use super::layer::{Fault, Layer, Translated, axis, known, one, unsupported};
 use super::movement::element;
-use crate::graph::{Constant, Op};
+use crate::graph::{Constant, Gather, Op, Slice};
 
 /// Gather: the elements at the indices along an axis, whose dimension those of the indices replace.
 pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
@@ -16,7 +16,7 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
         if !l.net.is_integer(&Slot::Computed(indices)) {
             return unsupported("indices that are no integers");
         }
-        return one(l.net.b.op(&l.name, Op::Gather { axis: place, batch_dims: 0 }, &[x, indices])?);
+        return one(l.net.b.op(&l.name, Op::Gather(Gather { axis: place, batch_dims: 0 }), &[x, indices])?);
     };
     let Some(ints) = indices.to_ints() else {
         return Err(Fault::Broken(super::damaged("its indices are no integers")));
@@ -49,12 +49,12 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
     if indices.shape.len() == 1 && even && !list.is_empty() {
         let (mut begin, mut sizes, mut stride) = (vec![0; shape.len()], shape.clone(), vec![1; shape.len()]);
         (begin[place], sizes[place], stride[place]) = (list[0], list.len(), step);
-        return one(l.net.b.op(&l.name, Op::Slice { begin, size: sizes, stride }, &[x])?);
+        return one(l.net.b.op(&l.name, Op::Slice(Slice { begin, size: sizes, stride }), &[x])?);
     }
     let elements = Constant::I32(list.into_iter().map(|i| i as i32).collect());
     let name = l.part("indices");
     let indices = l.net.b.constant(&name, &indices.shape, elements)?;
-    one(l.net.b.op(&l.name, Op::Gather { axis: place, batch_dims: 0 }, &[x, indices])?)
+    one(l.net.b.op(&l.name, Op::Gather(Gather { axis: place, batch_dims: 0 }), &[x, indices])?)
 }
 
 /// Look-ups by several coordinates, which are refused.

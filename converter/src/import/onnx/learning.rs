@@ -4,7 +4,7 @@
 use super::Slot;
 use super::layer::{Fault, Layer, Translated, one, unsupported};
 use super::normalization;
-use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind, ValueId};
+use crate::graph::{BinaryKind, Op, ReduceKind, Slice, Softmax, UnaryKind, ValueId};
 
 pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
     Some(match op {
@@ -83,7 +83,7 @@ fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Faul
     let behind = match l.text("post_transform", "NONE").as_str() {
         "NONE" => None,
         "LOGISTIC" => Some(Op::Unary(UnaryKind::Logistic)),
-        "SOFTMAX" => Some(Op::Softmax { beta: 1.0 }),
+        "SOFTMAX" => Some(Op::Softmax(Softmax { beta: 1.0 })),
         other => return unsupported(format!("post_transform {other}")),
     };
     let weights = l.floats("coefficients", &[rows, features], weights)?;
@@ -139,7 +139,7 @@ fn extractor(l: &mut Layer<'_>) -> Translated {
         };
         let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
         (begin[last], size[last]) = (column, 1);
-        let op = Op::Slice { begin, size, stride: vec![1; shape.len()] };
+        let op = Op::Slice(Slice { begin, size, stride: vec![1; shape.len()] });
         let name = l.part(&format!("column_{i}"));
         parts.push(l.net.b.op(&name, op, &[x])?);
     }

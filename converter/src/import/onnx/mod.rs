@@ -50,7 +50,7 @@ use sha2::{Digest, Sha256};
 use super::build::Builder;
 use super::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
-use crate::graph::{DType, Graph, Op, Quantization, ValueId};
+use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
 use known::Known;
 use layer::{Fault, Layer};
 use proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfo};
@@ -466,7 +466,7 @@ impl Net {
             let selects = node.op.only_moves_data()
                 || matches!(
                     node.op,
-                    Op::Pool2d { kind: crate::graph::PoolKind::Max, .. } | Op::Gather { .. }
+                    Op::Pool2d(Pool2d { kind: crate::graph::PoolKind::Max, .. }) | Op::Gather(_)
                 );
             let source = node.input(0).map(|id| graph.value(id));
             let Some(quantization) = source.and_then(|v| v.quantization.clone()).filter(|_| selects) else {
@@ -559,7 +559,7 @@ impl Net {
             let same = shape.get(1) == Some(&1) || shape.iter().skip(2).all(|&d| d == 1);
             let turn = |node: &crate::graph::Node| {
                 node.input(0) == Some(id)
-                    && matches!(&node.op, Op::Transpose { permutation } if *permutation == [0, 2, 3, 1])
+                    && matches!(&node.op, Op::Transpose(Transpose { permutation }) if *permutation == [0, 2, 3, 1])
             };
             !same && graph.nodes.iter().any(turn)
         };

@@ -3,7 +3,7 @@
 use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, axes, axis, known, one, size, unsupported};
-use crate::graph::{Constant, Op, ValueId};
+use crate::graph::{Constant, Op, Pad, Slice, Split, ValueId};
 
 /// Parts that a repetition may be made of, beyond which it is refused.
 const REPEATS: usize = 64;
@@ -41,7 +41,7 @@ fn sliced(
         _ if size.contains(&0) => unsupported("its result is empty"),
         _ => {
             let x = l.net.value(slot)?;
-            Ok(Slot::Computed(l.net.b.op(name, Op::Slice { begin, size, stride }, &[x])?))
+            Ok(Slot::Computed(l.net.b.op(name, Op::Slice(Slice { begin, size, stride }), &[x])?))
         }
     }
 }
@@ -328,7 +328,7 @@ pub(super) fn split(l: &mut Layer<'_>) -> Translated {
         _ => {
             let x = l.net.value(&slot)?;
             let parts = sizes.into_iter().map(part).collect();
-            let ids = l.net.b.op_many(&l.name, Op::Split { axis }, vec![Some(x)], parts)?;
+            let ids = l.net.b.op_many(&l.name, Op::Split(Split { axis }), vec![Some(x)], parts)?;
             Ok(ids.into_iter().map(Slot::Computed).collect())
         }
     }
@@ -461,7 +461,7 @@ pub(super) fn pad(l: &mut Layer<'_>) -> Translated {
             return broken(format!("pads {pads:?} leave nothing of shape {shape:?}"));
         }
         let name = l.part("cut");
-        x = l.net.b.op(&name, Op::Slice { begin, size: sizes, stride: vec![1; shape.len()] }, &[x])?;
+        x = l.net.b.op(&name, Op::Slice(Slice { begin, size: sizes, stride: vec![1; shape.len()] }), &[x])?;
     }
     let amounts: Vec<(usize, usize)> =
         amounts.iter().map(|&(a, b)| (a.max(0) as usize, b.max(0) as usize)).collect();
@@ -473,7 +473,7 @@ pub(super) fn pad(l: &mut Layer<'_>) -> Translated {
                 value = l.require(2, "value")?.scalar().unwrap_or(0.0);
             }
             let value = if value == 0.0 { None } else { Some(f64::from(value)) };
-            one(l.net.b.op(&l.name, Op::Pad { amounts, value }, &[x])?)
+            one(l.net.b.op(&l.name, Op::Pad(Pad { amounts, value }), &[x])?)
         }
         "reflect" | "edge" => {
             for (axis, (before, after)) in amounts.into_iter().enumerate().filter(|(_, a)| *a != (0, 0)) {
@@ -508,7 +508,7 @@ fn mirrored(
         (begin[axis], size[axis]) = (from, count);
         stride[axis] = if count > 1 { step } else { 1 };
         let name = l.part(&format!("border_{axis}_{from}_{count}"));
-        Ok(l.net.b.op(&name, Op::Slice { begin, size, stride }, &[x])?)
+        Ok(l.net.b.op(&name, Op::Slice(Slice { begin, size, stride }), &[x])?)
     };
     if before > 0 {
         if reflect {

@@ -2,7 +2,7 @@
 
 use super::Slot;
 use super::layer::{Fault, Layer, Translated, one, unsupported};
-use crate::graph::{Op, PoolKind, ReduceKind, ValueId, Window};
+use crate::graph::{Op, Pad, PoolKind, ReduceKind, ValueId, Window};
 use crate::import::build::Padding;
 
 /// MaxPool and AveragePool over one or two dimensions.
@@ -35,7 +35,7 @@ pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<V
     if inside && [window.pad_before, window.pad_after] != [[0; 2]; 2] {
         // Padding that counts is part of the image.
         let around = [0, 1].map(|d| (window.pad_before[d], window.pad_after[d]));
-        let op = Op::Pad { amounts: vec![(0, 0), around[0], around[1], (0, 0)], value: None };
+        let op = Op::Pad(Pad { amounts: vec![(0, 0), around[0], around[1], (0, 0)], value: None });
         let name = l.part("pad");
         image = l.net.b.op(&name, op, &[image])?;
         g.padding = [Padding::Valid; 2];

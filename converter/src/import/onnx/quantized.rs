@@ -11,7 +11,7 @@ use super::known::Known;
 use super::layer::{Fault, Layer, Translated, axis, one, unsupported};
 use super::tensors::{dtype, types};
 use super::{Net, Slot, convolution, dense, functions, pooling};
-use crate::graph::{BinaryKind, Constant, DType, Op, Quantization, ReduceKind, ValueId};
+use crate::graph::{BinaryKind, Constant, DType, Op, Quantization, ReduceKind, Softmax, ValueId};
 
 fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Broken(super::damaged(what)))
@@ -354,7 +354,7 @@ pub(super) fn average_pool(l: &mut Layer<'_>) -> Translated {
 pub(super) fn softmax(l: &mut Layer<'_>) -> Translated {
     let own = l.int("opset", 13);
     let opset = std::mem::replace(&mut l.net.opset, own);
-    let result = unary(l, |l, x| functions::over_axis(l, x, Op::Softmax { beta: 1.0 }));
+    let result = unary(l, |l, x| functions::over_axis(l, x, Op::Softmax(Softmax { beta: 1.0 })));
     l.net.opset = opset;
     result
 }

@@ -3,7 +3,7 @@
 use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, axes, axis, known, one, unsupported};
-use crate::graph::{Constant, Op, ReduceKind, UnaryKind};
+use crate::graph::{ArgMax, ArgMin, Constant, Op, ReduceKind, UnaryKind};
 
 /// ONNX's reductions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,7 +111,7 @@ pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translated {
     }
     let (x, mut shape) = (l.value(0)?, l.shape(0)?);
     let axis = axis(l.int("axis", 0), shape.len())?;
-    let op = if largest { Op::ArgMax { axis } } else { Op::ArgMin { axis } };
+    let op = if largest { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
     let keep = l.int("keepdims", 1) != 0;
     let name = if keep { l.part("index") } else { l.name.clone() };
     let y = l.net.b.op(&name, op, &[x])?;

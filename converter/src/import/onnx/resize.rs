@@ -4,7 +4,7 @@
 //! supported when its rule names the same places as one of the three for the sizes at hand.
 
 use super::layer::{Fault, Layer, Translated, one, size, unsupported};
-use crate::graph::Op;
+use crate::graph::{Op, ResizeBilinear, ResizeNearest};
 
 /// Resize since operator set 10: input, roi?, scales?, sizes?
 pub(super) fn resize(l: &mut Layer<'_>) -> Translated {
@@ -114,9 +114,8 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
                     })
                 })
             });
-            found.map(|(align_corners, half_pixel_centers)| Op::ResizeNearest {
-                align_corners,
-                half_pixel_centers,
+            found.map(|(align_corners, half_pixel_centers)| {
+                Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers })
             })
         }
         "linear" => {
@@ -128,9 +127,8 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
                     })
                 })
             });
-            found.map(|(align_corners, half_pixel_centers)| Op::ResizeBilinear {
-                align_corners,
-                half_pixel_centers,
+            found.map(|(align_corners, half_pixel_centers)| {
+                Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers })
             })
         }
         mode => return unsupported(format!("mode {mode}; supported are nearest and linear")),

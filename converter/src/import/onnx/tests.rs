@@ -173,7 +173,7 @@ fn quantized_models_keep_their_numbers() {
             // Probabilities are rounded to 1/256; both sides round in between, the one integers, the other reals.
             assert!(worst <= 2.5 / 256.0, "{name}: {worst}");
         }
-        let inside = optimised.nodes.iter().filter(|n| matches!(n.op, Op::Transpose { .. })).count();
+        let inside = optimised.nodes.iter().filter(|n| matches!(n.op, Op::Transpose(_))).count();
         let list: Vec<&str> = optimised.nodes.iter().map(|n| n.op.name()).collect();
         assert_eq!(inside, 1, "{name}: one at the border: {list:?}");
     }

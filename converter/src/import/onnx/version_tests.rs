@@ -230,8 +230,7 @@ fn integers_at_the_border_keep_their_type() {
             crate::quantize::quantize(&graph, &crate::quantize::NoSamples, &Default::default()).unwrap();
         let bytes = crate::emit::compile(&int8, &Default::default()).unwrap().bytes;
         assert!(!bytes.is_empty());
-        let products =
-            |op: &Op| matches!(op, Op::Conv2d { .. } | Op::FullyConnected { .. } | Op::BatchMatMul { .. });
+        let products = |op: &Op| matches!(op, Op::Conv2d(_) | Op::FullyConnected(_) | Op::BatchMatMul(_));
         assert_eq!(int8.nodes.iter().filter(|n| products(&n.op)).count(), layers, "{name}");
         let executor = Executor::new(&int8).unwrap();
         let mut oracle = Npz::open(&path.with_extension("npz")).unwrap();

@@ -3,7 +3,7 @@
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis};
 use super::known::Known;
 use super::library::Attributes;
-use crate::graph::{BinaryKind, DType, Op, ReduceKind, UnaryKind, ValueId};
+use crate::graph::{ArgMax, ArgMin, BinaryKind, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
 use crate::import::choices;
 use crate::reference::broadcast_shape;
 
@@ -177,7 +177,7 @@ fn part_of_choice(
 
 pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Outcome {
     let x = e.value(layer.input(0)?)?;
-    let op = if log { Op::LogSoftmax } else { Op::Softmax { beta: 1.0 } };
+    let op = if log { Op::LogSoftmax } else { Op::Softmax(Softmax { beta: 1.0 }) };
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
 }
 
@@ -196,7 +196,7 @@ pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind)
 pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Outcome {
     let x = e.value(layer.input(0)?)?;
     let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
-    let op = if largest { Op::ArgMax { axis } } else { Op::ArgMin { axis } };
+    let op = if largest { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
 }
 

@@ -2,7 +2,7 @@
 
 use super::known::{MOST, count};
 use crate::error::Result;
-use crate::graph::{BinaryKind, Cell, Constant, DType, Graph, Op, Recurrent, ValueId};
+use crate::graph::{Binary, BinaryKind, Cell, Constant, DType, Graph, Op, Recurrent, ValueId};
 use crate::import::build::Builder;
 use crate::reference::Executor;
 
@@ -28,7 +28,7 @@ fn stacked(graph: &Graph, parts: &[ValueId]) -> Vec<f32> {
 }
 
 pub(super) fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
-    if graph.nodes.iter().any(|node| matches!(node.op, Op::Unsupported { .. })) {
+    if graph.nodes.iter().any(|node| matches!(node.op, Op::Unsupported(_))) {
         return None;
     }
     if graph.values.iter().any(|v| count(&v.shape).is_none_or(|n| n > MOST)) {
@@ -40,11 +40,11 @@ pub(super) fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
     for node in &graph.nodes {
         let constant = |at: usize| node.input(at).filter(|&id| graph.value(id).constant.is_some());
         match &node.op {
-            Op::FullyConnected { .. } => {
+            Op::FullyConnected(_) => {
                 let matrix = constant(1)?;
                 if node.input(0) == Some(row) { weights.push(matrix) } else { recurrent.push(matrix) }
             }
-            Op::Binary { kind: BinaryKind::Add, .. } => {
+            Op::Binary(Binary { kind: BinaryKind::Add, .. }) => {
                 added.extend(constant(1).or(constant(0)).filter(|&id| graph.value(id).elements() >= units));
             }
             Op::Unary(kind) if !kinds.contains(kind) => kinds.push(*kind),

@@ -5,7 +5,7 @@ use super::arithmetic::channels_first;
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Spaced, Tensor};
 use super::library::Attributes;
 use super::movement;
-use crate::graph::{Op, PoolKind, ValueId, Window};
+use crate::graph::{Conv2d, DepthwiseConv2d, Op, PoolKind, Slice, ValueId, Window};
 use crate::import::build::{Padding, window};
 
 /// A size of a window or a padding: so small that sums and products of a few do not overflow.
@@ -242,7 +242,7 @@ pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcom
     if crops.iter().all(|&c| c == (0, 0)) || pad_less(e, *value, &crops, &shape).is_some() {
         return Ok(vec![Tensor::Value(*value)]);
     }
-    let op = Op::Slice { begin, size: shape.clone(), stride: vec![1; shape.len()] };
+    let op = Op::Slice(Slice { begin, size: shape.clone(), stride: vec![1; shape.len()] });
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[*value])?)])
 }
 
@@ -262,7 +262,9 @@ fn pad_less(e: &mut Evaluator<'_>, value: ValueId, crops: &[(usize, usize)], sha
         (_, &[(_, bottom), (_, right)]) => (at, value, [bottom, right]),
         _ => return None,
     };
-    let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. }) = &mut graph.nodes[at].op else {
+    let (Op::Conv2d(Conv2d { window, .. }) | Op::DepthwiseConv2d(DepthwiseConv2d { window, .. })) =
+        &mut graph.nodes[at].op
+    else {
         return None;
     };
     window.pad_after = [window.pad_after[0].checked_sub(crop[0])?, window.pad_after[1].checked_sub(crop[1])?];

@@ -2,7 +2,7 @@
 
 use super::evaluate::{Evaluator, Layer, Outcome, Tensor};
 use super::library::Attributes;
-use crate::graph::Op;
+use crate::graph::{BatchMatMul, Op};
 
 /// MatMul of two matrices: a dense layer where the second one is known.
 pub(super) fn mat_mul(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
@@ -41,6 +41,6 @@ fn product(e: &mut Evaluator<'_>, layer: &Layer<'_>, ta: bool, tb: bool) -> Outc
 
 fn batch(e: &mut Evaluator<'_>, layer: &Layer<'_>, transpose_a: bool, transpose_b: bool) -> Outcome {
     let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
-    let op = Op::BatchMatMul { transpose_a, transpose_b };
+    let op = Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b });
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[a, b])?)])
 }

@@ -7,7 +7,7 @@
 
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
 use super::library::Attributes;
-use crate::graph::{Op, ValueId};
+use crate::graph::{BatchMatMul, Op, ValueId};
 
 /// The labels of the operands and of the result.
 struct Equation {
@@ -102,7 +102,7 @@ pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
             };
             let right = e.value(other)?;
             let right = arrange(e, &format!("{}/right", layer.name), right, &equation.b, &b)?;
-            let op = Op::BatchMatMul { transpose_a: false, transpose_b: false };
+            let op = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false });
             e.builder.op(&format!("{}/matmul", layer.name), op, &[left, right])?
         }
     };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, broken};
 use super::known::{Known, count, strides};
-use crate::graph::{Constant, DType, Op, ValueId};
+use crate::graph::{Constant, DType, Op, Pack, Slice, ValueId};
 
 /// Most items of a list; a loop of more steps is no model for a microcontroller.
 const LONGEST: usize = 1 << 14;
@@ -107,7 +107,7 @@ fn get(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
             let shape = e.builder.shape(*id).to_vec();
             let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
             (begin[0], size[0]) = (at, 1);
-            let op = Op::Slice { begin, size, stride: vec![1; shape.len()] };
+            let op = Op::Slice(Slice { begin, size, stride: vec![1; shape.len()] });
             Ok(vec![Tensor::Value(e.builder.op_shaped(&layer.name, op, &[*id], &shape[1..])?)])
         }
     }
@@ -149,5 +149,5 @@ fn stack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
         shape.extend(e.builder.shape(first));
         return Ok(vec![Tensor::Value(e.builder.reshape(&layer.name, first, &shape)?)]);
     }
-    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack { axis: 0 }, &ids)?)])
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack(Pack { axis: 0 }), &ids)?)])
 }

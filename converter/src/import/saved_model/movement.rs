@@ -5,7 +5,7 @@ use super::arithmetic::axes_of;
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis, broken};
 use super::known::{Known, MOST, count};
 use super::library::Attributes;
-use crate::graph::{Op, ValueId};
+use crate::graph::{Gather, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Slice, Split, Unpack, ValueId};
 
 /// The shape that Reshape, Squeeze or ExpandDims gives.
 pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Fault> {
@@ -134,7 +134,7 @@ pub(super) fn pack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let inputs: Vec<ValueId> = layer.inputs.iter().map(|t| e.value(t)).collect::<Result<_, _>>()?;
     let Some(&first) = inputs.first() else { return Err(broken("nothing to stack").into()) };
     let axis = axis(layer.node.int("axis", 0), e.builder.shape(first).len() + 1)?;
-    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack { axis }, &inputs)?)])
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack(Pack { axis }), &inputs)?)])
 }
 
 pub(super) fn unpack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
@@ -142,7 +142,7 @@ pub(super) fn unpack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let mut shape = e.builder.shape(x).to_vec();
     let axis = axis(layer.node.int("axis", 0), shape.len())?;
     let n = shape.remove(axis);
-    let ids = e.builder.op_many(&layer.name, Op::Unpack { axis }, vec![Some(x)], vec![shape; n])?;
+    let ids = e.builder.op_many(&layer.name, Op::Unpack(Unpack { axis }), vec![Some(x)], vec![shape; n])?;
     Ok(ids.into_iter().map(Tensor::Value).collect())
 }
 
@@ -187,7 +187,7 @@ pub(super) fn split(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: usize, axis_
         part[axis] = size;
         part
     });
-    let ids = e.builder.op_many(&layer.name, Op::Split { axis }, vec![Some(x)], shapes.collect())?;
+    let ids = e.builder.op_many(&layer.name, Op::Split(Split { axis }), vec![Some(x)], shapes.collect())?;
     Ok(ids.into_iter().map(Tensor::Value).collect())
 }
 
@@ -211,7 +211,7 @@ pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
         }
         None => None,
     };
-    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pad { amounts, value }, &[x])?)])
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pad(Pad { amounts, value }), &[x])?)])
 }
 
 /// MirrorPad (data, amounts), dimension by dimension.
@@ -252,7 +252,7 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let indices = e.value(layer.input(1)?)?;
     Ok(vec![Tensor::Value(e.builder.op(
         &layer.name,
-        Op::Gather { axis, batch_dims: 0 },
+        Op::Gather(Gather { axis, batch_dims: 0 }),
         &[data, indices],
     )?)])
 }
@@ -274,7 +274,11 @@ fn pick(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: ValueId, indices: &Known
         let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
         (begin[axis], size[axis]) = (first, run);
         let name = format!("{}/from_{first}", layer.name);
-        parts.push(e.builder.op(&name, Op::Slice { begin, size, stride: vec![1; shape.len()] }, &[data])?);
+        parts.push(e.builder.op(
+            &name,
+            Op::Slice(Slice { begin, size, stride: vec![1; shape.len()] }),
+            &[data],
+        )?);
         rest = &rest[run..];
     }
     let joined = e.builder.concat(&format!("{}/joined", layer.name), &parts, axis)?;
@@ -300,9 +304,9 @@ pub(super) fn resize(e: &mut Evaluator<'_>, layer: &Layer<'_>, bilinear: bool) -
     let align_corners = layer.node.flag("align_corners", false);
     let half_pixel_centers = layer.node.flag("half_pixel_centers", false);
     let op = if bilinear {
-        Op::ResizeBilinear { align_corners, half_pixel_centers }
+        Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers })
     } else {
-        Op::ResizeNearest { align_corners, half_pixel_centers }
+        Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers })
     };
     Ok(vec![Tensor::Value(e.builder.op_shaped(&layer.name, op, &[x], &[n, height, width, c])?)])
 }

@@ -3,7 +3,7 @@
 use super::arithmetic::axes_of;
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis, broken};
 use super::library::Attributes;
-use crate::graph::Op;
+use crate::graph::{Op, Slice};
 
 /// A part of a tensor: for each of its dimensions where it begins, how many elements it takes and
 /// by which step; and the shape of the result, in which dimensions may be gone or new.
@@ -130,7 +130,7 @@ pub(super) fn take(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
         return Err(format!("an empty slice of {:?}", e.builder.shape(x)).into());
     }
     let shape = view.size.clone();
-    let slice = Op::Slice { begin: view.begin, size: view.size, stride: view.stride };
+    let slice = Op::Slice(Slice { begin: view.begin, size: view.size, stride: view.stride });
     if view.shape == shape {
         return Ok(vec![Tensor::Value(e.builder.op(&layer.name, slice, &[x])?)]);
     }

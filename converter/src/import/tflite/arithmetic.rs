@@ -3,7 +3,10 @@
 use super::generated::tflite::ActivationFunctionType as Fused;
 use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
-use crate::graph::{BinaryKind, Op, Quantization, ReduceKind, UnaryKind};
+use crate::graph::{
+    ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, FullyConnected, Op, Quantization, Reduce, ReduceKind,
+    Softmax, UnaryKind,
+};
 
 /// FULLY_CONNECTED: input, weights `[outputs, inputs]`, bias?
 pub(super) fn fully_connected(layer: &Layer<'_>) -> Result<Translated, Reason> {
@@ -35,7 +38,9 @@ pub(super) fn fully_connected(layer: &Layer<'_>) -> Result<Translated, Reason> {
         }
     }
     check_weights(layer, [1, 2], outputs)?;
-    with_activation(layer, o.fused_activation_function(), |activation| Op::FullyConnected { activation })
+    with_activation(layer, o.fused_activation_function(), |activation| {
+        Op::FullyConnected(FullyConnected { activation })
+    })
 }
 
 /// BATCH_MATMUL: `[.., m, k]` times `[.., k, n]`.
@@ -53,7 +58,7 @@ pub(super) fn batch_matmul(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let mut shape = broadcast(lead_a, lead_b)?;
     shape.extend([rows, columns]);
     layer.expect_output(&shape)?;
-    let op = Op::BatchMatMul { transpose_a: o.adj_x(), transpose_b: o.adj_y() };
+    let op = Op::BatchMatMul(BatchMatMul { transpose_a: o.adj_x(), transpose_b: o.adj_y() });
     Ok(Translated::new(op, layer.inputs))
 }
 
@@ -70,7 +75,7 @@ pub(super) fn binary(layer: &Layer<'_>, kind: BinaryKind) -> Result<Translated, 
     };
     let shape = broadcast(&layer.input(0)?.shape, &layer.input(1)?.shape)?;
     layer.expect_output(&shape)?;
-    with_activation(layer, fused.unwrap_or(Fused::NONE), |activation| Op::Binary { kind, activation })
+    with_activation(layer, fused.unwrap_or(Fused::NONE), |activation| Op::Binary(Binary { kind, activation }))
 }
 
 /// Functions of one tensor.
@@ -100,7 +105,7 @@ pub(super) fn softmax(layer: &Layer<'_>) -> Result<Translated, Reason> {
     if !beta.is_finite() || beta <= 0.0 {
         return Err(format!("a beta of {beta}"));
     }
-    over_last_dimension(layer, Op::Softmax { beta })
+    over_last_dimension(layer, Op::Softmax(Softmax { beta }))
 }
 
 /// LOG_SOFTMAX.
@@ -147,7 +152,7 @@ pub(super) fn reduce(layer: &Layer<'_>, kind: ReduceKind) -> Result<Translated, 
         })
         .collect();
     layer.expect_output(&reduced)?;
-    Ok(Translated::new(Op::Reduce { kind, axes, keep_dims }, &layer.inputs[..1]))
+    Ok(Translated::new(Op::Reduce(Reduce { kind, axes, keep_dims }), &layer.inputs[..1]))
 }
 
 /// ARG_MAX and ARG_MIN: input, axis.
@@ -156,7 +161,7 @@ pub(super) fn arg(layer: &Layer<'_>, max: bool) -> Result<Translated, Reason> {
     let axis = axis(layer.integer(1, "axis")?, shape.len())?;
     shape.remove(axis);
     layer.expect_output(&shape)?;
-    let op = if max { Op::ArgMax { axis } } else { Op::ArgMin { axis } };
+    let op = if max { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
     Ok(Translated::new(op, &layer.inputs[..1]))
 }
 

@@ -10,7 +10,7 @@ use super::layer::{Layer, Place, Step};
 use super::schema::{self, BuiltinOperator as Code};
 use super::{builtin, code_name, damaged, dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Value, ValueId};
+use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId};
 
 /// The graph as it grows, operator by operator.
 pub(super) struct Builder {
@@ -164,7 +164,7 @@ impl Builder {
         let translated = match translated {
             Ok(translated) => translated,
             Err(reason) => {
-                node.op = Op::Unsupported { code: code_name(code), reason };
+                node.op = Op::Unsupported(Unsupported { code: code_name(code), reason });
                 self.graph.nodes.push(node);
                 return;
             }
@@ -252,7 +252,7 @@ impl Builder {
             let integer = matches!(value.dtype, DType::Int32 | DType::Int64 | DType::Bool);
             integer && value.quantization.is_none()
         };
-        let moves = |node: &Node| node.op.only_moves_data() || matches!(node.op, Op::Gather { .. });
+        let moves = |node: &Node| node.op.only_moves_data() || matches!(node.op, Op::Gather(_));
         if !last.outputs.iter().all(plain) || !nodes.iter().all(moves) {
             return false;
         }
@@ -347,7 +347,7 @@ impl Builder {
         for index in 0..self.graph.nodes.len() {
             if let Err(reason) = types::check(&self.graph, &self.graph.nodes[index]) {
                 let node = &mut self.graph.nodes[index];
-                node.op = Op::Unsupported { code: node.op.name().to_string(), reason };
+                node.op = Op::Unsupported(Unsupported { code: node.op.name().to_string(), reason });
             }
         }
         Ok(self.graph)

@@ -4,7 +4,7 @@
 
 use super::layer::{Layer, Place, Reason, Step, Translated, axis, dims4, options};
 use super::schema::MirrorPadMode;
-use crate::graph::{Activation, Op};
+use crate::graph::{Activation, Concat, Op, Slice, Transpose};
 
 /// Operands that one concatenation of the file may have.
 const MOST_COPIES: usize = 255;
@@ -45,13 +45,13 @@ impl<'a> Steps<'a> {
         let rank = self.shape.len();
         let (mut begins, mut shape, mut stride) = (vec![0; rank], self.shape.clone(), vec![1; rank]);
         (begins[axis], shape[axis], stride[axis]) = (begin, size, step);
-        self.add(Op::Slice { begin: begins, size: shape.clone(), stride }, vec![self.last], shape)
+        self.add(Op::Slice(Slice { begin: begins, size: shape.clone(), stride }), vec![self.last], shape)
     }
 
     fn join(&mut self, axis: usize, parts: Vec<Place>, size: usize) {
         let mut shape = self.shape.clone();
         shape[axis] = size;
-        self.last = self.add(Op::Concat { axis, activation: Activation::None }, parts, shape.clone());
+        self.last = self.add(Op::Concat(Concat { axis, activation: Activation::None }), parts, shape.clone());
         self.shape = shape;
     }
 
@@ -146,7 +146,7 @@ pub(super) fn reverse(layer: &Layer<'_>) -> Result<Translated, Reason> {
         (begin[at], stride[at]) = (steps.shape[at].saturating_sub(1), -1);
     }
     let size = steps.shape.clone();
-    steps.then(Op::Slice { begin, size: size.clone(), stride }, size);
+    steps.then(Op::Slice(Slice { begin, size: size.clone(), stride }), size);
     steps.finish()
 }
 
@@ -191,7 +191,7 @@ fn rearranged(layer: &Layer<'_>, parts: [usize; 6], result: [usize; 4]) -> Resul
     steps.reshape(parts.to_vec());
     let permutation = vec![0, 1, 3, 2, 4, 5];
     let turned = permutation.iter().map(|&d| parts[d]).collect();
-    steps.then(Op::Transpose { permutation }, turned);
+    steps.then(Op::Transpose(Transpose { permutation }), turned);
     steps.reshape(result.to_vec());
     steps.finish()
 }

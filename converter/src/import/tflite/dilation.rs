@@ -11,7 +11,9 @@
 use std::collections::HashMap;
 
 use super::schema::BuiltinOperator as Code;
-use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
+use crate::graph::{
+    Conv2d, DepthwiseConv2d, Graph, Node, Op, Pad, Slice, Transpose, Unsupported, Value, ValueId, Window,
+};
 use crate::reference::infer_shape;
 
 /// Why one of the two operators is not converted by itself where shapes differ from what its operands say.
@@ -100,7 +102,7 @@ fn apart(graph: &mut Graph, index: usize) -> Option<()> {
             padded[1 + d] += borders[2 * d] + borders[2 * d + 1];
         }
         if padded != shape {
-            steps.push((Op::Pad { amounts, value: None }, padded.clone()));
+            steps.push((Op::Pad(Pad { amounts, value: None }), padded.clone()));
         }
         // [n, h / b, b, ..] becomes [b, .., n, h / b, ..].
         let mut parts = vec![padded[0]];
@@ -115,7 +117,11 @@ fn apart(graph: &mut Graph, index: usize) -> Option<()> {
         let permutation: Vec<usize> = first.chain(1 + 2 * spatial..parts.len()).collect();
         let turned: Vec<usize> = permutation.iter().map(|&d| parts[d]).collect();
         let joined = [&[turned[..=spatial].iter().product()], &turned[1 + spatial..]].concat();
-        steps.extend([(Op::Reshape, parts), (Op::Transpose { permutation }, turned), (Op::Reshape, joined)]);
+        steps.extend([
+            (Op::Reshape, parts),
+            (Op::Transpose(Transpose { permutation }), turned),
+            (Op::Reshape, joined),
+        ]);
     } else {
         if shape[0] % all != 0 {
             return None;
@@ -137,11 +143,11 @@ fn apart(graph: &mut Graph, index: usize) -> Option<()> {
         let stride = vec![1; joined.len()];
         steps.extend([
             (Op::Reshape, parts),
-            (Op::Transpose { permutation }, turned),
+            (Op::Transpose(Transpose { permutation }), turned),
             (Op::Reshape, joined.clone()),
         ]);
         if size != joined {
-            steps.push((Op::Slice { begin, size: size.clone(), stride }, size));
+            steps.push((Op::Slice(Slice { begin, size: size.clone(), stride }), size));
         }
     }
     if steps.last()?.1 != to.shape {
@@ -176,7 +182,7 @@ struct Dilated {
 }
 
 fn is(node: &Node, code: Code) -> bool {
-    matches!(&node.op, Op::Unsupported { code: name, .. } if Some(name.as_str()) == code.variant_name())
+    matches!(&node.op, Op::Unsupported(Unsupported { code: name, .. }) if Some(name.as_str()) == code.variant_name())
 }
 
 /// How often values are read.
@@ -213,7 +219,11 @@ impl Dilated {
         }
         let convolution = at;
         let node = &graph.nodes[convolution];
-        let (Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. }) = &node.op else { return None };
+        let (Op::Conv2d(Conv2d { window, .. }) | Op::DepthwiseConv2d(DepthwiseConv2d { window, .. })) =
+            &node.op
+        else {
+            return None;
+        };
         let image = node.input(0)?;
         let mut at = only_for(graph, reads, convolution)?;
         let reshape = (graph.nodes[at].op == Op::Reshape).then_some(at);
@@ -272,7 +282,8 @@ impl Dilated {
         }
         let mut found = node.clone();
         match &mut found.op {
-            Op::Conv2d { window: own, .. } | Op::DepthwiseConv2d { window: own, .. } => *own = window,
+            Op::Conv2d(Conv2d { window: own, .. })
+            | Op::DepthwiseConv2d(DepthwiseConv2d { window: own, .. }) => *own = window,
             _ => return None,
         }
         let shape = |id: &Option<ValueId>| id.map(|id| graph.value(id).shape.as_slice());
@@ -310,7 +321,9 @@ impl Dilated {
             graph.nodes[self.convolution].inputs[0] = source;
         }
         match &mut graph.nodes[self.convolution].op {
-            Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } => *window = self.window,
+            Op::Conv2d(Conv2d { window, .. }) | Op::DepthwiseConv2d(DepthwiseConv2d { window, .. }) => {
+                *window = self.window
+            }
             _ => {}
         }
         let mut shape = output;
@@ -343,7 +356,7 @@ fn pixel_by_pixel(graph: &Graph, node: &Node) -> bool {
             let (from, to) = (shape(node.input(0)), &graph.value(output).shape);
             matches!((from, to.as_slice()), (&[n, h, w, c], &[m, l, d]) if n == m && c == d && h * w == l && (h == 1 || w == 1))
         }
-        Op::Binary { .. } => {
+        Op::Binary(_) => {
             let other = node.input(1);
             let per_channel = shape(other).iter().rev().skip(1).all(|&d| d == 1);
             graph.constant(other).is_some() && per_channel && graph.constant(node.input(0)).is_none()
@@ -369,7 +382,11 @@ mod tests {
         let mut b = Build::new(from);
         let operands =
             [b.input(), ints(&mut b, &[blocks.len()], blocks), ints(&mut b, &[blocks.len(), 2], borders)];
-        let y = b.node(Op::Unsupported { code: code.into(), reason: ONLY_AROUND.into() }, &operands, to);
+        let y = b.node(
+            Op::Unsupported(Unsupported { code: code.into(), reason: ONLY_AROUND.into() }),
+            &operands,
+            to,
+        );
         let mut graph = b.finish(y);
         run(&mut graph, &mut Vec::new());
         let x: Vec<f32> = (1..=from.iter().product::<usize>()).map(|i| i as f32).collect();

@@ -10,7 +10,10 @@
 use ferrolite_runtime::quant;
 
 use super::schema::BuiltinOperator as Code;
-use crate::graph::{Activation, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Value, ValueId};
+use crate::graph::{
+    Activation, Binary, BinaryKind, Constant, DType, Gather, Graph, Node, Op, UnaryKind, Unsupported, Value,
+    ValueId,
+};
 
 /// Results of all functions of an int8 number.
 const RESULTS: usize = 256;
@@ -24,7 +27,7 @@ pub(super) fn run(graph: &mut Graph, warnings: &mut Vec<String>) {
     for index in 0..graph.nodes.len() {
         let node = &graph.nodes[index];
         let operands = match node.op {
-            Op::Gather { axis: 0, batch_dims: 0 } => cast_and_look_up(graph, node),
+            Op::Gather(Gather { axis: 0, batch_dims: 0 }) => cast_and_look_up(graph, node),
             Op::Unary(UnaryKind::Relu6) => {
                 clamp(graph, node).map(|(input, table)| (input, graph.add_value(table)))
             }
@@ -52,7 +55,7 @@ fn cast_and_look_up(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
         return None;
     }
     let sum = producer(graph, node.input(1)?)?;
-    let add = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+    let add = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
     let is_half = |id: &ValueId| graph.value(*id).constant.as_ref().is_some_and(is_half);
     let operands: Vec<ValueId> = sum.inputs.iter().flatten().copied().collect();
     let cast = match operands.as_slice() {
@@ -61,8 +64,7 @@ fn cast_and_look_up(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
     };
     let input = cast.input(0)?;
     let (from, to) = (graph.value(input), graph.value(*cast.outputs.first()?));
-    let is_cast =
-        matches!(&cast.op, Op::Unsupported { code, .. } if Some(code.as_str()) == Code::CAST.variant_name());
+    let is_cast = matches!(&cast.op, Op::Unsupported(Unsupported { code, .. }) if Some(code.as_str()) == Code::CAST.variant_name());
     (is_cast && from.dtype == DType::Int8 && to.dtype == DType::Int32 && known.shape == [RESULTS])
         .then_some((input, table))
 }

@@ -3,7 +3,9 @@
 
 use super::layer::{Layer, Reason, Translated, axis, options};
 use super::windows::with_activation;
-use crate::graph::{Constant, Op, Value};
+use crate::graph::{
+    Concat, Constant, Gather, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Split, Transpose, Unpack, Value,
+};
 
 /// PAD and PADV2: input, paddings `[rank, 2]`, and for PADV2 the value.
 pub(super) fn pad(layer: &Layer<'_>, with_value: bool) -> Result<Translated, Reason> {
@@ -19,7 +21,7 @@ pub(super) fn pad(layer: &Layer<'_>, with_value: bool) -> Result<Translated, Rea
     let padded: Option<Vec<usize>> = padded.collect();
     layer.expect_output(&padded.ok_or("absurdly large paddings")?)?;
     let value = if with_value { Some(pad_value(layer.input(2)?, input)?) } else { None };
-    Ok(Translated::new(Op::Pad { amounts, value }, &layer.inputs[..1]))
+    Ok(Translated::new(Op::Pad(Pad { amounts, value }), &layer.inputs[..1]))
 }
 
 /// The element that PADV2 adds, in the representation of its input.
@@ -48,7 +50,9 @@ pub(super) fn concatenation(layer: &Layer<'_>) -> Result<Translated, Reason> {
         shape[axis] = shape[axis].saturating_add(other[axis]);
     }
     layer.expect_output(&shape)?;
-    with_activation(layer, o.fused_activation_function(), |activation| Op::Concat { axis, activation })
+    with_activation(layer, o.fused_activation_function(), |activation| {
+        Op::Concat(Concat { axis, activation })
+    })
 }
 
 /// GATHER: data, indices.
@@ -66,7 +70,7 @@ pub(super) fn gather(layer: &Layer<'_>) -> Result<Translated, Reason> {
     };
     let shape = [&data[..axis], &indices[batch_dims..], &data[axis + 1..]].concat();
     layer.expect_output(&shape)?;
-    Ok(Translated::new(Op::Gather { axis, batch_dims }, layer.inputs))
+    Ok(Translated::new(Op::Gather(Gather { axis, batch_dims }), layer.inputs))
 }
 
 /// SPLIT (axis, input) and SPLIT_V (input, sizes, axis): the results' shapes carry the sizes.
@@ -84,7 +88,7 @@ pub(super) fn split(layer: &Layer<'_>, data: usize, axis_operand: usize) -> Resu
     if total != input.shape[axis] {
         return Err(format!("parts of {total} elements of a dimension of {}", input.shape[axis]));
     }
-    Ok(Translated::new(Op::Split { axis }, &[layer.id(data)]))
+    Ok(Translated::new(Op::Split(Split { axis }), &[layer.id(data)]))
 }
 
 /// TRANSPOSE: input, permutation.
@@ -100,7 +104,7 @@ pub(super) fn transpose(layer: &Layer<'_>) -> Result<Translated, Reason> {
     }
     let shape: Vec<usize> = permutation.iter().map(|&p| input.shape[p]).collect();
     layer.expect_output(&shape)?;
-    Ok(Translated::new(Op::Transpose { permutation }, &layer.inputs[..1]))
+    Ok(Translated::new(Op::Transpose(Transpose { permutation }), &layer.inputs[..1]))
 }
 
 /// RESHAPE, SQUEEZE and EXPAND_DIMS. The result's own shape says everything, so a shape that is
@@ -149,7 +153,7 @@ pub(super) fn pack(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let axis = axis(o.axis().into(), shape.len() + 1)?;
     shape.insert(axis, layer.inputs.len());
     layer.expect_output(&shape)?;
-    Ok(Translated::new(Op::Pack { axis }, layer.inputs))
+    Ok(Translated::new(Op::Pack(Pack { axis }), layer.inputs))
 }
 
 /// UNPACK: one result for each index along an axis.
@@ -161,7 +165,7 @@ pub(super) fn unpack(layer: &Layer<'_>) -> Result<Translated, Reason> {
     if count != layer.outputs.len() || layer.results().any(|result| result.shape != shape) {
         return Err(format!("{} results from a dimension of {count}", layer.outputs.len()));
     }
-    Ok(Translated::new(Op::Unpack { axis }, &layer.inputs[..1]))
+    Ok(Translated::new(Op::Unpack(Unpack { axis }), &layer.inputs[..1]))
 }
 
 /// RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR: input, size `[height, width]`.
@@ -184,9 +188,9 @@ pub(super) fn resize(layer: &Layer<'_>, bilinear: bool) -> Result<Translated, Re
         return Err("align_corners and half_pixel_centers exclude each other".into());
     }
     let op = if bilinear {
-        Op::ResizeBilinear { align_corners, half_pixel_centers }
+        Op::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers })
     } else {
-        Op::ResizeNearest { align_corners, half_pixel_centers }
+        Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers })
     };
     Ok(Translated::new(op, &layer.inputs[..1]))
 }

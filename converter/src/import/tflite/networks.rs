@@ -7,7 +7,7 @@ use crate::aligned::AlignedBuf;
 use crate::data::npz::Npz;
 use crate::emit::{self, Options};
 use crate::execute::{infer, interpreter};
-use crate::graph::{Graph, Op};
+use crate::graph::{Conv2d, Graph, Op};
 use crate::import::{load, load_bytes, refuse_unsupported};
 use crate::model_file::ModelFile;
 use crate::passes;
@@ -100,7 +100,7 @@ fn dilations_become_one_convolution() {
     for (file, dilation, before) in [("dilated", [2, 3], [2, 3]), ("dilated_valid", [2, 2], [0, 0])] {
         let graph = imported(&format!("{file}.tflite"));
         let window = graph.nodes.iter().find_map(|node| match &node.op {
-            Op::Conv2d { window, .. } => Some(*window),
+            Op::Conv2d(Conv2d { window, .. }) => Some(*window),
             _ => None,
         });
         let window = window.unwrap();

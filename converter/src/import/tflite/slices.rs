@@ -12,7 +12,7 @@
 //! index of a dimension that goes, and such an index is moved into the dimension like any other.
 
 use super::layer::{Layer, Reason, Translated, options};
-use crate::graph::Op;
+use crate::graph::{Op, Slice};
 
 /// SLICE: input, begin, size; a size of -1 means "the rest".
 pub(super) fn slice(layer: &Layer<'_>) -> Result<Translated, Reason> {
@@ -36,7 +36,7 @@ pub(super) fn slice(layer: &Layer<'_>) -> Result<Translated, Reason> {
         size.push(count);
     }
     layer.expect_output(&size)?;
-    Ok(Translated::new(Op::Slice { begin, size, stride: vec![1; rank] }, &layer.inputs[..1]))
+    Ok(Translated::new(Op::Slice(Slice { begin, size, stride: vec![1; rank] }), &layer.inputs[..1]))
 }
 
 /// STRIDED_SLICE: input, begin, end, strides.
@@ -125,7 +125,7 @@ impl Spec {
             take(0, dim, 1);
             shape.push(dim);
         }
-        Ok((Op::Slice { begin, size, stride }, shape))
+        Ok((Op::Slice(Slice { begin, size, stride }), shape))
     }
 
     /// The one element that entry `i` picks.
@@ -205,7 +205,7 @@ mod tests {
         stride: &[isize],
         shape: &[usize],
     ) {
-        let expected = Op::Slice { begin: begin.into(), size: size.into(), stride: stride.into() };
+        let expected = Op::Slice(Slice { begin: begin.into(), size: size.into(), stride: stride.into() });
         assert_eq!(spec.resolve(input), Ok((expected, shape.to_vec())));
     }
 

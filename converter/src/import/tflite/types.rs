@@ -35,7 +35,7 @@ pub(super) fn widen_hybrid_weights(graph: &mut Graph) -> Vec<String> {
 
 /// Why the layer's element types or quantization cannot be computed with.
 pub(super) fn check(graph: &Graph, node: &Node) -> Result<(), String> {
-    if matches!(node.op, Op::Unsupported { .. }) {
+    if matches!(node.op, Op::Unsupported(_)) {
         return Ok(());
     }
     let inputs: Vec<&Value> = node.inputs.iter().flatten().map(|&id| graph.value(id)).collect();
@@ -55,13 +55,13 @@ pub(super) fn check(graph: &Graph, node: &Node) -> Result<(), String> {
             }
             if first.constant.is_some() { Ok(()) } else { per_tensor(first) }
         }
-        Op::ArgMax { .. } | Op::ArgMin { .. } => {
+        Op::ArgMax(_) | Op::ArgMin(_) => {
             if !data(first) || !matches!(result.dtype, DType::Int32 | DType::Int64) {
                 return Err(format!("{} searched, {} returned", first.dtype.name(), result.dtype.name()));
             }
             Ok(())
         }
-        Op::Gather { .. } => {
+        Op::Gather(_) => {
             same_type(&inputs[..1], &outputs)?;
             match inputs.get(1).map(|indices| indices.dtype) {
                 Some(DType::Int32) => Ok(()),
@@ -69,10 +69,9 @@ pub(super) fn check(graph: &Graph, node: &Node) -> Result<(), String> {
             }
         }
         op if op.only_moves_data() => same_type(&inputs, &outputs),
-        Op::Conv2d { .. }
-        | Op::DepthwiseConv2d { .. }
-        | Op::FullyConnected { .. }
-        | Op::TransposeConv { .. } => weighted(node, graph, result),
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_) | Op::TransposeConv(_) => {
+            weighted(node, graph, result)
+        }
         _ => {
             same_type(&inputs, &outputs)?;
             if !data(first) {
@@ -85,7 +84,7 @@ pub(super) fn check(graph: &Graph, node: &Node) -> Result<(), String> {
 
 /// Whether the operator computes with its operands' values.
 fn computes(op: &Op) -> bool {
-    !op.only_moves_data() && !matches!(op, Op::Quantize | Op::Dequantize | Op::Unsupported { .. })
+    !op.only_moves_data() && !matches!(op, Op::Quantize | Op::Dequantize | Op::Unsupported(_))
 }
 
 fn same_type(inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
@@ -129,7 +128,7 @@ fn weighted(node: &Node, graph: &Graph, result: &Value) -> Result<(), String> {
     }
     per_tensor(input)?;
     per_tensor(result)?;
-    let axis = if matches!(node.op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 };
+    let axis = if matches!(node.op, Op::DepthwiseConv2d(_)) { 3 } else { 0 };
     match &weights.quantization {
         None => Err("int8 weights without quantization".into()),
         Some(Quantization { zero_point, .. }) if zero_point.iter().any(|&z| z != 0) => {

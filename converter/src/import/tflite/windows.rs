@@ -7,7 +7,7 @@
 
 use super::generated::tflite::{ActivationFunctionType, Padding};
 use super::layer::{Layer, Reason, Translated, activation, dims4, options};
-use crate::graph::{Op, PoolKind, Window};
+use crate::graph::{Conv2d, DepthwiseConv2d, Op, Pool2d, PoolKind, TransposeConv, Window};
 
 /// CONV_2D: input, filter `[out, h, w, in / groups]`, bias?
 pub(super) fn conv_2d(layer: &Layer<'_>) -> Result<Translated, Reason> {
@@ -22,7 +22,9 @@ pub(super) fn conv_2d(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let (window, out) = window([height, width], [kernel_h, kernel_w], stride, dilation, o.padding())?;
     layer.expect_output(&[batch, out[0], out[1], outputs])?;
     check_weights(layer, [1, 2], outputs)?;
-    with_activation(layer, o.fused_activation_function(), |activation| Op::Conv2d { window, activation })
+    with_activation(layer, o.fused_activation_function(), |activation| {
+        Op::Conv2d(Conv2d { window, activation })
+    })
 }
 
 /// DEPTHWISE_CONV_2D: input, filter `[1, h, w, in * multiplier]`, bias?
@@ -39,10 +41,8 @@ pub(super) fn depthwise_conv_2d(layer: &Layer<'_>) -> Result<Translated, Reason>
     let (window, out) = window([height, width], [kernel_h, kernel_w], stride, dilation, o.padding())?;
     layer.expect_output(&[batch, out[0], out[1], outputs])?;
     check_weights(layer, [1, 2], outputs)?;
-    with_activation(layer, o.fused_activation_function(), |activation| Op::DepthwiseConv2d {
-        window,
-        multiplier,
-        activation,
+    with_activation(layer, o.fused_activation_function(), |activation| {
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation })
     })
 }
 
@@ -94,7 +94,7 @@ pub(super) fn transpose_conv(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let window = Window { kernel, stride, dilation: [1, 1], pad_before: before, pad_after: after };
     check_weights(layer, [1, 3], outputs)?;
     let mut translated = with_activation(layer, o.fused_activation_function(), |activation| {
-        Op::TransposeConv { window, activation }
+        Op::TransposeConv(TransposeConv { window, activation })
     })?;
     translated.inputs = vec![layer.id(2), layer.id(1), layer.id(3)];
     Ok(translated)
@@ -108,10 +108,8 @@ pub(super) fn pool_2d(layer: &Layer<'_>, kind: PoolKind) -> Result<Translated, R
     let stride = pair(o.stride_h(), o.stride_w(), "stride")?;
     let (window, out) = window([height, width], kernel, stride, [1, 1], o.padding())?;
     layer.expect_output(&[batch, out[0], out[1], channels])?;
-    with_activation(layer, o.fused_activation_function(), |activation| Op::Pool2d {
-        kind,
-        window,
-        activation,
+    with_activation(layer, o.fused_activation_function(), |activation| {
+        Op::Pool2d(Pool2d { kind, window, activation })
     })
 }
 

@@ -4,7 +4,9 @@
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::quant::{multiplier, quantize, requantize};
 
-use crate::graph::{Constant, DType, Graph, Node, Op, Value, Window};
+use crate::graph::{
+    Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Value, Window,
+};
 
 /// Lowest and highest integer of a channel.
 pub(super) type Range = (i32, i32);
@@ -53,17 +55,21 @@ impl<'a> Layer<'a> {
             return None;
         }
         let (activation, taps) = match &node.op {
-            Op::Conv2d { window, activation } if weights.shape.last() == Some(&channels) => {
+            Op::Conv2d(Conv2d { window, activation }) if weights.shape.last() == Some(&channels) => {
                 (activation, taps(window, input, output)?)
             }
-            Op::DepthwiseConv2d { window, activation, .. } => (activation, taps(window, input, output)?),
-            Op::FullyConnected { activation } if weights.shape.last()?.is_multiple_of(channels) => {
+            Op::DepthwiseConv2d(DepthwiseConv2d { window, activation, .. }) => {
+                (activation, taps(window, input, output)?)
+            }
+            Op::FullyConnected(FullyConnected { activation })
+                if weights.shape.last()?.is_multiple_of(channels) =>
+            {
                 (activation, vec![(0..weights.shape.last()? / channels).collect()])
             }
             _ => return None,
         };
         let all = elements.len()
-            / if matches!(node.op, Op::DepthwiseConv2d { .. }) { outputs } else { outputs * channels };
+            / if matches!(node.op, Op::DepthwiseConv2d(_)) { outputs } else { outputs * channels };
         let padded = taps.iter().any(|taps| taps.len() != all);
         let quantization = weights.quantization.as_ref()?;
         let scales = quantization.scale.len();
@@ -103,7 +109,7 @@ impl<'a> Layer<'a> {
     /// Output and input channel of weight `i`.
     pub(super) fn place(&self, i: usize) -> (usize, usize) {
         match self.op {
-            Op::DepthwiseConv2d { multiplier, .. } => {
+            Op::DepthwiseConv2d(DepthwiseConv2d { multiplier, .. }) => {
                 (i % self.outputs, i % self.outputs / (*multiplier).max(1))
             }
             _ => (i / (self.weights.len() / self.outputs).max(1), i % self.channels),

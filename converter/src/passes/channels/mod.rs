@@ -69,7 +69,7 @@ fn find(graph: &Graph) -> Option<Found> {
                         .flat_map(|id| all(graph, id)),
                 );
             }
-            (Some(_), Some(layer)) if !matches!(node.op, Op::DepthwiseConv2d { .. }) => {
+            (Some(_), Some(layer)) if !matches!(node.op, Op::DepthwiseConv2d(_)) => {
                 let reads = layer.reads();
                 needed.extend(activations(graph, node).flat_map(|id| all(graph, id)).filter(
                     |&(id, channel)| !spares(layer, &reads, constant(&ranges[id.0], channel), channel),

@@ -11,7 +11,7 @@ use super::ties::{activations, channels};
 use crate::aligned::AlignedBuf;
 use crate::emit;
 use crate::execute::{infer, interpreter};
-use crate::graph::{BinaryKind, DType, Graph, Node, Op, ReduceKind, ValueId};
+use crate::graph::{Binary, BinaryKind, DType, Graph, Node, Op, Reduce, ReduceKind, ValueId};
 
 /// The ranges of a node's results at the ends of its operands' ranges, and whether they hold in
 /// between. `None` where the node is nothing that int8 channels pass through.
@@ -21,7 +21,7 @@ pub(super) fn ends(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<
     operands.dedup();
     // Every choice of ends for the two operands of a function; otherwise each result reads one operand.
     let corners: &[usize] = match (&node.op, operands.len()) {
-        (Op::Binary { .. }, 2) => &[0b00, 0b11, 0b01, 0b10],
+        (Op::Binary(_), 2) => &[0b00, 0b11, 0b01, 0b10],
         _ => &[0b00, usize::MAX],
     };
     let mut found: Option<Vec<Vec<Range>>> = None;
@@ -56,16 +56,16 @@ fn is_monotone(graph: &Graph, node: &Node) -> bool {
     };
     let output = scale(node.outputs.first().copied());
     match &node.op {
-        Op::Pool2d { .. } | Op::Pad { .. } => true,
+        Op::Pool2d(_) | Op::Pad(_) => true,
         op if op.only_moves_data() => true,
-        Op::Binary { kind, .. } => match kind {
+        Op::Binary(Binary { kind, .. }) => match kind {
             BinaryKind::Add | BinaryKind::Sub | BinaryKind::Maximum | BinaryKind::Minimum => true,
             // Without a shift to the left, which could wrap.
             BinaryKind::Mul => scale(node.input(0)) * scale(node.input(1)) < 0.5 * output,
             _ => false,
         },
-        Op::Reduce { kind: ReduceKind::Mean, .. } => scale(node.input(0)) < 0.5 * output,
-        Op::Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. } => true,
+        Op::Reduce(Reduce { kind: ReduceKind::Mean, .. }) => scale(node.input(0)) < 0.5 * output,
+        Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }) => true,
         _ => false,
     }
 }

@@ -8,7 +8,7 @@
 
 use super::layer::{FULL, Layer, Range, constant};
 use super::{probe, ties};
-use crate::graph::{Graph, Node, Op, ValueId};
+use crate::graph::{Graph, Node, Op, Pad, ValueId};
 
 /// The ranges of each value's channels (its last dimension); empty where they were not followed.
 pub(super) fn channels(graph: &Graph) -> Vec<Vec<Range>> {
@@ -53,7 +53,8 @@ fn sharpen(graph: &Graph, node: &Node, layer: &Layer<'_>, ranges: &[Vec<Range>],
 
 /// The ranges of the results of a node that passes channels on.
 fn passed_on(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<Vec<Vec<Range>>> {
-    let pads = matches!(&node.op, Op::Pad { amounts, .. } if amounts.last().is_some_and(|&a| a != (0, 0)));
+    let pads =
+        matches!(&node.op, Op::Pad(Pad { amounts, .. }) if amounts.last().is_some_and(|&a| a != (0, 0)));
     let known = |id: ValueId| ranges[id.0].iter().any(|&range| range != FULL);
     if !pads && !ties::activations(graph, node).any(known) {
         return None;

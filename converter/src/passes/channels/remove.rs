@@ -4,7 +4,7 @@ use super::super::rewrite::{add_constant, only_reader};
 use super::Found;
 use super::layer::{Layer, Range, constant};
 use super::ties::channels as channel_count;
-use crate::graph::{Constant, Graph, Op, Quantization, ValueId};
+use crate::graph::{Constant, Graph, Op, Pad, Quantization, Slice, ValueId};
 
 /// Removes the marked channels of each value; returns how many in the nodes that made them.
 pub(super) fn channels(graph: &mut Graph, Found { removed, ranges }: &Found) -> usize {
@@ -15,7 +15,7 @@ pub(super) fn channels(graph: &mut Graph, Found { removed, ranges }: &Found) -> 
         let Some(&output) = graph.nodes[index].outputs.first() else { continue };
         let (input, gone) = (graph.nodes[index].input(0), marked(output));
         match graph.nodes[index].op {
-            Op::Conv2d { .. } | Op::FullyConnected { .. } => {
+            Op::Conv2d(_) | Op::FullyConnected(_) => {
                 if let Some((input, marks)) = input.and_then(|id| Some((id, marked(id)?))) {
                     absorb(graph, index, marks, &ranges[input.0]);
                 }
@@ -24,12 +24,12 @@ pub(super) fn channels(graph: &mut Graph, Found { removed, ranges }: &Found) -> 
                     count += marks.len() - kept(marks);
                 }
             }
-            Op::DepthwiseConv2d { .. } => {
+            Op::DepthwiseConv2d(_) => {
                 if let Some(marks) = gone {
                     shorten_outputs(graph, index, 3, marks);
                 }
             }
-            Op::Binary { .. } => {
+            Op::Binary(_) => {
                 for position in 0..2 {
                     let Some((id, marks)) = graph.nodes[index].input(position).zip(gone) else { continue };
                     if graph.value(id).constant.is_some() && channel_count(graph, id) == marks.len() {
@@ -38,12 +38,12 @@ pub(super) fn channels(graph: &mut Graph, Found { removed, ranges }: &Found) -> 
                     }
                 }
             }
-            Op::Pad { .. } => {
+            Op::Pad(_) => {
                 if let Some((input, marks)) = input.zip(gone) {
                     count += shorten_padding(graph, index, channel_count(graph, input), marks);
                 }
             }
-            Op::Slice { ref mut size, .. } => {
+            Op::Slice(Slice { ref mut size, .. }) => {
                 if let Some((last, marks)) = size.last_mut().zip(gone) {
                     *last = kept(marks);
                 }
@@ -83,7 +83,7 @@ fn shorten_outputs(graph: &mut Graph, index: usize, axis: usize, removed: &[bool
 
 /// Takes channels that a PAD adds out of it; returns how many. `channels` is what it had to pad.
 fn shorten_padding(graph: &mut Graph, index: usize, channels: usize, removed: &[bool]) -> usize {
-    let Op::Pad { amounts, .. } = &mut graph.nodes[index].op else { return 0 };
+    let Op::Pad(Pad { amounts, .. }) = &mut graph.nodes[index].op else { return 0 };
     let Some((before, after)) = amounts.last_mut() else { return 0 };
     let count = |marks: &[bool]| marks.iter().filter(|&&mark| mark).count();
     let behind = removed.get(*before + channels..).unwrap_or_default();

@@ -13,7 +13,8 @@ use crate::aligned::AlignedBuf;
 use crate::emit;
 use crate::execute::{infer, interpreter};
 use crate::graph::{
-    Activation, BinaryKind, Constant, DType, Node, PoolKind, Quantization, ReduceKind, UnaryKind, Window,
+    Activation, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Node,
+    Pad, Pool2d, PoolKind, Quantization, Reduce, ReduceKind, Slice, Split, Transpose, UnaryKind, Window,
 };
 use crate::import::load;
 
@@ -52,7 +53,7 @@ impl Net {
 
     /// Adds a layer whose output channels are dead one time in three: no weights, any bias.
     fn layer(&mut self, op: Op, input: ValueId, weights: &[usize], shape: &[usize]) -> ValueId {
-        let axis = if matches!(op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 };
+        let axis = if matches!(op, Op::DepthwiseConv2d(_)) { 3 } else { 0 };
         let outputs = weights[axis];
         let inner: usize = weights[axis + 1..].iter().product();
         let dice = self.alike.as_mut().unwrap_or(&mut self.random);
@@ -107,7 +108,7 @@ fn execute(graph: &Graph, input: &[i8], rounding: Rounding) -> (Vec<Vec<i32>>, V
         let x = &values[&node.input(0).unwrap()];
         let result = match &node.op {
             Op::Reshape => x.clone(),
-            Op::Pool2d { window, .. } => max_pool(graph, node, window, x),
+            Op::Pool2d(Pool2d { window, .. }) => max_pool(graph, node, window, x),
             _ => {
                 let sums = sums(graph, node, x);
                 let bytes = scale_down(graph, node, &sums, rounding);
@@ -130,7 +131,7 @@ fn sums(graph: &Graph, node: &Node, x: &[i8]) -> Vec<i32> {
     let count = shape.iter().product::<usize>();
     let tap = |q: i8, w: i8| i32::from(w) * (i32::from(q) - zero_point);
     let (window, multiplier) = match &node.op {
-        Op::FullyConnected { .. } => {
+        Op::FullyConnected(_) => {
             let row = filter.shape[1];
             let dot = |i: usize| -> i32 {
                 let (weights, x) = (&w[i % outputs * row..], &x[i / outputs * row..]);
@@ -138,8 +139,8 @@ fn sums(graph: &Graph, node: &Node, x: &[i8]) -> Vec<i32> {
             };
             return (0..count).map(|i| bias[i % outputs] as i32 + dot(i)).collect();
         }
-        Op::Conv2d { window, .. } => (window, None),
-        Op::DepthwiseConv2d { window, multiplier, .. } => (window, Some(*multiplier)),
+        Op::Conv2d(Conv2d { window, .. }) => (window, None),
+        Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, .. }) => (window, Some(*multiplier)),
         other => panic!("{other:?}"),
     };
     let (height, width, channels) = (input.shape[1], input.shape[2], input.shape[3]);
@@ -176,7 +177,9 @@ fn scale_down(graph: &Graph, node: &Node, sums: &[i32], rounding: Rounding) -> V
         quantization(node.outputs[0]),
     );
     let activation = match node.op {
-        Op::Conv2d { activation, .. } | Op::DepthwiseConv2d { activation, .. } => activation,
+        Op::Conv2d(Conv2d { activation, .. }) | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. }) => {
+            activation
+        }
         _ => Activation::None,
     };
     let (scale, zero_point) = y.tensor().unwrap();
@@ -208,17 +211,18 @@ fn random_network(seed: u64, pad: usize) -> Graph {
     let activation = [Activation::None, Activation::Relu][net.random.below(2)];
     let size = 4 + 2 * pad;
     let x = net.build.input();
-    let conv = |window| Op::Conv2d { window, activation };
+    let conv = |window| Op::Conv2d(Conv2d { window, activation });
     let x = net.layer(conv(window(1, 0)), x, &[8, 1, 1, 3], &[1, 6, 6, 8]);
-    let depthwise = Op::DepthwiseConv2d { window: window(3, pad), multiplier: 2, activation };
+    let depthwise =
+        Op::DepthwiseConv2d(DepthwiseConv2d { window: window(3, pad), multiplier: 2, activation });
     let x = net.layer(depthwise, x, &[1, 3, 3, 16], &[1, size, size, 16]);
     let x = net.layer(conv(window(3, 1)), x, &[9, 3, 3, 16], &[1, size, size, 9]);
     let pool = Window { stride: [2, 2], ..window(2, 0) };
-    let pool = Op::Pool2d { kind: PoolKind::Max, window: pool, activation: Activation::None };
+    let pool = Op::Pool2d(Pool2d { kind: PoolKind::Max, window: pool, activation: Activation::None });
     let half = size / 2;
     let x = net.passing(pool, &[x], &[1, half, half, 9]);
     let x = net.passing(Op::Reshape, &[x], &[1, half * half * 9]);
-    let dense = || Op::FullyConnected { activation: Activation::None };
+    let dense = || Op::FullyConnected(FullyConnected { activation: Activation::None });
     let x = net.layer(dense(), x, &[7, half * half * 9], &[1, 7]);
     let x = net.layer(dense(), x, &[5, 7], &[1, 5]);
     net.build.finish(x)
@@ -251,7 +255,7 @@ fn padding_keeps_constants_other_than_the_zero_point() {
         [(0, 1, false, 4), (5000, 1, false, 0), (5000, 0, false, 4), (5000, 1, true, 4)]
     {
         let mut net = Net::new(&[1, 4, 4, 2], 3);
-        let conv = |pad| Op::Conv2d { window: window(3, pad), activation: Activation::None };
+        let conv = |pad| Op::Conv2d(Conv2d { window: window(3, pad), activation: Activation::None });
         let input = net.build.input();
         let x = net.layer(conv(1), input, &[8, 3, 3, 2], &[1, 4, 4, 8]);
         let size = 2 + 2 * pad;
@@ -298,8 +302,8 @@ fn on_device(graph: &Graph, seed: u64) -> Vec<Vec<Vec<u8>>> {
 fn random_branches(seed: u64) -> Graph {
     let mut net = Net::new(&[1, 6, 6, 3], seed);
     let activation = [Activation::None, Activation::Relu][net.random.below(2)];
-    let conv = |window| Op::Conv2d { window, activation };
-    let binary = |kind| Op::Binary { kind, activation: Activation::None };
+    let conv = |window| Op::Conv2d(Conv2d { window, activation });
+    let binary = |kind| Op::Binary(Binary { kind, activation: Activation::None });
     let input = net.build.input();
     let image = |c: usize| [1, 6, 6, c];
     // Both sides of a residual lose the same channels, or some of them.
@@ -327,13 +331,14 @@ fn random_branches(seed: u64) -> Graph {
                 net.rescaled(Op::Unary(kind), &[y], &image(12))
             }
             4 => {
-                let depthwise = Op::DepthwiseConv2d { window: window(3, 1), multiplier: 1, activation };
+                let depthwise =
+                    Op::DepthwiseConv2d(DepthwiseConv2d { window: window(3, 1), multiplier: 1, activation });
                 net.layer(depthwise, y, &[1, 3, 3, 12], &image(12))
             }
             5 => {
                 let pool = Window { pad_after: [1; 2], ..window(2, 0) };
                 let kind = [PoolKind::Average, PoolKind::Max][net.random.below(2)];
-                let pool = Op::Pool2d { kind, window: pool, activation: Activation::None };
+                let pool = Op::Pool2d(Pool2d { kind, window: pool, activation: Activation::None });
                 net.passing(pool, &[y], &image(12))
             }
             6 => {
@@ -341,10 +346,10 @@ fn random_branches(seed: u64) -> Graph {
                 let other = net.layer(conv(window(1, 0)), x, &[8, 1, 1, 12], &image(8));
                 let as_y = net.build.graph.value(y).quantization.clone();
                 net.build.graph.value_mut(other).quantization = as_y;
-                let concat = Op::Concat { axis: 3, activation: Activation::None };
+                let concat = Op::Concat(Concat { axis: 3, activation: Activation::None });
                 let both = net.passing(concat, &[other, y], &image(20));
                 if net.random.below(2) == 0 {
-                    net.passing(Op::Split { axis: 3 }, &[both], &image(8));
+                    net.passing(Op::Split(Split { axis: 3 }), &[both], &image(8));
                     let quantization = net.build.graph.value(both).quantization.clone();
                     let second = net.build.value(format!("second_{}", both.0), &image(12));
                     let value = net.build.graph.value_mut(second);
@@ -356,38 +361,39 @@ fn random_branches(seed: u64) -> Graph {
                 net.layer(conv(window(3, 1)), both, &[12, 3, 3, 20], &image(12))
             }
             7 => {
-                let backwards = Op::Slice {
+                let backwards = Op::Slice(Slice {
                     begin: vec![0, 5, 0, 0],
                     size: image(12).to_vec(),
                     stride: vec![1, -1, 1, 1],
-                };
+                });
                 net.passing(backwards, &[y], &image(12))
             }
-            8 => net.passing(Op::Transpose { permutation: vec![0, 2, 1, 3] }, &[y], &image(12)),
+            8 => net.passing(Op::Transpose(Transpose { permutation: vec![0, 2, 1, 3] }), &[y], &image(12)),
             9 => {
                 let narrow = net.layer(conv(window(1, 0)), x, &[8, 1, 1, 12], &image(8));
                 let amounts = vec![(0, 0), (0, 0), (0, 0), (1, 3)];
                 let value = [None, Some(5.0)][net.random.below(2)];
-                let wide = net.passing(Op::Pad { amounts, value }, &[narrow], &image(12));
+                let wide = net.passing(Op::Pad(Pad { amounts, value }), &[narrow], &image(12));
                 net.rescaled(binary(BinaryKind::Add), &[wide, y], &image(12))
             }
             _ => {
                 let amounts = vec![(0, 0), (1, 0), (0, 1), (0, 0)];
-                let padded = net.passing(Op::Pad { amounts, value: None }, &[y], &[1, 7, 7, 12]);
+                let padded = net.passing(Op::Pad(Pad { amounts, value: None }), &[y], &[1, 7, 7, 12]);
                 net.layer(conv(window(2, 0)), padded, &[12, 2, 2, 12], &image(12))
             }
         };
     }
-    let mean = Op::Reduce { kind: ReduceKind::Mean, axes: vec![1, 2], keep_dims: net.random.below(2) == 0 };
+    let mean =
+        Op::Reduce(Reduce { kind: ReduceKind::Mean, axes: vec![1, 2], keep_dims: net.random.below(2) == 0 });
     let shape: &[usize] =
-        if let Op::Reduce { keep_dims: true, .. } = mean { &[1, 1, 1, 12] } else { &[1, 12] };
+        if let Op::Reduce(Reduce { keep_dims: true, .. }) = mean { &[1, 1, 1, 12] } else { &[1, 12] };
     let x = match net.random.below(3) {
         0 => net.rescaled(mean, &[x], shape),
         1 => net.passing(Op::Reshape, &[x], &[1, 36 * 12]),
         _ => x,
     };
     let inputs = [36 * 12, 12][usize::from(net.build.graph.value(x).elements() == 12)];
-    let dense = Op::FullyConnected { activation: Activation::None };
+    let dense = Op::FullyConnected(FullyConnected { activation: Activation::None });
     let y = net.layer(dense, x, &[5, inputs], &[1, 5]);
     net.build.finish(y)
 }

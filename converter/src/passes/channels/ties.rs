@@ -13,7 +13,9 @@
 //! Channels that hang together through such ties are one group over the whole graph.
 
 use super::layer::Layer;
-use crate::graph::{Constant, Graph, Node, Op, ValueId};
+use crate::graph::{
+    Concat, Constant, DepthwiseConv2d, Graph, Node, Op, Pad, Reduce, Slice, Split, Transpose, ValueId,
+};
 
 /// A channel (index of the last dimension) of an activation.
 pub(super) type Channel = (ValueId, usize);
@@ -41,24 +43,26 @@ pub(super) fn of(graph: &Graph, node: &Node, layer: Option<&Layer<'_>>) -> Optio
     };
     let same = || Some(run(input, output, 0, count(input)).collect::<Vec<_>>());
     match &node.op {
-        Op::Conv2d { .. } | Op::FullyConnected { .. } => layer.map(|_| Vec::new()),
-        Op::DepthwiseConv2d { multiplier, .. } => {
+        Op::Conv2d(_) | Op::FullyConnected(_) => layer.map(|_| Vec::new()),
+        Op::DepthwiseConv2d(DepthwiseConv2d { multiplier, .. }) => {
             layer?;
             Some((0..count(output)).map(|c| ((input, c / multiplier), (output, c))).collect())
         }
-        Op::Pool2d { .. } | Op::Unary(_) | Op::ResizeNearest { .. } | Op::ResizeBilinear { .. } => same(),
+        Op::Pool2d(_) | Op::Unary(_) | Op::ResizeNearest(_) | Op::ResizeBilinear(_) => same(),
         Op::Quantize if graph.value(input).dtype.size() == 1 => same(),
-        Op::Reduce { axes, .. } if axes.iter().all(|&axis| !last(axis)) => same(),
-        Op::Transpose { permutation } if permutation.last().is_some_and(|&axis| last(axis)) => same(),
-        Op::Slice { begin, size, stride } => {
+        Op::Reduce(Reduce { axes, .. }) if axes.iter().all(|&axis| !last(axis)) => same(),
+        Op::Transpose(Transpose { permutation }) if permutation.last().is_some_and(|&axis| last(axis)) => {
+            same()
+        }
+        Op::Slice(Slice { begin, size, stride }) => {
             let whole = begin.last() == Some(&0)
                 && size.last() == Some(&count(input))
                 && stride.last() == Some(&1)
                 && count(output) == count(input);
             if whole { same() } else { None }
         }
-        Op::Pad { amounts, .. } => Some(run(input, output, amounts.last()?.0, count(input)).collect()),
-        Op::Binary { .. } => {
+        Op::Pad(Pad { amounts, .. }) => Some(run(input, output, amounts.last()?.0, count(input)).collect()),
+        Op::Binary(_) => {
             let mut ties = Vec::new();
             for &id in node.inputs.iter().flatten() {
                 let repeated = count(id) != count(output);
@@ -72,7 +76,7 @@ pub(super) fn of(graph: &Graph, node: &Node, layer: Option<&Layer<'_>>) -> Optio
             }
             Some(ties)
         }
-        Op::Concat { axis, .. } => {
+        Op::Concat(Concat { axis, .. }) => {
             let mut begin = 0;
             let mut ties = Vec::new();
             for &id in node.inputs.iter().flatten() {
@@ -84,7 +88,7 @@ pub(super) fn of(graph: &Graph, node: &Node, layer: Option<&Layer<'_>>) -> Optio
             }
             Some(ties)
         }
-        Op::Split { axis } => {
+        Op::Split(Split { axis }) => {
             let mut begin = 0;
             let mut ties = Vec::new();
             for &part in &node.outputs {

@@ -2,7 +2,7 @@
 
 use super::turn::{replace, sort};
 use super::view::{View, origin};
-use crate::graph::{DType, Graph, Op};
+use crate::graph::{DType, Graph, Op, Reduce};
 
 /// Shortens chains; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
@@ -47,7 +47,7 @@ fn drop_axes(graph: &mut Graph) -> usize {
     while index < graph.nodes.len() {
         let node = &graph.nodes[index];
         let result = node.outputs.first().copied();
-        if let (Op::Reduce { axes, keep_dims: true, .. }, Some(result)) = (&node.op, result)
+        if let (Op::Reduce(Reduce { axes, keep_dims: true, .. }), Some(result)) = (&node.op, result)
             && let Some(reader) = super::super::rewrite::only_reader(graph, result)
             && matches!(graph.nodes[reader].op, Op::Reshape)
             && graph.value(result).dtype == DType::Float32
@@ -56,7 +56,7 @@ fn drop_axes(graph: &mut Graph) -> usize {
             let left: Vec<usize> = kept.filter(|(d, _)| !axes.contains(d)).map(|(_, &n)| n).collect();
             let target = graph.nodes[reader].outputs.first().map(|&id| graph.value(id).shape.clone());
             if target == Some(left) {
-                if let Op::Reduce { keep_dims, .. } = &mut graph.nodes[index].op {
+                if let Op::Reduce(Reduce { keep_dims, .. }) = &mut graph.nodes[index].op {
                     *keep_dims = false;
                 }
                 super::super::rewrite::merge(graph, index, reader);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::view::{View, origin};
-use crate::graph::{Graph, Node, Op, ValueId};
+use crate::graph::{ArgMax, ArgMin, Concat, Graph, Node, Op, Reduce, Slice, Split, ValueId};
 
 /// Layers that hang together.
 pub(super) struct Region {
@@ -50,17 +50,17 @@ fn members(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<ValueId>> {
     let same_rank =
         |ids: &[ValueId]| ids.iter().all(|&id| graph.value(id).shape.len() == rank) && !data.is_empty();
     match &node.op {
-        Op::Unary(_) | Op::Quantize | Op::Dequantize | Op::Pad { .. } | Op::Split { .. } => {
+        Op::Unary(_) | Op::Quantize | Op::Dequantize | Op::Pad(_) | Op::Split(_) => {
             same_rank(&all()).then(all)
         }
-        Op::Binary { .. } | Op::Prelu => {
+        Op::Binary(_) | Op::Prelu => {
             let ranks = node.inputs.iter().flatten().all(|&id| graph.value(id).shape.len() <= rank);
             (same_rank(&all()) && ranks).then(all)
         }
-        Op::Concat { .. } if data.len() == node.inputs.len() => same_rank(&all()).then(all),
-        Op::Slice { size, .. } if *size == graph.value(output).shape => same_rank(&all()).then(all),
-        Op::Reduce { keep_dims: true, .. } => same_rank(&all()).then(all),
-        Op::Reduce { keep_dims: false, .. } | Op::ArgMax { .. } | Op::ArgMin { .. } => {
+        Op::Concat(_) if data.len() == node.inputs.len() => same_rank(&all()).then(all),
+        Op::Slice(Slice { size, .. }) if *size == graph.value(output).shape => same_rank(&all()).then(all),
+        Op::Reduce(Reduce { keep_dims: true, .. }) => same_rank(&all()).then(all),
+        Op::Reduce(Reduce { keep_dims: false, .. }) | Op::ArgMax(_) | Op::ArgMin(_) => {
             (data.len() == 1).then_some(data)
         }
         Op::Reshape if flattens(graph, maps, node).is_some() => Some(data),
@@ -87,7 +87,7 @@ pub(super) fn flattens(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<us
             let reader = &graph.nodes[at];
             match (&reader.op, reader.input(1), reader.outputs.as_slice()) {
                 (Op::Unary(_) | Op::Quantize | Op::Dequantize, None, &[result]) => open.push(result),
-                (Op::FullyConnected { .. }, Some(weights), _)
+                (Op::FullyConnected(_), Some(weights), _)
                     if reader.input(0) == Some(value)
                         && is_known(graph, maps, weights)
                         && graph.value(weights).shape.get(1) == Some(&columns) =>
@@ -283,16 +283,16 @@ fn order(view: &View, shape: &[usize]) -> Vec<usize> {
 fn allows(graph: &Graph, maps: &Maps, node: &Node, view: &View) -> bool {
     match &node.op {
         // Axes that go had size 1; one has to be left.
-        Op::Reduce { axes, keep_dims: true, .. } => axes.iter().any(|&d| view.place(d).is_some()),
+        Op::Reduce(Reduce { axes, keep_dims: true, .. }) => axes.iter().any(|&d| view.place(d).is_some()),
         // New dimensions are reduced, too.
-        Op::Reduce { axes, keep_dims: false, .. } => {
+        Op::Reduce(Reduce { axes, keep_dims: false, .. }) => {
             axes.iter().any(|&d| view.place(d).is_some()) && keeps_rest(graph, node, axes, view)
         }
-        Op::ArgMax { axis } | Op::ArgMin { axis } => {
+        Op::ArgMax(ArgMax { axis }) | Op::ArgMin(ArgMin { axis }) => {
             let new = view.0.contains(&None);
             view.place(*axis).is_some() && !new && keeps_rest(graph, node, &[*axis], view)
         }
-        Op::Concat { axis, .. } | Op::Split { axis } => view.place(*axis).is_some(),
+        Op::Concat(Concat { axis, .. }) | Op::Split(Split { axis }) => view.place(*axis).is_some(),
         Op::Reshape => {
             let Some(input) = node.input(0) else { return false };
             let batch = graph.value(input).shape.first().copied().unwrap_or(1);

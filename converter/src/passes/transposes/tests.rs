@@ -2,11 +2,14 @@
 
 use super::super::testing::{Build, Random, random_inputs};
 use super::*;
-use crate::graph::{Activation, BinaryKind, Op, ReduceKind, UnaryKind, ValueId};
+use crate::graph::{
+    Activation, Binary, BinaryKind, Concat, FullyConnected, Op, Pad, Reduce, ReduceKind, Slice, Softmax,
+    Transpose, UnaryKind, ValueId,
+};
 use crate::reference::Executor;
 
 fn transposes(graph: &Graph) -> usize {
-    graph.nodes.iter().filter(|n| matches!(n.op, Op::Transpose { .. })).count()
+    graph.nodes.iter().filter(|n| matches!(n.op, Op::Transpose(_))).count()
 }
 
 /// Runs the pass, and compares before and after on random data.
@@ -35,7 +38,7 @@ fn shape(b: &Build, x: ValueId) -> Vec<usize> {
 fn permuted(b: &mut Build, x: ValueId, permutation: &[usize]) -> ValueId {
     let old = shape(b, x);
     let new: Vec<usize> = permutation.iter().map(|&d| old[d]).collect();
-    b.node(Op::Transpose { permutation: permutation.to_vec() }, &[x], &new)
+    b.node(Op::Transpose(Transpose { permutation: permutation.to_vec() }), &[x], &new)
 }
 
 #[test]
@@ -44,12 +47,12 @@ fn transposes_around_a_region_vanish() {
     let x = permuted(&mut b, ValueId(0), &[0, 3, 1, 2]);
     let scale = b.constant(&[1, 3, 1, 1], |i| i as f32 + 0.5);
     let image = b.constant(&[4, 5], |i| i as f32 * 0.1);
-    let binary = |kind| Op::Binary { kind, activation: Activation::None };
+    let binary = |kind| Op::Binary(Binary { kind, activation: Activation::None });
     let y = b.node(binary(BinaryKind::Mul), &[x, scale], &[1, 3, 4, 5]);
     let y = b.node(binary(BinaryKind::Add), &[y, image], &[1, 3, 4, 5]);
-    let pad = Op::Pad { amounts: vec![(0, 0), (0, 1), (1, 0), (0, 0)], value: None };
+    let pad = Op::Pad(Pad { amounts: vec![(0, 0), (0, 1), (1, 0), (0, 0)], value: None });
     let y = b.node(pad, &[y], &[1, 4, 5, 5]);
-    let mean = Op::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep_dims: true };
+    let mean = Op::Reduce(Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep_dims: true });
     let m = b.node(mean, &[y], &[1, 4, 1, 1]);
     let y = b.node(binary(BinaryKind::Sub), &[y, m], &[1, 4, 5, 5]);
     let y = permuted(&mut b, y, &[0, 2, 3, 1]);
@@ -76,7 +79,7 @@ fn what_would_cost_more_stays() {
     let mut b = Build::new(&[2, 3, 4]);
     let x = permuted(&mut b, ValueId(0), &[0, 2, 1]);
     let y = b.node(Op::Unary(UnaryKind::Abs), &[x], &[2, 4, 3]);
-    let s = b.node(Op::Softmax { beta: 1.0 }, &[y], &[2, 4, 3]);
+    let s = b.node(Op::Softmax(Softmax { beta: 1.0 }), &[y], &[2, 4, 3]);
     let mut graph = b.finish(s);
     graph.outputs.push(y);
     let after = check(graph);
@@ -117,21 +120,21 @@ fn random_graphs_keep_their_function() {
                     let own: Vec<usize> =
                         old.iter().map(|&d| if random.below(2) == 0 { d } else { 1 }).collect();
                     let c = b.constant(&own, |i| (i as f32 * 0.7).cos());
-                    let op = Op::Binary { kind: BinaryKind::Add, activation: Activation::None };
+                    let op = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
                     b.node(op, &[x, c], &old)
                 }
                 6 => {
                     let same: Vec<ValueId> =
                         values.iter().copied().filter(|&v| shape(&b, v) == old).collect();
                     let other = same[random.below(same.len())];
-                    let op = Op::Binary { kind: BinaryKind::Mul, activation: Activation::None };
+                    let op = Op::Binary(Binary { kind: BinaryKind::Mul, activation: Activation::None });
                     b.node(op, &[x, other], &old)
                 }
                 7 => {
                     let axis = random.below(rank);
                     let mut wide = old.clone();
                     wide[axis] *= 2;
-                    b.node(Op::Concat { axis, activation: Activation::None }, &[x, x], &wide)
+                    b.node(Op::Concat(Concat { axis, activation: Activation::None }), &[x, x], &wide)
                 }
                 8 => {
                     let (axis, keep_dims) = (random.below(rank), random.below(2) == 0);
@@ -143,7 +146,11 @@ fn random_graphs_keep_their_function() {
                     if left.is_empty() {
                         continue;
                     }
-                    b.node(Op::Reduce { kind: ReduceKind::Mean, axes: vec![axis], keep_dims }, &[x], &left)
+                    b.node(
+                        Op::Reduce(Reduce { kind: ReduceKind::Mean, axes: vec![axis], keep_dims }),
+                        &[x],
+                        &left,
+                    )
                 }
                 9 => {
                     let axis = random.below(rank);
@@ -151,7 +158,7 @@ fn random_graphs_keep_their_function() {
                     size[axis] = 1 + random.below(old[axis]);
                     let mut begin = vec![0; rank];
                     begin[axis] = random.below(old[axis] - size[axis] + 1);
-                    b.node(Op::Slice { begin, size: size.clone(), stride: vec![1; rank] }, &[x], &size)
+                    b.node(Op::Slice(Slice { begin, size: size.clone(), stride: vec![1; rank] }), &[x], &size)
                 }
                 _ => {
                     let flat = old.iter().product::<usize>() / old[0];
@@ -160,7 +167,7 @@ fn random_graphs_keep_their_function() {
                     }
                     let rows = b.node(Op::Reshape, &[x], &[old[0], flat]);
                     let weights = b.constant(&[3, flat], |i| (i as f32).sin());
-                    let op = Op::FullyConnected { activation: Activation::None };
+                    let op = Op::FullyConnected(FullyConnected { activation: Activation::None });
                     b.node(op, &[rows, weights], &[old[0], 3])
                 }
             };

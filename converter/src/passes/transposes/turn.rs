@@ -3,7 +3,10 @@
 use super::super::rewrite::add_constant;
 use super::region::{Exit, Maps, Region, existing, exits, flattens, is_known, written_inside};
 use super::view::{View, origin};
-use crate::graph::{Constant, Graph, Node, Op, Quantization, Value, ValueId};
+use crate::graph::{
+    ArgMax, ArgMin, Concat, Constant, Graph, Node, Op, Pad, Quantization, Reduce, Slice, Split, Transpose,
+    Value, ValueId,
+};
 
 /// Sees all values of a region under `view`.
 pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
@@ -126,7 +129,7 @@ pub(super) fn replace(
     let (op, input) = if view.keeps_order(&shape) {
         (Op::Reshape, source)
     } else if let Some(permutation) = view.permutation(shape.len()) {
-        (Op::Transpose { permutation }, source)
+        (Op::Transpose(Transpose { permutation }), source)
     } else {
         let name = format!("{}/transpose", graph.nodes[node].name);
         (Op::Reshape, transposed(graph, source, view, &name))
@@ -144,7 +147,7 @@ fn transposed(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> Va
     let value = graph.value(source).clone();
     let shape = permutation.iter().map(|&d| value.shape[d]).collect();
     let result = graph.add_value(Value { name: name.into(), shape, constant: None, ..value });
-    let (op, inputs) = (Op::Transpose { permutation }, vec![Some(source)]);
+    let (op, inputs) = (Op::Transpose(Transpose { permutation }), vec![Some(source)]);
     graph.nodes.push(Node { name: name.into(), op, inputs, outputs: vec![result] });
     result
 }
@@ -180,22 +183,24 @@ fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
     };
     let axis_of = |axis: usize| view.place(axis).unwrap_or(axis);
     let op = match node.op.clone() {
-        Op::Pad { amounts, value } => Op::Pad { amounts: view.map(&amounts, (0, 0)), value },
-        Op::Slice { begin, size, stride } => {
-            Op::Slice { begin: view.map(&begin, 0), size: view.map(&size, 1), stride: view.map(&stride, 1) }
-        }
-        Op::Reduce { kind, axes, keep_dims } => {
+        Op::Pad(Pad { amounts, value }) => Op::Pad(Pad { amounts: view.map(&amounts, (0, 0)), value }),
+        Op::Slice(Slice { begin, size, stride }) => Op::Slice(Slice {
+            begin: view.map(&begin, 0),
+            size: view.map(&size, 1),
+            stride: view.map(&stride, 1),
+        }),
+        Op::Reduce(Reduce { kind, axes, keep_dims }) => {
             let mut axes = axes_of(&axes);
             if !keep_dims {
                 axes.extend((0..view.0.len()).filter(|&place| view.0[place].is_none()));
                 axes.sort_unstable();
             }
-            Op::Reduce { kind, axes, keep_dims }
+            Op::Reduce(Reduce { kind, axes, keep_dims })
         }
-        Op::ArgMax { axis } => Op::ArgMax { axis: axis_of(axis) },
-        Op::ArgMin { axis } => Op::ArgMin { axis: axis_of(axis) },
-        Op::Concat { axis, activation } => Op::Concat { axis: axis_of(axis), activation },
-        Op::Split { axis } => Op::Split { axis: axis_of(axis) },
+        Op::ArgMax(ArgMax { axis }) => Op::ArgMax(ArgMax { axis: axis_of(axis) }),
+        Op::ArgMin(ArgMin { axis }) => Op::ArgMin(ArgMin { axis: axis_of(axis) }),
+        Op::Concat(Concat { axis, activation }) => Op::Concat(Concat { axis: axis_of(axis), activation }),
+        Op::Split(Split { axis }) => Op::Split(Split { axis: axis_of(axis) }),
         Op::Reshape => {
             if let (Some(input), Some(dense)) = (node.input(0), flattens(graph, maps, &node)) {
                 let shape = graph.value(input).shape.clone();
@@ -203,7 +208,7 @@ fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
             }
             Op::Reshape
         }
-        Op::Binary { .. } | Op::Prelu => {
+        Op::Binary(_) | Op::Prelu => {
             let rank = graph.value(node.outputs[0]).shape.len();
             for position in 0..node.inputs.len() {
                 let Some(id) = node.input(position).filter(|&id| is_known(graph, maps, id)) else { continue };

@@ -1,7 +1,7 @@
 //! A view: the elements of a tensor under other dimensions, which TRANSPOSE and RESHAPEs that add or
 //! drop dimensions of size 1 make.
 
-use crate::graph::{Graph, Node, Op, ValueId};
+use crate::graph::{Graph, Node, Op, Transpose, ValueId};
 
 /// For each dimension of the result the one of the source that it is, or none for a new one of size 1.
 /// Source dimensions that are not named have size 1 and go.
@@ -13,7 +13,9 @@ impl View {
     pub(super) fn of(graph: &Graph, node: &Node) -> Option<View> {
         let (source, result) = (graph.value(node.input(0)?), graph.value(*node.outputs.first()?));
         match &node.op {
-            Op::Transpose { permutation } => Some(View(permutation.iter().copied().map(Some).collect())),
+            Op::Transpose(Transpose { permutation }) => {
+                Some(View(permutation.iter().copied().map(Some).collect()))
+            }
             Op::Reshape => View::between(&source.shape, &result.shape),
             _ => None,
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::compare::{Options, compare};
 use crate::data::load_labels;
 use crate::emit;
-use crate::graph::{Activation, Constant, DType, Node, Op, Quantization, Value};
+use crate::graph::{Activation, Constant, DType, FullyConnected, Node, Op, Quantization, Value};
 use crate::import;
 use crate::model_file::{ModelFile, input_specs};
 
@@ -57,7 +57,7 @@ fn named(name: &str) -> ModelFile {
     let y = graph.add_value(value(&format!("{name}_out"), &[1, 3], None));
     graph.nodes.push(Node {
         name: name.into(),
-        op: Op::FullyConnected { activation: Activation::None },
+        op: Op::FullyConnected(FullyConnected { activation: Activation::None }),
         inputs: vec![Some(x), Some(w)],
         outputs: vec![y],
     });

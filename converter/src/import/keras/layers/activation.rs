@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::super::config::Config;
 use super::{Context, one};
 use crate::error::Result;
-use crate::graph::{BinaryKind, Op, UnaryKind, ValueId};
+use crate::graph::{BinaryKind, Op, Split, UnaryKind, ValueId};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// An activation.
@@ -229,7 +229,7 @@ impl Context<'_, '_> {
                     return Err(self.broken(format!("glu of {} channels", half[axis])).into());
                 }
                 half[axis] /= 2;
-                let split = Op::Split { axis };
+                let split = Op::Split(Split { axis });
                 let parts = vec![half.clone(), half];
                 let parts = self.run.builder.op_many(&self.part("split"), split, vec![Some(x)], parts)?;
                 let gate = self.run.builder.unary(&self.part("sigmoid"), UnaryKind::Logistic, parts[1])?;

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::super::calls::Arg;
 use super::Context;
 use crate::error::Result;
-use crate::graph::{BinaryKind, Op, ValueId};
+use crate::graph::{BatchMatMul, BinaryKind, Op, ValueId};
 use crate::import::keras::run::{Answer, unsupported};
 
 /// What masked scores are lowered by: far below any score, and still a number that can be added to.
@@ -109,13 +109,13 @@ pub fn multi_head(context: &mut Context) -> Answer {
     let scale = 1.0 / (size as f32).sqrt();
     let name = context.part("scale");
     let q = context.run.builder.binary_scalar(&name, BinaryKind::Mul, q, scale)?;
-    let product = Op::BatchMatMul { transpose_a: false, transpose_b: true };
+    let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: true });
     let mut scores = context.run.builder.op(&context.part("scores"), product, &[q, k])?;
     if context.flag("use_causal_mask") {
         scores = context.causal(scores)?;
     }
     let weights = context.run.builder.softmax(&context.part("softmax"), scores, 3)?;
-    let product = Op::BatchMatMul { transpose_a: false, transpose_b: false };
+    let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false });
     let mean = context.run.builder.op(&context.part("mean"), product, &[weights, v])?;
     let name = context.part("mean/transpose");
     let mean = context.run.builder.transpose(&name, mean, &[0, 2, 1, 3])?;
@@ -142,7 +142,7 @@ pub fn dot_product(context: &mut Context) -> Answer {
     if context.config().str_or("score_mode", "dot")? != "dot" {
         return unsupported("scores other than products");
     }
-    let product = Op::BatchMatMul { transpose_a: false, transpose_b: true };
+    let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: true });
     let mut scores = context.run.builder.op(&context.part("scores"), product, &[query, key])?;
     if context.has("scale") {
         let scale = context.permuted("scale", &[], &[], &[1])?;
@@ -153,7 +153,7 @@ pub fn dot_product(context: &mut Context) -> Answer {
     }
     let axis = context.shape(scores).len() - 1;
     let weights = context.run.builder.softmax(&context.part("softmax"), scores, axis)?;
-    let product = Op::BatchMatMul { transpose_a: false, transpose_b: false };
+    let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false });
     let y = context.run.builder.op(context.name, product, &[weights, value])?;
     Ok(if context.flag("return_attention_scores") { vec![y, weights] } else { vec![y] })
 }

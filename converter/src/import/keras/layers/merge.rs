@@ -2,7 +2,7 @@
 
 use super::{Context, one};
 use crate::error::Result;
-use crate::graph::{BinaryKind, Op, ReduceKind, ValueId};
+use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, ValueId};
 use crate::import::keras::run::{Answer, unsupported};
 
 /// Add, Subtract, Multiply, Average, Maximum, Minimum.
@@ -109,7 +109,7 @@ pub fn dot(context: &mut Context) -> Answer {
             one(context.run.builder.reduce(name, ReduceKind::Sum, product, &[1], true))
         }
         [3, 3] => {
-            let op = Op::BatchMatMul { transpose_a: axes[0] == 1, transpose_b: axes[1] == 2 };
+            let op = Op::BatchMatMul(BatchMatMul { transpose_a: axes[0] == 1, transpose_b: axes[1] == 2 });
             one(context.run.builder.op(name, op, &[a, b]))
         }
         _ => unsupported(format!("operands of {} and {} dimensions", ranks[0], ranks[1])),

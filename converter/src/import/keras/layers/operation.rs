@@ -8,7 +8,7 @@ use super::super::config::{items, number};
 use super::activation::Function;
 use super::{Context, ROAD, activation, one};
 use crate::error::Result;
-use crate::graph::{BinaryKind, Op, ReduceKind, UnaryKind, ValueId};
+use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, Slice, UnaryKind, ValueId};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// Builds one call of an operation.
@@ -35,7 +35,7 @@ pub fn build(context: &mut Context) -> Answer {
         "Concatenate" => concatenate(context),
         "Matmul" => {
             let operands = context.inputs();
-            let op = Op::BatchMatMul { transpose_a: false, transpose_b: false };
+            let op = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false });
             one(context.run.builder.op(context.name, op, &operands))
         }
         "Absolute" | "Abs" => unary(context, U::Abs),
@@ -243,11 +243,11 @@ fn item(context: &mut Context) -> Answer {
     }
     taken.extend(shape.iter().skip(taken.len()).map(|&n| whole(n)));
     let result: Vec<usize> = taken.iter().filter(|t| !t.dropped).map(|t| t.size).collect();
-    let op = Op::Slice {
+    let op = Op::Slice(Slice {
         begin: taken.iter().map(|t| t.begin).collect(),
         size: taken.iter().map(|t| t.size).collect(),
         stride: taken.iter().map(|t| t.stride).collect(),
-    };
+    });
     one(context.run.builder.op_shaped(context.name, op, &[x], &result))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Context, one};
 use crate::error::Result;
-use crate::graph::{Op, PoolKind, ReduceKind, ValueId};
+use crate::graph::{Op, Pad, PoolKind, ReduceKind, ResizeBilinear, ResizeNearest, Slice, ValueId};
 use crate::import::keras::run::{Answer, unsupported};
 
 /// Maximum or average of windows.
@@ -49,7 +49,7 @@ pub fn pad<const N: usize>(context: &mut Context) -> Answer {
     let x = context.enter::<N>()?;
     let mut amounts = vec![(0, 0); 4];
     amounts[3 - N..3].copy_from_slice(&context.config().amounts::<N>("padding", 1)?);
-    let y = context.run.builder.op(context.name, Op::Pad { amounts, value: None }, &[x])?;
+    let y = context.run.builder.op(context.name, Op::Pad(Pad { amounts, value: None }), &[x])?;
     one(context.leave::<N>(y))
 }
 
@@ -63,7 +63,8 @@ pub fn crop<const N: usize>(context: &mut Context) -> Answer {
         size[d] = rest.ok_or_else(|| context.broken(format!("it crops all of {:?}", context.shape(x))))?;
         begin[d] = before;
     }
-    let y = context.run.builder.op(context.name, Op::Slice { begin, size, stride: vec![1; 4] }, &[x])?;
+    let y =
+        context.run.builder.op(context.name, Op::Slice(Slice { begin, size, stride: vec![1; 4] }), &[x])?;
     one(context.leave::<N>(y))
 }
 
@@ -72,8 +73,8 @@ pub fn upsample<const N: usize>(context: &mut Context) -> Answer {
     let x = context.enter::<N>()?;
     let factors = context.pair::<N>("size", 2)?;
     let op = match context.config().str_or("interpolation", "nearest")? {
-        "nearest" => Op::ResizeNearest { align_corners: false, half_pixel_centers: false },
-        "bilinear" => Op::ResizeBilinear { align_corners: false, half_pixel_centers: true },
+        "nearest" => Op::ResizeNearest(ResizeNearest { align_corners: false, half_pixel_centers: false }),
+        "bilinear" => Op::ResizeBilinear(ResizeBilinear { align_corners: false, half_pixel_centers: true }),
         other => return unsupported(format!("interpolation `{other}`")),
     };
     let y = resize(context, op, x, factors)?;

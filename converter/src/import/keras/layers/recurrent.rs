@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::super::calls::{Arg, Call};
 use super::{Context, activation};
 use crate::error::Result;
-use crate::graph::{BinaryKind, Cell, Op, Recurrent, ValueId};
+use crate::graph::{BinaryKind, Cell, Op, Recurrent, Slice, ValueId};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// What a layer computes in one direction.
@@ -133,11 +133,11 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
 /// The hidden state behind the last step.
 fn last(context: &mut Context, direction: &Direction) -> Result<ValueId> {
     let (x, shape) = (direction.sequence, context.shape(direction.sequence));
-    let op = Op::Slice {
+    let op = Op::Slice(Slice {
         begin: vec![0, direction.last, 0],
         size: vec![shape[0], 1, shape[2]],
         stride: vec![1, 1, 1],
-    };
+    });
     let name = context.part("last_step");
     context.run.builder.op_shaped(&name, op, &[x], &[shape[0], shape[2]])
 }
@@ -145,7 +145,7 @@ fn last(context: &mut Context, direction: &Direction) -> Result<ValueId> {
 /// A sequence from its last step to its first.
 fn flipped(context: &mut Context, x: ValueId) -> Result<ValueId> {
     let size = context.shape(x);
-    let op = Op::Slice { begin: vec![0, size[1] - 1, 0], size, stride: vec![1, -1, 1] };
+    let op = Op::Slice(Slice { begin: vec![0, size[1] - 1, 0], size, stride: vec![1, -1, 1] });
     let name = context.part("reversed");
     context.run.builder.op(&name, op, &[x])
 }

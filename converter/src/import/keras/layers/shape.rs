@@ -3,7 +3,7 @@
 
 use super::super::calls::{Arg, Call};
 use super::{Context, one};
-use crate::graph::{DType, Op};
+use crate::graph::{DType, Gather, Op, ResizeNearest};
 use crate::import::keras::run::{Answer, unsupported};
 
 /// All but the batch in one dimension.
@@ -69,7 +69,7 @@ pub fn repeat(context: &mut Context) -> Answer {
     };
     let steps = context.config().usize("n")?;
     let image = context.run.builder.reshape(&context.part("expand_dims"), x, &[batch, 1, 1, features])?;
-    let op = Op::ResizeNearest { align_corners: false, half_pixel_centers: false };
+    let op = Op::ResizeNearest(ResizeNearest { align_corners: false, half_pixel_centers: false });
     let shape = [batch, 1, steps, features];
     let y = context.run.builder.op_shaped(context.name, op, &[image], &shape)?;
     one(context.run.sequence(context.name, y))
@@ -89,7 +89,7 @@ pub fn embedding(context: &mut Context) -> Answer {
     }
     let (rows, columns) = (context.config().usize("input_dim")?, context.config().usize("output_dim")?);
     let table = context.variable("embeddings", &[rows, columns])?;
-    one(context.run.builder.op(context.name, Op::Gather { axis: 0, batch_dims: 0 }, &[table, x]))
+    one(context.run.builder.op(context.name, Op::Gather(Gather { axis: 0, batch_dims: 0 }), &[table, x]))
 }
 
 /// A layer for each step: the steps are a batch.
