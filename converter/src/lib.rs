@@ -86,7 +86,7 @@
 //! | feed samples | [`data`] |
 
 // Denied rather than forbidden for one exception: the readers that flatc generated in
-// `import::tflite`, which no one edits and which run only behind the flatbuffers verifier.
+// `tflite`, which no one edits and which run only behind the flatbuffers verifier.
 #![deny(unsafe_code)]
 
 pub mod aligned;
@@ -115,6 +115,8 @@ mod self_check;
 #[cfg(test)]
 mod shared_models;
 pub mod text;
+mod tflite;
+mod unsupported;
 pub mod written;
 
 pub use ferrolite_graph::{Error, Fault, Result, error, graph, reference};

@@ -43,7 +43,7 @@ pub fn by_ferrolite(path: &Path) -> std::io::Result<bool> {
         Some(b"FERO") => return Ok(true),
         Some(b"TFL3") => {
             file.read_to_end(&mut head)?;
-            let description = crate::import::tflite::description(&head);
+            let description = crate::tflite::description(&head);
             return Ok(description.is_some_and(|text| text.starts_with(DESCRIPTION)));
         }
         _ => {}

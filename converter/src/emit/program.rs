@@ -113,7 +113,7 @@ fn check_values(graph: &Graph) -> Result<()> {
     }
     let mut borders = graph.inputs.iter().chain(&graph.outputs).filter_map(|id| graph.values.get(id.0));
     if let Some(value) = borders.find(|value| value.dtype == DType::Bool) {
-        return Err(crate::import::truth_at_border(&value.name));
+        return Err(crate::unsupported::truth_at_border(&value.name));
     }
     let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
     used.sort();

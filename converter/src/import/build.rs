@@ -13,57 +13,6 @@ use crate::graph::{
 };
 use crate::reference::infer_shape;
 
-/// How a window meets the border, in the words of TensorFlow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Padding {
-    /// Windows lie inside of the image.
-    Valid,
-    /// `ceil(size / stride)` outputs; of an odd sum the larger part lies behind.
-    Same,
-    /// As `Same`, with the larger part before (ONNX's `SAME_LOWER`).
-    SameLower,
-    /// All before, none behind: `(kernel - 1) * dilation`, Keras's `causal`.
-    Causal,
-    /// Given numbers, before and behind.
-    Explicit(usize, usize),
-}
-
-impl Padding {
-    /// Elements added before and behind a dimension of `size`.
-    pub fn amounts(self, size: usize, kernel: usize, stride: usize, dilation: usize) -> (usize, usize) {
-        let reach = kernel.saturating_sub(1).saturating_mul(dilation);
-        let same = || {
-            let outputs = size.div_ceil(stride.max(1));
-            (outputs.saturating_sub(1).saturating_mul(stride) + reach + 1).saturating_sub(size)
-        };
-        match self {
-            Padding::Valid => (0, 0),
-            Padding::Same => (same() / 2, same().div_ceil(2)),
-            Padding::SameLower => (same().div_ceil(2), same() / 2),
-            Padding::Causal => (reach, 0),
-            Padding::Explicit(before, after) => (before, after),
-        }
-    }
-}
-
-/// A window over an image of `[height, width]`, its padding resolved.
-pub fn window(
-    image: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    padding: [Padding; 2],
-) -> Window {
-    let amounts = [0, 1].map(|d| padding[d].amounts(image[d], kernel[d], stride[d], dilation[d]));
-    Window {
-        kernel,
-        stride,
-        dilation,
-        pad_before: amounts.map(|(before, _)| before),
-        pad_after: amounts.map(|(_, after)| after),
-    }
-}
-
 /// A graph under construction. Methods return the value that the new node computes; shapes that do not
 /// fit are an error that names the layer.
 #[derive(Default)]
@@ -565,23 +514,15 @@ pub struct BatchNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Padding;
     use crate::reference::Executor;
-
-    #[test]
-    fn paddings_are_those_of_tensorflow() {
-        assert_eq!(Padding::Same.amounts(28, 3, 2, 1), (0, 1));
-        assert_eq!(Padding::SameLower.amounts(28, 3, 2, 1), (1, 0));
-        assert_eq!(Padding::Same.amounts(5, 3, 1, 2), (2, 2));
-        assert_eq!(Padding::Causal.amounts(9, 3, 1, 2), (4, 0));
-        assert_eq!(Padding::Valid.amounts(9, 3, 1, 2), (0, 0));
-    }
 
     #[test]
     fn shapes_follow_and_contradictions_name_the_layer() {
         let mut b = Builder::new("net");
         let x = b.input("x", &[1, 4, 4, 2], DType::Float32);
         let filter = b.float("filter", &[3, 3, 3, 2], vec![0.1; 54]).unwrap();
-        let geometry = window([4, 4], [3, 3], [2, 2], [1, 1], [Padding::Same; 2]);
+        let geometry = Window::over([4, 4], [3, 3], [2, 2], [1, 1], [Padding::Same; 2]);
         let y = b.conv2d("conv", x, filter, None, geometry).unwrap();
         assert_eq!(b.shape(y), [1, 2, 2, 3]);
         let z = b.softmax("scores", y, 1).unwrap();

@@ -12,7 +12,6 @@ pub mod keras;
 pub mod onnx;
 pub mod saved_model;
 pub mod tflite;
-mod unsupported;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,8 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 
-pub(crate) use unsupported::refusal;
-pub use unsupported::{UnsupportedLayer, refuse_unsupported, unsupported_layers};
+pub use crate::unsupported::{UnsupportedLayer, refuse_unsupported, unsupported_layers};
 
 /// What a model file became.
 #[derive(Clone, Debug)]
@@ -252,12 +250,6 @@ fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
 fn looks_like_text(head: &[u8]) -> bool {
     head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..))
         && std::str::from_utf8(&head[..head.len().min(64)]).is_ok()
-}
-
-/// Refuses truth values at the border of a model.
-pub(crate) fn truth_at_border(name: &str) -> Error {
-    Error::input(format!("`{name}` at the border of the model has element type bool"))
-        .help("cast it to float32, int8, uint8, int16 or int32 in the model, and export it again")
 }
 
 #[cfg(test)]

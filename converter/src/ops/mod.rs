@@ -51,8 +51,8 @@ use crate::graph::{
     Node, Op, Pool2d, QuantizeScaled, Reduce, ReduceKind, ResizeBilinear, ResizeNearest, Softmax,
     TransposeConv, Unsupported,
 };
-use crate::import::{UnsupportedLayer, refusal};
 use crate::reference::check_node;
+use crate::unsupported::{UnsupportedLayer, refusal};
 use lowering::{Lowered, Lowering};
 
 /// Lowers one node. An empty list says that the result is the operand itself, byte for byte. A node

@@ -17,7 +17,7 @@ const SOURCES: [&str; 4] = ["schema/src", "runtime/src", "converter/graph/src", 
 /// The layers of the crate `ferrolite`, the lowest first, by the first part of the module's path. What stands in
 /// one layer may import from its own and from lower ones.
 const LAYERS: [(&str, &[&str]); 10] = [
-    ("ground", &["aligned", "files", "noise", "progress", "text"]),
+    ("ground", &["aligned", "files", "noise", "progress", "text", "tflite", "unsupported"]),
     ("data", &["data"]),
     ("device", &["emit", "execute", "model_file", "ops"]),
     ("passes", &["passes"]),
@@ -31,14 +31,12 @@ const LAYERS: [(&str, &[&str]); 10] = [
 
 /// Circles and climbing imports that are still there, by the folders in which they are: each is to go, and none may
 /// come back. One that is listed and is not there fails, too.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 5] = [
     "circle: schema/src: model, verify",
     "circle: converter/src: import/keras",
     "circle: converter/src: import/onnx",
     "circle: converter/src: import/saved_model",
     "circle: converter/src: import/tflite",
-    "climb: converter/src: emit",
-    "climb: converter/src: ops",
 ];
 
 /// A module's path from the root of its crate.

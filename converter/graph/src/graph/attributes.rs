@@ -27,21 +27,6 @@ impl Activation {
     }
 }
 
-/// Geometry of a sliding window over the two spatial dimensions, `[height, width]` each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Kernel size.
-    pub kernel: [usize; 2],
-    /// Step between windows.
-    pub stride: [usize; 2],
-    /// Distance between kernel taps; 1 for a dense kernel.
-    pub dilation: [usize; 2],
-    /// Padding before the first row and column.
-    pub pad_before: [usize; 2],
-    /// Padding behind the last row and column. The shape of the output follows from it.
-    pub pad_after: [usize; 2],
-}
-
 /// Pooling function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {

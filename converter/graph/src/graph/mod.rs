@@ -38,12 +38,14 @@ mod attributes;
 mod classes;
 mod op;
 mod tensor;
+mod window;
 mod work;
 
-pub use attributes::{Activation, BinaryKind, Cell, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
+pub use attributes::{Activation, BinaryKind, Cell, PoolKind, Recurrent, ReduceKind, UnaryKind};
 pub use classes::holds_classes;
 pub use op::*;
 pub use tensor::{Constant, Quantization};
+pub use window::{Padding, Window};
 pub use work::{channel_axis, macs, weights_of};
 
 use std::collections::{HashMap, HashSet};

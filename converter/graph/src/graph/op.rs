@@ -7,7 +7,8 @@
 //! What an operator means is in one file of `ferrolite::ops`, under the name that the list gives: its checks,
 //! its float values, how it is quantized, lowered and written as `.tflite`.
 
-use super::attributes::{Activation, BinaryKind, PoolKind, Recurrent, ReduceKind, UnaryKind, Window};
+use super::attributes::{Activation, BinaryKind, PoolKind, Recurrent, ReduceKind, UnaryKind};
+use super::window::Window;
 
 /// Calls a macro with all operators: for each file of `ferrolite::ops` those that it knows, with their attributes,
 /// if they have any, and their names in the TFLite schema, the field's common tongue.

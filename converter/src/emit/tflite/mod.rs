@@ -24,7 +24,7 @@ use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use super::write::align_end;
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Quantization, Value, ValueId};
-use crate::import::tflite::schema;
+use crate::tflite as schema;
 
 /// Alignment of constants, as the schema demands.
 const ALIGNMENT: usize = 16;

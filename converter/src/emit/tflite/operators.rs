@@ -14,8 +14,9 @@ use crate::graph::{
     ReduceKind, ResizeBilinear, ResizeNearest, Slice, Softmax, Split, Transpose, TransposeConv, UnaryKind,
     Unpack, ValueId, Window,
 };
-use crate::import::tflite::schema;
-use schema::{ActivationFunctionType as Fused, BuiltinOperator as Code, BuiltinOptions as Kind};
+use crate::tflite::{
+    self as schema, ActivationFunctionType as Fused, BuiltinOperator as Code, BuiltinOptions as Kind,
+};
 
 /// Writes one node, as one operator or several.
 pub(super) fn write(w: &mut Writer<'_>, node: &Node) -> Result<()> {

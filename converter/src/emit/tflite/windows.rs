@@ -1,8 +1,7 @@
 //! Explicit paddings in TFLite's two words, SAME and VALID, where they say it.
 
-use crate::graph::Window;
-use crate::import::build::Padding;
-use crate::import::tflite::schema;
+use crate::graph::{Padding, Window};
+use crate::tflite as schema;
 
 /// How TFLite says a window's padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

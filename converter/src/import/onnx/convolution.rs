@@ -5,8 +5,7 @@ use std::rc::Rc;
 use super::Slot;
 use super::known::Known;
 use super::layer::{Fault, Layer, Translated, one, size, unsupported};
-use crate::graph::{Op, Pad, Slice, ValueId, Window};
-use crate::import::build::{Padding, window};
+use crate::graph::{Op, Pad, Padding, Slice, ValueId, Window};
 
 /// Geometry of a window over two dimensions; of a layer over one the first is of size 1.
 pub(super) struct Geometry {
@@ -146,7 +145,7 @@ impl Layer<'_> {
             &[_, h, w, _] => [h, w],
             _ => [1, 1],
         };
-        window(size, g.kernel, g.stride, g.dilation, g.padding)
+        Window::over(size, g.kernel, g.stride, g.dilation, g.padding)
     }
 
     /// Windows that lie in the padding alone are no windows: padding so wide is put around the image.

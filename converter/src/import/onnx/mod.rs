@@ -534,15 +534,15 @@ impl Net {
         let is_read = |id: &ValueId| graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
         let mut inputs = graph.inputs.iter().filter(|id| graph.value(**id).dtype == DType::Bool);
         if let Some(id) = inputs.find(|id| is_read(id)) {
-            return Err(super::truth_at_border(&graph.value(*id).name));
+            return Err(crate::unsupported::truth_at_border(&graph.value(*id).name));
         }
         for output in &file.output {
             let tensor = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
             let said = tensor.is_some_and(|t| tensors::dtype(t.elem_type.into()) == Some(DType::Bool));
             match self.slots.get(&output.name) {
-                Some(Slot::Compared(_)) => return Err(super::truth_at_border(&output.name)),
+                Some(Slot::Compared(_)) => return Err(crate::unsupported::truth_at_border(&output.name)),
                 Some(slot) if said && !matches!(slot, Slot::Cut) => {
-                    return Err(super::truth_at_border(&output.name));
+                    return Err(crate::unsupported::truth_at_border(&output.name));
                 }
                 _ => {}
             }

@@ -2,8 +2,7 @@
 
 use super::Slot;
 use super::layer::{Fault, Layer, Translated, one, unsupported};
-use crate::graph::{Op, Pad, PoolKind, ReduceKind, ValueId, Window};
-use crate::import::build::Padding;
+use crate::graph::{Op, Pad, Padding, PoolKind, ReduceKind, ValueId, Window};
 
 /// MaxPool and AveragePool over one or two dimensions.
 pub(super) fn pool(l: &mut Layer<'_>, kind: PoolKind) -> Translated {

@@ -5,8 +5,7 @@ use super::arithmetic::channels_first;
 use super::evaluate::{Evaluator, Fault, Layer, Outcome, Spaced, Tensor};
 use super::library::Attributes;
 use super::movement;
-use crate::graph::{Conv2d, DepthwiseConv2d, Op, PoolKind, Slice, ValueId, Window};
-use crate::import::build::{Padding, window};
+use crate::graph::{Conv2d, DepthwiseConv2d, Op, Padding, PoolKind, Slice, ValueId, Window};
 
 /// A size of a window or a padding: so small that sums and products of a few do not overflow.
 fn amount(value: i64) -> Option<usize> {
@@ -87,7 +86,7 @@ fn geometry(
         dilation = [dh, dw];
         padding = [Padding::Explicit(ph.0, ph.1), Padding::Explicit(pw.0, pw.1)];
     }
-    Ok(window([height, width], kernel, stride, dilation, padding))
+    Ok(Window::over([height, width], kernel, stride, dilation, padding))
 }
 
 /// What a layer over an image gives back: in the author's layout, and still taken apart where it was.
@@ -153,8 +152,13 @@ pub(super) fn transposed(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     if image.spaced.is_some() {
         return Err("a transposed convolution after SpaceToBatchND".into());
     }
-    let window =
-        window([height, width], kernel, pair(layer, "strides")?, pair(layer, "dilations")?, paddings(layer)?);
+    let window = Window::over(
+        [height, width],
+        kernel,
+        pair(layer, "strides")?,
+        pair(layer, "dilations")?,
+        paddings(layer)?,
+    );
     let filter = e.constant(filter, "transposed filter", |f| f.transposed(&[2, 0, 1, 3]))?;
     let y = e.builder.transpose_conv(&layer.name, image.value, filter, None, window, [height, width])?;
     result(e, layer, &image, y)

@@ -8,7 +8,8 @@ use super::library::{Body, reference};
 use super::proto::{MetaGraph, Signature, TensorInfo};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Op, ValueId};
-use crate::import::{ImportOptions, truth_at_border};
+use crate::import::ImportOptions;
+use crate::unsupported::truth_at_border;
 
 /// The numbers of TensorFlow's types of texts and truth values.
 const STRING: i32 = 7;

@@ -13,9 +13,7 @@ use std::collections::HashMap;
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, VOffsetT, WIPOffset};
 
 use super::constants::each;
-use super::generated::tflite::MODEL_IDENTIFIER;
-
-const SCHEMA: &str = include_str!("schema.fbs");
+use crate::tflite::{MODEL_IDENTIFIER, SCHEMA};
 
 /// Tables within tables, as deep as the verifier follows them.
 const MAX_DEPTH: usize = 64;

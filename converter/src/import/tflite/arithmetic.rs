@@ -1,16 +1,16 @@
 //! Operators that compute: matrix products, elementwise functions, reductions and searches.
 
-use super::generated::tflite::ActivationFunctionType as Fused;
 use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
 use crate::graph::{
     ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, FullyConnected, Op, Quantization, Reduce, ReduceKind,
     Softmax, UnaryKind,
 };
+use crate::tflite::ActivationFunctionType as Fused;
 
 /// FULLY_CONNECTED: input, weights `[outputs, inputs]`, bias?
 pub(super) fn fully_connected(layer: &Layer<'_>) -> Result<Translated, Reason> {
-    use super::generated::tflite::FullyConnectedOptionsWeightsFormat as Format;
+    use crate::tflite::FullyConnectedOptionsWeightsFormat as Format;
     let o = options(layer.operator.builtin_options_as_fully_connected_options())?;
     if o.weights_format() != Format::DEFAULT {
         return Err("weights in a shuffled format".into());

@@ -7,10 +7,10 @@ use ferrolite_runtime::quant;
 
 use super::super::choices;
 use super::layer::{Layer, Place, Step};
-use super::schema::{self, BuiltinOperator as Code};
 use super::{builtin, code_name, damaged, dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId};
+use crate::tflite::{self as schema, BuiltinOperator as Code};
 
 /// The graph as it grows, operator by operator.
 pub(super) struct Builder {

@@ -3,8 +3,8 @@
 
 use half::f16;
 
-use super::generated::tflite::TensorType;
 use crate::graph::{Constant, DType};
+use crate::tflite::TensorType;
 
 /// The element type that a TFLite type has in the graph: float16 is widened to float32, int4 to
 /// int8. `None` for types that Ferrolite does not hold.

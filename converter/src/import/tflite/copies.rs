@@ -3,8 +3,8 @@
 //! SPACE_TO_DEPTH.
 
 use super::layer::{Layer, Place, Reason, Step, Translated, axis, dims4, options};
-use super::schema::MirrorPadMode;
 use crate::graph::{Activation, Concat, Op, Slice, Transpose};
+use crate::tflite::MirrorPadMode;
 
 /// Operands that one concatenation of the file may have.
 const MOST_COPIES: usize = 255;

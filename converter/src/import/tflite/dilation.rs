@@ -10,11 +10,11 @@
 
 use std::collections::HashMap;
 
-use super::schema::BuiltinOperator as Code;
 use crate::graph::{
     Conv2d, DepthwiseConv2d, Graph, Node, Op, Pad, Slice, Transpose, Unsupported, Value, ValueId, Window,
 };
 use crate::reference::infer_shape;
+use crate::tflite::BuiltinOperator as Code;
 
 /// Why one of the two operators is not converted by itself where shapes differ from what its operands say.
 pub(super) const ONLY_AROUND: &str = "around a convolution of stride 1, SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND say its \

@@ -5,8 +5,8 @@
 //! `Builder::fold_movement`.
 
 use super::layer::{Layer, broadcast};
-use super::schema::BuiltinOperator as Code;
 use crate::graph::{Constant, DType, Value};
+use crate::tflite::BuiltinOperator as Code;
 
 /// Shapes are short; longer results are data, and stay with the layers that compute them.
 const LONGEST: usize = 1 << 16;

@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use super::generated::tflite as schema;
 use super::tensors;
 use crate::graph::{Activation, Op, Quantization, UnaryKind, Value, ValueId};
+use crate::tflite as schema;
 
 /// Why a layer cannot be converted; empty when the operator as such is unknown.
 pub(super) type Reason = String;

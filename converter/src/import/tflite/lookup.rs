@@ -9,11 +9,11 @@
 
 use ferrolite_runtime::quant;
 
-use super::schema::BuiltinOperator as Code;
 use crate::graph::{
     Activation, Binary, BinaryKind, Constant, DType, Gather, Graph, Node, Op, UnaryKind, Unsupported, Value,
     ValueId,
 };
+use crate::tflite::BuiltinOperator as Code;
 
 /// Results of all functions of an int8 number.
 const RESULTS: usize = 256;

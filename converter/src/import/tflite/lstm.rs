@@ -4,9 +4,9 @@
 //! the order of the gates (input, forget, cell, output); two of the projection; the two states; four of
 //! the layer norm. The graph's layer has the gates' matrices one below the other.
 
-use super::generated::tflite as schema;
 use super::layer::{Layer, Reason, Stacked, Translated, options};
 use crate::graph::{Cell, Constant, DType, Op, Recurrent, UnaryKind};
+use crate::tflite as schema;
 
 /// The operands that hold the layer's state: zero before each inference.
 pub(super) const STATES: [usize; 2] = [18, 19];

@@ -1,7 +1,6 @@
 //! TensorFlow Lite: `.tflite` files of schema version 3.
 //!
-//! The file is a FlatBuffer; `schema.fbs` is the part of its schema that is read here, and
-//! `generated.rs` is what `flatc --rust` makes of that. The steps:
+//! The file is a FlatBuffer, whose schema is `crate::tflite`. The steps:
 //!
 //! 1. the flatbuffers verifier proves that every offset stays inside the file; a file whose numbers are not
 //!    aligned is copied before (`align`);
@@ -22,11 +21,6 @@ mod builder;
 mod constants;
 mod copies;
 mod dilation;
-// Unsafe as all generated flatbuffers readers are; sound behind the verifier, which `import` runs.
-#[allow(unsafe_code, missing_docs, unused, deprecated, mismatched_lifetime_syntaxes)]
-#[allow(clippy::all, clippy::undocumented_unsafe_blocks)]
-#[rustfmt::skip]
-mod generated;
 mod known;
 mod layer;
 mod lookup;
@@ -46,26 +40,17 @@ mod tests;
 use std::collections::HashSet;
 use std::path::Path;
 
-use flatbuffers::{InvalidFlatbuffer, VerifierOptions};
-pub(crate) use generated::tflite as schema;
+use flatbuffers::InvalidFlatbuffer;
 use sha2::{Digest, Sha256};
 
 use super::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
+use crate::tflite::{self as schema, BuiltinOperator as Code};
 use builder::Builder;
-use schema::BuiltinOperator as Code;
 
 /// What to do about a file that contradicts itself.
 const DAMAGED: &str = "the file is damaged: export the model again, or check that it was copied completely";
-
-/// Bounds on the verifier's work, far above what real models need.
-const VERIFIER: VerifierOptions = VerifierOptions {
-    max_depth: 64,
-    max_tables: 1_000_000,
-    max_apparent_size: 1 << 31,
-    ignore_missing_null_terminator: false,
-};
 
 /// Reads `.tflite` files.
 pub struct TfliteImporter;
@@ -93,11 +78,6 @@ impl Importer for TfliteImporter {
     }
 }
 
-/// What a file says of itself; none where it says nothing or is no sound model.
-pub(crate) fn description(file: &[u8]) -> Option<&str> {
-    schema::root_as_model_with_opts(&VERIFIER, file).ok()?.description()
-}
-
 /// What a file says.
 struct Read {
     graph: Graph,
@@ -107,12 +87,12 @@ struct Read {
 
 fn import(name: &str, file: &[u8]) -> Result<Read> {
     let mut copy = None;
-    let mut verified = schema::root_as_model_with_opts(&VERIFIER, file);
+    let mut verified = schema::verified(file);
     if let Err(InvalidFlatbuffer::Unaligned { .. }) = verified {
         copy = align::aligned(file);
     }
     if let Some(copy) = &copy {
-        verified = schema::root_as_model_with_opts(&VERIFIER, copy);
+        verified = schema::verified(copy);
     }
     let model = verified.map_err(|e| {
         // The verifier's first line names the fault; the rest is a trace through the tables.

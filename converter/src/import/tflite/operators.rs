@@ -1,10 +1,10 @@
 //! Which function translates which operator. An operator that is absent here is unknown to
 //! Ferrolite.
 
-use super::generated::tflite::{BuiltinOperator as Code, OperatorCode};
 use super::layer::{Layer, Reason, Translated};
 use super::{arithmetic, copies, dilation, lstm, movement, slices, windows};
 use crate::graph::{BinaryKind, Op, PoolKind, ReduceKind, UnaryKind};
+use crate::tflite::{BuiltinOperator as Code, OperatorCode};
 
 /// Translates one built-in operator.
 pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Reason> {

@@ -9,9 +9,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::constants;
-use super::generated::tflite as schema;
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Quantization, Value};
+use crate::tflite as schema;
 
 /// No tensor of a model for a microcontroller comes near this many elements.
 const MAX_ELEMENTS: usize = 1 << 31;

@@ -5,9 +5,9 @@
 //! before the image; VALID pads nothing. A transposed convolution crops, by the same formula with
 //! input and output exchanged.
 
-use super::generated::tflite::{ActivationFunctionType, Padding};
 use super::layer::{Layer, Reason, Translated, activation, dims4, options};
 use crate::graph::{Conv2d, DepthwiseConv2d, Op, Pool2d, PoolKind, TransposeConv, Window};
+use crate::tflite::{ActivationFunctionType, Padding};
 
 /// CONV_2D: input, filter `[out, h, w, in / groups]`, bias?
 pub(super) fn conv_2d(layer: &Layer<'_>) -> Result<Translated, Reason> {

@@ -3,8 +3,7 @@
 
 use super::{Context, one};
 use crate::error::Result;
-use crate::graph::{ValueId, Window};
-use crate::import::build::{Padding, window};
+use crate::graph::{Padding, ValueId, Window};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// Dense: over the last dimension.
@@ -77,7 +76,7 @@ impl Context<'_, '_> {
         };
         // A sequence has no neighbours along the height.
         let along_height = if N == 1 { Padding::Valid } else { padding };
-        Ok(window([h, w], kernel, stride, dilation, [along_height, padding]))
+        Ok(Window::over([h, w], kernel, stride, dilation, [along_height, padding]))
     }
 
     /// The activation, then the layer's result.
@@ -159,7 +158,7 @@ pub fn separable<const N: usize>(context: &mut Context) -> Answer {
     let filter = filter::<N>(context, "pointwise_kernel", [1, 1], channels, filters)?;
     let bias = context.bias(filters)?;
     let image = [context.shape(x)[1], context.shape(x)[2]];
-    let window = window(image, [1, 1], [1, 1], [1, 1], [Padding::Valid; 2]);
+    let window = Window::over(image, [1, 1], [1, 1], [1, 1], [Padding::Valid; 2]);
     let name = context.before_activation("pointwise");
     let y = context.run.builder.conv2d(&name, x, filter, bias, window)?;
     context.finish::<N>(y)

@@ -1,4 +1,5 @@
-//! Layers that cannot be converted, gathered so that a person sees all of them at once.
+//! What cannot be converted, whatever the format: layers, gathered so that a person sees all of them at once, and
+//! truth values at the border of a model.
 
 use std::collections::HashMap;
 
@@ -39,6 +40,12 @@ pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
         [] => Ok(()),
         layers => Err(refusal(layers).context(&graph.name)),
     }
+}
+
+/// Refuses truth values at the border of a model.
+pub(crate) fn truth_at_border(name: &str) -> Error {
+    Error::input(format!("`{name}` at the border of the model has element type bool"))
+        .help("cast it to float32, int8, uint8, int16 or int32 in the model, and export it again")
 }
 
 /// Kinds of layers that a refusal lists, layers of each that it names, and further operators that it names.

@@ -1,0 +1,38 @@
+//! The schema of TensorFlow Lite's files, which the importer reads and the emitter writes.
+//!
+//! `schema.fbs` is the part of the format that Ferrolite knows, and `generated.rs` is what `flatc --rust` makes of
+//! it (`cargo xtask schema`).
+
+// Unsafe as all generated flatbuffers readers are; sound behind the verifier, which `verified` runs.
+#[allow(unsafe_code, missing_docs, unused, deprecated, mismatched_lifetime_syntaxes)]
+#[allow(clippy::all, clippy::undocumented_unsafe_blocks)]
+#[rustfmt::skip]
+mod generated;
+
+use flatbuffers::{InvalidFlatbuffer, VerifierOptions};
+
+pub(crate) use generated::tflite::*;
+
+/// The text of the schema, which lists the fields of each table.
+pub(crate) const SCHEMA: &str = include_str!("schema.fbs");
+
+/// Bounds on the verifier's work, far above what real models need.
+const VERIFIER: VerifierOptions = VerifierOptions {
+    max_depth: 64,
+    max_tables: 1_000_000,
+    max_apparent_size: 1 << 31,
+    ignore_missing_null_terminator: false,
+};
+
+/// The model in a file, once every offset is proved to stay inside of it.
+///
+/// # Errors
+/// The verifier's, at the first fault.
+pub(crate) fn verified(file: &[u8]) -> Result<Model<'_>, InvalidFlatbuffer> {
+    root_as_model_with_opts(&VERIFIER, file)
+}
+
+/// What a file says of itself; none where it says nothing or is no sound model.
+pub(crate) fn description(file: &[u8]) -> Option<&str> {
+    verified(file).ok()?.description()
+}
