@@ -2,8 +2,7 @@
 
 use crate::flatbuffer::{Place, Table, Words};
 use crate::{
-    Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Op, Port, RUNTIME_LEVEL, Rounding, Target,
-    Tensor, verify,
+    Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Op, Port, RUNTIME_LEVEL, Rounding, Target, Tensor,
 };
 
 /// Fields of table `Model` in `model.fbs` that a device reads: those up to `outputs`, in this order.
@@ -48,12 +47,10 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
-    /// Time is linear in the size of the records, stack is bounded, nothing is allocated.
+    /// A model whose parts have not been found.
     #[inline(always)]
-    pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
-        // Filled where the caller has it: a model is too large to be moved for nothing.
-        let mut model = Model {
+    pub(crate) fn unread(bytes: &'a [u8]) -> Model<'a> {
+        Model {
             bytes,
             tensors: &[],
             operands: &[],
@@ -65,10 +62,6 @@ impl<'a> Model<'a> {
             arena_bytes: 0,
             target: Target::Portable,
             rounding: Rounding::Double,
-        };
-        match model.read() {
-            Ok(()) => Ok(model),
-            Err(error) => Err(error),
         }
     }
 
@@ -96,9 +89,9 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Finds the parts of the file, and verifies them.
-    #[inline(never)]
-    fn read(&mut self) -> Result<(), Error> {
+    /// Finds the parts of the file. What they hold is not verified.
+    #[inline(always)]
+    pub(crate) fn read(&mut self) -> Result<(), Error> {
         let bytes = self.bytes;
         if bytes.len() > i32::MAX as usize {
             return Err(Error::TooLarge);
@@ -133,7 +126,7 @@ impl<'a> Model<'a> {
         if !constants.is_empty() && (constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
             return Err(Error::Offset { at: field::CONSTANTS as u32 });
         }
-        verify::program(self)
+        Ok(())
     }
 
     #[inline(always)]

@@ -43,7 +43,28 @@ enum Wrong {
     TooManyLive,
 }
 
-pub(crate) fn program(model: &Model<'_>) -> Result<(), Error> {
+impl<'a> Model<'a> {
+    /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
+    /// Time is linear in the size of the records, stack is bounded, nothing is allocated.
+    #[inline(always)]
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
+        // Filled where the caller has it: a model is too large to be moved for nothing.
+        let mut model = Model::unread(bytes);
+        match model.read_verified() {
+            Ok(()) => Ok(model),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds the parts of the file, and verifies them.
+    #[inline(never)]
+    fn read_verified(&mut self) -> Result<(), Error> {
+        self.read()?;
+        program(self)
+    }
+}
+
+fn program(model: &Model<'_>) -> Result<(), Error> {
     let mut walk = Walk { model, tensors: model.tensors(), now: -1, next: 0, live: Vec::new() };
     walk.program().map_err(|wrong| {
         let op = walk.now.max(0) as u16;

@@ -5,6 +5,7 @@
 //! dimension become images of height 1, as TensorFlow's converter makes them. A layer that takes
 //! several nodes passes its own name to the last one, and `NAME/WORD` to those before.
 
+use super::damaged::DAMAGED;
 use crate::error::{Error, Result};
 use crate::graph::{
     Activation, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph,
@@ -83,7 +84,7 @@ impl Builder {
                 "constant `{name}` of shape {shape:?} has {} elements",
                 elements.len()
             ))
-            .help("the file is damaged: export the model again, or check that it was copied completely"));
+            .help(DAMAGED));
         }
         let id = self.value(name, shape, elements.dtype());
         self.graph.value_mut(id).constant = Some(elements);

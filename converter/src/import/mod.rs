@@ -7,7 +7,9 @@
 
 pub mod build;
 mod choices;
+mod damaged;
 mod foreign;
+mod importer;
 pub mod keras;
 pub mod onnx;
 pub mod saved_model;
@@ -17,121 +19,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::graph::Graph;
 
 pub use crate::unsupported::{UnsupportedLayer, refuse_unsupported, unsupported_layers};
-
-/// What a model file became.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// The network. Layers and tensors keep the author's names.
-    pub graph: Graph,
-    /// Name of the format, for people: `TensorFlow Lite`, ….
-    pub format: &'static str,
-    /// SHA-256 of the file (of a directory: of its files in the order of their names).
-    pub source_hash: [u8; 32],
-    /// What the importer widened or ignored and a person should know, one sentence each.
-    pub notes: Vec<String>,
-    /// What a person should act on before the result is trusted, one sentence each.
-    pub warnings: Vec<String>,
-}
-
-/// What a person may say about a model that its file leaves open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImportOptions {
-    /// The signature of a SavedModel; needed when there are several.
-    pub signature: Option<String>,
-    /// Shapes of inputs by name, batch included, where the file leaves dimensions open. A batch that is
-    /// open is 1 unless it is given here.
-    pub input_shapes: Vec<(String, Vec<usize>)>,
-}
-
-impl ImportOptions {
-    /// The shape of an input: the one given for its name, else the file's, in which an open (`None`)
-    /// first dimension is a batch of 1.
-    ///
-    /// # Errors
-    /// If another dimension is open, or if what is given contradicts what the file says.
-    pub fn input_shape(&self, name: &str, dimensions: &[Option<usize>]) -> Result<Vec<usize>> {
-        let shown: Vec<String> =
-            dimensions.iter().map(|d| d.map_or_else(|| "?".into(), |d| d.to_string())).collect();
-        let shown = shown.join(",");
-        let given = self.input_shapes.iter().find(|(input, _)| input == name).map(|(_, shape)| shape);
-        if let Some(shape) = given {
-            let fits = shape.len() == dimensions.len()
-                && shape.iter().zip(dimensions).all(|(&a, b)| a > 0 && b.is_none_or(|b| a == b));
-            return if fits {
-                Ok(shape.clone())
-            } else {
-                Err(Error::input(format!(
-                    "input `{name}` has shape {shown} in the file, but {shape:?} was given for it"
-                ))
-                .help("`--input-shape` fills in the dimensions that the file leaves open, and no others"))
-            };
-        }
-        let mut shape = Vec::with_capacity(dimensions.len());
-        for (position, dimension) in dimensions.iter().enumerate() {
-            match (dimension, position) {
-                (Some(size), _) => shape.push(*size),
-                (None, 0) => shape.push(1),
-                (None, _) => {
-                    let example: Vec<String> = dimensions
-                        .iter()
-                        .enumerate()
-                        .map(|(i, d)| d.unwrap_or(if i == 0 { 1 } else { 28 }).to_string())
-                        .collect();
-                    return Err(Error::input(format!(
-                        "input `{name}` has shape {shown}, with open dimensions"
-                    ))
-                    .help(format!("give its size, as in `--input-shape {name}={}`", example.join(","))));
-                }
-            }
-        }
-        Ok(shape)
-    }
-
-    /// Refuses shapes for inputs that the model does not have.
-    ///
-    /// # Errors
-    /// Names the input that is not there, and those that are.
-    pub fn check_names(&self, inputs: &[&str]) -> Result<()> {
-        match self.input_shapes.iter().find(|(name, _)| !inputs.contains(&name.as_str())) {
-            None => Ok(()),
-            Some((name, _)) => Err(Error::input(format!(
-                "a shape was given for the input `{name}`, but the model's inputs are {}",
-                inputs.join(", ")
-            ))
-            .help("use one of these names with `--input-shape NAME=1,28,28,1`")),
-        }
-    }
-}
-
-/// Reads one model format.
-pub trait Importer: Sync {
-    /// Name of the format, for people.
-    fn format(&self) -> &'static str;
-
-    /// Whether the file looks like this format, judged by its first bytes and its name. Of a directory
-    /// there are no bytes.
-    fn recognises(&self, path: &Path, head: &[u8]) -> bool;
-
-    /// Reads the file. Operators that Ferrolite does not know become `Op::Unsupported`, so that
-    /// the caller can name all of them at once.
-    fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
-        let name = path.display().to_string();
-        let bytes =
-            crate::files::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
-        self.import_bytes(&name, &bytes, options)
-    }
-
-    /// Further files that [`import`](Importer::import) reads.
-    fn beside(&self, _path: &Path) -> Vec<PathBuf> {
-        Vec::new()
-    }
-
-    /// Reads the contents of a file called `name`. Formats that are directories refuse.
-    fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported>;
-}
+pub use importer::{ImportOptions, Imported, Importer};
 
 /// Every format that Ferrolite reads.
 const IMPORTERS: &[&dyn Importer] =
@@ -196,12 +86,6 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Imported> {
     let head = &bytes[..bytes.len().min(HEAD)];
     importer_for(Path::new(name), head)?.import_bytes(name, bytes, &ImportOptions::default())
-}
-
-/// The model's name: the file's name without folders and extension.
-fn stem(name: &str) -> String {
-    let stem = Path::new(name).file_stem().map(|s| s.to_string_lossy().into_owned());
-    stem.filter(|s| !s.is_empty()).unwrap_or_else(|| "model".into())
 }
 
 fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
@@ -273,20 +157,6 @@ mod tests {
         refused("net.h5", b"\x89HDF\r\n\x1a\n", "HDF5");
         refused("net.ferro", b"\0\0\0\0FERO....", "already a Ferrolite model");
         refused("short.tflite", b"\x1c\0\0\0TFL3", "short.tflite");
-    }
-
-    #[test]
-    fn open_dimensions_ask_for_a_shape() {
-        let mut options = ImportOptions::default();
-        assert_eq!(options.input_shape("x", &[None, Some(28)]), Ok(vec![1, 28]));
-        let error = options.input_shape("x", &[None, None, Some(3)]).unwrap_err();
-        assert!(error.message.contains("`x` has shape ?,?,3"), "{error}");
-        assert!(error.help.contains("--input-shape x=1,28,3"), "{}", error.help);
-        options.input_shapes = vec![("x".into(), vec![2, 5, 3])];
-        assert_eq!(options.input_shape("x", &[None, None, Some(3)]), Ok(vec![2, 5, 3]));
-        assert!(options.input_shape("x", &[None, None, Some(4)]).is_err());
-        assert!(options.check_names(&["x"]).is_ok());
-        assert!(options.check_names(&["y", "z"]).unwrap_err().message.contains("y, z"));
     }
 
     #[test]

@@ -36,3 +36,21 @@ pub(crate) fn verified(file: &[u8]) -> Result<Model<'_>, InvalidFlatbuffer> {
 pub(crate) fn description(file: &[u8]) -> Option<&str> {
     verified(file).ok()?.description()
 }
+
+impl OperatorCode<'_> {
+    /// The operator's number: files before schema 3a only have the one-byte field.
+    pub(crate) fn number(&self) -> BuiltinOperator {
+        BuiltinOperator(self.builtin_code().0.max(self.deprecated_builtin_code().into()))
+    }
+
+    /// The operator's name in the schema, `custom NAME` for custom operators.
+    pub(crate) fn name(&self) -> String {
+        let number = self.number();
+        if number == BuiltinOperator::CUSTOM {
+            let name = self.custom_code().unwrap_or("without a name");
+            let name: String = name.chars().filter(|c| !c.is_control()).collect();
+            return format!("custom {name}");
+        }
+        number.variant_name().map_or_else(|| format!("operator {}", number.0), str::to_string)
+    }
+}

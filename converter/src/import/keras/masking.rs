@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use super::model::{Layer, Network};
+use super::network::{Layer, Network};
 
 /// What a layer does with the masks of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

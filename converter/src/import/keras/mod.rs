@@ -1,9 +1,10 @@
 //! Keras: `.keras` files (the ZIP archives of Keras 3 and late Keras 2) and whole-model `.h5` files.
 //!
 //! 1. `container` unpacks the file into the JSON of the model and its variables (`weights`);
-//! 2. `model` turns the JSON into layers with their calls: Sequential models, functional ones and models
-//!    within models all become one form; `calls` reads the arguments of calls, old form and new;
-//! 3. `run` walks the calls in order, and `layers` builds the graph for each; `masking` knows which layers read
+//! 2. `model` turns the JSON into layers with their calls (`network`): Sequential models, functional ones and
+//!    models within models all become one form; `calls` reads the arguments of calls, old form and new;
+//! 3. `placing` finds where their variables lie in the file;
+//! 4. `run` walks the calls in order, and `layers` builds the graph for each; `masking` knows which layers read
 //!    masks, `training` which act otherwise in training.
 //!
 //! Variables belong to their layers as Keras matches them. In a `.keras` file that is the place: layer
@@ -23,6 +24,8 @@ mod container;
 mod layers;
 mod masking;
 mod model;
+mod network;
+mod placing;
 mod run;
 mod training;
 mod weights;
@@ -36,7 +39,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{ImportOptions, Imported, Importer};
+use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 
 /// Reads `.keras` and `.h5` files.
@@ -63,7 +66,7 @@ impl Importer for KerasImporter {
             network.place("", &container.weights);
         }
         let (graph, notes, warnings) =
-            run::build(&super::stem(name), &network, &container, options).map_err(in_file)?;
+            run::build(&stem(name), &network, &container, options, layers::call).map_err(in_file)?;
         let source_hash = Sha256::digest(bytes).into();
         Ok(Imported { graph, format: self.format(), source_hash, notes, warnings })
     }

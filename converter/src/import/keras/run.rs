@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use super::calls::{Call, TensorRef};
 use super::config::{items, size};
 use super::container::Container;
-use super::layers;
 use super::masking;
-use super::model::{Layer, Network};
+use super::network::{Layer, Network};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, ValueId};
 use crate::import::build::Builder;
-use crate::import::{ImportOptions, refuse_unsupported};
+use crate::import::importer::ImportOptions;
+use crate::unsupported::refuse_unsupported;
 
 /// Most calls of layers in one model, those in models within counted each time: models that call one
 /// another twice grow as powers of two.
@@ -41,6 +41,9 @@ pub fn unsupported<T>(reason: impl Into<String>) -> Result<T, Trouble> {
 /// What a call of a layer comes to.
 pub type Answer = Result<Vec<ValueId>, Trouble>;
 
+/// Builds one call of a layer, under this name.
+pub type BuildCall = fn(&mut Run<'_>, &Layer, &str, &Call<ValueId>) -> Answer;
+
 /// How a value lies that is shown in another form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -64,6 +67,7 @@ pub struct Run<'a> {
     pub masked: HashSet<ValueId>,
     weights: &'a Weights,
     options: &'a ImportOptions,
+    build_call: BuildCall,
     /// For values that are shown in another form: which, and the value itself.
     views: HashMap<ValueId, (View, ValueId)>,
     /// Constants that were made for a layer, by their names; further calls use them again.
@@ -71,12 +75,13 @@ pub struct Run<'a> {
     calls: usize,
 }
 
-/// Builds the graph of a model.
+/// Builds the graph of a model, whose layers `build_call` knows.
 pub fn build(
     name: &str,
     network: &Network,
     container: &Container,
     options: &ImportOptions,
+    build_call: BuildCall,
 ) -> Result<(Graph, Vec<String>, Vec<String>)> {
     let names: Vec<&str> = network.inputs.iter().map(|input| input.layer.as_str()).collect();
     options.check_names(&names)?;
@@ -88,6 +93,7 @@ pub fn build(
         masked: HashSet::new(),
         weights: &container.weights,
         options,
+        build_call,
         views: HashMap::new(),
         constants: HashMap::new(),
         calls: 0,
@@ -263,7 +269,7 @@ impl<'a> Run<'a> {
                 .help("models within models multiply: save a smaller model")
                 .into());
         }
-        layers::call(&mut layers::Context { run: self, layer, name, call })
+        (self.build_call)(self, layer, name, call)
     }
 
     /// The elements of a layer's variable, which must have this shape.

@@ -8,7 +8,7 @@
 use serde_json::Value as Json;
 
 use super::calls::{Arg, Call};
-use super::model::Layer;
+use super::network::Layer;
 
 /// The layer that is called in training mode and acts otherwise there: this one, or one within.
 pub fn trains<'l, T>(layer: &'l Layer, call: &Call<T>) -> Option<&'l Layer> {

@@ -1,9 +1,12 @@
 //! Functions of two tensors, and those that are made of them.
 
+use super::choice;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, known, one, unsupported};
-use super::{Comparison, Slot, choice};
+use super::layer::{Layer, Translated, known, one};
+use super::net::{Comparison, Slot};
 use crate::graph::{BinaryKind, Constant, Op, UnaryKind, ValueId};
+use crate::import::damaged::damaged;
 
 /// Above this a mask's value stands for minus infinity.
 const MASKED: f32 = -1e4;
@@ -131,10 +134,7 @@ fn compute(l: &mut Layer<'_>, kind: BinaryKind, a: &Known, b: &Known) -> Result<
 /// Both operands in the shape to which they broadcast.
 fn aligned(l: &mut Layer<'_>, a: &Known, b: &Known) -> Result<(Known, Known, Vec<usize>), Fault> {
     let Some(shape) = crate::reference::broadcast_shape(&a.shape, &b.shape) else {
-        return Err(Fault::Broken(super::damaged(format!(
-            "operands of shapes {:?} and {:?}",
-            a.shape, b.shape
-        ))));
+        return Err(Fault::Broken(damaged(format!("operands of shapes {:?} and {:?}", a.shape, b.shape))));
     };
     l.affordable(&shape)?;
     Ok((a.broadcast(&shape), b.broadcast(&shape), shape))
@@ -142,7 +142,7 @@ fn aligned(l: &mut Layer<'_>, a: &Known, b: &Known) -> Result<(Known, Known, Vec
 
 fn integers(x: &[i64], y: &[i64], f: impl Fn(i64, i64) -> Option<i64>) -> Result<Vec<i64>, Fault> {
     let all: Option<Vec<i64>> = x.iter().zip(y).map(|(&x, &y)| f(x, y)).collect();
-    all.ok_or_else(|| Fault::Broken(super::damaged("its integers overflow or are divided by zero")))
+    all.ok_or_else(|| Fault::Broken(damaged("its integers overflow or are divided by zero")))
 }
 
 /// Comparisons and the like, which only shape arithmetic may use, and a choice between two functions.

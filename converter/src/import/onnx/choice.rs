@@ -4,8 +4,9 @@
 //! The device looks up one function of one number, so the choice has to be one: on a grid of points, either one of
 //! the two is what the choice makes everywhere, or one of a few functions is.
 
-use super::Comparison;
-use super::layer::{Layer, Translated, one, unsupported};
+use super::fault::unsupported;
+use super::layer::{Layer, Translated, one};
+use super::net::Comparison;
 use crate::graph::{Activation, Binary, BinaryKind, Graph, Op, UnaryKind, ValueId};
 use crate::passes::functions::binary;
 use crate::reference::unary;

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use super::Slot;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, one, size, unsupported};
+use super::layer::{Layer, Translated, one, size};
+use super::net::Slot;
 use crate::graph::{Op, Pad, Padding, Slice, ValueId, Window};
+use crate::import::damaged::damaged;
 
 /// Geometry of a window over two dimensions; of a layer over one the first is of size 1.
 pub(super) struct Geometry {
@@ -30,7 +32,7 @@ impl Layer<'_> {
             match (dims, sizes.as_slice()) {
                 (1, &[x]) => Ok([default, x]),
                 (2, &[y, x]) => Ok([y, x]),
-                _ => Err(Fault::Broken(super::damaged(format!("{what} {list:?} for {dims} dimensions")))),
+                _ => Err(Fault::Broken(damaged(format!("{what} {list:?} for {dims} dimensions")))),
             }
         };
         let kernel: Vec<i64> = kernel.iter().map(|&k| k as i64).collect();
@@ -43,7 +45,7 @@ impl Layer<'_> {
                     (1, &[a, b]) => [Padding::Explicit(0, 0), Padding::Explicit(a, b)],
                     (2, &[y0, x0, y1, x1]) => [Padding::Explicit(y0, y1), Padding::Explicit(x0, x1)],
                     _ => {
-                        return Err(Fault::Broken(super::damaged(format!("pads of {} numbers", pads.len()))));
+                        return Err(Fault::Broken(damaged(format!("pads of {} numbers", pads.len()))));
                     }
                 }
             }
@@ -55,7 +57,7 @@ impl Layer<'_> {
         let stride = pair(self.int_list("strides"), 1, "strides")?;
         let dilation = pair(self.int_list("dilations"), 1, "dilations")?;
         if [kernel, stride, dilation].iter().flatten().any(|&x| x == 0) {
-            return Err(Fault::Broken(super::damaged("a kernel, stride or dilation of zero")));
+            return Err(Fault::Broken(damaged("a kernel, stride or dilation of zero")));
         }
         Ok(Geometry { kernel, stride, dilation, padding })
     }
@@ -119,7 +121,7 @@ pub(super) fn conv_of(
     let (channels, outputs, depth) = (shape[1], filter.shape[0], filter.shape[1]);
     let groups = size(l.int("group", 1), "group")?;
     if groups == 0 || depth * groups != channels || outputs % groups != 0 {
-        return Err(Fault::Broken(super::damaged(format!(
+        return Err(Fault::Broken(damaged(format!(
             "a filter of shape {:?} in {groups} groups for {channels} channels",
             filter.shape
         ))));
@@ -176,7 +178,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
     let filter = with_height(&filter)?;
     let (channels, groups) = (shape[1], size(l.int("group", 1), "group")?);
     if groups == 0 || filter.shape[0] != channels || channels % groups != 0 {
-        return Err(Fault::Broken(super::damaged(format!(
+        return Err(Fault::Broken(damaged(format!(
             "a filter of shape {:?} in {groups} groups for {channels} channels",
             filter.shape
         ))));
@@ -189,7 +191,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
             (4, &[y, x]) => Ok(Some([y, x])),
             // Old files give batch and channels, too.
             (4, &[_, _, y, x]) => Ok(Some([y, x])),
-            _ => Err(Fault::Broken(super::damaged(format!("{name} {list:?}")))),
+            _ => Err(Fault::Broken(damaged(format!("{name} {list:?}")))),
         }
     };
     let (extra, wanted) = (pair("output_padding")?.unwrap_or([0, 0]), pair("output_shape")?);
@@ -218,7 +220,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
         (before[d], after[d]) = (a, b);
         out[d] = target.unwrap_or_else(|| full.saturating_sub(a + b));
         if out[d] == 0 || a + b >= full {
-            return Err(Fault::Broken(super::damaged("its padding leaves nothing of the result")));
+            return Err(Fault::Broken(damaged("its padding leaves nothing of the result")));
         }
     }
     let window = Window {

@@ -1,9 +1,11 @@
 //! Gemm and MatMul: with known weights a dense layer, else a product of activations.
 
-use super::Slot;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, one, unsupported};
+use super::layer::{Layer, Translated, one};
+use super::net::Slot;
 use crate::graph::{BatchMatMul, BinaryKind, Constant, Op, ValueId};
+use crate::import::damaged::damaged;
 
 /// Gemm: `alpha * A' * B' + beta * C`.
 pub(super) fn gemm(l: &mut Layer<'_>) -> Translated {
@@ -18,7 +20,7 @@ pub(super) fn gemm_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, c: Option<Slot>) ->
     let (alpha, beta) = (l.float("alpha", 1.0), l.float("beta", 1.0));
     if l.net.shape(a).len() != 2 || l.net.shape(b).len() != 2 {
         let (a, b) = (l.net.shape(a), l.net.shape(b));
-        return Err(Fault::Broken(super::damaged(format!("operands of shapes {a:?} and {b:?}"))));
+        return Err(Fault::Broken(damaged(format!("operands of shapes {a:?} and {b:?}"))));
     }
     let mut x = l.net.value(a)?;
     let c = match c {
@@ -112,7 +114,7 @@ fn is_offset(known: &Known) -> bool {
 pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, alone: bool) -> Result<ValueId, Fault> {
     let (left, right) = (l.net.shape(a), l.net.shape(b));
     if left.is_empty() || right.is_empty() {
-        return Err(Fault::Broken(super::damaged("a product with a scalar")));
+        return Err(Fault::Broken(damaged("a product with a scalar")));
     }
     let mut x = l.net.value(a)?;
     // A vector is a row on the left and a column on the right, and its dimension goes again.

@@ -1,10 +1,12 @@
 //! Functions of one number, Softmax, and casts.
 
-use super::Slot;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, axis, known, one, unsupported};
+use super::layer::{Layer, Translated, axis, known, one};
+use super::net::Slot;
 use super::tensors::{dtype, types};
 use crate::graph::{BinaryKind, Constant, DType, Op, Softmax, UnaryKind, ValueId};
+use crate::import::damaged::damaged;
 
 /// The operators that are a function of one number with at most attributes beside it.
 pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
@@ -153,7 +155,7 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translated {
             let bound = l.require(position + 1, "bound")?;
             match bound.scalar() {
                 Some(x) => bounds[position] = x,
-                None => return Err(Fault::Broken(super::damaged(format!("its {name} is no scalar")))),
+                None => return Err(Fault::Broken(damaged(format!("its {name} is no scalar")))),
             }
         }
     }

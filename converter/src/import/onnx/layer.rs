@@ -4,34 +4,15 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::fault::{Fault, unsupported};
 use super::known::{Known, LARGEST};
+use super::net::{Net, Slot};
 use super::proto::{Attribute, NodeProto};
-use super::{Net, Slot};
-use crate::error::Error;
-use crate::graph::{Constant, DType, Op, Quantization, ValueId};
-
-/// Why a node is not translated.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// A form that Ferrolite cannot compute; the reason is for people.
-    Unsupported(String),
-    /// The file contradicts itself.
-    Broken(Error),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Fault {
-        Fault::Broken(error)
-    }
-}
+use crate::graph::ValueId;
+use crate::import::damaged::damaged;
 
 /// What a node became: one slot per result, in the order of the file.
 pub(super) type Translated = Result<Vec<Slot>, Fault>;
-
-/// A form that is not supported.
-pub(super) fn unsupported<T>(reason: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Unsupported(reason.into()))
-}
 
 /// One computed result.
 pub(super) fn one(id: ValueId) -> Translated {
@@ -57,7 +38,7 @@ pub(super) fn axis(x: i64, rank: usize) -> Result<usize, Fault> {
     match x {
         x if (0..rank).contains(&x) => Ok(x as usize),
         x if (-rank..0).contains(&x) => Ok((x + rank) as usize),
-        _ => Err(Fault::Broken(super::damaged(format!("axis {x} of a tensor of {rank} dimensions")))),
+        _ => Err(Fault::Broken(damaged(format!("axis {x} of a tensor of {rank} dimensions")))),
     }
 }
 
@@ -177,7 +158,7 @@ impl Layer<'_> {
     pub(super) fn slot(&self, position: usize) -> Result<Slot, Fault> {
         match self.inputs.get(position).cloned().flatten() {
             Some(slot) => Ok(slot),
-            None => Err(Fault::Broken(super::damaged(format!("operand {position} is missing")))),
+            None => Err(Fault::Broken(damaged(format!("operand {position} is missing")))),
         }
     }
 
@@ -211,7 +192,7 @@ impl Layer<'_> {
         }
         match self.require(position, what)?.to_ints() {
             Some(ints) => Ok(Some(ints)),
-            None => Err(Fault::Broken(super::damaged(format!("its {what} is not of integers")))),
+            None => Err(Fault::Broken(damaged(format!("its {what} is not of integers")))),
         }
     }
 
@@ -246,93 +227,6 @@ impl Layer<'_> {
         match elements.filter(|&n| n <= LARGEST.min(self.net.budget)) {
             Some(_) => Ok(()),
             None => unsupported(format!("its constant result of shape {shape:?} is too large")),
-        }
-    }
-}
-
-impl Net {
-    /// The shape of a slot.
-    pub(super) fn shape(&self, slot: &Slot) -> Vec<usize> {
-        match slot {
-            Slot::Known(known) => known.shape.clone(),
-            Slot::Computed(id) => self.b.shape(*id).to_vec(),
-            Slot::Compared(c) => {
-                let [a, b] = c.sides.each_ref().map(|side| self.shape(side));
-                crate::reference::broadcast_shape(&a, &b).unwrap_or_default()
-            }
-            Slot::Unknown | Slot::Cut => Vec::new(),
-        }
-    }
-
-    /// A slot as a value of the graph. Integers that stand for reals go through DEQUANTIZE.
-    pub(super) fn value(&mut self, slot: &Slot) -> Result<ValueId, Fault> {
-        match slot {
-            Slot::Computed(id) => Ok(*id),
-            // Only weights and biases have a scale for each channel, and they are read as such.
-            Slot::Known(known) if !known.shared_scale() => Ok(self.constant(&known.real())?),
-            Slot::Known(known) => Ok(self.constant(known)?),
-            Slot::Compared(c) => {
-                unsupported(format!("`{}` ({}) compares numbers that depend on the input", c.layer, c.op))
-            }
-            // Layers with such operands are not translated.
-            Slot::Unknown | Slot::Cut => unsupported("its operand is unknown"),
-        }
-    }
-
-    /// A bias as a value of the graph: known integers keep their scales.
-    pub(super) fn bias(&mut self, slot: &Slot) -> Result<ValueId, Fault> {
-        match slot {
-            Slot::Known(known) => Ok(self.constant(known)?),
-            slot => self.value(slot),
-        }
-    }
-
-    /// A known tensor as a value of the graph.
-    pub(super) fn constant(&mut self, known: &Known) -> Result<ValueId, Error> {
-        if let Some(id) = known.value.get() {
-            return Ok(id);
-        }
-        let mut id = self.b.constant(&known.name, &known.shape, known.elements.clone())?;
-        if let Some(quantization) = &known.quantization {
-            self.b.graph_mut().value_mut(id).quantization = Some(quantization.clone());
-            id = self.b.op(&format!("{}/dequantize", known.name), Op::Dequantize, &[id])?;
-        }
-        known.value.set(Some(id));
-        Ok(id)
-    }
-
-    /// Whether a slot holds integers that do not stand for reals.
-    pub(super) fn is_integer(&self, slot: &Slot) -> bool {
-        match slot {
-            Slot::Known(known) => known.quantization.is_none() && known.elements.dtype() != DType::Float32,
-            Slot::Computed(id) => {
-                let value = self.b.graph().value(*id);
-                value.quantization.is_none() && value.dtype != DType::Float32
-            }
-            Slot::Unknown | Slot::Cut | Slot::Compared(_) => false,
-        }
-    }
-
-    /// Integers for reals, as the graph holds them: int8 in place of uint8.
-    pub(super) fn to_int8(elements: &Constant, zero_point: i32) -> (Constant, i32) {
-        match elements {
-            Constant::U8(v) => {
-                (Constant::I8(v.iter().map(|&x| (x ^ 0x80) as i8).collect()), zero_point - 128)
-            }
-            other => (other.clone(), zero_point),
-        }
-    }
-
-    /// A known tensor of integers with the quantization that makes them reals.
-    pub(super) fn with_quantization(known: &Known, quantization: Quantization) -> Known {
-        let mut quantization = quantization;
-        if let Constant::U8(_) = known.elements {
-            quantization.zero_point.iter_mut().for_each(|z| *z -= 128);
-        }
-        let (elements, _) = Net::to_int8(&known.elements, 0);
-        Known {
-            quantization: Some(quantization),
-            ..Known::new(known.name.clone(), known.shape.clone(), elements)
         }
     }
 }

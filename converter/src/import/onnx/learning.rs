@@ -1,10 +1,12 @@
 //! Operators of `ai.onnx.ml`, as exporters of scikit-learn write them around a network: features are
 //! scaled, and scores turned into labels. Scores are kept, labels and maps are cut.
 
-use super::Slot;
-use super::layer::{Fault, Layer, Translated, one, unsupported};
+use super::fault::{Fault, unsupported};
+use super::layer::{Layer, Translated, one};
+use super::net::Slot;
 use super::normalization;
 use crate::graph::{BinaryKind, Op, ReduceKind, Slice, Softmax, UnaryKind, ValueId};
+use crate::import::damaged::damaged;
 
 pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
     Some(match op {
@@ -32,7 +34,7 @@ fn scaler(l: &mut Layer<'_>) -> Translated {
         }
         if ![1, features].contains(&list.len()) {
             let text = format!("{} numbers of {word} for {features} features", list.len());
-            return Err(Fault::Broken(super::damaged(text)));
+            return Err(Fault::Broken(damaged(text)));
         }
         let constant = l.floats(word, &[list.len()], list)?;
         let name = if word == "scale" { l.name.clone() } else { l.part("sub") };
@@ -70,7 +72,7 @@ fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Faul
     let (weights, offsets) = (l.float_list("coefficients"), l.float_list(offsets));
     let (weights, offsets) = (weights.unwrap_or_default(), offsets.unwrap_or_default());
     if rows == 0 || weights.len() != rows * features || ![0, rows].contains(&offsets.len()) {
-        return Err(Fault::Broken(super::damaged(format!(
+        return Err(Fault::Broken(damaged(format!(
             "{} coefficients and {} intercepts for {rows} results of {features} features",
             weights.len(),
             offsets.len()
@@ -135,7 +137,7 @@ fn extractor(l: &mut Layer<'_>) -> Translated {
     let mut parts = Vec::with_capacity(columns.len());
     for (i, &column) in columns.iter().enumerate() {
         let Some(column) = usize::try_from(column).ok().filter(|&c| c < shape[last]) else {
-            return Err(Fault::Broken(super::damaged(format!("column {column} of {}", shape[last]))));
+            return Err(Fault::Broken(damaged(format!("column {column} of {}", shape[last]))));
         };
         let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
         (begin[last], size[last]) = (column, 1);

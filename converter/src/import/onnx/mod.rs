@@ -5,7 +5,7 @@
 //! 1. `tensors` decodes initializers, also those in files beside the model;
 //! 2. nodes are put into an order in which every tensor is written before it is read; only those are
 //!    taken that the model's outputs need;
-//! 3. each node is translated (`operators`). What is known when the model is read, shapes above all,
+//! 3. each node is translated (`operators`) into the graph that grows (`net`). What is known when the model is read, shapes above all,
 //!    is computed now (`known`); what cannot be translated becomes `Op::Unsupported` with a reason;
 //! 4. quantized models (QDQ and QLinear operators) keep their numbers: an activation that is
 //!    quantized passes through QUANTIZE and DEQUANTIZE, weights are integers behind DEQUANTIZE.
@@ -17,12 +17,14 @@ mod arithmetic;
 mod choice;
 mod convolution;
 mod dense;
+mod fault;
 mod functions;
 mod indices;
 mod known;
 mod layer;
 mod learning;
 mod movement;
+mod net;
 mod normalization;
 mod older;
 mod operators;
@@ -48,23 +50,19 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::build::Builder;
-use super::{ImportOptions, Imported, Importer};
+use super::damaged::{DAMAGED, damaged};
+use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
-use known::Known;
-use layer::{Fault, Layer};
-use proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfo};
-use tensors::Outside;
-use versions::OperatorSets;
-
-/// What to do about a file that contradicts itself.
-const DAMAGED: &str = "the file is damaged: export the model again, or check that it was copied completely";
+use crate::unsupported::unsupported_layers;
+use fault::Fault;
+use layer::Layer;
+use net::{Net, Slot};
+use proto::{GraphProto, ModelProto, NodeProto, ValueInfo};
+use versions::{OperatorSets, STANDARD};
 
 /// Elements that may be computed at import, over the whole model.
 const BUDGET: usize = 1 << 25;
-
-/// Domains of the standard operators.
-const STANDARD: [&str; 2] = ["", "ai.onnx"];
 
 /// Reads `.onnx` files.
 pub struct OnnxImporter;
@@ -105,79 +103,6 @@ impl Importer for OnnxImporter {
     }
 }
 
-fn damaged(what: impl Into<String>) -> Error {
-    Error::input(what).help(DAMAGED)
-}
-
-/// A tensor of the file, as far as it has got.
-#[derive(Clone, Debug)]
-enum Slot {
-    /// Its elements are known now.
-    Known(Rc<Known>),
-    /// The device computes it.
-    Computed(ValueId),
-    /// The result of a layer that cannot be computed, whose shape nobody knows.
-    Unknown,
-    /// Labels, maps and the like, which are no tensors of numbers; outputs made of them are left out.
-    Cut,
-    /// Truth values that depend on the input, which only a choice between two functions of it may read.
-    Compared(Rc<Comparison>),
-}
-
-/// What a node compares.
-#[derive(Debug)]
-struct Comparison {
-    /// The node's name.
-    layer: String,
-    /// Its operator.
-    op: String,
-    sides: [Slot; 2],
-}
-
-/// The graph as it grows, node by node.
-struct Net {
-    b: Builder,
-    slots: HashMap<String, Slot>,
-    opset: i64,
-    sets: OperatorSets,
-    /// Elements that may still be computed at import.
-    budget: usize,
-    folder: Option<PathBuf>,
-    hash: Sha256,
-    notes: Vec<String>,
-    warnings: Vec<String>,
-    /// Values of int8 that are uint8 in the file.
-    unsigned: HashSet<ValueId>,
-    /// Values of uint8, and what they are as int8.
-    signed: HashMap<ValueId, ValueId>,
-    /// The element types of inputs, as the file says them.
-    kinds: HashMap<ValueId, i64>,
-    /// Names of layers that are taken.
-    names: HashSet<String>,
-    /// Results of the file's nodes that only SOFTMAX reads.
-    only_softmax: HashSet<String>,
-}
-
-impl Net {
-    fn tensor(&mut self, tensor: &TensorProto) -> Result<Known> {
-        let mut outside = Outside { folder: self.folder.as_deref(), hash: &mut self.hash };
-        tensors::read(tensor, &mut outside)
-    }
-
-    fn note(&mut self, text: impl Into<String>) {
-        let text = text.into();
-        if !self.notes.contains(&text) {
-            self.notes.push(text);
-        }
-    }
-
-    fn warn(&mut self, text: String) {
-        if !self.warnings.contains(&text) {
-            self.warnings.push(text);
-        }
-    }
-}
-
 fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported> {
     let model = ModelProto::decode(bytes)
         .map_err(|e| Error::input(format!("is not a sound ONNX model: {e}")).help(DAMAGED))?;
@@ -190,7 +115,7 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
     let mut hash = Sha256::new();
     hash.update(bytes);
     let mut net = Net {
-        b: Builder::new(super::stem(name)),
+        b: Builder::new(stem(name)),
         slots: HashMap::new(),
         opset: sets.standard(),
         warnings: sets.newer(),
@@ -522,7 +447,7 @@ impl Net {
         let Net { b, notes, warnings, hash, .. } = self;
         let mut graph = b.finish(outputs);
         // Layers that cannot be computed lead nowhere, and have to be named all the same.
-        if super::unsupported_layers(&graph).is_empty() {
+        if unsupported_layers(&graph).is_empty() {
             crate::passes::dead::run(&mut graph);
         }
         Ok((graph, Finished { notes, warnings, hash }))

@@ -1,15 +1,17 @@
 //! Operators that move elements, and those that say shapes. Of known tensors the result is known.
 
-use super::Slot;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, axes, axis, known, one, size, unsupported};
+use super::layer::{Layer, Translated, axes, axis, known, one, size};
+use super::net::Slot;
 use crate::graph::{Constant, Op, Pad, Slice, Split, ValueId};
+use crate::import::damaged::damaged;
 
 /// Parts that a repetition may be made of, beyond which it is refused.
 const REPEATS: usize = 64;
 
 fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Broken(super::damaged(what)))
+    Err(Fault::Broken(damaged(what)))
 }
 
 /// A slot in another shape of as many elements.

@@ -1,9 +1,11 @@
 //! Normalizations: with known statistics a product and a sum, which the passes fold into the layer
 //! before; with statistics of the sample in the steps of the definition.
 
-use super::Slot;
-use super::layer::{Fault, Layer, Translated, axis, one, unsupported};
+use super::fault::{Fault, unsupported};
+use super::layer::{Layer, Translated, axis, one};
+use super::net::Slot;
 use crate::graph::{BinaryKind, ReduceKind, UnaryKind, ValueId};
+use crate::import::damaged::damaged;
 
 /// A shape of `rank` dimensions that is 1 but for the channels, dimension 1.
 fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
@@ -37,7 +39,7 @@ pub(super) fn batch(l: &mut Layer<'_>) -> Translated {
     let channels = shape.get(1).copied().unwrap_or(0);
     if parameters.iter().any(|p| p.len() != channels) {
         let lengths: Vec<usize> = parameters.iter().map(Vec::len).collect();
-        return Err(Fault::Broken(super::damaged(format!(
+        return Err(Fault::Broken(damaged(format!(
             "parameters of {lengths:?} elements for an input of shape {shape:?}"
         ))));
     }
@@ -64,7 +66,7 @@ fn parameter(l: &mut Layer<'_>, position: usize, shape: &[usize]) -> Result<Opti
     let known = l.require(position, "scale or bias")?;
     if known.elements.len() != shape.iter().product::<usize>() {
         let text = format!("a parameter of shape {:?}, expected {shape:?}", known.shape);
-        return Err(Fault::Broken(super::damaged(text)));
+        return Err(Fault::Broken(damaged(text)));
     }
     let known = known.reshaped(shape);
     Ok(Some(l.net.constant(&known)?))
@@ -125,7 +127,7 @@ pub(super) fn group(l: &mut Layer<'_>) -> Translated {
     let channels = shape.get(1).copied().unwrap_or(0);
     let groups = usize::try_from(l.int("num_groups", 1)).unwrap_or(0);
     if groups == 0 || channels == 0 || channels % groups != 0 {
-        return Err(Fault::Broken(super::damaged(format!("{groups} groups of {channels} channels"))));
+        return Err(Fault::Broken(damaged(format!("{groups} groups of {channels} channels"))));
     }
     let rest: usize = shape[1..].iter().product();
     let [flat, normal, back] = ["groups", "normalized", "channels"].map(|word| l.part(word));
@@ -138,10 +140,7 @@ pub(super) fn group(l: &mut Layer<'_>) -> Translated {
         let values = known.to_floats();
         let each = channels / values.len().max(1);
         if each * values.len() != channels {
-            return Err(Fault::Broken(super::damaged(format!(
-                "{} scales for {channels} channels",
-                values.len()
-            ))));
+            return Err(Fault::Broken(damaged(format!("{} scales for {channels} channels", values.len()))));
         }
         let values: Vec<f32> = values.iter().flat_map(|&x| std::iter::repeat_n(x, each)).collect();
         let constant = l.floats(&format!("{word}/value"), &channels_shape(shape.len(), channels), values)?;

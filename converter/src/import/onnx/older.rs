@@ -1,9 +1,10 @@
 //! What operator sets before 7 say in another way: how tensors of different shapes meet, and attributes that are
 //! operands now.
 
-use super::Slot;
-use super::layer::{Fault, Layer, axis, unsupported};
+use super::fault::{Fault, unsupported};
+use super::layer::{Layer, axis};
 use super::movement::reshaped;
+use super::net::Slot;
 
 impl Layer<'_> {
     /// The second operand of a function of two tensors. Before operator set 7 its dimensions are those of the first

@@ -1,9 +1,11 @@
 //! The table of operators: from a node's name to the function that translates it.
 
-use super::layer::{Layer, Translated, unsupported};
+use super::fault::unsupported;
+use super::layer::{Layer, Translated};
 use super::proto::NodeProto;
+use super::versions::STANDARD;
 use super::{
-    STANDARD, arithmetic, convolution, dense, functions, indices, learning, movement, normalization, pooling,
+    arithmetic, convolution, dense, functions, indices, learning, movement, normalization, pooling,
     quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};

@@ -1,7 +1,8 @@
 //! MaxPool, AveragePool and the global pools.
 
-use super::Slot;
-use super::layer::{Fault, Layer, Translated, one, unsupported};
+use super::fault::{Fault, unsupported};
+use super::layer::{Layer, Translated, one};
+use super::net::Slot;
 use crate::graph::{Op, Pad, Padding, PoolKind, ReduceKind, ValueId, Window};
 
 /// MaxPool and AveragePool over one or two dimensions.

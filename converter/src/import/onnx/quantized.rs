@@ -7,14 +7,17 @@
 
 use std::rc::Rc;
 
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, axis, one, unsupported};
+use super::layer::{Layer, Translated, axis, one};
+use super::net::{Net, Slot};
 use super::tensors::{dtype, types};
-use super::{Net, Slot, convolution, dense, functions, pooling};
+use super::{convolution, dense, functions, pooling};
 use crate::graph::{BinaryKind, Constant, DType, Op, Quantization, ReduceKind, Softmax, ValueId};
+use crate::import::damaged::damaged;
 
 fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Broken(super::damaged(what)))
+    Err(Fault::Broken(damaged(what)))
 }
 
 /// Scales and zero points as the file says them, with the type of the integers where it is said.

@@ -6,11 +6,13 @@
 
 use std::rc::Rc;
 
-use super::Slot;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, unsupported};
+use super::layer::{Layer, Translated};
 use super::movement;
+use super::net::Slot;
 use crate::graph::{Cell, Constant, Recurrent, UnaryKind, ValueId};
+use crate::import::damaged::damaged;
 
 pub(super) fn lstm(l: &mut Layer<'_>) -> Translated {
     translate(l, Cell::Lstm, &["Sigmoid", "Tanh", "Tanh"])
@@ -65,7 +67,7 @@ fn blocks(known: &Known, order: &[usize], units: usize) -> Known {
 }
 
 fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Broken(super::damaged(what)))
+    Err(Fault::Broken(damaged(what)))
 }
 
 fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translated {

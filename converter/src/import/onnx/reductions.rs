@@ -1,8 +1,9 @@
 //! Reductions over axes, ArgMax and ArgMin.
 
-use super::Slot;
+use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Fault, Layer, Translated, axes, axis, known, one, unsupported};
+use super::layer::{Layer, Translated, axes, axis, known, one};
+use super::net::Slot;
 use crate::graph::{ArgMax, ArgMin, Constant, Op, ReduceKind, UnaryKind};
 
 /// ONNX's reductions.

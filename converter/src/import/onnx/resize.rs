@@ -3,8 +3,10 @@
 //! ONNX has many rules for where a pixel of the result lies in the input, the graph three. A layer is
 //! supported when its rule names the same places as one of the three for the sizes at hand.
 
-use super::layer::{Fault, Layer, Translated, one, size, unsupported};
+use super::fault::{Fault, unsupported};
+use super::layer::{Layer, Translated, one, size};
 use crate::graph::{Op, ResizeBilinear, ResizeNearest};
+use crate::import::damaged::damaged;
 
 /// Resize since operator set 10: input, roi?, scales?, sizes?
 pub(super) fn resize(l: &mut Layer<'_>) -> Translated {
@@ -56,7 +58,7 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
             None => l.require(scales, "scales")?.to_floats(),
         };
         if list.len() != places.len() {
-            return Err(Fault::Broken(super::damaged(format!("{} scales", list.len()))));
+            return Err(Fault::Broken(damaged(format!("{} scales", list.len()))));
         }
         for (&d, &scale) in places.iter().zip(&list) {
             factor[d] = f64::from(scale);

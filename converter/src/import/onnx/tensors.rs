@@ -9,11 +9,11 @@ use std::path::{Component, Path};
 use half::{bf16, f16};
 use sha2::{Digest, Sha256};
 
-use super::damaged;
 use super::known::Known;
 use super::proto::TensorProto;
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType};
+use crate::import::damaged::damaged;
 
 /// Element types by their number in `onnx.proto`.
 pub(super) mod types {

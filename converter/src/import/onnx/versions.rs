@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::layer::Fault;
+use super::fault::Fault;
 use super::proto::{ModelProto, NodeProto};
-use super::{STANDARD, damaged};
 use crate::error::Result;
+use crate::import::damaged::damaged;
+
+/// Domains of the standard operators.
+pub(super) const STANDARD: [&str; 2] = ["", "ai.onnx"];
 
 /// The domains of operators that are read, and the newest operator set of each that was read.
 const NEWEST: [(&str, i64); 3] = [("ai.onnx", 28), ("ai.onnx.ml", 5), ("com.microsoft", 1)];

@@ -1,8 +1,9 @@
 //! Operators that compute element by element, over axes, or on rows.
 
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis};
+use super::evaluate::Evaluator;
 use super::known::Known;
 use super::library::Attributes;
+use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
 use crate::graph::{ArgMax, ArgMin, BinaryKind, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
 use crate::import::choices;
 use crate::reference::broadcast_shape;

@@ -2,9 +2,10 @@
 //! older versions of TensorFlow take for dilated ones.
 
 use super::arithmetic::channels_first;
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Spaced, Tensor};
+use super::evaluate::Evaluator;
 use super::library::Attributes;
 use super::movement;
+use super::tensor::{Fault, Layer, Outcome, Spaced, Tensor};
 use crate::graph::{Conv2d, DepthwiseConv2d, Op, Padding, PoolKind, Slice, ValueId, Window};
 
 /// A size of a window or a padding: so small that sums and products of a few do not overflow.

@@ -1,8 +1,10 @@
 //! Matrix products.
 
-use super::evaluate::{Evaluator, Layer, Outcome, Tensor};
+use super::evaluate::Evaluator;
 use super::library::Attributes;
+use super::tensor::{Layer, Outcome, Tensor};
 use crate::graph::{BatchMatMul, Op};
+use crate::import::damaged::damaged;
 
 /// MatMul of two matrices: a dense layer where the second one is known.
 pub(super) fn mat_mul(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
@@ -23,11 +25,7 @@ fn product(e: &mut Evaluator<'_>, layer: &Layer<'_>, ta: bool, tb: bool) -> Outc
         let &[rows, columns] = weights.shape.as_slice() else { return batch(e, layer, ta, tb) };
         let inputs = if tb { columns } else { rows };
         if shape.last() != Some(&inputs) {
-            return Err(super::evaluate::broken(format!(
-                "a product of the shapes {shape:?} and {:?}",
-                weights.shape
-            ))
-            .into());
+            return Err(damaged(format!("a product of the shapes {shape:?} and {:?}", weights.shape)).into());
         }
         let weights = if tb {
             e.constant(weights, "as is", |w| w.clone())?

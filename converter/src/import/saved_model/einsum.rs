@@ -5,8 +5,9 @@
 //! a[batch…, free a…, contracted…] · b[batch…, contracted…, free b…] = [batch…, free a…, free b…]
 //! ```
 
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
+use super::evaluate::Evaluator;
 use super::library::Attributes;
+use super::tensor::{Fault, Layer, Outcome, Tensor};
 use crate::graph::{BatchMatMul, Op, ValueId};
 
 /// The labels of the operands and of the result.

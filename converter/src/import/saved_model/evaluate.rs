@@ -1,17 +1,6 @@
 //! Walks from the wanted results of a graph back to its inputs, and evaluates every node on the way once:
 //! what can be known at import is computed, the rest becomes layers. Functions are entered where they
 //! are called.
-//!
-//! | a tensor is | when |
-//! |---|---|
-//! | `Known` | it depends on constants, variables and shapes only |
-//! | `Value` | it depends on the model's inputs: a value of the graph under construction |
-//! | `Variable` | it is the handle of a variable |
-//! | `List` | it is a list of tensors, as loops over time keep their inputs and results |
-//! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
-//! | `Negative` | it says which indices count from the end |
-//! | `Truth` | it says where a computed tensor is greater or less than another |
-//! | `Lost` | it depends on a layer that cannot be converted |
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,10 +9,11 @@ use super::known::{Known, count};
 use super::library::{Attributes, Body, Library, first_of, reference};
 use super::proto::NodeDef;
 use super::restore::Variables;
-use super::{lists, loops, operators};
+use super::tensor::{Fault, Layer, Outcome, Tensor};
 use crate::error::Error;
-use crate::graph::{DType, ValueId};
+use crate::graph::ValueId;
 use crate::import::build::Builder;
+use crate::import::damaged::damaged;
 
 /// Most nodes that are evaluated, loops and functions counted as often as they run, and 256 elements of
 /// known arrays counted as one more.
@@ -32,69 +22,27 @@ const MOST_STEPS: usize = 400_000;
 /// Most functions inside of one another.
 pub(super) const DEEPEST: usize = 48;
 
-/// What is known of a tensor.
-#[derive(Clone, Debug)]
-pub(super) enum Tensor {
-    Known(Rc<Known>),
-    Value(ValueId),
-    Variable(Rc<str>),
-    List(Rc<lists::List>),
-    Spaced(Spaced),
-    Lost(ValueId),
-    /// Whether integers are below zero.
-    Negative(ValueId),
-    /// Truth values, for `choices` to look at.
-    Truth(ValueId),
-    /// Something that no layer reads: a string, a resource of another kind.
-    Opaque,
-}
+/// Most rounds of a loop.
+pub(super) const MOST_ROUNDS: usize = 4096;
 
-/// An image that SpaceToBatchND has taken apart, as the image that it was.
-#[derive(Clone, Debug)]
-pub(super) struct Spaced {
-    pub value: ValueId,
-    /// Distance of the pixels that are neighbours now.
-    pub block: Vec<usize>,
-    /// Paddings before and behind that have not been computed yet.
-    pub paddings: Option<Vec<(usize, usize)>>,
-}
+/// Which branches of a node have been taken: the one where its condition holds, and the other.
+pub(super) type Taken = HashMap<*const NodeDef, [bool; 2]>;
 
-/// Why a node did not become tensors.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The operator is not known.
-    Unknown,
-    /// The operator is known, this form of it is not.
-    Unsupported(String),
-    /// The file is broken.
-    Broken(Error),
-}
+/// Translates a node: what it computes at import, or the layer that it becomes.
+pub(super) type Translate = fn(&mut Evaluator<'_>, &mut Layer<'_>) -> Outcome;
 
-impl From<Error> for Fault {
-    fn from(error: Error) -> Fault {
-        Fault::Broken(error)
-    }
-}
+/// Resolves calls, branches and loops; `None` for all other operators.
+pub(super) type Control =
+    for<'m> fn(&mut Evaluator<'m>, &'m NodeDef, &[Tensor]) -> Option<Result<Vec<Tensor>, Error>>;
 
-impl From<String> for Fault {
-    fn from(reason: String) -> Fault {
-        Fault::Unsupported(reason)
-    }
-}
-
-impl From<&str> for Fault {
-    fn from(reason: &str) -> Fault {
-        Fault::Unsupported(reason.into())
-    }
-}
-
-/// The tensors that a node computes.
-pub(super) type Outcome = Result<Vec<Tensor>, Fault>;
-
-/// A broken file, in one sentence.
-pub(super) fn broken(what: impl Into<String>) -> Error {
-    Error::input(what)
-        .help("the file is damaged: export the model again, or check that it was copied completely")
+/// The operators that nodes may be.
+pub(super) struct Operators {
+    /// Resolves control.
+    pub control: Control,
+    /// Whether an operator is read in some form.
+    pub is_known: fn(&str) -> bool,
+    /// Translates all others.
+    pub translate: Translate,
 }
 
 /// A model while it is read.
@@ -111,14 +59,20 @@ pub(super) struct Evaluator<'m> {
     /// no other one takes their address.
     pub constants: HashMap<(*const Known, &'static str), (Rc<Known>, ValueId)>,
     /// The branches that were taken.
-    pub taken: loops::Taken,
+    pub taken: Taken,
+    operators: Operators,
     names: HashMap<String, usize>,
     calls: Vec<&'m str>,
     steps: usize,
 }
 
 impl<'m> Evaluator<'m> {
-    pub(super) fn new(library: &'m Library<'m>, variables: Variables<'m>, builder: Builder) -> Evaluator<'m> {
+    pub(super) fn new(
+        library: &'m Library<'m>,
+        variables: Variables<'m>,
+        builder: Builder,
+        operators: Operators,
+    ) -> Evaluator<'m> {
         Evaluator {
             library,
             variables,
@@ -127,7 +81,8 @@ impl<'m> Evaluator<'m> {
             suffix: String::new(),
             scope: String::new(),
             constants: HashMap::new(),
-            taken: loops::Taken::new(),
+            taken: Taken::new(),
+            operators,
             names: HashMap::new(),
             calls: Vec::new(),
             steps: 0,
@@ -168,7 +123,7 @@ impl<'m> Evaluator<'m> {
                     continue;
                 }
                 if open.insert(name, ()).is_some() {
-                    return Err(broken(format!("node `{name}` depends on itself")));
+                    return Err(damaged(format!("node `{name}` depends on itself")));
                 }
                 stack.push((node_of(body, name)?, 0));
             }
@@ -177,7 +132,7 @@ impl<'m> Evaluator<'m> {
             .iter()
             .map(|want| {
                 tensor_of(body, &done, want)
-                    .unwrap_or_else(|| Err(broken(format!("`{want}` is asked for, but is no tensor"))))
+                    .unwrap_or_else(|| Err(damaged(format!("`{want}` is asked for, but is no tensor"))))
             })
             .collect()
     }
@@ -186,14 +141,14 @@ impl<'m> Evaluator<'m> {
     pub(super) fn call(&mut self, name: &str, arguments: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         let library = self.library;
         let Some((&name, body)) = library.functions.get_key_value(name) else {
-            return Err(broken(format!("function `{name}` is called but not there")));
+            return Err(damaged(format!("function `{name}` is called but not there")));
         };
         if self.calls.contains(&name) || self.calls.len() >= DEEPEST {
-            return Err(broken(format!("function `{name}` calls itself, or calls go too deep"))
+            return Err(damaged(format!("function `{name}` calls itself, or calls go too deep"))
                 .help("recursive functions cannot be converted: export the model without them"));
         }
         if body.parameters.len() != arguments.len() {
-            return Err(broken(format!(
+            return Err(damaged(format!(
                 "function `{name}` takes {} arguments and is given {}",
                 body.parameters.len(),
                 arguments.len()
@@ -227,19 +182,19 @@ impl<'m> Evaluator<'m> {
     fn step(&mut self, node: &'m NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         self.steps += 1;
         if self.steps > MOST_STEPS {
-            return Err(broken(format!("more than {MOST_STEPS} nodes have to be evaluated"))
+            return Err(damaged(format!("more than {MOST_STEPS} nodes have to be evaluated"))
                 .help("loops and functions count as often as they run, large constants too: use fewer steps or layers"));
         }
         let within = |e: Error| e.context(format!("node `{}` ({})", node.name, node.op));
-        if let Some(outcome) = loops::control(self, node, inputs) {
+        if let Some(outcome) = (self.operators.control)(self, node, inputs) {
             return outcome;
         }
         let lost = inputs.iter().find_map(|t| if let Tensor::Lost(id) = t { Some(*id) } else { None });
-        if let (Some(id), true) = (lost, operators::is_known(&node.op)) {
+        if let (Some(id), true) = (lost, (self.operators.is_known)(&node.op)) {
             return Ok(vec![Tensor::Lost(id)]);
         }
         let mut layer = Layer { node, inputs, name: self.layer_name(&node.name) };
-        match operators::translate(self, &mut layer) {
+        match (self.operators.translate)(self, &mut layer) {
             Ok(tensors) => {
                 let known = |t: &Tensor| if let Tensor::Known(k) = t { k.data.len() } else { 0 };
                 self.charge(tensors.iter().map(known).sum());
@@ -326,7 +281,7 @@ impl<'m> Evaluator<'m> {
 }
 
 fn node_of<'m>(body: &Body<'m>, name: &str) -> Result<&'m NodeDef, Error> {
-    body.nodes.get(name).copied().ok_or_else(|| broken(format!("node `{name}` is read but not there")))
+    body.nodes.get(name).copied().ok_or_else(|| damaged(format!("node `{name}` is read but not there")))
 }
 
 /// The tensor behind a reference; `None` for a mere order.
@@ -343,55 +298,5 @@ fn tensor_of(
         [lost @ Tensor::Lost(_)] => Some(lost),
         tensors => tensors.get(first.saturating_add(index)),
     };
-    Some(tensor.cloned().ok_or_else(|| broken(format!("`{text}` is read, but `{name}` has no such result"))))
-}
-
-/// One node with its operands, as the functions that translate operators see it.
-pub(super) struct Layer<'a> {
-    pub node: &'a NodeDef,
-    pub inputs: &'a [Tensor],
-    /// The name of the layer that it becomes.
-    pub name: String,
-}
-
-impl<'a> Layer<'a> {
-    /// An operand that has to be there.
-    pub(super) fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
-        let missing = || Fault::Broken(broken(format!("operand {position} is missing")));
-        self.inputs.get(position).ok_or_else(missing)
-    }
-
-    /// An operand that has to be known at import.
-    pub(super) fn known(&self, position: usize, what: &str) -> Result<&'a Rc<Known>, Fault> {
-        match self.input(position)? {
-            Tensor::Known(known) => Ok(known),
-            _ => Err(format!("its {what} is computed by other layers").into()),
-        }
-    }
-
-    /// The integers of an operand that has to be known at import.
-    pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Fault> {
-        let known = self.known(position, what)?;
-        known.data.to_i64().ok_or_else(|| format!("its {what} is not of integers").into())
-    }
-
-    /// Exactly one integer.
-    pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Fault> {
-        match self.integers(position, what)?.as_slice() {
-            &[one] => Ok(one),
-            other => Err(format!("its {what} has {} elements instead of 1", other.len()).into()),
-        }
-    }
-
-    /// The attribute `T` or a like one as the graph's type.
-    pub(super) fn dtype(&self, attribute: &str, default: DType) -> Result<DType, Fault> {
-        Ok(self.node.dtype(attribute, default)?)
-    }
-}
-
-/// An axis counted from the front, where negative ones count from the back.
-pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
-    let from_front = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
-    let front = from_front.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);
-    front.ok_or_else(|| Fault::Broken(broken(format!("axis {axis} of a tensor of {rank} dimensions"))))
+    Some(tensor.cloned().ok_or_else(|| damaged(format!("`{text}` is read, but `{name}` has no such result"))))
 }

@@ -5,10 +5,10 @@
 
 use std::rc::Rc;
 
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis};
+use super::evaluate::{Evaluator, Translate};
 use super::known::{Known, MOST, count, places, strides};
 use super::library::Attributes;
-use super::operators;
+use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
 use crate::graph::{Constant, DType};
 use crate::import::build::Builder;
 use crate::reference::Executor;
@@ -264,8 +264,12 @@ fn reduce(layer: &Layer<'_>, x: &Known, axes: &Known) -> Result<Option<Rc<Known>
     Ok(Some(Known::integers(&layer.name, shape, &sums, x.dtype())))
 }
 
-/// Computes a node of known floats by the float reference.
-pub(super) fn compute_floats<'m>(e: &mut Evaluator<'m>, layer: &Layer<'_>) -> Option<Outcome> {
+/// Computes a node of known floats by the float reference, as the layers that `translate` makes of it.
+pub(super) fn compute_floats(
+    e: &mut Evaluator<'_>,
+    layer: &Layer<'_>,
+    translate: Translate,
+) -> Option<Outcome> {
     let all_known = layer.inputs.iter().all(|t| matches!(t, Tensor::Known(_)));
     let real = layer.inputs.iter().any(|t| matches!(t, Tensor::Known(k) if k.dtype() == DType::Float32));
     if !all_known || !real {
@@ -273,7 +277,7 @@ pub(super) fn compute_floats<'m>(e: &mut Evaluator<'m>, layer: &Layer<'_>) -> Op
     }
     let mut inside = Layer { node: layer.node, inputs: layer.inputs, name: layer.name.clone() };
     let mut fault = None;
-    let (tensors, builder) = e.aside(Builder::new(""), |e| match operators::layer(e, &mut inside) {
+    let (tensors, builder) = e.aside(Builder::new(""), |e| match translate(e, &mut inside) {
         Ok(tensors) => Ok(tensors),
         Err(Fault::Broken(error)) => Err(error),
         Err(other) => {

@@ -3,21 +3,14 @@
 
 use std::rc::Rc;
 
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, broken};
+use super::evaluate::Evaluator;
 use super::known::{Known, count, strides};
-use crate::graph::{Constant, DType, Op, Pack, Slice, ValueId};
+use super::tensor::{Fault, Layer, List, Outcome, Tensor};
+use crate::graph::{Constant, DType, Op, Pack, Slice};
+use crate::import::damaged::damaged;
 
 /// Most items of a list; a loop of more steps is no model for a microcontroller.
 const LONGEST: usize = 1 << 14;
-
-/// A list of tensors of one shape.
-#[derive(Clone, Debug)]
-pub(super) enum List {
-    /// The rows of a computed tensor.
-    Rows(ValueId),
-    /// Items one by one; those that were never set are zero.
-    Items(Vec<Option<Tensor>>),
-}
 
 impl List {
     pub(super) fn len(&self, e: &Evaluator<'_>) -> usize {
@@ -41,7 +34,7 @@ pub(super) fn list(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
             other => {
                 let id = e.value(other)?;
                 if e.builder.shape(id).is_empty() {
-                    return Err(broken("a list of the rows of a scalar").into());
+                    return Err(damaged("a list of the rows of a scalar").into());
                 }
                 one(List::Rows(id))
             }
@@ -79,7 +72,7 @@ fn item(e: &Evaluator<'_>, layer: &Layer<'_>) -> Result<(Rc<List>, usize), Fault
     let at = layer.integer(1, "index")?;
     let n = list.len(e);
     let inside = usize::try_from(at).ok().filter(|&at| at < n);
-    let outside = || Fault::Broken(broken(format!("item {at} of a list of {n}")));
+    let outside = || Fault::Broken(damaged(format!("item {at} of a list of {n}")));
     Ok((list, inside.ok_or_else(outside)?))
 }
 

@@ -3,19 +3,13 @@
 //! A loop is run as often as its condition, which has to be known at import, says; its body's layers then
 //! follow one another, unless they are a recurrent cell (`recurrent`).
 
-use std::collections::HashMap;
-
-use super::evaluate::{Evaluator, Layer, Tensor, broken};
+use super::evaluate::{Evaluator, MOST_ROUNDS};
 use super::library::Attributes;
 use super::proto::NodeDef;
 use super::recurrent;
+use super::tensor::{Layer, Tensor, holds};
 use crate::error::Result;
-
-/// Most rounds of a loop.
-pub(super) const MOST_ROUNDS: usize = 4096;
-
-/// Which branches of a node have been taken: the one where its condition holds, and the other.
-pub(super) type Taken = HashMap<*const NodeDef, [bool; 2]>;
+use crate::import::damaged::damaged;
 
 /// Resolves control; `None` for all other operators.
 pub(super) fn control<'m>(
@@ -36,21 +30,12 @@ pub(super) fn control<'m>(
                 e.scope = outer;
                 results
             }
-            None => Err(broken(format!("call `{}` names no function", node.name))),
+            None => Err(damaged(format!("call `{}` names no function", node.name))),
         }),
         "While" | "StatelessWhile" => Some(run(e, node, inputs)),
         "If" | "StatelessIf" => Some(branch(e, node, inputs)),
         // Version 1 calls functions by operators of their names.
         op if e.library.functions.contains_key(op) => Some(e.call(op, inputs)),
-        _ => None,
-    }
-}
-
-/// Whether a condition holds, where that is known.
-pub(super) fn holds(tensor: Option<&Tensor>) -> Option<bool> {
-    let Some(Tensor::Known(known)) = tensor else { return None };
-    match known.data.to_real(None, &[]).as_slice() {
-        &[one] => Some(one != 0.0),
         _ => None,
     }
 }
@@ -63,7 +48,7 @@ fn refuse(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor], reason: &str
 fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let names = (node.function("then_branch"), node.function("else_branch"));
     let (Some(yes), Some(no), Some((condition, rest))) = (names.0, names.1, inputs.split_first()) else {
-        return Err(broken(format!("branch `{}` lacks its functions or its condition", node.name)));
+        return Err(damaged(format!("branch `{}` lacks its functions or its condition", node.name)));
     };
     let condition = holds(Some(condition));
     if let Some(holds) = condition {
@@ -78,7 +63,7 @@ fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Ve
 
 fn run<'m>(e: &mut Evaluator<'m>, node: &'m NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let (Some(condition), Some(body)) = (node.function("cond"), node.function("body")) else {
-        return Err(broken(format!("loop `{}` lacks its functions", node.name)));
+        return Err(damaged(format!("loop `{}` lacks its functions", node.name)));
     };
     if let Some(lost) = inputs.iter().find(|t| matches!(t, Tensor::Lost(_))) {
         return Ok(vec![lost.clone()]);

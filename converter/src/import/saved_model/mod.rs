@@ -35,24 +35,31 @@ mod signature;
 mod slices;
 mod state;
 mod table;
+mod tensor;
 
 #[cfg(test)]
 mod saved_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::import::damaged::damaged;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::build::Builder;
-use super::{ImportOptions, Imported, Importer};
+use super::importer::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
-use evaluate::{Evaluator, broken};
+use crate::unsupported::unsupported_layers;
+use evaluate::{Evaluator, Operators};
 use library::Library;
 
 const FILE: &str = "saved_model.pb";
+
+/// What nodes may be.
+const OPERATORS: Operators =
+    Operators { control: loops::control, is_known: operators::is_known, translate: operators::translate };
 
 /// Reads SavedModel directories.
 pub struct SavedModelImporter;
@@ -97,21 +104,21 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let bytes = crate::files::read(&folder.join(FILE))
         .map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")))?;
     let model = proto::SavedModel::decode(bytes.as_slice())
-        .map_err(|e| broken(format!("{FILE} is not a sound SavedModel: {e}")))?;
+        .map_err(|e| damaged(format!("{FILE} is not a sound SavedModel: {e}")))?;
     let meta = signature::serving(&model.meta_graphs)?;
-    let graph = meta.graph.as_ref().ok_or_else(|| broken(format!("{FILE} holds no graph")))?;
+    let graph = meta.graph.as_ref().ok_or_else(|| damaged(format!("{FILE} holds no graph")))?;
     let (chosen, serve) = signature::choose(meta, options)?;
     let library = Library::new(graph);
     let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
-    let bundle = bundle::Bundle::open(folder).map_err(broken)?;
+    let bundle = bundle::Bundle::open(folder).map_err(damaged)?;
     let variables = restore::Variables::new(bundle, &library, meta.objects.as_ref(), restore);
 
-    let mut evaluator = Evaluator::new(&library, variables, Builder::new(model_name(folder)));
+    let mut evaluator = Evaluator::new(&library, variables, Builder::new(model_name(folder)), OPERATORS);
     let feeds = signature::inputs(&mut evaluator, serve, options)?;
     let outputs = signature::outputs(&mut evaluator, &library.graph, serve, feeds)?;
     let warnings = state::refuse(&mut evaluator, serve);
     // A variable that is assigned may be why an output seemed to be a constant: it is named instead.
-    if outputs.is_empty() && super::unsupported_layers(evaluator.builder.graph()).is_empty() {
+    if outputs.is_empty() && unsupported_layers(evaluator.builder.graph()).is_empty() {
         return Err(signature::no_output(serve));
     }
     let mut notes = evaluator.notes;
@@ -122,7 +129,7 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     super::choices::run(&mut graph, &mut notes);
     super::choices::sweep(&mut graph);
     // Layers that cannot be converted stay even where their results are lost, to be named.
-    if super::unsupported_layers(&graph).is_empty() {
+    if unsupported_layers(&graph).is_empty() {
         crate::passes::dead::run(&mut graph);
     }
     let source_hash = hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")))?;

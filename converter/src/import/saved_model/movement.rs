@@ -2,10 +2,12 @@
 //! `rearrange`.
 
 use super::arithmetic::axes_of;
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis, broken};
+use super::evaluate::Evaluator;
 use super::known::{Known, MOST, count};
 use super::library::Attributes;
+use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
 use crate::graph::{Gather, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Slice, Split, Unpack, ValueId};
+use crate::import::damaged::damaged;
 
 /// The shape that Reshape, Squeeze or ExpandDims gives.
 pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Fault> {
@@ -15,7 +17,7 @@ pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, 
                 layer.node.ints("squeeze_dims").or_else(|| layer.node.ints("axis")).unwrap_or_default();
             let axes: Vec<usize> = listed.iter().map(|&a| axis(a, old.len())).collect::<Result<_, _>>()?;
             if axes.iter().any(|&a| old[a] != 1) {
-                return Err(broken(format!("dimensions {axes:?} of {old:?} are not 1")).into());
+                return Err(damaged(format!("dimensions {axes:?} of {old:?} are not 1")).into());
             }
             let drop = |d: usize| if axes.is_empty() { old[d] == 1 } else { axes.contains(&d) };
             Ok((0..old.len()).filter(|&d| !drop(d)).map(|d| old[d]).collect())
@@ -43,7 +45,7 @@ pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, 
                 shape[open] = elements / rest;
             }
             if count(&shape) != Some(elements) || wanted.iter().filter(|&&d| d == -1).count() > 1 {
-                return Err(broken(format!("shape {old:?} becomes {wanted:?}")).into());
+                return Err(damaged(format!("shape {old:?} becomes {wanted:?}")).into());
             }
             Ok(shape)
         }
@@ -61,7 +63,7 @@ pub(super) fn permutation(layer: &Layer<'_>, rank: usize) -> Result<Vec<usize>, 
     let mut sorted = permutation.clone();
     sorted.sort_unstable();
     if !sorted.into_iter().eq(0..rank) {
-        return Err(broken(format!("permutation {permutation:?} of {rank} dimensions")).into());
+        return Err(damaged(format!("permutation {permutation:?} of {rank} dimensions")).into());
     }
     Ok(permutation)
 }
@@ -79,7 +81,7 @@ pub(super) fn repeated_shape(layer: &Layer<'_>, shape: &[usize]) -> Result<(Vec<
     let listed = listed.ok_or("negative sizes")?;
     let (times, result): (Vec<usize>, Vec<usize>) = if layer.node.op == "Tile" {
         if listed.len() != shape.len() {
-            return Err(broken(format!("{} factors of {} dimensions", listed.len(), shape.len())).into());
+            return Err(damaged(format!("{} factors of {} dimensions", listed.len(), shape.len())).into());
         }
         let result = listed.iter().zip(shape).map(|(t, s)| t.saturating_mul(*s)).collect();
         (listed, result)
@@ -88,7 +90,7 @@ pub(super) fn repeated_shape(layer: &Layer<'_>, shape: &[usize]) -> Result<(Vec<
         let missing = missing.ok_or("an operand of more dimensions than the result")?;
         let own = |d: usize| if d < missing { 1 } else { shape[d - missing] };
         if (0..listed.len()).any(|d| own(d) != 1 && own(d) != listed[d]) {
-            return Err(broken(format!("shape {shape:?} becomes {listed:?}")).into());
+            return Err(damaged(format!("shape {shape:?} becomes {listed:?}")).into());
         }
         ((0..listed.len()).map(|d| if own(d) == 1 { listed[d] } else { 1 }).collect(), listed)
     };
@@ -122,7 +124,7 @@ pub(super) fn repeat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 /// ConcatV2: the inputs, then the axis.
 pub(super) fn concat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let Some(last) = layer.inputs.len().checked_sub(1).filter(|&n| n > 0) else {
-        return Err(broken("nothing to join").into());
+        return Err(damaged("nothing to join").into());
     };
     let at = layer.integer(last, "axis")?;
     let inputs: Vec<ValueId> = layer.inputs[..last].iter().map(|t| e.value(t)).collect::<Result<_, _>>()?;
@@ -132,7 +134,7 @@ pub(super) fn concat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 
 pub(super) fn pack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let inputs: Vec<ValueId> = layer.inputs.iter().map(|t| e.value(t)).collect::<Result<_, _>>()?;
-    let Some(&first) = inputs.first() else { return Err(broken("nothing to stack").into()) };
+    let Some(&first) = inputs.first() else { return Err(damaged("nothing to stack").into()) };
     let axis = axis(layer.node.int("axis", 0), e.builder.shape(first).len() + 1)?;
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack(Pack { axis }), &inputs)?)])
 }
@@ -157,7 +159,7 @@ pub(super) fn split_sizes(
     if layer.node.op == "Split" {
         let n = usize::try_from(layer.node.int("num_split", 0)).unwrap_or(0);
         if n == 0 || !whole.is_multiple_of(n) {
-            return Err(broken(format!("{n} equal parts of a dimension of {whole}")).into());
+            return Err(damaged(format!("{n} equal parts of a dimension of {whole}")).into());
         }
         return Ok((at, vec![whole / n; n]));
     }
@@ -170,7 +172,7 @@ pub(super) fn split_sizes(
         Some(sizes) if sizes.iter().try_fold(0usize, |a, &s| a.checked_add(s)) == Some(whole) => {
             Ok((at, sizes))
         }
-        _ => Err(broken(format!("parts {listed:?} of a dimension of {whole}")).into()),
+        _ => Err(damaged(format!("parts {listed:?} of a dimension of {whole}")).into()),
     }
 }
 

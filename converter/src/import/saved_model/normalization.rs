@@ -1,8 +1,9 @@
 //! Batch norm as models carry it: with the mean and variance of training.
 
 use super::arithmetic::channels_first;
-use super::evaluate::{Evaluator, Layer, Outcome, Tensor};
+use super::evaluate::Evaluator;
 use super::library::Attributes;
+use super::tensor::{Layer, Outcome, Tensor};
 use crate::import::build::BatchNorm;
 
 /// FusedBatchNorm: x, scale, offset, mean, variance.
@@ -10,7 +11,7 @@ pub(super) fn batch_norm(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     if layer.node.flag("is_training", true) {
         return Err("batch norm in training mode: export the model for inference".into());
     }
-    let parameter = |position, what: &str| -> Result<Vec<f32>, super::evaluate::Fault> {
+    let parameter = |position, what: &str| -> Result<Vec<f32>, super::tensor::Fault> {
         let known = layer.known(position, what)?;
         Ok(known.data.to_real(None, &known.shape))
     };

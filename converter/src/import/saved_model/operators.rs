@@ -1,12 +1,14 @@
 //! Which function translates which operator of TensorFlow.
 
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor};
+use super::evaluate::Evaluator;
 use super::known::{self, Known};
 use super::library::{Attributes, constant};
+use super::tensor::{Fault, Layer, Outcome, Tensor};
 use super::{
     arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
 };
 use crate::graph::{BinaryKind, DType, PoolKind, ReduceKind, UnaryKind};
+use crate::import::damaged::damaged;
 
 /// Operators that are read, besides those of `arithmetic`'s tables, calls and loops.
 const KNOWN: &[&str] = &[
@@ -127,7 +129,7 @@ pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome
     if let Some(outcome) = rearrange::known(layer) {
         return outcome;
     }
-    if let Some(outcome) = host::compute_floats(e, layer) {
+    if let Some(outcome) = host::compute_floats(e, layer, self::layer) {
         return outcome;
     }
     self::layer(e, layer)
@@ -149,7 +151,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
             Err(_) if node.type_number("dtype").is_some_and(known::is_complex) => {
                 Err("complex numbers cannot be computed".into())
             }
-            Err(what) => Err(super::evaluate::broken(format!("constant `{}` has {what}", node.name)).into()),
+            Err(what) => Err(damaged(format!("constant `{}` has {what}", node.name)).into()),
         },
         // Who reads one is refused by its name.
         op if op.contains("HashTable") && !op.starts_with("Initialize") => one(Tensor::Opaque),
@@ -175,11 +177,9 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         }
         "IdentityN" => Ok(Some(layer.inputs.to_vec())),
         "NoOp" => Ok(Some(Vec::new())),
-        "Placeholder" => Err(super::evaluate::broken(format!(
-            "`{}` has to be fed, but is no input of the signature",
-            node.name
-        ))
-        .into()),
+        "Placeholder" => {
+            Err(damaged(format!("`{}` has to be fed, but is no input of the signature", node.name)).into())
+        }
         "Shape" | "Size" | "Rank" | "ZerosLike" | "OnesLike" => {
             let Some(shape) = e.shape(layer.input(0)?) else { return Err("the shape of a list".into()) };
             let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use super::evaluate::{Fault, Layer, Outcome, Tensor, axis, broken};
 use super::host::broadcast_places;
 use super::known::{Known, MOST, count, places, strides};
 use super::library::Attributes;
 use super::movement::{new_shape, permutation, repeated_shape, split_sizes};
 use super::slices;
+use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
 use crate::graph::Constant;
+use crate::import::damaged::damaged;
 
 /// Moves elements of known arrays; `None` for other operators or operands.
 pub(super) fn known(layer: &Layer<'_>) -> Option<Outcome> {
@@ -70,7 +71,7 @@ fn join(
         let shape = shape_of(part);
         let fits = shape.len() == rank && (0..rank).all(|d| d == at || shape[d] == whole[d]);
         if !fits || part.dtype() != parts[0].dtype() {
-            return Err(broken(format!("shapes {whole:?} and {shape:?} do not join")).into());
+            return Err(damaged(format!("shapes {whole:?} and {shape:?} do not join")).into());
         }
         order.push((whole[at], shape[at]));
         whole[at] += shape[at];
@@ -151,7 +152,7 @@ fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Know
     let inside = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < size);
     let listed: Option<Vec<usize>> = listed.iter().map(inside).collect();
     let listed =
-        listed.ok_or_else(|| Fault::Broken(broken(format!("indices beyond a dimension of {size}"))))?;
+        listed.ok_or_else(|| Fault::Broken(damaged(format!("indices beyond a dimension of {size}"))))?;
     let outer: usize = a.shape[..at].iter().product();
     let inner: usize = a.shape[at + 1..].iter().product();
     let mut shape = a.shape[..at].to_vec();

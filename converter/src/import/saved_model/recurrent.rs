@@ -14,11 +14,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::cell::{Found, find_cell, parameters};
-use super::evaluate::{Evaluator, Tensor};
+use super::evaluate::{Evaluator, MOST_ROUNDS};
 use super::library::{Attributes, Body, reference};
-use super::lists::List;
-use super::loops::{MOST_ROUNDS, holds};
 use super::proto::NodeDef;
+use super::tensor::{List, Tensor, holds};
 use crate::error::Result;
 use crate::graph::{DType, Graph, ValueId};
 use crate::import::build::Builder;

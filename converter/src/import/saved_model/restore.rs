@@ -14,10 +14,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::bundle::Bundle;
-use super::evaluate::{Fault, broken};
 use super::known::Known;
 use super::library::{Attributes, Body, Library, reference};
 use super::proto::{NodeDef, SavedObjects};
+use super::tensor::Fault;
+use crate::import::damaged::damaged;
 
 /// The variables by the names of their handles.
 pub(super) struct Variables<'m> {
@@ -79,7 +80,7 @@ impl<'m> Variables<'m> {
                 Some(problem) => format!("variable `{handle}`: {problem}"),
                 None => format!("variable `{handle}` (`{key}` in the checkpoint): {what}"),
             })
-            .map_err(broken)?;
+            .map_err(damaged)?;
         self.read.borrow_mut().insert(handle.into(), known.clone());
         Ok(known)
     }

@@ -1,14 +1,16 @@
 //! The signature that is converted, and the borders that it names.
 
+use crate::import::damaged::damaged;
 use std::collections::HashMap;
 
-use super::evaluate::{Evaluator, Tensor, broken};
+use super::evaluate::Evaluator;
 use super::known;
 use super::library::{Body, reference};
 use super::proto::{MetaGraph, Signature, TensorInfo};
+use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Op, ValueId};
-use crate::import::ImportOptions;
+use crate::import::importer::ImportOptions;
 use crate::unsupported::truth_at_border;
 
 /// The numbers of TensorFlow's types of texts and truth values.
@@ -18,7 +20,7 @@ const BOOL: i32 = 10;
 /// The graph that serves; models may hold others, for training.
 pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
     let serves = |graph: &&MetaGraph| graph.info.iter().any(|i| i.tags.iter().any(|t| t == "serve"));
-    graphs.iter().find(serves).or(graphs.first()).ok_or_else(|| broken("saved_model.pb holds no graph"))
+    graphs.iter().find(serves).or(graphs.first()).ok_or_else(|| damaged("saved_model.pb holds no graph"))
 }
 
 /// The signature that the options name, else the only one or `serving_default`.
@@ -62,7 +64,7 @@ pub(super) fn inputs<'m>(
     for (name, info) in &signature.inputs {
         let id = evaluator.builder.input(name, &shape(name, info, options)?, dtype(name, info)?);
         let Some((node, _, _)) = reference(&info.name) else {
-            return Err(broken(format!("input `{name}` names no tensor")));
+            return Err(damaged(format!("input `{name}` names no tensor")));
         };
         feeds.insert(node, Tensor::Value(id));
     }
@@ -81,7 +83,7 @@ fn shape(name: &str, info: &TensorInfo, options: &ImportOptions) -> Result<Vec<u
     let shape = options.input_shape(name, &dims)?;
     match known::count(&shape) {
         Some(n) if n > 0 => Ok(shape),
-        _ => Err(broken(format!("input `{name}` has the shape {shape:?}"))),
+        _ => Err(damaged(format!("input `{name}` has the shape {shape:?}"))),
     }
 }
 
@@ -124,7 +126,7 @@ pub(super) fn outputs<'m>(
                 evaluator.notes.push(format!("output `{name}` {note}"));
                 continue;
             }
-            _ => return Err(broken(format!("output `{name}` is no array of numbers"))),
+            _ => return Err(damaged(format!("output `{name}` is no array of numbers"))),
         };
         let taken = ids.contains(&id) || evaluator.builder.graph().inputs.contains(&id);
         let id = if taken {

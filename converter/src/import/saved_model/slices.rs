@@ -1,9 +1,11 @@
 //! Slice, StridedSlice with its masks, and ReverseV2.
 
 use super::arithmetic::axes_of;
-use super::evaluate::{Evaluator, Fault, Layer, Outcome, Tensor, axis, broken};
+use super::evaluate::Evaluator;
 use super::library::Attributes;
+use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
 use crate::graph::{Op, Slice};
+use crate::import::damaged::damaged;
 
 /// A part of a tensor: for each of its dimensions where it begins, how many elements it takes and
 /// by which step; and the shape of the result, in which dimensions may be gone or new.
@@ -25,7 +27,7 @@ pub(super) fn view(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
 
 fn plain(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
     let (begin, size) = (layer.integers(1, "begin")?, layer.integers(2, "size")?);
-    let wrong = || Fault::Broken(broken(format!("a slice at {begin:?} of size {size:?} of {shape:?}")));
+    let wrong = || Fault::Broken(damaged(format!("a slice at {begin:?} of size {size:?} of {shape:?}")));
     if begin.len() != shape.len() || size.len() != shape.len() {
         return Err(wrong());
     }
@@ -64,7 +66,7 @@ fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
     let (ellipsis, new_axis, shrink) =
         (mask("ellipsis_mask"), mask("new_axis_mask"), mask("shrink_axis_mask"));
     if end.len() != begin.len() || strides.len() != begin.len() {
-        return Err(broken("begin, end and strides of different lengths").into());
+        return Err(damaged("begin, end and strides of different lengths").into());
     }
     let listed = (0..begin.len()).filter(|&i| !ellipsis(i) && !new_axis(i)).count();
     let mut view = View { begin: vec![], size: vec![], stride: vec![], shape: vec![] };
@@ -88,7 +90,7 @@ fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
             continue;
         }
         let Some(&size) = shape.get(view.begin.len()) else {
-            return Err(broken(format!("{listed} slices of {} dimensions", shape.len())).into());
+            return Err(damaged(format!("{listed} slices of {} dimensions", shape.len())).into());
         };
         let (n, step) = (size as i64, strides[i]);
         if shrink(i) {
@@ -99,7 +101,7 @@ fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
             continue;
         }
         if step == 0 {
-            return Err(broken("a stride of 0").into());
+            return Err(damaged("a stride of 0").into());
         }
         // Where a walk may begin and end, forwards and backwards.
         let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };

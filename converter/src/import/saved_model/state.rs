@@ -10,9 +10,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::evaluate::{DEEPEST, Evaluator};
+use super::evaluate::{DEEPEST, Evaluator, Taken};
 use super::library::{Attributes, Body, Library, reference};
-use super::loops::Taken;
 use super::proto::{Attr, NodeDef, Signature};
 
 /// What an operand is, as far as it matters here.

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use ferrolite_runtime::quant;
 
-use super::super::choices;
 use super::layer::{Layer, Place, Step};
-use super::{builtin, code_name, damaged, dilation, known, lookup, lstm, operators, types};
+use super::{dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId};
+use crate::import::choices;
+use crate::import::damaged::damaged;
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 
 /// The graph as it grows, operator by operator.
@@ -89,7 +90,7 @@ impl Builder {
         let name =
             outputs.first().map_or_else(|| format!("operator_{number}"), |id| self.layer_names[id.0].clone());
         // Custom operators have operands that are memory to work in: those of network processors do.
-        if builtin(&code) == Code::CUSTOM {
+        if code.number() == Code::CUSTOM {
             inputs.iter().flatten().for_each(|id| self.defined[id.0] = true);
         }
         if let Some(id) = inputs.iter().flatten().find(|id| !self.defined[id.0]) {
@@ -129,7 +130,7 @@ impl Builder {
 
     /// Adds `node` with the operator that the file means, or folds it away.
     fn translate(&mut self, code: &schema::OperatorCode<'_>, operator: schema::Operator<'_>, mut node: Node) {
-        let builtin = builtin(code);
+        let builtin = code.number();
         if self.fold_weights(builtin, &node) {
             return;
         }
@@ -164,7 +165,7 @@ impl Builder {
         let translated = match translated {
             Ok(translated) => translated,
             Err(reason) => {
-                node.op = Op::Unsupported(Unsupported { code: code_name(code), reason });
+                node.op = Op::Unsupported(Unsupported { code: code.name(), reason });
                 self.graph.nodes.push(node);
                 return;
             }

@@ -43,14 +43,12 @@ use std::path::Path;
 use flatbuffers::InvalidFlatbuffer;
 use sha2::{Digest, Sha256};
 
-use super::{ImportOptions, Imported, Importer};
+use super::damaged::{DAMAGED, damaged};
+use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 use builder::Builder;
-
-/// What to do about a file that contradicts itself.
-const DAMAGED: &str = "the file is damaged: export the model again, or check that it was copied completely";
 
 /// Reads `.tflite` files.
 pub struct TfliteImporter;
@@ -113,7 +111,7 @@ fn import(name: &str, file: &[u8]) -> Result<Read> {
     }
     let tensors = tensors::read(&model, subgraph, file, &written)?;
     let graph = Graph {
-        name: super::stem(name),
+        name: stem(name),
         inputs: ids(subgraph.inputs(), &tensors, "the model's inputs")?,
         outputs: ids(subgraph.outputs(), &tensors, "the model's outputs")?,
         values: tensors.values,
@@ -129,7 +127,7 @@ fn import(name: &str, file: &[u8]) -> Result<Read> {
     let code = |o: &schema::Operator<'_>| {
         codes.filter(|c| (o.opcode_index() as usize) < c.len()).map(|c| c.get(o.opcode_index() as usize))
     };
-    let initialised = operators.iter().filter_map(code).any(|code| builtin(&code) == Code::CALL_ONCE);
+    let initialised = operators.iter().filter_map(code).any(|code| code.number() == Code::CALL_ONCE);
     let mut builder = Builder::new(graph, tensors.faults, tensors.layer_names, tensors.open, initialised);
     builder.define_borders(&written)?;
     for (number, operator) in operators.into_iter().enumerate() {
@@ -137,10 +135,6 @@ fn import(name: &str, file: &[u8]) -> Result<Read> {
     }
     let graph = builder.finish(&mut notes, &mut warnings)?;
     Ok(Read { graph, notes, warnings })
-}
-
-fn damaged(what: impl Into<String>) -> Error {
-    Error::input(what).help(DAMAGED)
 }
 
 /// Tensor indices as ids, all of which exist.
@@ -160,20 +154,4 @@ fn ids(
                 .ok_or_else(|| damaged(format!("{whose} name tensor {index}, which does not exist")))
         })
         .collect()
-}
-
-/// The operator's number: files before schema 3a only have the one-byte field.
-fn builtin(code: &schema::OperatorCode<'_>) -> Code {
-    Code(code.builtin_code().0.max(code.deprecated_builtin_code().into()))
-}
-
-/// The operator's name in the schema, `custom NAME` for custom operators.
-fn code_name(code: &schema::OperatorCode<'_>) -> String {
-    let number = builtin(code);
-    if number == Code::CUSTOM {
-        let name: String =
-            code.custom_code().unwrap_or("without a name").chars().filter(|c| !c.is_control()).collect();
-        return format!("custom {name}");
-    }
-    number.variant_name().map_or_else(|| format!("operator {}", number.0), str::to_string)
 }

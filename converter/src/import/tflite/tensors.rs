@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use super::constants;
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Quantization, Value};
+use crate::import::damaged::DAMAGED;
 use crate::tflite as schema;
 
 /// No tensor of a model for a microcontroller comes near this many elements.
@@ -45,7 +46,7 @@ pub(super) fn read(
 
     let (mut values, mut faults, mut open) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (tensor, name)) in tensors.iter().zip(value_names).enumerate() {
-        let broken = |what: String| Error::input(format!("tensor `{name}`: {what}")).help(super::DAMAGED);
+        let broken = |what: String| Error::input(format!("tensor `{name}`: {what}")).help(DAMAGED);
         let mut fault = unsupported_kind(tensor);
         let shape: Vec<i64> = tensor.shape().into_iter().flatten().map(i64::from).collect();
         let shape: Vec<usize> = match shape.iter().map(|&d| usize::try_from(d).ok()).collect() {

@@ -4,10 +4,10 @@
 
 use serde_json::Value as Json;
 
-use super::super::config::Config;
-use super::{Context, one};
+use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{BinaryKind, Op, Split, UnaryKind, ValueId};
+use crate::import::keras::config::Config;
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// An activation.
@@ -111,7 +111,7 @@ fn by_name(name: &str, keras: u32) -> Result<Function, Trouble> {
         "hard_tanh" => U::ReluN1To1,
         "mish" => U::Mish,
         "log_sigmoid" => U::LogSigmoid,
-        _ => return unsupported(format!("the activation `{name}` is not known: {}", super::ROAD)),
+        _ => return unsupported(format!("the activation `{name}` is not known: {}", super::context::ROAD)),
     };
     Ok(Function::Unary(unary))
 }

@@ -2,10 +2,10 @@
 
 use serde_json::Value as Json;
 
-use super::super::calls::Arg;
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Op, ValueId};
+use crate::import::keras::calls::Arg;
 use crate::import::keras::run::{Answer, unsupported};
 
 /// What masked scores are lowered by: far below any score, and still a number that can be added to.

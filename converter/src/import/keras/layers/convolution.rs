@@ -1,7 +1,7 @@
 //! Dense layers and convolutions. Kernels become the graph's: `[in, out]` is `[out, in]`,
 //! `[h, w, in, out]` is `[out, h, w, in]`. `N` is the number of spatial dimensions.
 
-use super::{Context, one};
+use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{Padding, ValueId, Window};
 use crate::import::keras::run::{Answer, Trouble, unsupported};

@@ -3,7 +3,7 @@
 //!
 //! Source: `layers/core/einsum_dense.py` of Keras 3.15.
 
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
 use crate::graph::BinaryKind;
 use crate::import::keras::run::{Answer, Trouble, unsupported};
@@ -40,13 +40,13 @@ pub fn dense(context: &mut Context) -> Answer {
     let x = context.input()?;
     let shape = context.shape(x);
     let text = context.config().str_or("equation", "")?.to_owned();
-    let refused = || Trouble::Unsupported(format!("the equation `{text}`: {}", super::ROAD));
+    let refused = || Trouble::Unsupported(format!("the equation `{text}`: {}", super::context::ROAD));
     let equation = parse(&text, shape.len()).ok_or_else(refused)?;
     let Equation { input, kernel, result } = &equation;
     let given: Vec<Option<usize>> = match context.config().get("output_shape") {
-        Some(value) => match super::super::config::items(value) {
-            Some(list) => list.iter().map(super::super::config::size).collect(),
-            None => vec![super::super::config::size(value)],
+        Some(value) => match crate::import::keras::config::items(value) {
+            Some(list) => list.iter().map(crate::import::keras::config::size).collect(),
+            None => vec![crate::import::keras::config::size(value)],
         },
         None => Vec::new(),
     };

@@ -1,6 +1,6 @@
 //! Layers of several operands.
 
-use super::{Context, one};
+use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, ValueId};
 use crate::import::keras::run::{Answer, unsupported};
@@ -28,7 +28,7 @@ pub fn elementwise(context: &mut Context) -> Answer {
     let name = context.name;
     // Only what has one shape lies in the same way.
     let alike = operands.windows(2).all(|pair| context.shape(pair[0]) == context.shape(pair[1]));
-    let mut combine = |run: &mut super::Run, operands: &[ValueId]| -> Result<ValueId> {
+    let mut combine = |run: &mut crate::import::keras::run::Run, operands: &[ValueId]| -> Result<ValueId> {
         let count = operands.len();
         let mut sum = operands[0];
         for (place, &operand) in operands.iter().enumerate().skip(1) {

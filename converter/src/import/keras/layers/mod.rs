@@ -15,6 +15,7 @@
 
 mod activation;
 mod attention;
+mod context;
 mod convolution;
 mod einsum;
 mod merge;
@@ -27,122 +28,12 @@ mod shape;
 use super::calls::{Arg, Call};
 use super::config::Config;
 use super::masking::{self, Rule};
-use super::model::{Layer, Variable};
+use super::network::{Layer, Variable};
 use super::run::{Answer, Run, Trouble, unsupported};
 use super::training;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::ValueId;
-
-/// One call of a layer, and the graph that it adds to.
-pub struct Context<'r, 'a> {
-    /// The model that is being built.
-    pub run: &'r mut Run<'a>,
-    /// The layer.
-    pub layer: &'r Layer,
-    /// Name of the call in the graph.
-    pub name: &'r str,
-    /// What it is called with.
-    pub call: &'r Call<ValueId>,
-}
-
-impl Context<'_, '_> {
-    fn config(&self) -> &Config {
-        &self.layer.config
-    }
-
-    /// The name of a node within the layer.
-    fn part(&self, word: &str) -> String {
-        format!("{}/{word}", self.name)
-    }
-
-    /// All tensors that the layer is called with.
-    fn inputs(&self) -> Vec<ValueId> {
-        self.call.tensors().into_iter().copied().collect()
-    }
-
-    /// The first tensor.
-    fn input(&self) -> Result<ValueId> {
-        self.inputs().first().copied().ok_or_else(|| self.broken("it is called with no tensor"))
-    }
-
-    fn shape(&self, x: ValueId) -> Vec<usize> {
-        self.run.builder.shape(x).to_vec()
-    }
-
-    fn broken(&self, message: impl std::fmt::Display) -> Error {
-        Error::input(format!("layer `{}` ({}): {message}", self.layer.name, self.layer.class))
-    }
-
-    /// A dimension of a tensor of that rank, counted from the end where it is negative.
-    fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
-        let place = if axis < 0 { axis + rank as i64 } else { axis };
-        usize::try_from(place)
-            .ok()
-            .filter(|&place| place < rank)
-            .ok_or_else(|| self.broken(format!("axis {axis} of a tensor of {rank} dimensions")))
-    }
-
-    /// The dimensions that `axis` names; `default` where it names none.
-    fn axes(&self, rank: usize, default: i64) -> Result<Vec<usize>> {
-        let axes = self.config().integers("axis")?.unwrap_or_else(|| vec![default]);
-        axes.into_iter().map(|axis| self.axis(axis, rank)).collect()
-    }
-
-    /// A variable of the layer as a constant of the same shape.
-    fn variable(&mut self, name: &str, shape: &[usize]) -> Result<ValueId> {
-        self.permuted(name, shape, &(0..shape.len()).collect::<Vec<_>>(), shape)
-    }
-
-    /// A variable of the layer as a constant: its dimensions in another order, then in the shape `target`.
-    fn permuted(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        order: &[usize],
-        target: &[usize],
-    ) -> Result<ValueId> {
-        let layer = self.layer;
-        self.run
-            .once(layer, name, target, |run| Ok(reorder(&run.variable(layer, name, shape)?, shape, order)))
-    }
-
-    /// The bias, where the layer has one.
-    fn bias(&mut self, elements: usize) -> Result<Option<ValueId>> {
-        if !self.has("bias") {
-            return Ok(None);
-        }
-        self.variable("bias", &[elements]).map(Some)
-    }
-
-    /// Whether the layer has a variable of that name.
-    fn has(&self, name: &str) -> bool {
-        self.layer.variables.iter().any(|variable| variable.name == name)
-    }
-}
-
-/// Elements of a tensor with its dimensions in another order.
-fn reorder(elements: &[f32], shape: &[usize], order: &[usize]) -> Vec<f32> {
-    let strides: Vec<usize> = (0..shape.len()).map(|d| shape.iter().skip(d + 1).product()).collect();
-    let mut result = Vec::with_capacity(elements.len());
-    let mut place = vec![0usize; order.len()];
-    for _ in 0..elements.len() {
-        let index: usize = place.iter().zip(order).map(|(p, &d)| p * strides[d]).sum();
-        result.push(elements[index]);
-        for (p, &d) in place.iter_mut().zip(order).rev() {
-            *p += 1;
-            if *p < shape[d] {
-                break;
-            }
-            *p = 0;
-        }
-    }
-    result
-}
-
-/// A layer of one result.
-fn one(result: Result<ValueId>) -> Answer {
-    Ok(vec![result?])
-}
+use context::{Context, ROAD, one};
 
 type Build = fn(&mut Context) -> Answer;
 
@@ -248,32 +139,31 @@ pub fn is_known(class: &str) -> bool {
     class == "InputLayer" || find(class).is_some()
 }
 
-/// Builds one call of a layer.
-pub fn call(context: &mut Context) -> Answer {
-    let layer = context.layer;
-    if let Some(inner) = training::trains(layer, context.call) {
+/// Builds one call of a layer, under this name.
+pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) -> Answer {
+    if let Some(inner) = training::trains(layer, call) {
         let name = if inner.name == layer.name {
             layer.name.clone()
         } else {
             format!("{}/{}", layer.name, inner.name)
         };
-        if context.run.keras < 3 {
+        if run.keras < 3 {
             return unsupported(format!(
                 "{} called in training mode: build the model without `training=True`",
                 inner.class
             ));
         }
-        context.run.warnings.push(format!(
+        run.warnings.push(format!(
             "layer `{name}` ({}) is called with training=True; it was converted as `predict` computes it, for \
              inference: build the model without `training=True` if that is what is meant",
             inner.class
         ));
     }
     // Layers that do not read a mask compute without it.
-    let given = matches!(context.call.arg(usize::MAX, "mask"), Some(Arg::Tensor(_) | Arg::List(_)));
-    let mut unmasked = context.call.clone();
+    let given = matches!(call.arg(usize::MAX, "mask"), Some(Arg::Tensor(_) | Arg::List(_)));
+    let mut unmasked = call.clone();
     unmasked.named.retain(|(name, _)| name != "mask");
-    let context = &mut Context { run: &mut *context.run, layer, name: context.name, call: &unmasked };
+    let context = &mut Context { run, layer, name, call: &unmasked };
     if let Some(network) = &layer.network {
         let inputs = context.inputs();
         if given {
@@ -327,9 +217,6 @@ pub fn call(context: &mut Context) -> Answer {
     }
     Ok(results)
 }
-
-/// The road for layers that only a SavedModel shows in parts.
-const ROAD: &str = "`model.export(...)` writes a SavedModel, which may show it in parts that are known";
 
 /// Layers whose parts are not known either.
 const NO_ROAD: &[&str] = &[

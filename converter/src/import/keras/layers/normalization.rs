@@ -1,7 +1,7 @@
 //! Norms: batch norms, which the passes fold into their neighbours, and those that are computed at run
 //! time.
 
-use super::{Context, one};
+use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{BinaryKind, ReduceKind, UnaryKind, ValueId};
 use crate::import::build::BatchNorm;

@@ -3,12 +3,13 @@
 
 use serde_json::Value as Json;
 
-use super::super::calls::Arg;
-use super::super::config::{items, number};
+use super::activation;
 use super::activation::Function;
-use super::{Context, ROAD, activation, one};
+use super::context::{Context, ROAD, one};
 use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, Slice, UnaryKind, ValueId};
+use crate::import::keras::calls::Arg;
+use crate::import::keras::config::{items, number};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// Builds one call of an operation.

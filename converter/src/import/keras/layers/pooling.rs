@@ -1,6 +1,6 @@
 //! Pooling, borders and resizing of images and sequences.
 
-use super::{Context, one};
+use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{Op, Pad, PoolKind, ReduceKind, ResizeBilinear, ResizeNearest, Slice, ValueId};
 use crate::import::keras::run::{Answer, unsupported};

@@ -6,10 +6,11 @@
 
 use serde_json::Value as Json;
 
-use super::super::calls::{Arg, Call};
-use super::{Context, activation};
+use super::activation;
+use super::context::Context;
 use crate::error::Result;
 use crate::graph::{BinaryKind, Cell, Op, Recurrent, Slice, ValueId};
+use crate::import::keras::calls::{Arg, Call};
 use crate::import::keras::run::{Answer, Trouble, unsupported};
 
 /// What a layer computes in one direction.
@@ -100,7 +101,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
         if cell == (Cell::Gru { reset_after: true }) {
             let layer = context.layer;
             let half = |part: usize| {
-                move |run: &super::Run| -> Result<Vec<f32>> {
+                move |run: &crate::import::keras::run::Run| -> Result<Vec<f32>> {
                     let both = run.variable(layer, "bias", &[2, rows])?;
                     Ok(both.chunks(rows).nth(part).unwrap_or_default().to_vec())
                 }

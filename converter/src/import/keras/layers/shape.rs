@@ -1,9 +1,9 @@
 //! Layers that move data: Flatten, Reshape, Permute, RepeatVector, Embedding; and TimeDistributed, which
 //! makes steps a batch.
 
-use super::super::calls::{Arg, Call};
-use super::{Context, one};
+use super::context::{Context, one};
 use crate::graph::{DType, Gather, Op, ResizeNearest};
+use crate::import::keras::calls::{Arg, Call};
 use crate::import::keras::run::{Answer, unsupported};
 
 /// All but the batch in one dimension.

@@ -1,0 +1,119 @@
+//! Where the variables of a model lie in its file.
+
+use std::collections::HashMap;
+
+use super::layers;
+use super::network::{Layer, Network, Variable, snake_case};
+use super::weights::Weights;
+use crate::error::{Error, Result};
+
+impl Network {
+    /// Notes the paths of all variables in a `.keras` file, for a model that lies at `base`.
+    pub fn place(&mut self, base: &str, weights: &Weights) {
+        // Late versions of Keras 2 called the list by its Python name.
+        const LISTS: [&str; 3] = ["layers", "_layer_checkpoint_dependencies", "_layers"];
+        let path = |list: &str| join(base, list);
+        let list = LISTS.iter().find(|list| weights.has_group(&path(list))).unwrap_or(&LISTS[0]);
+        let mut used = HashMap::<String, usize>::new();
+        for layer in &mut self.layers {
+            let name = snake_case(if layer.network.is_some() && layer.class == "Model" {
+                "Functional"
+            } else {
+                &layer.class
+            });
+            let count = used.entry(name.clone()).or_default();
+            let unique = if *count == 0 { name } else { format!("{name}_{count}") };
+            *count += 1;
+            layer.place(&join(&path(list), &unique), weights);
+        }
+    }
+
+    /// Notes the paths of all variables in an `.h5` file.
+    pub fn place_by_name(&mut self, weights: &Weights) -> Result<()> {
+        const ROOT: &str = "model_weights";
+        for layer in &mut self.layers {
+            let name = layer.name.clone();
+            let mut variables = Vec::new();
+            let known = layer.variables_in_order(true, &mut variables);
+            if variables.is_empty() {
+                continue;
+            }
+            let group = join(ROOT, &name);
+            if !weights.has_group(&group) {
+                return Err(Error::input(format!("layer `{name}`: the file has no group `{group}`"))
+                    .help("the file is damaged: save the model again"));
+            }
+            let names = weights.words(&group, "weight_names")?;
+            // Those that training does not change come last.
+            let (mut ordered, rest): (Vec<_>, Vec<_>) =
+                variables.into_iter().partition(|(trainable, _)| *trainable);
+            ordered.extend(rest);
+            if !known {
+                // A layer that Ferrolite does not know has an unknown number of variables; it will be
+                // named, and its neighbours' variables are of no use.
+                continue;
+            }
+            if names.len() != ordered.len() {
+                let expected: Vec<&str> = ordered.iter().map(|(_, variable)| variable.name).collect();
+                return Err(Error::input(format!(
+                    "layer `{name}`: the file has {} variables for it ({}), but it has {}: {}",
+                    names.len(),
+                    names.join(", "),
+                    expected.len(),
+                    expected.join(", ")
+                ))
+                .help("the file is damaged: save the model again"));
+            }
+            for ((_, variable), name) in ordered.into_iter().zip(names) {
+                variable.path = Some(join(&group, &name));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layer {
+    fn place(&mut self, base: &str, weights: &Weights) {
+        for variable in &mut self.variables {
+            let place = &variable.place;
+            // Keras 3 calls a private attribute by its public name, once it has one.
+            let public = place.strip_prefix('_').and_then(|rest| rest.split('/').next());
+            let public = public.filter(|folder| weights.has_group(&join(base, folder)));
+            let place = if public.is_some() { place.trim_start_matches('_') } else { place };
+            variable.path = Some(join(base, place));
+        }
+        for (attribute, child) in &mut self.children {
+            child.place(&join(base, attribute), weights);
+        }
+        if let Some(network) = &mut self.network {
+            network.place(base, weights);
+        }
+    }
+
+    /// Gathers the variables of the layer and those within, and whether training changes them. False
+    /// where a layer within is not known.
+    fn variables_in_order<'a>(
+        &'a mut self,
+        trainable: bool,
+        found: &mut Vec<(bool, &'a mut Variable)>,
+    ) -> bool {
+        let trainable = trainable && self.config.bool_or("trainable", true).unwrap_or(true);
+        let mut known = self.network.is_some() || self.operation || layers::is_known(&self.class);
+        // One that Keras has quantized has other variables; it will be named too.
+        known &= layers::quantized(&self.config).is_none();
+        for variable in &mut self.variables {
+            found.push((trainable && variable.trainable, variable));
+        }
+        for (_, child) in &mut self.children {
+            known &= child.variables_in_order(trainable, found);
+        }
+        for layer in self.network.iter_mut().flat_map(|network| &mut network.layers) {
+            known &= layer.variables_in_order(trainable, found);
+        }
+        known
+    }
+}
+
+fn join(base: &str, name: &str) -> String {
+    if base.is_empty() { name.into() } else { format!("{base}/{name}") }
+}

@@ -1,0 +1,148 @@
+//! What is known of the tensors of a model while it is read.
+//!
+//! | a tensor is | when |
+//! |---|---|
+//! | `Known` | it depends on constants, variables and shapes only |
+//! | `Value` | it depends on the model's inputs: a value of the graph under construction |
+//! | `Variable` | it is the handle of a variable |
+//! | `List` | it is a list of tensors, as loops over time keep their inputs and results |
+//! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
+//! | `Negative` | it says which indices count from the end |
+//! | `Truth` | it says where a computed tensor is greater or less than another |
+//! | `Lost` | it depends on a layer that cannot be converted |
+
+use std::rc::Rc;
+
+use super::known::Known;
+use super::library::Attributes;
+use super::proto::NodeDef;
+use crate::error::Error;
+use crate::graph::{DType, ValueId};
+use crate::import::damaged::damaged;
+
+/// What is known of a tensor.
+#[derive(Clone, Debug)]
+pub(super) enum Tensor {
+    Known(Rc<Known>),
+    Value(ValueId),
+    Variable(Rc<str>),
+    List(Rc<List>),
+    Spaced(Spaced),
+    Lost(ValueId),
+    /// Whether integers are below zero.
+    Negative(ValueId),
+    /// Truth values, for `choices` to look at.
+    Truth(ValueId),
+    /// Something that no layer reads: a string, a resource of another kind.
+    Opaque,
+}
+
+/// An image that SpaceToBatchND has taken apart, as the image that it was.
+#[derive(Clone, Debug)]
+pub(super) struct Spaced {
+    pub value: ValueId,
+    /// Distance of the pixels that are neighbours now.
+    pub block: Vec<usize>,
+    /// Paddings before and behind that have not been computed yet.
+    pub paddings: Option<Vec<(usize, usize)>>,
+}
+
+/// Why a node did not become tensors.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The operator is not known.
+    Unknown,
+    /// The operator is known, this form of it is not.
+    Unsupported(String),
+    /// The file is broken.
+    Broken(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Broken(error)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Fault {
+        Fault::Unsupported(reason)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(reason: &str) -> Fault {
+        Fault::Unsupported(reason.into())
+    }
+}
+
+/// The tensors that a node computes.
+pub(super) type Outcome = Result<Vec<Tensor>, Fault>;
+
+/// A list of tensors of one shape.
+#[derive(Clone, Debug)]
+pub(super) enum List {
+    /// The rows of a computed tensor.
+    Rows(ValueId),
+    /// Items one by one; those that were never set are zero.
+    Items(Vec<Option<Tensor>>),
+}
+
+/// Whether a condition holds, where that is known.
+pub(super) fn holds(tensor: Option<&Tensor>) -> Option<bool> {
+    let Some(Tensor::Known(known)) = tensor else { return None };
+    match known.data.to_real(None, &[]).as_slice() {
+        &[one] => Some(one != 0.0),
+        _ => None,
+    }
+}
+
+/// One node with its operands, as the functions that translate operators see it.
+pub(super) struct Layer<'a> {
+    pub node: &'a NodeDef,
+    pub inputs: &'a [Tensor],
+    /// The name of the layer that it becomes.
+    pub name: String,
+}
+
+impl<'a> Layer<'a> {
+    /// An operand that has to be there.
+    pub(super) fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
+        let missing = || Fault::Broken(damaged(format!("operand {position} is missing")));
+        self.inputs.get(position).ok_or_else(missing)
+    }
+
+    /// An operand that has to be known at import.
+    pub(super) fn known(&self, position: usize, what: &str) -> Result<&'a Rc<Known>, Fault> {
+        match self.input(position)? {
+            Tensor::Known(known) => Ok(known),
+            _ => Err(format!("its {what} is computed by other layers").into()),
+        }
+    }
+
+    /// The integers of an operand that has to be known at import.
+    pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Fault> {
+        let known = self.known(position, what)?;
+        known.data.to_i64().ok_or_else(|| format!("its {what} is not of integers").into())
+    }
+
+    /// Exactly one integer.
+    pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Fault> {
+        match self.integers(position, what)?.as_slice() {
+            &[one] => Ok(one),
+            other => Err(format!("its {what} has {} elements instead of 1", other.len()).into()),
+        }
+    }
+
+    /// The attribute `T` or a like one as the graph's type.
+    pub(super) fn dtype(&self, attribute: &str, default: DType) -> Result<DType, Fault> {
+        Ok(self.node.dtype(attribute, default)?)
+    }
+}
+
+/// An axis counted from the front, where negative ones count from the back.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+    let from_front = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+    let front = from_front.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);
+    front.ok_or_else(|| Fault::Broken(damaged(format!("axis {axis} of a tensor of {rank} dimensions"))))
+}
