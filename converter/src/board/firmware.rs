@@ -1,10 +1,10 @@
 //! Builds firmware from the workspace in `boards/`, and the plugin of QEMU that lies there, when it is missing or older than its sources.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::table::Board;
@@ -25,11 +25,20 @@ pub struct Firmware<'a> {
     pub rustflags: &'a str,
     /// Profile of `boards/Cargo.toml`.
     pub profile: &'a str,
-    /// Folder below `boards/target` that it is built in: one for each set of flags, so that builds do
-    /// not push each other out.
+    /// Folder below `boards/target` that it is built in: one for each set of flags, so that builds do not push each
+    /// other out, and no more of them, since each has all dependencies built anew.
     pub folder: String,
     /// Variables that its build script reads.
     pub variables: Vec<(&'a str, String)>,
+}
+
+/// The features, flags and variables of each ELF file in a folder: a build with others takes the place of the one
+/// before.
+type Built = BTreeMap<PathBuf, String>;
+
+/// What a panic in another thread has left is sound: it is changed as the last step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Firmware<'a> {
@@ -63,31 +72,45 @@ impl<'a> Firmware<'a> {
         }
     }
 
-    /// Builds it, unless this process has done so before, and returns the ELF file.
+    /// Builds it, unless this process has done so before, and returns the ELF file. Builds in different folders
+    /// run side by side: the linker, which optimises over all crates, keeps one core busy.
     pub fn build(&self) -> Result<PathBuf> {
-        // What lies in each folder: a build with other variables takes the place of the one before.
-        static BUILT: Mutex<Option<HashMap<String, (String, PathBuf)>>> = Mutex::new(None);
-        let key = format!("{} {} {} {:?}", self.package, self.features, self.profile, self.variables);
-        let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let built = built.get_or_insert_with(HashMap::new);
-        if let Some((_, path)) = built.get(&self.folder).filter(|(found, _)| *found == key) {
-            return Ok(path.clone());
-        }
-        let path = self.cargo_build(&folder()?)?;
-        built.insert(self.folder.clone(), (key, path.clone()));
-        Ok(path)
+        self.build_and(|elf| Ok(elf.to_path_buf()))
     }
 
-    fn cargo_build(&self, boards: &Path) -> Result<PathBuf> {
-        let target_dir = boards.join("target").join(&self.folder);
-        let elf = target_dir.join(self.target.unwrap_or("")).join(self.profile).join(&self.file);
+    /// Builds it like [`build`](Firmware::build), and lets nobody build another firmware in its place until
+    /// `read` has seen the ELF file.
+    pub fn build_and<T>(&self, read: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+        static FOLDERS: Mutex<BTreeMap<String, Arc<Mutex<Built>>>> = Mutex::new(BTreeMap::new());
+        let folder_of_boards = folder()?;
+        let elf = self.elf(&folder_of_boards);
+        let key = format!("{} {} {:?}", self.features, self.rustflags, self.variables);
+        let built = lock(&FOLDERS).entry(self.folder.clone()).or_default().clone();
+        let mut built = lock(&built);
+        // A build that fails leaves whatever it likes.
+        if built.remove(&elf).is_none_or(|found| found != key) {
+            self.cargo_build(&folder_of_boards, &elf)?;
+        }
+        built.insert(elf.clone(), key);
+        read(&elf)
+    }
+
+    fn target_dir(&self, boards: &Path) -> PathBuf {
+        boards.join("target").join(&self.folder)
+    }
+
+    fn elf(&self, boards: &Path) -> PathBuf {
+        self.target_dir(boards).join(self.target.unwrap_or("")).join(self.profile).join(&self.file)
+    }
+
+    fn cargo_build(&self, boards: &Path, elf: &Path) -> Result<()> {
         let log = tempfile::NamedTempFile::new().map_err(|error| temporary(&error))?;
         let mut command = cargo(boards);
         command.args(["build", "--profile", self.profile, "--package", self.package]);
         if let Some(target) = self.target {
             command.args(["--target", target]);
         }
-        command.arg("--target-dir").arg(&target_dir);
+        command.arg("--target-dir").arg(self.target_dir(boards));
         if !self.features.is_empty() {
             command.args(["--features", self.features]);
         }
@@ -99,7 +122,7 @@ impl<'a> Firmware<'a> {
         let mut child = match command.spawn() {
             Ok(child) => child,
             // Without cargo, what was built before is as good as it gets.
-            Err(_) if elf.exists() => return Ok(elf),
+            Err(_) if elf.exists() => return Ok(()),
             Err(error) => {
                 return Err(Error::input(format!(
                     "the firmware has to be built, but cargo does not run: {error}"
@@ -121,7 +144,7 @@ impl<'a> Firmware<'a> {
             }
         };
         if status.success() && elf.exists() {
-            return Ok(elf);
+            return Ok(());
         }
         if let Some(target) = self.target.filter(|target| !target_installed(target)) {
             return Err(Error::input(format!("the Rust target {target} is not installed")).help(format!(

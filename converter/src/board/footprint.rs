@@ -26,26 +26,31 @@ pub enum Profile {
 /// Flash that the runtime takes on a board when it links these operators: code, constants and initial
 /// data, beyond an empty firmware; the model is not part of it.
 pub fn runtime_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
-    let whole = flash_bytes(&footprint(board, "inference", ops, Profile::Boards).build()?)?;
-    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[], Profile::Boards).build()?)?))
+    beyond_empty(board, &footprint(board, "inference", ops, Profile::Boards))
 }
 
 /// Flash that reading and checking a model takes, with the checks of these operators, and nothing
 /// that runs it.
 pub fn verifier_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
-    let whole = flash_bytes(&footprint(board, "verifier", ops, Profile::Boards).build()?)?;
-    Ok(whole.saturating_sub(flash_bytes(&footprint(board, "", &[], Profile::Boards).build()?)?))
+    beyond_empty(board, &footprint(board, "verifier", ops, Profile::Boards))
+}
+
+/// Flash of a firmware beyond that of an empty one.
+fn beyond_empty(board: &Board, firmware: &Firmware<'_>) -> Result<u64> {
+    let whole = firmware.build_and(flash_bytes)?;
+    Ok(whole.saturating_sub(footprint(board, "", &[], Profile::Boards).build_and(flash_bytes)?))
 }
 
 /// Links these operators with a panic handler that calls an undefined function, and without an
 /// allocator: an error says that a panic or an allocation can be reached. Returns the float routines
 /// that the image contains.
 pub fn link_check(board: &Board, ops: &[Linked], profile: Profile) -> Result<Vec<String>> {
-    let elf = footprint(board, "inference,no-panic", ops, profile).build()?;
-    let bytes = read(&elf)?;
-    let file = parse(&elf, &bytes)?;
-    let names = file.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_string));
-    Ok(names.filter(|name| is_float_routine(name)).collect())
+    footprint(board, "inference,no-panic", ops, profile).build_and(|elf| {
+        let bytes = read(elf)?;
+        let file = parse(elf, &bytes)?;
+        let names = file.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_string));
+        Ok(names.filter(|name| is_float_routine(name)).collect())
+    })
 }
 
 fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked], profile: Profile) -> Firmware<'a> {
@@ -60,11 +65,12 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked], profile: Prof
             Profile::Boards => "release",
             Profile::Untuned => "untuned",
         },
-        folder: format!(
-            "{}-{}",
-            board.name,
-            if features.is_empty() { "empty".into() } else { features.replace(',', "-") }
-        ),
+        // What is only linked, to see whether it does, is nothing to keep for each board.
+        folder: match profile {
+            Profile::Boards => board.name,
+            Profile::Untuned => "untuned",
+        }
+        .to_string(),
         variables: vec![("FERROLITE_OPS", names.join(","))],
     }
 }
@@ -129,30 +135,37 @@ mod tests {
     #[test]
     fn no_panic_no_allocator_no_float() {
         // The Cortex-M7 has the Cortex-M4's target and flags.
-        for board in board::BOARDS.iter().filter(|board| board.name != "qemu-cortex-m7") {
-            if !list().iter().any(|status| status.board == board && status.target_installed) {
-                println!("skipped: {}: its Rust target is not installed", board.name);
-                continue;
+        let boards = board::BOARDS.iter().filter(|board| board.name != "qemu-cortex-m7");
+        std::thread::scope(|scope| {
+            let builds: Vec<_> = boards.map(|board| scope.spawn(|| links_nothing_forbidden(board))).collect();
+            for build in builds {
+                build.join().unwrap();
             }
-            let all: Vec<Linked> =
-                ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code.into()).collect();
-            let checked = |ops: &[Linked], profile| {
-                link_check(board, ops, profile)
-                    .unwrap_or_else(|error| panic!("{} {profile:?}: {error}: {}", board.name, error.help))
-            };
-            checked(&all, Profile::Untuned);
-            let with_floats = checked(&all, Profile::Boards);
-            // Which operators bring floats does not depend on the core.
-            if !["qemu-cortex-m0", "qemu-cortex-m3", "qemu-riscv32"].contains(&board.name) {
-                continue;
-            }
-            let floats = [OpCode::Quantize, OpCode::Dequantize];
-            let int8: Vec<Linked> =
-                all.iter().copied().filter(|linked| !floats.contains(&linked.code)).collect();
-            assert_eq!(checked(&int8, Profile::Boards), Vec::<String>::new(), "{}", board.name);
-            // The search finds what is there: as soon as the borders to float are, so are routines.
-            assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{}", board.name);
+        });
+    }
+
+    fn links_nothing_forbidden(board: &Board) {
+        if !list().iter().any(|status| status.board == board && status.target_installed) {
+            println!("skipped: {}: its Rust target is not installed", board.name);
+            return;
         }
+        let all: Vec<Linked> =
+            ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code.into()).collect();
+        let checked = |ops: &[Linked], profile| {
+            link_check(board, ops, profile)
+                .unwrap_or_else(|error| panic!("{} {profile:?}: {error}: {}", board.name, error.help))
+        };
+        checked(&all, Profile::Untuned);
+        let with_floats = checked(&all, Profile::Boards);
+        // Which operators bring floats does not depend on the core.
+        if !["qemu-cortex-m0", "qemu-cortex-m3", "qemu-riscv32"].contains(&board.name) {
+            return;
+        }
+        let floats = [OpCode::Quantize, OpCode::Dequantize];
+        let int8: Vec<Linked> = all.iter().copied().filter(|linked| !floats.contains(&linked.code)).collect();
+        assert_eq!(checked(&int8, Profile::Boards), Vec::<String>::new(), "{}", board.name);
+        // The search finds what is there: as soon as the borders to float are, so are routines.
+        assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{}", board.name);
     }
 
     #[test]
