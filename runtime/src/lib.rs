@@ -59,3 +59,8 @@ pub const fn accepts(target: Target) -> bool {
     let packed = !matches!(target, Target::Portable);
     target.is_native() || !packed || !cfg!(device) || cfg!(feature = "foreign-kernels")
 }
+
+/// The examples of the crate's page are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

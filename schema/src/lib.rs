@@ -52,3 +52,8 @@ pub const FILE_ALIGNMENT: usize = 16;
 
 #[cfg(target_endian = "big")]
 compile_error!("a .ferro file is little-endian and read in place: big-endian cores are not supported");
+
+/// The examples of the crate's page are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,3 +11,8 @@ pub mod parallel;
 pub mod reference;
 
 pub use error::{Error, Fault, Result};
+
+/// The examples of the crate's page are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,7 +5,7 @@
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
-//! cargo xtask lint      formatting, clippy, and which way imports go
+//! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
@@ -15,6 +15,7 @@ mod bench;
 mod demo;
 mod layers;
 mod mutants;
+mod publish;
 mod run;
 mod schema;
 mod setup;
@@ -56,7 +57,7 @@ enum Command {
         #[arg(long, conflicts_with_all = ["board", "model"])]
         golden: bool,
     },
-    /// Checks formatting, lints and the order of imports
+    /// Checks formatting, lints, the order of imports, and packages
     Lint,
     /// Regenerates the FlatBuffers code from the schema files (needs npm)
     Schema,

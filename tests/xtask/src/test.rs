@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::publish;
 use crate::run::{command, exec, output, root};
 use crate::setup::{self, Tools};
 
@@ -132,6 +133,7 @@ const STEPS: &[Step] = &[
         skip: always,
         run: || cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
+    Step { name: "lint: packages", slow: false, skip: always, run: publish::packages },
     Step { name: "lint: firmware clippy", slow: false, skip: needs_targets, run: firmware_clippy },
     Step { name: "lint: fuzz targets", slow: false, skip: always, run: fuzz_targets },
     Step { name: "host and board tests", slow: false, skip: always, run: host_tests },
@@ -166,41 +168,20 @@ const STEPS: &[Step] = &[
         run: crate::bench::check_golden,
     },
     Step { name: "miri", slow: false, skip: needs_miri, run: miri },
-    Step { name: "lowest Rust of firmware", slow: true, skip: needs_firmware_rust, run: firmware_rust },
-    Step { name: "lowest Rust of the host", slow: true, skip: needs_host_rust, run: host_rust },
+    Step {
+        name: "lowest Rust of firmware",
+        slow: true,
+        skip: |_| publish::needs_firmware_rust(),
+        run: publish::firmware_rust,
+    },
+    Step {
+        name: "lowest Rust of the host",
+        slow: true,
+        skip: |_| publish::needs_host_rust(),
+        run: publish::host_rust,
+    },
+    Step { name: "publishing, but for the upload", slow: true, skip: needs_targets, run: publish::dry_run },
 ];
-
-/// The lowest versions that build firmware and the host's command; the crates declare them.
-const FIRMWARE_RUST: &str = "+1.88.0";
-const HOST_RUST: &str = "+1.89.0";
-
-/// A target of firmware for the lowest version, which is installed for the pinned one only.
-const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
-
-fn has_rust(version: &str) -> bool {
-    output("cargo", &[version, "--version"]).is_some()
-}
-
-fn needs_firmware_rust(_: &Tools) -> Option<&'static str> {
-    let installed = output("rustup", &["target", "list", "--installed", "--toolchain", &FIRMWARE_RUST[1..]]);
-    (!installed.is_some_and(|list| list.contains(FIRMWARE_TARGET))).then_some(
-        "Rust 1.88 is not installed (rustup toolchain install 1.88.0 --profile minimal -t thumbv7em-none-eabihf)",
-    )
-}
-
-fn needs_host_rust(_: &Tools) -> Option<&'static str> {
-    (!has_rust(HOST_RUST))
-        .then_some("Rust 1.89 is not installed (rustup toolchain install 1.89.0 --profile minimal)")
-}
-
-fn firmware_rust() -> Result<()> {
-    let words = [FIRMWARE_RUST, "check", "-q", "-p", "ferrolite-runtime", "--target", FIRMWARE_TARGET];
-    cargo(&[&words[..], &["--target-dir", "target/lowest-rust"]].concat())
-}
-
-fn host_rust() -> Result<()> {
-    cargo(&[HOST_RUST, "check", "-q", "-p", "ferrolite", "--target-dir", "target/lowest-rust"])
-}
 
 /// Runs all steps, or those whose name contains `only`; slow ones where they are asked for.
 pub fn run_all(only: Option<&str>, slow: bool) -> Result<()> {
