@@ -11,8 +11,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ferrolite::graph::{Conv2d, macs};
+use ferrolite::graph::Conv2d;
 use ferrolite::graph::{Graph, Node, Op};
+use ferrolite::ops::macs;
 use ferrolite::reference::Executor;
 use ferrolite::{import, passes};
 

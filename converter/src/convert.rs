@@ -159,7 +159,7 @@ fn prepare_with(
 
     let (mut samples, mut calibration, mut trials) = (0, None, Vec::new());
     let (mut outputs, mut judged) = (Vec::new(), (0, false));
-    if graph.is_float() {
+    if ops::is_float(&graph) {
         let settings = quantize::Options {
             io: options.io,
             calibration: options.calibration,

@@ -109,6 +109,7 @@ pub mod ops;
 pub mod passes;
 pub mod progress;
 pub mod quantize;
+pub mod reference;
 pub mod report;
 pub mod run;
 mod self_check;
@@ -119,6 +120,6 @@ mod tflite;
 mod unsupported;
 pub mod written;
 
-pub use ferrolite_graph::{Error, Fault, Result, error, graph, reference};
+pub use ferrolite_graph::{Error, Fault, Result, error, graph};
 
 use ferrolite_graph::parallel;

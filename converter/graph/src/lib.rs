@@ -1,14 +1,15 @@
-//! What stands below Ferrolite's importers and its converter: the [`graph`] of a network, the float
-//! [`mod@reference`] that runs it, the one [`error`] type of the host side, and work on numbered samples.
+//! What stands below Ferrolite's importers and its converter: the [`graph`] of a network with the list of its
+//! operators, the [`float`](mod@float) kernels that compute them, the one [`error`] type of the host side, and work
+//! on numbered samples.
 //!
-//! It is a crate of its own since it is the numeric part: the float reference is built with optimisations where
-//! everything above it is not worth the compiler's time. Programs use it through the crate `ferrolite`, which
-//! hands on all of it under the same names.
+//! It is a crate of its own since it is the numeric part: the float kernels are built with optimisations where
+//! everything above them is not worth the compiler's time. Programs use it through the crate `ferrolite`, which
+//! hands on the graph and the errors under the same names.
 
 pub mod error;
+pub mod float;
 pub mod graph;
 pub mod parallel;
-pub mod reference;
 
 pub use error::{Error, Fault, Result};
 

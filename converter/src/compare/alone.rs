@@ -15,12 +15,10 @@ use super::grid::{self, Grid};
 use super::{Comparison, InputComparison, LayerComparison, layer_values};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::graph::{
-    Binary, BinaryKind, Constant, DType, Graph, Op, Pool2d, PoolKind, Reduce, ReduceKind, Value, ValueId,
-    macs, weights_of,
-};
+use crate::graph::{Constant, DType, Graph, Value, ValueId};
 use crate::model_file;
 use crate::noise::Noise;
+use crate::ops::{self, macs, weights_of};
 use crate::parallel::spread;
 use crate::passes;
 use crate::progress::Progress;
@@ -130,15 +128,9 @@ fn rounds(
     grid: impl Fn(ValueId) -> Option<Grid>,
 ) -> bool {
     let node = &graph.nodes[node];
-    let selects = node.op.only_moves_data()
-        || matches!(
-            node.op,
-            Op::Pool2d(Pool2d { kind: PoolKind::Max, .. })
-                | Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. })
-                | Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. })
-        );
+    let picks = ops::of(&node.op).picks();
     let same = |id: &ValueId| outputs.values().all(|output| grid(*id) == Some(*output));
-    !(selects && node.inputs.iter().flatten().all(same))
+    !(picks && node.inputs.iter().flatten().all(same))
 }
 
 /// The grids of a layer's float weights, one for each output channel; none for layers without, and for

@@ -61,8 +61,9 @@ pub use result::{Answer, Comparison, InputComparison, LayerComparison, OutputCom
 use crate::board::HOST;
 use crate::data::{Dataset, Labels};
 use crate::error::Result;
-use crate::graph::{Graph, ValueId, holds_classes};
+use crate::graph::{Graph, ValueId};
 use crate::noise;
+use crate::ops::holds_classes;
 use crate::parallel::in_order;
 use crate::progress::Progress;
 use crate::reference::Executor;

@@ -17,7 +17,7 @@ const CLASSES: usize = 200;
 const TOP: usize = 5;
 
 /// Compares outputs of the float reference and of the quantized model for the same samples. An output of
-/// several elements in one dimension counts as one that [holds classes](crate::graph::holds_classes).
+/// several elements in one dimension counts as one that [holds classes](crate::ops::holds_classes).
 ///
 /// # Errors
 /// When the outputs are not those of one model, or the labels not those of the samples.

@@ -18,7 +18,7 @@ pub struct Comparison {
     /// Share of samples whose label is among the quantized model's five best classes.
     pub top5_quantized: Option<f64>,
     /// Share of samples for which both give the same class; none where the output does not
-    /// [hold classes](crate::graph::holds_classes).
+    /// [hold classes](crate::ops::holds_classes).
     pub agreement: Option<f64>,
     /// Mean squared error of the float reference against real-valued labels.
     pub mse_float: Option<f64>,

@@ -3,7 +3,8 @@
 //! input. TensorFlow's converter folds them into the weights of the first layer, which are tiny then.
 
 use super::Scale;
-use crate::graph::{Activation, Binary, BinaryKind, Graph, Node, Op, ValueId, weights_of};
+use crate::graph::{Activation, Binary, BinaryKind, Graph, Node, Op, ValueId};
+use crate::ops::weights_of;
 
 /// A slope up to this makes numbers of normal size of 0..255 only; 0..1 would vanish.
 const SMALL: f64 = 1.0 / 16.0;

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::execute::{infer, interpreter};
 use crate::graph::{Constant, DType, Graph, Node, Op};
 use crate::model_file::ModelFile;
+use crate::ops;
 
 /// Results larger than this are left to run time: a constant takes flash.
 const LARGEST: usize = 1 << 16;
@@ -14,7 +15,7 @@ const LARGEST: usize = 1 << 16;
 /// The graph with such layers computed; `None` where it has none.
 pub(super) fn computed(graph: &Graph, options: &Options) -> Option<Graph> {
     // Moving constants is what a device can do.
-    let needs = |graph: &Graph, node: &Node| is_known(graph, node) && !node.op.only_moves_data();
+    let needs = |graph: &Graph, node: &Node| is_known(graph, node) && !ops::of(&node.op).only_moves_data();
     if !graph.nodes.iter().any(|node| needs(graph, node)) {
         return None;
     }

@@ -3,9 +3,10 @@
 use super::Refused;
 use crate::emit;
 use crate::error::Result;
-use crate::graph::{DType, Graph, macs};
+use crate::graph::{DType, Graph};
 use crate::import::unsupported_layers;
 use crate::ops;
+use crate::ops::macs;
 use crate::passes;
 use crate::quantize::{Options, Samples, quantize};
 
@@ -30,7 +31,7 @@ pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     if !float_only.is_empty() {
         return (float_only, None);
     }
-    if graph.is_float() {
+    if ops::is_float(&graph) {
         if graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(macs(&graph, node))) > WORK {
             return (Vec::new(), Some("too large to try here whether int8 has all layers".into()));
         }

@@ -22,9 +22,10 @@ use ferrolite_runtime::Model;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::graph::{DType, Graph, ValueId, macs};
+use crate::graph::{DType, Graph, ValueId};
 use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
 use crate::model_file::{self, ModelFile, PortFacts};
+use crate::ops::macs;
 
 /// The facts of a model; the first nine keys in JSON are fixed words of the design.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,11 +1,91 @@
 //! ARG_MAX and ARG_MIN: the dimensions before and behind the searched one are merged.
 
+use ferrolite_graph::float::reduce::arg_extreme;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ArgMinMaxParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::types;
 use crate::error::Result;
-use crate::graph::{DType, Node};
+use crate::graph::{ArgMax, ArgMin, DType, Node, Value};
+
+impl Operator for ArgMax {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check_extreme(check, self.axis)
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        infer_extreme(check, self.axis)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        extreme_types(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![arg_extreme(x.get(0), self.axis, true)]
+    }
+
+    fn selects(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.axis, true)
+    }
+}
+
+impl Operator for ArgMin {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check_extreme(check, self.axis)
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        infer_extreme(check, self.axis)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        extreme_types(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![arg_extreme(x.get(0), self.axis, false)]
+    }
+
+    fn selects(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.axis, false)
+    }
+}
+
+fn check_extreme(check: &Check<'_>, axis: usize) -> Result<()> {
+    let input = check.input(0)?;
+    check.axis(axis, input.len())?;
+    let (found, expected): (usize, usize) =
+        (check.outputs[0].iter().product(), input.iter().product::<usize>() / input[axis]);
+    check.ensure(found == expected, || format!("its output has {found} elements"))
+}
+
+fn infer_extreme(check: &Check<'_>, axis: usize) -> Result<Vec<usize>> {
+    let mut shape = check.inputs.first().copied().flatten().ok_or_else(|| check.unknown())?.to_vec();
+    check.axis(axis, shape.len())?;
+    shape.remove(axis);
+    Ok(shape)
+}
+
+fn extreme_types(inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+    let (searched, result) = (inputs[0], outputs[0]);
+    if !types::is_data(searched) || !matches!(result.dtype, DType::Int32 | DType::Int64) {
+        return Err(format!("{} searched, {} returned", searched.dtype.name(), result.dtype.name()));
+    }
+    Ok(())
+}
 
 /// Lowers ARG_MAX (`largest`) or ARG_MIN along `axis`.
 pub fn lower(cx: &Lowering<'_>, node: &Node, axis: usize, largest: bool) -> Result<Vec<Lowered>> {

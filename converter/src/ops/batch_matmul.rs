@@ -2,16 +2,56 @@
 //! layer, and runs as one. Source followed: TFLM `kernels/batch_matmul.cc`; TFLite's
 //! `GetQuantizedConvolutionMultipler` multiplies both scales in single precision.
 
+use ferrolite_graph::float::matmul;
+use ferrolite_graph::float::strided::broadcast_shape;
 use ferrolite_runtime::ops::batch_matmul::scratch_bytes;
 use ferrolite_runtime::quant::multiplier;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{BatchMatMulParams, FullyConnectedParams, Product};
 
 use super::broadcast::broadcast;
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
 use super::stage::{self, Int8};
+use super::work;
 use crate::error::Result;
-use crate::graph::{Activation, Constant, Node};
+use crate::graph::{Activation, BatchMatMul, Constant, Graph, Node};
+
+impl Operator for BatchMatMul {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (a, b) = (check.input(0)?, check.input(1)?);
+        check.ensure(a.len() >= 2 && b.len() >= 2, || format!("operands {a:?} and {b:?}"))?;
+        let matrix = |shape: &[usize], transposed: bool| {
+            let [x, y] = [shape[shape.len() - 2], shape[shape.len() - 1]];
+            if transposed { (y, x) } else { (x, y) }
+        };
+        let ((m, k), (k2, n)) = (matrix(a, self.transpose_a), matrix(b, self.transpose_b));
+        let lead = broadcast_shape(&a[..a.len() - 2], &b[..b.len() - 2]);
+        match lead {
+            Some(mut shape) if k == k2 => {
+                shape.extend([m, n]);
+                check.output(&shape)
+            }
+            _ => Err(check.error(format!("operands {a:?} and {b:?} do not fit together"))),
+        }
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![matmul::batch_matmul(x.get(0), x.get(1), self.transpose_a, self.transpose_b, x.shape())]
+    }
+
+    fn macs(&self, graph: &Graph, node: &Node) -> u64 {
+        let a = work::shape(graph, node, 0);
+        let depth = a.len().checked_sub(if self.transpose_a { 2 } else { 1 }).and_then(|at| a.get(at));
+        work::results(graph, node).saturating_mul(depth.map_or(1, |&d| d as u64))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.transpose_a, self.transpose_b)
+    }
+}
 
 /// Lowers the node.
 pub(super) fn lower(

@@ -1,14 +1,53 @@
 //! CONV_2D, with groups. Source followed: TFLM `kernels/conv_common.cc`.
 
+use ferrolite_graph::float::{elementwise, window};
 use ferrolite_runtime::ops::conv_2d::{can_be_packed, scratch_bytes};
 use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use super::{pack, stage, winograd};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{pack, stage, types, winograd, work};
 use crate::error::Result;
-use crate::graph::{Activation, Node, Window};
+use crate::graph::{Activation, Conv2d, Graph, Node, Value, Window};
+
+impl Operator for Conv2d {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (image, [out, kh, kw, depth]) = (check.image(0)?, check.image(1)?);
+        check.window(&self.window, [kh, kw])?;
+        let groups = image[3] / depth;
+        check.ensure(groups > 0 && image[3] % depth == 0 && out % groups == 0, || {
+            format!("a filter of depth {depth} with {out} outputs for {} channels", image[3])
+        })?;
+        check.bias(out)?;
+        check.windowed(image, &self.window, out)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::weighted(inputs, outputs, 0)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let out = window::conv2d(x.get(0), x.get(1), x.optional(2), &self.window, x.shape());
+        vec![elementwise::clamped(out, self.activation)]
+    }
+
+    fn macs(&self, graph: &Graph, node: &Node) -> u64 {
+        // Each result takes one filter.
+        work::results(graph, node).saturating_mul(work::elements(graph, node, 1, 1))
+    }
+
+    fn channel_axis(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, &self.window, self.activation)
+    }
+}
 
 /// Lowers the node. The graph's weights are `[out, kernel_h, kernel_w, in / groups]`.
 pub fn lower(

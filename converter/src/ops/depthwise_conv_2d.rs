@@ -1,15 +1,53 @@
 //! DEPTHWISE_CONV_2D. Source followed: TFLM `kernels/depthwise_conv_common.cc`.
 
+use ferrolite_graph::float::{elementwise, window};
 use ferrolite_runtime::ops::depthwise_3x3;
 use ferrolite_runtime::ops::depthwise_conv_2d::{can_be_packed, scratch_bytes};
 use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::DepthwiseConv2dParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use super::{pack, stage};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{pack, stage, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, Node, Window};
+use crate::graph::{Activation, DepthwiseConv2d, Graph, Node, Value, Window};
+
+impl Operator for DepthwiseConv2d {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (image, [one, kh, kw, out]) = (check.image(0)?, check.image(1)?);
+        check.window(&self.window, [kh, kw])?;
+        check.ensure(one == 1 && image[3].checked_mul(self.multiplier) == Some(out), || {
+            format!("a filter with {out} outputs for {} channels times {}", image[3], self.multiplier)
+        })?;
+        check.bias(out)?;
+        check.windowed(image, &self.window, out)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::weighted(inputs, outputs, 3)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let (input, filter, bias) = (x.get(0), x.get(1), x.optional(2));
+        let out = window::depthwise(input, filter, bias, &self.window, self.multiplier, x.shape());
+        vec![elementwise::clamped(out, self.activation)]
+    }
+
+    fn macs(&self, graph: &Graph, node: &Node) -> u64 {
+        work::results(graph, node).saturating_mul(work::count(&self.window.kernel))
+    }
+
+    fn channel_axis(&self) -> Option<usize> {
+        Some(3)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, &self.window, self.multiplier, self.activation)
+    }
+}
 
 /// Lowers the node. The graph's weights are `[kernel_h, kernel_w, in * multiplier]`; packed ones have a
 /// row for each channel.

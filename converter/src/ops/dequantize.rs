@@ -1,12 +1,47 @@
 //! DEQUANTIZE: integers become floats, at the border of a model.
 
+use ferrolite_graph::float::elementwise;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::DequantizeParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use super::requantize;
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{requantize, types};
 use crate::error::Result;
-use crate::graph::{DType, Node};
+use crate::graph::{DType, Node, Value};
+
+/// Integers to float32.
+pub(super) struct Dequantize;
+
+impl Operator for Dequantize {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check.output(check.input(0)?)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        if outputs[0].dtype != DType::Float32 {
+            return Err(format!("a result of type {}", outputs[0].dtype.name()));
+        }
+        if inputs[0].constant.is_some() { Ok(()) } else { types::per_tensor(inputs[0]) }
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![match x.node.input(0) {
+            Some(integers) => elementwise::saturated(x.get(0).data, x.graph.value(integers)),
+            None => x.get(0).data.to_vec(),
+        }]
+    }
+
+    fn converts(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node)
+    }
+}
 
 /// Lowers DEQUANTIZE.
 pub fn lower(cx: &Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {

@@ -1,13 +1,64 @@
 //! FULLY_CONNECTED, per tensor and per channel. Source followed: TFLM
 //! `kernels/fully_connected_common.cc`.
 
+use ferrolite_graph::float::{elementwise, matmul};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::FullyConnectedParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use super::{pack, stage};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{pack, stage, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, Node};
+use crate::graph::{Activation, FullyConnected, Graph, Node, Value};
+
+impl Operator for FullyConnected {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (input, weights) = (check.input(0)?, check.input(1)?);
+        check.ensure(weights.len() == 2, || format!("its weights have shape {weights:?}"))?;
+        let total: usize = input.iter().product();
+        check.ensure(total.is_multiple_of(weights[1]), || {
+            format!("an input of shape {input:?} for weights of shape {weights:?}")
+        })?;
+        check.bias(weights[0])?;
+        let found: usize = check.outputs[0].iter().product();
+        check.ensure(found == total / weights[1] * weights[0], || format!("its output has {found} elements"))
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        let input = check.inputs.first().copied().flatten().ok_or_else(|| check.unknown())?;
+        let Some(&[rows, columns]) = check.inputs.get(1).copied().flatten() else {
+            return Err(check.error("its weights are no matrix"));
+        };
+        let (&depth, lead) = input.split_last().ok_or_else(|| check.unknown())?;
+        if depth != columns || columns == 0 {
+            return Err(check.error(format!("an input of shape {input:?} for weights of {columns} columns")));
+        }
+        Ok([lead, &[rows]].concat())
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::weighted(inputs, outputs, 0)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let out = matmul::fully_connected(x.get(0), x.get(1), x.optional(2));
+        vec![elementwise::clamped(out, self.activation)]
+    }
+
+    fn macs(&self, graph: &Graph, node: &Node) -> u64 {
+        work::results(graph, node).saturating_mul(work::elements(graph, node, 1, 1))
+    }
+
+    fn channel_axis(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.activation)
+    }
+}
 
 /// Lowers the node. The graph's weights are `[outputs, inputs]`.
 pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Result<Vec<Lowered>> {

@@ -1,11 +1,75 @@
 //! GATHER: the dimensions before and behind the one that is looked up are merged; elements keep their bits.
 
+use ferrolite_graph::float::movement;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::GatherParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use crate::error::Result;
-use crate::graph::{DType, Node};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::types;
+use crate::error::{Error, Result};
+use crate::graph::{DType, Gather, Node, Value};
+
+impl Operator for Gather {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let &Gather { axis, batch_dims } = self;
+        let (data, indices) = (check.input(0)?, check.input(1)?);
+        check.axis(axis, data.len())?;
+        let shared = indices.get(..batch_dims).filter(|shared| data.get(..batch_dims) == Some(shared));
+        check.ensure(batch_dims <= axis && shared.is_some(), || {
+            format!("{batch_dims} batch dimensions of {data:?} and {indices:?} before axis {axis}")
+        })?;
+        check.output(&[&data[..axis], &indices[batch_dims..], &data[axis + 1..]].concat())
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::same_type(&inputs[..1], outputs)?;
+        match inputs.get(1).map(|indices| indices.dtype) {
+            Some(DType::Int32) => Ok(()),
+            other => Err(format!("indices of type {}", other.map_or("none", DType::name))),
+        }
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![movement::look_up(x.get(0), self.axis, self.batch_dims, x.get(1))]
+    }
+
+    fn check_values(&self, x: &Operands<'_>) -> Result<()> {
+        let (indices, count) = (x.get(1).data, x.get(0).shape[self.axis]);
+        match indices.iter().find(|&&index| !(index >= 0.0 && (index as usize) < count)) {
+            None => Ok(()),
+            Some(index) => Err(no_such_index(&x.node.name, i64::from(*index as i32), count)),
+        }
+    }
+
+    fn copies(&self) -> bool {
+        true
+    }
+
+    fn commutes_with_clamps(&self) -> bool {
+        true
+    }
+
+    fn is_index(&self, position: usize) -> bool {
+        position == 1
+    }
+
+    fn shares_quantization(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.axis, self.batch_dims)
+    }
+}
+
+/// The error of an index that names nothing.
+pub fn no_such_index(layer: &str, index: i64, count: usize) -> Error {
+    Error::input(format!("layer `{layer}` (GATHER) is asked for index {index}, but has 0 to {}", count - 1))
+        .help("give the numbers that the model was trained with; words that it does not know have a number, too")
+}
 
 /// Lowers GATHER along `axis` behind `batch_dims` shared dimensions.
 pub fn lower(cx: &Lowering<'_>, node: &Node, axis: usize, batch_dims: usize) -> Result<Vec<Lowered>> {

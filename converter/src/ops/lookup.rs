@@ -10,16 +10,40 @@
 //! `hard_swish_common.cc`, `logistic_common.cc`, `tanh.cc`, `elu.cc`; TFLite `reference/hard_swish.h`,
 //! `reference/integer_ops/{logistic,tanh}.h`.
 
+use ferrolite_graph::float::elementwise;
 use ferrolite_runtime::quant::{Multiplier, multiplier, requantize_double, rounding_divide_by_power_of_two};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::LookupParams;
 
+use super::check::Check;
 use super::fixed_point;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
 use super::stage::{self, Int8};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, Value, ValueId};
 use crate::reference::unary;
+
+/// A function of one number that came as its results.
+pub(super) struct Lookup;
+
+impl Operator for Lookup {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (input, table) = (check.input(0)?, check.input(1)?);
+        check.ensure(table == [256], || format!("a table of shape {table:?} instead of [256]"))?;
+        check.output(input)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let params = x.quantization(0).unwrap_or((1.0, 0));
+        vec![elementwise::from_table(x.get(0).data, x.get(1).data, params)]
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower_table(cx, node)
+    }
+}
 
 /// An op that applies `function` to each element. The table is indexed by the input's bits.
 pub(super) fn table(

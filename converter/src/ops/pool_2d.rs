@@ -1,13 +1,55 @@
 //! AVERAGE_POOL_2D and MAX_POOL_2D, whose output has the quantization of the input.
 //! Source followed: TFLM `kernels/pooling_common.cc`.
 
+use ferrolite_graph::float::{elementwise, window};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Pool2dParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
 use super::stage;
 use crate::error::Result;
-use crate::graph::{Activation, Node, PoolKind, Window};
+use crate::graph::{Activation, Node, Pool2d, PoolKind, Window};
+
+impl Operator for Pool2d {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (image, window) = (check.image(0)?, &self.window);
+        check.window(window, window.kernel)?;
+        let inside = window.dilation == [1, 1]
+            && (0..2)
+                .all(|d| window.pad_before[d] < window.kernel[d] && window.pad_after[d] < window.kernel[d]);
+        check.ensure(inside, || {
+            let kind = if self.kind == PoolKind::Max { "maximum" } else { "average" };
+            format!("a window without pixels has no {kind}")
+        })?;
+        check.windowed(image, window, image[3])
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![elementwise::clamped(
+            window::pool(x.get(0), self.kind, &self.window, x.shape()),
+            self.activation,
+        )]
+    }
+
+    fn picks(&self) -> bool {
+        self.kind == PoolKind::Max
+    }
+
+    fn selects(&self) -> bool {
+        self.kind == PoolKind::Max
+    }
+
+    fn shares_quantization(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.kind, &self.window, self.activation)
+    }
+}
 
 /// Lowers a pooling.
 pub(super) fn lower(

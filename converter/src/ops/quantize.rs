@@ -1,13 +1,62 @@
 //! QUANTIZE: floats become integers on the device; integers become others by a table (8 bits to 8
 //! bits) or by `requantize`.
 
+use ferrolite_graph::float::elementwise;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::QuantizeParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use super::requantize;
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{requantize, types};
 use crate::error::Result;
-use crate::graph::{DType, Node};
+use crate::graph::{DType, Node, QuantizeScaled, Value};
+
+/// Any number representation to the integers of the result's quantization.
+pub(super) struct Quantize;
+
+impl Operator for Quantize {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check.output(check.input(0)?)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::per_tensor(outputs[0])?;
+        types::per_tensor(inputs[0])
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![elementwise::saturated(x.get(0).data, x.result())]
+    }
+
+    fn converts(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node)
+    }
+}
+
+impl Operator for QuantizeScaled {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check.output(check.input(0)?)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let scaled = elementwise::scaled(x.get(0).data, self.factor, self.term);
+        vec![elementwise::saturated(&scaled, x.result())]
+    }
+
+    fn converts(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower_scaled(cx, node, self.factor, self.term)
+    }
+}
 
 /// Lowers QUANTIZE.
 pub fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {

@@ -1,16 +1,65 @@
-//! MEAN and SUM. The multiplier is `input scale / output scale`, and for a mean that divided by the
+//! MEAN, SUM, REDUCE_MAX and REDUCE_MIN. The multiplier of the first two is `input scale / output scale`, and for a mean that divided by the
 //! number of elements, in TFLM's order of operations (`QuantizedMeanOrSum` in `reference/reduce.h`).
 
+use ferrolite_graph::float;
 use ferrolite_runtime::quant::{self, Multiplier};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::{ReduceDim, ReduceParams, Reduction};
+use ferrolite_schema::params::{ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction};
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
 use crate::error::Result;
-use crate::graph::{DType, Node, ReduceKind};
+use crate::graph::{DType, Node, Reduce, ReduceKind};
+
+impl Operator for Reduce {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let input = check.input(0)?;
+        for &axis in &self.axes {
+            check.axis(axis, input.len())?;
+        }
+        let dims = input.iter().enumerate();
+        let shape: Vec<usize> = dims
+            .filter_map(|(d, &n)| match self.axes.contains(&d) {
+                false => Some(n),
+                true => self.keep_dims.then_some(1),
+            })
+            .collect();
+        check.output(&shape)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![float::reduce::reduce(x.get(0), self.kind, &self.axes)]
+    }
+
+    fn picks(&self) -> bool {
+        is_choice(self.kind)
+    }
+
+    fn selects(&self) -> bool {
+        is_choice(self.kind)
+    }
+
+    fn shares_quantization(&self) -> bool {
+        is_choice(self.kind)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        match is_choice(self.kind) {
+            true => lower_choice(cx, node, self.kind, &self.axes),
+            false => lower_sum(cx, node, self.kind, &self.axes),
+        }
+    }
+}
+
+/// Whether a reduction gives one of its elements.
+fn is_choice(kind: ReduceKind) -> bool {
+    matches!(kind, ReduceKind::Max | ReduceKind::Min)
+}
 
 /// Lowers MEAN or SUM over `axes`.
-pub fn lower(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -> Result<Vec<Lowered>> {
+fn lower_sum(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -> Result<Vec<Lowered>> {
     let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
     expect_int8(cx, node)?;
     let (input_scale, input_zero_point) = cx.quantization(node, input)?;
@@ -27,6 +76,19 @@ pub fn lower(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -
         .ok_or_else(|| cx.unsupported(node, format!("it sums {count} elements; up to 8388608 are")))?;
     let params = ReduceParams { shape, bias, multiplier, zero_point };
     Ok(vec![Lowered::new(OpCode::Reduce, vec![input_id], vec![output_id], &params)])
+}
+
+/// Lowers REDUCE_MAX or REDUCE_MIN over `axes`: elements keep their bits, so TFLM demands one quantization for both
+/// sides.
+fn lower_choice(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -> Result<Vec<Lowered>> {
+    let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+    expect_int8(cx, node)?;
+    if cx.quantization(node, input)? != cx.quantization(node, output)? {
+        return Err(cx.unsupported(node, "input and output need the same scale and zero point"));
+    }
+    let (shape, _) = shape(cx, node, axes)?;
+    let params = ReduceMinMaxParams { shape, largest: (kind == ReduceKind::Max).into() };
+    Ok(vec![Lowered::new(OpCode::ReduceMinMax, vec![input_id], vec![output_id], &params)])
 }
 
 /// A multiplier divided by a count of at least 1: the mantissa is shifted up as far as the shift

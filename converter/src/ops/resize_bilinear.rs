@@ -2,13 +2,39 @@
 //! `reference/resize_bilinear.h`): positions are linear in the index, so two numbers per dimension
 //! say all.
 
+use ferrolite_graph::float::resize;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ResizeBilinearParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
 use super::reduce::expect_int8;
 use crate::error::Result;
-use crate::graph::Node;
+use crate::graph::{Node, ResizeBilinear};
+
+impl Operator for ResizeBilinear {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check.resized()
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        Err(check.unknown())
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![resize::bilinear(x.get(0), x.shape(), self.align_corners, self.half_pixel_centers)]
+    }
+
+    fn shares_quantization(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.align_corners, self.half_pixel_centers)
+    }
+}
 
 /// Lowers RESIZE_BILINEAR.
 pub fn lower(

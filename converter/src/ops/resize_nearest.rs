@@ -1,12 +1,43 @@
 //! RESIZE_NEAREST_NEIGHBOR: the input row of each output row and the input column of each output
 //! column become a table, in TFLM's single precision (`reference/resize_nearest_neighbor.h`).
 
+use ferrolite_graph::float::resize;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ResizeNearestParams;
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::types;
 use crate::error::Result;
-use crate::graph::Node;
+use crate::graph::{Node, ResizeNearest, Value};
+
+impl Operator for ResizeNearest {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check.resized()
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        Err(check.unknown())
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::same_type(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![resize::nearest(x.get(0), x.shape(), self.align_corners, self.half_pixel_centers)]
+    }
+
+    fn only_moves_data(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.align_corners, self.half_pixel_centers)
+    }
+}
 
 /// Lowers RESIZE_NEAREST_NEIGHBOR.
 pub fn lower(

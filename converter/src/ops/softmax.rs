@@ -4,16 +4,42 @@
 //! Source followed: TFLM `kernels/softmax_common.cc`, TFLite `quantization_util.cc`
 //! (`PreprocessSoftmaxScaling`, `CalculateInputRadius`), gemmlowp `fixedpoint.h`.
 
+use ferrolite_graph::float::elementwise;
 use ferrolite_runtime::ops::softmax::MAX_DEPTH;
 use ferrolite_runtime::quant::{multiplier, saturating_rounding_doubling_high_mul as multiply};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::SoftmaxParams;
 
+use super::check::Check;
 use super::fixed_point::exp_on_negative_values;
 use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
 use super::stage;
 use crate::error::Result;
-use crate::graph::Node;
+use crate::graph::{Node, Softmax};
+
+impl Operator for Softmax {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        check.output(check.input(0)?)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![elementwise::softmax(x.get(0).data, x.get(0).depth(), self.beta)]
+    }
+
+    fn selects(&self) -> bool {
+        true
+    }
+
+    fn prescribed(&self) -> Option<(f32, i32)> {
+        Some((1.0 / 256.0, -128))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, self.beta)
+    }
+}
 
 /// Integer bits of a difference, Q5.26.
 const INTEGER_BITS: u32 = 5;

@@ -11,38 +11,36 @@ use ferrolite_schema::params::{CopyDim, CopySegment, StridedCopyParams};
 
 use super::lowering::{Lowered, Lowering};
 use crate::error::{Error, Result};
-use crate::graph::{
-    Activation, Concat, DType, Node, Op, Pack, Pad, Slice, Split, Transpose, Unpack, Value, ValueId,
-};
+use crate::graph::{DType, Node, Value, ValueId};
 
 /// One loop of a copy: steps, and the elements from one step to the next on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Loop {
+pub(super) struct Loop {
     count: usize,
     source: isize,
     target: isize,
 }
 
 /// A box of elements to copy, one loop per dimension.
-struct Copy {
-    input: usize,
-    output: usize,
+pub(super) struct Copy {
+    pub input: usize,
+    pub output: usize,
     /// First element in the input.
-    source: usize,
+    pub source: usize,
     /// First element in the output.
-    target: usize,
-    loops: Vec<Loop>,
+    pub target: usize,
+    pub loops: Vec<Loop>,
 }
 
 impl Copy {
     /// From the start of the first input to the start of the first output.
-    fn new(loops: Vec<Loop>) -> Copy {
+    pub fn new(loops: Vec<Loop>) -> Copy {
         Copy { input: 0, output: 0, source: 0, target: 0, loops }
     }
 }
 
 /// Row-major strides in elements.
-fn strides(shape: &[usize]) -> Vec<isize> {
+pub(super) fn strides(shape: &[usize]) -> Vec<isize> {
     let mut strides = vec![1isize; shape.len()];
     for d in (1..shape.len()).rev() {
         strides[d - 1] = strides[d] * shape[d] as isize;
@@ -51,7 +49,7 @@ fn strides(shape: &[usize]) -> Vec<isize> {
 }
 
 /// Loops over `shape` that walk with these strides.
-fn loops(shape: &[usize], source: &[isize], target: &[isize]) -> Vec<Loop> {
+pub(super) fn loops(shape: &[usize], source: &[isize], target: &[isize]) -> Vec<Loop> {
     let strides = source.iter().zip(target);
     shape.iter().zip(strides).map(|(&count, (&source, &target))| Loop { count, source, target }).collect()
 }
@@ -73,64 +71,42 @@ fn merge(loops: &[Loop]) -> Vec<Loop> {
     merged
 }
 
-/// The copies that a node makes, and what fills its output before.
-fn copies(cx: &Lowering<'_>, node: &Node) -> Result<(Vec<Copy>, Option<f64>)> {
-    let (_, input) = cx.input(node, 0)?;
-    let (_, output) = cx.output(node, 0)?;
-    let (in_strides, out_strides) = (strides(&input.shape), strides(&output.shape));
-    Ok(match &node.op {
-        Op::Transpose(Transpose { permutation }) => {
-            let source: Vec<isize> = permutation.iter().map(|&d| in_strides[d]).collect();
-            let loops = loops(&output.shape, &source, &out_strides);
-            (vec![Copy::new(loops)], None)
+/// The copies of operands that lie side by side along one dimension of the result, which is new where it is
+/// `packed`.
+pub(super) fn joined(cx: &Lowering<'_>, node: &Node, axis: usize, packed: bool) -> Result<Vec<Copy>> {
+    let out_strides = strides(&cx.output(node, 0)?.1.shape);
+    let mut copies = Vec::new();
+    let mut begin = 0;
+    for position in 0..node.inputs.len() {
+        let mut shape = cx.input(node, position)?.1.shape.clone();
+        if packed {
+            shape.insert(axis, 1);
         }
-        Op::Slice(Slice { begin, size, stride }) => {
-            let source = begin.iter().zip(&in_strides).map(|(&b, &s)| b * s as usize).sum();
-            let steps: Vec<isize> = stride.iter().zip(&in_strides).map(|(&step, &s)| step * s).collect();
-            let loops = loops(size, &steps, &strides(size));
-            (vec![Copy { source, ..Copy::new(loops) }], None)
+        let loops = loops(&shape, &strides(&shape), &out_strides);
+        let target = begin * out_strides[axis] as usize;
+        copies.push(Copy { input: position, target, ..Copy::new(loops) });
+        begin += shape[axis];
+    }
+    Ok(copies)
+}
+
+/// The copies of results that lie side by side along one dimension of the operand, which goes where they were
+/// `packed`.
+pub(super) fn parted(cx: &Lowering<'_>, node: &Node, axis: usize, packed: bool) -> Result<Vec<Copy>> {
+    let in_strides = strides(&cx.input(node, 0)?.1.shape);
+    let mut copies = Vec::new();
+    let mut begin = 0;
+    for position in 0..node.outputs.len() {
+        let mut shape = cx.output(node, position)?.1.shape.clone();
+        if packed {
+            shape.insert(axis, 1);
         }
-        Op::Pad(Pad { amounts, value }) => {
-            let target = amounts.iter().zip(&out_strides).map(|(&(before, _), &s)| before * s as usize).sum();
-            let loops = loops(&input.shape, &in_strides, &out_strides);
-            let zero_point = input.quantization.as_ref().and_then(|q| q.tensor()).map_or(0, |(_, zero)| zero);
-            (vec![Copy { target, ..Copy::new(loops) }], Some(value.unwrap_or_else(|| zero_point.into())))
-        }
-        // The input at each position lies side by side with the others along one dimension.
-        Op::Concat(Concat { axis, .. }) | Op::Pack(Pack { axis }) => {
-            let packed = matches!(node.op, Op::Pack(_));
-            let mut copies = Vec::new();
-            let mut begin = 0;
-            for position in 0..node.inputs.len() {
-                let mut shape = cx.input(node, position)?.1.shape.clone();
-                if packed {
-                    shape.insert(*axis, 1);
-                }
-                let loops = loops(&shape, &strides(&shape), &out_strides);
-                let target = begin * out_strides[*axis] as usize;
-                copies.push(Copy { input: position, target, ..Copy::new(loops) });
-                begin += shape[*axis];
-            }
-            (copies, None)
-        }
-        Op::Split(Split { axis }) | Op::Unpack(Unpack { axis }) => {
-            let unpacked = matches!(node.op, Op::Unpack(_));
-            let mut copies = Vec::new();
-            let mut begin = 0;
-            for position in 0..node.outputs.len() {
-                let mut shape = cx.output(node, position)?.1.shape.clone();
-                if unpacked {
-                    shape.insert(*axis, 1);
-                }
-                let loops = loops(&shape, &in_strides, &strides(&shape));
-                let source = begin * in_strides[*axis] as usize;
-                copies.push(Copy { output: position, source, ..Copy::new(loops) });
-                begin += shape[*axis];
-            }
-            (copies, None)
-        }
-        _ => return Err(cx.unsupported(node, "it does not only move data")),
-    })
+        let loops = loops(&shape, &in_strides, &strides(&shape));
+        let source = begin * in_strides[axis] as usize;
+        copies.push(Copy { output: position, source, ..Copy::new(loops) });
+        begin += shape[axis];
+    }
+    Ok(copies)
 }
 
 /// The segment that the device walks.
@@ -241,20 +217,19 @@ fn lowered(
     Lowered::with_list(OpCode::StridedCopy, inputs, outputs, &words)
 }
 
-/// Lowers a node that moves data.
-pub fn lower(cx: &Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-    if let Op::Concat(Concat { activation, .. }) = &node.op
-        && *activation != Activation::None
-    {
-        return Err(cx.unsupported(node, "a fused activation is not supported"));
-    }
+/// The op that makes these copies, after it has filled its results with a number where one is given. A node reads its
+/// first operands; what it has beyond those that are copied are attributes by now.
+pub(super) fn lower(
+    cx: &Lowering<'_>,
+    node: &Node,
+    copies: &[Copy],
+    fill: Option<f64>,
+) -> Result<Vec<Lowered>> {
     let operands = |ids: &[ValueId]| -> Result<()> {
         // The file counts operands in bytes.
         if ids.len() > 255 { Err(cx.unsupported(node, "it has more than 255 operands")) } else { Ok(()) }
     };
-    // PADV2's and others' further operands are attributes by now.
-    let joins = matches!(node.op, Op::Concat(_) | Op::Pack(_));
-    let count = if joins { node.inputs.len() } else { 1 };
+    let count = copies.iter().map(|copy| copy.input + 1).max().unwrap_or(1);
     let mut inputs = Vec::new();
     for position in 0..count {
         let (id, input) = cx.input(node, position)?;
@@ -266,7 +241,6 @@ pub fn lower(cx: &Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
     operands(&inputs)?;
     operands(&node.outputs)?;
     let dtype = cx.input(node, 0)?.1.dtype;
-    let (copies, fill) = copies(cx, node)?;
     let head = StridedCopyParams {
         fill: fill.is_some().into(),
         pattern: fill.map_or(Ok([0; 2]), |value| pattern(cx, node, value, dtype))?,

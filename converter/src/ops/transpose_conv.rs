@@ -1,14 +1,60 @@
 //! TRANSPOSE_CONV: the kernel is taken apart into one dense kernel for each phase of the output, with
 //! its own biases. Source followed: TFLM `kernels/transpose_conv.cc`.
 
+use ferrolite_graph::float::{elementwise, window};
 use ferrolite_runtime::ops::transpose_conv::{scratch_bytes, taps};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{self, TransposeConvParams};
 
+use super::check::Check;
 use super::lowering::{Lowered, Lowering};
-use super::stage;
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{stage, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, Node, Window};
+use crate::graph::{Activation, Graph, Node, TransposeConv, Value, Window};
+
+impl Operator for TransposeConv {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (image, [out, kh, kw, depth]) = (check.image(0)?, check.image(1)?);
+        check.window(&self.window, [kh, kw])?;
+        check.ensure(depth == image[3], || format!("a filter of depth {depth} for {} channels", image[3]))?;
+        check.bias(out)?;
+        // The size along the image is the author's: it may reach beyond the last kernel tap.
+        let found = check.outputs[0];
+        check.ensure(found.len() == 4 && found[0] == image[0] && found[3] == out, || {
+            format!("its output has shape {found:?} for {} images of {out} channels", image[0])
+        })
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        Err(check.unknown())
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::weighted(inputs, outputs, 0)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let out = window::transpose_conv(x.get(0), x.get(1), x.optional(2), &self.window, x.shape());
+        vec![elementwise::clamped(out, self.activation)]
+    }
+
+    fn macs(&self, graph: &Graph, node: &Node) -> u64 {
+        // Each element of the input goes into all filters.
+        let filters = work::shape(graph, node, 1).first().map_or(1, |&n| n as u64);
+        let taps = work::count(&self.window.kernel);
+        work::elements(graph, node, 0, 0).saturating_mul(taps).saturating_mul(filters)
+    }
+
+    fn channel_axis(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        lower(cx, node, &self.window, self.activation)
+    }
+}
 
 /// Lowers the node; the filter is `[out, kernel_h, kernel_w, in]`.
 pub(super) fn lower(

@@ -4,6 +4,7 @@
 use ferrolite_runtime::quant;
 
 use crate::graph::{Constant, DType, Graph, Node, Op};
+use crate::ops;
 use crate::reference::execute_node;
 
 /// Above this an integer is not exact in f32.
@@ -40,9 +41,7 @@ pub(crate) fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
     if node.op == Op::Quantize {
         return Some(vec![quantized(graph, node)?]);
     }
-    // A PAD of integers adds the zero point, which the reference does not know of here.
-    let moves =
-        (node.op.only_moves_data() && !matches!(node.op, Op::Pad(_))) || matches!(node.op, Op::Gather(_));
+    let moves = ops::of(&node.op).copies();
     let mut operands = Vec::with_capacity(node.inputs.len());
     for id in &node.inputs {
         let Some(id) = id else {

@@ -4,8 +4,8 @@
 //! (QDQ and fake-quantized models). Here they become constants of the layer's own.
 
 use super::range::is_real;
-use crate::graph::channel_axis;
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
+use crate::ops::channel_axis;
 
 /// Whether these integers can be the weights of a layer as they are: int8, symmetric, with one scale or one
 /// for each output channel.

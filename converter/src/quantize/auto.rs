@@ -16,7 +16,8 @@ use super::method::Calibration;
 use super::report::{Options, OutputReport, Report, Trial};
 use super::samples::Samples;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, holds_classes};
+use crate::graph::Graph;
+use crate::ops::holds_classes;
 use crate::parallel::in_order;
 
 /// Fewer samples are too few to hold some back.

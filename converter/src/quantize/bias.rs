@@ -10,7 +10,8 @@ use super::range::{self, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
-use crate::graph::{Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv, channel_axis};
+use crate::graph::{Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv};
+use crate::ops::channel_axis;
 use crate::parallel::by_worker;
 use crate::reference::{Executor, execute_node};
 

@@ -21,10 +21,9 @@ use std::collections::HashMap;
 use super::range::{LARGEST_BOUND, Range, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
-use crate::graph::{
-    Activation, BinaryKind, Constant, Graph, Node, Op, PoolKind, ReduceKind, UnaryKind, ValueId,
-};
-use crate::graph::{ArgMax, ArgMin, Binary, Pad, Pool2d, Reduce, Softmax, channel_axis};
+use crate::graph::{Activation, BinaryKind, Constant, Graph, Node, Op, ValueId};
+use crate::graph::{ArgMax, ArgMin, Binary, Pad, Softmax};
+use crate::ops::{self, channel_axis};
 use crate::parallel::by_worker;
 use crate::passes;
 use crate::reference::Executor;
@@ -68,7 +67,7 @@ pub fn inside(range: Range, limit: Range) -> Range {
 /// Clamps the constants of a graph that lie outside of what the samples need, folds paddings that lose into
 /// max pools, and returns where values have to saturate then. Constants have to have one reader each.
 pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
-    let selects = graph.nodes.iter().any(|node| selects(&node.op));
+    let selects = graph.nodes.iter().any(|node| ops::of(&node.op).selects());
     if !graph.nodes.iter().any(|node| is_suspect(graph, node, selects)) {
         return Ok(Limits::default());
     }
@@ -81,7 +80,7 @@ pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
     for index in 0..graph.nodes.len() {
         let clamped = needs.clamp(graph, index);
         let node = &graph.nodes[index];
-        let passes_on = commutes(&node.op) || matches!(node.op, Op::Binary(_));
+        let passes_on = ops::of(&node.op).commutes_with_clamps() || matches!(node.op, Op::Binary(_));
         let reads = node.inputs.iter().flatten().any(|id| touched[id.0]);
         if clamped || (passes_on && reads) {
             node.outputs.iter().for_each(|id| touched[id.0] = true);
@@ -117,27 +116,6 @@ pub fn bound(graph: &mut Graph) {
 fn is_finite(graph: &Graph, id: ValueId) -> bool {
     let elements = graph.value(id).constant.as_ref().and_then(Constant::as_f32);
     elements.is_some_and(|elements| elements.iter().all(|x| x.is_finite()))
-}
-
-/// Whether an operator lets some elements win and others lose.
-fn selects(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Pool2d(Pool2d { kind: PoolKind::Max, .. })
-            | Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. })
-            | Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. })
-            | Op::Softmax(_)
-            | Op::ArgMax(_)
-            | Op::ArgMin(_)
-            | Op::Unary(UnaryKind::Relu | UnaryKind::Relu6 | UnaryKind::ReluN1To1 | UnaryKind::Clip { .. })
-    )
-}
-
-/// Whether an operator gives the same for clamped operands as clamped afterwards, where the clamp does not
-/// change what it gave.
-fn commutes(op: &Op) -> bool {
-    let selects = selects(op) && !matches!(op, Op::Softmax(_) | Op::ArgMax(_) | Op::ArgMin(_));
-    selects || op.only_moves_data() || matches!(op, Op::Concat(_) | Op::Gather(_))
 }
 
 /// Whether a node has a constant that may lie far outside of the data. `selecting` says whether anything in
@@ -290,8 +268,8 @@ impl<'s> Needs<'s> {
     fn of_operand(&self, graph: &Graph, node: &Node, position: usize, id: ValueId) -> Range {
         let seen = self.seen.ranges[id.0];
         let wanted = match node.op {
-            Op::Gather(_) if position > 0 => seen,
-            ref op if commutes(op) => self.of_results(node),
+            ref op if ops::of(op).is_index(position) => seen,
+            ref op if ops::of(op).commutes_with_clamps() => self.of_results(node),
             Op::Softmax(_) | Op::ArgMax(_) | Op::ArgMin(_) => self.of_row(graph, node, id),
             Op::Binary(Binary { kind, activation: Activation::None }) => {
                 self.of_term(graph, node, kind, position)
@@ -416,7 +394,7 @@ impl<'s> Needs<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Node, Transpose, Value, Window};
+    use crate::graph::{DType, Node, Pool2d, PoolKind, Reduce, ReduceKind, Transpose, Value, Window};
 
     /// Samples of one input.
     struct Rows(Vec<Vec<f32>>);

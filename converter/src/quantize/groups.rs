@@ -13,33 +13,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::range::{Params, Range, is_real, params_for};
-use crate::graph::{
-    Binary, BinaryKind, DType, Graph, Node, Op, Pad, Reduce, ReduceKind, UnaryKind, Value, ValueId,
-};
-
-/// The parameters that TFLite prescribes for an operator's result.
-pub fn prescribed(op: &Op) -> Option<Params> {
-    match op {
-        Op::Softmax(_) | Op::Unary(UnaryKind::Logistic) => Some((1.0 / 256.0, -128)),
-        Op::Unary(UnaryKind::Tanh) => Some((1.0 / 128.0, 0)),
-        Op::LogSoftmax => Some((16.0 / 256.0, 127)),
-        _ => None,
-    }
-}
-
-/// Whether operands and results of the operator must share their quantization.
-fn shares_quantization(op: &Op) -> bool {
-    op.only_moves_data()
-        || matches!(
-            op,
-            Op::Concat(_)
-                | Op::Pool2d(_)
-                | Op::ResizeBilinear(_)
-                | Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. })
-                | Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. })
-                | Op::Gather(_)
-        )
-}
+use crate::graph::{DType, Graph, Node, Op, Pad, Value, ValueId};
+use crate::ops;
 
 /// A QUANTIZE or DEQUANTIZE between real numbers and int8 that the author quantized: the two sides
 /// can share the author's quantization, and the node becomes superfluous.
@@ -83,7 +58,7 @@ impl Groups {
                 if !node.outputs.iter().any(|output| apart.contains(output)) {
                     groups.join(real, integer);
                 }
-            } else if shares_quantization(&node.op) {
+            } else if ops::of(&node.op).shares_quantization() {
                 let ids = node.inputs.iter().flatten().chain(&node.outputs);
                 let mut real = ids.copied().filter(|&id| is_real(graph, id));
                 if let Some(first) = real.next() {
@@ -189,7 +164,7 @@ fn fixed_values(graph: &Graph) -> BTreeMap<usize, Params> {
     let mut fixed: BTreeMap<usize, Params> =
         graph.values.iter().enumerate().filter_map(|(i, value)| Some((i, preset(value)?))).collect();
     for node in &graph.nodes {
-        let prescribed = prescribed(&node.op).zip(node.outputs.first());
+        let prescribed = ops::of(&node.op).prescribed().zip(node.outputs.first());
         if let Some((params, output)) = prescribed.filter(|&(_, &id)| is_real(graph, id)) {
             fixed.insert(output.0, params);
         }
@@ -240,7 +215,7 @@ fn derived(graph: &Graph) -> HashSet<ValueId> {
     let mut derived = HashSet::new();
     for node in &graph.nodes {
         let adds_elements = matches!(node.op, Op::Pad(Pad { value: Some(_), .. }));
-        if (shares_quantization(&node.op) && !adds_elements) || bridge(graph, node).is_some() {
+        if (ops::of(&node.op).shares_quantization() && !adds_elements) || bridge(graph, node).is_some() {
             derived.extend(&node.outputs);
         }
     }
@@ -252,7 +227,7 @@ fn derived(graph: &Graph) -> HashSet<ValueId> {
 fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &HashSet<ValueId>) {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for mut node in std::mem::take(&mut graph.nodes) {
-        if bridge(graph, &node).is_none() && shares_quantization(&node.op) {
+        if bridge(graph, &node).is_none() && ops::of(&node.op).shares_quantization() {
             for input in &mut node.inputs {
                 let Some(id) = input.filter(|id| fixed.contains(id) && is_real(graph, *id)) else {
                     continue;

@@ -15,10 +15,10 @@ use crate::data::input_specs;
 use crate::emit;
 use crate::error::{Error, Result};
 use crate::execute::{infer, interpreter};
-use crate::graph::holds_classes;
 use crate::graph::{DType, Graph, Op};
 use crate::model_file::{self, ModelFile};
 use crate::noise::{Noise, argmax};
+use crate::ops::holds_classes;
 use crate::passes;
 use crate::reference::Executor;
 

@@ -12,7 +12,8 @@
 use super::report::OutputReport;
 use super::samples::{Samples, run};
 use crate::error::Result;
-use crate::graph::{Graph, Node, Op, UnaryKind, ValueId};
+use crate::graph::{Graph, Node, Op, ValueId};
+use crate::ops;
 use crate::parallel;
 use crate::reference::Executor;
 
@@ -314,9 +315,7 @@ fn origin(graph: &Graph, mut id: ValueId) -> ValueId {
 /// Whether TFLite prescribes the scale of a value.
 fn has_given_scale(graph: &Graph, id: ValueId) -> bool {
     let node = graph.nodes.iter().find(|node| node.outputs.contains(&id));
-    node.is_some_and(|node| {
-        matches!(node.op, Op::Softmax(_) | Op::LogSoftmax | Op::Unary(UnaryKind::Logistic | UnaryKind::Tanh))
-    })
+    node.is_some_and(|node| ops::of(&node.op).prescribed().is_some())
 }
 
 /// Runs some of the samples, taken evenly.
@@ -350,7 +349,8 @@ fn observe(graph: &Graph, samples: &dyn Samples, watched: &mut [Watched]) -> Res
 mod tests {
     use super::*;
     use crate::graph::{
-        Activation, Binary, BinaryKind, Concat, Constant, DType, FullyConnected, Quantization, Value,
+        Activation, Binary, BinaryKind, Concat, Constant, DType, FullyConnected, Quantization, UnaryKind,
+        Value,
     };
 
     struct Rows(Vec<Vec<f32>>);

@@ -6,16 +6,12 @@ use super::range::{Params, Range, is_real, per_tensor, to_int8 as integer};
 use super::report::{ActivationReport, Report};
 use super::{authored, weights};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Op, Pad, Value, ValueId, channel_axis};
+use crate::graph::{Constant, DType, Graph, Op, Pad, Value, ValueId};
+use crate::ops::{self, channel_axis};
 
 /// Whether a node has a result that is real numbers, and so constants that must be quantized.
 fn computes_reals(graph: &Graph, node: usize) -> bool {
     graph.nodes[node].outputs.iter().any(|&id| is_real(graph, id))
-}
-
-/// Whether an operand says where something is found: integers, whatever the layer computes.
-fn is_index(op: &Op, position: usize) -> bool {
-    matches!(op, Op::Gather(_)) && position == 1
 }
 
 /// Gives every constant operand of the layers to be quantized a value of its own, made of real
@@ -31,7 +27,7 @@ pub fn own_constants(graph: &mut Graph) {
             let Some(id) = graph.nodes[node].input(position) else { continue };
             let value = graph.value(id);
             let Some(constant) = &value.constant else { continue };
-            if is_index(&graph.nodes[node].op, position) {
+            if ops::of(&graph.nodes[node].op).is_index(position) {
                 continue;
             }
             let shared = graph.is_output(id) || consumers[&id].len() > 1;

@@ -202,11 +202,11 @@ fn indices_stay_integers() {
     let x = b.input("x", &[1, 3]);
     let y = b.node("argmax", Op::ArgMax(ArgMax { axis: 1 }), &[x], &[1]);
     b.0.value_mut(y).dtype = DType::Int32;
-    assert!(b.0.is_float(), "it searches float");
+    assert!(crate::ops::is_float(&b.0), "it searches float");
     let (mut graph, _) = b.quantized(&[y], vec![vec![vec![1.0, 3.0, 2.0]]]).unwrap();
     assert_eq!((graph.value(y).dtype, &graph.value(y).quantization), (DType::Int32, &None));
     assert_eq!(params(&graph, x).1, -128);
-    assert!(!graph.is_float());
+    assert!(!crate::ops::is_float(&graph));
     float_borders(&mut graph);
     assert_eq!(names(&graph), ["QUANTIZE", "ARG_MAX"]);
 }

@@ -31,22 +31,17 @@
 //! for node in &graph.nodes {
 //!     println!("{} ({}) makes {:?}", node.name, node.op.name(), graph.value(node.outputs[0]).shape);
 //! }
-//! assert!(graph.is_float());
 //! ```
 
 mod attributes;
-mod classes;
 mod op;
 mod tensor;
 mod window;
-mod work;
 
 pub use attributes::{Activation, BinaryKind, Cell, PoolKind, Recurrent, ReduceKind, UnaryKind};
-pub use classes::holds_classes;
 pub use op::*;
 pub use tensor::{Constant, Quantization};
 pub use window::{Padding, Window};
-pub use work::{channel_axis, macs, weights_of};
 
 use std::collections::{HashMap, HashSet};
 
@@ -189,17 +184,6 @@ impl Graph {
     /// Whether a value is one of the model's outputs.
     pub fn is_output(&self, id: ValueId) -> bool {
         self.outputs.contains(&id)
-    }
-
-    /// True when some layer still computes with floating point, that is, when the graph has to be
-    /// quantized before it can be lowered.
-    pub fn is_float(&self) -> bool {
-        self.nodes.iter().any(|node| {
-            let mut touched = node.inputs.iter().flatten().chain(&node.outputs);
-            !matches!(node.op, Op::Quantize | Op::QuantizeScaled(_) | Op::Dequantize)
-                && !node.op.only_moves_data()
-                && touched.any(|&id| self.value(id).dtype == DType::Float32)
-        })
     }
 
     /// Values that some node reads or writes, or that are a border of the model.

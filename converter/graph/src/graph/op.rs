@@ -83,24 +83,6 @@ macro_rules! define {
 
 operators!(define);
 
-impl Op {
-    /// Whether the operator copies elements without computing with them, so that any element type
-    /// will do and input and output share their quantization.
-    pub fn only_moves_data(&self) -> bool {
-        matches!(
-            self,
-            Op::Pad(_)
-                | Op::Split(_)
-                | Op::Slice(_)
-                | Op::Transpose(_)
-                | Op::Reshape
-                | Op::Pack(_)
-                | Op::Unpack(_)
-                | Op::ResizeNearest(_)
-        ) || matches!(self, Op::Concat(Concat { activation: Activation::None, .. }))
-    }
-}
-
 /// input, filter, bias? → output. Groups = input channels / filter's innermost dimension.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv2d {

@@ -24,6 +24,7 @@ use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use super::write::align_end;
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Quantization, Value, ValueId};
+use crate::ops;
 use crate::tflite as schema;
 
 /// Alignment of constants, as the schema demands.
@@ -65,7 +66,7 @@ struct Writer<'g> {
 /// # Errors
 /// Names the layer that TensorFlow Lite cannot express, and why; refuses a graph that is still float.
 pub fn tflite(graph: &Graph) -> Result<Vec<u8>> {
-    if graph.is_float() {
+    if ops::is_float(&graph) {
         return Err(Error::input(format!("{}: only quantized models are written as .tflite", graph.name))
             .help("quantize the model first"));
     }

@@ -54,6 +54,7 @@ use super::damaged::{DAMAGED, damaged};
 use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
+use crate::ops;
 use crate::unsupported::unsupported_layers;
 use fault::Fault;
 use layer::Layer;
@@ -388,7 +389,7 @@ impl Net {
         let graph = self.b.graph_mut();
         for index in from..graph.nodes.len() {
             let node = &graph.nodes[index];
-            let selects = node.op.only_moves_data()
+            let selects = ops::of(&node.op).only_moves_data()
                 || matches!(
                     node.op,
                     Op::Pool2d(Pool2d { kind: crate::graph::PoolKind::Max, .. }) | Op::Gather(_)

@@ -15,6 +15,7 @@ use super::tensors::{dtype, types};
 use super::{convolution, dense, functions, pooling};
 use crate::graph::{BinaryKind, Constant, DType, Op, Quantization, ReduceKind, Softmax, ValueId};
 use crate::import::damaged::damaged;
+use crate::ops;
 
 fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Broken(damaged(what)))
@@ -212,7 +213,8 @@ impl Net {
             let graph = self.b.graph_mut();
             graph.value_mut(id).quantization = Some(quantization.clone());
             let writer = graph.nodes.iter().rev().find(|node| node.outputs.contains(&id));
-            let source = writer.filter(|node| node.op.only_moves_data()).and_then(|node| node.input(0));
+            let source =
+                writer.filter(|node| ops::of(&node.op).only_moves_data()).and_then(|node| node.input(0));
             next = source
                 .filter(|&id| graph.value(id).quantization.is_none() && graph.value(id).constant.is_none());
         }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId};
 use crate::import::choices;
 use crate::import::damaged::damaged;
+use crate::ops;
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 
 /// The graph as it grows, operator by operator.
@@ -253,7 +254,7 @@ impl Builder {
             let integer = matches!(value.dtype, DType::Int32 | DType::Int64 | DType::Bool);
             integer && value.quantization.is_none()
         };
-        let moves = |node: &Node| node.op.only_moves_data() || matches!(node.op, Op::Gather(_));
+        let moves = |node: &Node| ops::of(&node.op).copies();
         if !last.outputs.iter().all(plain) || !nodes.iter().all(moves) {
             return false;
         }

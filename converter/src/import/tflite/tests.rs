@@ -87,7 +87,7 @@ fn hybrid_weights_become_float_and_are_noted() {
     let Some(folder) = ferrolite_shared::models() else { return };
     let imported = load(&folder.join("real/kws_ref_model_float32.tflite")).unwrap();
     assert!(imported.notes.iter().any(|note| note.contains("hybrid")), "{:?}", imported.notes);
-    assert!(imported.graph.is_float() && refuse_unsupported(&imported.graph).is_ok());
+    assert!(crate::ops::is_float(&imported.graph) && refuse_unsupported(&imported.graph).is_ok());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::aligned::AlignedBuf;
 use crate::emit;
 use crate::execute::{infer, interpreter};
 use crate::graph::{Binary, BinaryKind, DType, Graph, Node, Op, Reduce, ReduceKind, ValueId};
+use crate::ops;
 
 /// The ranges of a node's results at the ends of its operands' ranges, and whether they hold in
 /// between. `None` where the node is nothing that int8 channels pass through.
@@ -57,7 +58,7 @@ fn is_monotone(graph: &Graph, node: &Node) -> bool {
     let output = scale(node.outputs.first().copied());
     match &node.op {
         Op::Pool2d(_) | Op::Pad(_) => true,
-        op if op.only_moves_data() => true,
+        op if ops::of(op).only_moves_data() => true,
         Op::Binary(Binary { kind, .. }) => match kind {
             BinaryKind::Add | BinaryKind::Sub | BinaryKind::Maximum | BinaryKind::Minimum => true,
             // Without a shift to the left, which could wrap.

@@ -28,10 +28,11 @@ mod view;
 mod tests;
 
 use crate::graph::Graph;
+use crate::ops;
 
 /// Pushes views out; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
-    if !graph.is_float() {
+    if !ops::is_float(&graph) {
         return 0;
     }
     let mut count = chains::run(graph);

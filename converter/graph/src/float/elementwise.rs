@@ -1,8 +1,10 @@
 //! Functions of single elements, of pairs of elements with broadcasting, and of rows.
 
+use ferrolite_runtime::quant;
+
 use super::Tensor;
 use super::strided::{broadcast, walk};
-use crate::graph::{BinaryKind, DType, UnaryKind, Value};
+use crate::graph::{Activation, BinaryKind, DType, UnaryKind, Value};
 
 /// The value of a unary function; NaN where the function is undefined. Functions for which TFLite has no
 /// int8 kernel go through `libm`, so that the tables made of them are the same on every host.
@@ -130,6 +132,33 @@ pub fn unary(kind: UnaryKind, x: f32) -> f32 {
             }
         }
     }
+}
+
+/// The values of a unary function.
+pub fn map(kind: UnaryKind, x: &[f32]) -> Vec<f32> {
+    x.iter().map(|&x| unary(kind, x)).collect()
+}
+
+/// The fused activation. NaN passes through, so that whoever looks for it finds it.
+pub fn clamped(mut data: Vec<f32>, activation: Activation) -> Vec<f32> {
+    if activation != Activation::None {
+        let (low, high) = activation.range();
+        for x in &mut data {
+            *x = x.clamp(low, high);
+        }
+    }
+    data
+}
+
+/// `factor * x + term` of each element.
+pub fn scaled(data: &[f32], factor: f64, term: f64) -> Vec<f32> {
+    data.iter().map(|&x| (factor * f64::from(x) + term) as f32).collect()
+}
+
+/// The element of a table that belongs to the int8 of each element; the table begins with that of -128.
+pub fn from_table(data: &[f32], table: &[f32], (scale, zero_point): (f32, i32)) -> Vec<f32> {
+    let place = |x: f32| (quant::quantize(x, scale, zero_point, -128, 127) + 128) as usize;
+    data.iter().map(|&x| table[place(x)]).collect()
 }
 
 /// `ln(1 + exp(x))` without overflow.

@@ -11,8 +11,8 @@
 //! quantization, such as the indices that ARG_MAX finds, are held as f32 like everything else.
 //!
 //! ```
-//! use ferrolite_graph::graph::{DType, Graph, Node, Op, UnaryKind, Value};
-//! use ferrolite_graph::reference::Executor;
+//! use ferrolite::graph::{DType, Graph, Node, Op, UnaryKind, Value};
+//! use ferrolite::reference::Executor;
 //!
 //! let mut graph = Graph::default();
 //! let value = |name: &str| Value {
@@ -35,38 +35,27 @@
 //!
 //! let outputs = Executor::new(&graph)?.run(&[&[-1.0, 0.0, 2.0]])?;
 //! assert_eq!(outputs, [[0.0, 0.0, 2.0]]);
-//! # Ok::<(), ferrolite_graph::Error>(())
+//! # Ok::<(), ferrolite::Error>(())
 //! ```
 
 mod check;
-mod dispatch;
-mod elementwise;
-mod matmul;
-mod movement;
-mod recurrent;
-mod reduce;
-mod resize;
-mod strided;
-mod window;
 
-pub use check::{infer as infer_shape, no_such_index, node as check_node};
-pub use elementwise::{integers, unary};
-pub use strided::broadcast_shape;
+pub use crate::ops::{check_node, infer_shape, no_such_index};
+pub use ferrolite_graph::float::elementwise::{integers, unary};
+pub use ferrolite_graph::float::strided::broadcast_shape;
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Gather, Graph, Node, Op, Quantization, ValueId};
+use ferrolite_graph::float::Tensor;
 
-/// Elements in row-major order together with their shape: an operand of an operator.
-#[derive(Clone, Copy)]
-struct Tensor<'a> {
-    shape: &'a [usize],
-    data: &'a [f32],
-}
+use crate::error::{Error, Result};
+use crate::graph::{Constant, DType, Graph, Node, Quantization, ValueId};
+use crate::ops::check::error;
+use crate::ops::operands::Operands;
+use crate::ops::{self, channel_axis};
 
 /// A graph that is ready to run: shapes checked, constants turned into real numbers.
 ///
@@ -89,7 +78,7 @@ impl<'g> Executor<'g> {
         check::supported(graph)?;
         check::order(graph)?;
         for node in &graph.nodes {
-            check::node(graph, node)?;
+            check_node(graph, node)?;
         }
         let mut constants: Vec<Option<Cow<'g, [f32]>>> = vec![None; graph.values.len()];
         for (index, value) in graph.values.iter().enumerate() {
@@ -172,11 +161,10 @@ impl<'g> Executor<'g> {
                     Some(Tensor { shape: &graph.value(id).shape, data })
                 })
                 .collect();
-            if let (Op::Gather(Gather { axis, .. }), [Some(data), Some(indices)]) = (&node.op, &operands[..])
-            {
-                check::indices(node, indices.data, data.shape[*axis])?;
-            }
-            let results = dispatch::execute(graph, node, &operands);
+            let operator = ops::of(&node.op);
+            let operands = Operands { graph, node, tensors: &operands };
+            operator.check_values(&operands)?;
+            let results = operator.eval(&operands);
             for (&id, mut data) in node.outputs.iter().zip(results) {
                 transform(id, &mut data);
                 values[id.0] = Some(data);
@@ -202,9 +190,9 @@ impl<'g> Executor<'g> {
 /// If the operator is unsupported, its shapes contradict one another or a slice has not as many
 /// elements as its value.
 pub fn execute_node(graph: &Graph, node: &Node, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-    check::node(graph, node)?;
+    check_node(graph, node)?;
     if inputs.len() != node.inputs.len() {
-        return Err(check::error(
+        return Err(error(
             node,
             format!("it has {} operands, but {} were given", node.inputs.len(), inputs.len()),
         ));
@@ -218,14 +206,14 @@ pub fn execute_node(graph: &Graph, node: &Node, inputs: &[&[f32]]) -> Result<Vec
             }
             Some(id) => {
                 let value = graph.value(id);
-                return Err(check::error(
+                return Err(error(
                     node,
                     format!("`{}` of shape {:?} was given {} elements", value.name, value.shape, data.len()),
                 ));
             }
         });
     }
-    Ok(dispatch::execute(graph, node, &operands))
+    Ok(ops::of(&node.op).eval(&Operands { graph, node, tensors: &operands }))
 }
 
 /// For each node, the values that nothing reads after it.
@@ -248,12 +236,7 @@ fn dead_after(graph: &Graph) -> Vec<Vec<ValueId>> {
 /// The real numbers of an int32 bias that carries no quantization of its own: by TFLite's rule its
 /// scale is that of the input times that of the weights.
 fn bias_by_convention(graph: &Graph, node: &Node) -> Option<(ValueId, Vec<f32>)> {
-    if !matches!(
-        node.op,
-        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_) | Op::TransposeConv(_)
-    ) {
-        return None;
-    }
+    channel_axis(&node.op)?;
     let bias = node.input(2)?;
     let value = graph.value(bias);
     if value.dtype == DType::Float32 || value.quantization.is_some() {

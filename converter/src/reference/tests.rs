@@ -4,8 +4,8 @@
 use super::*;
 use crate::graph::{
     Activation, ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Concat, Conv2d, DepthwiseConv2d,
-    FullyConnected, Pack, Pad, Pool2d, PoolKind, Reduce, ReduceKind, ResizeBilinear, ResizeNearest, Slice,
-    Softmax, Split, Transpose, TransposeConv, UnaryKind, Unpack, Unsupported, Value, Window,
+    FullyConnected, Op, Pack, Pad, Pool2d, PoolKind, Reduce, ReduceKind, ResizeBilinear, ResizeNearest,
+    Slice, Softmax, Split, Transpose, TransposeConv, UnaryKind, Unpack, Unsupported, Value, Window,
 };
 
 /// Operand: shape and elements.

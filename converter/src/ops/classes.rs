@@ -1,6 +1,6 @@
 //! Which outputs say a class: the one definition for `convert`, `compare` and reports.
 
-use super::{
+use crate::graph::{
     Activation, Binary, BinaryKind, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Op, ValueId,
 };
 

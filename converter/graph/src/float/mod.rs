@@ -1,0 +1,29 @@
+//! Float kernels: what operators compute on real numbers, as functions of shapes and slices.
+//!
+//! The semantics are those of TFLite's float kernels; the matrix products underneath are the `ndarray` crate's.
+//! They do not check: whoever calls them has seen that shapes and attributes agree.
+
+pub mod elementwise;
+pub mod matmul;
+pub mod movement;
+pub mod recurrent;
+pub mod reduce;
+pub mod resize;
+pub mod strided;
+pub mod window;
+
+/// Elements in row-major order together with their shape: an operand of an operator.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor<'a> {
+    /// Dimensions, outermost first.
+    pub shape: &'a [usize],
+    /// As many elements as the shape says.
+    pub data: &'a [f32],
+}
+
+impl Tensor<'_> {
+    /// Size of the last dimension; 1 for a scalar.
+    pub fn depth(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+}

@@ -1,0 +1,61 @@
+//! ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, SQUARED_DIFFERENCE: functions of two tensors, element by element, with
+//! broadcasting. Each function's integers are in a file of its own: `add`, `mul`, `min_max`.
+
+use ferrolite_graph::float::elementwise;
+use ferrolite_graph::float::strided::broadcast_shape;
+
+use super::check::Check;
+use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::{FLOAT_ONLY, Operator};
+use super::{add, min_max, mul};
+use crate::error::Result;
+use crate::graph::{Binary, BinaryKind, DType, Node};
+
+impl Operator for Binary {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (a, b) = (check.input(0)?, check.input(1)?);
+        let shape = broadcast_shape(a, b)
+            .ok_or_else(|| check.error(format!("shapes {a:?} and {b:?} do not broadcast")))?;
+        check.output(&shape)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let out = x.result();
+        let integers = out.dtype != DType::Float32 && out.quantization.is_none();
+        let out = elementwise::binary(self.kind, x.get(0), x.get(1), &out.shape, integers);
+        vec![elementwise::clamped(out, self.activation)]
+    }
+
+    fn picks(&self) -> bool {
+        is_choice(self.kind)
+    }
+
+    fn selects(&self) -> bool {
+        is_choice(self.kind)
+    }
+
+    fn shares_quantization(&self) -> bool {
+        is_choice(self.kind)
+    }
+
+    fn is_float_only(&self) -> bool {
+        matches!(self.kind, BinaryKind::Div | BinaryKind::SquaredDifference)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        match self.kind {
+            BinaryKind::Add => add::lower(cx, node, false, self.activation),
+            BinaryKind::Sub => add::lower(cx, node, true, self.activation),
+            BinaryKind::Mul => mul::lower(cx, node, self.activation),
+            BinaryKind::Maximum => min_max::lower(cx, node, true, self.activation),
+            BinaryKind::Minimum => min_max::lower(cx, node, false, self.activation),
+            BinaryKind::Div | BinaryKind::SquaredDifference => Err(cx.unsupported(node, FLOAT_ONLY)),
+        }
+    }
+}
+
+/// Whether a function gives one of its operands.
+fn is_choice(kind: BinaryKind) -> bool {
+    matches!(kind, BinaryKind::Maximum | BinaryKind::Minimum)
+}

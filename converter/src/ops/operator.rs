@@ -1,0 +1,121 @@
+//! What Ferrolite knows of an operator: the trait that each file of the list implements.
+//!
+//! A method without a body is a question that every operator has to answer. The others have the answer of an
+//! operator that computes each result anew, from all of its operands, and that no format but the graph can say.
+
+use super::check::Check;
+use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::types;
+use crate::error::Result;
+use crate::graph::{Graph, Node, Value};
+
+/// Why a layer that the float reference computes cannot be converted.
+pub(crate) const FLOAT_ONLY: &str =
+    "the float reference computes it, the device has no int8 kernel for it yet";
+
+/// An operator with its attributes.
+pub(crate) trait Operator {
+    /// Refuses operands, attributes and results that do not agree, as everything below takes for granted.
+    fn check(&self, check: &Check<'_>) -> Result<()>;
+
+    /// The shape of the (first) result, where operands and attributes say it.
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        self.check(check)?;
+        Ok(check.found())
+    }
+
+    /// Whether it may have more than one result.
+    fn has_several_results(&self) -> bool {
+        false
+    }
+
+    /// Refuses a layer whose elements have types, or quantizations, that are not computed with.
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::one_type(inputs, outputs)
+    }
+
+    // In float.
+
+    /// The values of all results, or of more: those that a node does not have are left out.
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>>;
+
+    /// Refuses operands whose values mean nothing.
+    fn check_values(&self, _: &Operands<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Multiply-accumulate operations of one inference, as the field counts them.
+    fn macs(&self, _: &Graph, _: &Node) -> u64 {
+        0
+    }
+
+    /// Of an operator that has weights at operand 1 and perhaps a bias at operand 2: the dimension of its weights that
+    /// counts output channels.
+    fn channel_axis(&self) -> Option<usize> {
+        None
+    }
+
+    // What it does with elements.
+
+    /// Whether it copies elements without computing with them, so that any element type
+    /// will do and input and output share their quantization.
+    fn only_moves_data(&self) -> bool {
+        false
+    }
+
+    /// Whether each element of a result is the same bits as an element of the first operand or, where all of them are
+    /// data, of another one.
+    fn copies(&self) -> bool {
+        self.only_moves_data()
+    }
+
+    /// Whether each result is one of the numbers that it read, if not clamped.
+    fn picks(&self) -> bool {
+        self.only_moves_data()
+    }
+
+    /// Whether it gives the same for clamped operands as clamped afterwards, where the clamp does not
+    /// change what it gave.
+    fn commutes_with_clamps(&self) -> bool {
+        self.picks()
+    }
+
+    /// Whether it lets some elements win and others lose.
+    fn selects(&self) -> bool {
+        false
+    }
+
+    /// Whether it turns numbers from one representation into another.
+    fn converts(&self) -> bool {
+        false
+    }
+
+    /// Whether an operand says where something is found: integers, whatever the layer computes.
+    fn is_index(&self, _position: usize) -> bool {
+        false
+    }
+
+    // Quantized.
+
+    /// Scale and zero point that TFLite prescribes for its result.
+    fn prescribed(&self) -> Option<(f32, i32)> {
+        None
+    }
+
+    /// Whether its operands and results must share their quantization.
+    fn shares_quantization(&self) -> bool {
+        self.only_moves_data()
+    }
+
+    /// Whether the device has no kernel for it in any form.
+    fn is_float_only(&self) -> bool {
+        false
+    }
+
+    /// The ops of the device, with finished numbers. None says that the result is the operand itself, byte for byte. A
+    /// form that the device cannot run is an error that names the layer.
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        Err(cx.unsupported(node, FLOAT_ONLY))
+    }
+}

@@ -1,0 +1,81 @@
+//! PACK and UNPACK: tensors side by side along a new dimension, and back.
+
+use ferrolite_graph::float::movement;
+
+use super::check::Check;
+use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::{strided_copy, types};
+use crate::error::Result;
+use crate::graph::{Node, Pack, Unpack, Value};
+
+impl Operator for Pack {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let first = check.input(0)?;
+        check.axis(self.axis, first.len() + 1)?;
+        for position in 0..check.node.inputs.len() {
+            let same = check.input(position)? == first;
+            check.ensure(same, || format!("operand {position} has another shape"))?;
+        }
+        let mut shape = first.to_vec();
+        shape.insert(self.axis, check.node.inputs.len());
+        check.output(&shape)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::same_type(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![movement::concat(&x.all(), x.shape()[..self.axis].iter().product())]
+    }
+
+    fn only_moves_data(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        let copies = strided_copy::joined(cx, node, self.axis, true)?;
+        strided_copy::lower(cx, node, &copies, None)
+    }
+}
+
+impl Operator for Unpack {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let input = check.input(0)?;
+        check.axis(self.axis, input.len())?;
+        let mut part = input.to_vec();
+        let count = part.remove(self.axis);
+        let found = check.outputs.len();
+        check.ensure(found == count && check.outputs.iter().all(|&out| out == part), || {
+            format!("{found} outputs of an input of shape {input:?}")
+        })
+    }
+
+    fn infer(&self, check: &Check<'_>) -> Result<Vec<usize>> {
+        Err(check.unknown())
+    }
+
+    fn has_several_results(&self) -> bool {
+        true
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::same_type(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        let input = x.get(0);
+        movement::split(input.data, input.shape[..self.axis].iter().product(), &x.lengths())
+    }
+
+    fn only_moves_data(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        let copies = strided_copy::parted(cx, node, self.axis, true)?;
+        strided_copy::lower(cx, node, &copies, None)
+    }
+}

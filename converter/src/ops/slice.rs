@@ -1,0 +1,55 @@
+//! SLICE and STRIDED_SLICE.
+
+use ferrolite_graph::float::movement;
+
+use super::check::Check;
+use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::strided_copy::{Copy, loops, strides};
+use super::{strided_copy, types};
+use crate::error::Result;
+use crate::graph::{Node, Slice, Value};
+
+impl Operator for Slice {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (input, Slice { begin, size, stride }) = (check.input(0)?, self);
+        let inside = |d: usize| {
+            let step =
+                size[d].checked_sub(1)?.try_into().ok().and_then(|n: isize| n.checked_mul(stride[d]))?;
+            let last = isize::try_from(begin[d]).ok()?.checked_add(step)?;
+            (begin[d] < input[d] && (0..input[d] as isize).contains(&last)).then_some(())
+        };
+        let rank = input.len();
+        let fits = begin.len() == rank && size.len() == rank && stride.len() == rank;
+        check.ensure(fits && (0..rank).all(|d| inside(d).is_some()), || {
+            format!("begin {begin:?}, size {size:?}, stride {stride:?} in a tensor of shape {input:?}")
+        })?;
+        let found: usize = check.outputs[0].iter().product();
+        check.ensure(found == size.iter().product::<usize>(), || format!("its output has {found} elements"))
+    }
+
+    fn infer(&self, _: &Check<'_>) -> Result<Vec<usize>> {
+        Ok(self.size.clone())
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::same_type(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![movement::slice(x.get(0), &self.begin, &self.size, &self.stride)]
+    }
+
+    fn only_moves_data(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        let in_strides = strides(&cx.input(node, 0)?.1.shape);
+        let source = self.begin.iter().zip(&in_strides).map(|(&b, &s)| b * s as usize).sum();
+        let steps: Vec<isize> = self.stride.iter().zip(&in_strides).map(|(&step, &s)| step * s).collect();
+        let loops = loops(&self.size, &steps, &strides(&self.size));
+        strided_copy::lower(cx, node, &[Copy { source, ..Copy::new(loops) }], None)
+    }
+}

@@ -1,0 +1,44 @@
+//! TRANSPOSE: the dimensions in another order.
+
+use ferrolite_graph::float::movement;
+
+use super::check::Check;
+use super::lowering::{Lowered, Lowering};
+use super::operands::Operands;
+use super::operator::Operator;
+use super::strided_copy::{Copy, loops, strides};
+use super::{strided_copy, types};
+use crate::error::Result;
+use crate::graph::{Node, Transpose, Value};
+
+impl Operator for Transpose {
+    fn check(&self, check: &Check<'_>) -> Result<()> {
+        let (input, permutation) = (check.input(0)?, &self.permutation);
+        let mut sorted = permutation.clone();
+        sorted.sort_unstable();
+        check.ensure(sorted.iter().copied().eq(0..input.len()), || {
+            format!("permutation {permutation:?} of {} dimensions", input.len())
+        })?;
+        check.output(&permutation.iter().map(|&p| input[p]).collect::<Vec<_>>())
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::same_type(inputs, outputs)
+    }
+
+    fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
+        vec![movement::transpose(x.get(0), &self.permutation)]
+    }
+
+    fn only_moves_data(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        let ((_, input), (_, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+        let steps = strides(&input.shape);
+        let source: Vec<isize> = self.permutation.iter().map(|&d| steps[d]).collect();
+        let loops = loops(&output.shape, &source, &strides(&output.shape));
+        strided_copy::lower(cx, node, &[Copy::new(loops)], None)
+    }
+}
