@@ -8,9 +8,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::types;
 use crate::error::Result;
-use crate::graph::{ArgMax, ArgMin, DType, Node, Value};
+use crate::graph::{ArgMax, ArgMin, Constant, DType, Node, Value};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for ArgMax {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -35,6 +38,15 @@ impl Operator for ArgMax {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.axis, true)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let output_type = tflite::index_type(w, node);
+        let options = tflite::options(Kind::ArgMaxOptions, move |fbb| {
+            schema::ArgMaxOptions::create(fbb, &schema::ArgMaxOptionsArgs { output_type })
+        });
+        let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![self.axis as i32]));
+        tflite::with_constants(w, node, Code::ARG_MAX, 2, Some(options), &[axis])
     }
 }
 
@@ -61,6 +73,15 @@ impl Operator for ArgMin {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.axis, false)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let output_type = tflite::index_type(w, node);
+        let options = tflite::options(Kind::ArgMinOptions, move |fbb| {
+            schema::ArgMinOptions::create(fbb, &schema::ArgMinOptionsArgs { output_type })
+        });
+        let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![self.axis as i32]));
+        tflite::with_constants(w, node, Code::ARG_MIN, 2, Some(options), &[axis])
     }
 }
 

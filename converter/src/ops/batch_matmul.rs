@@ -15,9 +15,12 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::stage::{self, Int8};
+use super::tflite::{self, Writer};
 use super::work;
 use crate::error::Result;
 use crate::graph::{Activation, BatchMatMul, Constant, Graph, Node};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for BatchMatMul {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -50,6 +53,15 @@ impl Operator for BatchMatMul {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.transpose_a, self.transpose_b)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let (adj_x, adj_y) = (self.transpose_a, self.transpose_b);
+        let options = tflite::options(Kind::BatchMatMulOptions, move |fbb| {
+            let args = schema::BatchMatMulOptionsArgs { adj_x, adj_y, ..Default::default() };
+            schema::BatchMatMulOptions::create(fbb, &args)
+        });
+        tflite::simple(w, node, Code::BATCH_MATMUL, 2, Some(options))
     }
 }
 

@@ -8,9 +8,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{FLOAT_ONLY, Operator};
+use super::tflite::{self, Writer};
 use super::{add, min_max, mul};
 use crate::error::Result;
-use crate::graph::{Binary, BinaryKind, DType, Node};
+use crate::graph::{Activation, Binary, BinaryKind, DType, Node};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Binary {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -52,6 +55,35 @@ impl Operator for Binary {
             BinaryKind::Minimum => min_max::lower(cx, node, false, self.activation),
             BinaryKind::Div | BinaryKind::SquaredDifference => Err(cx.unsupported(node, FLOAT_ONLY)),
         }
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &Binary { kind, activation } = self;
+        let fused_activation_function = tflite::fused(activation);
+        let options = match kind {
+            BinaryKind::Add => tflite::options(Kind::AddOptions, move |fbb| {
+                let args = schema::AddOptionsArgs { fused_activation_function, ..Default::default() };
+                schema::AddOptions::create(fbb, &args)
+            }),
+            BinaryKind::Sub => tflite::options(Kind::SubOptions, move |fbb| {
+                let args = schema::SubOptionsArgs { fused_activation_function, ..Default::default() };
+                schema::SubOptions::create(fbb, &args)
+            }),
+            BinaryKind::Mul => tflite::options(Kind::MulOptions, move |fbb| {
+                schema::MulOptions::create(fbb, &schema::MulOptionsArgs { fused_activation_function })
+            }),
+            BinaryKind::Maximum | BinaryKind::Minimum if activation == Activation::None => {
+                let code = if kind == BinaryKind::Maximum { Code::MAXIMUM } else { Code::MINIMUM };
+                return tflite::simple(w, node, code, 2, None);
+            }
+            _ => return Err(tflite::refuse(node, "it cannot be written as int8")),
+        };
+        let code = match kind {
+            BinaryKind::Add => Code::ADD,
+            BinaryKind::Sub => Code::SUB,
+            _ => Code::MUL,
+        };
+        tflite::simple(w, node, code, 2, Some(options))
     }
 }
 

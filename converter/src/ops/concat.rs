@@ -6,9 +6,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Activation, Concat, Node, Value};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Concat {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -58,5 +61,14 @@ impl Operator for Concat {
         }
         let copies = strided_copy::joined(cx, node, self.axis, false)?;
         strided_copy::lower(cx, node, &copies, None)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let (axis, fused) = (self.axis as i32, tflite::fused(self.activation));
+        let options = tflite::options(Kind::ConcatenationOptions, move |fbb| {
+            let args = schema::ConcatenationOptionsArgs { axis, fused_activation_function: fused };
+            schema::ConcatenationOptions::create(fbb, &args)
+        });
+        tflite::simple(w, node, Code::CONCATENATION, 2, Some(options))
     }
 }

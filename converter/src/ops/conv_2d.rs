@@ -10,9 +10,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{pack, stage, types, winograd, work};
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, Node, Value, Window};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Conv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -46,6 +49,30 @@ impl Operator for Conv2d {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, &self.window, self.activation)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &Conv2d { ref window, activation } = self;
+        let (padding, mut inputs) = tflite::windowed(w, node, window, None);
+        if inputs.len() == 2 {
+            inputs.push(tflite::zero_bias(w, node));
+        }
+        let ([stride_h, stride_w], [dilation_h, dilation_w]) = (window.stride, window.dilation);
+        let options = tflite::options(Kind::Conv2DOptions, move |fbb| {
+            schema::Conv2DOptions::create(
+                fbb,
+                &schema::Conv2DOptionsArgs {
+                    padding,
+                    stride_w: stride_w as i32,
+                    stride_h: stride_h as i32,
+                    fused_activation_function: tflite::fused(activation),
+                    dilation_w_factor: dilation_w as i32,
+                    dilation_h_factor: dilation_h as i32,
+                    ..Default::default()
+                },
+            )
+        });
+        tflite::push(w, node, Code::CONV_2D, 3, options, inputs)
     }
 }
 

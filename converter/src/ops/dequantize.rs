@@ -8,9 +8,11 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{requantize, types};
 use crate::error::Result;
 use crate::graph::{DType, Node, Value};
+use crate::tflite::BuiltinOperator as Code;
 
 /// Integers to float32.
 pub(super) struct Dequantize;
@@ -40,6 +42,10 @@ impl Operator for Dequantize {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        tflite::simple(w, node, Code::DEQUANTIZE, 2, None)
     }
 }
 

@@ -9,9 +9,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Options, Record, Tensor, Writer};
 use super::{pack, stage, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, FullyConnected, Graph, Node, Value};
+use crate::graph::{Activation, FullyConnected, Graph, Node, Value, ValueId};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for FullyConnected {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -58,6 +61,54 @@ impl Operator for FullyConnected {
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.activation)
     }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &FullyConnected { activation } = self;
+        let dims = |id: Option<ValueId>| id.map_or(Vec::new(), |id| w.graph.value(id).shape.clone());
+        let (input, weights, output) =
+            (dims(node.input(0)), dims(node.input(1)), dims(node.outputs.first().copied()));
+        let (outputs, inputs_per_row) = (weights[0], weights[1]);
+        let keep_num_dims = output.len() != 2;
+        // TFLite keeps dimensions of an input whose last one is a row; all else is a matrix, and a RESHAPE.
+        let kept = input.last() == Some(&inputs_per_row)
+            && input.len() == output.len()
+            && input[..input.len() - 1] == output[..output.len() - 1];
+        if keep_num_dims && !kept {
+            let result = w.graph.value(node.outputs[0]).clone();
+            let matrix = w.tensor(Tensor {
+                name: format!("{}/matrix", node.name),
+                shape: vec![result.elements() / outputs, outputs],
+                dtype: result.dtype,
+                quantization: result.quantization,
+                data: None,
+            });
+            let operands = tflite::inputs(w, node);
+            let options = fully_connected_options(activation, false);
+            let operands = operands.into_iter().filter(|&operand| operand >= 0).collect();
+            let (code, options, outputs) = (Code::FULLY_CONNECTED, Some(options), vec![matrix]);
+            w.records.push(Record { code, version: 4, options, inputs: operands, outputs });
+            let shape = w.integers(format!("{}/shape", node.name), result.shape);
+            let (code, inputs, outputs) =
+                (Code::RESHAPE, vec![matrix, shape], vec![w.value(node.outputs[0])]);
+            w.records.push(Record { code, version: 1, options: None, inputs, outputs });
+            return Ok(());
+        }
+        // Version 5 keeps dimensions.
+        let options = fully_connected_options(activation, keep_num_dims);
+        tflite::simple(w, node, Code::FULLY_CONNECTED, if keep_num_dims { 5 } else { 4 }, Some(options))
+    }
+}
+
+fn fully_connected_options(activation: Activation, keep_num_dims: bool) -> Options {
+    tflite::options(Kind::FullyConnectedOptions, move |fbb| {
+        let fused_activation_function = tflite::fused(activation);
+        let args = schema::FullyConnectedOptionsArgs {
+            fused_activation_function,
+            keep_num_dims,
+            ..Default::default()
+        };
+        schema::FullyConnectedOptions::create(fbb, &args)
+    })
 }
 
 /// Lowers the node. The graph's weights are `[outputs, inputs]`.

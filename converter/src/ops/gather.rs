@@ -8,9 +8,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::types;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Gather, Node, Value};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Gather {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -62,6 +65,14 @@ impl Operator for Gather {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.axis, self.batch_dims)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let (axis, batch_dims) = (self.axis as i32, self.batch_dims as i32);
+        let options = tflite::options(Kind::GatherOptions, move |fbb| {
+            schema::GatherOptions::create(fbb, &schema::GatherOptionsArgs { axis, batch_dims })
+        });
+        tflite::simple(w, node, Code::GATHER, if batch_dims == 0 { 2 } else { 5 }, Some(options))
     }
 }
 

@@ -21,6 +21,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::stage::{self, Int8};
+use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, Value, ValueId};
 use crate::reference::unary;
@@ -42,6 +43,12 @@ impl Operator for Lookup {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower_table(cx, node)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let Some(id) = node.input(1) else { return Ok(()) };
+        let table = w.value(id);
+        tflite::look_up_in(w, node, table)
     }
 }
 
@@ -84,7 +91,7 @@ pub(super) fn lower_table(cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowe
 }
 
 /// The 256 bytes of a node's table, indexed by the input's bits.
-pub(crate) fn unary_table(graph: &Graph, node: &Node, kind: UnaryKind) -> Result<Vec<i8>> {
+pub(super) fn unary_table(graph: &Graph, node: &Node, kind: UnaryKind) -> Result<Vec<i8>> {
     Lowering::alone(graph, |cx| {
         let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
         let function = function(kind, &input, &output);

@@ -30,13 +30,14 @@ mod stage;
 mod strided_copy;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tflite;
 mod types;
 pub mod winograd;
 mod work;
 
 pub use classes::holds_classes;
 pub use gather::no_such_index;
-pub(crate) use lookup::{unary_results, unary_table};
+pub(crate) use lookup::unary_results;
 pub(crate) use lower::is_float_only;
 pub use lower::{lower, refuse_float_only};
 pub(crate) use operator::FLOAT_ONLY;

@@ -6,6 +6,7 @@
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
+use super::tflite::{self, Writer};
 use super::types;
 use crate::error::Result;
 use crate::graph::{Graph, Node, Value};
@@ -117,5 +118,10 @@ pub(crate) trait Operator {
     /// form that the device cannot run is an error that names the layer.
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         Err(cx.unsupported(node, FLOAT_ONLY))
+    }
+
+    /// The same in a TensorFlow Lite file, by one operator or several.
+    fn write_tflite(&self, _: &mut Writer<'_>, node: &Node) -> Result<()> {
+        Err(tflite::refuse(node, "it cannot be written as int8"))
     }
 }

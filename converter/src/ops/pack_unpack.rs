@@ -6,9 +6,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Node, Pack, Unpack, Value};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Pack {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -38,6 +41,14 @@ impl Operator for Pack {
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         let copies = strided_copy::joined(cx, node, self.axis, true)?;
         strided_copy::lower(cx, node, &copies, None)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let (axis, values_count) = (self.axis as i32, node.inputs.len() as i32);
+        let options = tflite::options(Kind::PackOptions, move |fbb| {
+            schema::PackOptions::create(fbb, &schema::PackOptionsArgs { values_count, axis })
+        });
+        tflite::simple(w, node, Code::PACK, 2, Some(options))
     }
 }
 
@@ -77,5 +88,13 @@ impl Operator for Unpack {
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         let copies = strided_copy::parted(cx, node, self.axis, true)?;
         strided_copy::lower(cx, node, &copies, None)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let (axis, num) = (self.axis as i32, node.outputs.len() as i32);
+        let options = tflite::options(Kind::UnpackOptions, move |fbb| {
+            schema::UnpackOptions::create(fbb, &schema::UnpackOptionsArgs { num, axis })
+        });
+        tflite::simple(w, node, Code::UNPACK, 2, Some(options))
     }
 }

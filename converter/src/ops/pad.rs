@@ -7,6 +7,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::strided_copy::{Copy, loops, strides};
+use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Node, Pad, Value};
@@ -53,5 +54,14 @@ impl Operator for Pad {
         let zero_point = input.quantization.as_ref().and_then(|q| q.tensor()).map_or(0, |(_, zero)| zero);
         let fill = self.value.unwrap_or_else(|| zero_point.into());
         strided_copy::lower(cx, node, &[Copy { target, ..Copy::new(loops) }], Some(fill))
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let Pad { amounts, value } = self;
+        let Some(id) = node.input(0) else { return Ok(()) };
+        let quantization = w.graph.value(id).quantization.clone();
+        let ends = (w.value(id), w.value(node.outputs[0]));
+        tflite::pad_operator(w, &node.name, ends, amounts, value.map(|v| (v as i8, quantization)));
+        Ok(())
     }
 }

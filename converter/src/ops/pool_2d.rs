@@ -10,8 +10,12 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::stage;
+use super::tflite::windows::{Said, padding};
+use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Activation, Node, Pool2d, PoolKind, Window};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Pool2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -48,6 +52,35 @@ impl Operator for Pool2d {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.kind, &self.window, self.activation)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &Pool2d { kind, ref window, activation } = self;
+        let (image, output) = tflite::sizes(w, node);
+        // Padding first would count into the mean.
+        if kind == PoolKind::Average && padding(window, image, output) == Said::PadFirst {
+            return Err(tflite::refuse(node, "an average with this padding cannot be said"));
+        }
+        let (padding, inputs) = tflite::windowed(w, node, window, Some(i8::MIN));
+        let ([filter_height, filter_width], [stride_h, stride_w]) = (window.kernel, window.stride);
+        let options = tflite::options(Kind::Pool2DOptions, move |fbb| {
+            schema::Pool2DOptions::create(
+                fbb,
+                &schema::Pool2DOptionsArgs {
+                    padding,
+                    stride_w: stride_w as i32,
+                    stride_h: stride_h as i32,
+                    filter_width: filter_width as i32,
+                    filter_height: filter_height as i32,
+                    fused_activation_function: tflite::fused(activation),
+                },
+            )
+        });
+        let code = match kind {
+            PoolKind::Average => Code::AVERAGE_POOL_2D,
+            PoolKind::Max => Code::MAX_POOL_2D,
+        };
+        tflite::push(w, node, code, 2, options, inputs)
     }
 }
 

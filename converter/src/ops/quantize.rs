@@ -9,9 +9,11 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{requantize, types};
 use crate::error::Result;
 use crate::graph::{DType, Node, QuantizeScaled, Value};
+use crate::tflite::BuiltinOperator as Code;
 
 /// Any number representation to the integers of the result's quantization.
 pub(super) struct Quantize;
@@ -36,6 +38,11 @@ impl Operator for Quantize {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let from_float = node.input(0).is_some_and(|id| w.graph.value(id).dtype == DType::Float32);
+        tflite::simple(w, node, Code::QUANTIZE, if from_float { 1 } else { 2 }, None)
     }
 }
 

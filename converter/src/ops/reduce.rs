@@ -10,8 +10,11 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{DType, Node, Reduce, ReduceKind};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Reduce {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -50,6 +53,21 @@ impl Operator for Reduce {
             true => lower_choice(cx, node, self.kind, &self.axes),
             false => lower_sum(cx, node, self.kind, &self.axes),
         }
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let code = match self.kind {
+            ReduceKind::Mean => Code::MEAN,
+            ReduceKind::Sum => Code::SUM,
+            ReduceKind::Max => Code::REDUCE_MAX,
+            ReduceKind::Min => Code::REDUCE_MIN,
+        };
+        let keep_dims = self.keep_dims;
+        let options = tflite::options(Kind::ReducerOptions, move |fbb| {
+            schema::ReducerOptions::create(fbb, &schema::ReducerOptionsArgs { keep_dims })
+        });
+        let axes = w.integers(format!("{}/axes", node.name), self.axes.iter().copied());
+        tflite::with_constants(w, node, code, 2, Some(options), &[axes])
     }
 }
 

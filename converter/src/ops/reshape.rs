@@ -4,9 +4,11 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Node, Value};
+use crate::tflite::BuiltinOperator as Code;
 
 /// The same elements in the same order, which is no op at all on the device.
 pub(super) struct Reshape;
@@ -37,5 +39,11 @@ impl Operator for Reshape {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         strided_copy::alias(cx, node)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let shape = w.graph.value(node.outputs[0]).shape.clone();
+        let shape = w.integers(format!("{}/shape", node.name), shape);
+        tflite::with_constants(w, node, Code::RESHAPE, 1, None, &[shape])
     }
 }

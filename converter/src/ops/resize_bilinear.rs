@@ -11,8 +11,11 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::reduce::expect_int8;
+use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Node, ResizeBilinear};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for ResizeBilinear {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -33,6 +36,15 @@ impl Operator for ResizeBilinear {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.align_corners, self.half_pixel_centers)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &ResizeBilinear { align_corners, half_pixel_centers } = self;
+        let options = tflite::options(Kind::ResizeBilinearOptions, move |fbb| {
+            let args = schema::ResizeBilinearOptionsArgs { align_corners, half_pixel_centers };
+            schema::ResizeBilinearOptions::create(fbb, &args)
+        });
+        tflite::resize(w, node, Code::RESIZE_BILINEAR, options)
     }
 }
 

@@ -9,9 +9,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::types;
 use crate::error::Result;
 use crate::graph::{Node, ResizeNearest, Value};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for ResizeNearest {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -36,6 +39,15 @@ impl Operator for ResizeNearest {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.align_corners, self.half_pixel_centers)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &ResizeNearest { align_corners, half_pixel_centers } = self;
+        let options = tflite::options(Kind::ResizeNearestNeighborOptions, move |fbb| {
+            let args = schema::ResizeNearestNeighborOptionsArgs { align_corners, half_pixel_centers };
+            schema::ResizeNearestNeighborOptions::create(fbb, &args)
+        });
+        tflite::resize(w, node, Code::RESIZE_NEAREST_NEIGHBOR, options)
     }
 }
 

@@ -7,9 +7,11 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::strided_copy::{Copy, loops, strides};
+use super::tflite::{self, Record, Tensor, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Node, Slice, Value};
+use crate::tflite::BuiltinOperator as Code;
 
 impl Operator for Slice {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -51,5 +53,24 @@ impl Operator for Slice {
         let steps: Vec<isize> = self.stride.iter().zip(&in_strides).map(|(&step, &s)| step * s).collect();
         let loops = loops(&self.size, &steps, &strides(&self.size));
         strided_copy::lower(cx, node, &[Copy { source, ..Copy::new(loops) }], None)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let Slice { begin, size, stride } = self;
+        let Some(id) = node.input(0) else { return Ok(()) };
+        let (input, output) = (w.value(id), w.value(node.outputs[0]));
+        let result = w.graph.value(node.outputs[0]).clone();
+        if result.shape == *size {
+            tflite::strided_slice(w, &node.name, (input, output), begin, size, stride);
+            return Ok(());
+        }
+        let name = format!("{}/slice", node.name);
+        let (dtype, quantization) = (result.dtype, result.quantization);
+        let whole = w.tensor(Tensor { name, shape: size.to_vec(), dtype, quantization, data: None });
+        tflite::strided_slice(w, &node.name, (input, whole), begin, size, stride);
+        let shape = w.integers(format!("{}/shape", node.name), result.shape);
+        let (code, inputs, outputs) = (Code::RESHAPE, vec![whole, shape], vec![output]);
+        w.records.push(Record { code, version: 1, options: None, inputs, outputs });
+        Ok(())
     }
 }

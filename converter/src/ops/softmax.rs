@@ -16,8 +16,11 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::stage;
+use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Node, Softmax};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Softmax {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -38,6 +41,14 @@ impl Operator for Softmax {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, self.beta)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let beta = self.beta;
+        let options = tflite::options(Kind::SoftmaxOptions, move |fbb| {
+            schema::SoftmaxOptions::create(fbb, &schema::SoftmaxOptionsArgs { beta })
+        });
+        tflite::simple(w, node, Code::SOFTMAX, 2, Some(options))
     }
 }
 

@@ -6,9 +6,12 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Node, Split, Value};
+use crate::graph::{Constant, Node, Split, Value};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for Split {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -50,5 +53,33 @@ impl Operator for Split {
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         let copies = strided_copy::parted(cx, node, self.axis, false)?;
         strided_copy::lower(cx, node, &copies, None)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &Split { axis } = self;
+        let parts: Vec<usize> = node.outputs.iter().map(|&id| w.graph.value(id).shape[axis]).collect();
+        let num_splits = parts.len() as i32;
+        let Some(id) = node.input(0) else { return Ok(()) };
+        let input = w.value(id);
+        if parts.windows(2).all(|pair| pair[0] == pair[1]) {
+            let options = tflite::options(Kind::SplitOptions, move |fbb| {
+                schema::SplitOptions::create(fbb, &schema::SplitOptionsArgs { num_splits })
+            });
+            let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![axis as i32]));
+            return tflite::push(w, node, Code::SPLIT, 2, options, vec![axis, input]);
+        }
+        // SPLIT_V says the same in one operator, but TFLM reads its sizes from an operand with options of their
+        // own; slices are the same bytes moved.
+        let shape = w.graph.value(id).shape.clone();
+        let mut begin = vec![0; shape.len()];
+        for (position, part) in parts.into_iter().enumerate() {
+            let mut size = shape.clone();
+            size[axis] = part;
+            let output = w.value(node.outputs[position]);
+            let name = format!("{}/{position}", node.name);
+            tflite::strided_slice(w, &name, (input, output), &begin, &size, &vec![1; shape.len()]);
+            begin[axis] += part;
+        }
+        Ok(())
     }
 }

@@ -7,9 +7,11 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
 use super::strided_copy::{Copy, loops, strides};
+use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Node, Transpose, Value};
+use crate::tflite::BuiltinOperator as Code;
 
 impl Operator for Transpose {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -40,5 +42,10 @@ impl Operator for Transpose {
         let source: Vec<isize> = self.permutation.iter().map(|&d| steps[d]).collect();
         let loops = loops(&output.shape, &source, &strides(&output.shape));
         strided_copy::lower(cx, node, &[Copy::new(loops)], None)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let permutation = w.integers(format!("{}/permutation", node.name), self.permutation.iter().copied());
+        tflite::with_constants(w, node, Code::TRANSPOSE, 2, None, &[permutation])
     }
 }

@@ -10,9 +10,13 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::windows::{Cropped, cropping};
+use super::tflite::{self, Record, Tensor, Writer};
 use super::{stage, types, work};
 use crate::error::Result;
 use crate::graph::{Activation, Graph, Node, TransposeConv, Value, Window};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for TransposeConv {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -53,6 +57,68 @@ impl Operator for TransposeConv {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower(cx, node, &self.window, self.activation)
+    }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let &TransposeConv { ref window, activation } = self;
+        let (image, output) = tflite::sizes(w, node);
+        let result = w.graph.value(node.outputs[0]).clone();
+        let said = if window.dilation == [1, 1] { cropping(window, image, output) } else { None };
+        let (padding, whole) = match said {
+            Some(Cropped::Word(padding)) => (padding, None),
+            Some(Cropped::Sliced(size)) => (schema::Padding::VALID, Some(size)),
+            None => {
+                return Err(tflite::refuse(node, "a transposed convolution with this padding cannot be said"));
+            }
+        };
+        let [stride_h, stride_w] = window.stride;
+        let options = tflite::options(Kind::TransposeConvOptions, move |fbb| {
+            schema::TransposeConvOptions::create(
+                fbb,
+                &schema::TransposeConvOptionsArgs {
+                    padding,
+                    stride_w: stride_w as i32,
+                    stride_h: stride_h as i32,
+                    fused_activation_function: tflite::fused(activation),
+                    ..Default::default()
+                },
+            )
+        });
+        let mut shape = result.shape.clone();
+        if let Some(size) = whole {
+            shape[1..3].copy_from_slice(&size);
+        }
+        let uncropped = whole.map(|_| {
+            w.tensor(Tensor {
+                name: format!("{}/uncropped", node.name),
+                shape: shape.clone(),
+                dtype: result.dtype,
+                quantization: result.quantization,
+                data: None,
+            })
+        });
+        let shape = w.integers(format!("{}/shape", node.name), shape);
+        let operands = tflite::inputs(w, node);
+        let mut inputs = vec![shape, operands[1], operands[0]];
+        inputs.extend(operands.get(2).filter(|&&bias| bias >= 0));
+        // Version 3 has a bias, version 4 an activation.
+        let version = if activation == Activation::None { 3 } else { 4 };
+        let Some(uncropped) = uncropped else {
+            return tflite::push(w, node, Code::TRANSPOSE_CONV, version, options, inputs);
+        };
+        let (code, options, outputs) = (Code::TRANSPOSE_CONV, Some(options), vec![uncropped]);
+        w.records.push(Record { code, version, options, inputs, outputs });
+        let [before_h, before_w] = window.pad_before;
+        let output = w.value(node.outputs[0]);
+        tflite::strided_slice(
+            w,
+            &node.name,
+            (uncropped, output),
+            &[0, before_h, before_w, 0],
+            &result.shape,
+            &[1; 4],
+        );
+        Ok(())
     }
 }
 

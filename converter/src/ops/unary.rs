@@ -7,8 +7,11 @@ use super::lookup;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::Operator;
+use super::tflite::{self, Tensor, Writer};
 use crate::error::Result;
-use crate::graph::{Node, UnaryKind};
+use crate::graph::{DType, Node, UnaryKind, ValueId};
+use crate::tflite as schema;
+use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 impl Operator for UnaryKind {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -38,4 +41,42 @@ impl Operator for UnaryKind {
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lookup::lower(cx, node, *self)
     }
+
+    fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        let kind = *self;
+        let quantization = |id: Option<ValueId>| id.and_then(|id| w.graph.value(id).quantization.clone());
+        let rescales = quantization(node.input(0)) != quantization(node.outputs.first().copied());
+        let result = quantization(node.outputs.first().copied()).and_then(|q| q.tensor());
+        let (code, version, options) = match kind {
+            UnaryKind::Relu => (Code::RELU, 2, None),
+            // TFLM's int8 RELU6 clamps and does not rescale.
+            UnaryKind::Relu6 if !rescales => (Code::RELU6, 2, None),
+            // TFLM computes these on one grid, whatever the file says.
+            UnaryKind::Logistic if result == Some((1.0 / 256.0, -128)) => (Code::LOGISTIC, 2, None),
+            UnaryKind::Tanh if result == Some((1.0 / 128.0, 0)) => (Code::TANH, 2, None),
+            UnaryKind::HardSwish => (Code::HARD_SWISH, 1, None),
+            UnaryKind::Elu { alpha: 1.0 } => (Code::ELU, 1, None),
+            UnaryKind::Abs => (Code::ABS, 2, None),
+            UnaryKind::Rsqrt | UnaryKind::RsqrtOrZero => (Code::RSQRT, 2, None),
+            UnaryKind::LeakyRelu { alpha } => {
+                let options = tflite::options(Kind::LeakyReluOptions, move |fbb| {
+                    schema::LeakyReluOptions::create(fbb, &schema::LeakyReluOptionsArgs { alpha })
+                });
+                (Code::LEAKY_RELU, 2, Some(options))
+            }
+            _ => return look_up(w, node, kind),
+        };
+        tflite::simple(w, node, code, version, options)
+    }
+}
+
+fn look_up(w: &mut Writer<'_>, node: &Node, kind: UnaryKind) -> Result<()> {
+    let bytes = lookup::unary_table(w.graph, node, kind)?;
+    // The table is indexed by the input's bits; GATHER counts from -128.
+    let table: Vec<i8> = (0..=u8::MAX).map(|index| bytes[usize::from(index ^ 0x80)]).collect();
+    let quantization = w.graph.value(node.outputs[0]).quantization.clone();
+    let data = Some(table.iter().map(|&x| x as u8).collect());
+    let name = format!("{}/table", node.name);
+    let table = w.tensor(Tensor { name, shape: vec![256], dtype: DType::Int8, quantization, data });
+    tflite::look_up_in(w, node, table)
 }

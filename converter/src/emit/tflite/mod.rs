@@ -14,204 +14,130 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod operators;
-mod windows;
-
-use std::collections::HashMap;
-
-use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
+use flatbuffers::WIPOffset;
 
 use super::write::align_end;
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Quantization, Value, ValueId};
-use crate::ops;
+use crate::graph::{DType, Graph};
+use crate::ops::tflite::{Fbb, Record, Tensor, Writer};
+use crate::ops::{self, check_node};
 use crate::tflite as schema;
 
 /// Alignment of constants, as the schema demands.
 const ALIGNMENT: usize = 16;
-
-type Fbb = FlatBufferBuilder<'static>;
-
-/// An operator's options, written when its turn comes.
-type Options = Box<dyn Fn(&mut Fbb) -> (schema::BuiltinOptions, WIPOffset<UnionWIPOffset>)>;
-
-/// A tensor of the file.
-struct Tensor {
-    name: String,
-    shape: Vec<usize>,
-    dtype: DType,
-    quantization: Option<Quantization>,
-    data: Option<Vec<u8>>,
-}
-
-/// An operator of the file; operands are tensors, -1 for one that is absent.
-struct Operator {
-    code: schema::BuiltinOperator,
-    version: i32,
-    options: Option<Options>,
-    inputs: Vec<i32>,
-    outputs: Vec<i32>,
-}
-
-/// The file as it grows.
-struct Writer<'g> {
-    graph: &'g Graph,
-    tensors: Vec<Tensor>,
-    by_value: HashMap<ValueId, i32>,
-    operators: Vec<Operator>,
-}
 
 /// The bytes of a `.tflite` file that computes what the graph computes.
 ///
 /// # Errors
 /// Names the layer that TensorFlow Lite cannot express, and why; refuses a graph that is still float.
 pub fn tflite(graph: &Graph) -> Result<Vec<u8>> {
-    if ops::is_float(&graph) {
+    if ops::is_float(graph) {
         return Err(Error::input(format!("{}: only quantized models are written as .tflite", graph.name))
             .help("quantize the model first"));
     }
-    let mut writer = Writer { graph, tensors: Vec::new(), by_value: HashMap::new(), operators: Vec::new() };
+    let mut writer = Writer::new(graph);
     for &id in &graph.inputs {
         writer.value(id);
     }
     for node in &graph.nodes {
-        operators::write(&mut writer, node)?;
+        check_node(graph, node)?;
+        ops::of(&node.op).write_tflite(&mut writer, node)?;
     }
-    Ok(writer.finish())
+    Ok(finish(writer))
 }
 
-impl<'g> Writer<'g> {
-    /// The tensor that stands for a value.
-    fn value(&mut self, id: ValueId) -> i32 {
-        if let Some(&tensor) = self.by_value.get(&id) {
-            return tensor;
-        }
-        let Value { name, shape, dtype, quantization, constant } = self.graph.value(id).clone();
-        let data = constant.map(|constant| constant.to_le_bytes());
-        let tensor = self.tensor(Tensor { name, shape, dtype, quantization, data });
-        self.by_value.insert(id, tensor);
-        tensor
+/// The file: buffers first, which FlatBuffers place last.
+fn finish(mut w: Writer<'_>) -> Vec<u8> {
+    let outputs: Vec<i32> = w.graph.outputs.iter().map(|&id| w.value(id)).collect();
+    let inputs: Vec<i32> = w.graph.inputs.iter().map(|&id| w.value(id)).collect();
+    let fbb = &mut Fbb::new();
+
+    // Buffer 0 is empty by the format's convention: tensors that are computed name it.
+    let mut buffers = vec![schema::Buffer::create(fbb, &schema::BufferArgs::default())];
+    let mut buffer_of = Vec::with_capacity(w.tensors.len());
+    for tensor in &w.tensors {
+        let Some(data) = &tensor.data else {
+            buffer_of.push(0);
+            continue;
+        };
+        align_vector(fbb, data.len());
+        let data = Some(fbb.create_vector(data));
+        buffer_of.push(buffers.len() as u32);
+        buffers.push(schema::Buffer::create(fbb, &schema::BufferArgs { data, ..Default::default() }));
     }
+    let buffers = fbb.create_vector(&buffers);
 
-    fn tensor(&mut self, tensor: Tensor) -> i32 {
-        self.tensors.push(tensor);
-        self.tensors.len() as i32 - 1
-    }
+    let tensors: Vec<_> =
+        w.tensors.iter().zip(buffer_of).map(|(tensor, buffer)| write_tensor(fbb, tensor, buffer)).collect();
+    let tensors = fbb.create_vector(&tensors);
 
-    /// A constant that the graph keeps as an attribute.
-    fn constant(&mut self, name: String, shape: &[usize], elements: Constant) -> i32 {
-        let data = Some(elements.to_le_bytes());
-        self.tensor(Tensor { name, shape: shape.to_vec(), dtype: elements.dtype(), quantization: None, data })
-    }
-
-    /// A list of int32: axes, sizes, permutations.
-    fn integers(&mut self, name: String, elements: impl IntoIterator<Item = usize>) -> i32 {
-        let elements: Vec<i32> = elements.into_iter().map(|x| x as i32).collect();
-        self.constant(name, &[elements.len()], Constant::I32(elements))
-    }
-
-    /// The file: buffers first, which FlatBuffers place last.
-    fn finish(mut self) -> Vec<u8> {
-        let outputs: Vec<i32> = self.graph.outputs.iter().map(|&id| self.value(id)).collect();
-        let inputs: Vec<i32> = self.graph.inputs.iter().map(|&id| self.value(id)).collect();
-        let fbb = &mut Fbb::new();
-
-        // Buffer 0 is empty by the format's convention: tensors that are computed name it.
-        let mut buffers = vec![schema::Buffer::create(fbb, &schema::BufferArgs::default())];
-        let mut buffer_of = Vec::with_capacity(self.tensors.len());
-        for tensor in &self.tensors {
-            let Some(data) = &tensor.data else {
-                buffer_of.push(0);
-                continue;
+    let mut codes: Vec<(schema::BuiltinOperator, i32)> = Vec::new();
+    let operators: Vec<_> =
+        w.records.iter().map(|operator| write_operator(fbb, operator, &mut codes)).collect();
+    let operators = fbb.create_vector(&operators);
+    let codes: Vec<_> = codes
+        .into_iter()
+        .map(|(builtin_code, version)| {
+            let deprecated_builtin_code = builtin_code.0.min(127) as i8;
+            let args = schema::OperatorCodeArgs {
+                deprecated_builtin_code,
+                custom_code: None,
+                version,
+                builtin_code,
             };
-            align_vector(fbb, data.len());
-            let data = Some(fbb.create_vector(data));
-            buffer_of.push(buffers.len() as u32);
-            buffers.push(schema::Buffer::create(fbb, &schema::BufferArgs { data, ..Default::default() }));
-        }
-        let buffers = fbb.create_vector(&buffers);
+            schema::OperatorCode::create(fbb, &args)
+        })
+        .collect();
+    let codes = fbb.create_vector(&codes);
 
-        let tensors: Vec<_> = self
-            .tensors
+    let signature = signature(&w, fbb, &inputs, &outputs);
+    let (inputs, outputs) = (Some(fbb.create_vector(&inputs)), Some(fbb.create_vector(&outputs)));
+    let (tensors, operators) = (Some(tensors), Some(operators));
+    let name = Some(fbb.create_string("main"));
+    let subgraph =
+        schema::SubGraph::create(fbb, &schema::SubGraphArgs { tensors, inputs, outputs, operators, name });
+    let subgraphs = fbb.create_vector(&[subgraph]);
+    let description = fbb.create_string(concat!("Ferrolite ", env!("CARGO_PKG_VERSION")));
+    let signatures = fbb.create_vector(&[signature]);
+    let model = schema::Model::create(
+        fbb,
+        &schema::ModelArgs {
+            version: 3,
+            operator_codes: Some(codes),
+            subgraphs: Some(subgraphs),
+            description: Some(description),
+            buffers: Some(buffers),
+            signature_defs: Some(signatures),
+            ..Default::default()
+        },
+    );
+    schema::finish_model_buffer(fbb, model);
+    let mut bytes = fbb.finished_data().to_vec();
+    align_end(&mut bytes);
+    bytes
+}
+
+/// The default signature, with which LiteRT finds inputs and outputs by name.
+fn signature(
+    w: &Writer<'_>,
+    fbb: &mut Fbb,
+    inputs: &[i32],
+    outputs: &[i32],
+) -> WIPOffset<schema::SignatureDef<'static>> {
+    let maps = |fbb: &mut Fbb, tensors: &[i32]| {
+        let maps: Vec<_> = tensors
             .iter()
-            .zip(buffer_of)
-            .map(|(tensor, buffer)| write_tensor(fbb, tensor, buffer))
-            .collect();
-        let tensors = fbb.create_vector(&tensors);
-
-        let mut codes: Vec<(schema::BuiltinOperator, i32)> = Vec::new();
-        let operators: Vec<_> =
-            self.operators.iter().map(|operator| write_operator(fbb, operator, &mut codes)).collect();
-        let operators = fbb.create_vector(&operators);
-        let codes: Vec<_> = codes
-            .into_iter()
-            .map(|(builtin_code, version)| {
-                let deprecated_builtin_code = builtin_code.0.min(127) as i8;
-                let args = schema::OperatorCodeArgs {
-                    deprecated_builtin_code,
-                    custom_code: None,
-                    version,
-                    builtin_code,
-                };
-                schema::OperatorCode::create(fbb, &args)
+            .map(|&tensor| {
+                let name = Some(fbb.create_shared_string(&w.tensors[tensor as usize].name));
+                schema::TensorMap::create(fbb, &schema::TensorMapArgs { name, tensor_index: tensor as u32 })
             })
             .collect();
-        let codes = fbb.create_vector(&codes);
-
-        let signature = self.signature(fbb, &inputs, &outputs);
-        let (inputs, outputs) = (Some(fbb.create_vector(&inputs)), Some(fbb.create_vector(&outputs)));
-        let (tensors, operators) = (Some(tensors), Some(operators));
-        let name = Some(fbb.create_string("main"));
-        let subgraph = schema::SubGraph::create(
-            fbb,
-            &schema::SubGraphArgs { tensors, inputs, outputs, operators, name },
-        );
-        let subgraphs = fbb.create_vector(&[subgraph]);
-        let description = fbb.create_string(concat!("Ferrolite ", env!("CARGO_PKG_VERSION")));
-        let signatures = fbb.create_vector(&[signature]);
-        let model = schema::Model::create(
-            fbb,
-            &schema::ModelArgs {
-                version: 3,
-                operator_codes: Some(codes),
-                subgraphs: Some(subgraphs),
-                description: Some(description),
-                buffers: Some(buffers),
-                signature_defs: Some(signatures),
-                ..Default::default()
-            },
-        );
-        schema::finish_model_buffer(fbb, model);
-        let mut bytes = fbb.finished_data().to_vec();
-        align_end(&mut bytes);
-        bytes
-    }
-
-    /// The default signature, with which LiteRT finds inputs and outputs by name.
-    fn signature(
-        &self,
-        fbb: &mut Fbb,
-        inputs: &[i32],
-        outputs: &[i32],
-    ) -> WIPOffset<schema::SignatureDef<'static>> {
-        let maps = |fbb: &mut Fbb, tensors: &[i32]| {
-            let maps: Vec<_> = tensors
-                .iter()
-                .map(|&tensor| {
-                    let name = Some(fbb.create_shared_string(&self.tensors[tensor as usize].name));
-                    schema::TensorMap::create(
-                        fbb,
-                        &schema::TensorMapArgs { name, tensor_index: tensor as u32 },
-                    )
-                })
-                .collect();
-            fbb.create_vector(&maps)
-        };
-        let (inputs, outputs) = (Some(maps(fbb, inputs)), Some(maps(fbb, outputs)));
-        let signature_key = Some(fbb.create_string("serving_default"));
-        let args = schema::SignatureDefArgs { inputs, outputs, signature_key, subgraph_index: 0 };
-        schema::SignatureDef::create(fbb, &args)
-    }
+        fbb.create_vector(&maps)
+    };
+    let (inputs, outputs) = (Some(maps(fbb, inputs)), Some(maps(fbb, outputs)));
+    let signature_key = Some(fbb.create_string("serving_default"));
+    let args = schema::SignatureDefArgs { inputs, outputs, signature_key, subgraph_index: 0 };
+    schema::SignatureDef::create(fbb, &args)
 }
 
 /// Makes the next vector of `bytes` bytes start at a multiple of [`ALIGNMENT`], counted from the end of
@@ -261,7 +187,7 @@ fn write_tensor(fbb: &mut Fbb, tensor: &Tensor, buffer: u32) -> WIPOffset<schema
 
 fn write_operator(
     fbb: &mut Fbb,
-    operator: &Operator,
+    operator: &Record,
     codes: &mut Vec<(schema::BuiltinOperator, i32)>,
 ) -> WIPOffset<schema::Operator<'static>> {
     let code = (operator.code, operator.version);
