@@ -9,55 +9,10 @@ use ferrolite::{emit, import};
 use ferrolite_runtime::ops;
 use ferrolite_schema::{DType, OpCode, Rounding, Storage, Target, generated};
 
-/// Operators of the TFLite schema, and the codes that the device runs for them.
-const OPERATORS: &[(&str, &[OpCode])] = &[
-    ("ABS", &[OpCode::Lookup]),
-    ("ADD", &[OpCode::Add]),
-    ("ARG_MAX", &[OpCode::ArgMinMax]),
-    ("ARG_MIN", &[OpCode::ArgMinMax]),
-    ("AVERAGE_POOL_2D", &[OpCode::AveragePool2d]),
-    ("BATCH_MATMUL", &[OpCode::BatchMatMul]),
-    ("CONCATENATION", &[OpCode::StridedCopy]),
-    ("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd]),
-    ("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3]),
-    ("DEQUANTIZE", &[OpCode::Dequantize]),
-    ("ELU", &[OpCode::Lookup]),
-    ("EXPAND_DIMS", &[OpCode::StridedCopy]),
-    ("FULLY_CONNECTED", &[OpCode::FullyConnected]),
-    ("GATHER", &[OpCode::Gather]),
-    ("HARD_SWISH", &[OpCode::Lookup]),
-    ("LEAKY_RELU", &[OpCode::Lookup]),
-    ("LOGISTIC", &[OpCode::Lookup]),
-    ("MAXIMUM", &[OpCode::MinMax]),
-    ("MAX_POOL_2D", &[OpCode::MaxPool2d]),
-    ("MEAN", &[OpCode::Reduce]),
-    ("MINIMUM", &[OpCode::MinMax]),
-    ("MUL", &[OpCode::Mul]),
-    ("PACK", &[OpCode::StridedCopy]),
-    ("PAD", &[OpCode::StridedCopy]),
-    ("PADV2", &[OpCode::StridedCopy]),
-    ("QUANTIZE", &[OpCode::Quantize, OpCode::Requantize, OpCode::Lookup]),
-    ("REDUCE_MAX", &[OpCode::ReduceMinMax]),
-    ("REDUCE_MIN", &[OpCode::ReduceMinMax]),
-    ("RELU", &[OpCode::Lookup]),
-    ("RELU6", &[OpCode::Lookup]),
-    ("RESHAPE", &[OpCode::StridedCopy]),
-    ("RESIZE_BILINEAR", &[OpCode::ResizeBilinear]),
-    ("RESIZE_NEAREST_NEIGHBOR", &[OpCode::ResizeNearest]),
-    ("RSQRT", &[OpCode::Lookup]),
-    ("SLICE", &[OpCode::StridedCopy]),
-    ("SOFTMAX", &[OpCode::Softmax]),
-    ("SPLIT", &[OpCode::StridedCopy]),
-    ("SPLIT_V", &[OpCode::StridedCopy]),
-    ("SQUEEZE", &[OpCode::StridedCopy]),
-    ("STRIDED_SLICE", &[OpCode::StridedCopy]),
-    ("SUB", &[OpCode::Add]),
-    ("SUM", &[OpCode::Reduce]),
-    ("TANH", &[OpCode::Lookup]),
-    ("TRANSPOSE", &[OpCode::StridedCopy]),
-    ("TRANSPOSE_CONV", &[OpCode::TransposeConv]),
-    ("UNPACK", &[OpCode::StridedCopy]),
-];
+/// Operators of the TFLite schema, and the codes that the device runs for them, as the converter's files say them.
+fn operators() -> impl Iterator<Item = (&'static str, &'static [OpCode])> {
+    ferrolite::ops::LIST.iter().flat_map(|(_, operators)| operators.iter().copied())
+}
 
 /// Folders of vectors that belong to no operator.
 const OTHER_FOLDERS: &[&str] = &["bad", "graphs", "generator", "__pycache__"];
@@ -102,7 +57,7 @@ fn codes_in(folder: &Path) -> BTreeSet<OpCode> {
 fn every_operator_has_vectors_a_lowering_and_a_runtime_operator() {
     let vectors = root().join("tests/vectors");
     let mut missing = Vec::new();
-    for (name, codes) in OPERATORS {
+    for (name, codes) in operators() {
         let folder = vectors.join(name.to_lowercase());
         let answers = entries(&folder).iter().filter(|p| p.extension().is_some_and(|e| e == "npz")).count();
         if answers == 0 {
@@ -115,9 +70,10 @@ fn every_operator_has_vectors_a_lowering_and_a_runtime_operator() {
     }
     for folder in entries(&vectors).iter().filter(|path| path.is_dir()) {
         let name = folder.file_name().expect("an entry has a name").to_string_lossy().to_string();
-        let known = OPERATORS.iter().any(|(operator, _)| operator.to_lowercase() == name);
+        let known = operators().any(|(operator, _)| operator.to_lowercase() == name);
         if !known && !OTHER_FOLDERS.contains(&name.as_str()) {
-            missing.push(format!("the operator of the vectors in `{name}`, in the list of this test"));
+            missing
+                .push(format!("the operator of the vectors in `{name}`, in a file of the converter's list"));
         }
     }
     report(&missing);
@@ -132,7 +88,7 @@ fn every_code_has_a_runtime_operator_and_an_origin() {
             0 => missing.push(format!("{}: not in ops::ALL", code.name())),
             count => missing.push(format!("{}: {count} times in ops::ALL", code.name())),
         }
-        if !OPERATORS.iter().any(|(_, codes)| codes.contains(&code)) {
+        if !operators().any(|(_, codes)| codes.contains(&code)) {
             missing.push(format!("{}: no operator becomes it", code.name()));
         }
     }

@@ -120,7 +120,7 @@ pub struct TensorFact {
 /// When the graph is float, when layers cannot be lowered (all of them are named), when the file would
 /// exceed what the format holds, and when the self-test's input has the wrong size.
 pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
-    if crate::ops::is_float(&graph) {
+    if crate::ops::is_float(graph) {
         return Err(Error::input(format!("model `{}` is float: its layers compute in float32", graph.name))
             .help("quantize it first: give calibration data (`--calibrate DATA`)"));
     }

@@ -7,13 +7,17 @@ use ferrolite_schema::params::ArgMinMaxParams;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use super::tflite::{self, Writer};
 use super::types;
+use super::view::View;
 use crate::error::Result;
-use crate::graph::{ArgMax, ArgMin, Constant, DType, Node, Value};
+use crate::graph::{ArgMax, ArgMin, Constant, DType, Graph, Node, Op, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("ARG_MAX", &[OpCode::ArgMinMax]), ("ARG_MIN", &[OpCode::ArgMinMax])];
 
 impl Operator for ArgMax {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -47,6 +51,18 @@ impl Operator for ArgMax {
         });
         let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![self.axis as i32]));
         tflite::with_constants(w, node, Code::ARG_MAX, 2, Some(options), &[axis])
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Operand
+    }
+
+    fn allows(&self, graph: &Graph, node: &Node, view: &View) -> bool {
+        allows_extreme(graph, node, view, self.axis)
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        Some(Op::ArgMax(ArgMax { axis: view.place(self.axis)? }))
     }
 }
 
@@ -83,6 +99,25 @@ impl Operator for ArgMin {
         let axis = w.constant(format!("{}/axis", node.name), &[], Constant::I32(vec![self.axis as i32]));
         tflite::with_constants(w, node, Code::ARG_MIN, 2, Some(options), &[axis])
     }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Operand
+    }
+
+    fn allows(&self, graph: &Graph, node: &Node, view: &View) -> bool {
+        allows_extreme(graph, node, view, self.axis)
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        Some(Op::ArgMin(ArgMin { axis: view.place(self.axis)? }))
+    }
+}
+
+fn allows_extreme(graph: &Graph, node: &Node, view: &View, axis: usize) -> bool {
+    let (Some(input), Some(&output)) = (node.input(0), node.outputs.first()) else { return false };
+    let (input, output) = (&graph.value(input).shape, &graph.value(output).shape);
+    let new = view.0.contains(&None);
+    view.place(axis).is_some() && !new && view.keeps_rest(input, &[axis], output)
 }
 
 fn check_extreme(check: &Check<'_>, axis: usize) -> Result<()> {

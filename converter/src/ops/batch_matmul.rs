@@ -13,7 +13,7 @@ use super::broadcast::broadcast;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::stage::{self, Int8};
 use super::tflite::{self, Writer};
 use super::work;
@@ -21,6 +21,9 @@ use crate::error::Result;
 use crate::graph::{Activation, BatchMatMul, Constant, Graph, Node};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("BATCH_MATMUL", &[OpCode::BatchMatMul])];
 
 impl Operator for BatchMatMul {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -62,6 +65,10 @@ impl Operator for BatchMatMul {
             schema::BatchMatMulOptions::create(fbb, &args)
         });
         tflite::simple(w, node, Code::BATCH_MATMUL, 2, Some(options))
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Own
     }
 }
 

@@ -3,17 +3,28 @@
 
 use ferrolite_graph::float::elementwise;
 use ferrolite_graph::float::strided::broadcast_shape;
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::{FLOAT_ONLY, Operator};
+use super::operator::{FLOAT_ONLY, Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{add, min_max, mul};
+use super::{add, channels, min_max, mul, stage};
 use crate::error::Result;
-use crate::graph::{Activation, Binary, BinaryKind, DType, Node};
+use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[
+    ("ADD", &[OpCode::Add]),
+    ("SUB", &[OpCode::Add]),
+    ("MUL", &[OpCode::Mul]),
+    ("MAXIMUM", &[OpCode::MinMax]),
+    ("MINIMUM", &[OpCode::MinMax]),
+];
 
 impl Operator for Binary {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -84,6 +95,50 @@ impl Operator for Binary {
             _ => Code::MUL,
         };
         tflite::simple(w, node, code, 2, Some(options))
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn broadcasts(&self) -> bool {
+        true
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let &output = node.outputs.first()?;
+        let count = |id| channels::channels(graph, id);
+        let mut ties = Vec::new();
+        for &id in node.inputs.iter().flatten() {
+            let repeated = count(id) != count(output);
+            match &graph.value(id).constant {
+                // One element for all channels; constants of one element each are shortened.
+                Some(_) if repeated => {}
+                Some(Constant::I8(_)) => {}
+                None if !repeated => ties.extend(channels::run(id, output, 0, count(output))),
+                _ => return None,
+            }
+        }
+        Some(ties)
+    }
+
+    fn is_monotone(&self, graph: &Graph, node: &Node) -> bool {
+        let scale = |id| stage::scale(graph, id);
+        match self.kind {
+            BinaryKind::Add | BinaryKind::Sub | BinaryKind::Maximum | BinaryKind::Minimum => true,
+            // Without a shift to the left, which could wrap.
+            BinaryKind::Mul => {
+                scale(node.input(0)) * scale(node.input(1)) < 0.5 * scale(node.outputs.first().copied())
+            }
+            BinaryKind::Div | BinaryKind::SquaredDifference => false,
+        }
+    }
+
+    fn scores(&self) -> Scores {
+        match self.kind {
+            BinaryKind::Add | BinaryKind::Sub if self.activation == Activation::None => Scores::Sum,
+            _ => Scores::None,
+        }
     }
 }
 

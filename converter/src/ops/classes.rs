@@ -1,8 +1,8 @@
 //! Which outputs say a class: the one definition for `convert`, `compare` and reports.
 
-use crate::graph::{
-    Activation, Binary, BinaryKind, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Op, ValueId,
-};
+use super::of;
+use super::operator::Scores;
+use crate::graph::{DType, Graph, ValueId};
 
 /// Whether an output is a vector of scores, one for each class, so that its largest element is an answer
 /// that two models can agree on: two elements or more along one dimension, made by SOFTMAX, by LOG_SOFTMAX
@@ -17,14 +17,10 @@ pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
     // Nodes come in order, so the walk back ends.
     while let (true, Some(node)) = (vector && real, producers.get(&id).map(|&index| &graph.nodes[index])) {
         let first = node.input(0);
-        match node.op {
-            Op::Softmax(_) | Op::LogSoftmax => return true,
-            Op::FullyConnected(_) | Op::Conv2d(_) | Op::DepthwiseConv2d(_) => {
-                return unclamped(&node.op);
-            }
-            Op::BatchMatMul(_) | Op::Pool2d(_) | Op::Reduce(_) => return true,
+        match of(&node.op).scores() {
+            Scores::Own => return true,
             // A bias is a sum with a constant.
-            Op::Binary(Binary { kind: BinaryKind::Add | BinaryKind::Sub, .. }) if unclamped(&node.op) => {
+            Scores::Sum => {
                 let operands = [first, node.input(1)];
                 let mut computed =
                     operands.into_iter().flatten().filter(|&id| graph.value(id).constant.is_none());
@@ -33,33 +29,22 @@ pub fn holds_classes(graph: &Graph, output: ValueId) -> bool {
                     _ => return true,
                 }
             }
-            Op::Reshape | Op::Transpose(_) | Op::Quantize | Op::QuantizeScaled(_) | Op::Dequantize => {
-                match first {
-                    Some(before) => id = before,
-                    None => return false,
-                }
-            }
-            _ => return false,
+            Scores::Operand => match first {
+                Some(before) => id = before,
+                None => return false,
+            },
+            Scores::None => return false,
         }
     }
     false
 }
 
-/// Whether a layer's results are not clamped.
-fn unclamped(op: &Op) -> bool {
-    match op {
-        Op::Conv2d(Conv2d { activation, .. })
-        | Op::DepthwiseConv2d(DepthwiseConv2d { activation, .. })
-        | Op::FullyConnected(FullyConnected { activation })
-        | Op::Binary(Binary { activation, .. }) => *activation == Activation::None,
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Constant, Node, Softmax, UnaryKind, Value};
+    use crate::graph::{
+        Activation, Binary, BinaryKind, Constant, FullyConnected, Node, Op, Softmax, UnaryKind, Value,
+    };
 
     const ADD: Op = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
 

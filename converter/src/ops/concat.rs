@@ -1,17 +1,23 @@
 //! CONCATENATION.
 
 use ferrolite_graph::float::{elementwise, movement};
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use super::tflite::{self, Writer};
-use super::{strided_copy, types};
+use super::view::View;
+use super::{channels, strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Activation, Concat, Node, Value};
+use crate::graph::{Activation, Concat, Graph, Node, Op, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("CONCATENATION", &[OpCode::StridedCopy])];
 
 impl Operator for Concat {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -70,5 +76,32 @@ impl Operator for Concat {
             schema::ConcatenationOptions::create(fbb, &args)
         });
         tflite::simple(w, node, Code::CONCATENATION, 2, Some(options))
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn allows(&self, _: &Graph, _: &Node, view: &View) -> bool {
+        view.place(self.axis).is_some()
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        Some(Op::Concat(Concat { axis: view.place(self.axis)?, activation: self.activation }))
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let &output = node.outputs.first()?;
+        let mut begin = 0;
+        let mut ties = Vec::new();
+        for &id in node.inputs.iter().flatten() {
+            if graph.value(id).constant.is_some() {
+                return None;
+            }
+            let count = channels::channels(graph, id);
+            ties.extend(channels::run(id, output, begin, count));
+            begin += if channels::is_last(graph, node, self.axis) { count } else { 0 };
+        }
+        Some(ties)
     }
 }

@@ -6,16 +6,20 @@ use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
 use super::{pack, stage, types, winograd, work};
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, Node, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd])];
 
 impl Operator for Conv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -73,6 +77,14 @@ impl Operator for Conv2d {
             )
         });
         tflite::push(w, node, Code::CONV_2D, 3, options, inputs)
+    }
+
+    fn ties(&self, _: &Graph, _: &Node) -> Option<Ties> {
+        Some(Vec::new())
+    }
+
+    fn scores(&self) -> Scores {
+        if self.activation == Activation::None { Scores::Own } else { Scores::None }
     }
 }
 

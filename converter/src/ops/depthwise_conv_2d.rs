@@ -7,16 +7,20 @@ use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::DepthwiseConv2dParams;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{pack, stage, types, work};
+use super::{channels, pack, stage, types, work};
 use crate::error::Result;
 use crate::graph::{Activation, DepthwiseConv2d, Graph, Node, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3])];
 
 impl Operator for DepthwiseConv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -73,6 +77,16 @@ impl Operator for DepthwiseConv2d {
             )
         });
         tflite::push(w, node, Code::DEPTHWISE_CONV_2D, 3, options, inputs)
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let (input, &output) = (node.input(0)?, node.outputs.first()?);
+        let outputs = 0..channels::channels(graph, output);
+        Some(outputs.map(|c| ((input, c / self.multiplier), (output, c))).collect())
+    }
+
+    fn scores(&self) -> Scores {
+        if self.activation == Activation::None { Scores::Own } else { Scores::None }
     }
 }
 

@@ -7,12 +7,15 @@ use ferrolite_schema::params::DequantizeParams;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
 use super::{requantize, types};
 use crate::error::Result;
-use crate::graph::{DType, Node, Value};
+use crate::graph::{DType, Graph, Node, Value};
 use crate::tflite::BuiltinOperator as Code;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("DEQUANTIZE", &[OpCode::Dequantize])];
 
 /// Integers to float32.
 pub(super) struct Dequantize;
@@ -46,6 +49,14 @@ impl Operator for Dequantize {
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
         tflite::simple(w, node, Code::DEQUANTIZE, 2, None)
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Operand
     }
 }
 

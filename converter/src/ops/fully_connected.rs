@@ -5,16 +5,20 @@ use ferrolite_graph::float::{elementwise, matmul};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::FullyConnectedParams;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Options, Record, Tensor, Writer};
 use super::{pack, stage, types, work};
 use crate::error::Result;
 use crate::graph::{Activation, FullyConnected, Graph, Node, Value, ValueId};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("FULLY_CONNECTED", &[OpCode::FullyConnected])];
 
 impl Operator for FullyConnected {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -96,6 +100,14 @@ impl Operator for FullyConnected {
         // Version 5 keeps dimensions.
         let options = fully_connected_options(activation, keep_num_dims);
         tflite::simple(w, node, Code::FULLY_CONNECTED, if keep_num_dims { 5 } else { 4 }, Some(options))
+    }
+
+    fn ties(&self, _: &Graph, _: &Node) -> Option<Ties> {
+        Some(Vec::new())
+    }
+
+    fn scores(&self) -> Scores {
+        if self.activation == Activation::None { Scores::Own } else { Scores::None }
     }
 }
 

@@ -7,13 +7,16 @@ use ferrolite_schema::params::GatherParams;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::tflite::{self, Writer};
 use super::types;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Gather, Node, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("GATHER", &[OpCode::Gather])];
 
 impl Operator for Gather {
     fn check(&self, check: &Check<'_>) -> Result<()> {

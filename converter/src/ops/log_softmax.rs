@@ -4,8 +4,11 @@ use ferrolite_graph::float::elementwise;
 
 use super::check::Check;
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use crate::error::Result;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[];
 
 /// `x - max - ln(sum(exp(x - max)))` over the last dimension.
 pub(super) struct LogSoftmax;
@@ -25,5 +28,9 @@ impl Operator for LogSoftmax {
 
     fn is_float_only(&self) -> bool {
         true
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Own
     }
 }

@@ -19,12 +19,15 @@ use super::check::Check;
 use super::fixed_point;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::stage::{self, Int8};
 use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, Value, ValueId};
 use crate::reference::unary;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[];
 
 /// A function of one number that came as its results.
 pub(super) struct Lookup;

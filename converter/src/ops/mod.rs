@@ -13,6 +13,7 @@
 
 mod add;
 mod broadcast;
+pub(crate) mod channels;
 pub(crate) mod check;
 mod classes;
 mod fixed_point;
@@ -32,6 +33,7 @@ mod strided_copy;
 mod tests;
 pub(crate) mod tflite;
 mod types;
+pub(crate) mod view;
 pub mod winograd;
 mod work;
 
@@ -41,6 +43,7 @@ pub(crate) use lookup::unary_results;
 pub(crate) use lower::is_float_only;
 pub use lower::{lower, refuse_float_only};
 pub(crate) use operator::FLOAT_ONLY;
+pub use operator::RunAs;
 pub use shapes::{check_node, infer_shape};
 pub use strided_copy::copy;
 pub use work::{channel_axis, is_float, macs, weights_of};
@@ -51,6 +54,10 @@ use operator::Operator;
 macro_rules! files {
     ($($file:ident { $($Op:ident $(($attributes:ident: $Attributes:ty))? => $name:expr),+ })+) => {
         $(mod $file;)+
+
+        /// For each file of the list of operators, TensorFlow Lite's operators that it knows, and what the device runs for
+        /// each of them: all that have vectors.
+        pub const LIST: &[(&str, RunAs)] = &[$((stringify!($file), $file::RUN_AS)),+];
 
         /// What is known of an operator.
         pub(crate) fn of(op: &Op) -> &dyn Operator {

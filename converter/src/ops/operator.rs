@@ -3,17 +3,49 @@
 //! A method without a body is a question that every operator has to answer. The others have the answer of an
 //! operator that computes each result anew, from all of its operands, and that no format but the graph can say.
 
+use ferrolite_schema::OpCode;
+
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::tflite::{self, Writer};
 use super::types;
+use super::view::View;
 use crate::error::Result;
-use crate::graph::{Graph, Node, Value};
+use crate::graph::{Graph, Node, Op, Value};
 
 /// Why a layer that the float reference computes cannot be converted.
 pub(crate) const FLOAT_ONLY: &str =
     "the float reference computes it, the device has no int8 kernel for it yet";
+
+/// Operators of the TensorFlow Lite schema that have int8 kernels there, and for each what the device runs.
+pub type RunAs = &'static [(&'static str, &'static [OpCode])];
+
+/// Whether an operator works on tensors whose dimensions are in another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// It needs its dimensions as they are.
+    Fixed,
+    /// Under any: dimensions are only numbers to it (an axis, an amount of padding), and results have the order of the
+    /// operands.
+    Any,
+    /// Under any order of its operand; the result has its own.
+    Operand,
+}
+
+/// Whether a vector of results says a class: its largest element is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scores {
+    /// No.
+    None,
+    /// It makes scores.
+    Own,
+    /// It makes scores of two computed operands; of one operand and a constant, if that one is scores.
+    Sum,
+    /// If its operand is scores.
+    Operand,
+}
 
 /// An operator with its attributes.
 pub(crate) trait Operator {
@@ -95,6 +127,45 @@ pub(crate) trait Operator {
     /// Whether an operand says where something is found: integers, whatever the layer computes.
     fn is_index(&self, _position: usize) -> bool {
         false
+    }
+
+    /// Whether its results say classes.
+    fn scores(&self) -> Scores {
+        Scores::None
+    }
+
+    // Under other layouts, and with fewer channels.
+
+    /// Whether it works on tensors whose dimensions are seen in another order.
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Fixed
+    }
+
+    /// Whether it broadcasts its operands, so that constants among them follow another order of dimensions.
+    fn broadcasts(&self) -> bool {
+        false
+    }
+
+    /// Whether it works under this view, if it does under any.
+    fn allows(&self, _: &Graph, _: &Node, _: &View) -> bool {
+        true
+    }
+
+    /// The same operator on operands that are seen under a view; `None` where it has no attribute that changes.
+    fn under(&self, _: &View) -> Option<Op> {
+        None
+    }
+
+    /// How it passes channels on, operand to result: a channel of its result is gone exactly when those of its operands
+    /// are. Without ties is who computes each result of all operands; `None` is who needs its operands as they are.
+    fn ties(&self, _: &Graph, _: &Node) -> Option<Ties> {
+        None
+    }
+
+    /// Whether each int8 result moves one way when one operand's element does, so that its extremes lie at the
+    /// extremes of the operands.
+    fn is_monotone(&self, _: &Graph, _: &Node) -> bool {
+        self.only_moves_data()
     }
 
     // Quantized.

@@ -1,17 +1,21 @@
 //! PACK and UNPACK: tensors side by side along a new dimension, and back.
 
 use ferrolite_graph::float::movement;
+use ferrolite_schema::OpCode;
 
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::tflite::{self, Writer};
 use super::{strided_copy, types};
 use crate::error::Result;
 use crate::graph::{Node, Pack, Unpack, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("PACK", &[OpCode::StridedCopy]), ("UNPACK", &[OpCode::StridedCopy])];
 
 impl Operator for Pack {
     fn check(&self, check: &Check<'_>) -> Result<()> {

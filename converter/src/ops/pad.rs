@@ -1,16 +1,22 @@
 //! PAD and PADV2: elements around those of the input.
 
 use ferrolite_graph::float::movement;
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use super::strided_copy::{Copy, loops, strides};
 use super::tflite::{self, Writer};
-use super::{strided_copy, types};
+use super::view::View;
+use super::{channels, strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Node, Pad, Value};
+use crate::graph::{Graph, Node, Op, Pad, Value};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("PAD", &[OpCode::StridedCopy]), ("PADV2", &[OpCode::StridedCopy])];
 
 impl Operator for Pad {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -63,5 +69,19 @@ impl Operator for Pad {
         let ends = (w.value(id), w.value(node.outputs[0]));
         tflite::pad_operator(w, &node.name, ends, amounts, value.map(|v| (v as i8, quantization)));
         Ok(())
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        Some(Op::Pad(Pad { amounts: view.map(&self.amounts, (0, 0)), value: self.value }))
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let (input, &output) = (node.input(0)?, node.outputs.first()?);
+        let count = channels::channels(graph, input);
+        Some(channels::run(input, output, self.amounts.last()?.0, count).collect())
     }
 }

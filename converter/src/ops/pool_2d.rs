@@ -5,17 +5,22 @@ use ferrolite_graph::float::{elementwise, window};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Pool2dParams;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
-use super::stage;
+use super::operator::{Operator, RunAs, Scores};
 use super::tflite::windows::{Said, padding};
 use super::tflite::{self, Writer};
+use super::{channels, stage};
 use crate::error::Result;
-use crate::graph::{Activation, Node, Pool2d, PoolKind, Window};
+use crate::graph::{Activation, Graph, Node, Pool2d, PoolKind, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs =
+    &[("AVERAGE_POOL_2D", &[OpCode::AveragePool2d]), ("MAX_POOL_2D", &[OpCode::MaxPool2d])];
 
 impl Operator for Pool2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -81,6 +86,18 @@ impl Operator for Pool2d {
             PoolKind::Max => Code::MAX_POOL_2D,
         };
         tflite::push(w, node, code, 2, options, inputs)
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        channels::same(graph, node)
+    }
+
+    fn is_monotone(&self, _: &Graph, _: &Node) -> bool {
+        true
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Own
     }
 }
 

@@ -5,8 +5,12 @@ use ferrolite_graph::float::strided::broadcast_shape;
 
 use super::check::Check;
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use crate::error::Result;
+use crate::graph::{Graph, Node};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[];
 
 /// Negative elements times a slope of their own.
 pub(super) struct Prelu;
@@ -25,6 +29,14 @@ impl Operator for Prelu {
     }
 
     fn is_float_only(&self) -> bool {
+        true
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn broadcasts(&self) -> bool {
         true
     }
 }

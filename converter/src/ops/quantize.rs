@@ -5,15 +5,19 @@ use ferrolite_graph::float::elementwise;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::QuantizeParams;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{requantize, types};
+use super::{channels, requantize, types};
 use crate::error::Result;
-use crate::graph::{DType, Node, QuantizeScaled, Value};
+use crate::graph::{DType, Graph, Node, QuantizeScaled, Value};
 use crate::tflite::BuiltinOperator as Code;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("QUANTIZE", &[OpCode::Quantize, OpCode::Requantize, OpCode::Lookup])];
 
 /// Any number representation to the integers of the result's quantization.
 pub(super) struct Quantize;
@@ -44,6 +48,19 @@ impl Operator for Quantize {
         let from_float = node.input(0).is_some_and(|id| w.graph.value(id).dtype == DType::Float32);
         tflite::simple(w, node, Code::QUANTIZE, if from_float { 1 } else { 2 }, None)
     }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let bytes = graph.value(node.input(0)?).dtype.size() == 1;
+        if bytes { channels::same(graph, node) } else { None }
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Operand
+    }
 }
 
 impl Operator for QuantizeScaled {
@@ -62,6 +79,10 @@ impl Operator for QuantizeScaled {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         lower_scaled(cx, node, self.factor, self.term)
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Operand
     }
 }
 

@@ -4,10 +4,13 @@ use ferrolite_graph::float::recurrent::{self, Operands as Named};
 
 use super::check::Check;
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::work;
 use crate::error::Result;
 use crate::graph::{Graph, Node, Recurrent};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[];
 
 impl Operator for Recurrent {
     fn check(&self, check: &Check<'_>) -> Result<()> {

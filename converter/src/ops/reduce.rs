@@ -6,15 +6,26 @@ use ferrolite_runtime::quant::{self, Multiplier};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction};
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
+use super::view::View;
+use super::{channels, stage};
 use crate::error::Result;
-use crate::graph::{DType, Node, Reduce, ReduceKind};
+use crate::graph::{DType, Graph, Node, Op, Reduce, ReduceKind};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[
+    ("MEAN", &[OpCode::Reduce]),
+    ("SUM", &[OpCode::Reduce]),
+    ("REDUCE_MAX", &[OpCode::ReduceMinMax]),
+    ("REDUCE_MIN", &[OpCode::ReduceMinMax]),
+];
 
 impl Operator for Reduce {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -68,6 +79,46 @@ impl Operator for Reduce {
         });
         let axes = w.integers(format!("{}/axes", node.name), self.axes.iter().copied());
         tflite::with_constants(w, node, code, 2, Some(options), &[axes])
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        if self.keep_dims { Layout::Any } else { Layout::Operand }
+    }
+
+    fn allows(&self, graph: &Graph, node: &Node, view: &View) -> bool {
+        // Axes that go had size 1; one has to be left. New dimensions are reduced, too.
+        let left = self.axes.iter().any(|&d| view.place(d).is_some());
+        let (Some(input), Some(&output)) = (node.input(0), node.outputs.first()) else { return false };
+        let (input, output) = (&graph.value(input).shape, &graph.value(output).shape);
+        left && (self.keep_dims || view.keeps_rest(input, &self.axes, output))
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        let mut axes: Vec<usize> = self.axes.iter().filter_map(|&d| view.place(d)).collect();
+        if !self.keep_dims {
+            axes.extend((0..view.0.len()).filter(|&place| view.0[place].is_none()));
+        }
+        axes.sort_unstable();
+        Some(Op::Reduce(Reduce { axes, ..self.clone() }))
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let kept = self.axes.iter().all(|&axis| !channels::is_last(graph, node, axis));
+        if kept { channels::same(graph, node) } else { None }
+    }
+
+    fn is_monotone(&self, graph: &Graph, node: &Node) -> bool {
+        match self.kind {
+            ReduceKind::Mean => {
+                stage::scale(graph, node.input(0)) < 0.5 * stage::scale(graph, node.outputs.first().copied())
+            }
+            ReduceKind::Sum => false,
+            ReduceKind::Max | ReduceKind::Min => true,
+        }
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Own
     }
 }
 

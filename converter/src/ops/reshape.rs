@@ -1,14 +1,24 @@
 //! RESHAPE, SQUEEZE, EXPAND_DIMS, …: the same elements in the same order.
 
+use ferrolite_schema::OpCode;
+
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{strided_copy, types};
+use super::{channels, strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Node, Value};
+use crate::graph::{Graph, Node, Value};
 use crate::tflite::BuiltinOperator as Code;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[
+    ("RESHAPE", &[OpCode::StridedCopy]),
+    ("SQUEEZE", &[OpCode::StridedCopy]),
+    ("EXPAND_DIMS", &[OpCode::StridedCopy]),
+];
 
 /// The same elements in the same order, which is no op at all on the device.
 pub(super) struct Reshape;
@@ -45,5 +55,17 @@ impl Operator for Reshape {
         let shape = w.graph.value(node.outputs[0]).shape.clone();
         let shape = w.integers(format!("{}/shape", node.name), shape);
         tflite::with_constants(w, node, Code::RESHAPE, 1, None, &[shape])
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let (input, &output) = (node.input(0)?, node.outputs.first()?);
+        // The result's rows hold whole pixels.
+        let (pixel, count) = (channels::channels(graph, input), channels::channels(graph, output));
+        let whole = pixel != 0 && count.is_multiple_of(pixel);
+        whole.then(|| (0..count).map(|c| ((input, c % pixel), (output, c))).collect())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Operand
     }
 }

@@ -6,16 +6,21 @@ use ferrolite_graph::float::resize;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ResizeBilinearParams;
 
+use super::channels;
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::reduce::expect_int8;
 use super::tflite::{self, Writer};
 use crate::error::Result;
-use crate::graph::{Node, ResizeBilinear};
+use crate::graph::{Graph, Node, ResizeBilinear};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("RESIZE_BILINEAR", &[OpCode::ResizeBilinear])];
 
 impl Operator for ResizeBilinear {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -45,6 +50,10 @@ impl Operator for ResizeBilinear {
             schema::ResizeBilinearOptions::create(fbb, &args)
         });
         tflite::resize(w, node, Code::RESIZE_BILINEAR, options)
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        channels::same(graph, node)
     }
 }
 

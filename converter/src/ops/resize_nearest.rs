@@ -5,16 +5,20 @@ use ferrolite_graph::float::resize;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::ResizeNearestParams;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::tflite::{self, Writer};
-use super::types;
+use super::{channels, types};
 use crate::error::Result;
-use crate::graph::{Node, ResizeNearest, Value};
+use crate::graph::{Graph, Node, ResizeNearest, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("RESIZE_NEAREST_NEIGHBOR", &[OpCode::ResizeNearest])];
 
 impl Operator for ResizeNearest {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -48,6 +52,10 @@ impl Operator for ResizeNearest {
             schema::ResizeNearestNeighborOptions::create(fbb, &args)
         });
         tflite::resize(w, node, Code::RESIZE_NEAREST_NEIGHBOR, options)
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        channels::same(graph, node)
     }
 }
 

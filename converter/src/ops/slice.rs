@@ -1,17 +1,24 @@
 //! SLICE and STRIDED_SLICE.
 
 use ferrolite_graph::float::movement;
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use super::strided_copy::{Copy, loops, strides};
 use super::tflite::{self, Record, Tensor, Writer};
-use super::{strided_copy, types};
+use super::view::View;
+use super::{channels, strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Node, Slice, Value};
+use crate::graph::{Graph, Node, Op, Slice, Value};
 use crate::tflite::BuiltinOperator as Code;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs =
+    &[("SLICE", &[OpCode::StridedCopy]), ("STRIDED_SLICE", &[OpCode::StridedCopy])];
 
 impl Operator for Slice {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -72,5 +79,26 @@ impl Operator for Slice {
         let (code, inputs, outputs) = (Code::RESHAPE, vec![whole, shape], vec![output]);
         w.records.push(Record { code, version: 1, options: None, inputs, outputs });
         Ok(())
+    }
+
+    fn layout(&self, graph: &Graph, node: &Node) -> Layout {
+        let kept = node.outputs.first().is_some_and(|&output| self.size == graph.value(output).shape);
+        if kept { Layout::Any } else { Layout::Fixed }
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        let Slice { begin, size, stride } = self;
+        let (begin, size, stride) = (view.map(begin, 0), view.map(size, 1), view.map(stride, 1));
+        Some(Op::Slice(Slice { begin, size, stride }))
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let count = |id| channels::channels(graph, id);
+        let (input, &output) = (node.input(0)?, node.outputs.first()?);
+        let whole = self.begin.last() == Some(&0)
+            && self.size.last() == Some(&count(input))
+            && self.stride.last() == Some(&1)
+            && count(output) == count(input);
+        if whole { channels::same(graph, node) } else { None }
     }
 }

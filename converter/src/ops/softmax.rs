@@ -14,13 +14,16 @@ use super::check::Check;
 use super::fixed_point::exp_on_negative_values;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::stage;
 use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Node, Softmax};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("SOFTMAX", &[OpCode::Softmax])];
 
 impl Operator for Softmax {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -49,6 +52,10 @@ impl Operator for Softmax {
             schema::SoftmaxOptions::create(fbb, &schema::SoftmaxOptionsArgs { beta })
         });
         tflite::simple(w, node, Code::SOFTMAX, 2, Some(options))
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Own
     }
 }
 

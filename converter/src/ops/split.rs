@@ -1,17 +1,23 @@
 //! SPLIT and SPLIT_V.
 
 use ferrolite_graph::float::movement;
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use super::tflite::{self, Writer};
-use super::{strided_copy, types};
+use super::view::View;
+use super::{channels, strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Constant, Node, Split, Value};
+use crate::graph::{Constant, Graph, Node, Op, Split, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("SPLIT", &[OpCode::StridedCopy]), ("SPLIT_V", &[OpCode::StridedCopy])];
 
 impl Operator for Split {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -81,5 +87,29 @@ impl Operator for Split {
             begin[axis] += part;
         }
         Ok(())
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn allows(&self, _: &Graph, _: &Node, view: &View) -> bool {
+        view.place(self.axis).is_some()
+    }
+
+    fn under(&self, view: &View) -> Option<Op> {
+        Some(Op::Split(Split { axis: view.place(self.axis)? }))
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let input = node.input(0)?;
+        let mut begin = 0;
+        let mut ties = Vec::new();
+        for &part in &node.outputs {
+            let count = channels::channels(graph, part);
+            ties.extend((0..count).map(|c| ((input, begin + c), (part, c))));
+            begin += if channels::is_last(graph, node, self.axis) { count } else { 0 };
+        }
+        Some(ties)
     }
 }

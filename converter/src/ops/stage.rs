@@ -16,7 +16,7 @@ use ferrolite_schema::params::{Multiplier, OutputStage, Window};
 
 use super::lowering::Lowering;
 use crate::error::Result;
-use crate::graph::{self, Activation, Constant, DType, Node, Quantization, Value, ValueId};
+use crate::graph::{self, Activation, Constant, DType, Graph, Node, Quantization, Value, ValueId};
 
 /// What is said of windows beyond what the file holds.
 pub(super) const WINDOW_LIMITS: &str =
@@ -282,4 +282,10 @@ pub(super) fn window(
         pad_top: word(window.pad_before[0])?,
         pad_left: word(window.pad_before[1])?,
     })
+}
+
+/// The scale of a value that is quantized as a whole, infinite where it is not.
+pub(super) fn scale(graph: &Graph, id: Option<ValueId>) -> f32 {
+    id.and_then(|id| graph.value(id).quantization.as_ref()?.tensor())
+        .map_or(f32::INFINITY, |(scale, _)| scale)
 }

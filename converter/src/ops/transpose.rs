@@ -1,17 +1,22 @@
 //! TRANSPOSE: the dimensions in another order.
 
 use ferrolite_graph::float::movement;
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs, Scores};
 use super::strided_copy::{Copy, loops, strides};
 use super::tflite::{self, Writer};
-use super::{strided_copy, types};
+use super::{channels, strided_copy, types};
 use crate::error::Result;
-use crate::graph::{Node, Transpose, Value};
+use crate::graph::{Graph, Node, Transpose, Value};
 use crate::tflite::BuiltinOperator as Code;
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("TRANSPOSE", &[OpCode::StridedCopy])];
 
 impl Operator for Transpose {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -47,5 +52,14 @@ impl Operator for Transpose {
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
         let permutation = w.integers(format!("{}/permutation", node.name), self.permutation.iter().copied());
         tflite::with_constants(w, node, Code::TRANSPOSE, 2, None, &[permutation])
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        let kept = self.permutation.last().is_some_and(|&axis| channels::is_last(graph, node, axis));
+        if kept { channels::same(graph, node) } else { None }
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Operand
     }
 }

@@ -9,7 +9,7 @@ use ferrolite_schema::params::{self, TransposeConvParams};
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use super::tflite::windows::{Cropped, cropping};
 use super::tflite::{self, Record, Tensor, Writer};
 use super::{stage, types, work};
@@ -17,6 +17,9 @@ use crate::error::Result;
 use crate::graph::{Activation, Graph, Node, TransposeConv, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[("TRANSPOSE_CONV", &[OpCode::TransposeConv])];
 
 impl Operator for TransposeConv {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -68,7 +71,10 @@ impl Operator for TransposeConv {
             Some(Cropped::Word(padding)) => (padding, None),
             Some(Cropped::Sliced(size)) => (schema::Padding::VALID, Some(size)),
             None => {
-                return Err(tflite::refuse(node, "a transposed convolution with this padding cannot be said"));
+                return Err(tflite::refuse(
+                    node,
+                    "a transposed convolution with this padding cannot be said",
+                ));
             }
         };
         let [stride_h, stride_w] = window.stride;

@@ -1,17 +1,32 @@
 //! Functions of one number. On the device each is a table; `lookup` makes it.
 
 use ferrolite_graph::float::elementwise;
+use ferrolite_schema::OpCode;
 
+use super::channels::Ties;
 use super::check::Check;
-use super::lookup;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Layout, Operator, RunAs};
 use super::tflite::{self, Tensor, Writer};
+use super::{channels, lookup};
 use crate::error::Result;
-use crate::graph::{DType, Node, UnaryKind, ValueId};
+use crate::graph::{DType, Graph, Node, UnaryKind, ValueId};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[
+    ("ABS", &[OpCode::Lookup]),
+    ("ELU", &[OpCode::Lookup]),
+    ("HARD_SWISH", &[OpCode::Lookup]),
+    ("LEAKY_RELU", &[OpCode::Lookup]),
+    ("LOGISTIC", &[OpCode::Lookup]),
+    ("RELU", &[OpCode::Lookup]),
+    ("RELU6", &[OpCode::Lookup]),
+    ("RSQRT", &[OpCode::Lookup]),
+    ("TANH", &[OpCode::Lookup]),
+];
 
 impl Operator for UnaryKind {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -67,6 +82,14 @@ impl Operator for UnaryKind {
             _ => return look_up(w, node, kind),
         };
         tflite::simple(w, node, code, version, options)
+    }
+
+    fn layout(&self, _: &Graph, _: &Node) -> Layout {
+        Layout::Any
+    }
+
+    fn ties(&self, graph: &Graph, node: &Node) -> Option<Ties> {
+        channels::same(graph, node)
     }
 }
 

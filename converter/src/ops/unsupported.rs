@@ -2,9 +2,12 @@
 
 use super::check::Check;
 use super::operands::Operands;
-use super::operator::Operator;
+use super::operator::{Operator, RunAs};
 use crate::error::Result;
 use crate::graph::{Unsupported, Value};
+
+/// TensorFlow Lite's operators that become it, and what the device runs for them.
+pub(super) const RUN_AS: RunAs = &[];
 
 impl Operator for Unsupported {
     fn check(&self, check: &Check<'_>) -> Result<()> {

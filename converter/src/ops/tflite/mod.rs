@@ -85,13 +85,13 @@ impl<'g> Writer<'g> {
 }
 
 /// The error of a layer that no operator of TensorFlow Lite says.
-pub(in crate::ops) fn refuse(node: &Node, why: &str) -> Error {
+pub(crate) fn refuse(node: &Node, why: &str) -> Error {
     Error::input(format!("layer `{}` ({}): {why} in a TensorFlow Lite file", node.name, node.op.name()))
         .help("write a .ferro file instead, which holds this layer")
 }
 
 /// Options of one kind, made by `create`.
-pub(in crate::ops) fn options<T: 'static>(
+pub(crate) fn options<T: 'static>(
     kind: Kind,
     create: impl Fn(&mut FlatBufferBuilder<'static>) -> WIPOffset<T> + 'static,
 ) -> Options {
@@ -99,7 +99,7 @@ pub(in crate::ops) fn options<T: 'static>(
 }
 
 /// The word for a clamp.
-pub(in crate::ops) fn fused(activation: Activation) -> Fused {
+pub(crate) fn fused(activation: Activation) -> Fused {
     match activation {
         Activation::None => Fused::NONE,
         Activation::Relu => Fused::RELU,
@@ -109,7 +109,7 @@ pub(in crate::ops) fn fused(activation: Activation) -> Fused {
 }
 
 /// The type of the result, where that is places.
-pub(in crate::ops) fn index_type(w: &Writer<'_>, node: &Node) -> schema::TensorType {
+pub(crate) fn index_type(w: &Writer<'_>, node: &Node) -> schema::TensorType {
     match w.graph.value(node.outputs[0]).dtype {
         DType::Int64 => schema::TensorType::INT64,
         _ => schema::TensorType::INT32,
@@ -117,12 +117,12 @@ pub(in crate::ops) fn index_type(w: &Writer<'_>, node: &Node) -> schema::TensorT
 }
 
 /// The node's operands as tensors.
-pub(in crate::ops) fn inputs(w: &mut Writer<'_>, node: &Node) -> Vec<i32> {
+pub(crate) fn inputs(w: &mut Writer<'_>, node: &Node) -> Vec<i32> {
     node.inputs.iter().map(|id| id.map_or(-1, |id| w.value(id))).collect()
 }
 
 /// One operator with the node's operands and results.
-pub(in crate::ops) fn simple(
+pub(crate) fn simple(
     w: &mut Writer<'_>,
     node: &Node,
     code: Code,
@@ -133,7 +133,7 @@ pub(in crate::ops) fn simple(
 }
 
 /// One operator with the node's operands, then these constants.
-pub(in crate::ops) fn with_constants(
+pub(crate) fn with_constants(
     w: &mut Writer<'_>,
     node: &Node,
     code: Code,
@@ -153,14 +153,14 @@ pub(in crate::ops) fn with_constants(
 }
 
 /// Height and width of the operand at 0 and of the result.
-pub(in crate::ops) fn sizes(w: &Writer<'_>, node: &Node) -> ([usize; 2], [usize; 2]) {
+pub(crate) fn sizes(w: &Writer<'_>, node: &Node) -> ([usize; 2], [usize; 2]) {
     let size = |shape: &[usize]| [shape[1], shape[2]];
     let input = node.input(0).map_or([1, 1], |id| size(&w.graph.value(id).shape));
     (input, size(&w.graph.value(node.outputs[0]).shape))
 }
 
 /// The input padded by an operator of its own, with zero or `value`; its tensor.
-pub(in crate::ops) fn pad_first(w: &mut Writer<'_>, node: &Node, window: &Window, value: Option<i8>) -> i32 {
+pub(crate) fn pad_first(w: &mut Writer<'_>, node: &Node, window: &Window, value: Option<i8>) -> i32 {
     let Some(id) = node.input(0) else { return -1 };
     let source = w.graph.value(id).clone();
     let mut amounts = [(0, 0); 4];
@@ -182,7 +182,7 @@ pub(in crate::ops) fn pad_first(w: &mut Writer<'_>, node: &Node, window: &Window
 }
 
 /// PAD, or PADV2 with a value.
-pub(in crate::ops) fn pad_operator(
+pub(crate) fn pad_operator(
     w: &mut Writer<'_>,
     layer: &str,
     (input, output): (i32, i32),
@@ -202,7 +202,7 @@ pub(in crate::ops) fn pad_operator(
 
 /// A bias of zeros for a convolution that has none: LiteRT does not run convolutions without one, and
 /// TFLM's depthwise kernel reads it unasked.
-pub(in crate::ops) fn zero_bias(w: &mut Writer<'_>, node: &Node) -> i32 {
+pub(crate) fn zero_bias(w: &mut Writer<'_>, node: &Node) -> i32 {
     let value = |position| node.input(position).map(|id| w.graph.value(id));
     let scale = |position| value(position).and_then(|value| value.quantization.clone());
     let channels = w.graph.value(node.outputs[0]).shape.last().copied().unwrap_or(1);
@@ -216,7 +216,7 @@ pub(in crate::ops) fn zero_bias(w: &mut Writer<'_>, node: &Node) -> i32 {
 }
 
 /// The operands of a layer with a window, its padding said by a word.
-pub(in crate::ops) fn windowed(
+pub(crate) fn windowed(
     w: &mut Writer<'_>,
     node: &Node,
     window: &Window,
@@ -238,7 +238,7 @@ pub(in crate::ops) fn windowed(
 }
 
 /// One operator with these operands and the node's results.
-pub(in crate::ops) fn push(
+pub(crate) fn push(
     w: &mut Writer<'_>,
     node: &Node,
     code: Code,
@@ -252,7 +252,7 @@ pub(in crate::ops) fn push(
 }
 
 /// Resizing to the size of the result.
-pub(in crate::ops) fn resize(w: &mut Writer<'_>, node: &Node, code: Code, options: Options) -> Result<()> {
+pub(crate) fn resize(w: &mut Writer<'_>, node: &Node, code: Code, options: Options) -> Result<()> {
     let (_, output) = sizes(w, node);
     let size = w.integers(format!("{}/size", node.name), output);
     // Version 3 knows where pixels lie.
@@ -260,7 +260,7 @@ pub(in crate::ops) fn resize(w: &mut Writer<'_>, node: &Node, code: Code, option
 }
 
 /// SLICE, or STRIDED_SLICE where steps are longer.
-pub(in crate::ops) fn strided_slice(
+pub(crate) fn strided_slice(
     w: &mut Writer<'_>,
     layer: &str,
     (input, output): (i32, i32),
@@ -305,7 +305,7 @@ pub(in crate::ops) fn strided_slice(
 }
 
 /// CAST to int32, ADD 128, GATHER.
-pub(in crate::ops) fn look_up_in(w: &mut Writer<'_>, node: &Node, table: i32) -> Result<()> {
+pub(crate) fn look_up_in(w: &mut Writer<'_>, node: &Node, table: i32) -> Result<()> {
     let Some(id) = node.input(0) else { return Ok(()) };
     let shape = w.graph.value(id).shape.clone();
     let mut index = |word: &str| {

@@ -5,7 +5,7 @@ use crate::tflite as schema;
 
 /// How TFLite says a window's padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ops) enum Said {
+pub(crate) enum Said {
     /// By one of its words.
     Word(schema::Padding),
     /// Only by a PAD before a window without padding.
@@ -13,7 +13,7 @@ pub(in crate::ops) enum Said {
 }
 
 /// Says the padding of a window over an image of `[height, width]` that gives `output`.
-pub(in crate::ops) fn padding(window: &Window, image: [usize; 2], output: [usize; 2]) -> Said {
+pub(crate) fn padding(window: &Window, image: [usize; 2], output: [usize; 2]) -> Said {
     if window.pad_before == [0, 0] && window.pad_after == [0, 0] {
         return Said::Word(schema::Padding::VALID);
     }
@@ -27,7 +27,7 @@ pub(in crate::ops) fn padding(window: &Window, image: [usize; 2], output: [usize
 
 /// How TFLite says the cropping of a transposed convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ops) enum Cropped {
+pub(crate) enum Cropped {
     /// By one of its words.
     Word(schema::Padding),
     /// Only by a slice of the uncropped result, which has this size.
@@ -36,7 +36,7 @@ pub(in crate::ops) enum Cropped {
 
 /// Says the cropping of a transposed convolution from `image` to `output`; none where the result reaches a
 /// stride or more beyond the last tap.
-pub(in crate::ops) fn cropping(window: &Window, image: [usize; 2], output: [usize; 2]) -> Option<Cropped> {
+pub(crate) fn cropping(window: &Window, image: [usize; 2], output: [usize; 2]) -> Option<Cropped> {
     let same = (0..2).all(|d| {
         let full = (image[d] - 1) * window.stride[d] + window.kernel[d];
         output[d].div_ceil(window.stride[d]) == image[d]

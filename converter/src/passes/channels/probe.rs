@@ -11,7 +11,7 @@ use super::ties::{activations, channels};
 use crate::aligned::AlignedBuf;
 use crate::emit;
 use crate::execute::{infer, interpreter};
-use crate::graph::{Binary, BinaryKind, DType, Graph, Node, Op, Reduce, ReduceKind, ValueId};
+use crate::graph::{DType, Graph, Node, Op, ValueId};
 use crate::ops;
 
 /// The ranges of a node's results at the ends of its operands' ranges, and whether they hold in
@@ -40,35 +40,13 @@ pub(super) fn ends(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<
             }),
         }
     }
-    Some((found?, is_monotone(graph, node)))
+    Some((found?, ops::of(&node.op).is_monotone(graph, node)))
 }
 
 /// The ranges of a node's results where each channel of its operands holds its constant; channels that
 /// hold none must not matter to those that are asked for.
 pub(super) fn constants(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<Vec<Vec<Range>>> {
     run(graph, node, &|id, channel| constant(&ranges[id.0], channel).unwrap_or(0))
-}
-
-/// Whether each result moves one way when one operand's element does, so that its extremes lie at the
-/// extremes of the operands.
-fn is_monotone(graph: &Graph, node: &Node) -> bool {
-    let scale = |id: Option<ValueId>| {
-        id.and_then(|id| graph.value(id).quantization.as_ref()?.tensor()).map_or(f32::INFINITY, |(s, _)| s)
-    };
-    let output = scale(node.outputs.first().copied());
-    match &node.op {
-        Op::Pool2d(_) | Op::Pad(_) => true,
-        op if ops::of(op).only_moves_data() => true,
-        Op::Binary(Binary { kind, .. }) => match kind {
-            BinaryKind::Add | BinaryKind::Sub | BinaryKind::Maximum | BinaryKind::Minimum => true,
-            // Without a shift to the left, which could wrap.
-            BinaryKind::Mul => scale(node.input(0)) * scale(node.input(1)) < 0.5 * output,
-            _ => false,
-        },
-        Op::Reduce(Reduce { kind: ReduceKind::Mean, .. }) => scale(node.input(0)) < 0.5 * output,
-        Op::Reduce(Reduce { kind: ReduceKind::Max | ReduceKind::Min, .. }) => true,
-        _ => false,
-    }
 }
 
 /// Runs a node with every channel of its operands at one level; returns the lowest and highest integer

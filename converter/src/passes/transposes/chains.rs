@@ -1,8 +1,8 @@
 //! Views of views become one, in as few nodes as there can be; a view that changes nothing goes.
 
 use super::turn::{replace, sort};
-use super::view::{View, origin};
 use crate::graph::{DType, Graph, Op, Reduce};
+use crate::ops::view::{View, origin};
 
 /// Shortens chains; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {

@@ -2,7 +2,7 @@
 //! stand. Float graphs only; these come from formats whose images are `[n, c, h, w]`, or whose layers
 //! over one dimension are images of height 1 for a moment.
 //!
-//! Both are a [`View`](view::View): the same elements under other dimensions. Layers that compute with
+//! Both are a [`View`](crate::ops::view::View): the same elements under other dimensions. Layers that compute with
 //! single elements, and those to which dimensions are only a number (an axis, an amount of padding),
 //! work under any view. Such layers, as far as they hang together, are a *region*. When all values of
 //! a region are seen under the view that the TRANSPOSEs around it undo, those vanish, and others may
@@ -14,7 +14,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `view` | views and what they cost |
 //! | `region` | which layers hang together, and which view is best for them |
 //! | `turn` | turns a region |
 //! | `chains` | makes as few nodes as possible of views of views |
@@ -22,7 +21,6 @@
 mod chains;
 mod region;
 mod turn;
-mod view;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +30,7 @@ use crate::ops;
 
 /// Pushes views out; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
-    if !ops::is_float(&graph) {
+    if !ops::is_float(graph) {
         return 0;
     }
     let mut count = chains::run(graph);

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::view::{View, origin};
-use crate::graph::{ArgMax, ArgMin, Concat, Graph, Node, Op, Reduce, Slice, Split, ValueId};
+use crate::graph::{Graph, Node, Op, ValueId};
+use crate::ops;
+use crate::ops::operator::Layout;
+use crate::ops::view::{View, origin};
 
 /// Layers that hang together.
 pub(super) struct Region {
@@ -49,22 +51,16 @@ fn members(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<ValueId>> {
     let all = || [data.as_slice(), node.outputs.as_slice()].concat();
     let same_rank =
         |ids: &[ValueId]| ids.iter().all(|&id| graph.value(id).shape.len() == rank) && !data.is_empty();
-    match &node.op {
-        Op::Unary(_) | Op::Quantize | Op::Dequantize | Op::Pad(_) | Op::Split(_) => {
-            same_rank(&all()).then(all)
-        }
-        Op::Binary(_) | Op::Prelu => {
+    let operator = ops::of(&node.op);
+    match operator.layout(graph, node) {
+        Layout::Any => {
+            let known = operator.broadcasts() || data.len() == node.inputs.len();
             let ranks = node.inputs.iter().flatten().all(|&id| graph.value(id).shape.len() <= rank);
-            (same_rank(&all()) && ranks).then(all)
+            (known && same_rank(&all()) && ranks).then(all)
         }
-        Op::Concat(_) if data.len() == node.inputs.len() => same_rank(&all()).then(all),
-        Op::Slice(Slice { size, .. }) if *size == graph.value(output).shape => same_rank(&all()).then(all),
-        Op::Reduce(Reduce { keep_dims: true, .. }) => same_rank(&all()).then(all),
-        Op::Reduce(Reduce { keep_dims: false, .. }) | Op::ArgMax(_) | Op::ArgMin(_) => {
-            (data.len() == 1).then_some(data)
-        }
-        Op::Reshape if flattens(graph, maps, node).is_some() => Some(data),
-        _ => None,
+        Layout::Operand => (data.len() == 1).then_some(data),
+        Layout::Fixed if node.op == Op::Reshape && flattens(graph, maps, node).is_some() => Some(data),
+        Layout::Fixed => None,
     }
 }
 
@@ -281,31 +277,10 @@ fn order(view: &View, shape: &[usize]) -> Vec<usize> {
 
 /// Whether a layer of the region can work under a view.
 fn allows(graph: &Graph, maps: &Maps, node: &Node, view: &View) -> bool {
-    match &node.op {
-        // Axes that go had size 1; one has to be left.
-        Op::Reduce(Reduce { axes, keep_dims: true, .. }) => axes.iter().any(|&d| view.place(d).is_some()),
-        // New dimensions are reduced, too.
-        Op::Reduce(Reduce { axes, keep_dims: false, .. }) => {
-            axes.iter().any(|&d| view.place(d).is_some()) && keeps_rest(graph, node, axes, view)
-        }
-        Op::ArgMax(ArgMax { axis }) | Op::ArgMin(ArgMin { axis }) => {
-            let new = view.0.contains(&None);
-            view.place(*axis).is_some() && !new && keeps_rest(graph, node, &[*axis], view)
-        }
-        Op::Concat(Concat { axis, .. }) | Op::Split(Split { axis }) => view.place(*axis).is_some(),
-        Op::Reshape => {
-            let Some(input) = node.input(0) else { return false };
-            let batch = graph.value(input).shape.first().copied().unwrap_or(1);
-            flattens(graph, maps, node).is_some() && (batch == 1 || view.0.first() == Some(&Some(0)))
-        }
-        _ => true,
+    if node.op != Op::Reshape {
+        return ops::of(&node.op).allows(graph, node, view);
     }
-}
-
-/// Whether what a reduction leaves keeps its shape and order.
-fn keeps_rest(graph: &Graph, node: &Node, axes: &[usize], view: &View) -> bool {
-    let Some(shape) = node.input(0).map(|id| &graph.value(id).shape) else { return false };
-    let left = View(view.0.iter().copied().filter(|d| d.is_some_and(|d| !axes.contains(&d))).collect());
-    let output = node.outputs.first().map(|&id| graph.value(id).shape.as_slice());
-    left.keeps_order(shape) && Some(left.shape(shape).as_slice()) == output
+    let Some(input) = node.input(0) else { return false };
+    let batch = graph.value(input).shape.first().copied().unwrap_or(1);
+    flattens(graph, maps, node).is_some() && (batch == 1 || view.0.first() == Some(&Some(0)))
 }

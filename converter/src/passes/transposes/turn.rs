@@ -2,11 +2,9 @@
 
 use super::super::rewrite::add_constant;
 use super::region::{Exit, Maps, Region, existing, exits, flattens, is_known, written_inside};
-use super::view::{View, origin};
-use crate::graph::{
-    ArgMax, ArgMin, Concat, Constant, Graph, Node, Op, Pad, Quantization, Reduce, Slice, Split, Transpose,
-    Value, ValueId,
-};
+use crate::graph::{Constant, Graph, Node, Op, Quantization, Transpose, Value, ValueId};
+use crate::ops;
+use crate::ops::view::{View, origin};
 
 /// Sees all values of a region under `view`.
 pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
@@ -176,57 +174,29 @@ fn replace_new(graph: &mut Graph, source: ValueId, view: &View) {
 /// A layer of the region under a view of its operands.
 fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
     let node = graph.nodes[at].clone();
-    let axes_of = |axes: &[usize]| {
-        let mut axes: Vec<usize> = axes.iter().filter_map(|&d| view.place(d)).collect();
-        axes.sort_unstable();
-        axes
-    };
-    let axis_of = |axis: usize| view.place(axis).unwrap_or(axis);
-    let op = match node.op.clone() {
-        Op::Pad(Pad { amounts, value }) => Op::Pad(Pad { amounts: view.map(&amounts, (0, 0)), value }),
-        Op::Slice(Slice { begin, size, stride }) => Op::Slice(Slice {
-            begin: view.map(&begin, 0),
-            size: view.map(&size, 1),
-            stride: view.map(&stride, 1),
-        }),
-        Op::Reduce(Reduce { kind, axes, keep_dims }) => {
-            let mut axes = axes_of(&axes);
-            if !keep_dims {
-                axes.extend((0..view.0.len()).filter(|&place| view.0[place].is_none()));
-                axes.sort_unstable();
+    if let (Op::Reshape, Some(input), Some(dense)) = (&node.op, node.input(0), flattens(graph, maps, &node)) {
+        let shape = graph.value(input).shape.clone();
+        columns(graph, maps, &dense, &shape, view);
+    }
+    let operator = ops::of(&node.op);
+    if operator.broadcasts() {
+        let rank = graph.value(node.outputs[0]).shape.len();
+        for position in 0..node.inputs.len() {
+            let Some(id) = node.input(position).filter(|&id| is_known(graph, maps, id)) else { continue };
+            let shape = graph.value(id).shape.clone();
+            // A single number is the same under any view, unless it has too many dimensions.
+            if shape.iter().product::<usize>() > 1 || shape.len() > view.0.len() {
+                let wide = [vec![1; rank - shape.len()], shape].concat();
+                let (places, lead) = (view.places(&wide), rank - graph.value(id).shape.len());
+                let axis = |axis: usize| view.place(axis + lead);
+                let new = rearranged(graph, maps, id, view.shape(&wide), &places, axis);
+                graph.nodes[at].inputs[position] = new.or(Some(id));
             }
-            Op::Reduce(Reduce { kind, axes, keep_dims })
         }
-        Op::ArgMax(ArgMax { axis }) => Op::ArgMax(ArgMax { axis: axis_of(axis) }),
-        Op::ArgMin(ArgMin { axis }) => Op::ArgMin(ArgMin { axis: axis_of(axis) }),
-        Op::Concat(Concat { axis, activation }) => Op::Concat(Concat { axis: axis_of(axis), activation }),
-        Op::Split(Split { axis }) => Op::Split(Split { axis: axis_of(axis) }),
-        Op::Reshape => {
-            if let (Some(input), Some(dense)) = (node.input(0), flattens(graph, maps, &node)) {
-                let shape = graph.value(input).shape.clone();
-                columns(graph, maps, &dense, &shape, view);
-            }
-            Op::Reshape
-        }
-        Op::Binary(_) | Op::Prelu => {
-            let rank = graph.value(node.outputs[0]).shape.len();
-            for position in 0..node.inputs.len() {
-                let Some(id) = node.input(position).filter(|&id| is_known(graph, maps, id)) else { continue };
-                let shape = graph.value(id).shape.clone();
-                // A single number is the same under any view, unless it has too many dimensions.
-                if shape.iter().product::<usize>() > 1 || shape.len() > view.0.len() {
-                    let wide = [vec![1; rank - shape.len()], shape].concat();
-                    let (places, lead) = (view.places(&wide), rank - graph.value(id).shape.len());
-                    let axis = |axis: usize| view.place(axis + lead);
-                    let new = rearranged(graph, maps, id, view.shape(&wide), &places, axis);
-                    graph.nodes[at].inputs[position] = new.or(Some(id));
-                }
-            }
-            node.op
-        }
-        other => other,
-    };
-    graph.nodes[at].op = op;
+    }
+    if let Some(op) = operator.under(view) {
+        graph.nodes[at].op = op;
+    }
 }
 
 /// Puts the columns of dense layers' weights into the order in which the flattened tensor of `shape`

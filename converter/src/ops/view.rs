@@ -6,11 +6,11 @@ use crate::graph::{Graph, Node, Op, Transpose, ValueId};
 /// For each dimension of the result the one of the source that it is, or none for a new one of size 1.
 /// Source dimensions that are not named have size 1 and go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct View(pub Vec<Option<usize>>);
+pub(crate) struct View(pub Vec<Option<usize>>);
 
 impl View {
     /// The view that a node makes of its first operand, if it makes one.
-    pub(super) fn of(graph: &Graph, node: &Node) -> Option<View> {
+    pub(crate) fn of(graph: &Graph, node: &Node) -> Option<View> {
         let (source, result) = (graph.value(node.input(0)?), graph.value(*node.outputs.first()?));
         match &node.op {
             Op::Transpose(Transpose { permutation }) => {
@@ -35,49 +35,55 @@ impl View {
     }
 
     /// This view, then another one of its result.
-    pub(super) fn then(&self, next: &View) -> View {
+    pub(crate) fn then(&self, next: &View) -> View {
         View(next.0.iter().map(|d| d.and_then(|d| self.0.get(d).copied().flatten())).collect())
     }
 
     /// The view back to a source of `rank` dimensions.
-    pub(super) fn inverse(&self, rank: usize) -> View {
+    pub(crate) fn inverse(&self, rank: usize) -> View {
         View((0..rank).map(|d| self.place(d)).collect())
     }
 
     /// Where a dimension of the source is in the result.
-    pub(super) fn place(&self, dimension: usize) -> Option<usize> {
+    pub(crate) fn place(&self, dimension: usize) -> Option<usize> {
         self.0.iter().position(|&d| d == Some(dimension))
     }
 
     /// The result's form of something that the source has for each dimension.
-    pub(super) fn map<T: Clone>(&self, each: &[T], new: T) -> Vec<T> {
+    pub(crate) fn map<T: Clone>(&self, each: &[T], new: T) -> Vec<T> {
         self.0.iter().map(|d| d.and_then(|d| each.get(d).cloned()).unwrap_or_else(|| new.clone())).collect()
     }
 
     /// The shape of the result.
-    pub(super) fn shape(&self, source: &[usize]) -> Vec<usize> {
+    pub(crate) fn shape(&self, source: &[usize]) -> Vec<usize> {
         self.map(source, 1)
     }
 
     /// Whether all dimensions that go have size 1.
-    pub(super) fn fits(&self, source: &[usize]) -> bool {
+    pub(crate) fn fits(&self, source: &[usize]) -> bool {
         (0..source.len()).all(|d| source[d] == 1 || self.place(d).is_some())
     }
 
     /// Whether elements keep their order in memory.
-    pub(super) fn keeps_order(&self, source: &[usize]) -> bool {
+    pub(crate) fn keeps_order(&self, source: &[usize]) -> bool {
         let large: Vec<usize> =
             self.0.iter().flatten().copied().filter(|&d| source.get(d) != Some(&1)).collect();
         large.is_sorted()
     }
 
+    /// Whether what is left without some dimensions keeps its order, in the shape of `result`.
+    pub(crate) fn keeps_rest(&self, source: &[usize], axes: &[usize], result: &[usize]) -> bool {
+        let left = View(self.0.iter().copied().filter(|d| d.is_some_and(|d| !axes.contains(&d))).collect());
+        left.keeps_order(source) && left.shape(source) == result
+    }
+
     /// Whether nothing changes at all.
-    pub(super) fn is_identity(&self, source: &[usize]) -> bool {
+    pub(crate) fn is_identity(&self, source: &[usize]) -> bool {
         self.keeps_order(source) && self.shape(source) == source
     }
 
     /// What the view costs: moved elements count, and each node a little.
-    pub(super) fn cost(&self, source: &[usize]) -> usize {
+    pub(crate) fn cost(&self, source: &[usize]) -> usize {
         if self.is_identity(source) {
             0
         } else if self.keeps_order(source) {
@@ -89,13 +95,13 @@ impl View {
     }
 
     /// The permutation that the view is, if it neither adds nor drops dimensions.
-    pub(super) fn permutation(&self, rank: usize) -> Option<Vec<usize>> {
+    pub(crate) fn permutation(&self, rank: usize) -> Option<Vec<usize>> {
         let all: Vec<usize> = self.0.iter().copied().collect::<Option<_>>()?;
         (all.len() == rank).then_some(all)
     }
 
     /// The number of elements that lie before each element of the result, in the source.
-    pub(super) fn places(&self, source: &[usize]) -> Vec<usize> {
+    pub(crate) fn places(&self, source: &[usize]) -> Vec<usize> {
         let mut strides = vec![1; source.len()];
         for d in (1..source.len()).rev() {
             strides[d - 1] = strides[d] * source[d];
@@ -110,7 +116,7 @@ impl View {
 }
 
 /// The value of which `id` is a view, the view, and how many nodes make it.
-pub(super) fn origin(
+pub(crate) fn origin(
     graph: &Graph,
     writers: &std::collections::HashMap<ValueId, usize>,
     id: ValueId,
