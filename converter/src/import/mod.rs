@@ -12,6 +12,7 @@ mod foreign;
 mod importer;
 pub mod keras;
 pub mod onnx;
+mod refusal;
 pub mod saved_model;
 pub mod tflite;
 

@@ -13,36 +13,18 @@ use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, ValueId};
 use crate::import::build::Builder;
 use crate::import::importer::ImportOptions;
+use crate::import::refusal::Refusal;
 use crate::unsupported::refuse_unsupported;
 
 /// Most calls of layers in one model, those in models within counted each time: models that call one
 /// another twice grow as powers of two.
 const MAX_CALLS: usize = 50_000;
 
-/// Why a layer became no nodes.
-pub enum Trouble {
-    /// Ferrolite cannot compute it, for this reason; may be empty.
-    Unsupported(String),
-    /// The file contradicts itself.
-    Broken(Error),
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Trouble {
-        Trouble::Broken(error)
-    }
-}
-
-/// Refuses a layer, with the reason.
-pub fn unsupported<T>(reason: impl Into<String>) -> Result<T, Trouble> {
-    Err(Trouble::Unsupported(reason.into()))
-}
-
 /// What a call of a layer comes to.
-pub type Answer = Result<Vec<ValueId>, Trouble>;
+pub type Translation = Result<Vec<ValueId>, Refusal>;
 
 /// Builds one call of a layer, under this name.
-pub type BuildCall = fn(&mut Run<'_>, &Layer, &str, &Call<ValueId>) -> Answer;
+pub type BuildCall = fn(&mut Run<'_>, &Layer, &str, &Call<ValueId>) -> Translation;
 
 /// How a value lies that is shown in another form.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -240,8 +222,8 @@ impl<'a> Run<'a> {
             };
             let results = match self.call(layer, &name, &resolved) {
                 Ok(results) => results,
-                Err(Trouble::Broken(error)) => return Err(error),
-                Err(Trouble::Unsupported(reason)) => {
+                Err(refusal) => {
+                    let reason = refusal.reason()?;
                     let operands: Vec<ValueId> = resolved.tensors().into_iter().copied().collect();
                     let shapes =
                         order.shapes(index, node, operands.first().map(|&id| self.builder.shape(id)));
@@ -262,7 +244,7 @@ impl<'a> Run<'a> {
     }
 
     /// Builds one call of a layer.
-    pub fn call(&mut self, layer: &Layer, name: &str, call: &Call<ValueId>) -> Answer {
+    pub fn call(&mut self, layer: &Layer, name: &str, call: &Call<ValueId>) -> Translation {
         self.calls += 1;
         if self.calls > MAX_CALLS {
             return Err(Error::input(format!("the model calls layers more than {MAX_CALLS} times"))

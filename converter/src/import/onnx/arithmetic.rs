@@ -1,12 +1,12 @@
 //! Functions of two tensors, and those that are made of them.
 
 use super::choice;
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, known, one};
+use super::layer::{Layer, Translation, known, one};
 use super::net::{Comparison, Slot};
 use crate::graph::{BinaryKind, Constant, Op, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Above this a mask's value stands for minus infinity.
 const MASKED: f32 = -1e4;
@@ -16,13 +16,13 @@ const MASKED: f32 = -1e4;
 const BARRED: f32 = -64.0;
 
 /// A function of two tensors, with broadcasting.
-pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translated {
+pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (l.slot(0)?, l.second()?);
     both(l, kind, &a, &b, true)
 }
 
 /// A function of any number of tensors, from left to right.
-pub(super) fn variadic(l: &mut Layer<'_>, kind: BinaryKind) -> Translated {
+pub(super) fn variadic(l: &mut Layer<'_>, kind: BinaryKind) -> Translation {
     let count = l.inputs.len();
     let mut result = l.slot(0)?;
     for position in 1..count {
@@ -34,7 +34,7 @@ pub(super) fn variadic(l: &mut Layer<'_>, kind: BinaryKind) -> Translated {
 }
 
 /// The mean of any number of tensors.
-pub(super) fn mean(l: &mut Layer<'_>) -> Translated {
+pub(super) fn mean(l: &mut Layer<'_>) -> Translation {
     let count = l.inputs.len();
     let mut sum = l.value(0)?;
     for position in 1..count {
@@ -46,7 +46,7 @@ pub(super) fn mean(l: &mut Layer<'_>) -> Translated {
 }
 
 /// The function of two slots; the layer's name goes to the last step.
-pub(super) fn both(l: &mut Layer<'_>, kind: BinaryKind, a: &Slot, b: &Slot, last: bool) -> Translated {
+pub(super) fn both(l: &mut Layer<'_>, kind: BinaryKind, a: &Slot, b: &Slot, last: bool) -> Translation {
     if let (Slot::Known(x), Slot::Known(y)) = (a, b) {
         return known(compute(l, kind, x, y)?);
     }
@@ -81,7 +81,7 @@ pub(super) fn both(l: &mut Layer<'_>, kind: BinaryKind, a: &Slot, b: &Slot, last
 }
 
 /// An additive mask in front of a SOFTMAX, with a smaller number for minus infinity.
-fn barred(l: &mut Layer<'_>, kind: BinaryKind, slot: &Slot) -> Result<Option<ValueId>, Fault> {
+fn barred(l: &mut Layer<'_>, kind: BinaryKind, slot: &Slot) -> Result<Option<ValueId>, Refusal> {
     let (BinaryKind::Add, Slot::Known(mask)) = (kind, slot) else { return Ok(None) };
     let softmax = l.node.output.first().is_some_and(|name| l.net.only_softmax.contains(name));
     let elements = mask.to_floats();
@@ -99,7 +99,7 @@ fn note_barred(l: &mut Layer<'_>) {
 }
 
 /// The result for known operands.
-fn compute(l: &mut Layer<'_>, kind: BinaryKind, a: &Known, b: &Known) -> Result<Known, Fault> {
+fn compute(l: &mut Layer<'_>, kind: BinaryKind, a: &Known, b: &Known) -> Result<Known, Refusal> {
     let (a, b, shape) = aligned(l, a, b)?;
     let elements = match (a.to_ints(), b.to_ints()) {
         (Some(x), Some(y)) => Constant::I64(integers(&x, &y, |x, y| match kind {
@@ -132,21 +132,21 @@ fn compute(l: &mut Layer<'_>, kind: BinaryKind, a: &Known, b: &Known) -> Result<
 }
 
 /// Both operands in the shape to which they broadcast.
-fn aligned(l: &mut Layer<'_>, a: &Known, b: &Known) -> Result<(Known, Known, Vec<usize>), Fault> {
+fn aligned(l: &mut Layer<'_>, a: &Known, b: &Known) -> Result<(Known, Known, Vec<usize>), Refusal> {
     let Some(shape) = crate::reference::broadcast_shape(&a.shape, &b.shape) else {
-        return Err(Fault::Broken(damaged(format!("operands of shapes {:?} and {:?}", a.shape, b.shape))));
+        return Err(Refusal::Broken(damaged(format!("operands of shapes {:?} and {:?}", a.shape, b.shape))));
     };
     l.affordable(&shape)?;
     Ok((a.broadcast(&shape), b.broadcast(&shape), shape))
 }
 
-fn integers(x: &[i64], y: &[i64], f: impl Fn(i64, i64) -> Option<i64>) -> Result<Vec<i64>, Fault> {
+fn integers(x: &[i64], y: &[i64], f: impl Fn(i64, i64) -> Option<i64>) -> Result<Vec<i64>, Refusal> {
     let all: Option<Vec<i64>> = x.iter().zip(y).map(|(&x, &y)| f(x, y)).collect();
-    all.ok_or_else(|| Fault::Broken(damaged("its integers overflow or are divided by zero")))
+    all.ok_or_else(|| Refusal::Broken(damaged("its integers overflow or are divided by zero")))
 }
 
 /// Comparisons and the like, which only shape arithmetic may use, and a choice between two functions.
-pub(super) fn known_only(l: &mut Layer<'_>) -> Translated {
+pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
     let (first, second) = (l.slot(0)?, l.second()?);
     let (Slot::Known(a), Slot::Known(b)) = (&first, &second) else {
         let op = l.node.op_type.clone();
@@ -189,14 +189,14 @@ pub(super) fn known_only(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Not, of known booleans.
-pub(super) fn not(l: &mut Layer<'_>) -> Translated {
+pub(super) fn not(l: &mut Layer<'_>) -> Translation {
     let x = l.require(0, "operand")?;
     let elements = x.to_ints().unwrap_or_default().into_iter().map(|x| x == 0).collect();
     known(Known::new(l.name.clone(), x.shape.clone(), Constant::Bool(elements)))
 }
 
 /// Where: with a known condition, a choice that is made now, or a mask.
-pub(super) fn select(l: &mut Layer<'_>) -> Translated {
+pub(super) fn select(l: &mut Layer<'_>) -> Translation {
     if let Slot::Compared(comparison) = l.slot(0)? {
         return choice::choose(l, &comparison);
     }
@@ -262,7 +262,7 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Pow with a known exponent.
-pub(super) fn pow(l: &mut Layer<'_>) -> Translated {
+pub(super) fn pow(l: &mut Layer<'_>) -> Translation {
     let Slot::Known(exponent) = l.second()? else { return unsupported("its exponent is computed from data") };
     if let Some(base) = l.known(0) {
         let (base, exponent, shape) = aligned(l, &base, &exponent)?;
@@ -286,7 +286,7 @@ pub(super) fn pow(l: &mut Layer<'_>) -> Translated {
 }
 
 /// PRelu with a known slope, which broadcasts to the input.
-pub(super) fn prelu(l: &mut Layer<'_>) -> Translated {
+pub(super) fn prelu(l: &mut Layer<'_>) -> Translation {
     let (x, slope) = (l.value(0)?, l.require(1, "slope")?);
     if let Some(alpha) = slope.scalar() {
         return one(l.net.b.unary(&l.name, UnaryKind::LeakyRelu { alpha }, x)?);

@@ -4,10 +4,10 @@
 //! The device looks up one function of one number, so the choice has to be one: on a grid of points, either one of
 //! the two is what the choice makes everywhere, or one of a few functions is.
 
-use super::fault::unsupported;
-use super::layer::{Layer, Translated, one};
+use super::layer::{Layer, Translation, one};
 use super::net::Comparison;
 use crate::graph::{Activation, Binary, BinaryKind, Graph, Op, UnaryKind, ValueId};
+use crate::import::refusal::unsupported;
 use crate::passes::functions::binary;
 use crate::reference::unary;
 
@@ -19,7 +19,7 @@ const CLOSE: f32 = 1e-4;
 const DEPTH: usize = 12;
 
 /// Translates Where, whose condition is `comparison`.
-pub(super) fn choose(l: &mut Layer<'_>, comparison: &Comparison) -> Translated {
+pub(super) fn choose(l: &mut Layer<'_>, comparison: &Comparison) -> Translation {
     let (yes, no) = (l.slot(1)?, l.slot(2)?);
     let [left, right] = &comparison.sides;
     let mut ids = Vec::with_capacity(4);

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, one, size};
+use super::layer::{Layer, Translation, one, size};
 use super::net::Slot;
 use crate::graph::{Op, Pad, Padding, Slice, ValueId, Window};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Geometry of a window over two dimensions; of a layer over one the first is of size 1.
 pub(super) struct Geometry {
@@ -19,20 +19,20 @@ pub(super) struct Geometry {
 
 impl Layer<'_> {
     /// Strides, dilations and paddings of a window over an input of `rank` dimensions.
-    pub(super) fn geometry(&self, rank: usize, kernel: &[usize]) -> Result<Geometry, Fault> {
+    pub(super) fn geometry(&self, rank: usize, kernel: &[usize]) -> Result<Geometry, Refusal> {
         let dims = rank.saturating_sub(2);
         if !(1..=2).contains(&dims) {
             return unsupported(format!(
                 "an input of {rank} dimensions; supported are one or two dimensions besides batch and channels"
             ));
         }
-        let pair = |list: Option<Vec<i64>>, default: usize, what: &str| -> Result<[usize; 2], Fault> {
+        let pair = |list: Option<Vec<i64>>, default: usize, what: &str| -> Result<[usize; 2], Refusal> {
             let list = list.filter(|l| !l.is_empty()).unwrap_or_else(|| vec![default as i64; dims]);
             let sizes = list.iter().map(|&x| size(x, what)).collect::<Result<Vec<_>, _>>()?;
             match (dims, sizes.as_slice()) {
                 (1, &[x]) => Ok([default, x]),
                 (2, &[y, x]) => Ok([y, x]),
-                _ => Err(Fault::Broken(damaged(format!("{what} {list:?} for {dims} dimensions")))),
+                _ => Err(Refusal::Broken(damaged(format!("{what} {list:?} for {dims} dimensions")))),
             }
         };
         let kernel: Vec<i64> = kernel.iter().map(|&k| k as i64).collect();
@@ -45,7 +45,7 @@ impl Layer<'_> {
                     (1, &[a, b]) => [Padding::Explicit(0, 0), Padding::Explicit(a, b)],
                     (2, &[y0, x0, y1, x1]) => [Padding::Explicit(y0, y1), Padding::Explicit(x0, x1)],
                     _ => {
-                        return Err(Fault::Broken(damaged(format!("pads of {} numbers", pads.len()))));
+                        return Err(Refusal::Broken(damaged(format!("pads of {} numbers", pads.len()))));
                     }
                 }
             }
@@ -57,13 +57,13 @@ impl Layer<'_> {
         let stride = pair(self.int_list("strides"), 1, "strides")?;
         let dilation = pair(self.int_list("dilations"), 1, "dilations")?;
         if [kernel, stride, dilation].iter().flatten().any(|&x| x == 0) {
-            return Err(Fault::Broken(damaged("a kernel, stride or dilation of zero")));
+            return Err(Refusal::Broken(damaged("a kernel, stride or dilation of zero")));
         }
         Ok(Geometry { kernel, stride, dilation, padding })
     }
 
     /// `[n, c, h, w]` or `[n, c, w]` as an image `[n, h, w, c]`.
-    pub(super) fn image_of(&mut self, x: ValueId) -> Result<ValueId, Fault> {
+    pub(super) fn image_of(&mut self, x: ValueId) -> Result<ValueId, Refusal> {
         let name = self.part("nhwc");
         let shape = self.net.b.shape(x).to_vec();
         match *shape.as_slice() {
@@ -78,7 +78,7 @@ impl Layer<'_> {
     }
 
     /// An image in the layout of the file, `rank` dimensions.
-    pub(super) fn as_in_file(&mut self, x: ValueId, rank: usize) -> Result<ValueId, Fault> {
+    pub(super) fn as_in_file(&mut self, x: ValueId, rank: usize) -> Result<ValueId, Refusal> {
         let name = self.part("nchw");
         match (rank, self.net.b.shape(x)) {
             (3, &[n, 1, w, c]) => {
@@ -92,7 +92,7 @@ impl Layer<'_> {
 }
 
 /// A filter `[a, b, k]` or `[a, b, kh, kw]` as one of four dimensions.
-fn with_height(filter: &Known) -> Result<Known, Fault> {
+fn with_height(filter: &Known) -> Result<Known, Refusal> {
     match *filter.shape.as_slice() {
         [a, b, k] => Ok(filter.reshaped(&[a, b, 1, k])),
         [_, _, _, _] => Ok(filter.clone()),
@@ -101,7 +101,7 @@ fn with_height(filter: &Known) -> Result<Known, Fault> {
 }
 
 /// Conv: input `[n, c, h, w]`, filter `[out, c / group, kh, kw]`, bias?
-pub(super) fn conv(l: &mut Layer<'_>) -> Translated {
+pub(super) fn conv(l: &mut Layer<'_>) -> Translation {
     let (x, filter) = (l.value(0)?, l.require(1, "filter")?);
     let bias = l.inputs.get(2).cloned().flatten();
     one(conv_of(l, x, &filter, bias)?)
@@ -113,7 +113,7 @@ pub(super) fn conv_of(
     x: ValueId,
     filter: &Rc<Known>,
     bias: Option<Slot>,
-) -> Result<ValueId, Fault> {
+) -> Result<ValueId, Refusal> {
     let shape = l.net.b.shape(x).to_vec();
     let (rank, kernel) = (shape.len(), filter.shape.get(2..).unwrap_or_default());
     let mut geometry = l.geometry(rank, kernel)?;
@@ -121,7 +121,7 @@ pub(super) fn conv_of(
     let (channels, outputs, depth) = (shape[1], filter.shape[0], filter.shape[1]);
     let groups = size(l.int("group", 1), "group")?;
     if groups == 0 || depth * groups != channels || outputs % groups != 0 {
-        return Err(Fault::Broken(damaged(format!(
+        return Err(Refusal::Broken(damaged(format!(
             "a filter of shape {:?} in {groups} groups for {channels} channels",
             filter.shape
         ))));
@@ -151,7 +151,7 @@ impl Layer<'_> {
     }
 
     /// Windows that lie in the padding alone are no windows: padding so wide is put around the image.
-    fn pad_far(&mut self, image: ValueId, g: &mut Geometry) -> Result<ValueId, Fault> {
+    fn pad_far(&mut self, image: ValueId, g: &mut Geometry) -> Result<ValueId, Refusal> {
         let window = self.window(image, g);
         let far = (0..2).any(|d| {
             let reach = (g.kernel[d] - 1).saturating_mul(g.dilation[d]);
@@ -169,7 +169,7 @@ impl Layer<'_> {
 }
 
 /// ConvTranspose: input `[n, c, h, w]`, filter `[c, out / group, kh, kw]`, bias?
-pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
+pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translation {
     let (x, filter) = (l.value(0)?, l.require(1, "filter")?);
     let bias = l.inputs.get(2).cloned().flatten();
     let shape = l.shape(0)?;
@@ -178,12 +178,12 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
     let filter = with_height(&filter)?;
     let (channels, groups) = (shape[1], size(l.int("group", 1), "group")?);
     if groups == 0 || filter.shape[0] != channels || channels % groups != 0 {
-        return Err(Fault::Broken(damaged(format!(
+        return Err(Refusal::Broken(damaged(format!(
             "a filter of shape {:?} in {groups} groups for {channels} channels",
             filter.shape
         ))));
     }
-    let pair = |name: &str| -> Result<Option<[usize; 2]>, Fault> {
+    let pair = |name: &str| -> Result<Option<[usize; 2]>, Refusal> {
         let Some(list) = l.int_list(name).filter(|list| !list.is_empty()) else { return Ok(None) };
         let sizes = list.iter().map(|&x| size(x, name)).collect::<Result<Vec<_>, _>>()?;
         match (rank, sizes.as_slice()) {
@@ -191,7 +191,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
             (4, &[y, x]) => Ok(Some([y, x])),
             // Old files give batch and channels, too.
             (4, &[_, _, y, x]) => Ok(Some([y, x])),
-            _ => Err(Fault::Broken(damaged(format!("{name} {list:?}")))),
+            _ => Err(Refusal::Broken(damaged(format!("{name} {list:?}")))),
         }
     };
     let (extra, wanted) = (pair("output_padding")?.unwrap_or([0, 0]), pair("output_shape")?);
@@ -220,7 +220,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translated {
         (before[d], after[d]) = (a, b);
         out[d] = target.unwrap_or_else(|| full.saturating_sub(a + b));
         if out[d] == 0 || a + b >= full {
-            return Err(Fault::Broken(damaged("its padding leaves nothing of the result")));
+            return Err(Refusal::Broken(damaged("its padding leaves nothing of the result")));
         }
     }
     let window = Window {

@@ -1,26 +1,26 @@
 //! Gemm and MatMul: with known weights a dense layer, else a product of activations.
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, one};
+use super::layer::{Layer, Translation, one};
 use super::net::Slot;
 use crate::graph::{BatchMatMul, BinaryKind, Constant, Op, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Gemm: `alpha * A' * B' + beta * C`.
-pub(super) fn gemm(l: &mut Layer<'_>) -> Translated {
+pub(super) fn gemm(l: &mut Layer<'_>) -> Translation {
     let (a, b) = (l.slot(0)?, l.slot(1)?);
     let c = l.inputs.get(2).cloned().flatten();
     one(gemm_of(l, &a, &b, c)?)
 }
 
 /// A Gemm of these operands with the layer's attributes.
-pub(super) fn gemm_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, c: Option<Slot>) -> Result<ValueId, Fault> {
+pub(super) fn gemm_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, c: Option<Slot>) -> Result<ValueId, Refusal> {
     let [trans_a, trans_b] = ["transA", "transB"].map(|name| l.int(name, 0) != 0);
     let (alpha, beta) = (l.float("alpha", 1.0), l.float("beta", 1.0));
     if l.net.shape(a).len() != 2 || l.net.shape(b).len() != 2 {
         let (a, b) = (l.net.shape(a), l.net.shape(b));
-        return Err(Fault::Broken(damaged(format!("operands of shapes {a:?} and {b:?}"))));
+        return Err(Refusal::Broken(damaged(format!("operands of shapes {a:?} and {b:?}"))));
     }
     let mut x = l.net.value(a)?;
     let c = match c {
@@ -94,7 +94,7 @@ fn as_bias(known: &Known, outputs: usize) -> Option<Known> {
 }
 
 /// MatMul, with NumPy's rules for vectors and leading dimensions.
-pub(super) fn matmul(l: &mut Layer<'_>) -> Translated {
+pub(super) fn matmul(l: &mut Layer<'_>) -> Translation {
     let (a, b) = (l.slot(0)?, l.slot(1)?);
     if let (Slot::Known(x), Slot::Known(y)) = (&a, &b)
         && (l.net.is_integer(&a) || l.net.is_integer(&b))
@@ -111,10 +111,10 @@ fn is_offset(known: &Known) -> bool {
 }
 
 /// A MatMul of these operands; `alone` where its result is quantized at once, with no bias in between.
-pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, alone: bool) -> Result<ValueId, Fault> {
+pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, alone: bool) -> Result<ValueId, Refusal> {
     let (left, right) = (l.net.shape(a), l.net.shape(b));
     if left.is_empty() || right.is_empty() {
-        return Err(Fault::Broken(damaged("a product with a scalar")));
+        return Err(Refusal::Broken(damaged("a product with a scalar")));
     }
     let mut x = l.net.value(a)?;
     // A vector is a row on the left and a column on the right, and its dimension goes again.

@@ -1,15 +1,15 @@
 //! Functions of one number, Softmax, and casts.
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, axis, known, one};
+use super::layer::{Layer, Translation, axis, known, one};
 use super::net::Slot;
 use super::tensors::{dtype, types};
 use crate::graph::{BinaryKind, Constant, DType, Op, Softmax, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// The operators that are a function of one number with at most attributes beside it.
-pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
+pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translation> {
     const NAMES: &[&str] = &[
         "Relu",
         "LeakyRelu",
@@ -54,7 +54,7 @@ pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
 }
 
 /// The function of a node, with the defaults of the specification.
-pub(super) fn kind(l: &Layer<'_>) -> Result<UnaryKind, Fault> {
+pub(super) fn kind(l: &Layer<'_>) -> Result<UnaryKind, Refusal> {
     let alpha = |default: f32| l.float("alpha", default);
     Ok(match l.node.op_type.as_str() {
         "Relu" => UnaryKind::Relu,
@@ -109,7 +109,7 @@ pub(super) fn kind(l: &Layer<'_>) -> Result<UnaryKind, Fault> {
 }
 
 /// A function of one number.
-pub(super) fn unary(l: &mut Layer<'_>) -> Translated {
+pub(super) fn unary(l: &mut Layer<'_>) -> Translation {
     let (slot, kind) = (l.slot(0)?, kind(l)?);
     if let Slot::Known(x) = &slot {
         return known(apply(l, kind, x)?);
@@ -122,7 +122,7 @@ pub(super) fn unary(l: &mut Layer<'_>) -> Translated {
 }
 
 /// The function of known numbers; integers stay integers.
-fn apply(l: &Layer<'_>, kind: UnaryKind, x: &Known) -> Result<Known, Fault> {
+fn apply(l: &Layer<'_>, kind: UnaryKind, x: &Known) -> Result<Known, Refusal> {
     let elements = match x.to_ints() {
         Some(ints) => {
             let all: Option<Vec<i64>> = ints
@@ -146,7 +146,7 @@ fn apply(l: &Layer<'_>, kind: UnaryKind, x: &Known) -> Result<Known, Fault> {
 }
 
 /// Clip with bounds as attributes (before operator set 11) or operands.
-pub(super) fn clip(l: &mut Layer<'_>) -> Translated {
+pub(super) fn clip(l: &mut Layer<'_>) -> Translation {
     let mut bounds = [f32::NEG_INFINITY, f32::INFINITY];
     for (position, name) in ["min", "max"].into_iter().enumerate() {
         if l.has(name) {
@@ -155,7 +155,7 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translated {
             let bound = l.require(position + 1, "bound")?;
             match bound.scalar() {
                 Some(x) => bounds[position] = x,
-                None => return Err(Fault::Broken(damaged(format!("its {name} is no scalar")))),
+                None => return Err(Refusal::Broken(damaged(format!("its {name} is no scalar")))),
             }
         }
     }
@@ -188,19 +188,19 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Softmax. Before operator set 13 all dimensions from `axis` on are one.
-pub(super) fn softmax(l: &mut Layer<'_>) -> Translated {
+pub(super) fn softmax(l: &mut Layer<'_>) -> Translation {
     let x = l.value(0)?;
     one(over_axis(l, x, Op::Softmax(Softmax { beta: 1.0 }))?)
 }
 
 /// LogSoftmax, as Softmax.
-pub(super) fn log_softmax(l: &mut Layer<'_>) -> Translated {
+pub(super) fn log_softmax(l: &mut Layer<'_>) -> Translation {
     let x = l.value(0)?;
     one(over_axis(l, x, Op::LogSoftmax)?)
 }
 
 /// An operator over the layer's axis, with the rule of the operator set.
-pub(super) fn over_axis(l: &mut Layer<'_>, x: ValueId, op: Op) -> Result<ValueId, Fault> {
+pub(super) fn over_axis(l: &mut Layer<'_>, x: ValueId, op: Op) -> Result<ValueId, Refusal> {
     let shape = l.net.b.shape(x).to_vec();
     let newer = l.opset() >= 13;
     let place = l.int("axis", if newer { -1 } else { 1 });
@@ -220,7 +220,7 @@ pub(super) fn over_axis(l: &mut Layer<'_>, x: ValueId, op: Op) -> Result<ValueId
 }
 
 /// Gelu and BiasGelu by the error function, FastGelu by the tanh form; the last two with a bias.
-pub(super) fn gelu_of_microsoft(l: &mut Layer<'_>) -> Translated {
+pub(super) fn gelu_of_microsoft(l: &mut Layer<'_>) -> Translation {
     let mut x = l.value(0)?;
     if l.is_given(1) {
         let bias = l.value(1)?;
@@ -232,7 +232,7 @@ pub(super) fn gelu_of_microsoft(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QuickGelu: `x * sigmoid(alpha * x)`.
-pub(super) fn quick_gelu(l: &mut Layer<'_>) -> Translated {
+pub(super) fn quick_gelu(l: &mut Layer<'_>) -> Translation {
     let (x, alpha) = (l.value(0)?, l.float("alpha", 1.702));
     let [scale, gate] = ["scale", "gate"].map(|word| l.part(word));
     let scaled = l.net.b.binary_scalar(&scale, BinaryKind::Mul, x, alpha)?;
@@ -241,7 +241,7 @@ pub(super) fn quick_gelu(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Cast: known elements change their type; of computed ones only changes without effect are left.
-pub(super) fn cast(l: &mut Layer<'_>) -> Translated {
+pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     let to = match l.node.op_type.as_str() {
         // Before operator set 6 the type is a word.

@@ -1,14 +1,14 @@
 //! Gather, and its relatives, of which only shape arithmetic is read.
 
-use super::fault::{Fault, unsupported};
-use super::layer::{Layer, Translated, axis, known, one};
+use super::layer::{Layer, Translation, axis, known, one};
 use super::movement::element;
 use super::net::Slot;
 use crate::graph::{Constant, Gather, Op, Slice};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Gather: the elements at the indices along an axis, whose dimension those of the indices replace.
-pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
+pub(super) fn gather(l: &mut Layer<'_>) -> Translation {
     let (data, shape) = (l.slot(0)?, l.shape(0)?);
     let place = axis(l.int("axis", 0), shape.len())?;
     let size = shape[place];
@@ -21,14 +21,14 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
         return one(l.net.b.op(&l.name, Op::Gather(Gather { axis: place, batch_dims: 0 }), &[x, indices])?);
     };
     let Some(ints) = indices.to_ints() else {
-        return Err(Fault::Broken(damaged("its indices are no integers")));
+        return Err(Refusal::Broken(damaged("its indices are no integers")));
     };
     let mut list = Vec::with_capacity(ints.len());
     for index in ints {
         let found = if index < 0 { index.saturating_add(size as i64) } else { index };
         match usize::try_from(found).ok().filter(|&i| i < size) {
             Some(index) => list.push(index),
-            None => return Err(Fault::Broken(damaged(format!("index {index} of {size} elements")))),
+            None => return Err(Refusal::Broken(damaged(format!("index {index} of {size} elements")))),
         }
     }
     if let Slot::Known(x) = &data {
@@ -60,6 +60,6 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Look-ups by several coordinates, which are refused.
-pub(super) fn known_only(l: &mut Layer<'_>) -> Translated {
+pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
     unsupported(format!("{} has no counterpart here; a Gather along one axis has", l.node.op_type))
 }

@@ -4,28 +4,28 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::fault::{Fault, unsupported};
 use super::known::{Known, LARGEST};
 use super::net::{Net, Slot};
 use super::proto::{Attribute, NodeProto};
 use crate::graph::ValueId;
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// What a node became: one slot per result, in the order of the file.
-pub(super) type Translated = Result<Vec<Slot>, Fault>;
+pub(super) type Translation = Result<Vec<Slot>, Refusal>;
 
 /// One computed result.
-pub(super) fn one(id: ValueId) -> Translated {
+pub(super) fn one(id: ValueId) -> Translation {
     Ok(vec![Slot::Computed(id)])
 }
 
 /// One known result.
-pub(super) fn known(known: Known) -> Translated {
+pub(super) fn known(known: Known) -> Translation {
     Ok(vec![Slot::Known(Rc::new(known))])
 }
 
 /// A number of elements, steps or the like from the file: no larger than any network needs.
-pub(super) fn size(x: i64, what: &str) -> Result<usize, Fault> {
+pub(super) fn size(x: i64, what: &str) -> Result<usize, Refusal> {
     match usize::try_from(x).ok().filter(|&x| x < 1 << 24) {
         Some(x) => Ok(x),
         None => unsupported(format!("{what} {x}")),
@@ -33,17 +33,17 @@ pub(super) fn size(x: i64, what: &str) -> Result<usize, Fault> {
 }
 
 /// A dimension's number, of `rank` dimensions; negative ones count from the end.
-pub(super) fn axis(x: i64, rank: usize) -> Result<usize, Fault> {
+pub(super) fn axis(x: i64, rank: usize) -> Result<usize, Refusal> {
     let rank = rank as i64;
     match x {
         x if (0..rank).contains(&x) => Ok(x as usize),
         x if (-rank..0).contains(&x) => Ok((x + rank) as usize),
-        _ => Err(Fault::Broken(damaged(format!("axis {x} of a tensor of {rank} dimensions")))),
+        _ => Err(Refusal::Broken(damaged(format!("axis {x} of a tensor of {rank} dimensions")))),
     }
 }
 
 /// Dimensions, each of them once, ascending.
-pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Fault> {
+pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Refusal> {
     let mut axes = list.iter().map(|&x| axis(x, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     axes.dedup();
@@ -113,7 +113,7 @@ impl Layer<'_> {
     }
 
     /// A tensor.
-    pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Known>, Fault> {
+    pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Known>, Refusal> {
         let node = self.node;
         match node.attribute.iter().find(|a| a.name == name).and_then(|a| a.t.as_ref()) {
             None => Ok(None),
@@ -155,15 +155,15 @@ impl Layer<'_> {
     }
 
     /// A required operand.
-    pub(super) fn slot(&self, position: usize) -> Result<Slot, Fault> {
+    pub(super) fn slot(&self, position: usize) -> Result<Slot, Refusal> {
         match self.inputs.get(position).cloned().flatten() {
             Some(slot) => Ok(slot),
-            None => Err(Fault::Broken(damaged(format!("operand {position} is missing")))),
+            None => Err(Refusal::Broken(damaged(format!("operand {position} is missing")))),
         }
     }
 
     /// A required operand as a value of the graph.
-    pub(super) fn value(&mut self, position: usize) -> Result<ValueId, Fault> {
+    pub(super) fn value(&mut self, position: usize) -> Result<ValueId, Refusal> {
         let slot = self.slot(position)?;
         self.net.value(&slot)
     }
@@ -177,7 +177,7 @@ impl Layer<'_> {
     }
 
     /// The elements of a required operand that must be known.
-    pub(super) fn require(&self, position: usize, what: &str) -> Result<Rc<Known>, Fault> {
+    pub(super) fn require(&self, position: usize, what: &str) -> Result<Rc<Known>, Refusal> {
         self.slot(position)?;
         match self.known(position) {
             Some(known) => Ok(known),
@@ -186,24 +186,24 @@ impl Layer<'_> {
     }
 
     /// The integers of an operand that must be known; none where it is not given.
-    pub(super) fn optional_ints(&self, position: usize, what: &str) -> Result<Option<Vec<i64>>, Fault> {
+    pub(super) fn optional_ints(&self, position: usize, what: &str) -> Result<Option<Vec<i64>>, Refusal> {
         if !self.is_given(position) {
             return Ok(None);
         }
         match self.require(position, what)?.to_ints() {
             Some(ints) => Ok(Some(ints)),
-            None => Err(Fault::Broken(damaged(format!("its {what} is not of integers")))),
+            None => Err(Refusal::Broken(damaged(format!("its {what} is not of integers")))),
         }
     }
 
     /// The integers of a required operand that must be known.
-    pub(super) fn ints(&self, position: usize, what: &str) -> Result<Vec<i64>, Fault> {
+    pub(super) fn ints(&self, position: usize, what: &str) -> Result<Vec<i64>, Refusal> {
         self.slot(position)?;
         Ok(self.optional_ints(position, what)?.unwrap_or_default())
     }
 
     /// Integers that are an attribute in older operator sets and an operand in newer ones.
-    pub(super) fn ints_of(&self, attribute: &str, position: usize) -> Result<Option<Vec<i64>>, Fault> {
+    pub(super) fn ints_of(&self, attribute: &str, position: usize) -> Result<Option<Vec<i64>>, Refusal> {
         match self.int_list(attribute) {
             Some(list) => Ok(Some(list)),
             None => self.optional_ints(position, attribute),
@@ -211,18 +211,18 @@ impl Layer<'_> {
     }
 
     /// The shape of a required operand.
-    pub(super) fn shape(&self, position: usize) -> Result<Vec<usize>, Fault> {
+    pub(super) fn shape(&self, position: usize) -> Result<Vec<usize>, Refusal> {
         Ok(self.net.shape(&self.slot(position)?))
     }
 
     /// A constant of the graph.
-    pub(super) fn floats(&mut self, word: &str, shape: &[usize], x: Vec<f32>) -> Result<ValueId, Fault> {
+    pub(super) fn floats(&mut self, word: &str, shape: &[usize], x: Vec<f32>) -> Result<ValueId, Refusal> {
         let name = self.part(word);
         Ok(self.net.b.float(&name, shape, x)?)
     }
 
     /// Refuses a result that is too large to be computed at import.
-    pub(super) fn affordable(&self, shape: &[usize]) -> Result<(), Fault> {
+    pub(super) fn affordable(&self, shape: &[usize]) -> Result<(), Refusal> {
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         match elements.filter(|&n| n <= LARGEST.min(self.net.budget)) {
             Some(_) => Ok(()),

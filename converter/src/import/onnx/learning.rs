@@ -1,14 +1,14 @@
 //! Operators of `ai.onnx.ml`, as exporters of scikit-learn write them around a network: features are
 //! scaled, and scores turned into labels. Scores are kept, labels and maps are cut.
 
-use super::fault::{Fault, unsupported};
-use super::layer::{Layer, Translated, one};
+use super::layer::{Layer, Translation, one};
 use super::net::Slot;
 use super::normalization;
 use crate::graph::{BinaryKind, Op, ReduceKind, Slice, Softmax, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
-pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
+pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translation> {
     Some(match op {
         "Scaler" => scaler,
         "Normalizer" => normalizer,
@@ -24,7 +24,7 @@ pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translated> {
 }
 
 /// Scaler: `(x - offset) * scale`, one of each for a feature or for all.
-fn scaler(l: &mut Layer<'_>) -> Translated {
+fn scaler(l: &mut Layer<'_>) -> Translation {
     let mut x = l.value(0)?;
     let features = l.shape(0)?.last().copied().unwrap_or(1);
     for (word, kind) in [("offset", BinaryKind::Sub), ("scale", BinaryKind::Mul)] {
@@ -34,7 +34,7 @@ fn scaler(l: &mut Layer<'_>) -> Translated {
         }
         if ![1, features].contains(&list.len()) {
             let text = format!("{} numbers of {word} for {features} features", list.len());
-            return Err(Fault::Broken(damaged(text)));
+            return Err(Refusal::Broken(damaged(text)));
         }
         let constant = l.floats(word, &[list.len()], list)?;
         let name = if word == "scale" { l.name.clone() } else { l.part("sub") };
@@ -44,14 +44,14 @@ fn scaler(l: &mut Layer<'_>) -> Translated {
 }
 
 /// LinearRegressor: one weighted sum of the features for each target.
-fn linear_regressor(l: &mut Layer<'_>) -> Translated {
+fn linear_regressor(l: &mut Layer<'_>) -> Translation {
     let targets = usize::try_from(l.int("targets", 1)).unwrap_or(0);
     let y = linear(l, targets, "intercepts")?;
     one(y)
 }
 
 /// LinearClassifier: its label is cut, its scores are the result.
-fn linear_classifier(l: &mut Layer<'_>) -> Translated {
+fn linear_classifier(l: &mut Layer<'_>) -> Translation {
     let labels =
         l.texts("classlabels_strings").len().max(l.int_list("classlabels_ints").unwrap_or_default().len());
     let scores = l.float_list("coefficients").unwrap_or_default().len();
@@ -66,13 +66,13 @@ fn linear_classifier(l: &mut Layer<'_>) -> Translated {
 }
 
 /// The weighted sums of the features, `rows` many, and the function behind them.
-fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Fault> {
+fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Refusal> {
     let (mut x, shape) = (l.value(0)?, l.shape(0)?);
     let features = shape.last().copied().unwrap_or(1);
     let (weights, offsets) = (l.float_list("coefficients"), l.float_list(offsets));
     let (weights, offsets) = (weights.unwrap_or_default(), offsets.unwrap_or_default());
     if rows == 0 || weights.len() != rows * features || ![0, rows].contains(&offsets.len()) {
-        return Err(Fault::Broken(damaged(format!(
+        return Err(Refusal::Broken(damaged(format!(
             "{} coefficients and {} intercepts for {rows} results of {features} features",
             weights.len(),
             offsets.len()
@@ -99,7 +99,7 @@ fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Faul
 }
 
 /// Imputer: numbers for those that are missing, which no quantized input can say.
-fn imputer(l: &mut Layer<'_>) -> Translated {
+fn imputer(l: &mut Layer<'_>) -> Translation {
     if !l.float("replaced_value_float", 0.0).is_nan() {
         return unsupported("it replaces a number, not what is missing");
     }
@@ -109,7 +109,7 @@ fn imputer(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Normalizer: each row divided by its norm.
-fn normalizer(l: &mut Layer<'_>) -> Translated {
+fn normalizer(l: &mut Layer<'_>) -> Translation {
     let (x, rank) = (l.value(0)?, l.shape(0)?.len());
     let last = rank.saturating_sub(1);
     match l.text("norm", "MAX").as_str() {
@@ -126,7 +126,7 @@ fn normalizer(l: &mut Layer<'_>) -> Translated {
 
 /// ArrayFeatureExtractor: a known table looked up by computed indices gives labels; known indices
 /// choose features.
-fn extractor(l: &mut Layer<'_>) -> Translated {
+fn extractor(l: &mut Layer<'_>) -> Translation {
     let data = l.slot(0)?;
     if let (Slot::Known(_), Slot::Computed(_)) = (&data, l.slot(1)?) {
         return Ok(vec![Slot::Cut]);
@@ -137,7 +137,7 @@ fn extractor(l: &mut Layer<'_>) -> Translated {
     let mut parts = Vec::with_capacity(columns.len());
     for (i, &column) in columns.iter().enumerate() {
         let Some(column) = usize::try_from(column).ok().filter(|&c| c < shape[last]) else {
-            return Err(Fault::Broken(damaged(format!("column {column} of {}", shape[last]))));
+            return Err(Refusal::Broken(damaged(format!("column {column} of {}", shape[last]))));
         };
         let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
         (begin[last], size[last]) = (column, 1);
@@ -149,7 +149,7 @@ fn extractor(l: &mut Layer<'_>) -> Translated {
 }
 
 /// ZipMap: scores with their labels; the scores are the result.
-fn zip_map(l: &mut Layer<'_>) -> Translated {
+fn zip_map(l: &mut Layer<'_>) -> Translation {
     let text =
         format!("`{}` (ZipMap) is left out: the result is the array of scores, without labels", l.name);
     l.net.note(text);
@@ -157,13 +157,13 @@ fn zip_map(l: &mut Layer<'_>) -> Translated {
 }
 
 /// LabelEncoder: numbers or texts for labels.
-fn labels(l: &mut Layer<'_>) -> Translated {
+fn labels(l: &mut Layer<'_>) -> Translation {
     l.slot(0)?;
     Ok(vec![Slot::Cut])
 }
 
 /// Binarizer: 1 above the threshold, else 0; a label.
-fn binarizer(l: &mut Layer<'_>) -> Translated {
+fn binarizer(l: &mut Layer<'_>) -> Translation {
     l.slot(0)?;
     Ok(vec![Slot::Cut])
 }

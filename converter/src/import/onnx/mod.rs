@@ -17,7 +17,6 @@ mod arithmetic;
 mod choice;
 mod convolution;
 mod dense;
-mod fault;
 mod functions;
 mod indices;
 mod known;
@@ -56,7 +55,6 @@ use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
 use crate::ops;
 use crate::unsupported::unsupported_layers;
-use fault::Fault;
 use layer::Layer;
 use net::{Net, Slot};
 use proto::{GraphProto, ModelProto, NodeProto, ValueInfo};
@@ -328,12 +326,12 @@ impl Net {
                     self.pay(&results)?;
                     results
                 }
-                Err(Fault::Broken(error)) => {
-                    let told = error.message.contains(&format!("`{name}`"));
-                    let what = format!("layer `{name}` ({})", node.op_type);
-                    return Err(if told { error } else { error.context(what) });
-                }
-                Err(Fault::Unsupported(reason)) => {
+                Err(refusal) => {
+                    let reason = refusal.reason().map_err(|error| {
+                        let told = error.message.contains(&format!("`{name}`"));
+                        let what = format!("layer `{name}` ({})", node.op_type);
+                        if told { error } else { error.context(what) }
+                    })?;
                     let read: Vec<ValueId> = given()
                         .filter_map(|slot| if let Slot::Computed(id) = slot { Some(*id) } else { None })
                         .collect();
@@ -519,8 +517,7 @@ impl Net {
     fn net_output(&mut self, slot: &Slot, name: &str, taken: &[ValueId]) -> Result<ValueId> {
         let id = match self.value(slot) {
             Ok(id) => id,
-            Err(Fault::Broken(error)) => return Err(error),
-            Err(Fault::Unsupported(reason)) => return Err(Error::input(reason)),
+            Err(refusal) => return Err(Error::input(refusal.reason()?)),
         };
         let id = match self.unsigned.contains(&id) {
             true => self.as_unsigned(id)?,

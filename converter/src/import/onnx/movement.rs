@@ -1,21 +1,21 @@
 //! Operators that move elements, and those that say shapes. Of known tensors the result is known.
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, axes, axis, known, one, size};
+use super::layer::{Layer, Translation, axes, axis, known, one, size};
 use super::net::Slot;
 use crate::graph::{Constant, Op, Pad, Slice, Split, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Parts that a repetition may be made of, beyond which it is refused.
 const REPEATS: usize = 64;
 
-fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Broken(damaged(what)))
+fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Broken(damaged(what)))
 }
 
 /// A slot in another shape of as many elements.
-pub(super) fn reshaped(l: &mut Layer<'_>, slot: &Slot, shape: &[usize]) -> Translated {
+pub(super) fn reshaped(l: &mut Layer<'_>, slot: &Slot, shape: &[usize]) -> Translation {
     match slot {
         Slot::Known(x) if x.elements.len() == shape.iter().product::<usize>() => known(x.reshaped(shape)),
         Slot::Known(x) => broken(format!("from shape {:?} to {shape:?}", x.shape)),
@@ -34,7 +34,7 @@ fn sliced(
     begin: Vec<usize>,
     size: Vec<usize>,
     stride: Vec<isize>,
-) -> Result<Slot, Fault> {
+) -> Result<Slot, Refusal> {
     match slot {
         Slot::Known(x) => {
             l.affordable(&size)?;
@@ -49,7 +49,7 @@ fn sliced(
 }
 
 /// The element at `index` of a dimension, which goes.
-pub(super) fn element(l: &mut Layer<'_>, slot: &Slot, axis: usize, index: usize) -> Result<Slot, Fault> {
+pub(super) fn element(l: &mut Layer<'_>, slot: &Slot, axis: usize, index: usize) -> Result<Slot, Refusal> {
     let mut shape = l.net.shape(slot);
     let (mut begin, stride) = (vec![0; shape.len()], vec![1; shape.len()]);
     begin[axis] = index;
@@ -61,7 +61,7 @@ pub(super) fn element(l: &mut Layer<'_>, slot: &Slot, axis: usize, index: usize)
 }
 
 /// Dropout: at inference nothing happens.
-pub(super) fn dropout(l: &mut Layer<'_>) -> Translated {
+pub(super) fn dropout(l: &mut Layer<'_>) -> Translation {
     let none = match l.known(1) {
         Some(ratio) => ratio.scalar() == Some(0.0),
         None => l.has("ratio") && l.float("ratio", 0.5) == 0.0,
@@ -83,14 +83,14 @@ pub(super) fn dropout(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Identity.
-pub(super) fn identity(l: &mut Layer<'_>) -> Translated {
+pub(super) fn identity(l: &mut Layer<'_>) -> Translation {
     let mut results = vec![l.slot(0)?];
     results.resize(l.node.output.len().max(1), Slot::Unknown);
     Ok(results)
 }
 
 /// Constant in all its forms.
-pub(super) fn constant(l: &mut Layer<'_>) -> Translated {
+pub(super) fn constant(l: &mut Layer<'_>) -> Translation {
     if let Some(tensor) = l.tensor("value")? {
         return known(tensor);
     }
@@ -113,7 +113,7 @@ pub(super) fn constant(l: &mut Layer<'_>) -> Translated {
 }
 
 /// ConstantOfShape: one value in a known shape.
-pub(super) fn constant_of_shape(l: &mut Layer<'_>) -> Translated {
+pub(super) fn constant_of_shape(l: &mut Layer<'_>) -> Translation {
     let shape = lengths(&l.ints(0, "shape")?)?;
     l.affordable(&shape)?;
     let value = match l.tensor("value")? {
@@ -125,12 +125,12 @@ pub(super) fn constant_of_shape(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Sizes, none of them negative.
-fn lengths(list: &[i64]) -> Result<Vec<usize>, Fault> {
+fn lengths(list: &[i64]) -> Result<Vec<usize>, Refusal> {
     list.iter().map(|&x| size(x, "size")).collect()
 }
 
 /// Shape: all of it, or `start..end`.
-pub(super) fn shape(l: &mut Layer<'_>) -> Translated {
+pub(super) fn shape(l: &mut Layer<'_>) -> Translation {
     let shape: Vec<i64> = l.shape(0)?.iter().map(|&d| d as i64).collect();
     let rank = shape.len() as i64;
     let place = |x: i64| (if x < 0 { x.saturating_add(rank) } else { x }).clamp(0, rank) as usize;
@@ -140,13 +140,13 @@ pub(super) fn shape(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Size: the number of elements.
-pub(super) fn size_of(l: &mut Layer<'_>) -> Translated {
+pub(super) fn size_of(l: &mut Layer<'_>) -> Translation {
     let count: usize = l.shape(0)?.iter().product();
     known(Known::new(l.name.clone(), Vec::new(), Constant::I64(vec![count as i64])))
 }
 
 /// Range of known numbers.
-pub(super) fn range(l: &mut Layer<'_>) -> Translated {
+pub(super) fn range(l: &mut Layer<'_>) -> Translation {
     let (start, limit, delta) = (l.require(0, "start")?, l.require(1, "limit")?, l.require(2, "delta")?);
     let [Some(a), Some(b), Some(d)] = [&start, &limit, &delta].map(|k| k.scalar().map(f64::from)) else {
         return broken("its operands are no scalars");
@@ -167,7 +167,7 @@ pub(super) fn range(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Reshape to a known shape; 0 keeps a dimension, -1 takes what is left.
-pub(super) fn reshape(l: &mut Layer<'_>) -> Translated {
+pub(super) fn reshape(l: &mut Layer<'_>) -> Translation {
     let (slot, old) = (l.slot(0)?, l.shape(0)?);
     let wanted = match l.int_list("shape") {
         Some(shape) => shape,
@@ -197,7 +197,7 @@ pub(super) fn reshape(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Flatten: a matrix whose columns begin at `axis`.
-pub(super) fn flatten(l: &mut Layer<'_>) -> Translated {
+pub(super) fn flatten(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let rank = shape.len();
     let place = match l.int("axis", 1) {
@@ -209,7 +209,7 @@ pub(super) fn flatten(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Squeeze: dimensions of size 1 go.
-pub(super) fn squeeze(l: &mut Layer<'_>) -> Translated {
+pub(super) fn squeeze(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let gone = match l.ints_of("axes", 1)? {
         Some(list) => axes(&list, shape.len())?,
@@ -223,7 +223,7 @@ pub(super) fn squeeze(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Unsqueeze: dimensions of size 1 come in, counted in the result.
-pub(super) fn unsqueeze(l: &mut Layer<'_>) -> Translated {
+pub(super) fn unsqueeze(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let Some(list) = l.ints_of("axes", 1)? else { return broken("its axes are missing") };
     let rank = shape.len() + list.len();
@@ -238,7 +238,7 @@ pub(super) fn unsqueeze(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Transpose; without a permutation the dimensions turn around.
-pub(super) fn transpose(l: &mut Layer<'_>) -> Translated {
+pub(super) fn transpose(l: &mut Layer<'_>) -> Translation {
     let (slot, rank) = (l.slot(0)?, l.shape(0)?.len());
     let permutation = match l.int_list("perm") {
         Some(list) => list.iter().map(|&x| axis(x, rank)).collect::<Result<Vec<_>, _>>()?,
@@ -263,7 +263,7 @@ pub(super) fn transpose(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Concat along an axis.
-pub(super) fn concat(l: &mut Layer<'_>) -> Translated {
+pub(super) fn concat(l: &mut Layer<'_>) -> Translation {
     let mut slots = Vec::with_capacity(l.inputs.len());
     for position in 0..l.inputs.len() {
         slots.push(l.slot(position)?);
@@ -295,7 +295,7 @@ pub(super) fn concat(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Split into parts of given or equal sizes.
-pub(super) fn split(l: &mut Layer<'_>) -> Translated {
+pub(super) fn split(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let axis = axis(l.int("axis", 0), shape.len())?;
     let total = shape[axis];
@@ -337,7 +337,7 @@ pub(super) fn split(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Slice: starts, ends, axes and steps as attributes (before operator set 10) or operands.
-pub(super) fn slice(l: &mut Layer<'_>) -> Translated {
+pub(super) fn slice(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let starts = l.ints_of("starts", 1)?.unwrap_or_default();
     let ends = l.ints_of("ends", 2)?.unwrap_or_default();
@@ -373,7 +373,7 @@ pub(super) fn slice(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Expand: a tensor repeated along dimensions of size 1.
-pub(super) fn expand(l: &mut Layer<'_>) -> Translated {
+pub(super) fn expand(l: &mut Layer<'_>) -> Translation {
     let (slot, old) = (l.slot(0)?, l.shape(0)?);
     let wanted = lengths(&l.ints(1, "shape")?)?;
     let Some(shape) = crate::reference::broadcast_shape(&old, &wanted) else {
@@ -394,7 +394,7 @@ pub(super) fn expand(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Tile: a tensor repeated as a whole along dimensions.
-pub(super) fn tile(l: &mut Layer<'_>) -> Translated {
+pub(super) fn tile(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let mut repeats = lengths(&l.ints(1, "repeats")?)?;
     // Before operator set 6 one number, and the axis that it is meant for.
@@ -417,7 +417,7 @@ pub(super) fn tile(l: &mut Layer<'_>) -> Translated {
 }
 
 /// A value one behind the other, `repeats` times along each dimension.
-fn repeated(l: &mut Layer<'_>, mut x: ValueId, repeats: &[usize]) -> Result<ValueId, Fault> {
+fn repeated(l: &mut Layer<'_>, mut x: ValueId, repeats: &[usize]) -> Result<ValueId, Refusal> {
     let last = repeats.iter().rposition(|&n| n > 1);
     for (axis, &count) in repeats.iter().enumerate().filter(|(_, n)| **n > 1) {
         if count > REPEATS {
@@ -430,7 +430,7 @@ fn repeated(l: &mut Layer<'_>, mut x: ValueId, repeats: &[usize]) -> Result<Valu
 }
 
 /// Pad with a constant, by reflection or with the border's elements; negative amounts cut.
-pub(super) fn pad(l: &mut Layer<'_>) -> Translated {
+pub(super) fn pad(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     // The first operator set has another word for it.
     let pads = match l.int_list("paddings") {
@@ -495,7 +495,7 @@ fn mirrored(
     before: usize,
     after: usize,
     reflect: bool,
-) -> Result<ValueId, Fault> {
+) -> Result<ValueId, Refusal> {
     let shape = l.net.b.shape(x).to_vec();
     let n = shape[axis];
     if reflect && (before >= n || after >= n) {
@@ -505,7 +505,7 @@ fn mirrored(
         return unsupported(format!("a border of {} elements", before.max(after)));
     }
     let mut parts = Vec::new();
-    let part = |l: &mut Layer<'_>, from: usize, count: usize, step: isize| -> Result<ValueId, Fault> {
+    let part = |l: &mut Layer<'_>, from: usize, count: usize, step: isize| -> Result<ValueId, Refusal> {
         let (mut begin, mut size, mut stride) = (vec![0; shape.len()], shape.clone(), vec![1; shape.len()]);
         (begin[axis], size[axis]) = (from, count);
         stride[axis] = if count > 1 { step } else { 1 };
@@ -534,7 +534,7 @@ fn mirrored(
 }
 
 /// DepthToSpace: blocks of channels become blocks of pixels.
-pub(super) fn depth_to_space(l: &mut Layer<'_>) -> Translated {
+pub(super) fn depth_to_space(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let block = size(l.int("blocksize", 0), "blocksize")?;
     let &[n, c, h, w] = shape.as_slice() else { return broken(format!("an input of shape {shape:?}")) };
@@ -550,7 +550,7 @@ pub(super) fn depth_to_space(l: &mut Layer<'_>) -> Translated {
 }
 
 /// SpaceToDepth, the inverse.
-pub(super) fn space_to_depth(l: &mut Layer<'_>) -> Translated {
+pub(super) fn space_to_depth(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let block = size(l.int("blocksize", 0), "blocksize")?;
     let &[n, c, h, w] = shape.as_slice() else { return broken(format!("an input of shape {shape:?}")) };
@@ -573,7 +573,7 @@ fn rearranged(
     split: &[usize],
     permutation: &[usize],
     shape: &[usize],
-) -> Result<ValueId, Fault> {
+) -> Result<ValueId, Refusal> {
     let [blocks, turned] = ["blocks", "transpose"].map(|word| l.part(word));
     let x = l.net.b.reshape(&blocks, x, split)?;
     let x = l.net.b.transpose(&turned, x, permutation)?;

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use sha2::Sha256;
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
 use super::proto::TensorProto;
 use super::tensors::{self, Outside};
@@ -14,6 +13,7 @@ use super::versions::OperatorSets;
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Op, Quantization, ValueId};
 use crate::import::build::Builder;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// A tensor of the file, as far as it has got.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl Net {
     }
 
     /// A slot as a value of the graph. Integers that stand for reals go through DEQUANTIZE.
-    pub(super) fn value(&mut self, slot: &Slot) -> Result<ValueId, Fault> {
+    pub(super) fn value(&mut self, slot: &Slot) -> Result<ValueId, Refusal> {
         match slot {
             Slot::Computed(id) => Ok(*id),
             // Only weights and biases have a scale for each channel, and they are read as such.
@@ -115,7 +115,7 @@ impl Net {
     }
 
     /// A bias as a value of the graph: known integers keep their scales.
-    pub(super) fn bias(&mut self, slot: &Slot) -> Result<ValueId, Fault> {
+    pub(super) fn bias(&mut self, slot: &Slot) -> Result<ValueId, Refusal> {
         match slot {
             Slot::Known(known) => Ok(self.constant(known)?),
             slot => self.value(slot),

@@ -1,11 +1,11 @@
 //! Normalizations: with known statistics a product and a sum, which the passes fold into the layer
 //! before; with statistics of the sample in the steps of the definition.
 
-use super::fault::{Fault, unsupported};
-use super::layer::{Layer, Translated, axis, one};
+use super::layer::{Layer, Translation, axis, one};
 use super::net::Slot;
 use crate::graph::{BinaryKind, ReduceKind, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// A shape of `rank` dimensions that is 1 but for the channels, dimension 1.
 fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
@@ -15,7 +15,7 @@ fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
 }
 
 /// BatchNormalization at inference time: input, scale, bias, mean, variance.
-pub(super) fn batch(l: &mut Layer<'_>) -> Translated {
+pub(super) fn batch(l: &mut Layer<'_>) -> Translation {
     // Operator sets 7 to 13 ask for training by naming more than one result, read or not.
     let training = match l.opset() {
         ..7 => l.int("is_test", 1) == 0,
@@ -39,7 +39,7 @@ pub(super) fn batch(l: &mut Layer<'_>) -> Translated {
     let channels = shape.get(1).copied().unwrap_or(0);
     if parameters.iter().any(|p| p.len() != channels) {
         let lengths: Vec<usize> = parameters.iter().map(Vec::len).collect();
-        return Err(Fault::Broken(damaged(format!(
+        return Err(Refusal::Broken(damaged(format!(
             "parameters of {lengths:?} elements for an input of shape {shape:?}"
         ))));
     }
@@ -59,21 +59,21 @@ pub(super) fn batch(l: &mut Layer<'_>) -> Translated {
 }
 
 /// A known operand in a shape that broadcasts to the input.
-fn parameter(l: &mut Layer<'_>, position: usize, shape: &[usize]) -> Result<Option<ValueId>, Fault> {
+fn parameter(l: &mut Layer<'_>, position: usize, shape: &[usize]) -> Result<Option<ValueId>, Refusal> {
     if !l.is_given(position) {
         return Ok(None);
     }
     let known = l.require(position, "scale or bias")?;
     if known.elements.len() != shape.iter().product::<usize>() {
         let text = format!("a parameter of shape {:?}, expected {shape:?}", known.shape);
-        return Err(Fault::Broken(damaged(text)));
+        return Err(Refusal::Broken(damaged(text)));
     }
     let known = known.reshaped(shape);
     Ok(Some(l.net.constant(&known)?))
 }
 
 /// InstanceNormalization: input, scale, bias; statistics over the image of each channel.
-pub(super) fn instance(l: &mut Layer<'_>) -> Translated {
+pub(super) fn instance(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let wide = channels_shape(shape.len(), shape.get(1).copied().unwrap_or(0));
     let (gamma, beta) = (parameter(l, 1, &wide)?, parameter(l, 2, &wide)?);
@@ -82,7 +82,7 @@ pub(super) fn instance(l: &mut Layer<'_>) -> Translated {
 }
 
 /// LayerNormalization: input, scale, bias?; statistics over the dimensions from `axis` on.
-pub(super) fn layer(l: &mut Layer<'_>) -> Translated {
+pub(super) fn layer(l: &mut Layer<'_>) -> Translation {
     if l.is_used(1) || l.is_used(2) {
         return unsupported("its mean or deviation is read");
     }
@@ -97,12 +97,12 @@ pub(super) fn layer(l: &mut Layer<'_>) -> Translated {
 }
 
 /// An operand that broadcasts as it is.
-fn affine(l: &mut Layer<'_>, position: usize) -> Result<Option<ValueId>, Fault> {
+fn affine(l: &mut Layer<'_>, position: usize) -> Result<Option<ValueId>, Refusal> {
     if l.is_given(position) { Ok(Some(l.value(position)?)) } else { Ok(None) }
 }
 
 /// RMSNormalization: `x / sqrt(mean(x * x) + epsilon) * scale`.
-pub(super) fn root_mean_square(l: &mut Layer<'_>) -> Translated {
+pub(super) fn root_mean_square(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let first = axis(l.int("axis", -1), shape.len())?;
     let axes: Vec<usize> = (first..shape.len()).collect();
@@ -122,12 +122,12 @@ pub(super) fn root_mean_square(l: &mut Layer<'_>) -> Translated {
 }
 
 /// GroupNormalization: input, scale, bias; statistics over groups of channels with their images.
-pub(super) fn group(l: &mut Layer<'_>) -> Translated {
+pub(super) fn group(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let channels = shape.get(1).copied().unwrap_or(0);
     let groups = usize::try_from(l.int("num_groups", 1)).unwrap_or(0);
     if groups == 0 || channels == 0 || channels % groups != 0 {
-        return Err(Fault::Broken(damaged(format!("{groups} groups of {channels} channels"))));
+        return Err(Refusal::Broken(damaged(format!("{groups} groups of {channels} channels"))));
     }
     let rest: usize = shape[1..].iter().product();
     let [flat, normal, back] = ["groups", "normalized", "channels"].map(|word| l.part(word));
@@ -140,7 +140,7 @@ pub(super) fn group(l: &mut Layer<'_>) -> Translated {
         let values = known.to_floats();
         let each = channels / values.len().max(1);
         if each * values.len() != channels {
-            return Err(Fault::Broken(damaged(format!("{} scales for {channels} channels", values.len()))));
+            return Err(Refusal::Broken(damaged(format!("{} scales for {channels} channels", values.len()))));
         }
         let values: Vec<f32> = values.iter().flat_map(|&x| std::iter::repeat_n(x, each)).collect();
         let constant = l.floats(&format!("{word}/value"), &channels_shape(shape.len(), channels), values)?;
@@ -151,21 +151,21 @@ pub(super) fn group(l: &mut Layer<'_>) -> Translated {
 }
 
 /// MeanVarianceNormalization over `axes`.
-pub(super) fn mean_variance(l: &mut Layer<'_>) -> Translated {
+pub(super) fn mean_variance(l: &mut Layer<'_>) -> Translation {
     let (x, rank) = (l.value(0)?, l.shape(0)?.len());
     let axes = super::layer::axes(&l.int_list("axes").unwrap_or(vec![0, 2, 3]), rank)?;
     one(l.net.b.normalize(&l.name, x, &axes, 1e-9, None, None)?)
 }
 
 /// LpNormalization: the input divided by its L1 or L2 norm along an axis.
-pub(super) fn lp(l: &mut Layer<'_>) -> Translated {
+pub(super) fn lp(l: &mut Layer<'_>) -> Translation {
     let (x, rank) = (l.value(0)?, l.shape(0)?.len());
     let place = axis(l.int("axis", -1), rank)?;
     one(by_norm(l, x, place, l.int("p", 2) == 1)?)
 }
 
 /// A value divided by its norm along an axis.
-pub(super) fn by_norm(l: &mut Layer<'_>, x: ValueId, axis: usize, first: bool) -> Result<ValueId, Fault> {
+pub(super) fn by_norm(l: &mut Layer<'_>, x: ValueId, axis: usize, first: bool) -> Result<ValueId, Refusal> {
     let [each, sum, inverse] = ["each", "sum", "inverse"].map(|word| l.part(word));
     let kind = if first { UnaryKind::Abs } else { UnaryKind::Square };
     let y = l.net.b.unary(&each, kind, x)?;

@@ -1,15 +1,15 @@
 //! What operator sets before 7 say in another way: how tensors of different shapes meet, and attributes that are
 //! operands now.
 
-use super::fault::{Fault, unsupported};
 use super::layer::{Layer, axis};
 use super::movement::reshaped;
 use super::net::Slot;
+use crate::import::refusal::{Refusal, unsupported};
 
 impl Layer<'_> {
     /// The second operand of a function of two tensors. Before operator set 7 its dimensions are those of the first
     /// one from `axis` on; since then, and without `axis`, shapes are aligned at their ends.
-    pub(super) fn second(&mut self) -> Result<Slot, Fault> {
+    pub(super) fn second(&mut self) -> Result<Slot, Refusal> {
         let slot = self.slot(1)?;
         if self.opset() >= 7 || self.int("broadcast", 0) == 0 || !self.has("axis") {
             return Ok(slot);

@@ -1,7 +1,6 @@
 //! The table of operators: from a node's name to the function that translates it.
 
-use super::fault::unsupported;
-use super::layer::{Layer, Translated};
+use super::layer::{Layer, Translation};
 use super::proto::NodeProto;
 use super::versions::STANDARD;
 use super::{
@@ -9,9 +8,10 @@ use super::{
     quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};
+use crate::import::refusal::unsupported;
 
 /// A function that translates nodes of some operators.
-type Translate = fn(&mut Layer<'_>) -> Translated;
+type Translate = fn(&mut Layer<'_>) -> Translation;
 
 /// Whether an operator of this name is in the table.
 pub(super) fn is_known(node: &NodeProto) -> bool {
@@ -19,7 +19,7 @@ pub(super) fn is_known(node: &NodeProto) -> bool {
 }
 
 /// Translates a node.
-pub(super) fn translate(layer: &mut Layer<'_>) -> Translated {
+pub(super) fn translate(layer: &mut Layer<'_>) -> Translation {
     match find(layer.node) {
         Some(translate) => translate(layer),
         None => unsupported(reason(layer.node)),

@@ -1,12 +1,12 @@
 //! MaxPool, AveragePool and the global pools.
 
-use super::fault::{Fault, unsupported};
-use super::layer::{Layer, Translated, one};
+use super::layer::{Layer, Translation, one};
 use super::net::Slot;
 use crate::graph::{Op, Pad, Padding, PoolKind, ReduceKind, ValueId, Window};
+use crate::import::refusal::{Refusal, unsupported};
 
 /// MaxPool and AveragePool over one or two dimensions.
-pub(super) fn pool(l: &mut Layer<'_>, kind: PoolKind) -> Translated {
+pub(super) fn pool(l: &mut Layer<'_>, kind: PoolKind) -> Translation {
     if l.is_used(1) {
         return unsupported("its second result, the places of the maxima, is read");
     }
@@ -17,7 +17,7 @@ pub(super) fn pool(l: &mut Layer<'_>, kind: PoolKind) -> Translated {
 }
 
 /// The pool of a value with the layer's attributes.
-pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<ValueId, Fault> {
+pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<ValueId, Refusal> {
     let rank = l.net.b.shape(x).len();
     let kernel: Option<Vec<usize>> =
         l.int_list("kernel_shape").unwrap_or_default().iter().map(|&k| usize::try_from(k).ok()).collect();
@@ -61,13 +61,13 @@ fn beyond(size: [usize; 2], window: &Window) -> [usize; 2] {
 }
 
 /// Mean or maximum over all dimensions but batch and channels, which stay with size 1.
-pub(super) fn global(l: &mut Layer<'_>, kind: ReduceKind) -> Translated {
+pub(super) fn global(l: &mut Layer<'_>, kind: ReduceKind) -> Translation {
     let x = l.value(0)?;
     one(global_of(l, x, kind)?)
 }
 
 /// The global pool of a value.
-pub(super) fn global_of(l: &mut Layer<'_>, x: ValueId, kind: ReduceKind) -> Result<ValueId, Fault> {
+pub(super) fn global_of(l: &mut Layer<'_>, x: ValueId, kind: ReduceKind) -> Result<ValueId, Refusal> {
     let axes: Vec<usize> = (2..l.net.b.shape(x).len()).collect();
     Ok(l.net.b.reduce(&l.name, kind, x, &axes, true)?)
 }

@@ -7,18 +7,18 @@
 
 use std::rc::Rc;
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, axis, one};
+use super::layer::{Layer, Translation, axis, one};
 use super::net::{Net, Slot};
 use super::tensors::{dtype, types};
 use super::{convolution, dense, functions, pooling};
 use crate::graph::{BinaryKind, Constant, DType, Op, Quantization, ReduceKind, Softmax, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 use crate::ops;
 
-fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Broken(damaged(what)))
+fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Broken(damaged(what)))
 }
 
 /// Scales and zero points as the file says them, with the type of the integers where it is said.
@@ -36,7 +36,7 @@ fn in_words(dtype: DType) -> String {
 }
 
 /// The operands at `scale` and `zero_point`.
-fn scales(l: &Layer<'_>, scale: usize, zero_point: usize) -> Result<Scales, Fault> {
+fn scales(l: &Layer<'_>, scale: usize, zero_point: usize) -> Result<Scales, Refusal> {
     let numbers = l.require(scale, "scale")?.to_floats();
     if numbers.is_empty() || numbers.iter().any(|s| !s.is_finite() || *s <= 0.0) {
         return broken("a scale that is not above zero");
@@ -61,7 +61,7 @@ fn quantization(
     scales: &Scales,
     shape: &[usize],
     default_axis: i64,
-) -> Result<Quantization, Fault> {
+) -> Result<Quantization, Refusal> {
     if l.int("block_size", 0) != 0 {
         return unsupported("a scale for each block");
     }
@@ -87,7 +87,7 @@ fn round(x: &Known, q: &Quantization, low: f32, high: f32) -> Vec<i64> {
 }
 
 /// QuantizeLinear: reals to integers.
-pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translated {
+pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     let mut scales = scales(l, 1, 2)?;
     let kind = match (scales.dtype, l.int("output_dtype", 0)) {
@@ -116,7 +116,7 @@ pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translated {
 }
 
 /// A value through QUANTIZE, under the layer's name.
-fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Result<ValueId, Fault> {
+fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Result<ValueId, Refusal> {
     let (&[scale], &[zero_point]) = (scales.scale.as_slice(), scales.zero_point.as_slice()) else {
         return unsupported("an activation with a scale for each channel");
     };
@@ -139,13 +139,13 @@ fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Resu
 }
 
 /// DequantizeLinear: integers to reals.
-pub(super) fn dequantize_linear(l: &mut Layer<'_>) -> Translated {
+pub(super) fn dequantize_linear(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     Ok(vec![dequantize(l, &slot, 1, 2)?])
 }
 
 /// A slot of integers as reals, with the scale and zero point at these operands.
-fn dequantize(l: &mut Layer<'_>, slot: &Slot, scale: usize, zero_point: usize) -> Result<Slot, Fault> {
+fn dequantize(l: &mut Layer<'_>, slot: &Slot, scale: usize, zero_point: usize) -> Result<Slot, Refusal> {
     let scales = scales(l, scale, zero_point)?;
     match slot {
         Slot::Known(x) => {
@@ -222,21 +222,21 @@ impl Net {
 }
 
 /// Known integers of other types as plain reals.
-fn with_reals(l: &Layer<'_>, x: &Known, scales: &Scales) -> Result<Known, Fault> {
+fn with_reals(l: &Layer<'_>, x: &Known, scales: &Scales) -> Result<Known, Refusal> {
     let q = quantization(l, scales, &x.shape, 1)?;
     Ok(Known { quantization: Some(q), ..x.clone() }.real())
 }
 
 /// Integers of a computed result, quantized by the operands at these places; the steps before have a
 /// part's name.
-fn requantized(l: &mut Layer<'_>, y: ValueId, scale: usize, zero_point: usize) -> Translated {
+fn requantized(l: &mut Layer<'_>, y: ValueId, scale: usize, zero_point: usize) -> Translation {
     let scales = scales(l, scale, zero_point)?;
     let Some(kind) = scales.dtype else { return unsupported("its result has no zero point") };
     one(quantize(l, y, &scales, kind)?)
 }
 
 /// Translates as if the layer's name were that of its inner, real operator.
-fn inner<T>(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+fn inner<T>(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
     let name = l.part("real");
     let outer = std::mem::replace(&mut l.name, name);
     let result = f(l);
@@ -245,7 +245,7 @@ fn inner<T>(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>) -> Result<T, Fault
 }
 
 /// Weights of a QLinear operator: known integers; several scales belong to dimension `axis`.
-fn weights(l: &Layer<'_>, position: usize, axis: usize) -> Result<Known, Fault> {
+fn weights(l: &Layer<'_>, position: usize, axis: usize) -> Result<Known, Refusal> {
     let known = l.require(position, "weights")?;
     let scales = scales(l, position + 1, position + 2)?;
     if scales.scale.len() > 1 && known.shape.get(axis) != Some(&scales.scale.len()) {
@@ -260,7 +260,7 @@ fn weights(l: &Layer<'_>, position: usize, axis: usize) -> Result<Known, Fault> 
 }
 
 /// A bias of int32, whose scale is that of the input times that of the weights.
-fn bias(l: &Layer<'_>, position: usize, input: usize, weights: &Known) -> Result<Option<Slot>, Fault> {
+fn bias(l: &Layer<'_>, position: usize, input: usize, weights: &Known) -> Result<Option<Slot>, Refusal> {
     if !l.is_given(position) {
         return Ok(None);
     }
@@ -280,7 +280,7 @@ fn bias(l: &Layer<'_>, position: usize, input: usize, weights: &Known) -> Result
 }
 
 /// QLinearConv: x, its scale and zero point, filter, its, the result's, bias?
-pub(super) fn conv(l: &mut Layer<'_>) -> Translated {
+pub(super) fn conv(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     let filter = weights(l, 3, 0)?;
     let bias = bias(l, 8, 1, &filter)?;
@@ -293,7 +293,7 @@ pub(super) fn conv(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QLinearMatMul: a, its scale and zero point, b, its, the result's.
-pub(super) fn matmul(l: &mut Layer<'_>) -> Translated {
+pub(super) fn matmul(l: &mut Layer<'_>) -> Translation {
     let (a, b) = (l.slot(0)?, l.slot(3)?);
     let y = inner(l, |l| {
         let a = dequantize(l, &a, 1, 2)?;
@@ -310,7 +310,7 @@ pub(super) fn matmul(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QGemm: a, its scale and zero point, b, its, c?, the result's; without the last the result is real.
-pub(super) fn gemm(l: &mut Layer<'_>) -> Translated {
+pub(super) fn gemm(l: &mut Layer<'_>) -> Translation {
     let a = l.slot(0)?;
     let transposed = l.int("transB", 0) != 0;
     let b = weights(l, 3, usize::from(!transposed))?;
@@ -324,7 +324,7 @@ pub(super) fn gemm(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QLinearAdd and QLinearMul: a with scale and zero point, b with its, the result's.
-pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translated {
+pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (l.slot(0)?, l.slot(3)?);
     let y = inner(l, |l| {
         let a = dequantize(l, &a, 1, 2)?;
@@ -336,7 +336,7 @@ pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translated {
 }
 
 /// QLinearGlobalAveragePool: x with scale and zero point, the result's.
-pub(super) fn global_average_pool(l: &mut Layer<'_>) -> Translated {
+pub(super) fn global_average_pool(l: &mut Layer<'_>) -> Translation {
     let last = l.int("channels_last", 0) != 0;
     unary(l, |l, x| {
         if last {
@@ -348,7 +348,7 @@ pub(super) fn global_average_pool(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QLinearAveragePool: x with scale and zero point, the result's.
-pub(super) fn average_pool(l: &mut Layer<'_>) -> Translated {
+pub(super) fn average_pool(l: &mut Layer<'_>) -> Translation {
     if l.int("channels_last", 0) != 0 {
         return unsupported("channels_last");
     }
@@ -356,7 +356,7 @@ pub(super) fn average_pool(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QLinearSoftmax: x with scale and zero point, the result's; the rule of `opset` holds.
-pub(super) fn softmax(l: &mut Layer<'_>) -> Translated {
+pub(super) fn softmax(l: &mut Layer<'_>) -> Translation {
     let own = l.int("opset", 13);
     let opset = std::mem::replace(&mut l.net.opset, own);
     let result = unary(l, |l, x| functions::over_axis(l, x, Op::Softmax(Softmax { beta: 1.0 })));
@@ -365,7 +365,7 @@ pub(super) fn softmax(l: &mut Layer<'_>) -> Translated {
 }
 
 /// QLinearSigmoid and QLinearLeakyRelu: x with scale and zero point, the result's.
-pub(super) fn function(l: &mut Layer<'_>) -> Translated {
+pub(super) fn function(l: &mut Layer<'_>) -> Translation {
     unary(l, |l, x| {
         let kind = functions::kind(l)?;
         Ok(l.net.b.unary(&l.name, kind, x)?)
@@ -373,7 +373,10 @@ pub(super) fn function(l: &mut Layer<'_>) -> Translated {
 }
 
 /// A function of one quantized tensor: x with scale and zero point, the result's.
-fn unary(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>, ValueId) -> Result<ValueId, Fault>) -> Translated {
+fn unary(
+    l: &mut Layer<'_>,
+    f: impl FnOnce(&mut Layer<'_>, ValueId) -> Result<ValueId, Refusal>,
+) -> Translation {
     let slot = l.slot(0)?;
     let y = inner(l, |l| {
         let x = dequantize(l, &slot, 1, 2)?;
@@ -384,7 +387,7 @@ fn unary(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>, ValueId) -> Result<Va
 }
 
 /// QLinearConcat: the result's scale and zero point, then each operand with its.
-pub(super) fn concat(l: &mut Layer<'_>) -> Translated {
+pub(super) fn concat(l: &mut Layer<'_>) -> Translation {
     let count = l.inputs.len().saturating_sub(2) / 3;
     let y = inner(l, |l| {
         let mut parts = Vec::with_capacity(count);

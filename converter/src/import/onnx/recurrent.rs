@@ -6,29 +6,29 @@
 
 use std::rc::Rc;
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated};
+use super::layer::{Layer, Translation};
 use super::movement;
 use super::net::Slot;
 use crate::graph::{Cell, Constant, Recurrent, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
-pub(super) fn lstm(l: &mut Layer<'_>) -> Translated {
+pub(super) fn lstm(l: &mut Layer<'_>) -> Translation {
     translate(l, Cell::Lstm, &["Sigmoid", "Tanh", "Tanh"])
 }
 
-pub(super) fn gru(l: &mut Layer<'_>) -> Translated {
+pub(super) fn gru(l: &mut Layer<'_>) -> Translation {
     let reset_after = l.int("linear_before_reset", 0) != 0;
     translate(l, Cell::Gru { reset_after }, &["Sigmoid", "Tanh"])
 }
 
-pub(super) fn rnn(l: &mut Layer<'_>) -> Translated {
+pub(super) fn rnn(l: &mut Layer<'_>) -> Translation {
     translate(l, Cell::Simple, &["Tanh"])
 }
 
 /// The functions of one direction, by name, with their parameters.
-fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<UnaryKind>, Fault> {
+fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<UnaryKind>, Refusal> {
     let count = default.len();
     let names = l.texts("activations");
     let names: Vec<String> = match names.get(direction * count..(direction + 1) * count) {
@@ -66,11 +66,11 @@ fn blocks(known: &Known, order: &[usize], units: usize) -> Known {
     known.gathered(0, &rows, &[rows.len()])
 }
 
-fn broken<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Broken(damaged(what)))
+fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Broken(damaged(what)))
 }
 
-fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translated {
+fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
     let (mut x, w, r) = (l.value(0)?, l.require(1, "weights")?, l.require(2, "recurrent weights")?);
     let batch_first = l.int("layout", 0) == 1;
     let (&[d0, d1, features], &[directions, rows, depth], &[_, _, units]) =
@@ -192,7 +192,7 @@ fn state(
     direction: usize,
     shape: [usize; 2],
     batch_first: bool,
-) -> Result<Option<ValueId>, Fault> {
+) -> Result<Option<ValueId>, Refusal> {
     if !l.is_given(position) {
         return Ok(None);
     }
@@ -231,7 +231,7 @@ fn result(
     position: usize,
     parts: &[ValueId],
     batch_first: bool,
-) -> Result<ValueId, Fault> {
+) -> Result<ValueId, Refusal> {
     let mut wide = Vec::with_capacity(parts.len());
     for (direction, &part) in parts.iter().enumerate() {
         let word = |l: &Layer<'_>, word: &str| l.part(&format!("y{position}_{direction}_{word}"));

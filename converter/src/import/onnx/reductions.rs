@@ -1,10 +1,10 @@
 //! Reductions over axes, ArgMax and ArgMin.
 
-use super::fault::{Fault, unsupported};
 use super::known::Known;
-use super::layer::{Layer, Translated, axes, axis, known, one};
+use super::layer::{Layer, Translation, axes, axis, known, one};
 use super::net::Slot;
 use crate::graph::{ArgMax, ArgMin, Constant, Op, ReduceKind, UnaryKind};
+use crate::import::refusal::{Refusal, unsupported};
 
 /// ONNX's reductions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 }
 
 /// A reduction; its axes are an attribute or, in newer operator sets, an operand.
-pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translated {
+pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translation {
     let (slot, keep) = (l.slot(0)?, l.int("keepdims", 1) != 0);
     let rank = l.net.shape(&slot).len();
     let list = l.ints_of("axes", 1)?.unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translated {
 }
 
 /// The reduction of known elements over all axes, which is all that shape arithmetic asks for.
-fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> Result<Known, Fault> {
+fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> Result<Known, Refusal> {
     if axes.len() != x.shape.len() {
         return unsupported("over some axes of a constant");
     }
@@ -106,7 +106,7 @@ fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> 
 }
 
 /// The index of the largest or smallest element along an axis; of equal ones the first.
-pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translated {
+pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translation {
     if l.int("select_last_index", 0) != 0 {
         return unsupported("select_last_index: of equal elements only the first is found");
     }

@@ -3,13 +3,13 @@
 //! ONNX has many rules for where a pixel of the result lies in the input, the graph three. A layer is
 //! supported when its rule names the same places as one of the three for the sizes at hand.
 
-use super::fault::{Fault, unsupported};
-use super::layer::{Layer, Translated, one, size};
+use super::layer::{Layer, Translation, one, size};
 use crate::graph::{Op, ResizeBilinear, ResizeNearest};
 use crate::import::damaged::damaged;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Resize since operator set 10: input, roi?, scales?, sizes?
-pub(super) fn resize(l: &mut Layer<'_>) -> Translated {
+pub(super) fn resize(l: &mut Layer<'_>) -> Translation {
     let old = l.opset() < 11;
     let rule = if old { "asymmetric".into() } else { l.text("coordinate_transformation_mode", "half_pixel") };
     let nearest = if old { "floor".into() } else { l.text("nearest_mode", "round_prefer_floor") };
@@ -18,11 +18,11 @@ pub(super) fn resize(l: &mut Layer<'_>) -> Translated {
 }
 
 /// Upsample: input, scales as an operand or, before operator set 9, an attribute.
-pub(super) fn upsample(l: &mut Layer<'_>) -> Translated {
+pub(super) fn upsample(l: &mut Layer<'_>) -> Translation {
     translate(l, 1, usize::MAX, "asymmetric", "floor")
 }
 
-fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest: &str) -> Translated {
+fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest: &str) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let rank = shape.len();
     if !(3..=4).contains(&rank) {
@@ -58,7 +58,7 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
             None => l.require(scales, "scales")?.to_floats(),
         };
         if list.len() != places.len() {
-            return Err(Fault::Broken(damaged(format!("{} scales", list.len()))));
+            return Err(Refusal::Broken(damaged(format!("{} scales", list.len()))));
         }
         for (&d, &scale) in places.iter().zip(&list) {
             factor[d] = f64::from(scale);

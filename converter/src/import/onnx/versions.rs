@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::fault::Fault;
 use super::proto::{ModelProto, NodeProto};
 use crate::error::Result;
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// Domains of the standard operators.
 pub(super) const STANDARD: [&str; 2] = ["", "ai.onnx"];
@@ -97,7 +97,7 @@ impl OperatorSets {
 
     /// Looks at a node's attributes: one of another type than its operator has is an error, one that its operator
     /// does not have is told, and so is an operator that the model's operator set does not have.
-    pub(super) fn attributes(&self, name: &str, node: &NodeProto) -> Result<Vec<String>, Fault> {
+    pub(super) fn attributes(&self, name: &str, node: &NodeProto) -> Result<Vec<String>, Refusal> {
         let Some(domain) = domain(&node.domain) else { return Ok(Vec::new()) };
         let Some(versions) = VERSIONS.get(&(domain, node.op_type.as_str())) else { return Ok(Vec::new()) };
         let set = self.0.get(domain).copied().unwrap_or(1);
@@ -131,7 +131,7 @@ impl OperatorSets {
                 let found = KINDS.iter().find(|(_, number, _)| *number == attribute.kind);
                 let found = found.map_or("something else", |(.., kind)| kind);
                 let text = format!("its attribute `{}` is {found}, expected {kind}", attribute.name);
-                return Err(Fault::Broken(damaged(text)));
+                return Err(Refusal::Broken(damaged(text)));
             }
         }
         Ok(told)

@@ -3,17 +3,18 @@
 use super::evaluate::Evaluator;
 use super::known::Known;
 use super::library::Attributes;
-use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
+use super::tensor::{Layer, Tensor, Translation, axis};
 use crate::graph::{ArgMax, ArgMin, BinaryKind, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
 use crate::import::choices;
+use crate::import::refusal::Refusal;
 use crate::reference::broadcast_shape;
 
-pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -> Outcome {
+pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -> Translation {
     let x = e.value(layer.input(0)?)?;
     Ok(vec![Tensor::Value(e.builder.unary(&layer.name, kind, x)?)])
 }
 
-pub(super) fn binary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: BinaryKind) -> Outcome {
+pub(super) fn binary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
     // The type of the result is that of the first operand, which for a constant is the same.
     Ok(vec![Tensor::Value(e.builder.binary(&layer.name, kind, a, b)?)])
@@ -25,7 +26,7 @@ pub(super) fn channels_first(layer: &Layer<'_>) -> bool {
 }
 
 /// BiasAdd: the bias runs along the channels.
-pub(super) fn bias_add(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn bias_add(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let rank = e.builder.shape(x).len();
     let bias = match layer.input(1)? {
@@ -40,7 +41,7 @@ pub(super) fn bias_add(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// Pow with a constant exponent.
-pub(super) fn power(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn power(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let exponent = layer.known(1, "exponent")?;
     let exponents = exponent.data.to_real(None, &exponent.shape);
@@ -57,9 +58,9 @@ pub(super) fn power(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// ClipByValue: x, lower bound, upper bound.
-pub(super) fn clip(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn clip(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
-    let bound = |position| -> Result<f32, Fault> {
+    let bound = |position| -> Result<f32, Refusal> {
         let known = layer.known(position, "bound")?;
         match known.data.to_real(None, &known.shape).as_slice() {
             &[one] => Ok(one),
@@ -71,7 +72,7 @@ pub(super) fn clip(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// Erfc, as `1 - erf(x)`.
-pub(super) fn erfc(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn erfc(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let erf = e.builder.unary(&format!("{}/erf", layer.name), UnaryKind::Erf, x)?;
     let one = e.builder.float(&format!("{}/one", layer.name), &[1], vec![1.0])?;
@@ -79,21 +80,21 @@ pub(super) fn erfc(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// `exp(x) - 1`.
-pub(super) fn expm1(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn expm1(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let exp = e.builder.unary(&format!("{}/exp", layer.name), UnaryKind::Exp, x)?;
     Ok(vec![Tensor::Value(e.builder.binary_scalar(&layer.name, BinaryKind::Sub, exp, 1.0)?)])
 }
 
 /// `log(1 + x)`.
-pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let sum = e.builder.binary_scalar(&format!("{}/add", layer.name), BinaryKind::Add, x, 1.0)?;
     Ok(vec![Tensor::Value(e.builder.unary(&layer.name, UnaryKind::Log, sum)?)])
 }
 
 /// A comparison. Of integers only Less with zero, which Keras asks before a look-up.
-pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (a, b) = (layer.input(0)?, layer.input(1)?);
     if let (Tensor::Value(x), Tensor::Known(zero), "Less") = (a, b, layer.node.op.as_str())
         && is_index(e.builder.graph().value(*x).dtype)
@@ -114,7 +115,7 @@ pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// LogicalAnd, LogicalOr, LogicalNot of comparisons.
-pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     if !layer.inputs.iter().any(|tensor| matches!(tensor, Tensor::Truth(_))) {
         return Err(choices::COMPARED.into());
     }
@@ -124,7 +125,7 @@ pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 
 /// SelectV2: by a comparison or a known condition; of indices that count from the end and those that do not, the
 /// latter are taken for granted.
-pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (condition, a, b) = (layer.input(0)?, layer.input(1)?, layer.input(2)?);
     if let (Tensor::Negative(x), Tensor::Value(y)) = (condition, b)
         && x == y
@@ -150,7 +151,7 @@ fn is_computed(operands: &[&Tensor]) -> bool {
 }
 
 /// Truth values as a value of the graph.
-fn truth(e: &mut Evaluator<'_>, tensor: &Tensor) -> Result<ValueId, Fault> {
+fn truth(e: &mut Evaluator<'_>, tensor: &Tensor) -> Result<ValueId, Refusal> {
     match tensor {
         Tensor::Truth(id) => Ok(*id),
         Tensor::Known(_) => e.value(tensor),
@@ -165,7 +166,7 @@ fn part_of_choice(
     reason: &str,
     operands: &[ValueId],
     dtype: DType,
-) -> Result<ValueId, Fault> {
+) -> Result<ValueId, Refusal> {
     let mut shape = Vec::new();
     for &id in operands {
         shape = broadcast_shape(&shape, e.builder.shape(id)).ok_or("operands that do not broadcast")?;
@@ -176,13 +177,13 @@ fn part_of_choice(
     Ok(id)
 }
 
-pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Outcome {
+pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let op = if log { Op::LogSoftmax } else { Op::Softmax(Softmax { beta: 1.0 }) };
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
 }
 
-pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind) -> Outcome {
+pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let rank = e.builder.shape(x).len();
     let axes = layer.integers(1, "axes")?;
@@ -194,7 +195,7 @@ pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind)
     Ok(vec![Tensor::Value(e.builder.reduce(&layer.name, kind, x, &axes, keep)?)])
 }
 
-pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Outcome {
+pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
     let op = if largest { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
@@ -202,7 +203,7 @@ pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Ou
 }
 
 /// Cast of what is not known at import.
-pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     if let Tensor::Truth(id) = layer.input(0)? {
         let to = layer.dtype("DstT", DType::Float32)?;
         if to != DType::Float32 {
@@ -232,6 +233,6 @@ fn is_index(dtype: DType) -> bool {
 }
 
 /// The axes of a constant operand, counted from the front.
-pub(super) fn axes_of(known: &Known, rank: usize) -> Result<Vec<usize>, Fault> {
+pub(super) fn axes_of(known: &Known, rank: usize) -> Result<Vec<usize>, Refusal> {
     known.data.to_i64().unwrap_or_default().into_iter().map(|a| axis(a, rank)).collect()
 }

@@ -5,8 +5,9 @@ use super::arithmetic::channels_first;
 use super::evaluate::Evaluator;
 use super::library::Attributes;
 use super::movement;
-use super::tensor::{Fault, Layer, Outcome, Spaced, Tensor};
+use super::tensor::{Layer, Spaced, Tensor, Translation};
 use crate::graph::{Conv2d, DepthwiseConv2d, Op, Padding, PoolKind, Slice, ValueId, Window};
+use crate::import::refusal::Refusal;
 
 /// A size of a window or a padding: so small that sums and products of a few do not overflow.
 fn amount(value: i64) -> Option<usize> {
@@ -14,7 +15,7 @@ fn amount(value: i64) -> Option<usize> {
 }
 
 /// Height and width of an attribute that lists all four dimensions.
-fn pair(layer: &Layer<'_>, name: &str) -> Result<[usize; 2], Fault> {
+fn pair(layer: &Layer<'_>, name: &str) -> Result<[usize; 2], Refusal> {
     let list = match layer.node.ints(name) {
         Some(list) if !list.is_empty() => list.to_vec(),
         _ if name == "dilations" => vec![1; 4],
@@ -27,7 +28,7 @@ fn pair(layer: &Layer<'_>, name: &str) -> Result<[usize; 2], Fault> {
     }
 }
 
-fn paddings(layer: &Layer<'_>) -> Result<[Padding; 2], Fault> {
+fn paddings(layer: &Layer<'_>) -> Result<[Padding; 2], Refusal> {
     Ok(match layer.node.text("padding").unwrap_or_default() {
         "SAME" => [Padding::Same; 2],
         "VALID" => [Padding::Valid; 2],
@@ -51,7 +52,7 @@ struct Image {
     spaced: Option<Spaced>,
 }
 
-fn image(e: &mut Evaluator<'_>, layer: &Layer<'_>, tensor: &Tensor) -> Result<Image, Fault> {
+fn image(e: &mut Evaluator<'_>, layer: &Layer<'_>, tensor: &Tensor) -> Result<Image, Refusal> {
     let (value, spaced) = match tensor {
         Tensor::Spaced(spaced) if spaced.paddings.is_some() => (spaced.value, Some(spaced.clone())),
         other => (e.value(other)?, None),
@@ -73,7 +74,7 @@ fn geometry(
     layer: &Layer<'_>,
     image: &Image,
     kernel: [usize; 2],
-) -> Result<Window, Fault> {
+) -> Result<Window, Refusal> {
     let &[_, height, width, _] = e.builder.shape(image.value) else { return Err("no image".into()) };
     let (stride, mut dilation, mut padding) =
         (pair(layer, "strides")?, pair(layer, "dilations")?, paddings(layer)?);
@@ -91,7 +92,7 @@ fn geometry(
 }
 
 /// What a layer over an image gives back: in the author's layout, and still taken apart where it was.
-fn result(e: &mut Evaluator<'_>, layer: &Layer<'_>, image: &Image, y: ValueId) -> Outcome {
+fn result(e: &mut Evaluator<'_>, layer: &Layer<'_>, image: &Image, y: ValueId) -> Translation {
     if let Some(spaced) = &image.spaced {
         return Ok(vec![Tensor::Spaced(Spaced { value: y, paddings: None, block: spaced.block.clone() })]);
     }
@@ -105,7 +106,7 @@ fn result(e: &mut Evaluator<'_>, layer: &Layer<'_>, image: &Image, y: ValueId) -
 }
 
 /// The two spatial sizes of a filter of TensorFlow, `[height, width, …]`.
-fn filter_size(shape: &[usize]) -> Result<[usize; 2], Fault> {
+fn filter_size(shape: &[usize]) -> Result<[usize; 2], Refusal> {
     match shape {
         &[h, w, _, _] => Ok([h, w]),
         other => Err(format!("a filter of shape {other:?} instead of 4 dimensions").into()),
@@ -113,7 +114,7 @@ fn filter_size(shape: &[usize]) -> Result<[usize; 2], Fault> {
 }
 
 /// Conv2D: image, filter `[height, width, in / groups, out]`.
-pub(super) fn conv_2d(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn conv_2d(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let filter = layer.known(1, "filter")?;
     let kernel = filter_size(&filter.shape)?;
     let image = image(e, layer, layer.input(0)?)?;
@@ -124,7 +125,7 @@ pub(super) fn conv_2d(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// DepthwiseConv2dNative: image, filter `[height, width, in, multiplier]`.
-pub(super) fn depthwise(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn depthwise(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let filter = layer.known(1, "filter")?;
     let [h, w] = filter_size(&filter.shape)?;
     let channels = filter.shape[2] * filter.shape[3];
@@ -137,7 +138,7 @@ pub(super) fn depthwise(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 
 /// Conv2DBackpropInput: size of the result, filter `[height, width, out, in]`, image. The gradient of a
 /// convolution is what Keras calls Conv2DTranspose.
-pub(super) fn transposed(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn transposed(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let filter = layer.known(1, "filter")?;
     let kernel = filter_size(&filter.shape)?;
     let sizes = layer.integers(0, "size")?;
@@ -166,7 +167,7 @@ pub(super) fn transposed(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// MaxPool and AvgPool.
-pub(super) fn pool(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: PoolKind) -> Outcome {
+pub(super) fn pool(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: PoolKind) -> Translation {
     let kernel = pair(layer, "ksize")?;
     let image = image(e, layer, layer.input(0)?)?;
     if image.spaced.is_some() {
@@ -181,7 +182,7 @@ pub(super) fn pool(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: PoolKind) -> 
 type Blocks = (Vec<usize>, Vec<(usize, usize)>);
 
 /// The blocks and the pairs of amounts of SpaceToBatchND and its inverse.
-fn blocks(layer: &Layer<'_>) -> Result<Blocks, Fault> {
+fn blocks(layer: &Layer<'_>) -> Result<Blocks, Refusal> {
     let positive = |v: Vec<i64>| v.into_iter().map(amount).collect::<Option<Vec<usize>>>();
     let block = positive(layer.integers(1, "block shape")?).filter(|b| !b.contains(&0));
     let amounts = positive(layer.integers(2, "amounts")?);
@@ -194,14 +195,14 @@ fn blocks(layer: &Layer<'_>) -> Result<Blocks, Fault> {
 }
 
 /// SpaceToBatchND: remembered until the convolution behind it shows the dilation that is meant.
-pub(super) fn space_to_batch(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn space_to_batch(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let value = e.value(layer.input(0)?)?;
     let (block, paddings) = blocks(layer)?;
     Ok(vec![Tensor::Spaced(Spaced { value, block, paddings: Some(paddings) })])
 }
 
 /// Squeeze and ExpandDims of an image that is taken apart: of one dimension only, whose blocks are 1.
-pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let Tensor::Spaced(spaced) = layer.input(0)? else { return Err("no image taken apart".into()) };
     let old = e.builder.shape(spaced.value).to_vec();
     let new = movement::new_shape(layer, &old)?;
@@ -226,7 +227,7 @@ pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// BatchToSpaceND behind such a convolution: what it crops was padded for nothing.
-pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let Tensor::Spaced(Spaced { value, block, paddings: None }) = layer.input(0)? else {
         return Err("BatchToSpaceND without the SpaceToBatchND and convolution before it".into());
     };

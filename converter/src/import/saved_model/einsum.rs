@@ -7,8 +7,9 @@
 
 use super::evaluate::Evaluator;
 use super::library::Attributes;
-use super::tensor::{Fault, Layer, Outcome, Tensor};
+use super::tensor::{Layer, Tensor, Translation};
 use crate::graph::{BatchMatMul, Op, ValueId};
+use crate::import::refusal::Refusal;
 
 /// The labels of the operands and of the result.
 struct Equation {
@@ -44,7 +45,7 @@ struct Side {
     groups: [usize; 3],
 }
 
-pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let text = layer.node.text("equation").unwrap_or_default();
     let [Some(a_shape), Some(b_shape)] = [e.shape(layer.input(0)?), e.shape(layer.input(1)?)] else {
         return Err("an operand that is no array of numbers".into());
@@ -110,7 +111,7 @@ pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     let shaped = e.builder.reshape(&format!("{}/shaped", layer.name), multiplied, &sizes(&whole))?;
     let order: Option<Vec<usize>> =
         equation.result.iter().map(|l| whole.iter().position(|m| m == l)).collect();
-    let order = order.filter(|o| o.len() == whole.len()).ok_or_else(|| Fault::from(format!("`{text}`")))?;
+    let order = order.filter(|o| o.len() == whole.len()).ok_or_else(|| Refusal::from(format!("`{text}`")))?;
     let result = e.builder.transpose(&format!("{}/ordered", layer.name), shaped, &order)?;
     e.builder.name_last(&layer.name, result);
     Ok(vec![Tensor::Value(result)])
@@ -123,7 +124,7 @@ fn arrange(
     x: ValueId,
     labels: &[char],
     side: &Side,
-) -> Result<ValueId, Fault> {
+) -> Result<ValueId, Refusal> {
     let order: Vec<usize> = side.order.iter().filter_map(|l| labels.iter().position(|m| m == l)).collect();
     let moved = e.builder.transpose(&format!("{name}/transpose"), x, &order)?;
     Ok(e.builder.reshape(name, moved, &side.groups)?)

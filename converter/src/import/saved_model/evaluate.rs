@@ -9,11 +9,12 @@ use super::known::{Known, count};
 use super::library::{Attributes, Body, Library, first_of, reference};
 use super::proto::NodeDef;
 use super::restore::Variables;
-use super::tensor::{Fault, Layer, Outcome, Tensor};
+use super::tensor::{Layer, Tensor, Translation};
 use crate::error::Error;
 use crate::graph::ValueId;
 use crate::import::build::Builder;
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// Most nodes that are evaluated, loops and functions counted as often as they run, and 256 elements of
 /// known arrays counted as one more.
@@ -29,7 +30,7 @@ pub(super) const MOST_ROUNDS: usize = 4096;
 pub(super) type Taken = HashMap<*const NodeDef, [bool; 2]>;
 
 /// Translates a node: what it computes at import, or the layer that it becomes.
-pub(super) type Translate = fn(&mut Evaluator<'_>, &mut Layer<'_>) -> Outcome;
+pub(super) type Translate = fn(&mut Evaluator<'_>, &mut Layer<'_>) -> Translation;
 
 /// Resolves calls, branches and loops; `None` for all other operators.
 pub(super) type Control =
@@ -200,10 +201,11 @@ impl<'m> Evaluator<'m> {
                 self.charge(tensors.iter().map(known).sum());
                 Ok(tensors)
             }
-            Err(Fault::Broken(error)) if error.message.contains(&*layer.name) => Err(error),
-            Err(Fault::Broken(error)) => Err(within(error)),
-            Err(Fault::Unknown) => self.unsupported(&layer, ""),
-            Err(Fault::Unsupported(reason)) => self.unsupported(&layer, &reason),
+            Err(refusal) => match refusal.reason() {
+                Ok(reason) => self.unsupported(&layer, &reason),
+                Err(error) if error.message.contains(&*layer.name) => Err(error),
+                Err(error) => Err(within(error)),
+            },
         }
     }
 
@@ -243,7 +245,7 @@ impl<'m> Evaluator<'m> {
     }
 
     /// A tensor as a value of the graph.
-    pub(super) fn value(&mut self, tensor: &Tensor) -> Result<ValueId, Fault> {
+    pub(super) fn value(&mut self, tensor: &Tensor) -> Result<ValueId, Refusal> {
         match tensor {
             Tensor::Value(id) => Ok(*id),
             Tensor::Known(known) => self.constant(known, "as is", |known| known.clone()),
@@ -259,7 +261,7 @@ impl<'m> Evaluator<'m> {
         known: &Rc<Known>,
         layout: &'static str,
         arrange: impl FnOnce(&Rc<Known>) -> Rc<Known>,
-    ) -> Result<ValueId, Fault> {
+    ) -> Result<ValueId, Refusal> {
         let key = (Rc::as_ptr(known), layout);
         if let Some((_, id)) = self.constants.get(&key) {
             return Ok(*id);

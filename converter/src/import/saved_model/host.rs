@@ -8,13 +8,14 @@ use std::rc::Rc;
 use super::evaluate::{Evaluator, Translate};
 use super::known::{Known, MOST, count, places, strides};
 use super::library::Attributes;
-use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
+use super::tensor::{Layer, Tensor, Translation, axis};
 use crate::graph::{Constant, DType};
 use crate::import::build::Builder;
+use crate::import::refusal::Refusal;
 use crate::reference::Executor;
 
 /// Computes a node whose operands are all known; `None` for operators that are not of this kind.
-pub(super) fn compute(layer: &Layer<'_>) -> Result<Option<Tensor>, Fault> {
+pub(super) fn compute(layer: &Layer<'_>) -> Result<Option<Tensor>, Refusal> {
     let known: Option<Vec<&Rc<Known>>> =
         layer.inputs.iter().map(|t| if let Tensor::Known(k) = t { Some(k) } else { None }).collect();
     let Some(operands) = known else { return Ok(None) };
@@ -49,20 +50,20 @@ fn whole(x: &Known) -> Option<Vec<i64>> {
     x.data.to_i64()
 }
 
-fn limited(shape: &[usize]) -> Result<(), Fault> {
+fn limited(shape: &[usize]) -> Result<(), Refusal> {
     match count(shape) {
         Some(n) if n <= MOST => Ok(()),
         _ => Err(format!("the absurd shape {shape:?}").into()),
     }
 }
 
-fn dimensions(values: Option<Vec<i64>>) -> Result<Vec<usize>, Fault> {
+fn dimensions(values: Option<Vec<i64>>) -> Result<Vec<usize>, Refusal> {
     let dims: Option<Vec<usize>> =
         values.and_then(|v| v.into_iter().map(|d| usize::try_from(d).ok()).collect());
     dims.ok_or_else(|| "its shape is not one of positive integers".into())
 }
 
-fn fill(layer: &Layer<'_>, shape: &Known, value: &Known) -> Result<Rc<Known>, Fault> {
+fn fill(layer: &Layer<'_>, shape: &Known, value: &Known) -> Result<Rc<Known>, Refusal> {
     let shape = dimensions(shape.data.to_i64())?;
     limited(&shape)?;
     if value.data.len() != 1 {
@@ -72,7 +73,12 @@ fn fill(layer: &Layer<'_>, shape: &Known, value: &Known) -> Result<Rc<Known>, Fa
     Ok(value.pick(&layer.name, &vec![0; n], shape))
 }
 
-fn range(layer: &Layer<'_>, start: &Known, limit: &Known, delta: &Known) -> Result<Option<Rc<Known>>, Fault> {
+fn range(
+    layer: &Layer<'_>,
+    start: &Known,
+    limit: &Known,
+    delta: &Known,
+) -> Result<Option<Rc<Known>>, Refusal> {
     if let (Some(&[start]), Some(&[limit]), Some(&[step])) =
         (start.data.as_f32(), limit.data.as_f32(), delta.data.as_f32())
     {
@@ -99,7 +105,7 @@ fn range(layer: &Layer<'_>, start: &Known, limit: &Known, delta: &Known) -> Resu
     Ok(Some(Known::integers(&layer.name, vec![n], &values, delta.dtype())))
 }
 
-fn cast(layer: &Layer<'_>, x: &Rc<Known>) -> Result<Rc<Known>, Fault> {
+fn cast(layer: &Layer<'_>, x: &Rc<Known>) -> Result<Rc<Known>, Refusal> {
     let target = layer.dtype("DstT", x.dtype())?;
     if target == x.dtype() {
         return Ok(x.clone());
@@ -114,7 +120,7 @@ fn cast(layer: &Layer<'_>, x: &Rc<Known>) -> Result<Rc<Known>, Fault> {
 }
 
 /// The places of each result's element in an operand that broadcasts to `shape`.
-pub(super) fn broadcast_places(from: &[usize], to: &[usize]) -> Result<Vec<usize>, Fault> {
+pub(super) fn broadcast_places(from: &[usize], to: &[usize]) -> Result<Vec<usize>, Refusal> {
     let missing = to.len().checked_sub(from.len()).ok_or("an operand of more dimensions than the result")?;
     let own = strides(from);
     let mut steps = vec![0isize; to.len()];
@@ -135,7 +141,7 @@ fn common(a: &[usize], b: &[usize]) -> Vec<usize> {
     (0..rank).map(|i| if dim(a, i) == 1 { dim(b, i) } else { dim(a, i) }).collect()
 }
 
-fn binary(layer: &Layer<'_>, op: &str, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Fault> {
+fn binary(layer: &Layer<'_>, op: &str, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Refusal> {
     if let (Some(x), Some(y)) = (a.data.as_f32(), b.data.as_f32()) {
         return compare(layer, op, (a, x), (b, y));
     }
@@ -188,7 +194,7 @@ fn compare(
     op: &str,
     (a, x): (&Known, &[f32]),
     (b, y): (&Known, &[f32]),
-) -> Result<Option<Rc<Known>>, Fault> {
+) -> Result<Option<Rc<Known>>, Refusal> {
     let holds: fn(f32, f32) -> bool = match op {
         "Less" => |a, b| a < b,
         "LessEqual" => |a, b| a <= b,
@@ -206,7 +212,7 @@ fn compare(
 }
 
 /// MatrixBandPart: what lies outside of the diagonals of a band is zero; a negative width is all of that side.
-fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc<Known>, Fault> {
+fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc<Known>, Refusal> {
     let one = |k: &Known| whole(k).and_then(|v| v.first().copied());
     let (Some(lower), Some(upper), [.., rows, columns]) = (one(lower), one(upper), x.shape.as_slice()) else {
         return Err("a band of what is no matrix".into());
@@ -220,7 +226,7 @@ fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc
     Ok(x.pick(&layer.name, &places, x.shape.clone()))
 }
 
-fn select(layer: &Layer<'_>, condition: &Known, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Fault> {
+fn select(layer: &Layer<'_>, condition: &Known, a: &Known, b: &Known) -> Result<Option<Rc<Known>>, Refusal> {
     let Some(c) = whole(condition) else { return Ok(None) };
     let shape = common(&condition.shape, &common(&a.shape, &b.shape));
     let [ct, at, bt] = [condition, a, b].map(|k| broadcast_places(&k.shape, &shape));
@@ -238,7 +244,7 @@ fn select(layer: &Layer<'_>, condition: &Known, a: &Known, b: &Known) -> Result<
     Ok(Some(Known::integers(&layer.name, shape, &values, a.dtype())))
 }
 
-fn reduce(layer: &Layer<'_>, x: &Known, axes: &Known) -> Result<Option<Rc<Known>>, Fault> {
+fn reduce(layer: &Layer<'_>, x: &Known, axes: &Known) -> Result<Option<Rc<Known>>, Refusal> {
     let (Some(values), Some(listed)) = (whole(x), whole(axes)) else { return Ok(None) };
     let rank = x.shape.len();
     let axes: Vec<usize> = listed.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?;
@@ -269,7 +275,7 @@ pub(super) fn compute_floats(
     e: &mut Evaluator<'_>,
     layer: &Layer<'_>,
     translate: Translate,
-) -> Option<Outcome> {
+) -> Option<Translation> {
     let all_known = layer.inputs.iter().all(|t| matches!(t, Tensor::Known(_)));
     let real = layer.inputs.iter().any(|t| matches!(t, Tensor::Known(k) if k.dtype() == DType::Float32));
     if !all_known || !real {
@@ -279,7 +285,7 @@ pub(super) fn compute_floats(
     let mut fault = None;
     let (tensors, builder) = e.aside(Builder::new(""), |e| match translate(e, &mut inside) {
         Ok(tensors) => Ok(tensors),
-        Err(Fault::Broken(error)) => Err(error),
+        Err(Refusal::Broken(error)) => Err(error),
         Err(other) => {
             fault = Some(other);
             Ok(Vec::new())
@@ -293,7 +299,7 @@ pub(super) fn compute_floats(
 }
 
 /// The values that a graph without inputs computes.
-fn run(name: &str, builder: Builder, tensors: Vec<Tensor>) -> Outcome {
+fn run(name: &str, builder: Builder, tensors: Vec<Tensor>) -> Translation {
     let ids = tensors.iter().filter_map(|t| if let Tensor::Value(id) = t { Some(*id) } else { None });
     let graph = builder.finish(ids.collect());
     if let Some(large) = graph.values.iter().find(|v| count(&v.shape).is_none_or(|n| n > 4 * MOST)) {

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::evaluate::Evaluator;
 use super::known::{Known, count, strides};
-use super::tensor::{Fault, Layer, List, Outcome, Tensor};
+use super::tensor::{Layer, List, Tensor, Translation};
 use crate::graph::{Constant, DType, Op, Pack, Slice};
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// Most items of a list; a loop of more steps is no model for a microcontroller.
 const LONGEST: usize = 1 << 14;
@@ -22,7 +23,7 @@ impl List {
 }
 
 /// Translates an operator on lists.
-pub(super) fn list(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn list(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let one = |list: List| Ok(vec![Tensor::List(Rc::new(list))]);
     match layer.node.op.as_str() {
         "TensorListReserve" => {
@@ -55,11 +56,11 @@ pub(super) fn list(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
             one(List::Items(items))
         }
         "TensorListStack" => stack(e, layer),
-        _ => Err(Fault::Unknown),
+        _ => Err(Refusal::Unknown),
     }
 }
 
-fn operand<'a>(layer: &Layer<'a>) -> Result<&'a Rc<List>, Fault> {
+fn operand<'a>(layer: &Layer<'a>) -> Result<&'a Rc<List>, Refusal> {
     match layer.input(0)? {
         Tensor::List(list) => Ok(list),
         _ => Err("a list of another kind".into()),
@@ -67,17 +68,17 @@ fn operand<'a>(layer: &Layer<'a>) -> Result<&'a Rc<List>, Fault> {
 }
 
 /// The list, and the index of one of its items.
-fn item(e: &Evaluator<'_>, layer: &Layer<'_>) -> Result<(Rc<List>, usize), Fault> {
+fn item(e: &Evaluator<'_>, layer: &Layer<'_>) -> Result<(Rc<List>, usize), Refusal> {
     let list = operand(layer)?.clone();
     let at = layer.integer(1, "index")?;
     let n = list.len(e);
     let inside = usize::try_from(at).ok().filter(|&at| at < n);
-    let outside = || Fault::Broken(damaged(format!("item {at} of a list of {n}")));
+    let outside = || Refusal::Broken(damaged(format!("item {at} of a list of {n}")));
     Ok((list, inside.ok_or_else(outside)?))
 }
 
 /// The rows of a known array.
-fn rows(known: &Rc<Known>) -> Result<Vec<Option<Tensor>>, Fault> {
+fn rows(known: &Rc<Known>) -> Result<Vec<Option<Tensor>>, Refusal> {
     let Some((&n, row)) = known.shape.split_first().filter(|(n, _)| **n <= LONGEST) else {
         return Err("a list of absurd length".into());
     };
@@ -89,7 +90,7 @@ fn rows(known: &Rc<Known>) -> Result<Vec<Option<Tensor>>, Fault> {
     Ok((0..n).map(part).collect())
 }
 
-fn get(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+fn get(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (list, at) = item(e, layer)?;
     match &*list {
         List::Items(items) => match items.get(at).cloned().flatten() {
@@ -107,7 +108,7 @@ fn get(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// An item that was never set. Its shape is that of another one, or what the operand at `position` says.
-fn zero(layer: &Layer<'_>, position: usize, like: Option<Vec<usize>>) -> Result<Tensor, Fault> {
+fn zero(layer: &Layer<'_>, position: usize, like: Option<Vec<usize>>) -> Result<Tensor, Refusal> {
     let says = || -> Option<Vec<usize>> {
         let dims = layer.integers(position, "shape").ok()?;
         dims.into_iter().map(|d| usize::try_from(d).ok()).collect()
@@ -118,7 +119,7 @@ fn zero(layer: &Layer<'_>, position: usize, like: Option<Vec<usize>>) -> Result<
     Ok(Tensor::Known(Known::new(&layer.name, shape, Constant::F32(vec![0.0; n]))))
 }
 
-fn stack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+fn stack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let list = operand(layer)?.clone();
     let items = match &*list {
         List::Rows(id) => return Ok(vec![Tensor::Value(*id)]),

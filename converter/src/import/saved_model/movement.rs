@@ -5,12 +5,13 @@ use super::arithmetic::axes_of;
 use super::evaluate::Evaluator;
 use super::known::{Known, MOST, count};
 use super::library::Attributes;
-use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
+use super::tensor::{Layer, Tensor, Translation, axis};
 use crate::graph::{Gather, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Slice, Split, Unpack, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// The shape that Reshape, Squeeze or ExpandDims gives.
-pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Fault> {
+pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Refusal> {
     match layer.node.op.as_str() {
         "Squeeze" => {
             let listed =
@@ -52,13 +53,13 @@ pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, 
     }
 }
 
-pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let shape = new_shape(layer, e.builder.shape(x))?;
     Ok(vec![Tensor::Value(e.builder.reshape(&layer.name, x, &shape)?)])
 }
 
-pub(super) fn permutation(layer: &Layer<'_>, rank: usize) -> Result<Vec<usize>, Fault> {
+pub(super) fn permutation(layer: &Layer<'_>, rank: usize) -> Result<Vec<usize>, Refusal> {
     let permutation = axes_of(layer.known(1, "permutation")?, rank)?;
     let mut sorted = permutation.clone();
     sorted.sort_unstable();
@@ -68,14 +69,17 @@ pub(super) fn permutation(layer: &Layer<'_>, rank: usize) -> Result<Vec<usize>, 
     Ok(permutation)
 }
 
-pub(super) fn transpose(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn transpose(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let order = permutation(layer, e.builder.shape(x).len())?;
     Ok(vec![Tensor::Value(e.builder.transpose(&layer.name, x, &order)?)])
 }
 
 /// How often each dimension repeats, and the shape of the result.
-pub(super) fn repeated_shape(layer: &Layer<'_>, shape: &[usize]) -> Result<(Vec<usize>, Vec<usize>), Fault> {
+pub(super) fn repeated_shape(
+    layer: &Layer<'_>,
+    shape: &[usize],
+) -> Result<(Vec<usize>, Vec<usize>), Refusal> {
     let listed = layer.integers(1, "size")?;
     let listed: Option<Vec<usize>> = listed.into_iter().map(|v| usize::try_from(v).ok()).collect();
     let listed = listed.ok_or("negative sizes")?;
@@ -101,7 +105,7 @@ pub(super) fn repeated_shape(layer: &Layer<'_>, shape: &[usize]) -> Result<(Vec<
 }
 
 /// Tile and BroadcastTo of what is computed: copies behind one another.
-pub(super) fn repeat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn repeat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let (times, result) = repeated_shape(layer, e.builder.shape(x))?;
     // No model that fits a microcontroller makes so many copies.
@@ -122,7 +126,7 @@ pub(super) fn repeat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// ConcatV2: the inputs, then the axis.
-pub(super) fn concat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn concat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let Some(last) = layer.inputs.len().checked_sub(1).filter(|&n| n > 0) else {
         return Err(damaged("nothing to join").into());
     };
@@ -132,14 +136,14 @@ pub(super) fn concat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
     Ok(vec![Tensor::Value(e.builder.concat(&layer.name, &inputs, at)?)])
 }
 
-pub(super) fn pack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn pack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let inputs: Vec<ValueId> = layer.inputs.iter().map(|t| e.value(t)).collect::<Result<_, _>>()?;
     let Some(&first) = inputs.first() else { return Err(damaged("nothing to stack").into()) };
     let axis = axis(layer.node.int("axis", 0), e.builder.shape(first).len() + 1)?;
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pack(Pack { axis }), &inputs)?)])
 }
 
-pub(super) fn unpack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn unpack(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let mut shape = e.builder.shape(x).to_vec();
     let axis = axis(layer.node.int("axis", 0), shape.len())?;
@@ -153,7 +157,7 @@ pub(super) fn split_sizes(
     layer: &Layer<'_>,
     shape: &[usize],
     axis_operand: usize,
-) -> Result<(usize, Vec<usize>), Fault> {
+) -> Result<(usize, Vec<usize>), Refusal> {
     let at = axis(layer.integer(axis_operand, "axis")?, shape.len())?;
     let whole = shape[at];
     if layer.node.op == "Split" {
@@ -177,7 +181,12 @@ pub(super) fn split_sizes(
 }
 
 /// Split (axis, input) and SplitV (input, sizes, axis).
-pub(super) fn split(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: usize, axis_operand: usize) -> Outcome {
+pub(super) fn split(
+    e: &mut Evaluator<'_>,
+    layer: &Layer<'_>,
+    data: usize,
+    axis_operand: usize,
+) -> Translation {
     let x = e.value(layer.input(data)?)?;
     let shape = e.builder.shape(x).to_vec();
     let (axis, sizes) = split_sizes(layer, &shape, axis_operand)?;
@@ -194,7 +203,7 @@ pub(super) fn split(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: usize, axis_
 }
 
 /// Pad and PadV2: input, amounts `[rank, 2]`, and for PadV2 the value.
-pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let amounts = layer.integers(1, "amounts")?;
     let amounts: Option<Vec<usize>> = amounts.into_iter().map(|a| usize::try_from(a).ok()).collect();
@@ -217,7 +226,7 @@ pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// MirrorPad (data, amounts), dimension by dimension.
-pub(super) fn mirror_pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn mirror_pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let mut x = e.value(layer.input(0)?)?;
     let amounts = layer.integers(1, "amounts")?;
     let amounts: Option<Vec<usize>> = amounts.into_iter().map(|a| usize::try_from(a).ok()).collect();
@@ -237,7 +246,7 @@ pub(super) fn mirror_pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// GatherV2 (data, indices, axis) and ResourceGather (variable, indices).
-pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let data = match layer.input(0)? {
         Tensor::Variable(handle) => Tensor::Known(e.variables.read(handle)?),
         other => other.clone(),
@@ -260,7 +269,13 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
 }
 
 /// The slices of computed data at known indices, one behind the other.
-fn pick(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: ValueId, indices: &Known, axis: usize) -> Outcome {
+fn pick(
+    e: &mut Evaluator<'_>,
+    layer: &Layer<'_>,
+    data: ValueId,
+    indices: &Known,
+    axis: usize,
+) -> Translation {
     let shape = e.builder.shape(data).to_vec();
     let inside = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < shape[axis]);
     let listed = indices.data.to_i64().unwrap_or_default();
@@ -293,7 +308,7 @@ fn pick(e: &mut Evaluator<'_>, layer: &Layer<'_>, data: ValueId, indices: &Known
 }
 
 /// ResizeNearestNeighbor and ResizeBilinear: image, size `[height, width]`.
-pub(super) fn resize(e: &mut Evaluator<'_>, layer: &Layer<'_>, bilinear: bool) -> Outcome {
+pub(super) fn resize(e: &mut Evaluator<'_>, layer: &Layer<'_>, bilinear: bool) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let size = layer.integers(1, "size")?;
     let size: Vec<usize> = size.iter().filter_map(|&s| usize::try_from(s).ok().filter(|&s| s > 0)).collect();

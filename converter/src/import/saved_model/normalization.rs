@@ -3,15 +3,15 @@
 use super::arithmetic::channels_first;
 use super::evaluate::Evaluator;
 use super::library::Attributes;
-use super::tensor::{Layer, Outcome, Tensor};
+use super::tensor::{Layer, Tensor, Translation};
 use crate::import::build::BatchNorm;
 
 /// FusedBatchNorm: x, scale, offset, mean, variance.
-pub(super) fn batch_norm(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn batch_norm(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     if layer.node.flag("is_training", true) {
         return Err("batch norm in training mode: export the model for inference".into());
     }
-    let parameter = |position, what: &str| -> Result<Vec<f32>, super::tensor::Fault> {
+    let parameter = |position, what: &str| -> Result<Vec<f32>, crate::import::refusal::Refusal> {
         let known = layer.known(position, what)?;
         Ok(known.data.to_real(None, &known.shape))
     };

@@ -3,12 +3,13 @@
 use super::evaluate::Evaluator;
 use super::known::{self, Known};
 use super::library::{Attributes, constant};
-use super::tensor::{Fault, Layer, Outcome, Tensor};
+use super::tensor::{Layer, Tensor, Translation};
 use super::{
     arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
 };
 use crate::graph::{BinaryKind, DType, PoolKind, ReduceKind, UnaryKind};
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// Operators that are read, besides those of `arithmetic`'s tables, calls and loops.
 const KNOWN: &[&str] = &[
@@ -119,7 +120,7 @@ pub(super) fn is_known(op: &str) -> bool {
 }
 
 /// Translates a node: what it computes at import, or the layer that it becomes.
-pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
+pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation {
     if let Some(tensors) = given(e, layer)? {
         return Ok(tensors);
     }
@@ -136,7 +137,7 @@ pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome
 }
 
 /// What needs no computation: constants, handles, copies, shapes.
-fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>, Fault> {
+fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>, Refusal> {
     let node = layer.node;
     let one = |tensor: Tensor| Ok(Some(vec![tensor]));
     let numbers = |shape: Vec<usize>, values: &[i64], attribute: &str| {
@@ -203,7 +204,7 @@ fn is_version_1(e: &Evaluator<'_>, handle: &str) -> bool {
 }
 
 /// Translates a node to layers.
-pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
+pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation {
     let op = layer.node.op.as_str();
     if let Some(kind) = unary(op) {
         return arithmetic::unary(e, layer, kind);
@@ -268,7 +269,7 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Outcome {
         }
         _ if op.starts_with("TensorList") => lists::list(e, layer),
         _ if is_known(op) => Err("its operands are computed by other layers".into()),
-        _ => Err(Fault::Unknown),
+        _ => Err(Refusal::Unknown),
     }
 }
 

@@ -7,16 +7,17 @@ use super::known::{Known, MOST, count, places, strides};
 use super::library::Attributes;
 use super::movement::{new_shape, permutation, repeated_shape, split_sizes};
 use super::slices;
-use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
+use super::tensor::{Layer, Tensor, Translation, axis};
 use crate::graph::Constant;
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// Moves elements of known arrays; `None` for other operators or operands.
-pub(super) fn known(layer: &Layer<'_>) -> Option<Outcome> {
+pub(super) fn known(layer: &Layer<'_>) -> Option<Translation> {
     let operands: Option<Vec<&Rc<Known>>> =
         layer.inputs.iter().map(|t| if let Tensor::Known(k) = t { Some(k) } else { None }).collect();
     let x = operands?;
-    let one = |known: Result<Rc<Known>, Fault>| Some(known.map(|k| vec![Tensor::Known(k)]));
+    let one = |known: Result<Rc<Known>, Refusal>| Some(known.map(|k| vec![Tensor::Known(k)]));
     match (layer.node.op.as_str(), x.as_slice()) {
         ("Reshape" | "Squeeze" | "ExpandDims", [a, ..]) => {
             one(new_shape(layer, &a.shape).map(|shape| a.reshaped(shape)))
@@ -54,7 +55,7 @@ fn join(
     at: i64,
     rank: usize,
     new: bool,
-) -> Result<Rc<Known>, Fault> {
+) -> Result<Rc<Known>, Refusal> {
     let at = axis(at, rank)?;
     let shape_of = |part: &Known| {
         let mut shape = part.shape.clone();
@@ -124,12 +125,12 @@ fn part(known: &Known, axis: usize, begin: usize, size: usize, keep: bool) -> Rc
     known.pick(&known.name, &at, shape)
 }
 
-fn unpack_known(layer: &Layer<'_>, a: &Known) -> Outcome {
+fn unpack_known(layer: &Layer<'_>, a: &Known) -> Translation {
     let at = axis(layer.node.int("axis", 0), a.shape.len())?;
     Ok((0..a.shape[at]).map(|i| Tensor::Known(part(a, at, i, 1, false))).collect())
 }
 
-fn split_known(layer: &Layer<'_>) -> Outcome {
+fn split_known(layer: &Layer<'_>) -> Translation {
     let (data, axis_operand) = if layer.node.op == "Split" { (1, 0) } else { (0, 2) };
     let a = layer.known(data, "input")?;
     let (at, sizes) = split_sizes(layer, &a.shape, axis_operand)?;
@@ -141,7 +142,7 @@ fn split_known(layer: &Layer<'_>) -> Outcome {
     Ok(parts.collect())
 }
 
-fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Known>, Fault> {
+fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Known>, Refusal> {
     let at = if layer.inputs.len() > 2 { layer.integer(2, "axis")? } else { 0 };
     let at = axis(at, a.shape.len())?;
     if layer.node.int("batch_dims", 0) != 0 {
@@ -152,7 +153,7 @@ fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Know
     let inside = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < size);
     let listed: Option<Vec<usize>> = listed.iter().map(inside).collect();
     let listed =
-        listed.ok_or_else(|| Fault::Broken(damaged(format!("indices beyond a dimension of {size}"))))?;
+        listed.ok_or_else(|| Refusal::Broken(damaged(format!("indices beyond a dimension of {size}"))))?;
     let outer: usize = a.shape[..at].iter().product();
     let inner: usize = a.shape[at + 1..].iter().product();
     let mut shape = a.shape[..at].to_vec();
@@ -171,7 +172,7 @@ fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Know
     Ok(a.pick(&a.name, &picked, shape))
 }
 
-fn tile_known(a: &Known, shape: Vec<usize>) -> Result<Rc<Known>, Fault> {
+fn tile_known(a: &Known, shape: Vec<usize>) -> Result<Rc<Known>, Refusal> {
     let own = strides(&a.shape);
     let mut at = vec![0usize];
     for (d, &size) in shape.iter().enumerate() {

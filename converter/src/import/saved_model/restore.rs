@@ -17,8 +17,8 @@ use super::bundle::Bundle;
 use super::known::Known;
 use super::library::{Attributes, Body, Library, reference};
 use super::proto::{NodeDef, SavedObjects};
-use super::tensor::Fault;
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// The variables by the names of their handles.
 pub(super) struct Variables<'m> {
@@ -61,7 +61,7 @@ impl<'m> Variables<'m> {
     }
 
     /// The elements of the variable with that handle.
-    pub(super) fn read(&self, handle: &str) -> Result<Rc<Known>, Fault> {
+    pub(super) fn read(&self, handle: &str) -> Result<Rc<Known>, Refusal> {
         if let Some(known) = self.read.borrow().get(handle) {
             return Ok(known.clone());
         }
@@ -71,7 +71,7 @@ impl<'m> Variables<'m> {
         let key = candidates.clone().find(|key| self.bundle.contains(key)).or_else(|| candidates.next());
         let key = key.unwrap_or_default();
         if let Some(reason) = self.bundle.unsupported(&key) {
-            return Err(Fault::Unsupported(format!("variable `{handle}`: {reason}")));
+            return Err(Refusal::Unsupported(format!("variable `{handle}`: {reason}")));
         }
         let known = self
             .bundle

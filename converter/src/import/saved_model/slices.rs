@@ -3,9 +3,10 @@
 use super::arithmetic::axes_of;
 use super::evaluate::Evaluator;
 use super::library::Attributes;
-use super::tensor::{Fault, Layer, Outcome, Tensor, axis};
+use super::tensor::{Layer, Tensor, Translation, axis};
 use crate::graph::{Op, Slice};
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// A part of a tensor: for each of its dimensions where it begins, how many elements it takes and
 /// by which step; and the shape of the result, in which dimensions may be gone or new.
@@ -17,7 +18,7 @@ pub(super) struct View {
 }
 
 /// The part that a node takes of a tensor of this shape.
-pub(super) fn view(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
+pub(super) fn view(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     match layer.node.op.as_str() {
         "Slice" => plain(layer, shape),
         "ReverseV2" => reversed(layer, shape),
@@ -25,9 +26,9 @@ pub(super) fn view(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
     }
 }
 
-fn plain(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
+fn plain(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     let (begin, size) = (layer.integers(1, "begin")?, layer.integers(2, "size")?);
-    let wrong = || Fault::Broken(damaged(format!("a slice at {begin:?} of size {size:?} of {shape:?}")));
+    let wrong = || Refusal::Broken(damaged(format!("a slice at {begin:?} of size {size:?} of {shape:?}")));
     if begin.len() != shape.len() || size.len() != shape.len() {
         return Err(wrong());
     }
@@ -42,7 +43,7 @@ fn plain(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
     Ok(View { begin: begins, shape: sizes.clone(), stride: vec![1; sizes.len()], size: sizes })
 }
 
-fn reversed(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
+fn reversed(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     let axes = axes_of(layer.known(1, "axes")?, shape.len())?;
     let backwards = |d: usize| axes.contains(&d) && shape[d] > 0;
     Ok(View {
@@ -55,7 +56,7 @@ fn reversed(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
 
 /// StridedSlice: each entry of begin, end and strides is about one dimension of the input, but for a new
 /// one, and the ellipsis, which stands for as many as are left.
-fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
+fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     let [begin, end] = [layer.integers(1, "begin")?, layer.integers(2, "end")?];
     let strides = layer.integers(3, "strides")?;
     let mask = |name: &str| {
@@ -121,7 +122,7 @@ fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Fault> {
 }
 
 /// Slice, StridedSlice and ReverseV2 of what is computed.
-pub(super) fn take(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Outcome {
+pub(super) fn take(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let view = view(layer, e.builder.shape(x))?;
     let all = view.size == e.builder.shape(x) && view.stride.iter().all(|&s| s == 1);

@@ -16,9 +16,9 @@ use std::rc::Rc;
 use super::known::Known;
 use super::library::Attributes;
 use super::proto::NodeDef;
-use crate::error::Error;
 use crate::graph::{DType, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// What is known of a tensor.
 #[derive(Clone, Debug)]
@@ -47,37 +47,8 @@ pub(super) struct Spaced {
     pub paddings: Option<Vec<(usize, usize)>>,
 }
 
-/// Why a node did not become tensors.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The operator is not known.
-    Unknown,
-    /// The operator is known, this form of it is not.
-    Unsupported(String),
-    /// The file is broken.
-    Broken(Error),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Fault {
-        Fault::Broken(error)
-    }
-}
-
-impl From<String> for Fault {
-    fn from(reason: String) -> Fault {
-        Fault::Unsupported(reason)
-    }
-}
-
-impl From<&str> for Fault {
-    fn from(reason: &str) -> Fault {
-        Fault::Unsupported(reason.into())
-    }
-}
-
 /// The tensors that a node computes.
-pub(super) type Outcome = Result<Vec<Tensor>, Fault>;
+pub(super) type Translation = Result<Vec<Tensor>, Refusal>;
 
 /// A list of tensors of one shape.
 #[derive(Clone, Debug)]
@@ -107,13 +78,13 @@ pub(super) struct Layer<'a> {
 
 impl<'a> Layer<'a> {
     /// An operand that has to be there.
-    pub(super) fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
-        let missing = || Fault::Broken(damaged(format!("operand {position} is missing")));
+    pub(super) fn input(&self, position: usize) -> Result<&'a Tensor, Refusal> {
+        let missing = || Refusal::Broken(damaged(format!("operand {position} is missing")));
         self.inputs.get(position).ok_or_else(missing)
     }
 
     /// An operand that has to be known at import.
-    pub(super) fn known(&self, position: usize, what: &str) -> Result<&'a Rc<Known>, Fault> {
+    pub(super) fn known(&self, position: usize, what: &str) -> Result<&'a Rc<Known>, Refusal> {
         match self.input(position)? {
             Tensor::Known(known) => Ok(known),
             _ => Err(format!("its {what} is computed by other layers").into()),
@@ -121,13 +92,13 @@ impl<'a> Layer<'a> {
     }
 
     /// The integers of an operand that has to be known at import.
-    pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Fault> {
+    pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Refusal> {
         let known = self.known(position, what)?;
         known.data.to_i64().ok_or_else(|| format!("its {what} is not of integers").into())
     }
 
     /// Exactly one integer.
-    pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Fault> {
+    pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Refusal> {
         match self.integers(position, what)?.as_slice() {
             &[one] => Ok(one),
             other => Err(format!("its {what} has {} elements instead of 1", other.len()).into()),
@@ -135,14 +106,14 @@ impl<'a> Layer<'a> {
     }
 
     /// The attribute `T` or a like one as the graph's type.
-    pub(super) fn dtype(&self, attribute: &str, default: DType) -> Result<DType, Fault> {
+    pub(super) fn dtype(&self, attribute: &str, default: DType) -> Result<DType, Refusal> {
         Ok(self.node.dtype(attribute, default)?)
     }
 }
 
 /// An axis counted from the front, where negative ones count from the back.
-pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Refusal> {
     let from_front = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
     let front = from_front.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);
-    front.ok_or_else(|| Fault::Broken(damaged(format!("axis {axis} of a tensor of {rank} dimensions"))))
+    front.ok_or_else(|| Refusal::Broken(damaged(format!("axis {axis} of a tensor of {rank} dimensions"))))
 }

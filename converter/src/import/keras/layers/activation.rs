@@ -8,7 +8,8 @@ use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{BinaryKind, Op, Split, UnaryKind, ValueId};
 use crate::import::keras::config::Config;
-use crate::import::keras::run::{Answer, Trouble, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// An activation.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,7 @@ pub enum Step {
 }
 
 /// The function that a value of a configuration names: a word, a function, or a layer.
-pub fn parse(value: Option<&Json>, keras: u32) -> Result<Function, Trouble> {
+pub fn parse(value: Option<&Json>, keras: u32) -> Result<Function, Refusal> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Function::Linear) };
     if let Some(name) = value.as_str() {
         return by_name(name, keras);
@@ -58,7 +59,7 @@ pub fn parse(value: Option<&Json>, keras: u32) -> Result<Function, Trouble> {
     }
 }
 
-fn by_name(name: &str, keras: u32) -> Result<Function, Trouble> {
+fn by_name(name: &str, keras: u32) -> Result<Function, Refusal> {
     use UnaryKind as U;
     let name = name.rsplit('>').next().unwrap_or(name);
     // Functions of TensorFlow are stored under the names that they have in its code.
@@ -121,7 +122,7 @@ fn selu() -> UnaryKind {
 }
 
 /// The function of a layer that is one.
-fn layer_function(class: &str, config: &Config, keras: u32) -> Result<Option<Function>, Trouble> {
+fn layer_function(class: &str, config: &Config, keras: u32) -> Result<Option<Function>, Refusal> {
     Ok(Some(match class {
         "Activation" => return parse(config.get("activation"), keras).map(Some),
         "ReLU" => Function::Relu {
@@ -147,7 +148,7 @@ fn layer_function(class: &str, config: &Config, keras: u32) -> Result<Option<Fun
 }
 
 /// A function of one number, for the cells of recurrent layers.
-pub fn unary(value: Option<&Json>, keras: u32) -> Result<UnaryKind, Trouble> {
+pub fn unary(value: Option<&Json>, keras: u32) -> Result<UnaryKind, Refusal> {
     match parse(value, keras)? {
         Function::Linear => Ok(UnaryKind::Clip { min: f32::NEG_INFINITY, max: f32::INFINITY }),
         Function::Unary(kind) => Ok(kind),
@@ -182,13 +183,13 @@ impl Context<'_, '_> {
     }
 
     /// Applies the activation that the configuration names.
-    pub(super) fn activate(&mut self, x: ValueId) -> Result<ValueId, Trouble> {
+    pub(super) fn activate(&mut self, x: ValueId) -> Result<ValueId, Refusal> {
         let function = parse(self.config().get("activation"), self.run.keras)?;
         self.apply(x, &function)
     }
 
     /// Applies a function.
-    pub(super) fn apply(&mut self, x: ValueId, function: &Function) -> Result<ValueId, Trouble> {
+    pub(super) fn apply(&mut self, x: ValueId, function: &Function) -> Result<ValueId, Refusal> {
         let name = self.name;
         match *function {
             Function::Linear => Ok(x),
@@ -238,7 +239,7 @@ impl Context<'_, '_> {
         }
     }
 
-    fn chain(&mut self, x: ValueId, kinds: &[UnaryKind]) -> Result<ValueId, Trouble> {
+    fn chain(&mut self, x: ValueId, kinds: &[UnaryKind]) -> Result<ValueId, Refusal> {
         let (name, first) = (self.name, self.part("activation"));
         let y = self.run.as_it_lies(name, &[x], &mut |run, operands| {
             let mut y = operands[0];
@@ -252,7 +253,7 @@ impl Context<'_, '_> {
     }
 
     /// `x` above the threshold, up to `max`; below it `slope * (x - threshold)`.
-    fn relu(&mut self, x: ValueId, max: f32, slope: f32, threshold: f32) -> Result<ValueId, Trouble> {
+    fn relu(&mut self, x: ValueId, max: f32, slope: f32, threshold: f32) -> Result<ValueId, Refusal> {
         let name = self.name;
         let above = UnaryKind::Threshold { threshold, value: 0.0 };
         let above = self.run.builder.unary(&self.part("above"), above, x)?;
@@ -273,7 +274,7 @@ impl Context<'_, '_> {
 }
 
 /// A layer that is an activation.
-pub fn layer(context: &mut Context) -> Answer {
+pub fn layer(context: &mut Context) -> Translation {
     let x = context.input()?;
     if context.layer.class == "PReLU" {
         return prelu(context, x);
@@ -282,7 +283,7 @@ pub fn layer(context: &mut Context) -> Answer {
     Ok(vec![context.apply(x, &function.unwrap_or(Function::Linear))?])
 }
 
-fn prelu(context: &mut Context, x: ValueId) -> Answer {
+fn prelu(context: &mut Context, x: ValueId) -> Translation {
     let input = context.shape(x);
     let mut shape = input.get(1..).unwrap_or_default().to_vec();
     for axis in context.config().integers("shared_axes")?.unwrap_or_default() {

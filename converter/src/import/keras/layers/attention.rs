@@ -6,7 +6,8 @@ use super::context::Context;
 use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Op, ValueId};
 use crate::import::keras::calls::Arg;
-use crate::import::keras::run::{Answer, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::unsupported;
 
 /// What masked scores are lowered by: far below any score, and still a number that can be added to.
 const MASKED: f32 = -1e9;
@@ -77,7 +78,7 @@ impl Context<'_, '_> {
 }
 
 /// MultiHeadAttention.
-pub fn multi_head(context: &mut Context) -> Answer {
+pub fn multi_head(context: &mut Context) -> Translation {
     let missing = || context.broken("it takes a query and a value");
     let query = context.tensor(0, "query").ok_or_else(missing)?;
     let value = context.tensor(1, "value").ok_or_else(missing)?;
@@ -132,7 +133,7 @@ pub fn multi_head(context: &mut Context) -> Answer {
 }
 
 /// Attention by products of queries and keys: operands query, value, and key where it is not the value.
-pub fn dot_product(context: &mut Context) -> Answer {
+pub fn dot_product(context: &mut Context) -> Translation {
     let inputs = context.inputs();
     let (query, value, key) = match inputs[..] {
         [query, value] => (query, value, value),

@@ -5,7 +5,7 @@ use crate::graph::ValueId;
 use crate::import::keras::calls::Call;
 use crate::import::keras::config::Config;
 use crate::import::keras::network::Layer;
-use crate::import::keras::run::{Answer, Run};
+use crate::import::keras::run::{Run, Translation};
 
 /// The road for layers that only a SavedModel shows in parts.
 pub const ROAD: &str = "`model.export(...)` writes a SavedModel, which may show it in parts that are known";
@@ -120,6 +120,6 @@ pub fn reorder(elements: &[f32], shape: &[usize], order: &[usize]) -> Vec<f32> {
 }
 
 /// A layer of one result.
-pub fn one(result: Result<ValueId>) -> Answer {
+pub fn one(result: Result<ValueId>) -> Translation {
     Ok(vec![result?])
 }

@@ -4,10 +4,11 @@
 use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{Padding, ValueId, Window};
-use crate::import::keras::run::{Answer, Trouble, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Dense: over the last dimension.
-pub fn dense(context: &mut Context) -> Answer {
+pub fn dense(context: &mut Context) -> Translation {
     let x = context.input()?;
     let units = context.config().usize("units")?;
     let inputs = context.shape(x).last().copied().unwrap_or(1);
@@ -59,7 +60,7 @@ impl Context<'_, '_> {
         image: ValueId,
         kernel: [usize; 2],
         stride: [usize; 2],
-    ) -> Result<Window, Trouble> {
+    ) -> Result<Window, Refusal> {
         let &[_, h, w, _] = self.run.builder.shape(image) else {
             return Err(self.broken("its input is no image").into());
         };
@@ -80,7 +81,7 @@ impl Context<'_, '_> {
     }
 
     /// The activation, then the layer's result.
-    fn finish<const N: usize>(&mut self, y: ValueId) -> Answer {
+    fn finish<const N: usize>(&mut self, y: ValueId) -> Translation {
         let y = self.activate(y)?;
         one(self.leave::<N>(y))
     }
@@ -92,7 +93,7 @@ fn stored<const N: usize>(kernel: [usize; 2], rest: [usize; 2]) -> Vec<usize> {
 }
 
 /// Convolution.
-pub fn conv<const N: usize>(context: &mut Context) -> Answer {
+pub fn conv<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let config = context.config();
     let (filters, groups) = (config.usize("filters")?, config.usize_or("groups", 1)?);
@@ -128,7 +129,7 @@ fn channelwise<const N: usize>(
     variable: &str,
     name: &str,
     bias: bool,
-) -> Result<ValueId, Trouble> {
+) -> Result<ValueId, Refusal> {
     let x = context.enter::<N>()?;
     let channels = context.shape(x)[3];
     let multiplier = context.config().usize_or("depth_multiplier", 1)?;
@@ -144,14 +145,14 @@ fn channelwise<const N: usize>(
 }
 
 /// Depthwise convolution.
-pub fn depthwise<const N: usize>(context: &mut Context) -> Answer {
+pub fn depthwise<const N: usize>(context: &mut Context) -> Translation {
     let name = context.before_activation("depthwise");
     let y = channelwise::<N>(context, "kernel", &name, true)?;
     context.finish::<N>(y)
 }
 
 /// Depthwise convolution, then one over the channels.
-pub fn separable<const N: usize>(context: &mut Context) -> Answer {
+pub fn separable<const N: usize>(context: &mut Context) -> Translation {
     let name = context.part("depthwise");
     let x = channelwise::<N>(context, "depthwise_kernel", &name, false)?;
     let (filters, channels) = (context.config().usize("filters")?, context.shape(x)[3]);
@@ -165,7 +166,7 @@ pub fn separable<const N: usize>(context: &mut Context) -> Answer {
 }
 
 /// Transposed convolution: of a kernel `[h, w, out, in]`.
-pub fn transposed<const N: usize>(context: &mut Context) -> Answer {
+pub fn transposed<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let (filters, input) = (context.config().usize("filters")?, context.shape(x));
     let (kernel, stride) = (context.pair::<N>("kernel_size", 1)?, context.pair::<N>("strides", 1)?);

@@ -6,7 +6,8 @@
 use super::context::Context;
 use crate::error::Result;
 use crate::graph::BinaryKind;
-use crate::import::keras::run::{Answer, Trouble, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// The labels of the input, of the kernel and of the result.
 struct Equation {
@@ -36,11 +37,11 @@ fn parse(text: &str, rank: usize) -> Option<Equation> {
 }
 
 /// Builds the layer.
-pub fn dense(context: &mut Context) -> Answer {
+pub fn dense(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let text = context.config().str_or("equation", "")?.to_owned();
-    let refused = || Trouble::Unsupported(format!("the equation `{text}`: {}", super::context::ROAD));
+    let refused = || Refusal::Unsupported(format!("the equation `{text}`: {}", super::context::ROAD));
     let equation = parse(&text, shape.len()).ok_or_else(refused)?;
     let Equation { input, kernel, result } = &equation;
     let given: Vec<Option<usize>> = match context.config().get("output_shape") {
@@ -120,7 +121,7 @@ fn bias(
     context: &Context,
     equation: &Equation,
     sizes: &dyn Fn(&[char]) -> Option<Vec<usize>>,
-) -> Result<(Vec<char>, Vec<usize>), Trouble> {
+) -> Result<(Vec<char>, Vec<usize>), Refusal> {
     let axes: Vec<char> = context.config().str_or("bias_axes", "")?.chars().collect();
     let Some(first) = equation.result.iter().position(|l| axes.contains(l)) else {
         return if axes.is_empty() {

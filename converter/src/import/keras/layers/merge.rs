@@ -3,10 +3,11 @@
 use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, ValueId};
-use crate::import::keras::run::{Answer, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::unsupported;
 
 /// Add, Subtract, Multiply, Average, Maximum, Minimum.
-pub fn elementwise(context: &mut Context) -> Answer {
+pub fn elementwise(context: &mut Context) -> Translation {
     let kind = match context.layer.class.as_str() {
         "Subtract" => BinaryKind::Sub,
         "Multiply" => BinaryKind::Mul,
@@ -64,7 +65,7 @@ fn same_rank(context: &mut Context) -> Result<Vec<ValueId>> {
 }
 
 /// One behind the other.
-pub fn concatenate(context: &mut Context) -> Answer {
+pub fn concatenate(context: &mut Context) -> Translation {
     let operands = context.inputs();
     let rank = context.shape(context.input()?).len();
     let axis = match context.axes(rank, -1)?[..] {
@@ -83,7 +84,7 @@ pub fn concatenate(context: &mut Context) -> Answer {
 }
 
 /// Products of rows and columns.
-pub fn dot(context: &mut Context) -> Answer {
+pub fn dot(context: &mut Context) -> Translation {
     let &[mut a, mut b] = context.inputs().as_slice() else {
         return Err(context.broken("it takes two tensors").into());
     };

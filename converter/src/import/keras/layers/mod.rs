@@ -29,13 +29,14 @@ use super::calls::{Arg, Call};
 use super::config::Config;
 use super::masking::{self, Rule};
 use super::network::{Layer, Variable};
-use super::run::{Answer, Run, Trouble, unsupported};
+use super::run::{Run, Translation};
 use super::training;
 use crate::error::Result;
 use crate::graph::ValueId;
+use crate::import::refusal::{Refusal, unsupported};
 use context::{Context, ROAD, one};
 
-type Build = fn(&mut Context) -> Answer;
+type Build = fn(&mut Context) -> Translation;
 
 /// Every layer, by the names that Keras 2 and 3 have for its class.
 const LAYERS: &[(&[&str], Build)] = &[
@@ -140,7 +141,7 @@ pub fn is_known(class: &str) -> bool {
 }
 
 /// Builds one call of a layer, under this name.
-pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) -> Answer {
+pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) -> Translation {
     if let Some(inner) = training::trains(layer, call) {
         let name = if inner.name == layer.name {
             layer.name.clone()
@@ -200,7 +201,7 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         return unsupported("it reads a mask (mask_zero of an Embedding), and masked steps are not skipped");
     }
     let results = match build(context) {
-        Err(Trouble::Broken(error)) if !error.message.contains(&layer.name) => {
+        Err(Refusal::Broken(error)) if !error.message.contains(&layer.name) => {
             return Err(error.context(format!("layer `{}`", layer.name)).into());
         }
         other => other?,
@@ -250,7 +251,7 @@ pub fn quantized(config: &Config) -> Option<String> {
 }
 
 /// A layer that does something in training only.
-fn nothing(context: &mut Context) -> Answer {
+fn nothing(context: &mut Context) -> Translation {
     one(context.input())
 }
 

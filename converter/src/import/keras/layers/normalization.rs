@@ -5,10 +5,11 @@ use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{BinaryKind, ReduceKind, UnaryKind, ValueId};
 use crate::import::build::BatchNorm;
-use crate::import::keras::run::{Answer, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::unsupported;
 
 /// Batch norm, at inference time a factor and an offset for each channel.
-pub fn batch(context: &mut Context) -> Answer {
+pub fn batch(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let &[axis] = context.axes(shape.len(), -1)?.as_slice() else {
@@ -67,7 +68,7 @@ impl Context<'_, '_> {
 }
 
 /// Layer norm: mean and variance over the axes themselves.
-pub fn layer(context: &mut Context) -> Answer {
+pub fn layer(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let axes = context.axes(shape.len(), -1)?;
@@ -108,7 +109,7 @@ fn scaled_by_root(
 }
 
 /// Root mean square norm.
-pub fn rms(context: &mut Context) -> Answer {
+pub fn rms(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let axes = context.axes(shape.len(), -1)?;
@@ -121,7 +122,7 @@ pub fn rms(context: &mut Context) -> Answer {
 }
 
 /// Division by the Euclidean length.
-pub fn unit(context: &mut Context) -> Answer {
+pub fn unit(context: &mut Context) -> Translation {
     let x = context.input()?;
     let axes = context.axes(context.shape(x).len(), -1)?;
     one(context.unit_length(context.name, x, &axes))
@@ -140,7 +141,7 @@ impl Context<'_, '_> {
 }
 
 /// Group norm: mean and variance over the image and the channels of a group.
-pub fn group(context: &mut Context) -> Answer {
+pub fn group(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     if context.axes(shape.len(), -1)? != [shape.len() - 1] {
@@ -171,7 +172,7 @@ pub fn group(context: &mut Context) -> Answer {
 }
 
 /// `x * scale + offset`, numbers of the configuration.
-pub fn rescaling(context: &mut Context) -> Answer {
+pub fn rescaling(context: &mut Context) -> Translation {
     let x = context.input()?;
     let scale = context.config().numbers("scale")?.unwrap_or_else(|| vec![1.0]);
     let offset = context.config().numbers("offset")?.unwrap_or_else(|| vec![0.0]);
@@ -191,7 +192,7 @@ fn affine(context: &mut Context, x: ValueId, scale: Vec<f32>, offset: Vec<f32>) 
 }
 
 /// `(x - mean) / sqrt(variance)`, or back.
-pub fn normalization(context: &mut Context) -> Answer {
+pub fn normalization(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     // No axis at all: one mean and one variance.

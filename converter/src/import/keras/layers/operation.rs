@@ -10,10 +10,11 @@ use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, Slice, UnaryKind, ValueId};
 use crate::import::keras::calls::Arg;
 use crate::import::keras::config::{items, number};
-use crate::import::keras::run::{Answer, Trouble, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Builds one call of an operation.
-pub fn build(context: &mut Context) -> Answer {
+pub fn build(context: &mut Context) -> Translation {
     use BinaryKind as B;
     use ReduceKind as R;
     use UnaryKind as U;
@@ -108,14 +109,14 @@ fn plain<'c>(context: &'c Context, position: usize, name: &str) -> Option<&'c Js
     }
 }
 
-fn unary(context: &mut Context, kind: UnaryKind) -> Answer {
+fn unary(context: &mut Context, kind: UnaryKind) -> Translation {
     let x = context.input()?;
     Ok(vec![context.apply(x, &Function::Unary(kind))?])
 }
 
 /// A function of two tensors, or of a tensor and a number.
-fn binary(context: &mut Context, kind: BinaryKind) -> Answer {
-    let operand = |context: &mut Context, position: usize, name: &str| -> Result<ValueId, Trouble> {
+fn binary(context: &mut Context, kind: BinaryKind) -> Translation {
+    let operand = |context: &mut Context, position: usize, name: &str| -> Result<ValueId, Refusal> {
         match context.call.arg(position, name) {
             Some(&Arg::Tensor(id)) => Ok(id),
             Some(Arg::Plain(value)) => match number(value) {
@@ -133,7 +134,7 @@ fn binary(context: &mut Context, kind: BinaryKind) -> Answer {
     one(context.run.builder.binary(context.name, kind, a, b))
 }
 
-fn reduce(context: &mut Context, kind: ReduceKind) -> Answer {
+fn reduce(context: &mut Context, kind: ReduceKind) -> Translation {
     let x = context.input()?;
     let rank = context.shape(x).len();
     let axes = match context.config().get("axis") {
@@ -147,7 +148,7 @@ fn reduce(context: &mut Context, kind: ReduceKind) -> Answer {
     one(context.run.builder.reduce(context.name, kind, x, &axes, keep))
 }
 
-fn reshape(context: &mut Context) -> Answer {
+fn reshape(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let listed = |value: &Json| -> Option<Vec<i64>> {
@@ -161,7 +162,7 @@ fn reshape(context: &mut Context) -> Answer {
     one(context.run.builder.reshape(context.name, x, &target))
 }
 
-fn transpose(context: &mut Context) -> Answer {
+fn transpose(context: &mut Context) -> Translation {
     let x = context.input()?;
     let rank = context.shape(x).len();
     let permutation = match context.config().get("axes") {
@@ -176,7 +177,7 @@ fn transpose(context: &mut Context) -> Answer {
     one(context.run.builder.transpose(context.name, x, &permutation))
 }
 
-fn expand(context: &mut Context) -> Answer {
+fn expand(context: &mut Context) -> Translation {
     let x = context.input()?;
     let mut shape = context.shape(x);
     let mut axes = context.axes(shape.len() + 1, -1)?;
@@ -187,7 +188,7 @@ fn expand(context: &mut Context) -> Answer {
     one(context.run.builder.reshape(context.name, x, &shape))
 }
 
-fn squeeze(context: &mut Context) -> Answer {
+fn squeeze(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let axes = match context.config().get("axis") {
@@ -198,7 +199,7 @@ fn squeeze(context: &mut Context) -> Answer {
     one(context.run.builder.reshape(context.name, x, &rest))
 }
 
-fn concatenate(context: &mut Context) -> Answer {
+fn concatenate(context: &mut Context) -> Translation {
     let operands = context.inputs();
     let rank = context.shape(context.input()?).len();
     let axis = context.axes(rank, -1)?.first().copied().unwrap_or(0);
@@ -215,7 +216,7 @@ struct Taken {
 }
 
 /// `x[…]` with numbers and slices.
-fn item(context: &mut Context) -> Answer {
+fn item(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let Some(key) = plain(context, 1, "key") else {

@@ -3,10 +3,11 @@
 use super::context::{Context, one};
 use crate::error::Result;
 use crate::graph::{Op, Pad, PoolKind, ReduceKind, ResizeBilinear, ResizeNearest, Slice, ValueId};
-use crate::import::keras::run::{Answer, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::unsupported;
 
 /// Maximum or average of windows.
-pub fn pool<const N: usize>(context: &mut Context) -> Answer {
+pub fn pool<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let kernel = context.pair::<N>("pool_size", 2)?;
     let stride = match context.config().get("strides") {
@@ -21,7 +22,7 @@ pub fn pool<const N: usize>(context: &mut Context) -> Answer {
 }
 
 /// Maximum or average of all of the image.
-pub fn global(context: &mut Context) -> Answer {
+pub fn global(context: &mut Context) -> Translation {
     let x = context.input()?;
     let maximum = context.layer.class.starts_with("GlobalMax");
     let kind = if maximum { ReduceKind::Max } else { ReduceKind::Mean };
@@ -45,7 +46,7 @@ pub fn global(context: &mut Context) -> Answer {
 }
 
 /// A border of zeros.
-pub fn pad<const N: usize>(context: &mut Context) -> Answer {
+pub fn pad<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let mut amounts = vec![(0, 0); 4];
     amounts[3 - N..3].copy_from_slice(&context.config().amounts::<N>("padding", 1)?);
@@ -54,7 +55,7 @@ pub fn pad<const N: usize>(context: &mut Context) -> Answer {
 }
 
 /// Without a border.
-pub fn crop<const N: usize>(context: &mut Context) -> Answer {
+pub fn crop<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let amounts = context.config().amounts::<N>("cropping", if N == 1 { 1 } else { 0 })?;
     let (mut begin, mut size) = (vec![0; 4], context.shape(x));
@@ -69,7 +70,7 @@ pub fn crop<const N: usize>(context: &mut Context) -> Answer {
 }
 
 /// Larger by whole factors.
-pub fn upsample<const N: usize>(context: &mut Context) -> Answer {
+pub fn upsample<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let factors = context.pair::<N>("size", 2)?;
     let op = match context.config().str_or("interpolation", "nearest")? {

@@ -11,7 +11,8 @@ use super::context::Context;
 use crate::error::Result;
 use crate::graph::{BinaryKind, Cell, Op, Recurrent, Slice, ValueId};
 use crate::import::keras::calls::{Arg, Call};
-use crate::import::keras::run::{Answer, Trouble, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::{Refusal, unsupported};
 
 /// What a layer computes in one direction.
 struct Direction {
@@ -24,7 +25,7 @@ struct Direction {
 }
 
 /// A recurrent layer by itself.
-pub fn layer(context: &mut Context) -> Answer {
+pub fn layer(context: &mut Context) -> Translation {
     let (x, states) = operands(context)?;
     let reverse = context.config().bool_or("go_backwards", false)?;
     let direction = direction(context, x, &states)?;
@@ -55,7 +56,7 @@ fn operands(context: &Context) -> Result<(ValueId, Vec<ValueId>)> {
     Ok((x, states.to_vec()))
 }
 
-fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Direction, Trouble> {
+fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Direction, Refusal> {
     let config = context.config();
     for option in ["stateful", "time_major"] {
         if config.bool_or(option, false)? {
@@ -152,7 +153,7 @@ fn flipped(context: &mut Context, x: ValueId) -> Result<ValueId> {
 }
 
 /// A layer in both directions.
-pub fn bidirectional(context: &mut Context) -> Answer {
+pub fn bidirectional(context: &mut Context) -> Translation {
     let (x, states) = operands(context)?;
     let layer = context.layer;
     let [(_, forward), (_, backward)] = layer.children.as_slice() else {

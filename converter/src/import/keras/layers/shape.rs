@@ -4,10 +4,11 @@
 use super::context::{Context, one};
 use crate::graph::{DType, Gather, Op, ResizeNearest};
 use crate::import::keras::calls::{Arg, Call};
-use crate::import::keras::run::{Answer, unsupported};
+use crate::import::keras::run::Translation;
+use crate::import::refusal::unsupported;
 
 /// All but the batch in one dimension.
-pub fn flatten(context: &mut Context) -> Answer {
+pub fn flatten(context: &mut Context) -> Translation {
     let mut x = context.input()?;
     if context.config().channels_first()? && context.shape(x).len() > 2 {
         x = context.run.channels_last(context.name, x)?;
@@ -19,7 +20,7 @@ pub fn flatten(context: &mut Context) -> Answer {
 }
 
 /// Another shape, in which one dimension may be -1.
-pub fn reshape(context: &mut Context) -> Answer {
+pub fn reshape(context: &mut Context) -> Translation {
     let x = context.input()?;
     let target = context.config().integers("target_shape")?.unwrap_or_default();
     let shape = context.shape(x);
@@ -48,7 +49,7 @@ impl Context<'_, '_> {
 }
 
 /// Dimensions in another order; the batch stays.
-pub fn permute(context: &mut Context) -> Answer {
+pub fn permute(context: &mut Context) -> Translation {
     let x = context.input()?;
     let rank = context.shape(x).len();
     let order = context.config().sizes_list("dims")?;
@@ -62,7 +63,7 @@ pub fn permute(context: &mut Context) -> Answer {
 }
 
 /// A vector as often as steps are asked for.
-pub fn repeat(context: &mut Context) -> Answer {
+pub fn repeat(context: &mut Context) -> Translation {
     let x = context.input()?;
     let &[batch, features] = context.shape(x).as_slice() else {
         return Err(context.broken(format!("an input of shape {:?}", context.shape(x))).into());
@@ -76,7 +77,7 @@ pub fn repeat(context: &mut Context) -> Answer {
 }
 
 /// Rows of a table, looked up by number.
-pub fn embedding(context: &mut Context) -> Answer {
+pub fn embedding(context: &mut Context) -> Translation {
     let x = context.input()?;
     if context.run.builder.graph().value(x).dtype == DType::Float32 {
         // Keras lets a model say that its numbers are float, and rounds them.
@@ -93,7 +94,7 @@ pub fn embedding(context: &mut Context) -> Answer {
 }
 
 /// A layer for each step: the steps are a batch.
-pub fn time_distributed(context: &mut Context) -> Answer {
+pub fn time_distributed(context: &mut Context) -> Translation {
     let x = context.input()?;
     let Some((_, inner)) = context.layer.children.first() else {
         return Err(context.broken("it wraps no layer").into());
