@@ -32,8 +32,10 @@ use crate::model_file::{self, PortFacts};
 /// ```
 pub fn rust(model: &Model<'_>) -> String {
     let mut out = String::new();
+    // Of a core that is not known here, no kernels are.
+    let target = model.target().unwrap_or(Target::Portable);
     let ops: Vec<String> =
-        model_file::operators(model, model.target()).iter().map(|linked| format!("ops::{linked}")).collect();
+        model_file::operators(model, target).iter().map(|linked| format!("ops::{linked}")).collect();
     let name = model.names().model().filter(|n| !n.is_empty()).unwrap_or("a model");
     // Without operators nothing would use the name.
     let import = if ops.is_empty() { "OpSet" } else { "{OpSet, ops}" };
@@ -65,7 +67,7 @@ pub const MODEL_BYTES: usize = {bytes};
 pub const MACS: u64 = {macs};
 ",
         name = comment(name),
-        check = kernel_check(model.target()),
+        check = kernel_check(target),
         arena = digits(model.arena_bytes()),
         ops = ops.join(", "),
         bytes = digits(model.bytes().len()),

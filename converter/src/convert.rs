@@ -46,7 +46,7 @@ pub struct ConvertOptions {
     pub scale: Option<Scale>,
     /// How ranges follow from the samples.
     pub calibration: Calibration,
-    /// The core that packing and kernel paths are chosen for.
+    /// The core that packing is chosen for.
     pub target: Target,
     /// Type of a float model's inputs and outputs in the file.
     pub io: Io,

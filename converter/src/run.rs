@@ -167,7 +167,7 @@ pub(crate) fn for_host<R>(
     // Kernels for other hosts read plain weights.
     #[cfg(not(target_arch = "x86_64"))]
     let fast = false;
-    if !fast || samples < WORTH_PACKING || model.target() == Target::Host {
+    if !fast || samples < WORTH_PACKING || model.target() == Some(Target::Host) {
         return work(model);
     }
     match emit::repack(model, Target::Host)? {
@@ -194,7 +194,7 @@ pub(crate) fn run_range(
 /// A sample in the inputs' own types. Indices must name something: a device takes the nearest.
 pub(crate) fn raw(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<Vec<u8>>> {
     let inputs = data.raw(sample)?;
-    for (index, op) in model.ops().iter().enumerate().filter(|(_, op)| op.code == OpCode::Gather as u8) {
+    for (index, op) in model.ops().iter().enumerate().filter(|(_, op)| op.code == OpCode::Gather as u16) {
         let Ok(params) = Node::new(model, op).params::<GatherParams>() else { continue };
         let read = model.operands(op).get(1).copied().map(u32::from);
         let ports = model.inputs().iter().zip(&inputs);

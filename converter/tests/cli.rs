@@ -158,7 +158,7 @@ fn trained_models_are_looked_at_with_the_same_keys() {
 }
 
 #[test]
-fn files_of_the_future_are_refused() {
+fn files_of_other_versions_are_refused() {
     let desk = Desk::new();
     desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
     desk.good("convert sine.tflite -o sine.ferro");
@@ -169,11 +169,14 @@ fn files_of_the_future_are_refused() {
     let root = word(&bytes, 0) as usize;
     let vtable = root.wrapping_add_signed(-(word(&bytes, root) as i32) as isize);
     let field = root + usize::from(u16::from_le_bytes([bytes[vtable + 4], bytes[vtable + 5]]));
-    assert_eq!(word(&bytes, field), 1);
+    assert_eq!(word(&bytes, field), 2);
+    bytes[field] = 1;
+    fs::write(desk.path("past.ferro"), &bytes).unwrap();
+    desk.bad("inspect past.ferro", 1, "make a new file with `ferrolite convert");
     bytes[field] = 9;
     fs::write(desk.path("future.ferro"), &bytes).unwrap();
     desk.bad("inspect future.ferro", 1, "future.ferro: format version 9");
-    bytes[field] = 1;
+    bytes[field] = 2;
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(desk.path("damaged.ferro"), &bytes).unwrap();
     desk.bad("inspect damaged.ferro", 1, "damaged.ferro: the checksum");

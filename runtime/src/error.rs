@@ -23,7 +23,7 @@ pub enum Error {
         /// Index of the op.
         op: u16,
         /// Number of its code, an [`OpCode`](crate::OpCode) if this runtime knows it.
-        code: u8,
+        code: u16,
     },
     /// An op's parameters do not fit its operands or its constants.
     Op {
@@ -36,6 +36,13 @@ pub enum Error {
     NoSuchPort {
         /// The index that was asked for.
         index: u16,
+    },
+    /// The bytes that a state is saved to or restored from are more or fewer than it has.
+    WrongState {
+        /// Bytes of the state.
+        needed: u32,
+        /// Bytes that were given.
+        found: u32,
     },
     /// An input or output was asked for in another element type than it has.
     WrongType {
@@ -88,6 +95,9 @@ impl core::fmt::Display for Error {
             }
             Error::Op { op, fault } => write!(f, "op {op}: {}", fault.text()),
             Error::NoSuchPort { index } => write!(f, "the model has no input or output {index}"),
+            Error::WrongState { needed, found } => {
+                write!(f, "the state has {needed} bytes, {found} were given")
+            }
             Error::WrongType { index } => write!(f, "input or output {index} has another element type"),
         }
     }

@@ -59,7 +59,9 @@ impl<'a> Interpreter<'a> {
             return Err(Error::ArenaMisaligned);
         }
         check(model, ops)?;
-        Ok(Interpreter { model, ops, arena: Cell::from_mut(arena).as_slice_of_cells(), next: 0 })
+        let mut net = Interpreter { model, ops, arena: Cell::from_mut(arena).as_slice_of_cells(), next: 0 };
+        net.reset();
+        Ok(net)
     }
 
     /// The model.
@@ -85,6 +87,67 @@ impl<'a> Interpreter<'a> {
         // slice.
         #[allow(unsafe_code)]
         Ok(unsafe { shared(cells) })
+    }
+
+    /// Makes the state what it is before the first inference, as [`new`](Interpreter::new) does. A model without state
+    /// has nothing to reset.
+    #[inline]
+    pub fn reset(&mut self) {
+        if self.model.state_bytes() != 0 {
+            self.reset_state();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reset_state(&self) {
+        let initial = self.model.initial_state();
+        for (at, cell) in self.state_cells().iter().enumerate() {
+            cell.set(initial.get(at).copied().unwrap_or(0));
+        }
+    }
+
+    /// The state, which inferences leave to the next ones: a copy of it is what [`restore`](Interpreter::restore) takes.
+    /// Empty for a model without state. Between two [steps](Interpreter::step) of one inference it is neither what it
+    /// was before nor what it will be.
+    pub fn state(&self) -> &[u8] {
+        // SAFETY: nothing writes to the arena without `&mut self`, and `&self` lasts as long as the
+        // slice.
+        #[allow(unsafe_code)]
+        unsafe {
+            shared(self.state_cells())
+        }
+    }
+
+    /// Copies the state to `bytes`, which has [`Model::state_bytes`] bytes.
+    pub fn save(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        let state = self.state();
+        if bytes.len() != state.len() {
+            return Err(self.wrong_state(bytes.len()));
+        }
+        bytes.copy_from_slice(state);
+        Ok(())
+    }
+
+    /// Makes the state what [`save`](Interpreter::save) copied, of this model. Any bytes are safe: those of another
+    /// model, or damaged ones, give wrong answers and nothing worse.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let cells = self.state_cells();
+        if bytes.len() != cells.len() {
+            return Err(self.wrong_state(bytes.len()));
+        }
+        for (cell, &byte) in cells.iter().zip(bytes) {
+            cell.set(byte);
+        }
+        Ok(())
+    }
+
+    fn state_cells(&self) -> &'a [Cell<u8>] {
+        self.arena.get(self.model.state_start()..self.model.arena_bytes()).unwrap_or_default()
+    }
+
+    fn wrong_state(&self, found: usize) -> Error {
+        Error::WrongState { needed: self.model.state_bytes() as u32, found: found as u32 }
     }
 
     fn port<T: Element>(&self, ports: &[Port], index: usize) -> Result<&'a [Cell<T>], Error> {
@@ -151,17 +214,17 @@ impl<'a> Interpreter<'a> {
 
 /// In [`ALL`](crate::ops::ALL), and for the first codes in most sets, the code is the place.
 #[inline(always)]
-fn find(ops: OpSet, code: u8) -> Option<&'static Operator> {
+fn find(ops: OpSet, code: u16) -> Option<&'static Operator> {
     match ops.get(usize::from(code).wrapping_sub(1)) {
-        Some(operator) if operator.code as u8 == code => Some(operator),
+        Some(operator) if operator.code as u16 == code => Some(operator),
         _ => search(ops, code),
     }
 }
 
 #[cold]
 #[inline]
-fn search(ops: OpSet, code: u8) -> Option<&'static Operator> {
-    ops.iter().find(|operator| operator.code as u8 == code)
+fn search(ops: OpSet, code: u16) -> Option<&'static Operator> {
+    ops.iter().find(|operator| operator.code as u16 == code)
 }
 
 /// Checks every op of a model against the operators that would run it: operands, parameters,

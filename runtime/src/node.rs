@@ -140,6 +140,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Checks that the input at `position` is state, which the op may write as well as read, of this many bytes.
+    pub fn expect_state(&self, position: usize, bytes: u32) -> Result<(), Fault> {
+        let tensor = self.input(position)?;
+        if !tensor.is_state() {
+            return Err(Fault::Operands);
+        }
+        if tensor.bytes == bytes { Ok(()) } else { Err(Fault::Sizes) }
+    }
+
     /// Checks the common form: one int8 input and one int8 output, both in the arena.
     #[inline]
     pub fn expect_int8(&self, input_elements: u32, output_elements: u32) -> Result<(), Fault> {
@@ -300,7 +309,7 @@ impl<'a> Eval<'a> {
 
     fn cells<T: Element>(&self, tensor: Result<&Tensor, Fault>) -> &'a [Cell<T>] {
         match tensor {
-            Ok(tensor) if tensor.in_arena() => {
+            Ok(tensor) if !tensor.is_constant() => {
                 cells_of(self.bytes(tensor.offset, tensor.bytes)).unwrap_or(&[])
             }
             _ => &[],
@@ -328,15 +337,15 @@ impl<'a> Eval<'a> {
         Some(Layer { input, out, scratch: self.scratch(), weights: bytemuck::cast_slice(words), stage })
     }
 
-    /// The input at `position`, which lies in the arena.
+    /// The input at `position`, which lies in the arena or is state.
     pub fn input<T: Element>(&self, position: usize) -> &'a [Cell<T>] {
         self.cells(self.node.input(position))
     }
 
-    /// The input at `position`, in the arena or among the constants.
+    /// The input at `position`, wherever it lies.
     pub fn view<T: Element>(&self, position: usize) -> TensorView<'a, T> {
         match self.node.input(position) {
-            Ok(tensor) if !tensor.in_arena() => {
+            Ok(tensor) if tensor.is_constant() => {
                 let count = tensor.bytes / size_of::<T>() as u32;
                 TensorView::from_slice(self.node.constants(tensor.offset, count).unwrap_or(&[]))
             }

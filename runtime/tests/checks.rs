@@ -207,6 +207,10 @@ fn other_operands(case: &Case) -> Vec<(String, Case)> {
             let len = case.constants.len().max(operand.bytes as usize);
             case.constants.resize(len, 0);
         });
+        add(format!("operand {index} kept"), &|case| {
+            let operand = &mut case.operands[index];
+            (operand.state, operand.constant) = (!operand.state, None);
+        });
     }
     add("in place".into(), &|case| case.in_place = true);
     let int8 = Operand::int8(4);

@@ -33,19 +33,23 @@ pub enum Error {
         /// Position in the file.
         at: u32,
     },
-    /// An enumeration field (target, rounding) holds an unknown number.
-    UnknownValue {
-        /// Number of the field in `model.fbs`.
-        field: u8,
+    /// The rounding is an unknown number.
+    Rounding {
+        /// The number.
+        found: u32,
     },
-    /// There are no ops, inputs or outputs, or more than 65,535 tensors or ops.
+    /// There are no ops, inputs or outputs, or more of them than 32,767, more than 65,535 tensors, or an arena of more
+    /// than 1 GiB.
     Counts,
+    /// The state is larger than the arena, or does not start at a multiple of 16.
+    State,
     /// A tensor's element type or storage is unknown, or its size is no multiple of its element.
     TensorType {
         /// Index of the tensor.
         tensor: u16,
     },
-    /// A tensor lies outside the arena or the constants, or is misaligned for its type.
+    /// A tensor lies outside its memory or is misaligned for its type, or a tensor of the state lies over the one
+    /// before it.
     TensorRange {
         /// Index of the tensor.
         tensor: u16,
@@ -81,8 +85,9 @@ pub enum Error {
         /// The tensor that would be damaged.
         tensor: u16,
     },
-    /// More than [`MAX_LIVE`](crate::MAX_LIVE) tensors hold data at once.
-    TooManyLive {
+    /// Tensors hold data for so many ops, all together, that checking them would take too long: more than
+    /// [`MAX_STEPS`](crate::MAX_STEPS).
+    TooManySteps {
         /// Index of the op.
         op: u16,
     },
@@ -96,13 +101,17 @@ impl core::fmt::Display for Error {
             Error::NotAModel => f.write_str("this is not a Ferrolite model (no FERO identifier)"),
             Error::Misaligned => f.write_str("the file does not start at a multiple of 16 bytes in memory"),
             Error::Version { found } => {
-                write!(f, "format version {found}; this build reads version {FORMAT_VERSION}")
+                write!(
+                    f,
+                    "format version {found}; this build reads version {FORMAT_VERSION}: make the file anew with `ferrolite convert`"
+                )
             }
             Error::RuntimeTooOld { needed } => {
                 write!(f, "the model needs runtime level {needed}; this runtime has level {RUNTIME_LEVEL}")
             }
             Error::Offset { at } => write!(f, "the offset or length at byte {at} leads outside the file"),
-            Error::UnknownValue { field } => write!(f, "field {field} of the model holds an unknown value"),
+            Error::Rounding { found } => write!(f, "rounding {found} is unknown"),
+            Error::State => f.write_str("the state is larger than the arena, or starts at no multiple of 16"),
             Error::Counts => f.write_str("the model has no ops, inputs or outputs, or too many of them"),
             Error::TensorType { tensor } => write!(f, "tensor {tensor} has an unknown type or an odd size"),
             Error::TensorRange { tensor } => write!(f, "tensor {tensor} lies outside its memory"),
@@ -120,7 +129,7 @@ impl core::fmt::Display for Error {
             Error::Overlap { op, tensor } => {
                 write!(f, "op {op} would overwrite tensor {tensor}, which is still in use")
             }
-            Error::TooManyLive { op } => write!(f, "too many tensors hold data at op {op}"),
+            Error::TooManySteps { op } => write!(f, "too many tensors hold data for too long at op {op}"),
         }
     }
 }

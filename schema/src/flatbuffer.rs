@@ -117,11 +117,15 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// An 8-bit scalar; 0, the default, if it is absent or lies outside the file.
-    pub(crate) fn u8(&self, place: Place) -> u8 {
-        let bytes: &[u8] = bytemuck::cast_slice(self.words.0);
-        let at = self.start as usize * 4 + usize::from(place);
-        bytes.get(at).copied().filter(|_| place != 0).unwrap_or(0)
+    /// A struct of `N` words within the table; `None` if it is absent.
+    #[inline(always)]
+    pub(crate) fn record<const N: usize, T: Pod>(&self, place: Place) -> Option<&'a T>
+    where
+        [u32; N]: Pod,
+    {
+        let first = self.first_word(place).filter(|_| place != 0)?;
+        let words = self.words.0.get(first as usize..)?.first_chunk::<N>()?;
+        Some(bytemuck::cast_ref(words))
     }
 
     /// The words of a vector from its length on; a length of 0 if it is absent.

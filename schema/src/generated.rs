@@ -115,15 +115,17 @@ impl ::flatbuffers::SimpleToVerifyInSlice for DType {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_STORAGE: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_STORAGE: u8 = 1;
+pub const ENUM_MAX_STORAGE: u8 = 2;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_STORAGE: [Storage; 2] = [
+pub const ENUM_VALUES_STORAGE: [Storage; 3] = [
   Storage::Arena,
   Storage::Constant,
+  Storage::State,
 ];
 
-/// Where a tensor's bytes are: in the arena, or in `Model.constants`.
+/// Where a tensor's bytes are: in the arena, in `Model.constants`, or in the part of the arena that keeps its
+/// contents from one inference to the next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Storage(pub u8);
@@ -131,18 +133,21 @@ pub struct Storage(pub u8);
 impl Storage {
   pub const Arena: Self = Self(0);
   pub const Constant: Self = Self(1);
+  pub const State: Self = Self(2);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 1;
+  pub const ENUM_MAX: u8 = 2;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::Arena,
     Self::Constant,
+    Self::State,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
     match self {
       Self::Arena => Some("Arena"),
       Self::Constant => Some("Constant"),
+      Self::State => Some("State"),
       _ => None,
     }
   }
@@ -198,9 +203,9 @@ impl<'a> ::flatbuffers::Verifiable for Storage {
 
 impl ::flatbuffers::SimpleToVerifyInSlice for Storage {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MIN_ROUNDING: u8 = 0;
+pub const ENUM_MIN_ROUNDING: u32 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_ROUNDING: u8 = 1;
+pub const ENUM_MAX_ROUNDING: u32 = 1;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
 pub const ENUM_VALUES_ROUNDING: [Rounding; 2] = [
@@ -211,14 +216,14 @@ pub const ENUM_VALUES_ROUNDING: [Rounding; 2] = [
 /// How accumulators are scaled down. Double: gemmlowp's two roundings, as TFLM does. Single: one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
-pub struct Rounding(pub u8);
+pub struct Rounding(pub u32);
 #[allow(non_upper_case_globals)]
 impl Rounding {
   pub const Double: Self = Self(0);
   pub const Single: Self = Self(1);
 
-  pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 1;
+  pub const ENUM_MIN: u32 = 0;
+  pub const ENUM_MAX: u32 = 1;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::Double,
     Self::Single,
@@ -245,7 +250,7 @@ impl<'a> ::flatbuffers::Follow<'a> for Rounding {
   type Inner = Self;
   #[inline]
   unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
-    let b = unsafe { ::flatbuffers::read_scalar_at::<u8>(buf, loc) };
+    let b = unsafe { ::flatbuffers::read_scalar_at::<u32>(buf, loc) };
     Self(b)
   }
 }
@@ -254,20 +259,20 @@ impl ::flatbuffers::Push for Rounding {
     type Output = Rounding;
     #[inline]
     unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
-        unsafe { ::flatbuffers::emplace_scalar::<u8>(dst, self.0) };
+        unsafe { ::flatbuffers::emplace_scalar::<u32>(dst, self.0) };
     }
 }
 
 impl ::flatbuffers::EndianScalar for Rounding {
-  type Scalar = u8;
+  type Scalar = u32;
   #[inline]
-  fn to_little_endian(self) -> u8 {
+  fn to_little_endian(self) -> u32 {
     self.0.to_le()
   }
   #[inline]
   #[allow(clippy::wrong_self_convention)]
-  fn from_little_endian(v: u8) -> Self {
-    let b = u8::from_le(v);
+  fn from_little_endian(v: u32) -> Self {
+    let b = u32::from_le(v);
     Self(b)
   }
 }
@@ -277,131 +282,18 @@ impl<'a> ::flatbuffers::Verifiable for Rounding {
   fn run_verifier(
     v: &mut ::flatbuffers::Verifier, pos: usize
   ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
-    u8::run_verifier(v, pos)
+    u32::run_verifier(v, pos)
   }
 }
 
 impl ::flatbuffers::SimpleToVerifyInSlice for Rounding {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MIN_TARGET: u8 = 0;
+pub const ENUM_MIN_OP_CODE: u16 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_TARGET: u8 = 8;
-#[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-#[allow(non_camel_case_types)]
-pub const ENUM_VALUES_TARGET: [Target; 9] = [
-  Target::Portable,
-  Target::CortexM0,
-  Target::CortexM3,
-  Target::CortexM4,
-  Target::CortexM7,
-  Target::CortexM33,
-  Target::CortexM55,
-  Target::RiscV32,
-  Target::Host,
-];
-
-/// The core whose kernels the packing suits best. It never changes a result.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(transparent)]
-pub struct Target(pub u8);
-#[allow(non_upper_case_globals)]
-impl Target {
-  pub const Portable: Self = Self(0);
-  pub const CortexM0: Self = Self(1);
-  pub const CortexM3: Self = Self(2);
-  pub const CortexM4: Self = Self(3);
-  pub const CortexM7: Self = Self(4);
-  pub const CortexM33: Self = Self(5);
-  pub const CortexM55: Self = Self(6);
-  pub const RiscV32: Self = Self(7);
-  pub const Host: Self = Self(8);
-
-  pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 8;
-  pub const ENUM_VALUES: &'static [Self] = &[
-    Self::Portable,
-    Self::CortexM0,
-    Self::CortexM3,
-    Self::CortexM4,
-    Self::CortexM7,
-    Self::CortexM33,
-    Self::CortexM55,
-    Self::RiscV32,
-    Self::Host,
-  ];
-  /// Returns the variant's name or "" if unknown.
-  pub fn variant_name(self) -> Option<&'static str> {
-    match self {
-      Self::Portable => Some("Portable"),
-      Self::CortexM0 => Some("CortexM0"),
-      Self::CortexM3 => Some("CortexM3"),
-      Self::CortexM4 => Some("CortexM4"),
-      Self::CortexM7 => Some("CortexM7"),
-      Self::CortexM33 => Some("CortexM33"),
-      Self::CortexM55 => Some("CortexM55"),
-      Self::RiscV32 => Some("RiscV32"),
-      Self::Host => Some("Host"),
-      _ => None,
-    }
-  }
-}
-impl ::core::fmt::Debug for Target {
-  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
-    if let Some(name) = self.variant_name() {
-      f.write_str(name)
-    } else {
-      f.write_fmt(format_args!("<UNKNOWN {:?}>", self.0))
-    }
-  }
-}
-impl<'a> ::flatbuffers::Follow<'a> for Target {
-  type Inner = Self;
-  #[inline]
-  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
-    let b = unsafe { ::flatbuffers::read_scalar_at::<u8>(buf, loc) };
-    Self(b)
-  }
-}
-
-impl ::flatbuffers::Push for Target {
-    type Output = Target;
-    #[inline]
-    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
-        unsafe { ::flatbuffers::emplace_scalar::<u8>(dst, self.0) };
-    }
-}
-
-impl ::flatbuffers::EndianScalar for Target {
-  type Scalar = u8;
-  #[inline]
-  fn to_little_endian(self) -> u8 {
-    self.0.to_le()
-  }
-  #[inline]
-  #[allow(clippy::wrong_self_convention)]
-  fn from_little_endian(v: u8) -> Self {
-    let b = u8::from_le(v);
-    Self(b)
-  }
-}
-
-impl<'a> ::flatbuffers::Verifiable for Target {
-  #[inline]
-  fn run_verifier(
-    v: &mut ::flatbuffers::Verifier, pos: usize
-  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
-    u8::run_verifier(v, pos)
-  }
-}
-
-impl ::flatbuffers::SimpleToVerifyInSlice for Target {}
-#[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MIN_OP_CODE: u8 = 0;
-#[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OP_CODE: u8 = 24;
+pub const ENUM_MAX_OP_CODE: u16 = 25;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 25] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 26] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -427,11 +319,13 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 25] = [
   OpCode::Conv2dWinograd,
   OpCode::Depthwise3x3,
   OpCode::Gather,
+  OpCode::DelayLine,
 ];
 
+/// What an op computes, element types included: an operator on other types than int8 has a code of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
-pub struct OpCode(pub u8);
+pub struct OpCode(pub u16);
 #[allow(non_upper_case_globals)]
 impl OpCode {
   pub const None: Self = Self(0);
@@ -459,9 +353,10 @@ impl OpCode {
   pub const Conv2dWinograd: Self = Self(22);
   pub const Depthwise3x3: Self = Self(23);
   pub const Gather: Self = Self(24);
+  pub const DelayLine: Self = Self(25);
 
-  pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 24;
+  pub const ENUM_MIN: u16 = 0;
+  pub const ENUM_MAX: u16 = 25;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::None,
     Self::Conv2d,
@@ -488,6 +383,7 @@ impl OpCode {
     Self::Conv2dWinograd,
     Self::Depthwise3x3,
     Self::Gather,
+    Self::DelayLine,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -517,6 +413,7 @@ impl OpCode {
       Self::Conv2dWinograd => Some("Conv2dWinograd"),
       Self::Depthwise3x3 => Some("Depthwise3x3"),
       Self::Gather => Some("Gather"),
+      Self::DelayLine => Some("DelayLine"),
       _ => None,
     }
   }
@@ -534,7 +431,7 @@ impl<'a> ::flatbuffers::Follow<'a> for OpCode {
   type Inner = Self;
   #[inline]
   unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
-    let b = unsafe { ::flatbuffers::read_scalar_at::<u8>(buf, loc) };
+    let b = unsafe { ::flatbuffers::read_scalar_at::<u16>(buf, loc) };
     Self(b)
   }
 }
@@ -543,20 +440,20 @@ impl ::flatbuffers::Push for OpCode {
     type Output = OpCode;
     #[inline]
     unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
-        unsafe { ::flatbuffers::emplace_scalar::<u8>(dst, self.0) };
+        unsafe { ::flatbuffers::emplace_scalar::<u16>(dst, self.0) };
     }
 }
 
 impl ::flatbuffers::EndianScalar for OpCode {
-  type Scalar = u8;
+  type Scalar = u16;
   #[inline]
-  fn to_little_endian(self) -> u8 {
+  fn to_little_endian(self) -> u16 {
     self.0.to_le()
   }
   #[inline]
   #[allow(clippy::wrong_self_convention)]
-  fn from_little_endian(v: u8) -> Self {
-    let b = u8::from_le(v);
+  fn from_little_endian(v: u16) -> Self {
+    let b = u16::from_le(v);
     Self(b)
   }
 }
@@ -566,7 +463,7 @@ impl<'a> ::flatbuffers::Verifiable for OpCode {
   fn run_verifier(
     v: &mut ::flatbuffers::Verifier, pos: usize
   ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
-    u8::run_verifier(v, pos)
+    u16::run_verifier(v, pos)
   }
 }
 
@@ -812,7 +709,6 @@ impl ::core::fmt::Debug for Op {
   fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
     f.debug_struct("Op")
       .field("code", &self.code())
-      .field("path", &self.path())
       .field("inputs", &self.inputs())
       .field("outputs", &self.outputs())
       .field("operands", &self.operands())
@@ -865,7 +761,6 @@ impl<'a> Op {
   #[allow(clippy::too_many_arguments)]
   pub fn new(
     code: OpCode,
-    path: u8,
     inputs: u8,
     outputs: u8,
     operands: u32,
@@ -876,7 +771,6 @@ impl<'a> Op {
   ) -> Self {
     let mut s = Self([0; 24]);
     s.set_code(code);
-    s.set_path(path);
     s.set_inputs(inputs);
     s.set_outputs(outputs);
     s.set_operands(operands);
@@ -912,35 +806,6 @@ impl<'a> Op {
         &x_le as *const _ as *const u8,
         self.0[0..].as_mut_ptr(),
         ::core::mem::size_of::<<OpCode as ::flatbuffers::EndianScalar>::Scalar>(),
-      );
-    }
-  }
-
-  pub fn path(&self) -> u8 {
-    let mut mem = ::core::mem::MaybeUninit::<<u8 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
-    // Safety:
-    // Created from a valid Table for this object
-    // Which contains a valid value in this slot
-    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
-      ::core::ptr::copy_nonoverlapping(
-        self.0[1..].as_ptr(),
-        mem.as_mut_ptr() as *mut u8,
-        ::core::mem::size_of::<<u8 as ::flatbuffers::EndianScalar>::Scalar>(),
-      );
-      mem.assume_init()
-    })
-  }
-
-  pub fn set_path(&mut self, x: u8) {
-    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
-    // Safety:
-    // Created from a valid Table for this object
-    // Which contains a valid value in this slot
-    unsafe {
-      ::core::ptr::copy_nonoverlapping(
-        &x_le as *const _ as *const u8,
-        self.0[1..].as_mut_ptr(),
-        ::core::mem::size_of::<<u8 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }
   }
@@ -1354,6 +1219,300 @@ impl<'a> Port {
         &x_le as *const _ as *const u8,
         self.0[36..].as_mut_ptr(),
         ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// 24 bytes. The numbers that a device needs of a model as a whole.
+// struct Header, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct Header(pub [u8; 24]);
+impl Default for Header { 
+  fn default() -> Self { 
+    Self([0; 24])
+  }
+}
+impl ::core::fmt::Debug for Header {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("Header")
+      .field("minimum_runtime", &self.minimum_runtime())
+      .field("arena_bytes", &self.arena_bytes())
+      .field("state_bytes", &self.state_bytes())
+      .field("initial_bytes", &self.initial_bytes())
+      .field("target", &self.target())
+      .field("input_count", &self.input_count())
+      .field("rounding", &self.rounding())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for Header {}
+impl<'a> ::flatbuffers::Follow<'a> for Header {
+  type Inner = &'a Header;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a Header>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a Header {
+  type Inner = &'a Header;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<Header>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for Header {
+    type Output = Header;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const Header as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for Header {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> Header {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    minimum_runtime: u32,
+    arena_bytes: u32,
+    state_bytes: u32,
+    initial_bytes: u32,
+    target: u16,
+    input_count: u16,
+    rounding: Rounding,
+  ) -> Self {
+    let mut s = Self([0; 24]);
+    s.set_minimum_runtime(minimum_runtime);
+    s.set_arena_bytes(arena_bytes);
+    s.set_state_bytes(state_bytes);
+    s.set_initial_bytes(initial_bytes);
+    s.set_target(target);
+    s.set_input_count(input_count);
+    s.set_rounding(rounding);
+    s
+  }
+
+  /// Level of features that a reader needs.
+  pub fn minimum_runtime(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_minimum_runtime(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// All memory that a user provides, state included.
+  pub fn arena_bytes(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_arena_bytes(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// The last bytes of the arena, which keep their contents from one inference to the next.
+  pub fn state_bytes(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[8..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_state_bytes(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[8..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// How many bytes at the start of the constants the state begins with; those behind them are zero at first.
+  pub fn initial_bytes(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[12..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_initial_bytes(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[12..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Number of the core whose kernels the packing suits best. It never changes a result.
+  pub fn target(&self) -> u16 {
+    let mut mem = ::core::mem::MaybeUninit::<<u16 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[16..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_target(&mut self, x: u16) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[16..].as_mut_ptr(),
+        ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// How many of the ports are inputs.
+  pub fn input_count(&self) -> u16 {
+    let mut mem = ::core::mem::MaybeUninit::<<u16 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[18..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_input_count(&mut self, x: u16) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[18..].as_mut_ptr(),
+        ::core::mem::size_of::<<u16 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  pub fn rounding(&self) -> Rounding {
+    let mut mem = ::core::mem::MaybeUninit::<<Rounding as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[20..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<Rounding as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_rounding(&mut self, x: Rounding) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[20..].as_mut_ptr(),
+        ::core::mem::size_of::<<Rounding as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }
   }
@@ -6926,6 +7085,133 @@ impl<'a> ArgMinMaxParams {
 
 }
 
+// struct DelayLineParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct DelayLineParams(pub [u8; 8]);
+impl Default for DelayLineParams { 
+  fn default() -> Self { 
+    Self([0; 8])
+  }
+}
+impl ::core::fmt::Debug for DelayLineParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("DelayLineParams")
+      .field("step", &self.step())
+      .field("window", &self.window())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for DelayLineParams {}
+impl<'a> ::flatbuffers::Follow<'a> for DelayLineParams {
+  type Inner = &'a DelayLineParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a DelayLineParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a DelayLineParams {
+  type Inner = &'a DelayLineParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<DelayLineParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for DelayLineParams {
+    type Output = DelayLineParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const DelayLineParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for DelayLineParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> DelayLineParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    step: u32,
+    window: u32,
+  ) -> Self {
+    let mut s = Self([0; 8]);
+    s.set_step(step);
+    s.set_window(window);
+    s
+  }
+
+  pub fn step(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_step(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  pub fn window(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_window(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
 // struct GatherParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -8167,24 +8453,21 @@ impl<'a> ::flatbuffers::Follow<'a> for Model<'a> {
 
 impl<'a> Model<'a> {
   pub const VT_FORMAT_VERSION: ::flatbuffers::VOffsetT = 4;
-  pub const VT_MINIMUM_RUNTIME: ::flatbuffers::VOffsetT = 6;
-  pub const VT_TARGET: ::flatbuffers::VOffsetT = 8;
-  pub const VT_ROUNDING: ::flatbuffers::VOffsetT = 10;
-  pub const VT_ARENA_BYTES: ::flatbuffers::VOffsetT = 12;
-  pub const VT_TENSORS: ::flatbuffers::VOffsetT = 14;
-  pub const VT_OPERANDS: ::flatbuffers::VOffsetT = 16;
-  pub const VT_OPS: ::flatbuffers::VOffsetT = 18;
-  pub const VT_PARAMS: ::flatbuffers::VOffsetT = 20;
-  pub const VT_CONSTANTS: ::flatbuffers::VOffsetT = 22;
-  pub const VT_INPUTS: ::flatbuffers::VOffsetT = 24;
-  pub const VT_OUTPUTS: ::flatbuffers::VOffsetT = 26;
-  pub const VT_INPUT_NAMES: ::flatbuffers::VOffsetT = 28;
-  pub const VT_OUTPUT_NAMES: ::flatbuffers::VOffsetT = 30;
-  pub const VT_SOURCE_HASH: ::flatbuffers::VOffsetT = 32;
-  pub const VT_CHECKSUM: ::flatbuffers::VOffsetT = 34;
-  pub const VT_METADATA: ::flatbuffers::VOffsetT = 36;
-  pub const VT_SELF_TEST: ::flatbuffers::VOffsetT = 38;
-  pub const VT_DEBUG: ::flatbuffers::VOffsetT = 40;
+  pub const VT_HEADER: ::flatbuffers::VOffsetT = 6;
+  pub const VT_TENSORS: ::flatbuffers::VOffsetT = 8;
+  pub const VT_OPERANDS: ::flatbuffers::VOffsetT = 10;
+  pub const VT_OPS: ::flatbuffers::VOffsetT = 12;
+  pub const VT_PARAMS: ::flatbuffers::VOffsetT = 14;
+  pub const VT_CONSTANTS: ::flatbuffers::VOffsetT = 16;
+  pub const VT_PORTS: ::flatbuffers::VOffsetT = 18;
+  pub const VT_TARGET_NAME: ::flatbuffers::VOffsetT = 20;
+  pub const VT_INPUT_NAMES: ::flatbuffers::VOffsetT = 22;
+  pub const VT_OUTPUT_NAMES: ::flatbuffers::VOffsetT = 24;
+  pub const VT_SOURCE_HASH: ::flatbuffers::VOffsetT = 26;
+  pub const VT_CHECKSUM: ::flatbuffers::VOffsetT = 28;
+  pub const VT_METADATA: ::flatbuffers::VOffsetT = 30;
+  pub const VT_SELF_TEST: ::flatbuffers::VOffsetT = 32;
+  pub const VT_DEBUG: ::flatbuffers::VOffsetT = 34;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -8203,18 +8486,15 @@ impl<'a> Model<'a> {
     if let Some(x) = args.source_hash { builder.add_source_hash(x); }
     if let Some(x) = args.output_names { builder.add_output_names(x); }
     if let Some(x) = args.input_names { builder.add_input_names(x); }
-    if let Some(x) = args.outputs { builder.add_outputs(x); }
-    if let Some(x) = args.inputs { builder.add_inputs(x); }
+    if let Some(x) = args.target_name { builder.add_target_name(x); }
+    if let Some(x) = args.ports { builder.add_ports(x); }
     if let Some(x) = args.constants { builder.add_constants(x); }
     if let Some(x) = args.params { builder.add_params(x); }
     if let Some(x) = args.ops { builder.add_ops(x); }
     if let Some(x) = args.operands { builder.add_operands(x); }
     if let Some(x) = args.tensors { builder.add_tensors(x); }
-    builder.add_arena_bytes(args.arena_bytes);
-    builder.add_minimum_runtime(args.minimum_runtime);
+    if let Some(x) = args.header { builder.add_header(x); }
     builder.add_format_version(args.format_version);
-    builder.add_rounding(args.rounding);
-    builder.add_target(args.target);
     builder.finish()
   }
 
@@ -8227,32 +8507,11 @@ impl<'a> Model<'a> {
     unsafe { self._tab.get::<u32>(Model::VT_FORMAT_VERSION, Some(0)).unwrap()}
   }
   #[inline]
-  pub fn minimum_runtime(&self) -> u32 {
+  pub fn header(&self) -> Option<&'a Header> {
     // Safety:
     // Created from valid Table for this object
     // which contains a valid value in this slot
-    unsafe { self._tab.get::<u32>(Model::VT_MINIMUM_RUNTIME, Some(0)).unwrap()}
-  }
-  #[inline]
-  pub fn target(&self) -> Target {
-    // Safety:
-    // Created from valid Table for this object
-    // which contains a valid value in this slot
-    unsafe { self._tab.get::<Target>(Model::VT_TARGET, Some(Target::Portable)).unwrap()}
-  }
-  #[inline]
-  pub fn rounding(&self) -> Rounding {
-    // Safety:
-    // Created from valid Table for this object
-    // which contains a valid value in this slot
-    unsafe { self._tab.get::<Rounding>(Model::VT_ROUNDING, Some(Rounding::Double)).unwrap()}
-  }
-  #[inline]
-  pub fn arena_bytes(&self) -> u32 {
-    // Safety:
-    // Created from valid Table for this object
-    // which contains a valid value in this slot
-    unsafe { self._tab.get::<u32>(Model::VT_ARENA_BYTES, Some(0)).unwrap()}
+    unsafe { self._tab.get::<Header>(Model::VT_HEADER, None)}
   }
   #[inline]
   pub fn tensors(&self) -> Option<::flatbuffers::Vector<'a, Tensor>> {
@@ -8289,19 +8548,21 @@ impl<'a> Model<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(Model::VT_CONSTANTS, None)}
   }
+  /// Inputs, then outputs.
   #[inline]
-  pub fn inputs(&self) -> Option<::flatbuffers::Vector<'a, Port>> {
+  pub fn ports(&self) -> Option<::flatbuffers::Vector<'a, Port>> {
     // Safety:
     // Created from valid Table for this object
     // which contains a valid value in this slot
-    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, Port>>>(Model::VT_INPUTS, None)}
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, Port>>>(Model::VT_PORTS, None)}
   }
+  /// The name of the core whose kernels the packing suits best.
   #[inline]
-  pub fn outputs(&self) -> Option<::flatbuffers::Vector<'a, Port>> {
+  pub fn target_name(&self) -> Option<&'a str> {
     // Safety:
     // Created from valid Table for this object
     // which contains a valid value in this slot
-    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, Port>>>(Model::VT_OUTPUTS, None)}
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(Model::VT_TARGET_NAME, None)}
   }
   #[inline]
   pub fn input_names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
@@ -8361,17 +8622,14 @@ impl ::flatbuffers::Verifiable for Model<'_> {
   ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
     v.visit_table(pos)?
      .visit_field::<u32>("format_version", Self::VT_FORMAT_VERSION, false)?
-     .visit_field::<u32>("minimum_runtime", Self::VT_MINIMUM_RUNTIME, false)?
-     .visit_field::<Target>("target", Self::VT_TARGET, false)?
-     .visit_field::<Rounding>("rounding", Self::VT_ROUNDING, false)?
-     .visit_field::<u32>("arena_bytes", Self::VT_ARENA_BYTES, false)?
+     .visit_field::<Header>("header", Self::VT_HEADER, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Tensor>>>("tensors", Self::VT_TENSORS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u16>>>("operands", Self::VT_OPERANDS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Op>>>("ops", Self::VT_OPS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("params", Self::VT_PARAMS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("constants", Self::VT_CONSTANTS, false)?
-     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Port>>>("inputs", Self::VT_INPUTS, false)?
-     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Port>>>("outputs", Self::VT_OUTPUTS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Port>>>("ports", Self::VT_PORTS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("target_name", Self::VT_TARGET_NAME, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("input_names", Self::VT_INPUT_NAMES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("output_names", Self::VT_OUTPUT_NAMES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("source_hash", Self::VT_SOURCE_HASH, false)?
@@ -8385,17 +8643,14 @@ impl ::flatbuffers::Verifiable for Model<'_> {
 }
 pub struct ModelArgs<'a> {
     pub format_version: u32,
-    pub minimum_runtime: u32,
-    pub target: Target,
-    pub rounding: Rounding,
-    pub arena_bytes: u32,
+    pub header: Option<&'a Header>,
     pub tensors: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Tensor>>>,
     pub operands: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u16>>>,
     pub ops: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Op>>>,
     pub params: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
     pub constants: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
-    pub inputs: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Port>>>,
-    pub outputs: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Port>>>,
+    pub ports: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Port>>>,
+    pub target_name: Option<::flatbuffers::WIPOffset<&'a str>>,
     pub input_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
     pub output_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
     pub source_hash: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
@@ -8409,17 +8664,14 @@ impl<'a> Default for ModelArgs<'a> {
   fn default() -> Self {
     ModelArgs {
       format_version: 0,
-      minimum_runtime: 0,
-      target: Target::Portable,
-      rounding: Rounding::Double,
-      arena_bytes: 0,
+      header: None,
       tensors: None,
       operands: None,
       ops: None,
       params: None,
       constants: None,
-      inputs: None,
-      outputs: None,
+      ports: None,
+      target_name: None,
       input_names: None,
       output_names: None,
       source_hash: None,
@@ -8441,20 +8693,8 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ModelBuilder<'a, 'b, A> {
     self.fbb_.push_slot::<u32>(Model::VT_FORMAT_VERSION, format_version, 0);
   }
   #[inline]
-  pub fn add_minimum_runtime(&mut self, minimum_runtime: u32) {
-    self.fbb_.push_slot::<u32>(Model::VT_MINIMUM_RUNTIME, minimum_runtime, 0);
-  }
-  #[inline]
-  pub fn add_target(&mut self, target: Target) {
-    self.fbb_.push_slot::<Target>(Model::VT_TARGET, target, Target::Portable);
-  }
-  #[inline]
-  pub fn add_rounding(&mut self, rounding: Rounding) {
-    self.fbb_.push_slot::<Rounding>(Model::VT_ROUNDING, rounding, Rounding::Double);
-  }
-  #[inline]
-  pub fn add_arena_bytes(&mut self, arena_bytes: u32) {
-    self.fbb_.push_slot::<u32>(Model::VT_ARENA_BYTES, arena_bytes, 0);
+  pub fn add_header(&mut self, header: &Header) {
+    self.fbb_.push_slot_always::<&Header>(Model::VT_HEADER, header);
   }
   #[inline]
   pub fn add_tensors(&mut self, tensors: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , Tensor>>) {
@@ -8477,12 +8717,12 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ModelBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_CONSTANTS, constants);
   }
   #[inline]
-  pub fn add_inputs(&mut self, inputs: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , Port>>) {
-    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_INPUTS, inputs);
+  pub fn add_ports(&mut self, ports: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , Port>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_PORTS, ports);
   }
   #[inline]
-  pub fn add_outputs(&mut self, outputs: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , Port>>) {
-    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_OUTPUTS, outputs);
+  pub fn add_target_name(&mut self, target_name: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_TARGET_NAME, target_name);
   }
   #[inline]
   pub fn add_input_names(&mut self, input_names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
@@ -8531,17 +8771,14 @@ impl ::core::fmt::Debug for Model<'_> {
   fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
     let mut ds = f.debug_struct("Model");
       ds.field("format_version", &self.format_version());
-      ds.field("minimum_runtime", &self.minimum_runtime());
-      ds.field("target", &self.target());
-      ds.field("rounding", &self.rounding());
-      ds.field("arena_bytes", &self.arena_bytes());
+      ds.field("header", &self.header());
       ds.field("tensors", &self.tensors());
       ds.field("operands", &self.operands());
       ds.field("ops", &self.ops());
       ds.field("params", &self.params());
       ds.field("constants", &self.constants());
-      ds.field("inputs", &self.inputs());
-      ds.field("outputs", &self.outputs());
+      ds.field("ports", &self.ports());
+      ds.field("target_name", &self.target_name());
       ds.field("input_names", &self.input_names());
       ds.field("output_names", &self.output_names());
       ds.field("source_hash", &self.source_hash());

@@ -31,11 +31,11 @@ pub use host::generated;
 pub use dtype::DType;
 pub use error::Error;
 pub use model::{Model, Names};
-pub use records::{Op, OpCode, Order, Packing, Port, Rounding, Storage, Target, Tensor};
-pub use verify::MAX_LIVE;
+pub use records::{Header, Op, OpCode, Order, Packing, Port, Rounding, Storage, Target, Tensor};
+pub use verify::MAX_STEPS;
 
 /// Version of the file format that this crate reads and writes. A reader refuses every other one.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Level of features that this runtime has. A file that needs a higher one is refused.
 pub const RUNTIME_LEVEL: u32 = 1;

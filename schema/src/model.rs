@@ -2,25 +2,25 @@
 
 use crate::flatbuffer::{Place, Table, Words};
 use crate::{
-    Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Op, Port, RUNTIME_LEVEL, Rounding, Target, Tensor,
+    Error, FILE_ALIGNMENT, FILE_IDENTIFIER, FORMAT_VERSION, Header, Op, Port, RUNTIME_LEVEL, Rounding,
+    Target, Tensor,
 };
 
-/// Fields of table `Model` in `model.fbs` that a device reads: those up to `outputs`, in this order.
-const DEVICE_FIELDS: usize = 12;
+/// Fields of table `Model` in `model.fbs` that a device reads: those up to `ports`, in this order.
+const DEVICE_FIELDS: usize = 8;
 
 /// Field numbers of table `Model`.
 mod field {
     pub const FORMAT_VERSION: usize = 0;
-    pub const TARGET: usize = 2;
-    pub const ROUNDING: usize = 3;
-    pub const CONSTANTS: usize = 9;
-    pub const INPUT_NAMES: usize = 12;
-    pub const OUTPUT_NAMES: usize = 13;
-    pub const SOURCE_HASH: usize = 14;
-    pub const CHECKSUM: usize = 15;
-    pub const METADATA: usize = 16;
-    pub const SELF_TEST: usize = 17;
-    pub const DEBUG: usize = 18;
+    pub const CONSTANTS: usize = 6;
+    pub const TARGET_NAME: usize = 8;
+    pub const INPUT_NAMES: usize = 9;
+    pub const OUTPUT_NAMES: usize = 10;
+    pub const SOURCE_HASH: usize = 11;
+    pub const CHECKSUM: usize = 12;
+    pub const METADATA: usize = 13;
+    pub const SELF_TEST: usize = 14;
+    pub const DEBUG: usize = 15;
 }
 
 /// A verified model. Whoever holds one holds the proof that all records are in bounds, that no op
@@ -39,11 +39,8 @@ pub struct Model<'a> {
     ops: &'a [Op],
     params: &'a [u32],
     constants: &'a [u8],
-    inputs: &'a [Port],
-    outputs: &'a [Port],
-    arena_bytes: u32,
-    target: Target,
-    rounding: Rounding,
+    ports: &'a [Port],
+    header: &'a Header,
 }
 
 impl<'a> Model<'a> {
@@ -57,36 +54,20 @@ impl<'a> Model<'a> {
             ops: &[],
             params: &[],
             constants: &[],
-            inputs: &[],
-            outputs: &[],
-            arena_bytes: 0,
-            target: Target::Portable,
-            rounding: Rounding::Double,
+            ports: &[],
+            header: &Header::EMPTY,
         }
     }
 
     /// A model of parts that are not verified, for tests of verification.
     #[cfg(test)]
     pub(crate) fn of_parts(
-        arena_bytes: u32,
+        header: &'a Header,
         (tensors, operands, ops): (&'a [Tensor], &'a [u16], &'a [Op]),
         (params, constants): (&'a [u32], &'a [u8]),
-        (inputs, outputs): (&'a [Port], &'a [Port]),
+        ports: &'a [Port],
     ) -> Model<'a> {
-        let (target, rounding) = (Target::Portable, Rounding::Double);
-        Model {
-            bytes: &[],
-            tensors,
-            operands,
-            ops,
-            params,
-            constants,
-            inputs,
-            outputs,
-            arena_bytes,
-            target,
-            rounding,
-        }
+        Model { bytes: &[], tensors, operands, ops, params, constants, ports, header }
     }
 
     /// Finds the parts of the file. What they hold is not verified.
@@ -111,17 +92,16 @@ impl<'a> Model<'a> {
         if found != FORMAT_VERSION {
             return Err(Error::Version { found });
         }
-        // A vtable ends with the last field that is there, and outputs are.
+        // A vtable ends with the last field that is there, and ports are.
         let places = root.places::<DEVICE_FIELDS>().ok_or_else(|| root.fault())?;
-        let &[_, minimum, target, rounding, ..] = places;
-        let needed = root.u32(minimum).unwrap_or(u32::MAX);
+        self.find(&root, places).ok_or_else(|| root.fault())?;
+        let needed = self.header.minimum_runtime;
         if needed > RUNTIME_LEVEL {
             return Err(Error::RuntimeTooOld { needed });
         }
-        let unknown = |field: usize| Error::UnknownValue { field: field as u8 };
-        self.target = Target::from_code(root.u8(target)).ok_or(unknown(field::TARGET))?;
-        self.rounding = Rounding::from_code(root.u8(rounding)).ok_or(unknown(field::ROUNDING))?;
-        self.find(&root, places).ok_or_else(|| root.fault())?;
+        if self.header.rounding > Rounding::Single as u32 {
+            return Err(Error::Rounding { found: self.header.rounding });
+        }
         let constants = self.constants;
         if !constants.is_empty() && (constants.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
             return Err(Error::Offset { at: field::CONSTANTS as u32 });
@@ -131,15 +111,14 @@ impl<'a> Model<'a> {
 
     #[inline(always)]
     fn find(&mut self, root: &Table<'a>, places: &[Place; DEVICE_FIELDS]) -> Option<()> {
-        let &[.., arena_bytes, tensors, operands, ops, params, constants, inputs, outputs] = places;
-        self.arena_bytes = root.u32(arena_bytes)?;
+        let &[_, header, tensors, operands, ops, params, constants, ports] = places;
+        self.header = root.record::<6, _>(header)?;
         self.tensors = root.structs::<3, _>(tensors)?;
         self.operands = root.scalars(operands)?;
         self.ops = root.structs::<6, _>(ops)?;
         self.params = root.scalars(params)?;
         self.constants = root.scalars(constants)?;
-        self.inputs = root.structs::<10, _>(inputs)?;
-        self.outputs = root.structs::<10, _>(outputs)?;
+        self.ports = root.structs::<10, _>(ports)?;
         Some(())
     }
 
@@ -148,9 +127,35 @@ impl<'a> Model<'a> {
         Words::new(self.bytes)?.table(0)
     }
 
-    /// Bytes of arena that the model needs, scratch memory included.
+    /// Bytes of arena that the model needs, scratch memory and state included.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_bytes as usize
+        self.header.arena_bytes as usize
+    }
+
+    /// How many of the arena's last bytes keep their contents from one inference to the next.
+    pub fn state_bytes(&self) -> usize {
+        self.header.state_bytes as usize
+    }
+
+    /// The first byte of the state, which is the end of what an inference works in.
+    #[inline(always)]
+    pub fn state_start(&self) -> usize {
+        // A verified model's state is no larger than its arena.
+        self.header.arena_bytes.wrapping_sub(self.header.state_bytes) as usize
+    }
+
+    /// Whether the state lies in the arena and at a multiple of 16, and its first contents among the constants.
+    #[inline(always)]
+    pub(crate) fn has_sound_state(&self) -> bool {
+        // Where there is none, nothing has to be aligned.
+        let &Header { arena_bytes: arena, state_bytes: state, initial_bytes: initial, .. } = self.header;
+        let aligned = self.state_start() & (FILE_ALIGNMENT - 1) == 0 || state == 0;
+        aligned && state <= arena && initial <= state && initial as usize <= self.constants.len()
+    }
+
+    /// What the first bytes of the state hold before the first inference; those behind them hold zero.
+    pub fn initial_state(&self) -> &'a [u8] {
+        self.constants.get(..self.header.initial_bytes as usize).unwrap_or(&[])
     }
 
     /// All tensors; operands and ports refer to them by index.
@@ -205,31 +210,46 @@ impl<'a> Model<'a> {
         self.constants
     }
 
+    /// Inputs and outputs; `None` where there are fewer than so many inputs, as in no verified model.
+    #[inline(always)]
+    pub(crate) fn borders(&self) -> Option<(&'a [Port], &'a [Port])> {
+        self.ports.split_at_checked(self.header.input_count.into())
+    }
+
     /// Model inputs, in the author's order.
+    #[inline(always)]
     pub fn inputs(&self) -> &'a [Port] {
-        self.inputs
+        self.borders().map_or(&[], |(inputs, _)| inputs)
     }
 
     /// Model outputs, in the author's order.
+    #[inline(always)]
     pub fn outputs(&self) -> &'a [Port] {
-        self.outputs
+        self.borders().map_or(&[], |(_, outputs)| outputs)
     }
 
     /// How accumulators are scaled down.
     pub fn rounding(&self) -> Rounding {
-        self.rounding
+        // A verified model has no other number.
+        if self.header.rounding == 0 { Rounding::Double } else { Rounding::Single }
     }
 
-    /// The core that the file was packed for.
-    pub fn target(&self) -> Target {
-        self.target
+    /// The core that the file was packed for; `None` for one that this build does not know.
+    pub fn target(&self) -> Option<Target> {
+        Target::from_code(self.header.target)
+    }
+
+    /// The name of the core that the file was packed for, which may be none that this build knows.
+    pub fn target_name(&self) -> &'a str {
+        let told = || self.root()?.string(field::TARGET_NAME);
+        self.target().map(Target::name).or_else(told).unwrap_or("unknown")
     }
 
     /// Whether the file is packed for the kernels of this build, [`KERNELS`](crate::KERNELS). Another file gives the
     /// same bytes, several times slower; one that is packed for no core in particular suits only builds that have
     /// no kernels of their own.
     pub fn suits(&self) -> bool {
-        self.target.is_native()
+        self.target().is_some_and(Target::is_native)
     }
 
     /// The whole file.

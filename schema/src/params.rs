@@ -454,6 +454,16 @@ pub struct GatherParams {
     pub indices: u32,
 }
 
+/// Delay line: the output is the latest `window` bytes of a stream that grows by `step` bytes each inference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct DelayLineParams {
+    /// Bytes of the input.
+    pub step: u32,
+    /// Bytes of the output, at least as many.
+    pub window: u32,
+}
+
 /// BATCH_MATMUL: one product of matrices for each element of `batch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]

@@ -6,11 +6,11 @@ use crate::DType;
 
 /// What a record's number of an enumeration stands for.
 macro_rules! enumeration {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
+    ($(#[$meta:meta])* $name:ident: $number:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        #[repr(u8)]
+        #[repr($number)]
         pub enum $name { $($(#[$doc])* $variant = $code,)* }
 
         impl $name {
@@ -18,7 +18,7 @@ macro_rules! enumeration {
             pub const ALL: &'static [$name] = &[$($name::$variant,)*];
 
             /// The member with this number in a file, if there is one.
-            pub const fn from_code(code: u8) -> Option<$name> {
+            pub const fn from_code(code: $number) -> Option<$name> {
                 match code { $($code => Some($name::$variant),)* _ => None }
             }
 
@@ -32,17 +32,19 @@ macro_rules! enumeration {
 
 enumeration! {
     /// Where a tensor's bytes are.
-    Storage {
+    Storage: u8 {
         /// In the arena.
         Arena = 0 "arena",
         /// In the file's constants; read only.
         Constant = 1 "constant",
+        /// In the last bytes of the arena, which keep their contents from one inference to the next.
+        State = 2 "state",
     }
 }
 
 enumeration! {
     /// How accumulators are scaled down to int8.
-    Rounding {
+    Rounding: u32 {
         /// gemmlowp's two roundings, as TFLM does.
         Double = 0 "double",
         /// One rounding.
@@ -51,8 +53,9 @@ enumeration! {
 }
 
 enumeration! {
-    /// The core that a file's packing and kernel paths were chosen for. It never changes a result.
-    Target {
+    /// The cores that this build knows files to be packed for. A file may name another one; the core never changes
+    /// a result.
+    Target: u16 {
         /// No core in particular.
         Portable = 0 "portable",
         /// Cortex-M0 and M0+.
@@ -102,8 +105,9 @@ impl Target {
 enumeration! {
     /// What an op computes. Several TFLite operators share one where the device's work is the same:
     /// all that only move bytes are [`StridedCopy`](OpCode::StridedCopy), all functions of one int8
-    /// number are [`Lookup`](OpCode::Lookup). 0 is no op.
-    OpCode {
+    /// number are [`Lookup`](OpCode::Lookup). Element types belong to it: an operator on other types than int8
+    /// has a code of its own, and firmware links it by itself. 0 is no op.
+    OpCode: u16 {
         /// Convolution.
         Conv2d = 1 "conv_2d",
         /// Depthwise convolution.
@@ -153,12 +157,14 @@ enumeration! {
         Depthwise3x3 = 23 "depthwise_3x3",
         /// Rows of a tensor, looked up by number.
         Gather = 24 "gather",
+        /// The latest bytes of a stream, kept in state.
+        DelayLine = 25 "delay_line",
     }
 }
 
 enumeration! {
     /// How the weights of one packing follow one another.
-    Order {
+    Order: u8 {
         /// Row-major in the order of the op's weight dimensions.
         Plain = 0 "plain",
         /// Blocks of channels; within a block, groups of consecutive weights of its channels in turn.
@@ -287,7 +293,7 @@ impl Packing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Tensor {
-    /// First byte, in the arena or the constants.
+    /// First byte, in the arena (of state, too) or the constants.
     pub offset: u32,
     /// Size in bytes.
     pub bytes: u32,
@@ -306,6 +312,11 @@ impl Tensor {
         DType::from_code(self.dtype)
     }
 
+    /// Where it lies; verified files have no other number.
+    pub const fn storage(&self) -> Option<Storage> {
+        Storage::from_code(self.storage)
+    }
+
     /// Type and storage as one number; 0, which most have, is int8 in the arena.
     #[inline(always)]
     pub fn kind(&self) -> u16 {
@@ -320,9 +331,19 @@ impl Tensor {
         *word
     }
 
-    /// Whether it lies in the arena.
+    /// Whether it lies in the arena, where ops write it and read it during one inference.
     pub const fn in_arena(&self) -> bool {
         self.storage == Storage::Arena as u8
+    }
+
+    /// Whether it lies among the constants.
+    pub const fn is_constant(&self) -> bool {
+        self.storage == Storage::Constant as u8
+    }
+
+    /// Whether it keeps its contents from one inference to the next.
+    pub const fn is_state(&self) -> bool {
+        self.storage == Storage::State as u8
     }
 
     /// First byte behind it; does not overflow in a verified file.
@@ -341,9 +362,7 @@ impl Tensor {
 #[repr(C)]
 pub struct Op {
     /// Number of its [`OpCode`].
-    pub code: u8,
-    /// Kernel path that the converter chose; 0 is the general one.
-    pub path: u8,
+    pub code: u16,
     /// Number of input operands.
     pub inputs: u8,
     /// Number of output operands.
@@ -369,6 +388,39 @@ impl Op {
         let [_, counts, ..] = bytemuck::cast_ref::<Op, [u16; 12]>(self);
         (*counts == 0x0101).then(|| bytemuck::cast_ref(&self.operands))
     }
+}
+
+/// The numbers that a device needs of a model as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Header {
+    /// Level of features that a reader needs.
+    pub minimum_runtime: u32,
+    /// Bytes of arena, state included.
+    pub arena_bytes: u32,
+    /// How many of the arena's last bytes keep their contents from one inference to the next.
+    pub state_bytes: u32,
+    /// How many bytes at the start of the constants the state begins with; those behind them are zero at first.
+    pub initial_bytes: u32,
+    /// Number of the [`Target`] that the packing suits best, which this build need not know.
+    pub target: u16,
+    /// How many of the ports are inputs.
+    pub input_count: u16,
+    /// Number of its [`Rounding`].
+    pub rounding: u32,
+}
+
+impl Header {
+    /// Of no model.
+    pub(crate) const EMPTY: Header = Header {
+        minimum_runtime: 0,
+        arena_bytes: 0,
+        state_bytes: 0,
+        initial_bytes: 0,
+        target: 0,
+        input_count: 0,
+        rounding: 0,
+    };
 }
 
 /// A border of the model: a tensor with the shape and quantization that the user sees.

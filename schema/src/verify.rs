@@ -1,18 +1,17 @@
 //! Verification of the program: every record in bounds, every byte read after it was written and
 //! before it is overwritten.
 //!
-//! Tensors of the arena are numbered in the order in which they are written, constants behind them. So a
-//! tensor holds data if its number is below that of the next one to be written and its last use is
-//! not past. What is left is a list of the tensors that hold data: a new tensor, and the op's scratch,
-//! must not touch those that are read later. The list is bounded by [`MAX_LIVE`], so time is linear in
-//! the number of operands and the stack is that list.
-
-use heapless::Vec;
+//! Tensors of the arena are numbered in the order in which they are written, constants and state behind them. So
+//! a tensor holds data if its number is below that of the next one to be written and its last use is
+//! not past. What is left is that nothing touches a tensor while it holds data: from each tensor the walk looks ahead
+//! over the ops up to its last use, at what they write and at their scratch memory. That takes no memory,
+//! and as many steps as tensors hold data for ops, which [`MAX_STEPS`] bounds.
 
 use crate::{DType, Error, Model, Op, Port, Storage, Tensor};
 
-/// How many tensors may hold data at once. Real networks have fewer than ten.
-pub const MAX_LIVE: usize = 64;
+/// How many steps the walk may look ahead for all tensors together; a step is an op or a tensor that it writes. Real
+/// networks take fewer than a thousand; five thousand tensors that hold data for a thousand ops each take ten million.
+pub const MAX_STEPS: usize = 1 << 24;
 
 /// Largest size of a tensor or an arena: sums of two offsets stay below 2^32.
 const MAX_BYTES: u32 = 1 << 30;
@@ -33,6 +32,7 @@ const SIZE_MASKS: [u8; DType::ALL.len()] = {
 #[derive(Clone, Copy)]
 enum Wrong {
     Counts,
+    State,
     TensorType(u16),
     TensorRange(u16),
     Port(u16),
@@ -40,12 +40,13 @@ enum Wrong {
     ReadBeforeWrite(u16),
     WriteOrder(u16),
     Overlap(u16),
-    TooManyLive,
+    TooManySteps,
 }
 
 impl<'a> Model<'a> {
     /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
-    /// Time is linear in the size of the records, stack is bounded, nothing is allocated.
+    /// Time is linear in the size of the records, and in how long tensors hold data, up to [`MAX_STEPS`]; stack is
+    /// bounded, nothing is allocated.
     #[inline(always)]
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
         // Filled where the caller has it: a model is too large to be moved for nothing.
@@ -65,11 +66,14 @@ impl<'a> Model<'a> {
 }
 
 fn program(model: &Model<'_>) -> Result<(), Error> {
-    let mut walk = Walk { model, tensors: model.tensors(), now: -1, next: 0, live: Vec::new() };
+    let state = model.state_start() as u32;
+    let mut walk =
+        Walk { model, tensors: model.tensors(), now: -1, next: 0, until: -1, steps: MAX_STEPS, state };
     walk.program().map_err(|wrong| {
         let op = walk.now.max(0) as u16;
         match wrong {
             Wrong::Counts => Error::Counts,
+            Wrong::State => Error::State,
             Wrong::TensorType(tensor) => Error::TensorType { tensor },
             Wrong::TensorRange(tensor) => Error::TensorRange { tensor },
             Wrong::Port(port) => Error::Port { port },
@@ -77,7 +81,7 @@ fn program(model: &Model<'_>) -> Result<(), Error> {
             Wrong::ReadBeforeWrite(tensor) => Error::ReadBeforeWrite { op, tensor },
             Wrong::WriteOrder(tensor) => Error::WriteOrder { op, tensor },
             Wrong::Overlap(tensor) => Error::Overlap { op, tensor },
-            Wrong::TooManyLive => Error::TooManyLive { op },
+            Wrong::TooManySteps => Error::TooManySteps { op },
         }
     })
 }
@@ -90,39 +94,50 @@ struct Walk<'m, 'a> {
     now: i32,
     /// Number of the next tensor that is written.
     next: usize,
-    /// Tensors that hold data.
-    live: Vec<&'a Tensor, MAX_LIVE>,
+    /// The last op that reads a tensor but the latest one: once it is past, the latest is all that holds data.
+    until: i32,
+    /// How many steps are left.
+    steps: usize,
+    /// End of the latest tensor of the state.
+    state: u32,
 }
 
 impl<'m, 'a> Walk<'m, 'a> {
     #[inline(always)]
     fn program(&mut self) -> Result<(), Wrong> {
         let model = self.model;
-        let (mut ops, inputs, outputs) = (model.ops(), model.inputs(), model.outputs());
+        let (inputs, outputs) = model.borders().ok_or(Wrong::Counts)?;
         // Zero becomes a number with all bits.
         let bits = |n: usize| n | n.wrapping_sub(1);
-        let bits = bits(ops.len()) | bits(inputs.len()) | bits(outputs.len());
+        let bits = bits(model.ops().len()) | bits(inputs.len()) | bits(outputs.len());
         if bits >> 15 != 0 || self.tensors.len() > 0xFFFF || model.arena_bytes() > MAX_BYTES as usize {
             return Err(Wrong::Counts);
         }
-        self.write(inputs.len())?;
+        if !model.has_sound_state() {
+            return Err(Wrong::State);
+        }
+        self.write(inputs.len(), (0, 0))?;
         for (index, port) in inputs.iter().enumerate() {
             if port.tensor as usize != index || self.port(port).is_none() {
                 return Err(Wrong::Port(index as u16));
             }
         }
         loop {
-            ops = self.links(ops);
+            if self.links() {
+                self.keep(self.next)?;
+            }
             self.now += 1;
-            let Some((op, behind)) = ops.split_first() else { break };
+            let Some(op) = model.ops().get(self.now as usize) else { break };
             self.op(op)?;
-            ops = behind;
         }
         while let Some(tensor) = self.tensors.get(self.next) {
             let number = self.next as u16;
             self.tensor(tensor, number)?;
             if tensor.in_arena() {
                 return Err(Wrong::WriteOrder(number));
+            }
+            if tensor.is_state() {
+                self.state = tensor.end();
             }
             self.next += 1;
         }
@@ -138,17 +153,20 @@ impl<'m, 'a> Walk<'m, 'a> {
     /// Checks that a tensor lies in its memory, aligned for its type.
     #[inline(never)]
     fn tensor(&self, tensor: &Tensor, number: u16) -> Result<(), Wrong> {
-        let rooms: [usize; Storage::ALL.len()] = [self.model.arena_bytes(), self.model.constants().len()];
-        let (Some(&mask), Some(&room)) =
-            (SIZE_MASKS.get(usize::from(tensor.dtype)), rooms.get(usize::from(tensor.storage)))
+        // Where each memory ends. Tensors of the state follow one another.
+        let [end, all] = [self.model.state_start(), self.model.arena_bytes()];
+        let ends: [usize; Storage::ALL.len()] = [end, self.model.constants().len(), all];
+        let start = if tensor.is_state() { self.state } else { 0 };
+        let (Some(&mask), Some(&end)) =
+            (SIZE_MASKS.get(usize::from(tensor.dtype)), ends.get(usize::from(tensor.storage)))
         else {
             return Err(Wrong::TensorType(number));
         };
-        let (mask, room) = (u32::from(mask), room as u32);
+        let mask = u32::from(mask);
         if tensor.bytes & mask != 0 || tensor.bytes == 0 {
             return Err(Wrong::TensorType(number));
         }
-        if !fits(run(tensor), room) || tensor.offset & mask != 0 {
+        if !fits(run(tensor), end as u32) || tensor.offset < start || tensor.offset & mask != 0 {
             return Err(Wrong::TensorRange(number));
         }
         Ok(())
@@ -166,18 +184,20 @@ impl<'m, 'a> Walk<'m, 'a> {
         (bytes == tensor.bytes).then_some(tensor)
     }
 
-    /// Checks as many of the ops as are sound links of a chain, the common case: each reads what the one
+    /// Checks as many of the next ops as are sound links of a chain, the common case: each reads what the one
     /// before has written, for the last time, and writes what the one behind reads, all of int8, while nothing else
-    /// holds data. What is none, or not sound, is returned for [`op`](Walk::op) to decide.
+    /// holds data. The first that is none, or not sound, is left for [`op`](Walk::op) to decide. Returns whether there
+    /// were any.
     #[inline(never)]
-    fn links<'o>(&mut self, ops: &'o [Op]) -> &'o [Op] {
+    fn links(&mut self) -> bool {
         let first = self.next.wrapping_sub(1);
-        let (Some(chain), [held]) = (self.tensors.get(first..), &mut self.live[..]) else { return ops };
-        let is_first = |first: &Tensor| {
-            core::ptr::eq(*held, first) && first.use_and_kind() as i32 == self.now.wrapping_add(1)
+        let now = self.now.wrapping_add(1);
+        let (Some(chain), Some(ops)) = (self.tensors.get(first..), self.model.ops().get(now as usize..))
+        else {
+            return false;
         };
-        if !chain.first().is_some_and(is_first) {
-            return ops;
+        if self.until >= now || chain.first().is_none_or(|first| first.use_and_kind() as i32 != now) {
+            return false;
         }
         // Both operands as one number, as the record has them: the tensor of this number, and the next one.
         let mut operands = (first as u32).wrapping_mul(0x1_0001).wrapping_add(0x1_0000);
@@ -189,12 +209,9 @@ impl<'m, 'a> Walk<'m, 'a> {
             operands = operands.wrapping_add(0x1_0001);
         }
         let links = ((operands >> 16) as usize).wrapping_sub(self.next);
-        if let Some(last) = chain.get(links) {
-            *held = last;
-        }
         self.next += links;
         self.now += links as i32;
-        ops.get(links..).unwrap_or_default()
+        links != 0
     }
 
     /// Checks any op: operands, parameters and scratch exist, what is read holds data, what is written is
@@ -205,8 +222,8 @@ impl<'m, 'a> Walk<'m, 'a> {
         let (inputs, outputs) =
             model.operands(op).split_at_checked(op.inputs.into()).ok_or(Wrong::OpRange)?;
         let scratch = (op.scratch, op.scratch_bytes);
-        let outside = op.scratch & 3 != 0 || !fits(scratch, model.arena_bytes() as u32);
-        if outputs.is_empty() || model.params_checked(op).is_none() || outside {
+        let outside = op.scratch & 3 != 0 || !fits(scratch, model.state_start() as u32);
+        if model.params_checked(op).is_none() || outside {
             return Err(Wrong::OpRange);
         }
         for &id in inputs {
@@ -222,55 +239,60 @@ impl<'m, 'a> Walk<'m, 'a> {
                 return Err(Wrong::WriteOrder(id));
             }
         }
-        self.write(outputs.len())?;
-        // Nothing that is read or written may lie in the scratch memory.
-        let mut place = 0;
-        while let Some(&held) = self.live.get(place) {
-            if op.scratch_bytes != 0 && touch(run(held), scratch) {
-                return Err(self.overlap(held));
-            }
-            place += 1;
-            // What nobody reads any more goes at once: a chain may begin here.
-            if i32::from(held.last_use) <= self.now {
-                place -= 1;
-                if let Some(last) = self.live.pop()
-                    && let Some(held) = self.live.get_mut(place)
-                {
-                    *held = last;
-                }
-            }
-        }
-        Ok(())
+        self.write(outputs.len(), scratch)
     }
 
-    /// The next tensors are written, as many as this.
+    /// The next tensors are written, as many as this, by an op with this scratch memory.
     #[inline(never)]
-    fn write(&mut self, count: usize) -> Result<(), Wrong> {
-        for _ in 0..count {
+    fn write(&mut self, count: usize, scratch: Run) -> Result<(), Wrong> {
+        let behind = self.next + count;
+        while self.next < behind {
             let number = self.next as u16;
             let tensor = self.tensors.get(self.next).ok_or(Wrong::WriteOrder(number))?;
             self.tensor(tensor, number)?;
             if !tensor.in_arena() || i32::from(tensor.last_use) < self.now {
                 return Err(Wrong::WriteOrder(number));
             }
-            for &held in &self.live {
-                // What is read now for the last time may be overwritten: how is the operator's matter.
-                if i32::from(held.last_use) > self.now && touch(run(held), run(tensor)) {
-                    return Err(self.overlap(held));
-                }
+            if scratch.1 != 0 && touch(run(tensor), scratch) {
+                return Err(Wrong::Overlap(number));
             }
-            self.live.push(tensor).map_err(|_| Wrong::TooManyLive)?;
+            if let Some(before) = self.tensors.get(self.next.wrapping_sub(1)) {
+                self.until = self.until.max(before.last_use.into());
+            }
             self.next += 1;
+            self.keep(behind)?;
         }
         Ok(())
     }
 
-    #[cold]
+    /// Checks that nothing touches the latest tensor, which the op `now` writes, up to its last use: neither the tensors
+    /// that are written behind it, those before number `behind` by the same op, nor scratch memory. The last op that
+    /// reads it may write over it: how is the operator's matter.
     #[inline(never)]
-    fn overlap(&self, damaged: &Tensor) -> Wrong {
-        let start = self.tensors.as_ptr() as usize;
-        let index = (core::ptr::from_ref(damaged) as usize).wrapping_sub(start) / size_of::<Tensor>();
-        Wrong::Overlap(index as u16)
+    fn keep(&mut self, mut behind: usize) -> Result<(), Wrong> {
+        let (start, number) = (self.now, self.next.wrapping_sub(1));
+        let Some(&tensor) = self.tensors.get(number) else { return Ok(()) };
+        let mut next = self.next;
+        while self.now < i32::from(tensor.last_use) {
+            // What is not there is found when its op is checked.
+            while next < behind {
+                let Some(other) = self.tensors.get(next) else { break };
+                if touch(run(other), run(&tensor)) {
+                    return Err(Wrong::Overlap(number as u16));
+                }
+                next += 1;
+            }
+            let Some(op) = self.model.ops().get((self.now + 1) as usize) else { break };
+            self.now += 1;
+            if op.scratch_bytes != 0 && touch((op.scratch, op.scratch_bytes), run(&tensor)) {
+                return Err(Wrong::Overlap(number as u16));
+            }
+            behind += usize::from(op.outputs);
+        }
+        let steps = (self.now - start) as usize + (behind - self.next);
+        self.now = start;
+        self.steps = self.steps.checked_sub(steps).ok_or(Wrong::TooManySteps)?;
+        Ok(())
     }
 }
 
@@ -293,7 +315,7 @@ fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
 /// reads is sound. Not in line: the loop around it would run out of registers.
 #[inline(never)]
 fn is_link(model: &Model<'_>, op: &Op, [read, written]: &[Tensor; 2]) -> bool {
-    let arena = model.arena_bytes() as u32;
+    let arena = model.state_start() as u32;
     if op.pair().is_none()
         || written.use_and_kind() != read.use_and_kind() + 1
         || written.bytes == 0

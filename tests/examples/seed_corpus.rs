@@ -1,5 +1,5 @@
 //! Writes models as `.ferro` files for every core into a folder: seeds for the fuzzer. They are those of
-//! `tests/models` and the first vectors of each operator.
+//! `tests/models`, the first vectors of each operator, and one with state.
 //!
 //! ```text
 //! cargo run -p ferrolite-conformance --example seed_corpus -- tests/fuzz/corpus/model
@@ -11,6 +11,12 @@ use std::process::ExitCode;
 use ferrolite::emit::{self, Options, Winograd};
 use ferrolite::{import, passes};
 use ferrolite_runtime::Target;
+
+#[allow(dead_code)]
+#[path = "../tests/common/program.rs"]
+mod program;
+#[path = "../tests/common/stream.rs"]
+mod stream;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
@@ -52,7 +58,8 @@ fn write_seeds(folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
             }
         }
     }
-    Ok(count)
+    std::fs::write(folder.join("stream.ferro"), stream::program().file().bytes())?;
+    Ok(count + 1)
 }
 
 /// The seeds of one model, none for a float one, which has to be quantized first and adds nothing.

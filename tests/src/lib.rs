@@ -94,7 +94,7 @@ pub fn exercise(file: &[u8]) -> Outcome {
 fn emulated(model: &Model<'_>) -> Option<OpSet> {
     use ferrolite_runtime::Target;
     use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Rv32im};
-    match model.target() {
+    match model.target()? {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Some(&const { ops::all::<Armv7em>() }),
         Target::CortexM55 => Some(&const { ops::all::<Mve>() }),
         Target::CortexM3 => Some(&const { ops::all::<Armv7m>() }),

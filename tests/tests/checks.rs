@@ -6,6 +6,7 @@ use common::apart::Apart;
 use common::cases::Case;
 use common::packed::Random;
 use ferrolite_runtime::{DType, Error, Fault, OpCode, ops};
+use ferrolite_schema::Storage;
 
 fn verdict(case: Case) -> Option<Fault> {
     match Apart::new(case).run(ops::ALL, None, 0) {
@@ -52,7 +53,7 @@ fn repeated(code: OpCode, [a, b]: [u32; 2], random: &mut Random) -> Case {
     (case.params[6], case.params[7]) = (a << 5, b << 5);
     case.twice = false;
     for (input, repeated) in case.inputs.iter_mut().zip([a, b]) {
-        input.constant = false;
+        input.storage = Storage::Arena;
         input.data = vec![7; if repeated == 1 { 1 } else { 3 }];
     }
     case.outputs = vec![(DType::Int8, 3)];
@@ -120,9 +121,15 @@ fn constants_answer_as_other_operands() {
     for _ in 0..20 {
         let mut case = Case::new(OpCode::BatchMatMul, &mut random);
         case.twice = false;
-        let answers = [[false, false], [true, false], [false, true]].map(|constant| {
+        let answers = [
+            [Storage::Arena, Storage::Arena],
+            [Storage::Constant, Storage::Arena],
+            [Storage::Arena, Storage::Constant],
+            [Storage::State, Storage::Arena],
+        ]
+        .map(|storages| {
             let mut case = case.clone();
-            case.inputs.iter_mut().zip(constant).for_each(|(input, constant)| input.constant = constant);
+            case.inputs.iter_mut().zip(storages).for_each(|(input, storage)| input.storage = storage);
             Apart::new(case).run(ops::ALL, None, 0x55).expect("is sound")
         });
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{}", case.what);

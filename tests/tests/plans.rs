@@ -37,7 +37,7 @@ fn follow_every_byte(file: &[u8]) -> Result<(), String> {
                 return Err(format!("op {index} reads tensor {input}, of which bytes are overwritten"));
             }
         }
-        let operator = ops::ALL.iter().find(|operator| operator.code as u8 == op.code).expect("known");
+        let operator = ops::ALL.iter().find(|operator| operator.code as u16 == op.code).expect("known");
         let node = ferrolite_runtime::Node::new(&model, op);
         for &output in outputs {
             let (out, end) = (range(output).start, range(output).end);
@@ -276,7 +276,7 @@ fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
     let mut file = AlignedBuf::from_bytes(&emit::compile(&graph, &options).unwrap().bytes);
     let (record, bytes, arena, out) = {
         let model = Model::from_bytes(&file).unwrap();
-        assert_eq!(model.ops()[0].code, OpCode::Depthwise3x3 as u8);
+        assert_eq!(model.ops()[0].code, OpCode::Depthwise3x3 as u16);
         let (tensor, out) = (&model.tensors()[0], &model.tensors()[1]);
         assert_eq!(tensor.offset, out.offset, "the planner puts both in one place");
         // The offset is a tensor record's first word.
@@ -351,7 +351,7 @@ proptest! {
             let file = AlignedBuf::from_bytes(&emit::compile(&graph, &options).unwrap().bytes);
             let model = Model::from_bytes(&file).unwrap();
             let op = &model.ops()[0];
-            let operator = set.ops.iter().find(|operator| operator.code as u8 == op.code).unwrap();
+            let operator = set.ops.iter().find(|operator| operator.code as u16 == op.code).unwrap();
             let lead = (operator.lead)(&ferrolite_runtime::Node::new(&model, op), 0).unwrap() as usize;
             let images = (batches, size[0] * size[1]);
             let survives = |lead| tiles_survive(images, in_channels, out_channels, lead);

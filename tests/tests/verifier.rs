@@ -29,6 +29,8 @@ fn program(inputs: u16, places: &[Place], steps: &[Step<'_>], outputs: &[u16]) -
     };
     Program {
         arena_bytes: 128,
+        state_bytes: 0,
+        initial_bytes: 0,
         tensors: places.iter().map(|&(at, use_)| Tensor::new(DType::Int8, at, SIZE, use_)).collect(),
         ops: steps.iter().map(op).collect(),
         constants: vec![0; 256],

@@ -75,9 +75,9 @@ mod linked {
     fn start(file: &[u8], arena: &mut [u8]) -> Result<(), Error> {
         use ferrolite_runtime::{Fault, Node, Operator, check_op};
 
-        type Entry = (u8, fn(&Node<'_>) -> Result<(), Fault>, fn(&Node<'_>, usize) -> Option<u32>);
+        type Entry = (u16, fn(&Node<'_>) -> Result<(), Fault>, fn(&Node<'_>, usize) -> Option<u32>);
         const fn entry(operator: &Operator) -> Entry {
-            (operator.code as u8, operator.check, operator.lead)
+            (operator.code as u16, operator.check, operator.lead)
         }
         static ENTRIES: [Entry; OPS.len()] = {
             let mut entries = [entry(&OPS[0]); OPS.len()];

@@ -95,7 +95,7 @@ pub fn measure(
         arena_bytes: model.arena_bytes(),
         model_bytes: model.bytes().len(),
         notes: board::portable_packing(board, model.target()).into_iter().collect(),
-        warnings: board::foreign_packing(board, model.target()).into_iter().collect(),
+        warnings: board::foreign_packing(board, model.target(), model.target_name()).into_iter().collect(),
         ..Measured::default()
     };
     let layer = |layer: model_file::Layer| LayerMeasured {

@@ -6,31 +6,32 @@ use ferrolite_runtime::Target;
 use super::{Board, HOST, find};
 
 /// A warning where a file is packed for another core's kernels than those of the board of this name: it takes
-/// several times as long there. None on the host, which packs anew what it runs.
-pub fn foreign_packing(board: &str, packed_for: Target) -> Option<String> {
-    let board = other_kernels(board, packed_for).filter(|_| packed_for != Target::Portable)?;
+/// several times as long there. `name` is what the file calls that core, which may be one that nobody here knows. None
+/// on the host, which packs anew what it runs.
+pub fn foreign_packing(board: &str, packed_for: Option<Target>, name: &str) -> Option<String> {
+    let board = other_kernels(board, packed_for).filter(|_| packed_for != Some(Target::Portable))?;
     Some(format!(
         "the file is packed for {}, and {} has the kernels of another core: it takes several times as long as it \
          need; convert the model with --target {}",
-        packed_for.name(),
+        name,
         board.name,
         board.core_target().name()
     ))
 }
 
 /// A note where a file is packed for no core and the board has kernels for its own.
-pub fn portable_packing(board: &str, packed_for: Target) -> Option<String> {
-    let board = other_kernels(board, packed_for).filter(|_| packed_for == Target::Portable)?;
+pub fn portable_packing(board: &str, packed_for: Option<Target>) -> Option<String> {
+    let board = other_kernels(board, packed_for).filter(|_| packed_for == Some(Target::Portable))?;
     Some(format!(
         "the file is packed for no core in particular; --target {} makes it faster here",
         board.core_target().name()
     ))
 }
 
-fn other_kernels(board: &str, packed_for: Target) -> Option<&'static Board> {
+fn other_kernels(board: &str, packed_for: Option<Target>) -> Option<&'static Board> {
     // An unknown name is told by whoever runs the board.
     let board = find(board).ok().filter(|_| board != HOST)?;
-    (board.core_target().kernels() != packed_for.kernels()).then_some(board)
+    (Some(board.core_target().kernels()) != packed_for.map(Target::kernels)).then_some(board)
 }
 
 #[cfg(test)]
@@ -51,11 +52,18 @@ mod tests {
             (HOST, Target::Portable, false, false),
         ] {
             let case = format!("{board} {}", packed_for.name());
-            assert_eq!(foreign_packing(board, packed_for).is_some(), warning, "{case}");
-            assert_eq!(portable_packing(board, packed_for).is_some(), note, "{case}");
+            let foreign = foreign_packing(board, Some(packed_for), packed_for.name());
+            assert_eq!(foreign.is_some(), warning, "{case}");
+            assert_eq!(portable_packing(board, Some(packed_for)).is_some(), note, "{case}");
         }
-        let told = foreign_packing("qemu-cortex-m4", Target::CortexM0).unwrap();
-        assert!(told.contains("packed for cortex-m0") && told.ends_with("--target cortex-m4"), "{told}");
+        for (packed_for, name) in [(Some(Target::CortexM0), "cortex-m0"), (None, "esp32-s3")] {
+            let told = foreign_packing("qemu-cortex-m4", packed_for, name).unwrap();
+            assert!(
+                told.contains(&format!("packed for {name}")) && told.ends_with("--target cortex-m4"),
+                "{told}"
+            );
+            assert_eq!(portable_packing("qemu-cortex-m4", packed_for), None);
+        }
     }
 
     /// What the converter packs for a target, and what its kernels are, are two lists.

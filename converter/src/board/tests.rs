@@ -23,24 +23,22 @@ fn lookups(len: u32) -> Vec<u8> {
     // Ops of one input and one output have their operands in the record.
     let operands = builder.create_vector(&[0u16; 0]);
     let op = |input: u32, output: u32, params| {
-        fb::Op::new(fb::OpCode::Lookup, 0, 1, 1, input | output << 16, params, 1, 0, 0)
+        fb::Op::new(fb::OpCode::Lookup, 1, 1, input | output << 16, params, 1, 0, 0)
     };
     let ops = builder.create_vector(&[op(0, 1, 0), op(1, 2, 1)]);
     let params = builder.create_vector(&[0u32, 256]);
     let port = |tensor| fb::Port::new(tensor, 1, &[len, 1, 1, 1, 1, 1], 1.0, 0);
-    let inputs = builder.create_vector(&[port(0)]);
-    let outputs = builder.create_vector(&[port(2)]);
+    let ports = builder.create_vector(&[port(0), port(2)]);
+    let header = fb::Header::new(ferrolite_schema::RUNTIME_LEVEL, len + 16, 0, 0, 0, 1, fb::Rounding::Double);
     let args = fb::ModelArgs {
         format_version: ferrolite_schema::FORMAT_VERSION,
-        minimum_runtime: ferrolite_schema::RUNTIME_LEVEL,
-        arena_bytes: len + 16,
+        header: Some(&header),
         tensors: Some(tensors),
         operands: Some(operands),
         ops: Some(ops),
         params: Some(params),
         constants: Some(constants),
-        inputs: Some(inputs),
-        outputs: Some(outputs),
+        ports: Some(ports),
         ..fb::ModelArgs::default()
     };
     let model = fb::Model::create(&mut builder, &args);

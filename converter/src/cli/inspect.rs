@@ -48,7 +48,7 @@ fn describe(facts: &Facts) -> String {
     lines.extend(facts.parameters.map(|count| ("parameters", text::thousands(count))));
     lines.extend(facts.arena_bytes.map(|bytes| ("arena", format!("{} bytes", text::count(bytes)))));
     lines.push(("work", format!("{} multiply-accumulates", text::thousands(facts.macs))));
-    lines.extend(facts.target.map(|target| ("target", target.to_string())));
+    lines.extend(facts.target.clone().map(|target| ("target", target)));
     lines.extend(facts.rounding.map(|rounding| ("rounding", rounding.to_string())));
     lines.push(("source", source));
     if facts.arena_bytes.is_some() {

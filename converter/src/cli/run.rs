@@ -50,7 +50,8 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
     };
     let data = Dataset::load_with(&args.input, &model_file::input_specs(&model), &settings)?;
     let mut notes = data.notes().to_vec();
-    let mut warnings: Vec<String> = foreign_packing(&args.board, model.target()).into_iter().collect();
+    let mut warnings: Vec<String> =
+        foreign_packing(&args.board, model.target(), model.target_name()).into_iter().collect();
     for outside in data.outside(&settings.ranges)? {
         outside.tell(&mut notes, &mut warnings);
     }
@@ -89,7 +90,7 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
 fn stage(files: &mut Outputs, path: &Path, arrays: &[NamedArray]) -> Result<()> {
     let mut bytes = Cursor::new(Vec::new());
     npz::write(arrays, &mut bytes)
-        .map_err(|e| Error::input(format!("{}: cannot be written: {e}", path.display())).caused_by(e))?;
+        .map_err(|e| Error::input(format!("{}: cannot be written: {e}", path.display())))?;
     files.stage(path, bytes.get_ref())
 }
 
@@ -103,9 +104,8 @@ fn outputs_json(result: &RunOutput) -> Result<Vec<Value>> {
                 dtype => json!(integers(dtype, &outputs[index])),
             })
             .collect();
-        let mut object = serde_json::to_value(PortJson::from(port.clone())).map_err(|e| {
-            Error::internal(format!("the result cannot be written as JSON: {e}")).caused_by(e)
-        })?;
+        let mut object = serde_json::to_value(PortJson::from(port.clone()))
+            .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
         object["values"] = Value::Array(values);
         Ok(object)
     };

@@ -102,7 +102,7 @@ fn trials(graph: &Graph, model: &Model<'_>) -> Vec<Trial> {
     let producers = graph.producers();
     let layer = |(op, id): (usize, Option<ValueId>)| {
         // What comes behind the last integers is not rounded any more.
-        if model.ops().get(op)?.code == OpCode::Dequantize as u8 {
+        if model.ops().get(op)?.code == OpCode::Dequantize as u16 {
             return None;
         }
         let node = *producers.get(&id?)?;

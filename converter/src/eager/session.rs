@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
             tensors: vec![None; model.tensors().len()],
             next: 0,
         };
-        for (index, tensor) in model.tensors().iter().enumerate().filter(|(_, tensor)| !tensor.in_arena()) {
+        for (index, tensor) in model.tensors().iter().enumerate().filter(|(_, tensor)| tensor.is_constant()) {
             let bytes = model.constants().get(tensor.offset as usize..tensor.end() as usize);
             session.tensors[index] = Some(session.describe(index, bytes.unwrap_or_default()).constant());
         }

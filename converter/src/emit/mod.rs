@@ -45,7 +45,7 @@ use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use plan::{Leads, Plan};
-use program::Program;
+use program::{Home, Program};
 use write::{SelfTest, write};
 
 /// A finished file, and what reports say of it.
@@ -153,7 +153,7 @@ fn ask_leads(program: &Program, apart: &[u8]) -> Result<Leads> {
     let model = accepted(&file, program)?;
     let leads = |op: &ferrolite_schema::Op| {
         let node = Node::new(&model, op);
-        let operator = ops::ALL.iter().find(|operator| operator.code as u8 == op.code);
+        let operator = ops::ALL.iter().find(|operator| operator.code as u16 == op.code);
         (0..node.inputs()).map(|i| operator.and_then(|operator| (operator.lead)(&node, i))).collect()
     };
     Ok(model.ops().iter().map(leads).collect())
@@ -164,14 +164,14 @@ fn accepted<'a>(file: &'a [u8], program: &Program) -> Result<Model<'a>> {
     let layer = |op: u16| program.ops.get(usize::from(op)).map_or("the outputs", |op| op.name.as_str());
     let bug = |error: ferrolite_runtime::Error, op: Option<u16>| {
         let place = op.map_or(String::new(), |op| format!(" (layer `{}`)", layer(op)));
-        Error::internal(format!("the converter made a file that the runtime refuses: {error}{place}"))
-            .caused_by(error)
+        Error::input(format!("the converter made a file that the runtime refuses: {error}{place}"))
+            .help("this is a mistake in Ferrolite, not in the model: please report it with the model")
     };
     let model = Model::from_bytes(file).map_err(|error| match error {
-        ferrolite_schema::Error::TooManyLive { op } => Error::input(format!(
-            "more than {} tensors hold data at once at layer `{}`",
-            ferrolite_schema::MAX_LIVE,
-            layer(op)
+        ferrolite_schema::Error::TooManySteps { op } => Error::input(format!(
+            "too many tensors hold data for too long at layer `{}`: for more than {} ops and tensors, all together",
+            layer(op),
+            ferrolite_schema::MAX_STEPS,
         ))
         .help("simplify the model's branches, or split it in two"),
         error => bug(error.into(), None),
@@ -234,8 +234,12 @@ fn emitted(bytes: Vec<u8>, apart: Vec<u8>, program: &Program, plan: &Plan) -> Em
         .zip(&plan.tensors)
         .map(|(tensor, &offset)| TensorFact {
             name: tensor.value.name.clone(),
-            constant: tensor.constant.is_some(),
-            offset: tensor.constant.unwrap_or(offset),
+            constant: matches!(tensor.home, Home::Constants(_)),
+            offset: match tensor.home {
+                Home::Arena => offset,
+                Home::Constants(at) => at,
+                Home::State(at) => plan.state_start() + at,
+            },
             bytes: tensor.bytes,
             writer: tensor.writer,
             last_use: tensor.last_use,
@@ -247,7 +251,7 @@ fn emitted(bytes: Vec<u8>, apart: Vec<u8>, program: &Program, plan: &Plan) -> Em
     Emitted {
         bytes,
         apart,
-        arena_bytes: plan.arena_bytes as usize,
+        arena_bytes: plan.whole_bytes(program) as usize,
         weight_bytes: program.constants.bytes().len(),
         winograd_bytes: program.winograd_bytes,
         ops,

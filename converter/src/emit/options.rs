@@ -5,7 +5,7 @@ use ferrolite_schema::{Rounding, Target};
 /// How a file is made.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The core that packing and kernel paths are chosen for; it never changes a result.
+    /// The core that packing is chosen for; it never changes a result.
     pub target: Target,
     /// How accumulators are scaled down.
     pub rounding: Rounding,

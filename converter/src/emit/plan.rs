@@ -18,17 +18,34 @@
 //! from the best: move one thing, keep the order if the arena does not grow. It ends at a lower bound,
 //! or after a fixed number of steps: the same model gives the same plan.
 
+use ferrolite_schema::FILE_ALIGNMENT;
+
 use super::program::Program;
 
 /// Where everything lies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
-    /// Offset of each tensor in the arena; 0 for constants.
+    /// Offset of each tensor in the arena; 0 for constants and state.
     pub tensors: Vec<u32>,
     /// Offset of each op's scratch memory.
     pub scratch: Vec<u32>,
-    /// Size of the arena.
+    /// Size of the arena, without state.
     pub arena_bytes: u32,
+}
+
+impl Plan {
+    /// Where the program's state starts: behind all else.
+    pub fn state_start(&self) -> u32 {
+        self.arena_bytes.next_multiple_of(FILE_ALIGNMENT as u32)
+    }
+
+    /// Size of the arena with the program's state.
+    pub fn whole_bytes(&self, program: &Program) -> u32 {
+        match program.state_bytes {
+            0 => self.arena_bytes,
+            bytes => self.state_start() + bytes,
+        }
+    }
 }
 
 /// The lead of each input of each op; `None` where output and input may not overlap.
@@ -44,7 +61,7 @@ pub(crate) fn disjoint(program: &Program) -> Option<Plan> {
     };
     let mut tensors = Vec::new();
     for tensor in &program.tensors {
-        tensors.push(if tensor.constant.is_some() { 0 } else { next(tensor.bytes, tensor.align())? });
+        tensors.push(if tensor.in_arena() { next(tensor.bytes, tensor.align())? } else { 0 });
     }
     let mut scratch = Vec::new();
     for op in &program.ops {
@@ -90,7 +107,7 @@ fn first_in_place(program: &Program) -> Vec<usize> {
     let mut first: Vec<usize> = (0..program.tensors.len()).collect();
     for (index, op) in program.ops.iter().enumerate().filter(|(_, op)| op.lowered.in_place()) {
         let (&[input], &[output]) = (&op.inputs[..], &op.outputs[..]) else { continue };
-        if program.tensors[input].constant.is_none() && program.tensors[input].last_use == index {
+        if program.tensors[input].in_arena() && program.tensors[input].last_use == index {
             first[output] = first[input];
         }
     }
@@ -128,7 +145,7 @@ fn items(program: &Program) -> Vec<Item> {
         lasts[first] = tensor;
     }
     let tensors = program.tensors.iter().enumerate();
-    let tensors = tensors.filter(|&(index, tensor)| tensor.constant.is_none() && firsts[index] == index);
+    let tensors = tensors.filter(|&(index, tensor)| tensor.in_arena() && firsts[index] == index);
     let tensors = tensors.map(|(index, tensor)| {
         let last = lasts[index];
         Item {

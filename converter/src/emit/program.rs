@@ -22,6 +22,17 @@ const MAX_BYTES: usize = 1 << 30;
 /// Layers that a refusal lists.
 const LISTED: usize = 8;
 
+/// The memory of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// The arena, where the plan gives it a place.
+    Arena,
+    /// The constants, at this offset.
+    Constants(u32),
+    /// The state, at this offset from its start.
+    State(u32),
+}
+
 /// A run of bytes that ops read and write.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceTensor {
@@ -29,9 +40,9 @@ pub(crate) struct DeviceTensor {
     pub value: Value,
     /// Size, above 0.
     pub bytes: u32,
-    /// Offset among the constants, for a tensor that is one.
-    pub constant: Option<u32>,
-    /// Index of the op that writes it; `None` for inputs of the model and constants.
+    /// Where it lies.
+    pub home: Home,
+    /// Index of the op that writes it; `None` for inputs of the model, constants and state.
     pub writer: Option<usize>,
     /// Index of the last op that reads it, the number of ops for a model output, the writer's (or 0)
     /// when nobody reads it.
@@ -70,6 +81,10 @@ pub(crate) struct Program {
     pub inputs: Vec<Border>,
     pub outputs: Vec<Border>,
     pub constants: Constants,
+    /// Bytes of state.
+    pub state_bytes: u32,
+    /// How many bytes at the start of the constants the state begins with; the others are zero at first.
+    pub initial_bytes: u32,
     /// Bytes of the constants that Winograd's algorithm added, at most.
     pub winograd_bytes: u64,
 }
@@ -203,12 +218,12 @@ impl<'a> Builder<'a> {
         self.graph.values.get(id.0).unwrap_or_else(|| &self.temporaries[id.0 - self.graph.values.len()])
     }
 
-    fn add_tensor(&mut self, id: ValueId, writer: Option<usize>, constant: Option<u32>) -> usize {
+    fn add_tensor(&mut self, id: ValueId, writer: Option<usize>, home: Home) -> usize {
         let value = Value { constant: None, ..self.value(id).clone() };
         let tensor = self.program.tensors.len();
         let last_use = writer.unwrap_or(0);
         let bytes = value.bytes() as u32;
-        self.program.tensors.push(DeviceTensor { value, bytes, constant, writer, last_use });
+        self.program.tensors.push(DeviceTensor { value, bytes, home, writer, last_use });
         self.place.insert(id, tensor);
         tensor
     }
@@ -219,7 +234,7 @@ impl<'a> Builder<'a> {
             if self.place.contains_key(&id) {
                 return Err(Error::input(format!("`{}` is listed twice among the inputs", value.name)));
             }
-            let tensor = self.add_tensor(id, None, None);
+            let tensor = self.add_tensor(id, None, Home::Arena);
             self.program.inputs.push(Border { tensor, value });
         }
         Ok(())
@@ -242,7 +257,7 @@ impl<'a> Builder<'a> {
             return Err(Error::input(format!("{reader} reads constant `{}`, which is empty", value.name)));
         }
         let offset = self.program.constants.add(&bytes, 16)?;
-        Ok(self.add_tensor(id, None, Some(offset)))
+        Ok(self.add_tensor(id, None, Home::Constants(offset)))
     }
 
     fn enter_node(&mut self, node: &Node, ops: Vec<Lowered>) -> Result<()> {
@@ -288,7 +303,7 @@ impl<'a> Builder<'a> {
                 let name = &self.value(id).name;
                 return Err(Error::input(format!("{reader} computes tensor `{name}` a second time")));
             }
-            outputs.push(self.add_tensor(id, Some(index), None));
+            outputs.push(self.add_tensor(id, Some(index), Home::Arena));
         }
         let name = self.unique(name);
         self.program.ops.push(DeviceOp { name, kind, lowered, inputs, outputs });
@@ -340,7 +355,7 @@ impl<'a> Builder<'a> {
         let lowered = ops::copy(&cx, id, to)?;
         let index = self.program.ops.len();
         self.program.tensors[from].last_use = index;
-        let output = self.add_tensor(to, Some(index), None);
+        let output = self.add_tensor(to, Some(index), Home::Arena);
         let name = self.unique(name);
         self.program.ops.push(DeviceOp { name, kind, lowered, inputs: vec![from], outputs: vec![output] });
         // An output that is listed twice is copied once.
@@ -366,10 +381,10 @@ impl<'a> Builder<'a> {
 
 impl Program {
     /// Gives tensors the numbers that the format asks for: those of the arena in the order in which they
-    /// are written, as they are, and constants behind them.
+    /// are written, as they are, and constants and state behind them.
     fn number_constants_last(&mut self) {
         let mut order: Vec<usize> = (0..self.tensors.len()).collect();
-        order.sort_by_key(|&tensor| self.tensors[tensor].constant.is_some());
+        order.sort_by_key(|&tensor| self.tensors[tensor].home != Home::Arena);
         let mut numbers = vec![0; order.len()];
         for (number, &tensor) in order.iter().enumerate() {
             numbers[tensor] = number;
@@ -384,6 +399,11 @@ impl Program {
 }
 
 impl DeviceTensor {
+    /// Whether the plan gives it a place.
+    pub fn in_arena(&self) -> bool {
+        self.home == Home::Arena
+    }
+
     /// Alignment in the arena: 4 at least, so that copies can move words.
     pub fn align(&self) -> u32 {
         if self.value.dtype == DType::Int64 { 8 } else { 4 }

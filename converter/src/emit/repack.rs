@@ -4,9 +4,9 @@
 //! other kernels; samples by the thousand go faster with weights in the host's.
 
 use ferrolite_runtime::kernels::policy;
-use ferrolite_schema::{DType, Model, OpCode, Port, Target};
+use ferrolite_schema::{DType, Model, OpCode, Port, Storage, Target};
 
-use super::program::{Border, DeviceOp, DeviceTensor, Program};
+use super::program::{Border, DeviceOp, DeviceTensor, Home, Program};
 use super::{Options, accepted, apart, ask_leads, plan, write::write};
 use crate::aligned::AlignedBuf;
 use crate::error::Result;
@@ -54,7 +54,11 @@ fn read(model: &Model<'_>) -> Program {
             DeviceTensor {
                 value: value(String::new(), vec![tensor.bytes as usize / dtype.size().max(1)], dtype, None),
                 bytes: tensor.bytes,
-                constant: (!tensor.in_arena()).then_some(tensor.offset),
+                home: match tensor.storage() {
+                    Some(Storage::Constant) => Home::Constants(tensor.offset),
+                    Some(Storage::State) => Home::State(tensor.offset - model.state_start() as u32),
+                    _ => Home::Arena,
+                },
                 writer: None,
                 last_use: tensor.last_use.into(),
             }
@@ -73,7 +77,6 @@ fn read(model: &Model<'_>) -> Program {
         let values = |ids: &[usize]| ids.iter().copied().map(ValueId).collect();
         let lowered = Lowered {
             code,
-            path: op.path,
             inputs: values(inputs),
             outputs: values(outputs),
             params: model.params(op).to_vec(),
@@ -96,7 +99,8 @@ fn read(model: &Model<'_>) -> Program {
     let outputs =
         (0..).zip(model.outputs()).map(|(index, port)| border(port, model.output_name(index))).collect();
     let constants = Constants::from_bytes(model.constants());
-    Program { tensors, ops, inputs, outputs, constants, winograd_bytes: 0 }
+    let (state_bytes, initial_bytes) = (model.state_bytes() as u32, model.initial_state().len() as u32);
+    Program { tensors, ops, inputs, outputs, constants, state_bytes, initial_bytes, winograd_bytes: 0 }
 }
 
 fn value(name: String, shape: Vec<usize>, dtype: DType, quantization: Option<Quantization>) -> Value {

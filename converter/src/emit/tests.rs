@@ -113,7 +113,7 @@ fn both_readers_accept_the_file_and_find_the_same() {
     assert_eq!(ours.constants(), theirs.constants().unwrap().bytes());
     assert_eq!(ours.constants().as_ptr() as usize % 16, 0);
     assert_eq!(ours.ops().len(), theirs.ops().unwrap().len());
-    assert_eq!(ours.arena_bytes(), theirs.arena_bytes() as usize);
+    assert_eq!(ours.arena_bytes(), theirs.header().unwrap().arena_bytes() as usize);
     assert_eq!(ours.source_hash(), [7; 32]);
     assert_eq!((ours.input_name(0), ours.output_name(0)), (Some("x"), Some("z")));
     assert_eq!(ours.inputs()[0].shape(), [1, 2, 2, 2]);

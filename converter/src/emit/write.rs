@@ -6,12 +6,12 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use ferrolite_schema::generated as fb;
-use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL};
+use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL, Target};
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
 use super::options::Options;
 use super::plan::Plan;
-use super::program::{Border, Program};
+use super::program::{Border, Home, Program};
 use crate::error::{Error, Result};
 use crate::graph::Value;
 
@@ -41,19 +41,22 @@ pub(super) fn write(
         .iter()
         .zip(&plan.tensors)
         .map(|(tensor, &place)| {
-            let storage = if tensor.constant.is_some() { fb::Storage::Constant } else { fb::Storage::Arena };
-            let offset = tensor.constant.unwrap_or(place);
+            let (storage, offset) = match tensor.home {
+                Home::Arena => (fb::Storage::Arena, place),
+                Home::Constants(offset) => (fb::Storage::Constant, offset),
+                Home::State(offset) => (fb::Storage::State, plan.state_start() + offset),
+            };
             let dtype = fb::DType(tensor.value.dtype as u8);
             fb::Tensor::new(offset, tensor.bytes, tensor.last_use as u16, dtype, storage)
         })
         .collect();
     let tensors = fbb.create_vector(&tensors);
-    let inputs = ports(&program.inputs)?;
-    let outputs = ports(&program.outputs)?;
-    let inputs = fbb.create_vector(&inputs);
-    let outputs = fbb.create_vector(&outputs);
+    let ports = [ports(&program.inputs)?, ports(&program.outputs)?].concat();
+    let ports = fbb.create_vector(&ports);
     let input_names = strings(&mut fbb, program.inputs.iter().map(|port| port.value.name.as_str()));
     let output_names = strings(&mut fbb, program.outputs.iter().map(|port| port.value.name.as_str()));
+    let target_name =
+        (options.target != Target::Portable).then(|| fbb.create_shared_string(options.target.name()));
     let source_hash = (!options.source_hash.is_empty()).then(|| fbb.create_vector(&options.source_hash));
     let metadata = (!options.strip).then(|| metadata(&mut fbb, options));
     let debug = (!options.strip).then(|| debug(&mut fbb, program));
@@ -62,21 +65,27 @@ pub(super) fn write(
         fb::SelfTest::create(&mut fbb, &fb::SelfTestArgs { input: Some(input), output: Some(output) })
     });
     let checksum = fb::Checksum::new(0);
+    let header = fb::Header::new(
+        RUNTIME_LEVEL,
+        plan.whole_bytes(program),
+        program.state_bytes,
+        program.initial_bytes,
+        options.target as u16,
+        program.inputs.len() as u16,
+        fb::Rounding(options.rounding as u32),
+    );
     let model = fb::Model::create(
         &mut fbb,
         &fb::ModelArgs {
             format_version: FORMAT_VERSION,
-            minimum_runtime: RUNTIME_LEVEL,
-            target: fb::Target(options.target as u8),
-            rounding: fb::Rounding(options.rounding as u8),
-            arena_bytes: plan.arena_bytes,
+            header: Some(&header),
             tensors: Some(tensors),
             operands: Some(operands),
             ops: Some(ops),
             params: Some(params),
             constants: Some(constants),
-            inputs: Some(inputs),
-            outputs: Some(outputs),
+            ports: Some(ports),
+            target_name,
             input_names: Some(input_names),
             output_names: Some(output_names),
             source_hash,
@@ -146,8 +155,7 @@ fn ops<'a>(fbb: &mut Builder<'a>, program: &Program, plan: &Plan) -> Result<OpVe
             }
         };
         records.push(fb::Op::new(
-            fb::OpCode(lowered.code as u8),
-            lowered.path,
+            fb::OpCode(lowered.code as u16),
             count(&op.inputs)?,
             count(&op.outputs)?,
             place,

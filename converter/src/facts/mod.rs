@@ -39,7 +39,7 @@ pub struct Facts {
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
     /// The core that a finished file is made for.
-    pub target: Option<&'static str>,
+    pub target: Option<String>,
     /// How a finished file's accumulators are scaled down.
     pub rounding: Option<&'static str>,
     /// Inputs in the author's order.
@@ -170,7 +170,7 @@ impl Facts {
             model_bytes: model.bytes().len() as u64,
             weight_bytes: model.constants().len() as u64,
             macs: ops.iter().fold(0, |sum, op| sum.saturating_add(op.macs)),
-            target: Some(model.target().name()),
+            target: Some(model.target_name().into()),
             rounding: Some(model.rounding().name()),
             inputs: model_file::inputs(model).into_iter().map(PortJson::from).collect(),
             outputs: model_file::outputs(model).into_iter().map(PortJson::from).collect(),

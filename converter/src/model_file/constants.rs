@@ -19,7 +19,7 @@ pub fn constant_bytes(model: &Model<'_>) -> Vec<u64> {
     for (index, op) in model.ops().iter().enumerate() {
         let node = Node::new(model, op);
         let operands = model.operands(op).iter().filter_map(|&id| model.tensors().get(usize::from(id)));
-        let tensors = operands.filter(|tensor| !tensor.in_arena()).map(|tensor| tensor.offset);
+        let tensors = operands.filter(|tensor| tensor.is_constant()).map(|tensor| tensor.offset);
         for start in starts(&node, op.code).into_iter().chain(tensors) {
             owners.entry(start.into()).or_insert(index);
         }
@@ -36,7 +36,7 @@ pub fn constant_bytes(model: &Model<'_>) -> Vec<u64> {
 }
 
 /// Where the constants that an op's parameters name start.
-fn starts(node: &Node<'_>, code: u8) -> Vec<u32> {
+fn starts(node: &Node<'_>, code: u16) -> Vec<u32> {
     let stage = |weights: u32, stage: OutputStage| vec![weights, stage.bias, stage.multipliers];
     let found = match OpCode::from_code(code) {
         Some(OpCode::Conv2d | OpCode::Conv2dWinograd) => {
@@ -70,6 +70,7 @@ fn starts(node: &Node<'_>, code: u8) -> Vec<u32> {
             | OpCode::Dequantize
             | OpCode::ArgMinMax
             | OpCode::Gather
+            | OpCode::DelayLine
             | OpCode::Requantize,
         )
         | None => return Vec::new(),

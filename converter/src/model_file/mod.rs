@@ -57,10 +57,10 @@ impl ModelFile {
         };
         let mut bytes = Vec::new();
         let file = files::open(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => cannot("there is no such file".into()).caused_by(e),
-            _ => cannot(e.to_string()).caused_by(e),
+            std::io::ErrorKind::NotFound => cannot("there is no such file".into()),
+            _ => cannot(e.to_string()),
         })?;
-        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| cannot(e.to_string()).caused_by(e))?;
+        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| cannot(e.to_string()))?;
         Ok(ModelFile::from_bytes(name, &bytes))
     }
 
@@ -98,7 +98,6 @@ impl ModelFile {
         ferrolite_runtime::check(&model, ops::ALL).map_err(|error| {
             Error::input(format!("{}: {error}", self.name))
                 .help("the file is damaged or of another version; convert the model again")
-                .caused_by(error)
         })?;
         if !model.checksum_matches() {
             return Err(Error::input(format!("{}: the checksum does not fit the contents", self.name))
@@ -116,12 +115,15 @@ impl ModelFile {
             schema::Error::Version { found } if found > schema::FORMAT_VERSION => {
                 "a newer ferrolite wrote it: update this one, or convert the model again with this one"
             }
+            schema::Error::Version { .. } => {
+                "an older ferrolite wrote it: make a new file with `ferrolite convert MODEL -o FILE.ferro`"
+            }
             schema::Error::RuntimeTooOld { .. } => {
                 "update ferrolite, or convert the model again with this one"
             }
             _ => "the file is damaged or of another version; convert the model again",
         };
-        Error::input(format!("{}: {error}", self.name)).help(help).caused_by(error)
+        Error::input(format!("{}: {error}", self.name)).help(help)
     }
 }
 
@@ -169,7 +171,7 @@ pub fn input_ranges(model: &Model<'_>) -> Vec<Option<(f32, f32)>> {
             None => {
                 let (tensor, quantization) = model.ops().iter().find_map(|op| {
                     let operands = model.operands(op);
-                    let reads = op.code == OpCode::Quantize as u8
+                    let reads = op.code == OpCode::Quantize as u16
                         && operands.first().copied().map(u32::from) == Some(port.tensor);
                     let [scale, zero_point] = *model.params(op) else { return None };
                     let params = (f32::from_bits(scale), zero_point as i32);

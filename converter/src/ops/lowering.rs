@@ -53,8 +53,6 @@ impl Constants {
 pub struct Lowered {
     /// What it computes.
     pub code: OpCode,
-    /// Kernel path; 0 is the general one.
-    pub path: u8,
     /// Activations and constant tensors that it reads, in operand order.
     pub inputs: Vec<ValueId>,
     /// Activations that it writes, in operand order.
@@ -81,7 +79,7 @@ impl Lowered {
         params: &[P],
     ) -> Lowered {
         let params = bytemuck::cast_slice(params).to_vec();
-        Lowered { code, path: 0, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
+        Lowered { code, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
     }
 
     /// Sets the scratch memory.

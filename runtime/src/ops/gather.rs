@@ -39,7 +39,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 
 /// Checks that an operand among the constants is there, at a multiple of its elements' size.
 fn known<T: bytemuck::Pod>(node: &Node<'_>, tensor: &Tensor) -> Result<(), Fault> {
-    if tensor.in_arena() {
+    if !tensor.is_constant() {
         return Ok(());
     }
     node.expect_constants::<T>(tensor.offset, tensor.bytes / size_of::<T>() as u32)

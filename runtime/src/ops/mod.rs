@@ -14,6 +14,7 @@ pub mod batch_matmul;
 pub mod broadcast;
 pub mod conv_2d;
 pub mod conv_2d_winograd;
+pub mod delay_line;
 pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
@@ -115,6 +116,8 @@ pub const DEPTHWISE_3X3: Operator = depthwise_3x3::operator::<Native>();
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 /// GATHER.
 pub const GATHER: Operator = gather::operator();
+/// The latest bytes of a stream, kept from one inference to the next.
+pub const DELAY_LINE: Operator = delay_line::operator();
 
 /// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
 /// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
@@ -148,7 +151,7 @@ pub mod plain {
 }
 
 /// Number of operators.
-const COUNT: usize = 24;
+const COUNT: usize = 25;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -178,6 +181,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         conv_2d_winograd::operator::<K>(),
         depthwise_3x3::operator::<K>(),
         GATHER,
+        DELAY_LINE,
     ]
 }
 

@@ -507,6 +507,11 @@ pub fn movement() -> Vec<Case> {
     (fixed.operands[0].constant, fixed.operands[1].constant) = (Some(0), Some(120));
     fixed.constants = vec![0; 136];
     cases.push(fixed);
+    let delay = DelayLineParams { step: 6, window: 20 };
+    let operands = vec![Operand::int8(6), Operand::int8(24), Operand::int8(20)];
+    let mut delay = case("delay_line", OpCode::DelayLine, words(delay), operands, 2);
+    delay.operands[1].state = true;
+    cases.push(delay);
     let params =
         ResizeNearestParams { batches: 2, in_h: 2, in_w: 3, out_h: 3, out_w: 4, pixel_bytes: 2, table: 2 };
     let operands = vec![Operand::int8(24), Operand::int8(48)];

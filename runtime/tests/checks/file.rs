@@ -12,11 +12,18 @@ pub struct Operand {
     pub bytes: u32,
     /// Where it lies in the constants, if it does.
     pub constant: Option<u32>,
+    /// Whether it is state.
+    pub state: bool,
 }
 
 impl Operand {
     pub fn new(dtype: DType, elements: u32) -> Operand {
-        Operand { dtype, bytes: elements * dtype.size() as u32, constant: None }
+        Operand { dtype, bytes: elements * dtype.size() as u32, constant: None, state: false }
+    }
+
+    /// Whether an inference brings it with it.
+    fn is_activation(&self) -> bool {
+        self.constant.is_none() && !self.state
     }
 
     pub fn int8(elements: u32) -> Operand {
@@ -51,17 +58,20 @@ impl Aligned {
     }
 }
 
-/// The file of a case. Tensors lie one behind the other, scratch memory behind them.
+/// The file of a case. Tensors lie one behind the other, scratch memory behind them, state at the end.
 pub fn aligned(case: &Case) -> Aligned {
     let mut builder = FlatBufferBuilder::new();
     // What is entered first lies at the end.
     let constants = builder.create_vector(&case.constants);
     let (mut tensors, mut numbers) = (Vec::new(), vec![0u16; case.operands.len()]);
-    let mut end = 0;
+    let (mut end, mut state) = (0u32, 0u32);
     let mut add = |operand: &Operand, last_use: u16| {
         let place = if case.in_place && last_use == 1 { 0 } else { end };
-        let storage = if operand.constant.is_some() { fb::Storage::Constant } else { fb::Storage::Arena };
-        let offset = operand.constant.unwrap_or(place);
+        let (storage, offset) = match operand.constant {
+            Some(offset) => (fb::Storage::Constant, offset),
+            None if operand.state => (fb::Storage::State, state),
+            None => (fb::Storage::Arena, place),
+        };
         tensors.push(fb::Tensor::new(
             offset,
             operand.bytes,
@@ -69,8 +79,10 @@ pub fn aligned(case: &Case) -> Aligned {
             fb::DType(operand.dtype as u8),
             storage,
         ));
-        if operand.constant.is_none() {
-            let behind = offset.saturating_add(operand.bytes).checked_next_multiple_of(16);
+        let behind = offset.saturating_add(operand.bytes).checked_next_multiple_of(16);
+        if operand.state {
+            state = behind.unwrap_or(u32::MAX);
+        } else if operand.constant.is_none() {
             end = behind.unwrap_or(u32::MAX).max(end);
         }
         tensors.len() as u16 - 1
@@ -81,22 +93,22 @@ pub fn aligned(case: &Case) -> Aligned {
     };
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     // A model has an input, also where the op has none that is written.
-    if case.operands[..case.inputs].iter().all(|operand| operand.constant.is_some()) {
+    if case.operands[..case.inputs].iter().all(|operand| !operand.is_activation()) {
         let spare = Operand::int8(1);
         inputs.push(port(add(&spare, 0), &spare));
     }
-    // The model's inputs have the first numbers, constants the last ones.
-    let of = |constant: bool| {
-        (0..case.operands.len()).filter(move |&index| case.operands[index].constant.is_some() == constant)
+    // The model's inputs have the first numbers, constants and state the last ones.
+    let of = |activation: bool| {
+        (0..case.operands.len()).filter(move |&index| case.operands[index].is_activation() == activation)
     };
-    for index in of(false).chain(of(true)) {
+    for index in of(true).chain(of(false)) {
         let operand = &case.operands[index];
         let is_input = index < case.inputs;
         numbers[index] = add(operand, if is_input { 0 } else { 1 });
-        match operand.constant {
-            Some(_) => {}
-            None if is_input => inputs.push(port(numbers[index], operand)),
-            None => outputs.push(port(numbers[index], operand)),
+        match operand.is_activation() {
+            false => {}
+            true if is_input => inputs.push(port(numbers[index], operand)),
+            true => outputs.push(port(numbers[index], operand)),
         }
     }
     let place = match numbers[..] {
@@ -104,8 +116,7 @@ pub fn aligned(case: &Case) -> Aligned {
         _ => 0,
     };
     let op = fb::Op::new(
-        fb::OpCode(case.code as u8),
-        0,
+        fb::OpCode(case.code as u16),
         case.inputs as u8,
         (case.operands.len() - case.inputs) as u8,
         place,
@@ -114,25 +125,30 @@ pub fn aligned(case: &Case) -> Aligned {
         end,
         case.scratch,
     );
+    let work = end.saturating_add(case.scratch);
+    let start = if state == 0 { work } else { work.checked_next_multiple_of(16).unwrap_or(u32::MAX) };
+    let arena = start.saturating_add(state);
+    for tensor in tensors.iter_mut().filter(|tensor| tensor.storage() == fb::Storage::State) {
+        tensor.set_offset(tensor.offset().saturating_add(start));
+    }
     let tensors = builder.create_vector(&tensors);
     let operands = builder.create_vector(&numbers);
     let ops = builder.create_vector(&[op]);
     let params = builder.create_vector(&case.params);
-    let inputs = builder.create_vector(&inputs);
-    let outputs = builder.create_vector(&outputs);
+    let input_count = inputs.len() as u16;
+    let ports = builder.create_vector(&[&inputs[..], &outputs].concat());
+    let header = fb::Header::new(RUNTIME_LEVEL, arena, state, 0, 0, input_count, fb::Rounding::Double);
     let model = fb::Model::create(
         &mut builder,
         &fb::ModelArgs {
             format_version: FORMAT_VERSION,
-            minimum_runtime: RUNTIME_LEVEL,
-            arena_bytes: end.saturating_add(case.scratch),
+            header: Some(&header),
             tensors: Some(tensors),
             operands: Some(operands),
             ops: Some(ops),
             params: Some(params),
             constants: Some(constants),
-            inputs: Some(inputs),
-            outputs: Some(outputs),
+            ports: Some(ports),
             ..Default::default()
         },
     );

@@ -7,11 +7,15 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
+use crate::Header;
 
 /// A program in parts that can be changed.
 #[derive(Clone, Debug, Default)]
 struct Program {
+    /// Bytes, those of the state included.
     arena: u32,
+    state: u32,
+    initial: u32,
     tensors: Vec<Tensor>,
     operands: Vec<u16>,
     ops: Vec<Op>,
@@ -23,11 +27,18 @@ struct Program {
 
 impl Program {
     fn verify(&self) -> Result<(), Error> {
+        let header = Header {
+            arena_bytes: self.arena,
+            state_bytes: self.state,
+            initial_bytes: self.initial,
+            input_count: self.inputs.len() as u16,
+            ..Header::EMPTY
+        };
         program(&Model::of_parts(
-            self.arena,
+            &header,
             (&self.tensors, &self.operands, &self.ops),
             (&self.params, &self.constants),
-            (&self.inputs, &self.outputs),
+            &[&self.inputs[..], &self.outputs].concat(),
         ))
     }
 
@@ -51,7 +62,8 @@ impl Program {
         {
             return Err(Error::Counts.into());
         }
-        let mut memory = vec![None; self.arena as usize];
+        let Some(work) = self.work() else { return Err(Error::State.into()) };
+        let mut memory = vec![None; work as usize];
         let mut written = 0;
         self.write(&mut memory, &mut written, self.inputs.len(), -1)?;
         for (index, port) in self.inputs.iter().enumerate() {
@@ -63,10 +75,17 @@ impl Program {
             self.op(&mut memory, &mut written, index, op)?;
         }
         let op = self.ops.len() as u16;
+        let mut kept = work;
         for (number, tensor) in self.tensors.iter().enumerate().skip(written) {
             self.tensor(number)?;
             if tensor.storage == 0 {
                 return Err(Error::WriteOrder { op, tensor: number as u16 }.into());
+            }
+            if tensor.storage == 2 {
+                if tensor.offset < kept {
+                    return Err(Error::TensorRange { tensor: number as u16 }.into());
+                }
+                kept = tensor.offset + tensor.bytes;
             }
         }
         for (index, port) in self.outputs.iter().enumerate() {
@@ -76,6 +95,42 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// Whether an op writes over a tensor that holds data, by its outputs or its scratch memory.
+    fn overwrites(&self, op: u16, tensor: u16) -> bool {
+        let mut numbers = 0..self.inputs.len();
+        let mut writes = vec![numbers.clone()];
+        for op in &self.ops {
+            numbers = numbers.end..numbers.end + usize::from(op.outputs);
+            writes.push(numbers.clone());
+        }
+        let Some(writer) = writes.iter().position(|numbers| numbers.contains(&tensor.into())) else {
+            return false;
+        };
+        // Addresses as the verifier has them, which wraps where a tensor lies outside the arena.
+        let shares = |offset: u32, bytes: u32| {
+            let held = &self.tensors[usize::from(tensor)];
+            let inside = |at: u32, start: u32, bytes: u32| at.wrapping_sub(start) < bytes;
+            inside(offset, held.offset, held.bytes) || inside(held.offset, offset, bytes)
+        };
+        let (held, place) = (self.tensors[usize::from(tensor)].last_use, usize::from(op) + 1);
+        let (scratch, later) = (&self.ops[usize::from(op)], |&id: &usize| id > usize::from(tensor));
+        let outputs = writes[place].clone().filter(later).filter_map(|id| self.tensors.get(id));
+        let written = held > op && outputs.clone().any(|other| shares(other.offset, other.bytes));
+        let worked = scratch.scratch_bytes != 0 && shares(scratch.scratch, scratch.scratch_bytes);
+        // Of inputs that lie over one another the first op is told.
+        let inputs = self.tensors.get(..self.inputs.len()).unwrap_or_default().iter().enumerate();
+        let mut inputs = inputs.filter(|(id, _)| op == 0 && writer == 0 && later(id));
+        let entered = inputs.any(|(_, other)| shares(other.offset, other.bytes));
+        writer <= place && held >= op && (written || worked) || entered
+    }
+
+    /// Bytes of the arena that are no state.
+    fn work(&self) -> Option<u32> {
+        let work = self.arena.checked_sub(self.state)?;
+        let initial = self.initial <= self.state && self.initial as usize <= self.constants.len();
+        (initial && (self.state == 0 || work.is_multiple_of(16))).then_some(work)
     }
 
     fn op(
@@ -90,9 +145,8 @@ impl Program {
         let (inputs, outputs) = self.operands(op).ok_or(range)?;
         let params = u64::from(op.params) + u64::from(op.params_words);
         let scratch = u64::from(op.scratch)..u64::from(op.scratch) + u64::from(op.scratch_bytes);
-        if outputs.is_empty()
-            || params > self.params.len() as u64
-            || scratch.end > self.arena.into()
+        if params > self.params.len() as u64
+            || scratch.end > memory.len() as u64
             || !op.scratch.is_multiple_of(4)
         {
             return Err(range.into());
@@ -155,10 +209,6 @@ impl Program {
             }
             memory[place].fill(Some(*written));
             *written += 1;
-            let held = self.tensors[..*written].iter().filter(|tensor| i32::from(tensor.last_use) >= now);
-            if held.count() > MAX_LIVE {
-                return Err(Error::TooManyLive { op }.into());
-            }
         }
         Ok(())
     }
@@ -166,16 +216,21 @@ impl Program {
     fn tensor(&self, number: usize) -> Result<(), Judgement> {
         let tensor = &self.tensors[number];
         let number = number as u16;
-        let room = match tensor.storage {
-            0 => u64::from(self.arena),
-            1 => self.constants.len() as u64,
+        let work = self.arena - self.state;
+        let (start, room) = match tensor.storage {
+            0 => (0, u64::from(work)),
+            1 => (0, self.constants.len() as u64),
+            2 => (work, u64::from(self.arena)),
             _ => return Err(Error::TensorType { tensor: number }.into()),
         };
         let size = DType::from_code(tensor.dtype).ok_or(Error::TensorType { tensor: number })?.size() as u32;
         if tensor.bytes == 0 || !tensor.bytes.is_multiple_of(size) {
             return Err(Error::TensorType { tensor: number }.into());
         }
-        if u64::from(tensor.offset) + u64::from(tensor.bytes) > room || !tensor.offset.is_multiple_of(size) {
+        if tensor.offset < start
+            || u64::from(tensor.offset) + u64::from(tensor.bytes) > room
+            || !tensor.offset.is_multiple_of(size)
+        {
             return Err(Error::TensorRange { tensor: number }.into());
         }
         Ok(())
@@ -228,23 +283,18 @@ fn port(tensor: u32, dims: &[u32]) -> Port {
 }
 
 fn op(operands: u32, inputs: u8, outputs: u8) -> Op {
-    Op {
-        code: 1,
-        path: 0,
-        inputs,
-        outputs,
-        operands,
-        params: 0,
-        params_words: 0,
-        scratch: 0,
-        scratch_bytes: 0,
-    }
+    Op { code: 1, inputs, outputs, operands, params: 0, params_words: 0, scratch: 0, scratch_bytes: 0 }
 }
 
 /// A program whose tensors lie where they find room, mostly: chains and others, with scratch memory.
 fn random(numbers: &mut Numbers) -> Program {
     let arena = 4 * (4 + numbers.below(12)) as u32;
     let mut program = Program { arena, params: vec![0; 4], constants: vec![0; 32], ..Program::default() };
+    if numbers.one_in(3) {
+        program.state = numbers.below(24) as u32;
+        program.arena = arena.next_multiple_of(16) + program.state;
+        program.initial = numbers.below(program.state as usize + 1) as u32;
+    }
     let (ops, chain) = (1 + numbers.below(7), numbers.below(2) == 0);
     let wide = !chain && numbers.one_in(3);
     let new = |numbers: &mut Numbers| {
@@ -302,11 +352,19 @@ fn random(numbers: &mut Numbers) -> Program {
         }
     }
     place(&mut program, numbers, &writers);
-    // Constants lie behind what is written, and are read as well.
+    // Constants and state lie behind what is written, and are read as well.
+    let mut kept = program.arena - program.state;
     for index in 0..numbers.below(3) {
         let number = program.tensors.len() as u16;
         let reader = numbers.below(ops);
-        program.tensors.push(Tensor { storage: 1, ..tensor(8 * index as u32, 4, reader as u16) });
+        let room = program.arena - kept;
+        if room != 0 && numbers.one_in(2) {
+            let bytes = 1 + numbers.below(room as usize) as u32;
+            program.tensors.push(Tensor { storage: 2, ..tensor(kept, bytes, reader as u16) });
+            kept += bytes;
+        } else {
+            program.tensors.push(Tensor { storage: 1, ..tensor(8 * index as u32, 4, reader as u16) });
+        }
         let op = &mut program.ops[reader];
         if (op.inputs, op.outputs) != (1, 1) {
             let first = op.operands as usize;
@@ -322,7 +380,7 @@ fn random(numbers: &mut Numbers) -> Program {
 
 /// Puts tensors and scratch memory where nothing is lost by it, if a few attempts find such a place.
 fn place(program: &mut Program, numbers: &mut Numbers, writers: &[usize]) {
-    let arena = program.arena as usize;
+    let arena = (program.arena - program.state) as usize;
     let mut memory: Vec<Option<usize>> = vec![None; arena];
     for step in 0..writers.len() {
         let now = step as i32 - 1;
@@ -382,7 +440,7 @@ fn damage(program: &mut Program, numbers: &mut Numbers) {
                 2 => tensor.bytes = own(numbers, tensor.bytes),
                 3 => tensor.last_use = own(numbers, tensor.last_use.into()) as u16,
                 4 => tensor.dtype = numbers.below(DType::ALL.len() + 1) as u8,
-                _ => tensor.storage = numbers.below(3) as u8,
+                _ => tensor.storage = numbers.below(4) as u8,
             }
         }
         2 | 3 => {
@@ -417,22 +475,23 @@ fn damage(program: &mut Program, numbers: &mut Numbers) {
                 _ => port.dims[1] = own(numbers, port.dims[1]),
             }
         }
+        _ if numbers.one_in(3) => program.state = own(numbers, program.state),
+        _ if numbers.one_in(3) => program.initial = own(numbers, program.initial),
         _ => program.arena = program.arena.saturating_sub(1 + numbers.below(8) as u32),
     }
 }
 
-/// Whether the verifier finds what the definition finds.
+/// Whether the verifier finds what the definition finds. Of a program that is wrong in several ways it may find an
+/// overlap of a later op first: it looks ahead from each tensor.
 fn compare(program: &Program) -> Result<(), Error> {
     let (found, wanted) = (program.verify(), program.judge());
     match (found, wanted) {
         (Ok(()), Ok(())) => {}
-        (
-            Err(Error::Overlap { op, tensor }),
-            Err(Judgement { error: Error::Overlap { op: wanted, .. }, lost }),
-        ) => {
+        (Err(Error::Overlap { op, tensor }), Err(judgement)) => {
+            let same = matches!(judgement.error, Error::Overlap { op: wanted, .. } if op == wanted);
             assert!(
-                op == wanted && lost.contains(&tensor),
-                "op {op}, tensor {tensor}: {lost:?} {program:#?}"
+                same && judgement.lost.contains(&tensor) || program.overwrites(op, tensor),
+                "op {op}, tensor {tensor}: {judgement:?} {program:#?}"
             );
         }
         (found, wanted) => {
@@ -515,25 +574,123 @@ fn arenas_have_a_limit() {
     assert_eq!(large.verify(), Err(Error::TensorRange { tensor: 1 }));
 }
 
-#[test]
-fn tensors_that_hold_data_have_a_limit() {
-    for count in [MAX_LIVE - 1, MAX_LIVE] {
-        // All are read by the last op.
-        let inputs = count as u32;
-        let tensors = (0..inputs).map(|index| tensor(index, 1, 0)).collect();
-        let mut program = Program {
-            arena: 2 * inputs,
-            tensors,
-            operands: (0..=inputs as u16).collect(),
-            ops: vec![op(0, count as u8, 1)],
-            inputs: (0..inputs).map(|index| port(index, &[1])).collect(),
-            outputs: vec![port(inputs, &[1])],
-            ..Program::default()
-        };
-        program.tensors.push(tensor(inputs, 1, 1));
-        let wanted = if count < MAX_LIVE { Ok(()) } else { Err(Error::TooManyLive { op: 0 }) };
-        assert_eq!(compare(&program), wanted);
+/// A program whose inputs, one byte each, are all read by its last op, behind `ops` that copy one more.
+fn crowd(inputs: usize, ops: usize) -> Program {
+    let mut program = chain(ops);
+    let count = inputs as u32;
+    for tensor in &mut program.tensors {
+        tensor.offset += count;
     }
+    let read_last = |index| tensor(index, 1, ops as u16);
+    // The chain's input is the last one.
+    program.tensors.splice(0..0, (0..count).map(read_last));
+    program.arena += count + 4;
+    program.inputs = (0..=count).map(|index| port(index, &[1])).collect();
+    for op in &mut program.ops {
+        op.operands += count * 0x1_0001;
+    }
+    program.tensors[inputs + ops].last_use = ops as u16;
+    let first = program.operands.len() as u32;
+    let reads = inputs.min(254);
+    program.operands.extend(0..reads as u16);
+    program.operands.extend([(inputs + ops) as u16, (inputs + ops + 1) as u16]);
+    program.ops.push(op(first, reads as u8 + 1, 1));
+    program.tensors.push(tensor(count + 8, 1, ops as u16 + 1));
+    program.outputs = vec![port((inputs + ops + 1) as u32, &[1])];
+    program
+}
+
+#[test]
+fn any_number_of_tensors_may_hold_data() {
+    for inputs in [1, 63, 64, 65, 200, 1000] {
+        let mut program = crowd(inputs, 40);
+        assert_eq!(compare(&program), Ok(()), "{inputs}");
+        // The op in the middle writes over any one of them.
+        for victim in [0, inputs / 2, inputs - 1] {
+            program.tensors[inputs + 21].offset = victim as u32;
+            assert_eq!(compare(&program), Err(Error::Overlap { op: 20, tensor: victim as u16 }));
+            program.tensors[inputs + 21].offset = inputs as u32 + 4;
+            let op = &mut program.ops[20];
+            (op.scratch, op.scratch_bytes) = (victim as u32 & !3, 4);
+            let found = compare(&program);
+            assert!(matches!(found, Err(Error::Overlap { op: 20, .. })), "{found:?}");
+            program.ops[20].scratch_bytes = 0;
+        }
+        assert_eq!(compare(&program), Ok(()), "{inputs}");
+    }
+}
+
+/// Time is bounded whatever a file says: here the verifier is asked alone.
+#[test]
+fn tensors_hold_data_for_a_bounded_number_of_steps() {
+    // Of each input all other inputs, all ops and what they write.
+    let steps = |inputs: usize, ops: usize| inputs * (inputs / 2 + 2 * ops);
+    let ops = 0x6000;
+    for (inputs, wanted) in [(330, Ok(())), (350, Err(Error::TooManySteps { op: 0 }))] {
+        assert_eq!(steps(inputs, ops) < MAX_STEPS, wanted.is_ok());
+        assert_eq!(crowd(inputs, ops).verify(), wanted, "{inputs}");
+    }
+    // Ops that say that they write tensors, which are not there, are walked over as well.
+    let mut hollow = crowd(200, ops);
+    hollow.ops.iter_mut().for_each(|op| op.outputs = 255);
+    assert_eq!(hollow.verify(), Err(Error::TooManySteps { op: 0 }));
+}
+
+#[test]
+fn state_lies_behind_the_arena_and_in_order() {
+    let mut program = Program { arena: 16 + 12, state: 12, ..chain(2) };
+    let state = |offset, bytes| Tensor { storage: 2, ..tensor(offset, bytes, 2) };
+    program.tensors.extend([state(16, 4), state(20, 4), state(26, 2)]);
+    assert_eq!(compare(&program), Ok(()));
+    let with = |number: usize, tensor: Tensor| {
+        let mut program = program.clone();
+        program.tensors[number] = tensor;
+        compare(&program)
+    };
+    for (number, offset, bytes) in
+        [(3, 12, 4), (3, 0, 4), (4, 18, 4), (4, 16, 4), (5, 26, 3), (5, 28, 1), (5, u32::MAX, 1), (3, 15, 1)]
+    {
+        let wanted = Err(Error::TensorRange { tensor: number as u16 });
+        assert_eq!(with(number, state(offset, bytes)), wanted, "tensor {number} at {offset}, {bytes} bytes");
+    }
+    // What ops write, their scratch memory, and what leaves the model are no state.
+    assert_eq!(with(1, state(16, 1)), Err(Error::WriteOrder { op: 0, tensor: 1 }));
+    assert_eq!(with(1, tensor(16, 1, 1)), Err(Error::TensorRange { tensor: 1 }));
+    let mut scratch = program.clone();
+    (scratch.ops[1].scratch, scratch.ops[1].scratch_bytes) = (16, 4);
+    assert_eq!(compare(&scratch), Err(Error::OpRange { op: 1 }));
+    let mut output = program.clone();
+    output.outputs = vec![port(3, &[4])];
+    assert_eq!(compare(&output), Err(Error::ReadBeforeWrite { op: 2, tensor: 3 }));
+    // Its place.
+    for (arena, state) in [(28, 29), (28, u32::MAX), (28, 13), (27, 12), (24, 12)] {
+        assert_eq!(compare(&Program { arena, state, ..program.clone() }), Err(Error::State));
+    }
+    for (initial, constants, wanted) in [
+        (12, 12, Ok(())),
+        (12, 11, Err(Error::State)),
+        (13, 20, Err(Error::State)),
+        (u32::MAX, 20, Err(Error::State)),
+        (0, 0, Ok(())),
+    ] {
+        let constants = vec![0; constants];
+        assert_eq!(compare(&Program { initial, constants, ..program.clone() }), wanted, "{initial}");
+    }
+    // An op reads state from the first inference on.
+    program.operands = vec![1, 4, 2];
+    program.ops[1] = op(0, 2, 1);
+    assert_eq!(compare(&program), Ok(()));
+}
+
+#[test]
+fn ops_may_write_nothing() {
+    let mut program = chain(2);
+    program.operands = vec![1];
+    program.ops.insert(1, op(0, 1, 0));
+    for (tensor, last_use) in program.tensors.iter_mut().zip([0, 2, 3]) {
+        tensor.last_use = last_use;
+    }
+    assert_eq!(compare(&program), Ok(()));
 }
 
 /// In a chain, each tensor is read by the next op, and by no later one.
@@ -570,7 +727,12 @@ fn sizes_that_overflow_are_refused() {
     for (scratch, bytes) in [(8, u32::MAX - 7), (u32::MAX - 3, 4), (4, 5), (8, 1), (2, 4)] {
         let mut program = chain(2);
         (program.ops[1].scratch, program.ops[1].scratch_bytes) = (scratch, bytes);
-        assert_eq!(compare(&program), Err(Error::OpRange { op: 1 }));
+        // Of what the op before wrote it is said first that it touches it.
+        let found = compare(&program);
+        assert!(
+            matches!(found, Err(Error::OpRange { op: 1 } | Error::Overlap { op: 1, tensor: 1 })),
+            "{found:?}"
+        );
     }
     let mut program = chain(2);
     (program.ops[1].scratch, program.ops[1].scratch_bytes) = (8, 0);

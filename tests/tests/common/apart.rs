@@ -3,6 +3,8 @@
 use ferrolite_conformance::AlignedBuf;
 use ferrolite_runtime::{Error, Interpreter, Model, Node, OpSet, Target};
 
+use ferrolite_schema::Storage;
+
 use super::cases::Case;
 use super::program::{Op, Program, Tensor, record};
 
@@ -34,14 +36,23 @@ impl Apart {
             offset
         };
         let count = if case.twice { 1 } else { case.inputs.len() };
-        let (mut arena, mut constants) = (Vec::new(), Vec::new());
+        let (mut arena, mut constants, mut state) = (Vec::new(), Vec::new(), Vec::new());
+        let mut initial: Vec<u8> = Vec::new();
         for operand in &case.inputs[..count] {
             let bytes = operand.data.len() as u32;
-            if operand.constant {
+            if operand.storage == Storage::State {
+                // Aligned for any type; the arena's end, where it starts, is added below.
+                initial.resize(initial.len().next_multiple_of(16), 0);
+                let offset = initial.len() as u32;
+                initial.extend_from_slice(&operand.data);
+                let storage = Storage::State;
+                state.push(Tensor { storage, ..Tensor::new(operand.dtype, offset, bytes, 0) });
+            } else if operand.storage == Storage::Constant {
                 case.constants.resize(case.constants.len().next_multiple_of(16), 0);
                 let offset = case.constants.len() as u32;
                 case.constants.extend_from_slice(&operand.data);
-                constants.push(Tensor { constant: true, ..Tensor::new(operand.dtype, offset, bytes, 0) });
+                let storage = Storage::Constant;
+                constants.push(Tensor { storage, ..Tensor::new(operand.dtype, offset, bytes, 0) });
             } else {
                 arena.push(Tensor::new(operand.dtype, place(bytes), bytes, 0));
             }
@@ -50,22 +61,33 @@ impl Apart {
             case.outputs.iter().map(|&(dtype, bytes)| Tensor::new(dtype, place(bytes), bytes, 1)).collect();
         let scratch = place(case.scratch);
         let (first, behind) = (arena.len() as u16, (arena.len() + outputs.len()) as u16);
+        // A state's first contents are the first constants, which parameters would name.
+        assert!(initial.is_empty() || case.constants.is_empty(), "constants and state");
+        case.constants.extend(&initial);
+        let end = end.next_multiple_of(16);
+        state.iter_mut().for_each(|tensor| tensor.offset += end);
         let (mut next, mut next_constant) = (0..first, behind..);
+        let mut next_state = behind + constants.len() as u16..;
         let mut ids: Vec<u16> = case.inputs[..count]
             .iter()
-            .map(|operand| if operand.constant { next_constant.next() } else { next.next() })
+            .map(|operand| match operand.storage {
+                Storage::Arena => next.next(),
+                Storage::Constant => next_constant.next(),
+                Storage::State => next_state.next(),
+            })
             .map(|id| id.expect("there is a tensor for each"))
             .collect();
         if case.twice {
             ids.push(ids[0]);
         }
-        let tensors: Vec<Tensor> = [&arena[..], &outputs, &constants].concat();
+        let tensors: Vec<Tensor> = [&arena[..], &outputs, &constants, &state].concat();
         let placed = |id: u16| {
             let tensor = &tensors[usize::from(id)];
             let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
             Place { tensor: id, offset, bytes, element: tensor.dtype.size() }
         };
-        let inputs = ids.iter().map(|&id| (!tensors[usize::from(id)].constant).then(|| placed(id))).collect();
+        let in_arena = |id: u16| tensors[usize::from(id)].storage == Storage::Arena;
+        let inputs = ids.iter().map(|&id| in_arena(id).then(|| placed(id))).collect();
         let op = Op {
             code: case.code,
             inputs: ids,
@@ -75,6 +97,8 @@ impl Apart {
         };
         let program = Program {
             arena_bytes: end,
+            state_bytes: initial.len() as u32,
+            initial_bytes: initial.len() as u32,
             inputs: first,
             outputs: (first..behind).collect(),
             ops: vec![op],

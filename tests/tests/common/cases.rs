@@ -4,17 +4,19 @@
 use bytemuck::Pod;
 use ferrolite_runtime::kernels::policy;
 use ferrolite_runtime::ops::{
-    batch_matmul, conv_2d, conv_2d_winograd, depthwise_3x3, depthwise_conv_2d, transpose_conv,
+    batch_matmul, conv_2d, conv_2d_winograd, delay_line, depthwise_3x3, depthwise_conv_2d, transpose_conv,
 };
 use ferrolite_runtime::packing::{Order, Packing, Shape};
 use ferrolite_runtime::params::{
     AddParams, ArgMinMaxParams, BatchMatMulParams, Broadcast, Conv2dParams, CopyDim, CopySegment,
-    DepthwiseConv2dParams, DequantizeParams, FullyConnectedParams, GatherParams, LookupParams, MinMaxParams,
-    MulParams, Multiplier, OutputStage, Pool2dParams, Product, QuantizeParams, ReduceDim, ReduceMinMaxParams,
-    ReduceParams, Reduction, RequantizeParams, ResizeBilinearParams, ResizeNearestParams, SoftmaxParams,
-    StridedCopyParams, Sum, Term, TransposeConvParams, Window,
+    DelayLineParams, DepthwiseConv2dParams, DequantizeParams, FullyConnectedParams, GatherParams,
+    LookupParams, MinMaxParams, MulParams, Multiplier, OutputStage, Pool2dParams, Product, QuantizeParams,
+    ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction, RequantizeParams, ResizeBilinearParams,
+    ResizeNearestParams, SoftmaxParams, StridedCopyParams, Sum, Term, TransposeConvParams, Window,
 };
 use ferrolite_runtime::{DType, OpCode, Rounding, Target, winograd};
+
+use ferrolite_schema::Storage;
 
 use super::packed::Random;
 
@@ -23,7 +25,7 @@ use super::packed::Random;
 pub struct Operand {
     pub dtype: DType,
     pub data: Vec<u8>,
-    pub constant: bool,
+    pub storage: Storage,
 }
 
 /// One op with all that it needs.
@@ -69,6 +71,7 @@ impl Case {
             OpCode::Conv2dWinograd => conv_by_tiles(random),
             OpCode::Depthwise3x3 => depthwise_by_blocks(random),
             OpCode::Gather => gather(random),
+            OpCode::DelayLine => delay_line(random),
         }
     }
 
@@ -94,7 +97,7 @@ impl Case {
     /// With one more input, of random bytes.
     fn input(mut self, random: &mut Random, dtype: DType, bytes: u32) -> Case {
         let data = random.elements(bytes as usize).into_iter().map(|x| x as u8).collect();
-        self.inputs.push(Operand { dtype, data, constant: false });
+        self.inputs.push(Operand { dtype, data, storage: Storage::Arena });
         self
     }
 
@@ -440,8 +443,8 @@ fn two_operands(case: Case, random: &mut Random, [a, b]: [u32; 2], output: u32) 
     let mut case = case.input(random, DType::Int8, a).input(random, DType::Int8, b);
     case = case.output(DType::Int8, output);
     match random.below(4) {
-        0 => case.inputs[0].constant = true,
-        1 => case.inputs[1].constant = true,
+        0 => case.inputs[0].storage = Storage::Constant,
+        1 => case.inputs[1].storage = Storage::Constant,
         2 if a == b => case.twice = true,
         _ => {}
     }
@@ -657,7 +660,7 @@ fn quantize(random: &mut Random) -> Case {
     let mut case = Case::of(OpCode::Quantize, &p, Constants::default());
     let reals: Vec<f32> = (0..elements).map(|_| f32::from(random.element()) * 0.07).collect();
     let data = bytemuck::cast_slice(&reals).to_vec();
-    case.inputs.push(Operand { dtype: DType::Float32, data, constant: false });
+    case.inputs.push(Operand { dtype: DType::Float32, data, storage: Storage::Arena });
     case.output(to, elements * to.size() as u32)
 }
 
@@ -688,6 +691,19 @@ fn arg_min_max(random: &mut Random) -> Case {
     case.input(random, DType::Int8, outer * count * inner).output(to, outer * inner * to.size() as u32)
 }
 
+fn delay_line(random: &mut Random) -> Case {
+    let dtype = DType::ALL[random.below(DType::ALL.len())];
+    let step = dim(random, 5) * dtype.size() as u32;
+    let window = step + (dim(random, 20) - 1) * dtype.size() as u32;
+    let p = DelayLineParams { step, window };
+    let case = Case::of(OpCode::DelayLine, &p, Constants::default()).input(random, dtype, step);
+    let state = delay_line::state_bytes(&p).expect("it is small");
+    // The place behind the ring is any, too.
+    let mut case = case.input(random, DType::Int8, state);
+    case.inputs[1].storage = Storage::State;
+    case.output(dtype, window)
+}
+
 fn gather(random: &mut Random) -> Case {
     let dtype = DType::ALL[random.below(DType::ALL.len())];
     let mut next = |most: usize| dim(random, most);
@@ -700,8 +716,9 @@ fn gather(random: &mut Random) -> Case {
         (0..batch * indices).map(|_| random.below(count as usize + 2) as i32 - 1).collect();
     let data = bytemuck::cast_slice(&numbers).to_vec();
     // At most one of both: a program has an input.
-    let constant = random.below(3);
-    case.inputs.push(Operand { dtype: DType::Int32, data, constant: constant == 1 });
-    case.inputs[0].constant = constant == 0;
+    case.inputs.push(Operand { dtype: DType::Int32, data, storage: Storage::Arena });
+    if let Some(operand) = case.inputs.get_mut(random.below(3)) {
+        operand.storage = Storage::Constant;
+    }
     case.output(dtype, batch * outer * indices * run)
 }

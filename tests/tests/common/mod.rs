@@ -6,6 +6,7 @@ pub mod apart;
 pub mod cases;
 pub mod packed;
 pub mod program;
+pub mod stream;
 
 use std::path::{Path, PathBuf};
 

@@ -3,23 +3,23 @@
 use ferrolite_conformance::AlignedBuf;
 use ferrolite_runtime::{DType, Model, OpCode, Rounding, Target};
 use ferrolite_schema::generated as fb;
-use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL};
+use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL, Storage};
 use flatbuffers::FlatBufferBuilder;
 
-/// A run of bytes in the arena or among the constants.
+/// A run of bytes in the arena, among the constants or in the state.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor {
     pub dtype: DType,
     pub offset: u32,
     pub bytes: u32,
     pub last_use: u16,
-    pub constant: bool,
+    pub storage: Storage,
 }
 
 impl Tensor {
     /// In the arena.
     pub fn new(dtype: DType, offset: u32, bytes: u32, last_use: u16) -> Tensor {
-        Tensor { dtype, offset, bytes, last_use, constant: false }
+        Tensor { dtype, offset, bytes, last_use, storage: Storage::Arena }
     }
 }
 
@@ -37,7 +37,11 @@ pub struct Op {
 /// A whole program. The first tensors are its inputs.
 #[derive(Clone, Debug)]
 pub struct Program {
+    /// Bytes that ops work in.
     pub arena_bytes: u32,
+    /// Bytes behind them that are state, and how many of them the constants start with.
+    pub state_bytes: u32,
+    pub initial_bytes: u32,
     pub tensors: Vec<Tensor>,
     pub ops: Vec<Op>,
     pub constants: Vec<u8>,
@@ -72,8 +76,7 @@ impl Program {
                 operands.extend(op.inputs.iter().chain(&op.outputs).copied());
             }
             records.push(fb::Op::new(
-                fb::OpCode(op.code as u8),
-                0,
+                fb::OpCode(op.code as u16),
                 op.inputs.len() as u8,
                 op.outputs.len() as u8,
                 place,
@@ -87,7 +90,7 @@ impl Program {
         let (ops, operands, params) =
             (fbb.create_vector(&records), fbb.create_vector(&operands), fbb.create_vector(&params));
         let tensor = |tensor: &Tensor| {
-            let storage = if tensor.constant { fb::Storage::Constant } else { fb::Storage::Arena };
+            let storage = fb::Storage(tensor.storage as u8);
             let dtype = fb::DType(tensor.dtype as u8);
             fb::Tensor::new(tensor.offset, tensor.bytes, tensor.last_use, dtype, storage)
         };
@@ -100,31 +103,34 @@ impl Program {
         };
         let inputs: Vec<fb::Port> = (0..self.inputs).map(|id| port(&id)).collect();
         let outputs: Vec<fb::Port> = self.outputs.iter().map(port).collect();
-        let (inputs, outputs) = (fbb.create_vector(&inputs), fbb.create_vector(&outputs));
+        let ports = fbb.create_vector(&[inputs, outputs].concat());
         let names = fbb.create_vector::<flatbuffers::WIPOffset<&str>>(&[]);
         let source_hash = fbb.create_vector(&vec![0u8; hash]);
+        let header = fb::Header::new(
+            RUNTIME_LEVEL,
+            self.arena_bytes + self.state_bytes,
+            self.state_bytes,
+            self.initial_bytes,
+            self.target as u16,
+            self.inputs,
+            fb::Rounding(self.rounding as u32),
+        );
         let model = fb::Model::create(
             &mut fbb,
             &fb::ModelArgs {
                 format_version: FORMAT_VERSION,
-                minimum_runtime: RUNTIME_LEVEL,
-                target: fb::Target(self.target as u8),
-                rounding: fb::Rounding(self.rounding as u8),
-                arena_bytes: self.arena_bytes,
+                header: Some(&header),
                 tensors: Some(tensors),
                 operands: Some(operands),
                 ops: Some(ops),
                 params: Some(params),
                 constants: Some(constants),
-                inputs: Some(inputs),
-                outputs: Some(outputs),
+                ports: Some(ports),
                 input_names: Some(names),
                 output_names: Some(names),
                 source_hash: Some(source_hash),
                 checksum: Some(&fb::Checksum::new(0)),
-                metadata: None,
-                self_test: None,
-                debug: None,
+                ..Default::default()
             },
         );
         fb::finish_model_buffer(&mut fbb, model);

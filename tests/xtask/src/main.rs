@@ -7,6 +7,7 @@
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
+//! cargo xtask models    make all .ferro files of the repository anew
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
 
@@ -14,6 +15,7 @@ mod apt;
 mod bench;
 mod demo;
 mod layers;
+mod models;
 mod mutants;
 mod publish;
 mod run;
@@ -61,6 +63,8 @@ enum Command {
     Lint,
     /// Regenerates the FlatBuffers code from the schema files (needs npm)
     Schema,
+    /// Makes all .ferro files of the repository anew
+    Models,
     /// Puts small faults into the checks, each of which a test must notice; writes tests/mutants/list.txt
     #[command(disable_help_flag = true)]
     Mutants {
@@ -78,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { board, model, golden } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
+        Command::Models => models::run(),
         Command::Mutants { options } => mutants::run(&options),
     }
 }

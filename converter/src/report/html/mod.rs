@@ -151,7 +151,7 @@ fn subtitle(model: &Model<'_>) -> String {
     format!(
         "int8 model of {} layers for target {}, {} rounding",
         text::count(ops),
-        model.target().name(),
+        model.target_name(),
         model.rounding().name()
     )
 }

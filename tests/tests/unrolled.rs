@@ -1,0 +1,196 @@
+//! An unrolled recurrent network: hundreds of ops, of whose tensors more than a hundred hold data at once.
+
+mod common;
+
+use common::Net;
+use ferrolite::aligned::AlignedBuf;
+use ferrolite::emit::{self, Emitted, Options};
+use ferrolite::graph::{
+    Activation, Binary, BinaryKind, Constant, DType, FullyConnected, Graph, Node, Op, Pack, Quantization,
+    Split, UnaryKind, Unpack, Value, ValueId,
+};
+use ferrolite_runtime::{Model, Target};
+
+const STEPS: usize = 40;
+const FEATURES: usize = 8;
+const UNITS: usize = 6;
+
+/// Scales of activations: those of inputs and states, of gates before their functions, and of what a gate lets through.
+const STATE: f32 = 1.0 / 128.0;
+const BEFORE: f32 = 0.05;
+const GATE: f32 = 1.0 / 256.0;
+const REST: f32 = 1.0 / 120.0;
+const WEIGHT: f32 = 1.0 / 127.0;
+
+/// Elements of a matrix of weights without a pattern that an exchange would leave as it is.
+fn weights(count: usize, seed: usize) -> Vec<i8> {
+    (0..count).map(|at| (((at + seed) * 73 % 251) as i32 - 125) as i8).collect()
+}
+
+fn bias(seed: usize) -> Vec<i32> {
+    (0..3 * UNITS).map(|at| ((at + seed) * 37 % 101) as i32 * 100 - 5000).collect()
+}
+
+struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    fn value(&mut self, shape: &[usize], scale: f32, zero_point: i32, constant: Option<Constant>) -> ValueId {
+        let dtype = constant.as_ref().map_or(DType::Int8, Constant::dtype);
+        let name = format!("t{}", self.graph.values.len());
+        let quantization = Some(Quantization::per_tensor(scale, zero_point));
+        self.graph.add_value(Value { name, shape: shape.into(), dtype, quantization, constant })
+    }
+
+    fn node(&mut self, op: Op, inputs: &[ValueId], outputs: &[ValueId]) {
+        let name = format!("n{}", self.graph.nodes.len());
+        let inputs = inputs.iter().map(|&id| Some(id)).collect();
+        self.graph.nodes.push(Node { name, op, inputs, outputs: outputs.into() });
+    }
+
+    fn binary(&mut self, kind: BinaryKind, a: ValueId, b: ValueId, scale: f32) -> ValueId {
+        let output = self.value(&[1, UNITS], scale, 0, None);
+        self.node(Op::Binary(Binary { kind, activation: Activation::None }), &[a, b], &[output]);
+        output
+    }
+
+    fn unary(&mut self, kind: UnaryKind, a: ValueId, scale: f32, zero_point: i32) -> ValueId {
+        let output = self.value(&[1, UNITS], scale, zero_point, None);
+        self.node(Op::Unary(kind), &[a], &[output]);
+        output
+    }
+
+    fn dense(&mut self, input: ValueId, [weights, bias]: [ValueId; 2]) -> ValueId {
+        let output = self.value(&[1, 3 * UNITS], BEFORE, 0, None);
+        let op = Op::FullyConnected(FullyConnected { activation: Activation::None });
+        self.node(op, &[input, weights, bias], &[output]);
+        output
+    }
+
+    fn gates(&mut self, input: ValueId) -> [ValueId; 3] {
+        let outputs = [0; 3].map(|_| self.value(&[1, UNITS], BEFORE, 0, None));
+        self.node(Op::Split(Split { axis: 1 }), &[input], &outputs);
+        outputs
+    }
+
+    fn matrix(&mut self, inputs: usize, seed: usize) -> [ValueId; 2] {
+        let elements = weights(3 * UNITS * inputs, seed);
+        let shape = [3 * UNITS, inputs];
+        let weights = self.value(&shape, WEIGHT, 0, Some(Constant::I8(elements)));
+        let bias = self.value(&[3 * UNITS], STATE * WEIGHT, 0, Some(Constant::I32(bias(seed))));
+        [weights, bias]
+    }
+}
+
+/// A GRU as frameworks unroll it: all inputs are projected first, then step follows step.
+fn gru() -> Graph {
+    let mut b = Builder { graph: Graph { name: "gru".into(), ..Graph::default() } };
+    let x = b.value(&[1, STEPS, FEATURES], STATE, 0, None);
+    let mut hidden = b.value(&[1, UNITS], STATE, 0, None);
+    b.graph.inputs = vec![x, hidden];
+    let steps: Vec<ValueId> = (0..STEPS).map(|_| b.value(&[1, FEATURES], STATE, 0, None)).collect();
+    b.node(Op::Unpack(Unpack { axis: 1 }), &[x], &steps);
+    let (kernel, recurrent) = (b.matrix(FEATURES, 1), b.matrix(UNITS, 2));
+    let one = b.value(&[1], STATE * 2.0, 0, Some(Constant::I8(vec![64])));
+    let projected: Vec<ValueId> = steps.iter().map(|&step| b.dense(step, kernel)).collect();
+    let gates: Vec<[ValueId; 3]> = projected.iter().map(|&step| b.gates(step)).collect();
+    let mut all = Vec::new();
+    for [xz, xr, xn] in gates {
+        let projected = b.dense(hidden, recurrent);
+        let [hz, hr, hn] = b.gates(projected);
+        let z = b.binary(BinaryKind::Add, xz, hz, BEFORE);
+        let z = b.unary(UnaryKind::Logistic, z, GATE, -128);
+        let r = b.binary(BinaryKind::Add, xr, hr, BEFORE);
+        let r = b.unary(UnaryKind::Logistic, r, GATE, -128);
+        let n = b.binary(BinaryKind::Mul, r, hn, BEFORE);
+        let n = b.binary(BinaryKind::Add, xn, n, BEFORE);
+        let n = b.unary(UnaryKind::Tanh, n, STATE, 0);
+        let rest = b.binary(BinaryKind::Sub, one, z, REST);
+        let new = b.binary(BinaryKind::Mul, rest, n, STATE);
+        let old = b.binary(BinaryKind::Mul, z, hidden, STATE);
+        hidden = b.binary(BinaryKind::Add, old, new, STATE);
+        all.push(hidden);
+    }
+    let sequence = b.value(&[1, STEPS, UNITS], STATE, 0, None);
+    b.node(Op::Pack(Pack { axis: 1 }), &all, &[sequence]);
+    b.graph.outputs = vec![sequence, hidden];
+    b.graph
+}
+
+/// The same in real numbers.
+fn real(x: &[i8], hidden: &[i8]) -> Vec<f32> {
+    let reals =
+        |elements: &[i8], scale: f32| elements.iter().map(|&q| f32::from(q) * scale).collect::<Vec<f32>>();
+    let dense = |input: &[f32], seed: usize| -> Vec<f32> {
+        let weights = reals(&weights(3 * UNITS * input.len(), seed), WEIGHT);
+        let rows = weights.chunks(input.len()).zip(bias(seed));
+        let row = |(row, bias): (&[f32], i32)| {
+            row.iter().zip(input).map(|(w, x)| w * x).sum::<f32>() + bias as f32 * STATE * WEIGHT
+        };
+        rows.map(row).collect()
+    };
+    let logistic = |x: f32| 1.0 / (1.0 + (-x).exp());
+    let mut hidden = reals(hidden, STATE);
+    let mut all = Vec::new();
+    for step in reals(x, STATE).chunks(FEATURES) {
+        let (gx, gh) = (dense(step, 1), dense(&hidden, 2));
+        hidden = (0..UNITS)
+            .map(|unit| {
+                let [z, r, n] = [0, 1, 2].map(|gate| gate * UNITS + unit);
+                let (update, reset) = (logistic(gx[z] + gh[z]), logistic(gx[r] + gh[r]));
+                (1.0 - update) * (gx[n] + reset * gh[n]).tanh() + update * hidden[unit]
+            })
+            .collect();
+        all.extend(&hidden);
+    }
+    all
+}
+
+fn inputs(seed: usize) -> [Vec<u8>; 2] {
+    let bytes = |count: usize, seed: usize| (0..count).map(|at| ((at + seed) * 101 % 253) as u8).collect();
+    [bytes(STEPS * FEATURES, seed), bytes(UNITS, seed + 7)]
+}
+
+/// How many tensors hold data at once, at most.
+fn most_live(model: &Model<'_>) -> usize {
+    let mut writers = vec![0; model.inputs().len()];
+    for (index, op) in model.ops().iter().enumerate() {
+        writers.extend(vec![index; op.outputs.into()]);
+    }
+    let live = |index: usize| {
+        let tensors = model.tensors().iter().zip(&writers);
+        tensors.filter(|(tensor, writer)| **writer <= index && usize::from(tensor.last_use) >= index).count()
+    };
+    (0..model.ops().len()).map(live).max().unwrap_or(0)
+}
+
+fn answers(file: &[u8], seed: usize) -> Vec<Vec<u8>> {
+    let file = AlignedBuf::from_bytes(file);
+    Net::new(&file).run(&inputs(seed).each_ref().map(Vec::as_slice), &mut ())
+}
+
+#[test]
+fn an_unrolled_gru_runs() {
+    for target in [Target::Portable, Target::CortexM4] {
+        let Emitted { bytes, apart, arena_bytes, ops, .. } =
+            emit::compile(&gru(), &Options { target, ..Options::default() }).expect("a supported model");
+        let file = AlignedBuf::from_bytes(&bytes);
+        let model = Model::from_bytes(&file).expect("a sound file");
+        let live = most_live(&model);
+        println!("{} ops, {live} tensors hold data at once, arena of {arena_bytes} bytes", ops.len());
+        assert!(ops.len() > 500 && live > 100, "{} ops, {live} tensors", ops.len());
+        for seed in 0..8 {
+            let found = answers(&bytes, seed);
+            assert_eq!(found, answers(&apart, seed), "tensors overwrite one another");
+            let [x, hidden] = inputs(seed);
+            let wanted = real(bytemuck::cast_slice(&x), bytemuck::cast_slice(&hidden));
+            assert_eq!(found[0].len(), wanted.len());
+            let error = |(&q, wanted): (&u8, &f32)| (f32::from(q as i8) * STATE - wanted).abs();
+            let errors: Vec<f32> = found[0].iter().zip(&wanted).map(error).collect();
+            let mean = errors.iter().sum::<f32>() / errors.len() as f32;
+            assert!(mean < 0.02, "sample {seed}: off by {mean} on average");
+            assert_eq!(found[1], found[0][(STEPS - 1) * UNITS..], "sample {seed}: the last state");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Makes the `.ferro` files of the repository anew. Which they are, and of what they are made, is a list in
+//! `tests/tests/committed.rs`, which checks in CI that they are fresh.
+
+use anyhow::Result;
+
+use crate::run::{command, exec};
+
+/// Makes all files in place.
+pub fn run() -> Result<()> {
+    let mut test = command(
+        "cargo",
+        &["test", "-q", "-p", "ferrolite-conformance", "--test", "committed", "--", "--nocapture"],
+    );
+    test.env("FERROLITE_RENEW", "1");
+    exec(test)
+}
