@@ -32,7 +32,7 @@ pub(crate) fn infer(
 }
 
 pub(crate) fn failed(error: ferrolite_runtime::Error) -> Error {
-    Error::input(format!("the model cannot run: {error}")).help("convert the model again")
+    Error::input(format!("the model cannot run: {error}")).help("convert the model again").caused_by(error)
 }
 
 /// The bytes of an input, whatever its type.

@@ -39,7 +39,7 @@ pub(crate) fn check(file: &ModelFile, apart: &[u8]) -> Result<()> {
         }
         let changing = answers(file, inputs, *before_apart)? != found;
         let how = if changing { "changing answers" } else { "other answers where tensors share memory" };
-        return Err(mistake(format!("{}: the converted model gives {how}", file.name())));
+        return Err(Error::internal(format!("{}: the converted model gives {how}", file.name())));
     }
     Ok(())
 }
@@ -51,15 +51,13 @@ pub(crate) fn check(file: &ModelFile, apart: &[u8]) -> Result<()> {
 pub(crate) fn same_answers(file: &ModelFile, other: &ModelFile, what: &str) -> Result<()> {
     for inputs in samples(&file.model()?) {
         if answers(file, &inputs, 0)? != answers(other, &inputs, 0)? {
-            return Err(mistake(format!("{}: {what} gives other answers than the model", file.name())));
+            return Err(Error::internal(format!(
+                "{}: {what} gives other answers than the model",
+                file.name()
+            )));
         }
     }
     Ok(())
-}
-
-fn mistake(message: String) -> Error {
-    Error::input(message)
-        .help("this is a mistake in Ferrolite, not in the model: please report it with the model")
 }
 
 /// The outputs for some inputs, in memory that held `before`.

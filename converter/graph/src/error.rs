@@ -1,5 +1,5 @@
 //! The one error type of the host side: a sentence that says what is wrong, a sentence that says
-//! what to do, and whose fault it was (which decides the exit code).
+//! what to do, whose fault it was (which decides the exit code), and the error that caused it.
 //!
 //! ```
 //! use ferrolite_graph::{Error, Fault};
@@ -9,6 +9,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Whose fault an error is; the exit code of the command follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +20,16 @@ pub enum Fault {
     Usage,
     /// A flash or RAM budget that the model does not meet: exit code 3.
     Budget,
+    /// Ferrolite's own: a mistake in its code, whatever the input. Exit code 70, as `sysexits.h` has it.
+    Internal,
 }
 
-/// What went wrong and what to do about it, one line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to do about a mistake of Ferrolite's.
+const REPORT: &str = "this is a mistake in Ferrolite, not in the model: please report it with the model";
+
+/// What went wrong and what to do about it, one line each. Errors are equal if they say the same of the same
+/// fault, whatever caused them.
+#[derive(Clone, Debug)]
 pub struct Error {
     /// Whose fault.
     pub fault: Fault,
@@ -30,6 +37,8 @@ pub struct Error {
     pub message: String,
     /// What to do next; empty only where the message leaves no question.
     pub help: String,
+    /// The error of another library that led to this one. Its words are in the message.
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// Result of host-side operations.
@@ -38,23 +47,39 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the input.
     pub fn input(message: impl Into<String>) -> Error {
-        Error { fault: Fault::Input, message: message.into(), help: String::new() }
+        Error::of(Fault::Input, message.into())
     }
 
     /// An error in the words of the command.
     pub fn usage(message: impl Into<String>) -> Error {
-        Error { fault: Fault::Usage, message: message.into(), help: String::new() }
+        Error::of(Fault::Usage, message.into())
     }
 
     /// A budget that was exceeded.
     pub fn budget(message: impl Into<String>) -> Error {
-        Error { fault: Fault::Budget, message: message.into(), help: String::new() }
+        Error::of(Fault::Budget, message.into())
+    }
+
+    /// A mistake of Ferrolite's; the help asks to report it.
+    pub fn internal(message: impl Into<String>) -> Error {
+        Error::of(Fault::Internal, message.into()).help(REPORT)
+    }
+
+    fn of(fault: Fault, message: String) -> Error {
+        Error { fault, message, help: String::new(), cause: None }
     }
 
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Error {
         self.help = help.into();
+        self
+    }
+
+    /// Keeps the error that led to this one, for [`source`](std::error::Error::source).
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.cause = Some(Arc::new(cause));
         self
     }
 
@@ -71,6 +96,7 @@ impl Error {
             Fault::Input => 1,
             Fault::Usage => 2,
             Fault::Budget => 3,
+            Fault::Internal => 70,
         }
     }
 }
@@ -81,4 +107,35 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl PartialEq for Error {
+    fn eq(&self, other: &Error) -> bool {
+        (self.fault, &self.message, &self.help) == (other.fault, &other.message, &other.help)
+    }
+}
+
+impl Eq for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_kept_and_faults_have_their_codes() {
+        let cause = std::io::Error::other("no such disk");
+        let error = Error::input(format!("x.npy: cannot be read: {cause}")).caused_by(cause).context("data");
+        let source = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        assert_eq!(source.map(ToString::to_string).as_deref(), Some("no such disk"));
+        assert_eq!(error, Error::input("data: x.npy: cannot be read: no such disk"));
+        assert!(Error::input("x").source().is_none());
+        let codes = [Error::input("x"), Error::usage("x"), Error::budget("x"), Error::internal("x")];
+        assert_eq!(codes.map(|error| error.exit_code()), [1, 2, 3, 70]);
+    }
+}

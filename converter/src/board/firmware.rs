@@ -104,7 +104,7 @@ impl<'a> Firmware<'a> {
     }
 
     fn cargo_build(&self, boards: &Path, elf: &Path) -> Result<()> {
-        let log = tempfile::NamedTempFile::new().map_err(|error| temporary(&error))?;
+        let log = tempfile::NamedTempFile::new().map_err(temporary)?;
         let mut command = cargo(boards);
         command.args(["build", "--profile", self.profile, "--package", self.package]);
         if let Some(target) = self.target {
@@ -224,11 +224,12 @@ fn tool(name: &str) -> Command {
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::create(path).map_err(|error| temporary(&error))
+    File::create(path).map_err(temporary)
 }
 
 /// An error of the folder for temporary files.
-pub(super) fn temporary(error: &std::io::Error) -> Error {
+pub(super) fn temporary(error: std::io::Error) -> Error {
     Error::input(format!("temporary files cannot be written: {error}"))
         .help("make room, or set TMPDIR to a folder that can be written")
+        .caused_by(error)
 }

@@ -76,12 +76,13 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked], profile: Prof
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())).caused_by(error))
 }
 
 /// Reads an ELF file.
 pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
-    object::File::parse(bytes).map_err(|error| Error::input(format!("{}: {error}", path.display())))
+    object::File::parse(bytes)
+        .map_err(|error| Error::input(format!("{}: {error}", path.display())).caused_by(error))
 }
 
 /// Bytes of all sections that a programmer would write to flash.

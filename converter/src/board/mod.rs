@@ -224,8 +224,8 @@ fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()
 }
 
 fn verified(file: &AlignedBuf) -> Result<Model<'_>> {
-    let model = Model::from_bytes(file).map_err(|error| Error::input(error.to_string()))?;
-    check(&model, ops::ALL).map_err(|error| Error::input(error.to_string()))?;
+    let model = Model::from_bytes(file).map_err(|error| Error::input(error.to_string()).caused_by(error))?;
+    check(&model, ops::ALL).map_err(|error| Error::input(error.to_string()).caused_by(error))?;
     Ok(model)
 }
 

@@ -34,7 +34,7 @@ impl Start<'_> {
     /// Gives the runner jobs that fit the board together, and the bytes of all their samples, and
     /// returns an answer to each. Where one brings the board down, jobs behind it have no answer.
     pub fn jobs(&self, jobs: &[Job<'_>], inputs: &[u8]) -> Result<Vec<Result<Answers>>> {
-        let folder = tempfile::tempdir().map_err(|error| temporary(&error))?;
+        let folder = tempfile::tempdir().map_err(temporary)?;
         let path = |name: &str| folder.path().join(name);
         let job_bytes = job::bytes(jobs);
         let files = || -> io::Result<(File, File)> {
@@ -42,12 +42,12 @@ impl Start<'_> {
             fs::write(path("inputs.bin"), inputs)?;
             Ok((File::create(path("stdout"))?, File::create(path("stderr"))?))
         };
-        let (stdout, stderr) = files().map_err(|error| temporary(&error))?;
+        let (stdout, stderr) = files().map_err(temporary)?;
         let mut command = self.command();
         let address = self.board.job_memory(job_bytes.len()).address;
         command.arg("-device").arg(format!("loader,file=job.bin,addr={address:#x},force-raw=on"));
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        let status = self.wait(Running(command.spawn().map_err(|error| self.missing(&error))?))?;
+        let status = self.wait(Running(command.spawn().map_err(|error| self.missing(error))?))?;
 
         let words = fs::read_to_string(path("stderr")).unwrap_or_default();
         let mut answers = Answers::parse(&fs::read(path("results.bin")).unwrap_or_default());
@@ -89,11 +89,11 @@ impl Start<'_> {
         command
     }
 
-    fn missing(&self, error: &io::Error) -> Error {
+    fn missing(&self, error: io::Error) -> Error {
         if error.kind() == io::ErrorKind::NotFound {
             not_installed(self.board)
         } else {
-            Error::input(format!("{} does not start: {error}", self.board.qemu))
+            Error::input(format!("{} does not start: {error}", self.board.qemu)).caused_by(error)
         }
     }
 

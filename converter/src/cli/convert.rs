@@ -80,8 +80,9 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
 
     let facts = Facts::of_model(&model);
     if args.json {
-        let mut object = serde_json::to_value(&facts)
-            .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
+        let mut object = serde_json::to_value(&facts).map_err(|e| {
+            Error::internal(format!("the result cannot be written as JSON: {e}")).caused_by(e)
+        })?;
         if tflite {
             object["model_bytes"] = json!(written.len());
         }
@@ -120,9 +121,10 @@ fn code(bench: &str, model: &Model<'_>, bars: &Bars) -> Result<Code> {
     }
     let help = "give what `ferrolite bench FILE.ferro --on BOARD --json` printed for this model";
     let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::input(format!("{bench}: cannot be read: {e}")).help(help))?;
-    let code: Code = serde_json::from_str(&text)
-        .map_err(|e| Error::input(format!("{bench}: is not what `bench --json` prints: {e}")).help(help))?;
+        .map_err(|e| Error::input(format!("{bench}: cannot be read: {e}")).help(help).caused_by(e))?;
+    let code: Code = serde_json::from_str(&text).map_err(|e| {
+        Error::input(format!("{bench}: is not what `bench --json` prints: {e}")).help(help).caused_by(e)
+    })?;
     let (file, arena) = (model.bytes().len() as u64, model.arena_bytes() as u64);
     if (code.model_bytes, code.arena_bytes) != (file, arena) {
         return Err(Error::input(format!(

@@ -61,10 +61,10 @@ impl Outputs {
     pub fn stage(&mut self, path: &Path, contents: &[u8]) -> Result<()> {
         let target = resolve(path);
         if is_special(&target) {
-            return fs::write(&target, contents).map_err(|e| unwritable(path, &e));
+            return fs::write(&target, contents).map_err(|e| unwritable(path, e));
         }
         let mut file = temporary(path, &target)?;
-        file.write_all(contents).and_then(|()| file.flush()).map_err(|e| unwritable(path, &e))?;
+        file.write_all(contents).and_then(|()| file.flush()).map_err(|e| unwritable(path, e))?;
         self.staged.push((path.to_path_buf(), target, file));
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Outputs {
         // Much may have happened during long work.
         self.staged.iter().try_for_each(|(path, target, _)| self.may_write(path, target))?;
         for (path, target, file) in self.staged {
-            file.persist(&target).map_err(|e| unwritable(&path, &e.error))?;
+            file.persist(&target).map_err(|e| unwritable(&path, e.error))?;
         }
         Ok(())
     }
@@ -159,10 +159,10 @@ fn temporary(path: &Path, target: &Path) -> Result<NamedTempFile> {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(permissions);
-    builder.tempfile_in(folder).map_err(|e| unwritable(path, &e))
+    builder.tempfile_in(folder).map_err(|e| unwritable(path, e))
 }
 
-fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+fn unwritable(path: &Path, error: std::io::Error) -> Error {
     let why = match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such folder".to_string(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
@@ -174,6 +174,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Error {
     };
     Error::input(format!("{}: cannot be written: {why}", path.display()))
         .help("give a file in a folder that exists and that you may write to")
+        .caused_by(error)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! people, or with `--json` one object and nothing else. Errors go to stderr: a line `error: …`
 //! that says what is wrong, and a line `help: …` that says what to do. The exit code is 0 when the
 //! command did its work, 1 when the input was at fault, 2 for wrong words, 3 for an exceeded
-//! budget.
+//! budget, 70 for a mistake of Ferrolite's.
 //!
 //! ```
 //! use ferrolite::cli::args::{Command, Request, parse};
@@ -27,6 +27,7 @@ mod run;
 mod shell;
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -46,23 +47,36 @@ impl Answer {
     fn json(object: &impl Serialize) -> Result<Answer> {
         serde_json::to_value(object)
             .map(Answer::Json)
-            .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))
+            .map_err(|e| Error::internal(format!("the result cannot be written as JSON: {e}")).caused_by(e))
     }
 }
 
 /// The program `ferrolite`: reads the words of its command line and ends with the exit code.
 pub fn main() -> ExitCode {
-    let result = args::parse(std::env::args_os()).and_then(|request| match request {
-        Request::Print(text) => Ok(Answer::Text(text)),
-        Request::Run(cli) => execute(&cli.command),
+    let result = guarded(|| {
+        let answer = match args::parse(std::env::args_os())? {
+            Request::Print(text) => Answer::Text(text),
+            Request::Run(cli) => execute(&cli.command)?,
+        };
+        print(answer)
     });
-    match result.and_then(print) {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Does some work; a panic in it is an error, as any other mistake of Ferrolite's is. Where it happened has been
+/// told by then.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::internal(format!("stopped by a panic: {}", words.unwrap_or("without words"))))
+    })
 }
 
 fn execute(command: &Command) -> Result<Answer> {
@@ -157,6 +171,15 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn panics_are_errors_of_their_own() {
+        let error = guarded(|| -> Result<()> { panic!("{} things", 3) }).unwrap_err();
+        assert_eq!((error.fault, error.exit_code()), (Fault::Internal, 70));
+        assert!(error.message.contains("3 things") && error.help.contains("report"), "{error:?}");
+        let error = guarded(|| -> Result<()> { Err(Error::input("x")) }).unwrap_err();
+        assert_eq!(error, Error::input("x"));
+    }
 
     #[test]
     fn errors_stay_on_their_line() {

@@ -90,7 +90,7 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
 fn stage(files: &mut Outputs, path: &Path, arrays: &[NamedArray]) -> Result<()> {
     let mut bytes = Cursor::new(Vec::new());
     npz::write(arrays, &mut bytes)
-        .map_err(|e| Error::input(format!("{}: cannot be written: {e}", path.display())))?;
+        .map_err(|e| Error::input(format!("{}: cannot be written: {e}", path.display())).caused_by(e))?;
     files.stage(path, bytes.get_ref())
 }
 
@@ -104,8 +104,9 @@ fn outputs_json(result: &RunOutput) -> Result<Vec<Value>> {
                 dtype => json!(integers(dtype, &outputs[index])),
             })
             .collect();
-        let mut object = serde_json::to_value(PortJson::from(port.clone()))
-            .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
+        let mut object = serde_json::to_value(PortJson::from(port.clone())).map_err(|e| {
+            Error::internal(format!("the result cannot be written as JSON: {e}")).caused_by(e)
+        })?;
         object["values"] = Value::Array(values);
         Ok(object)
     };

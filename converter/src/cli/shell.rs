@@ -30,7 +30,7 @@ pub fn man(args: &ManArgs) -> Result<Answer> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command)
         .render(&mut page)
-        .map_err(|e| Error::input(format!("the page cannot be written: {e}")))?;
+        .map_err(|e| Error::input(format!("the page cannot be written: {e}")).caused_by(e))?;
     Ok(Answer::Text(String::from_utf8_lossy(&page).into_owned()))
 }
 

@@ -32,10 +32,11 @@ pub fn absent(path: &Path) -> Error {
 }
 
 /// The error for a file or folder that cannot be read.
-pub fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
+pub fn cannot_read(path: &Path, error: std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::NotFound {
-        return absent(path);
+        return absent(path).caused_by(error);
     }
     Error::input(format!("{}: cannot be read: {error}", path.display()))
         .help("check the file and its permissions")
+        .caused_by(error)
 }

@@ -20,10 +20,10 @@ pub fn read(path: &Path, spec: &InputSpec) -> Result<Row> {
         Error::input(format!("{shown}: {why}"))
             .help("supported are uncompressed .wav files, 16 bits, one channel")
     };
-    let file = crate::files::open(path).map_err(|e| cannot_read(path, &e))?;
+    let file = crate::files::open(path).map_err(|e| cannot_read(path, e))?;
     let mut reader = WavReader::new(BufReader::new(file)).map_err(|e| match e {
-        hound::Error::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => cannot_read(path, &e),
-        e => broken(format!("not a recording that can be read ({e})")),
+        hound::Error::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => cannot_read(path, e),
+        e => broken(format!("not a recording that can be read ({e})")).caused_by(e),
     })?;
     let format = reader.spec();
     if format.channels != 1 || format.bits_per_sample != 16 || format.sample_format != SampleFormat::Int {
@@ -39,7 +39,7 @@ pub fn read(path: &Path, spec: &InputSpec) -> Result<Row> {
     }
     let mut values = Vec::with_capacity(wanted.min(1 << 24));
     for value in reader.samples::<i16>() {
-        values.push(value.map_err(|e| broken(format!("cut off ({e})")))?);
+        values.push(value.map_err(|e| broken(format!("cut off ({e})")).caused_by(e))?);
     }
     if values.len() != wanted {
         return Err(broken(format!("cut off after {} of {wanted} values", values.len())));

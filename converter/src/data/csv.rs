@@ -20,7 +20,7 @@ pub struct Table {
 /// commas: these columns are taken, in that order, and others may hold anything.
 pub fn read(path: &Path, columns: Option<&str>) -> Result<Table> {
     let shown = path.display();
-    let text = crate::files::read(path).map_err(|e| cannot_read(path, &e))?;
+    let text = crate::files::read(path).map_err(|e| cannot_read(path, e))?;
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     let first = text.split(|&b| b == b'\n').next().unwrap_or_default();
     let mut records = records(text, delimiter(first)).into_records().enumerate();

@@ -81,9 +81,9 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// What is in a folder, in the order of the names.
 fn entries(path: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(path).map_err(|e| cannot_read(path, &e))?;
+    let entries = std::fs::read_dir(path).map_err(|e| cannot_read(path, e))?;
     let mut entries = entries
-        .map(|entry| Ok(entry.map_err(|e| cannot_read(path, &e))?.path()))
+        .map(|entry| Ok(entry.map_err(|e| cannot_read(path, e))?.path()))
         .collect::<Result<Vec<_>>>()?;
     entries.sort();
     Ok(entries)

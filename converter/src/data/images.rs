@@ -94,13 +94,14 @@ pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -
 fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
     let mut reader = crate::files::open(path)
         .and_then(|file| ImageReader::new(std::io::BufReader::new(file)).with_guessed_format())
-        .map_err(|e| cannot_read(path, &e))?;
+        .map_err(|e| cannot_read(path, e))?;
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(1 << 15), Some(1 << 15));
     reader.limits(limits);
     let image = reader.decode().map_err(|e| {
         Error::input(format!("{}: not a picture that can be read ({e})", path.display()))
             .help("supported are PNG, JPEG and BMP up to 32768 pixels a side")
+            .caused_by(e)
     })?;
     let image = match frame.channels {
         1 => DynamicImage::ImageLuma8(image.to_luma8()),

@@ -81,7 +81,7 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         });
     }
     if path.exists() && kind == "npy" {
-        let file = crate::files::open(&path).map_err(|e| cannot_read(&path, &e))?;
+        let file = crate::files::open(&path).map_err(|e| cannot_read(&path, e))?;
         let array = Array::read(BufReader::new(file)).map_err(|why| {
             Error::input(format!("{argument}: {why}")).help("write the labels with numpy.save")
         })?;

@@ -453,7 +453,7 @@ fn find_array(
 }
 
 fn from_npy(path: &Path, memory: usize) -> Result<Source> {
-    let file = crate::files::open(path).map_err(|e| cannot_read(path, &e))?;
+    let file = crate::files::open(path).map_err(|e| cannot_read(path, e))?;
     let mut reader = std::io::BufReader::new(file);
     let read = |reader: &mut dyn std::io::Read| {
         let header = Header::read(reader)?;

@@ -30,16 +30,17 @@ impl Npz {
     /// Opens an archive and reads the header of each of its arrays.
     pub fn open(path: &Path) -> Result<Npz> {
         let shown = path.display();
-        let file = crate::files::open(path).map_err(|e| cannot_read(path, &e))?;
+        let file = crate::files::open(path).map_err(|e| cannot_read(path, e))?;
         let not_npz = |e: &dyn std::fmt::Display| {
             Error::input(format!("{shown}: not a .npz file ({e})"))
                 .help("write the arrays with numpy.savez(\"data.npz\", x=...)")
         };
         let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| match e {
-            ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => cannot_read(path, &e),
-            e => not_npz(&e),
+            ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => cannot_read(path, e),
+            e => not_npz(&e).caused_by(e),
         })?;
-        let members = archive.file_names().collect::<Result<Vec<_>, _>>().map_err(|e| not_npz(&e))?;
+        let members =
+            archive.file_names().collect::<Result<Vec<_>, _>>().map_err(|e| not_npz(&e).caused_by(e))?;
         let mut names: Vec<String> =
             members.iter().filter_map(|name| name.strip_suffix(ENDING)).map(str::to_string).collect();
         names.sort();
@@ -112,7 +113,7 @@ fn member<'a>(
     path: &Path,
     name: &str,
 ) -> Result<ZipFile<'a, BufReader<File>>> {
-    archive.by_name(&format!("{name}{ENDING}")).map_err(|e| broken(path, name, &e.to_string()))
+    archive.by_name(&format!("{name}{ENDING}")).map_err(|e| broken(path, name, &e.to_string()).caused_by(e))
 }
 
 fn broken(path: &Path, name: &str, why: &str) -> Error {

@@ -164,8 +164,8 @@ fn accepted<'a>(file: &'a [u8], program: &Program) -> Result<Model<'a>> {
     let layer = |op: u16| program.ops.get(usize::from(op)).map_or("the outputs", |op| op.name.as_str());
     let bug = |error: ferrolite_runtime::Error, op: Option<u16>| {
         let place = op.map_or(String::new(), |op| format!(" (layer `{}`)", layer(op)));
-        Error::input(format!("the converter made a file that the runtime refuses: {error}{place}"))
-            .help("this is a mistake in Ferrolite, not in the model: please report it with the model")
+        Error::internal(format!("the converter made a file that the runtime refuses: {error}{place}"))
+            .caused_by(error)
     };
     let model = Model::from_bytes(file).map_err(|error| match error {
         ferrolite_schema::Error::TooManySteps { op } => Error::input(format!(

@@ -103,8 +103,8 @@ pub trait Importer: Sync {
     /// the caller can name all of them at once.
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
-        let bytes =
-            crate::files::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
+        let bytes = crate::files::read(path)
+            .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
         self.import_bytes(&name, &bytes, options)
     }
 

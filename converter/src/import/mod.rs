@@ -54,7 +54,9 @@ pub fn load(path: &Path) -> Result<Imported> {
 pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     let name = path.display();
     let metadata = std::fs::metadata(path).map_err(|e| {
-        Error::input(format!("{name}: cannot be opened: {e}")).help("check the path of the model file")
+        Error::input(format!("{name}: cannot be opened: {e}"))
+            .help("check the path of the model file")
+            .caused_by(e)
     })?;
     if metadata.is_dir() {
         return match IMPORTERS.iter().find(|importer| importer.recognises(path, &[])) {
@@ -65,7 +67,7 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     let mut head = Vec::new();
     crate::files::open(path)
         .and_then(|file| file.take(HEAD as u64).read_to_end(&mut head))
-        .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
+        .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
     importer_for(path, &head)?.import(path, options)
 }
 

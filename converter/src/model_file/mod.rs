@@ -57,10 +57,10 @@ impl ModelFile {
         };
         let mut bytes = Vec::new();
         let file = files::open(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => cannot("there is no such file".into()),
-            _ => cannot(e.to_string()),
+            std::io::ErrorKind::NotFound => cannot("there is no such file".into()).caused_by(e),
+            _ => cannot(e.to_string()).caused_by(e),
         })?;
-        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| cannot(e.to_string()))?;
+        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| cannot(e.to_string()).caused_by(e))?;
         Ok(ModelFile::from_bytes(name, &bytes))
     }
 
@@ -98,6 +98,7 @@ impl ModelFile {
         ferrolite_runtime::check(&model, ops::ALL).map_err(|error| {
             Error::input(format!("{}: {error}", self.name))
                 .help("the file is damaged or of another version; convert the model again")
+                .caused_by(error)
         })?;
         if !model.checksum_matches() {
             return Err(Error::input(format!("{}: the checksum does not fit the contents", self.name))
@@ -123,7 +124,7 @@ impl ModelFile {
             }
             _ => "the file is damaged or of another version; convert the model again",
         };
-        Error::input(format!("{}: {error}", self.name)).help(help)
+        Error::input(format!("{}: {error}", self.name)).help(help).caused_by(error)
     }
 }
 

@@ -39,6 +39,7 @@ fn open_zip(bytes: &[u8]) -> Result<Container> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| {
         Error::input(format!("is no readable .keras file (a ZIP archive): {e}"))
             .help("save the model again with `model.save(\"model.keras\")`, or check the download")
+            .caused_by(e)
     })?;
     let model = json("config.json", &member(&mut archive, "config.json")?)?;
     let metadata = json("metadata.json", &member(&mut archive, "metadata.json")?)?;
@@ -62,10 +63,10 @@ fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>
         Error::input(format!("`{name}` in the .keras archive cannot be read: {e}"))
             .help("save the model again with `model.save(\"model.keras\")`, or check the download")
     };
-    let mut file = archive.by_name(name).map_err(|e| broken(&e))?;
+    let mut file = archive.by_name(name).map_err(|e| broken(&e).caused_by(e))?;
     let limit = file.compressed_size().saturating_mul(EXPANSION).max(SMALL);
     let mut contents = Vec::new();
-    file.by_ref().take(limit + 1).read_to_end(&mut contents).map_err(|e| broken(&e))?;
+    file.by_ref().take(limit + 1).read_to_end(&mut contents).map_err(|e| broken(&e).caused_by(e))?;
     if contents.len() as u64 > limit {
         return Err(broken(&format!("it unpacks to more than {EXPANSION} times its size")));
     }
@@ -98,6 +99,7 @@ fn json(what: &str, bytes: &[u8]) -> Result<Json> {
     serde_json::from_slice(bytes).map_err(|e| {
         Error::input(format!("`{what}` is no readable JSON: {e}"))
             .help("the file is damaged: save the model again, or check that it was copied completely")
+            .caused_by(e)
     })
 }
 

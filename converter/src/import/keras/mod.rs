@@ -57,7 +57,7 @@ impl Importer for KerasImporter {
     }
 
     fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
-        let in_file = |e: Error| Error { message: format!("{name}: {}", e.message), ..e };
+        let in_file = |e: Error| e.context(name);
         let container = container::open(bytes).map_err(in_file)?;
         let mut network = model::read(&container.model, container.keras).map_err(in_file)?;
         if container.by_name {

@@ -27,7 +27,7 @@ impl Weights {
     pub fn open(bytes: Vec<u8>) -> Result<Weights> {
         let size = bytes.len() as u64;
         let file = File::from_bytes(bytes)
-            .map_err(|e| Error::input(format!("is no readable HDF5 file: {e}")).help(DAMAGED))?;
+            .map_err(|e| Error::input(format!("is no readable HDF5 file: {e}")).help(DAMAGED).caused_by(e))?;
         let groups = file.root().groups().unwrap_or_default();
         let windows = groups.into_iter().filter(|name| name.contains('\\'));
         let windows = windows.map(|name| (name.replace('\\', "/"), name)).collect();
@@ -78,20 +78,22 @@ impl Weights {
             Error::input(format!("layer `{layer}`, variable `{variable}` (at `{path}`): {message}"))
                 .help(DAMAGED)
         };
-        let dataset: Dataset =
-            self.file.dataset(&self.spelled(path)).map_err(|e| wrong(format!("is not there: {e}")))?;
-        let shape = dataset.shape().map_err(|e| wrong(e.to_string()))?;
+        let dataset: Dataset = self
+            .file
+            .dataset(&self.spelled(path))
+            .map_err(|e| wrong(format!("is not there: {e}")).caused_by(e))?;
+        let shape = dataset.shape().map_err(|e| wrong(e.to_string()).caused_by(e))?;
         if !shape.iter().copied().eq(expected.iter().map(|&d| d as u64)) {
             return Err(wrong(format!("has shape {shape:?}, but {expected:?} follows from the layer")));
         }
         // A shape is only believed where the file has the bytes for it.
-        let element = dataset.element_size().map_err(|e| wrong(e.to_string()))?;
+        let element = dataset.element_size().map_err(|e| wrong(e.to_string()).caused_by(e))?;
         let claimed = shape.iter().try_fold(element, |n, &d| n.checked_mul(d));
         let growth = if dataset.is_chunked() { EXPANSION } else { 1 };
         if claimed.is_none_or(|bytes| bytes > self.size.saturating_mul(growth)) {
             return Err(wrong(format!("has shape {shape:?}, but the file has {} bytes", self.size)));
         }
-        let elements = dataset.read_f32().map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        let elements = dataset.read_f32().map_err(|e| wrong(format!("cannot be read: {e}")).caused_by(e))?;
         if elements.len() as u64 * element != claimed.unwrap_or_default() {
             return Err(wrong(format!("holds {} elements", elements.len())));
         }
@@ -102,8 +104,8 @@ impl Weights {
     }
 }
 
-fn unreadable(what: &str, error: impl std::fmt::Display) -> Error {
-    Error::input(format!("`{what}` cannot be read: {error}")).help(DAMAGED)
+fn unreadable(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::input(format!("`{what}` cannot be read: {error}")).help(DAMAGED).caused_by(error)
 }
 
 /// The first word of an attribute.

@@ -80,8 +80,8 @@ impl Importer for OnnxImporter {
 
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
-        let bytes =
-            crate::files::read(path).map_err(|e| Error::input(format!("{name}: cannot be read: {e}")))?;
+        let bytes = crate::files::read(path)
+            .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
         let folder = path.parent();
         import(&name, &bytes, folder, options).map_err(|e| e.context(name))
     }
@@ -104,7 +104,7 @@ impl Importer for OnnxImporter {
 
 fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Imported> {
     let model = ModelProto::decode(bytes)
-        .map_err(|e| Error::input(format!("is not a sound ONNX model: {e}")).help(DAMAGED))?;
+        .map_err(|e| Error::input(format!("is not a sound ONNX model: {e}")).help(DAMAGED).caused_by(e))?;
     let sets = OperatorSets::of(&model)?;
     let Some(file) = model.graph else { return Err(damaged("has no graph")) };
     if !file.sparse_initializer.is_empty() {

@@ -102,9 +102,9 @@ impl Importer for SavedModelImporter {
 
 fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let bytes = crate::files::read(&folder.join(FILE))
-        .map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")))?;
+        .map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")).caused_by(e))?;
     let model = proto::SavedModel::decode(bytes.as_slice())
-        .map_err(|e| damaged(format!("{FILE} is not a sound SavedModel: {e}")))?;
+        .map_err(|e| damaged(format!("{FILE} is not a sound SavedModel: {e}")).caused_by(e))?;
     let meta = signature::serving(&model.meta_graphs)?;
     let graph = meta.graph.as_ref().ok_or_else(|| damaged(format!("{FILE} holds no graph")))?;
     let (chosen, serve) = signature::choose(meta, options)?;
@@ -132,7 +132,8 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     if unsupported_layers(&graph).is_empty() {
         crate::passes::dead::run(&mut graph);
     }
-    let source_hash = hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")))?;
+    let source_hash =
+        hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")).caused_by(e))?;
     Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings })
 }
 

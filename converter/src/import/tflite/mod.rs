@@ -95,7 +95,7 @@ fn import(name: &str, file: &[u8]) -> Result<Read> {
     let model = verified.map_err(|e| {
         // The verifier's first line names the fault; the rest is a trace through the tables.
         let what = e.to_string().lines().next().unwrap_or_default().to_string();
-        Error::input(format!("is not a sound TensorFlow Lite model: {what}")).help(DAMAGED)
+        Error::input(format!("is not a sound TensorFlow Lite model: {what}")).help(DAMAGED).caused_by(e)
     })?;
     if model.version() != 3 {
         return Err(Error::input(format!("has schema version {}, supported is 3", model.version()))
