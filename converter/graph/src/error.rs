@@ -37,6 +37,8 @@ pub struct Error {
     pub message: String,
     /// What to do next; empty only where the message leaves no question.
     pub help: String,
+    /// The layer that the message names, and where in the message what is said of it begins.
+    layer: Option<(String, usize)>,
     /// The error of another library that led to this one. Its words are in the message.
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -48,6 +50,12 @@ impl Error {
     /// An error of the input.
     pub fn input(message: impl Into<String>) -> Error {
         Error::of(Fault::Input, message.into())
+    }
+
+    /// An error of the input in a layer, by its name and its operator.
+    pub fn layer(name: &str, operator: &str, what: impl fmt::Display) -> Error {
+        let start = format!("layer `{name}` ({operator}): ");
+        Error { layer: Some((name.into(), start.len())), ..Error::input(format!("{start}{what}")) }
     }
 
     /// An error in the words of the command.
@@ -66,7 +74,7 @@ impl Error {
     }
 
     fn of(fault: Fault, message: String) -> Error {
-        Error { fault, message, help: String::new(), cause: None }
+        Error { fault, message, help: String::new(), layer: None, cause: None }
     }
 
     /// Says what to do next.
@@ -83,10 +91,32 @@ impl Error {
         self
     }
 
+    /// Notes the layer that the message names in its own words.
+    #[must_use]
+    pub fn about(mut self, layer: impl Into<String>) -> Error {
+        self.layer = Some((layer.into(), 0));
+        self
+    }
+
+    /// The layer that the message names, if it names one.
+    pub fn named_layer(&self) -> Option<&str> {
+        self.layer.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    /// What is wrong, without the layer in front of it.
+    pub fn reason(&self) -> &str {
+        let start = self.layer.as_ref().map_or(0, |&(_, start)| start);
+        self.message.get(start..).unwrap_or(&self.message)
+    }
+
     /// Puts what was being worked on (a file, a layer) in front of the message.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Error {
-        self.message = format!("{what}: {}", self.message);
+        let what = format!("{what}: ");
+        if let Some((_, start @ 1..)) = &mut self.layer {
+            *start += what.len();
+        }
+        self.message.insert_str(0, &what);
         self
     }
 
@@ -126,6 +156,16 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
+
+    #[test]
+    fn layers_are_known_without_a_look_at_the_words() {
+        let error = Error::layer("a", "ADD", "too wide").context("net.onnx");
+        assert_eq!(error.message, "net.onnx: layer `a` (ADD): too wide");
+        assert_eq!((error.named_layer(), error.reason()), (Some("a"), "too wide"));
+        let error = Error::input("layer `b` is a loop").about("b").context("net.onnx");
+        assert_eq!((error.named_layer(), error.reason()), (Some("b"), "net.onnx: layer `b` is a loop"));
+        assert_eq!(Error::input("x").context("y").reason(), "y: x");
+    }
 
     #[test]
     fn causes_are_kept_and_faults_have_their_codes() {

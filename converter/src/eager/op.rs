@@ -24,7 +24,8 @@ pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Ten
     let mut graph = Graph { name: name.clone(), ..Graph::default() };
     let layer = format!("layer `{name}` ({})", op.name());
     // What the operator itself refuses says so already.
-    let in_layer = |error: Error| if error.message.contains(&layer) { error } else { error.context(&layer) };
+    let named = |error: &Error| error.named_layer() == Some(&name);
+    let in_layer = |error: Error| if named(&error) { error } else { error.context(&layer) };
     if inputs.iter().all(|tensor| tensor.is_constant) || results.is_empty() {
         return Err(in_layer(Error::input("it needs an operand that is not constant, and a result")));
     }

@@ -44,11 +44,12 @@ pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     let refused = emit::refused(&graph);
     let named = refused.into_iter().map(|(node, error)| {
         let node = &graph.nodes[node];
-        let (op, reason) = (graph.kind(node).to_string(), error.message);
-        // The message starts with the layer and the operator, which stand beside it.
-        let start = format!("layer `{}` ({}): ", node.name, node.op.name());
-        let reason = reason.strip_prefix(start.as_str()).map_or(reason.clone(), str::to_string);
-        Refused { name: node.name.clone(), op, reason }
+        // The layer and the operator stand beside it.
+        Refused {
+            name: node.name.clone(),
+            op: graph.kind(node).to_string(),
+            reason: error.reason().to_string(),
+        }
     });
     (named.collect(), None)
 }

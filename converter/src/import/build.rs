@@ -84,7 +84,8 @@ impl Builder {
                 "constant `{name}` of shape {shape:?} has {} elements",
                 elements.len()
             ))
-            .help(DAMAGED));
+            .help(DAMAGED)
+            .about(name));
         }
         let id = self.value(name, shape, elements.dtype());
         self.graph.value_mut(id).constant = Some(elements);
@@ -274,7 +275,8 @@ impl Builder {
         if before.max(after).saturating_add(skipped) > size {
             return Err(Error::input(format!(
                 "layer `{layer}`: {before} and {after} mirrored elements of a dimension of {size}"
-            )));
+            ))
+            .about(layer));
         }
         let mut parts = vec![x];
         for (count, first, word) in [
@@ -316,7 +318,8 @@ impl Builder {
         if axis >= rank {
             return Err(Error::input(format!(
                 "layer `{layer}`: axis {axis} of a tensor of {rank} dimensions"
-            )));
+            ))
+            .about(layer));
         }
         exchange.swap(axis, rank - 1);
         let moved = self.transpose(&format!("{layer}/transpose"), x, &exchange)?;
@@ -412,7 +415,8 @@ impl Builder {
         if lengths.iter().any(|&n| n != channels) {
             return Err(Error::input(format!(
                 "layer `{layer}`: batch norm parameters of {lengths:?} elements for {channels} channels"
-            )));
+            ))
+            .about(layer));
         }
         let scale: Vec<f64> = (0..channels)
             .map(|c| {
@@ -480,7 +484,8 @@ impl Builder {
                 "layer `{layer}`: operands of shapes {:?} and {:?} for a recurrent layer",
                 shape(0),
                 shape(2)
-            )));
+            ))
+            .about(layer));
         };
         let mut shapes = vec![vec![batch, steps, units], vec![batch, units]];
         if attributes.cell == crate::graph::Cell::Lstm {

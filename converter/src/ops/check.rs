@@ -11,7 +11,7 @@ const MAX_ELEMENTS: usize = 1 << 31;
 
 /// An error of a layer, by name and operator.
 pub fn error(node: &Node, message: impl std::fmt::Display) -> Error {
-    Error::input(format!("layer `{}` ({}): {message}", node.name, node.op.name()))
+    Error::layer(&node.name, node.op.name(), message)
 }
 
 /// Number of elements of a shape, if it is not beyond reason.

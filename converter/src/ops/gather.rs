@@ -82,6 +82,7 @@ impl Operator for Gather {
 /// The error of an index that names nothing.
 pub fn no_such_index(layer: &str, index: i64, count: usize) -> Error {
     Error::input(format!("layer `{layer}` (GATHER) is asked for index {index}, but has 0 to {}", count - 1))
+        .about(layer)
         .help("give the numbers that the model was trained with; words that it does not know have a number, too")
 }
 

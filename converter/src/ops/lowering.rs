@@ -156,17 +156,18 @@ impl<'a> Lowering<'a> {
 
     /// The operand at `position`, or an error that names the layer.
     pub fn input(&self, node: &Node, position: usize) -> Result<(ValueId, &'a Value)> {
-        let id = node
-            .input(position)
-            .ok_or_else(|| Error::input(format!("layer `{}`: operand {position} is missing", node.name)))?;
+        let id = node.input(position).ok_or_else(|| {
+            Error::input(format!("layer `{}`: operand {position} is missing", node.name)).about(&node.name)
+        })?;
         Ok((id, self.graph.value(id)))
     }
 
     /// The result at `position`, or an error that names the layer.
     pub fn output(&self, node: &Node, position: usize) -> Result<(ValueId, &'a Value)> {
         let id = node.outputs.get(position).copied();
-        let id =
-            id.ok_or_else(|| Error::input(format!("layer `{}`: result {position} is missing", node.name)))?;
+        let id = id.ok_or_else(|| {
+            Error::input(format!("layer `{}`: result {position} is missing", node.name)).about(&node.name)
+        })?;
         Ok((id, self.graph.value(id)))
     }
 
@@ -185,13 +186,14 @@ impl<'a> Lowering<'a> {
                 value.name,
                 node.op.name()
             ))
+            .about(&node.name)
         })?;
         Ok((scale.into(), zero_point))
     }
 
     /// An error that names a layer and what of it is not supported.
     pub fn unsupported(&self, node: &Node, what: impl std::fmt::Display) -> Error {
-        Error::input(format!("layer `{}` ({}): {what}", node.name, node.op.name()))
+        Error::layer(&node.name, node.op.name(), what)
     }
 
     /// A dimension or count as the file stores it, or an error that names the layer.

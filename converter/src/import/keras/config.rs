@@ -36,6 +36,7 @@ impl Config {
         let found = self.map.get(key).map_or_else(|| "missing".into(), Json::to_string);
         let found: String = found.chars().take(60).collect();
         Error::input(format!("layer `{}`: `{key}` is {found}, expected {expected}", self.layer))
+            .about(&self.layer)
     }
 
     /// A count.

@@ -260,7 +260,8 @@ impl<'a> Run<'a> {
         match variable.and_then(|variable| variable.path.as_ref()) {
             Some(path) => self.weights.read(&layer.name, name, path, shape),
             None => {
-                Err(Error::input(format!("layer `{}`: its variable `{name}` is not in the file", layer.name)))
+                Err(Error::input(format!("layer `{}`: its variable `{name}` is not in the file", layer.name))
+                    .about(&layer.name))
             }
         }
     }
@@ -294,7 +295,8 @@ impl<'a> Run<'a> {
             return Err(Error::input(format!(
                 "layer `{name}`: an input of shape {:?}, expected 3 dimensions",
                 self.builder.shape(x)
-            )));
+            ))
+            .about(name));
         };
         self.builder.reshape(&format!("{name}/expand_dims"), x, &[n, 1, w, c])
     }
@@ -305,7 +307,8 @@ impl<'a> Run<'a> {
             return Err(Error::input(format!(
                 "layer `{name}`: {:?} is no sequence",
                 self.builder.shape(image)
-            )));
+            ))
+            .about(name));
         };
         let x = self.builder.reshape(&format!("{name}/squeeze"), image, &[n, w, c])?;
         self.views.insert(x, (View::Sequence, image));

@@ -77,6 +77,7 @@ impl Weights {
         let wrong = |message: String| {
             Error::input(format!("layer `{layer}`, variable `{variable}` (at `{path}`): {message}"))
                 .help(DAMAGED)
+                .about(layer)
         };
         let dataset: Dataset = self
             .file

@@ -328,9 +328,8 @@ impl Net {
                 }
                 Err(refusal) => {
                     let reason = refusal.reason().map_err(|error| {
-                        let told = error.message.contains(&format!("`{name}`"));
                         let what = format!("layer `{name}` ({})", node.op_type);
-                        if told { error } else { error.context(what) }
+                        if error.named_layer() == Some(&name) { error } else { error.context(what) }
                     })?;
                     let read: Vec<ValueId> = given()
                         .filter_map(|slot| if let Slot::Computed(id) = slot { Some(*id) } else { None })

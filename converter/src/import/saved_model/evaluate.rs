@@ -203,7 +203,9 @@ impl<'m> Evaluator<'m> {
             }
             Err(refusal) => match refusal.reason() {
                 Ok(reason) => self.unsupported(&layer, &reason),
-                Err(error) if error.message.contains(&*layer.name) => Err(error),
+                Err(error) if error.named_layer().is_some_and(|named| named.contains(&layer.name)) => {
+                    Err(error)
+                }
                 Err(error) => Err(within(error)),
             },
         }

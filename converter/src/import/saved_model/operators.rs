@@ -152,7 +152,9 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
             Err(_) if node.type_number("dtype").is_some_and(known::is_complex) => {
                 Err("complex numbers cannot be computed".into())
             }
-            Err(what) => Err(damaged(format!("constant `{}` has {what}", node.name)).into()),
+            Err(what) => {
+                Err(damaged(format!("constant `{}` has {what}", node.name)).about(&node.name).into())
+            }
         },
         // Who reads one is refused by its name.
         op if op.contains("HashTable") && !op.starts_with("Initialize") => one(Tensor::Opaque),
@@ -179,7 +181,9 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         "IdentityN" => Ok(Some(layer.inputs.to_vec())),
         "NoOp" => Ok(Some(Vec::new())),
         "Placeholder" => {
-            Err(damaged(format!("`{}` has to be fed, but is no input of the signature", node.name)).into())
+            Err(damaged(format!("`{}` has to be fed, but is no input of the signature", node.name))
+                .about(&node.name)
+                .into())
         }
         "Shape" | "Size" | "Rank" | "ZerosLike" | "OnesLike" => {
             let Some(shape) = e.shape(layer.input(0)?) else { return Err("the shape of a list".into()) };

@@ -86,7 +86,7 @@ impl<'g> Writer<'g> {
 
 /// The error of a layer that no operator of TensorFlow Lite says.
 pub(crate) fn refuse(node: &Node, why: &str) -> Error {
-    Error::input(format!("layer `{}` ({}): {why} in a TensorFlow Lite file", node.name, node.op.name()))
+    Error::layer(&node.name, node.op.name(), format!("{why} in a TensorFlow Lite file"))
         .help("write a .ferro file instead, which holds this layer")
 }
 

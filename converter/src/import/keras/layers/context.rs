@@ -50,7 +50,7 @@ impl Context<'_, '_> {
 
     /// An error of this layer.
     pub fn broken(&self, message: impl std::fmt::Display) -> Error {
-        Error::input(format!("layer `{}` ({}): {message}", self.layer.name, self.layer.class))
+        Error::layer(&self.layer.name, &self.layer.class, message)
     }
 
     /// A dimension of a tensor of that rank, counted from the end where it is negative.

@@ -201,7 +201,9 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         return unsupported("it reads a mask (mask_zero of an Embedding), and masked steps are not skipped");
     }
     let results = match build(context) {
-        Err(Refusal::Broken(error)) if !error.message.contains(&layer.name) => {
+        Err(Refusal::Broken(error))
+            if !error.named_layer().is_some_and(|named| named.contains(&layer.name)) =>
+        {
             return Err(error.context(format!("layer `{}`", layer.name)).into());
         }
         other => other?,
