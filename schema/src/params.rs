@@ -437,6 +437,32 @@ pub struct ArgMinMaxParams {
     pub largest: u32,
 }
 
+/// CUMSUM: running sums of `[outer, count, inner]` along `count`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CumsumParams {
+    /// Product of the dimensions before the one that is summed along.
+    pub outer: u32,
+    /// Elements of a sum.
+    pub count: u32,
+    /// Product of the dimensions behind.
+    pub inner: u32,
+    /// 1 where an element's sum is without itself, else 0.
+    pub exclusive: u32,
+    /// 1 where sums run from the last element to the first, else 0.
+    pub reverse: u32,
+    /// What sums begin with, in steps of the input.
+    pub start: i32,
+    /// Integer that stands for zero in the input.
+    pub input_zero_point: i32,
+    /// Bits by which sums are shifted to the left before they are scaled.
+    pub shift: u32,
+    /// `input scale / output scale / 2^shift`
+    pub multiplier: Multiplier,
+    /// Integer that stands for zero in the output.
+    pub zero_point: i32,
+}
+
 /// GATHER: data `[batch, outer, count]` of runs of bytes and indices `[batch, indices]`; the output is
 /// `[batch, outer, indices]` of such runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -159,6 +159,8 @@ enumeration! {
         Gather = 24 "gather",
         /// The latest bytes of a stream, kept in state.
         DelayLine = 25 "delay_line",
+        /// Running sums along a dimension.
+        Cumsum = 26 "cumsum",
     }
 }
 

@@ -71,6 +71,7 @@ fn starts(node: &Node<'_>, code: u16) -> Vec<u32> {
             | OpCode::ArgMinMax
             | OpCode::Gather
             | OpCode::DelayLine
+            | OpCode::Cumsum
             | OpCode::Requantize,
         )
         | None => return Vec::new(),

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::graph::{
-    Activation, ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Concat, Conv2d, DepthwiseConv2d,
+    Activation, ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Concat, Conv2d, Cumsum, DepthwiseConv2d,
     FullyConnected, Op, Pack, Pad, Pool2d, PoolKind, Reduce, ReduceKind, ResizeBilinear, ResizeNearest,
     Slice, Softmax, Split, Transpose, TransposeConv, UnaryKind, Unpack, Unsupported, Value, Window,
 };
@@ -488,4 +488,20 @@ fn refusals() {
     graph.nodes.swap(0, 1);
     graph.nodes[0].op = Op::Reshape;
     assert!(Executor::new(&graph).err().unwrap().message.contains("before anything has written it"));
+}
+
+#[test]
+fn running_sums() {
+    let x: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    let of = |axis, exclusive, reverse| {
+        let op = Op::Cumsum(Cumsum { axis, exclusive, reverse, start: 0 });
+        run(op, &[(&[2, 3], &x)], &[2, 3])
+    };
+    assert_eq!(of(1, false, false), [1.0, 3.0, 6.0, 4.0, 9.0, 15.0]);
+    assert_eq!(of(0, false, false), [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]);
+    assert_eq!(of(1, true, false), [0.0, 1.0, 3.0, 0.0, 4.0, 9.0]);
+    assert_eq!(of(1, false, true), [6.0, 5.0, 3.0, 15.0, 11.0, 6.0]);
+    assert_eq!(of(0, true, true), [4.0, 5.0, 6.0, 0.0, 0.0, 0.0]);
+    let op = Op::Cumsum(Cumsum { axis: 2, exclusive: false, reverse: false, start: 0 });
+    assert!(try_run(op, &[(&[2, 3], &x)], &[&[2, 3]]).unwrap_err().message.contains("axis 2"));
 }

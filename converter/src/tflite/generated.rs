@@ -1540,7 +1540,7 @@ pub const ENUM_MIN_BUILTIN_OPTIONS: u8 = 0;
 pub const ENUM_MAX_BUILTIN_OPTIONS: u8 = 116;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 28] = [
+pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 29] = [
   BuiltinOptions::NONE,
   BuiltinOptions::Conv2DOptions,
   BuiltinOptions::DepthwiseConv2DOptions,
@@ -1568,6 +1568,7 @@ pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 28] = [
   BuiltinOptions::LeakyReluOptions,
   BuiltinOptions::MirrorPadOptions,
   BuiltinOptions::BatchMatMulOptions,
+  BuiltinOptions::CumsumOptions,
   BuiltinOptions::GeluOptions,
 ];
 
@@ -1603,6 +1604,7 @@ impl BuiltinOptions {
   pub const LeakyReluOptions: Self = Self(75);
   pub const MirrorPadOptions: Self = Self(77);
   pub const BatchMatMulOptions: Self = Self(101);
+  pub const CumsumOptions: Self = Self(102);
   pub const GeluOptions: Self = Self(116);
 
   pub const ENUM_MIN: u8 = 0;
@@ -1635,6 +1637,7 @@ impl BuiltinOptions {
     Self::LeakyReluOptions,
     Self::MirrorPadOptions,
     Self::BatchMatMulOptions,
+    Self::CumsumOptions,
     Self::GeluOptions,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -1667,6 +1670,7 @@ impl BuiltinOptions {
       Self::LeakyReluOptions => Some("LeakyReluOptions"),
       Self::MirrorPadOptions => Some("MirrorPadOptions"),
       Self::BatchMatMulOptions => Some("BatchMatMulOptions"),
+      Self::CumsumOptions => Some("CumsumOptions"),
       Self::GeluOptions => Some("GeluOptions"),
       _ => None,
     }
@@ -3874,6 +3878,119 @@ impl ::core::fmt::Debug for UnidirectionalSequenceLSTMOptions<'_> {
       ds.field("time_major", &self.time_major());
       ds.field("asymmetric_quantize_inputs", &self.asymmetric_quantize_inputs());
       ds.field("diagonal_recurrent_tensors", &self.diagonal_recurrent_tensors());
+      ds.finish()
+  }
+}
+pub enum CumsumOptionsOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct CumsumOptions<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for CumsumOptions<'a> {
+  type Inner = CumsumOptions<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> CumsumOptions<'a> {
+  pub const VT_EXCLUSIVE: ::flatbuffers::VOffsetT = 4;
+  pub const VT_REVERSE: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    CumsumOptions { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args CumsumOptionsArgs
+  ) -> ::flatbuffers::WIPOffset<CumsumOptions<'bldr>> {
+    let mut builder = CumsumOptionsBuilder::new(_fbb);
+    builder.add_reverse(args.reverse);
+    builder.add_exclusive(args.exclusive);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn exclusive(&self) -> bool {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<bool>(CumsumOptions::VT_EXCLUSIVE, Some(false)).unwrap()}
+  }
+  #[inline]
+  pub fn reverse(&self) -> bool {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<bool>(CumsumOptions::VT_REVERSE, Some(false)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for CumsumOptions<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<bool>("exclusive", Self::VT_EXCLUSIVE, false)?
+     .visit_field::<bool>("reverse", Self::VT_REVERSE, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct CumsumOptionsArgs {
+    pub exclusive: bool,
+    pub reverse: bool,
+}
+impl<'a> Default for CumsumOptionsArgs {
+  #[inline]
+  fn default() -> Self {
+    CumsumOptionsArgs {
+      exclusive: false,
+      reverse: false,
+    }
+  }
+}
+
+pub struct CumsumOptionsBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> CumsumOptionsBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_exclusive(&mut self, exclusive: bool) {
+    self.fbb_.push_slot::<bool>(CumsumOptions::VT_EXCLUSIVE, exclusive, false);
+  }
+  #[inline]
+  pub fn add_reverse(&mut self, reverse: bool) {
+    self.fbb_.push_slot::<bool>(CumsumOptions::VT_REVERSE, reverse, false);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> CumsumOptionsBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    CumsumOptionsBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<CumsumOptions<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for CumsumOptions<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("CumsumOptions");
+      ds.field("exclusive", &self.exclusive());
+      ds.field("reverse", &self.reverse());
       ds.finish()
   }
 }
@@ -6868,6 +6985,21 @@ impl<'a> Operator<'a> {
 
   #[inline]
   #[allow(non_snake_case)]
+  pub fn builtin_options_as_cumsum_options(&self) -> Option<CumsumOptions<'a>> {
+    if self.builtin_options_type() == BuiltinOptions::CumsumOptions {
+      self.builtin_options().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { CumsumOptions::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
   pub fn builtin_options_as_gelu_options(&self) -> Option<GeluOptions<'a>> {
     if self.builtin_options_type() == BuiltinOptions::GeluOptions {
       self.builtin_options().map(|t| {
@@ -6920,6 +7052,7 @@ impl ::flatbuffers::Verifiable for Operator<'_> {
           BuiltinOptions::LeakyReluOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<LeakyReluOptions>>("BuiltinOptions::LeakyReluOptions", pos),
           BuiltinOptions::MirrorPadOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<MirrorPadOptions>>("BuiltinOptions::MirrorPadOptions", pos),
           BuiltinOptions::BatchMatMulOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<BatchMatMulOptions>>("BuiltinOptions::BatchMatMulOptions", pos),
+          BuiltinOptions::CumsumOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<CumsumOptions>>("BuiltinOptions::CumsumOptions", pos),
           BuiltinOptions::GeluOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<GeluOptions>>("BuiltinOptions::GeluOptions", pos),
           _ => Ok(()),
         }
@@ -7215,6 +7348,13 @@ impl ::core::fmt::Debug for Operator<'_> {
         },
         BuiltinOptions::BatchMatMulOptions => {
           if let Some(x) = self.builtin_options_as_batch_mat_mul_options() {
+            ds.field("builtin_options", &x)
+          } else {
+            ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        BuiltinOptions::CumsumOptions => {
+          if let Some(x) = self.builtin_options_as_cumsum_options() {
             ds.field("builtin_options", &x)
           } else {
             ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")

@@ -14,6 +14,7 @@ pub mod batch_matmul;
 pub mod broadcast;
 pub mod conv_2d;
 pub mod conv_2d_winograd;
+pub mod cumsum;
 pub mod delay_line;
 pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;
@@ -118,6 +119,8 @@ pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 pub const GATHER: Operator = gather::operator();
 /// The latest bytes of a stream, kept from one inference to the next.
 pub const DELAY_LINE: Operator = delay_line::operator();
+/// CUMSUM.
+pub const CUMSUM: Operator = cumsum::operator();
 
 /// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
 /// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
@@ -151,7 +154,7 @@ pub mod plain {
 }
 
 /// Number of operators.
-const COUNT: usize = 25;
+const COUNT: usize = 26;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -182,6 +185,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         depthwise_3x3::operator::<K>(),
         GATHER,
         DELAY_LINE,
+        CUMSUM,
     ]
 }
 

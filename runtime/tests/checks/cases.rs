@@ -500,6 +500,19 @@ pub fn movement() -> Vec<Case> {
     cases.push(case("reduce", OpCode::Reduce, params, reduced.clone(), 1));
     let params = words(ReduceMinMaxParams { shape, largest: 0 });
     cases.push(case("reduce_min_max", OpCode::ReduceMinMax, params, reduced, 1));
+    let cumsum = CumsumParams {
+        outer: 2,
+        count: 3,
+        inner: 4,
+        exclusive: 1,
+        reverse: 1,
+        start: -7,
+        input_zero_point: 7,
+        shift: 19,
+        multiplier: Multiplier { mantissa: 1 << 30, shift: -18 },
+        zero_point: 9,
+    };
+    cases.push(case("cumsum", OpCode::Cumsum, words(cumsum), vec![Operand::int8(24), Operand::int8(24)], 1));
     let gather = GatherParams { batch: 2, outer: 3, count: 4, run: 5, indices: 2 };
     let operands = vec![Operand::int8(120), Operand::new(DType::Int32, 4), Operand::int8(60)];
     cases.push(case("gather", OpCode::Gather, words(gather), operands.clone(), 2));

@@ -9,10 +9,11 @@ use ferrolite_runtime::ops::{
 use ferrolite_runtime::packing::{Order, Packing, Shape};
 use ferrolite_runtime::params::{
     AddParams, ArgMinMaxParams, BatchMatMulParams, Broadcast, Conv2dParams, CopyDim, CopySegment,
-    DelayLineParams, DepthwiseConv2dParams, DequantizeParams, FullyConnectedParams, GatherParams,
-    LookupParams, MinMaxParams, MulParams, Multiplier, OutputStage, Pool2dParams, Product, QuantizeParams,
-    ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction, RequantizeParams, ResizeBilinearParams,
-    ResizeNearestParams, SoftmaxParams, StridedCopyParams, Sum, Term, TransposeConvParams, Window,
+    CumsumParams, DelayLineParams, DepthwiseConv2dParams, DequantizeParams, FullyConnectedParams,
+    GatherParams, LookupParams, MinMaxParams, MulParams, Multiplier, OutputStage, Pool2dParams, Product,
+    QuantizeParams, ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction, RequantizeParams,
+    ResizeBilinearParams, ResizeNearestParams, SoftmaxParams, StridedCopyParams, Sum, Term,
+    TransposeConvParams, Window,
 };
 use ferrolite_runtime::{DType, OpCode, Rounding, Target, winograd};
 
@@ -72,6 +73,7 @@ impl Case {
             OpCode::Depthwise3x3 => depthwise_by_blocks(random),
             OpCode::Gather => gather(random),
             OpCode::DelayLine => delay_line(random),
+            OpCode::Cumsum => cumsum(random),
         }
     }
 
@@ -702,6 +704,25 @@ fn delay_line(random: &mut Random) -> Case {
     let mut case = case.input(random, DType::Int8, state);
     case.inputs[1].storage = Storage::State;
     case.output(dtype, window)
+}
+
+fn cumsum(random: &mut Random) -> Case {
+    let (outer, count, inner) = (dim(random, 3), dim(random, 9), dim(random, 4));
+    let p = CumsumParams {
+        outer,
+        count,
+        inner,
+        exclusive: random.below(2) as u32,
+        reverse: random.below(2) as u32,
+        start: zero_point(random),
+        input_zero_point: zero_point(random),
+        shift: 19,
+        multiplier: factor(random, -19),
+        zero_point: zero_point(random),
+    };
+    let elements = outer * count * inner;
+    let case = Case::of(OpCode::Cumsum, &p, Constants::default()).rounding(random);
+    case.int8(random, elements, elements)
 }
 
 fn gather(random: &mut Random) -> Case {

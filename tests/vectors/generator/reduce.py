@@ -1,4 +1,4 @@
-"""MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX and ARG_MIN."""
+"""MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN and CUMSUM."""
 
 import numpy as np
 
@@ -41,6 +41,47 @@ NUMBERS = {
     "zero_points_low": (0.05, -128, 0.04, -128),
     "zero_points_high": (0.05, 127, 0.04, 127),
 }
+
+
+# name: (shape, axis, exclusive, reverse)
+SUMS = {
+    "vector": ((13,), 0, False, False),
+    "exclusive": ((2, 9), 1, True, False),
+    "reverse": ((2, 9), 1, False, True),
+    "exclusive_reverse": ((2, 9), 1, True, True),
+    "first_axis": ((5, 4), 0, False, False),
+    "first_axis_reverse": ((5, 4), 0, False, True),
+    "middle_axis": ((2, 4, 3), 1, False, False),
+    "middle_axis_exclusive_reverse": ((2, 4, 3), 1, True, True),
+    "negative_axis": ((1, 3, 2, 5), -1, False, False),
+    "one_element": ((3, 1), 1, False, False),
+    "one_element_exclusive": ((3, 1), 1, True, False),
+    "sixteen": ((2, 15), 1, False, False),
+}
+
+# name: (input scale, input zero point, output scale, output zero point)
+SUM_NUMBERS = {
+    "symmetric": (0.05, 0, 0.2, -3),
+    "same_scale": (0.05, 0, 0.05, 0),
+    "zero_points": (0.05, -7, 0.31, 12),
+    "zero_point_low": (0.05, -128, 0.4, -128),
+    "zero_point_high": (0.05, 127, 0.4, 127),
+    "tie_half": (0.5, 0, 1.0, 1),
+    "tie_eighth": (0.125, 4, 1.0, 0),
+}
+
+
+def running_sums(suite):
+    """CUMSUM, short enough that TFLM's sums do not overflow."""
+    for name, (shape, axis, exclusive, reverse) in SUMS.items():
+        for numbers_name, (s_in, zp_in, s_out, zp_out) in SUM_NUMBERS.items():
+            if numbers_name not in ("zero_points", "tie_half") and name not in ("vector", "exclusive_reverse", "middle_axis"):
+                continue
+            g = Graph()
+            x = g.input(shape, s_in, zp_in)
+            y = g.output(shape, s_out, zp_out)
+            g.op("CUMSUM", [x, g.ints([axis])], [y], "CumsumOptions", exclusive=exclusive, reverse=reverse)
+            suite.add(f"cumsum/{name}_{numbers_name}", g)
 
 
 def reduce(suite, builtin, case_name, shape, axes, keep, numbers):
@@ -89,3 +130,4 @@ def cases(suite):
             options = "ArgMaxOptions" if builtin == "ARG_MAX" else "ArgMinOptions"
             g.op(builtin, [x, g.ints([axis])], [y], options, outputType=schema.TensorType.INT32)
             suite.add(f"{builtin.lower()}/{name}", g, samples=8)
+    running_sums(suite)

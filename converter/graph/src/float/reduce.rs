@@ -1,4 +1,4 @@
-//! Reductions over dimensions, and the search for the largest or smallest element.
+//! Reductions over dimensions, running sums, and the search for the largest or smallest element.
 
 use super::Tensor;
 use super::strided::{row_major, walk};
@@ -50,6 +50,25 @@ pub fn arg_extreme(input: Tensor, axis: usize, largest: bool) -> Vec<f32> {
                 }
             }
             out.push(best as f32);
+        }
+    }
+    out
+}
+
+/// Running sums along `axis` that begin with `start`; `exclusive` ones are without the element itself, `reverse` ones
+/// come from the last element to the first. Sums are kept in f64.
+pub fn running_sums(input: Tensor, axis: usize, exclusive: bool, reverse: bool, start: f64) -> Vec<f32> {
+    let (count, inner) = (input.shape[axis], input.shape[axis + 1..].iter().product::<usize>());
+    let mut out = input.data.to_vec();
+    for block in out.chunks_exact_mut(count * inner) {
+        for column in 0..inner {
+            let mut sum = start;
+            for step in 0..count {
+                let place = &mut block[if reverse { count - 1 - step } else { step } * inner + column];
+                let before = sum;
+                sum += f64::from(*place);
+                *place = if exclusive { before } else { sum } as f32;
+            }
         }
     }
     out

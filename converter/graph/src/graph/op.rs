@@ -31,6 +31,7 @@ macro_rules! operators {
             binary { Binary(op: Binary) => op.kind.name() }
             concat { Concat(op: Concat) => "CONCATENATION" }
             conv_2d { Conv2d(op: Conv2d) => "CONV_2D" }
+            cumsum { Cumsum(op: Cumsum) => "CUMSUM" }
             depthwise_conv_2d { DepthwiseConv2d(op: DepthwiseConv2d) => "DEPTHWISE_CONV_2D" }
             dequantize { Dequantize => "DEQUANTIZE" }
             fully_connected { FullyConnected(op: FullyConnected) => "FULLY_CONNECTED" }
@@ -202,6 +203,20 @@ pub struct Slice {
     pub size: Vec<usize>,
     /// Step for each input dimension; negative steps walk backwards.
     pub stride: Vec<isize>,
+}
+
+/// input → output: running sums along `axis`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cumsum {
+    /// The dimension along which elements are added up.
+    pub axis: usize,
+    /// Element `i` of the result has the elements before it, not itself.
+    pub exclusive: bool,
+    /// From the last element to the first.
+    pub reverse: bool,
+    /// What sums begin with, in steps of the operand's scale: 0 but for what is made to run as TensorFlow Lite Micro
+    /// does, which begins with the negative zero point.
+    pub start: i32,
 }
 
 /// input → output: dimension `i` of the output is dimension `permutation[i]` of the input.

@@ -97,6 +97,7 @@ fn standard(op: &str) -> Option<Translate> {
         "ReduceSumSquare" => |l| reductions::reduce(l, reductions::Kind::SumSquare),
         "ReduceLogSum" => |l| reductions::reduce(l, reductions::Kind::LogSum),
         "ReduceLogSumExp" => |l| reductions::reduce(l, reductions::Kind::LogSumExp),
+        "CumSum" => reductions::running_sums,
         "ArgMax" => |l| reductions::arg(l, true),
         "ArgMin" => |l| reductions::arg(l, false),
         "Identity" => movement::identity,

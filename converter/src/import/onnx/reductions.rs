@@ -1,9 +1,9 @@
-//! Reductions over axes, ArgMax and ArgMin.
+//! Reductions over axes, CumSum, ArgMax and ArgMin.
 
 use super::known::Known;
 use super::layer::{Layer, Translation, axes, axis, known, one};
 use super::net::Slot;
-use crate::graph::{ArgMax, ArgMin, Constant, Op, ReduceKind, UnaryKind};
+use crate::graph::{ArgMax, ArgMin, Constant, Cumsum, Op, ReduceKind, UnaryKind};
 use crate::import::refusal::{Refusal, unsupported};
 
 /// ONNX's reductions.
@@ -118,4 +118,15 @@ pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translation {
     let y = l.net.b.op(&name, op, &[x])?;
     shape[axis] = 1;
     one(if keep { l.net.b.reshape(&l.name, y, &shape)? } else { y })
+}
+
+/// CumSum.
+pub(super) fn running_sums(l: &mut Layer<'_>) -> Translation {
+    let (x, rank) = (l.value(0)?, l.shape(0)?.len());
+    let Some(&[place]) = l.require(1, "axis")?.to_ints().as_deref() else {
+        return unsupported("along several axes");
+    };
+    let axis = axis(place, rank)?;
+    let (exclusive, reverse) = (l.int("exclusive", 0) != 0, l.int("reverse", 0) != 0);
+    one(l.net.b.op(&l.name, Op::Cumsum(Cumsum { axis, exclusive, reverse, start: 0 }), &[x])?)
 }

@@ -4,7 +4,7 @@ use super::evaluate::Evaluator;
 use super::known::Known;
 use super::library::Attributes;
 use super::tensor::{Layer, Tensor, Translation, axis};
-use crate::graph::{ArgMax, ArgMin, BinaryKind, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
+use crate::graph::{ArgMax, ArgMin, BinaryKind, Cumsum, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
 use crate::import::choices;
 use crate::import::refusal::Refusal;
 use crate::reference::broadcast_shape;
@@ -199,6 +199,14 @@ pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Tr
     let x = e.value(layer.input(0)?)?;
     let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
     let op = if largest { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
+}
+
+pub(super) fn cumsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let x = e.value(layer.input(0)?)?;
+    let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
+    let (exclusive, reverse) = (layer.node.flag("exclusive", false), layer.node.flag("reverse", false));
+    let op = Op::Cumsum(Cumsum { axis, exclusive, reverse, start: 0 });
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
 }
 

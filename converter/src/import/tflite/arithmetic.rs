@@ -3,8 +3,8 @@
 use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
 use crate::graph::{
-    ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, FullyConnected, Op, Quantization, Reduce, ReduceKind,
-    Softmax, UnaryKind,
+    ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Cumsum, FullyConnected, Graph, Op, Quantization, Reduce,
+    ReduceKind, Softmax, UnaryKind,
 };
 use crate::tflite::ActivationFunctionType as Fused;
 
@@ -163,6 +163,33 @@ pub(super) fn arg(layer: &Layer<'_>, max: bool) -> Result<Translated, Reason> {
     layer.expect_output(&shape)?;
     let op = if max { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
     Ok(Translated::new(op, &layer.inputs[..1]))
+}
+
+/// CUMSUM. TFLM begins the sums of int8 elements with the negative zero point, not with what stands for zero.
+pub(super) fn cumsum(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let input = layer.input(0)?;
+    let options = options(layer.operator.builtin_options_as_cumsum_options())?;
+    let axis = axis(layer.integer(1, "axis")?, input.shape.len())?;
+    layer.expect_output(&input.shape)?;
+    let quantization = input.quantization.as_ref().and_then(|q| q.tensor());
+    let start = quantization.map_or(0, |(_, zero_point)| -zero_point);
+    let op = Cumsum { axis, exclusive: options.exclusive(), reverse: options.reverse(), start };
+    Ok(Translated::new(Op::Cumsum(op), &layer.inputs[..1]))
+}
+
+/// Tells of CUMSUM layers that add up from another number than zero.
+pub(super) fn warn_of_sums(graph: &Graph, warnings: &mut Vec<String>) {
+    for node in &graph.nodes {
+        if let Op::Cumsum(Cumsum { start, .. }) = node.op
+            && start != 0
+        {
+            warnings.push(format!(
+                "layer `{}` (CUMSUM): TFLM's kernel begins each sum with {start} steps of the input's scale, not with 0; \
+                 the integers are TFLM's. Quantize its input with a zero point of 0",
+                node.name
+            ));
+        }
+    }
 }
 
 /// QUANTIZE and DEQUANTIZE: the types say the rest.

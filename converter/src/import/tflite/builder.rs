@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use ferrolite_runtime::quant;
 
 use super::layer::{Layer, Place, Step};
-use super::{dilation, known, lookup, lstm, operators, types};
+use super::{arithmetic, dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId};
 use crate::import::choices;
@@ -334,6 +334,7 @@ impl Builder {
             return Err(damaged(format!("output `{}` is never written", self.graph.value(*id).name)));
         }
         lookup::run(&mut self.graph, warnings);
+        arithmetic::warn_of_sums(&self.graph, warnings);
         dilation::run(&mut self.graph, notes);
         choices::run(&mut self.graph, notes);
         // Layers that computed a shape or an axis have lost their reader: it is an attribute now.

@@ -34,6 +34,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::REDUCE_MIN => arithmetic::reduce(layer, ReduceKind::Min),
         Code::ARG_MAX => arithmetic::arg(layer, true),
         Code::ARG_MIN => arithmetic::arg(layer, false),
+        Code::CUMSUM => arithmetic::cumsum(layer),
         Code::QUANTIZE => arithmetic::convert(layer, Op::Quantize),
         Code::DEQUANTIZE => arithmetic::convert(layer, Op::Dequantize),
         Code::FAKE_QUANT => arithmetic::fake_quant(layer),

@@ -7,7 +7,7 @@ use super::activation;
 use super::activation::Function;
 use super::context::{Context, ROAD, one};
 use crate::error::Result;
-use crate::graph::{BatchMatMul, BinaryKind, Op, ReduceKind, Slice, UnaryKind, ValueId};
+use crate::graph::{BatchMatMul, BinaryKind, Cumsum, Op, ReduceKind, Slice, UnaryKind, ValueId};
 use crate::import::keras::calls::Arg;
 use crate::import::keras::config::{items, number};
 use crate::import::keras::run::Translation;
@@ -29,6 +29,7 @@ pub fn build(context: &mut Context) -> Translation {
         "Sum" => reduce(context, R::Sum),
         "Max" | "Amax" => reduce(context, R::Max),
         "Min" | "Amin" => reduce(context, R::Min),
+        "Cumsum" => running_sums(context),
         "Reshape" => reshape(context),
         "Transpose" => transpose(context),
         "ExpandDims" => expand(context),
@@ -146,6 +147,21 @@ fn reduce(context: &mut Context, kind: ReduceKind) -> Translation {
     }
     let keep = context.config().bool_or("keepdims", false)?;
     one(context.run.builder.reduce(context.name, kind, x, &axes, keep))
+}
+
+fn running_sums(context: &mut Context) -> Translation {
+    let x = context.input()?;
+    let rank = context.shape(x).len();
+    let axis = match context.config().get("axis") {
+        Some(axis) if !axis.is_null() => context.axes(rank, -1)?,
+        _ => return unsupported("running sums over all dimensions at once"),
+    };
+    let &[axis] = axis.as_slice() else { return unsupported("running sums along several dimensions") };
+    if axis == 0 {
+        return unsupported("running sums over the batch");
+    }
+    let op = Op::Cumsum(Cumsum { axis, exclusive: false, reverse: false, start: 0 });
+    one(context.run.builder.op(context.name, op, &[x]))
 }
 
 fn reshape(context: &mut Context) -> Translation {
