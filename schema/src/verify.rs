@@ -123,9 +123,8 @@ impl<'m, 'a> Walk<'m, 'a> {
             }
         }
         loop {
-            if self.links() {
-                self.keep(self.next)?;
-            }
+            self.links();
+            self.keep(self.next)?;
             self.now += 1;
             let Some(op) = model.ops().get(self.now as usize) else { break };
             self.op(op)?;
@@ -186,18 +185,17 @@ impl<'m, 'a> Walk<'m, 'a> {
 
     /// Checks as many of the next ops as are sound links of a chain, the common case: each reads what the one
     /// before has written, for the last time, and writes what the one behind reads, all of int8, while nothing else
-    /// holds data. The first that is none, or not sound, is left for [`op`](Walk::op) to decide. Returns whether there
-    /// were any.
+    /// holds data. The first that is none, or not sound, is left for [`op`](Walk::op) to decide.
     #[inline(never)]
-    fn links(&mut self) -> bool {
+    fn links(&mut self) {
         let first = self.next.wrapping_sub(1);
         let now = self.now.wrapping_add(1);
         let (Some(chain), Some(ops)) = (self.tensors.get(first..), self.model.ops().get(now as usize..))
         else {
-            return false;
+            return;
         };
         if self.until >= now || chain.first().is_none_or(|first| first.use_and_kind() as i32 != now) {
-            return false;
+            return;
         }
         // Both operands as one number, as the record has them: the tensor of this number, and the next one.
         let mut operands = (first as u32).wrapping_mul(0x1_0001).wrapping_add(0x1_0000);
@@ -211,7 +209,6 @@ impl<'m, 'a> Walk<'m, 'a> {
         let links = ((operands >> 16) as usize).wrapping_sub(self.next);
         self.next += links;
         self.now += links as i32;
-        links != 0
     }
 
     /// Checks any op: operands, parameters and scratch exist, what is read holds data, what is written is
@@ -242,7 +239,8 @@ impl<'m, 'a> Walk<'m, 'a> {
         self.write(outputs.len(), scratch)
     }
 
-    /// The next tensors are written, as many as this, by an op with this scratch memory.
+    /// The next tensors are written, as many as this, by an op with this scratch memory. The latest of them is still to be
+    /// [kept](Walk::keep).
     #[inline(never)]
     fn write(&mut self, count: usize, scratch: Run) -> Result<(), Wrong> {
         let behind = self.next + count;
@@ -260,7 +258,10 @@ impl<'m, 'a> Walk<'m, 'a> {
                 self.until = self.until.max(before.last_use.into());
             }
             self.next += 1;
-            self.keep(behind)?;
+            // The last one may begin a chain.
+            if self.next < behind {
+                self.keep(behind)?;
+            }
         }
         Ok(())
     }
