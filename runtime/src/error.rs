@@ -17,6 +17,8 @@ pub enum Error {
     },
     /// The arena does not start at a multiple of 16; [`Arena`](crate::Arena) does.
     ArenaMisaligned,
+    /// An inference is more work than was allowed.
+    TooMuchWork,
     /// The op set does not hold this operator: pass the `OPS` that the converter wrote for this
     /// model, or `ops::ALL`.
     UnsupportedOp {
@@ -89,6 +91,7 @@ impl core::fmt::Display for Error {
                 write!(f, "the arena has {found} bytes, the model needs {needed}")
             }
             Error::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 16 bytes"),
+            Error::TooMuchWork => f.write_str("an inference is more work than was allowed"),
             Error::UnsupportedOp { op, code } => {
                 let name = ferrolite_schema::OpCode::from_code(code).map_or("unknown", |code| code.name());
                 write!(f, "op {op} is {name} (code {code}), which the op set does not hold")

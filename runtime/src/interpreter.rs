@@ -64,6 +64,20 @@ impl<'a> Interpreter<'a> {
         Ok(net)
     }
 
+    /// As [`new`](Interpreter::new), and refuses a model of which one inference is more work than `most`
+    /// ([`Model::work`]): for files of unknown origin, which may ask for very long loops.
+    pub fn within(
+        model: &'a Model<'a>,
+        ops: OpSet,
+        arena: &'a mut [u8],
+        most: u64,
+    ) -> Result<Interpreter<'a>, Error> {
+        if model.work() > most {
+            return Err(Error::TooMuchWork);
+        }
+        Interpreter::new(model, ops, arena)
+    }
+
     /// The model.
     pub fn model(&self) -> &'a Model<'a> {
         self.model

@@ -22,6 +22,7 @@ mod model;
 pub mod params;
 mod records;
 mod verify;
+mod work;
 
 #[cfg(feature = "host")]
 mod host;

@@ -17,6 +17,9 @@ use ferrolite_runtime::{Error, Interpreter, Model, OpSet, ops};
 /// stays small.
 pub const ARENA_LIMIT: usize = 256 * 1024;
 
+/// Work of one inference that [`exercise`] grants, for the same reason.
+pub const WORK_LIMIT: u64 = 1 << 28;
+
 /// Bytes at a 16-byte boundary, as a device has its model and its arena.
 pub struct AlignedBuf {
     blocks: Vec<u128>,
@@ -52,7 +55,7 @@ impl AlignedBuf {
 pub enum Outcome {
     /// It was refused.
     Refused(Error),
-    /// It was accepted and needs more arena than [`ARENA_LIMIT`], so it was not run.
+    /// It was accepted and needs more arena than [`ARENA_LIMIT`], or more work than [`WORK_LIMIT`], so it was not run.
     TooLarge,
     /// It was accepted, ran, and wrote nothing outside its arena.
     Ran,
@@ -74,7 +77,7 @@ pub fn exercise(file: &[u8]) -> Outcome {
         let _ = (names.op(index), names.op_kind(index), names.op_macs(index));
     }
     let _ = (model.input_name(0), model.output_name(0), model.checksum_matches());
-    if model.arena_bytes() > ARENA_LIMIT {
+    if model.arena_bytes() > ARENA_LIMIT || model.work() > WORK_LIMIT {
         return match ferrolite_runtime::check(&model, ops::ALL) {
             Ok(()) => Outcome::TooLarge,
             Err(error) => Outcome::Refused(error),

@@ -34,6 +34,9 @@ use crate::files;
 /// Largest file that the format can hold.
 const LIMIT: u64 = i32::MAX as u64;
 
+/// Work of one inference beyond which a file is refused: about an hour of a PC.
+const MOST_WORK: u64 = 1 << 43;
+
 /// The bytes of a `.ferro` file, aligned as the reader wants them.
 #[derive(Clone)]
 pub struct ModelFile {
@@ -100,6 +103,14 @@ impl ModelFile {
                 .help("the file is damaged or of another version; convert the model again")
                 .caused_by(error)
         })?;
+        if model.work() > MOST_WORK {
+            return Err(Error::input(format!(
+                "{}: one inference takes up to {} steps, more than {MOST_WORK}",
+                self.name,
+                model.work()
+            ))
+            .help("the file is damaged or not to be trusted; convert the model again"));
+        }
         if !model.checksum_matches() {
             return Err(Error::input(format!("{}: the checksum does not fit the contents", self.name))
                 .help("the file is damaged; copy it again or convert the model again"));

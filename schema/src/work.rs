@@ -1,0 +1,84 @@
+//! How much work an inference is, at most: a bound that can be computed before anything runs.
+//!
+//! A small file may ask for very much: a convolution reads few weights for each of many outputs. What an op does is at
+//! most the products of its parameters' dimensions, or the bytes of its operands, whichever is more. Firmware that
+//! does not ask links nothing of it.
+
+use bytemuck::Pod;
+
+use crate::params::{
+    BatchMatMulParams, Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Pool2dParams,
+    TransposeConvParams, Window,
+};
+use crate::{Model, Op, OpCode};
+
+impl Model<'_> {
+    /// Steps of one inference, at most: products of two elements, cells of windows, and bytes that are moved. The time of
+    /// an inference is in proportion to it, on any core: whoever runs files of unknown origin compares it with what
+    /// is affordable first, as `Interpreter::within` of the runtime does.
+    pub fn work(&self) -> u64 {
+        self.ops().iter().fold(0, |sum, op| self.op_work(op).saturating_add(sum))
+    }
+
+    /// The part of one op in [`work`](Model::work).
+    pub fn op_work(&self, op: &Op) -> u64 {
+        let tensors = self.operands(op).iter().filter_map(|&id| self.tensors().get(usize::from(id)));
+        let bytes = tensors.fold(u64::from(op.scratch_bytes), |sum, tensor| sum + u64::from(tensor.bytes));
+        bytes.max(self.products(op).unwrap_or(0))
+    }
+
+    /// Products or cells of an op; `None` for one that has none.
+    fn products(&self, op: &Op) -> Option<u64> {
+        Some(match OpCode::from_code(op.code)? {
+            OpCode::Conv2d | OpCode::Conv2dWinograd => {
+                let p: &Conv2dParams = self.params_as(op)?;
+                let depth = p.in_channels.checked_div(p.groups)?;
+                product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window))
+            }
+            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => {
+                let p: &DepthwiseConv2dParams = self.params_as(op)?;
+                product(&[p.batches, p.in_channels, p.multiplier]).saturating_mul(cells(&p.window))
+            }
+            OpCode::FullyConnected => {
+                let p: &FullyConnectedParams = self.params_as(op)?;
+                product(&[p.rows, p.inputs, p.outputs])
+            }
+            // Of each output pixel the taps of its phase, of which there are at most so many.
+            OpCode::TransposeConv => {
+                let p: &TransposeConvParams = self.params_as(op)?;
+                let taps =
+                    |kernel: u32, stride: u32| Some(kernel.checked_add(stride)?.checked_div(stride)?.max(1));
+                let w = &p.window;
+                let taps = [taps(w.kernel_h, w.stride_h)?, taps(w.kernel_w, w.stride_w)?];
+                product(&[p.batches, w.out_h, w.out_w, p.in_channels, p.out_channels])
+                    .saturating_mul(product(&taps))
+            }
+            OpCode::BatchMatMul => {
+                let p: &BatchMatMulParams = self.params_as(op)?;
+                product(&p.batch.dims).saturating_mul(product(&[p.rows, p.depth, p.columns]))
+            }
+            OpCode::AveragePool2d | OpCode::MaxPool2d => {
+                let p: &Pool2dParams = self.params_as(op)?;
+                let w = &p.window;
+                // Of a window only the cells inside the image count.
+                let cells = [w.out_h, w.out_w, w.kernel_h.min(w.in_h), w.kernel_w.min(w.in_w)];
+                product(&[p.batches, p.channels]).saturating_mul(product(&cells))
+            }
+            _ => return None,
+        })
+    }
+
+    fn params_as<P: Pod>(&self, op: &Op) -> Option<&P> {
+        bytemuck::try_from_bytes(bytemuck::cast_slice(self.params(op))).ok()
+    }
+}
+
+/// Cells of all windows.
+fn cells(w: &Window) -> u64 {
+    product(&[w.out_h, w.out_w, w.kernel_h, w.kernel_w])
+}
+
+/// A product, or the largest number where it is larger.
+fn product(factors: &[u32]) -> u64 {
+    factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(factor.into()))
+}
