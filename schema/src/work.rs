@@ -33,11 +33,14 @@ impl Model<'_> {
             OpCode::Conv2d | OpCode::Conv2dWinograd => {
                 let p: &Conv2dParams = self.params_as(op)?;
                 let depth = p.in_channels.checked_div(p.groups)?;
-                product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window))
+                let products = product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window));
+                products.saturating_add(gathered(op, &p.window, p.batches, p.packing))
             }
             OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => {
                 let p: &DepthwiseConv2dParams = self.params_as(op)?;
-                product(&[p.batches, p.in_channels, p.multiplier]).saturating_mul(cells(&p.window))
+                let channels = product(&[p.batches, p.in_channels, p.multiplier]);
+                let products = channels.saturating_mul(cells(&p.window));
+                products.saturating_add(gathered(op, &p.window, p.batches, p.packing))
             }
             OpCode::FullyConnected => {
                 let p: &FullyConnectedParams = self.params_as(op)?;
@@ -76,6 +79,12 @@ impl Model<'_> {
 /// Cells of all windows.
 fn cells(w: &Window) -> u64 {
     product(&[w.out_h, w.out_w, w.kernel_h, w.kernel_w])
+}
+
+/// Bytes that kernels of packed weights gather: for each row of outputs the rows of inputs under it, padding included, of
+/// which there may be far more than are read where strides are long.
+fn gathered(op: &Op, w: &Window, batches: u32, packing: u32) -> u64 {
+    if packing == 0 { 0 } else { product(&[batches, w.out_h, op.scratch_bytes]) }
 }
 
 /// A product, or the largest number where it is larger.
