@@ -1,5 +1,15 @@
-//! Lowering of operators: each node of a quantized graph becomes ops of the device with finished
-//! numbers. One file per operator, of the same name as the one in the runtime that runs it.
+//! Operators, one file each: all that Ferrolite knows of an operator of the graph is in the file that the list of
+//! operators (`ferrolite_graph::operators!`) names, as an implementation of `operator::Operator`. Its checks, its float
+//! values, its quantization, its lowering, which makes ops of the device with finished numbers, how `.tflite` says it.
+//!
+//! | file | what several operators share |
+//! |---|---|
+//! | `check`, `shapes`, `types` | shapes, attributes and element types that must agree |
+//! | `operands` | operands in float |
+//! | `lowering`, `stage`, `broadcast`, `strided_copy`, `pack`, `fixed_point` | numbers for the device |
+//! | `tflite` | a TensorFlow Lite file under construction |
+//! | `view`, `channels` | other orders of dimensions, and channels that stand or fall together |
+//! | `work`, `classes` | questions to all operators: work, weights, scores |
 //!
 //! [`crate::eager::run_op`] shows what one operator computes; [`crate::emit::compile`] lowers a whole graph:
 //!
