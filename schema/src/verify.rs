@@ -68,7 +68,7 @@ impl<'a> Model<'a> {
 fn program(model: &Model<'_>) -> Result<(), Error> {
     let state = model.state_start() as u32;
     let mut walk =
-        Walk { model, tensors: model.tensors(), now: -1, next: 0, until: -1, steps: MAX_STEPS, state };
+        Walk { model, tensors: model.tensors(), now: -1, next: 0, steps: MAX_STEPS, state };
     walk.program().map_err(|wrong| {
         let op = walk.now.max(0) as u16;
         match wrong {
@@ -94,8 +94,6 @@ struct Walk<'m, 'a> {
     now: i32,
     /// Number of the next tensor that is written.
     next: usize,
-    /// The last op that reads a tensor but the latest one: once it is past, the latest is all that holds data.
-    until: i32,
     /// How many steps are left.
     steps: usize,
     /// End of the latest tensor of the state.
@@ -184,8 +182,9 @@ impl<'m, 'a> Walk<'m, 'a> {
     }
 
     /// Checks as many of the next ops as are sound links of a chain, the common case: each reads what the one
-    /// before has written, for the last time, and writes what the one behind reads, all of int8, while nothing else
-    /// holds data. The first that is none, or not sound, is left for [`op`](Walk::op) to decide.
+    /// before has written, for the last time, and writes what the one behind reads, all of int8. What else holds data
+    /// meanwhile has been [kept](Walk::keep) from them. The first that is none, or not sound, is left for
+    /// [`op`](Walk::op) to decide.
     #[inline(never)]
     fn links(&mut self) {
         let first = self.next.wrapping_sub(1);
@@ -194,7 +193,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         else {
             return;
         };
-        if self.until >= now || chain.first().is_none_or(|first| first.use_and_kind() as i32 != now) {
+        if chain.first().is_none_or(|first| first.use_and_kind() as i32 != now) {
             return;
         }
         // Both operands as one number, as the record has them: the tensor of this number, and the next one.
@@ -253,9 +252,6 @@ impl<'m, 'a> Walk<'m, 'a> {
             }
             if scratch.1 != 0 && touch(run(tensor), scratch) {
                 return Err(Wrong::Overlap(number));
-            }
-            if let Some(before) = self.tensors.get(self.next.wrapping_sub(1)) {
-                self.until = self.until.max(before.last_use.into());
             }
             self.next += 1;
             // The last one may begin a chain.
