@@ -117,6 +117,7 @@ fn is_float_routine(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::board::{self, find, list};
+    use crate::model_file::Weights;
     use ferrolite_runtime::OpCode;
 
     #[test]
@@ -167,6 +168,23 @@ mod tests {
         assert_eq!(checked(&int8, Profile::Boards), Vec::<String>::new(), "{}", board.name);
         // The search finds what is there: as soon as the borders to float are, so are routines.
         assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{}", board.name);
+    }
+
+    /// Reading and checking a model stays small, whatever the format can say: state, and whatever else this model
+    /// does not have, costs it next to nothing.
+    #[test]
+    fn a_keyword_spotter_is_verified_in_few_bytes() {
+        let board = find("qemu-cortex-m3").unwrap();
+        if !list().iter().any(|status| status.board == board && status.target_installed) {
+            println!("skipped: {}: its Rust target is not installed", board.name);
+            return;
+        }
+        let tuned = [OpCode::Conv2d, OpCode::DepthwiseConv2d, OpCode::FullyConnected];
+        let tuned = tuned.map(|code| Linked { code, weights: Weights::Tuned });
+        let ops = [&tuned[..], &[OpCode::AveragePool2d.into(), OpCode::Softmax.into()]].concat();
+        let verifier = verifier_flash_bytes(board, &ops).unwrap();
+        println!("Cortex-M3: verifier {verifier}");
+        assert!(verifier <= 6_500, "{verifier} bytes");
     }
 
     #[test]
