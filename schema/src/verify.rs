@@ -67,8 +67,7 @@ impl<'a> Model<'a> {
 
 fn program(model: &Model<'_>) -> Result<(), Error> {
     let state = model.state_start() as u32;
-    let mut walk =
-        Walk { model, tensors: model.tensors(), now: -1, next: 0, steps: MAX_STEPS, state };
+    let mut walk = Walk { model, tensors: model.tensors(), now: -1, next: 0, steps: MAX_STEPS, state };
     walk.program().map_err(|wrong| {
         let op = walk.now.max(0) as u16;
         match wrong {
