@@ -72,6 +72,7 @@ macro_rules! define {
 
         impl Op {
             /// The operator's name in the TFLite schema.
+            // Most names need none of the attributes that the list gives them for.
             #[allow(unused_variables)]
             pub fn name(&self) -> &str {
                 match self {
