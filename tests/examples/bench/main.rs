@@ -5,10 +5,13 @@
 //! bench --board B --model M      the table of a board or a model, printed (each word may be repeated)
 //! bench --golden                 renews the golden instruction counts of two small models
 //! bench --golden --check         fails where they have changed
+//! bench --house                  everything, against what it was before; fails beyond the limits
 //! ```
 
+mod before;
 mod goals;
 mod golden;
+mod house;
 mod markdown;
 mod measure;
 mod models;
@@ -40,6 +43,7 @@ struct Words {
     models: Vec<String>,
     golden: bool,
     check: bool,
+    house: bool,
 }
 
 impl Words {
@@ -52,6 +56,7 @@ impl Words {
                 "--model" => parsed.models.push(value()?),
                 "--golden" => parsed.golden = true,
                 "--check" => parsed.check = true,
+                "--house" => parsed.house = true,
                 other => bail!("there is no option {other}"),
             }
         }
@@ -76,8 +81,21 @@ fn run(words: &Words) -> Result<()> {
     let mut tables: Vec<(&Board, Vec<Measured>)> = Vec::new();
     for board in boards {
         let measured = measure::board(board, &sources)?;
-        println!("{}", markdown::table(board, &measured, &goals));
+        if !words.house {
+            println!("{}", markdown::table(board, &measured, &goals));
+        }
         tables.push((board, measured));
+    }
+    if words.house {
+        let (report, beyond) = house::report(&tables, &goals)?;
+        println!("{report}");
+        for line in &beyond {
+            println!("beyond its limit: {line}");
+        }
+        if !beyond.is_empty() {
+            bail!("{} figures are beyond their limits", beyond.len());
+        }
+        return Ok(());
     }
     for (board, measured) in &tables {
         for line in markdown::shortfalls(board, measured, &goals) {

@@ -119,7 +119,7 @@ fn heading(board: &Board) -> Vec<String> {
 }
 
 /// A Markdown table that reads well as text, too: names to the left, numbers to the right.
-fn align(rows: &[Vec<String>]) -> String {
+pub fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()

@@ -23,7 +23,8 @@ pub fn check_golden() -> Result<()> {
     start(&[], &["--golden", "--check"])
 }
 
-fn start(profile: &[&str], words: &[&str]) -> Result<()> {
+/// Starts the program that measures.
+pub fn start(profile: &[&str], words: &[&str]) -> Result<()> {
     let cargo = ["run", "-q", "-p", "ferrolite-conformance", "--example", "bench"];
     exec(command("cargo", &[&cargo, profile, &["--"], words].concat()))
 }

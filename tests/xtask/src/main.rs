@@ -5,6 +5,7 @@
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
+//! cargo xtask bench --house   the same, held against what it was before
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! cargo xtask models    make all .ferro files of the repository anew
@@ -14,6 +15,7 @@
 mod apt;
 mod bench;
 mod demo;
+mod house;
 mod layers;
 mod models;
 mod mutants;
@@ -58,6 +60,9 @@ enum Command {
         /// Renew the golden instruction counts in tests/models/counts.txt instead
         #[arg(long, conflicts_with_all = ["board", "model"])]
         golden: bool,
+        /// Compare everything with what it was before the house was rebuilt, and fail beyond the limits
+        #[arg(long, conflicts_with_all = ["board", "model", "golden"])]
+        house: bool,
     },
     /// Checks formatting, lints, the order of imports, and packages
     Lint,
@@ -79,7 +84,8 @@ fn main() -> anyhow::Result<()> {
         Command::Setup => setup::run().map(|_| ()),
         Command::Demo => demo::run_demo(),
         Command::Test { only, all } => test::run_all(only.as_deref(), all),
-        Command::Bench { board, model, golden } => bench::run(&board, &model, golden),
+        Command::Bench { house: true, .. } => house::run(),
+        Command::Bench { board, model, golden, .. } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
         Command::Models => models::run(),
