@@ -124,15 +124,17 @@ pub const ENUM_VALUES_STORAGE: [Storage; 3] = [
   Storage::State,
 ];
 
-/// Where a tensor's bytes are: in the arena, in `Model.constants`, or in the part of the arena that keeps its
-/// contents from one inference to the next.
+/// Where a tensor's bytes are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Storage(pub u8);
 #[allow(non_upper_case_globals)]
 impl Storage {
+  /// In the arena.
   pub const Arena: Self = Self(0);
+  /// In the file's constants; read only.
   pub const Constant: Self = Self(1);
+  /// In the last bytes of the arena, which keep their contents from one inference to the next.
   pub const State: Self = Self(2);
 
   pub const ENUM_MIN: u8 = 0;
@@ -213,13 +215,15 @@ pub const ENUM_VALUES_ROUNDING: [Rounding; 2] = [
   Rounding::Single,
 ];
 
-/// How accumulators are scaled down. Double: gemmlowp's two roundings, as TFLM does. Single: one.
+/// How accumulators are scaled down to int8.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Rounding(pub u32);
 #[allow(non_upper_case_globals)]
 impl Rounding {
+  /// gemmlowp's two roundings, as TFLM does.
   pub const Double: Self = Self(0);
+  /// One rounding.
   pub const Single: Self = Self(1);
 
   pub const ENUM_MIN: u32 = 0;
@@ -323,38 +327,69 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 27] = [
   OpCode::Cumsum,
 ];
 
-/// What an op computes, element types included: an operator on other types than int8 has a code of its own.
+/// What an op computes. Several TFLite operators share one where the device's work is the same:
+/// all that only move bytes are [`StridedCopy`](OpCode::StridedCopy), all functions of one int8
+/// number are [`Lookup`](OpCode::Lookup). Element types belong to it: an operator on other types than int8
+/// has a code of its own, and firmware links it by itself. 0 is no op.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct OpCode(pub u16);
 #[allow(non_upper_case_globals)]
 impl OpCode {
   pub const None: Self = Self(0);
+  /// Convolution.
   pub const Conv2d: Self = Self(1);
+  /// Depthwise convolution.
   pub const DepthwiseConv2d: Self = Self(2);
+  /// Dense layer.
   pub const FullyConnected: Self = Self(3);
+  /// Transposed convolution.
   pub const TransposeConv: Self = Self(4);
+  /// Matrix product of two activations.
   pub const BatchMatMul: Self = Self(5);
+  /// Average pooling.
   pub const AveragePool2d: Self = Self(6);
+  /// Maximum pooling.
   pub const MaxPool2d: Self = Self(7);
+  /// Sum or difference of two tensors: ADD, SUB.
   pub const Add: Self = Self(8);
+  /// Product of two tensors.
   pub const Mul: Self = Self(9);
+  /// Larger or smaller of two elements: MAXIMUM, MINIMUM.
   pub const MinMax: Self = Self(10);
+  /// A table of 256 bytes applied to each element: every function of one 8-bit number.
   pub const Lookup: Self = Self(11);
+  /// Softmax over the last dimension.
   pub const Softmax: Self = Self(12);
+  /// Copies of boxes of elements, with a fill before them: PAD, TRANSPOSE, CONCATENATION, SPLIT, SLICE,
+  /// STRIDED_SLICE, PACK, UNPACK, RESHAPE.
   pub const StridedCopy: Self = Self(13);
+  /// Mean or sum over some dimensions: MEAN, SUM.
   pub const Reduce: Self = Self(14);
+  /// Largest or smallest element over some dimensions.
   pub const ReduceMinMax: Self = Self(15);
+  /// Nearest-neighbour resizing.
   pub const ResizeNearest: Self = Self(16);
+  /// Bilinear resizing.
   pub const ResizeBilinear: Self = Self(17);
+  /// float32 to integers.
   pub const Quantize: Self = Self(18);
+  /// Integers to float32.
   pub const Dequantize: Self = Self(19);
+  /// Index of the largest or smallest element: ARG_MAX, ARG_MIN.
   pub const ArgMinMax: Self = Self(20);
+  /// Integers to the integers of another quantization or width.
   pub const Requantize: Self = Self(21);
+  /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
   pub const Conv2dWinograd: Self = Self(22);
+  /// Depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, four channels of the
+  /// whole image at a time.
   pub const Depthwise3x3: Self = Self(23);
+  /// Rows of a tensor, looked up by number.
   pub const Gather: Self = Self(24);
+  /// The latest bytes of a stream, kept in state.
   pub const DelayLine: Self = Self(25);
+  /// Running sums along a dimension.
   pub const Cumsum: Self = Self(26);
 
   pub const ENUM_MIN: u16 = 0;
@@ -472,8 +507,7 @@ impl<'a> ::flatbuffers::Verifiable for OpCode {
 }
 
 impl ::flatbuffers::SimpleToVerifyInSlice for OpCode {}
-/// 12 bytes. `last_use`: index of the last op that reads the tensor, the number of ops for a model
-/// output, the index of its writer when nobody reads it.
+/// A run of bytes that ops read and write. Its shape is the business of each op's parameters.
 // struct Tensor, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -550,6 +584,7 @@ impl<'a> Tensor {
     s
   }
 
+  /// First byte, in the arena (of state, too) or the constants.
   pub fn offset(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -579,6 +614,7 @@ impl<'a> Tensor {
     }
   }
 
+  /// Size in bytes.
   pub fn bytes(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -608,6 +644,8 @@ impl<'a> Tensor {
     }
   }
 
+  /// Index of the last op that reads it; the number of ops for a model output; the index of its
+  /// writer when nobody reads it.
   pub fn last_use(&self) -> u16 {
     let mut mem = ::core::mem::MaybeUninit::<<u16 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -637,6 +675,7 @@ impl<'a> Tensor {
     }
   }
 
+  /// Number of its [`DType`].
   pub fn dtype(&self) -> DType {
     let mut mem = ::core::mem::MaybeUninit::<<DType as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -666,6 +705,7 @@ impl<'a> Tensor {
     }
   }
 
+  /// Number of its [`Storage`].
   pub fn storage(&self) -> Storage {
     let mut mem = ::core::mem::MaybeUninit::<<Storage as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -697,9 +737,7 @@ impl<'a> Tensor {
 
 }
 
-/// 24 bytes. Operands are `inputs` tensor indices and then `outputs` of them, at `operands` in
-/// `Model.operands`; an op of one input and one output has them in `operands` itself, the input in the
-/// lower half. Parameters are `params_words` words at `params` in `Model.params`.
+/// One step of the program.
 // struct Op, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -785,6 +823,7 @@ impl<'a> Op {
     s
   }
 
+  /// Number of its [`OpCode`].
   pub fn code(&self) -> OpCode {
     let mut mem = ::core::mem::MaybeUninit::<<OpCode as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -814,6 +853,7 @@ impl<'a> Op {
     }
   }
 
+  /// Number of input operands.
   pub fn inputs(&self) -> u8 {
     let mut mem = ::core::mem::MaybeUninit::<<u8 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -843,6 +883,7 @@ impl<'a> Op {
     }
   }
 
+  /// Number of output operands.
   pub fn outputs(&self) -> u8 {
     let mut mem = ::core::mem::MaybeUninit::<<u8 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -872,6 +913,8 @@ impl<'a> Op {
     }
   }
 
+  /// Index of the first operand, inputs first; in an op of one input and one output these operands
+  /// themselves, input below output.
   pub fn operands(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -901,6 +944,7 @@ impl<'a> Op {
     }
   }
 
+  /// Index of the first parameter word.
   pub fn params(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -930,6 +974,7 @@ impl<'a> Op {
     }
   }
 
+  /// Number of parameter words.
   pub fn params_words(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -959,6 +1004,7 @@ impl<'a> Op {
     }
   }
 
+  /// First byte of its scratch memory in the arena; a multiple of 4.
   pub fn scratch(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -988,6 +1034,7 @@ impl<'a> Op {
     }
   }
 
+  /// Size of its scratch memory.
   pub fn scratch_bytes(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1019,7 +1066,7 @@ impl<'a> Op {
 
 }
 
-/// 40 bytes. A border of the model. `scale` is 0 where the tensor is not quantized.
+/// A border of the model: a tensor with the shape and quantization that the user sees.
 // struct Port, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -1096,6 +1143,7 @@ impl<'a> Port {
     s
   }
 
+  /// Index of the tensor.
   pub fn tensor(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1125,6 +1173,7 @@ impl<'a> Port {
     }
   }
 
+  /// Number of dimensions, at most 6.
   pub fn rank(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1154,6 +1203,7 @@ impl<'a> Port {
     }
   }
 
+  /// Dimensions, outermost first; those behind `rank` are 1.
   pub fn dims(&'a self) -> ::flatbuffers::Array<'a, u32, 6> {
     // Safety:
     // Created from a valid Table for this object
@@ -1169,6 +1219,7 @@ impl<'a> Port {
     unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 8, items) };
   }
 
+  /// Scale, or 0 where the tensor is not quantized.
   pub fn scale(&self) -> f32 {
     let mut mem = ::core::mem::MaybeUninit::<<f32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1198,6 +1249,7 @@ impl<'a> Port {
     }
   }
 
+  /// Zero point.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1229,7 +1281,7 @@ impl<'a> Port {
 
 }
 
-/// 24 bytes. The numbers that a device needs of a model as a whole.
+/// The numbers that a device needs of a model as a whole.
 // struct Header, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -1342,7 +1394,7 @@ impl<'a> Header {
     }
   }
 
-  /// All memory that a user provides, state included.
+  /// Bytes of arena, state included.
   pub fn arena_bytes(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1372,7 +1424,7 @@ impl<'a> Header {
     }
   }
 
-  /// The last bytes of the arena, which keep their contents from one inference to the next.
+  /// How many of the arena's last bytes keep their contents from one inference to the next.
   pub fn state_bytes(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1432,7 +1484,7 @@ impl<'a> Header {
     }
   }
 
-  /// Number of the core whose kernels the packing suits best. It never changes a result.
+  /// Number of the [`Target`] that the packing suits best, which this build need not know.
   pub fn target(&self) -> u16 {
     let mut mem = ::core::mem::MaybeUninit::<<u16 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1492,6 +1544,7 @@ impl<'a> Header {
     }
   }
 
+  /// Number of its [`Rounding`].
   pub fn rounding(&self) -> Rounding {
     let mut mem = ::core::mem::MaybeUninit::<<Rounding as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1588,6 +1641,7 @@ impl<'a> Checksum {
     s
   }
 
+  /// The sum.
   pub fn crc32(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1619,6 +1673,7 @@ impl<'a> Checksum {
 
 }
 
+/// Geometry of a sliding window, in elements.
 // struct Window, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -1716,6 +1771,7 @@ impl<'a> Window {
     s
   }
 
+  /// Rows of the input.
   pub fn in_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1745,6 +1801,7 @@ impl<'a> Window {
     }
   }
 
+  /// Columns of the input.
   pub fn in_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1774,6 +1831,7 @@ impl<'a> Window {
     }
   }
 
+  /// Rows of the output.
   pub fn out_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1803,6 +1861,7 @@ impl<'a> Window {
     }
   }
 
+  /// Columns of the output.
   pub fn out_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1832,6 +1891,7 @@ impl<'a> Window {
     }
   }
 
+  /// Rows of the kernel.
   pub fn kernel_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1861,6 +1921,7 @@ impl<'a> Window {
     }
   }
 
+  /// Columns of the kernel.
   pub fn kernel_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1890,6 +1951,7 @@ impl<'a> Window {
     }
   }
 
+  /// Rows between windows.
   pub fn stride_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1919,6 +1981,7 @@ impl<'a> Window {
     }
   }
 
+  /// Columns between windows.
   pub fn stride_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1948,6 +2011,7 @@ impl<'a> Window {
     }
   }
 
+  /// Rows between kernel taps.
   pub fn dilation_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1977,6 +2041,7 @@ impl<'a> Window {
     }
   }
 
+  /// Columns between kernel taps.
   pub fn dilation_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2006,6 +2071,7 @@ impl<'a> Window {
     }
   }
 
+  /// Rows of padding above the input.
   pub fn pad_top(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2035,6 +2101,7 @@ impl<'a> Window {
     }
   }
 
+  /// Columns of padding left of the input.
   pub fn pad_left(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2066,6 +2133,7 @@ impl<'a> Window {
 
 }
 
+/// How int32 accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
 // struct OutputStage, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -2145,6 +2213,7 @@ impl<'a> OutputStage {
     s
   }
 
+  /// Offset of one int32 bias per channel; a multiple of 4.
   pub fn bias(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2174,6 +2243,7 @@ impl<'a> OutputStage {
     }
   }
 
+  /// Offset of the [`Multiplier`]s; a multiple of 4.
   pub fn multipliers(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2203,6 +2273,7 @@ impl<'a> OutputStage {
     }
   }
 
+  /// 1 for all channels together, or the number of channels.
   pub fn multiplier_count(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2232,6 +2303,7 @@ impl<'a> OutputStage {
     }
   }
 
+  /// Zero point of the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2261,6 +2333,7 @@ impl<'a> OutputStage {
     }
   }
 
+  /// Smallest output.
   pub fn min(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2290,6 +2363,7 @@ impl<'a> OutputStage {
     }
   }
 
+  /// Largest output.
   pub fn max(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2321,7 +2395,7 @@ impl<'a> OutputStage {
 
 }
 
-/// `mantissa / 2^31 * 2^shift`.
+/// A positive real factor `mantissa / 2^31 * 2^shift`.
 // struct Multiplier, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -2389,6 +2463,7 @@ impl<'a> Multiplier {
     s
   }
 
+  /// 0, or in `2^30 .. 2^31`.
   pub fn mantissa(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2418,6 +2493,7 @@ impl<'a> Multiplier {
     }
   }
 
+  /// Power of two, positive to the left, in `-31 ..= 30`.
   pub fn shift(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2449,6 +2525,7 @@ impl<'a> Multiplier {
 
 }
 
+/// CONV_2D. Weights: int8 `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
 // struct Conv2dParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -2537,6 +2614,7 @@ impl<'a> Conv2dParams {
     s
   }
 
+  /// Geometry.
   pub fn window(&self) -> &Window {
     // Safety:
     // Created from a valid Table for this object
@@ -2549,6 +2627,7 @@ impl<'a> Conv2dParams {
     self.0[0..0 + 48].copy_from_slice(&x.0)
   }
 
+  /// Images per inference.
   pub fn batches(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2578,6 +2657,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// Channels of the input.
   pub fn in_channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2607,6 +2687,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// Channels of the output.
   pub fn out_channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2636,6 +2717,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// Groups; divides both channel counts.
   pub fn groups(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2665,6 +2747,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// Zero point of the input, the value of padding.
   pub fn input_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2694,6 +2777,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// Tag of the weights' packing.
   pub fn packing(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2723,6 +2807,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// Offset of the weights.
   pub fn weights(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2752,6 +2837,7 @@ impl<'a> Conv2dParams {
     }
   }
 
+  /// From accumulators to outputs.
   pub fn stage(&self) -> &OutputStage {
     // Safety:
     // Created from a valid Table for this object
@@ -2766,6 +2852,7 @@ impl<'a> Conv2dParams {
 
 }
 
+/// DEPTHWISE_CONV_2D. Weights: int8 `[kernel_h, kernel_w, in_channels * multiplier]`.
 // struct DepthwiseConv2dParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -2851,6 +2938,7 @@ impl<'a> DepthwiseConv2dParams {
     s
   }
 
+  /// Geometry.
   pub fn window(&self) -> &Window {
     // Safety:
     // Created from a valid Table for this object
@@ -2863,6 +2951,7 @@ impl<'a> DepthwiseConv2dParams {
     self.0[0..0 + 48].copy_from_slice(&x.0)
   }
 
+  /// Images per inference.
   pub fn batches(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2892,6 +2981,7 @@ impl<'a> DepthwiseConv2dParams {
     }
   }
 
+  /// Channels of the input.
   pub fn in_channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2921,6 +3011,7 @@ impl<'a> DepthwiseConv2dParams {
     }
   }
 
+  /// Output channels per input channel.
   pub fn multiplier(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2950,6 +3041,7 @@ impl<'a> DepthwiseConv2dParams {
     }
   }
 
+  /// Zero point of the input, the value of padding.
   pub fn input_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -2979,6 +3071,7 @@ impl<'a> DepthwiseConv2dParams {
     }
   }
 
+  /// Tag of the weights' packing.
   pub fn packing(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3008,6 +3101,7 @@ impl<'a> DepthwiseConv2dParams {
     }
   }
 
+  /// Offset of the weights.
   pub fn weights(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3037,6 +3131,7 @@ impl<'a> DepthwiseConv2dParams {
     }
   }
 
+  /// From accumulators to outputs.
   pub fn stage(&self) -> &OutputStage {
     // Safety:
     // Created from a valid Table for this object
@@ -3051,6 +3146,7 @@ impl<'a> DepthwiseConv2dParams {
 
 }
 
+/// FULLY_CONNECTED. Weights: int8 `[outputs, inputs]`.
 // struct FullyConnectedParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3130,6 +3226,7 @@ impl<'a> FullyConnectedParams {
     s
   }
 
+  /// Rows of the input, each of `inputs` elements.
   pub fn rows(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3159,6 +3256,7 @@ impl<'a> FullyConnectedParams {
     }
   }
 
+  /// Elements of an input row.
   pub fn inputs(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3188,6 +3286,7 @@ impl<'a> FullyConnectedParams {
     }
   }
 
+  /// Elements of an output row.
   pub fn outputs(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3217,6 +3316,7 @@ impl<'a> FullyConnectedParams {
     }
   }
 
+  /// Tag of the weights' packing.
   pub fn packing(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3246,6 +3346,7 @@ impl<'a> FullyConnectedParams {
     }
   }
 
+  /// Offset of the weights.
   pub fn weights(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3275,6 +3376,7 @@ impl<'a> FullyConnectedParams {
     }
   }
 
+  /// From accumulators to outputs.
   pub fn stage(&self) -> &OutputStage {
     // Safety:
     // Created from a valid Table for this object
@@ -3289,6 +3391,7 @@ impl<'a> FullyConnectedParams {
 
 }
 
+/// AVERAGE_POOL_2D and MAX_POOL_2D.
 // struct Pool2dParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3365,6 +3468,7 @@ impl<'a> Pool2dParams {
     s
   }
 
+  /// Geometry; dilation is 1.
   pub fn window(&self) -> &Window {
     // Safety:
     // Created from a valid Table for this object
@@ -3377,6 +3481,7 @@ impl<'a> Pool2dParams {
     self.0[0..0 + 48].copy_from_slice(&x.0)
   }
 
+  /// Images per inference.
   pub fn batches(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3406,6 +3511,7 @@ impl<'a> Pool2dParams {
     }
   }
 
+  /// Channels of input and output.
   pub fn channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3435,6 +3541,7 @@ impl<'a> Pool2dParams {
     }
   }
 
+  /// Smallest output.
   pub fn min(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3464,6 +3571,7 @@ impl<'a> Pool2dParams {
     }
   }
 
+  /// Largest output.
   pub fn max(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3495,6 +3603,7 @@ impl<'a> Pool2dParams {
 
 }
 
+/// A function of one 8-bit number: `output = table[input as u8]`.
 // struct LookupParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3559,6 +3668,7 @@ impl<'a> LookupParams {
     s
   }
 
+  /// Offset of 256 bytes, indexed by the input's bits.
   pub fn table(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3590,6 +3700,7 @@ impl<'a> LookupParams {
 
 }
 
+/// SOFTMAX over the last dimension.
 // struct SoftmaxParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3663,6 +3774,7 @@ impl<'a> SoftmaxParams {
     s
   }
 
+  /// Rows that are normalised one by one.
   pub fn rows(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3692,6 +3804,7 @@ impl<'a> SoftmaxParams {
     }
   }
 
+  /// Elements of a row, at most 8191.
   pub fn depth(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3721,6 +3834,7 @@ impl<'a> SoftmaxParams {
     }
   }
 
+  /// Offset of int32 `exp(-scale * beta * d)` in Q0.31, `d` below the row's maximum counting from 0.
   pub fn table(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3750,6 +3864,7 @@ impl<'a> SoftmaxParams {
     }
   }
 
+  /// Entries of the table, `1 ..= 256`; what is further below the maximum counts as zero.
   pub fn entries(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3781,7 +3896,7 @@ impl<'a> SoftmaxParams {
 
 }
 
-/// Bit `i` of `repeat_*` says that an operand has one element where the output has `dims[i]`.
+/// How the elements of two operands meet in those of the output, row-major.
 // struct Broadcast, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3852,6 +3967,7 @@ impl<'a> Broadcast {
     s
   }
 
+  /// Dimensions of the output, outermost first.
   pub fn dims(&'a self) -> ::flatbuffers::Array<'a, u32, 6> {
     // Safety:
     // Created from a valid Table for this object
@@ -3867,6 +3983,7 @@ impl<'a> Broadcast {
     unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 0, items) };
   }
 
+  /// Bit `i` is set where the first operand has 1 in place of `dims[i]`, and is repeated.
   pub fn repeat_a(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3896,6 +4013,7 @@ impl<'a> Broadcast {
     }
   }
 
+  /// As `repeat_a`, of the second operand.
   pub fn repeat_b(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -3927,6 +4045,7 @@ impl<'a> Broadcast {
 
 }
 
+/// One operand of a sum.
 // struct Term, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -3994,6 +4113,7 @@ impl<'a> Term {
     s
   }
 
+  /// Zero point of the operand.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4023,6 +4143,7 @@ impl<'a> Term {
     }
   }
 
+  /// From `(x - zero_point) * 2^20` to the scale of the sum.
   pub fn multiplier(&self) -> &Multiplier {
     // Safety:
     // Created from a valid Table for this object
@@ -4037,6 +4158,7 @@ impl<'a> Term {
 
 }
 
+/// The arithmetic of ADD and SUB.
 // struct Sum, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4119,6 +4241,7 @@ impl<'a> Sum {
     s
   }
 
+  /// First operand.
   pub fn a(&self) -> &Term {
     // Safety:
     // Created from a valid Table for this object
@@ -4131,6 +4254,7 @@ impl<'a> Sum {
     self.0[0..0 + 12].copy_from_slice(&x.0)
   }
 
+  /// Second operand.
   pub fn b(&self) -> &Term {
     // Safety:
     // Created from a valid Table for this object
@@ -4143,6 +4267,7 @@ impl<'a> Sum {
     self.0[12..12 + 12].copy_from_slice(&x.0)
   }
 
+  /// 1 to add the second operand, -1 to subtract it.
   pub fn sign(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4172,6 +4297,7 @@ impl<'a> Sum {
     }
   }
 
+  /// From the scale of the sum to that of the output.
   pub fn multiplier(&self) -> &Multiplier {
     // Safety:
     // Created from a valid Table for this object
@@ -4184,6 +4310,7 @@ impl<'a> Sum {
     self.0[28..28 + 8].copy_from_slice(&x.0)
   }
 
+  /// Zero point of the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4213,6 +4340,7 @@ impl<'a> Sum {
     }
   }
 
+  /// Smallest output.
   pub fn min(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4242,6 +4370,7 @@ impl<'a> Sum {
     }
   }
 
+  /// Largest output.
   pub fn max(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4273,6 +4402,7 @@ impl<'a> Sum {
 
 }
 
+/// ADD and SUB.
 // struct AddParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4340,6 +4470,7 @@ impl<'a> AddParams {
     s
   }
 
+  /// Shapes.
   pub fn shape(&self) -> &Broadcast {
     // Safety:
     // Created from a valid Table for this object
@@ -4352,6 +4483,7 @@ impl<'a> AddParams {
     self.0[0..0 + 32].copy_from_slice(&x.0)
   }
 
+  /// Numbers.
   pub fn sum(&self) -> &Sum {
     // Safety:
     // Created from a valid Table for this object
@@ -4366,6 +4498,7 @@ impl<'a> AddParams {
 
 }
 
+/// The arithmetic of MUL.
 // struct Product, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4445,6 +4578,7 @@ impl<'a> Product {
     s
   }
 
+  /// Zero point of the first operand.
   pub fn a_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4474,6 +4608,7 @@ impl<'a> Product {
     }
   }
 
+  /// Zero point of the second operand.
   pub fn b_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4503,6 +4638,7 @@ impl<'a> Product {
     }
   }
 
+  /// From the product to the scale of the output.
   pub fn multiplier(&self) -> &Multiplier {
     // Safety:
     // Created from a valid Table for this object
@@ -4515,6 +4651,7 @@ impl<'a> Product {
     self.0[8..8 + 8].copy_from_slice(&x.0)
   }
 
+  /// Zero point of the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4544,6 +4681,7 @@ impl<'a> Product {
     }
   }
 
+  /// Smallest output.
   pub fn min(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4573,6 +4711,7 @@ impl<'a> Product {
     }
   }
 
+  /// Largest output.
   pub fn max(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4604,6 +4743,7 @@ impl<'a> Product {
 
 }
 
+/// MUL.
 // struct MulParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4671,6 +4811,7 @@ impl<'a> MulParams {
     s
   }
 
+  /// Shapes.
   pub fn shape(&self) -> &Broadcast {
     // Safety:
     // Created from a valid Table for this object
@@ -4683,6 +4824,7 @@ impl<'a> MulParams {
     self.0[0..0 + 32].copy_from_slice(&x.0)
   }
 
+  /// Numbers.
   pub fn product(&self) -> &Product {
     // Safety:
     // Created from a valid Table for this object
@@ -4697,6 +4839,7 @@ impl<'a> MulParams {
 
 }
 
+/// MAXIMUM and MINIMUM of operands that share the output's quantization.
 // struct MinMaxParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4764,6 +4907,7 @@ impl<'a> MinMaxParams {
     s
   }
 
+  /// Shapes.
   pub fn shape(&self) -> &Broadcast {
     // Safety:
     // Created from a valid Table for this object
@@ -4776,6 +4920,7 @@ impl<'a> MinMaxParams {
     self.0[0..0 + 32].copy_from_slice(&x.0)
   }
 
+  /// 1 for the larger element, 0 for the smaller one.
   pub fn maximum(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4807,6 +4952,7 @@ impl<'a> MinMaxParams {
 
 }
 
+/// Head of the parameters of STRIDED_COPY; [`CopySegment`]s follow.
 // struct StridedCopyParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4874,6 +5020,7 @@ impl<'a> StridedCopyParams {
     s
   }
 
+  /// 1: all outputs are filled with the pattern before anything is copied; 0: they are not.
   pub fn fill(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -4903,6 +5050,7 @@ impl<'a> StridedCopyParams {
     }
   }
 
+  /// Eight bytes, little-endian, that repeat from the start of each output.
   pub fn pattern(&'a self) -> ::flatbuffers::Array<'a, u32, 2> {
     // Safety:
     // Created from a valid Table for this object
@@ -4920,6 +5068,7 @@ impl<'a> StridedCopyParams {
 
 }
 
+/// One loop of a copy.
 // struct CopyDim, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -4990,6 +5139,7 @@ impl<'a> CopyDim {
     s
   }
 
+  /// Number of steps, at least 1.
   pub fn count(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5019,6 +5169,7 @@ impl<'a> CopyDim {
     }
   }
 
+  /// Bytes from one step to the next in the input; negative where it is walked backwards.
   pub fn source_stride(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5048,6 +5199,7 @@ impl<'a> CopyDim {
     }
   }
 
+  /// Bytes from one step to the next in the output.
   pub fn target_stride(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5079,7 +5231,7 @@ impl<'a> CopyDim {
 
 }
 
-/// STRIDED_COPY has a StridedCopyParams and any number of these behind it.
+/// A box of elements that is copied from an input to an output: runs of bytes within five loops.
 // struct CopySegment, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -5159,6 +5311,7 @@ impl<'a> CopySegment {
     s
   }
 
+  /// Position of the input among the op's inputs.
   pub fn input(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5188,6 +5341,7 @@ impl<'a> CopySegment {
     }
   }
 
+  /// Position of the output among the op's outputs.
   pub fn output(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5217,6 +5371,7 @@ impl<'a> CopySegment {
     }
   }
 
+  /// Bytes that lie side by side in both, at least 1.
   pub fn run(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5246,6 +5401,7 @@ impl<'a> CopySegment {
     }
   }
 
+  /// First byte of the first run in the input.
   pub fn source(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5275,6 +5431,7 @@ impl<'a> CopySegment {
     }
   }
 
+  /// First byte of the first run in the output.
   pub fn target(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5304,6 +5461,7 @@ impl<'a> CopySegment {
     }
   }
 
+  /// The loops, outermost first; unused ones count to 1.
   pub fn dims(&'a self) -> ::flatbuffers::Array<'a, CopyDim, 5> {
     // Safety:
     // Created from a valid Table for this object
@@ -5327,6 +5485,7 @@ impl<'a> CopySegment {
 
 }
 
+/// One loop of a reduction, in elements of the input.
 // struct ReduceDim, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -5394,6 +5553,7 @@ impl<'a> ReduceDim {
     s
   }
 
+  /// Number of steps, at least 1.
   pub fn count(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5423,6 +5583,7 @@ impl<'a> ReduceDim {
     }
   }
 
+  /// Elements from one step to the next.
   pub fn stride(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5454,6 +5615,8 @@ impl<'a> ReduceDim {
 
 }
 
+/// Shape of a reduction; neighbouring dimensions of one kind are merged, so that three loops of each
+/// kind serve six dimensions.
 // struct Reduction, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -5521,6 +5684,7 @@ impl<'a> Reduction {
     s
   }
 
+  /// Loops over the output, outermost first; unused ones count to 1.
   pub fn kept(&'a self) -> ::flatbuffers::Array<'a, ReduceDim, 3> {
     // Safety:
     // Created from a valid Table for this object
@@ -5542,6 +5706,7 @@ impl<'a> Reduction {
     }
   }
 
+  /// Loops over what becomes one element, outermost first; unused ones count to 1.
   pub fn reduced(&'a self) -> ::flatbuffers::Array<'a, ReduceDim, 3> {
     // Safety:
     // Created from a valid Table for this object
@@ -5565,6 +5730,7 @@ impl<'a> Reduction {
 
 }
 
+/// MEAN and SUM: `clamp(requantize(sum + bias, multiplier) + zero_point)`.
 // struct ReduceParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -5638,6 +5804,7 @@ impl<'a> ReduceParams {
     s
   }
 
+  /// What is summed.
   pub fn shape(&self) -> &Reduction {
     // Safety:
     // Created from a valid Table for this object
@@ -5650,6 +5817,7 @@ impl<'a> ReduceParams {
     self.0[0..0 + 48].copy_from_slice(&x.0)
   }
 
+  /// Minus the input's zero point times the number of summed elements.
   pub fn bias(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5679,6 +5847,7 @@ impl<'a> ReduceParams {
     }
   }
 
+  /// From sums to outputs; for MEAN it holds the division.
   pub fn multiplier(&self) -> &Multiplier {
     // Safety:
     // Created from a valid Table for this object
@@ -5691,6 +5860,7 @@ impl<'a> ReduceParams {
     self.0[52..52 + 8].copy_from_slice(&x.0)
   }
 
+  /// Zero point of the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5722,6 +5892,7 @@ impl<'a> ReduceParams {
 
 }
 
+/// REDUCE_MAX and REDUCE_MIN.
 // struct ReduceMinMaxParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -5789,6 +5960,7 @@ impl<'a> ReduceMinMaxParams {
     s
   }
 
+  /// What is searched.
   pub fn shape(&self) -> &Reduction {
     // Safety:
     // Created from a valid Table for this object
@@ -5801,6 +5973,7 @@ impl<'a> ReduceMinMaxParams {
     self.0[0..0 + 48].copy_from_slice(&x.0)
   }
 
+  /// 1 for the largest element, 0 for the smallest.
   pub fn largest(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5832,6 +6005,7 @@ impl<'a> ReduceMinMaxParams {
 
 }
 
+/// RESIZE_NEAREST_NEIGHBOR.
 // struct ResizeNearestParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -5914,6 +6088,7 @@ impl<'a> ResizeNearestParams {
     s
   }
 
+  /// Images per inference.
   pub fn batches(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5943,6 +6118,7 @@ impl<'a> ResizeNearestParams {
     }
   }
 
+  /// Rows of the input.
   pub fn in_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -5972,6 +6148,7 @@ impl<'a> ResizeNearestParams {
     }
   }
 
+  /// Columns of the input.
   pub fn in_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6001,6 +6178,7 @@ impl<'a> ResizeNearestParams {
     }
   }
 
+  /// Rows of the output.
   pub fn out_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6030,6 +6208,7 @@ impl<'a> ResizeNearestParams {
     }
   }
 
+  /// Columns of the output.
   pub fn out_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6059,6 +6238,7 @@ impl<'a> ResizeNearestParams {
     }
   }
 
+  /// Bytes of all channels of a pixel.
   pub fn pixel_bytes(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6088,6 +6268,8 @@ impl<'a> ResizeNearestParams {
     }
   }
 
+  /// Offset of `out_h + out_w` uint16 numbers: the input row of each output row, then the input
+  /// column of each output column. A multiple of 2.
   pub fn table(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6119,6 +6301,8 @@ impl<'a> ResizeNearestParams {
 
 }
 
+/// RESIZE_BILINEAR. Positions are in 1/1024 of an input pixel: output row `y` lies at
+/// `y * scale_h + start_h`.
 // struct ResizeBilinearParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -6210,6 +6394,7 @@ impl<'a> ResizeBilinearParams {
     s
   }
 
+  /// Images per inference.
   pub fn batches(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6239,6 +6424,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Rows of the input.
   pub fn in_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6268,6 +6454,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Columns of the input.
   pub fn in_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6297,6 +6484,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Rows of the output.
   pub fn out_h(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6326,6 +6514,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Columns of the output.
   pub fn out_w(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6355,6 +6544,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Channels of input and output.
   pub fn channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6384,6 +6574,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Step between output rows.
   pub fn scale_h(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6413,6 +6604,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Step between output columns.
   pub fn scale_w(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6442,6 +6634,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Position of the first output row.
   pub fn start_h(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6471,6 +6664,7 @@ impl<'a> ResizeBilinearParams {
     }
   }
 
+  /// Position of the first output column.
   pub fn start_w(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6502,6 +6696,7 @@ impl<'a> ResizeBilinearParams {
 
 }
 
+/// QUANTIZE of float32: `round(x / scale) + zero_point`, clamped to the output's type.
 // struct QuantizeParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -6569,6 +6764,7 @@ impl<'a> QuantizeParams {
     s
   }
 
+  /// Scale of the output, above zero.
   pub fn scale(&self) -> f32 {
     let mut mem = ::core::mem::MaybeUninit::<<f32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6598,6 +6794,7 @@ impl<'a> QuantizeParams {
     }
   }
 
+  /// Zero point of the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6629,6 +6826,7 @@ impl<'a> QuantizeParams {
 
 }
 
+/// DEQUANTIZE: `scale * (q - zero_point)`.
 // struct DequantizeParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -6696,6 +6894,7 @@ impl<'a> DequantizeParams {
     s
   }
 
+  /// Scale of the input.
   pub fn scale(&self) -> f32 {
     let mut mem = ::core::mem::MaybeUninit::<<f32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6725,6 +6924,7 @@ impl<'a> DequantizeParams {
     }
   }
 
+  /// Zero point of the input.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6756,6 +6956,8 @@ impl<'a> DequantizeParams {
 
 }
 
+/// QUANTIZE of integers: `requantize(q - input_zero_point, multiplier) + zero_point`, clamped to the
+/// output's type.
 // struct RequantizeParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -6826,6 +7028,7 @@ impl<'a> RequantizeParams {
     s
   }
 
+  /// Zero point of the input.
   pub fn input_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6855,6 +7058,7 @@ impl<'a> RequantizeParams {
     }
   }
 
+  /// Input scale divided by output scale.
   pub fn multiplier(&self) -> &Multiplier {
     // Safety:
     // Created from a valid Table for this object
@@ -6867,6 +7071,7 @@ impl<'a> RequantizeParams {
     self.0[4..4 + 8].copy_from_slice(&x.0)
   }
 
+  /// Zero point of the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -6898,6 +7103,7 @@ impl<'a> RequantizeParams {
 
 }
 
+/// ARG_MAX and ARG_MIN: the input is `[outer, count, inner]`, the output `[outer, inner]`.
 // struct ArgMinMaxParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -6971,6 +7177,7 @@ impl<'a> ArgMinMaxParams {
     s
   }
 
+  /// Product of the dimensions before the searched one.
   pub fn outer(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7000,6 +7207,7 @@ impl<'a> ArgMinMaxParams {
     }
   }
 
+  /// Elements that are compared.
   pub fn count(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7029,6 +7237,7 @@ impl<'a> ArgMinMaxParams {
     }
   }
 
+  /// Product of the dimensions behind the searched one.
   pub fn inner(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7058,6 +7267,7 @@ impl<'a> ArgMinMaxParams {
     }
   }
 
+  /// 1 for the largest element, 0 for the smallest.
   pub fn largest(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7089,6 +7299,7 @@ impl<'a> ArgMinMaxParams {
 
 }
 
+/// Delay line: the output is the latest `window` bytes of a stream that grows by `step` bytes each inference.
 // struct DelayLineParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -7156,6 +7367,7 @@ impl<'a> DelayLineParams {
     s
   }
 
+  /// Bytes of the input.
   pub fn step(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7185,6 +7397,7 @@ impl<'a> DelayLineParams {
     }
   }
 
+  /// Bytes of the output, at least as many.
   pub fn window(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7216,6 +7429,7 @@ impl<'a> DelayLineParams {
 
 }
 
+/// CUMSUM: running sums of `[outer, count, inner]` along `count`.
 // struct CumsumParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -7307,6 +7521,7 @@ impl<'a> CumsumParams {
     s
   }
 
+  /// Product of the dimensions before the one that is summed along.
   pub fn outer(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7336,6 +7551,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// Elements of a sum.
   pub fn count(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7365,6 +7581,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// Product of the dimensions behind.
   pub fn inner(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7394,6 +7611,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// 1 where an element's sum is without itself, else 0.
   pub fn exclusive(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7423,6 +7641,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// 1 where sums run from the last element to the first, else 0.
   pub fn reverse(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7452,6 +7671,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// What sums begin with, in steps of the input.
   pub fn start(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7481,6 +7701,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// Integer that stands for zero in the input.
   pub fn input_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7510,6 +7731,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// Bits by which sums are shifted to the left before they are scaled.
   pub fn shift(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7539,6 +7761,7 @@ impl<'a> CumsumParams {
     }
   }
 
+  /// `input scale / output scale / 2^shift`
   pub fn multiplier(&self) -> &Multiplier {
     // Safety:
     // Created from a valid Table for this object
@@ -7551,6 +7774,7 @@ impl<'a> CumsumParams {
     self.0[32..32 + 8].copy_from_slice(&x.0)
   }
 
+  /// Integer that stands for zero in the output.
   pub fn zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7582,6 +7806,8 @@ impl<'a> CumsumParams {
 
 }
 
+/// GATHER: data `[batch, outer, count]` of runs of bytes and indices `[batch, indices]`; the output is
+/// `[batch, outer, indices]` of such runs.
 // struct GatherParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -7658,6 +7884,7 @@ impl<'a> GatherParams {
     s
   }
 
+  /// Product of the dimensions that data and indices share.
   pub fn batch(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7687,6 +7914,7 @@ impl<'a> GatherParams {
     }
   }
 
+  /// Product of the other dimensions before the one that is looked up.
   pub fn outer(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7716,6 +7944,7 @@ impl<'a> GatherParams {
     }
   }
 
+  /// Runs that are chosen among.
   pub fn count(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7745,6 +7974,7 @@ impl<'a> GatherParams {
     }
   }
 
+  /// Bytes of a run: product of the dimensions behind, and of the element's size.
   pub fn run(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7774,6 +8004,7 @@ impl<'a> GatherParams {
     }
   }
 
+  /// Indices of an element of the batch.
   pub fn indices(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7805,6 +8036,7 @@ impl<'a> GatherParams {
 
 }
 
+/// BATCH_MATMUL: one product of matrices for each element of `batch`.
 // struct BatchMatMulParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -7887,6 +8119,7 @@ impl<'a> BatchMatMulParams {
     s
   }
 
+  /// Batch dimensions of both operands and the output.
   pub fn batch(&self) -> &Broadcast {
     // Safety:
     // Created from a valid Table for this object
@@ -7899,6 +8132,7 @@ impl<'a> BatchMatMulParams {
     self.0[0..0 + 32].copy_from_slice(&x.0)
   }
 
+  /// Rows of the first operand and of the output.
   pub fn rows(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7928,6 +8162,7 @@ impl<'a> BatchMatMulParams {
     }
   }
 
+  /// Columns of the first operand, rows of the second one.
   pub fn depth(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7957,6 +8192,7 @@ impl<'a> BatchMatMulParams {
     }
   }
 
+  /// Columns of the second operand and of the output.
   pub fn columns(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -7986,6 +8222,7 @@ impl<'a> BatchMatMulParams {
     }
   }
 
+  /// 1 where the first operand is stored as `[depth, rows]`, else 0.
   pub fn transpose_a(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8015,6 +8252,7 @@ impl<'a> BatchMatMulParams {
     }
   }
 
+  /// 1 where the second operand is stored as `[columns, depth]`, else 0.
   pub fn transpose_b(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8044,6 +8282,7 @@ impl<'a> BatchMatMulParams {
     }
   }
 
+  /// Numbers.
   pub fn product(&self) -> &Product {
     // Safety:
     // Created from a valid Table for this object
@@ -8058,6 +8297,13 @@ impl<'a> BatchMatMulParams {
 
 }
 
+/// TRANSPOSE_CONV, taken apart into `stride_h * stride_w` phases.
+///
+/// Output pixels with `(y + pad_top) % stride_h = r` read only the kernel rows `r, r + stride_h, …`, and
+/// so for columns: each phase is a dense convolution with stride 1. Its weights are int8
+/// `[out_channels, rows, columns, in_channels]` with rows and columns in descending order; a phase
+/// without kernel rows or columns has one of zeroes. Phases follow one another in the order of `r`, rows
+/// before columns. The stage has `out_channels` biases for each phase, in the same order.
 // struct TransposeConvParams, aligned to 4
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -8143,6 +8389,7 @@ impl<'a> TransposeConvParams {
     s
   }
 
+  /// Geometry of the convolution that this one transposes; padding is cropped; dilation is 1.
   pub fn window(&self) -> &Window {
     // Safety:
     // Created from a valid Table for this object
@@ -8155,6 +8402,7 @@ impl<'a> TransposeConvParams {
     self.0[0..0 + 48].copy_from_slice(&x.0)
   }
 
+  /// Images per inference.
   pub fn batches(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8184,6 +8432,7 @@ impl<'a> TransposeConvParams {
     }
   }
 
+  /// Channels of the input.
   pub fn in_channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8213,6 +8462,7 @@ impl<'a> TransposeConvParams {
     }
   }
 
+  /// Channels of the output.
   pub fn out_channels(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8242,6 +8492,7 @@ impl<'a> TransposeConvParams {
     }
   }
 
+  /// Zero point of the input, the value of pixels outside it.
   pub fn input_zero_point(&self) -> i32 {
     let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8271,6 +8522,7 @@ impl<'a> TransposeConvParams {
     }
   }
 
+  /// Tag of the weights' packing.
   pub fn packing(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8300,6 +8552,7 @@ impl<'a> TransposeConvParams {
     }
   }
 
+  /// Offset of the weights.
   pub fn weights(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -8329,6 +8582,7 @@ impl<'a> TransposeConvParams {
     }
   }
 
+  /// From accumulators to outputs.
   pub fn stage(&self) -> &OutputStage {
     // Safety:
     // Created from a valid Table for this object

@@ -6,8 +6,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`records`](Tensor) | the fixed-size structs of the file |
-//! | [`params`] | the parameter words of each op |
+//! | `layout` | the numbers and fixed-size structs of the file, [`params`] among them, made from `model.fbs` |
+//! | `records` | what the structs can be asked |
 //! | `flatbuffer` | bounds-checked access to FlatBuffers tables and vectors |
 //! | [`Model`] | the file, read and verified |
 //! | [`generated`] (feature `host`) | FlatBuffers' own code, which writes files |
@@ -15,11 +15,13 @@
 #![deny(unsafe_code)]
 #![cfg_attr(feature = "host", allow(rustdoc::broken_intra_doc_links))]
 
+#[macro_use]
+mod enumeration;
 mod dtype;
 mod error;
 mod flatbuffer;
+mod layout;
 mod model;
-pub mod params;
 mod records;
 mod verify;
 mod work;
@@ -31,8 +33,9 @@ pub use host::generated;
 
 pub use dtype::DType;
 pub use error::Error;
+pub use layout::{Header, Op, OpCode, Port, Rounding, Storage, Tensor, params};
 pub use model::{Model, Names};
-pub use records::{Header, Op, OpCode, Order, Packing, Port, Rounding, Storage, Target, Tensor};
+pub use records::{Order, Packing, Target};
 pub use verify::MAX_STEPS;
 
 /// Version of the file format that this crate reads and writes. A reader refuses every other one.

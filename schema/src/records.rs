@@ -1,56 +1,7 @@
-//! The fixed-size records of the file, as they lie in it.
-
-use bytemuck::{Pod, Zeroable};
+//! What the records of the file can be asked, and the enumerations whose members a reader need not know.
 
 use crate::DType;
-
-/// What a record's number of an enumeration stands for.
-macro_rules! enumeration {
-    ($(#[$meta:meta])* $name:ident: $number:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        #[repr($number)]
-        pub enum $name { $($(#[$doc])* $variant = $code,)* }
-
-        impl $name {
-            /// All members, in the order of their numbers.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The member with this number in a file, if there is one.
-            pub const fn from_code(code: $number) -> Option<$name> {
-                match code { $($code => Some($name::$variant),)* _ => None }
-            }
-
-            /// The name that the command line prints and reads.
-            pub const fn name(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-        }
-    };
-}
-
-enumeration! {
-    /// Where a tensor's bytes are.
-    Storage: u8 {
-        /// In the arena.
-        Arena = 0 "arena",
-        /// In the file's constants; read only.
-        Constant = 1 "constant",
-        /// In the last bytes of the arena, which keep their contents from one inference to the next.
-        State = 2 "state",
-    }
-}
-
-enumeration! {
-    /// How accumulators are scaled down to int8.
-    Rounding: u32 {
-        /// gemmlowp's two roundings, as TFLM does.
-        Double = 0 "double",
-        /// One rounding.
-        Single = 1 "single",
-    }
-}
+use crate::layout::{Header, Op, Port, Storage, Tensor};
 
 enumeration! {
     /// The cores that this build knows files to be packed for. A file may name another one; the core never changes
@@ -99,68 +50,6 @@ impl Target {
             index += 1;
         }
         index == a.len() && index == b.len()
-    }
-}
-
-enumeration! {
-    /// What an op computes. Several TFLite operators share one where the device's work is the same:
-    /// all that only move bytes are [`StridedCopy`](OpCode::StridedCopy), all functions of one int8
-    /// number are [`Lookup`](OpCode::Lookup). Element types belong to it: an operator on other types than int8
-    /// has a code of its own, and firmware links it by itself. 0 is no op.
-    OpCode: u16 {
-        /// Convolution.
-        Conv2d = 1 "conv_2d",
-        /// Depthwise convolution.
-        DepthwiseConv2d = 2 "depthwise_conv_2d",
-        /// Dense layer.
-        FullyConnected = 3 "fully_connected",
-        /// Transposed convolution.
-        TransposeConv = 4 "transpose_conv",
-        /// Matrix product of two activations.
-        BatchMatMul = 5 "batch_matmul",
-        /// Average pooling.
-        AveragePool2d = 6 "average_pool_2d",
-        /// Maximum pooling.
-        MaxPool2d = 7 "max_pool_2d",
-        /// Sum or difference of two tensors.
-        Add = 8 "add",
-        /// Product of two tensors.
-        Mul = 9 "mul",
-        /// Larger or smaller of two elements.
-        MinMax = 10 "min_max",
-        /// A table of 256 bytes applied to each element.
-        Lookup = 11 "lookup",
-        /// Softmax over the last dimension.
-        Softmax = 12 "softmax",
-        /// Copies of boxes of elements, with a fill before them.
-        StridedCopy = 13 "strided_copy",
-        /// Mean or sum over some dimensions.
-        Reduce = 14 "reduce",
-        /// Largest or smallest element over some dimensions.
-        ReduceMinMax = 15 "reduce_min_max",
-        /// Nearest-neighbour resizing.
-        ResizeNearest = 16 "resize_nearest",
-        /// Bilinear resizing.
-        ResizeBilinear = 17 "resize_bilinear",
-        /// float32 to integers.
-        Quantize = 18 "quantize",
-        /// Integers to float32.
-        Dequantize = 19 "dequantize",
-        /// Index of the largest or smallest element.
-        ArgMinMax = 20 "arg_min_max",
-        /// Integers to the integers of another quantization or width.
-        Requantize = 21 "requantize",
-        /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
-        Conv2dWinograd = 22 "conv_2d_winograd",
-        /// Depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, four channels of the
-        /// whole image at a time.
-        Depthwise3x3 = 23 "depthwise_3x3",
-        /// Rows of a tensor, looked up by number.
-        Gather = 24 "gather",
-        /// The latest bytes of a stream, kept in state.
-        DelayLine = 25 "delay_line",
-        /// Running sums along a dimension.
-        Cumsum = 26 "cumsum",
     }
 }
 
@@ -291,23 +180,6 @@ impl Packing {
     }
 }
 
-/// A run of bytes that ops read and write. Its shape is the business of each op's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Tensor {
-    /// First byte, in the arena (of state, too) or the constants.
-    pub offset: u32,
-    /// Size in bytes.
-    pub bytes: u32,
-    /// Index of the last op that reads it; the number of ops for a model output; the index of its
-    /// writer when nobody reads it.
-    pub last_use: u16,
-    /// Number of its [`DType`].
-    pub dtype: u8,
-    /// Number of its [`Storage`].
-    pub storage: u8,
-}
-
 impl Tensor {
     /// Element type; verified files have no other number.
     pub const fn dtype(&self) -> Option<DType> {
@@ -359,29 +231,6 @@ impl Tensor {
     }
 }
 
-/// One step of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Op {
-    /// Number of its [`OpCode`].
-    pub code: u16,
-    /// Number of input operands.
-    pub inputs: u8,
-    /// Number of output operands.
-    pub outputs: u8,
-    /// Index of the first operand, inputs first; in an op of one input and one output these operands
-    /// themselves, input below output.
-    pub operands: u32,
-    /// Index of the first parameter word.
-    pub params: u32,
-    /// Number of parameter words.
-    pub params_words: u32,
-    /// First byte of its scratch memory in the arena; a multiple of 4.
-    pub scratch: u32,
-    /// Size of its scratch memory.
-    pub scratch_bytes: u32,
-}
-
 impl Op {
     /// Input and output of an op that has one of each: they are in the record.
     #[inline(always)]
@@ -390,26 +239,6 @@ impl Op {
         let [_, counts, ..] = bytemuck::cast_ref::<Op, [u16; 12]>(self);
         (*counts == 0x0101).then(|| bytemuck::cast_ref(&self.operands))
     }
-}
-
-/// The numbers that a device needs of a model as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Header {
-    /// Level of features that a reader needs.
-    pub minimum_runtime: u32,
-    /// Bytes of arena, state included.
-    pub arena_bytes: u32,
-    /// How many of the arena's last bytes keep their contents from one inference to the next.
-    pub state_bytes: u32,
-    /// How many bytes at the start of the constants the state begins with; those behind them are zero at first.
-    pub initial_bytes: u32,
-    /// Number of the [`Target`] that the packing suits best, which this build need not know.
-    pub target: u16,
-    /// How many of the ports are inputs.
-    pub input_count: u16,
-    /// Number of its [`Rounding`].
-    pub rounding: u32,
 }
 
 impl Header {
@@ -423,22 +252,6 @@ impl Header {
         input_count: 0,
         rounding: 0,
     };
-}
-
-/// A border of the model: a tensor with the shape and quantization that the user sees.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Port {
-    /// Index of the tensor.
-    pub tensor: u32,
-    /// Number of dimensions, at most 6.
-    pub rank: u32,
-    /// Dimensions, outermost first; those behind `rank` are 1.
-    pub dims: [u32; 6],
-    /// Scale, or 0 where the tensor is not quantized.
-    pub scale: f32,
-    /// Zero point.
-    pub zero_point: i32,
 }
 
 impl Port {

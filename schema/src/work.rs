@@ -6,10 +6,8 @@
 
 use bytemuck::Pod;
 
-use crate::params::{
-    BatchMatMulParams, Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Pool2dParams,
-    TransposeConvParams, Window,
-};
+use crate::layout::Work;
+use crate::params::{Conv2dParams, DepthwiseConv2dParams, Pool2dParams, TransposeConvParams, Window};
 use crate::{Model, Op, OpCode};
 
 impl Model<'_> {
@@ -24,11 +22,19 @@ impl Model<'_> {
     pub fn op_work(&self, op: &Op) -> u64 {
         let tensors = self.operands(op).iter().filter_map(|&id| self.tensors().get(usize::from(id)));
         let bytes = tensors.fold(u64::from(op.scratch_bytes), |sum, tensor| sum + u64::from(tensor.bytes));
-        bytes.max(self.products(op).unwrap_or(0))
+        let own = match OpCode::from_code(op.code).map(OpCode::work) {
+            Some(Work::Product(words)) => {
+                let factors = words.iter().filter_map(|&word| self.params(op).get(word));
+                factors.fold(1, |product: u64, &factor| product.saturating_mul(factor.into()))
+            }
+            Some(Work::Own) => self.own_work(op).unwrap_or(0),
+            Some(Work::Bytes) | None => 0,
+        };
+        bytes.max(own)
     }
 
-    /// Products or cells of an op; `None` for one that has none.
-    fn products(&self, op: &Op) -> Option<u64> {
+    /// Products or cells of an op whose bound is no product of parameters; `None` for one whose parameters are not its own.
+    fn own_work(&self, op: &Op) -> Option<u64> {
         Some(match OpCode::from_code(op.code)? {
             OpCode::Conv2d | OpCode::Conv2dWinograd => {
                 let p: &Conv2dParams = self.params_as(op)?;
@@ -42,10 +48,6 @@ impl Model<'_> {
                 let products = channels.saturating_mul(cells(&p.window));
                 products.saturating_add(gathered(op, &p.window, p.batches, p.packing))
             }
-            OpCode::FullyConnected => {
-                let p: &FullyConnectedParams = self.params_as(op)?;
-                product(&[p.rows, p.inputs, p.outputs])
-            }
             // Of each output pixel the taps of its phase, of which there are at most so many.
             OpCode::TransposeConv => {
                 let p: &TransposeConvParams = self.params_as(op)?;
@@ -56,10 +58,6 @@ impl Model<'_> {
                 product(&[p.batches, w.out_h, w.out_w, p.in_channels, p.out_channels])
                     .saturating_mul(product(&taps))
             }
-            OpCode::BatchMatMul => {
-                let p: &BatchMatMulParams = self.params_as(op)?;
-                product(&p.batch.dims).saturating_mul(product(&[p.rows, p.depth, p.columns]))
-            }
             OpCode::AveragePool2d | OpCode::MaxPool2d => {
                 let p: &Pool2dParams = self.params_as(op)?;
                 let w = &p.window;
@@ -67,7 +65,8 @@ impl Model<'_> {
                 let cells = [w.out_h, w.out_w, w.kernel_h.min(w.in_h), w.kernel_w.min(w.in_w)];
                 product(&[p.batches, p.channels]).saturating_mul(product(&cells))
             }
-            _ => return None,
+            // Nobody may take an op for cheap whose arm was forgotten.
+            _ => u64::MAX,
         })
     }
 

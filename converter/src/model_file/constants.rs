@@ -6,21 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use ferrolite_runtime::params::{
-    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, LookupParams, OutputStage,
-    ResizeNearestParams, SoftmaxParams, TransposeConvParams,
-};
-use ferrolite_runtime::{Model, Node, OpCode};
+use ferrolite_runtime::{Model, OpCode};
 
 /// Bytes of constants, padding included, for each op; their sum is the size of the constants.
 pub fn constant_bytes(model: &Model<'_>) -> Vec<u64> {
     let size = model.constants().len() as u64;
     let mut owners: BTreeMap<u64, usize> = BTreeMap::new();
     for (index, op) in model.ops().iter().enumerate() {
-        let node = Node::new(model, op);
+        let params = model.params(op);
+        let marked = OpCode::from_code(op.code).map_or(&[][..], OpCode::constants);
+        let starts = marked.iter().filter_map(|&word| params.get(word).copied());
         let operands = model.operands(op).iter().filter_map(|&id| model.tensors().get(usize::from(id)));
         let tensors = operands.filter(|tensor| tensor.is_constant()).map(|tensor| tensor.offset);
-        for start in starts(&node, op.code).into_iter().chain(tensors) {
+        for start in starts.chain(tensors) {
             owners.entry(start.into()).or_insert(index);
         }
     }
@@ -33,50 +31,6 @@ pub fn constant_bytes(model: &Model<'_>) -> Vec<u64> {
         bytes[owner] += end.saturating_sub(start);
     }
     bytes
-}
-
-/// Where the constants that an op's parameters name start.
-fn starts(node: &Node<'_>, code: u16) -> Vec<u32> {
-    let stage = |weights: u32, stage: OutputStage| vec![weights, stage.bias, stage.multipliers];
-    let found = match OpCode::from_code(code) {
-        Some(OpCode::Conv2d | OpCode::Conv2dWinograd) => {
-            node.params::<Conv2dParams>().map(|p| stage(p.weights, p.stage))
-        }
-        Some(OpCode::DepthwiseConv2d | OpCode::Depthwise3x3) => {
-            node.params::<DepthwiseConv2dParams>().map(|p| stage(p.weights, p.stage))
-        }
-        Some(OpCode::FullyConnected) => {
-            node.params::<FullyConnectedParams>().map(|p| stage(p.weights, p.stage))
-        }
-        Some(OpCode::TransposeConv) => {
-            node.params::<TransposeConvParams>().map(|p| stage(p.weights, p.stage))
-        }
-        Some(OpCode::Lookup) => node.params::<LookupParams>().map(|p| vec![p.table]),
-        Some(OpCode::Softmax) => node.params::<SoftmaxParams>().map(|p| vec![p.table]),
-        Some(OpCode::ResizeNearest) => node.params::<ResizeNearestParams>().map(|p| vec![p.table]),
-        // Written out, so that a new operator has to say whether it has constants.
-        Some(
-            OpCode::BatchMatMul
-            | OpCode::AveragePool2d
-            | OpCode::MaxPool2d
-            | OpCode::Add
-            | OpCode::Mul
-            | OpCode::MinMax
-            | OpCode::StridedCopy
-            | OpCode::Reduce
-            | OpCode::ReduceMinMax
-            | OpCode::ResizeBilinear
-            | OpCode::Quantize
-            | OpCode::Dequantize
-            | OpCode::ArgMinMax
-            | OpCode::Gather
-            | OpCode::DelayLine
-            | OpCode::Cumsum
-            | OpCode::Requantize,
-        )
-        | None => return Vec::new(),
-    };
-    found.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,9 +7,13 @@
 //! what is rare there is `#[cold]`, too, so that it has one copy.
 //! An [`OpSet`] lists the operators that a program links: the converter writes the list that a model
 //! needs, [`ALL`] serves any model.
+//!
+//! This file is made of `OpCode` in `schema/model.fbs` by `cargo xtask schema`, not by hand.
+// @generated
 
 pub mod add;
 pub mod arg_min_max;
+pub mod average_pool_2d;
 pub mod batch_matmul;
 pub mod broadcast;
 pub mod conv_2d;
@@ -22,8 +26,10 @@ pub mod dequantize;
 pub mod fully_connected;
 pub mod gather;
 pub mod lookup;
+pub mod max_pool_2d;
 pub mod min_max;
 pub mod mul;
+mod operator;
 pub mod pool_2d;
 pub mod quantize;
 pub mod reduce;
@@ -31,127 +37,71 @@ pub mod reduce_min_max;
 pub mod requantize;
 pub mod resize_bilinear;
 pub mod resize_nearest;
+mod sets;
 pub mod softmax;
 pub mod strided_copy;
 pub mod transpose_conv;
 pub mod window;
 
-use ferrolite_schema::OpCode;
-
-use crate::error::Fault;
 use crate::kernels::{Kernels, Native};
-use crate::node::{Eval, Node};
 
-/// What the interpreter knows of an operator.
-pub struct Operator {
-    /// Its number in files.
-    pub code: OpCode,
-    /// Doubts the op: operands, parameters, constants, scratch. Called once, before any `eval`.
-    pub check: fn(&Node<'_>) -> Result<(), Fault>,
-    /// Computes the op. Only called when `check` found no fault.
-    pub eval: fn(&Eval<'_>),
-    /// The number of bytes that the output must start before the input at this position, at least,
-    /// when the two share memory; `None` where they may not. Only called when `check` found no fault.
-    pub lead: fn(&Node<'_>, usize) -> Option<u32>,
-}
+pub use operator::{OpSet, Operator, in_place, no_overlap};
+pub use sets::{plain, tuned};
 
-/// The operators that a program links, best in ascending order of their codes: they are found faster then.
-pub type OpSet = &'static [Operator];
-
-/// The `lead` of operators whose output never shares memory with an input.
-pub fn no_overlap(_: &Node<'_>, _: usize) -> Option<u32> {
-    None
-}
-
-/// The `lead` of operators that read element `i` of every input before they write element `i` of
-/// the output, all of one size: in place.
-pub fn in_place(_: &Node<'_>, _: usize) -> Option<u32> {
-    Some(0)
-}
-
-/// CONV_2D.
+/// Convolution.
 pub const CONV_2D: Operator = conv_2d::operator::<Native>();
-/// DEPTHWISE_CONV_2D.
+/// Depthwise convolution.
 pub const DEPTHWISE_CONV_2D: Operator = depthwise_conv_2d::operator::<Native>();
-/// FULLY_CONNECTED.
+/// Dense layer.
 pub const FULLY_CONNECTED: Operator = fully_connected::operator::<Native>();
-/// Every function of one 8-bit number.
-pub const LOOKUP: Operator = lookup::operator::<Native>();
-/// AVERAGE_POOL_2D.
-pub const AVERAGE_POOL_2D: Operator = pool_2d::average_operator::<Native>();
-/// MAX_POOL_2D.
-pub const MAX_POOL_2D: Operator = pool_2d::max_operator::<Native>();
-/// SOFTMAX.
-pub const SOFTMAX: Operator = softmax::operator();
-/// ADD and SUB.
-pub const ADD: Operator = add::operator::<Native>();
-/// PAD, TRANSPOSE, CONCATENATION, SPLIT, SLICE, STRIDED_SLICE, PACK, UNPACK, RESHAPE.
-pub const STRIDED_COPY: Operator = strided_copy::operator();
-/// MEAN and SUM.
-pub const REDUCE: Operator = reduce::operator();
-/// REDUCE_MAX and REDUCE_MIN.
-pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator();
-/// RESIZE_NEAREST_NEIGHBOR.
-pub const RESIZE_NEAREST: Operator = resize_nearest::operator();
-/// RESIZE_BILINEAR.
-pub const RESIZE_BILINEAR: Operator = resize_bilinear::operator();
-/// QUANTIZE of float32.
-pub const QUANTIZE: Operator = quantize::operator();
-/// DEQUANTIZE.
-pub const DEQUANTIZE: Operator = dequantize::operator();
-/// ARG_MAX and ARG_MIN.
-pub const ARG_MIN_MAX: Operator = arg_min_max::operator();
-/// QUANTIZE of integers.
-pub const REQUANTIZE: Operator = requantize::operator();
-/// MUL.
-pub const MUL: Operator = mul::operator::<Native>();
-/// MAXIMUM and MINIMUM.
-pub const MIN_MAX: Operator = min_max::operator::<Native>();
-/// BATCH_MATMUL.
-pub const BATCH_MATMUL: Operator = batch_matmul::operator();
-/// CONV_2D of 3x3 filters by Winograd's algorithm.
-pub const CONV_2D_WINOGRAD: Operator = conv_2d_winograd::operator::<Native>();
-/// DEPTHWISE_CONV_2D of 3x3 filters, four channels of the whole image at a time.
-pub const DEPTHWISE_3X3: Operator = depthwise_3x3::operator::<Native>();
-/// TRANSPOSE_CONV.
+/// Transposed convolution.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
-/// GATHER.
+/// Matrix product of two activations.
+pub const BATCH_MATMUL: Operator = batch_matmul::operator();
+/// Average pooling.
+pub const AVERAGE_POOL_2D: Operator = average_pool_2d::operator::<Native>();
+/// Maximum pooling.
+pub const MAX_POOL_2D: Operator = max_pool_2d::operator::<Native>();
+/// Sum or difference of two tensors: ADD, SUB.
+pub const ADD: Operator = add::operator::<Native>();
+/// Product of two tensors.
+pub const MUL: Operator = mul::operator::<Native>();
+/// Larger or smaller of two elements: MAXIMUM, MINIMUM.
+pub const MIN_MAX: Operator = min_max::operator::<Native>();
+/// A table of 256 bytes applied to each element: every function of one 8-bit number.
+pub const LOOKUP: Operator = lookup::operator::<Native>();
+/// Softmax over the last dimension.
+pub const SOFTMAX: Operator = softmax::operator();
+/// Copies of boxes of elements, with a fill before them: PAD, TRANSPOSE, CONCATENATION, SPLIT, SLICE,
+/// STRIDED_SLICE, PACK, UNPACK, RESHAPE.
+pub const STRIDED_COPY: Operator = strided_copy::operator();
+/// Mean or sum over some dimensions: MEAN, SUM.
+pub const REDUCE: Operator = reduce::operator();
+/// Largest or smallest element over some dimensions.
+pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator();
+/// Nearest-neighbour resizing.
+pub const RESIZE_NEAREST: Operator = resize_nearest::operator();
+/// Bilinear resizing.
+pub const RESIZE_BILINEAR: Operator = resize_bilinear::operator();
+/// float32 to integers.
+pub const QUANTIZE: Operator = quantize::operator();
+/// Integers to float32.
+pub const DEQUANTIZE: Operator = dequantize::operator();
+/// Index of the largest or smallest element: ARG_MAX, ARG_MIN.
+pub const ARG_MIN_MAX: Operator = arg_min_max::operator();
+/// Integers to the integers of another quantization or width.
+pub const REQUANTIZE: Operator = requantize::operator();
+/// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
+pub const CONV_2D_WINOGRAD: Operator = conv_2d_winograd::operator::<Native>();
+/// Depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, four channels of the
+/// whole image at a time.
+pub const DEPTHWISE_3X3: Operator = depthwise_3x3::operator::<Native>();
+/// Rows of a tensor, looked up by number.
 pub const GATHER: Operator = gather::operator();
-/// The latest bytes of a stream, kept from one inference to the next.
+/// The latest bytes of a stream, kept in state.
 pub const DELAY_LINE: Operator = delay_line::operator();
-/// CUMSUM.
+/// Running sums along a dimension.
 pub const CUMSUM: Operator = cumsum::operator();
-
-/// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
-/// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
-/// On a host they run every file, so that firmware can be tested there, and with the feature `foreign-kernels`.
-pub mod tuned {
-    use super::{Native, Operator, conv_2d, depthwise_conv_2d, fully_connected};
-
-    const STRICT: bool = cfg!(all(device, not(feature = "foreign-kernels")));
-
-    /// CONV_2D.
-    pub const CONV_2D: Operator = if STRICT { conv_2d::tuned_operator::<Native>() } else { super::CONV_2D };
-    /// DEPTHWISE_CONV_2D.
-    pub const DEPTHWISE_CONV_2D: Operator =
-        if STRICT { depthwise_conv_2d::tuned_operator::<Native>() } else { super::DEPTHWISE_CONV_2D };
-    /// FULLY_CONNECTED.
-    pub const FULLY_CONNECTED: Operator =
-        if STRICT { fully_connected::tuned_operator::<Native>() } else { super::FULLY_CONNECTED };
-}
-
-/// Operators for files whose weights are plain: they link the kernels for those and no others, and refuse
-/// packed files, on every core.
-pub mod plain {
-    use super::{Native, Operator, conv_2d, depthwise_conv_2d, fully_connected};
-
-    /// CONV_2D.
-    pub const CONV_2D: Operator = conv_2d::plain_operator::<Native>();
-    /// DEPTHWISE_CONV_2D.
-    pub const DEPTHWISE_CONV_2D: Operator = depthwise_conv_2d::plain_operator::<Native>();
-    /// FULLY_CONNECTED.
-    pub const FULLY_CONNECTED: Operator = fully_connected::plain_operator::<Native>();
-}
 
 /// Number of operators.
 const COUNT: usize = 26;
@@ -164,28 +114,28 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         depthwise_conv_2d::operator::<K>(),
         fully_connected::operator::<K>(),
         transpose_conv::operator::<K>(),
-        BATCH_MATMUL,
-        pool_2d::average_operator::<K>(),
-        pool_2d::max_operator::<K>(),
+        batch_matmul::operator(),
+        average_pool_2d::operator::<K>(),
+        max_pool_2d::operator::<K>(),
         add::operator::<K>(),
         mul::operator::<K>(),
         min_max::operator::<K>(),
         lookup::operator::<K>(),
-        SOFTMAX,
-        STRIDED_COPY,
-        REDUCE,
-        REDUCE_MIN_MAX,
-        RESIZE_NEAREST,
-        RESIZE_BILINEAR,
-        QUANTIZE,
-        DEQUANTIZE,
-        ARG_MIN_MAX,
-        REQUANTIZE,
+        softmax::operator(),
+        strided_copy::operator(),
+        reduce::operator(),
+        reduce_min_max::operator(),
+        resize_nearest::operator(),
+        resize_bilinear::operator(),
+        quantize::operator(),
+        dequantize::operator(),
+        arg_min_max::operator(),
+        requantize::operator(),
         conv_2d_winograd::operator::<K>(),
         depthwise_3x3::operator::<K>(),
-        GATHER,
-        DELAY_LINE,
-        CUMSUM,
+        gather::operator(),
+        delay_line::operator(),
+        cumsum::operator(),
     ]
 }
 

@@ -6,26 +6,15 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Pool2dParams;
 
-use super::{Operator, window};
+use super::window;
 use crate::error::Fault;
 use crate::kernels::{Cells, Kernels};
-use crate::node::{Eval, Node, check_clamp};
-
-/// AVERAGE_POOL_2D with the kernels `K`.
-pub const fn average_operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::AveragePool2d, check, eval: eval_average::<K>, lead }
-}
-
-/// MAX_POOL_2D with the kernels `K`.
-pub const fn max_operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::MaxPool2d, check, eval: eval_max::<K>, lead }
-}
+use crate::node::{Node, check_clamp};
 
 #[inline]
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+pub(super) fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &Pool2dParams = node.params()?;
     let w = &p.window;
     window::check_op(node, w, p.batches, p.channels, p.channels)?;
@@ -47,7 +36,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 }
 
 #[inline]
-fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
+pub(super) fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
     lead_of(node.checked_params()?)
 }
 
@@ -59,18 +48,6 @@ fn lead_of(p: &Pool2dParams) -> Option<u32> {
         return None;
     }
     window::lead(&p.window, p.channels, p.channels)?.checked_add(p.channels)
-}
-
-fn eval_average<K: Kernels>(eval: &Eval<'_>) {
-    let Ok(p) = eval.node().params() else { return };
-    let Some((input, out)) = eval.pair() else { return };
-    average_pool_2d::<K>(p, input, out);
-}
-
-fn eval_max<K: Kernels>(eval: &Eval<'_>) {
-    let Ok(p) = eval.node().params() else { return };
-    let Some((input, out)) = eval.pair() else { return };
-    max_pool_2d::<K>(p, input, out);
 }
 
 /// Average pooling of a batch of images. `input` is `[batches, in_h, in_w, channels]`, `out`

@@ -15,10 +15,13 @@
 mod apt;
 mod bench;
 mod demo;
+mod fbs;
 mod house;
 mod layers;
+mod layout;
 mod models;
 mod mutants;
+mod operators;
 mod publish;
 mod run;
 mod schema;
@@ -66,7 +69,7 @@ enum Command {
     },
     /// Checks formatting, lints, the order of imports, and packages
     Lint,
-    /// Regenerates the FlatBuffers code from the schema files (needs npm)
+    /// Regenerates the code that is made from the schema files (needs npm)
     Schema,
     /// Makes all .ferro files of the repository anew
     Models,

@@ -1,11 +1,13 @@
-//! Regenerates the Rust code of the FlatBuffers schemas with `flatc`, taken from npm as WebAssembly so
-//! that nothing has to be built.
+//! Regenerates the code that is made of the schemas: FlatBuffers' own with `flatc`, taken from npm as WebAssembly so
+//! that nothing has to be built, and what a device needs of `schema/model.fbs` with `layout.rs`.
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use crate::fbs::Schema;
 use crate::run::{command, exec, root};
+use crate::{layout, operators};
 
 /// Schema files, each with the code that is made from it.
 pub const SCHEMAS: [(&str, &str); 2] = [
@@ -27,8 +29,34 @@ for (let i = 2; i < process.argv.length; i += 2) {
 }
 ";
 
+/// The file that our own code is made from.
+const MODEL: &str = "schema/model.fbs";
+
+/// What our own code is made of `model.fbs`: files with their texts.
+fn generated() -> Result<Vec<(&'static str, String)>> {
+    let schema = Schema::parse(&fs::read_to_string(root().join(MODEL))?).context(MODEL)?;
+    let folder = root().join("runtime/src/ops");
+    Ok(vec![
+        ("schema/src/layout.rs", layout::write(&schema).context(MODEL)?),
+        ("runtime/src/ops/mod.rs", operators::write(&schema, &folder).context(MODEL)?),
+    ])
+}
+
+/// Fails where a file is not what is made of `model.fbs`.
+pub fn check() -> Result<()> {
+    for (path, text) in generated()? {
+        if fs::read_to_string(root().join(path))? != text {
+            bail!("{path} is not what {MODEL} says: run `cargo xtask schema`");
+        }
+    }
+    Ok(())
+}
+
 /// Regenerates all code in place.
 pub fn run() -> Result<()> {
+    for (path, text) in generated()? {
+        fs::write(root().join(path), text)?;
+    }
     let folder = root().join("target/flatc");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("package.json"), "{\"type\": \"module\", \"private\": true}")?;

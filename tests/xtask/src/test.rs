@@ -142,6 +142,7 @@ const STEPS: &[Step] = &[
         skip: always,
         run: || in_boards(&["fmt", "--all", "--check"]),
     },
+    Step { name: "lint: generated code", slow: false, skip: always, run: crate::schema::check },
     Step { name: "lint: layers", slow: false, skip: always, run: crate::layers::check },
     Step {
         name: "lint: clippy",

@@ -1,0 +1,20 @@
+//! AVERAGE_POOL_2D: the mean of each channel over the cells of a window. `pool_2d.rs` has what both kinds of
+//! pooling share.
+
+use ferrolite_schema::OpCode;
+
+use super::Operator;
+use super::pool_2d::{average_pool_2d, check, lead};
+use crate::kernels::Kernels;
+use crate::node::Eval;
+
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::AveragePool2d, check, eval: eval::<K>, lead }
+}
+
+fn eval<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params() else { return };
+    let Some((input, out)) = eval.pair() else { return };
+    average_pool_2d::<K>(p, input, out);
+}

@@ -1,0 +1,43 @@
+//! Operators that link fewer kernels than those that run every file.
+
+/// Operators for files that were packed for the core that this is compiled for: they link its kernels and no
+/// others, and refuse what was packed for another core. `convert --rust` names them where they will do.
+/// On a host they run every file, so that firmware can be tested there, and with the feature `foreign-kernels`.
+pub mod tuned {
+    use crate::kernels::Native;
+    use crate::ops::operator::Operator;
+    use crate::ops::{conv_2d, depthwise_conv_2d, fully_connected};
+
+    const STRICT: bool = cfg!(all(device, not(feature = "foreign-kernels")));
+
+    /// CONV_2D.
+    pub const CONV_2D: Operator =
+        if STRICT { conv_2d::tuned_operator::<Native>() } else { conv_2d::operator::<Native>() };
+    /// DEPTHWISE_CONV_2D.
+    pub const DEPTHWISE_CONV_2D: Operator = if STRICT {
+        depthwise_conv_2d::tuned_operator::<Native>()
+    } else {
+        depthwise_conv_2d::operator::<Native>()
+    };
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator = if STRICT {
+        fully_connected::tuned_operator::<Native>()
+    } else {
+        fully_connected::operator::<Native>()
+    };
+}
+
+/// Operators for files whose weights are plain: they link the kernels for those and no others, and refuse
+/// packed files, on every core.
+pub mod plain {
+    use crate::kernels::Native;
+    use crate::ops::operator::Operator;
+    use crate::ops::{conv_2d, depthwise_conv_2d, fully_connected};
+
+    /// CONV_2D.
+    pub const CONV_2D: Operator = conv_2d::plain_operator::<Native>();
+    /// DEPTHWISE_CONV_2D.
+    pub const DEPTHWISE_CONV_2D: Operator = depthwise_conv_2d::plain_operator::<Native>();
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator = fully_connected::plain_operator::<Native>();
+}

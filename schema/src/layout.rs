@@ -1,0 +1,879 @@
+//! The numbers and structs of the file: made from `model.fbs` by `cargo xtask schema`, not by hand.
+// @generated
+
+use bytemuck::{Pod, Zeroable};
+
+enumeration! {
+    /// Where a tensor's bytes are.
+    Storage: u8 {
+        /// In the arena.
+        Arena = 0 "arena",
+        /// In the file's constants; read only.
+        Constant = 1 "constant",
+        /// In the last bytes of the arena, which keep their contents from one inference to the next.
+        State = 2 "state",
+    }
+}
+
+enumeration! {
+    /// How accumulators are scaled down to int8.
+    Rounding: u32 {
+        /// gemmlowp's two roundings, as TFLM does.
+        Double = 0 "double",
+        /// One rounding.
+        Single = 1 "single",
+    }
+}
+
+enumeration! {
+    /// What an op computes. Several TFLite operators share one where the device's work is the same:
+    /// all that only move bytes are [`StridedCopy`](OpCode::StridedCopy), all functions of one int8
+    /// number are [`Lookup`](OpCode::Lookup). Element types belong to it: an operator on other types than int8
+    /// has a code of its own, and firmware links it by itself. 0 is no op.
+    OpCode: u16 {
+        /// Convolution.
+        Conv2d = 1 "conv_2d",
+        /// Depthwise convolution.
+        DepthwiseConv2d = 2 "depthwise_conv_2d",
+        /// Dense layer.
+        FullyConnected = 3 "fully_connected",
+        /// Transposed convolution.
+        TransposeConv = 4 "transpose_conv",
+        /// Matrix product of two activations.
+        BatchMatMul = 5 "batch_matmul",
+        /// Average pooling.
+        AveragePool2d = 6 "average_pool_2d",
+        /// Maximum pooling.
+        MaxPool2d = 7 "max_pool_2d",
+        /// Sum or difference of two tensors: ADD, SUB.
+        Add = 8 "add",
+        /// Product of two tensors.
+        Mul = 9 "mul",
+        /// Larger or smaller of two elements: MAXIMUM, MINIMUM.
+        MinMax = 10 "min_max",
+        /// A table of 256 bytes applied to each element: every function of one 8-bit number.
+        Lookup = 11 "lookup",
+        /// Softmax over the last dimension.
+        Softmax = 12 "softmax",
+        /// Copies of boxes of elements, with a fill before them: PAD, TRANSPOSE, CONCATENATION, SPLIT, SLICE,
+        /// STRIDED_SLICE, PACK, UNPACK, RESHAPE.
+        StridedCopy = 13 "strided_copy",
+        /// Mean or sum over some dimensions: MEAN, SUM.
+        Reduce = 14 "reduce",
+        /// Largest or smallest element over some dimensions.
+        ReduceMinMax = 15 "reduce_min_max",
+        /// Nearest-neighbour resizing.
+        ResizeNearest = 16 "resize_nearest",
+        /// Bilinear resizing.
+        ResizeBilinear = 17 "resize_bilinear",
+        /// float32 to integers.
+        Quantize = 18 "quantize",
+        /// Integers to float32.
+        Dequantize = 19 "dequantize",
+        /// Index of the largest or smallest element: ARG_MAX, ARG_MIN.
+        ArgMinMax = 20 "arg_min_max",
+        /// Integers to the integers of another quantization or width.
+        Requantize = 21 "requantize",
+        /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
+        Conv2dWinograd = 22 "conv_2d_winograd",
+        /// Depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, four channels of the
+        /// whole image at a time.
+        Depthwise3x3 = 23 "depthwise_3x3",
+        /// Rows of a tensor, looked up by number.
+        Gather = 24 "gather",
+        /// The latest bytes of a stream, kept in state.
+        DelayLine = 25 "delay_line",
+        /// Running sums along a dimension.
+        Cumsum = 26 "cumsum",
+    }
+}
+
+/// What bounds the work of an op.
+pub(crate) enum Work {
+    /// The bytes of its operands.
+    Bytes,
+    /// The product of these parameter words.
+    Product(&'static [usize]),
+    /// An arm of `work.rs`.
+    Own,
+}
+
+impl OpCode {
+    /// Which of an op's parameter words are offsets of constants.
+    pub const fn constants(self) -> &'static [usize] {
+        match self {
+            OpCode::Conv2d => &[18, 19, 20],
+            OpCode::DepthwiseConv2d => &[17, 18, 19],
+            OpCode::FullyConnected => &[4, 5, 6],
+            OpCode::TransposeConv => &[17, 18, 19],
+            OpCode::Lookup => &[0],
+            OpCode::Softmax => &[2],
+            OpCode::ResizeNearest => &[6],
+            OpCode::Conv2dWinograd => &[18, 19, 20],
+            OpCode::Depthwise3x3 => &[17, 18, 19],
+            _ => &[],
+        }
+    }
+
+    /// What bounds the work of an op.
+    pub(crate) const fn work(self) -> Work {
+        match self {
+            OpCode::Conv2d => Work::Own,
+            OpCode::DepthwiseConv2d => Work::Own,
+            OpCode::FullyConnected => Work::Product(&[0, 1, 2]),
+            OpCode::TransposeConv => Work::Own,
+            OpCode::BatchMatMul => Work::Product(&[0, 1, 2, 3, 4, 5, 8, 9, 10]),
+            OpCode::AveragePool2d => Work::Own,
+            OpCode::MaxPool2d => Work::Own,
+            OpCode::Add => Work::Bytes,
+            OpCode::Mul => Work::Bytes,
+            OpCode::MinMax => Work::Bytes,
+            OpCode::Lookup => Work::Bytes,
+            OpCode::Softmax => Work::Bytes,
+            OpCode::StridedCopy => Work::Bytes,
+            OpCode::Reduce => Work::Bytes,
+            OpCode::ReduceMinMax => Work::Bytes,
+            OpCode::ResizeNearest => Work::Bytes,
+            OpCode::ResizeBilinear => Work::Bytes,
+            OpCode::Quantize => Work::Bytes,
+            OpCode::Dequantize => Work::Bytes,
+            OpCode::ArgMinMax => Work::Bytes,
+            OpCode::Requantize => Work::Bytes,
+            OpCode::Conv2dWinograd => Work::Own,
+            OpCode::Depthwise3x3 => Work::Own,
+            OpCode::Gather => Work::Bytes,
+            OpCode::DelayLine => Work::Bytes,
+            OpCode::Cumsum => Work::Bytes,
+        }
+    }
+}
+
+/// A run of bytes that ops read and write. Its shape is the business of each op's parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
+pub struct Tensor {
+    /// First byte, in the arena (of state, too) or the constants.
+    pub offset: u32,
+    /// Size in bytes.
+    pub bytes: u32,
+    /// Index of the last op that reads it; the number of ops for a model output; the index of its
+    /// writer when nobody reads it.
+    pub last_use: u16,
+    /// Number of its [`DType`].
+    pub dtype: u8,
+    /// Number of its [`Storage`].
+    pub storage: u8,
+}
+
+const _: () = assert!(size_of::<Tensor>() == 12);
+
+/// One step of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
+pub struct Op {
+    /// Number of its [`OpCode`].
+    pub code: u16,
+    /// Number of input operands.
+    pub inputs: u8,
+    /// Number of output operands.
+    pub outputs: u8,
+    /// Index of the first operand, inputs first; in an op of one input and one output these operands
+    /// themselves, input below output.
+    pub operands: u32,
+    /// Index of the first parameter word.
+    pub params: u32,
+    /// Number of parameter words.
+    pub params_words: u32,
+    /// First byte of its scratch memory in the arena; a multiple of 4.
+    pub scratch: u32,
+    /// Size of its scratch memory.
+    pub scratch_bytes: u32,
+}
+
+const _: () = assert!(size_of::<Op>() == 24);
+
+/// A border of the model: a tensor with the shape and quantization that the user sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
+pub struct Port {
+    /// Index of the tensor.
+    pub tensor: u32,
+    /// Number of dimensions, at most 6.
+    pub rank: u32,
+    /// Dimensions, outermost first; those behind `rank` are 1.
+    pub dims: [u32; 6],
+    /// Scale, or 0 where the tensor is not quantized.
+    pub scale: f32,
+    /// Zero point.
+    pub zero_point: i32,
+}
+
+const _: () = assert!(size_of::<Port>() == 40);
+
+/// The numbers that a device needs of a model as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
+pub struct Header {
+    /// Level of features that a reader needs.
+    pub minimum_runtime: u32,
+    /// Bytes of arena, state included.
+    pub arena_bytes: u32,
+    /// How many of the arena's last bytes keep their contents from one inference to the next.
+    pub state_bytes: u32,
+    /// How many bytes at the start of the constants the state begins with; those behind them are zero at first.
+    pub initial_bytes: u32,
+    /// Number of the [`Target`] that the packing suits best, which this build need not know.
+    pub target: u16,
+    /// How many of the ports are inputs.
+    pub input_count: u16,
+    /// Number of its [`Rounding`].
+    pub rounding: u32,
+}
+
+const _: () = assert!(size_of::<Header>() == 24);
+
+/// Parameters of ops: the words that an [`Op`](crate::Op) finds in the file, as structs.
+///
+/// Every field is 32 bits wide, so a struct is its words. Offsets count bytes from the start of the
+/// constants. The converter has folded what it could: biases hold the input's zero point
+/// (`bias - zero_point * sum(weights)`), multipliers are finished, clamps are int8 values.
+pub mod params {
+    use bytemuck::{Pod, Zeroable};
+
+    /// Geometry of a sliding window, in elements.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Window {
+        /// Rows of the input.
+        pub in_h: u32,
+        /// Columns of the input.
+        pub in_w: u32,
+        /// Rows of the output.
+        pub out_h: u32,
+        /// Columns of the output.
+        pub out_w: u32,
+        /// Rows of the kernel.
+        pub kernel_h: u32,
+        /// Columns of the kernel.
+        pub kernel_w: u32,
+        /// Rows between windows.
+        pub stride_h: u32,
+        /// Columns between windows.
+        pub stride_w: u32,
+        /// Rows between kernel taps.
+        pub dilation_h: u32,
+        /// Columns between kernel taps.
+        pub dilation_w: u32,
+        /// Rows of padding above the input.
+        pub pad_top: u32,
+        /// Columns of padding left of the input.
+        pub pad_left: u32,
+    }
+
+    const _: () = assert!(size_of::<Window>() == 48);
+
+    /// How int32 accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct OutputStage {
+        /// Offset of one int32 bias per channel; a multiple of 4.
+        pub bias: u32,
+        /// Offset of the [`Multiplier`]s; a multiple of 4.
+        pub multipliers: u32,
+        /// 1 for all channels together, or the number of channels.
+        pub multiplier_count: u32,
+        /// Zero point of the output.
+        pub zero_point: i32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<OutputStage>() == 24);
+
+    /// A positive real factor `mantissa / 2^31 * 2^shift`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Multiplier {
+        /// 0, or in `2^30 .. 2^31`.
+        pub mantissa: i32,
+        /// Power of two, positive to the left, in `-31 ..= 30`.
+        pub shift: i32,
+    }
+
+    const _: () = assert!(size_of::<Multiplier>() == 8);
+
+    /// CONV_2D. Weights: int8 `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Conv2dParams {
+        /// Geometry.
+        pub window: Window,
+        /// Images per inference.
+        pub batches: u32,
+        /// Channels of the input.
+        pub in_channels: u32,
+        /// Channels of the output.
+        pub out_channels: u32,
+        /// Groups; divides both channel counts.
+        pub groups: u32,
+        /// Zero point of the input, the value of padding.
+        pub input_zero_point: i32,
+        /// Tag of the weights' packing.
+        pub packing: u32,
+        /// Offset of the weights.
+        pub weights: u32,
+        /// From accumulators to outputs.
+        pub stage: OutputStage,
+    }
+
+    const _: () = assert!(size_of::<Conv2dParams>() == 100);
+
+    /// DEPTHWISE_CONV_2D. Weights: int8 `[kernel_h, kernel_w, in_channels * multiplier]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DepthwiseConv2dParams {
+        /// Geometry.
+        pub window: Window,
+        /// Images per inference.
+        pub batches: u32,
+        /// Channels of the input.
+        pub in_channels: u32,
+        /// Output channels per input channel.
+        pub multiplier: u32,
+        /// Zero point of the input, the value of padding.
+        pub input_zero_point: i32,
+        /// Tag of the weights' packing.
+        pub packing: u32,
+        /// Offset of the weights.
+        pub weights: u32,
+        /// From accumulators to outputs.
+        pub stage: OutputStage,
+    }
+
+    const _: () = assert!(size_of::<DepthwiseConv2dParams>() == 96);
+
+    /// FULLY_CONNECTED. Weights: int8 `[outputs, inputs]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct FullyConnectedParams {
+        /// Rows of the input, each of `inputs` elements.
+        pub rows: u32,
+        /// Elements of an input row.
+        pub inputs: u32,
+        /// Elements of an output row.
+        pub outputs: u32,
+        /// Tag of the weights' packing.
+        pub packing: u32,
+        /// Offset of the weights.
+        pub weights: u32,
+        /// From accumulators to outputs.
+        pub stage: OutputStage,
+    }
+
+    const _: () = assert!(size_of::<FullyConnectedParams>() == 44);
+
+    /// AVERAGE_POOL_2D and MAX_POOL_2D.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Pool2dParams {
+        /// Geometry; dilation is 1.
+        pub window: Window,
+        /// Images per inference.
+        pub batches: u32,
+        /// Channels of input and output.
+        pub channels: u32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<Pool2dParams>() == 64);
+
+    /// A function of one 8-bit number: `output = table[input as u8]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct LookupParams {
+        /// Offset of 256 bytes, indexed by the input's bits.
+        pub table: u32,
+    }
+
+    const _: () = assert!(size_of::<LookupParams>() == 4);
+
+    /// SOFTMAX over the last dimension.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SoftmaxParams {
+        /// Rows that are normalised one by one.
+        pub rows: u32,
+        /// Elements of a row, at most 8191.
+        pub depth: u32,
+        /// Offset of int32 `exp(-scale * beta * d)` in Q0.31, `d` below the row's maximum counting from 0.
+        pub table: u32,
+        /// Entries of the table, `1 ..= 256`; what is further below the maximum counts as zero.
+        pub entries: u32,
+    }
+
+    const _: () = assert!(size_of::<SoftmaxParams>() == 16);
+
+    /// How the elements of two operands meet in those of the output, row-major.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Broadcast {
+        /// Dimensions of the output, outermost first.
+        pub dims: [u32; 6],
+        /// Bit `i` is set where the first operand has 1 in place of `dims[i]`, and is repeated.
+        pub repeat_a: u32,
+        /// As `repeat_a`, of the second operand.
+        pub repeat_b: u32,
+    }
+
+    const _: () = assert!(size_of::<Broadcast>() == 32);
+
+    /// One operand of a sum.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Term {
+        /// Zero point of the operand.
+        pub zero_point: i32,
+        /// From `(x - zero_point) * 2^20` to the scale of the sum.
+        pub multiplier: Multiplier,
+    }
+
+    const _: () = assert!(size_of::<Term>() == 12);
+
+    /// The arithmetic of ADD and SUB.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Sum {
+        /// First operand.
+        pub a: Term,
+        /// Second operand.
+        pub b: Term,
+        /// 1 to add the second operand, -1 to subtract it.
+        pub sign: i32,
+        /// From the scale of the sum to that of the output.
+        pub multiplier: Multiplier,
+        /// Zero point of the output.
+        pub zero_point: i32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<Sum>() == 48);
+
+    /// ADD and SUB.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct AddParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// Numbers.
+        pub sum: Sum,
+    }
+
+    const _: () = assert!(size_of::<AddParams>() == 80);
+
+    /// The arithmetic of MUL.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Product {
+        /// Zero point of the first operand.
+        pub a_zero_point: i32,
+        /// Zero point of the second operand.
+        pub b_zero_point: i32,
+        /// From the product to the scale of the output.
+        pub multiplier: Multiplier,
+        /// Zero point of the output.
+        pub zero_point: i32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<Product>() == 28);
+
+    /// MUL.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct MulParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// Numbers.
+        pub product: Product,
+    }
+
+    const _: () = assert!(size_of::<MulParams>() == 60);
+
+    /// MAXIMUM and MINIMUM of operands that share the output's quantization.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct MinMaxParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// 1 for the larger element, 0 for the smaller one.
+        pub maximum: u32,
+    }
+
+    const _: () = assert!(size_of::<MinMaxParams>() == 36);
+
+    /// Head of the parameters of STRIDED_COPY; [`CopySegment`]s follow.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct StridedCopyParams {
+        /// 1: all outputs are filled with the pattern before anything is copied; 0: they are not.
+        pub fill: u32,
+        /// Eight bytes, little-endian, that repeat from the start of each output.
+        pub pattern: [u32; 2],
+    }
+
+    const _: () = assert!(size_of::<StridedCopyParams>() == 12);
+
+    /// One loop of a copy.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct CopyDim {
+        /// Number of steps, at least 1.
+        pub count: u32,
+        /// Bytes from one step to the next in the input; negative where it is walked backwards.
+        pub source_stride: i32,
+        /// Bytes from one step to the next in the output.
+        pub target_stride: i32,
+    }
+
+    const _: () = assert!(size_of::<CopyDim>() == 12);
+
+    /// A box of elements that is copied from an input to an output: runs of bytes within five loops.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct CopySegment {
+        /// Position of the input among the op's inputs.
+        pub input: u32,
+        /// Position of the output among the op's outputs.
+        pub output: u32,
+        /// Bytes that lie side by side in both, at least 1.
+        pub run: u32,
+        /// First byte of the first run in the input.
+        pub source: u32,
+        /// First byte of the first run in the output.
+        pub target: u32,
+        /// The loops, outermost first; unused ones count to 1.
+        pub dims: [CopyDim; 5],
+    }
+
+    const _: () = assert!(size_of::<CopySegment>() == 80);
+
+    /// One loop of a reduction, in elements of the input.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ReduceDim {
+        /// Number of steps, at least 1.
+        pub count: u32,
+        /// Elements from one step to the next.
+        pub stride: u32,
+    }
+
+    const _: () = assert!(size_of::<ReduceDim>() == 8);
+
+    /// Shape of a reduction; neighbouring dimensions of one kind are merged, so that three loops of each
+    /// kind serve six dimensions.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Reduction {
+        /// Loops over the output, outermost first; unused ones count to 1.
+        pub kept: [ReduceDim; 3],
+        /// Loops over what becomes one element, outermost first; unused ones count to 1.
+        pub reduced: [ReduceDim; 3],
+    }
+
+    const _: () = assert!(size_of::<Reduction>() == 48);
+
+    /// MEAN and SUM: `clamp(requantize(sum + bias, multiplier) + zero_point)`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ReduceParams {
+        /// What is summed.
+        pub shape: Reduction,
+        /// Minus the input's zero point times the number of summed elements.
+        pub bias: i32,
+        /// From sums to outputs; for MEAN it holds the division.
+        pub multiplier: Multiplier,
+        /// Zero point of the output.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<ReduceParams>() == 64);
+
+    /// REDUCE_MAX and REDUCE_MIN.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ReduceMinMaxParams {
+        /// What is searched.
+        pub shape: Reduction,
+        /// 1 for the largest element, 0 for the smallest.
+        pub largest: u32,
+    }
+
+    const _: () = assert!(size_of::<ReduceMinMaxParams>() == 52);
+
+    /// RESIZE_NEAREST_NEIGHBOR.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ResizeNearestParams {
+        /// Images per inference.
+        pub batches: u32,
+        /// Rows of the input.
+        pub in_h: u32,
+        /// Columns of the input.
+        pub in_w: u32,
+        /// Rows of the output.
+        pub out_h: u32,
+        /// Columns of the output.
+        pub out_w: u32,
+        /// Bytes of all channels of a pixel.
+        pub pixel_bytes: u32,
+        /// Offset of `out_h + out_w` uint16 numbers: the input row of each output row, then the input
+        /// column of each output column. A multiple of 2.
+        pub table: u32,
+    }
+
+    const _: () = assert!(size_of::<ResizeNearestParams>() == 28);
+
+    /// RESIZE_BILINEAR. Positions are in 1/1024 of an input pixel: output row `y` lies at
+    /// `y * scale_h + start_h`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ResizeBilinearParams {
+        /// Images per inference.
+        pub batches: u32,
+        /// Rows of the input.
+        pub in_h: u32,
+        /// Columns of the input.
+        pub in_w: u32,
+        /// Rows of the output.
+        pub out_h: u32,
+        /// Columns of the output.
+        pub out_w: u32,
+        /// Channels of input and output.
+        pub channels: u32,
+        /// Step between output rows.
+        pub scale_h: i32,
+        /// Step between output columns.
+        pub scale_w: i32,
+        /// Position of the first output row.
+        pub start_h: i32,
+        /// Position of the first output column.
+        pub start_w: i32,
+    }
+
+    const _: () = assert!(size_of::<ResizeBilinearParams>() == 40);
+
+    /// QUANTIZE of float32: `round(x / scale) + zero_point`, clamped to the output's type.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct QuantizeParams {
+        /// Scale of the output, above zero.
+        pub scale: f32,
+        /// Zero point of the output.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<QuantizeParams>() == 8);
+
+    /// DEQUANTIZE: `scale * (q - zero_point)`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DequantizeParams {
+        /// Scale of the input.
+        pub scale: f32,
+        /// Zero point of the input.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<DequantizeParams>() == 8);
+
+    /// QUANTIZE of integers: `requantize(q - input_zero_point, multiplier) + zero_point`, clamped to the
+    /// output's type.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct RequantizeParams {
+        /// Zero point of the input.
+        pub input_zero_point: i32,
+        /// Input scale divided by output scale.
+        pub multiplier: Multiplier,
+        /// Zero point of the output.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<RequantizeParams>() == 16);
+
+    /// ARG_MAX and ARG_MIN: the input is `[outer, count, inner]`, the output `[outer, inner]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ArgMinMaxParams {
+        /// Product of the dimensions before the searched one.
+        pub outer: u32,
+        /// Elements that are compared.
+        pub count: u32,
+        /// Product of the dimensions behind the searched one.
+        pub inner: u32,
+        /// 1 for the largest element, 0 for the smallest.
+        pub largest: u32,
+    }
+
+    const _: () = assert!(size_of::<ArgMinMaxParams>() == 16);
+
+    /// Delay line: the output is the latest `window` bytes of a stream that grows by `step` bytes each inference.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DelayLineParams {
+        /// Bytes of the input.
+        pub step: u32,
+        /// Bytes of the output, at least as many.
+        pub window: u32,
+    }
+
+    const _: () = assert!(size_of::<DelayLineParams>() == 8);
+
+    /// CUMSUM: running sums of `[outer, count, inner]` along `count`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct CumsumParams {
+        /// Product of the dimensions before the one that is summed along.
+        pub outer: u32,
+        /// Elements of a sum.
+        pub count: u32,
+        /// Product of the dimensions behind.
+        pub inner: u32,
+        /// 1 where an element's sum is without itself, else 0.
+        pub exclusive: u32,
+        /// 1 where sums run from the last element to the first, else 0.
+        pub reverse: u32,
+        /// What sums begin with, in steps of the input.
+        pub start: i32,
+        /// Integer that stands for zero in the input.
+        pub input_zero_point: i32,
+        /// Bits by which sums are shifted to the left before they are scaled.
+        pub shift: u32,
+        /// `input scale / output scale / 2^shift`
+        pub multiplier: Multiplier,
+        /// Integer that stands for zero in the output.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<CumsumParams>() == 44);
+
+    /// GATHER: data `[batch, outer, count]` of runs of bytes and indices `[batch, indices]`; the output is
+    /// `[batch, outer, indices]` of such runs.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct GatherParams {
+        /// Product of the dimensions that data and indices share.
+        pub batch: u32,
+        /// Product of the other dimensions before the one that is looked up.
+        pub outer: u32,
+        /// Runs that are chosen among.
+        pub count: u32,
+        /// Bytes of a run: product of the dimensions behind, and of the element's size.
+        pub run: u32,
+        /// Indices of an element of the batch.
+        pub indices: u32,
+    }
+
+    const _: () = assert!(size_of::<GatherParams>() == 20);
+
+    /// BATCH_MATMUL: one product of matrices for each element of `batch`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct BatchMatMulParams {
+        /// Batch dimensions of both operands and the output.
+        pub batch: Broadcast,
+        /// Rows of the first operand and of the output.
+        pub rows: u32,
+        /// Columns of the first operand, rows of the second one.
+        pub depth: u32,
+        /// Columns of the second operand and of the output.
+        pub columns: u32,
+        /// 1 where the first operand is stored as `[depth, rows]`, else 0.
+        pub transpose_a: u32,
+        /// 1 where the second operand is stored as `[columns, depth]`, else 0.
+        pub transpose_b: u32,
+        /// Numbers.
+        pub product: Product,
+    }
+
+    const _: () = assert!(size_of::<BatchMatMulParams>() == 80);
+
+    /// TRANSPOSE_CONV, taken apart into `stride_h * stride_w` phases.
+    ///
+    /// Output pixels with `(y + pad_top) % stride_h = r` read only the kernel rows `r, r + stride_h, …`, and
+    /// so for columns: each phase is a dense convolution with stride 1. Its weights are int8
+    /// `[out_channels, rows, columns, in_channels]` with rows and columns in descending order; a phase
+    /// without kernel rows or columns has one of zeroes. Phases follow one another in the order of `r`, rows
+    /// before columns. The stage has `out_channels` biases for each phase, in the same order.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct TransposeConvParams {
+        /// Geometry of the convolution that this one transposes; padding is cropped; dilation is 1.
+        pub window: Window,
+        /// Images per inference.
+        pub batches: u32,
+        /// Channels of the input.
+        pub in_channels: u32,
+        /// Channels of the output.
+        pub out_channels: u32,
+        /// Zero point of the input, the value of pixels outside it.
+        pub input_zero_point: i32,
+        /// Tag of the weights' packing.
+        pub packing: u32,
+        /// Offset of the weights.
+        pub weights: u32,
+        /// From accumulators to outputs.
+        pub stage: OutputStage,
+    }
+
+    const _: () = assert!(size_of::<TransposeConvParams>() == 96);
+}
