@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::Net;
+use common::{Net, compile_for, root};
 use ferrolite::aligned::AlignedBuf;
+use ferrolite::board::{self, BatchItem, RunOptions};
+use ferrolite::data::npz::Npz;
 use ferrolite::emit::{self, Emitted, Options};
 use ferrolite::graph::{
     Activation, Binary, BinaryKind, Constant, DType, FullyConnected, Graph, Node, Op, Pack, Quantization,
@@ -192,5 +194,43 @@ fn an_unrolled_gru_runs() {
             assert!(mean < 0.02, "sample {seed}: off by {mean} on average");
             assert_eq!(found[1], found[0][(STEPS - 1) * UNITS..], "sample {seed}: the last state");
         }
+    }
+}
+
+/// What Keras unrolled, as TFLiteConverter writes it, gives TFLM's bytes, on a board as well.
+#[test]
+fn what_keras_unrolls_runs_as_in_tflm() {
+    let mut arrays = Npz::open(&root().join("tests/import/unrolled/gru.npz")).expect("an archive");
+    let mut rows = |name: &str| -> Vec<Vec<u8>> {
+        let array = arrays.read(name).expect("an array");
+        (0..array.rows()).map(|row| array.row_bytes(row).to_vec()).collect()
+    };
+    let (model, inputs, wanted) = (rows("model").concat(), rows("in"), rows("out"));
+    assert!(inputs.len() == wanted.len() && inputs.len() > 4);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("gru.tflite");
+    std::fs::write(&path, model).expect("is writable");
+    for target in [Target::Portable, Target::CortexM4] {
+        let Emitted { bytes, ops, .. } = compile_for(&path, true, target).expect("a supported model");
+        assert!(ops.len() > 500, "{} ops", ops.len());
+        let file = AlignedBuf::from_bytes(&bytes);
+        for (input, wanted) in inputs.iter().zip(&wanted) {
+            assert_eq!(Net::new(&file).run(&[input], &mut ()), [wanted.as_slice()], "{}", target.name());
+        }
+        if target != Target::CortexM4 {
+            continue;
+        }
+        let name = "qemu-cortex-m4";
+        let status = board::list().into_iter().find(|status| status.board.name == name).expect("a board");
+        if !(status.qemu_installed && status.target_installed) {
+            let required = std::env::var("FERROLITE_REQUIRE_BOARDS").is_ok_and(|value| value == "1");
+            assert!(!required, "{name} is not installed, but all boards are required");
+            println!("skipped: {name} is not installed");
+            continue;
+        }
+        let item = BatchItem { model: &bytes, inputs: &inputs, options: RunOptions::default() };
+        let runs = board::run_batch(status.board, &[item]).expect("a board");
+        let run = runs.into_iter().next().expect("a run").expect("it runs");
+        assert_eq!(run.outputs, wanted);
     }
 }
