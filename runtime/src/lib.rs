@@ -31,7 +31,13 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "cases")]
+extern crate std;
+
 mod arena;
+#[cfg(feature = "cases")]
+#[doc(hidden)]
+pub mod cases;
 mod error;
 mod interpreter;
 pub mod kernels;

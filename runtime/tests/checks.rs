@@ -385,12 +385,11 @@ macro_rules! families {
             }
         )*
 
+        /// Operators that have no family of their own need no line here.
         #[test]
-        fn every_operator_has_a_case() {
-            let cases: Vec<Case> = [$(cases::$family()),*].concat();
-            for code in OpCode::ALL {
-                assert!(cases.iter().any(|case| case.code == *code), "no case of {}", code.name());
-            }
+        fn others() {
+            let listed: Vec<Case> = [$(cases::$family()),*].concat();
+            compare("others", &cases::others(&listed));
         }
     };
 }

@@ -5,8 +5,7 @@ mod common;
 
 use common::SETS;
 use common::apart::Apart;
-use common::cases::Case;
-use common::packed::Random;
+use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::kernels::Portable;
 use ferrolite_runtime::{Error, OpCode, OpSet, ops};
 
@@ -37,7 +36,7 @@ fn ops_answer_the_same_whatever_was_in_the_arena() {
     for set in SETS {
         for operator in set.ops {
             for number in 0..CASES {
-                let apart = Apart::new(Case::new(operator.code, &mut random));
+                let apart = Apart::new(ops::case(operator.code, &mut random));
                 let what =
                     || format!("{}, {:?}, case {number}\n{}", set.name, operator.code, apart.case.what);
                 let found = answers(&apart, set.ops).unwrap_or_else(|error| panic!("{error}: {}", what()));
@@ -63,7 +62,7 @@ fn hostile_ops_answer_the_same_whatever_was_in_the_arena() {
     for set in SETS {
         for operator in set.ops {
             for number in 0..CASES {
-                let mut case = Case::new(operator.code, &mut random);
+                let mut case = ops::case(operator.code, &mut random);
                 let before = case.params.clone();
                 for _ in 0..random.up_to(3) {
                     let place = random.below(case.params.len());
@@ -99,7 +98,7 @@ fn copies_that_leave_bytes_unwritten_are_refused() {
     let mut random = Random(23);
     let mut tried = 0;
     while tried < 50 {
-        let case = Case::new(OpCode::StridedCopy, &mut random);
+        let case = ops::case(OpCode::StridedCopy, &mut random);
         // No fill, and more than a byte.
         if case.params[0] != 0 || case.params[5] < 2 {
             continue;

@@ -13,7 +13,6 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use common::apart::Apart;
-use common::packed::Random;
 use common::{
     Net, REFUSED, Sample, beside, compile_for, files, files_for, first_difference, quantized_models, root,
     samples, stem,
@@ -22,6 +21,7 @@ use ferrolite::aligned::AlignedBuf;
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::data::npz::Npz;
 use ferrolite::emit::Emitted;
+use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::kernels::{Portable, policy};
 use ferrolite_runtime::packing::Packing;
 use ferrolite_runtime::{Eval, Model, Observer, OpCode, OpSet, Target, ops};
@@ -195,7 +195,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
         let mut left = [OPS; 2];
         // Where all are of one kind, there are none of the other.
         for number in 0..OPS * 30 {
-            let case = common::cases::Case::new(code, &mut random);
+            let case = ferrolite_runtime::ops::case(code, &mut random);
             let tag =
                 case.what.split("packing: ").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
             let kind = usize::from(packing.own(tag.expect("these have packed weights")).is_none());

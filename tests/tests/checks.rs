@@ -3,8 +3,8 @@
 mod common;
 
 use common::apart::Apart;
-use common::cases::Case;
-use common::packed::Random;
+use ferrolite_runtime::cases::Case;
+use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::{DType, Error, Fault, OpCode, ops};
 use ferrolite_schema::Storage;
 
@@ -29,7 +29,7 @@ fn multipliers_shift_from_31_right_to_30_left() {
     let mut random = Random(31);
     for (code, words) in shifts {
         for &word in words {
-            let case = Case::new(code, &mut random);
+            let case = ops::case(code, &mut random);
             let with = |at: usize, value: i32| {
                 let mut case = case.clone();
                 case.params[at] = value as u32;
@@ -48,7 +48,7 @@ fn multipliers_shift_from_31_right_to_30_left() {
 
 /// An op of two operands whose innermost dimension of three elements is repeated in the operands of `masks`.
 fn repeated(code: OpCode, [a, b]: [u32; 2], random: &mut Random) -> Case {
-    let mut case = Case::new(code, random);
+    let mut case = ops::case(code, random);
     case.params[..6].copy_from_slice(&[1, 1, 1, 1, 1, 3]);
     (case.params[6], case.params[7]) = (a << 5, b << 5);
     case.twice = false;
@@ -81,7 +81,7 @@ fn copies_are_no_longer_than_the_outputs() {
     let mut random = Random(33);
     let mut tried = 0;
     while tried < 20 {
-        let mut case = Case::new(OpCode::StridedCopy, &mut random);
+        let mut case = ops::case(OpCode::StridedCopy, &mut random);
         // The output is filled first, so that no byte is left unwritten, whatever is copied.
         case.params[0] = 1;
         if case.params.len() != 23 {
@@ -101,7 +101,7 @@ fn what_is_not_copied_is_filled() {
     let mut tried = 0;
     while tried < 20 {
         // One segment, of runs of several bytes.
-        let mut case = Case::new(OpCode::StridedCopy, &mut random);
+        let mut case = ops::case(OpCode::StridedCopy, &mut random);
         if case.params.len() != 23 || case.params[5] == 1 {
             continue;
         }
@@ -119,7 +119,7 @@ fn what_is_not_copied_is_filled() {
 fn constants_answer_as_other_operands() {
     let mut random = Random(36);
     for _ in 0..20 {
-        let mut case = Case::new(OpCode::BatchMatMul, &mut random);
+        let mut case = ops::case(OpCode::BatchMatMul, &mut random);
         case.twice = false;
         let answers = [
             [Storage::Arena, Storage::Arena],
@@ -140,7 +140,7 @@ fn constants_answer_as_other_operands() {
 fn rows_of_softmax_have_at_most_8191_elements() {
     let mut random = Random(34);
     let mut rows_of = |depth: u32| {
-        let mut case = Case::new(OpCode::Softmax, &mut random);
+        let mut case = ops::case(OpCode::Softmax, &mut random);
         (case.params[0], case.params[1]) = (1, depth);
         case.inputs[0].data = vec![0; depth as usize];
         case.outputs = vec![(DType::Int8, depth)];

@@ -416,7 +416,7 @@ fn padding_of_packed_weights() {
             let constants = model.constants().as_ptr() as usize - sound.as_ptr() as usize;
             let mut hostile = ferrolite::aligned::AlignedBuf::from_bytes(&sound);
             for (at, shape) in packed_weights(&model) {
-                let weights = common::packed::weight_bytes(&shape);
+                let weights = ferrolite_runtime::cases::packed::weight_bytes(&shape);
                 let padding =
                     (0..shape.bytes().expect("it is sound") as usize).filter(|k| !weights.contains(k));
                 for k in padding {

@@ -7,7 +7,8 @@ mod common;
 use std::cell::Cell;
 use std::ops::Range;
 
-use common::packed::{Channels, Packed, Random};
+use ferrolite_runtime::cases::Random;
+use ferrolite_runtime::cases::packed::{Channels, Packed};
 use ferrolite_runtime::kernels::{
     Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, Kernels, Lines, Mve, Outputs, Portable, Rv32im,
     Stage, Strips, TILE, Tiles,

@@ -50,6 +50,26 @@ pub fn add<K: Kernels>(
     broadcast::runs(&p.shape, a, b, out, |a, b, out| K::add(a, b, &p.sum, rounding, out));
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast, factor, two_operands, zero_point};
+    use ferrolite_schema::params::{Multiplier, Sum};
+
+    let (shape, output, operands) = broadcast(random);
+    let one = Multiplier { mantissa: 1 << 30, shift: 0 };
+    let mut term = || {
+        let multiplier = if random.below(2) == 0 { one } else { factor(random, 0) };
+        Term { zero_point: zero_point(random), multiplier }
+    };
+    let (a, b) = (term(), term());
+    let sign = [1, -1][random.below(2)];
+    let (multiplier, zero_point) = (factor(random, -19), zero_point(random));
+    let p = AddParams { shape, sum: Sum { a, b, sign, multiplier, zero_point, min: -128, max: 127 } };
+    let case = Case::of(OpCode::Add, &p, Constants::default()).rounding(random);
+    two_operands(case, random, operands, output)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

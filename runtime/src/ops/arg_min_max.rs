@@ -67,6 +67,18 @@ pub fn arg_min_max<I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cel
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim};
+
+    let (outer, count, inner) = (dim(random, 4), dim(random, 9), dim(random, 4));
+    let p = ArgMinMaxParams { outer, count, inner, largest: random.below(2) as u32 };
+    let to = [DType::Int32, DType::Int64][random.below(2)];
+    let case = Case::of(OpCode::ArgMinMax, &p, Constants::default());
+    case.input(random, DType::Int8, outer * count * inner).output(to, outer * inner * to.size() as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -158,6 +158,30 @@ fn dot(a: &[Cell<i8>], a_zero_point: i32, b: &[Cell<i8>], b_zero_point: i32) -> 
     })
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast, dim, product, two_operands};
+
+    let (batch, batches, [of_a, of_b]) = broadcast(random);
+    let (rows, depth, columns) = (dim(random, 3), dim(random, 9), dim(random, 3));
+    let mut flag = || random.below(2) as u32;
+    let (transpose_a, transpose_b) = (flag(), flag());
+    let p = BatchMatMulParams {
+        batch,
+        rows,
+        depth,
+        columns,
+        transpose_a,
+        transpose_b,
+        product: product(random, -8),
+    };
+    let case = Case::of(OpCode::BatchMatMul, &p, Constants::default()).rounding(random);
+    let operands = [of_a * rows * depth, of_b * depth * columns];
+    let case = two_operands(case, random, operands, batches * rows * columns);
+    case.scratch(scratch_bytes(&p))
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -458,3 +458,38 @@ pub fn conv_2d<K: Kernels>(
         }
     }
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, batches, dim, packing, sizes, window, zero_point};
+    use crate::kernels::policy;
+
+    let (mut window, batches) = (window(random), batches(random));
+    let packing = packing(random, |target| policy(target).conv);
+    let (mut groups, mut in_channels, mut out_channels) = (1, dim(random, 8), dim(random, 8));
+    if packing == Packing::PLAIN {
+        if random.below(3) == 0 {
+            groups = dim(random, 3);
+            (in_channels, out_channels) = (groups * dim(random, 3), groups * dim(random, 3));
+        }
+        (window.dilation_h, window.dilation_w) = (dim(random, 2), dim(random, 2));
+    }
+    let line = window.kernel_w * in_channels / groups;
+    let shape = Shape { packing, channels: out_channels, lines: window.kernel_h, line };
+    let mut constants = Constants::default();
+    let p = Conv2dParams {
+        window,
+        batches,
+        in_channels,
+        out_channels,
+        groups,
+        input_zero_point: zero_point(random),
+        packing: packing.tag(),
+        weights: constants.weights(random, shape),
+        stage: constants.stage(random, window.kernel_h * line, out_channels),
+    };
+    let (input, output) = sizes(&window, batches, in_channels, out_channels);
+    let case = Case::of(OpCode::Conv2d, &p, constants).int8(random, input, output);
+    case.scratch(scratch_bytes(&p))
+}

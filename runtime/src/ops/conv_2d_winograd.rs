@@ -131,6 +131,44 @@ pub fn conv_2d_winograd<K: Kernels>(
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, batches, dim, sizes, window, zero_point};
+
+    let (kept, batches) = (window(random), batches(random));
+    let [kernel_h, kernel_w] = [3; 2];
+    let window = Window { kernel_h, kernel_w, stride_h: 1, stride_w: 1, ..kept };
+    // Also rows of more than one step of tiles.
+    let window = if random.below(2) == 0 { Window { in_w: 19, out_w: 19, ..window } } else { window };
+    let (in_channels, out_channels) = (4 * dim(random, 2), 2 * dim(random, 4));
+    let mut constants = Constants::default();
+    let (mut filters, _) = random.filters(in_channels, out_channels);
+    // Anything in place of the zeroes that fill up the channels.
+    for output in 0..out_channels {
+        for input in in_channels..winograd::padded_inputs(in_channels).expect("it is small") {
+            for slot in 0..winograd::SLOTS {
+                let at = winograd::place(in_channels, output, slot, input);
+                filters[at / 2] |= (random.next() & 0xFFFF) << (16 * (at % 2));
+            }
+        }
+    }
+    let p = Conv2dParams {
+        window,
+        batches,
+        in_channels,
+        out_channels,
+        groups: 1,
+        input_zero_point: zero_point(random),
+        packing: Packing::WINOGRAD.tag(),
+        weights: constants.push(&filters),
+        stage: constants.stage(random, 9 * in_channels, out_channels),
+    };
+    let (input, output) = sizes(&window, batches, in_channels, out_channels);
+    let case = Case::of(OpCode::Conv2dWinograd, &p, constants).int8(random, input, output);
+    case.scratch(scratch_bytes(&p))
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

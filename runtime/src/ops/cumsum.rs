@@ -80,6 +80,29 @@ pub fn cumsum(p: &CumsumParams, rounding: Rounding, input: &[Cell<i8>], out: &[C
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim, factor, zero_point};
+
+    let (outer, count, inner) = (dim(random, 3), dim(random, 9), dim(random, 4));
+    let p = CumsumParams {
+        outer,
+        count,
+        inner,
+        exclusive: random.below(2) as u32,
+        reverse: random.below(2) as u32,
+        start: zero_point(random),
+        input_zero_point: zero_point(random),
+        shift: 19,
+        multiplier: factor(random, -19),
+        zero_point: zero_point(random),
+    };
+    let elements = outer * count * inner;
+    let case = Case::of(OpCode::Cumsum, &p, Constants::default()).rounding(random);
+    case.int8(random, elements, elements)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

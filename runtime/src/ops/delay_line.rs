@@ -69,6 +69,24 @@ pub fn delay_line(input: &[Cell<u8>], state: &[Cell<u8>], out: &[Cell<u8>]) {
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim};
+    use ferrolite_schema::{DType, Storage};
+
+    let dtype = DType::ALL[random.below(DType::ALL.len())];
+    let step = dim(random, 5) * dtype.size() as u32;
+    let window = step + (dim(random, 20) - 1) * dtype.size() as u32;
+    let p = DelayLineParams { step, window };
+    let case = Case::of(OpCode::DelayLine, &p, Constants::default()).input(random, dtype, step);
+    let state = state_bytes(&p).expect("it is small");
+    // The place behind the ring is any, too.
+    let mut case = case.input(random, DType::Int8, state);
+    case.inputs[1].storage = Storage::State;
+    case.output(dtype, window)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

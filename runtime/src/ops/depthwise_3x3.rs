@@ -88,3 +88,42 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let weights = Matrix { shape: shape(p), bytes: layer.weights };
     K::depthwise_3x3(&strips, &weights, &layer.stage, layer.out);
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim, zero_point};
+    use ferrolite_schema::params::Window;
+
+    let (in_h, in_w, channels) = (dim(random, 6), 1 + dim(random, 7), 4 * dim(random, 4));
+    let [pad_top, pad_left] = [(); 2].map(|_| random.below(3) as u32);
+    let window = Window {
+        in_h,
+        in_w,
+        out_h: in_h,
+        out_w: in_w,
+        kernel_h: 3,
+        kernel_w: 3,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top,
+        pad_left,
+    };
+    let mut constants = Constants::default();
+    let packing = PACKING;
+    let p = DepthwiseConv2dParams {
+        window,
+        batches: 1,
+        in_channels: channels,
+        multiplier: 1,
+        input_zero_point: zero_point(random),
+        packing: packing.tag(),
+        weights: constants.weights(random, Shape { packing, channels, lines: 1, line: 9 }),
+        stage: constants.stage(random, 9, channels),
+    };
+    let bytes = in_h * in_w * channels;
+    let case = Case::of(OpCode::Depthwise3x3, &p, constants).int8(random, bytes, bytes);
+    case.scratch(scratch_bytes(&p))
+}

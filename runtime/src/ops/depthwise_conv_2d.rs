@@ -282,3 +282,34 @@ pub fn depthwise_conv_2d<K: Kernels>(
         }
     }
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, batches, dim, packing, sizes, window, zero_point};
+    use crate::kernels::policy;
+
+    let (mut window, batches) = (window(random), batches(random));
+    let packing = packing(random, |target| policy(target).depthwise);
+    let (in_channels, mut multiplier) = (dim(random, 9), 1);
+    if packing == Packing::PLAIN {
+        multiplier = dim(random, 3);
+        (window.dilation_h, window.dilation_w) = (dim(random, 2), dim(random, 2));
+    }
+    let taps = window.kernel_h * window.kernel_w;
+    let channels = in_channels * multiplier;
+    let mut constants = Constants::default();
+    let p = DepthwiseConv2dParams {
+        window,
+        batches,
+        in_channels,
+        multiplier,
+        input_zero_point: zero_point(random),
+        packing: packing.tag(),
+        weights: constants.weights(random, Shape { packing, channels, lines: 1, line: taps }),
+        stage: constants.stage(random, taps, channels),
+    };
+    let (input, output) = sizes(&window, batches, in_channels, channels);
+    let case = Case::of(OpCode::DepthwiseConv2d, &p, constants).int8(random, input, output);
+    case.scratch(scratch_bytes(&p))
+}

@@ -45,6 +45,17 @@ pub fn dequantize(p: &DequantizeParams, dtype: DType, input: TensorView<'_, u8>,
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, INTEGERS, dim, zero_point};
+
+    let p = DequantizeParams { scale: 0.05, zero_point: zero_point(random) };
+    let (elements, from) = (dim(random, 20), INTEGERS[random.below(4)]);
+    let case = Case::of(OpCode::Dequantize, &p, Constants::default());
+    case.input(random, from, elements * from.size() as u32).output(DType::Float32, 4 * elements)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -165,3 +165,23 @@ pub fn fully_connected<K: Kernels>(
 ) {
     for_rows(p, input, out, |row, out| K::dense(row, weights, stage, out));
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim, packing};
+    use crate::kernels::policy;
+
+    let (rows, inputs, outputs) = (dim(random, 3), dim(random, 20), dim(random, 20));
+    let packing = packing(random, |target| policy(target).dense);
+    let mut constants = Constants::default();
+    let p = FullyConnectedParams {
+        rows,
+        inputs,
+        outputs,
+        packing: packing.tag(),
+        weights: constants.weights(random, Shape { packing, channels: outputs, lines: 1, line: inputs }),
+        stage: constants.stage(random, inputs, outputs),
+    };
+    Case::of(OpCode::FullyConnected, &p, constants).int8(random, rows * inputs, rows * outputs)
+}

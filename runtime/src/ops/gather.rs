@@ -88,6 +88,31 @@ fn copy_words(run: TensorView<'_, u8>, target: &[Cell<u8>]) {
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, Operand, dim};
+    use ferrolite_schema::Storage;
+    use std::vec::Vec;
+
+    let dtype = DType::ALL[random.below(DType::ALL.len())];
+    let mut next = |most: usize| dim(random, most);
+    let (batch, outer, count, indices) = (next(2), next(3), next(5), next(5));
+    let run = next(4) * dtype.size() as u32;
+    let p = GatherParams { batch, outer, count, run, indices };
+    let case = Case::of(OpCode::Gather, &p, Constants::default());
+    let mut case = case.input(random, dtype, batch * outer * count * run);
+    let numbers: Vec<i32> =
+        (0..batch * indices).map(|_| random.below(count as usize + 2) as i32 - 1).collect();
+    let data = bytemuck::cast_slice(&numbers).to_vec();
+    // At most one of both: a program has an input.
+    case.inputs.push(Operand { dtype: DType::Int32, data, storage: Storage::Arena });
+    if let Some(operand) = case.inputs.get_mut(random.below(3)) {
+        operand.storage = Storage::Constant;
+    }
+    case.output(dtype, batch * outer * indices * run)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

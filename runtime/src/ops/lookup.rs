@@ -38,3 +38,20 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
         K::lookup(eval.input(0), table, eval.output(0));
     }
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim};
+    use std::vec::Vec;
+
+    let mut constants = Constants::default();
+    let turn = random.next() as u8;
+    // Each byte has an answer of its own.
+    let table: Vec<u8> = (0..=255u8).map(|x| x.wrapping_mul(77).wrapping_add(turn)).collect();
+    let p = LookupParams { table: constants.push(&table) };
+    let bytes = dim(random, 70);
+    let mut byte = || [DType::Int8, DType::UInt8, DType::Bool][random.below(3)];
+    let (from, to) = (byte(), byte());
+    Case::of(OpCode::Lookup, &p, constants).input(random, from, bytes).output(to, bytes)
+}

@@ -18,3 +18,9 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Some((input, out)) = eval.pair() else { return };
     max_pool_2d::<K>(p, input, out);
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    super::pool_2d::case(OpCode::MaxPool2d, random)
+}

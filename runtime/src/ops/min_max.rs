@@ -35,3 +35,13 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 pub fn min_max<K: Kernels>(p: &MinMaxParams, a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>]) {
     broadcast::runs(&p.shape, a, b, out, |a, b, out| K::min_max(a, b, p.maximum == 1, out));
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast, two_operands};
+
+    let (shape, output, operands) = broadcast(random);
+    let p = MinMaxParams { shape, maximum: random.below(2) as u32 };
+    two_operands(Case::of(OpCode::MinMax, &p, Constants::default()), random, operands, output)
+}

@@ -43,6 +43,11 @@ pub mod strided_copy;
 pub mod transpose_conv;
 pub mod window;
 
+#[cfg(feature = "cases")]
+use ferrolite_schema::OpCode;
+
+#[cfg(feature = "cases")]
+use crate::cases::{Case, Random};
 use crate::kernels::{Kernels, Native};
 
 pub use operator::{OpSet, Operator, in_place, no_overlap};
@@ -141,3 +146,37 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
 
 /// Every operator, in the order of codes: serves any model, links all of them.
 pub const ALL: OpSet = &all::<Native>();
+
+/// Any op of an operator, for tests.
+#[cfg(feature = "cases")]
+#[doc(hidden)]
+pub fn case(code: OpCode, random: &mut Random) -> Case {
+    match code {
+        OpCode::Conv2d => conv_2d::case(random),
+        OpCode::DepthwiseConv2d => depthwise_conv_2d::case(random),
+        OpCode::FullyConnected => fully_connected::case(random),
+        OpCode::TransposeConv => transpose_conv::case(random),
+        OpCode::BatchMatMul => batch_matmul::case(random),
+        OpCode::AveragePool2d => average_pool_2d::case(random),
+        OpCode::MaxPool2d => max_pool_2d::case(random),
+        OpCode::Add => add::case(random),
+        OpCode::Mul => mul::case(random),
+        OpCode::MinMax => min_max::case(random),
+        OpCode::Lookup => lookup::case(random),
+        OpCode::Softmax => softmax::case(random),
+        OpCode::StridedCopy => strided_copy::case(random),
+        OpCode::Reduce => reduce::case(random),
+        OpCode::ReduceMinMax => reduce_min_max::case(random),
+        OpCode::ResizeNearest => resize_nearest::case(random),
+        OpCode::ResizeBilinear => resize_bilinear::case(random),
+        OpCode::Quantize => quantize::case(random),
+        OpCode::Dequantize => dequantize::case(random),
+        OpCode::ArgMinMax => arg_min_max::case(random),
+        OpCode::Requantize => requantize::case(random),
+        OpCode::Conv2dWinograd => conv_2d_winograd::case(random),
+        OpCode::Depthwise3x3 => depthwise_3x3::case(random),
+        OpCode::Gather => gather::case(random),
+        OpCode::DelayLine => delay_line::case(random),
+        OpCode::Cumsum => cumsum::case(random),
+    }
+}

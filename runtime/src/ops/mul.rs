@@ -47,3 +47,14 @@ pub fn mul<K: Kernels>(
 ) {
     broadcast::runs(&p.shape, a, b, out, |a, b, out| K::mul(a, b, &p.product, rounding, out));
 }
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast, product, two_operands};
+
+    let (shape, output, operands) = broadcast(random);
+    let p = MulParams { shape, product: product(random, -7) };
+    let case = Case::of(OpCode::Mul, &p, Constants::default()).rounding(random);
+    two_operands(case, random, operands, output)
+}

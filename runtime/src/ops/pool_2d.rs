@@ -97,6 +97,39 @@ fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(
     }
 }
 
+/// Any op of the operator, for tests. Each window covers a cell of the image.
+#[cfg(feature = "cases")]
+pub(super) fn case(code: ferrolite_schema::OpCode, random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, batches, dim, sizes};
+    use ferrolite_schema::params::Window;
+
+    let mut line = || {
+        let (size, kernel, stride) = (dim(random, 7), dim(random, 4), dim(random, 3));
+        let pad = random.below(kernel as usize) as u32;
+        (size, dim(random, ((size + pad - 1) / stride + 1) as usize), kernel, stride, pad)
+    };
+    let ((in_h, out_h, kernel_h, stride_h, pad_top), (in_w, out_w, kernel_w, stride_w, pad_left)) =
+        (line(), line());
+    let window = Window {
+        in_h,
+        in_w,
+        out_h,
+        out_w,
+        kernel_h,
+        kernel_w,
+        stride_h,
+        stride_w,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top,
+        pad_left,
+    };
+    let (batches, channels) = (batches(random), dim(random, 9));
+    let p = Pool2dParams { window, batches, channels, min: -128, max: 127 };
+    let (input, output) = sizes(&window, batches, channels, channels);
+    Case::of(code, &p, Constants::default()).int8(random, input, output)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

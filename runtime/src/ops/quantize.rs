@@ -52,6 +52,22 @@ pub fn quantize(p: &QuantizeParams, input: TensorView<'_, f32>, dtype: DType, ou
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, INTEGERS, Operand, dim, zero_point};
+    use ferrolite_schema::Storage;
+    use std::vec::Vec;
+
+    let p = QuantizeParams { scale: 0.05, zero_point: zero_point(random) };
+    let (elements, to) = (dim(random, 20), INTEGERS[random.below(4)]);
+    let mut case = Case::of(OpCode::Quantize, &p, Constants::default());
+    let reals: Vec<f32> = (0..elements).map(|_| f32::from(random.element()) * 0.07).collect();
+    let data = bytemuck::cast_slice(&reals).to_vec();
+    case.inputs.push(Operand { dtype: DType::Float32, data, storage: Storage::Arena });
+    case.output(to, elements * to.size() as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

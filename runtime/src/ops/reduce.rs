@@ -102,6 +102,44 @@ fn steps(dim: ReduceDim, start: usize) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Any shape, and the elements of input and output, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn any_shape(random: &mut crate::cases::Random) -> (Reduction, u32, u32) {
+    use ferrolite_schema::params::ReduceDim;
+
+    use crate::cases::dim;
+
+    let dims = [(); 3].map(|_| dim(random, 5));
+    let mask = random.below(8);
+    let none = ReduceDim { count: 1, stride: 0 };
+    let mut shape = Reduction { kept: [none; 3], reduced: [none; 3] };
+    let (mut stride, mut inputs, mut outputs) = (1, 1, 1);
+    for axis in (0..3).rev() {
+        let own = ReduceDim { count: dims[axis], stride };
+        if mask & (1 << axis) == 0 {
+            shape.kept[axis] = own;
+            outputs *= dims[axis];
+        } else {
+            shape.reduced[axis] = own;
+        }
+        stride *= dims[axis];
+        inputs *= dims[axis];
+    }
+    (shape, inputs, outputs)
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, factor, zero_point};
+
+    let (shape, inputs, outputs) = any_shape(random);
+    let multiplier = factor(random, -((inputs / outputs).ilog2() as i32));
+    let p = ReduceParams { shape, bias: zero_point(random), multiplier, zero_point: zero_point(random) / 4 };
+    let case = Case::of(OpCode::Reduce, &p, Constants::default()).rounding(random);
+    case.int8(random, inputs, outputs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,6 +44,16 @@ pub fn reduce_min_max(p: &ReduceMinMaxParams, input: &[Cell<i8>], out: &[Cell<i8
     );
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants};
+
+    let (shape, inputs, outputs) = super::reduce::any_shape(random);
+    let p = ReduceMinMaxParams { shape, largest: random.below(2) as u32 };
+    Case::of(OpCode::ReduceMinMax, &p, Constants::default()).int8(random, inputs, outputs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

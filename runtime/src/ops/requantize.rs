@@ -133,6 +133,22 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, INTEGERS, dim, factor, zero_point};
+
+    let p = RequantizeParams {
+        input_zero_point: zero_point(random),
+        multiplier: factor(random, 0),
+        zero_point: zero_point(random) / 8,
+    };
+    let mut integer = || INTEGERS[random.below(4)];
+    let (from, to, elements) = (integer(), integer(), dim(random, 20));
+    let case = Case::of(OpCode::Requantize, &p, Constants::default()).rounding(random);
+    case.input(random, from, elements * from.size() as u32).output(to, elements * to.size() as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

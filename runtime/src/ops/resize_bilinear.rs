@@ -113,6 +113,34 @@ fn part(cells: &[Cell<i8>], index: usize, size: usize) -> &[Cell<i8>] {
     cells.get(start..start.wrapping_add(size)).unwrap_or(&[])
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, Random, dim};
+
+    let mut next = |most: usize| dim(random, most);
+    let (batches, in_h, in_w, out_h, out_w, channels) =
+        (next(2), next(5), next(5), next(7), next(7), next(4));
+    let scale = |size: u32, out: u32| (size * 1024 / out) as i32;
+    let (scale_h, scale_w) = (scale(in_h, out_h), scale(in_w, out_w));
+    let start = |random: &mut Random, scale: i32| [0, (scale - 1024) / 2][random.below(2)].min(0);
+    let (start_h, start_w) = (start(random, scale_h), start(random, scale_w));
+    let p = ResizeBilinearParams {
+        batches,
+        in_h,
+        in_w,
+        out_h,
+        out_w,
+        channels,
+        scale_h,
+        scale_w,
+        start_h,
+        start_w,
+    };
+    let case = Case::of(OpCode::ResizeBilinear, &p, Constants::default()).rounding(random);
+    case.int8(random, batches * in_h * in_w * channels, batches * out_h * out_w * channels)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,26 @@ fn part(cells: &[Cell<u8>], index: u16, size: usize) -> &[Cell<u8>] {
     cells.get(start..start.wrapping_add(size)).unwrap_or(&[])
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim};
+    use ferrolite_schema::DType;
+    use std::vec::Vec;
+
+    let dtype = DType::ALL[random.below(DType::ALL.len())];
+    let mut next = |most: usize| dim(random, most);
+    let (batches, in_h, in_w, out_h, out_w, pixel) = (next(2), next(5), next(5), next(5), next(5), next(3));
+    let pixel_bytes = pixel * dtype.size() as u32;
+    let rows = (0..out_h).map(|y| (y * in_h / out_h) as u16);
+    let table: Vec<u16> = rows.chain((0..out_w).map(|x| (x * in_w / out_w) as u16)).collect();
+    let mut constants = Constants::default();
+    let table = constants.push(&table);
+    let p = ResizeNearestParams { batches, in_h, in_w, out_h, out_w, pixel_bytes, table };
+    let (input, output) = (batches * in_h * in_w * pixel_bytes, batches * out_h * out_w * pixel_bytes);
+    Case::of(OpCode::ResizeNearest, &p, constants).input(random, dtype, input).output(dtype, output)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

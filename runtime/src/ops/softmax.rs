@@ -75,6 +75,22 @@ pub fn softmax(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim};
+    use std::vec::Vec;
+
+    let (rows, depth) = (dim(random, 4), dim(random, 20));
+    let step = random.up_to(100) as f64 / 2000.0;
+    let exp = |d: u32| ((-f64::from(d) * step).exp() * 2f64.powi(31)).min(2147483647.0) as i32;
+    let mut constants = Constants::default();
+    let entries = dim(random, 256);
+    let table: Vec<i32> = (0..entries).map(exp).collect();
+    let p = SoftmaxParams { rows, depth, table: constants.push(&table), entries };
+    Case::of(OpCode::Softmax, &p, constants).int8(random, rows * depth, rows * depth)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

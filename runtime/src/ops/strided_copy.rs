@@ -225,6 +225,64 @@ fn steps(dim: CopyDim, start: (usize, usize)) -> impl Iterator<Item = (usize, us
     })
 }
 
+/// Any op of the operator, for tests. Boxes of bytes, of any element type.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim};
+    use ferrolite_schema::DType;
+    use std::format;
+    use std::vec;
+
+    let dtype = DType::ALL[random.below(DType::ALL.len())];
+    let element = dtype.size() as u32;
+    let (rows, columns, parts) = (dim(random, 5), element * dim(random, 5), dim(random, 3));
+    let pattern = [(); 2].map(|_| random.next());
+    let fill = u32::from(random.below(8) == 0);
+    let box_of = |run: u32, dims: &[(u32, u32, u32)]| {
+        let mut all = [CopyDim { count: 1, source_stride: 0, target_stride: 0 }; 5];
+        for (dim, &(count, source, target)) in all.iter_mut().rev().zip(dims.iter().rev()) {
+            *dim = CopyDim { count, source_stride: source as i32, target_stride: target as i32 };
+        }
+        CopySegment { run, dims: all, ..CopySegment::default() }
+    };
+    let bytes = rows * columns;
+    let (mut inputs, mut outputs) = (vec![bytes], vec![bytes]);
+    let segments = match random.below(5) {
+        // All of it.
+        0 | 1 => vec![box_of(bytes, &[])],
+        // Rows become columns.
+        2 => vec![box_of(element, &[(columns / element, element, rows * element), (rows, columns, element)])],
+        // Rows side by side.
+        3 => {
+            inputs = vec![bytes; parts as usize];
+            outputs = vec![bytes * parts];
+            let part = |i: u32| {
+                let part = box_of(columns, &[(rows, columns, columns * parts)]);
+                CopySegment { input: i, target: i * columns, ..part }
+            };
+            (0..parts).map(part).collect()
+        }
+        // And back.
+        _ => {
+            inputs = vec![bytes * parts];
+            outputs = vec![bytes; parts as usize];
+            let part = |i: u32| {
+                let part = box_of(columns, &[(rows, columns * parts, columns)]);
+                CopySegment { output: i, source: i * columns, ..part }
+            };
+            (0..parts).map(part).collect()
+        }
+    };
+    let p = StridedCopyParams { fill, pattern };
+    let mut case = Case::of(OpCode::StridedCopy, &p, Constants::default());
+    case.what = format!("{p:?} {segments:?}");
+    case.params.extend_from_slice(bytemuck::cast_slice(&segments));
+    for bytes in inputs {
+        case = case.input(random, dtype, bytes);
+    }
+    outputs.into_iter().fold(case, |case, bytes| case.output(dtype, bytes))
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

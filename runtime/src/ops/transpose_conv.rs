@@ -189,6 +189,33 @@ impl Phase {
     }
 }
 
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, batches, dim, sizes, window, zero_point};
+
+    let (window, batches) = (window(random), batches(random));
+    let (in_channels, out_channels) = (dim(random, 5), dim(random, 5));
+    let taps = window.kernel_h.max(window.stride_h) * window.kernel_w.max(window.stride_w);
+    let phases = window.stride_h * window.stride_w;
+    let mut constants = Constants::default();
+    let weights = random.elements((taps * in_channels * out_channels) as usize);
+    let depth = taps * in_channels;
+    let p = TransposeConvParams {
+        window,
+        batches,
+        in_channels,
+        out_channels,
+        input_zero_point: zero_point(random),
+        packing: 0,
+        weights: constants.push(&weights),
+        stage: constants.stage_with_biases(random, depth, out_channels, phases * out_channels),
+    };
+    let (input, output) = sizes(&window, batches, in_channels, out_channels);
+    let case = Case::of(OpCode::TransposeConv, &p, constants).int8(random, input, output);
+    case.rounding(random).scratch(scratch_bytes(&p))
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

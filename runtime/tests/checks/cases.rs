@@ -1,14 +1,16 @@
 //! Sound ops: one of each operator, packing and kind of window. Their constants end where the last of them does.
 
 use bytemuck::{NoUninit, cast_slice};
+use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::kernels::Policy;
 use ferrolite_runtime::ops::{
-    batch_matmul, conv_2d, conv_2d_winograd, depthwise_3x3, depthwise_conv_2d, transpose_conv,
+    self, batch_matmul, conv_2d, conv_2d_winograd, depthwise_3x3, depthwise_conv_2d, transpose_conv,
 };
 use ferrolite_runtime::packing::{Packing, Shape};
 use ferrolite_runtime::params::*;
 use ferrolite_runtime::winograd::Filters;
 use ferrolite_runtime::{DType, OpCode};
+use ferrolite_schema::Storage;
 
 use super::file::{Case, Operand};
 
@@ -500,19 +502,6 @@ pub fn movement() -> Vec<Case> {
     cases.push(case("reduce", OpCode::Reduce, params, reduced.clone(), 1));
     let params = words(ReduceMinMaxParams { shape, largest: 0 });
     cases.push(case("reduce_min_max", OpCode::ReduceMinMax, params, reduced, 1));
-    let cumsum = CumsumParams {
-        outer: 2,
-        count: 3,
-        inner: 4,
-        exclusive: 1,
-        reverse: 1,
-        start: -7,
-        input_zero_point: 7,
-        shift: 19,
-        multiplier: Multiplier { mantissa: 1 << 30, shift: -18 },
-        zero_point: 9,
-    };
-    cases.push(case("cumsum", OpCode::Cumsum, words(cumsum), vec![Operand::int8(24), Operand::int8(24)], 1));
     let gather = GatherParams { batch: 2, outer: 3, count: 4, run: 5, indices: 2 };
     let operands = vec![Operand::int8(120), Operand::new(DType::Int32, 4), Operand::int8(60)];
     cases.push(case("gather", OpCode::Gather, words(gather), operands.clone(), 2));
@@ -557,6 +546,32 @@ pub fn movement() -> Vec<Case> {
     let operands = vec![Operand::int8(1), Operand::int8(20)];
     cases.push(case("resize_bilinear of a pixel", OpCode::ResizeBilinear, words(params), operands, 1));
     cases
+}
+
+/// Two ops of each operator that has none in the families above, as its own file makes them.
+pub fn others(listed: &[Case]) -> Vec<Case> {
+    let rest = OpCode::ALL.iter().filter(|&&code| listed.iter().all(|case| case.code != code));
+    let cases = rest.flat_map(|&code| [1, 2].map(|number| (code, number))).map(|(code, number)| {
+        let any = ops::case(code, &mut Random(1000 * number + code as u64));
+        let (mut constants, mut operands) = (any.constants, Vec::new());
+        for input in &any.inputs {
+            let mut operand = Operand::new(input.dtype, 0);
+            operand.bytes = input.data.len() as u32;
+            operand.state = input.storage == Storage::State;
+            if input.storage == Storage::Constant {
+                constants.resize(constants.len().next_multiple_of(16), 0);
+                operand.constant = Some(constants.len() as u32);
+                constants.extend(&input.data);
+            }
+            operands.push(operand);
+        }
+        operands
+            .extend(any.outputs.iter().map(|&(dtype, bytes)| Operand { bytes, ..Operand::new(dtype, 0) }));
+        let name = format!("{} {number}", code.name());
+        let found = case(&name, code, any.params, operands, any.inputs.len());
+        Case { constants, scratch: any.scratch, ..found }
+    });
+    cases.collect()
 }
 
 /// Ops that are not sound, each with the letter of its fault: whole ops, whose sizes agree.

@@ -5,8 +5,8 @@ use ferrolite_runtime::{Error, Interpreter, Model, Node, OpSet, Target};
 
 use ferrolite_schema::Storage;
 
-use super::cases::Case;
 use super::program::{Op, Program, Tensor, record};
+use ferrolite_runtime::cases::Case;
 
 /// An op in a file in which nothing is shared.
 pub struct Apart {

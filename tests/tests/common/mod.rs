@@ -3,8 +3,6 @@
 #![allow(dead_code)]
 
 pub mod apart;
-pub mod cases;
-pub mod packed;
 pub mod program;
 pub mod stream;
 

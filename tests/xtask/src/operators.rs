@@ -49,10 +49,12 @@ fn list(schema: &Schema, files: &BTreeMap<String, String>) -> Result<String> {
         let _ = writeln!(out, "{word} {name};");
     }
     out.push_str(
-        "\nuse crate::kernels::{Kernels, Native};\n\npub use operator::{OpSet, Operator, in_place, no_overlap};\n\
+        "\n#[cfg(feature = \"cases\")]\nuse ferrolite_schema::OpCode;\n\n\
+         #[cfg(feature = \"cases\")]\nuse crate::cases::{Case, Random};\n\
+         use crate::kernels::{Kernels, Native};\n\npub use operator::{OpSet, Operator, in_place, no_overlap};\n\
          pub use sets::{plain, tuned};\n\n",
     );
-    let (mut all, mut count) = (String::new(), 0);
+    let (mut all, mut cases, mut count) = (String::new(), String::new(), 0);
     for code in codes(schema)? {
         let name = text(code);
         let file = files.get(&name).with_context(|| {
@@ -69,6 +71,11 @@ fn list(schema: &Schema, files: &BTreeMap<String, String>) -> Result<String> {
         let (native, any) = if has_kernels { ("::<Native>", "::<K>") } else { ("", "") };
         let _ = writeln!(out, "pub const {}: Operator = {name}::operator{native}();", name.to_uppercase());
         let _ = writeln!(all, "        {name}::operator{any}(),");
+        ensure!(
+            file.contains("pub(super) fn case("),
+            "runtime/src/ops/{name}.rs has no `pub(super) fn case(random: &mut Random) -> Case` for tests"
+        );
+        let _ = writeln!(cases, "        OpCode::{} => {name}::case(random),", code.name);
         count += 1;
     }
     let _ = write!(
@@ -77,7 +84,10 @@ fn list(schema: &Schema, files: &BTreeMap<String, String>) -> Result<String> {
          /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants\n\
          /// [`ALL`].\npub const fn all<K: Kernels>() -> [Operator; COUNT] {{\n    [\n{all}    ]\n}}\n\n\
          /// Every operator, in the order of codes: serves any model, links all of them.\n\
-         pub const ALL: OpSet = &all::<Native>();\n"
+         pub const ALL: OpSet = &all::<Native>();\n\n\
+         /// Any op of an operator, for tests.\n\
+         #[cfg(feature = \"cases\")]\n#[doc(hidden)]\n\
+         pub fn case(code: OpCode, random: &mut Random) -> Case {{\n    match code {{\n{cases}    }}\n}}\n"
     );
     Ok(out)
 }
@@ -96,7 +106,7 @@ mod tests {
     fn operators_are_listed_with_their_kernels() {
         let file = |name: &str, text: &str| (name.to_string(), text.to_string());
         let mut files: BTreeMap<String, String> = [
-            file("add", "pub const fn operator<K: Kernels>() -> Operator {"),
+            file("add", "pub const fn operator<K: Kernels>() -> Operator {\npub(super) fn case("),
             file("operator", ""),
             file("window", ""),
         ]
@@ -104,6 +114,8 @@ mod tests {
         let schema = Schema::parse(CODES).unwrap();
         assert!(list(&schema, &files).unwrap_err().to_string().contains("runtime/src/ops/softmax.rs"));
         files.extend([file("softmax", "pub const fn operator() -> Operator {")]);
+        assert!(list(&schema, &files).unwrap_err().to_string().contains("fn case"));
+        files.extend([file("softmax", "pub const fn operator() -> Operator {\npub(super) fn case(")]);
         let text = list(&schema, &files).unwrap();
         for line in [
             "pub mod window;",
@@ -111,6 +123,7 @@ mod tests {
             "/// A sum.\npub const ADD: Operator = add::operator::<Native>();",
             "pub const SOFTMAX: Operator = softmax::operator();",
             "const COUNT: usize = 2;",
+            "        OpCode::Softmax => softmax::case(random),",
             "        add::operator::<K>(),\n        softmax::operator(),\n",
         ] {
             assert!(text.contains(line), "{text}");

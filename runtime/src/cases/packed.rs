@@ -1,46 +1,21 @@
 //! Packed weights of any shape, and the numbers of output channels that they are allowed with.
 
 use std::collections::HashSet;
+use std::vec;
+use std::vec::Vec;
 
-use ferrolite_runtime::kernels::Stage;
-use ferrolite_runtime::packing::{Matrix, Order, Shape};
-use ferrolite_runtime::winograd::{self, Filters};
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Multiplier;
+
+use super::Random;
+use crate::kernels::Stage;
+use crate::packing::{Matrix, Order, Shape};
+use crate::winograd::{self, Filters};
 
 /// Largest weight of chunks of any lengths: `16 * 15 * 128` is below `2^15`.
 pub const LARGEST_IN_CHUNKS: i8 = 15;
 
-/// Random numbers, the same in each run.
-pub struct Random(pub u64);
-
 impl Random {
-    pub fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 32) as u32
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        self.next() as usize % end
-    }
-
-    /// A number of `1 ..= most`.
-    pub fn up_to(&mut self, most: usize) -> usize {
-        1 + self.below(most)
-    }
-
-    /// Elements of which a third are extremes.
-    pub fn element(&mut self) -> i8 {
-        match self.below(3) {
-            0 => [i8::MIN, i8::MAX, -127][self.below(3)],
-            _ => self.next() as i8,
-        }
-    }
-
-    pub fn elements(&mut self, len: usize) -> Vec<i8> {
-        (0..len).map(|_| self.element()).collect()
-    }
-
     /// A weight that a channel in this order may have.
     pub fn weight(&mut self, order: Order, channel: u32) -> i8 {
         let w = self.element();
@@ -168,27 +143,39 @@ pub fn weight_bytes(shape: &Shape) -> HashSet<usize> {
     bytes
 }
 
+/// A packed matrix.
+#[derive(Clone, Debug)]
 pub struct Packed {
+    /// Its shape.
     pub shape: Shape,
+    /// Its weights as they lie in a file.
     pub words: Vec<u32>,
     /// What the weights of each channel leave of its bound.
     pub rooms: Vec<i64>,
 }
 
 impl Packed {
+    /// As kernels take it.
     pub fn matrix(&self) -> Matrix<'_> {
         Matrix { shape: self.shape, bytes: bytemuck::cast_slice(&self.words) }
     }
 }
 
+/// Numbers of output channels.
+#[derive(Clone, Debug)]
 pub struct Channels {
+    /// One of each channel.
     pub bias: Vec<i32>,
+    /// One of each channel, or of all.
     pub multipliers: Vec<Multiplier>,
+    /// Of the output.
     pub zero_point: i32,
+    /// Smallest and largest output.
     pub bounds: (i32, i32),
 }
 
 impl Channels {
+    /// As kernels take them.
     pub fn stage(&self) -> Stage<'_> {
         Stage {
             bias: &self.bias,
