@@ -5,9 +5,12 @@ use ferrolite_schema as schema;
 /// Why a model cannot run, or a call was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Error {
     /// The file was refused.
     Model(schema::Error),
+    /// The file is not the one that the module of `convert --rust` was written for.
+    OtherModel,
     /// The arena is smaller than the model needs.
     ArenaTooSmall {
         /// Bytes that the model needs.
@@ -39,6 +42,31 @@ pub enum Error {
         /// The index that was asked for.
         index: u16,
     },
+    /// The model has no input or output of this name.
+    NoSuchName,
+    /// This input has not been written since the last inference, which may have written over it; or, of inputs behind
+    /// the 32nd, before the one that was asked for.
+    InputMissing {
+        /// Index of the input.
+        index: u16,
+    },
+    /// An inference is under way: inputs, outputs and state are what its ops have left so far. Step until it is
+    /// done, or give it up with [`reset`](crate::Interpreter::reset).
+    Running {
+        /// The op that runs next.
+        op: u16,
+    },
+    /// There is no output: the model has not run since an input was asked for.
+    NoOutput,
+    /// An input has more or fewer elements than were given.
+    WrongLength {
+        /// Index of the input.
+        index: u16,
+        /// Elements of the input.
+        needed: u32,
+        /// Elements that were given.
+        found: u32,
+    },
     /// The bytes that a state is saved to or restored from are more or fewer than it has.
     WrongState {
         /// Bytes of the state.
@@ -56,6 +84,7 @@ pub enum Error {
 /// What an operator's check found wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 // A whole register: what is narrower is widened after each call, and checks are calls.
 #[repr(u32)]
 pub enum Fault {
@@ -87,6 +116,9 @@ impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match *self {
             Error::Model(error) => error.fmt(f),
+            Error::OtherModel => {
+                f.write_str("this is not the file that its module was written for: convert the model again")
+            }
             Error::ArenaTooSmall { needed, found } => {
                 write!(f, "the arena has {found} bytes, the model needs {needed}")
             }
@@ -98,6 +130,22 @@ impl core::fmt::Display for Error {
             }
             Error::Op { op, fault } => write!(f, "op {op}: {}", fault.text()),
             Error::NoSuchPort { index } => write!(f, "the model has no input or output {index}"),
+            Error::NoSuchName => f.write_str("the model has no input or output of this name"),
+            Error::InputMissing { index } => {
+                write!(
+                    f,
+                    "input {index} was not written since the last inference: write every input before each"
+                )
+            }
+            Error::Running { op } => {
+                write!(f, "an inference is under way, before op {op}: step until it is done, or reset")
+            }
+            Error::NoOutput => {
+                f.write_str("there is no output: run the model first, once its inputs are written")
+            }
+            Error::WrongLength { index, needed, found } => {
+                write!(f, "input {index} has {needed} elements, {found} were given")
+            }
             Error::WrongState { needed, found } => {
                 write!(f, "the state has {needed} bytes, {found} were given")
             }
@@ -122,4 +170,21 @@ impl Fault {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::fmt::Display for Fault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// The message of an error has that of its source in it: firmware prints one line.
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Error::Model(error) => Some(error),
+            Error::Op { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+}

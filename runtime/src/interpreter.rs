@@ -1,4 +1,17 @@
 //! The interpreter: checks every op once, then walks the program.
+//!
+//! Inputs, tensors between ops and outputs lie over one another in the arena, so what a slice of it means depends on
+//! when it is asked for. An interpreter knows the time: it hands out inputs before an inference, outputs after it, and
+//! refuses everything else with an error that says what is missing.
+//!
+//! ```text
+//!            input_mut            step                step
+//! ┌────────┐ of every ┌────────┐ or invoke ┌─────────┐ … the last ┌──────┐
+//! │ filling├─────────►│ filled ├──────────►│ running ├───────────►│ done │ outputs can be read
+//! └────────┘ input    └────────┘           └────┬────┘ op         └───┬──┘
+//!      ▲                   reset, restore       │                     │ input_mut
+//!      └────────────────────────────────────────┴─────────────────────┘
+//! ```
 
 use core::cell::Cell;
 
@@ -7,14 +20,17 @@ use ferrolite_schema::{FILE_ALIGNMENT, Model, Op, Port, Tensor};
 use crate::error::{Error, Fault};
 use crate::node::{Eval, Node};
 use crate::ops::{OpSet, Operator};
-use crate::tensor::{Element, cells_of, exclusive, shared};
+use crate::taken::Taken;
+use crate::tensor::Element;
 
 /// What [`Interpreter::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Step {
     /// It ran the op of this index, and there are more.
     Ran(u16),
-    /// It ran the last op: outputs are ready, and the next step starts over.
+    /// It ran the last op: outputs are ready.
     Done,
 }
 
@@ -34,40 +50,49 @@ pub trait Observer {
 /// The observer that sees nothing.
 impl Observer for () {}
 
-/// A model with the memory it runs in.
+/// A model with the memory it runs in: inputs and outputs by index, element types checked when they are asked for.
+/// The module that `convert --rust` writes has the same for one model, with types that are checked when it is compiled.
 ///
-/// See the [crate's example](crate). [`invoke`](Interpreter::invoke) runs everything;
-/// [`step`](Interpreter::step) runs one op, so that a scheduler can do other work in between.
+/// [`invoke`](Interpreter::invoke) runs everything; [`step`](Interpreter::step) runs one op, so that a scheduler can do
+/// other work in between. Both want every input to have been written since the last inference, because ops write over
+/// inputs that they have read. It may be sent to another task, and live in a `static`.
+///
+/// ```no_run
+/// use ferrolite_runtime::{Error, Interpreter, Model, OpSet};
+///
+/// fn classify(file: &[u8], ops: OpSet, arena: &mut [u8], features: &[i8]) -> Result<i8, Error> {
+///     let mut net = Interpreter::new(&Model::from_bytes(file)?, ops, arena)?;
+///     net.set_input(0, features)?;
+///     net.invoke()?;
+///     Ok(net.output::<i8>(0)?[0])
+/// }
+/// ```
 pub struct Interpreter<'a> {
-    model: &'a Model<'a>,
+    model: Model<'a>,
     ops: OpSet,
-    arena: &'a [Cell<u8>],
+    arena: &'a mut [u8],
+    /// The next op: 0 before an inference, the number of ops behind it.
     next: u16,
+    taken: Taken,
 }
 
 impl<'a> Interpreter<'a> {
     /// Checks every op of the model against the operators in `ops` and binds the arena, which must
     /// have at least [`Model::arena_bytes`] bytes and start at a multiple of 16, as
     /// [`Arena`](crate::Arena) does.
-    #[inline]
-    pub fn new(model: &'a Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
-        if arena.len() < model.arena_bytes() {
-            let (needed, found) = (model.arena_bytes() as u32, arena.len() as u32);
-            return Err(Error::ArenaTooSmall { needed, found });
+    // Always inline: an interpreter is some twenty words, which are then written where they stay.
+    #[inline(always)]
+    pub fn new(model: &Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
+        match prepare(model, ops, arena) {
+            Ok(()) => Ok(Interpreter { model: model.by_parts(), ops, arena, next: 0, taken: Taken::NONE }),
+            Err(error) => Err(error),
         }
-        if (arena.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
-            return Err(Error::ArenaMisaligned);
-        }
-        check(model, ops)?;
-        let mut net = Interpreter { model, ops, arena: Cell::from_mut(arena).as_slice_of_cells(), next: 0 };
-        net.reset();
-        Ok(net)
     }
 
     /// As [`new`](Interpreter::new), and refuses a model of which one inference is more work than `most`
     /// ([`Model::work`]): for files of unknown origin, which may ask for very long loops.
     pub fn within(
-        model: &'a Model<'a>,
+        model: &Model<'a>,
         ops: OpSet,
         arena: &'a mut [u8],
         most: u64,
@@ -79,63 +104,95 @@ impl<'a> Interpreter<'a> {
     }
 
     /// The model.
-    pub fn model(&self) -> &'a Model<'a> {
-        self.model
+    pub fn model(&self) -> &Model<'a> {
+        &self.model
     }
 
     /// Elements of an input, to be written before each inference: the model may use this memory for
     /// other tensors once it has read the input. `T` is the input's own type: `i8` in most models, `i32`
     /// where rows of a table are looked up, `f32` where the model converts at its borders.
+    ///
+    /// It is an error between two [steps](Interpreter::step) of an inference, and ends the time in which the outputs
+    /// of the last one can be read. A model with more than 32 inputs wants the others in their order.
     pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
-        let cells = self.port(self.model.inputs(), index)?;
-        // SAFETY: the interpreter holds the only access to the arena, and `&mut self` lasts as long
-        // as the slice.
-        #[allow(unsafe_code)]
-        Ok(unsafe { exclusive(cells) })
+        let port = port(self.model.inputs(), index)?;
+        let bytes = typed::<T>(tensor(&self.model, port, index)?, index)?;
+        let (from, to) = (bytes.offset as usize, bytes.end() as usize);
+        self.take(index)?;
+        let bytes = self.arena.get_mut(from..to).ok_or(no_port(index))?;
+        bytemuck::try_cast_slice_mut(bytes).map_err(|_| no_port(index))
     }
 
-    /// Elements of an output, valid until the next inference.
+    /// The bytes of an input, whatever its type, in the order of the core; otherwise as
+    /// [`input_mut`](Interpreter::input_mut).
+    pub fn input_bytes_mut(&mut self, index: usize) -> Result<&mut [u8], Error> {
+        let tensor = tensor(&self.model, port(self.model.inputs(), index)?, index)?;
+        let (from, to) = (tensor.offset as usize, tensor.end() as usize);
+        self.take(index)?;
+        self.arena.get_mut(from..to).ok_or(no_port(index))
+    }
+
+    /// Copies all elements of an input; otherwise as [`input_mut`](Interpreter::input_mut).
+    pub fn set_input<T: Element>(&mut self, index: usize, elements: &[T]) -> Result<(), Error> {
+        let port = port(self.model.inputs(), index)?;
+        let needed = typed::<T>(tensor(&self.model, port, index)?, index)?.bytes as usize / size_of::<T>();
+        if elements.len() != needed {
+            let (needed, found) = (needed as u32, elements.len() as u32);
+            return Err(Error::WrongLength { index: index as u16, needed, found });
+        }
+        let input = self.input_mut::<T>(index)?;
+        input.iter_mut().zip(elements).for_each(|(to, &from)| *to = from);
+        Ok(())
+    }
+
+    /// Elements of an output, from the end of an inference until an input of the next one is asked for.
     pub fn output<T: Element>(&self, index: usize) -> Result<&[T], Error> {
-        let cells = self.port(self.model.outputs(), index)?;
-        // SAFETY: nothing writes to the arena without `&mut self`, and `&self` lasts as long as the
-        // slice.
-        #[allow(unsafe_code)]
-        Ok(unsafe { shared(cells) })
+        let port = port(self.model.outputs(), index)?;
+        let tensor = typed::<T>(tensor(&self.model, port, index)?, index)?;
+        let bytes = self.read(tensor, index)?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| no_port(index))
     }
 
-    /// Makes the state what it is before the first inference, as [`new`](Interpreter::new) does. A model without state
-    /// has nothing to reset.
+    /// The bytes of an output, whatever its type, in the order of the core; otherwise as
+    /// [`output`](Interpreter::output).
+    pub fn output_bytes(&self, index: usize) -> Result<&[u8], Error> {
+        let tensor = tensor(&self.model, port(self.model.outputs(), index)?, index)?;
+        self.read(tensor, index)
+    }
+
+    /// The index of the input of this name.
+    pub fn input_index(&self, name: &str) -> Result<usize, Error> {
+        let mut indices = 0..self.model.inputs().len();
+        indices.find(|&index| self.model.input_name(index) == Some(name)).ok_or(Error::NoSuchName)
+    }
+
+    /// The index of the output of this name.
+    pub fn output_index(&self, name: &str) -> Result<usize, Error> {
+        let mut indices = 0..self.model.outputs().len();
+        indices.find(|&index| self.model.output_name(index) == Some(name)).ok_or(Error::NoSuchName)
+    }
+
+    /// Makes the state what it is before the first inference, as [`new`](Interpreter::new) does, and gives up an
+    /// inference that is under way: its inputs have to be written again.
     #[inline]
     pub fn reset(&mut self) {
+        self.give_up();
         if self.model.state_bytes() != 0 {
-            self.reset_state();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn reset_state(&self) {
-        let initial = self.model.initial_state();
-        for (at, cell) in self.state_cells().iter().enumerate() {
-            cell.set(initial.get(at).copied().unwrap_or(0));
+            reset_state(&self.model, self.arena);
         }
     }
 
     /// The state, which inferences leave to the next ones: a copy of it is what [`restore`](Interpreter::restore) takes.
-    /// Empty for a model without state. Between two [steps](Interpreter::step) of one inference it is neither what it
-    /// was before nor what it will be.
-    pub fn state(&self) -> &[u8] {
-        // SAFETY: nothing writes to the arena without `&mut self`, and `&self` lasts as long as the
-        // slice.
-        #[allow(unsafe_code)]
-        unsafe {
-            shared(self.state_cells())
-        }
+    /// Empty for a model without state. It is an error between two [steps](Interpreter::step) of one inference, when
+    /// the state is neither what it was before nor what it will be.
+    pub fn state(&self) -> Result<&[u8], Error> {
+        self.not_running()?;
+        Ok(self.arena.get(self.model.state_start()..self.model.arena_bytes()).unwrap_or_default())
     }
 
-    /// Copies the state to `bytes`, which has [`Model::state_bytes`] bytes.
+    /// Copies the [state](Interpreter::state) to `bytes`, which has [`Model::state_bytes`] bytes.
     pub fn save(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        let state = self.state();
+        let state = self.state()?;
         if bytes.len() != state.len() {
             return Err(self.wrong_state(bytes.len()));
         }
@@ -143,87 +200,206 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    /// Makes the state what [`save`](Interpreter::save) copied, of this model. Any bytes are safe: those of another
-    /// model, or damaged ones, give wrong answers and nothing worse.
+    /// Makes the state what [`save`](Interpreter::save) copied, of this model, and gives up an inference that is under
+    /// way: its inputs have to be written again. Any bytes are safe: those of another model, or damaged ones, give
+    /// wrong answers and nothing worse.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let cells = self.state_cells();
-        if bytes.len() != cells.len() {
+        if bytes.len() != self.model.state_bytes() {
             return Err(self.wrong_state(bytes.len()));
         }
-        for (cell, &byte) in cells.iter().zip(bytes) {
-            cell.set(byte);
+        self.give_up();
+        for (to, &from) in state_of(&self.model, self.arena).iter_mut().zip(bytes) {
+            *to = from;
         }
         Ok(())
-    }
-
-    fn state_cells(&self) -> &'a [Cell<u8>] {
-        self.arena.get(self.model.state_start()..self.model.arena_bytes()).unwrap_or_default()
     }
 
     fn wrong_state(&self, found: usize) -> Error {
         Error::WrongState { needed: self.model.state_bytes() as u32, found: found as u32 }
     }
 
-    fn port<T: Element>(&self, ports: &[Port], index: usize) -> Result<&'a [Cell<T>], Error> {
-        let missing = Error::NoSuchPort { index: index as u16 };
-        let port = ports.get(index).ok_or(missing)?;
-        let tensor = self.model.tensors().get(port.tensor as usize).ok_or(missing)?;
-        if tensor.dtype != T::DTYPE as u8 {
-            return Err(Error::WrongType { index: index as u16 });
-        }
-        let bytes = self.arena.get(tensor.offset as usize..tensor.end() as usize).ok_or(missing)?;
-        cells_of(bytes).ok_or(missing)
-    }
-
-    /// Runs the whole program, from its start.
+    /// Runs the whole program. Every input has to have been written since the last inference.
     pub fn invoke(&mut self) -> Result<(), Error> {
         self.invoke_observed(&mut ())
     }
 
-    /// Runs the whole program, from its start, under an observer's eyes.
+    /// Runs the whole program under an observer's eyes.
     pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
-        self.next = 0;
+        self.not_running()?;
+        self.start()?;
+        let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
         for (index, op) in self.model.ops().iter().enumerate() {
-            let index = index as u16;
-            if let Err(error) = self.run(index, op, observer) {
-                self.next = index;
-                return Err(error);
-            }
+            run(&self.model, self.ops, arena, index as u16, op, observer)?;
         }
+        self.next = self.model.ops().len() as u16;
         Ok(())
     }
 
-    /// Runs the next op.
+    /// Runs the next op: the first one where every input has been written since the last inference.
     pub fn step(&mut self) -> Result<Step, Error> {
         self.step_observed(&mut ())
     }
 
     /// Runs the next op, under an observer's eyes.
     pub fn step_observed(&mut self, observer: &mut impl Observer) -> Result<Step, Error> {
-        let index = self.next;
-        let Some(op) = self.model.ops().get(usize::from(index)) else {
-            self.next = 0;
-            return Ok(Step::Done);
-        };
-        self.run(index, op, observer)?;
-        self.next = index.wrapping_add(1);
-        if usize::from(self.next) >= self.model.ops().len() {
-            self.next = 0;
-            return Ok(Step::Done);
+        if !self.is_running() {
+            self.start()?;
         }
-        Ok(Step::Ran(index))
+        let index = self.next;
+        let Some(op) = self.model.ops().get(usize::from(index)) else { return Ok(Step::Done) };
+        let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+        run(&self.model, self.ops, arena, index, op, observer)?;
+        self.next = index.wrapping_add(1);
+        Ok(if self.is_running() { Step::Ran(index) } else { Step::Done })
     }
 
-    /// Runs one op.
-    #[inline(always)]
-    fn run(&self, index: u16, op: &Op, observer: &mut impl Observer) -> Result<(), Error> {
-        let operator = find(self.ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-        let eval = Eval::new(Node::new(self.model, op), self.arena);
-        observer.before(index, eval.node());
-        (operator.eval)(&eval);
-        observer.after(index, &eval);
+    /// Runs all ops, for who knows by types that every input has been written.
+    pub(crate) fn run_from_start(&mut self) {
+        self.next = 0;
+        while !self.run_next() {}
+    }
+
+    /// Runs the next op, for who knows by types that every input has been written and that ops are left; whether it
+    /// was the last one.
+    pub(crate) fn run_next(&mut self) -> bool {
+        if usize::from(self.next) >= self.model.ops().len() {
+            self.next = 0;
+        }
+        if let Some(op) = self.model.ops().get(usize::from(self.next)) {
+            let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+            // Every op was found in the set when the interpreter was made.
+            let _ = run(&self.model, self.ops, arena, self.next, op, &mut ());
+        }
+        self.next = self.next.wrapping_add(1);
+        !self.is_running()
+    }
+
+    pub(crate) fn arena(&self) -> &[u8] {
+        self.arena
+    }
+
+    pub(crate) fn arena_mut(&mut self) -> &mut [u8] {
+        self.arena
+    }
+
+    /// Whether ops have run, and not all.
+    pub(crate) fn is_running(&self) -> bool {
+        self.next != 0 && usize::from(self.next) < self.model.ops().len()
+    }
+
+    fn not_running(&self) -> Result<(), Error> {
+        if self.is_running() { Err(Error::Running { op: self.next }) } else { Ok(()) }
+    }
+
+    /// An input is about to be written.
+    fn take(&mut self, index: usize) -> Result<(), Error> {
+        self.not_running()?;
+        self.taken.add(index)?;
+        self.next = 0;
         Ok(())
     }
+
+    /// An inference begins, and uses its inputs up.
+    fn start(&mut self) -> Result<(), Error> {
+        self.taken.expect(self.model.inputs().len())?;
+        self.taken = Taken::NONE;
+        self.next = 0;
+        Ok(())
+    }
+
+    #[inline]
+    fn give_up(&mut self) {
+        if self.is_running() {
+            self.next = 0;
+        }
+    }
+
+    /// The bytes of an output, when it is one.
+    fn read(&self, tensor: &Tensor, index: usize) -> Result<&[u8], Error> {
+        if usize::from(self.next) != self.model.ops().len() {
+            self.not_running()?;
+            return Err(Error::NoOutput);
+        }
+        self.arena.get(tensor.offset as usize..tensor.end() as usize).ok_or(no_port(index))
+    }
+}
+
+impl core::fmt::Debug for Interpreter<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut debug = f.debug_struct("Interpreter");
+        debug.field("model", &self.model).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Interpreter<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Interpreter {{ model: {}, next: {=u16} }}", self.model, self.next);
+    }
+}
+
+/// Checks what an interpreter needs, and makes the state what it is at first.
+#[inline]
+fn prepare(model: &Model<'_>, ops: OpSet, arena: &mut [u8]) -> Result<(), Error> {
+    if arena.len() < model.arena_bytes() {
+        let (needed, found) = (model.arena_bytes() as u32, arena.len() as u32);
+        return Err(Error::ArenaTooSmall { needed, found });
+    }
+    if (arena.as_ptr() as usize) & (FILE_ALIGNMENT - 1) != 0 {
+        return Err(Error::ArenaMisaligned);
+    }
+    check(model, ops)?;
+    if model.state_bytes() != 0 {
+        reset_state(model, arena);
+    }
+    Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn reset_state(model: &Model<'_>, arena: &mut [u8]) {
+    let initial = model.initial_state();
+    for (at, byte) in state_of(model, arena).iter_mut().enumerate() {
+        *byte = initial.get(at).copied().unwrap_or(0);
+    }
+}
+
+fn state_of<'m>(model: &Model<'_>, arena: &'m mut [u8]) -> &'m mut [u8] {
+    arena.get_mut(model.state_start()..model.arena_bytes()).unwrap_or_default()
+}
+
+fn no_port(index: usize) -> Error {
+    Error::NoSuchPort { index: index as u16 }
+}
+
+fn port(ports: &[Port], index: usize) -> Result<&Port, Error> {
+    ports.get(index).ok_or(no_port(index))
+}
+
+fn tensor<'a>(model: &Model<'a>, port: &Port, index: usize) -> Result<&'a Tensor, Error> {
+    model.tensors().get(port.tensor as usize).ok_or(no_port(index))
+}
+
+fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
+    if tensor.dtype == T::DTYPE as u8 { Ok(tensor) } else { Err(Error::WrongType { index: index as u16 }) }
+}
+
+/// Runs one op.
+#[inline(always)]
+fn run(
+    model: &Model<'_>,
+    ops: OpSet,
+    arena: &[Cell<u8>],
+    index: u16,
+    op: &Op,
+    observer: &mut impl Observer,
+) -> Result<(), Error> {
+    let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
+    let eval = Eval::new(Node::new(model, op), arena);
+    observer.before(index, eval.node());
+    (operator.eval)(&eval);
+    observer.after(index, &eval);
+    Ok(())
 }
 
 /// In [`ALL`](crate::ops::ALL), and for the first codes in most sets, the code is the place.

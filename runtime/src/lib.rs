@@ -30,6 +30,7 @@
 //! [`Cell`]: core::cell::Cell
 #![no_std]
 #![deny(unsafe_code)]
+#![deny(missing_debug_implementations)]
 
 #[cfg(feature = "cases")]
 extern crate std;
@@ -45,10 +46,13 @@ mod node;
 pub mod ops;
 pub mod packing;
 pub mod quant;
+mod taken;
 pub mod tensor;
+#[doc(hidden)]
+pub mod typed;
 pub mod winograd;
 
-pub use arena::{AlignedBytes, Arena};
+pub use arena::{AlignedBytes, Arena, ModelFile};
 pub use error::{Error, Fault};
 pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target, params};
 pub use interpreter::{Interpreter, Observer, Step, check, check_op};

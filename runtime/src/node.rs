@@ -25,6 +25,12 @@ pub struct Node<'a> {
     pair: Option<(&'a Tensor, &'a Tensor)>,
 }
 
+impl core::fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Node").field("op", self.op).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Node<'a> {
     /// The op `op` of `model`.
     #[inline(always)]
@@ -291,6 +297,12 @@ pub(crate) struct Layer<'a> {
 pub struct Eval<'a> {
     node: Node<'a>,
     arena: &'a [Cell<u8>],
+}
+
+impl core::fmt::Debug for Eval<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Eval").field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Eval<'a> {

@@ -122,15 +122,25 @@ fn one_over_one_plus(x: i32) -> i32 {
 }
 
 /// The integer that stands for a real number, rounded half away from zero and clamped to
-/// `min ..= max`; not-a-number becomes the zero point.
-pub fn quantize(real: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
-    let q = libm::roundf(real / scale);
-    // The conversion saturates, and so must the sum.
-    (q as i32).saturating_add(zero_point).max(min).min(max)
+/// `min ..= max`; not-a-number becomes the zero point. At compile time it makes a threshold an integer.
+pub const fn quantize(real: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
+    let steps = real / scale;
+    // Conversions saturate, and so must sums. What is left is exact: numbers that large have no fraction.
+    let whole = steps as i32;
+    let rest = steps - whole as f32;
+    let away = (rest >= 0.5) as i32 - (rest <= -0.5) as i32;
+    let q = whole.saturating_add(away).saturating_add(zero_point);
+    if q < min {
+        min
+    } else if q > max {
+        max
+    } else {
+        q
+    }
 }
 
 /// The real number that an integer stands for.
-pub fn dequantize(q: i32, scale: f32, zero_point: i32) -> f32 {
+pub const fn dequantize(q: i32, scale: f32, zero_point: i32) -> f32 {
     scale * q.wrapping_sub(zero_point) as f32
 }
 
@@ -150,7 +160,31 @@ mod tests {
         ((product + nudge) / (1i64 << 31)) as i32
     }
 
+    /// Of all ways to round half away from zero, that of the C library.
+    fn rounded(steps: f32) -> i32 {
+        (libm::roundf(steps) as i32).saturating_add(-7)
+    }
+
+    #[test]
+    fn quantizing_rounds_as_the_c_library_does() {
+        let special =
+            [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN, 0.0, -0.0, f32::MIN_POSITIVE];
+        let near = |x: f32| [x.next_down(), x, x.next_up()];
+        let edges = [0.5, 1.5, 2.5, 8_388_607.5, 8_388_608.0, 16_777_216.0, 2_147_483_648.0f32];
+        for x in special.into_iter().chain(edges.into_iter().flat_map(near)) {
+            for x in [x, -x] {
+                assert_eq!(quantize(x, 1.0, -7, i32::MIN, i32::MAX), rounded(x), "{x}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn quantizing_rounds_any_bits_as_the_c_library_does(bits: u32) {
+            let x = f32::from_bits(bits);
+            prop_assert_eq!(quantize(x, 1.0, -7, i32::MIN, i32::MAX), rounded(x));
+        }
+
         #[test]
         fn high_mul_is_gemmlowps(a: i32, b: i32) {
             prop_assert_eq!(saturating_rounding_doubling_high_mul(a, b), reference_high_mul(a, b));

@@ -37,7 +37,7 @@ macro_rules! elements {
 elements!(i8: Int8, u8: UInt8, i16: Int16, i32: Int32, f32: Float32, i64: Int64);
 
 /// Elements that can be read while others are written through cells, even over the same memory.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a, T> {
     first: *const T,
     len: usize,
@@ -208,24 +208,6 @@ pub(crate) fn cells_of<T: Element>(bytes: &[Cell<u8>]) -> Option<&[Cell<T>]> {
     // SAFETY: aligned, as checked; the elements lie within `bytes`, whose lifetime they keep; every
     // bit pattern is a `T` (`Pod`), and `Cell<T>` has the layout of `T`.
     Some(unsafe { core::slice::from_raw_parts(first, bytes.len() / size_of::<T>()) })
-}
-
-/// Cells as plain elements, for the user of the interpreter between two invocations.
-///
-/// # Safety
-/// For the lifetime that the caller chooses, nothing else may read or write these cells.
-pub(crate) unsafe fn exclusive<'a, T: Element>(cells: &[Cell<T>]) -> &'a mut [T] {
-    // SAFETY: the caller promises exclusive access; `Cell<T>` has the layout of `T`.
-    unsafe { core::slice::from_raw_parts_mut(cells.as_ptr().cast::<T>().cast_mut(), cells.len()) }
-}
-
-/// Cells as plain elements to read, for the user of the interpreter between two invocations.
-///
-/// # Safety
-/// For the lifetime that the caller chooses, nothing may write these cells.
-pub(crate) unsafe fn shared<'a, T: Element>(cells: &[Cell<T>]) -> &'a [T] {
-    // SAFETY: the caller promises that nothing writes; `Cell<T>` has the layout of `T`.
-    unsafe { core::slice::from_raw_parts(cells.as_ptr().cast::<T>(), cells.len()) }
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ fn letter(answer: Result<(), Error>) -> char {
             Fault::Packing => 'k',
             Fault::Overlap => 'l',
             Fault::Unwritten => 'w',
+            other => panic!("{other:?} has no letter yet"),
         },
         Err(_) => 'v',
     }

@@ -52,6 +52,7 @@ fn steps_and_observers_see_every_op() {
     assert_eq!((steps, net.output::<i8>(0).unwrap()[0]), (model.ops().len(), whole));
 
     let mut count = Count(0, 0);
+    net.input_mut::<i8>(0).unwrap()[0] = 77;
     net.invoke_observed(&mut count).unwrap();
     assert_eq!((count.0, count.1), (steps as u16, steps as u16));
 }
@@ -80,6 +81,99 @@ fn mistakes_have_names_and_numbers() {
     let mut net = Interpreter::new(&model, ops::ALL, &mut arena).unwrap();
     assert_eq!(net.input_mut::<u8>(0).err(), Some(Error::WrongType { index: 0 }));
     assert_eq!(net.output::<i8>(3).err(), Some(Error::NoSuchPort { index: 3 }));
+}
+
+/// On this model a second run without its input once answered -1 after 1: the output lies over the input.
+#[test]
+fn no_order_of_calls_gives_what_is_stale() {
+    let model = Model::from_bytes(&SINE).unwrap();
+    let mut arena = Arena::<256>::new();
+    let mut net = Interpreter::new(&model, ops::ALL, &mut arena).unwrap();
+    let missing = Error::InputMissing { index: 0 };
+    assert_eq!(net.output::<i8>(0), Err(Error::NoOutput));
+    assert_eq!((net.invoke(), net.step()), (Err(missing), Err(missing)));
+
+    // Asked for in a wrong type, it has not been written.
+    assert!(net.input_mut::<u8>(0).is_err());
+    assert_eq!(net.invoke(), Err(missing));
+    net.set_input(0, &[77i8]).unwrap();
+    assert_eq!(net.output_bytes(0), Err(Error::NoOutput));
+    net.invoke().unwrap();
+    let whole = net.output::<i8>(0).unwrap()[0];
+    assert_eq!(
+        (net.invoke(), net.step(), net.output_bytes(0)),
+        (Err(missing), Err(missing), Ok(&[whole as u8][..]))
+    );
+
+    // The next input ends the time of the output, which may lie there.
+    assert_eq!(net.input_bytes_mut(0).unwrap().len(), 1);
+    assert_eq!(net.output::<i8>(0), Err(Error::NoOutput));
+    net.set_input(0, &[77i8]).unwrap();
+    assert_eq!(net.step(), Ok(Step::Ran(0)));
+    let running = Error::Running { op: 1 };
+    assert_eq!(net.input_mut::<i8>(0), Err(running));
+    assert_eq!(net.input_bytes_mut(0), Err(running));
+    assert_eq!(net.set_input(0, &[1i8]), Err(running));
+    assert_eq!(net.output::<i8>(0), Err(running));
+    assert_eq!(net.invoke(), Err(running));
+    assert_eq!(net.state(), Err(running));
+    assert_eq!(net.save(&mut []), Err(running));
+    while net.step() != Ok(Step::Done) {}
+    assert_eq!(net.output::<i8>(0), Ok(&[whole][..]));
+
+    // What is given up begins with its inputs.
+    let ways: [fn(&mut Interpreter<'_>); 2] = [|net| net.reset(), |net| net.restore(&[]).unwrap()];
+    for give_up in ways {
+        net.set_input(0, &[3i8]).unwrap();
+        net.step().unwrap();
+        give_up(&mut net);
+        assert_eq!((net.step(), net.output::<i8>(0)), (Err(missing), Err(Error::NoOutput)));
+        assert_eq!(answer(&mut net, 77), whole);
+    }
+    // And reset between inferences keeps what was written.
+    net.set_input(0, &[77i8]).unwrap();
+    net.reset();
+    net.invoke().unwrap();
+    assert_eq!(net.output::<i8>(0), Ok(&[whole][..]));
+}
+
+#[test]
+fn ports_have_names_and_lengths() {
+    let model = Model::from_bytes(&SINE).unwrap();
+    let mut arena = Arena::<256>::new();
+    let mut net = Interpreter::new(&model, ops::ALL, &mut arena).unwrap();
+    assert_eq!(net.input_index(model.input_name(0).unwrap()), Ok(0));
+    assert_eq!(net.output_index(model.output_name(0).unwrap()), Ok(0));
+    assert_eq!(
+        (net.input_index("?"), net.output_index("")),
+        (Err(Error::NoSuchName), Err(Error::NoSuchName))
+    );
+    let wrong = Err(Error::WrongLength { index: 0, needed: 1, found: 2 });
+    assert_eq!(net.set_input(0, &[1i8, 2]), wrong);
+}
+
+/// It lives in a `static`, with the model that it was made of gone, and moves to another thread.
+#[test]
+fn an_interpreter_owns_what_it_needs_and_may_be_sent() {
+    static NET: std::sync::Mutex<Option<Interpreter<'static>>> = std::sync::Mutex::new(None);
+    let arena: &'static mut Arena<256> = Box::leak(Box::new(Arena::new()));
+    let net = Interpreter::new(&Model::from_bytes(&SINE).unwrap(), ops::ALL, arena).unwrap();
+    *NET.lock().unwrap() = Some(net);
+    let there = std::thread::spawn(|| answer(NET.lock().unwrap().as_mut().unwrap(), 77)).join().unwrap();
+    let mut held = NET.lock().unwrap();
+    let net = held.as_mut().unwrap();
+    assert_eq!(answer(net, 77), there);
+    assert!(format!("{net:?}").contains("ops: 3"), "{net:?}");
+}
+
+#[test]
+fn errors_have_sources() {
+    use core::error::Error as _;
+    let refused = Error::from(Model::from_bytes(&[0; 32]).unwrap_err());
+    assert_eq!(refused.source().unwrap().to_string(), refused.to_string());
+    let op = Error::Op { op: 3, fault: ferrolite_runtime::Fault::Packing };
+    assert_eq!(op.to_string(), format!("op 3: {}", op.source().unwrap()));
+    assert!(Error::NoOutput.source().is_none());
 }
 
 #[test]

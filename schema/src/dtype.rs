@@ -2,6 +2,7 @@
 
 /// Element type of a tensor. The numbers are part of the file format (`DType` in `model.fbs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum DType {
     /// Signed 8-bit, the type of all activations inside a model.

@@ -6,6 +6,7 @@ use crate::{FORMAT_VERSION, RUNTIME_LEVEL};
 /// numbers are those a person needs to find the fault, the host tool makes sentences of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Error {
     /// The bytes end before what they announce; `needed` is how many the reader wanted.
     Truncated {

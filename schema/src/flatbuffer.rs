@@ -13,7 +13,7 @@ use bytemuck::Pod;
 use crate::Error;
 
 /// A file as words, at most 2 GiB of them, so that sums of two positions never overflow.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Words<'a>(&'a [u32]);
 
 impl<'a> Words<'a> {
@@ -68,7 +68,7 @@ impl<'a> Words<'a> {
 pub(crate) type Place = u16;
 
 /// A table, whose vtable lies within the file.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Table<'a> {
     words: Words<'a>,
     /// Its first word.

@@ -4,6 +4,7 @@
 #[allow(
     unsafe_code,
     missing_docs,
+    missing_debug_implementations,
     clippy::all,
     clippy::undocumented_unsafe_blocks,
     unsafe_op_in_unsafe_fn,

@@ -13,6 +13,7 @@
 //! | [`generated`] (feature `host`) | FlatBuffers' own code, which writes files |
 #![no_std]
 #![deny(unsafe_code)]
+#![deny(missing_debug_implementations)]
 #![cfg_attr(feature = "host", allow(rustdoc::broken_intra_doc_links))]
 
 #[macro_use]

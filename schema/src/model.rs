@@ -59,6 +59,14 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// A copy, part by part: as one run of bytes it would take `memcpy`, which is a large function that nothing else in
+    /// a firmware needs.
+    #[inline(always)]
+    pub const fn by_parts(&self) -> Model<'a> {
+        let &Model { bytes, tensors, operands, ops, params, constants, ports, header } = self;
+        Model { bytes, tensors, operands, ops, params, constants, ports, header }
+    }
+
     /// A model of parts that are not verified, for tests of verification.
     #[cfg(test)]
     pub(crate) fn of_parts(
@@ -285,12 +293,16 @@ impl<'a> Model<'a> {
         Some((table.scalars(table.place(0))?, table.scalars(table.place(1))?))
     }
 
+    /// Where the file's CRC-32 stands, counted in bytes, and what it is; `None` where the file has none.
+    pub fn checksum(&self) -> Option<(usize, u32)> {
+        let at = self.root()?.field(field::CHECKSUM)?;
+        Some((at as usize * 4, Words::new(self.bytes)?.word(at)?))
+    }
+
     /// Whether the file's CRC-32 is that of its bytes: a check against damaged flash, apart from
     /// verification because its time is that of reading every byte.
     pub fn checksum_matches(&self) -> bool {
-        let Some(at) = self.root().and_then(|root| root.field(field::CHECKSUM)) else { return false };
-        let Some(stored) = Words::new(self.bytes).and_then(|words| words.word(at)) else { return false };
-        let at = at as usize * 4;
+        let Some((at, stored)) = self.checksum() else { return false };
         let mut crc = u32::MAX;
         for (index, &byte) in self.bytes.iter().enumerate() {
             let byte = if index.wrapping_sub(at) < 4 { 0 } else { byte };
@@ -303,8 +315,38 @@ impl<'a> Model<'a> {
     }
 }
 
+/// What it is, not what it holds: a file has thousands of numbers.
+impl core::fmt::Debug for Model<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Model")
+            .field("bytes", &self.bytes.len())
+            .field("arena_bytes", &self.arena_bytes())
+            .field("ops", &self.ops.len())
+            .field("tensors", &self.tensors.len())
+            .field("inputs", &self.inputs())
+            .field("outputs", &self.outputs())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Model<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Model {{ bytes: {=usize}, arena_bytes: {=usize}, ops: {=usize}, tensors: {=usize}, inputs: {}, outputs: {} }}",
+            self.bytes.len(),
+            self.arena_bytes(),
+            self.ops.len(),
+            self.tensors.len(),
+            self.inputs(),
+            self.outputs()
+        );
+    }
+}
+
 /// What the file says to people: names, labels, sizes for reports. Every answer may be missing.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     metadata: Option<Table<'a>>,
     debug: Option<Table<'a>>,

@@ -185,7 +185,7 @@ fn version_1() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/sine/version_1.ferro");
     let file = ferrolite::model_file::ModelFile::read(path.as_ref()).expect("a file");
     assert_eq!(exercise(file.bytes()), refused(Refusal::Version { found: 1 }));
-    let error = file.model().err().expect("another version");
+    let error = file.model().expect_err("another version");
     assert!(
         error.message.ends_with(
             "format version 1; this build reads version 2: make the file anew with `ferrolite convert`"

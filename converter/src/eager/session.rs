@@ -8,7 +8,7 @@ use super::Tensor;
 use crate::aligned::AlignedBuf;
 use crate::data::dequantize;
 use crate::error::{Error, Result};
-use crate::execute::{bytes_mut, failed, interpreter};
+use crate::execute::{failed, interpreter};
 use crate::graph::Quantization;
 use crate::model_file::{self, PortFacts};
 
@@ -69,7 +69,7 @@ impl<'a> Session<'a> {
             session.tensors[index] = Some(session.describe(index, bytes.unwrap_or_default()).constant());
         }
         for index in 0..model.inputs().len() {
-            let size = bytes_mut(&mut session.net, index).map_err(failed)?.len();
+            let size = session.net.input_bytes_mut(index).map_err(failed)?.len();
             session.set_input_raw(index, &vec![0; size])?;
         }
         Ok(session)
@@ -94,7 +94,7 @@ impl<'a> Session<'a> {
     /// When there is no such input, or its number of bytes is another one.
     pub fn set_input_raw(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
         let facts = model_file::inputs(self.model).into_iter().nth(index).ok_or_else(|| no_port(index))?;
-        let input = bytes_mut(&mut self.net, index).map_err(failed)?;
+        let input = self.net.input_bytes_mut(index).map_err(failed)?;
         if input.len() != bytes.len() {
             let (name, size) = (&facts.name, facts.dtype.size());
             return Err(Error::input(format!(

@@ -33,7 +33,7 @@ mod tests;
 mod tflite;
 mod write;
 
-use ferrolite_runtime::{Interpreter, Node, check, ops};
+use ferrolite_runtime::{Node, check, ops};
 use ferrolite_schema::{Model, OpCode};
 
 pub use self::tflite::tflite;
@@ -43,6 +43,7 @@ pub(crate) use repack::repack;
 
 use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
+use crate::execute::{infer, interpreter};
 use crate::graph::Graph;
 use plan::{Leads, Plan};
 use program::{Home, Program};
@@ -198,18 +199,19 @@ fn answer(model: &Model<'_>, input: &[u8]) -> Result<Vec<u8>> {
             input.len()
         )));
     }
-    let mut arena = AlignedBuf::zeroed(model.arena_bytes());
     let mut rest = input;
-    for port in model.inputs() {
-        let tensor = &model.tensors()[port.tensor as usize];
-        let (bytes, behind) = rest.split_at(tensor.bytes as usize);
-        arena[tensor.offset as usize..tensor.end() as usize].copy_from_slice(bytes);
-        rest = behind;
-    }
-    let fault = |error| Error::input(format!("the self-test cannot run: {error}"));
-    Interpreter::new(model, ops::ALL, &mut arena).and_then(|mut net| net.invoke()).map_err(fault)?;
-    let outputs = model.outputs().iter().map(|port| &model.tensors()[port.tensor as usize]);
-    Ok(outputs.flat_map(|tensor| arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect())
+    let inputs: Vec<_> = model
+        .inputs()
+        .iter()
+        .map(|port| {
+            let (bytes, behind) = rest.split_at(model.tensors()[port.tensor as usize].bytes as usize);
+            rest = behind;
+            bytes.to_vec()
+        })
+        .collect();
+    let mut arena = AlignedBuf::zeroed(model.arena_bytes());
+    let outputs = interpreter(model, &mut arena).and_then(|mut net| infer(&mut net, &inputs, &mut ()));
+    Ok(outputs.map_err(|error| error.context("the self-test cannot run"))?.concat())
 }
 
 fn emitted(bytes: Vec<u8>, apart: Vec<u8>, program: &Program, plan: &Plan) -> Emitted {

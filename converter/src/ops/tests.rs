@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferrolite_runtime::tensor::Element;
-use ferrolite_runtime::{DType, Error as RuntimeError, Interpreter, ops};
+use ferrolite_runtime::{Interpreter, ops};
 use ferrolite_schema::Model;
 
 use crate::aligned::AlignedBuf;
@@ -57,11 +56,13 @@ fn check(path: &Path) -> Result<(), String> {
     let outputs = arrays("out", model.outputs().len())?;
     for sample in 0..outputs[0].rows() {
         for (index, array) in inputs.iter().enumerate() {
-            set(&mut net, index, array.row_bytes(sample)).map_err(|e| e.to_string())?;
+            let input = net.input_bytes_mut(index).map_err(|e| e.to_string())?;
+            input.copy_from_slice(array.row_bytes(sample));
         }
         net.invoke().map_err(|e| e.to_string())?;
         for (index, array) in outputs.iter().enumerate() {
-            let (found, expected) = (get(&net, index).map_err(|e| e.to_string())?, array.row_bytes(sample));
+            let (found, expected) =
+                (net.output_bytes(index).map_err(|e| e.to_string())?, array.row_bytes(sample));
             if found != expected {
                 let at = found.iter().zip(expected).position(|(a, b)| a != b);
                 return Err(format!("sample {sample}, output {index} differs at byte {at:?}"));
@@ -69,37 +70,4 @@ fn check(path: &Path) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn dtype(net: &Interpreter<'_>, ports: &[ferrolite_schema::Port], index: usize) -> DType {
-    net.model().tensors()[ports[index].tensor as usize].dtype().unwrap()
-}
-
-fn set(net: &mut Interpreter<'_>, index: usize, bytes: &[u8]) -> Result<(), RuntimeError> {
-    fn put<T: Element>(net: &mut Interpreter<'_>, index: usize, bytes: &[u8]) -> Result<(), RuntimeError> {
-        bytemuck::cast_slice_mut(net.input_mut::<T>(index)?).copy_from_slice(bytes);
-        Ok(())
-    }
-    match dtype(net, net.model().inputs(), index) {
-        DType::Int8 => put::<i8>(net, index, bytes),
-        DType::UInt8 | DType::Bool => put::<u8>(net, index, bytes),
-        DType::Int16 => put::<i16>(net, index, bytes),
-        DType::Int32 => put::<i32>(net, index, bytes),
-        DType::Float32 => put::<f32>(net, index, bytes),
-        DType::Int64 => put::<i64>(net, index, bytes),
-    }
-}
-
-fn get(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, RuntimeError> {
-    fn take<T: Element>(net: &Interpreter<'_>, index: usize) -> Result<Vec<u8>, RuntimeError> {
-        Ok(bytemuck::cast_slice(net.output::<T>(index)?).to_vec())
-    }
-    match dtype(net, net.model().outputs(), index) {
-        DType::Int8 => take::<i8>(net, index),
-        DType::UInt8 | DType::Bool => take::<u8>(net, index),
-        DType::Int16 => take::<i16>(net, index),
-        DType::Int32 => take::<i32>(net, index),
-        DType::Float32 => take::<f32>(net, index),
-        DType::Int64 => take::<i64>(net, index),
-    }
 }

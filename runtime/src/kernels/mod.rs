@@ -96,7 +96,7 @@ pub const TILE: usize = 4;
 pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stage<'a> {
     /// One bias per channel; holds the input's zero point too.
     pub bias: &'a [i32],
@@ -156,7 +156,7 @@ impl Stage<'_> {
 }
 
 /// The cells of an image that lie under a pooling window, clamped to the image.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cells<'a> {
     /// The image from the first cell under the window on.
     pub image: &'a [Cell<i8>],
@@ -189,7 +189,7 @@ impl<'a> Cells<'a> {
 /// Pixels of the image and of its padding lie side by side, so a kernel knows no borders. Rows are kept
 /// in a ring: kernel row `ky` is ring row `(first + ky) % rows`. The order within a row is the kernel
 /// set's own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Band<'a> {
     /// The ring: `rows` rows of [`Band::row_bytes`] bytes, and [`BAND_SLACK`] bytes behind them.
     pub cells: &'a [Cell<u8>],

@@ -8,7 +8,7 @@ use core::cell::Cell;
 /// The whole image is walked for four channels before it is walked for the next four, so its outputs may lie over
 /// it, each over its own element. The rows under a row of outputs are kept in a ring, padding included, until
 /// then; their order there is the kernel set's own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Strips<'a> {
     /// The image.
     pub image: &'a [Cell<i8>],

@@ -15,7 +15,7 @@ use crate::winograd::padded_inputs;
 pub const COLUMNS: usize = 2 * TILE + 2;
 
 /// Pixels that tiles side by side stand over, in scratch memory in the kernel set's own form.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tiles<'a> {
     /// [`Tiles::bytes`] bytes.
     pub cells: &'a [Cell<u8>],
@@ -39,7 +39,7 @@ impl Tiles<'_> {
 }
 
 /// Where the outputs of tiles go.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Outputs<'a> {
     /// Elements from the first tile's first output on.
     pub cells: &'a [Cell<i8>],

@@ -50,7 +50,7 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// The elements of an operand.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     /// All of them.
     pub view: TensorView<'a, i8>,

@@ -18,6 +18,19 @@ pub struct Operator {
     pub lead: fn(&Node<'_>, usize) -> Option<u32>,
 }
 
+impl core::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Operator").field(&self.code).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Operator {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Operator({})", self.code);
+    }
+}
+
 /// The operators that a program links, best in ascending order of their codes: they are found faster then.
 pub type OpSet = &'static [Operator];
 

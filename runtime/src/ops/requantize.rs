@@ -76,6 +76,7 @@ pub fn requantize(
 }
 
 /// Reads integers of a type that is known at run time. One loop serves all types: borders are small.
+#[derive(Debug)]
 pub struct Reader<'a> {
     dtype: DType,
     bytes: TensorView<'a, u8>,
@@ -101,6 +102,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes integers of a type that is known at run time.
+#[derive(Debug)]
 pub struct Writer<'a> {
     size: usize,
     bytes: &'a [Cell<u8>],

@@ -69,7 +69,7 @@ pub fn is_pointwise(window: &Window) -> bool {
 }
 
 /// An image in memory, of `in_h` rows and `in_w` columns of `pixel` elements.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     /// The elements.
     pub cells: &'a [Cell<i8>],

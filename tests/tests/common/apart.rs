@@ -130,16 +130,14 @@ impl Apart {
         let mut arena = AlignedBuf::zeroed(model.arena_bytes());
         let arena = arena.bytes_mut();
         arena.fill(before);
+        let mut net = Interpreter::new(&model, ops, arena)?;
         for (place, operand) in self.inputs.iter().zip(&self.case.inputs) {
             if let Some(place) = place {
-                arena[place.offset..][..place.bytes].copy_from_slice(&operand.data);
+                // The model's inputs are its first tensors.
+                net.input_bytes_mut(place.tensor.into())?.copy_from_slice(&operand.data);
             }
         }
-        Interpreter::new(&model, ops, &mut *arena)?.invoke()?;
-        let bytes = |tensor: u16| {
-            let tensor = &model.tensors()[usize::from(tensor)];
-            arena[tensor.offset as usize..tensor.end() as usize].to_vec()
-        };
-        Ok(self.outputs.iter().map(|place| bytes(place.tensor)).collect())
+        net.invoke()?;
+        (0..self.outputs.len()).map(|index| net.output_bytes(index).map(<[u8]>::to_vec)).collect()
     }
 }

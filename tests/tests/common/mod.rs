@@ -174,14 +174,13 @@ impl<'a> Net<'a> {
     pub fn run(&mut self, inputs: &[&[u8]], observer: &mut impl Observer) -> Vec<Vec<u8>> {
         // What an earlier run left behind must not matter.
         self.arena.fill(0x5A);
-        for (port, bytes) in self.model.inputs().iter().zip(inputs) {
-            let tensor = &self.model.tensors()[port.tensor as usize];
-            self.arena[tensor.offset as usize..tensor.end() as usize].copy_from_slice(bytes);
-        }
         let mut net = Interpreter::new(&self.model, self.ops, &mut self.arena).expect("the model is sound");
+        for (index, bytes) in inputs.iter().enumerate() {
+            net.input_bytes_mut(index).expect("an input").copy_from_slice(bytes);
+        }
         net.invoke_observed(observer).expect("the model is sound");
-        let tensors = self.model.outputs().iter().map(|port| &self.model.tensors()[port.tensor as usize]);
-        tensors.map(|tensor| self.arena[tensor.offset as usize..tensor.end() as usize].to_vec()).collect()
+        let outputs = 0..self.model.outputs().len();
+        outputs.map(|index| net.output_bytes(index).expect("an output").to_vec()).collect()
     }
 }
 

@@ -28,6 +28,7 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::cells_of;
 
 /// The set for cores with MULS.
+#[derive(Debug)]
 pub struct Armv6m;
 
 /// Pairs of pixels in a tile.

@@ -33,6 +33,7 @@ use crate::tensor::{TensorView, cells_of};
 use crate::winograd::Filters;
 
 /// The set for cores with SMLAD. `#[inline]` has what surrounds the leaves compiled with the firmware, for size.
+#[derive(Debug)]
 pub struct Armv7em;
 
 impl Kernels for Armv7em {

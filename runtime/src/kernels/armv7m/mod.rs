@@ -31,6 +31,7 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
 /// The set for cores with SMLAL.
+#[derive(Debug)]
 pub struct Armv7m;
 
 /// Pairs of pixels in a tile.

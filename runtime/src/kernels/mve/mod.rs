@@ -25,6 +25,7 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 
 /// The set for cores with MVE.
+#[derive(Debug)]
 pub struct Mve;
 
 /// Channels of a block of weights, and lanes of a vector of 32-bit numbers.

@@ -19,6 +19,7 @@ pub(super) use pool::{average_pool, max_pool};
 pub(super) use tiles::{load_tiles, matmul_tiles};
 
 /// The set that overrides nothing.
+#[derive(Debug)]
 pub struct Portable;
 
 impl Kernels for Portable {}

@@ -24,6 +24,7 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::{cells_of, copy, fill};
 
 /// The set for RV32IM.
+#[derive(Debug)]
 pub struct Rv32im;
 
 impl Kernels for Rv32im {

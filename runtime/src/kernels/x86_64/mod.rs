@@ -28,6 +28,7 @@ use crate::tensor::TensorView;
 use detect::Level;
 
 /// The set for x86-64, which goes no further than the level `MOST`.
+#[derive(Debug)]
 pub struct X86<const MOST: u8>;
 
 /// AVX2 where the processor has it.
