@@ -365,6 +365,53 @@ fn boards_that_are_not_there() {
 }
 
 #[test]
+fn a_lock_holds_what_an_inference_costs() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro --target cortex-m4");
+    // A lock holds what is counted, and there is nothing to compare with yet.
+    desk.bad("bench sine.ferro --lock sine.lock", 2, "a board that counts");
+    desk.bad("bench sine.ferro --on host --lock sine.lock", 2, "a board that counts");
+    desk.bad("bench sine.ferro --on qemu-cortex-m4 --lock sine.lock --check", 1, "cannot be read");
+    desk.bad("bench sine.ferro --on qemu-cortex-m4 --check", 2, "--lock");
+    desk.bad("bench sine.ferro --lock sine.lock --check --tolerance=-1", 2, "tolerance");
+    fs::write(desk.path("mine.txt"), "cycles: few").unwrap();
+    desk.bad("bench sine.ferro --on qemu-cortex-m4 --lock mine.txt", 1, "did not write it");
+    desk.bad("bench sine.ferro --lock mine.txt --check", 1, "line 1");
+    let boards = desk.json("boards --json");
+    let m4 = boards["boards"].as_array().unwrap().iter().find(|board| board["name"] == "qemu-cortex-m4");
+    if m4.is_none_or(|board| board["qemu_installed"] != true || board["target_installed"] != true) {
+        let required = std::env::var("FERROLITE_REQUIRE_BOARDS").is_ok_and(|value| value == "1");
+        assert!(!required, "qemu-cortex-m4 is not installed, but all boards are required");
+        println!("skipped: qemu-cortex-m4 is not installed");
+        return;
+    }
+    let written = desk.json("bench sine.ferro --on qemu-cortex-m4 --lock sine.lock --json");
+    assert_eq!(written["lock"]["file"], "sine.lock");
+    let instructions = written["instructions"].as_u64().unwrap();
+    let text = fs::read_to_string(desk.path("sine.lock")).unwrap();
+    assert!(
+        text.contains(&format!("\ninstructions {instructions}\n")) && text.contains("\nlayer 0 "),
+        "{text}"
+    );
+    assert!(desk.good("bench sine.ferro --lock sine.lock --check").contains("nothing has grown"));
+    // The same lock of a cheaper model: the figure and the layer are named, and nothing is written.
+    let cheaper = text.replace(&format!("\ninstructions {instructions}\n"), "\ninstructions 100\n");
+    let kept: Vec<&str> = cheaper.lines().filter(|line| !line.starts_with("layer")).collect();
+    fs::write(desk.path("sine.lock"), kept.join("\n")).unwrap();
+    desk.bad("bench sine.ferro --lock sine.lock --check", 3, "instructions, 100 in the lock");
+    desk.bad("bench sine.ferro --lock sine.lock --check --json", 3, "(not in the lock)");
+    desk.bad(
+        "bench sine.ferro --on qemu-cortex-m3 --lock sine.lock --check",
+        1,
+        "no figures of qemu-cortex-m3",
+    );
+    desk.good("bench sine.ferro --lock sine.lock --check --tolerance 100000");
+    desk.good("bench sine.ferro --lock sine.lock");
+    assert_eq!(fs::read_to_string(desk.path("sine.lock")).unwrap(), text);
+}
+
+#[test]
 fn an_int8_model_answers_as_tflm_does() {
     let desk = Desk::new();
     desk.take("sine/sine_int8_tf.tflite", "sine.tflite");

@@ -11,6 +11,7 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+pub mod lock;
 mod measure;
 
 use std::time::{Duration, Instant};

@@ -263,15 +263,27 @@ pub struct BenchArgs {
     /// The converted model
     #[arg(value_name = "FILE.ferro")]
     pub file: PathBuf,
-    /// The board to measure on
-    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
-    pub board: String,
+    /// The board to measure on; host, or with --lock the boards of the lock, where it is left out
+    #[arg(long = "on", value_name = "BOARD", value_parser = PossibleValuesParser::new(board_names()))]
+    pub board: Option<String>,
     /// Estimate the time of an inference at this clock of the core (120MHz), from modelled cycles
     #[arg(long, value_name = "CLOCK", value_parser = parse_clock)]
     pub clock: Option<f64>,
     /// Cycles that each 32-bit word of data read from flash waits, in the estimate
     #[arg(long, value_name = "N", default_value_t = 0, requires = "clock")]
     pub flash_wait: u32,
+    /// Write what an inference costs on the board to this file; with --check, compare with it
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Fail where a figure is more than in the lock: instructions and bytes by 1 %, modelled cycles by 5 %
+    #[arg(long, requires = "lock")]
+    pub check: bool,
+    /// How much figures may grow with --check, in percent of what the lock says
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "check")]
+    pub tolerance: Option<f64>,
+    /// Replace a file that Ferrolite did not write
+    #[arg(long, requires = "lock")]
+    pub force: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -403,6 +415,13 @@ fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
 }
 
 /// Reads a frequency in Hz: a number, and `Hz`, `kHz`, `MHz` or `GHz` behind it, the `Hz` of these optional.
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    percent
+        .filter(|percent| percent.is_finite() && *percent >= 0.0)
+        .ok_or_else(|| "a tolerance is a number of percent, 0 or more".to_string())
+}
+
 fn parse_clock(text: &str) -> Result<f64, String> {
     let lower = text.to_ascii_lowercase();
     let number = lower.strip_suffix("hz").unwrap_or(&lower);
@@ -479,6 +498,8 @@ mod tests {
             "compare m.ferro m.tflite --data d.csv --labels d.npz:y --on host --report r.html --json",
             "bench m.ferro --on qemu-cortex-m0 --json",
             "bench m.ferro --on qemu-cortex-m4 --clock 120MHz --flash-wait 3",
+            "bench m.ferro --on qemu-cortex-m4 --lock m.lock",
+            "bench m.ferro --lock m.lock --check --tolerance 2.5% --json",
             "boards --json",
             "convert m -o o --calibrate pictures --scale -1..1 --strict --force --bench qemu-cortex-m4",
             "run m.ferro --input pictures --scale 0..255 --strict --force",

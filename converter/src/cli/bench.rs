@@ -1,24 +1,127 @@
 //! `ferrolite bench`: what an inference costs.
 
+use std::path::Path;
+
+use serde_json::{Value, json};
+
 use super::args::BenchArgs;
 use super::bars::Bars;
-use super::{Answer, warnings};
+use super::files::Outputs;
+use super::reads::Reads;
+use super::{Answer, one_line, warnings};
+use crate::bench::lock::{Comparison, Lock, Tolerance};
 use crate::bench::{self, Chip, Latency, Measured};
-use crate::error::Result;
+use crate::board::HOST;
+use crate::error::{Error, Result};
 use crate::model_file::ModelFile;
 use crate::text::{self, Column};
 
 pub fn execute(args: &BenchArgs) -> Result<Answer> {
-    let file = ModelFile::read(&args.file)?;
-    let chip = args.clock.map(|clock_hz| Chip { clock_hz, flash_wait: args.flash_wait });
-    let measured = bench::measure(&file.model()?, &args.board, chip, &Bars::new(args.json))?;
+    if let Some(lock) = &args.lock {
+        return locked(args, lock);
+    }
+    let measured = measure(args, &ModelFile::read(&args.file)?, args.board.as_deref().unwrap_or(HOST))?;
     if args.json {
-        if let Some(reason) = &measured.no_cycles {
-            eprintln!("no modelled cycles: {reason}");
-        }
         return Answer::json(&measured);
     }
     Ok(Answer::Text(describe(&measured)))
+}
+
+fn measure(args: &BenchArgs, file: &ModelFile, board: &str) -> Result<Measured> {
+    let chip = args.clock.map(|clock_hz| Chip { clock_hz, flash_wait: args.flash_wait });
+    let measured = bench::measure(&file.model()?, board, chip, &Bars::new(args.json))?;
+    if let (Some(reason), true) = (&measured.no_cycles, args.json) {
+        eprintln!("no modelled cycles: {reason}");
+    }
+    Ok(measured)
+}
+
+/// Measures on the board that is named, else on all boards of the lock, and renews the lock or compares with it.
+fn locked(args: &BenchArgs, path: &Path) -> Result<Answer> {
+    let shown = path.display();
+    let reads = Reads::default().file(&args.file);
+    let files = match args.check {
+        true => None,
+        false => Some(Outputs::check([path], reads, args.force)?),
+    };
+    let mut lock = match std::fs::read_to_string(path) {
+        Ok(text) => match Lock::parse(&text) {
+            // What is there may be anything, and is replaced.
+            Err(_) if args.force => Lock::default(),
+            lock => lock.map_err(|error| error.context(&shown))?,
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !args.check => Lock::default(),
+        Err(error) => {
+            return Err(Error::input(format!("{shown}: cannot be read: {error}"))
+                .help("without `--check` the lock is written: `--on BOARD --lock FILE`")
+                .caused_by(error));
+        }
+    };
+    let boards: Vec<String> = match &args.board {
+        Some(board) => vec![board.clone()],
+        None => lock.boards().into_iter().map(String::from).collect(),
+    };
+    if boards.is_empty() || boards.iter().any(|board| board == HOST) {
+        return Err(Error::usage("a lock holds what is counted, so it needs a board that counts")
+            .help("name one, such as `--on qemu-cortex-m4`; `ferrolite boards` lists them"));
+    }
+    if args.check {
+        boards.iter().try_for_each(|board| lock.expect(board)).map_err(|error| error.context(&shown))?;
+    }
+    let file = ModelFile::read(&args.file)?;
+    let tolerance = args.tolerance.map_or_else(Tolerance::default, Tolerance::all);
+    let mut found = Comparison::default();
+    let mut measured = Vec::new();
+    for board in &boards {
+        let now = measure(args, &file, board)?;
+        if args.check {
+            let Comparison { grown, shrunk } =
+                lock.compare(&now, tolerance).map_err(|error| error.context(&shown))?;
+            found.grown.extend(grown);
+            found.shrunk.extend(shrunk);
+        } else {
+            lock.set(&now);
+        }
+        measured.push(now);
+    }
+    if let Some(mut files) = files {
+        files.stage(path, lock.text().as_bytes())?;
+        files.commit()?;
+    }
+    if !found.grown.is_empty() {
+        return Err(Error::budget(format!("{shown}: {}", found.grown.join("\n")))
+            .help("make the model cheaper again, or renew the lock: the same words without `--check`"));
+    }
+    if args.json {
+        return json_of(&measured, path, args.check, &found);
+    }
+    let mut out: String = measured.iter().map(|measured| describe(measured) + "\n").collect();
+    for sentence in &found.shrunk {
+        out += &format!("note: {}; without `--check` the lock is renewed\n", one_line(sentence));
+    }
+    out += &match args.check {
+        true => format!("{shown}: nothing has grown\n"),
+        false => format!("wrote {shown}\n"),
+    };
+    Ok(Answer::Text(out))
+}
+
+/// One board's object, or with several boards one object with all of theirs; `lock` says what became of the lock.
+fn json_of(measured: &[Measured], path: &Path, check: bool, found: &Comparison) -> Result<Answer> {
+    let of = |measured: &Measured| match Answer::json(measured)? {
+        Answer::Json(object) => Ok(object),
+        Answer::Text(text) => Ok(Value::String(text)),
+    };
+    let mut objects: Vec<Value> = measured.iter().map(of).collect::<Result<_>>()?;
+    let mut object = match objects.len() {
+        1 => objects.remove(0),
+        _ => json!({ "boards": objects }),
+    };
+    if let Value::Object(keys) = &mut object {
+        let lock = json!({ "file": path.to_string_lossy(), "checked": check, "shrunk": found.shrunk });
+        keys.insert("lock".into(), lock);
+    }
+    Ok(Answer::Json(object))
 }
 
 fn describe(measured: &Measured) -> String {
