@@ -1,5 +1,5 @@
-//! Runs a model over a data set, on the host or on a board. The host's interpreter is the one that
-//! devices run, so the bytes are theirs.
+//! Runs a model over a data set, on the host or on a board. The host runs the same interpreter as a device,
+//! so the results are the same bytes.
 //!
 //! ```
 //! use ferrolite::data::Dataset;
@@ -44,9 +44,9 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
-    /// The outputs as stored, as arrays `out0`, `out1`, … with a leading sample axis; behind them the numbers
-    /// that they stand for, under the outputs' names. A name that is taken gets `_real` and, where that is
-    /// taken too, the output's number behind it.
+    /// The outputs as stored, in arrays `out0`, `out1`, … with a leading sample axis, followed by the real
+    /// numbers that they represent, in arrays with the outputs' names. If a name is taken, `_real` is
+    /// appended; if that is taken too, the output's number as well.
     pub fn arrays(&self) -> Vec<NamedArray> {
         let shape = |port: &PortFacts| [&[self.samples.len()], &port.shape[..]].concat();
         let stored = |(index, port): (usize, &PortFacts)| NamedArray {
@@ -57,7 +57,7 @@ impl RunOutput {
         };
         let mut arrays: Vec<NamedArray> = self.ports.iter().enumerate().map(stored).collect();
         for (index, port) in self.ports.iter().enumerate() {
-            // Integers without a scale are what they are.
+            // Integers without a scale represent themselves.
             let (dtype, bytes) = match port.quantization {
                 None => (port.dtype, arrays[index].bytes.clone()),
                 Some(_) => {
@@ -87,9 +87,9 @@ impl RunOutput {
 pub struct RunOptions<'a> {
     /// Name of the board: [`HOST`] or one of [`board::BOARDS`].
     pub board: &'a str,
-    /// The state that one sample leaves is where the next begins.
+    /// Each sample begins with the state that the one before left.
     pub sequence: bool,
-    /// Every layer's outputs for the first sample are wanted.
+    /// Also return every layer's outputs for the first sample.
     pub layers: bool,
 }
 
@@ -99,8 +99,8 @@ impl Default for RunOptions<'_> {
     }
 }
 
-/// Runs all samples on the host or a board; gives their outputs, and the first sample's layers if they
-/// are wanted, as [`run_layers`] does.
+/// Runs all samples on the host or a board. Returns their outputs and, if `layers` is set, the first sample's
+/// layers as [`run_layers`] does.
 ///
 /// # Errors
 /// When a sample does not fit the model, the board is unknown, its firmware cannot be built, or the model
@@ -123,7 +123,7 @@ pub fn run(
     let inputs = inputs.collect::<Result<Vec<Vec<u8>>>>()?;
     let settings =
         board::RunOptions { layers: options.layers, sequence: options.sequence, ..Default::default() };
-    // Its length is not known: the board answers when all samples are done.
+    // The length is not known, because the board answers when all samples are done.
     progress.begin("running", 0);
     let answer = board::run(board, model.bytes(), &inputs, settings);
     progress.end();
@@ -132,8 +132,8 @@ pub fn run(
     Ok((split_outputs(model, answer.outputs), layer_arrays(model, layers)))
 }
 
-/// Runs all samples. Each starts from fresh state, unless `sequence` is set; then the state that
-/// one leaves is where the next begins. `done` is told of each sample.
+/// Runs all samples. Each starts from fresh state, unless `sequence` is set; then each begins with the state
+/// that the one before left. `done` is called after each sample.
 pub fn run_host(
     model: &Model<'_>,
     data: &Dataset,
@@ -152,11 +152,11 @@ pub fn run_host(
     })
 }
 
-/// Samples for which packing weights anew pays.
+/// Number of samples from which packing the weights again pays off.
 const WORTH_PACKING: usize = 8;
 
-/// Does some work with a model whose weights are in the order of this machine's kernels, which changes no
-/// result, where that makes many samples faster.
+/// Calls `work` with the model. For many samples, its weights are first packed for this machine's kernels,
+/// which is faster and changes no result.
 pub(crate) fn for_host<R>(
     model: &Model<'_>,
     samples: usize,
@@ -191,7 +191,7 @@ pub(crate) fn run_range(
     Ok(RunOutput { ports: model_file::outputs(model), samples })
 }
 
-/// A sample in the inputs' own types. Indices must name something: a device takes the nearest.
+/// A sample in the inputs' own types. Indices out of range are refused here; a device would take the nearest.
 pub(crate) fn raw(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<Vec<u8>>> {
     let inputs = data.raw(sample)?;
     for (index, op) in model.ops().iter().enumerate().filter(|(_, op)| op.code == OpCode::Gather as u16) {
@@ -216,7 +216,7 @@ pub fn run_layers(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Ve
     layers_of(model, &raw(model, data, sample)?)
 }
 
-/// As [`run_layers`], for inputs that are already in the model's own types.
+/// Like [`run_layers`], for inputs that are already in the model's own types.
 pub fn layers_of(model: &Model<'_>, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray>> {
     let mut recorder = Recorder::default();
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
@@ -226,7 +226,7 @@ pub fn layers_of(model: &Model<'_>, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray
     Ok(layer_arrays(model, recorder.outputs))
 }
 
-/// Arrays of what each op wrote, its outputs one behind the other.
+/// Arrays of what each op wrote; `written` has an op's outputs one after the other.
 pub fn layer_arrays(model: &Model<'_>, written: Vec<Vec<u8>>) -> Vec<NamedArray> {
     let mut arrays = Vec::new();
     for ((layer, op), written) in model_file::layers(model).into_iter().zip(model.ops()).zip(written) {
@@ -246,7 +246,7 @@ pub fn layer_arrays(model: &Model<'_>, written: Vec<Vec<u8>>) -> Vec<NamedArray>
     arrays
 }
 
-/// Outputs of samples from bytes that hold all outputs of a sample, one behind the other.
+/// The outputs of samples, from bytes that hold all outputs of a sample one after the other.
 pub fn split_outputs(model: &Model<'_>, samples: Vec<Vec<u8>>) -> RunOutput {
     let ports = model_file::outputs(model);
     let sizes: Vec<usize> =
@@ -261,7 +261,7 @@ pub fn split_outputs(model: &Model<'_>, samples: Vec<Vec<u8>>) -> RunOutput {
     RunOutput { samples: samples.into_iter().map(split).collect(), ports }
 }
 
-/// Keeps what every op wrote, its outputs one behind the other.
+/// Records what every op wrote, its outputs one after the other.
 #[derive(Default)]
 struct Recorder {
     outputs: Vec<Vec<u8>>,
@@ -301,7 +301,7 @@ mod tests {
         let floats = |index: usize| crate::data::dequantize(DType::Float32, None, &arrays[index].bytes);
         assert_eq!((arrays[0].bytes.as_slice(), floats(4)), (&[3, 255][..], vec![1.0, -1.0]));
         assert_eq!(floats(5), [2.0, 4.0]);
-        // What has no scale is what it is.
+        // An output without a scale stays as it is.
         assert_eq!((arrays[7].dtype, arrays[7].bytes.as_slice()), (DType::UInt8, &[6, 7][..]));
     }
 }

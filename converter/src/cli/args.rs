@@ -1,5 +1,5 @@
-//! The words of the command line, and how they are read. Scripts rely on them: they change only
-//! together with the design.
+//! The arguments of the command line, and how they are parsed. Scripts rely on their names, so a change here
+//! is a change of the public interface.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::import::ImportOptions;
 use crate::quantize::Calibration;
 
-/// Where DATA is explained; shown below the options of every command that takes it.
+/// Explains DATA. The text stands below the options of every command that takes it.
 const DATA_HELP: &str = "\
 DATA is one of
   set.npz         NumPy arrays, named like the model's inputs or in0, in1, …
@@ -37,7 +37,7 @@ Typical steps:
   ferrolite compare model.ferro model.tflite --data test.npz --labels test.npz:labels
   ferrolite bench model.ferro --on qemu-cortex-m4")]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -64,7 +64,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether stdout takes one JSON object and nothing else.
+    /// Whether the command prints one JSON object on stdout instead of text.
     pub fn json(&self) -> bool {
         match self {
             Command::Convert(args) => args.json,
@@ -78,7 +78,7 @@ impl Command {
     }
 }
 
-/// Words of `ferrolite convert`.
+/// Arguments of `ferrolite convert`.
 #[derive(Debug, Args)]
 #[command(after_help = DATA_HELP)]
 pub struct ConvertArgs {
@@ -146,7 +146,7 @@ pub struct ConvertArgs {
     pub json: bool,
 }
 
-/// What a person may say about a trained model that its file leaves open.
+/// What a user can specify about a trained model where its file leaves it open.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
     /// The signature of a SavedModel that has several
@@ -158,13 +158,13 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// The same for the importers.
+    /// The same settings, as the importers take them.
     pub fn options(&self) -> ImportOptions {
         ImportOptions { signature: self.signature.clone(), input_shapes: self.input_shapes.clone() }
     }
 }
 
-/// Words of `ferrolite inspect`.
+/// Arguments of `ferrolite inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// The model: a .ferro file, or any format that `convert` takes
@@ -178,7 +178,7 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
-/// Words of `ferrolite run`.
+/// Arguments of `ferrolite run`.
 #[derive(Debug, Args)]
 #[command(after_help = DATA_HELP)]
 pub struct RunArgs {
@@ -216,7 +216,7 @@ pub struct RunArgs {
     pub json: bool,
 }
 
-/// Words of `ferrolite compare`.
+/// Arguments of `ferrolite compare`.
 #[derive(Debug, Args)]
 #[command(after_help = DATA_HELP)]
 pub struct CompareArgs {
@@ -257,7 +257,7 @@ pub struct CompareArgs {
     pub json: bool,
 }
 
-/// Words of `ferrolite bench`.
+/// Arguments of `ferrolite bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The converted model
@@ -289,7 +289,7 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-/// Words of `ferrolite boards`.
+/// Arguments of `ferrolite boards`.
 #[derive(Debug, Args)]
 pub struct BoardsArgs {
     /// Print one JSON object instead of text
@@ -297,14 +297,14 @@ pub struct BoardsArgs {
     pub json: bool,
 }
 
-/// Words of `ferrolite completions`.
+/// Arguments of `ferrolite completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
 }
 
-/// Words of `ferrolite man`.
+/// Arguments of `ferrolite man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// The command; left out, the page is that of ferrolite
@@ -314,14 +314,14 @@ pub struct ManArgs {
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Request {
-    /// A command is to be run.
+    /// Run this command.
     Run(Box<Cli>),
-    /// This text (help, version) is to be printed.
+    /// Print this text: help or version.
     Print(String),
 }
 
-/// Reads the words of a command line, the program's name first. Wrong words become an error of
-/// one line and a help of one line.
+/// Parses the arguments of a command line, the program's name first. A wrong argument becomes an error of one
+/// line with a help of one line.
 pub fn parse<I, T>(words: I) -> Result<Request>
 where
     I: IntoIterator<Item = T>,
@@ -375,7 +375,7 @@ fn usage_error(error: &clap::Error, words: &[std::ffi::OsString]) -> Error {
     Error::usage(message).help(help)
 }
 
-/// Points to the help of the command at fault.
+/// Refers to the help of the command whose arguments are wrong.
 fn see_help(words: &[std::ffi::OsString]) -> String {
     let command = Cli::command();
     match words.get(1).and_then(|word| command.find_subcommand(word)) {
@@ -403,7 +403,7 @@ fn rounding_parser() -> impl TypedValueParser<Value = Rounding> {
     })
 }
 
-/// Reads `NAME=1,28,28,1`. Names may hold `=`; shapes do not.
+/// Parses `NAME=1,28,28,1`. A name may contain `=`; a shape does not.
 fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
     let shape = parts.and_then(|(name, shape)| {
@@ -414,7 +414,7 @@ fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     shape.ok_or_else(|| "a name and sizes above 0 are needed, such as image=1,28,28,1".to_string())
 }
 
-/// Reads a frequency in Hz: a number, and `Hz`, `kHz`, `MHz` or `GHz` behind it, the `Hz` of these optional.
+/// Parses a tolerance in percent, of at least 0; the `%` may be left out.
 fn parse_percent(text: &str) -> Result<f64, String> {
     let percent = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
     percent
@@ -422,6 +422,8 @@ fn parse_percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a tolerance is a number of percent, 0 or more".to_string())
 }
 
+/// Parses a frequency in Hz: a number and then `Hz`, `kHz`, `MHz` or `GHz`. The `Hz` of the last three may be
+/// left out.
 fn parse_clock(text: &str) -> Result<f64, String> {
     let lower = text.to_ascii_lowercase();
     let number = lower.strip_suffix("hz").unwrap_or(&lower);
@@ -437,7 +439,7 @@ fn parse_clock(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a clock is a number above 0, such as 120MHz or 32768Hz".to_string())
 }
 
-/// Reads a number of bytes: digits, and `K` (1024) or `M` (1024²) behind them.
+/// Parses a number of bytes: digits, and then `K` (1024) or `M` (1024²) if wanted.
 fn parse_size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes() {
         [.., b'k' | b'K'] => (&text[..text.len() - 1], 1 << 10),

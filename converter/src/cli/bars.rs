@@ -1,4 +1,4 @@
-//! Bar bars: on a terminal, on stderr, and never beside JSON.
+//! Progress bars. They appear on stderr if it is a terminal, and never together with `--json`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::progress::Progress;
 
-/// Shows how far a piece of work is.
+/// Shows how much of a task is done.
 pub struct Bar {
     bar: ProgressBar,
 }
@@ -25,7 +25,7 @@ impl Bar {
         Bar { bar }
     }
 
-    /// A sign of life for work whose length is not known.
+    /// A spinner, for a task whose length is not known.
     pub fn endless(what: String, quiet: bool) -> Bar {
         if quiet {
             return Bar { bar: ProgressBar::hidden() };
@@ -35,7 +35,7 @@ impl Bar {
         Bar { bar }
     }
 
-    /// One step more is done.
+    /// Advances the bar by one step.
     pub fn step(&self) {
         self.bar.inc(1);
     }
@@ -47,7 +47,7 @@ impl Drop for Bar {
     }
 }
 
-/// Shows the parts of long work as bars, one after the other.
+/// Shows the parts of a long task as bars, one after the other.
 pub struct Bars {
     quiet: bool,
     bar: Mutex<Option<Bar>>,
@@ -59,14 +59,15 @@ impl Bars {
         Bars { quiet, bar: Mutex::new(None) }
     }
 
-    /// The bar; a thread that panicked while it held the lock has not harmed it.
+    /// Locks the bar. A thread that panicked while it held the lock did no harm to it, so a poisoned lock is
+    /// taken.
     fn lock(&self) -> MutexGuard<'_, Option<Bar>> {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Progress for Bars {
-    /// A part without steps is one whose length is not known.
+    /// A part of 0 steps is one whose length is not known.
     fn begin(&self, what: &'static str, steps: usize) {
         *self.lock() = Some(match steps {
             0 => Bar::endless(what.to_string(), self.quiet),

@@ -8,7 +8,7 @@ use super::args::BenchArgs;
 use super::bars::Bars;
 use super::files::Outputs;
 use super::reads::Reads;
-use super::{Answer, one_line, warnings};
+use super::{Printed, one_line, warnings};
 use crate::bench::lock::{Comparison, Lock, Tolerance};
 use crate::bench::{self, Chip, Latency, Measured};
 use crate::board::HOST;
@@ -16,15 +16,15 @@ use crate::error::{Error, Result};
 use crate::model_file::ModelFile;
 use crate::text::{self, Column};
 
-pub fn execute(args: &BenchArgs) -> Result<Answer> {
+pub fn execute(args: &BenchArgs) -> Result<Printed> {
     if let Some(lock) = &args.lock {
         return locked(args, lock);
     }
     let measured = measure(args, &ModelFile::read(&args.file)?, args.board.as_deref().unwrap_or(HOST))?;
     if args.json {
-        return Answer::json(&measured);
+        return Printed::json(&measured);
     }
-    Ok(Answer::Text(describe(&measured)))
+    Ok(Printed::Text(describe(&measured)))
 }
 
 fn measure(args: &BenchArgs, file: &ModelFile, board: &str) -> Result<Measured> {
@@ -37,7 +37,7 @@ fn measure(args: &BenchArgs, file: &ModelFile, board: &str) -> Result<Measured> 
 }
 
 /// Measures on the board that is named, else on all boards of the lock, and renews the lock or compares with it.
-fn locked(args: &BenchArgs, path: &Path) -> Result<Answer> {
+fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
     let shown = path.display();
     let reads = Reads::default().file(&args.file);
     let files = match args.check {
@@ -103,14 +103,14 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Answer> {
         true => format!("{shown}: nothing has grown\n"),
         false => format!("wrote {shown}\n"),
     };
-    Ok(Answer::Text(out))
+    Ok(Printed::Text(out))
 }
 
 /// One board's object, or with several boards one object with all of theirs; `lock` says what became of the lock.
-fn json_of(measured: &[Measured], path: &Path, check: bool, found: &Comparison) -> Result<Answer> {
-    let of = |measured: &Measured| match Answer::json(measured)? {
-        Answer::Json(object) => Ok(object),
-        Answer::Text(text) => Ok(Value::String(text)),
+fn json_of(measured: &[Measured], path: &Path, check: bool, found: &Comparison) -> Result<Printed> {
+    let of = |measured: &Measured| match Printed::json(measured)? {
+        Printed::Json(object) => Ok(object),
+        Printed::Text(text) => Ok(Value::String(text)),
     };
     let mut objects: Vec<Value> = measured.iter().map(of).collect::<Result<_>>()?;
     let mut object = match objects.len() {
@@ -121,7 +121,7 @@ fn json_of(measured: &[Measured], path: &Path, check: bool, found: &Comparison) 
         let lock = json!({ "file": path.to_string_lossy(), "checked": check, "shrunk": found.shrunk });
         keys.insert("lock".into(), lock);
     }
-    Ok(Answer::Json(object))
+    Ok(Printed::Json(object))
 }
 
 fn describe(measured: &Measured) -> String {

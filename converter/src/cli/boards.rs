@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Answer;
+use super::Printed;
 use super::args::BoardsArgs;
 use crate::board::{self, HOST, Status};
 use crate::error::Result;
@@ -41,7 +41,7 @@ impl From<Status> for Board {
     }
 }
 
-pub fn execute(args: &BoardsArgs) -> Result<Answer> {
+pub fn execute(args: &BoardsArgs) -> Result<Printed> {
     let host = Board {
         name: HOST,
         core: "this computer",
@@ -55,7 +55,7 @@ pub fn execute(args: &BoardsArgs) -> Result<Answer> {
     let boards = board::list().into_iter().map(Board::from);
     let facts = Facts { boards: std::iter::once(host).chain(boards).collect() };
     if args.json {
-        return Answer::json(&facts);
+        return Printed::json(&facts);
     }
     let columns = [
         Column::Left("board"),
@@ -76,10 +76,10 @@ pub fn execute(args: &BoardsArgs) -> Result<Answer> {
             ready(board),
         ]
     });
-    Ok(Answer::Text(text::table(&columns, rows)))
+    Ok(Printed::Text(text::table(&columns, rows)))
 }
 
-/// Whether a board can be used, or what is missing.
+/// Whether a board can be used, or else what is missing.
 fn ready(board: &Board) -> String {
     match (board.qemu_installed, board.target_installed) {
         (Some(false), _) => "no: QEMU is not installed".into(),

@@ -1,4 +1,4 @@
-//! `ferrolite compare`: a file against the model that it was made from.
+//! `ferrolite compare`: compares a file with the model that it was made from.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::args::CompareArgs;
 use super::bars::Bars;
 use super::files::Outputs;
 use super::reads::Reads;
-use super::{Answer, refuse_if_strict, remarks};
+use super::{Printed, refuse_if_strict, remarks};
 use crate::compare::pairs::input_names;
 use crate::compare::{self, Answer as Class, Comparison, Options, WorstSample};
 use crate::data::{self, Dataset, first_layers, load_labels};
@@ -16,13 +16,13 @@ use crate::model_file::{self, ModelFile};
 use crate::report::html::{self, Study};
 use crate::text::{self, Column};
 
-/// Samples that are listed as text.
+/// Samples that the text lists.
 const WORST: usize = 5;
 
-/// Layers that are listed as text.
+/// Layers that the text lists.
 const LAYERS: usize = 12;
 
-pub fn execute(args: &CompareArgs) -> Result<Answer> {
+pub fn execute(args: &CompareArgs) -> Result<Printed> {
     let reads = Reads::default().file(&args.file).model(&args.source);
     let reads = reads.data(std::iter::once(&args.data).chain(&args.labels));
     let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()), reads, args.force)?;
@@ -46,7 +46,7 @@ pub fn execute(args: &CompareArgs) -> Result<Answer> {
     let mut comparison = compare::compare(&source, &model, &data, &options, &Bars::new(args.json))?;
     if !model.source_hash().is_empty() && *model.source_hash() != imported.source_hash {
         comparison.notes.push(format!(
-            "{} is not the file that {} was made from: they are held against one another as the same network",
+            "{} is not the file that {} was made from: they are compared as if they were the same network",
             args.source.display(),
             args.file.display()
         ));
@@ -71,9 +71,9 @@ pub fn execute(args: &CompareArgs) -> Result<Answer> {
     }
     files.commit()?;
     if args.json {
-        return Answer::json(&comparison);
+        return Printed::json(&comparison);
     }
-    Ok(Answer::Text(describe(&comparison, &args.board, args.report.as_deref())))
+    Ok(Printed::Text(describe(&comparison, &args.board, args.report.as_deref())))
 }
 
 fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> String {
@@ -111,7 +111,7 @@ fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> Stri
     out
 }
 
-/// Every output by itself.
+/// A table of the outputs.
 fn outputs(comparison: &Comparison) -> String {
     let columns = [
         Column::Left("output"),
@@ -139,7 +139,7 @@ fn outputs(comparison: &Comparison) -> String {
     text::table(&columns, rows)
 }
 
-/// The layers that cost most; behind them, where there is room, those that round nothing.
+/// A table of the layers that cost most; if there is room, layers that round nothing follow.
 fn layers(comparison: &Comparison) -> String {
     let columns = [
         Column::Left("layer, most costly first"),
@@ -176,7 +176,7 @@ fn layers(comparison: &Comparison) -> String {
     )
 }
 
-/// The classes that are confused most, in one line.
+/// The classes that are confused most often, in one line.
 fn confusion(comparison: &Comparison) -> Option<String> {
     let counts = comparison.confusion.as_ref()?;
     let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
@@ -202,7 +202,7 @@ fn worst(samples: &[&WorstSample]) -> String {
         Column::Right("quantized score"),
     ];
     let rows = samples.iter().take(WORST).map(|worst| {
-        // A number is its own score.
+        // A model that answers with a number has that number as its score.
         let score = |score: f32| match worst.quantized {
             Class::Class(_) => format!("{score:.4}"),
             Class::Value(_) => "-".into(),

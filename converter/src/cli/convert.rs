@@ -1,4 +1,4 @@
-//! `ferrolite convert`: from a trained model to a file.
+//! `ferrolite convert`: converts a trained model to a file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::args::ConvertArgs;
 use super::bars::Bars;
 use super::files::Outputs;
 use super::reads::Reads;
-use super::{Answer, refuse_if_strict, remarks};
+use super::{Printed, refuse_if_strict, remarks};
 use crate::bindings;
 use crate::board::{BOARDS, HOST};
 use crate::compare::{Options, compare};
@@ -25,7 +25,7 @@ use crate::report::footprint::{Code, Footprint};
 use crate::report::html::{self, Study};
 use crate::text;
 
-pub fn execute(args: &ConvertArgs) -> Result<Answer> {
+pub fn execute(args: &ConvertArgs) -> Result<Printed> {
     let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];
     let mut reads = Reads::default().model(&args.model).data(&args.calibrate);
     if let Some(bench) = &args.bench {
@@ -96,18 +96,19 @@ pub fn execute(args: &ConvertArgs) -> Result<Answer> {
         let footprint = footprint.ok().and_then(|value| value.as_object().cloned()).unwrap_or_default();
         footprint.into_iter().for_each(|(key, value)| object[key] = value);
         for (port, output) in object["outputs"].as_array_mut().into_iter().flatten().zip(&converted.outputs) {
-            // JSON has no infinity: an output in which nothing differs has null, as one without a signal.
+            // JSON has no infinity. An output that equals the reference gets null, as does one without a
+            // signal.
             port["sqnr_db"] = json!(output.sqnr_db.filter(|decibels| decibels.is_finite()));
             port["agreement"] = json!(output.agreement);
         }
         object["notes"] = json!(converted.notes);
         object["warnings"] = json!(converted.warnings);
-        return Ok(Answer::Json(object));
+        return Ok(Printed::Json(object));
     }
-    Ok(Answer::Text(describe(args, &converted, &footprint, tflite.then_some(written.len()))?))
+    Ok(Printed::Text(describe(args, &converted, &footprint, tflite.then_some(written.len()))?))
 }
 
-/// What the runtime takes, by a board or by a file that `bench --json` wrote.
+/// Measures what the runtime takes on a board, or reads it from a file that `bench --json` wrote.
 fn code(bench: &str, model: &Model<'_>, bars: &Bars) -> Result<Code> {
     let path = Path::new(bench);
     if !path.is_file() {
@@ -136,7 +137,7 @@ fn code(bench: &str, model: &Model<'_>, bars: &Bars) -> Result<Code> {
     Ok(code)
 }
 
-/// The page about a conversion: with calibration samples, it also says how they fare.
+/// The page about a conversion. With calibration samples it also says how accurate the model is on them.
 fn page(
     args: &ConvertArgs,
     converted: &Converted,
@@ -167,7 +168,7 @@ fn page(
     html::page(model, &study)
 }
 
-/// Words that say something of `.ferro` files only.
+/// Refuses options that apply to `.ferro` files only.
 fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
     let words = [
         (args.rust.is_some(), "--rust"),
@@ -225,7 +226,7 @@ fn describe(
     Ok(out)
 }
 
-/// How an output fares, in words.
+/// How accurate an output is, in words.
 fn fares(output: &OutputReport, (samples, held_back): (usize, bool)) -> String {
     let decibels = output.sqnr_db.map(|_| format!("signal to noise {}", text::decibels(output.sqnr_db)));
     let agreement = output.agreement.map(|share| format!("agreement {}", text::percent(Some(share))));

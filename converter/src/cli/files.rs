@@ -1,8 +1,8 @@
-//! Output files that are there whole or not at all, and that take nothing away from anyone.
+//! Output files are written completely or not at all, and never replace a file that somebody may still want.
 //!
-//! Contents are written to temporary files beside their targets and renamed into place together,
-//! after everything else has succeeded. Whether a target can be written is asked before the long
-//! work starts, and once more before the first file takes its place:
+//! Contents are written to temporary files beside their targets, and renamed into place together after
+//! everything else has succeeded. Whether a target can be written is checked before the long work starts, and
+//! again before the first file is put in place:
 //!
 //! | target | |
 //! |---|---|
@@ -21,10 +21,10 @@ use super::reads::Reads;
 use crate::error::{Error, Result};
 use crate::written;
 
-/// Links that are followed until they are said to lead nowhere.
+/// Links that are followed before a chain of links counts as one that leads nowhere.
 const LINKS: usize = 40;
 
-/// Output files of one command.
+/// The output files of one command.
 pub struct Outputs {
     reads: Reads,
     force: bool,
@@ -32,8 +32,8 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Checks that all these files can be written, take nothing away and are different ones. Leaves nothing
-    /// behind.
+    /// Checks that all these files can be written, replace nothing that must be kept, and are different
+    /// files. Leaves nothing behind.
     pub fn check<'a>(
         paths: impl IntoIterator<Item = &'a Path>,
         reads: Reads,
@@ -71,7 +71,7 @@ impl Outputs {
 
     /// Puts all files in place.
     pub fn commit(self) -> Result<()> {
-        // Much may have happened during long work.
+        // Files may have changed during long work.
         self.staged.iter().try_for_each(|(path, target, _)| self.may_write(path, target))?;
         for (path, target, file) in self.staged {
             file.persist(&target).map_err(|e| unwritable(&path, e.error))?;
@@ -83,7 +83,8 @@ impl Outputs {
     fn may_write(&self, path: &Path, target: &Path) -> Result<()> {
         let facts = match fs::metadata(target) {
             Ok(facts) if facts.is_file() => facts,
-            // What is not there, and folders, which are refused for what they are.
+            // There is nothing to lose where no file exists; folders are refused elsewhere, with a reason of
+            // their own.
             _ => return Ok(()),
         };
         let shown = path.display();
@@ -105,7 +106,7 @@ impl Outputs {
     }
 }
 
-/// The file behind a link, so that a link stays one, in a folder whose name is spelled in one way.
+/// The file behind a link, so that the link itself stays. Its folder's path is made canonical.
 fn resolve(path: &Path) -> PathBuf {
     let mut path = path.to_path_buf();
     for _ in 0..LINKS {
@@ -127,14 +128,15 @@ fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// Whether two resolved targets are one file, by name or by link. Names that differ in case only may be one
-/// file, which shows when neither is there yet.
+/// Whether two resolved targets are the same file, by name or by link. On some systems names that differ only
+/// in case are one file; if neither exists yet, creating one shows it.
 fn same(a: &Path, b: &Path) -> bool {
     let folded = |path: &Path| path.to_string_lossy().to_lowercase();
     a == b || super::reads::same_file(a, b) || (!a.exists() && !b.exists() && folded(a) == folded(b))
 }
 
-/// Devices and pipes (`/dev/null`, `/dev/stdout`) are written to, not replaced.
+/// Whether the target is a device or a pipe (`/dev/null`, `/dev/stdout`), which is written to and not
+/// replaced.
 fn is_special(target: &Path) -> bool {
     fs::metadata(target).is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
@@ -167,7 +169,7 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
         std::io::ErrorKind::NotFound => "there is no such folder".to_string(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
         std::io::ErrorKind::StorageFull => "the disk is full".to_string(),
-        // The operating system's words, without the temporary file's name.
+        // The operating system's message, without the temporary file's name.
         _ => error
             .raw_os_error()
             .map_or_else(|| error.to_string(), |code| std::io::Error::from_raw_os_error(code).to_string()),
@@ -221,7 +223,7 @@ mod tests {
             assert_eq!(refused.is_some_and(|e| e.help.contains("--force")), kept, "{contents}");
             assert!(Outputs::check([path.as_path()], Reads::default(), true).is_ok());
         }
-        // What comes into being during long work is kept, too, and nothing else is put in place.
+        // A file that appears during long work is kept, too, and then no output is put in place.
         fs::remove_file(&path).unwrap();
         let other = folder.path().join("other");
         let mut outputs = check([other.as_path(), path.as_path()]).unwrap();
@@ -258,7 +260,7 @@ mod tests {
     fn links_and_devices_stay_what_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        // To begin with, the link leads to nothing.
+        // At first, the link leads to nothing.
         std::os::unix::fs::symlink("file", &link).unwrap();
         for _ in 0..2 {
             let null = Path::new("/dev/null");

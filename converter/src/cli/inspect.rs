@@ -1,9 +1,9 @@
-//! `ferrolite inspect`: what is in a file, a finished or a foreign one.
+//! `ferrolite inspect`: shows what is in a `.ferro` file or in a trained model.
 
 use std::fmt::Write;
 
 use super::args::InspectArgs;
-use super::{Answer, warnings};
+use super::{Printed, warnings};
 use crate::data::npy::shape_text;
 use crate::error::Result;
 use crate::facts::Facts;
@@ -11,17 +11,17 @@ use crate::model_file::ModelFile;
 use crate::report::memory_map;
 use crate::text::{self, Column};
 
-pub fn execute(args: &InspectArgs) -> Result<Answer> {
+pub fn execute(args: &InspectArgs) -> Result<Printed> {
     let facts = Facts::read(&args.file, &args.source.options())?;
     if args.json {
-        return Answer::json(&facts);
+        return Printed::json(&facts);
     }
     let mut out = describe(&facts);
     if ModelFile::claims(&args.file) {
         let file = ModelFile::read(&args.file)?;
         out = out + "\n" + &memory_map::draw(&file.model()?);
     }
-    Ok(Answer::Text(out))
+    Ok(Printed::Text(out))
 }
 
 /// The facts as text.

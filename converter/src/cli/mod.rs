@@ -1,10 +1,9 @@
-//! The command line: words in, library calls, text or JSON out.
+//! The command line: parses arguments, calls the library, prints text or JSON.
 //!
-//! Each command has a file of its own, thin over the library. Results go to stdout: text for
-//! people, or with `--json` one object and nothing else. Errors go to stderr: a line `error: …`
-//! that says what is wrong, and a line `help: …` that says what to do. The exit code is 0 when the
-//! command did its work, 1 when the input was at fault, 2 for wrong words, 3 for an exceeded
-//! budget, 70 for a mistake of Ferrolite's.
+//! Each command has a file of its own, thin over the library. Results go to stdout: text for people, or with
+//! `--json` one object and nothing else. Errors go to stderr: a line `error: …` that says what is wrong, and
+//! a line `help: …` that says what to do. The exit code is 0 when the command succeeded, 1 when the input is
+//! at fault, 2 for wrong arguments, 3 for an exceeded budget, and 70 for a mistake of Ferrolite's.
 //!
 //! ```
 //! use ferrolite::cli::args::{Command, Request, parse};
@@ -35,27 +34,27 @@ use serde::Serialize;
 use self::args::{Command, Request};
 use crate::error::{Error, Fault, Result};
 
-/// What a command has to say on stdout.
-enum Answer {
+/// What a command prints on stdout.
+enum Printed {
     /// Text for people.
     Text(String),
     /// One JSON object.
     Json(serde_json::Value),
 }
 
-impl Answer {
-    fn json(object: &impl Serialize) -> Result<Answer> {
+impl Printed {
+    fn json(object: &impl Serialize) -> Result<Printed> {
         serde_json::to_value(object)
-            .map(Answer::Json)
+            .map(Printed::Json)
             .map_err(|e| Error::internal(format!("the result cannot be written as JSON: {e}")).caused_by(e))
     }
 }
 
-/// The program `ferrolite`: reads the words of its command line and ends with the exit code.
+/// The program `ferrolite`: parses its command line, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
     let result = guarded(|| {
         let answer = match args::parse(std::env::args_os())? {
-            Request::Print(text) => Answer::Text(text),
+            Request::Print(text) => Printed::Text(text),
             Request::Run(cli) => execute(&cli.command)?,
         };
         print(answer)
@@ -69,8 +68,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Does some work; a panic in it is an error, as any other mistake of Ferrolite's is. Where it happened has been
-/// told by then.
+/// Runs `work` and turns a panic in it into an error, like any other mistake of Ferrolite's. The panic hook
+/// has already printed where it happened.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<&str>().copied();
@@ -79,7 +78,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn execute(command: &Command) -> Result<Answer> {
+fn execute(command: &Command) -> Result<Printed> {
     match command {
         Command::Convert(args) => convert::execute(args),
         Command::Inspect(args) => inspect::execute(args),
@@ -92,7 +91,7 @@ fn execute(command: &Command) -> Result<Answer> {
     }
 }
 
-/// Warnings as text, a line each, whatever stands in them.
+/// Warnings as text, each on one line whatever it contains.
 fn warnings(warnings: &[String]) -> String {
     warnings.iter().map(|warning| format!("warning: {}\n", one_line(warning))).collect()
 }
@@ -111,17 +110,17 @@ fn refuse_if_strict(strict: bool, warnings: &[String]) -> Result<()> {
     Err(Error::input(warnings.join("; ")).help("mend what is warned of, or leave out --strict"))
 }
 
-fn print(answer: Answer) -> Result<()> {
-    let mut text = match answer {
-        Answer::Text(text) => text,
-        Answer::Json(object) => object.to_string(),
+fn print(printed: Printed) -> Result<()> {
+    let mut text = match printed {
+        Printed::Text(text) => text,
+        Printed::Json(object) => object.to_string(),
     };
     if !text.ends_with('\n') {
         text.push('\n');
     }
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader that has seen enough (`| head`) is no error.
+        // It is no error if the reader closes the pipe early (`| head`).
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::input(format!("the result cannot be printed: {e}")))
         }
@@ -129,7 +128,7 @@ fn print(answer: Answer) -> Result<()> {
     }
 }
 
-/// Most characters of an error and of its help: a page in all, however long the names in a model are.
+/// Most characters of an error, and of its help. Both fit on one page, however long the names in a model are.
 const MESSAGE: usize = 2200;
 const HELP: usize = 700;
 
@@ -149,12 +148,11 @@ fn report(error: &Error) {
     };
     let (message, help) = (limited(&one_line(&error.message), MESSAGE), limited(&one_line(help), HELP));
     let text = format!("error: {message}\nhelp: {help}\n");
-    // Nobody is left to tell if stderr is closed.
+    // If stderr is closed, nobody reads the message.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Lists become one line. Names from files may hold control characters; a terminal must not obey
-/// them.
+/// Puts a list on one line. Names from files may contain control characters, which a terminal must not obey.
 fn one_line(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

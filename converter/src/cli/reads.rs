@@ -1,4 +1,4 @@
-//! The files that a command reads, which it must not write over.
+//! The files that a command reads, and so must not overwrite.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,39 +7,39 @@ use std::path::{Path, PathBuf};
 use crate::data;
 use crate::import;
 
-/// How deep folders are looked into.
+/// How many levels of folders are searched.
 const DEPTH: usize = 16;
 
 /// What one command reads.
 #[derive(Default)]
 pub struct Reads {
-    /// Trained models, which may name further files.
+    /// Trained models, which may refer to further files.
     models: Vec<PathBuf>,
-    /// Files, and folders with all that is in them.
+    /// Files, and folders with everything in them.
     paths: Vec<PathBuf>,
 }
 
 impl Reads {
-    /// A trained model, and the files that it names.
+    /// Adds a trained model and the files that it refers to.
     pub fn model(mut self, path: &Path) -> Reads {
         self.models.push(path.to_path_buf());
         self
     }
 
-    /// A file.
+    /// Adds a file.
     pub fn file(mut self, path: &Path) -> Reads {
         self.paths.push(path.to_path_buf());
         self
     }
 
-    /// What stands behind a DATA argument, or behind one of labels.
+    /// Adds what a DATA argument, or an argument for labels, refers to.
     pub fn data<'a>(mut self, arguments: impl IntoIterator<Item = &'a String>) -> Reads {
         self.paths.extend(arguments.into_iter().map(|argument| data::path_of(argument)));
         self
     }
 
-    /// The name of what is read under which a target is found. Files that are `ours` are not read where only
-    /// their folder is named.
+    /// If the command reads `target`, the path by which it does. A file that is `ours` does not count as read
+    /// if only its folder is named.
     pub fn find(&self, target: &Path, ours: bool) -> Option<PathBuf> {
         let models = self.models.iter().flat_map(|path| import::files(path));
         models.chain(self.paths.iter().cloned()).find_map(|path| {
@@ -59,7 +59,7 @@ impl Reads {
     }
 }
 
-/// The file of a folder that is a target by a link of either kind.
+/// The file in a folder that is the same as `target` through a hard or symbolic link.
 fn linked(folder: &Path, target: &Path, depth: usize, seen: &mut HashSet<PathBuf>) -> Option<PathBuf> {
     if depth == 0 || !seen.insert(folder.canonicalize().ok()?) {
         return None;
@@ -73,7 +73,7 @@ fn linked(folder: &Path, target: &Path, depth: usize, seen: &mut HashSet<PathBuf
     })
 }
 
-/// Whether two paths lead to one file, by their names or by links of either kind.
+/// Whether two paths lead to the same file, by their names or through a hard or symbolic link.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! `ferrolite run`: a model on samples.
+//! `ferrolite run`: runs a model on samples.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::args::RunArgs;
 use super::bars::Bars;
 use super::files::Outputs;
 use super::reads::Reads;
-use super::{Answer, refuse_if_strict, remarks};
+use super::{Printed, refuse_if_strict, remarks};
 use crate::board::foreign_packing;
 use crate::data::npz::{self, NamedArray};
 use crate::data::{self, Dataset, integers};
@@ -21,7 +21,7 @@ use crate::model_file::{self, ModelFile};
 use crate::run::{self, RunOptions, RunOutput};
 use crate::text::{self, Column};
 
-/// Samples that are shown as text.
+/// Samples that the text shows.
 const SHOWN: usize = 20;
 
 /// The JSON object of `run`.
@@ -29,15 +29,15 @@ const SHOWN: usize = 20;
 struct Facts {
     board: String,
     samples: usize,
-    /// Each output with its facts and `values`: a flat list for each sample, in its own type.
+    /// Each output with its facts, and `values`: one flat list for each sample, in the output's type.
     outputs: Vec<Value>,
-    /// What is worth knowing, one sentence each.
+    /// Remarks, one sentence each.
     notes: Vec<String>,
-    /// What a person should act on before the answers are trusted, one sentence each.
+    /// What the user should act on before relying on the answers, one sentence each.
     warnings: Vec<String>,
 }
 
-pub fn execute(args: &RunArgs) -> Result<Answer> {
+pub fn execute(args: &RunArgs) -> Result<Printed> {
     let outputs = args.output.iter().chain(&args.layers).map(|p| p.as_path());
     let reads = Reads::default().file(&args.file).data([&args.input]);
     let mut files = Outputs::check(outputs, reads, args.force)?;
@@ -69,7 +69,7 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
     files.commit()?;
 
     if args.json {
-        return Answer::json(&Facts {
+        return Printed::json(&Facts {
             board: args.board.clone(),
             samples: result.samples.len(),
             outputs: outputs_json(&result)?,
@@ -83,10 +83,10 @@ pub fn execute(args: &RunArgs) -> Result<Answer> {
     for path in args.output.iter().chain(&args.layers) {
         out += &format!("wrote {}\n", path.display());
     }
-    Ok(Answer::Text(out))
+    Ok(Printed::Text(out))
 }
 
-/// Writes arrays as an archive, to be put in place later.
+/// Stages arrays as an archive.
 fn stage(files: &mut Outputs, path: &Path, arrays: &[NamedArray]) -> Result<()> {
     let mut bytes = Cursor::new(Vec::new());
     npz::write(arrays, &mut bytes)
@@ -113,7 +113,7 @@ fn outputs_json(result: &RunOutput) -> Result<Vec<Value>> {
     result.ports.iter().enumerate().map(one).collect()
 }
 
-/// What the stored integers of each output stand for.
+/// What the stored integers of each output mean.
 fn meanings(result: &RunOutput) -> String {
     let line = |port: &model_file::PortFacts| {
         let meaning = match port.quantization {

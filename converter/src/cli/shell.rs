@@ -1,22 +1,22 @@
-//! `ferrolite completions` and `ferrolite man`: the words of the command line for shells and for `man`, made of the
-//! same definitions that read them.
+//! `ferrolite completions` and `ferrolite man`: completion scripts and manual pages. Both are made from the
+//! definitions that parse the command line.
 
 use clap::CommandFactory;
 
-use super::Answer;
+use super::Printed;
 use super::args::{Cli, CompletionsArgs, ManArgs};
 use crate::error::{Error, Result};
 
 /// The program's name.
 const NAME: &str = "ferrolite";
 
-pub fn completions(args: &CompletionsArgs) -> Answer {
+pub fn completions(args: &CompletionsArgs) -> Printed {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
-    Answer::Text(String::from_utf8_lossy(&script).into_owned())
+    Printed::Text(String::from_utf8_lossy(&script).into_owned())
 }
 
-pub fn man(args: &ManArgs) -> Result<Answer> {
+pub fn man(args: &ManArgs) -> Result<Printed> {
     let mut all = Cli::command();
     all.build();
     let command = match &args.command {
@@ -31,7 +31,7 @@ pub fn man(args: &ManArgs) -> Result<Answer> {
     clap_mangen::Man::new(command)
         .render(&mut page)
         .map_err(|e| Error::input(format!("the page cannot be written: {e}")).caused_by(e))?;
-    Ok(Answer::Text(String::from_utf8_lossy(&page).into_owned()))
+    Ok(Printed::Text(String::from_utf8_lossy(&page).into_owned()))
 }
 
 #[cfg(test)]
@@ -42,11 +42,11 @@ mod tests {
     #[test]
     fn every_command_is_completed_in_every_shell() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
-            let Answer::Text(script) = completions(&CompletionsArgs { shell }) else { panic!("no text") };
+            let Printed::Text(script) = completions(&CompletionsArgs { shell }) else { panic!("no text") };
             for command in Cli::command().get_subcommands() {
                 assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
             }
-            // The other two complete words only, not their values.
+            // The other two shells complete names of options only, not their values.
             if matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish) {
                 assert!(script.contains("qemu-cortex-m4"), "{shell}: values of --on");
             }
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn there_is_a_page_for_each_command() {
         let page = |command: Option<&str>| match man(&ManArgs { command: command.map(String::from) }) {
-            Ok(Answer::Text(page)) => page,
+            Ok(Printed::Text(page)) => page,
             _ => panic!("{command:?}"),
         };
         assert!(page(None).contains("convert"));

@@ -1,10 +1,10 @@
-//! What each layer costs alone: the float model runs with one layer on its int8 grid, and the outputs
-//! are held against those of the float model as it is.
+//! What each layer costs alone. The float model runs with one layer rounded to its int8 grid, and its outputs
+//! are compared with those of the unchanged float model.
 //!
 //! A layer's grid is that of the file: its weights are rounded to the steps that the file's multipliers
-//! imply, its outputs to their scale and zero point, saturating at the ends. Biases are finer by far
-//! than what they are added to, and stay. A layer whose output takes its numbers from inputs on the
-//! same grid (data movement, maxima) rounds nothing and has no cost.
+//! imply, and its outputs to their scale and zero point, with saturation at the ends. Biases stay as they
+//! are, since their steps are much finer than what they are added to. A layer that copies or selects numbers
+//! of inputs on the same grid (data movement, maxima) rounds nothing and costs nothing.
 
 use std::collections::HashMap;
 
@@ -24,23 +24,24 @@ use crate::passes;
 use crate::progress::Progress;
 use crate::reference::Executor;
 
-/// Most samples that a layer is judged by.
+/// Most samples that measure a layer.
 const SAMPLES: usize = 64;
 
-/// Most multiply-accumulates that all layers together take; large models are judged by fewer samples.
+/// Most multiply-accumulates that all layers take together. Large models are measured with fewer samples.
 const WORK: u64 = 5_000_000_000;
 
-/// What is quantized in one run.
+/// What one run quantizes.
 struct Trial {
     /// Index of the op; `None` for an input of the model.
     op: Option<usize>,
-    /// Outputs to be rounded.
+    /// Outputs that are rounded.
     outputs: HashMap<ValueId, Grid>,
-    /// Weights to be rounded: node, operand.
+    /// Weights that are rounded: node and operand.
     weights: Option<(usize, Vec<Grid>)>,
 }
 
-/// Enters what inputs and layers cost alone into a comparison that holds the layers of the same model.
+/// Enters the cost of each input and layer alone into a comparison that already lists the layers of the same
+/// model.
 ///
 /// # Errors
 /// When the source cannot be executed or the samples do not fit.
@@ -101,7 +102,7 @@ fn trials(graph: &Graph, model: &Model<'_>) -> Vec<Trial> {
     };
     let producers = graph.producers();
     let layer = |(op, id): (usize, Option<ValueId>)| {
-        // What comes behind the last integers is not rounded any more.
+        // Results of DEQUANTIZE are real numbers, which are not rounded again.
         if model.ops().get(op)?.code == OpCode::Dequantize as u16 {
             return None;
         }
@@ -120,7 +121,7 @@ fn trials(graph: &Graph, model: &Model<'_>) -> Vec<Trial> {
     graph.inputs.iter().filter_map(input).chain(layers.filter_map(layer)).collect()
 }
 
-/// Whether a node's results are not already on their grids.
+/// Whether a node computes numbers that are not already on its output's grid.
 fn rounds(
     graph: &Graph,
     node: usize,
@@ -133,8 +134,8 @@ fn rounds(
     !(picks && node.inputs.iter().flatten().all(same))
 }
 
-/// The grids of a layer's float weights, one for each output channel; none for layers without, and for
-/// weights that the author quantized.
+/// The grids of a layer's float weights, one for each output channel. `None` for a layer without weights, and
+/// for weights that the author quantized.
 fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Option<Vec<Grid>> {
     let layer = &graph.nodes[node];
     let (weights, axis) = weights_of(graph, layer)?;
@@ -145,7 +146,8 @@ fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Opt
     let inner: usize = weights.shape.iter().skip(axis + 1).product::<usize>().max(1);
     Some(match steps {
         Some(steps) => (0..channels).map(|c| Grid::weights(steps[c % steps.len()])).collect(),
-        // Another operator computes it on the device: steps as the quantizer chooses them by default.
+        // Another operator computes the layer on the device, so the file has no steps of these weights: take
+        // those that the quantizer chooses by default.
         None => {
             let mut largest = vec![0f32; channels];
             for (i, x) in data.iter().enumerate() {
@@ -157,7 +159,7 @@ fn weight_grids(graph: &Graph, model: &Model<'_>, op: usize, node: usize) -> Opt
     })
 }
 
-/// The graph with the weights of one node rounded.
+/// A copy of the graph in which the weights of one node are rounded.
 fn with_weights(graph: &Graph, node: usize, grids: &[Grid]) -> Graph {
     let mut graph = graph.clone();
     let Some((weights, axis)) = weights_of(&graph, &graph.nodes[node]) else { return graph };
@@ -168,7 +170,7 @@ fn with_weights(graph: &Graph, node: usize, grids: &[Grid]) -> Graph {
         if grid.step() > 0.0 { grid.round(x) } else { x }
     };
     let rounded = data.iter().enumerate().map(round).collect();
-    // A value of its own: layers may share their weights.
+    // The node gets a value of its own, because other layers may use the same weights.
     let own = Value {
         name: weights.name.clone(),
         shape: weights.shape.clone(),
@@ -199,7 +201,7 @@ fn enter(graph: &Graph, model: &Model<'_>, trials: &[Trial], noises: &[Noise], c
             Some(op) => {
                 let place = comparison.layers.partition_point(|layer| layer.index < op);
                 if comparison.layers.get(place).is_none_or(|layer| layer.index != op) {
-                    // The source has no such tensor before the passes; behind them it has.
+                    // The source has this tensor only after the passes.
                     let model_file::Layer { index, name, op, .. } = layers[op].clone();
                     let layer = LayerComparison { index, name, op, ..LayerComparison::default() };
                     comparison.layers.insert(place, layer);

@@ -11,7 +11,7 @@ use ferrolite_schema::Op as Record;
 use crate::graph::{Graph, Op};
 use crate::model_file;
 
-/// Evenly spaced real numbers between two ends: what integers of one type and scale can stand for.
+/// Evenly spaced real numbers between two ends: those that integers of one type and scale can represent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
     scale: f32,
@@ -21,7 +21,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The grid of integers of a type; none for types that are not quantized.
+    /// The grid of a type's integers; `None` for types that are not quantized.
     pub fn new(dtype: DType, (scale, zero_point): (f32, i32)) -> Option<Grid> {
         let (low, high) = match dtype {
             DType::Int8 => (-128.0, 127.0),
@@ -32,12 +32,12 @@ impl Grid {
         Some(Grid { scale, zero_point, low, high })
     }
 
-    /// Symmetric int8, as weights have.
+    /// The grid of symmetric int8, which weights use.
     pub fn weights(scale: f32) -> Grid {
         Grid { scale, zero_point: 0, low: -127.0, high: 127.0 }
     }
 
-    /// The nearest number of the grid; beyond its ends, the end.
+    /// The nearest number of the grid, which is an end for numbers beyond it.
     pub fn round(&self, x: f32) -> f32 {
         let zero = self.zero_point as f32;
         (((x / self.scale).round() + zero).clamp(self.low, self.high) - zero) * self.scale
@@ -55,15 +55,15 @@ impl Grid {
     }
 }
 
-/// The author's name of a tensor that the converter gave another one, because it put float borders around
-/// it or removed channels from it.
+/// The author's name of a tensor. The converter renames a tensor when it adds float borders around it or
+/// removes channels from it.
 pub fn authored(name: &str) -> &str {
     let name = name.strip_suffix("_quantized").unwrap_or(name);
     name.strip_suffix("/active").unwrap_or(name)
 }
 
-/// The grids that a file gives to the values of the graph that it was made from, by value. They are found by
-/// the author's names; what only gives another shape to its operand has no tensor in the file.
+/// The grids that a file gives to the values of its source graph, by value. Values are found by the author's
+/// names. A value that only reshapes another has no tensor in the file.
 pub fn of_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Grid>> {
     let names = model.names();
     let grid = |tensor: usize| {
@@ -84,9 +84,9 @@ pub fn of_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Grid>> {
     grids
 }
 
-/// The steps of a layer's weights, one for each output channel or one for all. The file does not store
-/// them; they follow from its multipliers, which are input step times weight step by output step.
-/// A channel without weights has the step 0.
+/// The steps of a layer's weights, one for each output channel or one for all. The file does not store them,
+/// but its multipliers imply them: each is input step times weight step, divided by output step. A channel
+/// without weights has the step 0.
 pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
     let node = Node::new(model, op);
     let stage: OutputStage = match OpCode::from_code(op.code)? {

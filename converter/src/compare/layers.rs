@@ -1,4 +1,4 @@
-//! Compares layer by layer, with the device's kernels: how much noise has come together at each.
+//! Compares layer by layer, with the device's kernels: how much noise has built up at each layer.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,14 +19,14 @@ use crate::run::{layers_of, raw};
 /// Samples that the layers are compared on.
 const SAMPLES: usize = 16;
 
-/// An op's first output: its quantization, and the value of the source that has its name.
+/// An op's first output: its quantization, and the value of the source that has the same name.
 struct Counterpart {
     quantization: Option<(f32, i32)>,
     id: ValueId,
 }
 
-/// For each op of a model, the value of a graph that its first output stands for. What the converter fused
-/// or cut away has none.
+/// For each op of a model, the value of the graph that its first output represents. There is none if the
+/// converter fused the layer or removed it.
 pub(crate) fn layer_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<ValueId>> {
     let by_name: HashMap<&str, ValueId> =
         graph.values.iter().enumerate().map(|(i, v)| (v.name.as_str(), ValueId(i))).collect();
@@ -39,8 +39,8 @@ pub(crate) fn layer_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Value
     model.ops().iter().map(value).collect()
 }
 
-/// Compares layer by layer on a few samples. A layer takes part when the source, behind the converter's passes,
-/// has a tensor of the same name and size: there, as in the file, channels are the last dimension.
+/// Compares layer by layer on a few samples. A layer is compared if the source, after the converter's passes,
+/// has a tensor of the same name and size. After the passes, as in the file, channels are the last dimension.
 ///
 /// # Errors
 /// When the source cannot be executed or the samples do not fit.

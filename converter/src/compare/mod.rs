@@ -1,18 +1,17 @@
-//! Holds a quantized model against the float reference of the model that it was made from.
+//! Compares a quantized model with the float reference of the model that it was made from.
 //!
-//! [`compare`] runs both on the same samples and answers what a person asks: is it still as accurate,
-//! which samples changed, and which layers are to blame. A layer is looked at in two ways. Its
-//! *signal to noise* is measured where it stands, behind all layers that are quantized before it, with
-//! the device's own kernels. Its cost *alone* is what happens to the model's outputs when this one
-//! layer is rounded to its int8 grid and everything else stays float: that is what keeping it in
-//! float would win (see [`alone`]).
+//! [`compare`] runs both on the same samples and answers three questions: is the model still as accurate,
+//! which samples changed, and which layers are to blame. A layer is measured in two ways. Its *signal to
+//! noise* is measured in place, after all layers that are quantized before it, with the device's own kernels.
+//! Its cost *alone* is the error of the model's outputs when this one layer is rounded to its int8 grid and
+//! everything else stays float: that is what keeping it in float would gain (see [`alone`]).
 //!
-//! Signal to quantization noise is `10 log10(Σ reference² / Σ (reference - quantized)²)` over all
-//! samples, in decibels: 6 dB are one bit. It is infinite when nothing differs. Each output has its own;
-//! of a model with several outputs it is the least of them.
+//! Signal to quantization noise is `10 log10(Σ reference² / Σ (reference - quantized)²)` over all samples, in
+//! decibels: 6 dB are one bit. It is infinite when nothing differs. Each output has its own; a model with
+//! several outputs has the lowest of them.
 //!
-//! Inputs and outputs are paired by their names (`pairs`): the source may be the same network in another
-//! format. Agreement is told of outputs that [hold classes](holds_classes).
+//! Inputs and outputs are paired by their names (`pairs`), since the source may be the same network in
+//! another format. Agreement is reported for outputs that [hold classes](holds_classes).
 //!
 //! ```
 //! use ferrolite::compare::{Options, compare};
@@ -88,11 +87,12 @@ impl Default for Options<'_> {
     }
 }
 
-/// Compares a quantized model with the float reference of its source, on all samples; layers on a few.
+/// Compares a quantized model with the float reference of its source on all samples, and their layers on a
+/// few.
 ///
 /// # Errors
-/// When the samples or labels fit neither model, when the models have different outputs, and what the
-/// board says.
+/// When the samples or labels fit neither model, when the models have different outputs, and when the board
+/// fails.
 pub fn compare(
     source: &Graph,
     model: &Model<'_>,
@@ -104,7 +104,8 @@ pub fn compare(
     let source = &*source;
     let elements = |&id: &ValueId| holds_classes(source, id).then(|| source.value(id).elements());
     let classes: Vec<Option<usize>> = source.outputs.iter().map(elements).collect();
-    // Class numbers that were saved as floats.
+    // Class numbers may have been saved as floats, so unless an output is a single number, whole labels are
+    // classes.
     let no_number = source.outputs.iter().all(|&id| source.value(id).elements() > 1);
     let numbers = options.labels.filter(|_| no_number && classes.iter().any(Option::is_some));
     let numbers = numbers.and_then(Labels::as_classes);
@@ -148,7 +149,7 @@ fn block(source: &Graph) -> usize {
     (MOST_HELD / outputs.max(1)).clamp(64, 4096)
 }
 
-/// Outputs of the float reference for some samples: for each, for each output, its elements.
+/// Runs the float reference on some samples. The result is indexed by sample, then output, then element.
 fn run_float(executor: &Executor<'_>, data: &Dataset, range: Range<usize>) -> Result<Vec<Vec<Vec<f32>>>> {
     in_order(
         range,

@@ -1,4 +1,4 @@
-//! Compares outputs: accuracy, agreement, confusion, the samples that suffered most.
+//! Compares outputs: accuracy, agreement, confusion, and the samples with the largest errors.
 
 use super::result::{Answer, Comparison, OutputComparison, WorstSample};
 use crate::data::Labels;
@@ -10,7 +10,7 @@ use crate::run::RunOutput;
 /// Samples that are listed as the worst.
 const WORST: usize = 16;
 
-/// Most classes that confusion is counted for.
+/// Most classes for which confusion is counted.
 const CLASSES: usize = 200;
 
 /// How many of the best classes count for the top-5 accuracy.
@@ -35,7 +35,7 @@ pub fn compare_outputs(
     Ok(tally.finish())
 }
 
-/// A comparison of outputs that come block by block.
+/// A comparison of outputs that arrive block by block.
 #[derive(Default)]
 pub(super) struct Tally<'a> {
     labels: Option<&'a Labels>,
@@ -43,25 +43,25 @@ pub(super) struct Tally<'a> {
     samples: usize,
     /// Each output's number of classes, if it has any.
     classes: Vec<Option<usize>>,
-    /// The output that labels are of, and samples suffer by.
+    /// The output that labels refer to, and by which samples are ranked.
     judged: usize,
     outputs: Vec<OutputTally>,
     worst: Vec<(u8, WorstSample)>,
 }
 
-/// What is counted of one output.
+/// The counts of one output.
 #[derive(Clone, Debug, Default)]
 struct OutputTally {
     name: String,
     noise: Noise,
-    /// Of the float reference, and of the quantized model.
+    /// Scores of the float reference and of the quantized model.
     scores: [Score; 2],
-    /// Samples of the same class, and samples that have classes.
+    /// Samples for which both give the same class, and samples that have a class.
     agreeing: usize,
     classified: usize,
 }
 
-/// What is to be said of labels that name no class of any output.
+/// A warning if labels name no class of any output.
 pub(super) fn beyond(classes: &[Option<usize>], labels: Option<&Labels>) -> Option<String> {
     let most = classes.iter().flatten().copied().max().filter(|&most| most > 0)?;
     let Some(Labels::Classes(labels)) = labels else { return None };
@@ -76,13 +76,13 @@ pub(super) fn beyond(classes: &[Option<usize>], labels: Option<&Labels>) -> Opti
 }
 
 impl<'a> Tally<'a> {
-    /// For so many samples, with each output's number of classes.
+    /// Starts a tally of so many samples, with each output's number of classes.
     pub fn new(samples: usize, classes: Vec<Option<usize>>, labels: Option<&'a Labels>) -> Result<Tally<'a>> {
         if let Some(labels) = labels.filter(|labels| labels.len() != samples) {
             return Err(Error::input(format!("there are {samples} samples, but {} labels", labels.len()))
                 .help("give one label for each sample"));
         }
-        // Boxes may come before the scores that labels are of.
+        // Boxes may come before the scores that labels refer to.
         let most = match labels {
             Some(Labels::Classes(labels)) => labels.iter().copied().max().unwrap_or(0),
             _ => 0,
@@ -92,7 +92,7 @@ impl<'a> Tally<'a> {
         Ok(Tally { labels, classes, judged, ..Tally::default() })
     }
 
-    /// The next samples.
+    /// Adds the next samples.
     pub fn add(&mut self, float: &[Vec<Vec<f32>>], quantized: &RunOutput) -> Result<()> {
         let first = self.samples;
         self.samples += float.len();
@@ -124,11 +124,11 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// Labels may say more of the outputs than the model does.
+    /// Labels may tell more about the outputs than the model does.
     fn heed_labels(&mut self, quantized: &RunOutput) {
         let elements = |port: &PortFacts| port.shape.iter().product::<usize>();
         match self.labels {
-            // Real ones are of the first output that has as many elements.
+            // Real labels refer to the first output that has as many elements.
             Some(Labels::Values(values)) => {
                 let width = values.first().map_or(0, Vec::len);
                 let fitting = quantized.ports.iter().position(|port| elements(port) == width);
@@ -142,7 +142,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// The judged output of a sample.
+    /// Counts the judged output of a sample.
     fn answer(&mut self, sample: usize, float: &[f32], integer: &[f32]) -> Result<()> {
         let output = &mut self.outputs[self.judged];
         for (score, values) in output.scores.iter_mut().zip([float, integer]) {
@@ -156,7 +156,7 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// What came out, without layers.
+    /// The result, without layers.
     pub fn finish(mut self) -> Comparison {
         keep_worst(&mut self.worst);
         let none = OutputTally::default();
@@ -165,7 +165,7 @@ impl<'a> Tally<'a> {
         let pairs = float.pairs.iter().chain(&integer.pairs);
         let classes = pairs.flat_map(|&(a, b)| [a, b]).max().unwrap_or(0) + 1;
         let outputs: Vec<OutputComparison> = self.outputs.iter().map(OutputTally::finish).collect();
-        // Of several outputs the noisiest: a good one does not make up for a bad one.
+        // Of several outputs the noisiest counts: a good one does not make up for a bad one.
         let ratios = outputs.iter().filter_map(|output| output.sqnr_db);
         Comparison {
             samples: self.samples,
@@ -211,7 +211,7 @@ impl OutputTally {
     }
 }
 
-/// The class that a first output stands for. A single element is a probability of class 1.
+/// The class of an output, counted from 0. A single element is the probability of class 1.
 fn class(output: &[f32]) -> usize {
     match output {
         [one] => usize::from(*one > 0.5),
@@ -228,8 +228,8 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// How a sample suffered, if it did, and how badly: 2 if its class is wrong now, 1 if it changed. Without
-/// labels, `classes` says whether the output tells classes apart.
+/// Whether a sample got worse, and how badly: 2 if its class was right and is now wrong, 1 if it changed.
+/// Without labels, `classes` says whether the output tells classes apart.
 fn suffered(
     sample: usize,
     labels: Option<&Labels>,
@@ -284,12 +284,12 @@ fn keep_worst(worst: &mut Vec<(u8, WorstSample)>) {
     worst.truncate(WORST);
 }
 
-/// How well one model meets the labels.
+/// How often one model's answers match the labels.
 #[derive(Clone, Debug, Default)]
 struct Score {
     /// The right class and the answer, for each sample with a class.
     pairs: Vec<(usize, usize)>,
-    /// Samples whose right class is among the best, where there are more classes than those.
+    /// Samples whose right class is among the best [`TOP`]; `None` if there are no more classes than that.
     near: Option<usize>,
     squares: f64,
     values: usize,
@@ -304,7 +304,8 @@ impl Score {
                 let right = classes[sample];
                 self.pairs.push((right, class(output)));
                 if output.len() > TOP {
-                    // Of equal scores, which integers often have, the first is the better: as in `argmax`.
+                    // Of equal scores, which are common among integers, the first is the better one, as in
+                    // `argmax`.
                     let better = |score: f32| {
                         let before =
                             |&(i, &other): &(usize, &f32)| other > score || (other == score && i < right);

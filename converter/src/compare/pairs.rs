@@ -1,8 +1,9 @@
-//! Which input of one model is which of another, and which output.
+//! Finds which inputs and outputs of two models correspond.
 //!
-//! One network in two formats has its inputs in another order, under decorated names: TensorFlow's
-//! `serving_default_x:0` is the author's `x`. Names are compared as they are, then without decoration. What
-//! is left over is told apart by its size, and where even that is the same, by position, which is said.
+//! The same network in another format may have its inputs in another order and with decorated names:
+//! TensorFlow's `serving_default_x:0` is the author's `x`. Names are compared as they are, and then without
+//! decoration. Ports that remain are matched by size. Where sizes are equal too, they are matched by
+//! position, and a warning says so.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,13 +19,13 @@ use crate::text::plain;
 pub struct Paired<'g> {
     /// The source.
     pub graph: Cow<'g, Graph>,
-    /// What is merely worth knowing.
+    /// Remarks, one sentence each.
     pub notes: Vec<String>,
-    /// What makes figures doubtful.
+    /// Reasons to doubt the figures.
     pub warnings: Vec<String>,
 }
 
-/// Puts a source's inputs and outputs into the order of a model's.
+/// Puts a source's inputs and outputs into the order of a model's inputs and outputs.
 ///
 /// # Errors
 /// When they cannot be those of one network.
@@ -54,9 +55,9 @@ pub fn paired<'g>(source: &'g Graph, model: &Model<'_>) -> Result<Paired<'g>> {
     Ok(paired)
 }
 
-/// For each input of a model, the name that its counterpart in the source has.
+/// For each input of a model, the name of its counterpart in the source.
 pub fn input_names(source: &Graph, model: &Model<'_>) -> Vec<String> {
-    // What does not fit together is refused later, with more to say.
+    // `compare` refuses models that do not match, with a better message.
     let Ok(Paired { graph, .. }) = paired(source, model) else { return Vec::new() };
     graph.inputs.iter().map(|&id| graph.value(id).name.clone()).collect()
 }
@@ -68,7 +69,7 @@ fn ports(graph: &Graph, ids: &[crate::graph::ValueId]) -> Vec<Port> {
     ids.iter().map(|&id| (graph.value(id).name.clone(), graph.value(id).elements())).collect()
 }
 
-/// For each of a model's inputs or outputs, the place of its counterpart.
+/// For each of a model's inputs or outputs, the index of its counterpart.
 fn order(kind: &str, ours: &[PortFacts], theirs: &[Port], paired: &mut Paired<'_>) -> Result<Vec<usize>> {
     let ours: Vec<Port> = ours.iter().map(|port| (port.name.clone(), port.shape.iter().product())).collect();
     let (found, guessed) = pair(&ours, theirs).ok_or_else(|| {
@@ -94,7 +95,7 @@ fn order(kind: &str, ours: &[PortFacts], theirs: &[Port], paired: &mut Paired<'_
     Ok(found)
 }
 
-/// For each of `ours` the place of its counterpart, and those for which only the position speaks.
+/// For each of `ours` the index of its counterpart, and those that only their position matches.
 fn pair(ours: &[Port], theirs: &[Port]) -> Option<(Vec<usize>, Vec<usize>)> {
     let mut found: Vec<Option<usize>> = vec![None; ours.len()];
     by_key(ours, theirs, &mut found, |(name, _)| name.clone());
@@ -115,7 +116,7 @@ fn pair(ours: &[Port], theirs: &[Port]) -> Option<(Vec<usize>, Vec<usize>)> {
     fits.then_some((found, guessed))
 }
 
-/// Finds counterparts by something that exactly one of those left over has on each side.
+/// Pairs remaining ports by a key that exactly one of them has on each side.
 fn by_key(ours: &[Port], theirs: &[Port], found: &mut [Option<usize>], key: impl Fn(&Port) -> String) {
     let taken: HashSet<usize> = found.iter().copied().flatten().collect();
     let (mut mine, mut other): (HashMap<String, Vec<usize>>, HashMap<String, Vec<usize>>) =
@@ -139,7 +140,7 @@ fn channels_first(last: &[usize], first: &[usize]) -> bool {
     (n, h, w, c) == (m, i, j, d) && last != first
 }
 
-/// Puts a transposition behind an input, so that it takes samples with their channels last.
+/// Inserts a transposition after an input, so that it takes samples with their channels last.
 fn turn(graph: &mut Graph, position: usize, shape: &[usize]) {
     let old = graph.inputs[position];
     let Value { name, dtype, quantization, .. } = graph.value(old).clone();
@@ -171,12 +172,12 @@ mod tests {
                 &[("serving_default_b:0", 4), ("serving_default_a:0", 4)],
                 Some((&[1, 0], &[])),
             ),
-            // The one that is left over.
+            // One remains on each side.
             (&[("a", 4), ("b", 4)], &[("b", 4), ("input_2", 4)], Some((&[1, 0], &[]))),
-            // Sizes tell them apart.
+            // Sizes distinguish them.
             (&[("a", 4), ("b", 8)], &[("output_0", 8), ("output_1", 4)], Some((&[1, 0], &[]))),
             (&[("a", 4), ("b", 4)], &[("x", 4), ("y", 4)], Some((&[0, 1], &[0, 1]))),
-            // Without their numbers these are one name.
+            // Without their numbers these are the same name.
             (&[("Call:0", 4), ("Call:1", 4)], &[("Call:1", 4), ("Call:0", 4)], Some((&[1, 0], &[]))),
             (&[("a", 4)], &[("b", 4), ("a", 4)], Some((&[1], &[]))),
             (&[("a", 4)], &[("b", 4), ("c", 4)], None),

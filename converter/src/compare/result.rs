@@ -1,9 +1,9 @@
-//! What a comparison finds, as people and scripts read it.
+//! The result of a comparison, for people and scripts.
 
 use serde::Serialize;
 
-/// How a quantized model compares with its source. Infinite ratios and what does not apply are
-/// null in JSON.
+/// How a quantized model compares with its source. Infinite ratios, and figures that do not apply, are null
+/// in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
     /// Number of samples.
@@ -12,58 +12,58 @@ pub struct Comparison {
     pub accuracy_float: Option<f64>,
     /// Share of samples that the quantized model classifies as labelled.
     pub accuracy_quantized: Option<f64>,
-    /// Share of samples whose label is among the float reference's five best classes; none for five
-    /// classes or fewer.
+    /// Share of samples whose label is among the float reference's five best classes; `None` if there are
+    /// five classes or fewer.
     pub top5_float: Option<f64>,
     /// Share of samples whose label is among the quantized model's five best classes.
     pub top5_quantized: Option<f64>,
-    /// Share of samples for which both give the same class; none where the output does not
-    /// [hold classes](crate::ops::holds_classes).
+    /// Share of samples for which both give the same class; `None` if the output does not [hold
+    /// classes](crate::ops::holds_classes).
     pub agreement: Option<f64>,
     /// Mean squared error of the float reference against real-valued labels.
     pub mse_float: Option<f64>,
     /// Mean squared error of the quantized model against real-valued labels.
     pub mse_quantized: Option<f64>,
-    /// Signal to quantization noise of the output; of several, of the one that has the least.
+    /// Signal to quantization noise of the output; of several outputs, the lowest.
     pub sqnr_db: Option<f64>,
     /// Largest difference of an output element.
     pub max_abs_error: f64,
-    /// Each output by itself. Accuracy, agreement and worst samples above are those of one of them: the one
-    /// that the labels are of, else the first that has classes, else the first.
+    /// Each output by itself. Accuracy, agreement and worst samples above refer to one of them: the one that
+    /// the labels belong to, else the first that has classes, else the first.
     pub outputs: Vec<OutputComparison>,
-    /// How often the float reference gave each class: a row for each right class, a column for each
-    /// answer. None without class labels, and beyond 200 classes.
+    /// How often the float reference gave each class: a row for each right class, a column for each answer.
+    /// `None` without class labels, and for more than 200 classes.
     pub confusion_float: Option<Vec<Vec<usize>>>,
-    /// The same of the quantized model.
+    /// The same for the quantized model.
     pub confusion: Option<Vec<Vec<usize>>>,
-    /// The samples that suffered most: first those whose class changed for the worse, then those whose
-    /// class changed, then by error.
+    /// The worst samples: first those whose class changed from right to wrong, then others whose class
+    /// changed, then by error.
     pub worst: Vec<WorstSample>,
-    /// What quantizing each input alone costs.
+    /// The cost of quantizing each input alone.
     pub inputs: Vec<InputComparison>,
     /// The layers that both models have, in the order of execution.
     pub layers: Vec<LayerComparison>,
-    /// What is worth knowing, one sentence each.
+    /// Remarks, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on before the figures or the model are trusted, one sentence each.
+    /// What the user should act on before relying on the figures or the model, one sentence each.
     pub warnings: Vec<String>,
 }
 
 /// How one layer compares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LayerComparison {
-    /// Place in the program of the quantized model.
+    /// Index of the op in the program of the quantized model.
     pub index: usize,
     /// The author's name of the layer.
     pub name: String,
     /// The operator.
     pub op: String,
-    /// Signal to quantization noise of its first output, behind all quantized layers before it.
+    /// Signal to quantization noise of its first output, after all quantized layers before it.
     pub sqnr_db: Option<f64>,
-    /// Signal to quantization noise of the model's outputs when this layer alone is quantized; none for
+    /// Signal to quantization noise of the model's outputs when this layer alone is quantized; `None` for
     /// layers that round nothing.
     pub alone_sqnr_db: Option<f64>,
-    /// Its noise alone, as a share of that of all inputs and layers alone.
+    /// Its noise alone, as a share of the sum over all inputs and layers.
     pub alone_share: Option<f64>,
 }
 
@@ -74,7 +74,7 @@ pub struct InputComparison {
     pub name: String,
     /// Signal to quantization noise of the model's outputs when this input alone is quantized.
     pub alone_sqnr_db: Option<f64>,
-    /// Its noise alone, as a share of that of all inputs and layers alone.
+    /// Its noise alone, as a share of the sum over all inputs and layers.
     pub alone_share: Option<f64>,
 }
 
@@ -90,7 +90,7 @@ impl Comparison {
     }
 }
 
-/// How one output compares. What does not apply is null in JSON, and so are infinite ratios.
+/// How one output compares. Figures that do not apply, and infinite ratios, are null in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OutputComparison {
     /// The author's name of the output.
@@ -99,9 +99,9 @@ pub struct OutputComparison {
     pub sqnr_db: Option<f64>,
     /// Largest difference of an element.
     pub max_abs_error: f64,
-    /// Share of samples for which both give the same class; none for outputs without classes.
+    /// Share of samples for which both give the same class; `None` for outputs without classes.
     pub agreement: Option<f64>,
-    /// Share of samples that the float reference classifies as labelled; only of the output that has labels.
+    /// Share of samples that the float reference classifies as labelled; only for the output that has labels.
     pub accuracy_float: Option<f64>,
     /// Share of samples that the quantized model classifies as labelled.
     pub accuracy_quantized: Option<f64>,
@@ -122,8 +122,8 @@ pub struct WorstSample {
     pub float: Answer,
     /// The quantized model's answer.
     pub quantized: Answer,
-    /// Element of the judged output that the scores are of: the quantized model's class, or the element
-    /// that differs most.
+    /// Element of the judged output whose scores are given: the quantized model's class, or the element that
+    /// differs most.
     pub element: usize,
     /// The float reference's value of that element.
     pub score_float: f32,
@@ -133,7 +133,7 @@ pub struct WorstSample {
     pub error: f32,
 }
 
-/// What a model answers, or should.
+/// An answer of a model, or the one that a label asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {

@@ -84,7 +84,7 @@ fn confusion_has_a_row_for_each_right_class() {
 
 #[test]
 fn the_worst_are_those_that_became_wrong() {
-    // Sample 0 moves most without changing its class, 1 changes to the better, 2 for the worse.
+    // Sample 0 has the largest error but keeps its class, 1 changes to the right class, 2 to a wrong one.
     let float = vec![vec![vec![9.0, 0.0]], vec![vec![1.0, 0.0]], vec![vec![0.0, 1.0]]];
     let quantized = output(&[1, 2], &[&[2, 0], &[0, 2], &[2, 0]]);
     let labels = Labels::Classes(vec![0, 1, 1]);
@@ -154,7 +154,7 @@ fn weight_steps_are_read_from_the_file() {
     let (graph, file) = networks::two_layers();
     let model = file.model().unwrap();
     let steps: Vec<_> = model.ops().iter().map(|op| grid::of_weights(&model, op).unwrap()).collect();
-    // Channels that agree share a multiplier.
+    // Channels with the same step share a multiplier.
     let want = [vec![1.0 / 127.0], vec![1.0 / 127.0, 0.3 / 127.0]];
     assert_eq!(steps.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
     for (found, want) in steps.iter().flatten().zip(want.iter().flatten()) {
@@ -185,7 +185,7 @@ fn costs_alone_are_those_of_the_layer_alone() {
     assert!((shares - 1.0).abs() < 1e-9, "{result:?}");
     assert_eq!(result.inputs.len(), 1);
 
-    // The same by hand: the second layer's weights and outputs rounded, nothing else.
+    // The same computed by hand: the second layer's weights and outputs are rounded, nothing else.
     let mut by_hand = graph.clone();
     let weights = by_hand.nodes[1].input(1).unwrap();
     let real = by_hand.value(weights).constant.clone().unwrap();

@@ -1,16 +1,16 @@
-//! A DATA argument: the file or folder in it, and the words where that cannot be read.
+//! Parses a DATA argument, and makes the errors for a file or folder that cannot be read.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// The file or folder behind a DATA argument.
+/// The file or folder that a DATA argument names.
 pub fn path_of(argument: &str) -> PathBuf {
     split_argument(argument).0
 }
 
-/// Splits `file.npz:array` and `file.csv:column,column`; what is behind the colon is there only behind a
-/// name that ends in `.npz` or `.csv`.
+/// Splits `file.npz:array` and `file.csv:column,column`. A colon separates only if a name that ends in `.npz`
+/// or `.csv` stands before it.
 pub fn split_argument(argument: &str) -> (PathBuf, Option<&str>) {
     let colons = argument.match_indices(':').map(|(at, _)| (&argument[..at], &argument[at + 1..]));
     let mut split = colons.filter(|(file, _)| matches!(ending(Path::new(file)).as_str(), "npz" | "csv"));
@@ -20,12 +20,12 @@ pub fn split_argument(argument: &str) -> (PathBuf, Option<&str>) {
     }
 }
 
-/// The ending of a name, in small letters.
+/// The extension of a file name, in lower case.
 pub fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// The error for what is not there.
+/// The error for a file or folder that does not exist.
 pub fn absent(path: &Path) -> Error {
     Error::input(format!("{}: there is no such file or folder", path.display()))
         .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files")

@@ -1,7 +1,7 @@
-//! Recordings as samples: 16-bit mono PCM in `.wav` files, one recording a sample.
+//! Recordings as samples: 16-bit mono PCM in `.wav` files, one sample in each file.
 //!
-//! Inputs of type int16 take the recording as it is; all others take `value / 32768`, a number in
-//! [-1, 1), quantized with the input's scale.
+//! Inputs of type int16 take the recording as it is. All others take `value / 32768`, a number in [-1, 1),
+//! quantized with the input's scale.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
-/// Reads one recording, whose length has to be that of the input.
+/// Reads one recording, which must be as long as the input.
 pub fn read(path: &Path, spec: &InputSpec) -> Result<Row> {
     let shown = path.display();
     let broken = |why: String| {

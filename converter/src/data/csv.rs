@@ -1,4 +1,4 @@
-//! Text tables: one sample a row, a column for each element.
+//! Tables of text: each row is a sample, each column an element.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 pub struct Table {
     /// The numbers, row after row.
     pub values: Vec<f32>,
-    /// Numbers in each row.
+    /// Number of columns.
     pub columns: usize,
 }
 
-/// Reads a table. Cells are separated by commas, semicolons or tabs, whichever the first line has most of; a
-/// first line with a cell that is no number is a header. `columns` are names of its header, separated by
-/// commas: these columns are taken, in that order, and others may hold anything.
+/// Reads a table. Cells are separated by commas, semicolons or tabs, whichever is most frequent in the first
+/// line. A first line with a cell that is not a number is a header. `columns` are names from the header,
+/// separated by commas: these columns are taken in that order, and the others may contain anything.
 pub fn read(path: &Path, columns: Option<&str>) -> Result<Table> {
     let shown = path.display();
     let text = crate::files::read(path).map_err(|e| cannot_read(path, e))?;
@@ -87,7 +87,7 @@ fn records(text: &[u8], delimiter: u8) -> csv::Reader<&[u8]> {
         .from_reader(text)
 }
 
-/// What stands between the cells of a line, quoted text left out.
+/// The character that separates the cells of a line. Quoted text is ignored.
 fn delimiter(line: &[u8]) -> u8 {
     let mut quoted = false;
     let plain: Vec<u8> = line
@@ -99,11 +99,11 @@ fn delimiter(line: &[u8]) -> u8 {
         })
         .collect();
     let count = |delimiter: u8| plain.iter().filter(|&&b| b == delimiter).count();
-    // Of equals the first.
+    // The last of several maxima wins, so the comma is preferred.
     [b'\t', b';', b','].into_iter().max_by_key(|&d| count(d)).unwrap_or(b',')
 }
 
-/// The places of named columns in a header.
+/// The indices of named columns in a header.
 fn choose(header: &csv::StringRecord, names: &str) -> Result<Vec<usize>> {
     let wanted = records(names.as_bytes(), b',').into_records().next().and_then(|names| names.ok());
     let wanted = wanted.unwrap_or_default();

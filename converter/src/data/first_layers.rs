@@ -1,22 +1,23 @@
-//! What a model's first layers say about the pixels that it wants: Keras's `Rescaling` and `Normalization`,
-//! a batch normalization, subtracted means are multiplications and additions of constants right behind the
-//! input. TensorFlow's converter folds them into the weights of the first layer, which are tiny then.
+//! Finds out from a model's first layers which pixel values the model expects. Keras's `Rescaling` and
+//! `Normalization`, a batch normalization and subtracted means are multiplications and additions of constants
+//! right after the input. TensorFlow's converter folds them into the weights of the first layer, which are
+//! tiny then.
 
 use super::Scale;
 use crate::graph::{Activation, Binary, BinaryKind, Graph, Node, Op, ValueId};
 use crate::ops::weights_of;
 
-/// A slope up to this makes numbers of normal size of 0..255 only; 0..1 would vanish.
+/// Only pixels of 0..255 have a normal size after a slope as small as this; pixels of 0..1 would vanish.
 const SMALL: f64 = 1.0 / 16.0;
 
-/// A first layer that makes so little of what it gets was folded with a small slope: trained weights make
-/// numbers about as large as those that they get (0.3 to 3), those of 0..255 at most a hundredth of that.
+/// A first layer with a gain as small as this has a small slope folded into its weights. Trained weights for
+/// numbers of normal size have a gain near one (0.3 to 3), those for 0..255 at most a hundredth of that.
 const TINY: f64 = 1.0 / 32.0;
 
-/// A constant beyond this is a mean of pixels.
+/// A constant larger than this is a mean of pixels.
 const LARGE: f64 = 8.0;
 
-/// For each input, the scale that its first layers need; none where they do not tell.
+/// For each input, the scale that its first layers need; `None` if they do not tell.
 pub fn wants(graph: &Graph) -> Vec<Option<Scale>> {
     let consumers = graph.consumers();
     let consumer = |id: ValueId| match consumers.get(&id).map(Vec::as_slice) {
@@ -38,8 +39,8 @@ pub fn wants(graph: &Graph) -> Vec<Option<Scale>> {
     graph.inputs.iter().map(want).collect()
 }
 
-/// Slope and constant of what is computed of an input first, on average over its channels, and where that
-/// ends.
+/// The slope and the constant that the first layers apply to an input, averaged over its channels, and the
+/// value after these layers.
 fn affine<'g>(
     graph: &'g Graph,
     consumer: impl Fn(ValueId) -> Option<&'g Node>,
@@ -75,8 +76,8 @@ fn mean(graph: &Graph, id: Option<ValueId>) -> Option<f64> {
     Some(mean).filter(|mean| mean.is_finite())
 }
 
-/// How large the results of a layer of weights are to what it gets, about; none where a normalization behind
-/// it makes that meaningless.
+/// About how large the results of a layer with weights are, relative to its input. `None` if a normalization
+/// follows, which makes the gain meaningless.
 fn gain<'g>(graph: &'g Graph, node: &Node, consumer: impl Fn(ValueId) -> Option<&'g Node>) -> Option<f64> {
     let (weights, axis) = weights_of(graph, node)?;
     let channels = weights.shape.get(axis).copied()?;

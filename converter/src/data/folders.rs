@@ -1,5 +1,5 @@
-//! Folders of pictures or recordings. Where they lie in folders of their own, these are classes, counted in
-//! the order of their names as Keras and PyTorch count them.
+//! Folders of pictures or recordings. If a folder contains folders of samples, these are classes, numbered in
+//! the order of their names as Keras and PyTorch number them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 /// The samples of a folder.
 #[derive(Debug)]
 pub struct Files {
-    /// One file a sample, class by class, in the order of their names.
+    /// One file for each sample, class by class, in the order of their names.
     pub files: Vec<PathBuf>,
-    /// Ending of all of them: `wav`, or one of [`images::ENDINGS`].
+    /// Extension of all of them: `wav`, or one of [`images::ENDINGS`].
     pub ending: String,
     /// Their classes, if they lie in folders of classes.
     pub classes: Option<Vec<usize>>,
@@ -71,7 +71,7 @@ fn own(path: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// The folders in a folder, but for hidden ones. An empty one is a class, too.
+/// The folders in a folder, except hidden ones. An empty one is a class, too.
 fn folders(path: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = entries(path)?;
     let hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -79,7 +79,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// What is in a folder, in the order of the names.
+/// The entries of a folder, in the order of their names.
 fn entries(path: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path).map_err(|e| cannot_read(path, e))?;
     let mut entries = entries
@@ -106,7 +106,7 @@ mod tests {
         let found = list(home.path()).unwrap();
         let names: Vec<_> = found.files.iter().map(|f| f.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!((names, found.classes), (vec!["9.png", "a.png", "b.JPG"], Some(vec![0, 1, 1])));
-        // Samples of its own make the folder one without classes.
+        // Once the folder has a sample of its own, it has no classes.
         std::fs::write(home.path().join("own.png"), "").unwrap();
         let found = list(home.path()).unwrap();
         assert_eq!((found.files.len(), found.classes), (1, None));

@@ -1,11 +1,11 @@
 //! Pictures as samples: `.png`, `.jpg` and `.bmp` files in the order of their names.
 //!
-//! A picture is turned into grey or RGB to fit the input's channels, which may be the last dimension or stand
-//! before height and width, and resized (bilinear) to its height and width. Its pixels, 0 to 255, become
-//! numbers by a [`Scale`], which are quantized with the input's scale. Where none is asked for, and an int8 or
-//! uint8 input has the range 0..1, -1..1, 0..255 or -128..127 (within 2 %), they are the raw values:
-//! `q = pixel` for uint8, `q = pixel - 128` for int8, which is what the training pipelines of these four
-//! ranges amount to. Other numbers (say, other means for each channel) come from a `.npz` file.
+//! A picture is converted to grey or RGB to fit the input's channels, which may be the last dimension or
+//! precede height and width, and resized (bilinear) to its height and width. Its pixels, 0 to 255, become
+//! numbers by a [`Scale`], which are quantized with the input's scale. If no scale is given, and an int8 or
+//! uint8 input has the range 0..1, -1..1, 0..255 or -128..127 (within 2 %), the pixels are the raw values: `q
+//! = pixel` for uint8, `q = pixel - 128` for int8. The training pipelines of these four ranges amount to the
+//! same. Other numbers (say, other means for each channel) come from a `.npz` file.
 
 use std::path::{Path, PathBuf};
 
@@ -18,25 +18,26 @@ use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
-/// Endings of picture files.
+/// Extensions of picture files.
 pub const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 
-/// Pictures whose size is looked at before they are read.
+/// Pictures whose size is checked before they are read.
 const LOOKED_AT: usize = 256;
 
-/// Height, width and channels that a model's input gives to a picture.
+/// The height, width and channels that a model's input prescribes for a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     height: u32,
     width: u32,
     channels: usize,
-    /// Channels stand before height and width, as PyTorch has them.
+    /// Channels precede height and width, as in PyTorch.
     first: bool,
 }
 
 impl Frame {
-    /// The frame of an input of shape `[1, height, width, channels]` or `[1, channels, height, width]`, with
-    /// or without the first and, for grey, the dimension of channels. Where both would do, channels are last.
+    /// The frame of an input of shape `[1, height, width, channels]` or `[1, channels, height, width]`. The
+    /// first dimension may be missing and, for grey, the dimension of channels. If a shape can be read both
+    /// ways, channels are last.
     pub fn of(spec: &InputSpec) -> Option<Frame> {
         let (height, width, channels, first) = match *spec.shape.as_slice() {
             [1, height, width, channels @ (1 | 3)] => (height, width, channels, false),
@@ -51,7 +52,7 @@ impl Frame {
         Some(Frame { height: side(height)?, width: side(width)?, channels, first })
     }
 
-    /// A sentence on pictures of another size, if there are any: of the first of them.
+    /// A note if some pictures have another size; it names the size of the first of them.
     pub fn resized(&self, files: &[PathBuf]) -> Option<String> {
         let size = |file: &PathBuf| file.is_file().then(|| image::image_dimensions(file).ok()).flatten();
         let (width, height) = (self.width, self.height);
@@ -63,7 +64,7 @@ impl Frame {
     }
 }
 
-/// Whether pixels are the input's raw values where no scale is asked for.
+/// Whether pixels are the input's raw values when no scale is given.
 pub(super) fn pixels_are_raw(spec: &InputSpec) -> bool {
     let Some((low, high)) = spec.real_range() else { return false };
     let near = |a: f32, b: f32| (a - b).abs() <= 0.02 * (high - low);
@@ -73,11 +74,11 @@ pub(super) fn pixels_are_raw(spec: &InputSpec) -> bool {
             .any(|(a, b)| near(low, a) && near(high, b))
 }
 
-/// Reads one picture as a sample; without a scale, pixels are the input's raw values.
+/// Reads one picture as a sample. Without a scale, pixels are the input's raw values.
 pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -> Result<Row> {
     let pixels = pixels(path, frame)?;
     let channels = frame.channels;
-    // Channels are innermost in pictures.
+    // In a picture, channels are innermost.
     let place = |i: usize| match frame.first {
         false => i,
         true => i % (pixels.len() / channels) * channels + i / (pixels.len() / channels),
@@ -90,7 +91,7 @@ pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -
     Ok(Row::Real(numbered.map(|(p, channel)| scale.apply(p, channel, channels)).collect()))
 }
 
-/// The pixels of a picture that was fitted into a frame, channels innermost.
+/// The pixels of a picture after it was fitted into a frame, channels innermost.
 fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
     let mut reader = crate::files::open(path)
         .and_then(|file| ImageReader::new(std::io::BufReader::new(file)).with_guessed_format())
@@ -113,7 +114,7 @@ fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
     Ok(image.resize_exact(frame.width, frame.height, FilterType::Triangle).into_bytes())
 }
 
-/// The error for inputs that no picture fits.
+/// The error for inputs whose shape is not that of a picture.
 pub fn no_frame(path: &Path, spec: &InputSpec) -> Error {
     Error::input(format!("{}: pictures, but {}", path.display(), spec.wants())).help(
         "pictures fit inputs of shape 1xHxWx1, 1xHxWx3, 1x1xHxW and 1x3xHxW; give other data as .npz or .npy",
@@ -166,7 +167,7 @@ mod tests {
         let row = read(&colour, &rgb, Frame::of(&rgb).unwrap(), Some(Scale::ZeroToOne)).unwrap();
         assert_eq!(row, Row::Real([1.0, 0.0, 0.2].repeat(12)));
         let planes = spec(&[1, 3, 3, 4], DType::Float32, None);
-        // Where both would do, channels are last.
+        // A shape that can be read both ways has its channels last.
         assert_eq!(Frame::of(&spec(&[1, 3, 4, 3], DType::Float32, None)).map(|f| f.first), Some(false));
         let frame = Frame::of(&planes).unwrap();
         let row = read(&colour, &planes, frame, Some(Scale::ZeroTo255)).unwrap();

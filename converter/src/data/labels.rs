@@ -8,12 +8,12 @@ use super::npz::Npz;
 use super::{csv, folders};
 use crate::error::{Error, Result};
 
-/// What the model should answer, one entry a sample.
+/// What the model should answer, one entry for each sample.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Labels {
     /// Number of the right class.
     Classes(Vec<usize>),
-    /// The numbers that the first output should have.
+    /// The numbers that an output should have.
     Values(Vec<Vec<f32>>),
 }
 
@@ -31,8 +31,8 @@ impl Labels {
         self.len() == 0
     }
 
-    /// Real numbers that are class numbers, as these: one whole number a sample, or rows of zeros with a
-    /// single 1, as one-hot encoding makes them. `None` where they are anything else, or classes already.
+    /// Real numbers as class numbers, if that is what they are: one whole number for each sample, or one-hot
+    /// rows, which are zeros and a single 1. `None` for all other labels, classes included.
     pub fn as_classes(&self) -> Option<Labels> {
         let Labels::Values(rows) = self else { return None };
         let class = |row: &Vec<f32>| match row.as_slice() {
@@ -45,17 +45,16 @@ impl Labels {
         rows.iter().map(class).collect::<Option<Vec<usize>>>().map(Labels::Classes)
     }
 
-    /// One-hot rows become class numbers.
+    /// Turns one-hot rows into class numbers.
     fn without_one_hot(self) -> Labels {
         let wide = matches!(&self, Labels::Values(rows) if rows.iter().all(|row| row.len() > 1));
         self.as_classes().filter(|_| wide).unwrap_or(self)
     }
 }
 
-/// Reads labels from `file.npz:array`, a `.npy` or a `.csv` file, or from the array of that name
-/// in `data` if this is a `.npz` file. Integer arrays with one number a sample are classes, and so are
-/// one-hot rows of any type; other float arrays are real numbers. In a table, a single column of whole numbers
-/// are classes.
+/// Reads labels from `file.npz:array`, a `.npy` or a `.csv` file, or from the array of that name in `data` if
+/// this is a `.npz` file. Integer arrays with one number for each sample are classes, and so are one-hot rows
+/// of any type. Other float arrays are real numbers. In a table, a single column of whole numbers is classes.
 pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
     let (path, array) = split_argument(argument);
     let kind = ending(&path);
@@ -102,7 +101,7 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         .help("give file.npz:array, a .npy file, file.csv:column, a folder of classes, or the name of an array beside the data"))
 }
 
-/// A number from 0 on without a fraction, as a class.
+/// A whole number of at least 0, as a class.
 fn whole(x: f32) -> Option<usize> {
     (x >= 0.0 && x.fract() == 0.0 && x < 16_777_216.0).then_some(x as usize)
 }

@@ -1,4 +1,4 @@
-//! Data sets: what stands behind DATA on the command line becomes samples for a model's inputs.
+//! Data sets: turns a DATA argument of the command line into samples for a model's inputs.
 //!
 //! | DATA | samples |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! | a folder or a file of `.wav` | one recording a sample (see [`audio`]) |
 //! | a folder of folders of these | the same; each folder is a class, in the order of their names |
 //!
-//! The first axis of an array counts samples; dimensions of 1, such as a batch axis, may follow it
-//! or be left out. What the numbers mean follows from their type:
+//! The first axis of an array counts samples. Dimensions of 1, such as a batch axis, may follow it or be left
+//! out. The meaning of the numbers follows from their type:
 //!
 //! | array | input | meaning |
 //! |---|---|---|
@@ -22,9 +22,9 @@
 //! | integers | float32 | real numbers |
 //! | integers | integers without scale | the same numbers, if they are in range |
 //!
-//! NaN and infinity are refused. Samples are handed out one at a time and read as they are needed: pictures
-//! and recordings file by file, arrays of more than 64 MB block by block, so that data sets may be larger
-//! than memory. In memory as a whole are tables (`.csv`) and arrays in Fortran's order.
+//! NaN and infinity are refused. Samples are read when they are needed, pictures and recordings file by file,
+//! and arrays of more than 64 MB block by block, so that data sets may be larger than memory. Tables (`.csv`)
+//! and arrays in Fortran's order are held in memory as a whole.
 //!
 //! ```
 //! use ferrolite::data::Dataset;
@@ -71,7 +71,7 @@ use crate::text::plain;
 pub(crate) use argument::path_of;
 use argument::{absent, cannot_read, ending, split_argument};
 
-/// Bytes of an array beyond which it stays in its file.
+/// An array of more bytes than this stays in its file.
 const IN_MEMORY: usize = 64 << 20;
 
 /// Samples for all inputs of a model.
@@ -83,27 +83,27 @@ pub struct Dataset {
     notes: Vec<String>,
 }
 
-/// What is known of a model beside its inputs' types and shapes, and what is asked for.
+/// Further facts about a model that help to read its samples, and what the user specified.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// How pixels become numbers; chosen where it is not said.
+    /// How pixels become numbers; chosen if it is `None`.
     pub scale: Option<Scale>,
     /// The scale that the model's first layers need, for each input: see [`first_layers::wants`].
     pub wants: Vec<Option<Scale>>,
     /// The range that each input was calibrated for.
     pub ranges: Vec<Option<(f32, f32)>>,
-    /// Further names of the inputs, by which arrays are found.
+    /// Further names of the inputs, by which arrays are found too.
     pub names: Vec<String>,
 }
 
 /// Where the samples of one input come from.
 #[derive(Debug)]
 enum Source {
-    /// `origin` names file and array in messages.
+    /// `origin` is the file and the array, for messages.
     Array { array: Rows, origin: String },
-    /// One file a sample, read when it is asked for.
+    /// One file for each sample, read when it is needed.
     Images { files: Vec<PathBuf>, frame: Frame, scale: Option<Scale> },
-    /// One file a sample, read when it is asked for.
+    /// One file for each sample, read when it is needed.
     Recordings { files: Vec<PathBuf> },
 }
 
@@ -145,22 +145,22 @@ impl Rows {
 }
 
 impl Dataset {
-    /// Finds the samples for the inputs of a model behind a DATA argument, and checks what can be
-    /// checked before a sample is read: files, names, shapes, types, lengths, NaN.
-    /// The elements of arrays that stay in their file are checked as they are read.
+    /// Finds the samples for a model's inputs by a DATA argument. Everything that can be checked before a
+    /// sample is read is checked now: files, names, shapes, types, lengths, NaN. The elements of arrays that
+    /// stay in their file are checked when they are read.
     pub fn load(argument: &str, specs: &[InputSpec]) -> Result<Dataset> {
         Dataset::load_within(IN_MEMORY, argument, specs)
     }
 
-    /// As [`load`](Dataset::load), with more that is known or asked for.
+    /// Like [`load`](Dataset::load), with further facts and settings.
     ///
     /// # Errors
-    /// As [`load`](Dataset::load), and when a scale is asked for that the model does not have.
+    /// Like [`load`](Dataset::load), and when the user specified a scale that contradicts the model.
     pub fn load_with(argument: &str, specs: &[InputSpec], options: &Options) -> Result<Dataset> {
         Dataset::load_options(IN_MEMORY, argument, specs, options)
     }
 
-    /// As [`load`](Dataset::load); arrays of more bytes than `memory` stay in their file.
+    /// Like [`load`](Dataset::load), but arrays of more bytes than `memory` stay in their file.
     fn load_within(memory: usize, argument: &str, specs: &[InputSpec]) -> Result<Dataset> {
         Dataset::load_options(memory, argument, specs, &Options::default())
     }
@@ -228,12 +228,12 @@ impl Dataset {
         Ok(Dataset { inputs, len, labels, notes })
     }
 
-    /// The right classes, where the samples lie in folders of classes.
+    /// The right classes, if the samples lie in folders of classes.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
     }
 
-    /// What was done to the samples that a person should know, one sentence each.
+    /// Changes made to the samples that the user should know about, one sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -243,7 +243,7 @@ impl Dataset {
         self.len
     }
 
-    /// Never: a data set without samples is not loaded.
+    /// Always false: a data set without samples is refused.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -253,7 +253,7 @@ impl Dataset {
         self.inputs.iter().map(|(spec, _)| spec)
     }
 
-    /// One sample as real numbers, one list for each input. Raw values are dequantized.
+    /// One sample as real numbers, a list for each input. Raw values are dequantized.
     pub fn real(&self, sample: usize) -> Result<Vec<Vec<f32>>> {
         self.rows(sample, |spec, row| match row {
             Row::Real(values) => Ok(values),
@@ -261,8 +261,8 @@ impl Dataset {
         })
     }
 
-    /// One sample in the inputs' own types, little-endian, one list of bytes for each input. Real
-    /// numbers are quantized with the input's scale: rounded half away from zero and clamped.
+    /// One sample in the inputs' own types, little-endian, a list of bytes for each input. Real numbers are
+    /// quantized with the input's scale: rounded half away from zero and clamped.
     pub fn raw(&self, sample: usize) -> Result<Vec<Vec<u8>>> {
         self.rows(sample, |spec, row| match row {
             Row::Raw(bytes) => Ok(bytes),
@@ -355,7 +355,7 @@ fn broken(origin: &str, why: &str) -> Error {
     Error::input(format!("{origin}: {why}")).help("write the file with NumPy again; it holds numbers")
 }
 
-/// Whether the elements of an array are an input's own quantized values.
+/// Whether the elements of an array are already quantized values of the input's type.
 fn is_raw(array: &Rows, spec: &InputSpec) -> bool {
     !array.element().is_float() && array.element() == spec.own_element()
 }
@@ -406,7 +406,8 @@ fn from_npz(
     Ok(sources)
 }
 
-/// The array for an input: by name, by a further name of the input, by position, or as the only one that fits.
+/// The array for an input: by name, by a further name of the input, by position, or because it is the only
+/// one that fits.
 fn find_array(
     npz: &Npz,
     position: usize,
@@ -421,7 +422,7 @@ fn find_array(
             return Ok(name.to_string());
         }
     }
-    // The array may be named as another format of the model has it.
+    // The array may have the name that the input has in another format.
     let like = |name: &str| !name.is_empty() && [plain(&spec.name), plain(further)].contains(&plain(name));
     let mut alike = npz.arrays().iter().filter(|(name, _)| like(name));
     if let (Some((name, _)), None) = (alike.next(), alike.next()) {
@@ -502,7 +503,7 @@ fn from_files(
     Ok(Source::Images { files, frame, scale })
 }
 
-/// The only input of a model, for data that can serve one.
+/// The only input of a model, for data that has only one array.
 fn only<'a>(specs: &'a [InputSpec], path: &Path) -> Result<&'a InputSpec> {
     match specs {
         [spec] => Ok(spec),

@@ -1,11 +1,11 @@
-//! NumPy arrays in memory, and a reader of the `.npy` form that trusts nothing in it.
+//! NumPy arrays in memory, and a reader for `.npy` files that does not trust them.
 //!
-//! A `.npy` file is a magic word, a version, the length of a header, the header (a Python
-//! dictionary literal with `descr`, `fortran_order` and `shape`) and the elements
-//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>). The header is read
-//! here rather than by a library because a hostile one claims gigabytes, overflowing shapes or
-//! deeply nested brackets: its length is capped, it is scanned without recursion, and elements
-//! are read as they come instead of being reserved in advance.
+//! A `.npy` file consists of a magic word, a version, the length of a header, the header (a Python dictionary
+//! literal with `descr`, `fortran_order` and `shape`) and the elements
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>). The header is parsed here
+//! rather than by a library because a hostile one claims gigabytes, overflowing shapes or deeply nested
+//! brackets: its length is limited, it is scanned without recursion, and memory for elements is allocated as
+//! they are read, not in advance.
 
 use std::fmt;
 use std::io::Read;
@@ -69,7 +69,7 @@ impl Element {
         matches!(self, Element::Float16 | Element::Float32 | Element::Float64)
     }
 
-    /// The type behind a NumPy `descr` without its byte order mark: `f4`, `i1`, ….
+    /// The type for a NumPy `descr` without its byte order mark: `f4`, `i1`, ….
     fn from_code(code: &str) -> Option<Element> {
         Some(match code {
             "b1" => Element::Bool,
@@ -89,7 +89,7 @@ impl Element {
     }
 }
 
-/// What the header of an array says.
+/// The contents of an array's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Dimensions, outermost first.
@@ -103,7 +103,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads magic word, version and header; the reader is then at the first element.
+    /// Reads magic word, version and header, so that the reader is at the first element.
     pub fn read(reader: &mut (impl Read + ?Sized)) -> Result<Header, String> {
         let mut start = [0u8; 8];
         reader.read_exact(&mut start).map_err(|_| "not a NumPy array: it is too short".to_string())?;
@@ -161,22 +161,22 @@ impl Header {
         Some(Header { shape, descr, element, big_endian, fortran_order })
     }
 
-    /// Whether the first index runs fastest, so that rows are scattered.
+    /// Whether the first index runs fastest, so that the elements of a row are not contiguous.
     pub fn is_fortran(&self) -> bool {
         self.fortran_order && self.shape.len() > 1
     }
 
-    /// Whether the bytes of an element are in the other order.
+    /// Whether the bytes of an element are in big-endian order.
     pub fn is_big_endian(&self) -> bool {
         self.big_endian
     }
 
-    /// Bytes of all elements; `None` for arrays of something else than numbers, and on overflow.
+    /// Bytes of all elements; `None` for arrays that do not hold numbers, and on overflow.
     pub fn bytes(&self) -> Option<usize> {
         elements(&self.shape)?.checked_mul(self.element?.size())
     }
 
-    /// Name of the element type for messages, also of types that hold no numbers.
+    /// Name of the element type for messages, including types that hold no numbers.
     pub fn type_name(&self) -> &str {
         match self.element {
             Some(element) => element.name(),
@@ -185,7 +185,7 @@ impl Header {
     }
 }
 
-/// What a `.npy` file of row-major, little-endian elements begins with, as NumPy writes it: the elements then
+/// The start of a `.npy` file of row-major, little-endian elements, as NumPy writes it. The elements then
 /// start at a multiple of 64 bytes.
 pub fn start(dtype: DType, shape: &[usize]) -> Vec<u8> {
     let code = match dtype {
@@ -212,7 +212,7 @@ pub fn start(dtype: DType, shape: &[usize]) -> Vec<u8> {
     bytes
 }
 
-/// What follows `'key':` in a header.
+/// The text that follows `'key':` in a header.
 fn entry<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let at = text.find(&format!("'{key}'")).or_else(|| text.find(&format!("\"{key}\"")))?;
     text[at + key.len() + 2..].trim_start().strip_prefix(':').map(str::trim_start)
@@ -239,7 +239,7 @@ impl Array {
         Array::read_elements(&header, reader)
     }
 
-    /// Reads the elements behind a header.
+    /// Reads the elements that follow a header.
     pub fn read_elements(header: &Header, reader: impl Read) -> Result<Array, String> {
         let Some(element) = header.element else {
             return Err(format!("its elements are not numbers but `{}`", header.descr));
@@ -358,7 +358,7 @@ pub fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &d| product.checked_mul(d))
 }
 
-/// A shape as people write it: `1x28x28x1`, `scalar` without dimensions.
+/// A shape for people: `1x28x28x1`, or `scalar` if there are no dimensions.
 pub fn shape_text(shape: &[usize]) -> String {
     if shape.is_empty() {
         return "scalar".into();

@@ -1,5 +1,5 @@
-//! `.npz` archives: several named arrays in one zip file. Read for samples and labels, written for
-//! outputs.
+//! `.npz` archives: several named arrays in one zip file. They are read for samples and labels, and written
+//! for outputs.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, Write};
@@ -16,7 +16,7 @@ use super::stream::{Packing, Place};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
-/// What NumPy adds to an array's name.
+/// The extension that NumPy adds to an array's name.
 const ENDING: &str = ".npy";
 
 /// An archive that is open for reading. Opening reads the headers of the arrays, not the arrays.
@@ -59,7 +59,7 @@ impl Npz {
         &self.arrays
     }
 
-    /// The header of an array, if it is there.
+    /// The header of an array, if the archive has it.
     pub fn header(&self, name: &str) -> Option<&Header> {
         self.arrays.iter().find(|(n, _)| n == name).map(|(_, header)| header)
     }
@@ -74,7 +74,8 @@ impl Npz {
         Array::read(&mut member).map_err(|e| broken(&self.path, name, &e))
     }
 
-    /// Where the bytes of an array are, if they can be read without the archive: stored or deflated.
+    /// Where the bytes of an array are, if they can be read without the archive: they must be stored or
+    /// deflated.
     pub fn place(&mut self, name: &str) -> Result<Option<Place>> {
         let member = member(&mut self.archive, &self.path, name)?;
         let Some(start) = member.data_start() else { return Ok(None) };
@@ -90,7 +91,7 @@ impl Npz {
         Ok(Some(Place { path: self.path.clone(), start, packing }))
     }
 
-    /// The arrays in one line, for messages.
+    /// The names of the arrays in one line, for messages.
     pub fn list(&self) -> String {
         if self.arrays.is_empty() {
             return "none".into();
@@ -121,7 +122,7 @@ fn broken(path: &Path, name: &str, why: &str) -> Error {
         .help("write the file again with numpy.savez; arrays must hold numbers")
 }
 
-/// An array to be written: elements in little-endian bytes, row-major.
+/// An array to write: row-major elements in little-endian bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedArray {
     /// Name in the archive.
@@ -134,7 +135,7 @@ pub struct NamedArray {
     pub bytes: Vec<u8>,
 }
 
-/// Writes arrays as a `.npz` archive, compressed, whose comment says who wrote it.
+/// Writes arrays as a compressed `.npz` archive. Its comment names the writer.
 pub fn write(arrays: &[NamedArray], out: impl Write + Seek) -> io::Result<()> {
     let mut zip = ZipWriter::new(out);
     for array in arrays {
@@ -181,7 +182,7 @@ mod tests {
         assert!(error.help.contains("`a/int8` 2x1x3 int8"), "{}", error.help);
     }
 
-    /// A kilobyte whose array claims two gigabytes, in its header and in its shape.
+    /// A file of one kilobyte whose array claims two gigabytes, in its header and in its shape.
     #[test]
     fn claims_are_not_believed() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,26 +1,27 @@
-//! Samples that lie outside of what a model was calibrated for: most often they are scaled in another way.
+//! Finds samples outside of the range that a model was calibrated for. Most often they are scaled
+//! differently.
 
 use super::{Dataset, Row};
 use crate::error::Result;
 use crate::parallel::spread;
 
-/// Samples that are looked at.
+/// Samples that are checked.
 const SAMPLES: usize = 512;
 
-/// A value beyond the range by more than this part of it does not come from the same distribution.
+/// A value that exceeds the range by more than this part of it does not come from the same distribution.
 const FAR: f32 = 0.1;
 
-/// Shares of values that make a warning: far outside, and outside at all.
+/// Shares of values that cause a warning: far outside, and outside at all.
 const FAR_SHARE: f64 = 0.01;
 const SHARE: f64 = 0.25;
 
-/// Values that all lie within this part of the range take a few of 256 steps.
+/// Values that all lie within this part of the range use only a few of 256 steps.
 const NARROW: f32 = 1.0 / 64.0;
 
-/// Fewer values tell nothing of how far they spread.
+/// With fewer values than this, their spread means nothing.
 const FEW: usize = 64;
 
-/// How the values of one input lie to the range that it was calibrated for.
+/// How the values of one input relate to the range that it was calibrated for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outside {
     /// Name of the input.
@@ -31,9 +32,9 @@ pub struct Outside {
     pub found: (f32, f32),
     /// Number of values.
     pub count: usize,
-    /// How many lie outside, by more than half a step.
+    /// Values that lie outside by more than half a step.
     pub outside: usize,
-    /// How many lie far outside.
+    /// Values that lie far outside.
     pub far: usize,
 }
 
@@ -55,7 +56,8 @@ impl Outside {
         self.outside as f64 / self.count.max(1) as f64
     }
 
-    /// Says it: as a warning where the samples can hardly be meant, as a note where a few values are cut.
+    /// Reports it: as a warning if the samples can hardly be meant this way, as a note if a few values are
+    /// clipped.
     pub fn tell(&self, notes: &mut Vec<String>, warnings: &mut Vec<String>) {
         let Outside { name, range: (low, high), found: (least, most), .. } = self;
         let far = self.far as f64 / self.count.max(1) as f64;
@@ -79,8 +81,8 @@ impl Outside {
 }
 
 impl Dataset {
-    /// How the samples lie to the ranges of a model's inputs; without those that have no range, and those
-    /// whose samples are quantized already.
+    /// Compares the samples with the ranges of a model's inputs. Inputs without a range, and inputs whose
+    /// samples are already quantized, are left out.
     ///
     /// # Errors
     /// When samples cannot be read.
@@ -114,9 +116,9 @@ mod tests {
             (ramp(0.0, 1.001), 0, 0),
             (ramp(0.0, 255.0), 0, 1),
             (ramp(-1.0, 1.0), 0, 1),
-            // A few values more than calibration saw.
+            // A little beyond what calibration saw.
             (ramp(-0.02, 1.02), 1, 0),
-            // 1/255 of it, and silence.
+            // Pixels scaled by 1/255 once more, and silence.
             (ramp(0.0, 1.0 / 255.0), 0, 1),
             (ramp(0.0, 0.0), 0, 0),
             (vec![0.5; 3], 0, 0),

@@ -1,8 +1,8 @@
 //! How the pixels of pictures, 0 to 255, become the numbers that a model was trained on.
 //!
-//! No file says it, so it is said with `--scale`, or chosen: by the model's first layers where they scale
-//! pixels themselves ([`first_layers`](super::first_layers)), else by the range that the model's input was
-//! calibrated for, else 0..1. Which was taken is always told.
+//! No file states it, so the user gives it with `--scale`, or it is chosen: by the model's first layers if
+//! they scale pixels themselves ([`first_layers`](super::first_layers)), else by the range that the model's
+//! input was calibrated for, else 0..1. A note always names the scale that was used.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use super::InputSpec;
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
-/// What pixels become.
+/// The numbers that pixels become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// `p`
@@ -20,7 +20,7 @@ pub enum Scale {
     ZeroToOne,
     /// `p / 127.5 - 1`
     MinusOneToOne,
-    /// `(p / 255 - mean) / deviation` of each channel over ImageNet, as PyTorch's models have it.
+    /// `(p / 255 - mean) / deviation` of each channel over ImageNet, as PyTorch's models expect it.
     ImageNet,
 }
 
@@ -29,10 +29,10 @@ const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225
 const IMAGENET_GREY: (f32, f32) = (0.449, 0.226);
 
 impl Scale {
-    /// All of them.
+    /// All scales.
     pub const ALL: [Scale; 4] = [Scale::ZeroTo255, Scale::ZeroToOne, Scale::MinusOneToOne, Scale::ImageNet];
 
-    /// Its word on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Scale::ZeroTo255 => "0..255",
@@ -42,7 +42,7 @@ impl Scale {
         }
     }
 
-    /// The number that a pixel of a channel becomes, of one channel or of three.
+    /// The number that a pixel becomes. `channel` is one of `channels`, which are one or three.
     pub fn apply(self, pixel: u8, channel: usize, channels: usize) -> f32 {
         let pixel = f32::from(pixel);
         match self {
@@ -57,7 +57,7 @@ impl Scale {
         }
     }
 
-    /// The scale that a model's input was calibrated for, by its range.
+    /// The scale that a model's input was calibrated with, guessed from its range.
     fn of_range((low, high): (f32, f32)) -> Scale {
         match (low, high) {
             (_, high) if high > 8.0 => Scale::ZeroTo255,
@@ -83,8 +83,8 @@ impl FromStr for Scale {
     }
 }
 
-/// The scale for an input, and why it is this one. `given` was asked for, `wanted` is what the model's first
-/// layers need, `range` what its input was calibrated for.
+/// The scale for an input, and the reason for it. `given` is the user's, `wanted` is what the model's first
+/// layers need, `range` is what its input was calibrated for.
 pub(super) fn choose(
     spec: &InputSpec,
     given: Option<Scale>,
@@ -100,7 +100,7 @@ pub(super) fn choose(
         .help(format!("say --scale {wanted}, or leave --scale out"))),
         (Some(given), _) => Ok((given, "as --scale says")),
         (None, Some(wanted)) => Ok((wanted, "since the model's first layers scale them further")),
-        // A picture's own bytes.
+        // The bytes of a picture as they are.
         (None, None) if spec.dtype == DType::UInt8 && spec.quantization.is_none() => {
             Ok((Scale::ZeroTo255, "since the input takes bytes"))
         }
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(scale.name().parse::<Scale>(), Ok(scale));
             let found = [0, 255].map(|pixel| scale.apply(pixel, 2, 3));
             assert!(found.iter().zip(ends).all(|(a, b)| (a - b).abs() < 1e-6), "{scale}: {found:?}");
-            // What calibration makes of it leads back.
+            // Calibration with this scale gives a range that leads back to the scale.
             assert_eq!(Scale::of_range((found[0], found[1])), scale);
         }
         assert!("0-255".parse::<Scale>().is_err());

@@ -1,4 +1,4 @@
-//! What a model's input wants, and the way between real numbers and the input's own bytes.
+//! The shape and type of a model's input, and conversion between real numbers and the input's own bytes.
 
 use ferrolite_runtime::quant;
 
@@ -14,12 +14,12 @@ pub enum Row {
     Raw(Vec<u8>),
 }
 
-/// An input of a model, as far as data for it is concerned.
+/// An input of a model, as far as its data is concerned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputSpec {
     /// The author's name for the input.
     pub name: String,
-    /// Dimensions, outermost first, a batch dimension included.
+    /// Dimensions, outermost first, including a batch dimension.
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: DType,
@@ -28,7 +28,7 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
-    /// What data for a value of a graph has to fit.
+    /// The specification of the data for a value of a graph.
     pub fn of(value: &Value) -> InputSpec {
         InputSpec {
             name: value.name.clone(),
@@ -38,7 +38,7 @@ impl InputSpec {
         }
     }
 
-    /// Smallest and largest real number that the input's integers stand for.
+    /// Smallest and largest real number that the input's integers represent.
     pub fn real_range(&self) -> Option<(f32, f32)> {
         let ((low, high), (scale, zero_point)) = self.range().zip(self.quantization)?;
         let real = |q: i64| scale * (q - i64::from(zero_point)) as f32;
@@ -50,14 +50,13 @@ impl InputSpec {
         elements(&self.shape).unwrap_or(usize::MAX)
     }
 
-    /// Whether samples of this shape can be fed: dimensions of 1, such as a batch axis, may be
-    /// there or be left out.
+    /// Whether samples of this shape fit. Dimensions of 1, such as a batch axis, may be present or left out.
     pub fn fits(&self, sample: &[usize]) -> bool {
         let wide = |shape: &[usize]| shape.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
         wide(sample) == wide(&self.shape)
     }
 
-    /// The input in words: `input `x` wants 1x28x28x1 int8`.
+    /// Describes the input: `input `x` wants 1x28x28x1 int8`.
     pub fn wants(&self) -> String {
         format!("input `{}` wants {} {}", self.name, shape_text(&self.shape), self.dtype.name())
     }
@@ -75,7 +74,7 @@ impl InputSpec {
         })
     }
 
-    /// The NumPy type whose elements are the input's own bytes.
+    /// The NumPy type with the same elements as the input.
     pub fn own_element(&self) -> Element {
         match self.dtype {
             DType::Int8 => Element::Int8,
@@ -88,8 +87,9 @@ impl InputSpec {
         }
     }
 
-    /// Quantizes as TFLite does: divides in float32, rounds half away from zero, clamps. Integer
-    /// inputs without a scale (indices) take whole numbers only; `Err` is one that is not.
+    /// Quantizes as TFLite does: divides in float32, rounds half away from zero, clamps. Integer inputs
+    /// without a scale (indices) take whole numbers only; `Err` is a number that is not whole or out of
+    /// range.
     pub fn quantize(&self, real: &[f32]) -> Result<Vec<u8>, f32> {
         let Some((low, high)) = self.range() else {
             return Ok(real.iter().flat_map(|v| v.to_le_bytes()).collect());
@@ -136,14 +136,14 @@ impl InputSpec {
         if self.dtype == DType::Float32 {
             bytes.extend_from_slice(&(q as f32).to_le_bytes());
         } else {
-            // In range of the type, so the low bytes are the number.
+            // The number is within the range of the type, so its low bytes are the whole number.
             bytes.extend_from_slice(&q.to_le_bytes()[..self.dtype.size()]);
         }
     }
 }
 
-/// Real numbers of little-endian elements: `scale * (q - zero_point)` where a quantization is
-/// given, the plain numbers otherwise.
+/// Real numbers of little-endian elements: `scale * (q - zero_point)` if a quantization is given, the plain
+/// numbers otherwise.
 pub fn dequantize(dtype: DType, quantization: Option<(f32, i32)>, raw: &[u8]) -> Vec<f32> {
     if dtype == DType::Float32 {
         let (elements, _) = raw.as_chunks::<4>();
@@ -156,7 +156,7 @@ pub fn dequantize(dtype: DType, quantization: Option<(f32, i32)>, raw: &[u8]) ->
     }
 }
 
-/// Little-endian integer elements as `i64`; floats are cut to integers.
+/// Little-endian integer elements as `i64`; floats are truncated to integers.
 pub fn integers(dtype: DType, raw: &[u8]) -> Vec<i64> {
     raw.chunks_exact(dtype.size())
         .map(|b| match (dtype, b) {
@@ -170,7 +170,7 @@ pub fn integers(dtype: DType, raw: &[u8]) -> Vec<i64> {
         .collect()
 }
 
-/// The inputs of a graph as what a data set has to fit.
+/// The inputs of a graph, as specifications that a data set has to fit.
 pub fn input_specs(graph: &Graph) -> Vec<InputSpec> {
     graph.inputs.iter().map(|&id| InputSpec::of(graph.value(id))).collect()
 }

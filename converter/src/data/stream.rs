@@ -1,13 +1,13 @@
-//! Arrays that stay in their file and are read a block of rows at a time, so that data sets may be larger
+//! Arrays that stay in their file and are read one block of rows at a time, so that data sets may be larger
 //! than memory.
 //!
 //! ```text
 //! .npy, member of a .npz that is stored     header | row 0 | row 1 | …       read where a row lies
 //! member of a .npz that is deflated         ~~~~~~ inflated from the front ~~~~~~>
 //! ```
-//! A few blocks are kept: threads ask for rows that are near one another. A row of a deflated array that
-//! lies before them costs to inflate the array from its start again, so whoever reads many rows asks for
-//! them in order.
+//! A few blocks are kept in memory, because threads ask for rows that are near one another. To read a row of
+//! a deflated array that lies before them, the array is inflated from its start again, so code that reads
+//! many rows asks for them in order.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,7 +23,7 @@ use super::npy::{Element, Header, elements, shape_text};
 /// Least bytes of a block, unless the whole array is smaller.
 const BLOCK: usize = 256 << 10;
 
-/// Least number of blocks that are kept; more where there are more threads.
+/// Least number of blocks that are kept; more if there are more threads.
 const KEPT: usize = 16;
 
 /// An array in a file. Several threads may read rows at the same time.
@@ -36,29 +36,29 @@ pub struct Stream {
     state: Mutex<State>,
 }
 
-/// Where in a file the bytes of an array are.
+/// The place of an array's bytes in a file.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The file.
     pub path: PathBuf,
-    /// Byte of the file at which NumPy's magic word is, or its deflated form.
+    /// Offset in the file of NumPy's magic word, or of its deflated form.
     pub start: u64,
-    /// How the bytes are packed.
+    /// How the bytes are compressed.
     pub packing: Packing,
 }
 
-/// How the bytes of an array are packed.
+/// How the bytes of an array are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// As they are.
+    /// Not at all.
     Stored,
     /// By Deflate.
     Deflated {
         /// Bytes in the file.
         size: u64,
-        /// Bytes that they become, header included.
+        /// Bytes after inflation, header included.
         inflated: u64,
-        /// CRC-32 of these.
+        /// CRC-32 of the inflated bytes.
         crc: u32,
     },
 }
@@ -69,15 +69,15 @@ struct State {
 }
 
 enum Reader {
-    /// The rows begin at `start`.
+    /// The rows begin at the offset `start`.
     Stored { file: File, start: u64 },
     /// The decoder is at the first row of block `next`.
     Deflated { place: Place, inflater: Box<Inflater>, next: usize },
 }
 
 impl Stream {
-    /// Opens an array whose header was read before. `None` for arrays that cannot be read in parts: those
-    /// in Fortran's order, whose rows are scattered.
+    /// Opens an array whose header was read before. `None` for arrays that cannot be read in parts: the rows
+    /// of an array in Fortran's order are not contiguous.
     pub fn open(place: &Place, header: &Header) -> Result<Option<Stream>, String> {
         let rows = header.shape.first().copied().unwrap_or(0);
         let (Some(element), true) = (header.element, rows > 0) else { return Ok(None) };
@@ -161,7 +161,7 @@ impl Stream {
                 }
                 loop {
                     let number = *next;
-                    // Whatever goes wrong below, the decoder is no longer at a block that can be named.
+                    // After an error, the decoder is at no block that can be named.
                     *next = usize::MAX;
                     let bytes = self.read_block(number, inflater)?;
                     if (number + 1) * self.per_block >= self.rows() {
@@ -177,7 +177,7 @@ impl Stream {
         }
     }
 
-    /// Reads the rows of a block from where they are.
+    /// Reads the rows of a block from the reader's position.
     fn read_block(&self, index: usize, reader: &mut impl Read) -> Result<Vec<u8>, String> {
         let first = index * self.per_block;
         let mut bytes = vec![0; self.rows().saturating_sub(first).min(self.per_block) * self.row];
@@ -197,18 +197,18 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// Inflates and adds up the checksum.
+/// Inflates data and computes its checksum.
 struct Inflater {
     decoder: DeflateDecoder<Take<BufReader<File>>>,
     seen: Crc,
-    /// Bytes of the deflated form.
+    /// Bytes of the deflated data.
     size: u64,
     /// The checksum that the archive states.
     wanted: u32,
 }
 
 impl Inflater {
-    /// An inflater that stands behind the header.
+    /// Opens an inflater and skips the array's header.
     fn open(place: &Place, size: u64, wanted: u32) -> Result<Inflater, String> {
         let file = BufReader::with_capacity(BLOCK, open(&place.path, place.start)?);
         let mut inflater =
@@ -217,7 +217,7 @@ impl Inflater {
         Ok(inflater)
     }
 
-    /// Behind the last row: nothing follows, and the checksum is the archive's.
+    /// Checks, after the last row, that nothing follows and that the checksum is the archive's.
     fn finish(&mut self) -> Result<(), String> {
         let more = self.read(&mut [0]).map_err(unreadable)?;
         match more == 0 && self.seen.sum() == self.wanted {
@@ -256,7 +256,7 @@ mod tests {
     use super::super::npz::Npz;
     use super::*;
 
-    /// 5000 rows of 100 numbers that do not compress to nothing, as NumPy writes them.
+    /// 5000 rows of 100 numbers that do not compress well, as NumPy writes them.
     fn npy(descr: &str) -> Vec<u8> {
         let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (5000, 4, 25), }}");
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
@@ -293,7 +293,7 @@ mod tests {
             for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
                 let mut npz = Npz::open(&zipped(folder.path(), &npy, method)).unwrap();
                 places.push((npz.place("x").unwrap().unwrap(), npz.header("x").unwrap().clone()));
-                // Every place needs a file of its own.
+                // Each case needs a file of its own.
                 let own = folder.path().join(format!("{method}{}.npz", &descr[1..]));
                 std::fs::rename(folder.path().join("x.npz"), &own).unwrap();
                 places.last_mut().unwrap().0.path = own;
@@ -327,7 +327,7 @@ mod tests {
         let read = |packing: Packing| {
             let place = Place { packing, ..place.clone() };
             let stream = Stream::open(&place, &header).unwrap().unwrap();
-            // Twice: an error leaves nothing behind that looks like data.
+            // Reads twice, since an error must leave nothing behind that looks like data.
             stream.row_bytes(4999).and_then(|_| stream.row_bytes(0)).and_then(|_| stream.row_bytes(4999))
         };
         assert!(read(place.packing).is_ok());

@@ -22,7 +22,7 @@ fn bytes(name: &str, shape: &[usize], dtype: DType, bytes: &[u8]) -> NamedArray 
     NamedArray { name: name.into(), dtype, shape: shape.to_vec(), bytes: bytes.to_vec() }
 }
 
-/// Writes an archive into a folder and gives the argument for it.
+/// Writes an archive into a folder and returns the argument for it.
 fn npz(folder: &Path, arrays: &[NamedArray]) -> String {
     let path = folder.join("data.npz");
     super::npz::write(arrays, File::create(&path).unwrap()).unwrap();
@@ -172,7 +172,7 @@ fn columns_are_taken_by_name() {
     assert_eq!(load_labels(&format!("{shown}:label"), "").unwrap(), Labels::Classes(vec![0, 1]));
     fs::write(&path, "1;2\n3;4\n").unwrap();
     assert!(message("a").contains("no header"));
-    // Commas inside of quotes separate nothing.
+    // Commas in quotes do not separate cells.
     fs::write(&path, "\"a,b,c\";d\n1;2\n").unwrap();
     assert_eq!(load("d,\"a,b,c\"").unwrap().real(0).unwrap()[0], [2.0, 1.0]);
 }
@@ -270,7 +270,7 @@ fn large_arrays_are_read_from_their_files() {
         assert_eq!(streamed.raw(sample).unwrap(), held.raw(sample).unwrap());
     }
 
-    // What is refused in memory is refused where it is read.
+    // What is refused in memory is refused when it is read from a file.
     let mut numbers = numbers;
     numbers[3001] = f32::NAN;
     let argument = npz(folder.path(), &[floats("x", &[2000, 3], &numbers)]);

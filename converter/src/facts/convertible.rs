@@ -1,4 +1,4 @@
-//! Which layers of a trained model cannot be converted: found out by trying.
+//! Finds the layers of a trained model that cannot be converted, by trying to convert them.
 
 use super::Refused;
 use crate::emit;
@@ -10,10 +10,10 @@ use crate::ops::macs;
 use crate::passes;
 use crate::quantize::{Options, Samples, quantize};
 
-/// Larger models are not tried: their float reference would keep a person waiting.
+/// Larger models are not tried, because their float reference would take too long.
 const WORK: u64 = 4_000_000_000;
 
-/// The layers that are in the way, and a remark where trying led nowhere.
+/// The layers that prevent conversion, and a remark if the trial found out nothing.
 pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     let unknown = unsupported_layers(graph);
     if !unknown.is_empty() {
@@ -44,7 +44,7 @@ pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     let refused = emit::refused(&graph);
     let named = refused.into_iter().map(|(node, error)| {
         let node = &graph.nodes[node];
-        // The layer and the operator stand beside it.
+        // The layer and the operator are fields of their own.
         Refused {
             name: node.name.clone(),
             op: graph.kind(node).to_string(),
@@ -54,7 +54,7 @@ pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     (named.collect(), None)
 }
 
-/// One sample that exercises a model, without meaning.
+/// One made-up sample that exercises a model.
 struct MadeUp(Vec<Vec<f32>>);
 
 impl MadeUp {
@@ -68,7 +68,7 @@ impl MadeUp {
             let value = graph.value(id);
             match value.dtype {
                 DType::Float32 => (0..value.elements()).map(|_| next()).collect(),
-                // Indices: the first is always there.
+                // Integers are indices, and index 0 always exists.
                 _ => vec![0.0; value.elements()],
             }
         };

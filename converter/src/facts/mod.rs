@@ -1,8 +1,8 @@
-//! What is in a model, for people and scripts: the facts that `ferrolite inspect` shows.
+//! The contents of a model, for people and scripts: the facts that `ferrolite inspect` shows.
 //!
-//! The same facts are had of a finished file ([`Facts::of_model`]) and of a trained model in any format
-//! that is read ([`Facts::of_import`]). What only one of them has is null in JSON for the other. A trained
-//! model need not be convertible: the layers that are in the way are listed, with the reason.
+//! A finished file ([`Facts::of_model`]) and a trained model in any supported format ([`Facts::of_import`])
+//! have the same facts. A fact that only one of them has is null in JSON for the other. A trained model need
+//! not be convertible: layers that prevent conversion are listed with the reason.
 //!
 //! ```
 //! use ferrolite::facts::Facts;
@@ -27,10 +27,10 @@ use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
 use crate::model_file::{self, ModelFile, PortFacts};
 use crate::ops::macs;
 
-/// The facts of a model; the first nine keys in JSON are fixed words of the design.
+/// The facts of a model. Scripts rely on the names of the first nine keys in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Facts {
-    /// Bytes of RAM for activations; only of a finished file.
+    /// Bytes of RAM for activations; only for a finished file.
     pub arena_bytes: Option<usize>,
     /// Size of the file.
     pub model_bytes: u64,
@@ -38,7 +38,7 @@ pub struct Facts {
     pub weight_bytes: u64,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// The core that a finished file is made for.
+    /// The core that a finished file is packed for.
     pub target: Option<String>,
     /// How a finished file's accumulators are scaled down.
     pub rounding: Option<&'static str>,
@@ -64,9 +64,9 @@ pub struct Facts {
     pub parameters: Option<u64>,
     /// The layers that cannot be converted.
     pub unsupported: Vec<Refused>,
-    /// What a person should know, one sentence each.
+    /// Remarks, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on before the result is trusted, one sentence each.
+    /// What the user should act on before relying on the result, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -79,9 +79,9 @@ pub struct PortJson {
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: &'static str,
-    /// Real numbers per integer step, where integers stand for real numbers.
+    /// Real numbers per integer step, if the integers represent real numbers.
     pub scale: Option<f32>,
-    /// The integer that stands for zero.
+    /// The integer that represents zero.
     pub zero_point: Option<i32>,
 }
 
@@ -104,15 +104,15 @@ pub struct OpFacts {
     pub index: usize,
     /// The author's name.
     pub name: String,
-    /// The operator, in TFLite's words.
+    /// The operator, by TFLite's name.
     pub op: String,
-    /// What the device runs; only of a finished file.
+    /// The operator of the device; only for a finished file.
     pub kernel: Option<&'static str>,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
     /// Shape of each output.
     pub outputs: Vec<Vec<usize>>,
-    /// Scratch memory in bytes; only of a finished file.
+    /// Scratch memory in bytes; only for a finished file.
     pub scratch_bytes: Option<u64>,
     /// Bytes of its constants.
     pub constant_bytes: u64,
@@ -123,9 +123,9 @@ pub struct OpFacts {
 pub struct Refused {
     /// The author's name.
     pub name: String,
-    /// The operator in the source format's words.
+    /// The operator, by the source format's name.
     pub op: String,
-    /// Why.
+    /// Why it cannot be converted.
     pub reason: String,
 }
 
@@ -137,7 +137,7 @@ impl From<UnsupportedLayer> for Refused {
 }
 
 impl Facts {
-    /// The facts of a file in any format that is read, a finished one or a trained model; the options say
+    /// The facts of a file in any supported format, a finished file or a trained model. The options specify
     /// what a trained model's file leaves open.
     ///
     /// # Errors
@@ -189,7 +189,7 @@ impl Facts {
     }
 
     /// The facts of a trained model; `bytes` is the size of its file. Whether its layers can be converted is
-    /// found out by trying, for float models with made-up calibration.
+    /// found out by trying; float models are calibrated with made-up samples.
     pub fn of_import(imported: &Imported, bytes: u64) -> Facts {
         let graph = &imported.graph;
         let ops: Vec<OpFacts> = graph
@@ -247,7 +247,7 @@ fn port(graph: &Graph, id: ValueId) -> PortJson {
     })
 }
 
-/// Bytes and number of elements of the constants among some values.
+/// Bytes and number of elements of each constant among some values.
 fn constants(graph: &Graph, ids: impl Iterator<Item = ValueId>) -> impl Iterator<Item = (u64, u64)> {
     ids.filter_map(|id| graph.values.get(id.0)).filter_map(|value| {
         let count = value.constant.as_ref()?.len() as u64;
@@ -262,7 +262,7 @@ fn size(path: &Path) -> u64 {
         return facts.len();
     }
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    // Links are not followed: they may lead in circles.
+    // Links are not followed, because they may form cycles.
     let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
     entries.fold(0, |sum, entry| sum.saturating_add(size(&entry.path())))
 }

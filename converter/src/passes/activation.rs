@@ -1,5 +1,5 @@
-//! RELU, RELU6 and RELU_N1_TO_1 behind a layer that can clamp become that layer's activation, also where
-//! TRANSPOSE or RESHAPE stand between the two, which clamps may pass.
+//! RELU, RELU6 and RELU_N1_TO_1 after a layer that can clamp become that layer's activation. TRANSPOSE or
+//! RESHAPE may stand between the two, because clamps commute with both.
 //!
 //! On quantized layers this is exact when the clamp's input and result have the same quantization:
 //! TFLM's RELU then scales by exactly one and clamps to the integers of 0 and 6, which are the
@@ -31,16 +31,16 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count
 }
 
-/// What a node's activation becomes.
+/// Where a clamp is fused.
 struct Fused {
-    /// The node that writes what the clamp reads: the node itself, or what moves its elements.
+    /// The node that writes what the clamp reads: the layer itself, or the last node that moves its elements.
     last: usize,
     /// The clamp.
     reader: usize,
     activation: Activation,
 }
 
-/// The clamp that reads the node's result, and the node's activation with it.
+/// The clamp that reads the node's result, and the activation that the node gets from it.
 fn fused(graph: &Graph, links: &Links, index: usize) -> Option<Fused> {
     let node = &graph.nodes[index];
     let own = *slot(&mut node.op.clone())?;
@@ -75,7 +75,7 @@ fn fused(graph: &Graph, links: &Links, index: usize) -> Option<Fused> {
     exact.then_some(Fused { last, reader, activation })
 }
 
-/// One clamp that does what two in a row do.
+/// One activation that equals two in a row.
 fn both(first: Activation, second: Activation) -> Option<Activation> {
     use Activation::{None as Free, Relu, Relu6};
     match (first, second) {
@@ -86,7 +86,7 @@ fn both(first: Activation, second: Activation) -> Option<Activation> {
     }
 }
 
-/// The activation of operators whose kernels clamp.
+/// The activation field of operators whose kernels clamp.
 fn slot(op: &mut Op) -> Option<&mut Activation> {
     match op {
         Op::Conv2d(Conv2d { activation, .. })

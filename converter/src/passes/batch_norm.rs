@@ -1,9 +1,9 @@
-//! Batch norms, and any other product or sum with a constant for each channel, are folded into the
-//! weights and biases of the layer before or behind. Float layers only.
+//! Batch norms, and all other products and sums with a constant for each channel, are folded into the weights
+//! and biases of the layer before or after them. Float layers only.
 //!
-//! Behind a layer, `(W x + b) * s + t = (s W) x + (s b + t)`. In front of one,
-//! `W (s x + t) + b = (W s) x + (W t + b)`, where the second term only holds for layers without
-//! padding: the padding behind the sum is zero, not `t`.
+//! After a layer, `(W x + b) * s + t = (s W) x + (s b + t)`. Before a layer, `W (s x + t) + b = (W s) x + (W
+//! t + b)`, where the second term only holds for layers without padding: the padding is added after the sum
+//! and is zero, not `t`.
 
 use super::rewrite::{Links, add_constant};
 use crate::graph::{
@@ -11,7 +11,7 @@ use crate::graph::{
     TransposeConv, ValueId,
 };
 
-/// Factors and terms beyond this are left alone.
+/// Larger factors and terms are not folded.
 const LARGEST: f32 = 1e18;
 
 /// Folds affine nodes; returns how many.
@@ -36,7 +36,7 @@ struct Affine {
     activation: Activation,
 }
 
-/// The node as an affine function of one operand.
+/// Reads the node as an affine function of one operand.
 fn affine(graph: &Graph, node: &Node) -> Option<Affine> {
     let Op::Binary(Binary { kind, activation }) = node.op else { return None };
     let (a, b) = (node.input(0)?, node.input(1)?);
@@ -62,7 +62,7 @@ fn affine(graph: &Graph, node: &Node) -> Option<Affine> {
         (BinaryKind::Div, false) => (each(&|v| 1.0 / v), each(&|_| 0.0)),
         _ => return None,
     };
-    // What is further away is a mask, and no weight.
+    // Larger numbers belong to a mask and must not become weights.
     let sane = scale.iter().chain(&shift).all(|x| x.abs() <= LARGEST);
     sane.then_some(Affine { data, scale, shift, activation })
 }
@@ -120,7 +120,7 @@ fn fold_forward(graph: &mut Graph, links: &mut Links, index: usize, affine: &Aff
             Op::DepthwiseConv2d(DepthwiseConv2d { multiplier, .. }) => {
                 (i % outputs, i % outputs / multiplier)
             }
-            // A group of outputs reads its own `depth` channels.
+            // Each group of outputs reads its own `depth` channels.
             Op::Conv2d(_) => {
                 let output = i / per_output;
                 (output, output * (channels / depth) / outputs * depth + i % depth)
@@ -147,7 +147,7 @@ fn clamp(op: &mut Op) -> Option<&mut Activation> {
     }
 }
 
-/// Float weights and bias of a layer; zeros where there is no bias.
+/// Float weights and bias of a layer; the bias is zeros if there is none.
 fn parameters(graph: &Graph, layer: usize) -> Option<(Vec<f32>, Vec<f32>)> {
     let node = &graph.nodes[layer];
     let weights = graph.constant(node.input(1))?.as_f32()?.to_vec();
@@ -159,7 +159,7 @@ fn parameters(graph: &Graph, layer: usize) -> Option<(Vec<f32>, Vec<f32>)> {
     (bias.len() == outputs && outputs > 0 && weights.len().is_multiple_of(outputs)).then_some((weights, bias))
 }
 
-/// Gives a layer new weights and a new bias; tensors that others read too are copied.
+/// Gives a layer new weights and a new bias. Tensors that other nodes read too are copied.
 fn set_parameters(graph: &mut Graph, links: &mut Links, layer: usize, weights: Vec<f32>, bias: Vec<f32>) {
     let name = graph.nodes[layer].name.clone();
     for (position, data, what) in [(1, weights, "weights"), (2, bias, "bias")] {
@@ -191,11 +191,11 @@ mod tests {
         Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad_before: [pad; 2], pad_after: [pad; 2] }
     }
 
-    /// Folds, and compares before and after on random data.
+    /// Folds, and compares the results before and after on random data.
     #[track_caller]
     fn check(before: Graph, folds: usize) -> Graph {
         let mut after = before.clone();
-        // The one next to the layer folds first, then the one before it.
+        // The node next to the layer is folded first, then the one beside it.
         let rounds: usize = std::iter::from_fn(|| Some(run(&mut after)).filter(|&n| n > 0)).sum();
         assert_eq!(rounds, folds);
         let inputs = random_inputs(&before, 5);
@@ -258,7 +258,7 @@ mod tests {
             let (x, _) = layer(&mut b, form, pad, x);
             check(b.finish(x), folds);
         }
-        // A product alone passes padding.
+        // Padding does not prevent folding a product without a sum.
         let mut b = Build::new(&[1, 5, 5, 4]);
         let scale = b.constant(&[4], |i| i as f32 + 0.5);
         let x = binary(&mut b, BinaryKind::Div, INPUT, scale, &[1, 5, 5, 4]);

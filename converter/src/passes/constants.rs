@@ -1,5 +1,5 @@
-//! Nodes whose operands are all constant are computed now, by the float reference: float ones of
-//! any kind, integer ones when they only move elements.
+//! Nodes whose operands are all constant are computed by the float reference: float nodes of any kind,
+//! integer nodes only if they just move elements.
 
 use ferrolite_runtime::quant;
 
@@ -10,7 +10,7 @@ use crate::reference::execute_node;
 /// Above this an integer is not exact in f32.
 const EXACT: i64 = 1 << 24;
 
-/// Results larger than this are left to run time: a constant takes flash.
+/// Larger results are left to run time, since a constant takes flash.
 const LARGEST: usize = 1 << 16;
 
 /// Computes constant nodes; returns how many.
@@ -30,7 +30,7 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count
 }
 
-/// The results of a node, if they can be known.
+/// The results of a node, if they can be computed now.
 pub(crate) fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
     if node.outputs.is_empty() || node.outputs.iter().any(|&id| graph.is_output(id)) {
         return None;
@@ -66,7 +66,7 @@ pub(crate) fn evaluate(graph: &Graph, node: &Node) -> Option<Vec<Constant>> {
     typed.collect()
 }
 
-/// The int8 of real numbers that are known.
+/// The int8 elements of known real numbers.
 fn quantized(graph: &Graph, node: &Node) -> Option<Constant> {
     let real = graph.constant(node.input(0))?.as_f32()?;
     let target = graph.value(*node.outputs.first()?);
@@ -81,11 +81,11 @@ fn quantized(graph: &Graph, node: &Node) -> Option<Constant> {
     Some(Constant::I8(real.iter().enumerate().map(integer).collect::<Option<_>>()?))
 }
 
-/// Real numbers, all integers where `dtype` is one, as a constant.
+/// Numbers as a constant of type `dtype`. For an integer type, all of them are whole.
 fn typed(dtype: DType, data: Vec<f32>) -> Option<Constant> {
     Some(match dtype {
         DType::Float32 => Constant::F32(data),
-        // In range: the elements came from a tensor of the same type.
+        // In range, because the elements came from a tensor of the same type.
         DType::Int8 => Constant::I8(data.iter().map(|&x| x as i8).collect()),
         DType::UInt8 => Constant::U8(data.iter().map(|&x| x as u8).collect()),
         DType::Int16 => Constant::I16(data.iter().map(|&x| x as i16).collect()),

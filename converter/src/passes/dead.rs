@@ -1,5 +1,5 @@
-//! Nodes whose results nobody reads are removed. Nodes without results are kept: they are
-//! unsupported, and have to be named.
+//! Removes nodes whose results no node reads. Nodes without results are kept: they are unsupported, and
+//! errors have to name them.
 
 use crate::graph::Graph;
 
@@ -8,7 +8,7 @@ pub(crate) fn run(graph: &mut Graph) -> usize {
     let before = graph.nodes.len();
     let mut read = vec![false; graph.values.len()];
     graph.outputs.iter().for_each(|id| read[id.0] = true);
-    // Readers come after writers: one walk from the back sees every reader first.
+    // Nodes come before those that read them, so a walk from the end sees every reader first.
     let mut kept = Vec::with_capacity(before);
     for node in std::mem::take(&mut graph.nodes).into_iter().rev() {
         if node.outputs.is_empty() || node.outputs.iter().any(|id| read[id.0]) {

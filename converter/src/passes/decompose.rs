@@ -1,5 +1,4 @@
-//! Layers of a float graph that the device has no int8 kernel for become several that it has.
-//!
+//! Layers of a float graph that have no int8 kernel on the device are replaced by several that have one.
 //! | layer | becomes |
 //! |---|---|
 //! | SQUARED_DIFFERENCE | `square(a - b)` |
@@ -8,8 +7,8 @@
 //! | TRANSPOSE_CONV with gaps in its filter | one whose filter has zeros there |
 //! | LOG_SOFTMAX | `d - log(sum(exp(d)))` of `d = x - max(x)` |
 //!
-//! The last part keeps the layer's name and its result, so that the layer is still found by it. Not one of
-//! the passes that run on every graph: the float reference computes these layers as they are.
+//! The last part keeps the layer's name and its result, so that the layer is still found by its name. This
+//! pass does not run on every graph, because the float reference computes these layers as they are.
 
 use super::rewrite::add_constant;
 use crate::graph::{
@@ -17,7 +16,7 @@ use crate::graph::{
     UnaryKind, Value, ValueId, Window,
 };
 
-/// Decomposes; returns how many layers.
+/// Decomposes layers; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     for node in std::mem::take(&mut graph.nodes) {
@@ -32,14 +31,14 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count
 }
 
-/// The parts of one layer, as they are added to the graph.
+/// The parts of one layer, while they are added to the graph.
 struct Parts<'g> {
     graph: &'g mut Graph,
     layer: &'g Node,
 }
 
 impl Parts<'_> {
-    /// Writes the layer in parts; `None` when it stays as it is.
+    /// Writes the layer in parts; `None` if it stays as it is.
     fn write(&mut self) -> Option<()> {
         let (first, &[result]) = (self.layer.input(0)?, self.layer.outputs.as_slice()) else { return None };
         let shape = self.graph.value(result).shape.clone();
@@ -126,7 +125,7 @@ impl Parts<'_> {
         Some(())
     }
 
-    /// A part before the last.
+    /// Adds a part before the last.
     fn part(&mut self, word: &str, op: Op, inputs: &[ValueId], shape: Vec<usize>) -> ValueId {
         let name = format!("{}/{word}", self.layer.name);
         let value =
@@ -136,7 +135,7 @@ impl Parts<'_> {
         result
     }
 
-    /// The last part, which writes the layer's result.
+    /// Adds the last part, which writes the layer's result.
     fn last(&mut self, op: Op, inputs: &[ValueId]) {
         let result = self.layer.outputs[0];
         self.graph.authored.entry(result).or_insert_with(|| self.layer.op.name().to_string());
@@ -159,7 +158,7 @@ mod tests {
     use super::*;
     use crate::reference::Executor;
 
-    /// Both forms give the same numbers; the operators of the decomposed one.
+    /// Checks that both forms give the same numbers; returns the operators of the decomposed form.
     fn equal(graph: Graph) -> Vec<String> {
         let mut parts = graph.clone();
         assert_eq!(run(&mut parts), 1);

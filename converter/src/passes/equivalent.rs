@@ -1,13 +1,14 @@
-//! Layers that are another operator's special case, which the device does with less work:
+//! Layers that are a special case of another operator, which is less work for the device:
 //!
 //! - DEPTHWISE_CONV_2D of one input channel is a CONV_2D: all its outputs read the same pixels, and a
 //!   matrix product gathers them once.
-//! - CONV_2D whose kernel covers the whole image is a FULLY_CONNECTED of the flattened image: weights meet
-//!   the image where it lies. A 1x1 kernel behind a global pooling is the common case. Where no other layer
-//!   is dense and this one is a trifle, it stays: another kernel to link takes more than it gives
-//!   (person_detect on Cortex-M4: 6 thousand of 42 million instructions for 1.5 KB of flash).
+//! - CONV_2D whose kernel covers the whole image is a FULLY_CONNECTED of the flattened image, which reads
+//!   the image in place. A 1x1 kernel after a global pooling is the common case. If no other layer
+//!   is dense and this one is a very small part of the work, it stays, because linking another kernel costs
+//!   more than it gains (person_detect on Cortex-M4: 6 thousand of 42 million instructions for 1.5 KB of
+//!   flash).
 //!
-//! Accumulators and factors are the same numbers, so the results are. Reports go on to name the operator
+//! Accumulators and factors are the same numbers, and so are the results. Reports still name the operator
 //! that the author wrote (`Graph::kind`).
 
 use ferrolite_runtime::quant::multiplier;
@@ -17,10 +18,10 @@ use crate::graph::{
     Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Quantization, Value,
 };
 
-/// The least part of a model's work that is worth a kernel of its own.
+/// The least share of a model's work that justifies a kernel of its own.
 const TRIFLE: f64 = 0.02;
 
-/// Rewrites layers; returns how many.
+/// Replaces layers; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     for index in 0..graph.nodes.len() {
@@ -44,9 +45,9 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count
 }
 
-/// Whether a dense layer in place of this one pays for the kernel.
+/// Whether a dense layer in place of this convolution justifies linking the kernel.
 fn is_worth_it(graph: &Graph, node: &Node) -> bool {
-    // A filter's elements times the results that each makes.
+    // Multiply-accumulates: the elements of the weights times the results that each contributes to.
     let work = |node: &Node| -> Option<f64> {
         let (filter, output) = (graph.value(node.input(1)?), graph.value(*node.outputs.first()?));
         match node.op {
@@ -74,7 +75,7 @@ fn operands<'a>(graph: &'a Graph, node: &Node) -> Option<(&'a Value, &'a Value, 
     (int8 && whole && input.constant.is_none()).then_some((input, weights, elements, output))
 }
 
-/// The convolution that a depthwise one of a single input channel is.
+/// The convolution that equals a depthwise convolution of a single input channel.
 fn as_conv(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
     let Op::DepthwiseConv2d(DepthwiseConv2d { window, activation, .. }) = &node.op else { return None };
     let (input, weights, elements, _) = operands(graph, node)?;
@@ -97,7 +98,7 @@ fn as_conv(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
     Some((Op::Conv2d(Conv2d { window: *window, activation: *activation }), weights))
 }
 
-/// The dense layer that a convolution over the whole image is.
+/// The dense layer that equals a convolution over the whole image.
 fn as_dense(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
     let Op::Conv2d(Conv2d { window, activation }) = &node.op else { return None };
     let (input, weights, _, output) = operands(graph, node)?;
@@ -115,8 +116,8 @@ fn as_dense(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
     }
     let quantization = weights.quantization.clone()?;
     let scales = match quantization.scale[..] {
-        // With one scale a dense layer multiplies in float32 where a convolution does not, and one scale
-        // for each channel says the convolution's number.
+        // With one scale, a dense layer computes its multiplier in float32, and a convolution does not. With
+        // one scale for each channel, it gets the convolution's multiplier.
         [scale] if outputs > 1 => Quantization::per_channel(vec![scale; outputs], 0),
         [scale] => {
             let [input, output] = [input, output].map(|v| v.quantization.as_ref()?.tensor());
@@ -131,7 +132,7 @@ fn as_dense(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
         _ if quantization.axis == 0 => quantization.clone(),
         _ => return None,
     };
-    // Weights with zero points are refused further on, by their own name.
+    // Weights with zero points are refused later, by the author's operator.
     if quantization.zero_point.iter().any(|&zero| zero != 0) {
         return None;
     }
@@ -153,7 +154,8 @@ mod tests {
     use crate::emit;
     use crate::graph::{Activation, Window};
 
-    /// A layer with random weights and factors near the ends of what rounds the same way.
+    /// A layer with random weights, and factors near the ends of the range in which both forms round the same
+    /// way.
     fn layer(
         op: Op,
         input: &[usize],
@@ -188,7 +190,7 @@ mod tests {
         b.finish(y)
     }
 
-    /// Answer to a random input, and the operator that the file shows.
+    /// The output for a random input, and the operator that the file shows.
     fn answer(graph: &Graph, rounding: Rounding, seed: u64) -> (Vec<Vec<u8>>, String) {
         let options = emit::Options { rounding, ..emit::Options::default() };
         let emitted = emit::compile(graph, &options).unwrap();

@@ -1,15 +1,16 @@
-//! Functions of one number that formats write as several layers become one layer, which the device looks up in
-//! one table: GELU as `x * 0.5 * (1 + erf(x / sqrt 2))`, SiLU as `x * sigmoid(x)`, and the like.
+//! Functions of one number that formats write as several layers become one layer, which the device looks up
+//! in one table: GELU as `x * 0.5 * (1 + erf(x / sqrt 2))`, SiLU as `x * sigmoid(x)`, and the like.
 //!
-//! Not by the form that they are written in, of which there are many: layers that compute element by element
-//! from one tensor and single numbers are a function of one number, and so are the candidates. The
-//! one that agrees on all of a grid of points is what they compute. Float layers only.
+//! They are not recognised by the form in which they are written, because there are many. Layers that compute
+//! element by element from one tensor and single numbers are a function of one number, and so are the
+//! candidates. The candidate that agrees with the layers at all points of a grid is the function that they
+//! compute. Float layers only.
 
 use super::rewrite::Links;
 use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, ValueId};
 use crate::reference::unary;
 
-/// What formats without an operator of that name write in parts.
+/// Functions that formats without an operator of that name write in parts.
 const CANDIDATES: &[UnaryKind] = &[
     UnaryKind::Gelu { approximate: false },
     UnaryKind::Gelu { approximate: true },
@@ -25,20 +26,21 @@ const CANDIDATES: &[UnaryKind] = &[
     UnaryKind::TanhShrink,
 ];
 
-/// Most layers of one function.
+/// Most layers that one function may consist of.
 const MOST: usize = 12;
 
-/// Points on either side of zero; `STEP` apart, so that all knees of the candidates lie on or between them.
+/// Points on either side of zero. They are `STEP` apart, so that all knees of the candidates lie on points or
+/// between them.
 const POINTS: i32 = 400;
 const STEP: f32 = 0.037;
 
-/// Points that are looked at before all others.
+/// Points that are tried first.
 const FIRST: [i32; 2] = [27, 81];
 
-/// Largest difference between two ways to write a function in f32, relative above one.
+/// Largest difference between two forms of a function in f32, relative for results above one.
 const CLOSE: f32 = 2e-6;
 
-/// Replaces; returns how many functions.
+/// Replaces functions; returns how many.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     let mut links = Links::of(graph);
@@ -52,13 +54,13 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count
 }
 
-/// The function of one tensor that the node at `index` and those before it compute.
+/// The function of one tensor that the node at `index` and those before it compute together.
 fn function(graph: &Graph, links: &Links, index: usize) -> Option<(ValueId, UnaryKind)> {
     let mut members = vec![index];
     let mut sources = operands(graph, &graph.nodes[index])?;
     let shape = &graph.value(*graph.nodes[index].outputs.first()?).shape;
     while members.len() < MOST {
-        // The latest layer first: what it reads comes before it, so all ways meet.
+        // The latest layer first: its operands are computed before it, so all paths are found.
         let (at, &latest) =
             sources.iter().filter_map(|id| Some((links.writer(*id)?, id))).max_by_key(|(at, _)| *at)?;
         let node = &graph.nodes[at];
@@ -102,7 +104,7 @@ fn operands(graph: &Graph, node: &Node) -> Option<Vec<ValueId>> {
     (!computed.is_empty()).then_some(computed)
 }
 
-/// The constant of one element.
+/// The number in a constant of one element.
 fn number(graph: &Graph, id: ValueId) -> Option<f32> {
     match graph.value(id).constant.as_ref().and_then(Constant::as_f32) {
         Some(&[one]) => Some(one),
@@ -110,14 +112,14 @@ fn number(graph: &Graph, id: ValueId) -> Option<f32> {
     }
 }
 
-/// The candidate that the layers compute of `source`.
+/// The candidate that the layers compute from `source`.
 fn candidate(graph: &Graph, members: &[usize], source: ValueId) -> Option<UnaryKind> {
     let mut order = members.to_vec();
     order.sort_unstable();
     let close = |a: f32, b: f32| (a - b).abs() <= CLOSE * b.abs().max(1.0);
     let mut left = CANDIDATES.to_vec();
-    // Few layers are any of them, so points that tell most come first: near one, where rectifiers leave the
-    // candidates, and the outermost, where the others do.
+    // Most layers are none of the candidates, so the points that distinguish best come first: points near
+    // one, where rectifiers differ from the candidates, and the outermost, where the others do.
     for i in FIRST.into_iter().chain((0..=POINTS).rev()).flat_map(|i| [i, -i]) {
         let x = i as f32 * STEP;
         let y = compute(graph, &order, source, x)?;
@@ -129,7 +131,7 @@ fn candidate(graph: &Graph, members: &[usize], source: ValueId) -> Option<UnaryK
     left.first().copied()
 }
 
-/// What the layers in `order` compute where `source` is `x`.
+/// The result of the layers in `order` when `source` is `x`.
 fn compute(graph: &Graph, order: &[usize], source: ValueId, x: f32) -> Option<f32> {
     let mut values: Vec<(ValueId, f32)> = vec![(source, x)];
     for &at in order {
@@ -170,7 +172,7 @@ mod tests {
         Op::Binary(Binary { kind, activation: Activation::None })
     }
 
-    /// The operators that are left of a function of `x`.
+    /// The operators that remain of a function of `x`.
     fn left(write: impl Fn(&mut Build, ValueId) -> ValueId) -> Vec<Op> {
         let mut b = Build::new(&[1, 6]);
         let input = b.input();

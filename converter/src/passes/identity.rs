@@ -1,12 +1,12 @@
-//! Nodes that change nothing are removed, and neighbours that undo or repeat one another merge:
-//! a RESHAPE to the same shape, a CONCATENATION of one operand, a PAD by nothing, a TRANSPOSE that
-//! keeps the order, a SLICE of everything, QUANTIZE between equal quantizations, DEQUANTIZE and
-//! QUANTIZE back, RESHAPE after RESHAPE, TRANSPOSE after TRANSPOSE.
+//! Removes nodes that change nothing, and merges neighbours that undo or repeat one another: a RESHAPE to the
+//! same shape, a CONCATENATION of one operand, a PAD by nothing, a TRANSPOSE that keeps the order, a SLICE of
+//! everything, QUANTIZE between equal quantizations, DEQUANTIZE followed by QUANTIZE, RESHAPE after RESHAPE,
+//! TRANSPOSE after TRANSPOSE.
 
 use super::rewrite::Links;
 use crate::graph::{Activation, Concat, DType, Graph, Node, Op, Pad, Slice, Transpose, ValueId};
 
-/// Removes and merges; returns how often.
+/// Removes and merges nodes; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     let mut links = Links::of(graph);
@@ -33,13 +33,13 @@ fn same_as(graph: &Graph, links: &Links, node: &Node) -> Option<ValueId> {
         }
         Op::Slice(Slice { stride, .. }) if stride.iter().all(|&s| s == 1) => source,
         Op::Split(_) => source,
-        // Integers that pass through float and back by the same scale and zero point come out as
-        // they went in: the product is off by far less than half a step.
+        // Integers that pass through float and back with the same scale and zero point do not change: the
+        // product is off by far less than half a step.
         Op::Quantize if graph.value(source).dtype == DType::Float32 => {
             let before = &graph.nodes[links.writer(source)?];
             matches!(before.op, Op::Dequantize).then(|| before.input(0))??
         }
-        // Requantizing by a factor of exactly one keeps every integer.
+        // Requantizing by a factor of exactly one changes no integer.
         Op::Quantize => source,
         _ => return None,
     };
@@ -48,8 +48,8 @@ fn same_as(graph: &Graph, links: &Links, node: &Node) -> Option<ValueId> {
     (same && a.constant.is_none()).then_some(source)
 }
 
-/// RESHAPE of a RESHAPE and TRANSPOSE of a TRANSPOSE read the first one's operand themselves; the
-/// first one goes when nobody else reads it.
+/// RESHAPE of a RESHAPE and TRANSPOSE of a TRANSPOSE read the first one's operand themselves; the first one
+/// is removed if no other node reads it.
 fn skip_predecessor(graph: &mut Graph, links: &mut Links, index: usize) -> bool {
     let node = &graph.nodes[index];
     let Some(source) = node.input(0).filter(|_| matches!(node.op, Op::Reshape | Op::Transpose(_))) else {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::graph::{Quantization, UnaryKind};
 
-    /// Runs the pass on `abs -> op -> neg` and returns the operators that are left.
+    /// Runs the pass on `abs -> op -> neg` and returns the operators that remain.
     fn left(op: Op, between: &[usize]) -> Vec<String> {
         let mut b = Build::new(&[2, 3]);
         let x = b.node(Op::Unary(UnaryKind::Abs), &[b.input()], &[2, 3]);
@@ -129,7 +129,7 @@ mod tests {
         let mut graph = b.finish(y);
         assert_eq!(run(&mut graph), 1);
         assert_eq!((graph.nodes[0].outputs[0], graph.outputs[0]), (y, y));
-        // From input to output there is nobody to write the result: the node stays.
+        // Between input and output no other node can write the result, so the node stays.
         let mut b = Build::new(&[2]);
         let y = b.node(Op::Reshape, &[b.input()], &[2]);
         let mut graph = b.finish(y);

@@ -1,10 +1,10 @@
-//! Graph passes: the same network with less to do at run time.
+//! Graph passes: they rewrite a network into the same network with less work at run time.
 //!
-//! A pass is a function that changes a [`Graph`] and says how often. [`optimise`] runs them all
-//! until none finds anything more. Passes keep the rules of the design:
+//! A pass is a function that changes a [`Graph`] and returns how often. [`optimise`] runs all of them until
+//! none finds anything more. Passes follow three rules:
 //! - on quantized layers they are *exact*: every output byte stays what it was;
 //! - on float layers, which are quantized afterwards, they keep the function up to rounding;
-//! - where layers merge, the node keeps the name and the value of the last one, so that a person
+//! - where layers merge, the node keeps the name and the value of the last one, so that a user
 //!   who compares layers still finds that tensor.
 //!
 //! | file | what it does | float | quantized |
@@ -21,7 +21,7 @@
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
 //!
-//! Not among these is `decompose`, which [`decompose()`] runs before quantization.
+//! `decompose` is not among them; [`decompose()`] runs it before quantization.
 
 mod activation;
 mod batch_norm;
@@ -46,13 +46,13 @@ use crate::graph::Graph;
 
 /// One transformation of a graph.
 pub struct Pass {
-    /// What it did, for people, as in "folded 7 batch norms"; `{}` stands for the number.
+    /// What it did, for people, as in "folded 7 batch norms"; `{}` is the place of the number.
     pub did: &'static str,
-    /// Applies it everywhere it can, and returns how often it did.
+    /// Applies the pass everywhere, and returns how often it changed something.
     pub run: fn(&mut Graph) -> usize,
 }
 
-/// All passes, in the order in which they help one another.
+/// All passes. In this order, each finds what the ones before it have exposed.
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
@@ -82,8 +82,8 @@ pub struct Report {
 /// ```
 pub fn optimise(graph: &mut Graph) -> Report {
     let mut counts = vec![0; PASSES.len()];
-    // Every change removes a node, an attribute or a channel, or makes an operator a simpler one, so this
-    // ends long before the bound.
+    // Every change removes a node, an attribute or a channel, or simplifies an operator, so this ends long
+    // before the bound.
     for _ in 0..=2 * graph.nodes.len() {
         let before: usize = counts.iter().sum();
         for (pass, count) in PASSES.iter().zip(&mut counts) {
@@ -97,14 +97,14 @@ pub fn optimise(graph: &mut Graph) -> Report {
     Report { done: done.map(|(pass, count)| pass.did.replace("{}", &count.to_string())).collect() }
 }
 
-/// Turns the float layers that the device has no int8 kernel for (DIV, SQUARED_DIFFERENCE, PRELU,
-/// LOG_SOFTMAX) into several that it has; returns how many. Before quantization only: the author's graph
-/// is what the float reference runs.
+/// Replaces the float layers that have no int8 kernel on the device (DIV, SQUARED_DIFFERENCE, PRELU,
+/// LOG_SOFTMAX) by several that have one; returns how many layers. For use before quantization only: the
+/// float reference runs the author's graph.
 pub fn decompose(graph: &mut Graph) -> usize {
     decompose::run(graph)
 }
 
-/// The graph as quantization gets it: optimised, and layers without an int8 kernel in parts.
+/// The graph that quantization gets: optimised, with layers that have no int8 kernel decomposed.
 pub fn for_quantization(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
     optimise(&mut graph);

@@ -1,9 +1,9 @@
-//! A PAD in front of a window becomes padding of the window, which costs neither time nor memory: zeros in
-//! front of a convolution, and what can never win in front of a max pool.
+//! A PAD before a window becomes padding of the window, which costs neither time nor memory: zeros before a
+//! convolution, and numbers that can never be the maximum before a max pool.
 //!
-//! Exact on quantized layers: a convolution reads padding as its input's zero point, the very
-//! integer that PAD adds. Pooling reads padding as "not there", which is the same for a maximum where no
-//! element is smaller than what is added: the lowest integer, minus infinity, zero behind a rectifier.
+//! This is exact on quantized layers: a convolution reads padding as its input's zero point, the same integer
+//! that PAD adds. Pooling ignores padding, which gives the same maximum if no element is smaller than what
+//! PAD adds: the lowest integer, minus infinity, or zero after a rectifier.
 
 use super::rewrite::Links;
 use crate::graph::{
@@ -11,10 +11,10 @@ use crate::graph::{
     TransposeConv, UnaryKind, ValueId, Window,
 };
 
-/// No real number in a network is smaller.
+/// No real number in a network is smaller than this.
 const LOWEST: f64 = -1e18;
 
-/// Folds paddings; returns how often. The PAD itself goes with the dead nodes.
+/// Folds paddings; returns how often. The PAD itself is removed as a dead node.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     let links = Links::of(graph);
@@ -33,7 +33,8 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count + fold_pools(graph, &|id| lowest[id.0])
 }
 
-/// Folds paddings into max pools, where `lowest` says what no element of a value is below; returns how often.
+/// Folds paddings into max pools; returns how often. `lowest` gives a lower bound for the elements of a
+/// value.
 pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> usize {
     let mut count = 0;
     let links = Links::of(graph);
@@ -55,7 +56,7 @@ pub(crate) fn fold_pools(graph: &mut Graph, lowest: &dyn Fn(ValueId) -> f64) -> 
     count
 }
 
-/// The number that stands for zero in a tensor's own representation.
+/// The number that represents zero in a tensor's own type.
 fn zero_of(graph: &Graph, id: ValueId) -> f64 {
     let quantization = graph.value(id).quantization.as_ref();
     quantization.and_then(|q| q.tensor()).map_or(0.0, |(_, zero_point)| zero_point.into())
@@ -66,7 +67,7 @@ fn zero(graph: &Graph, source: ValueId, value: Option<f64>) -> bool {
     value.is_none_or(|value| value == zero_of(graph, source))
 }
 
-/// What no element of a value is below, in its own representation.
+/// A lower bound for the elements of a value, in its own type.
 fn lowest(graph: &Graph, links: &Links, id: ValueId) -> f64 {
     match graph.value(id).dtype {
         DType::Int8 => return f64::from(i8::MIN),
@@ -90,8 +91,8 @@ fn activation_floor(activation: Activation) -> f64 {
     activation.range().0.into()
 }
 
-/// The operand of the PAD that the windowed layer at `index` reads, and the window that does both, where
-/// what is added `fits`.
+/// The operand of the PAD that the windowed layer at `index` reads, and the window that does both, if what is
+/// added `fits`.
 fn folded(
     graph: &Graph,
     links: &Links,
@@ -121,7 +122,7 @@ fn folded(
     for (i, (first, last)) in [rows, columns].into_iter().enumerate() {
         window.pad_before[i] += first;
         window.pad_after[i] += last;
-        // Kernels may rely on every window touching the image.
+        // Kernels may rely on every window overlapping the image.
         let effective = (window.kernel[i] - 1) * window.dilation[i] + 1;
         if window.pad_before[i] >= effective || window.pad_after[i] >= effective {
             return None;
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(results[0], results[1]);
     }
 
-    /// A PAD of one cell on all sides, then a maximum of 3x3; `clamped` by a rectifier before.
+    /// A PAD of one element on all sides, then a maximum of 3x3. If `clamped`, a rectifier comes first.
     fn padded_pool(value: Option<f64>, clamped: bool) -> Graph {
         let mut b = Build::new(&[1, 4, 5, 2]);
         let op = Op::Unary(if clamped { UnaryKind::Relu } else { UnaryKind::Neg });
@@ -192,7 +193,7 @@ mod tests {
             (None, true, 1),
             (Some(0.0), true, 1),
             (Some(-1.0), true, 1),
-            // It may win.
+            // The padding may be the maximum.
             (None, false, 0),
             (Some(-1e9), false, 0),
             (Some(0.5), true, 0),

@@ -1,9 +1,9 @@
-//! The few moves that passes make: take a node out, merge two, add a constant.
+//! The basic changes that passes make: remove a node, merge two nodes, add a constant.
 
 use crate::graph::{Constant, Graph, Node, Op, Quantization, Value, ValueId};
 
-/// The only node that reads a value, if the value has exactly one reading operand and is not a
-/// result of the model.
+/// The only node that reads a value. `None` if the value has several reading operands or is an output of the
+/// model.
 pub(super) fn only_reader(graph: &Graph, id: ValueId) -> Option<usize> {
     if graph.is_output(id) {
         return None;
@@ -15,8 +15,8 @@ pub(super) fn only_reader(graph: &Graph, id: ValueId) -> Option<usize> {
     readers.next().is_none().then_some(first)
 }
 
-/// Who writes and who reads each value, so that nobody has to look through all nodes for it. Nodes keep their
-/// places while it lives; those that are taken out stay without operands and results until [`Links::sweep`].
+/// The writer and the readers of each value, so that no pass has to search all nodes for them. While it
+/// exists, nodes keep their indices; removed nodes stay without operands and results until [`Links::sweep`].
 pub(super) struct Links {
     writers: Vec<Option<usize>>,
     /// One entry for each reading operand.
@@ -40,12 +40,12 @@ impl Links {
         self.writers.get(id.0).copied().flatten()
     }
 
-    /// The nodes that read a value, each as often as it does.
+    /// The nodes that read a value, once for each operand that does.
     pub(super) fn readers(&self, id: ValueId) -> &[usize] {
         self.readers.get(id.0).map_or(&[], Vec::as_slice)
     }
 
-    /// As [`only_reader`].
+    /// Like [`only_reader`].
     pub(super) fn only_reader(&self, graph: &Graph, id: ValueId) -> Option<usize> {
         match self.readers(id) {
             &[reader] if !graph.is_output(id) => Some(reader),
@@ -53,7 +53,7 @@ impl Links {
         }
     }
 
-    /// Lets a node read another value; operands that it does not have yet come with it.
+    /// Makes a node read another value. If the node has no operand at this position yet, it gets one.
     pub(super) fn set_input(&mut self, graph: &mut Graph, node: usize, position: usize, id: ValueId) {
         self.readers.resize(graph.values.len(), Vec::new());
         let inputs = &mut graph.nodes[node].inputs;
@@ -64,7 +64,7 @@ impl Links {
         self.readers[id.0].push(node);
     }
 
-    /// Lets a node read these values alone.
+    /// Makes a node read exactly these values.
     pub(super) fn set_inputs(&mut self, graph: &mut Graph, node: usize, ids: &[ValueId]) {
         for id in std::mem::take(&mut graph.nodes[node].inputs).into_iter().flatten() {
             self.forget(id, node);
@@ -74,7 +74,7 @@ impl Links {
         }
     }
 
-    /// Takes a node out.
+    /// Removes a node, and leaves an empty one in its place.
     pub(super) fn remove(&mut self, graph: &mut Graph, index: usize) -> Node {
         let empty = Node { name: String::new(), op: Op::Reshape, inputs: Vec::new(), outputs: Vec::new() };
         let node = std::mem::replace(&mut graph.nodes[index], empty);
@@ -88,7 +88,7 @@ impl Links {
         node
     }
 
-    /// One operand of a node less reads a value.
+    /// Records that one operand fewer reads a value.
     fn forget(&mut self, id: ValueId, reader: usize) {
         let readers = &mut self.readers[id.0];
         if let Some(place) = readers.iter().position(|&r| r == reader) {
@@ -96,8 +96,8 @@ impl Links {
         }
     }
 
-    /// Removes the node at `index`, whose one result has the same elements as `source`. Fails where
-    /// the result is a result of the model and cannot be written in place of `source`.
+    /// Removes the node at `index`, whose only result has the same elements as `source`. Returns false if the
+    /// result is an output of the model and cannot be written in place of `source`.
     pub(super) fn bypass(&mut self, graph: &mut Graph, index: usize, source: ValueId) -> bool {
         let result = graph.nodes[index].outputs[0];
         if !graph.is_output(result) {
@@ -111,7 +111,7 @@ impl Links {
             return false;
         }
         self.remove(graph, index);
-        // The model's result keeps its name: whoever wrote `source` now writes it.
+        // The model's output keeps its name: the writer of `source` now writes it.
         for output in &mut graph.nodes[writer].outputs {
             if *output == source {
                 *output = result;
@@ -126,7 +126,7 @@ impl Links {
         true
     }
 
-    /// Lets whoever reads `from` read `to`.
+    /// Makes all readers of `from` read `to`.
     fn redirect(&mut self, graph: &mut Graph, from: ValueId, to: ValueId) {
         let readers = std::mem::take(&mut self.readers[from.0]);
         for &reader in &readers {
@@ -139,7 +139,7 @@ impl Links {
         self.readers[to.0].extend(readers);
     }
 
-    /// As [`merge`].
+    /// Like [`merge`].
     pub(super) fn merge(&mut self, graph: &mut Graph, first: usize, second: usize) {
         let node = self.remove(graph, second);
         for id in &node.outputs {
@@ -148,22 +148,22 @@ impl Links {
         take_over(graph, first, node);
     }
 
-    /// Drops the nodes that were taken out.
+    /// Drops the removed nodes.
     pub(super) fn sweep(self, graph: &mut Graph) {
         let mut removed = self.removed.into_iter();
         graph.nodes.retain(|_| !removed.next().unwrap_or(false));
     }
 }
 
-/// Lets the node at `first` write what the one at `second`, its only reader, wrote, under the
-/// second one's name.
+/// Makes the node at `first` write what the one at `second`, its only reader, wrote, under the second one's
+/// name.
 pub(super) fn merge(graph: &mut Graph, first: usize, second: usize) {
     let node = graph.nodes.remove(second);
-    // A reader comes behind what it reads, so `first` has not moved.
+    // A reader comes after what it reads, so `first` has not moved.
     take_over(graph, first, node);
 }
 
-/// Lets a node write what `node` wrote, under its name.
+/// Makes a node write what `node` wrote, under its name.
 fn take_over(graph: &mut Graph, first: usize, node: Node) {
     let old = std::mem::replace(&mut graph.nodes[first].outputs, node.outputs);
     let kind = old.first().and_then(|old| graph.authored.remove(old));

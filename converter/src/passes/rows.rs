@@ -1,10 +1,10 @@
-//! A dense layer reads its input as rows, whatever its dimensions: a RESHAPE in front of one that keeps the
-//! rows is passed by. Float layers only: integers are left as their model has them.
+//! A dense layer reads its input as rows, whatever its dimensions are, so a RESHAPE before it that keeps the
+//! rows is bypassed. Float layers only: integer layers stay as the author wrote them.
 
 use super::rewrite::Links;
 use crate::graph::{DType, Graph, Op, ValueId};
 
-/// Passes reshapes by; returns how often.
+/// Bypasses reshapes; returns how often.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let links = Links::of(graph);
     (0..graph.nodes.len()).filter(|&index| pass_by(graph, &links, index).is_some()).count()

@@ -3,7 +3,7 @@
 use super::rewrite;
 use crate::graph::{Activation, Constant, DType, FullyConnected, Graph, Node, Op, Value, ValueId};
 
-/// Builds a graph node by node; layers are called `relu_2` after operator and position.
+/// Builds a graph node by node. Layers are named after operator and position, such as `relu_2`.
 pub(crate) struct Build {
     pub graph: Graph,
 }
@@ -53,7 +53,7 @@ impl Build {
     }
 }
 
-/// A stream of numbers that repeats on every run.
+/// A generator of numbers that are the same on every run.
 pub(crate) struct Random(pub u64);
 
 impl Random {

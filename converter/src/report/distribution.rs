@@ -1,7 +1,7 @@
 //! How weights and activations are spread over the ranges that their integers reach.
 //!
-//! Numbers come from the float source: its weights, after the passes that the converter does, and its
-//! activations over a few samples. Ranges are the file's.
+//! The numbers come from the float source: its weights, after the converter's passes, and its activations for
+//! a few samples. The ranges are those of the file.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::reference::Executor;
 /// Bars of a histogram.
 pub const BINS: usize = 48;
 
-/// Samples that activations are taken from.
+/// Samples that activations are collected from.
 const SAMPLES: usize = 16;
 
 /// How often numbers fall into equal parts of their range.
@@ -32,24 +32,24 @@ pub struct Histogram {
     pub max: f32,
     /// Numbers in each of [`BINS`] equal parts between the two.
     pub counts: Vec<u64>,
-    /// Ends of what the integers reach; of the widest channel, where channels differ.
+    /// Ends of the range that the integers reach; where channels differ, the widest channel's.
     pub range: Option<(f32, f32)>,
-    /// Smallest and largest distance between two neighbours of the grid; they differ where channels do.
+    /// Smallest and largest distance between two neighbours of the grid. They differ if the channels' do.
     pub steps: Option<(f32, f32)>,
-    /// Share of the numbers that lie beyond the ends by more than half a step, and saturate.
+    /// Share of the numbers that lie beyond the ends by more than half a step, and so saturate.
     pub saturated: f64,
 }
 
-/// What is known of a layer's numbers.
+/// The distributions of a layer's numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Distribution {
     /// Its constant weights.
     pub weights: Option<Histogram>,
-    /// Its first output over some samples.
+    /// Its first output for some samples.
     pub activations: Option<Histogram>,
 }
 
-/// The distributions of each op of a model; activations only where there are samples.
+/// The distributions of each op of a model; activations only if there are samples.
 ///
 /// # Errors
 /// When the source cannot be executed or the samples do not fit.
@@ -106,7 +106,8 @@ fn activations(
             executor.run_observed(&inputs, see).map(|_| ())
         })
     };
-    // Ranges first, then counts: keeping all activations could take any amount of memory.
+    // Ranges come first and counts in a second run, because keeping all activations could take any amount of
+    // memory.
     let mut ranges: HashMap<ValueId, (f32, f32)> =
         values.iter().flatten().map(|&id| (id, (f32::INFINITY, f32::NEG_INFINITY))).collect();
     run(&mut |id, data| {
@@ -137,14 +138,14 @@ fn activations(
     Ok(values.iter().map(|value| value.and_then(finished)).collect())
 }
 
-/// Smallest and largest finite number; the first above the second if there is none.
+/// Smallest and largest finite number. If there is none, the first is larger than the second.
 fn range_of(data: &[f32]) -> (f32, f32) {
     let finite = data.iter().copied().filter(|x| x.is_finite());
     finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), x| (min.min(x), max.max(x)))
 }
 
 impl Histogram {
-    /// A histogram of nothing yet; `None` where there are no numbers.
+    /// An empty histogram; `None` if there are no numbers.
     fn empty((min, max): (f32, f32), grids: &[Grid]) -> Option<Histogram> {
         let live = grids.iter().filter(|grid| grid.step() > 0.0);
         let ends = live.clone().map(Grid::range).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
@@ -162,7 +163,7 @@ impl Histogram {
     fn add(&mut self, x: f32, grid: Option<Grid>) {
         let width = f64::from(self.max) - f64::from(self.min);
         let place = (f64::from(x) - f64::from(self.min)) / width * BINS as f64;
-        // A range of one number has no width; casts take what is not a number as zero.
+        // A range of one number has width 0, so `place` may be NaN, which the cast turns into 0.
         let bin = (place as usize).min(BINS - 1);
         self.counts[bin] += 1;
         if let Some(grid) = grid.filter(|grid| grid.step() > 0.0) {
@@ -173,7 +174,7 @@ impl Histogram {
         }
     }
 
-    /// Makes a share of the number of saturated elements.
+    /// Turns the number of saturated elements into a share.
     fn finish(&mut self, count: usize) {
         self.saturated /= count.max(1) as f64;
     }

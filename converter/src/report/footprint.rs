@@ -1,4 +1,4 @@
-//! Flash and RAM in all: the model's, and where a board was asked, the runtime's code and stack.
+//! Flash and RAM in total: the model's, and the runtime's code and stack if a board measured them.
 
 use ferrolite_runtime::Model;
 use serde::{Deserialize, Serialize};
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::bench::Measured;
 use crate::text;
 
-/// What is said where no board was asked.
+/// Stands in for figures that only a board can tell.
 const UNKNOWN: &str = "not known without a board (`convert --bench BOARD`)";
 
-/// What the runtime takes on a board, as `bench` measures it and `bench --json` says it.
+/// What the runtime takes on a board, as `bench` measures it and `bench --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Code {
     /// Name of the board.
@@ -18,9 +18,9 @@ pub struct Code {
     pub runtime_flash_bytes: Option<u64>,
     /// Most stack that an inference used.
     pub stack_bytes: Option<u64>,
-    /// Size of the model's file that was measured.
+    /// File size of the model that was measured.
     pub model_bytes: u64,
-    /// Its arena.
+    /// Arena of the model that was measured.
     pub arena_bytes: u64,
 }
 
@@ -36,7 +36,7 @@ impl From<Measured> for Code {
     }
 }
 
-/// What a model takes of a microcontroller; null in JSON where it is not known.
+/// What a model takes of a microcontroller. Figures that are not known are null in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Footprint {
     /// Model and code.
@@ -47,7 +47,7 @@ pub struct Footprint {
     pub runtime_flash_bytes: Option<u64>,
     /// Most stack that an inference used.
     pub stack_bytes: Option<u64>,
-    /// The board that says so.
+    /// The board that measured the code and the stack.
     pub bench_board: Option<String>,
     #[serde(skip)]
     model: u64,
@@ -56,7 +56,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of a model, with what a board said of its code.
+    /// The footprint of a model, with what a board measured of its code.
     pub fn new(model: &Model<'_>, code: Option<&Code>) -> Footprint {
         let (file, arena) = (model.bytes().len() as u64, model.arena_bytes() as u64);
         let runtime_flash_bytes = code.and_then(|code| code.runtime_flash_bytes);
@@ -72,14 +72,14 @@ impl Footprint {
         }
     }
 
-    /// Flash as far as it is known, and of what it is made.
+    /// Flash as far as it is known, and its parts.
     pub fn flash(&self) -> (u64, String) {
         let parts =
             self.parts(self.model, "of the model", self.runtime_flash_bytes, "of code", "the runtime's code");
         (self.total_flash_bytes.unwrap_or(self.model), parts)
     }
 
-    /// RAM as far as it is known, and of what it is made.
+    /// RAM as far as it is known, and its parts.
     pub fn ram(&self) -> (u64, String) {
         let parts = self.parts(self.arena, "of arena", self.stack_bytes, "of stack", "the stack");
         (self.total_ram_bytes.unwrap_or(self.arena), parts)

@@ -1,4 +1,4 @@
-//! The arena over time as text: a row for each op, a column for each slice of the arena.
+//! The arena over time as text: one row for each op, one column for each slice of the arena.
 //!
 //! ```text
 //!   0 conv_2d  |▓▓▓▓████████      |
@@ -42,7 +42,7 @@ pub enum Use {
 /// The arena while one op runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Runs of bytes that hold data. Where they overlap, the later one is what is seen.
+    /// Runs of bytes that hold data. Where they overlap, the last one is shown.
     pub runs: Vec<(Range<u64>, Use)>,
     /// End of the last byte in use.
     pub used: u64,

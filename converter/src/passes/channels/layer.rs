@@ -1,5 +1,5 @@
-//! An int8 layer with weights in integer arithmetic: which integers its output channels can hold, given those of
-//! its input's.
+//! An int8 layer with weights in integer arithmetic: computes which integers its output channels can hold,
+//! from those that its input channels can hold.
 
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::quant::{multiplier, quantize, requantize};
@@ -11,25 +11,25 @@ use crate::graph::{
 /// Lowest and highest integer of a channel.
 pub(super) type Range = (i32, i32);
 
-/// Anything that int8 holds.
+/// The range of int8.
 pub(super) const FULL: Range = (-128, 127);
 
-/// The integer that a channel always holds.
+/// The integer that a channel always holds, if there is one.
 pub(super) fn constant(ranges: &[Range], channel: usize) -> Option<i32> {
     ranges.get(channel).filter(|(low, high)| low == high).map(|&(low, _)| low)
 }
 
-/// An int8 layer with weights, ready for integer arithmetic.
+/// An int8 layer with weights, prepared for integer arithmetic.
 pub(super) struct Layer<'a> {
     pub weights: &'a [i8],
     pub bias: Vec<i64>,
     /// Zero point of the input.
     pub zero_point: i32,
-    /// Whether windows reach beyond the image.
+    /// Whether windows extend beyond the image.
     pub padded: bool,
     pub channels: usize,
     pub outputs: usize,
-    /// The taps inside the image, for each kind of place that a window can be at.
+    /// The taps inside the image, for each kind of position that a window can have.
     taps: Vec<Vec<usize>>,
     op: &'a Op,
     input_scale: f32,
@@ -39,8 +39,8 @@ pub(super) struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    /// `None` for float layers and for forms that the pass does not handle: grouped convolutions,
-    /// weights with a zero point, operands without quantization.
+    /// `None` for float layers and for layers that the pass does not handle: grouped convolutions, weights
+    /// with a zero point, operands without quantization.
     pub(super) fn new(graph: &'a Graph, node: &'a Node) -> Option<Layer<'a>> {
         let (input, weights, output) =
             (graph.value(node.input(0)?), graph.value(node.input(1)?), graph.value(*node.outputs.first()?));
@@ -116,7 +116,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Which input channels have a weight other than zero.
+    /// Which input channels have a weight that is not zero.
     pub(super) fn reads(&self) -> Vec<bool> {
         let mut reads = vec![false; self.channels];
         for (i, _) in self.weights.iter().enumerate().filter(|(_, w)| **w != 0) {
@@ -125,8 +125,8 @@ impl<'a> Layer<'a> {
         reads
     }
 
-    /// What one step of an input channel adds to each accumulator of a convolution or dense layer, where
-    /// that is the same wherever the window is.
+    /// What one step of an input channel adds to each accumulator of a convolution or dense layer. `None` if
+    /// that depends on the window's position.
     pub(super) fn contribution(&self, channel: usize) -> Option<Vec<i64>> {
         let row = self.weights.len() / self.outputs;
         let sum = |output: usize, taps: &[usize]| -> i64 {
@@ -140,7 +140,7 @@ impl<'a> Layer<'a> {
         (0..self.outputs).map(one).collect()
     }
 
-    /// The ranges of the results' channels.
+    /// The ranges of the output channels.
     pub(super) fn outputs(&self, inputs: &[Range]) -> Vec<Range> {
         let mut accumulators: Vec<(i64, i64)> = self.bias.iter().map(|&b| (b, b)).collect();
         for (i, &weight) in self.weights.iter().enumerate() {
@@ -157,7 +157,8 @@ impl<'a> Layer<'a> {
         scaled.map(|(output, range)| self.scale_down(output, range).unwrap_or(self.clamp)).collect()
     }
 
-    /// The integers that an accumulator's range becomes, where that holds for either rounding.
+    /// The range of integers that an accumulator's range is scaled down to, which must hold for both
+    /// roundings.
     fn scale_down(&self, output: usize, (low, high): (i64, i64)) -> Option<Range> {
         let weight_scale = self.weight_scales[if self.weight_scales.len() == 1 { 0 } else { output }];
         let real = f64::from(self.input_scale) * f64::from(weight_scale) / f64::from(self.output.0);
@@ -177,8 +178,8 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// The taps inside the image, for each kind of place that a window can be at: in the middle, at an edge,
-/// in a corner.
+/// The taps inside the image, for each kind of position that a window can have: in the middle, at an edge, in
+/// a corner.
 fn taps(window: &Window, input: &Value, output: &Value) -> Option<Vec<Vec<usize>>> {
     let lines = |axis: usize| -> Option<Vec<Vec<usize>>> {
         let (size, count) = (*input.shape.get(axis + 1)?, *output.shape.get(axis + 1)?);

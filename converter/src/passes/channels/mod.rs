@@ -1,20 +1,21 @@
 //! Output channels that always hold the same integer are not computed: they are removed, and what
 //! they contributed to the next layer moves into its bias, `bias += sum of w * (c - zero_point)`.
 //!
-//! Training with weight decay leaves such channels behind in numbers (all weights of the channel
-//! are zero, or so small that the clamp swallows them). Every accumulator of the layers that
-//! remain keeps its value, so the pass is exact. A channel is removed together with those that it is tied
-//! to (`ties`), when
+//! Training with weight decay leaves many such channels (all weights of the channel are zero, or so small
+//! that the clamp removes their effect). Every accumulator of the remaining layers keeps its value, so the
+//! pass is exact. A channel is removed together with those that it is tied to (`ties`), when
 //! - each of them is made by CONV_2D, FULLY_CONNECTED, or a PAD of channels, which can leave it out, or
 //!   passed on by depthwise convolutions, poolings, functions of one or two tensors, reductions over the
-//!   image, and data movement, which then have one channel less to do;
+//!   image, and data movement, which then have one channel less to process;
 //! - each CONV_2D and FULLY_CONNECTED that reads one of them either has no weights for it, or reads a
-//!   constant (`ranges`) that adds the same to an accumulator wherever the window is: any constant where
+//!   constant (`ranges`) that adds the same to an accumulator wherever the window is: any constant if
 //!   no window meets padding, the zero point in any case, since that is what padding holds.
 //!
-//! Channels are removed in fours: kernels read four at a time, and three dead ones cost less than pixels
-//! that are no whole number of words (a person model with 40 % of its channels dead, modelled Cortex-M4
-//! cycles: 10.7 million in fours; 56 in twos and 62 by ones, whose depthwise layers leave the fast path). A tensor that lost channels is not the tensor it was, so its name
+//! Channels are removed in fours: kernels read four at a time, and three dead channels cost less than pixels
+//! that are not a whole number of words (a person model with 40 % of its channels dead, modelled Cortex-M4
+//! cycles: 10.7 million in fours; 56 million in twos and 62 million one by one, whose depthwise layers leave
+//! the fast path). A tensor that lost channels is no longer the same tensor, so its name gets the suffix
+//! `/active`.
 //! gets the suffix `/active`.
 
 mod layer;
@@ -30,28 +31,28 @@ use crate::graph::{Graph, Op, ValueId};
 use layer::{Layer, Range, constant};
 use ties::{Groups, activations, channels};
 
-/// What remains of a tensor's channels is a multiple of this, or all of them.
+/// The number of channels that a tensor keeps is a multiple of this, or all of them.
 const GRAIN: usize = 4;
 
-/// Removes constant channels; returns how many were taken from the layers that made them.
+/// Removes constant channels; returns how many were removed from the layers that made them.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
-    // A channel less may leave another one without readers.
+    // After a channel is removed, another one may have no readers left.
     while let Some(found) = find(graph) {
         count += remove::channels(graph, &found);
     }
     count
 }
 
-/// What was found out about the channels of each value.
+/// What is known about the channels of each value.
 struct Found {
-    /// Which can go; empty for values that nothing writes.
+    /// Channels that can be removed; empty for values that no node writes.
     removed: Vec<Vec<bool>>,
-    /// What they can hold.
+    /// The integers that each channel can hold.
     ranges: Vec<Vec<Range>>,
 }
 
-/// The channels that can go, if there are any.
+/// The channels that can be removed, if there are any.
 fn find(graph: &Graph) -> Option<Found> {
     let layers: Vec<Option<Layer<'_>>> = graph.nodes.iter().map(|node| Layer::new(graph, node)).collect();
     if layers.iter().all(Option::is_none) {
@@ -100,8 +101,8 @@ fn spares(layer: &Layer<'_>, reads: &[bool], constant: Option<i32>, channel: usi
     !reads[channel] || constant.is_some_and(absorbs)
 }
 
-/// The channels of each value that are not kept, after some more were kept so that those of each value
-/// come in fours.
+/// The channels of each value that are removed. Some more are kept, so that the number of channels that each
+/// value keeps is a multiple of [`GRAIN`].
 fn in_fours(graph: &Graph, groups: &mut Groups, kept: &mut [bool]) -> Vec<Vec<bool>> {
     let written: Vec<ValueId> = graph.nodes.iter().flat_map(|node| node.outputs.iter().copied()).collect();
     let mut settled = false;

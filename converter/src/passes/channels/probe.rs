@@ -1,5 +1,5 @@
-//! Finds ranges of results by running a node, alone, on the runtime: what the device would answer is
-//! what counts, and no second copy of its arithmetic is needed.
+//! Finds ranges of results by running a single node on the runtime. What counts is what the device would
+//! compute, and this needs no second copy of its arithmetic.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,14 @@ use crate::execute::{infer, interpreter};
 use crate::graph::{DType, Graph, Node, Op, ValueId};
 use crate::ops;
 
-/// The ranges of a node's results at the ends of its operands' ranges, and whether they hold in
-/// between. `None` where the node is nothing that int8 channels pass through.
+/// The ranges of a node's results at the ends of its operands' ranges, and whether they hold in between.
+/// `None` if the node is not one that passes int8 channels on.
 pub(super) fn ends(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<(Vec<Vec<Range>>, bool)> {
     let mut operands: Vec<ValueId> = activations(graph, node).collect();
     operands.sort();
     operands.dedup();
-    // Every choice of ends for the two operands of a function; otherwise each result reads one operand.
+    // A function of two operands is run for every combination of ends; in other nodes, each result reads one
+    // operand.
     let corners: &[usize] = match (&node.op, operands.len()) {
         (Op::Binary(_), 2) => &[0b00, 0b11, 0b01, 0b10],
         _ => &[0b00, usize::MAX],
@@ -43,14 +44,14 @@ pub(super) fn ends(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<
     Some((found?, ops::of(&node.op).is_monotone(graph, node)))
 }
 
-/// The ranges of a node's results where each channel of its operands holds its constant; channels that
-/// hold none must not matter to those that are asked for.
+/// The ranges of a node's results when each channel of its operands holds its constant. Channels without a
+/// constant must not affect the results that are used.
 pub(super) fn constants(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<Vec<Vec<Range>>> {
     run(graph, node, &|id, channel| constant(&ranges[id.0], channel).unwrap_or(0))
 }
 
-/// Runs a node with every channel of its operands at one level; returns the lowest and highest integer
-/// of each channel of its results over all pixels and both roundings.
+/// Runs a node with every channel of its operands at one level. Returns the lowest and highest integer of
+/// each channel of its results over all pixels and both roundings.
 fn run(graph: &Graph, node: &Node, level: &dyn Fn(ValueId, usize) -> i32) -> Option<Vec<Vec<Range>>> {
     let mut alone = Graph { name: "probe".into(), ..Graph::default() };
     let mut places = HashMap::new();

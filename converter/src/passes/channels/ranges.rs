@@ -1,16 +1,16 @@
-//! Which integers each channel of each activation can hold, whatever the input is.
+//! Which integers each channel of each activation can hold, for any input.
 //!
-//! The range of an accumulator is the sum over its taps of `w * (q - zero_point)` at the worst ends
-//! of the channel's range; a padded tap reads the zero point, which therefore widens the range that
-//! a padded window sees. Scaling down is monotone, so an output channel is constant exactly when
-//! both ends of its range give the same integer. Where all that a padded window reads is constant, and
-//! for operators without weights, the node itself is run (`probe`).
+//! The range of an accumulator is the sum over its taps of `w * (q - zero_point)` at the worst ends of the
+//! channel's range. A padded tap reads the zero point, which therefore widens the range that a padded window
+//! sees. Scaling down is monotone, so an output channel is constant exactly when both ends of its range give
+//! the same integer. If everything that a padded window reads is constant, and for operators without weights,
+//! the node itself is run (`probe`).
 
 use super::layer::{FULL, Layer, Range, constant};
 use super::{probe, ties};
 use crate::graph::{Graph, Node, Op, Pad, ValueId};
 
-/// The ranges of each value's channels (its last dimension); empty where they were not followed.
+/// The ranges of each value's channels (its last dimension); empty for values without known ranges.
 pub(super) fn channels(graph: &Graph) -> Vec<Vec<Range>> {
     let mut ranges: Vec<Vec<Range>> = vec![Vec::new(); graph.values.len()];
     for node in &graph.nodes {
@@ -30,8 +30,8 @@ pub(super) fn channels(graph: &Graph) -> Vec<Vec<Range>> {
     ranges
 }
 
-/// Narrows the ranges of results that read nothing but constants, which near the padding are other
-/// sums than the ends of each tap's range can tell.
+/// Narrows the ranges of results that read only constants. Near the padding, their sums cannot be computed
+/// from the ends of each tap's range alone.
 fn sharpen(graph: &Graph, node: &Node, layer: &Layer<'_>, ranges: &[Vec<Range>], found: &mut [Range]) {
     let Some(input) = node.input(0).filter(|_| layer.padded) else { return };
     let mut determined = vec![true; layer.outputs];
@@ -62,7 +62,7 @@ fn passed_on(graph: &Graph, node: &Node, ranges: &[Vec<Range>]) -> Option<Vec<Ve
     let ties = ties::of(graph, node, None)?;
     let (mut found, monotone) = probe::ends(graph, node, ranges)?;
     if !monotone {
-        // What is made of constants alone is known nevertheless.
+        // Results that are made only of constants are known nevertheless.
         for ((from, channel), (to, result)) in ties {
             if constant(&ranges[from.0], channel).is_none()
                 && let Some(position) = node.outputs.iter().position(|&output| output == to)

@@ -1,4 +1,4 @@
-//! Takes channels out of a graph, after `find` has shown that nobody misses them.
+//! Removes channels from a graph, after `find` has shown that no layer needs them.
 
 use super::super::rewrite::{add_constant, only_reader};
 use super::Found;
@@ -6,7 +6,7 @@ use super::layer::{Layer, Range, constant};
 use super::ties::channels as channel_count;
 use crate::graph::{Constant, Graph, Op, Pad, Quantization, Slice, ValueId};
 
-/// Removes the marked channels of each value; returns how many in the nodes that made them.
+/// Removes the marked channels of each value; returns how many were removed from the nodes that made them.
 pub(super) fn channels(graph: &mut Graph, Found { removed, ranges }: &Found) -> usize {
     let marked = |id: ValueId| removed.get(id.0).filter(|marks| marks.contains(&true)).map(Vec::as_slice);
     let kept = |marks: &[bool]| marks.iter().filter(|&&mark| !mark).count();
@@ -81,7 +81,7 @@ fn shorten_outputs(graph: &mut Graph, index: usize, axis: usize, removed: &[bool
     }
 }
 
-/// Takes channels that a PAD adds out of it; returns how many. `channels` is what it had to pad.
+/// Removes channels that a PAD adds; returns how many. The input of the PAD has `channels` channels.
 fn shorten_padding(graph: &mut Graph, index: usize, channels: usize, removed: &[bool]) -> usize {
     let Op::Pad(Pad { amounts, .. }) = &mut graph.nodes[index].op else { return 0 };
     let Some((before, after)) = amounts.last_mut() else { return 0 };
@@ -99,7 +99,7 @@ fn absorb(graph: &mut Graph, index: usize, removed: &[bool], ranges: &[Range]) {
     let gone = removed.iter().enumerate().filter(|&(_, &removed)| removed);
     for (channel, constant) in gone.filter_map(|(c, _)| Some((c, constant(ranges, c)?))) {
         let step = i64::from(constant - layer.zero_point);
-        // Padding holds the zero point: nothing is added then, and the sums differ from place to place.
+        // A channel that holds the zero point adds nothing, even if padding makes sums depend on the place.
         let Some(sums) = (step != 0).then(|| layer.contribution(channel)).flatten() else { continue };
         bias.iter_mut().zip(sums).for_each(|(bias, sum)| *bias += sum * step);
     }
@@ -107,7 +107,7 @@ fn absorb(graph: &mut Graph, index: usize, removed: &[bool], ranges: &[Range]) {
     let node = &graph.nodes[index];
     if let Some(weights) = node.input(1) {
         let axis = graph.value(weights).shape.len() - 1;
-        // Dense weights may see each channel once per pixel.
+        // A dense layer may read each channel once for each pixel.
         let row = graph.value(weights).shape[axis];
         let wide: Vec<bool> = removed.iter().copied().cycle().take(row).collect();
         shorten_constant(graph, index, 1, weights, axis, &wide);

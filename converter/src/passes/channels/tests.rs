@@ -1,5 +1,5 @@
-//! Random int8 networks with dead channels, computed with plain integer loops before and after:
-//! every int32 accumulator of the last layer, and every output byte, has to be the same.
+//! Random int8 networks with dead channels, computed with plain integer loops before and after: every int32
+//! accumulator of the last layer and every output byte has to be the same.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ fn window(kernel: usize, pad: usize) -> Window {
 struct Net {
     build: Build,
     random: Random,
-    /// Decides which channels are dead, when it is not `random`.
+    /// Decides which channels are dead; without it, chance does.
     alike: Option<Random>,
 }
 
@@ -250,7 +250,7 @@ fn accumulators_and_outputs_stay_what_they_were() {
 
 #[test]
 fn padding_keeps_constants_other_than_the_zero_point() {
-    // Whether the second layer's kernel has its middle tap alone, which never meets the padding.
+    // With `middle`, the second layer's kernel has only its middle tap, which never meets the padding.
     for (bias, pad, middle, folds) in
         [(0, 1, false, 4), (5000, 1, false, 0), (5000, 0, false, 4), (5000, 1, true, 4)]
     {
@@ -261,7 +261,7 @@ fn padding_keeps_constants_other_than_the_zero_point() {
         let size = 2 + 2 * pad;
         let y = net.layer(conv(pad), x, &[3, 3, 3, 8], &[1, size, size, 3]);
         let mut graph = net.build.finish(y);
-        // Both layers without dead channels but the first one's first four.
+        // The only dead channels are the first four of the first layer.
         for (node, dead) in [(0, 4 * 18), (1, 0)] {
             let [w, b] = [1, 2].map(|position| graph.nodes[node].input(position).unwrap());
             let count = graph.value(w).elements();
@@ -278,7 +278,7 @@ fn padding_keeps_constants_other_than_the_zero_point() {
     }
 }
 
-/// Answers of the runtime to some random inputs, with both roundings.
+/// The runtime's outputs for some random inputs, with both roundings.
 fn on_device(graph: &Graph, seed: u64) -> Vec<Vec<Vec<u8>>> {
     let mut answers = Vec::new();
     for rounding in [Rounding::Double, Rounding::Single] {
@@ -298,7 +298,7 @@ fn on_device(graph: &Graph, seed: u64) -> Vec<Vec<Vec<u8>>> {
     answers
 }
 
-/// Layers and branches of all kinds that pass channels on, at random.
+/// A random network of layers and branches of all kinds that pass channels on.
 fn random_branches(seed: u64) -> Graph {
     let mut net = Net::new(&[1, 6, 6, 3], seed);
     let activation = [Activation::None, Activation::Relu][net.random.below(2)];
@@ -306,7 +306,7 @@ fn random_branches(seed: u64) -> Graph {
     let binary = |kind| Op::Binary(Binary { kind, activation: Activation::None });
     let input = net.build.input();
     let image = |c: usize| [1, 6, 6, c];
-    // Both sides of a residual lose the same channels, or some of them.
+    // Both sides of a residual connection lose the same channels, or some of them.
     net.alike = Some(Random(seed ^ 7));
     let mut x = net.layer(conv(window(3, 1)), input, &[12, 3, 3, 3], &image(12));
     for _ in 0..2 + net.random.below(4) {
@@ -342,7 +342,7 @@ fn random_branches(seed: u64) -> Graph {
                 net.passing(pool, &[y], &image(12))
             }
             6 => {
-                // Channels of two layers side by side, and cut apart again.
+                // Channels of two layers are concatenated and split again.
                 let other = net.layer(conv(window(1, 0)), x, &[8, 1, 1, 12], &image(8));
                 let as_y = net.build.graph.value(y).quantization.clone();
                 net.build.graph.value_mut(other).quantization = as_y;

@@ -1,8 +1,8 @@
-//! Which channels stand or fall together.
+//! Which channels can only be removed together.
 //!
-//! A convolution or a dense layer makes its output channels out of all its input channels: both sides
-//! are free of one another. Everything else passes channels on, and a channel of its result is gone
-//! exactly when those of its operands are:
+//! A convolution or a dense layer computes each output channel from all its input channels, so the channels
+//! of its input and output are independent. Every other node passes channels on, and a channel of its result
+//! is removed exactly when those of its operands are:
 //!
 //! ```text
 //!  ADD            (a, c) - (result, c) - (b, c)
@@ -10,7 +10,7 @@
 //!  depthwise      (x, c) - (result, c * multiplier + m)
 //!  flatten        (x, c) - (result, pixel * channels + c)
 //! ```
-//! Channels that hang together through such ties are one group over the whole graph.
+//! Channels that are connected by such ties form one group over the whole graph.
 
 use super::layer::Layer;
 use crate::graph::{Graph, Node, ValueId};
@@ -22,8 +22,8 @@ pub(super) fn activations<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator
     node.inputs.iter().flatten().copied().filter(|&id| graph.value(id).constant.is_none())
 }
 
-/// How a node passes channels on, operand to result. Without ties is who computes each result of all
-/// operands, as the layers with weights do. `None`: the node needs its operands and results as they are.
+/// How a node passes channels on, operand to result. A node that computes each result from all operands, as
+/// layers with weights do, has no ties. `None` if the node needs its operands and results unchanged.
 pub(super) fn of(graph: &Graph, node: &Node, layer: Option<&Layer<'_>>) -> Option<Vec<(Channel, Channel)>> {
     if node.input(0).is_none() || node.outputs.is_empty() {
         return None;
@@ -37,14 +37,14 @@ pub(super) fn of(graph: &Graph, node: &Node, layer: Option<&Layer<'_>>) -> Optio
 
 /// Groups of tied channels.
 pub(super) struct Groups {
-    /// Number of a value's first channel.
+    /// Index of each value's first channel.
     first: Vec<usize>,
-    /// Another channel of the same group, or itself.
+    /// Another channel of the same group, or the channel itself.
     parent: Vec<usize>,
 }
 
 impl Groups {
-    /// Every channel by itself.
+    /// Every channel is a group of its own.
     pub(super) fn new(graph: &Graph) -> Groups {
         let mut first = Vec::with_capacity(graph.values.len());
         let mut count = 0;
@@ -55,7 +55,7 @@ impl Groups {
         Groups { first, parent: (0..count).collect() }
     }
 
-    /// Number of channels, above every group's number.
+    /// Number of channels, which is above every group's number.
     pub(super) fn len(&self) -> usize {
         self.parent.len()
     }

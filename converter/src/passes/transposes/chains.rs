@@ -1,4 +1,4 @@
-//! Views of views become one, in as few nodes as there can be; a view that changes nothing goes.
+//! Merges views of views into as few nodes as possible, and removes views that change nothing.
 
 use super::turn::{replace, sort};
 use crate::graph::{DType, Graph, Op, Reduce};
@@ -14,11 +14,12 @@ pub(super) fn run(graph: &mut Graph) -> usize {
         let result = node.outputs[0];
         let (source, view, length) = origin(graph, &writers, result);
         if length == 0 {
-            // A view of a constant.
+            // This is a view of a constant.
             continue;
         }
         let shape = &graph.value(source).shape;
-        // Values that nothing else can write for the model's input or another result stay a RESHAPE.
+        // A RESHAPE stays where no other node can write the value: between an input and an output of the
+        // model, or between two outputs.
         let direct = node.input(0) == Some(source);
         let nothing = view.is_identity(shape);
         let single = view.keeps_order(shape) || view.permutation(shape.len()).is_some();
@@ -40,7 +41,7 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     count + drop_axes(graph)
 }
 
-/// A reduction whose axes a RESHAPE drops, drops them itself.
+/// If a RESHAPE removes the axes of a reduction, the reduction drops them itself.
 fn drop_axes(graph: &mut Graph) -> usize {
     let mut count = 0;
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! Regions of layers that work under any view, and the view that is best for each.
+//! Regions of layers that work under any view, and the best view for each.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,15 +7,15 @@ use crate::ops;
 use crate::ops::operator::Layout;
 use crate::ops::view::{View, origin};
 
-/// Layers that hang together.
+/// A set of connected layers.
 pub(super) struct Region {
-    /// Their places in the graph, ascending.
+    /// Their indices in the graph, ascending.
     pub nodes: Vec<usize>,
-    /// The values under the view: what the layers read and write, but for constants and what is outside.
+    /// The values under the view: what the layers read and write, except constants and values outside.
     pub values: BTreeSet<ValueId>,
 }
 
-/// Who writes and who reads each value.
+/// The writer and the readers of each value.
 pub(super) struct Maps {
     pub writers: HashMap<ValueId, usize>,
     pub readers: HashMap<ValueId, Vec<usize>>,
@@ -31,7 +31,8 @@ impl Maps {
     }
 }
 
-/// A constant, or integers that DEQUANTIZE turns into one: it can be rearranged now.
+/// Whether a value is a constant, or integers that DEQUANTIZE turns into one, so that it can be rearranged
+/// now.
 pub(super) fn is_known(graph: &Graph, maps: &Maps, id: ValueId) -> bool {
     let constant = |id: ValueId| graph.value(id).constant.is_some();
     constant(id)
@@ -41,8 +42,8 @@ pub(super) fn is_known(graph: &Graph, maps: &Maps, id: ValueId) -> bool {
         })
 }
 
-/// The operands and results of a layer that are under the view, if it works under any: all but constants,
-/// and of layers at the end of a region only the operand.
+/// The operands and results of a layer that are under the view, if the layer works under any view. Constants
+/// are not; of layers at the end of a region, only the operand is.
 fn members(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<ValueId>> {
     let output = *node.outputs.first()?;
     let rank = graph.value(output).shape.len();
@@ -64,8 +65,8 @@ fn members(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<ValueId>> {
     }
 }
 
-/// The dense layers that read a flattened tensor: they alone read it, row for row, by known weights, if not
-/// behind functions of single elements.
+/// The dense layers that read a flattened tensor, if nothing else does. They must read it row by row with
+/// known weights, possibly after functions of single elements.
 pub(super) fn flattens(graph: &Graph, maps: &Maps, node: &Node) -> Option<Vec<usize>> {
     let output = *node.outputs.first()?;
     let (before, after) = (&graph.value(node.input(0)?).shape, &graph.value(output).shape);
@@ -170,22 +171,22 @@ pub(super) fn written_inside(maps: &Maps, region: &Region, id: ValueId) -> bool 
     maps.writers.get(&id).is_some_and(|at| region.nodes.binary_search(at).is_ok())
 }
 
-/// How something outside reads a value of the region.
+/// How a node outside reads a value of the region.
 pub(super) enum Exit {
-    /// As a view: the last node that makes it.
+    /// Through a view; `node` is the last node that makes it.
     Seen {
-        /// The place of that node.
+        /// The index of that node.
         node: usize,
         /// The view of the region's value.
         view: View,
     },
-    /// As it is, by the node at this place.
+    /// As it is, by the node at this index.
     Whole(usize),
 }
 
-/// All readers of a value that are not of the region.
+/// All readers of a value that are outside of the region.
 pub(super) fn exits(graph: &Graph, maps: &Maps, region: &Region, id: ValueId) -> Vec<Exit> {
-    // Of a value that comes from outside, readers outside are none of the region's business.
+    // Readers outside of a value that comes from outside do not concern the region.
     if !written_inside(maps, region, id) {
         return Vec::new();
     }
@@ -195,7 +196,7 @@ pub(super) fn exits(graph: &Graph, maps: &Maps, region: &Region, id: ValueId) ->
         .filter(|at| seen.insert(*at))
         .map(|mut at| {
             let Some(mut view) = View::of(graph, &graph.nodes[at]) else { return Exit::Whole(at) };
-            // On through views that nobody else reads.
+            // Follows views that no other node reads.
             while let &[result] = graph.nodes[at].outputs.as_slice() {
                 let &[next] = maps.readers(result) else { break };
                 if graph.is_output(result) || region.nodes.binary_search(&next).is_ok() {
@@ -210,7 +211,7 @@ pub(super) fn exits(graph: &Graph, maps: &Maps, region: &Region, id: ValueId) ->
         .collect()
 }
 
-/// What the views around a region cost now, and under another view of it; none if that is impossible.
+/// What the views around a region cost now, and under another view of it; `None` if that is impossible.
 fn cost(graph: &Graph, maps: &Maps, region: &Region, view: &View) -> Option<(usize, usize)> {
     if !region.values.iter().all(|&id| view.fits(&graph.value(id).shape)) {
         return None;
@@ -223,7 +224,7 @@ fn cost(graph: &Graph, maps: &Maps, region: &Region, view: &View) -> Option<(usi
         let shape = &graph.value(id).shape;
         if !written_inside(maps, region, id) {
             let (source, seen, _) = origin(graph, &maps.writers, id);
-            // A value that leaves the region and comes back as another view of itself.
+            // The value leaves the region and comes back as another view of itself.
             if written_inside(maps, region, source) {
                 return None;
             }
@@ -256,7 +257,7 @@ fn cost(graph: &Graph, maps: &Maps, region: &Region, view: &View) -> Option<(usi
     Some((before, after))
 }
 
-/// A value that is this view of `source` already.
+/// A value that is already this view of `source`.
 pub(super) fn existing(graph: &Graph, maps: &Maps, source: ValueId, view: &View) -> Option<ValueId> {
     let shape = &graph.value(source).shape;
     if view.is_identity(shape) {
@@ -270,7 +271,7 @@ pub(super) fn existing(graph: &Graph, maps: &Maps, source: ValueId, view: &View)
     })
 }
 
-/// The order of the dimensions that matter.
+/// The order of the dimensions larger than 1.
 fn order(view: &View, shape: &[usize]) -> Vec<usize> {
     view.0.iter().flatten().copied().filter(|&d| shape[d] != 1).collect()
 }

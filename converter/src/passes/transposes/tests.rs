@@ -1,4 +1,4 @@
-//! Random graphs keep their function, and those that exporters write lose their TRANSPOSEs.
+//! Random graphs keep their function, and graphs as exporters write them lose their TRANSPOSEs.
 
 use super::super::testing::{Build, Random, random_inputs};
 use super::*;
@@ -75,7 +75,7 @@ fn a_flattened_image_permutes_the_weights() {
 
 #[test]
 fn what_would_cost_more_stays() {
-    // The region has a result of its own, and another layer needs the order: two for one.
+    // The region has an output of its own, and another layer needs the order: turning would cost two for one.
     let mut b = Build::new(&[2, 3, 4]);
     let x = permuted(&mut b, ValueId(0), &[0, 2, 1]);
     let y = b.node(Op::Unary(UnaryKind::Abs), &[x], &[2, 4, 3]);

@@ -1,4 +1,4 @@
-//! Turns a region: its layers, constants and borders under another view.
+//! Turns a region: changes its layers, constants and borders to another view.
 
 use super::super::rewrite::add_constant;
 use super::region::{Exit, Maps, Region, existing, exits, flattens, is_known, written_inside};
@@ -6,10 +6,10 @@ use crate::graph::{Constant, Graph, Node, Op, Quantization, Transpose, Value, Va
 use crate::ops;
 use crate::ops::view::{View, origin};
 
-/// Sees all values of a region under `view`.
+/// Changes all values of a region to `view`.
 pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
     let maps = Maps::new(graph);
-    // What comes in.
+    // Values that enter the region.
     let mut turned: Vec<(ValueId, ValueId)> = Vec::new();
     for &id in region.values.iter().filter(|&&id| !written_inside(&maps, region, id)) {
         let (source, seen, _) = origin(graph, &maps.writers, id);
@@ -25,7 +25,7 @@ pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
     }
     let exits: Vec<(ValueId, Vec<Exit>)> =
         region.values.iter().map(|&id| (id, exits(graph, &maps, region, id))).collect();
-    // The layers.
+    // Layers of the region.
     for &at in &region.nodes {
         layer(graph, &maps, at, view);
         for (old, new) in &turned {
@@ -41,7 +41,7 @@ pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
             graph.value_mut(*id).shape = view.shape(shape);
         }
     }
-    // What goes out.
+    // Values that leave the region.
     for ((id, exits), (_, shape)) in exits.into_iter().zip(&old_shapes) {
         if written_inside(&maps, region, id) {
             leave(graph, id, exits, &view.inverse(shape.len()));
@@ -50,12 +50,12 @@ pub(super) fn turn(graph: &mut Graph, region: &Region, view: &View) {
     sort(graph);
 }
 
-/// Gives readers outside of a region what they read before: `back` is the view back.
+/// Gives readers outside of a region what they read before; `back` is the inverse view.
 fn leave(graph: &mut Graph, id: ValueId, exits: Vec<Exit>, back: &View) {
     let mut id = id;
     let mut whole: Option<ValueId> = None;
     if graph.is_output(id) {
-        // The model's result keeps its name and shape.
+        // The model's output keeps its name and shape.
         let value = graph.value(id).clone();
         let result = see(graph, id, back, &value.name);
         graph.value_mut(id).name = format!("{}/view", value.name);
@@ -86,8 +86,8 @@ fn leave(graph: &mut Graph, id: ValueId, exits: Vec<Exit>, back: &View) {
     }
 }
 
-/// Lets the node at `node`, which wrote `result`, make it as a view of `source`. Returns the value that has
-/// taken the source's place, which is another one where `result` is the model's and equal.
+/// Makes the node at `node`, which wrote `result`, compute it as a view of `source`. Returns the value that
+/// has taken the source's place. It is another one if `result` is an output of the model and equals `source`.
 pub(super) fn replace(
     graph: &mut Graph,
     node: usize,
@@ -100,7 +100,7 @@ pub(super) fn replace(
         let writer = graph.nodes.iter().position(|n| n.outputs.contains(&source));
         match writer {
             Some(writer) if graph.is_output(result) && !graph.is_output(source) => {
-                // The model's result keeps its name: whoever wrote `source` writes it now.
+                // The model's output keeps its name: the writer of `source` now writes it.
                 for output in graph.nodes[writer].outputs.iter_mut().filter(|o| **o == source) {
                     *output = result;
                 }
@@ -108,7 +108,7 @@ pub(super) fn replace(
                     graph.authored.insert(result, kind);
                 }
                 graph.replace_uses(source, result);
-                // The node's place stays taken until the dead are removed.
+                // The node keeps its index until dead nodes are removed.
                 graph.nodes[node].inputs = vec![Some(result)];
                 let spare = graph.value(result).clone();
                 let spare = graph.add_value(Value { name: format!("{}/spare", spare.name), ..spare });
@@ -137,7 +137,7 @@ pub(super) fn replace(
     source
 }
 
-/// The dimensions of a view and then those that it drops, by a TRANSPOSE.
+/// A TRANSPOSE to the dimensions of a view, followed by those that the view drops.
 fn transposed(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> ValueId {
     let rank = graph.value(source).shape.len();
     let mut permutation: Vec<usize> = view.0.iter().flatten().copied().collect();
@@ -150,7 +150,7 @@ fn transposed(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> Va
     result
 }
 
-/// A new value that is a view of `source`, with the nodes that make it.
+/// A new value that is a view of `source`, and the nodes that make it.
 fn see(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> ValueId {
     let value = graph.value(source).clone();
     let shape = view.shape(&value.shape);
@@ -161,7 +161,7 @@ fn see(graph: &mut Graph, source: ValueId, view: &View, name: &str) -> ValueId {
     result
 }
 
-/// Finishes the node that was added last.
+/// Completes the node that was added last.
 fn replace_new(graph: &mut Graph, source: ValueId, view: &View) {
     let node = graph.nodes.len() - 1;
     let shape = graph.value(source).shape.clone();
@@ -171,7 +171,7 @@ fn replace_new(graph: &mut Graph, source: ValueId, view: &View) {
     }
 }
 
-/// A layer of the region under a view of its operands.
+/// Changes a layer of the region to a view of its operands.
 fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
     let node = graph.nodes[at].clone();
     if let (Op::Reshape, Some(input), Some(dense)) = (&node.op, node.input(0), flattens(graph, maps, &node)) {
@@ -199,10 +199,10 @@ fn layer(graph: &mut Graph, maps: &Maps, at: usize, view: &View) {
     }
 }
 
-/// Puts the columns of dense layers' weights into the order in which the flattened tensor of `shape`
-/// comes under a view.
+/// Reorders the columns of dense layers' weights. A tensor of `shape`, flattened, comes in this order under
+/// the view.
 fn columns(graph: &mut Graph, maps: &Maps, dense: &[usize], shape: &[usize], view: &View) {
-    // A row is one sample: the first dimension has its place, or size 1.
+    // A row is one sample: the first dimension keeps its place, or has size 1.
     let mut row = shape.to_vec();
     row[0] = 1;
     let places = view.places(&row);
@@ -215,8 +215,8 @@ fn columns(graph: &mut Graph, maps: &Maps, dense: &[usize], shape: &[usize], vie
     }
 }
 
-/// A constant with its elements at other places, behind a DEQUANTIZE of its own where it had one.
-/// `axis` says where the dimension of its scales is then.
+/// A constant with its elements rearranged, followed by a DEQUANTIZE of its own if it had one. `axis` is the
+/// new dimension of its scales.
 fn rearranged(
     graph: &mut Graph,
     maps: &Maps,
@@ -263,7 +263,7 @@ fn pick(constant: &Constant, places: &[usize]) -> Constant {
     }
 }
 
-/// Puts nodes behind those whose results they read; others keep their order.
+/// Sorts nodes so that each comes after those whose results it reads; otherwise the order stays.
 pub(super) fn sort(graph: &mut Graph) {
     let writers = graph.producers();
     let mut done = vec![false; graph.nodes.len()];

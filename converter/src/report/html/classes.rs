@@ -1,4 +1,4 @@
-//! Which classes are taken for which, and the samples that suffered most.
+//! Shows which classes are confused, and the samples with the largest errors.
 
 use maud::{Markup, html};
 
@@ -6,7 +6,7 @@ use super::{Facts, boxed};
 use crate::compare::{Answer, WorstSample};
 use crate::text;
 
-/// Most classes that are shown as a matrix; of more, only the pairs that are confused most.
+/// Most classes that are shown as a matrix. For more, only the pairs that are confused most are listed.
 const MATRIX: usize = 60;
 
 /// Pairs of classes that are listed.
@@ -92,7 +92,7 @@ pub fn worst(facts: &Facts<'_>) -> Option<Markup> {
         Answer::Value(value) => format!("{value:.4}"),
     };
     let labelled = worst.iter().any(|sample| sample.expected.is_some());
-    // A number is its own score.
+    // A model that answers with a number has that number as its score.
     let scored = worst.iter().any(|sample| matches!(sample.quantized, Answer::Class(_)));
     let changed = |sample: &WorstSample| {
         sample.float != sample.quantized && matches!(sample.quantized, Answer::Class(_))
@@ -137,7 +137,7 @@ pub fn worst(facts: &Facts<'_>) -> Option<Markup> {
     })
 }
 
-/// A class by number and, where the file has it, name.
+/// A class by number and, if the file has one, name.
 fn label(facts: &Facts<'_>, class: usize) -> String {
     match facts.model.names().label(class).filter(|name| !name.is_empty()) {
         Some(name) => format!("{class} {name}"),

@@ -1,4 +1,4 @@
-//! The graph as a drawing.
+//! Draws the graph.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -82,7 +82,7 @@ pub fn section(facts: &Facts<'_>) -> Markup {
     }
 }
 
-/// Boxes of inputs, ops and outputs, and edges between them by index, upwards.
+/// The boxes of inputs, ops and outputs, and the edges between them as pairs of indices, upwards.
 fn nodes(facts: &Facts<'_>) -> (Vec<Shape>, Vec<(usize, usize)>) {
     let model = facts.model;
     let mut shapes = Vec::new();
@@ -133,7 +133,7 @@ fn nodes(facts: &Facts<'_>) -> (Vec<Shape>, Vec<(usize, usize)>) {
     (shapes, edges)
 }
 
-/// A shape that fits beside the operator's name.
+/// Shortens a shape so that it fits beside the operator's name.
 fn fit(shape: String) -> String {
     const MOST: usize = 16;
     if shape.chars().count() <= MOST { shape } else { shape.chars().take(MOST - 1).chain(['…']).collect() }

@@ -9,7 +9,7 @@ use crate::text;
 /// Layers whose cost is listed.
 const LISTED: usize = 20;
 
-/// Characters of a name that a table shows; all of it is in its title.
+/// Characters of a name that a table shows. The cell's title has all of it.
 const NAME: usize = 48;
 
 /// One line of costs: name, operator, alone, share, here.
@@ -73,7 +73,7 @@ pub fn costs(facts: &Facts<'_>) -> Option<Markup> {
     })
 }
 
-/// Every layer with its flash and work.
+/// All layers with their flash and work.
 pub fn sizes(facts: &Facts<'_>) -> Markup {
     let flash = |layer: &crate::model_file::Layer| layer.constant_bytes + layer.program_bytes;
     let most_flash = facts.layers.iter().map(flash).max().unwrap_or(0).max(1);
@@ -130,12 +130,12 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
     }
 }
 
-/// A layer's name over what it does.
+/// A layer's name, above what the layer does.
 fn named(facts: &Facts<'_>, name: &str, what: &str) -> Markup {
     html! { td.name title=(name) { (shorten(facts.short(name), NAME)) small { (what) } } }
 }
 
-/// A number with a bar of its size beneath.
+/// A number, and below it a bar that shows its size.
 fn bar(number: String, part: f64) -> Markup {
     html! {
         td.bar {

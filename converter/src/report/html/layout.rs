@@ -1,8 +1,9 @@
-//! Places of a graph's nodes in layers, so that edges run downwards and cross seldom.
+//! Places the nodes of a graph in layers, so that edges run downwards and cross seldom.
 //!
-//! The way of Sugiyama: each node lies one layer below the lowest node that it reads; long edges get a
-//! place of their own in every layer that they pass; the order within layers follows the neighbours'
-//! middles; places follow the neighbours too, and the longest way through the graph is a straight line.
+//! The method is Sugiyama's. Each node lies one layer below the lowest node that it reads. A long edge gets a
+//! place of its own in every layer that it passes. Within a layer, items are ordered by the middles of their
+//! neighbours, and their columns follow the neighbours too. The longest path through the graph is a straight
+//! line.
 
 /// Distance of a long edge from its neighbours, in the unit of node widths.
 const LANE: f32 = 0.18;
@@ -10,10 +11,10 @@ const LANE: f32 = 0.18;
 /// Distance of a node from its neighbours.
 const NODE: f32 = 1.08;
 
-/// Sweeps over all layers, for orders and for places.
+/// Sweeps over all layers, for the order and for the columns.
 const SWEEPS: usize = 6;
 
-/// Places that long edges may take; a graph with more is drawn with straight ones.
+/// Most places for long edges. A graph that needs more is drawn with straight edges.
 const LANES: usize = 20_000;
 
 /// Where nodes and edges lie. Columns are in node widths, the leftmost centre is at 0.
@@ -21,7 +22,7 @@ const LANES: usize = 20_000;
 pub struct Layout {
     /// Column and layer of each node.
     pub nodes: Vec<(f32, usize)>,
-    /// Columns and layers that each edge goes through, its ends included.
+    /// Columns and layers that each edge passes through, its ends included.
     pub edges: Vec<Vec<(f32, usize)>>,
     /// Column of the rightmost centre.
     pub width: f32,
@@ -29,8 +30,8 @@ pub struct Layout {
     pub layers: usize,
 }
 
-/// Lays out `count` nodes that are numbered in an order in which edges lead upwards. Edges that do not are
-/// left out.
+/// Lays out `count` nodes. They are numbered so that each edge leads from a lower number to a higher one;
+/// edges that do not are left out.
 pub fn layout(count: usize, edges: &[(usize, usize)]) -> Layout {
     let edges: Vec<(usize, usize)> = edges.iter().copied().filter(|&(a, b)| a < b && b < count).collect();
     let depth = depths(count, &edges);
@@ -45,7 +46,7 @@ pub fn layout(count: usize, edges: &[(usize, usize)]) -> Layout {
     grid.finish(count, &depth)
 }
 
-/// The layer of each node: below all that it reads, and inputs right above their first reader.
+/// The layer of each node: below all nodes that it reads; inputs lie right above their first reader.
 fn depths(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut above = vec![Vec::new(); count];
     let mut below = vec![Vec::new(); count];
@@ -69,7 +70,7 @@ fn depths(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
 struct Item {
     above: Vec<usize>,
     below: Vec<usize>,
-    /// The neighbour above and below that it shares a line with: the one on the longest way down.
+    /// The neighbours above and below that lie on the same line: those on the longest path.
     line: [Option<usize>; 2],
     x: f32,
     lane: bool,
@@ -78,7 +79,7 @@ struct Item {
 struct Grid {
     items: Vec<Item>,
     layers: Vec<Vec<usize>>,
-    /// Items that each edge goes through.
+    /// The items that each edge passes through.
     ways: Vec<Vec<usize>>,
 }
 
@@ -113,7 +114,8 @@ impl Grid {
         grid
     }
 
-    /// Chooses for each node the one below that leads farthest, so that the main way of a network is straight.
+    /// Chooses for each node the successor that leads farthest down, so that the main path of a network is
+    /// straight.
     fn find_lines(&mut self, count: usize, edges: &[(usize, usize)]) {
         let mut below = vec![Vec::new(); count];
         edges.iter().for_each(|&(from, to)| below[from].push(to));
@@ -131,7 +133,7 @@ impl Grid {
         }
     }
 
-    /// Makes places of orders.
+    /// Numbers the items by the order in their layers.
     fn number(&mut self) {
         for layer in &self.layers {
             for (order, &item) in layer.iter().enumerate() {
@@ -144,12 +146,12 @@ impl Grid {
         if down { &self.items[item].above } else { &self.items[item].below }
     }
 
-    /// The middle of the neighbours on one side; its own place if there are none.
+    /// The middle of the neighbours on one side; the item's own place if there are none.
     fn middle(&self, item: usize, down: bool) -> f32 {
         self.mean(self.neighbours(item, down).iter().copied()).unwrap_or(self.items[item].x)
     }
 
-    /// Where an item wants to be: on its line, else in the middle of its neighbours.
+    /// The preferred column of an item: that of its line, else the middle of its neighbours.
     fn wanted(&self, item: usize, down: bool) -> f32 {
         let neighbour = self.items[item].line[usize::from(!down)];
         neighbour.map_or_else(|| self.middle(item, down), |other| self.items[other].x)
@@ -165,12 +167,12 @@ impl Grid {
         if down { all.collect() } else { all.rev().collect() }
     }
 
-    /// Orders each layer by the middles of the layer before.
+    /// Orders each layer by the middles of its neighbours in the layer before.
     fn sort(&mut self, down: bool) {
         for layer in self.order(down) {
             let mut keyed: Vec<(f32, usize)> =
                 self.layers[layer].iter().map(|&item| (self.middle(item, down), item)).collect();
-            // At equal middles nodes stay left of long edges, so that the main line stays straight.
+            // If the middles are equal, nodes stay left of long edges, so that the main line stays straight.
             let lane = |item: usize| self.items[item].lane;
             keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(lane(a.1).cmp(&lane(b.1))));
             self.layers[layer] = keyed.into_iter().map(|(_, item)| item).collect();
@@ -180,13 +182,13 @@ impl Grid {
         }
     }
 
-    /// Distance that two neighbours in a layer keep.
+    /// The least distance between two neighbours in a layer.
     fn gap(&self, left: usize, right: usize) -> f32 {
         let half = |item: usize| if self.items[item].lane { LANE } else { NODE } / 2.0;
         half(left) + half(right)
     }
 
-    /// Packs each layer, its first node at 0.
+    /// Packs each layer, starting at column 0.
     fn spread(&mut self) {
         for layer in 0..self.layers.len() {
             let mut x = 0.0;
@@ -200,8 +202,8 @@ impl Grid {
         }
     }
 
-    /// Moves items to where they want to be, nodes on a line first, then those with the most edges, pushing
-    /// aside only those that have not been placed yet.
+    /// Moves items to their preferred columns: nodes on a line first, then those with the most edges. Only
+    /// items that have not been placed yet are pushed aside.
     fn place(&mut self, down: bool) {
         for layer in self.order(down) {
             let row = self.layers[layer].clone();
@@ -222,7 +224,8 @@ impl Grid {
         }
     }
 
-    /// Moves one item as near to a place as the fixed ones of its layer allow, and the others out of its way.
+    /// Moves one item as near to a column as the fixed items of its layer allow, and the others out of its
+    /// way.
     fn move_to(&mut self, row: &[usize], fixed: &[bool], place: usize, wanted: f32) {
         let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
         let mut distance = 0.0;
@@ -241,7 +244,7 @@ impl Grid {
                 break;
             }
         }
-        // Between two fixed items there may be no room at all: then the left one's distance is kept.
+        // There may be no room at all between two fixed items: then the distance to the left one is kept.
         let x = wanted.min(high).max(low);
         self.items[row[place]].x = x;
         for left in (0..place).rev() {
@@ -305,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_longest_way_stays_straight_beside_branches() {
-        // Blocks of 4: in -> a -> b -> sum, with c beside a.
+        // Blocks of 4 nodes: in -> a -> b -> sum, with c beside a.
         let mut edges = Vec::new();
         for block in 0..10 {
             let first = block * 4;
@@ -339,7 +342,7 @@ mod tests {
     fn nothing_and_nonsense_are_laid_out() {
         assert_eq!(layout(0, &[]).nodes.len(), 0);
         assert_eq!(layout(2, &[(1, 0), (0, 7)]).edges.len(), 0);
-        // A net where everything reads everything has more long edges than lanes.
+        // A network in which every node reads every other has more long edges than `LANES`.
         let edges: Vec<(usize, usize)> = (0..80).flat_map(|a| (a + 1..80).map(move |b| (a, b))).collect();
         assert_eq!(layout(80, &edges).edges.len(), edges.len());
     }

@@ -1,4 +1,4 @@
-//! The arena over time: a row for each op, its place in memory from left to right.
+//! Draws the arena over time: one row for each op, addresses from left to right.
 
 use maud::{Markup, html};
 

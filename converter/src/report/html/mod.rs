@@ -1,6 +1,6 @@
-//! One self-contained page about a model: sizes, accuracy, what each layer costs, memory, the graph, how
-//! weights and activations are spread, confusion and the worst samples. No scripts, nothing loaded from
-//! elsewhere; readable on a phone and in the dark.
+//! One self-contained page about a model. It shows sizes, accuracy, what each layer costs, memory, the graph,
+//! how weights and activations are distributed, confusion and the worst samples. It has no scripts, loads
+//! nothing, and can be read on a phone and in dark mode.
 
 mod classes;
 mod graph;
@@ -28,15 +28,15 @@ use crate::text;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing may be loaded, not even by accident; the one style sheet is in the page.
+/// Forbids loading anything, even by accident. The only style sheet is in the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// What is known about a model beside its file.
+/// What is known about a model besides its file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Study<'a> {
     /// The trained model that it was made from.
     pub source: Option<&'a Graph>,
-    /// Samples that activations are taken from.
+    /// Samples that activations are collected from.
     pub data: Option<&'a Dataset>,
     /// How it compares with its source.
     pub comparison: Option<&'a Comparison>,
@@ -44,24 +44,24 @@ pub struct Study<'a> {
     pub samples: &'a str,
     /// What the conversion did, one sentence each.
     pub notes: &'a [String],
-    /// What a person should act on, one sentence each.
+    /// What the user should act on, one sentence each.
     pub warnings: &'a [String],
-    /// What the runtime takes on a board, where one was asked.
+    /// What the runtime takes on a board, if one was asked.
     pub code: Option<&'a Code>,
 }
 
-/// All that the sections draw from.
+/// The data for all sections.
 struct Facts<'a> {
     model: &'a Model<'a>,
     study: &'a Study<'a>,
     layers: Vec<Layer>,
     distributions: Vec<Distribution>,
-    /// What the names of most layers start with.
+    /// The prefix that most layers' names share.
     prefix: String,
 }
 
 impl Facts<'_> {
-    /// A name without what most names start with.
+    /// A name without the shared prefix.
     fn short<'n>(&self, name: &'n str) -> &'n str {
         name.strip_prefix(&self.prefix).filter(|rest| !rest.is_empty()).unwrap_or(name)
     }
@@ -165,7 +165,7 @@ fn footer(model: &Model<'_>) -> String {
     }
 }
 
-/// What an engineer asks first: does it fit, is it fast, is it still right.
+/// What an engineer asks first: does it fit, is it fast, is it still accurate.
 fn overview(facts: &Facts<'_>) -> Markup {
     let model = facts.model;
     let macs = facts.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
@@ -297,12 +297,12 @@ fn notes(facts: &Facts<'_>) -> Option<Markup> {
     })
 }
 
-/// Something that may be wider than the page, in a box that scrolls by itself.
+/// Puts content that may be wider than the page into a box that scrolls by itself.
 fn boxed(content: Markup) -> Markup {
     html! { div.box tabindex="0" { (content) } }
 }
 
-/// A name that fits into so many characters: its end, which tells more than its start, is kept.
+/// Shortens a name to so many characters. Its end is kept, because it tells more than its start.
 fn shorten(name: &str, most: usize) -> String {
     let name = text::layer(name);
     let name = name.strip_suffix(";…").unwrap_or(&name);

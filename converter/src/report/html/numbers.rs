@@ -8,7 +8,7 @@ use super::{Facts, shorten};
 use crate::report::distribution::Histogram;
 use crate::text;
 
-/// Size of a histogram, in its own units; the page stretches it.
+/// Size of a histogram in its own units; the page stretches it.
 const WIDTH: f32 = 240.0;
 const HEIGHT: f32 = 56.0;
 
@@ -43,7 +43,8 @@ pub fn section(facts: &Facts<'_>) -> Option<Markup> {
 fn figure(what: &str, histogram: &Histogram) -> Markup {
     let (mut low, mut high) = (histogram.min, histogram.max);
     if let Some((a, b)) = histogram.range {
-        // An end that is far away would flatten the hill to a line: it is cut, and the caption says it.
+        // An end that is far away would flatten the histogram to a line, so it is cut, and the caption says
+        // so.
         let width = (high - low).max(f32::MIN_POSITIVE);
         low = low.min(a.max(low - 2.0 * width));
         high = high.max(b.min(high + 2.0 * width));
@@ -54,7 +55,7 @@ fn figure(what: &str, histogram: &Histogram) -> Markup {
     let bin = (at(histogram.max) - at(histogram.min)) / histogram.counts.len().max(1) as f32;
     let mut path = String::new();
     for (index, &count) in histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        // What occurs at all is seen.
+        // Every value that occurs at all stays visible.
         let height = ((count as f32).sqrt() / highest * (HEIGHT - 2.0)).max(1.0);
         let x = at(histogram.min) + index as f32 * bin;
         // Writing to a string does not fail.

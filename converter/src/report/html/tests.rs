@@ -1,4 +1,4 @@
-//! The page as a whole: it is sound HTML, loads nothing, has its sections, and takes names as text.
+//! Tests of the whole page: it is valid HTML, loads nothing, has its sections, and escapes names.
 
 use super::*;
 use crate::compare::{Options, compare};
@@ -127,7 +127,7 @@ fn a_whole_study_has_every_section() {
     assert_eq!(count("td class=\"track\""), model.ops().len());
     assert_eq!(count("svg class=\"histogram\""), model.ops().len() + 4);
     assert_eq!(count("td class=\"right"), 10);
-    // Tables scroll in boxes of their own: the page never does.
+    // Tables scroll in boxes of their own, so that the page never does.
     let tables = page.split("<table").count() - 1;
     assert_eq!(page.matches("<div class=\"box\" tabindex=\"0\"><table").count(), tables);
 }
@@ -162,7 +162,7 @@ fn the_page_of_the_sine_is_stable() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro");
     let file = ModelFile::read(path.as_ref()).unwrap();
     let page = page(&file.model().unwrap(), &Study::default()).unwrap();
-    // Without the style sheet, which says nothing, and the writer's version.
+    // The comparison leaves out the style sheet and the writer's version, which do not matter here.
     let start = page.find("<style>").unwrap();
     let end = page.find("</style>").unwrap();
     let end_of_body = page.find("<footer>").unwrap();
