@@ -1,5 +1,5 @@
-//! The trained float models on whole test sets: what quantization costs, held against TensorFlow's own
-//! conversion. The table is printed; `cargo test --release -p ferrolite accuracy -- --nocapture` shows it.
+//! Runs the trained float models on whole test sets, and compares what quantization costs with TensorFlow's
+//! own conversion. `cargo test --release -p ferrolite accuracy -- --nocapture` prints the table.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::data::npz::Npz;
 use crate::shared_models::rows;
 use crate::{import, passes};
 
-/// A classifier: its name, its data set, what the numbers of that are divided by, and the share of the
-/// whole test set that a build without optimisation has time for.
+/// A classifier: its name, its data set, the divisor of the data set's numbers, and the share of the whole
+/// test set that a build without optimisation has time for.
 const CLASSIFIERS: [(&str, &str, f32, usize); 4] = [
     ("digits_mlp", "digits", 16.0, 1),
     ("watch_conv1d", "watch", 1.0, 1),
@@ -19,7 +19,7 @@ const CLASSIFIERS: [(&str, &str, f32, usize); 4] = [
     ("fashion_dsres", "fashion", 255.0, 20),
 ];
 
-/// Every so many samples are taken in this build.
+/// This build takes every n-th sample.
 fn every(share: usize) -> usize {
     if cfg!(debug_assertions) { share } else { 1 }
 }
@@ -36,14 +36,14 @@ fn calibration(folder: &Path, name: &str) -> Rows {
     Rows(rows(&mut Npz::open(&file).expect("data lies beside"), "cal_x"))
 }
 
-/// What `accuracy.json` says of a model on the whole test set.
+/// A figure of `accuracy.json` for a model on the whole test set.
 fn figure(folder: &Path, name: &str, engine: &str, what: &str) -> f64 {
     let text = std::fs::read_to_string(folder.join("accuracy.json")).expect("readable");
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     json[name][engine][what].as_f64().expect("the figure is there")
 }
 
-/// The ways that the table compares.
+/// The ways to quantize that the table compares.
 fn ways() -> Vec<Options> {
     let of = |calibration| Options { calibration, ..Options::default() };
     let minmax = of(Calibration::MinMax);
@@ -95,7 +95,7 @@ fn whole_test_sets_are_as_good_as_tensorflows() {
                 score.decibels(),
                 score.agreement()
             );
-            // All of them are good on these models; what people get unasked has to be.
+            // All ways are good on these models; the default has to be.
             if index == 0 {
                 assert!(right >= float_right - 0.005, "{name}: {right} is far below float, {float_right}");
                 assert!(step > 1 || right >= tensorflow - 0.001, "{name}: {right}, TensorFlow {tensorflow}");

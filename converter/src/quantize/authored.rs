@@ -1,14 +1,14 @@
-//! Numbers that the author has quantized: weights and biases that are integers in the file keep them.
+//! Numbers that the author has quantized: weights and biases that are integers in the file stay as they are.
 //!
-//! They come as constants that the layer reads itself (dynamic-range models), or through DEQUANTIZE
-//! (QDQ and fake-quantized models). Here they become constants of the layer's own.
+//! They are constants that the layer reads itself (dynamic-range models), or reads through DEQUANTIZE (QDQ
+//! and fake-quantized models). Here they become constants that only this layer reads.
 
 use super::range::is_real;
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
 use crate::ops::channel_axis;
 
-/// Whether these integers can be the weights of a layer as they are: int8, symmetric, with one scale or one
-/// for each output channel.
+/// Whether these integers can be the weights of a layer as they are: int8, symmetric, with one scale, or with
+/// one for each output channel.
 pub fn keeps_weights(value: &Value, axis: usize) -> bool {
     let symmetric = |q: &Quantization| {
         let channels = value.shape.get(axis).copied().unwrap_or(0);
@@ -18,13 +18,13 @@ pub fn keeps_weights(value: &Value, axis: usize) -> bool {
     matches!(value.constant, Some(Constant::I8(_))) && value.quantization.as_ref().is_some_and(symmetric)
 }
 
-/// Whether these integers can be a bias, if their scale turns out to be right.
+/// Whether these integers can be a bias, provided that their scale is right.
 pub fn keeps_bias(value: &Value) -> bool {
     let symmetric = |q: &Quantization| q.zero_point.iter().all(|&zero| zero == 0);
     matches!(value.constant, Some(Constant::I32(_))) && value.quantization.as_ref().is_some_and(symmetric)
 }
 
-/// Whether an operand of a layer stays the integers that it is.
+/// Whether an operand of a layer keeps its integers.
 pub fn keeps(value: &Value, op: &Op, position: usize) -> bool {
     match (channel_axis(op), position) {
         (Some(axis), 1) => keeps_weights(value, axis),
@@ -33,8 +33,8 @@ pub fn keeps(value: &Value, op: &Op, position: usize) -> bool {
     }
 }
 
-/// Gives layers the constants that they read through DEQUANTIZE: integers where they can be kept, real
-/// numbers elsewhere. DEQUANTIZE nodes that nobody reads then are removed.
+/// Gives layers constants of their own in place of those that they read through DEQUANTIZE: integers if they
+/// can be kept, else real numbers. DEQUANTIZE nodes without readers are then removed.
 pub fn resolve(graph: &mut Graph) {
     let producers = graph.producers();
     for node in 0..graph.nodes.len() {

@@ -1,10 +1,11 @@
-//! The choice of how to quantize, by trial: what gives the smallest error of the outputs on samples that were
-//! held back is taken, and then calibrated on all samples.
+//! Chooses how to quantize by trial: takes the way that gives the smallest error of the outputs on samples
+//! that were held back, and then calibrates on all samples.
 //!
-//! The samples have five parts. Each way is calibrated on four of them and judged on the fifth, for each fifth in
-//! turn, so that every sample is once held back; a way that loses on the first parts is not tried on the others.
-//! Methods are tried first, then what can be added to the best of them. What is taken instead of min/max has to be
-//! better by more than chance (`evidence`), and no worse than min/max on the samples that both were calibrated on.
+//! The samples are divided into five parts. Each way is calibrated on four of them and judged on the fifth,
+//! for each fifth in turn, so that every sample is held back once. A way that loses on the first parts is not
+//! tried on the others. Methods are tried first, then additions to the best of them. A way that replaces
+//! min/max must be better by more than chance (`evidence`), and no worse than min/max on the samples that
+//! both were calibrated on.
 
 use super::build::{build, quantize_by};
 use super::calibrate::{Chosen, Statistics};
@@ -20,13 +21,13 @@ use crate::graph::Graph;
 use crate::ops::holds_classes;
 use crate::parallel::in_order;
 
-/// Fewer samples are too few to hold some back.
+/// With fewer samples, none are held back.
 const LEAST_SAMPLES: usize = 40;
 
-/// Most samples that trials look at, each held back once.
+/// Most samples that trials use, each held back once.
 const MOST_TRIED: usize = 320;
 
-/// Most samples that the verdict on the finished graph looks at, one in five of them held back.
+/// Most samples for the verdict on the finished graph, of which one in five is held back.
 const MOST_JUDGED: usize = 640;
 
 /// Bytes of inputs that are held in memory, unless `LEAST_SAMPLES` take more.
@@ -35,7 +36,7 @@ const HELD_BYTES: usize = 256 << 20;
 /// One sample in so many is held back.
 const PARTS: usize = 5;
 
-/// Some of the samples, in memory: trials look at them often, and a file may be slow to read.
+/// Some of the samples, in memory, because trials use them often and a file may be slow to read.
 struct Subset(Vec<Vec<Vec<f32>>>);
 
 impl Samples for Subset {
@@ -56,14 +57,14 @@ fn subset(graph: &Graph, samples: &dyn Samples, most: usize) -> Result<Subset> {
     Ok(Subset(in_order(0..count, || (), |(), i| samples.sample(i * all / count))?))
 }
 
-/// Quantizes a graph in the way that turns out best.
+/// Quantizes a graph in the best way that trials find.
 pub fn quantize(
     graph: &Graph,
     samples: &dyn Samples,
     limits: &Limits,
     options: &Options,
 ) -> Result<(Graph, Report)> {
-    // Looks at every sample, so that a bad one is reported by its number whatever the trials look at.
+    // Reads every sample, so that a bad one is reported by its number whichever samples the trials use.
     let everything = Statistics::gather(graph, samples, limits, false)?;
     let plain = Options { calibration: Calibration::MinMax, ..*options };
     let by_plain = build(graph, &everything, samples, &plain)?;
@@ -75,7 +76,7 @@ pub fn quantize(
     course.run()?;
     let Course { judge, tried, trials, .. } = course;
     let (mut result, mut note) = (by_plain, plain.to_string());
-    // On the samples that both were calibrated on.
+    // The error on the samples that both were calibrated on.
     let own = judge.score(&result.0)?.error();
     for (Tried { options, score, .. }, first) in better(&tried) {
         let other = quantize_by(graph, samples, limits, options)?;
@@ -92,7 +93,7 @@ pub fn quantize(
     Ok((quantized, report))
 }
 
-/// A way that was tried on all parts, and how it fared on samples held back.
+/// A way that was tried on all parts, and its score on samples held back.
 struct Tried {
     options: Options,
     score: Score,
@@ -100,13 +101,13 @@ struct Tried {
 }
 
 impl Tried {
-    /// Whether this is better by more than chance, and no more samples change their class for it.
+    /// Whether this is better by more than chance, and changes the class of no more samples.
     fn surpasses(&self, other: &Tried) -> bool {
         evidence::is_better(self.score.parts(), other.score.parts()) && self.agreement >= other.agreement
     }
 }
 
-/// Which of the ways are better than the first one, with how that fared, the best one first.
+/// The ways that are better than the first one, with their scores, the best one first.
 fn better(tried: &[Tried]) -> Vec<(&Tried, &Score)> {
     let Some((first, others)) = tried.split_first() else { return Vec::new() };
     let mut better: Vec<&Tried> = others.iter().filter(|tried| tried.surpasses(first)).collect();
@@ -114,7 +115,7 @@ fn better(tried: &[Tried]) -> Vec<(&Tried, &Score)> {
     better.into_iter().map(|tried| (tried, &first.score)).collect()
 }
 
-/// What a way is calibrated on, and judged by.
+/// A graph with the samples that a way is calibrated on and those that it is judged by.
 struct Fold {
     graph: Graph,
     statistics: Statistics,
@@ -140,7 +141,7 @@ impl<'a> Course<'a> {
         Ok(Course { graph, samples, limits, judge, plain: *plain, tried: Vec::new(), trials: Vec::new() })
     }
 
-    /// Tries methods, then what can be added to the best of them.
+    /// Tries methods, then additions to the best of them.
     fn run(&mut self) -> Result<()> {
         let folds = self.folds()?;
         for calibration in Calibration::METHODS {
@@ -150,7 +151,7 @@ impl<'a> Course<'a> {
         let best = self.best();
         let of = |options: &Options| if options.equalize { &equalized } else { &folds };
         self.attempt(of(&best), Options { clip_weights: true, ..best })?;
-        // A corrected bias saturates nothing: it may be worth it where all else is not.
+        // Bias correction saturates nothing, so it may help even if no other addition does.
         let best = self.best();
         self.attempt(of(&best), Options { correct_bias: true, ..best })?;
         if best != self.plain && better(&self.tried).is_empty() {
@@ -159,7 +160,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// The graph as it is, with each part of the samples held back in turn.
+    /// The unchanged graph, with each part of the samples held back in turn.
     fn folds(&self) -> Result<Vec<Fold>> {
         let count = self.samples.len();
         let parts: Vec<Vec<usize>> =
@@ -174,9 +175,9 @@ impl<'a> Course<'a> {
         Ok(statistics.into_iter().zip(parts).map(fold).collect())
     }
 
-    /// Tries equalized channels where there are any, and gives the folds with such graphs.
+    /// Tries equalized channels if there are any, and returns the folds with such graphs.
     fn equalized(&mut self, folds: &[Fold]) -> Result<Vec<Fold>> {
-        // Where values saturate was found for the channels as they are.
+        // Limits were found for the channels before equalization.
         if !self.limits.is_empty() {
             return Ok(Vec::new());
         }
@@ -194,7 +195,8 @@ impl<'a> Course<'a> {
         let best = self.best();
         let way = |calibration| Options { calibration, equalize: true, ..best };
         let hopeful = self.attempt(&equalized, way(Calibration::MinMax))?;
-        // Squared error besides, tried too, gained nothing on some hundred networks.
+        // The smallest squared error was tried with equalized channels too, and gained nothing on some hundred
+        // networks.
         if hopeful && best.calibration != Calibration::MinMax {
             if Statistics::needs_histograms(best.calibration) {
                 for fold in &mut equalized {
@@ -207,13 +209,13 @@ impl<'a> Course<'a> {
         Ok(equalized)
     }
 
-    /// The way of least error so far.
+    /// The way with the least error so far.
     fn best(&self) -> Options {
         let least = self.tried.iter().min_by(|a, b| a.score.error().total_cmp(&b.score.error()));
         least.map_or(self.plain, |tried| tried.options)
     }
 
-    /// Tries a way; whether it was not given up.
+    /// Tries a way; returns whether it was not given up.
     fn attempt(&mut self, folds: &[Fold], options: Options) -> Result<bool> {
         let first = self.tried.first().map(|tried| &tried.score);
         let (mut score, mut hopeless) = (Score::default(), false);
@@ -228,7 +230,7 @@ impl<'a> Course<'a> {
         }
         let classes = self.graph.outputs.first().is_some_and(|&id| holds_classes(self.graph, id));
         let agreement = classes.then_some(score.agreement());
-        // The parts on which a way was given up speak for the others.
+        // If a way was given up, its error on the parts that were tried is extrapolated to the others.
         let there: f64 = first.unwrap_or(&score).parts().iter().take(score.parts().len()).sum();
         let whole = first.unwrap_or(&score).error();
         let error = if there > 0.0 { score.error() / there * whole } else { score.error() };
@@ -240,8 +242,9 @@ impl<'a> Course<'a> {
     }
 }
 
-/// Held-back samples' verdict on a finished graph: how its outputs fare, on how many samples, and whether those were
-/// held back. `held_back` makes the graph that is judged of the samples that are not, if it has to be another one.
+/// The verdict of held-back samples on a finished graph: how accurate its outputs are, on how many samples,
+/// and whether those were held back. If a separate graph has to be judged, `held_back` makes it from the
+/// samples that are not held back.
 pub fn judge(
     graph: &Graph,
     finished: &Graph,

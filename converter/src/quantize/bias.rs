@@ -1,10 +1,11 @@
-//! Bias correction: rounding weights and inputs moves the mean of a layer's results; the bias takes it back.
+//! Bias correction: rounding of weights and inputs moves the mean of a layer's results, and the bias moves it
+//! back.
 //!
-//! The expected error of an output channel is the mean over samples and positions of what the layer
-//! makes of the quantized input with quantized weights, minus what it makes of the real ones (Nagel et
-//! al., "Data-free quantization through weight equalization and bias correction", 2019, the empirical
-//! form). A layer is linear up to its activation, so that two means of its input are enough: that of the
-//! real numbers and that of the same numbers rounded and saturated.
+//! The expected error of an output channel is the mean, over samples and positions, of what the layer
+//! computes from the quantized input with quantized weights, minus what it computes from the real input with
+//! real weights (Nagel et al., "Data-free quantization through weight equalization and bias correction",
+//! 2019, the empirical form). A layer is linear up to its activation, so two means of its input are enough:
+//! that of the real numbers, and that of the same numbers rounded and saturated.
 
 use super::range::{self, is_real};
 use super::samples::{Samples, run};
@@ -15,32 +16,32 @@ use crate::ops::channel_axis;
 use crate::parallel::by_worker;
 use crate::reference::{Executor, execute_node};
 
-/// Fractions of a step in which real numbers are summed: integers add up to the same sum in any order.
+/// Fractions of a step in which real numbers are summed: the sum of integers does not depend on their order.
 const FRACTIONS: f32 = 65536.0;
 
 /// A layer whose bias can be corrected.
 struct Layer {
-    /// Position in the quantized graph.
+    /// Index in the quantized graph.
     node: usize,
     /// The same layer in the float graph, linear and without bias.
     linear: Node,
     /// The input in the float graph.
     input: ValueId,
-    /// The scale and the zero point that the layer reads it with.
+    /// Scale and zero point of the layer's input.
     params: (f32, i32),
 }
 
 /// Sums over samples of a layer's input.
 #[derive(Clone, Default)]
 struct Sums {
-    /// Of the real numbers, in [`FRACTIONS`] of a step.
+    /// Sum of the real numbers, in [`FRACTIONS`] of a step.
     real: Vec<i64>,
-    /// Of the integers minus the zero point.
+    /// Sum of the integers minus the zero point.
     integer: Vec<i64>,
 }
 
-/// Corrects the biases of the layers of `quantized`, which was made from `float` with these values;
-/// returns how many changed. Layers whose weights the author quantized stay as they are.
+/// Corrects the biases of `quantized`, which was made from `float` with these values; returns how many layers
+/// changed. Layers whose weights the author quantized stay as they are.
 pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> Result<usize> {
     let layers = layers(float, quantized);
     if layers.is_empty() || samples.is_empty() {
@@ -75,7 +76,7 @@ pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> R
     Ok(corrected)
 }
 
-/// The layers of both graphs whose weights were real numbers.
+/// The layers, in both graphs, whose weights were real numbers.
 fn layers(float: &Graph, quantized: &Graph) -> Vec<Layer> {
     let by_output = float.producers();
     let of = |(index, node): (usize, &Node)| {
@@ -126,7 +127,7 @@ impl Sums {
 }
 
 impl Layer {
-    /// Moves the expected error into the bias; whether that changed anything.
+    /// Moves the expected error into the bias; returns whether that changed anything.
     fn correct(&self, float: &Graph, quantized: &mut Graph, sums: &Sums, samples: usize) -> Result<bool> {
         let node = &quantized.nodes[self.node];
         let (weights_id, bias_id) = (node.input(1), node.input(2));

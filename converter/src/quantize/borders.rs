@@ -3,16 +3,16 @@
 use super::scaler::Scaler;
 use crate::graph::{DType, Graph, Node, Op, QuantizeScaled, Value, ValueId};
 
-/// Makes the model's quantized inputs and outputs float32, with QUANTIZE behind the inputs and
-/// DEQUANTIZE before the outputs. Borders keep their names; the integers behind them are called
-/// `NAME_quantized`. Borders that are float already, or integers without a scale such as the
+/// Makes the model's quantized inputs and outputs float32, with QUANTIZE after the inputs and DEQUANTIZE
+/// before the outputs. Inputs and outputs keep their names, and the integers next to them are called
+/// `NAME_quantized`. Inputs and outputs that are already float, and integers without a scale such as the
 /// indices of ARG_MAX, stay as they are.
 pub fn float_borders(graph: &mut Graph) {
     scaled_borders(graph, &[]);
 }
 
-/// The same, with scalers that the QUANTIZE nodes behind the inputs take over. A node and its result then have the
-/// names of the scaler's last layer.
+/// The same, with scalers that the QUANTIZE nodes after the inputs replace. Such a node and its result get
+/// the names of the scaler's last layer.
 pub fn scaled_borders(graph: &mut Graph, scalers: &[Scaler]) {
     let mut before = Vec::new();
     for position in 0..graph.inputs.len() {
@@ -32,7 +32,7 @@ pub fn scaled_borders(graph: &mut Graph, scalers: &[Scaler]) {
     graph.nodes.splice(0..0, before);
     for position in 0..graph.outputs.len() {
         let inner = graph.outputs[position];
-        // The same value may be an output twice.
+        // The same value may be two outputs.
         let earlier = graph.nodes.iter().find(|node| {
             node.op == Op::Dequantize && node.input(0) == Some(inner) && graph.is_output(node.outputs[0])
         });
@@ -47,7 +47,7 @@ pub fn scaled_borders(graph: &mut Graph, scalers: &[Scaler]) {
     }
 }
 
-/// Adds a float value that takes over the name of a quantized one; `None` if it is not quantized.
+/// Adds a float value that takes the name of a quantized one; `None` if the value is not quantized.
 fn float_twin(graph: &mut Graph, inner: ValueId) -> Option<ValueId> {
     let value = graph.value_mut(inner);
     if value.dtype == DType::Float32 || value.quantization.is_none() {
@@ -59,7 +59,7 @@ fn float_twin(graph: &mut Graph, inner: ValueId) -> Option<ValueId> {
     Some(graph.add_value(Value { name, shape, dtype: DType::Float32, quantization: None, constant: None }))
 }
 
-/// A conversion between two values, named like its result.
+/// A conversion between two values, named after its result.
 fn conversion(graph: &Graph, op: Op, from: ValueId, to: ValueId) -> Node {
     let name = graph.value(to).name.clone();
     Node { name, op, inputs: vec![Some(from)], outputs: vec![to] }

@@ -1,4 +1,4 @@
-//! One way to quantize: ranges by a method, parameters, integers, and biases that take the mean error back.
+//! One way to quantize: ranges by a method, parameters, integers, and bias correction.
 
 use super::calibrate::Statistics;
 use super::far::Limits;
@@ -8,7 +8,7 @@ use super::{bias, equalize, groups, rewrite};
 use crate::error::Result;
 use crate::graph::Graph;
 
-/// Quantizes a graph with constants of its own as the options say.
+/// Quantizes a graph whose constants have one reader each, as the options say.
 pub fn quantize_by(
     graph: &Graph,
     samples: &dyn Samples,
@@ -17,14 +17,14 @@ pub fn quantize_by(
 ) -> Result<(Graph, Report)> {
     let histograms = Statistics::needs_histograms(options.calibration);
     let mut graph = graph.clone();
-    // Where values saturate was found for the channels as they are.
+    // Limits were found for the channels before equalization.
     if options.equalize && limits.is_empty() {
         equalize::equalize(&mut graph, samples)?;
     }
     build(&graph, &Statistics::gather(&graph, samples, limits, histograms)?, samples, options)
 }
 
-/// Quantizes a graph whose values were like `statistics` say; `samples` are for its biases.
+/// Quantizes a graph by the statistics of its values; `samples` serve bias correction.
 pub fn build(
     float: &Graph,
     statistics: &Statistics,

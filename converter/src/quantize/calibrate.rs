@@ -1,9 +1,8 @@
-//! Calibration: the float model runs on every sample, and what each layer's numbers were like is kept.
+//! Calibration: runs the float model on every sample, and keeps statistics of each layer's numbers.
 //!
-//! Samples run in parallel. What is kept does not depend on the number of threads: smallest and largest
-//! numbers and counts do not depend on the order in which they are found, sums that round are made
-//! of the same parts everywhere, and of several errors the one of the first sample is reported. Memory does
-//! not depend on the number of samples.
+//! Samples run in parallel. The result does not depend on the number of threads: extremes and counts do not
+//! depend on the order of the samples, sums that round are added in parts of a fixed size, and of several
+//! errors the one of the first sample is reported. Memory does not depend on the number of samples.
 
 use std::collections::HashMap;
 
@@ -23,7 +22,7 @@ use crate::reference::Executor;
 pub struct Chosen<'a> {
     /// All samples.
     pub of: &'a dyn Samples,
-    /// Which are meant.
+    /// The numbers of the chosen ones.
     pub numbers: &'a [usize],
 }
 
@@ -40,26 +39,26 @@ impl Samples for Chosen<'_> {
     }
 }
 
-/// Share of a sample in a moving average.
+/// Weight of a sample in a moving average.
 const NEWEST: f64 = 0.01;
 
 /// Samples that a thread takes at a time.
 const PART: usize = 8;
 
-/// What was seen of every value of a graph, by value; of values that the samples do not touch, nothing.
+/// Statistics of every value of a graph, by value. A value that does not depend on the samples has none.
 pub struct Statistics {
     ranges: Vec<Range>,
     averages: Vec<Range>,
     histograms: Vec<Histogram>,
-    /// Ranges by methods that were asked for before the histograms were dropped.
+    /// Ranges by methods that were computed before the histograms were dropped.
     settled: Vec<(Calibration, Vec<Range>)>,
-    /// Numbers that have to be whole numbers of steps, by value.
+    /// Numbers that must be whole numbers of steps, by value.
     pub terms: HashMap<ValueId, f64>,
 }
 
 impl Statistics {
-    /// Runs all samples; once more for histograms, whose cells need the ranges first. Values saturate at
-    /// their limits.
+    /// Runs all samples, and runs them again for histograms, whose cells depend on the ranges. Values
+    /// saturate at their limits.
     pub fn gather(
         graph: &Graph,
         samples: &dyn Samples,
@@ -75,9 +74,9 @@ impl Statistics {
         Ok(Statistics { ranges, averages, histograms, settled: Vec::new(), terms: limits.terms.clone() })
     }
 
-    /// For each part of the samples, given by their numbers, the statistics of all others. Two runs of the samples serve
-    /// all of them, since what is counted adds up; histograms have the cells of all samples, and what follows from
-    /// them is cut to what the others showed.
+    /// For each part of the samples, given by their numbers, the statistics of all others. Two runs of the
+    /// samples are enough for all parts, since counts can be added. Histograms have the cells of all samples,
+    /// and the ranges that follow from them are cut to those of the samples outside of the part.
     pub fn without_each(
         graph: &Graph,
         samples: &dyn Samples,
@@ -124,7 +123,7 @@ impl Statistics {
         Ok(ranges.into_iter().zip(&seen).enumerate().map(without).collect())
     }
 
-    /// For graphs whose values have ranges already.
+    /// Empty statistics, for graphs whose values already have ranges.
     pub fn none(graph: &Graph) -> Statistics {
         let ranges = vec![Range::default(); graph.values.len()];
         Statistics {
@@ -136,7 +135,7 @@ impl Statistics {
         }
     }
 
-    /// Finds what some methods make of these samples, whose ranges are known, without keeping histograms.
+    /// Computes the ranges of some methods from samples whose extremes are known, without keeping histograms.
     pub fn settle_on(&mut self, graph: &Graph, samples: &dyn Samples, methods: &[Calibration]) -> Result<()> {
         self.histograms = count(graph, samples, &self.ranges)?;
         self.settle(methods);
@@ -155,11 +154,11 @@ impl Statistics {
         !matches!(method, Calibration::MinMax | Calibration::MovingAverage)
     }
 
-    /// The ranges that a method gives, by value.
+    /// The ranges by a method, by value.
     pub fn by(&self, method: Calibration) -> Vec<Range> {
         let by_histogram = |of: &(dyn Fn(&Histogram) -> Range + Sync)| match self.histograms.is_empty() {
             true => self.ranges.clone(),
-            // Cells may have been made for more samples than are in them.
+            // The cells may have been made for more samples than were counted.
             false => {
                 self.histograms.par_iter().zip(&self.ranges).map(|(h, &range)| inside(of(h), range)).collect()
             }
@@ -177,18 +176,18 @@ impl Statistics {
     }
 }
 
-/// What is remembered of a value while the samples run.
+/// What is recorded of a value while the samples run.
 #[derive(Clone, Copy, Default)]
 struct Seen {
     range: Range,
-    /// Weighted sums of the samples' smallest and largest numbers, the newest of weight [`NEWEST`].
+    /// Weighted sums of the samples' smallest and largest numbers; the newest has the weight [`NEWEST`].
     sums: [f64; 2],
-    /// Samples in the sums.
+    /// Number of samples in the sums.
     samples: i32,
 }
 
 impl Seen {
-    /// Takes note of a value's elements; false if one of them is not a number to quantize.
+    /// Records a value's elements; returns false if one of them cannot be quantized.
     fn observe(&mut self, data: &[f32]) -> bool {
         let Some(range) = Range::of(data) else { return false };
         self.merge(&Seen {
@@ -199,7 +198,7 @@ impl Seen {
         true
     }
 
-    /// Adds what the samples behind showed.
+    /// Adds the record of later samples.
     fn merge(&mut self, later: &Seen) {
         self.range = self.range.union(later.range);
         let fade = (1.0 - NEWEST).powi(later.samples);
@@ -209,11 +208,11 @@ impl Seen {
         self.samples = self.samples.saturating_add(later.samples);
     }
 
-    /// The moving averages, with the weights of the samples adding up to 1.
+    /// The moving averages, with weights that add up to 1.
     fn average(&self) -> Range {
         let weights = 1.0 - (1.0 - NEWEST).powi(self.samples);
         let [min, max] = self.sums.map(|sum| if weights > 0.0 { (sum / weights) as f32 } else { 0.0 });
-        // Rounding must not lead out of what was seen.
+        // Rounding must not lead beyond the extremes.
         Range { min: min.max(self.range.min), max: max.min(self.range.max) }
     }
 }
@@ -235,8 +234,8 @@ fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Vec<Seen>> {
     Ok(seen.swap_remove(0))
 }
 
-/// What the samples showed in several views of them, from parts of a fixed size, not one per thread: then the averages
-/// round the same everywhere.
+/// The records of several views of the samples. They are made from parts of a fixed size instead of one for
+/// each thread, so that averages always round the same.
 fn by_parts(
     samples: usize,
     fresh: Vec<Vec<Seen>>,
@@ -253,7 +252,7 @@ fn merge(merged: &mut [Seen], later: &[Seen]) {
     merged.iter_mut().zip(later).for_each(|(merged, later)| merged.merge(later));
 }
 
-/// Histograms over ranges that are known, by value.
+/// Histograms over known ranges, by value.
 fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<Histogram>> {
     let executor = Executor::new(graph)?;
     let fresh = || ranges.iter().copied().map(Histogram::new).collect::<Vec<_>>();
@@ -275,7 +274,7 @@ fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<H
     Ok(merged)
 }
 
-/// Runs one sample and takes note of it.
+/// Runs one sample and records its values.
 fn observe_sample(
     executor: &Executor,
     samples: &dyn Samples,
@@ -360,7 +359,7 @@ mod tests {
             let others = Chosen { of: &Waves, numbers: &numbers };
             let alone = Statistics::gather(&graph, &others, &limits, true).unwrap();
             assert_eq!(statistics.by(Calibration::MinMax), alone.by(Calibration::MinMax));
-            // Sums round otherwise, and cells are those of all samples.
+            // Sums round differently, and the cells are those of all samples.
             for (method, far) in [
                 (Calibration::MovingAverage, 1e-4),
                 (Calibration::Percentile(99.9), 0.05),

@@ -1,12 +1,13 @@
-//! Cross-layer equalisation: channels of an activation that is quantized with one scale are brought to
-//! like ranges, by factors that the layers on both sides carry in their weights.
+//! Cross-layer equalisation: the channels of an activation, which is quantized with one scale, are brought to
+//! similar ranges by factors in the weights of the layers on both sides.
 //!
-//! A rectifier and whatever moves or averages elements commute with a factor above zero, so that between
-//! two linear layers `y = W2 relu(W1 x + b1)` equals `(W2 S) relu(S⁻¹ W1 x + S⁻¹ b1)` (Nagel et al., "Data-free
-//! quantization through weight equalization and bias correction", 2019). The paper balances weights
-//! quantized per tensor. Here weights have a scale for each output channel already; what is balanced are the
-//! ranges of the activation's channels against the weights that read them. A RELU6 does not commute: its
-//! bound would have to differ from channel to channel, so layers with one are left alone.
+//! A rectifier, and everything that moves or averages elements, commutes with a factor above zero. So between
+//! two linear layers `y = W2 relu(W1 x + b1)` equals `(W2 S) relu(S⁻¹ W1 x + S⁻¹ b1)` (Nagel et al.,
+//! "Data-free quantization through weight equalization and bias correction", 2019). The paper balances
+//! weights that are quantized per tensor. Here weights already have a scale for each output channel, so the
+//! ranges of the activation's channels are balanced against the weights that read them. A RELU6 does not
+//! commute, because its bound would have to differ from channel to channel, so layers with one are left
+//! alone.
 
 use super::calibrate::Chosen;
 use super::range::is_real;
@@ -19,10 +20,10 @@ use crate::graph::{
 use crate::parallel::by_worker;
 use crate::reference::Executor;
 
-/// Factors outside of `1 / LARGEST..=LARGEST` are not needed and would only wear out float32.
+/// Factors outside of `1 / LARGEST..=LARGEST` are not needed, and would only cost precision of float32.
 const LARGEST: f32 = 256.0;
 
-/// Two linear layers, and the values between them: the results of the first, and what is made of them.
+/// Two linear layers and the values between them: the results of the first, and values computed from them.
 struct Pair {
     first: usize,
     second: usize,
@@ -30,7 +31,7 @@ struct Pair {
     channels: usize,
 }
 
-/// Equalises what can be; returns the number of pairs. `samples` show the ranges of channels.
+/// Equalises all pairs of layers that it can; returns their number. `samples` show the ranges of channels.
 pub fn equalize(graph: &mut Graph, samples: &dyn Samples) -> Result<usize> {
     let pairs = pairs(graph);
     if pairs.is_empty() {
@@ -41,8 +42,8 @@ pub fn equalize(graph: &mut Graph, samples: &dyn Samples) -> Result<usize> {
     Ok(pairs.len())
 }
 
-/// For each part of the samples, given by their numbers, the graph that is equalised by all others; nothing where there
-/// is nothing to equalise.
+/// For each part of the samples, given by their numbers, the graph equalised by all others. Empty if there is
+/// nothing to equalise.
 pub fn without_each(graph: &Graph, samples: &dyn Samples, parts: &[Vec<usize>]) -> Result<Vec<Graph>> {
     let pairs = pairs(graph);
     if pairs.is_empty() {
@@ -70,7 +71,7 @@ fn apply(graph: &mut Graph, pairs: &[Pair], ranges: &[Vec<f32>]) {
     }
 }
 
-/// Ranges of channels before any sample.
+/// Ranges of channels before any sample was run.
 fn nothing(pairs: &[Pair]) -> Vec<Vec<f32>> {
     pairs.iter().map(|pair| vec![0.0; pair.channels]).collect()
 }
@@ -107,7 +108,7 @@ fn channel_ranges(graph: &Graph, pairs: &[Pair], samples: &dyn Samples) -> Resul
     Ok(merged)
 }
 
-/// All pairs of layers with nothing between them that does not commute with factors.
+/// All pairs of layers between which everything commutes with factors.
 fn pairs(graph: &Graph) -> Vec<Pair> {
     let consumers = graph.consumers();
     let only_reader = |id: ValueId| match consumers.get(&id).map(Vec::as_slice) {
@@ -131,7 +132,7 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
         };
         let mut value = *node.outputs.first()?;
         let mut between = vec![value];
-        // Every step has one reader, so the walk ends at the end of the graph.
+        // Every value has one reader, so the walk ends at the end of the graph at the latest.
         loop {
             let second = only_reader(value)?;
             let reader = graph.nodes.get(second)?;
@@ -143,7 +144,7 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
             }
             let result = *reader.outputs.first()?;
             let innermost = |id: ValueId| graph.value(id).shape.last() == Some(&channels);
-            // A reshape may hide the channels from everything but a dense layer, which counts them itself.
+            // After a reshape, only a dense layer can still find the channels, since it counts them itself.
             let kept = innermost(value) && innermost(result);
             (commutes(reader) && (kept || reader.op == Op::Reshape)).then_some(())?;
             value = result;
@@ -174,13 +175,13 @@ fn last_dimension(graph: &Graph, node: &Node) -> usize {
     node.input(0).and_then(|id| graph.value(id).shape.last().copied()).unwrap_or(0)
 }
 
-/// Whether a function of one tensor commutes with factors above zero for each innermost channel.
+/// Whether a node with one input tensor commutes with a factor above zero for each innermost channel.
 fn commutes(node: &Node) -> bool {
     match &node.op {
         Op::Pool2d(Pool2d { activation, .. }) => matches!(activation, Activation::None | Activation::Relu),
         Op::Pad(Pad { value: None, .. }) | Op::Reshape => true,
         Op::Unary(crate::graph::UnaryKind::Relu) => true,
-        // Over rows and columns, not channels.
+        // Reductions over rows and columns do, over channels not.
         Op::Reduce(Reduce { kind: ReduceKind::Mean | ReduceKind::Max, axes, .. }) => axes[..] == [1, 2],
         _ => false,
     }
@@ -207,7 +208,7 @@ impl Pair {
         }
         let largest = |all: &[f32]| all.iter().copied().fold(0.0, f32::max);
         let (range, weight) = (largest(ranges), largest(&weights));
-        // A depthwise layer has a scale for each channel anyway: its weights take any factor for nothing.
+        // A depthwise layer has a scale for each channel anyway, so any factor of its weights costs nothing.
         let factors: Vec<f32> = ranges
             .iter()
             .zip(&weights)
@@ -229,7 +230,7 @@ impl Pair {
             divide(graph, bias, 1);
         }
         change(graph, next, |i, x| *x *= factors[reads(i)]);
-        // What is compared with the author's model by name is no longer the same number.
+        // These values no longer equal those of the author's model, so they must not have the same names.
         for &id in &self.between {
             graph.value_mut(id).name += "_equalized";
         }

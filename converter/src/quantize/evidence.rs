@@ -1,33 +1,33 @@
-//! Whether one way to quantize is better than another one, sample by sample.
+//! Whether one way to quantize is better than another, sample by sample.
 //!
-//! Both ways met the same samples, each sample while it was held back. Where few samples are large, the sum of squared
-//! errors is theirs: the smallest sum alone follows chance, and cost up to 2 dB on fresh samples. So the gain, sample by
-//! sample, has to stand out from its own scatter,
+//! Both ways have met the same samples, each while it was held back. If a few samples are large, they
+//! dominate the sum of squared errors, so the smallest sum alone would follow chance; that cost up to 2 dB on
+//! fresh samples. Therefore the gain, sample by sample, has to exceed its own scatter,
 //!
 //! ```text
 //! mean(gain) / (deviation(gain) / sqrt(samples)) > CERTAIN,   gain = error of the other - error
 //! ```
 //!
-//! and so has the gain of the errors' logarithms, in which every sample counts alike: neither a few samples alone nor
-//! all others at their cost decide. On a hundred random networks with samples of light and heavy tails, 2.0 left a loss
-//! of 0.8 dB against min/max on fresh samples, 2.5 none above 0.1 dB.
+//! and so does the gain of the errors' logarithms, in which every sample counts the same: neither a few
+//! samples alone, nor all others at their cost, decide. On a hundred random networks with samples of light
+//! and heavy tails, 2.0 left a loss of 0.8 dB against min/max on fresh samples, 2.5 none above 0.1 dB.
 
-/// Standard errors by which a gain has to stand out.
+/// Standard errors by which the mean gain must exceed zero.
 const CERTAIN: f64 = 2.5;
 
-/// Standard errors by which the gain of logarithms has to stand out.
+/// Standard errors by which the mean gain of logarithms must exceed zero.
 const CERTAIN_OF_MOST: f64 = 2.0;
 
-/// A gain of the sum that is worth another way.
+/// A way is better only if its sum of errors is at most this part of the other's.
 const WORTH: f64 = 0.98;
 
-/// Errors below this share of the mean are alike: both are nothing.
+/// Errors below this share of the mean count as equal, because they are negligible.
 const NOTHING: f64 = 1e-3;
 
-/// Error so many times the other's on the first parts is not made good on the others.
+/// A way whose error on the first parts is this many times the other's will not make up for it on the others.
 const HOPELESS: f64 = 1.1;
 
-/// Whether errors are smaller than other errors of the same samples by more than chance.
+/// Whether errors are smaller than other errors on the same samples by more than chance.
 pub fn is_better(errors: &[f64], others: &[f64]) -> bool {
     let (sum, other) = (errors.iter().sum::<f64>(), others.iter().sum::<f64>());
     let least = NOTHING * other / others.len().max(1) as f64;
@@ -38,7 +38,7 @@ pub fn is_better(errors: &[f64], others: &[f64]) -> bool {
             > CERTAIN_OF_MOST
 }
 
-/// Whether a way is given up whose errors on the first samples are these.
+/// Whether to give a way up because of its errors on the first samples.
 pub fn is_hopeless(errors: &[f64], others: &[f64]) -> bool {
     errors.iter().sum::<f64>() > HOPELESS * others.iter().take(errors.len()).sum::<f64>()
 }
@@ -55,7 +55,7 @@ fn standing(numbers: impl Iterator<Item = f64> + Clone) -> f64 {
 mod tests {
     use super::*;
 
-    /// Errors of a hundred samples, none like the other.
+    /// Errors of a hundred samples, all different.
     fn errors(of: impl Fn(usize) -> f64) -> Vec<f64> {
         (0..100).map(|i| of(i) * (1.0 + 0.3 * (i as f64 * 1.7).sin())).collect()
     }
@@ -75,10 +75,10 @@ mod tests {
         for (what, tried, better) in cases {
             assert_eq!(is_better(&tried, &plain), better, "{what}");
         }
-        // The sum is that of one large sample: most samples lose.
+        // One large sample dominates the sum, and most samples lose.
         let large = errors(|i| if i == 5 { 1000.0 } else { 1.0 });
         assert!(!is_better(&errors(|i| if i == 5 { 500.0 } else { 1.2 }), &large));
-        // Nothing to gain.
+        // There is nothing to gain.
         assert!(!is_better(&[0.0; 100], &[0.0; 100]));
     }
 

@@ -1,12 +1,12 @@
-//! Simulated quantization: a quantized graph in f32, with every activation rounded to the grid of
-//! its integers. Close to the integer interpreter (which also rounds its multipliers) without
-//! needing it: for reports, and to see what quantization costs layer by layer.
+//! Simulated quantization: runs a quantized graph in f32, with every activation rounded to the grid of its
+//! integers. The result is close to that of the integer interpreter, which also rounds multipliers. It serves
+//! reports, and shows what quantization costs layer by layer.
 
 use crate::error::Result;
 use crate::reference::{Executor, integers};
 
-/// Runs a quantized graph on real numbers; everything that it stores is rounded to its scale and
-/// saturates at the ends of its integer type. Takes and returns what [`Executor::run`] does.
+/// Runs a quantized graph on real numbers. Every value that it stores is rounded to its scale and saturates
+/// at the ends of its integer type. Arguments and results are those of [`Executor::run`].
 ///
 /// # Errors
 /// Those of [`Executor::run`].

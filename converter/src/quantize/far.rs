@@ -1,9 +1,10 @@
-//! Constants far outside of the data: bounds that never take effect, masks, values that pad a maximum.
+//! Constants far outside of the data: bounds that never take effect, masks, padding that never wins a
+//! maximum.
 //!
-//! `min(x, 1e6)`, a -1e9 that is added to what is to lose, a border of -inf in front of a max pool: int8 that
-//! reaches such a number has one step for everything else. None of them needs to be reached. Maxima, minima
-//! and whatever moves elements commute with a clamp, so what they read may be clamped to what they were seen
-//! to give:
+//! Examples are `min(x, 1e6)`, a -1e9 that is added to scores that must lose, and a border of -inf before a
+//! max pool. If the range of int8 includes such a number, one step is left for all other numbers. But none of
+//! them needs to be in the range. Maxima, minima and everything that moves elements commute with a clamp, so
+//! their operands may be clamped to the range of their results on the samples:
 //!
 //! ```text
 //! max(x, c), result in [l, u]    max(clamp(x, l, u), clamp(c, l, u))     the same result
@@ -11,10 +12,11 @@
 //! s + c, read clamped to [l, u]  s + clamp(c, l - max s, u - min s)      the same after the clamp
 //! ```
 //!
-//! One run of the samples shows what values are like. Walking back from the outputs, each value gets the range
-//! that its readers need; constants are clamped to that, and the values that they made too wide get *limits*:
-//! ranges at whose ends they saturate. A constant that takes effect on a sample lies inside and stays as it is.
-//! Afterwards no infinity is left that means something, and those that are left are refused.
+//! One run of the samples shows the ranges of all values. Then a walk back from the outputs gives each value
+//! the range that its readers need. Constants are clamped to that range, and values that were too wide
+//! because of them get *limits*: a range at whose ends they saturate. A constant that takes effect on a
+//! sample lies inside and stays as it is. Any infinity that is left afterwards has no meaning, and is
+//! refused.
 
 use std::collections::HashMap;
 
@@ -28,18 +30,19 @@ use crate::parallel::by_worker;
 use crate::passes;
 use crate::reference::Executor;
 
-/// Smaller constants in sums, products and biases, into which sums are folded, are not looked at: no mask is.
+/// Smaller constants in sums, products and biases (into which sums are folded) are not checked, because no
+/// mask is so small.
 const LEAST_MASK: f32 = 8.0;
 
-/// A product is a mask if it spans so many times as much as its readers need.
+/// A product is a mask if its range is this many times as wide as its readers need.
 const WIDER: f32 = 4.0;
 
-/// What the samples alone do not say of the ranges of values.
+/// Facts about the ranges of values that the samples alone do not show.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     /// Ranges at whose ends values saturate, by value.
     ends: HashMap<ValueId, Range>,
-    /// Numbers that have to be whole numbers of steps, by value.
+    /// Numbers that must be whole numbers of steps, by value.
     pub terms: HashMap<ValueId, f64>,
 }
 
@@ -49,7 +52,7 @@ impl Limits {
         self.ends.is_empty()
     }
 
-    /// Cuts the ranges of values, by value.
+    /// Cuts the ranges to the limits; both are by value.
     pub fn cut(&self, ranges: &mut [Range]) {
         for (id, limit) in &self.ends {
             if let Some(range) = ranges.get_mut(id.0) {
@@ -64,8 +67,9 @@ pub fn inside(range: Range, limit: Range) -> Range {
     Range { min: range.min.max(limit.min), max: range.max.min(limit.max) }
 }
 
-/// Clamps the constants of a graph that lie outside of what the samples need, folds paddings that lose into
-/// max pools, and returns where values have to saturate then. Constants have to have one reader each.
+/// Clamps the constants of a graph that lie outside of the range that the samples need, and folds padding
+/// that never wins into max pools. Returns where values then have to saturate. Each constant must have one
+/// reader.
 pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
     let selects = graph.nodes.iter().any(|node| ops::of(&node.op).selects());
     if !graph.nodes.iter().any(|node| is_suspect(graph, node, selects)) {
@@ -92,7 +96,7 @@ pub fn tame(graph: &mut Graph, samples: &dyn Samples) -> Result<Limits> {
     Ok(Limits { ends: limits.filter(narrower).collect(), ..Limits::default() })
 }
 
-/// Makes infinite bounds, masks and pad values finite, for graphs whose ranges are known without samples.
+/// Makes infinite bounds, masks and padding finite, for graphs whose ranges are known without samples.
 pub fn bound(graph: &mut Graph) {
     let whole = Range { min: -LARGEST_BOUND, max: LARGEST_BOUND };
     for index in 0..graph.nodes.len() {
@@ -101,7 +105,7 @@ pub fn bound(graph: &mut Graph) {
         }
         let node = &graph.nodes[index];
         if matches!(node.op, Op::Concat(_) | Op::Pack(_) | Op::Binary(_)) {
-            // A product with infinity is no mask, since nothing times infinity is no number.
+            // A product with infinity is no mask, since zero times infinity is NaN.
             let product = matches!(node.op, Op::Binary(Binary { kind: BinaryKind::Mul, .. }));
             let ids = node.inputs.iter().flatten().copied().filter(|&id| !product || is_finite(graph, id));
             let ids: Vec<ValueId> = ids.collect();
@@ -119,7 +123,7 @@ fn is_finite(graph: &Graph, id: ValueId) -> bool {
 }
 
 /// Whether a node has a constant that may lie far outside of the data. `selecting` says whether anything in
-/// the graph could do with less of it.
+/// the graph can be computed with less of its range.
 fn is_suspect(graph: &Graph, node: &Node, selecting: bool) -> bool {
     let reaches = |id: ValueId, least: f32| {
         let constant = graph.value(id).constant.as_ref().and_then(Constant::as_f32);
@@ -137,12 +141,12 @@ fn is_suspect(graph: &Graph, node: &Node, selecting: bool) -> bool {
     }
 }
 
-/// What values were like, infinities included.
+/// The ranges of values, infinities included.
 #[derive(Clone)]
 struct Seen {
     ranges: Vec<Range>,
-    /// Of what ARG_MAX, ARG_MIN and SOFTMAX read: the smallest of the largest elements of a row, and the
-    /// largest of the smallest.
+    /// For the operands of ARG_MAX, ARG_MIN and SOFTMAX: the smallest of the largest elements of all rows,
+    /// and the largest of the smallest.
     winners: HashMap<ValueId, (f32, f32)>,
 }
 
@@ -195,7 +199,7 @@ impl Seen {
     }
 }
 
-/// The rows in which SOFTMAX, ARG_MAX or ARG_MIN compares elements.
+/// The rows in which SOFTMAX, ARG_MAX or ARG_MIN compares elements: the operand, and the axis.
 fn row_axis(graph: &Graph, node: &Node) -> Option<(ValueId, usize)> {
     let input = node.input(0)?;
     match node.op {
@@ -205,7 +209,7 @@ fn row_axis(graph: &Graph, node: &Node) -> Option<(ValueId, usize)> {
     }
 }
 
-/// The range of numbers, zero included, that leaves out only NaN.
+/// The range of numbers, zero included; NaN is ignored.
 fn reach(data: &[f32]) -> Range {
     data.iter().fold(Range::default(), |range, &x| Range { min: range.min.min(x), max: range.max.max(x) })
 }
@@ -214,7 +218,7 @@ fn clamp(x: f32, limit: Range) -> f32 {
     if x.is_nan() { x } else { x.max(limit.min).min(limit.max) }
 }
 
-/// Clamps the elements of a float constant, each to a range of its own; whether any changed.
+/// Clamps the elements of a float constant, each to a range of its own; returns whether any changed.
 fn clamp_constant(graph: &mut Graph, id: ValueId, limit: impl Fn(usize) -> Range) -> bool {
     let Some(Constant::F32(elements)) = &mut graph.value_mut(id).constant else { return false };
     let mut changed = false;
@@ -226,7 +230,7 @@ fn clamp_constant(graph: &mut Graph, id: ValueId, limit: impl Fn(usize) -> Range
     changed
 }
 
-/// What the readers of each value need to see of it.
+/// The range of each value that its readers need.
 struct Needs<'s> {
     seen: &'s Seen,
     asked: Vec<Option<Range>>,
@@ -253,18 +257,18 @@ impl<'s> Needs<'s> {
         *asked = Some(asked.map_or(range, |asked| asked.union(range)));
     }
 
-    /// What all readers of a value need of it.
+    /// The range that all readers of a value need.
     fn of_value(&self, id: ValueId) -> Range {
         let seen = self.seen.ranges[id.0];
         self.asked[id.0].map_or(seen, |asked| inside(seen, asked))
     }
 
-    /// What is needed of a node's results.
+    /// The range that is needed of a node's results.
     fn of_results(&self, node: &Node) -> Range {
         node.outputs.iter().fold(Range::default(), |all, &id| all.union(self.of_value(id)))
     }
 
-    /// What a node needs of one operand.
+    /// The range of one operand that a node needs.
     fn of_operand(&self, graph: &Graph, node: &Node, position: usize, id: ValueId) -> Range {
         let seen = self.seen.ranges[id.0];
         let wanted = match node.op {
@@ -283,7 +287,8 @@ impl<'s> Needs<'s> {
         }
     }
 
-    /// What is compared in rows: losers may lie just so far away that they weigh nothing.
+    /// The range of an operand that is compared in rows: elements that lose may lie just far enough below the
+    /// winner that they do not count.
     fn of_row(&self, graph: &Graph, node: &Node, id: ValueId) -> Range {
         let seen = self.seen.ranges[id.0];
         let Some(&(low, high)) = self.seen.winners.get(&id) else { return seen };
@@ -293,14 +298,14 @@ impl<'s> Needs<'s> {
                 let keys = graph.value(id).shape.last().copied().unwrap_or(1);
                 Range { min: low - (512.0 * keys as f32).ln() / beta, ..seen }
             }
-            // Some steps off, so that a loser does not become the winner's equal.
+            // The distance of some steps keeps a loser from becoming equal to the winner.
             Op::ArgMax(_) => Range { min: low - (seen.max - low) / 32.0, ..seen },
             Op::ArgMin(_) => Range { max: high + (high - seen.min) / 32.0, ..seen },
             _ => seen,
         }
     }
 
-    /// What a sum, a difference or a product needs of one operand, if that is a mask.
+    /// The range of one operand that a sum, a difference or a product needs, if that operand is a mask.
     fn of_term(&self, graph: &Graph, node: &Node, kind: BinaryKind, position: usize) -> Range {
         let (Some(a), Some(b)) = (node.input(0), node.input(1)) else { return Range::default() };
         let (own, other) = if position == 0 { (a, b) } else { (b, a) };
@@ -318,7 +323,7 @@ impl<'s> Needs<'s> {
             (BinaryKind::Add, _) => Range { min: need.min - beside.max, max: need.max - beside.min },
             (BinaryKind::Sub, 0) => Range { min: need.min + beside.min, max: need.max + beside.max },
             (BinaryKind::Sub, _) => Range { min: beside.min - need.max, max: beside.max - need.min },
-            // A mask that is computed: of a factor's smallest step on, the product saturates.
+            // A mask that is computed: the product saturates even for the factor's smallest step.
             (BinaryKind::Mul, _) if constant(own) && self.is_too_wide(node) => {
                 let largest = need.max.max(-need.min) * 255.0 / span(beside);
                 Range { min: -largest, max: largest }
@@ -334,7 +339,7 @@ impl<'s> Needs<'s> {
         seen.max - seen.min > WIDER * (need.max - need.min)
     }
 
-    /// Clamps the constants of a node to what it needs of them; whether its results are others then.
+    /// Clamps the constants of a node to the range that it needs; returns whether its results change.
     fn clamp(&self, graph: &mut Graph, index: usize) -> bool {
         let node = graph.nodes[index].clone();
         if !node.outputs.iter().any(|&id| is_real(graph, id)) {
@@ -367,8 +372,8 @@ impl<'s> Needs<'s> {
         changed
     }
 
-    /// A mask that was folded into a bias: what the products of a channel can reach at most stands for what
-    /// it is added to.
+    /// Clamps a mask that was folded into a bias. The most that the products of a channel can reach takes the
+    /// place of the other operand's range.
     fn clamp_bias(&self, graph: &mut Graph, node: &Node, axis: usize) -> Option<bool> {
         let (input, weights, bias) = (node.input(0)?, node.input(1)?, node.input(2)?);
         let (need, range) = (self.of_results(node), self.seen.ranges[input.0]);
@@ -418,8 +423,8 @@ mod tests {
     /// An operator, its constant and the shape of its result.
     type Layer<'a> = (Op, Option<&'a [f32]>, &'a [usize]);
 
-    /// A graph of one input of `shape`; layers with their constant and the shape of their result follow one
-    /// another. The values behind the layers.
+    /// A graph with one input of `shape` and a chain of layers, each with its constant and the shape of its
+    /// result. Also returns the results of the layers.
     fn chain(shape: &[usize], layers: &[Layer<'_>]) -> (Graph, Vec<ValueId>) {
         let mut graph = Graph::default();
         let mut x = value(&mut graph, "x", shape, None);
@@ -438,8 +443,8 @@ mod tests {
         (graph, results)
     }
 
-    /// Tames a graph, proves that its outputs are the same for the samples once values saturate at their
-    /// limits, and returns it.
+    /// Tames a graph, checks that its outputs for the samples stay the same once values saturate at their
+    /// limits, and returns both.
     fn tamed(mut graph: Graph, rows: &[&[f32]]) -> (Graph, Limits) {
         let before = graph.clone();
         let samples = Rows(rows.iter().map(|row| row.to_vec()).collect());
@@ -476,7 +481,7 @@ mod tests {
             (BinaryKind::Minimum, &[f32::INFINITY, 1.5, 1e9, 4.5], &[4.0, 1.5, 4.0, 4.0]),
             (BinaryKind::Maximum, &[-1e4], &[-4.0]),
             (BinaryKind::Maximum, &[f32::MIN], &[-4.0]),
-            // These take effect.
+            // These constants take effect.
             (BinaryKind::Minimum, &[2.5], &[2.5]),
             (BinaryKind::Minimum, &[-1e4], &[-1e4]),
         ];
@@ -524,7 +529,7 @@ mod tests {
         let (graph, limits) = tamed(graph.clone(), &ROWS);
         assert_eq!(constant(&graph, 0), [-4.0, 0.0, 0.0, -4.0]);
         assert!(results[..3].iter().all(|id| limits.ends[id] == Range { min: 0.0, max: 3.0 }));
-        // What another layer reads as it is keeps its range.
+        // A value that another layer reads without clamping keeps its range.
         let (mut graph, results) = chain(&[1, 4], &layers);
         graph.outputs.push(results[0]);
         let (graph, limits) = tamed(graph, &ROWS[..1]);
@@ -584,12 +589,12 @@ mod tests {
                 [(pad(value), None, &[1, 1, 6, 1][..]), (pool(kernel), None, &[1, 1, 7 - kernel, 1])];
             tamed(chain(&[1, 1, 4, 1], &layers).0, &ROWS).0
         };
-        // It becomes the window's own padding.
+        // The padding becomes the window's own.
         assert_eq!(of(-1e9, 2).nodes.len(), 1);
-        // A value that wins stays.
+        // A padding value that wins stays.
         let kept = of(-0.5, 2);
         assert_eq!(kept.nodes[0].op, pad(-0.5));
-        // A window of nothing else gives the value itself.
+        // A window that contains only padding gives the padding value itself.
         let alone = of(-1e3, 1);
         assert_eq!(alone.nodes[0].op, pad(-1e3));
     }

@@ -1,15 +1,15 @@
-//! Networks that nobody trained, on samples that calibration never saw: what is chosen by trial is no worse than
-//! min/max there.
+//! Untrained networks on samples that calibration never saw: there, too, the way chosen by trial is no worse
+//! than min/max.
 
 use super::judge::Judge;
 use super::models::Rows;
 use super::*;
 use crate::graph::{Activation, Constant, DType, FullyConnected, Node, Op, Value};
 
-/// Decibels between two ways that are equally good.
+/// Difference in decibels between two ways that are equally good.
 const NOISE: f64 = 0.3;
 
-/// Numbers without a pattern; the same on every run.
+/// Random numbers, the same on every run.
 struct Random(u64);
 
 impl Random {
@@ -28,7 +28,7 @@ impl Random {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f32::consts::TAU * self.uniform()).cos()
     }
 
-    /// Numbers with light, heavier and heavy tails.
+    /// Numbers with light, heavier or heavy tails.
     fn drawn(&mut self, tails: usize) -> f32 {
         match tails {
             0 => self.normal(),
@@ -41,7 +41,7 @@ impl Random {
     }
 }
 
-/// Dense layers of random shape and weights, with samples to calibrate and others to judge by.
+/// Dense layers of random shape and weights, with samples for calibration and others for judging.
 fn network(seed: u64) -> (Graph, Rows, Rows) {
     let random = &mut Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mut graph = Graph::default();
@@ -110,7 +110,7 @@ fn what_is_chosen_holds_on_fresh_samples() {
     assert!(best > NOISE, "min/max alone would do as well: {gains:?}");
 }
 
-/// What calibration cuts off is rare: large samples, of which each part holds a few.
+/// Calibration may only cut off what is rare; here, large samples are, and each part holds a few.
 #[test]
 fn what_clips_rare_samples_is_not_chosen() {
     let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 / 32.0 - 1.0) * 0.5).collect();

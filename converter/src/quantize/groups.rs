@@ -1,14 +1,13 @@
 //! Which values share their quantization.
 //!
-//! TFLite computes some operators on integers as they are, so their operands and results must have
-//! one scale and zero point: whatever copies elements, selects among them (maxima, pooling) or
-//! averages them. Such values form groups. Some operators fix the quantization of their result
-//! (SOFTMAX, LOGISTIC, TANH, LOG_SOFTMAX); where a fixed result meets a group that it does not fit
-//! a QUANTIZE node goes between the two.
+//! TFLite computes some operators on integers directly, so their operands and results must have one scale and
+//! zero point: all operators that copy elements, select among them (maxima, pooling) or average them. Such
+//! values form groups. Some operators fix the quantization of their result (SOFTMAX, LOGISTIC, TANH,
+//! LOG_SOFTMAX). If a fixed result does not fit its group, a QUANTIZE node is inserted between the two.
 //!
-//! Authors fix quantizations too: real numbers that pass through a pair of QUANTIZE and DEQUANTIZE
-//! (QDQ models, fake-quantized ones) have the scale and zero point of the integers in between. What
-//! computes them saturates there, whatever the samples showed.
+//! Authors fix quantizations too: real numbers that pass through a pair of QUANTIZE and DEQUANTIZE (QDQ
+//! models, fake-quantized ones) have the scale and zero point of the integers in between. The node that
+//! computes them saturates at that range, whatever the samples showed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,8 +15,8 @@ use super::range::{Params, Range, is_real, params_for};
 use crate::graph::{DType, Graph, Node, Op, Pad, Value, ValueId};
 use crate::ops;
 
-/// A QUANTIZE or DEQUANTIZE between real numbers and int8 that the author quantized: the two sides
-/// can share the author's quantization, and the node becomes superfluous.
+/// A QUANTIZE or DEQUANTIZE between real numbers and int8 that the author quantized. Both sides can use the
+/// author's quantization, and the node becomes superfluous.
 fn bridge(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
     let (input, output) = (node.input(0)?, *node.outputs.first()?);
     let (real, integer) = match node.op {
@@ -28,12 +27,12 @@ fn bridge(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
     (is_real(graph, real) && preset(graph.value(integer)).is_some()).then_some((real, integer))
 }
 
-/// The quantization that an int8 value came with.
+/// The quantization that the author gave to an int8 value.
 fn preset(value: &Value) -> Option<Params> {
     value.quantization.as_ref().filter(|_| value.dtype == DType::Int8)?.tensor()
 }
 
-/// Groups of values as a union-find forest, parents by value.
+/// Groups of values as a union-find forest: the parent of each value.
 struct Groups(Vec<usize>);
 
 impl Groups {
@@ -50,7 +49,7 @@ impl Groups {
         self.0[a.max(b)] = a.min(b);
     }
 
-    /// The groups of a graph, leaving out the bridges whose results are listed in `apart`.
+    /// The groups of a graph, without the bridges whose results are listed in `apart`.
     fn of(graph: &Graph, apart: &HashSet<ValueId>) -> Groups {
         let mut groups = Groups((0..graph.values.len()).collect());
         for node in &graph.nodes {
@@ -70,21 +69,21 @@ impl Groups {
     }
 }
 
-/// What [`assign`] chose.
+/// The choices of [`assign`].
 pub struct Assignment {
-    /// Scale and zero point of every value that is real numbers, by value.
+    /// Scale and zero point of every value of real numbers, by value.
     pub params: Vec<Option<Params>>,
-    /// The values whose parameters follow from what the samples showed, in the order of the values.
+    /// The values whose parameters follow from the samples, in the order of the values.
     pub calibrated: Vec<ValueId>,
 }
 
-/// Chooses the parameters of every value that is real numbers. Inserts QUANTIZE nodes
-/// where a fixed quantization meets a group that it does not fit; `ranges` grows with the values
-/// that this adds. The `terms` are whole numbers of steps of their values, where that costs little.
+/// Chooses the parameters of every value of real numbers. Inserts QUANTIZE nodes where a fixed quantization
+/// does not fit a group, and extends `ranges` with the values that this adds. The `terms` become whole
+/// numbers of steps of their values, if that costs little.
 pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>, terms: &HashMap<ValueId, f64>) -> Assignment {
     let mut apart = HashSet::new();
-    // First the integers that are read are kept apart from what reads them; what is written takes its
-    // author's quantization unless it still cannot.
+    // First, integers are separated from their readers only; a value that a node writes takes its author's
+    // quantization unless it still does not fit.
     let found = conflicts(graph, ranges, &apart);
     separate(graph, ranges, &found);
     take_apart(graph, &found, &Op::Dequantize, &mut apart);
@@ -119,18 +118,18 @@ pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>, terms: &HashMap<ValueI
     Assignment { params, calibrated }
 }
 
-/// What is known of values that share their quantization.
+/// The facts about a group of values that share their quantization.
 #[derive(Default)]
 struct Group {
-    /// Over all of them, as far as it was seen.
+    /// The union of their ranges, as far as these are known.
     range: Range,
-    /// The parameters that one of them has to have.
+    /// The parameters that one of them must have.
     fixed: Option<Params>,
     /// Parameters of authored integers that are converted on their way into the group.
     read: Vec<Params>,
-    /// Whether anything comes from elsewhere.
+    /// Whether one of them gets numbers from outside of the group.
     open: bool,
-    /// What has to be a whole number of steps.
+    /// A number that must be a whole number of steps.
     term: Option<f64>,
 }
 
@@ -159,7 +158,7 @@ impl Group {
     }
 }
 
-/// The values whose parameters nobody may choose.
+/// The values whose parameters are prescribed.
 fn fixed_values(graph: &Graph) -> BTreeMap<usize, Params> {
     let mut fixed: BTreeMap<usize, Params> =
         graph.values.iter().enumerate().filter_map(|(i, value)| Some((i, preset(value)?))).collect();
@@ -172,10 +171,9 @@ fn fixed_values(graph: &Graph) -> BTreeMap<usize, Params> {
     fixed
 }
 
-/// The fixed values of the groups that they do not fit: because there are several with different
-/// parameters, or because another source of the group needs a wider range. What the sharing
-/// operators compute from the fixed values has saturated before, and what is quantized by its author's
-/// will saturates then.
+/// The fixed values of groups that they do not fit, because the group has several with different parameters,
+/// or because another source of the group needs a wider range. Values that the sharing operators compute from
+/// fixed values have already saturated, and values that the author quantizes will.
 fn conflicts(graph: &Graph, ranges: &[Range], apart: &HashSet<ValueId>) -> HashSet<ValueId> {
     let fixed = fixed_values(graph);
     let groups = Groups::of(graph, apart);
@@ -210,7 +208,7 @@ fn conflicts(graph: &Graph, ranges: &[Range], apart: &HashSet<ValueId>) -> HashS
         .collect()
 }
 
-/// Results that take their elements, or means of them, from operands of the same group only.
+/// Results whose elements, or their means, come only from operands of the same group.
 fn derived(graph: &Graph) -> HashSet<ValueId> {
     let mut derived = HashSet::new();
     for node in &graph.nodes {
@@ -222,7 +220,7 @@ fn derived(graph: &Graph) -> HashSet<ValueId> {
     derived
 }
 
-/// Takes fixed values that a node computes out of their groups: a QUANTIZE node is put before each
+/// Takes fixed values that a node computes out of their groups: a QUANTIZE node is inserted before each
 /// reader that shares its operands' quantization.
 fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &HashSet<ValueId>) {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
@@ -245,7 +243,8 @@ fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &HashSet<ValueId>
     graph.nodes = nodes;
 }
 
-/// Lists the results of the bridges of one kind to or from these integers: they are left as they are.
+/// Adds the results of the bridges of one kind, to or from these integers, to `apart`, so that these bridges
+/// stay.
 fn take_apart(graph: &Graph, fixed: &HashSet<ValueId>, kind: &Op, apart: &mut HashSet<ValueId>) {
     for node in graph.nodes.iter().filter(|node| node.op == *kind) {
         if bridge(graph, node).is_some_and(|(_, integer)| fixed.contains(&integer)) {

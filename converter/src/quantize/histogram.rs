@@ -1,15 +1,15 @@
-//! Histograms of what a value was, and the ranges that follow from them.
+//! Histograms of a value's numbers, and the ranges that follow from them.
 //!
-//! Counts are integers: histograms of parts of the samples add up to the same one however the samples
-//! were parted. Exact zeros are counted apart. They have an exact integer in every range, so that no
-//! range is better or worse for them, and behind a rectifier they outnumber everything else.
+//! Counts are integers, so histograms of parts of the samples add up to the same histogram however the
+//! samples were divided. Exact zeros are counted apart. They have an exact integer in every range, so no
+//! range is better or worse for them, and after a rectifier they outnumber all other numbers.
 
 use super::range::Range;
 
-/// Cells between the smallest and the largest number: eight or more for each of 256 integers.
+/// Cells between the smallest and the largest number: at least eight for each of 256 integers.
 const CELLS: usize = 2048;
 
-/// Integers of int8.
+/// Number of int8 integers.
 const LEVELS: usize = 256;
 
 /// How often a value was in each of [`CELLS`] equal parts of its range.
@@ -21,7 +21,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// An empty one over a range that is known before.
+    /// An empty histogram over a known range.
     pub fn new(range: Range) -> Histogram {
         Histogram { range, cells: vec![0; CELLS], zeros: 0 }
     }
@@ -31,7 +31,7 @@ impl Histogram {
         (f64::from(self.range.max) - f64::from(self.range.min)) / CELLS as f64
     }
 
-    /// Counts numbers; what lies outside of the range saturates.
+    /// Counts numbers; those outside of the range count in the first or last cell.
     pub fn observe(&mut self, data: &[f32]) {
         let width = self.width();
         let per_unit = if width > 0.0 { (1.0 / width) as f32 } else { 0.0 };
@@ -40,7 +40,7 @@ impl Histogram {
             if x == 0.0 {
                 self.zeros += 1;
             } else {
-                // Saturates at both ends: rounding may lead out by a cell.
+                // The cast and `min` saturate at both ends, since rounding may lead out by a cell.
                 let cell = ((x - min) * per_unit) as usize;
                 if let Some(count) = self.cells.get_mut(cell.min(CELLS - 1)) {
                     *count += 1;
@@ -49,7 +49,7 @@ impl Histogram {
         }
     }
 
-    /// Adds the counts of another one over the same range.
+    /// Adds the counts of another histogram over the same range.
     pub fn merge(&mut self, other: &Histogram) {
         for (count, more) in self.cells.iter_mut().zip(&other.cells) {
             *count += more;
@@ -62,18 +62,19 @@ impl Histogram {
         f64::from(self.range.min) + index as f64 * self.width()
     }
 
-    /// The range over cells `from..to`, zero included; the ends of the whole range stay as they are.
+    /// The range over the cells `from..to`, zero included. At the first and last cell, the ends are those of
+    /// the whole range.
     fn cut(&self, from: usize, to: usize) -> Range {
         let min = if from == 0 { self.range.min } else { self.border(from).min(0.0) as f32 };
         let max = if to == CELLS { self.range.max } else { self.border(to).max(0.0) as f32 };
         Range { min, max }
     }
 
-    /// The range that holds `share` percent of all numbers and leaves out equally many at both ends.
+    /// The range that contains `share` percent of all numbers and leaves out equally many at both ends.
     pub fn percentile(&self, share: f64) -> Range {
         let total = self.cells.iter().sum::<u64>() + self.zeros;
         let spare = (total as f64 * (100.0 - share) / 200.0).floor() as u64;
-        // Zeros lie inside in any case: the ends only ever move towards them.
+        // Zeros always lie inside, because the ends only move towards zero.
         let outside = |cells: &mut dyn Iterator<Item = &u64>| {
             let mut seen = 0;
             cells
@@ -87,16 +88,17 @@ impl Histogram {
         self.cut(low, (CELLS - high).max(low))
     }
 
-    /// The range with the smallest expected squared error: what rounding costs inside (a twelfth of the
-    /// squared step for each number) and what saturation costs outside.
+    /// The range with the smallest expected squared error: the cost of rounding inside (a twelfth of the
+    /// squared step for each number) plus the cost of saturation outside.
     pub fn least_error(&self) -> Range {
-        // Candidate ends: every 8th border below zero, and above.
+        // Candidate ends are every 8th border below zero, and above.
         let below: Vec<usize> = (0..CELLS).step_by(8).filter(|&i| i == 0 || self.border(i) < 0.0).collect();
         let above: Vec<usize> =
             (1..=CELLS).rev().step_by(8).filter(|&i| i == CELLS || self.border(i) > 0.0).collect();
         let count: f64 = self.cells.iter().sum::<u64>() as f64;
         let center = |i: usize| self.border(i) + self.width() / 2.0;
-        // Cost of saturating at each candidate; with it, the numbers that are then not rounded.
+        // The cost of saturating at each candidate, and how many numbers saturate there instead of being
+        // rounded.
         let beyond = |cells: &mut dyn Iterator<Item = usize>, end: f64| {
             cells.fold((0.0, 0.0), |(cost, n), i| {
                 let here = self.cells[i] as f64;
@@ -122,9 +124,9 @@ impl Histogram {
         best.1
     }
 
-    /// The cut at `-t..=t` after which the integers' distribution diverges least from the numbers': TensorRT's
-    /// calibration ("8-bit inference with TensorRT", 2017), with 256 integers over a range that need not
-    /// be symmetric.
+    /// The range `-t..=t` for which the distribution of the integers diverges least from that of the numbers:
+    /// TensorRT's calibration ("8-bit inference with TensorRT", 2017), with 256 integers over a range that
+    /// need not be symmetric.
     pub fn entropy(&self) -> Range {
         let reach = f64::from(self.range.max).max(-f64::from(self.range.min));
         let width = self.width();
@@ -133,8 +135,8 @@ impl Histogram {
         }
         let zero = ((-f64::from(self.range.min) / width) as usize).min(CELLS - 1);
         let mut best = (f64::INFINITY, self.range);
-        // 120 distances from zero, the largest first, each 2 % nearer: below a tenth of the range
-        // nothing sane would cut.
+        // Tries 120 distances from zero. The largest comes first and each next one is 2 % smaller, down to a
+        // tenth of the range; a smaller cut would not be sensible.
         let mut distance = reach;
         for _ in 0..120 {
             let cells = (distance / width).ceil() as usize;
@@ -151,8 +153,8 @@ impl Histogram {
         best.1
     }
 
-    /// Kullback-Leibler divergence of the numbers, saturated to cells `from..to`, from what 256 integers
-    /// over these cells can tell of them.
+    /// Kullback-Leibler divergence of the numbers, saturated to the cells `from..to`, from the distribution
+    /// that 256 integers over these cells can represent.
     fn divergence(&self, from: usize, to: usize) -> f64 {
         let inner = &self.cells[from..to];
         let below: u64 = self.cells[..from].iter().sum();
@@ -171,7 +173,7 @@ impl Histogram {
                 end += 1;
             }
             let cells = &inner[start..end];
-            // An integer's count is spread over the cells that held anything.
+            // An integer's count is spread over those of its cells that are not empty.
             let held = cells.iter().filter(|&&count| count > 0).count();
             let spread = cells.iter().sum::<u64>() as f64 / held.max(1) as f64 / inside;
             for (i, &count) in cells.iter().enumerate() {
@@ -184,8 +186,8 @@ impl Histogram {
                 }
                 let p = p / total;
                 if p > 0.0 {
-                    // A cell that holds only what was saturated has no counterpart; half a number
-                    // keeps the divergence finite.
+                    // A cell in which only saturated numbers lie has no counterpart. Half a number keeps the
+                    // divergence finite.
                     let q = if count > 0 { spread } else { 0.5 / total };
                     sum += p * (p / q).ln();
                 }
@@ -200,7 +202,7 @@ impl Histogram {
 mod tests {
     use super::*;
 
-    /// A bell of 100 000 numbers between -4 and 4, and one number far away.
+    /// 100 000 numbers with a bell-shaped distribution between -4 and 4, and one number far away.
     fn bell_with_outlier() -> Histogram {
         let data: Vec<f32> = (0..100_000)
             .map(|i| {
@@ -228,7 +230,8 @@ mod tests {
     fn outliers_are_cut_off() {
         let histogram = bell_with_outlier();
         assert_eq!(histogram.percentile(100.0), histogram.range);
-        // One number among many is worth little to the first two, its squared distance to the last.
+        // One number among many hardly matters to the first two methods, but its squared distance does to the
+        // last.
         assert!(histogram.least_error().max < 36.0);
         for range in [histogram.percentile(99.9), histogram.entropy()] {
             assert!(range.max < 20.0 && range.max > 2.0, "{range:?}");
@@ -238,7 +241,7 @@ mod tests {
         assert!(one_percent.max < 3.0 && one_percent.min > -3.2, "{one_percent:?}");
     }
 
-    /// Against the error measured number by number.
+    /// Compares with the error computed number by number.
     #[test]
     fn the_least_error_is_the_least() {
         let data: Vec<f32> = (1..20_000).map(|i| -(1.0 - i as f32 / 20_000.0).ln()).collect();

@@ -1,8 +1,8 @@
-//! What quantization costs: the outputs of a quantized graph against those of the float one, on samples that
-//! calibration did not see.
+//! What quantization costs: compares the outputs of a quantized graph with those of the float graph, on
+//! samples that calibration did not see.
 //!
-//! Where an output is a softmax, the trials are judged by the scores before it. Behind it next to nothing
-//! is left of the error of most samples, and a few samples between two classes decide alone.
+//! If an output is a softmax, trials are judged by its operand, the scores. Softmax removes nearly all of the
+//! error of most samples, so that a few samples between two classes would decide alone.
 
 use rayon::prelude::*;
 
@@ -25,17 +25,17 @@ use crate::reference::Executor;
 /// The elements of each input or output of one sample.
 type Tensors = Vec<Vec<f32>>;
 
-/// Samples with the answers of the float model.
+/// Samples, and the float model's outputs for them.
 pub struct Judge {
     inputs: Vec<Tensors>,
     answers: Vec<Tensors>,
-    /// What squared errors of each output are divided by.
+    /// Divisors for the squared errors of each output.
     wholes: Vec<f64>,
     /// Whether softmax is left out.
     scores: bool,
 }
 
-/// How far a quantized graph is off.
+/// The error of a quantized graph.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
     /// Each sample's squared error relative to the squared outputs of all samples, averaged over the outputs.
@@ -60,7 +60,7 @@ impl Score {
         &self.parts
     }
 
-    /// Adds what other samples show.
+    /// Adds the score on other samples.
     pub fn extend(&mut self, other: Score) {
         self.parts.extend(other.parts);
         self.agreeing += other.agreeing;
@@ -74,7 +74,7 @@ impl Score {
 }
 
 impl Judge {
-    /// Judges by the outputs, before a softmax where there is one.
+    /// Judges by the outputs, or by the operand of a softmax that ends the model.
     pub fn of_scores(graph: &Graph, samples: &dyn Samples) -> Result<Judge> {
         Judge::new(graph, samples, true)
     }
@@ -93,7 +93,7 @@ impl Judge {
         let outputs = answers.first().map_or(0, Vec::len);
         let whole = |output: usize| {
             let signal: f64 = answers.iter().map(|tensors| squares(&tensors[output])).sum();
-            // Of outputs that are zero, what errors there are count as they are.
+            // If an output is all zero, its errors count as they are.
             outputs as f64 * if signal > 0.0 { signal } else { 1.0 }
         };
         Ok(Judge { wholes: (0..outputs).map(whole).collect(), inputs, answers, scores })
@@ -104,13 +104,12 @@ impl Judge {
         self.inputs.len()
     }
 
-    /// Scores a quantized graph by what the interpreter makes of it; where it cannot be compiled, by
-    /// simulation.
+    /// Scores a quantized graph by the interpreter's outputs; if it cannot be compiled, by simulation.
     pub fn score(&self, quantized: &Graph) -> Result<Score> {
         self.score_of(quantized, &self.all())
     }
 
-    /// The part of a score that comes of some of the samples, by their numbers.
+    /// The part of a score that some of the samples contribute; `numbers` are theirs.
     pub fn score_of(&self, quantized: &Graph, numbers: &[usize]) -> Result<Score> {
         let found = self.found(quantized, numbers)?;
         let mut score = Score::default();
@@ -129,7 +128,8 @@ impl Judge {
         (0..self.len()).collect()
     }
 
-    /// How each output of a quantized graph fares against `float`, whose answers these are.
+    /// How accurate each output of a quantized graph is, compared with `float`, whose outputs this judge
+    /// holds.
     pub fn outputs(&self, float: &Graph, quantized: &Graph) -> Result<Vec<OutputReport>> {
         let found = self.found(quantized, &self.all())?;
         let report = |(position, &id): (usize, _)| {
@@ -201,7 +201,7 @@ fn squares(elements: &[f32]) -> f64 {
     elements.iter().map(|&x| f64::from(x).powi(2)).sum()
 }
 
-/// The graph with the operands of softmax as outputs, where softmax made one.
+/// The graph with the operand of softmax as an output wherever softmax computes one.
 fn without_softmax(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
     let producers = graph.producers();
@@ -215,7 +215,7 @@ fn without_softmax(graph: &Graph) -> Graph {
     graph
 }
 
-/// The class that the first output gives most to.
+/// The class with the largest element of the first output.
 fn class(tensors: &Tensors) -> Option<usize> {
     tensors.first().and_then(|first| argmax(first))
 }

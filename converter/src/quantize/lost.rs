@@ -1,13 +1,13 @@
-//! Numbers that int8 cannot tell apart because they share a scale with far larger ones.
+//! Finds numbers that int8 cannot tell apart because they share a scale with much larger ones.
 //!
-//! A tensor has one scale. Features of different units in one input, estimates of different units in one
-//! output, boxes beside scores in one CONCATENATION: what spans fewer than four steps of the scale comes out as
-//! next to a constant. TFLite has the same limit; here it is said.
+//! A tensor has one scale. Examples are features of different units in one input, estimates of different
+//! units in one output, and boxes beside scores in one CONCATENATION: numbers that span fewer than four steps
+//! of the scale become nearly constant. TFLite has the same limit; Ferrolite warns of it.
 //!
-//! Not everything that is small is lost. Silent are numbers that the grid holds exactly (pixels), that are the
-//! same in nearly all samples (dead pixels, classes that never occur, what a rectifier lets through now and
-//! then), and the results of SOFTMAX and its like, whose scale is given. Inputs and inner layers are
-//! named only where the outputs suffer.
+//! Not all small numbers are lost. There is no warning for numbers that the grid represents exactly (pixels),
+//! for numbers that are the same in nearly all samples (dead pixels, classes that never occur, the rare
+//! output of a rectifier), or for the results of SOFTMAX and similar operators, whose scale is prescribed.
+//! Inputs and inner layers are named only if the outputs suffer.
 
 use super::report::OutputReport;
 use super::samples::{Samples, run};
@@ -17,29 +17,29 @@ use crate::ops;
 use crate::parallel;
 use crate::reference::Executor;
 
-/// Steps that numbers have to span.
+/// Steps that numbers must span.
 const STEPS: f32 = 4.0;
 
-/// Variance relative to the squared error of rounding: as much as is left of [`STEPS`] steps, doubled.
+/// Least variance relative to the squared error of rounding: twice that of numbers that span [`STEPS`] steps.
 const LEAST_RATIO: f64 = 32.0;
 
-/// Most features that are looked at along a dimension.
+/// Most features that are checked along a dimension.
 const MOST: usize = 4096;
 
-/// Samples that are looked at.
+/// Most samples that are checked.
 const SAMPLES: usize = 256;
 
 /// Samples that a thread takes at a time.
 const PART: usize = 8;
 
-/// Outputs that are as good as this do not miss anything.
+/// An output with this signal to noise, in decibels, misses nothing.
 const GOOD: f64 = 35.0;
 
-/// Share of the samples in which an informative number may be one and the same: of what comes in, and of what
-/// layers compute, where rectifiers give zero.
+/// Share of the samples in which an informative number may be the same: for inputs, and for the results of
+/// layers, where rectifiers give many zeros.
 const MOST_ALIKE: [f64; 2] = [0.9, 0.3];
 
-/// What one feature was like.
+/// The distribution of one feature.
 #[derive(Clone, Copy, Default)]
 struct Spread {
     count: u64,
@@ -50,7 +50,7 @@ struct Spread {
     alike: [u64; 2],
     sum: f64,
     squares: f64,
-    /// Squared errors of rounding.
+    /// Sum of squared errors of rounding.
     error: f64,
 }
 
@@ -83,7 +83,7 @@ impl Spread {
         self.error += later.error;
     }
 
-    /// Whether what it tells is lost on a grid of this step.
+    /// Whether its information is lost on a grid of this step.
     fn is_lost(&self, scale: f32, most_alike: f64) -> bool {
         let count = self.count.max(1) as f64;
         let variance = self.squares / count - (self.sum / count).powi(2);
@@ -109,7 +109,8 @@ fn short(x: f32) -> String {
     }
 }
 
-/// A value of which features are looked at, along one of its dimensions; all as one without a dimension.
+/// A value whose features along one dimension are checked; without a dimension, all of its elements are one
+/// feature.
 struct Watched {
     id: ValueId,
     axis: Option<usize>,
@@ -132,7 +133,7 @@ impl Watched {
         }
     }
 
-    /// The features that are lost, in words; none where none is.
+    /// The lost features, in words; `None` if there are none.
     fn lost(&self, what: &str, most_alike: f64) -> Option<String> {
         let lost = self.spreads.iter().enumerate().filter(|(_, s)| s.is_lost(self.params.0, most_alike));
         let lost: Vec<String> = lost.map(|(index, s)| format!("{what} {index} ({})", s.range())).collect();
@@ -146,8 +147,8 @@ impl Watched {
     }
 }
 
-/// Where the numbers of the scaler are that a model begins with: the names of the constants that an input is
-/// computed with, element by element, before anything else reads it.
+/// The names of the constants of the scaler that a model begins with: those with which an input is computed,
+/// element by element, before anything else reads it.
 pub fn scaler(graph: &Graph, input: ValueId) -> Vec<String> {
     let (mut names, mut id) = (Vec::new(), input);
     loop {
@@ -170,8 +171,8 @@ pub fn scaler(graph: &Graph, input: ValueId) -> Vec<String> {
     }
 }
 
-/// Names what is lost in a graph that was quantized with these samples, one sentence each, and the inputs
-/// of which something is.
+/// Warns of what is lost in a graph that was quantized with these samples, one sentence each. Also returns
+/// the inputs with lost features.
 pub fn warnings(
     graph: &Graph,
     quantized: &Graph,
@@ -273,13 +274,13 @@ pub fn warnings(
     Ok((found, lost_inputs))
 }
 
-/// What is lost along the first dimension of a value where anything is, and the step of its scale.
+/// What is lost along the first dimension of a value in which anything is lost, and the step of its scale.
 fn first_lost(watched: &[Watched], id: ValueId, what: &str, most_alike: f64) -> Option<(String, String)> {
     let of = watched.iter().filter(|w| w.id == id && w.axis.is_some());
     of.into_iter().find_map(|w| Some((w.lost(what, most_alike)?, short(w.params.0))))
 }
 
-/// Whether a layer puts tensors beside each other.
+/// Whether a layer joins tensors.
 fn is_join(node: &Node) -> bool {
     matches!(node.op, Op::Concat(_) | Op::Pack(_)) && node.inputs.iter().flatten().count() > 1
 }
@@ -289,8 +290,8 @@ fn params(graph: &Graph, id: ValueId) -> Option<(f32, i32)> {
     graph.values.get(id.0)?.quantization.as_ref()?.tensor()
 }
 
-/// The dimensions whose indices may be numbers of different kinds: the last one, and the channels of images
-/// and sequences that have them first.
+/// The dimensions whose indices may be different quantities: the last one, and the channels of images and
+/// sequences that have them first.
 fn axes(shape: &[usize]) -> Vec<usize> {
     let last = shape.len().checked_sub(1);
     let first = (shape.len() > 2).then_some(1);
@@ -300,7 +301,7 @@ fn axes(shape: &[usize]) -> Vec<usize> {
     axes
 }
 
-/// The value that another one is made of by moving elements alone.
+/// The value from which another one is made only by moving elements.
 fn origin(graph: &Graph, mut id: ValueId) -> ValueId {
     let producers = graph.producers();
     while let Some(node) = producers.get(&id).map(|&index| &graph.nodes[index]) {
@@ -318,7 +319,7 @@ fn has_given_scale(graph: &Graph, id: ValueId) -> bool {
     node.is_some_and(|node| ops::of(&node.op).prescribed().is_some())
 }
 
-/// Runs some of the samples, taken evenly.
+/// Runs some of the samples, taken evenly from all.
 fn observe(graph: &Graph, samples: &dyn Samples, watched: &mut [Watched]) -> Result<()> {
     let count = samples.len().min(SAMPLES);
     let executor = Executor::new(graph)?;
@@ -334,7 +335,7 @@ fn observe(graph: &Graph, samples: &dyn Samples, watched: &mut [Watched]) -> Res
         }
         Ok(part)
     };
-    // Sums that round are made of the same parts on any number of threads.
+    // Sums that round are added in the same parts for any number of threads.
     let add = |whole: &mut Vec<Watched>, part: Vec<Watched>| {
         for (whole, part) in whole.iter_mut().zip(&part) {
             whole.spreads.iter_mut().zip(&part.spreads).for_each(|(whole, part)| whole.merge(part));
@@ -409,7 +410,7 @@ mod tests {
             warned[0].starts_with("input `x`: ") && warned[0].contains("left for feature 1 (0."),
             "{warned:?}"
         );
-        // The outputs do not miss it.
+        // The outputs do not suffer from it.
         assert!(found(&graphs, &samples, 45.0).is_empty());
     }
 
@@ -453,11 +454,11 @@ mod tests {
     fn what_is_no_loss_is_not_named() {
         let graphs = dense(3, &[0.001, 1.0, 1.0], [4.0, 4.0]);
         let rows: [Rows; 3] = [
-            // The same in all samples but a few.
+            // The feature is the same in all samples but a few.
             rows(|i| vec![1000.0 * noise(i), f32::from(u8::from(i % 16 == 0)), 500.0 * noise(i + 50)]),
-            // On the grid, as the pixels of a camera are.
+            // The feature lies on the grid, as the pixels of a camera do.
             rows(|i| vec![4.0 * (250.0 * noise(i)).round(), 4.0 * (i % 3) as f32, 400.0]),
-            // All of one size.
+            // All features have a similar size.
             rows(|i| vec![1000.0 * noise(i), 700.0 * noise(i + 100), 900.0 * noise(i + 200)]),
         ];
         for samples in &rows {

@@ -1,38 +1,39 @@
-//! How ranges follow from what the samples showed, by name.
+//! The methods by which ranges follow from the samples.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How a value's range follows from the numbers that it took.
+/// How a value's range follows from the numbers that it took on the samples.
 ///
-/// By name, on the command line and in reports: `minmax`, `moving-average`, `percentile` (of 99.99) or
+/// Its name, on the command line and in reports, is `minmax`, `moving-average`, `percentile` (of 99.99) or
+/// `percentile:SHARE`, `entropy`, `mse`, `auto`.
 /// `percentile:SHARE`, `entropy`, `mse`, `auto`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Calibration {
-    /// The one of the others, together with the other options, that gives the smallest error on
-    /// samples that were held back. With fewer than 40 samples: from the smallest to the largest number.
+    /// Tries the other methods, together with the other options, and takes the one with the smallest error on
+    /// samples that were held back. With fewer than 40 samples, it is the same as `MinMax`.
     #[default]
     Auto,
     /// From the smallest to the largest number that occurred.
     MinMax,
-    /// From the average of the samples' smallest numbers to that of their largest ones; an older sample
-    /// counts 1 % less than the one behind it.
+    /// From the average of the samples' smallest numbers to that of their largest ones. A sample counts 1 %
+    /// less than the one after it.
     MovingAverage,
-    /// This share of all numbers, in percent, above 50 and at most 100; the rest is cut off in equal parts
-    /// at both ends.
+    /// Contains this share of all numbers, in percent, above 50 and at most 100. The rest is cut off in equal
+    /// parts at both ends.
     Percentile(f64),
-    /// The cut at equal distances from zero after which the integers tell most about the numbers: the
-    /// smallest Kullback-Leibler divergence, as in TensorRT.
+    /// The cut at equal distances from zero for which the integers say most about the numbers: the smallest
+    /// Kullback-Leibler divergence, as in TensorRT.
     Entropy,
-    /// The smallest mean squared error of the value itself, each end by itself.
+    /// The smallest mean squared error of the value itself; each end is chosen separately.
     Mse,
 }
 
-/// The share of `percentile` alone.
+/// The share of `percentile` without a number.
 const SHARE: f64 = 99.99;
 
 impl Calibration {
-    /// What there is besides [`Calibration::Auto`], in the order in which it tries them.
+    /// All methods besides [`Calibration::Auto`], in the order in which it tries them.
     pub const METHODS: [Calibration; 6] = [
         Calibration::MinMax,
         Calibration::MovingAverage,

@@ -10,11 +10,11 @@
 //! | SOFTMAX, LOGISTIC | int8 | 1/256, -128 |
 //! | TANH | int8 | 1/128, 0 |
 //! | LOG_SOFTMAX | int8 | 16/256, 127 |
-//! | what copies, selects or averages | int8 | one for all operands and results (see `groups`) |
+//! | operators that copy, select or average | int8 | one for all operands and results (see `groups`) |
 //!
-//! Parts of the graph that are int8 already keep their numbers: activations that pass through QUANTIZE and
-//! DEQUANTIZE their scale, integer weights and biases themselves. A model that brings all of it needs no
-//! samples. The result depends on the graph and the samples only, not on the number of threads.
+//! Parts of the graph that are already int8 keep their numbers: activations that pass through QUANTIZE and
+//! DEQUANTIZE keep their scale, integer weights and biases stay as they are. A model that brings all ranges
+//! needs no samples. The result depends only on the graph and the samples, not on the number of threads.
 
 mod authored;
 mod auto;
@@ -68,12 +68,12 @@ use crate::reference::Executor;
 
 /// Quantizes a float graph, or the float part of a mixed one, after calibration on all samples.
 ///
-/// The graph should have been through the passes: batch norms folded, activations fused.
+/// The graph should have been optimised by the passes: batch norms folded, activations fused.
 ///
 /// # Errors
-/// If there are no samples although the model does not bring all ranges, or if one does not fit the model; if
-/// a sample, a weight or an activation
-/// is not a finite number; if layers are unsupported; if a layer's weights are not constant.
+/// If there are no samples although the model does not bring all ranges; if a sample does not fit the model;
+/// if a sample, a weight or an activation is not a finite number; if layers are unsupported; if a layer's
+/// weights are not constant.
 ///
 /// ```
 /// use ferrolite::graph::{DType, Graph, Node, Op, UnaryKind, Value};
@@ -108,7 +108,7 @@ use crate::reference::Executor;
 /// # Ok::<(), ferrolite::Error>(())
 /// ```
 pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Result<(Graph, Report)> {
-    // Refuses what cannot be executed before anything is looked at in detail.
+    // Refuses a graph that cannot be executed before anything else is checked.
     Executor::new(graph)?;
     let mut graph = graph.clone();
     authored::resolve(&mut graph);
@@ -127,7 +127,8 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
             let input = quantized.value(quantized.inputs[scaler.position]);
             input.quantization.as_ref().and_then(|q| q.tensor()).is_some_and(|params| scaler.fits(params))
         };
-        // Where the parameters follow from something else, such as a value that shares them, it stays a layer.
+        // If the parameters follow from something else, such as a value that shares them, the scaler stays a
+        // layer.
         let before = kept.len();
         kept.extend(scalers.iter().filter(|scaler| !fits(scaler)).map(|scaler| scaler.position));
         if kept.len() > before {
@@ -148,7 +149,7 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     }
 }
 
-/// Quantizes a graph whose inputs are what the samples of `scaled` are; its inputs and outputs become int8.
+/// Quantizes a graph whose inputs are those of the samples in `scaled`; its inputs and outputs become int8.
 fn quantize_behind(mut graph: Graph, scaled: &Scaled<'_>, options: &Options) -> Result<(Graph, Report)> {
     let samples: &dyn Samples = scaled;
     let unknown = unknown(&graph)?;
@@ -187,10 +188,10 @@ fn quantize_behind(mut graph: Graph, scaled: &Scaled<'_>, options: &Options) -> 
     Ok((quantized, report))
 }
 
-/// Below this many decibels an output is hardly more than noise.
+/// An output with fewer decibels than this is little more than noise.
 const LEAST_DECIBELS: f64 = 10.0;
 
-/// Names the outputs that quantization spoils.
+/// Warns of outputs that quantization makes useless.
 fn noisy(report: &Report) -> Vec<String> {
     let spoiled = |output: &OutputReport| {
         let decibels = output.sqnr_db.filter(|&decibels| decibels < LEAST_DECIBELS)?;
@@ -209,7 +210,7 @@ fn noisy(report: &Report) -> Vec<String> {
 fn unknown(graph: &Graph) -> Result<Vec<ValueId>> {
     let mut graph = graph.clone();
     far::bound(&mut graph);
-    // Anything may turn up where nothing is known: only what an author says fits it.
+    // Values without a known range may be anything, so only a range that the author states fits them.
     let mut ranges = vec![Range { min: -1e18, max: 1e18 }; graph.values.len()];
     rewrite::constant_ranges(&graph, &mut ranges)?;
     Ok(groups::assign(&mut graph, &mut ranges, &HashMap::new()).calibrated)

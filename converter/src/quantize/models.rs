@@ -1,5 +1,5 @@
-//! The trained float models of the shared collection: accuracy after quantization against that of
-//! TensorFlow's own conversion, and its parameters where the two must be alike.
+//! The trained float models of the shared collection: compares the accuracy after quantization with that of
+//! TensorFlow's own conversion, and the parameters where both must be equal.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn load(folder: &Path, name: &str) -> Trained {
     Trained { graph, quantized, data }
 }
 
-/// What the quantized model answers to the test rows, and what the float model does.
+/// The outputs of the quantized model and of the float model for the test rows.
 fn answers(trained: &mut Trained) -> [Vec<Vec<f32>>; 2] {
     let inputs = rows(&mut trained.data, "test_x");
     let quantized = Executor::new(&trained.quantized).expect("executes");
@@ -81,7 +81,7 @@ fn accuracy(outputs: &[Vec<f32>], labels: &[Vec<f32>]) -> f64 {
     outputs.iter().zip(labels).filter(|&pair| hit(pair)).count() as f64 / labels.len() as f64
 }
 
-/// Within two of 512 rows of TensorFlow's accuracy, as the interpreter computes it.
+/// The accuracy of the interpreter is within two of 512 rows of TensorFlow's.
 #[test]
 fn classifiers_are_as_good_as_tensorflows() {
     let Some(folder) = ferrolite_shared::models() else { return };
@@ -96,7 +96,7 @@ fn classifiers_are_as_good_as_tensorflows() {
         let (tf, tf_float) = (figure("tf_int8_accuracy"), figure("float_accuracy"));
         println!("{name}: int8 {int8:.4} (TensorFlow {tf:.4}), simulated {simulated:.4}, float {float:.4}");
         assert!(int8 >= tf - 0.004, "{name}");
-        // The simulation rounds less often, so that it misses other rows.
+        // The simulation rounds less often, so it misclassifies other rows.
         assert!((simulated - int8).abs() < 0.01, "{name}: the simulation is off");
         assert!((float - tf_float).abs() < 1e-9, "{name}: the float reference is off");
     }
@@ -118,7 +118,7 @@ fn the_sine_is_as_good_as_tensorflows() {
     assert!(mse[0] <= tf);
 }
 
-/// What the interpreter answers, as real numbers, for a model with one input and one output.
+/// The interpreter's outputs as real numbers, for a model with one input and one output.
 fn interpreted(graph: &Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let params = |id| graph.value(id).quantization.as_ref().and_then(|q| q.tensor()).expect("int8");
     let ((in_scale, in_zero), (out_scale, out_zero)) = (params(graph.inputs[0]), params(graph.outputs[0]));
@@ -141,14 +141,15 @@ fn interpreted(graph: &Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         .collect()
 }
 
-/// Calibration on the same rows finds the parameters that TensorFlow wrote, so that the integers
-/// are the same, and the answers. (Not so for `fashion_dsres`: TensorFlow took the range of a sum for
-/// that of one of its operands.)
+/// Calibration on the same rows finds the parameters that TensorFlow wrote, so that the integers and the
+/// outputs are the same. (This does not hold for `fashion_dsres`: TensorFlow took the range of a sum for that
+/// of one of its operands.)
 #[test]
 fn the_integers_are_tensorflows() {
     let Some(folder) = ferrolite_shared::models() else { return };
     for name in ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn"] {
-        // Without the passes: they find more to remove in integers than in reals.
+        // The passes are left out, because they find more to remove in the integer graph than in the float
+        // graph.
         let folder = folder.join("trained").join(name);
         let imported =
             |what: &str| import::load(&folder.join(format!("{name}_{what}.tflite"))).expect("imports").graph;

@@ -3,18 +3,18 @@
 use crate::graph::Quantization;
 use crate::graph::{DType, Graph, ValueId};
 
-/// Ranges whose scale would be below this are dead: nothing but rounding noise around zero.
+/// A range whose scale would be smaller is dead: it contains only rounding noise around zero.
 const SMALLEST_SCALE: f32 = 1e-18;
 
-/// Bounds beyond this are refused: products of scales would leave the range of f32.
+/// Larger bounds are refused, because products of scales would leave the range of f32.
 pub const LARGEST_BOUND: f32 = 1e18;
 
-/// Largest magnitude of a quantized bias: half of what int32 holds, so that the sum of products
-/// and the input's zero point times the weights still fit beside it.
+/// Largest magnitude of a quantized bias: half of what int32 holds, so that the sum of products, and the
+/// input's zero point times the weights, can still be added.
 pub const BIAS_LIMIT: f64 = (1u32 << 30) as f64;
 
-/// The smallest and the largest number that a value takes; always includes zero, so that zero has
-/// an exact integer, as padding and the rectifiers need.
+/// The smallest and the largest number of a value. A range always includes zero, so that zero has an exact
+/// integer, as padding and the rectifiers need.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Range {
     /// Smallest number, at most zero.
@@ -26,8 +26,8 @@ pub struct Range {
 impl Range {
     /// The range of some numbers; `None` if one of them is NaN, infinite or beyond 1e18.
     pub fn of(data: &[f32]) -> Option<Range> {
-        // Integers in the order of the floats they stand for: their minimum vectorises, and NaN
-        // lies beyond infinity, so that it cannot hide.
+        // Maps floats to integers of the same order. The minimum of integers vectorises, and NaN lies beyond
+        // infinity, so it is found.
         let key = |bits: i32| bits ^ ((bits >> 31) & i32::MAX);
         let (mut min, mut max) = (0, 0);
         for x in data {
@@ -49,9 +49,9 @@ impl Range {
         }
     }
 
-    /// Scale and zero point of asymmetric int8. The zero point is the integer nearest to where
-    /// zero falls, reckoned from the end at which the rounding error is smaller (gemmlowp's
-    /// "nudging", as TFLite's quantizer does it). A range of zero alone gets scale 1.
+    /// Scale and zero point of asymmetric int8. The zero point is the integer nearest to the position of
+    /// zero, computed from the end at which the rounding error is smaller (gemmlowp's "nudging", as TFLite's
+    /// quantizer does it). A range of zero alone gets scale 1.
     pub fn asymmetric(self) -> (f32, i32) {
         let (min, max) = (f64::from(self.min), f64::from(self.max));
         // Subtracting in f32 reproduces more of the scales in TensorFlow's files than f64 does.
@@ -73,7 +73,7 @@ impl Range {
         if scale < SMALLEST_SCALE { 0.0 } else { scale }
     }
 
-    /// The real numbers that int8 with these parameters reaches.
+    /// The real numbers that int8 with these parameters can represent.
     pub fn representable(scale: f32, zero_point: i32) -> Range {
         Range { min: scale * (-128 - zero_point) as f32, max: scale * (127 - zero_point) as f32 }
     }
@@ -84,13 +84,13 @@ impl Range {
     }
 }
 
-/// The int8 that stands for a real number: rounded half away from zero, clamped.
+/// The int8 for a real number: rounded half away from zero, clamped.
 pub fn to_int8(x: f32, scale: f32, zero_point: i32) -> i8 {
     let q = (f64::from(x) / f64::from(scale)).round() + f64::from(zero_point);
     q.clamp(-128.0, 127.0) as i8
 }
 
-/// Per-tensor quantization for some numbers.
+/// Per-tensor quantization with these parameters.
 pub fn per_tensor((scale, zero_point): (f32, i32)) -> Quantization {
     Quantization::per_tensor(scale, zero_point)
 }
@@ -98,19 +98,19 @@ pub fn per_tensor((scale, zero_point): (f32, i32)) -> Quantization {
 /// Scale and zero point.
 pub type Params = (f32, i32);
 
-/// The share of its range that int8 may lose for a zero point that is an integer.
+/// The share of its range that int8 may lose so that the zero point is an integer.
 const MOST_LOST: f64 = 1.0 / 32.0;
 
-/// Steps of a term up to which single precision tells neighbours of a grid apart.
+/// The largest number of steps of a term for which single precision distinguishes neighbours of a grid.
 pub const MOST_STEPS: f64 = (1u32 << 18) as f64;
 
-/// Whether a value is real numbers now and int8 afterwards.
+/// Whether a value is real numbers now and becomes int8.
 pub fn is_real(graph: &Graph, id: ValueId) -> bool {
     graph.value(id).dtype == DType::Float32
 }
 
-/// The scale nearest to the one of least error for which a term is a whole number of steps, and its zero point; none
-/// where that costs too much of the range.
+/// The scale nearest to the one of least error for which `term` is a whole number of steps, and its zero
+/// point. `None` if that costs too much of the range.
 pub fn params_for(range: Range, term: f64) -> Option<Params> {
     let (min, max) = (f64::from(range.min), f64::from(range.max));
     let (least, zero_point) = range.asymmetric();
@@ -118,7 +118,7 @@ pub fn params_for(range: Range, term: f64) -> Option<Params> {
         return Some((least, zero_point));
     }
     let least = f64::from(least);
-    // Where the range ends in a whole number of steps but for the rounding of single precision, it is that number.
+    // If the range ends at a whole number of steps, up to rounding in single precision, that number counts.
     let steps = (term.abs() / least + 1e-3).floor();
     let scale = term.abs() / steps;
     if !(1.0..=MOST_STEPS).contains(&steps) || scale > least * (1.0 + MOST_LOST) {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn parameters_of_tensorflow() {
-        // What TensorFlow's own conversion wrote for the input of a model over 0..2π.
+        // TensorFlow's own conversion wrote this for the input of a model over 0..2π.
         assert_eq!(Range { min: 0.0, max: 6.245_908_7 }.asymmetric(), (0.024_493_76, -128));
         assert_eq!(Range { min: 0.0, max: 1.0 }.asymmetric(), (1.0 / 255.0, -128));
         assert_eq!(Range { min: -1.0, max: 0.0 }.asymmetric(), (1.0 / 255.0, 127));

@@ -1,4 +1,4 @@
-//! Turns the values of a float graph into integers once their parameters are known.
+//! Turns the values of a float graph into integers after their parameters were chosen.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Op, Pad, Value, ValueId};
 use crate::ops::{self, channel_axis};
 
-/// Whether a node has a result that is real numbers, and so constants that must be quantized.
+/// Whether a node has a result of real numbers, and so constants that must be quantized.
 fn computes_reals(graph: &Graph, node: usize) -> bool {
     graph.nodes[node].outputs.iter().any(|&id| is_real(graph, id))
 }
 
-/// Gives every constant operand of the layers to be quantized a value of its own, made of real
-/// numbers: layers that share a constant may need different integers for it. Constants that are
-/// integers already (hybrid models) are widened, except for weights and biases that can be kept.
+/// Gives every constant operand of the layers that will be quantized a value of its own, made of real
+/// numbers, because layers that share a constant may need different integers for it. Constants that are
+/// already integers (hybrid models) are converted, except for weights and biases that can be kept.
 pub fn own_constants(graph: &mut Graph) {
     let consumers = graph.consumers();
     for node in 0..graph.nodes.len() {
@@ -50,14 +50,14 @@ pub fn own_constants(graph: &mut Graph) {
             let own = graph.add_value(own);
             graph.nodes[node].inputs[position] = Some(own);
             if !shared {
-                // Nothing reads it any more.
+                // No node reads it any more.
                 graph.value_mut(id).constant = None;
             }
         }
     }
 }
 
-/// Adds the ranges of what calibration does not see: constant operands other than weights, and the
+/// Adds the ranges of values that calibration does not see: constant operands other than weights, and the
 /// values that PADV2 pads with.
 pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
     let refuse = |name: &str| {
@@ -83,7 +83,7 @@ pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
     Ok(())
 }
 
-/// Lists the activations in the order of execution, and remarks on dead ones.
+/// Lists the activations in the order of execution, and adds notes on dead ones.
 pub fn describe(
     graph: &Graph,
     ranges: &[Range],
@@ -155,7 +155,7 @@ pub fn to_int8(
     Ok(())
 }
 
-/// Attributes that are real numbers of a quantized tensor: what PADV2 pads with.
+/// Quantizes attributes that are real numbers of a quantized tensor: the values that PADV2 pads with.
 fn quantize_attributes(graph: &mut Graph, node: usize, params: &[Option<Params>]) {
     let input = graph.nodes[node].input(0).and_then(|id| params[id.0]);
     if let (Op::Pad(Pad { value: Some(value), .. }), Some((scale, zero_point))) =
@@ -165,11 +165,11 @@ fn quantize_attributes(graph: &mut Graph, node: usize, params: &[Option<Params>]
     }
 }
 
-/// Removes conversions between equal representations, and turns a DEQUANTIZE whose result has
-/// become int8 of other parameters into QUANTIZE.
+/// Removes conversions between equal quantizations, and turns a DEQUANTIZE into QUANTIZE if its result has
+/// become int8 with other parameters.
 fn remove_identities(graph: &mut Graph) {
     let mut kept = Vec::with_capacity(graph.nodes.len());
-    // What stands for a removed value; nodes come in order, so never a removed one itself.
+    // The replacement of each removed value. Nodes come in order, so a replacement is never removed itself.
     let mut stand_in: HashMap<ValueId, ValueId> = HashMap::new();
     for mut node in std::mem::take(&mut graph.nodes) {
         for input in node.inputs.iter_mut().flatten() {
@@ -179,7 +179,7 @@ fn remove_identities(graph: &mut Graph) {
         if let (Op::Quantize | Op::Dequantize, Some((input, output))) = (&node.op, operand) {
             let (from, to) = (graph.value(input), graph.value(output));
             let same = from.dtype == to.dtype && from.quantization == to.quantization;
-            // Where both have a name that the author's borders need, the conversion stays.
+            // The conversion stays if both values have a name that the author's inputs and outputs need.
             let named = graph.inputs.contains(&input) || graph.is_output(input);
             if same && !(named && graph.is_output(output)) {
                 if graph.is_output(output) {

@@ -1,11 +1,11 @@
-//! Typical inputs, which calibration runs.
+//! Typical inputs for calibration.
 
 use crate::error::Result;
 use crate::graph::ValueId;
 use crate::reference::Executor;
 
-/// Typical inputs of a model, as real numbers. Several threads ask for samples at once, in no
-/// order; wrap the trait to count them for a progress display.
+/// Typical inputs of a model, as real numbers. Several threads ask for samples at the same time, in no order;
+/// a wrapper around this trait can count them for a progress display.
 pub trait Samples: Sync {
     /// Number of samples.
     fn len(&self) -> usize;
@@ -30,7 +30,7 @@ impl Samples for crate::data::Dataset {
     }
 }
 
-/// No samples, for models that bring all of their ranges.
+/// No samples, for models that bring all their ranges.
 pub struct NoSamples;
 
 impl Samples for NoSamples {
@@ -43,7 +43,7 @@ impl Samples for NoSamples {
     }
 }
 
-/// Runs one sample and shows every model input and every layer's results.
+/// Runs one sample, and passes every model input and every layer's results to `observe`.
 pub fn run(
     executor: &Executor,
     samples: &dyn Samples,

@@ -1,13 +1,13 @@
-//! A scaler that a model begins with, `factor * x + term` with one factor and one term for all elements: with float
-//! borders, the QUANTIZE at the border does its work, and the layer vanishes.
+//! Finds a scaler at the start of a model: `factor * x + term` with one factor and one term for all elements.
+//! With float borders, the QUANTIZE at the border replaces it, and the layer disappears.
 //!
-//! With scale `s` and zero point `z`, QUANTIZE makes `round((factor * x + term) / s) + z`. That is `round(x / s') + z'` for
-//! `s' = s / factor` and `z' = z + term / s`, if `term / s` is an integer: then the real zero behind the scaler has the
-//! integer `z`, as padding needs it, and the grid of what comes in is the one of what the model computes with. So `s` is
-//! chosen a little larger where it has to be. The model is calibrated behind the scaler, as if the application scaled its
-//! samples.
+//! With scale `s` and zero point `z`, QUANTIZE computes `round((factor * x + term) / s) + z`. That is
+//! `round(x / s') + z'` for `s' = s / factor` and `z' = z + term / s`, if `term / s` is an integer. Then the
+//! real zero after the scaler has the integer `z`, as padding needs it, and the grid of the incoming numbers
+//! is the grid that the model computes with. So `s` is chosen a little larger if necessary. The model is
+//! calibrated behind the scaler, as if the application scaled its samples.
 //!
-//! A term of fewer than some tens of steps would cost too much of the range; such a scaler stays a layer.
+//! A term of fewer than some tens of steps would cost too much of the range, so such a scaler stays a layer.
 
 use std::collections::HashSet;
 
@@ -19,25 +19,25 @@ use crate::graph::{Activation, Binary, BinaryKind, Graph, Op, ValueId};
 /// How far from an integer a zero point may be, in steps.
 const NEAR: f64 = 0.01;
 
-/// Samples that are looked at before a scaler is cut off.
+/// Samples that are checked before a scaler is cut off.
 const SAMPLES: usize = 64;
 
 /// A scaler that was cut off a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaler {
-    /// Position of the input among the graph's.
+    /// Index of the input in the graph.
     pub position: usize,
-    /// What the input is multiplied with, above 0.
+    /// The number that the input is multiplied with, above 0.
     pub factor: f64,
-    /// What is added then.
+    /// The number that is added then.
     pub term: f64,
-    /// Names of the last layer and of its result, where that stands for what is left of the input.
+    /// Names of the last layer and of its result, if the result takes the place of the input.
     pub names: Option<(String, String)>,
-    /// The layers as they were.
+    /// The original layers.
     steps: Vec<Step>,
 }
 
-/// A layer: what it does to `x` with a constant.
+/// A layer of a scaler: what it does to `x` with a constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     /// `x * constant`
@@ -63,7 +63,7 @@ impl Step {
         }
     }
 
-    /// The step behind `factor * x + term`.
+    /// The product and sum of `factor * x + term` followed by this step.
     fn behind(self, (factor, term): (f64, f64)) -> (f64, f64) {
         match self {
             Step::Mul(c) => (factor * f64::from(c), term * f64::from(c)),
@@ -80,15 +80,15 @@ impl Scaler {
         self.steps.iter().fold(x, |x, step| step.apply(x))
     }
 
-    /// Whether QUANTIZE can do the scaler's work for integers with these parameters.
+    /// Whether QUANTIZE can replace the scaler for integers with these parameters.
     pub fn fits(&self, (scale, _): Params) -> bool {
         let steps = self.term / f64::from(scale);
         steps.abs() <= MOST_STEPS && (steps - steps.round()).abs() <= NEAR
     }
 }
 
-/// Cuts the scalers off the inputs whose ranges follow from samples, but for the inputs at the positions `kept`. What is
-/// left of an input stands for what the scaler made of it.
+/// Cuts the scalers off all inputs whose ranges follow from samples, except the inputs at the indices `kept`.
+/// The input that remains represents the scaler's result.
 pub fn cut(
     graph: &mut Graph,
     calibrated: &[ValueId],
@@ -118,14 +118,14 @@ pub fn cut(
     Ok(scalers)
 }
 
-/// What a layer of a scaler reads beside its constant, and its result.
+/// The operand that a layer of a scaler reads besides its constant, and the layer's result.
 fn data_and_result(graph: &Graph, layer: usize) -> Option<(ValueId, ValueId)> {
     let node = graph.nodes.get(layer)?;
     let data = node.inputs.iter().flatten().find(|&&id| graph.value(id).constant.is_none())?;
     Some((*data, *node.outputs.first()?))
 }
 
-/// The scaler of an input, and its layers.
+/// The scaler of an input, and the indices of its layers.
 fn find(graph: &Graph, position: usize) -> Option<(Scaler, Vec<usize>)> {
     let input = *graph.inputs.get(position)?;
     let consumers = graph.consumers();
@@ -184,7 +184,7 @@ fn step(graph: &Graph, layer: usize, data: ValueId) -> Option<Step> {
     }
 }
 
-/// The range behind a scaler over some samples, taken evenly.
+/// The range after a scaler for some samples, taken evenly from all.
 fn seen(scaler: &Scaler, samples: &dyn Samples) -> Result<Range> {
     let (all, count) = (samples.len(), samples.len().min(SAMPLES));
     let mut range = Range::default();
@@ -197,11 +197,11 @@ fn seen(scaler: &Scaler, samples: &dyn Samples) -> Result<Range> {
     Ok(range)
 }
 
-/// Samples as they are behind the scalers of a model.
+/// The samples after the scalers of a model.
 pub struct Scaled<'a> {
     /// The samples of the whole model.
     pub samples: &'a dyn Samples,
-    /// What was cut off.
+    /// The scalers that were cut off.
     pub scalers: &'a [Scaler],
 }
 
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// Samples of one input, evenly between two numbers, both of which occur.
+    /// Samples of one input, spread evenly between two numbers that both occur.
     fn rows(random: &mut Random, count: usize, (low, high): (f32, f32)) -> Rows {
         let elements: usize = SHAPE.iter().product();
         let mut between = || low + (high - low) * (random.real() * 0.5 + 0.5);
@@ -272,7 +272,7 @@ mod tests {
         x
     }
 
-    /// A scaler in front of a convolution with padding, as it gets to quantization.
+    /// A scaler before a convolution with padding, as quantization gets it.
     fn model(layers: Layers<'_>) -> Graph {
         let mut b = Build::new(&SHAPE);
         let x = scale(&mut b, layers);
@@ -297,7 +297,7 @@ mod tests {
         quantize(graph, samples, &options).unwrap()
     }
 
-    /// What the device makes of one float input.
+    /// The device's output for one float input.
     fn on_device(graph: &Graph, input: &[f32]) -> Vec<f32> {
         let file = AlignedBuf::from_bytes(&emit::compile(graph, &emit::Options::default()).unwrap().bytes);
         let model = Model::from_bytes(&file).unwrap();
@@ -343,10 +343,10 @@ mod tests {
             let size = 2f32.powi(random.below(16) as i32 - 8);
             let low = size * 4.0 * random.real();
             let high = low + size * (1.5 + random.real());
-            // What is below `zero` becomes negative.
+            // Numbers below `zero` become negative.
             let zero = low + (high - low) * (0.3 + 0.2 * random.real());
             let factor = 2f32.powi(random.below(12) as i32 - 6) * (1.5 + random.real() * 0.5);
-            // The term is -zero * factor: enough steps of what the range takes then.
+            // The term is -zero * factor: a large enough number of steps of the range.
             if zero.abs() < (high - low) / 6.0 {
                 continue;
             }
@@ -377,11 +377,12 @@ mod tests {
             assert!(after > before - 1.0, "{before:.1} to {after:.1} dB: {range:?} {layers:?}");
             gained += after - before;
         }
-        // One rounding less.
+        // One rounding fewer.
         assert!(gained > 0.0, "{gained}");
     }
 
-    /// The border has the name of the input, QUANTIZE the one of the scaler's last layer, whose numbers it makes.
+    /// The border has the name of the input; QUANTIZE has that of the scaler's last layer, whose numbers it
+    /// computes.
     #[test]
     fn borders_are_named_as_before() {
         let graph = model(&[(BinaryKind::Sub, 127.5, false), (BinaryKind::Div, 127.5, false)]);
@@ -393,7 +394,7 @@ mod tests {
             folded.value(quantize.outputs[0]).quantization.as_ref().unwrap().tensor().unwrap();
         assert!((scale - 1.0 / 127.0).abs() < 1e-8 && zero_point == -1, "{scale} {zero_point}");
         assert_eq!(report.activations[0].name, "input");
-        // No real number is lost, and 127.5 is exactly zero.
+        // No real number is lost, and 127.5 becomes exactly zero.
         let reals = Executor::new(&folded).unwrap().run_transformed(&[&[127.5; 50]], &mut |id, data| {
             if id == quantize.outputs[0] {
                 assert!(data.iter().all(|&x| x == 0.0));
@@ -435,7 +436,7 @@ mod tests {
         );
         let y = b.node(Op::Softmax(Softmax { beta: 1.0 }), &[y], &SHAPE);
         assert_eq!(with_float_borders(&b.finish(y), &samples, false).0.nodes.len(), 4);
-        // The input is read by another layer, too; or what the scaler makes is an output.
+        // Another layer reads the input too, or the scaler's result is an output.
         let mut b = Build::new(&SHAPE);
         let y = scale(&mut b, &[(Mul, 0.5, false)]);
         let y =
@@ -444,7 +445,7 @@ mod tests {
         let mut b = Build::new(&SHAPE);
         let y = scale(&mut b, &[(Mul, 0.5, false)]);
         assert_eq!(with_float_borders(&b.finish(y), &samples, false).0.nodes.len(), 3);
-        // What shares its scale with it spans so much that the term has a fifth of a step.
+        // A value that shares the scale has such a wide range that the term is a fifth of a step.
         let mut b = Build::new(&SHAPE);
         let y = scale(&mut b, &[(Add, 1.1, false)]);
         let large = b.constant(&SHAPE, |i| i as f32 * 30.0);

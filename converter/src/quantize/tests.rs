@@ -90,7 +90,7 @@ fn dense_layers_are_quantized_per_channel() {
 
     assert_eq!(params(&graph, x), (0.01, -128));
     let scales = graph.value(weights).quantization.clone().unwrap();
-    // The second channel is dead, the third coarse enough for its bias: 3e6 / 0.01 / 2^30.
+    // The second channel is dead, and the third is coarse enough for its bias: 3e6 / 0.01 / 2^30.
     assert_eq!((scales.axis, scales.zero_point), (0, vec![0; 3]));
     assert_eq!(scales.scale[..2], [0.01, 0.01]);
     assert!((scales.scale[2] - 0.279_396_77).abs() < 1e-6);
@@ -158,7 +158,7 @@ fn prescribed_quantization_keeps_to_itself() {
     assert_eq!(params(&graph, t), (1.0 / 128.0, 0));
     assert_eq!(names(&graph), ["SOFTMAX", "RESHAPE", "TANH"]);
 
-    // Together with numbers beyond 0..1 it needs a conversion.
+    // Joined with numbers beyond 0..1, it needs a conversion.
     let mut b = Builder::default();
     let x = b.input("x", &[1, 2]);
     let p = b.node("softmax", softmax, &[x], &[1, 2]);
@@ -222,7 +222,7 @@ fn tables_share_the_quantization_of_what_is_looked_up() {
     let places = b.value("places", &[2], Some(Constant::I32(vec![1, 0])));
     b.0.value_mut(places).dtype = DType::Int32;
     let turned = b.node("turned", Op::Gather(Gather { axis: 2, batch_dims: 0 }), &[rows, places], &[1, 2, 2]);
-    // Row 1 of the table is never looked up, and still has a place in its range.
+    // Row 1 of the table is never looked up, but still counts in its range.
     let (mut graph, report) = b.quantized(&[turned], vec![vec![vec![0.0, 2.0]]]).unwrap();
     assert_eq!(names(&graph), ["GATHER", "GATHER"]);
     let shared = params(&graph, turned);
@@ -236,7 +236,7 @@ fn tables_share_the_quantization_of_what_is_looked_up() {
     assert_eq!(names(&graph), ["GATHER", "GATHER", "DEQUANTIZE"]);
 }
 
-/// float → QUANTIZE → int8 → DEQUANTIZE → LOG_SOFTMAX, as old converters leave it.
+/// float → QUANTIZE → int8 → DEQUANTIZE → LOG_SOFTMAX, as old converters write it.
 #[test]
 fn quantized_parts_keep_their_numbers() {
     let mut b = Builder::default();
@@ -279,7 +279,7 @@ fn float_borders_keep_the_names() {
     }
 }
 
-/// Two dense layers, and samples that repeat on every run.
+/// Two dense layers, and samples that are the same on every run.
 fn network() -> (Builder, ValueId, Vec<Sample>) {
     let mut state = 1u32;
     let mut noise = |count: usize| -> Vec<f32> {
@@ -381,7 +381,7 @@ fn biases_take_mean_errors_back() {
     assert!(after < before / 10.0, "{before} became {after}");
 }
 
-/// Channels a thousandfold apart: without equalisation the small ones drown.
+/// The channels' ranges differ by a factor of a thousand: without equalisation the small ones are lost.
 #[test]
 fn channels_are_equalized() {
     let mut b = Builder::default();
@@ -419,7 +419,7 @@ fn channels_are_equalized() {
     assert_eq!(quantize(&b.0, &samples, &options).unwrap().0.value(h).name, "h");
 }
 
-/// x → Q → DQ → dense → Q → DQ, with weights and bias behind DEQUANTIZE: what tools write.
+/// x → Q → DQ → dense → Q → DQ, with weights and bias after DEQUANTIZE, as tools write it.
 fn authored() -> (Builder, [ValueId; 4]) {
     let mut b = Builder::default();
     let x = b.input("x", &[1, 2]);
@@ -469,7 +469,7 @@ fn what_the_author_quantized_is_kept() {
 
 #[test]
 fn what_the_author_left_open_is_asked_for() {
-    // A function without a range between the layer and the author's quantization.
+    // A function without a range of its own between the layer and the author's quantization.
     let (mut b, [_, y, ..]) = authored();
     let z = b.value("z", &[1, 2], None);
     let node = Node {
@@ -503,8 +503,8 @@ fn weights_that_cannot_be_kept_are_quantized_again() {
     assert_eq!(integers(&graph, graph.nodes[0].input(1).unwrap()), [0, 127, -127, 1]);
 }
 
-/// Parts with quantizations of their own meet in one operator that copies: its result has its author's, the
-/// parts are converted.
+/// Values with quantizations of their own are joined by one operator that copies. Its result keeps its
+/// author's quantization, and the values are converted.
 #[test]
 fn authored_parts_are_converted_where_they_meet() {
     let mut b = Builder::default();
@@ -566,7 +566,7 @@ fn refusals() {
     assert!(found.message.contains("`product` (FULLY_CONNECTED): its weights `w` are computed"), "{found}");
 }
 
-/// A causal mask of -1e9 does not take the scores' steps.
+/// A causal mask of -1e9 does not widen the range of the scores.
 #[test]
 fn masked_scores_keep_their_steps() {
     let mut b = Builder::default();
@@ -583,7 +583,7 @@ fn masked_scores_keep_their_steps() {
     assert_eq!(integers(&graph, mask), [127, -128, -128, 127, 127, -128]);
 }
 
-/// A rectifier that an optimiser removed because the author's integers end at zero is still there.
+/// If an optimiser removed a rectifier because the author's integers end at zero, its effect remains.
 #[test]
 fn authored_integers_saturate_in_calibration() {
     let mut b = Builder::default();

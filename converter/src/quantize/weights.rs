@@ -1,13 +1,13 @@
-//! Weights and biases of the layers that multiply: symmetric int8 per output channel, and int32
-//! with the scale of the products.
+//! Weights and biases of layers with weights: symmetric int8 per output channel, and int32 with the scale of
+//! the products.
 
 use super::authored;
 use super::range::{BIAS_LIMIT, Range, to_int8};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Quantization, Value, ValueId};
 
-/// Smallest weight scale of a channel relative to the largest one of the layer. Below it a channel
-/// is dead, and its scale would only make multipliers that cannot be represented.
+/// Smallest weight scale of a channel relative to the largest one of the layer. A channel below it is dead, and
+/// its own scale would only give multipliers that cannot be represented.
 const SMALLEST_RELATIVE_SCALE: f32 = 1.0 / (1 << 24) as f32;
 
 /// A layer's quantized weights and bias, and how many channels' scales were widened for the bias.
@@ -16,7 +16,7 @@ pub struct Quantized {
     pub weights: Value,
     /// int32 bias with its scales, if the layer has one.
     pub bias: Option<Value>,
-    /// Channels whose weights are coarser than they could be, so that their bias fits int32.
+    /// Channels whose weights are coarser than necessary, so that their bias fits int32.
     pub widened: usize,
 }
 
@@ -45,9 +45,9 @@ fn real(graph: &Graph, node: &Node, id: ValueId, what: &str) -> Result<Vec<f32>>
     Ok(real)
 }
 
-/// Quantizes the weights and the bias of a node whose channels lie along `axis`, for an input of
-/// scale `input_scale`. With `clip`, the scale of a channel is the one of least squared error, which may
-/// saturate its largest weights. Integers of the author are kept where they can be.
+/// Quantizes the weights and the bias of a node whose output channels lie along `axis`, for an input of scale
+/// `input_scale`. With `clip`, the scale of a channel is the one with the least squared error, which may
+/// saturate its largest weights. Integers of the author are kept if possible.
 pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32, clip: bool) -> Result<Quantized> {
     let Some(weights_id) = node.input(1) else {
         return Err(Error::input(format!("layer `{}` ({}): it has no weights", node.name, node.op.name())));
@@ -59,7 +59,7 @@ pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32, clip:
     let channel = |i: usize| i / inner % channels;
     let bias = node.input(2).map(|id| Ok((id, real(graph, node, id, "biases")?))).transpose()?;
     let bias_of = |c: usize| bias.as_ref().and_then(|(_, bias)| bias.get(c)).copied().unwrap_or(0.0);
-    // The scale that a channel needs at least for its bias to fit.
+    // The least scale of a channel for which its bias fits.
     let needed = |c: usize| (f64::from(bias_of(c)).abs() / f64::from(input_scale) / BIAS_LIMIT) as f32;
 
     let (mut widened, mut integers) = (0, None);
@@ -110,7 +110,7 @@ pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32, clip:
     Ok(Quantized { weights, bias, widened })
 }
 
-/// The scales of weights that are integers already, one for each channel.
+/// The scales of weights that are already integers, one for each channel.
 fn authored_scales(weights: &Value, axis: usize, channels: usize) -> Option<Vec<f32>> {
     let scales = &weights.quantization.as_ref().filter(|_| authored::keeps_weights(weights, axis))?.scale;
     Some(match scales[..] {
@@ -119,7 +119,7 @@ fn authored_scales(weights: &Value, axis: usize, channels: usize) -> Option<Vec<
     })
 }
 
-/// A bias of integers whose scales are, up to rounding, those that the products have.
+/// A bias of integers, if its scales are, up to rounding, those of the products.
 fn authored_bias(bias: &Value, scales: &[f32]) -> Option<Constant> {
     let own = &bias.quantization.as_ref().filter(|_| authored::keeps_bias(bias))?.scale;
     let of = |c: usize| if own.len() == 1 { own.first() } else { own.get(c) };
@@ -130,7 +130,7 @@ fn authored_bias(bias: &Value, scales: &[f32]) -> Option<Constant> {
     (same && constant.to_i64()?.iter().all(fits)).then(|| constant.clone())
 }
 
-/// Scales from the largest magnitude of each channel.
+/// Scales by the largest magnitude of each channel.
 fn channel_scales(weights: &[f32], channels: usize, channel: impl Fn(usize) -> usize) -> Vec<f32> {
     let mut ranges = vec![Range::default(); channels];
     for (i, &weight) in weights.iter().enumerate() {
@@ -141,13 +141,13 @@ fn channel_scales(weights: &[f32], channels: usize, channel: impl Fn(usize) -> u
     let largest = scales.iter().copied().fold(0.0, f32::max);
     let smallest = if largest > 0.0 { largest * SMALLEST_RELATIVE_SCALE } else { 1.0 };
     for scale in &mut scales {
-        // A channel of zeros is a constant: any scale will do, and a common one is best.
+        // A channel of zeros is constant, so any scale will do; a common one is best.
         *scale = if *scale == 0.0 { largest.max(smallest) } else { scale.max(smallest) };
     }
     scales
 }
 
-/// Makes each channel's scale the one of least squared error among 1, 0.99, … 0.5 times what it is.
+/// Replaces each channel's scale by the one with the least squared error among 1, 0.99, … 0.5 times it.
 fn clip_scales(weights: &[f32], scales: &mut [f32], channel: impl Fn(usize) -> usize) {
     let mut best = vec![f64::INFINITY; scales.len()];
     let mut chosen = scales.to_vec();
