@@ -1,4 +1,4 @@
-//! All that can be measured of one inference, on the host or on a board.
+//! Measures one inference on the host or on a board.
 
 use ferrolite_runtime::Model;
 use serde::Serialize;
@@ -9,18 +9,18 @@ use crate::error::{Error, Result};
 use crate::model_file;
 use crate::progress::Progress;
 
-/// What an inference costs; the keys in JSON are fixed words of the design.
+/// The cost of an inference. Scripts rely on the keys in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Measured {
     /// Name of the board.
     pub board: String,
-    /// Instructions of one inference; none on the host.
+    /// Instructions of one inference; `None` on the host.
     pub instructions: Option<u64>,
-    /// Modelled cycles of one inference, where the core has a timing model.
+    /// Modelled cycles of one inference, if the core has a timing model.
     pub cycles: Option<u64>,
-    /// Words of data that the inference reads from flash, where cycles are modelled.
+    /// Words of data that the inference reads from flash, if cycles are modelled.
     pub flash_words: Option<u64>,
-    /// Estimated time on silicon, where a clock was given.
+    /// Estimated time on silicon, if a clock was given.
     pub latency: Option<Latency>,
     /// Instructions until the first inference can begin.
     pub init_instructions: Option<u64>,
@@ -54,24 +54,24 @@ pub struct Latency {
     pub flash_wait: u32,
     /// Milliseconds.
     pub ms: f64,
-    /// How far off that may be, in words.
+    /// How far off the estimate may be, in words.
     pub error: &'static str,
 }
 
-/// What one layer costs.
+/// The cost of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerMeasured {
-    /// Place in the program.
+    /// Index of the op in the program.
     pub index: usize,
     /// The author's name.
     pub name: String,
     /// The operator.
     pub op: String,
-    /// Instructions; none on the host.
+    /// Instructions; `None` on the host.
     pub instructions: Option<u64>,
-    /// Modelled cycles, where the core has a timing model.
+    /// Modelled cycles, if the core has a timing model.
     pub cycles: Option<u64>,
-    /// Words of data read from flash, where cycles are modelled.
+    /// Words of data read from flash, if cycles are modelled.
     pub flash_words: Option<u64>,
     /// Multiply-accumulate operations.
     pub macs: u64,
@@ -79,11 +79,11 @@ pub struct LayerMeasured {
     pub wall_us: Option<f64>,
 }
 
-/// Measures one inference on the host or on a board; with a chip, also estimates its time there.
+/// Measures one inference on the host or on a board; with a chip, also estimates its time on silicon.
 ///
 /// # Errors
-/// When the board is unknown, lacks what it needs or is too small; when a time is asked for and the board's
-/// core has no timing model.
+/// When the board is unknown, lacks something or is too small; when a chip is given and the board's core has
+/// no timing model.
 pub fn measure(
     model: &Model<'_>,
     board: &str,
@@ -152,7 +152,7 @@ pub fn measure(
     Ok(measured)
 }
 
-/// A clock makes a time of cycles, so there must be cycles.
+/// A clock turns cycles into time, so there must be modelled cycles.
 fn check_clock(chip: Option<Chip>, timing: Option<&str>) -> Result<()> {
     if chip.is_none() || timing.is_some() {
         return Ok(());

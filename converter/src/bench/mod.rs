@@ -1,4 +1,4 @@
-//! Measures a model on the host and on boards, and makes times of modelled cycles.
+//! Measures a model on the host and on boards, and estimates times from modelled cycles.
 //!
 //! ```
 //! use ferrolite::{bench, board::HOST, model_file::ModelFile};
@@ -26,14 +26,14 @@ use crate::error::Result;
 use crate::execute::{infer, interpreter};
 use crate::model_file;
 
-/// How long repetitions go on, once there are [`LEAST`].
+/// Time after which repetitions stop, provided that there are [`LEAST`].
 const TIME: Duration = Duration::from_millis(500);
 /// Fewest repetitions.
 const LEAST: usize = 5;
 /// Most repetitions.
 const MOST: usize = 10_000;
 
-/// A core's clock and its flash: what a time needs beside cycles.
+/// A core's clock and its flash, which together with cycles give a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chip {
     /// Clock of the core, in Hz.
@@ -51,7 +51,7 @@ impl Chip {
     }
 }
 
-/// How far off an estimate on this board's core is, in words.
+/// How far off an estimate for this board's core may be, in words.
 pub fn estimate_error(board: &Board) -> &'static str {
     match board.timing {
         Some("m4") => {
@@ -61,7 +61,7 @@ pub fn estimate_error(board: &Board) -> &'static str {
     }
 }
 
-/// Times of one inference on the host: the medians of many.
+/// Times of one inference on the host: medians over many runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostTimes {
     /// The whole inference, in microseconds.
@@ -70,7 +70,7 @@ pub struct HostTimes {
     pub layers_us: Vec<f64>,
 }
 
-/// Input bytes to measure with: the recorded self-test's, else zeroes.
+/// Input bytes to measure with: those of the recorded self-test, else zeroes.
 pub fn inputs(model: &Model<'_>) -> Vec<Vec<u8>> {
     let ports = model_file::inputs(model);
     let sizes = ports.iter().map(|port| port.shape.iter().product::<usize>() * port.dtype.size());
@@ -85,7 +85,7 @@ pub fn inputs(model: &Model<'_>) -> Vec<Vec<u8>> {
     sizes.map(&mut take).collect()
 }
 
-/// Runs a model again and again, and takes the medians.
+/// Runs a model repeatedly and takes the medians.
 pub fn host(model: &Model<'_>) -> Result<HostTimes> {
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     let mut net = interpreter(model, &mut memory)?;
@@ -102,7 +102,7 @@ pub fn host(model: &Model<'_>) -> Result<HostTimes> {
     Ok(HostTimes { wall_us: median(whole), layers_us: layers.into_iter().map(median).collect() })
 }
 
-/// Takes the time of each op.
+/// Measures the time of each op.
 struct Clock<'a> {
     begin: Instant,
     layers: &'a mut [Vec<f64>],

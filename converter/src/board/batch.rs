@@ -1,5 +1,5 @@
-//! Many models on one board: as few starts of QEMU as the board's memory allows, and none of the models
-//! keeps another from its answer.
+//! Runs many models on one board, with as few starts of QEMU as the board's memory allows. A model that fails
+//! does not affect the answers of the others.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::table::Board;
 use super::{BoardRun, COARSE, FINE, RunOptions, check_job, collect};
 use crate::error::{Error, Result};
 
-/// Bytes of inputs that one start takes at most.
+/// Most bytes of inputs for one start.
 const INPUTS_BYTES: usize = 256 << 20;
 
 /// A model and its samples.
@@ -20,7 +20,7 @@ const INPUTS_BYTES: usize = 256 << 20;
 pub struct BatchItem<'a> {
     /// The model file.
     pub model: &'a [u8],
-    /// For each sample the bytes of all inputs, one behind the other in port order.
+    /// For each sample the bytes of all inputs, one after the other in port order.
     pub inputs: &'a [Vec<u8>],
     /// How to run it.
     pub options: RunOptions,
@@ -36,10 +36,10 @@ impl BatchItem<'_> {
     }
 }
 
-/// Runs many models on a board, and returns what became of each, in order.
+/// Runs many models on a board, and returns the result of each, in order.
 ///
-/// An error of an item is as for [`run`](super::run); an error of the whole says that firmware cannot be
-/// built or QEMU is missing.
+/// The error of an item is as for [`run`](super::run). An error of the whole batch means that firmware cannot
+/// be built or QEMU is missing.
 pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<Result<BoardRun>>> {
     let mut results: Vec<Option<Result<BoardRun>>> =
         items.iter().map(|item| check_job(board, item.model, item.inputs).err().map(Err)).collect();
@@ -77,17 +77,17 @@ fn finish(
     collect(board, shift, answers?, item.inputs.len())
 }
 
-/// A runner with what it has to do.
+/// A runner and its items.
 struct Session<'a> {
     board: &'static Board,
     firmware: &'a Path,
-    /// What models cycles, if that is asked for, or why nothing does.
+    /// The plugin that models cycles, if cycles are wanted, or the reason why there are none.
     plugin: &'a Option<std::result::Result<Plugin, String>>,
     items: &'a [BatchItem<'a>],
 }
 
 impl Session<'_> {
-    /// Starts QEMU until each of the items that `pending` lists has its answer.
+    /// Starts QEMU until each of the items in `pending` has an answer.
     fn answers(&self, shift: u32, pending: Vec<usize>) -> Result<Vec<(usize, Result<Answers>)>> {
         let Session { board, firmware, plugin, items } = *self;
         let mut found = Vec::new();
@@ -99,13 +99,14 @@ impl Session<'_> {
             for &index in pending {
                 let item = &items[index];
                 let job = job(item, inputs.len())?;
-                // A model that has room in flash is not run from elsewhere beside a larger one.
+                // A model that fits in flash is not run from other memory because of a larger model beside
+                // it.
                 let place = board.job_memory(job.bytes());
                 if memory.is_none() {
                     (memory, room) = (Some(place), place.bytes as usize);
                 }
                 let full = job.room() > room || inputs.len() + item.input_bytes() > INPUTS_BYTES;
-                // The last job needs no gap behind it, so the first always has room.
+                // The last job needs no gap after it, so the first job always fits.
                 if (full || memory != Some(place)) && !jobs.is_empty() {
                     break;
                 }
@@ -121,7 +122,7 @@ impl Session<'_> {
                 let answers = answers.iter_mut().flatten();
                 answers.for_each(|answers| answers.windows = Some(Err(reason.clone())));
             }
-            // Each start answers one job at least.
+            // Each start answers at least one job.
             let (answered, rest) = pending.split_at(answers.len().clamp(1, jobs.len()));
             found.extend(answered.iter().copied().zip(answers));
             pending = rest;

@@ -1,8 +1,8 @@
-//! Modelled cycles: the plugin of QEMU in `boards/cycles`, built when it is asked for, and what it measured.
+//! Modelled cycles: builds QEMU's plugin in `boards/cycles` when it is needed, and reads its measurements.
 //!
-//! The runner calls two functions that do nothing where a measurement starts and ends; the plugin gets
-//! their addresses. Each such window is a line of the plugin's file, and the runner says which of them
-//! belongs to what.
+//! The runner calls two empty functions at the start and the end of a measurement, and the plugin gets their
+//! addresses. Each such window is a line of the plugin's file, and the runner says which window belongs to
+//! which measurement.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use super::firmware::Firmware;
 use super::footprint::{parse, read};
 use super::table::{Board, DATA_START};
 
-/// What a function's or model's run has cost, on a core that is modelled.
+/// The cost of a function's or model's run, on a core with a timing model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modelled {
     /// Executed instructions, counted by the plugin.
@@ -40,7 +40,7 @@ impl Modelled {
 pub struct Windows(Arc<[Modelled]>);
 
 impl Windows {
-    /// Reads the plugin's file; a QEMU that was killed may have left half a line.
+    /// Reads the plugin's file. If QEMU was killed, its last line may be incomplete.
     pub fn parse(text: &str) -> Windows {
         let window = |line: &str| {
             let mut numbers = line.split(' ').map(|word| word.parse().ok());
@@ -50,7 +50,7 @@ impl Windows {
         Windows(text.lines().map_while(window).collect())
     }
 
-    /// What a window has cost, without what an empty one costs.
+    /// The cost of a window, minus the cost of an empty one.
     pub fn cost(&self, window: Numbers) -> Option<Modelled> {
         let at = |number: u32| self.0.get(number as usize).copied();
         Some(at(window.number)?.without(at(window.empty)?))
@@ -60,13 +60,13 @@ impl Windows {
 /// The number of a window, and that of an empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
-    /// The window.
+    /// Number of the window.
     pub number: u32,
-    /// The empty one.
+    /// Number of the empty window.
     pub empty: u32,
 }
 
-/// The plugin, ready to be given to QEMU.
+/// The plugin, ready for QEMU.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     library: PathBuf,
@@ -76,8 +76,8 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Builds the plugin for the QEMU that is installed, and finds the marks in the runner. An error
-    /// says why there are no cycles.
+    /// Builds the plugin for the installed QEMU, and finds the addresses of the two functions in the runner.
+    /// An error says why there are no cycles.
     pub fn prepare(board: &Board, runner: &Path) -> Result<Plugin, String> {
         let core = board.timing.ok_or_else(|| format!("there is no timing model of the {}", board.core))?;
         let (open, close) = marks(runner)?;
@@ -94,10 +94,10 @@ impl Plugin {
         Plugin { library: library.into(), ..self.clone() }
     }
 
-    /// Arguments of QEMU.
+    /// The arguments for QEMU.
     pub fn arguments(&self, out: &str) -> [String; 2] {
         let Plugin { library, core, open, close } = self;
-        // In QEMU's lists a comma in a value is written twice.
+        // In QEMU's lists, a comma within a value is doubled.
         let library = library.display().to_string().replace(',', ",,");
         let words =
             format!("{library},core={core},open={open:#x},close={close:#x},flash={DATA_START:#x},out={out}");

@@ -1,4 +1,5 @@
-//! Builds firmware from the workspace in `boards/`, and the plugin of QEMU that lies there, when it is missing or older than its sources.
+//! Builds firmware from the workspace in `boards/`, and QEMU's plugin from the same workspace, when it is
+//! missing or older than its sources.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::table::Board;
 use crate::error::{Error, Result};
 
-/// A firmware to build, or the plugin.
+/// A firmware, or the plugin, to build.
 #[derive(Clone, Debug)]
 pub struct Firmware<'a> {
     /// Name of its package.
@@ -21,22 +22,23 @@ pub struct Firmware<'a> {
     pub features: &'a str,
     /// Rust target; `None` for the host itself.
     pub target: Option<&'a str>,
-    /// Compiler flags beside those of the target.
+    /// Compiler flags in addition to those of the target.
     pub rustflags: &'a str,
     /// Profile of `boards/Cargo.toml`.
     pub profile: &'a str,
-    /// Folder below `boards/target` that it is built in: one for each set of flags, so that builds do not push each
-    /// other out, and no more of them, since each has all dependencies built anew.
+    /// Folder below `boards/target` for the build. There is one for each set of flags, so that builds do not
+    /// overwrite one another, and no more than that, since each builds all dependencies again.
     pub folder: String,
-    /// Variables that its build script reads.
+    /// Environment variables for its build script.
     pub variables: Vec<(&'a str, String)>,
 }
 
-/// The features, flags and variables of each ELF file in a folder: a build with others takes the place of the one
-/// before.
+/// The features, flags and variables of each ELF file. A build in the same folder with other features, flags
+/// or variables overwrites it.
 type Built = BTreeMap<PathBuf, String>;
 
-/// What a panic in another thread has left is sound: it is changed as the last step.
+/// Locks the mutex. The data is valid even after a panic in another thread, because it is changed as the last
+/// step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -72,14 +74,14 @@ impl<'a> Firmware<'a> {
         }
     }
 
-    /// Builds it, unless this process has done so before, and returns the ELF file. Builds in different folders
-    /// run side by side: the linker, which optimises over all crates, keeps one core busy.
+    /// Builds it, unless this process has done so before, and returns the ELF file. Builds in different
+    /// folders run in parallel, because the linker, which optimises over all crates, uses only one core.
     pub fn build(&self) -> Result<PathBuf> {
         self.build_and(|elf| Ok(elf.to_path_buf()))
     }
 
-    /// Builds it like [`build`](Firmware::build), and lets nobody build another firmware in its place until
-    /// `read` has seen the ELF file.
+    /// Like [`build`](Firmware::build), but lets no other build overwrite the ELF file until `read` has seen
+    /// it.
     pub fn build_and<T>(&self, read: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         static FOLDERS: Mutex<BTreeMap<String, Arc<Mutex<Built>>>> = Mutex::new(BTreeMap::new());
         let folder_of_boards = folder()?;
@@ -87,7 +89,7 @@ impl<'a> Firmware<'a> {
         let key = format!("{} {} {:?}", self.features, self.rustflags, self.variables);
         let built = lock(&FOLDERS).entry(self.folder.clone()).or_default().clone();
         let mut built = lock(&built);
-        // A build that fails leaves whatever it likes.
+        // After a failed build, the file may be anything.
         if built.remove(&elf).is_none_or(|found| found != key) {
             self.cargo_build(&folder_of_boards, &elf)?;
         }
@@ -121,7 +123,7 @@ impl<'a> Firmware<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(open(log.path())?);
         let mut child = match command.spawn() {
             Ok(child) => child,
-            // Without cargo, what was built before is as good as it gets.
+            // Without cargo, use the file that was built before.
             Err(_) if elf.exists() => return Ok(()),
             Err(error) => {
                 return Err(Error::input(format!(
@@ -168,8 +170,8 @@ impl<'a> Firmware<'a> {
     }
 }
 
-/// The firmware workspace: the variable `FERROLITE_BOARDS`, or `boards/` of the source tree that this
-/// program was built from.
+/// The firmware workspace: the environment variable `FERROLITE_BOARDS`, or `boards/` of the source tree that
+/// this program was built from.
 pub fn folder() -> Result<PathBuf> {
     let path = match std::env::var_os("FERROLITE_BOARDS") {
         Some(path) => PathBuf::from(path),
@@ -182,7 +184,7 @@ pub fn folder() -> Result<PathBuf> {
     }
 }
 
-/// Whether the standard library of a target is there.
+/// Whether the standard library of a target is installed.
 pub fn target_installed(target: &str) -> bool {
     let mut command = tool("rustc");
     if let Ok(boards) = folder() {
@@ -202,8 +204,8 @@ fn cargo(boards: &Path) -> Command {
     command
 }
 
-/// A program of the toolchain that the source tree pins, free of what an outer cargo has set for its
-/// own build.
+/// A program of the toolchain that the source tree pins, without the environment variables that an outer
+/// cargo has set for its own build.
 fn tool(name: &str) -> Command {
     let mut command = Command::new(name);
     for variable in [
@@ -227,7 +229,7 @@ fn open(path: &Path) -> Result<File> {
     File::create(path).map_err(temporary)
 }
 
-/// An error of the folder for temporary files.
+/// An error about the folder for temporary files.
 pub(super) fn temporary(error: std::io::Error) -> Error {
     Error::input(format!("temporary files cannot be written: {error}"))
         .help("make room, or set TMPDIR to a folder that can be written")

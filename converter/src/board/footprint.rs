@@ -1,9 +1,9 @@
-//! What the runtime adds to a firmware, and what it must not bring along.
+//! Measures what the runtime adds to a firmware, and checks what it must not bring along.
 //!
-//! The firmware `boards/footprint` is linked as a product would be, with exactly the operators that
-//! are asked for and no model, and once empty. The difference of both images is the runtime's flash.
-//! The same firmware proves by linking that no panic and no allocator is reachable, and by its symbols
-//! that an int8 model brings no float code.
+//! The firmware `boards/footprint` is linked as a product would be, with exactly the given operators and no
+//! model, and once empty. The difference between the two images is the runtime's flash. Linking the same
+//! firmware proves that no panic and no allocator can be reached, and its symbols show that an int8 model
+//! brings no float code.
 
 use std::path::Path;
 
@@ -17,33 +17,32 @@ use crate::model_file::Linked;
 /// How firmware is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// As the boards' firmware, for size and with link-time optimisation over all crates.
+    /// Like the boards' firmware: for size, with link-time optimisation over all crates.
     Boards,
-    /// As by Cargo's own release profile, which a product has that sets nothing.
+    /// With Cargo's default release profile, which a product has if it sets nothing.
     Untuned,
 }
 
-/// Flash that the runtime takes on a board when it links these operators: code, constants and initial
-/// data, beyond an empty firmware; the model is not part of it.
+/// Flash that the runtime takes on a board when it links these operators: code, constants and initial data,
+/// in addition to an empty firmware. The model is not counted.
 pub fn runtime_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
     beyond_empty(board, &footprint(board, "inference", ops, Profile::Boards))
 }
 
-/// Flash that reading and checking a model takes, with the checks of these operators, and nothing
-/// that runs it.
+/// Flash for reading and checking a model, with the checks of these operators, but without the code that runs
+/// it.
 pub fn verifier_flash_bytes(board: &Board, ops: &[Linked]) -> Result<u64> {
     beyond_empty(board, &footprint(board, "verifier", ops, Profile::Boards))
 }
 
-/// Flash of a firmware beyond that of an empty one.
+/// Flash of a firmware in addition to that of an empty one.
 fn beyond_empty(board: &Board, firmware: &Firmware<'_>) -> Result<u64> {
     let whole = firmware.build_and(flash_bytes)?;
     Ok(whole.saturating_sub(footprint(board, "", &[], Profile::Boards).build_and(flash_bytes)?))
 }
 
-/// Links these operators with a panic handler that calls an undefined function, and without an
-/// allocator: an error says that a panic or an allocation can be reached. Returns the float routines
-/// that the image contains.
+/// Links these operators with a panic handler that calls an undefined function, and without an allocator. An
+/// error means that a panic or an allocation can be reached. Returns the float routines in the image.
 pub fn link_check(board: &Board, ops: &[Linked], profile: Profile) -> Result<Vec<String>> {
     footprint(board, "inference,no-panic", ops, profile).build_and(|elf| {
         let bytes = read(elf)?;
@@ -65,7 +64,7 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked], profile: Prof
             Profile::Boards => "release",
             Profile::Untuned => "untuned",
         },
-        // What is only linked, to see whether it does, is nothing to keep for each board.
+        // This image is only linked as a test, so it is not kept for each board.
         folder: match profile {
             Profile::Boards => board.name,
             Profile::Untuned => "untuned",
@@ -102,7 +101,7 @@ fn flash_bytes(path: &Path) -> Result<u64> {
 fn is_float_routine(name: &str) -> bool {
     if let Some(name) = name.strip_prefix("__aeabi_") {
         let conversions = ["i2f", "ui2f", "i2d", "ui2d", "l2f", "ul2f", "l2d", "ul2d"];
-        // `__aeabi_idiv` and the memory routines are the others.
+        // `__aeabi_idiv` and the memory routines are not for floats.
         return name.starts_with('f')
             || (name.starts_with('d') && name != "divmod")
             || conversions.contains(&name);
@@ -132,11 +131,11 @@ mod tests {
         }
     }
 
-    /// All operators link without a panic and without an allocator, however a product is compiled, and those of
-    /// int8 models without float code; `cargo build` of this takes its time.
+    /// All operators link without a panic and without an allocator, with both profiles, and those of int8
+    /// models link without float code. The builds take a while.
     #[test]
     fn no_panic_no_allocator_no_float() {
-        // The Cortex-M7 has the Cortex-M4's target and flags.
+        // The Cortex-M7 has the same target and flags as the Cortex-M4.
         let boards = board::BOARDS.iter().filter(|board| board.name != "qemu-cortex-m7");
         std::thread::scope(|scope| {
             let builds: Vec<_> = boards.map(|board| scope.spawn(|| links_nothing_forbidden(board))).collect();
@@ -159,19 +158,19 @@ mod tests {
         };
         checked(&all, Profile::Untuned);
         let with_floats = checked(&all, Profile::Boards);
-        // Which operators bring floats does not depend on the core.
+        // Which operators bring float code does not depend on the core.
         if !["qemu-cortex-m0", "qemu-cortex-m3", "qemu-riscv32"].contains(&board.name) {
             return;
         }
         let floats = [OpCode::Quantize, OpCode::Dequantize];
         let int8: Vec<Linked> = all.iter().copied().filter(|linked| !floats.contains(&linked.code)).collect();
         assert_eq!(checked(&int8, Profile::Boards), Vec::<String>::new(), "{}", board.name);
-        // The search finds what is there: as soon as the borders to float are, so are routines.
+        // The search does find float routines once the operators between integers and floats are linked.
         assert_eq!(with_floats.is_empty(), int8.len() == all.len(), "{}", board.name);
     }
 
-    /// Reading and checking a model stays small, whatever the format can say: state, and whatever else this model
-    /// does not have, costs it next to nothing.
+    /// Reading and checking a model stays small. State, and everything else in the format that this model
+    /// does not have, costs next to nothing.
     #[test]
     fn a_keyword_spotter_is_verified_in_few_bytes() {
         let board = find("qemu-cortex-m3").unwrap();

@@ -1,14 +1,14 @@
-//! The jobs that a board's runner takes, and the records that it answers with. The board's side, and
-//! the layouts, are in `boards/support/src/{job,report}.rs`.
+//! The jobs that a board's runner takes, and the records that it answers with. The board's side, and the
+//! layouts, are in `boards/support/src/{job,report}.rs`.
 
 use std::collections::BTreeMap;
 
 use super::cycles::{Numbers, Windows};
 
-/// Bytes in front of the model.
+/// Bytes before the model.
 pub const HEADER_BYTES: usize = 64;
 
-/// Jobs start at multiples of it.
+/// Jobs start at multiples of this.
 const ALIGNMENT: usize = 16;
 
 /// Version of the layouts.
@@ -17,12 +17,12 @@ const VERSION: u32 = 3;
 const LAYERS: u32 = 1;
 const SEQUENCE: u32 = 2;
 
-/// What a runner is asked for.
+/// A job for a runner.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Job<'a> {
     /// The model file.
     pub model: &'a [u8],
-    /// Bytes of arena to use at most; 0 for all.
+    /// Most bytes of arena to use; 0 means all.
     pub arena_limit: u32,
     /// Whether to report each op.
     pub layers: bool,
@@ -36,7 +36,7 @@ pub struct Job<'a> {
     pub inputs_start: u32,
 }
 
-/// The bytes of some jobs, one behind the other, for QEMU's loader.
+/// The bytes of some jobs, one after the other, for QEMU's loader.
 pub fn bytes(jobs: &[Job<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
@@ -56,7 +56,7 @@ impl Job<'_> {
         HEADER_BYTES + self.model.len()
     }
 
-    /// Bytes from its start to that of the next job.
+    /// Bytes from its start to the start of the next job.
     pub fn room(&self) -> usize {
         self.bytes().next_multiple_of(ALIGNMENT)
     }
@@ -85,51 +85,51 @@ impl Job<'_> {
 pub struct Counts {
     /// Ticks of initialisation.
     pub init: u64,
-    /// Ticks of an inference.
+    /// Ticks of one inference.
     pub invoke: u64,
-    /// Deepest stack of both.
+    /// Deepest stack of initialisation and inference.
     pub stack_bytes: u32,
     /// Bytes of arena.
     pub arena_bytes: u32,
     /// Whether the counter wrapped.
     pub wrapped: bool,
-    /// The plugin's window of an inference.
+    /// The plugin's window for the inference.
     pub invoke_window: Numbers,
 }
 
-/// What an op has cost and made.
+/// The cost and the outputs of an op.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layer {
     /// Index of the op.
     pub index: u32,
     /// Ticks of its evaluation.
     pub ticks: u64,
-    /// The plugin's window of it.
+    /// The plugin's window for it.
     pub window: Numbers,
     /// Bytes of its outputs.
     pub output: Vec<u8>,
 }
 
-/// What a runner has answered to one job, as far as it came.
+/// The runner's answers to one job. They may be incomplete.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// Outputs of each sample, by its index.
     pub outputs: BTreeMap<u32, Vec<u8>>,
     /// Each op.
     pub layers: Vec<Layer>,
-    /// Counts of the first sample.
+    /// Counts for the first sample.
     pub counts: Option<Counts>,
-    /// The error that it ended with.
+    /// The error that the job ended with.
     pub error: Option<String>,
-    /// Whether it came to its end.
+    /// Whether the job ran to its end.
     pub done: bool,
-    /// The plugin's windows, or why there are none.
+    /// The plugin's windows, or the reason why there are none.
     pub windows: Option<Result<Windows, String>>,
 }
 
 impl Answers {
-    /// Reads the records that are complete; a runner that was killed may have left half of one. The
-    /// last of the answers may be to a job that has not come to its end.
+    /// Reads the complete records. If the runner was killed, its last record may be cut off, and the last
+    /// answers may belong to a job that has not ended.
     pub fn parse(mut bytes: &[u8]) -> Vec<Answers> {
         let mut all: Vec<Answers> = Vec::new();
         while let Some((header, rest)) = bytes.split_first_chunk::<16>() {
@@ -147,7 +147,7 @@ impl Answers {
         all
     }
 
-    /// Whether the job is over, well or not.
+    /// Whether the job has ended, successfully or not.
     pub fn ended(&self) -> bool {
         self.done || self.error.is_some()
     }
@@ -179,7 +179,7 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// Numbers of windows; what the runner has not written is a window that there is not.
+/// Reads window numbers. Bytes that the runner has not written give a window that does not exist.
 fn numbers(bytes: &[u8], at: usize) -> Numbers {
     let number = |at| word(bytes, at).unwrap_or(u32::MAX);
     Numbers { number: number(at), empty: number(at + 4) }

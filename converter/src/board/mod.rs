@@ -3,14 +3,14 @@
 //! ```text
 //! model, inputs --> job.bin, inputs.bin --> QEMU with the runner firmware --> results.bin --> BoardRun
 //! ```
-//! One runner firmware per board runs any model (`boards/runner`); it is built when it is missing or
-//! older than its sources. QEMU's loader puts the model into the board's memory; inputs and answers
-//! go through files that the runner reads and writes over semihosting, so one start of QEMU serves
-//! any number of samples, and as many models as the board has room for ([`run_batch`]).
+//! One runner firmware per board runs any model (`boards/runner`). It is built when it is missing or older
+//! than its sources. QEMU's loader puts the model into the board's memory. Inputs and outputs are files that
+//! the runner reads and writes over semihosting, so one start of QEMU can run any number of samples, and as
+//! many models as the board has room for ([`run_batch`]).
 //!
-//! Instructions are counted under `-icount shift=7`: an instruction takes 128 ns of guest time, at
-//! least two ticks of every board's timer, so counts are exact. Where a 32-bit timer wraps (above
-//! 1.3 G instructions) the run is repeated with `shift=0`, with a resolution of at most 63 instructions.
+//! Instructions are counted under `-icount shift=7`: an instruction takes 128 ns of guest time, at least two
+//! ticks of every board's timer, so counts are exact. If a 32-bit timer wraps (above 1.3 G instructions), the
+//! run is repeated with `shift=0`, whose resolution is at most 63 instructions.
 //!
 //! ```no_run
 //! use ferrolite::board::{self, RunOptions};
@@ -47,9 +47,9 @@ pub use footprint::{Profile, link_check, runtime_flash_bytes, verifier_flash_byt
 pub use packing::{foreign_packing, portable_packing};
 pub use table::{BOARDS, Board, HOST, JobMemory, find};
 
-/// Guest time per instruction, as a power of two of nanoseconds: fine for almost all models.
+/// Guest time per instruction, as a power of two of nanoseconds; short enough for almost all models.
 const FINE: u32 = 7;
-/// The same for runs that are too long for that.
+/// The same for longer runs.
 const COARSE: u32 = 0;
 
 /// How to run a model on a board.
@@ -59,22 +59,22 @@ pub struct RunOptions {
     pub layers: bool,
     /// The samples are one sequence: the model keeps its state between them.
     pub sequence: bool,
-    /// Model the cycles, where there is a model of the core.
+    /// Model cycles, if the core has a timing model.
     pub cycles: bool,
-    /// Wall-clock time after which QEMU is stopped; by default 120 s and 2 s more for each sample.
+    /// Wall-clock time after which QEMU is stopped; by default 120 s plus 2 s for each sample.
     pub limit: Option<Duration>,
 }
 
-/// What a board has answered.
+/// The result of a run on a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardRun {
-    /// For each sample the bytes of all outputs, one behind the other in port order.
+    /// For each sample the bytes of all outputs, one after the other in port order.
     pub outputs: Vec<Vec<u8>>,
-    /// One entry per op, if it was asked for.
+    /// One entry per op, if [`RunOptions::layers`] was set.
     pub layers: Vec<LayerRun>,
-    /// Instructions of the first inference, counted without an observer.
+    /// Instructions of the first inference, counted while no op is observed.
     pub instructions: u64,
-    /// The same with its modelled cycles, or why there are none.
+    /// The same with modelled cycles, or the reason why there are none.
     pub modelled: std::result::Result<Modelled, String>,
     /// Instructions of `Model::from_bytes` and `Interpreter::new`.
     pub init_instructions: u64,
@@ -91,13 +91,13 @@ pub struct LayerRun {
     pub index: usize,
     /// Instructions of its evaluation.
     pub instructions: u64,
-    /// The same with its modelled cycles, where the run has them.
+    /// The same with modelled cycles, if the run has them.
     pub modelled: Option<Modelled>,
-    /// Bytes of its outputs, one behind the other.
+    /// Bytes of its outputs, one after the other.
     pub output: Vec<u8>,
 }
 
-/// A board and whether this machine has what it needs.
+/// A board, and whether the programs that it needs are installed.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
     /// The board.
@@ -108,7 +108,7 @@ pub struct Status {
     pub target_installed: bool,
 }
 
-/// All boards, and what of their needs is installed.
+/// All boards, and which of their programs are installed.
 pub fn list() -> Vec<Status> {
     BOARDS
         .iter()
@@ -120,12 +120,11 @@ pub fn list() -> Vec<Status> {
         .collect()
 }
 
-/// Runs a model on a board. Each sample holds the bytes of all inputs, one behind the other in port
-/// order.
+/// Runs a model on a board. Each sample holds the bytes of all inputs, one after the other in port order.
 ///
-/// Errors: a file that the runtime refuses, a model or arena that does not fit (with both sizes),
-/// samples of the wrong size, firmware that cannot be built, QEMU missing, a fault of the board or no
-/// answer within the time limit (with the board's last words).
+/// Errors: a file that the runtime refuses, a model or arena that does not fit (with both sizes), samples of
+/// the wrong size, firmware that cannot be built, QEMU missing, a fault of the board, or no answer within the
+/// time limit (with the board's last output).
 pub fn run(
     board: &'static Board,
     model_bytes: &[u8],
@@ -137,7 +136,7 @@ pub fn run(
     results.pop().unwrap_or_else(|| Err(Error::input(format!("{} gave no answer", board.name))))
 }
 
-/// Runs one inference on a board, on the given input or on zeroes, for what it costs.
+/// Runs one inference on a board, on the given input or on zeroes, to measure its cost.
 pub fn bench(board: &'static Board, model_bytes: &[u8], input: Option<Vec<u8>>) -> Result<BoardRun> {
     let input = match input {
         Some(input) => input,
@@ -181,7 +180,7 @@ fn collect(board: &Board, shift: u32, answers: Answers, samples: usize) -> Resul
 }
 
 impl Board {
-    /// Checks that a model and its arena fit the board, or says how large both are.
+    /// Checks that a model and its arena fit the board; the error gives both sizes.
     pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
         let largest = self.jobs.iter().map(|memory| memory.bytes as usize).max().unwrap_or(0);
         let room = largest.saturating_sub(job::HEADER_BYTES);
@@ -205,7 +204,7 @@ impl Board {
     }
 }
 
-/// Finds on the host what the board would refuse, so that the words are better and sooner.
+/// Checks on the host what the board would refuse, because the message is clearer and comes sooner.
 fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()> {
     let file = AlignedBuf::from_bytes(model_bytes);
     let model = verified(&file)?;

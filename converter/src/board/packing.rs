@@ -1,13 +1,13 @@
-//! What to say of a file whose weights are packed for other kernels than a board's: its answers are right, its
-//! time is not what the board can do.
+//! Messages about a file whose weights are packed for other kernels than the board's. Its results are right,
+//! but it runs slower than it could.
 
 use ferrolite_runtime::Target;
 
 use super::{Board, HOST, find};
 
-/// A warning where a file is packed for another core's kernels than those of the board of this name: it takes
-/// several times as long there. `name` is what the file calls that core, which may be one that nobody here knows. None
-/// on the host, which packs anew what it runs.
+/// A warning if a file is packed for another core's kernels than those of the board of this name, where it
+/// takes several times as long. `name` is the file's name for that core, which this version may not know.
+/// There is no warning for the host, which packs the weights again.
 pub fn foreign_packing(board: &str, packed_for: Option<Target>, name: &str) -> Option<String> {
     let board = other_kernels(board, packed_for).filter(|_| packed_for != Some(Target::Portable))?;
     Some(format!(
@@ -19,7 +19,7 @@ pub fn foreign_packing(board: &str, packed_for: Option<Target>, name: &str) -> O
     ))
 }
 
-/// A note where a file is packed for no core and the board has kernels for its own.
+/// A note if a file is packed for no core, although the board's core has kernels of its own.
 pub fn portable_packing(board: &str, packed_for: Option<Target>) -> Option<String> {
     let board = other_kernels(board, packed_for).filter(|_| packed_for == Some(Target::Portable))?;
     Some(format!(
@@ -29,7 +29,7 @@ pub fn portable_packing(board: &str, packed_for: Option<Target>) -> Option<Strin
 }
 
 fn other_kernels(board: &str, packed_for: Option<Target>) -> Option<&'static Board> {
-    // An unknown name is told by whoever runs the board.
+    // Running the board reports an unknown name.
     let board = find(board).ok().filter(|_| board != HOST)?;
     (Some(board.core_target().kernels()) != packed_for.map(Target::kernels)).then_some(board)
 }
@@ -66,7 +66,8 @@ mod tests {
         }
     }
 
-    /// What the converter packs for a target, and what its kernels are, are two lists.
+    /// The targets that the converter packs for and the kernels of each board's core are two lists, which
+    /// must agree.
     #[test]
     fn targets_of_one_set_share_its_packings() {
         for a in Target::ALL {

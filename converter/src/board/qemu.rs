@@ -1,4 +1,4 @@
-//! Runs a firmware in QEMU, and never waits for it longer than a time limit.
+//! Runs a firmware in QEMU, with a time limit.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,20 +19,20 @@ pub struct Start<'a> {
     pub board: &'static Board,
     /// The firmware's ELF file.
     pub firmware: &'a Path,
-    /// Guest time of one instruction: `2^shift` ns, where a timer counts them.
+    /// Guest time of one instruction: `2^shift` ns, if a timer counts instructions.
     pub shift: u32,
     /// Wall-clock time after which QEMU is killed.
     pub limit: Duration,
-    /// What models cycles, where that is asked for.
+    /// The plugin that models cycles, if cycles are wanted.
     pub plugin: Option<&'a Plugin>,
 }
 
-/// The plugin's file.
+/// File that the plugin writes.
 const WINDOWS: &str = "cycles.txt";
 
 impl Start<'_> {
-    /// Gives the runner jobs that fit the board together, and the bytes of all their samples, and
-    /// returns an answer to each. Where one brings the board down, jobs behind it have no answer.
+    /// Gives the runner jobs that fit on the board together, and the bytes of all their samples, and returns
+    /// an answer to each. If one job crashes the board, the jobs after it have no answer.
     pub fn jobs(&self, jobs: &[Job<'_>], inputs: &[u8]) -> Result<Vec<Result<Answers>>> {
         let folder = tempfile::tempdir().map_err(temporary)?;
         let path = |name: &str| folder.path().join(name);
@@ -79,7 +79,8 @@ impl Start<'_> {
         command.args(["-machine", self.board.machine]).args(self.board.arguments);
         command.args(["-display", "none", "-serial", "none", "-monitor", "none"]);
         command.args(["-semihosting-config", "enable=on,target=native"]);
-        // RISC-V counts instructions itself, but up to QEMU 7 in nanoseconds of guest time.
+        // RISC-V boards count instructions themselves, but up to QEMU 7 they report nanoseconds of guest
+        // time.
         let shift = self.board.timer_hz.map_or(0, |_| self.shift);
         command.arg("-icount").arg(format!("shift={shift}"));
         command.arg("-kernel").arg(self.firmware);
@@ -112,8 +113,8 @@ impl Start<'_> {
         }
     }
 
-    /// The answers to jobs that went well; errors for those that did not, the last one perhaps with the
-    /// board's last words.
+    /// The answers to jobs that succeeded, and errors for the others. The last error may contain the board's
+    /// last output.
     fn judge(
         &self,
         answers: Vec<Answers>,
@@ -124,7 +125,7 @@ impl Start<'_> {
         let name = self.board.name;
         let (ended, begun): (Vec<Answers>, Vec<Answers>) = answers.into_iter().partition(Answers::ended);
         let well = status.is_some_and(|status| status.success());
-        // A firmware that could still tell why it ends has done so.
+        // A firmware that could still report why it ends has done so.
         let told = !well && status.is_some() && ended.last().is_some_and(|last| last.error.is_some());
         let mut results: Vec<Result<Answers>> = ended
             .into_iter()
@@ -155,7 +156,7 @@ impl Start<'_> {
     }
 }
 
-/// The lines of QEMU's own messages that say most: its first one, and the one with the program counter.
+/// The most useful lines of QEMU's messages: the first one, and the one with the program counter.
 fn last_words(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let Some(first) = lines.next() else { return "none".to_string() };
@@ -166,18 +167,18 @@ fn last_words(text: &str) -> String {
     }
 }
 
-/// A process that does not outlive this value.
+/// A process that is killed when this value is dropped.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended by itself.
+        // Both fail only if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Passes when the board's QEMU is there: asked before firmware is built for it.
+/// Checks that the board's QEMU is installed, before firmware is built for it.
 ///
 /// # Errors
 /// Names the program that is missing.

@@ -1,10 +1,10 @@
-//! The boards that QEMU stands in for, and what a model has to fit.
+//! The boards that QEMU emulates, and the memory that a model must fit.
 
 use ferrolite_runtime::Target;
 
 use crate::error::{Error, Result};
 
-/// The name of the host in the place of a board.
+/// The name of the host, where a board's name is expected.
 pub const HOST: &str = "host";
 
 /// A board: a QEMU machine, the firmware's target and the memory map that the runner's linker script
@@ -13,7 +13,7 @@ pub const HOST: &str = "host";
 pub struct Board {
     /// Name on the command line; also the runner's cargo feature.
     pub name: &'static str,
-    /// Core, as people call it.
+    /// Name of the core, for people.
     pub core: &'static str,
     /// Program that emulates it.
     pub qemu: &'static str,
@@ -23,20 +23,20 @@ pub struct Board {
     pub arguments: &'static [&'static str],
     /// Rust target of its firmware.
     pub target: &'static str,
-    /// Compiler flags of its firmware, beside those of the target.
+    /// Compiler flags of its firmware, in addition to those of the target.
     pub rustflags: &'static str,
     /// Flash, in bytes.
     pub flash_bytes: u32,
     /// RAM, in bytes.
     pub ram_bytes: u32,
-    /// Where QEMU's loader puts jobs, the smallest first: flash where a product has its model, and other
-    /// memory for models that are too large for that.
+    /// Memories for jobs, the smallest first: flash, where a product keeps its model, and other memory for
+    /// models that are too large for it.
     pub jobs: &'static [JobMemory],
     /// Room for an arena; the rest of the RAM is stack and the runner's own data.
     pub arena_bytes: u32,
-    /// Clock of the timer that counts instructions; `None` where it counts them itself.
+    /// Clock of the timer that counts instructions; `None` if the core counts them itself.
     pub timer_hz: Option<u32>,
-    /// The plugin's name of the core, where its cycles are modelled.
+    /// The plugin's name of the core, if it has a timing model.
     pub timing: Option<&'static str>,
 }
 
@@ -49,7 +49,7 @@ pub struct JobMemory {
     pub bytes: u32,
 }
 
-/// Where data may be written on the boards that are modelled; what lies below is flash.
+/// On boards with a timing model, addresses from here on are data memory, and those below are flash.
 pub(super) const DATA_START: u32 = 0x2000_0000;
 
 const KIB: u32 = 1024;
@@ -63,7 +63,7 @@ const fn jobs(address: u32, bytes: u32) -> JobMemory {
 /// Flash of the MPS2 boards above the runner.
 const MPS2_FLASH: JobMemory = jobs(0x0008_0000, 3584 * KIB);
 
-/// MPS2 with a Cortex-M3, M4 or M7: they differ in core and place of PSRAM.
+/// MPS2 with a Cortex-M3, M4 or M7. They differ in the core and the address of PSRAM.
 const fn mps2(
     name: &'static str,
     core: &'static str,
@@ -190,7 +190,7 @@ impl Board {
         target.copied().unwrap_or(Target::Portable)
     }
 
-    /// The first memory with room for a job of this many bytes, else the last of all.
+    /// The first memory with room for a job of this many bytes, else the last one.
     pub(super) fn job_memory(&self, bytes: usize) -> JobMemory {
         let fits = self.jobs.iter().find(|memory| bytes <= memory.bytes as usize);
         fits.or(self.jobs.last()).copied().unwrap_or(JobMemory { address: 0, bytes: 0 })

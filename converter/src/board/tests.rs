@@ -1,4 +1,4 @@
-//! Runs on the boards themselves; a board whose QEMU or target is missing is reported as skipped.
+//! Tests that run on the boards. A board whose QEMU or target is missing is reported as skipped.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::qemu::Start;
 use super::*;
 use crate::error::Fault;
 
-/// A model of two lookups, `x -> x + 1` and then `x -> 255 - x`, over `len` bytes, in place. The
-/// first byte in front of the tensor stays free, so that the arena is `len + 16` bytes.
+/// A model of two lookups, `x -> x + 1` and then `x -> 255 - x`, over `len` bytes, in place. Some bytes
+/// before the tensor stay free, so that the arena is `len + 16` bytes.
 fn lookups(len: u32) -> Vec<u8> {
     let mut builder = FlatBufferBuilder::new();
     let tables: Vec<u8> =
@@ -20,7 +20,7 @@ fn lookups(len: u32) -> Vec<u8> {
     let constants = builder.create_vector(&tables);
     let tensor = |last_use| fb::Tensor::new(16, len, last_use, fb::DType::Int8, fb::Storage::Arena);
     let tensors = builder.create_vector(&[tensor(0), tensor(1), tensor(2)]);
-    // Ops of one input and one output have their operands in the record.
+    // An op of one input and one output has its operands in its record.
     let operands = builder.create_vector(&[0u16; 0]);
     let op = |input: u32, output: u32, params| {
         fb::Op::new(fb::OpCode::Lookup, 1, 1, input | output << 16, params, 1, 0, 0)
@@ -46,8 +46,8 @@ fn lookups(len: u32) -> Vec<u8> {
     align_constants(builder.finished_data())
 }
 
-/// The file with as many bytes between its identifier and the rest as bring the constants to a
-/// multiple of 16; only the offset of the root table counts them.
+/// The file with as many bytes after its identifier as are needed to align the constants to a multiple of 16.
+/// Only the offset of the root table depends on them.
 fn align_constants(file: &[u8]) -> Vec<u8> {
     let with_padding = |padding: u32| {
         let root = u32::from_le_bytes(*file.first_chunk().unwrap()) + padding;
@@ -66,7 +66,7 @@ fn expected(input: &[u8]) -> Vec<u8> {
     input.iter().map(|&x| 255 - x.wrapping_add(1)).collect()
 }
 
-/// One start with one job.
+/// One start of QEMU with one job.
 fn one_job(start: &Start<'_>, job: &Job<'_>, inputs: &[Vec<u8>]) -> Result<Answers> {
     start.jobs(std::slice::from_ref(job), &inputs.concat())?.remove(0)
 }
@@ -107,8 +107,8 @@ fn every_board_gives_the_expected_bytes() {
         let after_first: Vec<u8> = inputs[0].iter().map(|x| x.wrapping_add(1)).collect();
         assert_eq!(run.layers[0].output, after_first, "{}", board.name);
         assert_eq!(run.layers[1].output, run.outputs[0]);
-        // A look-up takes at least two instructions per byte, or per vector of 16 bytes with MVE; layers are
-        // parts of the whole.
+        // A look-up takes at least two instructions per byte, or per vector of 16 bytes with MVE, and the
+        // instructions of layers are part of the total.
         let least = if board.core.contains("MVE") { 1_000 / 16 * 2 } else { 2_000 };
         let layers: u64 = run.layers.iter().map(|layer| layer.instructions).sum();
         assert!(run.layers.iter().all(|layer| (least..20_000).contains(&layer.instructions)), "{run:?}");
@@ -137,7 +137,7 @@ fn counts_are_those_of_a_loop_of_known_length_and_the_same_each_time() {
         let (short, long) = (count(1_000, FINE), count(101_001, FINE));
         assert_eq!(long - short, 200_002, "{}", board.name);
         assert_eq!(count(1_000, FINE), short, "{}", board.name);
-        // The coarse count is right within one tick.
+        // The coarse count is right to within one tick.
         let coarse = count(101_001, COARSE);
         assert!(coarse.abs_diff(long) <= 63, "{}: {coarse} and {long}", board.name);
     }
@@ -270,10 +270,11 @@ fn cycles_are_modelled_and_the_same_each_time() {
                 continue;
             }
         };
-        // Two counts of the same instructions, one by a timer and one by the plugin.
+        // Both count the same instructions, one by a timer and one by the plugin.
         assert!(modelled.instructions.abs_diff(run.instructions) <= 4, "{run:?}");
         assert!((run.instructions..run.instructions * 3).contains(&modelled.cycles), "{run:?}");
-        // Two tables of 256 bytes lie in flash, and a read of any byte is a word unless it is the same.
+        // Two tables of 256 bytes lie in flash. Each byte that is read counts as a word, unless it is in the
+        // same word as the one before.
         assert!((500..10_000).contains(&modelled.flash_words), "{run:?}");
         let layers: u64 = run.layers.iter().map(|layer| layer.modelled.unwrap().cycles).sum();
         assert!(layers < modelled.cycles && modelled.cycles < layers + 1_500, "{run:?}");

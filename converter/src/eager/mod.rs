@@ -1,7 +1,8 @@
-//! Op by op: run one operator with the device's kernels, or a model step by step, and look at every value.
+//! Runs op by op: computes one operator with the device's kernels, or runs a model step by step and shows
+//! every value.
 //!
-//! [`run_op`] computes one operator on tensors that you hold in your hands. It is converted like a model
-//! of one layer and run by the interpreter that devices run, so its bytes are a device's bytes:
+//! [`run_op`] computes one operator on given tensors. The operator is converted like a model of one layer and
+//! run by the interpreter of the devices, so its results are a device's bytes:
 //!
 //! ```
 //! use ferrolite::eager::{Tensor, run_op};
@@ -17,14 +18,14 @@
 //! assert_eq!(y.real(), [1.0, -1.0]); // what is stored are the integers 2 and -2
 //! assert_eq!(y.integers(), [2, -2]);
 //!
-//! // What does not fit is refused by name.
+//! // Operands that do not fit are refused by name.
 //! let wide = Tensor::result("y", &[1, 5], (0.5, 0));
 //! let error = run_op(&op, &[&x, &w], &[wide]).unwrap_err();
 //! assert!(error.message.starts_with("layer `fully_connected` (FULLY_CONNECTED): "), "{error}");
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 //!
-//! [`Session`] walks a finished model, one op at a time:
+//! [`Session`] runs a finished model, one op at a time:
 //!
 //! ```
 //! use ferrolite::eager::{Memory, Session};

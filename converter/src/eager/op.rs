@@ -1,4 +1,4 @@
-//! One operator by itself: a model of one layer is made, written and run.
+//! Runs one operator: makes, writes and runs a model of one layer.
 
 use super::Tensor;
 use crate::aligned::AlignedBuf;
@@ -9,21 +9,22 @@ use crate::graph::{Graph, Node, Op, Quantization};
 use crate::model_file::ModelFile;
 use crate::reference::infer_shape;
 
-/// Computes one operator with the device's kernels. `inputs` are the operands by position, those that are
-/// known before inference marked with [`Tensor::constant`]; `results` say name, shape, type and
-/// quantization of what is computed, and come back with their elements.
+/// Computes one operator with the device's kernels. `inputs` are the operands by position; those that are
+/// known before inference are marked with [`Tensor::constant`]. `results` describe name, shape, type and
+/// quantization of the results, which are returned with their elements.
 ///
-/// A result of shape `[]` gets the shape that follows from the operands, where they say it (not for RESHAPE,
-/// TRANSPOSE_CONV, SPLIT, UNPACK and resizing). An int32 bias without a quantization gets that of TFLite: input scale times weight scale.
+/// A result of shape `[]` gets its shape from the operands if that is possible (not for RESHAPE,
+/// TRANSPOSE_CONV, SPLIT, UNPACK and resizing). An int32 bias without a quantization gets that of TFLite:
+/// input scale times weight scale.
 ///
 /// # Errors
 /// When shapes, types or quantizations do not fit the operator, or the operator is not supported in that
-/// form; the error names the operator.
+/// form. The error names the operator.
 pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Tensor>> {
     let name = op.name().to_lowercase();
     let mut graph = Graph { name: name.clone(), ..Graph::default() };
     let layer = format!("layer `{name}` ({})", op.name());
-    // What the operator itself refuses says so already.
+    // Errors of the operator itself already name it.
     let named = |error: &Error| error.named_layer() == Some(&name);
     let in_layer = |error: Error| if named(&error) { error } else { error.context(&layer) };
     if inputs.iter().all(|tensor| tensor.is_constant) || results.is_empty() {
@@ -61,7 +62,7 @@ pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Ten
     Ok(results.into_iter().zip(found).map(|(result, bytes)| Tensor { bytes, ..result }).collect())
 }
 
-/// Gives the bias of a layer that multiplies its scale, if it has none.
+/// Gives the bias of a layer with weights its scale, if it has none.
 fn bias_by_convention(graph: &mut Graph, operands: &[Option<crate::graph::ValueId>]) {
     let &[Some(input), Some(weights), Some(bias)] = operands else { return };
     let quantization = |id| graph.value(id).quantization.as_ref();

@@ -1,4 +1,4 @@
-//! A finished model, one op at a time.
+//! Runs a finished model, one op at a time.
 
 use std::cell::Cell;
 
@@ -12,48 +12,48 @@ use crate::execute::{failed, interpreter};
 use crate::graph::Quantization;
 use crate::model_file::{self, PortFacts};
 
-/// The memory that a [`Session`] runs in: the device's arena.
+/// The memory that a [`Session`] works in: the device's arena.
 #[derive(Clone)]
 pub struct Memory(AlignedBuf);
 
 impl Memory {
-    /// As much as a model needs.
+    /// Memory of the size that a model needs.
     pub fn for_model(model: &Model<'_>) -> Memory {
         Memory(AlignedBuf::zeroed(model.arena_bytes()))
     }
 }
 
-/// What one op did.
+/// What one op read and wrote.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Place in the program.
+    /// Index of the op in the program.
     pub index: usize,
     /// The author's name of the layer.
     pub name: String,
-    /// The operator: TFLite's name where the file has it, else the runtime's.
+    /// The operator: TFLite's name if the file has it, else the runtime's.
     pub op: String,
-    /// What it read, constant operands included; weights, which are no operands, are not.
+    /// What it read, including constant operands. Weights are not operands, and so not included.
     pub inputs: Vec<Tensor>,
     /// What it wrote.
     pub outputs: Vec<Tensor>,
 }
 
-/// A model that runs op by op on the host, with the device's kernels. Ops write over tensors that are no
-/// longer needed, so a session keeps what each has written.
+/// A model that runs op by op on the host, with the device's kernels. Ops overwrite tensors that are no
+/// longer needed, so a session keeps a copy of what each op wrote.
 pub struct Session<'a> {
     model: &'a Model<'a>,
     net: Interpreter<'a>,
     layers: Vec<model_file::Layer>,
-    /// What is known of each tensor, by its index.
+    /// The contents of each tensor, as far as they are known, by its index.
     tensors: Vec<Option<Tensor>>,
     next: usize,
 }
 
 impl<'a> Session<'a> {
-    /// A session at the first op, all inputs zero.
+    /// A session before the first op, with all inputs zero.
     ///
     /// # Errors
-    /// When the memory is not the model's.
+    /// When the memory has another size than the model needs.
     pub fn new(model: &'a Model<'a>, memory: &'a mut Memory) -> Result<Session<'a>> {
         memory.0.fill(0);
         let net = interpreter(model, &mut memory.0)?;
@@ -75,10 +75,10 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Sets an input to real numbers, rounded to its integers. Do it before the first step.
+    /// Sets an input to real numbers, rounded to its integers. Call it before the first step.
     ///
     /// # Errors
-    /// When there is no such input, or its number of elements is another one.
+    /// When there is no such input, or it has another number of elements.
     pub fn set_input(&mut self, index: usize, real: &[f32]) -> Result<()> {
         let spec =
             model_file::input_specs(self.model).into_iter().nth(index).ok_or_else(|| no_port(index))?;
@@ -88,10 +88,10 @@ impl<'a> Session<'a> {
         self.set_input_raw(index, &bytes)
     }
 
-    /// Sets an input to elements of its own type, little-endian. Do it before the first step.
+    /// Sets an input to elements of its own type, little-endian. Call it before the first step.
     ///
     /// # Errors
-    /// When there is no such input, or its number of bytes is another one.
+    /// When there is no such input, or it has another number of bytes.
     pub fn set_input_raw(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
         let facts = model_file::inputs(self.model).into_iter().nth(index).ok_or_else(|| no_port(index))?;
         let input = self.net.input_bytes_mut(index).map_err(failed)?;
@@ -111,11 +111,12 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Runs the next op and shows what it read and wrote; `None` when all have run. The step after that
-    /// begins anew; set the inputs again before it, since ops may have written over them.
+    /// Runs the next op and returns what it read and wrote; `None` when all have run. The next step after
+    /// that starts again from the first op. Set the inputs again before it, since ops may have overwritten
+    /// them.
     ///
     /// # Errors
-    /// Those of the interpreter, which a verified model does not cause.
+    /// The errors of the interpreter, which a verified model does not cause.
     pub fn step(&mut self) -> Result<Option<Layer>> {
         let Some(layer) = self.layers.get(self.next).cloned() else {
             self.next = 0;
@@ -150,7 +151,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Real numbers of a tensor that has been written, by its name in the model.
+    /// Real numbers of a tensor that has been written, by the tensor's name in the model.
     pub fn value(&self, name: &str) -> Option<Vec<f32>> {
         let tensor = self.tensors.iter().flatten().find(|tensor| tensor.name == name)?;
         let quantization = tensor.quantization.as_ref().and_then(Quantization::tensor);
@@ -184,7 +185,7 @@ fn no_port(index: usize) -> Error {
     Error::input(format!("the model has no input or output {index}")).help("they are counted from 0")
 }
 
-/// Keeps what one op wrote.
+/// Records what one op wrote.
 struct Written(Vec<Vec<u8>>);
 
 impl Observer for Written {

@@ -1,4 +1,4 @@
-//! Tensors that a person holds: elements with their shape, type and meaning.
+//! Tensors outside of a model: elements with their shape, type and quantization.
 
 use crate::data::{InputSpec, integers};
 use crate::error::{Error, Result};
@@ -7,13 +7,13 @@ use crate::graph::{Constant, DType, Quantization, Value};
 /// A tensor outside of any model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// Its name, which errors call it by.
+    /// Its name, for errors.
     pub name: String,
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: DType,
-    /// How integers stand for real numbers, if they do.
+    /// How integers represent real numbers, if they do.
     pub quantization: Option<Quantization>,
     /// Elements, little-endian, row-major.
     pub bytes: Vec<u8>,
@@ -30,7 +30,7 @@ impl Tensor {
         }
     }
 
-    /// int32 elements, such as a bias, whose scale follows from what it is added to.
+    /// int32 elements, such as a bias. Their scale is derived from the other operands.
     pub fn int32(name: &str, shape: &[usize], elements: &[i32]) -> Tensor {
         Tensor {
             name: name.into(),
@@ -51,13 +51,13 @@ impl Tensor {
     /// Real numbers rounded to int8 with a scale and a zero point, as inputs of models are.
     pub fn quantized(name: &str, shape: &[usize], quantization: (f32, i32), real: &[f32]) -> Tensor {
         let mut tensor = Tensor::result(name, shape, quantization);
-        // Only integers without a scale can refuse a number.
+        // Quantization refuses a number only for integers without a scale.
         tensor.bytes = tensor.spec().quantize(real).unwrap_or_default();
         tensor
     }
 
-    /// The description of an int8 result: no elements yet. The shape `[]` stands for the one that follows from
-    /// the operands.
+    /// Describes an int8 result; it has no elements yet. The shape `[]` means that the shape follows from the
+    /// operands.
     pub fn result(name: &str, shape: &[usize], (scale, zero_point): (f32, i32)) -> Tensor {
         Tensor {
             dtype: DType::Int8,
@@ -66,7 +66,7 @@ impl Tensor {
         }
     }
 
-    /// The same tensor as one that is known before inference.
+    /// The same tensor, marked as known before inference.
     #[must_use]
     pub fn constant(mut self) -> Tensor {
         self.is_constant = true;
@@ -80,7 +80,7 @@ impl Tensor {
         self
     }
 
-    /// The real numbers that the elements stand for.
+    /// The real numbers that the elements represent.
     pub fn real(&self) -> Vec<f32> {
         match (self.dtype, &self.quantization) {
             (DType::Float32, _) | (_, None) => self.spec().dequantize(&self.bytes),
@@ -88,12 +88,12 @@ impl Tensor {
         }
     }
 
-    /// The elements as they are stored; floats are cut to integers.
+    /// The elements as they are stored; floats are truncated to integers.
     pub fn integers(&self) -> Vec<i64> {
         integers(self.dtype, &self.bytes)
     }
 
-    /// What a data set for it would have to fit.
+    /// The specification of data that fits the tensor.
     pub(super) fn spec(&self) -> InputSpec {
         InputSpec {
             name: self.name.clone(),
@@ -131,7 +131,7 @@ impl Tensor {
         })
     }
 
-    /// The error of elements that are not as many as the shape says.
+    /// The error when the number of elements does not match the shape.
     pub(super) fn misfit(&self) -> Error {
         Error::input(format!(
             "tensor `{}` of shape {:?} has {} bytes of {} elements",

@@ -1,9 +1,9 @@
-//! Builds graphs layer by layer, with shapes inferred and checked, for importers whose formats say
-//! layers rather than tensors.
+//! Builds graphs layer by layer, and infers and checks shapes, for importers whose formats consist of layers
+//! rather than tensors.
 //!
-//! Layouts are the graph's: NHWC activations, filters and weights as `graph` documents. Layers over one
-//! dimension become images of height 1, as TensorFlow's converter makes them. A layer that takes
-//! several nodes passes its own name to the last one, and `NAME/WORD` to those before.
+//! Layouts are those of the graph: activations are NHWC, filters and weights as `graph` documents. Layers
+//! over one dimension become images of height 1, as TensorFlow's converter makes them. If a layer becomes
+//! several nodes, the last one has the layer's name, and the others are named `NAME/WORD`.
 
 use super::damaged::DAMAGED;
 use crate::error::{Error, Result};
@@ -14,25 +14,25 @@ use crate::graph::{
 };
 use crate::reference::infer_shape;
 
-/// A graph under construction. Methods return the value that the new node computes; shapes that do not
-/// fit are an error that names the layer.
+/// A graph under construction. Methods return the value that the new node computes. If shapes do not fit, the
+/// error names the layer.
 #[derive(Default)]
 pub struct Builder {
     graph: Graph,
 }
 
 impl Builder {
-    /// An empty graph of that name.
+    /// An empty graph with this name.
     pub fn new(name: impl Into<String>) -> Builder {
         Builder { graph: Graph { name: name.into(), ..Graph::default() } }
     }
 
-    /// What has been built so far.
+    /// The graph that has been built so far.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// What has been built so far, for change.
+    /// The graph that has been built so far, to be changed.
     pub fn graph_mut(&mut self) -> &mut Graph {
         &mut self.graph
     }
@@ -48,18 +48,18 @@ impl Builder {
         &self.graph.value(id).shape
     }
 
-    /// The float elements of a constant; none where the value is computed or is not float.
+    /// The float elements of a constant; `None` if the value is computed or is not float.
     pub fn floats(&self, id: ValueId) -> Option<&[f32]> {
         self.graph.value(id).constant.as_ref()?.as_f32()
     }
 
-    /// Calls a value by another name.
+    /// Renames a value.
     pub fn rename(&mut self, id: ValueId, name: &str) {
         self.graph.value_mut(id).name = name.into();
     }
 
-    /// Adds an input of the model. One of int64, which frameworks on hosts have for indices, is int32: devices
-    /// and TFLM look up by such.
+    /// Adds an input of the model. An input of int64, the type of indices in frameworks on hosts, becomes
+    /// int32: devices and TFLM look up by int32.
     pub fn input(&mut self, name: &str, shape: &[usize], dtype: DType) -> ValueId {
         let dtype = if dtype == DType::Int64 { DType::Int32 } else { dtype };
         let id = self.value(name, shape, dtype);
@@ -67,7 +67,7 @@ impl Builder {
         id
     }
 
-    /// Adds a value that nothing writes yet.
+    /// Adds a value that no node writes yet.
     pub fn value(&mut self, name: &str, shape: &[usize], dtype: DType) -> ValueId {
         let shape = shape.to_vec();
         self.graph.add_value(Value { name: name.into(), shape, dtype, quantization: None, constant: None })
@@ -76,7 +76,7 @@ impl Builder {
     /// Adds a constant.
     ///
     /// # Errors
-    /// If there are not as many elements as the shape says.
+    /// If the number of elements does not match the shape.
     pub fn constant(&mut self, name: &str, shape: &[usize], elements: Constant) -> Result<ValueId> {
         let wanted = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if wanted != Some(elements.len()) {
@@ -95,25 +95,25 @@ impl Builder {
     /// Adds a constant of float32.
     ///
     /// # Errors
-    /// As [`constant`](Builder::constant).
+    /// Like [`constant`](Builder::constant).
     pub fn float(&mut self, name: &str, shape: &[usize], elements: Vec<f32>) -> Result<ValueId> {
         self.constant(name, shape, Constant::F32(elements))
     }
 
-    /// Adds a node whose result's shape follows from its operands. The result has the type of the first
-    /// operand, or int32 for indices.
+    /// Adds a node and infers the shape of its result. The result has the type of the first operand, or int32
+    /// for indices.
     ///
     /// # Errors
-    /// If shapes or attributes contradict one another.
+    /// If shapes or attributes contradict each other.
     pub fn op(&mut self, layer: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
         self.op_optional(layer, op, inputs)
     }
 
-    /// As [`op`](Builder::op), with operands that may be absent.
+    /// Like [`op`](Builder::op), with operands that may be absent.
     ///
     /// # Errors
-    /// As [`op`](Builder::op).
+    /// Like [`op`](Builder::op).
     pub fn op_optional(&mut self, layer: &str, op: Op, inputs: Vec<Option<ValueId>>) -> Result<ValueId> {
         let node = Node { name: layer.into(), op, inputs, outputs: Vec::new() };
         let shapes: Vec<Option<&[usize]>> =
@@ -166,8 +166,8 @@ impl Builder {
         outputs
     }
 
-    /// A layer that Ferrolite cannot compute, kept so that all of them can be named at once; its results
-    /// have the shapes that the file says, or that of its first operand.
+    /// Adds a layer that Ferrolite cannot compute. It is kept so that all of them can be reported together.
+    /// Its results have the shapes that the file states, or else that of its first operand.
     pub fn unsupported(
         &mut self,
         layer: &str,
@@ -181,7 +181,7 @@ impl Builder {
         self.push(Node { name: layer.into(), op, inputs, outputs: Vec::new() }, shapes)
     }
 
-    /// The same elements in another shape; the value itself where it has that shape.
+    /// The same elements in another shape; the value itself if it already has that shape.
     ///
     /// # Errors
     /// If the number of elements differs.
@@ -192,10 +192,10 @@ impl Builder {
         self.op_shaped(layer, Op::Reshape, &[x], shape)
     }
 
-    /// Dimensions in another order; the value itself where the order stays.
+    /// The dimensions in another order; the value itself if the order does not change.
     ///
     /// # Errors
-    /// If `permutation` is none of the value's dimensions.
+    /// If `permutation` is not a permutation of the value's dimensions.
     pub fn transpose(&mut self, layer: &str, x: ValueId, permutation: &[usize]) -> Result<ValueId> {
         if permutation.iter().copied().eq(0..self.shape(x).len()) {
             return Ok(x);
@@ -246,7 +246,7 @@ impl Builder {
         self.op(layer, Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
     }
 
-    /// Inputs one behind the other along `axis`.
+    /// Concatenates inputs along `axis`.
     ///
     /// # Errors
     /// If the other dimensions differ.
@@ -257,10 +257,10 @@ impl Builder {
         self.op(layer, Op::Concat(Concat { axis, activation: Activation::None }), inputs)
     }
 
-    /// A dimension continued at both ends by its elements in reverse, without the `skipped` outermost ones.
+    /// Extends a dimension at both ends by its elements in reverse, without the `skipped` outermost ones.
     ///
     /// # Errors
-    /// If there are not as many elements.
+    /// If the dimension has too few elements.
     pub fn mirror(
         &mut self,
         layer: &str,
@@ -304,7 +304,7 @@ impl Builder {
         self.over_last(layer, Op::Softmax(Softmax { beta: 1.0 }), x, axis)
     }
 
-    /// An operator over the last dimension, applied to any other one.
+    /// Applies an operator that works over the last dimension to another one.
     ///
     /// # Errors
     /// If the axis does not exist.
@@ -313,7 +313,7 @@ impl Builder {
         if axis + 1 == rank {
             return self.op(layer, op, &[x]);
         }
-        // Exchanging two dimensions is its own inverse.
+        // An exchange of two dimensions is its own inverse.
         let mut exchange: Vec<usize> = (0..rank).collect();
         if axis >= rank {
             return Err(Error::input(format!(
@@ -465,8 +465,8 @@ impl Builder {
         Ok(result)
     }
 
-    /// A recurrent layer in one direction: the sequence, the last hidden state and, for an LSTM, the last
-    /// cell state. `operands` as `Op::Recurrent` documents.
+    /// A recurrent layer in one direction. Returns the sequence, the last hidden state and, for an LSTM, the
+    /// last cell state. `operands` are as documented for `Op::Recurrent`.
     ///
     /// # Errors
     /// If the operands do not fit.
@@ -494,7 +494,7 @@ impl Builder {
         self.op_many(layer, Op::Recurrent(attributes), operands, shapes)
     }
 
-    /// Gives the node that computes `id`, and its value, the layer's own name.
+    /// Gives the layer's own name to the node that computes `id`, and to its value.
     pub fn name_last(&mut self, layer: &str, id: ValueId) {
         self.rename(id, layer);
         if let Some(node) = self.graph.nodes.iter_mut().rev().find(|node| node.outputs.contains(&id)) {
@@ -505,15 +505,15 @@ impl Builder {
 
 /// Parameters of a batch norm, one element per channel.
 pub struct BatchNorm {
-    /// Scale; ones where the layer has none.
+    /// Scale; ones if the layer has none.
     pub gamma: Vec<f32>,
-    /// Offset; zeros where the layer has none.
+    /// Offset; zeros if the layer has none.
     pub beta: Vec<f32>,
     /// Moving mean.
     pub mean: Vec<f32>,
     /// Moving variance.
     pub variance: Vec<f32>,
-    /// What is added to the variance.
+    /// Added to the variance.
     pub epsilon: f32,
 }
 

@@ -1,11 +1,14 @@
-//! Functions with a comparison in them: SELECT and CAST of what GREATER, LESS and their like say, in files of
-//! TensorFlow Lite and SavedModels.
+//! Functions that contain a comparison: SELECT and CAST of the results of GREATER, LESS and similar layers,
+//! in files of TensorFlow Lite and SavedModels.
 //!
-//! - `select(x > 0, a * x, b * (exp(x) - 1))` and other functions of one number. As in the pass `functions`, not
-//!   the form that they are written in counts, but their values: parameters are read off at a few points,
+//! - `select(x > 0, a * x, b * (exp(x) - 1))` and other functions of one number. As in the pass `functions`,
+//!   they
+//!   are recognised by their values, not by their form: parameters are derived from a few points,
 //!   and the candidate has to agree at all others.
-//! - `select(i < 0, i + n, i)`, by which indices count from the end: those that do are not looked up.
-//! - `select(known, x, c)`, a mask: a product with zeros and ones and a sum.
+//! - `select(i < 0, i + n, i)`, with which negative indices count from the end: it is removed, and negative
+//!   indices
+//!   are not looked up.
+//! - `select(known, x, c)`, a mask: it becomes a product with zeros and ones and a sum.
 
 use crate::graph::{
     Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Unsupported, Value, ValueId,
@@ -13,7 +16,7 @@ use crate::graph::{
 use crate::passes::functions::binary;
 use crate::reference::{broadcast_shape, unary};
 
-/// The operators that a choice is made of.
+/// The operators that a choice consists of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Code {
     Select,
@@ -55,19 +58,20 @@ const CODES: &[(&str, Code)] = &[
 const POINTS: i32 = 400;
 const STEP: f32 = 0.037;
 
-/// Largest difference between two ways to write a function in f32, relative above one.
+/// Largest difference between two forms of a function in f32, relative for results above one.
 const CLOSE: f32 = 4e-6;
 
-/// Layers of one function, at most: one way to a number may be taken twice.
+/// Most layers of one function; a layer that is reached on several paths counts each time.
 const MOST: usize = 64;
 
-/// Why a comparison, or what is made of one, is not converted where this file knows no more.
+/// Why a comparison, or a layer that uses it, cannot be converted, if this file does not recognise the
+/// function.
 pub(super) const COMPARED: &str = "a comparison of what other layers compute";
-/// The same of a choice.
+/// The same for a choice.
 pub(super) const CHOSEN: &str = "a choice by what other layers compute";
 
-/// Turns such layers into one layer each, or into none. Layers that compute a part stay, for whoever else
-/// reads them.
+/// Turns such layers into one layer each, or into none. Layers that compute a part stay if other layers read
+/// them.
 pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
     if graph.nodes.iter().all(|node| code(node).is_none()) {
         return;
@@ -92,7 +96,7 @@ fn translate(graph: &mut Graph, index: usize, notes: &mut Vec<String>) {
     }
 }
 
-/// Takes away comparisons and choices that nothing reads any more.
+/// Removes comparisons and choices that no layer reads any more.
 pub(super) fn sweep(graph: &mut Graph) {
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
@@ -106,8 +110,8 @@ pub(super) fn sweep(graph: &mut Graph) {
     }
 }
 
-/// A choice whose condition is known, between computed numbers and known ones: `x * mask + values`. Returns how
-/// many layers are new before it.
+/// A choice whose condition is known, between computed numbers and known ones, becomes `x * mask + values`.
+/// Returns how many layers were inserted before it.
 fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
     let node = &graph.nodes[index];
     let (&output, name) = (node.outputs.first()?, node.name.clone());
@@ -119,7 +123,7 @@ fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
     let condition = graph.value(node.input(0)?);
     let (chosen, mask_shape) = (condition.constant.as_ref()?.to_i64()?, condition.shape.clone());
     let (yes, no) = (node.input(1)?, node.input(2)?);
-    // The first version of the operator takes a vector as a choice of rows.
+    // In the first version of the operator, a vector as the condition chooses rows.
     let Op::Unsupported(Unsupported { code, .. }) = &node.op else { return None };
     let rows = !code.to_lowercase().ends_with("v2") && chosen.len() > 1 && mask_shape != shape;
     if rows || broadcast_shape(&mask_shape, &shape).as_ref() != Some(&shape) {
@@ -127,7 +131,7 @@ fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
     }
     for (all, id) in [(true, yes), (false, no)] {
         if chosen.iter().all(|&c| (c != 0) == all) && graph.value(id).shape == shape {
-            // A copy, so that an output of the model keeps its name.
+            // It becomes a copy, so that an output of the model keeps its name.
             let node = &mut graph.nodes[index];
             (node.op, node.inputs) = (Op::Reshape, vec![Some(id)]);
             return Some(0);
@@ -191,7 +195,7 @@ pub(super) fn spread<T: Copy>(elements: &[T], from: &[usize], to: &[usize]) -> O
     (0..count).map(|i| elements.get(place(i)).copied()).collect()
 }
 
-/// The operator of a layer that is not translated.
+/// The operator of a layer that was not translated.
 fn code(node: &Node) -> Option<Code> {
     let Op::Unsupported(Unsupported { code, .. }) = &node.op else { return None };
     CODES.iter().find(|(name, _)| name == code).map(|(_, code)| *code)
@@ -201,7 +205,7 @@ fn producer(graph: &Graph, id: ValueId) -> Option<&Node> {
     graph.nodes.iter().find(|node| node.outputs.contains(&id))
 }
 
-/// The one number that a constant holds, once or everywhere.
+/// The number in a constant whose elements are all equal.
 fn number(graph: &Graph, id: ValueId) -> Option<f32> {
     match graph.value(id).constant.as_ref()? {
         Constant::F32(all) => all.first().copied().filter(|first| all.iter().all(|x| x == first)),
@@ -236,14 +240,14 @@ fn from_the_end(graph: &Graph, index: usize) -> Option<ValueId> {
     (add && fits).then_some(indices)
 }
 
-/// The function of one tensor that ends with the node at `index`, where a comparison is a part of it.
+/// The function of one tensor that ends with the node at `index`, if a comparison is a part of it.
 fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
     let node = &graph.nodes[index];
     let &output = node.outputs.first()?;
     let float = graph.value(output).dtype == DType::Float32 && graph.value(output).quantization.is_none();
     let starts = match &node.op {
         Op::Unsupported(_) => code(node)? == Code::Select,
-        // Keras's ThresholdedReLU is x times (x > theta) as a number.
+        // Keras's ThresholdedReLU is x times (x > theta) cast to a number.
         Op::Binary(Binary { kind: BinaryKind::Mul, activation: Activation::None }) => true,
         _ => false,
     };
@@ -251,7 +255,7 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
         return None;
     }
     let (compared, threshold) = comparison(graph, output, MOST)?;
-    // What is compared may be the tensor itself, or be computed from it.
+    // The operand of the comparison may be the tensor itself, or be computed from it.
     let mut source = compared;
     loop {
         let is_part = |id: ValueId| graph.value(id).shape == graph.value(output).shape;
@@ -272,7 +276,7 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
     }
 }
 
-/// What the nearest comparison behind a value compares with a number, and the number.
+/// The nearest comparison before a value with a number: its other operand, and the number.
 fn comparison(graph: &Graph, id: ValueId, depth: usize) -> Option<(ValueId, f32)> {
     let node = producer(graph, id)?;
     let depth = depth.checked_sub(1)?;
@@ -300,8 +304,8 @@ fn comparison(graph: &Graph, id: ValueId, depth: usize) -> Option<(ValueId, f32)
     }
 }
 
-/// An element of `id` where that of `source` is `x`; truth values are 0 and 1. `budget` bounds the layers
-/// that are walked.
+/// An element of `id` when that of `source` is `x`; truth values are 0 and 1. `budget` limits the layers that
+/// are visited.
 fn value(graph: &Graph, id: ValueId, source: ValueId, x: f32, budget: &mut usize) -> Option<f32> {
     if id == source {
         return Some(x);
@@ -334,7 +338,7 @@ fn value(graph: &Graph, id: ValueId, source: ValueId, x: f32, budget: &mut usize
     })
 }
 
-/// The function that has these values at the points, where `threshold` is what its layers compare with.
+/// The function that has these values at the points. `threshold` is the number in its comparison.
 fn candidate(found: &[f32], threshold: f32) -> Option<UnaryKind> {
     let points: Vec<f32> = (-POINTS..=POINTS).map(|i| i as f32 * STEP).collect();
     let ((&low, &high), (&first, &last)) =

@@ -1,8 +1,8 @@
-//! Files that contradict themselves, whatever the format.
+//! Errors of files that contradict themselves, in any format.
 
 use crate::error::Error;
 
-/// What to do about a file that contradicts itself.
+/// The help for a file that contradicts itself.
 pub(super) const DAMAGED: &str =
     "the file is damaged: export the model again, or check that it was copied completely";
 

@@ -1,17 +1,17 @@
-//! Files that people bring and that no importer reads: what they are, and the way from there.
+//! Recognises files that no importer reads, and says how to get a file that can be converted.
 
 use std::path::Path;
 
 const ONNX: &str = "export it to ONNX with its framework, and convert the .onnx file";
 
-/// What a file or a directory (without a head) is, and what to do, as far as it is known.
+/// What a file or a directory (which has no head) is, and what to do with it, if it is known.
 pub fn tell(path: &Path, head: &[u8]) -> Option<(&'static str, &'static str)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let ending = Path::new(&name).extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
     by_contents(&ending, head).or_else(|| by_name(&name, &ending, head.is_empty()))
 }
 
-/// What first bytes tell.
+/// Recognises a file by its first bytes.
 fn by_contents(ending: &str, head: &[u8]) -> Option<(&'static str, &'static str)> {
     const TORCH: (&str, &str) = (
         "is a PyTorch checkpoint, which holds weights and Python objects but no network that can be read",
@@ -26,7 +26,7 @@ fn by_contents(ending: &str, head: &[u8]) -> Option<(&'static str, &'static str)
     {
         return Some(TORCH);
     }
-    // A pickle; before 2020 PyTorch wrote one behind the other.
+    // This is a pickle. Before 2020, PyTorch wrote several, one after the other.
     if matches!(head, [0x80, 2..=5, ..]) {
         return Some(match torch {
             true => TORCH,
@@ -61,7 +61,7 @@ fn by_contents(ending: &str, head: &[u8]) -> Option<(&'static str, &'static str)
     ))
 }
 
-/// What a name tells.
+/// Recognises a file by its name.
 fn by_name(name: &str, ending: &str, directory: bool) -> Option<(&'static str, &'static str)> {
     if name.ends_with(".onnx.data") || name.ends_with(".onnx_data") {
         return Some((

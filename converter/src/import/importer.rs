@@ -1,11 +1,11 @@
-//! What an importer is, what it is told beside the file, and what it gives.
+//! The interface of importers: what an importer is, its options, and its result.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 
-/// What a model file became.
+/// The result of reading a model file.
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The network. Layers and tensors keep the author's names.
@@ -14,28 +14,28 @@ pub struct Imported {
     pub format: &'static str,
     /// SHA-256 of the file (of a directory: of its files in the order of their names).
     pub source_hash: [u8; 32],
-    /// What the importer widened or ignored and a person should know, one sentence each.
+    /// What the importer changed or ignored and the user should know, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on before the result is trusted, one sentence each.
+    /// What the user should act on before relying on the result, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// What a person may say about a model that its file leaves open.
+/// What the user can specify about a model whose file leaves it open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
     /// The signature of a SavedModel; needed when there are several.
     pub signature: Option<String>,
-    /// Shapes of inputs by name, batch included, where the file leaves dimensions open. A batch that is
-    /// open is 1 unless it is given here.
+    /// Shapes of inputs by name, batch included, for inputs with open dimensions. An open batch is 1 unless
+    /// it is given here.
     pub input_shapes: Vec<(String, Vec<usize>)>,
 }
 
 impl ImportOptions {
-    /// The shape of an input: the one given for its name, else the file's, in which an open (`None`)
-    /// first dimension is a batch of 1.
+    /// The shape of an input: the one given for its name, else the file's. An open (`None`) first dimension
+    /// in the file is a batch of 1.
     ///
     /// # Errors
-    /// If another dimension is open, or if what is given contradicts what the file says.
+    /// If another dimension is open, or if the given shape contradicts the file's.
     pub fn input_shape(&self, name: &str, dimensions: &[Option<usize>]) -> Result<Vec<usize>> {
         let shown: Vec<String> =
             dimensions.iter().map(|d| d.map_or_else(|| "?".into(), |d| d.to_string())).collect();
@@ -77,7 +77,7 @@ impl ImportOptions {
     /// Refuses shapes for inputs that the model does not have.
     ///
     /// # Errors
-    /// Names the input that is not there, and those that are.
+    /// Names the input that does not exist, and those that do.
     pub fn check_names(&self, inputs: &[&str]) -> Result<()> {
         match self.input_shapes.iter().find(|(name, _)| !inputs.contains(&name.as_str())) {
             None => Ok(()),
@@ -95,12 +95,11 @@ pub trait Importer: Sync {
     /// Name of the format, for people.
     fn format(&self) -> &'static str;
 
-    /// Whether the file looks like this format, judged by its first bytes and its name. Of a directory
-    /// there are no bytes.
+    /// Whether the file looks like this format, by its first bytes and its name. A directory has no bytes.
     fn recognises(&self, path: &Path, head: &[u8]) -> bool;
 
-    /// Reads the file. Operators that Ferrolite does not know become `Op::Unsupported`, so that
-    /// the caller can name all of them at once.
+    /// Reads the file. Operators that Ferrolite does not know become `Op::Unsupported`, so that the caller
+    /// can report all of them together.
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
         let bytes = crate::files::read(path)
@@ -113,7 +112,7 @@ pub trait Importer: Sync {
         Vec::new()
     }
 
-    /// Reads the contents of a file called `name`. Formats that are directories refuse.
+    /// Reads the contents of a file called `name`. Formats that are directories return an error.
     fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported>;
 }
 

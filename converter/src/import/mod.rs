@@ -1,9 +1,9 @@
-//! Importers: foreign model files become a [`Graph`].
+//! Importers: turn model files of other formats into a [`Graph`].
 //!
-//! One folder or file per format, each with one type that implements [`Importer`]; adding a format
-//! is that folder and one line in the list below. [`load`] reads the head of a file, picks the
-//! importer that recognises it, and says clearly what a file is when none does. `build` makes graphs of
-//! layers, for formats that say layers.
+//! There is one folder or file for each format, with one type that implements [`Importer`]. A new format
+//! needs such a folder and one line in the list below. [`load`] reads the head of a file and picks the
+//! importer that recognises it; if none does, the error says what the file is. `build` makes graphs from
+//! layers, for formats that consist of layers.
 
 pub mod build;
 mod choices;
@@ -24,19 +24,18 @@ use crate::error::{Error, Result};
 pub use crate::unsupported::{UnsupportedLayer, refuse_unsupported, unsupported_layers};
 pub use importer::{ImportOptions, Imported, Importer};
 
-/// Every format that Ferrolite reads.
+/// All formats that Ferrolite reads.
 const IMPORTERS: &[&dyn Importer] =
     &[&tflite::TfliteImporter, &keras::KerasImporter, &saved_model::SavedModelImporter, &onnx::OnnxImporter];
 
-/// How many bytes of a file an importer sees to recognise it.
+/// Bytes at the start of a file by which an importer recognises it.
 const HEAD: usize = 4096;
 
-/// Reads a model file of any known format. Layers that cannot be converted are still in the graph:
-/// see [`refuse_unsupported`].
+/// Reads a model file in any known format. Layers that cannot be converted are still in the graph: see
+/// [`refuse_unsupported`].
 ///
 /// # Errors
-/// When the path does not exist, cannot be read, holds no model of a known format, or holds a
-/// broken one.
+/// When the path does not exist, cannot be read, or is not a valid model of a known format.
 ///
 /// ```no_run
 /// let imported = ferrolite::import::load("kws.tflite".as_ref())?;
@@ -47,10 +46,10 @@ pub fn load(path: &Path) -> Result<Imported> {
     load_with(path, &ImportOptions::default())
 }
 
-/// As [`load`], with what the file leaves open.
+/// Like [`load`], with options for what the file leaves open.
 ///
 /// # Errors
-/// As [`load`], and when `options` contradict the file.
+/// Like [`load`], and when `options` contradict the file.
 pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     let name = path.display();
     let metadata = std::fs::metadata(path).map_err(|e| {
@@ -71,21 +70,21 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     importer_for(path, &head)?.import(path, options)
 }
 
-/// The files and folders that reading a model takes: its own, and what it names.
+/// The files and folders that reading a model takes: the model's own, and those that it refers to.
 pub fn files(path: &Path) -> Vec<PathBuf> {
     let mut head = Vec::new();
-    // What cannot be read names no others; reading the model says so.
+    // A file that cannot be read refers to no others. Reading the model reports the error.
     let _ = crate::files::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
     let beside = IMPORTERS.iter().find(|importer| importer.recognises(path, &head));
     let beside = beside.map_or_else(Vec::new, |importer| importer.beside(path));
     std::iter::once(path.to_path_buf()).chain(beside).collect()
 }
 
-/// Reads a model that is already in memory; `name` is the file's name, used in messages, to
-/// recognise the format, and for the graph's name.
+/// Reads a model that is already in memory. `name` is the file's name; it is used in messages, to recognise
+/// the format, and to name the graph.
 ///
 /// # Errors
-/// As [`load`].
+/// Like [`load`].
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Imported> {
     let head = &bytes[..bytes.len().min(HEAD)];
     importer_for(Path::new(name), head)?.import_bytes(name, bytes, &ImportOptions::default())
@@ -99,7 +98,7 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
         .ok_or_else(|| unknown(path, head, false))
 }
 
-/// Says what a file is that no importer reads.
+/// The error for a file that no importer reads, which says what the file is.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), ONNX (.onnx), Keras (.keras, .h5), \
                              TensorFlow SavedModel (a directory)";

@@ -195,8 +195,8 @@ impl<'a> Course<'a> {
         let best = self.best();
         let way = |calibration| Options { calibration, equalize: true, ..best };
         let hopeful = self.attempt(&equalized, way(Calibration::MinMax))?;
-        // The smallest squared error was tried with equalized channels too, and gained nothing on some hundred
-        // networks.
+        // The smallest squared error was tried with equalized channels too, and gained nothing on some
+        // hundred networks.
         if hopeful && best.calibration != Calibration::MinMax {
             if Statistics::needs_histograms(best.calibration) {
                 for fold in &mut equalized {

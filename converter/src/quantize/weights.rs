@@ -6,8 +6,8 @@ use super::range::{BIAS_LIMIT, Range, to_int8};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Quantization, Value, ValueId};
 
-/// Smallest weight scale of a channel relative to the largest one of the layer. A channel below it is dead, and
-/// its own scale would only give multipliers that cannot be represented.
+/// Smallest weight scale of a channel relative to the largest one of the layer. A channel below it is dead,
+/// and its own scale would only give multipliers that cannot be represented.
 const SMALLEST_RELATIVE_SCALE: f32 = 1.0 / (1 << 24) as f32;
 
 /// A layer's quantized weights and bias, and how many channels' scales were widened for the bias.

@@ -6,8 +6,8 @@ use super::Tensor;
 use super::strided::{broadcast, walk};
 use crate::graph::{Activation, BinaryKind, DType, UnaryKind, Value};
 
-/// The value of a unary function; NaN where the function is undefined. Functions for which TFLite has no
-/// int8 kernel go through `libm`, so that the tables made of them are the same on every host.
+/// The value of a unary function; NaN where the function is undefined. Functions for which TFLite has no int8
+/// kernel use `libm`, so that the tables computed from them are the same on every host.
 pub fn unary(kind: UnaryKind, x: f32) -> f32 {
     match kind {
         UnaryKind::Relu => x.clamp(0.0, f32::INFINITY),
@@ -35,7 +35,7 @@ pub fn unary(kind: UnaryKind, x: f32) -> f32 {
                 x
             }
         }
-        // Comparisons are turned around where NaN has to pass.
+        // Comparisons are written so that NaN passes through.
         UnaryKind::Threshold { threshold, value } => {
             if x <= threshold {
                 value
@@ -139,7 +139,7 @@ pub fn map(kind: UnaryKind, x: &[f32]) -> Vec<f32> {
     x.iter().map(|&x| unary(kind, x)).collect()
 }
 
-/// The fused activation. NaN passes through, so that whoever looks for it finds it.
+/// Applies the fused activation. NaN passes through, so that a later check finds it.
 pub fn clamped(mut data: Vec<f32>, activation: Activation) -> Vec<f32> {
     if activation != Activation::None {
         let (low, high) = activation.range();
@@ -155,7 +155,7 @@ pub fn scaled(data: &[f32], factor: f64, term: f64) -> Vec<f32> {
     data.iter().map(|&x| (factor * f64::from(x) + term) as f32).collect()
 }
 
-/// The element of a table that belongs to the int8 of each element; the table begins with that of -128.
+/// Looks each element up in a table by the int8 that represents it. The table begins with the entry of -128.
 pub fn from_table(data: &[f32], table: &[f32], (scale, zero_point): (f32, i32)) -> Vec<f32> {
     let place = |x: f32| (quant::quantize(x, scale, zero_point, -128, 127) + 128) as usize;
     data.iter().map(|&x| table[place(x)]).collect()
@@ -166,7 +166,7 @@ fn softplus(x: f32) -> f32 {
     x.max(0.0) + libm::log1pf(libm::expf(-x.abs()))
 }
 
-/// A binary function with broadcasting. `integers` makes DIV cut off the fraction.
+/// A binary function with broadcasting. With `integers`, DIV truncates.
 pub fn binary(kind: BinaryKind, a: Tensor, b: Tensor, out_shape: &[usize], integers: bool) -> Vec<f32> {
     match kind {
         BinaryKind::Add => zip(a, b, out_shape, |a, b| a + b),
@@ -180,8 +180,8 @@ pub fn binary(kind: BinaryKind, a: Tensor, b: Tensor, out_shape: &[usize], integ
     }
 }
 
-/// What is left of real numbers that become the integers of a value, or come from them: they keep within what
-/// the integers can say, and are not rounded. Other values leave them as they are.
+/// Limits real numbers to the range of a value's integers, for elements that are converted to or from them.
+/// Numbers are not rounded. Other values leave the elements unchanged.
 pub fn saturated(data: &[f32], value: &Value) -> Vec<f32> {
     let (Some((low, high)), Some(quantization)) = (integers(value.dtype), &value.quantization) else {
         return data.to_vec();
@@ -200,8 +200,7 @@ pub fn saturated(data: &[f32], value: &Value) -> Vec<f32> {
     out
 }
 
-/// The smallest and the largest integer of a type that stands for real numbers, as far as layers are
-/// quantized to it.
+/// The smallest and the largest integer of a type to which layers are quantized; `None` for other types.
 pub fn integers(dtype: DType) -> Option<(f32, f32)> {
     match dtype {
         DType::Int8 => Some((-128.0, 127.0)),
@@ -222,7 +221,7 @@ fn zip(a: Tensor, b: Tensor, out_shape: &[usize], f: impl Fn(f32, f32) -> f32) -
         return a.data.iter().zip(b.data).map(|(&a, &b)| f(a, b)).collect();
     }
     let (a_strides, b_strides) = (broadcast(a.shape, out_shape), broadcast(b.shape, out_shape));
-    // Shapes differ, so the output has at least one dimension.
+    // The shapes differ, so the output has at least one dimension.
     let (&count, outer) = out_shape.split_last().unwrap_or((&1, &[]));
     let last = outer.len();
     let (a_step, b_step) = (

@@ -15,7 +15,7 @@ pub fn fully_connected(input: Tensor, weights: Tensor, bias: Option<&[f32]>) -> 
         None => vec![0.0; rows * outputs],
     };
     if rows == 1 {
-        // A general product would pack the weights to use them once.
+        // A general matrix product would pack the weights, although a single row uses them only once.
         for (sum, weights) in out.iter_mut().zip(weights.data.chunks_exact(inputs)) {
             *sum += dot(input.data, weights);
         }

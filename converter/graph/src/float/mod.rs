@@ -1,7 +1,7 @@
 //! Float kernels: what operators compute on real numbers, as functions of shapes and slices.
 //!
-//! The semantics are those of TFLite's float kernels; the matrix products underneath are the `ndarray` crate's.
-//! They do not check: whoever calls them has seen that shapes and attributes agree.
+//! The semantics are those of TFLite's float kernels. Matrix products come from the `ndarray` crate. Kernels
+//! do not check their arguments: callers have checked that shapes and attributes agree.
 
 pub mod elementwise;
 pub mod matmul;
@@ -17,7 +17,7 @@ pub mod window;
 pub struct Tensor<'a> {
     /// Dimensions, outermost first.
     pub shape: &'a [usize],
-    /// As many elements as the shape says.
+    /// The elements, as many as the shape says.
     pub data: &'a [f32],
 }
 

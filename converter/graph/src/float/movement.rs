@@ -65,8 +65,8 @@ pub fn split(input: &[f32], outer: usize, lengths: &[usize]) -> Vec<Vec<f32>> {
         .collect()
 }
 
-/// GATHER: the blocks of `data` along `axis` that the indices name. Indices beyond the end read the
-/// nearest block, as there is no number that says "no such element".
+/// GATHER: the blocks of `data` along `axis` that the indices name. An index out of range reads the nearest
+/// block, because no number could say "no such element".
 pub fn look_up(data: Tensor, axis: usize, batch_dims: usize, indices: Tensor) -> Vec<f32> {
     let size = data.shape[axis];
     let inner: usize = data.shape[axis + 1..].iter().product();

@@ -1,7 +1,7 @@
 //! Recurrent layers: simple cells, LSTM, GRU, in one direction.
 //!
-//! Equations: those documented with [`Cell`], which are Keras's; TFLite's float LSTM computes the same
-//! without peepholes and projection.
+//! The equations are those that [`Cell`] documents, which are Keras's. TFLite's float LSTM computes the same
+//! if it has neither peepholes nor a projection.
 
 use super::Tensor;
 use super::elementwise::unary;
@@ -26,21 +26,21 @@ pub struct Operands<'a> {
     pub cell: Option<&'a [f32]>,
 }
 
-/// The sequence of hidden states, the last hidden state and the last cell state (zeros where the kind
-/// of cell has none).
+/// The sequence of hidden states, the last hidden state, and the last cell state (zeros if the kind of cell
+/// has none).
 pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
     let [batch, steps] = [x.input.shape[0], x.input.shape[1]];
     let units = x.recurrent.shape[1];
     let width = layer.cell.gates() * units;
     let state = |given: Option<&[f32]>| given.map_or_else(|| vec![0.0; batch * units], <[f32]>::to_vec);
     let (mut hidden, mut cell) = (state(x.hidden), state(x.cell));
-    // What the inputs contribute does not depend on the state: one product for all steps.
+    // The contribution of the inputs does not depend on the state, so one product serves all steps.
     let from_input = fully_connected(x.input, x.weights, x.bias);
     let mut sequence = vec![0.0; batch * steps * units];
     let state_shape = [batch, units];
     for count in 0..steps {
         let step = if layer.reverse { steps - 1 - count } else { count };
-        // The form of GRU whose reset gate acts before the product makes its own one for the candidate.
+        // A GRU whose reset gate acts before the product computes a separate product for the candidate.
         let from_state =
             fully_connected(Tensor { shape: &state_shape, data: &hidden }, x.recurrent, x.recurrent_bias);
         for row in 0..batch {
@@ -92,8 +92,8 @@ fn reset_before(layer: &Recurrent, x: &Operands<'_>, i: &[f32], s: &[f32], h: &[
     fully_connected(Tensor { shape: &[1, units], data: &reset }, weights, bias)
 }
 
-/// One step of a GRU; `candidate` is what the state contributes to the candidate where the reset gate
-/// has already acted.
+/// One step of a GRU. `candidate` is the state's contribution to the candidate, if the reset gate has already
+/// been applied.
 fn gru(layer: &Recurrent, i: &[f32], s: &[f32], candidate: Option<&[f32]>, h: &mut [f32]) {
     let units = h.len();
     for u in 0..units {

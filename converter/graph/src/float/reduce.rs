@@ -35,7 +35,7 @@ pub fn reduce(input: Tensor, kind: ReduceKind, axes: &[usize]) -> Vec<f32> {
     out.into_iter().map(|x| (x / count) as f32).collect()
 }
 
-/// ARG_MAX (`largest`) and ARG_MIN along `axis`; of equal elements the first.
+/// ARG_MAX (`largest`) and ARG_MIN along `axis`. Of several equal elements, the first one counts.
 pub fn arg_extreme(input: Tensor, axis: usize, largest: bool) -> Vec<f32> {
     let size = input.shape[axis];
     let inner: usize = input.shape[axis + 1..].iter().product();
@@ -55,8 +55,8 @@ pub fn arg_extreme(input: Tensor, axis: usize, largest: bool) -> Vec<f32> {
     out
 }
 
-/// Running sums along `axis` that begin with `start`; `exclusive` ones are without the element itself, `reverse` ones
-/// come from the last element to the first. Sums are kept in f64.
+/// Running sums along `axis` that begin with `start`. With `exclusive`, a sum does not include the element
+/// itself; with `reverse`, sums run from the last element to the first. Sums are kept in f64.
 pub fn running_sums(input: Tensor, axis: usize, exclusive: bool, reverse: bool, start: f64) -> Vec<f32> {
     let (count, inner) = (input.shape[axis], input.shape[axis + 1..].iter().product::<usize>());
     let mut out = input.data.to_vec();

@@ -1,4 +1,4 @@
-//! Walks over tensors with strides: what broadcasting, slices, transposes and reductions share.
+//! Walks over tensors with strides, for broadcasting, slices, transposes and reductions.
 
 /// Row-major strides of a shape, in elements.
 pub fn row_major(shape: &[usize]) -> Vec<isize> {
@@ -20,7 +20,7 @@ pub fn broadcast(shape: &[usize], target: &[usize]) -> Vec<isize> {
     strides
 }
 
-/// The shape that two broadcast to, if they do.
+/// The shape to which two shapes broadcast; `None` if they do not.
 pub fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let dim = |shape: &[usize], d: usize| {
@@ -36,8 +36,8 @@ pub fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// Visits every index of `dims` in row-major order, with the offsets it has under each of the `N`
-/// stride lists. No dimensions: one visit.
+/// Visits every index of `dims` in row-major order, with its offset under each of the `N` lists of strides.
+/// Without dimensions, there is one visit.
 pub fn walk<const N: usize>(
     dims: &[usize],
     start: [isize; N],

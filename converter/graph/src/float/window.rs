@@ -1,10 +1,10 @@
 //! Sliding windows over NHWC images: convolutions and pooling.
 //!
-//! A convolution is a matrix product: the pixels under each window become one row ("im2col"; in
-//! NHWC the taps of one kernel row lie side by side and are copied at once), the filter's output
-//! channels are the columns. A 1x1 convolution of stride 1 needs no copy. Rows are made in blocks
-//! that stay in the second-level cache. Depthwise convolutions have too little to share for that
-//! and are computed directly, channels innermost so that the loop vectorises.
+//! A convolution is a matrix product: the pixels under each window become one row ("im2col"; in NHWC the taps
+//! of one kernel row are adjacent and are copied at once), and the filter's output channels are the columns.
+//! A 1x1 convolution of stride 1 needs no copy. Rows are made in blocks that stay in the second-level cache.
+//! Depthwise convolutions reuse too little data for this, so they are computed directly, with channels
+//! innermost so that the loop vectorises.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayView4, ArrayViewMut2, Axis, Slice};
@@ -31,8 +31,8 @@ fn filled(bias: Option<&[f32]>, pixels: usize, channels: usize) -> Vec<f32> {
     }
 }
 
-/// The kernel taps `lo..hi` that hit one of `size` pixels, for output index `out`, and the pixel
-/// that tap 0 is on (negative in the padding). Along one dimension (0 = height, 1 = width).
+/// The kernel taps `lo..hi` that lie on one of `size` pixels, for output index `out`, and the pixel of tap 0
+/// (negative in the padding). Works along one dimension (0 = height, 1 = width).
 fn taps(window: &Window, dim: usize, out: usize, size: usize) -> (isize, std::ops::Range<usize>) {
     let dilation = window.dilation[dim];
     let origin = (out * window.stride[dim]) as isize - window.pad_before[dim] as isize;
@@ -40,13 +40,13 @@ fn taps(window: &Window, dim: usize, out: usize, size: usize) -> (isize, std::op
     let hi = if origin >= size as isize {
         0
     } else {
-        // Taps at origin + t * dilation <= size - 1.
+        // The last tap satisfies origin + t * dilation <= size - 1.
         (((size as isize - 1 - origin) as usize) / dilation + 1).min(window.kernel[dim])
     };
     (origin, lo.min(hi)..hi)
 }
 
-/// CONV_2D, grouped where the filter's depth is a fraction of the input's.
+/// CONV_2D. It is grouped if the filter's depth is a fraction of the input's.
 pub fn conv2d(
     input: Tensor,
     filter: Tensor,
@@ -96,7 +96,8 @@ pub fn conv2d(
     out
 }
 
-/// Writes the pixels under one window, `depth` channels from `from` on, as `[kh, kw, depth]`.
+/// Writes `depth` channels, starting with channel `from`, of the pixels under one window as `[kh, kw,
+/// depth]`.
 fn im2col_row(
     row: &mut [f32],
     image: &[f32],
@@ -141,7 +142,7 @@ pub fn depthwise(
     let [_, h, w, channels] = nhwc(input.shape);
     let [_, out_h, out_w, out_channels] = nhwc(out_shape);
     let mut out = filled(bias, out_shape[0] * out_h * out_w, out_channels);
-    // The taps of a pixel that are inside the image: where its pixels and its weights begin.
+    // The offsets of the pixels and of the weights of those taps that are inside the image.
     let mut inside: Vec<(usize, usize)> = Vec::with_capacity(window.kernel.iter().product());
     for (pixel, sums) in out.chunks_exact_mut(out_channels).enumerate() {
         let (b, oy, ox) = (pixel / (out_h * out_w), pixel / out_w % out_h, pixel % out_w);
@@ -198,8 +199,8 @@ fn depthwise_pixel(sums: &mut [f32], image: &[f32], weights: &[f32], taps: &[(us
     }
 }
 
-/// TRANSPOSE_CONV: each input pixel adds its multiple of the kernel to the output at
-/// `pixel * stride - pad_before`; what falls outside is cropped. One product per kernel tap.
+/// TRANSPOSE_CONV: each input pixel adds its multiple of the kernel to the output at `pixel * stride -
+/// pad_before`. Results outside of the output are dropped. There is one product for each kernel tap.
 pub fn transpose_conv(
     input: Tensor,
     filter: Tensor,
@@ -239,7 +240,7 @@ pub fn transpose_conv(
     out
 }
 
-/// AVERAGE_POOL_2D, over the cells inside the image, and MAX_POOL_2D.
+/// AVERAGE_POOL_2D, over the pixels inside the image, and MAX_POOL_2D.
 pub fn pool(input: Tensor, kind: PoolKind, window: &Window, out_shape: &[usize]) -> Vec<f32> {
     let [_, h, w, channels] = nhwc(input.shape);
     let [_, out_h, out_w, _] = nhwc(out_shape);

@@ -1,5 +1,5 @@
-//! Calls of layers: which tensors and which plain values a layer was given, in Keras 3's form
-//! (`args`, `kwargs`, `__keras_tensor__`) and in that of Keras 2 (`["layer", node, tensor, {…}]`).
+//! Calls of layers: the tensors and plain values that a layer is called with, in Keras 3's form (`args`,
+//! `kwargs`, `__keras_tensor__`) and in that of Keras 2 (`["layer", node, tensor, {…}]`).
 
 use serde_json::Value as Json;
 
@@ -11,20 +11,20 @@ use crate::error::{Error, Result};
 pub struct TensorRef {
     /// Name of the layer.
     pub layer: String,
-    /// Which of its calls.
+    /// Index of the call.
     pub node: usize,
-    /// Which of the results.
+    /// Index of the result.
     pub tensor: usize,
-    /// Its shape, where the file says it.
+    /// Its shape, if the file states it.
     pub shape: Option<Vec<Option<usize>>>,
 }
 
-/// An argument; `T` is what stands for a tensor.
+/// An argument. `T` is the type of its tensors.
 #[derive(Clone, Debug)]
 pub enum Arg<T> {
     /// A tensor.
     Tensor(T),
-    /// A list or tuple that holds tensors.
+    /// A list or tuple that contains tensors.
     List(Vec<Arg<T>>),
     /// Anything else.
     Plain(Json),
@@ -40,7 +40,7 @@ impl<T> Arg<T> {
         }
     }
 
-    /// All tensors, in order, for change.
+    /// All tensors, in order, to be changed.
     fn tensors_mut<'a>(&'a mut self, found: &mut Vec<&'a mut T>) {
         match self {
             Arg::Tensor(tensor) => found.push(tensor),
@@ -82,19 +82,19 @@ impl<T> Call<T> {
         found
     }
 
-    /// All tensors, in order, for change.
+    /// All tensors, in order, to be changed.
     pub fn tensors_mut<'a>(&'a mut self, found: &mut Vec<&'a mut T>) {
         let named = self.named.iter_mut().map(|(_, arg)| arg);
         self.args.iter_mut().chain(named).for_each(|arg| arg.tensors_mut(found));
     }
 
-    /// The argument of that name, or at that position.
+    /// The argument with that name, or at that position.
     pub fn arg(&self, position: usize, name: &str) -> Option<&Arg<T>> {
         let named = self.named.iter().find(|(key, _)| key == name).map(|(_, arg)| arg);
         named.or_else(|| self.args.get(position)).filter(|arg| !matches!(arg, Arg::Plain(Json::Null)))
     }
 
-    /// All tensors but those of the argument of that name.
+    /// All tensors except those of the argument with that name.
     pub fn tensors_without(&self, name: &str) -> Vec<&T> {
         let mut found = Vec::new();
         let named = self.named.iter().filter(|(key, _)| key != name).map(|(_, arg)| arg);
@@ -116,13 +116,13 @@ impl<T> Call<T> {
 }
 
 impl Call<TensorRef> {
-    /// A call with one tensor, the first result of another layer's first call.
+    /// A call with one tensor: the first result of another layer's first call.
     pub fn of(layer: &str) -> Self {
         let tensor = TensorRef { layer: layer.into(), node: 0, tensor: 0, shape: None };
         Call { args: vec![Arg::Tensor(tensor)], named: Vec::new() }
     }
 
-    /// Reads one entry of `inbound_nodes`.
+    /// Parses one entry of `inbound_nodes`.
     pub fn read(layer: &str, node: &Json) -> Result<Self> {
         let broken = || {
             Error::input(format!("layer `{layer}`: its `inbound_nodes` cannot be read"))
@@ -137,7 +137,7 @@ impl Call<TensorRef> {
             });
         }
         let list = node.as_array().ok_or_else(broken)?;
-        // A call with a single tensor may come without a list around it.
+        // A call with a single tensor may be written without a list around it.
         let single = [node.clone()];
         let entries = if list.first().is_some_and(Json::is_string) { &single[..] } else { list };
         let mut args = Vec::new();
@@ -169,7 +169,8 @@ pub fn old_tensor(value: &Json) -> Option<TensorRef> {
     })
 }
 
-/// All tensors of `input_layers` or `output_layers`: one, a list, or a dictionary (in the order of keys).
+/// All tensors of `input_layers` or `output_layers`, which are one, a list, or a dictionary (in the order of
+/// its keys).
 pub fn borders(value: Option<&Json>) -> Vec<TensorRef> {
     let Some(value) = value else { return Vec::new() };
     if let Some(tensor) = old_tensor(value) {
@@ -207,7 +208,7 @@ fn old_form(value: &Json) -> Arg<TensorRef> {
     }
 }
 
-/// A list that holds tensors, or a plain value.
+/// A list that contains tensors, or a plain value.
 fn list_form(value: &Json, read: fn(&Json) -> Arg<TensorRef>) -> Arg<TensorRef> {
     if let Some(list) = items(value) {
         let list: Vec<_> = list.iter().map(read).collect();

@@ -1,5 +1,5 @@
-//! Reading the configuration of a layer, a JSON object: values by key, with a default where Keras has
-//! one, and errors that name layer, key and what was found.
+//! Reads the configuration of a layer, a JSON object: values by key, with Keras's defaults, and errors that
+//! name the layer, the key and the value.
 
 use serde_json::{Map, Value as Json};
 
@@ -14,13 +14,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration of the layer of that name.
+    /// The configuration of the layer with that name.
     pub fn new(layer: impl Into<String>, value: Option<&Json>) -> Config {
         let map = value.and_then(Json::as_object).cloned().unwrap_or_default();
         Config { layer: layer.into(), map }
     }
 
-    /// A value that is there and not null.
+    /// The value of a key; `None` if it is missing or null.
     pub fn get(&self, key: &str) -> Option<&Json> {
         self.map.get(key).filter(|value| !value.is_null())
     }
@@ -39,40 +39,40 @@ impl Config {
             .about(&self.layer)
     }
 
-    /// A count.
+    /// A whole number.
     pub fn usize(&self, key: &str) -> Result<usize> {
         self.get(key).and_then(size).ok_or_else(|| self.wrong(key, "a whole number"))
     }
 
-    /// A count, or `default` where none is given.
+    /// A whole number, or `default` if it is missing.
     pub fn usize_or(&self, key: &str, default: usize) -> Result<usize> {
         if self.get(key).is_none() { Ok(default) } else { self.usize(key) }
     }
 
-    /// A real number, or `default` where none is given.
+    /// A real number, or `default` if it is missing.
     pub fn f32_or(&self, key: &str, default: f32) -> Result<f32> {
         Ok(self.f32(key)?.unwrap_or(default))
     }
 
-    /// A real number, if one is given.
+    /// A real number, if there is one.
     pub fn f32(&self, key: &str) -> Result<Option<f32>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         number(value).map(Some).ok_or_else(|| self.wrong(key, "a number"))
     }
 
-    /// Yes or no, or `default` where none is given.
+    /// A boolean, or `default` if it is missing.
     pub fn bool_or(&self, key: &str, default: bool) -> Result<bool> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.wrong(key, "true or false"))
     }
 
-    /// A word, or `default` where none is given.
+    /// A string, or `default` if it is missing.
     pub fn str_or<'a>(&'a self, key: &str, default: &'a str) -> Result<&'a str> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_str().ok_or_else(|| self.wrong(key, "a word"))
     }
 
-    /// `N` counts: a list of them, or one number that stands for all.
+    /// `N` whole numbers: a list of them, or one number for all.
     pub fn sizes<const N: usize>(&self, key: &str, default: usize) -> Result<[usize; N]> {
         let Some(value) = self.get(key) else { return Ok([default; N]) };
         if let Some(one) = size(value) {
@@ -82,20 +82,20 @@ impl Config {
         list.and_then(|list| list.try_into().ok()).ok_or_else(|| self.wrong(key, &format!("{N} numbers")))
     }
 
-    /// Counts, as many as are listed.
+    /// A list of whole numbers.
     pub fn sizes_list(&self, key: &str) -> Result<Vec<usize>> {
         let list = self.get(key).and_then(items).and_then(|list| list.iter().map(size).collect());
         list.ok_or_else(|| self.wrong(key, "a list of whole numbers"))
     }
 
-    /// Real numbers: a list (of lists) of them, or one.
+    /// Real numbers: one, or a (nested) list of them.
     pub fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let mut found = Vec::new();
         if collect_numbers(value, &mut found) { Ok(Some(found)) } else { Err(self.wrong(key, "numbers")) }
     }
 
-    /// Integers, which may be negative: a list of them, or one.
+    /// Integers, which may be negative: one, or a list of them.
     pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         if let Some(one) = value.as_i64() {
@@ -105,8 +105,8 @@ impl Config {
         list.map(Some).ok_or_else(|| self.wrong(key, "whole numbers"))
     }
 
-    /// `N` pairs of counts before and behind: one number, a number or a pair for each dimension, or, for
-    /// one dimension, one pair.
+    /// `N` pairs of whole numbers, before and after: one number, a number or a pair for each dimension, or,
+    /// for one dimension, one pair.
     pub fn amounts<const N: usize>(&self, key: &str, default: usize) -> Result<[(usize, usize); N]> {
         let Some(value) = self.get(key) else { return Ok([(default, default); N]) };
         let both = |value: &Json| -> Option<(usize, usize)> {
@@ -128,7 +128,7 @@ impl Config {
         parsed.ok_or_else(|| self.wrong(key, &format!("{N} pairs of numbers")))
     }
 
-    /// Whether channels come before the image.
+    /// Whether channels precede the image's dimensions.
     pub fn channels_first(&self) -> Result<bool> {
         match self.str_or("data_format", "channels_last")? {
             "channels_first" => Ok(true),
@@ -145,7 +145,7 @@ pub fn items(value: &Json) -> Option<&Vec<Json>> {
     })
 }
 
-/// A count, also where Python wrote it as a float.
+/// A whole number, even if Python wrote it as a float.
 pub fn size(value: &Json) -> Option<usize> {
     if let Some(n) = value.as_u64() {
         return usize::try_from(n).ok();
@@ -153,7 +153,7 @@ pub fn size(value: &Json) -> Option<usize> {
     value.as_f64().filter(|x| x.fract() == 0.0 && (0.0..1e9).contains(x)).map(|x| x as usize)
 }
 
-/// A real number, also where Keras wrote it as a NumPy value.
+/// A real number, even if Keras wrote it as a NumPy value.
 pub fn number(value: &Json) -> Option<f32> {
     if let Some(x) = value.as_f64() {
         return Some(x as f32);
@@ -161,7 +161,7 @@ pub fn number(value: &Json) -> Option<f32> {
     number(value.get("config")?.get("value")?)
 }
 
-/// Gathers the numbers of nested lists; false where something else is among them.
+/// Collects the numbers of nested lists; returns false if there is anything else among them.
 fn collect_numbers(value: &Json, found: &mut Vec<f32>) -> bool {
     if let Some(x) = value.as_f64() {
         found.push(x as f32);

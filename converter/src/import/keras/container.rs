@@ -9,16 +9,16 @@ use zip::ZipArchive;
 use super::weights::{EXPANSION, Weights};
 use crate::error::{Error, Result};
 
-/// The mark at the head of an HDF5 file.
+/// The signature at the start of an HDF5 file.
 pub const HDF5_MARK: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// The member with the variables.
+/// The archive member with the variables.
 const WEIGHTS: &str = "model.weights.h5";
 
-/// Bytes that a small member may unpack to, whatever its packed size.
+/// Bytes that a small member may unpack to, whatever its packed size is.
 const SMALL: u64 = 1 << 20;
 
-/// What a file holds, unpacked and not yet understood.
+/// The contents of a file, unpacked but not yet interpreted.
 pub struct Container {
     /// The configuration of the model: class name and config.
     pub model: Json,
@@ -26,7 +26,7 @@ pub struct Container {
     pub weights: Weights,
     /// Major version of the Keras that wrote the file.
     pub keras: u32,
-    /// Whether variables are found by the names of layers (`.h5`) rather than by their place (`.keras`).
+    /// Whether variables are found by the names of layers (`.h5`) rather than by their position (`.keras`).
     pub by_name: bool,
 }
 
@@ -57,7 +57,7 @@ fn open_zip(bytes: &[u8]) -> Result<Container> {
     Ok(Container { model, weights, keras, by_name: false })
 }
 
-/// Unpacks one member of the archive, no further than its packed size makes believable.
+/// Unpacks one member of the archive, but no more than its packed size makes plausible.
 fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>> {
     let broken = |e: &dyn std::fmt::Display| {
         Error::input(format!("`{name}` in the .keras archive cannot be read: {e}"))
@@ -89,7 +89,7 @@ fn open_hdf5(bytes: &[u8]) -> Result<Container> {
     let model = json("model_config", config.as_bytes())?;
     let version = match weights.root_attribute("keras_version")? {
         Some(version) => version,
-        // Files of Keras 2 say it beside the weights only.
+        // Only files of Keras 2 state the version beside the weights alone.
         None => "2".into(),
     };
     Ok(Container { model, keras: major(&version)?, weights, by_name: true })

@@ -1,7 +1,7 @@
-//! Masks: an Embedding with `mask_zero` marks steps that later layers are to skip. Ferrolite computes every
-//! step, which is the same only where no later layer reads the mask.
+//! Masks: an Embedding with `mask_zero` marks steps that later layers should skip. Ferrolite computes every
+//! step, which gives the same result only if no later layer reads the mask.
 //!
-//! A mask travels with a tensor: most layers that work element by element hand on the mask of their first
+//! A mask belongs to a tensor. Most layers that work element by element pass on the mask of their first
 //! operand, others drop it, and a few read it.
 //!
 //! Sources: `layers/layer.py` (`__call__`, steps 6 and 7) of Keras 3.15, and `supports_masking`, `compute_mask`
@@ -14,29 +14,30 @@ use super::network::{Layer, Network};
 /// What a layer does with the masks of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Computes something else where there is one.
+    /// The layer computes something else if there is a mask.
     Reads,
-    /// Hands on that of its first operand.
+    /// The result has the mask of the first operand.
     Passes,
-    /// Hands one on where all operands have one.
+    /// The result has a mask if all operands have one.
     PassesIfAll,
-    /// Hands one on where an operand has one.
+    /// The result has a mask if one of the operands does.
     PassesIfAny,
-    /// Makes one.
+    /// The layer makes a mask.
     Makes,
-    /// Does not know of masks; its results have none.
+    /// The layer ignores masks, and its results have none.
     Drops,
 }
 
-/// The operations of a model whose results are masks and nothing else. Functional models of Keras 3 hold how a
-/// mask is computed, and give it to every layer that takes one, read or not.
+/// The operations of a model whose results are used only as masks. Functional models of Keras 3 store how a
+/// mask is computed, and pass it to every layer that accepts one, whether the layer reads it or not.
 pub fn only_masks(network: &Network) -> HashSet<&str> {
     let operations = network.layers.iter().filter(|layer| layer.operation);
     let mut only: HashSet<&str> = operations.map(|layer| layer.name.as_str()).collect();
     for output in &network.outputs {
         only.remove(output.layer.as_str());
     }
-    // Readers stand behind what they read, mostly: one round from the end, and one that changes nothing.
+    // Readers mostly come after what they read, so one round from the end finds all, and a second one changes
+    // nothing.
     loop {
         let before = only.len();
         for layer in network.layers.iter().rev().filter(|layer| !layer.calls.is_empty()) {
@@ -52,7 +53,7 @@ pub fn only_masks(network: &Network) -> HashSet<&str> {
     }
 }
 
-/// The rule of a layer. Models within hand masks on to their layers.
+/// The rule of a layer. A model that is a layer passes masks on to its layers.
 pub fn rule(layer: &Layer) -> Rule {
     match layer.class.as_str() {
         "LSTM"

@@ -1,19 +1,21 @@
 //! Keras: `.keras` files (the ZIP archives of Keras 3 and late Keras 2) and whole-model `.h5` files.
 //!
 //! 1. `container` unpacks the file into the JSON of the model and its variables (`weights`);
-//! 2. `model` turns the JSON into layers with their calls (`network`): Sequential models, functional ones and
-//!    models within models all become one form; `calls` reads the arguments of calls, old form and new;
-//! 3. `placing` finds where their variables lie in the file;
-//! 4. `run` walks the calls in order, and `layers` builds the graph for each; `masking` knows which layers read
-//!    masks, `training` which act otherwise in training.
+//! 2. `model` turns the JSON into layers with their calls (`network`): Sequential models, functional models
+//!   and
+//!    nested models all get the same form; `calls` parses the arguments of calls, old form and new;
+//! 3. `placing` finds the positions of their variables in the file;
+//! 4. `run` visits the calls in order, and `layers` builds the graph for each; `masking` knows which layers
+//!   read
+//!    masks, `training` which behave differently in training.
 //!
-//! Variables belong to their layers as Keras matches them. In a `.keras` file that is the place: layer
-//! `conv2d_7` is `layers/conv2d_1` where it is the second `Conv2D` of the model. In an `.h5` file it is the
-//! group of the layer's name, and within it the order.
+//! Variables are matched to layers as in Keras. In a `.keras` file, their path is given by a position: layer
+//! `conv2d_7` is `layers/conv2d_1` if it is the second `Conv2D` of the model. In an `.h5` file, a layer's
+//! variables are in the group with its name, in a fixed order.
 //!
-//! Layers over one dimension become images of height 1, as TensorFlow's converter makes them. A layer that
-//! is called again keeps its variables; its nodes are named `NAME/call_1`. Layers inside of a model that is
-//! a layer are named `MODEL/LAYER`.
+//! Layers over one dimension become images of height 1, as TensorFlow's converter makes them. A layer that is
+//! called again uses the same variables, and its nodes are named `NAME/call_1`. Layers of a nested model are
+//! named `MODEL/LAYER`.
 //!
 //! Sources: Keras 3.15 `saving/saving_lib.py`, `models/functional.py`,
 //! `legacy/saving/legacy_h5_format.py`, and the layers' own `call`.

@@ -1,6 +1,7 @@
-//! Reads the JSON of a model: its layers and their calls.
+//! Parses the JSON of a model: its layers and their calls.
 //!
-//! A Sequential model becomes a functional one whose layers are called in turn, so that there is one form.
+//! A Sequential model becomes a functional one whose layers are called in turn, so that there is only one
+//! form.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use super::layers;
 use super::network::{Layer, Network, snake_case};
 use crate::error::{Error, Result};
 
-/// Reads the JSON of a model.
+/// Parses the JSON of a model.
 pub fn read(json: &Json, keras: u32) -> Result<Network> {
     let class = class_of(json).unwrap_or_default();
     read_network(class, json, keras)?.ok_or_else(|| {
@@ -25,10 +26,10 @@ fn class_of(json: &Json) -> Option<&str> {
     json.get("class_name")?.as_str()
 }
 
-/// A model from its JSON; none where it is something else.
+/// A model from its JSON; `None` if the JSON is something else.
 fn read_network(class: &str, json: &Json, keras: u32) -> Result<Option<Network>> {
     let Some(config) = json.get("config") else { return Ok(None) };
-    // Early Keras 2 wrote the list of a Sequential model's layers by itself.
+    // Early Keras 2 wrote a Sequential model's config as a bare list of layers.
     let Some(list) = config.get("layers").or(Some(config)).and_then(items) else { return Ok(None) };
     if class == "Sequential" {
         return read_sequential(json, config, list, keras).map(Some);
@@ -59,7 +60,7 @@ fn read_sequential(json: &Json, config: &Json, list: &[Json], keras: u32) -> Res
     }
     let Some(first) = layers.first() else { return Err(Error::input("the model has no layers")) };
     if first.class != "InputLayer" {
-        // Without an input of its own, the shape stands at the first layer or beside the model.
+        // If there is no input layer, the shape is in the first layer or beside the model.
         let within = list.first().and_then(|layer| layer.get("config"));
         let shape = [
             within.and_then(|c| c.get("batch_input_shape")),
@@ -96,7 +97,7 @@ fn read_layer(json: &Json, keras: u32) -> Result<Layer> {
     let config = json.get("config").ok_or_else(|| broken("`config`"))?;
     let text = |value: Option<&Json>| value.and_then(Json::as_str).map(str::to_owned);
     let name = text(json.get("name")).or_else(|| text(config.get("name")));
-    // A layer of the author's own class may not say its name.
+    // A layer of the author's own class may have no name.
     let name = name.or_else(|| (!layers::is_known(class)).then(|| snake_case(class)));
     let name = name.ok_or_else(|| broken("name"))?;
     let module = text(json.get("module")).unwrap_or_default();
@@ -118,7 +119,7 @@ fn read_layer(json: &Json, keras: u32) -> Result<Layer> {
     Ok(layer)
 }
 
-/// The layers that a wrapper holds.
+/// The layers that a wrapper contains.
 fn wrapped(layer: &Layer, config: &Json, keras: u32) -> Result<Vec<(&'static str, Layer)>> {
     let inner = || {
         let inner = config.get("layer").ok_or_else(|| {
@@ -145,9 +146,9 @@ fn wrapped(layer: &Layer, config: &Json, keras: u32) -> Result<Vec<(&'static str
 }
 
 impl Network {
-    /// A model with an input has been called once when it was made, and Keras counts that as call 0: Keras 3
-    /// where an output of the outer model refers to it, Keras 2 everywhere. Here the outer model's calls
-    /// count from 0.
+    /// A nested model with an input was called once when it was made, and Keras counts that as call 0: Keras
+    /// 3 if an output of the outer model refers to it, Keras 2 always. Here, the outer model's calls count
+    /// from 0.
     fn count_calls_from_zero(&mut self, keras: u32) {
         let models: HashMap<String, usize> = self
             .layers
@@ -165,7 +166,7 @@ impl Network {
         for call in self.layers.iter_mut().flat_map(|layer| &mut layer.calls) {
             call.tensors_mut(&mut references);
         }
-        // Every call is referred to, so the last one tells.
+        // References exist to every call, so the last one tells whether the count is shifted.
         let shifted: HashSet<String> = references
             .iter()
             .filter(|tensor| models.get(&tensor.layer).is_some_and(|&calls| tensor.node >= calls))

@@ -1,9 +1,9 @@
-//! A model as Keras says it: its layers, their calls and their variables.
+//! A model in Keras's terms: its layers, their calls and their variables.
 
 use super::calls::{Call, TensorRef};
 use super::config::Config;
 
-/// A model, or a model that is a layer of another one.
+/// A model, which may be a layer of another one.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     /// All layers, in the file's order.
@@ -19,17 +19,17 @@ pub struct Network {
 pub struct Layer {
     /// Its class, such as `Conv2D`.
     pub class: String,
-    /// Whether it is one of `keras.ops` rather than a layer.
+    /// Whether it is an operation of `keras.ops` rather than a layer.
     pub operation: bool,
     /// The author's name for it.
     pub name: String,
     /// Its configuration.
     pub config: Config,
-    /// Its own variables, in the order of Keras.
+    /// Its own variables, in Keras's order.
     pub variables: Vec<Variable>,
     /// The layers that it wraps, by the attribute that holds them.
     pub children: Vec<(&'static str, Layer)>,
-    /// The model that it is.
+    /// The nested model, if the layer is one.
     pub network: Option<Network>,
     /// Its calls.
     pub calls: Vec<Call<TensorRef>>,
@@ -38,17 +38,17 @@ pub struct Layer {
 /// A variable.
 #[derive(Clone, Debug)]
 pub struct Variable {
-    /// What Keras calls it.
+    /// Its name in Keras.
     pub name: &'static str,
-    /// Where it lies below the layer in a `.keras` file.
+    /// Its path below the layer in a `.keras` file.
     pub place: String,
-    /// Whether training changes it; those that it does not come last in an `.h5` file.
+    /// Whether training changes it. In an `.h5` file, variables that training does not change come last.
     pub trainable: bool,
     /// Its path in the file.
     pub path: Option<String>,
 }
 
-/// A class's name as Keras writes it in paths: `Conv2D` is `conv2d`, `ReLU` is `re_lu`.
+/// A class's name as Keras writes it in paths: `Conv2D` becomes `conv2d`, `ReLU` becomes `re_lu`.
 pub fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut snake = String::new();

@@ -1,4 +1,4 @@
-//! Where the variables of a model lie in its file.
+//! Finds the variables of a model in its file.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 
 impl Network {
-    /// Notes the paths of all variables in a `.keras` file, for a model that lies at `base`.
+    /// Sets the paths of all variables in a `.keras` file, for a model whose path is `base`.
     pub fn place(&mut self, base: &str, weights: &Weights) {
-        // Late versions of Keras 2 called the list by its Python name.
+        // Late versions of Keras 2 named the list after a Python attribute.
         const LISTS: [&str; 3] = ["layers", "_layer_checkpoint_dependencies", "_layers"];
         let path = |list: &str| join(base, list);
         let list = LISTS.iter().find(|list| weights.has_group(&path(list))).unwrap_or(&LISTS[0]);
@@ -28,7 +28,7 @@ impl Network {
         }
     }
 
-    /// Notes the paths of all variables in an `.h5` file.
+    /// Sets the paths of all variables in an `.h5` file.
     pub fn place_by_name(&mut self, weights: &Weights) -> Result<()> {
         const ROOT: &str = "model_weights";
         for layer in &mut self.layers {
@@ -44,13 +44,13 @@ impl Network {
                     .help("the file is damaged: save the model again"));
             }
             let names = weights.words(&group, "weight_names")?;
-            // Those that training does not change come last.
+            // Variables that training does not change come last.
             let (mut ordered, rest): (Vec<_>, Vec<_>) =
                 variables.into_iter().partition(|(trainable, _)| *trainable);
             ordered.extend(rest);
             if !known {
-                // A layer that Ferrolite does not know has an unknown number of variables; it will be
-                // named, and its neighbours' variables are of no use.
+                // A layer that Ferrolite does not know has an unknown number of variables. It will be
+                // reported, and the variables of its neighbours do not matter then.
                 continue;
             }
             if names.len() != ordered.len() {
@@ -76,7 +76,7 @@ impl Layer {
     fn place(&mut self, base: &str, weights: &Weights) {
         for variable in &mut self.variables {
             let place = &variable.place;
-            // Keras 3 calls a private attribute by its public name, once it has one.
+            // Keras 3 uses the public name of a private attribute, if there is one.
             let public = place.strip_prefix('_').and_then(|rest| rest.split('/').next());
             let public = public.filter(|folder| weights.has_group(&join(base, folder)));
             let place = if public.is_some() { place.trim_start_matches('_') } else { place };
@@ -90,8 +90,8 @@ impl Layer {
         }
     }
 
-    /// Gathers the variables of the layer and those within, and whether training changes them. False
-    /// where a layer within is not known.
+    /// Collects the variables of a layer and of the layers in it. Returns false if one of those layers is not
+    /// known.
     fn variables_in_order<'a>(
         &'a mut self,
         trainable: bool,
@@ -99,7 +99,7 @@ impl Layer {
     ) -> bool {
         let trainable = trainable && self.config.bool_or("trainable", true).unwrap_or(true);
         let mut known = self.network.is_some() || self.operation || layers::is_known(&self.class);
-        // One that Keras has quantized has other variables; it will be named too.
+        // A layer that Keras has quantized has other variables; it will be reported, too.
         known &= layers::quantized(&self.config).is_none();
         for variable in &mut self.variables {
             found.push((trainable && variable.trainable, variable));

@@ -1,4 +1,4 @@
-//! Walks the calls of a model, each after those whose results it takes, and builds the graph.
+//! Visits the calls of a model, each after the calls whose results it reads, and builds the graph.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
@@ -16,48 +16,48 @@ use crate::import::importer::ImportOptions;
 use crate::import::refusal::Refusal;
 use crate::unsupported::refuse_unsupported;
 
-/// Most calls of layers in one model, those in models within counted each time: models that call one
+/// Most calls of layers in one model. Calls in nested models count each time, since models that call one
 /// another twice grow as powers of two.
 const MAX_CALLS: usize = 50_000;
 
-/// What a call of a layer comes to.
+/// What a call of a layer becomes.
 pub type Translation = Result<Vec<ValueId>, Refusal>;
 
-/// Builds one call of a layer, under this name.
+/// Builds one call of a layer, with this name.
 pub type BuildCall = fn(&mut Run<'_>, &Layer, &str, &Call<ValueId>) -> Translation;
 
-/// How a value lies that is shown in another form.
+/// The other layout in which a value is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {
-    /// A sequence `[n, w, c]` of an image `[n, 1, w, c]`.
+    /// A sequence `[n, w, c]`; the value is an image `[n, 1, w, c]`.
     Sequence,
-    /// Channels before the image, of a value with channels last.
+    /// Channels before the image's dimensions; the value has channels last.
     ChannelsFirst,
 }
 
-/// A model that is being built.
+/// A model under construction.
 pub struct Run<'a> {
     /// The graph so far.
     pub builder: Builder,
     /// Major version of Keras.
     pub keras: u32,
-    /// What a person should know.
+    /// Notes, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
     /// The values that have a mask.
     pub masked: HashSet<ValueId>,
     weights: &'a Weights,
     options: &'a ImportOptions,
     build_call: BuildCall,
-    /// For values that are shown in another form: which, and the value itself.
+    /// For values that are shown in another layout: which layout, and the original value.
     views: HashMap<ValueId, (View, ValueId)>,
-    /// Constants that were made for a layer, by their names; further calls use them again.
+    /// Constants of layers, by their names; further calls of a layer use them again.
     constants: HashMap<String, ValueId>,
     calls: usize,
 }
 
-/// Builds the graph of a model, whose layers `build_call` knows.
+/// Builds the graph of a model; `build_call` builds a call of any layer.
 pub fn build(
     name: &str,
     network: &Network,
@@ -81,19 +81,20 @@ pub fn build(
         calls: 0,
     };
     let outcome = run.model(network);
-    // What follows a layer that is not supported may fit nothing; its names say more.
+    // Shapes may not fit after a layer that is not supported, and then the names of unsupported layers say
+    // more.
     let outputs = outcome.map_err(|error| match refuse_unsupported(run.builder.graph()) {
         Err(refusal) => refusal,
         Ok(()) => error,
     })?;
     let mut graph = run.builder.finish(outputs);
-    // Forms in which no layer took a value: sequences of images, channels first of channels last.
+    // Removes layouts that no layer used: sequences of images, and channels first of channels last.
     crate::passes::dead::run(&mut graph);
     unique_names(&mut graph);
     Ok((graph, run.notes, run.warnings))
 }
 
-/// Names of values and nodes are unique: later ones of a name get a number.
+/// Makes the names of values and nodes unique: if a name is taken, a number is appended.
 fn unique_names(graph: &mut Graph) {
     let mut seen = HashSet::new();
     let fixed: Vec<ValueId> = graph.inputs.iter().chain(&graph.outputs).copied().collect();
@@ -116,7 +117,7 @@ fn unique_names(graph: &mut Graph) {
 }
 
 impl<'a> Run<'a> {
-    /// The whole model: its inputs, its layers, its outputs.
+    /// Builds the whole model: its inputs, its layers, its outputs.
     fn model(&mut self, network: &Network) -> Result<Vec<ValueId>> {
         let mut inputs = Vec::new();
         for input in &network.inputs {
@@ -131,7 +132,7 @@ impl<'a> Run<'a> {
         for (mut id, tensor) in results.into_iter().zip(&network.outputs) {
             let graph = self.builder.graph();
             if graph.inputs.contains(&id) || outputs.contains(&id) {
-                // An output is a value of its own.
+                // Each output is a value of its own.
                 let shape = self.builder.shape(id).to_vec();
                 id = self.builder.op_shaped(&tensor.layer, Op::Reshape, &[id], &shape)?;
             }
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
         Ok(self.builder.input(&layer.name, &shape, dtype))
     }
 
-    /// Builds the layers of a model whose inputs are given; names begin with `prefix`.
+    /// Builds the layers of a model whose inputs are given. Names begin with `prefix`.
     pub fn network(&mut self, network: &Network, prefix: &str, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
         if inputs.len() != network.inputs.len() {
             return Err(Error::input(format!(
@@ -211,7 +212,7 @@ impl<'a> Run<'a> {
                 })
             })?;
             if masks.contains(layer.name.as_str()) {
-                // Nobody computes with it: whether a layer would read it is told by rules.
+                // No layer computes with a mask, and rules decide whether a layer would read it.
                 values.insert((index, node), resolved.tensors().into_iter().take(1).copied().collect());
                 order.done(index, node);
                 continue;
@@ -254,7 +255,7 @@ impl<'a> Run<'a> {
         (self.build_call)(self, layer, name, call)
     }
 
-    /// The elements of a layer's variable, which must have this shape.
+    /// The elements of a layer's variable, whose shape must be `shape`.
     pub fn variable(&self, layer: &Layer, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let variable = layer.variables.iter().find(|variable| variable.name == name);
         match variable.and_then(|variable| variable.path.as_ref()) {
@@ -266,7 +267,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A constant that is made once for a layer, however often it is called.
+    /// A constant that is made once for a layer, however often the layer is called.
     pub fn once(
         &mut self,
         layer: &Layer,
@@ -274,7 +275,7 @@ impl<'a> Run<'a> {
         shape: &[usize],
         elements: impl FnOnce(&Self) -> Result<Vec<f32>>,
     ) -> Result<ValueId> {
-        // The same variables may lie in several shapes.
+        // The same variables may be needed in several shapes.
         let place = layer.variables.first().and_then(|variable| variable.path.clone()).unwrap_or_default();
         let key = format!("{place} {name} {shape:?}");
         if let (false, Some(&id)) = (place.is_empty(), self.constants.get(&key)) {
@@ -335,13 +336,13 @@ impl<'a> Run<'a> {
         Ok(x)
     }
 
-    /// Whether a value is one with channels last, shown with channels first.
+    /// Whether a value is shown with channels first although it has channels last.
     pub fn is_channels_first(&self, x: ValueId) -> bool {
         matches!(self.views.get(&x), Some((View::ChannelsFirst, _)))
     }
 
-    /// Applies a function that works element by element, or on the channels, to values as they lie, so
-    /// that layers stay neighbours. All operands must lie in the same way.
+    /// Applies a function that works element by element, or on the channels, to the original values, so that
+    /// no change of layout separates neighbouring layers. All operands must have the same layout.
     pub fn as_it_lies(
         &mut self,
         name: &str,
@@ -364,15 +365,15 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The order of calls: each as soon as its operands are there, in the file's order otherwise.
+/// The order of calls: a call comes once its operands are computed, and otherwise in the file's order.
 struct Order<'a> {
     by_name: HashMap<&'a str, usize>,
     ready: BinaryHeap<Reverse<(usize, usize)>>,
-    /// Operands that each call still waits for.
+    /// Number of operands that each call still waits for.
     waiting: HashMap<(usize, usize), usize>,
     /// The calls that wait for each call.
     readers: HashMap<(usize, usize), Vec<(usize, usize)>>,
-    /// Shapes of results, where readers say them.
+    /// Shapes of results, if the calls that read them state them.
     shapes: HashMap<(usize, usize), BTreeMap<usize, Vec<usize>>>,
 }
 

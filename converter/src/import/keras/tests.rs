@@ -1,5 +1,5 @@
-//! The shared models against Keras's answers, one small model per layer against Keras's, and damaged
-//! files against panics.
+//! Compares the shared models, and one small model for each layer, with Keras's results, and checks that
+//! damaged files do not cause panics.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn optimised(path: &Path) -> Graph {
     graph
 }
 
-/// Largest difference of a graph's only output from what is expected of each input.
+/// Largest difference between a graph's only output and the expected output, over all inputs.
 fn worst(graph: &Graph, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
     let executor = Executor::new(graph).unwrap();
     assert!(!inputs.is_empty() && inputs.len() == expected.len());
@@ -101,7 +101,7 @@ fn int8_models_are_those_of_the_tflite_path() {
                     };
                     assert_eq!(a.len(), b.len(), "{model}");
                     elements += a.len();
-                    // Batch norms are folded in another order: a weight may round the other way.
+                    // Batch norms are folded in another order, so a weight may be rounded the other way.
                     different += a.iter().zip(&b).filter(|(a, b)| a != b).count();
                 }
             }
@@ -119,8 +119,8 @@ fn small_models() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/keras"))
 }
 
-/// Runs a model, as imported and after the passes; what differs from Keras by more than 1e-4 (relative to
-/// numbers above one), by the output's name.
+/// Runs a model, as imported and after the passes. Returns the names of the outputs that differ from Keras by
+/// more than 1e-4 (relative for numbers above one).
 fn differing(npz: &mut Npz, file: &str) -> Result<Vec<String>> {
     let mut options = ImportOptions::default();
     if file.starts_with("open_length") {
@@ -177,7 +177,7 @@ fn small_models_compute_what_keras_computes() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// The message of the error that a small model gives.
+/// The message of the error for a small model.
 fn refusal(file: &str) -> String {
     let path = small_models().join(file);
     let error = load(&path).map(|imported| refuse_unsupported(&imported.graph));
@@ -203,7 +203,7 @@ fn what_cannot_be_computed_is_refused_by_name() {
     assert!(error.message.contains("`series` has shape ?,?,3"), "{error}");
 }
 
-/// A `.keras` archive of the configuration and the variables of a small one.
+/// A `.keras` archive with this configuration and these variables.
 fn archive(config: &str, weights: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -219,7 +219,7 @@ fn archive(config: &str, weights: &[u8]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Configuration and variables of a small model.
+/// The configuration and the variables of a small model.
 fn parts(file: &str) -> (String, Vec<u8>) {
     use std::io::Read;
     let bytes = std::fs::read(small_models().join(file)).unwrap();
@@ -298,7 +298,7 @@ fn cycles_and_multiplying_models_end() {
     let error = load_bytes("net.keras", &archive(&whole(&cycle), &weights)).unwrap_err();
     assert!(error.message.contains("`b`") && error.help.contains("cycle"), "{error}");
 
-    // Each model calls the one within twice.
+    // Each model calls the nested one twice.
     let mut inner = model(&[input.clone(), layer("ReLU", "a", relu, &[&tensor("x")])], "a");
     for _ in 0..20 {
         let again = r#"{"class_name": "__keras_tensor__", "config": {"keras_history": ["again", 0, 0]}}"#;
@@ -322,7 +322,7 @@ fn packed_members_that_grow_without_measure_are_refused() {
     assert!(bomb.len() < 1 << 20);
     let error = load_bytes("net.keras", &bomb).unwrap_err();
     assert!(error.message.contains("unpacks to more than 100 times"), "{error}");
-    // A dataset that claims more than the file has.
+    // A dataset that claims more bytes than the file has.
     let (_, mut weights) = parts("residual1d.keras");
     let place = weights.windows(24).position(|bytes| {
         bytes[..8] == 3u64.to_le_bytes()

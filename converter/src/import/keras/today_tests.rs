@@ -15,7 +15,7 @@ fn today(file: &str) -> Imported {
     load(&path("today").join(file)).unwrap()
 }
 
-/// The words with which a file is refused.
+/// The message with which a file is refused.
 fn refusal(file: &str) -> String {
     let refused = load(&path("today").join(file)).and_then(|imported| refuse_unsupported(&imported.graph));
     refused.expect_err(file).to_string()
@@ -90,7 +90,7 @@ fn state_and_quantized_weights_are_refused_for_what_they_are() {
             "{words}"
         );
     }
-    // Layers of the author's own classes: the file is sound, and there is a road.
+    // Layers of the author's own classes: the file is not damaged, and the message says what to do.
     let words = refusal("bad_own.keras");
     assert!(
         words.contains("2 layers") && words.contains("SavedModel") && !words.contains("damaged"),

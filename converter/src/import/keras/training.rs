@@ -1,7 +1,7 @@
 //! Layers that compute something else in training: dropout, noise, batch norm, augmentation.
 //!
-//! A call may say `training=True` itself. `predict` of Keras 3 overrules that, and computes what is computed at
-//! inference; Keras 2 obeys it.
+//! A call may contain `training=True`. `predict` of Keras 3 ignores it and computes the inference result;
+//! Keras 2 obeys it.
 //!
 //! Source: `models/functional.py` of Keras 3.15 (`operation_fn`), and the layers' own `call`.
 
@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::calls::{Arg, Call};
 use super::network::Layer;
 
-/// The layer that is called in training mode and acts otherwise there: this one, or one within.
+/// The layer that is called in training mode and behaves differently there: this one, or one inside it.
 pub fn trains<'l, T>(layer: &'l Layer, call: &Call<T>) -> Option<&'l Layer> {
     let position = match layer.class.as_str() {
         "LSTM" | "GRU" | "SimpleRNN" | "Bidirectional" => 3,
@@ -24,7 +24,7 @@ pub fn trains<'l, T>(layer: &'l Layer, call: &Call<T>) -> Option<&'l Layer> {
     if training { acts(layer) } else { None }
 }
 
-/// A layer, this one or one within, that acts in training.
+/// A layer that behaves differently in training: this one, or one inside it.
 fn acts(layer: &Layer) -> Option<&Layer> {
     let positive = |key: &str| layer.config.f32_or(key, 0.0).is_ok_and(|rate| rate > 0.0);
     let own = match layer.class.as_str() {
@@ -32,7 +32,7 @@ fn acts(layer: &Layer) -> Option<&Layer> {
             positive("rate")
         }
         "GaussianNoise" => positive("stddev"),
-        // A frozen one computes as at inference.
+        // A frozen batch norm computes the same as at inference.
         "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" => {
             layer.config.get("trainable").and_then(Json::as_bool).unwrap_or(true)
         }

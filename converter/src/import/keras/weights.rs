@@ -1,5 +1,5 @@
-//! The variables of a model, which Keras keeps in HDF5: found by path, checked against the shape that
-//! the configuration asks for, and read as float32.
+//! The variables of a model, which Keras stores in HDF5. They are found by path, checked against the shape
+//! that the configuration requires, and read as float32.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,18 +7,19 @@ use hdf5_pure::{AttrValue, Dataset, File, Group};
 
 use crate::error::{Error, Result};
 
-/// What to do about a file that contradicts itself.
+/// The help for a file that contradicts itself.
 const DAMAGED: &str = "the file is damaged: save the model again, or check that it was copied completely";
 
-/// Largest ratio by which packed data may claim to grow.
+/// Largest ratio between unpacked and packed size that is accepted.
 pub const EXPANSION: u64 = 100;
 
 /// An HDF5 file with variables.
 pub struct Weights {
     file: File,
-    /// Size of the file in bytes, which bounds what a dataset may claim.
+    /// Size of the file in bytes, which limits what a dataset may claim.
     size: u64,
-    /// Groups that Keras on Windows named with backslashes, as it joined the path: by the path that they mean.
+    /// Groups whose names contain backslashes, because Keras on Windows joined the path with them; by the
+    /// path that is meant.
     windows: BTreeMap<String, String>,
 }
 
@@ -34,27 +35,27 @@ impl Weights {
         Ok(Weights { file, size, windows })
     }
 
-    /// A path as the file spells it.
+    /// A path as it is written in the file.
     fn spelled(&self, path: &str) -> String {
         let below =
             |meant: &str| path.strip_prefix(meant).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        // The longest one: `layers/a` and `layers/a/cell` are groups beside one another.
+        // The longest prefix wins: `layers/a` and `layers/a/cell` are groups beside each other.
         let longest = self.windows.iter().rev().find_map(|(meant, name)| Some((name, below(meant)?)));
         longest.map_or_else(|| path.into(), |(name, rest)| format!("{name}{rest}"))
     }
 
-    /// The words of an attribute of the file itself.
+    /// The text of an attribute of the file itself.
     pub fn root_attribute(&self, name: &str) -> Result<Option<String>> {
         Ok(self.attributes(&self.file.root())?.get(name).and_then(text))
     }
 
-    /// Whether there is a group of that path.
+    /// Whether there is a group with that path.
     pub fn has_group(&self, path: &str) -> bool {
         let inside = |meant: &String| meant.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
         self.file.group(&self.spelled(path)).is_ok() || self.windows.keys().any(inside)
     }
 
-    /// The list of words that an attribute of a group holds; long lists are split over `NAME0`, `NAME1`, ….
+    /// The list of strings in an attribute of a group. Long lists are split over `NAME0`, `NAME1`, ….
     pub fn words(&self, path: &str, name: &str) -> Result<Vec<String>> {
         let group = self.file.group(path).map_err(|e| unreadable(path, e))?;
         let attributes = self.attributes(&group)?;
@@ -87,7 +88,7 @@ impl Weights {
         if !shape.iter().copied().eq(expected.iter().map(|&d| d as u64)) {
             return Err(wrong(format!("has shape {shape:?}, but {expected:?} follows from the layer")));
         }
-        // A shape is only believed where the file has the bytes for it.
+        // A shape is only believed if the file has enough bytes for it.
         let element = dataset.element_size().map_err(|e| wrong(e.to_string()).caused_by(e))?;
         let claimed = shape.iter().try_fold(element, |n, &d| n.checked_mul(d));
         let growth = if dataset.is_chunked() { EXPANSION } else { 1 };
@@ -109,12 +110,12 @@ fn unreadable(what: &str, error: impl std::error::Error + Send + Sync + 'static)
     Error::input(format!("`{what}` cannot be read: {error}")).help(DAMAGED).caused_by(error)
 }
 
-/// The first word of an attribute.
+/// The first string of an attribute.
 fn text(value: &AttrValue) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// All words of an attribute; none where it holds something else, as that of an empty list does.
+/// All strings of an attribute; empty if it holds something else, as the attribute of an empty list does.
 fn texts(value: &AttrValue) -> Vec<String> {
     value.as_strings().unwrap_or_default().to_vec()
 }

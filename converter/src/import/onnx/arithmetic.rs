@@ -1,4 +1,4 @@
-//! Functions of two tensors, and those that are made of them.
+//! Functions of two tensors, and operators that consist of them.
 
 use super::choice;
 use super::known::Known;
@@ -8,11 +8,11 @@ use crate::graph::{BinaryKind, Constant, Op, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// Above this a mask's value stands for minus infinity.
+/// A mask's value below this means minus infinity.
 const MASKED: f32 = -1e4;
 
-/// What stands for it before a SOFTMAX: a weight of at most 1e-20 in place of none, and a range that
-/// int8 can still divide.
+/// Replaces minus infinity before a SOFTMAX: the weight is at most 1e-20 instead of zero, and int8 can still
+/// represent the range.
 const BARRED: f32 = -64.0;
 
 /// A function of two tensors, with broadcasting.
@@ -45,7 +45,7 @@ pub(super) fn mean(l: &mut Layer<'_>) -> Translation {
     one(l.net.b.binary_scalar(&l.name, BinaryKind::Mul, sum, 1.0 / count.max(1) as f32)?)
 }
 
-/// The function of two slots; the layer's name goes to the last step.
+/// A function of two slots. With `last`, the node has the layer's name.
 pub(super) fn both(l: &mut Layer<'_>, kind: BinaryKind, a: &Slot, b: &Slot, last: bool) -> Translation {
     if let (Slot::Known(x), Slot::Known(y)) = (a, b) {
         return known(compute(l, kind, x, y)?);
@@ -80,7 +80,7 @@ pub(super) fn both(l: &mut Layer<'_>, kind: BinaryKind, a: &Slot, b: &Slot, last
     one(l.net.b.binary(&name, kind, x, y)?)
 }
 
-/// An additive mask in front of a SOFTMAX, with a smaller number for minus infinity.
+/// An additive mask before a SOFTMAX, with a smaller number in place of minus infinity.
 fn barred(l: &mut Layer<'_>, kind: BinaryKind, slot: &Slot) -> Result<Option<ValueId>, Refusal> {
     let (BinaryKind::Add, Slot::Known(mask)) = (kind, slot) else { return Ok(None) };
     let softmax = l.node.output.first().is_some_and(|name| l.net.only_softmax.contains(name));
@@ -145,7 +145,8 @@ fn integers(x: &[i64], y: &[i64], f: impl Fn(i64, i64) -> Option<i64>) -> Result
     all.ok_or_else(|| Refusal::Broken(damaged("its integers overflow or are divided by zero")))
 }
 
-/// Comparisons and the like, which only shape arithmetic may use, and a choice between two functions.
+/// Comparisons and similar operators, which are supported only in shape arithmetic, and in a choice between
+/// two functions.
 pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
     let (first, second) = (l.slot(0)?, l.second()?);
     let (Slot::Known(a), Slot::Known(b)) = (&first, &second) else {
@@ -163,7 +164,7 @@ pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
         let (Some(x), Some(y)) = (a.to_ints(), b.to_ints()) else { return unsupported("a modulo of reals") };
         let elements = integers(&x, &y, |x, y| {
             let rest = x.checked_rem(y)?;
-            // The sign is that of the divisor, unless `fmod`.
+            // The sign is that of the divisor, unless `fmod` is set.
             Some(if !truncates && rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest })
         })?;
         return known(Known::new(l.name.clone(), shape, Constant::I64(elements)));
@@ -188,14 +189,14 @@ pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
     known(Known::new(l.name.clone(), shape, Constant::Bool(elements)))
 }
 
-/// Not, of known booleans.
+/// Not, for known booleans.
 pub(super) fn not(l: &mut Layer<'_>) -> Translation {
     let x = l.require(0, "operand")?;
     let elements = x.to_ints().unwrap_or_default().into_iter().map(|x| x == 0).collect();
     known(Known::new(l.name.clone(), x.shape.clone(), Constant::Bool(elements)))
 }
 
-/// Where: with a known condition, a choice that is made now, or a mask.
+/// Where. With a known condition, it is a choice that is made now, or a mask.
 pub(super) fn select(l: &mut Layer<'_>) -> Translation {
     if let Slot::Compared(comparison) = l.slot(0)? {
         return choice::choose(l, &comparison);
@@ -218,7 +219,7 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translation {
         };
         return known(Known::new(l.name.clone(), shape, elements));
     }
-    // A choice of one operand alone, in its own shape.
+    // The choice takes one operand only, and that operand has the full shape.
     let whole = |slot: &Slot, l: &Layer<'_>| {
         let shape = l.net.shape(slot);
         crate::reference::broadcast_shape(&shape, &condition.shape).as_ref() == Some(&shape)
@@ -244,7 +245,7 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translation {
             elements.iter_mut().for_each(|x| *x = x.max(BARRED));
             note_barred(l);
         }
-        // An infinity may lose against other elements; where it is left, quantization refuses it.
+        // An infinity may lose against other elements; if it remains, quantization refuses it.
         if elements.iter().any(|x| x.is_nan()) {
             return unsupported("it puts NaN into a tensor");
         }
@@ -292,7 +293,7 @@ pub(super) fn prelu(l: &mut Layer<'_>) -> Translation {
         return one(l.net.b.unary(&l.name, UnaryKind::LeakyRelu { alpha }, x)?);
     }
     let shape = l.shape(0)?;
-    // One slope for each channel, as old files write it.
+    // Old files have one slope for each channel.
     let old = l.opset() < 7;
     let slope = match slope.shape.as_slice() {
         &[n] if shape.len() > 2 && shape.get(1) == Some(&n) && (old || shape.last() != Some(&n)) => {

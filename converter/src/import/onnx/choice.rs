@@ -1,8 +1,8 @@
-//! Where with a condition that depends on the input: a choice between two functions of the same number, such as
-//! Softplus above and below a threshold.
+//! Where with a condition that depends on the input: a choice between two functions of the same number, such
+//! as Softplus above and below a threshold.
 //!
-//! The device looks up one function of one number, so the choice has to be one: on a grid of points, either one of
-//! the two is what the choice makes everywhere, or one of a few functions is.
+//! The device looks up one function of one number, so the choice must be such a function. On a grid of
+//! points, either one of the two operands always equals the choice, or one of a few known functions does.
 
 use super::layer::{Layer, Translation, one};
 use super::net::Comparison;
@@ -11,11 +11,11 @@ use crate::import::refusal::unsupported;
 use crate::passes::functions::binary;
 use crate::reference::unary;
 
-/// Largest difference between two ways to write a function, relative above one: Softplus is the number itself
-/// beyond its threshold only so far.
+/// Largest difference between two forms of a function, relative for results above one. It is not smaller
+/// because beyond its threshold, Softplus is only about equal to the number itself.
 const CLOSE: f32 = 1e-4;
 
-/// Most layers between the number and what is chosen.
+/// Most layers between the number and the operands of the choice.
 const DEPTH: usize = 12;
 
 /// Translates Where, whose condition is `comparison`.
@@ -44,7 +44,7 @@ pub(super) fn choose(l: &mut Layer<'_>, comparison: &Comparison) -> Translation 
     }
 }
 
-/// What makes the same numbers as a choice.
+/// An equivalent of a choice.
 enum Found {
     /// One of the two operands.
     Value(ValueId),
@@ -54,7 +54,7 @@ enum Found {
     Scaled(ValueId, UnaryKind, f32),
 }
 
-/// `yes` where the comparison holds, else `no`.
+/// The choice: `yes` if the comparison holds, else `no`.
 struct Choice<'a> {
     graph: &'a Graph,
     op: &'a str,
@@ -70,7 +70,7 @@ impl Choice<'_> {
         self.sources(compared).into_iter().find_map(|source| self.found_from(source, compared))
     }
 
-    /// What the choice is as a function of `source`.
+    /// The equivalent of the choice as a function of `source`.
     fn found_from(&self, source: ValueId, compared: ValueId) -> Option<Found> {
         let shape = &self.graph.value(source).shape;
         let whole = |id: ValueId| self.graph.value(id).shape == *shape;
@@ -100,7 +100,7 @@ impl Choice<'_> {
                 return Some(Found::Function(source, kind));
             }
         }
-        // `softplus(beta * x) / beta`, with `beta * x` compared.
+        // `softplus(beta * x) / beta`, where `beta * x` is compared.
         let beta = rows.iter().find(|r| r.x == 1.0)?.compared;
         let soft = |r: &Row| unary(UnaryKind::Softplus, r.compared) / beta;
         let scaled = beta != 0.0 && rows.iter().all(|r| close(soft(r), r.result));
@@ -127,7 +127,7 @@ impl Choice<'_> {
         }
     }
 
-    /// A value and those that it is a function of, from the nearest on.
+    /// A value and those that it is a function of, the nearest first.
     fn sources(&self, id: ValueId) -> Vec<ValueId> {
         let mut all = vec![id];
         while let (Some(&last), true) = (all.last(), all.len() < DEPTH) {
@@ -142,7 +142,7 @@ impl Choice<'_> {
         all
     }
 
-    /// The element of a value where that of `source` is `x`.
+    /// The element of a value when that of `source` is `x`.
     fn at(&self, id: ValueId, source: ValueId, x: f32, depth: usize) -> Option<f32> {
         if id == source {
             return Some(x);
@@ -163,7 +163,7 @@ impl Choice<'_> {
     }
 }
 
-/// What a choice reads and makes at one point.
+/// The operands and the result of a choice at one point.
 struct Row {
     x: f32,
     compared: f32,
@@ -180,7 +180,7 @@ fn close(a: f32, b: f32) -> bool {
     (a - b).abs() <= CLOSE * b.abs().max(1.0)
 }
 
-/// Where functions are compared: densely around zero and the threshold, and far out.
+/// The points at which functions are compared: densely around zero and the threshold, and some far out.
 fn points(threshold: Option<f32>) -> Vec<f32> {
     let mut all: Vec<f32> = (-800..=800).map(|i| i as f32 * 0.037).collect();
     all.extend(threshold.into_iter().flat_map(|t| [t - 0.01, t, t + 0.01]));

@@ -1,4 +1,5 @@
-//! Conv and ConvTranspose: images go to NHWC and back, filters are turned when the model is read.
+//! Conv and ConvTranspose. Images are transposed to NHWC and back; filters are transposed when the model is
+//! read.
 
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use crate::graph::{Op, Pad, Padding, Slice, ValueId, Window};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// Geometry of a window over two dimensions; of a layer over one the first is of size 1.
+/// Geometry of a window over two dimensions. For a layer over one dimension, the first has size 1.
 pub(super) struct Geometry {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
@@ -77,7 +78,7 @@ impl Layer<'_> {
         }
     }
 
-    /// An image in the layout of the file, `rank` dimensions.
+    /// An image in the layout of the file, with `rank` dimensions.
     pub(super) fn as_in_file(&mut self, x: ValueId, rank: usize) -> Result<ValueId, Refusal> {
         let name = self.part("nchw");
         match (rank, self.net.b.shape(x)) {
@@ -91,7 +92,7 @@ impl Layer<'_> {
     }
 }
 
-/// A filter `[a, b, k]` or `[a, b, kh, kw]` as one of four dimensions.
+/// A filter `[a, b, k]` or `[a, b, kh, kw]`, with four dimensions.
 fn with_height(filter: &Known) -> Result<Known, Refusal> {
     match *filter.shape.as_slice() {
         [a, b, k] => Ok(filter.reshaped(&[a, b, 1, k])),
@@ -100,7 +101,7 @@ fn with_height(filter: &Known) -> Result<Known, Refusal> {
     }
 }
 
-/// Conv: input `[n, c, h, w]`, filter `[out, c / group, kh, kw]`, bias?
+/// Conv: input `[n, c, h, w]`, filter `[out, c / group, kh, kw]`, optional bias.
 pub(super) fn conv(l: &mut Layer<'_>) -> Translation {
     let (x, filter) = (l.value(0)?, l.require(1, "filter")?);
     let bias = l.inputs.get(2).cloned().flatten();
@@ -150,7 +151,7 @@ impl Layer<'_> {
         Window::over(size, g.kernel, g.stride, g.dilation, g.padding)
     }
 
-    /// Windows that lie in the padding alone are no windows: padding so wide is put around the image.
+    /// A window may not lie entirely in the padding. If the padding is so wide, the image is padded first.
     fn pad_far(&mut self, image: ValueId, g: &mut Geometry) -> Result<ValueId, Refusal> {
         let window = self.window(image, g);
         let far = (0..2).any(|d| {
@@ -168,7 +169,7 @@ impl Layer<'_> {
     }
 }
 
-/// ConvTranspose: input `[n, c, h, w]`, filter `[c, out / group, kh, kw]`, bias?
+/// ConvTranspose: input `[n, c, h, w]`, filter `[c, out / group, kh, kw]`, optional bias.
 pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translation {
     let (x, filter) = (l.value(0)?, l.require(1, "filter")?);
     let bias = l.inputs.get(2).cloned().flatten();
@@ -189,7 +190,7 @@ pub(super) fn conv_transpose(l: &mut Layer<'_>) -> Translation {
         match (rank, sizes.as_slice()) {
             (3, &[x]) => Ok(Some([if name == "output_shape" { 1 } else { 0 }, x])),
             (4, &[y, x]) => Ok(Some([y, x])),
-            // Old files give batch and channels, too.
+            // Old files include batch and channels.
             (4, &[_, _, y, x]) => Ok(Some([y, x])),
             _ => Err(Refusal::Broken(damaged(format!("{name} {list:?}")))),
         }

@@ -1,4 +1,4 @@
-//! Gemm and MatMul: with known weights a dense layer, else a product of activations.
+//! Gemm and MatMul: a dense layer if the weights are known, else a product of activations.
 
 use super::known::Known;
 use super::layer::{Layer, Translation, one};
@@ -84,7 +84,7 @@ fn times(known: &Known, factor: f32) -> Known {
     result
 }
 
-/// What is added to each row, as a bias of `outputs` elements.
+/// The operand that is added to each row, as a bias of `outputs` elements.
 fn as_bias(known: &Known, outputs: usize) -> Option<Known> {
     let row = known.shape.iter().rev().skip(1).all(|&d| d == 1);
     if row && known.elements.len() == outputs {
@@ -104,20 +104,21 @@ pub(super) fn matmul(l: &mut Layer<'_>) -> Translation {
     one(matmul_of(l, &a, &b, false)?)
 }
 
-/// Whether known integers have a zero point that weights of a dense layer may not have: those of a product may.
+/// Whether known integers have a zero point, which weights of a dense layer may not have. Operands of
+/// BATCH_MATMUL may.
 fn is_offset(known: &Known) -> bool {
     let quantization = known.quantization.as_ref().filter(|_| known.shared_scale());
     quantization.is_some_and(|q| q.zero_point != [0])
 }
 
-/// A MatMul of these operands; `alone` where its result is quantized at once, with no bias in between.
+/// A MatMul of these operands. With `alone`, its result is quantized directly, without a bias in between.
 pub(super) fn matmul_of(l: &mut Layer<'_>, a: &Slot, b: &Slot, alone: bool) -> Result<ValueId, Refusal> {
     let (left, right) = (l.net.shape(a), l.net.shape(b));
     if left.is_empty() || right.is_empty() {
         return Err(Refusal::Broken(damaged("a product with a scalar")));
     }
     let mut x = l.net.value(a)?;
-    // A vector is a row on the left and a column on the right, and its dimension goes again.
+    // A vector is a row on the left and a column on the right, and its dimension is removed from the result.
     let mut result_shape = Vec::new();
     let vectors = left.len() == 1 || right.len() == 1;
     if vectors {

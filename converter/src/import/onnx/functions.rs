@@ -8,7 +8,7 @@ use crate::graph::{BinaryKind, Constant, DType, Op, Softmax, UnaryKind, ValueId}
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// The operators that are a function of one number with at most attributes beside it.
+/// The operators that are a function of one number, possibly with attributes.
 pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translation> {
     const NAMES: &[&str] = &[
         "Relu",
@@ -121,7 +121,7 @@ pub(super) fn unary(l: &mut Layer<'_>) -> Translation {
     one(l.net.b.unary(&l.name, kind, x)?)
 }
 
-/// The function of known numbers; integers stay integers.
+/// Applies the function to known numbers; integers stay integers.
 fn apply(l: &Layer<'_>, kind: UnaryKind, x: &Known) -> Result<Known, Refusal> {
     let elements = match x.to_ints() {
         Some(ints) => {
@@ -159,9 +159,9 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translation {
             }
         }
     }
-    // Of bounds that cross each other the upper one counts.
+    // If the bounds cross, the upper one counts.
     bounds[0] = bounds[0].min(bounds[1]);
-    // What exporters write for "none".
+    // Exporters write this for "none".
     if bounds[0] <= f32::MIN {
         bounds[0] = f32::NEG_INFINITY;
     }
@@ -187,24 +187,24 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translation {
     one(l.net.b.unary(&l.name, UnaryKind::clip(bounds[0], bounds[1]), x)?)
 }
 
-/// Softmax. Before operator set 13 all dimensions from `axis` on are one.
+/// Softmax. Before operator set 13, all dimensions from `axis` on are merged into one.
 pub(super) fn softmax(l: &mut Layer<'_>) -> Translation {
     let x = l.value(0)?;
     one(over_axis(l, x, Op::Softmax(Softmax { beta: 1.0 }))?)
 }
 
-/// LogSoftmax, as Softmax.
+/// LogSoftmax, like Softmax.
 pub(super) fn log_softmax(l: &mut Layer<'_>) -> Translation {
     let x = l.value(0)?;
     one(over_axis(l, x, Op::LogSoftmax)?)
 }
 
-/// An operator over the layer's axis, with the rule of the operator set.
+/// An operator over the layer's axis, by the rule of the operator set.
 pub(super) fn over_axis(l: &mut Layer<'_>, x: ValueId, op: Op) -> Result<ValueId, Refusal> {
     let shape = l.net.b.shape(x).to_vec();
     let newer = l.opset() >= 13;
     let place = l.int("axis", if newer { -1 } else { 1 });
-    // An axis behind the last dimension leaves one element for each row.
+    // An axis after the last dimension means one element in each row.
     let place = if !newer && place == shape.len() as i64 { shape.len() } else { axis(place, shape.len())? };
     let rest: usize = shape.get(place + 1..).unwrap_or_default().iter().product();
     if newer || rest == 1 && place + 1 == shape.len() {
@@ -219,7 +219,7 @@ pub(super) fn over_axis(l: &mut Layer<'_>, x: ValueId, op: Op) -> Result<ValueId
     Ok(l.net.b.reshape(&l.name, y, &shape)?)
 }
 
-/// Gelu and BiasGelu by the error function, FastGelu by the tanh form; the last two with a bias.
+/// Gelu and BiasGelu, by the error function, and FastGelu, by the tanh form. The last two have a bias.
 pub(super) fn gelu_of_microsoft(l: &mut Layer<'_>) -> Translation {
     let mut x = l.value(0)?;
     if l.is_given(1) {
@@ -240,11 +240,11 @@ pub(super) fn quick_gelu(l: &mut Layer<'_>) -> Translation {
     one(l.net.b.binary(&l.name, BinaryKind::Mul, x, gated)?)
 }
 
-/// Cast: known elements change their type; of computed ones only changes without effect are left.
+/// Cast. Known elements change their type; for computed ones, only casts without effect are removed.
 pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     let to = match l.node.op_type.as_str() {
-        // Before operator set 6 the type is a word.
+        // Before operator set 6, the type is a string.
         "Cast" if l.opset() < 6 => types::number(&l.text("to", "")).unwrap_or(0),
         "Cast" => l.int("to", 0),
         _ => match l.slot(1)? {
@@ -267,7 +267,7 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
             {
                 return Ok(vec![slot]);
             }
-            // An input of integers that the model takes as reals at once is an input of reals.
+            // An integer input that is cast to reals at once becomes an input of reals.
             let graph = l.net.b.graph();
             let fresh = graph.inputs.contains(id)
                 && !graph.nodes.iter().any(|n| n.inputs.contains(&Some(*id)))

@@ -1,4 +1,4 @@
-//! Gather, and its relatives, of which only shape arithmetic is read.
+//! Gather and related operators. Of the related ones, only shape arithmetic is supported.
 
 use super::layer::{Layer, Translation, axis, known, one};
 use super::movement::element;
@@ -7,13 +7,13 @@ use crate::graph::{Constant, Gather, Op, Slice};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// Gather: the elements at the indices along an axis, whose dimension those of the indices replace.
+/// Gather: the elements at the indices along an axis. The dimensions of the indices replace the axis.
 pub(super) fn gather(l: &mut Layer<'_>) -> Translation {
     let (data, shape) = (l.slot(0)?, l.shape(0)?);
     let place = axis(l.int("axis", 0), shape.len())?;
     let size = shape[place];
     let Some(indices) = l.known(1) else {
-        // Looked up at run time: the indices count from zero there.
+        // This is a look-up at run time, where indices count from zero.
         let (x, indices) = (l.net.value(&data)?, l.value(1)?);
         if !l.net.is_integer(&Slot::Computed(indices)) {
             return unsupported("indices that are no integers");

@@ -1,28 +1,28 @@
-//! Tensors whose elements are known when the model is read: weights, and the shape arithmetic that
-//! exporters write into the graph, which is done here and leaves nothing behind.
+//! Tensors whose elements are known when the model is read: weights, and the shape arithmetic that exporters
+//! write into the graph, which is computed here and then disappears.
 
 use std::cell::Cell;
 
 use crate::graph::{Constant, Quantization, ValueId};
 
-/// Results beyond this many elements are not computed at import: a small file must not fill the memory.
+/// Larger results are not computed at import, because a small file must not fill the memory.
 pub(super) const LARGEST: usize = 1 << 22;
 
-/// A tensor that is known. With a quantization, the elements are integers that stand for reals.
+/// A known tensor. With a quantization, its elements are integers that represent reals.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub name: String,
     pub shape: Vec<usize>,
     pub elements: Constant,
     pub quantization: Option<Quantization>,
-    /// The type of the elements by its number in the file, where they come from there.
+    /// The type of the elements in the file, as the file's number for it, if they come from the file.
     pub stored: Option<i64>,
-    /// The graph's value for it, once there is one.
+    /// The graph's value for it, once it exists.
     pub value: Cell<Option<ValueId>>,
 }
 
 impl Known {
-    /// `elements` are as many as `shape` says.
+    /// The number of `elements` must match `shape`.
     pub(super) fn new(name: String, shape: Vec<usize>, elements: Constant) -> Known {
         Known { name, shape, elements, quantization: None, stored: None, value: Cell::new(None) }
     }
@@ -32,12 +32,12 @@ impl Known {
         Known::new(name.into(), vec![elements.len()], Constant::I64(elements))
     }
 
-    /// A list of integers, or an integer, by another name and shape.
+    /// The same tensor with another shape and other elements.
     fn with(&self, shape: Vec<usize>, elements: Constant, quantization: Option<Quantization>) -> Known {
         Known { quantization, ..Known::new(self.name.clone(), shape, elements) }
     }
 
-    /// The integers, if they are some and stand for themselves.
+    /// The elements, if they are integers without a quantization.
     pub(super) fn to_ints(&self) -> Option<Vec<i64>> {
         if self.quantization.is_some() { None } else { self.elements.to_i64() }
     }
@@ -57,23 +57,23 @@ impl Known {
         if self.elements.len() == 1 { self.to_floats().first().copied() } else { None }
     }
 
-    /// Whether its elements are reals, or 8-bit integers that share their scale: what any layer may read.
+    /// Whether its elements are reals, or 8-bit integers that share one scale, which any layer may read.
     pub(super) fn shared_scale(&self) -> bool {
         let bytes = matches!(self.elements, Constant::I8(_) | Constant::U8(_));
         self.quantization.as_ref().is_none_or(|q| q.is_per_tensor() && bytes)
     }
 
-    /// Whether some scale belongs to a dimension, which moves with it.
+    /// Whether its scales belong to a dimension, and so move with it.
     fn per_channel(&self) -> bool {
         self.quantization.as_ref().is_some_and(|q| !q.is_per_tensor())
     }
 
-    /// The same elements in another shape of as many.
+    /// The same elements in another shape with the same number of elements.
     pub(super) fn reshaped(&self, shape: &[usize]) -> Known {
         if self.shape == shape {
             return self.clone();
         }
-        // The dimension of the scales is found again by what lies before it.
+        // The dimension of the scales is found by the number of elements before it.
         let axis = self.quantization.as_ref().filter(|_| self.per_channel()).map(|q| {
             let before: usize = self.shape.iter().take(q.axis).product();
             (0..shape.len()).find(|&d| {
@@ -103,7 +103,7 @@ impl Known {
         self.with(shape, elements, quantization)
     }
 
-    /// Element `i` of a dimension is element `begin + i * stride`; all inside.
+    /// Element `i` of a dimension is element `begin + i * stride`; all elements must exist.
     pub(super) fn sliced(&self, begin: &[usize], size: &[usize], stride: &[isize]) -> Known {
         if self.per_channel() {
             return self.real().sliced(begin, size, stride);
@@ -115,7 +115,7 @@ impl Known {
         self.with(size.to_vec(), elements, self.quantization.clone())
     }
 
-    /// The blocks along `axis` at `indices`, all of which exist, whose shape replaces that dimension.
+    /// The blocks along `axis` at `indices`, all of which must exist. `shape` replaces that dimension.
     pub(super) fn gathered(&self, axis: usize, indices: &[usize], shape: &[usize]) -> Known {
         if self.per_channel() {
             return self.real().gathered(axis, indices, shape);
@@ -133,7 +133,7 @@ impl Known {
         self.with(shape, pick(&self.elements, &places), self.quantization.clone())
     }
 
-    /// Repeated along dimensions of size 1 up to `shape`, to which it broadcasts.
+    /// Repeated along dimensions of size 1, so that the shape becomes `shape`.
     pub(super) fn broadcast(&self, shape: &[usize]) -> Known {
         if self.per_channel() {
             return self.real().broadcast(shape);
@@ -158,7 +158,7 @@ impl Known {
         result
     }
 
-    /// Tensors of one type one behind the other along `axis`; other dimensions are equal.
+    /// Concatenates tensors of one type along `axis`; their other dimensions must be equal.
     pub(super) fn concatenated(parts: &[&Known], axis: usize) -> Option<Known> {
         let first = parts.first()?;
         let integers = parts.iter().all(|p| p.to_ints().is_some());
@@ -195,7 +195,7 @@ fn row_major(shape: &[usize]) -> Vec<isize> {
     strides
 }
 
-/// The places of all elements of `shape`, in row-major order, under these strides.
+/// The offsets of all elements of `shape`, in row-major order, under these strides.
 fn offsets(shape: &[usize], start: isize, strides: &[isize]) -> Vec<usize> {
     let mut places = vec![start];
     for (&size, &stride) in shape.iter().zip(strides) {
@@ -204,7 +204,7 @@ fn offsets(shape: &[usize], start: isize, strides: &[isize]) -> Vec<usize> {
     places.into_iter().map(|p| usize::try_from(p).unwrap_or(0)).collect()
 }
 
-/// The elements at some places, which exist.
+/// The elements at some offsets, which must exist.
 fn pick(constant: &Constant, places: &[usize]) -> Constant {
     fn at<T: Copy>(all: &[T], places: &[usize]) -> Vec<T> {
         places.iter().filter_map(|&p| all.get(p).copied()).collect()

@@ -1,4 +1,4 @@
-//! One node of the file while it is translated: its operands, its attributes, and what it adds to the
+//! One node of the file during translation: its operands, its attributes, and the nodes that it adds to the
 //! graph.
 
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use crate::graph::ValueId;
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// What a node became: one slot per result, in the order of the file.
+/// The translation of a node: one slot for each result, in the order of the file.
 pub(super) type Translation = Result<Vec<Slot>, Refusal>;
 
 /// One computed result.
@@ -24,7 +24,7 @@ pub(super) fn known(known: Known) -> Translation {
     Ok(vec![Slot::Known(Rc::new(known))])
 }
 
-/// A number of elements, steps or the like from the file: no larger than any network needs.
+/// A number of elements, steps or the like from the file. It may not be larger than any network needs.
 pub(super) fn size(x: i64, what: &str) -> Result<usize, Refusal> {
     match usize::try_from(x).ok().filter(|&x| x < 1 << 24) {
         Some(x) => Ok(x),
@@ -32,7 +32,7 @@ pub(super) fn size(x: i64, what: &str) -> Result<usize, Refusal> {
     }
 }
 
-/// A dimension's number, of `rank` dimensions; negative ones count from the end.
+/// The index of a dimension, of `rank` dimensions; negative numbers count from the end.
 pub(super) fn axis(x: i64, rank: usize) -> Result<usize, Refusal> {
     let rank = rank as i64;
     match x {
@@ -42,7 +42,7 @@ pub(super) fn axis(x: i64, rank: usize) -> Result<usize, Refusal> {
     }
 }
 
-/// Dimensions, each of them once, ascending.
+/// The indices of dimensions, each once and ascending.
 pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Refusal> {
     let mut axes = list.iter().map(|&x| axis(x, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
@@ -50,19 +50,19 @@ pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Refusal> {
     Ok(axes)
 }
 
-/// One node under translation.
+/// One node during translation.
 pub(super) struct Layer<'a> {
     pub net: &'a mut Net,
     pub node: &'a NodeProto,
-    /// The author's name for it; no other node has it.
+    /// The author's name of the node; no other node has it.
     pub name: String,
     pub inputs: Vec<Option<Slot>>,
-    /// Results that something reads.
+    /// Results that are read.
     pub used: &'a HashSet<String>,
 }
 
 impl Layer<'_> {
-    /// A name for a node beside the one that has the layer's.
+    /// A name for an additional node of the layer.
     pub(super) fn part(&self, word: &str) -> String {
         format!("{}/{word}", self.name)
     }
@@ -125,7 +125,7 @@ impl Layer<'_> {
         }
     }
 
-    /// Whether something reads result number `position`.
+    /// Whether result number `position` is read.
     pub(super) fn is_used(&self, position: usize) -> bool {
         self.node.output.get(position).is_some_and(|name| !name.is_empty() && self.used.contains(name))
     }
@@ -135,7 +135,8 @@ impl Layer<'_> {
         self.node.output.get(position).is_some_and(|name| !name.is_empty())
     }
 
-    /// Tells where inference is taken for granted: before operator set 7 `is_test` asks for it, by default in vain.
+    /// Warns if inference mode is assumed: before operator set 7, `is_test` requests it, and by default does
+    /// not.
     pub(super) fn assume_inference(&mut self) {
         if self.opset() < 7 && !self.has("is_test") {
             let text = format!(
@@ -168,7 +169,7 @@ impl Layer<'_> {
         self.net.value(&slot)
     }
 
-    /// The elements of an operand, where they are known.
+    /// The elements of an operand, if they are known.
     pub(super) fn known(&self, position: usize) -> Option<Rc<Known>> {
         match self.inputs.get(position)? {
             Some(Slot::Known(known)) => Some(known.clone()),
@@ -185,7 +186,7 @@ impl Layer<'_> {
         }
     }
 
-    /// The integers of an operand that must be known; none where it is not given.
+    /// The integers of an operand that must be known; `None` if the operand is not given.
     pub(super) fn optional_ints(&self, position: usize, what: &str) -> Result<Option<Vec<i64>>, Refusal> {
         if !self.is_given(position) {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! Operators of `ai.onnx.ml`, as exporters of scikit-learn write them around a network: features are
-//! scaled, and scores turned into labels. Scores are kept, labels and maps are cut.
+//! Operators of `ai.onnx.ml`, which exporters of scikit-learn write around a network: they scale features,
+//! and turn scores into labels. Scores are kept; labels and maps are cut.
 
 use super::layer::{Layer, Translation, one};
 use super::net::Slot;
@@ -23,7 +23,7 @@ pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translation> {
     })
 }
 
-/// Scaler: `(x - offset) * scale`, one of each for a feature or for all.
+/// Scaler: `(x - offset) * scale`, with one of each for a feature or for all.
 fn scaler(l: &mut Layer<'_>) -> Translation {
     let mut x = l.value(0)?;
     let features = l.shape(0)?.last().copied().unwrap_or(1);
@@ -50,7 +50,7 @@ fn linear_regressor(l: &mut Layer<'_>) -> Translation {
     one(y)
 }
 
-/// LinearClassifier: its label is cut, its scores are the result.
+/// LinearClassifier: its label is cut, and its scores are the result.
 fn linear_classifier(l: &mut Layer<'_>) -> Translation {
     let labels =
         l.texts("classlabels_strings").len().max(l.int_list("classlabels_ints").unwrap_or_default().len());
@@ -65,7 +65,7 @@ fn linear_classifier(l: &mut Layer<'_>) -> Translation {
     Ok(vec![Slot::Cut, Slot::Computed(y)])
 }
 
-/// The weighted sums of the features, `rows` many, and the function behind them.
+/// `rows` weighted sums of the features, and the function that follows them.
 fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Refusal> {
     let (mut x, shape) = (l.value(0)?, l.shape(0)?);
     let features = shape.last().copied().unwrap_or(1);
@@ -98,7 +98,7 @@ fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Refu
     })
 }
 
-/// Imputer: numbers for those that are missing, which no quantized input can say.
+/// Imputer: replaces missing numbers. A quantized input has no missing numbers.
 fn imputer(l: &mut Layer<'_>) -> Translation {
     if !l.float("replaced_value_float", 0.0).is_nan() {
         return unsupported("it replaces a number, not what is missing");
@@ -124,8 +124,8 @@ fn normalizer(l: &mut Layer<'_>) -> Translation {
     }
 }
 
-/// ArrayFeatureExtractor: a known table looked up by computed indices gives labels; known indices
-/// choose features.
+/// ArrayFeatureExtractor: a known table looked up by computed indices gives labels; known indices select
+/// features.
 fn extractor(l: &mut Layer<'_>) -> Translation {
     let data = l.slot(0)?;
     if let (Slot::Known(_), Slot::Computed(_)) = (&data, l.slot(1)?) {
@@ -148,7 +148,7 @@ fn extractor(l: &mut Layer<'_>) -> Translation {
     one(l.net.b.concat(&l.name, &parts, last)?)
 }
 
-/// ZipMap: scores with their labels; the scores are the result.
+/// ZipMap: pairs scores with their labels; the scores are the result.
 fn zip_map(l: &mut Layer<'_>) -> Translation {
     let text =
         format!("`{}` (ZipMap) is left out: the result is the array of scores, without labels", l.name);
@@ -156,13 +156,13 @@ fn zip_map(l: &mut Layer<'_>) -> Translation {
     Ok(vec![l.slot(0)?])
 }
 
-/// LabelEncoder: numbers or texts for labels.
+/// LabelEncoder: turns labels into numbers or strings.
 fn labels(l: &mut Layer<'_>) -> Translation {
     l.slot(0)?;
     Ok(vec![Slot::Cut])
 }
 
-/// Binarizer: 1 above the threshold, else 0; a label.
+/// Binarizer: 1 above the threshold, else 0, which is a label.
 fn binarizer(l: &mut Layer<'_>) -> Translation {
     l.slot(0)?;
     Ok(vec![Slot::Cut])

@@ -1,4 +1,4 @@
-//! Operators that move elements, and those that say shapes. Of known tensors the result is known.
+//! Operators that move elements, and those that return shapes. For known tensors, the result is known.
 
 use super::known::Known;
 use super::layer::{Layer, Translation, axes, axis, known, one, size};
@@ -7,14 +7,14 @@ use crate::graph::{Constant, Op, Pad, Slice, Split, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// Parts that a repetition may be made of, beyond which it is refused.
+/// Most parts of a repetition; longer ones are refused.
 const REPEATS: usize = 64;
 
 fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Broken(damaged(what)))
 }
 
-/// A slot in another shape of as many elements.
+/// A slot in another shape with the same number of elements.
 pub(super) fn reshaped(l: &mut Layer<'_>, slot: &Slot, shape: &[usize]) -> Translation {
     match slot {
         Slot::Known(x) if x.elements.len() == shape.iter().product::<usize>() => known(x.reshaped(shape)),
@@ -26,7 +26,7 @@ pub(super) fn reshaped(l: &mut Layer<'_>, slot: &Slot, shape: &[usize]) -> Trans
     }
 }
 
-/// A part of a slot, inside of it.
+/// A part of a slot; it must lie inside.
 fn sliced(
     l: &mut Layer<'_>,
     name: &str,
@@ -48,7 +48,7 @@ fn sliced(
     }
 }
 
-/// The element at `index` of a dimension, which goes.
+/// The element at `index` of a dimension, which is removed.
 pub(super) fn element(l: &mut Layer<'_>, slot: &Slot, axis: usize, index: usize) -> Result<Slot, Refusal> {
     let mut shape = l.net.shape(slot);
     let (mut begin, stride) = (vec![0; shape.len()], vec![1; shape.len()]);
@@ -60,7 +60,7 @@ pub(super) fn element(l: &mut Layer<'_>, slot: &Slot, axis: usize, index: usize)
     Ok(reshaped(l, &part, &shape)?.pop().unwrap_or(Slot::Unknown))
 }
 
-/// Dropout: at inference nothing happens.
+/// Dropout; it has no effect at inference.
 pub(super) fn dropout(l: &mut Layer<'_>) -> Translation {
     let none = match l.known(1) {
         Some(ratio) => ratio.scalar() == Some(0.0),
@@ -89,7 +89,7 @@ pub(super) fn identity(l: &mut Layer<'_>) -> Translation {
     Ok(results)
 }
 
-/// Constant in all its forms.
+/// Constant, in all its forms.
 pub(super) fn constant(l: &mut Layer<'_>) -> Translation {
     if let Some(tensor) = l.tensor("value")? {
         return known(tensor);
@@ -124,12 +124,12 @@ pub(super) fn constant_of_shape(l: &mut Layer<'_>) -> Translation {
     known(value.broadcast(&shape))
 }
 
-/// Sizes, none of them negative.
+/// Sizes, none of which may be negative.
 fn lengths(list: &[i64]) -> Result<Vec<usize>, Refusal> {
     list.iter().map(|&x| size(x, "size")).collect()
 }
 
-/// Shape: all of it, or `start..end`.
+/// Shape: of all dimensions, or of `start..end`.
 pub(super) fn shape(l: &mut Layer<'_>) -> Translation {
     let shape: Vec<i64> = l.shape(0)?.iter().map(|&d| d as i64).collect();
     let rank = shape.len() as i64;
@@ -166,7 +166,7 @@ pub(super) fn range(l: &mut Layer<'_>) -> Translation {
     known(Known::new(l.name.clone(), vec![count], elements))
 }
 
-/// Reshape to a known shape; 0 keeps a dimension, -1 takes what is left.
+/// Reshape to a known shape. 0 keeps a dimension, and -1 gets the elements that remain.
 pub(super) fn reshape(l: &mut Layer<'_>) -> Translation {
     let (slot, old) = (l.slot(0)?, l.shape(0)?);
     let wanted = match l.int_list("shape") {
@@ -208,7 +208,7 @@ pub(super) fn flatten(l: &mut Layer<'_>) -> Translation {
     reshaped(l, &slot, &[rows.iter().product(), columns.iter().product()])
 }
 
-/// Squeeze: dimensions of size 1 go.
+/// Squeeze: removes dimensions of size 1.
 pub(super) fn squeeze(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let gone = match l.ints_of("axes", 1)? {
@@ -222,7 +222,7 @@ pub(super) fn squeeze(l: &mut Layer<'_>) -> Translation {
     reshaped(l, &slot, &left)
 }
 
-/// Unsqueeze: dimensions of size 1 come in, counted in the result.
+/// Unsqueeze: inserts dimensions of size 1 at positions in the result.
 pub(super) fn unsqueeze(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let Some(list) = l.ints_of("axes", 1)? else { return broken("its axes are missing") };
@@ -237,7 +237,7 @@ pub(super) fn unsqueeze(l: &mut Layer<'_>) -> Translation {
     reshaped(l, &slot, &wide)
 }
 
-/// Transpose; without a permutation the dimensions turn around.
+/// Transpose. Without a permutation, the order of the dimensions is reversed.
 pub(super) fn transpose(l: &mut Layer<'_>) -> Translation {
     let (slot, rank) = (l.slot(0)?, l.shape(0)?.len());
     let permutation = match l.int_list("perm") {
@@ -397,7 +397,7 @@ pub(super) fn expand(l: &mut Layer<'_>) -> Translation {
 pub(super) fn tile(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
     let mut repeats = lengths(&l.ints(1, "repeats")?)?;
-    // Before operator set 6 one number, and the axis that it is meant for.
+    // Before operator set 6, the operands are one number, and the axis that it applies to.
     if l.opset() < 6 && l.is_given(2) {
         let place = l.ints(2, "axis")?.first().copied().unwrap_or(0);
         let (count, place) = (repeats.first().copied().unwrap_or(1), axis(place, shape.len())?);
@@ -416,7 +416,7 @@ pub(super) fn tile(l: &mut Layer<'_>) -> Translation {
     one(repeated(l, x, &repeats)?)
 }
 
-/// A value one behind the other, `repeats` times along each dimension.
+/// Repeats a value `repeats` times along each dimension.
 fn repeated(l: &mut Layer<'_>, mut x: ValueId, repeats: &[usize]) -> Result<ValueId, Refusal> {
     let last = repeats.iter().rposition(|&n| n > 1);
     for (axis, &count) in repeats.iter().enumerate().filter(|(_, n)| **n > 1) {
@@ -429,10 +429,10 @@ fn repeated(l: &mut Layer<'_>, mut x: ValueId, repeats: &[usize]) -> Result<Valu
     Ok(x)
 }
 
-/// Pad with a constant, by reflection or with the border's elements; negative amounts cut.
+/// Pad with a constant, by reflection, or with the elements at the border. Negative amounts crop.
 pub(super) fn pad(l: &mut Layer<'_>) -> Translation {
     let (slot, shape) = (l.slot(0)?, l.shape(0)?);
-    // The first operator set has another word for it.
+    // The first operator set has another name for it.
     let pads = match l.int_list("paddings") {
         Some(list) => Some(list),
         None => l.ints_of("pads", 1)?,
@@ -452,7 +452,7 @@ pub(super) fn pad(l: &mut Layer<'_>) -> Translation {
         size(pads[places.len() + i].max(0), "padding")?;
     }
     let mut x = l.net.value(&slot)?;
-    // What is cut goes first.
+    // Crop first.
     if amounts.iter().any(|&(a, b)| a < 0 || b < 0) {
         let cut = |x: i64| x.min(0).unsigned_abs() as usize;
         let begin: Vec<usize> = amounts.iter().map(|&(a, _)| cut(a)).collect();
@@ -487,7 +487,7 @@ pub(super) fn pad(l: &mut Layer<'_>) -> Translation {
     }
 }
 
-/// A dimension continued by its mirror image (without the border) or its border.
+/// A dimension extended by its mirror image (without the border element) or by its border element.
 fn mirrored(
     l: &mut Layer<'_>,
     x: ValueId,

@@ -1,5 +1,5 @@
-//! Normalizations: with known statistics a product and a sum, which the passes fold into the layer
-//! before; with statistics of the sample in the steps of the definition.
+//! Normalizations. With known statistics, they are a product and a sum, which the passes fold into the layer
+//! before; otherwise they are computed by their definition, step by step.
 
 use super::layer::{Layer, Translation, axis, one};
 use super::net::Slot;
@@ -7,7 +7,7 @@ use crate::graph::{BinaryKind, ReduceKind, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// A shape of `rank` dimensions that is 1 but for the channels, dimension 1.
+/// A shape of `rank` dimensions that is 1 except for the channels, dimension 1.
 fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
     let mut shape = vec![1; rank.max(2)];
     shape[1] = channels;
@@ -16,7 +16,8 @@ fn channels_shape(rank: usize, channels: usize) -> Vec<usize> {
 
 /// BatchNormalization at inference time: input, scale, bias, mean, variance.
 pub(super) fn batch(l: &mut Layer<'_>) -> Translation {
-    // Operator sets 7 to 13 ask for training by naming more than one result, read or not.
+    // In operator sets 7 to 13, a node with more than one result is in training mode, whether the results are
+    // read or not.
     let training = match l.opset() {
         ..7 => l.int("is_test", 1) == 0,
         7..14 => (1..5).any(|position| l.is_named(position)),
@@ -72,7 +73,7 @@ fn parameter(l: &mut Layer<'_>, position: usize, shape: &[usize]) -> Result<Opti
     Ok(Some(l.net.constant(&known)?))
 }
 
-/// InstanceNormalization: input, scale, bias; statistics over the image of each channel.
+/// InstanceNormalization: input, scale, bias. Statistics are computed over the image of each channel.
 pub(super) fn instance(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let wide = channels_shape(shape.len(), shape.get(1).copied().unwrap_or(0));
@@ -81,7 +82,8 @@ pub(super) fn instance(l: &mut Layer<'_>) -> Translation {
     one(l.net.b.normalize(&l.name, x, &axes, l.float("epsilon", 1e-5), gamma, beta)?)
 }
 
-/// LayerNormalization: input, scale, bias?; statistics over the dimensions from `axis` on.
+/// LayerNormalization: input, scale, optional bias. Statistics are computed over the dimensions from `axis`
+/// on.
 pub(super) fn layer(l: &mut Layer<'_>) -> Translation {
     if l.is_used(1) || l.is_used(2) {
         return unsupported("its mean or deviation is read");
@@ -121,7 +123,7 @@ pub(super) fn root_mean_square(l: &mut Layer<'_>) -> Translation {
     })
 }
 
-/// GroupNormalization: input, scale, bias; statistics over groups of channels with their images.
+/// GroupNormalization: input, scale, bias. Statistics are computed over groups of channels with their images.
 pub(super) fn group(l: &mut Layer<'_>) -> Translation {
     let (x, shape) = (l.value(0)?, l.shape(0)?);
     let channels = shape.get(1).copied().unwrap_or(0);
@@ -170,7 +172,7 @@ pub(super) fn by_norm(l: &mut Layer<'_>, x: ValueId, axis: usize, first: bool) -
     let kind = if first { UnaryKind::Abs } else { UnaryKind::Square };
     let y = l.net.b.unary(&each, kind, x)?;
     let y = l.net.b.reduce(&sum, ReduceKind::Sum, y, &[axis], true)?;
-    // A vector of zeros has no direction, and stays as it is.
+    // A vector of zeros has no direction, so it stays as it is.
     let kind = if first { UnaryKind::ReciprocalOrZero } else { UnaryKind::RsqrtOrZero };
     let y = l.net.b.unary(&inverse, kind, y)?;
     Ok(l.net.b.binary(&l.name, BinaryKind::Mul, x, y)?)

@@ -1,5 +1,4 @@
-//! What operator sets before 7 say in another way: how tensors of different shapes meet, and attributes that are
-//! operands now.
+//! Differences of operator sets before 7: how shapes broadcast, and attributes that later became operands.
 
 use super::layer::{Layer, axis};
 use super::movement::reshaped;
@@ -7,8 +6,8 @@ use super::net::Slot;
 use crate::import::refusal::{Refusal, unsupported};
 
 impl Layer<'_> {
-    /// The second operand of a function of two tensors. Before operator set 7 its dimensions are those of the first
-    /// one from `axis` on; since then, and without `axis`, shapes are aligned at their ends.
+    /// The second operand of a function of two tensors. Before operator set 7, its dimensions are those of
+    /// the first operand from `axis` on. Since then, and without `axis`, shapes are aligned at their ends.
     pub(super) fn second(&mut self) -> Result<Slot, Refusal> {
         let slot = self.slot(1)?;
         if self.opset() >= 7 || self.int("broadcast", 0) == 0 || !self.has("axis") {

@@ -46,8 +46,8 @@ pub(super) fn pool_of(l: &mut Layer<'_>, x: ValueId, kind: PoolKind) -> Result<V
     l.as_in_file(y, rank)
 }
 
-/// What `ceil_mode` adds behind the padding of an image, which counts nowhere: the last window begins inside
-/// of the image or of the padding before it, or is none.
+/// What `ceil_mode` adds after the padding of an image; it never counts as part of the image. The last window
+/// must begin inside of the image or of the padding before it, or it does not exist.
 fn beyond(size: [usize; 2], window: &Window) -> [usize; 2] {
     [0, 1].map(|d| {
         let inside = size[d] + window.pad_before[d];
@@ -60,7 +60,7 @@ fn beyond(size: [usize; 2], window: &Window) -> [usize; 2] {
     })
 }
 
-/// Mean or maximum over all dimensions but batch and channels, which stay with size 1.
+/// Mean or maximum over all dimensions except batch and channels; the reduced dimensions keep size 1.
 pub(super) fn global(l: &mut Layer<'_>, kind: ReduceKind) -> Translation {
     let x = l.value(0)?;
     one(global_of(l, x, kind)?)

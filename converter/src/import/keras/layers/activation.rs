@@ -1,6 +1,6 @@
-//! Activation functions, by name in other layers, and as layers.
+//! Activation functions, by name in other layers, and as layers of their own.
 //!
-//! Keras 2 and Keras 3 differ in `hard_sigmoid`: `0.2 x + 0.5` there, `x / 6 + 0.5` here.
+//! Keras 2 and Keras 3 differ in `hard_sigmoid`: Keras 2 has `0.2 x + 0.5`, Keras 3 `x / 6 + 0.5`.
 
 use serde_json::Value as Json;
 
@@ -14,34 +14,34 @@ use crate::import::refusal::{Refusal, unsupported};
 /// An activation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Function {
-    /// Nothing.
+    /// No activation.
     Linear,
     /// A function of one number.
     Unary(UnaryKind),
-    /// Several functions of one number, one after the other.
+    /// Several functions of one number, applied in turn.
     Steps(&'static [Step]),
-    /// Keras's relu with a threshold and a slope below it.
+    /// Keras's relu with a threshold, and a slope below it.
     Relu { max: f32, slope: f32, threshold: f32 },
     /// Softmax over an axis.
     Softmax(i64),
-    /// Its logarithm.
+    /// The logarithm of softmax.
     LogSoftmax(i64),
-    /// The first half of an axis times the sigmoid of the second.
+    /// GLU: the first half of an axis times the sigmoid of the second.
     Glu(i64),
 }
 
-/// A part of a function of one number.
+/// One step of a function of one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
-    /// A function of its own.
+    /// Applies a function.
     Unary(UnaryKind),
-    /// Plus a number.
+    /// Adds a number.
     Add(f32),
-    /// Times a number.
+    /// Multiplies by a number.
     Mul(f32),
 }
 
-/// The function that a value of a configuration names: a word, a function, or a layer.
+/// The function that a value of a configuration names: by a string, as a function, or as a layer.
 pub fn parse(value: Option<&Json>, keras: u32) -> Result<Function, Refusal> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Function::Linear) };
     if let Some(name) = value.as_str() {
@@ -62,7 +62,7 @@ pub fn parse(value: Option<&Json>, keras: u32) -> Result<Function, Refusal> {
 fn by_name(name: &str, keras: u32) -> Result<Function, Refusal> {
     use UnaryKind as U;
     let name = name.rsplit('>').next().unwrap_or(name);
-    // Functions of TensorFlow are stored under the names that they have in its code.
+    // Functions of TensorFlow are stored under their names in TensorFlow's code.
     let unary = match name {
         "linear" | "identity" | "stop_gradient" | "guarantee_const" | "real" | "conj" => {
             return Ok(Function::Linear);
@@ -121,7 +121,7 @@ fn selu() -> UnaryKind {
     UnaryKind::Selu { alpha: 1.673_263_2, gamma: 1.050_701 }
 }
 
-/// The function of a layer that is one.
+/// The function of an activation layer; `None` for other layers.
 fn layer_function(class: &str, config: &Config, keras: u32) -> Result<Option<Function>, Refusal> {
     Ok(Some(match class {
         "Activation" => return parse(config.get("activation"), keras).map(Some),
@@ -160,7 +160,7 @@ pub fn unary(value: Option<&Json>, keras: u32) -> Result<UnaryKind, Refusal> {
     }
 }
 
-/// Keras's relu as functions of one number, where it is.
+/// Keras's relu as functions of one number, if that is possible.
 fn relu(max: f32, slope: f32, threshold: f32) -> Option<Vec<UnaryKind>> {
     let below = UnaryKind::clip(f32::NEG_INFINITY, max);
     let first = match (slope == 0.0, threshold == 0.0) {
@@ -173,8 +173,8 @@ fn relu(max: f32, slope: f32, threshold: f32) -> Option<Vec<UnaryKind>> {
 }
 
 impl Context<'_, '_> {
-    /// Name of the node before the activation that the configuration names: the layer's own where there is
-    /// none.
+    /// Name of the node before the activation that the configuration names; the layer's own name if there is
+    /// no activation.
     pub(super) fn before_activation(&self, word: &str) -> String {
         match self.config().get("activation").filter(|value| value.as_str() != Some("linear")) {
             None => self.name.into(),

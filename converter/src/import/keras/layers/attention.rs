@@ -1,4 +1,4 @@
-//! Attention: weighted means of values, by the likeness of queries and keys.
+//! Attention: means of values, weighted by the similarity of queries and keys.
 
 use serde_json::Value as Json;
 
@@ -9,10 +9,10 @@ use crate::import::keras::calls::Arg;
 use crate::import::keras::run::Translation;
 use crate::import::refusal::unsupported;
 
-/// What masked scores are lowered by: far below any score, and still a number that can be added to.
+/// Added to masked scores: far below any score, but still a number that can be added.
 const MASKED: f32 = -1e9;
 
-/// The variables of MultiHeadAttention: four dense layers within.
+/// The variables of MultiHeadAttention: those of four dense layers.
 pub fn variables(bias: bool, list: &mut Vec<(&'static str, &'static str, bool)>) {
     for (kernel, bias_name, folder) in [
         ("query/kernel", "query/bias", "_query_dense/"),
@@ -44,7 +44,7 @@ impl Context<'_, '_> {
         }
     }
 
-    /// Lowers the scores `[.., queries, keys]` of keys behind the query.
+    /// Masks the scores `[.., queries, keys]` of keys that come after the query.
     fn causal(&mut self, scores: ValueId) -> Result<ValueId> {
         let shape = self.shape(scores);
         let (queries, keys) = (shape[shape.len() - 2], shape[shape.len() - 1]);
@@ -56,7 +56,8 @@ impl Context<'_, '_> {
         self.run.builder.binary(&self.part("masked"), BinaryKind::Add, scores, mask)
     }
 
-    /// A dense layer within, of kernel `[inputs, heads, size]`, by heads: `[n, heads, steps, size]`.
+    /// One of the dense layers, with a kernel `[inputs, heads, size]`. The result is `[n, heads, steps,
+    /// size]`.
     fn heads(&mut self, x: ValueId, word: &'static str, heads: usize, size: usize) -> Result<ValueId> {
         let shape = self.shape(x);
         let &[batch, steps, inputs] = shape.as_slice() else {
@@ -132,7 +133,8 @@ pub fn multi_head(context: &mut Context) -> Translation {
     Ok(if context.flag("return_attention_scores") { vec![y, weights] } else { vec![y] })
 }
 
-/// Attention by products of queries and keys: operands query, value, and key where it is not the value.
+/// Attention by products of queries and keys. The operands are query, value, and key if it differs from the
+/// value.
 pub fn dot_product(context: &mut Context) -> Translation {
     let inputs = context.inputs();
     let (query, value, key) = match inputs[..] {

@@ -7,7 +7,7 @@ use crate::import::keras::config::Config;
 use crate::import::keras::network::Layer;
 use crate::import::keras::run::{Run, Translation};
 
-/// The road for layers that only a SavedModel shows in parts.
+/// The advice for layers that a SavedModel may contain as simpler parts.
 pub const ROAD: &str = "`model.export(...)` writes a SavedModel, which may show it in parts that are known";
 
 /// One call of a layer, and the graph that it adds to.
@@ -18,7 +18,7 @@ pub struct Context<'r, 'a> {
     pub layer: &'r Layer,
     /// Name of the call in the graph.
     pub name: &'r str,
-    /// What it is called with.
+    /// The arguments of the call.
     pub call: &'r Call<ValueId>,
 }
 
@@ -53,7 +53,7 @@ impl Context<'_, '_> {
         Error::layer(&self.layer.name, &self.layer.class, message)
     }
 
-    /// A dimension of a tensor of that rank, counted from the end where it is negative.
+    /// A dimension of a tensor of that rank; a negative number counts from the end.
     pub fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
         let place = if axis < 0 { axis + rank as i64 } else { axis };
         usize::try_from(place)
@@ -62,7 +62,7 @@ impl Context<'_, '_> {
             .ok_or_else(|| self.broken(format!("axis {axis} of a tensor of {rank} dimensions")))
     }
 
-    /// The dimensions that `axis` names; `default` where it names none.
+    /// The dimensions that `axis` names, or `default`.
     pub fn axes(&self, rank: usize, default: i64) -> Result<Vec<usize>> {
         let axes = self.config().integers("axis")?.unwrap_or_else(|| vec![default]);
         axes.into_iter().map(|axis| self.axis(axis, rank)).collect()
@@ -73,7 +73,8 @@ impl Context<'_, '_> {
         self.permuted(name, shape, &(0..shape.len()).collect::<Vec<_>>(), shape)
     }
 
-    /// A variable of the layer as a constant: its dimensions in another order, then in the shape `target`.
+    /// A variable of the layer as a constant, with its dimensions in another order and then in the shape
+    /// `target`.
     pub fn permuted(
         &mut self,
         name: &str,
@@ -86,7 +87,7 @@ impl Context<'_, '_> {
             .once(layer, name, target, |run| Ok(reorder(&run.variable(layer, name, shape)?, shape, order)))
     }
 
-    /// The bias, where the layer has one.
+    /// The bias, if the layer has one.
     pub fn bias(&mut self, elements: usize) -> Result<Option<ValueId>> {
         if !self.has("bias") {
             return Ok(None);
@@ -94,13 +95,13 @@ impl Context<'_, '_> {
         self.variable("bias", &[elements]).map(Some)
     }
 
-    /// Whether the layer has a variable of that name.
+    /// Whether the layer has a variable with that name.
     pub fn has(&self, name: &str) -> bool {
         self.layer.variables.iter().any(|variable| variable.name == name)
     }
 }
 
-/// Elements of a tensor with its dimensions in another order.
+/// The elements of a tensor with its dimensions in another order.
 pub fn reorder(elements: &[f32], shape: &[usize], order: &[usize]) -> Vec<f32> {
     let strides: Vec<usize> = (0..shape.len()).map(|d| shape.iter().skip(d + 1).product()).collect();
     let mut result = Vec::with_capacity(elements.len());
@@ -119,7 +120,7 @@ pub fn reorder(elements: &[f32], shape: &[usize], order: &[usize]) -> Vec<f32> {
     result
 }
 
-/// A layer of one result.
+/// The translation of a layer with one result.
 pub fn one(result: Result<ValueId>) -> Translation {
     Ok(vec![result?])
 }

@@ -1,5 +1,5 @@
-//! Dense layers and convolutions. Kernels become the graph's: `[in, out]` is `[out, in]`,
-//! `[h, w, in, out]` is `[out, h, w, in]`. `N` is the number of spatial dimensions.
+//! Dense layers and convolutions. Kernels are changed to the graph's layout: `[in, out]` becomes `[out, in]`,
+//! `[h, w, in, out]` becomes `[out, h, w, in]`. `N` is the number of spatial dimensions.
 
 use super::context::{Context, one};
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::graph::{Padding, ValueId, Window};
 use crate::import::keras::run::Translation;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// Dense: over the last dimension.
+/// Dense, over the last dimension.
 pub fn dense(context: &mut Context) -> Translation {
     let x = context.input()?;
     let units = context.config().usize("units")?;
@@ -19,7 +19,7 @@ pub fn dense(context: &mut Context) -> Translation {
     Ok(vec![context.activate(y)?])
 }
 
-/// Two numbers of an image from those of `N` dimensions; 1 along the height of a sequence.
+/// Two numbers for an image from the numbers for `N` dimensions; a sequence gets `fill` for the height.
 fn over_image<const N: usize>(values: [usize; N], fill: usize) -> [usize; 2] {
     let mut both = [fill; 2];
     for (place, &value) in values.iter().rev().enumerate().take(2) {
@@ -41,7 +41,7 @@ impl Context<'_, '_> {
         if N == 1 { self.run.image(self.name, x) } else { Ok(x) }
     }
 
-    /// An image with channels last as the layer's result.
+    /// Returns an image with channels last as the layer's result.
     pub(super) fn leave<const N: usize>(&mut self, mut y: ValueId) -> Result<ValueId> {
         if N == 1 {
             y = self.run.sequence(self.name, y)?;
@@ -49,7 +49,7 @@ impl Context<'_, '_> {
         if self.config().channels_first()? { self.run.channels_first(self.name, y) } else { Ok(y) }
     }
 
-    /// Counts of an image from the configuration.
+    /// Two whole numbers for an image, from the configuration.
     pub(super) fn pair<const N: usize>(&self, key: &str, default: usize) -> Result<[usize; 2]> {
         Ok(over_image(self.config().sizes::<N>(key, default)?, 1))
     }
@@ -75,19 +75,19 @@ impl Context<'_, '_> {
             "causal" if N == 1 => Padding::Causal,
             other => return unsupported(format!("padding `{other}`")),
         };
-        // A sequence has no neighbours along the height.
+        // Windows of a sequence do not extend along the height.
         let along_height = if N == 1 { Padding::Valid } else { padding };
         Ok(Window::over([h, w], kernel, stride, dilation, [along_height, padding]))
     }
 
-    /// The activation, then the layer's result.
+    /// Applies the activation and returns the layer's result.
     fn finish<const N: usize>(&mut self, y: ValueId) -> Translation {
         let y = self.activate(y)?;
         one(self.leave::<N>(y))
     }
 }
 
-/// Shape of a kernel as Keras stores it: without the height of a sequence.
+/// Shape of a kernel as Keras stores it; that of a sequence has no height.
 fn stored<const N: usize>(kernel: [usize; 2], rest: [usize; 2]) -> Vec<usize> {
     [&kernel[2 - N.min(2)..], &rest[..]].concat()
 }
@@ -123,7 +123,7 @@ fn filter<const N: usize>(
     context.permuted(variable, &shape, &order, &[filters, kernel[0], kernel[1], depth])
 }
 
-/// The depthwise part of a layer, by itself.
+/// The depthwise part of a layer.
 fn channelwise<const N: usize>(
     context: &mut Context,
     variable: &str,
@@ -151,7 +151,7 @@ pub fn depthwise<const N: usize>(context: &mut Context) -> Translation {
     context.finish::<N>(y)
 }
 
-/// Depthwise convolution, then one over the channels.
+/// Depthwise convolution, followed by a convolution over the channels.
 pub fn separable<const N: usize>(context: &mut Context) -> Translation {
     let name = context.part("depthwise");
     let x = channelwise::<N>(context, "depthwise_kernel", &name, false)?;
@@ -165,7 +165,7 @@ pub fn separable<const N: usize>(context: &mut Context) -> Translation {
     context.finish::<N>(y)
 }
 
-/// Transposed convolution: of a kernel `[h, w, out, in]`.
+/// Transposed convolution, with a kernel `[h, w, out, in]`.
 pub fn transposed<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let (filters, input) = (context.config().usize("filters")?, context.shape(x));
@@ -188,7 +188,7 @@ pub fn transposed<const N: usize>(context: &mut Context) -> Translation {
     for d in 0..2 {
         let (n, s) = (input[1 + d], stride[d]);
         let reach = (kernel[d] - 1) * geometry.dilation[d] + 1;
-        // Keras's `deconv_output_length`.
+        // As Keras's `deconv_output_length`.
         size[d] = match (extra, same) {
             (None, true) => n * s,
             (None, false) => n * s + reach.saturating_sub(s),

@@ -1,5 +1,5 @@
-//! EinsumDense: a dense layer whose equation says which dimensions it sums over. The operand is transposed
-//! and merged until those are its last dimension; the result is taken apart again.
+//! EinsumDense: a dense layer whose equation states the dimensions that it sums over. The operand is
+//! transposed and merged so that these are its last dimension, and the result is split again.
 //!
 //! Source: `layers/core/einsum_dense.py` of Keras 3.15.
 
@@ -16,7 +16,7 @@ struct Equation {
     result: Vec<char>,
 }
 
-/// `ab,bc->ac`, where `...` stands for as many dimensions as the input has besides the named ones.
+/// Parses `ab,bc->ac`, where `...` stands for all dimensions of the input that are not named.
 fn parse(text: &str, rank: usize) -> Option<Equation> {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let (operands, result) = text.split_once("->")?;
@@ -25,7 +25,7 @@ fn parse(text: &str, rank: usize) -> Option<Equation> {
         Some((before, after)) => rank.checked_sub(before.len() + after.len())?,
         None => 0,
     };
-    // Digits are no labels of an author's.
+    // Authors do not use digits as labels.
     let dots: String = (0..elided).map(|i| char::from_digit(i as u32, 10)).collect::<Option<_>>()?;
     let labels = |part: &str| -> Option<Vec<char>> {
         let part: Vec<char> = part.replace("...", &dots).chars().collect();
@@ -51,7 +51,8 @@ pub fn dense(context: &mut Context) -> Translation {
         },
         None => Vec::new(),
     };
-    // What the layer says of the result is without the batch; with an ellipsis it may be the last ones only.
+    // The layer's `output_shape` does not contain the batch; with an ellipsis it may contain the last
+    // dimensions only.
     let size = |label: &char| -> Option<usize> {
         if let Some(place) = input.iter().position(|l| l == label) {
             return shape.get(place).copied();
@@ -81,7 +82,7 @@ pub fn dense(context: &mut Context) -> Translation {
     let weights = order(kernel, &[new.as_slice(), &contracted].concat());
     let weights = context.permuted("kernel", &kernel_shape, &weights, &[rows, columns])?;
     let (bias_labels, bias_shape) = bias(context, &equation, &sizes)?;
-    // A bias over exactly what the kernel adds, in its order, is that of a dense layer.
+    // A bias over exactly the dimensions that the kernel adds, in their order, is the bias of a dense layer.
     let within = !new.is_empty() && bias_labels == new && result.ends_with(&new);
     let inner = match within && context.has("bias") {
         true => Some(context.permuted(
@@ -115,8 +116,8 @@ pub fn dense(context: &mut Context) -> Translation {
     Ok(vec![y])
 }
 
-/// The labels of the bias, and its shape: the result's dimensions from the first one that it has, with 1 for
-/// those that it does not have.
+/// The labels of the bias, and its shape: the result's dimensions, starting with the first one that the bias
+/// has, with 1 for those that it does not have.
 fn bias(
     context: &Context,
     equation: &Equation,

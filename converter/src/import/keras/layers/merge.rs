@@ -1,4 +1,4 @@
-//! Layers of several operands.
+//! Layers with several operands.
 
 use super::context::{Context, one};
 use crate::error::Result;
@@ -17,7 +17,7 @@ pub fn elementwise(context: &mut Context) -> Translation {
     };
     let operands = same_rank(context)?;
     if operands.len() == 1 {
-        // Keras 3 names layers and operations alike in .h5 files.
+        // In .h5 files, Keras 3 gives layers and operations the same names.
         return unsupported(
             "an operation of keras.ops, of which .h5 does not keep the numbers: save .keras, or a SavedModel",
         );
@@ -27,7 +27,7 @@ pub fn elementwise(context: &mut Context) -> Translation {
     }
     let average = context.layer.class == "Average";
     let name = context.name;
-    // Only what has one shape lies in the same way.
+    // Operands have the same layout only if they have the same shape.
     let alike = operands.windows(2).all(|pair| context.shape(pair[0]) == context.shape(pair[1]));
     let mut combine = |run: &mut crate::import::keras::run::Run, operands: &[ValueId]| -> Result<ValueId> {
         let count = operands.len();
@@ -49,7 +49,7 @@ pub fn elementwise(context: &mut Context) -> Translation {
     }
 }
 
-/// The operands, with dimensions of one inserted behind the batch where they have fewer than others.
+/// The operands; if one has fewer dimensions than others, dimensions of size 1 are inserted after the batch.
 fn same_rank(context: &mut Context) -> Result<Vec<ValueId>> {
     let operands = context.inputs();
     let rank = operands.iter().map(|&x| context.shape(x).len()).max().unwrap_or(0);
@@ -64,7 +64,7 @@ fn same_rank(context: &mut Context) -> Result<Vec<ValueId>> {
     Ok(result)
 }
 
-/// One behind the other.
+/// Concatenate.
 pub fn concatenate(context: &mut Context) -> Translation {
     let operands = context.inputs();
     let rank = context.shape(context.input()?).len();
@@ -73,7 +73,7 @@ pub fn concatenate(context: &mut Context) -> Translation {
         _ => return Err(context.broken("it has several axes").into()),
     };
     let name = context.name;
-    // Along the last dimension, images and sequences are alike.
+    // Along the last dimension, images and sequences do not differ.
     if axis + 1 == rank && !operands.iter().any(|&x| context.run.is_channels_first(x)) {
         return one(context.run.as_it_lies(name, &operands, &mut |run, operands| {
             let last = run.builder.shape(operands[0]).len() - 1;
@@ -83,7 +83,7 @@ pub fn concatenate(context: &mut Context) -> Translation {
     one(context.run.builder.concat(name, &operands, axis))
 }
 
-/// Products of rows and columns.
+/// Dot: products of rows and columns.
 pub fn dot(context: &mut Context) -> Translation {
     let &[mut a, mut b] = context.inputs().as_slice() else {
         return Err(context.broken("it takes two tensors").into());

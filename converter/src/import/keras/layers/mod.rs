@@ -1,4 +1,4 @@
-//! What each layer of Keras computes, as nodes of the graph.
+//! Translates each layer of Keras into nodes of the graph.
 //!
 //! | file | layers |
 //! |---|---|
@@ -38,7 +38,7 @@ use context::{Context, ROAD, one};
 
 type Build = fn(&mut Context) -> Translation;
 
-/// Every layer, by the names that Keras 2 and 3 have for its class.
+/// All layers, by the names of their classes in Keras 2 and 3.
 const LAYERS: &[(&[&str], Build)] = &[
     (&["Dense"], convolution::dense),
     (&["EinsumDense"], einsum::dense),
@@ -135,7 +135,7 @@ fn find(class: &str) -> Option<Build> {
     LAYERS.iter().find(|(names, _)| names.contains(&class)).map(|(_, build)| *build)
 }
 
-/// Whether Ferrolite knows the class, in some form.
+/// Whether Ferrolite knows the class, at least in some form.
 pub fn is_known(class: &str) -> bool {
     class == "InputLayer" || find(class).is_some()
 }
@@ -160,7 +160,7 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
             inner.class
         ));
     }
-    // Layers that do not read a mask compute without it.
+    // Layers that do not read a mask compute the same with one.
     let given = matches!(call.arg(usize::MAX, "mask"), Some(Arg::Tensor(_) | Arg::List(_)));
     let mut unmasked = call.clone();
     unmasked.named.retain(|(name, _)| name != "mask");
@@ -221,7 +221,7 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
     Ok(results)
 }
 
-/// Layers whose parts are not known either.
+/// Layers whose parts are not supported either.
 const NO_ROAD: &[&str] = &[
     "Conv3D",
     "Conv3DTranspose",
@@ -239,10 +239,10 @@ const NO_ROAD: &[&str] = &[
     "STFTSpectrogram",
 ];
 
-/// How Keras has quantized a layer, where it has.
+/// How Keras has quantized a layer, if it has.
 pub fn quantized(config: &Config) -> Option<String> {
     let dtype = config.get("dtype")?;
-    // A policy by its name is `int8_from_float32`.
+    // A policy that is given by name is `int8_from_float32`.
     if let Some((mode, _)) = dtype.as_str().and_then(|name| name.split_once("_from_")) {
         return Some(mode.into());
     }
@@ -252,12 +252,12 @@ pub fn quantized(config: &Config) -> Option<String> {
     (other || mode.is_some()).then(|| mode.unwrap_or(class).into())
 }
 
-/// A layer that does something in training only.
+/// A layer that has an effect only in training.
 fn nothing(context: &mut Context) -> Translation {
     one(context.input())
 }
 
-/// The variables of a layer, in the order of Keras.
+/// The variables of a layer, in Keras's order.
 pub fn variables(layer: &Layer) -> Result<Vec<Variable>> {
     let config = &layer.config;
     let mut list: Vec<(&'static str, &str, bool)> = Vec::new();

@@ -1,5 +1,5 @@
-//! Norms: batch norms, which the passes fold into their neighbours, and those that are computed at run
-//! time.
+//! Normalization layers: batch norms, which the passes fold into their neighbours, and others, which are
+//! computed at run time.
 
 use super::context::{Context, one};
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::import::build::BatchNorm;
 use crate::import::keras::run::Translation;
 use crate::import::refusal::unsupported;
 
-/// Batch norm, at inference time a factor and an offset for each channel.
+/// Batch norm; at inference it is a factor and an offset for each channel.
 pub fn batch(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
@@ -67,7 +67,7 @@ impl Context<'_, '_> {
     }
 }
 
-/// Layer norm: mean and variance over the axes themselves.
+/// Layer norm: mean and variance are computed over the given axes.
 pub fn layer(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
@@ -75,7 +75,7 @@ pub fn layer(context: &mut Context) -> Translation {
     let epsilon = context.config().f32_or("epsilon", 1e-3)?;
     let gamma = context.over_axes("gamma", &shape, &axes)?;
     if context.config().bool_or("rms_scaling", false)? {
-        // `x * rsqrt(variance + epsilon) * gamma`, with the variance about the mean, as Keras has it.
+        // Keras computes `x * rsqrt(variance + epsilon) * gamma`, with the variance around the mean.
         let part = |word: &str| format!("{}/{word}", context.name);
         let builder = &mut context.run.builder;
         let mean = builder.reduce(&part("mean"), ReduceKind::Mean, x, &axes, true)?;
@@ -140,7 +140,7 @@ impl Context<'_, '_> {
     }
 }
 
-/// Group norm: mean and variance over the image and the channels of a group.
+/// Group norm: mean and variance are computed over the image and the channels of a group.
 pub fn group(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
@@ -171,7 +171,7 @@ pub fn group(context: &mut Context) -> Translation {
     one(context.run.builder.reshape(context.name, y, &shape))
 }
 
-/// `x * scale + offset`, numbers of the configuration.
+/// `x * scale + offset`, with numbers of the configuration.
 pub fn rescaling(context: &mut Context) -> Translation {
     let x = context.input()?;
     let scale = context.config().numbers("scale")?.unwrap_or_else(|| vec![1.0]);
@@ -191,11 +191,11 @@ fn affine(context: &mut Context, x: ValueId, scale: Vec<f32>, offset: Vec<f32>) 
     builder.binary(name, BinaryKind::Add, scaled, offset)
 }
 
-/// `(x - mean) / sqrt(variance)`, or back.
+/// `(x - mean) / sqrt(variance)`, or the inverse.
 pub fn normalization(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
-    // No axis at all: one mean and one variance.
+    // Without an axis there is one mean and one variance.
     let axes = match context.config().get("axis") {
         None => Vec::new(),
         Some(_) => context.axes(shape.len(), -1)?,

@@ -1,5 +1,5 @@
-//! Operations of `keras.ops`, which a functional model of Keras 3 holds like layers: `x + 1` is an `Add`,
-//! `x[:, 0]` a `GetItem`.
+//! Operations of `keras.ops`, which a functional model of Keras 3 stores as if they were layers: `x + 1` is
+//! an `Add`, `x[:, 0]` a `GetItem`.
 
 use serde_json::Value as Json;
 
@@ -90,7 +90,7 @@ pub fn build(context: &mut Context) -> Translation {
     }
 }
 
-/// `HardSigmoid` as `hard_sigmoid`.
+/// Turns `HardSigmoid` into `hard_sigmoid`.
 fn snake(class: &str) -> String {
     let mut name = String::new();
     for letter in class.chars() {
@@ -102,7 +102,7 @@ fn snake(class: &str) -> String {
     name
 }
 
-/// A plain argument, by position or name.
+/// An argument that is not a tensor, by position or name.
 fn plain<'c>(context: &'c Context, position: usize, name: &str) -> Option<&'c Json> {
     match context.call.arg(position, name) {
         Some(Arg::Plain(value)) => Some(value),
@@ -168,7 +168,7 @@ fn reshape(context: &mut Context) -> Translation {
     let x = context.input()?;
     let shape = context.shape(x);
     let listed = |value: &Json| -> Option<Vec<i64>> {
-        // The batch stands as null.
+        // The batch is written as null.
         let batch = shape.first().map_or(1, |&n| n as i64);
         items(value)?.iter().map(|d| if d.is_null() { Some(batch) } else { d.as_i64() }).collect()
     };
@@ -222,12 +222,12 @@ fn concatenate(context: &mut Context) -> Translation {
     one(context.run.builder.concat(context.name, &operands, axis))
 }
 
-/// What an index takes of a dimension.
+/// The elements that an index selects along a dimension.
 struct Taken {
     begin: usize,
     size: usize,
     stride: isize,
-    /// Whether the dimension goes.
+    /// Whether the index removes the dimension.
     dropped: bool,
 }
 
@@ -269,7 +269,7 @@ fn item(context: &mut Context) -> Translation {
     one(context.run.builder.op_shaped(context.name, op, &[x], &result))
 }
 
-/// What a number or a slice takes of `n` elements, as Python has it; none where that is nothing.
+/// The elements that a number or a slice selects among `n`, by Python's rules; `None` if there are none.
 fn index(key: &Json, n: usize) -> Option<Taken> {
     let n = i64::try_from(n).ok()?;
     if let Some(place) = key.as_i64() {

@@ -1,4 +1,4 @@
-//! Pooling, borders and resizing of images and sequences.
+//! Pooling, padding, cropping and resizing of images and sequences.
 
 use super::context::{Context, one};
 use crate::error::Result;
@@ -6,7 +6,7 @@ use crate::graph::{Op, Pad, PoolKind, ReduceKind, ResizeBilinear, ResizeNearest,
 use crate::import::keras::run::Translation;
 use crate::import::refusal::unsupported;
 
-/// Maximum or average of windows.
+/// Maximum or average over windows.
 pub fn pool<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let kernel = context.pair::<N>("pool_size", 2)?;
@@ -21,7 +21,7 @@ pub fn pool<const N: usize>(context: &mut Context) -> Translation {
     one(context.leave::<N>(y))
 }
 
-/// Maximum or average of all of the image.
+/// Maximum or average over the whole image.
 pub fn global(context: &mut Context) -> Translation {
     let x = context.input()?;
     let maximum = context.layer.class.starts_with("GlobalMax");
@@ -33,7 +33,7 @@ pub fn global(context: &mut Context) -> Translation {
     }
     let axes: Vec<usize> = if context.config().channels_first()? {
         if !keep {
-            // The same numbers, where they lie with channels last.
+            // The result is the same if the input is read with channels last.
             let last = context.run.channels_last(context.name, x)?;
             let axes: Vec<usize> = (1..rank - 1).collect();
             return one(context.run.builder.reduce(context.name, kind, last, &axes, false));
@@ -45,7 +45,7 @@ pub fn global(context: &mut Context) -> Translation {
     one(context.run.builder.reduce(context.name, kind, x, &axes, keep))
 }
 
-/// A border of zeros.
+/// ZeroPadding: adds zeros around the image.
 pub fn pad<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let mut amounts = vec![(0, 0); 4];
@@ -54,7 +54,7 @@ pub fn pad<const N: usize>(context: &mut Context) -> Translation {
     one(context.leave::<N>(y))
 }
 
-/// Without a border.
+/// Cropping.
 pub fn crop<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let amounts = context.config().amounts::<N>("cropping", if N == 1 { 1 } else { 0 })?;
@@ -69,7 +69,7 @@ pub fn crop<const N: usize>(context: &mut Context) -> Translation {
     one(context.leave::<N>(y))
 }
 
-/// Larger by whole factors.
+/// UpSampling: enlarges by whole factors.
 pub fn upsample<const N: usize>(context: &mut Context) -> Translation {
     let x = context.enter::<N>()?;
     let factors = context.pair::<N>("size", 2)?;

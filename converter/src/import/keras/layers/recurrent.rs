@@ -1,7 +1,7 @@
-//! Recurrent layers. Keras's kernels `[features, gates]` become `[gates, features]`; the order of gates is
-//! the graph's.
+//! Recurrent layers. Keras's kernels `[features, gates]` become `[gates, features]`. The order of the gates
+//! is the graph's.
 //!
-//! A layer that walks backwards gives its sequence in the order in which it was computed; within
+//! A layer that walks backwards returns its sequence in the order in which it was computed; within
 //! Bidirectional, in the order of the steps.
 
 use serde_json::Value as Json;
@@ -14,17 +14,17 @@ use crate::import::keras::calls::{Arg, Call};
 use crate::import::keras::run::Translation;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// What a layer computes in one direction.
+/// The results of a layer in one direction.
 struct Direction {
-    /// `[batch, steps, units]`, results at the place of their step.
+    /// `[batch, steps, units]`, each result at the index of its step.
     sequence: ValueId,
-    /// Where its last step lies in the sequence.
+    /// Index in the sequence of the step that is computed last.
     last: usize,
-    /// Last state of an LSTM's cell.
+    /// Last cell state of an LSTM.
     cell: Option<ValueId>,
 }
 
-/// A recurrent layer by itself.
+/// A recurrent layer in one direction.
 pub fn layer(context: &mut Context) -> Translation {
     let (x, states) = operands(context)?;
     let reverse = context.config().bool_or("go_backwards", false)?;
@@ -64,7 +64,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
         }
     }
     let keras = context.run.keras;
-    // Layers of Keras 2 that do not say it reset before the product.
+    // If a layer of Keras 2 does not state it, the reset gate acts before the product.
     let cell = match context.layer.class.as_str() {
         "LSTM" => Cell::Lstm,
         "GRU" => Cell::Gru { reset_after: config.bool_or("reset_after", keras >= 3)? },
@@ -74,7 +74,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
         let value = config.get(key).cloned().unwrap_or_else(|| Json::String(default.into()));
         activation::unary(Some(&value), keras)
     };
-    // An activation of null is none, and stands in the file as null or as `linear`.
+    // No activation is written as null or as `linear`.
     let activation = function("activation", "linear")?;
     let gate_activation = match cell {
         Cell::Simple => activation,
@@ -120,7 +120,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     let hidden = states.first().copied();
     let initial = states.get(1).copied();
     let operands = vec![Some(x), Some(weights), Some(recurrent), bias, recurrent_bias, hidden, initial];
-    // States that nobody asked for are no results.
+    // States are results only if the layer returns them.
     let keeps = cell == Cell::Lstm && context.config().bool_or("return_state", false)?;
     let mut shapes = vec![vec![batch, steps, units]];
     if keeps {
@@ -132,7 +132,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     Ok(Direction { sequence, last, cell: results.get(2).copied() })
 }
 
-/// The hidden state behind the last step.
+/// The hidden state after the last step.
 fn last(context: &mut Context, direction: &Direction) -> Result<ValueId> {
     let (x, shape) = (direction.sequence, context.shape(direction.sequence));
     let op = Op::Slice(Slice {
@@ -144,7 +144,7 @@ fn last(context: &mut Context, direction: &Direction) -> Result<ValueId> {
     context.run.builder.op_shaped(&name, op, &[x], &[shape[0], shape[2]])
 }
 
-/// A sequence from its last step to its first.
+/// Reverses the steps of a sequence.
 fn flipped(context: &mut Context, x: ValueId) -> Result<ValueId> {
     let size = context.shape(x);
     let op = Op::Slice(Slice { begin: vec![0, size[1] - 1, 0], size, stride: vec![1, -1, 1] });
@@ -188,7 +188,7 @@ pub fn bidirectional(context: &mut Context) -> Translation {
             returned.extend(direction.cell);
         }
     }
-    // `null` keeps the two results apart.
+    // With `null`, the two results stay separate.
     let mode = context.config().str_or("merge_mode", "")?.to_owned();
     let (name, axis) = (context.name, if sequences { 2 } else { 1 });
     let builder = &mut context.run.builder;

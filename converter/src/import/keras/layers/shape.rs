@@ -1,5 +1,5 @@
 //! Layers that move data: Flatten, Reshape, Permute, RepeatVector, Embedding; and TimeDistributed, which
-//! makes steps a batch.
+//! turns steps into a batch.
 
 use super::context::{Context, one};
 use crate::graph::{DType, Gather, Op, ResizeNearest};
@@ -7,7 +7,7 @@ use crate::import::keras::calls::{Arg, Call};
 use crate::import::keras::run::Translation;
 use crate::import::refusal::unsupported;
 
-/// All but the batch in one dimension.
+/// Flatten: merges all dimensions except the batch.
 pub fn flatten(context: &mut Context) -> Translation {
     let mut x = context.input()?;
     if context.config().channels_first()? && context.shape(x).len() > 2 {
@@ -19,7 +19,7 @@ pub fn flatten(context: &mut Context) -> Translation {
     one(context.run.builder.reshape(context.name, x, &flat))
 }
 
-/// Another shape, in which one dimension may be -1.
+/// Reshape. One dimension of the new shape may be -1.
 pub fn reshape(context: &mut Context) -> Translation {
     let x = context.input()?;
     let target = context.config().integers("target_shape")?.unwrap_or_default();
@@ -31,7 +31,7 @@ pub fn reshape(context: &mut Context) -> Translation {
 }
 
 impl Context<'_, '_> {
-    /// A shape of that many elements, its -1 filled in.
+    /// The shape with its -1 replaced, so that it has this number of elements.
     pub(super) fn resolve(&self, target: &[i64], elements: usize) -> crate::Result<Vec<usize>> {
         let wrong = || self.broken(format!("shape {target:?} for {elements} elements"));
         let known = target
@@ -48,7 +48,7 @@ impl Context<'_, '_> {
     }
 }
 
-/// Dimensions in another order; the batch stays.
+/// Permute: the dimensions in another order. The batch stays.
 pub fn permute(context: &mut Context) -> Translation {
     let x = context.input()?;
     let rank = context.shape(x).len();
@@ -62,7 +62,7 @@ pub fn permute(context: &mut Context) -> Translation {
     one(context.run.builder.transpose(context.name, x, &permutation))
 }
 
-/// A vector as often as steps are asked for.
+/// RepeatVector: repeats a vector once for each step.
 pub fn repeat(context: &mut Context) -> Translation {
     let x = context.input()?;
     let &[batch, features] = context.shape(x).as_slice() else {
@@ -76,11 +76,11 @@ pub fn repeat(context: &mut Context) -> Translation {
     one(context.run.sequence(context.name, y))
 }
 
-/// Rows of a table, looked up by number.
+/// Embedding: looks up rows of a table by number.
 pub fn embedding(context: &mut Context) -> Translation {
     let x = context.input()?;
     if context.run.builder.graph().value(x).dtype == DType::Float32 {
-        // Keras lets a model say that its numbers are float, and rounds them.
+        // In Keras, the input of an Embedding may be float, and is then rounded.
         if !context.run.builder.graph().inputs.contains(&x) {
             return unsupported("indices that are computed as real numbers");
         }
@@ -93,7 +93,7 @@ pub fn embedding(context: &mut Context) -> Translation {
     one(context.run.builder.op(context.name, Op::Gather(Gather { axis: 0, batch_dims: 0 }), &[table, x]))
 }
 
-/// A layer for each step: the steps are a batch.
+/// TimeDistributed: applies a layer to each step, by turning the steps into a batch.
 pub fn time_distributed(context: &mut Context) -> Translation {
     let x = context.input()?;
     let Some((_, inner)) = context.layer.children.first() else {
@@ -104,7 +104,7 @@ pub fn time_distributed(context: &mut Context) -> Translation {
         return Err(context.broken(format!("an input of shape {shape:?}")).into());
     };
     let call = |x| Call { args: vec![Arg::Tensor(x)], named: Vec::new() };
-    // Dense works over the last dimension, whatever stands before.
+    // Dense works over the last dimension, whatever dimensions precede it.
     if inner.class == "Dense" {
         return context.run.call(inner, context.name, &call(x));
     }
