@@ -2,12 +2,10 @@
 //! in files of TensorFlow Lite and SavedModels.
 //!
 //! - `select(x > 0, a * x, b * (exp(x) - 1))` and other functions of one number. As in the pass `functions`,
-//!   they
-//!   are recognised by their values, not by their form: parameters are derived from a few points,
-//!   and the candidate has to agree at all others.
+//!   they are recognised by their values, not by their form: parameters are derived from a few points, and
+//!   the candidate has to agree at all others.
 //! - `select(i < 0, i + n, i)`, with which negative indices count from the end: it is removed, and negative
-//!   indices
-//!   are not looked up.
+//!   indices are not looked up.
 //! - `select(known, x, c)`, a mask: it becomes a product with zeros and ones and a sum.
 
 use crate::graph::{

@@ -1,4 +1,5 @@
-//! Why a layer of a file becomes no nodes of the graph: one type for the importers that translate layer by layer.
+//! Why a layer of a file becomes no nodes of the graph. Importers that translate layer by layer share this
+//! type.
 
 use crate::error::{Error, Result};
 
@@ -7,14 +8,15 @@ use crate::error::{Error, Result};
 pub(super) enum Refusal {
     /// The operator is not known.
     Unknown,
-    /// The operator is known, this form of it cannot be computed; the reason is for people.
+    /// The operator is known, but this form of it cannot be computed. The reason is for people.
     Unsupported(String),
     /// The file contradicts itself.
     Broken(Error),
 }
 
 impl Refusal {
-    /// Why Ferrolite cannot compute the layer, empty where the operator is not known; an error of the file stays one.
+    /// Why Ferrolite cannot compute the layer; empty if the operator is not known. A contradiction in the
+    /// file stays an error.
     pub fn reason(self) -> Result<String> {
         match self {
             Refusal::Unknown => Ok(String::new()),
@@ -42,7 +44,7 @@ impl From<&str> for Refusal {
     }
 }
 
-/// Refuses a form of a layer, with the reason.
+/// Refuses a form of a layer, for this reason.
 pub(super) fn unsupported<T>(reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Unsupported(reason.into()))
 }

@@ -1,12 +1,11 @@
 //! Layers that are a special case of another operator, which is less work for the device:
 //!
-//! - DEPTHWISE_CONV_2D of one input channel is a CONV_2D: all its outputs read the same pixels, and a
-//!   matrix product gathers them once.
-//! - CONV_2D whose kernel covers the whole image is a FULLY_CONNECTED of the flattened image, which reads
-//!   the image in place. A 1x1 kernel after a global pooling is the common case. If no other layer
-//!   is dense and this one is a very small part of the work, it stays, because linking another kernel costs
-//!   more than it gains (person_detect on Cortex-M4: 6 thousand of 42 million instructions for 1.5 KB of
-//!   flash).
+//! - DEPTHWISE_CONV_2D of one input channel is a CONV_2D: all its outputs read the same pixels, and a matrix
+//!   product gathers them once.
+//! - CONV_2D whose kernel covers the whole image is a FULLY_CONNECTED of the flattened image, which reads the
+//!   image in place. A 1x1 kernel after a global pooling is the common case. If no other layer is dense and
+//!   this one is a very small part of the work, it stays, because linking another kernel costs more than it
+//!   gains (person_detect on Cortex-M4: 6 thousand of 42 million instructions for 1.5 KB of flash).
 //!
 //! Accumulators and factors are the same numbers, and so are the results. Reports still name the operator
 //! that the author wrote (`Graph::kind`).

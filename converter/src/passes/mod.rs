@@ -4,8 +4,8 @@
 //! none finds anything more. Passes follow three rules:
 //! - on quantized layers they are *exact*: every output byte stays what it was;
 //! - on float layers, which are quantized afterwards, they keep the function up to rounding;
-//! - where layers merge, the node keeps the name and the value of the last one, so that a user
-//!   who compares layers still finds that tensor.
+//! - where layers merge, the node keeps the name and the value of the last one, so that a user who compares
+//!   layers still finds that tensor.
 //!
 //! | file | what it does | float | quantized |
 //! |---|---|---|---|

@@ -2,12 +2,10 @@
 //!
 //! 1. `container` unpacks the file into the JSON of the model and its variables (`weights`);
 //! 2. `model` turns the JSON into layers with their calls (`network`): Sequential models, functional models
-//!   and
-//!    nested models all get the same form; `calls` parses the arguments of calls, old form and new;
+//!    and nested models all get the same form; `calls` parses the arguments of calls, old form and new;
 //! 3. `placing` finds the positions of their variables in the file;
 //! 4. `run` visits the calls in order, and `layers` builds the graph for each; `masking` knows which layers
-//!   read
-//!    masks, `training` which behave differently in training.
+//!    read masks, `training` which behave differently in training.
 //!
 //! Variables are matched to layers as in Keras. In a `.keras` file, their path is given by a position: layer
 //! `conv2d_7` is `layers/conv2d_1` if it is the second `Conv2D` of the model. In an `.h5` file, a layer's

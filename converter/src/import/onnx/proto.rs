@@ -1,5 +1,5 @@
-//! The messages of `onnx.proto` with the fields that are read here. Field numbers are those of the
-//! specification; what is not listed is skipped.
+//! The messages of `onnx.proto`, with the fields that Ferrolite reads. Field numbers are those of the
+//! specification. Fields that are not listed are skipped.
 
 use prost::Message;
 
@@ -39,7 +39,7 @@ pub struct GraphProto {
     pub sparse_initializer: Vec<SparseTensor>,
 }
 
-/// Only seen, never read.
+/// Only its presence matters.
 #[derive(Clone, PartialEq, Message)]
 pub struct SparseTensor {}
 
@@ -77,7 +77,7 @@ pub struct Attribute {
     pub ints: Vec<i64>,
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub strings: Vec<Vec<u8>>,
-    /// Which of the fields holds the value; 0 in old files.
+    /// The field that holds the value; 0 in old files.
     #[prost(int32, tag = "20")]
     pub kind: i32,
 }

@@ -1,9 +1,9 @@
-//! Models that arrive quantized: QuantizeLinear and DequantizeLinear, and the operators of ONNX Runtime
-//! that compute with integers (QLinearConv and others).
+//! Models that are already quantized: QuantizeLinear and DequantizeLinear, and ONNX Runtime's operators that
+//! compute with integers (QLinearConv and others).
 //!
-//! Numbers are kept. An activation passes QUANTIZE to int8 and DEQUANTIZE back, around operators of
-//! reals; uint8 becomes int8 by a zero point that is 128 less. Known integers stay as they are, with
-//! their quantization beside them.
+//! The numbers are kept. An activation passes through QUANTIZE to int8 and DEQUANTIZE back, around operators
+//! on reals. uint8 becomes int8 with a zero point that is 128 less. Known integers stay as they are, and keep
+//! their quantization.
 
 use std::rc::Rc;
 
@@ -21,12 +21,12 @@ fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Broken(damaged(what)))
 }
 
-/// Scales and zero points as the file says them, with the type of the integers where it is said.
+/// Scales and zero points as in the file, and the type of the integers if the file states it.
 struct Scales {
     scale: Vec<f32>,
     zero_point: Vec<i32>,
     dtype: Option<DType>,
-    /// The type's name in the file.
+    /// The type's name in ONNX.
     name: String,
 }
 
@@ -55,7 +55,7 @@ fn scales(l: &Layer<'_>, scale: usize, zero_point: usize) -> Result<Scales, Refu
     Ok(Scales { scale: numbers, zero_point: zeros, dtype, name })
 }
 
-/// The quantization of a tensor of this shape; several scales belong to the node's axis.
+/// The quantization of a tensor of this shape. Several scales belong to the dimension of the node's axis.
 fn quantization(
     l: &Layer<'_>,
     scales: &Scales,
@@ -76,7 +76,7 @@ fn quantization(
     Ok(quantization)
 }
 
-/// Real numbers as integers, by rounding to even and saturation.
+/// Real numbers as integers: rounded to even and saturated.
 fn round(x: &Known, q: &Quantization, low: f32, high: f32) -> Vec<i64> {
     let inner: usize = x.shape.iter().skip(q.axis + 1).product::<usize>().max(1);
     let integer = |(i, x): (usize, f32)| {
@@ -86,7 +86,7 @@ fn round(x: &Known, q: &Quantization, low: f32, high: f32) -> Vec<i64> {
     x.to_floats().into_iter().enumerate().map(integer).collect()
 }
 
-/// QuantizeLinear: reals to integers.
+/// QuantizeLinear: turns reals into integers.
 pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     let mut scales = scales(l, 1, 2)?;
@@ -108,14 +108,14 @@ pub(super) fn quantize_linear(l: &mut Layer<'_>) -> Translation {
             DType::UInt8 => Constant::U8(round(x, &q, 0.0, 255.0).into_iter().map(|x| x as u8).collect()),
             _ => return unsupported(format!("to {}; supported are int8 and uint8", scales.name)),
         };
-        // The integers stand for themselves until DequantizeLinear gives them a scale.
+        // The integers have no scale until DequantizeLinear gives them one.
         return Ok(vec![Slot::Known(Known::new(x.name.clone(), x.shape.clone(), elements).into())]);
     }
     let x = l.net.value(&slot)?;
     one(quantize(l, x, &scales, kind)?)
 }
 
-/// A value through QUANTIZE, under the layer's name.
+/// Passes a value through QUANTIZE; the node has the layer's name.
 fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Result<ValueId, Refusal> {
     let (&[scale], &[zero_point]) = (scales.scale.as_slice(), scales.zero_point.as_slice()) else {
         return unsupported("an activation with a scale for each channel");
@@ -138,13 +138,13 @@ fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Resu
     Ok(y)
 }
 
-/// DequantizeLinear: integers to reals.
+/// DequantizeLinear: turns integers into reals.
 pub(super) fn dequantize_linear(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     Ok(vec![dequantize(l, &slot, 1, 2)?])
 }
 
-/// A slot of integers as reals, with the scale and zero point at these operands.
+/// A slot of integers as reals; the operands `scale` and `zero_point` hold the parameters.
 fn dequantize(l: &mut Layer<'_>, slot: &Slot, scale: usize, zero_point: usize) -> Result<Slot, Refusal> {
     let scales = scales(l, scale, zero_point)?;
     match slot {
@@ -205,8 +205,8 @@ fn dequantize(l: &mut Layer<'_>, slot: &Slot, scale: usize, zero_point: usize) -
 }
 
 impl Net {
-    /// Says what integers of the file stand for that nothing has said so far: a value, and those of which it is
-    /// made by moving elements alone.
+    /// Sets the quantization of integers that have none yet: of a value, and of the values from which it is
+    /// made only by moving elements.
     fn stand_for(&mut self, id: ValueId, quantization: Quantization) {
         let mut next = Some(id);
         while let Some(id) = next {
@@ -221,21 +221,20 @@ impl Net {
     }
 }
 
-/// Known integers of other types as plain reals.
+/// Known integers of other types as reals.
 fn with_reals(l: &Layer<'_>, x: &Known, scales: &Scales) -> Result<Known, Refusal> {
     let q = quantization(l, scales, &x.shape, 1)?;
     Ok(Known { quantization: Some(q), ..x.clone() }.real())
 }
 
-/// Integers of a computed result, quantized by the operands at these places; the steps before have a
-/// part's name.
+/// Quantizes a computed result to integers, with the parameters in these operands.
 fn requantized(l: &mut Layer<'_>, y: ValueId, scale: usize, zero_point: usize) -> Translation {
     let scales = scales(l, scale, zero_point)?;
     let Some(kind) = scales.dtype else { return unsupported("its result has no zero point") };
     one(quantize(l, y, &scales, kind)?)
 }
 
-/// Translates as if the layer's name were that of its inner, real operator.
+/// Translates the inner operator, which works on reals; its nodes are named as a part of the layer.
 fn inner<T>(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
     let name = l.part("real");
     let outer = std::mem::replace(&mut l.name, name);
@@ -244,7 +243,7 @@ fn inner<T>(l: &mut Layer<'_>, f: impl FnOnce(&mut Layer<'_>) -> Result<T, Refus
     result
 }
 
-/// Weights of a QLinear operator: known integers; several scales belong to dimension `axis`.
+/// The weights of a QLinear operator: known integers. Several scales belong to dimension `axis`.
 fn weights(l: &Layer<'_>, position: usize, axis: usize) -> Result<Known, Refusal> {
     let known = l.require(position, "weights")?;
     let scales = scales(l, position + 1, position + 2)?;
@@ -279,7 +278,8 @@ fn bias(l: &Layer<'_>, position: usize, input: usize, weights: &Known) -> Result
     Ok(Some(Slot::Known(Rc::new(Known { quantization: Some(q), ..flat }))))
 }
 
-/// QLinearConv: x, its scale and zero point, filter, its, the result's, bias?
+/// QLinearConv: x with scale and zero point, filter with scale and zero point, scale and zero point of the
+/// result, optional bias.
 pub(super) fn conv(l: &mut Layer<'_>) -> Translation {
     let slot = l.slot(0)?;
     let filter = weights(l, 3, 0)?;
@@ -292,7 +292,8 @@ pub(super) fn conv(l: &mut Layer<'_>) -> Translation {
     requantized(l, y, 6, 7)
 }
 
-/// QLinearMatMul: a, its scale and zero point, b, its, the result's.
+/// QLinearMatMul: a with scale and zero point, b with scale and zero point, scale and zero point of the
+/// result.
 pub(super) fn matmul(l: &mut Layer<'_>) -> Translation {
     let (a, b) = (l.slot(0)?, l.slot(3)?);
     let y = inner(l, |l| {
@@ -309,7 +310,8 @@ pub(super) fn matmul(l: &mut Layer<'_>) -> Translation {
     requantized(l, y, 6, 7)
 }
 
-/// QGemm: a, its scale and zero point, b, its, c?, the result's; without the last the result is real.
+/// QGemm: a with scale and zero point, b with scale and zero point, optional c, optional scale and zero point
+/// of the result. Without the last two, the result is real.
 pub(super) fn gemm(l: &mut Layer<'_>) -> Translation {
     let a = l.slot(0)?;
     let transposed = l.int("transB", 0) != 0;
@@ -323,7 +325,8 @@ pub(super) fn gemm(l: &mut Layer<'_>) -> Translation {
     if whole { requantized(l, y, 7, 8) } else { one(y) }
 }
 
-/// QLinearAdd and QLinearMul: a with scale and zero point, b with its, the result's.
+/// QLinearAdd and QLinearMul: a with scale and zero point, b with scale and zero point, scale and zero point
+/// of the result.
 pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (l.slot(0)?, l.slot(3)?);
     let y = inner(l, |l| {
@@ -335,7 +338,7 @@ pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translation {
     requantized(l, y, 6, 7)
 }
 
-/// QLinearGlobalAveragePool: x with scale and zero point, the result's.
+/// QLinearGlobalAveragePool: x with scale and zero point, scale and zero point of the result.
 pub(super) fn global_average_pool(l: &mut Layer<'_>) -> Translation {
     let last = l.int("channels_last", 0) != 0;
     unary(l, |l, x| {
@@ -347,7 +350,7 @@ pub(super) fn global_average_pool(l: &mut Layer<'_>) -> Translation {
     })
 }
 
-/// QLinearAveragePool: x with scale and zero point, the result's.
+/// QLinearAveragePool: x with scale and zero point, scale and zero point of the result.
 pub(super) fn average_pool(l: &mut Layer<'_>) -> Translation {
     if l.int("channels_last", 0) != 0 {
         return unsupported("channels_last");
@@ -355,7 +358,8 @@ pub(super) fn average_pool(l: &mut Layer<'_>) -> Translation {
     unary(l, |l, x| pooling::pool_of(l, x, crate::graph::PoolKind::Average))
 }
 
-/// QLinearSoftmax: x with scale and zero point, the result's; the rule of `opset` holds.
+/// QLinearSoftmax: x with scale and zero point, scale and zero point of the result. The rule of the attribute
+/// `opset` applies.
 pub(super) fn softmax(l: &mut Layer<'_>) -> Translation {
     let own = l.int("opset", 13);
     let opset = std::mem::replace(&mut l.net.opset, own);
@@ -364,7 +368,7 @@ pub(super) fn softmax(l: &mut Layer<'_>) -> Translation {
     result
 }
 
-/// QLinearSigmoid and QLinearLeakyRelu: x with scale and zero point, the result's.
+/// QLinearSigmoid and QLinearLeakyRelu: x with scale and zero point, scale and zero point of the result.
 pub(super) fn function(l: &mut Layer<'_>) -> Translation {
     unary(l, |l, x| {
         let kind = functions::kind(l)?;
@@ -372,7 +376,7 @@ pub(super) fn function(l: &mut Layer<'_>) -> Translation {
     })
 }
 
-/// A function of one quantized tensor: x with scale and zero point, the result's.
+/// A function of one quantized tensor: x with scale and zero point, scale and zero point of the result.
 fn unary(
     l: &mut Layer<'_>,
     f: impl FnOnce(&mut Layer<'_>, ValueId) -> Result<ValueId, Refusal>,
@@ -386,7 +390,7 @@ fn unary(
     requantized(l, y, 3, 4)
 }
 
-/// QLinearConcat: the result's scale and zero point, then each operand with its.
+/// QLinearConcat: scale and zero point of the result, then each operand with scale and zero point.
 pub(super) fn concat(l: &mut Layer<'_>) -> Translation {
     let count = l.inputs.len().saturating_sub(2) / 3;
     let y = inner(l, |l| {

@@ -1,8 +1,9 @@
 //! LSTM, GRU and RNN: one recurrent layer of the graph for each direction.
 //!
-//! ONNX stacks the LSTM's gates as input, output, forget, cell, the graph as input, forget, cell,
-//! output; the GRU's are the same in both (update, reset, candidate). Sequences are `[steps, batch, ..]`
-//! there (`layout` 0) and `[batch, steps, ..]` here, and results have a dimension for the directions.
+//! ONNX orders the LSTM's gates as input, output, forget, cell; the graph as input, forget, cell, output. The
+//! GRU's gates have the same order in both (update, reset, candidate). In ONNX, sequences are `[steps, batch,
+//! ..]` (`layout` 0), and results have a dimension for the directions; in the graph, sequences are `[batch,
+//! steps, ..]`.
 
 use std::rc::Rc;
 
@@ -27,7 +28,7 @@ pub(super) fn rnn(l: &mut Layer<'_>) -> Translation {
     translate(l, Cell::Simple, &["Tanh"])
 }
 
-/// The functions of one direction, by name, with their parameters.
+/// The functions of one direction, with their parameters; `default` are the names if the file has none.
 fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<UnaryKind>, Refusal> {
     let count = default.len();
     let names = l.texts("activations");
@@ -36,7 +37,7 @@ fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<Un
         None if names.is_empty() => default.iter().map(ToString::to_string).collect(),
         None => return unsupported(format!("activations {names:?}")),
     };
-    // Parameters stand in lists of their own, one entry for each function of all directions.
+    // Parameters are in separate lists, with one entry for each function of all directions.
     let [alphas, betas] =
         ["activation_alpha", "activation_beta"].map(|name| l.float_list(name).unwrap_or_default());
     let mut kinds = Vec::with_capacity(count);
@@ -60,7 +61,7 @@ fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<Un
     Ok(kinds)
 }
 
-/// Blocks of `units` rows of a matrix or elements of a list, in another order.
+/// Reorders blocks of `units` rows of a matrix, or elements of a list.
 fn blocks(known: &Known, order: &[usize], units: usize) -> Known {
     let rows: Vec<usize> = order.iter().flat_map(|&gate| gate * units..(gate + 1) * units).collect();
     known.gathered(0, &rows, &[rows.len()])
@@ -185,7 +186,7 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
     Ok(slots)
 }
 
-/// The initial state of a direction, `[batch, units]`; none where it is zero.
+/// The initial state of a direction, `[batch, units]`; `None` if it is zero.
 fn state(
     l: &mut Layer<'_>,
     position: usize,
@@ -225,7 +226,7 @@ fn state(
     Ok(Some(l.net.value(&own)?))
 }
 
-/// Y (`position` 0), Y_h or Y_c in the file's shape, with its dimension for the directions.
+/// Y (`position` 0), Y_h or Y_c in the file's shape, which has a dimension for the directions.
 fn result(
     l: &mut Layer<'_>,
     position: usize,

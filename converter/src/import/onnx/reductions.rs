@@ -21,7 +21,7 @@ pub(super) enum Kind {
     LogSumExp,
 }
 
-/// A reduction; its axes are an attribute or, in newer operator sets, an operand.
+/// A reduction. Its axes are an attribute or, in newer operator sets, an operand.
 pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translation {
     let (slot, keep) = (l.slot(0)?, l.int("keepdims", 1) != 0);
     let rank = l.net.shape(&slot).len();
@@ -62,7 +62,7 @@ pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translation {
     one(y)
 }
 
-/// The reduction of known elements over all axes, which is all that shape arithmetic asks for.
+/// The reduction of known elements over all axes. Shape arithmetic needs no other one.
 fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> Result<Known, Refusal> {
     if axes.len() != x.shape.len() {
         return unsupported("over some axes of a constant");
@@ -105,7 +105,7 @@ fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> 
     Ok(Known::new(l.name.clone(), shape, elements))
 }
 
-/// The index of the largest or smallest element along an axis; of equal ones the first.
+/// The index of the largest or smallest element along an axis; of several equal elements, the first one.
 pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translation {
     if l.int("select_last_index", 0) != 0 {
         return unsupported("select_last_index: of equal elements only the first is found");

@@ -1,14 +1,14 @@
 //! Resize and Upsample over the two spatial dimensions.
 //!
-//! ONNX has many rules for where a pixel of the result lies in the input, the graph three. A layer is
-//! supported when its rule names the same places as one of the three for the sizes at hand.
+//! ONNX has many rules for the position in the input of a pixel of the result; the graph has three. A layer
+//! is supported if, for its sizes, its rule gives the same positions as one of the three.
 
 use super::layer::{Layer, Translation, one, size};
 use crate::graph::{Op, ResizeBilinear, ResizeNearest};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
-/// Resize since operator set 10: input, roi?, scales?, sizes?
+/// Resize since operator set 10: input, optional roi, optional scales, optional sizes.
 pub(super) fn resize(l: &mut Layer<'_>) -> Translation {
     let old = l.opset() < 11;
     let rule = if old { "asymmetric".into() } else { l.text("coordinate_transformation_mode", "half_pixel") };
@@ -17,7 +17,7 @@ pub(super) fn resize(l: &mut Layer<'_>) -> Translation {
     translate(l, scales, 3, &rule, &nearest)
 }
 
-/// Upsample: input, scales as an operand or, before operator set 9, an attribute.
+/// Upsample: input, and scales, which are an operand or, before operator set 9, an attribute.
 pub(super) fn upsample(l: &mut Layer<'_>) -> Translation {
     translate(l, 1, usize::MAX, "asymmetric", "floor")
 }
@@ -50,7 +50,7 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
     } else {
         let list = match l.float_list("scales") {
             Some(list) => list,
-            // The first operator set.
+            // This is the form of the first operator set.
             None if l.has("height_scale") && rank == 4 => {
                 let [height, width] = ["height_scale", "width_scale"].map(|name| l.float(name, 1.0));
                 vec![1.0, 1.0, height, width]
@@ -68,12 +68,12 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
     if out[..2] != shape[..2] || out.contains(&0) {
         return unsupported(format!("from shape {shape:?} to {out:?}; only height and width may change"));
     }
-    // The first operator set writes `bilinear`.
+    // The first operator set calls the mode `bilinear`.
     let mode = match l.text("mode", "nearest") {
         mode if mode == "bilinear" => "linear".into(),
         mode => mode,
     };
-    // Where each pixel of the result lies in the input.
+    // The position in the input of each pixel of the result.
     let place = |x: usize, d: usize| -> Option<f64> {
         let (x, scale, n, m) = (x as f64, factor[d], shape[d] as f64, out[d] as f64);
         Some(match rule {
@@ -151,7 +151,7 @@ fn translate(l: &mut Layer<'_>, scales: usize, sizes: usize, rule: &str, nearest
 /// `align_corners` and `half_pixel_centers` of the graph's operators.
 const FLAGS: [(bool, bool); 3] = [(false, true), (true, false), (false, false)];
 
-/// Input pixels per pixel of the result, as the graph's operators say it.
+/// Input pixels per pixel of the result, by the rule of the graph's operators.
 fn step(n: usize, m: usize, align_corners: bool) -> f64 {
     if align_corners && m > 1 { (n as f64 - 1.0) / (m as f64 - 1.0) } else { n as f64 / m as f64 }
 }

@@ -1,7 +1,8 @@
-//! Tensors of the file become [`Known`] ones: every encoding that ONNX has, external files included.
+//! Turns the tensors of the file into [`Known`] ones. Every encoding of ONNX is supported, including external
+//! files.
 //!
-//! A tensor may lie in `raw_data`, in a list of its type, or in a file beside the model. Sizes are
-//! checked against the bytes that are there before anything is allocated.
+//! The elements of a tensor may be in `raw_data`, in a list of their type, or in a file beside the model.
+//! Sizes are compared with the available bytes before anything is allocated.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Constant, DType};
 use crate::import::damaged::damaged;
 
-/// Element types by their number in `onnx.proto`.
+/// Element types, by their number in `onnx.proto`.
 pub(super) mod types {
     pub const FLOAT: i64 = 1;
     pub const UINT8: i64 = 2;
@@ -67,14 +68,14 @@ pub(super) mod types {
         name.map_or_else(|| format!("type {number}"), |name| (*name).into())
     }
 
-    /// The number of a type by its name, in capitals or not.
+    /// The number of a type by its name, in any case.
     pub fn number(text: &str) -> Option<i64> {
         let text = text.to_lowercase();
         (0..i64::from(u8::MAX)).take(NAMES.len()).find(|&number| name(number) == text)
     }
 }
 
-/// The graph's type for values of an ONNX type; wider floats become float32, other integers int64.
+/// The graph's type for values of an ONNX type. Wider floats become float32, other integers int64.
 pub(super) fn dtype(number: i64) -> Option<DType> {
     Some(match number {
         types::FLOAT | types::FLOAT16 | types::DOUBLE | types::BFLOAT16 => DType::Float32,
@@ -88,11 +89,11 @@ pub(super) fn dtype(number: i64) -> Option<DType> {
     })
 }
 
-/// Where tensors outside of the model's file lie.
+/// Access to tensors outside of the model's file.
 pub(super) struct Outside<'a> {
-    /// The model's folder; none for a model that is only bytes.
+    /// The model's folder; `None` for a model that was given as bytes.
     pub folder: Option<&'a Path>,
-    /// Takes in what was read.
+    /// Everything that is read is added to this hash.
     pub hash: &'a mut Sha256,
 }
 
@@ -176,7 +177,7 @@ fn from_bytes(number: i64, bytes: &[u8], count: usize) -> Result<Constant> {
     })
 }
 
-/// Elements from the list of their type. Small types lie in `int32_data`.
+/// Elements from the list of their type. Small types are in `int32_data`.
 fn from_lists(tensor: &TensorProto, count: usize) -> Result<Constant> {
     let small = &tensor.int32_data;
     let nibbles = || small.iter().flat_map(|&b| [b as u8 & 15, b as u8 >> 4]).take(count);
@@ -201,7 +202,7 @@ fn from_lists(tensor: &TensorProto, count: usize) -> Result<Constant> {
     })
 }
 
-/// The bytes of a tensor that lies in another file, `wanted` many.
+/// The bytes of a tensor in another file. There must be `wanted` of them.
 fn external(tensor: &TensorProto, wanted: Option<usize>, outside: &mut Outside<'_>) -> Result<Vec<u8>> {
     let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
     let location = entry("location").unwrap_or_default();
@@ -232,7 +233,7 @@ fn external(tensor: &TensorProto, wanted: Option<usize>, outside: &mut Outside<'
     };
     let wanted = wanted.and_then(|n| u64::try_from(n).ok());
     let (offset, length) = (offset.unwrap_or(0), length.or(wanted).unwrap_or(0));
-    // Opening a pipe or a device may wait for ever.
+    // Opening a pipe or a device may block forever.
     let metadata = std::fs::metadata(&real).map_err(missing)?;
     if !metadata.is_file() {
         return Err(Error::input(format!("lies in `{location}`, which is no regular file"))

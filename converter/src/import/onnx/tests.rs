@@ -1,5 +1,5 @@
-//! Models against the answers of ONNX Runtime: those that `tests/import/onnx/make.py` makes, one for
-//! each operator and option, and the shared ones; and files that lie.
+//! Compares models with the results of ONNX Runtime: those that `tests/import/onnx/make.py` makes, one for
+//! each operator and option, and the shared ones. Also tests damaged files.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,8 @@ pub(super) fn vectors() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/onnx"))
 }
 
-/// Largest difference of all outputs of all samples to the arrays `{prefix}out0`, …, relative to their
-/// magnitude where that is above 1.
+/// Largest difference between the outputs of all samples and the arrays `{prefix}out0`, …, relative to their
+/// magnitude if that is above 1.
 fn error(graph: &Graph, oracle: &mut Npz, inputs: &str, outputs: &str) -> f32 {
     let executor = Executor::new(graph).expect("all layers are known");
     let name = |i: usize| format!("{inputs}in{i}");
@@ -34,7 +34,7 @@ fn error(graph: &Graph, oracle: &mut Npz, inputs: &str, outputs: &str) -> f32 {
             assert_eq!(found.len(), expected[sample].len());
             for (x, y) in found.iter().zip(&expected[sample]) {
                 let distance = if x == y { 0.0 } else { (x - y).abs() / y.abs().max(1.0) };
-                // NaN must not pass.
+                // NaN counts as an error.
                 worst = if distance.is_nan() { f32::INFINITY } else { worst.max(distance) };
             }
         }
@@ -42,7 +42,7 @@ fn error(graph: &Graph, oracle: &mut Npz, inputs: &str, outputs: &str) -> f32 {
     worst
 }
 
-/// The error before and after the passes, and the layers that are left.
+/// The error before and after the passes, and the remaining layers.
 fn errors(path: &Path, oracle: &Path, prefix: &str, engine: &str) -> ([f32; 2], Vec<String>) {
     let mut oracle = Npz::open(oracle).expect("an oracle lies beside");
     let mut graph = load(path).expect("imports").graph;
@@ -56,7 +56,7 @@ fn errors(path: &Path, oracle: &Path, prefix: &str, engine: &str) -> ([f32; 2], 
 fn every_vector_agrees_with_onnx_runtime() {
     let mut names: Vec<PathBuf> =
         std::fs::read_dir(vectors()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Integers have tests of their own.
+    // Integer models have tests of their own.
     let quantized = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         ["quantized", "border"].iter().any(|group| name.starts_with(group))
@@ -101,7 +101,7 @@ fn shared_models_agree_with_onnx_runtime() {
             let (errors, layers) = errors(&path, &oracle, prefix, "ort_");
             println!("{name} {prefix}: {errors:?} {layers:?}");
             assert!(errors.iter().all(|&e| e <= 1e-4), "{name} {prefix}: {errors:?}");
-            // Images of one channel are the same in both layouts.
+            // For images of one channel, both layouts are the same.
             assert!(!layers.iter().any(|l| l == "TRANSPOSE"), "{name}: {layers:?}");
         }
     }
@@ -133,7 +133,7 @@ fn trained_models_equal_their_tflite() {
             assert!(found[0].iter().zip(y).all(|(a, b)| (a - b).abs() <= 1e-4), "{name}");
         }
         assert!(!found.iter().any(|l| l == "TRANSPOSE"), "{name}: {found:?}");
-        // The .tflite importer reads no recurrent layers. A RESHAPE is no work for the device.
+        // The .tflite importer does not support recurrent layers. A RESHAPE is no work for the device.
         if name != "mnist_lstm" {
             let work = |all: Vec<String>| all.into_iter().filter(|l| l != "RESHAPE").collect::<Vec<_>>();
             let tflite = layers(&folder.join(format!("{name}_float.tflite")));
@@ -154,7 +154,7 @@ fn quantized_models_keep_their_numbers() {
         for graph in [&graph, &optimised] {
             let count = |op: Op| graph.nodes.iter().filter(|n| n.op == op).count();
             assert!(count(Op::Quantize) >= 10 && count(Op::Dequantize) >= 10, "{name}");
-            // Filters and weights of two dense layers are int8 still, biases int32.
+            // Filters and weights of two dense layers are still int8, biases int32.
             let of = |kind: fn(&Constant) -> bool| {
                 let read = graph.nodes.iter().filter(|n| n.op == Op::Dequantize).filter_map(|n| n.input(0));
                 read.filter(|&id| graph.value(id).constant.as_ref().is_some_and(kind)).count()
@@ -170,7 +170,8 @@ fn quantized_models_keep_their_numbers() {
                 }
             }
             println!("{name}: {worst}");
-            // Probabilities are rounded to 1/256; both sides round in between, the one integers, the other reals.
+            // Probabilities are rounded to 1/256. Both sides round intermediate results, one as integers, the
+            // other as reals.
             assert!(worst <= 2.5 / 256.0, "{name}: {worst}");
         }
         let inside = optimised.nodes.iter().filter(|n| matches!(n.op, Op::Transpose(_))).count();
@@ -213,12 +214,12 @@ fn int8_models_are_as_good_as_those_of_tflite() {
         };
         let (onnx, tflite) = (hits(format!("{name}.onnx")), hits(format!("{name}_float.tflite")));
         println!("{name}: {onnx} of 200, .tflite {tflite}");
-        // The same graph up to rounding of folded weights.
+        // The graphs are equal up to rounding of folded weights.
         assert!(onnx.abs_diff(tflite) <= 1, "{name}: {onnx} and {tflite}");
     }
 }
 
-/// A model file of these nodes, with float inputs `x` and outputs by name.
+/// A model file with these nodes, float inputs, and outputs by name.
 pub(super) fn model(nodes: Vec<NodeProto>, inputs: &[(&str, &[i64])], outputs: &[&str]) -> ModelProto {
     let info = |name: &str, shape: &[i64]| {
         let dim = shape.iter().map(|&d| Dimension { dim_value: (d != 0).then_some(d) }).collect();
@@ -319,7 +320,7 @@ fn nodes_in_any_order_are_sorted_and_cycles_refused() {
     assert_eq!(graph.nodes.iter().map(|n| n.op.name()).collect::<Vec<_>>(), ["ABS", "RELU"]);
     let nodes = vec![node("Add", &["x", "b"], &["a"]), node("Relu", &["a"], &["b"])];
     assert!(refused(&model(nodes, &[("x", &[4])], &["b"])).message.contains("cycle"));
-    // A chain longer than a thread's stack is deep.
+    // The chain is longer than a thread's stack would allow for recursion.
     let chain: Vec<NodeProto> =
         (0..20_000).rev().map(|i| node("Relu", &[&format!("v{i}")], &[&format!("v{}", i + 1)])).collect();
     let file = model(chain, &[("v0", &[4])], &["v20000"]);
@@ -337,7 +338,7 @@ fn files_that_contradict_themselves_are_refused() {
     assert!(refused(&twice).message.contains("written twice"));
     let shapes = model(vec![node("Add", &["x", "z"], &["y"])], &[("x", &[4]), ("z", &[3])], &["y"]);
     assert!(refused(&shapes).message.contains("`the_y`"));
-    // Sizes that the file claims and does not have.
+    // Sizes that the file claims but does not have.
     let claims: [(&[i64], usize); 4] = [(&[1 << 40, 1 << 40], 4), (&[1 << 31], 4), (&[-4], 4), (&[5], 4)];
     for (dims, count) in claims {
         let mut file = model(vec![node("Add", &["x", "w"], &["y"])], &[("x", &[4])], &["y"]);
@@ -345,7 +346,7 @@ fn files_that_contradict_themselves_are_refused() {
         file.graph.as_mut().unwrap().initializer.push(tensor);
         assert!(refused(&file).message.contains("tensor `w`"), "{dims:?}");
     }
-    // A small file that asks for much.
+    // A small file that asks for a large result.
     let mut file = model(vec![node("ConstantOfShape", &["w"], &["y"])], &[("x", &[4])], &["y"]);
     let mut tensor = weights("w", &[2], Vec::new());
     (tensor.data_type, tensor.int64_data) = (7, vec![1 << 20, 1 << 20]);
@@ -388,8 +389,8 @@ fn external_data_lies_beside_the_model() {
     assert!(load_bytes("net.onnx", &bytes).unwrap_err().message.contains("given as bytes"));
 }
 
-/// Every vector with some bytes changed, cut or doubled: an error or a graph, never a panic; a graph is
-/// sound enough for the passes.
+/// Every vector with some bytes changed, cut or doubled: the result is an error or a graph, never a panic,
+/// and a graph is valid enough for the passes.
 #[test]
 fn damaged_files_never_panic() {
     let mut state = 1u64;
@@ -438,8 +439,8 @@ fn damaged_files_never_panic() {
     assert!(errors > 100 && graphs > 100);
 }
 
-/// Every vector with numbers, shapes, operators and operands exchanged for others: files that are sound as
-/// files and contradict themselves as models. `FERROLITE_ROUNDS` says how many of each vector.
+/// Every vector with numbers, shapes, operators and operands exchanged for others: valid files that
+/// contradict themselves as models. `FERROLITE_ROUNDS` is the number of rounds for each vector.
 #[test]
 fn altered_models_never_panic() {
     const NUMBERS: [i64; 12] = [-1, 0, 1, 2, 3, 7, 64, -5, 1 << 20, 1 << 40, i64::MIN, i64::MAX];

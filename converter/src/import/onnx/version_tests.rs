@@ -1,4 +1,4 @@
-//! Operator sets old and new, attributes, modes of training, and what lies beside a model.
+//! Old and new operator sets, attributes, training mode, and files beside a model.
 
 use super::proto::{Attribute, ModelProto, NodeProto, OperatorSetId, TensorProto};
 use super::tests::{model, node, refused, vectors, weights};
@@ -66,7 +66,7 @@ fn attributes_that_an_operator_does_not_have_are_told() {
     assert_eq!(import(&file(13, "Softmax", int("axis", 1))).warnings, [""; 0]);
     let warnings = import(&file(13, "Softmax", int("dim", 1))).warnings;
     assert!(warnings[0].contains("`dim`") && warnings[0].contains("`the_y` (Softmax)"), "{warnings:?}");
-    // Attributes come and go.
+    // Attributes are added and removed over the versions.
     assert_eq!(import(&file(5, "Relu", ints("consumed_inputs", &[0]))).warnings, [""; 0]);
     assert_eq!(import(&file(6, "Relu", ints("consumed_inputs", &[0]))).warnings.len(), 1);
     assert_eq!(import(&file(13, "Relu", int("__tool", 1))).warnings, [""; 0]);
@@ -94,7 +94,8 @@ fn normalization_by_the_batch_is_refused() {
         let of = |name| weights(name, &[2], vec![1.0, 2.0]);
         of_set(version, vec![layer], &[1, 2], ["s", "b", "m", "v"].map(of).to_vec())
     };
-    // Several results ask for it, also where nothing reads them; names may be left out.
+    // A node with several results asks for training mode, even if the others are not read; their names may be
+    // empty.
     let five = ["y", "m2", "v2", "m3", "v3"];
     assert!(reason(&file(9, &five, vec![])).contains("training mode"));
     assert!(reason(&file(15, &["y"], vec![int("training_mode", 1)])).contains("training mode"));
@@ -147,7 +148,7 @@ fn shapes_met_in_another_way_before_operator_set_7() {
     assert_eq!(answer(&add(6, vec![int("broadcast", 1), int("axis", 0)]), &x), first);
     let middle = [10.0, 11.0, 22.0, 23.0, 14.0, 15.0, 26.0, 27.0];
     assert_eq!(answer(&add(6, vec![int("broadcast", 1), int("axis", 1)]), &x), middle);
-    // One slope for each channel.
+    // There is one slope for each channel.
     let slope = of_set(
         6,
         vec![node("PRelu", &["x", "b"], &["y"])],
@@ -196,7 +197,7 @@ fn blocks_go_into_depth_in_both_orders() {
     assert_eq!(answer(&file("CRD"), &x), channels);
 }
 
-/// The layers that are left of a choice between functions.
+/// The layers that remain of a choice between functions.
 #[test]
 fn a_choice_between_functions_is_one_function_or_refused() {
     let number = |name: &str, x| weights(name, &[], vec![x]);
@@ -225,7 +226,7 @@ fn integers_at_the_border_keep_their_type() {
         let (scale, zero) = input.quantization.as_ref().and_then(Quantization::tensor).unwrap();
         let (out_scale, out_zero) =
             graph.value(graph.outputs[0]).quantization.as_ref().unwrap().tensor().unwrap();
-        // The whole road, without samples.
+        // The whole conversion, without samples.
         let (int8, _) =
             crate::quantize::quantize(&graph, &crate::quantize::NoSamples, &Default::default()).unwrap();
         let bytes = crate::emit::compile(&int8, &Default::default()).unwrap().bytes;

@@ -1,8 +1,8 @@
-//! Which versions of the operators the importer knows, and which attributes each of them has.
+//! The versions of operators that the importer knows, and the attributes of each version.
 //!
-//! An operator set is a number in the file; what an operator means changes with it. `schemas.txt` lists, for each
-//! operator that is read here, the sets in which it changed and its attributes since. An attribute that is not
-//! listed may change the result in a way that nobody here knows of: it is not passed over without a word.
+//! An operator set is a number in the file, and the meaning of an operator depends on it. `schemas.txt`
+//! lists, for each supported operator, the sets in which it changed and its attributes from then on. An
+//! attribute that is not listed may change the result in an unknown way, so a warning reports it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,13 +15,13 @@ use crate::import::refusal::Refusal;
 /// Domains of the standard operators.
 pub(super) const STANDARD: [&str; 2] = ["", "ai.onnx"];
 
-/// The domains of operators that are read, and the newest operator set of each that was read.
+/// The domains of supported operators, and the newest operator set of each that the importer knows.
 const NEWEST: [(&str, i64); 3] = [("ai.onnx", 28), ("ai.onnx.ml", 5), ("com.microsoft", 1)];
 
-/// Lines `domain name version attribute:type ...`, versions ascending.
+/// Lines `domain name version attribute:type ...`, with ascending versions.
 const SCHEMAS: &str = include_str!("schemas.txt");
 
-/// Types of attributes by their letter in the list and their number in `onnx.proto`.
+/// Types of attributes: the letter in the list, the number in `onnx.proto`, and the name for people.
 const KINDS: [(&str, i32, &str); 7] = [
     ("f", 1, "a number"),
     ("i", 2, "an integer"),
@@ -32,7 +32,7 @@ const KINDS: [(&str, i32, &str); 7] = [
     ("S", 8, "a list of texts"),
 ];
 
-/// One version of an operator: the set since which it holds, and its attributes with the letters of their types.
+/// One version of an operator: the first set that has it, and its attributes with the letters of their types.
 struct Version {
     since: i64,
     attributes: Vec<(&'static str, &'static str)>,
@@ -56,14 +56,14 @@ static VERSIONS: LazyLock<HashMap<(&str, &str), Vec<Version>>> = LazyLock::new(|
 /// The operator sets of a model.
 pub(super) struct OperatorSets(HashMap<&'static str, i64>);
 
-/// A domain by the name that it has in the list.
+/// The name in the list of a domain.
 fn domain(name: &str) -> Option<&'static str> {
     let name = if STANDARD.contains(&name) { "ai.onnx" } else { name };
     NEWEST.iter().map(|(known, _)| *known).find(|known| *known == name)
 }
 
 impl OperatorSets {
-    /// Those that a model names; of the standard one the first, where a file does not name it.
+    /// The operator sets that a model names. If it does not name the standard one, that is set 1.
     pub(super) fn of(model: &ModelProto) -> Result<OperatorSets> {
         let mut sets = HashMap::from([("ai.onnx", 1)]);
         for set in &model.opset_import {
@@ -81,7 +81,7 @@ impl OperatorSets {
         self.0.get("ai.onnx").copied().unwrap_or(1)
     }
 
-    /// What a person should know of sets that are newer than any that was read here.
+    /// Warnings about operator sets that are newer than those that the importer knows.
     pub(super) fn newer(&self) -> Vec<String> {
         let newer = NEWEST.iter().filter_map(|&(domain, newest)| {
             let &found = self.0.get(domain).filter(|&&found| found > newest)?;
@@ -95,13 +95,13 @@ impl OperatorSets {
         newer.collect()
     }
 
-    /// Looks at a node's attributes: one of another type than its operator has is an error, one that its operator
-    /// does not have is told, and so is an operator that the model's operator set does not have.
+    /// Checks a node's attributes. An attribute of the wrong type is an error. An attribute that its operator
+    /// does not have is a warning, and so is an operator that the model's operator set does not have.
     pub(super) fn attributes(&self, name: &str, node: &NodeProto) -> Result<Vec<String>, Refusal> {
         let Some(domain) = domain(&node.domain) else { return Ok(Vec::new()) };
         let Some(versions) = VERSIONS.get(&(domain, node.op_type.as_str())) else { return Ok(Vec::new()) };
         let set = self.0.get(domain).copied().unwrap_or(1);
-        // Of an operator that the set does not have yet, the first version.
+        // If the set does not have the operator yet, its first version counts.
         let Some(first) = versions.first() else { return Ok(Vec::new()) };
         let version = versions.iter().rev().find(|v| v.since <= set).unwrap_or(first);
         let mut told = Vec::new();
@@ -113,7 +113,7 @@ impl OperatorSets {
                 node.op_type, first.since, first.since, first.since
             ));
         }
-        // Names that begin so are for tools.
+        // Attributes whose names begin like this are for tools.
         for attribute in node.attribute.iter().filter(|a| !a.name.starts_with("__")) {
             let Some((_, letter)) = version.attributes.iter().find(|(known, _)| *known == attribute.name)
             else {

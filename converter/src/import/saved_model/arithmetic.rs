@@ -16,16 +16,16 @@ pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -
 
 pub(super) fn binary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
-    // The type of the result is that of the first operand, which for a constant is the same.
+    // The result has the type of the first operand. A constant operand has the same type.
     Ok(vec![Tensor::Value(e.builder.binary(&layer.name, kind, a, b)?)])
 }
 
-/// Whether the channels are the second dimension rather than the last one.
+/// Whether the channels are the second dimension instead of the last one.
 pub(super) fn channels_first(layer: &Layer<'_>) -> bool {
     layer.node.text("data_format").is_some_and(|format| format.starts_with("NC"))
 }
 
-/// BiasAdd: the bias runs along the channels.
+/// BiasAdd: adds the bias along the channels.
 pub(super) fn bias_add(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let rank = e.builder.shape(x).len();
@@ -93,7 +93,7 @@ pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     Ok(vec![Tensor::Value(e.builder.unary(&layer.name, UnaryKind::Log, sum)?)])
 }
 
-/// A comparison. Of integers only Less with zero, which Keras asks before a look-up.
+/// A comparison. For integers, only Less with zero is supported, which Keras computes before a look-up.
 pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (a, b) = (layer.input(0)?, layer.input(1)?);
     if let (Tensor::Value(x), Tensor::Known(zero), "Less") = (a, b, layer.node.op.as_str())
@@ -123,8 +123,8 @@ pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     Ok(vec![Tensor::Truth(part_of_choice(e, layer, choices::COMPARED, &operands, DType::Bool)?)])
 }
 
-/// SelectV2: by a comparison or a known condition; of indices that count from the end and those that do not, the
-/// latter are taken for granted.
+/// SelectV2, with a comparison or a known condition. If it makes negative indices count from the end, indices
+/// are assumed not to be negative.
 pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (condition, a, b) = (layer.input(0)?, layer.input(1)?, layer.input(2)?);
     if let (Tensor::Negative(x), Tensor::Value(y)) = (condition, b)
@@ -159,7 +159,7 @@ fn truth(e: &mut Evaluator<'_>, tensor: &Tensor) -> Result<ValueId, Refusal> {
     }
 }
 
-/// A layer that stands in the graph until `choices` knows what it is a part of.
+/// Adds a layer that stays in the graph until `choices` recognises the function that it is a part of.
 fn part_of_choice(
     e: &mut Evaluator<'_>,
     layer: &Layer<'_>,
@@ -210,7 +210,7 @@ pub(super) fn cumsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
 }
 
-/// Cast of what is not known at import.
+/// Cast of a tensor that is not known at import.
 pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     if let Tensor::Truth(id) = layer.input(0)? {
         let to = layer.dtype("DstT", DType::Float32)?;

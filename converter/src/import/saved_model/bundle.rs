@@ -1,8 +1,8 @@
 //! Tensor bundles: the variables of a SavedModel, `variables.index` and `variables.data-…`.
 //!
-//! The index is a sorted string table of `BundleEntry` messages by name; an entry says in which shard and
-//! where the elements lie. Nothing is read before it is asked for, and no more than the file has.
-//! Source: `tensorflow/core/util/tensor_bundle/tensor_bundle.h`.
+//! The index is a sorted string table of `BundleEntry` messages by name. An entry states the shard and the
+//! position of the elements. Data is read only when it is needed, and no more than the file has. Source:
+//! `tensorflow/core/util/tensor_bundle/tensor_bundle.h`.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -21,7 +21,7 @@ const OBJECTS: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 /// The variables of a model by their names in the checkpoint.
 #[derive(Default)]
 pub(super) struct Bundle {
-    /// The path up to `.data-00000-of-00001`.
+    /// The path without `.data-00000-of-00001`.
     prefix: PathBuf,
     shards: i32,
     entries: HashMap<String, BundleEntry>,
@@ -57,17 +57,17 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Whether a variable is there.
+    /// Whether a variable exists.
     pub(super) fn contains(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// The list of the model's objects that TensorFlow 2 keeps beside the variables; `None` where there is
+    /// The list of the model's objects, which TensorFlow 2 stores beside the variables; `None` if there is
     /// none, as in files of TensorFlow 1.
     pub(super) fn objects(&self) -> Result<Option<StoredObjects>, String> {
         let Some(entry) = self.entries.get(OBJECTS) else { return Ok(None) };
         let bytes = self.bytes(entry)?;
-        // A scalar of text: its length, a checksum of the length, and the text.
+        // A scalar string: its length, a checksum of the length, and the text.
         let mut rest = bytes.as_slice();
         let length = prost::encoding::decode_varint(&mut rest).ok().and_then(|n| usize::try_from(n).ok());
         let text = length.zip(rest.get(4..)).filter(|(length, text)| *length == text.len());
@@ -75,7 +75,7 @@ impl Bundle {
         StoredObjects::decode(text).map(Some).map_err(|e| format!("the list of its objects: {e}"))
     }
 
-    /// Why a variable cannot be used although the file is sound.
+    /// Why a variable cannot be used although the file is valid.
     pub(super) fn unsupported(&self, key: &str) -> Option<String> {
         let entry = self.entries.get(key)?;
         if !entry.slices.is_empty() {
@@ -85,7 +85,7 @@ impl Bundle {
         known::dtype(entry.dtype).is_none().then(name)
     }
 
-    /// The variable under `key`, named `name`.
+    /// The variable with this key. It gets the name `name`.
     pub(super) fn read(&self, key: &str, name: &str) -> Result<Rc<Known>, String> {
         let entry = self.entries.get(key).ok_or(match self.entries.is_empty() {
             true => "the model has no variables/variables.index",

@@ -1,4 +1,4 @@
-//! Which cell one round of a loop is: told by trial with random numbers in place of its weights.
+//! Finds out which cell one round of a loop computes, by trial with random numbers in place of its weights.
 
 use super::known::{MOST, count};
 use crate::error::Result;
@@ -6,13 +6,13 @@ use crate::graph::{Binary, BinaryKind, Cell, Constant, DType, Graph, Op, Recurre
 use crate::import::build::Builder;
 use crate::reference::Executor;
 
-/// Samples on which a candidate has to agree, each of all units.
+/// Samples on which a candidate has to agree in all units.
 const SAMPLES: usize = 4;
 
-/// Largest difference of two ways to compute the same sums of products of numbers around one.
+/// Largest difference between two ways to compute the same sums of products of numbers around one.
 const CLOSE: f32 = 2e-5;
 
-/// The cell that a round is, and where its parameters lie in the round's graph.
+/// The cell that a round computes, and its parameters in the round's graph.
 pub(super) struct Found {
     pub attributes: Recurrent,
     units: usize,
@@ -22,7 +22,7 @@ pub(super) struct Found {
     recurrent_bias: Vec<ValueId>,
 }
 
-/// The constants that stand, one below the other, for one parameter.
+/// Several constants, stacked to one parameter.
 fn stacked(graph: &Graph, parts: &[ValueId]) -> Vec<f32> {
     parts.iter().filter_map(|&id| graph.value(id).constant.as_ref()?.as_f32()).flatten().copied().collect()
 }
@@ -102,7 +102,7 @@ pub(super) fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
     None
 }
 
-/// Constants in their order as groups of `width` elements.
+/// Splits constants, in their order, into groups of `width` elements.
 fn group(graph: &Graph, constants: &[ValueId], width: usize) -> Option<Vec<Vec<ValueId>>> {
     let (mut groups, mut open, mut filled) = (vec![], vec![], 0);
     for &id in constants {
@@ -116,7 +116,7 @@ fn group(graph: &Graph, constants: &[ValueId], width: usize) -> Option<Vec<Vec<V
     open.is_empty().then_some(groups)
 }
 
-/// A round with random numbers in place of its weights, and what it computes of random inputs.
+/// A round with random numbers in place of its weights, and its results for random inputs.
 struct Trial {
     graph: Graph,
     samples: Vec<Vec<Vec<f32>>>,
@@ -127,7 +127,7 @@ impl Trial {
     fn new(graph: &Graph) -> Option<Trial> {
         let mut graph = graph.clone();
         let mut state = 0x2545_f491_4f6c_dd1du64;
-        // xorshift64*, as -1..1.
+        // xorshift64*, scaled to -1..1.
         let mut random = move || {
             state ^= state >> 12;
             state ^= state << 25;
@@ -135,7 +135,7 @@ impl Trial {
             (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         };
         for value in &mut graph.values {
-            // Single numbers belong to the functions of the cell.
+            // Single numbers belong to the functions of the cell, so they stay.
             if let Some(Constant::F32(data)) = value.constant.as_mut().filter(|c| c.len() > 1) {
                 data.iter_mut().for_each(|x| *x = random());
             }
@@ -155,7 +155,7 @@ impl Trial {
         Some(Trial { graph, samples, expected })
     }
 
-    /// Whether a cell with these parameters computes what the round computes.
+    /// Whether a cell with these parameters computes the same as the round.
     fn agrees(&self, found: &Found) -> Option<bool> {
         let graph = &self.graph;
         let shape = |at: usize| graph.inputs.get(at).map(|&id| graph.value(id).shape.clone());
@@ -168,7 +168,7 @@ impl Trial {
             operands.push(Some(builder.input("state", &shape(at)?, DType::Float32)));
         }
         let ids = builder.recurrent("cell", found.attributes, operands).ok()?;
-        // The round gives its states and, where it has a result, the hidden state again.
+        // The round returns its states and, if it has a result, the hidden state again.
         let states = graph.inputs.len() - 1;
         let outputs: Vec<ValueId> = (0..graph.outputs.len())
             .map(|i| ids.get(if i < states { i + 1 } else { 0 }).copied())
@@ -179,7 +179,7 @@ impl Trial {
             let slices: Vec<&[f32]> = sample.iter().map(Vec::as_slice).collect();
             let results = executor.run(&slices).ok()?;
             let pairs = results.iter().flatten().zip(expected.iter().flatten());
-            // Not a number is not close.
+            // This comparison is false for NaN.
             if !pairs.into_iter().all(|(a, b)| (a - b).abs() <= CLOSE * b.abs().max(1.0)) {
                 return Some(false);
             }
@@ -188,7 +188,7 @@ impl Trial {
     }
 }
 
-/// Weights, recurrent weights and biases of a cell as operands.
+/// The weights, recurrent weights and biases of a cell as operands.
 pub(super) fn parameters(
     builder: &mut Builder,
     graph: &Graph,
@@ -202,7 +202,7 @@ pub(super) fn parameters(
             return Ok(None);
         }
         let shape = if matrix { vec![width, data.len() / width.max(1)] } else { vec![width] };
-        // One part keeps the author's name of the variable.
+        // A parameter that consists of one variable keeps the author's name.
         let name = match parts {
             &[one] => graph.value(one).name.clone(),
             _ => format!("{layer}/{word}"),

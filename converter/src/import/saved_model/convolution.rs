@@ -1,5 +1,5 @@
-//! Windows over images: convolutions and pooling, and the detour through SpaceToBatchND that
-//! older versions of TensorFlow take for dilated ones.
+//! Windows over images: convolutions and pooling, and the combination with SpaceToBatchND with which older
+//! versions of TensorFlow express dilated ones.
 
 use super::arithmetic::channels_first;
 use super::evaluate::Evaluator;
@@ -9,12 +9,12 @@ use super::tensor::{Layer, Spaced, Tensor, Translation};
 use crate::graph::{Conv2d, DepthwiseConv2d, Op, Padding, PoolKind, Slice, ValueId, Window};
 use crate::import::refusal::Refusal;
 
-/// A size of a window or a padding: so small that sums and products of a few do not overflow.
+/// A size of a window or a padding, small enough that sums and products of a few do not overflow.
 fn amount(value: i64) -> Option<usize> {
     usize::try_from(value).ok().filter(|&v| v <= 1 << 20)
 }
 
-/// Height and width of an attribute that lists all four dimensions.
+/// Height and width in an attribute that lists all four dimensions.
 fn pair(layer: &Layer<'_>, name: &str) -> Result<[usize; 2], Refusal> {
     let list = match layer.node.ints(name) {
         Some(list) if !list.is_empty() => list.to_vec(),
@@ -46,7 +46,7 @@ fn paddings(layer: &Layer<'_>) -> Result<[Padding; 2], Refusal> {
     })
 }
 
-/// The image that a window walks over, with what SpaceToBatchND said of it.
+/// The image that a window moves over, and the effect of a SpaceToBatchND before it.
 struct Image {
     value: ValueId,
     spaced: Option<Spaced>,
@@ -68,7 +68,7 @@ fn image(e: &mut Evaluator<'_>, layer: &Layer<'_>, tensor: &Tensor) -> Result<Im
     Ok(Image { value, spaced })
 }
 
-/// The geometry of a window of this kernel.
+/// The geometry of a window with this kernel.
 fn geometry(
     e: &Evaluator<'_>,
     layer: &Layer<'_>,
@@ -91,7 +91,8 @@ fn geometry(
     Ok(Window::over([height, width], kernel, stride, dilation, padding))
 }
 
-/// What a layer over an image gives back: in the author's layout, and still taken apart where it was.
+/// The result of a layer over an image, in the author's layout, and still split by SpaceToBatchND if the
+/// image was.
 fn result(e: &mut Evaluator<'_>, layer: &Layer<'_>, image: &Image, y: ValueId) -> Translation {
     if let Some(spaced) = &image.spaced {
         return Ok(vec![Tensor::Spaced(Spaced { value: y, paddings: None, block: spaced.block.clone() })]);
@@ -105,7 +106,7 @@ fn result(e: &mut Evaluator<'_>, layer: &Layer<'_>, image: &Image, y: ValueId) -
     Ok(vec![Tensor::Value(y)])
 }
 
-/// The two spatial sizes of a filter of TensorFlow, `[height, width, …]`.
+/// The two spatial sizes of a TensorFlow filter, `[height, width, …]`.
 fn filter_size(shape: &[usize]) -> Result<[usize; 2], Refusal> {
     match shape {
         &[h, w, _, _] => Ok([h, w]),
@@ -136,8 +137,8 @@ pub(super) fn depthwise(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation
     result(e, layer, &image, y)
 }
 
-/// Conv2DBackpropInput: size of the result, filter `[height, width, out, in]`, image. The gradient of a
-/// convolution is what Keras calls Conv2DTranspose.
+/// Conv2DBackpropInput: size of the result, filter `[height, width, out, in]`, image. It is the gradient of a
+/// convolution, which Keras calls Conv2DTranspose.
 pub(super) fn transposed(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let filter = layer.known(1, "filter")?;
     let kernel = filter_size(&filter.shape)?;
@@ -178,7 +179,7 @@ pub(super) fn pool(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: PoolKind) -> 
     result(e, layer, &image, y)
 }
 
-/// Sizes of blocks, and amounts before and behind.
+/// Block sizes, and amounts before and after.
 type Blocks = (Vec<usize>, Vec<(usize, usize)>);
 
 /// The blocks and the pairs of amounts of SpaceToBatchND and its inverse.
@@ -194,21 +195,22 @@ fn blocks(layer: &Layer<'_>) -> Result<Blocks, Refusal> {
     }
 }
 
-/// SpaceToBatchND: remembered until the convolution behind it shows the dilation that is meant.
+/// SpaceToBatchND. It is recorded until the convolution after it shows which dilation is meant.
 pub(super) fn space_to_batch(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let value = e.value(layer.input(0)?)?;
     let (block, paddings) = blocks(layer)?;
     Ok(vec![Tensor::Spaced(Spaced { value, block, paddings: Some(paddings) })])
 }
 
-/// Squeeze and ExpandDims of an image that is taken apart: of one dimension only, whose blocks are 1.
+/// Squeeze and ExpandDims of an image that SpaceToBatchND has split, for one dimension only, whose block size
+/// is 1.
 pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let Tensor::Spaced(spaced) = layer.input(0)? else { return Err("no image taken apart".into()) };
     let old = e.builder.shape(spaced.value).to_vec();
     let new = movement::new_shape(layer, &old)?;
     let value = e.builder.reshape(&layer.name, spaced.value, &new)?;
     let (mut block, mut paddings) = (spaced.block.clone(), spaced.paddings.clone());
-    // A row has become an image of height 1, or the other way round.
+    // A row becomes an image of height 1, or the reverse.
     match (old.len(), new.len()) {
         (3, 4) if new[1] == 1 && block.len() == 1 => {
             block.insert(0, 1);
@@ -226,7 +228,7 @@ pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     Ok(vec![Tensor::Spaced(Spaced { value, block, paddings })])
 }
 
-/// BatchToSpaceND behind such a convolution: what it crops was padded for nothing.
+/// BatchToSpaceND after such a convolution. What it crops need not be padded.
 pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let Tensor::Spaced(Spaced { value, block, paddings: None }) = layer.input(0)? else {
         return Err("BatchToSpaceND without the SpaceToBatchND and convolution before it".into());
@@ -252,8 +254,8 @@ pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Transl
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[*value])?)])
 }
 
-/// Lets the convolution that computes `value`, as an image or as a row, pad less behind instead of
-/// computing what is cropped.
+/// Reduces the padding after the image in the convolution that computes `value` (an image or a row), so that
+/// elements that are cropped are not computed.
 fn pad_less(e: &mut Evaluator<'_>, value: ValueId, crops: &[(usize, usize)], shape: &[usize]) -> Option<()> {
     if crops.iter().any(|&(before, _)| before > 0) {
         return None;

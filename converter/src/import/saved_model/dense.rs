@@ -6,13 +6,13 @@ use super::tensor::{Layer, Tensor, Translation};
 use crate::graph::{BatchMatMul, Op};
 use crate::import::damaged::damaged;
 
-/// MatMul of two matrices: a dense layer where the second one is known.
+/// MatMul of two matrices. It is a dense layer if the second one is known.
 pub(super) fn mat_mul(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (ta, tb) = (layer.node.flag("transpose_a", false), layer.node.flag("transpose_b", false));
     product(e, layer, ta, tb)
 }
 
-/// BatchMatMul: of the last two dimensions.
+/// BatchMatMul, over the last two dimensions.
 pub(super) fn batch_mat_mul(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let (ta, tb) = (layer.node.flag("adj_x", false), layer.node.flag("adj_y", false));
     product(e, layer, ta, tb)

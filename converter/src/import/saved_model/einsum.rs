@@ -1,5 +1,5 @@
-//! Einsum of two operands, as Keras's EinsumDense and attention use it: transposed and reshaped until it is
-//! a batch of matrix products.
+//! Einsum of two operands, as Keras's EinsumDense and attention use it. Operands are transposed and reshaped
+//! so that it becomes a batch of matrix products.
 //!
 //! ```text
 //! a[batch…, free a…, contracted…] · b[batch…, contracted…, free b…] = [batch…, free a…, free b…]
@@ -18,13 +18,13 @@ struct Equation {
     result: Vec<char>,
 }
 
-/// `ranks` are those of the operands; `...` stands for the dimensions that are not named.
+/// Parses an equation. `ranks` are those of the operands; `...` stands for the dimensions that are not named.
 fn parse(text: &str, ranks: [usize; 2]) -> Option<Equation> {
     let mut text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let mut operands = text.split("->").next()?.split(',').zip(ranks);
     if let Some((part, rank)) = operands.find(|(part, _)| part.contains("...")) {
         let elided = rank.checked_sub(part.len() - 3)?;
-        // Digits are no labels of an author's.
+        // Authors do not use digits as labels.
         let dots: Option<String> = (0..elided).map(|i| char::from_digit(i as u32, 10)).collect();
         text = text.replace("...", &dots?);
     }
@@ -39,7 +39,7 @@ fn parse(text: &str, ranks: [usize; 2]) -> Option<Equation> {
     Some(Equation { a: labels(a)?, b: labels(b)?, result: labels(result)? })
 }
 
-/// An operand as a matrix, or a batch of matrices.
+/// An operand as a matrix or a batch of matrices.
 struct Side {
     order: Vec<char>,
     groups: [usize; 3],
@@ -86,7 +86,7 @@ pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let left = arrange(e, &format!("{}/left", layer.name), left, &equation.a, &a)?;
     let multiplied = match layer.input(1)? {
         Tensor::Known(known) if batch.is_empty() => {
-            // Weights: a dense layer over rows.
+            // The second operand is known: a dense layer over rows.
             let order: Vec<usize> = [free_b.as_slice(), &contracted]
                 .concat()
                 .iter()

@@ -1,6 +1,6 @@
-//! Walks from the wanted results of a graph back to its inputs, and evaluates every node on the way once:
-//! what can be known at import is computed, the rest becomes layers. Functions are entered where they
-//! are called.
+//! Visits a graph from the wanted results back to its inputs, and evaluates every node on the way once:
+//! results that are known at import are computed, the others become layers. Functions are evaluated where
+//! they are called.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,48 +16,49 @@ use crate::import::build::Builder;
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// Most nodes that are evaluated, loops and functions counted as often as they run, and 256 elements of
-/// known arrays counted as one more.
+/// Most nodes that are evaluated. Nodes of loops and functions count each time they run, and each 256
+/// elements of known arrays count as one more.
 const MOST_STEPS: usize = 400_000;
 
-/// Most functions inside of one another.
+/// Deepest nesting of function calls.
 pub(super) const DEEPEST: usize = 48;
 
 /// Most rounds of a loop.
 pub(super) const MOST_ROUNDS: usize = 4096;
 
-/// Which branches of a node have been taken: the one where its condition holds, and the other.
+/// Which branches of a node were taken: the one for a true condition, and the other.
 pub(super) type Taken = HashMap<*const NodeDef, [bool; 2]>;
 
-/// Translates a node: what it computes at import, or the layer that it becomes.
+/// Translates a node: computes its results, or adds the layer that it becomes.
 pub(super) type Translate = fn(&mut Evaluator<'_>, &mut Layer<'_>) -> Translation;
 
 /// Resolves calls, branches and loops; `None` for all other operators.
 pub(super) type Control =
     for<'m> fn(&mut Evaluator<'m>, &'m NodeDef, &[Tensor]) -> Option<Result<Vec<Tensor>, Error>>;
 
-/// The operators that nodes may be.
+/// How the evaluator treats operators.
 pub(super) struct Operators {
-    /// Resolves control.
+    /// Resolves control flow.
     pub control: Control,
-    /// Whether an operator is read in some form.
+    /// Whether an operator is supported in some form.
     pub is_known: fn(&str) -> bool,
-    /// Translates all others.
+    /// Translates all other operators.
     pub translate: Translate,
 }
 
-/// A model while it is read.
+/// The state while a model is read.
 pub(super) struct Evaluator<'m> {
     pub library: &'m Library<'m>,
     pub variables: Variables<'m>,
     pub builder: Builder,
     pub notes: Vec<String>,
-    /// What is added to the names of nodes that are evaluated repeatedly.
+    /// Suffix for the names of nodes that are evaluated several times.
     pub suffix: String,
-    /// Where the function that is evaluated was called: its nodes may not say so themselves.
+    /// The scope of the call of the current function, since the names of a function's nodes may not contain
+    /// it.
     pub scope: String,
-    /// Constants that are in the graph already, by array and layout. The arrays are kept alive, so that
-    /// no other one takes their address.
+    /// Constants that are already in the graph, by array and layout. The arrays are kept alive, so that no
+    /// other array gets the same address.
     pub constants: HashMap<(*const Known, &'static str), (Rc<Known>, ValueId)>,
     /// The branches that were taken.
     pub taken: Taken,
@@ -90,7 +91,7 @@ impl<'m> Evaluator<'m> {
         }
     }
 
-    /// The tensors that `wanted` refers to, where `given` are known before.
+    /// The tensors that `wanted` refers to. Those in `given` are known before.
     pub(super) fn evaluate(
         &mut self,
         body: &'m Body<'m>,
@@ -99,7 +100,7 @@ impl<'m> Evaluator<'m> {
     ) -> Result<Vec<Tensor>, Error> {
         let mut done: HashMap<&'m str, Vec<Tensor>> = given.into_iter().map(|(k, v)| (k, vec![v])).collect();
         let mut open: HashMap<&'m str, ()> = HashMap::new();
-        // Not by recursion: a chain of nodes may be longer than the stack is deep.
+        // There is no recursion, because a chain of nodes may be longer than a thread's stack allows.
         let mut stack: Vec<(&'m NodeDef, usize)> = Vec::new();
         for &want in wanted {
             let Some((name, _, _)) = reference(want).filter(|(name, ..)| !done.contains_key(name)) else {
@@ -138,7 +139,7 @@ impl<'m> Evaluator<'m> {
             .collect()
     }
 
-    /// The results of a function.
+    /// Calls a function and returns its results.
     pub(super) fn call(&mut self, name: &str, arguments: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         let library = self.library;
         let Some((&name, body)) = library.functions.get_key_value(name) else {
@@ -162,7 +163,7 @@ impl<'m> Evaluator<'m> {
         results
     }
 
-    /// A function of a graph that is built only to be looked at: no node is added to the model.
+    /// Calls `f` with a separate graph, so that no node is added to the model.
     pub(super) fn aside<T>(
         &mut self,
         builder: Builder,
@@ -179,7 +180,7 @@ impl<'m> Evaluator<'m> {
         (result, std::mem::replace(&mut self.builder, outer))
     }
 
-    /// One node, its operands at hand.
+    /// Evaluates one node, whose operands are known.
     fn step(&mut self, node: &'m NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         self.steps += 1;
         if self.steps > MOST_STEPS {
@@ -211,12 +212,12 @@ impl<'m> Evaluator<'m> {
         }
     }
 
-    /// Counts work that one node makes of many elements.
+    /// Counts the work of one node that makes many elements.
     pub(super) fn charge(&mut self, elements: usize) {
         self.steps += elements / 256;
     }
 
-    /// A layer that cannot be converted stays in the graph, so that all are named at once.
+    /// Adds a layer that cannot be converted to the graph, so that all of them are reported together.
     pub(super) fn unsupported(&mut self, layer: &Layer<'_>, reason: &str) -> Result<Vec<Tensor>, Error> {
         let operands: Vec<ValueId> = layer
             .inputs
@@ -235,7 +236,7 @@ impl<'m> Evaluator<'m> {
         Ok(outputs.into_iter().map(Tensor::Lost).collect())
     }
 
-    /// The author's name for a node, made unique where a function is called or a loop runs repeatedly.
+    /// The author's name for a node, made unique if a function is called, or a loop runs, several times.
     pub(super) fn layer_name(&mut self, node: &str) -> String {
         let said =
             self.scope.is_empty() || node.strip_prefix(&*self.scope).is_some_and(|r| r.starts_with('/'));
@@ -257,7 +258,7 @@ impl<'m> Evaluator<'m> {
         }
     }
 
-    /// A known array in some layout, once for all of its readers.
+    /// A known array in some layout, added once for all of its readers.
     pub(super) fn constant(
         &mut self,
         known: &Rc<Known>,
@@ -288,7 +289,7 @@ fn node_of<'m>(body: &Body<'m>, name: &str) -> Result<&'m NodeDef, Error> {
     body.nodes.get(name).copied().ok_or_else(|| damaged(format!("node `{name}` is read but not there")))
 }
 
-/// The tensor behind a reference; `None` for a mere order.
+/// The tensor that a reference names; `None` for a control dependency.
 fn tensor_of(
     body: &Body<'_>,
     done: &HashMap<&str, Vec<Tensor>>,
@@ -298,7 +299,7 @@ fn tensor_of(
     let first = body.nodes.get(name).map_or(0, |node| first_of(&node.op, result));
     let tensors = done.get(name).map(Vec::as_slice).unwrap_or_default();
     let tensor = match tensors {
-        // Of a layer that is lost, all results are.
+        // All results of a lost layer are lost.
         [lost @ Tensor::Lost(_)] => Some(lost),
         tensors => tensors.get(first.saturating_add(index)),
     };

@@ -1,7 +1,7 @@
-//! Arithmetic on what is known at import: the shapes that layers compute with, and weights.
+//! Arithmetic on tensors that are known at import: shapes that layers compute with, and weights.
 //!
-//! Integers are computed exactly, with TensorFlow's rules (division rounds down, broadcasting); floats by
-//! the float reference, in a graph of that one node.
+//! Integers are computed exactly, by TensorFlow's rules (division rounds down, broadcasting). Floats are
+//! computed by the float reference, in a graph of that one node.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::import::build::Builder;
 use crate::import::refusal::Refusal;
 use crate::reference::Executor;
 
-/// Computes a node whose operands are all known; `None` for operators that are not of this kind.
+/// Computes a node whose operands are all known; `None` for operators that this file does not compute.
 pub(super) fn compute(layer: &Layer<'_>) -> Result<Option<Tensor>, Refusal> {
     let known: Option<Vec<&Rc<Known>>> =
         layer.inputs.iter().map(|t| if let Tensor::Known(k) = t { Some(k) } else { None }).collect();
@@ -111,7 +111,7 @@ fn cast(layer: &Layer<'_>, x: &Rc<Known>) -> Result<Rc<Known>, Refusal> {
         return Ok(x.clone());
     }
     let values: Vec<i64> = match &x.data {
-        // Towards zero.
+        // The cast truncates towards zero.
         Constant::F32(v) if target == DType::Bool => v.iter().map(|&f| i64::from(f != 0.0)).collect(),
         Constant::F32(v) => v.iter().map(|&f| f as i64).collect(),
         data => data.to_i64().unwrap_or_default(),
@@ -119,7 +119,7 @@ fn cast(layer: &Layer<'_>, x: &Rc<Known>) -> Result<Rc<Known>, Refusal> {
     Ok(Known::integers(&x.name, x.shape.clone(), &values, target))
 }
 
-/// The places of each result's element in an operand that broadcasts to `shape`.
+/// For each element of a result of shape `to`, the index in an operand of shape `from` that broadcasts to it.
 pub(super) fn broadcast_places(from: &[usize], to: &[usize]) -> Result<Vec<usize>, Refusal> {
     let missing = to.len().checked_sub(from.len()).ok_or("an operand of more dimensions than the result")?;
     let own = strides(from);
@@ -211,7 +211,8 @@ fn compare(
     Ok(Some(Known::integers(&layer.name, shape, &values, DType::Bool)))
 }
 
-/// MatrixBandPart: what lies outside of the diagonals of a band is zero; a negative width is all of that side.
+/// MatrixBandPart: sets elements outside of a band of diagonals to zero. A negative width includes that whole
+/// side.
 fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc<Known>, Refusal> {
     let one = |k: &Known| whole(k).and_then(|v| v.first().copied());
     let (Some(lower), Some(upper), [.., rows, columns]) = (one(lower), one(upper), x.shape.as_slice()) else {
@@ -221,7 +222,7 @@ fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc
         let (row, column) = ((i / columns % rows) as i64, (i % columns) as i64);
         (lower < 0 || row - column <= lower) && (upper < 0 || column - row <= upper)
     };
-    // Places beyond the end hold zero.
+    // An index beyond the end gives zero.
     let places: Vec<usize> = (0..x.data.len()).map(|i| if inside(i) { i } else { usize::MAX }).collect();
     Ok(x.pick(&layer.name, &places, x.shape.clone()))
 }
@@ -270,7 +271,7 @@ fn reduce(layer: &Layer<'_>, x: &Known, axes: &Known) -> Result<Option<Rc<Known>
     Ok(Some(Known::integers(&layer.name, shape, &sums, x.dtype())))
 }
 
-/// Computes a node of known floats by the float reference, as the layers that `translate` makes of it.
+/// Computes a node of known floats with the float reference, from the layers that `translate` makes of it.
 pub(super) fn compute_floats(
     e: &mut Evaluator<'_>,
     layer: &Layer<'_>,
@@ -298,7 +299,7 @@ pub(super) fn compute_floats(
     })
 }
 
-/// The values that a graph without inputs computes.
+/// Runs a graph without inputs and returns its values.
 fn run(name: &str, builder: Builder, tensors: Vec<Tensor>) -> Translation {
     let ids = tensors.iter().filter_map(|t| if let Tensor::Value(id) = t { Some(*id) } else { None });
     let graph = builder.finish(ids.collect());

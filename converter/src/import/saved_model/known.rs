@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::proto::{TensorProto, TensorShape};
 use crate::graph::{Constant, DType};
 
-/// Most elements of an array that the file asks for without holding them (a splat, a fill, a range).
+/// Most elements of an array that the file describes without containing them (a splat, a fill, a range).
 pub(super) const MOST: usize = 1 << 22;
 
-/// Elements with their shape, and where they come from.
+/// Elements with their shape, and the name of their source.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Known {
     /// The author's name of the variable or constant.
@@ -22,7 +22,7 @@ impl Known {
         Rc::new(Known { name: name.into(), shape, data })
     }
 
-    /// Integers of TensorFlow's default type.
+    /// Integers, stored as the type `dtype`.
     pub(super) fn integers(name: &str, shape: Vec<usize>, values: &[i64], dtype: DType) -> Rc<Known> {
         let data = match dtype {
             DType::Int64 => Constant::I64(values.to_vec()),
@@ -41,7 +41,7 @@ impl Known {
         self.data.dtype()
     }
 
-    /// The elements at these places, in another shape.
+    /// The elements at these indices, in another shape.
     pub(super) fn pick(&self, name: &str, places: &[usize], shape: Vec<usize>) -> Rc<Known> {
         fn at<T: Copy + Default>(data: &[T], places: &[usize]) -> Vec<T> {
             places.iter().map(|&i| data.get(i).copied().unwrap_or_default()).collect()
@@ -58,12 +58,12 @@ impl Known {
         Known::new(name, shape, data)
     }
 
-    /// The same elements in another shape of as many elements.
+    /// The same elements in another shape with the same number of elements.
     pub(super) fn reshaped(&self, shape: Vec<usize>) -> Rc<Known> {
         Known::new(&self.name, shape, self.data.clone())
     }
 
-    /// Dimensions in another order.
+    /// The dimensions in another order.
     pub(super) fn transposed(&self, permutation: &[usize]) -> Rc<Known> {
         let shape: Vec<usize> = permutation.iter().map(|&p| self.shape[p]).collect();
         let own = strides(&self.shape);
@@ -81,7 +81,7 @@ pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Where the elements of a view lie: `start` plus the index times the steps, in row-major order.
+/// The indices of the elements of a view, in row-major order: `start` plus the view's index times the steps.
 pub(super) fn places(start: usize, shape: &[usize], steps: &[isize]) -> Vec<usize> {
     let mut all = vec![start];
     for (&size, &step) in shape.iter().zip(steps) {
@@ -93,12 +93,12 @@ pub(super) fn places(start: usize, shape: &[usize], steps: &[isize]) -> Vec<usiz
     all
 }
 
-/// Number of elements, if it is no absurd one.
+/// Number of elements, if it is below a plausible limit.
 pub(super) fn count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= 1 << 31)
 }
 
-/// The graph's type for one of TensorFlow's; wider floats become float32.
+/// The graph's type for a type of TensorFlow; wider floats become float32.
 pub(super) fn dtype(number: i32) -> Option<DType> {
     Some(match number {
         1 | 2 | 14 | 19 => DType::Float32,
@@ -133,13 +133,13 @@ pub(super) fn dtype_name(number: i32) -> String {
     name.into()
 }
 
-/// All dimensions, if all are known.
+/// The sizes of all dimensions, if all are known.
 pub(super) fn static_shape(shape: Option<&TensorShape>) -> Option<Vec<usize>> {
     let shape = shape.filter(|s| !s.unknown_rank)?;
     shape.dims.iter().map(|d| usize::try_from(d.size).ok()).collect()
 }
 
-/// Little-endian bytes of TensorFlow's type `number` as elements.
+/// Decodes little-endian bytes of TensorFlow's type `number`.
 pub(super) fn decode(number: i32, bytes: &[u8]) -> Option<Constant> {
     fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
         let (chunks, rest) = bytes.as_chunks::<N>();
@@ -160,7 +160,7 @@ pub(super) fn decode(number: i32, bytes: &[u8]) -> Option<Constant> {
     })
 }
 
-/// A constant of the file, or why it is none.
+/// A constant of the file, or why it cannot be used.
 pub(super) fn from_proto(name: &str, tensor: &TensorProto) -> Result<Rc<Known>, String> {
     let number = tensor.dtype;
     let Some(dtype) = dtype(number) else { return Err(format!("elements of {}", dtype_name(number))) };
@@ -174,7 +174,7 @@ pub(super) fn from_proto(name: &str, tensor: &TensorProto) -> Result<Rc<Known>, 
         }
         return Ok(Known::new(name, shape, data));
     }
-    // The last element stands for all that follow; without any, all are zero.
+    // The last element is repeated for all that are missing; without any, all are zero.
     fn spread<T: Copy, U: Copy + Default>(list: &[T], n: usize, f: impl Fn(T) -> U) -> Option<Vec<U>> {
         (list.len() <= n && n <= MOST.max(list.len())).then(|| {
             let mut all: Vec<U> = list.iter().map(|&x| f(x)).collect();

@@ -1,4 +1,4 @@
-//! Graphs and functions by name, and what the inputs of their nodes refer to.
+//! Graphs and functions by name, and the references in the inputs of their nodes.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use crate::graph::DType;
 #[derive(Default)]
 pub(super) struct Body<'m> {
     pub nodes: HashMap<&'m str, &'m NodeDef>,
-    /// The function's parameters in their order.
+    /// The function's parameters, in their order.
     pub parameters: Vec<&'m str>,
-    /// The function's results in their order, as references.
+    /// The function's results, in their order, as references.
     pub results: Vec<&'m str>,
 }
 
@@ -47,9 +47,10 @@ fn function(def: &FunctionDef) -> Option<(&str, Body<'_>)> {
     Some((signature.name.as_str(), body))
 }
 
-/// A reference to a tensor: the node and the number of its result. `None` for a mere order.
+/// Parses a reference to a tensor: the node, the name of its result, and an index. `None` for a control
+/// dependency.
 ///
-/// In functions a result has a name before its number, which counts within that name.
+/// In functions, a result has a name before its index, and the index counts within that name.
 pub(super) fn reference(text: &str) -> Option<(&str, &str, usize)> {
     if text.starts_with('^') {
         return None;
@@ -67,7 +68,7 @@ pub(super) fn reference(text: &str) -> Option<(&str, &str, usize)> {
     })
 }
 
-/// Where a named result of an operator begins: operators with several named results are few.
+/// The index of the first tensor of a named result; few operators have several named results.
 pub(super) fn first_of(op: &str, result: &str) -> usize {
     let names: &[&str] = match op {
         "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => {
@@ -82,8 +83,8 @@ pub(super) fn first_of(op: &str, result: &str) -> usize {
     names.iter().position(|&name| name == result).unwrap_or(0)
 }
 
-/// The attributes of a node. Those that have their default value may be left out of the file, so that
-/// every reader of one gives it.
+/// The attributes of a node. The file may leave out attributes with their default value, so every method
+/// takes the default.
 pub(super) trait Attributes {
     fn attribute(&self, name: &str) -> Option<&Attr>;
 
@@ -125,7 +126,7 @@ pub(super) trait Attributes {
         known::dtype(number).ok_or_else(|| format!("elements of {}", known::dtype_name(number)))
     }
 
-    /// Shapes of the results, where the file keeps them and none is open but the batch.
+    /// The shapes of the results, if the file has them and no dimension other than the batch is open.
     fn shapes(&self) -> Option<Vec<Vec<usize>>> {
         let Some(Attr::List(list)) = self.attribute("_output_shapes") else { return None };
         let shape = |s: &super::proto::TensorShape| -> Option<Vec<usize>> {

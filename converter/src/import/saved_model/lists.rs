@@ -1,5 +1,5 @@
-//! Lists of tensors, in which loops over time keep their inputs and results. They exist at import only:
-//! reading an item is a slice of the tensor behind the list, stacking the items packs them.
+//! Lists of tensors, in which loops over time keep their inputs and results. They exist only at import:
+//! reading an item is a slice of the tensor that the list was made of, and stacking the items is a PACK.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use crate::graph::{Constant, DType, Op, Pack, Slice};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// Most items of a list; a loop of more steps is no model for a microcontroller.
+/// Most items of a list; a loop with more steps is not a model for a microcontroller.
 const LONGEST: usize = 1 << 14;
 
 impl List {
@@ -107,7 +107,7 @@ fn get(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     }
 }
 
-/// An item that was never set. Its shape is that of another one, or what the operand at `position` says.
+/// An item that was never set. It has the shape of another item, or the one in the operand at `position`.
 fn zero(layer: &Layer<'_>, position: usize, like: Option<Vec<usize>>) -> Result<Tensor, Refusal> {
     let says = || -> Option<Vec<usize>> {
         let dims = layer.integers(position, "shape").ok()?;

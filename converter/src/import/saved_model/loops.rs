@@ -1,6 +1,6 @@
-//! Calls, branches and loops: control that is resolved at import.
+//! Calls, branches and loops: control flow that is resolved at import.
 //!
-//! A loop is run as often as its condition, which has to be known at import, says; its body's layers then
+//! A loop runs as often as its condition says, which must be known at import. The layers of its body then
 //! follow one another, unless they are a recurrent cell (`recurrent`).
 
 use super::evaluate::{Evaluator, MOST_ROUNDS};
@@ -11,7 +11,7 @@ use super::tensor::{Layer, Tensor, holds};
 use crate::error::Result;
 use crate::import::damaged::damaged;
 
-/// Resolves control; `None` for all other operators.
+/// Resolves control flow; `None` for all other operators.
 pub(super) fn control<'m>(
     e: &mut Evaluator<'m>,
     node: &'m NodeDef,
@@ -21,7 +21,7 @@ pub(super) fn control<'m>(
         "PartitionedCall" | "StatefulPartitionedCall" => Some(match node.function("f") {
             Some(function) => {
                 let outer = e.scope.clone();
-                // `sequential/lstm/PartitionedCall`: its nodes are those of `sequential/lstm`.
+                // The nodes of `sequential/lstm/PartitionedCall` are those of `sequential/lstm`.
                 if let Some((scope, _)) = node.name.rsplit_once('/') {
                     let said = outer.is_empty() || scope.starts_with(&*outer);
                     e.scope = if said { scope.to_string() } else { format!("{outer}/{scope}") };
@@ -34,7 +34,7 @@ pub(super) fn control<'m>(
         }),
         "While" | "StatelessWhile" => Some(run(e, node, inputs)),
         "If" | "StatelessIf" => Some(branch(e, node, inputs)),
-        // Version 1 calls functions by operators of their names.
+        // In version 1, a call is a node whose operator is the function's name.
         op if e.library.functions.contains_key(op) => Some(e.call(op, inputs)),
         _ => None,
     }

@@ -1,14 +1,14 @@
 //! TensorFlow SavedModel: a directory with `saved_model.pb` and the variables beside it, as Keras's
 //! `model.export`, `tf.saved_model.save` and the `model.save` of Keras 2 write it.
 //!
-//! 1. `proto` reads the graph, its functions and signatures; `signature` chooses what is converted;
-//! 2. `restore` finds which variable each handle stands for, `bundle` and `table` read them; `state` refuses
-//!    those that the signature assigns;
-//! 3. `evaluate` walks from the outputs to the inputs, entering functions where they are called; what
-//!    depends on constants and shapes only is computed (`known`, `host`), the rest becomes layers
-//!    (`operators` and the files that it names);
-//! 4. loops over time with a constant number of steps run at import (`loops`, `lists`), and where the
-//!    body is a recurrent cell of Keras, they become one layer (`recurrent`, `cell`).
+//! 1. `proto` parses the graph, its functions and signatures; `signature` chooses what is converted;
+//! 2. `restore` finds the variable of each handle, and `bundle` and `table` read it; `state` refuses
+//!    variables that the signature assigns;
+//! 3. `evaluate` visits the nodes from the outputs to the inputs, and enters functions where they are called;
+//!    results that depend only on constants and shapes are computed (`known`, `host`), the others become
+//!    layers (`operators` and the files that it names);
+//! 4. loops over time with a constant number of steps run at import (`loops`, `lists`); if the body is a
+//!    recurrent cell of Keras, the loop becomes one layer (`recurrent`, `cell`).
 //!
 //! A layer is named after its node, inputs and outputs after the signature's names.
 
@@ -57,7 +57,7 @@ use library::Library;
 
 const FILE: &str = "saved_model.pb";
 
-/// What nodes may be.
+/// How the evaluator treats the operators of nodes.
 const OPERATORS: Operators =
     Operators { control: loops::control, is_known: operators::is_known, translate: operators::translate };
 
@@ -77,7 +77,7 @@ impl Importer for SavedModelImporter {
 
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
-        // The file in it stands for the directory.
+        // The path may be that of the file in the directory.
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
         let versions = versions(folder);
         let Some(newest) = versions.last().filter(|_| !folder.join(FILE).is_file()) else {
@@ -117,7 +117,8 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let feeds = signature::inputs(&mut evaluator, serve, options)?;
     let outputs = signature::outputs(&mut evaluator, &library.graph, serve, feeds)?;
     let warnings = state::refuse(&mut evaluator, serve);
-    // A variable that is assigned may be why an output seemed to be a constant: it is named instead.
+    // If an output seems to be a constant, the reason may be a variable that is assigned, which is reported
+    // instead.
     if outputs.is_empty() && unsupported_layers(evaluator.builder.graph()).is_empty() {
         return Err(signature::no_output(serve));
     }
@@ -128,7 +129,8 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let mut graph = evaluator.builder.finish(outputs);
     super::choices::run(&mut graph, &mut notes);
     super::choices::sweep(&mut graph);
-    // Layers that cannot be converted stay even where their results are lost, to be named.
+    // If there are layers that cannot be converted, they all stay, even if their results are not read, so
+    // that they are reported.
     if unsupported_layers(&graph).is_empty() {
         crate::passes::dead::run(&mut graph);
     }
@@ -137,8 +139,8 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings })
 }
 
-/// The versions of a model in a folder, as TensorFlow Serving keeps them: subfolders whose names are numbers,
-/// from the lowest to the highest.
+/// The versions of a model in a folder, as TensorFlow Serving stores them: subfolders whose names are
+/// numbers, in ascending order.
 fn versions(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -154,7 +156,7 @@ fn versions(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The directory's name; of one that is called `saved_model`, the name of the directory around it.
+/// The directory's name, or the name of its parent if it is called `saved_model`.
 fn model_name(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
     let mut names = folder.iter().rev().map(|part| part.to_string_lossy().into_owned());
@@ -163,7 +165,7 @@ fn model_name(folder: &Path) -> String {
     if name.is_empty() || name == "/" { "model".into() } else { name }
 }
 
-/// SHA-256 of the files that make the model, in the order of their names.
+/// SHA-256 of the model's files, in the order of their names.
 fn hash(folder: &Path) -> std::io::Result<[u8; 32]> {
     let mut files: Vec<PathBuf> = vec![folder.join(FILE)];
     if let Ok(entries) = std::fs::read_dir(folder.join("variables")) {

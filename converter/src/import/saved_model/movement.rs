@@ -1,5 +1,4 @@
-//! Operators that move elements without computing with them. What they do to known arrays is in
-//! `rearrange`.
+//! Operators that move elements without computing with them. `rearrange` applies them to known arrays.
 
 use super::arithmetic::axes_of;
 use super::evaluate::Evaluator;
@@ -10,7 +9,7 @@ use crate::graph::{Gather, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Slice, 
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// The shape that Reshape, Squeeze or ExpandDims gives.
+/// The shape of the result of Reshape, Squeeze or ExpandDims.
 pub(super) fn new_shape(layer: &Layer<'_>, old: &[usize]) -> Result<Vec<usize>, Refusal> {
     match layer.node.op.as_str() {
         "Squeeze" => {
@@ -104,11 +103,11 @@ pub(super) fn repeated_shape(
     }
 }
 
-/// Tile and BroadcastTo of what is computed: copies behind one another.
+/// Tile and BroadcastTo of computed tensors: concatenated copies.
 pub(super) fn repeat(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let (times, result) = repeated_shape(layer, e.builder.shape(x))?;
-    // No model that fits a microcontroller makes so many copies.
+    // No model that fits a microcontroller has so many copies.
     if times.iter().any(|&t| t > 4096 || t == 0) {
         return Err(format!("{times:?} copies").into());
     }
@@ -225,7 +224,7 @@ pub(super) fn pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Pad(Pad { amounts, value }), &[x])?)])
 }
 
-/// MirrorPad (data, amounts), dimension by dimension.
+/// MirrorPad (data, amounts), one dimension after the other.
 pub(super) fn mirror_pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let mut x = e.value(layer.input(0)?)?;
     let amounts = layer.integers(1, "amounts")?;
@@ -268,7 +267,7 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     )?)])
 }
 
-/// The slices of computed data at known indices, one behind the other.
+/// The slices of computed data at known indices, concatenated.
 fn pick(
     e: &mut Evaluator<'_>,
     layer: &Layer<'_>,
@@ -286,7 +285,7 @@ fn pick(
     let mut parts = Vec::new();
     let mut rest = listed.as_slice();
     while let Some(&first) = rest.first() {
-        // Neighbours are one slice.
+        // Consecutive indices become one slice.
         let run = rest.iter().enumerate().take_while(|(n, i)| **i == first + n).count();
         let (mut begin, mut size) = (vec![0; shape.len()], shape.clone());
         (begin[axis], size[axis]) = (first, run);

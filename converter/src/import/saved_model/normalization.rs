@@ -1,4 +1,4 @@
-//! Batch norm as models carry it: with the mean and variance of training.
+//! Batch norm with the mean and variance of training.
 
 use super::arithmetic::channels_first;
 use super::evaluate::Evaluator;

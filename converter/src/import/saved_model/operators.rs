@@ -1,4 +1,4 @@
-//! Which function translates which operator of TensorFlow.
+//! The list of TensorFlow's operators, and the functions that translate them.
 
 use super::evaluate::Evaluator;
 use super::known::{self, Known};
@@ -11,7 +11,7 @@ use crate::graph::{BinaryKind, DType, PoolKind, ReduceKind, UnaryKind};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// Operators that are read, besides those of `arithmetic`'s tables, calls and loops.
+/// Supported operators, except those in `arithmetic`'s tables, calls and loops.
 const KNOWN: &[&str] = &[
     "All",
     "Any",
@@ -115,12 +115,12 @@ const KNOWN: &[&str] = &[
     "ZerosLike",
 ];
 
-/// Whether an operator is read in some form.
+/// Whether an operator is supported in some form.
 pub(super) fn is_known(op: &str) -> bool {
     KNOWN.contains(&op) || unary(op).is_some() || binary(op).is_some()
 }
 
-/// Translates a node: what it computes at import, or the layer that it becomes.
+/// Translates a node: computes its results, or adds the layer that it becomes.
 pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation {
     if let Some(tensors) = given(e, layer)? {
         return Ok(tensors);
@@ -137,7 +137,7 @@ pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Transla
     self::layer(e, layer)
 }
 
-/// What needs no computation: constants, handles, copies, shapes.
+/// Nodes that need no computation: constants, handles, copies, shapes.
 fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>, Refusal> {
     let node = layer.node;
     let one = |tensor: Tensor| Ok(Some(vec![tensor]));
@@ -146,7 +146,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         one(Tensor::Known(Known::integers(&layer.name, shape, values, dtype)))
     };
     match node.op.as_str() {
-        // Strings and other types that no layer reads do no harm.
+        // Strings and other types do no harm if no layer reads them.
         "Const" => match constant(node) {
             Ok(known) => one(Tensor::Known(known)),
             Err(_) if node.type_number("dtype") == Some(7) => one(Tensor::Opaque),
@@ -157,7 +157,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
                 Err(damaged(format!("constant `{}` has {what}", node.name)).about(&node.name).into())
             }
         },
-        // Who reads one is refused by its name.
+        // A layer that reads a table is refused by its own name.
         op if op.contains("HashTable") && !op.starts_with("Initialize") => one(Tensor::Opaque),
         "VarHandleOp" | "VariableV2" | "Variable" => one(Tensor::Variable(node.name.as_str().into())),
         "ReadVariableOp" => match layer.input(0)? {
@@ -172,7 +172,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         | "EnsureShape"
         | "PlaceholderWithDefault" => {
             match layer.input(0)? {
-                // Version 1 reads its variables so.
+                // In version 1, the variable itself is the operand.
                 Tensor::Variable(handle) if is_version_1(e, handle) => {
                     one(Tensor::Known(e.variables.read(handle)?))
                 }
@@ -279,7 +279,7 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation
     }
 }
 
-/// Whether an operator draws random numbers, or keeps the state of what draws them.
+/// Whether an operator draws random numbers, or keeps the state of a generator.
 fn is_random(op: &str) -> bool {
     let words = ["Random", "StatelessRandom", "Stateful", "Rng", "Multinomial", "TruncatedNormal"];
     words.iter().any(|word| op.starts_with(word) || op.starts_with(&format!("Stateless{word}")))

@@ -1,4 +1,4 @@
-//! The messages of a SavedModel, with the fields that are read.
+//! The messages of a SavedModel, with the fields that Ferrolite reads.
 //!
 //! Source: `tensorflow/core/protobuf/{saved_model,meta_graph,saver,tensor_bundle,saved_object_graph,
 //! trackable_object_graph}.proto` and
@@ -14,7 +14,7 @@ pub(super) struct SavedModel {
     pub meta_graphs: Vec<MetaGraph>,
 }
 
-/// One graph with its signatures; a model may hold one for each set of tags.
+/// One graph with its signatures. A model may contain one for each set of tags.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct MetaGraph {
     #[prost(message, optional, tag = "1")]
@@ -29,14 +29,14 @@ pub(super) struct MetaGraph {
     pub objects: Option<SavedObjects>,
 }
 
-/// The Python objects of a model, of which the captures of its functions are read.
+/// The Python objects of a model; only the captures of its functions are used.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SavedObjects {
     #[prost(btree_map = "string, message", tag = "2")]
     pub functions: BTreeMap<String, ConcreteFunction>,
 }
 
-/// What a function is given besides its arguments.
+/// The operands of a function besides its arguments.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ConcreteFunction {
     /// Numbers of objects, in the order of the function's last parameters.
@@ -44,7 +44,7 @@ pub(super) struct ConcreteFunction {
     pub captures: Vec<i32>,
 }
 
-/// The same objects as the checkpoint lists them.
+/// The same objects in the checkpoint's list.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct StoredObjects {
     #[prost(message, repeated, tag = "1")]
@@ -57,7 +57,7 @@ pub(super) struct StoredObject {
     pub attributes: Vec<StoredTensor>,
 }
 
-/// A tensor of an object; a variable's elements are called `VARIABLE_VALUE`.
+/// A tensor of an object. The elements of a variable are called `VARIABLE_VALUE`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct StoredTensor {
     #[prost(string, tag = "1")]
@@ -72,14 +72,14 @@ pub(super) struct MetaInfo {
     pub tags: Vec<String>,
 }
 
-/// Which nodes save and restore the variables.
+/// The nodes that save and restore the variables.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Saver {
     #[prost(string, tag = "3")]
     pub restore_op_name: String,
 }
 
-/// What can be asked of a model: named tensors in, named tensors out.
+/// A signature: named input tensors and named output tensors.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Signature {
     #[prost(btree_map = "string, message", tag = "1")]
@@ -112,14 +112,14 @@ pub(super) struct FunctionLibrary {
     pub functions: Vec<FunctionDef>,
 }
 
-/// A function: nodes, and which of their results are its own.
+/// A function: its nodes, and which of their results are its own.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FunctionDef {
     #[prost(message, optional, tag = "1")]
     pub signature: Option<OpDef>,
     #[prost(message, repeated, tag = "3")]
     pub nodes: Vec<NodeDef>,
-    /// Name of a result to the tensor that it is.
+    /// The tensor of each result, by the result's name.
     #[prost(btree_map = "string, string", tag = "4")]
     pub results: BTreeMap<String, String>,
 }
@@ -146,7 +146,7 @@ pub(super) struct NodeDef {
     pub name: String,
     #[prost(string, tag = "2")]
     pub op: String,
-    /// `node`, `node:index` or, in functions, `node:result:index`; `^node` orders without data.
+    /// `node`, `node:index` or, in functions, `node:result:index`; `^node` is a control dependency.
     #[prost(string, repeated, tag = "3")]
     pub inputs: Vec<String>,
     #[prost(btree_map = "string, message", tag = "5")]
@@ -211,7 +211,7 @@ pub(super) struct Dim {
     pub size: i64,
 }
 
-/// A constant: raw bytes, or a list of elements whose last one stands for all that follow.
+/// A constant: raw bytes, or a list of elements, whose last one is repeated for all that are missing.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct TensorProto {
     #[prost(int32, tag = "1")]
@@ -247,7 +247,7 @@ pub(super) struct BundleHeader {
     pub endianness: i32,
 }
 
-/// Where a variable lies in a tensor bundle.
+/// The position of a variable in a tensor bundle.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct BundleEntry {
     #[prost(int32, tag = "1")]

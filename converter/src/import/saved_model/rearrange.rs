@@ -1,4 +1,4 @@
-//! What moves elements, applied to arrays that are known at import.
+//! Operators that move elements, applied to arrays that are known at import.
 
 use std::rc::Rc;
 
@@ -48,7 +48,7 @@ pub(super) fn known(layer: &Layer<'_>) -> Option<Translation> {
     }
 }
 
-/// Joins known arrays along an axis, a new one for `Pack`.
+/// Joins known arrays along an axis; for `Pack`, along a new one.
 fn join(
     layer: &Layer<'_>,
     parts: &[&Rc<Known>],
@@ -84,7 +84,7 @@ fn join(
     if count(&whole).is_none_or(|n| n > 4 * MOST) {
         return Err(format!("the absurd shape {whole:?}").into());
     }
-    // The parts lie one behind the other; of each, `inner` elements per step of the axis.
+    // The parts are concatenated; each contributes `inner` elements per step of the axis.
     let outer: usize = whole[..at].iter().product();
     let inner: usize = whole[at + 1..].iter().product();
     let mut picked = Vec::with_capacity(outer * inner * whole[at]);
@@ -108,7 +108,7 @@ fn append(all: &mut Constant, more: &Constant) {
         (Constant::I32(a), Constant::I32(b)) => a.extend(b),
         (Constant::I64(a), Constant::I64(b)) => a.extend(b),
         (Constant::Bool(a), Constant::Bool(b)) => a.extend(b),
-        // `join` has seen that the types are equal.
+        // `join` has checked that the types are equal.
         _ => (),
     }
 }

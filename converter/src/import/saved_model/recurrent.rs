@@ -1,14 +1,14 @@
 //! Loops over time whose body is a recurrent cell become one layer.
 //!
-//! How Keras writes a cell differs between versions, so the body is not compared with a pattern but put to
-//! the proof:
+//! The way in which Keras writes a cell differs between versions, so the body is not compared with a pattern
+//! but tested:
 //!
-//! 1. one round is built aside, as a graph of an input row and the states; every other round has to
-//!    give exactly the same graph, read row `t`, and write its result to place `t` (or always to place 0);
-//! 2. matrices that multiply the row are the weights, the others the recurrent weights; constants that are
-//!    added are biases. That says how many gates there are, and so which cells it can be;
-//! 3. with random numbers in place of the weights, each candidate is computed by the float reference beside the
-//!    round. The one that agrees on all samples is the cell; if none does, the loop stays unrolled.
+//! 1. one round is built separately, as a graph whose inputs are a row and the states; every other round must
+//!    give exactly the same graph, read row `t`, and write its result at index `t` (or always at index 0);
+//! 2. matrices that multiply the row are the weights, other matrices the recurrent weights; constants that
+//!    are added are biases. This gives the number of gates, and so the cells that are possible;
+//! 3. with random numbers in place of the weights, the float reference computes each candidate and the round.
+//!    The candidate that agrees on all samples is the cell; if none does, the loop stays unrolled.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,9 +22,9 @@ use crate::error::Result;
 use crate::graph::{DType, Graph, ValueId};
 use crate::import::build::Builder;
 
-/// What each variable of a loop is.
+/// The role of each variable of a loop.
 enum Role {
-    /// Stays what it is.
+    /// It never changes.
     Same,
     /// An integer that is known in each round.
     Counter,
@@ -46,10 +46,10 @@ pub(super) fn recognise<'m>(
     emit(e, node, &plan, &rounds, &cell).map(Some)
 }
 
-/// Integers that each round knows, by the position of their variable.
+/// Integers that are known in each round, by the position of their variable.
 type Counters = HashMap<usize, Tensor>;
 
-/// A round's graph, the place of its result, and the counters behind it.
+/// A round's graph, the index of its result, and the counters after it.
 type Round = (Graph, Option<usize>, Counters);
 
 /// A loop of the right form.
@@ -60,19 +60,20 @@ struct Plan<'m, 'a> {
     roles: Vec<Role>,
     /// Position and tensor of the sequence, `[steps, batch, features]`.
     sequence: (usize, ValueId),
-    /// Shape of it.
+    /// Shape of the sequence.
     shape: [usize; 3],
     states: Vec<usize>,
     results: Option<(usize, usize)>,
 }
 
-/// What running the loop aside has shown.
+/// What a separate run of the loop has shown.
 struct Rounds {
-    /// One round: inputs are row and states, outputs the new states and, if any, the result.
+    /// One round: the inputs are the row and the states, the outputs the new states and, if there is one, the
+    /// result.
     graph: Graph,
     /// The counters at the end, by position.
     counters: Counters,
-    /// Whether each round has its own place in the list of results.
+    /// Whether each round has its own index in the list of results.
     every_step: bool,
 }
 
@@ -123,7 +124,7 @@ impl<'m, 'a> Plan<'m, 'a> {
         })
     }
 
-    /// Builds every round aside; `None` unless all are the same one.
+    /// Builds every round separately; `None` unless all are the same.
     fn all_rounds(&self, e: &mut Evaluator<'m>) -> Option<Rounds> {
         let [steps, ..] = self.shape;
         let mut counters: Counters = HashMap::new();
@@ -156,7 +157,7 @@ impl<'m, 'a> Plan<'m, 'a> {
         None
     }
 
-    /// Whether the loop goes on, which only counters may say.
+    /// Whether the loop continues; this may depend on counters only.
     fn again(&self, e: &mut Evaluator<'m>, counters: &Counters) -> Option<bool> {
         let given = (0..self.inputs.len()).map(|position| {
             let tensor = match self.roles[position] {
@@ -172,12 +173,12 @@ impl<'m, 'a> Plan<'m, 'a> {
         holds(result.ok()?.first())
     }
 
-    /// One round aside: its graph, the place of its result, and the counters behind it.
+    /// Builds one round separately: its graph, the index of its result, and the counters after it.
     fn round(&self, e: &mut Evaluator<'m>, step: usize, counters: &Counters) -> Option<Round> {
         let [steps, batch, features] = self.shape;
         let mut builder = Builder::new("round");
         let row = builder.input("row", &[batch, features], DType::Float32);
-        // Another row than that of the step is nothing that can be computed with.
+        // The round may read no row but its own, so the others are opaque.
         let mut rows = vec![Some(Tensor::Opaque); steps];
         *rows.get_mut(step)? = Some(Tensor::Value(row));
         let mut given = HashMap::new();
@@ -222,7 +223,7 @@ impl<'m, 'a> Plan<'m, 'a> {
     }
 }
 
-/// The parameter that a result is, through copies.
+/// The parameter that a result equals, possibly through copies.
 fn passed<'m>(body: &Body<'m>, result: &'m str) -> Option<&'m str> {
     let mut name = reference(result)?.0;
     for _ in 0..8 {
@@ -247,7 +248,7 @@ fn same(a: &Graph, b: &Graph) -> bool {
     values && nodes && a.outputs == b.outputs
 }
 
-/// Adds the layer, and says what the loop's variables are behind it.
+/// Adds the layer, and returns the values of the loop's variables after it.
 fn emit(
     e: &mut Evaluator<'_>,
     node: &NodeDef,
@@ -256,14 +257,14 @@ fn emit(
     found: &Found,
 ) -> Result<Vec<Tensor>> {
     let own = e.layer_name(&node.name);
-    // The layer whose loop it is.
+    // The name of the layer that the loop belongs to.
     let layer = own.strip_suffix("/while").unwrap_or(&own).to_string();
     let sequence = e.builder.transpose(&format!("{layer}/batch_major"), plan.sequence.1, &[1, 0, 2])?;
     let mut operands = parameters(&mut e.builder, &rounds.graph, found, &layer)?;
     operands.insert(0, Some(sequence));
     for &state in &plan.states {
         operands.push(match &plan.inputs[state] {
-            // Where every state starts.
+            // Zeros are the initial state in any case.
             Tensor::Known(k) if k.data.as_f32().is_some_and(|v| v.iter().all(|&x| x == 0.0)) => None,
             Tensor::Known(k) => Some(e.builder.constant(&k.name, &k.shape, k.data.clone())?),
             Tensor::Value(id) => Some(*id),

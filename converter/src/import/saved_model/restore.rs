@@ -1,13 +1,13 @@
-//! Which variable of the checkpoint each handle of the graph stands for.
+//! Finds the variable of the checkpoint for each handle of the graph.
 //!
-//! Files of TensorFlow 2 number their objects: `captures` of the function that a signature calls are the
-//! objects behind its last operands, and the checkpoint lists the same objects with the keys of their
-//! elements. This holds whatever the handles are called, and where the restoring graph writes to copies, as
-//! it does in models of Keras 3.
+//! Files of TensorFlow 2 number their objects: the `captures` of the function that a signature calls are the
+//! objects of its last operands, and the checkpoint lists the same objects with the keys of their elements.
+//! This holds for any names of the handles, and also if the restoring graph writes to copies, as in models of
+//! Keras 3.
 //!
-//! Files of TensorFlow 1 say it in the graph that restores them, which TensorFlow's own loaders run:
-//! `RestoreV2` lists names of the checkpoint, and each of its results is assigned to a handle. Handles that
-//! neither reaches are looked for under their `shared_name`, as version 1 named variables.
+//! Files of TensorFlow 1 contain the answer in the graph that restores them, which TensorFlow's own loaders
+//! run: `RestoreV2` lists names of the checkpoint, and each of its results is assigned to a handle. Handles
+//! that neither way finds are looked up by their `shared_name`, as version 1 named variables.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,19 +20,19 @@ use super::proto::{NodeDef, SavedObjects};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// The variables by the names of their handles.
+/// The variables, by the names of their handles.
 pub(super) struct Variables<'m> {
     bundle: Bundle,
-    /// Name in the checkpoint by name of the handle's node.
+    /// Name in the checkpoint, by the name of the handle's node.
     keys: HashMap<&'m str, String>,
-    /// What is wrong with the lists of objects, said where a variable is not found.
+    /// The problem with the lists of objects, for the error when a variable is not found.
     problem: Option<String>,
     library: &'m Library<'m>,
     read: RefCell<HashMap<String, Rc<Known>>>,
 }
 
 impl<'m> Variables<'m> {
-    /// Finds the names through the `objects` of the file, and through the node `restore` of the outer graph.
+    /// Finds the names by the `objects` of the file, and by the node `restore` of the outer graph.
     pub(super) fn new(
         bundle: Bundle,
         library: &'m Library<'m>,
@@ -55,7 +55,7 @@ impl<'m> Variables<'m> {
         Variables { bundle, keys, problem, library, read: RefCell::default() }
     }
 
-    /// Whether the elements of the variable with that handle have been asked for.
+    /// Whether the elements of the variable with that handle were read.
     pub(super) fn was_read(&self, handle: &str) -> bool {
         self.read.borrow().contains_key(handle)
     }
@@ -86,7 +86,7 @@ impl<'m> Variables<'m> {
     }
 }
 
-/// Collects the names of what the functions of the outer graph capture.
+/// Collects the names of the variables that functions of the outer graph capture.
 fn captures<'m>(
     bundle: &Bundle,
     library: &'m Library<'m>,
@@ -117,7 +117,7 @@ fn captures<'m>(
     Ok(())
 }
 
-/// Collects what `RestoreV2` nodes of a graph assign to which handles.
+/// Collects the handles to which a graph assigns results of `RestoreV2` nodes.
 fn assignments<'m>(
     body: &Body<'m>,
     handle_of: &dyn Fn(&'m str) -> Option<&'m str>,
@@ -135,9 +135,9 @@ fn assignments<'m>(
     }
 }
 
-/// The name in the checkpoint of a tensor that was restored, through copies.
+/// The name in the checkpoint of a restored tensor, possibly through copies.
 fn restored<'m>(body: &Body<'m>, mut value: (&'m str, &'m str, usize)) -> Option<String> {
-    // Chains are one or two nodes long; a circle must not hold us.
+    // Chains are one or two nodes long; the bound guards against a cycle.
     for _ in 0..8 {
         let node: &'m NodeDef = body.nodes.get(value.0).copied()?;
         if node.op == "RestoreV2" {

@@ -1,4 +1,4 @@
-//! Models as `tf.saved_model.save` writes them, with the objects that say what is captured:
+//! Models as `tf.saved_model.save` writes them, with the list of captured objects.
 //! `tests/import/saved_model/make_saved.py` makes them.
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn signature(model: &str, name: &str) -> Result<Imported> {
     load_with(&folder(model), &options)
 }
 
-/// The words with which a signature is refused.
+/// The message with which a signature is refused.
 fn refusal(model: &str, name: &str) -> String {
     let refused = signature(model, name).and_then(|imported| refuse_unsupported(&imported.graph));
     refused.expect_err(name).to_string()
@@ -73,13 +73,13 @@ fn variables_that_the_signature_assigns_are_refused_by_name() {
         );
         assert!(!words.contains("`weight`"), "{name}: {words}");
     }
-    // Nobody reads them: the answers hold.
+    // No output reads these variables, so the results are right.
     let counted = signature("state", "counted").unwrap();
     assert!(counted.notes.iter().any(|note| note.contains("`calls`")), "{:?}", counted.notes);
     assert!(counted.warnings.is_empty(), "{:?}", counted.warnings);
     let tracked = signature("state", "tracked").unwrap();
     assert!(tracked.warnings.iter().any(|words| words.contains("`mean`") && words.contains("training")));
-    // A branch that is never taken, and assignments of other signatures, change nothing.
+    // A branch that is never taken, and assignments in other signatures, change nothing.
     let untaken = signature("state", "untaken").unwrap();
     assert!(
         untaken.warnings.is_empty() && untaken.notes.is_empty(),
@@ -133,7 +133,7 @@ fn a_folder_of_versions_is_its_highest_one() {
     assert!(load(&model).unwrap_err().message.contains("gestures/0010"));
 }
 
-/// The error of a model after a change of its message.
+/// The error of a model after a change of its protobuf message.
 fn damaged(change: impl Fn(&mut proto::MetaGraph)) -> String {
     let root = tempfile::tempdir().unwrap();
     copy("subclassed", root.path());
@@ -172,7 +172,7 @@ fn a_cut_index_or_list_of_objects_is_refused() {
     std::fs::write(&index, &whole[..whole.len() - 9]).unwrap();
     assert!(load(root.path()).unwrap_err().message.contains("variables.index is damaged"));
     std::fs::write(&index, &whole).unwrap();
-    // The list of objects is the last thing in the file.
+    // The list of objects is at the end of the file.
     let data = root.path().join("variables/variables.data-00000-of-00001");
     let elements = std::fs::read(&data).unwrap();
     std::fs::write(&data, &elements[..elements.len() - 20]).unwrap();

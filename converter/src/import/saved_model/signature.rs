@@ -1,4 +1,4 @@
-//! The signature that is converted, and the borders that it names.
+//! The signature that is converted, and the inputs and outputs that it names.
 
 use crate::import::damaged::damaged;
 use std::collections::HashMap;
@@ -13,11 +13,11 @@ use crate::graph::{DType, Op, ValueId};
 use crate::import::importer::ImportOptions;
 use crate::unsupported::truth_at_border;
 
-/// The numbers of TensorFlow's types of texts and truth values.
+/// The numbers of TensorFlow's types for strings and truth values.
 const STRING: i32 = 7;
 const BOOL: i32 = 10;
 
-/// The graph that serves; models may hold others, for training.
+/// The graph for serving; a model may contain other graphs, for training.
 pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
     let serves = |graph: &&MetaGraph| graph.info.iter().any(|i| i.tags.iter().any(|t| t == "serve"));
     graphs.iter().find(serves).or(graphs.first()).ok_or_else(|| damaged("saved_model.pb holds no graph"))
@@ -25,7 +25,7 @@ pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
 
 /// The signature that the options name, else the only one or `serving_default`.
 pub(super) fn choose<'m>(graph: &'m MetaGraph, options: &ImportOptions) -> Result<(&'m str, &'m Signature)> {
-    // Without outputs: not a function but the node that sets the model up.
+    // A signature without outputs is not a function but the node that initialises the model.
     let usable: Vec<(&str, &Signature)> = graph
         .signatures
         .iter()
@@ -52,7 +52,7 @@ pub(super) fn choose<'m>(graph: &'m MetaGraph, options: &ImportOptions) -> Resul
     }
 }
 
-/// Adds the inputs of the model; what feeds each node.
+/// Adds the inputs of the model; returns the tensor for each node that is fed.
 pub(super) fn inputs<'m>(
     evaluator: &mut Evaluator<'m>,
     signature: &'m Signature,
@@ -94,7 +94,7 @@ fn dtype(name: &str, info: &TensorInfo) -> Result<DType> {
     })
 }
 
-/// Evaluates the outputs of the model, and gives them the names that the signature has for them.
+/// Evaluates the outputs of the model, and gives them their names in the signature.
 pub(super) fn outputs<'m>(
     evaluator: &mut Evaluator<'m>,
     graph: &'m Body<'m>,
@@ -130,7 +130,7 @@ pub(super) fn outputs<'m>(
         };
         let taken = ids.contains(&id) || evaluator.builder.graph().inputs.contains(&id);
         let id = if taken {
-            // Two names for one tensor: a copy, so that each keeps its own.
+            // If a tensor has two names, a copy makes sure that both are kept.
             let shape = evaluator.builder.shape(id).to_vec();
             evaluator.builder.op_shaped(name, Op::Reshape, &[id], &shape)?
         } else {
@@ -142,7 +142,7 @@ pub(super) fn outputs<'m>(
     Ok(ids)
 }
 
-/// Says that nothing is left of a signature's outputs.
+/// The error when none of a signature's outputs remains.
 pub(super) fn no_output(signature: &Signature) -> Error {
     let names: Vec<String> = signature.outputs.keys().map(|name| format!("`{name}`")).collect();
     let names = names.join(", ");

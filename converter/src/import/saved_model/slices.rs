@@ -8,8 +8,8 @@ use crate::graph::{Op, Slice};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// A part of a tensor: for each of its dimensions where it begins, how many elements it takes and
-/// by which step; and the shape of the result, in which dimensions may be gone or new.
+/// A part of a tensor: for each dimension the first element, the number of elements and the step; and the
+/// shape of the result, in which dimensions may be removed or added.
 pub(super) struct View {
     pub begin: Vec<usize>,
     pub size: Vec<usize>,
@@ -54,8 +54,8 @@ fn reversed(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     })
 }
 
-/// StridedSlice: each entry of begin, end and strides is about one dimension of the input, but for a new
-/// one, and the ellipsis, which stands for as many as are left.
+/// StridedSlice: each entry of begin, end and strides applies to one dimension of the input, except for a new
+/// dimension, and for the ellipsis, which stands for all dimensions that remain.
 fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     let [begin, end] = [layer.integers(1, "begin")?, layer.integers(2, "end")?];
     let strides = layer.integers(3, "strides")?;
@@ -104,7 +104,7 @@ fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
         if step == 0 {
             return Err(damaged("a stride of 0").into());
         }
-        // Where a walk may begin and end, forwards and backwards.
+        // The range in which begin and end may lie, forwards and backwards.
         let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
         let place = |at: i64| (if at < 0 { at.saturating_add(n) } else { at }).clamp(low, high);
         let first = if begin_mask(i) { if step > 0 { 0 } else { n - 1 } } else { place(begin[i]) };
@@ -121,7 +121,7 @@ fn strided(layer: &Layer<'_>, shape: &[usize]) -> Result<View, Refusal> {
     Ok(view)
 }
 
-/// Slice, StridedSlice and ReverseV2 of what is computed.
+/// Slice, StridedSlice and ReverseV2 of a computed tensor.
 pub(super) fn take(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let view = view(layer, e.builder.shape(x))?;

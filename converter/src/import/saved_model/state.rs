@@ -1,10 +1,10 @@
 //! Variables that a signature assigns: state that one inference leaves to the next.
 //!
-//! TensorFlow runs every node with an effect in the functions that a signature calls, whether or not a
-//! result depends on it, and in the outer graph those that an output waits for. A variable that is assigned
-//! there is no constant. One that an output reads is refused by its name. One that no output reads, such as
-//! a count of calls, changes no answer and is told; where its new value follows from the model's inputs, as
-//! a batch norm's moving mean does, the model is probably one in training mode, which is a warning.
+//! In the functions that a signature calls, TensorFlow runs every node with an effect, whether or not a
+//! result depends on it; in the outer graph, only those that an output waits for. A variable that is assigned
+//! there is not constant. If an output reads it, it is refused by its name. If no output reads it, as with a
+//! count of calls, it changes no result, and a note reports it. If its new value depends on the model's
+//! inputs, as a batch norm's moving mean does, the model is probably in training mode, which is a warning.
 //!
 //! Source: `PruneFunctionGraph` in `tensorflow/core/common_runtime/function_utils.cc`.
 
@@ -19,13 +19,13 @@ use super::proto::{Attr, NodeDef, Signature};
 enum Source<'m> {
     /// The handle of a variable, by its node in the outer graph.
     Handle(&'m str),
-    /// It follows from the model's inputs.
+    /// It depends on the model's inputs.
     Input,
     Other,
 }
 
-/// Adds a layer that cannot be converted for each variable that is assigned and read by the outputs, notes
-/// for the others; a warning where the model seems to be in training mode.
+/// Adds a layer that cannot be converted for each variable that is assigned and that the outputs read, and
+/// notes for the others. Returns a warning if the model seems to be in training mode.
 pub(super) fn refuse(e: &mut Evaluator<'_>, signature: &Signature) -> Vec<String> {
     let mut scan = Scan { library: e.library, taken: &e.taken, seen: HashSet::new(), found: BTreeMap::new() };
     scan.outer(signature);
@@ -53,8 +53,8 @@ pub(super) fn refuse(e: &mut Evaluator<'_>, signature: &Signature) -> Vec<String
     )]
 }
 
-/// Whether an operator changes what the handle among its operands stands for. Readers of resources are few;
-/// those of TensorFlow 1's variables are all operators but these.
+/// Whether an operator changes the variable whose handle is among its operands. Few operators read a resource
+/// without changing it; for variables of TensorFlow 1, all operators read except these.
 fn assigns(op: &str, resource: bool) -> bool {
     const READERS: &[&str] = &[
         "ReadVariableOp",
@@ -78,14 +78,14 @@ fn assigns(op: &str, resource: bool) -> bool {
 struct Scan<'m, 't> {
     library: &'m Library<'m>,
     taken: &'t Taken,
-    /// Functions with what they were given, each looked at once.
+    /// Functions with the sources of their arguments; each is visited once.
     seen: HashSet<(&'m str, Vec<Source<'m>>)>,
-    /// By the variable's handle: the operator, and whether the new value follows from the inputs.
+    /// For each variable, by its handle: the operator, and whether the new value depends on the inputs.
     found: BTreeMap<&'m str, (&'m str, bool)>,
 }
 
 impl<'m> Scan<'m, '_> {
-    /// The outer graph: what the outputs wait for.
+    /// Visits the outer graph: the nodes that the outputs wait for.
     fn outer(&mut self, signature: &Signature) {
         let body = &self.library.graph;
         let name = |text: &str| reference(text).and_then(|(name, ..)| body.nodes.get_key_value(name));
@@ -119,7 +119,7 @@ impl<'m> Scan<'m, '_> {
         given: HashMap<&'m str, Source<'m>>,
         depth: usize,
     ) {
-        // One order for all runs.
+        // The order must be the same in all runs.
         nodes.sort_by_key(|node| node.name.as_str());
         let following = following(body, &given);
         for node in nodes {
@@ -153,7 +153,7 @@ impl<'m> Scan<'m, '_> {
     }
 }
 
-/// The functions that a node calls, and how many operands come before theirs.
+/// The functions that a node calls, and how many operands come before their arguments.
 fn called<'m>(library: &Library<'m>, node: &'m NodeDef, taken: &Taken) -> Vec<(&'m str, usize)> {
     match node.op.as_str() {
         "While" | "StatelessWhile" => {
@@ -173,10 +173,10 @@ fn called<'m>(library: &Library<'m>, node: &'m NodeDef, taken: &Taken) -> Vec<(&
     }
 }
 
-/// The variable that a node hands on.
+/// The variable that a node passes on.
 fn handle<'m>(body: &Body<'m>, given: &HashMap<&'m str, Source<'m>>, name: &'m str) -> Option<&'m str> {
     let mut name = name;
-    // Chains of copies are short; a circle must not hold us.
+    // Chains of copies are short; the bound guards against a cycle.
     for _ in 0..16 {
         match given.get(name) {
             Some(Source::Handle(handle)) => return Some(handle),
@@ -193,7 +193,7 @@ fn handle<'m>(body: &Body<'m>, given: &HashMap<&'m str, Source<'m>>, name: &'m s
     None
 }
 
-/// The nodes that follow from the model's inputs.
+/// The nodes that depend on the model's inputs.
 fn following<'m>(body: &Body<'m>, given: &HashMap<&'m str, Source<'m>>) -> HashSet<&'m str> {
     let mut readers: HashMap<&'m str, Vec<&'m str>> = HashMap::new();
     for node in body.nodes.values().copied() {

@@ -1,4 +1,4 @@
-//! Sorted string tables, the format of LevelDB, in which TensorFlow keeps the index of a checkpoint.
+//! Sorted string tables, LevelDB's format, in which TensorFlow stores the index of a checkpoint.
 //!
 //! ```text
 //! block*  metaindex  index  footer(48)          block  = contents, type (0: as is), masked CRC-32C
@@ -6,19 +6,20 @@
 //! contents = entry*, restart offsets, their number
 //! entry   = shared, unshared, value length (varints), the key's unshared tail, value
 //! ```
-//! Each entry of the index holds the handle (offset and size, varints) of a block.
+//! Each entry of the index contains the handle (offset and size, varints) of a block.
 //! Source: `tensorflow/core/lib/io/{table,block,format}.cc`.
 
 use crc::{CRC_32_ISCSI, Crc};
 
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 const FOOTER: usize = 48;
-/// Type byte and checksum behind the contents of a block.
+/// Type byte and checksum after the contents of a block.
 const TRAILER: usize = 5;
 
 const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// A CRC-32C as TensorFlow stores it: a checksum of data that holds checksums would be a weak one.
+/// A CRC-32C as TensorFlow stores it. It is masked, because a checksum of data that contains checksums would
+/// be weak.
 pub(super) fn masked_crc(bytes: &[u8]) -> u32 {
     CASTAGNOLI.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -26,7 +27,7 @@ pub(super) fn masked_crc(bytes: &[u8]) -> u32 {
 /// A key and its value.
 pub(super) type Entry<'f> = (Vec<u8>, &'f [u8]);
 
-/// All entries of a table in their order, or what is wrong with it.
+/// All entries of a table in their order, or the reason why it is damaged.
 pub(super) fn entries(file: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     let footer = file.len().checked_sub(FOOTER).and_then(|at| file.get(at..)).ok_or("it is cut short")?;
     if footer.get(40..) != Some(MAGIC.to_le_bytes().as_slice()) {
@@ -36,7 +37,7 @@ pub(super) fn entries(file: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     let _metaindex = handle(&mut handles).ok_or("its footer is damaged")?;
     let index = handle(&mut handles).ok_or("its footer is damaged")?;
     let mut all = Vec::new();
-    // Blocks do not overlap in a sound file, so no more bytes than there are can be asked for.
+    // Blocks do not overlap in a valid file, so together they have at most as many bytes as the file.
     let mut left = file.len();
     for (_, mut value) in block(file, index)? {
         let at = handle(&mut value).ok_or("an entry of its index is damaged")?;
@@ -72,7 +73,7 @@ fn block(file: &[u8], (offset, size): (usize, usize)) -> Result<Vec<Entry<'_>>, 
     let body = restarts.and_then(|n| contents.len().checked_sub(n)).ok_or("a block is too short")?;
     let mut rest = contents.get(..body).unwrap_or_default();
     let (mut found, mut key): (Vec<Entry<'_>>, Vec<u8>) = (Vec::new(), Vec::new());
-    // Keys that share prefixes grow faster than the file does; no real key comes near this.
+    // Keys that share prefixes can grow faster than the file; no real key comes near this.
     let mut key_bytes = 0usize;
     while !rest.is_empty() {
         let entry = (|| {

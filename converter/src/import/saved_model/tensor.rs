@@ -1,14 +1,14 @@
-//! What is known of the tensors of a model while it is read.
+//! The tensors of a model while it is read.
 //!
 //! | a tensor is | when |
 //! |---|---|
 //! | `Known` | it depends on constants, variables and shapes only |
 //! | `Value` | it depends on the model's inputs: a value of the graph under construction |
 //! | `Variable` | it is the handle of a variable |
-//! | `List` | it is a list of tensors, as loops over time keep their inputs and results |
+//! | `List` | it is a list of tensors, in which loops over time keep their inputs and results |
 //! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
-//! | `Negative` | it says which indices count from the end |
-//! | `Truth` | it says where a computed tensor is greater or less than another |
+//! | `Negative` | it tells which indices are negative, and so count from the end |
+//! | `Truth` | it tells which elements of a computed tensor are greater or less than another's |
 //! | `Lost` | it depends on a layer that cannot be converted |
 
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::graph::{DType, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
-/// What is known of a tensor.
+/// A tensor of a model, as far as it is known.
 #[derive(Clone, Debug)]
 pub(super) enum Tensor {
     Known(Rc<Known>),
@@ -31,19 +31,19 @@ pub(super) enum Tensor {
     Lost(ValueId),
     /// Whether integers are below zero.
     Negative(ValueId),
-    /// Truth values, for `choices` to look at.
+    /// Truth values, for `choices`.
     Truth(ValueId),
-    /// Something that no layer reads: a string, a resource of another kind.
+    /// A tensor that no layer reads: a string, or another kind of resource.
     Opaque,
 }
 
-/// An image that SpaceToBatchND has taken apart, as the image that it was.
+/// An image that SpaceToBatchND has split, as the image before that.
 #[derive(Clone, Debug)]
 pub(super) struct Spaced {
     pub value: ValueId,
-    /// Distance of the pixels that are neighbours now.
+    /// Distance in the image between pixels that are neighbours after the split.
     pub block: Vec<usize>,
-    /// Paddings before and behind that have not been computed yet.
+    /// Paddings before and after that have not been applied yet.
     pub paddings: Option<Vec<(usize, usize)>>,
 }
 
@@ -55,11 +55,11 @@ pub(super) type Translation = Result<Vec<Tensor>, Refusal>;
 pub(super) enum List {
     /// The rows of a computed tensor.
     Rows(ValueId),
-    /// Items one by one; those that were never set are zero.
+    /// Separate items. Items that were never set are zero.
     Items(Vec<Option<Tensor>>),
 }
 
-/// Whether a condition holds, where that is known.
+/// Whether a condition holds, if that is known.
 pub(super) fn holds(tensor: Option<&Tensor>) -> Option<bool> {
     let Some(Tensor::Known(known)) = tensor else { return None };
     match known.data.to_real(None, &[]).as_slice() {
@@ -68,22 +68,22 @@ pub(super) fn holds(tensor: Option<&Tensor>) -> Option<bool> {
     }
 }
 
-/// One node with its operands, as the functions that translate operators see it.
+/// One node with its operands, for the functions that translate operators.
 pub(super) struct Layer<'a> {
     pub node: &'a NodeDef,
     pub inputs: &'a [Tensor],
-    /// The name of the layer that it becomes.
+    /// The name of the layer that the node becomes.
     pub name: String,
 }
 
 impl<'a> Layer<'a> {
-    /// An operand that has to be there.
+    /// An operand that must exist.
     pub(super) fn input(&self, position: usize) -> Result<&'a Tensor, Refusal> {
         let missing = || Refusal::Broken(damaged(format!("operand {position} is missing")));
         self.inputs.get(position).ok_or_else(missing)
     }
 
-    /// An operand that has to be known at import.
+    /// An operand that must be known at import.
     pub(super) fn known(&self, position: usize, what: &str) -> Result<&'a Rc<Known>, Refusal> {
         match self.input(position)? {
             Tensor::Known(known) => Ok(known),
@@ -91,13 +91,13 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// The integers of an operand that has to be known at import.
+    /// The integers of an operand that must be known at import.
     pub(super) fn integers(&self, position: usize, what: &str) -> Result<Vec<i64>, Refusal> {
         let known = self.known(position, what)?;
         known.data.to_i64().ok_or_else(|| format!("its {what} is not of integers").into())
     }
 
-    /// Exactly one integer.
+    /// A single integer.
     pub(super) fn integer(&self, position: usize, what: &str) -> Result<i64, Refusal> {
         match self.integers(position, what)?.as_slice() {
             &[one] => Ok(one),
@@ -105,13 +105,13 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// The attribute `T` or a like one as the graph's type.
+    /// The attribute `T`, or a similar one, as the graph's type.
     pub(super) fn dtype(&self, attribute: &str, default: DType) -> Result<DType, Refusal> {
         Ok(self.node.dtype(attribute, default)?)
     }
 }
 
-/// An axis counted from the front, where negative ones count from the back.
+/// An axis, counted from the front; a negative one counts from the back.
 pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Refusal> {
     let from_front = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
     let front = from_front.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);

@@ -1,5 +1,5 @@
-//! The shared models against Keras's answers, one small model per layer against TensorFlow's, and
-//! damaged ones against panics.
+//! Compares the shared models with Keras's results, and one small model for each layer with TensorFlow's, and
+//! checks that damaged models do not cause panics.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ fn optimised(path: &Path) -> Graph {
     graph
 }
 
-/// Largest difference of a graph's only output from what is expected of each input.
+/// Largest difference between a graph's only output and the expected output, over all inputs.
 fn worst(graph: &Graph, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
     let executor = Executor::new(graph).unwrap();
     assert!(!inputs.is_empty() && inputs.len() == expected.len());
@@ -77,7 +77,8 @@ fn small_models() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/saved_model"))
 }
 
-/// Runs one signature; the largest difference from what TensorFlow computed, relative to numbers above one.
+/// Runs one signature. Returns the largest difference from TensorFlow's results, relative for numbers above
+/// one.
 fn case(npz: &mut Npz, folder: &str, case: &str) -> Result<f32> {
     let options = ImportOptions { signature: Some(case.into()), ..ImportOptions::default() };
     let imported = load_with(&small_models().join(folder), &options)?;
@@ -189,7 +190,7 @@ fn signatures_are_chosen_by_name() {
     assert!(error.message.contains("no signature `absent`") && error.message.contains("`tile`"), "{error}");
     let options = ImportOptions { signature: Some("tile".into()), input_shapes: vec![("z".into(), vec![1])] };
     assert!(load_with(&folder, &options).unwrap_err().message.contains("`z`"));
-    // The file in the directory stands for it, and a batch may be given.
+    // The path may be that of the file in the directory, and a batch may be given.
     let options =
         ImportOptions { signature: Some("two_outputs".into()), input_shapes: vec![("x".into(), vec![3, 4])] };
     let graph = load_with(&folder.join(FILE), &options).unwrap().graph;
@@ -199,7 +200,7 @@ fn signatures_are_chosen_by_name() {
     assert!(crate::import::load_bytes(FILE, b"").unwrap_err().message.contains("is a directory"));
 }
 
-/// A copy of a small model, for damage.
+/// A copy of a small model, to be damaged.
 fn copy_of(model: &str) -> tempfile::TempDir {
     let (from, to) = (small_models().join(model), tempfile::tempdir().unwrap());
     std::fs::create_dir(to.path().join("variables")).unwrap();
@@ -236,7 +237,7 @@ fn missing_and_damaged_variables_are_refused_by_name() {
     );
 }
 
-/// A model of these nodes whose signature `s` maps `x` to the tensor `y`.
+/// A model with these nodes, whose signature `s` maps `x` to the tensor `y`.
 fn written(nodes: Vec<proto::NodeDef>, functions: Vec<proto::FunctionDef>) -> tempfile::TempDir {
     let shape = |dims: &[i64]| proto::TensorShape {
         dims: dims.iter().map(|&size| proto::Dim { size }).collect(),
@@ -305,7 +306,7 @@ fn graphs_that_contradict_themselves_are_refused() {
     let folder = written(vec![node("y", "Tile", &["x", "size"], vec![]), size], vec![]);
     let graph = import(folder.path(), &ImportOptions::default()).unwrap().graph;
     assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
-    // An outer product of what the file says in a few bytes.
+    // An outer product, which the file describes in a few bytes.
     let row = |dims: &[i64]| {
         let dims = dims.iter().map(|&size| proto::Dim { size }).collect();
         let shape = Some(proto::TensorShape { dims, unknown_rank: false });
@@ -320,7 +321,7 @@ fn graphs_that_contradict_themselves_are_refused() {
     ];
     let graph = import(written(nodes, vec![]).path(), &ImportOptions::default()).unwrap().graph;
     assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
-    // A constant that doubles with each node.
+    // The constants double with each node.
     let mut nodes = vec![
         node(
             "axis",

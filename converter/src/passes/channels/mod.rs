@@ -8,8 +8,8 @@
 //!   passed on by depthwise convolutions, poolings, functions of one or two tensors, reductions over the
 //!   image, and data movement, which then have one channel less to process;
 //! - each CONV_2D and FULLY_CONNECTED that reads one of them either has no weights for it, or reads a
-//!   constant (`ranges`) that adds the same to an accumulator wherever the window is: any constant if
-//!   no window meets padding, the zero point in any case, since that is what padding holds.
+//!   constant (`ranges`) that adds the same to an accumulator wherever the window is: any constant if no
+//!   window meets padding, the zero point in any case, since that is what padding holds.
 //!
 //! Channels are removed in fours: kernels read four at a time, and three dead channels cost less than pixels
 //! that are not a whole number of words (a person model with 40 % of its channels dead, modelled Cortex-M4
