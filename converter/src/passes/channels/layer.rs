@@ -14,6 +14,14 @@ pub(super) type Range = (i32, i32);
 /// The range of int8.
 pub(super) const FULL: Range = (-128, 127);
 
+/// Shifts of a multiplier and accumulators that every kernel set takes on its fast path
+/// (`crate::ops::pack` has the bounds of each).
+const USUAL_SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
+const USUAL_SUM: i64 = 1 << 22;
+
+/// The factor of a channel whose numbers are free: exact, and an int8 difference times its reciprocal is small.
+const USUAL_FACTOR: f64 = 1.0 / 256.0;
+
 /// The integer that a channel always holds, if there is one.
 pub(super) fn constant(ranges: &[Range], channel: usize) -> Option<i32> {
     ranges.get(channel).filter(|(low, high)| low == high).map(|&(low, _)| low)
@@ -157,12 +165,59 @@ impl<'a> Layer<'a> {
         scaled.map(|(output, range)| self.scale_down(output, range).unwrap_or(self.clamp)).collect()
     }
 
+    /// Whether each output channel's weights have a scale of their own.
+    pub(super) fn has_own_scales(&self) -> bool {
+        self.weight_scales.len() != 1
+    }
+
+    /// Which output channels have numbers that the fast kernels of every core take: the scale is a usual one, the
+    /// accumulator is far from every bound, and no weight is the one that has no counterpart.
+    pub(super) fn usual(&self) -> Vec<bool> {
+        let steps = i64::from(self.zero_point.abs()) + 128;
+        let mut most: Vec<i64> = self.bias.iter().map(|bias| bias.abs()).collect();
+        for (i, &weight) in self.weights.iter().enumerate() {
+            let most = &mut most[self.place(i).0];
+            *most += if weight == -128 { USUAL_SUM } else { i64::from(weight).abs() * steps };
+        }
+        let shift = |output: usize| {
+            let scale = self.weight_scales[if self.has_own_scales() { output } else { 0 }];
+            multiplier(self.factor(scale)).shift
+        };
+        let usual = |(output, most)| most < USUAL_SUM && USUAL_SHIFTS.contains(&shift(output));
+        most.into_iter().enumerate().map(usual).collect()
+    }
+
+    /// The scale of the weights, where channels have their own, and the bias with which an output channel without
+    /// weights gives this integer, in either rounding; both are what every kernel takes.
+    pub(super) fn numbers_of(&self, constant: i32) -> Option<(Option<f32>, i32)> {
+        let own = self
+            .has_own_scales()
+            .then(|| (f64::from(self.output.0) / f64::from(self.input_scale) * USUAL_FACTOR) as f32);
+        let factor = self.factor(own.unwrap_or(self.weight_scales[0]));
+        let wanted = f64::from(constant - self.output.1);
+        let bias = (wanted / factor).round();
+        if !(bias.abs() < USUAL_SUM as f64) {
+            return None;
+        }
+        let bias = bias as i32;
+        let m = multiplier(factor);
+        let gives = |rounding| {
+            let scaled = requantize(bias, m, rounding).saturating_add(self.output.1);
+            USUAL_SHIFTS.contains(&m.shift) && scaled.clamp(self.clamp.0, self.clamp.1) == constant
+        };
+        (gives(Rounding::Double) && gives(Rounding::Single)).then_some((own, bias))
+    }
+
+    /// What accumulators are multiplied by, for weights of this scale.
+    fn factor(&self, weight_scale: f32) -> f64 {
+        f64::from(self.input_scale) * f64::from(weight_scale) / f64::from(self.output.0)
+    }
+
     /// The range of integers that an accumulator's range is scaled down to, which must hold for both
     /// roundings.
     fn scale_down(&self, output: usize, (low, high): (i64, i64)) -> Option<Range> {
         let weight_scale = self.weight_scales[if self.weight_scales.len() == 1 { 0 } else { output }];
-        let real = f64::from(self.input_scale) * f64::from(weight_scale) / f64::from(self.output.0);
-        let factor = multiplier(real);
+        let factor = multiplier(self.factor(weight_scale));
         let bounds = |rounding| {
             let end = |accumulator: i64| {
                 // A left shift must not wrap, or the scaling would not be monotone.

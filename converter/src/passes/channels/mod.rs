@@ -15,13 +15,13 @@
 //! that are not a whole number of words (a person model with 40 % of its channels dead, modelled Cortex-M4
 //! cycles: 10.7 million in fours; 56 million in twos and 62 million one by one, whose depthwise layers leave
 //! the fast path). A tensor that lost channels is no longer the same tensor, so its name gets the suffix
-//! `/active`.
-//! gets the suffix `/active`.
+//! `/active`. The channels that stay get numbers that the fast kernels take (`still`).
 
 mod layer;
 mod probe;
 mod ranges;
 mod remove;
+mod still;
 mod ties;
 
 #[cfg(test)]
@@ -37,11 +37,17 @@ const GRAIN: usize = 4;
 /// Removes constant channels; returns how many were removed from the layers that made them.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
-    // After a channel is removed, another one may have no readers left.
-    while let Some(found) = find(graph) {
-        count += remove::channels(graph, &found);
+    loop {
+        // After a channel is removed, another one may have no readers left.
+        while let Some(found) = find(graph) {
+            count += remove::channels(graph, &found);
+        }
+        // The same holds after a channel has lost its weights.
+        match still::run(graph) {
+            0 => return count,
+            settled => count += settled,
+        }
     }
-    count
 }
 
 /// What is known about the channels of each value.

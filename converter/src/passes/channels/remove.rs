@@ -118,7 +118,7 @@ fn absorb(graph: &mut Graph, index: usize, removed: &[bool], ranges: &[Range]) {
 }
 
 /// Gives a layer a new bias.
-fn set_bias(graph: &mut Graph, index: usize, bias: Vec<i32>) {
+pub(super) fn set_bias(graph: &mut Graph, index: usize, bias: Vec<i32>) {
     let old = graph.nodes[index].input(2);
     let constant = Constant::I32(bias);
     if let Some(id) = old.filter(|&id| only_reader(graph, id).is_some()) {

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use ferrolite_runtime::Rounding;
 use ferrolite_runtime::quant::{multiplier, quantize, requantize};
+use ferrolite_runtime::{OpCode, Rounding, Target};
 
 use super::super::rewrite::add_constant;
 use super::super::testing::{Build, Random};
@@ -17,6 +17,7 @@ use crate::graph::{
     Pad, Pool2d, PoolKind, Quantization, Reduce, ReduceKind, Slice, Split, Transpose, UnaryKind, Window,
 };
 use crate::import::load;
+use crate::model_file;
 
 /// A window over the image; `pad` on all sides.
 fn window(kernel: usize, pad: usize) -> Window {
@@ -278,7 +279,91 @@ fn padding_keeps_constants_other_than_the_zero_point() {
     }
 }
 
-/// The runtime's outputs for some random inputs, with both roundings.
+/// Makes an output channel of a layer constant, by numbers that keep a layer from its packing.
+fn make_unusual(graph: &mut Graph, node: usize, channel: usize, random: &mut Random) {
+    let [w, b] = [1, 2].map(|position| graph.nodes[node].input(position).unwrap());
+    let set_bias = |graph: &mut Graph, to: i32| {
+        let Some(Constant::I32(bias)) = &mut graph.value_mut(b).constant else { panic!("a bias") };
+        bias[channel] = to;
+    };
+    match random.below(4) {
+        // A bias beyond all sums, upwards or downwards.
+        0 => set_bias(graph, (1 << 30) - random.below(1000) as i32),
+        1 => set_bias(graph, random.below(1000) as i32 - (1 << 30)),
+        // A multiplier that scales everything away: too small for a shift, or smaller than any multiplier.
+        2 => scale_of(graph, w, channel, 1e-11),
+        _ => scale_of(graph, w, channel, 1e-8),
+    }
+    if random.below(2) == 0 {
+        let depthwise = matches!(graph.nodes[node].op, Op::DepthwiseConv2d(_));
+        let value = graph.value_mut(w);
+        let outputs = value.shape[if depthwise { 3 } else { 0 }];
+        let Some(Constant::I8(weights)) = &mut value.constant else { panic!("weights") };
+        let row = weights.len() / outputs;
+        weights[if depthwise { channel } else { channel * row }] = -128;
+    }
+}
+
+fn scale_of(graph: &mut Graph, weights: ValueId, channel: usize, scale: f32) {
+    graph.value_mut(weights).quantization.as_mut().unwrap().scale[channel] = scale;
+}
+
+/// The kinds of weights that a file for a Cortex-M4 has, of layers whose channels are not left alone.
+fn kinds_of_weights(graph: &Graph) -> Vec<model_file::Weights> {
+    let options = emit::Options { target: Target::CortexM4, ..emit::Options::default() };
+    let file = AlignedBuf::from_bytes(&emit::compile(graph, &options).unwrap().bytes);
+    let model = ferrolite_schema::Model::from_bytes(&file).unwrap();
+    let linked = model_file::operators(&model, Target::CortexM4).into_iter();
+    linked.filter(|linked| linked.code != OpCode::StridedCopy).map(|linked| linked.weights).collect()
+}
+
+/// One to three constant channels stay, since channels go in fours; whatever their numbers, layers are packed.
+#[test]
+fn constant_channels_that_stay_keep_no_layer_from_its_packing() {
+    let mut kept = 0;
+    for seed in 0..48 {
+        let mut net = Net::new(&[1, 6, 6, 8], seed);
+        // No channel is dead but those below.
+        let conv = |kernel| Op::Conv2d(Conv2d { window: window(kernel, 0), activation: Activation::None });
+        let depthwise = Op::DepthwiseConv2d(DepthwiseConv2d {
+            window: window(3, 0),
+            multiplier: 1,
+            activation: Activation::None,
+        });
+        let dense = Op::FullyConnected(FullyConnected { activation: Activation::None });
+        let x = net.build.input();
+        let x = net.layer(conv(1), x, &[8, 1, 1, 8], &[1, 6, 6, 8]);
+        let x = net.layer(depthwise, x, &[1, 3, 3, 8], &[1, 4, 4, 8]);
+        let x = net.layer(conv(3), x, &[8, 3, 3, 8], &[1, 2, 2, 8]);
+        let x = net.passing(Op::Reshape, &[x], &[1, 32]);
+        let x = net.layer(dense, x, &[8, 32], &[1, 8]);
+        let mut graph = net.build.finish(x);
+        let mut random = Random(seed ^ 31);
+        for node in 0..graph.nodes.len() {
+            let Some(w) = graph.nodes[node].input(1) else { continue };
+            let Some(Constant::I8(weights)) = &mut graph.value_mut(w).constant else { panic!("weights") };
+            weights.iter_mut().for_each(|w| *w = if *w == 0 { 3 } else { (*w).max(-127) });
+        }
+        let usual = graph.clone();
+        for node in 0..graph.nodes.len() {
+            if graph.nodes[node].input(1).is_some() && random.below(3) > 0 {
+                for _ in 0..1 + random.below(3) {
+                    let channel = random.below(8);
+                    make_unusual(&mut graph, node, channel, &mut random);
+                }
+            }
+        }
+        let before = graph.clone();
+        kept += usize::from(kinds_of_weights(&before) != kinds_of_weights(&usual));
+        run(&mut graph);
+        assert_eq!(run(&mut graph), 0, "seed {seed}: one run finds everything");
+        assert_eq!(on_device(&before, seed), on_device(&graph, seed), "seed {seed}");
+        assert_eq!(kinds_of_weights(&graph), kinds_of_weights(&usual), "seed {seed}");
+    }
+    assert!(kept > 20, "only {kept} networks had something to gain");
+}
+
+/// Answers of the runtime to some random inputs, with both roundings.
 fn on_device(graph: &Graph, seed: u64) -> Vec<Vec<Vec<u8>>> {
     let mut answers = Vec::new();
     for rounding in [Rounding::Double, Rounding::Single] {
