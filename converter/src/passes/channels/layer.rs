@@ -196,7 +196,8 @@ impl<'a> Layer<'a> {
         let factor = self.factor(own.unwrap_or(self.weight_scales[0]));
         let wanted = f64::from(constant - self.output.1);
         let bias = (wanted / factor).round();
-        if !(bias.abs() < USUAL_SUM as f64) {
+        // A factor of zero makes the quotient infinite, or no number.
+        if !bias.is_finite() || bias.abs() >= USUAL_SUM as f64 {
             return None;
         }
         let bias = bias as i32;

@@ -363,7 +363,7 @@ fn constant_channels_that_stay_keep_no_layer_from_its_packing() {
     assert!(kept > 20, "only {kept} networks had something to gain");
 }
 
-/// Answers of the runtime to some random inputs, with both roundings.
+/// The runtime's outputs for some random inputs, with both roundings.
 fn on_device(graph: &Graph, seed: u64) -> Vec<Vec<Vec<u8>>> {
     let mut answers = Vec::new();
     for rounding in [Rounding::Double, Rounding::Single] {
