@@ -321,7 +321,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
         false => e.context(&shown),
     })?;
     notes.extend(winograd_note(&emitted));
-    let file = ModelFile::from_bytes(shown.to_string(), &emitted.bytes);
+    let file = ModelFile::from_bytes(shown.to_string(), &emitted.bytes).with_operators(graph.op_set());
     self_check::check(&file, &emitted.apart)?;
     let sizes = [
         ("file", "flash", emitted.bytes.len(), options.flash_budget),
@@ -358,7 +358,7 @@ fn compile_within(graph: &Graph, mut settings: emit::Options, options: &ConvertO
 
 /// Says which layers are made by Winograd's algorithm.
 fn winograd_note(emitted: &Emitted) -> Option<String> {
-    let layers = emitted.ops.iter().filter(|op| op.code == OpCode::Conv2dWinograd);
+    let layers = emitted.ops.iter().filter(|op| op.code == OpCode::Conv2dWinograd as u16);
     let names: Vec<String> = layers.map(|op| format!("`{}`", text::layer(&op.name))).collect();
     if names.is_empty() {
         return None;

@@ -1,12 +1,20 @@
 //! One inference on the host, in bytes: what every part of the host side that runs a model goes through.
 
-use ferrolite_runtime::{Interpreter, Model, Observer, ops};
+use ferrolite_runtime::{Interpreter, Model, Observer, OpSet};
 
 use crate::error::{Error, Result};
+use crate::model_file;
 
 /// An interpreter of a verified model.
-pub(crate) fn interpreter<'a>(model: &'a Model<'a>, memory: &'a mut [u8]) -> Result<Interpreter<'a>> {
-    Interpreter::new(model, ops::ALL, memory).map_err(failed)
+pub(crate) fn interpreter<'a>(
+    model: &'a Model<'a>,
+    ops: OpSet,
+    memory: &'a mut [u8],
+) -> Result<Interpreter<'a>> {
+    Interpreter::new(model, ops, memory).map_err(|error| match model_file::missing(model, error) {
+        Some(custom) => custom,
+        None => failed(error),
+    })
 }
 
 /// One inference: input bytes in, output bytes out.

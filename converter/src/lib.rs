@@ -66,7 +66,7 @@
 //! // The device's bytes, on the host.
 //! let model = file.model()?;
 //! let images = Dataset::load(&format!("{folder}/data.npz:test_x"), &input_specs(&model))?;
-//! let outputs = run::run_host(&model, &images, false, &|| ())?;
+//! let outputs = run::run_host(&model, &images, &run::RunOptions::default(), &|| ())?;
 //! println!("the first image's scores: {:?}", outputs.real(0, 0));
 //! # assert_eq!(outputs.samples.len(), 200);
 //! # Ok::<(), ferrolite::Error>(())

@@ -19,7 +19,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use ferrolite_runtime::{DType, Eval, Model, Node, Observer, OpCode, Target};
+use ferrolite_runtime::{DType, Eval, Model, Node, Observer, OpCode, OpSet, Target, ops};
 use ferrolite_schema::params::GatherParams;
 
 use crate::aligned::AlignedBuf;
@@ -91,11 +91,14 @@ pub struct RunOptions<'a> {
     pub sequence: bool,
     /// Also return every layer's outputs for the first sample.
     pub layers: bool,
+    /// The operators that run on the host: the runtime's, and perhaps those of a
+    /// [`Registry`](crate::graph::custom::Registry).
+    pub ops: OpSet,
 }
 
 impl Default for RunOptions<'_> {
     fn default() -> Self {
-        RunOptions { board: HOST, sequence: false, layers: false }
+        RunOptions { board: HOST, sequence: false, layers: false, ops: ops::ALL }
     }
 }
 
@@ -113,9 +116,9 @@ pub fn run(
 ) -> Result<(RunOutput, Vec<NamedArray>)> {
     if options.board == HOST {
         progress.begin("running", data.len());
-        let outputs = run_host(model, data, options.sequence, &|| progress.step());
+        let outputs = run_host(model, data, options, &|| progress.step());
         progress.end();
-        let layers = if options.layers { run_layers(model, data, 0)? } else { Vec::new() };
+        let layers = if options.layers { run_layers(model, options.ops, data, 0)? } else { Vec::new() };
         return Ok((outputs?, layers));
     }
     let board = board::find(options.board)?;
@@ -132,20 +135,21 @@ pub fn run(
     Ok((split_outputs(model, answer.outputs), layer_arrays(model, layers)))
 }
 
-/// Runs all samples. Each starts from fresh state, unless `sequence` is set; then each begins with the state
-/// that the one before left. `done` is called after each sample.
+/// Runs all samples on the host, with the operators of `options`. Each starts from fresh state, unless they ask for a
+/// sequence; then each begins with the state that the one before left. `done` is called after each sample.
 pub fn run_host(
     model: &Model<'_>,
     data: &Dataset,
-    sequence: bool,
+    options: &RunOptions<'_>,
     done: &(dyn Fn() + Sync),
 ) -> Result<RunOutput> {
-    for_host(model, data.len(), |model| {
-        if !sequence {
-            return run_range(model, data, 0..data.len(), done);
+    let ops = options.ops;
+    for_host(model, ops, data.len(), |model| {
+        if !options.sequence {
+            return run_range(model, ops, data, 0..data.len(), done);
         }
         let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        let mut net = interpreter(model, &mut memory)?;
+        let mut net = interpreter(model, ops, &mut memory)?;
         let one = |sample| infer(&mut net, &raw(model, data, sample)?, &mut ()).inspect(|_| done());
         let samples = (0..data.len()).map(one).collect::<Result<_>>()?;
         Ok(RunOutput { ports: model_file::outputs(model), samples })
@@ -159,6 +163,7 @@ const WORTH_PACKING: usize = 8;
 /// which is faster and changes no result.
 pub(crate) fn for_host<R>(
     model: &Model<'_>,
+    ops: OpSet,
     samples: usize,
     work: impl FnOnce(&Model<'_>) -> Result<R>,
 ) -> Result<R> {
@@ -167,10 +172,11 @@ pub(crate) fn for_host<R>(
     // Kernels for other hosts read plain weights.
     #[cfg(not(target_arch = "x86_64"))]
     let fast = false;
-    if !fast || samples < WORTH_PACKING || model.target() == Some(Target::Host) {
+    let missing = || model.ops().iter().any(|op| ops.iter().all(|operator| operator.code != op.code));
+    if !fast || samples < WORTH_PACKING || model.target() == Some(Target::Host) || missing() {
         return work(model);
     }
-    match emit::repack(model, Target::Host)? {
+    match emit::repack(model, ops, Target::Host)? {
         Some(file) => work(&Model::from_bytes(&file).map_err(|error| failed(error.into()))?),
         None => work(model),
     }
@@ -179,13 +185,14 @@ pub(crate) fn for_host<R>(
 /// Runs some of the samples, each from fresh state.
 pub(crate) fn run_range(
     model: &Model<'_>,
+    ops: OpSet,
     data: &Dataset,
     range: Range<usize>,
     done: &(dyn Fn() + Sync),
 ) -> Result<RunOutput> {
     let memory = || AlignedBuf::zeroed(model.arena_bytes());
     let samples = in_order(range, memory, |memory, sample| {
-        let mut net = interpreter(model, memory)?;
+        let mut net = interpreter(model, ops, memory)?;
         infer(&mut net, &raw(model, data, sample)?, &mut ()).inspect(|_| done())
     })?;
     Ok(RunOutput { ports: model_file::outputs(model), samples })
@@ -212,15 +219,15 @@ pub(crate) fn raw(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Ve
 
 /// Every layer's outputs for one sample: an array for each, named like the layer; further outputs
 /// of a layer are named `layer:1`, `layer:2`, ….
-pub fn run_layers(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<NamedArray>> {
-    layers_of(model, &raw(model, data, sample)?)
+pub fn run_layers(model: &Model<'_>, ops: OpSet, data: &Dataset, sample: usize) -> Result<Vec<NamedArray>> {
+    layers_of(model, ops, &raw(model, data, sample)?)
 }
 
 /// Like [`run_layers`], for inputs that are already in the model's own types.
-pub fn layers_of(model: &Model<'_>, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray>> {
+pub fn layers_of(model: &Model<'_>, ops: OpSet, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray>> {
     let mut recorder = Recorder::default();
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-    let mut net = interpreter(model, &mut memory)?;
+    let mut net = interpreter(model, ops, &mut memory)?;
     infer(&mut net, inputs, &mut recorder)?;
 
     Ok(layer_arrays(model, recorder.outputs))

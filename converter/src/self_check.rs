@@ -31,7 +31,7 @@ const BEFORE: [(u8, u8); 4] = [(0x00, 0x5A), (0xFF, 0x00), (0x80, 0x7F), (0x5A, 
 /// # Errors
 /// When answers differ: a mistake of the converter, which is asked to be reported.
 pub(crate) fn check(file: &ModelFile, apart: &[u8]) -> Result<()> {
-    let apart = ModelFile::from_bytes(file.name().to_string(), apart);
+    let apart = ModelFile::from_bytes(file.name().to_string(), apart).with_operators(file.operators());
     for (inputs, (before, before_apart)) in samples(&file.model()?).iter().zip(BEFORE.iter().cycle()) {
         let found = answers(file, inputs, *before)?;
         if found == answers(&apart, inputs, *before_apart)? {
@@ -65,7 +65,7 @@ fn answers(file: &ModelFile, inputs: &Inputs, before: u8) -> Result<Vec<Vec<u8>>
     let model = file.model()?;
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     memory.fill(before);
-    let mut net = interpreter(&model, &mut memory)?;
+    let mut net = interpreter(&model, file.operators(), &mut memory)?;
     infer(&mut net, inputs, &mut ())
 }
 

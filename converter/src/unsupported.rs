@@ -6,6 +6,10 @@ use std::collections::HashMap;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Unsupported};
 
+/// The way on for models with the user's own operators.
+pub(crate) const ROAD: &str = "run it through the library, with the operator registered (converter/examples/custom_operator), \
+                               or by firmware that lists it; the command line can only inspect such a model";
+
 /// A layer that Ferrolite cannot compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsupportedLayer {
@@ -121,7 +125,7 @@ fn describe(layer: &UnsupportedLayer, names: &[String]) -> String {
 /// What leads on for an operator, beside replacing it. Operators have the names of all formats.
 fn way(op: &str) -> Option<&'static str> {
     /// Parts of names, in lower case, and what to do about such layers.
-    const WAYS: [(&[&str], &str); 5] = [
+    const WAYS: [(&[&str], &str); 6] = [
         (
             &["while", "loop", "scan", "tensorlist", "tensorarray"],
             "unroll the loop when the model is built (Keras: `unroll=True` of the recurrent layer)",
@@ -136,9 +140,15 @@ fn way(op: &str) -> Option<&'static str> {
             "cut the model before its post-processing, and do that in the program",
         ),
         (
-            &["custom", "flex"],
+            &["flex"],
             "convert the .h5, the .keras file or the SavedModel of the same network, where these layers are \
              ordinary ones",
+        ),
+        (
+            &["custom"],
+            "convert the .h5, the .keras file or the SavedModel of the same network, where these layers may be \
+             ordinary ones; or register the operator through the library, which the command line cannot do \
+             (converter/examples/custom_operator)",
         ),
         (
             &["stft", "fft", "spectrogram", "mfcc"],

@@ -186,6 +186,34 @@ fn files_of_other_versions_are_refused() {
     desk.bad("inspect damaged.ferro", 1, "damaged.ferro: the checksum");
 }
 
+/// A file with an operator of the user's own can be looked at; what would run it names the layer, the operator and the way.
+#[test]
+fn operators_of_ones_own_are_described_and_not_run() {
+    let desk = Desk::new();
+    let firmware = repository().join("boards/apps/contrast/model");
+    fs::copy(firmware.join("contrast.ferro"), desk.path("contrast.ferro")).unwrap();
+    desk.npz("in.npz", "in0", &[1, 4, 32], &[0.5; 128]);
+    let facts = desk.json("inspect contrast.ferro --json");
+    assert_eq!(
+        (&facts["ops"][0]["op"], &facts["ops"][0]["name"]),
+        (&"example.Contrast".into(), &"contrast".into())
+    );
+    assert!(desk.good("inspect contrast.ferro").contains("example.Contrast"));
+    for words in [
+        "run contrast.ferro --input in.npz",
+        "run contrast.ferro --input in.npz --on qemu-cortex-m3",
+        "bench contrast.ferro",
+        "bench contrast.ferro --on qemu-cortex-m3",
+    ] {
+        let output = desk.run(words);
+        check_refusal(words, &output, 1, "layer `contrast` (example.Contrast): it is a custom operator");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("converter/examples/custom_operator"),
+            "{words}"
+        );
+    }
+}
+
 #[test]
 fn bad_data_is_refused_in_two_lines() {
     let desk = Desk::new();

@@ -23,11 +23,12 @@ pub enum Error {
     /// An inference is more work than was allowed.
     TooMuchWork,
     /// The op set does not hold this operator: pass the `OPS` that the converter wrote for this
-    /// model, or `ops::ALL`.
+    /// model, or `ops::ALL`. A [custom operator](crate::ops::custom) is in neither: it has to be listed beside them.
     UnsupportedOp {
         /// Index of the op.
         op: u16,
-        /// Number of its code, an [`OpCode`](crate::OpCode) if this runtime knows it.
+        /// Number of its code, an [`OpCode`](crate::OpCode) if this runtime knows it; from
+        /// [`CUSTOM`](ferrolite_schema::CUSTOM) on a custom operator's.
         code: u16,
     },
     /// An op's parameters do not fit its operands or its constants.
@@ -104,6 +105,8 @@ pub enum Fault {
     Overlap,
     /// Bytes of an output that the op does not write: they would be what was in the arena.
     Unwritten,
+    /// A custom op whose hash is not that of the operator's name: another operator has its code.
+    Name,
 }
 
 impl From<schema::Error> for Error {
@@ -124,6 +127,9 @@ impl core::fmt::Display for Error {
             }
             Error::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 16 bytes"),
             Error::TooMuchWork => f.write_str("an inference is more work than was allowed"),
+            Error::UnsupportedOp { op, code } if ferrolite_schema::is_custom(code) => {
+                write!(f, "op {op} is a custom operator (code {code:#06x}), which the op set does not hold")
+            }
             Error::UnsupportedOp { op, code } => {
                 let name = ferrolite_schema::OpCode::from_code(code).map_or("unknown", |code| code.name());
                 write!(f, "op {op} is {name} (code {code}), which the op set does not hold")
@@ -165,6 +171,7 @@ impl Fault {
             Fault::Scratch => "too little scratch memory",
             Fault::Packing => "unknown packing of the weights",
             Fault::Overlap => "output and input overlap in a way that this op does not allow",
+            Fault::Name => "it is a custom operator of another name than the op set's of the same code",
             Fault::Unwritten => "it leaves bytes of its outputs unwritten, or does not copy them in order",
         }
     }

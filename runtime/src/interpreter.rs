@@ -406,7 +406,7 @@ fn run(
 #[inline(always)]
 fn find(ops: OpSet, code: u16) -> Option<&'static Operator> {
     match ops.get(usize::from(code).wrapping_sub(1)) {
-        Some(operator) if operator.code as u16 == code => Some(operator),
+        Some(operator) if operator.code == code => Some(operator),
         _ => search(ops, code),
     }
 }
@@ -414,7 +414,7 @@ fn find(ops: OpSet, code: u16) -> Option<&'static Operator> {
 #[cold]
 #[inline]
 fn search(ops: OpSet, code: u16) -> Option<&'static Operator> {
-    ops.iter().find(|operator| operator.code as u16 == code)
+    ops.iter().find(|operator| operator.code == code)
 }
 
 /// Checks every op of a model against the operators that would run it: operands, parameters,

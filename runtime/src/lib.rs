@@ -8,7 +8,7 @@
 //!   that overlap on purpose (in-place operators) are safe by construction.
 //! - [`quant`]: the arithmetic of quantization; the converter calls the same functions.
 //! - [`kernels`]: inner loops over slices, one set for each kind of core, all with equal results.
-//! - [`ops`]: one file per operator: parameters, checks, shapes, borders.
+//! - [`ops`]: one file per operator: parameters, checks, shapes, borders; [`ops::custom`]: those of the user's own.
 //! - [`Interpreter`]: checks each op once, then walks the program.
 //!
 //! No allocator, no global state, no panics: with the arena that the converter computed, nothing

@@ -53,6 +53,11 @@ impl<'a> Node<'a> {
         self.model.rounding()
     }
 
+    /// The parameter words.
+    pub fn words(&self) -> &'a [u32] {
+        self.model.params(self.op)
+    }
+
     /// The parameter words as one `P`.
     #[inline(always)]
     pub fn params<P: Pod>(&self) -> Result<&'a P, Fault> {

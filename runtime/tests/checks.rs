@@ -103,6 +103,7 @@ fn letter(answer: Result<(), Error>) -> char {
             Fault::Packing => 'k',
             Fault::Overlap => 'l',
             Fault::Unwritten => 'w',
+            Fault::Name => 'n',
             other => panic!("{other:?} has no letter yet"),
         },
         Err(_) => 'v',
@@ -120,7 +121,7 @@ fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
     for set in SETS {
         assert_eq!(check(&model, set), answer, "{}: the sets differ", case.name);
     }
-    for (operator, packing) in special.iter().filter(|(operator, _)| operator.code == case.code) {
+    for (operator, packing) in special.iter().filter(|(operator, _)| operator.code == case.code as u16) {
         let node = Node::new(&model, &model.ops()[0]);
         let tag = case.params.get(cases::packing_word(case.code));
         let own = tag.is_some_and(|&tag| packing.own(tag).is_some());
@@ -132,7 +133,8 @@ fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
     }
     let lead = match answer {
         Ok(()) => {
-            let operator = ops::ALL.iter().find(|operator| operator.code == case.code).expect("is there");
+            let operator =
+                ops::ALL.iter().find(|operator| operator.code == case.code as u16).expect("is there");
             let node = Node::new(&model, &model.ops()[0]);
             let counts = node.operands().map(|(inputs, outputs)| (inputs.len(), outputs.len()));
             assert_eq!(counts, Some((case.inputs, case.operands.len() - case.inputs)), "{}", case.name);

@@ -18,6 +18,7 @@
 
 #[macro_use]
 mod enumeration;
+mod custom;
 mod dtype;
 mod error;
 mod flatbuffer;
@@ -32,6 +33,7 @@ mod host;
 #[cfg(feature = "host")]
 pub use host::generated;
 
+pub use custom::{CUSTOM, CUSTOM_WORDS, custom_code, custom_hash, custom_words, is_custom};
 pub use dtype::DType;
 pub use error::Error;
 pub use layout::{Header, Op, OpCode, Port, Rounding, Storage, Tensor, params};

@@ -11,7 +11,25 @@ extern crate alloc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ferrolite_runtime::{Error, Interpreter, Model, OpSet, ops};
+use ferrolite_runtime::{Error, Interpreter, Model, OpSet, Operator, ops};
+
+/// An operator of a user's own, which hostile files may name.
+#[path = "../../converter/examples/custom_operator/contrast.rs"]
+pub mod contrast;
+
+/// All operators of a set, and the user's own.
+const fn with_custom(set: &[Operator]) -> [Operator; ops::ALL.len() + 1] {
+    let mut all = [Operator::custom::<contrast::Contrast>(); ops::ALL.len() + 1];
+    let mut index = 0;
+    while index < set.len() {
+        all[index] = set[index];
+        index += 1;
+    }
+    all
+}
+
+/// The operators that [`exercise`] knows: the runtime's, and one of a user's own.
+pub const OPERATORS: OpSet = &with_custom(ops::ALL);
 
 /// Arena that [`exercise`] grants: enough for the seeds, little enough that the work of a hostile model
 /// stays small.
@@ -78,13 +96,13 @@ pub fn exercise(file: &[u8]) -> Outcome {
     }
     let _ = (model.input_name(0), model.output_name(0), model.checksum_matches());
     if model.arena_bytes() > ARENA_LIMIT || model.work() > WORK_LIMIT {
-        return match ferrolite_runtime::check(&model, ops::ALL) {
+        return match ferrolite_runtime::check(&model, OPERATORS) {
             Ok(()) => Outcome::TooLarge,
             Err(error) => Outcome::Refused(error),
         };
     }
 
-    let outcome = run(&model, ops::ALL);
+    let outcome = run(&model, OPERATORS);
     match emulated(&model) {
         Some(ops) if outcome == Outcome::Ran => run(&model, ops),
         _ => outcome,
@@ -98,11 +116,13 @@ fn emulated(model: &Model<'_>) -> Option<OpSet> {
     use ferrolite_runtime::Target;
     use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Rv32im};
     match model.target()? {
-        Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Some(&const { ops::all::<Armv7em>() }),
-        Target::CortexM55 => Some(&const { ops::all::<Mve>() }),
-        Target::CortexM3 => Some(&const { ops::all::<Armv7m>() }),
-        Target::CortexM0 => Some(&const { ops::all::<Armv6m>() }),
-        Target::RiscV32 => Some(&const { ops::all::<Rv32im>() }),
+        Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => {
+            Some(&const { with_custom(&ops::all::<Armv7em>()) })
+        }
+        Target::CortexM55 => Some(&const { with_custom(&ops::all::<Mve>()) }),
+        Target::CortexM3 => Some(&const { with_custom(&ops::all::<Armv7m>()) }),
+        Target::CortexM0 => Some(&const { with_custom(&ops::all::<Armv6m>()) }),
+        Target::RiscV32 => Some(&const { with_custom(&ops::all::<Rv32im>()) }),
         Target::Host | Target::Portable => None,
     }
 }

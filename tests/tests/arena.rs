@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::SETS;
 use common::apart::Apart;
+use common::{SETS, code_of};
 use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::kernels::Portable;
 use ferrolite_runtime::{Error, OpCode, OpSet, ops};
@@ -36,9 +36,9 @@ fn ops_answer_the_same_whatever_was_in_the_arena() {
     for set in SETS {
         for operator in set.ops {
             for number in 0..CASES {
-                let apart = Apart::new(ops::case(operator.code, &mut random));
+                let apart = Apart::new(ops::case(code_of(operator), &mut random));
                 let what =
-                    || format!("{}, {:?}, case {number}\n{}", set.name, operator.code, apart.case.what);
+                    || format!("{}, {:?}, case {number}\n{}", set.name, code_of(operator), apart.case.what);
                 let found = answers(&apart, set.ops).unwrap_or_else(|error| panic!("{error}: {}", what()));
                 assert!(found.is_some(), "is refused: {}", what());
                 assert!(
@@ -62,7 +62,7 @@ fn hostile_ops_answer_the_same_whatever_was_in_the_arena() {
     for set in SETS {
         for operator in set.ops {
             for number in 0..CASES {
-                let mut case = ops::case(operator.code, &mut random);
+                let mut case = ops::case(code_of(operator), &mut random);
                 let before = case.params.clone();
                 for _ in 0..random.up_to(3) {
                     let place = random.below(case.params.len());
@@ -82,7 +82,10 @@ fn hostile_ops_answer_the_same_whatever_was_in_the_arena() {
                     Ok(Some(_)) => ran += 1,
                     Err(error) => panic!(
                         "{error}: {}, {:?}, case {number}: {:?} instead of {before:?}\n{}",
-                        set.name, operator.code, apart.case.params, apart.case.what
+                        set.name,
+                        code_of(operator),
+                        apart.case.params,
+                        apart.case.what
                     ),
                 }
             }

@@ -86,7 +86,7 @@ fn every_operator_has_vectors_a_lowering_and_a_runtime_operator() {
 fn every_code_has_a_runtime_operator_and_an_origin() {
     let mut missing = Vec::new();
     for &code in OpCode::ALL {
-        match ops::ALL.iter().filter(|operator| operator.code == code).count() {
+        match ops::ALL.iter().filter(|operator| operator.code == code as u16).count() {
             1 => {}
             0 => missing.push(format!("{}: not in ops::ALL", code.name())),
             count => missing.push(format!("{}: {count} times in ops::ALL", code.name())),

@@ -37,7 +37,7 @@ fn follow_every_byte(file: &[u8]) -> Result<(), String> {
                 return Err(format!("op {index} reads tensor {input}, of which bytes are overwritten"));
             }
         }
-        let operator = ops::ALL.iter().find(|operator| operator.code as u16 == op.code).expect("known");
+        let operator = ops::ALL.iter().find(|operator| operator.code == op.code).expect("known");
         let node = ferrolite_runtime::Node::new(&model, op);
         for &output in outputs {
             let (out, end) = (range(output).start, range(output).end);
@@ -351,7 +351,7 @@ proptest! {
             let file = AlignedBuf::from_bytes(&emit::compile(&graph, &options).unwrap().bytes);
             let model = Model::from_bytes(&file).unwrap();
             let op = &model.ops()[0];
-            let operator = set.ops.iter().find(|operator| operator.code as u16 == op.code).unwrap();
+            let operator = set.ops.iter().find(|operator| operator.code == op.code).unwrap();
             let lead = (operator.lead)(&ferrolite_runtime::Node::new(&model, op), 0).unwrap() as usize;
             let images = (batches, size[0] * size[1]);
             let survives = |lead| tiles_survive(images, in_channels, out_channels, lead);

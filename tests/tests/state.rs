@@ -98,7 +98,7 @@ fn a_sequence_keeps_its_state_on_boards() {
             continue;
         }
         for sequence in [true, false] {
-            let options = RunOptions { board, sequence, layers: false };
+            let options = RunOptions { board, sequence, ..RunOptions::default() };
             let (output, _) = run(&model, &data(&model), &options, &()).expect("it runs");
             check(&output, sequence, board);
         }

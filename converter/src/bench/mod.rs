@@ -16,7 +16,7 @@ mod measure;
 
 use std::time::{Duration, Instant};
 
-use ferrolite_runtime::{Eval, Model, Node, Observer};
+use ferrolite_runtime::{Eval, Model, Node, Observer, ops};
 
 pub use measure::{Latency, LayerMeasured, Measured, measure};
 
@@ -88,7 +88,7 @@ pub fn inputs(model: &Model<'_>) -> Vec<Vec<u8>> {
 /// Runs a model repeatedly and takes the medians.
 pub fn host(model: &Model<'_>) -> Result<HostTimes> {
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-    let mut net = interpreter(model, &mut memory)?;
+    let mut net = interpreter(model, ops::ALL, &mut memory)?;
     let inputs = inputs(model);
     let (mut whole, mut layers) = (Vec::new(), vec![Vec::new(); model.ops().len()]);
     let start = Instant::now();

@@ -16,6 +16,7 @@
 use std::fmt::Write;
 
 use ferrolite_runtime::{Model, Target};
+use ferrolite_schema::is_custom;
 
 use crate::model_file::{self, PortFacts};
 
@@ -54,7 +55,7 @@ use ferrolite_runtime::{import};
 pub const ARENA: usize = {arena};
 
 /// The operators that the model uses, for `Interpreter::new`; only these are linked.
-#[allow(dead_code)]
+{custom}#[allow(dead_code)]
 #[rustfmt::skip]
 pub const OPS: OpSet = &[{ops}];
 
@@ -70,6 +71,7 @@ pub const MACS: u64 = {macs};
         check = kernel_check(target),
         arena = digits(model.arena_bytes()),
         ops = ops.join(", "),
+        custom = custom_operators(model),
         bytes = digits(model.bytes().len()),
         macs = macs,
     );
@@ -79,6 +81,18 @@ pub const MACS: u64 = {macs};
         }
     }
     out
+}
+
+/// A line that names the operators of the user's own, which the module cannot list; none where there are none.
+fn custom_operators(model: &Model<'_>) -> String {
+    let layers = model_file::layers(model).into_iter().zip(model.ops());
+    let mut names: Vec<String> =
+        layers.filter(|(_, op)| is_custom(op.code)).map(|(layer, _)| comment(&layer.op)).collect();
+    names.dedup();
+    match names.len() {
+        0 => String::new(),
+        _ => format!("/// A firmware lists operators of its own beside them: {}.\n", names.join(", ")),
+    }
 }
 
 /// Lines that refuse a build whose kernels are not the target's; none for a model that is packed for no core.

@@ -150,8 +150,7 @@ mod tests {
             println!("skipped: {}: its Rust target is not installed", board.name);
             return;
         }
-        let all: Vec<Linked> =
-            ferrolite_runtime::ops::ALL.iter().map(|operator| operator.code.into()).collect();
+        let all: Vec<Linked> = OpCode::ALL.iter().map(|&code| code.into()).collect();
         let checked = |ops: &[Linked], profile| {
             link_check(board, ops, profile)
                 .unwrap_or_else(|error| panic!("{} {profile:?}: {error}: {}", board.name, error.help))

@@ -224,7 +224,10 @@ fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()
 
 fn verified(file: &AlignedBuf) -> Result<Model<'_>> {
     let model = Model::from_bytes(file).map_err(|error| Error::input(error.to_string()).caused_by(error))?;
-    check(&model, ops::ALL).map_err(|error| Error::input(error.to_string()).caused_by(error))?;
+    check(&model, ops::ALL).map_err(|error| match crate::model_file::missing(&model, error) {
+        Some(custom) => custom,
+        None => Error::input(error.to_string()).caused_by(error),
+    })?;
     Ok(model)
 }
 

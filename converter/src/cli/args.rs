@@ -160,7 +160,11 @@ pub struct SourceArgs {
 impl SourceArgs {
     /// The same settings, as the importers take them.
     pub fn options(&self) -> ImportOptions {
-        ImportOptions { signature: self.signature.clone(), input_shapes: self.input_shapes.clone() }
+        ImportOptions {
+            signature: self.signature.clone(),
+            input_shapes: self.input_shapes.clone(),
+            ..ImportOptions::default()
+        }
     }
 }
 

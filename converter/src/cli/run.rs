@@ -58,7 +58,7 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     refuse_if_strict(args.strict, &warnings)?;
 
     let layers = args.layers.is_some();
-    let options = RunOptions { board: &args.board, sequence: args.sequence, layers };
+    let options = RunOptions { board: &args.board, sequence: args.sequence, layers, ..RunOptions::default() };
     let (result, layers) = run::run(&model, &data, &options, &Bars::new(args.json))?;
     if let Some(path) = &args.output {
         stage(&mut files, path, &result.arrays())?;

@@ -76,7 +76,7 @@ pub fn compare_layers(source: &Graph, model: &Model<'_>, data: &Dataset) -> Resu
             }
         })?;
         let float = seen.into_inner();
-        let arrays = layers_of(model, &raw(model, data, sample)?)?;
+        let arrays = layers_of(model, source.op_set(), &raw(model, data, sample)?)?;
         let mut arrays = arrays.iter();
         for (index, layer) in layers.iter().enumerate() {
             let first = arrays.next();

@@ -113,14 +113,16 @@ pub fn compare(
     let beyond = outputs::beyond(&classes, labels);
     let mut tally = Tally::new(data.len(), classes, labels)?;
     let executor = Executor::new(source)?;
+    // Layers of the author's own are run by what the source's are.
+    let ops = source.op_set();
     let float = |range: Range<usize>| run_float(&executor, data, range);
     if options.board == HOST {
         progress.begin("comparing", data.len());
         let block = block(source);
-        let all = run::for_host(model, data.len(), |model| {
+        let all = run::for_host(model, ops, data.len(), |model| {
             (0..data.len()).step_by(block).try_for_each(|first| {
                 let range = first..(first + block).min(data.len());
-                let quantized = run::run_range(model, data, range.clone(), &|| progress.step())?;
+                let quantized = run::run_range(model, ops, data, range.clone(), &|| progress.step())?;
                 tally.add(&float(range)?, &quantized)
             })
         });

@@ -58,7 +58,8 @@ pub fn run_op(op: &Op, inputs: &[&Tensor], results: &[Tensor]) -> Result<Vec<Ten
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     let bytes: Vec<Vec<u8>> =
         inputs.iter().filter(|tensor| !tensor.is_constant).map(|tensor| tensor.bytes.clone()).collect();
-    let found = infer(&mut interpreter(&model, &mut memory)?, &bytes, &mut ()).map_err(in_layer)?;
+    let found =
+        infer(&mut interpreter(&model, graph.op_set(), &mut memory)?, &bytes, &mut ()).map_err(in_layer)?;
     Ok(results.into_iter().zip(found).map(|(result, bytes)| Tensor { bytes, ..result }).collect())
 }
 

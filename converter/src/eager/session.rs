@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use ferrolite_runtime::{Eval, Interpreter, Model, Observer, Step};
+use ferrolite_runtime::{Eval, Interpreter, Model, Observer, OpSet, Step, ops};
 
 use super::Tensor;
 use crate::aligned::AlignedBuf;
@@ -55,8 +55,17 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the memory has another size than the model needs.
     pub fn new(model: &'a Model<'a>, memory: &'a mut Memory) -> Result<Session<'a>> {
+        Session::with_operators(model, ops::ALL, memory)
+    }
+
+    /// As [`new`](Session::new), with operators beside the runtime's: those of a
+    /// [`Registry`](crate::graph::custom::Registry).
+    ///
+    /// # Errors
+    /// As [`new`](Session::new), and when the model needs another operator.
+    pub fn with_operators(model: &'a Model<'a>, ops: OpSet, memory: &'a mut Memory) -> Result<Session<'a>> {
         memory.0.fill(0);
-        let net = interpreter(model, &mut memory.0)?;
+        let net = interpreter(model, ops, &mut memory.0)?;
         let mut session = Session {
             model,
             net,
@@ -221,7 +230,7 @@ mod tests {
                 seen.extend(layer.outputs.into_iter().map(|tensor| tensor.bytes));
                 steps += 1;
             }
-            let whole = layers_of(&model, std::slice::from_ref(&input)).unwrap();
+            let whole = layers_of(&model, ops::ALL, std::slice::from_ref(&input)).unwrap();
             assert_eq!(seen, whole.into_iter().map(|array| array.bytes).collect::<Vec<_>>());
             assert_eq!(steps, model.ops().len());
         }

@@ -68,7 +68,7 @@ fn results(graph: &Graph, node: &Node, options: &Options) -> Result<Vec<Constant
     let file = ModelFile::from_bytes(node.name.as_str(), &emitted.bytes);
     let model = file.model()?;
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-    let found = infer(&mut interpreter(&model, &mut memory)?, &inputs, &mut ())?;
+    let found = infer(&mut interpreter(&model, alone.op_set(), &mut memory)?, &inputs, &mut ())?;
     let typed = node.outputs.iter().zip(&found).map(|(&id, bytes)| decoded(graph.value(id).dtype, bytes));
     Ok(typed.collect())
 }

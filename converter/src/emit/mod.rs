@@ -33,8 +33,8 @@ mod tests;
 mod tflite;
 mod write;
 
-use ferrolite_runtime::{Node, check, ops};
-use ferrolite_schema::{Model, OpCode};
+use ferrolite_runtime::{Node, OpSet, check};
+use ferrolite_schema::{Model, OpCode, is_custom};
 
 pub use self::tflite::tflite;
 pub use options::{Metadata, Options, Winograd};
@@ -66,7 +66,8 @@ pub struct Emitted {
     pub tensors: Vec<TensorFact>,
     /// Bytes of its constants that Winograd's algorithm added, at most.
     pub winograd_bytes: u64,
-    /// Codes of the operators that it uses, ascending: the op set that a program must link.
+    /// Codes of the operators that it uses, ascending: the op set that a program must link, but for operators of the
+    /// user's own.
     pub op_codes: Vec<OpCode>,
 }
 
@@ -84,8 +85,8 @@ pub struct OpFact {
     pub name: String,
     /// TFLite name of the layer's operator.
     pub kind: String,
-    /// What the device runs.
-    pub code: OpCode,
+    /// What the device runs: the number of an [`OpCode`], or the code of an operator of the user's own.
+    pub code: u16,
     /// Multiply-accumulate operations.
     pub macs: u64,
     /// First byte of its scratch memory in the arena.
@@ -134,7 +135,7 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
     let file = AlignedBuf::from_bytes(&bytes);
     let model = accepted(&file, &program)?;
     let Some(input) = &options.self_test else { return Ok(emitted(bytes, apart, &program, &plan)) };
-    let test = SelfTest { input: input.clone(), output: answer(&model, input)? };
+    let test = SelfTest { input: input.clone(), output: answer(&model, program.set, input)? };
     let bytes = write(&program, &plan, options, Some(&test))?;
     accepted(&AlignedBuf::from_bytes(&bytes), &program)?;
     Ok(emitted(bytes, apart, &program, &plan))
@@ -154,7 +155,7 @@ fn ask_leads(program: &Program, apart: &[u8]) -> Result<Leads> {
     let model = accepted(&file, program)?;
     let leads = |op: &ferrolite_schema::Op| {
         let node = Node::new(&model, op);
-        let operator = ops::ALL.iter().find(|operator| operator.code as u16 == op.code);
+        let operator = program.set.iter().find(|operator| operator.code == op.code);
         (0..node.inputs()).map(|i| operator.and_then(|operator| (operator.lead)(&node, i))).collect()
     };
     Ok(model.ops().iter().map(leads).collect())
@@ -177,20 +178,29 @@ fn accepted<'a>(file: &'a [u8], program: &Program) -> Result<Model<'a>> {
         .help("simplify the model's branches, or split it in two"),
         error => bug(error.into(), None),
     })?;
-    check(&model, ops::ALL).map_err(|error| {
+    check(&model, program.set).map_err(|error| {
         let op = match error {
             ferrolite_runtime::Error::Op { op, .. } | ferrolite_runtime::Error::UnsupportedOp { op, .. } => {
                 Some(op)
             }
             _ => None,
         };
+        if let Some(named) =
+            op.and_then(|op| program.ops.get(usize::from(op))).filter(|op| is_custom(op.lowered.code))
+        {
+            let (name, operator) = (&named.name, &named.kind);
+            let what = "its device side refuses what its host side prepared";
+            return Error::layer(name, operator, format_args!("{what}: {error}"))
+                .help("let `check` of the one accept what `prepare` of the other makes")
+                .caused_by(error);
+        }
         bug(error, op)
     })?;
     Ok(model)
 }
 
 /// What the model answers to raw input bytes.
-fn answer(model: &Model<'_>, input: &[u8]) -> Result<Vec<u8>> {
+fn answer(model: &Model<'_>, ops: OpSet, input: &[u8]) -> Result<Vec<u8>> {
     let needed: usize =
         model.inputs().iter().map(|port| model.tensors()[port.tensor as usize].bytes as usize).sum();
     if input.len() != needed {
@@ -210,7 +220,7 @@ fn answer(model: &Model<'_>, input: &[u8]) -> Result<Vec<u8>> {
         })
         .collect();
     let mut arena = AlignedBuf::zeroed(model.arena_bytes());
-    let outputs = interpreter(model, &mut arena).and_then(|mut net| infer(&mut net, &inputs, &mut ()));
+    let outputs = interpreter(model, ops, &mut arena).and_then(|mut net| infer(&mut net, &inputs, &mut ()));
     Ok(outputs.map_err(|error| error.context("the self-test cannot run"))?.concat())
 }
 
@@ -247,7 +257,7 @@ fn emitted(bytes: Vec<u8>, apart: Vec<u8>, program: &Program, plan: &Plan) -> Em
             last_use: tensor.last_use,
         })
         .collect();
-    let mut op_codes: Vec<OpCode> = ops.iter().map(|op| op.code).collect();
+    let mut op_codes: Vec<OpCode> = ops.iter().filter_map(|op| OpCode::from_code(op.code)).collect();
     op_codes.sort();
     op_codes.dedup();
     Emitted {

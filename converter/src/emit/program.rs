@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ferrolite_runtime::OpSet;
 use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
 use ferrolite_schema::DType;
 
@@ -81,6 +82,8 @@ pub(crate) struct Program {
     pub inputs: Vec<Border>,
     pub outputs: Vec<Border>,
     pub constants: Constants,
+    /// The operators that run it.
+    pub set: OpSet,
     /// Bytes of state.
     pub state_bytes: u32,
     /// How many bytes at the start of the constants the state begins with; the others are zero at first.
@@ -113,7 +116,7 @@ impl Program {
             builder.enter_node(node, ops)?;
         }
         builder.enter_outputs()?;
-        builder.finish()
+        Ok(Program { set: graph.op_set(), ..builder.finish()? })
     }
 }
 

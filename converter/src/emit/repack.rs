@@ -3,8 +3,9 @@
 //! A file for a microcontroller says on the host what it says there, but its weights lie in the order of
 //! other kernels; samples by the thousand go faster with weights in the host's.
 
+use ferrolite_runtime::OpSet;
 use ferrolite_runtime::kernels::policy;
-use ferrolite_schema::{DType, Model, OpCode, Port, Storage, Target};
+use ferrolite_schema::{DType, Model, Port, Storage, Target};
 
 use super::program::{Border, DeviceOp, DeviceTensor, Home, Program};
 use super::{Options, accepted, apart, ask_leads, plan, write::write};
@@ -19,8 +20,8 @@ use crate::ops::repack::Repacking;
 ///
 /// # Errors
 /// Where planning fails, see [`compile`](super::compile).
-pub(crate) fn repack(model: &Model<'_>, target: Target) -> Result<Option<AlignedBuf>> {
-    let mut program = read(model);
+pub(crate) fn repack(model: &Model<'_>, ops: OpSet, target: Target) -> Result<Option<AlignedBuf>> {
+    let mut program = Program { set: ops, ..read(model) };
     let mut repacking = Repacking {
         from: model.constants(),
         to: &mut program.constants,
@@ -73,10 +74,9 @@ fn read(model: &Model<'_>) -> Program {
                 tensor.writer = Some(index);
             }
         }
-        let code = OpCode::from_code(op.code).unwrap_or(OpCode::StridedCopy);
         let values = |ids: &[usize]| ids.iter().copied().map(ValueId).collect();
         let lowered = Lowered {
-            code,
+            code: op.code,
             inputs: values(inputs),
             outputs: values(outputs),
             params: model.params(op).to_vec(),
@@ -100,7 +100,7 @@ fn read(model: &Model<'_>) -> Program {
         (0..).zip(model.outputs()).map(|(index, port)| border(port, model.output_name(index))).collect();
     let constants = Constants::from_bytes(model.constants());
     let (state_bytes, initial_bytes) = (model.state_bytes() as u32, model.initial_state().len() as u32);
-    Program { tensors, ops, inputs, outputs, constants, state_bytes, initial_bytes, winograd_bytes: 0 }
+    Program { tensors, ops, inputs, outputs, constants, state_bytes, initial_bytes, ..Program::default() }
 }
 
 fn value(name: String, shape: Vec<usize>, dtype: DType, quantization: Option<Quantization>) -> Value {

@@ -195,7 +195,7 @@ fn answers(file: &[u8], seeds: std::ops::Range<u32>) -> Vec<Vec<Vec<u8>>> {
             let byte = |i: u32| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 77_777_777) >> 24) as u8;
             let inputs: Vec<Vec<u8>> =
                 model.inputs().iter().map(|port| (0..size(port)).map(byte).collect()).collect();
-            let mut net = crate::execute::interpreter(&model, &mut arena).unwrap();
+            let mut net = crate::execute::interpreter(&model, ops::ALL, &mut arena).unwrap();
             crate::execute::infer(&mut net, &inputs, &mut ()).unwrap()
         })
         .collect()
@@ -215,7 +215,7 @@ fn files_packed_anew_give_the_same_bytes() {
                 let model = Model::from_bytes(&file).unwrap();
                 let wanted = answers(&file, 0..3);
                 for to in [Host, CortexM4, RiscV32] {
-                    let packed = repack(&model, to).unwrap().expect("every model has weights");
+                    let packed = repack(&model, ops::ALL, to).unwrap().expect("every model has weights");
                     let other = Model::from_bytes(&packed).unwrap();
                     assert_eq!(answers(&packed, 0..3), wanted, "{name} from {target:?} to {to:?}");
                     assert_eq!((other.inputs(), other.outputs()), (model.inputs(), model.outputs()));
@@ -239,5 +239,5 @@ fn files_packed_anew_give_the_same_bytes() {
 fn rounding_once_stays_as_it_is() {
     let options = Options { rounding: Rounding::Single, ..Options::default() };
     let file = AlignedBuf::from_bytes(&compile(&small(), &options).unwrap().bytes);
-    assert!(repack(&Model::from_bytes(&file).unwrap(), Target::Host).unwrap().is_none());
+    assert!(repack(&Model::from_bytes(&file).unwrap(), ops::ALL, Target::Host).unwrap().is_none());
 }

@@ -155,7 +155,7 @@ fn ops<'a>(fbb: &mut Builder<'a>, program: &Program, plan: &Plan) -> Result<OpVe
             }
         };
         records.push(fb::Op::new(
-            fb::OpCode(lowered.code as u16),
+            fb::OpCode(lowered.code),
             count(&op.inputs)?,
             count(&op.outputs)?,
             place,

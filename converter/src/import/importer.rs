@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::graph::custom::Registry;
 
 /// The result of reading a model file.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct ImportOptions {
     /// Shapes of inputs by name, batch included, for inputs with open dimensions. An open batch is 1 unless
     /// it is given here.
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// Operators of the user's own, which layers of TensorFlow Lite, ONNX and Keras files may be.
+    pub custom: Registry,
 }
 
 impl ImportOptions {

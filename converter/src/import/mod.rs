@@ -86,8 +86,16 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// Like [`load`].
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Imported> {
+    load_bytes_with(name, bytes, &ImportOptions::default())
+}
+
+/// As [`load_bytes`], with what the file leaves open.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_bytes_with(name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
     let head = &bytes[..bytes.len().min(HEAD)];
-    importer_for(Path::new(name), head)?.import_bytes(name, bytes, &ImportOptions::default())
+    importer_for(Path::new(name), head)?.import_bytes(name, bytes, options)
 }
 
 fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {

@@ -23,13 +23,14 @@ use std::path::Path;
 use ferrolite_runtime::kernels::policy;
 use ferrolite_runtime::packing::Packing;
 use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams};
-use ferrolite_runtime::{DType, Model, Node, OpCode, Port, Target, ops};
-use ferrolite_schema as schema;
+use ferrolite_runtime::{DType, Model, Node, OpCode, OpSet, Port, Target, ops};
+use ferrolite_schema::{self as schema, is_custom};
 
 use crate::aligned::AlignedBuf;
 use crate::data::InputSpec;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::unsupported::ROAD;
 
 /// Largest file that the format can hold.
 const LIMIT: u64 = i32::MAX as u64;
@@ -42,6 +43,7 @@ const MOST_WORK: u64 = 1 << 43;
 pub struct ModelFile {
     name: String,
     bytes: AlignedBuf,
+    ops: OpSet,
 }
 
 impl std::fmt::Debug for ModelFile {
@@ -77,7 +79,20 @@ impl ModelFile {
 
     /// A file in memory; `name` is what errors call it.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> ModelFile {
-        ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes) }
+        ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes), ops: ops::ALL }
+    }
+
+    /// The file with the operators that run it, where they are more than the runtime's: those of a
+    /// [`Registry`](crate::graph::custom::Registry).
+    #[must_use]
+    pub fn with_operators(mut self, ops: OpSet) -> ModelFile {
+        self.ops = ops;
+        self
+    }
+
+    /// The operators that run the file.
+    pub fn operators(&self) -> OpSet {
+        self.ops
     }
 
     /// The bytes, the first at a multiple of 16.
@@ -90,7 +105,8 @@ impl ModelFile {
         &self.name
     }
 
-    /// Verifies the file: its records, every op, and its checksum.
+    /// Verifies the file: its records, every op, and its checksum. Ops of the user's own operators are not looked into
+    /// where these are not among [`operators`](ModelFile::operators): such a file can be described, and not be run.
     pub fn model(&self) -> Result<Model<'_>> {
         let bytes = self.bytes();
         if bytes.is_empty() {
@@ -98,7 +114,7 @@ impl ModelFile {
                 .help("write it again with `ferrolite convert`"));
         }
         let model = Model::from_bytes(bytes).map_err(|error| self.refused(error))?;
-        ferrolite_runtime::check(&model, ops::ALL).map_err(|error| {
+        check_ops(&model, self.ops).map_err(|error| {
             Error::input(format!("{}: {error}", self.name))
                 .help("the file is damaged or of another version; convert the model again")
                 .caused_by(error)
@@ -137,6 +153,34 @@ impl ModelFile {
         };
         Error::input(format!("{}: {error}", self.name)).help(help).caused_by(error)
     }
+}
+
+/// Checks every op whose operator is known, and that those of which it is not are the user's own.
+fn check_ops(model: &Model<'_>, ops: OpSet) -> Result<(), ferrolite_runtime::Error> {
+    for (index, op) in model.ops().iter().enumerate() {
+        let index = index as u16;
+        match ops.iter().find(|operator| operator.code == op.code) {
+            Some(operator) => {
+                ferrolite_runtime::check_op(&Node::new(model, op), operator.check, operator.lead)
+                    .map_err(|fault| ferrolite_runtime::Error::Op { op: index, fault })?
+            }
+            None if is_custom(op.code) => {}
+            None => return Err(ferrolite_runtime::Error::UnsupportedOp { op: index, code: op.code }),
+        }
+    }
+    Ok(())
+}
+
+/// The error of a model that needs an operator of the user's own, and the way to it.
+pub(crate) fn missing(model: &Model<'_>, error: ferrolite_runtime::Error) -> Option<Error> {
+    let index = match error {
+        ferrolite_runtime::Error::UnsupportedOp { op, code } if is_custom(code) => op,
+        ferrolite_runtime::Error::Op { op, fault: ferrolite_runtime::Fault::Name } => op,
+        _ => return None,
+    };
+    let layer = layers(model).into_iter().nth(index.into())?;
+    let what = "it is a custom operator, which is not registered here";
+    Some(Error::layer(&layer.name, &layer.op, what).help(ROAD).caused_by(error))
 }
 
 /// What is known about one input or output of a model.
@@ -258,7 +302,7 @@ pub fn layers(model: &Model<'_>) -> Vec<Layer> {
     let mut layers = Vec::with_capacity(model.ops().len());
     let constants = constants::constant_bytes(model);
     for ((index, op), constant_bytes) in model.ops().iter().enumerate().zip(constants) {
-        let code = OpCode::from_code(op.code).map_or("unknown", |code| code.name());
+        let code = code_name(op.code);
         let mut name = match names.op(index) {
             Some(name) if !name.is_empty() => name.to_string(),
             _ => format!("{code}_{index}"),
@@ -282,6 +326,15 @@ pub fn layers(model: &Model<'_>) -> Vec<Layer> {
         });
     }
     layers
+}
+
+/// The runtime's name of an op's code.
+fn code_name(code: u16) -> &'static str {
+    match OpCode::from_code(code) {
+        Some(code) => code.name(),
+        None if is_custom(code) => "custom",
+        None => "unknown",
+    }
 }
 
 /// Shape of a tensor inside the model as the file's debug section says it, if that fits its size;

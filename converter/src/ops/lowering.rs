@@ -51,8 +51,8 @@ impl Constants {
 /// One op of the device, made from a node of the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lowered {
-    /// What it computes.
-    pub code: OpCode,
+    /// What it computes: the number of an [`OpCode`], or the code of an operator of the user's own.
+    pub code: u16,
     /// Activations and constant tensors that it reads, in operand order.
     pub inputs: Vec<ValueId>,
     /// Activations that it writes, in operand order.
@@ -79,7 +79,7 @@ impl Lowered {
         params: &[P],
     ) -> Lowered {
         let params = bytemuck::cast_slice(params).to_vec();
-        Lowered { code, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
+        Lowered { code: code as u16, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
     }
 
     /// Sets the scratch memory.
@@ -92,7 +92,7 @@ impl Lowered {
     /// Whether its output must lie exactly over its input, both of one size, unless something reads the input
     /// later: no other overlap is allowed.
     pub fn in_place(&self) -> bool {
-        self.code == OpCode::Depthwise3x3
+        self.code == OpCode::Depthwise3x3 as u16
     }
 
     /// Sets the number of multiply-accumulate operations.

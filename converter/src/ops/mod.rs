@@ -17,7 +17,7 @@
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine_int8_tf.tflite");
 //! let graph = ferrolite::import::load(path.as_ref())?.graph;
 //! let emitted = ferrolite::emit::compile(&graph, &Default::default())?;
-//! assert_eq!(emitted.ops[0].code, ferrolite_runtime::OpCode::FullyConnected);
+//! assert_eq!(emitted.ops[0].code, ferrolite_runtime::OpCode::FullyConnected as u16);
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 

@@ -32,7 +32,7 @@ pub(crate) struct Repacking<'a> {
 impl Repacking<'_> {
     /// Packs the weights of an op anew. `None` where it has none, or they stay as they are.
     pub fn repack(&mut self, op: &Lowered) -> Option<Lowered> {
-        match op.code {
+        match OpCode::from_code(op.code)? {
             OpCode::Conv2d | OpCode::Conv2dWinograd => self.conv_2d(op),
             OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => self.depthwise(op),
             OpCode::FullyConnected => self.fully_connected(op),
@@ -47,7 +47,7 @@ impl Repacking<'_> {
         }
         let line = p.window.kernel_w.checked_mul(p.in_channels)?;
         let shape = |packing| Shape { packing, channels: p.out_channels, lines: p.window.kernel_h, line };
-        let rows = match op.code {
+        let rows = match OpCode::from_code(op.code)? {
             OpCode::Conv2dWinograd => self.filters(&p)?,
             _ => self.rows(shape(Packing::from_tag(p.packing)?), p.weights)?,
         };

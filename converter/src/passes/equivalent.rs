@@ -196,7 +196,7 @@ mod tests {
         let file = AlignedBuf::from_bytes(&emitted.bytes);
         let model = ferrolite_schema::Model::from_bytes(&file).unwrap();
         let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        let mut net = crate::execute::interpreter(&model, &mut memory).unwrap();
+        let mut net = crate::execute::interpreter(&model, graph.op_set(), &mut memory).unwrap();
         let mut random = Random(seed);
         let input = (0..graph.value(graph.inputs[0]).bytes()).map(|_| random.below(256) as u8).collect();
         let answer = crate::execute::infer(&mut net, &[input], &mut ()).unwrap();

@@ -177,7 +177,7 @@ impl Judge {
                 })
             };
             let raw = specs.iter().zip(&self.inputs[number]).map(store).collect::<Result<Vec<_>>>()?;
-            let outputs = infer(&mut interpreter(&model, memory)?, &raw, &mut ())?;
+            let outputs = infer(&mut interpreter(&model, quantized.op_set(), memory)?, &raw, &mut ())?;
             let real = |(port, bytes): (&model_file::PortFacts, &Vec<u8>)| {
                 dequantize(port.dtype, port.quantization, bytes)
             };

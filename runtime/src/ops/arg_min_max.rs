@@ -13,7 +13,7 @@ use crate::tensor::runs;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::ArgMinMax, check, eval, lead: no_overlap }
+    Operator { code: OpCode::ArgMinMax as u16, check, eval, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

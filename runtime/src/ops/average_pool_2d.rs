@@ -10,7 +10,7 @@ use crate::node::Eval;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::AveragePool2d, check, eval: eval::<K>, lead }
+    Operator { code: OpCode::AveragePool2d as u16, check, eval: eval::<K>, lead }
 }
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {

@@ -19,7 +19,7 @@ use crate::tensor::TensorView;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::BatchMatMul, check, eval, lead: no_overlap }
+    Operator { code: OpCode::BatchMatMul as u16, check, eval, lead: no_overlap }
 }
 
 /// Bytes of scratch memory that an op with these parameters needs: a vector of each operand.

@@ -23,13 +23,13 @@ use crate::tensor::{cells_of, copy_short, fill};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Conv2d, check: check::<K>, eval: eval::<K>, lead }
+    Operator { code: OpCode::Conv2d as u16, check: check::<K>, eval: eval::<K>, lead }
 }
 
 /// The operator for plain weights, and no others.
 pub const fn plain_operator<K: Kernels>() -> Operator {
     Operator {
-        code: OpCode::Conv2d,
+        code: OpCode::Conv2d as u16,
         check: |node| check_plain(node, node.params()?),
         eval: eval_plain::<K>,
         lead: plain_lead,
@@ -41,7 +41,7 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.conv.order {
         Order::Plain => operator::<K>(),
         _ => Operator {
-            code: OpCode::Conv2d,
+            code: OpCode::Conv2d as u16,
             check: check_tuned::<K>,
             eval: eval_tuned::<K>,
             lead: packed_lead,

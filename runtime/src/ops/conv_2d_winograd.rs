@@ -23,7 +23,7 @@ const STEP: u32 = 2 * TILE as u32;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Conv2dWinograd, check, eval: eval::<K>, lead }
+    Operator { code: OpCode::Conv2dWinograd as u16, check, eval: eval::<K>, lead }
 }
 
 /// Whether a convolution can be made this way.

@@ -20,7 +20,7 @@ use crate::tensor::runs;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::Cumsum, check, eval, lead }
+    Operator { code: OpCode::Cumsum as u16, check, eval, lead }
 }
 
 /// Elements of a sum at most, and what it may begin with: 32 bits hold it.

@@ -20,7 +20,7 @@ const PLACE: usize = 4;
 /// The operator.
 pub const fn operator() -> Operator {
     // All of the input is in the ring before anything of the output is written.
-    Operator { code: OpCode::DelayLine, check, eval, lead: in_place }
+    Operator { code: OpCode::DelayLine as u16, check, eval, lead: in_place }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

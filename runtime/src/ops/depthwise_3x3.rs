@@ -22,7 +22,7 @@ pub const PACKING: Packing = Packing::blocks(Strips::CHANNELS as u8, 1, 2);
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Depthwise3x3, check, eval: eval::<K>, lead }
+    Operator { code: OpCode::Depthwise3x3 as u16, check, eval: eval::<K>, lead }
 }
 
 /// Whether a depthwise convolution can be made this way. Dimensions and strides are not 0.

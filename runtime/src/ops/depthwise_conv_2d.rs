@@ -27,13 +27,13 @@ use crate::packing::{Matrix, Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::DepthwiseConv2d, check: check::<K>, eval: eval::<K>, lead }
+    Operator { code: OpCode::DepthwiseConv2d as u16, check: check::<K>, eval: eval::<K>, lead }
 }
 
 /// The operator for plain weights, and no others.
 pub const fn plain_operator<K: Kernels>() -> Operator {
     Operator {
-        code: OpCode::DepthwiseConv2d,
+        code: OpCode::DepthwiseConv2d as u16,
         check: |node| check_plain(node, node.params()?),
         eval: eval_plain::<K>,
         lead: plain_lead,
@@ -45,7 +45,7 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.depthwise.order {
         Order::Plain => operator::<K>(),
         _ => Operator {
-            code: OpCode::DepthwiseConv2d,
+            code: OpCode::DepthwiseConv2d as u16,
             check: check_tuned::<K>,
             eval: eval_tuned::<K>,
             lead: packed_lead,

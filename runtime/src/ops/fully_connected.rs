@@ -14,13 +14,13 @@ use crate::packing::{Order, Packing, Shape};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::FullyConnected, check: check::<K>, eval: eval::<K>, lead: no_overlap }
+    Operator { code: OpCode::FullyConnected as u16, check: check::<K>, eval: eval::<K>, lead: no_overlap }
 }
 
 /// The operator for plain weights, and no others.
 pub const fn plain_operator<K: Kernels>() -> Operator {
     Operator {
-        code: OpCode::FullyConnected,
+        code: OpCode::FullyConnected as u16,
         check: |node| check_plain(node, node.params()?),
         eval: eval_plain::<K>,
         lead: no_overlap,
@@ -32,7 +32,7 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
     match K::POLICY.dense.order {
         Order::Plain => operator::<K>(),
         _ => Operator {
-            code: OpCode::FullyConnected,
+            code: OpCode::FullyConnected as u16,
             check: check_tuned::<K>,
             eval: eval_tuned::<K>,
             lead: no_overlap,

@@ -14,7 +14,7 @@ use crate::tensor::{TensorView, runs};
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::Gather, check, eval, lead: no_overlap }
+    Operator { code: OpCode::Gather as u16, check, eval, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

@@ -11,7 +11,7 @@ use crate::node::{Eval, Node};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Lookup, check, eval: eval::<K>, lead: in_place }
+    Operator { code: OpCode::Lookup as u16, check, eval: eval::<K>, lead: in_place }
 }
 
 fn is_byte(tensor: &Tensor) -> bool {

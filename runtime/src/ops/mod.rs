@@ -19,6 +19,7 @@ pub mod broadcast;
 pub mod conv_2d;
 pub mod conv_2d_winograd;
 pub mod cumsum;
+pub mod custom;
 pub mod delay_line;
 pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;

@@ -14,7 +14,7 @@ use crate::tensor::TensorView;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Mul, check, eval: eval::<K>, lead: broadcast::lead }
+    Operator { code: OpCode::Mul as u16, check, eval: eval::<K>, lead: broadcast::lead }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

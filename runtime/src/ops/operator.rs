@@ -1,14 +1,13 @@
 //! What the interpreter knows of an operator, and the answers that several operators share.
 
-use ferrolite_schema::OpCode;
-
 use crate::error::Fault;
 use crate::node::{Eval, Node};
 
 /// What the interpreter knows of an operator.
+#[derive(Clone, Copy)]
 pub struct Operator {
-    /// Its number in files.
-    pub code: OpCode,
+    /// Its number in files: that of an [`OpCode`](crate::OpCode), or a [custom](crate::ops::custom) operator's.
+    pub code: u16,
     /// Doubts the op: operands, parameters, constants, scratch. Called once, before any `eval`.
     pub check: fn(&Node<'_>) -> Result<(), Fault>,
     /// Computes the op. Only called when `check` found no fault.

@@ -18,7 +18,7 @@ use crate::tensor::TensorView;
 /// The operator.
 pub const fn operator() -> Operator {
     // No output is wider than a float.
-    Operator { code: OpCode::Quantize, check, eval, lead: in_place }
+    Operator { code: OpCode::Quantize as u16, check, eval, lead: in_place }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

@@ -16,7 +16,7 @@ use crate::quant::requantize;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::Reduce, check, eval, lead: no_overlap }
+    Operator { code: OpCode::Reduce as u16, check, eval, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

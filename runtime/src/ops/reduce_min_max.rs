@@ -13,7 +13,7 @@ use crate::node::{Eval, Node};
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::ReduceMinMax, check, eval, lead: no_overlap }
+    Operator { code: OpCode::ReduceMinMax as u16, check, eval, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

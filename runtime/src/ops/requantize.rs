@@ -15,7 +15,7 @@ use crate::tensor::TensorView;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::Requantize, check, eval, lead: growth }
+    Operator { code: OpCode::Requantize as u16, check, eval, lead: growth }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {

@@ -21,7 +21,7 @@ use crate::tensor::runs;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::ResizeBilinear, check, eval, lead: no_overlap }
+    Operator { code: OpCode::ResizeBilinear as u16, check, eval, lead: no_overlap }
 }
 
 /// Fixed-point positions count 1/1024 of a pixel.

@@ -13,7 +13,7 @@ use crate::tensor::copy;
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::ResizeNearest, check, eval, lead: no_overlap }
+    Operator { code: OpCode::ResizeNearest as u16, check, eval, lead: no_overlap }
 }
 
 /// The input row of each output row, and the input column of each output column.

@@ -26,7 +26,7 @@ const SUM_INTEGER_BITS: u32 = 12;
 /// The operator. A row is read whole before any of it is written, and element by element after
 /// that: it works in place.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::Softmax, check, eval, lead: in_place }
+    Operator { code: OpCode::Softmax as u16, check, eval, lead: in_place }
 }
 
 #[inline]

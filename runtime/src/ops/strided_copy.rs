@@ -21,7 +21,7 @@ use crate::tensor::{TensorView, fill};
 
 /// The operator.
 pub const fn operator() -> Operator {
-    Operator { code: OpCode::StridedCopy, check, eval, lead }
+    Operator { code: OpCode::StridedCopy as u16, check, eval, lead }
 }
 
 const HEAD_WORDS: usize = size_of::<StridedCopyParams>() / size_of::<u32>();

@@ -26,7 +26,7 @@ use crate::node::{Eval, Node, check_int8};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::TransposeConv, check, eval: eval::<K>, lead: no_overlap }
+    Operator { code: OpCode::TransposeConv as u16, check, eval: eval::<K>, lead: no_overlap }
 }
 
 /// Kernel rows (or columns) of the phase with remainder `phase`; at least one, of zeroes if need be.

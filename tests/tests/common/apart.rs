@@ -115,7 +115,7 @@ impl Apart {
     pub fn lead(&self, ops: OpSet, position: usize) -> Option<u32> {
         let file = AlignedBuf::copy_of(&self.file);
         let model = Model::from_bytes(file.bytes()).expect("a sound file");
-        let operator = ops.iter().find(|operator| operator.code == self.case.code)?;
+        let operator = ops.iter().find(|operator| operator.code == self.case.code as u16)?;
         (operator.lead)(&Node::new(&model, &model.ops()[0]), position)
     }
 

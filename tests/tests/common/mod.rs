@@ -14,7 +14,7 @@ use ferrolite::emit::{self, Emitted, Winograd};
 use ferrolite::graph::Graph;
 use ferrolite::{import, passes};
 use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Native, Portable, Rv32im};
-use ferrolite_runtime::{Interpreter, Model, Observer, OpCode, OpSet, Target, ops};
+use ferrolite_runtime::{Interpreter, Model, Observer, OpCode, OpSet, Operator, Target, ops};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
@@ -37,6 +37,11 @@ pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// What an operator of the runtime computes.
+pub fn code_of(operator: &Operator) -> OpCode {
+    OpCode::from_code(operator.code).expect("one of the runtime's")
 }
 
 /// Quantized models that Ferrolite does not run, and a word of the reason that it gives.

@@ -94,6 +94,7 @@ fn firmware_clippy() -> Result<()> {
     };
     lint(&["-p", "runner", "--features", "qemu-cortex-m4"])?;
     lint(&["-p", "gesture"])?;
+    lint(&["-p", "contrast"])?;
     in_boards(&[
         "clippy",
         "-q",

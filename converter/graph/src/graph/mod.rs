@@ -34,11 +34,13 @@
 //! ```
 
 mod attributes;
+pub mod custom;
 mod op;
 mod tensor;
 mod window;
 
 pub use attributes::{Activation, BinaryKind, Cell, PoolKind, Recurrent, ReduceKind, UnaryKind};
+pub use custom::Custom;
 pub use op::*;
 pub use tensor::{Constant, Quantization};
 pub use window::{Padding, Window};

@@ -8,6 +8,7 @@
 //! its float values, how it is quantized, lowered and written as `.tflite`.
 
 use super::attributes::{Activation, BinaryKind, PoolKind, Recurrent, ReduceKind, UnaryKind};
+use super::custom::Custom;
 use super::window::Window;
 
 /// Calls a macro with all operators: for each file of `ferrolite::ops` those that it knows, with their attributes,
@@ -21,6 +22,7 @@ use super::window::Window;
 /// | `Reshape` | input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …) |
 /// | `Quantize` | any number representation → the integers of the output's quantization |
 /// | `Dequantize` | integers → float32 |
+/// | `Custom` | those of the author's operator |
 /// | `Lookup` | int8 input, constant int8 table `[256]` → output: for each element `x`, the table's element `x + 128`; a function of one number that came as its results |
 #[macro_export]
 macro_rules! operators {
@@ -31,6 +33,7 @@ macro_rules! operators {
             binary { Binary(op: Binary) => op.kind.name() }
             concat { Concat(op: Concat) => "CONCATENATION" }
             conv_2d { Conv2d(op: Conv2d) => "CONV_2D" }
+            custom { Custom(op: Custom) => op.name() }
             cumsum { Cumsum(op: Cumsum) => "CUMSUM" }
             depthwise_conv_2d { DepthwiseConv2d(op: DepthwiseConv2d) => "DEPTHWISE_CONV_2D" }
             dequantize { Dequantize => "DEQUANTIZE" }

@@ -16,6 +16,7 @@
 mod arithmetic;
 mod choice;
 mod convolution;
+mod custom;
 mod dense;
 mod functions;
 mod indices;
@@ -128,6 +129,7 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
         kinds: HashMap::new(),
         names: HashSet::new(),
         only_softmax: only_softmax(&file),
+        custom: options.custom.clone(),
     };
     let finished = net.read(&file, options).and_then(|()| net.finish(&file));
     let (graph, net) =
@@ -310,7 +312,7 @@ impl Net {
         let given = || inputs.iter().flatten();
         let results = if given().any(|slot| matches!(slot, Slot::Cut)) {
             vec![Slot::Cut; node.output.len()]
-        } else if given().any(|slot| matches!(slot, Slot::Unknown)) && operators::is_known(node) {
+        } else if given().any(|slot| matches!(slot, Slot::Unknown)) && operators::is_known(self, node) {
             vec![Slot::Unknown; node.output.len()]
         } else {
             let before = self.b.graph().nodes.len();
@@ -338,7 +340,8 @@ impl Net {
                     self.b.graph_mut().nodes.truncate(before);
                     let code = match node.domain.as_str() {
                         domain if STANDARD.contains(&domain) => node.op_type.clone(),
-                        domain => format!("{domain} {}", node.op_type),
+                        domain if operators::is_vendors(domain) => format!("{domain} {}", node.op_type),
+                        domain => format!("custom {domain}.{}", node.op_type),
                     };
                     self.b.unsupported(&name, &code, &reason, &read, vec![vec![1]; node.output.len().max(1)]);
                     vec![Slot::Unknown; node.output.len()]

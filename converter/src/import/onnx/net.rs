@@ -11,6 +11,7 @@ use super::proto::TensorProto;
 use super::tensors::{self, Outside};
 use super::versions::OperatorSets;
 use crate::error::{Error, Result};
+use crate::graph::custom::Registry;
 use crate::graph::{Constant, DType, Op, Quantization, ValueId};
 use crate::import::build::Builder;
 use crate::import::refusal::{Refusal, unsupported};
@@ -62,6 +63,8 @@ pub(super) struct Net {
     pub names: HashSet<String>,
     /// Results of the file's nodes that only SOFTMAX reads.
     pub only_softmax: HashSet<String>,
+    /// Operators of the user's own.
+    pub custom: Registry,
 }
 
 impl Net {

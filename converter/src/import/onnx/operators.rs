@@ -1,10 +1,11 @@
 //! The table of operators: from a node's name to the function that translates it.
 
 use super::layer::{Layer, Translation};
+use super::net::Net;
 use super::proto::NodeProto;
 use super::versions::STANDARD;
 use super::{
-    arithmetic, convolution, dense, functions, indices, learning, movement, normalization, pooling,
+    arithmetic, convolution, custom, dense, functions, indices, learning, movement, normalization, pooling,
     quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};
@@ -13,13 +14,21 @@ use crate::import::refusal::unsupported;
 /// A function that translates nodes of some operators.
 type Translate = fn(&mut Layer<'_>) -> Translation;
 
-/// Whether an operator of this name is in the table.
-pub(super) fn is_known(node: &NodeProto) -> bool {
-    find(node).is_some()
+/// Whether an operator of this name is in the table, or one of the user's own.
+pub(super) fn is_known(net: &Net, node: &NodeProto) -> bool {
+    find(node).is_some() || custom::find(net, node).is_some()
 }
 
-/// Translates a node.
+/// Whether a domain is one whose operators are partly known.
+pub(super) fn is_vendors(domain: &str) -> bool {
+    ["ai.onnx.ml", "com.microsoft"].contains(&domain)
+}
+
+/// Translates a node. What the user says of an operator comes first.
 pub(super) fn translate(layer: &mut Layer<'_>) -> Translation {
+    if let Some(operator) = custom::find(layer.net, layer.node) {
+        return custom::translate(layer, operator);
+    }
     match find(layer.node) {
         Some(translate) => translate(layer),
         None => unsupported(reason(layer.node)),

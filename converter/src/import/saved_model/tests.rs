@@ -188,11 +188,18 @@ fn signatures_are_chosen_by_name() {
     let options = ImportOptions { signature: Some("absent".into()), ..ImportOptions::default() };
     let error = load_with(&folder, &options).unwrap_err();
     assert!(error.message.contains("no signature `absent`") && error.message.contains("`tile`"), "{error}");
-    let options = ImportOptions { signature: Some("tile".into()), input_shapes: vec![("z".into(), vec![1])] };
+    let options = ImportOptions {
+        signature: Some("tile".into()),
+        input_shapes: vec![("z".into(), vec![1])],
+        ..ImportOptions::default()
+    };
     assert!(load_with(&folder, &options).unwrap_err().message.contains("`z`"));
     // The path may be that of the file in the directory, and a batch may be given.
-    let options =
-        ImportOptions { signature: Some("two_outputs".into()), input_shapes: vec![("x".into(), vec![3, 4])] };
+    let options = ImportOptions {
+        signature: Some("two_outputs".into()),
+        input_shapes: vec![("x".into(), vec![3, 4])],
+        ..ImportOptions::default()
+    };
     let graph = load_with(&folder.join(FILE), &options).unwrap().graph;
     let outputs: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
     assert_eq!(outputs, ["same", "twice"]);

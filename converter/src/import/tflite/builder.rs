@@ -8,7 +8,10 @@ use ferrolite_runtime::quant;
 use super::layer::{Layer, Place, Step};
 use super::{arithmetic, dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId};
+use crate::graph::custom::{Attributes, Registry, Source};
+use crate::graph::{
+    Constant, Custom, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId,
+};
 use crate::import::choices;
 use crate::import::damaged::damaged;
 use crate::ops;
@@ -27,6 +30,8 @@ pub(super) struct Builder {
     converted: HashSet<ValueId>,
     /// Whether something in the file gives variables their first values.
     initialised: bool,
+    /// Operators of the user's own.
+    custom: Registry,
 }
 
 impl Builder {
@@ -36,10 +41,10 @@ impl Builder {
         faults: Vec<Option<String>>,
         layer_names: Vec<String>,
         open: Vec<Vec<bool>>,
-        initialised: bool,
+        (initialised, custom): (bool, Registry),
     ) -> Builder {
         let defined = vec![false; graph.values.len()];
-        Builder { graph, defined, faults, layer_names, open, converted: HashSet::new(), initialised }
+        Builder { graph, defined, faults, layer_names, open, converted: HashSet::new(), initialised, custom }
     }
 
     /// Checks the model's inputs and outputs, and marks what is known from the start.
@@ -90,8 +95,9 @@ impl Builder {
         let inputs = self.operands(operator.inputs(), number)?;
         let name =
             outputs.first().map_or_else(|| format!("operator_{number}"), |id| self.layer_names[id.0].clone());
-        // Custom operators have operands that are memory to work in: those of network processors do.
-        if code.number() == Code::CUSTOM {
+        let custom = self.registered(&code, &operator);
+        // Foreign custom operators have operands that are memory to work in: those of network processors do.
+        if code.number() == Code::CUSTOM && custom.is_none() {
             inputs.iter().flatten().for_each(|id| self.defined[id.0] = true);
         }
         if let Some(id) = inputs.iter().flatten().find(|id| !self.defined[id.0]) {
@@ -108,8 +114,18 @@ impl Builder {
                 )));
             }
         }
-        self.translate(&code, operator, Node { name, op: Op::Reshape, inputs, outputs });
+        match custom {
+            Some(custom) => self.graph.nodes.push(Node { name, op: Op::Custom(custom), inputs, outputs }),
+            None => self.translate(&code, operator, Node { name, op: Op::Reshape, inputs, outputs }),
+        }
         Ok(())
+    }
+
+    /// The user's own operator that a custom one of the file is, if it is one.
+    fn registered(&self, code: &schema::OperatorCode<'_>, operator: &schema::Operator<'_>) -> Option<Custom> {
+        let name = code.custom_code().filter(|_| code.number() == Code::CUSTOM)?;
+        let bytes = operator.custom_options().map_or(Vec::new(), |options| options.bytes().to_vec());
+        self.custom.find(Source::TensorFlowLite(name), Attributes { bytes, ..Attributes::default() })
     }
 
     fn operands(

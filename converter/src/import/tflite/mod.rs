@@ -46,6 +46,7 @@ use sha2::{Digest, Sha256};
 use super::damaged::{DAMAGED, damaged};
 use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
+use crate::graph::custom::Registry;
 use crate::graph::{Graph, ValueId};
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 use builder::Builder;
@@ -63,7 +64,8 @@ impl Importer for TfliteImporter {
     }
 
     fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
-        let Read { graph, notes, warnings } = import(name, bytes).map_err(|e| e.context(name))?;
+        let Read { graph, notes, warnings } =
+            import(name, bytes, &options.custom).map_err(|e| e.context(name))?;
         let inputs: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
         options.check_names(&inputs).map_err(|e| e.context(name))?;
         for &id in &graph.inputs {
@@ -83,7 +85,7 @@ struct Read {
     warnings: Vec<String>,
 }
 
-fn import(name: &str, file: &[u8]) -> Result<Read> {
+fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
     let mut copy = None;
     let mut verified = schema::verified(file);
     if let Err(InvalidFlatbuffer::Unaligned { .. }) = verified {
@@ -128,7 +130,8 @@ fn import(name: &str, file: &[u8]) -> Result<Read> {
         codes.filter(|c| (o.opcode_index() as usize) < c.len()).map(|c| c.get(o.opcode_index() as usize))
     };
     let initialised = operators.iter().filter_map(code).any(|code| code.number() == Code::CALL_ONCE);
-    let mut builder = Builder::new(graph, tensors.faults, tensors.layer_names, tensors.open, initialised);
+    let mut builder =
+        Builder::new(graph, tensors.faults, tensors.layer_names, tensors.open, (initialised, custom.clone()));
     builder.define_borders(&written)?;
     for (number, operator) in operators.into_iter().enumerate() {
         builder.add(&model, number, operator)?;

@@ -70,7 +70,7 @@ fn answers(file: &str, mut graph: Graph, inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let model_file = ModelFile::from_bytes(file, &emitted.bytes);
     let model = model_file.model().unwrap();
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-    let mut net = interpreter(&model, &mut memory).unwrap();
+    let mut net = interpreter(&model, graph.op_set(), &mut memory).unwrap();
     inputs
         .iter()
         .map(|input| infer(&mut net, std::slice::from_ref(input), &mut ()).unwrap().remove(0))

@@ -86,7 +86,7 @@ fn run(graph: &Graph, node: &Node, level: &dyn Fn(ValueId, usize) -> i32) -> Opt
         let file = AlignedBuf::from_bytes(&emit::compile(&alone, &options).ok()?.bytes);
         let model = Model::from_bytes(&file).ok()?;
         let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        let mut net = interpreter(&model, &mut memory).ok()?;
+        let mut net = interpreter(&model, alone.op_set(), &mut memory).ok()?;
         for (ranges, output) in ranges.iter_mut().zip(infer(&mut net, &inputs, &mut ()).ok()?) {
             for pixel in output.chunks(ranges.len().max(1)) {
                 for (range, &byte) in ranges.iter_mut().zip(pixel) {

@@ -371,7 +371,7 @@ fn on_device(graph: &Graph, seed: u64) -> Vec<Vec<Vec<u8>>> {
         let file = AlignedBuf::from_bytes(&emit::compile(graph, &options).unwrap().bytes);
         let model = ferrolite_schema::Model::from_bytes(&file).unwrap();
         let mut memory = AlignedBuf::zeroed(model.arena_bytes());
-        let mut net = interpreter(&model, &mut memory).unwrap();
+        let mut net = interpreter(&model, graph.op_set(), &mut memory).unwrap();
         let mut random = Random(seed);
         for _ in 0..4 {
             let inputs = graph.inputs.iter().map(|&id| graph.value(id).bytes());

@@ -1,0 +1,108 @@
+//! The device's side of an operator of one's own: `example.Contrast`. It is what a firmware links
+//! (`boards/apps/contrast`), and what the host runs.
+//!
+//! ```text
+//! y[i] = gain * (x[i] - mean of x[i - radius ..= i + radius])     along the last dimension; zero outside of it
+//! ```
+//! Spectra are made independent of a microphone's colour this way.
+//!
+//! In integers, with the zero points taken off, `n = 2 * radius + 1`, and one multiplier for gain, mean and scales:
+//! `y[i] = clamp(scale(n * x[i] - sum, multiplier) + output_zero_point)`.
+
+use core::cell::Cell;
+
+use ferrolite_runtime::ops::custom::{Custom, check_int8, check_multiplier};
+use ferrolite_runtime::params::Multiplier;
+use ferrolite_runtime::quant::{Rounding, requantize};
+use ferrolite_runtime::tensor::runs;
+use ferrolite_runtime::{Eval, Fault, Node};
+
+/// The operator.
+pub struct Contrast;
+
+/// Elements on each side of a window, at most: sums stay far below 2^31, and the time of an op is bounded.
+pub const MOST_RADIUS: u32 = 64;
+
+/// The parameter words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Params {
+    /// Elements of a row.
+    pub width: u32,
+    /// Elements on each side of a window.
+    pub radius: u32,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// From sums to steps of the output.
+    pub multiplier: Multiplier,
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+}
+
+impl Params {
+    /// As the file has them.
+    pub fn words(&self) -> [u32; 6] {
+        let Multiplier { mantissa, shift } = self.multiplier;
+        let zero_points = [self.input_zero_point as u32, self.output_zero_point as u32];
+        [self.width, self.radius, zero_points[0], mantissa as u32, shift as u32, zero_points[1]]
+    }
+
+    /// From the file's words; `None` for another number of them.
+    pub fn read(words: &[u32]) -> Option<Params> {
+        let &[width, radius, input_zero_point, mantissa, shift, output_zero_point] = words else {
+            return None;
+        };
+        Some(Params {
+            width,
+            radius,
+            input_zero_point: input_zero_point as i32,
+            multiplier: Multiplier { mantissa: mantissa as i32, shift: shift as i32 },
+            output_zero_point: output_zero_point as i32,
+        })
+    }
+}
+
+impl Custom for Contrast {
+    const NAME: &'static str = "example.Contrast";
+
+    fn check(node: &Node<'_>, params: &[u32]) -> Result<(), Fault> {
+        let p = Params::read(params).ok_or(Fault::Parameters)?;
+        if p.width == 0 || p.radius > MOST_RADIUS {
+            return Err(Fault::Parameters);
+        }
+        check_int8(p.input_zero_point)?;
+        check_int8(p.output_zero_point)?;
+        check_multiplier(&p.multiplier)?;
+        node.expect_operands(1, 1)?;
+        let elements = node.input(0)?.bytes;
+        if !elements.is_multiple_of(p.width) {
+            return Err(Fault::Sizes);
+        }
+        node.expect_int8(elements, elements)
+    }
+
+    fn eval(eval: &Eval<'_>, params: &[u32]) {
+        let Some(p) = Params::read(params) else { return };
+        let width = p.width as usize;
+        let rows = runs(eval.input::<i8>(0), width).zip(runs(eval.output::<i8>(0), width));
+        for (x, y) in rows {
+            row(&p, eval.node().rounding(), x, y);
+        }
+    }
+}
+
+/// One row. The sum of the window moves with it.
+fn row(p: &Params, rounding: Rounding, x: &[Cell<i8>], y: &[Cell<i8>]) {
+    let radius = p.radius as usize;
+    let step = |at: Option<usize>| {
+        let element = at.and_then(|at| x.get(at));
+        element.map_or(0, |element| i32::from(element.get()) - p.input_zero_point)
+    };
+    let mut sum: i32 = (0..radius).map(|at| step(Some(at))).sum();
+    for (at, out) in y.iter().enumerate() {
+        sum += step(at.checked_add(radius));
+        let steps = (2 * p.radius as i32 + 1) * step(Some(at)) - sum;
+        let scaled = requantize(steps, p.multiplier, rounding).saturating_add(p.output_zero_point);
+        out.set(scaled.clamp(-128, 127) as i8);
+        sum -= step(at.checked_sub(radius));
+    }
+}
