@@ -1,22 +1,25 @@
-//! Verification of the program: every record in bounds, every byte read after it was written and
+//! Verification of the program: every record is in bounds, and every byte is read after it was written and
 //! before it is overwritten.
 //!
-//! Tensors of the arena are numbered in the order in which they are written, constants and state behind them. So
-//! a tensor holds data if its number is below that of the next one to be written and its last use is
-//! not past. What is left is that nothing touches a tensor while it holds data: from each tensor the walk looks ahead
-//! over the ops up to its last use, at what they write and at their scratch memory. That takes no memory,
-//! and as many steps as tensors hold data for ops, which [`MAX_STEPS`] bounds.
+//! Tensors of the arena are numbered in the order in which they are written; constants and state come after
+//! them. So a tensor holds data if its number is below that of the next tensor to be written and its last use
+//! has not passed. It remains to check that nothing overwrites a tensor while it holds data. For this, the
+//! walk looks ahead from each tensor over the ops up to its last use, at the tensors that they write and at
+//! their scratch memory. This takes no memory. The number of steps is the sum, over all tensors, of the ops
+//! for which a tensor holds data, and [`MAX_STEPS`] bounds it.
 
 use crate::{DType, Error, Model, Op, Port, Storage, Tensor};
 
-/// How many steps the walk may look ahead for all tensors together; a step is an op or a tensor that it writes. Real
-/// networks take fewer than a thousand; five thousand tensors that hold data for a thousand ops each take ten million.
+/// How many steps the walk may look ahead for all tensors together. A step is an op, or a tensor that it
+/// writes. Real networks take fewer than a thousand; five thousand tensors that each hold data for a thousand
+/// ops take ten million.
 pub const MAX_STEPS: usize = 1 << 24;
 
 /// Largest size of a tensor or an arena: sums of two offsets stay below 2^32.
 const MAX_BYTES: u32 = 1 << 30;
 
-/// Size of an element less one, by the number of its type: this runs once for every tensor at start.
+/// Size of an element minus one, by the number of its type. A table, because this runs once for every tensor
+/// at start.
 const SIZE_MASKS: [u8; DType::ALL.len()] = {
     let mut masks = [0; DType::ALL.len()];
     let mut code = 0;
@@ -27,8 +30,8 @@ const SIZE_MASKS: [u8; DType::ALL.len()] = {
     masks
 };
 
-/// What is wrong with a program. It is small, so that the walk is: results fit a register, and which op it
-/// is about is where the walk stands.
+/// The defect of a program. It is small, so that results fit in a register and the code stays small; the
+/// position of the walk tells which op it is about.
 #[derive(Clone, Copy)]
 enum Wrong {
     Counts,
@@ -44,12 +47,12 @@ enum Wrong {
 }
 
 impl<'a> Model<'a> {
-    /// Reads a file in place, which must start at a multiple of 16 bytes and outlive the model.
-    /// Time is linear in the size of the records, and in how long tensors hold data, up to [`MAX_STEPS`]; stack is
-    /// bounded, nothing is allocated.
+    /// Reads a file in place. The file must start at a multiple of 16 bytes and outlive the model. Time is
+    /// linear in the size of the records and in how long tensors hold data, up to [`MAX_STEPS`]; stack is
+    /// bounded, and nothing is allocated.
     #[inline(always)]
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Model<'a>, Error> {
-        // Filled where the caller has it: a model is too large to be moved for nothing.
+        // The model is filled where the caller needs it, because it is too large to be moved without cost.
         let mut model = Model::unread(bytes);
         match model.read_verified() {
             Ok(()) => Ok(model),
@@ -85,17 +88,17 @@ fn program(model: &Model<'_>) -> Result<(), Error> {
     })
 }
 
-/// Where the walk over the ops stands.
+/// The position of the walk over the ops.
 struct Walk<'m, 'a> {
     model: &'m Model<'a>,
     tensors: &'a [Tensor],
-    /// The op that is checked; -1 while the model's inputs are, the number of ops behind the last one.
+    /// The op that is checked: -1 while the model's inputs are checked, the number of ops after the last one.
     now: i32,
-    /// Number of the next tensor that is written.
+    /// Number of the next tensor to be written.
     next: usize,
-    /// How many steps are left.
+    /// Number of steps that remain.
     steps: usize,
-    /// End of the latest tensor of the state.
+    /// End of the last tensor of the state.
     state: u32,
 }
 
@@ -104,7 +107,8 @@ impl<'m, 'a> Walk<'m, 'a> {
     fn program(&mut self) -> Result<(), Wrong> {
         let model = self.model;
         let (inputs, outputs) = model.borders().ok_or(Wrong::Counts)?;
-        // Zero becomes a number with all bits.
+        // Zero becomes a number with all bits set, so that one comparison checks for zero and for the
+        // maximum.
         let bits = |n: usize| n | n.wrapping_sub(1);
         let bits = bits(model.ops().len()) | bits(inputs.len()) | bits(outputs.len());
         if bits >> 15 != 0 || self.tensors.len() > 0xFFFF || model.arena_bytes() > MAX_BYTES as usize {
@@ -149,7 +153,7 @@ impl<'m, 'a> Walk<'m, 'a> {
     /// Checks that a tensor lies in its memory, aligned for its type.
     #[inline(never)]
     fn tensor(&self, tensor: &Tensor, number: u16) -> Result<(), Wrong> {
-        // Where each memory ends. Tensors of the state follow one another.
+        // The end of each memory. Tensors of the state follow one another.
         let [end, all] = [self.model.state_start(), self.model.arena_bytes()];
         let ends: [usize; Storage::ALL.len()] = [end, self.model.constants().len(), all];
         let start = if tensor.is_state() { self.state } else { 0 };
@@ -168,7 +172,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         Ok(())
     }
 
-    /// The tensor behind a port, if there is one and the port's shape is that of the tensor.
+    /// The tensor of a port, if it exists and has the port's shape.
     #[inline(never)]
     fn port(&self, port: &Port) -> Option<&'a Tensor> {
         let tensor = self.tensors.get(port.tensor as usize)?;
@@ -180,10 +184,10 @@ impl<'m, 'a> Walk<'m, 'a> {
         (bytes == tensor.bytes).then_some(tensor)
     }
 
-    /// Checks as many of the next ops as are sound links of a chain, the common case: each reads what the one
-    /// before has written, for the last time, and writes what the one behind reads, all of int8. What else holds data
-    /// meanwhile has been [kept](Walk::keep) from them. The first that is none, or not sound, is left for
-    /// [`op`](Walk::op) to decide.
+    /// Checks as many of the next ops as are valid links of a chain, the common case: each reads, for the
+    /// last time, what the one before has written, and writes what the next one reads, and both are int8.
+    /// [`keep`](Walk::keep) has already checked that these ops do not overwrite other tensors that hold data.
+    /// The first op that is not a link, or not a valid one, is left to [`op`](Walk::op).
     #[inline(never)]
     fn links(&mut self) {
         let first = self.next.wrapping_sub(1);
@@ -195,7 +199,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         if chain.first().is_none_or(|first| first.use_and_kind() as i32 != now) {
             return;
         }
-        // Both operands as one number, as the record has them: the tensor of this number, and the next one.
+        // Both operands as one number, as in the record: the tensor with this number, and the next one.
         let mut operands = (first as u32).wrapping_mul(0x1_0001).wrapping_add(0x1_0000);
         for (op, tensors) in ops.iter().zip(chain.windows(2)) {
             let Some(tensors) = tensors.first_chunk() else { break };
@@ -209,8 +213,8 @@ impl<'m, 'a> Walk<'m, 'a> {
         self.now += links as i32;
     }
 
-    /// Checks any op: operands, parameters and scratch exist, what is read holds data, what is written is
-    /// numbered in order, and nothing is overwritten before it is read for the last time.
+    /// Checks any op: operands, parameters and scratch memory exist, what it reads holds data, what it writes
+    /// is numbered in order, and nothing is overwritten before it is read for the last time.
     #[inline(never)]
     fn op(&mut self, op: &Op) -> Result<(), Wrong> {
         let model = self.model;
@@ -237,8 +241,8 @@ impl<'m, 'a> Walk<'m, 'a> {
         self.write(outputs.len(), scratch)
     }
 
-    /// The next tensors are written, as many as this, by an op with this scratch memory. The latest of them is still to be
-    /// [kept](Walk::keep).
+    /// Checks the next `count` tensors, which an op with this scratch memory writes. For the last of them,
+    /// [`keep`](Walk::keep) must still be called.
     #[inline(never)]
     fn write(&mut self, count: usize, scratch: Run) -> Result<(), Wrong> {
         let behind = self.next + count;
@@ -253,7 +257,7 @@ impl<'m, 'a> Walk<'m, 'a> {
                 return Err(Wrong::Overlap(number));
             }
             self.next += 1;
-            // The last one may begin a chain.
+            // The last one is skipped, because it may begin a chain.
             if self.next < behind {
                 self.keep(behind)?;
             }
@@ -261,16 +265,17 @@ impl<'m, 'a> Walk<'m, 'a> {
         Ok(())
     }
 
-    /// Checks that nothing touches the latest tensor, which the op `now` writes, up to its last use: neither the tensors
-    /// that are written behind it, those before number `behind` by the same op, nor scratch memory. The last op that
-    /// reads it may write over it: how is the operator's matter.
+    /// Checks that nothing overwrites the tensor that was numbered last, and that the op `now` writes, up to
+    /// its last use: neither the tensors that are written after it (those up to number `behind` by the same
+    /// op), nor scratch memory. The last op that reads it may write over it; how far is checked by the
+    /// operator.
     #[inline(never)]
     fn keep(&mut self, mut behind: usize) -> Result<(), Wrong> {
         let (start, number) = (self.now, self.next.wrapping_sub(1));
         let Some(&tensor) = self.tensors.get(number) else { return Ok(()) };
         let mut next = self.next;
         while self.now < i32::from(tensor.last_use) {
-            // What is not there is found when its op is checked.
+            // A tensor that does not exist is found when its op is checked.
             while next < behind {
                 let Some(other) = self.tensors.get(next) else { break };
                 if touch(run(other), run(&tensor)) {
@@ -307,8 +312,8 @@ fn touch((a, a_bytes): Run, (b, b_bytes): Run) -> bool {
     b.wrapping_sub(a) < a_bytes || a.wrapping_sub(b) < b_bytes
 }
 
-/// Whether an op with one input and one output, which are these tensors, is a sound link of a chain, if what it
-/// reads is sound. Not in line: the loop around it would run out of registers.
+/// Whether an op with one input and one output, which are these tensors, is a valid link of a chain, provided
+/// that its input is valid. Not inlined, because the loop around it would run out of registers.
 #[inline(never)]
 fn is_link(model: &Model<'_>, op: &Op, [read, written]: &[Tensor; 2]) -> bool {
     let arena = model.state_start() as u32;
@@ -327,7 +332,7 @@ fn is_link(model: &Model<'_>, op: &Op, [read, written]: &[Tensor; 2]) -> bool {
     if op.scratch & 3 != 0 || !fits(scratch, arena) {
         return false;
     }
-    // Most lies behind both.
+    // Scratch memory mostly lies after both.
     if read.end() <= op.scratch && written.end() <= op.scratch {
         return true;
     }

@@ -1,22 +1,22 @@
-//! Channels as the leaves of Cortex-M0 to M33 take them.
+//! Parameters of channels for the leaves of Cortex-M0 to M33.
 
 use ferrolite_schema::params::Multiplier;
 
 use super::Stage;
 
-/// What the leaves want to know of some channels.
+/// The parameters of some channels for a leaf.
 #[derive(Clone, Copy)]
 pub(super) struct Channels<'a> {
     pub(super) bias: &'a [i32],
     /// One for each bias, or one for all.
     pub(super) multipliers: &'a [Multiplier],
-    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
-    /// adds the zero point at once.
+    /// Twice the zero point plus one. Shifted left by the multiplier's right shift minus one, it rounds and
+    /// adds the zero point in one addition.
     pub(super) half: i32,
 }
 
 impl<'a> Channels<'a> {
-    /// `count` channels from `first` on.
+    /// `count` channels, starting with channel `first`.
     #[cfg(not(kernels = "armv6m"))]
     pub(super) fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
         let multipliers = match stage.multipliers {
@@ -33,7 +33,7 @@ impl<'a> Channels<'a> {
         Channels { bias: stage.bias, multipliers: stage.multipliers, half: half(stage) }
     }
 
-    /// Whether there is something for each of `count` channels.
+    /// Whether there are parameters for `count` channels.
     pub(super) fn cover(&self, count: usize) -> bool {
         self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
     }
@@ -62,7 +62,7 @@ impl Channels<'_> {
         self.finish_by(|a, b| ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32, channel, doubled)
     }
 
-    /// The same by a set's own way to the upper word, rounded, of a product.
+    /// The same, with a set's own function for the rounded upper word of a product.
     pub(super) fn finish_by(
         &self,
         high_product: impl FnOnce(i32, i32) -> i32,

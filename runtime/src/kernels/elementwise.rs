@@ -3,9 +3,9 @@
 //! ```text
 //! sum:  y = (s (x_e - z_e) 2^19 + s' round(x_r))        one operand has the scale of the sum, half of 2^20
 //! ```
-//! ADD brings both operands to twice the larger of their scales, so that one of them is scaled by exactly
-//! one half: no rounding, one multiply-accumulate. Everything is kept doubled, as the rounding high multiply
-//! wants it.
+//! ADD brings both operands to twice the larger of their scales, so one of them is scaled by exactly one
+//! half: this needs no rounding, only one multiply-accumulate. All values are kept doubled, as the rounding
+//! high multiply needs them.
 
 use core::cell::Cell;
 
@@ -15,7 +15,7 @@ use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
 use super::portable;
 use crate::tensor::TensorView;
 
-/// What the loops want of a core.
+/// The instructions of a core that the loops use.
 pub(super) trait Instructions {
     /// The upper word of a product, rounded.
     fn high_product(a: i32, b: i32) -> i32;
@@ -28,9 +28,9 @@ pub(super) trait Instructions {
 #[derive(Clone, Copy)]
 struct Scale {
     mantissa: i32,
-    /// The right shift less one.
+    /// The right shift minus one.
     shift: u32,
-    /// What is added before the shift.
+    /// The term that is added before the shift.
     round: i32,
 }
 
@@ -44,7 +44,7 @@ impl Scale {
         Some(Scale { mantissa: multiplier.mantissa, shift, round })
     }
 
-    /// Twice the scaled number, of a doubled one, before the last bit is dropped.
+    /// Twice the scaled number, given twice the number, before the last bit is dropped.
     #[inline(always)]
     fn twice<I: Instructions>(&self, doubled: i32) -> i32 {
         let y = I::high_product(doubled, self.mantissa);
@@ -135,7 +135,7 @@ fn fast_add<I: Instructions>(
             I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_add(of_b.at(b))))
         });
     }
-    // The operand of the sum's scale goes first; each keeps its sign.
+    // The operand with the sum's scale comes first; each operand keeps its sign.
     let ((half, of_half, sign), (other, of_other, other_sign)) = match (half_a, half_b) {
         (true, false) => ((a, &sum.a, 1), (b, &sum.b, sum.sign)),
         (false, true) => ((b, &sum.b, sum.sign), (a, &sum.a, 1)),
@@ -181,11 +181,11 @@ pub(super) fn mul<I: Instructions>(
 /// Whether a clamp is narrower than int8.
 #[inline(always)]
 pub(super) fn is_narrow(min: i32, max: i32) -> bool {
-    // Of int8 values, as checked: one number says whether both are the widest.
+    // Both are int8 values, as was checked, so one number tells whether both bounds are the widest.
     min.wrapping_add(128) | max.wrapping_sub(127) != 0
 }
 
-/// The loops saturate to int8; a narrower clamp is rare enough for a pass of its own.
+/// Clamps to less than int8, to which the loops already saturate. This is rare enough for a separate pass.
 #[inline(always)]
 pub(super) fn clamp_to(min: i32, max: i32, out: &[Cell<i8>]) {
     if is_narrow(min, max) {

@@ -1,9 +1,9 @@
-//! How leaves in assembly read the structs they work on: by the names of fields. A field that moves, moves in the
-//! assembly, too; where an instruction reads several, their order is checked while compiling.
+//! Lets leaves in assembly address the fields of their arguments by name. If a field moves, the assembly
+//! follows. Where one instruction reads several fields, their order is checked at compile time.
 
-/// [`naked_asm!`](core::arch::naked_asm) whose text calls the offsets of the listed fields by their names:
-/// `leaf!([Blocks: bias, out; Multiplier: shift], "ldr r1, [r0, #{bias}]", …)`. The compiler refuses a listed field that the
-/// text does not name.
+/// [`naked_asm!`](core::arch::naked_asm) with the offsets of the listed fields under their names:
+/// `leaf!([Blocks: bias, out; Multiplier: shift], "ldr r1, [r0, #{bias}]", …)`. The compiler refuses a listed
+/// field that the text does not use.
 macro_rules! leaf {
     ([$($of:ident: $($field:ident),+);+], $($assembly:tt)+) => {
         core::arch::naked_asm!(
@@ -14,8 +14,9 @@ macro_rules! leaf {
 }
 pub(super) use leaf;
 
-/// Checks what an instruction that loads or stores several words relies on: these fields follow each other without a
-/// gap, and are as many words as it has registers. `first`: it begins where the struct begins.
+/// Checks the layout that an instruction for several words relies on: the fields follow each other without a
+/// gap, and are as many words as the instruction has registers. With `first`, they begin where the struct
+/// begins.
 #[cfg(not(kernels = "rv32im"))]
 macro_rules! in_order {
     (first $words:literal words of $of:ident: $first:ident $($more:tt)*) => {

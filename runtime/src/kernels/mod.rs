@@ -1,10 +1,10 @@
 //! Kernels: inner loops over slices, below the operators that know shapes and borders.
 //!
-//! [`Kernels`] is a set of tile-level methods. The body of each default method is portable Rust and
-//! *is the specification*: integer for integer, wrapping and rounding included. A set for one kind
-//! of core overrides what it makes faster and must equal the default on every input.
+//! [`Kernels`] is a set of methods that work on tiles. The body of each default method is portable Rust and
+//! *is the specification*, integer for integer, including wrapping and rounding. A set for one kind of core
+//! overrides the methods that it makes faster, and must equal the default on every input.
 //!
-//! All choice of architecture is in this file and in the folders below it.
+//! The choice of architecture is made only in this file and in the folders below it.
 
 //! `build.rs` probes what the core understands; the emulated sets on the host are for tests.
 
@@ -59,25 +59,25 @@ pub use tiles::{COLUMNS, Outputs, Tiles};
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub use x86_64::{Avx2, Host};
 
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(kernels = "armv7em")]
 pub type Native = Armv7em;
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(kernels = "mve")]
 pub type Native = Mve;
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(kernels = "armv7m")]
 pub type Native = Armv7m;
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(kernels = "armv6m")]
 pub type Native = Armv6m;
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(kernels = "rv32im")]
 pub type Native = Rv32im;
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub type Native = Host;
-/// The kernels that suit the core this is compiled for.
+/// The kernels for the core that this is compiled for.
 #[cfg(not(any(
     kernels = "armv6m",
     kernels = "armv7em",
@@ -88,17 +88,17 @@ pub type Native = Host;
 )))]
 pub type Native = Portable;
 
-/// Pixels that a convolution gathers before it computes them. The overlap of its output with its
-/// input rests on this number: every kernel set reads all of a tile before it writes any of it.
+/// Pixels that a convolution gathers before it computes them. Its output may overlap its input only because
+/// of this number: every kernel set reads a whole tile before it writes any of it.
 pub const TILE: usize = 4;
 
-/// Bytes behind the ring of a [`Band`] that a kernel may read: whole words.
+/// Bytes after the ring of a [`Band`] that a kernel may read, since it reads whole words.
 pub const BAND_SLACK: usize = 8;
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage<'a> {
-    /// One bias per channel; holds the input's zero point too.
+    /// One bias per channel. It includes the contribution of the input's zero point.
     pub bias: &'a [i32],
     /// One multiplier per channel, or one for all.
     pub multipliers: &'a [Multiplier],
@@ -113,7 +113,7 @@ pub struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Bias and multiplier of a channel; zeroes for a channel that is not there.
+    /// Bias and multiplier of a channel; zeroes for a channel that does not exist.
     #[inline(always)]
     pub fn channel(&self, channel: usize) -> (i32, Multiplier) {
         let bias = self.bias.get(channel).copied().unwrap_or(0);
@@ -124,28 +124,28 @@ impl Stage<'_> {
         (bias, multiplier.copied().unwrap_or_default())
     }
 
-    /// Biases and multipliers of the four channels from `first` on, if there are four and each has a
-    /// multiplier of its own.
+    /// Biases and multipliers of four channels, starting with channel `first`. `None` if there are fewer than
+    /// four, or if they share a multiplier.
     #[inline(always)]
     pub fn four_channels(&self, first: usize) -> Option<(&[i32; 4], &[Multiplier; 4])> {
         Some((self.bias.get(first..)?.first_chunk()?, self.multipliers.get(first..)?.first_chunk()?))
     }
 
-    /// The int8 value of an accumulator that already holds the bias.
+    /// The int8 value of an accumulator that already includes the bias.
     #[inline(always)]
     pub fn apply(&self, acc: i32, multiplier: Multiplier) -> i8 {
         let scaled = requantize(acc, multiplier, self.rounding).wrapping_add(self.zero_point);
-        // Not `clamp`, which panics where min > max.
+        // Not `clamp`, which panics if min > max.
         scaled.max(self.min).min(self.max) as i8
     }
 
-    /// As [`apply`](Stage::apply), out of line: for loops where code size counts for more than a call.
+    /// Like [`apply`](Stage::apply), but not inlined, for loops whose code size matters more than a call.
     #[inline(never)]
     pub fn apply_called(&self, acc: i32, multiplier: Multiplier) -> i8 {
         self.apply(acc, multiplier)
     }
 
-    /// The stage for the channels from `first` on.
+    /// The stage for all channels from `first` on.
     pub fn skip(&self, first: usize) -> Self {
         let multipliers = match self.multipliers {
             [_] => self.multipliers,
@@ -155,10 +155,10 @@ impl Stage<'_> {
     }
 }
 
-/// The cells of an image that lie under a pooling window, clamped to the image.
+/// The part of an image under a pooling window. A cell is a pixel inside the image.
 #[derive(Clone, Copy, Debug)]
 pub struct Cells<'a> {
-    /// The image from the first cell under the window on.
+    /// The image, starting with the first cell under the window.
     pub image: &'a [Cell<i8>],
     /// Rows of cells, at least 1.
     pub height: usize,
@@ -178,7 +178,7 @@ impl<'a> Cells<'a> {
         image.chunks(self.stride.max(1)).take(self.height).map(move |line| line.get(..row).unwrap_or(line))
     }
 
-    /// Number of cells; below 2^30, as an arena has no more bytes.
+    /// Number of cells; below 2^30, because an arena has no more bytes.
     pub fn count(&self) -> i32 {
         self.height.wrapping_mul(self.width) as i32
     }
@@ -186,16 +186,16 @@ impl<'a> Cells<'a> {
 
 /// The input rows under one row of outputs of a depthwise convolution, with their padding.
 ///
-/// Pixels of the image and of its padding lie side by side, so a kernel knows no borders. Rows are kept
-/// in a ring: kernel row `ky` is ring row `(first + ky) % rows`. The order within a row is the kernel
-/// set's own.
+/// Padding is stored like the pixels of the image, so a kernel needs no special cases at borders. Rows are
+/// kept in a ring: kernel row `ky` is ring row `(first + ky) % rows`. Each kernel set chooses its own order
+/// within a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Band<'a> {
-    /// The ring: `rows` rows of [`Band::row_bytes`] bytes, and [`BAND_SLACK`] bytes behind them.
+    /// The ring: `rows` rows of [`Band::row_bytes`] bytes, followed by [`BAND_SLACK`] bytes.
     pub cells: &'a [Cell<u8>],
-    /// Pixels of a row: those that windows read.
+    /// Pixels in a row: all that windows read.
     pub width: usize,
-    /// Rows of the ring: those of the kernel, at least 1.
+    /// Rows of the ring: as many as the kernel has, at least 1.
     pub rows: usize,
     /// Ring row of the first kernel row.
     pub first: usize,
@@ -210,8 +210,8 @@ pub struct Band<'a> {
 }
 
 impl<'a> Band<'a> {
-    /// Bytes of a row of `width` pixels of `channels` channels in any kernel set: whole blocks of channels,
-    /// whole words. `None` where that overflows.
+    /// Bytes that a row of `width` pixels of `channels` channels takes at most in any kernel set, which may
+    /// use whole blocks of channels or whole words. `None` on overflow.
     #[inline(always)]
     pub fn row_bytes(packing: Packing, width: u32, channels: u32) -> Option<u32> {
         let elements = match packing.channels {
@@ -224,14 +224,14 @@ impl<'a> Band<'a> {
         elements.checked_mul(packing.element.max(1).into())
     }
 
-    /// Ring row `slot`; empty if there is none.
+    /// Ring row `slot`; empty if it does not exist.
     #[inline(always)]
     pub fn slot(&self, slot: usize) -> &'a [Cell<u8>] {
         let start = slot.wrapping_mul(self.row_bytes);
         self.cells.get(start..start.wrapping_add(self.row_bytes)).unwrap_or(&[])
     }
 
-    /// The ring row under kernel row `ky`; empty if there is none.
+    /// The ring row under kernel row `ky`; empty if it does not exist.
     #[inline(always)]
     pub fn line(&self, ky: usize) -> &'a [Cell<u8>] {
         let at = self.first.wrapping_add(ky);
@@ -239,16 +239,16 @@ impl<'a> Band<'a> {
     }
 }
 
-/// Lines of the patches of pixels that stand side by side: the same kernel rows of each.
+/// Lines of the patches of adjacent pixels: the same kernel rows for each pixel.
 #[derive(Clone, Debug)]
 pub struct Lines<'a> {
-    /// Elements from the first pixel's first line on; there may be more than the lines need.
+    /// Elements, starting with the first pixel's first line; there may be more than the lines need.
     pub source: &'a [Cell<i8>],
-    /// Places of the pixels in the tile.
+    /// Indices of the pixels in the tile.
     pub lanes: Range<usize>,
     /// Elements from one pixel to the next.
     pub step: usize,
-    /// Numbers of the lines.
+    /// Indices of the lines.
     pub lines: Range<usize>,
     /// Elements from one line to the next.
     pub pitch: usize,
@@ -256,23 +256,22 @@ pub struct Lines<'a> {
 
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 ///
-/// Methods that take a [`Matrix`] are given the packing of the set's own [`POLICY`](Kernels::POLICY); the
-/// portable set takes any. A packing other than the plain one says besides that, for each channel, the
-/// sum of `|w| * 128` and `|bias|` is below 2^30, that the multiplier shifts right by 1 to 22 bits and
-/// rounds twice: the converter chooses it only where that holds.
+/// Methods that take a [`Matrix`] get weights in the packing of the set's own [`POLICY`](Kernels::POLICY);
+/// the portable set takes any packing. All packings except the plain one guarantee in addition, for each
+/// channel, that the sum of `|w| * 128` and `|bias|` is below 2^30, and that the multiplier shifts right by 1
+/// to 22 bits and rounds twice. The converter chooses such a packing only if that holds.
 pub trait Kernels: 'static {
-    /// The packings that this set reads fast.
+    /// The packings that this set can read fast.
     const POLICY: Policy = Policy::PLAIN;
 
-    /// Whether [`load_lines`](Kernels::load_lines) leaves what fills a patch up to whole groups of weights as it is,
-    /// while [`matmul_packed`](Kernels::matmul_packed) multiplies it with the padding of the weights: then the tile is
-    /// cleared before, once for all patches.
+    /// Whether [`load_lines`](Kernels::load_lines) does not write the elements that pad a patch to whole
+    /// groups of weights, although [`matmul_packed`](Kernels::matmul_packed) multiplies them with the padding
+    /// of the weights. If so, the tile is cleared once, before all patches.
     const CLEARED_TILES: bool = false;
 
-    /// Enters lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
-    /// The order in the tile is the set's own; its size is
-    /// `TILE * shape.packing.element * shape.padded_depth()` bytes. The pixels of a tile enter in the order of
-    /// their lanes.
+    /// Loads lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
+    /// Each set chooses its own order in the tile. The tile has `TILE * shape.packing.element *
+    /// shape.padded_depth()` bytes. The pixels of a tile are loaded in the order of their lanes.
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         for (lane, start) in lines.lanes.clone().zip((0usize..).step_by(lines.step.max(1))) {
             for (number, line) in lines.lines.clone().enumerate() {
@@ -283,12 +282,12 @@ pub trait Kernels: 'static {
         }
     }
 
-    /// One line of one pixel, for sets that do not override [`load_lines`](Kernels::load_lines).
+    /// Loads one line of one pixel, for sets that do not override [`load_lines`](Kernels::load_lines).
     fn load_line(tile: &[Cell<u8>], lane: usize, line: usize, shape: &Shape, source: &[Cell<i8>]) {
         portable::load_line(tile, lane, line, shape, source);
     }
 
-    /// Matrix product of a tile that [`load_lines`](Kernels::load_lines) has filled with packed weights:
+    /// Matrix product of a tile that [`load_lines`](Kernels::load_lines) has filled, and packed weights:
     /// `out[p * out_stride + c] = stage(sum over k of pixel[p][k] * weights[c][k])`.
     ///
     /// The first `pixels` pixels of the tile count. `tile` and `out` do not overlap.
@@ -303,13 +302,13 @@ pub trait Kernels: 'static {
         portable::matmul_packed(tile, pixels, weights, stage, out, out_stride);
     }
 
-    /// As [`dense`](Kernels::dense), with packed weights.
+    /// Like [`dense`](Kernels::dense), with packed weights.
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::dense_packed(input, weights, stage, out);
     }
 
-    /// Enters an image row, whole pixels, into ring row `slot` of a band, behind `left` pixels of padding. What
-    /// the row does not fill becomes `zero_point`; an empty row is all padding.
+    /// Copies an image row, which must be whole pixels, into ring row `slot` of a band, after `left` pixels
+    /// of padding. The rest of the ring row becomes `zero_point`; if the image row is empty, all of it does.
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
         portable::load_band(band, slot, left, row, zero_point);
     }
@@ -325,15 +324,16 @@ pub trait Kernels: 'static {
     /// A depthwise convolution with a 3x3 kernel and stride 1 that keeps the image's size, with packed weights:
     /// `out[y, x, c] = stage(sum over ky, kx of image[y + ky - top][x + kx - left][c] * w[c][ky, kx])`.
     ///
-    /// `out` has as many elements as the image and lies exactly over it or apart from it: four channels of all
-    /// pixels are made before anything is written of the next four, and all rows under a row before that row.
+    /// `out` has as many elements as the image. It either lies exactly over the image or does not overlap it:
+    /// four channels of all pixels are computed before the next four are written, and all rows under a row
+    /// before that row.
     fn depthwise_3x3(strips: &Strips<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::depthwise_3x3(strips, weights, stage, out);
     }
 
-    /// Enters the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of
-    /// [`COLUMNS`] columns that is in the image to the last one, behind `left` columns of padding. What the
-    /// rows do not fill becomes `zero_point`; an empty row is all padding, the others have one length.
+    /// Loads the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of
+    /// [`COLUMNS`] columns that is inside the image to the last one, after `left` columns of padding. The
+    /// rest becomes `zero_point`. Rows in the padding are empty; the others all have the same length.
     fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
         portable::load_tiles(tiles, rows, left, zero_point);
     }
@@ -341,7 +341,8 @@ pub trait Kernels: 'static {
     /// The outputs of tiles that [`load_tiles`](Kernels::load_tiles) has filled:
     /// `out[y, x, c] = stage(sum over ky, kx, k of pixel[y + ky][x + kx][k] * weights[c][ky, kx, k])`.
     ///
-    /// Filters say besides what packed weights say, with sums below 2^29. `tiles` and `out` do not overlap.
+    /// Filters guarantee the same as packed weights, but with sums below 2^29. `tiles` and `out` do not
+    /// overlap.
     fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
         portable::matmul_tiles(tiles, filters, stage, out);
     }
@@ -349,9 +350,9 @@ pub trait Kernels: 'static {
     /// Matrix product of a tile of gathered pixels with the weights of some channels:
     /// `out[p * out_stride + c] = stage(sum over k of tile[k][p] * weights[c][k])`.
     ///
-    /// `tile` holds [`TILE`] pixels side by side for each `k`, of which the first `pixels` count; the
-    /// rest may be anything. `weights` holds one row, as long as the tile is deep, per channel. `tile`
-    /// and `out` do not overlap.
+    /// For each `k`, `tile` holds the elements of [`TILE`] pixels next to each other. The first `pixels` of
+    /// them count; the others may be anything. `weights` holds one row for each channel, as long as the tile
+    /// is deep. `tile` and `out` do not overlap.
     fn matmul(
         tile: &[Cell<i8>],
         pixels: usize,
@@ -366,7 +367,7 @@ pub trait Kernels: 'static {
     /// Matrix product of one row with the weights of all channels:
     /// `out[c] = stage(sum over k of input[k] * weights[c][k])`.
     ///
-    /// `weights` holds one row, as long as `input`, per channel. `input` and `out` do not overlap.
+    /// `weights` holds one row for each channel, as long as `input`. `input` and `out` do not overlap.
     fn dense(input: &[Cell<i8>], weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::dense(input, weights, stage, out);
     }
@@ -374,7 +375,7 @@ pub trait Kernels: 'static {
     /// One pixel of a depthwise convolution:
     /// `out[c] = stage(sum over t of patch[t][c / multiplier] * weights[t][c])`.
     ///
-    /// `patch` holds `channels` elements per tap, `weights` `channels * multiplier`, `out` as many.
+    /// `patch` holds `channels` elements for each tap, `weights` `channels * multiplier`, and so does `out`.
     /// `patch` and `out` do not overlap.
     fn depthwise(
         patch: &[Cell<i8>],
@@ -394,8 +395,8 @@ pub trait Kernels: 'static {
 
     /// Mean of each channel over some cells: `out[c] = clamp(round(sum / count))`, ties away from zero.
     ///
-    /// `out` has one element per channel and may lie over the cells: channels are done in ascending
-    /// order, and channel `c` is written when all cells have been read of channels up to `c`.
+    /// `out` has one element for each channel and may lie over the cells: channels are computed in ascending
+    /// order, and channel `c` is written after all cells of the channels up to `c` have been read.
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         portable::average_pool(cells, min, max, out);
     }

@@ -1,56 +1,59 @@
-//! Which packings suit which core: a value that the converter asks for on any host.
+//! Which packings suit which core, as a value that the converter can read on any host.
 
 use ferrolite_schema::Target;
 
 use crate::packing::Packing;
 
-/// The packings that a kernel set reads fast.
+/// The packings that a kernel set can read fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Of convolutions.
+    /// For convolutions.
     pub conv: Packing,
-    /// Of dense layers.
+    /// For dense layers.
     pub dense: Packing,
-    /// Of depthwise convolutions with one output channel per input channel.
+    /// For depthwise convolutions with one output channel per input channel.
     pub depthwise: Packing,
 }
 
 impl Policy {
-    /// Plain weights everywhere.
+    /// Plain weights for all layers.
     pub const PLAIN: Policy =
         Policy { conv: Packing::PLAIN, dense: Packing::PLAIN, depthwise: Packing::PLAIN };
 
-    /// Cores with SMLAD: pairs of channels in halfwords; four channels of a tap in a word.
+    /// Cores with SMLAD: pairs of channels in halfwords; depthwise layers have four channels of a tap in a
+    /// word.
     pub const ARMV7EM: Policy = Policy {
         conv: Packing::pairs(2, 2),
         dense: Packing::pairs(8, 1),
         depthwise: Packing::blocks(4, 1, 2),
     };
 
-    /// Cores with MVE: four channels by 16 weights, a vector each; depthwise rows of taps, loaded anew for
-    /// each row of outputs.
+    /// Cores with MVE: four channels by 16 weights, a vector for each channel; depthwise layers have rows of
+    /// taps, which are loaded again for each row of outputs.
     pub const MVE: Policy = Policy {
         conv: Packing::filled(4, 16, 1),
         dense: Packing::filled(4, 16, 1),
         depthwise: Packing::blocks(1, 1, 1),
     };
 
-    /// Cores with SMLAL: two channels of a tap; words of four channels; the taps of a channel.
+    /// Cores with SMLAL: convolutions interleave two channels, dense layers have words of four channels,
+    /// depthwise layers the taps of a channel.
     pub const ARMV7M: Policy =
         Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
 
-    /// Cores whose products have 32 bits: chunks; the taps of a channel.
+    /// Cores with 32-bit products only: convolutions have chunks, depthwise layers the taps of a channel.
     pub const ARMV6M: Policy =
         Policy { conv: Packing::chunks(0), dense: Packing::PLAIN, depthwise: Packing::blocks(1, 1, 1) };
 
-    /// RISC-V: a weight of each channel of a block in turn; the taps of a channel side by side.
+    /// RISC-V: blocks of channels interleaved weight by weight; depthwise layers have the taps of a channel.
     pub const RV32IM: Policy = Policy {
         conv: Packing::blocks(4, 1, 1),
         dense: Packing::blocks(8, 1, 1),
         depthwise: Packing::blocks(1, 1, 1),
     };
 
-    /// x86-64: eight channels of four weights fill a vector; two taps of eight channels half of one.
+    /// x86-64: four weights of eight channels fill a vector; in depthwise layers, two taps of eight channels
+    /// fill half of one.
     pub const HOST: Policy = Policy {
         conv: Packing::blocks(8, 4, 2),
         dense: Packing::blocks(8, 4, 1),
@@ -58,7 +61,7 @@ impl Policy {
     };
 }
 
-/// What the converter packs for a target.
+/// The packings that the converter uses for a target.
 pub const fn policy(target: Target) -> Policy {
     match target {
         Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Policy::ARMV7EM,
@@ -71,7 +74,7 @@ pub const fn policy(target: Target) -> Policy {
     }
 }
 
-/// Whether the target's kernels make convolutions by Winograd's algorithm faster than others.
+/// Whether Winograd's algorithm is the fastest for convolutions on the target's kernels.
 pub const fn has_winograd(target: Target) -> bool {
     matches!(target, Target::CortexM4 | Target::CortexM7 | Target::CortexM33)
 }

@@ -1,13 +1,13 @@
-//! An image that a depthwise convolution walks four channels at a time.
+//! An image that a depthwise convolution processes four channels at a time.
 
 use core::cell::Cell;
 
-/// An image under a 3x3 kernel with stride 1 that keeps its size: `height` rows of `width` pixels of `channels`
-/// elements, a multiple of four.
+/// An image under a 3x3 kernel with stride 1 that keeps its size: `height` rows of `width` pixels of
+/// `channels` elements, a multiple of four.
 ///
-/// The whole image is walked for four channels before it is walked for the next four, so its outputs may lie over
-/// it, each over its own element. The rows under a row of outputs are kept in a ring, padding included, until
-/// then; their order there is the kernel set's own.
+/// The whole image is processed for four channels before the next four, so the outputs may lie exactly over
+/// it. The rows under a row of outputs are kept in a ring, padding included, while they are needed; each
+/// kernel set chooses its own order there.
 #[derive(Clone, Copy, Debug)]
 pub struct Strips<'a> {
     /// The image.
@@ -20,19 +20,19 @@ pub struct Strips<'a> {
     pub width: usize,
     /// Elements of a pixel.
     pub channels: usize,
-    /// Rows of padding above the image, at most 2; below it there are as many as make 2 with them.
+    /// Rows of padding above the image, at most 2; together with those below it there are 2.
     pub top: usize,
-    /// Pixels of padding before each row, at most 2; behind it there are as many as make 2 with them.
+    /// Pixels of padding before each row, at most 2; together with those after it there are 2.
     pub left: usize,
-    /// What padding is filled with.
+    /// The value of padding.
     pub zero_point: i8,
 }
 
 impl Strips<'_> {
-    /// Channels that are made at a time.
+    /// Channels that are processed at a time.
     pub const CHANNELS: usize = 4;
 
-    /// Bytes of the ring for rows of `width` pixels: three rows of 16-bit elements. `None` where that overflows.
+    /// Bytes of the ring for rows of `width` pixels: three rows of 16-bit elements. `None` on overflow.
     #[inline(always)]
     pub fn ring_bytes(width: u32) -> Option<u32> {
         width.checked_add(2)?.checked_mul(3 * 2 * Self::CHANNELS as u32)

@@ -1,7 +1,7 @@
 //! Tiles of 2x2 outputs of a 3x3 convolution, for Winograd's algorithm ([`crate::winograd`]).
 //!
 //! ```text
-//!   4 rows of the image   + - - + - - +        tile t stands over columns 2 t .. 2 t + 4
+//!   4 rows of the image   + - - + - - +        tile t covers the columns 2 t .. 2 t + 4
 //!   under TILE tiles:     |  0  |  1  |  …     (0 and 1 share two columns)
 //!                         + - - + - - +
 //! ```
@@ -14,7 +14,7 @@ use crate::winograd::padded_inputs;
 /// Columns of pixels under [`TILE`] tiles.
 pub const COLUMNS: usize = 2 * TILE + 2;
 
-/// Pixels that tiles side by side stand over, in scratch memory in the kernel set's own form.
+/// The pixels under adjacent tiles, in scratch memory, in the kernel set's own form.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles<'a> {
     /// [`Tiles::bytes`] bytes.
@@ -24,12 +24,12 @@ pub struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
-    /// What a kernel set may align its words to, within the scratch memory.
+    /// The largest alignment of a kernel set's words within the scratch memory.
     pub const ALIGNMENT: usize = 32;
 
-    /// Bytes of scratch memory for pixels of `channels` channels in any kernel set; `None` where that
-    /// overflows: a word for two channels of each of 16 slots and each tile; then sums of two output
-    /// channels, or columns of pixels and a line of padding before they are transformed.
+    /// Bytes of scratch memory for pixels of `channels` channels in any kernel set; `None` on overflow. There
+    /// is a word for two channels of each of 16 slots and each tile, and then either the sums of two output
+    /// channels, or the columns of pixels before they are transformed and a line of padding.
     pub fn bytes(channels: u32) -> Option<u32> {
         let transformed = padded_inputs(channels)?.checked_mul(128)?;
         let line = channels.checked_mul(COLUMNS as u32)?;
@@ -38,16 +38,16 @@ impl Tiles<'_> {
     }
 }
 
-/// Where the outputs of tiles go.
+/// The outputs of tiles.
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs<'a> {
-    /// Elements from the first tile's first output on.
+    /// Elements, starting with the first tile's first output.
     pub cells: &'a [Cell<i8>],
     /// Elements of a pixel.
     pub pixel: usize,
     /// Elements of an image row.
     pub row: usize,
-    /// Columns of outputs, `1 ..= 2 * TILE`; an odd number where the last tile has one only.
+    /// Columns of outputs, `1 ..= 2 * TILE`. The number is odd if the last tile has only one.
     pub width: usize,
     /// Rows of outputs, 1 or 2.
     pub height: usize,

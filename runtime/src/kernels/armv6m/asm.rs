@@ -1,4 +1,4 @@
-//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//! The leaves in assembly. `leaf.rs` calls them after it has checked all sizes.
 
 #![allow(unsafe_code)]
 
@@ -8,7 +8,7 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
 
-/// What [`enter_first`], [`enter_second`] and [`enter_both`] work on.
+/// Arguments of [`enter_first`], [`enter_second`] and [`enter_both`].
 #[repr(C)]
 pub(super) struct Enter {
     pub source: *const i8,
@@ -19,17 +19,17 @@ pub(super) struct Enter {
     pub lines: usize,
     /// Elements from one line to the next.
     pub pitch: usize,
-    /// Elements to the second pixel.
+    /// Distance from the first pixel to the second, in elements.
     pub second: usize,
 }
 
 in_order!(first 6 words of Enter: source, target, len, lines, pitch, second);
 
-/// What [`products`] works on. It is copied to the stack, in this order.
+/// Arguments of [`products`]. It copies them to the stack, in this order.
 #[repr(C)]
 pub(super) struct Products {
     pub tile: *const i32,
-    /// From an element of the tile to the first channel's weight for it.
+    /// Distance from an element of the tile to the first channel's weight for it.
     pub weights: usize,
     pub lengths: *const u8,
     pub bias: *const i32,
@@ -39,23 +39,23 @@ pub(super) struct Products {
     pub channels: usize,
     /// The last element of the tile.
     pub last: *const i32,
-    /// Lengths of a channel.
+    /// Number of lengths of a channel.
     pub chunks: usize,
-    /// Bytes from behind a block's weights and lengths to the next one's.
+    /// Bytes from the end of a block's weights and lengths to those of the next block.
     pub next_weights: usize,
     pub next_lengths: usize,
     pub half: i32,
     /// Bytes from one channel's multiplier to the next.
     pub step: usize,
-    /// Channels that are left of the block.
+    /// Channels that remain of the block.
     pub lanes: usize,
     pub channel: usize,
 }
 
-// The stack has room for 18 words.
+// The function reserves 18 words of stack for it.
 const _: () = assert!(size_of::<Products>() == 72);
 
-/// What [`planes`] works on.
+/// Arguments of [`planes`].
 #[repr(C)]
 pub(super) struct Planes {
     pub source: *const u8,
@@ -72,10 +72,11 @@ pub(super) struct Planes {
 
 in_order!(first 8 words of Planes: source, target, channels, planes, left, count, right, padding);
 
-/// What [`depthwise_stride_1`] and [`depthwise_stride_2`] work on. It is copied to the stack, in this order.
+/// Arguments of [`depthwise_stride_1`] and [`depthwise_stride_2`]. They copy them to the stack, in this
+/// order.
 #[repr(C)]
 pub(super) struct Depthwise {
-    /// The first plane under each kernel row.
+    /// The first channel's plane under each kernel row.
     pub rows: [*const u8; 3],
     /// Bytes of a plane.
     pub plane: usize,
@@ -84,7 +85,7 @@ pub(super) struct Depthwise {
     pub out: *mut i8,
     /// Bytes from one pixel of the output to the next.
     pub channels: usize,
-    /// Channels that are left, at least 1.
+    /// Channels that remain, at least 1.
     pub left: usize,
     /// At least 1.
     pub pixels: usize,
@@ -93,12 +94,12 @@ pub(super) struct Depthwise {
     pub weights: *const i8,
 }
 
-// The stack has room for 13 words.
+// The functions reserve 13 words of stack for it.
 const _: () = assert!(size_of::<Depthwise>() == 52);
 in_order!(first 4 words of Depthwise: rows, plane);
 
-/// Lines of elements enter a tile, each element as the instructions in the list say: from `r0 + r7`, and for
-/// a second pixel from `r6 + r7`, to the word at `r1`.
+/// Loads lines of elements into a tile. The instructions in the list load each element from `r0 + r7`, and a
+/// second pixel's from `r6 + r7`, to the word at `r1`.
 macro_rules! enter {
     ($name:ident, $doc:literal, [$($element:literal),*]) => {
         #[doc = $doc]
@@ -107,7 +108,8 @@ macro_rules! enter {
             naked_asm!(
                 ".cpu cortex-m0",
                 "push {{r4, r5, r6, r7, lr}}",
-                // r0 source's end, r1 target, lr elements, r12 lines, r4 pitch, r5 way to the second pixel
+                // r0 end of the source, r1 target, lr elements, r12 lines, r4 pitch, r5 distance to the
+                // second pixel
                 "ldm r0, {{r0, r1, r2, r3, r4, r5}}",
                 "mov lr, r2",
                 "mov r12, r3",
@@ -144,8 +146,8 @@ enter!(
     ["ldrsb r2, [r6, r7]", "ldrsb r3, [r0, r7]", "lsls r2, r2, #16", "adds r2, r2, r3", "str r2, [r1]"]
 );
 
-/// An accumulator in `r0` becomes int8: `r4` = 2^15, `r5` the right shift less one, `r6` and `r7` the halves of
-/// the mantissa, `\round` the rounding. `r1` to `r3` are lost.
+/// Turns an accumulator in `r0` into int8. `r4` = 2^15, `r5` is the right shift minus one, `r6` and `r7` are
+/// the halves of the mantissa, `\round` is the rounding term. Overwrites `r1` to `r3`.
 ///
 /// ```text
 /// 2a = h 2^16 + l, m = g 2^16 + k:   2a m = h g 2^32 + (h k + l g) 2^16 + l k
@@ -187,9 +189,9 @@ macro_rules! finish {
     };
 }
 
-/// Two pairs of pixels by all channels. In the loop `r0` leads through the tile and, with the distance in
-/// `r1`, through the weights; `r2` is the place of the next length, `r3` and `r4` the sums of a chunk. `r8` to
-/// `r11` are the pixels' accumulators, `r12` the last element of the tile.
+/// Two pairs of pixels by all channels. In the loop, `r0` points into the tile and, plus the distance in
+/// `r1`, into the weights; `r2` points to the next length; `r3` and `r4` are the sums of a chunk. `r8` to
+/// `r11` are the pixels' accumulators, `r12` is the last element of the tile.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn products(work: *const Products) {
     leaf!(
@@ -197,7 +199,8 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
              next_lengths, half, step, lanes, channel;
          Multiplier: mantissa, shift],
         ".cpu cortex-m0",
-        // Four products: an element of four pixels, a weight. 12 bytes of code, which the jump knows.
+        // Four products: an element of four pixels, and a weight. It takes 12 bytes of code, which the
+        // computed jump relies on.
         ".macro FERROLITE_STEP",
         "ldrsb r7, [r1, r0]",
         "ldmia r0!, {{r5, r6}}",
@@ -220,7 +223,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "mov r6, r10",
         "mov r7, r11",
         "push {{r4, r5, r6, r7}}",
-        // Stack: the work, 72 bytes.
+        // Stack: the arguments, 72 bytes.
         "sub sp, #72",
         "mov r1, sp",
         "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
@@ -243,7 +246,8 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "ldr r2, [sp, #{lengths}]",
         "mov r12, r5",
         "subs r5, r5, r0",
-        // A chunk: at most as many elements as there are; r5 is eight times those behind the first.
+        // A chunk: at most as many elements as remain. r5 is eight times the number of elements after the
+        // first.
         "2:",
         "ldrb r7, [r2]",
         "adds r2, #1",
@@ -306,7 +310,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "uxth r6, r6",
         "movs r4, #128",
         "lsls r4, r4, #8",
-        // Places of pixels that are not there are those of the last one: it is written last.
+        // Missing pixels have the address of the last one, so the last one is written last.
         "FERROLITE_OUT r11, {out} + 12",
         "FERROLITE_OUT r10, {out} + 8",
         "FERROLITE_OUT r9, {out} + 4",
@@ -349,7 +353,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
     )
 }
 
-/// An image row enters a ring row: a plane of bytes for each channel, 128 added to all.
+/// Copies an image row into a ring row: a plane of bytes for each channel, with 128 added to each byte.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn planes(work: *const Planes) {
     naked_asm!(
@@ -401,9 +405,9 @@ pub(super) unsafe extern "C" fn planes(work: *const Planes) {
     )
 }
 
-/// A row of a 3x3 depthwise convolution, plane by plane: four pixels at a time, in `r3` to `r6`, then pixel by
-/// pixel. `r8` to `r11` are the halves of the mantissa, the right shift less one and the rounding, `r12` is
-/// the place in the planes.
+/// A row of a 3x3 depthwise convolution, plane by plane: four pixels at a time, in `r3` to `r6`, then pixel
+/// by pixel. `r8` to `r11` are the halves of the mantissa, the right shift minus one and the rounding term;
+/// `r12` is the offset in the planes.
 macro_rules! depthwise_3x3 {
     ($name:ident, $stride:literal) => {
         #[unsafe(naked)]
@@ -413,8 +417,8 @@ macro_rules! depthwise_3x3 {
                  Multiplier: mantissa, shift],
                 ".cpu cortex-m0",
                 finish!(),
-                // Stack: the work, 52 pixels left, 56 place of the output, 60 weights, 96 bias, 100 four
-                // accumulators.
+                // Stack: 0 arguments, 52 remaining pixels, 56 address of the output, 60 weights, 96 bias, 100
+                // four accumulators.
                 ".macro FERROLITE_WEIGHT k",
                 "movs r2, #\\k",
                 "ldrsb r2, [r1, r2]",
@@ -478,7 +482,7 @@ macro_rules! depthwise_3x3 {
                 "FERROLITE_WEIGHT 8",
                 "adds r1, #9",
                 "str r1, [sp, #{weights}]",
-                // The bias without what 128 more in each pixel add.
+                // The bias, minus the amount that the added 128 in each pixel contribute.
                 "ldr r0, [sp, #{bias}]",
                 "ldmia r0!, {{r1}}",
                 "str r0, [sp, #{bias}]",
@@ -575,7 +579,8 @@ macro_rules! depthwise_3x3 {
                 "mov r10, r6",
                 "mov r11, r7",
                 "pop {{r4, r5, r6, r7, pc}}",
-                // The accumulator in r0 becomes the next output. Entered at 8, the multiplier is there already.
+                // Turns the accumulator in r0 into the next output. At label 8, the multiplier is already
+                // loaded.
                 "9:",
                 "mov r6, r8",
                 "mov r7, r9",

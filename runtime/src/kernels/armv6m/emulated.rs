@@ -1,10 +1,10 @@
-//! The leaves in plain Rust, step by step what `asm.rs` does: for tests on the host.
+//! The leaves in plain Rust, step by step as in `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 
 use super::{BLOCK, Band, Channels, PAIRS, PIXEL_SHIFT, Pixels, TILE, Tile};
 
-/// The upper word of a product, rounded, from products of 32 bits.
+/// The upper word of a product, rounded, computed from products of 32 bits.
 fn high_product(a: i32, m: i32) -> i32 {
     let (low, high) = (a & 0xFFFF, a >> 16);
     let (m_low, m_high) = (m & 0xFFFF, ((m as u32) >> 16) as i32);

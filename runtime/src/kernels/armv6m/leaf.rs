@@ -1,4 +1,4 @@
-//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+//! The safe interface of the leaves. It checks sizes once per call; if they do not fit, nothing is computed.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
@@ -9,8 +9,8 @@ use super::asm;
 use super::emulated;
 use super::{BLOCK, Band, Channels, Lines, PAIRS, Pixels, TILE, Tile};
 
-/// Enters lines of `len` elements of one or two pixels into the words of a pair, [`PAIRS`] words apart.
-/// `source` starts with the first of these pixels, `target` with the first word of the first line.
+/// Loads lines of `len` elements of one or two pixels into the words of a pair, which are [`PAIRS`] words
+/// apart. `source` starts with the first of these pixels, `target` with the first word of the first line.
 pub(super) fn enter(
     pixels: Pixels,
     source: &[Cell<i8>],
@@ -23,14 +23,14 @@ pub(super) fn enter(
         return;
     }
     let before_last = (count - 1).wrapping_mul(lines.pitch).wrapping_add(step);
-    // Behind the last word come those of other pairs, which may be missing.
+    // After the last word, the target may end before the words of the other pairs.
     let fits = source.len() >= before_last.wrapping_add(len)
         && target.len() >= count.wrapping_mul(len).wrapping_mul(PAIRS).wrapping_sub(PAIRS - 1);
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
-    // them exists.
+    // SAFETY: the sizes were checked above. Cells may be written through a shared reference; no unique
+    // reference to them exists.
     #[cfg(kernels = "armv6m")]
     unsafe {
         let work = asm::Enter {
@@ -54,8 +54,8 @@ pub(super) fn enter(
     }
 }
 
-/// Makes all channels for the pixels of a tile: channel 0 is element 0 of `out`, pixels are `out_stride`
-/// elements apart. `weights` are blocks of eight channels, the last one filled up.
+/// Computes all channels for the pixels of a tile. Channel 0 is element 0 of `out`, and pixels are
+/// `out_stride` elements apart. `weights` are blocks of eight channels; the last one is padded.
 pub(super) fn products(
     tile: &Tile<'_>,
     weights: &[u8],
@@ -76,10 +76,10 @@ pub(super) fn products(
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `depth * PAIRS` words of tile, a block of weights for eight channels, a bias
-    // and a multiplier for each channel, `count` elements of output for each pixel; pixels that are not there
-    // have the place of the last one. Lengths of chunks may be anything: a chunk ends with the tile, and a
-    // channel has no more chunks than elements, so that the place of a length stays inside its block.
+    // SAFETY: the sizes were checked above: `depth * PAIRS` words of tile, a block of weights for eight
+    // channels, a bias and a multiplier for each channel, `count` elements of output for each pixel; missing
+    // pixels have the address of the last one. Lengths of chunks may be anything: a chunk ends with the tile,
+    // and a channel has no more chunks than elements, so that the address of a length stays inside its block.
     #[cfg(kernels = "armv6m")]
     unsafe {
         let first: *mut i8 = out.as_ptr().cast_mut().cast();
@@ -87,7 +87,7 @@ pub(super) fn products(
         let words: *const i32 = tile.words.as_ptr().cast();
         let work = asm::Products {
             tile: words,
-            // The way from an element of the tile to its weight.
+            // Distance from an element of the tile to its weight.
             weights: (weights.as_ptr() as usize)
                 .wrapping_add(tile.chunks.wrapping_mul(BLOCK))
                 .wrapping_sub(words as usize),
@@ -111,8 +111,8 @@ pub(super) fn products(
     emulated::products(tile, weights, channels, out, out_stride);
 }
 
-/// Enters an image row of `pixels` pixels of `channels` channels into the planes of a ring row, `width` bytes
-/// each, behind `left` bytes of padding; the rest is padding too. All bytes have 128 added.
+/// Copies an image row of `pixels` pixels of `channels` channels into the planes of a ring row, which have
+/// `width` bytes each, after `left` bytes of padding; the rest is padding too. All bytes have 128 added.
 pub(super) fn planes(
     planes: &[Cell<u8>],
     width: usize,
@@ -130,7 +130,7 @@ pub(super) fn planes(
         return;
     }
     let padding = zero_point as u8 ^ 0x80;
-    // SAFETY: sizes as just found: `channels` planes of `width` bytes, `pixels * channels` elements.
+    // SAFETY: the sizes were checked above: `channels` planes of `width` bytes, `pixels * channels` elements.
     #[cfg(kernels = "armv6m")]
     unsafe {
         let work = asm::Planes {
@@ -149,7 +149,7 @@ pub(super) fn planes(
     emulated::planes(planes, width, left, pixels, channels, row, padding);
 }
 
-/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2; false where sizes do not fit.
+/// Computes a row of a 3x3 depthwise convolution with stride 1 or 2; returns false if sizes do not fit.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
     weights: &[u8],
@@ -170,8 +170,8 @@ pub(super) fn depthwise_3x3(
     if !fits {
         return false;
     }
-    // SAFETY: sizes as just found: three ring rows of `count` planes of `width` bytes; nine weights, a bias and
-    // a multiplier for each channel, `pixels` pixels of output.
+    // SAFETY: the sizes were checked above: three ring rows of `count` planes of `width` bytes; nine weights,
+    // a bias and a multiplier for each channel, `pixels` pixels of output.
     #[cfg(kernels = "armv6m")]
     unsafe {
         let ring: *const u8 = band.cells.as_ptr().cast();

@@ -1,17 +1,19 @@
-//! Cores whose products have 32 bits: Cortex-M0 and M0+.
+//! Cores with 32-bit products only: Cortex-M0 and M0+.
 //!
 //! Two pixels share the word `a + b * 2^16`, so that one MULS multiplies a weight with both. The lower sum
-//! has room for a chunk of a channel's weights, whose lengths the converter has found
-//! ([`Order::Chunks`](crate::packing::Order::Chunks)); behind each chunk the two sums go to accumulators of
-//! their own. Weights of eight channels lie side by side: a pair of pixels takes eight bytes of the tile and
-//! an element eight of the weights, so that one register leads through both.
+//! has room for one chunk of a channel's weights; the converter determines the lengths of the chunks
+//! ([`Order::Chunks`](crate::packing::Order::Chunks)). After each chunk, the two sums are added to separate
+//! accumulators. The weights of eight channels are interleaved: an element of a pair of pixels takes eight
+//! bytes of the tile and eight bytes of the weights, so one register serves as the index into both.
 //!
-//! Depthwise layers keep planes of bytes, one for each channel, with 128 added, as only unsigned bytes are
-//! loaded at once; what that adds to a sum is taken from the bias.
+//! Depthwise layers keep planes of bytes, one for each channel, with 128 added to each byte, because only
+//! unsigned bytes can be loaded by one instruction with an offset; the bias is reduced by what this adds to a
+//! sum.
 //!
-//! A product of 64 bits, which scaling wants, is made of four of 16-bit halves.
+//! Scaling needs a product of 64 bits, which is computed from four products of 16-bit halves.
 //!
-//! The leaves are assembly (`asm.rs`), on the host the same contracts in Rust (`emulated.rs`); `leaf.rs` is the
+//! The leaves are assembly (`asm.rs`); on the host, the same contracts are in Rust (`emulated.rs`). `leaf.rs`
+//! is the safe interface of both.
 //! safe face of both.
 
 #[cfg(kernels = "armv6m")]
@@ -34,7 +36,7 @@ pub struct Armv6m;
 /// Pairs of pixels in a tile.
 const PAIRS: usize = TILE / 2;
 
-/// Bits below the second pixel of a pair.
+/// Position of the second pixel's lowest bit in the word of a pair.
 #[cfg(not(kernels = "armv6m"))]
 const PIXEL_SHIFT: u32 = 16;
 
@@ -49,7 +51,7 @@ impl Kernels for Armv6m {
         let line = len.wrapping_mul(PAIRS);
         let (mut lane, mut source) = (lines.lanes.start, lines.source);
         while lane < lines.lanes.end {
-            // The word of a pair of pixels holds the first one's element until the second one's is added.
+            // The word of a pair of pixels holds the first pixel's element until the second one's is added.
             let (pixels, count) = match (lane & 1, lines.lanes.end.wrapping_sub(lane)) {
                 (0, 1) => (Pixels::First, 1),
                 (0, _) => (Pixels::Both, 2),
@@ -102,7 +104,7 @@ impl Kernels for Armv6m {
     }
 }
 
-/// The pixels of a pair that enter a tile.
+/// Which pixels of a pair are loaded into a tile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pixels {
     First,
@@ -110,13 +112,13 @@ enum Pixels {
     Both,
 }
 
-/// A tile of pairs of pixels: for each element the words of all pairs.
+/// A tile of pairs of pixels: the words of all pairs for each element.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     words: &'a [Cell<i32>],
     /// Elements of a pixel.
     depth: usize,
-    /// Lengths of chunks that each channel of the weights has.
+    /// Number of chunk lengths of each channel of the weights.
     chunks: usize,
     /// Pixels that count, `1 ..= TILE`.
     pixels: usize,
@@ -126,7 +128,7 @@ fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
     cells_of(bytes).unwrap_or(&[])
 }
 
-/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
+/// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     if stage.min > -128 || stage.max < 127 {
         for y in out {
@@ -135,7 +137,7 @@ fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     }
 }
 
-/// Any kernel and stride.
+/// A row of a depthwise convolution with any kernel and stride.
 #[inline(never)]
 fn depthwise_any(band: &Band<'_>, weights: &[u8], stage: &Stage<'_>, out: &[Cell<i8>]) {
     let taps = band.rows.wrapping_mul(band.columns).max(1);

@@ -1,8 +1,8 @@
-//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//! The leaves in assembly. `leaf.rs` calls them after it has checked all sizes.
 //!
-//! Loops start at multiples of 4 and are made of 32-bit instructions, loads stand in chains that do not mix
-//! flash and RAM: a Cortex-M4 loses a cycle at each exception to that. Registers hold eight accumulators,
-//! two pointers and four words; the rest is on the stack.
+//! Loops start at multiples of 4 and consist of 32-bit instructions, and loads are grouped in chains that do
+//! not mix flash and RAM: a Cortex-M4 loses a cycle at each exception to that. Registers hold eight
+//! accumulators, two pointers and four words; everything else is on the stack.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use crate::kernels::fields::{in_order, leaf};
 
 in_order!(first 2 words of Multiplier: mantissa, shift);
 
-/// What [`pairs`] works on.
+/// Arguments of [`pairs`].
 #[repr(C)]
 pub(super) struct Pairs {
     pub tile: *const i32,
@@ -24,40 +24,40 @@ pub(super) struct Pairs {
     pub out: [*mut i8; 4],
     /// Pairs of channels, at least 1.
     pub pairs: usize,
-    /// Behind the words of the tile that make whole blocks of 16 elements.
+    /// End of the words of the tile that make whole blocks of 16 elements.
     pub blocks_end: *const i32,
-    /// Behind the words of the tile; the rest comes in groups of 4 elements.
+    /// End of the words of the tile; the words after `blocks_end` are groups of 4 elements.
     pub end: *const i32,
     pub half: i32,
     /// Bytes from one channel's multiplier to the next.
     pub step: usize,
 }
 
-// The stack has room for 13 words.
+// The function reserves 13 words of stack for it.
 const _: () = assert!(size_of::<Pairs>() == 52);
 in_order!(4 words of Pairs: out);
 
-/// What [`widen`] works on; all sizes are bytes or numbers above 0.
+/// Arguments of [`widen`]. All sizes are bytes, or numbers above 0.
 #[repr(C)]
 pub(super) struct Widen {
     pub source: *const i8,
     pub target: *mut i32,
-    /// Whole groups of four elements in a line, times 8; 4 where no whole word may be read behind the last one; elements
-    /// behind the last group.
+    /// A sum of three: whole groups of four elements in a line, times 8; 4 if a whole word may not be read
+    /// after the last group; the number of elements after the last group.
     pub len: usize,
     pub lanes: usize,
-    /// From one pixel to the next in the source.
+    /// Distance from one pixel to the next in the source.
     pub step: usize,
     pub lines: usize,
-    /// From one line to the next in the source.
+    /// Distance from one line to the next in the source.
     pub pitch: usize,
     /// The same in the target.
     pub line: usize,
-    /// The bytes of a word that the elements behind the last group have.
+    /// Mask of the bytes of a word that the elements after the last group occupy.
     pub mask: u32,
 }
 
-/// What [`widen_band`] works on.
+/// Arguments of [`widen_band`].
 #[repr(C)]
 pub(super) struct WidenBand {
     pub source: *const i8,
@@ -79,7 +79,7 @@ in_order!(
     first 9 words of WidenBand: source, target, channels, groups, left, count, right, padding, plane
 );
 
-/// What [`depthwise_3x3`] works on.
+/// Arguments of [`depthwise_3x3`].
 #[repr(C)]
 pub(super) struct Depthwise {
     pub ring: *const i32,
@@ -88,7 +88,7 @@ pub(super) struct Depthwise {
     /// Bytes of a plane.
     pub plane: usize,
     pub weights: *const u32,
-    /// Bytes to the weights of the kernel row that lies in each ring row.
+    /// For each ring row, the offset of the weights of the kernel row that lies there.
     pub order: [usize; 3],
     pub bias: *const i32,
     pub multipliers: *const Multiplier,
@@ -97,17 +97,17 @@ pub(super) struct Depthwise {
     pub channels: usize,
     /// Groups of four channels, at least 1.
     pub groups: usize,
-    /// Pairs of pixels; with stride 2 as a negative number.
+    /// Number of pairs of pixels, negative for stride 2.
     pub blocks: isize,
-    /// 1 where one more pixel follows.
+    /// 1 if another pixel follows.
     pub odd: usize,
     pub half: i32,
     /// Bytes in a plane from one pair of outputs to the next: 8 with stride 1, 16 with stride 2.
     pub advance: usize,
 }
 
-/// Lines of elements: each four of them become two words, 16 bytes apart; pixels are 4 bytes apart. Behind the last
-/// element of a line come zeroes: what fills up the weights may be anything.
+/// Widens lines of elements: each four of them become two words, 16 bytes apart; pixels are 4 bytes apart.
+/// Zeroes follow the last element of a line, because the weights that fill up a group may be anything.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen(work: *const Widen) {
     leaf!(
@@ -121,8 +121,9 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         ".endm",
         "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #16",
-        // r0 source, r1 target, r2 len, r3 lines left, r8 and r9 starts of the line, r10 groups left, r12 mask;
-        // on the stack: 0 lanes left, 4 start of the pixel in the source, 8 in the target
+        // r0 source, r1 target, r2 len, r3 remaining lines, r8 and r9 starts of the line, r10 remaining
+        // groups, r12 mask; on the stack: 0 remaining lanes, 4 start of the pixel in the source, 8 in the
+        // target
         "ldr r1, [r0, #{lanes}]",
         "str r1, [sp, #0]",
         "ldr r8, [r0, #{source}]",
@@ -156,7 +157,7 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "subs.w r10, r10, #4",
         "bge.w 2b",
         "3:",
-        // Carry says that two groups are left, minus that one more is.
+        // Carry set: two groups remain; minus: one more remains.
         "lsls.w r11, r10, #31",
         "bcc.w 4f",
         "ldr.w r4, [r0]",
@@ -171,7 +172,7 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
         "FERROLITE_WIDEN r4, 0",
         "add.w r1, r1, #32",
         "5:",
-        // One to three elements more; carry says that no whole word may be read there.
+        // One to three elements remain. Carry set: a whole word may not be read there.
         "lsls.w r10, r2, #30",
         "bne.w 8f",
         "6:",
@@ -224,15 +225,15 @@ pub(super) unsafe extern "C" fn widen(work: *const Widen) {
     )
 }
 
-/// Four pixels by all pairs of channels. In the loop `r2..r5` hold `P` of the pixels and `r6..r9` their
-/// `P + 256 Q`.
+/// Four pixels by all pairs of channels. In the loop, `r2..r5` hold `P` of the pixels and `r6..r9` hold `P +
+/// 256 Q`.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
     leaf!(
         [Pairs: tile, weights, bias, multipliers, out, pairs, blocks_end, end, half, step;
          Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // 16 products: a word of weights, two elements of four pixels.
+        // 16 products: a word of weights, and two elements of four pixels.
         ".macro FERROLITE_STEP w, x",
         "ldr.w r10, [r1, #\\w]",
         "ldr.w r12, [r0, #\\x]",
@@ -249,7 +250,8 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         "smlad r9, r10, lr, r9",
         "smlad r5, r11, lr, r5",
         ".endm",
-        // Four doubled accumulators of a channel become int8: r10 its mantissa, r11 its shift, r12 `half`.
+        // Turns four doubled accumulators of a channel into int8: r10 is its mantissa, r11 its shift, r12
+        // `half`.
         ".macro FERROLITE_FINISH a, b, c, d",
         "mvn r11, r11",
         "smmulr \\a, \\a, r10",
@@ -361,7 +363,7 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
         "bfi r3, r7, #8, #8",
         "bfi r4, r8, #8, #8",
         "bfi r5, r9, #8, #8",
-        // Places of pixels that are not there are those of the last one: it is written last.
+        // Missing pixels have the address of the last one, so the last one is written last.
         "strh r5, [lr], #2",
         "strh r4, [r11], #2",
         "strh r3, [r10], #2",
@@ -378,10 +380,11 @@ pub(super) unsafe extern "C" fn pairs(work: *mut Pairs) {
     )
 }
 
-/// One row of `inputs` elements by `outputs` channels: blocks of eight, then pairs of the last block, of which
-/// the last may have one channel; both numbers are at least 1. `step` bytes lie between multipliers.
+/// One row of `inputs` elements by `outputs` channels: blocks of eight channels, then pairs of the last
+/// block, of which the last may have only one channel. Both numbers are at least 1. Multipliers are `step`
+/// bytes apart.
 ///
-/// In a block `r2`, `r4`, `r6`, `r8` hold `P` of the pairs and `r3`, `r5`, `r7`, `r9` their `P + 256 Q`.
+/// In a block, `r2`, `r4`, `r6`, `r8` hold `P` of the pairs and `r3`, `r5`, `r7`, `r9` hold `P + 256 Q`.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dense(
     input: *const i8,
@@ -397,8 +400,8 @@ pub(super) unsafe extern "C" fn dense(
     leaf!(
         [Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // The pair of elements in `x` times two words of weights. Nothing waits for what was just loaded or
-        // computed: a Cortex-M33 would stall.
+        // The pair of elements in `x` times two words of weights. No instruction uses what the one before has
+        // loaded or computed, since a Cortex-M33 would stall.
         ".macro FERROLITE_PRODUCTS x, p, q, r, s",
         "smlad \\s, lr, \\x, \\s",
         "smlad \\r, r12, \\x, \\r",
@@ -407,14 +410,14 @@ pub(super) unsafe extern "C" fn dense(
         "smlad \\q, lr, \\x, \\q",
         "smlad \\p, r12, \\x, \\p",
         ".endm",
-        // As many cycles as LDM takes on a Cortex-M4, without the stall behind it on a Cortex-M33.
+        // Takes as many cycles as LDM on a Cortex-M4, and avoids the stall after LDM on a Cortex-M33.
         ".macro FERROLITE_PAIRS x, p, q, r, s",
         "ldr.w lr, [r1, #4]",
         "ldr.w r12, [r1], #8",
         "FERROLITE_PRODUCTS \\x, \\p, \\q, \\r, \\s",
         ".endm",
-        // 32 products: four elements in r11, eight words of weights. One LDM, as a Cortex-M7 has the stall
-        // covered and counts the instruction.
+        // 32 products: four elements in r11, and eight words of weights. There is one LDM, because a
+        // Cortex-M7 hides the stall, and so saves an instruction.
         ".macro FERROLITE_GROUP",
         "sxtb16 r10, r11",
         "FERROLITE_PAIRS r10, r2, r4, r3, r5",
@@ -424,15 +427,15 @@ pub(super) unsafe extern "C" fn dense(
         "ldmia.w r1!, {{r12, lr}}",
         "FERROLITE_PRODUCTS r11, r6, r8, r7, r9",
         ".endm",
-        // The next channel's multiplier, from lr on: r10 its mantissa, r11 its shift, r12 the rounding term; r1 is
-        // `half`.
+        // Loads the next channel's multiplier, at lr: r10 is its mantissa, r11 its shift, r12 the rounding
+        // term; r1 is `half`.
         ".macro FERROLITE_NEXT",
         "ldr.w r11, [lr, #{shift}]",
         "ldr.w r10, [lr], #{multiplier}",
         "mvn r11, r11",
         "lsl r12, r1, r11",
         ".endm",
-        // Two that share a multiplier.
+        // Finishes two channels that share a multiplier.
         ".macro FERROLITE_BOTH a, b",
         "smmulr \\a, \\a, r10",
         "smmulr \\b, \\b, r10",
@@ -449,16 +452,16 @@ pub(super) unsafe extern "C" fn dense(
         ".endm",
         "push {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #8",
-        // On the stack: 0 end of the input's blocks of 16, 4 end of its groups of 4, 8 input, 12 weights, 16 biases,
-        // 20 output; 60 multipliers, 64 step, 68 half, 72 elements behind the last group, 76 channels
+        // On the stack: 0 end of the input's blocks of 16, 4 end of its groups of 4, 8 input, 12 weights, 16
+        // biases, 20 output; 60 multipliers, 64 step, 68 half, 72 elements after the last group, 76 channels
         "ldr r4, [sp, #72]",
         "bic r5, r4, #15",
         "bic r6, r4, #3",
         "add r5, r0",
         "add r6, r0",
         "str r5, [sp, #0]",
-        // Where nothing is left behind the groups, their end lies a byte before the last element's: the loops then
-        // pass it, and only who meets it exactly looks for what is left.
+        // If no elements follow the groups, their end is set to one byte before the real one: the loops then
+        // pass it, and only a loop that meets it exactly goes on to the remaining elements.
         "ands r4, r4, #3",
         "it eq",
         "subeq r6, r6, #1",
@@ -483,7 +486,7 @@ pub(super) unsafe extern "C" fn dense(
         "ldr r0, [sp, #8]",
         "ldr.w lr, [sp, #0]",
         "str r4, [sp, #76]",
-        // Biases stand in the order of channels.
+        // Biases are in the order of channels.
         "ldmia.w r12!, {{r2, r3, r4, r5, r6, r7, r8, r9}}",
         "str.w r12, [sp, #16]",
         "add.w r3, r2, r3, lsl #8",
@@ -508,13 +511,14 @@ pub(super) unsafe extern "C" fn dense(
         "add.w r0, r0, #16",
         "cmp.w r0, r10",
         "blo.w 2b",
-        // What does not make a block of 16: the last quarter of the loop, with r0 so that it moves on by four.
+        // Elements that do not fill a block of 16: enters the last quarter of the loop, with r0 adjusted so
+        // that it advances by four.
         "3:",
         "ldr.w r10, [sp, #4]",
         "subs.w r10, r10, r0",
         "sub.w r0, r0, #12",
         "bhi.w 4b",
-        // What is left behind the groups, once: the input is at its end then, and passes it.
+        // The elements after the groups, once: the input is then at its end, and passes it.
         "ldr.w r11, [sp, #72]",
         "sub.w r0, r0, #3",
         "beq.w 5b",
@@ -552,7 +556,7 @@ pub(super) unsafe extern "C" fn dense(
         "bne.w 12b",
         "str.w lr, [sp, #60]",
         "b.w 9f",
-        // One multiplier for all.
+        // All channels share one multiplier.
         "8:",
         "FERROLITE_NEXT",
         "mov.w lr, #2",
@@ -571,9 +575,9 @@ pub(super) unsafe extern "C" fn dense(
         "str r0, [sp, #20]",
         "subs r4, #8",
         "bge.w 1b",
-        // The pairs of the last block, whose words lie side by side: r2 and r3 accumulators, r4 channels left, r5 bytes
-        // from one word of a pair to the next, r6 end of the groups, r7 what is behind them, r12 biases, lr the
-        // pair's weights.
+        // The pairs of the last block, whose words are adjacent: r2 and r3 accumulators, r4 remaining
+        // channels, r5 bytes from one word of a pair to the next, r6 end of the groups, r7 the elements after
+        // them, r12 biases, lr the pair's weights.
         "20:",
         "adds r4, #8",
         "beq.w 27f",
@@ -599,7 +603,7 @@ pub(super) unsafe extern "C" fn dense(
         ".p2align 2",
         "23:",
         "ldr.w r11, [r0], #4",
-        // Eight products: four elements in r11.
+        // Eight products with four elements in r11.
         "24:",
         "ldr.w r8, [r1]",
         "ldr.w r9, [r1, r5]",
@@ -669,8 +673,8 @@ pub(super) unsafe extern "C" fn dense(
     )
 }
 
-/// Adds up four channels of `height` rows of `width` cells, both at least 1: `sums` become channels 0 and 2, then 1 and
-/// 3, in halfwords.
+/// Adds up four channels of `height` rows of `width` cells, both at least 1. `sums` becomes the sums of
+/// channels 0 and 2, then of 1 and 3, in halfwords.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn sum_cells(
     first: *const i8,
@@ -685,7 +689,7 @@ pub(super) unsafe extern "C" fn sum_cells(
         "push {{r4, r5, r6, r7, r8, lr}}",
         "mov.w r5, #0",
         "mov.w r6, #0",
-        // The stride less a row's cells
+        // The stride minus the cells of a row
         "ldr r4, [sp, #24]",
         "mls r4, r2, r3, r4",
         "1:",
@@ -709,7 +713,7 @@ pub(super) unsafe extern "C" fn sum_cells(
     )
 }
 
-/// An image row enters a ring row: planes of two channels, a word for each pixel.
+/// Copies an image row into a ring row: planes of two channels, a word for each pixel.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen_band(work: *const WidenBand) {
     naked_asm!(
@@ -758,8 +762,8 @@ pub(super) unsafe extern "C" fn widen_band(work: *const WidenBand) {
     )
 }
 
-/// A row of a 3x3 depthwise convolution: for each plane of two channels the weights are widened into the
-/// stack, in the order of the ring's rows, and the row is made two pixels at a time. `r4, r5` hold the
+/// A row of a 3x3 depthwise convolution. For each plane of two channels, the weights are widened onto the
+/// stack, in the order of the ring's rows, and the row is computed two pixels at a time. `r4, r5` hold the
 /// first channel of both pixels, `r6, r7` the second one.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
@@ -768,10 +772,10 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
              blocks, odd, half, advance;
          Multiplier: mantissa],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // Stack: 0 work, 4 first channel's bias, 8 second one's, 12 its mantissa, right shift less one and
-        // rounding term, 24 those of the second channel, 36 pairs of pixels left, 48 place of the output, 52
-        // channels, 56 way back from the last row, 60 parity of the plane, 64 groups left, 68 weights of both
-        // planes.
+        // Stack: 0 arguments, 4 first channel's bias, 8 second channel's bias, 12 first channel's mantissa,
+        // right shift minus one and rounding term, 24 those of the second channel, 36 remaining pairs of
+        // pixels, 48 address of the output, 52 channels, 56 distance back from the last row, 60 parity of the
+        // plane, 64 remaining groups, 68 weights of both planes.
         ".macro FERROLITE_WEIGHTS row",
         "ldr.w r4, [r1, #{order} + 4 * \\row]",
         "ldr.w r10, [r1, #{weights}]",
@@ -800,7 +804,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "str.w r7, [sp, #\\at + 4]",
         "str.w r8, [sp, #\\at + 8]",
         ".endm",
-        // A row of the kernel and four pixels; with stride 1 they are all.
+        // A row of the kernel and four pixels; stride 1 needs no more.
         ".macro FERROLITE_LOAD row",
         "ldr.w r8, [r2, #12 * \\row]",
         "ldr.w r9, [r2, #12 * \\row + 4]",
@@ -875,7 +879,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "ssat \\a, #8, \\a, asr #1",
         "ssat \\b, #8, \\b, asr #1",
         ".endm",
-        // Both pixels of both channels become outputs.
+        // Turns both pixels of both channels into outputs.
         ".macro FERROLITE_OUTPUTS",
         "ldr.w r3, [sp, #56]",
         "FERROLITE_FINISH r4, r5, 12",
@@ -914,7 +918,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "ldr r3, [r1, #{groups}]",
         "str r3, [sp, #64]",
         "ldr r0, [r1, #{ring}]",
-        // r0: the plane in ring row 0; r1: the work; r3: parity of the plane
+        // r0: the plane in ring row 0; r1: the arguments; r3: parity of the plane
         "1:",
         "movs r3, #0",
         "FERROLITE_WEIGHTS 0",
@@ -925,7 +929,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "2:",
         "add.w r2, sp, #104",
         "3:",
-        // Bias and multiplier of channels 4 g + parity and two behind it.
+        // Bias and multiplier of the channels 4 g + parity and 4 g + parity + 2.
         "ldr r4, [r1, #{bias}]",
         "ldr.w r5, [r4, r3, lsl #2]",
         "add.w r4, r4, r3, lsl #2",
@@ -962,7 +966,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "ldr r3, [r1, #{odd}]",
         "cmp r3, #0",
         "beq.w 7f",
-        // The last pixel of an odd number.
+        // The last pixel of an odd number of pixels.
         "ldr.w r4, [sp, #4]",
         "ldr.w r6, [sp, #8]",
         "ldr r1, [r1, #{pitch}]",
@@ -992,7 +996,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
         "strb.w r6, [r11, #2]",
         "ldr r1, [sp, #0]",
         "7:",
-        // The next plane; behind the second one the next group.
+        // The next plane; after the second one, the next group.
         "ldr.w r0, [sp, #140]",
         "ldr r5, [r1, #{plane}]",
         "ldr r3, [sp, #60]",

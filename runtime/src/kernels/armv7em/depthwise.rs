@@ -1,15 +1,16 @@
-//! Depthwise convolutions of any kernel, stride and number of channels, plane by plane.
+//! Depthwise convolutions with any kernel, stride and number of channels, plane by plane.
 //!
-//! A plane holds two channels of a band's row, a word for each pixel; weights of the four channels of a block, or
-//! of as many as are left, lie side by side for each tap.
+//! A plane holds two channels of a row of a band, a word for each pixel. For each tap, the weights of the
+//! four channels of a block are adjacent; the last block may have fewer channels.
 //!
-//! Generic or `#[inline]`, so that it is compiled with the firmware, for size: few networks need it.
+//! Functions are generic or `#[inline]`, so that they are compiled with the firmware, for size: few networks
+//! need them.
 
 use core::cell::Cell;
 
 use super::{Band, Instructions, Stage, half, halfwords, plane_channel, words};
 
-/// Enters the last channels of an image row, which do not fill a word, into their planes.
+/// Copies the last channels of an image row, which do not fill a word, into their planes.
 #[inline]
 pub(super) fn load_rest(
     band: &Band<'_>,
@@ -36,7 +37,7 @@ pub(super) fn load_rest(
     }
 }
 
-/// Makes the planes from number `first` on of a row of outputs.
+/// Computes the planes of a row of outputs, starting with plane `first`.
 #[inline(never)]
 pub(super) fn planes<I: Instructions>(
     band: &Band<'_>,
@@ -49,7 +50,7 @@ pub(super) fn planes<I: Instructions>(
     let weights: &[i8] = bytemuck::cast_slice(weights);
     for number in first..band.channels.div_ceil(4).wrapping_mul(2) {
         let (group, lane) = (number >> 1, number & 1);
-        // The last block is as narrow as the channels that are left.
+        // The last block has only the remaining channels.
         let width = band.channels.wrapping_sub(group.wrapping_mul(4)).min(4);
         let block = weights.get(group.wrapping_mul(taps).wrapping_mul(4).wrapping_add(lane)..).unwrap_or(&[]);
         let mut out = out.get(plane_channel(number)..).unwrap_or(&[]);
@@ -61,7 +62,7 @@ pub(super) fn planes<I: Instructions>(
                 let line = words(band.line(ky)).get(place..).unwrap_or(&[]);
                 for pixels in line.iter().take(band.columns) {
                     let x = pixels.get();
-                    // What is read of a channel that is not there is not written.
+                    // The result of a missing channel is not written, so its weight may be 0.
                     let w = |at: usize| i32::from(rest.get(at).copied().unwrap_or(0));
                     sums[0] = sums[0].wrapping_add(i32::from(x as i16).wrapping_mul(w(0)));
                     sums[1] = sums[1].wrapping_add((x >> 16).wrapping_mul(w(2)));
@@ -81,7 +82,7 @@ pub(super) fn planes<I: Instructions>(
     }
 }
 
-/// The int8 value of a sum: a packed layer has the short requantization.
+/// The int8 value of a sum. A packed layer has the short requantization.
 #[inline(always)]
 fn finish<I: Instructions>(stage: &Stage<'_>, channel: usize, sum: i32) -> i8 {
     let (bias, multiplier) = stage.channel(channel);

@@ -1,4 +1,4 @@
-//! The leaves in plain Rust, word for word what `asm.rs` does: for tests on the host.
+//! The leaves in plain Rust, word for word as in `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 
@@ -32,7 +32,7 @@ pub(super) fn set(cells: &[Cell<i32>], at: usize, word: i32) {
     }
 }
 
-/// `P` and `P + 256 Q` of a pair.
+/// `P` and `P + 256 Q` of a pair of channels.
 #[derive(Clone, Copy, Default)]
 struct Pair {
     p: i32,

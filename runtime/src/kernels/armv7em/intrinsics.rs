@@ -1,11 +1,11 @@
-//! Single instructions of the DSP extension for loops in Rust; their definitions on the host.
+//! Single instructions of the DSP extension for loops in Rust, and their definitions on the host.
 
 #[cfg(kernels = "armv7em")]
 pub(super) use core_instructions::*;
 #[cfg(not(kernels = "armv7em"))]
 pub(super) use definitions::*;
 
-/// In assembly on the core.
+/// On the core, in assembly.
 #[cfg(kernels = "armv7em")]
 #[allow(unsafe_code)]
 mod core_instructions {
@@ -17,8 +17,8 @@ mod core_instructions {
             #[inline(always)]
             pub fn $name($($arg: i32),*) -> i32 {
                 let result: i32;
-                // SAFETY: computes a register from registers, and flags; the core has the instruction, as
-                // `build.rs` has found out.
+                // SAFETY: computes a register from registers, and flags; `build.rs` has found that the core
+                // has the instruction.
                 unsafe {
                     asm!($code, $($arg = in(reg) $arg,)* result = lateout(reg) result,
                          options(pure, nomem, nostack));
@@ -39,7 +39,7 @@ mod core_instructions {
     #[inline(always)]
     pub fn max8(a: i32, b: i32) -> i32 {
         let result: i32;
-        // SAFETY: as above; the difference sets the flags that the selection reads.
+        // SAFETY: as above; the subtraction sets the flags that SEL reads.
         unsafe {
             asm!("ssub8 {t}, {a}, {b}", "sel {result}, {a}, {b}", a = in(reg) a, b = in(reg) b,
                  t = out(reg) _, result = lateout(reg) result, options(pure, nomem, nostack));

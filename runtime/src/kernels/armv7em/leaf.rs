@@ -1,4 +1,4 @@
-//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+//! The safe interface of the leaves. It checks sizes once per call; if they do not fit, nothing is computed.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
@@ -9,9 +9,9 @@ use super::asm;
 use super::emulated;
 use super::{Band, Cells, Channels, Lines, TILE, Tile, halfwords};
 
-/// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and
-/// `(x1, x3)`, [`TILE`] words apart. A last group of fewer is filled up with zeroes.
-/// `target` starts with the first word of the first line and pixel.
+/// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and `(x1, x3)`,
+/// [`TILE`] words apart. A last group of fewer elements is padded with zeroes. `target` starts with the first
+/// word of the first line and pixel.
 #[inline(always)]
 pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     let Lines { source, step, pitch, .. } = *lines;
@@ -21,17 +21,17 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
         return;
     }
     let before_last = (lanes - 1).wrapping_mul(step).wrapping_add((count - 1).wrapping_mul(pitch));
-    // Behind the last word of a lane come those of other lanes, which may be missing.
+    // After the last word of a lane, the target may end before the words of the other lanes.
     let fits = source.len() >= before_last.wrapping_add(len)
         && target.len() >= count.wrapping_mul(line).wrapping_add(lanes).wrapping_sub(TILE);
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
-    // them exists.
+    // SAFETY: the sizes were checked above. Cells may be written through a shared reference; no unique
+    // reference to them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        // Of the last group a whole word is read where there is one.
+        // The last group is read as a whole word if the source contains one.
         let ends = source.len() < before_last.wrapping_add(len.next_multiple_of(4));
         let work = asm::Widen {
             source: source.as_ptr().cast(),
@@ -55,8 +55,8 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
     }
 }
 
-/// The sums of four channels from `first` on over all cells; zeroes where sizes do not fit. Sums of more than 255
-/// cells wrap.
+/// The sums over all cells of four channels, starting with channel `first`; zeroes if sizes do not fit. Sums
+/// of more than 255 cells wrap.
 pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i16; 4] {
     let Cells { image, height, width, channels, stride } = *cells;
     let last = height
@@ -67,7 +67,7 @@ pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i16; 4] {
     if !fits {
         return [0; 4];
     }
-    // SAFETY: the last of the cells, like all before it, has four elements from `first` on, as just found.
+    // SAFETY: the last cell, like all before it, has four elements from `first` on, as checked above.
     #[cfg(kernels = "armv7em")]
     let [even, odd] = unsafe {
         let mut sums = [0; 2];
@@ -86,8 +86,8 @@ pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i16; 4] {
     [even as i16, odd as i16, (even >> 16) as i16, (odd >> 16) as i16]
 }
 
-/// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
-/// element 0 of `out`, pixels are `out_stride` elements apart.
+/// Computes an even number of channels, those of `channels`, for the pixels of a tile. Channel 0 is element 0
+/// of `out`, and pixels are `out_stride` elements apart.
 #[inline(never)]
 pub(super) fn pairs(
     tile: &Tile<'_>,
@@ -107,9 +107,9 @@ pub(super) fn pairs(
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `groups * 8` words of tile, `groups` words of weights for each channel
-    // (two words a group for each pair), a bias and a multiplier for each channel, `count` elements of
-    // output for each pixel; pixels that are not there have the place of the last one.
+    // SAFETY: the sizes were checked above: `groups * 8` words of tile, `groups` words of weights for each
+    // channel (two words per group for each pair), a bias and a multiplier for each channel, `count` elements
+    // of output for each pixel; missing pixels have the address of the last one.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let first: *mut i8 = out.as_ptr().cast_mut().cast();
@@ -133,20 +133,21 @@ pub(super) fn pairs(
     emulated::pairs(tile, weights, channels, out, out_stride);
 }
 
-/// Makes all channels from a row of input.
+/// Computes all channels of a row of input.
 #[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
-    // Two words of a group of four elements for each pair of channels.
+    // There are two words for each group of four elements and each pair of channels.
     let groups = (input.len() >> 2).wrapping_add(usize::from(input.len() & 3 != 0));
     let size = groups.checked_mul(out.len().wrapping_add(1) & !1);
     let Some(size) = size else { return };
-    // A multiplier for each channel, or one: then it need not be looked for how many there are.
+    // There is a multiplier for each channel, or a single one; for a single one, its number need not be
+    // compared.
     let missing = if channels.multipliers.len() == 1 { 0 } else { out.len() ^ channels.multipliers.len() };
     if size == 0 || size > weights.len() || missing | (out.len() ^ channels.bias.len()) != 0 {
         return;
     }
-    // SAFETY: sizes as just found: words of weights for each group and for what is left behind the last one, a
-    // bias and an output for each channel, as many multipliers or one.
+    // SAFETY: the sizes were checked above: words of weights for each group and for the elements after the
+    // last one, a bias and an output for each channel, and one multiplier, or one for each channel.
     #[cfg(kernels = "armv7em")]
     unsafe {
         asm::dense(
@@ -165,8 +166,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
     emulated::dense(input, weights, channels, out);
 }
 
-/// Enters an image row of `pixels` pixels into the planes of a ring row, `width` words each, behind `left`
-/// words of padding; the rest is padding too. Only channels that make whole words are entered.
+/// Copies an image row of `pixels` pixels into the planes of a ring row, which have `width` words each, after
+/// `left` words of padding; the rest is padding too. Only channels that fill whole words are copied.
 pub(super) fn widen_band(
     planes: &[Cell<i32>],
     width: usize,
@@ -185,7 +186,8 @@ pub(super) fn widen_band(
         return;
     }
     let padding = halfwords(zero_point, zero_point);
-    // SAFETY: sizes as just found: two planes of `width` words a group, `pixels * channels` elements.
+    // SAFETY: the sizes were checked above: two planes of `width` words for each group, `pixels * channels`
+    // elements.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let work = asm::WidenBand {
@@ -205,8 +207,8 @@ pub(super) fn widen_band(
     emulated::widen_band(planes, width, left, pixels, channels, row, padding);
 }
 
-/// Makes the channels that make whole words of a row of a 3x3 depthwise convolution with stride 1 or 2; false
-/// where sizes do not fit.
+/// Computes those channels of a row of a 3x3 depthwise convolution with stride 1 or 2 that fill whole words;
+/// returns false if sizes do not fit.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
     weights: &[u32],
@@ -230,8 +232,9 @@ pub(super) fn depthwise_3x3(
     if !fits {
         return false;
     }
-    // SAFETY: sizes as just found: three ring rows of two planes of `width` words a group; nine words of weights
-    // a group, a bias and a multiplier for each channel, `pixels` pixels of output.
+    // SAFETY: the sizes were checked above: three ring rows of two planes of `width` words for each group;
+    // nine words of weights for each group, a bias and a multiplier for each channel, `pixels` pixels of
+    // output.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let kernel_row = |slot: usize| (slot + 3 - band.first) % 3;

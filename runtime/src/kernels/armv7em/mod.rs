@@ -1,13 +1,14 @@
 //! Cores with the DSP extension: Cortex-M4, M7 and M33 (with `-C target-cpu=cortex-m33`).
 //!
-//! One SMLAD makes two products, so pixels are widened to 16 bits once, when they enter a tile or a
-//! band, and weights are packed in halfwords that hold two channels
-//! ([`Order::Pairs`](crate::packing::Order::Pairs)): a product with the raw word adds `P + 256 Q`, one with
-//! its SXTB16 adds `P`. `Q = (R - P) >> 8` is exact while `|Q| < 2^23`, which the converter has proved.
+//! One SMLAD computes two products, so pixels are widened to 16 bits once, when they are loaded into a tile
+//! or a band, and weights are packed in halfwords that hold two channels
+//! ([`Order::Pairs`](crate::packing::Order::Pairs)): a product with the raw word adds `P + 256 Q`, a product
+//! with its SXTB16 adds `P`. `Q = (R - P) >> 8`, where `R` is the sum of the products with raw words, is
+//! exact while `|Q| < 2^23`, which the converter has proved.
 //!
-//! The leaves are assembly (`asm.rs`): their loops decide everything, and so they keep their speed at
-//! every `opt-level`. On the host the same contracts are plain Rust on the same words (`emulated.rs`), so
-//! that packing, blocking and tails are tested there. `leaf.rs` is the safe face of both.
+//! The leaves are assembly (`asm.rs`): almost all time is spent in their loops, and so they keep their speed
+//! at every `opt-level`. On the host, the same contracts are in plain Rust on the same words (`emulated.rs`),
+//! so that packing, blocking and tails are tested there. `leaf.rs` is the safe interface of both.
 
 #[cfg(kernels = "armv7em")]
 mod asm;
@@ -32,7 +33,8 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 use crate::winograd::Filters;
 
-/// The set for cores with SMLAD. `#[inline]` has what surrounds the leaves compiled with the firmware, for size.
+/// The set for cores with SMLAD. `#[inline]` makes the code around the leaves be compiled with the firmware,
+/// for size.
 #[derive(Debug)]
 pub struct Armv7em;
 
@@ -41,7 +43,7 @@ impl Kernels for Armv7em {
 
     #[inline(never)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
-        // Words of a lane are TILE words apart, two for each group of four elements.
+        // The words of a lane are TILE words apart, with two words for each group of four elements.
         let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
         let first = lines.lines.start.wrapping_mul(line).wrapping_add(lines.lanes.start);
         leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
@@ -153,7 +155,7 @@ impl Instructions for Armv7em {
     }
 }
 
-/// A tile of widened pixels: for each pair of elements the words of all of them.
+/// A tile of widened pixels: for each pair of elements, the words of all pixels.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     words: &'a [Cell<i32>],
@@ -174,17 +176,17 @@ fn weight_words<'a>(weights: &Matrix<'a>) -> &'a [u32] {
 
 /// Groups of four weights in a row.
 fn groups(weights: &Matrix<'_>) -> usize {
-    // Of pairs, which is what this set reads.
+    // The packing is that of pairs, which is the one that this set reads.
     let Shape { lines, line, .. } = weights.shape;
     (lines as usize).wrapping_mul(line.wrapping_add(3) as usize >> 2)
 }
 
-/// The first channel of a plane of a band; the second one is two behind it.
+/// The first channel of a plane of a band. The second channel is this plus two.
 fn plane_channel(number: usize) -> usize {
     (number >> 1).wrapping_mul(4).wrapping_add(number & 1)
 }
 
-/// The last one of an odd number of channels.
+/// Computes the last channel of an odd number of channels.
 #[inline(never)]
 fn last_channel(
     tile: &Tile<'_>,
@@ -194,7 +196,7 @@ fn last_channel(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    // The pair's other channel is not there: both go to a place of their own.
+    // The pair has no second channel: the results of both go to a separate buffer.
     let (bias, multiplier) = stage.channel(channel);
     let last = Channels { bias: &[bias; 2], multipliers: &[multiplier], half: half(stage) };
     let mut pair = [0i8; 2 * TILE];
@@ -211,7 +213,7 @@ fn halfwords(low: i8, high: i8) -> i32 {
     i32::from(low) & 0xFFFF | i32::from(high) << 16
 }
 
-/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
+/// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
 }

@@ -1,4 +1,4 @@
-//! Pooling, four channels in a word at a time; those that do not fill a word one by one.
+//! Pooling: four channels in a word at a time; channels that do not fill a word, one at a time.
 
 use core::cell::Cell;
 
@@ -6,13 +6,13 @@ use super::intrinsics::max8;
 use super::leaf;
 use crate::kernels::{Cells, portable};
 
-/// Cells whose sum fits a halfword, as 256 times -128 does.
+/// Most cells whose sum fits a halfword: 256 times -128 does.
 const MOST_CELLS: i32 = 256;
 
-/// The largest of four channels from `first` on, of all cells.
+/// The largest element, over all cells, of four channels, starting with channel `first`.
 ///
-/// Steps over rows and cells are counted: iterators over chunks, where they are not inlined, divide by
-/// their size and can panic.
+/// Rows and cells are counted, because iterators over chunks, if they are not inlined, divide by the chunk
+/// size and can panic.
 #[inline(always)]
 fn largest_of_four(cells: &Cells<'_>, first: usize) -> i32 {
     let mut largest = i32::from_le_bytes([0x80; 4]);

@@ -1,4 +1,4 @@
-//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//! The leaves in assembly. `leaf.rs` calls them after it has checked all sizes.
 
 #![allow(unsafe_code)]
 
@@ -8,12 +8,12 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
 
-/// Elements that the loops of [`products`] and [`dense`] take at a time.
+/// Elements that one iteration of the loops of [`products`] and [`dense`] processes.
 pub(super) const UNROLLED: usize = 8;
 
 in_order!(first 2 words of Multiplier: mantissa, shift);
 
-/// What [`enter_first`], [`enter_second`] and [`enter_both`] work on.
+/// Arguments of [`enter_first`], [`enter_second`] and [`enter_both`].
 #[repr(C)]
 pub(super) struct Enter {
     pub source: *const i8,
@@ -24,13 +24,13 @@ pub(super) struct Enter {
     pub lines: usize,
     /// Elements from one line to the next.
     pub pitch: usize,
-    /// Elements to the second pixel.
+    /// Distance from the first pixel to the second, in elements.
     pub second: usize,
 }
 
 in_order!(first 6 words of Enter: source, target, len, lines, pitch, second);
 
-/// What [`products`] works on.
+/// Arguments of [`products`].
 #[repr(C)]
 pub(super) struct Products {
     pub tile: *const i32,
@@ -40,20 +40,20 @@ pub(super) struct Products {
     pub out: [*mut i8; 4],
     /// Pairs of channels, at least 1.
     pub pairs: usize,
-    /// Behind the words of the tile that make whole blocks of [`UNROLLED`] elements.
+    /// End of the words of the tile that make whole blocks of [`UNROLLED`] elements.
     pub blocks_end: *const i32,
-    /// Behind the words of the tile.
+    /// End of the words of the tile.
     pub end: *const i32,
     pub half: i32,
     /// Bytes from one channel's multiplier to the next.
     pub step: usize,
 }
 
-// The stack has room for 13 words.
+// The function reserves 13 words of stack for it.
 const _: () = assert!(size_of::<Products>() == 52);
 in_order!(4 words of Products: out);
 
-/// What [`planes`] works on.
+/// Arguments of [`planes`].
 #[repr(C)]
 pub(super) struct Planes {
     pub source: *const i8,
@@ -74,10 +74,10 @@ in_order!(
     first 9 words of Planes: source, target, channels, groups, left, count, right, padding, plane
 );
 
-/// What [`depthwise_stride_1`] and [`depthwise_stride_2`] work on.
+/// Arguments of [`depthwise_stride_1`] and [`depthwise_stride_2`].
 #[repr(C)]
 pub(super) struct Depthwise {
-    /// The first plane under each kernel row.
+    /// The first channel's plane under each kernel row.
     pub rows: [*const i8; 3],
     /// Bytes of a plane.
     pub plane: usize,
@@ -86,7 +86,7 @@ pub(super) struct Depthwise {
     pub out: *mut i8,
     /// Bytes from one pixel of the output to the next.
     pub channels: usize,
-    /// Channels that are left, at least 1.
+    /// Channels that remain, at least 1.
     pub left: usize,
     /// At least 1.
     pub pixels: usize,
@@ -95,12 +95,12 @@ pub(super) struct Depthwise {
     pub weights: *const i8,
 }
 
-// The stack has room for 13 words.
+// The functions reserve 13 words of stack for it.
 const _: () = assert!(size_of::<Depthwise>() == 52);
 in_order!(first 4 words of Depthwise: rows, plane);
 
-/// Lines of elements enter a tile, each element as the instructions in the list say: from `r0`, and for a
-/// second pixel from `r6`, to the word at `r1`.
+/// Loads lines of elements into a tile. The instructions in the list load each element from `r0`, and a
+/// second pixel's from `r6`, to the word at `r1`.
 macro_rules! enter {
     ($name:ident, $doc:literal, [$($element:literal),*]) => {
         #[doc = $doc]
@@ -112,7 +112,8 @@ macro_rules! enter {
                 $($element,)*
                 ".endm",
                 "push {{r4, r5, r6, r7, r8, lr}}",
-                // r0 source, r1 target, r2 elements, r3 lines, r4 way to the next line, r5 to the second pixel
+                // r0 source, r1 target, r2 elements, r3 lines, r4 distance to the next line, r5 distance to
+                // the second pixel
                 "ldm r0, {{r0, r1, r2, r3, r4, r5}}",
                 "subs r4, r4, r2",
                 "1:",
@@ -167,15 +168,15 @@ enter!(
     ["ldrsb r7, [r0, #\\at]", "ldrsb r8, [r6, #\\at]", "add r7, r7, r8, lsl #23", "str r7, [r1, #8 * \\at]"]
 );
 
-/// Two pairs of pixels by all pairs of channels. In the loop `r2:r3` and `r4:r5` hold the pixels' sums of the
-/// first channel, `r6:r7` and `r8:r9` those of the second one.
+/// Two pairs of pixels by all pairs of channels. In the loop, `r2:r3` and `r4:r5` hold the pixels' sums of
+/// the first channel, `r6:r7` and `r8:r9` those of the second one.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn products(work: *const Products) {
     leaf!(
         [Products: tile, weights, bias, multipliers, out, pairs, blocks_end, end, half, step;
          Multiplier: mantissa],
         ".cpu cortex-m3",
-        // Eight products: an element of four pixels, two weights.
+        // Eight products: an element of four pixels, and two weights.
         ".macro FERROLITE_STEP w",
         "ldmia r0!, {{r10, r11}}",
         "ldrsb r12, [r1, #\\w]",
@@ -185,8 +186,9 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "smlal r6, r7, r10, lr",
         "smlal r8, r9, r11, lr",
         ".endm",
-        // Both sums of `lo:hi`, doubled: the first one into `first`, the second one into `lo`. The last bit
-        // that is shifted out is the first one's sign, and what it has borrowed.
+        // Splits `lo:hi` into its two sums, doubled: the first one into `first`, the second one into `lo`.
+        // The last bit that is shifted out is the first sum's sign, and so the borrow that must be added back
+        // to the second.
         ".macro FERROLITE_SPLIT lo, hi, first",
         "lsl \\first, \\lo, #9",
         "lsrs \\lo, \\lo, #23",
@@ -194,7 +196,8 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "asr \\first, \\first, #8",
         "lsl \\lo, \\lo, #1",
         ".endm",
-        // A doubled accumulator becomes int8: r10 the mantissa, r11 the right shift less one, r12 the rounding.
+        // Turns a doubled accumulator into int8: r10 is the mantissa, r11 the right shift minus one, r12 the
+        // rounding term.
         ".macro FERROLITE_FINISH a",
         "smull lr, \\a, \\a, r10",
         "add \\a, \\a, lr, lsr #31",
@@ -284,7 +287,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "bfi r4, r8, #8, #8",
         "add r12, sp, #{out}",
         "ldm r12, {{r5, r6, r7, r8}}",
-        // Places of pixels that are not there are those of the last one: it is written last.
+        // Missing pixels have the address of the last one, so the last one is written last.
         "strh r4, [r8], #2",
         "strh r3, [r7], #2",
         "strh r2, [r6], #2",
@@ -302,11 +305,11 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
     )
 }
 
-/// One row of `inputs` elements by `outputs` channels, four to a word; both numbers are at least 1. `step` bytes
-/// lie between multipliers.
+/// One row of `inputs` elements by `outputs` channels, four to a word. Both numbers are at least 1.
+/// Multipliers are `step` bytes apart.
 ///
-/// In the loop `r2:r3` hold the sums of channels 0 and 1, `r4:r5` those of channels 2 and 3, `r6` the mask of a
-/// pair.
+/// In the loop, `r2:r3` hold the sums of channels 0 and 1, `r4:r5` those of channels 2 and 3, `r6` is the
+/// mask of a pair.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dense(
     input: *const i8,
@@ -322,7 +325,7 @@ pub(super) unsafe extern "C" fn dense(
     leaf!(
         [Multiplier: mantissa],
         ".cpu cortex-m3",
-        // Four products: the element in r11, a word of weights.
+        // Four products: the element in r11, and a word of weights.
         ".macro FERROLITE_WORD w",
         "and r12, r6, \\w",
         "and \\w, r6, \\w, ror #16",
@@ -347,13 +350,13 @@ pub(super) unsafe extern "C" fn dense(
         "asr \\first, \\first, #7",
         "lsl \\lo, \\lo, #1",
         ".endm",
-        // The multiplier at r9 for the next output: r3 `half`.
+        // Loads the multiplier at r9 for the next output; r3 is `half`.
         ".macro FERROLITE_MULTIPLIER",
         "ldrd r10, r11, [r9, #{mantissa}]",
         "mvn r11, r11",
         "lsl lr, r3, r11",
         ".endm",
-        // A doubled accumulator becomes the next output, at r0; flags say whether it is the last one.
+        // Turns a doubled accumulator into the next output, at r0. The flags say whether it is the last one.
         ".macro FERROLITE_FINISH a",
         "smull r5, \\a, \\a, r10",
         "subs r6, #1",
@@ -364,7 +367,7 @@ pub(super) unsafe extern "C" fn dense(
         "ssat \\a, #8, \\a, asr #1",
         "strb \\a, [r0], #1",
         ".endm",
-        // The same with a multiplier of its own.
+        // The same, with the output's own multiplier.
         ".macro FERROLITE_OWN a",
         "FERROLITE_MULTIPLIER",
         "adds r9, #{multiplier}",
@@ -372,9 +375,9 @@ pub(super) unsafe extern "C" fn dense(
         ".endm",
         "push {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #8",
-        // On the stack: 0 end of the input's blocks of 8, 4 what undoes the 128 that is added to the weights of
-        // even channels, 8 input, 12 its end, 16 biases, 20 output; 60 multipliers, 64 step, 68 half, 72 elements,
-        // 76 channels left
+        // On the stack: 0 end of the input's blocks of 8, 4 correction for the 128 that is added to the
+        // weights of even channels, 8 input, 12 its end, 16 biases, 20 output; 60 multipliers, 64 step, 68
+        // half, 72 elements, 76 remaining channels
         "ldr r2, [sp, #72]",
         "movs r5, #0",
         "add r4, r0, r2",
@@ -493,7 +496,7 @@ pub(super) unsafe extern "C" fn dense(
         "7:",
         "add sp, sp, #24",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-        // Biases of the last one to three channels.
+        // Loads the biases of the last one to three channels.
         "6:",
         "ldr r7, [r12]",
         "mov r8, #0",
@@ -516,7 +519,7 @@ pub(super) unsafe extern "C" fn dense(
     )
 }
 
-/// An image row enters a ring row: a plane of bytes for each channel, four planes at a time.
+/// Copies an image row into a ring row: a plane of bytes for each channel, four planes at a time.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn planes(work: *const Planes) {
     naked_asm!(
@@ -572,8 +575,8 @@ pub(super) unsafe extern "C" fn planes(work: *const Planes) {
     )
 }
 
-/// A row of a 3x3 depthwise convolution, plane by plane: four pixels at a time while there are three, in
-/// `r2..r5`, then pixel by pixel. `lr` is the place in the planes, `r1` that of the weights.
+/// A row of a 3x3 depthwise convolution, plane by plane: four pixels at a time in `r2..r5`, while at least
+/// three remain, then pixel by pixel. `lr` is the offset in the planes, `r1` points to the weights.
 macro_rules! depthwise_3x3 {
     ($name:ident, $stride:literal, [$($products:literal),*]) => {
         #[unsafe(naked)]
@@ -582,8 +585,8 @@ macro_rules! depthwise_3x3 {
                 [Depthwise: rows, bias, multipliers, out, channels, left, pixels, half, step, weights;
                  Multiplier: mantissa, shift],
                 ".cpu cortex-m3",
-                // Stack: 0 work, 52 pixels left, 56 place of the output, 60 mantissa, right shift less one,
-                // rounding and bias of the channel.
+                // Stack: 0 arguments, 52 remaining pixels, 56 address of the output, 60 mantissa, right shift
+                // minus one, rounding term and bias of the channel.
                 ".macro FERROLITE_WEIGHTS row",
                 "ldr r0, [sp, #{rows} + 4 * \\row]",
                 "ldrsb r6, [r1, #3 * \\row]",

@@ -1,14 +1,14 @@
-//! The leaves in plain Rust, word for word what `asm.rs` does: for tests on the host.
+//! The leaves in plain Rust, word for word as in `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 
 use super::{Band, Channels, PAIRS, PIXEL_SHIFT, Pixels, QUAD, TILE, Tile};
 
-/// The signed sum in the lower `bits` bits, doubled, and the sum above it, doubled, of 64 bits.
+/// Splits 64 bits into the signed sum in the lower `bits` bits and the sum above it; both are doubled.
 fn split(acc: i64, bits: u32) -> [i32; 2] {
     let low = acc as i32;
     let first = low << (32 - bits) >> (31 - bits);
-    // What is borrowed by a negative lower sum is the last bit shifted out.
+    // A negative lower sum has borrowed from the upper one; the last bit that is shifted out adds it back.
     let carry = low >> (bits - 1) & 1;
     let second = ((acc >> bits) as i32).wrapping_add(carry);
     [first, second << 1]

@@ -1,10 +1,10 @@
-//! What loops in Rust want of the core; definitions on the host.
+//! Instructions of the core for loops in Rust, and their definitions on the host.
 
 /// The upper word of a product, rounded.
 #[inline(always)]
 pub(super) fn smmulr(a: i32, b: i32) -> i32 {
     let product = i64::from(a) * i64::from(b);
-    // The bit below the upper word, rather than a carry: SMULL and one ADD.
+    // Adds the highest bit of the lower word, not a carry: this compiles to SMULL and one ADD.
     ((product >> 32) as i32).wrapping_add((product as u32 >> 31) as i32)
 }
 

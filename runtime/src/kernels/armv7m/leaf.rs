@@ -1,4 +1,4 @@
-//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+//! The safe interface of the leaves. It checks sizes once per call; if they do not fit, nothing is computed.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
@@ -9,8 +9,8 @@ use super::asm;
 use super::emulated;
 use super::{Band, Channels, Lines, PAIRS, Pixels, QUAD, TILE, Tile};
 
-/// Enters lines of `len` elements of one or two pixels into the words of a pair, [`PAIRS`] words apart.
-/// `source` starts with the first of these pixels, `target` with the first word of the first line.
+/// Loads lines of `len` elements of one or two pixels into the words of a pair, which are [`PAIRS`] words
+/// apart. `source` starts with the first of these pixels, `target` with the first word of the first line.
 pub(super) fn enter(
     pixels: Pixels,
     source: &[Cell<i8>],
@@ -23,14 +23,14 @@ pub(super) fn enter(
         return;
     }
     let before_last = (count - 1).wrapping_mul(lines.pitch).wrapping_add(step);
-    // Behind the last word come those of other pairs, which may be missing.
+    // After the last word, the target may end before the words of the other pairs.
     let fits = source.len() >= before_last.wrapping_add(len)
         && target.len() >= count.wrapping_mul(len).wrapping_mul(PAIRS).wrapping_sub(PAIRS - 1);
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found. Cells may be written through a shared reference; no unique reference to
-    // them exists.
+    // SAFETY: the sizes were checked above. Cells may be written through a shared reference; no unique
+    // reference to them exists.
     #[cfg(kernels = "armv7m")]
     unsafe {
         let work = asm::Enter {
@@ -54,8 +54,8 @@ pub(super) fn enter(
     }
 }
 
-/// Makes an even number of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
-/// element 0 of `out`, pixels are `out_stride` elements apart.
+/// Computes an even number of channels, those of `channels`, for the pixels of a tile. Channel 0 is element 0
+/// of `out`, and pixels are `out_stride` elements apart.
 pub(super) fn products(
     tile: &Tile<'_>,
     weights: &[u8],
@@ -74,9 +74,9 @@ pub(super) fn products(
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `depth * PAIRS` words of tile, `depth` weights, a bias and a multiplier for
-    // each channel, `count` elements of output for each pixel; pixels that are not there have the place of
-    // the last one.
+    // SAFETY: the sizes were checked above: `depth * PAIRS` words of tile, `depth` weights, a bias and a
+    // multiplier for each channel, `count` elements of output for each pixel; missing pixels have the address
+    // of the last one.
     #[cfg(kernels = "armv7m")]
     unsafe {
         let first: *mut i8 = out.as_ptr().cast_mut().cast();
@@ -100,7 +100,7 @@ pub(super) fn products(
     emulated::products(tile, weights, channels, out, out_stride);
 }
 
-/// Makes all channels from a row of input.
+/// Computes all channels of a row of input.
 #[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let count = out.len();
@@ -110,8 +110,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: a word of weights for each element and four channels, a bias, a multiplier
-    // and an element of output for each channel.
+    // SAFETY: the sizes were checked above: a word of weights for each element and four channels, a bias, a
+    // multiplier and an element of output for each channel.
     #[cfg(kernels = "armv7m")]
     unsafe {
         asm::dense(
@@ -130,8 +130,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
     emulated::dense(input, weights, channels, out);
 }
 
-/// Enters an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a
-/// ring row, `width` bytes each, behind `left` bytes of padding; the rest is padding too.
+/// Copies an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a ring
+/// row, which have `width` bytes each, after `left` bytes of padding; the rest is padding too.
 pub(super) fn planes(
     planes: &[Cell<u8>],
     width: usize,
@@ -149,8 +149,8 @@ pub(super) fn planes(
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `channels` planes of `width` bytes, `pixels * channels` elements. The core
-    // reads words from any address.
+    // SAFETY: the sizes were checked above: `channels` planes of `width` bytes, `pixels * channels` elements.
+    // The core can read words from any address.
     #[cfg(kernels = "armv7m")]
     unsafe {
         let work = asm::Planes {
@@ -170,7 +170,7 @@ pub(super) fn planes(
     emulated::planes(planes, width, left, pixels, channels, row, zero_point);
 }
 
-/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2; false where sizes do not fit.
+/// Computes a row of a 3x3 depthwise convolution with stride 1 or 2; returns false if sizes do not fit.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
     weights: &[u8],
@@ -192,9 +192,9 @@ pub(super) fn depthwise_3x3(
     if !fits {
         return false;
     }
-    // SAFETY: sizes as just found: three ring rows of `count` planes of `width` bytes and what a pixel that is
-    // not there reads behind them; nine weights, a bias and a multiplier for each channel, `pixels` pixels of
-    // output.
+    // SAFETY: the sizes were checked above: three ring rows of `count` planes of `width` bytes, and after
+    // them the bytes that a missing pixel reads; nine weights, a bias and a multiplier for each channel,
+    // `pixels` pixels of output.
     #[cfg(kernels = "armv7m")]
     unsafe {
         let ring: *const i8 = band.cells.as_ptr().cast();
@@ -223,6 +223,7 @@ pub(super) fn depthwise_3x3(
     true
 }
 
-/// Bytes behind a ring that [`depthwise_3x3`] may read: the last block of three pixels reads the fourth's.
+/// Bytes after a ring that [`depthwise_3x3`] may read: a last block of three pixels also reads those of a
+/// fourth one.
 pub(super) const READ_AHEAD: usize = 2;
 const _: () = assert!(READ_AHEAD <= crate::kernels::BAND_SLACK);

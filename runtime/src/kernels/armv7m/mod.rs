@@ -1,16 +1,16 @@
 //! Cores with SMLAL but without the DSP extension: Cortex-M3.
 //!
-//! A product of 32 by 32 bits that is added to 64 has room for two products of bytes. Two pixels share the
-//! word `a + b * 2^23` and each weight is multiplied with both at once; in a dense layer, which has one row of
-//! input, two channels share `u + w * 2^24` with `u` = weight + 128, which costs one AND. The converter has
-//! proved that the lower sum has room below the upper one. In instructions this halves the work; in cycles
-//! less is won, as SMLAL takes four to seven of them and MLA two.
+//! A 32-by-32-bit product that is added to 64 bits has room for two products of bytes. Two pixels share the
+//! word `a + b * 2^23`, and each weight is multiplied with both at once. A dense layer has only one row of
+//! input, so two channels share the word `u + w * 2^24` with `u` = weight + 128, which costs one AND. The
+//! converter has proved that the lower sum does not reach the upper one. This halves the number of
+//! instructions. It saves fewer cycles, because SMLAL takes four to seven of them and MLA two.
 //!
-//! Depthwise layers keep planes of bytes, one for each channel, and use MLA: pairs would cost more to make
+//! Depthwise layers keep planes of bytes, one for each channel, and use MLA: making pairs would cost more
 //! than they save over nine taps.
 //!
-//! The leaves are assembly (`asm.rs`), on the host the same contracts in Rust (`emulated.rs`); `leaf.rs` is the
-//! safe face of both.
+//! The leaves are assembly (`asm.rs`); on the host, the same contracts are in Rust (`emulated.rs`). `leaf.rs`
+//! is the safe interface of both.
 
 #[cfg(kernels = "armv7m")]
 mod asm;
@@ -37,10 +37,10 @@ pub struct Armv7m;
 /// Pairs of pixels in a tile.
 const PAIRS: usize = TILE / 2;
 
-/// Bits below the second pixel of a pair.
+/// Position of the second pixel's lowest bit in the word of a pair.
 const PIXEL_SHIFT: u32 = 23;
 
-/// Channels of a word of a dense layer's weights.
+/// Channels in a word of a dense layer's weights.
 const QUAD: usize = 4;
 
 impl Kernels for Armv7m {
@@ -51,7 +51,7 @@ impl Kernels for Armv7m {
         let line = len.wrapping_mul(PAIRS);
         let (mut lane, mut source) = (lines.lanes.start, lines.source);
         while lane < lines.lanes.end {
-            // The word of a pair of pixels holds the first one's element until the second one's is added.
+            // The word of a pair of pixels holds the first pixel's element until the second one's is added.
             let (pixels, count) = match (lane & 1, lines.lanes.end.wrapping_sub(lane)) {
                 (0, 1) => (Pixels::First, 1),
                 (0, _) => (Pixels::Both, 2),
@@ -155,7 +155,7 @@ impl Instructions for Armv7m {
     }
 }
 
-/// The pixels of a pair that enter a tile.
+/// Which pixels of a pair are loaded into a tile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pixels {
     First,
@@ -163,7 +163,7 @@ enum Pixels {
     Both,
 }
 
-/// A tile of pairs of pixels: for each element the words of all pairs.
+/// A tile of pairs of pixels: the words of all pairs for each element.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     words: &'a [Cell<i32>],
@@ -184,12 +184,12 @@ fn pixels_of(word: i32) -> [i32; 2] {
     [first, word.wrapping_sub(first) >> PIXEL_SHIFT]
 }
 
-/// The leaves saturate to int8; a narrower clamp is rare enough for a pass of its own.
+/// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
 }
 
-/// An odd number of channels leaves one, whose weights lie side by side.
+/// Computes the last channel of an odd number of channels, whose weights are adjacent.
 #[inline(never)]
 fn last_channel(
     tile: &Tile<'_>,
@@ -213,7 +213,7 @@ fn last_channel(
     }
 }
 
-/// Any kernel and stride.
+/// A row of a depthwise convolution with any kernel and stride.
 #[inline(never)]
 fn depthwise_any(band: &Band<'_>, weights: &[u8], stage: &Stage<'_>, out: &[Cell<i8>]) {
     let taps = band.rows.wrapping_mul(band.columns).max(1);

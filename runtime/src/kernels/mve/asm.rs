@@ -1,7 +1,8 @@
-//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//! The leaves in assembly. `leaf.rs` calls them after it has checked all sizes.
 //!
-//! VMLADAVA needs its sum in an even register, so sums stand in `r0, r2 … lr` and pointers in `r1, r3 … r11`. With
-//! link-time optimisation the assembler forgets `-C target-cpu`: each function repeats it.
+//! VMLADAVA needs its sum in an even register, so sums are in `r0, r2 … lr` and pointers in `r1, r3 … r11`.
+//! With link-time optimisation, the assembler does not know `-C target-cpu`, so each function states it
+//! again.
 
 #![allow(unsafe_code)]
 
@@ -11,11 +12,11 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
 
-// Those of a quad of channels are loaded together.
+// Those of a quad of channels are loaded by one instruction.
 in_order!(first 2 words of Multiplier: mantissa, shift);
 const _: () = assert!(size_of::<Multiplier>() == 8);
 
-/// What [`load`] works on.
+/// Arguments of [`load`].
 #[repr(C)]
 pub(super) struct Load {
     pub source: *const i8,
@@ -36,32 +37,32 @@ pub(super) struct Load {
 
 in_order!(first 8 words of Load: source, target, lanes, step, lines, pitch, line, depth);
 
-/// What [`quads`] works on.
+/// Arguments of [`quads`].
 #[repr(C)]
 pub(super) struct Quads {
     pub patches: [*const u8; 4],
-    /// Vectors of a patch behind the first one.
+    /// Vectors of a patch after the first one.
     pub more: usize,
     pub bias: *const i32,
     pub multipliers: *const Multiplier,
     /// Bytes from the multipliers of a quad to those of the next.
     pub step: usize,
     pub zero_point: i32,
-    /// Not 0 where places are not at multiples of 4.
+    /// Not 0 if the addresses are not multiples of 4.
     pub unaligned: usize,
     /// Quads of channels, at least 1.
     pub quads: usize,
     pub out: *mut i8,
-    /// Bytes from the first pixel's place to each pixel's.
+    /// Bytes from the first pixel's address to each pixel's.
     pub offsets: [usize; 4],
     /// Pixels that count.
     pub pixels: usize,
     pub weights: *const u8,
-    /// Bytes from behind a quad's first two channels to the start of its other two.
+    /// Bytes from the end of a quad's first two channels to the start of its other two.
     pub back: usize,
 }
 
-// The stack has room for 20 words, of which 19 are copied.
+// The function reserves 20 words of stack and copies 19.
 const _: () = assert!(size_of::<Quads>() == 76);
 in_order!(first 4 words of Quads: patches);
 in_order!(2 words of Quads: bias, multipliers);
@@ -69,7 +70,7 @@ in_order!(4 words of Quads: zero_point, unaligned, quads, out);
 in_order!(4 words of Quads: offsets);
 in_order!(2 words of Quads: pixels, weights);
 
-/// What [`dense`] works on, in the order of its registers.
+/// Arguments of [`dense`], in the order of its registers.
 #[repr(C)]
 pub(super) struct Dense {
     pub weights: *const u8,
@@ -82,13 +83,13 @@ pub(super) struct Dense {
     pub inputs: usize,
     /// Bytes from the multipliers of a quad to those of the next.
     pub step: usize,
-    /// Behind the last bias; there is at least one quad.
+    /// End of the biases; there is at least one quad.
     pub bias_end: *const i32,
 }
 
 in_order!(first 8 words of Dense: weights, input, out, bias, zero_point, multipliers, inputs, step);
 
-/// What [`spread`] works on, in the order of its registers.
+/// Arguments of [`spread`], in the order of its registers.
 #[repr(C)]
 pub(super) struct Spread {
     pub source: *const i8,
@@ -110,7 +111,7 @@ in_order!(
     first 9 words of Spread: source, target, channels, plane, column, left, pixels, right, padding
 );
 
-/// What [`depthwise_3x3`] works on; the first seven in the order of its registers.
+/// Arguments of [`depthwise_3x3`]; the first seven are in the order of its registers.
 #[repr(C)]
 pub(super) struct Depthwise {
     pub weights: *const u8,
@@ -131,7 +132,7 @@ pub(super) struct Depthwise {
     pub pixels: usize,
     /// Not 0 for a stride of 2.
     pub two: usize,
-    /// Where the weight of each byte of a window lies among its channel's.
+    /// For each byte of a window, the index of its weight among the channel's.
     pub offsets: [u8; 16],
 }
 
@@ -140,7 +141,7 @@ in_order!(2 words of Depthwise: channels, zero_point);
 in_order!(2 words of Depthwise: pixels, two);
 in_order!(4 words of Depthwise: offsets);
 
-/// What [`depthwise`] works on.
+/// Arguments of [`depthwise`].
 #[repr(C)]
 pub(super) struct AnyDepthwise {
     pub plane: *const u8,
@@ -157,17 +158,17 @@ pub(super) struct AnyDepthwise {
     /// Bytes from one pixel of the output to the next.
     pub channels: usize,
     pub zero_point: i32,
-    /// Bytes from behind the vectors of a window back to the next window; negative for large strides.
+    /// Bytes from the end of the vectors of a window back to the next window; negative for large strides.
     pub back: usize,
-    /// Where the weight of each byte of a window lies among its channel's.
+    /// For each byte of a window, the index of its weight among the channel's.
     pub offsets: *const u8,
     /// Pixels, at least 1.
     pub pixels: usize,
     /// Quads of channels, at least 1.
     pub quads: usize,
-    /// Pixels left, for the function's own use.
+    /// Remaining pixels, for the function's own use.
     pub left: usize,
-    /// Place of the next pixel, likewise.
+    /// Address of the next pixel, for the function's own use.
     pub place: *mut i8,
 }
 
@@ -177,7 +178,7 @@ in_order!(2 words of AnyDepthwise: multipliers, step);
 in_order!(2 words of AnyDepthwise: zero_point, back);
 in_order!(2 words of AnyDepthwise: left, place);
 
-/// What [`add`] works on; the first thirteen words in the order of its registers.
+/// Arguments of [`add`]; the first thirteen words are in the order of its registers.
 #[repr(C)]
 pub(super) struct Add {
     pub a: *const i8,
@@ -186,10 +187,10 @@ pub(super) struct Add {
     /// `- zero_point * 2^20` of both operands.
     pub zeroes: [i32; 2],
     pub mantissas: [i32; 2],
-    /// 1 where there is a second rounding.
+    /// 1 if there is a second rounding.
     pub roundings: [i32; 2],
     pub shift_a: i32,
-    /// What the second operand is multiplied by.
+    /// Factor of the second operand.
     pub sign: i32,
     pub rounding: i32,
     pub zero_point: i32,
@@ -206,7 +207,7 @@ in_order!(
 );
 in_order!(6 words of Add: len, shift_b, multiplier, min, max);
 
-/// What [`mul`] works on, in the order of its registers.
+/// Arguments of [`mul`], in the order of its registers.
 #[repr(C)]
 pub(super) struct Mul {
     pub a: *const i8,
@@ -226,7 +227,7 @@ in_order!(
     first 12 words of Mul: a, b, out, zero_points, multiplier, rounding, zero_point, min, max, len
 );
 
-/// What [`average_pool`] works on, in the order of its registers. All sizes are at least 1.
+/// Arguments of [`average_pool`], in the order of its registers. All sizes are at least 1.
 #[repr(C)]
 pub(super) struct Average {
     pub out: *mut i8,
@@ -236,7 +237,7 @@ pub(super) struct Average {
     pub height: usize,
     pub stride: usize,
     pub half: i32,
-    /// 2^32 by the number of cells, rounded up.
+    /// 2^32 divided by the number of cells, rounded up.
     pub reciprocal: u32,
     pub min: i32,
     pub image: *const i8,
@@ -246,7 +247,7 @@ in_order!(
     first 10 words of Average: out, width, channels, max, height, stride, half, reciprocal, min, image
 );
 
-/// What [`max_pool`] works on, in the order of its registers. All sizes are at least 1.
+/// Arguments of [`max_pool`], in the order of its registers. All sizes are at least 1.
 #[repr(C)]
 pub(super) struct Largest {
     pub out: *mut i8,
@@ -261,7 +262,7 @@ pub(super) struct Largest {
 
 in_order!(first 8 words of Largest: out, width, channels, height, stride, min, max, image);
 
-/// Lines of patches enter a tile.
+/// Loads lines of patches into a tile.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn load(work: *const Load) {
     naked_asm!(
@@ -312,14 +313,14 @@ pub(super) unsafe extern "C" fn load(work: *const Load) {
     )
 }
 
-/// Four pixels by quads of channels: twice four pixels by two channels. In a pass `r0, r2, r4, r6` hold the
-/// first channel's sums and `r8, r10, r12, lr` the second one's.
+/// Four pixels by quads of channels, as two passes of four pixels by two channels. In a pass, `r0, r2, r4,
+/// r6` hold the first channel's sums and `r8, r10, r12, lr` the second one's.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn quads(work: *const Quads) {
     leaf!(
         [Quads: more, bias, step, zero_point, quads, offsets, pixels, back],
         ".cpu cortex-m55",
-        // 128 products; `a` is empty for the first ones, which start the sums.
+        // 128 products; `a` is empty for the first ones, which do not add to earlier sums.
         ".macro FERROLITE_STEP a",
         "vldrw.u32 q4, [r1], #64",
         "vldrw.u32 q0, [r3], #16",
@@ -336,12 +337,13 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vmladav\\a\\().s8 r12, q2, q5",
         "vmladav\\a\\().s8 lr, q3, q5",
         ".endm",
-        // Two channels of four pixels into two vectors.
+        // Computes two channels of four pixels into two vectors.
         ".macro FERROLITE_PASS x, y",
         "ldm.w sp, {{r3, r5, r7, r9}}",
         "ldr.w r11, [sp, #{more}]",
         "FERROLITE_STEP",
-        // The rest: one where their number is odd, then two at a time. Vectors leave the flags alone.
+        // The remaining steps: one if their number is odd, then two at a time. Vector instructions do not
+        // change the flags.
         "lsrs.w r11, r11, #1",
         "bcc 2f",
         "FERROLITE_STEP a",
@@ -360,7 +362,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         ".endm",
         "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
-        // The work lies on the stack, in its own order.
+        // The arguments are on the stack, in their own order.
         "sub sp, sp, #80",
         "mov r12, sp",
         "ldmia.w r0!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
@@ -375,7 +377,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "subs r1, r1, r3",
         "FERROLITE_PASS q0, q1",
         "subs r1, #32",
-        // Vectors of a channel's four pixels: scale them down by scalars.
+        // Each vector holds a channel's four pixels, so scalars scale it down.
         "ldrd r3, r5, [sp, #{bias}]",
         "ldr r7, [sp, #{step}]",
         "ldm r3!, {{r0, r2, r4, r6}}",
@@ -401,7 +403,7 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vrshl.s32 q1, lr",
         "add r0, sp, #{zero_point}",
         "ldm.w r0, {{r3, r5, r7, r11}}",
-        // Narrowed so that each word holds the four channels of a pixel.
+        // Narrows them so that each word holds the four channels of a pixel.
         "vqmovnb.s32 q2, q6",
         "vqmovnt.s32 q2, q0",
         "vqmovnb.s32 q3, q7",
@@ -484,7 +486,7 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
     )
 }
 
-/// An image row enters a band: eight channels at once go to their planes.
+/// Copies an image row into a band, eight channels at a time, each to its plane.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn spread(work: *const Spread) {
     naked_asm!(
@@ -535,13 +537,13 @@ pub(super) unsafe extern "C" fn spread(work: *const Spread) {
 }
 
 /// A row of a 3x3 depthwise convolution, four channels at a time: `q1..q4` hold their weights, `q5` biases,
-/// `q6` mantissas and `q7` shifts. A window is loaded with 7 bytes behind it, whose weights are 0.
+/// `q6` mantissas and `q7` shifts. A window is loaded with the 7 bytes after it, whose weights are 0.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
     leaf!(
         [Depthwise: quads, channels, pixels, offsets],
         ".cpu cortex-m55",
-        // `stride` is that in bytes.
+        // `stride` is in bytes.
         ".macro FERROLITE_ROW stride",
         "2:",
         "vldrb.u8 q0, [r1], #\\stride",
@@ -614,7 +616,7 @@ pub(super) unsafe extern "C" fn depthwise_3x3(work: *mut Depthwise) {
     )
 }
 
-/// A row of a depthwise convolution, four channels at a time, whose weights are gathered anew for each pixel.
+/// A row of a depthwise convolution, four channels at a time. Its weights are gathered again for each pixel.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise(work: *mut AnyDepthwise) {
     leaf!(
@@ -781,7 +783,7 @@ pub(super) unsafe extern "C" fn mul(work: *const Mul) {
     )
 }
 
-/// Means of channels, four at a time; a product with the reciprocal divides.
+/// Means of channels, four at a time. A product with the reciprocal replaces the division.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn average_pool(work: *const Average) {
     naked_asm!(

@@ -1,4 +1,4 @@
-//! The leaves in plain Rust, byte for byte what `asm.rs` does: for tests on the host.
+//! The leaves in plain Rust, byte for byte as in `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 
@@ -12,7 +12,7 @@ fn vqrdmulh(a: i32, b: i32) -> i32 {
     ((2 * i64::from(a) * i64::from(b) + (1 << 31)) >> 32).min(i32::MAX.into()) as i32
 }
 
-/// The lowest byte of `shift` counts, as in the instruction; a file may hold any.
+/// As in the instruction, only the lowest byte of `shift` counts; a file may contain any value.
 fn vrshl(x: i32, shift: i32) -> i32 {
     match i32::from(shift as i8) {
         32.. | ..=-33 => 0,
@@ -49,7 +49,7 @@ pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
     }
 }
 
-/// The products of a row with a channel of packed weights; `x` is 0 behind the row's end.
+/// Products of a row with a channel of packed weights; `x` is 0 after the row's end.
 fn dot(depth: usize, weights: &[u8], channel: usize, x: impl Fn(usize) -> i32) -> i32 {
     let quad = weights.get(channel / QUAD * QUAD * depth..).unwrap_or(&[]);
     let vectors = quad.chunks_exact(VECTOR).skip(channel % QUAD).step_by(QUAD).take(depth / VECTOR);
@@ -123,7 +123,7 @@ pub(super) fn depthwise(
     }
 }
 
-/// Scales down; without a shift there is no second rounding.
+/// Scales down. Without a shift, there is no second rounding.
 fn scale(x: i32, multiplier: &Multiplier) -> i32 {
     let high = vqrdmulh(x, multiplier.mantissa);
     vrshl(if multiplier.shift < 0 { high.wrapping_add(high >> 31) } else { high }, multiplier.shift)

@@ -1,4 +1,4 @@
-//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+//! The safe interface of the leaves. It checks sizes once per call; if they do not fit, nothing is computed.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
@@ -15,7 +15,7 @@ use super::{Channels, MAX_TAPS, TILE, Tile, VECTOR};
 use crate::kernels::{BAND_SLACK, Band, Cells, Lines};
 use crate::tensor::TensorView;
 
-/// Enters lines of `line` elements into a tile of [`TILE`] patches.
+/// Loads lines of `line` elements into a tile of [`TILE`] patches.
 pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
     let depth = tile.len() / TILE;
     let (lanes, count) = (lines.lanes.len(), lines.lines.len());
@@ -29,9 +29,9 @@ pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: the last line starts `reach` elements behind the first and is there; in the
-    // tile lines of a patch end within its `depth` bytes, and `lanes` patches are there from the first on.
-    // Cells may be written through a shared reference; no unique reference to them exists.
+    // SAFETY: the sizes were checked above: the last line starts `reach` elements after the first and exists;
+    // in the tile, the lines of a patch end within its `depth` bytes, and there are `lanes` patches from the
+    // first on. Cells may be written through a shared reference; no unique reference to them exists.
     #[cfg(kernels = "mve")]
     unsafe {
         let place = lines.lanes.start.wrapping_mul(depth).wrapping_add(lines.lines.start.wrapping_mul(line));
@@ -47,7 +47,7 @@ pub(super) fn load(tile: &[Cell<u8>], line: usize, lines: &Lines<'_>) {
             depth,
         };
         if count == 1 && line == depth && lines.step == line {
-            // Patches that follow one another as in the tile.
+            // Patches that are as contiguous in the source as in the tile are one line.
             (work.line, work.lanes) = (line.wrapping_mul(lanes), 1);
         }
         asm::load(&raw const work);
@@ -62,7 +62,7 @@ fn step(channels: &Channels<'_>) -> usize {
     if channels.shared { 0 } else { QUAD * size_of::<Multiplier>() }
 }
 
-/// Makes whole quads of channels for the pixels of a tile: channel 0 is element 0 of `out`, pixels are
+/// Computes whole quads of channels for the pixels of a tile. Channel 0 is element 0 of `out`, and pixels are
 /// `out_stride` elements apart.
 pub(super) fn quads(
     tile: &Tile<'_>,
@@ -82,9 +82,9 @@ pub(super) fn quads(
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `TILE` patches of `depth` bytes, as many bytes of weights, a bias and a
-    // multiplier for each channel, `count` elements of output for each pixel that counts. Words lie at
-    // multiples of 4, those of the output unless `unaligned` says otherwise.
+    // SAFETY: the sizes were checked above: `TILE` patches of `depth` bytes, as many bytes of weights, a bias
+    // and a multiplier for each channel, `count` elements of output for each pixel that counts. Words are
+    // aligned to 4, those of the output unless `unaligned` says otherwise.
     #[cfg(kernels = "mve")]
     unsafe {
         let first: *const u8 = tile.bytes.as_ptr().cast();
@@ -112,7 +112,7 @@ pub(super) fn quads(
     emulated::quads(tile, weights, channels, out, out_stride);
 }
 
-/// Makes whole quads of channels from a row of input.
+/// Computes whole quads of channels of a row of input.
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let depth = input.len().next_multiple_of(VECTOR);
     let fits = !input.is_empty()
@@ -122,8 +122,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: a row of weights for each channel, as long as the input in whole vectors, a
-    // bias and a multiplier for each channel, `count` elements of output.
+    // SAFETY: the sizes were checked above: a row of weights for each channel, as long as the input in whole
+    // vectors, a bias and a multiplier for each channel, `count` elements of output.
     #[cfg(kernels = "mve")]
     unsafe {
         let work = asm::Dense {
@@ -143,8 +143,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
     emulated::dense(input, weights, channels, out);
 }
 
-/// Enters an image row, whole pixels, into ring row `slot` of a planar band, behind `left` pixels of padding;
-/// what it does not fill becomes padding too.
+/// Copies an image row, which must be whole pixels, into ring row `slot` of a planar band, after `left`
+/// pixels of padding; the rest becomes padding too.
 pub(super) fn spread(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
     let left = left.min(band.width);
     let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(band.width - left);
@@ -156,8 +156,8 @@ pub(super) fn spread(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>]
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: a plane of `width * rows` bytes for each channel, at most `width` pixels of
-    // `channels` elements. Cells may be written through a shared reference.
+    // SAFETY: the sizes were checked above: a plane of `width * rows` bytes for each channel, at most `width`
+    // pixels of `channels` elements. Cells may be written through a shared reference.
     #[cfg(kernels = "mve")]
     unsafe {
         let first: *mut u8 = band.cells.as_ptr().cast_mut().cast();
@@ -178,8 +178,8 @@ pub(super) fn spread(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>]
     emulated::spread(band, slot, left, pixels, row, zero_point);
 }
 
-/// Makes whole quads of channels of a row of a 3x3 depthwise convolution,
-/// from channel `first` of a planar band on: element 0 of `out` and byte 0 of `weights` are that channel's.
+/// Computes whole quads of channels of a row of a 3x3 depthwise convolution, starting with channel `first` of
+/// a planar band: element 0 of `out` and byte 0 of `weights` are that channel's.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
     first: usize,
@@ -201,9 +201,9 @@ pub(super) fn depthwise_3x3(
         return;
     }
     let Some(offsets) = TAP_OFFSETS.get(band.first) else { return };
-    // SAFETY: sizes as just found: a plane of `3 * width` bytes for each channel and `READ_AHEAD` bytes behind
-    // the last one, nine bytes of weights, a bias and a multiplier for each channel, `count` elements of output
-    // in each of `pixels` pixels.
+    // SAFETY: the sizes were checked above: a plane of `3 * width` bytes for each channel and `READ_AHEAD`
+    // bytes after the last one, nine bytes of weights, a bias and a multiplier for each channel, `count`
+    // elements of output in each of `pixels` pixels.
     #[cfg(kernels = "mve")]
     unsafe {
         let cells: *const u8 = band.cells.as_ptr().cast();
@@ -228,7 +228,7 @@ pub(super) fn depthwise_3x3(
     emulated::depthwise(band, first, weights, offsets, channels, out);
 }
 
-/// As [`depthwise_3x3`], for any kernel.
+/// Like [`depthwise_3x3`], for any kernel.
 #[inline(never)]
 pub(super) fn depthwise(
     band: &Band<'_>,
@@ -250,7 +250,7 @@ pub(super) fn depthwise(
     if !fits {
         return;
     }
-    // In the order of the bytes of a window, column by column of ring rows: which tap lies there.
+    // For each byte of a window, column by column of ring rows, the index of its tap.
     let first_row = band.first.min(band.rows);
     let mut offsets = [0; MAX_TAPS];
     let mut places = offsets.iter_mut();
@@ -263,9 +263,9 @@ pub(super) fn depthwise(
             }
         }
     }
-    // SAFETY: sizes as just found: a plane of `rows * width` bytes for each channel, in which each of `pixels`
-    // windows has `taps` bytes, `taps` bytes of weights and as many numbers below `taps`, a bias and a multiplier for
-    // each channel, `count` elements of output in each of `pixels` pixels.
+    // SAFETY: the sizes were checked above: a plane of `rows * width` bytes for each channel, in which each
+    // of `pixels` windows has `taps` bytes, `taps` bytes of weights and as many numbers below `taps`, a bias
+    // and a multiplier for each channel, `count` elements of output in each of `pixels` pixels.
     #[cfg(kernels = "mve")]
     unsafe {
         let cells: *const u8 = band.cells.as_ptr().cast();
@@ -296,7 +296,7 @@ pub(super) fn depthwise(
 /// Taps of a 3x3 kernel.
 const TAPS: usize = 9;
 
-/// In the order of the bytes of a window, three columns of three ring rows: which tap lies there, for each ring
+/// For each byte of a window, which is three columns of three ring rows, the index of its tap; for each ring
 /// row that may be the first.
 static TAP_OFFSETS: [[u8; VECTOR]; 3] = {
     let mut offsets = [[0; VECTOR]; 3];
@@ -310,24 +310,24 @@ static TAP_OFFSETS: [[u8; VECTOR]; 3] = {
     offsets
 };
 
-/// Bytes behind a band that [`depthwise_3x3`] reads: those of a vector behind the last window.
+/// Bytes after a band that [`depthwise_3x3`] reads: the rest of a vector after the last window.
 const READ_AHEAD: usize = VECTOR - TAPS;
 
 const _: () = assert!(READ_AHEAD <= BAND_SLACK);
 
-/// Whether a multiplier shifts right or not at all: then scaling down is what vectors do.
+/// Whether a multiplier shifts right or not at all: vectors can scale down by such a multiplier.
 fn is_right(multiplier: &Multiplier) -> bool {
     multiplier.mantissa >= 0 && (-31..=0).contains(&multiplier.shift)
 }
 
-/// What the sign of a product is multiplied by: the second rounding is there only where something is shifted.
+/// Factor for the sign of a product: a second rounding exists only if there is a shift.
 #[cfg(kernels = "mve")]
 fn second_rounding(multiplier: &Multiplier) -> i32 {
     i32::from(multiplier.shift < 0)
 }
 
-/// Adds elements of operands of one length, rounding twice; false where that is not the case, or for a
-/// multiplier that shifts left.
+/// Adds elements of operands of the same length, with two roundings. Returns false if the lengths differ or a
+/// multiplier shifts left.
 pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) -> bool {
     let scales = [&sum.a.multiplier, &sum.b.multiplier, &sum.multiplier];
     if a.len() != out.len() || b.len() != out.len() || !scales.iter().all(|scale| is_right(scale)) {
@@ -336,8 +336,8 @@ pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: 
     if out.is_empty() {
         return true;
     }
-    // SAFETY: all three have the length of `out`; elements are read before those of the same vector are
-    // written.
+    // SAFETY: all three have the length of `out`; the elements of a vector are read before those of the same
+    // vector are written.
     #[cfg(kernels = "mve")]
     unsafe {
         let zero = |zero_point: i32| zero_point.wrapping_neg().wrapping_shl(20);
@@ -365,7 +365,7 @@ pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: 
     true
 }
 
-/// Multiplies elements; false as for [`add`].
+/// Multiplies elements; returns false as [`add`] does.
 pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Product, out: &[Cell<i8>]) -> bool {
     if a.len() != out.len() || b.len() != out.len() || !is_right(&product.multiplier) {
         return false;
@@ -395,7 +395,7 @@ pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Produc
     true
 }
 
-/// Whether all cells are in the image, and an output for each channel.
+/// Whether all cells are inside the image, and there is an output for each channel.
 fn are_there(cells: &Cells<'_>, out: &[Cell<i8>]) -> bool {
     let reach = cells.height.wrapping_sub(1).wrapping_mul(cells.stride);
     cells.height != 0
@@ -405,18 +405,19 @@ fn are_there(cells: &Cells<'_>, out: &[Cell<i8>]) -> bool {
         && out.len() >= cells.channels
 }
 
-/// Cells that a mean is found of by a multiplication: with `129 * count^2` below 2^32 it is exact.
+/// Numbers of cells for which a multiplication gives the mean: it is exact if `129 * count^2` is below 2^32.
 const COUNTS: core::ops::RangeInclusive<i32> = 2..=4096;
 
-/// Means of channels over some cells; false for numbers of cells out of [`COUNTS`].
+/// Means of channels over some cells; returns false for a number of cells outside of [`COUNTS`].
 pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) -> bool {
     let count = cells.count();
     if !are_there(cells, out) || !COUNTS.contains(&count) {
         return false;
     }
     let reciprocal = (u32::MAX / count as u32).wrapping_add(1);
-    // SAFETY: `height` rows of `width` cells of `channels` elements are in the image, `channels` in the output.
-    // Channels are written when all their cells have been read, as both may lie over each other.
+    // SAFETY: `height` rows of `width` cells of `channels` elements are inside the image, and `channels`
+    // elements in the output. A channel is written after all its cells were read, because input and output
+    // may overlap.
     #[cfg(kernels = "mve")]
     unsafe {
         let work = asm::Average {

@@ -1,13 +1,13 @@
 //! Cores with the vector extension MVE: Cortex-M55 (with `-C target-cpu=cortex-m55`).
 //!
-//! VMLADAVA adds 16 products to a scalar register, so everything lies in rows of 16 bytes: the patch of a
-//! pixel in one piece, weights in blocks of four channels by 16
-//! ([`Order::Filled`](crate::packing::Order::Filled)). Accumulators then stand in vectors of four and are scaled
-//! down there: VQRDMULH is the doubled high product that rounds, VQDMLAH with 1 takes 1 from what is negative
-//! (`x + (2 x >> 32)`), and VRSHL rounds half upwards.
+//! VMLADAVA adds 16 products to a scalar register, so everything is stored in rows of 16 bytes: a pixel's
+//! patch is contiguous, and weights are in blocks of four channels by 16
+//! ([`Order::Filled`](crate::packing::Order::Filled)). Accumulators are then moved to vectors of four and
+//! scaled down there: VQRDMULH is the doubled high product with rounding, VQDMLAH with 1 subtracts 1 from
+//! negative numbers (`x + (2 x >> 32)`), and VRSHL rounds half upwards.
 //!
-//! The leaves are assembly (`asm.rs`), so they keep their speed at every `opt-level`; on the host the same
-//! contracts are plain Rust on the same bytes (`emulated.rs`). `leaf.rs` is the safe face of both.
+//! The leaves are assembly (`asm.rs`), so they keep their speed at every `opt-level`. On the host, the same
+//! contracts are in plain Rust on the same bytes (`emulated.rs`). `leaf.rs` is the safe interface of both.
 
 #[cfg(kernels = "mve")]
 mod asm;
@@ -96,7 +96,8 @@ impl Kernels for Mve {
         let whole = band.channels & !(QUAD - 1);
         let shared = shared(stage);
         let one = stage.multipliers.len() == 1;
-        // Where the last quad is not whole, the one that ends with the last channel makes some anew.
+        // If the number of channels is not a multiple of four, the last four are computed together, some of
+        // them again.
         for (first, count) in [(0, whole), (band.channels.wrapping_sub(QUAD), QUAD)] {
             let each = Channels::of(stage, first, count);
             let channels = if one { each.share(&shared) } else { each };
@@ -149,10 +150,10 @@ impl Kernels for Mve {
     }
 }
 
-/// Whether a band lies in planes of a channel, column after column with a byte for each ring row: then a
-/// window is so many bytes on end. Others lie as in the portable set.
+/// Whether a band consists of one plane for each channel, which has a byte for each ring row, column after
+/// column: then a window is contiguous. Other bands have the layout of the portable set.
 fn is_planar(band: &Band<'_>) -> bool {
-    // Taps are numbered with 8 bits, and planes of eight channels are reached by offsets of 16 bits.
+    // Taps are numbered with 8 bits, and offsets of 16 bits must reach the planes of eight channels.
     band.channels >= QUAD
         && band.rows.wrapping_mul(band.columns) <= MAX_TAPS
         && band.width.wrapping_mul(band.rows) <= u16::MAX as usize / 7
@@ -161,7 +162,7 @@ fn is_planar(band: &Band<'_>) -> bool {
 /// Most taps of a kernel over a planar band.
 const MAX_TAPS: usize = 255;
 
-/// A tile of patches, one behind the other, as long as the rows of the weights.
+/// A tile of patches, one after the other, each as long as a row of the weights.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     bytes: &'a [Cell<u8>],
@@ -169,20 +170,20 @@ struct Tile<'a> {
     pixels: usize,
 }
 
-/// What the leaves want to know of a multiple of four channels.
+/// The parameters of a multiple of four channels for a leaf.
 #[derive(Clone, Copy)]
 struct Channels<'a> {
-    /// How many there are.
+    /// Number of channels.
     count: usize,
     bias: &'a [i32],
     multipliers: &'a [Multiplier],
-    /// Whether four multipliers serve all channels, four at a time.
+    /// Whether four multipliers serve all channels.
     shared: bool,
     zero_point: i32,
 }
 
 impl<'a> Channels<'a> {
-    /// `count` channels from `first` on, with multipliers of their own.
+    /// `count` channels, starting with channel `first`, with multipliers of their own.
     fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
         Channels {
             count,
@@ -193,12 +194,12 @@ impl<'a> Channels<'a> {
         }
     }
 
-    /// With other multipliers, which serve all channels.
+    /// The same channels with other multipliers, which serve all of them.
     fn share(self, multipliers: &'a [Multiplier; QUAD]) -> Channels<'a> {
         Channels { multipliers, shared: true, ..self }
     }
 
-    /// Whether there are whole quads, and something for each of their channels.
+    /// Whether there are whole quads, and parameters for each of their channels.
     fn are_there(&self) -> bool {
         let multipliers = if self.shared { QUAD } else { self.count };
         self.count != 0
@@ -208,12 +209,12 @@ impl<'a> Channels<'a> {
     }
 }
 
-/// Four times the multiplier of all channels.
+/// Four copies of the multiplier that all channels share.
 fn shared(stage: &Stage<'_>) -> [Multiplier; QUAD] {
     [stage.multipliers.first().copied().unwrap_or_default(); QUAD]
 }
 
-/// A quad that is filled up: biases and multipliers of the channels from some one on, and outputs.
+/// Parameters of a quad that is padded: biases and multipliers of the last channels.
 struct Last {
     bias: [i32; QUAD],
     multipliers: [Multiplier; QUAD],
@@ -236,13 +237,13 @@ impl Last {
     }
 }
 
-/// Whole quads of channels, or those with one multiplier.
+/// The parameters of whole quads of channels; `shared` is used if the channels share a multiplier.
 fn whole<'a>(stage: &Stage<'a>, count: usize, shared: &'a [Multiplier; QUAD]) -> Channels<'a> {
     let channels = Channels::of(stage, 0, count & !(QUAD - 1));
     if stage.multipliers.len() == 1 { channels.share(shared) } else { channels }
 }
 
-/// A matrix product of any number of channels.
+/// A matrix product with any number of channels.
 #[inline(never)]
 fn quads_and_rest(
     tile: &Tile<'_>,
@@ -271,7 +272,7 @@ fn quads_and_rest(
     }
 }
 
-/// The last channels of a dense layer, fewer than four.
+/// The last channels of a dense layer, fewer than four of them.
 #[inline(never)]
 fn dense_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
     let first = out.len() & !(QUAD - 1);
@@ -285,12 +286,12 @@ fn dense_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: 
     }
 }
 
-/// Whether a stage clamps to less than int8, which the leaves saturate to.
+/// Whether a stage clamps to less than int8, to which the leaves already saturate.
 fn is_narrow(stage: &Stage<'_>) -> bool {
     stage.min > -128 || stage.max < 127
 }
 
-/// A narrower clamp is rare enough for a pass of its own.
+/// Clamps to less than int8. This is rare enough for a separate pass.
 #[inline(never)]
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     for y in out {

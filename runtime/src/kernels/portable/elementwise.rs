@@ -8,7 +8,7 @@ use ferrolite_schema::params::{Product, Sum, Term};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 
-/// Applies `f` to pairs of elements; an operand of one element is repeated.
+/// Applies `f` to pairs of elements. An operand with one element is repeated.
 #[inline(always)]
 fn zip(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i8) {
     if a.len() == b.len() {
@@ -17,7 +17,7 @@ fn zip(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl F
         }
         return;
     }
-    // One loop for both sides keeps the code small: this path is rare in real networks.
+    // One loop for both cases keeps the code small; repetition is rare in real networks.
     let (step_a, step_b) = (usize::from(a.len() > 1), usize::from(b.len() > 1));
     for (index, out) in out.iter().enumerate() {
         out.set(f(a.at(index.wrapping_mul(step_a)), b.at(index.wrapping_mul(step_b))));

@@ -1,4 +1,4 @@
-//! The portable kernels: plain Rust for every core, and the meaning of [`Kernels`].
+//! The portable kernels: plain Rust for every core. They define the meaning of [`Kernels`].
 //!
 //! Loops run over iterators and fixed-size blocks, so that bounds are checked once. Blocks are
 //! sized for the 12 free registers of an Arm or RISC-V core: four pixels by one channel for the matrix
@@ -18,7 +18,7 @@ pub(super) use packed::{dense_packed, depthwise_3x3, depthwise_band, load_band, 
 pub(super) use pool::{average_pool, max_pool};
 pub(super) use tiles::{load_tiles, matmul_tiles};
 
-/// The set that overrides nothing.
+/// The set that overrides no kernel.
 #[derive(Debug)]
 pub struct Portable;
 
@@ -75,13 +75,13 @@ pub(super) fn matmul(
     }
 }
 
-/// See [`Kernels::dense`]. Two channels at a time; an odd last one is computed with itself.
+/// See [`Kernels::dense`]. Computes two channels at a time; an odd last one is computed together with itself.
 pub(super) fn dense(input: &[Cell<i8>], weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
     let depth = input.len();
     let mut channel = 0usize;
     let mut rows = weights.chunks(depth.wrapping_mul(2).max(1));
-    // Not zipped: that counts chunks by a division, which is a panic path where the compiler does not see
-    // that the divisor is not 0.
+    // Not zipped: that counts chunks by a division, which is a panic path if the compiler does not see that
+    // the divisor is not 0.
     for out in out.chunks(2) {
         let Some(weights) = rows.next() else { break };
         let (w0, w1) = weights.split_at_checked(depth).unwrap_or((weights, &[]));
@@ -106,7 +106,7 @@ pub(super) fn depthwise(
     let (channels, outputs) = (channels.max(1), channels.wrapping_mul(multiplier).max(1));
     let mut c = 0usize;
     if multiplier == 1 {
-        // Four channels at a time, side by side in each tap.
+        // Four channels at a time, which are adjacent in each tap.
         while let (Some(out), Some((bias, multipliers))) =
             (out.get(c..c.wrapping_add(4)), stage.four_channels(c))
         {
@@ -139,11 +139,11 @@ pub(super) fn depthwise(
 /// Adds the products of channels `c` to `c + 3` of each tap to `acc`; taps are `stride` elements apart.
 #[inline(always)]
 fn four_channels(patch: &[Cell<i8>], weights: &[i8], c: usize, stride: usize, mut acc: [i32; 4]) -> [i32; 4] {
-    // Cut to one length, both slices share a bounds check.
+    // Cut to the same length, both slices share a bounds check.
     let len = patch.len().min(weights.len());
     let (patch, weights) = (patch.get(..len).unwrap_or(&[]), weights.get(..len).unwrap_or(&[]));
     let mut at = c;
-    // Not a `for` over `chunks`: the compiler unrolls that until its registers spill.
+    // Not a `for` over `chunks`: the compiler would unroll that until registers spill.
     while let (Some([x0, x1, x2, x3]), Some([w0, w1, w2, w3])) =
         (patch.get(at..at.wrapping_add(4)), weights.get(at..at.wrapping_add(4)))
     {

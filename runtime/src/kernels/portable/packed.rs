@@ -1,5 +1,5 @@
-//! Portable bodies of the kernels with packed weights: they run every packing, weight by weight. On a core
-//! that has a set of its own they serve files made for another core.
+//! Portable bodies of the kernels with packed weights. They run every packing, weight by weight. On a core
+//! that has a set of its own, they serve files made for another core.
 
 use core::cell::Cell;
 
@@ -7,7 +7,7 @@ use super::{TILE, product};
 use crate::kernels::{Band, Stage, Strips};
 use crate::packing::{Matrix, Shape};
 
-/// See [`Kernels::load_line`](crate::kernels::Kernels::load_line): the pixels of each `k` side by side.
+/// See [`Kernels::load_line`](crate::kernels::Kernels::load_line). For each `k`, the pixels are adjacent.
 pub(in crate::kernels) fn load_line(
     tile: &[Cell<u8>],
     lane: usize,
@@ -63,7 +63,7 @@ pub(in crate::kernels) fn dense_packed(
     }
 }
 
-/// See [`Kernels::load_band`](crate::kernels::Kernels::load_band): pixels side by side.
+/// See [`Kernels::load_band`](crate::kernels::Kernels::load_band). Pixels are adjacent.
 pub(in crate::kernels) fn load_band(
     band: &Band<'_>,
     slot: usize,
@@ -105,8 +105,8 @@ pub(in crate::kernels) fn depthwise_band(
     }
 }
 
-/// See [`Kernels::depthwise_3x3`](crate::kernels::Kernels::depthwise_3x3): channel by channel, a byte for each
-/// pixel of a ring row.
+/// See [`Kernels::depthwise_3x3`](crate::kernels::Kernels::depthwise_3x3). Works channel by channel, with a
+/// byte for each pixel of a ring row.
 pub(in crate::kernels) fn depthwise_3x3(
     strips: &Strips<'_>,
     weights: &Matrix<'_>,
@@ -115,7 +115,7 @@ pub(in crate::kernels) fn depthwise_3x3(
 ) {
     let Strips { image, ring, height, width, channels, top, left, zero_point } = *strips;
     let padded = width.wrapping_add(2);
-    // Rows are numbered from the first one of the padding.
+    // Rows are numbered from the first row of the padding.
     let line = |row: usize| ring.get((row % 3).wrapping_mul(padded)..).unwrap_or(&[]);
     let place = |y: usize, x: usize| y.wrapping_mul(width).wrapping_add(x).wrapping_mul(channels);
     for channel in 0..channels {

@@ -1,13 +1,14 @@
-//! Portable bodies of the pooling kernels: blocks of four channels over all cells of a window.
+//! Portable bodies of the pooling kernels: they process blocks of four channels over all cells of a window.
 
 use core::cell::Cell;
 
 use crate::kernels::Cells;
 
-/// Channels that are reduced together: four accumulators and four addresses fit the registers.
+/// Channels that are reduced together: four accumulators and four addresses fit into the registers.
 const BLOCK: usize = 4;
 
-/// Reduces each channel of the cells with `combine`, from `start` on, and writes `finish` of it.
+/// Reduces each channel of the cells with `combine`, starting from `start`, and writes `finish` of the
+/// result.
 #[inline(always)]
 fn pool(
     cells: &Cells<'_>,

@@ -1,12 +1,13 @@
-//! Portable bodies of the kernels for tiles of a 3x3 convolution: a direct convolution with the weights found
-//! again from the transformed filters. Slow, for files that were made for another core.
+//! Portable bodies of the kernels for tiles of a 3x3 convolution: a direct convolution, whose weights are
+//! computed back from the transformed filters. They are slow, and serve files that were made for another
+//! core.
 
 use core::cell::Cell;
 
 use crate::kernels::{COLUMNS, Outputs, Stage, Tiles};
 use crate::winograd::Filters;
 
-/// See [`Kernels::load_tiles`](crate::kernels::Kernels::load_tiles): pixels side by side.
+/// See [`Kernels::load_tiles`](crate::kernels::Kernels::load_tiles). Pixels are adjacent.
 pub(in crate::kernels) fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
     let left = left.wrapping_mul(tiles.channels);
     let size = tiles.channels.wrapping_mul(COLUMNS).max(1);
@@ -28,7 +29,8 @@ pub(in crate::kernels) fn matmul_tiles(
     let channels = tiles.channels;
     for output in 0..filters.outputs {
         let (bias, multiplier) = stage.channel(output as usize);
-        // All outputs of a channel at a time: finding a weight again takes longer than a product.
+        // All outputs of a channel are computed together, because computing a weight back takes longer than a
+        // product.
         let mut sums = [[bias; COLUMNS]; 2];
         for (ky, kx) in (0..9).map(|tap| (tap / 3, tap % 3)) {
             for input in 0..channels {

@@ -1,4 +1,4 @@
-//! The leaves in plain Rust, with the arithmetic of `asm.rs`: for tests on the host.
+//! The leaves in plain Rust, with the arithmetic of `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 

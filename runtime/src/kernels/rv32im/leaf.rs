@@ -1,4 +1,4 @@
-//! The safe face of the leaves: sizes are checked here, once per call; what does not fit is not computed.
+//! The safe interface of the leaves. It checks sizes once per call; if they do not fit, nothing is computed.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
@@ -9,14 +9,14 @@ use super::asm;
 use super::emulated;
 use super::{BLOCK, Band, Channels, TILE, Tile};
 
-/// Copies elements that do not overlap with their target; none where they do not fit.
+/// Copies elements to a target that does not overlap them; copies none if they do not fit.
 pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
     if source.len() > target.len() {
         return;
     }
-    // SAFETY: `source.len()` elements are there on both sides, as just found. Cells may be written through a
-    // shared reference; no unique reference to them exists. Where both sides overlap the bytes are not what
-    // was asked for, but they are bytes.
+    // SAFETY: `source.len()` elements are there on both sides, as checked above. Cells may be written through
+    // a shared reference; no unique reference to them exists. If both sides overlap, the result is not a
+    // copy, but it is still bytes.
     #[cfg(kernels = "rv32im")]
     unsafe {
         asm::copy(source.as_ptr().cast(), target.as_ptr().cast_mut().cast(), source.len())
@@ -25,8 +25,8 @@ pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
     crate::tensor::copy(source, target);
 }
 
-/// Copies `count` lines of `len` elements: those of the source are `pitch` elements apart, those of the
-/// target lie one behind the other. None where they do not fit.
+/// Copies `count` lines of `len` elements. Those of the source are `pitch` elements apart, those of the
+/// target are contiguous. Copies none if they do not fit.
 pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>], len: usize, count: usize) {
     let Some(last) = count.checked_sub(1) else { return };
     let fits =
@@ -36,7 +36,7 @@ pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>],
     }
     #[cfg(kernels = "rv32im")]
     for line in 0..count {
-        // SAFETY: `len` elements are there on both sides, as just found; otherwise as in `copy`.
+        // SAFETY: `len` elements are there on both sides, as checked above; otherwise as in `copy`.
         unsafe {
             let from: *const i8 = source.as_ptr().add(line.wrapping_mul(pitch)).cast();
             let to: *const i8 = target.as_ptr().add(line.wrapping_mul(len)).cast();
@@ -49,8 +49,8 @@ pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>],
     }
 }
 
-/// Makes whole blocks of channels, as many as `channels` has, for the pixels of a tile: channel 0 is
-/// element 0 of `out`, pixels are `out_stride` elements apart.
+/// Computes whole blocks of channels, those of `channels`, for the pixels of a tile. Channel 0 is element 0
+/// of `out`, and pixels are `out_stride` elements apart.
 pub(super) fn blocks(
     tile: &Tile<'_>,
     weights: &[u8],
@@ -69,10 +69,10 @@ pub(super) fn blocks(
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `depth` bytes of tile for each of four pixels, `depth` weights, a bias and
-    // a multiplier for each channel, `count` elements of output for each pixel; pixels that are not there
-    // have the place of the last one. Cells may be written through a shared reference; no unique reference
-    // to them exists.
+    // SAFETY: the sizes were checked above: `depth` bytes of tile for each of four pixels, `depth` weights, a
+    // bias and a multiplier for each channel, `count` elements of output for each pixel; missing pixels have
+    // the address of the last one. Cells may be written through a shared reference; no unique reference to
+    // them exists.
     #[cfg(kernels = "rv32im")]
     unsafe {
         let first: *mut i8 = out.as_ptr().cast_mut().cast();
@@ -102,7 +102,7 @@ fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Makes all channels from a row of input.
+/// Computes all channels of a row of input.
 #[inline(always)]
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let size = input.len().checked_mul(out.len());
@@ -110,8 +110,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: a weight for each element of the input, a bias, a multiplier and a place
-    // for each channel.
+    // SAFETY: the sizes were checked above: a weight for each element of the input, a bias, a multiplier and
+    // an output for each channel.
     #[cfg(kernels = "rv32im")]
     unsafe {
         asm::dense(
@@ -132,7 +132,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
     emulated::dense(input, weights, channels, out);
 }
 
-/// Makes a row of a 3x3 depthwise convolution with stride 1 or 2; false where sizes do not fit.
+/// Computes a row of a 3x3 depthwise convolution with stride 1 or 2; returns false if sizes do not fit.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,
     weights: &[u8],
@@ -152,8 +152,8 @@ pub(super) fn depthwise_3x3(
     if !fits {
         return false;
     }
-    // SAFETY: sizes as just found: three rows of at least `(pixels - 1) * stride + 3` pixels, nine weights, a
-    // bias and a multiplier for each channel, `pixels` pixels of output.
+    // SAFETY: the sizes were checked above: three rows of at least `(pixels - 1) * stride + 3` pixels, nine
+    // weights, a bias and a multiplier for each channel, `pixels` pixels of output.
     #[cfg(kernels = "rv32im")]
     unsafe {
         let row = |row: usize| band.line(row).as_ptr().cast();
@@ -161,7 +161,7 @@ pub(super) fn depthwise_3x3(
         let mut work = asm::Depthwise {
             rows: [row(0), row(1), row(2)],
             channels: count,
-            // Pointers go back from behind the last pixel of a channel to the first one of the next.
+            // Pointers go back from the end of the last pixel to the next channel of the first one.
             rewind: columns.wrapping_mul(count).wrapping_sub(1),
             weights: weights.as_ptr().cast(),
             bias: channels.bias.as_ptr(),

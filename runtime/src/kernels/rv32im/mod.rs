@@ -1,13 +1,14 @@
-//! RISC-V cores with 32 bits and the multiplication instructions: RV32IM and what is built on it.
+//! RISC-V cores with 32 bits and the multiplication instructions: RV32IM and its extensions.
 //!
-//! 28 registers are the core's wealth: a matrix product keeps four pixels by four channels in them and
-//! reads each element once for four products, with the place in the instruction: 2.5 instructions a product.
-//! Weights lie in blocks of channels, one of each in turn; pixels stay bytes. A depthwise layer keeps
-//! the nine weights of a channel and three unfinished outputs, so that each element is read once for three
-//! products, straight from rows of pixels.
+//! These cores have 28 usable registers. A matrix product keeps the sums of four pixels by four channels in
+//! them, and reads each element once for four products, with the offset in the instruction: 2.5 instructions
+//! per product. Weights are in blocks of channels, interleaved weight by weight; pixels stay bytes. A
+//! depthwise layer keeps the nine weights of a channel and three unfinished outputs, so that each element is
+//! read once for three products, directly from rows of pixels.
 //!
-//! The leaves are assembly (`asm.rs`), plain Rust of the same contract on the host (`emulated.rs`);
-//! `leaf.rs` is the safe face of both. MULHSU by the doubled mantissa is the requantization's high multiply.
+//! The leaves are assembly (`asm.rs`); on the host, the same contracts are in plain Rust (`emulated.rs`).
+//! `leaf.rs` is the safe interface of both. MULHSU by the doubled mantissa is the requantization's high
+//! multiply.
 
 #[cfg(kernels = "rv32im")]
 mod asm;
@@ -30,7 +31,7 @@ pub struct Rv32im;
 impl Kernels for Rv32im {
     const POLICY: Policy = Policy::RV32IM;
 
-    /// The patches of the pixels lie one behind the other.
+    /// The patches of the pixels are stored one after the other.
     #[inline(never)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         let line = shape.line as usize;
@@ -80,7 +81,7 @@ impl Kernels for Rv32im {
         leaf::dense(input, weights.bytes, &Channels { bias, multipliers, half: half(stage), min, max }, out);
     }
 
-    /// Pixels lie side by side, as in the image.
+    /// Pixels are adjacent, as in the image.
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
         let pixels = |count: usize| count.wrapping_mul(band.channels);
         let line = bytes(band.slot(slot));
@@ -105,14 +106,14 @@ impl Kernels for Rv32im {
     }
 }
 
-/// Channels of a block of a matrix product; the packing of [`Policy::RV32IM`] says the same.
+/// Channels in a block of a matrix product; the packing of [`Policy::RV32IM`] must agree.
 const BLOCK: usize = 4;
 
-/// Channels of a block of a dense layer.
+/// Channels in a block of a dense layer.
 #[cfg(not(kernels = "rv32im"))]
 const DENSE_BLOCK: usize = 8;
 
-/// A tile: the patches of [`TILE`] pixels one behind the other.
+/// A tile: the patches of [`TILE`] pixels, one after the other.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     bytes: &'a [Cell<i8>],
@@ -122,21 +123,21 @@ struct Tile<'a> {
     pixels: usize,
 }
 
-/// What the leaves want to know of some channels.
+/// The parameters of some channels for a leaf.
 #[derive(Clone, Copy)]
 struct Channels<'a> {
     bias: &'a [i32],
     /// One for each bias, or one for all.
     multipliers: &'a [Multiplier],
-    /// Twice the zero point and one: shifted left by the multiplier's right shift less one, it rounds and
-    /// adds the zero point at once.
+    /// Twice the zero point plus one. Shifted left by the multiplier's right shift minus one, it rounds and
+    /// adds the zero point in one addition.
     half: i32,
     min: i32,
     max: i32,
 }
 
 impl<'a> Channels<'a> {
-    /// `count` channels from `first` on.
+    /// `count` channels, starting with channel `first`.
     fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
         let multipliers = match stage.multipliers {
             one @ [_] => one,
@@ -146,7 +147,7 @@ impl<'a> Channels<'a> {
         Channels { bias, multipliers, half: half(stage), min: stage.min, max: stage.max }
     }
 
-    /// Whether there is something for each of `count` channels.
+    /// Whether there are parameters for `count` channels.
     fn cover(&self, count: usize) -> bool {
         self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
     }
@@ -169,7 +170,8 @@ fn dot<'a>(start: i32, x: impl Iterator<Item = &'a Cell<i8>>, weights: impl Iter
     x.zip(weights).fold(start, |acc, (x, w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w)))
 }
 
-/// A channel of the last block, of `width` channels, fewer than [`BLOCK`]: four pixels at once.
+/// A channel of the last block, which has `width` channels, fewer than [`BLOCK`]; computes four pixels at
+/// once.
 #[inline(never)]
 fn tail_channel(
     tile: &Tile<'_>,
@@ -200,7 +202,7 @@ fn tail_channel(
     }
 }
 
-/// Any kernel and stride.
+/// A row of a depthwise convolution with any kernel and stride.
 #[inline(never)]
 fn depthwise_any(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
     let channels = band.channels.max(1);

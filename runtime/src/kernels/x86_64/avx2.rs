@@ -1,5 +1,5 @@
-//! Kernels of AVX2. Each function checks by itself that the processor may run it: they are called at a level
-//! that has it.
+//! Kernels with AVX2. Each function relies on the level of its caller: it is only called at a level that has
+//! AVX2.
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::*;
@@ -15,14 +15,15 @@ use crate::tensor::{TensorView, cells_of, copy as copy_cells, fill};
 /// Channels of a block.
 const BLOCK: usize = 8;
 
-/// Weights of a channel that lie side by side.
+/// Adjacent weights of a channel.
 const GROUP: usize = 4;
 
 /// Bytes of a group of a whole block.
 const WORDS: usize = BLOCK * GROUP;
 
-/// See [`Kernels::load_lines`](crate::kernels::Kernels::load_lines): patches one behind the other, `ELEMENT`
-/// bytes an element, 1 or 2. Lines are short, and a call of `memcpy` would take longer than most of them.
+/// See [`Kernels::load_lines`](crate::kernels::Kernels::load_lines). Patches are stored one after the other,
+/// with `ELEMENT` bytes per element, 1 or 2. Lines are short, and calling `memcpy` would take longer than
+/// copying most of them.
 pub(super) fn load_lines<const ELEMENT: usize>(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
     // SAFETY: this level has AVX2.
     unsafe { load_lines_avx2::<ELEMENT>(tile, shape, lines) }
@@ -159,7 +160,7 @@ fn widened(words: __m256i) -> (__m256i, __m256i) {
     (low, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(words, 1)))
 }
 
-/// The sums of neighbours: of `c0 c0 c1 c1 | c2 c2 c3 c3` and the same of channels 4 to 7.
+/// Adds neighbours: of `c0 c0 c1 c1 | c2 c2 c3 c3` and the same of channels 4 to 7.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn neighbours(low: __m256i, high: __m256i) -> __m256i {
@@ -198,7 +199,7 @@ fn row_products(input: &[Cell<i8>], mut weights: impl Iterator<Item = __m256i>) 
         sums.0 = _mm256_add_epi32(sums.0, _mm256_madd_epi16(low, x));
         sums.1 = _mm256_add_epi32(sums.1, _mm256_madd_epi16(high, x));
     };
-    // The groups first: a zip asks its first iterator first, and no weights may be lost.
+    // The groups come first: a zip asks its first iterator first, and no weights may be lost.
     for (x, words) in groups.iter().zip(&mut weights) {
         add(word(x), words);
     }
@@ -208,13 +209,13 @@ fn row_products(input: &[Cell<i8>], mut weights: impl Iterator<Item = __m256i>) 
     neighbours(sums.0, sums.1)
 }
 
-/// Fewer than four elements, with zeroes behind them.
+/// Fewer than four elements, padded with zeroes.
 pub(super) fn last_word(rest: &[Cell<i8>]) -> i32 {
     let element = |k: usize| rest.get(k).map_or(0, |x| x.get() as u8);
     i32::from_le_bytes([element(0), element(1), element(2), element(3)])
 }
 
-/// See [`Kernels::load_band`](crate::kernels::Kernels::load_band): pixels side by side, as in the image.
+/// See [`Kernels::load_band`](crate::kernels::Kernels::load_band). Pixels are adjacent, as in the image.
 pub(super) fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
     let pixels = |count: usize| count.wrapping_mul(band.channels);
     let line: &[Cell<i8>] = cells_of(band.slot(slot)).unwrap_or(&[]);
@@ -226,19 +227,19 @@ pub(super) fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i
     fill(behind, zero_point);
 }
 
-/// Taps of the largest kernel that [`depthwise`] runs, even.
+/// Taps of the largest kernel that [`depthwise`] runs; an even number.
 const MOST_TAPS: usize = 64;
 
-/// See [`Kernels::depthwise_band`](crate::kernels::Kernels::depthwise_band); false where the kernel is too
-/// large or sizes do not fit.
+/// See [`Kernels::depthwise_band`](crate::kernels::Kernels::depthwise_band). Returns false if the kernel is
+/// too large or sizes do not fit.
 pub(super) fn depthwise(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) -> bool {
     let taps = band.rows.wrapping_mul(band.columns);
     let pixels = out.len().checked_div(band.channels).unwrap_or(0);
     if taps == 0 || taps > MOST_TAPS || pixels == 0 {
         return false;
     }
-    // Where the first channel of each tap of the first window lies; an odd last tap is read beside the first
-    // place, with a weight of zero.
+    // The index of the first channel of each tap of the first window. An odd last tap has a neighbour at the
+    // first index, with a weight of zero.
     let mut places = [0usize; MOST_TAPS];
     for (tap, place) in places.iter_mut().enumerate().take(taps) {
         let row = band.first.wrapping_add(tap / band.columns);
@@ -255,7 +256,7 @@ pub(super) fn depthwise(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>
     }
 }
 
-/// For weights of at most `PAIRS` pairs of taps; exactly as many where that is not the most.
+/// For weights of at most `PAIRS` pairs of taps; exactly as many if `PAIRS` is not the maximum.
 #[target_feature(enable = "avx2")]
 fn depthwise_avx2<const PAIRS: usize>(
     band: &Band<'_>,
@@ -271,7 +272,7 @@ fn depthwise_avx2<const PAIRS: usize>(
     let step = band.stride.wrapping_mul(channels);
     let pixels = out.len() / channels;
     let last = places.iter().max().copied().unwrap_or(0);
-    // The last channels of the last window, read as a whole block.
+    // The end of the last channels of the last window, which are read as a whole block.
     let end =
         (pixels - 1).wrapping_mul(step).wrapping_add(last).wrapping_add(channels - 1).wrapping_add(BLOCK);
     if pairs != all || pairs > PAIRS || end > band.cells.len() {
@@ -290,15 +291,15 @@ fn depthwise_avx2<const PAIRS: usize>(
             });
             *pair = _mm256_cvtepi8_epi16(load_16(whole));
         }
-        // An odd last tap has a neighbour that is not there.
+        // An odd last tap has no neighbour.
         if let (Some(last), true) = (pair_weights.get_mut(pairs.wrapping_sub(1)), odd) {
             *last = _mm256_and_si256(*last, _mm256_set1_epi32(0xFFFF));
         }
         let eight = Eight::new(stage, first);
         for pixel in 0..pixels {
             let start = pixel * step + first;
-            // SAFETY: the last byte that is read is number `end - 1` of the band, as just found, or before it:
-            // the block's first channel is at most the last one.
+            // SAFETY: the last byte that is read is byte `end - 1` of the band, as checked above, or one
+            // before it: the block's first channel is at most the last one.
             let load =
                 |place: usize| unsafe { _mm_cvtsi64_si128(cells.byte_add(place + start).read_unaligned()) };
             let mut sums = _mm256_setzero_si256();
@@ -314,8 +315,8 @@ fn depthwise_avx2<const PAIRS: usize>(
     true
 }
 
-/// See [`Kernels::add`](crate::kernels::Kernels::add), with two roundings; false where a multiplier shifts
-/// to the left or an operand is repeated.
+/// See [`Kernels::add`](crate::kernels::Kernels::add), with two roundings. Returns false if a multiplier
+/// shifts left or an operand is repeated.
 pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) -> bool {
     // SAFETY: this level has AVX2.
     a.len() == b.len() && a.len() == out.len() && unsafe { add_avx2(a, b, sum, out) }

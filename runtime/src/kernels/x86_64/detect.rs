@@ -1,13 +1,14 @@
-//! What the processor can do, asked once.
+//! Detects the processor's instructions, once.
 
 use core::arch::x86_64::{__cpuid_count, _xgetbv, CpuidResult};
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// Instructions that kernels are made of; each level has those of the levels before it, but for AVX-512.
+/// Instruction sets that kernels use. Each level has those of the levels before it, except that AVX-VNNI does
+/// not imply AVX-512.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Level {
-    /// None but those that every x86-64 has.
+    /// Only the instructions that every x86-64 has.
     Portable = 0,
     /// AVX2.
     Avx2 = 1,
@@ -22,7 +23,7 @@ impl Level {
         [Level::Portable, Level::Avx2, Level::Vnni, Level::AvxVnni].get(usize::from(code)).copied()
     }
 
-    /// This level, or `most` where it is lower.
+    /// This level, or `most` if that is lower.
     #[inline]
     pub(super) fn at_most(self, most: u8) -> Level {
         if self as u8 <= most { self } else { Level::from_code(most).unwrap_or(Level::Portable) }
@@ -42,7 +43,7 @@ pub(super) fn level() -> Level {
     level
 }
 
-/// Asks the processor.
+/// Asks the processor for its level.
 ///
 /// Source followed: Intel's manual, volume 2, CPUID; volume 1, 13.3 for the registers that the system saves.
 #[cold]
@@ -58,7 +59,7 @@ fn ask() -> Level {
     if cpuid(0, 0).eax < 7 || cpuid(1, 0).ecx & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
         return Level::Portable;
     }
-    // SAFETY: the processor has XGETBV, as OSXSAVE says.
+    // SAFETY: the processor has XGETBV, since OSXSAVE is set.
     let saved = unsafe { saved_registers() };
     let (features, more) = (cpuid(7, 0), cpuid(7, 1));
     if saved & YMM != YMM || features.ebx & AVX2 == 0 {
@@ -74,7 +75,7 @@ fn ask() -> Level {
     }
 }
 
-/// A call without preconditions, which Rust before 1.94 does not know to be safe.
+/// CPUID. It has no preconditions, but Rust before 1.94 does not declare it as safe.
 #[allow(unsafe_code, unused_unsafe)]
 fn cpuid(leaf: u32, sub_leaf: u32) -> CpuidResult {
     // SAFETY: every x86-64 processor has CPUID.
@@ -82,7 +83,7 @@ fn cpuid(leaf: u32, sub_leaf: u32) -> CpuidResult {
 }
 
 /// # Safety
-/// The processor has XGETBV.
+/// The processor must have XGETBV.
 #[allow(unsafe_code)]
 #[target_feature(enable = "xsave")]
 unsafe fn saved_registers() -> u64 {

@@ -1,7 +1,7 @@
-//! x86-64 hosts: AVX2 and, where the processor has it, VNNI, found out at run time.
+//! x86-64 hosts: AVX2 and, if the processor has it, VNNI, which is detected at run time.
 //!
-//! Weights lie in blocks of eight channels, groups of four weights: 32 bytes that meet four elements of a
-//! pixel in every lane.
+//! Weights are in blocks of eight channels and groups of four weights: 32 bytes, each lane of which is
+//! multiplied with the same four elements of a pixel.
 //!
 //! ```text
 //! AVX2   tile of 16-bit elements; 4 channels x 4 weights widened, VPMADDWD by the pixel's four elements
@@ -9,8 +9,8 @@
 //! VNNI   tile of bytes; VPDPBUSD of unsigned weights `w + 128` by signed elements
 //!        -> c0 c1 c2 … c7, from which 128 times the sum of the pixel is taken at the end
 //! ```
-//! A depthwise layer multiplies two taps at a time, eight channels side by side. What the processor lacks runs
-//! portably; Miri, which knows no AVX, sees the portable set.
+//! A depthwise layer multiplies two taps at a time, for eight adjacent channels. Without these instructions,
+//! the portable kernels run; Miri, which does not support AVX, always uses the portable set.
 
 mod avx2;
 mod detect;
@@ -27,14 +27,14 @@ use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 use detect::Level;
 
-/// The set for x86-64, which goes no further than the level `MOST`.
+/// The set for x86-64, which uses no higher level than `MOST`.
 #[derive(Debug)]
 pub struct X86<const MOST: u8>;
 
-/// AVX2 where the processor has it.
+/// AVX2, if the processor has it.
 pub type Avx2 = X86<{ Level::Avx2 as u8 }>;
 
-/// The best that the processor has.
+/// The best level that the processor has.
 pub type Host = X86<{ Level::AvxVnni as u8 }>;
 
 impl<const MOST: u8> X86<MOST> {
@@ -104,7 +104,7 @@ impl<const MOST: u8> Kernels for X86<MOST> {
     }
 }
 
-/// The weights without what lies behind them: the loops tell the last block by its size.
+/// The weights without the bytes after them, because the loops recognise the last block by its size.
 fn exact<'a>(weights: &Matrix<'a>) -> Matrix<'a> {
     let size = weights.shape.bytes().unwrap_or(0) as usize;
     Matrix { shape: weights.shape, bytes: weights.bytes.get(..size).unwrap_or(weights.bytes) }

@@ -1,5 +1,5 @@
-//! Vectors of eight 32-bit numbers, eight channels: loads and stores that types keep within bounds, and the
-//! way from accumulators to outputs.
+//! Vectors of eight 32-bit numbers, one for each of eight channels: loads and stores whose types keep them
+//! within bounds, and the computation of outputs from accumulators.
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::*;
@@ -9,7 +9,7 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::Stage;
 
-/// Types of one byte, each bit pattern of which is a number; a cell may be read through any reference.
+/// Types of one byte for which every bit pattern is valid. A cell may be read through any reference.
 pub(super) trait Byte {}
 impl Byte for u8 {}
 impl Byte for Cell<u8> {}
@@ -29,7 +29,7 @@ pub(super) fn double_word<B: Byte>(bytes: &[B; 8]) -> i64 {
     unsafe { bytes.as_ptr().cast::<i64>().read_unaligned() }
 }
 
-/// Eight bytes, with zeroes behind them.
+/// Eight bytes, followed by zeroes.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn load_8<B: Byte>(bytes: &[B; 8]) -> __m128i {
@@ -50,13 +50,13 @@ pub(super) fn load_32<B: Byte>(bytes: &[B; 32]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
-/// Whole words, at most 8, with zeroes behind them.
+/// Whole words, at most 8, followed by zeroes.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn load_words<B: Byte>(bytes: &[B]) -> __m256i {
     let words = _mm256_set1_epi32((bytes.len() / 4) as i32);
     let mask = _mm256_cmpgt_epi32(words, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    // SAFETY: only words that are there are read: those whose number is below their count.
+    // SAFETY: only existing words are read: those whose number is below their count.
     unsafe { _mm256_maskload_epi32(bytes.as_ptr().cast(), mask) }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn store_32(target: &[Cell<u8>; 32], bytes: __m256i) {
     unsafe { _mm256_storeu_si256(target.as_ptr().cast_mut().cast(), bytes) }
 }
 
-/// The total of eight numbers, in each place.
+/// The total of eight numbers, in every lane.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn total(numbers: __m256i) -> __m256i {
@@ -109,8 +109,8 @@ pub(super) fn store_outputs(out: &[Cell<i8>], bytes: i64) {
     }
 }
 
-/// The odd numbers in the even places. Not a shift: with one, the compiler takes the products that follow for
-/// products of 64 bits.
+/// Moves the odd numbers to the even lanes. This is not a shift, because the compiler would then take the
+/// products that follow for products of 64 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn odd_numbers(numbers: __m256i) -> __m256i {
@@ -118,7 +118,7 @@ fn odd_numbers(numbers: __m256i) -> __m256i {
 }
 
 /// `a * b / 2^31` of 32-bit numbers, rounded to nearest, ties upwards. `odd` holds the odd factors in the
-/// even places.
+/// even lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn high_product(a: __m256i, b: __m256i, odd: __m256i) -> __m256i {
@@ -128,7 +128,7 @@ fn high_product(a: __m256i, b: __m256i, odd: __m256i) -> __m256i {
     _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0b1010_1010)
 }
 
-/// Rounds eight scaled numbers the second time: a right shift to nearest, ties away from zero.
+/// Rounds eight scaled numbers for the second time: a right shift to nearest, ties away from zero.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn away_from_zero(high: __m256i) -> __m256i {
@@ -148,21 +148,21 @@ pub(super) fn low_bytes(numbers: __m256i) -> i64 {
     _mm_cvtsi128_si64(_mm_unpacklo_epi32(low, high))
 }
 
-/// What outputs are made of for eight channels of a packed layer, see [`Stage`].
+/// The parameters from which the outputs of eight channels of a packed layer are computed, see [`Stage`].
 #[derive(Clone, Copy)]
 pub(super) struct Eight {
     bias: __m256i,
     mantissa: __m256i,
     odd_mantissa: __m256i,
     shift: __m256i,
-    /// Rounding term and zero point, to be added before the shift.
+    /// Rounding term and zero point, which are added before the shift.
     round: __m256i,
     min: __m256i,
     max: __m256i,
 }
 
 impl Eight {
-    /// The channels from `first` on; there may be fewer than eight.
+    /// Eight channels, starting with channel `first`; there may be fewer.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(super) fn new(stage: &Stage<'_>, first: usize) -> Eight {
@@ -181,7 +181,7 @@ impl Eight {
             }
         };
         let half = _mm256_set1_epi32(stage.zero_point.wrapping_mul(2).wrapping_add(1));
-        // A right shift by s is a shift of -s: its complement is s - 1.
+        // A right shift by s is stored as -s, whose complement is s - 1.
         let less_one = _mm256_xor_si256(shift, _mm256_set1_epi32(-1));
         Eight {
             bias,
@@ -205,7 +205,8 @@ impl Eight {
 }
 
 impl Eight {
-    /// Writes the outputs of the first `pixels` sums, `width` channels each, to places `stride` elements apart.
+    /// Writes the outputs of the first `pixels` sums, `width` channels each, to positions `stride` elements
+    /// apart.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(super) fn store<const ROWS: usize>(
@@ -240,14 +241,14 @@ fn separate(multipliers: &[Multiplier; 8]) -> (__m256i, __m256i) {
     (ordered(_mm256_unpacklo_epi64(low, high)), ordered(_mm256_unpackhi_epi64(low, high)))
 }
 
-/// One multiplier for eight numbers that shifts by 0 to 31 bits to the right.
+/// One multiplier for eight numbers; it shifts right by 0 to 31 bits.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
     mantissa: __m256i,
     /// The right shift, in the low half.
     shift: __m128i,
     round: __m256i,
-    /// All bits where there is a second rounding, none where the shift is 0.
+    /// All bits if there is a second rounding, none if the shift is 0.
     rounds: __m256i,
 }
 
@@ -265,7 +266,7 @@ impl Scale {
         })
     }
 
-    /// The numbers scaled, with both roundings. Numbers are below 2^30, so that no sum overflows.
+    /// Scales the numbers, with both roundings. Numbers are below 2^30, so that no sum overflows.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(super) fn apply(&self, x: __m256i) -> __m256i {

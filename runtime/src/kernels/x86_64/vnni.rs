@@ -1,11 +1,11 @@
-//! Kernels of VNNI, for both kinds of processors that have it: the same code, encoded in two ways.
+//! Kernels with VNNI, for both kinds of processors that have it: the same code in two encodings.
 #![allow(unsafe_code)]
-// Firmware builds with Rust 1.88, these need 1.89: only hosts have them.
+// Firmware builds with Rust 1.88; these functions need 1.89, but only hosts have them.
 #![allow(clippy::incompatible_msrv)]
 
 use core::cell::Cell;
 
-/// Rows of groups of four elements, one behind the other.
+/// Rows of groups of four elements, one after the other.
 struct Rows<'a> {
     cells: &'a [Cell<i8>],
     /// Groups of a row.
@@ -13,7 +13,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The groups of a row; none where it is not there.
+    /// The groups of a row; empty if it does not exist.
     fn row(&self, row: usize) -> &'a [[Cell<i8>; 4]] {
         let groups = self.cells.as_chunks::<4>().0;
         groups.get(row * self.groups..).and_then(|row| row.get(..self.groups)).unwrap_or(&[])
@@ -38,7 +38,7 @@ macro_rules! kernels {
             /// Channels of a block.
             const BLOCK: usize = 8;
 
-            /// Weights of a channel that lie side by side.
+            /// Adjacent weights of a channel.
             const GROUP: usize = 4;
 
             /// Bytes of a group of a whole block.
@@ -73,8 +73,8 @@ macro_rules! kernels {
                 unsafe { run::<1>(&rows, last, 1, weights, stage, out, out.len()) }
             }
 
-            /// All channels for some rows of `groups` groups, which begin `pitch` bytes apart; `last` are
-            /// elements behind each row that do not fill a group.
+            /// Computes all channels for some rows of `groups` groups, which begin `pitch` bytes apart;
+            /// `last` are the elements after each row that do not fill a group.
             #[target_feature(enable = $features)]
             fn run<const ROWS: usize>(
                 rows: &Rows<'_>,
@@ -101,9 +101,10 @@ macro_rules! kernels {
                     Eight::new(stage, first).store(sums, pixels, width, out, out_stride);
                 };
                 let mut first = 0;
-                // Four blocks of one row, two blocks of four: enough sums to hide the instruction's latency.
+                // Four blocks for one row, two blocks for four rows: enough sums to hide the instruction's
+                // latency.
                 while ROWS == 1 && channels - first >= 4 * BLOCK {
-                    // SAFETY: rows and whole blocks of weights are there, as just found.
+                    // SAFETY: rows and whole blocks of weights are there, as checked above.
                     let sums = unsafe { products::<ROWS, 4>(rows, last, &weights.bytes[first * all * GROUP..], size) };
                     for (block, sums) in sums.into_iter().enumerate() {
                         store(sums, first + block * BLOCK, BLOCK);
@@ -141,14 +142,14 @@ macro_rules! kernels {
                 }
             }
 
-            /// Weights less -128.
+            /// Subtracts -128 from the weights.
             #[inline]
             #[target_feature(enable = "avx2")]
             fn unsigned(words: __m256i) -> __m256i {
                 _mm256_xor_si256(words, _mm256_set1_epi8(-128))
             }
 
-            /// What the sums of a row have too much: 128 times the row's elements.
+            /// The excess of the sums of a row: 128 times the sum of the row's elements.
             #[inline]
             #[target_feature(enable = $features)]
             fn surplus<const ROWS: usize>(rows: &Rows<'_>, last: Option<i32>) -> [__m256i; ROWS] {
@@ -249,12 +250,12 @@ mod tests {
     use crate::kernels::{Lines, Policy, Stage, TILE, portable};
     use crate::packing::{Matrix, Packing, Shape};
 
-    /// A packed layer over the patches of a tile, within the bounds of its packing.
+    /// A packed layer over the patches of a tile, with numbers within the bounds of its packing.
     #[derive(Debug)]
     struct Layer {
         shape: Shape,
         pixels: usize,
-        /// [`TILE`] patches, one behind the other.
+        /// [`TILE`] patches, one after the other.
         source: Vec<i8>,
         bytes: Vec<u8>,
         bias: Vec<i32>,
@@ -318,7 +319,7 @@ mod tests {
             Matrix { shape: self.shape, bytes: &self.bytes }
         }
 
-        /// Outputs of the tile's pixels, after its patches were entered by `load`.
+        /// The outputs of the tile's pixels, after `load` has loaded its patches.
         fn tile(&self, load: impl Fn(&[Cell<u8>], &Lines<'_>), multiply: MatmulPacked) -> Vec<i8> {
             let (line, count) = (self.shape.line as usize, self.shape.channels as usize);
             let mut tile = vec![0x33u8; TILE * self.shape.padded_depth().unwrap_or(0) as usize];
@@ -342,7 +343,7 @@ mod tests {
     type MatmulPacked = fn(&[Cell<u8>], usize, &Matrix<'_>, &Stage<'_>, &[Cell<i8>], usize);
     type DensePacked = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
 
-    /// A processor that has both kinds runs AVX-VNNI, so the kernels are called here by their names.
+    /// A processor that has both kinds runs AVX-VNNI, so the test calls the kernels by their names.
     fn equals_portable(matmul: MatmulPacked, dense: DensePacked) {
         proptest!(|(conv in layers(Policy::HOST.conv), layer in layers(Policy::HOST.dense))| {
             let load = |tile: &[Cell<u8>], lines: &Lines<'_>| avx2::load_lines::<1>(tile, &conv.shape, lines);

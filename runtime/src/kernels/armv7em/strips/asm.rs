@@ -1,4 +1,5 @@
-//! The leaf in assembly. `mod.rs` calls it and has checked all sizes; `../asm.rs` says how its loops are laid out.
+//! The leaf in assembly. `mod.rs` calls it after it has checked all sizes; `../asm.rs` describes the rules
+//! for its loops.
 
 #![allow(unsafe_code)]
 
@@ -6,7 +7,7 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
 
-/// What [`depthwise`] works on. Pointers move on from block to block.
+/// Arguments of [`depthwise`]. Pointers are advanced from block to block.
 #[repr(C)]
 pub(super) struct Work {
     pub source: *const i8,
@@ -38,9 +39,9 @@ pub(super) struct Work {
 
 in_order!(5 words of Work: channels, plane, left, width, height);
 
-/// Block by block, row by row: a row of the image enters the ring, then a row of outputs is made of each of its two
-/// planes, two pixels at a time, and three at the end of an odd number. `r4, r5` hold the plane's first channel of
-/// both pixels, `r6, r7` the second one.
+/// Block by block, row by row: a row of the image is copied into the ring, then a row of outputs is computed
+/// for each of the two planes, two pixels at a time, and three at the end if their number is odd. `r4, r5`
+/// hold the plane's first channel of both pixels, `r6, r7` the second one.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
     leaf!(
@@ -48,14 +49,15 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
              plane, width, height;
          Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // Stack: 0 and 4 bytes from the first kernel row's slot to the second's and on to the third's, 8 way from there
-        // to the first kernel row two pixels on, 12 end of the pairs of pixels, 16 place of the output, 20 bytes of a
-        // pixel, 24 next slot, 28 source of the next row, 32 its number, 36 rows that enter yet, 40 row of outputs,
-        // 44 work, 48 end of the ring, 52 plane under the first kernel row; then the records of both planes, 68 bytes
-        // each: nine words of weights, and of either channel bias, mantissa, right shift less one, rounding term.
+        // Stack: 0 and 4 bytes from the first kernel row's slot to the second's and on to the third's, 8
+        // distance from there to the first kernel row two pixels further on, 12 end of the pairs of pixels,
+        // 16 address of the output, 20 bytes of a pixel, 24 next slot, 28 source of the next row, 32 its
+        // number, 36 rows that are still to be copied, 40 row of outputs, 44 arguments, 48 end of the ring,
+        // 52 plane under the first kernel row; then the records of both planes, 68 bytes each: nine words of
+        // weights, and for each of the two channels bias, mantissa, right shift minus one, rounding term.
         //
-        // A row of the kernel and four pixels, for two. `p` and `q` are what the second pixel adds to: in the first row
-        // what the first one starts with, too.
+        // A row of the kernel and four pixels, for two outputs. `p` and `q` are the values that the second
+        // pixel adds to: in the first row, they are the start values of the first pixel.
         ".macro FERROLITE_ROW row, p, q",
         "ldr.w r8, [r2, #12 * \\row]",
         "ldr.w r9, [r2, #12 * \\row + 4]",
@@ -77,7 +79,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "smlabb r5, r3, r10, r5",
         "smlatt r7, r3, r10, r7",
         ".endm",
-        // The same and five pixels, for three: `r4, r5, r6` and `r7, r8, r9`.
+        // The same with five pixels, for three outputs: `r4, r5, r6` and `r7, r8, r9`.
         ".macro FERROLITE_ROW_OF_3 row",
         "ldr.w r10, [r2, #12 * \\row]",
         "ldr.w r11, [r2, #12 * \\row + 4]",
@@ -123,7 +125,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "ssat \\a, #8, \\a, asr #1",
         "ssat \\b, #8, \\b, asr #1",
         ".endm",
-        // Three that share a multiplier.
+        // Finishes three outputs that share a multiplier.
         ".macro FERROLITE_FINISH_3 a, b, c, at",
         "ldr.w r10, [r2, #\\at]",
         "ldr.w r11, [r2, #\\at + 4]",
@@ -158,12 +160,12 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "add r4, r1, r4, lsl #1",
         "str r4, [sp, #48]",
         "str r5, [sp, #20]",
-        // The padding at the sides stays.
+        // The padding at the sides is written once and stays.
         "1:",
         "str r3, [r1], #4",
         "cmp r1, r4",
         "bne 1b",
-        // A block: its weights are widened.
+        // A block starts: its weights are widened.
         "2:",
         "ldr r1, [r0, #{weights}]",
         "add r2, sp, #56",
@@ -177,7 +179,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "subs r3, #1",
         "bne 3b",
         "str r1, [r0, #{weights}]",
-        // Channels 0 and 2 are those of the first plane, 1 and 3 those of the second.
+        // Channels 0 and 2 belong to the first plane, 1 and 3 to the second.
         "ldr r1, [r0, #{bias}]",
         "ldr r3, [r0, #{multipliers}]",
         "ldr r5, [r0, #{step}]",
@@ -210,7 +212,8 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "str r3, [r0, #{source}]",
         "rsbs r4, r4, #0",
         "adds r7, #2",
-        // A row enters the ring: r1 its source, r4 its number, r5 its slot, r7 rows that enter with it and after it.
+        // Copies a row into the ring: r1 its source, r4 its number, r5 its slot, r7 the number of rows from
+        // this one on.
         "5:",
         "subs r7, #1",
         "str r7, [sp, #36]",
@@ -247,10 +250,10 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "cmp r5, r6",
         "it eq",
         "moveq r5, r9",
-        // The first two rows make nothing by themselves.
+        // The first two rows give no outputs yet.
         "cmp r7, r8",
         "bhs 5b",
-        // The next slot holds the oldest row, which lies under the first kernel row.
+        // The next slot holds the oldest row, which is under the first kernel row.
         "strd r5, r1, [sp, #24]",
         "str r4, [sp, #32]",
         "add.w r7, r5, r3, lsl #1",
@@ -269,7 +272,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "strd r7, r8, [sp, #4]",
         "ldr r3, [sp, #40]",
         "add r2, sp, #56",
-        // A plane: r0 its word under the first kernel row, r2 its record, r3 place of its outputs.
+        // A plane: r0 its word under the first kernel row, r2 its record, r3 address of its outputs.
         "9:",
         "ldr r6, [sp, #44]",
         "str r5, [sp, #52]",
@@ -355,7 +358,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "add r5, r6",
         "adds r3, #1",
         "b.w 9b",
-        // The next row; behind the last one the next block.
+        // The next row; after the last one, the next block.
         "13:",
         "ldr r3, [sp, #16]",
         "ldr r7, [sp, #36]",

@@ -1,4 +1,4 @@
-//! The leaf in plain Rust, in the order of `asm.rs`: for tests on the host.
+//! The leaf in plain Rust, in the order of `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 
@@ -19,7 +19,7 @@ pub(super) fn depthwise(
     let padded = width + 2;
     let shape = Shape { packing: Packing::blocks(4, 1, 2), channels: pixel as u32, lines: 1, line: 9 };
     let weights = Matrix { shape, bytes: bytemuck::cast_slice(weights) };
-    // The padding at the sides stays.
+    // The padding at the sides is written once and stays.
     for cell in ring {
         cell.set(padding);
     }

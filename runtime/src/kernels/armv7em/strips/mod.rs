@@ -1,7 +1,8 @@
-//! A 3x3 depthwise convolution of a whole image, four channels at a time: the safe face of its leaf. Sizes are
-//! checked here, once per layer; what does not fit is not computed.
+//! A 3x3 depthwise convolution of a whole image, four channels at a time: the safe interface of its leaf. It
+//! checks sizes once per layer; if they do not fit, nothing is computed.
 //!
-//! In the ring a row of four channels is two planes, of channels 0 and 2 and of 1 and 3, with a word for each pixel.
+//! In the ring, a row of four channels consists of two planes, one of channels 0 and 2 and one of channels 1
+//! and 3, with a word for each pixel.
 #![allow(unsafe_code)]
 
 #[cfg(kernels = "armv7em")]
@@ -13,7 +14,7 @@ use core::cell::Cell;
 
 use super::{Channels, Strips, halfwords, words};
 
-/// Makes all channels of the image.
+/// Computes all channels of the image.
 #[inline(always)]
 pub(super) fn depthwise(strips: &Strips<'_>, weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
     let Strips { image, height, width, top, left, zero_point, .. } = *strips;
@@ -34,10 +35,10 @@ pub(super) fn depthwise(strips: &Strips<'_>, weights: &[u32], channels: &Channel
         return;
     }
     let padding = halfwords(zero_point, zero_point);
-    // SAFETY: sizes as just found: an image and outputs of `height` rows of `width` pixels of four channels for
-    // each block, three ring rows of two planes of `width + 2` words, nine words of weights for each block, a bias
-    // for each channel, as many multipliers or one. Cells may be written through a shared reference; no unique
-    // reference to them exists.
+    // SAFETY: the sizes were checked above: an image and outputs of `height` rows of `width` pixels of four
+    // channels for each block, three ring rows of two planes of `width + 2` words, nine words of weights for
+    // each block, a bias for each channel, as many multipliers or one. Cells may be written through a shared
+    // reference; no unique reference to them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let mut work = asm::Work {

@@ -1,6 +1,6 @@
-//! The leaves in assembly; `mod.rs` calls them and has checked all sizes. The rules are those of
-//! `armv7em/asm.rs`: loops start at multiples of 4 and are made of 32-bit instructions, loads stand in chains
-//! that do not mix flash and RAM.
+//! The leaves in assembly. `mod.rs` calls them after it has checked all sizes. The rules are those of
+//! `armv7em/asm.rs`: loops start at multiples of 4 and consist of 32-bit instructions, and loads are grouped
+//! in chains that do not mix flash and RAM.
 
 use core::mem::offset_of;
 
@@ -8,7 +8,7 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
 
-/// What [`load`] works on.
+/// Arguments of [`load`].
 #[repr(C)]
 pub(super) struct Load {
     pub rows: [*const i8; 4],
@@ -29,21 +29,21 @@ pub(super) struct Load {
 
 in_order!(first 4 words of Load: rows);
 
-/// Place of a tile's outputs.
+/// Addresses of a tile's outputs.
 #[repr(C)]
 pub(super) struct Place {
     pub first: *mut i8,
-    /// Bytes to the second column; 0 where there is none.
+    /// Bytes to the second column; 0 if there is none.
     pub column: usize,
 }
 
-// The first field is written as the pointer moves on to the next place.
+// `multiply` writes this field while it advances the pointer to the next `Place`.
 const _: () = assert!(offset_of!(Place, first) == 0);
 
-/// What [`multiply`] works on.
+/// Arguments of [`multiply`].
 #[repr(C)]
 pub(super) struct Multiply {
-    /// At a multiple of 32.
+    /// Aligned to 32 bytes.
     pub v: *const i32,
     pub filters: *const u32,
     pub bias: *const i32,
@@ -56,20 +56,20 @@ pub(super) struct Multiply {
     /// Bytes of `V`, a multiple of 2048.
     pub span: usize,
     pub sums: *mut i32,
-    /// Eight bytes for each tile that counts, at least one.
+    /// Eight bytes for each tile that counts; at least one tile does.
     pub tiles_end: usize,
-    /// Bytes to the second row; 0 where there is none.
+    /// Bytes to the second row; 0 if there is none.
     pub pitch: usize,
     pub places: [Place; 4],
 }
 
-/// For each group of four channels: columns of pixels become columns of `B d`, then these become `V`.
+/// For each group of four channels, columns of pixels become columns of `B d`, and these become `V`.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn load(work: *mut Load) {
     leaf!(
         [Load: channels, groups, left, count, right, padding, columns, target],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // Columns of padding: r6 of them, r7 the word that is not 0.
+        // Columns of padding: r6 is their number, r7 the word that is not 0.
         ".macro FERROLITE_PADDING",
         "cmp r6, #0",
         "beq.w 12f",
@@ -88,7 +88,7 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         "bne.w 11b",
         "12:",
         ".endm",
-        // Rows 1, 0, 2, 3 of B d from the pixels in r10, r11, r12, lr.
+        // Computes the rows 1, 0, 2, 3 of B d from the pixels in r10, r11, r12, lr.
         ".macro FERROLITE_COLUMN at",
         "ssub16 r10, r10, r12",
         "ssub16 lr, r11, lr",
@@ -99,7 +99,7 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         "str.w r10, [r5, #\\at]",
         "str.w r11, [r5, #\\at + 16]",
         ".endm",
-        // A row of V of one tile from four columns.
+        // Computes a row of V of one tile from four columns.
         ".macro FERROLITE_TILE a, b, c, d, at",
         "ssub16 r12, \\a, \\c",
         "sadd16 lr, \\b, \\c",
@@ -110,7 +110,7 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         "str.w r12, [r1, #\\at + 128]",
         "str.w lr, [r1, #\\at + 192]",
         ".endm",
-        // Stack: 0 work, 4 channels, 8 behind the last column of pixels.
+        // Stack: 0 arguments, 4 channels, 8 end of the columns of pixels.
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #12",
         "str r0, [sp, #0]",
@@ -158,7 +158,7 @@ pub(super) unsafe extern "C" fn load(work: *mut Load) {
         "FERROLITE_PADDING",
         "ldr.w r0, [r12, #{columns}]",
         "ldr.w r1, [r12, #{target}]",
-        // The four rows of the first pair of channels, then of the second.
+        // The four rows of the first pair of channels, then those of the second.
         "mov.w r11, #2",
         "4:",
         "add.w r10, r0, #32",
@@ -215,7 +215,7 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
          Place: first, column;
          Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // 16 products: two words of filters, a word of each tile. `x` and `w` are bytes.
+        // 16 products: two words of filters, and a word of each tile. `x` and `w` are in bytes.
         ".macro FERROLITE_STEP x, w",
         "ldr.w r10, [r1, #\\w]",
         "ldr.w r11, [r1, #\\w + 4]",
@@ -232,7 +232,8 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "smlad r8, r10, lr, r8",
         "smlad r9, r11, lr, r9",
         ".endm",
-        // An output of a tile: r11 the mantissa, r12 the right shift less one, lr what rounds.
+        // Finishes the outputs of a tile: r11 is the mantissa, r12 the right shift minus one, lr the rounding
+        // term.
         ".macro FERROLITE_FINISH a, b, c, d",
         "asr.w \\a, \\a, #1",
         "asr.w \\b, \\b, #1",
@@ -259,7 +260,7 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "ssat \\c, #8, \\c, asr #1",
         "ssat \\d, #8, \\d, asr #1",
         ".endm",
-        // Column `x` of a tile's sums: rows of A applied. Slots are 32 bytes apart.
+        // Applies the rows of A to column `x` of a tile's sums. Slots are 32 bytes apart.
         ".macro FERROLITE_SUMS x, a, b",
         "ldr.w r10, [r0, #128 * \\x]",
         "ldr.w r11, [r0, #128 * \\x + 32]",
@@ -268,9 +269,9 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "add.w \\a, r11, r12",
         "sub.w \\b, r10, lr",
         ".endm",
-        // Stack: 0 end of V for this slot, 4 place of its sums, 8 span, 12 end of the sums, 16 work, 20 filters,
-        // 24 four times the bias, mantissa, right shift less one, what rounds, 40 pitch, 44 end of the tiles'
-        // sums, 48 channels of the pair that follow.
+        // Stack: 0 end of V for this slot, 4 address of its sums, 8 span, 12 end of the sums, 16 arguments,
+        // 20 filters, 24 four times the bias, mantissa, right shift minus one, rounding term, 40 pitch, 44
+        // end of the tiles' sums, 48 remaining channels of the pair.
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #52",
         "ldr r1, [r0, #{filters}]",
@@ -293,7 +294,7 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "str.w r2, [sp, #0]",
         "str.w r3, [sp, #4]",
         ".p2align 2",
-        // A sum that begins: the first step, without what was there before.
+        // The first step of a sum, which does not add to earlier values.
         "2:",
         "ldr.w r10, [r1, #0]",
         "ldr.w r11, [r1, #4]",
@@ -334,12 +335,12 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "sub.w r0, r10, r11",
         "str.w r10, [sp, #0]",
         "str.w r12, [sp, #4]",
-        // Behind an even slot the sum goes on.
+        // After an even slot, the sum continues.
         "tst.w r0, #16",
         "bne.w 3b",
         "cmp.w r12, lr",
         "bne.w 2b",
-        // The outputs of both channels.
+        // Computes the outputs of both channels.
         "str.w r1, [sp, #20]",
         "ldr.w r1, [sp, #16]",
         "ldr.w r0, [r1, #{sums}]",
@@ -390,7 +391,7 @@ pub(super) unsafe extern "C" fn multiply(work: *mut Multiply) {
         "ldr.w r7, [r1, #{column}]",
         "ldr.w r8, [sp, #40]",
         "ldr.w r9, [sp, #44]",
-        // From the last to the first: one that is not there has the place of one that is.
+        // Writes from the last output to the first: a missing one has the address of one that exists.
         "add.w r8, r8, r6",
         "add.w r0, r0, #8",
         "strb.w r5, [r8, r7]",

@@ -1,4 +1,4 @@
-//! The leaves in plain Rust, word for word what `asm.rs` does: for tests on the host.
+//! The leaves in plain Rust, word for word as in `asm.rs`, for tests on the host.
 
 use core::cell::Cell;
 

@@ -1,12 +1,13 @@
-//! Winograd's F(2x2, 3x3): transformed pixels and filters are 16-bit numbers, two input channels in a word.
+//! Winograd's F(2x2, 3x3). Transformed pixels and filters are 16-bit numbers, with two input channels in a
+//! word.
 //!
 //! ```text
 //! scratch   V: for each pair of input channels, each slot, each tile a word     | work
-//! work      while pixels enter: columns of B d, then a line of padding
-//!           while outputs are made: sums of two output channels, for each slot and tile
+//! work      while pixels are loaded: columns of B d, then a line of padding
+//!           while outputs are computed: sums of two output channels, for each slot and tile
 //! ```
-//! This is the safe face of the leaves, in `asm.rs` and, for the host, `emulated.rs`: sizes are checked here,
-//! once per call; what does not fit is not computed.
+//! This is the safe interface of the leaves, which are in `asm.rs` and, for the host, in `emulated.rs`. It
+//! checks sizes once per call; if they do not fit, nothing is computed.
 #![allow(unsafe_code)]
 
 #[cfg(kernels = "armv7em")]
@@ -30,12 +31,12 @@ const COLUMN: usize = 8;
 /// Words of the sums of two output channels.
 const SUMS: usize = SLOTS * TILE * 2;
 
-/// Input channels between two steps of the inner loop.
+/// Input channels in a step of the inner loop.
 const BLOCK: usize = 16;
 
 /// The parts of scratch memory.
 struct Parts<'a> {
-    /// At a multiple of [`Tiles::ALIGNMENT`].
+    /// Aligned to [`Tiles::ALIGNMENT`].
     v: &'a [Cell<i32>],
     work: &'a [Cell<u8>],
 }
@@ -69,12 +70,12 @@ pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_
     if !fits {
         return;
     }
-    // What `B d` is of a column of padding, other than 0.
+    // The value of `B d` in a column of padding, where it is not 0.
     let double = i32::from(zero_point) * 2;
     let padding = double & 0xFFFF | double << 16;
-    // SAFETY: sizes as just found: four rows of `count * channels` elements, `COLUMNS` columns of work memory
-    // as `left + count + right` are, and `V` of `channels / 2` pairs. Cells may be written through a shared
-    // reference; no unique reference to them exists.
+    // SAFETY: the sizes were checked above: four rows of `count * channels` elements, `COLUMNS` columns of
+    // work memory, which is the sum `left + count + right`, and `V` of `channels / 2` pairs. Cells may be
+    // written through a shared reference; no unique reference to them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let mut load = asm::Load {
@@ -94,7 +95,7 @@ pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_
     emulated::load(v, columns, rows, channels, left, padding);
 }
 
-/// See [`Kernels::matmul_tiles`](crate::kernels::Kernels::matmul_tiles); outputs are not clamped yet.
+/// See [`Kernels::matmul_tiles`](crate::kernels::Kernels::matmul_tiles). The outputs are not clamped yet.
 pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
     let outputs = filters.outputs as usize;
     let channels = Channels::of(stage, 0, outputs);
@@ -119,9 +120,10 @@ pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'
     if !fits {
         return;
     }
-    // SAFETY: sizes as just found: `pairs` pairs of `V`, `SLOTS` words for each of them and each output channel
-    // of filters, `SUMS` words of work memory, a bias and a multiplier for each output channel; in
-    // `out`, `outputs` elements for each pixel, where pixels that are not there have the place of one that is.
+    // SAFETY: the sizes were checked above: `pairs` pairs of `V`, `SLOTS` words for each of them and each
+    // output channel of filters, `SUMS` words of work memory, a bias and a multiplier for each output
+    // channel; in `out`, `outputs` elements for each pixel, where missing pixels have the address of one that
+    // exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
         let first: *mut i8 = out.cells.as_ptr().cast_mut().cast();
