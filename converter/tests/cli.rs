@@ -1,5 +1,5 @@
-//! The built command, used as a person or a script would: exit codes, one line of error and one of
-//! help, JSON on stdout and nothing else there, and no file left behind by what failed.
+//! Tests of the built command, used as a person or a script would: exit codes, one line of error and one of
+//! help, JSON on stdout and nothing else there, and no file left behind by a command that failed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use ferrolite::data::npz::{NamedArray, Npz, write};
 use ferrolite::graph::DType;
 use serde_json::Value;
 
-/// A folder for one test, and the command run in it.
+/// A folder for one test, in which the command runs.
 struct Desk(tempfile::TempDir);
 
 impl Desk {
@@ -31,21 +31,21 @@ impl Desk {
         self.command(words).output().unwrap()
     }
 
-    /// Runs words that have to succeed, and gives their stdout.
+    /// Runs a command that must succeed, and returns its stdout.
     fn good(&self, words: &str) -> String {
         let output = self.run(words);
         assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs words that have to succeed with one JSON object on stdout.
+    /// Runs a command that must succeed and print one JSON object.
     fn json(&self, words: &str) -> Value {
         let value: Value = serde_json::from_str(&self.good(words)).unwrap();
         assert!(value.is_object(), "{words}: {value}");
         value
     }
 
-    /// Checks that words fail as they should, and change nothing in the folder.
+    /// Checks that a command fails as it should, and changes nothing in the folder.
     fn bad(&self, words: &str, code: i32, message: &str) {
         let before = self.files();
         let output = self.run(words);
@@ -126,7 +126,7 @@ fn layers_without_an_operator_are_all_named() {
     let words = format!("convert {} -o out.ferro", path.display());
     desk.bad(&words, 1, "SignalWindow");
     desk.bad(&words, 1, "SignalPCAN");
-    // Looked at, it says which layers are in the way.
+    // `inspect` says which layers prevent the conversion.
     let facts = desk.json(&format!("inspect {} --json", path.display()));
     let unsupported = facts["unsupported"].as_array().unwrap();
     assert!(unsupported.len() > 10, "{unsupported:?}");
@@ -238,7 +238,7 @@ fn nothing_is_written_over_what_is_read() {
     let desk = Desk::new();
     desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
     desk.good("convert sine.tflite -o sine.ferro --rust sine.rs --c sine.h --report sine.html");
-    // Ferrolite wrote these, too, but they are read.
+    // Ferrolite wrote these files, too, but the commands read them.
     desk.npz("in.npz", "in0", &[2, 1], &[0.5, 1.0]);
     desk.npz("y.npz", "y", &[2, 1], &[0.5, 1.0]);
     fs::hard_link(desk.path("in.npz"), desk.path("twin.npz")).unwrap();
@@ -262,7 +262,7 @@ fn nothing_is_written_over_what_is_read() {
     desk.bad(&format!("convert sine.tflite -o k.ferro --rust {home}/k.ferro"), 2, "two outputs");
     assert_eq!(contents(), before);
 
-    // What Ferrolite wrote and does not read is replaced, what others wrote is not.
+    // A file that Ferrolite wrote and does not read is replaced; a file that others wrote is not.
     desk.good("convert sine.tflite -o sine.ferro --rust sine.rs --c sine.h --report sine.html");
     desk.good("convert sine.tflite -o copy.tflite");
     desk.good("convert sine.tflite -o copy.tflite");
@@ -397,7 +397,7 @@ fn a_lock_holds_what_an_inference_costs() {
     let desk = Desk::new();
     desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
     desk.good("convert sine.tflite -o sine.ferro --target cortex-m4");
-    // A lock holds what is counted, and there is nothing to compare with yet.
+    // A lock needs a board that counts instructions, and there is no lock to compare with yet.
     desk.bad("bench sine.ferro --lock sine.lock", 2, "a board that counts");
     desk.bad("bench sine.ferro --on host --lock sine.lock", 2, "a board that counts");
     desk.bad("bench sine.ferro --on qemu-cortex-m4 --lock sine.lock --check", 1, "cannot be read");
@@ -423,7 +423,7 @@ fn a_lock_holds_what_an_inference_costs() {
         "{text}"
     );
     assert!(desk.good("bench sine.ferro --lock sine.lock --check").contains("nothing has grown"));
-    // The same lock of a cheaper model: the figure and the layer are named, and nothing is written.
+    // In a lock with smaller figures, the check names the figure and the layer, and writes nothing.
     let cheaper = text.replace(&format!("\ninstructions {instructions}\n"), "\ninstructions 100\n");
     let kept: Vec<&str> = cheaper.lines().filter(|line| !line.starts_with("layer")).collect();
     fs::write(desk.path("sine.lock"), kept.join("\n")).unwrap();
@@ -552,7 +552,7 @@ fn the_same_model_as_tflite() {
     let facts = desk.json("convert digits.tflite -o int8.tflite --calibrate data.npz:cal_x --json");
     assert_eq!(facts["model_bytes"], fs::metadata(desk.path("int8.tflite")).unwrap().len());
     desk.good("convert digits.tflite -o a.ferro --calibrate data.npz:cal_x");
-    // What was written is a quantized model, which keeps its numbers.
+    // The file that was written is a quantized model, which keeps its numbers.
     assert!(desk.good("convert int8.tflite -o b.ferro").contains("TensorFlow Lite"));
     for name in ["a", "b"] {
         desk.good(&format!("run {name}.ferro --input data.npz:test_x --output {name}.npz"));
@@ -570,7 +570,7 @@ fn numbers_of_words_are_int32_and_name_rows() {
     desk.good("convert words.tflite -o words.ferro");
     assert_eq!(desk.json("inspect words.ferro --json")["inputs"][0]["dtype"], "int32");
     desk.npz("good.npz", "in0", &[1, 7], &[0.0, 29.0, 3.0, 3.0, 1.0, 20.0, 11.0]);
-    // Enough samples for weights to be packed anew for the host: the layer keeps its name.
+    // With this many samples, weights are packed again for the host; the layer keeps its name.
     let mut rows = [3.0; 10 * 7];
     rows[5 * 7 + 1] = 30.0;
     desk.npz("beyond.npz", "in0", &[10, 7], &rows);

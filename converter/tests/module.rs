@@ -1,11 +1,11 @@
-//! The module that `convert --rust` writes, compiled as firmware does: without a warning, and not at all where the
-//! kernels would be those of another core than the model is packed for.
+//! Compiles the module that `convert --rust` writes as firmware does: it must give no warning, and it must
+//! not compile if the kernels are those of another core than the model is packed for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A crate that has the module of one model in it.
+/// A crate that contains the module of one model.
 struct Firmware(PathBuf);
 
 impl Firmware {
@@ -22,7 +22,7 @@ impl Firmware {
             runtime.display()
         );
         fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-        // A private module of which nothing is used: all that could be warned of is.
+        // A private module of which nothing is used gives every possible warning.
         fs::write(folder.join("src/lib.rs"), "#![no_std]\n#![deny(warnings)]\nmod model;\n").unwrap();
         let source =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite");
@@ -36,7 +36,7 @@ impl Firmware {
         Firmware(folder)
     }
 
-    /// Compiles it for a Rust target with compiler flags and features; all have one folder for what is built.
+    /// Compiles it for a Rust target with compiler flags and features. All crates share one target folder.
     fn check(&self, target: &str, rustflags: &str, features: &str) -> Output {
         let mut cargo = Command::new("cargo");
         for outer in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {

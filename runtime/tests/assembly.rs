@@ -1,13 +1,14 @@
-//! Leaves in assembly read the structs they work on by the names of fields, never by numbers. This follows the text of
-//! each `asm.rs` from top to bottom, as a reader does: which registers and places on the stack hold a struct's address,
-//! or a copy of the struct, and what is read through them.
+//! Leaves in assembly must read the fields of their arguments by name, never by a number. This test follows
+//! the text of each `asm.rs` from top to bottom, as a reader does: it tracks which registers and stack slots
+//! hold the address of a struct, or a copy of the struct, and what is read through them.
 //!
-//! It does not follow addresses that the lines above a label do not show, nor those that a function gets beside a struct.
+//! It does not follow addresses that the lines above a label do not show, nor pointers that a function gets
+//! beside a struct.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The struct whose pointers are walked along: adding to them leaves them pointers to it.
+/// The struct whose pointers are advanced: adding to such a pointer gives another pointer to this struct.
 const WALKED: &str = "Multiplier";
 
 #[test]
@@ -23,7 +24,7 @@ fn fields_are_read_by_name() {
     }
 }
 
-/// A number in the place of any name of a field is found.
+/// A number in place of any field's name is found.
 #[test]
 fn numbers_are_found() {
     for (path, text) in sources() {
@@ -42,7 +43,7 @@ fn numbers_are_found() {
     }
 }
 
-/// An order of fields that nothing checks is found.
+/// An order of fields that no macro checks is found.
 #[test]
 fn unchecked_order_is_found() {
     for (path, text) in sources() {
@@ -74,19 +75,19 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The functions in assembly of a file, from their heads on.
+/// The functions in assembly of a file, each starting with its head.
 fn functions(text: &str) -> Vec<&str> {
     text.split("#[unsafe(naked)]").skip(1).map(|rest| rest.split("\n}\n").next().unwrap_or(rest)).collect()
 }
 
-/// Where each `{name}` begins.
+/// The start of each `{name}`.
 fn names(function: &str) -> Vec<(usize, &str)> {
     let braces = function.match_indices('{').filter(|(at, _)| !function[..*at].ends_with('{'));
     let name = |(at, _): (usize, &str)| Some((at, function[at + 1..].split_once('}')?.0));
     braces.filter_map(name).collect()
 }
 
-/// Fields of the structs that functions are given.
+/// Fields of the structs that functions get.
 fn fields(text: &str) -> BTreeSet<&str> {
     let mut fields = BTreeSet::new();
     for rest in text.split("pub(super) struct ").skip(1) {
@@ -102,7 +103,7 @@ fn fields(text: &str) -> BTreeSet<&str> {
 
 #[derive(Default)]
 struct Found {
-    /// Reads and writes of fields.
+    /// Number of reads and writes of fields.
     reads: usize,
     wrong: Vec<String>,
 }
@@ -119,7 +120,8 @@ fn check(text: &str, function: &str) -> Found {
     found
 }
 
-/// The lines of an assembler's text: strings, those of a macro of the file included, macros of the assembler expanded.
+/// The lines of the assembly: strings, including those of the file's own macros, with the assembler's macros
+/// expanded.
 fn instructions(text: &str, body: &str) -> Vec<String> {
     let mut plain = Vec::new();
     for line in body.lines().map(str::trim) {
@@ -168,7 +170,7 @@ fn unescaped(line: &str) -> String {
     line.replace("\\\\", "\\").replace("{{", "(").replace("}}", ")")
 }
 
-/// What is known of registers and of the stack between two instructions of a leaf.
+/// What is known about registers and the stack between two instructions of a leaf.
 #[derive(Default)]
 struct Leaf<'a> {
     text: &'a str,
@@ -177,15 +179,15 @@ struct Leaf<'a> {
     holds: BTreeMap<String, String>,
     /// Structs and fields that registers point to.
     inside: BTreeMap<String, (String, String)>,
-    /// Places on the stack that keep the address of the work.
+    /// Stack slots that hold the address of the arguments.
     slots: BTreeSet<u32>,
-    /// Registers that lead through the stack, and how far they have come.
+    /// Registers that point into the stack, and the offset that they have reached.
     stack: BTreeMap<String, u32>,
-    /// Bytes of the work that lie at the bottom of the stack.
+    /// Bytes of the arguments that are at the bottom of the stack.
     copied: u32,
 }
 
-/// Instructions whose first operand is no target.
+/// Instructions whose first operand is not written.
 const NO_TARGET: [&str; 10] = ["cmp", "tst", "beq", "bne", "beqz", "bnez", "b", "bl", "cbnz", "cbz"];
 
 impl Leaf<'_> {
@@ -212,7 +214,7 @@ impl Leaf<'_> {
         }
         if op == "push" || op == "vpush" || first == "sp" {
             self.slots.clear();
-            // The lowest register is at the bottom.
+            // The lowest register is stored at the bottom.
             if op == "push" && self.holds_work(first) {
                 self.slots.insert(0);
             }
@@ -233,7 +235,7 @@ impl Leaf<'_> {
         if NO_TARGET.contains(&op) {
             return Ok(());
         }
-        // What the first register is from now on.
+        // The value that the first register gets.
         let (mut holds, mut inside, mut stack) = (None, None, None);
         let source = registers.get(if op == "mla" { 3 } else { 1 }).copied().unwrap_or("");
         match memory {
@@ -280,7 +282,8 @@ impl Leaf<'_> {
             self.copied = self.copied.max(*at);
         } else if let Some(place) = self.place(base) {
             found.reads += registers.len();
-            // What moves on copies the struct, whose size is checked where it is declared.
+            // An instruction that advances the pointer copies the struct, whose size is checked at its
+            // declaration.
             if !(moves && self.holds.contains_key(base)) {
                 self.order(&place, count)?;
             }
@@ -309,7 +312,8 @@ impl Leaf<'_> {
             _ if op.starts_with("vldr") || op.starts_with("vstr") => 4,
             _ => 1,
         };
-        // VLD2 has no offset; where a pointer moves on, it is by the size of a struct that begins with this field.
+        // VLD2 has no offset. If the pointer is advanced, it is by the size of a struct that begins with this
+        // field.
         let by_name = op.starts_with("vld2") || moves.unwrap_or(offset).contains('{');
         if !by_name && (base != "sp" || value(offset).is_none_or(|at| at < self.copied)) {
             return Err(format!("a field of {of} is a number"));
@@ -319,7 +323,7 @@ impl Leaf<'_> {
         if by_name && words > 1 { self.order(&(of, field.into()), words) } else { Ok(()) }
     }
 
-    /// Where a sum with a field's offset leads to, from a pointer to a struct or from a copy on the stack.
+    /// The result of adding a field's offset to a pointer to a struct, or to a copy on the stack.
     fn lead(&self, from: &str, operands: &str) -> Result<Option<(String, String)>, String> {
         let (Some((of, _)), Some((_, offset))) = (self.place(from), operands.rsplit_once('#')) else {
             return Ok(None);
@@ -338,7 +342,8 @@ impl Leaf<'_> {
         self.holds.get(register).is_some_and(|of| of == self.work)
     }
 
-    /// The struct that a register leads through, and the field that it begins with, which is empty for the first one.
+    /// The struct that a register points into, and the field at which it points; the field is empty for the
+    /// first one.
     fn place(&self, register: &str) -> Option<(String, String)> {
         let copy = self.copied > 0 && (register == "sp" || self.stack.contains_key(register));
         let whole = self.holds.get(register).cloned().or(copy.then(|| self.work.into()));
@@ -351,7 +356,7 @@ impl Leaf<'_> {
         self.stack.remove(register);
     }
 
-    /// Checks that so many words from a place on are checked to follow each other.
+    /// Checks that a macro checks the order of so many words from a field on.
     fn order(&self, (of, field): &(String, String), count: u32) -> Result<(), String> {
         let is_checked = orders(self.text, of).into_iter().any(|(is_first, words, fields)| {
             let at =
@@ -367,7 +372,7 @@ impl Leaf<'_> {
     }
 }
 
-/// What `in_order!` checks of a struct: whether from its start on, how many words, which fields.
+/// The checks of a struct by `in_order!`: whether from its start, how many words, which fields.
 fn orders<'a>(text: &'a str, of: &str) -> Vec<(bool, u32, Vec<&'a str>)> {
     let order = |rest: &'a str| {
         let inside = rest.split(')').next()?.trim();
@@ -380,7 +385,7 @@ fn orders<'a>(text: &'a str, of: &str) -> Vec<(bool, u32, Vec<&'a str>)> {
     text.split("\nin_order!(").skip(1).filter_map(order).collect()
 }
 
-/// The base, the offset and the way that the base moves on.
+/// The base, the offset, and the amount by which the base is advanced.
 type Memory<'a> = (&'a str, &'a str, Option<&'a str>);
 
 /// The operand in memory.

@@ -1,12 +1,13 @@
-//! Every check bites: a sound op of each operator and packing, and what its check says when one of its
-//! numbers is another one. `checks/*.txt` have the answers, a letter for each number that is tried:
+//! Every check rejects what it should: takes a valid op of each operator and packing, changes one of its
+//! numbers, and records what the check says. `checks/*.txt` hold the answers, one letter for each number that
+//! is tried:
 //!
 //! ```text
 //! .  accepted            o  operands      p  parameters   s  sizes    c  constants
 //! v  by the verifier     m  scratch       k  packing      l  overlap      w  unwritten
 //! ```
-//! Behind the letters are the leads of accepted numbers, where they are others (`-` where output and input may not
-//! touch; `8*3` for three of 8), and behind those of other operands which ones are accepted.
+//! After the letters come the leads of accepted numbers, if they differ from the op's own (`-` if output and
+//! input must not overlap; `8*3` for three of 8), and after those of other operands, which ones are accepted.
 
 #[path = "checks/cases.rs"]
 mod cases;
@@ -22,7 +23,7 @@ use ferrolite_runtime::params::{BatchMatMulParams, Conv2dParams, DepthwiseConv2d
 use ferrolite_runtime::{DType, Error, Fault, Model, Node, OpCode, OpSet, Operator, check, ops};
 use file::{Case, Operand, aligned};
 
-/// What a number may be set to, besides numbers near its own.
+/// Values that a number is set to, in addition to values near its own.
 const NUMBERS: [i64; 24] = [
     0,
     1,
@@ -50,7 +51,7 @@ const NUMBERS: [i64; 24] = [
     -1,
 ];
 
-/// How a number may be changed.
+/// Ways to change a number.
 const CHANGES: [fn(u32) -> u32; 8] = [
     |own| own.wrapping_sub(4),
     |own| own.wrapping_sub(1),
@@ -62,12 +63,12 @@ const CHANGES: [fn(u32) -> u32; 8] = [
     |own| own.wrapping_add(0x8000_0000),
 ];
 
-/// What a number is tried as.
+/// The values that are tried for a number.
 fn tried(own: u32) -> impl Iterator<Item = u32> {
     CHANGES.iter().map(move |change| change(own)).chain(NUMBERS.iter().map(|&number| number as u32))
 }
 
-/// Sets of operators, whose kernels do not matter to what is refused.
+/// Sets of operators. The kernels must not affect what is refused.
 const SETS: [OpSet; 6] = [
     &ops::all::<Portable>(),
     &ops::all::<Armv7em>(),
@@ -110,7 +111,7 @@ fn letter(answer: Result<(), Error>) -> char {
     }
 }
 
-/// The letter and the lead of a case; every set says the same.
+/// The letter and the lead of a case; all sets must agree.
 fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
     let file = aligned(case);
     let model = match Model::from_bytes(file.bytes()) {
@@ -149,10 +150,10 @@ fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
     (letter(answer), lead)
 }
 
-/// How to set a field.
+/// Sets a field.
 type Change = Box<dyn Fn(&mut Case, u32)>;
 
-/// A field of a case, its own number, and how to set it.
+/// The name of a field of a case, its own number, and how to set it.
 type Field = (String, u32, Change);
 
 fn fields(case: &Case) -> Vec<Field> {
@@ -174,7 +175,7 @@ fn fields(case: &Case) -> Vec<Field> {
         }),
     ));
     if case.code == OpCode::ResizeNearest {
-        // Its table is checked, too.
+        // The check includes the table.
         for at in (2..case.constants.len()).step_by(2) {
             let own = u16::from_le_bytes([case.constants[at], case.constants[at + 1]]);
             let set: Change = Box::new(move |case, value| {
@@ -186,7 +187,7 @@ fn fields(case: &Case) -> Vec<Field> {
     fields
 }
 
-/// Number, place and type of the operands: each other one.
+/// The cases with other operands: their number, place and type, one changed at a time.
 fn other_operands(case: &Case) -> Vec<(String, Case)> {
     let mut others = Vec::new();
     let mut add = |name: String, change: &dyn Fn(&mut Case)| {
@@ -197,7 +198,7 @@ fn other_operands(case: &Case) -> Vec<(String, Case)> {
     for index in 0..case.operands.len() {
         for dtype in DType::ALL {
             add(format!("operand {index} of {dtype:?}"), &|case| case.operands[index].dtype = dtype);
-            // With as many elements as before.
+            // The number of elements stays the same.
             add(format!("operand {index} as {dtype:?}"), &|case| {
                 let operand = &mut case.operands[index];
                 operand.bytes = operand.bytes / operand.dtype.size() as u32 * dtype.size() as u32;
@@ -270,7 +271,7 @@ fn describe(case: &Case, special: &[(Operator, Packing)]) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// The answers of a family of cases against the file that has them.
+/// Compares the answers of a family of cases with the file that holds them.
 fn compare(family: &str, cases: &[Case]) {
     let special = special();
     let golden = format!("{}/tests/checks/{family}.txt", env!("CARGO_MANIFEST_DIR"));
@@ -301,7 +302,7 @@ fn ops_that_are_not_sound_are_refused() {
     }
 }
 
-/// What is found to be there is there: up to the end of the constants, where there are still none of them.
+/// Constants are accepted up to their end exactly, even if they have a length of zero there.
 #[test]
 fn constants_are_expected_where_they_are() {
     let mut case = cases::dense_layers().remove(0);
@@ -329,7 +330,7 @@ fn constants_are_expected_where_they_are() {
     }
 }
 
-/// Sizes of scratch memory that would be small again in 32 bits.
+/// Sizes of scratch memory that overflow 32 bits to a small number.
 #[test]
 fn scratch_memory_that_overflows_is_none() {
     let window = |kernel_h, kernel_w, out_w| Window {
@@ -359,7 +360,7 @@ fn scratch_memory_that_overflows_is_none() {
     assert_eq!(conv(blocks, window(1 << 16, 1, 1 << 16), 1), None);
     assert_eq!(conv(blocks, window(1 << 13, 1, 3), 1 << 16), Some(7 * (1 << 29) + 4));
     assert_eq!(conv(blocks, window(1 << 13, 1, 4), 1 << 16), None);
-    // 2^32 - 1, without what is read behind the ring.
+    // 2^32 - 1, without the bytes that are read after the ring.
     assert_eq!(conv(blocks, window(13_107, 1, 1), 65_537), None);
 
     let depthwise = |window, in_channels| {
@@ -369,7 +370,7 @@ fn scratch_memory_that_overflows_is_none() {
     };
     assert!(depthwise(window(1 << 15, 1 << 16, 1), 1).is_some_and(|bytes| bytes > 1 << 31));
     assert_eq!(depthwise(window(1 << 16, 1 << 16, 1), 1), None);
-    // 2^32 - 4, without what is read behind the ring.
+    // 2^32 - 4, without the bytes that are read after the ring.
     assert_eq!(depthwise(window(49_981, 42_966, 1), 2), None);
 
     let product = |depth| batch_matmul::scratch_bytes(&BatchMatMulParams { depth, ..Default::default() });
@@ -378,7 +379,7 @@ fn scratch_memory_that_overflows_is_none() {
     assert_eq!(product(0x8000_0000), None);
 }
 
-/// A test of each family of cases.
+/// Makes a test for each family of cases.
 macro_rules! families {
     ($($family:ident),*) => {
         $(
@@ -388,7 +389,7 @@ macro_rules! families {
             }
         )*
 
-        /// Operators that have no family of their own need no line here.
+        /// Operators without a family of their own need no line here.
         #[test]
         fn others() {
             let listed: Vec<Case> = [$(cases::$family()),*].concat();

@@ -1,4 +1,4 @@
-//! Times of one inference on this host, one thread, for each kernel set that it can run:
+//! Measures the time of one inference on this host, on one thread, for each kernel set that the host can run:
 //!
 //! ```text
 //! cargo run --release -p ferrolite-conformance --example host_speed -- MODEL.tflite …

@@ -1,5 +1,5 @@
-//! Writes the person model of `tests/common/person.rs`, to measure what folding dead channels brings. With
-//! 40 % of them dead, which is what it does if not told otherwise, half of the work is left.
+//! Writes the person model of `tests/common/person.rs`, to measure the effect of removing dead channels. With
+//! 40 % of them dead, which is the default, half of the work remains.
 //!
 //! ```text
 //! cargo run -p ferrolite-conformance --example person -- OUT.ferro [DEAD_PERCENT] [TARGET] [--whole]

@@ -1,5 +1,5 @@
-//! Writes models as `.ferro` files for every core into a folder: seeds for the fuzzer. They are those of
-//! `tests/models`, the first vectors of each operator, and one with state.
+//! Writes models as `.ferro` files for every core into a folder, as seeds for the fuzzer: those of
+//! `tests/models`, the first vectors of each operator, and one model with state.
 //!
 //! ```text
 //! cargo run -p ferrolite-conformance --example seed_corpus -- tests/fuzz/corpus/model
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Vectors of an operator that become seeds: the fuzzer wants each branch once.
+/// Vectors of an operator that become seeds. The fuzzer needs each branch once.
 const VECTORS: usize = 3;
 
 /// Writes each int8 model as it was imported and, for each core, after the passes.
@@ -62,7 +62,7 @@ fn write_seeds(folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
     Ok(count + 1)
 }
 
-/// The seeds of one model, none for a float one, which has to be quantized first and adds nothing.
+/// The seeds of one model. A float model has none: it would have to be quantized first, and adds nothing.
 fn write_model(model: &Path, folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
     let name = model.strip_prefix(env!("CARGO_MANIFEST_DIR"))?.with_extension("");
     let name = name.to_string_lossy().replace(['/', '\\'], "_");
@@ -73,7 +73,7 @@ fn write_model(model: &Path, folder: &Path) -> Result<usize, Box<dyn std::error:
     std::fs::write(folder.join(&name), emit::compile(&graph, &Options::default())?.bytes)?;
     passes::optimise(&mut graph);
     for target in TARGETS {
-        // Tiles wherever there are kernels for them.
+        // Winograd's algorithm is used wherever there are kernels for it.
         let options = Options { target, winograd: Winograd::Always, ..Options::default() };
         std::fs::write(
             folder.join(format!("{name}_{}", target.name())),

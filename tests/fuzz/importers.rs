@@ -1,5 +1,5 @@
-//! What fuzzing does with the bytes of a model file; shared by the fuzz targets and by the test `importers`, which runs
-//! the seeds and some thousand changed copies of them with the stable compiler.
+//! What fuzzing does with the bytes of a model file. The fuzz targets share it with the test `importers`,
+//! which runs the seeds and some thousand changed copies of them with the stable compiler.
 // Each target uses a part of it.
 #![allow(dead_code)]
 
@@ -7,16 +7,18 @@ use std::path::Path;
 
 use ferrolite::{import, passes, reference};
 
-/// Graphs with more work than this are only imported: fuzzing is after mistakes, not after patience.
+/// Graphs with more nodes than this are only imported, because the rest would take too long.
 const NODES: usize = 400;
 const ELEMENTS: usize = 1 << 16;
 
-/// Imports a file of this name, and does what every command does with a graph next. An error is an answer.
+/// Imports a file with this name, and does what every command does next with the graph. An error is a valid
+/// result.
 pub fn import_file(name: &str, bytes: &[u8]) -> bool {
     import::load_bytes(name, bytes).is_ok_and(look_at)
 }
 
-/// Imports a SavedModel whose folder holds these bytes as `saved_model.pb`; of several signatures one, by the bytes.
+/// Imports a SavedModel whose folder contains these bytes as `saved_model.pb`. The bytes choose one of
+/// several signatures.
 pub fn import_saved_model(folder: &Path, bytes: &[u8]) -> bool {
     if std::fs::write(folder.join("saved_model.pb"), bytes).is_err() {
         return false;

@@ -1,8 +1,8 @@
-//! One harness for conformance: what runs here is `no_std` and takes bytes, so that the same code serves
-//! tests on the host, the fuzzer and firmware.
+//! The harness for conformance. It is `no_std` and takes bytes, so that the same code serves tests on the
+//! host, the fuzzer and firmware.
 //!
-//! [`exercise`] does to a file all that a device would do, whatever the file holds, on the host also with the
-//! kernels of the core that the file says it is for.
+//! [`exercise`] does everything with a file that a device would do, whatever the file contains. On the host,
+//! it also does so with the kernels of the core that the file is packed for.
 
 #![no_std]
 
@@ -31,14 +31,14 @@ const fn with_custom(set: &[Operator]) -> [Operator; ops::ALL.len() + 1] {
 /// The operators that [`exercise`] knows: the runtime's, and one of a user's own.
 pub const OPERATORS: OpSet = &with_custom(ops::ALL);
 
-/// Arena that [`exercise`] grants: enough for the seeds, little enough that the work of a hostile model
+/// Arena that [`exercise`] provides: enough for the seeds, but small enough that the work of a hostile model
 /// stays small.
 pub const ARENA_LIMIT: usize = 256 * 1024;
 
-/// Work of one inference that [`exercise`] grants, for the same reason.
+/// Work of one inference that [`exercise`] allows, for the same reason.
 pub const WORK_LIMIT: u64 = 1 << 28;
 
-/// Bytes at a 16-byte boundary, as a device has its model and its arena.
+/// Bytes aligned to 16, as a device has its model and its arena.
 pub struct AlignedBuf {
     blocks: Vec<u128>,
     len: usize,
@@ -62,13 +62,13 @@ impl AlignedBuf {
         &bytemuck::cast_slice(&self.blocks)[..self.len]
     }
 
-    /// The bytes, for change.
+    /// The bytes, to be changed.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len]
     }
 }
 
-/// What became of a file.
+/// The result of exercising a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was refused.
@@ -79,16 +79,16 @@ pub enum Outcome {
     Ran,
 }
 
-/// Reads a file as a device would, and runs the model that it holds in an arena with guards on both sides. Panics when
-/// a guard was damaged, when answers depend on what was in the arena, or when a name that the file carries cannot be
-/// asked for.
+/// Reads a file as a device would, and runs its model in an arena with guards on both sides. Panics if a
+/// guard was damaged, if results depend on the previous contents of the arena, or if a name in the file
+/// cannot be read.
 pub fn exercise(file: &[u8]) -> Outcome {
     let file = AlignedBuf::copy_of(file);
     let model = match Model::from_bytes(file.bytes()) {
         Ok(model) => model,
         Err(error) => return Outcome::Refused(error.into()),
     };
-    // What only a person asks for has to be safe too.
+    // Accesses that only people make must be safe, too.
     let names = model.names();
     let _ = (names.model(), names.label(0), names.writer(), model.self_test(), model.source_hash());
     for index in 0..model.ops().len() {
@@ -109,8 +109,8 @@ pub fn exercise(file: &[u8]) -> Outcome {
     }
 }
 
-/// The kernels of the core that a file says it is packed for, in plain Rust behind the checks of that core's
-/// assembly: what slips past a check leads out of a slice here.
+/// The kernels of the core that a file is packed for, in plain Rust behind the checks of that core's
+/// assembly: an access that a check misses leads out of a slice here.
 #[cfg(not(target_os = "none"))]
 fn emulated(model: &Model<'_>) -> Option<OpSet> {
     use ferrolite_runtime::Target;
@@ -127,13 +127,13 @@ fn emulated(model: &Model<'_>) -> Option<OpSet> {
     }
 }
 
-/// A device has the kernels of one core.
+/// A device has the kernels of one core only.
 #[cfg(target_os = "none")]
 fn emulated(_: &Model<'_>) -> Option<OpSet> {
     None
 }
 
-/// Runs a model between guards, in memory that held different things before: its answers are the same.
+/// Runs a model between guards, in memory with different previous contents. The results must be equal.
 fn run(model: &Model<'_>, ops: OpSet) -> Outcome {
     let (first, second) = (answers(model, ops, 0xA5), answers(model, ops, 0x3C));
     assert!(first == second, "answers depend on what was in the arena");
@@ -143,7 +143,7 @@ fn run(model: &Model<'_>, ops: OpSet) -> Outcome {
     }
 }
 
-/// One inference of some input: the bytes of all outputs.
+/// One inference of some input; returns the bytes of all outputs.
 fn infer(net: &mut Interpreter<'_>) -> Result<Vec<u8>, Error> {
     for index in 0..net.model().inputs().len() {
         let bytes = net.input_bytes_mut(index)?;
@@ -157,8 +157,8 @@ fn infer(net: &mut Interpreter<'_>) -> Result<Vec<u8>, Error> {
     Ok(outputs)
 }
 
-/// What a model answers to some input in an arena that held `before`, twice: the second time it holds what the first
-/// one left behind.
+/// A model's outputs for some input in an arena that held `before`, computed twice: the second run finds what
+/// the first one left behind.
 fn answers(model: &Model<'_>, ops: OpSet, before: u8) -> Result<Vec<u8>, Error> {
     const GUARD: usize = 64;
     const MARK: u8 = 0xA5;
@@ -170,7 +170,7 @@ fn answers(model: &Model<'_>, ops: OpSet, before: u8) -> Result<Vec<u8>, Error> 
     arena.fill(before);
     for round in 0..2 {
         let mut net = Interpreter::new(model, ops, &mut *arena)?;
-        // Whatever the file says, there is nothing to go wrong once it has been checked.
+        // Once a file has been checked, nothing that it contains can go wrong.
         let outputs = infer(&mut net).expect("a checked model runs");
         assert!(round == 0 || outputs == answers, "answers depend on what was in the arena");
         answers = outputs;

@@ -1,4 +1,5 @@
-//! Sound ops: one of each operator, packing and kind of window. Their constants end where the last of them does.
+//! Valid ops: one of each operator, packing and kind of window. The constants end with the last one that is
+//! used.
 
 use bytemuck::{NoUninit, cast_slice};
 use ferrolite_runtime::cases::Random;
@@ -29,7 +30,7 @@ const WINDOW: [&str; 12] = [
     "pad_left",
 ];
 
-/// What a parameter word is called.
+/// The name of a parameter word.
 pub fn word_name(code: OpCode, index: usize) -> String {
     use OpCode::*;
     let windowed = matches!(
@@ -42,7 +43,7 @@ pub fn word_name(code: OpCode, index: usize) -> String {
     }
 }
 
-/// Which parameter word of a layer with weights says how they are packed.
+/// The index of the parameter word that holds the packing of a layer with weights.
 pub fn packing_word(code: OpCode) -> usize {
     match code {
         OpCode::FullyConnected => 3,
@@ -68,8 +69,8 @@ fn case(name: &str, code: OpCode, params: Vec<u32>, operands: Vec<Operand>, inpu
     }
 }
 
-/// Where weights, biases and multipliers lie, the one at the end that is to be the last, and how large they
-/// are together.
+/// The positions of weights, biases and multipliers, with the one at index `last` at the end, and their total
+/// size.
 fn layout(weights: u32, channels: u32, last: usize) -> (u32, OutputStage, usize) {
     let sizes = [weights, 4 * channels, 8 * channels];
     let mut places = [0; 3];
@@ -102,7 +103,7 @@ fn same(height: u32, width: u32, kernel: u32) -> Window {
     }
 }
 
-/// Windows: pointwise, with padding, with strides, of one row, that make more than they read.
+/// Windows: pointwise, with padding, with strides, of one row, with more output than input.
 fn windows() -> [(&'static str, Window); 6] {
     [
         ("pointwise", same(3, 5, 1)),
@@ -153,10 +154,10 @@ fn conv(
     case
 }
 
-/// The same of two images.
+/// The same op for two images.
 fn of_two(mut case: Case) -> Case {
     case.name += ", two images";
-    // Behind the window.
+    // The word after the window.
     case.params[12] = 2;
     case.operands.iter_mut().for_each(|operand| operand.bytes *= 2);
     case
@@ -239,7 +240,7 @@ fn transposed(name: &str, window: Window, channels: (u32, u32)) -> Case {
     case
 }
 
-/// Those of all targets; those of any number of chunks are in files with a number.
+/// The packings of all targets. With chunks, the number of chunks is a number in the file.
 fn packings(of: fn(&Policy) -> Packing) -> Vec<Packing> {
     let policies =
         [Policy::ARMV7EM, Policy::MVE, Policy::ARMV7M, Policy::ARMV6M, Policy::RV32IM, Policy::HOST];
@@ -269,7 +270,7 @@ pub fn packed_convolutions() -> Vec<Case> {
     let mut cases = Vec::new();
     for (number, packing) in packings(|policy| policy.conv).into_iter().enumerate() {
         for (index, (name, window)) in windows().into_iter().enumerate() {
-            // All windows with one packing, two of them with each of the others.
+            // All windows with one packing, and two of them with each of the others.
             if number == 0 || index < 2 {
                 cases.push(conv(name, window, (3, 5), 1, packing, (index + number) % 3));
             }
@@ -355,7 +356,7 @@ pub fn transposed_convolutions() -> Vec<Case> {
 pub fn pools() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, window) in windows() {
-        // Every window covers a cell.
+        // Every window must overlap the image.
         if window.pad_top >= window.kernel_h {
             continue;
         }
@@ -548,7 +549,7 @@ pub fn movement() -> Vec<Case> {
     cases
 }
 
-/// Two ops of each operator that has none in the families above, as its own file makes them.
+/// Two ops of each operator that has none in the families above, made by the operator's own file.
 pub fn others(listed: &[Case]) -> Vec<Case> {
     let rest = OpCode::ALL.iter().filter(|&&code| listed.iter().all(|case| case.code != code));
     let cases = rest.flat_map(|&code| [1, 2].map(|number| (code, number))).map(|(code, number)| {
@@ -574,10 +575,10 @@ pub fn others(listed: &[Case]) -> Vec<Case> {
     cases.collect()
 }
 
-/// Ops that are not sound, each with the letter of its fault: whole ops, whose sizes agree.
+/// Invalid ops, each with the letter of its fault. Their sizes agree.
 pub fn unsound() -> Vec<(Case, char)> {
     let large = |kernel_h, kernel_w| Window { kernel_h, kernel_w, pad_top: 0, pad_left: 0, ..same(1, 1, 1) };
-    // What overflows has small weights, as many as would be left of its size.
+    // An op that overflows has small weights: as many as its size would be after the overflow.
     let changed = |mut case: Case, window: Window, channels: &[u32], elements: [u32; 2]| {
         case.name = format!("{} with {window:?} and {channels:?} channels", case.name);
         case.params[..12].copy_from_slice(cast_slice(&[window]));
@@ -618,12 +619,12 @@ pub fn unsound() -> Vec<(Case, char)> {
     let packed = depthwise("of a pixel", same(1, 1, 1), 1, 1, Packing::blocks(1, 1, 1), false);
     cases.push((changed(packed.clone(), large(most, most), &[1, 1], [1, 1]), 'p'));
     cases.push((changed(packed, large(most, 256), &[256, 1], [256, 256]), 'p'));
-    // The size is asked for before the place.
+    // The size is checked before the place.
     let packed = conv("of a pixel", same(1, 1, 1), (1, 1), 1, Packing::blocks(4, 1, 1), 0);
     let mut nowhere = changed(packed, large(1, most), &[most, 1], [most, 1]);
     nowhere.params[18] = u32::MAX;
     cases.push((nowhere, 'p'));
-    // Nine weights each of so many channels are 2^32 and 32.
+    // Nine weights for each of so many channels are 2^32 + 32.
     let many = 477_218_592;
     let mut strip = depthwise("of many", same(1, 2, 3), 4, 1, strips, true);
     strip.params[13] = many;
@@ -650,7 +651,7 @@ pub fn unsound() -> Vec<(Case, char)> {
         cases.push((wide, 'p'));
     }
 
-    // No multipliers, behind the last constant.
+    // There are no multipliers: they would be after the last constant.
     let mut none = dense(1, 4, 4, Packing::PLAIN, 0);
     (none.params[6], none.params[7]) = (none.constants.len() as u32, 0);
     cases.push((none, 'p'));

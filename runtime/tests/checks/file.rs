@@ -10,7 +10,7 @@ use flatbuffers::FlatBufferBuilder;
 pub struct Operand {
     pub dtype: DType,
     pub bytes: u32,
-    /// Where it lies in the constants, if it does.
+    /// Its offset in the constants, if it is one.
     pub constant: Option<u32>,
     /// Whether it is state.
     pub state: bool,
@@ -21,7 +21,7 @@ impl Operand {
         Operand { dtype, bytes: elements * dtype.size() as u32, constant: None, state: false }
     }
 
-    /// Whether an inference brings it with it.
+    /// Whether it is an activation of the inference: neither constant nor state.
     fn is_activation(&self) -> bool {
         self.constant.is_none() && !self.state
     }
@@ -31,7 +31,7 @@ impl Operand {
     }
 }
 
-/// One op with all that it needs.
+/// One op and everything that it needs.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub name: String,
@@ -46,7 +46,7 @@ pub struct Case {
     pub in_place: bool,
 }
 
-/// Bytes at a multiple of 16.
+/// Bytes aligned to 16.
 pub struct Aligned {
     words: Vec<u128>,
     len: usize,
@@ -58,10 +58,10 @@ impl Aligned {
     }
 }
 
-/// The file of a case. Tensors lie one behind the other, scratch memory behind them, state at the end.
+/// The file of a case. Tensors follow one another, then come scratch memory and state.
 pub fn aligned(case: &Case) -> Aligned {
     let mut builder = FlatBufferBuilder::new();
-    // What is entered first lies at the end.
+    // The builder puts what is created first at the end of the file.
     let constants = builder.create_vector(&case.constants);
     let (mut tensors, mut numbers) = (Vec::new(), vec![0u16; case.operands.len()]);
     let (mut end, mut state) = (0u32, 0u32);
@@ -92,7 +92,7 @@ pub fn aligned(case: &Case) -> Aligned {
         fb::Port::new(number.into(), 1, &[count, 1, 1, 1, 1, 1], 0.0, 0)
     };
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    // A model has an input, also where the op has none that is written.
+    // A model needs an input, even if all inputs of the op are constants or state.
     if case.operands[..case.inputs].iter().all(|operand| !operand.is_activation()) {
         let spare = Operand::int8(1);
         inputs.push(port(add(&spare, 0), &spare));
@@ -156,7 +156,7 @@ pub fn aligned(case: &Case) -> Aligned {
     align(builder.finished_data(), case.constants.len().next_multiple_of(4))
 }
 
-/// Fills up behind the header, so that the constants at the end start at a multiple of 16.
+/// Inserts padding after the header, so that the constants at the end start at a multiple of 16.
 fn align(bytes: &[u8], constants: usize) -> Aligned {
     let gap = (constants + FILE_ALIGNMENT - bytes.len() % FILE_ALIGNMENT) % FILE_ALIGNMENT;
     let len = bytes.len() + gap;

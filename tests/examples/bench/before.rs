@@ -1,10 +1,10 @@
-//! What models cost before: `before.txt`.
+//! The earlier figures of models: `before.txt`.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 
-/// What one model cost on one board; what was not measured is none.
+/// The earlier figures of one model on one board; `None` if a figure was not measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Instructions of one inference.
@@ -53,7 +53,7 @@ impl Before {
         Ok(Before(rows))
     }
 
-    /// What a model cost on a board.
+    /// The earlier figures of a model on a board.
     pub fn row(&self, board: &str, model: &str) -> Option<&Row> {
         self.0.get(&(board.to_string(), model.to_string()))
     }

@@ -1,4 +1,4 @@
-//! What the figures are held against: `goals.txt`.
+//! The goals for the figures: `goals.txt`.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Golden instruction counts: `tests/models/counts.txt` holds what two small models cost on four cores, so
-//! that a change of speed is seen in review.
+//! Golden instruction counts: `tests/models/counts.txt` holds the instructions of two small models on four
+//! cores, so that a review shows every change of speed.
 
 use std::fmt::Write;
 
@@ -10,12 +10,12 @@ use crate::{models, root};
 
 const FILE: &str = "tests/models/counts.txt";
 
-/// One with convolutions and poolings, one with depthwise convolutions and additions.
+/// One model has convolutions and poolings, the other depthwise convolutions and additions.
 const MODELS: [&str; 2] = ["mnist_cnn_int8_tf", "fashion_dsres_int8_tf"];
 
 const BOARDS: [&str; 4] = ["qemu-cortex-m3", "qemu-cortex-m4", "qemu-cortex-m55", "qemu-riscv32"];
 
-/// Where code lies moves counts by less than this share of them.
+/// The address of code changes counts by less than this share of them.
 const TOLERANCE: f64 = 0.001;
 
 const HEADING: &str = "\
@@ -32,7 +32,7 @@ struct Count {
     init: u64,
 }
 
-/// Renews the file, or checks that it is as it must be.
+/// Renews the file, or checks that it is up to date.
 pub fn run(check: bool) -> Result<()> {
     let path = root().join(FILE);
     let golden = read(&std::fs::read_to_string(&path).unwrap_or_default())?;
@@ -65,7 +65,7 @@ pub fn run(check: bool) -> Result<()> {
         println!("{} counts are as {FILE} says", counts.len());
         return Ok(());
     }
-    // What cannot be measured here stays.
+    // Counts that cannot be measured here stay.
     counts.extend(golden.into_iter().filter(|golden| skipped.contains(&golden.board.as_str())));
     counts.sort_by_key(|count| BOARDS.iter().position(|board| *board == count.board));
     std::fs::write(&path, write(&counts)).context(FILE)?;
@@ -91,7 +91,7 @@ fn close(a: &Count, b: &Count) -> bool {
     same_place(a, b) && close(a.instructions, b.instructions) && close(a.init, b.init)
 }
 
-/// What has changed, in words.
+/// The changes, in words.
 fn changes(golden: &[Count], counts: &[Count]) -> Vec<String> {
     let changed = counts.iter().filter_map(|count| {
         let Some(before) = golden.iter().find(|golden| same_place(golden, count)) else {

@@ -1,8 +1,9 @@
-//! Whether a change of the house made anything slower or larger: everything is measured anew and held against what it
-//! was before ([`Before`]).
+//! Checks whether a change made anything slower or larger: everything is measured again and compared with the
+//! earlier figures ([`Before`]).
 //!
-//! What it holds against: instructions and arena 1 %, modelled cycles 3 %, 64 bytes of stack, 150 instructions of
-//! initialisation, 256 bytes of the file; and the limits below of the keyword spotter. What became less is never wrong.
+//! A figure may grow by: 1 % for instructions and arena, 3 % for modelled cycles, 64 bytes of stack, 150
+//! instructions of initialisation, 256 bytes of the file; and the keyword spotter has the limits below. A
+//! figure that became smaller is always right.
 
 use std::fmt::Write;
 
@@ -15,11 +16,11 @@ use crate::before::{Before, Row};
 use crate::goals::Goals;
 use crate::measure::Measured;
 
-/// Instructions of initialisation of the keyword spotter on a Cortex-M4.
+/// Most instructions of initialisation of the keyword spotter on a Cortex-M4.
 const START: u64 = 5_000;
-/// Bytes of runtime code of the keyword spotter on a Cortex-M4.
+/// Most bytes of runtime code of the keyword spotter on a Cortex-M4.
 const FLASH: u64 = 15_400;
-/// Bytes of code that read and check the keyword spotter on a Cortex-M3.
+/// Most bytes of the code that reads and checks the keyword spotter on a Cortex-M3.
 const VERIFIER: u64 = 6_500;
 
 /// How much a figure may grow.
@@ -27,7 +28,7 @@ const VERIFIER: u64 = 6_500;
 enum Growth {
     Percent(u64),
     By(u64),
-    /// No matter how much it was.
+    /// Up to this number, whatever it was before.
     To(u64),
 }
 
@@ -41,7 +42,7 @@ impl Growth {
     }
 }
 
-/// One figure as it was and is.
+/// One figure, before and now.
 struct Figure {
     what: &'static str,
     before: Option<u64>,
@@ -50,7 +51,7 @@ struct Figure {
 }
 
 impl Figure {
-    /// Whether the figure is beyond its limit, or is no longer known.
+    /// Whether the figure exceeds its limit, or is no longer measured.
     fn fails(&self) -> bool {
         match (self.before, self.now) {
             (None, _) => false,
@@ -96,14 +97,14 @@ fn figures(board: &Board, model: &str, row: &Row, now: Option<&Measured>) -> [Fi
             "flash",
             row.flash,
             now.and_then(|now| now.runtime_flash_bytes),
-            // What other models link is shown, and bounded where it is asked for.
+            // The code of other models is shown, and has no limit.
             if spotter { Growth::To(FLASH) } else { Growth::To(u64::MAX) },
         ),
         figure("file", row.file, now.map(|now| now.model_bytes as u64), Growth::By(256)),
     ]
 }
 
-/// A board's table, and what is beyond its limit.
+/// A board's table, and the figures that exceed their limits.
 pub fn table(board: &Board, measured: &[Measured], before: &Before) -> (String, Vec<String>) {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut beyond = Vec::new();
@@ -135,7 +136,8 @@ fn verifier() -> Result<u64> {
     verifier_flash_bytes(board, &ops).map_err(message)
 }
 
-/// What all boards have: the tables, the verifier, and whether each model still is below its ratio to the peer.
+/// The whole report: the boards' tables, the verifier, and whether each model is still below its ratio to the
+/// peer.
 pub fn report(tables: &[(&Board, Vec<Measured>)], goals: &Goals) -> Result<(String, Vec<String>)> {
     let before = Before::read()?;
     let mut out = String::new();
@@ -178,7 +180,7 @@ mod tests {
         }
     }
 
-    /// Each figure may grow as far as its limit, and by one more it may not.
+    /// Each figure may grow to its limit, and not by one more.
     #[test]
     fn each_limit_is_where_it_is_said_to_be() {
         let board = find("qemu-cortex-m4").unwrap();

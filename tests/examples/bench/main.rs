@@ -4,8 +4,8 @@
 //! bench                          everything, into BENCHMARKS.md
 //! bench --board B --model M      the table of a board or a model, printed (each word may be repeated)
 //! bench --golden                 renews the golden instruction counts of two small models
-//! bench --golden --check         fails where they have changed
-//! bench --house                  everything, against what it was before; fails beyond the limits
+//! bench --golden --check         fails if they have changed
+//! bench --house                  compares everything with the earlier figures; fails beyond the limits
 //! ```
 
 mod before;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The words of the command line.
+/// The arguments of the command line.
 #[derive(Default)]
 struct Words {
     boards: Vec<String>,
@@ -129,7 +129,7 @@ fn wanted(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|wanted| wanted == name)
 }
 
-/// The boards that this machine can run; the others are told.
+/// The boards that this machine can run. Others are reported.
 fn boards(wanted: impl Fn(&Board) -> bool) -> Vec<&'static Board> {
     let all = board::list().into_iter().filter(|status| wanted(status.board));
     all.filter_map(|status| {

@@ -1,4 +1,4 @@
-//! Tables of what was measured, and BENCHMARKS.md made of them.
+//! Makes tables of the measurements, and BENCHMARKS.md from them.
 
 use std::fmt::Write;
 use std::process::Command;
@@ -39,12 +39,12 @@ Lite Micro's.
   Its figures are in `tests/examples/bench/goals.txt`, together with the ratios asked.
 ";
 
-/// What a board's figures are in.
+/// The unit of a board's figures.
 fn unit(board: &Board) -> &'static str {
     if board.timing.is_some() { "modelled cycles" } else { "instructions" }
 }
 
-/// The figure that counts on a board.
+/// The figure that a board is compared by.
 fn figure(board: &Board, measured: &Measured) -> Option<u64> {
     match board.timing {
         Some(_) => measured.modelled.as_ref().ok().map(|modelled| modelled.cycles),
@@ -118,7 +118,7 @@ fn heading(board: &Board) -> Vec<String> {
     words.into_iter().map(String::from).collect()
 }
 
-/// A Markdown table that reads well as text, too: names to the left, numbers to the right.
+/// A Markdown table that is also readable as text: names are left-aligned, numbers right-aligned.
 pub fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -149,7 +149,7 @@ pub fn align(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// What is above what is asked, a line each.
+/// The figures that exceed their goals, one line each.
 pub fn shortfalls(board: &Board, measured: &[Measured], goals: &Goals) -> Vec<String> {
     let mut lines = Vec::new();
     for measured in measured {
@@ -216,7 +216,7 @@ fn is_named(measured: &Measured) -> bool {
     NAMED.iter().any(|(name, _)| *name == measured.name)
 }
 
-/// Ours and the peer's memory.
+/// Our memory, and the peer's.
 fn footprint(board: &Board, measured: &[Measured], goals: &Goals) -> String {
     let heading =
         ["model", "arena", "peer", "asked", "runtime flash", "peer", "asked", "init", "peer", "asked"];
@@ -259,7 +259,7 @@ fn others(tables: &[(&Board, Vec<Measured>)]) -> String {
     align(&rows)
 }
 
-/// The first line of what a program says about its version.
+/// The first line that a program prints about its version.
 fn version(program: &str) -> String {
     let output = Command::new(program).arg("--version").output().ok();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -290,7 +290,7 @@ mod tests {
     fn what_is_above_what_is_asked_is_told() {
         let goals = Goals::read().unwrap();
         let board = find("qemu-cortex-m4").unwrap();
-        // Of 9,658,183 cycles 0.56 are asked, and at most 16,384 bytes.
+        // The goal is 0.56 of 9,658,183 cycles, and at most 16,384 bytes.
         let lines = shortfalls(board, &[kws(5_500_000)], &goals);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("ratio 0.569, asked 0.56 (+2 %)"), "{lines:?}");
@@ -308,7 +308,7 @@ mod tests {
         assert!(
             table(board, std::slice::from_ref(&measured), &goals).contains("no modelled cycles: no plugin")
         );
-        // What is known without them is still held to what is asked.
+        // Without cycles, the figures that are known are still compared with their goals.
         assert_eq!(shortfalls(board, &[measured], &goals).len(), 1);
     }
 }

@@ -12,14 +12,14 @@ use ferrolite_runtime::Target;
 
 use crate::models::{NAMED, Source};
 
-/// What a model costs on a board.
+/// The figures of a model on a board.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Its short name.
     pub name: String,
     /// Instructions of one inference.
     pub instructions: u64,
-    /// The same in modelled cycles, or why there are none.
+    /// The same with modelled cycles, or the reason why there are none.
     pub modelled: Result<Modelled, String>,
     /// Instructions of initialisation.
     pub init_instructions: u64,
@@ -29,11 +29,11 @@ pub struct Measured {
     pub arena_bytes: u32,
     /// Bytes of the model file.
     pub model_bytes: usize,
-    /// Bytes of runtime code beyond an empty firmware, of the models that the tables compare.
+    /// Bytes of runtime code in addition to an empty firmware, for the models in the tables.
     pub runtime_flash_bytes: Option<u64>,
 }
 
-/// Measures all models that convert and fit; the others are told.
+/// Measures all models that can be converted and that fit. Others are reported.
 pub fn board(board: &'static Board, sources: &[Source]) -> Result<Vec<Measured>> {
     let target = target(board)?;
     let options = ConvertOptions { target, ..ConvertOptions::default() };
@@ -89,7 +89,7 @@ pub fn board(board: &'static Board, sources: &[Source]) -> Result<Vec<Measured>>
     Ok(measured)
 }
 
-/// Tells what is left out, once: most reasons are the same on every board.
+/// Reports a skipped model, once: most reasons are the same on every board.
 fn skip(what: String) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);

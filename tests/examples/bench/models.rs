@@ -1,4 +1,4 @@
-//! The models that are measured: those of the tables by name, and every other int8 model that is there.
+//! The models that are measured: those of the tables by name, and every other int8 model that is found.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub struct Source {
     pub path: PathBuf,
 }
 
-/// All models: the named ones first, then the repository's own, then what lies beside the named ones.
+/// All models: the named ones first, then the repository's own, then others beside the named ones.
 pub fn all() -> Vec<Source> {
     let shared = ferrolite_shared::collection().join("models");
     let mut sources: Vec<Source> =

@@ -1,4 +1,4 @@
-//! Any bytes at all as a file `net.keras`: an error, or a graph that hangs together.
+//! Any bytes as a file `net.keras`: the result is an error, or a consistent graph.
 #![no_main]
 
 #[path = "../importers.rs"]

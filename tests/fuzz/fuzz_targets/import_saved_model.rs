@@ -1,4 +1,4 @@
-//! Any bytes at all as the graph of a SavedModel: an error, or a graph that hangs together.
+//! Any bytes as the graph of a SavedModel: the result is an error, or a consistent graph.
 #![no_main]
 
 #[path = "../importers.rs"]

@@ -1,4 +1,4 @@
-//! Any bytes at all as a file `net.tflite`: an error, or a graph that hangs together.
+//! Any bytes as a file `net.tflite`: the result is an error, or a consistent graph.
 #![no_main]
 
 #[path = "../importers.rs"]

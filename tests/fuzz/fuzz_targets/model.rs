@@ -1,4 +1,4 @@
-//! Any bytes at all: the verifier refuses them, or the model that they hold runs in bounds.
+//! Any bytes: the verifier refuses them, or the model that they contain runs in bounds.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

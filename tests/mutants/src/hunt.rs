@@ -1,4 +1,4 @@
-//! Tries mutants: runs the tests that meet each, the fastest first, until one fails.
+//! Tries mutants: runs the tests that reach each one, the fastest first, until one fails.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions, read_to_string};
@@ -14,14 +14,14 @@ use crate::programs::{Ending, Program, Test};
 /// Tests that together take less than this run in one process, in seconds.
 const TOGETHER: f32 = 0.2;
 
-/// What is known of the mutants, by program: the tests that they survive, and the one that kills them.
+/// The results for the mutants, by program: the tests that they survive, and the one that kills them.
 #[derive(Default)]
 struct Results {
     survived: HashSet<(u32, String)>,
     killed: HashMap<u32, String>,
 }
 
-/// The test that kills each of the chosen mutants, if one does, by their names.
+/// Finds the test that kills each of the chosen mutants, if one does, by their names.
 pub fn hunt(
     programs: &[Program],
     names: &[String],
@@ -99,7 +99,7 @@ fn try_one(
         let survived = &known[number].survived;
         for test in program.tests.iter().filter(|test| test.met.contains(&mutant)) {
             if !survived.contains(&(mutant, test.name.clone())) {
-                // What is quick and meets few mutants is about these.
+                // Quick tests that reach few mutants are made for these.
                 let again = killer.is_some_and(|killer| killer == full(program, &test.name));
                 let cost = if again { 0.0 } else { test.seconds * test.met.len() as f32 };
                 tests.push((cost, number, test));

@@ -1,28 +1,28 @@
-//! The committed files: the list of all mutants with what became of each, and the reasons of those that
-//! change nothing.
+//! The committed files: the list of all mutants with the result for each, and the reasons why some change
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
 
-/// What became of a mutant.
+/// The result for a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The test that fails.
+    /// This test fails.
     Killed(String),
-    /// Why it changes nothing that can be seen.
+    /// It changes nothing that can be observed, for this reason.
     Equivalent(String),
-    /// No test fails, and nobody has said why.
+    /// No test fails, and no reason is given.
     Open,
-    /// This run and those before have left it out.
+    /// Neither this run nor earlier ones have tried it.
     Untried,
 }
 
 /// States by the mutants' names.
 pub type States = BTreeMap<String, State>;
 
-/// Reads the reasons: paragraphs, each followed by the names of the mutants that it is about.
+/// Reads the reasons: paragraphs, each followed by the names of its mutants.
 pub fn read_reasons(text: &str) -> Result<BTreeMap<String, String>> {
     let mut reasons = BTreeMap::new();
     for block in text.split("\n\n") {
@@ -81,7 +81,7 @@ pub fn write(order: &[String], states: &States) -> String {
     out
 }
 
-/// Reads what [`write`] has written.
+/// Reads the text that [`write`] has written.
 pub fn read(text: &str) -> States {
     let mut states = States::new();
     let (mut file, mut function) = ("", "");
@@ -109,7 +109,7 @@ fn part(name: &str, number: usize) -> &str {
     name.splitn(3, " | ").nth(number).unwrap_or_default()
 }
 
-/// How many there are of each state.
+/// How many mutants have each state.
 #[derive(Default)]
 pub struct Counts {
     all: usize,

@@ -1,13 +1,16 @@
-//! `cargo xtask mutants`: small faults are put into the code that doubts files, lays tensors over one another,
-//! and packs and scales numbers. Each must be noticed by a test, or change nothing that can be seen.
+//! `cargo xtask mutants`: puts small faults into the code that checks files, places tensors over one another,
+//! and packs and scales numbers. A test must notice each fault, unless it changes nothing that can be
+//! observed.
 //!
-//! A copy of the repository is made in `target/mutants/tree`, in which each fault is a branch that is taken when
-//! the environment names its number: one build serves all of them. First each test near them runs alone and notes
-//! which mutants it meets, then each mutant meets its tests, the fastest ones first, until one fails. What survives
-//! without a reason meets all other tests in the same way. Results are kept beside the copy by the content of the test
-//! programs, so that a run that was stopped goes on, and a test that is added costs only itself.
+//! The tool makes a copy of the repository in `target/mutants/tree`, in which each fault is a branch that is
+//! taken if an environment variable has its number, so that one build serves all of them. First, each test
+//! near the faults runs alone and records which mutants it reaches. Then each mutant is run with the tests
+//! that reach it, the fastest first, until one fails. Mutants that survive without a reason are tried with
+//! all other tests in the same way. Results are stored beside the copy by the contents of the test programs,
+//! so that an interrupted run continues, and an added test costs only its own time.
 //!
-//! `tests/mutants/list.txt` says what became of each; `tests/mutants/equivalent.txt` gives reasons, by hand.
+//! `tests/mutants/list.txt` holds the result for each mutant; `tests/mutants/equivalent.txt` holds reasons,
+//! written by hand.
 
 mod hunt;
 mod list;
@@ -77,7 +80,7 @@ fn main() -> Result<()> {
     let chosen: Vec<u32> = chosen.into_iter().filter(survives).collect();
     if !chosen.is_empty() {
         println!("{} mutants survive; running each of the other tests alone", chosen.len());
-        // These may take long: what is known is kept.
+        // This may take long, so intermediate results are stored.
         let killed = |(name, test): (&String, &Option<String>)| {
             Some((name.clone(), State::Killed(test.clone().filter(|_| !reasons.contains_key(name))?)))
         };
@@ -99,7 +102,7 @@ fn main() -> Result<()> {
                     !cli.package.is_empty() && !programs.iter().any(|program| program.has(test))
                 };
                 match states.get(&name) {
-                    // By a test that is not run now.
+                    // The test that kills it is not run now.
                     Some(State::Killed(test)) if other(&test) => State::Killed(test.clone()),
                     _ => {
                         wrong.insert(format!("survives: {name}"));

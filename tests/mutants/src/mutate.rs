@@ -1,7 +1,7 @@
-//! Finds the places of a file where a small fault can be put, and what the faults are.
+//! Finds the places in a file where a small fault can be put, and the faults.
 //!
-//! A [`Site`] is a piece of source text with its alternatives. Sites lie one within another, as
-//! expressions do; an alternative is plain text, since only one mutant is alive at a time.
+//! A [`Site`] is a piece of source text with its alternatives. Sites are nested, as expressions are. An
+//! alternative is plain text, since only one mutant is active at a time.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -25,26 +25,26 @@ pub enum Kind {
 /// A piece of source text that has alternatives.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Where it lies, in bytes.
+    /// Its range, in bytes.
     pub range: Range<usize>,
-    /// How it becomes a switch.
+    /// How it is written as a switch.
     pub kind: Kind,
-    /// What may stand there instead.
+    /// The texts that can replace it.
     pub alternatives: Vec<Alternative>,
 }
 
 /// One mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alternative {
-    /// The text that stands there instead.
+    /// The text that replaces it.
     pub text: String,
     /// The function, with its type.
     pub function: String,
-    /// The line, with the change in it: what names a mutant.
+    /// The line with the change in it, which names the mutant.
     pub shown: String,
 }
 
-/// Methods that become other ones.
+/// Methods that are replaced by others.
 const METHODS: [(&str, &str); 18] = [
     ("wrapping_add", "wrapping_sub"),
     ("wrapping_sub", "wrapping_add"),
@@ -66,17 +66,17 @@ const METHODS: [(&str, &str); 18] = [
     ("abs_diff", "wrapping_sub"),
 ];
 
-/// Methods whose result is that of another one within `Some`.
+/// Methods whose result is that of another method within `Some`.
 const CHECKED: [(&str, &str); 3] =
     [("checked_add", "wrapping_add"), ("checked_sub", "wrapping_sub"), ("checked_mul", "wrapping_mul")];
 
-/// Methods that hand on what they are called on, if at all.
+/// Methods that are removed, so that their receiver is the result.
 const DROPPED: [&str; 4] = ["filter", "wrapping_neg", "abs", "checked_next_multiple_of"];
 
-/// Methods whose arguments stand for what cannot be: numbers in them steer nothing.
+/// Methods whose arguments are values for impossible cases; numbers in them have no effect.
 const DEFAULTS: [&str; 3] = ["unwrap_or", "map_or", "max"];
 
-/// The sites of a file, within the functions that `chosen` names; constants of whole numbers by name.
+/// The sites of a file, within the functions in `chosen`.
 pub fn sites(source: &str, file: &syn::File, chosen: &BTreeSet<String>) -> Vec<Site> {
     let constants = file.items.iter().filter_map(|item| match item {
         syn::Item::Const(item) if is_integer(&text_of(source, item.ty.span())) => {
@@ -100,7 +100,7 @@ fn is_integer(name: &str) -> bool {
     matches!(name, "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "u64" | "i64" | "usize" | "isize")
 }
 
-/// Whether an attribute keeps an item for tests.
+/// Whether an attribute restricts an item to tests.
 pub fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
@@ -113,9 +113,9 @@ struct Finder<'a> {
     chosen: &'a BTreeSet<String>,
     /// Constants of whole numbers that the file defines.
     constants: BTreeSet<String>,
-    /// The type whose functions are walked.
+    /// The type whose functions are visited.
     holder: String,
-    /// The function that is walked, if it is one of the chosen.
+    /// The function that is visited, if it is chosen.
     function: Option<String>,
     sites: Vec<Site>,
 }
@@ -125,7 +125,7 @@ impl Finder<'_> {
         &self.source[spanned.span().byte_range()]
     }
 
-    /// A site at `range` with pairs of what is changed, where and into what, and the whole new text.
+    /// Adds a site at `range`. Each change is the changed range, its new text, and the whole new text.
     fn add(&mut self, range: Range<usize>, kind: Kind, changes: Vec<(Range<usize>, String, String)>) {
         let Some(function) = self.function.clone() else { return };
         let alternatives = changes.into_iter().map(|(changed, after, text)| Alternative {
@@ -183,7 +183,7 @@ impl Finder<'_> {
             values.iter().map(|value| (brace.clone(), format!("{{ {value} }}"), format!("return {value};")));
         let changes = changes.collect();
         self.add(open..open, Kind::Start, changes);
-        // The last check of several.
+        // The last of several checks.
         if let (&["Ok(())"], [_, .., Stmt::Expr(last, None)]) = (values, &block.stmts[..])
             && !matches!(last, Expr::If(_) | Expr::Match(_))
             && self.text(last) != "Ok(())"
@@ -245,13 +245,13 @@ fn has_let(expression: &Expr) -> bool {
     }
 }
 
-/// Whether a block is left at its end.
+/// Whether control leaves a block at its end.
 fn leaves(block: &Block) -> bool {
     let last = block.stmts.last();
     matches!(last, Some(Stmt::Expr(Expr::Return(_) | Expr::Break(_) | Expr::Continue(_), _)))
 }
 
-/// What may stand instead of an operator; assignments as well.
+/// The operators that can replace an operator, including assignments.
 fn other_operators(operator: &BinOp) -> &'static [&'static str] {
     match operator {
         BinOp::Lt(_) => &["<="],
@@ -304,7 +304,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         self.function(&item.sig, &item.block);
     }
 
-    // Evaluated by the compiler, where no switch can be.
+    // The compiler evaluates constants, so they cannot contain a switch.
     fn visit_item_const(&mut self, _: &'ast syn::ItemConst) {}
     fn visit_impl_item_const(&mut self, _: &'ast syn::ImplItemConst) {}
     fn visit_item_static(&mut self, _: &'ast syn::ItemStatic) {}
@@ -356,7 +356,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         if !has_let(&binary.left) && !has_let(&binary.right) {
             let others = other_operators(&binary.op).iter();
             let (a, b) = (&self.source[left.clone()], &self.source[right.clone()]);
-            // In brackets: another operator may bind less, and `as u32 <` would begin a list of types.
+            // Operands are put in parentheses: another operator may bind less, and `as u32 <` would begin a
+            // list of types.
             let write = |other: &&str| (operator.clone(), other.to_string(), format!("({a}) {other} ({b})"));
             let mut changes: Vec<_> = others.map(write).collect();
             if matches!(binary.op, BinOp::And(_) | BinOp::Or(_) | BinOp::BitAnd(_) | BinOp::BitOr(_)) {
@@ -381,7 +382,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             let kind = if is_assignment { Kind::Statement } else { Kind::Expression };
             self.add(range, kind, changes);
         } else if matches!(binary.op, BinOp::And(_)) && !has_let(&binary.right) {
-            // Part of a chain of bindings: it becomes true.
+            // It is part of a chain of bindings, so it becomes true.
             let swapped = self.swap(&right, right.clone(), "true");
             self.add(right, Kind::Expression, vec![swapped]);
         }

@@ -1,4 +1,5 @@
-//! The test programs of the copy: built once, each test of each with its time and the mutants that it meets.
+//! The test programs of the copy: they are built once, and each test has its time and the mutants that it
+//! reaches.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use crate::tree::{ALIVE, MET, Tree};
 
-/// The packages whose tests there are, with their folders, and the integration tests among them: no firmware is built,
+/// The packages with tests, their folders, and which integration tests belong to them. No firmware is built,
 /// and nothing runs in QEMU.
 const PACKAGES: [(&str, &str); 4] = [
     ("ferrolite-schema", "schema"),
@@ -40,8 +41,8 @@ const TESTS: [&str; 14] = [
     "arena",
 ];
 
-/// Starts of the names of tests that are about what the mutants are in. They are quick: the others are run alone, to see
-/// what they meet, only where mutants survive these.
+/// Prefixes of the names of tests for the mutated code. They are quick. Other tests are only run, each alone
+/// to record what it reaches, if mutants survive these.
 const NEAR: [&str; 6] = [
     "ferrolite_schema: ",
     "ferrolite_runtime: ",
@@ -54,38 +55,38 @@ const NEAR: [&str; 6] = [
 /// Tests that take longer than this are left out.
 const SLOWEST: Duration = Duration::from_secs(60);
 
-/// A test, alone.
+/// A test.
 pub struct Test {
     /// Its name.
     pub name: String,
     /// How long it takes.
     pub seconds: f32,
-    /// Numbers of the mutants that it meets.
+    /// Numbers of the mutants that it reaches.
     pub met: HashSet<u32>,
 }
 
 /// A test program.
 pub struct Program {
-    /// Its crate, or the path of its file without its ending.
+    /// Its crate, or the path of its file without the extension.
     pub name: String,
     path: PathBuf,
     /// The folder of its package.
     folder: PathBuf,
-    /// Where its results are kept.
+    /// The file with its results.
     pub results: PathBuf,
     /// Its tests that pass.
     pub tests: Vec<Test>,
 }
 
-/// How a run of some tests of a program ends.
+/// How a run of some tests of a program ended.
 pub enum Ending {
     /// All pass.
     Passed,
-    /// The first one that does not.
+    /// This test failed first.
     Failed(String),
 }
 
-/// Builds the copy, leaving out mutants until it compiles.
+/// Builds the copy, and leaves out mutants until it compiles.
 pub fn build(tree: &mut Tree, target: &Path, profile: &str, only: &[String]) -> Result<Vec<Program>> {
     for _ in 0..40 {
         let (programs, errors, text) = try_build(tree, target, profile, only)?;
@@ -101,7 +102,7 @@ pub fn build(tree: &mut Tree, target: &Path, profile: &str, only: &[String]) -> 
     bail!("the mutated copy does not build, whatever is left out")
 }
 
-/// Places of errors in files, by bytes, and what the compiler says.
+/// The built programs; the files and offsets of errors; and the compiler's messages.
 type Built = (Vec<Program>, Vec<(String, usize)>, String);
 
 fn try_build(tree: &Tree, target: &Path, profile: &str, only: &[String]) -> Result<Built> {
@@ -148,7 +149,7 @@ fn program(message: &Value, path: PathBuf, target: &Path) -> Result<Program> {
     let own = message["target"]["name"].as_str().context("a target has a name")?;
     let manifest = message["manifest_path"].as_str().context("a package has a manifest")?;
     let folder = Path::new(manifest).parent().unwrap_or(target).to_path_buf();
-    // Files of two packages have the same name.
+    // Files of two packages may have the same name.
     let name = match folder.file_name().and_then(|name| name.to_str()) {
         Some(package) if message["target"]["kind"][0] == "test" => format!("{package}/{own}"),
         _ => own.to_string(),
@@ -162,19 +163,19 @@ fn program(message: &Value, path: PathBuf, target: &Path) -> Result<Program> {
 
 impl Program {
     fn command(&self) -> Command {
-        // A mutant may ask for any amount of memory.
+        // A mutant may try to allocate any amount of memory.
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -v 4000000 2>/dev/null; exec \"$0\" \"$@\""]).arg(&self.path);
         command.current_dir(&self.folder).stdin(Stdio::null()).stderr(Stdio::null());
         command.env("CARGO_MANIFEST_DIR", &self.folder).env("INSTA_UPDATE", "no").env("RUST_BACKTRACE", "0");
-        // Found again at each run, and a failure is enough.
+        // Each run finds failures again, and one failure is enough.
         command.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
         command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
         command
     }
 
-    /// Runs each test alone and notes what it meets: those near the mutants, or all. Earlier results of the same program
-    /// are taken.
+    /// Runs each test alone and records what it reaches: the tests near the mutants, or all. Earlier results
+    /// of the same program are reused.
     pub fn survey(&mut self, jobs: usize, all: bool) -> Result<()> {
         let listed = self.command().args(["--list", "--format", "terse"]).output()?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
@@ -221,7 +222,7 @@ impl Program {
         Ok(())
     }
 
-    /// Seconds and mutants of a test, or why it is left out.
+    /// The time of a test and its mutants, or the reason why it is left out.
     fn survey_one(&self, name: &str) -> Result<String> {
         let met = self.results.join(format!("met-{}", name.replace("::", "-")));
         let _ = fs::remove_file(&met);
@@ -242,12 +243,12 @@ impl Program {
         })
     }
 
-    /// Whether a test, by its full name, is one of this program.
+    /// Whether a test, by its full name, belongs to this program.
     pub fn has(&self, test: &str) -> bool {
         test.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(": "))
     }
 
-    /// Runs some tests with a mutant alive, until one fails.
+    /// Runs some tests with an active mutant, until one fails.
     pub fn run(&self, mutant: u32, tests: &[&Test]) -> Result<Ending> {
         let mut command = self.command();
         command.env(ALIVE, mutant.to_string());
@@ -257,7 +258,7 @@ impl Program {
     }
 }
 
-/// Runs tests one after another, stops at the first one that fails or when time is out.
+/// Runs tests one after another; stops at the first one that fails or when the time is up.
 fn finish(mut command: Command, names: &[&str], limit: Duration) -> Result<Ending> {
     command.args(["--exact", "--test-threads=1"]).args(names).stdout(Stdio::piped());
     let mut child = command.spawn().context("a test program does not start")?;
@@ -266,7 +267,7 @@ fn finish(mut command: Command, names: &[&str], limit: Duration) -> Result<Endin
     std::thread::spawn(move || {
         let mut output = BufReader::new(output);
         let mut word = Vec::new();
-        // The name comes before the test, the verdict behind it in the same line.
+        // The name comes before the test, and the result after it in the same line.
         while output.read_until(b' ', &mut word).is_ok_and(|read| read != 0) {
             let sent = sender.send(String::from_utf8_lossy(&word).into_owned());
             word.clear();
@@ -293,7 +294,7 @@ fn finish(mut command: Command, names: &[&str], limit: Duration) -> Result<Endin
         return Ok(Ending::Passed);
     }
     let failed = text.lines().find(|line| line.ends_with("... FAILED"));
-    // Where the program itself ended, the last test that began.
+    // If the program itself ended, the last test that began counts.
     let last = failed.or(text.lines().rfind(|line| line.starts_with("test "))).unwrap_or_default();
     let name = last.trim_start_matches("test ").split(" ...").next().unwrap_or_default();
     let why = if timeout { " (time is out)" } else { "" };

@@ -1,5 +1,5 @@
-//! Which functions of which files get mutants: whole files, or what doubts a file and says how far an
-//! output may lie over an input, with everything that it calls.
+//! Which functions of which files get mutants: whole files, and the functions that check a file or tell how
+//! far an output may lie over an input, with all functions that they call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::mutate::is_test;
 const WHOLE: [&str; 4] =
     ["schema/src/verify.rs", "runtime/src/quant.rs", "runtime/src/packing.rs", "converter/src/ops/pack.rs"];
 
-/// The operators, and what their checks are made of.
+/// The operators, and the helpers of their checks.
 const OPERATORS: &str = "runtime/src/ops";
 const NODE: &str = "runtime/src/node.rs";
 
@@ -61,7 +61,7 @@ fn stem(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path).trim_end_matches(".rs")
 }
 
-/// Whether a function is one that the mutants are for.
+/// Whether the mutants are made for this function.
 fn is_root(name: &str) -> bool {
     name.contains("check") || name.contains("lead") || name.starts_with("expect")
 }
@@ -91,10 +91,10 @@ fn choose(files: &mut [Chosen]) {
     }
 }
 
-/// The module, if one is named, and the name of what a function uses.
+/// The module, if one is named, and the name that a function uses.
 type Call = (Option<String>, String);
 
-/// The functions of a file, without its tests, with what each uses.
+/// The functions of a file, without its tests, and the names that each uses.
 fn functions_of(file: &syn::File) -> BTreeMap<String, BTreeSet<Call>> {
     let mut reader = Reader::default();
     reader.visit_file(file);

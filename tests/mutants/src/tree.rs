@@ -11,13 +11,14 @@ use anyhow::{Context, Result, bail};
 use crate::mutate::{self, Kind, Site};
 use crate::scope::Chosen;
 
-/// The environment variable that says which mutant is alive, by its number.
+/// The environment variable with the number of the active mutant.
 pub const ALIVE: &str = "FERROLITE_MUTANT";
 
-/// The environment variable that names the file to which the numbers of all mutants that are met go.
+/// The environment variable that names the file for the numbers of all mutants that are reached.
 pub const MET: &str = "FERROLITE_MUTANTS_MET";
 
-/// Appended to the schema, on which all other crates depend: the device side has no `std`, this copy of it has.
+/// Appended to the schema, on which all other crates depend. The device side has no `std`, but this copy of
+/// it has.
 const SWITCH: &str = r#"
 #[doc(hidden)]
 pub mod mutants {
@@ -62,7 +63,7 @@ pub mod mutants {
 }
 "#;
 
-/// Lints that would refuse a mutant.
+/// Lints that would reject a mutant.
 const LINTS: &str = "[workspace.lints.rust]
 arithmetic_overflow = \"allow\"
 overflowing_literals = \"allow\"
@@ -74,14 +75,14 @@ warnings = \"allow\"
 undocumented_unsafe_blocks = \"allow\"
 ";
 
-/// A mutant of the whole program. Its number is its place in the list of all.
+/// A mutant of the whole program. Its number is its index in the list of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutant {
-    /// File, function and change: what a person reads, and what names it.
+    /// File, function and change, for people; it identifies the mutant.
     pub name: String,
 }
 
-/// Text of the copy that is there for these mutants, to know which ones a compiler's error is about.
+/// Text of the copy that belongs to these mutants, so that a compiler's error can be attributed.
 struct Place {
     file: String,
     range: Range<usize>,
@@ -90,10 +91,10 @@ struct Place {
 
 /// The copy.
 pub struct Tree {
-    /// Where it lies.
+    /// Its folder.
     pub root: PathBuf,
     files: Vec<(Chosen, Vec<Site>)>,
-    /// Names of those that do not compile.
+    /// Names of mutants that do not compile.
     impossible: BTreeSet<String>,
     places: Vec<Place>,
     /// All mutants, by number.
@@ -101,7 +102,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Copies what git knows and does not ignore, and finds all mutants.
+    /// Copies the files that git tracks or does not ignore, and finds all mutants.
     pub fn new(from: &Path, to: PathBuf, files: Vec<Chosen>) -> Result<Tree> {
         fs::create_dir_all(&to)?;
         let mutated: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
@@ -112,7 +113,7 @@ impl Tree {
         }
         let listed = String::from_utf8(output.stdout)?;
         let paths: BTreeSet<&str> = listed.split('\0').filter(|path| from.join(path).is_file()).collect();
-        // What an earlier copy had and this one has not.
+        // Removes files that an earlier copy had and this one has not.
         let list = to.join("../files.txt");
         for path in
             fs::read_to_string(&list).unwrap_or_default().lines().filter(|&path| !paths.contains(path))
@@ -134,7 +135,7 @@ impl Tree {
             (file, sites)
         });
         let files = files.collect();
-        // An earlier run has found what does not compile.
+        // An earlier run has found which mutants do not compile.
         let impossible = fs::read_to_string(to.join("../impossible.txt")).unwrap_or_default();
         let impossible = impossible.lines().map(String::from).collect();
         let mut tree = Tree { root: to, files, impossible, places: Vec::new(), mutants: Vec::new() };
@@ -164,12 +165,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Leaves out the mutants that the compiler refuses, by file and place of its errors. Tells how many.
+    /// Leaves out the mutants that the compiler rejects, by file and offset of its errors; returns how many.
     pub fn leave_out(&mut self, errors: &[(String, usize)]) -> Result<usize> {
         let before = self.impossible.len();
         for (file, at) in errors {
             let near = self.places.iter().filter(|place| place.file == *file && place.range.contains(at));
-            // The innermost one.
+            // The innermost place.
             if let Some(place) = near.min_by_key(|place| place.range.len()) {
                 let names = self.mutants[place.mutants.clone()].iter().map(|mutant| mutant.name.clone());
                 self.impossible.extend(names);
@@ -183,15 +184,16 @@ impl Tree {
     }
 }
 
-/// Outer sites before those within them.
+/// Outer sites come before those inside them.
 fn sorted(sites: &[Site]) -> Vec<&Site> {
     let mut sites: Vec<&Site> = sites.iter().collect();
     sites.sort_by_key(|site| (site.range.start, std::cmp::Reverse(site.range.end)));
     sites
 }
 
-/// The workspace's manifest with lints that allow what mutants do, and versions of its own: Cargo knows crates by name
-/// and version, and would put the copy's in the place of those that it is a copy of.
+/// The workspace's manifest with lints that allow what mutants do, and with versions of its own: Cargo
+/// identifies crates by name and version, and would overwrite the builds of the originals with those of the
+/// copy.
 fn manifest(text: &str) -> String {
     let mut out = String::new();
     let mut skipped = false;
@@ -208,7 +210,7 @@ fn manifest(text: &str) -> String {
     out + LINTS
 }
 
-/// Files that stay the same keep their time, so that nothing is built again for them.
+/// Files that do not change keep their time, so that nothing is rebuilt because of them.
 fn write_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
@@ -276,19 +278,19 @@ impl Writer<'_> {
                 self.out.push_str(" else { ");
                 self.write(site.range.clone());
                 self.out.push_str(if site.kind == Kind::Expression { " })" } else { " }" });
-                // What does not compile as a switch is no place for any mutant.
+                // If the switch does not compile, no mutant can be put here.
                 self.place(opening, mutants);
             }
         }
     }
 
-    /// The text from `start` on is there for these mutants.
+    /// Records that the text from `start` on belongs to these mutants.
     fn place(&mut self, start: usize, mutants: Range<usize>) {
         let range = start..self.out.len() + 1;
         self.places.push(Place { file: self.file.path.clone(), range, mutants });
     }
 
-    /// Gives what has the same name a number.
+    /// Adds a number to a name that already exists.
     fn unique(&mut self, name: &str) -> String {
         let mut unique = name.to_string();
         let mut number = 2;

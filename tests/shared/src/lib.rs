@@ -1,16 +1,17 @@
-//! The collection of models that tests use and that the repository does not hold, as most of it is other
-//! people's: the folder `shared` beside the workspace, or what `FERROLITE_SHARED` names.
+//! The collection of models that tests use and that the repository does not contain, because most of it
+//! belongs to other people: the folder `shared` beside the workspace, or the one that `FERROLITE_SHARED`
+//! names.
 //!
-//! A test that finds no such folder says so and ends ([`models`] gives `None`). It is not silent: with
-//! `FERROLITE_REQUIRE_SHARED=1` it fails, and where `FERROLITE_SKIPPED` names a file it adds a line there,
-//! which `cargo xtask test` counts at its end.
+//! A test that finds no such folder reports it and ends ([`models`] returns `None`). With
+//! `FERROLITE_REQUIRE_SHARED=1` it fails instead. If `FERROLITE_SKIPPED` names a file, the test adds a line
+//! to it, which `cargo xtask test` counts at its end.
 
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The folder of shared models, or `None` once it is told that the test is skipped.
+/// The folder of shared models. If it is missing, reports that the test is skipped and returns `None`.
 ///
 /// # Panics
 ///
@@ -19,7 +20,7 @@ pub fn models() -> Option<PathBuf> {
     found("models")
 }
 
-/// A file or folder of the collection, or `None` once it is told that the test is skipped.
+/// A file or folder of the collection. If it is missing, reports that the test is skipped and returns `None`.
 ///
 /// # Panics
 ///
@@ -36,7 +37,7 @@ pub fn found(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// The collection's folder, whether or not it is there.
+/// The collection's folder, whether or not it exists.
 pub fn collection() -> PathBuf {
     match env::var_os("FERROLITE_SHARED") {
         Some(named) => named.into(),
@@ -49,7 +50,7 @@ fn skipped(why: &str) {
     assert!(!required, "FERROLITE_REQUIRE_SHARED=1: {why}");
     println!("skipped: {why}");
     let Some(list) = env::var_os("FERROLITE_SKIPPED") else { return };
-    // Test harnesses name a test's thread after it.
+    // Test harnesses name a test's thread after the test.
     let thread = std::thread::current();
     let line = format!("{}\n", thread.name().unwrap_or("?"));
     let written = OpenOptions::new().create(true).append(true).open(&list);
@@ -63,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs the ignored test below with a collection that is or is not there.
+    /// Runs the ignored test below with a collection that exists or does not.
     fn run(folder: &Path, vars: &[(&str, &str)]) -> bool {
         let mut test = Command::new(env::current_exe().unwrap());
         test.args(["--exact", "tests::needs_the_collection", "--ignored"]);
