@@ -1,6 +1,6 @@
-//! The whole promise on one trained network: from every format that it comes in, int8 is as accurate as float, as
-//! TensorFlow's int8, and as int8 from the other formats. `converter/examples/accuracy` asks the same of all models
-//! of the shared collection.
+//! The whole promise on one trained network, imported from each of its formats: int8 is as accurate as float,
+//! as TensorFlow's int8, and as int8 from the other formats. `converter/examples/accuracy` tests the same for
+//! all models of the shared collection.
 
 mod common;
 
@@ -37,7 +37,7 @@ fn int8_is_as_accurate_from_every_format() {
         let float = comparison.accuracy_float.expect("labels are classes");
         let int8 = comparison.accuracy_quantized.expect("labels are classes");
         println!("{file}: float {float:.4}, int8 {int8:.4}, {:?} dB", comparison.sqnr_db);
-        // Keras says 0.98611 of the float model.
+        // Keras reports 0.98611 for the float model.
         assert!((float - 355.0 / 360.0).abs() < 1e-9, "{file}: float {float}");
         assert!(int8 >= float - 0.005, "{file}: int8 {int8} is far below float, {float}");
         assert!(int8 >= peer - 0.001, "{file}: int8 {int8} is below TensorFlow's, {peer}");
@@ -52,7 +52,7 @@ fn data(folder: &Path, array: &str) -> String {
     format!("{}:{array}", folder.join("data.npz").display())
 }
 
-/// A model against a float source on the whole test set.
+/// Compares a model with a float source on the whole test set.
 fn judge(folder: &Path, source: &Graph, file: &ModelFile) -> Comparison {
     let model = file.model().expect("is valid");
     let rows = Dataset::load(&data(folder, "test_x"), &input_specs(&model)).expect("fits");
@@ -63,8 +63,8 @@ fn judge(folder: &Path, source: &Graph, file: &ModelFile) -> Comparison {
     comparison
 }
 
-/// Networks of MLPerf Tiny as their authors saved them: once folded and fused, they are the layers, the work and the
-/// arena of TensorFlow's int8 models.
+/// Networks of MLPerf Tiny as their authors saved them: after folding and fusing, they have the same layers,
+/// work and arena as TensorFlow's int8 models.
 #[test]
 fn saved_networks_become_the_layers_of_tensorflows() {
     let Some(folder) = ferrolite_shared::models() else { return };
@@ -87,7 +87,7 @@ fn saved_networks_become_the_layers_of_tensorflows() {
             };
             let file = convert(&folder.join(path), &options, &()).expect("converts").file;
             let facts = Facts::of_model(&file.model().expect("is valid"));
-            // Kernels included: Winograd's and packing follow from shapes, not from numbers.
+            // Kernels are equal, too: Winograd's algorithm and packing follow from shapes, not from numbers.
             let layers: Vec<_> = facts
                 .ops
                 .into_iter()
@@ -95,7 +95,7 @@ fn saved_networks_become_the_layers_of_tensorflows() {
                 .collect();
             (layers, facts.arena_bytes)
         };
-        // The authors' own rows are not at hand; layers do not depend on them.
+        // The authors' own rows are not available, but layers do not depend on them.
         let ours = facts(float, Some(format!("{}:in0", folder.join(samples).display())));
         assert_eq!(ours, facts(int8, None), "{float}");
         println!("{float}: {} layers, {:?} bytes of arena", ours.0.len(), ours.1);

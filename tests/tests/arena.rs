@@ -1,5 +1,5 @@
-//! Results depend on the file and the inputs, never on what was in the arena: ops of every operator, with anything in
-//! the padding of packed weights, and hostile changes of them.
+//! Results depend on the file and the inputs, never on the previous contents of the arena: tests ops of every
+//! operator, with any values in the padding of packed weights, and hostile changes of these ops.
 
 mod common;
 
@@ -12,13 +12,14 @@ use ferrolite_runtime::{Error, OpCode, OpSet, ops};
 /// Random ops of each operator in each kernel set.
 const CASES: usize = 60;
 
-/// What earlier work may have left behind.
+/// Bytes that earlier work may have left behind.
 const LEFT_BEHIND: [u8; 3] = [0x00, 0x7F, 0xA5];
 
 /// The portable kernels, which are the specification.
 const PORTABLE: OpSet = &ops::all::<Portable>();
 
-/// What an op answers, whatever was in the arena before; none where it is refused.
+/// The outputs of an op, which must not depend on the previous contents of the arena; `None` if the op is
+/// refused.
 fn answers(apart: &Apart, ops: OpSet) -> Result<Option<Vec<Vec<u8>>>, String> {
     let mut answers = LEFT_BEHIND.map(|before| apart.run(ops, None, before)).into_iter();
     let first = answers.next().expect("there is one");
@@ -51,10 +52,10 @@ fn ops_answer_the_same_whatever_was_in_the_arena() {
     }
 }
 
-/// Numbers at which checks may slip.
+/// Numbers for which checks may fail.
 const HOSTILE: [u32; 9] = [0, 1, 2, 3, 4, 16, 255, 0x7FFF_FFFF, 0xFFFF_FFFF];
 
-/// Parameters that no converter writes: what is accepted answers the same, too.
+/// Parameters that no converter writes: if they are accepted, results do not depend on the arena either.
 #[test]
 fn hostile_ops_answer_the_same_whatever_was_in_the_arena() {
     let mut random = Random(22);
@@ -95,14 +96,14 @@ fn hostile_ops_answer_the_same_whatever_was_in_the_arena() {
     assert!(refused > 1000 && ran > 1000, "{refused} were refused, {ran} ran: the changes are one-sided");
 }
 
-/// Words of a copy: where its first segment begins, and how much it copies.
+/// The words of a copy: the start of its first segment, and the amount that it copies.
 #[test]
 fn copies_that_leave_bytes_unwritten_are_refused() {
     let mut random = Random(23);
     let mut tried = 0;
     while tried < 50 {
         let case = ops::case(OpCode::StridedCopy, &mut random);
-        // No fill, and more than a byte.
+        // Only copies without fill, of more than one byte.
         if case.params[0] != 0 || case.params[5] < 2 {
             continue;
         }
@@ -111,7 +112,7 @@ fn copies_that_leave_bytes_unwritten_are_refused() {
             let mut case = case.clone();
             case.params[word] = case.params[word].wrapping_add_signed(change);
             let found = Apart::new(case.clone()).run(PORTABLE, None, 0);
-            // Where all is one run of an input that is longer than what is copied, it may begin later.
+            // If everything is one run, and the input is longer than what is copied, the run may begin later.
             if word == 6 && found.is_ok() {
                 continue;
             }

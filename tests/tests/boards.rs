@@ -1,9 +1,9 @@
-//! Every board that QEMU stands in for answers as TFLM does: op vectors and whole models, byte for byte,
-//! and every layer of a model as on the host. Random ops with packed weights, whose padding holds anything, answer as
-//! the portable kernels do. One run reports all that differ, board by board.
+//! Every board that QEMU emulates gives TFLM's results: op vectors and whole models, byte for byte, and every
+//! layer of a model as on the host. Random ops with packed weights, whose padding has any values, give the
+//! results of the portable kernels. One run reports all differences, board by board.
 //!
-//! A board without its QEMU or Rust target is skipped, and told; with `FERROLITE_REQUIRE_BOARDS=1` it is
-//! a failure. `FERROLITE_TEST_BOARDS` names the boards to run, separated by commas; all by default.
+//! A board without its QEMU or Rust target is reported as skipped; with `FERROLITE_REQUIRE_BOARDS=1` it is a
+//! failure. `FERROLITE_TEST_BOARDS` names the boards to run, separated by commas; by default, all run.
 
 mod common;
 
@@ -26,10 +26,10 @@ use ferrolite_runtime::kernels::{Portable, policy};
 use ferrolite_runtime::packing::Packing;
 use ferrolite_runtime::{Eval, Model, Observer, OpCode, OpSet, Target, ops};
 
-/// The board that runs all samples of all models; the others run the first ones.
+/// The board that runs all samples of all models. The others run only the first samples.
 const THOROUGH: &str = "qemu-cortex-m4";
 
-/// The one board that not everything fits.
+/// The one board that is too small for some models.
 const SMALL: &str = "qemu-cortex-m0";
 
 /// Samples of a model on the other boards.
@@ -39,7 +39,7 @@ const SAMPLES: usize = 4;
 const SAMPLES_OF_LARGE: usize = 2;
 const MANY_MACS: u64 = 3_000_000;
 
-/// Random ops of an operator with the weights that a board packs for it, and as many with those of other cores.
+/// Random ops of an operator with the packing of the board's core, and as many with those of other cores.
 const OPS: usize = 40;
 
 /// The portable kernels, which are the specification.
@@ -48,7 +48,7 @@ const PORTABLE: OpSet = &ops::all::<Portable>();
 /// Starts of QEMU at a time.
 const WORKERS: usize = 2;
 
-/// A model, its samples and what every board should make of them.
+/// A model, its samples and the results that every board should give.
 struct Case {
     name: String,
     file: Vec<u8>,
@@ -59,7 +59,7 @@ struct Case {
     layers: Vec<Vec<u8>>,
 }
 
-/// What a kind of cases came to on one board.
+/// The result of one kind of cases on one board.
 struct Summary {
     board: &'static str,
     what: &'static str,
@@ -71,7 +71,7 @@ struct Summary {
     time: Duration,
 }
 
-/// Applies `f` to all items on some threads; results have the items' order.
+/// Applies `f` to all items on some threads; the results are in the order of the items.
 fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = Mutex::new(0..items.len());
     let take = || next.lock().expect("no thread panicked").next();
@@ -138,13 +138,13 @@ fn case(
     Ok(Case { name, arena_bytes: emitted.arena_bytes, file: emitted.bytes, macs, samples: all, layers })
 }
 
-/// The target of a board's own core; boards whose kernels read the same packings share one.
+/// The target of a board's own core. Boards whose kernels read the same packings share one.
 fn target(board: &Board) -> Target {
     let same = |target: &&Target| policy(**target) == policy(board.core_target());
     *Target::ALL.iter().find(same).expect("its own at least")
 }
 
-/// All op vectors; convolutions done directly, and by Winograd's algorithm wherever they can be.
+/// All op vectors: with direct convolutions, and with Winograd's algorithm wherever possible.
 fn vectors(target: Target) -> Vec<Result<Case, String>> {
     let folder = root().join("tests/vectors");
     let cases = parallel(&files(&folder, ".npz"), |npz| {
@@ -161,7 +161,7 @@ fn vectors(target: Target) -> Vec<Result<Case, String>> {
     cases.into_iter().flatten().collect()
 }
 
-/// The models of this workspace, and the shared ones where they are.
+/// The models of this workspace, and the shared ones if they are there.
 fn models(target: Target) -> Vec<Result<Case, String>> {
     let mut paths = files(&root().join("tests/models"), ".tflite");
     paths.extend(quantized_models());
@@ -179,7 +179,7 @@ fn models(target: Target) -> Vec<Result<Case, String>> {
     })
 }
 
-/// Random ops of the operators whose weights are packed, with anything in what fills these up.
+/// Random ops of the operators whose weights are packed, with any values in the padding.
 fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
     let own = policy(target);
     let operators = [
@@ -193,7 +193,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
     let mut cases = Vec::new();
     for (code, packing) in operators {
         let mut left = [OPS; 2];
-        // Where all are of one kind, there are none of the other.
+        // If all ops are of one kind, there are none of the other.
         for number in 0..OPS * 30 {
             let case = ferrolite_runtime::ops::case(code, &mut random);
             let tag =
@@ -222,7 +222,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
     cases
 }
 
-/// Runs all cases that fit a board.
+/// Runs all cases that fit on a board.
 fn run(board: &'static Board, what: &'static str, cases: &[Case]) -> Summary {
     let start = Instant::now();
     let (mut too_large, mut failures) = (Vec::new(), Vec::new());
@@ -271,7 +271,7 @@ fn run(board: &'static Board, what: &'static str, cases: &[Case]) -> Summary {
     Summary { board: board.name, what, equal, samples, layers, too_large, failures, time: start.elapsed() }
 }
 
-/// Adds what differs between a case and what a board made of it.
+/// Adds the differences between a case and the results of a board.
 fn differences(case: &Case, samples: usize, run: &board::BoardRun, failures: &mut Vec<String>) {
     if run.outputs.len() != samples || run.layers.len() != case.layers.len() {
         failures.push(format!(
@@ -294,7 +294,7 @@ fn differences(case: &Case, samples: usize, run: &board::BoardRun, failures: &mu
     }
 }
 
-/// The boards to run, and failures of those that are missing though they are required.
+/// The boards to run, and failures for those that are required but missing.
 fn boards() -> (Vec<&'static Board>, Vec<String>) {
     let required = std::env::var("FERROLITE_REQUIRE_BOARDS").is_ok_and(|value| value == "1");
     let wanted = std::env::var("FERROLITE_TEST_BOARDS").ok();

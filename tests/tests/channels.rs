@@ -1,4 +1,4 @@
-//! Constant channels on whole models: what is left answers as the whole did, with less to do.
+//! Constant channels of whole models: the reduced model gives the results of the whole one, with less work.
 
 mod common;
 #[path = "common/person.rs"]
@@ -15,7 +15,7 @@ fn compiled(graph: &Graph, rounding: Rounding) -> Emitted {
     emit::compile(graph, &emit::Options { rounding, ..emit::Options::default() }).unwrap()
 }
 
-/// Answers to random pictures, and pictures of one value.
+/// Outputs for random pictures, and for pictures of one value.
 fn answers(file: &Emitted) -> Vec<Vec<u8>> {
     let file = AlignedBuf::from_bytes(&file.bytes);
     let mut net = Net::new(&file);
@@ -32,7 +32,7 @@ fn answers(file: &Emitted) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_person_model_loses_its_dead_channels_and_no_byte() {
-    // Share of dead channels, and the share of the work that is to be left at most.
+    // The share of dead channels, and the largest share of the work that may remain.
     for (dead, share) in [(0, 1.0), (40, 0.5), (50, 0.31)] {
         let before = person::graph(dead);
         let mut after = before.clone();

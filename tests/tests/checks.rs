@@ -1,4 +1,4 @@
-//! Bounds of parameters that operators check, each at its last sound value and one beyond.
+//! Bounds of parameters that operators check, each at its last valid value and at the next one.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn verdict(case: Case) -> Option<Fault> {
 
 #[test]
 fn multipliers_shift_from_31_right_to_30_left() {
-    // The words of the shifts; the mantissa is the word before.
+    // The words with the shifts; the mantissa is the word before each.
     let shifts: [(OpCode, &[usize]); 5] = [
         (OpCode::Add, &[10, 13, 16]),
         (OpCode::Mul, &[11]),
@@ -68,7 +68,7 @@ fn no_dimension_is_repeated_in_both_operands() {
             assert_eq!(verdict(repeated(code, masks, &mut random)), None, "{code:?}");
         }
         assert_eq!(verdict(repeated(code, [1, 1], &mut random)), Some(Fault::Parameters), "{code:?}");
-        // Of one element, that is no repetition.
+        // With one element, there is no repetition.
         let mut single = repeated(code, [1, 1], &mut random);
         single.params[5] = 1;
         single.outputs = vec![(DType::Int8, 1)];
@@ -82,14 +82,14 @@ fn copies_are_no_longer_than_the_outputs() {
     let mut tried = 0;
     while tried < 20 {
         let mut case = ops::case(OpCode::StridedCopy, &mut random);
-        // The output is filled first, so that no byte is left unwritten, whatever is copied.
+        // The output is filled first, so that no byte stays unwritten, whatever is copied.
         case.params[0] = 1;
         if case.params.len() != 23 {
             continue;
         }
         tried += 1;
         assert_eq!(verdict(case.clone()), None);
-        // The same once more: an endless list of segments would take endless time.
+        // The same segment again: an endless list of segments would take endless time.
         case.params.extend_from_within(3..);
         assert_eq!(verdict(case), Some(Fault::Sizes));
     }
@@ -100,7 +100,7 @@ fn what_is_not_copied_is_filled() {
     let mut random = Random(35);
     let mut tried = 0;
     while tried < 20 {
-        // One segment, of runs of several bytes.
+        // One segment with runs of several bytes.
         let mut case = ops::case(OpCode::StridedCopy, &mut random);
         if case.params.len() != 23 || case.params[5] == 1 {
             continue;
@@ -114,7 +114,7 @@ fn what_is_not_copied_is_filled() {
     }
 }
 
-/// Operands of a product may be constants, whose place in the file is none in the arena.
+/// Operands of a product may be constants, which have no position in the arena.
 #[test]
 fn constants_answer_as_other_operands() {
     let mut random = Random(36);

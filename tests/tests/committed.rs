@@ -1,5 +1,5 @@
-//! The `.ferro` files of the repository are what the converter makes today of the models that they are made of.
-//! With `FERROLITE_RENEW=1` they are made anew (`cargo xtask models`).
+//! The `.ferro` files of the repository are equal to what the converter makes now from their models. With
+//! `FERROLITE_RENEW=1` they are made again (`cargo xtask models`).
 
 mod common;
 
@@ -12,11 +12,11 @@ use ferrolite_runtime::Target;
 
 /// A file in the repository.
 struct Committed {
-    /// Its path, and that of the model that it is made of.
+    /// Its path, and the path of the model that it is made from.
     file: &'static str,
     source: &'static str,
     target: Target,
-    /// The Rust module that goes with it.
+    /// The Rust module that belongs to it.
     module: Option<&'static str>,
 }
 
@@ -38,7 +38,7 @@ const COMMITTED: &[Committed] = &[
 /// Made by `tests/custom.rs`, which has the operator that it needs.
 const CUSTOM: &str = "boards/apps/contrast/model/contrast.ferro";
 
-/// Of an earlier version of the format, to be refused.
+/// A file of an earlier version of the format, which must be refused.
 const OUTDATED: &str = "tests/models/sine/version_1.ferro";
 
 #[test]

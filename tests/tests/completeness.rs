@@ -1,6 +1,6 @@
-//! What belongs together is all there: for each supported operator its vectors, its code, its runtime
-//! operator and a lowering that uses it; and one layout of the file's structs in `model.fbs`, in the
-//! generated code and in the device's reader. Each test names everything that is missing.
+//! Everything that belongs together exists: for each supported operator its vectors, its code, its runtime
+//! operator and a lowering that uses it; and the layout of the file's structs is the same in `model.fbs`, in
+//! the generated code and in the device's reader. Each test names everything that is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use ferrolite::{emit, import};
 use ferrolite_runtime::ops;
 use ferrolite_schema::{DType, OpCode, Rounding, Storage, Target, generated};
 
-/// Operators of the TFLite schema, and the codes that the device runs for them, as the converter's files say them.
+/// Operators of the TFLite schema, and the codes that the device runs for them, by the converter's files.
 fn operators() -> impl Iterator<Item = (&'static str, &'static [OpCode])> {
     ferrolite::ops::LIST.iter().flat_map(|(_, operators)| operators.iter().copied())
 }
 
-/// What the device runs and no importer makes; `state.rs` tests it.
+/// Operators of the device that no importer makes; `state.rs` tests them.
 const NOT_IMPORTED: &[OpCode] = &[OpCode::DelayLine];
 
 /// Folders of vectors that belong to no operator.
@@ -39,7 +39,7 @@ fn report(missing: &[String]) {
     assert!(missing.is_empty(), "{} missing:\n{}", missing.len(), missing.join("\n"));
 }
 
-/// Codes of all ops that the models of a folder become.
+/// Codes of all ops that the models of a folder are lowered to.
 fn codes_in(folder: &Path) -> BTreeSet<OpCode> {
     let models = entries(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "tflite"));
     let mut options = vec![emit::Options::default()];
@@ -136,7 +136,7 @@ fn enumerations_have_the_numbers_of_the_schema() {
     report(&missing);
 }
 
-/// Fields of a struct, in order: name and type in the words of the schema.
+/// Fields of a struct, in order: name and type, in the schema's terms.
 type Fields = Vec<(String, String)>;
 
 /// Structs of `model.fbs`.
@@ -161,7 +161,7 @@ fn schema_type(kind: &str) -> String {
     numbers.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, number)| number).into()
 }
 
-/// Public structs of a Rust file, with types in the words of the schema.
+/// Public structs of a Rust file, with types in the schema's terms.
 fn rust_structs(path: &str) -> BTreeMap<String, Fields> {
     let text = text(path);
     let blocks = text.split("pub struct ").skip(1).filter_map(|block| block.split_once(" {\n"));
@@ -182,7 +182,7 @@ fn rust_type(kind: &str) -> String {
     names.iter().find(|(rust, _)| *rust == kind).map_or(kind, |(_, schema)| schema).to_owned()
 }
 
-/// Size of a type; no struct of the file has gaps.
+/// Size of a type. The structs of the file have no gaps.
 fn size(structs: &BTreeMap<String, Fields>, kind: &str) -> usize {
     if let Some((element, count)) = kind.trim_matches(['[', ']']).split_once(':') {
         return size(structs, element) * count.parse::<usize>().expect("a count");
@@ -209,7 +209,7 @@ fn structs_have_one_layout_everywhere() {
         }
     }
     for name in schema.keys() {
-        // The reader finds the checksum by its position, it has no struct for it.
+        // The reader finds the checksum by its position, so it has no struct for it.
         if !rust.contains_key(name) && name != "Checksum" {
             missing.push(format!("{name}: in model.fbs, but not in layout.rs"));
         }

@@ -1,5 +1,5 @@
-//! Model files of every format and operator, changed at random: each is refused with an error, or imported to a graph
-//! that hangs together. The functions are those of the fuzz targets; the seeds are the committed vectors.
+//! Model files of every format and operator, changed at random: each is refused with an error, or imported to
+//! a consistent graph. The functions are those of the fuzz targets, and the seeds are the committed vectors.
 
 #[path = "../fuzz/importers.rs"]
 mod importers;
@@ -7,17 +7,17 @@ mod importers;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// Changed copies of all seeds of a format together.
+/// Number of changed copies of all seeds of a format together.
 const COPIES: usize = 2000;
 
-/// Seeds are small; what is larger is a trained model.
+/// Seeds are small; larger files are trained models.
 const LARGEST: u64 = 64 << 10;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The files below a folder that have one of these endings, by name.
+/// The files below a folder with one of these extensions, by name.
 fn seeds(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let (mut found, mut open) = (Vec::new(), vec![folder.to_path_buf()]);
     while let Some(folder) = open.pop() {
@@ -35,7 +35,7 @@ fn seeds(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// A generator of Marsaglia's, the same everywhere.
+/// A generator by Marsaglia, which gives the same numbers everywhere.
 struct Random(u64);
 
 impl Random {
@@ -47,10 +47,10 @@ impl Random {
     }
 }
 
-/// Numbers at which programs go wrong.
+/// Numbers for which programs often fail.
 const EDGES: [u8; 8] = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff, 0x10];
 
-/// A copy with a few changes: bytes, bits, parts that are doubled, moved or missing.
+/// A copy with a few changes: changed bytes and bits, and parts that are doubled, moved or removed.
 fn changed(seed: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..=random.below(4) {
@@ -77,7 +77,7 @@ fn changed(seed: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Runs seeds and changed copies, each of which may be refused, and none of which may panic.
+/// Imports seeds and changed copies. Each may be refused, none may panic.
 fn try_all(seeds: &[PathBuf], import: impl Fn(&Path, &[u8]) -> bool) {
     assert!(!seeds.is_empty(), "there are seeds");
     let mut random = Random(0x2545_F491_4F6C_DD1D);
@@ -96,7 +96,7 @@ fn try_all(seeds: &[PathBuf], import: impl Fn(&Path, &[u8]) -> bool) {
     assert!(read * 10 >= seeds.len() * 9, "{read} of {} seeds are read", seeds.len());
 }
 
-/// The name that the importer is chosen by.
+/// The name by which the importer is chosen.
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -116,7 +116,7 @@ fn keras() {
 
 #[test]
 fn tflite() {
-    // One of each folder: an operator's vectors differ in their sizes.
+    // One of each folder is enough: an operator's vectors differ in their sizes.
     let mut seeds = seeds(&folder("vectors"), &["tflite"]);
     seeds.retain(|path| !path.to_string_lossy().contains("bad"));
     seeds.dedup_by_key(|path| path.parent().map(Path::to_path_buf));

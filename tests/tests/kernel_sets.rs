@@ -1,5 +1,5 @@
-//! Which kernel set a target gets where nothing can be assembled, as its standard library is built along: names
-//! decide then, and say what assembling would.
+//! The kernel set of a target for which nothing can be assembled, because its standard library is built
+//! along: there, the target's name decides, and must give the result that assembling would.
 
 #[allow(dead_code)]
 #[path = "../../schema/build.rs"]

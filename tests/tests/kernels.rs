@@ -1,6 +1,6 @@
-//! Kernel sets: each equals the portable one in every method that knows no packing (`packed_kernels.rs` has the
-//! others), on odd shapes and extreme values; the portable one equals the definitions, written here without any
-//! care for speed.
+//! Kernel sets: each equals the portable one in every method without a packing (`packed_kernels.rs` tests the
+//! others), for odd shapes and extreme values. The portable set equals the definitions, which are written
+//! here without regard for speed.
 //!
 //! A new set is tested by one more line in [`sets_equal_the_portable_one`].
 
@@ -15,7 +15,7 @@ use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
 
 const ROUNDINGS: [Rounding; 2] = [Rounding::Double, Rounding::Single];
 
-/// What a kernel must leave alone.
+/// Marks elements that a kernel must not change.
 const MARK: i8 = 0x5A;
 
 /// Random numbers, the same in each run.
@@ -31,7 +31,7 @@ impl Random {
         (self.next() % end) as usize
     }
 
-    /// Elements of which a third are extremes.
+    /// Elements, one third of which are extreme values.
     fn elements(&mut self, len: usize) -> Vec<i8> {
         let extremes = [i8::MIN, i8::MAX, -127];
         let mut element = || match self.below(3) {
@@ -65,7 +65,7 @@ impl Random {
     }
 }
 
-/// What a [`Stage`] borrows.
+/// The data that a [`Stage`] borrows.
 struct Channels {
     bias: Vec<i32>,
     multipliers: Vec<Multiplier>,
@@ -98,7 +98,7 @@ impl Channels {
         }
     }
 
-    /// The definition of a stage, from the exact sum of products.
+    /// The definition of a stage: its output from the exact sum of products.
     fn output(&self, sum: i64, channel: usize) -> i8 {
         let multiplier = self.multipliers[if self.multipliers.len() == 1 { 0 } else { channel }];
         let acc = (sum + i64::from(self.bias[channel])) as i32;
@@ -107,12 +107,12 @@ impl Channels {
     }
 }
 
-/// The definition of requantization, by division of exact products.
+/// The definition of requantization: divides exact products.
 fn scale(x: i32, multiplier: Multiplier, rounding: Rounding) -> i32 {
     let mantissa = i128::from(multiplier.mantissa);
     match rounding {
         Rounding::Double => {
-            // A shift to the left wraps as the accumulator does; the product rounds ties upwards.
+            // A left shift wraps as the accumulator does. The product rounds ties upwards.
             let left = (i64::from(x) << multiplier.shift.max(0)) as i32;
             let high = (i128::from(left) * mantissa + (1 << 30)).div_euclid(1 << 31);
             // The division rounds ties away from zero.
@@ -133,14 +133,14 @@ fn cells(elements: &mut [i8]) -> &[Cell<i8>] {
     Cell::from_mut(elements).as_slice_of_cells()
 }
 
-/// What a kernel leaves in `len` marked elements.
+/// The contents of `len` marked elements after a kernel has run.
 fn marked(len: usize, kernel: impl FnOnce(&[Cell<i8>])) -> Vec<i8> {
     let mut out = vec![MARK; len];
     kernel(cells(&mut out));
     out
 }
 
-/// What a kernel leaves in a copy of some elements, which it may also read.
+/// The contents of a copy of some elements after a kernel has run, which may also read them.
 fn in_place(elements: &[i8], kernel: impl FnOnce(&[Cell<i8>])) -> Vec<i8> {
     let mut copy = elements.to_vec();
     kernel(cells(&mut copy));
@@ -293,7 +293,8 @@ fn pools_equal_portable<K: Kernels>() {
     }
 }
 
-/// Means over so many cells that sums or their reciprocals need more bits, at the largest sums and just below a tie.
+/// Means over so many cells that sums or their reciprocals need more bits, for the largest sums and just
+/// below a tie.
 fn means_of_many_cells_equal_portable<K: Kernels>() {
     for (height, width) in [(15, 17), (16, 16), (1, 257), (17, 16), (64, 64), (17, 241), (91, 91)] {
         let count = (height * width) as i32;
@@ -319,7 +320,8 @@ fn means_of_many_cells_equal_portable<K: Kernels>() {
     }
 }
 
-/// Runs a kernel of two operands on two sets: apart, over its first and over its second operand.
+/// Runs a kernel of two operands in two sets: with a separate output, and with the output over the first and
+/// over the second operand.
 fn pairs_equal(
     name: &str,
     a: &[i8],
@@ -343,7 +345,8 @@ fn pairs_equal(
     assert_eq!(results(&found), results(&wanted), "{name}, {} and {} elements", a.len(), b.len());
 }
 
-/// A multiplier for which sets have a fast way, around a right shift of `usual` bits, or any that a file may hold.
+/// A multiplier for which sets have a fast path, with a right shift of about `usual` bits, or any that a file
+/// may contain.
 fn scale_of_elements(random: &mut Random, usual: i32) -> Multiplier {
     match random.below(4) {
         0 => Multiplier {
@@ -357,7 +360,8 @@ fn scale_of_elements(random: &mut Random, usual: i32) -> Multiplier {
     }
 }
 
-/// An operand of a sum: one of the two has the sum's scale in what the converter writes, which is one half here.
+/// An operand of a sum. In files of the converter, one of the two has the sum's scale, which is one half
+/// here.
 fn term(random: &mut Random, usual: i32) -> Term {
     let multiplier = match random.below(2) {
         0 => Multiplier { mantissa: 1 << 30, shift: 0 },
@@ -371,7 +375,8 @@ fn pairs_equal_portable<K: Kernels>(random: &mut Random, (len_a, len_b): (usize,
     let (min, max) = random.bounds();
     let zero_point = i32::from(random.next() as i8);
     for sign in [1, -1] {
-        // Both shifts take 2^20 away; where the operands' own is large, that of the sum decides the last bit.
+        // Both shifts undo the 2^20. If the operands' own shift is large, that of the sum decides the last
+        // bit.
         let usual = random.below(21) as i32;
         let (term_a, term_b) = (term(random, usual), term(random, usual));
         let multiplier = scale_of_elements(random, 21 - usual);
@@ -402,7 +407,7 @@ fn pairs_equal_portable<K: Kernels>(random: &mut Random, (len_a, len_b): (usize,
 }
 
 fn elementwise_equal_portable<K: Kernels>() {
-    /// Numbers for each length: operands have ways of their own by which of them is halved.
+    /// Numbers for each length: there are separate paths depending on which operand is halved.
     const NUMBERS: usize = 40;
     let mut random = Random(5);
     for len in [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 100] {
@@ -433,7 +438,7 @@ fn equals_portable<K: Kernels>() {
 #[test]
 fn sets_equal_the_portable_one() {
     equals_portable::<Native>();
-    // On the host, emulated.
+    // Emulated on the host.
     equals_portable::<Armv7em>();
     equals_portable::<Armv7m>();
     equals_portable::<Armv6m>();

@@ -1,7 +1,9 @@
-//! How far outputs may lie over inputs: every operator is run with its output at every distance before its input
-//! that its `lead` allows, and answers as if nothing were shared. What the lead does not allow is refused.
+//! How far outputs may lie over inputs: every operator is run with its output at every distance before its
+//! input that its `lead` allows, and must give the same results as without shared memory. Distances that the
+//! lead does not allow must be refused.
 //!
-//! A new operator is tested as soon as it is there: its file has its cases, and FORMAT.md says whether it shares memory.
+//! A new operator is tested automatically: its file has its cases, and FORMAT.md says whether it shares
+//! memory.
 
 mod common;
 
@@ -16,7 +18,7 @@ use ferrolite_runtime::{Error, Fault, OpCode, OpSet, Operator, ops};
 /// Random ops of each operator in each kernel set.
 const CASES: usize = 150;
 
-/// What FORMAT.md says of the lead of each operator, in the table of section 5.
+/// The lead of each operator by FORMAT.md, in the table of section 5.
 fn said() -> BTreeMap<OpCode, String> {
     let text = std::fs::read_to_string(root().join("schema/FORMAT.md")).expect("FORMAT.md is there");
     let mut said = BTreeMap::new();
@@ -33,8 +35,8 @@ fn said() -> BTreeMap<OpCode, String> {
     said
 }
 
-/// Distances at which an output shares memory with an input that lies behind its start or before it, ascending:
-/// those around the lead, and some others.
+/// Distances at which an output shares memory with an input that lies after its start or before it,
+/// ascending: those around the lead, and some others.
 fn distances(lead: Option<u32>, input: &Place, output: &Place, random: &mut Random) -> Vec<isize> {
     let unit = input.element.max(output.element);
     let (before, behind) = ((input.bytes / unit) as isize, output.bytes.div_ceil(unit) as isize);
@@ -47,22 +49,22 @@ fn distances(lead: Option<u32>, input: &Place, output: &Place, random: &mut Rand
     steps.into_iter().map(|steps| steps * unit as isize).collect()
 }
 
-/// What was seen of an operator in all sets.
+/// What was observed of an operator in all sets.
 #[derive(Default)]
 struct Seen {
-    /// Shared memory, and answers were right.
+    /// Cases with shared memory and right results.
     shared: usize,
-    /// The next distance below what is allowed would have been wrong.
+    /// Cases in which the next smaller distance would have given a wrong result.
     exact: usize,
 }
 
-/// The same operator, which allows any distance.
+/// The same operator, changed to allow any distance.
 fn without_lead(operator: &Operator) -> OpSet {
     let Operator { code, check, eval, .. } = *operator;
     Box::leak(Box::new([Operator { code, check, eval, lead: |_, _| Some(0) }]))
 }
 
-/// Follows an op through all distances between an output and an input.
+/// Tests an op at all distances between an output and an input.
 fn follow(
     apart: &Apart,
     (ops, free): (OpSet, OpSet),
@@ -72,7 +74,8 @@ fn follow(
     let wanted = apart.run(ops, None, 0x5A).map_err(|error| format!("is refused: {error}"))?;
     for (position, input) in apart.inputs.iter().enumerate() {
         let Some(input) = input else { continue };
-        // Four channels at a time lie exactly over their input, or not at all: no distance is a lead.
+        // The op processes four channels at a time, so its output lies exactly over its input or not at all:
+        // no distance is a lead.
         let exactly = apart.case.code == OpCode::Depthwise3x3;
         let lead = if exactly { Some(0) } else { apart.lead(ops, position) };
         for output in &apart.outputs {
@@ -125,7 +128,7 @@ fn outputs_lie_over_inputs_as_far_as_no_answer_changes() {
         let said = said.get(code).unwrap_or_else(|| panic!("FORMAT.md, section 5, has no line of {code:?}"));
         assert_eq!(*shared == 0, said == "none", "{code:?} shared memory {shared} times, its lead is {said}");
     }
-    // Those that need a distance need all of it, in some op at least.
+    // Operators with a lead above 0 need all of it in at least some op.
     let exact = [
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,

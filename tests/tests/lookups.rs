@@ -1,5 +1,6 @@
-//! Models that look up rows of a table, from every format that says so: in int8 they answer as the float
-//! reference does up to rounding, with every kernel set the same, and so does the `.tflite` that is written.
+//! Models that look up rows of a table, from every format that supports this: in int8 they give the results
+//! of the float reference up to rounding, the same with every kernel set, and so does the `.tflite` that is
+//! written.
 
 mod common;
 
@@ -13,8 +14,8 @@ use ferrolite::reference::Executor;
 use ferrolite::{Result, passes};
 use ferrolite_runtime::OpCode;
 
-/// File below `tests/import`, signature, rows of its table. 0 rows: its input are real numbers, looked up at
-/// places that are known.
+/// File below `tests/import`, signature, rows of its table. With 0 rows, its inputs are real numbers, looked
+/// up at known indices.
 const MODELS: &[(&str, Option<&str>, u32)] = &[
     ("keras/embedding.keras", None, 6),
     ("keras/embedding_float.keras", None, 6),
@@ -40,7 +41,7 @@ impl Samples for Rows {
     }
 }
 
-/// Numbers of rows, or reals.
+/// Indices of rows, or reals.
 fn rows(elements: usize, count: u32) -> Rows {
     let mut state = 11u32;
     let mut random = || {
@@ -105,7 +106,7 @@ fn tables_are_looked_up_in_int8() {
                 let (scale, zero) = graph.value(id).quantization.as_ref().and_then(|q| q.tensor()).unwrap();
                 for (&byte, wanted) in bytes.iter().zip(wanted) {
                     let real = scale * (i32::from(byte as i8) - zero) as f32;
-                    // Half a step of the result, and what the layers before it have lost.
+                    // The tolerance is half a step of the result, plus the error of the layers before it.
                     assert!(
                         (real - wanted).abs() <= 3.0 * scale,
                         "{path}: {real} instead of {wanted}, step {scale}"

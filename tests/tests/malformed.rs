@@ -1,8 +1,8 @@
 //! Hostile files: each is refused with an error of its own, or runs in bounds.
 //!
-//! [`exercise`] does what a device would do and panics where a byte outside the arena was written, or where an answer
-//! depends on what was in the arena;
-//! Rust's own checks, which are on in tests, catch overflow and indexing.
+//! [`exercise`] does what a device would do, and panics if a byte outside the arena was written or if a
+//! result depends on the previous contents of the arena. Rust's own checks, which are on in tests, catch
+//! overflow and indexing.
 
 mod common;
 
@@ -16,7 +16,7 @@ use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnec
 use ferrolite_runtime::{Error, Fault, Model, OpCode};
 use ferrolite_schema::Error as Refusal;
 
-/// The models that are damaged, by the name of their folder in `tests/models`; and a classifier of words.
+/// The models that are damaged, by the name of their folder in `tests/models`, and a classifier of words.
 const MODELS: [&str; 6] = ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres", WORDS];
 
 /// A graph among the vectors, which looks up rows of a table.
@@ -75,7 +75,7 @@ impl Target {
         self.with(self.position(record) + offset, &value.to_le_bytes())
     }
 
-    /// The bytes that are no weights: everything that steers.
+    /// The bytes that are not weights: all bytes that control what the runtime does.
     fn steering(&self) -> Vec<usize> {
         let model = self.model();
         let start = model.constants().as_ptr() as usize - self.file.bytes().as_ptr() as usize;
@@ -115,7 +115,7 @@ fn containers() {
 
 #[test]
 fn versions() {
-    // Options that are no defaults, so that their fields are in the file.
+    // Options that differ from the defaults, so that their fields are in the file.
     let options = ferrolite::emit::Options {
         target: ferrolite_runtime::Target::CortexM4,
         rounding: ferrolite_runtime::Rounding::Single,
@@ -136,10 +136,10 @@ fn versions() {
     }
     let header = |word: usize, value: u32| t.with(field(1) + 4 * word, &value.to_le_bytes());
     assert_eq!(header(0, 99), refused(Refusal::RuntimeTooOld { needed: 99 }));
-    // The arena is what tensors have to fit; a smaller one leaves some of them outside.
+    // Tensors have to fit into the arena; a smaller one leaves some of them outside.
     assert!(matches!(header(1, 1), Outcome::Refused(_)));
     assert_eq!(header(1, u32::MAX), refused(Refusal::Counts));
-    // A state that is larger than the arena, and first contents of a state that is not there.
+    // A state that is larger than the arena, and initial contents for a state that does not exist.
     assert_eq!(header(2, u32::MAX), refused(Refusal::State));
     assert_eq!(header(3, 1), refused(Refusal::State));
     assert_eq!(header(5, 2), refused(Refusal::Rounding { found: 2 }));
@@ -148,13 +148,13 @@ fn versions() {
         t.with((vtable + 4 + 2) as usize, &[0, 0]),
         Outcome::Refused(Error::Model(Refusal::Offset { .. }))
     ));
-    // Ports are inputs and outputs, one of each at least.
+    // Ports are inputs and outputs; there must be at least one of each.
     for inputs in [0u16, 2, u16::MAX] {
         assert_eq!(t.with(field(1) + 18, &inputs.to_le_bytes()), refused(Refusal::Counts));
     }
 }
 
-/// A core that nobody here knows is no reason to refuse a file: its weights are read word by word.
+/// A core that the runtime does not know is no reason to refuse a file: its weights are read one by one.
 #[test]
 fn targets_are_open() {
     let options =
@@ -179,7 +179,7 @@ fn targets_are_open() {
     assert_eq!(found, wanted);
 }
 
-/// A file as version 1 of the format had it is told from others, and how to make a new one.
+/// A file of version 1 is recognised, and the error says how to make a new one.
 #[test]
 fn version_1() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/sine/version_1.ferro");
@@ -208,11 +208,11 @@ fn tensors() {
     assert_eq!(t.with(t.position(first) + 10, &[99]), refused(Refusal::TensorType { tensor: 0 }));
     assert_eq!(t.with(t.position(first) + 11, &[2]), refused(Refusal::TensorRange { tensor: 0 }));
     assert_eq!(t.with(t.position(first) + 11, &[3]), refused(Refusal::TensorType { tensor: 0 }));
-    // A size that is another than the shape's.
+    // A size that differs from the shape's.
     assert!(matches!(t.field(first, 4, first.bytes - 1), Outcome::Refused(_)));
 }
 
-/// Also where each op reads what the one before has written, which is checked by a shorter way.
+/// Also if each op reads what the one before has written, which a faster path checks.
 #[test]
 fn tensors_of_wide_elements_are_aligned() {
     let mut graph = Graph::default();
@@ -246,7 +246,7 @@ fn tensors_of_wide_elements_are_aligned() {
 
 #[test]
 fn live_tensors_are_not_overwritten() {
-    // The residual connection of this model keeps a tensor alive over several ops.
+    // The residual connection of this model keeps a tensor in use over several ops.
     let t = Target::new("fashion_dsres");
     let model = t.model();
     let mut caught = 0;
@@ -271,13 +271,13 @@ fn tensors_are_written_in_the_order_of_their_numbers() {
     let t = Target::new("fashion_dsres");
     let model = t.model();
     let position = |op: usize, operand: usize| t.position(&model.operands(&model.ops()[op])[operand]);
-    // The second op names the first one's output as its own: that would be written twice.
+    // The second op names the first one's output as its own, so it would be written twice.
     let [_, output] = model.operands(&model.ops()[0]) else { panic!("a convolution has one input") };
     let order = |op, tensor| refused(Refusal::WriteOrder { op, tensor });
     assert_eq!(t.with(position(1, 1), &output.to_le_bytes()), order(1, *output));
     assert_eq!(t.with(position(0, 1), &(output + 1).to_le_bytes()), order(0, output + 1));
     assert_eq!(t.with(position(0, 1), &[0xFF, 0xFF]), order(0, 0xFFFF));
-    // An output that nobody can read any more, and one among the constants.
+    // An output that no later op can read, and an output among the constants.
     let record = t.position(&model.tensors()[usize::from(*output)]);
     let in_constants = [&0u32.to_le_bytes()[..], &4u32.to_le_bytes(), &[1, 0, 0, 1]].concat();
     assert_eq!(t.with(record, &in_constants), order(0, *output));
@@ -304,7 +304,7 @@ fn operands_and_scratch() {
     }
     assert_eq!(t.field(op, 16, op.scratch | 2), refused(Refusal::OpRange { op: 0 }));
     assert_eq!(t.field(op, 20, 0), Outcome::Refused(Error::Op { op: 0, fault: Fault::Scratch }));
-    // An input that nothing has written.
+    // An input that no op has written.
     let operands = model.operands(op);
     let outcome = t.with(t.position(&operands[0]), &operands[usize::from(op.inputs)].to_le_bytes());
     assert!(
@@ -324,7 +324,7 @@ fn parameters() {
         Outcome::Refused(Error::Op { op: 0, fault }) => fault,
         other => panic!("word {word} = {value}: {other:?}"),
     };
-    // Words 0 to 11 are the window: absurd and zero dimensions, overflowing products.
+    // Words 0 to 11 are the window: absurd and zero dimensions, and overflowing products.
     for word in 0..12 {
         assert!(matches!(fault(word, u32::MAX), Fault::Parameters), "window word {word}");
     }
@@ -374,7 +374,7 @@ fn parameters_of_look_ups() {
     }
 }
 
-/// The packed weights of a model: their first byte among the constants, and their shape.
+/// The packed weights of a model: the offset of their first byte in the constants, and their shape.
 fn packed_weights(model: &Model<'_>) -> Vec<(usize, Shape)> {
     let shape = |tag: u32, channels, lines, line| {
         let packing = Packing::from_tag(tag).filter(|&packing| packing != Packing::PLAIN)?;
@@ -403,7 +403,7 @@ fn packed_weights(model: &Model<'_>) -> Vec<(usize, Shape)> {
     model.ops().iter().filter_map(of).collect()
 }
 
-/// What fills up packed weights says nothing, in any kernel set.
+/// The padding of packed weights has no effect, in any kernel set.
 #[test]
 fn padding_of_packed_weights() {
     let mut random = Random(5);
@@ -442,7 +442,7 @@ fn padding_of_packed_weights() {
     }
 }
 
-/// What a field may be set to.
+/// The values that a field is set to.
 const HOSTILE: [u32; 12] =
     [0, 1, 2, 3, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
 
@@ -457,7 +457,7 @@ fn every_field_set_to_hostile_values() {
 fn set_every_field(name: &str, t: Target) {
     let mut copy = t.file.bytes().to_vec();
     for position in t.steering() {
-        // 32-bit fields lie at multiples of 4, 16-bit ones at multiples of 2.
+        // 32-bit fields are at multiples of 4, 16-bit ones at multiples of 2.
         let widths: &[usize] = if position % 4 == 0 {
             &[4, 2, 1]
         } else if position % 2 == 0 {
@@ -495,7 +495,7 @@ impl Random {
     }
 }
 
-/// Fails the test with the damage named when the file makes the runtime panic.
+/// Fails the test, and names the damage, if the file makes the runtime panic.
 fn survive(file: &[u8], damage: impl Fn() -> String) -> Outcome {
     catch_unwind(AssertUnwindSafe(|| exercise(file))).unwrap_or_else(|_| panic!("{}", damage()))
 }
@@ -511,7 +511,7 @@ fn random_mutations() {
     });
 }
 
-/// Of each kernel set one core that files are packed for; on the host they are emulated.
+/// One core of each kernel set that files are packed for. On the host, the sets are emulated.
 const CORES: [ferrolite_runtime::Target; 6] = [
     ferrolite_runtime::Target::Portable,
     ferrolite_runtime::Target::CortexM4,
@@ -538,7 +538,7 @@ fn mutate(name: &str, target: ferrolite_runtime::Target, mutations: usize) {
             } else {
                 steering[any % steering.len()]
             };
-            // An earlier damage may have cut the file.
+            // An earlier damage may have shortened the file.
             let Some(rest) = copy.len().checked_sub(position).filter(|&rest| rest != 0) else { continue };
             match random.next() % 6 {
                 0 => copy[position] ^= 1 << (random.next() % 8),
@@ -550,7 +550,7 @@ fn mutate(name: &str, target: ferrolite_runtime::Target, mutations: usize) {
                     copy[position..position + width].copy_from_slice(&value[..width]);
                 }
                 4 => {
-                    // A run of bytes from elsewhere: valid records in the wrong place.
+                    // Copies a run of bytes from elsewhere: valid records in the wrong place.
                     let from = steering[random.below(steering.len())];
                     let width = (4 << (random.next() % 4)).min(rest).min(copy.len().saturating_sub(from));
                     let from = from.min(copy.len());

@@ -1,4 +1,4 @@
-//! Real models: outputs and every layer equal TFLM's, byte for byte; arenas within their bounds.
+//! Real models: outputs and every layer equal TFLM's, byte for byte, and arenas are within their bounds.
 
 mod common;
 
@@ -11,7 +11,7 @@ use ferrolite::aligned::AlignedBuf;
 use ferrolite::data::npz::Npz;
 use ferrolite_runtime::{Eval, Observer, ops};
 
-/// Largest arenas that the placement may need.
+/// Largest arenas that the planner may need.
 const ARENAS: &[(&str, usize)] = &[
     ("kws_ref_model", 9_536),
     ("ad01_int8", 768),
@@ -132,7 +132,7 @@ fn layers_equal_tflm() {
                 let array = format!("tflm_t{number:03}");
                 let Some(found) = seen.outputs.get(&value.name) else { continue };
                 let Some(header) = arrays.header(&array).cloned() else { continue };
-                // Passes may move a layer's output to another shape or type.
+                // Passes may change the shape or the type of a layer's output.
                 if header.shape.iter().product::<usize>() * value.dtype.size() != found.len() {
                     continue;
                 }

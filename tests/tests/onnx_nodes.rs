@@ -1,8 +1,9 @@
-//! The node tests of the `onnx` package against the float reference: for each operator and option a model of one
-//! node with the answer that its definition gives. What is refused is no fault here, a wrong answer is.
+//! Compares the node tests of the `onnx` package with the float reference. Each is a model of one node for an
+//! operator and its options, with the result that its definition gives. A refusal is not a failure here, a
+//! wrong result is.
 //!
-//! `tests/import/onnx/nodes.py` writes the tests into a folder, which `FERROLITE_ONNX_NODES` names; without it they
-//! are skipped.
+//! `tests/import/onnx/nodes.py` writes the tests into a folder, which `FERROLITE_ONNX_NODES` names. Without
+//! it, they are skipped.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,17 +13,17 @@ use ferrolite::graph::{DType, Value};
 use ferrolite::import;
 use ferrolite::reference::Executor;
 
-/// Tests whose answer here is that of ONNX Runtime, not that of the definition: where scales are given,
-/// `align_corners` takes the sizes that the result has, or those before they are rounded.
+/// Tests for which the result here is that of ONNX Runtime, not that of the definition: if scales are given,
+/// `align_corners` uses either the sizes of the result, or the sizes before they are rounded.
 const ALIKE_ONNX_RUNTIME: [&str; 2] = [
     "test_resize_downsample_scales_linear_align_corners",
     "test_resize_downsample_scales_cubic_align_corners",
 ];
 
-/// Largest error, relative: bfloat16 has 8 bits.
+/// Largest relative error: bfloat16 has 8 bits.
 const TOLERANCE: f32 = 4e-3;
 
-/// What became of a test.
+/// The result of a test.
 enum Outcome {
     Right,
     Wrong(String),
@@ -42,7 +43,8 @@ fn no_node_test_is_answered_wrong() {
     let (mut right, mut refused, mut wrong) = (0, BTreeMap::<String, usize>::new(), Vec::new());
     for path in &models {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        // As it is, and with all inputs but the first one known, which is how most of these operators are met.
+        // Runs the test as it is, and with all inputs but the first one known, since most of these operators
+        // are used like that.
         let outcome = match run(path, path) {
             Outcome::Refused(_) => run(&path.with_extension("constant"), path),
             outcome => outcome,
@@ -66,7 +68,7 @@ fn no_node_test_is_answered_wrong() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Imports a model and compares the float reference's answer for the samples beside `path`.
+/// Imports a model, and compares the float reference's results for the samples beside `path`.
 fn run(model: &Path, path: &Path) -> Outcome {
     let bytes = match std::fs::read(model) {
         Ok(bytes) => bytes,
@@ -114,7 +116,7 @@ fn run(model: &Path, path: &Path) -> Outcome {
                 wanted.len()
             ));
         }
-        // An integer may be one off where a real lies between two.
+        // An integer may be off by one if a real number lies between two integers.
         let step = if value.quantization.is_some() { 1.0 } else { 0.0 };
         for (&x, &y) in found.iter().zip(&wanted) {
             let same =
@@ -127,7 +129,7 @@ fn run(model: &Path, path: &Path) -> Outcome {
     Outcome::Right
 }
 
-/// The numbers that stored ones stand for.
+/// The real numbers that stored numbers represent.
 fn reals(value: &Value, stored: &[f32]) -> Vec<f32> {
     match value.quantization.as_ref().and_then(|q| q.tensor()) {
         Some((scale, zero)) => stored.iter().map(|x| scale * (x - zero as f32)).collect(),
@@ -135,7 +137,7 @@ fn reals(value: &Value, stored: &[f32]) -> Vec<f32> {
     }
 }
 
-/// What stands for numbers.
+/// The stored numbers that represent real numbers.
 fn stored(value: &Value, reals: &[f32]) -> Vec<f32> {
     let (low, high) = if value.dtype == DType::UInt8 { (0.0, 255.0) } else { (-128.0, 127.0) };
     match value.quantization.as_ref().and_then(|q| q.tensor()) {
@@ -146,7 +148,7 @@ fn stored(value: &Value, reals: &[f32]) -> Vec<f32> {
     }
 }
 
-/// A message without the file's place and the layers' names.
+/// A message without the file's path and the layers' names.
 fn shortened(message: &str, path: &Path) -> String {
     let text = message.replace(&path.display().to_string(), "");
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

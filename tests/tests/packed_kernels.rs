@@ -1,6 +1,6 @@
-//! Kernels with packed weights: each set equals the portable one on the packings that it names, on odd and random
-//! shapes, extreme values and every number of pixels, up to the bounds that the converter proves, with anything in what
-//! fills up the weights. On the host the sets of other cores are emulated.
+//! Kernels with packed weights: each set equals the portable one for its own packings, for odd and random
+//! shapes, extreme values and every number of pixels, up to the bounds that the converter proves, with any
+//! values in the padding of the weights. On the host, the sets of other cores are emulated.
 
 mod common;
 
@@ -19,40 +19,41 @@ use ferrolite_runtime::ops::depthwise_3x3;
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::winograd::Filters;
 
-/// What a kernel must leave alone.
+/// Marks elements that a kernel must not change.
 const MARK: i8 = 0x5A;
 
-/// Most weights of a channel: `128 * 128` times as many are below the least bound, `2^22`.
+/// Most weights of a channel: `128 * 128` times as many are below the lowest bound, `2^22`.
 const DEEPEST: usize = 255;
 
-/// Random shapes beside the ones that are listed.
+/// Random shapes in addition to the listed ones.
 const SHAPES: usize = 1000;
 
 fn cells<T>(elements: &mut [T]) -> &[Cell<T>] {
     Cell::from_mut(elements).as_slice_of_cells()
 }
 
-/// What a kernel leaves in `len` marked elements.
+/// The contents of `len` marked elements after a kernel has run.
 fn marked(len: usize, kernel: impl FnOnce(&[Cell<i8>])) -> Vec<i8> {
     let mut out = vec![MARK; len];
     kernel(cells(&mut out));
     out
 }
 
-/// Scratch memory of so many bytes, filled with what an earlier op left behind.
+/// Scratch memory of so many bytes, filled with bytes that an earlier op left behind.
 fn with_scratch(bytes: usize, kernel: impl FnOnce(&[Cell<u8>])) {
     let mut words = vec![0xA5C3_5A3Cu32; bytes.div_ceil(4)];
     kernel(&cells(bytemuck::cast_slice_mut(&mut words))[..bytes]);
 }
 
-/// The patches of some pixels and what they are multiplied with.
+/// The patches of some pixels and the weights that they are multiplied with.
 struct Convolution {
     source: Vec<i8>,
     /// Elements from one pixel to the next, and from one line to the next.
     step: usize,
     pitch: usize,
     pixels: usize,
-    /// Where pixels and lines are parted: a tile is filled from two rows of outputs, a row from a ring.
+    /// The pixel and the line at which loading is split: a tile is filled from two rows of outputs, a row
+    /// from a ring.
     cut: (usize, usize),
     weights: Packed,
     numbers: Channels,
@@ -174,7 +175,7 @@ fn dense_layers_equal_portable<K: Kernels>() {
     }
 }
 
-/// An image that a depthwise convolution walks.
+/// An image that a depthwise convolution processes row by row.
 struct Image {
     rows: Vec<Vec<i8>>,
     zero_point: i8,
@@ -190,7 +191,7 @@ struct Image {
 }
 
 impl Image {
-    /// Rows for a few rows of outputs, so that the ring turns.
+    /// Rows for several rows of outputs, so that the ring wraps around.
     fn new<K: Kernels>(
         random: &mut Random,
         kernel: (usize, usize),
@@ -205,14 +206,14 @@ impl Image {
         let weights = random.padded_matrix(shape);
         let width = (pixels - 1) * stride + kernel.1;
         let left = [random.below(kernel.1), random.below(width + 2)][usize::from(random.below(8) == 0)];
-        // Windows may leave columns out at the right, or reach beyond the image by any number.
+        // Windows may leave out columns on the right, or extend beyond the image by any number.
         let inside = match random.below(3) {
             0 => random.up_to(width),
             _ => (width + 2).saturating_sub(left + random.below(4)).max(1),
         };
         let rows = kernel.0 + random.up_to(2);
         Image {
-            // A row of padding comes empty.
+            // A row of padding is empty.
             rows: (0..rows)
                 .map(|_| if random.below(5) == 0 { vec![] } else { random.elements(inside * channels) })
                 .collect(),
@@ -282,7 +283,7 @@ fn depthwise_layers_equal_portable<K: Kernels>() {
             }
         }
     }
-    // Kernels of more taps than some sets number.
+    // Kernels with more taps than some sets can number.
     for kernel in [(15, 17), (16, 16), (1, 65), (8, 8)] {
         for channels in [1, 4, 9] {
             Image::new::<K>(&mut random, kernel, (1, 3, channels)).check::<K>();
@@ -298,7 +299,7 @@ fn depthwise_layers_equal_portable<K: Kernels>() {
     }
 }
 
-/// An image that a 3x3 depthwise convolution walks four channels at a time.
+/// An image that a 3x3 depthwise convolution processes four channels at a time.
 struct Whole {
     image: Vec<i8>,
     height: usize,
@@ -352,12 +353,12 @@ impl Whole {
         (0..self.image.len()).map(element).collect()
     }
 
-    /// What a set makes of it apart from the image, and over it.
+    /// The results of a set, with the output apart from the image and over it.
     fn run<K: Kernels>(&self) -> [Vec<i8>; 2] {
         let mut image = self.image.clone();
         let mut apart = vec![MARK; image.len()];
         let bytes = Strips::ring_bytes(self.width as u32).expect("it is small") as usize;
-        // Behind the ring lies what other ops hold.
+        // The memory after the ring belongs to other ops.
         with_scratch(bytes + 8, |scratch| {
             let (ring, behind) = scratch.split_at(bytes);
             let before: Vec<u8> = behind.iter().map(Cell::get).collect();
@@ -409,7 +410,7 @@ fn depthwise_layers_by_blocks_are_as_defined() {
     whole_images_are_as_defined::<Armv7em>();
 }
 
-/// Pixels under tiles side by side, of two rows of tiles one after the other.
+/// The pixels under adjacent tiles, of two rows of tiles one after the other.
 struct TiledImage {
     channels: usize,
     rows: [[Vec<i8>; 4]; 2],
@@ -529,7 +530,7 @@ fn avx2_equals_the_portable_set() {
     equals_portable::<Avx2>();
 }
 
-/// The best that this processor has.
+/// The best level that this processor has.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[test]
 fn host_equals_the_portable_set() {

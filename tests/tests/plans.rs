@@ -1,5 +1,5 @@
-//! Placement in the arena: a simulation that knows nothing of the planner follows every byte, and
-//! models whose tensors share memory answer as those in which nothing does.
+//! Placement in the arena. A simulation that does not use the planner tracks every byte, and models whose
+//! tensors share memory must give the same results as those in which none do.
 
 mod common;
 
@@ -15,8 +15,8 @@ use ferrolite_runtime::{Error, Fault, Model, OpSet, Target, ops};
 use ferrolite_schema::OpCode;
 use proptest::prelude::*;
 
-/// Follows who wrote each byte of the arena last. An op's outputs may take bytes of its own inputs as
-/// far as the operator allows; every other byte that an op reads must be its tensor's.
+/// Tracks which tensor each byte of the arena belongs to. An op's outputs may overwrite its own inputs as far
+/// as the operator allows; every other byte that an op reads must belong to its tensor.
 fn follow_every_byte(file: &[u8]) -> Result<(), String> {
     let file = AlignedBuf::from_bytes(file);
     let model = Model::from_bytes(&file).map_err(|error| error.to_string())?;
@@ -74,7 +74,7 @@ fn no_byte_of_a_real_model_is_lost() {
     let mut followed = 0;
     for model in models {
         for optimised in [false, true] {
-            // Models that are float or hold unsupported operators are the business of other tests.
+            // Other tests cover models that are float or contain unsupported operators.
             if let Ok(file) = compile(&model, optimised) {
                 follow_every_byte(&file.bytes).unwrap_or_else(|error| panic!("{}: {error}", model.display()));
                 followed += 1;
@@ -84,7 +84,7 @@ fn no_byte_of_a_real_model_is_lost() {
     assert!(followed > 10, "only {followed} models were followed");
 }
 
-/// What a random graph is made of: the kind of each layer, where it finds its operands, and its window.
+/// The choices that make a random graph: the kind of each layer, its operands, and its window.
 #[derive(Clone, Debug)]
 struct Layer {
     kind: u8,
@@ -132,7 +132,7 @@ fn image(graph: &mut Graph, [height, width, channels]: [usize; 3]) -> ValueId {
 
 fn filter(graph: &mut Graph, shape: [usize; 4]) -> ValueId {
     let count: usize = shape.iter().product();
-    // Symmetric, as TFLite's are: packings ask for that.
+    // Weights are symmetric, as in TFLite; packings require this.
     let elements = (0..count).map(|i| ((i * 73 % 251) as u8 as i8).max(-127)).collect();
     graph.add_value(Value {
         name: format!("w{}", graph.values.len()),
@@ -143,7 +143,7 @@ fn filter(graph: &mut Graph, shape: [usize; 4]) -> ValueId {
     })
 }
 
-/// The size of what a window makes of an image; none where there is no place for the window.
+/// The size of a window's output for an image; `None` if the window does not fit.
 fn output_size(window: &Window, image: [usize; 2]) -> Option<[usize; 2]> {
     let size = |axis: usize| {
         let padded = image[axis] + window.pad_before[axis] + window.pad_after[axis];
@@ -189,13 +189,14 @@ fn random_graph(layers: &[Layer], outputs: &[usize]) -> Graph {
             }
             4 => (Op::Unary(UnaryKind::Tanh), vec![a], size, channels),
             5 => {
-                // What Winograd's algorithm is for.
+                // A convolution for Winograd's algorithm.
                 let weights = filter(&mut graph, [layer.channels.next_multiple_of(4), 3, 3, channels]);
                 let op = Op::Conv2d(Conv2d { window: same_size([3; 2]), activation });
                 (op, vec![a, weights], size, layer.channels.next_multiple_of(4))
             }
             6 => {
-                // Where an earlier layer has made a multiple of four channels, they are made four at a time.
+                // If an earlier layer made a multiple of four channels, this layer is computed four channels
+                // at a time.
                 let weights = filter(&mut graph, [1, 3, 3, channels]);
                 let op = Op::DepthwiseConv2d(DepthwiseConv2d {
                     window: same_size([3; 2]),
@@ -227,8 +228,9 @@ fn answers(file: &[u8], ops: OpSet) -> Vec<Vec<u8>> {
     Net::with(&file, ops).run(&[&input], &mut ())
 }
 
-/// Whether no byte of `images` of `pixels` pixels is overwritten before it is read, byte by byte, where a tile of
-/// pixels of one image is read before it is written and the output starts `lead` bytes before the input.
+/// Whether every byte of `images` of `pixels` pixels is read before it is overwritten, if a tile of pixels of
+/// one image is read before its output is written, and the output starts `lead` bytes before the input.
+/// Simulates each byte.
 fn tiles_survive(
     (images, pixels): (usize, usize),
     in_channels: usize,
@@ -252,8 +254,8 @@ fn tiles_survive(
     true
 }
 
-/// Depthwise layers by blocks lie exactly over their input or apart from it: wherever else the input is put, the
-/// operator refuses the file.
+/// The output of a depthwise layer by blocks lies exactly over its input or apart from it. If the input is
+/// put anywhere else, the operator refuses the file.
 #[test]
 fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
     let mut graph = Graph { name: "blocks".into(), ..Graph::default() };
@@ -264,7 +266,7 @@ fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
     let op = Op::DepthwiseConv2d(DepthwiseConv2d { window: same_size([3; 2]), multiplier: 1, activation });
     let inputs = vec![Some(input), Some(weights)];
     graph.nodes.push(Node { name: "depthwise".into(), op, inputs, outputs: vec![middle] });
-    // A layer that leaves room in the arena.
+    // This layer leaves room in the arena.
     let weights = filter(&mut graph, [32, 1, 1, 8]);
     let output = image(&mut graph, [HEIGHT, WIDTH, 32]);
     let op = Op::Conv2d(Conv2d { window: same_size([1; 2]), activation });
@@ -279,14 +281,14 @@ fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
         assert_eq!(model.ops()[0].code, OpCode::Depthwise3x3 as u16);
         let (tensor, out) = (&model.tensors()[0], &model.tensors()[1]);
         assert_eq!(tensor.offset, out.offset, "the planner puts both in one place");
-        // The offset is a tensor record's first word.
+        // The offset is the first word of a tensor's record.
         let record = std::ptr::from_ref(tensor).addr() - file.as_ptr().addr();
         (record, tensor.bytes, model.arena_bytes() as u32, out.offset)
     };
     let mut refused = 0;
     for offset in (0..=arena - bytes).step_by(4) {
         file[record..record + 4].copy_from_slice(&offset.to_le_bytes());
-        // Where the scratch memory lies is the verifier's business.
+        // The verifier checks the position of the scratch memory.
         let Ok(model) = Model::from_bytes(&file) else { continue };
         let fits = offset == out || offset.abs_diff(out) >= bytes;
         match ferrolite_runtime::check(&model, ops::ALL) {
@@ -303,14 +305,15 @@ fn depthwise_layers_by_blocks_overlap_exactly_or_not_at_all() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-    /// Nor does the core that it is packed for, on its own kernels or on the portable ones.
+    /// The same holds for the core that the file is packed for, with its own kernels and with the portable
+    /// ones.
     #[test]
     fn shared_memory_changes_no_answer(
         layers in prop::collection::vec(layers(), 1..14),
         outputs in prop::collection::vec(any::<usize>(), 1..3),
     ) {
         let graph = random_graph(&layers, &outputs);
-        // Where every value is an output, none ever gives its memory to another.
+        // If every value is an output, no tensor takes the memory of another.
         let mut apart = graph.clone();
         let values = (0..graph.values.len()).map(ValueId);
         apart.outputs.extend(values.filter(|&id| graph.value(id).constant.is_none()));
@@ -329,7 +332,7 @@ proptest! {
         }
     }
 
-    /// By definition: enough, and no more than that.
+    /// By definition, the lead is enough, and no larger than necessary.
     #[test]
     fn pointwise_convolutions_are_ahead_by_whole_tiles(
         (batches, size) in (1usize..4, prop::array::uniform2(1usize..8)),

@@ -1,5 +1,5 @@
-//! State: what one inference leaves to the next. A stream goes through a delay line and a dense layer, on the host, in
-//! QEMU, and with the state saved, restored and reset.
+//! State: what one inference leaves to the next. A stream goes through a delay line and a dense layer, on the
+//! host and in QEMU, and with the state saved, restored and reset.
 
 mod common;
 
@@ -14,7 +14,7 @@ use ferrolite_conformance::{Outcome, exercise};
 use ferrolite_runtime::{DType, Error, Fault, Interpreter, Model, OpCode, ops};
 use ferrolite_schema::{Error as Refusal, Storage};
 
-/// Samples: enough for the host to pack the dense layer's weights anew.
+/// Number of samples: enough for the host to pack the dense layer's weights again.
 const SAMPLES: usize = 20;
 
 /// The stream, from its start.
@@ -22,7 +22,7 @@ fn stream() -> Vec<i8> {
     (0..SAMPLES * STEP).map(|at| (at * 73 % 256) as u8 as i8).collect()
 }
 
-/// What the delay line holds after so many samples.
+/// The contents of the delay line after so many samples.
 fn window(samples: usize) -> Vec<u8> {
     let mut all = INITIAL.to_vec();
     all.resize(WINDOW, 0);
@@ -30,14 +30,14 @@ fn window(samples: usize) -> Vec<u8> {
     bytemuck::cast_slice(&all[all.len() - WINDOW..]).to_vec()
 }
 
-/// What the dense layer makes of a window, in real arithmetic: a 64th is exact, and so are ties.
+/// The dense layer's output for a window, in real arithmetic: 1/64 is exact, and so are ties.
 fn dense(window: &[u8]) -> Vec<u8> {
     let weight = |at: usize| f64::from((at * 37 % 251) as u8 as i8);
     let channel = |channel: usize| {
         let products =
             window.iter().enumerate().map(|(k, &x)| f64::from(x as i8) * weight(channel * WINDOW + k));
         let sum: f64 = products.sum::<f64>() + 100.0 * channel as f64 - 300.0;
-        // First to the nearest half of 2^31's share, then down: two roundings.
+        // First rounds to half of the sum, then rounds the shift: two roundings.
         let half = (sum / 2.0 + 0.5).floor();
         let scaled = (half.abs() / 32.0 + 0.5).floor().copysign(half);
         (scaled + 3.0).clamp(-128.0, 127.0) as i8 as u8
@@ -60,7 +60,7 @@ fn data(model: &Model<'_>) -> Dataset {
     Dataset::load(path.to_str().expect("a name"), &input_specs(model)).expect("a data set")
 }
 
-/// Compares the outputs of all samples; where they are no sequence, each is the first of one.
+/// Compares the outputs of all samples. If they are not a sequence, each sample is the first one.
 fn check(output: &RunOutput, sequence: bool, how: &str) {
     assert_eq!(output.samples.len(), SAMPLES, "{how}");
     for (index, found) in output.samples.iter().enumerate() {
@@ -105,7 +105,7 @@ fn a_sequence_keeps_its_state_on_boards() {
     }
 }
 
-/// One inference for the sample of this number.
+/// One inference for the sample with this number.
 fn infer(net: &mut Interpreter<'_>, sample: usize) -> Vec<u8> {
     let input = &stream()[sample * STEP..(sample + 1) * STEP];
     net.input_mut::<i8>(0).expect("an input").copy_from_slice(input);
@@ -119,7 +119,7 @@ fn state_is_reset_saved_and_restored() {
     let model = Model::from_bytes(file.bytes()).expect("a sound file");
     assert_eq!((model.state_bytes(), model.state_start(), model.arena_bytes()), (24, 48, 72));
     assert_eq!(model.initial_state(), bytemuck::cast_slice::<i8, u8>(&INITIAL));
-    // Memory that held something else.
+    // The memory held something else before.
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     memory.fill(0xA5);
     let mut net = Interpreter::new(&model, ops::ALL, &mut memory).expect("it is sound");
@@ -139,7 +139,7 @@ fn state_is_reset_saved_and_restored() {
     assert_eq!((5..9).map(|sample| infer(&mut net, sample)).collect::<Vec<_>>(), after);
     net.reset();
     assert_eq!(infer(&mut net, 0), window(1));
-    // Another interpreter goes on where this one was.
+    // Another interpreter continues from this one's state.
     let mut other = AlignedBuf::zeroed(model.arena_bytes());
     let mut other = Interpreter::new(&model, ops::ALL, &mut other).expect("it is sound");
     other.restore(&saved).expect("it has this size");
@@ -175,7 +175,7 @@ fn models_without_state_have_nothing_to_save() {
     assert_eq!(net.save(&mut [0]), Err(Error::WrongState { needed: 0, found: 1 }));
 }
 
-/// Each rule about state by a program that breaks no other.
+/// Tests each rule about state with a program that breaks no other rule.
 #[test]
 fn unsound_state_is_refused() {
     let outcome = |change: fn(&mut Program)| {
@@ -186,16 +186,16 @@ fn unsound_state_is_refused() {
     let refused = |refusal| Outcome::Refused(Error::Model(refusal));
     let fault = |fault| Outcome::Refused(Error::Op { op: 0, fault });
     assert_eq!(outcome(|_| {}), Outcome::Ran);
-    // Where it lies.
+    // The state's position.
     assert_eq!(outcome(|p| p.state_bytes -= 1), refused(Refusal::TensorRange { tensor: 3 }));
     assert_eq!(outcome(|p| p.arena_bytes -= 4), refused(Refusal::State));
     assert_eq!(outcome(|p| p.arena_bytes += 16), refused(Refusal::TensorRange { tensor: 3 }));
     assert_eq!(outcome(|p| p.tensors[3].offset -= 1), refused(Refusal::TensorRange { tensor: 3 }));
     assert_eq!(outcome(|p| p.initial_bytes = 25), refused(Refusal::State));
-    // Ops work in the arena, not in what is kept.
+    // Ops work in the arena, not in the state.
     assert_eq!(outcome(|p| p.tensors[2].offset = 48), refused(Refusal::TensorRange { tensor: 2 }));
     assert_eq!(outcome(|p| p.ops[1].scratch = (48, 4)), refused(Refusal::OpRange { op: 1 }));
-    // A delay line's own: an operand that is state, its size, its parameters.
+    // The delay line's own rules: an operand that is state, its size, its parameters.
     assert_eq!(outcome(|p| p.ops[0].inputs[1] = 0), fault(Fault::Operands));
     assert_eq!(outcome(|p| p.tensors[3].storage = Storage::Constant), fault(Fault::Operands));
     assert_eq!(outcome(|p| p.tensors[3].bytes -= 4), fault(Fault::Sizes));
@@ -204,9 +204,9 @@ fn unsound_state_is_refused() {
     assert_eq!(outcome(|p| p.ops[0].params[1] = 5), fault(Fault::Parameters));
     assert_eq!(outcome(|p| p.ops[0].params[1] = u32::MAX), fault(Fault::Sizes));
     assert_eq!(outcome(|p| p.tensors[0].dtype = DType::UInt8), fault(Fault::Operands));
-    // The input may not be kept by lying over the window.
+    // The input may not be kept if the window overlaps it.
     assert_eq!(outcome(|p| p.tensors[1].offset = 4), fault(Fault::Overlap));
-    // What computes reads an activation: a dense layer refuses state.
+    // Operators that compute read activations: a dense layer refuses state.
     assert_eq!(
         outcome(|p| {
             p.tensors[3].bytes = WINDOW as u32;
@@ -222,7 +222,7 @@ fn unsound_state_is_refused() {
     );
 }
 
-/// What moves bytes reads state like anything else: before the delay line takes in a sample, and after.
+/// Operators that move bytes can read state like any tensor: before the delay line takes a sample, and after.
 #[test]
 fn state_is_read_by_other_ops() {
     let mut program = program();

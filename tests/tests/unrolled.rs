@@ -1,4 +1,5 @@
-//! An unrolled recurrent network: hundreds of ops, of whose tensors more than a hundred hold data at once.
+//! An unrolled recurrent network: hundreds of ops, in which more than a hundred tensors hold data at the same
+//! time.
 
 mod common;
 
@@ -17,14 +18,14 @@ const STEPS: usize = 40;
 const FEATURES: usize = 8;
 const UNITS: usize = 6;
 
-/// Scales of activations: those of inputs and states, of gates before their functions, and of what a gate lets through.
+/// Scales of activations: of inputs and states, of gates before their functions, and of gated values.
 const STATE: f32 = 1.0 / 128.0;
 const BEFORE: f32 = 0.05;
 const GATE: f32 = 1.0 / 256.0;
 const REST: f32 = 1.0 / 120.0;
 const WEIGHT: f32 = 1.0 / 127.0;
 
-/// Elements of a matrix of weights without a pattern that an exchange would leave as it is.
+/// Elements of a matrix of weights. They have no pattern, so that exchanging any of them changes the results.
 fn weights(count: usize, seed: usize) -> Vec<i8> {
     (0..count).map(|at| (((at + seed) * 73 % 251) as i32 - 125) as i8).collect()
 }
@@ -85,7 +86,7 @@ impl Builder {
     }
 }
 
-/// A GRU as frameworks unroll it: all inputs are projected first, then step follows step.
+/// A GRU as frameworks unroll it: all inputs are projected first, then the steps follow one another.
 fn gru() -> Graph {
     let mut b = Builder { graph: Graph { name: "gru".into(), ..Graph::default() } };
     let x = b.value(&[1, STEPS, FEATURES], STATE, 0, None);
@@ -154,7 +155,7 @@ fn inputs(seed: usize) -> [Vec<u8>; 2] {
     [bytes(STEPS * FEATURES, seed), bytes(UNITS, seed + 7)]
 }
 
-/// How many tensors hold data at once, at most.
+/// The largest number of tensors that hold data at the same time.
 fn most_live(model: &Model<'_>) -> usize {
     let mut writers = vec![0; model.inputs().len()];
     for (index, op) in model.ops().iter().enumerate() {
@@ -197,7 +198,7 @@ fn an_unrolled_gru_runs() {
     }
 }
 
-/// What Keras unrolled, as TFLiteConverter writes it, gives TFLM's bytes, on a board as well.
+/// A network that Keras unrolled and TFLiteConverter wrote gives TFLM's bytes, on a board as well.
 #[test]
 fn what_keras_unrolls_runs_as_in_tflm() {
     let mut arrays = Npz::open(&root().join("tests/import/unrolled/gru.npz")).expect("an archive");

@@ -1,5 +1,5 @@
-//! Op vectors: every small model in `tests/vectors` answers as TFLM does, byte for byte, with every kernel
-//! set that the host can run; with the portable one as it was imported, too. One run reports all that fail.
+//! Op vectors: every small model in `tests/vectors` gives TFLM's results, byte for byte, with every kernel
+//! set that the host can run; with the portable set, also without the passes. One run reports all failures.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn every_vector_equals_tflm() {
     assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Runs one vector in all sets; what differs is told.
+/// Runs one vector in all sets and returns the differences.
 fn answers(folder: &Path, npz: &Path) -> Vec<Result<(), String>> {
     let model = npz.with_extension("tflite");
     let case = npz.strip_prefix(folder).expect("below the folder").with_extension("");

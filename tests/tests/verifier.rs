@@ -1,5 +1,5 @@
-//! What the verifier proves of a program's memory, each rule by a program that breaks no other: nothing that is read
-//! later is overwritten, by an output or by scratch memory, and a model's outputs live to its end.
+//! The verifier's rules about a program's memory, each tested by a program that breaks no other rule: no
+//! output and no scratch memory overwrites what is read later, and a model's outputs stay valid to its end.
 
 mod common;
 
@@ -10,15 +10,15 @@ use ferrolite_schema::Error;
 /// Bytes of each tensor.
 const SIZE: u32 = 16;
 
-/// Of a tensor: where it lies, and the last op that reads it.
+/// The offset of a tensor, and the last op that reads it.
 type Place = (u32, u16);
 
-/// What ops read and write, and their scratch memory.
+/// An op's inputs, its outputs, and its scratch memory.
 type Step<'a> = (&'a [u16], &'a [u16], (u32, u32));
 
 const NO_SCRATCH: (u32, u32) = (0, 0);
 
-/// A program of any ops in 128 bytes of arena: what they compute is not the verifier's business.
+/// A program of any ops in 128 bytes of arena. The verifier does not depend on what they compute.
 fn program(inputs: u16, places: &[Place], steps: &[Step<'_>], outputs: &[u16]) -> Program {
     let op = |&(inputs, outputs, scratch): &Step<'_>| Op {
         code: OpCode::Lookup,
@@ -45,7 +45,8 @@ fn verdict(program: &Program) -> Result<(), Error> {
     Model::from_bytes(program.file().bytes()).map(|_| ())
 }
 
-/// Scratch memory of 4 or 12 bytes that touches the 16 bytes at `at`, at its start, its end, and over all of it.
+/// Scratch memory of 4 or 12 bytes that overlaps the 16 bytes at `at`: their start, their end, and all of
+/// them.
 fn over(at: u32) -> [(u32, u32); 5] {
     [(at, 4), (at + SIZE - 4, 4), (at - 8, 12), (at + SIZE - 4, 12), (at - 4, SIZE + 8)]
 }
@@ -80,7 +81,7 @@ fn scratch_of_a_chain_touches_neither_what_is_read_nor_what_is_written() {
 
 #[test]
 fn scratch_touches_no_tensor_that_is_read_later() {
-    // Tensor 1 waits for op 2, or for the end.
+    // Tensor 1 is read by op 2, or by the caller at the end.
     for (last_use, outputs) in [(2, &[4][..]), (3, &[1, 4])] {
         for op in 0..2 {
             let check = |scratch| {
@@ -102,7 +103,7 @@ fn scratch_touches_no_tensor_that_is_read_later() {
 
 #[test]
 fn outputs_touch_no_tensor_that_is_read_later() {
-    // Tensor 1 is read by the very next op, by the one after that, or by who runs the model.
+    // Tensor 1 is read by the very next op, by the one after that, or by the caller at the end.
     for (last_use, outputs) in [(1, &[4][..]), (2, &[4]), (3, &[1, 4])] {
         let check = |at: u32| {
             let reader: [&[u16]; 2] = if last_use == 1 { [&[2, 1], &[3]] } else { [&[2], &[3, 1]] };

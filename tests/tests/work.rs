@@ -1,5 +1,5 @@
-//! The bound of work holds: what an op multiplies, as the converter counts it, is at most its work, and not far below
-//! it; and a small file that asks for very much is told by it.
+//! The bound of work holds: an op's multiplications, as the converter counts them, are at most its work, and
+//! not far below it; and the work of a small file that asks for very much shows that.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn work_bounds_multiplications() {
                 let bytes = tensors.sum::<u64>() + u64::from(op.scratch_bytes);
                 let named = format!("{}: {}", path.display(), model.names().op(index).unwrap_or(""));
                 assert!(work >= macs && work >= bytes, "{named}: {work} steps, {macs} MACs, {bytes} bytes");
-                // Pools count no multiplications; those of transposed convolutions are of all taps.
+                // Pools count no multiplications. Transposed convolutions count all taps.
                 let free =
                     [OpCode::AveragePool2d, OpCode::MaxPool2d].map(|code| code as u16).contains(&op.code);
                 assert!(
@@ -46,7 +46,7 @@ fn work_bounds_multiplications() {
     assert!(ops > 1000 && exact > 100, "{ops} ops, {exact} exact");
 }
 
-/// A pool of which each output is the largest of the whole image.
+/// A pool in which each output is the largest element of the whole image.
 #[test]
 fn models_that_are_too_much_work_are_refused() {
     let side = 500u32;
@@ -86,7 +86,7 @@ fn models_that_are_too_much_work_are_refused() {
     assert_eq!(refused, Some(Error::TooMuchWork));
 }
 
-/// Whatever stands in the parameters, which a verified file's ops need not have checked.
+/// Holds for any parameters, because a verified file's ops need not have checked theirs.
 #[test]
 fn work_of_hostile_parameters_saturates() {
     for code in OpCode::ALL {

@@ -1,6 +1,6 @@
-//! What Ferrolite writes as `.tflite`: every op vector and every committed model is written, read again and
-//! answers as TFLM does on the original. With `FERROLITE_WRITTEN=FOLDER` the files are left there for
-//! `tests/vectors/check_written.py`, which runs TFLM and LiteRT on them.
+//! The `.tflite` files that Ferrolite writes: every op vector and every committed model is written and read
+//! again, and gives the results of TFLM for the original. With `FERROLITE_WRITTEN=FOLDER` the files are kept
+//! there for `tests/vectors/check_written.py`, which runs TFLM and LiteRT on them.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{SETS, compare, files, root};
 use ferrolite::emit::{self, Options};
 use ferrolite::{import, passes};
 
-/// Cases that TensorFlow Lite cannot say once the passes have been over them.
+/// Cases that TensorFlow Lite cannot express after the passes.
 const UNSAYABLE: &[&str] = &[];
 
 fn written(model: &Path) -> Result<Vec<u8>, String> {

@@ -1,4 +1,4 @@
-//! An op of any operator in a file of its own, its operands apart from one another.
+//! An op of any operator in a file of its own, with its operands apart from one another.
 
 use ferrolite_conformance::AlignedBuf;
 use ferrolite_runtime::{Error, Interpreter, Model, Node, OpSet, Target};
@@ -8,11 +8,11 @@ use ferrolite_schema::Storage;
 use super::program::{Op, Program, Tensor, record};
 use ferrolite_runtime::cases::Case;
 
-/// An op in a file in which nothing is shared.
+/// An op in a file in which no memory is shared.
 pub struct Apart {
     pub file: Vec<u8>,
     pub case: Case,
-    /// Place, size and the element's size of each input in the arena, by its position.
+    /// Position, size and element size of each input in the arena, by the input's index.
     pub inputs: Vec<Option<Place>>,
     pub outputs: Vec<Place>,
 }
@@ -27,7 +27,7 @@ pub struct Place {
 
 impl Apart {
     pub fn new(mut case: Case) -> Apart {
-        // Between any two tensors there is room for the largest output.
+        // There is room for the largest output between any two tensors.
         let room = case.outputs.iter().map(|&(_, bytes)| bytes.next_multiple_of(16)).max().unwrap_or(0);
         let mut end = room;
         let mut place = |bytes: u32| {
@@ -61,7 +61,7 @@ impl Apart {
             case.outputs.iter().map(|&(dtype, bytes)| Tensor::new(dtype, place(bytes), bytes, 1)).collect();
         let scratch = place(case.scratch);
         let (first, behind) = (arena.len() as u16, (arena.len() + outputs.len()) as u16);
-        // A state's first contents are the first constants, which parameters would name.
+        // The initial contents of a state are the first constants, which parameters would otherwise refer to.
         assert!(initial.is_empty() || case.constants.is_empty(), "constants and state");
         case.constants.extend(&initial);
         let end = end.next_multiple_of(16);
@@ -111,7 +111,7 @@ impl Apart {
         Apart { file: program.file().bytes().to_vec(), case, inputs, outputs }
     }
 
-    /// What the operator says of an input.
+    /// The lead that the operator gives for an input.
     pub fn lead(&self, ops: OpSet, position: usize) -> Option<u32> {
         let file = AlignedBuf::copy_of(&self.file);
         let model = Model::from_bytes(file.bytes()).expect("a sound file");
@@ -119,7 +119,7 @@ impl Apart {
         (operator.lead)(&Node::new(&model, &model.ops()[0]), position)
     }
 
-    /// The outputs in memory that held `before`, with a tensor at another place.
+    /// The outputs in memory that held `before`, with a tensor at another position.
     pub fn run(&self, ops: OpSet, moved: Option<(u16, usize)>, before: u8) -> Result<Vec<Vec<u8>>, Error> {
         let mut file = AlignedBuf::copy_of(&self.file);
         if let Some((tensor, offset)) = moved {

@@ -1,5 +1,6 @@
-//! What the tests of whole models share: finding models, compiling them, running raw bytes, arrays.
-// Each test binary uses a part of it.
+//! Helpers that the tests of whole models share: they find models, compile them, run raw bytes and read
+//! arrays.
+// Each test binary uses only a part of it.
 #![allow(dead_code)]
 
 pub mod apart;
@@ -21,7 +22,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the workspace").into()
 }
 
-/// All files below a folder with this ending, in the order of their names.
+/// All files below a folder with this extension, in the order of their names.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -44,7 +45,7 @@ pub fn code_of(operator: &Operator) -> OpCode {
     OpCode::from_code(operator.code).expect("one of the runtime's")
 }
 
-/// Quantized models that Ferrolite does not run, and a word of the reason that it gives.
+/// Quantized models that Ferrolite does not run, and a word from the reason that it gives.
 pub const REFUSED: &[(&str, &str)] = &[
     ("audio_preprocessor_int8", "SignalWindow"),
     ("keyword_scrambled_8bit", "SVDF"),
@@ -63,12 +64,12 @@ pub fn quantized_models() -> Vec<PathBuf> {
     models
 }
 
-/// The file's name without its ending.
+/// The file's name without its extension.
 pub fn stem(path: &Path) -> String {
     path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
 }
 
-/// The file beside a model that has its name and this ending.
+/// The file beside a model that has its name and this extension.
 pub fn beside(model: &Path, ending: &str) -> PathBuf {
     model.with_file_name(format!("{}.{ending}", stem(model)))
 }
@@ -92,7 +93,7 @@ pub fn compile_for(path: &Path, optimised: bool, target: Target) -> Result<Emitt
     compile_with(path, optimised, target, Winograd::default())
 }
 
-/// The same, with a say in Winograd's algorithm.
+/// The same, with a choice about Winograd's algorithm.
 pub fn compile_with(
     path: &Path,
     optimised: bool,
@@ -113,8 +114,8 @@ pub struct Set {
     pub ops: OpSet,
 }
 
-/// Files of a model for a target: convolutions done directly, and by Winograd's algorithm wherever they can
-/// be, if there are any; each with a word of what is special.
+/// Files of a model for a target: with direct convolutions, and with Winograd's algorithm wherever possible,
+/// if it is anywhere; each with a word for messages.
 pub fn files_for(
     path: &Path,
     optimised: bool,
@@ -128,8 +129,8 @@ pub fn files_for(
     }
 }
 
-/// The kernel sets that the host can run, those of other cores emulated; and the portable set with files that
-/// were packed for another core.
+/// The kernel sets that the host can run, with those of other cores emulated, and the portable set with files
+/// that were packed for another core.
 pub const SETS: &[Set] = &[
     Set { name: "portable", target: Target::Portable, ops: &ops::all::<Portable>() },
     Set { name: "armv7em", target: Target::CortexM4, ops: &ops::all::<Armv7em>() },
@@ -177,7 +178,7 @@ impl<'a> Net<'a> {
 
     /// Outputs for some inputs, in port order.
     pub fn run(&mut self, inputs: &[&[u8]], observer: &mut impl Observer) -> Vec<Vec<u8>> {
-        // What an earlier run left behind must not matter.
+        // Bytes that an earlier run left behind must not matter.
         self.arena.fill(0x5A);
         let mut net = Interpreter::new(&self.model, self.ops, &mut self.arena).expect("the model is sound");
         for (index, bytes) in inputs.iter().enumerate() {
@@ -189,8 +190,7 @@ impl<'a> Net<'a> {
     }
 }
 
-/// Bytes of all inputs of a sample, and bytes of all outputs that it should have, one behind the other
-/// in port order.
+/// Bytes of all inputs of a sample, and the expected bytes of all outputs, one after the other in port order.
 pub struct Sample {
     pub input: Vec<u8>,
     pub wanted: Vec<u8>,
@@ -244,7 +244,7 @@ pub fn compare(file: &[u8], ops: OpSet, npz: &Path, inputs: &str, outputs: &str)
     Ok(samples)
 }
 
-/// Where two byte strings differ first, and how often.
+/// The first position at which two byte strings differ, and the number of differences.
 pub fn first_difference(found: &[u8], wanted: &[u8]) -> Option<String> {
     if found.len() != wanted.len() {
         return Some(format!("{} bytes instead of {}", found.len(), wanted.len()));

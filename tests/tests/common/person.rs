@@ -1,16 +1,16 @@
-//! A model like those that tell whether a person is in the picture, with channels that training killed:
-//! MobileNet v1 with a quarter of the width on 96x96 pixels of three colours, int8, random weights.
+//! A model like those that detect a person in a picture, with channels that training killed: MobileNet v1
+//! with a quarter of the width, for 96x96 pixels of three colours, in int8, with random weights.
 //!
-//! Of the channels between two layers a given share is dead. Weight decay leaves two kinds behind, and so
-//! does this: channels whose pointwise and depthwise filters are both zero, with any bias, and channels
-//! whose pointwise filter alone is zero, with a bias that the activation clamps.
+//! A given share of the channels between two layers is dead. Weight decay leaves two kinds of dead channels,
+//! and so does this model: channels whose pointwise and depthwise filters are both zero, with any bias, and
+//! channels of which only the pointwise filter is zero, with a bias that the activation clamps.
 
 use ferrolite::graph::{
     Activation, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Pool2d, PoolKind,
     Quantization, Softmax, Value, ValueId, Window,
 };
 
-/// Real numbers of an activation's step: 0 to 6 on 256 integers.
+/// Step of an activation: 0 to 6 in 256 integers.
 const STEP: f32 = 6.0 / 255.0;
 
 /// Output channels and stride of the thirteen pairs of depthwise and pointwise layers.
@@ -30,7 +30,7 @@ const PAIRS: [(usize, usize); 13] = [
     (256, 1),
 ];
 
-/// The model, with this share of its inner channels dead.
+/// The model with this share of its inner channels dead.
 pub fn graph(dead_percent: usize) -> Graph {
     let mut net =
         Builder { graph: Graph { name: "person".into(), ..Graph::default() }, random: 1, dead_percent };
@@ -64,13 +64,13 @@ pub fn graph(dead_percent: usize) -> Graph {
     net.graph
 }
 
-/// What became of a channel.
+/// The state of a channel.
 #[derive(Clone, Copy, PartialEq)]
 enum Life {
     Live,
-    /// Its pointwise filter is zero, and its bias below zero.
+    /// Its pointwise filter is zero, and its bias is below zero.
     Clamped,
-    /// So are both its filters, with any bias.
+    /// Both of its filters are zero, with any bias.
     Gone,
 }
 
@@ -90,7 +90,7 @@ impl Builder {
         (self.random >> 33) as usize % bound
     }
 
-    /// What becomes of `channels` channels; the dead ones lie anywhere among them.
+    /// The states of `channels` channels; the dead ones are at random positions.
     fn dead(&mut self, channels: usize) -> Vec<Life> {
         let mut lives = vec![Life::Live; channels];
         for number in 0..channels * self.dead_percent / 100 {
@@ -129,7 +129,7 @@ impl Builder {
     ) -> (ValueId, ValueId) {
         let outputs = shape[axis];
         let inner: usize = shape[axis + 1..].iter().product();
-        // Differences sum up to about zero over a filter, or its mean would drown what it sees.
+        // The elements of a filter add up to about zero; otherwise its mean would dominate its results.
         let numbers: Vec<i32> = (0..=shape.iter().product()).map(|_| self.below(127) as i32 - 63).collect();
         let elements = numbers.windows(2).enumerate();
         let elements = elements
@@ -161,7 +161,7 @@ impl Builder {
         let shape = vec![lives.len(), kernel, kernel, depth];
         let filters: Vec<bool> = lives.iter().map(|&life| life == Life::Live).collect();
         let (weights, bias) = self.weights(name, shape, kernel * kernel * depth, 0, lives, &filters);
-        // SAME: of an even number of pixels and a stride of 2, only the far side is padded.
+        // SAME: for an even number of pixels and a stride of 2, only the far side is padded.
         let window = window([kernel; 2], stride, 0, kernel / 2);
         let y = self.value(name, vec![1, height / stride, height / stride, lives.len()], STEP, -128);
         self.node(

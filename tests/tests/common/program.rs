@@ -1,4 +1,4 @@
-//! Programs that are written record by record: what a test says is what stands in the file, sound or not.
+//! Programs that are written record by record: the file contains exactly what a test specifies, valid or not.
 
 use ferrolite_conformance::AlignedBuf;
 use ferrolite_runtime::{DType, Model, OpCode, Rounding, Target};
@@ -6,7 +6,7 @@ use ferrolite_schema::generated as fb;
 use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL, Storage};
 use flatbuffers::FlatBufferBuilder;
 
-/// A run of bytes in the arena, among the constants or in the state.
+/// A run of bytes in the arena, in the constants or in the state.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor {
     pub dtype: DType,
@@ -17,7 +17,7 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// In the arena.
+    /// A tensor in the arena.
     pub fn new(dtype: DType, offset: u32, bytes: u32, last_use: u16) -> Tensor {
         Tensor { dtype, offset, bytes, last_use, storage: Storage::Arena }
     }
@@ -37,9 +37,9 @@ pub struct Op {
 /// A whole program. The first tensors are its inputs.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Bytes that ops work in.
+    /// Bytes of working memory.
     pub arena_bytes: u32,
-    /// Bytes behind them that are state, and how many of them the constants start with.
+    /// Bytes of state after them, and how many of them are initialised from the start of the constants.
     pub state_bytes: u32,
     pub initial_bytes: u32,
     pub tensors: Vec<Tensor>,
@@ -54,13 +54,13 @@ pub struct Program {
 impl Program {
     /// The file.
     pub fn file(&self) -> AlignedBuf {
-        // What is in the file's end is aligned to its start where its size is a multiple of 16.
+        // Data at the file's end is aligned if the file's size is a multiple of 16.
         let sizes = (0..FILE_ALIGNMENT).step_by(4).map(|hash| self.with_hash(hash));
         let whole = sizes.into_iter().find(|bytes| bytes.len() % FILE_ALIGNMENT == 0);
         AlignedBuf::copy_of(&whole.expect("sizes are multiples of 4"))
     }
 
-    /// With so many bytes of a hash.
+    /// The file with a hash of so many bytes.
     fn with_hash(&self, hash: usize) -> Vec<u8> {
         let mut fbb = FlatBufferBuilder::new();
         let mut constants = self.constants.clone();
@@ -138,7 +138,7 @@ impl Program {
     }
 }
 
-/// Where a tensor's record lies in a model's file; its first word is the offset.
+/// The position of a tensor's record in a model's file; its first word is the offset.
 pub fn record(file: &[u8], tensor: u16) -> usize {
     let model = Model::from_bytes(file).expect("a sound file");
     std::ptr::from_ref(&model.tensors()[usize::from(tensor)]).addr() - file.as_ptr().addr()

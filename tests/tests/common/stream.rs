@@ -1,17 +1,17 @@
-//! A model with state: the latest bytes of a stream, which a dense layer reads.
+//! A model with state: a dense layer reads the last bytes of a stream.
 
 use ferrolite_runtime::{DType, OpCode, Rounding, Target};
 use ferrolite_schema::Storage;
 
 use super::program::{Op, Program, Tensor};
 
-/// Bytes of the stream that each inference brings.
+/// Bytes of the stream in each inference.
 pub const STEP: usize = 6;
 
-/// Bytes of it that the delay line hands on.
+/// Bytes of the stream that the delay line returns.
 pub const WINDOW: usize = 20;
 
-/// What it holds before there is a stream: these, then zeroes.
+/// Its contents before the stream begins: these bytes, then zeroes.
 pub const INITIAL: [i8; 5] = [9, -8, 7, -6, 5];
 
 pub const OUTPUTS: usize = 8;
@@ -21,14 +21,14 @@ const BIAS: u32 = 16;
 const MULTIPLIER: u32 = BIAS + 4 * OUTPUTS as u32;
 const WEIGHTS: u32 = MULTIPLIER + 8;
 
-/// A delay line whose window a dense layer reads; both are outputs.
+/// A delay line and a dense layer that reads its window; both results are outputs.
 pub fn program() -> Program {
     let tensor = |offset, bytes: usize, last_use| Tensor::new(DType::Int8, offset, bytes as u32, last_use);
     let kept = Tensor { storage: Storage::State, ..tensor(48, WINDOW + 4, 2) };
     let mut constants: Vec<u8> = bytemuck::cast_slice(&INITIAL).to_vec();
     constants.resize(BIAS as usize, 0);
     constants.extend((0..OUTPUTS as i32).flat_map(|channel| (100 * channel - 300).to_le_bytes()));
-    // A 64th: with double rounding, mantissa 2^30 and a shift of 5 to the right.
+    // The multiplier is 1/64: with double rounding, mantissa 2^30 and a right shift of 5.
     constants.extend([1i32 << 30, -5].map(i32::to_le_bytes).concat());
     constants.extend((0..OUTPUTS * WINDOW).map(|at| (at * 37 % 251) as u8));
     Program {

@@ -1,9 +1,9 @@
-//! Debian's packages: installs what is missing, and never at the price of a package that is there.
+//! Debian's packages: installs what is missing, but never removes a package that is there.
 //!
-//! apt resolves a conflict by taking packages away, and `-y` agrees to it. So each installation is simulated
-//! first, what it would do is printed, and `--no-remove` stands in both commands. A newer `qemu-utils` from
-//! the backports is such a conflict for the release's own emulators; then the backports' emulators are
-//! taken. Their list of packages is used for that call only.
+//! apt resolves a conflict by removing packages, and `-y` agrees to it. So each installation is simulated
+//! first, its actions are printed, and both commands have `--no-remove`. For example, a newer `qemu-utils`
+//! from the backports conflicts with the release's own emulators; then the backports' emulators are
+//! installed. Their list of packages is used for that call only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::run::{command, exec, output, output_of, root};
 /// Options of every installation, simulated or not.
 const CAREFUL: [&str; 3] = ["install", "--no-install-recommends", "--no-remove"];
 
-/// What an installation would do, from the words of its simulation.
+/// The actions of an installation, parsed from its simulation.
 #[derive(Debug, Default, PartialEq)]
 struct Plan {
     /// Packages with their versions.
     installs: Vec<String>,
-    /// Packages that are there in another version.
+    /// Packages that are installed in another version.
     changes: Vec<String>,
     removes: Vec<String>,
 }
@@ -61,8 +61,8 @@ impl Plan {
     }
 }
 
-/// The first of some ways to install, each with the words of its simulation, that takes nothing away. A
-/// simulation that failed has none.
+/// The first of some ways to install that removes nothing, given the output of each simulation. A simulation
+/// that failed has no output.
 fn choose<W>(ways: impl IntoIterator<Item = (W, Option<String>)>) -> Option<(W, Plan)> {
     ways.into_iter().find_map(|(way, simulation)| {
         let plan = Plan::of(&simulation?);
@@ -70,10 +70,10 @@ fn choose<W>(ways: impl IntoIterator<Item = (W, Option<String>)>) -> Option<(W, 
     })
 }
 
-/// Installs packages, from the backports where the release's do not fit. Says whether it could.
+/// Installs packages, from the backports if the release's do not fit. Returns whether it succeeded.
 pub fn install(packages: &[&str]) -> bool {
     let _ = exec(privileged(&["update"]));
-    // Each is asked for when the one before did not do.
+    // Each way is simulated only if the one before does not work.
     let release = std::iter::once_with(|| (Vec::new(), simulate(&[], packages)));
     let backports = std::iter::once_with(|| {
         println!("the release's packages do not fit what is installed here; trying the backports");
@@ -97,7 +97,7 @@ fn words<'a>(first: &[&'a str], options: &'a [String], packages: &[&'a str]) -> 
     CAREFUL.into_iter().chain(first.iter().copied()).chain(options).chain(packages.iter().copied()).collect()
 }
 
-/// What an installation would do, if it can be done.
+/// The actions of an installation, if it is possible.
 fn simulate(options: &[String], packages: &[&str]) -> Option<String> {
     let mut apt = command("apt-get", &words(&["--simulate"], options, packages));
     apt.env("LC_ALL", "C");
@@ -145,15 +145,15 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.extension().is_some_and(|e| e == "list" || e == "sources")).collect()
 }
 
-/// The mirror that the distribution's own packages come from: others have suites of the same name.
+/// The mirror of the distribution's own packages; other mirrors may have suites of the same name.
 fn mirror(listed: &str, codename: &str) -> Option<String> {
     let words = listed.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let mut own = words.filter(|words| words.get(1..4) == Some(&[codename, "main", "Debian"]));
     own.next().map(|words| words[0].to_string())
 }
 
-/// A source of packages, signed as the mirror's others are. apt does not tell by whom (`$(SIGNED_BY)` is
-/// unknown to Debian 12's, or a path, or a whole key), so that is read where it stands.
+/// A source of packages, signed like the mirror's others. apt does not report the key (`$(SIGNED_BY)` is
+/// unknown to Debian 12's apt, or a path, or a whole key), so it is read from the list of sources.
 fn source(mirror: &str, suite: &str, sources: &str) -> String {
     let mut text = format!("Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n");
     let place = mirror.trim_end_matches('/');
@@ -165,7 +165,7 @@ fn source(mirror: &str, suite: &str, sources: &str) -> String {
     let mut lines = paragraph.lines().skip_while(|line| !line.starts_with("Signed-By:"));
     if let Some(first) = lines.next() {
         text += &format!("{first}\n");
-        // A key in the file goes on in lines that begin with a space.
+        // A key in the file continues in lines that begin with a space.
         lines.take_while(|line| line.starts_with(' ')).for_each(|line| text += &format!("{line}\n"));
     } else if let Some((_, rest)) = paragraph.split_once("signed-by=") {
         let key = rest.split([']', ' ']).next().unwrap_or("");
@@ -206,7 +206,7 @@ Inst qemu-system-arm (1:10.0.3 Debian Backports:bookworm-backports [amd64])
             choose(ways.map(|(way, text)| (way, text.map(str::to_string)))).map(|(way, _)| way)
         };
         assert_eq!(chosen(Some(RELEASE), Some(BACKPORTS)), Some("release"));
-        // apt fails where `--no-remove` leaves no way; a version that carries on is not trusted either.
+        // apt fails if `--no-remove` leaves no way; a version that continues is not trusted either.
         assert_eq!(chosen(None, Some(BACKPORTS)), Some("backports"));
         assert_eq!(chosen(Some(TAKES_AWAY), Some(BACKPORTS)), Some("backports"));
         assert_eq!(chosen(Some(TAKES_AWAY), Some(TAKES_AWAY)), None);

@@ -1,4 +1,4 @@
-//! Measuring: starts `tests/examples/bench`, which has the converter and the boards at hand.
+//! Measuring: starts `tests/examples/bench`, which can use the converter and the boards.
 
 use anyhow::Result;
 

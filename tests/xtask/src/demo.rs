@@ -1,4 +1,4 @@
-//! The main job, once through: a float digit classifier is converted and runs on a Cortex-M4.
+//! Runs the main use case once: a float digit classifier is converted and runs on a Cortex-M4.
 
 use anyhow::{Result, bail};
 
@@ -11,7 +11,7 @@ pub fn run_demo() -> Result<()> {
     if !tools.targets || !tools.qemu {
         bail!("the demo runs on an emulated Cortex-M4: it needs the targets and QEMU named above");
     }
-    // With the command, so that the README's next lines find it built. Cargo shows what it is at.
+    // Builds the command as well, so that the README's next lines find it. Cargo shows its progress.
     let package = ["-p", "ferrolite", "--example", "digits"];
     exec(command("cargo", &[&["build", "--bins"], &package[..]].concat()))?;
     exec(command("cargo", &[&["run", "--quiet"], &package[..]].concat()))

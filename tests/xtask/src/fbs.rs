@@ -1,5 +1,5 @@
-//! Reads a FlatBuffers schema, as far as `schema/model.fbs` needs it: enumerations and structs with their comments
-//! and attributes. Tables are the business of `flatc`; of them the names of their fields' types are kept.
+//! Parses a FlatBuffers schema, as far as `schema/model.fbs` needs it: enumerations and structs with their
+//! comments and attributes. Tables are left to `flatc`; only the types of their fields are kept.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ pub struct Schema {
     pub in_tables: BTreeSet<String>,
 }
 
-/// Lines of a comment, without its slashes.
+/// The lines of a comment, without its slashes.
 pub type Docs = Vec<String>;
 
 #[derive(Debug)]
 pub struct Enum {
     pub docs: Docs,
     pub name: String,
-    /// The scalar type that its members are written as.
+    /// The scalar type in which its members are stored.
     pub scalar: String,
     pub members: Vec<Member>,
 }
@@ -47,12 +47,12 @@ pub struct Field {
     pub name: String,
     /// A scalar, an enumeration or a struct.
     pub kind: String,
-    /// Of an array.
+    /// The length, if it is an array.
     pub count: Option<usize>,
     pub attributes: Attributes,
 }
 
-/// What stands in parentheses behind a member or a field: `name` or `name: "text"`.
+/// Attributes in parentheses after a member or a field: `name` or `name: "text"`.
 #[derive(Debug, Default)]
 pub struct Attributes(Vec<(String, String)>);
 
@@ -198,7 +198,8 @@ impl Reader {
     }
 }
 
-/// Words, texts in their quotes, single signs, and comments of three slashes, a line each.
+/// Splits a text into words, strings in their quotes, single signs, and comments with three slashes, one line
+/// each.
 fn tokens(text: &str) -> Result<Vec<String>> {
     let mut tokens = Vec::new();
     for line in text.lines() {

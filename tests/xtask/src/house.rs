@@ -1,4 +1,5 @@
-//! `cargo xtask bench --house`: whether anything is slower or larger than before the house was rebuilt.
+//! `cargo xtask bench --house`: checks whether anything became slower or larger than before the
+//! reorganisation.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,14 @@ use crate::{bench, setup};
 /// The commit whose figures are in `tests/examples/bench/before.txt`.
 const BEFORE: &str = "388041a";
 
-/// How much longer the median model may take on this machine, as a ratio of two programs in one run.
+/// Largest accepted ratio of the median model's time on this machine to that of the earlier program, in one
+/// run.
 const NOISE: f64 = 1.05;
 
-/// Rounds of both programs, in turn; the fastest of each counts.
+/// Rounds of both programs, alternating; the fastest of each counts.
 const ROUNDS: usize = 3;
 
-/// Measures everything, and fails with all that is beyond its limit.
+/// Measures everything, and fails with a list of all figures beyond their limits.
 pub fn run() -> Result<()> {
     setup::run_quietly()?;
     let mut beyond = Vec::new();
@@ -36,7 +38,7 @@ pub fn run() -> Result<()> {
 /// Microseconds by kernel set and target, then by model.
 type Times = BTreeMap<String, BTreeMap<String, f64>>;
 
-/// Compares the interpreter's time on this machine with that of the commit before, built beside it.
+/// Compares the interpreter's time on this machine with that of the earlier commit, which is built beside it.
 fn host_speed() -> Result<Vec<String>> {
     let models = models();
     if models.is_empty() {
@@ -79,7 +81,7 @@ fn host_speed() -> Result<Vec<String>> {
     Ok(beyond)
 }
 
-/// The models that BENCHMARKS.md compares, of those that are there.
+/// The models of BENCHMARKS.md that are there.
 fn models() -> Vec<PathBuf> {
     let names = ["kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "person_detect", "hello_world_int8"];
     let collection = std::env::var_os("FERROLITE_SHARED").map_or(root().join("../shared"), PathBuf::from);
@@ -88,7 +90,7 @@ fn models() -> Vec<PathBuf> {
     paths.filter(|path| path.is_file()).collect()
 }
 
-/// Builds `tests/examples/host_speed.rs` of a checkout; its own folder keeps both builds.
+/// Builds `tests/examples/host_speed.rs` of a checkout. Each checkout has a folder of its own for its build.
 fn build(checkout: &Path, folder: &str) -> Result<PathBuf> {
     let target = if folder.is_empty() { checkout.join("target") } else { root().join("target").join(folder) };
     let mut cargo = command(

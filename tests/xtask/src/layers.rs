@@ -1,8 +1,9 @@
-//! The order of the files: no import goes round in a circle, and none climbs from a lower layer to a higher one.
+//! The order of the files: imports form no cycle, and no import leads from a lower layer to a higher one.
 //!
 //! Files are read as text: `use` declarations, and paths that begin with `crate`, `super` or `self`. A module
-//! that only hands on a name of a file below it stands for that file. What a `mod.rs` calls in its own modules
-//! (`child::name`) is no import: who lists modules may use them. Tests may import what they like.
+//! that only re-exports a name of a file below it counts as that file. A path from a `mod.rs` into its own
+//! modules (`child::name`) is not an import, because a module that lists others may use them. Tests may
+//! import anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,11 +13,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::root;
 
-/// The folders of source whose files are looked at.
+/// The source folders that are checked.
 const SOURCES: [&str; 4] = ["schema/src", "runtime/src", "converter/graph/src", "converter/src"];
 
-/// The layers of the crate `ferrolite`, the lowest first, by the first part of the module's path. What stands in
-/// one layer may import from its own and from lower ones.
+/// The layers of the crate `ferrolite`, the lowest first, by the first part of a module's path. Files of a
+/// layer may import from the same layer and from lower ones.
 const LAYERS: [(&str, &[&str]); 11] = [
     ("ground", &["aligned", "files", "noise", "progress", "text", "tflite", "unsupported"]),
     ("operators", &["ops", "reference"]),
@@ -34,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
 /// A module's path from the root of its crate.
 type Module = Vec<String>;
 
-/// Fails with all circles and all imports that climb.
+/// Fails with a list of all cycles, and of all imports that lead to a higher layer.
 pub fn check() -> Result<()> {
     let mut wrong = Vec::new();
     for source in SOURCES {
@@ -58,14 +59,14 @@ fn names(modules: &[Module]) -> String {
     modules.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// A file's words, without comments, texts and tests.
+/// The tokens of a file, without comments, strings and tests.
 struct File {
     tokens: Vec<String>,
-    /// Whether it holds the modules below it: `mod.rs`, `lib.rs`.
+    /// Whether it contains the modules below it: `mod.rs`, `lib.rs`.
     parent: bool,
 }
 
-/// All files of a crate by module, but for tests and what is generated.
+/// All files of a crate by module, except tests and generated files.
 fn read(source: &Path) -> Result<BTreeMap<Module, File>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![PathBuf::new()];
@@ -81,7 +82,7 @@ fn read(source: &Path) -> Result<BTreeMap<Module, File>> {
             }
             let Some(stem) = name.strip_suffix(".rs") else { continue };
             let test = stem == "tests" || stem == "testing" || stem.ends_with("_tests");
-            // The command's `main` stands above the library.
+            // The command's `main` is above the library.
             if test || stem == "generated" || stem == "main" {
                 continue;
             }
@@ -119,7 +120,8 @@ fn test_modules(files: &BTreeMap<Module, File>) -> Vec<Module> {
 
 const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
 
-/// The words of Rust that matter here: names, `::` and single signs. A module of tests in braces ends the file.
+/// The tokens of Rust that matter here: names, `::` and single signs. An inline module of tests ends the
+/// file.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut rest = text;
@@ -131,7 +133,7 @@ fn tokens(text: &str) -> Vec<String> {
         } else if c == '"' {
             rest = behind_text(&rest[1..]);
         } else if c == '\'' {
-            // A lifetime has no second quote near it.
+            // A lifetime has no second quote nearby.
             let end = match rest[1..].strip_prefix('\\') {
                 Some(escaped) => escaped.find('\'').map(|at| at + 3),
                 None => rest[1..].char_indices().nth(1).filter(|(_, c)| *c == '\'').map(|(at, _)| at + 2),
@@ -157,14 +159,14 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// Whether `#[cfg(test)] mod name {` has just been read, whoever may see the module.
+/// Whether `#[cfg(test)] mod name {` has just been read, with any visibility.
 fn ends_in_tests(tokens: &[String]) -> bool {
     let Some(head) = tokens.windows(TEST.len()).rposition(|window| window == TEST) else { return false };
     let words: Vec<&str> = tokens[head + TEST.len()..].iter().map(String::as_str).collect();
     matches!(words.as_slice(), ["mod", _, "{"] | ["pub", "mod", _, "{"] | ["pub", "(", _, ")", "mod", _, "{"])
 }
 
-/// What is behind a text that begins here with `r"` or `r#"`, if one does.
+/// The text after a raw string that begins here with `r"` or `r#"`, if one does.
 fn raw_text(text: &str) -> Option<&str> {
     let behind = text.strip_prefix('r')?;
     let signs = behind.len() - behind.trim_start_matches('#').len();
@@ -173,7 +175,7 @@ fn raw_text(text: &str) -> Option<&str> {
     Some(body.split_once(&end).map_or("", |(_, behind)| behind))
 }
 
-/// What is behind a text whose first quote has been read.
+/// The text after a string whose first quote has been read.
 fn behind_text(text: &str) -> &str {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -193,7 +195,7 @@ fn imports(files: &BTreeMap<Module, File>) -> BTreeMap<Module, BTreeSet<Module>>
         let mut targets = BTreeSet::new();
         for (path, public) in paths(&file.tokens) {
             let Some(target) = resolve(files, &handed, module, file, &path) else { continue };
-            // Who hands on a name of a file below does not use it.
+            // A module that re-exports a name of a file below it does not use it.
             let hands_on = public && file.parent && target.starts_with(module);
             if target != *module && !hands_on {
                 targets.insert(target);
@@ -204,7 +206,7 @@ fn imports(files: &BTreeMap<Module, File>) -> BTreeMap<Module, BTreeSet<Module>>
     found
 }
 
-/// For each name that a module hands on, the file below it that has the name.
+/// For each name that a module re-exports, the file below it that defines the name.
 fn handed_on(files: &BTreeMap<Module, File>) -> BTreeMap<(Module, String), Module> {
     let mut handed = BTreeMap::new();
     for (module, file) in files.iter().filter(|(_, file)| file.parent) {
@@ -220,7 +222,7 @@ fn handed_on(files: &BTreeMap<Module, File>) -> BTreeMap<(Module, String), Modul
     handed
 }
 
-/// The file that a path names, if it is one of the crate's.
+/// The file that a path refers to, if it is one of the crate's.
 fn resolve(
     files: &BTreeMap<Module, File>,
     handed: &BTreeMap<(Module, String), Module>,
@@ -236,12 +238,12 @@ fn resolve(
         "self" => words = &words[1..],
         "super" => {
             while words.first().is_some_and(|word| word == "super") {
-                // The module of a file that holds others is its folder.
+                // The module of a file that contains others is its folder.
                 base.pop()?;
                 words = &words[1..];
             }
         }
-        // A name of a module below.
+        // This is a name of a module below.
         _ if !inside => return None,
         first => {
             let child = [base.clone(), vec![first.to_string()]].concat();
@@ -258,8 +260,8 @@ fn resolve(
     Some(found)
 }
 
-/// All paths of a file, each with whether it is handed on (`pub use`): those of `use` declarations, and others that
-/// begin with `crate` or `super`.
+/// All paths of a file, each with whether it is re-exported (`pub use`): those of `use` declarations, and
+/// others that begin with `crate` or `super`.
 fn paths(tokens: &[String]) -> Vec<(Vec<String>, bool)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -289,7 +291,7 @@ fn paths(tokens: &[String]) -> Vec<(Vec<String>, bool)> {
     found
 }
 
-/// The paths of a tree such as `a::{self, b::c as d}`.
+/// The paths of a tree of imports such as `a::{self, b::c as d}`.
 fn tree(tokens: &[String], prefix: &[String], found: &mut dyn FnMut(Vec<String>)) {
     let mut path = prefix.to_vec();
     let mut at = 0;
@@ -313,7 +315,7 @@ fn tree(tokens: &[String], prefix: &[String], found: &mut dyn FnMut(Vec<String>)
                     }
                     end += 1;
                 }
-                // A comma may stand behind the last one.
+                // There may be a comma after the last one.
                 let last = &tokens[start..end.saturating_sub(1).max(start)];
                 if !last.is_empty() {
                     tree(last, &path, found);
@@ -330,7 +332,7 @@ fn tree(tokens: &[String], prefix: &[String], found: &mut dyn FnMut(Vec<String>)
     }
 }
 
-/// Groups of files that reach one another.
+/// Groups of files that import one another, directly or through others.
 fn circles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<Vec<Module>> {
     let reach = |start: &Module| {
         let mut seen: BTreeSet<&Module> = BTreeSet::new();
@@ -354,7 +356,8 @@ fn circles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<Vec<Module>> {
     found
 }
 
-/// Imports of the crate `ferrolite` that go from a layer to a higher one, or from or to what has no layer.
+/// Imports of the crate `ferrolite` from a layer to a higher one, and imports from or to a file without a
+/// layer.
 fn climbing(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
     let layer = |module: &Module| {
         let top = module.first()?;
@@ -422,7 +425,7 @@ mod tests {
         assert_eq!(of("c"), "c/d");
         assert_eq!(of("c/d"), "c/e");
         assert_eq!(of("c/e"), "a");
-        // A name that `c` hands on is that of its file.
+        // A name that `c` re-exports counts as its file.
         let files =
             crate_of(&[("x", "use crate::c::Handed;"), ("c", "pub use self::e::Handed;"), ("c/e", "")]);
         assert_eq!(names(&imports(&files)[&module("x")].iter().cloned().collect::<Vec<_>>()), "c/e");

@@ -1,11 +1,14 @@
-//! Writes `schema/src/layout.rs`: what a device needs of `schema/model.fbs`, as Rust that allocates nothing.
+//! Writes `schema/src/layout.rs`: the part of `schema/model.fbs` that a device needs, as Rust code that does
+//! not allocate.
 //!
-//! Structs become `repr(C)` structs of the same fields, enumerations enumerations, comments documentation. Marks in the
-//! schema say what is known of an operator beside its parameters:
+//! Structs become `repr(C)` structs with the same fields, enumerations become enumerations, and comments
+//! become documentation. Attributes in the schema state facts about an operator in addition to its
+//! parameters:
 //!
 //! | mark | of | says |
 //! |---|---|---|
-//! | `name: "x"` | an op code | how the command line calls it, and the runtime its file; else the words of its name |
+//! | `name: "x"` | an op code | its name on the command line, and its file in the runtime; by default, the
+//! words of its name |
 //! | `params: "X"` | an op code | the struct of its parameters, if that is not `…Params` |
 //! | `work: "x"` | an op code | what bounds its work: `bytes` of its operands, a product of parameters, or `own`, which `work.rs` computes |
 //! | `constant` | a parameter | it is the offset of constants |
@@ -19,7 +22,7 @@ use crate::fbs::{Enum, Member, Schema, Struct};
 /// The reader finds it by its position.
 const NOT_READ: &str = "Checksum";
 
-/// Enumerations that are written by hand: what else is known of their members is most of it.
+/// Enumerations that are written by hand, because most of their code is about other facts.
 const BY_HAND: &str = "DType";
 
 /// The file's text.
@@ -55,13 +58,13 @@ pub fn write(schema: &Schema) -> Result<String> {
     Ok(out)
 }
 
-/// The codes of all operators, without the one that stands for none.
+/// The codes of all operators, without the one that means none.
 pub fn codes(schema: &Schema) -> Result<impl Iterator<Item = &Member>> {
     let codes = schema.enumeration("OpCode").context("model.fbs has no OpCode")?;
     Ok(codes.members.iter().filter(|member| member.number != 0))
 }
 
-/// What the command line calls a member: the words of its name, `conv_2d` of `Conv2d`.
+/// The name of a member on the command line: the words of its name, `conv_2d` for `Conv2d`.
 pub fn text(member: &Member) -> String {
     if let Some(name) = member.attributes.get("name") {
         return name.into();
@@ -91,7 +94,7 @@ fn enumeration(out: &mut String, found: &Enum) {
     out.push_str("enumeration! {\n");
     docs(out, &found.docs, "    ");
     let _ = writeln!(out, "    {}: {} {{", found.name, scalar(&found.scalar).unwrap_or("u32"));
-    // A number without a comment stands for nothing.
+    // A number without a comment has no meaning.
     for member in found.members.iter().filter(|member| !member.docs.is_empty()) {
         docs(out, &member.docs, "        ");
         let _ = writeln!(out, "        {} = {} \"{}\",", member.name, member.number, text(member));
@@ -99,7 +102,7 @@ fn enumeration(out: &mut String, found: &Enum) {
     out.push_str("    }\n}\n\n");
 }
 
-/// Rust's name of a scalar type, all of which are as wide as their name says.
+/// Rust's name of a scalar type; each type is as wide as its name says.
 fn scalar(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "ubyte" => "u8",
@@ -111,7 +114,7 @@ fn scalar(kind: &str) -> Option<&'static str> {
     })
 }
 
-/// Rust's name of a type; of an enumeration, of its number.
+/// Rust's name of a type; for an enumeration, that of its scalar type.
 fn rust_type<'a>(schema: &'a Schema, kind: &'a str) -> Result<&'a str> {
     if let Some(name) = scalar(kind) {
         return Ok(name);
@@ -132,7 +135,7 @@ fn size(schema: &Schema, kind: &str) -> Result<usize> {
     })
 }
 
-/// Size of a struct; those of the file have no gaps, which the derived `Pod` proves.
+/// Size of a struct. The structs of the file have no gaps, which the derived `Pod` proves.
 fn bytes(schema: &Schema, found: &Struct) -> Result<usize> {
     found
         .fields
@@ -166,7 +169,8 @@ fn structure(out: &mut String, schema: &Schema, found: &Struct, indent: &str) ->
     Ok(())
 }
 
-/// Positions of the words of a struct, those that a path names or all, and whether each is marked as a constant's offset.
+/// Positions of the words of a struct, either those that a path names or all, and whether each is marked as a
+/// constant's offset.
 fn words(schema: &Schema, found: &Struct, path: Option<&str>) -> Result<Vec<(usize, bool)>> {
     let (wanted, inside) =
         path.map(|path| path.split_once('.').map_or((path, None), |(a, b)| (a, Some(b)))).unzip();

@@ -1,11 +1,11 @@
-//! Ferrolite's own chores, each a command that a person can type:
+//! Ferrolite's own tasks, each a command that a person can type:
 //!
 //! ```text
 //! cargo xtask setup     install what is missing: bare-metal targets, QEMU
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
-//! cargo xtask bench --house   the same, held against what it was before
+//! cargo xtask bench --house   the same, compared with the earlier figures
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! cargo xtask models    make all .ferro files of the repository anew

@@ -1,6 +1,6 @@
-//! Makes the `.ferro` files of the repository anew. Which they are, and of what they are made, is a list in
-//! `tests/tests/committed.rs`, which checks in CI that they are fresh; `tests/tests/custom.rs` has those with an operator of
-//! the user's own.
+//! Makes the `.ferro` files of the repository again. `tests/tests/committed.rs` has the list of these files
+//! and their models, and checks in CI that they are up to date; `tests/tests/custom.rs` has those with a
+//! custom operator.
 
 use anyhow::Result;
 

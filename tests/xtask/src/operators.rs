@@ -1,5 +1,5 @@
-//! Writes `runtime/src/ops/mod.rs`: the list of the device's operators. It is that of `OpCode` in `schema/model.fbs`; each
-//! operator is in the file that is called as the code, and shared files lie beside them.
+//! Writes `runtime/src/ops/mod.rs`: the list of the device's operators, which is that of `OpCode` in
+//! `schema/model.fbs`. Each operator is in a file with the code's name, and shared files are beside them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::fbs::Schema;
 use crate::layout::{codes, text};
 
-/// Files that are no operators and that the list itself needs.
+/// Files that are not operators, and that the list itself needs.
 const OWN: [&str; 2] = ["operator", "sets"];
 
 const HEAD: &str = "\

@@ -1,5 +1,5 @@
-//! What crates.io and docs.rs are given: the packages of the crates that users depend on, and the lowest version of
-//! Rust that each of them declares.
+//! Checks what crates.io and docs.rs get: the packages of the crates that users depend on, and the lowest
+//! version of Rust that each of them declares.
 
 use std::fs;
 
@@ -7,8 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{command, exec, output, root};
 
-/// The crates that are published, each with its folder, in an order in which each comes after those that it
-/// depends on.
+/// The crates that are published, with their folders. Each comes after those that it depends on.
 const CRATES: [(&str, &str); 4] = [
     ("ferrolite-schema", "schema"),
     ("ferrolite-runtime", "runtime"),
@@ -16,21 +15,21 @@ const CRATES: [(&str, &str); 4] = [
     ("ferrolite", "converter"),
 ];
 
-/// Of these, the ones that firmware builds with.
+/// Number of these crates, from the first, that firmware builds with.
 const FIRMWARE: usize = 2;
 
 /// A target of firmware.
 const TARGET: &str = "thumbv7em-none-eabihf";
 
-/// What every manifest says, and what every package holds.
+/// Keys that every manifest must have, and files that every package must contain.
 const KEYS: [&str; 7] =
     ["description", "license", "repository", "keywords", "categories", "rust-version", "readme"];
 const FILES: [&str; 2] = ["LICENSE", "README.md"];
 
-/// Most bytes of a compressed package: what the sources take, and no models or recordings of tests.
+/// Most bytes of a compressed package: enough for the sources, too few for models or recordings of tests.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// crates.io takes so many keywords, of so many characters.
+/// crates.io accepts at most so many keywords, of so many characters.
 const KEYWORDS: usize = 5;
 const KEYWORD: usize = 20;
 
@@ -38,7 +37,7 @@ fn flags(crates: &[(&'static str, &str)]) -> Vec<&'static str> {
     crates.iter().flat_map(|&(name, _)| ["-p", name]).collect()
 }
 
-/// Packages all crates without a look at the network, and checks what is in them.
+/// Packages all crates without using the network, and checks their contents.
 pub fn packages() -> Result<()> {
     let words = ["package", "-q", "--no-verify", "--allow-dirty", "--offline"];
     exec(command("cargo", &[&words[..], &flags(&CRATES)].concat()))?;
@@ -56,7 +55,7 @@ pub fn packages() -> Result<()> {
         for file in FILES.iter().filter(|file| !list.lines().any(|line| line == **file)) {
             wrong.push(format!("{name}: its package has no {file}"));
         }
-        // Cargo has put into the manifest what the workspace says.
+        // Cargo has copied the workspace's values into the manifest.
         let unpacked = ["-xOf", &package.display().to_string(), &format!("{name}-{version}/Cargo.toml")]
             .map(String::from);
         let manifest = output("tar", &unpacked.each_ref().map(String::as_str)).context("tar")?;
@@ -68,7 +67,7 @@ pub fn packages() -> Result<()> {
     Ok(())
 }
 
-/// What crates.io or a reader would miss in a manifest.
+/// Values that crates.io or a reader would miss in a manifest.
 fn faults(manifest: &str) -> Vec<String> {
     let missing = KEYS.iter().filter(|key| value(manifest, key).is_none());
     let mut faults: Vec<String> = missing.map(|key| format!("its manifest has no `{key}`")).collect();
@@ -80,7 +79,7 @@ fn faults(manifest: &str) -> Vec<String> {
     faults
 }
 
-/// The value of a key of a manifest's `[package]`, as it is written there.
+/// The value of a key in a manifest's `[package]`, as written.
 fn value<'m>(manifest: &'m str, key: &str) -> Option<&'m str> {
     let (_, package) = manifest.split_once("[package]\n")?;
     let package = package.split("\n[").next()?;
@@ -100,15 +99,15 @@ fn value<'m>(manifest: &'m str, key: &str) -> Option<&'m str> {
     }
 }
 
-/// Does all that publishing does but the upload: each package is unpacked and compiled, against the others'
-/// packages, and those of firmware for a core as well.
+/// Does everything that publishing does except the upload: unpacks and compiles each package with the
+/// packages of the others, and those of firmware also for a core.
 pub fn dry_run() -> Result<()> {
     exec(command("cargo", &["publish", "-q", "--dry-run", "--workspace", "--allow-dirty"]))?;
     let words = ["package", "-q", "--allow-dirty", "--target", TARGET];
     exec(command("cargo", &[&words[..], &flags(&CRATES[..FIRMWARE])].concat()))
 }
 
-/// The lowest version of Rust that a crate declares, which others of the crates declare, too.
+/// The lowest version of Rust that a crate declares. The other crates must declare the same.
 fn declared(crates: &[(&str, &str)]) -> Result<String> {
     let mut lowest: Option<String> = None;
     for (name, folder) in crates {
@@ -132,7 +131,7 @@ fn host_version() -> Result<String> {
     declared(&CRATES[FIRMWARE..])
 }
 
-/// Whether a version of Rust is there with a target, which is installed if it is not.
+/// Whether a version of Rust is installed with a target; installs it if it is not.
 fn installed(version: &str, target: Option<&str>) -> bool {
     let is_there = || {
         let list = output("rustup", &["target", "list", "--installed", "--toolchain", version]);
@@ -141,19 +140,19 @@ fn installed(version: &str, target: Option<&str>) -> bool {
     if !is_there() {
         let words = ["toolchain", "install", version, "--profile", "minimal", "--no-self-update"];
         let target = target.map(|target| ["--target", target]);
-        // What it could not get is seen below.
+        // If the installation fails, the check below finds out.
         let _ = exec(command("rustup", &[&words[..], target.as_ref().map_or(&[], |words| words)].concat()));
     }
     is_there()
 }
 
-/// Why firmware cannot be compiled with the lowest version, if it cannot.
+/// The reason why firmware cannot be compiled with the lowest version, if there is one.
 pub fn needs_firmware_rust() -> Option<&'static str> {
     let there = firmware_version().is_ok_and(|version| installed(&version, Some(TARGET)));
     (!there).then_some("rustup could not install the lowest Rust of firmware for thumbv7em-none-eabihf")
 }
 
-/// Why the host's command cannot be compiled with the lowest version, if it cannot.
+/// The reason why the host's command cannot be compiled with the lowest version, if there is one.
 pub fn needs_host_rust() -> Option<&'static str> {
     let there = host_version().is_ok_and(|version| installed(&version, None));
     (!there).then_some("rustup could not install the lowest Rust of the host's command")

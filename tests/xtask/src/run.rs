@@ -1,4 +1,4 @@
-//! Running other programs from the root of the repository.
+//! Runs other programs from the root of the repository.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,7 +28,7 @@ pub fn exec(mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// What a program prints, or `None` when it is missing or fails.
+/// The output of a program, or `None` if it is missing or fails.
 pub fn output(program: &str, args: &[&str]) -> Option<String> {
     output_of(command(program, args))
 }

@@ -1,5 +1,6 @@
-//! Regenerates the code that is made of the schemas: FlatBuffers' own with `flatc`, taken from npm as WebAssembly so
-//! that nothing has to be built, and what a device needs of `schema/model.fbs` with `layout.rs`.
+//! Regenerates the code that is made from the schemas: FlatBuffers' own with `flatc`, which comes from npm as
+//! WebAssembly so that nothing has to be built, and with `layout.rs` the part of `schema/model.fbs` that a
+//! device needs.
 
 use std::fs;
 
@@ -29,10 +30,10 @@ for (let i = 2; i < process.argv.length; i += 2) {
 }
 ";
 
-/// The file that our own code is made from.
+/// The file from which our own code is made.
 const MODEL: &str = "schema/model.fbs";
 
-/// What our own code is made of `model.fbs`: files with their texts.
+/// Our own code made from `model.fbs`: the files and their contents.
 fn generated() -> Result<Vec<(&'static str, String)>> {
     let schema = Schema::parse(&fs::read_to_string(root().join(MODEL))?).context(MODEL)?;
     let folder = root().join("runtime/src/ops");
@@ -42,7 +43,7 @@ fn generated() -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// Fails where a file is not what is made of `model.fbs`.
+/// Fails if a file differs from what is made from `model.fbs`.
 pub fn check() -> Result<()> {
     for (path, text) in generated()? {
         if fs::read_to_string(root().join(path))? != text {

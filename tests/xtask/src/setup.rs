@@ -1,5 +1,5 @@
-//! Installs what is missing: the toolchain's bare-metal targets, by rustup, and QEMU, by the
-//! system's package manager. Does nothing twice, and says plainly what it could not get.
+//! Installs what is missing: the toolchain's bare-metal targets with rustup, and QEMU with the system's
+//! package manager. It does nothing twice, and reports what it could not get.
 
 use std::fs;
 
@@ -8,9 +8,9 @@ use anyhow::Result;
 use crate::apt;
 use crate::run::{command, exec, output, root};
 
-/// What could be had.
+/// The tools that are available.
 pub struct Tools {
-    /// Both QEMU system emulators answer.
+    /// Both QEMU system emulators run.
     pub qemu: bool,
     /// All bare-metal targets are installed.
     pub targets: bool,
@@ -20,14 +20,14 @@ pub struct Tools {
 const EMULATORS: [(&str, &str); 2] =
     [("qemu-system-arm", "qemu-system-arm"), ("qemu-system-riscv32", "qemu-system-misc")];
 
-/// Installs what is missing and reports what is there.
+/// Installs what is missing, and reports what is available.
 pub fn run_quietly() -> Result<Tools> {
     let targets = install_targets()?;
     let qemu = install_qemu();
     Ok(Tools { qemu, targets })
 }
 
-/// As [`run_quietly`], with a closing line for a person.
+/// Like [`run_quietly`], with a closing line for people.
 pub fn run() -> Result<Tools> {
     let tools = run_quietly()?;
     println!("bare-metal targets: {}", if tools.targets { "ready" } else { "MISSING" });
@@ -56,8 +56,8 @@ fn install_targets() -> Result<bool> {
     if missing_targets()?.is_empty() {
         return Ok(true);
     }
-    // Installs what rust-toolchain.toml lists, also where rustup's automatic installation is off.
-    // It only warns about a target that it cannot get, hence the second look.
+    // Installs what rust-toolchain.toml lists, even if rustup's automatic installation is off. rustup only
+    // warns about a target that it cannot get, so the targets are checked again.
     let _ = exec(command("rustup", &["toolchain", "install"]));
     for target in missing_targets()? {
         let _ = exec(command("rustup", &["target", "add", &target]));
@@ -69,7 +69,7 @@ fn install_targets() -> Result<bool> {
     Ok(missing.is_empty())
 }
 
-/// Debian packages of the emulators that do not answer.
+/// Debian packages of the emulators that do not run.
 pub fn missing_emulators() -> Vec<&'static str> {
     EMULATORS
         .iter()

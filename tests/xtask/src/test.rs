@@ -1,5 +1,5 @@
 //! Everything that CI runs, step by step. A step that cannot run here (no QEMU, no nightly for Miri) is
-//! reported as skipped, with the reason; a step that fails stops the run.
+//! reported as skipped, with the reason. A step that fails stops the run.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use crate::setup::{self, Tools};
 
 struct Step {
     name: &'static str,
-    /// Takes long and finds little: run by `--all` only.
+    /// The step takes long and finds little, so only `--all` runs it.
     slow: bool,
     /// Why the step cannot run here, if it cannot.
     skip: fn(&Tools) -> Option<&'static str>,
@@ -49,7 +49,7 @@ fn needs_miri(_: &Tools) -> Option<&'static str> {
         .then_some("Miri is not installed (rustup +nightly component add miri rust-src)")
 }
 
-/// Miri interprets every instruction, so it gets what is small: the leaf with the unsafe casts and a
+/// Miri interprets every instruction, so it runs only what is small: the leaf with the unsafe casts, and a
 /// whole model through the interpreter. The schema has no unsafe code.
 fn miri() -> Result<()> {
     for tests in [["--lib", "tensor"], ["--test", "interpreter"]] {
@@ -60,7 +60,7 @@ fn miri() -> Result<()> {
     Ok(())
 }
 
-/// With the emulators there, a board that cannot be run is a failure and not a skipped test.
+/// If the emulators are installed, a board that cannot be run is a failure and not a skipped test.
 fn host_tests() -> Result<()> {
     let mut test = command("cargo", &["test", "-q", "--workspace"]);
     test.env(SKIPPED, list_of_skipped());
@@ -70,14 +70,14 @@ fn host_tests() -> Result<()> {
     exec(test)
 }
 
-/// The file to which tests add a line where they find no collection of models (`tests/shared`).
+/// The file to which tests add a line if they find no collection of models (`tests/shared`).
 const SKIPPED: &str = "FERROLITE_SKIPPED";
 
 fn list_of_skipped() -> PathBuf {
     root().join("target/skipped-tests.txt")
 }
 
-/// How many tests found no collection of models, in words; nothing if there was none.
+/// A sentence about the tests that found no collection of models; `None` if there were none.
 fn skipped_for_models() -> Option<String> {
     let list = fs::read_to_string(list_of_skipped()).ok()?;
     Some(format!(
@@ -109,8 +109,8 @@ fn firmware_clippy() -> Result<()> {
     ])
 }
 
-/// The fuzz targets, as far as that takes neither nightly nor a C++ compiler: the host workspace's versions and
-/// profiles, so that what its lints have looked at is not looked at again.
+/// The fuzz targets, as far as they need neither nightly nor a C++ compiler, with the host workspace's
+/// versions and profiles, so that code that its lints have checked is not checked again.
 fn fuzz_targets() -> Result<()> {
     let root = crate::run::root();
     std::fs::copy(root.join("Cargo.lock"), root.join("tests/fuzz/Cargo.lock"))?;
@@ -119,8 +119,8 @@ fn fuzz_targets() -> Result<()> {
     cargo(&[&["check", "-q", "--bins", "--no-default-features"], &place[..]].concat())
 }
 
-/// Formatting of all files of the host workspace. Cargo does not find those that the list of operators declares, since
-/// it expands no macro.
+/// Formatting of all files of the host workspace. Cargo does not find the files in the list of operators,
+/// because it does not expand macros.
 fn format() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     let mut arguments = vec!["--check".to_string(), "--edition=2024".into()];
@@ -201,10 +201,10 @@ const STEPS: &[Step] = &[
     Step { name: "publishing, but for the upload", slow: true, skip: needs_targets, run: publish::dry_run },
 ];
 
-/// Runs all steps, or those whose name contains `only`; slow ones where they are asked for.
+/// Runs all steps, or those whose name contains `only`; slow ones only if they are asked for.
 pub fn run_all(only: Option<&str>, slow: bool) -> Result<()> {
     let tools = setup::run_quietly()?;
-    // Of an earlier run.
+    // Left by an earlier run.
     if let Err(error) = fs::remove_file(list_of_skipped())
         && error.kind() != ErrorKind::NotFound
     {
