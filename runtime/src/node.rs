@@ -204,6 +204,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Checks that an operand of elements `T` is there, if it lies among the constants.
+    pub fn expect_known<T: Pod>(&self, tensor: &Tensor) -> Result<(), Fault> {
+        if !tensor.is_constant() {
+            return Ok(());
+        }
+        self.expect_constants::<T>(tensor.offset, tensor.bytes / size_of::<T>() as u32)
+    }
+
     /// Plain weights of `count` int8 elements; `packing` is the tag that the parameters give.
     pub fn weights(&self, packing: u32, offset: u32, count: u32) -> Result<&'a [i8], Fault> {
         if packing == Packing::PLAIN.tag() { self.constants(offset, count) } else { Err(Fault::Packing) }

@@ -5,7 +5,7 @@
 use core::cell::Cell;
 
 use ferrolite_schema::params::GatherParams;
-use ferrolite_schema::{DType, OpCode, Tensor};
+use ferrolite_schema::{DType, OpCode};
 
 use super::{Operator, no_overlap};
 use crate::error::Fault;
@@ -33,16 +33,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     if data.bytes != from || output.bytes != to || Some(indices.bytes) != places {
         return Err(Fault::Sizes);
     }
-    known::<u8>(node, data)?;
-    known::<i32>(node, indices)
-}
-
-/// Checks that an operand among the constants is there, at a multiple of its elements' size.
-fn known<T: bytemuck::Pod>(node: &Node<'_>, tensor: &Tensor) -> Result<(), Fault> {
-    if !tensor.is_constant() {
-        return Ok(());
-    }
-    node.expect_constants::<T>(tensor.offset, tensor.bytes / size_of::<T>() as u32)
+    node.expect_known::<u8>(data)?;
+    node.expect_known::<i32>(indices)
 }
 
 fn eval(eval: &Eval<'_>) {
