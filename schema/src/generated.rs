@@ -294,10 +294,10 @@ impl ::flatbuffers::SimpleToVerifyInSlice for Rounding {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OP_CODE: u16 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OP_CODE: u16 = 26;
+pub const ENUM_MAX_OP_CODE: u16 = 27;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 27] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 28] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -325,6 +325,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 27] = [
   OpCode::Gather,
   OpCode::DelayLine,
   OpCode::Cumsum,
+  OpCode::DynamicUpdateSlice,
 ];
 
 /// What an op computes. Several TFLite operators share one where the device's work is the same:
@@ -391,9 +392,11 @@ impl OpCode {
   pub const DelayLine: Self = Self(25);
   /// Running sums along a dimension.
   pub const Cumsum: Self = Self(26);
+  /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
+  pub const DynamicUpdateSlice: Self = Self(27);
 
   pub const ENUM_MIN: u16 = 0;
-  pub const ENUM_MAX: u16 = 26;
+  pub const ENUM_MAX: u16 = 27;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::None,
     Self::Conv2d,
@@ -422,6 +425,7 @@ impl OpCode {
     Self::Gather,
     Self::DelayLine,
     Self::Cumsum,
+    Self::DynamicUpdateSlice,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -453,6 +457,7 @@ impl OpCode {
       Self::Gather => Some("Gather"),
       Self::DelayLine => Some("DelayLine"),
       Self::Cumsum => Some("Cumsum"),
+      Self::DynamicUpdateSlice => Some("DynamicUpdateSlice"),
       _ => None,
     }
   }
@@ -7800,6 +7805,208 @@ impl<'a> CumsumParams {
         &x_le as *const _ as *const u8,
         self.0[40..].as_mut_ptr(),
         ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// DYNAMIC_UPDATE_SLICE: the box `update` takes its place in a copy of `dims`, both in runs of bytes.
+// struct DynamicUpdateSliceParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct DynamicUpdateSliceParams(pub [u8; 60]);
+impl Default for DynamicUpdateSliceParams { 
+  fn default() -> Self { 
+    Self([0; 60])
+  }
+}
+impl ::core::fmt::Debug for DynamicUpdateSliceParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("DynamicUpdateSliceParams")
+      .field("dims", &self.dims())
+      .field("update", &self.update())
+      .field("run", &self.run())
+      .field("starts", &self.starts())
+      .field("first", &self.first())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for DynamicUpdateSliceParams {}
+impl<'a> ::flatbuffers::Follow<'a> for DynamicUpdateSliceParams {
+  type Inner = &'a DynamicUpdateSliceParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a DynamicUpdateSliceParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a DynamicUpdateSliceParams {
+  type Inner = &'a DynamicUpdateSliceParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<DynamicUpdateSliceParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for DynamicUpdateSliceParams {
+    type Output = DynamicUpdateSliceParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const DynamicUpdateSliceParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for DynamicUpdateSliceParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> DynamicUpdateSliceParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    dims: &[u32; 6],
+    update: &[u32; 6],
+    run: u32,
+    starts: u32,
+    first: u32,
+  ) -> Self {
+    let mut s = Self([0; 60]);
+    s.set_dims(dims);
+    s.set_update(update);
+    s.set_run(run);
+    s.set_starts(starts);
+    s.set_first(first);
+    s
+  }
+
+  /// Dimensions of the data, outermost first. Dimensions that the box covers are part of `run` where no other is
+  /// behind them.
+  pub fn dims(&'a self) -> ::flatbuffers::Array<'a, u32, 6> {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    use ::flatbuffers::Follow;
+    unsafe { ::flatbuffers::Array::follow(&self.0, 0) }
+  }
+
+  pub fn set_dims(&mut self, items: &[u32; 6]) {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 0, items) };
+  }
+
+  /// Dimensions of the box, at most those of the data.
+  pub fn update(&'a self) -> ::flatbuffers::Array<'a, u32, 6> {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    use ::flatbuffers::Follow;
+    unsafe { ::flatbuffers::Array::follow(&self.0, 24) }
+  }
+
+  pub fn set_update(&mut self, items: &[u32; 6]) {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 24, items) };
+  }
+
+  /// Bytes of a run.
+  pub fn run(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[48..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_run(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[48..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Elements of the operand that says where the box begins.
+  pub fn starts(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[52..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_starts(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[52..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Which dimension its first element counts along; those before are 1. Elements beyond the last dimension say nothing.
+  pub fn first(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[56..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_first(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[56..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }
   }

@@ -85,6 +85,8 @@ enumeration! {
         DelayLine = 25 "delay_line",
         /// Running sums along a dimension.
         Cumsum = 26 "cumsum",
+        /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
+        DynamicUpdateSlice = 27 "dynamic_update_slice",
     }
 }
 
@@ -144,6 +146,7 @@ impl OpCode {
             OpCode::Gather => Work::Bytes,
             OpCode::DelayLine => Work::Bytes,
             OpCode::Cumsum => Work::Bytes,
+            OpCode::DynamicUpdateSlice => Work::Bytes,
         }
     }
 }
@@ -802,6 +805,26 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<CumsumParams>() == 44);
+
+    /// DYNAMIC_UPDATE_SLICE: the box `update` takes its place in a copy of `dims`, both in runs of bytes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DynamicUpdateSliceParams {
+        /// Dimensions of the data, outermost first. Dimensions that the box covers are part of `run` where no other is
+        /// behind them.
+        pub dims: [u32; 6],
+        /// Dimensions of the box, at most those of the data.
+        pub update: [u32; 6],
+        /// Bytes of a run.
+        pub run: u32,
+        /// Elements of the operand that says where the box begins.
+        pub starts: u32,
+        /// Which dimension its first element counts along; those before are 1. Elements beyond the last dimension say nothing.
+        pub first: u32,
+    }
+
+    const _: () = assert!(size_of::<DynamicUpdateSliceParams>() == 60);
 
     /// GATHER: data `[batch, outer, count]` of runs of bytes and indices `[batch, indices]`; the output is
     /// `[batch, outer, indices]` of such runs.

@@ -24,6 +24,7 @@ pub mod delay_line;
 pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
+pub mod dynamic_update_slice;
 pub mod fully_connected;
 pub mod gather;
 pub mod lookup;
@@ -108,9 +109,11 @@ pub const GATHER: Operator = gather::operator();
 pub const DELAY_LINE: Operator = delay_line::operator();
 /// Running sums along a dimension.
 pub const CUMSUM: Operator = cumsum::operator();
+/// A copy of a tensor with a box of its elements replaced, at a place that is computed.
+pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
 
 /// Number of operators.
-const COUNT: usize = 26;
+const COUNT: usize = 27;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -142,6 +145,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         gather::operator(),
         delay_line::operator(),
         cumsum::operator(),
+        dynamic_update_slice::operator(),
     ]
 }
 
@@ -179,5 +183,6 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Gather => gather::case(random),
         OpCode::DelayLine => delay_line::case(random),
         OpCode::Cumsum => cumsum::case(random),
+        OpCode::DynamicUpdateSlice => dynamic_update_slice::case(random),
     }
 }

@@ -336,7 +336,53 @@ def gather(suite):
         suite.add(name, g, inputs=inputs)
 
 
+# name: (shape, shape of the box)
+BOX = {
+    "vector": ((9,), (4,)),
+    "row": ((5, 6), (1, 6)),
+    "rows": ((5, 6), (2, 6)),
+    "column": ((5, 6), (5, 1)),
+    "corner": ((5, 6), (2, 3)),
+    "element": ((3, 4), (1, 1)),
+    "whole": ((3, 4), (3, 4)),
+    "keys": ((1, 8, 2, 4), (1, 1, 2, 4)),
+    "keys_of_a_head": ((1, 8, 3, 4), (1, 2, 1, 4)),
+    "cube": ((3, 4, 5), (2, 2, 3)),
+    "five_dimensional": ((2, 2, 3, 2, 4), (1, 2, 2, 1, 3)),
+    "six_dimensional": ((2, 1, 2, 3, 2, 2), (1, 1, 2, 2, 1, 2)),
+}
+
+
+def updates(suite):
+    """DYNAMIC_UPDATE_SLICE at every kind of place, inside and beyond the ends, and at a constant one."""
+    q = (SCALE, ZERO_POINT)
+    for case_name, (shape, part) in BOX.items():
+        name = f"dynamic_update_slice/{case_name}"
+        g, rng = Graph(), rng_of(name)
+        x, box = g.input(shape, *q), g.input(part, *q)
+        start = g.input((len(shape),), dtype="i32")
+        g.op("DYNAMIC_UPDATE_SLICE", [x, box, start], [g.output(shape, *q)])
+        data, boxes, _ = edge_samples(rng, [g.specs[i] for i in g.inputs], 8)
+        places = np.stack([rng.integers(-1, np.array(shape) + 1) for _ in range(8)]).astype(np.int32)
+        places[0], places[1] = 0, 1 << 30
+        suite.add(name, g, inputs=[data, boxes, places])
+    for case_name, (shape, part, place) in {
+        "constant_place": ((4, 5), (2, 2), (1, 3)),
+        "constant_place_beyond": ((4, 5), (2, 2), (3, -4)),
+    }.items():
+        g = Graph()
+        x, box = g.input(shape, *q), g.input(part, *q)
+        g.op("DYNAMIC_UPDATE_SLICE", [x, box, g.ints(place)], [g.output(shape, *q)])
+        suite.add(f"dynamic_update_slice/{case_name}", g)
+    name = "dynamic_update_slice/constant_data"
+    g, rng = Graph(), rng_of(name)
+    data = g.const(rng.integers(-128, 128, (4, 5)), *q)
+    g.op("DYNAMIC_UPDATE_SLICE", [data, g.input((1, 5), *q), g.ints((2, 0))], [g.output((4, 5), *q)])
+    suite.add(name, g)
+
+
 def cases(suite):
     """All of them."""
     for family in (pad, concatenation, split, cut, transpose, reshape, pack, gather):
         family(suite)
+    updates(suite)

@@ -20,6 +20,7 @@ use super::window::Window;
 /// | `LogSoftmax` | input → output, over the last dimension |
 /// | `Prelu` | input, slope (broadcast against the input) → output |
 /// | `Reshape` | input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …) |
+/// | `DynamicUpdateSlice` | data, box, int32 place of the box `[rank]` → data with the box in place, which never sticks out |
 /// | `Quantize` | any number representation → the integers of the output's quantization |
 /// | `Dequantize` | integers → float32 |
 /// | `Custom` | those of the author's operator |
@@ -37,6 +38,7 @@ macro_rules! operators {
             cumsum { Cumsum(op: Cumsum) => "CUMSUM" }
             depthwise_conv_2d { DepthwiseConv2d(op: DepthwiseConv2d) => "DEPTHWISE_CONV_2D" }
             dequantize { Dequantize => "DEQUANTIZE" }
+            dynamic_update_slice { DynamicUpdateSlice => "DYNAMIC_UPDATE_SLICE" }
             fully_connected { FullyConnected(op: FullyConnected) => "FULLY_CONNECTED" }
             gather { Gather(op: Gather) => "GATHER" }
             log_softmax { LogSoftmax => "LOG_SOFTMAX" }

@@ -50,6 +50,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::PACK => movement::pack(layer),
         Code::UNPACK => movement::unpack(layer),
         Code::GATHER => movement::gather(layer),
+        Code::DYNAMIC_UPDATE_SLICE => Ok(Translated::new(Op::DynamicUpdateSlice, layer.inputs)),
         Code::TILE => copies::tile(layer),
         Code::BROADCAST_TO => copies::broadcast_to(layer),
         Code::MIRROR_PAD => copies::mirror_pad(layer),
