@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::run::{command, exec, output_of, root};
-use crate::{bench, setup};
+use crate::{bench, recipe, setup};
 
 /// The commit whose figures are in `tests/examples/bench/before.txt`.
 const BEFORE: &str = "388041a";
@@ -25,6 +25,9 @@ pub fn run() -> Result<()> {
     setup::run_quietly()?;
     let mut beyond = Vec::new();
     if let Err(error) = bench::start(&["--release"], &["--house"]) {
+        beyond.push(format!("{error:#}"));
+    }
+    if let Err(error) = recipe::check() {
         beyond.push(format!("{error:#}"));
     }
     beyond.extend(host_speed()?);

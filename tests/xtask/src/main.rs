@@ -23,6 +23,7 @@ mod models;
 mod mutants;
 mod operators;
 mod publish;
+mod recipe;
 mod run;
 mod schema;
 mod setup;

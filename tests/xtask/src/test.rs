@@ -144,6 +144,7 @@ const STEPS: &[Step] = &[
         run: || in_boards(&["fmt", "--all", "--check"]),
     },
     Step { name: "lint: generated code", slow: false, skip: always, run: crate::schema::check },
+    Step { name: "lint: files of an operator", slow: false, skip: always, run: crate::recipe::check },
     Step { name: "lint: layers", slow: false, skip: always, run: crate::layers::check },
     Step {
         name: "lint: clippy",
