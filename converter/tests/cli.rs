@@ -485,6 +485,52 @@ fn an_int8_model_answers_as_tflm_does() {
     );
 }
 
+/// Activations of int16: raw numbers and reals go in, TFLM's numbers come out, and the source agrees.
+#[test]
+fn models_of_int16_are_converted_inspected_run_and_compared() {
+    let desk = Desk::new();
+    let vector = repository().join("tests/vectors/graphs/int16_sums.npz");
+    fs::copy(vector.with_extension("tflite"), desk.path("sums.tflite")).unwrap();
+    desk.good("convert sums.tflite -o sums.ferro --rust sums.rs");
+    let rust = fs::read_to_string(desk.path("sums.rs")).unwrap();
+    assert!(rust.contains("ops::ADD_INT16") && !rust.contains("ops::ADD,"), "{rust}");
+    let facts = desk.json("inspect sums.ferro --json");
+    let sums = facts["ops"].as_array().unwrap().iter().filter(|op| op["kernel"] == "add_int16").count();
+    assert_eq!((sums, &facts["inputs"][1]["dtype"]), (3, &"int16".into()), "{facts}");
+
+    desk.good(&format!("run sums.ferro --input {} --output raw.npz", vector.display()));
+    let open = |path: &Path, name: &str| Npz::open(path).unwrap().read(name).unwrap();
+    for output in ["out0", "out1"] {
+        assert_eq!(open(&desk.path("raw.npz"), output), open(&vector, output), "{output}");
+    }
+    // The same numbers as reals, the scales of the inputs being 0.05 and 0.0004.
+    let reals = |name: &str, scale: f32, zero_point: f32| {
+        let numbers = open(&vector, name);
+        let bytes = (0..5).flat_map(|row| numbers.row_f32(row));
+        let bytes = bytes.flat_map(|q| (scale * (q - zero_point)).to_le_bytes()).collect();
+        NamedArray { name: name.into(), dtype: DType::Float32, shape: vec![5, 1, 3, 5], bytes }
+    };
+    let port = |index: usize, key: &str| facts["inputs"][index][key].as_f64().unwrap() as f32;
+    let arrays = [0, 1].map(|i| reals(&format!("in{i}"), port(i, "scale"), port(i, "zero_point")));
+    write(&arrays, fs::File::create(desk.path("reals.npz")).unwrap()).unwrap();
+    desk.good("run sums.ferro --input reals.npz --output real.npz");
+    assert_eq!(open(&desk.path("real.npz"), "out0"), open(&vector, "out0"));
+
+    // Within what the layers' scales can say, int16 is nearly float.
+    let small = |name: &str, step: f32| {
+        let bytes = (0..30).flat_map(|i| (step * (i * 7 % 30 - 15) as f32).to_le_bytes()).collect();
+        NamedArray { name: name.into(), dtype: DType::Float32, shape: vec![2, 1, 3, 5], bytes }
+    };
+    write(&[small("in0", 0.1), small("in1", 0.3)], fs::File::create(desk.path("small.npz")).unwrap())
+        .unwrap();
+    let result = desk.json("compare sums.ferro sums.tflite --data small.npz --json");
+    let noise = result["outputs"][0]["sqnr_db"].as_f64().unwrap();
+    assert!(noise > 60.0, "{result}");
+    // What has no kernel for int16 is named.
+    fs::copy(repository().join("tests/vectors/bad/int16_product.tflite"), desk.path("mul.tflite")).unwrap();
+    desk.bad("convert mul.tflite -o out.ferro", 1, "(MUL: it computes with int16)");
+}
+
 #[test]
 fn a_float_model_keeps_its_accuracy() {
     let desk = Desk::new();

@@ -294,10 +294,10 @@ impl ::flatbuffers::SimpleToVerifyInSlice for Rounding {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OP_CODE: u16 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OP_CODE: u16 = 27;
+pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 28] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 29] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -326,6 +326,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 28] = [
   OpCode::DelayLine,
   OpCode::Cumsum,
   OpCode::DynamicUpdateSlice,
+  OpCode::AddInt16,
 ];
 
 /// What an op computes. Several TFLite operators share one where the device's work is the same:
@@ -394,9 +395,11 @@ impl OpCode {
   pub const Cumsum: Self = Self(26);
   /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
   pub const DynamicUpdateSlice: Self = Self(27);
+  /// Sum or difference of two tensors of int16: ADD, SUB.
+  pub const AddInt16: Self = Self(264);
 
   pub const ENUM_MIN: u16 = 0;
-  pub const ENUM_MAX: u16 = 27;
+  pub const ENUM_MAX: u16 = 264;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::None,
     Self::Conv2d,
@@ -426,6 +429,7 @@ impl OpCode {
     Self::DelayLine,
     Self::Cumsum,
     Self::DynamicUpdateSlice,
+    Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -458,6 +462,7 @@ impl OpCode {
       Self::DelayLine => Some("DelayLine"),
       Self::Cumsum => Some("Cumsum"),
       Self::DynamicUpdateSlice => Some("DynamicUpdateSlice"),
+      Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }
   }

@@ -87,6 +87,8 @@ enumeration! {
         Cumsum = 26 "cumsum",
         /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
         DynamicUpdateSlice = 27 "dynamic_update_slice",
+        /// Sum or difference of two tensors of int16: ADD, SUB.
+        AddInt16 = 264 "add_int16",
     }
 }
 
@@ -147,6 +149,7 @@ impl OpCode {
             OpCode::DelayLine => Work::Bytes,
             OpCode::Cumsum => Work::Bytes,
             OpCode::DynamicUpdateSlice => Work::Bytes,
+            OpCode::AddInt16 => Work::Bytes,
         }
     }
 }

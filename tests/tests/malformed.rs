@@ -16,16 +16,19 @@ use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnec
 use ferrolite_runtime::{Error, Fault, Model, OpCode};
 use ferrolite_schema::Error as Refusal;
 
-/// The models that are damaged, by the name of their folder in `tests/models`, and a classifier of words.
-const MODELS: [&str; 6] = ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres", WORDS];
+/// The models that are damaged: their folders in `tests/models`, a classifier of words, and sums of int16.
+const MODELS: [&str; 7] = ["sine", "digits_mlp", "watch_conv1d", "mnist_cnn", "fashion_dsres", WORDS, INT16];
 
 /// A graph among the vectors, which looks up rows of a table.
 const WORDS: &str = "words";
 
+/// A graph among the vectors, whose activations are of int16.
+const INT16: &str = "int16_sums";
+
 /// A real model as a `.ferro` file.
 fn real_file(name: &str, options: &ferrolite::emit::Options) -> Vec<u8> {
     let path = match name {
-        WORDS => "vectors/graphs/words.tflite".into(),
+        WORDS | INT16 => format!("vectors/graphs/{name}.tflite"),
         _ => format!("models/{name}/{name}_int8_tf.tflite"),
     };
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
@@ -448,7 +451,7 @@ const HOSTILE: [u32; 12] =
 
 #[test]
 fn every_field_set_to_hostile_values() {
-    for name in ["watch_conv1d", WORDS] {
+    for name in ["watch_conv1d", WORDS, INT16] {
         set_every_field(name, Target::new(name));
     }
     set_every_field("stream", Target::of_file("stream", common::stream::program().file().bytes()));

@@ -1,6 +1,6 @@
 //! ADD and SUB.
 //!
-//! Both operands are brought to twice the larger of their scales, with 20 more bits. The factors of
+//! Both operands are brought to twice the larger of their scales, with 20 more bits, those of int16 with 15. The factors of
 //! both operators are computed in double precision: older versions of TFLM computed those of SUB in
 //! single precision, and answered otherwise on a tie now and then.
 //! Source followed: TFLM `kernels/add_common.cc`, `kernels/sub_common.cc`.
@@ -13,27 +13,35 @@ use super::broadcast::broadcast;
 use super::lowering::{Lowered, Lowering};
 use super::stage;
 use crate::error::Result;
-use crate::graph::{Activation, Node};
+use crate::graph::{Activation, DType, Node};
 
-/// Bits that operands gain before they are scaled.
-const LEFT_SHIFT: u32 = 20;
-
-/// Lowers ADD, or SUB where `subtract` is set.
+/// Lowers ADD, or SUB where `subtract` is set. The type of the result says which operator of the device it is.
 pub(super) fn lower(
     cx: &Lowering<'_>,
     node: &Node,
     subtract: bool,
     activation: Activation,
 ) -> Result<Vec<Lowered>> {
-    let (a, b) = (stage::int8_operand(cx, node, 0)?, stage::int8_operand(cx, node, 1)?);
-    let out = stage::int8_output(cx, node, 0)?;
+    let ((a_id, a), (b_id, b)) = (cx.input(node, 0)?, cx.input(node, 1)?);
+    let (out_id, out) = cx.output(node, 0)?;
+    // Bits that operands gain before they are scaled.
+    let (dtype, code, bits) = match out.dtype {
+        DType::Int16 => (DType::Int16, OpCode::AddInt16, 15),
+        _ => (DType::Int8, OpCode::Add, 20),
+    };
+    let of = |id, value| stage::quantized(cx, node, id, value, dtype);
+    let (a, b, out) = (of(a_id, a)?, of(b_id, b)?, of(out_id, out)?);
     let twice = 2.0 * a.scale.max(b.scale);
-    let factors = [a.scale / twice, b.scale / twice, twice / (f64::from(1 << LEFT_SHIFT) * out.scale)];
+    let factors = [a.scale / twice, b.scale / twice, twice / (f64::from(1 << bits) * out.scale)];
     let [of_a, of_b, of_out] = factors.map(multiplier);
     if of_out.shift > 0 {
         return Err(cx.unsupported(
             node,
-            format_args!("the output's scale {} is less than a millionth of its operands' scales", out.scale),
+            format_args!(
+                "the output's scale {} is less than 1/{} of its operands' scales",
+                out.scale,
+                1 << (bits - 1)
+            ),
         ));
     }
     let (min, max) = stage::activation_range(activation, &out);
@@ -49,5 +57,5 @@ pub(super) fn lower(
             max,
         },
     };
-    Ok(vec![Lowered::new(OpCode::Add, vec![a.id, b.id], vec![out.id], &params)])
+    Ok(vec![Lowered::new(code, vec![a.id, b.id], vec![out.id], &params)])
 }

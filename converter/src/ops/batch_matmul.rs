@@ -14,7 +14,7 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
-use super::stage::{self, Int8};
+use super::stage::{self, Quantized};
 use super::tflite::{self, Writer};
 use super::work;
 use crate::error::Result;
@@ -142,8 +142,8 @@ fn transposed(elements: &[i8], columns: usize) -> Vec<i8> {
 fn dense(
     cx: &mut Lowering<'_>,
     node: &Node,
-    a: &Int8<'_>,
-    out: &Int8<'_>,
+    a: &Quantized<'_>,
+    out: &Quantized<'_>,
     weights: &[i8],
     [depth, columns]: [usize; 2],
     factor: f64,

@@ -11,16 +11,16 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{FLOAT_ONLY, Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{add, channels, min_max, mul, stage};
+use super::{add, channels, min_max, mul, stage, types};
 use crate::error::Result;
-use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node};
+use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[
-    ("ADD", &[OpCode::Add]),
-    ("SUB", &[OpCode::Add]),
+    ("ADD", &[OpCode::Add, OpCode::AddInt16]),
+    ("SUB", &[OpCode::Add, OpCode::AddInt16]),
     ("MUL", &[OpCode::Mul]),
     ("MAXIMUM", &[OpCode::MinMax]),
     ("MINIMUM", &[OpCode::MinMax]),
@@ -32,6 +32,13 @@ impl Operator for Binary {
         let shape = broadcast_shape(a, b)
             .ok_or_else(|| check.error(format!("shapes {a:?} and {b:?} do not broadcast")))?;
         check.output(&shape)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        match self.kind {
+            BinaryKind::Add | BinaryKind::Sub => types::one_type_or_int16(inputs, outputs),
+            _ => types::one_type(inputs, outputs),
+        }
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
@@ -70,14 +77,17 @@ impl Operator for Binary {
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
         let &Binary { kind, activation } = self;
+        let int16 = node.outputs.iter().any(|&id| w.graph.value(id).dtype == DType::Int16);
+        // TFLM has one arithmetic for all scales, LiteRT another one where they are said to be powers of two.
+        let pot_scale_int16 = !int16;
         let fused_activation_function = tflite::fused(activation);
         let options = match kind {
             BinaryKind::Add => tflite::options(Kind::AddOptions, move |fbb| {
-                let args = schema::AddOptionsArgs { fused_activation_function, ..Default::default() };
+                let args = schema::AddOptionsArgs { fused_activation_function, pot_scale_int16 };
                 schema::AddOptions::create(fbb, &args)
             }),
             BinaryKind::Sub => tflite::options(Kind::SubOptions, move |fbb| {
-                let args = schema::SubOptionsArgs { fused_activation_function, ..Default::default() };
+                let args = schema::SubOptionsArgs { fused_activation_function, pot_scale_int16 };
                 schema::SubOptions::create(fbb, &args)
             }),
             BinaryKind::Mul => tflite::options(Kind::MulOptions, move |fbb| {
@@ -94,7 +104,7 @@ impl Operator for Binary {
             BinaryKind::Sub => Code::SUB,
             _ => Code::MUL,
         };
-        tflite::simple(w, node, code, 2, Some(options))
+        tflite::simple(w, node, code, if int16 { 3 } else { 2 }, Some(options))
     }
 
     fn layout(&self, _: &Graph, _: &Node) -> Layout {

@@ -20,7 +20,7 @@ use super::fixed_point;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs};
-use super::stage::{self, Int8};
+use super::stage::{self, Quantized};
 use super::tflite::{self, Writer};
 use crate::error::Result;
 use crate::graph::{Activation, Constant, Graph, Node, UnaryKind, Value, ValueId};
@@ -106,7 +106,7 @@ pub(super) fn unary_table(graph: &Graph, node: &Node, kind: UnaryKind) -> Result
 /// result: scale and zero point. `None` where the input has not one of its own.
 pub(crate) fn unary_results(kind: UnaryKind, input: &Value, output: (f32, i32)) -> Option<Vec<i8>> {
     let (scale, zero_point) = input.quantization.as_ref()?.tensor()?;
-    let int8 = |(scale, zero_point): (f32, i32)| Int8 {
+    let int8 = |(scale, zero_point): (f32, i32)| Quantized {
         id: ValueId(0),
         value: input,
         scale: scale.into(),
@@ -119,7 +119,7 @@ pub(crate) fn unary_results(kind: UnaryKind, input: &Value, output: (f32, i32)) 
 /// From stored integer to stored integer, not yet clamped to int8.
 type Function = Box<dyn Fn(i32) -> i32>;
 
-fn function(kind: UnaryKind, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+fn function(kind: UnaryKind, input: &Quantized<'_>, output: &Quantized<'_>) -> Function {
     let (zero, out_zero) = (input.zero_point, output.zero_point);
     let float = |f: fn(f32) -> f32| float_function(f, input, output);
     match kind {
@@ -211,7 +211,11 @@ fn exp(x: f32) -> f32 {
 }
 
 /// As TFLite makes its tables, in float32.
-fn float_function(f: impl Fn(f32) -> f32 + 'static, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+fn float_function(
+    f: impl Fn(f32) -> f32 + 'static,
+    input: &Quantized<'_>,
+    output: &Quantized<'_>,
+) -> Function {
     let (scale, zero, out_zero) = (input.scale as f32, input.zero_point, output.zero_point);
     let inverse = 1.0 / output.scale as f32;
     Box::new(move |x| {
@@ -222,7 +226,7 @@ fn float_function(f: impl Fn(f32) -> f32 + 'static, input: &Int8<'_>, output: &I
 }
 
 /// RELU and its kind: requantized and clamped.
-fn clamp(activation: Activation, input: &Int8<'_>, output: &Int8<'_>) -> Function {
+fn clamp(activation: Activation, input: &Quantized<'_>, output: &Quantized<'_>) -> Function {
     let (zero, out_zero) = (input.zero_point, output.zero_point);
     let factor = multiplier(input.scale / output.scale);
     let (min, max) = stage::activation_range(activation, output);
@@ -236,7 +240,7 @@ fn signed_multiplier(real: f64) -> Multiplier {
 }
 
 /// Inputs rescaled to Q4.27, where they are in its range; all others saturate.
-fn saturating(input: &Int8<'_>, f: fn(i32) -> i32) -> Function {
+fn saturating(input: &Quantized<'_>, f: fn(i32) -> i32) -> Function {
     const INTEGER_BITS: i32 = 4;
     let zero = input.zero_point;
     let real = input.scale * f64::from(1 << (31 - INTEGER_BITS));
@@ -258,7 +262,7 @@ fn saturating(input: &Int8<'_>, f: fn(i32) -> i32) -> Function {
 
 /// Reciprocal roots of the integers, rescaled. TFLM refuses to run where a number is negative; here
 /// it counts as zero, whose root is the largest output.
-fn rsqrt(input: &Int8<'_>, output: &Int8<'_>) -> Function {
+fn rsqrt(input: &Quantized<'_>, output: &Quantized<'_>) -> Function {
     /// Keeps the roots integer in between.
     const SHIFT: i32 = 20;
     let (zero, out_zero) = (input.zero_point, output.zero_point);
@@ -275,7 +279,7 @@ fn rsqrt(input: &Int8<'_>, output: &Int8<'_>) -> Function {
 }
 
 /// HARD_SWISH in 16-bit fixed point; `None` where the output's scale is so small that TFLM refuses.
-fn hard_swish(input: &Int8<'_>, output: &Int8<'_>) -> Option<Function> {
+fn hard_swish(input: &Quantized<'_>, output: &Quantized<'_>) -> Option<Function> {
     let (zero, out_zero) = (input.zero_point, output.zero_point);
     let fine_scale = (1.0 / 128.0) * input.scale as f32;
     let to_output = multiplier((fine_scale / output.scale as f32).into());
@@ -403,7 +407,7 @@ mod tests {
             quantization: Some(Quantization::per_tensor(1.0, 0)),
             constant: None,
         };
-        let int8 = |scale: f64, zero_point| Int8 { id: ValueId(0), value: &value, scale, zero_point };
+        let int8 = |scale: f64, zero_point| Quantized { id: ValueId(0), value: &value, scale, zero_point };
         for (kind, real) in KINDS {
             for (scale, zero, out_scale, out_zero) in
                 [(0.0625, 3, 0.0625, 3), (0.03125, -128, 0.0625, -100), (0.125, 10, 0.125, -20)]
@@ -435,7 +439,7 @@ mod tests {
             for scale in scales {
                 for out_scale in scales.into_iter().chain([1.0 / 256.0, 1.0 / 128.0]) {
                     for zero_point in [-128, 0, 127] {
-                        let end = |scale| Int8 { id: ValueId(0), value: &value, scale, zero_point };
+                        let end = |scale| Quantized { id: ValueId(0), value: &value, scale, zero_point };
                         let table = function(*kind, &end(scale), &end(out_scale));
                         for x in -128..=127 {
                             table(x);

@@ -11,7 +11,7 @@ use ferrolite_schema::FILE_ALIGNMENT;
 use ferrolite_schema::params::Multiplier;
 
 use super::lowering::Lowering;
-use super::stage::{Channels, Int8, channel_multiplier};
+use super::stage::{Channels, Quantized, channel_multiplier};
 use crate::error::Result;
 
 /// Right shifts that the short way of scaling down can do.
@@ -38,7 +38,7 @@ pub(super) fn choose<'a>(
     wanted: Packing,
     size: (u32, u32, u32),
     numbers: &mut Channels,
-    input: &Int8<'_>,
+    input: &Quantized<'_>,
     rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
     choose_for(cx.rounding, wanted, size, numbers, input.zero_point, rows)

@@ -22,21 +22,21 @@ use crate::graph::{self, Activation, Constant, DType, Graph, Node, Quantization,
 pub(super) const WINDOW_LIMITS: &str =
     "images and kernels of 1 to 65,535, strides and dilations of 1 to 4,096 are supported";
 
-/// An int8 activation with its quantization.
+/// A tensor of integers with its quantization: int8, where nothing else is said.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Int8<'a> {
+pub(super) struct Quantized<'a> {
     /// Its id.
     pub id: ValueId,
     /// The value.
     pub value: &'a Value,
     /// Scale, finite and above 0; a float32 number.
     pub scale: f64,
-    /// Zero point, in the range of int8.
+    /// Zero point, in the range of the tensor's type.
     pub zero_point: i32,
 }
 
 /// The int8 activation at an operand position.
-pub(super) fn int8_input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
+pub(super) fn int8_input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Quantized<'a>> {
     let (id, value) = cx.input(node, position)?;
     if value.constant.is_some() {
         return Err(cx.unsupported(
@@ -51,36 +51,56 @@ pub(super) fn int8_input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) ->
 }
 
 /// The int8 tensor at an operand position, an activation or a constant.
-pub(super) fn int8_operand<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
+pub(super) fn int8_operand<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Quantized<'a>> {
     let (id, value) = cx.input(node, position)?;
     int8(cx, node, id, value)
 }
 
 /// The int8 activation at a result position.
-pub(super) fn int8_output<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Int8<'a>> {
+pub(super) fn int8_output<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Quantized<'a>> {
     let (id, value) = cx.output(node, position)?;
     int8(cx, node, id, value)
 }
 
-fn int8<'a>(cx: &Lowering<'a>, node: &Node, id: ValueId, value: &'a Value) -> Result<Int8<'a>> {
-    if value.dtype != DType::Int8 {
+fn int8<'a>(cx: &Lowering<'a>, node: &Node, id: ValueId, value: &'a Value) -> Result<Quantized<'a>> {
+    quantized(cx, node, id, value, DType::Int8)
+}
+
+/// A tensor of this type, which is int8 or int16.
+pub(super) fn quantized<'a>(
+    cx: &Lowering<'a>,
+    node: &Node,
+    id: ValueId,
+    value: &'a Value,
+    dtype: DType,
+) -> Result<Quantized<'a>> {
+    if value.dtype != dtype {
         return Err(cx.unsupported(
             node,
-            format_args!("tensor `{}` is {}; int8 is supported", value.name, value.dtype.name()),
+            format_args!("tensor `{}` is {}; {} is supported", value.name, value.dtype.name(), dtype.name()),
         ));
     }
     let (scale, zero_point) = cx.quantization(node, value)?;
-    if !(scale.is_finite() && scale > 0.0) || i8::try_from(zero_point).is_err() {
+    let (low, high) = limits(dtype);
+    if !(scale.is_finite() && scale > 0.0 && (low..=high).contains(&zero_point)) {
         return Err(cx.unsupported(
             node,
             format_args!(
                 "tensor `{}` has scale {scale} and zero point {zero_point}; a scale above 0 and a zero point \
-                 from -128 to 127 are supported",
+                 from {low} to {high} are supported",
                 value.name
             ),
         ));
     }
-    Ok(Int8 { id, value, scale, zero_point })
+    Ok(Quantized { id, value, scale, zero_point })
+}
+
+/// The smallest and the largest number of int8 or int16.
+fn limits(dtype: DType) -> (i32, i32) {
+    match dtype {
+        DType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        _ => (i8::MIN.into(), i8::MAX.into()),
+    }
 }
 
 /// The constant int8 weights at an operand position and their quantization, whose zero points are 0.
@@ -141,7 +161,7 @@ pub(super) fn bias(cx: &Lowering<'_>, node: &Node, position: usize, channels: us
 }
 
 /// `input.scale * weights.scale[c] / output.scale` for each scale of the weights.
-pub(super) fn factors(input: &Int8<'_>, weights: &Quantization, output: &Int8<'_>) -> Vec<f64> {
+pub(super) fn factors(input: &Quantized<'_>, weights: &Quantization, output: &Quantized<'_>) -> Vec<f64> {
     weights.scale.iter().map(|&scale| input.scale * f64::from(scale) / output.scale).collect()
 }
 
@@ -160,8 +180,8 @@ pub(super) fn output_stage(
     cx: &mut Lowering<'_>,
     node: &Node,
     channels: Channels,
-    input: &Int8<'_>,
-    output: &Int8<'_>,
+    input: &Quantized<'_>,
+    output: &Quantized<'_>,
     activation: Activation,
 ) -> Result<OutputStage> {
     let Channels { mut bias, sums, factors } = channels;
@@ -179,7 +199,7 @@ pub(super) fn folded_stage(
     bias: &[i32],
     channels: usize,
     factors: &[f64],
-    output: &Int8<'_>,
+    output: &Quantized<'_>,
     activation: Activation,
 ) -> Result<OutputStage> {
     if factors.len() != 1 && factors.len() != channels {
@@ -212,12 +232,13 @@ pub(super) fn channel_multiplier(factor: f64) -> Multiplier {
     }
 }
 
-/// The int8 bounds of a clamp in real numbers.
-pub(super) fn activation_range(activation: Activation, output: &Int8<'_>) -> (i32, i32) {
+/// The bounds of a clamp in real numbers, as integers of the result.
+pub(super) fn activation_range(activation: Activation, output: &Quantized<'_>) -> (i32, i32) {
     let (low, high) = activation.range();
-    let bound = |real: f32| quantize(real, output.scale as f32, output.zero_point, -128, 127);
-    let min = if low.is_finite() { bound(low) } else { -128 };
-    let max = if high.is_finite() { bound(high) } else { 127 };
+    let (least, most) = limits(output.value.dtype);
+    let bound = |real: f32| quantize(real, output.scale as f32, output.zero_point, least, most);
+    let min = if low.is_finite() { bound(low) } else { least };
+    let max = if high.is_finite() { bound(high) } else { most };
     (min, max.max(min))
 }
 

@@ -11,6 +11,15 @@ pub(super) fn one_type(inputs: &[&Value], outputs: &[&Value]) -> Result<(), Stri
     inputs.iter().chain(outputs).try_for_each(|value| per_tensor(value))
 }
 
+/// The same of an operator that has a kernel for int16, too: int16 tensors with one scale and zero point each.
+pub(super) fn one_type_or_int16(inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+    if inputs[0].dtype != DType::Int16 {
+        return one_type(inputs, outputs);
+    }
+    same_type(inputs, outputs)?;
+    inputs.iter().chain(outputs).try_for_each(|value| per_tensor(value))
+}
+
 /// Whether a tensor has a type that layers compute with.
 pub(super) fn is_data(value: &Value) -> bool {
     matches!(value.dtype, DType::Float32 | DType::Int8)

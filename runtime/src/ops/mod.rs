@@ -12,6 +12,7 @@
 // @generated
 
 pub mod add;
+pub mod add_int16;
 pub mod arg_min_max;
 pub mod average_pool_2d;
 pub mod batch_matmul;
@@ -111,9 +112,11 @@ pub const DELAY_LINE: Operator = delay_line::operator();
 pub const CUMSUM: Operator = cumsum::operator();
 /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
 pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
+/// Sum or difference of two tensors of int16: ADD, SUB.
+pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 27;
+const COUNT: usize = 28;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -146,6 +149,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         delay_line::operator(),
         cumsum::operator(),
         dynamic_update_slice::operator(),
+        add_int16::operator(),
     ]
 }
 
@@ -184,5 +188,6 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::DelayLine => delay_line::case(random),
         OpCode::Cumsum => cumsum::case(random),
         OpCode::DynamicUpdateSlice => dynamic_update_slice::case(random),
+        OpCode::AddInt16 => add_int16::case(random),
     }
 }

@@ -39,6 +39,15 @@ def two_unsupported_ops():
     return g.bytes()
 
 
+def int16_product():
+    """A product of int16, which has no kernel; sums of int16 have one."""
+    g = Graph()
+    x = g.input((1, 6), 0.001, dtype="i16", name="left")
+    y = g.input((1, 6), 0.001, dtype="i16", name="right")
+    g.op("MUL", [x, y], [g.output((1, 6), 0.001, dtype="i16", name="product")], "MulOptions")
+    return g.bytes()
+
+
 def float_conv():
     """A float convolution without any quantization."""
     g = Graph()
@@ -124,6 +133,7 @@ FILES = {
     "no_subgraph": no_subgraph,
     "custom_op": custom_op,
     "two_unsupported_ops": two_unsupported_ops,
+    "int16_product": int16_product,
     "float_conv": float_conv,
     "float_dense": float_dense,
     "tensor_index_outside": set_of(lambda g: g.operators[0], "inputs", [0, 99, 2]),

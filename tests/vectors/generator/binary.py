@@ -7,6 +7,7 @@ from .suite import rng_of
 
 DEFAULTS = dict(
     left=(1, 3, 4, 5), right=(1, 3, 4, 5), scales=(0.051, 0.032, 0.07), zp=(-3, 11, 5), act=None, constant=None,
+    dtype="i8",
 )
 
 # Shapes and constants: for every operator.
@@ -59,21 +60,44 @@ NUMBERS = {
 }
 
 
+# Sums of int16: which shapes, and numbers of their own.
+INT16_SHAPES = (
+    "same_shape", "same_shape_1d", "scalar_right", "channels_left", "rows_right", "middle_axes", "both_broadcast",
+    "rank_3_and_2", "constant_right", "constant_channels_left",
+)
+INT16_NUMBERS = {
+    "relu": dict(act="relu"),
+    "relu6": dict(act="relu6"),
+    "relu_n1_to_1": dict(act="relu_n1_to_1", scales=(1e-4, 2e-4, 1.5e-4)),
+    "zero_points": dict(zp=(300, -4000, 17)),
+    "zero_points_opposed": dict(zp=(-32000, 32000, 0)),
+    "equal_scales": dict(scales=(0.05, 0.05, 0.05)),
+    "tie": dict(scales=(0.5, 0.5, 1.0), left=(16, 16), right=(16, 16)),
+    "tie_quarter": dict(scales=(0.25, 0.5, 1.0), zp=(1, -1, 2), left=(16, 16), right=(16, 16)),
+    "unequal_scales": dict(scales=(4.0, 0.001, 3.0)),
+    "unequal_scales_reversed": dict(scales=(0.0003, 1.7, 1.1)),
+    "output_scale_small": dict(scales=(0.05, 0.04, 0.001)),
+    "output_scale_large": dict(scales=(0.05, 0.04, 3.0)),
+    "saturates": dict(scales=(0.9, 0.8, 0.1)),
+}
+
+
 def add_binary(suite, builtin, case_name, **given):
     """One case of one operator."""
     case, name = DEFAULTS | given, f"{builtin.lower()}/{case_name}"
     rng, g = rng_of(name), Graph()
-    scales, zp = case["scales"], case["zp"]
+    scales, zp, dtype = case["scales"], case["zp"], case["dtype"]
+    low = -128 if dtype == "i8" else -32768
     if builtin in ("MAXIMUM", "MINIMUM"):
         scales, zp = (scales[0],) * 3, (zp[0],) * 3  # They compare raw values.
     operands = []
     for index, side in enumerate(("left", "right")):
         shape = case[side]
         if case["constant"] == side:
-            operands.append(g.const(rng.integers(-128, 128, shape), scales[index], zp[index]))
+            operands.append(g.const(rng.integers(low, -low, shape), scales[index], zp[index], dtype=dtype))
         else:
-            operands.append(g.input(shape, scales[index], zp[index]))
-    y = g.output(np.broadcast_shapes(case["left"], case["right"]), scales[2], zp[2])
+            operands.append(g.input(shape, scales[index], zp[index], dtype=dtype))
+    y = g.output(np.broadcast_shapes(case["left"], case["right"]), scales[2], zp[2], dtype=dtype)
     if builtin in ("MAXIMUM", "MINIMUM"):
         g.op(builtin, operands, [y], "MaximumMinimumOptions")
     else:
@@ -92,6 +116,9 @@ def cases(suite):
             if builtin == "MUL" and name == "zero_points_high":
                 continue  # All products are positive: below.
             add_binary(suite, builtin, name, **case)
+    for builtin in ("ADD", "SUB"):
+        for name, case in ({name: SHAPES[name] for name in INT16_SHAPES} | INT16_NUMBERS).items():
+            add_binary(suite, builtin, f"int16_{name}", **(dict(zp=(0, 0, 0)) | case | dict(dtype="i16")))
     # Products of two full-range values need a larger output scale than sums.
     for name, scales, zp in (
         ("full_range", (0.05, 0.04, 0.25), (-3, 11, 5)),

@@ -214,6 +214,20 @@ def int16_borders(g):
     g.op("QUANTIZE", [y], [g.output((1, 3, 5), 0.0001, 0, "i32")], "QuantizeOptions")
 
 
+def int16_sums(g):
+    """Sums and differences of int16, widened from int8 and narrowed to it, moved between and at a border."""
+    a, b = g.input((1, 3, 5), S, Z), g.input((1, 3, 5), 0.0004, 0, "i16")
+    wide, sums, moved = g.tensor((1, 3, 5), "i16", 0.0003), g.tensor((1, 3, 5), "i16", 0.0005), g.tensor((15,), "i16", 0.0006)
+    g.op("QUANTIZE", [a], [wide], "QuantizeOptions")
+    g.op("ADD", [wide, b], [sums], "AddOptions")
+    less = g.tensor((1, 3, 5), "i16", 0.0006)
+    row = g.const(g.rng.integers(-20000, 20000, 5), 0.0001, dtype="i16")
+    g.op("SUB", [sums, row], [less], "SubOptions", fusedActivationFunction=ACTIVATIONS["relu"])
+    g.op("RESHAPE", [less, g.ints([15])], [moved], "ReshapeOptions", newShape=[15])
+    g.op("ADD", [moved, moved], [g.output((15,), 0.001, 0, "i16")], "AddOptions")
+    g.op("QUANTIZE", [less], [g.output((1, 3, 5), 0.1, -20)], "QuantizeOptions")
+
+
 def class_index(g):
     """ARG_MAX as the last layer: an int32 output beside an int8 one."""
     scores = g.dense(g.input((2, 7), S, Z), 6, final=True)
@@ -325,7 +339,7 @@ def words(g):
 GRAPHS = (
     residual, residual_chain, pad_conv, pad_shared, pad_channels_conv, branches, split_output, input_twice,
     inner_output, two_in_two_out, constant_operand, reshapes, reshape_of_input, classifier, float_borders,
-    uint8_borders, int16_borders, class_index, transposes, activation_apart, activation_shared, dead_branch,
+    uint8_borders, int16_borders, int16_sums, class_index, transposes, activation_apart, activation_shared, dead_branch,
     dead_channels, shared_weights, attention, squeeze_and_excite, looked_up, words,
 )
 

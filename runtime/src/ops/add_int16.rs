@@ -1,0 +1,234 @@
+//! ADD and SUB of int16: as those of int8, with 15 more bits in place of 20.
+//!
+//! ```text
+//! out = clamp(scale(a' + sign * b', multiplier) + zero_point),   x' = scale((x - zero_point of x) * 2^15, multiplier of x)
+//! ```
+//! An operator of its own, with a code of its own: firmware links it where a model adds int16, and an int8 model does not
+//! know of it. Source followed: TFLM `kernels/add_common.cc`, `reference/add.h` (`AddElementwise`), `reference/sub.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::{AddParams, Sum, Term};
+use ferrolite_schema::{DType, OpCode, Rounding, Tensor};
+
+use super::{Operator, broadcast};
+use crate::error::Fault;
+use crate::node::{Eval, Node, check_multiplier};
+use crate::quant::requantize;
+use crate::tensor::TensorView;
+
+/// The operator.
+pub const fn operator() -> Operator {
+    Operator { code: OpCode::AddInt16 as u16, check, eval, lead: broadcast::lead }
+}
+
+/// Bits that operands gain before they are scaled: with 16 of their own and one of the difference they fit 32.
+const LEFT_SHIFT: u32 = 15;
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &AddParams = node.params()?;
+    node.expect_operands(2, 1)?;
+    let [total, of_a, of_b] = broadcast::elements(&p.shape)?;
+    expect(node.input(0)?, of_a)?;
+    expect(node.input(1)?, of_b)?;
+    node.expect_tensor(node.output(0)?, DType::Int16, total)?;
+    node.expect_known::<i16>(node.input(0)?)?;
+    node.expect_known::<i16>(node.input(1)?)?;
+    let Sum { a, b, sign, multiplier, zero_point, min, max } = &p.sum;
+    for Term { zero_point, multiplier } in [a, b] {
+        check_int16(*zero_point)?;
+        check_multiplier(multiplier)?;
+    }
+    if *sign != 1 && *sign != -1 || min > max {
+        return Err(Fault::Parameters);
+    }
+    check_multiplier(multiplier)?;
+    [zero_point, min, max].into_iter().try_for_each(|&number| check_int16(number))
+}
+
+fn check_int16(number: i32) -> Result<(), Fault> {
+    if i16::try_from(number).is_ok() { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+/// Checks an int16 operand, in the arena or constant.
+fn expect(tensor: &Tensor, elements: u32) -> Result<(), Fault> {
+    if tensor.dtype != DType::Int16 as u8 {
+        return Err(Fault::Operands);
+    }
+    if elements.checked_mul(2) == Some(tensor.bytes) { Ok(()) } else { Err(Fault::Sizes) }
+}
+
+fn eval(eval: &Eval<'_>) {
+    if let Ok(p) = eval.node().params() {
+        add_int16(p, eval.node().rounding(), eval.view(0), eval.view(1), eval.output(0));
+    }
+}
+
+/// Adds or subtracts two tensors, whose shapes and that of `out` are those of `p.shape`. `out` may lie over an operand of
+/// its own size: each element is read before it is written.
+pub fn add_int16(
+    p: &AddParams,
+    rounding: Rounding,
+    a: TensorView<'_, i16>,
+    b: TensorView<'_, i16>,
+    out: &[Cell<i16>],
+) {
+    let sum = &p.sum;
+    let term = |x: i16, term: &Term| {
+        let x = i32::from(x).wrapping_sub(term.zero_point).wrapping_shl(LEFT_SHIFT);
+        requantize(x, term.multiplier, rounding)
+    };
+    let mut places = out.iter();
+    broadcast::positions(&p.shape, |at_a, at_b| {
+        let Some(place) = places.next() else { return };
+        let b = term(b.at(at_b), &sum.b);
+        let b = if sum.sign < 0 { b.wrapping_neg() } else { b };
+        let raw = requantize(term(a.at(at_a), &sum.a).wrapping_add(b), sum.multiplier, rounding);
+        place.set(raw.wrapping_add(sum.zero_point).max(sum.min).min(sum.max) as i16);
+    });
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast, factor};
+    use ferrolite_schema::Storage;
+
+    let (shape, output, [of_a, of_b]) = broadcast(random);
+    let zero_point =
+        |random: &mut crate::cases::Random| [0, random.next() as i16 / 16][random.below(2)].into();
+    let mut term = || Term { zero_point: zero_point(random), multiplier: factor(random, 0) };
+    let (a, b) = (term(), term());
+    let sign = [1, -1][random.below(2)];
+    let (multiplier, zero_point) = (factor(random, -14), zero_point(random));
+    let sum = Sum { a, b, sign, multiplier, zero_point, min: i16::MIN.into(), max: i16::MAX.into() };
+    let case = Case::of(OpCode::AddInt16, &AddParams { shape, sum }, Constants::default()).rounding(random);
+    let case = case.input(random, DType::Int16, 2 * of_a).input(random, DType::Int16, 2 * of_b);
+    let mut case = case.output(DType::Int16, 2 * output);
+    match random.below(4) {
+        0 => case.inputs[0].storage = Storage::Constant,
+        1 => case.inputs[1].storage = Storage::Constant,
+        2 if of_a == of_b => case.twice = true,
+        _ => {}
+    }
+    case
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::quant::multiplier;
+    use ferrolite_schema::params::{Broadcast, Multiplier};
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn params(count: usize, scales: [f64; 3], zero_points: [i32; 3], sign: i32) -> AddParams {
+        let twice = 2.0 * scales[0].max(scales[1]);
+        let term = |i: usize| Term { zero_point: zero_points[i], multiplier: multiplier(scales[i] / twice) };
+        AddParams {
+            shape: Broadcast { dims: [1, 1, 1, 1, 1, count as u32], repeat_a: 0, repeat_b: 0 },
+            sum: Sum {
+                a: term(0),
+                b: term(1),
+                sign,
+                multiplier: multiplier(twice / (f64::from(1 << LEFT_SHIFT) * scales[2])),
+                zero_point: zero_points[2],
+                min: -30_000,
+                max: 32_767,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_near_the_real_ones(
+            pairs in prop::collection::vec(any::<(i16, i16)>(), 1..50),
+            scales in prop::array::uniform3(0.01f64..1.0),
+            zero_points in prop::array::uniform3(-32_768i32..32_768),
+            subtract: bool,
+        ) {
+            let sign = if subtract { -1 } else { 1 };
+            let p = params(pairs.len(), scales, zero_points, sign);
+            let (mut a, mut b): (Vec<i16>, Vec<i16>) = pairs.iter().copied().unzip();
+            let cells = Cell::from_mut(&mut a[..]).as_slice_of_cells();
+            let mut out = vec![0i16; pairs.len()];
+            // A step of a sum is 2^-15 of an operand's, twice the larger: that of the output may be 100 times smaller.
+            let step = 0.51 + 4.0 * scales[0].max(scales[1]) / f64::from(1 << LEFT_SHIFT) / scales[2];
+            for rounding in [Rounding::Double, Rounding::Single] {
+                let (a, b) = (TensorView::from_cells(cells), TensorView::from_slice(&b));
+                add_int16(&p, rounding, a, b, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+                for ((a, b), out) in pairs.iter().zip(&out) {
+                    let real = |x: i16, i: usize| scales[i] * f64::from(i32::from(x) - zero_points[i]);
+                    let sum = real(*a, 0) + f64::from(sign) * real(*b, 1);
+                    let exact = (sum / scales[2] + f64::from(zero_points[2])).clamp(-30_000.0, 32_767.0);
+                    prop_assert!((f64::from(*out) - exact).abs() < step, "{out} for {exact}");
+                }
+            }
+            // In place over either operand.
+            let over_b = Cell::from_mut(&mut b[..]).as_slice_of_cells();
+            let (view_a, view_b) = (TensorView::from_cells(cells), TensorView::from_cells(over_b));
+            add_int16(&p, Rounding::Single, view_a, view_b, over_b);
+            prop_assert_eq!(&b, &out);
+        }
+    }
+
+    /// The scaling of TFLM's `MultiplyByQuantizedMultiplierSmallerThanOneExp`, by its definitions in gemmlowp: divisions
+    /// that truncate, a nudge by the product's sign, a remainder against a threshold.
+    fn smaller_than_one(x: i32, multiplier: Multiplier) -> i32 {
+        let product = i64::from(x) * i64::from(multiplier.mantissa);
+        let nudge = if product >= 0 { 1i64 << 30 } else { 1 - (1i64 << 30) };
+        let high = (product + nudge) / (1i64 << 31);
+        let exponent = -multiplier.shift;
+        let mask = (1i64 << exponent) - 1;
+        let threshold = (mask >> 1) + i64::from(high < 0);
+        ((high >> exponent) + i64::from(high & mask > threshold)) as i32
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_the_reference(
+            pairs in prop::collection::vec(any::<(i16, i16)>(), 1..50),
+            scales in prop::array::uniform3(0.001f64..1.0),
+            zero_points in prop::array::uniform3(-32_768i32..32_768),
+            subtract: bool,
+        ) {
+            // An output that is not so fine that a sum would have to be shifted to the left.
+            let scales = [scales[0], scales[1], scales[2].max(scales[0].max(scales[1]) / 10_000.0)];
+            let sign = if subtract { -1 } else { 1 };
+            let p = params(pairs.len(), scales, zero_points, sign);
+            let (a, b): (Vec<i16>, Vec<i16>) = pairs.iter().copied().unzip();
+            let mut out = vec![0i16; pairs.len()];
+            let (view_a, view_b) = (TensorView::from_slice(&a), TensorView::from_slice(&b));
+            add_int16(&p, Rounding::Double, view_a, view_b, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+            for ((&a, &b), &out) in a.iter().zip(&b).zip(&out) {
+                let shifted = |x: i16, term: &Term| (i32::from(x) - term.zero_point) * (1 << 15);
+                let scaled = |x: i16, term: &Term| smaller_than_one(shifted(x, term), term.multiplier);
+                let raw = scaled(a, &p.sum.a) + sign * scaled(b, &p.sum.b);
+                let raw = smaller_than_one(raw, p.sum.multiplier) + p.sum.zero_point;
+                prop_assert_eq!(i32::from(out), raw.max(p.sum.min).min(p.sum.max));
+            }
+        }
+    }
+
+    #[test]
+    fn ties_round_as_in_tflm_and_extremes_fit() {
+        let add = |p: &AddParams, a: [i16; 4], b: [i16; 4]| {
+            let mut out = [0i16; 4];
+            let (a, b) = (TensorView::from_slice(&a), TensorView::from_slice(&b));
+            add_int16(p, Rounding::Double, a, b, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+            out
+        };
+        // Equal scales and an output of twice the scale: halves.
+        let halves = params(4, [0.5, 0.5, 1.0], [0; 3], 1);
+        assert_eq!(add(&halves, [1, -1, 3, -3], [0; 4]), [1, -1, 2, -2]);
+        let far = params(4, [0.5; 3], [32_767, -32_768, 0], -1);
+        assert_eq!(
+            add(&far, [-32_768, 32_767, 0, 1], [32_767, -32_768, 0, 1]),
+            [-30_000, 0, -30_000, -30_000]
+        );
+        let apart = params(4, [0.5; 3], [-32_768, 32_767, 0], -1);
+        assert_eq!(add(&apart, [32_767; 4], [-32_768; 4]), [32_767; 4]);
+    }
+}
