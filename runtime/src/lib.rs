@@ -1,33 +1,48 @@
 //! Runs int8 neural networks on microcontrollers, and on the host with the same bytes.
 //!
-//! ```text
-//! error, quant, tensor  <-  kernels  <-  ops  <-  interpreter
-//! ```
-//!
-//! - [`tensor`]: element types and views into the arena. Memory is a slice of [`Cell`]s, so tensors
-//!   that overlap on purpose (in-place operators) are safe by construction.
-//! - [`quant`]: the arithmetic of quantization; the converter calls the same functions.
-//! - [`kernels`]: inner loops over slices, one set for each kind of core, all with equal results.
-//! - [`ops`]: one file per operator: parameters, checks, shapes, borders; [`ops::custom`]: those of the user's own.
-//! - [`Interpreter`]: checks each op once, then walks the program.
+//! | | |
+//! |---|---|
+//! | the module of `convert --rust` | one model as types: start here |
+//! | [`Interpreter`], [`Model`], [`Arena`] | any model, ports by index and by name |
+//! | [`ops`] | the operators that a program may link; [`ops::custom`] for one of your own |
+//! | [`Observer`] | profiling, tracing, checks of single layers |
+//! | [`quant`] | the arithmetic of quantization |
 //!
 //! No allocator, no global state, no panics: with the arena that the converter computed, nothing
 //! that is called after [`Interpreter::new`] can fail for a reason that lies in the file.
 //!
-//! ```no_run
-//! use ferrolite_runtime::{Arena, Error, Interpreter, Model, ops};
+//! `ferrolite convert --rust` writes a module with a model's own types, which links only the operators that the model
+//! uses:
 //!
-//! fn classify(file: &[u8], features: &[i8]) -> Result<i8, Error> {
-//!     let mut arena = Arena::<16_384>::new();
-//!     let model = Model::from_bytes(file)?;
-//!     let mut net = Interpreter::new(&model, ops::ALL, &mut arena)?;
-//!     net.input_mut::<i8>(0)?.copy_from_slice(features);
-//!     net.invoke()?;
-//!     Ok(net.output::<i8>(0)?[0])
-//! }
 //! ```
+//! # mod sine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.rs")); }
+//! # static MODEL: sine::File =
+//! #     sine::File::new(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro")));
+//! # const _: &str = stringify! {
+//! mod sine;
+//! static MODEL: sine::File = sine::File::new(include_bytes!("sine.ferro"));
+//! # };
+//! use ferrolite_runtime::Error;
 //!
-//! [`Cell`]: core::cell::Cell
+//! fn answer(memory: &mut sine::Memory, x: f32) -> Result<f32, Error> {
+//!     let mut net = sine::bind(&MODEL, memory)?;
+//!     let output: &[i8; 1] = net.run(&[sine::input0::quantize(x)]);
+//!     Ok(sine::output0::dequantize(output[0]))
+//! }
+//! # let y = answer(&mut sine::Memory::new(), 1.5).unwrap();
+//! # assert!((y - 1.5f32.sin()).abs() < 0.1, "{y}");
+//! ```
+//! [`Interpreter`] runs any file with any set of operators, ports by index and by name.
+//!
+//! # What is not documented here
+//!
+//! `kernels`, `packing`, `tensor`, `winograd`, `typed` and the modules of single operators are public for the converter,
+//! for the tests and for the module of `convert --rust`. They promise no stability: a later version may change them
+//! without notice.
+//!
+//! ```text
+//! error, quant, tensor  <-  kernels  <-  ops  <-  interpreter  <-  typed
+//! ```
 #![no_std]
 #![deny(unsafe_code)]
 #![deny(missing_debug_implementations)]
@@ -41,26 +56,31 @@ mod arena;
 pub mod cases;
 mod error;
 mod interpreter;
+#[doc(hidden)]
 pub mod kernels;
 mod node;
 pub mod ops;
+#[doc(hidden)]
 pub mod packing;
 pub mod quant;
 mod taken;
+#[doc(hidden)]
 pub mod tensor;
 #[doc(hidden)]
 pub mod typed;
+#[doc(hidden)]
 pub mod winograd;
 
 pub use arena::{AlignedBytes, Arena, ModelFile};
 pub use error::{Error, Fault};
-pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target, params};
-pub use interpreter::{Interpreter, Observer, Step, check, check_op};
+pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target};
+pub use interpreter::{Interpreter, Observer, Step, check};
 pub use node::{Eval, Node};
 pub use ops::{OpSet, Operator};
+pub use tensor::Element;
 
 #[doc(hidden)]
-pub use arena::Aligned;
+pub use {arena::Aligned, ferrolite_schema::params, interpreter::check_op};
 
 /// Whether a model that is packed for `target` may be compiled in: this build has its kernels, or the model is
 /// packed for none, or the build is for a host, where firmware is simulated, or the feature `foreign-kernels` is on.

@@ -25,7 +25,7 @@ const COMMITTED: &[Committed] = &[
         file: "tests/models/sine/sine.ferro",
         source: "tests/models/sine/sine_int8_tf.tflite",
         target: Target::Portable,
-        module: None,
+        module: Some("tests/models/sine/sine.rs"),
     },
     Committed {
         file: "boards/apps/gesture/model/watch.ferro",

@@ -11,39 +11,70 @@
 //! This file is made of `OpCode` in `schema/model.fbs` by `cargo xtask schema`, not by hand.
 // @generated
 
+#[doc(hidden)]
 pub mod add;
+#[doc(hidden)]
 pub mod add_int16;
+#[doc(hidden)]
 pub mod arg_min_max;
+#[doc(hidden)]
 pub mod average_pool_2d;
+#[doc(hidden)]
 pub mod batch_matmul;
+#[doc(hidden)]
 pub mod broadcast;
+#[doc(hidden)]
 pub mod conv_2d;
+#[doc(hidden)]
 pub mod conv_2d_winograd;
+#[doc(hidden)]
 pub mod cumsum;
 pub mod custom;
+#[doc(hidden)]
 pub mod delay_line;
+#[doc(hidden)]
 pub mod depthwise_3x3;
+#[doc(hidden)]
 pub mod depthwise_conv_2d;
+#[doc(hidden)]
 pub mod dequantize;
+#[doc(hidden)]
 pub mod dynamic_update_slice;
+#[doc(hidden)]
 pub mod fully_connected;
+#[doc(hidden)]
 pub mod gather;
+#[doc(hidden)]
 pub mod lookup;
+#[doc(hidden)]
 pub mod max_pool_2d;
+#[doc(hidden)]
 pub mod min_max;
+#[doc(hidden)]
 pub mod mul;
 mod operator;
+#[doc(hidden)]
 pub mod pool_2d;
+#[doc(hidden)]
 pub mod quantize;
+#[doc(hidden)]
 pub mod reduce;
+#[doc(hidden)]
 pub mod reduce_min_max;
+#[doc(hidden)]
 pub mod requantize;
+#[doc(hidden)]
 pub mod resize_bilinear;
+#[doc(hidden)]
 pub mod resize_nearest;
 mod sets;
+#[doc(hidden)]
 pub mod softmax;
+#[doc(hidden)]
 pub mod strided_copy;
+#[doc(hidden)]
 pub mod transpose_conv;
+#[doc(hidden)]
 pub mod window;
 
 #[cfg(feature = "cases")]

@@ -45,7 +45,13 @@ pub fn write(schema: &Schema, folder: &Path) -> Result<String> {
 fn list(schema: &Schema, files: &BTreeMap<String, String>) -> Result<String> {
     let mut out = format!("{HEAD}\n");
     for name in files.keys() {
-        let word = if OWN.contains(&name.as_str()) { "mod" } else { "pub mod" };
+        // What is public for the converter promises no stability.
+        let word = match name.as_str() {
+            // The way to operators of the user's own.
+            "custom" => "pub mod",
+            name if OWN.contains(&name) => "mod",
+            _ => "#[doc(hidden)]\npub mod",
+        };
         let _ = writeln!(out, "{word} {name};");
     }
     out.push_str(

@@ -3,17 +3,14 @@
 use defmt::{Format, error, info};
 use embedded_hal::digital::OutputPin;
 use embedded_hal::i2c::I2c;
-use ferrolite_runtime::{AlignedBytes, Arena, Error, Interpreter, Model, include_model};
+use ferrolite_runtime::Error;
 
 use crate::imu::ImuSensor;
-use crate::watch;
+use crate::watch::{self, Memory};
 use crate::window::{STEPS, Window};
 
 /// The model, in flash.
-pub static MODEL: AlignedBytes = include_model!("../model/watch.ferro");
-
-/// Memory of the model.
-pub type Memory = Arena<{ watch::ARENA }>;
+pub static MODEL: watch::File = watch::File::new(include_bytes!("../model/watch.ferro"));
 
 /// What the classes mean.
 pub const EXERCISES: [&str; watch::output0::LEN] = [
@@ -26,8 +23,8 @@ pub const EXERCISES: [&str; watch::output0::LEN] = [
     "upright row",
 ];
 
-/// A score above which the LED is lit: 0.9 of the softmax's range.
-const SURE: i8 = 102;
+/// A probability above which the LED is lit, as a score.
+const SURE: i8 = watch::output0::quantize(0.9);
 
 /// Why the application ended.
 #[derive(Format)]
@@ -62,22 +59,22 @@ impl<I: I2c, L: OutputPin> App<I, L> {
 
     /// Classifies one window after the other until the sensor falls silent or `windows` are done.
     pub fn run(&mut self, memory: &mut Memory, windows: usize) -> Result<(), Stop> {
-        let model = Model::from_bytes(&MODEL).map_err(Error::from)?;
-        let mut net = Interpreter::new(&model, watch::OPS, memory)?;
-        info!("model of {=usize} bytes, arena of {=usize} bytes", MODEL.len(), watch::ARENA);
+        let mut net = watch::bind(&MODEL, memory)?;
+        info!("model of {=usize} bytes, arena of {=usize} bytes", watch::MODEL_BYTES, watch::ARENA);
         for window in 0..windows {
             for _ in 0..STEPS {
                 self.window.push(self.sensor.read().map_err(|_| Stop::Sensor)?);
             }
-            self.window.copy_to(net.input_mut::<i8>(0)?);
-            net.invoke()?;
-            self.tell(window, net.output::<i8>(0)?)?;
+            let mut filling = net.begin();
+            self.window.copy_to(filling.keras_tensor_9());
+            let done = filling.start()?.finish();
+            self.tell(window, done.output_0())?;
         }
         Ok(())
     }
 
     /// Logs the scores, and lights the LED when the answer is sure.
-    fn tell(&mut self, window: usize, scores: &[i8]) -> Result<(), Stop> {
+    fn tell(&mut self, window: usize, scores: &watch::output0::Array) -> Result<(), Stop> {
         let best = scores.iter().enumerate().max_by_key(|(_, score)| **score);
         let Some((class, &score)) = best else { return Ok(()) };
         let exercise = EXERCISES.get(class).copied().unwrap_or("?");

@@ -1,7 +1,7 @@
 //! A wearable's firmware: recognises exercises from the motion of a wrist.
 //!
 //! ```text
-//! ImuSensor (embedded-hal I2c) -> Window (heapless) -> Interpreter -> log (defmt), LED (embedded-hal)
+//! ImuSensor (embedded-hal I2c) -> Window (heapless) -> watch::Net -> log (defmt), LED (embedded-hal)
 //! ```
 //! [`App`] knows no board. The programs in `src/board` give it a sensor bus and a LED:
 //! `cargo run --release` runs it on QEMU's Cortex-M4 board,
@@ -17,6 +17,6 @@ pub mod led;
 pub mod recording;
 pub mod window;
 
-/// Facts of the model, written by `ferrolite convert --rust`.
+/// The model, written by `ferrolite convert --rust`.
 #[path = "../model/watch.rs"]
 pub mod watch;

@@ -9,7 +9,8 @@ mod board;
 use cortex_m as _;
 use cortex_m_rt::entry;
 use defmt_semihosting as _;
-use gesture_app::app::{Memory, end};
+use gesture_app::app::end;
+use gesture_app::watch::Memory;
 use semihosting::process::exit;
 
 #[entry]

@@ -3,10 +3,12 @@
 use heapless::HistoryBuf;
 
 use crate::imu::AXES;
-use crate::watch::input0::{SCALE, ZERO_POINT};
+use crate::watch::input0::{self, SCALE, ZERO_POINT};
 
 /// Samples of a window: 128 at 50 Hz are 2.56 s.
 pub const STEPS: usize = 128;
+
+const _: () = assert!(STEPS * AXES == input0::LEN);
 
 /// Sensor units per standard deviation, the unit that the model was trained in.
 const UNITS: f32 = 1024.0;
@@ -43,7 +45,7 @@ impl Window {
     }
 
     /// Writes the window to the model's input, oldest first.
-    pub fn copy_to(&self, input: &mut [i8]) {
+    pub fn copy_to(&self, input: &mut input0::Array) {
         for (place, sample) in input.chunks_exact_mut(AXES).zip(self.samples.oldest_ordered()) {
             place.copy_from_slice(sample);
         }

@@ -4,8 +4,9 @@
 #[cfg(not(feature = "sensor"))]
 use gesture_app::recording::RecordedImu;
 
-use gesture_app::app::{App, Memory, Stop};
+use gesture_app::app::{App, Stop};
 use gesture_app::recording::SAMPLES;
+use gesture_app::watch::Memory;
 use gesture_app::window::STEPS;
 use stm32f4xx_hal::gpio::GpioExt;
 use stm32f4xx_hal::pac;

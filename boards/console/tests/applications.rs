@@ -1,13 +1,16 @@
-//! The gesture firmware answers in QEMU what the interpreter answers on the host, for all recorded
-//! windows.
+//! The applications answer in QEMU what the interpreter answers on the host, for all recorded windows.
 
 use std::path::Path;
 use std::process::Command;
 
 use ferrolite_runtime::{AlignedBytes, Interpreter, Model, include_model, ops};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 static MODEL: AlignedBytes = include_model!("../../apps/gesture/model/watch.ferro");
 static RECORDING: &[u8] = include_bytes!("../../apps/gesture/model/recording.bin");
+
+/// Where the second application has its model.
+const QSPI: u64 = 0x2100_0000;
 
 /// Bytes of a window of 128 samples of 6 axes.
 const WINDOW: usize = 128 * 6 * 2;
@@ -30,8 +33,9 @@ fn host_scores(window: &[u8]) -> Vec<i8> {
     net.output::<i8>(0).unwrap().to_vec()
 }
 
-fn check(arguments: &[&str]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps/gesture");
+/// Runs a firmware, and compares the scores in its log with those of the host; the log.
+fn check(application: &str, arguments: &[&str]) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps").join(application);
     let mut command = Command::new("cargo");
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         command.env_remove(variable);
@@ -47,14 +51,37 @@ fn check(arguments: &[&str]) {
         let scores = format!("scores {:?}", host_scores(window));
         assert!(line.ends_with(&scores), "{line}\nhost: {scores}");
     }
+    log
 }
 
 #[test]
 fn the_cortex_m4_board_answers_as_the_host() {
-    check(&[]);
+    check("gesture", &[]);
 }
 
 #[test]
 fn the_stm32f405_answers_as_the_host() {
-    check(&["--no-default-features", "--features", "stm32f405"]);
+    check("gesture", &["--no-default-features", "--features", "stm32f405"]);
+}
+
+/// Under an executor, with another task between any two ops.
+#[test]
+fn a_model_among_tasks_answers_as_the_host() {
+    let log = check("tasks", &[]);
+    let turns = log.lines().find_map(|line| line.split("had ").nth(1)?.split(' ').next()?.parse().ok());
+    let turns: usize = turns.expect("the log says how many turns the other task had");
+    let gaps = Model::from_bytes(&MODEL).unwrap().ops().len() - 1;
+    let gaps = RECORDING.len() / WINDOW * gaps;
+    // The other task may begin.
+    assert!(turns == gaps || turns == gaps + 1, "{gaps} gaps\n{log}");
+
+    // The model itself lies where the attribute of its `static` says, and not a reference to it.
+    let elf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/thumbv7em-none-eabihf/release/tasks");
+    let elf = std::fs::read(elf).unwrap();
+    let elf = object::File::parse(&elf[..]).unwrap();
+    let model = elf.symbols().find(|symbol| symbol.name().is_ok_and(|name| name.contains("5MODEL"))).unwrap();
+    assert_eq!((model.address() >> 24, model.size()), (QSPI >> 24, MODEL.len() as u64));
+    let section = elf.section_by_index(model.section_index().unwrap()).unwrap();
+    let start = (model.address() - section.address()) as usize;
+    assert_eq!(section.data().unwrap()[start..][..MODEL.len()], MODEL[..]);
 }
