@@ -81,9 +81,8 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
     }
     if path.exists() && kind == "npy" {
         let file = crate::files::open(&path).map_err(|e| cannot_read(&path, e))?;
-        let array = Array::read(BufReader::new(file)).map_err(|why| {
-            Error::input(format!("{argument}: {why}")).help("write the labels with numpy.save")
-        })?;
+        let array = Array::read(BufReader::new(file))
+            .map_err(|why| why.context(argument).help("write the labels with numpy.save"))?;
         return from_array(&array, argument);
     }
     if path.exists() && kind == "csv" {

@@ -136,7 +136,7 @@ impl Rows {
     }
 
     /// The bytes of one sample.
-    fn bytes(&self, sample: usize) -> Result<Cow<'_, [u8]>, String> {
+    fn bytes(&self, sample: usize) -> Result<Cow<'_, [u8]>> {
         Ok(match self {
             Rows::Held(array) => Cow::Borrowed(array.row_bytes(sample)),
             Rows::Streamed(stream) => Cow::Owned(stream.row_bytes(sample)?),
@@ -292,7 +292,7 @@ impl Source {
     fn row(&self, spec: &InputSpec, sample: usize) -> Result<Row> {
         match self {
             Source::Array { array, origin } => {
-                let bytes = array.bytes(sample).map_err(|why| broken(origin, &why))?;
+                let bytes = array.bytes(sample).map_err(|why| broken(origin, why))?;
                 if is_raw(array, spec) {
                     return Ok(Row::Raw(bytes.into_owned()));
                 }
@@ -351,8 +351,8 @@ fn finite(origin: &str, sample: usize, numbers: &[f32]) -> Result<()> {
     }
 }
 
-fn broken(origin: &str, why: &str) -> Error {
-    Error::input(format!("{origin}: {why}")).help("write the file with NumPy again; it holds numbers")
+fn broken(origin: &str, why: Error) -> Error {
+    why.context(origin).help("write the file with NumPy again; it holds numbers")
 }
 
 /// Whether the elements of an array are already quantized values of the input's type.
@@ -394,7 +394,7 @@ fn from_npz(
             npz.header(name).filter(|header| header.bytes().is_some_and(|size| size > memory)).cloned();
         let place = if large.is_some() { npz.place(name)? } else { None };
         let stream = match large.zip(place) {
-            Some((header, place)) => Stream::open(&place, &header).map_err(|why| broken(&origin, &why))?,
+            Some((header, place)) => Stream::open(&place, &header).map_err(|why| broken(&origin, why))?,
             None => None,
         };
         let array = match stream {
@@ -467,8 +467,8 @@ fn from_npy(path: &Path, memory: usize) -> Result<Source> {
         Array::read_elements(&header, reader).map(Rows::Held)
     };
     let origin = path.display().to_string();
-    let array = read(&mut reader).map_err(|why: String| {
-        Error::input(format!("{origin}: {why}")).help("write the file with numpy.save; it holds numbers")
+    let array = read(&mut reader).map_err(|why: Error| {
+        why.context(&origin).help("write the file with numpy.save; it holds numbers")
     })?;
     Ok(Source::Array { array, origin })
 }

@@ -8,10 +8,11 @@
 //! they are read, not in advance.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
 use half::f16;
 
+use crate::error::{Error, Result};
 use crate::graph::DType;
 
 /// Longest header that is read. NumPy itself refuses headers above 10 000 characters.
@@ -104,32 +105,40 @@ pub struct Header {
 
 impl Header {
     /// Reads magic word, version and header, so that the reader is at the first element.
-    pub fn read(reader: &mut (impl Read + ?Sized)) -> Result<Header, String> {
+    pub fn read(reader: &mut (impl Read + ?Sized)) -> Result<Header> {
+        let cut_off = |e: io::Error| Error::input("its header is cut off").caused_by(e);
         let mut start = [0u8; 8];
-        reader.read_exact(&mut start).map_err(|_| "not a NumPy array: it is too short".to_string())?;
+        reader
+            .read_exact(&mut start)
+            .map_err(|e| Error::input("not a NumPy array: it is too short").caused_by(e))?;
         if &start[..6] != b"\x93NUMPY" {
-            return Err("not a NumPy array: it does not start with NumPy's magic word".into());
+            return Err(Error::input("not a NumPy array: it does not start with NumPy's magic word"));
         }
         let length = match start[6] {
             1 => {
                 let mut bytes = [0; 2];
-                reader.read_exact(&mut bytes).map_err(|_| "its header is cut off".to_string())?;
+                reader.read_exact(&mut bytes).map_err(cut_off)?;
                 usize::from(u16::from_le_bytes(bytes))
             }
             2 | 3 => {
                 let mut bytes = [0; 4];
-                reader.read_exact(&mut bytes).map_err(|_| "its header is cut off".to_string())?;
+                reader.read_exact(&mut bytes).map_err(cut_off)?;
                 u32::from_le_bytes(bytes) as usize
             }
-            version => return Err(format!("NumPy format version {version} is not known (1 to 3 are)")),
+            version => {
+                return Err(Error::input(format!(
+                    "NumPy format version {version} is not known (1 to 3 are)"
+                )));
+            }
         };
         if length > HEADER_LIMIT {
-            return Err(format!("its header claims {length} bytes; at most {HEADER_LIMIT} are read"));
+            let message = format!("its header claims {length} bytes; at most {HEADER_LIMIT} are read");
+            return Err(Error::input(message));
         }
         let mut text = vec![0; length];
-        reader.read_exact(&mut text).map_err(|_| "its header is cut off".to_string())?;
+        reader.read_exact(&mut text).map_err(cut_off)?;
         let text = String::from_utf8_lossy(&text);
-        Header::parse(&text).ok_or_else(|| "its header is not a NumPy header".to_string())
+        Header::parse(&text).ok_or_else(|| Error::input("its header is not a NumPy header"))
     }
 
     fn parse(text: &str) -> Option<Header> {
@@ -234,26 +243,29 @@ impl fmt::Debug for Array {
 
 impl Array {
     /// Reads a `.npy` stream from its first byte.
-    pub fn read(mut reader: impl Read) -> Result<Array, String> {
+    pub fn read(mut reader: impl Read) -> Result<Array> {
         let header = Header::read(&mut reader)?;
         Array::read_elements(&header, reader)
     }
 
     /// Reads the elements that follow a header.
-    pub fn read_elements(header: &Header, reader: impl Read) -> Result<Array, String> {
+    pub fn read_elements(header: &Header, reader: impl Read) -> Result<Array> {
         let Some(element) = header.element else {
-            return Err(format!("its elements are not numbers but `{}`", header.descr));
+            return Err(Error::input(format!("its elements are not numbers but `{}`", header.descr)));
         };
-        let too_large = || format!("its shape {} is too large", shape_text(&header.shape));
+        let too_large = || Error::input(format!("its shape {} is too large", shape_text(&header.shape)));
         let elements = elements(&header.shape).ok_or_else(too_large)?;
         let size = elements.checked_mul(element.size()).ok_or_else(too_large)?;
         let mut bytes = Vec::new();
         reader
             .take(size as u64)
             .read_to_end(&mut bytes)
-            .map_err(|e| format!("its elements cannot be read: {e}"))?;
+            .map_err(|e| Error::input(format!("its elements cannot be read: {e}")).caused_by(e))?;
         if bytes.len() < size {
-            return Err(format!("it is cut off: {} of {size} bytes of elements are there", bytes.len()));
+            let there = bytes.len();
+            return Err(Error::input(format!(
+                "it is cut off: {there} of {size} bytes of elements are there"
+            )));
         }
         if header.big_endian {
             bytes.chunks_exact_mut(element.size()).for_each(<[u8]>::reverse);
@@ -437,7 +449,7 @@ mod tests {
         ];
         for (bytes, want) in cases {
             let error = Array::read(&bytes[..]).unwrap_err();
-            assert!(error.contains(want), "{error} should contain {want}");
+            assert!(error.message.contains(want), "{error} should contain {want}");
         }
     }
 

@@ -48,7 +48,7 @@ impl Npz {
         let mut arrays = Vec::with_capacity(names.len());
         for name in names {
             let mut member = member(&mut archive, path, &name)?;
-            let header = Header::read(&mut member).map_err(|e| broken(path, &name, &e))?;
+            let header = Header::read(&mut member).map_err(|e| broken(path, &name, e))?;
             arrays.push((name, header));
         }
         Ok(Npz { path: path.to_path_buf(), archive, arrays })
@@ -71,7 +71,7 @@ impl Npz {
                 .help(format!("arrays in the file: {}", self.list())));
         }
         let mut member = member(&mut self.archive, &self.path, name)?;
-        Array::read(&mut member).map_err(|e| broken(&self.path, name, &e))
+        Array::read(&mut member).map_err(|e| broken(&self.path, name, e))
     }
 
     /// Where the bytes of an array are, if they can be read without the archive: they must be stored or
@@ -114,11 +114,13 @@ fn member<'a>(
     path: &Path,
     name: &str,
 ) -> Result<ZipFile<'a, BufReader<File>>> {
-    archive.by_name(&format!("{name}{ENDING}")).map_err(|e| broken(path, name, &e.to_string()).caused_by(e))
+    archive
+        .by_name(&format!("{name}{ENDING}"))
+        .map_err(|e| broken(path, name, Error::input(e.to_string()).caused_by(e)))
 }
 
-fn broken(path: &Path, name: &str, why: &str) -> Error {
-    Error::input(format!("{}: array `{name}` cannot be read: {why}", path.display()))
+fn broken(path: &Path, name: &str, why: Error) -> Error {
+    why.context(format!("{}: array `{name}` cannot be read", path.display()))
         .help("write the file again with numpy.savez; arrays must hold numbers")
 }
 

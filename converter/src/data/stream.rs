@@ -19,6 +19,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
 use super::npy::{Element, Header, elements, shape_text};
+use crate::error::{Error, Result};
 
 /// Least bytes of a block, unless the whole array is smaller.
 const BLOCK: usize = 256 << 10;
@@ -78,13 +79,13 @@ enum Reader {
 impl Stream {
     /// Opens an array whose header was read before. `None` for arrays that cannot be read in parts: the rows
     /// of an array in Fortran's order are not contiguous.
-    pub fn open(place: &Place, header: &Header) -> Result<Option<Stream>, String> {
+    pub fn open(place: &Place, header: &Header) -> Result<Option<Stream>> {
         let rows = header.shape.first().copied().unwrap_or(0);
         let (Some(element), true) = (header.element, rows > 0) else { return Ok(None) };
         if header.is_fortran() {
             return Ok(None);
         }
-        let too_large = || format!("its shape {} is too large", shape_text(&header.shape));
+        let too_large = || Error::input(format!("its shape {} is too large", shape_text(&header.shape)));
         let size =
             elements(&header.shape).and_then(|n| n.checked_mul(element.size())).ok_or_else(too_large)?;
         let row = size / rows;
@@ -96,13 +97,13 @@ impl Stream {
                 let start = file.stream_position().map_err(unreadable)?;
                 let there = file.metadata().map_err(unreadable)?.len().saturating_sub(start);
                 if there < size as u64 {
-                    return Err(format!("it is cut off: {there} of {size} bytes of elements are there"));
+                    return Err(cut_off(format!("{there} of {size} bytes of elements are there")));
                 }
                 Reader::Stored { file, start }
             }
             Packing::Deflated { size: deflated, inflated, crc } => {
                 if inflated < size as u64 {
-                    return Err(format!("it is cut off: {size} bytes of elements in {inflated} bytes"));
+                    return Err(cut_off(format!("{size} bytes of elements in {inflated} bytes")));
                 }
                 let inflater = Box::new(Inflater::open(place, deflated, crc)?);
                 Reader::Deflated { place: place.clone(), inflater, next: 0 }
@@ -128,14 +129,14 @@ impl Stream {
     }
 
     /// The bytes of one sample, elements little-endian.
-    pub fn row_bytes(&self, row: usize) -> Result<Vec<u8>, String> {
+    pub fn row_bytes(&self, row: usize) -> Result<Vec<u8>> {
         let block = self.block(row / self.per_block)?;
         let start = row % self.per_block * self.row;
         let bytes = block.get(start..start + self.row);
-        bytes.map(<[u8]>::to_vec).ok_or_else(|| format!("there is no row {row}"))
+        bytes.map(<[u8]>::to_vec).ok_or_else(|| Error::input(format!("there is no row {row}")))
     }
 
-    fn block(&self, index: usize) -> Result<Arc<Vec<u8>>, String> {
+    fn block(&self, index: usize) -> Result<Arc<Vec<u8>>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, block)) = state.blocks.iter().find(|(number, _)| *number == index) {
             return Ok(Arc::clone(block));
@@ -178,12 +179,12 @@ impl Stream {
     }
 
     /// Reads the rows of a block from the reader's position.
-    fn read_block(&self, index: usize, reader: &mut impl Read) -> Result<Vec<u8>, String> {
+    fn read_block(&self, index: usize, reader: &mut impl Read) -> Result<Vec<u8>> {
         let first = index * self.per_block;
         let mut bytes = vec![0; self.rows().saturating_sub(first).min(self.per_block) * self.row];
-        reader
-            .read_exact(&mut bytes)
-            .map_err(|e| format!("it is cut off or damaged behind row {first}: {e}"))?;
+        reader.read_exact(&mut bytes).map_err(|e| {
+            Error::input(format!("it is cut off or damaged after row {first}: {e}")).caused_by(e)
+        })?;
         if self.header.is_big_endian() {
             bytes.chunks_exact_mut(self.element.size()).for_each(<[u8]>::reverse);
         }
@@ -209,7 +210,7 @@ struct Inflater {
 
 impl Inflater {
     /// Opens an inflater and skips the array's header.
-    fn open(place: &Place, size: u64, wanted: u32) -> Result<Inflater, String> {
+    fn open(place: &Place, size: u64, wanted: u32) -> Result<Inflater> {
         let file = BufReader::with_capacity(BLOCK, open(&place.path, place.start)?);
         let mut inflater =
             Inflater { decoder: DeflateDecoder::new(file.take(size)), seen: Crc::new(), size, wanted };
@@ -218,11 +219,11 @@ impl Inflater {
     }
 
     /// Checks, after the last row, that nothing follows and that the checksum is the archive's.
-    fn finish(&mut self) -> Result<(), String> {
+    fn finish(&mut self) -> Result<()> {
         let more = self.read(&mut [0]).map_err(unreadable)?;
         match more == 0 && self.seen.sum() == self.wanted {
             true => Ok(()),
-            false => Err("its checksum is wrong: it is damaged".into()),
+            false => Err(Error::input("its checksum is wrong: it is damaged")),
         }
     }
 }
@@ -235,18 +236,23 @@ impl Read for Inflater {
     }
 }
 
-fn open(path: &Path, start: u64) -> Result<File, String> {
+fn open(path: &Path, start: u64) -> Result<File> {
     let mut file = File::open(path).map_err(unreadable)?;
     file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
     Ok(file)
 }
 
-fn unreadable(error: std::io::Error) -> String {
-    format!("its elements cannot be read: {error}")
+fn cut_off(what: String) -> Error {
+    Error::input(format!("it is cut off: {what}"))
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    Error::input(format!("its elements cannot be read: {error}")).caused_by(error)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
     use std::io::Write;
 
     use zip::write::SimpleFileOptions;
@@ -319,7 +325,7 @@ mod tests {
         let path = folder.path().join("short.npy");
         std::fs::write(&path, &npy[..npy.len() - 1]).unwrap();
         let place = Place { path, start: 0, packing: Packing::Stored };
-        assert!(Stream::open(&place, &header).unwrap_err().contains("cut off"));
+        assert!(Stream::open(&place, &header).unwrap_err().message.contains("cut off"));
 
         let path = zipped(folder.path(), &npy, CompressionMethod::Deflated);
         let place = Npz::open(&path).unwrap().place("x").unwrap().unwrap();
@@ -332,11 +338,12 @@ mod tests {
         };
         assert!(read(place.packing).is_ok());
         let error = read(Packing::Deflated { size: size / 2, inflated, crc }).unwrap_err();
-        assert!(error.contains("cut off or damaged"), "{error}");
+        assert!(error.message.contains("cut off or damaged"), "{error}");
+        assert!(error.source().is_some_and(|cause| cause.is::<std::io::Error>()), "{error:?}");
         let error = read(Packing::Deflated { size, inflated, crc: !crc }).unwrap_err();
-        assert!(error.contains("checksum"), "{error}");
+        assert!(error.message.contains("checksum"), "{error}");
         let claims = Place { packing: Packing::Deflated { size, inflated: 1 << 20, crc }, ..place.clone() };
-        assert!(Stream::open(&claims, &header).unwrap_err().contains("cut off"));
+        assert!(Stream::open(&claims, &header).unwrap_err().message.contains("cut off"));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use prost::Message;
 use super::known::{self, Known};
 use super::proto::{BundleEntry, BundleHeader, StoredObjects};
 use super::table;
+use crate::error::Result;
+use crate::import::damaged::damaged;
 
 /// The key of the list of objects.
 const OBJECTS: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
@@ -29,29 +31,32 @@ pub(super) struct Bundle {
 
 impl Bundle {
     /// Reads the index of the model in `folder`. A model without variables may have none.
-    pub(super) fn open(folder: &Path) -> Result<Bundle, String> {
+    pub(super) fn open(folder: &Path) -> Result<Bundle> {
         let prefix = folder.join("variables").join("variables");
         let path = prefix.with_extension("index");
         if !path.exists() {
             return Ok(Bundle::default());
         }
-        let file = crate::files::read(&path).map_err(|e| format!("variables.index cannot be read: {e}"))?;
-        Bundle::parse(prefix, &file).map_err(|what| format!("variables.index is damaged: {what}"))
+        let file = crate::files::read(&path)
+            .map_err(|e| damaged(format!("variables.index cannot be read: {e}")).caused_by(e))?;
+        Bundle::parse(prefix, &file).map_err(|e| e.context("variables.index is damaged"))
     }
 
-    fn parse(prefix: PathBuf, index: &[u8]) -> Result<Bundle, String> {
+    fn parse(prefix: PathBuf, index: &[u8]) -> Result<Bundle> {
         let mut bundle = Bundle { prefix, ..Bundle::default() };
-        for (position, (key, value)) in table::entries(index)?.into_iter().enumerate() {
+        for (position, (key, value)) in table::entries(index).map_err(damaged)?.into_iter().enumerate() {
             if position == 0 && key.is_empty() {
-                let header = BundleHeader::decode(value).map_err(|e| format!("its header: {e}"))?;
+                let header = BundleHeader::decode(value)
+                    .map_err(|e| damaged(format!("its header: {e}")).caused_by(e))?;
                 if header.endianness != 0 {
-                    return Err("its variables are stored big-endian".into());
+                    return Err(damaged("its variables are stored big-endian"));
                 }
                 bundle.shards = header.num_shards;
                 continue;
             }
-            let key = String::from_utf8(key).map_err(|_| "a name that is no text")?;
-            let entry = BundleEntry::decode(value).map_err(|e| format!("its entry `{key}`: {e}"))?;
+            let key = String::from_utf8(key).map_err(|e| damaged("a name that is no text").caused_by(e))?;
+            let entry = BundleEntry::decode(value)
+                .map_err(|e| damaged(format!("its entry `{key}`: {e}")).caused_by(e))?;
             bundle.entries.insert(key, entry);
         }
         Ok(bundle)
@@ -64,15 +69,18 @@ impl Bundle {
 
     /// The list of the model's objects, which TensorFlow 2 stores beside the variables; `None` if there is
     /// none, as in files of TensorFlow 1.
-    pub(super) fn objects(&self) -> Result<Option<StoredObjects>, String> {
+    pub(super) fn objects(&self) -> Result<Option<StoredObjects>> {
         let Some(entry) = self.entries.get(OBJECTS) else { return Ok(None) };
         let bytes = self.bytes(entry)?;
         // A scalar string: its length, a checksum of the length, and the text.
         let mut rest = bytes.as_slice();
         let length = prost::encoding::decode_varint(&mut rest).ok().and_then(|n| usize::try_from(n).ok());
         let text = length.zip(rest.get(4..)).filter(|(length, text)| *length == text.len());
-        let (_, text) = text.ok_or("the list of its objects has another length than it says")?;
-        StoredObjects::decode(text).map(Some).map_err(|e| format!("the list of its objects: {e}"))
+        let (_, text) =
+            text.ok_or_else(|| damaged("the list of its objects has another length than it says"))?;
+        StoredObjects::decode(text)
+            .map(Some)
+            .map_err(|e| damaged(format!("the list of its objects: {e}")).caused_by(e))
     }
 
     /// Why a variable cannot be used although the file is valid.
@@ -86,33 +94,36 @@ impl Bundle {
     }
 
     /// The variable with this key. It gets the name `name`.
-    pub(super) fn read(&self, key: &str, name: &str) -> Result<Rc<Known>, String> {
-        let entry = self.entries.get(key).ok_or(match self.entries.is_empty() {
-            true => "the model has no variables/variables.index",
-            false => "it is not in variables.index",
+    pub(super) fn read(&self, key: &str, name: &str) -> Result<Rc<Known>> {
+        let entry = self.entries.get(key).ok_or_else(|| match self.entries.is_empty() {
+            true => damaged("the model has no variables/variables.index"),
+            false => damaged("it is not in variables.index"),
         })?;
-        let shape = known::static_shape(entry.shape.as_ref()).ok_or("its shape is open")?;
+        let shape = known::static_shape(entry.shape.as_ref()).ok_or_else(|| damaged("its shape is open"))?;
         let bytes = self.bytes(entry)?;
-        let data = known::decode(entry.dtype, &bytes).ok_or("its bytes are no whole elements")?;
+        let data =
+            known::decode(entry.dtype, &bytes).ok_or_else(|| damaged("its bytes are no whole elements"))?;
         if known::count(&shape) != Some(data.len()) {
-            return Err(format!("it has {} elements for the shape {shape:?}", data.len()));
+            return Err(damaged(format!("it has {} elements for the shape {shape:?}", data.len())));
         }
         if table::masked_crc(&bytes) != entry.crc {
-            return Err("its checksum is wrong".into());
+            return Err(damaged("its checksum is wrong"));
         }
         Ok(Known::new(name, shape, data))
     }
 
-    fn bytes(&self, entry: &BundleEntry) -> Result<Vec<u8>, String> {
+    fn bytes(&self, entry: &BundleEntry) -> Result<Vec<u8>> {
         let (Ok(offset), Ok(size)) = (u64::try_from(entry.offset), usize::try_from(entry.size)) else {
-            return Err("its place in the file is negative".into());
+            return Err(damaged("its place in the file is negative"));
         };
         let name = format!("data-{:05}-of-{:05}", entry.shard, self.shards);
-        let missing = |e: std::io::Error| format!("variables.{name} cannot be read: {e}");
+        let missing =
+            |e: std::io::Error| damaged(format!("variables.{name} cannot be read: {e}")).caused_by(e);
         let mut file = crate::files::open(&self.prefix.with_extension(&name)).map_err(missing)?;
         let length = file.metadata().map_err(missing)?.len();
         if offset.checked_add(size as u64).is_none_or(|end| end > length) {
-            return Err(format!("it lies at byte {offset} of variables.{name}, which has {length} bytes"));
+            let message = format!("it lies at byte {offset} of variables.{name}, which has {length} bytes");
+            return Err(damaged(message));
         }
         let mut bytes = vec![0; size];
         file.seek(SeekFrom::Start(offset)).map_err(missing)?;

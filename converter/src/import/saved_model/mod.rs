@@ -110,7 +110,7 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let (chosen, serve) = signature::choose(meta, options)?;
     let library = Library::new(graph);
     let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
-    let bundle = bundle::Bundle::open(folder).map_err(damaged)?;
+    let bundle = bundle::Bundle::open(folder)?;
     let variables = restore::Variables::new(bundle, &library, meta.objects.as_ref(), restore);
 
     let mut evaluator = Evaluator::new(&library, variables, Builder::new(model_name(folder)), OPERATORS);

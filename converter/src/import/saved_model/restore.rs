@@ -17,6 +17,7 @@ use super::bundle::Bundle;
 use super::known::Known;
 use super::library::{Attributes, Body, Library, reference};
 use super::proto::{NodeDef, SavedObjects};
+use crate::error::{Error, Result};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
@@ -26,7 +27,7 @@ pub(super) struct Variables<'m> {
     /// Name in the checkpoint, by the name of the handle's node.
     keys: HashMap<&'m str, String>,
     /// The problem with the lists of objects, for the error when a variable is not found.
-    problem: Option<String>,
+    problem: Option<Error>,
     library: &'m Library<'m>,
     read: RefCell<HashMap<String, Rc<Known>>>,
 }
@@ -73,14 +74,12 @@ impl<'m> Variables<'m> {
         if let Some(reason) = self.bundle.unsupported(&key) {
             return Err(Refusal::Unsupported(format!("variable `{handle}`: {reason}")));
         }
-        let known = self
-            .bundle
-            .read(&key, handle)
-            .map_err(|what| match self.problem.as_ref().filter(|_| !self.bundle.contains(&key)) {
-                Some(problem) => format!("variable `{handle}`: {problem}"),
-                None => format!("variable `{handle}` (`{key}` in the checkpoint): {what}"),
-            })
-            .map_err(damaged)?;
+        let known = self.bundle.read(&key, handle).map_err(|error| {
+            match self.problem.as_ref().filter(|_| !self.bundle.contains(&key)) {
+                Some(problem) => problem.clone().context(format!("variable `{handle}`")),
+                None => error.context(format!("variable `{handle}` (`{key}` in the checkpoint)")),
+            }
+        })?;
         self.read.borrow_mut().insert(handle.into(), known.clone());
         Ok(known)
     }
@@ -92,7 +91,7 @@ fn captures<'m>(
     library: &'m Library<'m>,
     objects: &SavedObjects,
     keys: &mut HashMap<&'m str, String>,
-) -> Result<(), String> {
+) -> Result<()> {
     let Some(stored) = bundle.objects()? else { return Ok(()) };
     for &node in library.graph.nodes.values() {
         let Some(function) = node.function("f") else { continue };
@@ -100,13 +99,16 @@ fn captures<'m>(
         let operands: Vec<&'m str> = node.inputs.iter().filter_map(|i| Some(reference(i)?.0)).collect();
         let Some(first) = operands.len().checked_sub(captures.len()) else {
             let (found, count) = (operands.len(), captures.len());
-            return Err(format!("function `{function}` captures {count} objects, but is given {found}"));
+            let message = format!("function `{function}` captures {count} objects, but is given {found}");
+            return Err(damaged(message));
         };
         for (&handle, &number) in operands[first..].iter().zip(captures) {
             let object = usize::try_from(number).ok().and_then(|number| stored.nodes.get(number));
             let object = object.ok_or_else(|| {
                 let count = stored.nodes.len();
-                format!("function `{function}` captures object {number}, but the file has {count} objects")
+                damaged(format!(
+                    "function `{function}` captures object {number}, but the file has {count} objects"
+                ))
             })?;
             let value = object.attributes.iter().find(|attribute| attribute.name == "VARIABLE_VALUE");
             if let Some(value) = value.filter(|value| bundle.contains(&value.key)) {

@@ -1,6 +1,7 @@
 //! Compares the shared models with Keras's results, and one small model for each layer with TensorFlow's, and
 //! checks that damaged models do not cause panics.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -233,7 +234,10 @@ fn missing_and_damaged_variables_are_refused_by_name() {
     std::fs::write(&data, &bytes[..8]).unwrap();
     assert!(import_case(folder.path(), "dense").unwrap_err().message.contains("which has 8 bytes"));
     std::fs::remove_file(&data).unwrap();
-    assert!(import_case(folder.path(), "dense").unwrap_err().message.contains("cannot be read"));
+    let error = import_case(folder.path(), "dense").unwrap_err();
+    assert!(error.message.contains("cannot be read"), "{error}");
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    assert_eq!(cause.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
     let index = folder.path().join("variables/variables.index");
     let entries = std::fs::read(&index).unwrap();
     std::fs::write(&index, &entries[..entries.len() / 2]).unwrap();
