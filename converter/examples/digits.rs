@@ -40,7 +40,7 @@ fn run() -> Result<()> {
 
     let images = Dataset::load(&data("test_x"), &input_specs(&model))?;
     let Labels::Classes(labels) = load_labels(&data("test_y"), "")? else {
-        return Err(Error::input("the labels are no class numbers"));
+        return Err(Error::input("the labels are not class numbers"));
     };
     println!("2. Run: {} test images on {BOARD}", images.len());
     let inputs: Vec<Vec<u8>> =

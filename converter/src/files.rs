@@ -13,7 +13,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?;
     if !kind.is_file() && !kind.is_dir() {
         return Err(io::Error::other(
-            "it is no regular file but a pipe or a device; write its contents to a file",
+            "it is not a regular file but a pipe or a device; write its contents to a file",
         ));
     }
     File::open(path)
@@ -49,12 +49,12 @@ mod tests {
         use std::process::Command;
 
         let error = read(Path::new("/dev/null")).unwrap_err();
-        assert!(error.to_string().contains("no regular file"), "{error}");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         // Where the command is missing there is no pipe to test with.
         if Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()) {
-            assert!(read(&pipe).unwrap_err().to_string().contains("no regular file"));
+            assert!(read(&pipe).unwrap_err().to_string().contains("not a regular file"));
         }
     }
 }

@@ -383,8 +383,8 @@ fn usage_error(error: &clap::Error, words: &[std::ffi::OsString]) -> Error {
 fn see_help(words: &[std::ffi::OsString]) -> String {
     let command = Cli::command();
     match words.get(1).and_then(|word| command.find_subcommand(word)) {
-        Some(command) => format!("`ferrolite {} --help` explains the words", command.get_name()),
-        None => "`ferrolite --help` explains the words".into(),
+        Some(command) => format!("`ferrolite {} --help` lists the arguments", command.get_name()),
+        None => "`ferrolite --help` lists the arguments".into(),
     }
 }
 

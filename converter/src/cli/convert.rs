@@ -180,7 +180,7 @@ fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
     ];
     match words.iter().find(|(given, _)| *given) {
         None => Ok(()),
-        Some((_, word)) => Err(Error::usage(format!("{word} cannot be said of a .tflite file"))
+        Some((_, word)) => Err(Error::usage(format!("{word} does not apply to a .tflite file"))
             .help("leave it out, or write a .ferro file")),
     }
 }

@@ -47,8 +47,11 @@ impl Outputs {
                 continue;
             }
             if seen.iter().any(|other| same(other, &target)) {
-                return Err(Error::usage(format!("{}: two outputs are this file", path.display()))
-                    .help("give each output a file of its own"));
+                return Err(Error::usage(format!(
+                    "{}: two outputs would be written to this file",
+                    path.display()
+                ))
+                .help("give each output a file of its own"));
             }
             outputs.may_write(path, &target)?;
             temporary(path, &target)?;
@@ -102,7 +105,7 @@ impl Outputs {
             return Ok(());
         }
         Err(Error::input(format!("{shown}: there is such a file already, and Ferrolite did not write it"))
-            .help("give the output another name, or say --force to replace the file"))
+            .help("give the output another name, or use --force to replace the file"))
     }
 }
 

@@ -107,7 +107,7 @@ fn refuse_if_strict(strict: bool, warnings: &[String]) -> Result<()> {
     if !strict || warnings.is_empty() {
         return Ok(());
     }
-    Err(Error::input(warnings.join("; ")).help("mend what is warned of, or leave out --strict"))
+    Err(Error::input(warnings.join("; ")).help("fix the causes of these warnings, or leave out --strict"))
 }
 
 fn print(printed: Printed) -> Result<()> {
@@ -143,7 +143,7 @@ fn limited(text: &str, most: usize) -> String {
 fn report(error: &Error) {
     let help = match (error.help.as_str(), error.fault) {
         ("", Fault::Input) => "check the files and the data that are named above",
-        ("", _) => "`ferrolite --help` explains the words",
+        ("", _) => "`ferrolite --help` lists the arguments",
         (help, _) => help,
     };
     let (message, help) = (limited(&one_line(&error.message), MESSAGE), limited(&one_line(help), HELP));

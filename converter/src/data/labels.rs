@@ -66,7 +66,7 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
                 [(only, _)] => only.clone(),
                 _ => {
                     return Err(Error::input(format!("{argument}: which array holds the labels?"))
-                        .help(format!("say it: {argument}:NAME; arrays in the file: {}", npz.list())));
+                        .help(format!("name it: {argument}:NAME; arrays in the file: {}", npz.list())));
                 }
             },
         };
@@ -129,7 +129,7 @@ fn from_array(array: &Array, origin: &str) -> Result<Labels> {
         };
         let Some(class) = class else {
             return Err(Error::input(format!(
-                "{origin}: {} {} are no class numbers",
+                "{origin}: {} {} are not class numbers",
                 shape_text(array.shape()),
                 array.element().name()
             ))

@@ -485,7 +485,7 @@ fn from_files(
         return Ok(Source::Recordings { files });
     }
     if !images::ENDINGS.contains(&ending.as_str()) {
-        return Err(Error::input(format!("{}: not a kind of data that is known", path.display()))
+        return Err(Error::input(format!("{}: this kind of data is not supported", path.display()))
             .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files"));
     }
     let frame = Frame::of(spec).ok_or_else(|| images::no_frame(path, spec))?;

@@ -97,7 +97,7 @@ pub(super) fn choose(
              themselves: they need --scale {wanted}",
             spec.name
         ))
-        .help(format!("say --scale {wanted}, or leave --scale out"))),
+        .help(format!("use --scale {wanted}, or leave --scale out"))),
         (Some(given), _) => Ok((given, "as --scale says")),
         (None, Some(wanted)) => Ok((wanted, "since the model's first layers scale them further")),
         // The bytes of a picture as they are.

@@ -33,7 +33,13 @@ pub fn refused(graph: &Graph) -> (Vec<Refused>, Option<String>) {
     }
     if ops::is_float(&graph) {
         if graph.nodes.iter().fold(0u64, |sum, node| sum.saturating_add(macs(&graph, node))) > WORK {
-            return (Vec::new(), Some("too large to try here whether int8 has all layers".into()));
+            return (
+                Vec::new(),
+                Some(
+                    "the model is too large to find out here whether all of its layers can be converted"
+                        .into(),
+                ),
+            );
         }
         match quantize(&graph, &MadeUp::of(&graph), &Options::default()) {
             Ok((quantized, _)) => graph = quantized,

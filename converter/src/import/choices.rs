@@ -64,9 +64,9 @@ const MOST: usize = 64;
 
 /// Why a comparison, or a layer that uses it, cannot be converted, if this file does not recognise the
 /// function.
-pub(super) const COMPARED: &str = "a comparison of what other layers compute";
+pub(super) const COMPARED: &str = "a comparison of numbers that other layers compute";
 /// The same for a choice.
-pub(super) const CHOSEN: &str = "a choice by what other layers compute";
+pub(super) const CHOSEN: &str = "a choice that depends on numbers that other layers compute";
 
 /// Turns such layers into one layer each, or into none. Layers that compute a part stay if other layers read
 /// them.

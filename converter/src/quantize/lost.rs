@@ -227,9 +227,12 @@ pub fn warnings(
         let (place, cure) = match end {
             Some(position) => (
                 format!("output `{}`", graph.value(graph.outputs[position]).name),
-                "make what it joins separate outputs of the model",
+                "make the tensors that it joins separate outputs of the model",
             ),
-            None => (format!("layer `{}`", node.name), "scale what it joins to like ranges in the model"),
+            None => (
+                format!("layer `{}`", node.name),
+                "scale the tensors that it joins to similar ranges in the model",
+            ),
         };
         split.extend(end);
         found.push(format!(

@@ -136,7 +136,7 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
         }
         report.notes.extend(scalers.iter().map(|scaler| {
             format!(
-                "the scaler behind input `{}` ({} times what comes in, {} added) became part of its QUANTIZE",
+                "the scaler after input `{}` (a product with {} and a sum with {}) became part of its QUANTIZE",
                 graph.value(graph.inputs[scaler.position]).name,
                 scaler.factor as f32,
                 scaler.term as f32

@@ -91,7 +91,7 @@ impl Footprint {
             (Some(more), Some(board)) => {
                 format!("{own} and {} {of_more} on {board}", text::thousands(more))
             }
-            (_, Some(board)) => format!("{own}; {missing}: {board} does not say it"),
+            (_, Some(board)) => format!("{own}; {missing}: {board} does not measure it"),
             (_, None) => format!("{own}; {missing}: {UNKNOWN}"),
         }
     }

@@ -37,7 +37,7 @@ pub fn open(bytes: &[u8]) -> Result<Container> {
 
 fn open_zip(bytes: &[u8]) -> Result<Container> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| {
-        Error::input(format!("is no readable .keras file (a ZIP archive): {e}"))
+        Error::input(format!("is not a readable .keras file (a ZIP archive): {e}"))
             .help("save the model again with `model.save(\"model.keras\")`, or check the download")
             .caused_by(e)
     })?;
@@ -97,7 +97,7 @@ fn open_hdf5(bytes: &[u8]) -> Result<Container> {
 
 fn json(what: &str, bytes: &[u8]) -> Result<Json> {
     serde_json::from_slice(bytes).map_err(|e| {
-        Error::input(format!("`{what}` is no readable JSON: {e}"))
+        Error::input(format!("`{what}` is not readable JSON: {e}"))
             .help("the file is damaged: save the model again, or check that it was copied completely")
             .caused_by(e)
     })

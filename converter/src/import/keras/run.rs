@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
             let layer = network.layers.iter().find(|layer| layer.name == input.layer);
             let layer = layer
                 .filter(|layer| layer.class == "InputLayer")
-                .ok_or_else(|| Error::input(format!("the model's input `{}` is no layer", input.layer)))?;
+                .ok_or_else(|| Error::input(format!("the model's input `{}` is not a layer", input.layer)))?;
             inputs.push(self.input(layer)?);
         }
         let results = self.network(network, "", &inputs)?;
@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
     pub fn sequence(&mut self, name: &str, image: ValueId) -> Result<ValueId> {
         let &[n, 1, w, c] = self.builder.shape(image) else {
             return Err(Error::input(format!(
-                "layer `{name}`: {:?} is no sequence",
+                "layer `{name}`: {:?} is not a sequence",
                 self.builder.shape(image)
             ))
             .about(name));

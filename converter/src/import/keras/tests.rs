@@ -240,8 +240,8 @@ fn contradictions_are_one_clear_error() {
         assert!(error.message.contains(expected), "{error}, not {expected}");
     };
     assert!(load_bytes("net.keras", &archive(&config, &weights)).is_ok());
-    refused(&config, b"no HDF5", "model.weights.h5: is no readable HDF5 file");
-    refused("{", &weights, "`config.json` is no readable JSON");
+    refused(&config, b"no HDF5", "model.weights.h5: is not a readable HDF5 file");
+    refused("{", &weights, "`config.json` is not readable JSON");
     refused(r#"{"class_name": "MyNet", "config": {}}"#, &weights, "a model of the class `MyNet`");
     let changed = |from: &str, to: &str| {
         assert!(config.contains(from), "{from} is not in {config}");

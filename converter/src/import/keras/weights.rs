@@ -27,8 +27,9 @@ impl Weights {
     /// Opens the contents of an HDF5 file.
     pub fn open(bytes: Vec<u8>) -> Result<Weights> {
         let size = bytes.len() as u64;
-        let file = File::from_bytes(bytes)
-            .map_err(|e| Error::input(format!("is no readable HDF5 file: {e}")).help(DAMAGED).caused_by(e))?;
+        let file = File::from_bytes(bytes).map_err(|e| {
+            Error::input(format!("is not a readable HDF5 file: {e}")).help(DAMAGED).caused_by(e)
+        })?;
         let groups = file.root().groups().unwrap_or_default();
         let windows = groups.into_iter().filter(|name| name.contains('\\'));
         let windows = windows.map(|name| (name.replace('\\', "/"), name)).collect();

@@ -161,7 +161,9 @@ pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
     let truncates = l.int("fmod", 0) == 1;
     let (a, b, shape) = aligned(l, a, b)?;
     if op == "Mod" {
-        let (Some(x), Some(y)) = (a.to_ints(), b.to_ints()) else { return unsupported("a modulo of reals") };
+        let (Some(x), Some(y)) = (a.to_ints(), b.to_ints()) else {
+            return unsupported("a modulo of real numbers");
+        };
         let elements = integers(&x, &y, |x, y| {
             let rest = x.checked_rem(y)?;
             // The sign is that of the divisor, unless `fmod` is set.

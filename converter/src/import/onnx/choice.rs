@@ -37,8 +37,8 @@ pub(super) fn choose(l: &mut Layer<'_>, comparison: &Comparison) -> Translation 
             one(l.net.b.binary_scalar(&l.name, BinaryKind::Mul, y, factor)?)
         }
         None => unsupported(format!(
-            "it chooses by `{}` ({}), which depends on the input, between what is no function of one number that is \
-             known",
+            "it chooses by `{}` ({}), which depends on the input, between operands that together are no known \
+             function of one number",
             comparison.layer, comparison.op
         )),
     }

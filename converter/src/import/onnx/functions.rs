@@ -155,7 +155,7 @@ pub(super) fn clip(l: &mut Layer<'_>) -> Translation {
             let bound = l.require(position + 1, "bound")?;
             match bound.scalar() {
                 Some(x) => bounds[position] = x,
-                None => return Err(Refusal::Broken(damaged(format!("its {name} is no scalar")))),
+                None => return Err(Refusal::Broken(damaged(format!("its {name} is not a scalar")))),
             }
         }
     }

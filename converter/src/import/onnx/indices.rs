@@ -16,12 +16,12 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translation {
         // This is a look-up at run time, where indices count from zero.
         let (x, indices) = (l.net.value(&data)?, l.value(1)?);
         if !l.net.is_integer(&Slot::Computed(indices)) {
-            return unsupported("indices that are no integers");
+            return unsupported("indices that are not integers");
         }
         return one(l.net.b.op(&l.name, Op::Gather(Gather { axis: place, batch_dims: 0 }), &[x, indices])?);
     };
     let Some(ints) = indices.to_ints() else {
-        return Err(Refusal::Broken(damaged("its indices are no integers")));
+        return Err(Refusal::Broken(damaged("its indices are not integers")));
     };
     let mut list = Vec::with_capacity(ints.len());
     for index in ints {

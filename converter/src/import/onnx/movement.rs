@@ -149,11 +149,11 @@ pub(super) fn size_of(l: &mut Layer<'_>) -> Translation {
 pub(super) fn range(l: &mut Layer<'_>) -> Translation {
     let (start, limit, delta) = (l.require(0, "start")?, l.require(1, "limit")?, l.require(2, "delta")?);
     let [Some(a), Some(b), Some(d)] = [&start, &limit, &delta].map(|k| k.scalar().map(f64::from)) else {
-        return broken("its operands are no scalars");
+        return broken("its operands are not scalars");
     };
     let count = ((b - a) / d).ceil().max(0.0);
     if !count.is_finite() || count > super::known::LARGEST as f64 {
-        return unsupported(format!("of {count} numbers"));
+        return unsupported(format!("a range of {count} numbers"));
     }
     let count = count as usize;
     l.affordable(&[count])?;

@@ -44,7 +44,7 @@ fn scales(l: &Layer<'_>, scale: usize, zero_point: usize) -> Result<Scales, Refu
     let (mut zeros, mut dtype, mut name) = (vec![0; numbers.len()], None, String::new());
     if l.is_given(zero_point) {
         let known = l.require(zero_point, "zero point")?;
-        let Some(ints) = known.to_ints() else { return broken("a zero point that is no integer") };
+        let Some(ints) = known.to_ints() else { return broken("a zero point that is not an integer") };
         if ints.len() != numbers.len() {
             return broken(format!("{} scales and {} zero points", numbers.len(), ints.len()));
         }
@@ -126,7 +126,7 @@ fn quantize(l: &mut Layer<'_>, x: ValueId, scales: &Scales, kind: DType) -> Resu
         _ => return unsupported(format!("to {}; supported are int8 and uint8", scales.name)),
     };
     if l.net.b.graph().value(x).dtype != DType::Float32 {
-        return unsupported("of numbers that are no reals");
+        return unsupported("of numbers that are not real numbers");
     }
     let y = l.net.b.op(&l.name, Op::Quantize, &[x])?;
     let value = l.net.b.graph_mut().value_mut(y);
@@ -251,7 +251,7 @@ fn weights(l: &Layer<'_>, position: usize, axis: usize) -> Result<Known, Refusal
         return broken(format!("{} scales for weights of shape {:?}", scales.scale.len(), known.shape));
     }
     if !matches!(known.elements, Constant::I8(_) | Constant::U8(_)) {
-        return broken("its weights are no integers of 8 bits");
+        return broken("its weights are not integers of 8 bits");
     }
     let axis = if scales.scale.len() > 1 { axis } else { 0 };
     let q = Quantization { scale: scales.scale, zero_point: scales.zero_point, axis };

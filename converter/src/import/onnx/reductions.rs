@@ -65,7 +65,7 @@ pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translation {
 /// The reduction of known elements over all axes. Shape arithmetic needs no other one.
 fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> Result<Known, Refusal> {
     if axes.len() != x.shape.len() {
-        return unsupported("over some axes of a constant");
+        return unsupported("a reduction of a constant over some of its axes");
     }
     let shape = if keep { vec![1; x.shape.len()] } else { Vec::new() };
     let elements = match x.to_ints() {
@@ -81,7 +81,9 @@ fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> 
             };
             match result {
                 Some(x) => Constant::I64(vec![x]),
-                None => return unsupported("of these integers"),
+                None => {
+                    return unsupported("a reduction that is not computed for integers, or that overflows");
+                }
             }
         }
         None => {
@@ -124,7 +126,7 @@ pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translation {
 pub(super) fn running_sums(l: &mut Layer<'_>) -> Translation {
     let (x, rank) = (l.value(0)?, l.shape(0)?.len());
     let Some(&[place]) = l.require(1, "axis")?.to_ints().as_deref() else {
-        return unsupported("along several axes");
+        return unsupported("running sums along several axes");
     };
     let axis = axis(place, rank)?;
     let (exclusive, reverse) = (l.int("exclusive", 0) != 0, l.int("reverse", 0) != 0);

@@ -229,14 +229,14 @@ fn external(tensor: &TensorProto, wanted: Option<usize>, outside: &mut Outside<'
     }
     let number = |key: &str| entry(key).map_or(Ok(None), |text| text.parse::<u64>().map(Some));
     let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
-        return Err(damaged("names its place in another file by something that is no number"));
+        return Err(damaged("gives its position in another file as something that is not a number"));
     };
     let wanted = wanted.and_then(|n| u64::try_from(n).ok());
     let (offset, length) = (offset.unwrap_or(0), length.or(wanted).unwrap_or(0));
     // Opening a pipe or a device may block forever.
     let metadata = std::fs::metadata(&real).map_err(missing)?;
     if !metadata.is_file() {
-        return Err(Error::input(format!("lies in `{location}`, which is no regular file"))
+        return Err(Error::input(format!("lies in `{location}`, which is not a regular file"))
             .help("external data must lie in a file in the model's folder or below"));
     }
     let size = metadata.len();

@@ -274,9 +274,9 @@ fn data_beside_the_model_is_named_where_it_is_short_or_no_file() {
     std::fs::write(folder.path().join("short.data"), [0; 20]).unwrap();
     std::fs::create_dir(folder.path().join("folder.data")).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.data")).status();
-    let mut places = vec![("short.data", "ends after 20"), ("folder.data", "no regular file")];
+    let mut places = vec![("short.data", "ends after 20"), ("folder.data", "not a regular file")];
     if pipe.is_ok_and(|status| status.success()) {
-        places.push(("pipe.data", "no regular file"));
+        places.push(("pipe.data", "not a regular file"));
     }
     for (location, told) in places {
         let file = of_set(17, vec![node("Add", &["x", "b"], &["y"])], &[4], vec![outside(location)]);

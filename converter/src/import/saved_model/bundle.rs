@@ -54,7 +54,8 @@ impl Bundle {
                 bundle.shards = header.num_shards;
                 continue;
             }
-            let key = String::from_utf8(key).map_err(|e| damaged("a name that is no text").caused_by(e))?;
+            let key =
+                String::from_utf8(key).map_err(|e| damaged("it has a name that is not text").caused_by(e))?;
             let entry = BundleEntry::decode(value)
                 .map_err(|e| damaged(format!("its entry `{key}`: {e}")).caused_by(e))?;
             bundle.entries.insert(key, entry);
@@ -102,7 +103,7 @@ impl Bundle {
         let shape = known::static_shape(entry.shape.as_ref()).ok_or_else(|| damaged("its shape is open"))?;
         let bytes = self.bytes(entry)?;
         let data =
-            known::decode(entry.dtype, &bytes).ok_or_else(|| damaged("its bytes are no whole elements"))?;
+            known::decode(entry.dtype, &bytes).ok_or_else(|| damaged("its bytes are not whole elements"))?;
         if known::count(&shape) != Some(data.len()) {
             return Err(damaged(format!("it has {} elements for the shape {shape:?}", data.len())));
         }

@@ -191,7 +191,7 @@ fn blocks(layer: &Layer<'_>) -> Result<Blocks, Refusal> {
         (Some(block), Some(amounts)) if amounts.len() == 2 * block.len() => {
             Ok((block, amounts.chunks_exact(2).map(|a| (a[0], a[1])).collect()))
         }
-        _ => Err("blocks or amounts that make no sense".into()),
+        _ => Err("blocks or amounts that are invalid".into()),
     }
 }
 

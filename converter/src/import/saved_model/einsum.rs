@@ -48,7 +48,7 @@ struct Side {
 pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let text = layer.node.text("equation").unwrap_or_default();
     let [Some(a_shape), Some(b_shape)] = [e.shape(layer.input(0)?), e.shape(layer.input(1)?)] else {
-        return Err("an operand that is no array of numbers".into());
+        return Err("an operand that is not an array of numbers".into());
     };
     let Some(equation) = parse(text, [a_shape.len(), b_shape.len()]) else {
         return Err(format!("the equation `{text}`").into());

@@ -134,7 +134,7 @@ impl<'m> Evaluator<'m> {
             .iter()
             .map(|want| {
                 tensor_of(body, &done, want)
-                    .unwrap_or_else(|| Err(damaged(format!("`{want}` is asked for, but is no tensor"))))
+                    .unwrap_or_else(|| Err(damaged(format!("`{want}` is an output, but is not a tensor"))))
             })
             .collect()
     }
@@ -254,7 +254,7 @@ impl<'m> Evaluator<'m> {
             Tensor::Known(known) => self.constant(known, "as is", |known| known.clone()),
             Tensor::Spaced(_) => Err("an operator other than a convolution after SpaceToBatchND".into()),
             Tensor::List(_) => Err("a list of tensors where one is needed".into()),
-            _ => Err("an operand that is no array of numbers".into()),
+            _ => Err("an operand that is not an array of numbers".into()),
         }
     }
 

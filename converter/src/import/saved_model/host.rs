@@ -216,7 +216,7 @@ fn compare(
 fn band(layer: &Layer<'_>, x: &Known, lower: &Known, upper: &Known) -> Result<Rc<Known>, Refusal> {
     let one = |k: &Known| whole(k).and_then(|v| v.first().copied());
     let (Some(lower), Some(upper), [.., rows, columns]) = (one(lower), one(upper), x.shape.as_slice()) else {
-        return Err("a band of what is no matrix".into());
+        return Err("a band of a tensor that is not a matrix".into());
     };
     let inside = |i: usize| {
         let (row, column) = ((i / columns % rows) as i64, (i % columns) as i64);

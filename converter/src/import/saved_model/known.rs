@@ -168,7 +168,7 @@ pub(super) fn from_proto(name: &str, tensor: &TensorProto) -> Result<Rc<Known>, 
     let elements = count(&shape).ok_or_else(|| format!("the absurd shape {shape:?}"))?;
     let wrong = |n: usize| format!("{n} elements for the shape {shape:?}");
     if !tensor.content.is_empty() {
-        let data = decode(number, &tensor.content).ok_or("bytes that are no whole elements")?;
+        let data = decode(number, &tensor.content).ok_or("bytes that are not whole elements")?;
         if data.len() != elements {
             return Err(wrong(data.len()));
         }

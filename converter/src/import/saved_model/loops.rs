@@ -57,7 +57,7 @@ fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Ve
     match condition {
         Some(true) => e.call(yes, rest),
         Some(false) => e.call(no, rest),
-        None => refuse(e, node, inputs, "a branch on what other layers compute"),
+        None => refuse(e, node, inputs, "a branch that depends on numbers that other layers compute"),
     }
 }
 

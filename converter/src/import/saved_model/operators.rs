@@ -163,7 +163,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         "ReadVariableOp" => match layer.input(0)? {
             Tensor::Variable(handle) => one(Tensor::Known(e.variables.read(handle)?)),
             known @ Tensor::Known(_) => one(known.clone()),
-            _ => Err("it reads something that is no variable".into()),
+            _ => Err("it reads something that is not a variable".into()),
         },
         "Identity"
         | "StopGradient"
@@ -181,11 +181,12 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         }
         "IdentityN" => Ok(Some(layer.inputs.to_vec())),
         "NoOp" => Ok(Some(Vec::new())),
-        "Placeholder" => {
-            Err(damaged(format!("`{}` has to be fed, but is no input of the signature", node.name))
-                .about(&node.name)
-                .into())
-        }
+        "Placeholder" => Err(damaged(format!(
+            "`{}` must be given a value, but is not an input of the signature",
+            node.name
+        ))
+        .about(&node.name)
+        .into()),
         "Shape" | "Size" | "Rank" | "ZerosLike" | "OnesLike" => {
             let Some(shape) = e.shape(layer.input(0)?) else { return Err("the shape of a list".into()) };
             let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();

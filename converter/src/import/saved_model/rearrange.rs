@@ -148,7 +148,7 @@ fn gather_known(layer: &Layer<'_>, a: &Known, indices: &Known) -> Result<Rc<Know
     if layer.node.int("batch_dims", 0) != 0 {
         return Err("a look-up per batch element".into());
     }
-    let listed = indices.data.to_i64().ok_or("indices that are no integers")?;
+    let listed = indices.data.to_i64().ok_or("indices that are not integers")?;
     let size = a.shape[at];
     let inside = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < size);
     let listed: Option<Vec<usize>> = listed.iter().map(inside).collect();

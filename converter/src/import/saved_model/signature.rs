@@ -126,7 +126,7 @@ pub(super) fn outputs<'m>(
                 evaluator.notes.push(format!("output `{name}` {note}"));
                 continue;
             }
-            _ => return Err(damaged(format!("output `{name}` is no array of numbers"))),
+            _ => return Err(damaged(format!("output `{name}` is not an array of numbers"))),
         };
         let taken = ids.contains(&id) || evaluator.builder.graph().inputs.contains(&id);
         let id = if taken {

@@ -47,7 +47,7 @@ pub fn costs(facts: &Facts<'_>) -> Option<Markup> {
     Some(html! {
         p.soft {
             "Alone: signal to noise of the model's outputs when this layer alone is rounded to int8 and the rest stays float; the lower, the more it costs. "
-            "Share: its part of the noise of all of them. Here: signal to noise of the layer's own output behind all quantized layers before it."
+            "Share: its part of the noise of all of them. Here: signal to noise of the layer's own output after all quantized layers before it."
         }
         (boxed(html! {
             table {

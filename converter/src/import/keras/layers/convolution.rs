@@ -62,12 +62,12 @@ impl Context<'_, '_> {
         stride: [usize; 2],
     ) -> Result<Window, Refusal> {
         let &[_, h, w, _] = self.run.builder.shape(image) else {
-            return Err(self.broken("its input is no image").into());
+            return Err(self.broken("its input is not an image").into());
         };
         let dilation = self.pair::<N>("dilation_rate", 1)?;
         let limit = 1 << 20;
         if [kernel, stride, dilation].iter().flatten().any(|&n| n == 0 || n > limit) {
-            return Err(self.broken("kernel, stride or dilation is zero or beyond reason").into());
+            return Err(self.broken("kernel, stride or dilation is zero or far too large").into());
         }
         let padding = match self.config().str_or("padding", "valid")? {
             "valid" => Padding::Valid,

@@ -125,7 +125,7 @@ fn binary(context: &mut Context, kind: BinaryKind) -> Translation {
                     let word = context.part(&format!("value_{position}"));
                     Ok(context.run.builder.float(&word, &[1], vec![x])?)
                 }
-                None => unsupported("an operand that is no tensor and no number"),
+                None => unsupported("an operand that is neither a tensor nor a number"),
             },
             _ => Err(context.broken("an operand is missing").into()),
         }
@@ -173,7 +173,7 @@ fn reshape(context: &mut Context) -> Translation {
         items(value)?.iter().map(|d| if d.is_null() { Some(batch) } else { d.as_i64() }).collect()
     };
     let target = context.config().get("newshape").or_else(|| plain(context, 1, "newshape")).and_then(listed);
-    let target = target.ok_or_else(|| context.broken("its shape is no list of numbers"))?;
+    let target = target.ok_or_else(|| context.broken("its shape is not a list of numbers"))?;
     let target = context.resolve(&target, shape.iter().product())?;
     one(context.run.builder.reshape(context.name, x, &target))
 }

@@ -93,7 +93,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     let rows = units.checked_mul(cell.gates()).ok_or_else(|| context.broken("too many units"))?;
     let (batch, steps, features) = match context.shape(x)[..] {
         [batch, steps, features] => (batch, steps, features),
-        _ => return Err(context.broken("its input is no sequence").into()),
+        _ => return Err(context.broken("its input is not a sequence").into()),
     };
     let weights = context.permuted("kernel", &[features, rows], &[1, 0], &[rows, features])?;
     let recurrent = context.permuted("recurrent_kernel", &[units, rows], &[1, 0], &[rows, units])?;
