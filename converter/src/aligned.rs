@@ -1,9 +1,8 @@
-//! Memory on the host that starts at a multiple of 16, for model files and arenas.
+//! Memory on the host that is aligned to 16 bytes, for model files and arenas.
 
 use std::ops::{Deref, DerefMut};
 
-/// Bytes that start at a multiple of 16, as `Model::from_bytes` wants a file and
-/// `Interpreter::new` an arena.
+/// Bytes aligned to 16, as `Model::from_bytes` requires for a file and `Interpreter::new` for an arena.
 ///
 /// ```
 /// let buf = ferrolite::aligned::AlignedBuf::from_bytes(b"FERO");
@@ -16,7 +15,7 @@ pub struct AlignedBuf {
     len: usize,
 }
 
-/// 16 bytes, aligned to as many on every host.
+/// 16 bytes, with an alignment of 16 on every host.
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(16))]
 struct Block([u8; 16]);

@@ -1,10 +1,10 @@
-//! The whole way from a trained model to a `.ferro` file.
+//! The whole conversion from a trained model to a `.ferro` file.
 //!
 //! ```text
 //! import -> refuse what cannot be converted -> passes -> quantize -> passes -> lower, plan, write -> run
 //! ```
-//! A model that arrives quantized keeps its numbers; a float model is quantized after training, which
-//! takes typical samples. The finished file is run before anyone else sees it.
+//! A quantized model keeps its numbers. A float model is quantized after training, which takes typical
+//! samples. The finished file is run as a check before it is returned.
 //!
 //! ```
 //! use ferrolite::convert::{ConvertOptions, convert};
@@ -42,7 +42,7 @@ pub struct ConvertOptions {
     pub import: ImportOptions,
     /// DATA with typical samples, for float models that do not bring the ranges of all layers.
     pub calibrate: Option<String>,
-    /// What the pixels of pictures among the samples become; chosen where it is not said.
+    /// The numbers that pixels of pictures among the samples become; chosen if it is `None`.
     pub scale: Option<Scale>,
     /// How ranges follow from the samples.
     pub calibration: Calibration,
@@ -52,8 +52,8 @@ pub struct ConvertOptions {
     pub io: Io,
     /// How accumulators are scaled down.
     pub rounding: Rounding,
-    /// Largest size of the file in bytes. What it leaves is for Winograd's algorithm, where the target has
-    /// kernels for it; without a budget that is [`Winograd::default`].
+    /// Largest size of the file in bytes. Bytes that remain may be used for Winograd's algorithm, if the
+    /// target has kernels for it. Without a budget, [`Winograd::default`] limits them.
     pub flash_budget: Option<u64>,
     /// Largest size of the arena in bytes.
     pub ram_budget: Option<u64>,
@@ -75,26 +75,26 @@ impl Default for ConvertOptions {
     }
 }
 
-/// What became of a model.
+/// The result of converting a model.
 #[derive(Clone, Debug)]
 pub struct Converted {
     /// The `.ferro` file.
     pub file: ModelFile,
     /// Format of the source, for people.
     pub format: &'static str,
-    /// Number of calibration samples; 0 for a model that arrived quantized.
+    /// Number of calibration samples; 0 for a model that was already quantized.
     pub samples: usize,
-    /// How the samples were used, in words; none for a model that brought all it needs.
+    /// How the samples were used, in words; `None` for a model that needed none.
     pub calibration: Option<String>,
-    /// What was tried on samples that were held back.
+    /// The ways that were tried on samples that were held back.
     pub trials: Vec<Trial>,
-    /// How each output fares against the float model; none without calibration samples.
+    /// How accurate each output is, compared with the float model; empty without calibration samples.
     pub outputs: Vec<OutputReport>,
-    /// Number of samples behind `outputs`, and whether calibration did not see them.
+    /// Number of samples that `outputs` was measured on, and whether calibration did not see them.
     pub judged: (usize, bool),
-    /// What a person should know, one sentence each.
+    /// Remarks, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on before the result is trusted, one sentence each.
+    /// What the user should act on before relying on the result, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -107,32 +107,32 @@ pub struct Prepared {
     pub format: &'static str,
     /// SHA-256 of the source.
     pub source_hash: [u8; 32],
-    /// Number of calibration samples; 0 for a model that arrived quantized.
+    /// Number of calibration samples; 0 for a model that was already quantized.
     pub samples: usize,
-    /// How the samples were used, in words; none for a model that brought all it needs.
+    /// How the samples were used, in words; `None` for a model that needed none.
     pub calibration: Option<String>,
-    /// What was tried on samples that were held back.
+    /// The ways that were tried on samples that were held back.
     pub trials: Vec<Trial>,
-    /// How each output fares against the float model; none without calibration samples.
+    /// How accurate each output is, compared with the float model; empty without calibration samples.
     pub outputs: Vec<OutputReport>,
-    /// Number of samples behind `outputs`, and whether calibration did not see them.
+    /// Number of samples that `outputs` was measured on, and whether calibration did not see them.
     pub judged: (usize, bool),
-    /// What a person should know, one sentence each.
+    /// Remarks, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on before the result is trusted, one sentence each.
+    /// What the user should act on before relying on the result, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Reads a model file, optimises the network and quantizes it: all that comes before a file is written.
+/// Reads a model file, optimises the network and quantizes it: everything before a file is written.
 ///
 /// # Errors
-/// When the file is no model, has layers that cannot be converted (all are named), is a float model
+/// When the file is not a model, has layers that cannot be converted (all are named), or is a float model
 /// without samples, and when the samples do not fit.
 pub fn prepare(path: &Path, options: &ConvertOptions, progress: &dyn Progress) -> Result<Prepared> {
     prepare_with(path, options, progress, false)
 }
 
-/// The same; a scaler that the model begins with can stay a layer.
+/// The same, with the choice that a scaler at the start of the model stays a layer.
 fn prepare_with(
     path: &Path,
     options: &ConvertOptions,
@@ -232,8 +232,8 @@ fn prepare_with(
     })
 }
 
-/// Says which samples lie outside of the ranges that the quantized graph's inputs got. Calibration may cut a
-/// few; many show that the ranges are not those of the samples.
+/// Reports samples outside of the ranges of the quantized graph's inputs. Calibration may clip a few; many
+/// show that the ranges are not those of the samples.
 fn tell_outside(
     data: &Dataset,
     graph: &Graph,
@@ -266,23 +266,23 @@ fn tell_outside(
 /// Converts a model file.
 ///
 /// # Errors
-/// As [`prepare`], and when the result exceeds a budget.
+/// Like [`prepare`], and when the result exceeds a budget.
 pub fn convert(path: &Path, options: &ConvertOptions, progress: &dyn Progress) -> Result<Converted> {
     write(path, prepare(path, options, progress)?, options)
 }
 
-/// Converts a model file to a standard TensorFlow Lite file, which is returned beside the `.ferro` file of
-/// the same model. Both are run on the same input and give the same bytes.
+/// Converts a model file to a standard TensorFlow Lite file, which is returned together with the `.ferro`
+/// file of the same model. Both are run on the same input and must give the same bytes.
 ///
 /// # Errors
-/// As [`convert`], and when TensorFlow Lite cannot express a layer.
+/// Like [`convert`], and when TensorFlow Lite cannot express a layer.
 pub fn convert_to_tflite(
     path: &Path,
     options: &ConvertOptions,
     progress: &dyn Progress,
 ) -> Result<(Converted, Vec<u8>)> {
     let shown = path.display();
-    // QUANTIZE of TensorFlow Lite has the scale and zero point of its result.
+    // In TensorFlow Lite, QUANTIZE has only the scale and zero point of its result.
     let prepared = prepare_with(path, options, progress, true)?;
     let bytes = emit::tflite(&prepared.graph).map_err(|e| e.context(&shown))?;
     let converted = write(path, prepared, options)?;
@@ -338,7 +338,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
     Ok(Converted { file, format, samples, calibration, trials, outputs, judged, notes, warnings })
 }
 
-/// Makes the file, with as much of Winograd's algorithm as the budgets allow.
+/// Makes the file, and uses Winograd's algorithm as far as the budgets allow.
 fn compile_within(graph: &Graph, mut settings: emit::Options, options: &ConvertOptions) -> Result<Emitted> {
     if let Some(budget) = options.flash_budget {
         settings.winograd = Winograd::Never;
@@ -356,7 +356,7 @@ fn compile_within(graph: &Graph, mut settings: emit::Options, options: &ConvertO
     Ok(emitted)
 }
 
-/// Says which layers are made by Winograd's algorithm.
+/// Reports which layers use Winograd's algorithm.
 fn winograd_note(emitted: &Emitted) -> Option<String> {
     let layers = emitted.ops.iter().filter(|op| op.code == OpCode::Conv2dWinograd as u16);
     let names: Vec<String> = layers.map(|op| format!("`{}`", text::layer(&op.name))).collect();
@@ -370,8 +370,8 @@ fn winograd_note(emitted: &Emitted) -> Option<String> {
     ))
 }
 
-/// Samples that tell when they are asked for, as often as there are samples: how often calibration looks at
-/// each is not known before.
+/// Samples that report progress when they are read. Each counts once, because it is not known in advance how
+/// often calibration reads it.
 struct Counted<'a> {
     data: &'a Dataset,
     progress: &'a dyn Progress,

@@ -1,11 +1,11 @@
-//! One inference on the host, in bytes: what every part of the host side that runs a model goes through.
+//! One inference on the host, in bytes. Every part of the host side that runs a model uses it.
 
 use ferrolite_runtime::{Interpreter, Model, Observer, OpSet};
 
 use crate::error::{Error, Result};
 use crate::model_file;
 
-/// An interpreter of a verified model.
+/// An interpreter for a verified model.
 pub(crate) fn interpreter<'a>(
     model: &'a Model<'a>,
     ops: OpSet,

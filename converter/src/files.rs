@@ -1,5 +1,5 @@
-//! Files that are read: regular ones only. A pipe that nobody writes to blocks whoever opens it, and models and data are
-//! looked at more than once.
+//! Opens files for reading, regular files only. Opening a pipe to which nobody writes would block, and models
+//! and data are read more than once.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -22,7 +22,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The bytes of a regular file.
 ///
 /// # Errors
-/// As [`open`].
+/// Like [`open`].
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
@@ -52,7 +52,7 @@ mod tests {
         assert!(error.to_string().contains("not a regular file"), "{error}");
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        // Where the command is missing there is no pipe to test with.
+        // Without the command there is no pipe to test with.
         if Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()) {
             assert!(read(&pipe).unwrap_err().to_string().contains("not a regular file"));
         }

@@ -1,9 +1,10 @@
-//! Figures of outputs beside a reference: the sums behind a signal-to-noise ratio, and the class that wins.
+//! Figures that compare outputs with a reference: the sums for a signal-to-noise ratio, and the winning
+//! class.
 
-/// Decibels below which an output is hardly that of the float model any more.
+/// An output with fewer decibels than this hardly represents the float model any more.
 pub const NOISY: f64 = 10.0;
 
-/// What a person should know of an output whose signal to noise is low.
+/// A warning if the signal to noise of an output is low.
 pub(crate) fn warning(output: &str, decibels: Option<f64>) -> Option<String> {
     let low = decibels.filter(|&db| db < NOISY)?;
     Some(format!(
@@ -12,7 +13,7 @@ pub(crate) fn warning(output: &str, decibels: Option<f64>) -> Option<String> {
     ))
 }
 
-/// What differs between a reference and something measured.
+/// The differences between a reference and a measured output.
 ///
 /// ```
 /// let mut noise = ferrolite::noise::Noise::default();
@@ -32,7 +33,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Takes note of elements and their reference; what one of them has more is left out.
+    /// Adds elements and their reference. If one has more elements, the rest is ignored.
     pub fn add(&mut self, reference: &[f32], other: &[f32]) {
         for (&a, &b) in reference.iter().zip(other) {
             let (a, b) = (f64::from(a), f64::from(b));
@@ -43,7 +44,7 @@ impl Noise {
         }
     }
 
-    /// The ratio in decibels, infinite where nothing differs; none without a signal.
+    /// The ratio in decibels, infinite if nothing differs; `None` without a signal.
     pub fn decibels(&self) -> Option<f64> {
         (self.count > 0 && (self.signal > 0.0 || self.noise == 0.0)).then(|| {
             if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
@@ -51,7 +52,7 @@ impl Noise {
     }
 }
 
-/// Index of the largest element, the first of equals; none without elements.
+/// Index of the largest element, the first one if several are equal; `None` without elements.
 pub fn argmax(values: &[f32]) -> Option<usize> {
     let mut best: Option<(usize, f32)> = None;
     for (index, &value) in values.iter().enumerate() {

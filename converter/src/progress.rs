@@ -1,8 +1,8 @@
-//! How long work tells how far it is.
+//! Progress of long work.
 
-/// Is told of the parts of long work, and of their steps.
+/// Is notified of the parts of long work, and of their steps.
 pub trait Progress: Sync {
-    /// A part of this many steps begins.
+    /// A part with this many steps begins. A part of 0 steps is one whose length is not known.
     fn begin(&self, what: &'static str, steps: usize);
     /// One of its steps is done.
     fn step(&self);
@@ -10,7 +10,7 @@ pub trait Progress: Sync {
     fn end(&self);
 }
 
-/// Tells nobody.
+/// Ignores all progress.
 impl Progress for () {
     fn begin(&self, _: &'static str, _: usize) {}
     fn step(&self) {}

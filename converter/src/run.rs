@@ -135,8 +135,8 @@ pub fn run(
     Ok((split_outputs(model, answer.outputs), layer_arrays(model, layers)))
 }
 
-/// Runs all samples on the host, with the operators of `options`. Each starts from fresh state, unless they ask for a
-/// sequence; then each begins with the state that the one before left. `done` is called after each sample.
+/// Runs all samples on the host, with the operators of `options`. Each sample starts from fresh state; in a
+/// sequence, it begins with the state that the one before left. `done` is called after each sample.
 pub fn run_host(
     model: &Model<'_>,
     data: &Dataset,

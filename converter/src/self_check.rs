@@ -1,8 +1,8 @@
-//! The converter's own check of a file that it has made, before anyone else sees it.
+//! The converter's own check of a file that it has made, before it is returned.
 //!
-//! The model runs on random inputs and on the edges of what inputs can be, next to the same program with every tensor
-//! and all scratch memory in a place of its own, each in memory that held different things before. Where answers
-//! differ, tensors overwrite one another, or something reads what nothing has written.
+//! The model runs on random inputs and on the extremes of its inputs, and so does the same program with every
+//! tensor and all scratch memory at an address of its own, each in memory with different previous contents.
+//! If the results differ, tensors overwrite one another, or something is read that nothing has written.
 
 use ferrolite_runtime::{DType, Model};
 
@@ -14,22 +14,22 @@ use crate::model_file::{self, ModelFile, PortFacts};
 /// Raw bytes of all inputs.
 type Inputs = Vec<Vec<u8>>;
 
-/// Samples for a small model: random ones, and an edge after each.
+/// Samples for a small model: random ones, and an extreme one after each.
 const SAMPLES: u64 = 8;
 
-/// Multiply-accumulate operations that samples may take together, in one of the programs, beyond the first.
+/// Most multiply-accumulate operations of all samples after the first, in one of the programs.
 const WORK: u64 = 150_000_000;
 
-/// A model of more than so many is run on one sample.
+/// A model with more multiply-accumulate operations than this is run on one sample.
 const LARGE: u64 = 50_000_000;
 
-/// What memory held before: of the file, and of the program in which nothing is shared.
+/// The previous contents of memory: for the file, and for the program in which no memory is shared.
 const BEFORE: [(u8, u8); 4] = [(0x00, 0x5A), (0xFF, 0x00), (0x80, 0x7F), (0x5A, 0xA5)];
 
-/// Checks a file against the same program with nothing in one place.
+/// Compares a file with the same program in which no memory is shared.
 ///
 /// # Errors
-/// When answers differ: a mistake of the converter, which is asked to be reported.
+/// When the results differ: a mistake of the converter. The error asks to report it.
 pub(crate) fn check(file: &ModelFile, apart: &[u8]) -> Result<()> {
     let apart = ModelFile::from_bytes(file.name().to_string(), apart).with_operators(file.operators());
     for (inputs, (before, before_apart)) in samples(&file.model()?).iter().zip(BEFORE.iter().cycle()) {
@@ -44,10 +44,10 @@ pub(crate) fn check(file: &ModelFile, apart: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that two files of one model give the same answers.
+/// Checks that two files of one model give the same results.
 ///
 /// # Errors
-/// As [`check`], where they do not.
+/// Like [`check`], when they do not.
 pub(crate) fn same_answers(file: &ModelFile, other: &ModelFile, what: &str) -> Result<()> {
     for inputs in samples(&file.model()?) {
         if answers(file, &inputs, 0)? != answers(other, &inputs, 0)? {
@@ -69,7 +69,7 @@ fn answers(file: &ModelFile, inputs: &Inputs, before: u8) -> Result<Vec<Vec<u8>>
     infer(&mut net, inputs, &mut ())
 }
 
-/// What inputs are filled with.
+/// The values that inputs are filled with.
 #[derive(Clone, Copy)]
 enum Fill {
     Random,
@@ -78,7 +78,7 @@ enum Fill {
     ZeroPoint,
 }
 
-/// Inputs that fill all types, the same for every run: as many as the model's size allows.
+/// Inputs for all types, the same on every run. Their number depends on the model's size.
 fn samples(model: &Model<'_>) -> Vec<Inputs> {
     let macs: u64 = (0..model.ops().len()).filter_map(|op| model.names().op_macs(op)).sum();
     let count = if macs > LARGE { 1 } else { (WORK / macs.max(1)).clamp(1, SAMPLES) };
@@ -104,7 +104,7 @@ fn elements(port: &PortFacts, fill: Fill, random: &mut Random) -> Vec<u8> {
         DType::UInt8 => vec![integer(0, 255, random) as u8],
         DType::Bool => vec![integer(0, 1, random) as u8],
         DType::Int16 => (integer(i16::MIN.into(), i16::MAX.into(), random) as i16).to_le_bytes().to_vec(),
-        // Most are indices of rows; those beyond the last one are taken for it.
+        // Most int32 inputs are indices of rows; an index beyond the last row means the last row.
         DType::Int32 => (integer(0, 1 << 12, random) as i32).to_le_bytes().to_vec(),
         DType::Int64 => integer(0, 1 << 12, random).to_le_bytes().to_vec(),
         DType::Float32 => (integer(-4096, 4096, random) as f32 / 1024.0).to_le_bytes().to_vec(),
@@ -131,7 +131,7 @@ mod tests {
     use crate::graph::Constant;
     use crate::{import, passes};
 
-    /// A model, with some bits of all weights turned.
+    /// A model in which some bits of all weights are inverted.
     fn compiled(turned: i8) -> Emitted {
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/watch_conv1d/watch_conv1d_int8_tf.tflite");

@@ -1,5 +1,5 @@
-//! The float models of the shared collection, held against the answers of TFLite's interpreters
-//! (`opt_`: LiteRT's optimised float kernels; `xnn_`: XNNPACK).
+//! Compares the float models of the shared collection with the results of TFLite's interpreters (`opt_`:
+//! LiteRT's optimised float kernels; `xnn_`: XNNPACK).
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ fn float_models_agree_with_tflite() {
         for engine in ["opt", "xnn"] {
             let found = errors(&path, engine);
             println!("{model} against {engine}: {found:?}");
-            // NaN must fail, too.
+            // NaN must count as an error.
             if !found.iter().all(|&error| error <= 1e-4) {
                 failures.push(model);
             }

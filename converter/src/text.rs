@@ -1,11 +1,11 @@
-//! Numbers and tables as people like to read them.
+//! Formats numbers and tables for people.
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
-/// The mark that files of Ferrolite's bear in text and in comments: see `written`.
+/// The mark that Ferrolite puts into its files, in text and in comments: see `written`.
 pub const MARK: &str = "Written by Ferrolite";
 
-/// A line below the headings, and air.
+/// Tables have a line below their headings, and spaces between columns.
 const STYLE: TableStyle = TableStyle::new()
     .header_lines(ContentLineStyle::none().junction(' '))
     .header_separator(LineStyle::none().fill('─').junction('─'))
@@ -24,17 +24,17 @@ pub fn thousands(number: impl Into<u128>) -> String {
     out
 }
 
-/// A count of things held in memory, as [`thousands`].
+/// A count of things in memory, formatted like [`thousands`].
 pub fn count(number: usize) -> String {
     thousands(number as u128)
 }
 
-/// A share in percent with two digits, `-` where there is none.
+/// A share in percent with two digits, `-` if there is none.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".into(), |share| format!("{:.2} %", share * 100.0))
 }
 
-/// A share in percent without digits behind the point, but for small ones; `-` where there is none.
+/// A share in percent without decimals, except for small ones; `-` if there is none.
 pub fn share(share: Option<f64>) -> String {
     match share.map(|share| share * 100.0) {
         None => "-".into(),
@@ -66,7 +66,7 @@ pub fn scaled(number: u64) -> String {
     format!("{scaled:.digits$} {unit}")
 }
 
-/// Decibels with one digit; `exact` for an infinite ratio, `-` where there is none.
+/// Decibels with one digit; `exact` for an infinite ratio, `-` if there is none.
 pub fn decibels(ratio: Option<f64>) -> String {
     match ratio {
         None => "-".into(),
@@ -75,8 +75,8 @@ pub fn decibels(ratio: Option<f64>) -> String {
     }
 }
 
-/// A layer's name as a table shows it. TensorFlow joins the names of what it fused; the first of
-/// them tells enough.
+/// A layer's name as a table shows it. TensorFlow joins the names of layers that it fused; the first one is
+/// enough.
 pub fn layer(name: &str) -> String {
     match name.split_once(';') {
         Some((first, rest)) if !rest.is_empty() => format!("{first};…"),
@@ -93,7 +93,7 @@ pub enum Column {
     Right(&'static str),
 }
 
-/// Sets rows into a table that fits the terminal. A column that says `-` in every row is left out.
+/// Formats rows as a table that fits the terminal. A column that is `-` in every row is left out.
 pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     let says =
@@ -115,7 +115,7 @@ pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) ->
     table.to_string()
 }
 
-/// A name without what frameworks put around it.
+/// A name without the decoration that frameworks add.
 pub fn plain(name: &str) -> &str {
     let name = name.strip_prefix("serving_default_").unwrap_or(name);
     match name.rsplit_once(':') {

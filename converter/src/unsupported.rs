@@ -1,12 +1,12 @@
-//! What cannot be converted, whatever the format: layers, gathered so that a person sees all of them at once, and
-//! truth values at the border of a model.
+//! What cannot be converted, in any format: layers, which are collected so that a user sees all of them
+//! together, and truth values at the inputs and outputs of a model.
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Unsupported};
 
-/// The way on for models with the user's own operators.
+/// The help for models with the user's own operators.
 pub(crate) const ROAD: &str = "run it through the library, with the operator registered (converter/examples/custom_operator), \
                                or by firmware that lists it; the command line can only inspect such a model";
 
@@ -15,9 +15,9 @@ pub(crate) const ROAD: &str = "run it through the library, with the operator reg
 pub struct UnsupportedLayer {
     /// The layer's name.
     pub name: String,
-    /// The operator in the source format's words; `custom NAME` for custom operators.
+    /// The operator by the source format's name; `custom NAME` for custom operators.
     pub op: String,
-    /// Why, when the operator as such is known but this form of it is not; else empty.
+    /// The reason, if the operator is known but this form of it cannot be converted; else empty.
     pub reason: String,
 }
 
@@ -38,7 +38,7 @@ pub fn unsupported_layers(graph: &Graph) -> Vec<UnsupportedLayer> {
 /// Passes when every layer can be converted.
 ///
 /// # Errors
-/// One error that tells of every offending layer, with its operator and the reason: see [`refusal`].
+/// One error that names every such layer, with its operator and the reason: see [`refusal`].
 pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
     match unsupported_layers(graph).as_slice() {
         [] => Ok(()),
@@ -46,13 +46,14 @@ pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
     }
 }
 
-/// Refuses truth values at the border of a model.
+/// The error for a truth value at an input or output of a model.
 pub(crate) fn truth_at_border(name: &str) -> Error {
     Error::input(format!("`{name}` at the border of the model has element type bool"))
         .help("cast it to float32, int8, uint8, int16 or int32 in the model, and export it again")
 }
 
-/// Kinds of layers that a refusal lists, layers of each that it names, and further operators that it names.
+/// The most kinds of layers in a refusal, the most layers of each that it names, and the most further
+/// operators.
 const KINDS: usize = 8;
 const NAMED: usize = 3;
 const OTHERS: usize = 16;
@@ -61,8 +62,9 @@ const OTHERS: usize = 16;
 const NAME: usize = 48;
 const REASON: usize = 160;
 
-/// The refusal of layers: each operator and reason once, the most frequent first, with the number of its layers
-/// and a few of their names; then the ways that lead on. A page is enough, whatever the model.
+/// The error for layers that cannot be converted: each operator and reason once, the most frequent first,
+/// with the number of its layers and a few of their names, and then what to do. It fits on one page for any
+/// model.
 pub(crate) fn refusal(layers: &[UnsupportedLayer]) -> Error {
     let mut kinds: Vec<(&UnsupportedLayer, Vec<String>)> = Vec::new();
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
@@ -75,7 +77,7 @@ pub(crate) fn refusal(layers: &[UnsupportedLayer]) -> Error {
     }
     let total = layers.len();
     let first = last_part(layers.first().map_or("", |layer| &layer.name));
-    // Stable: of equally frequent ones, the first in the model is first.
+    // The sort is stable: of equally frequent kinds, the first one in the model comes first.
     kinds.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
     let hidden = kinds.iter().skip(KINDS).map(|(_, names)| names.len()).sum::<usize>();
     let mut list: Vec<String> =
@@ -122,9 +124,9 @@ fn describe(layer: &UnsupportedLayer, names: &[String]) -> String {
     format!("{} × {op}{why}: {}{more}", names.len(), shown.join(", "))
 }
 
-/// What leads on for an operator, beside replacing it. Operators have the names of all formats.
+/// What to do about an operator, besides replacing it. Operators may have the names of any format.
 fn way(op: &str) -> Option<&'static str> {
-    /// Parts of names, in lower case, and what to do about such layers.
+    /// Parts of names in lower case, and what to do about such layers.
     const WAYS: [(&[&str], &str); 6] = [
         (
             &["while", "loop", "scan", "tensorlist", "tensorarray"],
@@ -159,7 +161,8 @@ fn way(op: &str) -> Option<&'static str> {
     WAYS.iter().find(|(parts, _)| parts.iter().any(|part| op.contains(part))).map(|(_, way)| *way)
 }
 
-/// The part of a name that tells layers apart: what TensorFlow fused is joined by `;`, scopes by `/`.
+/// The part of a name that distinguishes layers. TensorFlow joins the names of fused layers by `;` and scopes
+/// by `/`.
 fn last_part(name: &str) -> String {
     let first = name.split(';').find(|part| !part.is_empty()).unwrap_or(name);
     let last = first.trim_end_matches('/').rsplit('/').next().unwrap_or(first);

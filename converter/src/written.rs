@@ -1,4 +1,4 @@
-//! The mark that every file of Ferrolite's bears, so that a command knows which files it may replace.
+//! The mark in every file that Ferrolite writes, by which a command knows which files it may replace.
 //!
 //! | file | mark |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `.rs`, `.h`, `.html` | the first line is a comment, or ends with one, that begins with [`MARK`] or "Written by \`ferrolite" |
 //! | `.tflite` | the model's description begins with "Ferrolite" |
 //!
-//! What counts is the contents, not the name.
+//! Only the contents count, not the name.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -15,16 +15,16 @@ use std::path::Path;
 
 use crate::text::MARK;
 
-/// As modules and headers begin, which also say by which word they were written.
+/// The start of modules and headers, which also name the command that wrote them.
 const COMMAND: &str = "Written by `ferrolite ";
 
-/// What the description of a TensorFlow Lite model begins with.
+/// The start of the description of a TensorFlow Lite model.
 const DESCRIPTION: &str = "Ferrolite";
 
-/// A first line is looked for in so many bytes.
+/// The first line is searched for in so many bytes.
 const HEAD: u64 = 512;
 
-/// The record at the end of a zip file, without its comment, and its longest comment.
+/// Size of the record at the end of a zip file without its comment, and size of the longest comment.
 const END: usize = 22;
 const COMMENT: usize = u16::MAX as usize;
 
@@ -55,13 +55,13 @@ pub fn by_ferrolite(path: &Path) -> std::io::Result<bool> {
     Ok(text.starts_with(MARK) || text.starts_with(COMMAND))
 }
 
-/// The comment of a zip file; empty where there is none.
+/// The comment of a zip file; empty if there is none.
 fn comment(file: &mut File) -> std::io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub((END + COMMENT) as u64)))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
-    // The record is the one whose comment reaches to the end of the file.
+    // The record is the one whose comment extends to the end of the file.
     let found = (0..tail.len().saturating_sub(END - 1)).rev().find(|&at| {
         let record = &tail[at..];
         let size = usize::from(record[END - 2]) | usize::from(record[END - 1]) << 8;
@@ -80,7 +80,7 @@ mod tests {
         let path = folder.path().join("file");
         let mut zip = Vec::new();
         crate::data::npz::write(&[], std::io::Cursor::new(&mut zip)).unwrap();
-        // What another program writes ends in an empty comment.
+        // Files of other programs end in an empty comment.
         let size = MARK.len();
         let mut foreign = zip[..zip.len() - size].to_vec();
         *foreign.iter_mut().nth_back(1).unwrap() = 0;

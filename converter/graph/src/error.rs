@@ -16,30 +16,30 @@ use std::sync::Arc;
 pub enum Fault {
     /// The file, the data or the environment: exit code 1.
     Input,
-    /// The words of the command: exit code 2.
+    /// The arguments of the command: exit code 2.
     Usage,
     /// A flash or RAM budget that the model does not meet: exit code 3.
     Budget,
-    /// Ferrolite's own: a mistake in its code, whatever the input. Exit code 70, as `sysexits.h` has it.
+    /// Ferrolite itself: a mistake in its code, whatever the input was. Exit code 70, as in `sysexits.h`.
     Internal,
 }
 
-/// What to do about a mistake of Ferrolite's.
+/// The help for a mistake of Ferrolite's.
 const REPORT: &str = "this is a mistake in Ferrolite, not in the model: please report it with the model";
 
-/// What went wrong and what to do about it, one line each. Errors are equal if they say the same of the same
-/// fault, whatever caused them.
+/// What went wrong and what to do about it, one line each. Errors are equal if fault, message and help are,
+/// whatever caused them.
 #[derive(Clone, Debug)]
 pub struct Error {
     /// Whose fault.
     pub fault: Fault,
     /// What is wrong: names the file, the layer, what was found and what is supported.
     pub message: String,
-    /// What to do next; empty only where the message leaves no question.
+    /// What to do next; empty only if the message leaves no question.
     pub help: String,
-    /// The layer that the message names, and where in the message what is said of it begins.
+    /// The layer that the message names, and the offset in the message of the text after it.
     layer: Option<(String, usize)>,
-    /// The error of another library that led to this one. Its words are in the message.
+    /// The error of another library that led to this one. The message contains its text.
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -58,7 +58,7 @@ impl Error {
         Error { layer: Some((name.into(), start.len())), ..Error::input(format!("{start}{what}")) }
     }
 
-    /// An error in the words of the command.
+    /// An error in the arguments of the command.
     pub fn usage(message: impl Into<String>) -> Error {
         Error::of(Fault::Usage, message.into())
     }
@@ -77,7 +77,7 @@ impl Error {
         Error { fault, message, help: String::new(), layer: None, cause: None }
     }
 
-    /// Says what to do next.
+    /// Sets what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Error {
         self.help = help.into();
@@ -91,7 +91,7 @@ impl Error {
         self
     }
 
-    /// Notes the layer that the message names in its own words.
+    /// Sets the layer that the message already names.
     #[must_use]
     pub fn about(mut self, layer: impl Into<String>) -> Error {
         self.layer = Some((layer.into(), 0));
@@ -103,13 +103,13 @@ impl Error {
         self.layer.as_ref().map(|(name, _)| name.as_str())
     }
 
-    /// What is wrong, without the layer in front of it.
+    /// What is wrong, without the layer before it.
     pub fn reason(&self) -> &str {
         let start = self.layer.as_ref().map_or(0, |&(_, start)| start);
         self.message.get(start..).unwrap_or(&self.message)
     }
 
-    /// Puts what was being worked on (a file, a layer) in front of the message.
+    /// Puts the context (a file, a layer) in front of the message.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Error {
         let what = format!("{what}: ");
@@ -120,7 +120,7 @@ impl Error {
         self
     }
 
-    /// The exit code that the command line ends with.
+    /// The exit code of the command line for this error.
     pub fn exit_code(&self) -> u8 {
         match self.fault {
             Fault::Input => 1,

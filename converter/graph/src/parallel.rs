@@ -1,8 +1,8 @@
 //! Work on numbered samples, on all cores.
 //!
-//! Numbers are handed out in order, one to each thread as it becomes free: then threads are never far
-//! apart, which is what data that are read from a file need. Results do not depend on the number of threads,
-//! and of several errors the one of the smallest number is reported.
+//! Numbers are handed out in order, one to each thread when it becomes free. So threads never work far apart,
+//! which suits data that are read from a file. Results do not depend on the number of threads, and of several
+//! errors the one with the smallest number is reported.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Gives each thread a state, and the threads the numbers of a range as they come. For states whose sum does
-/// not depend on who did what.
+/// Gives each thread a state, and hands out the numbers of a range to the threads. For states whose sum does
+/// not depend on which thread did what.
 pub fn by_worker<S: Send>(
     range: Range<usize>,
     fresh: impl Fn() -> S + Sync,
@@ -33,7 +33,7 @@ pub fn by_worker<S: Send>(
                     return Ok(state);
                 }
                 if let Err(error) = work(&mut state, index) {
-                    // All smaller numbers are in somebody's hands: one that fails will be heard of.
+                    // All smaller numbers have been handed out, so an error in one of them will be found.
                     next.fetch_max(range.end, Ordering::Relaxed);
                     return Err((index, error));
                 }
@@ -54,7 +54,7 @@ pub fn by_worker<S: Send>(
     }
 }
 
-/// The results for the numbers of a range, in their order. Each thread has a memory of its own.
+/// The results for the numbers of a range, in their order. Each thread has its own working memory.
 pub fn in_order<M: Send, T: Send>(
     range: Range<usize>,
     memory: impl Fn() -> M + Sync,
@@ -70,8 +70,8 @@ pub fn in_order<M: Send, T: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Adds up results in the order of their numbers, as they come: for sums that round. A few results wait for
-/// one before them at any time.
+/// Adds up results in the order of their numbers, for sums that round. At any time, only a few results wait
+/// for one before them.
 pub fn fold<T: Send, A: Send>(
     range: Range<usize>,
     start: A,
@@ -96,7 +96,7 @@ pub fn fold<T: Send, A: Send>(
     Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner).2)
 }
 
-/// `most` samples from all of a data set, since data are often sorted.
+/// At most `most` samples, spread evenly over the data set, because data are often sorted.
 pub fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
     let count = len.min(most);
     (0..count).map(move |i| i * len / count)

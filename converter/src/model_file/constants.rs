@@ -1,8 +1,8 @@
 //! How many bytes of a file's constants belong to each op.
 //!
-//! The file says where an op's weights, biases, multipliers and tables start, not how long they are.
-//! All constants belong to some op, so each run of bytes ends where the next one starts. Runs that
-//! several ops share count for the first of them.
+//! The file states where an op's weights, biases, multipliers and tables start, but not how long they are.
+//! All constants belong to some op, so each run of bytes ends where the next one starts. Runs that several
+//! ops share count for the first of them.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn constant_bytes(model: &Model<'_>) -> Vec<u64> {
             owners.entry(start.into()).or_insert(index);
         }
     }
-    // What lies before the first run can only be padding.
+    // Bytes before the first run can only be padding.
     let first = owners.values().next().copied();
     owners.extend(first.map(|owner| (0, owner)));
     let mut bytes = vec![0; model.ops().len()];

@@ -1,10 +1,10 @@
-//! What must hold before a graph is executed.
+//! Checks a graph before it is executed.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Unsupported, Value};
 use crate::ops::check::{elements, error};
 
-/// Refuses a graph with unsupported layers, naming all of them.
+/// Refuses a graph with unsupported layers, and names all of them.
 pub fn supported(graph: &Graph) -> Result<()> {
     let layers: Vec<String> = graph
         .nodes
@@ -31,7 +31,7 @@ pub fn supported(graph: &Graph) -> Result<()> {
     .help("replace them in the model by supported operators, or cut the model before them"))
 }
 
-/// Refuses a graph in which a value is read, or is an output, that nothing has written before.
+/// Refuses a graph in which a value is read, or is an output, before anything has written it.
 pub fn order(graph: &Graph) -> Result<()> {
     let ids = graph.inputs.iter().chain(&graph.outputs);
     let ids =
@@ -65,7 +65,7 @@ pub fn order(graph: &Graph) -> Result<()> {
     }
 }
 
-/// Refuses a constant whose elements or scales do not fit its shape.
+/// Refuses a constant whose number of elements or scales does not match its shape.
 pub fn constant(value: &Value) -> Result<()> {
     let Some(constant) = &value.constant else { return Ok(()) };
     if elements(&value.shape) != Some(constant.len()) {

@@ -1,14 +1,14 @@
 //! The float reference: executes a [`Graph`] in f32 on the host.
 //!
-//! It is what quantization is calibrated on, what constants are folded with and what the integer
-//! interpreter is measured against. The semantics are those of TFLite's float kernels; the matrix
-//! products underneath are the `ndarray` crate's.
+//! Quantization is calibrated on it, constants are folded with it, and the integer interpreter is measured
+//! against it. The semantics are those of TFLite's float kernels; the matrix products underneath are the
+//! `ndarray` crate's.
 //!
-//! A quantized graph runs too: its constants are turned into the real numbers they stand for. At QUANTIZE and
-//! DEQUANTIZE numbers saturate at what the integers can say, since authors rely on it: ONNX Runtime removes
-//! a RELU in front of integers that end at zero. Nothing is rounded: what rounding costs, the author's
-//! included, is what the reference is there to measure. Integers without
-//! quantization, such as the indices that ARG_MAX finds, are held as f32 like everything else.
+//! A quantized graph can be executed, too: its constants are turned into the real numbers that they
+//! represent. At QUANTIZE and DEQUANTIZE, numbers saturate at the range of the integers, because authors rely
+//! on it: ONNX Runtime removes a RELU before integers that end at zero. Nothing is rounded, because the
+//! reference serves to measure what rounding costs, including the author's. Integers without quantization,
+//! such as the indices that ARG_MAX finds, are stored as f32 like all other values.
 //!
 //! ```
 //! use ferrolite::graph::{DType, Graph, Node, Op, UnaryKind, Value};
@@ -57,14 +57,14 @@ use crate::ops::check::error;
 use crate::ops::operands::Operands;
 use crate::ops::{self, channel_axis};
 
-/// A graph that is ready to run: shapes checked, constants turned into real numbers.
+/// A graph that is ready to run: its shapes were checked, and its constants turned into real numbers.
 ///
 /// It is `Sync`; several threads may run samples on one executor at the same time.
 pub struct Executor<'g> {
     graph: &'g Graph,
     /// The constants by value, as real numbers.
     constants: Vec<Option<Cow<'g, [f32]>>>,
-    /// The values whose last reader is the node of that index; their memory is freed behind it.
+    /// For each node, the values that no later node reads; their memory is freed after the node.
     dead_after: Vec<Vec<ValueId>>,
 }
 
@@ -110,8 +110,8 @@ impl<'g> Executor<'g> {
         self.run_transformed(inputs, &mut |_, _| ())
     }
 
-    /// Like [`run`](Executor::run), and shows every model input and every layer's outputs to
-    /// `observe`, in the order of execution.
+    /// Like [`run`](Executor::run), and passes every model input and every layer's outputs to `observe`, in
+    /// the order of execution.
     pub fn run_observed(
         &self,
         inputs: &[&[f32]],
@@ -120,8 +120,8 @@ impl<'g> Executor<'g> {
         self.run_transformed(inputs, &mut |id, data| observe(id, data))
     }
 
-    /// Like [`run_observed`](Executor::run_observed), but what is shown may be changed before
-    /// anything else reads it: rounding to a quantization's grid, injected faults.
+    /// Like [`run_observed`](Executor::run_observed), but the function may change the values before anything
+    /// else reads them: round them to a quantization's grid, or inject faults.
     pub fn run_transformed(
         &self,
         inputs: &[&[f32]],
@@ -176,19 +176,19 @@ impl<'g> Executor<'g> {
         let mut outputs = Vec::with_capacity(graph.outputs.len());
         for &id in &graph.outputs {
             let data = self.constants[id.0].as_deref().or(values[id.0].as_deref());
-            // `check::order` has seen a writer for every output.
+            // `check::order` has found a writer for every output.
             outputs.push(data.unwrap_or_default().to_vec());
         }
         Ok(outputs)
     }
 }
 
-/// Executes one node on real numbers, one slice per operand position; for an optional operand that
-/// is absent, an empty one. The shapes are those of the graph's values.
+/// Executes one node on real numbers, one slice for each operand; the slice of an absent optional operand is
+/// empty. The shapes are those of the graph's values.
 ///
 /// # Errors
-/// If the operator is unsupported, its shapes contradict one another or a slice has not as many
-/// elements as its value.
+/// If the operator is unsupported, its shapes contradict one another, or a slice and its value have different
+/// numbers of elements.
 pub fn execute_node(graph: &Graph, node: &Node, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
     check_node(graph, node)?;
     if inputs.len() != node.inputs.len() {
@@ -216,7 +216,7 @@ pub fn execute_node(graph: &Graph, node: &Node, inputs: &[&[f32]]) -> Result<Vec
     Ok(ops::of(&node.op).eval(&Operands { graph, node, tensors: &operands }))
 }
 
-/// For each node, the values that nothing reads after it.
+/// For each node, the values that no node after it reads.
 fn dead_after(graph: &Graph) -> Vec<Vec<ValueId>> {
     let mut last_use: Vec<Option<usize>> = vec![None; graph.values.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -233,8 +233,8 @@ fn dead_after(graph: &Graph) -> Vec<Vec<ValueId>> {
     dead
 }
 
-/// The real numbers of an int32 bias that carries no quantization of its own: by TFLite's rule its
-/// scale is that of the input times that of the weights.
+/// The real numbers of an int32 bias without a quantization of its own: by TFLite's rule, its scale is that
+/// of the input times that of the weights.
 fn bias_by_convention(graph: &Graph, node: &Node) -> Option<(ValueId, Vec<f32>)> {
     channel_axis(&node.op)?;
     let bias = node.input(2)?;

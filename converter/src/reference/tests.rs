@@ -1,5 +1,5 @@
-//! Each operator on cases small enough to check by hand, and the convolutions against the plain
-//! sums that define them.
+//! Tests each operator on cases that are small enough to check by hand, and compares convolutions with the
+//! plain sums that define them.
 
 use super::*;
 use crate::graph::{
@@ -60,7 +60,7 @@ fn assert_close(found: &[f32], expected: &[f32]) {
     }
 }
 
-/// Numbers in -1..1 that repeat on every run.
+/// Numbers in -1..1 that are the same on every run.
 fn noise(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     (0..len)
@@ -110,7 +110,7 @@ fn binary_functions_broadcast() {
     assert_eq!(binary(BinaryKind::Maximum, a, b, &[2, 3]), [1., 2., 8., 4., 4., 8.]);
     assert_eq!(binary(BinaryKind::Minimum, a, b, &[2, 3]), [1., 1., 1., 1., 2., 4.]);
     assert_eq!(binary(BinaryKind::SquaredDifference, a, b, &[2, 3]), [0., 1., 49., 9., 4., 16.]);
-    // A scalar on either side, five dimensions, dimensions in the middle.
+    // A scalar on either side, five dimensions, and broadcasting in the middle.
     assert_eq!(binary(BinaryKind::Sub, (&[], &[1.]), (&[2], &[3., 5.]), &[2]), [-2., -4.]);
     assert_eq!(binary(BinaryKind::Sub, (&[1, 2], &[3., 5.]), (&[], &[1.]), &[1, 2]), [2., 4.]);
     let (a, b) = ([1., 2., 3., 4.], [10., 20.]);
@@ -186,7 +186,7 @@ fn reductions() {
     assert_eq!(reduce(ReduceKind::Sum, &[0], &[1, 3]), [5., 10., 9.]);
     assert_eq!(reduce(ReduceKind::Max, &[0, 1], &[]), [8.]);
     assert_eq!(reduce(ReduceKind::Min, &[1], &[2, 1]), [1., 4.]);
-    // Ties go to the first.
+    // Of equal elements, the first one wins.
     let ties = [1., 5., 5., 2., 2., 2.];
     assert_eq!(run(Op::ArgMax(ArgMax { axis: 1 }), &[(&[2, 3], &ties)], &[2]), [1., 0.]);
     assert_eq!(run(Op::ArgMin(ArgMin { axis: 0 }), &[(&[2, 3], &ties)], &[3]), [0., 1., 1.]);
@@ -200,7 +200,7 @@ fn resizing() {
     };
     assert_eq!(bilinear(false, false), [0., 0.5, 1., 1.]);
     assert_close(&bilinear(true, false), &[0., 1. / 3., 2. / 3., 1.]);
-    // One row halfway between both.
+    // A row halfway between two rows.
     assert_close(&bilinear(false, true), &[1., 1.25, 1.75, 2.]);
     let nearest = |align_corners, half_pixel_centers, width: usize| {
         let op = Op::ResizeNearest(ResizeNearest { align_corners, half_pixel_centers });
@@ -233,7 +233,7 @@ fn matrix_products() {
     let x: Operand = (&[2, 3], &[1., 1., 1., 0., 1., 2.]);
     assert_eq!(run(op(Activation::None), &[x, weights, (&[2], &[10., 0.])], &[2, 2]), [16., -6., 18., -8.]);
     assert_eq!(run(op(Activation::Relu), &[(&[3], &[1., 1., 1.]), weights], &[1, 2]), [6., 0.]);
-    // More inputs than one vector register holds.
+    // More inputs than one vector register can hold.
     let (a, b) = (noise(37, 1), noise(37, 2));
     let sum: f32 = a.iter().zip(&b).map(|(x, y)| x * y).sum();
     assert_close(&run(op(Activation::None), &[(&[1, 37], &a), (&[1, 37], &b)], &[1, 1]), &[sum]);
@@ -260,7 +260,7 @@ fn matrix_products() {
     }
 }
 
-/// A geometry for the comparisons with the definition.
+/// A geometry for comparisons with the definition.
 struct Case {
     name: &'static str,
     image: [usize; 4],

@@ -1,9 +1,9 @@
 //! The schema of TensorFlow Lite's files, which the importer reads and the emitter writes.
 //!
-//! `schema.fbs` is the part of the format that Ferrolite knows, and `generated.rs` is what `flatc --rust` makes of
-//! it (`cargo xtask schema`).
+//! `schema.fbs` is the part of the format that Ferrolite knows, and `generated.rs` is generated from it by
+//! `flatc --rust` (`cargo xtask schema`).
 
-// Unsafe as all generated flatbuffers readers are; sound behind the verifier, which `verified` runs.
+// Unsafe like all generated flatbuffers readers, and sound behind the verifier, which `verified` runs.
 #[allow(unsafe_code, missing_docs, unused, deprecated, mismatched_lifetime_syntaxes)]
 #[allow(clippy::all, clippy::undocumented_unsafe_blocks)]
 #[rustfmt::skip]
@@ -16,7 +16,7 @@ pub(crate) use generated::tflite::*;
 /// The text of the schema, which lists the fields of each table.
 pub(crate) const SCHEMA: &str = include_str!("schema.fbs");
 
-/// Bounds on the verifier's work, far above what real models need.
+/// Limits for the verifier's work, far above what real models need.
 const VERIFIER: VerifierOptions = VerifierOptions {
     max_depth: 64,
     max_tables: 1_000_000,
@@ -24,21 +24,21 @@ const VERIFIER: VerifierOptions = VerifierOptions {
     ignore_missing_null_terminator: false,
 };
 
-/// The model in a file, once every offset is proved to stay inside of it.
+/// The model in a file, after every offset was proved to stay inside the file.
 ///
 /// # Errors
-/// The verifier's, at the first fault.
+/// The verifier's error, at the first fault.
 pub(crate) fn verified(file: &[u8]) -> Result<Model<'_>, InvalidFlatbuffer> {
     root_as_model_with_opts(&VERIFIER, file)
 }
 
-/// What a file says of itself; none where it says nothing or is no sound model.
+/// The description in a file; `None` if it has none or is not a valid model.
 pub(crate) fn description(file: &[u8]) -> Option<&str> {
     verified(file).ok()?.description()
 }
 
 impl OperatorCode<'_> {
-    /// The operator's number: files before schema 3a only have the one-byte field.
+    /// The operator's number. Files before schema 3a only have the one-byte field.
     pub(crate) fn number(&self) -> BuiltinOperator {
         BuiltinOperator(self.builtin_code().0.max(self.deprecated_builtin_code().into()))
     }
