@@ -17,7 +17,7 @@ pub enum Error {
     TooLarge,
     /// The identifier at byte 4 is not `FERO`: this is no Ferrolite model.
     NotAModel,
-    /// The bytes do not start at a multiple of 16; use `include_model!` or `AlignedBytes`.
+    /// The bytes do not start at a multiple of 16; `include_model!` aligns it.
     Misaligned,
     /// The file has another format version than [`FORMAT_VERSION`].
     Version {

@@ -3,6 +3,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
+// What comments refer to.
+#[allow(unused_imports)]
+use crate::{DType, Target};
+
 enumeration! {
     /// Where a tensor's bytes are.
     Storage: u8 {

@@ -287,6 +287,7 @@ fn the_firmwares_files_are_fresh() {
     let converted = Files::new().convert("net.tflite", host::registry()).unwrap();
     let made = [
         ("model/contrast.ferro", converted.file.bytes().to_vec()),
+        ("model/contrast.rs", ferrolite::bindings::rust(&converted.file.model().unwrap()).into_bytes()),
         ("model/inputs.bin", inputs(&converted.file).concat()),
     ];
     for (name, bytes) in made {

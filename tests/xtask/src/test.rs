@@ -52,7 +52,7 @@ fn needs_miri(_: &Tools) -> Option<&'static str> {
 /// Miri interprets every instruction, so it runs only what is small: the leaf with the unsafe casts, and a
 /// whole model through the interpreter. The schema has no unsafe code.
 fn miri() -> Result<()> {
-    for tests in [["--lib", "tensor"], ["--test", "interpreter"]] {
+    for tests in [["--lib", "tensor"], ["--test", "interpreter"], ["--test", "typed"]] {
         let mut miri = command("cargo", &["+nightly", "miri", "test", "-q", "-p", "ferrolite-runtime"]);
         miri.args(tests).env("MIRIFLAGS", "-Zmiri-disable-isolation");
         exec(miri)?;

@@ -12,22 +12,24 @@ mod contrast;
 use contrast::Contrast;
 use cortex_m as _;
 use cortex_m_rt::entry;
-use ferrolite_runtime::{
-    AlignedBytes, Arena, Error, Interpreter, Model, OpSet, Operator, include_model, ops,
-};
+use ferrolite_runtime::{Error, OpSet, Operator, ops};
 use semihosting::{print, println, process};
 
-static MODEL: AlignedBytes = include_model!("../model/contrast.ferro");
+/// The model, written by `ferrolite convert --rust`.
+#[path = "../model/contrast.rs"]
+mod model;
+
+static MODEL: model::File = model::File::new(include_bytes!("../model/contrast.ferro"));
 static INPUTS: &[u8] = include_bytes!("../model/inputs.bin");
 
-/// The operators that the model needs, and no others.
+/// The operators that the model needs, and no others: `model::OPS` and the firmware's own.
 const OPS: OpSet = &[ops::FULLY_CONNECTED, Operator::custom::<Contrast>()];
 
 #[entry]
 fn main() -> ! {
     // cortex-m-rt makes a `&'static mut` of it.
-    static mut ARENA: Arena<1024> = Arena::new();
-    match run(ARENA) {
+    static mut MEMORY: model::Memory = model::Memory::new();
+    match run(MEMORY) {
         Ok(()) => process::exit(0),
         Err(error) => {
             println!("{error}");
@@ -36,16 +38,10 @@ fn main() -> ! {
     }
 }
 
-fn run(arena: &mut [u8]) -> Result<(), Error> {
-    let model = Model::from_bytes(&MODEL)?;
-    let mut net = Interpreter::new(&model, OPS, arena)?;
-    let len = net.input_mut::<i8>(0)?.len();
-    for input in INPUTS.chunks_exact(len) {
-        for (place, &byte) in net.input_mut::<i8>(0)?.iter_mut().zip(input) {
-            *place = byte as i8;
-        }
-        net.invoke()?;
-        for score in net.output::<i8>(0)? {
+fn run(memory: &mut model::Memory) -> Result<(), Error> {
+    let mut net = model::bind(&MODEL, memory, OPS)?;
+    for bytes in INPUTS.as_chunks().0 {
+        for score in net.run(&bytes.map(|byte: u8| byte as i8)) {
             print!("{score} ");
         }
         println!();
