@@ -7,7 +7,7 @@ mod sine;
 use std::sync::Mutex;
 use std::thread;
 
-use ferrolite_runtime::typed::Fingerprint;
+use ferrolite_runtime::typed::{self, Fingerprint};
 use ferrolite_runtime::{Error, Interpreter, Model, ops};
 use sine::{Memory, Net, Step, input0, output0};
 
@@ -62,6 +62,30 @@ fn an_input_that_was_not_asked_for_is_missing() {
     // What was asked for an inference that never started counts for none.
     net.begin().keras_tensor_5()[0] = 3;
     assert_eq!(net.begin().start().err(), Some(missing));
+}
+
+/// A model with more inputs than a word has bits: as its module would ask for them.
+#[test]
+fn any_number_of_inputs_is_kept_in_mind() {
+    let mut memory = Memory::new();
+    let file = &SINE_COPY.0;
+    let (at, checksum) = Model::from_bytes(file).unwrap().checksum().unwrap();
+    let fingerprint = Fingerprint { bytes: file.len(), checksum_at: at, checksum };
+    let mut net = typed::Net::bind(file, fingerprint, ops::ALL, &mut memory).unwrap();
+    macro_rules! take {
+        ($filling:ident: $($index:literal)*) => {$( $filling.input::<i8, $index, 0, 1>()[0] = 1; )*};
+    }
+    let missing = |index| Some(Error::InputMissing { index });
+    let mut filling = net.begin::<2>();
+    take!(filling: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+    assert_eq!(filling.start(34).err(), missing(32));
+    let mut filling = net.begin::<2>();
+    take!(filling: 33 32 31 30 29 28 27 26 25 24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1);
+    assert_eq!(filling.start(34).err(), missing(0));
+    let mut filling = net.begin::<2>();
+    take!(filling: 33 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+    take!(filling: 32);
+    assert!(filling.start(34).is_ok());
 }
 
 #[test]

@@ -62,3 +62,23 @@ fn several_inputs() {
         .expect("there are more");
     run("larger", &Apart::new(case).file, include_str!("faces/larger.rs"));
 }
+
+/// Names come from files: they end no comment, make no item, and become identifiers or a number.
+#[test]
+fn hostile_names() {
+    let mut file = fs::read(common::root().join("tests/models/sine/sine.ferro")).expect("is committed");
+    for (name, hostile) in [("keras_tensor_5", "*/ }\n fn x() {"), ("output_0", "größe!")] {
+        assert_eq!(name.len(), hostile.len());
+        let at = file.windows(name.len()).position(|bytes| bytes == name.as_bytes()).expect("has the name");
+        file[at..][..name.len()].copy_from_slice(hostile.as_bytes());
+    }
+    let program = "fn main() {
+        let mut memory = model::Memory::new();
+        let mut net = model::bind(&MODEL, &mut memory).unwrap();
+        let wanted = *net.run(&[3]);
+        let mut filling = net.begin();
+        *filling.fn_x() = [3];
+        assert_eq!(*filling.start().unwrap().finish().output0(), wanted);
+    }";
+    run("hostile", &file, program);
+}
