@@ -1,5 +1,5 @@
-//! The main job, through the library: a float digit classifier becomes int8, runs on an emulated
-//! Cortex-M4, and is held against its float reference. `cargo xtask demo` runs this.
+//! The main use case, through the library: a float digit classifier becomes int8, runs on an emulated
+//! Cortex-M4, and is compared with its float reference. `cargo xtask demo` runs this.
 
 use std::path::{Path, PathBuf};
 
@@ -88,7 +88,7 @@ fn run() -> Result<()> {
     if let Some((image, scores, label)) = shown {
         println!("\nThe first image, labelled {}:", label.map_or("?".into(), |l| l.to_string()));
         for row in image.chunks(28).collect::<Vec<_>>().chunks(2) {
-            // Two rows of pixels in one line of text: characters are twice as high as wide.
+            // Two rows of pixels make one line of text, because characters are twice as high as wide.
             let pixel = |x: usize| row.iter().map(|r| r[x]).sum::<f32>() / row.len() as f32;
             let line: String =
                 (0..28).map(|x| [' ', '.', ':', 'o', '#', '@'][(pixel(x) * 5.0) as usize]).collect();

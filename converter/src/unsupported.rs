@@ -38,7 +38,7 @@ pub fn unsupported_layers(graph: &Graph) -> Vec<UnsupportedLayer> {
 /// Passes when every layer can be converted.
 ///
 /// # Errors
-/// One error that names every such layer, with its operator and the reason: see [`refusal`].
+/// One error that names every such layer, with its operator and the reason.
 pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
     match unsupported_layers(graph).as_slice() {
         [] => Ok(()),

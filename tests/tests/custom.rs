@@ -1,5 +1,5 @@
-//! An operator of the user's own, from a model file to a board: the example `custom_operator` of the converter and the
-//! firmware `boards/apps/contrast`, which share the operator's device side.
+//! A custom operator, from a model file to a board: tests the example `custom_operator` of the converter and
+//! the firmware `boards/apps/contrast`, which share the operator's device side.
 
 #[path = "../../converter/examples/custom_operator/contrast.rs"]
 mod contrast;
@@ -26,7 +26,7 @@ use ferrolite_runtime::ops::custom::Custom;
 use ferrolite_runtime::{Error as Refusal, Fault, Interpreter, Model, OpSet, Operator, ops};
 use ferrolite_schema::{custom_code, custom_words};
 
-/// Samples of calibration, and those that the firmware answers.
+/// Samples for calibration, and for the firmware.
 const SAMPLES: usize = 64;
 const ANSWERED: usize = 8;
 
@@ -62,7 +62,7 @@ impl Files {
     }
 }
 
-/// The answers of the interpreter to the integers of some inputs.
+/// The interpreter's outputs for some inputs, as integers.
 fn answers(file: &ModelFile, ops: OpSet, inputs: &[Vec<u8>]) -> Vec<Vec<i8>> {
     let model = Model::from_bytes(file.bytes()).expect("a sound file");
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
@@ -75,7 +75,7 @@ fn answers(file: &ModelFile, ops: OpSet, inputs: &[Vec<u8>]) -> Vec<Vec<i8>> {
     inputs.iter().map(&mut answer).collect()
 }
 
-/// What the firmware is given: inputs in the model's integers.
+/// The firmware's inputs, as the model's integers.
 fn inputs(file: &ModelFile) -> Vec<Vec<u8>> {
     let model = file.model().expect("a sound file");
     let spec = &input_specs(&model)[0];
@@ -99,7 +99,7 @@ fn both_formats_become_the_same_network() {
         let options = files.options(host::registry()).import;
         let graph = import::load_with(&files.path(name), &options).unwrap().graph;
         let compared = compare::compare(&graph, &model, &data, &compare::Options::default(), &()).unwrap();
-        // 8 bits of the result of a dense layer over 32 bands.
+        // The result of a dense layer over 32 bands is as good as 8 bits allow.
         assert!(compared.outputs[0].sqnr_db > Some(25.0), "{name}: {:?}", compared.outputs[0].sqnr_db);
         assert_eq!(compared.layers[0].name, "contrast", "{name}");
         let inputs = inputs(&converted.file);
@@ -114,7 +114,8 @@ fn both_formats_become_the_same_network() {
     assert_eq!(found[0], found[1]);
 }
 
-/// The scales are chosen by calibration, and the integers are the formula's: `contrast.rs` against its float side.
+/// Calibration chooses the scales, and the integers must be those of the formula: compares `contrast.rs` with
+/// its float version.
 #[test]
 fn every_element_is_the_nearest_step() {
     let files = Files::new();
@@ -136,7 +137,7 @@ fn every_element_is_the_nearest_step() {
         let mean = window.iter().map(|&byte| real(byte)).sum::<f64>() / (2 * radius + 1) as f64;
         let wanted = f64::from(models::GAIN) * (real(input[at]) - mean) / f64::from(ports[1].scale);
         let wanted = (wanted + f64::from(ports[1].zero_point)).clamp(-128.0, 127.0);
-        // Two roundings: at most half a step each, the first of a finer step.
+        // Two roundings of at most half a step each; the first step is the finer one.
         assert!(
             (wanted - f64::from(found as i8)).abs() <= 0.76,
             "element {at}: {wanted} became {}",
@@ -145,7 +146,7 @@ fn every_element_is_the_nearest_step() {
     }
 }
 
-/// Several conversions at a time, with the operator and without.
+/// Several conversions at the same time, with the operator and without.
 #[test]
 fn registries_are_apart() {
     let files = Files::new();
@@ -168,7 +169,7 @@ fn who_does_not_register_it_is_told_the_way() {
             assert!(text.contains(word), "{name}: {text}");
         }
     }
-    // A file that is there can be described without the operator, and not be run.
+    // Without the operator, an existing file can be described, but not run.
     let converted = files.convert("net.tflite", host::registry()).unwrap();
     let alone = ModelFile::from_bytes("net.ferro", converted.file.bytes());
     let model = alone.model().unwrap();
@@ -205,7 +206,7 @@ fn a_device_tells_operators_apart() {
     let missing = Refusal::UnsupportedOp { op: 0, code };
     assert_eq!(ferrolite_runtime::check(&model, ops::ALL), Err(missing));
     assert!(missing.to_string().contains("custom operator"), "{missing}");
-    // The same code by another name, as two names may have it.
+    // The same code with another name: two names may have the same code.
     const SAME_CODE: OpSet = &[
         ops::FULLY_CONNECTED,
         Operator { code: custom_code(Contrast::NAME), ..Operator::custom::<Other>() },
@@ -237,7 +238,7 @@ fn a_device_tells_operators_apart() {
         let found = with(op, &code.to_le_bytes());
         assert_eq!(found, Outcome::Refused(Refusal::UnsupportedOp { op: 0, code }));
     }
-    // The operator's own parameters are its own to doubt.
+    // The operator checks its own parameters.
     for (word, value) in
         [(0, 0u32), (0, 7), (1, 65), (1, u32::MAX), (2, 128), (3, 1 << 31), (4, 31), (5, 1 << 20)]
     {
@@ -249,7 +250,7 @@ fn a_device_tells_operators_apart() {
     }
 }
 
-/// Damage of any kind is refused or runs in bounds.
+/// Damage of any kind is refused, or the file runs in bounds.
 #[test]
 fn mutated_files_are_refused_or_run_in_bounds() {
     let converted = Files::new().convert("net.tflite", host::registry()).unwrap();
@@ -281,7 +282,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards/apps/contrast")
 }
 
-/// The model and the inputs of the firmware are what the converter makes today.
+/// The model and the inputs of the firmware are equal to what the converter makes now.
 #[test]
 fn the_firmwares_files_are_fresh() {
     let converted = Files::new().convert("net.tflite", host::registry()).unwrap();

@@ -1,4 +1,4 @@
-//! The models, and what each is asked.
+//! The models, and what is tested of each.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use ferrolite::Result;
 
 use crate::samples::{self, Samples};
 
-/// A trained network in the formats that it comes in.
+/// A trained network in all formats that exist of it.
 pub struct Case {
     /// Name in the table.
     pub name: &'static str,
     /// Format and path of each file, below the folder of shared models. TensorFlow's int8 model is compared with
     /// the first one.
     pub files: &'static [(&'static str, &'static str)],
-    /// TensorFlow's int8 model of the same network. It keeps its numbers on import, so that the interpreter
-    /// gives TFLM's bytes.
+    /// TensorFlow's int8 model of the same network. It keeps its numbers on import, so the interpreter gives
+    /// TFLM's bytes.
     pub tensorflow: Option<&'static str>,
     /// Name in `accuracy.json`.
     pub published: Option<&'static str>,
-    /// Typical samples, and those to judge by.
+    /// Typical samples for calibration, and samples for judging.
     pub samples: fn(&Path) -> Result<Samples>,
 }
 
@@ -41,7 +41,7 @@ macro_rules! trained {
     };
 }
 
-/// A model without a sibling from TensorFlow.
+/// A model without an int8 model by TensorFlow.
 const fn alone(
     name: &'static str,
     files: &'static [(&'static str, &'static str)],
@@ -75,7 +75,7 @@ pub const CASES: &[Case] = &[
         samples: |folder| samples::trained(folder, "mnist_lstm", "mnist", 255.0),
     },
     trained!("sine", samples::sine),
-    // `hello_world_int8.tflite` is of another training.
+    // `hello_world_int8.tflite` comes from another training.
     alone("hello_world", &[("tflite", "real/hello_world_float.tflite")], samples::sine),
     alone("onnx2c_tfl_helloworld", &[("onnx", "onnx/onnx2c_tfl_helloworld.onnx")], samples::sine),
     alone("onnx2c_mnist_zoo", &[("onnx", "onnx/onnx2c_mnist_zoo.onnx")], samples::mnist_pixels),
@@ -98,7 +98,7 @@ pub const CASES: &[Case] = &[
         published: None,
         samples: samples::recording,
     },
-    // Its weights are rounded to 8 bits: that is another network, with answers of its own.
+    // Its weights are rounded to 8 bits, so it is another network, with other results.
     Case {
         name: "kws_ref_model (hybrid)",
         files: &[("tflite", "real/kws_ref_model_float32.tflite")],

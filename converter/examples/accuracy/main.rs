@@ -1,11 +1,12 @@
-//! What int8 costs: each float model of the shared collection, in every format that it comes in, is converted
-//! and compared on whole test sets, beside TensorFlow's own int8 model. Prints the table of `ACCURACY.md`:
+//! The accuracy of int8: converts each float model of the shared collection, in every format that exists of
+//! it, and compares it on whole test sets, beside TensorFlow's own int8 model. Prints the table of
+//! `ACCURACY.md`:
 //!
 //! ```text
 //! cargo run --release -p ferrolite --example accuracy [-- NAME …]
 //! ```
-//! NAME is the beginning of a model's name. What falls short of the goals is listed below the table, and makes the
-//! command fail.
+//! NAME is the beginning of a model's name. Figures that miss the goals are listed below the table, and make
+//! the command fail.
 
 mod cases;
 mod samples;
@@ -22,15 +23,15 @@ use ferrolite::{Error, Result, import};
 use cases::{CASES, Case};
 use samples::Files;
 
-/// Points of accuracy that int8 may lose to TensorFlow's int8, to float, and one format to another.
+/// Points of accuracy that int8 may lose to TensorFlow's int8, to float, and to the other formats.
 const TO_TENSORFLOW: f64 = 0.1;
 const TO_FLOAT: f64 = 0.5;
 const TO_FORMATS: f64 = 0.2;
 
-/// The operator that waits for its int8 kernel.
+/// The operator whose int8 kernel does not exist yet.
 const WITHOUT_KERNEL: &str = "UNIDIRECTIONAL_SEQUENCE_LSTM";
 
-/// What the table has no room for.
+/// Facts that do not fit into the table.
 #[derive(Default)]
 struct Notes {
     /// Models with layers that have no int8 kernel yet, and which.
@@ -83,7 +84,7 @@ fn table(folder: &Path, case: &Case, notes: &mut Notes) -> Result<()> {
             Err(error) => {
                 let path = format!("{}: ", folder.join(path).display());
                 let what = format!("{} from {format}: {}", case.name, error.to_string().replace(&path, ""));
-                // To say that a kernel is missing is an answer; any other error is a fault.
+                // A missing kernel is a valid result; any other error is a failure.
                 if what.contains(WITHOUT_KERNEL) { &mut notes.refused } else { &mut notes.short }.push(what);
                 "| - | refused | | | | | | | |".to_string()
             }
@@ -122,7 +123,7 @@ fn table(folder: &Path, case: &Case, notes: &mut Notes) -> Result<()> {
     Ok(())
 }
 
-/// Converts a float model as anybody would, and compares it with itself.
+/// Converts a float model as a user would, and compares it with itself.
 fn ours(path: &Path, files: &Files, labels: Option<&Labels>) -> Result<Comparison> {
     let options = ConvertOptions { calibrate: Some(files.calibration()), ..ConvertOptions::default() };
     let converted = convert(path, &options, &())?;
@@ -135,8 +136,8 @@ fn judge(source: &Graph, file: &ModelFile, files: &Files, labels: Option<&Labels
     compare(source, &model, &data, &Options { labels, ..Options::default() }, &())
 }
 
-/// What `accuracy.json` says of TensorFlow's int8 model, run by LiteRT: a share, or for a regression the mean
-/// squared error on the rows that lie beside the model.
+/// The figure in `accuracy.json` for TensorFlow's int8 model, run by LiteRT: a share, or for a regression the
+/// mean squared error on the rows beside the model.
 fn published(folder: &Path, case: &Case) -> Result<Option<f64>> {
     let Some(name) = case.published else { return Ok(None) };
     let path = folder.join("accuracy.json");
@@ -148,7 +149,7 @@ fn published(folder: &Path, case: &Case) -> Result<Option<f64>> {
     Ok(of(&json[name]["int8_tf"]["accuracy"]).or(of(&json[name]["rows_512"]["tf_int8_mse"])))
 }
 
-/// A row's cells after the formats.
+/// The cells of a row after the formats.
 fn row(found: &Comparison, peer: Option<&Comparison>, published: Option<f64>) -> String {
     let percent = |share: Option<f64>| share.map(|share| format!("{:.2} %", 100.0 * share));
     let figure = |accuracy: Option<f64>, mse: Option<f64>| {
@@ -176,7 +177,7 @@ fn row(found: &Comparison, peer: Option<&Comparison>, published: Option<f64>) ->
     .join(" | ")
 }
 
-/// In what the figures miss their goals.
+/// The goals that the figures miss.
 fn shortcomings(
     found: &Comparison,
     peer: Option<&Comparison>,

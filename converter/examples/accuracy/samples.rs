@@ -1,4 +1,4 @@
-//! Samples as the models were trained on, from the shared data sets, where the collection has any.
+//! Samples like those that the models were trained on, from the shared data sets, if the collection has any.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,7 +8,7 @@ use ferrolite::data::{Labels, load_labels};
 use ferrolite::graph::DType;
 use ferrolite::{Error, Result};
 
-/// Rows of calibration, as many as TensorFlow's models had.
+/// Rows for calibration, as many as TensorFlow used for its models.
 const CALIBRATION: usize = 256;
 
 /// Samples for a model with one input.
@@ -16,11 +16,11 @@ pub struct Samples {
     shape: Vec<usize>,
     calibration: Vec<f32>,
     test: Vec<f32>,
-    /// What the test samples show.
+    /// The classes or values of the test samples.
     pub labels: Option<Labels>,
 }
 
-/// The samples in a file, for as long as this lives.
+/// The samples in a file, which exists as long as this value.
 pub struct Files(tempfile::TempDir);
 
 impl Files {
@@ -28,12 +28,12 @@ impl Files {
         format!("{}:{name}", self.0.path().join("samples.npz").display())
     }
 
-    /// DATA of the typical samples.
+    /// DATA argument of the typical samples.
     pub fn calibration(&self) -> String {
         self.array("calibration")
     }
 
-    /// DATA of the samples to judge by.
+    /// DATA argument of the samples for judging.
     pub fn test(&self) -> String {
         self.array("test")
     }
@@ -59,7 +59,7 @@ impl Samples {
         Ok(Files(folder))
     }
 
-    /// The same samples, each value changed.
+    /// The same samples with each value changed.
     fn map(mut self, f: impl Fn(f32) -> f32) -> Samples {
         self.calibration.iter_mut().chain(&mut self.test).for_each(|x| *x = f(*x));
         self
@@ -73,7 +73,7 @@ fn read(path: &Path, name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
     Ok((values, array.shape().iter().skip(1).copied().collect()))
 }
 
-/// The calibration rows that TensorFlow had, and the whole test set, divided by what one stands for there.
+/// The calibration rows that TensorFlow used, and the whole test set, divided by `one`.
 pub fn trained(folder: &Path, model: &str, set: &str, one: f32) -> Result<Samples> {
     let (calibration, _) = read(&folder.join("trained").join(model).join("test_and_cal.npz"), "cal_x")?;
     let set = folder.join("datasets").join(format!("{set}.npz"));
@@ -82,7 +82,7 @@ pub fn trained(folder: &Path, model: &str, set: &str, one: f32) -> Result<Sample
     Ok(Samples { shape, calibration, test: test.iter().map(|x| x / one).collect(), labels })
 }
 
-/// Angles and their sines: the rows that lie beside the model.
+/// Angles and their sines: the rows beside the model.
 pub fn sine(folder: &Path) -> Result<Samples> {
     let path = folder.join("trained/sine/test_and_cal.npz");
     let (calibration, _) = read(&path, "cal_x")?;
@@ -91,12 +91,12 @@ pub fn sine(folder: &Path) -> Result<Samples> {
     Ok(Samples { shape, calibration, test, labels })
 }
 
-/// Digits of 0 to 255, as the ONNX model zoo feeds them.
+/// Digits of 0 to 255, as the ONNX model zoo uses them.
 pub fn mnist_pixels(folder: &Path) -> Result<Samples> {
     Ok(trained(folder, "mnist_cnn", "mnist", 255.0)?.map(|x| x * 255.0))
 }
 
-/// Digits of half the size, four pixels to one.
+/// Digits of half the size; four pixels become one.
 pub fn mnist_halved(folder: &Path) -> Result<Samples> {
     let mut digits = mnist_pixels(folder)?;
     let halved = |pixels: &[f32]| -> Vec<f32> {
@@ -110,21 +110,21 @@ pub fn mnist_halved(folder: &Path) -> Result<Samples> {
     Ok(digits)
 }
 
-/// Numbers of [-1, 1) without a pattern; the same on every run.
+/// Random numbers in [-1, 1), the same on every run.
 fn noise(seed: u64) -> impl Iterator<Item = f32> {
     // Knuth's MMIX generator; its upper bits are good.
     let step = |state: &u64| Some(state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407));
     std::iter::successors(step(&seed), step).map(|state| (state >> 40) as f32 / (1 << 23) as f32 - 1.0)
 }
 
-/// Noise: nothing is known of what the model was trained on.
+/// Noise, because nothing is known about the model's training data.
 pub fn noise_5x5(_: &Path) -> Result<Samples> {
     let some = |seed, rows: usize| noise(seed).take(rows * 25).collect();
     Ok(Samples { shape: vec![5, 5], calibration: some(1, CALIBRATION), test: some(2, 1000), labels: None })
 }
 
-/// Pictures of clothes as grey pictures of 32x32, since the collection has no CIFAR-10: the network answers
-/// something, and int8 should answer the same.
+/// Pictures of clothes as grey pictures of 32x32, since the collection has no CIFAR-10: the network gives
+/// some results, and int8 should give the same.
 pub fn grey_pictures(folder: &Path) -> Result<Samples> {
     let path = folder.join("datasets/fashion.npz");
     let grey = |name, rows: usize| -> Result<Vec<f32>> {
@@ -144,12 +144,12 @@ pub fn grey_pictures(folder: &Path) -> Result<Samples> {
     Ok(Samples { shape: vec![32, 32, 3], calibration, test, labels: None })
 }
 
-/// The one real recording of the collection for keyword spotting, rolled in time, each with noise of its own: the
-/// features of a second as 49 rows of 10.
+/// The only real recording of the collection for keyword spotting, shifted in time, each copy with other
+/// noise: the features of one second as 49 rows of 10.
 pub fn recording(folder: &Path) -> Result<Samples> {
     let path = folder.join("real/kws_ref_model.oracle.npz");
     let array = Npz::open(&path)?.read("real_in0")?;
-    // Quantized by the int8 model's input: scale and zero point as in the manifest.
+    // The int8 model's input quantizes it: scale and zero point are those in the manifest.
     let real = |q: f32| 0.584703 * (q - 83.0);
     let features: Vec<f32> = array.row_f32(0).into_iter().map(real).collect();
     let rolled = |seed, rows: usize| -> Vec<f32> {

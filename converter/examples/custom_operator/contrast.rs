@@ -1,10 +1,10 @@
-//! The device's side of an operator of one's own: `example.Contrast`. It is what a firmware links
-//! (`boards/apps/contrast`), and what the host runs.
+//! The device's side of a custom operator: `example.Contrast`. A firmware links it (`boards/apps/contrast`),
+//! and the host runs it.
 //!
 //! ```text
 //! y[i] = gain * (x[i] - mean of x[i - radius ..= i + radius])     along the last dimension; zero outside of it
 //! ```
-//! Spectra are made independent of a microphone's colour this way.
+//! This makes spectra independent of a microphone's frequency response.
 //!
 //! In integers, with the zero points taken off, `n = 2 * radius + 1`, and one multiplier for gain, mean and scales:
 //! `y[i] = clamp(scale(n * x[i] - sum, multiplier) + output_zero_point)`.
@@ -20,7 +20,7 @@ use ferrolite_runtime::{Eval, Fault, Node};
 /// The operator.
 pub struct Contrast;
 
-/// Elements on each side of a window, at most: sums stay far below 2^31, and the time of an op is bounded.
+/// Most elements on each side of a window: sums stay far below 2^31, and the time of an op is bounded.
 pub const MOST_RADIUS: u32 = 64;
 
 /// The parameter words.
@@ -32,21 +32,21 @@ pub struct Params {
     pub radius: u32,
     /// Zero point of the input.
     pub input_zero_point: i32,
-    /// From sums to steps of the output.
+    /// Scales sums to steps of the output.
     pub multiplier: Multiplier,
     /// Zero point of the output.
     pub output_zero_point: i32,
 }
 
 impl Params {
-    /// As the file has them.
+    /// The parameters as words of the file.
     pub fn words(&self) -> [u32; 6] {
         let Multiplier { mantissa, shift } = self.multiplier;
         let zero_points = [self.input_zero_point as u32, self.output_zero_point as u32];
         [self.width, self.radius, zero_points[0], mantissa as u32, shift as u32, zero_points[1]]
     }
 
-    /// From the file's words; `None` for another number of them.
+    /// Parses the file's words; `None` if their number is wrong.
     pub fn read(words: &[u32]) -> Option<Params> {
         let &[width, radius, input_zero_point, mantissa, shift, output_zero_point] = words else {
             return None;
@@ -90,7 +90,7 @@ impl Custom for Contrast {
     }
 }
 
-/// One row. The sum of the window moves with it.
+/// Computes one row. The sum of the window is updated as the window moves.
 fn row(p: &Params, rounding: Rounding, x: &[Cell<i8>], y: &[Cell<i8>]) {
     let radius = p.radius as usize;
     let step = |at: Option<usize>| {

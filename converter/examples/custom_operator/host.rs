@@ -1,19 +1,20 @@
-//! The host's side of the operator: what the converter has to know beside what the device runs.
+//! The host's side of the operator: what the converter needs in addition to the device's code.
 
 use ferrolite::graph::custom::{Attributes, CustomLayer, CustomOperator, Prepared, Registry, Tensor};
 use ferrolite_runtime::quant::multiplier;
 
 use super::contrast::{Contrast, MOST_RADIUS, Params};
 
-/// What the converter is told.
+/// The operator for the converter.
 struct OnHost;
 
-/// The registry that a conversion is given, in `ImportOptions`.
+/// The registry for a conversion, in `ImportOptions`.
 pub fn registry() -> Registry {
     Registry::new().with::<Contrast>(OnHost)
 }
 
-/// Radius and gain: attributes in ONNX; in TensorFlow Lite the author chose a uint32 and a float32 as custom options.
+/// Radius and gain. In ONNX they are attributes; in TensorFlow Lite the author chose a uint32 and a float32
+/// as custom options.
 fn settings(attributes: &Attributes) -> Result<(usize, f64), String> {
     let (radius, gain) = match attributes.bytes[..] {
         [a, b, c, d, e, f, g, h] => {

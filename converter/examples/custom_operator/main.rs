@@ -1,7 +1,7 @@
-//! An operator of one's own, from a model file to a microcontroller: the network of `models.rs` has a layer that
-//! Ferrolite does not know, `example.Contrast`. `contrast.rs` is what a device runs for it, `host.rs` what the converter
-//! has to know; the firmware in `boards/apps/contrast` links the former. Run it with
-//! `cargo run --release -p ferrolite --example custom_operator`.
+//! A custom operator, from a model file to a microcontroller. The network of `models.rs` has a layer that
+//! Ferrolite does not know, `example.Contrast`. `contrast.rs` is the code that a device runs for it, and
+//! `host.rs` is what the converter needs; the firmware in `boards/apps/contrast` links the former. Run it
+//! with `cargo run --release -p ferrolite --example custom_operator`.
 
 mod contrast;
 mod host;

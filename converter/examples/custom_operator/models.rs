@@ -1,5 +1,5 @@
-//! Models with the operator, as TensorFlow and PyTorch export them: spectra of 32 bands, their contrast, and a dense
-//! layer with four scores. A person has such files; here they are written field by field.
+//! Models with the operator, as TensorFlow and PyTorch export them: spectra of 32 bands, their contrast, and
+//! a dense layer with four scores. Users have such files; here they are written field by field.
 
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 
@@ -18,7 +18,8 @@ pub fn weights() -> Vec<f32> {
     (0..SCORES * BANDS).map(|i| ((i * 37 + 11) % 64) as f32 / 32.0 - 1.0).collect()
 }
 
-/// Inputs like those that the model was trained on: peaks at some bands on a slope that says nothing.
+/// Inputs like those that the model was trained on: peaks at some bands, on a slope that carries no
+/// information.
 pub fn samples(count: usize) -> Vec<Vec<f32>> {
     let element = |sample: usize, at: usize| {
         let (frame, band) = (at / BANDS, at % BANDS);
@@ -31,7 +32,7 @@ pub fn samples(count: usize) -> Vec<Vec<f32>> {
 
 /// The `.tflite` file: CUSTOM `example.Contrast` with its options, FULLY_CONNECTED.
 pub fn tflite() -> Vec<u8> {
-    // Numbers of fields are those of TensorFlow Lite's schema.
+    // Field numbers are those of TensorFlow Lite's schema.
     let slot = |field: u16| 4 + 2 * field;
     let mut fbb = FlatBufferBuilder::new();
     let floats: Vec<u8> = weights().iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -131,7 +132,7 @@ fn operator<'a>(
 /// The `.onnx` file of the same network: `Contrast` of the domain `example`, and `MatMul`.
 pub fn onnx() -> Vec<u8> {
     let floats = weights();
-    // MatMul has the weights the other way round.
+    // MatMul has its weights transposed.
     let turned = (0..BANDS).flat_map(|band| (0..SCORES).map(move |score| score * BANDS + band));
     let turned: Vec<u8> = turned.flat_map(|at| floats[at].to_le_bytes()).collect();
     let attribute = |name: &str, kind: u64, value: Vec<u8>| {

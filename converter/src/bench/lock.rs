@@ -1,7 +1,7 @@
-//! A lock on speed and size: what an inference cost on each board, kept in a file beside the model, and compared with
-//! what it costs now.
+//! A lock on speed and size: the cost of an inference on each board, stored in a file beside the model, and
+//! compared with the cost now.
 //!
-//! The file is text, one figure a line, so that a change of it can be read in review:
+//! The file is text, with one figure in a line, so that a change can be reviewed:
 //!
 //! ```text
 //! # Written by Ferrolite: what an inference costs. …
@@ -12,7 +12,8 @@
 //! arena_bytes 8512
 //! layer 0 12034 15120 CONV_2D functional/conv
 //! ```
-//! A layer has its place, its instructions, its modelled cycles (`-` where there are none), its operator and its name.
+//! A layer's line has its index, its instructions, its modelled cycles (`-` if there are none), its operator
+//! and its name.
 //!
 //! ```
 //! use ferrolite::bench::{Measured, lock::{Lock, Tolerance}};
@@ -32,15 +33,15 @@ use super::{LayerMeasured, Measured};
 use crate::error::{Error, Result};
 use crate::text::{self, MARK};
 
-/// Layers that a sentence names, at most.
+/// Most layers that a sentence names.
 const NAMED: usize = 3;
 
-/// How much may grow, in percent of what it was.
+/// How much figures may grow, in percent of the earlier figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
     /// Instructions and bytes.
     pub counted: f64,
-    /// Modelled cycles: where code happens to lie moves them.
+    /// Modelled cycles, which depend a little on the addresses of code.
     pub cycles: f64,
 }
 
@@ -51,7 +52,7 @@ impl Default for Tolerance {
 }
 
 impl Tolerance {
-    /// The same for every figure.
+    /// The same tolerance for every figure.
     pub fn all(percent: f64) -> Tolerance {
         Tolerance { counted: percent, cycles: percent }
     }
@@ -61,7 +62,7 @@ impl Tolerance {
     }
 }
 
-/// What a lock holds of a board.
+/// A figure that a lock holds for a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Figure {
     Cycles,
@@ -84,7 +85,7 @@ impl Figure {
         Figure::Flash,
     ];
 
-    /// The word in the file, which is the key in JSON.
+    /// Its name in the file, which is the key in JSON.
     fn word(self) -> &'static str {
         match self {
             Figure::Cycles => "cycles",
@@ -97,7 +98,7 @@ impl Figure {
         }
     }
 
-    /// What it is, in words.
+    /// Its name for people.
     fn name(self) -> &'static str {
         match self {
             Figure::Cycles => "cycles",
@@ -122,7 +123,7 @@ impl Figure {
         }
     }
 
-    /// The layer's share of it; none of figures that layers have no share in.
+    /// The layer's share of the figure; `None` for figures that are not divided among layers.
     fn of_layer(self, layer: &Layer) -> Option<u64> {
         match self {
             Figure::Cycles => layer.cycles,
@@ -143,7 +144,7 @@ struct Layer {
 
 impl From<&LayerMeasured> for Layer {
     fn from(layer: &LayerMeasured) -> Layer {
-        // A line of the file holds one layer, whatever its name.
+        // Each layer takes one line of the file, whatever its name contains.
         let name = layer.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
         Layer {
             instructions: layer.instructions,
@@ -154,7 +155,7 @@ impl From<&LayerMeasured> for Layer {
     }
 }
 
-/// What an inference cost on one board.
+/// The cost of an inference on one board.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Entry {
     board: String,
@@ -177,28 +178,28 @@ impl Entry {
     }
 }
 
-/// How a board's figures differ from those of the lock, a sentence each.
+/// The differences between a board's figures and those of the lock, one sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// What grew by more than it may.
+    /// Figures that grew by more than the tolerance.
     pub grown: Vec<String>,
-    /// What became less by as much: the lock can be renewed.
+    /// Figures that shrank by as much, so that the lock can be renewed.
     pub shrunk: Vec<String>,
 }
 
-/// What an inference cost, by board.
+/// The cost of an inference, by board.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     entries: Vec<Entry>,
 }
 
 impl Lock {
-    /// The boards that the lock has figures of, in the order of the file.
+    /// The boards of which the lock has figures, in the order of the file.
     pub fn boards(&self) -> Vec<&str> {
         self.entries.iter().map(|entry| entry.board.as_str()).collect()
     }
 
-    /// Takes a board's figures in; those of other boards stay.
+    /// Stores a board's figures; those of other boards stay.
     pub fn set(&mut self, measured: &Measured) {
         let entry = Entry::of(measured);
         match self.entries.iter_mut().find(|old| old.board == entry.board) {
@@ -228,10 +229,10 @@ impl Lock {
         out
     }
 
-    /// Reads the contents of a file.
+    /// Parses the contents of a file.
     ///
     /// # Errors
-    /// When a line is none that [`text`](Lock::text) writes: the error names it by its number.
+    /// When a line is not one that [`text`](Lock::text) writes. The error gives its number.
     pub fn parse(text: &str) -> Result<Lock> {
         let mut lock = Lock::default();
         for (index, line) in text.lines().enumerate() {
@@ -247,7 +248,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes one line in; nothing where it is none.
+    /// Parses one line and stores it; `None` if it is not a valid line.
     fn line(&mut self, line: &str) -> Option<()> {
         let (word, rest) = line.split_once(' ')?;
         if word == "board" {
@@ -260,7 +261,7 @@ impl Lock {
         }
         let entry = self.entries.last_mut()?;
         if word == "layer" {
-            // A name may be empty, and may have spaces.
+            // A name may be empty, and may contain spaces.
             let mut words = rest.splitn(5, ' ');
             let index: usize = words.next()?.parse().ok()?;
             let mut number = || match words.next()? {
@@ -284,10 +285,10 @@ impl Lock {
         Some(())
     }
 
-    /// Holds a board's figures against those of the lock.
+    /// Compares a board's figures with those of the lock.
     ///
     /// # Errors
-    /// When the lock has none of this board, or has cycles and there are none now.
+    /// When the lock has no figures of this board, or has cycles and there are none now.
     pub fn compare(&self, measured: &Measured, tolerance: Tolerance) -> Result<Comparison> {
         let entry = self.entry(&measured.board)?;
         let now = Entry::of(measured);
@@ -325,10 +326,10 @@ impl Lock {
         Ok(found)
     }
 
-    /// Checks that there are figures of a board, before anything is measured.
+    /// Checks that the lock has figures of a board, before anything is measured.
     ///
     /// # Errors
-    /// When there are none; the error says of which there are.
+    /// When it has none. The error lists the boards that it has.
     pub fn expect(&self, board: &str) -> Result<()> {
         self.entry(board).map(|_| ())
     }
@@ -354,8 +355,8 @@ fn signed(percent: f64) -> String {
     format!("{percent:+.2} %")
 }
 
-/// The layers in which a figure grew most, in words. A layer is found again by its operator and its name, and of
-/// several that share both by their order.
+/// The layers in which a figure grew most, in words. A layer is identified by its operator and its name, and
+/// several with the same operator and name by their order.
 fn blame(figure: Figure, before: &[Layer], after: &[Layer]) -> String {
     let mut left: Vec<Option<&Layer>> = before.iter().map(Some).collect();
     let mut grown = Vec::new();
@@ -438,7 +439,7 @@ mod tests {
         let mut lock = lock(&[measured("qemu-cortex-m4", &names), without]);
         assert_eq!(Lock::parse(&lock.text()).unwrap(), lock);
         assert_eq!(Lock::parse("").unwrap(), Lock::default());
-        // One board's figures are replaced, the other's stay.
+        // The figures of one board are replaced, those of the other stay.
         lock.set(&measured("qemu-cortex-m4", &[("a", 99)]));
         assert_eq!(lock.boards(), ["qemu-cortex-m4", "qemu-cortex-m3"]);
         assert_eq!(Lock::parse(&lock.text()).unwrap(), lock);

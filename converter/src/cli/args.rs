@@ -51,13 +51,13 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Run a .ferro file on samples
     Run(RunArgs),
-    /// Hold a .ferro file against the model that it was made from
+    /// Compare a .ferro file with the model that it was made from
     Compare(CompareArgs),
     /// Measure a .ferro file: instructions, time, memory
     Bench(BenchArgs),
     /// List the boards that models can run on
     Boards(BoardsArgs),
-    /// Print what a shell needs to complete these words
+    /// Print a script with which a shell completes these commands and options
     Completions(CompletionsArgs),
     /// Print a manual page, of ferrolite or of one of its commands
     Man(ManArgs),
@@ -88,7 +88,7 @@ pub struct ConvertArgs {
     /// What the model's file leaves open.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// The file to write: .ferro, or .tflite for the same int8 model as TensorFlow Lite has it
+    /// The file to write: .ferro, or .tflite for the same int8 model in TensorFlow Lite's format
     #[arg(short, long, value_name = "OUT.ferro")]
     pub output: PathBuf,
     /// Typical samples, 100 or more; needed to quantize a float model, unless it was trained with fake
@@ -115,27 +115,27 @@ pub struct ConvertArgs {
     /// Also write a C header with the model's bytes and sizes
     #[arg(long, value_name = "OUT.h")]
     pub c: Option<PathBuf>,
-    /// Also write a page about the model: sizes, graph, memory over time, and, where it was calibrated, what
+    /// Also write a page about the model: sizes, graph, memory over time, and, if it was calibrated, what
     /// each layer costs
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
-    /// Also say flash and RAM in all, with the runtime's code and stack on this board (`ferrolite boards`), or
-    /// as a file says it that `bench --json` wrote
+    /// Also report total flash and RAM, with the runtime's code and stack on this board (`ferrolite boards`),
+    /// or with those from a file that `bench --json` wrote
     #[arg(long, value_name = "BOARD")]
     pub bench: Option<String>,
-    /// Fail with exit code 3 if the file is larger; bytes, or with K or M behind. Where it leaves room, 3x3
-    /// convolutions for Cortex-M4, M7 and M33 take Winograd's algorithm, which is faster and larger; without
-    /// a budget they may add 40K
+    /// Fail with exit code 3 if the file is larger: a number of bytes, or a number followed by K or M. If
+    /// room remains, 3x3 convolutions for Cortex-M4, M7 and M33 use Winograd's algorithm, which is faster and
+    /// larger; without a budget they may add 40K
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub flash_budget: Option<u64>,
-    /// Fail with exit code 3 if the arena is larger; bytes, or with K or M behind
+    /// Fail with exit code 3 if the arena is larger: a number of bytes, or a number followed by K or M
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub ram_budget: Option<u64>,
-    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 less ImageNet's means, by
-    /// its deviations); chosen by the model's first layers or its input's range where it is not said
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 minus ImageNet's means,
+    /// divided by its deviations); by default chosen from the model's first layers or its input's range
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
     pub scale: Option<Scale>,
-    /// Take every warning for an error: exit with 1 and write nothing
+    /// Treat every warning as an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
     /// Replace output files that Ferrolite did not write
@@ -152,7 +152,7 @@ pub struct SourceArgs {
     /// The signature of a SavedModel that has several
     #[arg(long, value_name = "NAME")]
     pub signature: Option<String>,
-    /// Shape of an input, batch included, where the file leaves dimensions open; once for each input
+    /// Shape of an input, batch included, if the file leaves dimensions open; once for each input
     #[arg(long = "input-shape", value_name = "NAME=1,28,28,1", value_parser = parse_input_shape)]
     pub input_shapes: Vec<(String, Vec<usize>)>,
 }
@@ -205,11 +205,11 @@ pub struct RunArgs {
     /// The board to run on
     #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,
-    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 less ImageNet's means, by
-    /// its deviations); chosen by the model's first layers or its input's range where it is not said
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 minus ImageNet's means,
+    /// divided by its deviations); by default chosen from the model's first layers or its input's range
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
     pub scale: Option<Scale>,
-    /// Take every warning for an error: exit with 1 and write nothing
+    /// Treat every warning as an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
     /// Replace output files that Ferrolite did not write
@@ -246,11 +246,11 @@ pub struct CompareArgs {
     /// Also write a page about the comparison: sizes, accuracy, what each layer costs, graph, memory, confusion
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
-    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 less ImageNet's means, by
-    /// its deviations); chosen by the model's first layers or its input's range where it is not said
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 minus ImageNet's means,
+    /// divided by its deviations); by default chosen from the model's first layers or its input's range
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
     pub scale: Option<Scale>,
-    /// Take every warning for an error: exit with 1 and write nothing
+    /// Treat every warning as an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
     /// Replace output files that Ferrolite did not write

@@ -36,7 +36,7 @@ fn measure(args: &BenchArgs, file: &ModelFile, board: &str) -> Result<Measured> 
     Ok(measured)
 }
 
-/// Measures on the board that is named, else on all boards of the lock, and renews the lock or compares with it.
+/// Measures on the given board, else on all boards of the lock, and renews the lock or compares with it.
 fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
     let shown = path.display();
     let reads = Reads::default().file(&args.file);
@@ -46,7 +46,7 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
     };
     let mut lock = match std::fs::read_to_string(path) {
         Ok(text) => match Lock::parse(&text) {
-            // What is there may be anything, and is replaced.
+            // The existing file may be anything, and is replaced.
             Err(_) if args.force => Lock::default(),
             lock => lock.map_err(|error| error.context(&shown))?,
         },
@@ -62,8 +62,10 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
         None => lock.boards().into_iter().map(String::from).collect(),
     };
     if boards.is_empty() || boards.iter().any(|board| board == HOST) {
-        return Err(Error::usage("a lock holds what is counted, so it needs a board that counts")
-            .help("name one, such as `--on qemu-cortex-m4`; `ferrolite boards` lists them"));
+        return Err(Error::usage(
+            "a lock holds counts of instructions, so it needs a board that counts them",
+        )
+        .help("name one, such as `--on qemu-cortex-m4`; `ferrolite boards` lists them"));
     }
     if args.check {
         boards.iter().try_for_each(|board| lock.expect(board)).map_err(|error| error.context(&shown))?;
@@ -90,7 +92,7 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
     }
     if !found.grown.is_empty() {
         return Err(Error::budget(format!("{shown}: {}", found.grown.join("\n")))
-            .help("make the model cheaper again, or renew the lock: the same words without `--check`"));
+            .help("make the model cheaper again, or renew the lock: the same command without `--check`"));
     }
     if args.json {
         return json_of(&measured, path, args.check, &found);
@@ -106,7 +108,8 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
     Ok(Printed::Text(out))
 }
 
-/// One board's object, or with several boards one object with all of theirs; `lock` says what became of the lock.
+/// One board's object, or with several boards one object with all of theirs; `lock` is the result for the
+/// lock.
 fn json_of(measured: &[Measured], path: &Path, check: bool, found: &Comparison) -> Result<Printed> {
     let of = |measured: &Measured| match Printed::json(measured)? {
         Printed::Json(object) => Ok(object),

@@ -1,4 +1,4 @@
-//! Importers: turn model files of other formats into a [`Graph`].
+//! Importers: turn model files of other formats into a [`Graph`](crate::graph::Graph).
 //!
 //! There is one folder or file for each format, with one type that implements [`Importer`]. A new format
 //! needs such a folder and one line in the list below. [`load`] reads the head of a file and picks the

@@ -1,4 +1,4 @@
-//! A `.ferro` file on the host: read into aligned memory, verified, described.
+//! A `.ferro` file on the host: reads it into aligned memory, verifies and describes it.
 //!
 //! ```
 //! use ferrolite::model_file::{ModelFile, layers, outputs};
@@ -35,10 +35,10 @@ use crate::unsupported::ROAD;
 /// Largest file that the format can hold.
 const LIMIT: u64 = i32::MAX as u64;
 
-/// Work of one inference beyond which a file is refused: about an hour of a PC.
+/// A file with more work in one inference is refused: it would take about an hour on a PC.
 const MOST_WORK: u64 = 1 << 43;
 
-/// The bytes of a `.ferro` file, aligned as the reader wants them.
+/// The bytes of a `.ferro` file, aligned as the reader requires.
 #[derive(Clone)]
 pub struct ModelFile {
     name: String,
@@ -69,7 +69,7 @@ impl ModelFile {
         Ok(ModelFile::from_bytes(name, &bytes))
     }
 
-    /// Whether a file is one of ours, or claims to be by its name.
+    /// Whether a file is a `.ferro` file, or claims to be one by its name.
     pub fn claims(path: &Path) -> bool {
         let mut head = Vec::new();
         let read = files::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
@@ -77,12 +77,12 @@ impl ModelFile {
         named || (read.is_ok() && head.get(4..8) == Some(b"FERO"))
     }
 
-    /// A file in memory; `name` is what errors call it.
+    /// A file in memory; `name` is its name in errors.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> ModelFile {
         ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes), ops: ops::ALL }
     }
 
-    /// The file with the operators that run it, where they are more than the runtime's: those of a
+    /// Sets the operators that run the file, if it needs more than the runtime's: those of a
     /// [`Registry`](crate::graph::custom::Registry).
     #[must_use]
     pub fn with_operators(mut self, ops: OpSet) -> ModelFile {
@@ -95,18 +95,18 @@ impl ModelFile {
         self.ops
     }
 
-    /// The bytes, the first at a multiple of 16.
+    /// The bytes, aligned to 16.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What errors call the file.
+    /// The name of the file in errors.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Verifies the file: its records, every op, and its checksum. Ops of the user's own operators are not looked into
-    /// where these are not among [`operators`](ModelFile::operators): such a file can be described, and not be run.
+    /// Verifies the file: its records, every op, and its checksum. Custom operators that are not among
+    /// [`operators`](ModelFile::operators) are not checked: such a file can be described, but not run.
     pub fn model(&self) -> Result<Model<'_>> {
         let bytes = self.bytes();
         if bytes.is_empty() {
@@ -155,7 +155,7 @@ impl ModelFile {
     }
 }
 
-/// Checks every op whose operator is known, and that those of which it is not are the user's own.
+/// Checks every op whose operator is known, and that all unknown ones are custom operators.
 fn check_ops(model: &Model<'_>, ops: OpSet) -> Result<(), ferrolite_runtime::Error> {
     for (index, op) in model.ops().iter().enumerate() {
         let index = index as u16;
@@ -171,7 +171,7 @@ fn check_ops(model: &Model<'_>, ops: OpSet) -> Result<(), ferrolite_runtime::Err
     Ok(())
 }
 
-/// The error of a model that needs an operator of the user's own, and the way to it.
+/// The error for a model that needs a custom operator, with what to do.
 pub(crate) fn missing(model: &Model<'_>, error: ferrolite_runtime::Error) -> Option<Error> {
     let index = match error {
         ferrolite_runtime::Error::UnsupportedOp { op, code } if is_custom(code) => op,
@@ -183,16 +183,16 @@ pub(crate) fn missing(model: &Model<'_>, error: ferrolite_runtime::Error) -> Opt
     Some(Error::layer(&layer.name, &layer.op, what).help(ROAD).caused_by(error))
 }
 
-/// What is known about one input or output of a model.
+/// The facts about one input or output of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PortFacts {
-    /// The author's name; `in0` or `out0` where the file has none.
+    /// The author's name; `in0` or `out0` if the file has none.
     pub name: String,
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: DType,
-    /// Scale and zero point, where integers stand for real numbers.
+    /// Scale and zero point, if integers represent real numbers.
     pub quantization: Option<(f32, i32)>,
 }
 
@@ -213,13 +213,13 @@ pub fn outputs(model: &Model<'_>) -> Vec<PortFacts> {
     ports(model, model.outputs(), "out", |index| model.output_name(index))
 }
 
-/// The inputs as what a data set has to fit.
+/// The inputs as specifications that a data set has to fit.
 pub fn input_specs(model: &Model<'_>) -> Vec<InputSpec> {
     inputs(model).into_iter().map(InputSpec::from).collect()
 }
 
-/// The range of real numbers that each input was calibrated for: that of its integers, or of those that a
-/// float input becomes; none where the file does not say.
+/// The range of real numbers that each input was calibrated for: that of its integers, or of the integers
+/// that a float input is converted to; `None` if the file does not contain it.
 pub fn input_ranges(model: &Model<'_>) -> Vec<Option<(f32, f32)>> {
     let range = |(port, facts): (&Port, PortFacts)| {
         let (dtype, quantization) = match facts.quantization {
@@ -257,12 +257,12 @@ fn ports<'a>(
     ports.iter().enumerate().map(facts).collect()
 }
 
-/// The dimensions of a border.
+/// The dimensions of an input or output.
 pub(crate) fn shape(port: &Port) -> Vec<usize> {
     port.shape().iter().map(|&d| d as usize).collect()
 }
 
-/// Scale and zero point of a border, if it has them.
+/// Scale and zero point of an input or output, if it has them.
 pub(crate) fn quantization(port: &Port) -> Option<(f32, i32)> {
     (port.scale > 0.0 && port.scale.is_finite()).then_some((port.scale, port.zero_point))
 }
@@ -272,30 +272,31 @@ pub(crate) fn tensor_dtype(model: &Model<'_>, tensor: usize) -> DType {
     model.tensors().get(tensor).and_then(|t| t.dtype()).unwrap_or(DType::Int8)
 }
 
-/// One op of a model in words.
+/// The facts about one op of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Place in the program.
+    /// Index in the program.
     pub index: usize,
     /// The author's name of the layer.
     pub name: String,
-    /// The operator: TFLite's name where the file has it, else the runtime's.
+    /// The operator: TFLite's name if the file has it, else the runtime's.
     pub op: String,
-    /// The runtime's name of what is executed.
+    /// The runtime's name of the operator that is executed.
     pub code: &'static str,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// Shape of each output; flat where the file does not say.
+    /// Shape of each output; flat if the file does not contain it.
     pub outputs: Vec<Vec<usize>>,
     /// Scratch memory in bytes.
     pub scratch_bytes: u64,
-    /// Bytes of its weights, biases, multipliers and tables; what layers share counts for the first.
+    /// Bytes of its weights, biases, multipliers and tables. Constants that layers share count for the first
+    /// one.
     pub constant_bytes: u64,
     /// Bytes of its record and parameters in the program.
     pub program_bytes: u64,
 }
 
-/// The ops of a model, with names that are different from one another.
+/// The ops of a model, with unique names.
 pub fn layers(model: &Model<'_>) -> Vec<Layer> {
     let names = model.names();
     let mut seen = std::collections::HashSet::new();
@@ -337,8 +338,8 @@ fn code_name(code: u16) -> &'static str {
     }
 }
 
-/// Shape of a tensor inside the model as the file's debug section says it, if that fits its size;
-/// else the number of its elements.
+/// Shape of a tensor inside the model from the file's debug section, if it fits the tensor's size; else the
+/// number of its elements.
 pub fn tensor_shape(model: &Model<'_>, tensor: usize) -> Vec<usize> {
     let dtype = tensor_dtype(model, tensor);
     let elements = model.tensors().get(tensor).map_or(0, |t| t.bytes as usize / dtype.size());
@@ -346,23 +347,23 @@ pub fn tensor_shape(model: &Model<'_>, tensor: usize) -> Vec<usize> {
     named.filter(|s| crate::data::npy::elements(s) == Some(elements)).unwrap_or_else(|| vec![elements])
 }
 
-/// Which weights an operator of a firmware runs.
+/// The weights that an operator of a firmware can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weights {
-    /// All, or it has none.
+    /// Any weights, or the operator has none.
     Any,
-    /// Plain ones: the operators of `ops::plain`.
+    /// Plain weights: the operators of `ops::plain`.
     Plain,
-    /// Those packed for its core: the operators of `ops::tuned`.
+    /// Weights packed for its core: the operators of `ops::tuned`.
     Tuned,
 }
 
-/// An operator that a firmware links: a constant of `ferrolite_runtime::ops`, by whose path it is displayed.
+/// An operator that a firmware links: a constant of `ferrolite_runtime::ops`, displayed by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Linked {
-    /// What it computes.
+    /// The operator's code.
     pub code: OpCode,
-    /// Which weights it runs.
+    /// The weights that it can run.
     pub weights: Weights,
 }
 
@@ -383,7 +384,7 @@ impl std::fmt::Display for Linked {
     }
 }
 
-/// The operators that a model needs on a core, each once, by number.
+/// The operators that a model needs on a core, each once, ordered by code.
 pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
     let policy = policy(core);
     let mut linked: Vec<Linked> = Vec::new();

@@ -49,7 +49,7 @@ pub fn concat(inputs: &[&[f32]], outer: usize) -> Vec<f32> {
     out
 }
 
-/// SPLIT and UNPACK, the inverse of [`concat`]: cuts the input into parts of `lengths` elements.
+/// SPLIT and UNPACK, the inverse of [`concat()`]: cuts the input into parts of `lengths` elements.
 pub fn split(input: &[f32], outer: usize, lengths: &[usize]) -> Vec<Vec<f32>> {
     let total = input.len() / outer;
     let mut from = 0;

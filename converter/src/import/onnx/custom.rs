@@ -1,4 +1,4 @@
-//! Nodes that are operators of the user's own.
+//! Nodes with custom operators.
 
 use super::layer::{Layer, Translation};
 use super::net::{Net, Slot};
@@ -7,18 +7,18 @@ use crate::graph::custom::{Attribute, Attributes, Source};
 use crate::graph::{Custom, Op};
 use crate::import::refusal::Refusal;
 
-/// The operator that a node is, if it is one of the user's own.
+/// The custom operator of a node, if it has one.
 pub(super) fn find(net: &Net, node: &NodeProto) -> Option<Custom> {
     let source = Source::Onnx { domain: &node.domain, op_type: &node.op_type };
     let named = node.attribute.iter().filter_map(|a| Some((a.name.clone(), attribute(a)?))).collect();
     net.custom.find(source, Attributes { named, ..Attributes::default() })
 }
 
-/// A node with the shapes that the operator gives its results.
+/// Translates a node; the operator determines the shapes of its results.
 pub(super) fn translate(l: &mut Layer<'_>, operator: Custom) -> Translation {
     let mut inputs = Vec::with_capacity(l.inputs.len());
     for position in 0..l.inputs.len() {
-        // Integers that stand for themselves keep their type.
+        // Integers without a quantization keep their type.
         let known = l.known(position).filter(|_| operator.host().is_index(position));
         inputs.push(match known {
             Some(known) => Some(l.net.constant(&known)?),
@@ -32,7 +32,7 @@ pub(super) fn translate(l: &mut Layer<'_>, operator: Custom) -> Translation {
     Ok(ids.into_iter().map(Slot::Computed).collect())
 }
 
-/// An attribute as operators of the user's own see it. Old files do not say which of the fields holds it.
+/// An attribute, as custom operators get it. Old files do not state which field holds the value.
 fn attribute(a: &Proto) -> Option<Attribute> {
     const FLOAT: i32 = 1;
     const INTEGER: i32 = 2;

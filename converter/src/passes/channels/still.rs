@@ -1,9 +1,10 @@
-//! Channels that always hold the same integer and have to stay, because channels go in fours: their numbers become
+//! Constant channels that cannot be removed, because channels go in fours: their numbers are replaced by
 //! usual ones.
 //!
-//! Such a channel may hold its integer by numbers that no fast kernel takes, a bias beyond all sums or a multiplier
-//! that scales everything away, and one channel keeps a layer from the order of weights that these kernels read. It
-//! gives the same without weights, with a small bias and, where channels have scales of their own, another scale.
+//! Such a channel may get its integer from numbers that no fast kernel accepts: a bias larger than any sum,
+//! or a multiplier that scales everything to zero. One such channel prevents the packing that these kernels
+//! read. It has the same value without weights, with a small bias and, if channels have separate scales, with
+//! another scale.
 
 use super::super::rewrite::only_reader;
 use super::layer::{Layer, constant};
@@ -18,7 +19,7 @@ struct Numbers {
     bias: i32,
 }
 
-/// Gives constant channels with unusual numbers usual ones; returns how many.
+/// Replaces the numbers of constant channels that are unusual; returns how many channels.
 pub(super) fn run(graph: &mut Graph) -> usize {
     let ranges = ranges::channels(graph);
     let mut count = 0;
@@ -82,7 +83,7 @@ fn renumber(graph: &mut Graph, index: usize, found: &[Numbers]) {
     scale_bias(graph, index, found);
 }
 
-/// A bias says its scale, too, where files of other formats are written: that of the weights times the input's.
+/// In files of other formats, a bias has a scale, too: that of the weights times that of the input.
 fn scale_bias(graph: &mut Graph, index: usize, found: &[Numbers]) {
     let node = &graph.nodes[index];
     let tensor = |position: usize| graph.value(node.input(position)?).quantization.as_ref()?.tensor();
