@@ -36,9 +36,9 @@ pub struct Measured {
     pub wall_us: Option<f64>,
     /// The layers in the order of execution.
     pub layers: Vec<LayerMeasured>,
-    /// What is worth knowing, one sentence each.
+    /// Remarks, one sentence each.
     pub notes: Vec<String>,
-    /// What a person should act on before the figures are trusted, one sentence each.
+    /// What the user should act on before relying on the figures, one sentence each.
     pub warnings: Vec<String>,
     /// Why a core that is modelled has no cycles.
     #[serde(skip)]

@@ -52,7 +52,7 @@ pub struct Facts {
     pub format: String,
     /// Name of the model.
     pub name: String,
-    /// What wrote a finished file.
+    /// The program that wrote a finished file.
     pub writer: Option<String>,
     /// SHA-256 of the trained model, in hexadecimal; empty where a file does not say.
     pub source_hash: String,

@@ -1,4 +1,4 @@
-//! What a person is shown about a model: numbers, tables, the memory map, a page.
+//! Reports about a model for people: numbers, tables, the memory map, a page.
 //!
 //! ```
 //! use ferrolite::model_file::ModelFile;

@@ -209,7 +209,7 @@ impl<'a> Layer<'a> {
         (gives(Rounding::Double) && gives(Rounding::Single)).then_some((own, bias))
     }
 
-    /// What accumulators are multiplied by, for weights of this scale.
+    /// The factors of the accumulators, for weights of this scale.
     fn factor(&self, weight_scale: f32) -> f64 {
         f64::from(self.input_scale) * f64::from(weight_scale) / f64::from(self.output.0)
     }

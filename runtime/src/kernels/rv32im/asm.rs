@@ -1,8 +1,8 @@
-//! The leaves in assembly. `leaf.rs` calls them and has checked all sizes.
+//! The leaves in assembly. `leaf.rs` calls them after it has checked all sizes.
 //!
-//! Registers that the ABI gives to no function (`gp`, `tp`) are left alone; all others hold numbers, the
-//! return address is on the stack. Each function says again that the core multiplies, because with link-time
-//! optimisation the assembler may not know.
+//! Registers that the ABI gives to no function (`gp`, `tp`) are not used. All others hold numbers, and the
+//! return address is on the stack. Each function states again that the core has multiplications, because with
+//! link-time optimisation the assembler may not know.
 
 #![allow(unsafe_code)]
 
@@ -12,7 +12,7 @@ use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::leaf;
 
-/// What [`blocks`] works on.
+/// Arguments of [`blocks`].
 #[repr(C)]
 pub(super) struct Blocks {
     pub tile: *const i8,
@@ -31,13 +31,13 @@ pub(super) struct Blocks {
     pub max: i32,
 }
 
-/// What [`depthwise_stride_1`] and [`depthwise_stride_2`] work on.
+/// Arguments of [`depthwise_stride_1`] and [`depthwise_stride_2`].
 #[repr(C)]
 pub(super) struct Depthwise {
     pub rows: [*const i8; 3],
     /// Bytes of a pixel.
     pub channels: usize,
-    /// Bytes back from behind the last pixel to the next channel of the first one.
+    /// Bytes back from the end of the last pixel to the next channel of the first one.
     pub rewind: usize,
     pub weights: *const i8,
     pub bias: *const i32,
@@ -95,8 +95,9 @@ macro_rules! leave {
     };
 }
 
-/// Defines `FERROLITE_SCALE a, m, s, r, lo, hi, t`: accumulator `a` becomes an output, with doubled mantissa
-/// `m`, right shift `s`, rounding term and zero point `r`, bounds `lo` and `hi`; `t` is lost.
+/// Defines `FERROLITE_SCALE a, m, s, r, lo, hi, t`: it turns accumulator `a` into an output, with doubled
+/// mantissa `m`, right shift `s`, the sum `r` of rounding term and zero point, and bounds `lo` and `hi`; it
+/// overwrites `t`.
 macro_rules! scale {
     () => {
         ".macro FERROLITE_SCALE a, m, s, r, lo, hi, t
@@ -118,7 +119,7 @@ macro_rules! scale {
     };
 }
 
-/// Copies `len` bytes, which may be none: words where both sides are aligned for them.
+/// Copies `len` bytes, which may be 0; copies words if both sides are aligned for them.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn copy(source: *const i8, target: *mut i8, len: usize) {
     naked_asm!(
@@ -176,8 +177,8 @@ pub(super) unsafe extern "C" fn copy(source: *const i8, target: *mut i8, len: us
     )
 }
 
-/// Four pixels by all blocks of four channels. In the loop `s0..s3` hold the pixels of channel 0, `s4..s7` of
-/// channel 1, `s8..s11` of channel 2, `t3..t6` of channel 3.
+/// Four pixels by all blocks of four channels. In the loop, `s0..s3` hold the pixels of channel 0, `s4..s7`
+/// those of channel 1, `s8..s11` those of channel 2, `t3..t6` those of channel 3.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn blocks(work: *mut Blocks) {
     leaf!(
@@ -208,8 +209,8 @@ pub(super) unsafe extern "C" fn blocks(work: *mut Blocks) {
         "FERROLITE_WEIGHT (4 * \\k + 2), s8, s9, s10, s11",
         "FERROLITE_WEIGHT (4 * \\k + 3), t3, t4, t5, t6",
         ".endm",
-        // Four pixels of a channel become outputs. Places of pixels that are not there are those of the
-        // last one, which is written behind them.
+        // Turns four pixels of a channel into outputs. Missing pixels have the address of the last one, which
+        // is written after them.
         ".macro FERROLITE_FINISH at, a, b, c, d",
         "lw a1, {mantissa}(a4)",
         "lw a2, {shift}(a4)",
@@ -322,8 +323,8 @@ pub(super) unsafe extern "C" fn blocks(work: *mut Blocks) {
     )
 }
 
-/// One row of `inputs` elements by `outputs` channels: blocks of eight, `s0..s7`, then four and single ones of the
-/// last block; both numbers are at least 1. `step` bytes lie between multipliers.
+/// One row of `inputs` elements by `outputs` channels: blocks of eight channels, in `s0..s7`, then four and
+/// single channels of the last block. Both numbers are at least 1. Multipliers are `step` bytes apart.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dense(
     input: *const i8,
@@ -364,7 +365,8 @@ pub(super) unsafe extern "C" fn dense(
         "jalr t0, 0(a7)",
         "sb a4, \\at(t6)",
         ".endm",
-        // The multiplier at t1: s9 doubled mantissa, s10 right shift, s11 rounding term and zero point.
+        // Loads the multiplier at t1: s9 doubled mantissa, s10 right shift, s11 sum of rounding term and zero
+        // point.
         ".macro FERROLITE_MULTIPLIER",
         "lw s9, {mantissa}(t1)",
         "lw s10, {shift}(t1)",
@@ -374,8 +376,9 @@ pub(super) unsafe extern "C" fn dense(
         "addi s10, s10, 1",
         ".endm",
         enter!(),
-        // a0 input, a2 weights, a3 end of the input less three, a6 its end, ra biases, s8 channels left, t1 multipliers,
-        // t2 step, t3 half, t4 and t5 bounds, t6 output, a7 what makes an output
+        // a0 input, a2 weights, a3 end of the input minus three, a6 its end, ra biases, s8 remaining
+        // channels, t1 multipliers, t2 step, t3 half, t4 and t5 bounds, t6 output, a7 the routine that makes
+        // an output
         "lw t2, 64(sp)",
         "lw t4, 68(sp)",
         "lw t5, 72(sp)",
@@ -403,7 +406,7 @@ pub(super) unsafe extern "C" fn dense(
         "lw s7, 28(ra)",
         "addi ra, ra, 32",
         "mv a1, a0",
-        // A block of four begins before a3.
+        // A block of four elements begins below a3.
         "bgeu a1, a3, 3f",
         "2:",
         "FERROLITE_STEP 0",
@@ -432,7 +435,7 @@ pub(super) unsafe extern "C" fn dense(
         "addi t6, t6, 8",
         "addi s8, s8, -8",
         "bgez s8, 1b",
-        // Weights of the last block's channels are s7 apart, s6 is their place.
+        // Weights of the last block's channels are s7 apart; s6 points to them.
         "6:",
         "addi s7, s8, 8",
         "addi s8, s8, 4",
@@ -500,7 +503,8 @@ pub(super) unsafe extern "C" fn dense(
         "bnez s8, 12b",
         "14:",
         leave!(),
-        // The accumulator in a4 becomes an output, with the next multiplier or that of all.
+        // Turns the accumulator in a4 into an output, with the next multiplier or with the one that all
+        // share.
         "9:",
         "FERROLITE_MULTIPLIER",
         "add t1, t1, t2",
@@ -517,7 +521,7 @@ pub(super) unsafe extern "C" fn dense(
 }
 
 /// A row of a 3x3 depthwise convolution, channel by channel, column by column: `s0..s8` are the weights of
-/// the channel, `s9..s11` outputs to which two, one and no columns have been added so far.
+/// the channel, `s9..s11` are outputs to which two, one and no columns have been added so far.
 macro_rules! depthwise_3x3 {
     ($name:ident, [$($body:literal),* $(,)?]) => {
         #[unsafe(naked)]
@@ -581,7 +585,7 @@ macro_rules! depthwise_3x3 {
                 "FERROLITE_ADD s6, \\first",
                 "FERROLITE_NEXT",
                 ".endm",
-                // A column in the middle of an output alone.
+                // A column that is only the middle of an output.
                 ".macro FERROLITE_MIDDLE acc",
                 "lb t0, 0(a1)",
                 "FERROLITE_ADD s1, \\acc",
