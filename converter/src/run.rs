@@ -131,8 +131,14 @@ pub fn run(
     let answer = board::run(board, model.bytes(), &inputs, settings);
     progress.end();
     let answer = answer?;
-    let layers = answer.layers.into_iter().map(|layer| layer.output).collect();
-    Ok((split_outputs(model, answer.outputs), layer_arrays(model, layers)))
+    let mut written = vec![None; model.ops().len()];
+    for layer in answer.layers {
+        if let Some(place) = written.get_mut(layer.index) {
+            *place = Some(layer.output);
+        }
+    }
+    let layers = layer_arrays(model, written).into_iter().flatten().collect();
+    Ok((split_outputs(model, answer.outputs), layers))
 }
 
 /// Runs all samples on the host, with the operators of `options`. Each sample starts from fresh state; in a
@@ -218,14 +224,14 @@ pub(crate) fn raw(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Ve
 }
 
 /// Every layer's outputs for one sample: an array for each, named like the layer; further outputs
-/// of a layer are named `layer:1`, `layer:2`, ….
+/// of a layer are named `layer:1`, `layer:2`, …. Layers of a branch that is not taken have none.
 pub fn run_layers(model: &Model<'_>, ops: OpSet, data: &Dataset, sample: usize) -> Result<Vec<NamedArray>> {
-    layers_of(model, ops, &raw(model, data, sample)?)
+    Ok(layers_of(model, ops, &raw(model, data, sample)?)?.into_iter().flatten().collect())
 }
 
-/// Like [`run_layers`], for inputs that are already in the model's own types.
-pub fn layers_of(model: &Model<'_>, ops: OpSet, inputs: &[Vec<u8>]) -> Result<Vec<NamedArray>> {
-    let mut recorder = Recorder::default();
+/// Like [`run_layers`], for inputs that are already in the model's own types, op by op.
+pub fn layers_of(model: &Model<'_>, ops: OpSet, inputs: &[Vec<u8>]) -> Result<Vec<Vec<NamedArray>>> {
+    let mut recorder = Recorder { outputs: vec![None; model.ops().len()] };
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     let mut net = interpreter(model, ops, &mut memory)?;
     infer(&mut net, inputs, &mut recorder)?;
@@ -233,10 +239,12 @@ pub fn layers_of(model: &Model<'_>, ops: OpSet, inputs: &[Vec<u8>]) -> Result<Ve
     Ok(layer_arrays(model, recorder.outputs))
 }
 
-/// Arrays of what each op wrote; `written` has an op's outputs one after the other.
-pub fn layer_arrays(model: &Model<'_>, written: Vec<Vec<u8>>) -> Vec<NamedArray> {
-    let mut arrays = Vec::new();
-    for ((layer, op), written) in model_file::layers(model).into_iter().zip(model.ops()).zip(written) {
+/// Arrays of what each op wrote, none for an op that did not run; `written` has an op's outputs one after the other.
+pub fn layer_arrays(model: &Model<'_>, written: Vec<Option<Vec<u8>>>) -> Vec<Vec<NamedArray>> {
+    let ops = model_file::layers(model).into_iter().zip(model.ops()).zip(written);
+    ops.map(|((layer, op), written)| {
+        let mut arrays = Vec::new();
+        let Some(written) = written else { return arrays };
         let tensors = model.operands(op).iter().skip(op.inputs.into());
         let mut rest = &written[..];
         for ((position, shape), &tensor) in layer.outputs.into_iter().enumerate().zip(tensors) {
@@ -249,8 +257,9 @@ pub fn layer_arrays(model: &Model<'_>, written: Vec<Vec<u8>>) -> Vec<NamedArray>
                 bytes: bytes.to_vec(),
             });
         }
-    }
-    arrays
+        arrays
+    })
+    .collect()
 }
 
 /// The outputs of samples, from bytes that hold all outputs of a sample one after the other.
@@ -269,15 +278,18 @@ pub fn split_outputs(model: &Model<'_>, samples: Vec<Vec<u8>>) -> RunOutput {
 }
 
 /// Records what every op wrote, its outputs one after the other.
-#[derive(Default)]
 struct Recorder {
-    outputs: Vec<Vec<u8>>,
+    /// By the ops' numbers; of those that did not run nothing.
+    outputs: Vec<Option<Vec<u8>>>,
 }
 
 impl Observer for Recorder {
-    fn after(&mut self, _index: u16, eval: &Eval<'_>) {
+    fn after(&mut self, index: u16, eval: &Eval<'_>) {
         let outputs = 0..eval.node().outputs();
-        self.outputs.push(outputs.flat_map(|o| eval.output::<u8>(o).iter().map(Cell::get)).collect());
+        let written = outputs.flat_map(|o| eval.output::<u8>(o).iter().map(Cell::get)).collect();
+        if let Some(place) = self.outputs.get_mut(usize::from(index)) {
+            *place = Some(written);
+        }
     }
 }
 

@@ -107,6 +107,9 @@ pub enum Fault {
     Unwritten,
     /// A custom op whose hash is not that of the operator's name: another operator has its code.
     Name,
+    /// Ops that are skipped together are no branch: they end elsewhere, or what they write is read where they may not
+    /// have run.
+    Branch,
 }
 
 impl From<schema::Error> for Error {
@@ -173,6 +176,9 @@ impl Fault {
             Fault::Overlap => "output and input overlap in a way that this op does not allow",
             Fault::Name => "it is a custom operator of another name than the op set's of the same code",
             Fault::Unwritten => "it leaves bytes of its outputs unwritten, or does not copy them in order",
+            Fault::Branch => {
+                "it skips ops that are no branch, or whose results are read though they were skipped"
+            }
         }
     }
 }

@@ -228,8 +228,9 @@ impl<'a> Interpreter<'a> {
         self.not_running()?;
         self.start()?;
         let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
-        for (index, op) in self.model.ops().iter().enumerate() {
-            run(&self.model, self.ops, arena, index as u16, op, observer)?;
+        let mut next = 0u16;
+        while let Some(op) = self.model.ops().get(usize::from(next)) {
+            next = run(&self.model, self.ops, arena, next, op, observer)?;
         }
         self.next = self.model.ops().len() as u16;
         Ok(())
@@ -248,8 +249,7 @@ impl<'a> Interpreter<'a> {
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else { return Ok(Step::Done) };
         let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
-        run(&self.model, self.ops, arena, index, op, observer)?;
-        self.next = index.wrapping_add(1);
+        self.next = run(&self.model, self.ops, arena, index, op, observer)?;
         Ok(if self.is_running() { Step::Ran(index) } else { Step::Done })
     }
 
@@ -265,12 +265,15 @@ impl<'a> Interpreter<'a> {
         if usize::from(self.next) >= self.model.ops().len() {
             self.next = 0;
         }
+        let mut next = self.next.wrapping_add(1);
         if let Some(op) = self.model.ops().get(usize::from(self.next)) {
             let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
             // Every op was found in the set when the interpreter was made.
-            let _ = run(&self.model, self.ops, arena, self.next, op, &mut ());
+            if let Ok(behind) = run(&self.model, self.ops, arena, self.next, op, &mut ()) {
+                next = behind;
+            }
         }
-        self.next = self.next.wrapping_add(1);
+        self.next = next;
         !self.is_running()
     }
 
@@ -381,10 +384,10 @@ fn tensor<'a>(model: &Model<'a>, port: &Port, index: usize) -> Result<&'a Tensor
 }
 
 fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
-    if tensor.dtype == T::DTYPE as u8 { Ok(tensor) } else { Err(Error::WrongType { index: index as u16 }) }
+    if T::is_of(tensor.dtype) { Ok(tensor) } else { Err(Error::WrongType { index: index as u16 }) }
 }
 
-/// Runs one op.
+/// Runs one op, and says which is the next.
 #[inline(always)]
 fn run(
     model: &Model<'_>,
@@ -393,13 +396,13 @@ fn run(
     index: u16,
     op: &Op,
     observer: &mut impl Observer,
-) -> Result<(), Error> {
+) -> Result<u16, Error> {
     let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
     let eval = Eval::new(Node::new(model, op), arena);
     observer.before(index, eval.node());
     (operator.eval)(&eval);
     observer.after(index, &eval);
-    Ok(())
+    Ok(index.wrapping_add(1).wrapping_add(eval.skipped()))
 }
 
 /// In [`ALL`](crate::ops::ALL), and for the first codes in most sets, the code is the place.

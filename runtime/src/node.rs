@@ -43,6 +43,18 @@ impl<'a> Node<'a> {
         Node { model, op, pair: op.pair().and_then(both) }
     }
 
+    /// The model.
+    pub(crate) fn model(&self) -> &'a Model<'a> {
+        self.model
+    }
+
+    /// The number of the op.
+    pub(crate) fn index(&self) -> usize {
+        let distance =
+            (core::ptr::from_ref(self.op) as usize).wrapping_sub(self.model.ops().as_ptr() as usize);
+        distance / size_of::<Op>()
+    }
+
     /// The record in the file.
     pub fn op(&self) -> &'a Op {
         self.op
@@ -306,10 +318,11 @@ pub(crate) struct Layer<'a> {
 }
 
 /// One op with the memory that it works on.
-#[derive(Clone, Copy)]
 pub struct Eval<'a> {
     node: Node<'a>,
     arena: &'a [Cell<u8>],
+    /// How many of the next ops are not to run.
+    skipped: Cell<u16>,
 }
 
 impl core::fmt::Debug for Eval<'_> {
@@ -320,7 +333,17 @@ impl core::fmt::Debug for Eval<'_> {
 
 impl<'a> Eval<'a> {
     pub(crate) fn new(node: Node<'a>, arena: &'a [Cell<u8>]) -> Eval<'a> {
-        Eval { node, arena }
+        Eval { node, arena, skipped: Cell::new(0) }
+    }
+
+    /// Leaves out so many of the next ops.
+    pub(crate) fn skip(&self, count: u16) {
+        self.skipped.set(count);
+    }
+
+    /// How many of the next ops are left out.
+    pub(crate) fn skipped(&self) -> u16 {
+        self.skipped.get()
     }
 
     /// The op without its memory.

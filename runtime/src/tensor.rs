@@ -24,6 +24,13 @@ mod sealed {
 pub trait Element: sealed::Sealed + bytemuck::Pod {
     /// The number of this type in a file.
     const DTYPE: DType;
+
+    /// Whether tensors of the type with this number hold such elements. Truth values are bytes, 0 or 1: any byte
+    /// may be written by whoever fills an input, so they are none of Rust's `bool`.
+    #[inline(always)]
+    fn is_of(dtype: u8) -> bool {
+        dtype == Self::DTYPE as u8 || (Self::DTYPE as u8 == DType::UInt8 as u8 && dtype == DType::Bool as u8)
+    }
 }
 
 macro_rules! elements {

@@ -5,6 +5,7 @@
 //! ```text
 //! .  accepted            o  operands      p  parameters   s  sizes    c  constants
 //! v  by the verifier     m  scratch       k  packing      l  overlap      w  unwritten
+//! b  branch
 //! ```
 //! After the letters come the leads of accepted numbers, if they differ from the op's own (`-` if output and
 //! input must not overlap; `8*3` for three of 8), and after those of other operands, which ones are accepted.
@@ -105,6 +106,7 @@ fn letter(answer: Result<(), Error>) -> char {
             Fault::Overlap => 'l',
             Fault::Unwritten => 'w',
             Fault::Name => 'n',
+            Fault::Branch => 'b',
             other => panic!("{other:?} has no letter yet"),
         },
         Err(_) => 'v',

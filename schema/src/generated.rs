@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 29] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 31] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -326,6 +326,8 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 29] = [
   OpCode::DelayLine,
   OpCode::Cumsum,
   OpCode::DynamicUpdateSlice,
+  OpCode::SkipIf,
+  OpCode::Merge,
   OpCode::AddInt16,
 ];
 
@@ -395,6 +397,10 @@ impl OpCode {
   pub const Cumsum: Self = Self(26);
   /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
   pub const DynamicUpdateSlice: Self = Self(27);
+  /// Skips the next ops where a condition says so: a branch that is not taken.
+  pub const SkipIf: Self = Self(28);
+  /// The result of the branch that was taken.
+  pub const Merge: Self = Self(29);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -429,6 +435,8 @@ impl OpCode {
     Self::DelayLine,
     Self::Cumsum,
     Self::DynamicUpdateSlice,
+    Self::SkipIf,
+    Self::Merge,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -462,6 +470,8 @@ impl OpCode {
       Self::DelayLine => Some("DelayLine"),
       Self::Cumsum => Some("Cumsum"),
       Self::DynamicUpdateSlice => Some("DynamicUpdateSlice"),
+      Self::SkipIf => Some("SkipIf"),
+      Self::Merge => Some("Merge"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }
@@ -8011,6 +8021,266 @@ impl<'a> DynamicUpdateSliceParams {
       ::core::ptr::copy_nonoverlapping(
         &x_le as *const _ as *const u8,
         self.0[56..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// A branch: the next `count` ops are skipped where the input, a truth value, is `condition`.
+// struct SkipIfParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct SkipIfParams(pub [u8; 12]);
+impl Default for SkipIfParams { 
+  fn default() -> Self { 
+    Self([0; 12])
+  }
+}
+impl ::core::fmt::Debug for SkipIfParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("SkipIfParams")
+      .field("condition", &self.condition())
+      .field("count", &self.count())
+      .field("level", &self.level())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for SkipIfParams {}
+impl<'a> ::flatbuffers::Follow<'a> for SkipIfParams {
+  type Inner = &'a SkipIfParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a SkipIfParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a SkipIfParams {
+  type Inner = &'a SkipIfParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<SkipIfParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for SkipIfParams {
+    type Output = SkipIfParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const SkipIfParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for SkipIfParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> SkipIfParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    condition: u32,
+    count: u32,
+    level: u32,
+  ) -> Self {
+    let mut s = Self([0; 12]);
+    s.set_condition(condition);
+    s.set_count(count);
+    s.set_level(level);
+    s
+  }
+
+  /// The truth value that skips: 0 or 1.
+  pub fn condition(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_condition(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Ops that are skipped.
+  pub fn count(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_count(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// One more than the largest level among the skips in the skipped ops, at least; 1 where there are none.
+  pub fn level(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[8..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_level(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[8..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// The results of both branches of an IF, of which the output is a copy of one.
+// struct MergeParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct MergeParams(pub [u8; 4]);
+impl Default for MergeParams { 
+  fn default() -> Self { 
+    Self([0; 4])
+  }
+}
+impl ::core::fmt::Debug for MergeParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("MergeParams")
+      .field("bytes", &self.bytes())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for MergeParams {}
+impl<'a> ::flatbuffers::Follow<'a> for MergeParams {
+  type Inner = &'a MergeParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a MergeParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a MergeParams {
+  type Inner = &'a MergeParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<MergeParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for MergeParams {
+    type Output = MergeParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const MergeParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for MergeParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> MergeParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    bytes: u32,
+  ) -> Self {
+    let mut s = Self([0; 4]);
+    s.set_bytes(bytes);
+    s
+  }
+
+  /// Bytes of each of them.
+  pub fn bytes(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_bytes(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
         ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }

@@ -91,6 +91,10 @@ enumeration! {
         Cumsum = 26 "cumsum",
         /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
         DynamicUpdateSlice = 27 "dynamic_update_slice",
+        /// Skips the next ops where a condition says so: a branch that is not taken.
+        SkipIf = 28 "skip_if",
+        /// The result of the branch that was taken.
+        Merge = 29 "merge",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -153,6 +157,8 @@ impl OpCode {
             OpCode::DelayLine => Work::Bytes,
             OpCode::Cumsum => Work::Bytes,
             OpCode::DynamicUpdateSlice => Work::Bytes,
+            OpCode::SkipIf => Work::Bytes,
+            OpCode::Merge => Work::Bytes,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -832,6 +838,32 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<DynamicUpdateSliceParams>() == 60);
+
+    /// A branch: the next `count` ops are skipped where the input, a truth value, is `condition`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SkipIfParams {
+        /// The truth value that skips: 0 or 1.
+        pub condition: u32,
+        /// Ops that are skipped.
+        pub count: u32,
+        /// One more than the largest level among the skips in the skipped ops, at least; 1 where there are none.
+        pub level: u32,
+    }
+
+    const _: () = assert!(size_of::<SkipIfParams>() == 12);
+
+    /// The results of both branches of an IF, of which the output is a copy of one.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct MergeParams {
+        /// Bytes of each of them.
+        pub bytes: u32,
+    }
+
+    const _: () = assert!(size_of::<MergeParams>() == 4);
 
     /// GATHER: data `[batch, outer, count]` of runs of bytes and indices `[batch, indices]`; the output is
     /// `[batch, outer, indices]` of such runs.

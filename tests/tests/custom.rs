@@ -130,7 +130,7 @@ fn every_element_is_the_nearest_step() {
         ferrolite::run::layers_of(&model, converted.file.operators(), std::slice::from_ref(input)).unwrap();
     let real =
         |byte: u8| (f64::from(byte as i8) - f64::from(ports[0].zero_point)) * f64::from(ports[0].scale);
-    for (at, &found) in wide[0].bytes.iter().enumerate() {
+    for (at, &found) in wide[0][0].bytes.iter().enumerate() {
         let (row, band) = (at / models::BANDS * models::BANDS, at % models::BANDS);
         let radius = models::RADIUS as usize;
         let window = &input[row + band.saturating_sub(radius)..row + (band + radius + 1).min(models::BANDS)];

@@ -109,7 +109,7 @@ fn outputs_lie_over_inputs_as_far_as_no_answer_changes() {
     let mut seen: BTreeMap<OpCode, Seen> = BTreeMap::new();
     let mut random = Random(11);
     for set in SETS {
-        for operator in set.ops {
+        for operator in set.ops.iter().filter(|operator| Case::is_alone(code_of(operator))) {
             let free = without_lead(operator);
             for number in 0..CASES {
                 let apart = Apart::new(ops::case(code_of(operator), &mut random));
@@ -121,7 +121,7 @@ fn outputs_lie_over_inputs_as_far_as_no_answer_changes() {
             }
         }
     }
-    assert_eq!(seen.len(), ops::ALL.len());
+    assert_eq!(seen.len(), ops::ALL.iter().filter(|operator| Case::is_alone(code_of(operator))).count());
     let said = said();
     for (code, Seen { shared, exact }) in &seen {
         println!("{code:?}: shared memory {shared} times; {exact} leads are exact");

@@ -142,6 +142,11 @@ pub fn measure(
         }
         Err(reason) => measured.no_cycles = board.timing.map(|_| reason),
     }
+    for layer in &mut measured.layers {
+        // What is not reported is in a branch that was not taken.
+        let none = || measured.cycles.map(|_| 0);
+        (layer.instructions, layer.cycles, layer.flash_words) = (Some(0), none(), none());
+    }
     for layer in run.layers {
         if let Some(found) = measured.layers.get_mut(layer.index) {
             found.instructions = Some(layer.instructions);

@@ -77,11 +77,9 @@ pub fn compare_layers(source: &Graph, model: &Model<'_>, data: &Dataset) -> Resu
         })?;
         let float = seen.into_inner();
         let arrays = layers_of(model, source.op_set(), &raw(model, data, sample)?)?;
-        let mut arrays = arrays.iter();
-        for (index, layer) in layers.iter().enumerate() {
-            let first = arrays.next();
-            arrays.by_ref().take(layer.outputs.len().saturating_sub(1)).for_each(drop);
-            let (Some(array), Some(float), Some(pair)) = (first, float.get(&index), &pairs[index]) else {
+        for (index, arrays) in arrays.iter().enumerate() {
+            let (Some(array), Some(float), Some(pair)) = (arrays.first(), float.get(&index), &pairs[index])
+            else {
                 continue;
             };
             let integer = dequantize(array.dtype, pair.quantization, &array.bytes);

@@ -231,7 +231,7 @@ mod tests {
                 steps += 1;
             }
             let whole = layers_of(&model, ops::ALL, std::slice::from_ref(&input)).unwrap();
-            assert_eq!(seen, whole.into_iter().map(|array| array.bytes).collect::<Vec<_>>());
+            assert_eq!(seen, whole.into_iter().flatten().map(|array| array.bytes).collect::<Vec<_>>());
             assert_eq!(steps, model.ops().len());
         }
         let sum: f32 = session.output(0).unwrap().real().iter().sum();

@@ -28,6 +28,7 @@ mod plan;
 mod program;
 mod refused;
 mod repack;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod tflite;

@@ -8,14 +8,17 @@ use std::collections::{HashMap, HashSet};
 
 use ferrolite_runtime::OpSet;
 use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
-use ferrolite_schema::DType;
+use ferrolite_schema::params::SkipIfParams;
+use ferrolite_schema::{DType, OpCode};
 
 use super::choice::choose;
 use super::options::Options;
+use super::schedule::{Skip, Step, schedule};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
 use crate::ops;
 use crate::ops::lowering::{Constants, Lowered, Lowering, Tiled};
+use crate::unsupported::{is_condition, truth_at_border};
 
 /// Largest tensor that the format holds.
 const MAX_BYTES: usize = 1 << 30;
@@ -112,9 +115,8 @@ impl Program {
         let mut builder = Builder::new(graph);
         let lowered = builder.lower_all(options, tiled)?;
         builder.enter_inputs()?;
-        for (node, ops) in graph.nodes.iter().zip(lowered) {
-            builder.enter_node(node, ops)?;
-        }
+        let mut lowered: Vec<Option<Vec<Lowered>>> = lowered.into_iter().map(Some).collect();
+        builder.enter(&schedule(graph), &mut lowered)?;
         builder.enter_outputs()?;
         Ok(Program { set: graph.op_set(), ..builder.finish()? })
     }
@@ -129,9 +131,11 @@ fn check_values(graph: &Graph) -> Result<()> {
             graph.outputs.len()
         )));
     }
-    let mut borders = graph.inputs.iter().chain(&graph.outputs).filter_map(|id| graph.values.get(id.0));
-    if let Some(value) = borders.find(|value| value.dtype == DType::Bool) {
-        return Err(crate::unsupported::truth_at_border(&value.name));
+    let mut borders = graph.inputs.iter().chain(&graph.outputs);
+    let is_truth = |id: &&ValueId| graph.values.get(id.0).is_some_and(|value| value.dtype == DType::Bool);
+    let asked = |id: ValueId| graph.inputs.contains(&id) && is_condition(graph, id);
+    if let Some(&id) = borders.find(|id| is_truth(id) && !asked(**id)) {
+        return Err(truth_at_border(&graph.value(id).name));
     }
     let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
     used.sort();
@@ -261,6 +265,40 @@ impl<'a> Builder<'a> {
         }
         let offset = self.program.constants.add(&bytes, 16)?;
         Ok(self.add_tensor(id, None, Home::Constants(offset)))
+    }
+
+    /// Enters steps in their order.
+    fn enter(&mut self, steps: &[Step], lowered: &mut [Option<Vec<Lowered>>]) -> Result<()> {
+        for step in steps {
+            match step {
+                Step::Node(index) => {
+                    let ops = lowered.get_mut(*index).and_then(Option::take).unwrap_or_default();
+                    self.enter_node(&self.graph.nodes[*index], ops)?;
+                }
+                Step::Skip(skip) => self.enter_skip(skip, lowered)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters a branch behind the op that skips it.
+    fn enter_skip(&mut self, skip: &Skip, lowered: &mut [Option<Vec<Lowered>>]) -> Result<()> {
+        let result = &self.graph.nodes[skip.of];
+        let word = if skip.when { "else" } else { "then" };
+        let params = SkipIfParams { condition: skip.when.into(), count: 0, level: skip.level };
+        let op = Lowered::new(OpCode::SkipIf, vec![skip.condition], Vec::new(), &params);
+        let start = self.program.ops.len();
+        self.enter_op(format!("{}/{word}", result.name), self.graph.kind(result).to_owned(), op)?;
+        self.enter(&skip.steps, lowered)?;
+        let count = self.program.ops.len() - start - 1;
+        if count == 0 {
+            // Its layers only give tensors other shapes.
+            self.program.ops.truncate(start);
+        } else if let Some(op) = self.program.ops.get_mut(start) {
+            let params = SkipIfParams { count: count as u32, ..params };
+            op.lowered.params = bytemuck::cast_slice(&[params]).to_vec();
+        }
+        Ok(())
     }
 
     fn enter_node(&mut self, node: &Node, ops: Vec<Lowered>) -> Result<()> {

@@ -154,6 +154,9 @@ impl Builder {
         let dtype = match node.op {
             Op::ArgMax(_) | Op::ArgMin(_) => DType::Int32,
             Op::Dequantize => DType::Float32,
+            Op::Compare(_) => DType::Bool,
+            // Its first operand is the condition.
+            Op::Choose(_) => node.input(1).map_or(DType::Float32, |id| self.graph.value(id).dtype),
             _ => first.map_or(DType::Float32, |id| self.graph.value(id).dtype),
         };
         for (position, shape) in shapes.into_iter().enumerate() {

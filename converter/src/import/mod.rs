@@ -7,6 +7,7 @@
 
 pub mod build;
 mod choices;
+mod conditions;
 mod damaged;
 mod foreign;
 mod importer;

@@ -10,6 +10,7 @@
 //! | `tflite` | a TensorFlow Lite file under construction |
 //! | `view`, `channels` | other orders of dimensions, and channels that stand or fall together |
 //! | `work`, `classes` | questions to all operators: work, weights, scores |
+//! | `branches` | which nodes are in which branch of an IF |
 //!
 //! [`crate::eager::run_op`] shows what one operator computes; [`crate::emit::compile`] lowers a whole graph:
 //!
@@ -22,6 +23,7 @@
 //! ```
 
 mod add;
+pub(crate) mod branches;
 mod broadcast;
 pub(crate) mod channels;
 pub(crate) mod check;
@@ -47,6 +49,7 @@ pub(crate) mod view;
 pub mod winograd;
 mod work;
 
+pub(crate) use choose::{CONDITION, TAKEN_BY};
 pub use classes::holds_classes;
 pub use gather::no_such_index;
 pub(crate) use lookup::unary_results;

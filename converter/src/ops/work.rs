@@ -1,7 +1,7 @@
 //! The weights of a layer, its multiply-accumulate operations, and whether a graph computes with floating point.
 
 use super::of;
-use crate::graph::{DType, Graph, Node, Op, Value};
+use crate::graph::{DType, Graph, Node, Op, Value, ValueId};
 
 /// Whether the operator has weights at operand 1 and perhaps a bias at operand 2, and the
 /// dimension of its weights that counts output channels.
@@ -31,8 +31,13 @@ pub fn is_float(graph: &Graph) -> bool {
         let operator = of(&node.op);
         !operator.converts()
             && !operator.only_moves_data()
-            && touched.any(|&id| graph.value(id).dtype == DType::Float32)
+            && touched.any(|&id| graph.value(id).dtype == DType::Float32 && !is_bound(node, id))
     })
+}
+
+/// Whether a value is what a node compares with, which stays the number that it is.
+fn is_bound(node: &Node, id: ValueId) -> bool {
+    matches!(node.op, Op::Compare(_)) && node.input(1) == Some(id)
 }
 
 /// Shape of an operand; empty where there is none.

@@ -38,6 +38,8 @@ struct Sums {
     real: Vec<i64>,
     /// Sum of the integers minus the zero point.
     integer: Vec<i64>,
+    /// Samples that have reached the layer: not all where it is in a branch.
+    samples: usize,
 }
 
 /// Corrects the biases of `quantized`, which was made from `float` with these values; returns how many layers
@@ -50,7 +52,10 @@ pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> R
     let executor = Executor::new(float)?;
     let fresh = || {
         let zeros = |layer: &Layer| vec![0; float.value(layer.input).elements()];
-        layers.iter().map(|layer| Sums { real: zeros(layer), integer: zeros(layer) }).collect::<Vec<_>>()
+        layers
+            .iter()
+            .map(|layer| Sums { real: zeros(layer), integer: zeros(layer), samples: 0 })
+            .collect::<Vec<_>>()
     };
     let mut parts = by_worker(0..samples.len(), fresh, |sums, sample| {
         run(&executor, samples, sample, &mut |id, data| {
@@ -71,7 +76,7 @@ pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> R
     }
     let mut corrected = 0;
     for (layer, sums) in layers.iter().zip(&sums) {
-        corrected += usize::from(layer.correct(float, quantized, sums, samples.len())?);
+        corrected += usize::from(sums.samples > 0 && layer.correct(float, quantized, sums)?);
     }
     Ok(corrected)
 }
@@ -109,6 +114,7 @@ impl Sums {
     fn add(&mut self, data: &[f32], (scale, zero_point): (f32, i32)) {
         let zero = zero_point as f32;
         let (low, high) = (-128.0 - zero, 127.0 - zero);
+        self.samples += 1;
         for ((&x, real), integer) in data.iter().zip(&mut self.real).zip(&mut self.integer) {
             let steps = x / scale;
             *real = real.saturating_add((steps * FRACTIONS) as i64);
@@ -117,6 +123,7 @@ impl Sums {
     }
 
     fn merge(&mut self, other: &Sums) {
+        self.samples += other.samples;
         for (sum, more) in self.real.iter_mut().zip(&other.real) {
             *sum = sum.saturating_add(*more);
         }
@@ -128,7 +135,7 @@ impl Sums {
 
 impl Layer {
     /// Moves the expected error into the bias; returns whether that changed anything.
-    fn correct(&self, float: &Graph, quantized: &mut Graph, sums: &Sums, samples: usize) -> Result<bool> {
+    fn correct(&self, float: &Graph, quantized: &mut Graph, sums: &Sums) -> Result<bool> {
         let node = &quantized.nodes[self.node];
         let (weights_id, bias_id) = (node.input(1), node.input(2));
         let Some(weights) = weights_id.map(|id| quantized.value(id)) else { return Ok(false) };
@@ -140,7 +147,7 @@ impl Layer {
         let Some(real) = float.constant(self.linear.input(1)).and_then(Constant::as_f32) else {
             return Ok(false);
         };
-        let step = f64::from(self.params.0) / samples as f64;
+        let step = f64::from(self.params.0) / sums.samples as f64;
         let mean = |sums: &[i64], unit: f64| -> Vec<f32> {
             sums.iter().map(|&sum| (sum as f64 * unit) as f32).collect()
         };

@@ -8,7 +8,8 @@
 //! represent. At QUANTIZE and DEQUANTIZE, numbers saturate at the range of the integers, because authors rely
 //! on it: ONNX Runtime removes a RELU before integers that end at zero. Nothing is rounded, because the
 //! reference serves to measure what rounding costs, including the author's. Integers without quantization,
-//! such as the indices that ARG_MAX finds, are stored as f32 like all other values.
+//! such as the indices that ARG_MAX finds, are stored as f32 like all other values. Of an IF only the branch that
+//! is taken is executed, and only its values are observed.
 //!
 //! ```
 //! use ferrolite::graph::{DType, Graph, Node, Op, UnaryKind, Value};
@@ -53,6 +54,7 @@ use ferrolite_graph::float::Tensor;
 
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Node, Quantization, ValueId};
+use crate::ops::branches::{Branch, branches};
 use crate::ops::check::error;
 use crate::ops::operands::Operands;
 use crate::ops::{self, channel_axis};
@@ -66,6 +68,8 @@ pub struct Executor<'g> {
     constants: Vec<Option<Cow<'g, [f32]>>>,
     /// For each node, the values that no later node reads; their memory is freed after the node.
     dead_after: Vec<Vec<ValueId>>,
+    /// The branches that each node is in.
+    branches: Vec<Vec<Branch>>,
 }
 
 impl<'g> Executor<'g> {
@@ -94,7 +98,7 @@ impl<'g> Executor<'g> {
                 constants[bias.0] = Some(Cow::Owned(real));
             }
         }
-        Ok(Executor { graph, constants, dead_after: dead_after(graph) })
+        Ok(Executor { graph, constants, dead_after: dead_after(graph), branches: branches(graph) })
     }
 
     /// The graph that it executes.
@@ -152,6 +156,14 @@ impl<'g> Executor<'g> {
             values[id.0] = Some(data);
         }
         for (index, node) in graph.nodes.iter().enumerate() {
+            // Where a condition is not known yet, the node is computed, whether it matters or not.
+            let taken = |branch: &Branch| {
+                let condition = values[branch.condition.0].as_ref().and_then(|truth| truth.first());
+                condition.is_none_or(|&truth| (truth != 0.0) == branch.holds)
+            };
+            if !self.branches[index].iter().all(taken) {
+                continue;
+            }
             let operands: Vec<Option<Tensor>> = node
                 .inputs
                 .iter()

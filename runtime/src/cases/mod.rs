@@ -88,6 +88,12 @@ pub struct Case {
 }
 
 impl Case {
+    /// Whether an operator has ops that are programs by themselves, so that `ops::case` makes them: a skip is about
+    /// the ops behind it.
+    pub fn is_alone(code: OpCode) -> bool {
+        code != OpCode::SkipIf
+    }
+
     /// With these parameters, and without operands yet.
     pub fn of<P: Pod + core::fmt::Debug>(code: OpCode, params: &P, constants: Constants) -> Case {
         Case {

@@ -49,6 +49,8 @@ pub mod lookup;
 #[doc(hidden)]
 pub mod max_pool_2d;
 #[doc(hidden)]
+pub mod merge;
+#[doc(hidden)]
 pub mod min_max;
 #[doc(hidden)]
 pub mod mul;
@@ -68,6 +70,8 @@ pub mod resize_bilinear;
 #[doc(hidden)]
 pub mod resize_nearest;
 mod sets;
+#[doc(hidden)]
+pub mod skip_if;
 #[doc(hidden)]
 pub mod softmax;
 #[doc(hidden)]
@@ -143,11 +147,15 @@ pub const DELAY_LINE: Operator = delay_line::operator();
 pub const CUMSUM: Operator = cumsum::operator();
 /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
 pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
+/// Skips the next ops where a condition says so: a branch that is not taken.
+pub const SKIP_IF: Operator = skip_if::operator();
+/// The result of the branch that was taken.
+pub const MERGE: Operator = merge::operator();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 28;
+const COUNT: usize = 30;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -180,6 +188,8 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         delay_line::operator(),
         cumsum::operator(),
         dynamic_update_slice::operator(),
+        skip_if::operator(),
+        merge::operator(),
         add_int16::operator(),
     ]
 }
@@ -219,6 +229,8 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::DelayLine => delay_line::case(random),
         OpCode::Cumsum => cumsum::case(random),
         OpCode::DynamicUpdateSlice => dynamic_update_slice::case(random),
+        OpCode::SkipIf => skip_if::case(random),
+        OpCode::Merge => merge::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

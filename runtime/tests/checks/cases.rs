@@ -552,6 +552,7 @@ pub fn movement() -> Vec<Case> {
 /// Two ops of each operator that has none in the families above, made by the operator's own file.
 pub fn others(listed: &[Case]) -> Vec<Case> {
     let rest = OpCode::ALL.iter().filter(|&&code| listed.iter().all(|case| case.code != code));
+    let rest = rest.filter(|&&code| ferrolite_runtime::cases::Case::is_alone(code));
     let cases = rest.flat_map(|&code| [1, 2].map(|number| (code, number))).map(|(code, number)| {
         let any = ops::case(code, &mut Random(1000 * number + code as u64));
         let (mut constants, mut operands) = (any.constants, Vec::new());

@@ -64,6 +64,14 @@ class Net:
         )
         return names[0] if outputs == 1 else names
 
+    def branch(self, *results):
+        """A branch of an If: each function adds nodes that may read everything around them, and returns their result."""
+        nodes, self.nodes = self.nodes, []
+        names = [result() for result in results]
+        inner, self.nodes = self.nodes, nodes
+        infos = [helper.make_empty_tensor_value_info(name) for name in names]
+        return helper.make_graph(inner, f"branch_{self.count}", [], infos)
+
     def out(self, name):
         self.outputs.append(helper.make_empty_tensor_value_info(name))
         return self
@@ -82,7 +90,9 @@ def feeds(session, net_high, samples=3):
         feed = {}
         for i, info in enumerate(session.get_inputs()):
             shape = [d if isinstance(d, int) else 1 for d in info.shape]
-            if "int" in info.type:
+            if info.type == "tensor(bool)":
+                feed[info.name] = np.full(shape, len(result) % 2 == 0)
+            elif "int" in info.type:
                 dtype = np.int64 if "64" in info.type else (np.uint8 if "uint8" in info.type else np.int32)
                 feed[info.name] = random.integers(0, (net_high[i] if net_high else None) or 4, shape).astype(dtype)
             else:
@@ -1009,6 +1019,68 @@ def linear_models():
     n.out(n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(5), intercepts=[0.5]))
     y = n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(15), intercepts=list_of(3), targets=3)
     return n.out(y).out(n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(5)))
+
+
+def largest(n, x):
+    """The largest of all elements."""
+    return n.op("ReduceMax", x, keepdims=0)
+
+
+@case
+def if_input():
+    """A truth value from outside decides."""
+    n = Net()
+    truth, x = n.input(1, kind=TensorProto.BOOL), n.input(1, 6)
+    a, b, c = n.weight(6, 9), n.weight(9, 4), n.weight(6, 4)
+    wide = n.branch(lambda: n.op("MatMul", n.op("Relu", n.op("MatMul", x, a)), b))
+    narrow = n.branch(lambda: n.op("MatMul", x, c))
+    return n.out(n.op("Softmax", n.op("If", truth, then_branch=wide, else_branch=narrow)))
+
+
+@case
+def if_compared():
+    """The largest element decides between two convolutions, of which one adds to what stands around it."""
+    n = Net()
+    x = n.op("Conv", n.input(1, 3, 6, 6), n.weight(4, 3, 3, 3), pads=[1, 1, 1, 1])
+    condition = n.op("Less", n.const([2.8]), largest(n, x))
+    w, v = n.weight(4, 4, 3, 3), n.weight(4, 4, 1, 1)
+    yes = n.branch(lambda: n.op("Add", n.op("Conv", x, w, pads=[1, 1, 1, 1]), x))
+    no = n.branch(lambda: n.op("Relu", n.op("Conv", x, v)))
+    y = n.op("If", condition, then_branch=yes, else_branch=no)
+    return n.out(n.op("GlobalAveragePool", y))
+
+
+@case
+def if_nested():
+    """An If in a branch, two results, a branch that leaves a tensor as it is, and one that is a constant."""
+    n = Net()
+    truth, x = n.input(1, kind=TensorProto.BOOL), n.input(1, 5)
+    w, v = n.weight(5, 5), n.weight(5, 3)
+
+    def inner():
+        condition = n.op("GreaterOrEqual", largest(n, x), n.const(0.8))
+        yes = n.branch(lambda: n.op("Tanh", n.op("MatMul", x, w)))
+        no = n.branch(lambda: n.op("Identity", x))
+        return n.op("If", condition, then_branch=yes, else_branch=no)
+
+    yes = n.branch(inner, lambda: n.op("MatMul", x, v))
+    fixed = n.const([[0.5, -0.25, 1.5]])
+    no = n.branch(lambda: n.op("MatMul", x, w), lambda: n.op("Identity", fixed))
+    first, second = n.op("If", truth, outputs=2, then_branch=yes, else_branch=no)
+    return n.out(n.op("Relu", first)).out(second)
+
+
+@case
+def if_known():
+    """A condition that is known when the model is read, as exporters write it around SQUEEZE."""
+    n = Net()
+    x = n.input(1, 1, 6)
+    shape = n.op("Gather", n.op("Shape", x), n.ints(1))
+    condition = n.op("Equal", shape, n.ints(1))
+    yes = n.branch(lambda: n.op("Squeeze", x, n.ints(1)))
+    no = n.branch(lambda: n.op("Identity", x))
+    y = n.op("If", condition, then_branch=yes, else_branch=no)
+    return n.out(n.op("MatMul", y, n.weight(6, 4)))
 
 
 def border(name, opset, input_type, output_type, build, shape):

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod apart;
+pub mod branching;
 pub mod program;
 pub mod stream;
 

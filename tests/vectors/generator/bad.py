@@ -6,6 +6,7 @@
 import flatbuffers
 import numpy as np
 
+from .branches import Branching, narrow, wide
 from .graphs import Layers, S, Z
 from .model import PADDINGS, Graph, schema
 
@@ -122,7 +123,66 @@ def set_of(target, field, value):
     return lambda: changed(change)
 
 
+def branching(change):
+    """A sound model with an IF, after a change to its graph."""
+    def make():
+        g = Branching("bad")
+        g.choose(g.input((1,), dtype="bool", name="truth"), [g.input((1, 12), S, Z, name="x")], wide, narrow)
+        change(g)
+        return g.bytes()
+    return make
+
+
+def option(field, value):
+    """A change: one of an IF's options."""
+    return branching(lambda g: setattr(g.operators[0].builtinOptions, field, value))
+
+
+def deep(g):
+    """Each branch has an IF with two branches: more than anyone can read."""
+    for number in (1, 2):
+        sub = g.subgraphs[number]
+        truth = sub.const(np.array([True]), dtype="bool")
+        sub.inputs, sub.operators, sub.outputs = [sub.inputs[0]], [], []
+        y = sub.value((1, 5))
+        sub.op("IF", [truth, sub.inputs[0]], [y], "IfOptions", thenSubgraphIndex=3 - number, elseSubgraphIndex=number)
+        sub.outputs = [y]
+
+
+def added(g):
+    """A condition that is a sum of numbers."""
+    y = g.tensor((1, 12), scale=S, zero_point=Z, name="sum")
+    g.op("ADD", [g.inputs[1], g.inputs[1]], [y], "AddOptions")
+    g.operators.insert(0, g.operators.pop())
+    g.operators[1].inputs = [y, g.inputs[1]]
+
+
+def compared(g):
+    """A condition that compares two numbers of the model."""
+    a, b, y = g.input((1,), S, Z), g.input((1,), S, Z), g.tensor((1,), "bool", name="which")
+    g.op("GREATER", [a, b], [y], "GreaterOptions")
+    g.operators.insert(0, g.operators.pop())
+    g.operators[1].inputs = [y, g.inputs[1]]
+    g.inputs = g.inputs[1:]
+
+
 FILES = {
+    "if_calls_itself": option("thenSubgraphIndex", 0),
+    "if_subgraph_outside": option("elseSubgraphIndex", 3),
+    "if_subgraph_negative": option("thenSubgraphIndex", -1),
+    "if_deep": branching(deep),
+    "if_no_options": branching(lambda g: setattr(g.operators[0], "builtinOptionsType", 0)),
+    "if_no_condition": branching(lambda g: setattr(g.operators[0], "inputs", [])),
+    "if_operand_missing": branching(lambda g: setattr(g.operators[0], "inputs", [0])),
+    "if_operand_absent": branching(lambda g: setattr(g.operators[0], "inputs", [0, -1])),
+    "if_operand_of_another_shape": branching(lambda g: setattr(g.tensors[1], "shape", [1, 11])),
+    "if_result_outside": branching(lambda g: setattr(g.subgraphs[1], "outputs", [99])),
+    "if_result_unwritten": branching(lambda g: setattr(g.subgraphs[2], "operators", [])),
+    "if_results_missing": branching(lambda g: setattr(g.subgraphs[2], "outputs", [])),
+    "if_results_of_other_scales": branching(
+        lambda g: setattr(g.subgraphs[1].tensors[g.subgraphs[1].outputs[0]].quantization, "scale", [0.25])),
+    "if_condition_of_int8": branching(added),
+    "if_condition_of_two_numbers": branching(compared),
     "empty": lambda: b"",
     "text": lambda: b"This is not a model.\n",
     "truncated": truncated,

@@ -32,7 +32,7 @@ NONE = -1
 
 
 class Graph:
-    """One subgraph. Tensors are named by their index, as in the file."""
+    """The first subgraph, or one that another graph has added. Tensors are named by their index, as in the file."""
 
     def __init__(self):
         self.tensors = []
@@ -42,6 +42,14 @@ class Graph:
         self.inputs = []
         self.outputs = []
         self.specs = []  # (shape, dtype name, scale, zero_point) of each tensor
+        self.number = 0
+        self.subgraphs = [self]
+
+    def add_subgraph(self, graph):
+        """Makes a graph part of this one's file: buffers and operator codes are shared."""
+        graph.buffers, graph.codes, graph.subgraphs = self.buffers, self.codes, self.subgraphs
+        graph.number = len(self.subgraphs)
+        self.subgraphs.append(graph)
 
     def tensor(self, shape, dtype="i8", scale=None, zero_point=0, data=None, qdim=0, name=None):
         """Adds a tensor; a `scale` that is a sequence makes it quantized per channel along `qdim`."""
@@ -107,18 +115,22 @@ class Graph:
                 setattr(o.builtinOptions, field, value)
         self.operators.append(o)
 
-    def bytes(self):
-        """The finished file."""
+    def packed(self):
+        """The subgraph as the schema has it."""
         subgraph = schema.SubGraphT()
-        subgraph.name = "main"
+        subgraph.name = "main" if self.number == 0 else f"branch_{self.number}"
         subgraph.tensors = self.tensors
         subgraph.inputs = self.inputs
         subgraph.outputs = self.outputs
         subgraph.operators = self.operators
+        return subgraph
+
+    def bytes(self):
+        """The finished file."""
         model = schema.ModelT()
         model.version = 3
         model.description = "Ferrolite conformance vector"
-        model.subgraphs = [subgraph]
+        model.subgraphs = [graph.packed() for graph in self.subgraphs]
         model.buffers = self.buffers
         model.operatorCodes = []
         for code, custom in self.codes:

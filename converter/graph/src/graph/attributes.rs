@@ -27,6 +27,77 @@ impl Activation {
     }
 }
 
+/// A comparison of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareKind {
+    /// `a < b`
+    Less,
+    /// `a <= b`
+    LessEqual,
+    /// `a > b`
+    Greater,
+    /// `a >= b`
+    GreaterEqual,
+    /// `a == b`
+    Equal,
+    /// `a != b`
+    NotEqual,
+}
+
+impl CompareKind {
+    /// All of them.
+    pub const ALL: [CompareKind; 6] = [
+        CompareKind::Less,
+        CompareKind::LessEqual,
+        CompareKind::Greater,
+        CompareKind::GreaterEqual,
+        CompareKind::Equal,
+        CompareKind::NotEqual,
+    ];
+
+    /// The operator's name in the TFLite schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            CompareKind::Less => "LESS",
+            CompareKind::LessEqual => "LESS_EQUAL",
+            CompareKind::Greater => "GREATER",
+            CompareKind::GreaterEqual => "GREATER_EQUAL",
+            CompareKind::Equal => "EQUAL",
+            CompareKind::NotEqual => "NOT_EQUAL",
+        }
+    }
+
+    /// The comparison that an operator of TFLite, ONNX or TensorFlow has as its name.
+    pub fn of(name: &str) -> Option<CompareKind> {
+        let plain = |name: &str| name.replace('_', "").to_ascii_lowercase().replace("orequal", "equal");
+        CompareKind::ALL.into_iter().find(|kind| plain(kind.name()) == plain(name))
+    }
+
+    /// What holds of `b` and `a` where this holds of `a` and `b`.
+    #[must_use]
+    pub fn flipped(self) -> CompareKind {
+        match self {
+            CompareKind::Less => CompareKind::Greater,
+            CompareKind::LessEqual => CompareKind::GreaterEqual,
+            CompareKind::Greater => CompareKind::Less,
+            CompareKind::GreaterEqual => CompareKind::LessEqual,
+            CompareKind::Equal | CompareKind::NotEqual => self,
+        }
+    }
+
+    /// Whether it holds.
+    pub fn holds<T: PartialOrd>(self, a: T, b: T) -> bool {
+        match self {
+            CompareKind::Less => a < b,
+            CompareKind::LessEqual => a <= b,
+            CompareKind::Greater => a > b,
+            CompareKind::GreaterEqual => a >= b,
+            CompareKind::Equal => a == b,
+            CompareKind::NotEqual => a != b,
+        }
+    }
+}
+
 /// Pooling function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {

@@ -7,7 +7,7 @@
 //! What an operator means is in one file of `ferrolite::ops`, under the name that the list gives: its checks,
 //! its float values, how it is quantized, lowered and written as `.tflite`.
 
-use super::attributes::{Activation, BinaryKind, PoolKind, Recurrent, ReduceKind, UnaryKind};
+use super::attributes::{Activation, BinaryKind, CompareKind, PoolKind, Recurrent, ReduceKind, UnaryKind};
 use super::custom::Custom;
 use super::window::Window;
 
@@ -32,6 +32,8 @@ macro_rules! operators {
             arg_min_max { ArgMax(op: ArgMax) => "ARG_MAX", ArgMin(op: ArgMin) => "ARG_MIN" }
             batch_matmul { BatchMatMul(op: BatchMatMul) => "BATCH_MATMUL" }
             binary { Binary(op: Binary) => op.kind.name() }
+            choose { Choose(op: Choose) => "IF" }
+            compare { Compare(op: Compare) => op.kind.name() }
             concat { Concat(op: Concat) => "CONCATENATION" }
             conv_2d { Conv2d(op: Conv2d) => "CONV_2D" }
             custom { Custom(op: Custom) => op.name() }
@@ -181,6 +183,21 @@ pub struct Reduce {
     pub axes: Vec<usize>,
     /// Whether reduced dimensions stay, with size 1.
     pub keep_dims: bool,
+}
+
+/// condition (one truth value), x, y → output: x where the condition holds, else y. A result of an IF, whose branches
+/// are the nodes that only lead to x, or only to y.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choose {
+    /// Number of the IF; its results share it, and no other IF of the graph has it.
+    pub block: usize,
+}
+
+/// input, constant of one element → truth value of each element
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compare {
+    /// The comparison, with the constant on its right.
+    pub kind: CompareKind,
 }
 
 /// inputs… → output

@@ -14,6 +14,7 @@
 //! TRANSPOSEs, and the pass `transposes` removes these again. Inputs and outputs keep the author's shape.
 
 mod arithmetic;
+mod branches;
 mod choice;
 mod convolution;
 mod custom;
@@ -55,7 +56,7 @@ use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
 use crate::ops;
-use crate::unsupported::unsupported_layers;
+use crate::unsupported::{is_condition, unsupported_layers};
 use layer::Layer;
 use net::{Net, Slot};
 use proto::{GraphProto, ModelProto, NodeProto, ValueInfo};
@@ -90,8 +91,7 @@ impl Importer for OnnxImporter {
     fn beside(&self, path: &Path) -> Vec<PathBuf> {
         let model = crate::files::read(path).ok().and_then(|bytes| ModelProto::decode(&bytes[..]).ok());
         let Some(graph) = model.and_then(|model| model.graph) else { return Vec::new() };
-        let attributes = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
-        let entries = graph.initializer.iter().chain(attributes).flat_map(|tensor| &tensor.external_data);
+        let entries = branches::tensors(&graph).into_iter().flat_map(|tensor| &tensor.external_data);
         let names: HashSet<&str> =
             entries.filter(|entry| entry.key == "location").map(|entry| entry.value.as_str()).collect();
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -130,6 +130,7 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
         names: HashSet::new(),
         only_softmax: only_softmax(&file),
         custom: options.custom.clone(),
+        block: 0,
     };
     let finished = net.read(&file, options).and_then(|()| net.finish(&file));
     let (graph, net) =
@@ -173,8 +174,8 @@ fn order(file: &GraphProto) -> Result<Vec<&NodeProto>> {
         }
     }
     let needs = |index: usize| {
-        let inputs = file.node[index].input.iter();
-        inputs.filter_map(|name| writers.get(name.as_str()).copied()).collect::<Vec<usize>>()
+        let inputs = branches::read(&file.node[index]).into_iter();
+        inputs.filter_map(|name| writers.get(name).copied()).collect::<Vec<usize>>()
     };
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
@@ -238,7 +239,7 @@ impl Net {
     /// Inputs, initializers and nodes.
     fn read(&mut self, file: &GraphProto, options: &ImportOptions) -> Result<()> {
         let nodes = order(file)?;
-        let read: HashSet<&str> = nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+        let read: HashSet<&str> = nodes.iter().flat_map(|node| branches::read(node)).collect();
         for tensor in &file.initializer {
             // What nothing reads may be large and is left alone.
             let output = file.output.iter().any(|o| o.name == tensor.name);
@@ -459,7 +460,7 @@ impl Net {
         let graph = self.b.graph();
         let is_read = |id: &ValueId| graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
         let mut inputs = graph.inputs.iter().filter(|id| graph.value(**id).dtype == DType::Bool);
-        if let Some(id) = inputs.find(|id| is_read(id)) {
+        if let Some(id) = inputs.find(|id| is_read(id) && !is_condition(graph, **id)) {
             return Err(crate::unsupported::truth_at_border(&graph.value(*id).name));
         }
         for output in &file.output {

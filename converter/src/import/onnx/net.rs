@@ -65,6 +65,8 @@ pub(super) struct Net {
     pub only_softmax: HashSet<String>,
     /// Operators of the user's own.
     pub custom: Registry,
+    /// Number of the next IF.
+    pub block: usize,
 }
 
 impl Net {

@@ -5,8 +5,8 @@ use super::net::Net;
 use super::proto::NodeProto;
 use super::versions::STANDARD;
 use super::{
-    arithmetic, convolution, custom, dense, functions, indices, learning, movement, normalization, pooling,
-    quantized, recurrent, reductions, resize,
+    arithmetic, branches, convolution, custom, dense, functions, indices, learning, movement, normalization,
+    pooling, quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};
 use crate::import::refusal::unsupported;
@@ -38,7 +38,7 @@ pub(super) fn translate(layer: &mut Layer<'_>) -> Translation {
 /// Why an operator is not in the table, where there is more to say than that.
 fn reason(node: &NodeProto) -> String {
     let text = match node.op_type.as_str() {
-        "If" | "Loop" | "Scan" => "control flow is not supported; export the model without it",
+        "Loop" | "Scan" => "loops are not supported; export the model without it",
         "TopK" | "NonZero" | "NonMaxSuppression" | "Unique" | "Compress" => {
             "the size of its result or its order depends on the data"
         }
@@ -91,6 +91,7 @@ fn standard(op: &str) -> Option<Translate> {
         "Not" => arithmetic::not,
         "Pow" => arithmetic::pow,
         "Where" => arithmetic::select,
+        "If" => branches::choose,
         "PRelu" => arithmetic::prelu,
         "Softmax" => functions::softmax,
         "LogSoftmax" => functions::log_softmax,

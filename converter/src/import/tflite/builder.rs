@@ -6,26 +6,29 @@ use std::collections::HashSet;
 use ferrolite_runtime::quant;
 
 use super::layer::{Layer, Place, Step};
+use super::tensors::Tensors;
 use super::{arithmetic, dilation, known, lookup, lstm, operators, types};
 use crate::error::{Error, Result};
 use crate::graph::custom::{Attributes, Registry, Source};
 use crate::graph::{
     Constant, Custom, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId,
 };
-use crate::import::choices;
 use crate::import::damaged::damaged;
+use crate::import::{choices, conditions};
 use crate::ops;
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 
 /// The graph as it grows, operator by operator.
 pub(super) struct Builder {
-    graph: Graph,
+    pub(super) graph: Graph,
+    /// The value of each tensor of the subgraph that is read.
+    pub(super) scope: Vec<ValueId>,
     /// Values that are known when the next operator runs.
-    defined: Vec<bool>,
-    faults: Vec<Option<String>>,
-    layer_names: Vec<String>,
+    pub(super) defined: Vec<bool>,
+    pub(super) faults: Vec<Option<String>>,
+    pub(super) layer_names: Vec<String>,
     /// Dimensions that the file leaves open.
-    open: Vec<Vec<bool>>,
+    pub(super) open: Vec<Vec<bool>>,
     /// What conversions make of constants.
     converted: HashSet<ValueId>,
     /// Whether something in the file gives variables their first values.
@@ -44,7 +47,23 @@ impl Builder {
         (initialised, custom): (bool, Registry),
     ) -> Builder {
         let defined = vec![false; graph.values.len()];
-        Builder { graph, defined, faults, layer_names, open, converted: HashSet::new(), initialised, custom }
+        let scope = (0..graph.values.len()).map(ValueId).collect();
+        let converted = HashSet::new();
+        Builder { graph, scope, defined, faults, layer_names, open, converted, initialised, custom }
+    }
+
+    /// Adds the tensors of another subgraph, and gives their values in the order of the file.
+    pub(super) fn add_values(&mut self, tensors: Tensors, written: &HashSet<usize>) -> Vec<ValueId> {
+        let start = self.graph.values.len();
+        for (index, (value, fault)) in tensors.values.iter().zip(&tensors.faults).enumerate() {
+            self.defined.push(value.constant.is_some() || (fault.is_some() && !written.contains(&index)));
+        }
+        let count = tensors.values.len();
+        self.graph.values.extend(tensors.values);
+        self.faults.extend(tensors.faults);
+        self.layer_names.extend(tensors.layer_names);
+        self.open.extend(tensors.open);
+        (start..start + count).map(ValueId).collect()
     }
 
     /// Checks the model's inputs and outputs, and marks what is known from the start.
@@ -66,7 +85,9 @@ impl Builder {
         }
         for id in self.graph.inputs.iter().chain(&self.graph.outputs) {
             let value = self.graph.value(*id);
-            let truth = (value.dtype == DType::Bool).then(|| "element type bool".to_string());
+            // A truth value may be what an IF asks for.
+            let truth = value.dtype == DType::Bool && !self.graph.inputs.contains(id);
+            let truth = truth.then(|| "element type bool".to_string());
             if let Some(fault) = self.faults[id.0].as_ref().or(truth.as_ref()) {
                 let name = &value.name;
                 return Err(Error::input(format!("tensor `{name}` at the border of the model: {fault}"))
@@ -76,13 +97,14 @@ impl Builder {
         Ok(())
     }
 
-    /// Translates operator `number` of the file.
-    pub(super) fn add(
+    /// Checks operator `number` of the subgraph: what it reads has been written, and nothing else has written its
+    /// results. Gives its code, and a node that has its operands and results; its operator too, if it is the user's own.
+    pub(super) fn begin<'f>(
         &mut self,
-        model: &schema::Model<'_>,
+        model: &schema::Model<'f>,
         number: usize,
         operator: schema::Operator<'_>,
-    ) -> Result<()> {
+    ) -> Result<(schema::OperatorCode<'f>, Node)> {
         let codes = model.operator_codes();
         let code = codes.filter(|c| (operator.opcode_index() as usize) < c.len());
         let Some(code) = code.map(|c| c.get(operator.opcode_index() as usize)) else {
@@ -114,11 +136,8 @@ impl Builder {
                 )));
             }
         }
-        match custom {
-            Some(custom) => self.graph.nodes.push(Node { name, op: Op::Custom(custom), inputs, outputs }),
-            None => self.translate(&code, operator, Node { name, op: Op::Reshape, inputs, outputs }),
-        }
-        Ok(())
+        let op = custom.map_or(Op::Reshape, Op::Custom);
+        Ok((code, Node { name, op, inputs, outputs }))
     }
 
     /// The user's own operator that a custom one of the file is, if it is one.
@@ -133,20 +152,24 @@ impl Builder {
         indices: Option<flatbuffers::Vector<'_, i32>>,
         number: usize,
     ) -> Result<Vec<Option<ValueId>>> {
-        let known = self.layer_names.len();
         indices
             .into_iter()
             .flatten()
-            .map(|index| match usize::try_from(index) {
-                Ok(i) if i < known => Ok(Some(ValueId(i))),
-                _ if index == -1 => Ok(None),
-                _ => Err(damaged(format!("operator {number} names tensor {index}, which does not exist"))),
+            .map(|index| match usize::try_from(index).ok().and_then(|index| self.scope.get(index)) {
+                Some(&id) => Ok(Some(id)),
+                None if index == -1 => Ok(None),
+                None => Err(damaged(format!("operator {number} names tensor {index}, which does not exist"))),
             })
             .collect()
     }
 
     /// Adds `node` with the operator that the file means, or folds it away.
-    fn translate(&mut self, code: &schema::OperatorCode<'_>, operator: schema::Operator<'_>, mut node: Node) {
+    pub(super) fn translate(
+        &mut self,
+        code: &schema::OperatorCode<'_>,
+        operator: schema::Operator<'_>,
+        mut node: Node,
+    ) {
         let builtin = code.number();
         if self.fold_weights(builtin, &node) {
             return;
@@ -229,6 +252,8 @@ impl Builder {
     fn value(&mut self, value: Value) -> ValueId {
         self.defined.push(true);
         self.faults.push(None);
+        self.layer_names.push(value.name.clone());
+        self.open.push(Vec::new());
         self.graph.add_value(value)
     }
 
@@ -353,6 +378,7 @@ impl Builder {
         arithmetic::warn_of_sums(&self.graph, warnings);
         dilation::run(&mut self.graph, notes);
         choices::run(&mut self.graph, notes);
+        conditions::run(&mut self.graph);
         // Layers that computed a shape or an axis have lost their reader: it is an attribute now.
         crate::passes::dead::run(&mut self.graph);
         let widened = types::widen_hybrid_weights(&mut self.graph);
@@ -369,6 +395,7 @@ impl Builder {
                 node.op = Op::Unsupported(Unsupported { code: node.op.name().to_string(), reason });
             }
         }
+        conditions::check_borders(&self.graph)?;
         Ok(self.graph)
     }
 }

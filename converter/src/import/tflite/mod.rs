@@ -8,6 +8,7 @@
 //! 3. each operator is translated (`operators`), with its axes, paddings and sizes resolved; what is
 //!    computed from shapes is computed now (`known`), and gives the dimensions that the file leaves open;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
+//!    of an IF both subgraphs are read in its place (`branches`);
 //! 4. what takes several operators becomes one layer: `lookup` finds int8 layers that are a table of 256
 //!    results, `dilation` convolutions with gaps, `super::choices` functions with a comparison in them;
 //! 5. `types` widens the weights of hybrid layers and checks element types.
@@ -17,6 +18,7 @@
 
 mod align;
 mod arithmetic;
+mod branches;
 mod builder;
 mod constants;
 mod copies;
@@ -49,6 +51,7 @@ use crate::error::{Error, Result};
 use crate::graph::custom::Registry;
 use crate::graph::{Graph, ValueId};
 use crate::tflite::{self as schema, BuiltinOperator as Code};
+use branches::Branches;
 use builder::Builder;
 
 /// Reads `.tflite` files.
@@ -111,7 +114,7 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
     for index in operators.iter().filter_map(|o| o.outputs()).chain(subgraph.inputs()).flatten() {
         written.extend(usize::try_from(index));
     }
-    let tensors = tensors::read(&model, subgraph, file, &written)?;
+    let tensors = tensors::read(&model, subgraph, file, &written, None)?;
     let graph = Graph {
         name: stem(name),
         inputs: ids(subgraph.inputs(), &tensors, "the model's inputs")?,
@@ -121,9 +124,6 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
         ..Graph::default()
     };
     let (mut notes, mut warnings) = (Vec::new(), Vec::new());
-    if subgraphs.len() > 1 {
-        notes.push(format!("the file has {} subgraphs; only the first is read", subgraphs.len()));
-    }
     // Only what CALL_ONCE runs gives variables their values.
     let codes = model.operator_codes();
     let code = |o: &schema::Operator<'_>| {
@@ -133,8 +133,14 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
     let mut builder =
         Builder::new(graph, tensors.faults, tensors.layer_names, tensors.open, (initialised, custom.clone()));
     builder.define_borders(&written)?;
+    let mut branches = Branches::of(&model, file);
     for (number, operator) in operators.into_iter().enumerate() {
-        builder.add(&model, number, operator)?;
+        branches.add(&mut builder, number, operator)?;
+    }
+    let unread = subgraphs.len() - branches.read();
+    if unread > 0 {
+        let are = if unread == 1 { "is" } else { "are" };
+        notes.push(format!("the file has {} subgraphs, of which {unread} {are} not read", subgraphs.len()));
     }
     let graph = builder.finish(&mut notes, &mut warnings)?;
     Ok(Read { graph, notes, warnings })

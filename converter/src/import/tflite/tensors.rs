@@ -30,17 +30,24 @@ pub(super) struct Tensors {
     pub open: Vec<Vec<bool>>,
 }
 
-/// Reads all tensors of the model's first subgraph. `file` is the whole file; `written` says which
-/// tensors are inputs or results of operators.
+/// Reads all tensors of a subgraph. `file` is the whole file; `written` says which tensors are inputs or results of
+/// operators. Those of a branch have `branch` before their names; without it, the subgraph is the model's first.
 pub(super) fn read(
     model: &schema::Model<'_>,
     subgraph: &schema::SubGraph<'_>,
     file: &[u8],
     written: &HashSet<usize>,
+    branch: Option<&str>,
 ) -> Result<Tensors> {
     let tensors: Vec<schema::Tensor<'_>> = subgraph.tensors().into_iter().flatten().collect();
-    let layer_names = unique_names(tensors.iter().enumerate().map(|(i, t)| readable(t.name(), i)));
-    let value_names = signature_names(model, &layer_names);
+    let mut layer_names = unique_names(tensors.iter().enumerate().map(|(i, t)| readable(t.name(), i)));
+    let value_names = match branch {
+        None => signature_names(model, &layer_names),
+        Some(branch) => {
+            layer_names.iter_mut().for_each(|name| *name = format!("{branch}/{name}"));
+            layer_names.clone()
+        }
+    };
     // Tensors may share a buffer; without a bound, a small file could unpack into any amount.
     let mut budget = file.len().saturating_mul(16).saturating_add(1 << 20);
 

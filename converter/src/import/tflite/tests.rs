@@ -285,7 +285,7 @@ fn what_cannot_run_is_named_for_what_it_is() {
         assert!(message.contains(code) && message.contains(word), "{message}");
     }
     let message = load_bytes("b.tflite", &synthetic::truth()).unwrap_err().message;
-    assert!(message.contains("`x`") && message.contains("bool"), "{message}");
+    assert!(message.contains("`y`") && message.contains("bool"), "{message}");
 }
 
 #[test]

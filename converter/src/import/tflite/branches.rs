@@ -1,0 +1,180 @@
+//! IF: the subgraphs of both branches are read in its place, and each of its results becomes a choice between what
+//! they make. Where the condition is known now, the branch that it takes is all that is read.
+
+use std::collections::HashSet;
+
+use super::builder::Builder;
+use super::tensors;
+use crate::error::Result;
+use crate::graph::{Choose, Constant, Node, Op, Unsupported, ValueId};
+use crate::import::damaged::damaged;
+use crate::tflite::{self as schema, BuiltinOperator as Code};
+
+/// How often subgraphs may be read, so that a small file cannot become any size.
+const MOST: usize = 256;
+
+/// The subgraphs of a file, as far as they are branches.
+pub(super) struct Branches<'a, 'f> {
+    pub model: &'a schema::Model<'f>,
+    file: &'a [u8],
+    /// Numbers of the subgraphs that are being read, the outermost first.
+    open: Vec<usize>,
+    /// Numbers of all that have been read.
+    read: HashSet<usize>,
+    /// How many may still be read.
+    left: usize,
+    /// Number of the next IF.
+    block: usize,
+}
+
+impl<'a, 'f> Branches<'a, 'f> {
+    pub(super) fn of(model: &'a schema::Model<'f>, file: &'a [u8]) -> Branches<'a, 'f> {
+        Branches { model, file, open: vec![0], read: HashSet::from([0]), left: MOST, block: 0 }
+    }
+
+    /// How many subgraphs have been read.
+    pub(super) fn read(&self) -> usize {
+        self.read.len()
+    }
+
+    /// Reads operator `number` of the subgraph that `builder` reads.
+    pub(super) fn add(
+        &mut self,
+        builder: &mut Builder,
+        number: usize,
+        operator: schema::Operator<'_>,
+    ) -> Result<()> {
+        let (code, node) = builder.begin(self.model, number, operator)?;
+        match (code.number(), &node.op) {
+            (Code::IF, _) => self.choose(builder, operator, node)?,
+            // The user's own.
+            (_, Op::Custom(_)) => builder.graph.nodes.push(node),
+            _ => builder.translate(&code, operator, node),
+        }
+        Ok(())
+    }
+
+    /// Reads an IF, whose operands and results `node` has.
+    fn choose(&mut self, builder: &mut Builder, operator: schema::Operator<'_>, node: Node) -> Result<()> {
+        let name = &node.name;
+        let Some(options) = operator.builtin_options_as_if_options() else {
+            return Err(damaged(format!("layer `{name}` (IF) has no subgraphs")));
+        };
+        let subgraphs = [options.then_subgraph_index(), options.else_subgraph_index()];
+        let Some((Some(condition), operands)) = node.inputs.split_first() else {
+            return Err(damaged(format!("layer `{name}` (IF) has no condition")));
+        };
+        let Some(operands) = operands.iter().copied().collect::<Option<Vec<ValueId>>>() else {
+            return Err(damaged(format!("layer `{name}` (IF) lacks an operand")));
+        };
+        let block = self.block;
+        self.block += 1;
+        let known = match builder.graph.constant(Some(*condition)) {
+            Some(Constant::Bool(truth)) => truth.first().copied(),
+            _ => None,
+        };
+        let mut results = Vec::new();
+        for (number, (word, holds)) in subgraphs.into_iter().zip([("then", true), ("else", false)]) {
+            if known.is_some_and(|known| known != holds) {
+                continue;
+            }
+            let whole = format!("{name}/{word}");
+            match self.branch(builder, number, &operands, &whole)? {
+                Ok(made) if made.len() == node.outputs.len() => results.push(made),
+                Ok(made) => {
+                    return Err(damaged(format!(
+                        "layer `{name}` (IF) has {} results, its branch makes {}",
+                        node.outputs.len(),
+                        made.len()
+                    )));
+                }
+                Err(reason) => {
+                    let op = Op::Unsupported(Unsupported { code: "IF".into(), reason });
+                    builder.graph.nodes.push(Node { op, ..node });
+                    return Ok(());
+                }
+            }
+        }
+        for (position, &output) in node.outputs.iter().enumerate() {
+            let made = results.iter().map(|made| Some(made[position]));
+            let (op, inputs) = match known {
+                Some(_) => (Op::Reshape, made.collect()),
+                None => {
+                    (Op::Choose(Choose { block }), std::iter::once(Some(*condition)).chain(made).collect())
+                }
+            };
+            let name = builder.layer_names[output.0].clone();
+            builder.graph.nodes.push(Node { name, op, inputs, outputs: vec![output] });
+        }
+        Ok(())
+    }
+
+    /// Reads a subgraph on these operands; gives its results, or why it cannot be converted.
+    fn branch(
+        &mut self,
+        builder: &mut Builder,
+        number: i32,
+        operands: &[ValueId],
+        name: &str,
+    ) -> Result<Result<Vec<ValueId>, String>> {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let subgraphs = self.model.subgraphs().filter(|all| number < all.len());
+        let Some(subgraph) = subgraphs.map(|all| all.get(number)) else {
+            return Err(damaged(format!("`{name}` is subgraph {number}, which does not exist")));
+        };
+        if self.open.contains(&number) {
+            return Err(damaged(format!("`{name}` is subgraph {number}, which calls itself")));
+        }
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(Err(format!("the model has more than {MOST} branches")));
+        };
+        self.left = left;
+        self.read.insert(number);
+        let operators: Vec<schema::Operator<'_>> = subgraph.operators().into_iter().flatten().collect();
+        let inputs: Vec<i32> = subgraph.inputs().into_iter().flatten().collect();
+        let outputs: Vec<i32> = subgraph.outputs().into_iter().flatten().collect();
+        if inputs.len() != operands.len() {
+            return Err(damaged(format!(
+                "`{name}` takes {} operands, and is given {}",
+                inputs.len(),
+                operands.len()
+            )));
+        }
+        let results = operators.iter().filter_map(|operator| operator.outputs()).flatten();
+        let written: HashSet<usize> =
+            results.chain(inputs.iter().copied()).filter_map(|index| usize::try_from(index).ok()).collect();
+        let tensors = tensors::read(self.model, &subgraph, self.file, &written, Some(name))?;
+
+        let mut scope = builder.add_values(tensors, &written);
+        for (&index, &operand) in inputs.iter().zip(operands) {
+            let inner = usize::try_from(index).ok().and_then(|index| scope.get_mut(index));
+            let Some(inner) = inner else {
+                return Err(damaged(format!(
+                    "the inputs of `{name}` name tensor {index}, which does not exist"
+                )));
+            };
+            let (given, asked) = (builder.graph.value(operand), builder.graph.value(*inner));
+            let same = given.dtype == asked.dtype && given.shape == asked.shape;
+            if !same || given.quantization != asked.quantization {
+                return Ok(Err(format!(
+                    "its operand `{}` has another type, shape or scale in `{name}`",
+                    given.name
+                )));
+            }
+            *inner = operand;
+        }
+        let outer = std::mem::replace(&mut builder.scope, scope);
+        self.open.push(number);
+        for (place, operator) in operators.into_iter().enumerate() {
+            self.add(builder, place, operator)?;
+        }
+        self.open.pop();
+        let inner = std::mem::replace(&mut builder.scope, outer);
+        let result = |index: i32| {
+            let id = usize::try_from(index).ok().and_then(|index| inner.get(index)).copied();
+            id.filter(|id| builder.defined[id.0])
+                .ok_or_else(|| damaged(format!("`{name}` gives tensor {index}, which nothing has written")))
+        };
+        Ok(Ok(outputs.into_iter().map(result).collect::<Result<_>>()?))
+    }
+}
