@@ -1,6 +1,6 @@
 //! Programs that must not compile: what the types of a model refuse.
 //!
-//! `tests/cases/*.rs` are the programs, and the `.stderr` beside each what the pinned compiler says of it.
+//! `tests/cases/*.rs` and `tests/evaluated/*.rs` are the programs, and the `.stderr` beside each what the pinned compiler says of it.
 //! `TRYBUILD=overwrite cargo test -p ferrolite-misuse` renews these, and the difference is part of the commit. The
 //! module and the file are those of `tests/models/sine`.
 
