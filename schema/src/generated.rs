@@ -695,7 +695,7 @@ impl<'a> Tensor {
     }
   }
 
-  /// Number of its [`DType`].
+  /// Number of its [`DType`](crate::DType).
   pub fn dtype(&self) -> DType {
     let mut mem = ::core::mem::MaybeUninit::<<DType as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -1504,7 +1504,7 @@ impl<'a> Header {
     }
   }
 
-  /// Number of the [`Target`] that the packing suits best, which this build need not know.
+  /// Number of the [`Target`](crate::Target) that the packing suits best, which this build need not know.
   pub fn target(&self) -> u16 {
     let mut mem = ::core::mem::MaybeUninit::<<u16 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:

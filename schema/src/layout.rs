@@ -3,10 +3,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-// What comments refer to.
-#[allow(unused_imports)]
-use crate::{DType, Target};
-
 enumeration! {
     /// Where a tensor's bytes are.
     Storage: u8 {
@@ -176,7 +172,7 @@ pub struct Tensor {
     /// Index of the last op that reads it; the number of ops for a model output; the index of its
     /// writer when nobody reads it.
     pub last_use: u16,
-    /// Number of its [`DType`].
+    /// Number of its [`DType`](crate::DType).
     pub dtype: u8,
     /// Number of its [`Storage`].
     pub storage: u8,
@@ -242,7 +238,7 @@ pub struct Header {
     pub state_bytes: u32,
     /// How many bytes at the start of the constants the state begins with; those behind them are zero at first.
     pub initial_bytes: u32,
-    /// Number of the [`Target`] that the packing suits best, which this build need not know.
+    /// Number of the [`Target`](crate::Target) that the packing suits best, which this build need not know.
     pub target: u16,
     /// How many of the ports are inputs.
     pub input_count: u16,

@@ -30,8 +30,7 @@ pub fn write(schema: &Schema) -> Result<String> {
     let mut out = String::from(
         "//! The numbers and structs of the file: made from `model.fbs` by `cargo xtask schema`, not by hand.\n\
          // @generated\n\n\
-         use bytemuck::{Pod, Zeroable};\n\n\
-         // What comments refer to.\n#[allow(unused_imports)]\nuse crate::{DType, Target};\n\n",
+         use bytemuck::{Pod, Zeroable};\n\n",
     );
     for found in schema.enums.iter().filter(|found| found.name != BY_HAND) {
         enumeration(&mut out, found);
