@@ -152,7 +152,7 @@ impl Builder {
     fn push(&mut self, mut node: Node, shapes: Vec<Vec<usize>>) -> Vec<ValueId> {
         let first = node.inputs.first().copied().flatten();
         let dtype = match node.op {
-            Op::ArgMax(_) | Op::ArgMin(_) => DType::Int32,
+            Op::ArgMinMax(_) => DType::Int32,
             Op::Dequantize => DType::Float32,
             Op::Compare(_) => DType::Bool,
             // Its first operand is the condition.

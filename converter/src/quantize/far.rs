@@ -24,7 +24,7 @@ use super::range::{LARGEST_BOUND, Range, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
 use crate::graph::{Activation, BinaryKind, Constant, Graph, Node, Op, ValueId};
-use crate::graph::{ArgMax, ArgMin, Binary, Pad, Softmax};
+use crate::graph::{ArgMinMax, Binary, Pad, Softmax};
 use crate::ops::{self, channel_axis};
 use crate::parallel::by_worker;
 use crate::passes;
@@ -203,7 +203,7 @@ impl Seen {
 fn row_axis(graph: &Graph, node: &Node) -> Option<(ValueId, usize)> {
     let input = node.input(0)?;
     match node.op {
-        Op::ArgMax(ArgMax { axis }) | Op::ArgMin(ArgMin { axis }) => Some((input, axis)),
+        Op::ArgMinMax(ArgMinMax { axis, .. }) => Some((input, axis)),
         Op::Softmax(_) => Some((input, graph.value(input).shape.len().checked_sub(1)?)),
         _ => None,
     }
@@ -274,7 +274,7 @@ impl<'s> Needs<'s> {
         let wanted = match node.op {
             ref op if ops::of(op).is_index(position) => seen,
             ref op if ops::of(op).commutes_with_clamps() => self.of_results(node),
-            Op::Softmax(_) | Op::ArgMax(_) | Op::ArgMin(_) => self.of_row(graph, node, id),
+            Op::Softmax(_) | Op::ArgMinMax(_) => self.of_row(graph, node, id),
             Op::Binary(Binary { kind, activation: Activation::None }) => {
                 self.of_term(graph, node, kind, position)
             }
@@ -299,8 +299,10 @@ impl<'s> Needs<'s> {
                 Range { min: low - (512.0 * keys as f32).ln() / beta, ..seen }
             }
             // The distance of some steps keeps a loser from becoming equal to the winner.
-            Op::ArgMax(_) => Range { min: low - (seen.max - low) / 32.0, ..seen },
-            Op::ArgMin(_) => Range { max: high + (high - seen.min) / 32.0, ..seen },
+            Op::ArgMinMax(ArgMinMax { largest: true, .. }) => {
+                Range { min: low - (seen.max - low) / 32.0, ..seen }
+            }
+            Op::ArgMinMax(_) => Range { max: high + (high - seen.min) / 32.0, ..seen },
             _ => seen,
         }
     }
@@ -500,7 +502,7 @@ mod tests {
             (reduce(ReduceKind::Max), &[1, 1], -1e9),
             (reduce(ReduceKind::Max), &[1, 1], f32::NEG_INFINITY),
             (reduce(ReduceKind::Min), &[1, 1], f32::INFINITY),
-            (Op::ArgMax(ArgMax { axis: 1 }), &[1], -1e9),
+            (Op::ArgMinMax(ArgMinMax { axis: 1, largest: true }), &[1], -1e9),
             (Op::Softmax(Softmax { beta: 1.0 }), &[1, 4], f32::NEG_INFINITY),
         ];
         for (reader, shape, far) in cases {

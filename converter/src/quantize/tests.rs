@@ -3,8 +3,8 @@
 use super::*;
 use crate::error::Error;
 use crate::graph::{
-    Activation, ArgMax, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected,
-    Gather, Node, Op, Pad, Quantization, Softmax, UnaryKind, Value, ValueId,
+    Activation, ArgMinMax, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d,
+    FullyConnected, Gather, Node, Op, Pad, Quantization, Softmax, UnaryKind, Value, ValueId,
 };
 
 /// The elements of each input.
@@ -200,7 +200,7 @@ fn dead_values_get_a_sane_scale() {
 fn indices_stay_integers() {
     let mut b = Builder::default();
     let x = b.input("x", &[1, 3]);
-    let y = b.node("argmax", Op::ArgMax(ArgMax { axis: 1 }), &[x], &[1]);
+    let y = b.node("argmax", Op::ArgMinMax(ArgMinMax { axis: 1, largest: true }), &[x], &[1]);
     b.0.value_mut(y).dtype = DType::Int32;
     assert!(crate::ops::is_float(&b.0), "it searches float");
     let (mut graph, _) = b.quantized(&[y], vec![vec![vec![1.0, 3.0, 2.0]]]).unwrap();

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::graph::{
-    Activation, ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Concat, Conv2d, Cumsum, DepthwiseConv2d,
+    Activation, ArgMinMax, BatchMatMul, Binary, BinaryKind, Concat, Conv2d, Cumsum, DepthwiseConv2d,
     FullyConnected, Op, Pack, Pad, Pool2d, PoolKind, Reduce, ReduceKind, ResizeBilinear, ResizeNearest,
     Slice, Softmax, Split, Transpose, TransposeConv, UnaryKind, Unpack, Unsupported, Value, Window,
 };
@@ -188,8 +188,9 @@ fn reductions() {
     assert_eq!(reduce(ReduceKind::Min, &[1], &[2, 1]), [1., 4.]);
     // Of equal elements, the first one wins.
     let ties = [1., 5., 5., 2., 2., 2.];
-    assert_eq!(run(Op::ArgMax(ArgMax { axis: 1 }), &[(&[2, 3], &ties)], &[2]), [1., 0.]);
-    assert_eq!(run(Op::ArgMin(ArgMin { axis: 0 }), &[(&[2, 3], &ties)], &[3]), [0., 1., 1.]);
+    let arg = |axis, largest| Op::ArgMinMax(ArgMinMax { axis, largest });
+    assert_eq!(run(arg(1, true), &[(&[2, 3], &ties)], &[2]), [1., 0.]);
+    assert_eq!(run(arg(0, false), &[(&[2, 3], &ties)], &[3]), [0., 1., 1.]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::window::Window;
 macro_rules! operators {
     ($then:ident) => {
         $then! {
-            arg_min_max { ArgMax(op: ArgMax) => "ARG_MAX", ArgMin(op: ArgMin) => "ARG_MIN" }
+            arg_min_max { ArgMinMax(op: ArgMinMax) => if op.largest { "ARG_MAX" } else { "ARG_MIN" } }
             batch_matmul { BatchMatMul(op: BatchMatMul) => "BATCH_MATMUL" }
             binary { Binary(op: Binary) => op.kind.name() }
             choose { Choose(op: Choose) => "IF" }
@@ -290,18 +290,13 @@ pub struct QuantizeScaled {
     pub term: f64,
 }
 
-/// input → index of the largest element, int32 or int64
+/// input → index of the largest or smallest element, int32 or int64; of equal elements, the first one's
 #[derive(Clone, Debug, PartialEq)]
-pub struct ArgMax {
+pub struct ArgMinMax {
     /// The dimension that is searched.
     pub axis: usize,
-}
-
-/// input → index of the smallest element, int32 or int64
-#[derive(Clone, Debug, PartialEq)]
-pub struct ArgMin {
-    /// The dimension that is searched.
-    pub axis: usize,
+    /// Whether the largest element is looked for, or the smallest.
+    pub largest: bool,
 }
 
 /// data, indices (integers, counted from zero) → output: the elements of `data` at the indices

@@ -3,7 +3,7 @@
 use super::known::Known;
 use super::layer::{Layer, Translation, axes, axis, known, one};
 use super::net::Slot;
-use crate::graph::{ArgMax, ArgMin, Constant, Cumsum, Op, ReduceKind, UnaryKind};
+use crate::graph::{ArgMinMax, Constant, Cumsum, Op, ReduceKind, UnaryKind};
 use crate::import::refusal::{Refusal, unsupported};
 
 /// ONNX's reductions.
@@ -114,7 +114,7 @@ pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translation {
     }
     let (x, mut shape) = (l.value(0)?, l.shape(0)?);
     let axis = axis(l.int("axis", 0), shape.len())?;
-    let op = if largest { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
+    let op = Op::ArgMinMax(ArgMinMax { axis, largest });
     let keep = l.int("keepdims", 1) != 0;
     let name = if keep { l.part("index") } else { l.name.clone() };
     let y = l.net.b.op(&name, op, &[x])?;

@@ -4,7 +4,7 @@ use super::evaluate::Evaluator;
 use super::known::Known;
 use super::library::Attributes;
 use super::tensor::{Layer, Tensor, Translation, axis};
-use crate::graph::{ArgMax, ArgMin, BinaryKind, Cumsum, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
+use crate::graph::{ArgMinMax, BinaryKind, Cumsum, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
 use crate::import::choices;
 use crate::import::refusal::Refusal;
 use crate::reference::broadcast_shape;
@@ -198,7 +198,7 @@ pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind)
 pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
-    let op = if largest { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
+    let op = Op::ArgMinMax(ArgMinMax { axis, largest });
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
 }
 

@@ -3,7 +3,7 @@
 use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
 use crate::graph::{
-    ArgMax, ArgMin, BatchMatMul, Binary, BinaryKind, Cumsum, FullyConnected, Graph, Op, Quantization, Reduce,
+    ArgMinMax, BatchMatMul, Binary, BinaryKind, Cumsum, FullyConnected, Graph, Op, Quantization, Reduce,
     ReduceKind, Softmax, UnaryKind,
 };
 use crate::tflite::ActivationFunctionType as Fused;
@@ -156,12 +156,12 @@ pub(super) fn reduce(layer: &Layer<'_>, kind: ReduceKind) -> Result<Translated, 
 }
 
 /// ARG_MAX and ARG_MIN: input, axis.
-pub(super) fn arg(layer: &Layer<'_>, max: bool) -> Result<Translated, Reason> {
+pub(super) fn arg(layer: &Layer<'_>, largest: bool) -> Result<Translated, Reason> {
     let mut shape = layer.input(0)?.shape.clone();
     let axis = axis(layer.integer(1, "axis")?, shape.len())?;
     shape.remove(axis);
     layer.expect_output(&shape)?;
-    let op = if max { Op::ArgMax(ArgMax { axis }) } else { Op::ArgMin(ArgMin { axis }) };
+    let op = Op::ArgMinMax(ArgMinMax { axis, largest });
     Ok(Translated::new(op, &layer.inputs[..1]))
 }
 
