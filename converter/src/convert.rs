@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ferrolite_runtime::{OpCode, Rounding, Target};
 
 use crate::data::{self, Dataset, InputSpec, Scale, first_layers};
-use crate::emit::{self, Emitted, Winograd};
+use crate::emit::{self, Emitted, Memory, Winograd};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, QuantizeScaled, ValueId};
 use crate::import::{self, ImportOptions};
@@ -57,6 +57,8 @@ pub struct ConvertOptions {
     pub flash_budget: Option<u64>,
     /// Largest size of the arena in bytes.
     pub ram_budget: Option<u64>,
+    /// The memories that the arena is divided among, the fastest first; one where none are given.
+    pub memories: Vec<Memory>,
 }
 
 impl Default for ConvertOptions {
@@ -71,6 +73,7 @@ impl Default for ConvertOptions {
             rounding: Rounding::Double,
             flash_budget: None,
             ram_budget: None,
+            memories: Vec::new(),
         }
     }
 }
@@ -312,6 +315,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
     let settings = emit::Options {
         target: options.target,
         rounding: options.rounding,
+        memories: options.memories.clone(),
         source_hash: source_hash.to_vec(),
         metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
         ..emit::Options::default()

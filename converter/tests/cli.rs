@@ -186,6 +186,34 @@ fn files_of_other_versions_are_refused() {
     desk.bad("inspect damaged.ferro", 1, "damaged.ferro: the checksum");
 }
 
+/// `--memory` divides the arena; what does not fit is a budget that is exceeded.
+#[test]
+fn an_arena_is_divided_among_memories() {
+    let desk = Desk::new();
+    desk.take("mnist_cnn/mnist_cnn_int8_tf.tflite", "m.tflite");
+    let whole = desk.json("convert m.tflite -o one.ferro --json")["arena_bytes"].as_u64().unwrap();
+    let words = "convert m.tflite -o two.ferro --memory dtcm=4K --memory sram=1M --rust m.rs";
+    assert!(desk.good(words).contains("dtcm"));
+    let facts = desk.json("inspect two.ferro --json");
+    let memories = facts["memories"].as_array().unwrap();
+    assert_eq!((&memories[0]["name"], &memories[0]["bytes"]), (&"dtcm".into(), &4096.into()));
+    let used: Vec<u64> = memories.iter().map(|memory| memory["used"].as_u64().unwrap()).collect();
+    assert!(used.len() == 2 && used[0] <= 4096 && used[0] > 2048 && used[1] < whole, "{used:?} of {whole}");
+    assert_eq!(used.iter().sum::<u64>(), facts["arena_bytes"].as_u64().unwrap());
+    assert!(desk.good("inspect two.ferro").contains("dtcm: "));
+    let module = fs::read_to_string(desk.path("m.rs")).unwrap();
+    assert!(module.contains("pub const MEMORIES: [usize; 2]") && module.contains("dtcm, sram"), "{module}");
+    assert!(desk.json("inspect one.ferro --json")["memories"].as_array().unwrap().is_empty());
+    desk.bad("convert m.tflite -o three.ferro --memory a=64 --memory b=1K", 3, "`b` would have to have");
+    for memory in ["a", "a=", "=64", "a=big", "a=8", "a b=64"] {
+        let output = desk.command("convert m.tflite -o four.ferro --memory").arg(memory).output().unwrap();
+        check_refusal(memory, &output, 2, "--memory");
+    }
+    desk.bad("convert m.tflite -o m2.tflite --memory a=1M", 2, "--memory does not apply to a .tflite file");
+    let five = "convert m.tflite -o five.ferro --memory a=64 --memory b=64 --memory c=64 --memory d=64 --memory e=1M";
+    desk.bad(five, 2, "up to 4 memories");
+}
+
 /// A file with an operator of the user's own can be looked at; what would run it names the layer, the operator and the way.
 #[test]
 fn operators_of_ones_own_are_described_and_not_run() {

@@ -18,6 +18,15 @@ pub enum Error {
         /// Bytes that were given.
         found: u32,
     },
+    /// One of several memories is smaller than the model needs, or missing.
+    MemoryTooSmall {
+        /// Its number, from 0.
+        memory: u8,
+        /// Bytes that the model needs.
+        needed: u32,
+        /// Bytes that were given.
+        found: u32,
+    },
     /// The arena does not start at a multiple of 16; [`Arena`](crate::Arena) does.
     ArenaMisaligned,
     /// An inference is more work than was allowed.
@@ -127,6 +136,9 @@ impl core::fmt::Display for Error {
             }
             Error::ArenaTooSmall { needed, found } => {
                 write!(f, "the arena has {found} bytes, the model needs {needed}")
+            }
+            Error::MemoryTooSmall { memory, needed, found } => {
+                write!(f, "memory {memory} has {found} bytes, the model needs {needed} there")
             }
             Error::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 16 bytes"),
             Error::TooMuchWork => f.write_str("an inference is more work than was allowed"),

@@ -18,7 +18,8 @@ use core::cell::Cell;
 use ferrolite_schema::{FILE_ALIGNMENT, Model, Op, Port, Tensor};
 
 use crate::error::{Error, Fault};
-use crate::node::{Eval, Node};
+use crate::memories::Memories;
+use crate::node::{Eval, Node, Shared};
 use crate::ops::{OpSet, Operator};
 use crate::taken::Taken;
 use crate::tensor::Element;
@@ -70,7 +71,10 @@ impl Observer for () {}
 pub struct Interpreter<'a> {
     model: Model<'a>,
     ops: OpSet,
+    /// The arena, or the first of its memories.
     arena: &'a mut [u8],
+    /// The others, where there are several.
+    further: Option<&'a mut Memories<'a>>,
     /// The next op: 0 before an inference, the number of ops behind it.
     next: u16,
     taken: Taken,
@@ -84,9 +88,27 @@ impl<'a> Interpreter<'a> {
     #[inline(always)]
     pub fn new(model: &Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
         match prepare(model, ops, arena) {
-            Ok(()) => Ok(Interpreter { model: model.by_parts(), ops, arena, next: 0, taken: Taken::NONE }),
+            Ok(()) => {
+                let model = model.by_parts();
+                Ok(Interpreter { model, ops, arena, further: None, next: 0, taken: Taken::NONE })
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`new`](Interpreter::new), with the arena in the memories that the file divides it among: each has at least as
+    /// many bytes as [`Model::memories`] says. A file that does not divide its arena has it in the first one.
+    pub fn with_memories(
+        model: &Model<'a>,
+        ops: OpSet,
+        memories: &'a mut Memories<'a>,
+    ) -> Result<Interpreter<'a>, Error> {
+        let arena = memories.bind(model)?;
+        check(model, ops)?;
+        let (model, taken) = (model.by_parts(), Taken::NONE);
+        let mut net = Interpreter { model, ops, arena, further: Some(memories), next: 0, taken };
+        net.reset();
+        Ok(net)
     }
 
     /// As [`new`](Interpreter::new), and refuses a model of which one inference is more work than `most`
@@ -119,7 +141,7 @@ impl<'a> Interpreter<'a> {
         let bytes = typed::<T>(tensor(&self.model, port, index)?, index)?;
         let (from, to) = (bytes.offset as usize, bytes.end() as usize);
         self.take(index)?;
-        let bytes = self.arena.get_mut(from..to).ok_or(no_port(index))?;
+        let bytes = self.bytes_mut(from, to).ok_or(no_port(index))?;
         bytemuck::try_cast_slice_mut(bytes).map_err(|_| no_port(index))
     }
 
@@ -129,7 +151,7 @@ impl<'a> Interpreter<'a> {
         let tensor = tensor(&self.model, port(self.model.inputs(), index)?, index)?;
         let (from, to) = (tensor.offset as usize, tensor.end() as usize);
         self.take(index)?;
-        self.arena.get_mut(from..to).ok_or(no_port(index))
+        self.bytes_mut(from, to).ok_or(no_port(index))
     }
 
     /// Copies all elements of an input; otherwise as [`input_mut`](Interpreter::input_mut).
@@ -178,7 +200,10 @@ impl<'a> Interpreter<'a> {
     pub fn reset(&mut self) {
         self.give_up();
         if self.model.state_bytes() != 0 {
-            reset_state(&self.model, self.arena);
+            match self.further {
+                None => reset_state(&self.model, self.arena),
+                Some(_) => reset_bytes(self.model.initial_state(), self.state_mut()),
+            }
         }
     }
 
@@ -187,7 +212,7 @@ impl<'a> Interpreter<'a> {
     /// the state is neither what it was before nor what it will be.
     pub fn state(&self) -> Result<&[u8], Error> {
         self.not_running()?;
-        Ok(self.arena.get(self.model.state_start()..self.model.arena_bytes()).unwrap_or_default())
+        Ok(self.bytes(self.model.state_start(), self.model.arena_bytes()).unwrap_or_default())
     }
 
     /// Copies the [state](Interpreter::state) to `bytes`, which has [`Model::state_bytes`] bytes.
@@ -208,7 +233,7 @@ impl<'a> Interpreter<'a> {
             return Err(self.wrong_state(bytes.len()));
         }
         self.give_up();
-        for (to, &from) in state_of(&self.model, self.arena).iter_mut().zip(bytes) {
+        for (to, &from) in self.state_mut().iter_mut().zip(bytes) {
             *to = from;
         }
         Ok(())
@@ -227,7 +252,7 @@ impl<'a> Interpreter<'a> {
     pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
         self.not_running()?;
         self.start()?;
-        let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+        let arena = place(self.arena, &mut self.further);
         let mut next = 0u16;
         while let Some(op) = self.model.ops().get(usize::from(next)) {
             next = run(&self.model, self.ops, arena, next, op, observer)?;
@@ -248,7 +273,7 @@ impl<'a> Interpreter<'a> {
         }
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else { return Ok(Step::Done) };
-        let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+        let arena = place(self.arena, &mut self.further);
         self.next = run(&self.model, self.ops, arena, index, op, observer)?;
         Ok(if self.is_running() { Step::Ran(index) } else { Step::Done })
     }
@@ -267,7 +292,7 @@ impl<'a> Interpreter<'a> {
         }
         let mut next = self.next.wrapping_add(1);
         if let Some(op) = self.model.ops().get(usize::from(self.next)) {
-            let arena = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+            let arena = place(self.arena, &mut self.further);
             // Every op was found in the set when the interpreter was made.
             if let Ok(behind) = run(&self.model, self.ops, arena, self.next, op, &mut ()) {
                 next = behind;
@@ -323,8 +348,40 @@ impl<'a> Interpreter<'a> {
             self.not_running()?;
             return Err(Error::NoOutput);
         }
-        self.arena.get(tensor.offset as usize..tensor.end() as usize).ok_or(no_port(index))
+        self.bytes(tensor.offset as usize, tensor.end() as usize).ok_or(no_port(index))
     }
+
+    /// Bytes of the arena, in whatever memory.
+    #[inline(never)]
+    fn bytes(&self, from: usize, to: usize) -> Option<&[u8]> {
+        match self.arena.get(from..to) {
+            None => self.further.as_ref()?.get(from, to),
+            found => found,
+        }
+    }
+
+    /// The same, to be written.
+    #[inline(never)]
+    fn bytes_mut(&mut self, from: usize, to: usize) -> Option<&mut [u8]> {
+        if to > self.arena.len() {
+            return self.further.as_mut()?.get_mut(from, to);
+        }
+        self.arena.get_mut(from..to)
+    }
+
+    fn state_mut(&mut self) -> &mut [u8] {
+        let (from, to) = (self.model.state_start(), self.model.arena_bytes());
+        self.bytes_mut(from, to).unwrap_or_default()
+    }
+}
+
+/// Where ops find the arena.
+type Place<'a> = (&'a [Cell<u8>], Option<&'a Shared<'a>>);
+
+#[inline(always)]
+fn place<'a>(arena: &'a mut [u8], further: &'a mut Option<&mut Memories<'_>>) -> Place<'a> {
+    let further = further.as_mut().map(|memories| memories.shared());
+    (Cell::from_mut(arena).as_slice_of_cells(), further)
 }
 
 impl core::fmt::Debug for Interpreter<'_> {
@@ -361,14 +418,15 @@ fn prepare(model: &Model<'_>, ops: OpSet, arena: &mut [u8]) -> Result<(), Error>
 #[cold]
 #[inline(never)]
 fn reset_state(model: &Model<'_>, arena: &mut [u8]) {
-    let initial = model.initial_state();
-    for (at, byte) in state_of(model, arena).iter_mut().enumerate() {
-        *byte = initial.get(at).copied().unwrap_or(0);
-    }
+    let state = arena.get_mut(model.state_start()..model.arena_bytes()).unwrap_or_default();
+    reset_bytes(model.initial_state(), state);
 }
 
-fn state_of<'m>(model: &Model<'_>, arena: &'m mut [u8]) -> &'m mut [u8] {
-    arena.get_mut(model.state_start()..model.arena_bytes()).unwrap_or_default()
+#[inline]
+fn reset_bytes(initial: &[u8], state: &mut [u8]) {
+    for (at, byte) in state.iter_mut().enumerate() {
+        *byte = initial.get(at).copied().unwrap_or(0);
+    }
 }
 
 fn no_port(index: usize) -> Error {
@@ -392,13 +450,13 @@ fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
 fn run(
     model: &Model<'_>,
     ops: OpSet,
-    arena: &[Cell<u8>],
+    (arena, further): Place<'_>,
     index: u16,
     op: &Op,
     observer: &mut impl Observer,
 ) -> Result<u16, Error> {
     let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-    let eval = Eval::new(Node::new(model, op), arena);
+    let eval = Eval::new(Node::new(model, op), arena, further);
     observer.before(index, eval.node());
     (operator.eval)(&eval);
     observer.after(index, &eval);

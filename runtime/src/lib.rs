@@ -58,6 +58,7 @@ mod error;
 mod interpreter;
 #[doc(hidden)]
 pub mod kernels;
+mod memories;
 mod node;
 pub mod ops;
 #[doc(hidden)]
@@ -75,6 +76,7 @@ pub use arena::{AlignedBytes, Arena, ModelFile};
 pub use error::{Error, Fault};
 pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target};
 pub use interpreter::{Interpreter, Observer, Step, check};
+pub use memories::Memories;
 pub use node::{Eval, Node};
 pub use ops::{OpSet, Operator};
 pub use tensor::Element;

@@ -8,7 +8,7 @@ use core::cell::Cell;
 
 use bytemuck::Pod;
 use ferrolite_schema::params::{Multiplier, OutputStage};
-use ferrolite_schema::{DType, FILE_ALIGNMENT, Model, Op, Packing, Rounding, Tensor};
+use ferrolite_schema::{DType, FILE_ALIGNMENT, MAX_MEMORIES, Model, Op, Packing, Rounding, Tensor};
 
 use crate::error::Fault;
 use crate::kernels::Stage;
@@ -317,10 +317,35 @@ pub(crate) struct Layer<'a> {
     pub stage: Stage<'a>,
 }
 
+/// Bytes of the arena, as ops see them.
+pub(crate) type Cells<'a> = &'a [Cell<u8>];
+
+/// Bytes of an input and of an output.
+pub(crate) type PairOfBytes<'a> = Pair<'a, u8>;
+
+/// What finds bytes of an arena that goes on in other memories, from an address on; linked only with `Memories`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Look {
+    pub cells: for<'s> fn(&'s Shared<'s>, u32, u32) -> Option<Cells<'s>>,
+    pub pair: for<'s> fn(&'s Shared<'s>, Cells<'s>, [&Tensor; 2]) -> Option<PairOfBytes<'s>>,
+    pub layer: for<'s> fn(&Eval<'s>, &OutputStage, u32, u32) -> Option<Layer<'s>>,
+}
+
+/// The memories of an arena while ops run: nobody else has them meanwhile. `Memories` begins with the same fields.
+#[repr(C)]
+pub(crate) struct Shared<'a> {
+    pub look: Look,
+    pub sizes: [usize; MAX_MEMORIES],
+    pub all: [Cells<'a>; MAX_MEMORIES],
+}
+
 /// One op with the memory that it works on.
 pub struct Eval<'a> {
     node: Node<'a>,
     arena: &'a [Cell<u8>],
+    /// Where the arena goes on, if it is divided among memories.
+    further: Option<&'a Shared<'a>>,
     /// How many of the next ops are not to run.
     skipped: Cell<u16>,
 }
@@ -332,8 +357,8 @@ impl core::fmt::Debug for Eval<'_> {
 }
 
 impl<'a> Eval<'a> {
-    pub(crate) fn new(node: Node<'a>, arena: &'a [Cell<u8>]) -> Eval<'a> {
-        Eval { node, arena, skipped: Cell::new(0) }
+    pub(crate) fn new(node: Node<'a>, arena: &'a [Cell<u8>], further: Option<&'a Shared<'a>>) -> Eval<'a> {
+        Eval { node, arena, further, skipped: Cell::new(0) }
     }
 
     /// Leaves out so many of the next ops.
@@ -352,7 +377,23 @@ impl<'a> Eval<'a> {
     }
 
     fn bytes(&self, offset: u32, len: u32) -> &'a [Cell<u8>] {
-        self.arena.get(offset as usize..).and_then(|rest| rest.get(..len as usize)).unwrap_or(&[])
+        match self.near(offset, len) {
+            Some(bytes) => bytes,
+            None => self.beyond(offset, len).unwrap_or(&[]),
+        }
+    }
+
+    /// Bytes of the first memory, where nearly everything lies.
+    #[inline(always)]
+    fn near(&self, offset: u32, len: u32) -> Option<&'a [Cell<u8>]> {
+        self.arena.get(offset as usize..)?.get(..len as usize)
+    }
+
+    /// Bytes that the first memory does not have.
+    #[cold]
+    #[inline(never)]
+    fn beyond(&self, offset: u32, len: u32) -> Option<&'a [Cell<u8>]> {
+        (self.further?.look.cells)(self.further?, offset, len)
     }
 
     fn cells<T: Element>(&self, tensor: Result<&Tensor, Fault>) -> &'a [Cell<T>] {
@@ -368,21 +409,54 @@ impl<'a> Eval<'a> {
     /// [`expect_int8`](Node::expect_int8) checks.
     #[inline(always)]
     pub(crate) fn pair<T: Element>(&self) -> Option<Pair<'a, T>> {
+        let (input, output) = self.pair_bytes()?;
+        Some((cells_of(input)?, cells_of(output)?))
+    }
+
+    /// The same as bytes, wherever they lie. Out of line, as many operators start with it.
+    #[inline(never)]
+    fn pair_bytes(&self) -> Option<Pair<'a, u8>> {
         let (input, output) = self.node.pair?;
-        let cells = |tensor: &Tensor| {
-            cells_of(self.arena.get(tensor.offset as usize..)?.get(..tensor.bytes as usize)?)
-        };
-        Some((cells(input)?, cells(output)?))
+        let near = |tensor: &Tensor| self.near(tensor.offset, tensor.bytes);
+        match (near(input), near(output)) {
+            (Some(input), Some(output)) => Some((input, output)),
+            _ => (self.further?.look.pair)(self.further?, self.arena, [input, output]),
+        }
     }
 
     /// What a convolution with packed weights at this offset works on; its check has found their size. Out of line, as
     /// it is long and several operators start with it.
     #[inline(never)]
     pub(crate) fn layer(&self, stage: &OutputStage, weights: u32, channels: u32) -> Option<Layer<'a>> {
-        let (input, out) = self.pair()?;
+        let ((input, output), op) = (self.node.pair?, self.node.op());
+        let near = |tensor: &Tensor| self.near(tensor.offset, tensor.bytes);
+        let (Some(input), Some(out), Some(scratch)) =
+            (near(input), near(output), self.near(op.scratch, op.scratch_bytes))
+        else {
+            return (self.further?.look.layer)(self, stage, weights, channels);
+        };
+        self.layer_of((input, out), scratch, stage, weights, channels)
+    }
+
+    /// The same, whose memory has been found.
+    #[inline(always)]
+    pub(crate) fn layer_of(
+        &self,
+        (input, out): Pair<'a, u8>,
+        scratch: &'a [Cell<u8>],
+        stage: &OutputStage,
+        weights: u32,
+        channels: u32,
+    ) -> Option<Layer<'a>> {
+        let (input, out) = (cells_of(input)?, cells_of(out)?);
         let words = self.node.constants_from::<u32>(weights).ok()?;
         let stage = self.node.stage(stage, channels).ok()?;
-        Some(Layer { input, out, scratch: self.scratch(), weights: bytemuck::cast_slice(words), stage })
+        Some(Layer { input, out, scratch, weights: bytemuck::cast_slice(words), stage })
+    }
+
+    /// What [`layer`](Eval::layer) gives where not all of it is in the first memory.
+    pub(crate) fn layer_beyond(&self, stage: &OutputStage, weights: u32, channels: u32) -> Option<Layer<'a>> {
+        self.layer_of(self.pair_bytes()?, self.scratch(), stage, weights, channels)
     }
 
     /// The input at `position`, which lies in the arena or is state.

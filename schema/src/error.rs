@@ -42,8 +42,22 @@ pub enum Error {
     /// There are no ops, inputs or outputs, or more of them than 32,767, more than 65,535 tensors, or an arena of more
     /// than 1 GiB.
     Counts,
-    /// The state is larger than the arena, or does not start at a multiple of 16.
+    /// The state is larger than the arena, does not start at a multiple of 16, or lies across the border of two
+    /// memories.
     State,
+    /// The memories that the arena is divided among are more than [`MAX_MEMORIES`](crate::MAX_MEMORIES), their sizes do not
+    /// add up to the arena's, or one ends at no multiple of 16.
+    Memories,
+    /// A tensor lies across the border of two memories.
+    TensorAcross {
+        /// Index of the tensor.
+        tensor: u16,
+    },
+    /// Scratch memory of an op lies across the border of two memories.
+    ScratchAcross {
+        /// Index of the op.
+        op: u16,
+    },
     /// A tensor's element type or storage is unknown, or its size is no multiple of its element.
     TensorType {
         /// Index of the tensor.
@@ -114,6 +128,15 @@ impl core::fmt::Display for Error {
             Error::Rounding { found } => write!(f, "rounding {found} is unknown"),
             Error::State => f.write_str("the state is larger than the arena, or starts at no multiple of 16"),
             Error::Counts => f.write_str("the model has no ops, inputs or outputs, or too many of them"),
+            Error::Memories => f.write_str(
+                "the arena's memories are too many, do not add up to the arena, or end at no multiple of 16",
+            ),
+            Error::TensorAcross { tensor } => {
+                write!(f, "tensor {tensor} lies across the border of two memories")
+            }
+            Error::ScratchAcross { op } => {
+                write!(f, "the scratch memory of op {op} lies across the border of two memories")
+            }
             Error::TensorType { tensor } => write!(f, "tensor {tensor} has an unknown type or an odd size"),
             Error::TensorRange { tensor } => write!(f, "tensor {tensor} lies outside its memory"),
             Error::Port { port } => match port.checked_sub(0x8000) {

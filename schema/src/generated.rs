@@ -9101,6 +9101,8 @@ impl<'a> Debug<'a> {
   pub const VT_OP_MACS: ::flatbuffers::VOffsetT = 8;
   pub const VT_TENSOR_NAMES: ::flatbuffers::VOffsetT = 10;
   pub const VT_TENSOR_PORTS: ::flatbuffers::VOffsetT = 12;
+  pub const VT_MEMORY_NAMES: ::flatbuffers::VOffsetT = 14;
+  pub const VT_MEMORY_LIMITS: ::flatbuffers::VOffsetT = 16;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -9112,6 +9114,8 @@ impl<'a> Debug<'a> {
     args: &'args DebugArgs<'args>
   ) -> ::flatbuffers::WIPOffset<Debug<'bldr>> {
     let mut builder = DebugBuilder::new(_fbb);
+    if let Some(x) = args.memory_limits { builder.add_memory_limits(x); }
+    if let Some(x) = args.memory_names { builder.add_memory_names(x); }
     if let Some(x) = args.tensor_ports { builder.add_tensor_ports(x); }
     if let Some(x) = args.tensor_names { builder.add_tensor_names(x); }
     if let Some(x) = args.op_macs { builder.add_op_macs(x); }
@@ -9158,6 +9162,21 @@ impl<'a> Debug<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, Port>>>(Debug::VT_TENSOR_PORTS, None)}
   }
+  /// What people call the arena's memories, and the bytes that the arena could have taken in each.
+  #[inline]
+  pub fn memory_names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Debug::VT_MEMORY_NAMES, None)}
+  }
+  #[inline]
+  pub fn memory_limits(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Debug::VT_MEMORY_LIMITS, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for Debug<'_> {
@@ -9171,6 +9190,8 @@ impl ::flatbuffers::Verifiable for Debug<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u64>>>("op_macs", Self::VT_OP_MACS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("tensor_names", Self::VT_TENSOR_NAMES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Port>>>("tensor_ports", Self::VT_TENSOR_PORTS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("memory_names", Self::VT_MEMORY_NAMES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("memory_limits", Self::VT_MEMORY_LIMITS, false)?
      .finish();
     Ok(())
   }
@@ -9181,6 +9202,8 @@ pub struct DebugArgs<'a> {
     pub op_macs: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u64>>>,
     pub tensor_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
     pub tensor_ports: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Port>>>,
+    pub memory_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub memory_limits: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
 }
 impl<'a> Default for DebugArgs<'a> {
   #[inline]
@@ -9191,6 +9214,8 @@ impl<'a> Default for DebugArgs<'a> {
       op_macs: None,
       tensor_names: None,
       tensor_ports: None,
+      memory_names: None,
+      memory_limits: None,
     }
   }
 }
@@ -9221,6 +9246,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> DebugBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Debug::VT_TENSOR_PORTS, tensor_ports);
   }
   #[inline]
+  pub fn add_memory_names(&mut self, memory_names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Debug::VT_MEMORY_NAMES, memory_names);
+  }
+  #[inline]
+  pub fn add_memory_limits(&mut self, memory_limits: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Debug::VT_MEMORY_LIMITS, memory_limits);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> DebugBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     DebugBuilder {
@@ -9243,6 +9276,8 @@ impl ::core::fmt::Debug for Debug<'_> {
       ds.field("op_macs", &self.op_macs());
       ds.field("tensor_names", &self.tensor_names());
       ds.field("tensor_ports", &self.tensor_ports());
+      ds.field("memory_names", &self.memory_names());
+      ds.field("memory_limits", &self.memory_limits());
       ds.finish()
   }
 }
@@ -9574,6 +9609,7 @@ impl<'a> Model<'a> {
   pub const VT_METADATA: ::flatbuffers::VOffsetT = 30;
   pub const VT_SELF_TEST: ::flatbuffers::VOffsetT = 32;
   pub const VT_DEBUG: ::flatbuffers::VOffsetT = 34;
+  pub const VT_MEMORIES: ::flatbuffers::VOffsetT = 36;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -9585,6 +9621,7 @@ impl<'a> Model<'a> {
     args: &'args ModelArgs<'args>
   ) -> ::flatbuffers::WIPOffset<Model<'bldr>> {
     let mut builder = ModelBuilder::new(_fbb);
+    if let Some(x) = args.memories { builder.add_memories(x); }
     if let Some(x) = args.debug { builder.add_debug(x); }
     if let Some(x) = args.self_test { builder.add_self_test(x); }
     if let Some(x) = args.metadata { builder.add_metadata(x); }
@@ -9719,6 +9756,14 @@ impl<'a> Model<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<Debug>>(Model::VT_DEBUG, None)}
   }
+  /// Sizes of the memories that the arena's addresses are divided among, one behind the other; absent for one memory.
+  #[inline]
+  pub fn memories(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Model::VT_MEMORIES, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for Model<'_> {
@@ -9743,6 +9788,7 @@ impl ::flatbuffers::Verifiable for Model<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<Metadata>>("metadata", Self::VT_METADATA, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<SelfTest>>("self_test", Self::VT_SELF_TEST, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<Debug>>("debug", Self::VT_DEBUG, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("memories", Self::VT_MEMORIES, false)?
      .finish();
     Ok(())
   }
@@ -9764,6 +9810,7 @@ pub struct ModelArgs<'a> {
     pub metadata: Option<::flatbuffers::WIPOffset<Metadata<'a>>>,
     pub self_test: Option<::flatbuffers::WIPOffset<SelfTest<'a>>>,
     pub debug: Option<::flatbuffers::WIPOffset<Debug<'a>>>,
+    pub memories: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
 }
 impl<'a> Default for ModelArgs<'a> {
   #[inline]
@@ -9785,6 +9832,7 @@ impl<'a> Default for ModelArgs<'a> {
       metadata: None,
       self_test: None,
       debug: None,
+      memories: None,
     }
   }
 }
@@ -9859,6 +9907,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ModelBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<Debug>>(Model::VT_DEBUG, debug);
   }
   #[inline]
+  pub fn add_memories(&mut self, memories: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_MEMORIES, memories);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ModelBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     ModelBuilder {
@@ -9892,6 +9944,7 @@ impl ::core::fmt::Debug for Model<'_> {
       ds.field("metadata", &self.metadata());
       ds.field("self_test", &self.self_test());
       ds.field("debug", &self.debug());
+      ds.field("memories", &self.memories());
       ds.finish()
   }
 }

@@ -23,6 +23,7 @@ mod dtype;
 mod error;
 mod flatbuffer;
 mod layout;
+mod memories;
 mod model;
 mod records;
 mod verify;
@@ -37,6 +38,7 @@ pub use custom::{CUSTOM, CUSTOM_WORDS, custom_code, custom_hash, custom_words, i
 pub use dtype::DType;
 pub use error::Error;
 pub use layout::{Header, Op, OpCode, Port, Rounding, Storage, Tensor, params};
+pub use memories::MAX_MEMORIES;
 pub use model::{Model, Names};
 pub use records::{Order, Packing, Target};
 pub use verify::MAX_STEPS;

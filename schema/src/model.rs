@@ -21,6 +21,7 @@ mod field {
     pub const METADATA: usize = 13;
     pub const SELF_TEST: usize = 14;
     pub const DEBUG: usize = 15;
+    pub const MEMORIES: usize = 16;
 }
 
 /// A verified model. Whoever holds one holds the proof that all records are in bounds, that no op
@@ -133,6 +134,12 @@ impl<'a> Model<'a> {
     /// What the device does not need to run is looked up when it is asked for.
     fn root(&self) -> Option<Table<'a>> {
         Words::new(self.bytes)?.table(0)
+    }
+
+    /// The sizes of the memories, empty for one; `None` where they do not lie in the file.
+    pub(crate) fn memory_sizes(&self) -> Option<&'a [u32]> {
+        let root = self.root()?;
+        root.scalars(root.place(field::MEMORIES))
     }
 
     /// Bytes of arena that the model needs, scratch memory and state included.
@@ -403,6 +410,13 @@ impl<'a> Names<'a> {
     /// Name of a tensor.
     pub fn tensor(&self, index: usize) -> Option<&'a str> {
         self.debug?.string_at(3, index)
+    }
+
+    /// The name of a memory of the arena, and the bytes that the arena could have taken there.
+    pub fn memory(&self, index: usize) -> Option<(&'a str, u32)> {
+        let debug = self.debug?;
+        let limit = debug.scalars::<u32>(debug.place(6))?.get(index)?;
+        Some((debug.string_at(5, index)?, *limit))
     }
 
     /// Shape and quantization of a tensor. Its `tensor` and dimensions are not verified.

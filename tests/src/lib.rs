@@ -11,7 +11,7 @@ extern crate alloc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ferrolite_runtime::{Error, Interpreter, Model, OpSet, Operator, ops};
+use ferrolite_runtime::{Error, Interpreter, Memories, Model, OpSet, Operator, ops};
 
 /// An operator of a user's own, which hostile files may name.
 #[path = "../../converter/examples/custom_operator/contrast.rs"]
@@ -103,6 +103,9 @@ pub fn exercise(file: &[u8]) -> Outcome {
     }
 
     let outcome = run(&model, OPERATORS);
+    if outcome == Outcome::Ran {
+        divided(&model);
+    }
     match emulated(&model) {
         Some(ops) if outcome == Outcome::Ran => run(&model, ops),
         _ => outcome,
@@ -155,6 +158,56 @@ fn infer(net: &mut Interpreter<'_>) -> Result<Vec<u8>, Error> {
         outputs.extend_from_slice(net.output_bytes(index)?);
     }
     Ok(outputs)
+}
+
+/// Runs a model in the memories that its file divides the arena among, each between guards: its answers are those that it
+/// gives in one, if the memories are accepted.
+pub fn divided(model: &Model<'_>) {
+    const GUARD: usize = 64;
+    let sizes = model.memories();
+    if sizes.is_empty() {
+        return;
+    }
+    let mut buffers: Vec<AlignedBuf> = sizes
+        .iter()
+        .take(4)
+        .map(|&size| AlignedBuf::zeroed(2 * GUARD + (size as usize).min(ARENA_LIMIT)))
+        .collect();
+    buffers.iter_mut().for_each(|buffer| buffer.bytes_mut().fill(0xA5));
+    let accepted = model.check_memories().is_ok();
+    let mut parts = buffers.iter_mut().map(|buffer| {
+        let len = buffer.len - GUARD;
+        &mut buffer.bytes_mut()[GUARD..len]
+    });
+    let mut memories = Memories::new([(); 4].map(|()| parts.next().unwrap_or_default()));
+    let mut net = match Interpreter::with_memories(model, OPERATORS, &mut memories) {
+        Ok(net) => net,
+        Err(error) => {
+            assert!(!accepted, "memories that are sound are refused: {error}");
+            return;
+        }
+    };
+    assert!(accepted, "memories that are not sound are used");
+    for (index, port) in model.inputs().iter().enumerate() {
+        let bytes = net.input_bytes_mut(index).unwrap_or_else(|error| unreachable!("input {index}: {error}"));
+        let tensor = &model.tensors()[port.tensor as usize];
+        assert_eq!(bytes.len(), tensor.bytes as usize);
+        bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 89 % 251) as u8);
+    }
+    if net.invoke().is_err() {
+        unreachable!("a checked model has every operator it needs, and its inputs are written");
+    }
+    let outputs = (0..model.outputs().len())
+        .flat_map(|index| net.output_bytes(index).map_or(Vec::new(), <[u8]>::to_vec));
+    let outputs: Vec<u8> = outputs.collect();
+    let whole = answers(model, OPERATORS, 0xA5);
+    // Inputs that lie over one another were written one after the other in both.
+    assert!(whole == Ok(outputs), "answers depend on where the arena lies");
+    for buffer in &buffers {
+        let (bytes, end) = (buffer.bytes(), buffer.len - GUARD);
+        let guards = bytes[..GUARD].iter().chain(&bytes[end..]);
+        assert!(guards.copied().all(|byte| byte == 0xA5), "the model wrote outside of its memories");
+    }
 }
 
 /// A model's outputs for some input in an arena that held `before`, computed twice: the second run finds what

@@ -11,7 +11,7 @@ use ferrolite::data::Dataset;
 use ferrolite::model_file::{ModelFile, input_specs};
 use ferrolite::run::{RunOptions, RunOutput, run};
 use ferrolite_conformance::{Outcome, exercise};
-use ferrolite_runtime::{DType, Error, Fault, Interpreter, Model, OpCode, ops};
+use ferrolite_runtime::{DType, Error, Fault, Interpreter, Memories, Model, OpCode, ops};
 use ferrolite_schema::{Error as Refusal, Storage};
 
 /// Number of samples: enough for the host to pack the dense layer's weights again.
@@ -259,4 +259,45 @@ fn state_is_read_by_other_ops() {
         kept = net.state().expect("no inference is under way").to_vec();
         assert_eq!(bytemuck::cast_slice::<i8, u8>(net.output(1).expect("an output")), kept);
     }
+}
+
+/// State in the last of two memories, or all of the arena in both.
+#[test]
+fn state_lies_in_one_of_several_memories() {
+    let whole = program().file();
+    let arena = Model::from_bytes(whole.bytes()).expect("a sound file").arena_bytes() as u32;
+    let mut ran = Vec::new();
+    for border in (16..arena).step_by(16) {
+        let file = program().file_in(&[border, arena - border]);
+        let model = Model::from_bytes(file.bytes()).expect("a sound file");
+        match model.check_memories() {
+            Ok(()) => {}
+            Err(_) => continue,
+        }
+        let (mut near, mut far) =
+            (AlignedBuf::zeroed(border as usize), AlignedBuf::zeroed((arena - border) as usize));
+        let mut memories = Memories::new([&mut near, &mut far]);
+        let mut net = Interpreter::with_memories(&model, ops::ALL, &mut memories).expect("it is sound");
+        for sample in 0..5 {
+            assert_eq!(infer(&mut net, sample), window(sample + 1), "border {border}");
+        }
+        let mut saved = [0; WINDOW + 4];
+        net.save(&mut saved).expect("it has this size");
+        assert_eq!(infer(&mut net, 5), window(6));
+        net.restore(&saved).expect("it has this size");
+        assert_eq!(infer(&mut net, 5), window(6));
+        net.reset();
+        assert_eq!(infer(&mut net, 0), window(1));
+        ran.push(border);
+    }
+    assert!(ran.contains(&48), "{ran:?}");
+    assert_eq!(exercise(program().file_in(&[48, arena - 48]).bytes()), Outcome::Ran);
+    let across = program().file_in(&[64, arena - 64]);
+    let model = Model::from_bytes(across.bytes()).expect("sound in one memory");
+    assert!(model.check_memories().is_err());
+    assert_eq!(exercise(across.bytes()), Outcome::Ran);
+    // More memories than a device knows.
+    let many = program().file_in(&[16, 16, 16, 16, arena - 64]);
+    let model = Model::from_bytes(many.bytes()).expect("sound in one memory");
+    assert_eq!(model.check_memories(), Err(ferrolite_schema::Error::Memories));
 }

@@ -6,12 +6,14 @@
 
 mod measure;
 mod ports;
+mod room;
 
-use ferrolite_board_support::job::{Job, LAYERS, SEQUENCE, arena};
+use ferrolite_board_support::job::{Job, LAYERS, SEQUENCE, arena, far};
 use ferrolite_board_support::report::{Kind, Report, Tag, fail};
 use ferrolite_board_support::{counter, exit};
-use ferrolite_runtime::{Error, Interpreter, Model, ops};
+use ferrolite_runtime::{Error, Interpreter, Model};
 use ports::Inputs;
+use room::Room;
 
 #[cfg(target_arch = "arm")]
 use cortex_m_rt::entry;
@@ -24,11 +26,11 @@ fn main() -> ! {
     let Some(mut job) = Job::take() else {
         fail(Kind::Job, format_args!("there is no job of this version in memory"))
     };
-    // SAFETY: called once; all later slices are parts of this one.
-    let memory = unsafe { arena() };
+    // SAFETY: called once each; all later slices are parts of these.
+    let mut room = unsafe { Room { near: arena(), far: far() } };
     loop {
         let result = match job.calibration {
-            0 => run(&job, memory, &mut report),
+            0 => run(&job, &mut room, &mut report),
             rounds => {
                 calibrate(rounds, &mut report);
                 Ok(())
@@ -53,35 +55,26 @@ fn calibrate(rounds: u32, report: &mut Report) {
 }
 
 /// All samples of a job.
-fn run(job: &Job, memory: &mut [u8], report: &mut Report) -> Result<(), Error> {
-    let room = memory.len().min(job.arena_limit);
-    let memory = memory.get_mut(..room).unwrap_or_default();
+fn run(job: &Job, room: &mut Room<'_>, report: &mut Report) -> Result<(), Error> {
+    let near = room.near.len().min(job.arena_limit);
+    let room = &mut Room { near: room.near.get_mut(..near).unwrap_or_default(), far: &mut *room.far };
     let model = Model::from_bytes(job.model)?;
-    // Exactly what the model says, so that a use beyond it shows.
-    let room = room.min(model.arena_bytes());
-    let memory = memory.get_mut(..room).unwrap_or_default();
-
-    let init = measure::init(job.model, memory)?;
+    let init = measure::init(job.model, &model, room)?;
     let mut inputs = Inputs::open(job.inputs_start);
     if job.has(LAYERS) {
-        memory.fill(0);
-        let mut net = Interpreter::new(&model, ops::ALL, memory)?;
-        inputs.read(&mut net)?;
-        measure::layers(&mut net, report)?;
+        room.with_net(&model, |net| {
+            inputs.read(net)?;
+            measure::layers(net, report)
+        })?;
         inputs.rewind();
     }
     if job.has(SEQUENCE) {
-        memory.fill(0);
-        let mut net = Interpreter::new(&model, ops::ALL, memory)?;
-        for index in 0..job.samples {
-            sample(index, init, &mut net, &mut inputs, report)?;
-        }
-    } else {
-        for index in 0..job.samples {
-            memory.fill(0);
-            let mut net = Interpreter::new(&model, ops::ALL, memory)?;
-            sample(index, init, &mut net, &mut inputs, report)?;
-        }
+        return room.with_net(&model, |net| {
+            (0..job.samples).try_for_each(|index| sample(index, init, net, &mut inputs, report))
+        });
+    }
+    for index in 0..job.samples {
+        room.with_net(&model, |net| sample(index, init, net, &mut inputs, report))?;
     }
     Ok(())
 }

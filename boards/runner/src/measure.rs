@@ -7,7 +7,9 @@ use core::hint::black_box;
 
 use ferrolite_board_support::report::{Kind, Report, Tag, fail};
 use ferrolite_board_support::{counter, stack, window};
-use ferrolite_runtime::{Error, Eval, Interpreter, Model, Node, Observer, ops};
+use ferrolite_runtime::{Error, Eval, Interpreter, Memories, Model, Node, Observer, ops};
+
+use crate::room::Room;
 
 /// The cost of one call.
 #[derive(Clone, Copy, Default)]
@@ -67,7 +69,7 @@ impl Counts {
 }
 
 /// Cost of starting: verification of the file, checks of all ops.
-pub fn init(file: &[u8], memory: &mut [u8]) -> Result<Cost, Error> {
+pub fn init(file: &[u8], model: &Model<'_>, room: &mut Room<'_>) -> Result<Cost, Error> {
     #[inline(never)]
     fn start(file: &[u8], memory: &mut [u8]) -> Result<(), Error> {
         let model = Model::from_bytes(file)?;
@@ -75,7 +77,20 @@ pub fn init(file: &[u8], memory: &mut [u8]) -> Result<Cost, Error> {
         black_box(&net);
         Ok(())
     }
-    cost(|| start(file, memory))
+    #[inline(never)]
+    fn start_divided<'a>(file: &'a [u8], memories: &'a mut Memories<'a>) -> Result<(), Error> {
+        let model = Model::from_bytes(file)?;
+        let net = Interpreter::with_memories(&model, ops::ALL, memories)?;
+        black_box(&net);
+        Ok(())
+    }
+    if model.memories().is_empty() {
+        let bytes = room.near.len().min(model.arena_bytes());
+        let memory = room.near.get_mut(..bytes).unwrap_or_default();
+        return cost(|| start(file, memory));
+    }
+    let mut memories = Memories::new(room.divide(model));
+    cost(|| start_divided(file, &mut memories))
 }
 
 /// Cost of one inference.

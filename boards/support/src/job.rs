@@ -27,6 +27,8 @@ unsafe extern "C" {
     static _job_start_large: u32;
     static mut _arena_start: u8;
     static _arena_end: u8;
+    static mut _far_start: u8;
+    static _far_end: u8;
 }
 
 /// What the host asks for.
@@ -94,6 +96,17 @@ impl Job {
 pub unsafe fn arena() -> &'static mut [u8] {
     let start = &raw mut _arena_start;
     let len = (&raw const _arena_end as usize).wrapping_sub(start as usize);
+    // SAFETY: the linker script reserves these bytes for this; the caller has no other slice of them.
+    unsafe { core::slice::from_raw_parts_mut(start, len) }
+}
+
+/// The board's second memory, starting at a multiple of 16; empty where it has none.
+///
+/// # Safety
+/// The slice of an earlier call must not be in use.
+pub unsafe fn far() -> &'static mut [u8] {
+    let start = &raw mut _far_start;
+    let len = (&raw const _far_end as usize).wrapping_sub(start as usize);
     // SAFETY: the linker script reserves these bytes for this; the caller has no other slice of them.
     unsafe { core::slice::from_raw_parts_mut(start, len) }
 }

@@ -95,7 +95,7 @@ use ferrolite_runtime::{{Arena, Error, Interpreter, ModelFile, OpSet, ops, typed
 {check}/// Bytes of arena that the model needs.
 #[allow(dead_code)]
 pub const ARENA: usize = {arena};
-{state}
+{memories}{state}
 /// The operators that the model uses; only these are linked.
 {custom}#[allow(dead_code)]
 #[rustfmt::skip]
@@ -113,8 +113,26 @@ pub const MACS: u64 = {macs};
         check = kernel_check(target),
         arena = digits(model.arena_bytes()),
         ops = ops.join(", "),
+        memories = memories(model),
         custom = custom_operators(model),
         bytes = digits(model.bytes().len()),
+    )
+}
+
+/// The memories that the arena is divided among; nothing where there is one.
+fn memories(model: &Model<'_>) -> String {
+    let memories = model_file::memories(model);
+    if memories.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = memories.iter().map(|memory| comment(&memory.name)).collect();
+    let sizes: Vec<String> = memories.iter().map(|memory| digits(memory.used as usize)).collect();
+    format!(
+        "\n/// Bytes of the arena in each memory, for `Interpreter::with_memories`: {}. `bind` and `Interpreter::new` take\n\
+         /// one slice for all.\n#[allow(dead_code)]\npub const MEMORIES: [usize; {}] = [{}];\n",
+        names.join(", "),
+        sizes.len(),
+        sizes.join(", ")
     )
 }
 

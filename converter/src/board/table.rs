@@ -32,7 +32,7 @@ pub struct Board {
     /// Memories for jobs, the smallest first: flash, where a product keeps its model, and other memory for
     /// models that are too large for it.
     pub jobs: &'static [JobMemory],
-    /// Room for an arena; the rest of the RAM is stack and the runner's own data.
+    /// Room for an arena in one memory; the rest of the RAM is stack and the runner's own data.
     pub arena_bytes: u32,
     /// Clock of the timer that counts instructions; `None` if the core counts them itself.
     pub timer_hz: Option<u32>,
@@ -110,7 +110,7 @@ pub const BOARDS: &[Board] = &[
         "Cortex-M3",
         "mps2-an385",
         "thumbv7m-none-eabi",
-        &[MPS2_FLASH, jobs(0x2100_0000, 16 * MIB)],
+        &[MPS2_FLASH, jobs(0x2100_0000, 12 * MIB)],
     ),
     Board {
         timing: Some("m4"),
@@ -119,7 +119,7 @@ pub const BOARDS: &[Board] = &[
             "Cortex-M4F",
             "mps2-an386",
             "thumbv7em-none-eabihf",
-            &[MPS2_FLASH, jobs(0x2100_0000, 16 * MIB)],
+            &[MPS2_FLASH, jobs(0x2100_0000, 12 * MIB)],
         )
     },
     mps2(
@@ -127,7 +127,7 @@ pub const BOARDS: &[Board] = &[
         "Cortex-M7",
         "mps2-an500",
         "thumbv7em-none-eabihf",
-        &[MPS2_FLASH, jobs(0x6000_0000, 16 * MIB)],
+        &[MPS2_FLASH, jobs(0x6000_0000, 12 * MIB)],
     ),
     Board {
         rustflags: "-Ctarget-cpu=cortex-m33",
@@ -138,7 +138,7 @@ pub const BOARDS: &[Board] = &[
             "Cortex-M33",
             "mps2-an505",
             "thumbv8m.main-none-eabihf",
-            &[jobs(0x1008_0000, 3584 * KIB), jobs(0x8000_0000, 16 * MIB)],
+            &[jobs(0x1008_0000, 3584 * KIB), jobs(0x8000_0000, 12 * MIB)],
         )
     },
     Board {

@@ -10,6 +10,7 @@ use ferrolite_schema::{Rounding, Target};
 
 use crate::board::{BOARDS, HOST};
 use crate::data::Scale;
+use crate::emit::Memory;
 use crate::error::{Error, Result};
 use crate::import::ImportOptions;
 use crate::quantize::Calibration;
@@ -131,6 +132,11 @@ pub struct ConvertArgs {
     /// Fail with exit code 3 if the arena is larger: a number of bytes, or a number followed by K or M
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub ram_budget: Option<u64>,
+    /// A memory that the arena may use, and how many bytes of it; once for each memory, up to four, the fastest first:
+    /// --memory dtcm=64K --memory sram=256K. The planner puts what is read and written most into the first; firmware
+    /// gives one slice for each with `Interpreter::with_memories`
+    #[arg(long, value_name = "NAME=N", value_parser = parse_memory, action = clap::ArgAction::Append)]
+    pub memory: Vec<Memory>,
     /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 minus ImageNet's means,
     /// divided by its deviations); by default chosen from the model's first layers or its input's range
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
@@ -444,6 +450,18 @@ fn parse_clock(text: &str) -> Result<f64, String> {
 }
 
 /// Parses a number of bytes: digits, and then `K` (1024) or `M` (1024²) if wanted.
+fn parse_memory(text: &str) -> Result<Memory, String> {
+    let (name, bytes) =
+        text.split_once('=').ok_or("a name and a number of bytes are needed, such as dtcm=64K")?;
+    let bytes = u32::try_from(parse_size(bytes)?).ok().filter(|bytes| (16..=1 << 30).contains(bytes));
+    let bytes = bytes.ok_or("a memory has 16 bytes to 1024M")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err("a memory's name is of letters, digits, - and _".into());
+    }
+    Ok(Memory { name: name.into(), bytes })
+}
+
 fn parse_size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes() {
         [.., b'k' | b'K'] => (&text[..text.len() - 1], 1 << 10),

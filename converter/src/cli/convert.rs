@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ferrolite_runtime::Model;
-use ferrolite_schema::{Rounding, Target};
+use ferrolite_schema::{MAX_MEMORIES, Rounding, Target};
 use serde_json::json;
 
 use super::args::ConvertArgs;
@@ -42,12 +42,17 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
         rounding: args.rounding,
         flash_budget: args.flash_budget,
         ram_budget: args.ram_budget,
+        memories: args.memory.clone(),
     };
     if args.scale.is_some() && args.calibrate.is_none() {
         return Err(Error::usage(
             "--scale says how the pictures of --calibrate become numbers, but there are none",
         )
         .help("give pictures with --calibrate, or leave --scale out"));
+    }
+    if args.memory.len() > MAX_MEMORIES {
+        return Err(Error::usage(format!("an arena is divided among up to {MAX_MEMORIES} memories"))
+            .help("give fewer --memory"));
     }
     let bars = Bars::new(args.json);
     let tflite = args.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"));
@@ -176,6 +181,7 @@ fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
         (args.target != Target::Portable, "--target"),
         (args.rounding != Rounding::Double, "--rounding"),
         (args.ram_budget.is_some(), "--ram-budget"),
+        (!args.memory.is_empty(), "--memory"),
         (args.bench.is_some(), "--bench"),
     ];
     match words.iter().find(|(given, _)| *given) {
@@ -200,6 +206,13 @@ fn describe(
         ("file", format!("{} bytes", text::count(bytes))),
         ("arena", format!("{} bytes", text::count(model.arena_bytes()))),
     ];
+    let memories: Vec<String> = crate::model_file::memories(&model)
+        .iter()
+        .map(|memory| format!("{} {} bytes", memory.name, text::thousands(memory.used)))
+        .collect();
+    if !memories.is_empty() {
+        lines.push(("memories", memories.join(", ")));
+    }
     if tflite.is_none() {
         for (name, (total, parts)) in [("flash", footprint.flash()), ("RAM", footprint.ram())] {
             lines.push((name, format!("{} bytes: {parts}", text::thousands(total))));

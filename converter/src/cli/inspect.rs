@@ -47,6 +47,11 @@ fn describe(facts: &Facts) -> String {
     ));
     lines.extend(facts.parameters.map(|count| ("parameters", text::thousands(count))));
     lines.extend(facts.arena_bytes.map(|bytes| ("arena", format!("{} bytes", text::count(bytes)))));
+    for memory in &facts.memories {
+        let of = memory.bytes.map_or(String::new(), |bytes| format!(" of {}", text::thousands(bytes)));
+        let used = text::thousands(memory.used);
+        lines.push(("memory", format!("{}: {used}{of} bytes", memory.name)));
+    }
     lines.push(("work", format!("{} multiply-accumulates", text::thousands(facts.macs))));
     lines.extend(facts.target.clone().map(|target| ("target", target)));
     lines.extend(facts.rounding.map(|rounding| ("rounding", rounding.to_string())));

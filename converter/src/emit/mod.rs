@@ -23,6 +23,7 @@
 
 mod choice;
 mod known;
+mod memories;
 mod options;
 mod plan;
 mod program;
@@ -38,7 +39,7 @@ use ferrolite_runtime::{Node, OpSet, check};
 use ferrolite_schema::{Model, OpCode, is_custom};
 
 pub use self::tflite::tflite;
-pub use options::{Metadata, Options, Winograd};
+pub use options::{Memory, Metadata, Options, Winograd};
 pub(crate) use refused::refused;
 pub(crate) use repack::repack;
 
@@ -130,8 +131,11 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
     let known = known::computed(graph, options);
     let program = Program::build(known.as_ref().unwrap_or(graph), options)?;
     let apart = apart(&program, options)?;
-    let leads = ask_leads(&program, &apart)?;
-    let plan = plan::plan(&program, &leads);
+    let (leads, work) = ask(&program, &apart)?;
+    let plan = match options.memories.is_empty() {
+        true => plan::plan(&program, &leads),
+        false => memories::plan_in(&program, &leads, &work, &options.memories)?,
+    };
     let bytes = write(&program, &plan, options, None)?;
     let file = AlignedBuf::from_bytes(&bytes);
     let model = accepted(&file, &program)?;
@@ -149,9 +153,9 @@ fn apart(program: &Program, options: &Options) -> Result<Vec<u8>> {
     write(program, &plan, &Options { strip: true, ..options.clone() }, None)
 }
 
-/// Asks every operator how far its output may lie over its inputs. The operators read parameters from
-/// a file, so they get one in which nothing overlaps.
-fn ask_leads(program: &Program, apart: &[u8]) -> Result<Leads> {
+/// Asks every operator how far its output may lie over its inputs, and how many steps it takes. The operators read
+/// parameters from a file, so they get one in which nothing overlaps.
+fn ask(program: &Program, apart: &[u8]) -> Result<(Leads, Vec<u64>)> {
     let file = AlignedBuf::from_bytes(apart);
     let model = accepted(&file, program)?;
     let leads = |op: &ferrolite_schema::Op| {
@@ -159,7 +163,8 @@ fn ask_leads(program: &Program, apart: &[u8]) -> Result<Leads> {
         let operator = program.set.iter().find(|operator| operator.code == op.code);
         (0..node.inputs()).map(|i| operator.and_then(|operator| (operator.lead)(&node, i))).collect()
     };
-    Ok(model.ops().iter().map(leads).collect())
+    let work = model.ops().iter().map(|op| model.op_work(op)).collect();
+    Ok((model.ops().iter().map(leads).collect(), work))
 }
 
 /// The file as a device reads it. A refusal is a mistake of the converter, but for one limit.
@@ -170,7 +175,8 @@ fn accepted<'a>(file: &'a [u8], program: &Program) -> Result<Model<'a>> {
         Error::internal(format!("the converter made a file that the runtime refuses: {error}{place}"))
             .caused_by(error)
     };
-    let model = Model::from_bytes(file).map_err(|error| match error {
+    let verified = Model::from_bytes(file).and_then(|model| model.check_memories().map(|()| model));
+    let model = verified.map_err(|error| match error {
         ferrolite_schema::Error::TooManySteps { op } => Error::input(format!(
             "too many tensors hold data for too long at layer `{}`: for more than {} ops and tensors, all together",
             layer(op),

@@ -20,6 +20,17 @@ pub struct Options {
     pub self_test: Option<Vec<u8>>,
     /// Which convolutions are made by Winograd's algorithm.
     pub winograd: Winograd,
+    /// The memories that the arena is divided among, the fastest first; one of any size where none are given.
+    pub memories: Vec<Memory>,
+}
+
+/// A memory of a device, and how much of it an arena may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// What people call it.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u32,
 }
 
 /// Use of Winograd's algorithm for convolutions with 3x3 filters and stride 1, on cores with kernels for it
@@ -51,6 +62,7 @@ impl Default for Options {
             strip: false,
             self_test: None,
             winograd: Winograd::default(),
+            memories: Vec::new(),
         }
     }
 }

@@ -31,9 +31,32 @@ pub(crate) struct Plan {
     pub scratch: Vec<u32>,
     /// Size of the arena, without state.
     pub arena_bytes: u32,
+    /// Where there are several memories: which of those that were given, and its bytes, state included.
+    pub memories: Vec<(usize, u32)>,
 }
 
 impl Plan {
+    /// A plan in which nothing has a place yet.
+    pub(super) fn empty(program: &Program) -> Plan {
+        let (tensors, scratch) = (vec![0; program.tensors.len()], vec![0; program.ops.len()]);
+        Plan { tensors, scratch, arena_bytes: 0, memories: Vec::new() }
+    }
+
+    /// Gives something its place.
+    pub(super) fn set(&mut self, item: &Item, offset: u32) {
+        match item.what {
+            What::Tensor { first, .. } => self.tensors[first] = offset,
+            What::Scratch(index) => self.scratch[index] = offset,
+        }
+    }
+
+    /// Gives tensors the place of the one that they are written over.
+    pub(super) fn share_places(&mut self, program: &Program) {
+        for (tensor, &first) in first_in_place(program).iter().enumerate() {
+            self.tensors[tensor] = self.tensors[first];
+        }
+    }
+
     /// Where the program's state starts: behind all else.
     pub fn state_start(&self) -> u32 {
         self.arena_bytes.next_multiple_of(FILE_ALIGNMENT as u32)
@@ -68,7 +91,7 @@ pub(crate) fn disjoint(program: &Program) -> Option<Plan> {
         let bytes = op.lowered.scratch_bytes;
         scratch.push(if bytes == 0 { 0 } else { next(bytes, 4)? });
     }
-    Some(Plan { tensors, scratch, arena_bytes: end })
+    Some(Plan { tensors, scratch, arena_bytes: end, memories: Vec::new() })
 }
 
 /// The smallest plan that was found.
@@ -77,23 +100,41 @@ pub(crate) fn plan(program: &Program, leads: &Leads) -> Plan {
     connect(&mut items, program, leads);
     let bound = lower_bound(&items, program, leads);
     let offsets = search(&items, bound);
-    let mut plan =
-        Plan { tensors: vec![0; program.tensors.len()], scratch: vec![0; program.ops.len()], arena_bytes: 0 };
+    let mut plan = Plan::empty(program);
     for (item, &offset) in items.iter().zip(&offsets) {
         plan.arena_bytes = plan.arena_bytes.max((offset + item.size) as u32);
-        match item.what {
-            What::Tensor { first, .. } => plan.tensors[first] = offset as u32,
-            What::Scratch(index) => plan.scratch[index] = offset as u32,
-        }
+        plan.set(item, offset as u32);
     }
-    for (tensor, &first) in first_in_place(program).iter().enumerate() {
-        plan.tensors[tensor] = plan.tensors[first];
-    }
+    plan.share_places(program);
     plan
 }
 
+/// Offsets of some things among themselves, by the number of each thing, and the bytes that they take together.
+pub(super) fn best_offsets(items: &[Item], members: &[usize]) -> (Vec<Option<u64>>, u64) {
+    let mut number = vec![None; items.len()];
+    members.iter().enumerate().for_each(|(new, &old)| number[old] = Some(new));
+    let alone = |&old: &usize| {
+        let mut item = items[old].clone();
+        item.conflicts.retain_mut(|conflict| match number[conflict.other] {
+            Some(new) => {
+                conflict.other = new;
+                true
+            }
+            None => false,
+        });
+        item
+    };
+    let alone: Vec<Item> = members.iter().map(alone).collect();
+    let (mut offsets, mut used) = (vec![None; items.len()], 0);
+    for ((&old, item), offset) in members.iter().zip(&alone).zip(search(&alone, 0)) {
+        offsets[old] = Some(offset);
+        used = used.max(offset + item.size);
+    }
+    (offsets, used)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum What {
+pub(super) enum What {
     /// A tensor, or several of one size that hold data one after the other in one place: the first and the last.
     Tensor {
         first: usize,
@@ -103,7 +144,7 @@ enum What {
 }
 
 /// For each tensor the first one in its place: itself, unless an op has to write it over its input.
-fn first_in_place(program: &Program) -> Vec<usize> {
+pub(super) fn first_in_place(program: &Program) -> Vec<usize> {
     let mut first: Vec<usize> = (0..program.tensors.len()).collect();
     for (index, op) in program.ops.iter().enumerate().filter(|(_, op)| op.lowered.in_place()) {
         let (&[input], &[output]) = (&op.inputs[..], &op.outputs[..]) else { continue };
@@ -116,12 +157,12 @@ fn first_in_place(program: &Program) -> Vec<usize> {
 
 /// Something that needs a place.
 #[derive(Clone, Debug)]
-struct Item {
-    what: What,
-    size: u64,
+pub(super) struct Item {
+    pub what: What,
+    pub size: u64,
     align: u64,
     /// First and last op during which it holds data; an input of the model holds it from the start.
-    first: usize,
+    pub first: usize,
     last: usize,
     /// Those that hold data at the same time.
     conflicts: Vec<Conflict>,
@@ -137,7 +178,7 @@ struct Conflict {
     above: u64,
 }
 
-fn items(program: &Program) -> Vec<Item> {
+pub(super) fn items(program: &Program) -> Vec<Item> {
     let firsts = first_in_place(program);
     // Tensors are numbered in the order in which they are written.
     let mut lasts = firsts.clone();
@@ -189,7 +230,7 @@ fn lead(program: &Program, leads: &Leads, input: &Item, output: &Item) -> Option
 }
 
 /// Finds all pairs that hold data at the same time.
-fn connect(items: &mut [Item], program: &Program, leads: &Leads) {
+pub(super) fn connect(items: &mut [Item], program: &Program, leads: &Leads) {
     let mut by_start: Vec<usize> = (0..items.len()).collect();
     by_start.sort_by_key(|&i| (items[i].first, i));
     let mut live: Vec<usize> = Vec::new();
@@ -251,31 +292,47 @@ fn lower_bound(items: &[Item], program: &Program, leads: &Leads) -> u64 {
 }
 
 /// Gives every item of `order` the lowest offset that fits; returns the size of the arena.
-fn place(items: &[Item], order: &[usize], offsets: &mut [Option<u64>], taken: &mut Vec<(u64, u64)>) -> u64 {
+pub(super) fn place(
+    items: &[Item],
+    order: &[usize],
+    offsets: &mut [Option<u64>],
+    taken: &mut Vec<(u64, u64)>,
+) -> u64 {
     offsets.fill(None);
     let mut arena = 0;
     for &index in order {
-        let item = &items[index];
-        taken.clear();
-        for conflict in &item.conflicts {
-            if let Some(other) = offsets[conflict.other] {
-                // Starts strictly between these two are forbidden; the first is one too low to name
-                // where the other lies too near to the bottom.
-                let low = (other + 1).saturating_sub(conflict.below);
-                taken.push((low, other + conflict.above));
-            }
-        }
-        taken.sort_unstable();
-        let mut offset = 0u64;
-        for &(low, high) in taken.iter() {
-            if low <= offset && offset < high {
-                offset = high.next_multiple_of(item.align);
-            }
-        }
+        let offset = lowest(items, index, offsets, taken);
         offsets[index] = Some(offset);
-        arena = arena.max(offset + item.size);
+        arena = arena.max(offset + items[index].size);
     }
     arena
+}
+
+/// The lowest offset that fits something among those that have one.
+pub(super) fn lowest(
+    items: &[Item],
+    index: usize,
+    offsets: &[Option<u64>],
+    taken: &mut Vec<(u64, u64)>,
+) -> u64 {
+    let item = &items[index];
+    taken.clear();
+    for conflict in &item.conflicts {
+        if let Some(other) = offsets[conflict.other] {
+            // Starts strictly between these two are forbidden; the first is one too low to name
+            // where the other lies too near to the bottom.
+            let low = (other + 1).saturating_sub(conflict.below);
+            taken.push((low, other + conflict.above));
+        }
+    }
+    taken.sort_unstable();
+    let mut offset = 0u64;
+    for &(low, high) in taken.iter() {
+        if low <= offset && offset < high {
+            offset = high.next_multiple_of(item.align);
+        }
+    }
+    offset
 }
 
 /// Looks for an order with a small arena; returns the offsets it gives.
@@ -330,7 +387,7 @@ fn search(items: &[Item], bound: u64) -> Vec<u64> {
 }
 
 /// Orders to begin with.
-fn first_orders(items: &[Item]) -> Vec<Vec<usize>> {
+pub(super) fn first_orders(items: &[Item]) -> Vec<Vec<usize>> {
     type Key = fn(&Item) -> (std::cmp::Reverse<u64>, usize);
     let by_size: Key = |item| (std::cmp::Reverse(item.size), item.first);
     let by_span: Key = |item| (std::cmp::Reverse((item.last - item.first) as u64), item.first);

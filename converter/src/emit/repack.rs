@@ -8,7 +8,7 @@ use ferrolite_runtime::kernels::policy;
 use ferrolite_schema::{DType, Model, Port, Storage, Target};
 
 use super::program::{Border, DeviceOp, DeviceTensor, Home, Program};
-use super::{Options, accepted, apart, ask_leads, plan, write::write};
+use super::{Options, accepted, apart, ask, plan, write::write};
 use crate::aligned::AlignedBuf;
 use crate::error::Result;
 use crate::graph::{Quantization, Value, ValueId};
@@ -39,7 +39,7 @@ pub(crate) fn repack(model: &Model<'_>, ops: OpSet, target: Target) -> Result<Op
         return Ok(None);
     }
     let options = Options { target, rounding: model.rounding(), ..Options::default() };
-    let leads = ask_leads(&program, &apart(&program, &options)?)?;
+    let (leads, _) = ask(&program, &apart(&program, &options)?)?;
     let file = AlignedBuf::from_bytes(&write(&program, &plan::plan(&program, &leads), &options, None)?);
     accepted(&file, &program)?;
     Ok(Some(file))

@@ -9,7 +9,7 @@ use ferrolite_schema::generated as fb;
 use ferrolite_schema::{FILE_ALIGNMENT, FORMAT_VERSION, RUNTIME_LEVEL, Target};
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
-use super::options::Options;
+use super::options::{Memory, Options};
 use super::plan::Plan;
 use super::program::{Border, Home, Program};
 use crate::error::{Error, Result};
@@ -59,11 +59,13 @@ pub(super) fn write(
         (options.target != Target::Portable).then(|| fbb.create_shared_string(options.target.name()));
     let source_hash = (!options.source_hash.is_empty()).then(|| fbb.create_vector(&options.source_hash));
     let metadata = (!options.strip).then(|| metadata(&mut fbb, options));
-    let debug = (!options.strip).then(|| debug(&mut fbb, program));
+    let debug = (!options.strip).then(|| debug(&mut fbb, program, plan, options));
     let self_test = self_test.map(|test| {
         let (input, output) = (fbb.create_vector(&test.input), fbb.create_vector(&test.output));
         fb::SelfTest::create(&mut fbb, &fb::SelfTestArgs { input: Some(input), output: Some(output) })
     });
+    let memories: Vec<u32> = plan.memories.iter().map(|&(_, bytes)| bytes).collect();
+    let memories = (!memories.is_empty()).then(|| fbb.create_vector(&memories));
     let checksum = fb::Checksum::new(0);
     let header = fb::Header::new(
         RUNTIME_LEVEL,
@@ -93,6 +95,7 @@ pub(super) fn write(
             metadata,
             self_test,
             debug,
+            memories,
         },
     );
     fb::finish_model_buffer(&mut fbb, model);
@@ -202,7 +205,18 @@ fn strings<'a, 's>(fbb: &mut Builder<'a>, texts: impl Iterator<Item = &'s str>) 
     fbb.create_vector(&offsets)
 }
 
-fn debug<'a>(fbb: &mut Builder<'a>, program: &Program) -> WIPOffset<fb::Debug<'a>> {
+fn debug<'a>(
+    fbb: &mut Builder<'a>,
+    program: &Program,
+    plan: &Plan,
+    options: &Options,
+) -> WIPOffset<fb::Debug<'a>> {
+    let memories: Vec<&Memory> =
+        plan.memories.iter().filter_map(|&(number, _)| options.memories.get(number)).collect();
+    let memory_names =
+        (!memories.is_empty()).then(|| strings(fbb, memories.iter().map(|memory| memory.name.as_str())));
+    let limits: Vec<u32> = memories.iter().map(|memory| memory.bytes).collect();
+    let memory_limits = (!limits.is_empty()).then(|| fbb.create_vector(&limits));
     let op_names = strings(fbb, program.ops.iter().map(|op| op.name.as_str()));
     let op_kinds = strings(fbb, program.ops.iter().map(|op| op.kind.as_str()));
     let macs: Vec<u64> = program.ops.iter().map(|op| op.lowered.macs).collect();
@@ -219,6 +233,8 @@ fn debug<'a>(fbb: &mut Builder<'a>, program: &Program) -> WIPOffset<fb::Debug<'a
             op_macs: Some(op_macs),
             tensor_names: Some(tensor_names),
             tensor_ports: Some(tensor_ports),
+            memory_names,
+            memory_limits,
         },
     )
 }

@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::graph::{DType, Graph, ValueId};
 use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
-use crate::model_file::{self, ModelFile, PortFacts};
+use crate::model_file::{self, MemoryFacts, ModelFile, PortFacts};
 use crate::ops::macs;
 
 /// The facts of a model. Scripts rely on the names of the first nine keys in JSON.
@@ -60,6 +60,8 @@ pub struct Facts {
     pub labels: Vec<String>,
     /// Whether a finished file can check itself.
     pub self_test: bool,
+    /// The memories that a finished file's arena is divided among; empty for one.
+    pub memories: Vec<MemoryJson>,
     /// Number of weights, biases and other constants of a trained model.
     pub parameters: Option<u64>,
     /// The layers that cannot be converted.
@@ -68,6 +70,23 @@ pub struct Facts {
     pub notes: Vec<String>,
     /// What the user should act on before relying on the result, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// A memory of the arena in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryJson {
+    /// Its name.
+    pub name: String,
+    /// Bytes that the arena could have taken there, where the file says so.
+    pub bytes: Option<u32>,
+    /// Bytes that it takes.
+    pub used: u32,
+}
+
+impl From<MemoryFacts> for MemoryJson {
+    fn from(facts: MemoryFacts) -> MemoryJson {
+        MemoryJson { name: facts.name, bytes: facts.limit, used: facts.used }
+    }
 }
 
 /// An input or output in JSON.
@@ -181,6 +200,7 @@ impl Facts {
             source_hash: hexadecimal(model.source_hash()),
             labels: (0..).map_while(|class| names.label(class)).map(str::to_string).collect(),
             self_test: model.self_test().is_some(),
+            memories: model_file::memories(model).into_iter().map(MemoryJson::from).collect(),
             parameters: None,
             unsupported: Vec::new(),
             notes: Vec::new(),
@@ -229,6 +249,7 @@ impl Facts {
             source_hash: hexadecimal(&imported.source_hash),
             labels: Vec::new(),
             self_test: false,
+            memories: Vec::new(),
             parameters: Some(parameters),
             unsupported,
             notes: imported.notes.iter().cloned().chain(remark).collect(),

@@ -114,6 +114,7 @@ impl ModelFile {
                 .help("write it again with `ferrolite convert`"));
         }
         let model = Model::from_bytes(bytes).map_err(|error| self.refused(error))?;
+        model.check_memories().map_err(|error| self.refused(error))?;
         check_ops(&model, self.ops).map_err(|error| {
             Error::input(format!("{}: {error}", self.name))
                 .help("the file is damaged or of another version; convert the model again")
@@ -201,6 +202,27 @@ impl From<PortFacts> for InputSpec {
         let PortFacts { name, shape, dtype, quantization } = facts;
         InputSpec { name, shape, dtype, quantization }
     }
+}
+
+/// A memory that the arena is divided among.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryFacts {
+    /// Its name; `memory0` where the file has none.
+    pub name: String,
+    /// Bytes that the arena could have taken there, where the file says so.
+    pub limit: Option<u32>,
+    /// Bytes that it takes.
+    pub used: u32,
+}
+
+/// The memories that the arena is divided among, the fastest first; none where there is one for all.
+pub fn memories(model: &Model<'_>) -> Vec<MemoryFacts> {
+    let facts = |(index, &used): (usize, &u32)| {
+        let (name, limit) = model.names().memory(index).unzip();
+        let name = name.filter(|name| !name.is_empty()).map_or(format!("memory{index}"), str::to_string);
+        MemoryFacts { name, limit, used }
+    };
+    model.memories().iter().enumerate().map(facts).collect()
 }
 
 /// The inputs of a model, in the author's order.

@@ -54,14 +54,19 @@ pub struct Program {
 impl Program {
     /// The file.
     pub fn file(&self) -> AlignedBuf {
+        self.file_in(&[])
+    }
+
+    /// The file, with its arena in memories of these sizes.
+    pub fn file_in(&self, memories: &[u32]) -> AlignedBuf {
         // Data at the file's end is aligned if the file's size is a multiple of 16.
-        let sizes = (0..FILE_ALIGNMENT).step_by(4).map(|hash| self.with_hash(hash));
+        let sizes = (0..FILE_ALIGNMENT).step_by(4).map(|hash| self.with_hash(hash, memories));
         let whole = sizes.into_iter().find(|bytes| bytes.len() % FILE_ALIGNMENT == 0);
         AlignedBuf::copy_of(&whole.expect("sizes are multiples of 4"))
     }
 
     /// The file with a hash of so many bytes.
-    fn with_hash(&self, hash: usize) -> Vec<u8> {
+    fn with_hash(&self, hash: usize, memories: &[u32]) -> Vec<u8> {
         let mut fbb = FlatBufferBuilder::new();
         let mut constants = self.constants.clone();
         constants.resize(constants.len().next_multiple_of(FILE_ALIGNMENT), 0);
@@ -106,6 +111,7 @@ impl Program {
         let ports = fbb.create_vector(&[inputs, outputs].concat());
         let names = fbb.create_vector::<flatbuffers::WIPOffset<&str>>(&[]);
         let source_hash = fbb.create_vector(&vec![0u8; hash]);
+        let memories = (!memories.is_empty()).then(|| fbb.create_vector(memories));
         let header = fb::Header::new(
             RUNTIME_LEVEL,
             self.arena_bytes + self.state_bytes,
@@ -130,6 +136,7 @@ impl Program {
                 output_names: Some(names),
                 source_hash: Some(source_hash),
                 checksum: Some(&fb::Checksum::new(0)),
+                memories,
                 ..Default::default()
             },
         );
