@@ -97,6 +97,10 @@ impl Packing {
     /// The plain order.
     pub const PLAIN: Packing = Packing { order: Order::Plain, channels: 0, group: 0, element: 0 };
 
+    /// The tag of weights of four bits, two to a byte, which only dense layers have. It is no [`Packing`]: kernels for
+    /// whole bytes do not meet it, and firmware links what reads it where it lists the operator for it.
+    pub const NIBBLES: u32 = 8;
+
     /// Blocks of `channels` channels with groups of `group` weights.
     pub const fn blocks(channels: u8, group: u8, element: u8) -> Packing {
         Packing { order: Order::Blocks, channels, group, element }

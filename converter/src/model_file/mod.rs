@@ -378,6 +378,8 @@ pub enum Weights {
     Plain,
     /// Weights packed for its core: the operators of `ops::tuned`.
     Tuned,
+    /// Weights of four bits: the operators of `ops::nibbles`.
+    Nibbles,
 }
 
 /// An operator that a firmware links: a constant of `ferrolite_runtime::ops`, displayed by its path.
@@ -401,6 +403,7 @@ impl std::fmt::Display for Linked {
             Weights::Any => "",
             Weights::Plain => "plain::",
             Weights::Tuned => "tuned::",
+            Weights::Nibbles => "nibbles::",
         };
         write!(f, "{module}{}", self.code.name().to_uppercase())
     }
@@ -424,6 +427,7 @@ pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
             _ => (None, Packing::PLAIN),
         };
         let weights = match found.and_then(Packing::from_tag) {
+            None if found == Some(Packing::NIBBLES) => Weights::Nibbles,
             Some(Packing::PLAIN) => Weights::Plain,
             Some(packing) if packing.is_a(wanted) => Weights::Tuned,
             _ => Weights::Any,

@@ -2,8 +2,8 @@
 //! `kernels/fully_connected_common.cc`.
 
 use ferrolite_graph::float::{elementwise, matmul};
-use ferrolite_schema::OpCode;
 use ferrolite_schema::params::FullyConnectedParams;
+use ferrolite_schema::{OpCode, Packing};
 
 use super::channels::Ties;
 use super::check::Check;
@@ -156,15 +156,29 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
     };
     let mut channels = stage::Channels { bias, sums, factors };
     let dims = (cx.word(node, outputs)?, 1, cx.word(node, inputs)?);
-    let shape = pack::choose(cx, cx.policy.dense, dims, &mut channels, &input, weights.chunks_exact(inputs));
+    let four_bits = node.input(1).is_some_and(|id| cx.graph.four_bits.contains(&id))
+        && weights.iter().all(|weight| (-8..8).contains(weight));
+    let (packing, offset) = if four_bits {
+        (Packing::NIBBLES, cx.constants.add(&nibbles(weights), 4)?)
+    } else {
+        let shape =
+            pack::choose(cx, cx.policy.dense, dims, &mut channels, &input, weights.chunks_exact(inputs));
+        (shape.packing.tag(), pack::store(cx, &shape, weights.chunks_exact(inputs))?)
+    };
     let params = FullyConnectedParams {
         rows: cx.word(node, rows)?,
         inputs: cx.word(node, inputs)?,
         outputs: cx.word(node, outputs)?,
-        packing: shape.packing.tag(),
-        weights: pack::store(cx, &shape, weights.chunks_exact(inputs))?,
+        packing,
+        weights: offset,
         stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
     };
     let macs = (rows as u64).saturating_mul(weights.len() as u64);
     Ok(vec![Lowered::new(OpCode::FullyConnected, vec![input.id], vec![output.id], &params).macs(macs)])
+}
+
+/// Weights of four bits, two to a byte, the first one in the lower half.
+fn nibbles(weights: &[i8]) -> Vec<u8> {
+    let half = |pair: &[i8], place: usize| pair.get(place).map_or(0, |&weight| weight as u8 & 15);
+    weights.chunks(2).map(|pair| half(pair, 0) | half(pair, 1) << 4).collect()
 }

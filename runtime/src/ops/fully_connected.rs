@@ -40,6 +40,20 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
     }
 }
 
+/// The operator for weights of four bits, and no others.
+pub const fn nibbles_operator() -> Operator {
+    Operator {
+        code: OpCode::FullyConnected as u16,
+        check: |node| check_nibbles(node, node.params()?),
+        eval: |eval| {
+            if let Ok(p) = eval.node().params::<FullyConnectedParams>() {
+                eval_nibbles(eval, p);
+            }
+        },
+        lead: no_overlap,
+    }
+}
+
 /// The weights as a matrix.
 fn shape(p: &FullyConnectedParams, packing: Packing) -> Shape {
     Shape { packing, channels: p.outputs, lines: 1, line: p.inputs }
@@ -63,6 +77,9 @@ fn check<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
 
 #[inline(never)]
 fn check_any(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
+    if p.packing == Packing::NIBBLES {
+        return check_nibbles(node, p);
+    }
     match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
         Packing::PLAIN => check_plain(node, p),
         packing => check_packed(node, p, packing),
@@ -74,6 +91,17 @@ fn check_plain(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
     // None of them is zero, as just found.
     node.weights(p.packing, p.weights, p.inputs.checked_mul(p.outputs).ok_or(Fault::Parameters)?)?;
+    node.expect_stage(&p.stage, p.outputs)
+}
+
+#[inline]
+fn check_nibbles(node: &Node<'_>, p: &FullyConnectedParams) -> Result<(), Fault> {
+    if p.packing != Packing::NIBBLES {
+        return Err(Fault::Packing);
+    }
+    node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
+    let weights = p.inputs.checked_mul(p.outputs).ok_or(Fault::Parameters)?;
+    node.expect_constants::<u8>(p.weights, weights.div_ceil(2))?;
     node.expect_stage(&p.stage, p.outputs)
 }
 
@@ -121,12 +149,21 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     eval_packed::<K>(eval, p, K::POLICY.dense);
 }
 
-/// Weights that were packed for another core.
+/// Weights that were packed for another core, or have four bits.
 #[inline(never)]
 fn eval_foreign(eval: &Eval<'_>, p: &FullyConnectedParams) {
-    if let Some(packing) = Packing::from_tag(p.packing) {
-        eval_packed::<Portable>(eval, p, packing);
+    match Packing::from_tag(p.packing) {
+        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        None => eval_nibbles(eval, p),
     }
+}
+
+#[inline(never)]
+fn eval_nibbles(eval: &Eval<'_>, p: &FullyConnectedParams) {
+    let node = eval.node();
+    let weights = node.constants(p.weights, p.inputs.wrapping_mul(p.outputs).div_ceil(2));
+    let (Ok(weights), Ok(stage)) = (weights, node.stage(&p.stage, p.outputs)) else { return };
+    for_rows(p, eval.input(0), eval.output(0), |row, out| dense_of_nibbles(row, weights, &stage, out));
 }
 
 #[inline(always)]
@@ -166,6 +203,23 @@ pub fn fully_connected<K: Kernels>(
     for_rows(p, input, out, |row, out| K::dense(row, weights, stage, out));
 }
 
+/// One row of a dense layer whose weights have four bits: in the plain order, two to a byte, the first one in the
+/// lower half. TFLM unpacks such weights to bytes before each inference; here they are read as they lie.
+pub fn dense_of_nibbles(row: &[Cell<i8>], weights: &[u8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let mut place = 0usize;
+    for (channel, out) in out.iter().enumerate() {
+        let (mut acc, multiplier) = stage.channel(channel);
+        for x in row {
+            let byte = weights.get(place >> 1).copied().unwrap_or(0);
+            // Up to the upper half where it is in the lower one, and down again with its sign.
+            let upper = if place & 1 == 0 { byte << 4 } else { byte };
+            acc = acc.wrapping_add(i32::from(x.get()).wrapping_mul(i32::from(upper as i8 >> 4)));
+            place = place.wrapping_add(1);
+        }
+        out.set(stage.apply(acc, multiplier));
+    }
+}
+
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
@@ -175,13 +229,69 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     let (rows, inputs, outputs) = (dim(random, 3), dim(random, 20), dim(random, 20));
     let packing = packing(random, |target| policy(target).dense);
     let mut constants = Constants::default();
+    let four_bits = random.below(6) == 0;
+    let weights = if four_bits {
+        constants.push(&random.elements((inputs * outputs).div_ceil(2) as usize))
+    } else {
+        constants.weights(random, Shape { packing, channels: outputs, lines: 1, line: inputs })
+    };
     let p = FullyConnectedParams {
         rows,
         inputs,
         outputs,
-        packing: packing.tag(),
-        weights: constants.weights(random, Shape { packing, channels: outputs, lines: 1, line: inputs }),
+        packing: if four_bits { Packing::NIBBLES } else { packing.tag() },
+        weights,
         stage: constants.stage(random, inputs, outputs),
     };
     Case::of(OpCode::FullyConnected, &p, constants).int8(random, rows * inputs, rows * outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec;
+    use std::vec::Vec;
+
+    use ferrolite_schema::Rounding;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nibbles_answer_as_the_bytes_that_they_stand_for(
+            (rows, inputs, outputs) in (1usize..4, 1usize..24, 1usize..12),
+            seed: u64,
+            rounding in prop::sample::select(vec![Rounding::Double, Rounding::Single]),
+        ) {
+            let mut state = seed | 1;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as u32
+            };
+            let weights: Vec<i8> = (0..inputs * outputs).map(|_| (next() % 16) as i8 - 8).collect();
+            // The half behind the last weight may hold anything.
+            let halves = |pair: &[i8]| pair[0] as u8 & 15 | (pair.get(1).copied().unwrap_or(5) as u8) << 4;
+            let bytes: Vec<u8> = weights.chunks(2).map(halves).collect();
+            let mut input: Vec<i8> = (0..rows * inputs).map(|_| next() as i8).collect();
+            let bias: Vec<i32> = (0..outputs).map(|_| next() as i32 % 2000).collect();
+            let multipliers = vec![Multiplier { mantissa: 1_500_000_000, shift: -4 }; outputs];
+            let stage = Stage { bias: &bias, multipliers: &multipliers, rounding, zero_point: -3, min: -120, max: 127 };
+            let p = FullyConnectedParams {
+                rows: rows as u32,
+                inputs: inputs as u32,
+                outputs: outputs as u32,
+                ..FullyConnectedParams::default()
+            };
+            let (mut wanted, mut found) = (vec![0i8; rows * outputs], vec![1i8; rows * outputs]);
+            let input = Cell::from_mut(&mut input[..]).as_slice_of_cells();
+            let cells = Cell::from_mut(&mut wanted[..]).as_slice_of_cells();
+            fully_connected::<Portable>(&p, input, &weights, &stage, cells);
+            let cells = Cell::from_mut(&mut found[..]).as_slice_of_cells();
+            for_rows(&p, input, cells, |row, out| dense_of_nibbles(row, &bytes, &stage, out));
+            prop_assert_eq!(wanted, found);
+        }
+    }
 }

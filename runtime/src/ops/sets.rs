@@ -41,3 +41,12 @@ pub mod plain {
     /// FULLY_CONNECTED.
     pub const FULLY_CONNECTED: Operator = fully_connected::plain_operator::<Native>();
 }
+
+/// Operators for files whose weights have four bits: they link the kernels for those and no others.
+pub mod nibbles {
+    use crate::ops::fully_connected;
+    use crate::ops::operator::Operator;
+
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator = fully_connected::nibbles_operator();
+}

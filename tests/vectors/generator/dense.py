@@ -82,7 +82,20 @@ MATMUL = {
 }
 
 
-def add_dense(suite, case_name, flatten=False, **given):
+# Weights of four bits: shapes with and without a half byte at the end, and rows that end within one.
+FOUR_BITS = {
+    "int4_even": dict(shape=(1, 8), out=6),
+    "int4_odd_inputs": dict(shape=(1, 7), out=6),
+    "int4_odd_weights": dict(shape=(1, 5), out=3),
+    "int4_one_weight": dict(shape=(1, 1), out=1),
+    "int4_rows": dict(shape=(3, 9), out=5),
+    "int4_wide": dict(shape=(1, 131), out=10),
+    "int4_relu": dict(shape=(2, 17), out=9, act="relu"),
+    "int4_no_bias": dict(shape=(1, 6), out=5, with_bias=False),
+}
+
+
+def add_dense(suite, case_name, flatten=False, four_bits=False, **given):
     """One FULLY_CONNECTED case: weights `[out, in]`."""
     case, name = DEFAULTS | given, f"fully_connected/{case_name}"
     rng, g = rng_of(name), Graph()
@@ -93,7 +106,9 @@ def add_dense(suite, case_name, flatten=False, **given):
     else:
         s_w = weight_scales(rng, case["out"], depth, case["s_in"], case["s_out"], case["gain"], case["per_channel"])
     x = g.input(case["shape"], case["s_in"], case["zp"][0])
-    f = g.const(values, s_w)
+    if four_bits:
+        values, s_w = values >> 4, s_w * np.float32(16)
+    f = g.const(values, s_w, dtype="i4" if four_bits else "i8")
     b = NONE
     if case["with_bias"]:
         b = bias(rng, g, case["out"], depth, case["s_in"], s_w, case["bias_values"])
@@ -131,5 +146,7 @@ def cases(suite):
     """All matrix product cases."""
     for name, case in DENSE.items():
         add_dense(suite, name, **case)
+    for name, case in FOUR_BITS.items():
+        add_dense(suite, name, four_bits=True, **case)
     for name, (left, right, more) in MATMUL.items():
         add_matmul(suite, name, left, right, **more)

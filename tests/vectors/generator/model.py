@@ -16,6 +16,7 @@ TYPES = {
     "i32": (schema.TensorType.INT32, np.int32),
     "i64": (schema.TensorType.INT64, np.int64),
     "bool": (schema.TensorType.BOOL, np.bool_),
+    "i4": (schema.TensorType.INT4, np.int8),
 }
 
 ACTIVATIONS = {
@@ -63,6 +64,10 @@ class Graph:
             assert list(data.shape) == t.shape, (data.shape, t.shape)
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(data.tobytes(), np.uint8)
+            if dtype == "i4":
+                # Two to a byte, the first in the lower half.
+                halves = np.resize(np.append(buffer.data & 15, 0), (len(buffer.data) + 1) // 2 * 2).reshape(-1, 2)
+                buffer.data = halves[:, 0] | halves[:, 1] << 4
             t.buffer = len(self.buffers)
             self.buffers.append(buffer)
         if scale is not None:

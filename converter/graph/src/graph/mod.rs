@@ -113,6 +113,8 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// Model outputs in the author's order.
     pub outputs: Vec<ValueId>,
+    /// Constants of int8 that the author stores with four bits each: dense layers keep their weights so.
+    pub four_bits: HashSet<ValueId>,
     /// The author's operator, by the first result of nodes that became another one.
     pub authored: HashMap<ValueId, String>,
 }

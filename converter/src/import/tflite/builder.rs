@@ -59,6 +59,7 @@ impl Builder {
             self.defined.push(value.constant.is_some() || (fault.is_some() && !written.contains(&index)));
         }
         let count = tensors.values.len();
+        self.graph.four_bits.extend(tensors.small(start));
         self.graph.values.extend(tensors.values);
         self.faults.extend(tensors.faults);
         self.layer_names.extend(tensors.layer_names);

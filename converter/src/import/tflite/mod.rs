@@ -119,6 +119,7 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
         name: stem(name),
         inputs: ids(subgraph.inputs(), &tensors, "the model's inputs")?,
         outputs: ids(subgraph.outputs(), &tensors, "the model's outputs")?,
+        four_bits: tensors.small(0).into_iter().collect(),
         values: tensors.values,
         nodes: Vec::with_capacity(operators.len()),
         ..Graph::default()

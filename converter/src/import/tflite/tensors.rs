@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::constants;
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Quantization, Value};
+use crate::graph::{Constant, DType, Quantization, Value, ValueId};
 use crate::import::damaged::DAMAGED;
 use crate::tflite as schema;
 
@@ -28,6 +28,16 @@ pub(super) struct Tensors {
     pub layer_names: Vec<String>,
     /// Dimensions that the file leaves open: there its shape has a 1, which may be another number.
     pub open: Vec<Vec<bool>>,
+    /// Whether the file stores its elements with four bits each.
+    pub four_bits: Vec<bool>,
+}
+
+impl Tensors {
+    /// The values of four bits, where the first tensor is this value.
+    pub fn small(&self, first: usize) -> Vec<ValueId> {
+        let all = self.four_bits.iter().enumerate();
+        all.filter(|(_, four_bits)| **four_bits).map(|(index, _)| ValueId(first + index)).collect()
+    }
 }
 
 /// Reads all tensors of a subgraph. `file` is the whole file; `written` says which tensors are inputs or results of
@@ -109,7 +119,8 @@ pub(super) fn read(
         faults.push(fault);
         open.push(tensor.shape_signature().into_iter().flatten().map(|dim| dim == -1).collect());
     }
-    Ok(Tensors { values, faults, layer_names, open })
+    let four_bits = tensors.iter().map(|tensor| tensor.type_() == schema::TensorType::INT4).collect();
+    Ok(Tensors { values, faults, layer_names, open, four_bits })
 }
 
 /// What Ferrolite cannot hold, if the tensor is of such a kind.
