@@ -86,9 +86,9 @@ impl<'a> Memories<'a> {
     /// As ops see them.
     #[inline(always)]
     pub(crate) fn shared<'s>(&'s mut self) -> &'s Shared<'s> {
-        // SAFETY: the one struct begins with the fields of the other: `repr(C)`, and `&mut [u8]` and `&[Cell<u8>]` are the same pointer and
-        // length. `&'s mut self` gives up all other access to the memories for as long as the result lives; bytes may then
-        // be written through the cells.
+        // SAFETY: the one struct begins with the fields of the other: both are `repr(C)`, and `&mut [u8]` and
+        // `&[Cell<u8>]` are the same pointer and length. `&'s mut self` gives up all other access to the memories
+        // for as long as the result lives; bytes may then be written through the cells.
         #[allow(unsafe_code)]
         unsafe {
             &*core::ptr::from_mut(self).cast::<Shared<'s>>()
