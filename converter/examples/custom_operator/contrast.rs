@@ -39,13 +39,6 @@ pub struct Params {
 }
 
 impl Params {
-    /// The parameters as words of the file.
-    pub fn words(&self) -> [u32; 6] {
-        let Multiplier { mantissa, shift } = self.multiplier;
-        let zero_points = [self.input_zero_point as u32, self.output_zero_point as u32];
-        [self.width, self.radius, zero_points[0], mantissa as u32, shift as u32, zero_points[1]]
-    }
-
     /// Parses the file's words; `None` if their number is wrong.
     pub fn read(words: &[u32]) -> Option<Params> {
         let &[width, radius, input_zero_point, mantissa, shift, output_zero_point] = words else {

@@ -1,7 +1,7 @@
 //! The host's side of the operator: what the converter needs in addition to the device's code.
 
 use ferrolite::graph::custom::{Attributes, CustomLayer, CustomOperator, Prepared, Registry, Tensor};
-use ferrolite_runtime::quant::multiplier;
+use ferrolite_runtime::quant::{Multiplier, multiplier};
 
 use super::contrast::{Contrast, MOST_RADIUS, Params};
 
@@ -82,6 +82,13 @@ impl CustomOperator for OnHost {
             multiplier: multiplier(factor),
             output_zero_point,
         };
-        Ok(Prepared { params: params.words().to_vec(), ..Prepared::default() })
+        Ok(Prepared { params: words(&params).to_vec(), ..Prepared::default() })
     }
+}
+
+/// The parameters as words of the file, as `Params::read` takes them.
+fn words(params: &Params) -> [u32; 6] {
+    let Multiplier { mantissa, shift } = params.multiplier;
+    let zero_points = [params.input_zero_point as u32, params.output_zero_point as u32];
+    [params.width, params.radius, zero_points[0], mantissa as u32, shift as u32, zero_points[1]]
 }
