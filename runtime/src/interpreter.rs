@@ -19,7 +19,7 @@ use ferrolite_schema::{FILE_ALIGNMENT, Model, Op, Port, Tensor};
 
 use crate::error::{Error, Fault};
 use crate::memories::Memories;
-use crate::node::{Eval, Node, Shared};
+use crate::node::{Eval, Node, Place};
 use crate::ops::{OpSet, Operator};
 use crate::taken::Taken;
 use crate::tensor::Element;
@@ -252,10 +252,10 @@ impl<'a> Interpreter<'a> {
     pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
         self.not_running()?;
         self.start()?;
-        let arena = place(self.arena, &mut self.further);
-        let mut next = 0u16;
-        while let Some(op) = self.model.ops().get(usize::from(next)) {
-            next = run(&self.model, self.ops, arena, next, op, observer)?;
+        let place = place(self.arena, &mut self.further);
+        let (ops, mut next) = (self.model.ops(), 0u16);
+        while let Some(op) = ops.get(usize::from(next)) {
+            next = run(&self.model, self.ops, &place, next, op, observer)?;
         }
         self.next = self.model.ops().len() as u16;
         Ok(())
@@ -273,8 +273,8 @@ impl<'a> Interpreter<'a> {
         }
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else { return Ok(Step::Done) };
-        let arena = place(self.arena, &mut self.further);
-        self.next = run(&self.model, self.ops, arena, index, op, observer)?;
+        let place = place(self.arena, &mut self.further);
+        self.next = run(&self.model, self.ops, &place, index, op, observer)?;
         Ok(if self.is_running() { Step::Ran(index) } else { Step::Done })
     }
 
@@ -292,9 +292,9 @@ impl<'a> Interpreter<'a> {
         }
         let mut next = self.next.wrapping_add(1);
         if let Some(op) = self.model.ops().get(usize::from(self.next)) {
-            let arena = place(self.arena, &mut self.further);
+            let place = place(self.arena, &mut self.further);
             // Every op was found in the set when the interpreter was made.
-            if let Ok(behind) = run(&self.model, self.ops, arena, self.next, op, &mut ()) {
+            if let Ok(behind) = run(&self.model, self.ops, &place, self.next, op, &mut ()) {
                 next = behind;
             }
         }
@@ -375,13 +375,10 @@ impl<'a> Interpreter<'a> {
     }
 }
 
-/// Where ops find the arena.
-type Place<'a> = (&'a [Cell<u8>], Option<&'a Shared<'a>>);
-
 #[inline(always)]
 fn place<'a>(arena: &'a mut [u8], further: &'a mut Option<&mut Memories<'_>>) -> Place<'a> {
     let further = further.as_mut().map(|memories| memories.shared());
-    (Cell::from_mut(arena).as_slice_of_cells(), further)
+    Place { first: Cell::from_mut(arena).as_slice_of_cells(), further }
 }
 
 impl core::fmt::Debug for Interpreter<'_> {
@@ -450,13 +447,13 @@ fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
 fn run(
     model: &Model<'_>,
     ops: OpSet,
-    (arena, further): Place<'_>,
+    place: &Place<'_>,
     index: u16,
     op: &Op,
     observer: &mut impl Observer,
 ) -> Result<u16, Error> {
     let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
-    let eval = Eval::new(Node::new(model, op), arena, further);
+    let eval = Eval::new(Node::new(model, op), place);
     observer.before(index, eval.node());
     (operator.eval)(&eval);
     observer.after(index, &eval);

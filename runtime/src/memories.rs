@@ -6,11 +6,10 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::OutputStage;
 use ferrolite_schema::{FILE_ALIGNMENT, MAX_MEMORIES, Model, Tensor};
 
 use crate::error::Error;
-use crate::node::{Eval, Layer, Look, PairOfBytes as Pair, Shared};
+use crate::node::{Look, PairOfBytes as Pair, Shared};
 
 /// The memories of an arena, in the order of the file's: the fastest first.
 ///
@@ -46,7 +45,7 @@ impl<'a> Memories<'a> {
         for (place, memory) in all.iter_mut().zip(memories) {
             *place = memory;
         }
-        Memories { look: Look { cells, pair, layer }, sizes: [0; MAX_MEMORIES], all, get, get_mut }
+        Memories { look: Look { cells, pair }, sizes: [0; MAX_MEMORIES], all, get, get_mut }
     }
 
     /// Gives each the size that the model says. The first one is the arena as long as nothing else is needed.
@@ -127,10 +126,6 @@ fn pair<'s>(
         found => found,
     };
     Some((find(input)?, find(output)?))
-}
-
-fn layer<'s>(eval: &Eval<'s>, stage: &OutputStage, weights: u32, channels: u32) -> Option<Layer<'s>> {
-    eval.layer_beyond(stage, weights, channels)
 }
 
 /// From the sizes of the memories and an address of the arena to the memory and the place in it.

@@ -329,7 +329,6 @@ pub(crate) type PairOfBytes<'a> = Pair<'a, u8>;
 pub(crate) struct Look {
     pub cells: for<'s> fn(&'s Shared<'s>, u32, u32) -> Option<Cells<'s>>,
     pub pair: for<'s> fn(&'s Shared<'s>, Cells<'s>, [&Tensor; 2]) -> Option<PairOfBytes<'s>>,
-    pub layer: for<'s> fn(&Eval<'s>, &OutputStage, u32, u32) -> Option<Layer<'s>>,
 }
 
 /// The memories of an arena while ops run: nobody else has them meanwhile. `Memories` begins with the same fields.
@@ -340,12 +339,18 @@ pub(crate) struct Shared<'a> {
     pub all: [Cells<'a>; MAX_MEMORIES],
 }
 
+/// Where ops find the arena.
+pub(crate) struct Place<'a> {
+    /// The arena, or the first of its memories.
+    pub first: Cells<'a>,
+    /// Where it goes on, if it is divided among memories.
+    pub further: Option<&'a Shared<'a>>,
+}
+
 /// One op with the memory that it works on.
 pub struct Eval<'a> {
     node: Node<'a>,
-    arena: &'a [Cell<u8>],
-    /// Where the arena goes on, if it is divided among memories.
-    further: Option<&'a Shared<'a>>,
+    place: &'a Place<'a>,
     /// How many of the next ops are not to run.
     skipped: Cell<u16>,
 }
@@ -357,8 +362,8 @@ impl core::fmt::Debug for Eval<'_> {
 }
 
 impl<'a> Eval<'a> {
-    pub(crate) fn new(node: Node<'a>, arena: &'a [Cell<u8>], further: Option<&'a Shared<'a>>) -> Eval<'a> {
-        Eval { node, arena, further, skipped: Cell::new(0) }
+    pub(crate) fn new(node: Node<'a>, place: &'a Place<'a>) -> Eval<'a> {
+        Eval { node, place, skipped: Cell::new(0) }
     }
 
     /// Leaves out so many of the next ops.
@@ -386,14 +391,14 @@ impl<'a> Eval<'a> {
     /// Bytes of the first memory, where nearly everything lies.
     #[inline(always)]
     fn near(&self, offset: u32, len: u32) -> Option<&'a [Cell<u8>]> {
-        self.arena.get(offset as usize..)?.get(..len as usize)
+        self.place.first.get(offset as usize..)?.get(..len as usize)
     }
 
     /// Bytes that the first memory does not have.
     #[cold]
     #[inline(never)]
     fn beyond(&self, offset: u32, len: u32) -> Option<&'a [Cell<u8>]> {
-        (self.further?.look.cells)(self.further?, offset, len)
+        (self.place.further?.look.cells)(self.place.further?, offset, len)
     }
 
     fn cells<T: Element>(&self, tensor: Result<&Tensor, Fault>) -> &'a [Cell<T>] {
@@ -406,57 +411,51 @@ impl<'a> Eval<'a> {
     }
 
     /// Input and output of an op that has one of each, in the arena, as
-    /// [`expect_int8`](Node::expect_int8) checks.
+    /// [`expect_int8`](Node::expect_int8) checks. Out of line but for the elements' type, as many operators start
+    /// with it.
     #[inline(always)]
     pub(crate) fn pair<T: Element>(&self) -> Option<Pair<'a, T>> {
-        let (input, output) = self.pair_bytes()?;
+        let (input, output) = self.pair_out_of_line()?;
         Some((cells_of(input)?, cells_of(output)?))
     }
 
-    /// The same as bytes, wherever they lie. Out of line, as many operators start with it.
+    /// The same in line, for operators whose ops may take as little time as a call.
+    #[inline(always)]
+    pub(crate) fn pair_in_line<T: Element>(&self) -> Option<Pair<'a, T>> {
+        let (input, output) = match self.pair_nearby() {
+            None => self.pair_out_of_line()?,
+            Some(pair) => pair,
+        };
+        Some((cells_of(input)?, cells_of(output)?))
+    }
+
     #[inline(never)]
-    fn pair_bytes(&self) -> Option<Pair<'a, u8>> {
+    fn pair_out_of_line(&self) -> Option<Pair<'a, u8>> {
+        match self.pair_nearby() {
+            None => {
+                let (pair, further) = (self.node.pair?, self.place.further?);
+                (further.look.pair)(further, self.place.first, pair.into())
+            }
+            found => found,
+        }
+    }
+
+    /// The same, where both are in the first memory.
+    #[inline(always)]
+    fn pair_nearby(&self) -> Option<Pair<'a, u8>> {
         let (input, output) = self.node.pair?;
         let near = |tensor: &Tensor| self.near(tensor.offset, tensor.bytes);
-        match (near(input), near(output)) {
-            (Some(input), Some(output)) => Some((input, output)),
-            _ => (self.further?.look.pair)(self.further?, self.arena, [input, output]),
-        }
+        Some((near(input)?, near(output)?))
     }
 
     /// What a convolution with packed weights at this offset works on; its check has found their size. Out of line, as
     /// it is long and several operators start with it.
     #[inline(never)]
     pub(crate) fn layer(&self, stage: &OutputStage, weights: u32, channels: u32) -> Option<Layer<'a>> {
-        let ((input, output), op) = (self.node.pair?, self.node.op());
-        let near = |tensor: &Tensor| self.near(tensor.offset, tensor.bytes);
-        let (Some(input), Some(out), Some(scratch)) =
-            (near(input), near(output), self.near(op.scratch, op.scratch_bytes))
-        else {
-            return (self.further?.look.layer)(self, stage, weights, channels);
-        };
-        self.layer_of((input, out), scratch, stage, weights, channels)
-    }
-
-    /// The same, whose memory has been found.
-    #[inline(always)]
-    pub(crate) fn layer_of(
-        &self,
-        (input, out): Pair<'a, u8>,
-        scratch: &'a [Cell<u8>],
-        stage: &OutputStage,
-        weights: u32,
-        channels: u32,
-    ) -> Option<Layer<'a>> {
-        let (input, out) = (cells_of(input)?, cells_of(out)?);
+        let (input, out) = self.pair()?;
         let words = self.node.constants_from::<u32>(weights).ok()?;
         let stage = self.node.stage(stage, channels).ok()?;
-        Some(Layer { input, out, scratch, weights: bytemuck::cast_slice(words), stage })
-    }
-
-    /// What [`layer`](Eval::layer) gives where not all of it is in the first memory.
-    pub(crate) fn layer_beyond(&self, stage: &OutputStage, weights: u32, channels: u32) -> Option<Layer<'a>> {
-        self.layer_of(self.pair_bytes()?, self.scratch(), stage, weights, channels)
+        Some(Layer { input, out, scratch: self.scratch(), weights: bytemuck::cast_slice(words), stage })
     }
 
     /// The input at `position`, which lies in the arena or is state.

@@ -169,7 +169,7 @@ fn eval_nibbles(eval: &Eval<'_>, p: &FullyConnectedParams) {
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams, packing: Packing) {
     let node = eval.node();
-    let Some((input, out)) = eval.pair() else { return };
+    let Some((input, out)) = eval.pair_in_line() else { return };
     let Ok(weights) = node.checked_matrix(shape(p, packing), p.weights) else { return };
     let Ok(stage) = node.stage(&p.stage, p.outputs) else { return };
     for_rows(p, input, out, |row, out| K::dense_packed(row, &weights, &stage, out));
