@@ -88,6 +88,8 @@ fn facts(model: &Model<'_>) -> String {
 //     static MODEL: File = File::new(include_bytes!(\"….ferro\"));
 //     let mut net = bind(&MODEL, memory)?;
 //     let outputs = net.run(&inputs);
+//
+// A program need not use all of it, so what is left unused is allowed to be.
 
 #[allow(unused_imports)]
 use ferrolite_runtime::{{Arena, Error, Interpreter, ModelFile, OpSet, ops, typed}};

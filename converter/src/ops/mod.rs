@@ -35,7 +35,7 @@ mod min_max;
 mod mul;
 pub(crate) mod operands;
 pub(crate) mod operator;
-mod pack;
+pub(crate) mod pack;
 pub(crate) mod repack;
 mod requantize;
 mod shapes;

@@ -15,7 +15,7 @@ use super::stage::{Channels, Quantized, channel_multiplier};
 use crate::error::Result;
 
 /// Right shifts that the short way of scaling down can do.
-const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
+pub(crate) const SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
 
 /// Largest accumulator of the short way, exclusive.
 const ACCUMULATOR: i64 = 1 << 30;
@@ -28,7 +28,7 @@ const ODD_ACCUMULATOR: i64 = 1 << 23;
 
 /// Largest accumulators of two pixels or two channels that share a sum of 64 bits, exclusive: the lower one
 /// has 23 or 24 bits of it.
-const SHARED_ACCUMULATOR: i64 = 1 << 22;
+pub(crate) const SHARED_ACCUMULATOR: i64 = 1 << 22;
 const QUADS_ACCUMULATOR: i64 = 1 << 23;
 
 /// The shape of a layer's weights in the packing `wanted`, or plain where a bound is exceeded. `rows` are

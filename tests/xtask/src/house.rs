@@ -51,7 +51,9 @@ fn host_speed() -> Result<Vec<String>> {
     let old = root().join("target/before");
     if !old.join("Cargo.toml").is_file() {
         let path = old.to_string_lossy();
-        let checked_out = output_of(command("git", &["worktree", "add", "--detach", &path, BEFORE]));
+        // By force, since a folder that was deleted is still on git's list.
+        let checked_out =
+            output_of(command("git", &["worktree", "add", "--force", "--detach", &path, BEFORE]));
         if checked_out.is_none() {
             println!("skipped: host speed: this clone does not hold commit {BEFORE}");
             return Ok(Vec::new());

@@ -7,6 +7,7 @@ use ferrolite_runtime::quant::{multiplier, quantize, requantize};
 use crate::graph::{
     Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Value, Window,
 };
+use crate::ops::pack::{SHARED_ACCUMULATOR, SHIFTS};
 
 /// Lowest and highest integer of a channel.
 pub(super) type Range = (i32, i32);
@@ -14,10 +15,8 @@ pub(super) type Range = (i32, i32);
 /// The range of int8.
 pub(super) const FULL: Range = (-128, 127);
 
-/// Shifts of a multiplier and accumulators that every kernel set takes on its fast path
-/// (`crate::ops::pack` has the bounds of each).
-const USUAL_SHIFTS: std::ops::RangeInclusive<i32> = -22..=-1;
-const USUAL_SUM: i64 = 1 << 22;
+/// The strictest bound on accumulators of all orders of weights, exclusive.
+const USUAL_SUM: i64 = SHARED_ACCUMULATOR;
 
 /// The factor of a channel whose numbers are free: exact, and an int8 difference times its reciprocal is small.
 const USUAL_FACTOR: f64 = 1.0 / 256.0;
@@ -183,7 +182,7 @@ impl<'a> Layer<'a> {
             let scale = self.weight_scales[if self.has_own_scales() { output } else { 0 }];
             multiplier(self.factor(scale)).shift
         };
-        let usual = |(output, most)| most < USUAL_SUM && USUAL_SHIFTS.contains(&shift(output));
+        let usual = |(output, most)| most < USUAL_SUM && SHIFTS.contains(&shift(output));
         most.into_iter().enumerate().map(usual).collect()
     }
 
@@ -204,7 +203,7 @@ impl<'a> Layer<'a> {
         let m = multiplier(factor);
         let gives = |rounding| {
             let scaled = requantize(bias, m, rounding).saturating_add(self.output.1);
-            USUAL_SHIFTS.contains(&m.shift) && scaled.clamp(self.clamp.0, self.clamp.1) == constant
+            SHIFTS.contains(&m.shift) && scaled.clamp(self.clamp.0, self.clamp.1) == constant
         };
         (gives(Rounding::Double) && gives(Rounding::Single)).then_some((own, bias))
     }
