@@ -5,6 +5,7 @@
 //! bench --board B --model M      the table of a board or a model, printed (each word may be repeated)
 //! bench --golden                 renews the golden instruction counts of two small models
 //! bench --golden --check         fails if they have changed
+//! bench --layers [LAYER]…         prices single layers of random numbers; `layers.rs` explains the words
 //! bench --house                  compares everything with the earlier figures; fails beyond the limits
 //! ```
 
@@ -12,6 +13,7 @@ mod before;
 mod goals;
 mod golden;
 mod house;
+mod layers;
 mod markdown;
 mod measure;
 mod models;
@@ -44,6 +46,8 @@ struct Words {
     golden: bool,
     check: bool,
     house: bool,
+    /// The layers to price, where they are.
+    layers: Option<Vec<String>>,
 }
 
 impl Words {
@@ -57,6 +61,10 @@ impl Words {
                 "--golden" => parsed.golden = true,
                 "--check" => parsed.check = true,
                 "--house" => parsed.house = true,
+                "--layers" => parsed.layers = Some(Vec::new()),
+                layer if !layer.starts_with('-') && parsed.layers.is_some() => {
+                    parsed.layers.get_or_insert_default().push(layer.into());
+                }
                 other => bail!("there is no option {other}"),
             }
         }
@@ -67,6 +75,9 @@ impl Words {
 fn run(words: &Words) -> Result<()> {
     if words.golden {
         return golden::run(words.check);
+    }
+    if let Some(layers) = &words.layers {
+        return layers::run(&boards(|board| wanted(&words.boards, board.name)), layers);
     }
     let sources = models::all().into_iter().filter(|source| wanted(&words.models, &source.name));
     let sources: Vec<Source> = sources.collect();

@@ -100,13 +100,13 @@ fn skip(what: String) {
 }
 
 /// The target that models for a board are converted for.
-fn target(board: &Board) -> Result<Target> {
+pub fn target(board: &Board) -> Result<Target> {
     let name = board.name.trim_start_matches("qemu-");
     let found = Target::ALL.iter().find(|target| target.name() == name);
     found.copied().ok_or_else(|| anyhow!("there is no target {name}"))
 }
 
-fn message(error: ferrolite::Error) -> anyhow::Error {
+pub fn message(error: ferrolite::Error) -> anyhow::Error {
     anyhow!("{}; {}", error.message, error.help)
 }
 

@@ -18,6 +18,14 @@ pub fn run(boards: &[String], models: &[String], golden: bool) -> Result<()> {
     start(&["--release"], &words)
 }
 
+/// Prices single layers on boards.
+pub fn layers(boards: &[String], layers: &[String]) -> Result<()> {
+    setup::run_quietly()?;
+    let boards = boards.iter().flat_map(|board| ["--board", board]);
+    let words: Vec<&str> = boards.chain(["--layers"]).chain(layers.iter().map(String::as_str)).collect();
+    start(&["--release"], &words)
+}
+
 /// Checks the golden counts, with the build that the tests have.
 pub fn check_golden() -> Result<()> {
     start(&[], &["--golden", "--check"])

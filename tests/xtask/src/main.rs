@@ -5,6 +5,7 @@
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
+//! cargo xtask bench --layers  price single layers of random numbers
 //! cargo xtask bench --house   the same, compared with the earlier figures
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
@@ -67,6 +68,10 @@ enum Command {
         /// Compare everything with what it was before the house was rebuilt, and fail beyond the limits
         #[arg(long, conflicts_with_all = ["board", "model", "golden"])]
         house: bool,
+        /// Price single layers of random numbers instead: those of tests/examples/bench/layers.txt, or one for each
+        /// time that the option has a value, as `--layers "conv_2d 32x32x8 3x3/1 16"`
+        #[arg(long, num_args = 0.., conflicts_with_all = ["model", "golden", "house"])]
+        layers: Option<Vec<String>>,
     },
     /// Checks formatting, lints, the order of imports, and packages
     Lint,
@@ -89,6 +94,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo => demo::run_demo(),
         Command::Test { only, all } => test::run_all(only.as_deref(), all),
         Command::Bench { house: true, .. } => house::run(),
+        Command::Bench { board, layers: Some(layers), .. } => bench::layers(&board, &layers),
         Command::Bench { board, model, golden, .. } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
