@@ -6,10 +6,12 @@
 //! bench --golden                 renews the golden instruction counts of two small models
 //! bench --golden --check         fails if they have changed
 //! bench --layers [LAYER]…         prices single layers of random numbers; `layers.rs` explains the words
+//! bench --elements [CASE]…        prices operators without multiplications; `elements.rs` explains the words
 //! bench --house                  compares everything with the earlier figures; fails beyond the limits
 //! ```
 
 mod before;
+mod elements;
 mod goals;
 mod golden;
 mod house;
@@ -48,6 +50,8 @@ struct Words {
     house: bool,
     /// The layers to price, where they are.
     layers: Option<Vec<String>>,
+    /// The operators without multiplications to price.
+    elements: Option<Vec<String>>,
 }
 
 impl Words {
@@ -62,8 +66,12 @@ impl Words {
                 "--check" => parsed.check = true,
                 "--house" => parsed.house = true,
                 "--layers" => parsed.layers = Some(Vec::new()),
+                "--elements" => parsed.elements = Some(Vec::new()),
                 layer if !layer.starts_with('-') && parsed.layers.is_some() => {
                     parsed.layers.get_or_insert_default().push(layer.into());
+                }
+                case if !case.starts_with('-') && parsed.elements.is_some() => {
+                    parsed.elements.get_or_insert_default().push(case.into());
                 }
                 other => bail!("there is no option {other}"),
             }
@@ -79,6 +87,9 @@ fn run(words: &Words) -> Result<()> {
     if let Some(layers) = &words.layers {
         return layers::run(&boards(|board| wanted(&words.boards, board.name)), layers);
     }
+    if let Some(cases) = &words.elements {
+        return elements::run(&boards(|board| wanted(&words.boards, board.name)), cases);
+    }
     let sources = models::all().into_iter().filter(|source| wanted(&words.models, &source.name));
     let sources: Vec<Source> = sources.collect();
     if sources.is_empty() {
@@ -89,7 +100,7 @@ fn run(words: &Words) -> Result<()> {
     }
     let boards = boards(|board| wanted(&words.boards, board.name));
     let goals = Goals::read()?;
-    let mut tables: Vec<(&Board, Vec<Measured>)> = Vec::new();
+    let mut tables: Vec<(&'static Board, Vec<Measured>)> = Vec::new();
     for board in boards {
         let measured = measure::board(board, &sources)?;
         if !words.house {
@@ -131,7 +142,8 @@ fn run(words: &Words) -> Result<()> {
         return Ok(());
     }
     let page = root().join("BENCHMARKS.md");
-    std::fs::write(&page, markdown::page(&tables, &goals)).context("BENCHMARKS.md")?;
+    let elements = elements::page(&tables.iter().map(|&(board, _)| board).collect::<Vec<_>>())?;
+    std::fs::write(&page, markdown::page(&tables, &goals, &elements)).context("BENCHMARKS.md")?;
     println!("wrote BENCHMARKS.md");
     Ok(())
 }

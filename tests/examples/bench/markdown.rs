@@ -181,8 +181,8 @@ pub fn shortfalls(board: &Board, measured: &[Measured], goals: &Goals) -> Vec<St
     lines
 }
 
-/// BENCHMARKS.md.
-pub fn page(tables: &[(&Board, Vec<Measured>)], goals: &Goals) -> String {
+/// BENCHMARKS.md, with a part about the cost of an element.
+pub fn page(tables: &[(&Board, Vec<Measured>)], goals: &Goals, elements: &str) -> String {
     let mut out = METHOD.to_string();
     let _ = writeln!(out, "\nMeasured with {}, {}.\n", version("qemu-system-arm"), version("rustc"));
     out += "## Figures\n\nBytes of memory, instructions of initialisation (`init`); the ratio is ours to the peer's, and what is asked of it\ncomes before what is aimed for then.\n";
@@ -200,6 +200,7 @@ pub fn page(tables: &[(&Board, Vec<Measured>)], goals: &Goals) -> String {
         );
     }
     let _ = writeln!(out, "### Other models: instructions of one inference\n\n{}", others(tables));
+    let _ = writeln!(out, "{elements}");
     out += "## What falls short\n\n";
     let short: Vec<String> =
         tables.iter().flat_map(|(board, measured)| shortfalls(board, measured, goals)).collect();

@@ -26,6 +26,14 @@ pub fn layers(boards: &[String], layers: &[String]) -> Result<()> {
     start(&["--release"], &words)
 }
 
+/// Prices operators without multiplications on boards.
+pub fn elements(boards: &[String], cases: &[String]) -> Result<()> {
+    setup::run_quietly()?;
+    let boards = boards.iter().flat_map(|board| ["--board", board]);
+    let words: Vec<&str> = boards.chain(["--elements"]).chain(cases.iter().map(String::as_str)).collect();
+    start(&["--release"], &words)
+}
+
 /// Checks the golden counts, with the build that the tests have.
 pub fn check_golden() -> Result<()> {
     start(&[], &["--golden", "--check"])

@@ -72,6 +72,10 @@ enum Command {
         /// time that the option has a value, as `--layers "conv_2d 32x32x8 3x3/1 16"`
         #[arg(long, num_args = 0.., conflicts_with_all = ["model", "golden", "house"])]
         layers: Option<Vec<String>>,
+        /// Price operators without multiplications instead, an element: those of tests/examples/bench/elements.txt, or
+        /// one for each time that the option has a value, as `--elements "add 16x16x16 with=16"`
+        #[arg(long, num_args = 0.., conflicts_with_all = ["model", "golden", "house", "layers"])]
+        elements: Option<Vec<String>>,
     },
     /// Checks formatting, lints, the order of imports, and packages
     Lint,
@@ -95,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test { only, all } => test::run_all(only.as_deref(), all),
         Command::Bench { house: true, .. } => house::run(),
         Command::Bench { board, layers: Some(layers), .. } => bench::layers(&board, &layers),
+        Command::Bench { board, elements: Some(cases), .. } => bench::elements(&board, &cases),
         Command::Bench { board, model, golden, .. } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
