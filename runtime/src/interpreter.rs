@@ -89,8 +89,8 @@ impl<'a> Interpreter<'a> {
     pub fn new(model: &Model<'a>, ops: OpSet, arena: &'a mut [u8]) -> Result<Interpreter<'a>, Error> {
         match prepare(model, ops, arena) {
             Ok(()) => {
-                let model = model.by_parts();
-                Ok(Interpreter { model, ops, arena, further: None, next: 0, taken: Taken::NONE })
+                let (model, taken) = (model.by_parts(), Taken::none_of(model.inputs().len()));
+                Ok(Interpreter { model, ops, arena, further: None, next: 0, taken })
             }
             Err(error) => Err(error),
         }
@@ -105,7 +105,7 @@ impl<'a> Interpreter<'a> {
     ) -> Result<Interpreter<'a>, Error> {
         let arena = memories.bind(model)?;
         check(model, ops)?;
-        let (model, taken) = (model.by_parts(), Taken::NONE);
+        let (model, taken) = (model.by_parts(), Taken::none_of(model.inputs().len()));
         let mut net = Interpreter { model, ops, arena, further: Some(memories), next: 0, taken };
         net.reset();
         Ok(net)
@@ -135,7 +135,7 @@ impl<'a> Interpreter<'a> {
     /// where rows of a table are looked up, `f32` where the model converts at its borders.
     ///
     /// It is an error between two [steps](Interpreter::step) of an inference, and ends the time in which the outputs
-    /// of the last one can be read. A model with more than 32 inputs wants the others in their order.
+    /// of the last one can be read. A model with more than 31 inputs wants the others in their order.
     pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
         let port = port(self.model.inputs(), index)?;
         let bytes = typed::<T>(tensor(&self.model, port, index)?, index)?;
@@ -250,12 +250,13 @@ impl<'a> Interpreter<'a> {
 
     /// Runs the whole program under an observer's eyes.
     pub fn invoke_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
-        self.not_running()?;
         self.start()?;
         let place = place(self.arena, &mut self.further);
-        let (ops, mut next) = (self.model.ops(), 0u16);
-        while let Some(op) = ops.get(usize::from(next)) {
-            next = run(&self.model, self.ops, &place, next, op, observer)?;
+        for op in self.model.ops() {
+            match place.skipped.get() {
+                0 => run(&self.model, self.ops, &place, op, observer),
+                count => place.skipped.set(count - 1),
+            }
         }
         self.next = self.model.ops().len() as u16;
         Ok(())
@@ -274,7 +275,9 @@ impl<'a> Interpreter<'a> {
         let index = self.next;
         let Some(op) = self.model.ops().get(usize::from(index)) else { return Ok(Step::Done) };
         let place = place(self.arena, &mut self.further);
-        self.next = run(&self.model, self.ops, &place, index, op, observer)?;
+        run(&self.model, self.ops, &place, op, observer);
+        self.next = index.wrapping_add(1).wrapping_add(place.skipped.get());
+        self.taken.runs(self.is_running());
         Ok(if self.is_running() { Step::Ran(index) } else { Step::Done })
     }
 
@@ -293,10 +296,8 @@ impl<'a> Interpreter<'a> {
         let mut next = self.next.wrapping_add(1);
         if let Some(op) = self.model.ops().get(usize::from(self.next)) {
             let place = place(self.arena, &mut self.further);
-            // Every op was found in the set when the interpreter was made.
-            if let Ok(behind) = run(&self.model, self.ops, &place, self.next, op, &mut ()) {
-                next = behind;
-            }
+            run(&self.model, self.ops, &place, op, &mut ());
+            next = next.wrapping_add(place.skipped.get());
         }
         self.next = next;
         !self.is_running()
@@ -322,23 +323,32 @@ impl<'a> Interpreter<'a> {
     /// An input is about to be written.
     fn take(&mut self, index: usize) -> Result<(), Error> {
         self.not_running()?;
-        self.taken.add(index)?;
+        self.taken.add(index, self.model.inputs().len())?;
         self.next = 0;
         Ok(())
     }
 
-    /// An inference begins, and uses its inputs up.
+    /// An inference begins, and uses its inputs up. While it runs, all are missing.
+    #[inline]
     fn start(&mut self) -> Result<(), Error> {
-        self.taken.expect(self.model.inputs().len())?;
-        self.taken = Taken::NONE;
+        if !self.taken.is_all() {
+            return Err(self.not_ready());
+        }
+        self.taken.clear();
         self.next = 0;
         Ok(())
+    }
+
+    #[cold]
+    fn not_ready(&self) -> Error {
+        self.not_running().err().unwrap_or(self.taken.error())
     }
 
     #[inline]
     fn give_up(&mut self) {
         if self.is_running() {
             self.next = 0;
+            self.taken.clear();
         }
     }
 
@@ -378,7 +388,7 @@ impl<'a> Interpreter<'a> {
 #[inline(always)]
 fn place<'a>(arena: &'a mut [u8], further: &'a mut Option<&mut Memories<'_>>) -> Place<'a> {
     let further = further.as_mut().map(|memories| memories.shared());
-    Place { first: Cell::from_mut(arena).as_slice_of_cells(), further }
+    Place { first: Cell::from_mut(arena).as_slice_of_cells(), further, skipped: Cell::new(0) }
 }
 
 impl core::fmt::Debug for Interpreter<'_> {
@@ -421,8 +431,9 @@ fn reset_state(model: &Model<'_>, arena: &mut [u8]) {
 
 #[inline]
 fn reset_bytes(initial: &[u8], state: &mut [u8]) {
-    for (at, byte) in state.iter_mut().enumerate() {
-        *byte = initial.get(at).copied().unwrap_or(0);
+    let mut initial = initial.iter();
+    for byte in state {
+        *byte = initial.next().copied().unwrap_or(0);
     }
 }
 
@@ -442,22 +453,22 @@ fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
     if T::is_of(tensor.dtype) { Ok(tensor) } else { Err(Error::WrongType { index: index as u16 }) }
 }
 
-/// Runs one op, and says which is the next.
+/// Runs one op. Every op was found in the set when the interpreter was made.
 #[inline(always)]
-fn run(
-    model: &Model<'_>,
-    ops: OpSet,
-    place: &Place<'_>,
-    index: u16,
-    op: &Op,
-    observer: &mut impl Observer,
-) -> Result<u16, Error> {
-    let operator = find(ops, op.code).ok_or(Error::UnsupportedOp { op: index, code: op.code })?;
+fn run(model: &Model<'_>, ops: OpSet, place: &Place<'_>, op: &Op, observer: &mut impl Observer) {
+    let Some(operator) = find(ops, op.code) else { return };
     let eval = Eval::new(Node::new(model, op), place);
+    let index = index_of(model, op);
     observer.before(index, eval.node());
     (operator.eval)(&eval);
     observer.after(index, &eval);
-    Ok(index.wrapping_add(1).wrapping_add(eval.skipped()))
+}
+
+/// The number of an op, found anew, so that loops over all of them need not count.
+#[inline(always)]
+fn index_of(model: &Model<'_>, op: &Op) -> u16 {
+    let distance = (core::ptr::from_ref(op) as usize).wrapping_sub(model.ops().as_ptr() as usize);
+    (distance / size_of::<Op>()) as u16
 }
 
 /// In [`ALL`](crate::ops::ALL), and for the first codes in most sets, the code is the place.
@@ -492,13 +503,11 @@ pub fn check(model: &Model<'_>, ops: OpSet) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error of an op, which is unsupported where it has no fault. The number of the op is found again, so that
-/// the loop over all of them need not count.
+/// The error of an op, which is unsupported where it has no fault.
 #[cold]
 #[inline(never)]
 fn refusal(model: &Model<'_>, op: &Op, fault: Option<Fault>) -> Error {
-    let distance = (core::ptr::from_ref(op) as usize).wrapping_sub(model.ops().as_ptr() as usize);
-    let index = (distance / size_of::<Op>()) as u16;
+    let index = index_of(model, op);
     match fault {
         Some(fault) => Error::Op { op: index, fault },
         None => Error::UnsupportedOp { op: index, code: op.code },

@@ -345,14 +345,14 @@ pub(crate) struct Place<'a> {
     pub first: Cells<'a>,
     /// Where it goes on, if it is divided among memories.
     pub further: Option<&'a Shared<'a>>,
+    /// How many of the next ops are not to run.
+    pub skipped: Cell<u16>,
 }
 
 /// One op with the memory that it works on.
 pub struct Eval<'a> {
     node: Node<'a>,
     place: &'a Place<'a>,
-    /// How many of the next ops are not to run.
-    skipped: Cell<u16>,
 }
 
 impl core::fmt::Debug for Eval<'_> {
@@ -363,17 +363,12 @@ impl core::fmt::Debug for Eval<'_> {
 
 impl<'a> Eval<'a> {
     pub(crate) fn new(node: Node<'a>, place: &'a Place<'a>) -> Eval<'a> {
-        Eval { node, place, skipped: Cell::new(0) }
+        Eval { node, place }
     }
 
     /// Leaves out so many of the next ops.
     pub(crate) fn skip(&self, count: u16) {
-        self.skipped.set(count);
-    }
-
-    /// How many of the next ops are left out.
-    pub(crate) fn skipped(&self) -> u16 {
-        self.skipped.get()
+        self.place.skipped.set(count);
     }
 
     /// The op without its memory.
