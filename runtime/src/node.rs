@@ -273,7 +273,7 @@ impl<'a> Node<'a> {
 
     /// Checks that there is what [`stage`](Node::stage) gives, and its ranges. The multipliers of single
     /// channels are numbers like the weights: scaling is defined for any of them.
-    #[inline]
+    #[inline(never)]
     pub fn expect_stage(&self, stage: &OutputStage, channels: u32) -> Result<(), Fault> {
         self.expect_constants::<i32>(stage.bias, channels)?;
         self.expect_constants::<Multiplier>(stage.multipliers, stage.multiplier_count)?;

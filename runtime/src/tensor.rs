@@ -206,6 +206,18 @@ pub fn copy_short(source: &[Cell<i8>], target: &[Cell<i8>]) {
     }
 }
 
+/// Writes `value` to all of `target`: for firmware that has no other need of `memset`, which is a large function.
+#[inline(never)]
+pub fn fill_short(target: &[Cell<i8>], value: i8) {
+    let (first, behind) = target.split_at(target.len().min(4));
+    for cell in first {
+        // The compiler makes a call of `memset` of what it sees to be one value.
+        cell.set(core::hint::black_box(value));
+    }
+    // Word by word and forwards, so that each word is the copy of the one before it.
+    copy_short(target, behind);
+}
+
 /// Bytes of the arena as elements of another type, if they are aligned for it.
 pub(crate) fn cells_of<T: Element>(bytes: &[Cell<u8>]) -> Option<&[Cell<T>]> {
     let first = bytes.as_ptr().cast::<Cell<T>>();

@@ -19,7 +19,7 @@ use crate::error::Fault;
 use crate::kernels::{Kernels, Lines, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
-use crate::tensor::{cells_of, copy_short, fill};
+use crate::tensor::{cells_of, copy_short, fill, fill_short};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -338,7 +338,7 @@ impl<'a> Ring<'a> {
     fn new(p: &'a Conv2dParams, image: &'a [Cell<i8>], cells: &'a [Cell<i8>]) -> Ring<'a> {
         let zero_point = p.input_zero_point as i8;
         // The padding at the sides stays.
-        fill(cells, zero_point);
+        fill_short(cells, zero_point);
         Ring {
             window: &p.window,
             zero_point,
@@ -376,7 +376,7 @@ impl<'a> Ring<'a> {
                 Some(y) => {
                     copy_short(self.image.get((y as usize).wrapping_mul(image_row)..).unwrap_or(&[]), line)
                 }
-                None => fill(line, self.zero_point),
+                None => fill_short(line, self.zero_point),
             }
         }
         self.next = self.next.wrapping_add(1);

@@ -15,7 +15,7 @@ use crate::error::Fault;
 use crate::kernels::{COLUMNS, Kernels, Outputs, Stage, TILE, Tiles};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::Packing;
-use crate::tensor::fill;
+use crate::tensor::{cells_of, fill_short};
 use crate::winograd::{self, Filters};
 
 /// Columns of outputs that are made at a time.
@@ -103,7 +103,7 @@ pub fn conv_2d_winograd<K: Kernels>(
     let tiles = Tiles { cells: scratch, channels };
     // What fills the channels up meets the padding of the filters, and stays.
     if winograd::padded_inputs(p.in_channels) != Some(p.in_channels) {
-        fill(scratch, 0);
+        fill_short(cells_of(scratch).unwrap_or(&[]), 0);
     }
     let image_row = (w.in_w as usize).wrapping_mul(channels);
     let out_row = (w.out_w as usize).wrapping_mul(pixel).max(1);

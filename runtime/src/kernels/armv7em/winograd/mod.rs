@@ -19,7 +19,7 @@ use core::cell::Cell;
 
 use super::{Channels, words};
 use crate::kernels::{COLUMNS, Outputs, Stage, TILE, Tiles};
-use crate::tensor::{cells_of, fill};
+use crate::tensor::{cells_of, fill_short};
 use crate::winograd::{Filters, SLOTS, padded_inputs};
 
 /// Words of `V` of a pair of input channels.
@@ -58,7 +58,7 @@ pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_
     let count = size.checked_div(channels).unwrap_or(0);
     let line: &[Cell<i8>] = line.get(..size).and_then(cells_of).unwrap_or(&[]);
     if rows.iter().any(|row| row.is_empty()) {
-        fill(line, zero_point);
+        fill_short(line, zero_point);
     }
     let rows = rows.map(|row| if row.is_empty() { line } else { row });
     let fits = channels & 3 == 0
