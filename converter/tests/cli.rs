@@ -378,6 +378,31 @@ fn pictures_in_folders_of_classes_need_no_labels() {
     desk.bad("run digits.ferro --input pictures --output pictures/3", 1, "is a folder");
 }
 
+/// Each layer's path, why it is not the fastest, and what that costs: from a finished file alone, for its target or for
+/// the core that runs it.
+#[test]
+fn layers_say_which_path_they_take() {
+    let desk = Desk::new();
+    desk.take("fashion_dsres/fashion_dsres_int8_tf.tflite", "m.tflite");
+    let converted = desk.json("convert m.tflite -o m.ferro --target cortex-m4 --json");
+    let facts = desk.json("inspect m.ferro --json");
+    let keys = |value: &Value| {
+        let ops = value["ops"].as_array().or(value["layers"].as_array()).unwrap();
+        ops.iter().map(|op| (op["path"].clone(), op["slow_because"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&converted), keys(&facts));
+    let (paths, reasons): (Vec<Value>, Vec<Value>) = keys(&facts).into_iter().unzip();
+    assert!(paths.iter().all(Value::is_string) && paths.contains(&"packed".into()), "{paths:?}");
+    assert!(reasons.contains(&Value::Null), "{reasons:?}");
+    let here = desk.json("bench m.ferro --json");
+    let foreign = "weights are packed for cortex-m4, not for this core";
+    assert!(keys(&here).contains(&("foreign".into(), foreign.into())), "{here}");
+    let text = desk.good("bench m.ferro");
+    assert_eq!(text.matches(foreign).count(), 1, "{text}");
+    // Of a model that is no file yet, nothing is known.
+    assert!(keys(&desk.json("inspect m.tflite --json")).iter().all(|(path, _)| path.is_null()));
+}
+
 #[test]
 fn flash_and_ram_in_all() {
     let desk = Desk::new();
@@ -509,7 +534,19 @@ fn an_int8_model_answers_as_tflm_does() {
     assert!(facts["wall_us"].as_f64().unwrap() > 0.0 && facts["instructions"].is_null());
     assert_eq!(
         keys(&facts["layers"][0]),
-        ["cycles", "flash_words", "index", "instructions", "macs", "name", "op", "wall_us"]
+        [
+            "cycles",
+            "flash_words",
+            "index",
+            "instructions",
+            "macs",
+            "name",
+            "op",
+            "path",
+            "slow_because",
+            "slow_factor",
+            "wall_us"
+        ]
     );
 }
 

@@ -398,9 +398,8 @@ mod tests {
             op: "CONV_2D".into(),
             instructions: Some(cycles / 2),
             cycles: Some(cycles),
-            flash_words: None,
             macs: 1,
-            wall_us: None,
+            ..LayerMeasured::default()
         }
     }
 

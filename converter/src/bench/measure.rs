@@ -1,12 +1,13 @@
 //! Measures one inference on the host or on a board.
 
-use ferrolite_runtime::Model;
+use ferrolite_runtime::{Model, Target};
 use serde::Serialize;
 
 use super::{Chip, estimate_error, host, inputs};
 use crate::board::{self, HOST};
 use crate::error::{Error, Result};
 use crate::model_file;
+use crate::ops::path::{Path, paths};
 use crate::progress::Progress;
 
 /// The cost of an inference. Scripts rely on the keys in JSON.
@@ -59,7 +60,7 @@ pub struct Latency {
 }
 
 /// The cost of one layer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LayerMeasured {
     /// Index of the op in the program.
     pub index: usize,
@@ -67,6 +68,12 @@ pub struct LayerMeasured {
     pub name: String,
     /// The operator.
     pub op: String,
+    /// The way that the board's kernels take through it.
+    pub path: String,
+    /// Why that is not the fastest way, and what it costs; `None` where it is.
+    pub slow_because: Option<String>,
+    /// About how many times as long as the fastest way it takes, where that is known.
+    pub slow_factor: Option<f64>,
     /// Instructions; `None` on the host.
     pub instructions: Option<u64>,
     /// Modelled cycles, if the core has a timing model.
@@ -98,17 +105,21 @@ pub fn measure(
         warnings: board::foreign_packing(board, model.target(), model.target_name()).into_iter().collect(),
         ..Measured::default()
     };
-    let layer = |layer: model_file::Layer| LayerMeasured {
+    let core = if board == HOST { Target::Host } else { board::find(board)?.core_target() };
+    let layer = |(layer, path): (model_file::Layer, Path)| LayerMeasured {
         index: layer.index,
         name: layer.name,
         op: layer.op,
+        path: path.name,
+        slow_because: path.slow.as_ref().map(ToString::to_string),
+        slow_factor: path.slow.and_then(|slow| slow.factor),
         instructions: None,
         cycles: None,
         flash_words: None,
         macs: layer.macs,
         wall_us: None,
     };
-    measured.layers = model_file::layers(model).into_iter().map(layer).collect();
+    measured.layers = model_file::layers(model).into_iter().zip(paths(model, core)).map(layer).collect();
     if board == HOST {
         check_clock(chip, None)?;
         let times = host(model)?;

@@ -8,7 +8,7 @@ use super::args::BenchArgs;
 use super::bars::Bars;
 use super::files::Outputs;
 use super::reads::Reads;
-use super::{Printed, one_line, warnings};
+use super::{Printed, one_line, slow_layers, warnings};
 use crate::bench::lock::{Comparison, Lock, Tolerance};
 use crate::bench::{self, Chip, Latency, Measured};
 use crate::board::HOST;
@@ -139,6 +139,7 @@ fn describe(measured: &Measured) -> String {
         Column::Right("#"),
         Column::Left("layer"),
         Column::Left("operator"),
+        Column::Left("path"),
         Column::Right("MACs"),
         Column::Right("instructions"),
         Column::Right("per MAC"),
@@ -154,6 +155,7 @@ fn describe(measured: &Measured) -> String {
                 layer.index.to_string(),
                 text::layer(&layer.name),
                 layer.op.clone(),
+                layer.path.clone(),
                 if layer.macs == 0 { "-".into() } else { text::thousands(layer.macs) },
                 number(layer.instructions),
                 per_mac(layer.instructions, layer.macs),
@@ -166,6 +168,7 @@ fn describe(measured: &Measured) -> String {
     rows.push(vec![
         String::new(),
         "whole inference".into(),
+        String::new(),
         String::new(),
         text::thousands(macs),
         number(measured.instructions),
@@ -197,6 +200,9 @@ fn describe(measured: &Measured) -> String {
     if let Some(reason) = &measured.no_cycles {
         out += &format!("  no modelled cycles: {reason}\n");
     }
+    let layers = measured.layers.iter();
+    out +=
+        &slow_layers(layers.map(|layer| (layer.index, layer.name.as_str(), layer.slow_because.as_deref())));
     for note in &measured.notes {
         out += &format!("note: {note}\n");
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::args::InspectArgs;
-use super::{Printed, warnings};
+use super::{Printed, slow_layers, warnings};
 use crate::data::npy::shape_text;
 use crate::error::Result;
 use crate::facts::Facts;
@@ -109,6 +109,7 @@ fn describe(facts: &Facts) -> String {
         Column::Right("MACs"),
         Column::Right("constants"),
         Column::Right("scratch"),
+        Column::Left("path"),
     ];
     let rows = facts.ops.iter().map(|op| {
         let shapes: Vec<String> = op.outputs.iter().map(|shape| shape_text(shape)).collect();
@@ -120,8 +121,9 @@ fn describe(facts: &Facts) -> String {
             text::thousands(op.macs),
             text::thousands(op.constant_bytes),
             op.scratch_bytes.map_or("-".into(), text::thousands),
+            op.path.clone().unwrap_or("-".into()),
         ]
     });
     let _ = writeln!(out, "\n{}", text::table(&columns, rows));
-    out
+    out + &slow_layers(facts.ops.iter().map(|op| (op.index, op.name.as_str(), op.slow_because.as_deref())))
 }

@@ -33,6 +33,7 @@ use serde::Serialize;
 
 use self::args::{Command, Request};
 use crate::error::{Error, Fault, Result};
+use crate::text;
 
 /// What a command prints on stdout.
 enum Printed {
@@ -100,6 +101,26 @@ fn warnings(warnings: &[String]) -> String {
 fn remarks(notes: &[String], list: &[String]) -> String {
     let notes: String = notes.iter().map(|note| format!("  - {}\n", one_line(note))).collect();
     notes + &warnings(list)
+}
+
+/// The layers that are not on the fastest path, a line for each reason.
+fn slow_layers<'a>(layers: impl Iterator<Item = (usize, &'a str, Option<&'a str>)>) -> String {
+    let mut reasons: Vec<(&str, Vec<(usize, &str)>)> = Vec::new();
+    for (index, name, because) in layers {
+        let Some(because) = because else { continue };
+        match reasons.iter_mut().find(|(reason, _)| *reason == because) {
+            Some((_, layers)) => layers.push((index, name)),
+            None => reasons.push((because, vec![(index, name)])),
+        }
+    }
+    let line = |(because, layers): (&str, Vec<(usize, &str)>)| match &layers[..] {
+        [(index, name)] => format!("slow: layer {index}, `{}`: {because}\n", text::layer(name)),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|(index, _)| index.to_string()).collect();
+            format!("slow: layers {}: {because}\n", numbers.join(", "))
+        }
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// With `--strict` a warning is an error, and nothing is written.
@@ -177,6 +198,13 @@ mod tests {
         assert!(error.message.contains("3 things") && error.help.contains("report"), "{error:?}");
         let error = guarded(|| -> Result<()> { Err(Error::input("x")) }).unwrap_err();
         assert_eq!(error, Error::input("x"));
+    }
+
+    #[test]
+    fn layers_are_slow_together() {
+        let layers = [(0, "a", None), (1, "b", Some("x")), (2, "c;d", Some("y")), (3, "e", Some("x"))];
+        assert_eq!(slow_layers(layers.into_iter()), "slow: layers 1, 3: x\nslow: layer 2, `c;…`: y\n");
+        assert_eq!(slow_layers([(0, "a", None)].into_iter()), "");
     }
 
     #[test]

@@ -18,14 +18,14 @@ mod convertible;
 
 use std::path::Path;
 
-use ferrolite_runtime::Model;
+use ferrolite_runtime::{Model, Target};
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::graph::{DType, Graph, ValueId};
 use crate::import::{self, ImportOptions, Imported, UnsupportedLayer};
 use crate::model_file::{self, MemoryFacts, ModelFile, PortFacts};
-use crate::ops::macs;
+use crate::ops::{macs, path::paths};
 
 /// The facts of a model. Scripts rely on the names of the first nine keys in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -127,6 +127,12 @@ pub struct OpFacts {
     pub op: String,
     /// The operator of the device; only for a finished file.
     pub kernel: Option<&'static str>,
+    /// The way that the kernels of the file's target take through it; only for a finished file.
+    pub path: Option<String>,
+    /// Why that is not the fastest way, and what it costs; `None` where it is.
+    pub slow_because: Option<String>,
+    /// About how many times as long as the fastest way it takes, where that is known.
+    pub slow_factor: Option<f64>,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
     /// Shape of each output.
@@ -170,13 +176,19 @@ impl Facts {
 
     /// The facts of a verified file.
     pub fn of_model(model: &Model<'_>) -> Facts {
+        // A file for a core that this version does not know is judged as one for none.
+        let paths = paths(model, model.target().unwrap_or(Target::Portable));
         let ops: Vec<OpFacts> = model_file::layers(model)
             .into_iter()
-            .map(|layer| OpFacts {
+            .zip(paths)
+            .map(|(layer, path)| OpFacts {
                 index: layer.index,
                 name: layer.name,
                 op: layer.op,
                 kernel: Some(layer.code),
+                path: Some(path.name),
+                slow_because: path.slow.as_ref().map(ToString::to_string),
+                slow_factor: path.slow.and_then(|slow| slow.factor),
                 macs: layer.macs,
                 outputs: layer.outputs,
                 scratch_bytes: Some(layer.scratch_bytes),
@@ -221,6 +233,9 @@ impl Facts {
                 name: node.name.clone(),
                 op: graph.kind(node).to_string(),
                 kernel: None,
+                path: None,
+                slow_because: None,
+                slow_factor: None,
                 macs: macs(graph, node),
                 outputs: node.outputs.iter().map(|&id| graph.value(id).shape.clone()).collect(),
                 scratch_bytes: None,

@@ -36,6 +36,8 @@ mod mul;
 pub(crate) mod operands;
 pub(crate) mod operator;
 pub(crate) mod pack;
+pub mod path;
+mod prices;
 pub(crate) mod repack;
 mod requantize;
 mod shapes;

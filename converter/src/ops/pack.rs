@@ -122,15 +122,49 @@ fn channel_suits(packing: Packing, numbers: &Channels, zero_point: i32, channel:
 /// Whether a channel's numbers are within the bounds of an order, with `bound` the largest magnitude of its
 /// accumulator.
 pub(super) fn row_suits(order: Order, m: &Multiplier, bound: i64, channel: usize, row: &[i8]) -> bool {
+    exceeded(order, m, bound, channel, row).is_none()
+}
+
+/// The bound of an order that a channel's numbers exceed, in words that go on from "2 of 48 channels"; `None` where
+/// they are within all of them.
+pub(super) fn exceeded(
+    order: Order,
+    m: &Multiplier,
+    bound: i64,
+    channel: usize,
+    row: &[i8],
+) -> Option<&'static str> {
     let even = channel.is_multiple_of(2);
-    let order_suits = match order {
-        Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => true,
-        Order::Pairs => even || bound < ODD_ACCUMULATOR && row.iter().all(|&w| w >= -127),
-        Order::Shared => bound < SHARED_ACCUMULATOR,
-        Order::Winograd => bound < WINOGRAD_ACCUMULATOR,
-        Order::Quads => !even || bound < QUADS_ACCUMULATOR,
-    };
-    SHIFTS.contains(&m.shift) && bound < ACCUMULATOR && order_suits
+    if m.shift > *SHIFTS.end() {
+        return Some("scale by 0.5 or more");
+    }
+    if m.shift < *SHIFTS.start() {
+        return Some("scale by less than 2^-23");
+    }
+    if bound >= ACCUMULATOR {
+        return Some("have sums that may reach 2^30");
+    }
+    match order {
+        Order::Plain | Order::Blocks | Order::Filled | Order::Chunks => None,
+        Order::Pairs if even => None,
+        Order::Pairs if bound >= ODD_ACCUMULATOR => {
+            Some("have sums that may reach 2^23, where they share a product with another channel")
+        }
+        Order::Pairs => row
+            .contains(&-128)
+            .then_some("have a weight of -128 where they share a product with another channel"),
+        Order::Shared => (bound >= SHARED_ACCUMULATOR)
+            .then_some("have sums that may reach 2^22, where two pixels share a product"),
+        Order::Winograd => (bound >= WINOGRAD_ACCUMULATOR)
+            .then_some("have sums that may reach 2^29, which tiles multiply by four"),
+        Order::Quads => (even && bound >= QUADS_ACCUMULATOR)
+            .then_some("have sums that may reach 2^23, where they share a product with another channel"),
+    }
+}
+
+/// Whether a channel takes more chunks than the file can count.
+pub(super) fn too_many_chunks(row: &[i8]) -> bool {
+    u8::try_from(chunks(row).len()).is_err()
 }
 
 /// Stores the weights, given row by row in the plain order, and returns their offset.

@@ -37,7 +37,7 @@ enum Kind {
 
 /// A layer.
 #[derive(Clone, Debug)]
-struct Layer {
+pub struct Layer {
     words: String,
     op: String,
     /// Batch, height, width and channels.
@@ -54,7 +54,8 @@ struct Layer {
 }
 
 impl Layer {
-    fn parse(text: &str) -> Result<Layer> {
+    /// Reads a line of words.
+    pub fn parse(text: &str) -> Result<Layer> {
         let bad = || anyhow!("`{text}` is no layer: `conv_2d 32x32x8 3x3/1 16` is one");
         let mut words = text.split_whitespace();
         let op = words.next().with_context(bad)?.to_string();
@@ -109,7 +110,8 @@ impl Layer {
         self.all.or(self.some.filter(|_| channel % 8 == 5))
     }
 
-    fn graph(&self) -> Result<Graph> {
+    /// The layer as a model.
+    pub fn graph(&self) -> Result<Graph> {
         let mut graph = Graph { name: self.op.clone(), ..Graph::default() };
         let [batch, height, width, depth] = self.input;
         let [kernel_h, kernel_w] = self.kernel;
@@ -300,8 +302,13 @@ fn table(board: &'static Board, layers: &[Layer]) -> Result<String> {
 }
 
 impl Layer {
+    /// The operator, by the runtime's name.
+    pub fn op(&self) -> &str {
+        &self.op
+    }
+
     /// Multiply-accumulate operations of the layer as it was given.
-    fn macs(&self) -> u64 {
+    pub fn macs(&self) -> u64 {
         let [batch, height, width, depth] = self.input.map(|n| n as u64);
         let taps = (self.kernel[0] * self.kernel[1]) as u64;
         if self.op == "fully_connected" {
@@ -319,7 +326,7 @@ impl Layer {
 }
 
 /// One random sample.
-fn input(layer: &Layer) -> Vec<Vec<u8>> {
+pub fn input(layer: &Layer) -> Vec<Vec<u8>> {
     let mut state = 7u32;
     let elements: usize = layer.input.iter().product();
     let mut random = || {

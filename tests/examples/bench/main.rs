@@ -7,6 +7,7 @@
 //! bench --golden --check         fails if they have changed
 //! bench --layers [LAYER]…         prices single layers of random numbers; `layers.rs` explains the words
 //! bench --elements [CASE]…        prices operators without multiplications; `elements.rs` explains the words
+//! bench --prices                 renews the prices of the ways through operators
 //! bench --house                  compares everything with the earlier figures; fails beyond the limits
 //! ```
 
@@ -19,6 +20,7 @@ mod layers;
 mod markdown;
 mod measure;
 mod models;
+mod prices;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,6 +50,7 @@ struct Words {
     golden: bool,
     check: bool,
     house: bool,
+    prices: bool,
     /// The layers to price, where they are.
     layers: Option<Vec<String>>,
     /// The operators without multiplications to price.
@@ -65,6 +68,7 @@ impl Words {
                 "--golden" => parsed.golden = true,
                 "--check" => parsed.check = true,
                 "--house" => parsed.house = true,
+                "--prices" => parsed.prices = true,
                 "--layers" => parsed.layers = Some(Vec::new()),
                 "--elements" => parsed.elements = Some(Vec::new()),
                 layer if !layer.starts_with('-') && parsed.layers.is_some() => {
@@ -83,6 +87,9 @@ impl Words {
 fn run(words: &Words) -> Result<()> {
     if words.golden {
         return golden::run(words.check);
+    }
+    if words.prices {
+        return prices::run(&boards(|board| wanted(&words.boards, board.name)));
     }
     if let Some(layers) = &words.layers {
         return layers::run(&boards(|board| wanted(&words.boards, board.name)), layers);

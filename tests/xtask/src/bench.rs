@@ -34,6 +34,13 @@ pub fn elements(boards: &[String], cases: &[String]) -> Result<()> {
     start(&["--release"], &words)
 }
 
+/// Renews the prices of the ways through operators.
+pub fn prices(boards: &[String]) -> Result<()> {
+    setup::run_quietly()?;
+    let boards = boards.iter().flat_map(|board| ["--board", board]);
+    start(&["--release"], &boards.chain(["--prices"]).collect::<Vec<_>>())
+}
+
 /// Checks the golden counts, with the build that the tests have.
 pub fn check_golden() -> Result<()> {
     start(&[], &["--golden", "--check"])

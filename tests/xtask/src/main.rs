@@ -6,6 +6,7 @@
 //! cargo xtask test      everything that CI runs
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
 //! cargo xtask bench --layers  price single layers of random numbers
+//! cargo xtask bench --prices  renew what a multiply-accumulate takes on each way
 //! cargo xtask bench --house   the same, compared with the earlier figures
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
@@ -76,6 +77,9 @@ enum Command {
         /// one for each time that the option has a value, as `--elements "add 16x16x16 with=16"`
         #[arg(long, num_args = 0.., conflicts_with_all = ["model", "golden", "house", "layers"])]
         elements: Option<Vec<String>>,
+        /// Renew what a multiply-accumulate takes on each way through an operator, in converter/src/ops/prices.txt
+        #[arg(long, conflicts_with_all = ["model", "golden", "house", "layers"])]
+        prices: bool,
     },
     /// Checks formatting, lints, the order of imports, and packages
     Lint,
@@ -100,6 +104,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { house: true, .. } => house::run(),
         Command::Bench { board, layers: Some(layers), .. } => bench::layers(&board, &layers),
         Command::Bench { board, elements: Some(cases), .. } => bench::elements(&board, &cases),
+        Command::Bench { board, prices: true, .. } => bench::prices(&board),
         Command::Bench { board, model, golden, .. } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),

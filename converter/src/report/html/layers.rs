@@ -1,9 +1,11 @@
 //! What layers cost: accuracy, flash, work.
 
+use ferrolite_runtime::Target;
 use maud::{Markup, html};
 
 use super::{Facts, boxed, shorten};
 use crate::data::npy::shape_text;
+use crate::ops::path::paths;
 use crate::text;
 
 /// Layers whose cost is listed.
@@ -81,6 +83,8 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
     let total_flash: u64 = facts.layers.iter().map(flash).sum();
     let total_macs = facts.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
     let file = facts.model.bytes().len() as u64;
+    let core = facts.model.target().unwrap_or(Target::Portable);
+    let paths = paths(facts.model, core);
     let compared = facts.study.comparison.map(|comparison| &comparison.layers);
     let here = |index: usize| {
         let layer = compared?.iter().find(|layer| layer.index == index)?;
@@ -90,19 +94,20 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
         p.soft {
             "Flash is what a layer takes of the file: weights, biases, multipliers, tables and its place in the program. "
             "The file's other " (text::thousands(file.saturating_sub(total_flash))) " bytes are tensors, names and structure. "
-            "MACs are multiply-accumulate operations of one inference."
+            "MACs are multiply-accumulate operations of one inference. "
+            "The path is the way through the layer on the target, " (core.name()) "."
         }
         (boxed(html! {
             table {
                 thead {
                     tr {
                         th.n scope="col" { "#" } th.name scope="col" { "layer" } th.n scope="col" { "flash (bytes)" } th.n scope="col" { "MACs" }
-                        th.n scope="col" { "scratch (bytes)" }
+                        th.n scope="col" { "scratch (bytes)" } th.name scope="col" { "path" }
                         @if compared.is_some() { th.n scope="col" { "here" } th.n scope="col" { "alone" } }
                     }
                 }
                 tbody {
-                    @for layer in &facts.layers {
+                    @for (layer, path) in facts.layers.iter().zip(&paths) {
                         @let shapes: Vec<String> = layer.outputs.iter().map(|shape| shape_text(shape)).collect();
                         tr {
                             td.n { (layer.index) }
@@ -110,6 +115,7 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
                             (bar(text::thousands(flash(layer)), flash(layer) as f64 / most_flash as f64))
                             (bar(text::thousands(layer.macs), layer.macs as f64 / most_macs as f64))
                             td.n { (text::thousands(layer.scratch_bytes)) }
+                            td.name { (path.name) @if let Some(slow) = &path.slow { small { (slow) } } }
                             @if compared.is_some() {
                                 @let (here, alone) = here(layer.index).unwrap_or_default();
                                 td.n { (text::decibels(here)) }
@@ -121,7 +127,7 @@ pub fn sizes(facts: &Facts<'_>) -> Markup {
                 tfoot {
                     tr {
                         td {} th scope="row" { "all layers" }
-                        td.n { (text::thousands(total_flash)) } td.n { (text::thousands(total_macs)) } td {}
+                        td.n { (text::thousands(total_flash)) } td.n { (text::thousands(total_macs)) } td {} td {}
                         @if compared.is_some() { td {} td {} }
                     }
                 }

@@ -17,6 +17,8 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+mod slow;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -310,7 +312,7 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
         outputs,
         judged,
         mut notes,
-        warnings,
+        mut warnings,
     } = prepared;
     let settings = emit::Options {
         target: options.target,
@@ -339,6 +341,9 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
             .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
         }
     }
+    let (told, warned) = slow::remarks(&file.model()?);
+    notes.extend(told);
+    warnings.extend(warned);
     Ok(Converted { file, format, samples, calibration, trials, outputs, judged, notes, warnings })
 }
 
