@@ -62,6 +62,8 @@ pub(super) struct Evaluator<'m> {
     pub constants: HashMap<(*const Known, &'static str), (Rc<Known>, ValueId)>,
     /// The branches that were taken.
     pub taken: Taken,
+    /// How many branches both ways of which were read.
+    pub blocks: usize,
     operators: Operators,
     names: HashMap<String, usize>,
     calls: Vec<&'m str>,
@@ -84,6 +86,7 @@ impl<'m> Evaluator<'m> {
             scope: String::new(),
             constants: HashMap::new(),
             taken: Taken::new(),
+            blocks: 0,
             operators,
             names: HashMap::new(),
             calls: Vec::new(),

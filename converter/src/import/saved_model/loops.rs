@@ -1,5 +1,7 @@
 //! Calls, branches and loops: control flow that is resolved at import.
 //!
+//! A branch whose condition is computed is read both ways, and each result becomes a choice between what they make.
+//!
 //! A loop runs as often as its condition says, which must be known at import. The layers of its body then
 //! follow one another, unless they are a recurrent cell (`recurrent`).
 
@@ -9,7 +11,9 @@ use super::proto::NodeDef;
 use super::recurrent;
 use super::tensor::{Layer, Tensor, holds};
 use crate::error::Result;
+use crate::graph::{Choose, Compare, CompareKind, DType, Op, ValueId};
 use crate::import::damaged::damaged;
+use crate::import::refusal::Refusal;
 
 /// Resolves control flow; `None` for all other operators.
 pub(super) fn control<'m>(
@@ -47,18 +51,123 @@ fn refuse(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor], reason: &str
 
 fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let names = (node.function("then_branch"), node.function("else_branch"));
-    let (Some(yes), Some(no), Some((condition, rest))) = (names.0, names.1, inputs.split_first()) else {
+    let (Some(yes), Some(no), Some((condition_operand, rest))) = (names.0, names.1, inputs.split_first())
+    else {
         return Err(damaged(format!("branch `{}` lacks its functions or its condition", node.name)));
     };
-    let condition = holds(Some(condition));
+    let condition = holds(Some(condition_operand));
     if let Some(holds) = condition {
         e.taken.entry(std::ptr::from_ref(node)).or_default()[usize::from(!holds)] = true;
     }
     match condition {
         Some(true) => e.call(yes, rest),
         Some(false) => e.call(no, rest),
-        None => refuse(e, node, inputs, "a branch that depends on numbers that other layers compute"),
+        None => {
+            let name = e.layer_name(&node.name);
+            let layer = Layer { node, inputs, name };
+            match deciding(e, condition_operand) {
+                Ok(condition) => choose(e, &layer, condition, [yes, no], rest),
+                Err(refusal) => {
+                    let reason = refusal.reason()?;
+                    e.unsupported(&layer, &reason)
+                }
+            }
+        }
     }
+}
+
+/// The truth value that decides.
+fn deciding(e: &mut Evaluator<'_>, condition: &Tensor) -> Result<ValueId, Refusal> {
+    const ASKED: &str = "its condition is neither an input of type bool nor a comparison (<, <=, >, >=) of one number \
+                         of the model with a constant";
+    let id = match condition {
+        Tensor::Value(id) if e.builder.graph().value(*id).dtype == DType::Bool => *id,
+        Tensor::Truth(id) => *id,
+        _ => return Err(ASKED.into()),
+    };
+    let elements: usize = e.builder.shape(id).iter().product();
+    if elements != 1 {
+        return Err(format!("its condition has {elements} elements; one is supported").into());
+    }
+    let graph = e.builder.graph_mut();
+    let Some(at) = graph.nodes.iter().rposition(|node| node.outputs.contains(&id)) else { return Ok(id) };
+    let node = &graph.nodes[at];
+    let kind = match &node.op {
+        Op::Unsupported(compared) => CompareKind::of(&compared.code),
+        _ => return Ok(id),
+    };
+    let known = |id: ValueId| {
+        graph
+            .value(id)
+            .constant
+            .as_ref()
+            .is_some_and(|_| graph.value(id).shape.iter().product::<usize>() == 1)
+    };
+    let (kind, x, bound) = match (kind, &node.inputs[..]) {
+        (Some(kind), &[Some(x), Some(bound)]) if known(bound) => (kind, x, bound),
+        (Some(kind), &[Some(bound), Some(x)]) if known(bound) => (kind.flipped(), x, bound),
+        _ => return Err(ASKED.into()),
+    };
+    // In place: nothing else reads what is compared here.
+    let node = &mut graph.nodes[at];
+    (node.op, node.inputs) = (Op::Compare(Compare { kind }), vec![Some(x), Some(bound)]);
+    Ok(id)
+}
+
+/// Both branches, and a choice for each result.
+fn choose(
+    e: &mut Evaluator<'_>,
+    layer: &Layer<'_>,
+    condition: ValueId,
+    functions: [&str; 2],
+    arguments: &[Tensor],
+) -> Result<Vec<Tensor>> {
+    let block = e.blocks;
+    e.blocks += 1;
+    let (yes, no) = (e.call(functions[0], arguments)?, e.call(functions[1], arguments)?);
+    if yes.len() != no.len() {
+        let text = format!("the branches of `{}` have {} and {} results", layer.name, yes.len(), no.len());
+        return Err(damaged(text).about(&layer.name));
+    }
+    let mut results = Vec::with_capacity(yes.len());
+    for (position, sides) in yes.into_iter().zip(no).enumerate() {
+        match choice(e, layer, position, condition, sides.into(), block) {
+            Ok(tensor) => results.push(tensor),
+            Err(refusal) => {
+                let reason = refusal.reason()?;
+                return e.unsupported(layer, &reason);
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// One result.
+fn choice(
+    e: &mut Evaluator<'_>,
+    layer: &Layer<'_>,
+    position: usize,
+    condition: ValueId,
+    sides: [Tensor; 2],
+    block: usize,
+) -> Result<Tensor, Refusal> {
+    if let Some(lost) = sides.iter().find(|side| matches!(side, Tensor::Lost(_) | Tensor::Opaque)) {
+        return Ok(lost.clone());
+    }
+    let [yes, no] = [e.value(&sides[0])?, e.value(&sides[1])?];
+    let [(shape, dtype), other] = [yes, no].map(|id| {
+        let value = e.builder.graph().value(id);
+        (value.shape.clone(), value.dtype)
+    });
+    if (&shape, dtype) != (&other.0, other.1) {
+        let of = |(shape, dtype): (Vec<usize>, DType)| format!("{} {shape:?}", dtype.name());
+        return Err(
+            format!("its branches give {} and {}; one is supported", of((shape, dtype)), of(other)).into()
+        );
+    }
+    let name = if position == 0 { layer.name.clone() } else { format!("{}/{position}", layer.name) };
+    let id = e.builder.op_shaped(&name, Op::Choose(Choose { block }), &[condition, yes, no], &shape)?;
+    Ok(Tensor::Value(id))
 }
 
 fn run<'m>(e: &mut Evaluator<'m>, node: &'m NodeDef, inputs: &[Tensor]) -> Result<Vec<Tensor>> {

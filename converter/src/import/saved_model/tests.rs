@@ -358,6 +358,87 @@ fn graphs_that_contradict_themselves_are_refused() {
     assert!(refuse_unsupported(&graph).unwrap_err().message.contains("absurd shape"));
 }
 
+/// Numbers of a shape.
+fn array(name: &str, dims: &[i64], numbers: &[f32]) -> proto::NodeDef {
+    let dims = dims.iter().map(|&size| proto::Dim { size }).collect();
+    let shape = Some(proto::TensorShape { dims, unknown_rank: false });
+    let tensor = proto::TensorProto { dtype: 1, shape, floats: numbers.to_vec(), ..Default::default() };
+    node(name, "Const", &[], vec![("value", proto::Attr::Tensor(tensor))])
+}
+
+/// A function of one argument `a`, whose result is that of its last node.
+fn function(name: &str, nodes: Vec<proto::NodeDef>) -> proto::FunctionDef {
+    let arg = |name: &str| proto::ArgDef { name: name.into() };
+    let last = nodes.last().map(|node| format!("{}:z:0", node.name)).unwrap_or_default();
+    proto::FunctionDef {
+        signature: Some(proto::OpDef { name: name.into(), inputs: vec![arg("a")], outputs: vec![arg("b")] }),
+        nodes,
+        results: [("b".to_string(), last)].into(),
+    }
+}
+
+/// An IF whose condition the model computes.
+fn conditional(compared: proto::NodeDef, no: Vec<proto::NodeDef>) -> Result<Graph> {
+    let branch = |name: &str| proto::Attr::Function(proto::NameAttrList { name: name.into() });
+    let branches = vec![("then_branch", branch("yes")), ("else_branch", branch("no"))];
+    let axes = proto::TensorProto {
+        dtype: 3,
+        shape: Some(proto::TensorShape { dims: vec![proto::Dim { size: 2 }], unknown_rank: false }),
+        ints: vec![0, 1],
+        ..Default::default()
+    };
+    let nodes = vec![
+        node("axes", "Const", &[], vec![("value", proto::Attr::Tensor(axes))]),
+        node("sum", "Sum", &["x", "axes"], vec![]),
+        array("limit", &[], &[1.5]),
+        compared,
+        node("y", "StatelessIf", &["compared", "x"], branches),
+    ];
+    let yes = vec![array("two", &[], &[2.0]), node("twice", "Mul", &["a", "two:output:0"], vec![])];
+    let folder = written(nodes, vec![function("yes", yes), function("no", no)]);
+    let graph = import(folder.path(), &ImportOptions::default())?.graph;
+    refuse_unsupported(&graph)?;
+    Ok(graph)
+}
+
+#[test]
+fn branches_that_depend_on_data_are_read_both_ways() {
+    let below: [f32; 4] = [1.0, -2.0, 0.5, 1.0];
+    let above: [f32; 4] = [1.0, -1.0, 0.5, 1.5];
+    for (op, operands, taken_of) in [
+        ("Greater", ["sum", "limit"], [above, below]),
+        ("Less", ["limit", "sum"], [above, below]),
+        ("LessEqual", ["sum", "limit"], [below, above]),
+    ] {
+        let compared = node("compared", op, &operands, vec![]);
+        let no = vec![
+            node("positive", "Relu", &["a"], vec![]),
+            node("negative", "Neg", &["positive:z:0"], vec![]),
+        ];
+        let mut graph = conditional(compared, no).unwrap();
+        for _ in 0..2 {
+            let executor = Executor::new(&graph).unwrap();
+            let [yes, no] = taken_of;
+            assert_eq!(executor.run(&[&yes]).unwrap()[0], yes.map(|x| 2.0 * x), "{op}");
+            assert_eq!(executor.run(&[&no]).unwrap()[0], no.map(|x| -x.max(0.0)), "{op}");
+            passes::optimise(&mut graph);
+        }
+    }
+}
+
+#[test]
+fn branches_that_cannot_be_computed_say_why() {
+    let refused = |compared, no: Vec<proto::NodeDef>, expected: &str| {
+        let error = conditional(compared, no).unwrap_err();
+        assert!(error.message.contains(expected) && error.message.contains("`y`"), "{expected}: {error:?}");
+    };
+    let greater = |operands: &[&str]| node("compared", "Greater", operands, vec![]);
+    refused(greater(&["x", "limit"]), vec![node("b", "Relu", &["a"], vec![])], "4 elements");
+    refused(greater(&["sum", "sum"]), vec![node("b", "Relu", &["a"], vec![])], "with a constant");
+    let other = vec![array("more", &[4, 1], &[1.0; 4]), node("b", "Mul", &["a", "more:output:0"], vec![])];
+    refused(greater(&["sum", "limit"]), other, "its branches give float32 [1, 4] and float32 [4, 4]");
+}
+
 #[test]
 fn deep_graphs_do_not_exhaust_the_stack() {
     let mut nodes = vec![node("y", "Relu", &["n0"], vec![])];
