@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 31] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 32] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -328,6 +328,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 31] = [
   OpCode::DynamicUpdateSlice,
   OpCode::SkipIf,
   OpCode::Merge,
+  OpCode::Conv2dSegments,
   OpCode::AddInt16,
 ];
 
@@ -401,6 +402,8 @@ impl OpCode {
   pub const SkipIf: Self = Self(28);
   /// The result of the branch that was taken.
   pub const Merge: Self = Self(29);
+  /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+  pub const Conv2dSegments: Self = Self(30);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -437,6 +440,7 @@ impl OpCode {
     Self::DynamicUpdateSlice,
     Self::SkipIf,
     Self::Merge,
+    Self::Conv2dSegments,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -472,6 +476,7 @@ impl OpCode {
       Self::DynamicUpdateSlice => Some("DynamicUpdateSlice"),
       Self::SkipIf => Some("SkipIf"),
       Self::Merge => Some("Merge"),
+      Self::Conv2dSegments => Some("Conv2dSegments"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }

@@ -91,6 +91,8 @@ enumeration! {
         SkipIf = 28 "skip_if",
         /// The result of the branch that was taken.
         Merge = 29 "merge",
+        /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+        Conv2dSegments = 30 "conv_2d_segments",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -119,6 +121,7 @@ impl OpCode {
             OpCode::ResizeNearest => &[6],
             OpCode::Conv2dWinograd => &[18, 19, 20],
             OpCode::Depthwise3x3 => &[17, 18, 19],
+            OpCode::Conv2dSegments => &[18, 19, 20],
             _ => &[],
         }
     }
@@ -155,6 +158,7 @@ impl OpCode {
             OpCode::DynamicUpdateSlice => Work::Bytes,
             OpCode::SkipIf => Work::Bytes,
             OpCode::Merge => Work::Bytes,
+            OpCode::Conv2dSegments => Work::Own,
             OpCode::AddInt16 => Work::Bytes,
         }
     }

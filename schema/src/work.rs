@@ -42,6 +42,14 @@ impl Model<'_> {
                 let products = product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window));
                 products.saturating_add(gathered(op, &p.window, p.batches, p.packing))
             }
+            // Each segment of a row of outputs has at least one of them.
+            OpCode::Conv2dSegments => {
+                let p: &Conv2dParams = self.params_as(op)?;
+                let depth = p.in_channels.checked_div(p.groups)?;
+                let products = product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window));
+                let w = &p.window;
+                products.saturating_add(product(&[p.batches, w.out_h, w.out_w, op.scratch_bytes]))
+            }
             OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => {
                 let p: &DepthwiseConv2dParams = self.params_as(op)?;
                 let channels = product(&[p.batches, p.in_channels, p.multiplier]);

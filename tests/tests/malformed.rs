@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use common::{Net, SETS};
 use ferrolite::graph::{DType, Graph, Node, Op, Transpose, Value};
 use ferrolite_conformance::{AlignedBuf, Outcome, exercise};
+use ferrolite_runtime::ops::conv_2d_segments;
 use ferrolite_runtime::packing::{Packing, Shape};
 use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams};
 use ferrolite_runtime::{Error, Fault, Model, OpCode};
@@ -390,6 +391,12 @@ fn packed_weights(model: &Model<'_>) -> Vec<(usize, Shape)> {
                 let p: &Conv2dParams = bytemuck::from_bytes(params);
                 let line = p.window.kernel_w * p.in_channels;
                 (p.weights, shape(p.packing, p.out_channels, p.window.kernel_h, line)?)
+            }
+            OpCode::Conv2dSegments => {
+                let p: &Conv2dParams = bytemuck::from_bytes(params);
+                let packing = Packing::from_tag(p.packing)?;
+                // Of the first group.
+                (p.weights, conv_2d_segments::shape(p, packing)?)
             }
             OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => {
                 let p: &DepthwiseConv2dParams = bytemuck::from_bytes(params);

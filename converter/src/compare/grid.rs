@@ -90,7 +90,9 @@ pub fn of_values(graph: &Graph, model: &Model<'_>) -> Vec<Option<Grid>> {
 pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
     let node = Node::new(model, op);
     let stage: OutputStage = match OpCode::from_code(op.code)? {
-        OpCode::Conv2d | OpCode::Conv2dWinograd => node.params::<Conv2dParams>().ok()?.stage,
+        OpCode::Conv2d | OpCode::Conv2dWinograd | OpCode::Conv2dSegments => {
+            node.params::<Conv2dParams>().ok()?.stage
+        }
         OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => node.params::<DepthwiseConv2dParams>().ok()?.stage,
         OpCode::FullyConnected => node.params::<FullyConnectedParams>().ok()?.stage,
         OpCode::TransposeConv => node.params::<TransposeConvParams>().ok()?.stage,

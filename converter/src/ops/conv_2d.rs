@@ -4,7 +4,7 @@ use ferrolite_graph::float::{elementwise, window};
 use ferrolite_runtime::ops::conv_2d::{can_be_packed, scratch_bytes};
 use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::Conv2dParams;
+use ferrolite_schema::params::{self, Conv2dParams};
 
 use super::channels::Ties;
 use super::check::Check;
@@ -12,14 +12,15 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{pack, stage, types, winograd, work};
+use super::{pack, segments, stage, types, winograd, work};
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, Node, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd])];
+pub(super) const RUN_AS: RunAs =
+    &[("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd, OpCode::Conv2dSegments])];
 
 impl Operator for Conv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -124,19 +125,12 @@ pub fn lower(
         [batches, in_h, in_w, in_channels],
         [out_batches, out_h, out_w, out_channels],
     )?;
+    let window = simplified(window);
     let size = kernel_h * kernel_w * depth;
     let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
     let bias = stage::bias(cx, node, 2, out_channels)?;
     let factors = stage::factors(&input, quantization, &output);
     let mut channels = stage::Channels { bias, sums, factors };
-    let word = |n: usize| cx.word(node, n);
-    let dims = (word(out_channels)?, word(kernel_h)?, word(kernel_w * depth)?);
-    let by_tiles = cx.winograd.possible
-        && pack::choose(cx, Packing::WINOGRAD, dims, &mut channels, &input, weights.chunks_exact(size))
-            .packing
-            .order
-            == Order::Winograd;
-    let mut shape = pack::choose(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
     let mut params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
@@ -145,13 +139,28 @@ pub fn lower(
         groups: cx.word(node, groups)?,
         input_zero_point: input.zero_point,
         packing: Packing::PLAIN.tag(),
-        weights: 0,
-        stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
+        ..Conv2dParams::default()
     };
+    let macs = (output.value.elements() as u64).saturating_mul(size as u64);
+    if segments::suits(&params, cx.policy.conv)
+        && let Some(shape) = segments::choose(cx, &params, &mut channels, &input, weights)
+    {
+        params.stage = stage::output_stage(cx, node, channels, &input, &output, activation)?;
+        return Ok(vec![
+            segments::lower(cx, node, params, &shape, (input.id, output.id), weights)?.macs(macs),
+        ]);
+    }
+    let dims = (params.out_channels, window.kernel_h, window.kernel_w.saturating_mul(cx.word(node, depth)?));
+    let by_tiles = cx.winograd.possible
+        && pack::choose(cx, Packing::WINOGRAD, dims, &mut channels, &input, weights.chunks_exact(size))
+            .packing
+            .order
+            == Order::Winograd;
+    let mut shape = pack::choose(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
+    params.stage = stage::output_stage(cx, node, channels, &input, &output, activation)?;
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;
     }
-    let macs = (output.value.elements() as u64).saturating_mul(size as u64);
     if by_tiles && let Some(candidate) = winograd::candidate(&params, shape.packing, output.id) {
         cx.winograd.candidates.push(candidate);
         if cx.winograd.chosen.contains(&output.id) {
@@ -167,4 +176,33 @@ pub fn lower(
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
     let lowered = Lowered::new(OpCode::Conv2d, vec![input.id], vec![output.id], &params);
     Ok(vec![lowered.scratch(scratch).macs(macs)])
+}
+
+/// The same window where it says more than it does: a single tap has no dilation, and an image of one column
+/// is one of one row. Its weights are the same; packed, the taps of a row lie side by side.
+fn simplified(mut w: params::Window) -> params::Window {
+    if w.kernel_h == 1 {
+        w.dilation_h = 1;
+    }
+    if w.kernel_w == 1 {
+        w.dilation_w = 1;
+    }
+    let column = w.in_w == 1 && w.out_w == 1 && w.kernel_w == 1 && w.pad_left == 0;
+    if !column || w.in_h == 1 {
+        return w;
+    }
+    params::Window {
+        in_h: 1,
+        in_w: w.in_h,
+        out_h: 1,
+        out_w: w.out_h,
+        kernel_h: 1,
+        kernel_w: w.kernel_h,
+        stride_h: 1,
+        stride_w: w.stride_h,
+        dilation_h: 1,
+        dilation_w: w.dilation_h,
+        pad_top: 0,
+        pad_left: w.pad_top,
+    }
 }

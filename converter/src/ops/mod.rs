@@ -40,6 +40,7 @@ pub mod path;
 mod prices;
 pub(crate) mod repack;
 mod requantize;
+mod segments;
 mod shapes;
 mod stage;
 mod strided_copy;

@@ -21,7 +21,7 @@
 use std::fmt;
 
 use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
-use ferrolite_runtime::ops::{conv_2d, conv_2d_winograd, depthwise_3x3, depthwise_conv_2d};
+use ferrolite_runtime::ops::{conv_2d_winograd, depthwise_3x3, depthwise_conv_2d};
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::{Model, Node, Rounding, Target};
 use ferrolite_schema::params::{
@@ -118,7 +118,7 @@ impl File<'_> {
     fn path(&self, op: &Op) -> Path {
         let path = self.way(op);
         let op = match OpCode::from_code(op.code) {
-            Some(OpCode::Conv2dWinograd) => OpCode::Conv2d.name(),
+            Some(OpCode::Conv2dWinograd | OpCode::Conv2dSegments) => OpCode::Conv2d.name(),
             Some(OpCode::Depthwise3x3) => OpCode::DepthwiseConv2d.name(),
             Some(code) => code.name(),
             None => return path,
@@ -133,6 +133,7 @@ impl File<'_> {
             Some(OpCode::Conv2d) => node.params().ok().and_then(|p| self.conv_2d(p)),
             Some(OpCode::DepthwiseConv2d) => node.params().ok().and_then(|p| self.depthwise(p)),
             Some(OpCode::FullyConnected) => node.params().ok().and_then(|p| self.fully_connected(p)),
+            Some(OpCode::Conv2dSegments) => node.params().ok().map(|p| self.segments(p)),
             Some(OpCode::Conv2dWinograd) if !has_winograd(self.core) => {
                 Some(self.other_core("conv_2d", "winograd"))
             }
@@ -156,14 +157,17 @@ impl File<'_> {
             wanted: self.policy.conv,
             interleaved: false,
         };
-        let changes: &[Change<Conv2dParams>] = &[
-            ("dilation", |p| dilation(&p.window), |p| undilate(&mut p.window)),
-            ("groups", |p| format!("it has {} groups", p.groups), |p| p.groups = 1),
-        ];
-        let path = self.weighted(&layer, || obstacles(p, conv_2d::can_be_packed, changes))?;
+        let path = self.weighted(&layer, Vec::new)?;
         match path.slow {
             None if path.name == PACKED && has_winograd(self.core) => Some(self.by_tiles(&layer, p, path)),
             _ => Some(path),
+        }
+    }
+
+    fn segments(&self, p: &Conv2dParams) -> Path {
+        match self.policy.conv.own(p.packing) {
+            Some(_) => Path::fastest(PACKED.into()),
+            None => self.other_core("conv_2d", FOREIGN),
         }
     }
 

@@ -6,7 +6,7 @@
 use bytemuck::Pod;
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::kernels::Policy;
-use ferrolite_runtime::ops::{conv_2d, depthwise_conv_2d};
+use ferrolite_runtime::ops::{conv_2d, conv_2d_segments, depthwise_conv_2d};
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::winograd::{Filters, place, transform};
 use ferrolite_schema::OpCode;
@@ -15,7 +15,7 @@ use ferrolite_schema::params::{
 };
 
 use super::lowering::{Constants, Lowered};
-use super::pack;
+use super::{pack, segments};
 
 /// What a file that is packed anew has to work with.
 pub(crate) struct Repacking<'a> {
@@ -34,6 +34,7 @@ impl Repacking<'_> {
     pub fn repack(&mut self, op: &Lowered) -> Option<Lowered> {
         match OpCode::from_code(op.code)? {
             OpCode::Conv2d | OpCode::Conv2dWinograd => self.conv_2d(op),
+            OpCode::Conv2dSegments => self.segments(op),
             OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => self.depthwise(op),
             OpCode::FullyConnected => self.fully_connected(op),
             _ => None,
@@ -55,6 +56,20 @@ impl Repacking<'_> {
         p.weights = self.store(&shape, &rows, &p.stage)?;
         p.packing = shape.packing.tag();
         Some(renewed(op, OpCode::Conv2d, &p, conv_2d::scratch_bytes(&p)?))
+    }
+
+    fn segments(&mut self, op: &Lowered) -> Option<Lowered> {
+        let mut p: Conv2dParams = params(op)?;
+        let from = conv_2d_segments::shape(&p, Packing::from_tag(p.packing)?)?;
+        let to = Shape { packing: self.policy.conv, ..from };
+        let mut rows = Vec::new();
+        for group in 0..p.groups {
+            let start = group.checked_mul(from.bytes()?)?.checked_add(p.weights)?;
+            rows.extend(self.rows(from, start)?);
+        }
+        p.weights = self.store(&to, &rows, &p.stage)?;
+        p.packing = to.packing.tag();
+        Some(renewed(op, OpCode::Conv2dSegments, &p, conv_2d_segments::scratch_bytes(&p)?))
     }
 
     fn depthwise(&mut self, op: &Lowered) -> Option<Lowered> {
@@ -123,7 +138,7 @@ impl Repacking<'_> {
         Some(rows)
     }
 
-    /// Stores the weights, if the kernels' short way is exact for them. Chunks are not among the orders that a
+    /// Stores the weights, of one group or of several, if the kernels' short way is exact for them. Chunks are not among the orders that a
     /// file is packed anew for: no host wants them.
     fn store(&mut self, shape: &Shape, rows: &[i8], stage: &OutputStage) -> Option<u32> {
         let wanted = !matches!(shape.packing.order, Order::Plain | Order::Chunks | Order::Winograd);
@@ -132,7 +147,7 @@ impl Repacking<'_> {
         }
         let depth = shape.depth()? as usize;
         let numbers = |start: u32, count: usize, size: usize| self.bytes(start, count.checked_mul(size)?);
-        let biases = numbers(stage.bias, shape.channels as usize, size_of::<i32>())?;
+        let biases = numbers(stage.bias, rows.len() / depth, size_of::<i32>())?;
         let multipliers =
             numbers(stage.multipliers, stage.multiplier_count as usize, size_of::<Multiplier>())?;
         let multipliers: Vec<Multiplier> =
@@ -141,9 +156,10 @@ impl Repacking<'_> {
             (0..).zip(rows.chunks_exact(depth)).zip(biases.chunks_exact(4)).all(|((c, row), bias)| {
                 let bound = pack::largest_sum(row, i64::from(bytemuck::pod_read_unaligned::<i32>(bias)));
                 let m = multipliers.get(c).or(multipliers.first());
+                let c = c % shape.channels as usize;
                 m.is_some_and(|m| pack::row_suits(shape.packing.order, m, bound, c, row))
             });
-        if suits { self.to.add(&pack::pack(shape, rows.chunks_exact(depth)), 16).ok() } else { None }
+        if suits { self.to.add(&segments::packed(shape, rows), 16).ok() } else { None }
     }
 }
 

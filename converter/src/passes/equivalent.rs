@@ -2,6 +2,7 @@
 //!
 //! - DEPTHWISE_CONV_2D of one input channel is a CONV_2D: all its outputs read the same pixels, and a matrix
 //!   product gathers them once.
+//! - CONV_2D with a group for each input channel is a DEPTHWISE_CONV_2D.
 //! - CONV_2D whose kernel covers the whole image is a FULLY_CONNECTED of the flattened image, which reads the
 //!   image in place. A 1x1 kernel after a global pooling is the common case. If no other layer is dense and
 //!   this one is a very small part of the work, it stays, because linking another kernel costs more than it
@@ -25,8 +26,9 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     for index in 0..graph.nodes.len() {
         let node = &graph.nodes[index];
-        let Some((op, weights)) =
-            as_conv(graph, node).or_else(|| as_dense(graph, node).filter(|_| is_worth_it(graph, node)))
+        let Some((op, weights)) = as_conv(graph, node)
+            .or_else(|| as_depthwise(graph, node))
+            .or_else(|| as_dense(graph, node).filter(|_| is_worth_it(graph, node)))
         else {
             continue;
         };
@@ -95,6 +97,35 @@ fn as_conv(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
         ..weights.clone()
     };
     Some((Op::Conv2d(Conv2d { window: *window, activation: *activation }), weights))
+}
+
+/// The depthwise convolution that equals one with a group for each of several input channels.
+fn as_depthwise(graph: &Graph, node: &Node) -> Option<(Op, Value)> {
+    let Op::Conv2d(Conv2d { window, activation }) = &node.op else { return None };
+    let (input, weights, elements, _) = operands(graph, node)?;
+    let (&[_, _, _, channels], &[outputs, height, width, 1]) =
+        (input.shape.as_slice(), weights.shape.as_slice())
+    else {
+        return None;
+    };
+    if channels < 2 || outputs % channels != 0 {
+        return None;
+    }
+    let quantization = weights.quantization.clone()?;
+    if !quantization.is_per_tensor() && quantization.axis != 0 {
+        return None;
+    }
+    // `[outputs, taps]` to `[taps, outputs]`.
+    let taps = height * width;
+    let turned = (0..taps).flat_map(|tap| elements.iter().skip(tap).step_by(taps).copied());
+    let weights = Value {
+        shape: vec![1, height, width, outputs],
+        constant: Some(Constant::I8(turned.collect())),
+        quantization: Some(Quantization { axis: 3, ..quantization }),
+        ..weights.clone()
+    };
+    let (window, multiplier, activation) = (*window, outputs / channels, *activation);
+    Some((Op::DepthwiseConv2d(DepthwiseConv2d { window, multiplier, activation }), weights))
 }
 
 /// The dense layer that equals a convolution over the whole image.

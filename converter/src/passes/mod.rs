@@ -17,6 +17,7 @@
 //! | `functions` | GELU, SiLU and other functions of one number, written in parts, into one layer | yes | |
 //! | `activation` | clamps into the layer before | yes | where exact |
 //! | `pad` | zero PAD into the windows that read it, PAD that loses into max pools | yes | yes |
+//! | `taps` | taps of convolutions that see only padding | | yes |
 //! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
@@ -35,6 +36,7 @@ mod identity;
 mod pad;
 mod rewrite;
 mod rows;
+mod taps;
 mod transposes;
 
 pub(crate) use pad::fold_pools;
@@ -62,6 +64,7 @@ pub const PASSES: &[Pass] = &[
     Pass { did: "recognised {} functions that were written in parts", run: functions::run },
     Pass { did: "fused {} activations", run: activation::run },
     Pass { did: "folded {} paddings into windows", run: pad::run },
+    Pass { did: "cut {} kernels to the taps that see the image", run: taps::run },
     Pass { did: "turned {} layers into simpler ones of another operator", run: equivalent::run },
     Pass { did: "folded {} constant channels into biases", run: channels::run },
     Pass { did: "removed {} layers that nobody reads", run: dead::run },

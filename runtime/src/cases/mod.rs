@@ -187,6 +187,16 @@ impl Constants {
         let words = random.padded_matrix(shape).words;
         self.push(&words)
     }
+
+    /// Packed weights of some groups, one behind the other.
+    pub fn groups(&mut self, random: &mut Random, shape: Shape, groups: u32) -> u32 {
+        let size = shape.bytes().map_or(0, |bytes| bytes as usize / 4);
+        let mut words = std::vec::Vec::new();
+        for _ in 0..groups {
+            words.extend_from_slice(&random.padded_matrix(shape).words[..size]);
+        }
+        self.push(&words)
+    }
 }
 
 /// A factor between half of `2^shift` and all of it.

@@ -26,6 +26,8 @@ pub mod broadcast;
 #[doc(hidden)]
 pub mod conv_2d;
 #[doc(hidden)]
+pub mod conv_2d_segments;
+#[doc(hidden)]
 pub mod conv_2d_winograd;
 #[doc(hidden)]
 pub mod cumsum;
@@ -69,6 +71,8 @@ pub mod requantize;
 pub mod resize_bilinear;
 #[doc(hidden)]
 pub mod resize_nearest;
+#[doc(hidden)]
+pub mod segment;
 mod sets;
 #[doc(hidden)]
 pub mod skip_if;
@@ -151,11 +155,13 @@ pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
 pub const SKIP_IF: Operator = skip_if::operator();
 /// The result of the branch that was taken.
 pub const MERGE: Operator = merge::operator();
+/// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 30;
+const COUNT: usize = 31;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -190,6 +196,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         dynamic_update_slice::operator(),
         skip_if::operator(),
         merge::operator(),
+        conv_2d_segments::operator::<K>(),
         add_int16::operator(),
     ]
 }
@@ -231,6 +238,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::DynamicUpdateSlice => dynamic_update_slice::case(random),
         OpCode::SkipIf => skip_if::case(random),
         OpCode::Merge => merge::case(random),
+        OpCode::Conv2dSegments => conv_2d_segments::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

@@ -6,13 +6,19 @@
 pub mod tuned {
     use crate::kernels::Native;
     use crate::ops::operator::Operator;
-    use crate::ops::{conv_2d, depthwise_conv_2d, fully_connected};
+    use crate::ops::{conv_2d, conv_2d_segments, depthwise_conv_2d, fully_connected};
 
     const STRICT: bool = cfg!(all(device, not(feature = "foreign-kernels")));
 
     /// CONV_2D.
     pub const CONV_2D: Operator =
         if STRICT { conv_2d::tuned_operator::<Native>() } else { conv_2d::operator::<Native>() };
+    /// CONV_2D in segments.
+    pub const CONV_2D_SEGMENTS: Operator = if STRICT {
+        conv_2d_segments::tuned_operator::<Native>()
+    } else {
+        conv_2d_segments::operator::<Native>()
+    };
     /// DEPTHWISE_CONV_2D.
     pub const DEPTHWISE_CONV_2D: Operator = if STRICT {
         depthwise_conv_2d::tuned_operator::<Native>()

@@ -35,7 +35,14 @@ pub fn word_name(code: OpCode, index: usize) -> String {
     use OpCode::*;
     let windowed = matches!(
         code,
-        Conv2d | Conv2dWinograd | DepthwiseConv2d | Depthwise3x3 | TransposeConv | AveragePool2d | MaxPool2d
+        Conv2d
+            | Conv2dWinograd
+            | Conv2dSegments
+            | DepthwiseConv2d
+            | Depthwise3x3
+            | TransposeConv
+            | AveragePool2d
+            | MaxPool2d
     );
     match WINDOW.get(index).filter(|_| windowed) {
         Some(name) => (*name).into(),
