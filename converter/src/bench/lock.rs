@@ -29,109 +29,13 @@
 
 use std::fmt::Write;
 
+pub use super::figures::{Figure, Tolerance};
 use super::{LayerMeasured, Measured};
 use crate::error::{Error, Result};
 use crate::text::{self, MARK};
 
 /// Most layers that a sentence names.
 const NAMED: usize = 3;
-
-/// How much figures may grow, in percent of the earlier figure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tolerance {
-    /// Instructions and bytes.
-    pub counted: f64,
-    /// Modelled cycles, which depend a little on the addresses of code.
-    pub cycles: f64,
-}
-
-impl Default for Tolerance {
-    fn default() -> Tolerance {
-        Tolerance { counted: 1.0, cycles: 5.0 }
-    }
-}
-
-impl Tolerance {
-    /// The same tolerance for every figure.
-    pub fn all(percent: f64) -> Tolerance {
-        Tolerance { counted: percent, cycles: percent }
-    }
-
-    fn of(self, figure: Figure) -> f64 {
-        if matches!(figure, Figure::Cycles) { self.cycles } else { self.counted }
-    }
-}
-
-/// A figure that a lock holds for a board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Figure {
-    Cycles,
-    Instructions,
-    Init,
-    Stack,
-    Arena,
-    Model,
-    Flash,
-}
-
-impl Figure {
-    const ALL: [Figure; 7] = [
-        Figure::Cycles,
-        Figure::Instructions,
-        Figure::Init,
-        Figure::Stack,
-        Figure::Arena,
-        Figure::Model,
-        Figure::Flash,
-    ];
-
-    /// Its name in the file, which is the key in JSON.
-    fn word(self) -> &'static str {
-        match self {
-            Figure::Cycles => "cycles",
-            Figure::Instructions => "instructions",
-            Figure::Init => "init_instructions",
-            Figure::Stack => "stack_bytes",
-            Figure::Arena => "arena_bytes",
-            Figure::Model => "model_bytes",
-            Figure::Flash => "runtime_flash_bytes",
-        }
-    }
-
-    /// Its name for people.
-    fn name(self) -> &'static str {
-        match self {
-            Figure::Cycles => "cycles",
-            Figure::Instructions => "instructions",
-            Figure::Init => "instructions of initialisation",
-            Figure::Stack => "bytes of stack",
-            Figure::Arena => "bytes of arena",
-            Figure::Model => "bytes of the model file",
-            Figure::Flash => "bytes of runtime flash",
-        }
-    }
-
-    fn of(self, measured: &Measured) -> Option<u64> {
-        match self {
-            Figure::Cycles => measured.cycles,
-            Figure::Instructions => measured.instructions,
-            Figure::Init => measured.init_instructions,
-            Figure::Stack => measured.stack_bytes,
-            Figure::Arena => Some(measured.arena_bytes as u64),
-            Figure::Model => Some(measured.model_bytes as u64),
-            Figure::Flash => measured.runtime_flash_bytes,
-        }
-    }
-
-    /// The layer's share of the figure; `None` for figures that are not divided among layers.
-    fn of_layer(self, layer: &Layer) -> Option<u64> {
-        match self {
-            Figure::Cycles => layer.cycles,
-            Figure::Instructions => layer.instructions,
-            _ => None,
-        }
-    }
-}
 
 /// One layer of a board's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +56,15 @@ impl From<&LayerMeasured> for Layer {
             op: layer.op.replace(char::is_whitespace, "_"),
             name: name.trim().to_string(),
         }
+    }
+}
+
+/// The layer's share of a figure; `None` for figures that are not divided among layers.
+fn of_layer(figure: Figure, layer: &Layer) -> Option<u64> {
+    match figure {
+        Figure::Cycles => layer.cycles,
+        Figure::Instructions => layer.instructions,
+        _ => None,
     }
 }
 
@@ -303,9 +216,9 @@ impl Lock {
                     figure.name()
                 )));
             };
-            let most = tolerance.of(figure);
             let change = percent(before, after);
-            if change.abs() <= most {
+            let (most, room) = (tolerance.most(figure, before), tolerance.most(figure, before) - before);
+            if after <= most && before.saturating_sub(after) <= room {
                 continue;
             }
             let sentence = format!(
@@ -318,7 +231,7 @@ impl Lock {
             );
             if change > 0.0 {
                 let layers = blame(figure, &entry.layers, &now.layers);
-                found.grown.push(format!("{sentence}, at most {most:+} %{layers}"));
+                found.grown.push(format!("{sentence}, at most {}{layers}", tolerance.words(figure)));
             } else {
                 found.shrunk.push(sentence);
             }
@@ -365,8 +278,8 @@ fn blame(figure: Figure, before: &[Layer], after: &[Layer]) -> String {
             old.is_some_and(|old| (&old.op, &old.name) == (&layer.op, &layer.name))
         };
         let old = left.iter_mut().find(same).and_then(Option::take);
-        let Some(now) = figure.of_layer(layer) else { continue };
-        let then = old.and_then(|old| figure.of_layer(old));
+        let Some(now) = of_layer(figure, layer) else { continue };
+        let then = old.and_then(|old| of_layer(figure, old));
         if now > then.unwrap_or(0) {
             grown.push((now - then.unwrap_or(0), layer, then, now));
         }

@@ -4,7 +4,7 @@ use ferrolite_runtime::{Model, Target};
 use serde::Serialize;
 
 use super::{Chip, estimate_error, host, inputs};
-use crate::board::{self, HOST};
+use crate::board::{self, Board, BoardRun, HOST};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::ops::path::{Path, paths};
@@ -97,6 +97,69 @@ pub fn measure(
     chip: Option<Chip>,
     progress: &dyn Progress,
 ) -> Result<Measured> {
+    let mut measured = unmeasured(model, board)?;
+    if board == HOST {
+        check_clock(chip, None)?;
+        let times = host(model)?;
+        measured.wall_us = Some(times.wall_us);
+        for (layer, time) in measured.layers.iter_mut().zip(times.layers_us) {
+            layer.wall_us = Some(time);
+        }
+        return Ok(measured);
+    }
+    let board = board::find(board)?;
+    check_clock(chip, board.timing)?;
+    progress.begin("measuring", 0);
+    let run = board::bench(board, model.bytes(), Some(inputs(model).concat()));
+    progress.end();
+    let run = run?;
+    measured = of_run(model, board, &run)?;
+    measured.runtime_flash_bytes =
+        Some(board::runtime_flash_bytes(board, &model_file::operators(model, board.core_target()))?);
+    if let (Ok(modelled), Some(chip)) = (run.modelled, chip) {
+        measured.latency = Some(Latency {
+            clock_hz: chip.clock_hz,
+            flash_wait: chip.flash_wait,
+            ms: chip.milliseconds(modelled),
+            error: estimate_error(board),
+        });
+    }
+    Ok(measured)
+}
+
+/// The cost of an inference that a board has run with layers ([`board::run_batch`]), but for the runtime's flash.
+///
+/// # Errors
+/// When the board is unknown.
+pub fn of_run(model: &Model<'_>, board: &Board, run: &BoardRun) -> Result<Measured> {
+    let mut measured = unmeasured(model, board.name)?;
+    measured.instructions = Some(run.instructions);
+    measured.init_instructions = Some(run.init_instructions);
+    measured.stack_bytes = Some(run.stack_bytes.into());
+    match &run.modelled {
+        Ok(modelled) => {
+            measured.cycles = Some(modelled.cycles);
+            measured.flash_words = Some(modelled.flash_words);
+        }
+        Err(reason) => measured.no_cycles = board.timing.map(|_| reason.clone()),
+    }
+    for layer in &mut measured.layers {
+        // What is not reported is in a branch that was not taken.
+        let none = || measured.cycles.map(|_| 0);
+        (layer.instructions, layer.cycles, layer.flash_words) = (Some(0), none(), none());
+    }
+    for layer in &run.layers {
+        if let Some(found) = measured.layers.get_mut(layer.index) {
+            found.instructions = Some(layer.instructions);
+            found.cycles = layer.modelled.map(|modelled| modelled.cycles);
+            found.flash_words = layer.modelled.map(|modelled| modelled.flash_words);
+        }
+    }
+    Ok(measured)
+}
+
+/// What is known of a model and a board before anything runs.
+fn unmeasured(model: &Model<'_>, board: &str) -> Result<Measured> {
     let mut measured = Measured {
         board: board.to_string(),
         arena_bytes: model.arena_bytes(),
@@ -120,51 +183,6 @@ pub fn measure(
         wall_us: None,
     };
     measured.layers = model_file::layers(model).into_iter().zip(paths(model, core)).map(layer).collect();
-    if board == HOST {
-        check_clock(chip, None)?;
-        let times = host(model)?;
-        measured.wall_us = Some(times.wall_us);
-        for (layer, time) in measured.layers.iter_mut().zip(times.layers_us) {
-            layer.wall_us = Some(time);
-        }
-        return Ok(measured);
-    }
-    let board = board::find(board)?;
-    check_clock(chip, board.timing)?;
-    progress.begin("measuring", 0);
-    let run = board::bench(board, model.bytes(), Some(inputs(model).concat()));
-    progress.end();
-    let run = run?;
-    measured.instructions = Some(run.instructions);
-    measured.init_instructions = Some(run.init_instructions);
-    measured.stack_bytes = Some(run.stack_bytes.into());
-    measured.runtime_flash_bytes =
-        Some(board::runtime_flash_bytes(board, &model_file::operators(model, board.core_target()))?);
-    match run.modelled {
-        Ok(modelled) => {
-            measured.cycles = Some(modelled.cycles);
-            measured.flash_words = Some(modelled.flash_words);
-            measured.latency = chip.map(|chip| Latency {
-                clock_hz: chip.clock_hz,
-                flash_wait: chip.flash_wait,
-                ms: chip.milliseconds(modelled),
-                error: estimate_error(board),
-            });
-        }
-        Err(reason) => measured.no_cycles = board.timing.map(|_| reason),
-    }
-    for layer in &mut measured.layers {
-        // What is not reported is in a branch that was not taken.
-        let none = || measured.cycles.map(|_| 0);
-        (layer.instructions, layer.cycles, layer.flash_words) = (Some(0), none(), none());
-    }
-    for layer in run.layers {
-        if let Some(found) = measured.layers.get_mut(layer.index) {
-            found.instructions = Some(layer.instructions);
-            found.cycles = layer.modelled.map(|modelled| modelled.cycles);
-            found.flash_words = layer.modelled.map(|modelled| modelled.flash_words);
-        }
-    }
     Ok(measured)
 }
 

@@ -11,6 +11,7 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+mod figures;
 pub mod lock;
 mod measure;
 
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use ferrolite_runtime::{Eval, Model, Node, Observer, ops};
 
-pub use measure::{Latency, LayerMeasured, Measured, measure};
+pub use measure::{Latency, LayerMeasured, Measured, measure, of_run};
 
 use crate::aligned::AlignedBuf;
 use crate::board::{Board, Modelled};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
+use ferrolite::bench::lock::Figure;
 
 /// The earlier figures of one model on one board; `None` if a figure was not measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,21 @@ pub struct Row {
     pub flash: Option<u64>,
     /// Bytes of the model file.
     pub file: Option<u64>,
+}
+
+impl Row {
+    /// One of them.
+    pub fn figure(&self, figure: Figure) -> Option<u64> {
+        match figure {
+            Figure::Cycles => self.cycles,
+            Figure::Instructions => self.instructions,
+            Figure::Init => self.init,
+            Figure::Stack => self.stack,
+            Figure::Arena => self.arena,
+            Figure::Model => self.file,
+            Figure::Flash => self.flash,
+        }
+    }
 }
 
 /// The lines of `before.txt`.

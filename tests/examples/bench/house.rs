@@ -1,13 +1,13 @@
 //! Checks whether a change made anything slower or larger: everything is measured again and compared with the
 //! earlier figures ([`Before`]).
 //!
-//! A figure may grow by: 1 % for instructions and arena, 3 % for modelled cycles, 64 bytes of stack, 150
-//! instructions of initialisation, 256 bytes of the file; and the keyword spotter has the limits below. A
-//! figure that became smaller is always right.
+//! A figure may grow as [`Tolerance::STATE`] says; and the keyword spotter has the limits below. A figure that became
+//! smaller is always right.
 
 use std::fmt::Write;
 
 use anyhow::{Result, anyhow};
+use ferrolite::bench::lock::{Figure, Tolerance};
 use ferrolite::board::{self, Board, verifier_flash_bytes};
 use ferrolite::model_file::{Linked, Weights};
 use ferrolite_runtime::OpCode;
@@ -23,40 +23,26 @@ const FLASH: u64 = 15_400;
 /// Most bytes of the code that reads and checks the keyword spotter on a Cortex-M3.
 const VERIFIER: u64 = 6_500;
 
-/// How much a figure may grow.
-#[derive(Clone, Copy)]
-enum Growth {
-    Percent(u64),
-    By(u64),
-    /// Up to this number, whatever it was before.
-    To(u64),
-}
-
-impl Growth {
-    fn most(self, before: u64) -> u64 {
-        match self {
-            Growth::Percent(percent) => before + before * percent / 100,
-            Growth::By(more) => before + more,
-            Growth::To(most) => most,
-        }
-    }
-}
-
 /// One figure, before and now.
-struct Figure {
-    what: &'static str,
+struct Compared {
+    figure: Figure,
     before: Option<u64>,
     now: Option<u64>,
-    growth: Growth,
+    /// The most that it may be, whatever it was before.
+    limit: Option<u64>,
 }
 
-impl Figure {
+impl Compared {
+    fn most(&self) -> u64 {
+        self.limit.unwrap_or_else(|| Tolerance::STATE.most(self.figure, self.before.unwrap_or_default()))
+    }
+
     /// Whether the figure exceeds its limit, or is no longer measured.
     fn fails(&self) -> bool {
         match (self.before, self.now) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(before), Some(now)) => now > self.growth.most(before),
+            (Some(_), Some(now)) => now > self.most(),
         }
     }
 
@@ -67,41 +53,27 @@ impl Figure {
             (Some(before), Some(now)) => {
                 let mark = if self.fails() { " !" } else { "" };
                 let change = now as i64 - before as i64;
-                match self.growth {
-                    Growth::Percent(_) => {
-                        format!("{:+.2} %{mark}", change as f64 / before.max(1) as f64 * 100.0)
-                    }
-                    _ => format!("{change:+}{mark}"),
+                if self.limit.is_some() || self.figure.units().is_some() {
+                    return format!("{change:+}{mark}");
                 }
+                format!("{:+.2} %{mark}", change as f64 / before.max(1) as f64 * 100.0)
             }
         }
     }
 }
 
-fn figures(board: &Board, model: &str, row: &Row, now: Option<&Measured>) -> [Figure; 7] {
+fn figures(board: &Board, model: &str, row: &Row, now: Option<&Measured>) -> [Compared; 7] {
     let spotter = model == "kws" && board.name == "qemu-cortex-m4";
-    let figure = |what, before, now: Option<u64>, growth| Figure { what, before, now, growth };
-    let cycles = now.and_then(|now| now.modelled.as_ref().ok()).map(|modelled| modelled.cycles);
-    [
-        figure("instructions", row.instructions, now.map(|now| now.instructions), Growth::Percent(1)),
-        figure("cycles", row.cycles, cycles, Growth::Percent(3)),
-        figure(
-            "init",
-            row.init,
-            now.map(|now| now.init_instructions),
-            if spotter { Growth::To(START) } else { Growth::By(150) },
-        ),
-        figure("arena", row.arena, now.map(|now| now.arena_bytes.into()), Growth::Percent(1)),
-        figure("stack", row.stack, now.map(|now| now.stack_bytes.into()), Growth::By(64)),
-        figure(
-            "flash",
-            row.flash,
-            now.and_then(|now| now.runtime_flash_bytes),
+    Figure::ALL.map(|figure| {
+        let limit = match figure {
+            Figure::Init if spotter => Some(START),
+            Figure::Flash if spotter => Some(FLASH),
             // The code of other models is shown, and has no limit.
-            if spotter { Growth::To(FLASH) } else { Growth::To(u64::MAX) },
-        ),
-        figure("file", row.file, now.map(|now| now.model_bytes as u64), Growth::By(256)),
-    ]
+            Figure::Flash => Some(u64::MAX),
+            _ => None,
+        };
+        Compared { figure, before: row.figure(figure), now: now.and_then(|now| now.figure(figure)), limit }
+    })
 }
 
 /// A board's table, and the figures that exceed their limits.
@@ -113,13 +85,13 @@ pub fn table(board: &Board, measured: &[Measured], before: &Before) -> (String, 
         let now = measured.iter().find(|measured| measured.name == model);
         let figures = figures(board, model, row, now);
         if rows.is_empty() {
-            let names = figures.iter().map(|figure| figure.what.to_string());
+            let names = figures.iter().map(|compared| compared.figure.word().to_string());
             rows.push(std::iter::once("model".into()).chain(names).collect());
         }
-        rows.push(std::iter::once(model.into()).chain(figures.iter().map(Figure::text)).collect());
+        rows.push(std::iter::once(model.into()).chain(figures.iter().map(Compared::text)).collect());
         for figure in figures.iter().filter(|figure| figure.fails()) {
-            let (before, what) = (figure.before.unwrap_or_default(), figure.what);
-            let most = figure.growth.most(before);
+            let (before, what) = (figure.before.unwrap_or_default(), figure.figure.word());
+            let most = figure.most();
             let now = figure.now.map_or("not measured".into(), |now| now.to_string());
             beyond.push(format!("{}, {model}: {what} {now}, was {before}, at most {most}", board.name));
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! bench                          everything, into BENCHMARKS.md
 //! bench --board B --model M      the table of a board or a model, printed (each word may be repeated)
-//! bench --golden                 renews the golden instruction counts of two small models
+//! bench --golden                 renews the golden figures of models of all kinds
 //! bench --golden --check         fails if they have changed
 //! bench --layers [LAYER]…         prices single layers of random numbers; `layers.rs` explains the words
 //! bench --elements [CASE]…        prices operators without multiplications; `elements.rs` explains the words
@@ -12,6 +12,8 @@
 //! ```
 
 mod before;
+#[path = "../../tests/common/mod.rs"]
+mod common;
 mod elements;
 mod goals;
 mod golden;

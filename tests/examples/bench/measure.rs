@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 use ferrolite::bench::inputs;
+use ferrolite::bench::lock::Figure;
 use ferrolite::board::{self, BatchItem, Board, Modelled, RunOptions, runtime_flash_bytes};
 use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite::model_file::{Linked, ModelFile, operators};
@@ -31,6 +32,21 @@ pub struct Measured {
     pub model_bytes: usize,
     /// Bytes of runtime code in addition to an empty firmware, for the models in the tables.
     pub runtime_flash_bytes: Option<u64>,
+}
+
+impl Measured {
+    /// One of its figures, if it was measured.
+    pub fn figure(&self, figure: Figure) -> Option<u64> {
+        match figure {
+            Figure::Cycles => self.modelled.as_ref().ok().map(|modelled| modelled.cycles),
+            Figure::Instructions => Some(self.instructions),
+            Figure::Init => Some(self.init_instructions),
+            Figure::Stack => Some(self.stack_bytes.into()),
+            Figure::Arena => Some(self.arena_bytes.into()),
+            Figure::Model => Some(self.model_bytes as u64),
+            Figure::Flash => self.runtime_flash_bytes,
+        }
+    }
 }
 
 /// Measures all models that can be converted and that fit. Others are reported.

@@ -43,14 +43,6 @@ pub fn all() -> Vec<Source> {
     sources
 }
 
-/// The model of this name in the repository itself.
-pub fn own(name: &str) -> Source {
-    let mut found = Vec::new();
-    collect(&root().join("tests/models"), &mut found);
-    let path = found.into_iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
-    Source { name: name.into(), path: path.unwrap_or_default() }
-}
-
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -5,6 +5,7 @@
 
 pub mod apart;
 pub mod branching;
+pub mod gru;
 pub mod program;
 pub mod stream;
 

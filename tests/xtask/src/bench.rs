@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::run::{command, exec};
 use crate::setup;
 
-/// Measures models on boards, or renews the golden counts.
+/// Measures models on boards, or renews the golden figures.
 pub fn run(boards: &[String], models: &[String], golden: bool) -> Result<()> {
     let tools = setup::run_quietly()?;
     if !tools.targets || !tools.qemu {
@@ -41,7 +41,7 @@ pub fn prices(boards: &[String]) -> Result<()> {
     start(&["--release"], &boards.chain(["--prices"]).collect::<Vec<_>>())
 }
 
-/// Checks the golden counts, with the build that the tests have.
+/// Checks the golden figures, with the build that the tests have.
 pub fn check_golden() -> Result<()> {
     start(&[], &["--golden", "--check"])
 }

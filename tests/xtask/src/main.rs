@@ -63,7 +63,7 @@ enum Command {
         /// Only this model (repeat for more)
         #[arg(long)]
         model: Vec<String>,
-        /// Renew the golden instruction counts in tests/models/counts.txt instead
+        /// Renew the golden figures in tests/models/locks instead
         #[arg(long, conflicts_with_all = ["board", "model"])]
         golden: bool,
         /// Compare everything with what it was before the house was rebuilt, and fail beyond the limits

@@ -181,12 +181,7 @@ const STEPS: &[Step] = &[
         skip: always,
         run: || in_boards(&["test", "-q", "-p", "ferrolite-cycles", "--target-dir", "target/cycles"]),
     },
-    Step {
-        name: "golden instruction counts",
-        slow: false,
-        skip: needs_boards,
-        run: crate::bench::check_golden,
-    },
+    Step { name: "golden figures", slow: false, skip: needs_boards, run: crate::bench::check_golden },
     Step { name: "miri", slow: false, skip: needs_miri, run: miri },
     Step {
         name: "lowest Rust of firmware",
