@@ -148,6 +148,58 @@ impl TensorView<'_, i8> {
     }
 }
 
+/// `out[i] = f(a[i], b[i])` for as many elements as all three have, four of them at a time as the bytes of little-endian
+/// words. They are read before they are written, so `out` may lie over an operand. The last word may be incomplete; its
+/// other bytes are any.
+#[inline(always)]
+pub fn zip_words(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    out: &[Cell<i8>],
+    f: impl Fn(i32, i32) -> [i8; 4],
+) {
+    let mut left = a.len.min(b.len).min(out.len());
+    let (mut p, mut q, mut r) = (a.first, b.first, out.as_ptr().cast::<i8>().cast_mut());
+    while left != 0 {
+        let whole = left >= 4;
+        // SAFETY: `left` elements are there from all three pointers on, and four of them are read and written at once
+        // only if they are; any alignment will do. Cells may be written through a shared reference; no unique
+        // reference to them exists.
+        unsafe {
+            let (x, y) = if whole {
+                (p.cast::<i32>().read_unaligned(), q.cast::<i32>().read_unaligned())
+            } else {
+                (incomplete(p, left), incomplete(q, left))
+            };
+            let z = f(i32::from_le(x), i32::from_le(y));
+            if !whole {
+                for (at, z) in z.into_iter().enumerate().take(left) {
+                    r.add(at).write(z);
+                }
+                return;
+            }
+            r.cast::<[i8; 4]>().write(z);
+        }
+        (p, q, r) = (p.wrapping_add(4), q.wrapping_add(4), r.wrapping_add(4));
+        left = left.wrapping_sub(4);
+    }
+}
+
+/// The first elements of a word.
+///
+/// # Safety
+/// `len` elements, at most four, are there.
+#[cold]
+#[inline(never)]
+unsafe fn incomplete(p: *const i8, len: usize) -> i32 {
+    let mut bytes = [0u8; 4];
+    for (at, byte) in bytes.iter_mut().enumerate().take(len) {
+        // SAFETY: as the caller ensures.
+        *byte = unsafe { p.add(at).read() } as u8;
+    }
+    i32::from_ne_bytes(bytes)
+}
+
 /// Element by element, from the side on which nothing unread is overwritten. `memmove` would do, but it
 /// is a large function that nothing else in a firmware needs.
 #[inline(never)]
@@ -218,6 +270,140 @@ pub fn fill_short(target: &[Cell<i8>], value: i8) {
     copy_short(target, behind);
 }
 
+/// Runs of bytes at regular places of two tensors.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Runs {
+    /// How many, at least one.
+    pub count: usize,
+    /// Bytes of a run.
+    pub bytes: usize,
+    /// First byte of the first run, in the source and in the target.
+    pub first: (usize, usize),
+    /// Bytes from a run to the next, in the source and in the target.
+    pub step: (isize, isize),
+}
+
+/// Bytes of a run from which on a call of `memcpy` is worth its time, if both sides are aligned alike: else it takes a
+/// word of the target from two of the source.
+const LONG: usize = 32;
+
+/// Copies runs from memory that does not overlap the target, but for a single run, which may; none where one of them lies
+/// outside of either.
+///
+/// Short runs are words, the last of which overlaps the one before it, or elements of up to three bytes, four runs at a
+/// time: reads in a row, then writes in a row.
+#[inline(never)]
+pub fn copy_runs(source: TensorView<'_, u8>, target: &[Cell<u8>], runs: &Runs) {
+    let Runs { count, bytes, first: (from, to), step: (step_from, step_to) } = *runs;
+    let fits = |len: usize, first: usize, step: isize| {
+        let reach = count.wrapping_sub(1).checked_mul(step.unsigned_abs())?;
+        let (low, high) =
+            if step < 0 { (first.checked_sub(reach)?, first) } else { (first, first.checked_add(reach)?) };
+        (low <= high && high.checked_add(bytes)? <= len).then_some(())
+    };
+    if fits(source.len, from, step_from).and(fits(target.len(), to, step_to)).is_none() || count == 0 {
+        return;
+    }
+    let apart = (source.first as usize).wrapping_add(from) ^ (target.as_ptr() as usize).wrapping_add(to);
+    let alike = bytes >= LONG && (apart | step_from as usize | step_to as usize) & 3 == 0;
+    if alike || count == 1 {
+        let (mut from, mut to) = runs.first;
+        for _ in 0..count {
+            source.range(from, bytes).copy_to(target.get(to..).unwrap_or(&[]));
+            (from, to) = (from.wrapping_add_signed(step_from), to.wrapping_add_signed(step_to));
+        }
+        return;
+    }
+    // SAFETY: the first and the last run lie within both sides, as just found, and so do those between; addresses
+    // behind the last run are computed but not used. Cells may be written through a shared reference; no unique
+    // reference to them exists.
+    unsafe {
+        let (mut p, mut q) = (source.first.add(from), target.as_ptr().cast::<u8>().cast_mut().add(to));
+        match bytes {
+            0 => {}
+            1 if step_to == 1 => copy_elements::<1, 0, 1>(p, q, count, runs.step),
+            1 if step_from == 1 => copy_elements::<1, 1, 0>(p, q, count, runs.step),
+            1 => copy_elements::<1, 0, 0>(p, q, count, runs.step),
+            2 => copy_elements::<2, 0, 0>(p, q, count, runs.step),
+            3 => copy_elements::<3, 0, 0>(p, q, count, runs.step),
+            _ => {
+                for _ in 0..count {
+                    copy_words(p, q, bytes);
+                    (p, q) = (p.wrapping_offset(step_from), q.wrapping_offset(step_to));
+                }
+            }
+        }
+    }
+}
+
+/// Copies runs of `N` bytes. `FROM` and `TO` are the steps where they are known, else zero. A function of its own: where
+/// it was compiled into its caller, registers did not suffice.
+///
+/// # Safety
+/// Each run may be read from `p` on and written from `q` on.
+#[inline(never)]
+unsafe fn copy_elements<const N: usize, const FROM: isize, const TO: isize>(
+    mut p: *const u8,
+    mut q: *mut u8,
+    count: usize,
+    (from, to): (isize, isize),
+) {
+    let (from, to) = (if FROM == 0 { from } else { FROM }, if TO == 0 { to } else { TO });
+    let mut read = || {
+        // SAFETY: as the caller ensures; any alignment will do.
+        let run = unsafe { p.cast::<[u8; N]>().read() };
+        p = p.wrapping_offset(from);
+        run
+    };
+    let mut write = |run: [u8; N]| {
+        // SAFETY: as above.
+        unsafe { q.cast::<[u8; N]>().write(run) };
+        q = q.wrapping_offset(to);
+    };
+    for _ in 0..count / 4 {
+        let runs = [read(), read(), read(), read()];
+        runs.into_iter().for_each(&mut write);
+    }
+    for _ in 0..count % 4 {
+        write(read());
+    }
+}
+
+/// Copies `bytes` bytes, at least four, word by word; the last word may overlap the one before it.
+///
+/// # Safety
+/// They may be read from `p` on and written from `q` on, and do not overlap.
+#[inline(always)]
+unsafe fn copy_words(p: *const u8, q: *mut u8, bytes: usize) {
+    let last = bytes.wrapping_sub(4);
+    let word = |at: usize| {
+        // SAFETY: four bytes from `at` on are there, as the caller ensures; any alignment will do.
+        unsafe { q.add(at).cast::<[u8; 4]>().write(p.add(at).cast::<[u8; 4]>().read()) };
+    };
+    let mut at = 0usize;
+    while at < last {
+        word(at);
+        at = at.wrapping_add(4);
+    }
+    word(last);
+}
+
+/// Copies a run of bytes from memory that does not overlap the target, up to the shorter of both lengths: for short
+/// runs in firmware that has no other need of `memcpy`, which is a large function.
+#[inline]
+pub fn copy_run(source: TensorView<'_, u8>, target: &[Cell<u8>]) {
+    let bytes = source.len.min(target.len());
+    if bytes < 4 {
+        for (place, byte) in target.iter().zip(source.iter()) {
+            place.set(byte);
+        }
+        return;
+    }
+    // SAFETY: both sides have so many bytes, at least four. Cells may be written through a shared reference; no unique
+    // reference to them exists.
+    unsafe { copy_words(source.first, target.as_ptr().cast::<u8>().cast_mut(), bytes) }
+}
+
 /// Bytes of the arena as elements of another type, if they are aligned for it.
 pub(crate) fn cells_of<T: Element>(bytes: &[Cell<u8>]) -> Option<&[Cell<T>]> {
     let first = bytes.as_ptr().cast::<Cell<T>>();
@@ -252,6 +438,44 @@ mod tests {
         let cells = Cell::from_mut(&mut memory[..]).as_slice_of_cells();
         copy(&cells[2..], cells);
         assert_eq!(memory, [2, 3, 4, 3, 4]);
+    }
+
+    /// Of any size, forwards and backwards, by definition; none where one lies outside.
+    #[test]
+    fn runs_are_copied_to_their_places() {
+        let source: [u8; 200] = core::array::from_fn(|i| i as u8 ^ 0x55);
+        for bytes in 0..40usize {
+            for (count, from, to) in
+                [(1, 0, 0), (5, 1, bytes as isize), (3, 39, 40), (4, -41, 43), (3, 50, -45), (7, 3, 0)]
+            {
+                let first = |step: isize| if step < 0 { 6 * step.unsigned_abs() } else { 1 };
+                let runs = Runs { count, bytes, first: (first(from), first(to)), step: (from, to) };
+                let (mut found, mut wanted) = ([0u8; 200], [0u8; 200]);
+                copy_runs(
+                    TensorView::from_slice(&source),
+                    Cell::from_mut(&mut found[..]).as_slice_of_cells(),
+                    &runs,
+                );
+                let place = |first: usize, step: isize, k: usize| first as isize + step * k as isize;
+                let inside = [(runs.first.0, from), (runs.first.1, to)].iter().all(|&(first, step)| {
+                    [0, count - 1]
+                        .iter()
+                        .all(|&k| place(first, step, k) >= 0 && place(first, step, k) as usize + bytes <= 200)
+                });
+                for k in 0..if inside { count } else { 0 } {
+                    let (p, q) = (place(runs.first.0, from, k) as usize, place(runs.first.1, to, k) as usize);
+                    wanted[q..q + bytes].copy_from_slice(&source[p..p + bytes]);
+                }
+                assert_eq!(found, wanted, "{runs:?}");
+            }
+            let mut found = [0u8; 40];
+            copy_run(
+                TensorView::from_slice(&source[..bytes]),
+                Cell::from_mut(&mut found[..]).as_slice_of_cells(),
+            );
+            assert_eq!(found[..bytes], source[..bytes]);
+            assert!(found[bytes..].iter().all(|&byte| byte == 0));
+        }
     }
 
     #[test]

@@ -330,7 +330,7 @@ fn pairs_equal(
     wanted: impl Fn(View<'_>, View<'_>, &[Cell<i8>]),
 ) {
     type Kernel<'k> = &'k dyn Fn(View<'_>, View<'_>, &[Cell<i8>]);
-    let len = if a.len() == 1 { b.len() } else { a.len() };
+    let len = if a.is_empty() || b.is_empty() { 0 } else { a.len().max(b.len()) };
     let (constant_a, constant_b) = (TensorView::from_slice(a), TensorView::from_slice(b));
     let results = |kernel: Kernel<'_>| {
         let mut results = vec![marked(len, |out| kernel(constant_a, constant_b, out))];
@@ -411,7 +411,9 @@ fn elementwise_equal_portable<K: Kernels>() {
     const NUMBERS: usize = 40;
     let mut random = Random(5);
     for len in [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 100] {
-        for lens in [(len, len), (1, len), (len, 1)] {
+        // A shorter operand is repeated, the last time in part.
+        let (three, most) = (len.min(3), len - len / 3);
+        for lens in [(len, len), (1, len), (len, 1), (three, len), (len, most)] {
             for rounding in ROUNDINGS {
                 for _ in 0..NUMBERS {
                     pairs_equal_portable::<K>(&mut random, lens, rounding);

@@ -13,12 +13,18 @@ use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
 
 use super::portable;
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, zip_words};
 
 /// The instructions of a core that the loops use.
 pub(super) trait Instructions {
     /// The upper word of a product, rounded.
     fn high_product(a: i32, b: i32) -> i32;
+
+    /// The same and a term.
+    #[inline(always)]
+    fn high_product_and(a: i32, b: i32, term: i32) -> i32 {
+        Self::high_product(a, b).wrapping_add(term)
+    }
 
     /// Half of a number, saturated to 8 bits.
     fn halve_to_int8(a: i32) -> i32;
@@ -44,11 +50,13 @@ impl Scale {
         Some(Scale { mantissa: multiplier.mantissa, shift, round })
     }
 
-    /// Twice the scaled number, given twice the number, before the last bit is dropped.
+    /// Twice the scaled number, given twice the number, before the last bit is dropped. Negative products round as
+    /// positive ones by a term of -1; it has the sign of the factor, since a product that rounds to zero from below
+    /// differs then in nothing but that last bit.
     #[inline(always)]
     fn twice<I: Instructions>(&self, doubled: i32) -> i32 {
-        let y = I::high_product(doubled, self.mantissa);
-        y.wrapping_add(y >> 31).wrapping_add(self.round) >> self.shift
+        let y = I::high_product_and(doubled, self.mantissa, self.round);
+        y.wrapping_add(doubled >> 31) >> self.shift
     }
 }
 
@@ -76,27 +84,12 @@ fn is_half(term: &Term) -> bool {
     term.multiplier == Multiplier { mantissa: 1 << 30, shift: 0 }
 }
 
-/// `out[i] = f(a[i], b[i])` for the elements that make whole words; returns how many those are.
+/// `out[i] = f(a[i], b[i])`; a shorter operand is repeated.
 #[inline(always)]
-fn by_words(
-    a: TensorView<'_, i8>,
-    b: TensorView<'_, i8>,
-    out: &[Cell<i8>],
-    f: impl Fn(i8, i8) -> i32,
-) -> usize {
-    let (words, _) = out.as_chunks::<4>();
-    let mut at = 0usize;
-    for out in words {
-        let (x, y) = (a.word(at), b.word(at));
-        let element = |k: u32| f((x >> (8 * k)) as i8, (y >> (8 * k)) as i8);
-        let [o0, o1, o2, o3] = out;
-        o0.set(element(0) as i8);
-        o1.set(element(1) as i8);
-        o2.set(element(2) as i8);
-        o3.set(element(3) as i8);
-        at = at.wrapping_add(4);
-    }
-    at
+fn pairs(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i32) {
+    portable::cycles(a, b, out, |a, b, out| {
+        zip_words(a, b, out, |x, y| [0, 8, 16, 24].map(|at| f((x >> at) as i8, (y >> at) as i8) as i8));
+    });
 }
 
 /// See [`Kernels::add`](crate::kernels::Kernels::add).
@@ -107,48 +100,43 @@ pub(super) fn add<I: Instructions>(
     rounding: Rounding,
     out: &[Cell<i8>],
 ) {
-    let done = fast_add::<I>(a, b, sum, rounding, out);
-    let (out, rest) = out.split_at_checked(done).unwrap_or_default();
-    clamp_to(sum.min, sum.max, out);
-    if !rest.is_empty() {
-        let of = |x: TensorView<'_, i8>| if x.len() == 1 { 0 } else { done };
-        portable::add(a.range(of(a), a.len()), b.range(of(b), b.len()), sum, rounding, rest);
+    if rounding == Rounding::Double && fast_add::<I>(a, b, sum, out).is_some() {
+        clamp_to(sum.min, sum.max, out);
+    } else {
+        portable::add(a, b, sum, rounding, out);
     }
 }
 
+/// `None` for sums that it does not serve.
 fn fast_add<I: Instructions>(
     a: TensorView<'_, i8>,
     b: TensorView<'_, i8>,
     sum: &Sum,
-    rounding: Rounding,
     out: &[Cell<i8>],
-) -> usize {
-    let Some(scale) = Scale::new(sum.multiplier, sum.zero_point) else { return 0 };
-    if a.len() != out.len() || b.len() != out.len() || rounding != Rounding::Double {
-        return 0;
-    }
-    let (half_a, half_b) = (is_half(&sum.a), is_half(&sum.b));
-    if half_a && half_b {
-        let (of_a, of_b) =
-            (Line::through(sum.a.zero_point, 1 << 20), Line::through(sum.b.zero_point, sum.sign << 20));
-        return by_words(a, b, out, |a, b| {
-            I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_add(of_b.at(b))))
-        });
-    }
+) -> Option<()> {
+    let scale = Scale::new(sum.multiplier, sum.zero_point)?;
     // The operand with the sum's scale comes first; each operand keeps its sign.
-    let ((half, of_half, sign), (other, of_other, other_sign)) = match (half_a, half_b) {
-        (true, false) => ((a, &sum.a, 1), (b, &sum.b, sum.sign)),
+    let ((half, of_half, sign), (other, of_other, other_sign)) = match (is_half(&sum.a), is_half(&sum.b)) {
+        (true, _) => ((a, &sum.a, 1), (b, &sum.b, sum.sign)),
         (false, true) => ((b, &sum.b, sum.sign), (a, &sum.a, 1)),
-        _ => return 0,
+        _ => return None,
     };
-    let Some(other_scale) = Scale::new(of_other.multiplier, 0) else { return 0 };
     let line = Line::through(of_half.zero_point, sign << 20);
+    if is_half(of_other) {
+        let other_line = Line::through(of_other.zero_point, other_sign << 20);
+        pairs(half, other, out, |x, y| {
+            I::halve_to_int8(scale.twice::<I>(line.at(x).wrapping_add(other_line.at(y))))
+        });
+        return Some(());
+    }
+    let other_scale = Scale::new(of_other.multiplier, 0)?;
     let other_line = Line::through(of_other.zero_point, 1 << 21);
-    by_words(half, other, out, |x, y| {
+    pairs(half, other, out, |x, y| {
         let scaled = other_scale.twice::<I>(other_line.at(y)) >> 1;
         let doubled = line.at(x).wrapping_add(scaled.wrapping_mul(2 * other_sign));
         I::halve_to_int8(scale.twice::<I>(doubled))
-    })
+    });
+    Some(())
 }
 
 /// See [`Kernels::mul`](crate::kernels::Kernels::mul).
@@ -159,22 +147,14 @@ pub(super) fn mul<I: Instructions>(
     rounding: Rounding,
     out: &[Cell<i8>],
 ) {
-    let whole = a.len() == out.len() && b.len() == out.len() && rounding == Rounding::Double;
-    let done = match Scale::new(product.multiplier, product.zero_point) {
-        Some(scale) if whole => {
+    match Scale::new(product.multiplier, product.zero_point) {
+        Some(scale) if rounding == Rounding::Double => {
             let (of_a, of_b) =
                 (Line::through(product.a_zero_point, 2), Line::through(product.b_zero_point, 1));
-            by_words(a, b, out, |a, b| {
-                I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_mul(of_b.at(b))))
-            })
+            pairs(a, b, out, |a, b| I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_mul(of_b.at(b)))));
+            clamp_to(product.min, product.max, out);
         }
-        _ => 0,
-    };
-    let (out, rest) = out.split_at_checked(done).unwrap_or_default();
-    clamp_to(product.min, product.max, out);
-    if !rest.is_empty() {
-        let of = |x: TensorView<'_, i8>| if x.len() == 1 { 0 } else { done };
-        portable::mul(a.range(of(a), a.len()), b.range(of(b), b.len()), product, rounding, rest);
+        _ => portable::mul(a, b, product, rounding, out),
     }
 }
 

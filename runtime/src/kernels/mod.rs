@@ -410,8 +410,8 @@ pub trait Kernels: 'static {
     /// `out[i] = clamp(requantize(a' + sign * b') + zero_point)`, where
     /// `x' = requantize((x[i] - zero_point of x) * 2^20)`.
     ///
-    /// `a` and `b` have the length of `out`, or one of them has one element that is repeated. `out` may
-    /// lie over an operand of its own length: element `i` is read before it is written.
+    /// `a` and `b` have the length of `out`, or one of them is shorter and repeated, the last time maybe in part. `out`
+    /// may lie over an operand of its own length: element `i` is read before it is written.
     fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
         portable::add(a, b, sum, rounding, out);
     }

@@ -14,7 +14,7 @@ use ferrolite_schema::{DType, Tensor};
 
 use crate::error::Fault;
 use crate::node::Node;
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, fill, runs as tensor_runs};
 
 fn is_repeated(mask: u32, axis: u32) -> bool {
     mask & 1u32.wrapping_shl(axis) != 0
@@ -112,8 +112,16 @@ pub fn positions(shape: &Broadcast, visit: impl FnMut(usize, usize)) {
     walk(&mut axes(shape), visit);
 }
 
-/// Walks the output in runs along its innermost dimension and hands `kernel` the elements of both
-/// operands that belong to a run: as many as the run has, or one where the operand is repeated.
+/// Bytes that a short operand is repeated to.
+const REPEATED: usize = 32;
+
+/// Walks the output in runs and hands `kernel` the elements of both operands that belong to a run: as many as the run
+/// has, or fewer, which are then repeated over and over. A run is the innermost dimension, or the two innermost ones
+/// where an operand repeats along the outer of them:
+/// ```text
+/// [8, 8, 16] + [16]    one run of 1024 elements, b repeated 64 times
+/// ```
+/// What is shorter than half of [`REPEATED`] comes as some copies side by side, so that kernels have vectors to work on.
 pub fn runs(
     shape: &Broadcast,
     a: TensorView<'_, i8>,
@@ -122,18 +130,44 @@ pub fn runs(
     kernel: impl Fn(TensorView<'_, i8>, TensorView<'_, i8>, &[Cell<i8>]),
 ) {
     let mut axes = axes(shape);
-    let [.., inner] = &mut axes;
-    let run = inner.dim.max(1) as usize;
-    // The kernel walks the innermost dimension; here it is a single step.
-    inner.dim = 1;
+    let [.., outer, inner] = &mut axes;
+    let mut run = inner.dim.max(1) as usize;
     let len = |step: usize| if step == 0 { 1 } else { run };
-    let (len_a, len_b) = (len(inner.step_a), len(inner.step_b));
-    let mut out = out.chunks_exact(run);
+    let (mut len_a, mut len_b) = (len(inner.step_a), len(inner.step_b));
+    if len_a == len_b && outer.step_a.min(outer.step_b) == 0 {
+        // The kernel walks both dimensions.
+        run = run.wrapping_mul(outer.dim as usize);
+        len_a = if outer.step_a == 0 { len_a } else { run };
+        len_b = if outer.step_b == 0 { len_b } else { run };
+        outer.dim = 1;
+    }
+    inner.dim = 1;
+    let copies = [const { Cell::new(0i8) }; REPEATED];
+    let mut places = tensor_runs(out, run);
     walk(&mut axes, |at_a, at_b| {
-        if let Some(out) = out.next() {
-            kernel(a.range(at_a, len_a), b.range(at_b, len_b), out);
-        }
+        let Some(out) = places.next() else { return };
+        let (a, b) = (a.range(at_a, len_a), b.range(at_b, len_b));
+        let (a, b) = (repeat(a, run, &copies), repeat(b, run, &copies));
+        kernel(a, b, out);
     });
+}
+
+/// Copies of a short operand side by side, if the run is longer. Only one of two operands is.
+fn repeat<'a>(x: TensorView<'a, i8>, run: usize, copies: &'a [Cell<i8>; REPEATED]) -> TensorView<'a, i8> {
+    let len = x.len();
+    if len > REPEATED / 2 || len >= run || len == 0 {
+        return x;
+    }
+    if len == 1 {
+        fill(copies, x.at(0));
+        return TensorView::from_cells(copies);
+    }
+    let mut filled = 0usize;
+    while let Some(place) = copies.get(filled..filled.wrapping_add(len)) {
+        place.iter().zip(x.iter()).for_each(|(place, x)| place.set(x));
+        filled = filled.wrapping_add(len);
+    }
+    TensorView::from_cells(copies).range(0, filled)
 }
 
 #[cfg(test)]
@@ -148,7 +182,7 @@ mod tests {
         /// Each element of the output meets the elements that its index names, found by dividing it.
         #[test]
         fn runs_pair_the_right_elements(
-            dims in prop::array::uniform6(1u32..4),
+            dims in prop::array::uniform6(prop_oneof![1u32..4, 1u32..2, 1u32..40].prop_filter("small", |&n| n < 40)),
             repeat_a in 0u32..64,
             other in 0u32..64,
         ) {
@@ -172,7 +206,7 @@ mod tests {
             let cells = Cell::from_mut(&mut seen[..]).as_slice_of_cells();
             runs(&shape, TensorView::from_slice(&a), TensorView::from_slice(&b), cells, |a, b, out| {
                 for (i, out) in out.iter().enumerate() {
-                    let pick = |x: TensorView<'_, i8>| if x.len() == 1 { x.at(0) } else { x.at(i) };
+                    let pick = |x: TensorView<'_, i8>| x.at(i % x.len());
                     out.set(pick(a).wrapping_mul(3).wrapping_sub(pick(b)));
                 }
             });

@@ -14,7 +14,7 @@ use ferrolite_schema::{DType, OpCode};
 use super::Operator;
 use crate::error::Fault;
 use crate::node::{Eval, Node};
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, copy_run};
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -54,6 +54,7 @@ fn lead(_: &Node<'_>, position: usize) -> Option<u32> {
     if position == 0 { Some(0) } else { None }
 }
 
+#[inline]
 fn eval(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<DynamicUpdateSliceParams>() {
         dynamic_update_slice(p, eval.view(0), eval.view(1), eval.view(2), eval.output(0));
@@ -61,6 +62,7 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Copies `data` and puts the box in place. `data` and `out` are `dims` runs of bytes, `update` is `update` of them.
+#[inline]
 pub fn dynamic_update_slice(
     p: &DynamicUpdateSliceParams,
     data: TensorView<'_, u8>,
@@ -95,9 +97,7 @@ pub fn dynamic_update_slice(
             .fold(0usize, |at, (&count, &dim)| at.wrapping_add(count as usize).wrapping_mul(dim as usize));
         let at = begin.wrapping_add(place.wrapping_mul(run));
         let target = out.get(at..at.wrapping_add(row)).unwrap_or(&[]);
-        for (place, byte) in target.iter().zip(update.range(from, row).iter()) {
-            place.set(byte);
-        }
+        copy_run(update.range(from, row), target);
         from = from.wrapping_add(row);
         // Counts like an odometer, the innermost dimension first.
         let next = counts.iter_mut().zip(&outer).rev().find_map(|(count, &size)| {

@@ -10,7 +10,7 @@ use ferrolite_schema::{DType, OpCode};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
-use crate::tensor::{TensorView, runs};
+use crate::tensor::{TensorView, copy_run, runs};
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -37,6 +37,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.expect_known::<i32>(indices)
 }
 
+#[inline]
 fn eval(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<GatherParams>() {
         gather(p, eval.view(0), eval.view(1), eval.output(0));
@@ -45,6 +46,7 @@ fn eval(eval: &Eval<'_>) {
 
 /// Copies the runs. `data` is `[batch, outer, count]` and `out` `[batch, outer, indices]` runs of bytes,
 /// `indices` is `[batch, indices]`.
+#[inline]
 pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_, i32>, out: &[Cell<u8>]) {
     let [outer, run, places] = [p.outer, p.run, p.indices].map(|n| n as usize);
     let block = run.wrapping_mul(p.count as usize);
@@ -56,27 +58,10 @@ pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_
         for row in rows.by_ref().take(outer) {
             for (index, target) in indices.iter().zip(runs(row, run)) {
                 let at = index.clamp(0, last) as usize;
-                copy_words(data.range(start.wrapping_add(at.wrapping_mul(run)), run), target);
+                copy_run(data.range(start.wrapping_add(at.wrapping_mul(run)), run), target);
             }
             start = start.wrapping_add(block);
         }
-    }
-}
-
-/// Copies a run word by word: most are short, and `memcpy` is a large function that a model with an
-/// embedding may have no other need of.
-fn copy_words(run: TensorView<'_, u8>, target: &[Cell<u8>]) {
-    let (words, rest) = target.as_chunks::<4>();
-    let mut at = 0usize;
-    for word in words {
-        if let Some(bytes) = run.array::<4>(at) {
-            word.iter().zip(bytes).for_each(|(place, byte)| place.set(byte));
-        }
-        at = at.wrapping_add(4);
-    }
-    for place in rest {
-        place.set(run.at(at));
-        at = at.wrapping_add(1);
     }
 }
 

@@ -9,7 +9,7 @@ use ferrolite_schema::params::ResizeNearestParams;
 use super::{Operator, no_overlap, window};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
-use crate::tensor::copy;
+use crate::tensor::{TensorView, copy_run, runs};
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -41,6 +41,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     if inside(rows, p.in_h) && inside(columns, p.in_w) { Ok(()) } else { Err(Fault::Parameters) }
 }
 
+#[inline]
 fn eval(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<ResizeNearestParams>() else { return };
     if let Ok((rows, columns)) = table(eval.node(), p) {
@@ -51,6 +52,7 @@ fn eval(eval: &Eval<'_>) {
 /// Resizes a batch of images, given as bytes. `input` is `[batches, in_h, in_w, pixel_bytes]`, `out`
 /// `[batches, out_h, out_w, pixel_bytes]`; `rows` has `out_h` numbers below `in_h`, `columns` `out_w`
 /// below `in_w`.
+#[inline]
 pub fn resize_nearest(
     p: &ResizeNearestParams,
     rows: &[u16],
@@ -62,13 +64,41 @@ pub fn resize_nearest(
     let row_bytes = pixel.wrapping_mul(p.in_w as usize).max(1);
     let image_bytes = row_bytes.wrapping_mul(p.in_h as usize).max(1);
     let out_row_bytes = pixel.wrapping_mul(columns.len()).max(1);
-    let mut out_rows = out.chunks_exact(out_row_bytes);
-    for image in input.chunks_exact(image_bytes) {
+    let mut out_rows = runs(out, out_row_bytes);
+    for image in runs(input, image_bytes) {
+        // The input row that the output row before was made of, and that one.
+        let mut before = (None, &[][..]);
         // `rows` comes first: a zip that ends takes nothing from its second half.
         for (&row, out) in rows.iter().zip(&mut out_rows) {
+            if before.0 == Some(row) {
+                copy_run(TensorView::from_cells(before.1), out);
+                continue;
+            }
+            before = (Some(row), out);
             let row = part(image, row, row_bytes);
-            for (&column, out) in columns.iter().zip(out.chunks_exact(pixel)) {
-                copy(part(row, column, pixel), out);
+            match pixel {
+                1 => pixels::<1>(row, columns, out),
+                2 => pixels::<2>(row, columns, out),
+                3 => pixels::<3>(row, columns, out),
+                _ => {
+                    for (&column, out) in columns.iter().zip(runs(out, pixel)) {
+                        copy_run(TensorView::from_cells(part(row, column, pixel)), out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row of pixels of `N` bytes.
+#[inline(always)]
+fn pixels<const N: usize>(row: &[Cell<u8>], columns: &[u16], out: &[Cell<u8>]) {
+    let (row, _) = row.as_chunks::<N>();
+    let (out, _) = out.as_chunks::<N>();
+    for (&column, out) in columns.iter().zip(out) {
+        if let Some(pixel) = row.get(usize::from(column)) {
+            for (pixel, out) in pixel.iter().zip(out) {
+                out.set(pixel.get());
             }
         }
     }

@@ -339,7 +339,7 @@ fn table(board: &Board, costs: &[Cost]) -> String {
         let dash = || "-".to_string();
         vec![
             cost.words.clone(),
-            cost.found.as_ref().map_or_else(String::clone, |found| format!("{found:.1}{}", mark(cost))),
+            cost.found.as_ref().map_or_else(|_| dash(), |found| format!("{found:.1}{}", mark(cost))),
             cost.asked.map_or_else(dash, |asked| format!("{asked:.1}")),
             peer.map_or_else(dash, |(_, _, peer)| format!("{peer:.1}")),
         ]

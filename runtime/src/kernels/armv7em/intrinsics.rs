@@ -31,6 +31,8 @@ mod core_instructions {
     instructions! {
         /// The upper word of a product, rounded.
         smmulr(a, b) = "smmulr {result}, {a}, {b}";
+        /// The upper word of a product, rounded, and a term.
+        smmlar(a, b, term) = "smmlar {result}, {a}, {b}, {term}";
         /// Half of a number, saturated to 8 bits.
         halve_to_int8(a) = "ssat {result}, #8, {a}, asr #1";
     }
@@ -51,7 +53,11 @@ mod core_instructions {
 #[cfg(not(kernels = "armv7em"))]
 mod definitions {
     pub fn smmulr(a: i32, b: i32) -> i32 {
-        ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
+        smmlar(a, b, 0)
+    }
+
+    pub fn smmlar(a: i32, b: i32, term: i32) -> i32 {
+        (((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32).wrapping_add(term)
     }
 
     pub fn halve_to_int8(a: i32) -> i32 {

@@ -28,9 +28,9 @@ use ferrolite_schema::params::{Product, Sum};
 
 use super::channels::{Channels, half};
 use super::elementwise::{self, Instructions, clamp_to};
-use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, Strips, TILE, Tiles};
+use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, Strips, TILE, Tiles, portable};
 use crate::packing::{Matrix, Shape};
-use crate::tensor::{TensorView, cells_of};
+use crate::tensor::{TensorView, cells_of, zip_words};
 use crate::winograd::Filters;
 
 /// The set for cores with SMLAD. `#[inline]` makes the code around the leaves be compiled with the firmware,
@@ -113,6 +113,17 @@ impl Kernels for Armv7em {
         elementwise::mul::<Self>(a, b, product, rounding, out);
     }
 
+    fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {
+        // The smaller of two numbers is the larger of their complements.
+        let turn = if maximum { 0 } else { -1 };
+        portable::cycles(a, b, out, |a, b, out| {
+            zip_words(a, b, out, |x, y| {
+                let larger = intrinsics::max8(x ^ turn, y ^ turn) ^ turn;
+                larger.to_le_bytes().map(|y| y as i8)
+            });
+        });
+    }
+
     #[inline]
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         pool::average_pool(cells, min, max, out);
@@ -147,6 +158,11 @@ impl Instructions for Armv7em {
     #[inline(always)]
     fn high_product(a: i32, b: i32) -> i32 {
         intrinsics::smmulr(a, b)
+    }
+
+    #[inline(always)]
+    fn high_product_and(a: i32, b: i32, term: i32) -> i32 {
+        intrinsics::smmlar(a, b, term)
     }
 
     #[inline(always)]

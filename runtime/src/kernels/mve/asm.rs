@@ -883,3 +883,26 @@ pub(super) unsafe extern "C" fn lookup(input: *const i8, table: *const u8, out: 
         "pop {{r7, pc}}",
     )
 }
+
+/// The larger elements of two operands, of `len` each, at least one; the smaller ones where `turn` is -1, not 0: those
+/// whose complements are larger.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn largest(a: *const i8, b: *const i8, out: *mut i8, len: usize, turn: i32) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "ldr r12, [sp]",
+        "push {{r7, lr}}",
+        "vdup.32 q2, r12",
+        "dlstp.8 lr, r3",
+        "2:",
+        "vldrb.u8 q0, [r0], #16",
+        "vldrb.u8 q1, [r1], #16",
+        "veor q0, q0, q2",
+        "veor q1, q1, q2",
+        "vmax.s8 q0, q0, q1",
+        "veor q0, q0, q2",
+        "vstrb.8 q0, [r2], #16",
+        "letp lr, 2b",
+        "pop {{r7, pc}}",
+    )
+}

@@ -316,7 +316,7 @@ const READ_AHEAD: usize = VECTOR - TAPS;
 const _: () = assert!(READ_AHEAD <= BAND_SLACK);
 
 /// Whether a multiplier shifts right or not at all: vectors can scale down by such a multiplier.
-fn is_right(multiplier: &Multiplier) -> bool {
+pub(super) fn is_right(multiplier: &Multiplier) -> bool {
     multiplier.mantissa >= 0 && (-31..=0).contains(&multiplier.shift)
 }
 
@@ -326,15 +326,16 @@ fn second_rounding(multiplier: &Multiplier) -> i32 {
     i32::from(multiplier.shift < 0)
 }
 
-/// Adds elements of operands of the same length, with two roundings. Returns false if the lengths differ or a
-/// multiplier shifts left.
-pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) -> bool {
-    let scales = [&sum.a.multiplier, &sum.b.multiplier, &sum.multiplier];
-    if a.len() != out.len() || b.len() != out.len() || !scales.iter().all(|scale| is_right(scale)) {
-        return false;
-    }
-    if out.is_empty() {
-        return true;
+/// Whether [`add`] serves a sum: no multiplier shifts left.
+pub(super) fn adds(sum: &Sum) -> bool {
+    [&sum.a.multiplier, &sum.b.multiplier, &sum.multiplier].into_iter().all(is_right)
+}
+
+/// Adds elements of operands of the same length, with two roundings; nothing if the lengths differ, or for a sum that it
+/// does not serve.
+pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: &[Cell<i8>]) {
+    if a.len() != out.len() || b.len() != out.len() || out.is_empty() || !adds(sum) {
+        return;
     }
     // SAFETY: all three have the length of `out`; the elements of a vector are read before those of the same
     // vector are written.
@@ -362,16 +363,12 @@ pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: 
     }
     #[cfg(not(kernels = "mve"))]
     emulated::add(a, b, sum, out);
-    true
 }
 
-/// Multiplies elements; returns false as [`add`] does.
-pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Product, out: &[Cell<i8>]) -> bool {
-    if a.len() != out.len() || b.len() != out.len() || !is_right(&product.multiplier) {
-        return false;
-    }
-    if out.is_empty() {
-        return true;
+/// Multiplies elements; nothing if the lengths differ, or if the multiplier shifts left.
+pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Product, out: &[Cell<i8>]) {
+    if a.len() != out.len() || b.len() != out.len() || out.is_empty() || !is_right(&product.multiplier) {
+        return;
     }
     // SAFETY: as for `add`.
     #[cfg(kernels = "mve")]
@@ -392,7 +389,21 @@ pub(super) fn mul(a: TensorView<'_, i8>, b: TensorView<'_, i8>, product: &Produc
     }
     #[cfg(not(kernels = "mve"))]
     emulated::mul(a, b, product, out);
-    true
+}
+
+/// The larger or smaller elements of operands of the same length; nothing if the lengths differ.
+pub(super) fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {
+    if a.len() != out.len() || b.len() != out.len() || out.is_empty() {
+        return;
+    }
+    // SAFETY: as for `add`.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let turn = if maximum { 0 } else { -1 };
+        asm::largest(a.as_ptr(), b.as_ptr(), out.as_ptr().cast_mut().cast(), out.len(), turn);
+    }
+    #[cfg(not(kernels = "mve"))]
+    crate::kernels::portable::min_max(a, b, maximum, out);
 }
 
 /// Whether all cells are inside the image, and there is an output for each channel.

@@ -132,8 +132,10 @@ impl Kernels for Mve {
     }
 
     fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
-        if rounding == Rounding::Single || !leaf::add(a, b, sum, out) {
+        if rounding == Rounding::Single || !leaf::adds(sum) {
             portable::add(a, b, sum, rounding, out);
+        } else {
+            portable::cycles(a, b, out, |a, b, out| leaf::add(a, b, sum, out));
         }
     }
 
@@ -144,9 +146,15 @@ impl Kernels for Mve {
         rounding: Rounding,
         out: &[Cell<i8>],
     ) {
-        if rounding == Rounding::Single || !leaf::mul(a, b, product, out) {
+        if rounding == Rounding::Single || !leaf::is_right(&product.multiplier) {
             portable::mul(a, b, product, rounding, out);
+        } else {
+            portable::cycles(a, b, out, |a, b, out| leaf::mul(a, b, product, out));
         }
+    }
+
+    fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {
+        portable::cycles(a, b, out, |a, b, out| leaf::min_max(a, b, maximum, out));
     }
 }
 

@@ -8,20 +8,34 @@ use ferrolite_schema::params::{Product, Sum, Term};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 
-/// Applies `f` to pairs of elements. An operand with one element is repeated.
+/// Parts of the output with the elements of both operands that belong to them: all of it, or as much as a shorter operand
+/// has, which is repeated.
+#[inline(always)]
+pub(in crate::kernels) fn cycles(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    out: &[Cell<i8>],
+    mut kernel: impl FnMut(TensorView<'_, i8>, TensorView<'_, i8>, &[Cell<i8>]),
+) {
+    let part = a.len().min(b.len()).max(1);
+    let step = |x: TensorView<'_, i8>| if x.len() < out.len() { 0 } else { part };
+    let (step_a, step_b) = (step(a), step(b));
+    let (mut at_a, mut at_b, mut rest) = (0usize, 0usize, out);
+    while !rest.is_empty() {
+        let (out, behind) = rest.split_at_checked(part).unwrap_or((rest, &[]));
+        kernel(a.range(at_a, out.len()), b.range(at_b, out.len()), out);
+        (at_a, at_b, rest) = (at_a.wrapping_add(step_a), at_b.wrapping_add(step_b), behind);
+    }
+}
+
+/// Applies `f` to pairs of elements; a shorter operand is repeated.
 #[inline(always)]
 fn zip(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i8) {
-    if a.len() == b.len() {
+    cycles(a, b, out, |a, b, out| {
         for ((a, b), out) in a.iter().zip(b.iter()).zip(out) {
             out.set(f(a, b));
         }
-        return;
-    }
-    // One loop for both cases keeps the code small; repetition is rare in real networks.
-    let (step_a, step_b) = (usize::from(a.len() > 1), usize::from(b.len() > 1));
-    for (index, out) in out.iter().enumerate() {
-        out.set(f(a.at(index.wrapping_mul(step_a)), b.at(index.wrapping_mul(step_b))));
-    }
+    });
 }
 
 /// See [`Kernels::add`](super::Kernels::add).

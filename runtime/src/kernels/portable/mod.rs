@@ -13,7 +13,7 @@ use core::cell::Cell;
 
 use super::{Kernels, Stage, TILE};
 
-pub(super) use elementwise::{add, min_max, mul};
+pub(super) use elementwise::{add, cycles, min_max, mul};
 pub(super) use packed::{dense_packed, depthwise_3x3, depthwise_band, load_band, load_line, matmul_packed};
 pub(super) use pool::{average_pool, max_pool};
 pub(super) use tiles::{load_tiles, matmul_tiles};
@@ -156,9 +156,19 @@ fn four_channels(patch: &[Cell<i8>], weights: &[i8], c: usize, stride: usize, mu
     acc
 }
 
-/// See [`Kernels::lookup`].
+/// See [`Kernels::lookup`]. Eight elements at a time: reads in a row, then writes in a row.
 pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+    let find = |x: &Cell<i8>| table[usize::from(x.get() as u8)] as i8;
+    let len = input.len().min(out.len());
+    let (input, out) = (input.get(..len).unwrap_or(input), out.get(..len).unwrap_or(out));
+    let ((input, rest), (out, rest_out)) = (input.as_chunks::<8>(), out.as_chunks::<8>());
     for (input, out) in input.iter().zip(out) {
-        out.set(table[usize::from(input.get() as u8)] as i8);
+        let found = input.each_ref().map(find);
+        for (out, found) in out.iter().zip(found) {
+            out.set(found);
+        }
+    }
+    for (input, out) in rest.iter().zip(rest_out) {
+        out.set(find(input));
     }
 }
