@@ -200,6 +200,44 @@ unsafe fn incomplete(p: *const i8, len: usize) -> i32 {
     i32::from_ne_bytes(bytes)
 }
 
+impl<'a> TensorView<'a, i8> {
+    /// The elements before `mid` and those from it on.
+    #[inline(always)]
+    pub fn split_at(self, mid: usize) -> (TensorView<'a, i8>, TensorView<'a, i8>) {
+        (self.range(0, mid), self.range(mid, self.len))
+    }
+
+    /// Four elements each as the bytes of little-endian words; a last incomplete word is not seen.
+    #[inline(always)]
+    pub fn whole_words(self) -> impl Iterator<Item = u32> + 'a {
+        let mut place = self.first.cast::<u32>();
+        (0..self.len / 4).map(move |_| {
+            // SAFETY: so many words are there; any alignment will do. Otherwise as in `at`.
+            let word = unsafe { place.read_unaligned() };
+            place = place.wrapping_add(1);
+            u32::from_le(word)
+        })
+    }
+
+    /// `count` words of four elements each, `step` elements apart; none where the view ends before the last.
+    #[inline(always)]
+    pub fn words(self, first: usize, step: usize, count: usize) -> impl Iterator<Item = u32> + 'a {
+        let reach = count
+            .wrapping_sub(1)
+            .checked_mul(step)
+            .and_then(|reach| reach.checked_add(first)?.checked_add(4));
+        let there = reach.is_some_and(|end| end <= self.len);
+        let mut place = self.first.wrapping_add(first);
+        (0..if there { count } else { 0 }).map(move |_| {
+            // SAFETY: the last word ends within the elements, as just found, and so do those before; any alignment will
+            // do. Otherwise as in `at`.
+            let word = unsafe { place.cast::<u32>().read_unaligned() };
+            place = place.wrapping_add(step);
+            u32::from_le(word)
+        })
+    }
+}
+
 /// Element by element, from the side on which nothing unread is overwritten. `memmove` would do, but it
 /// is a large function that nothing else in a firmware needs.
 #[inline(never)]

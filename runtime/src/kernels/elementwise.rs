@@ -88,7 +88,10 @@ fn is_half(term: &Term) -> bool {
 #[inline(always)]
 fn pairs(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i32) {
     portable::cycles(a, b, out, |a, b, out| {
-        zip_words(a, b, out, |x, y| [0, 8, 16, 24].map(|at| f((x >> at) as i8, (y >> at) as i8) as i8));
+        zip_words(a, b, out, |x, y| {
+            let element = |at: u32| f((x >> at) as i8, (y >> at) as i8) as i8;
+            [element(0), element(8), element(16), element(24)]
+        });
     });
 }
 

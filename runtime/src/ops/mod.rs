@@ -125,7 +125,7 @@ pub const STRIDED_COPY: Operator = strided_copy::operator();
 /// Mean or sum over some dimensions: MEAN, SUM.
 pub const REDUCE: Operator = reduce::operator();
 /// Largest or smallest element over some dimensions.
-pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator();
+pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator::<Native>();
 /// Nearest-neighbour resizing.
 pub const RESIZE_NEAREST: Operator = resize_nearest::operator();
 /// Bilinear resizing.
@@ -181,7 +181,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         softmax::operator(),
         strided_copy::operator(),
         reduce::operator(),
-        reduce_min_max::operator(),
+        reduce_min_max::operator::<K>(),
         resize_nearest::operator(),
         resize_bilinear::operator(),
         quantize::operator(),

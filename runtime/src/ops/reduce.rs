@@ -13,6 +13,7 @@ use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
 use crate::quant::requantize;
+use crate::tensor::TensorView;
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -32,11 +33,91 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Sums and rescales. `out` has one element per step of the kept loops.
+///
+/// What lies side by side is added up four elements at a time: those of a run that become one element, or four that
+/// become four.
 pub fn reduce(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
-    fold(&p.shape, input, out, p.bias, i32::wrapping_add, |sum| {
-        let scaled = requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point);
-        scaled.clamp(-128, 127) as i8
-    });
+    let input = TensorView::from_cells(input);
+    let ([a, b, c], [x, y, z]) = (p.shape.kept, p.shape.reduced);
+    let mut out = out;
+    for at in steps(a, 0) {
+        for at in steps(b, at) {
+            let (mut at, mut left) = (at, c.count);
+            while left != 0 {
+                let four = c.stride == 1 && left >= 4;
+                let mut sums = [p.bias; 4];
+                for at in steps(x, at) {
+                    for at in steps(y, at) {
+                        if four {
+                            add_columns(input, at, z, &mut sums);
+                        } else if z.stride == 1 {
+                            sums[0] = sums[0].wrapping_add(add_run(input.range(at, z.count as usize)));
+                        } else {
+                            for at in steps(z, at) {
+                                sums[0] = sums[0].wrapping_add(input.at(at).into());
+                            }
+                        }
+                    }
+                }
+                let step = if four { 4 } else { 1 };
+                let Some((now, behind)) = out.split_at_checked(step) else { return };
+                for (out, sum) in now.iter().zip(sums) {
+                    let scaled = requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point);
+                    out.set(scaled.clamp(-128, 127) as i8);
+                }
+                (out, left) = (behind, left.wrapping_sub(step as u32));
+                at = at.wrapping_add(step.wrapping_mul(c.stride as usize));
+            }
+        }
+    }
+}
+
+/// Words that halves of words can add up: 257 times 255 fits.
+const MOST_WORDS: usize = 257;
+
+/// The even and the odd bytes of words in halves of two words, each of them 128 more than the element.
+#[inline(always)]
+fn halves(words: impl Iterator<Item = u32>) -> [u32; 2] {
+    const HALVES: u32 = 0x00FF_00FF;
+    let (mut even, mut odd) = (0u32, 0u32);
+    for word in words {
+        // Without a sign, bytes do not borrow from one another.
+        let word = word ^ 0x8080_8080;
+        even = even.wrapping_add(word & HALVES);
+        odd = odd.wrapping_add((word >> 8) & HALVES);
+    }
+    [even, odd]
+}
+
+/// Adds four elements of each step of a loop to four sums.
+#[inline(never)]
+fn add_columns(input: TensorView<'_, i8>, first: usize, dim: ReduceDim, sums: &mut [i32; 4]) {
+    let (mut at, mut left, stride) = (first, dim.count as usize, dim.stride as usize);
+    while left != 0 {
+        let count = left.min(MOST_WORDS);
+        let [even, odd] = halves(input.words(at, stride, count));
+        let more = (count as i32).wrapping_mul(128);
+        for (sum, half) in sums.iter_mut().zip([even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16]) {
+            *sum = sum.wrapping_add(half as i32).wrapping_sub(more);
+        }
+        at = at.wrapping_add(count.wrapping_mul(stride));
+        left = left.wrapping_sub(count);
+    }
+}
+
+/// The sum of elements that lie side by side.
+#[inline(never)]
+fn add_run(run: TensorView<'_, i8>) -> i32 {
+    let (mut sum, mut rest) = (0i32, run);
+    while rest.len() >= 4 {
+        let count = (rest.len() / 4).min(MOST_WORDS);
+        let (now, behind) = rest.split_at(count.wrapping_mul(4));
+        let [even, odd] = halves(now.whole_words());
+        let all = (even & 0xFFFF).wrapping_add(even >> 16).wrapping_add(odd & 0xFFFF).wrapping_add(odd >> 16);
+        sum = sum.wrapping_add(all as i32).wrapping_sub((count as i32).wrapping_mul(512));
+        rest = behind;
+    }
+    rest.iter().fold(sum, |sum, x| sum.wrapping_add(x.into()))
 }
 
 /// Checks that a reduction reads every element of an int8 input once and makes every element of an
@@ -58,42 +139,9 @@ fn elements(shape: &Reduction) -> Option<(u32, u32)> {
     (last < inputs).then_some((inputs, outputs))
 }
 
-/// For each output, folds the elements that become it, then finishes it.
-#[inline(always)]
-pub(super) fn fold(
-    shape: &Reduction,
-    input: &[Cell<i8>],
-    out: &[Cell<i8>],
-    start: i32,
-    step: impl Fn(i32, i32) -> i32,
-    finish: impl Fn(i32) -> i8,
-) {
-    let ([a, b, c], [x, y, z]) = (shape.kept, shape.reduced);
-    let mut out = out.iter();
-    for at in steps(a, 0) {
-        for at in steps(b, at) {
-            for at in steps(c, at) {
-                let mut state = start;
-                for at in steps(x, at) {
-                    for at in steps(y, at) {
-                        for at in steps(z, at) {
-                            if let Some(element) = input.get(at) {
-                                state = step(state, element.get().into());
-                            }
-                        }
-                    }
-                }
-                if let Some(out) = out.next() {
-                    out.set(finish(state));
-                }
-            }
-        }
-    }
-}
-
 /// The positions of one loop.
 #[inline(always)]
-fn steps(dim: ReduceDim, start: usize) -> impl Iterator<Item = usize> {
+pub(super) fn steps(dim: ReduceDim, start: usize) -> impl Iterator<Item = usize> {
     let mut next = start;
     (0..dim.count).map(move |_| {
         let at = next;

@@ -4,16 +4,18 @@
 use core::cell::Cell;
 
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::ReduceMinMaxParams;
+use ferrolite_schema::params::{ReduceDim, ReduceMinMaxParams};
 
-use super::reduce::{check_shape, fold};
+use super::reduce::{check_shape, steps};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
+use crate::kernels::{Cells, Kernels};
 use crate::node::{Eval, Node};
+use crate::tensor::{TensorView, fill, runs};
 
-/// The operator.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::ReduceMinMax as u16, check, eval, lead: no_overlap }
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::ReduceMinMax as u16, check, eval: eval::<K>, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
@@ -24,24 +26,54 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_shape(node, &p.shape)
 }
 
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<ReduceMinMaxParams>() {
-        reduce_min_max(p, eval.input(0), eval.output(0));
+        reduce_min_max::<K>(p, eval.input(0), eval.output(0));
     }
 }
 
-/// Finds the extremes. `out` has one element per step of the kept loops.
-pub fn reduce_min_max(p: &ReduceMinMaxParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
-    // The smallest element is the negative of the largest negative: one loop serves both.
-    let sign = if p.largest == 1 { 1 } else { -1 };
-    fold(
-        &p.shape,
-        input,
-        out,
-        i32::MIN,
-        |max, x| max.max(x.wrapping_mul(sign)),
-        |max| max.wrapping_mul(sign) as i8,
-    );
+/// Finds the extremes. `out` has one element per step of the kept loops. Where elements that are kept lie side by side,
+/// the largest are those of channels under a pooling window.
+pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    let largest = p.largest == 1;
+    let ([a, b, c], [x, y, z]) = (p.shape.kept, p.shape.reduced);
+    let wide = c.stride == 1;
+    let (count, channels) = if wide { (1, c.count as usize) } else { (c.count, 1) };
+    let view = TensorView::from_cells(input);
+    let mut out = runs(out, channels);
+    for at in steps(a, 0) {
+        for at in steps(b, at) {
+            for at in steps(ReduceDim { count, ..c }, at) {
+                let Some(out) = out.next() else { return };
+                if wide && largest && x.count == 1 && y.count == 1 && z.stride as usize >= channels {
+                    let image = input.get(at..).unwrap_or(&[]);
+                    let (height, stride) = (z.count as usize, z.stride as usize);
+                    K::max_pool(&Cells { image, height, width: 1, channels, stride }, -128, 127, out);
+                    continue;
+                }
+                fill(out, if largest { i8::MIN } else { i8::MAX });
+                for at in steps(x, at) {
+                    for at in steps(y, at) {
+                        if !wide && z.stride == 1 {
+                            fold(out, view.range(at, z.count as usize), largest);
+                            continue;
+                        }
+                        for at in steps(z, at) {
+                            let row = view.range(at, channels);
+                            K::min_max(TensorView::from_cells(out), row, largest, out);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts the extreme of some elements and of the one before in its place.
+#[inline(never)]
+fn fold(out: &[Cell<i8>], run: TensorView<'_, i8>, largest: bool) {
+    let Some(out) = out.first() else { return };
+    out.set(if largest { run.iter().fold(out.get(), i8::max) } else { run.iter().fold(out.get(), i8::min) });
 }
 
 /// Any op of the operator, for tests.
@@ -69,7 +101,7 @@ mod tests {
         let mut input = [-128i8, 5, 127, -3, -128, -2];
         for (largest, expected) in [(1, [127, -2]), (0, [-128, -128])] {
             let mut out = [0i8; 2];
-            reduce_min_max(
+            reduce_min_max::<crate::kernels::Portable>(
                 &ReduceMinMaxParams { shape, largest },
                 Cell::from_mut(&mut input[..]).as_slice_of_cells(),
                 Cell::from_mut(&mut out[..]).as_slice_of_cells(),

@@ -4,26 +4,20 @@ use core::cell::Cell;
 
 use super::intrinsics::max8;
 use super::leaf;
-use crate::kernels::{Cells, portable};
+use crate::kernels::Cells;
+use crate::tensor::TensorView;
 
 /// Most cells whose sum fits a halfword: 256 times -128 does.
 const MOST_CELLS: i32 = 256;
 
 /// The largest element, over all cells, of four channels, starting with channel `first`.
-///
-/// Rows and cells are counted, because iterators over chunks, if they are not inlined, divide by the chunk
-/// size and can panic.
 #[inline(always)]
 fn largest_of_four(cells: &Cells<'_>, first: usize) -> i32 {
     let mut largest = i32::from_le_bytes([0x80; 4]);
     let mut row = first;
     for _ in 0..cells.height {
-        let mut at = row;
-        for _ in 0..cells.width {
-            if let Some([a, b, c, d]) = cells.image.get(at..).and_then(|rest| rest.first_chunk()) {
-                largest = max8(largest, i32::from_le_bytes([a, b, c, d].map(|x| x.get() as u8)));
-            }
-            at = at.wrapping_add(cells.channels);
+        for word in TensorView::from_cells(cells.image).words(row, cells.channels, cells.width) {
+            largest = max8(largest, word as i32);
         }
         row = row.wrapping_add(cells.stride);
     }
@@ -43,7 +37,7 @@ pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8
     let mut sums = [0; 4];
     for (channel, out) in out.iter().enumerate() {
         let sum = if channel >= whole {
-            channel_sum(cells, channel)
+            fold_channel(cells, channel, 0i32, |sum, x| sum.wrapping_add(x.into()))
         } else {
             if channel & 3 == 0 {
                 sums = leaf::sum_cells(cells, channel);
@@ -56,32 +50,34 @@ pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8
     }
 }
 
-/// The sum of one channel over all cells.
-#[inline]
-fn channel_sum(cells: &Cells<'_>, channel: usize) -> i32 {
-    let mut sum = 0i32;
-    let mut row = channel;
+/// Folds one channel over all cells.
+#[inline(always)]
+fn fold_channel<T>(cells: &Cells<'_>, channel: usize, start: T, step: impl Fn(T, i8) -> T) -> T {
+    let (mut state, mut row) = (start, channel);
     for _ in 0..cells.height {
         let mut at = row;
         for _ in 0..cells.width {
-            sum = sum.wrapping_add(cells.image.get(at).map_or(0, Cell::get).into());
+            state = step(state, cells.image.get(at).map_or(0, Cell::get));
             at = at.wrapping_add(cells.channels);
         }
         row = row.wrapping_add(cells.stride);
     }
-    sum
+    state
 }
 
 /// See [`Kernels::max_pool`](crate::kernels::Kernels::max_pool).
 pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
-    if cells.channels & 3 != 0 || out.len() != cells.channels {
-        portable::max_pool(cells, min, max, out);
-        return;
-    }
-    for (block, out) in out.as_chunks::<4>().0.iter().enumerate() {
-        let largest = largest_of_four(cells, block.wrapping_mul(4));
-        for (out, x) in out.iter().zip(largest.to_le_bytes()) {
-            out.set(i32::from(x as i8).max(min).min(max) as i8);
+    let clamp = |x: i8| i32::from(x).max(min).min(max) as i8;
+    let (blocks, rest) = out.as_chunks::<4>();
+    let mut first = 0usize;
+    for out in blocks {
+        for (out, x) in out.iter().zip(largest_of_four(cells, first).to_le_bytes()) {
+            out.set(clamp(x as i8));
         }
+        first = first.wrapping_add(4);
+    }
+    for out in rest {
+        out.set(clamp(fold_channel(cells, first, i8::MIN, i8::max)));
+        first = first.wrapping_add(1);
     }
 }

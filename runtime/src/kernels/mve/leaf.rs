@@ -451,6 +451,7 @@ pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8
 }
 
 /// Largest elements of channels over some cells.
+#[inline(always)]
 pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
     if !are_there(cells, out) {
         return;

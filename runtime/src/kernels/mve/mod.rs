@@ -127,6 +127,7 @@ impl Kernels for Mve {
         }
     }
 
+    #[inline(always)]
     fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         leaf::max_pool(cells, min, max, out);
     }
