@@ -13,7 +13,7 @@ use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
 
 use super::portable;
-use crate::tensor::{TensorView, zip_words};
+use crate::tensor::TensorView;
 
 /// The instructions of a core that the loops use.
 pub(super) trait Instructions {
@@ -88,10 +88,9 @@ fn is_half(term: &Term) -> bool {
 #[inline(always)]
 fn pairs(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i32) {
     portable::cycles(a, b, out, |a, b, out| {
-        zip_words(a, b, out, |x, y| {
-            let element = |at: u32| f((x >> at) as i8, (y >> at) as i8) as i8;
-            [element(0), element(8), element(16), element(24)]
-        });
+        for ((a, b), out) in a.iter().zip(b.iter()).zip(out) {
+            out.set(f(a, b) as i8);
+        }
     });
 }
 

@@ -57,6 +57,7 @@ pub fn check(node: &Node<'_>, shape: &Broadcast) -> Result<(), Fault> {
 
 /// The lead of an op of two operands: element by element in place over an operand of the output's
 /// own size; never over one that is repeated, since its elements are read again later.
+#[inline]
 pub fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
     let (input, output) = (node.input(position).ok()?, node.output(0).ok()?);
     (input.bytes == output.bytes).then_some(0)
@@ -153,6 +154,7 @@ pub fn runs(
 }
 
 /// Copies of a short operand side by side, if the run is longer. Only one of two operands is.
+#[inline(never)]
 fn repeat<'a>(x: TensorView<'a, i8>, run: usize, copies: &'a [Cell<i8>; REPEATED]) -> TensorView<'a, i8> {
     let len = x.len();
     if len > REPEATED / 2 || len >= run || len == 0 {

@@ -155,10 +155,8 @@ fn measured(
     check: bool,
     changed: &mut Comparison,
 ) -> Result<()> {
-    let inputs: Vec<Vec<Vec<u8>>> = files
-        .iter()
-        .map(|file| Ok(vec![inputs(&model(file)?).concat()]))
-        .collect::<Result<_>>()?;
+    let inputs: Vec<Vec<Vec<u8>>> =
+        files.iter().map(|file| Ok(vec![inputs(&model(file)?).concat()])).collect::<Result<_>>()?;
     let options = RunOptions { layers: true, cycles: board.timing.is_some(), ..RunOptions::default() };
     let items: Vec<BatchItem<'_>> = files
         .iter()
