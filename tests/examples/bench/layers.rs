@@ -25,13 +25,13 @@ const STEP: f32 = 0.05;
 enum Kind {
     /// A factor between 0.5 and 1: it is not shifted to the right.
     Multiplier,
-    /// A bias near 2^29 with a factor that makes a result of it that depends on the input.
+    /// A bias above 2^30, half a step from two results: the input says which.
     Bias,
     /// Weights of -128.
     Weight,
     /// Weights of the largest magnitude, whose sum passes what half a word holds in long rows.
     Sum,
-    /// A factor below 2^-23.
+    /// A factor below 2^-23, with a bias half a step from two results.
     Shift,
 }
 
@@ -190,8 +190,8 @@ impl Layer {
             let usual = usual * (0.8 + below(40) as f32 / 100.0);
             let (scale, number) = match self.kind(channel) {
                 Some(Kind::Multiplier) => (0.5 + below(49) as f32 / 100.0, below(200) as i32 - 100),
-                Some(Kind::Bias) => (100.0 / (1u32 << 29) as f32, (1 << 29) + below(1 << 28) as i32),
-                Some(Kind::Shift) => ((-24f32).exp2(), (1 << 30) + below(1 << 26) as i32),
+                Some(Kind::Bias) => ((-23f32).exp2(), (128 << 23) + (1 << 22)),
+                Some(Kind::Shift) => ((-24f32).exp2(), (60 << 24) + (1 << 23)),
                 _ => (usual, below(2000) as i32 - 1000),
             };
             scales.push(scale);
