@@ -30,6 +30,10 @@
 //! whose lower half holds the first one while `|w| * 128` adds up to less than 2^15. Each channel is cut into
 //! chunks for which that is so, of at most [`LONGEST_CHUNK`] weights. A byte holds a chunk's length less one; its
 //! upper four bits say nothing, and what leads beyond the last weight ends there.
+//!
+//! A [general](Packing::general) packing says nothing of the numbers. Its kernels add up by parts that fit, and scale
+//! down by any multiplier. In pairs the halfword is then `(a mod 256) + 256 (b mod 256)`, since only weights above
+//! -128 leave room to borrow; of chunks there are [`lengths`](Packing::lengths) per channel.
 
 pub use ferrolite_schema::{Order, Packing};
 
@@ -84,7 +88,7 @@ impl Shape {
     #[inline(always)]
     fn row_bytes(&self, depth: u32) -> Option<u32> {
         match self.packing.order {
-            Order::Chunks => depth.checked_add(self.packing.group.into()),
+            Order::Chunks => depth.checked_add(self.packing.lengths()),
             _ => Some(depth),
         }
     }
@@ -96,7 +100,7 @@ impl Shape {
         let start = channel
             .wrapping_sub(lane)
             .wrapping_mul(self.padded_depth().and_then(|depth| self.row_bytes(depth)).unwrap_or(0));
-        start.wrapping_add(lane.wrapping_mul(self.packing.group.into())).wrapping_add(number)
+        start.wrapping_add(lane.wrapping_mul(self.packing.lengths())).wrapping_add(number)
     }
 
     /// Size in bytes, a multiple of 4 where it is packed; `None` where that overflows or is zero.
@@ -141,7 +145,7 @@ impl Shape {
         match self.packing.order {
             Order::Plain | Order::Winograd => channel.wrapping_mul(depth).wrapping_add(k),
             Order::Chunks => {
-                let weights = self.chunk_place(block, width.wrapping_mul(self.packing.group.into()));
+                let weights = self.chunk_place(block, width.wrapping_mul(self.packing.lengths()));
                 weights.wrapping_add(k.wrapping_mul(width)).wrapping_add(lane)
             }
             Order::Quads => start.wrapping_add(k.wrapping_mul(4)).wrapping_add(lane.wrapping_neg() & 3),
@@ -199,7 +203,7 @@ impl<'a> Matrix<'a> {
         };
         Row {
             bytes: self.bytes,
-            order: shape.packing.order,
+            packing: shape.packing,
             even: channel & 1 == 0,
             at: shape.place(channel, 0),
             group,
@@ -216,18 +220,19 @@ impl<'a> Matrix<'a> {
     /// Weight `k` of `channel`, in the plain order of a row; 0 for one that is not there.
     #[inline]
     pub fn weight(&self, channel: u32, k: u32) -> i8 {
-        decode(self.bytes, self.shape.packing.order, channel & 1 == 0, self.shape.place(channel, k))
+        decode(self.bytes, self.shape.packing, channel & 1 == 0, self.shape.place(channel, k))
     }
 }
 
 /// The weight that lies at byte `at`, of an even channel or of an odd one; 0 where there is none.
 #[inline]
-fn decode(bytes: &[u8], order: Order, even: bool, at: u32) -> i8 {
-    match (order, bytes.get(at as usize..)) {
+fn decode(bytes: &[u8], packing: Packing, even: bool, at: u32) -> i8 {
+    match (packing.order, bytes.get(at as usize..)) {
         (Order::Pairs, Some([low, high, ..])) => {
             let low = *low as i8;
             // The even channel's sign was borrowed from the odd one.
-            if even { low } else { (*high as i8).wrapping_add(i8::from(low < 0)) }
+            let borrowed = low < 0 && !packing.general;
+            if even { low } else { (*high as i8).wrapping_add(i8::from(borrowed)) }
         }
         (Order::Pairs, _) | (_, None) => 0,
         // Even channels are kept with 128 added.
@@ -240,7 +245,7 @@ fn decode(bytes: &[u8], order: Order, even: bool, at: u32) -> i8 {
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
     bytes: &'a [u8],
-    order: Order,
+    packing: Packing,
     /// Whether the channel's number is even.
     even: bool,
     /// Where the next weight lies; in pairs, where the first one does.
@@ -266,7 +271,7 @@ impl Iterator for Row<'_> {
     fn next(&mut self) -> Option<i8> {
         self.left = self.left.checked_sub(1)?;
         let mut at = self.at;
-        if self.order == Order::Pairs {
+        if self.packing.order == Order::Pairs {
             let k = self.k;
             let words = (k >> 2).wrapping_mul(2).wrapping_add(k & 1);
             at = at.wrapping_add(words.wrapping_mul(self.jump)).wrapping_add(k & 2);
@@ -284,7 +289,7 @@ impl Iterator for Row<'_> {
                 self.in_group = self.group;
             }
         }
-        Some(decode(self.bytes, self.order, self.even, at))
+        Some(decode(self.bytes, self.packing, self.even, at))
     }
 }
 
@@ -296,7 +301,7 @@ mod tests {
     use std::vec::Vec;
 
     fn packings() -> impl Strategy<Value = Packing> {
-        prop_oneof![
+        let bounded = prop_oneof![
             Just(Packing::PLAIN),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::blocks(channels, group, 1)),
             (1u8..9, 1u8..17).prop_map(|(channels, group)| Packing::filled(channels, group, 1)),
@@ -304,7 +309,8 @@ mod tests {
             (1u8..9).prop_map(|channels| Packing::shared(channels, 2)),
             Just(Packing::QUADS),
             (1u8..20).prop_map(Packing::chunks),
-        ]
+        ];
+        (bounded, any::<bool>()).prop_map(|(packing, any)| if any { packing.general() } else { packing })
     }
 
     /// The bytes of a matrix, one after another as the head of this file tells; `length` is of a chunk.
@@ -346,8 +352,9 @@ mod tests {
                                             let w = weight(channel, line * shape.line + k);
                                             if inside { i32::from(w) } else { 0 }
                                         };
-                                        let word = (w(channel) + 256 * w(channel + 1)) as i16;
-                                        bytes.extend(word.to_le_bytes());
+                                        let [a, b] = [w(channel), w(channel + 1)];
+                                        let low = if shape.packing.general { a & 0xFF } else { a };
+                                        bytes.extend(((low + 256 * b) as i16).to_le_bytes());
                                     }
                                 }
                             }
@@ -363,7 +370,7 @@ mod tests {
                 }
                 Order::Chunks => {
                     for channel in channels.clone() {
-                        bytes.extend((0..group).map(|number| length(channel, number)));
+                        bytes.extend((0..shape.packing.lengths()).map(|number| length(channel, number)));
                     }
                     for k in 0..depth {
                         bytes.extend(channels.clone().map(|channel| weight(channel, k) as u8));
@@ -405,7 +412,7 @@ mod tests {
                 prop_assert_eq!(&single, &row);
                 prop_assert_eq!(matrix.row(channel).collect::<Vec<i8>>(), row);
                 if packing.order == Order::Chunks {
-                    for number in 0..packing.group.into() {
+                    for number in 0..packing.lengths() {
                         let place = shape.chunk_place(channel, number) as usize;
                         prop_assert_eq!(bytes[place], length(channel, number));
                     }

@@ -79,10 +79,11 @@ const SETS: [OpSet; 6] = [
     &ops::all::<Rv32im>(),
 ];
 
-/// Operators for one packing, each with that packing.
-fn special() -> Vec<(Operator, Packing)> {
+/// Operators for one packing or two, each with these.
+fn special() -> Vec<(Operator, Vec<Packing>)> {
     let (m4, m0) = (Policy::ARMV7EM, Policy::ARMV6M);
-    vec![
+    let both = |packing: Packing| vec![packing, packing.general()];
+    let one = [
         (plain::CONV_2D, Packing::PLAIN),
         (plain::DEPTHWISE_CONV_2D, Packing::PLAIN),
         (plain::FULLY_CONNECTED, Packing::PLAIN),
@@ -90,7 +91,13 @@ fn special() -> Vec<(Operator, Packing)> {
         (depthwise_conv_2d::tuned_operator::<Armv7em>(), m4.depthwise),
         (fully_connected::tuned_operator::<Armv7em>(), m4.dense),
         (conv_2d::tuned_operator::<Armv6m>(), m0.conv),
-    ]
+    ];
+    let two = [
+        (conv_2d::general_operator::<Armv7em>(), both(m4.conv)),
+        (fully_connected::general_operator::<Armv7em>(), both(m4.dense)),
+        (conv_2d::general_operator::<Armv6m>(), both(m0.conv)),
+    ];
+    one.map(|(operator, packing)| (operator, vec![packing])).into_iter().chain(two).collect()
 }
 
 fn letter(answer: Result<(), Error>) -> char {
@@ -114,7 +121,7 @@ fn letter(answer: Result<(), Error>) -> char {
 }
 
 /// The letter and the lead of a case; all sets must agree.
-fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
+fn judge(case: &Case, special: &[(Operator, Vec<Packing>)]) -> (char, String) {
     let file = aligned(case);
     let model = match Model::from_bytes(file.bytes()) {
         Ok(model) => model,
@@ -124,10 +131,10 @@ fn judge(case: &Case, special: &[(Operator, Packing)]) -> (char, String) {
     for set in SETS {
         assert_eq!(check(&model, set), answer, "{}: the sets differ", case.name);
     }
-    for (operator, packing) in special.iter().filter(|(operator, _)| operator.code == case.code as u16) {
+    for (operator, packings) in special.iter().filter(|(operator, _)| operator.code == case.code as u16) {
         let node = Node::new(&model, &model.ops()[0]);
         let tag = case.params.get(cases::packing_word(case.code));
-        let own = tag.is_some_and(|&tag| packing.own(tag).is_some());
+        let own = tag.is_some_and(|&tag| packings.iter().any(|packing| packing.own(tag).is_some()));
         let found = ferrolite_runtime::check_op(&node, operator.check, operator.lead);
         match own {
             true => assert_eq!(found.map_err(|fault| Error::Op { op: 0, fault }), answer, "{}", case.name),
@@ -236,7 +243,7 @@ fn other_operands(case: &Case) -> Vec<(String, Case)> {
     others
 }
 
-fn describe(case: &Case, special: &[(Operator, Packing)]) -> String {
+fn describe(case: &Case, special: &[(Operator, Vec<Packing>)]) -> String {
     let (answer, own_lead) = judge(case, special);
     assert_eq!(answer, '.', "{} is sound before it is changed", case.name);
     let mut text = format!("{}, lead {own_lead}, scratch {}\n", case.name, case.scratch);

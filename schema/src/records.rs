@@ -78,7 +78,7 @@ enumeration! {
 
 /// Order of an op's weights in the constants: a bijection of the plain order, named by its tag.
 ///
-/// A tag is `order | channels << 8 | group << 16 | element << 24`; that of the plain order is 0.
+/// A tag is `order | channels << 8 | group << 16 | element << 24 | general << 31`; that of the plain order is 0.
 /// `FORMAT.md` has the layouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -91,46 +91,66 @@ pub struct Packing {
     pub group: u8,
     /// Bytes that an element of a gathered input takes in scratch memory.
     pub element: u8,
+    /// Whether it says nothing of the layer's numbers: see [`Packing::general`].
+    pub general: bool,
 }
 
 impl Packing {
     /// The plain order.
-    pub const PLAIN: Packing = Packing { order: Order::Plain, channels: 0, group: 0, element: 0 };
+    pub const PLAIN: Packing = Packing::new(Order::Plain, 0, 0, 0);
 
     /// The tag of weights of four bits, two to a byte, which only dense layers have. It is no [`Packing`]: kernels for
     /// whole bytes do not meet it, and firmware links what reads it where it lists the operator for it.
     pub const NIBBLES: u32 = 8;
 
+    const fn new(order: Order, channels: u8, group: u8, element: u8) -> Packing {
+        Packing { order, channels, group, element, general: false }
+    }
+
+    /// The same for any numbers: weights, biases and multipliers keep to no bound. Pairs then do not borrow: a
+    /// halfword holds the two weights as bytes. Plain weights never keep to a bound and stay plain.
+    #[must_use]
+    pub const fn general(self) -> Packing {
+        Packing { general: !matches!(self.order, Order::Plain | Order::Winograd), ..self }
+    }
+
+    /// Lengths of chunks that each channel has, if there are chunks. General ones are counted by sixteens, since
+    /// large weights make short chunks.
+    #[inline(always)]
+    pub const fn lengths(self) -> u32 {
+        if self.general { self.group as u32 * 16 } else { self.group as u32 }
+    }
+
     /// Blocks of `channels` channels with groups of `group` weights.
     pub const fn blocks(channels: u8, group: u8, element: u8) -> Packing {
-        Packing { order: Order::Blocks, channels, group, element }
+        Packing::new(Order::Blocks, channels, group, element)
     }
 
     /// Blocks of `channels` channels with groups of `group` weights, the last block filled up.
     pub const fn filled(channels: u8, group: u8, element: u8) -> Packing {
-        Packing { order: Order::Filled, channels, group, element }
+        Packing::new(Order::Filled, channels, group, element)
     }
 
     /// Blocks of `channels` channels, an even number, whose weights are interleaved in pairs.
     pub const fn pairs(channels: u8, element: u8) -> Packing {
-        Packing { order: Order::Pairs, channels, group: 4, element }
+        Packing::new(Order::Pairs, channels, 4, element)
     }
 
     /// 3x3 filters transformed for Winograd's F(2x2, 3x3): two output channels, pairs of input channels.
-    pub const WINOGRAD: Packing = Packing { order: Order::Winograd, channels: 2, group: 2, element: 2 };
+    pub const WINOGRAD: Packing = Packing::new(Order::Winograd, 2, 2, 2);
 
     /// Blocks of `channels` channels whose weights follow one another in turn, for pairs of pixels that share
     /// a product.
     pub const fn shared(channels: u8, element: u8) -> Packing {
-        Packing { order: Order::Shared, channels, group: 1, element }
+        Packing::new(Order::Shared, channels, 1, element)
     }
 
     /// Words of four channels.
-    pub const QUADS: Packing = Packing { order: Order::Quads, channels: 4, group: 1, element: 1 };
+    pub const QUADS: Packing = Packing::new(Order::Quads, 4, 1, 1);
 
     /// Blocks of eight channels in at most `count` chunks; 0 stands for any number.
     pub const fn chunks(count: u8) -> Packing {
-        Packing { order: Order::Chunks, channels: 8, group: count, element: 2 }
+        Packing::new(Order::Chunks, 8, count, 2)
     }
 
     /// Whether kernels for the packing `kind` read this one: it is the same but for the number of chunks.
@@ -154,9 +174,10 @@ impl Packing {
 
     /// The packing with this tag in a file, if there is one.
     pub const fn from_tag(tag: u32) -> Option<Packing> {
-        let [order, channels, group, element] = tag.to_le_bytes();
+        let [order, channels, group, last] = tag.to_le_bytes();
+        let (element, general) = (last & 0x7F, last & 0x80 != 0);
         let packing = match Order::from_code(order) {
-            Some(order) => Packing { order, channels, group, element },
+            Some(order) => Packing { order, channels, group, element, general },
             None => return None,
         };
         let known = match packing.order {
@@ -181,6 +202,7 @@ impl Packing {
     /// Its tag.
     pub const fn tag(self) -> u32 {
         u32::from_le_bytes([self.order as u8, self.channels, self.group, self.element])
+            | (self.general as u32) << 31
     }
 }
 

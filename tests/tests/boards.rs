@@ -194,13 +194,18 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
     let mut random = Random(31);
     let mut cases = Vec::new();
     for (code, packing) in operators {
-        let mut left = [OPS; 2];
-        // If all ops are of one kind, there are none of the other.
-        for number in 0..OPS * 30 {
+        // Of the board's own packing, of its general one, of others; if all ops are of one kind, there are none of those.
+        let mut left = [OPS; 3];
+        for number in 0..OPS * 60 {
             let case = ferrolite_runtime::ops::case(code, &mut random);
             let tag =
                 case.what.split("packing: ").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
-            let kind = usize::from(packing.own(tag.expect("these have packed weights")).is_none());
+            let tag = tag.expect("these have packed weights");
+            let kind = match (packing.own(tag), packing.general().own(tag)) {
+                (Some(_), _) => 0,
+                (None, Some(_)) => 1,
+                (None, None) => 2,
+            };
             if left[kind] == 0 {
                 continue;
             }
@@ -208,6 +213,9 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
             cases.push(random_op(code, number, case));
         }
         assert_eq!(left[0], 0, "{code:?} is packed for {target:?} too seldom");
+        let codes = [OpCode::Conv2d, OpCode::Conv2dSegments, OpCode::FullyConnected];
+        let general = codes.contains(&code) && packing != Packing::PLAIN;
+        assert!(!general || left[1] == 0, "{code:?} is general for {target:?} too seldom");
     }
     cases
 }

@@ -10,8 +10,8 @@ use std::ops::Range;
 use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::cases::packed::{Channels, Packed};
 use ferrolite_runtime::kernels::{
-    Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, Kernels, Lines, Mve, Outputs, Portable, Rv32im,
-    Stage, Strips, TILE, Tiles,
+    Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, General, Kernels, Lines, Mve, Outputs, Portable,
+    Rv32im, Stage, Strips, TILE, Tiles,
 };
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use ferrolite_runtime::kernels::{Avx2, Host};
@@ -24,6 +24,9 @@ const MARK: i8 = 0x5A;
 
 /// Most weights of a channel: `128 * 128` times as many are below the lowest bound, `2^22`.
 const DEEPEST: usize = 255;
+
+/// The same where there is no bound: larger than any part of a sum that a kernel adds up at a time.
+const DEEPEST_OF_ALL: usize = 1000;
 
 /// Random shapes in addition to the listed ones.
 const SHAPES: usize = 1000;
@@ -65,10 +68,16 @@ impl Convolution {
         random: &mut Random,
         (pixels, channels): (usize, usize),
         (lines, line): (usize, usize),
+        general: bool,
     ) -> Convolution {
         let mut packing = K::POLICY.conv;
         if packing.order == Order::Chunks {
             packing = Packing::chunks(random.up_to(20) as u8);
+        }
+        if general {
+            // Chunks: as many as there are weights, if need be.
+            let group = (lines * line).div_ceil(16) as u8;
+            packing = if packing.order == Order::Chunks { Packing::chunks(group) } else { packing }.general();
         }
         let shape = Shape { packing, channels: channels as u32, lines: lines as u32, line: line as u32 };
         let (step, pitch) = (random.up_to(2 * line + 3), line + random.below(4));
@@ -81,7 +90,7 @@ impl Convolution {
             pitch,
             pixels,
             cut: (random.below(pixels + 1), random.below(lines + 1)),
-            numbers: random.channels(&weights.rooms),
+            numbers: random.channels_of(&weights),
             weights,
             out_stride: channels + random.below(3),
         }
@@ -130,29 +139,41 @@ impl Convolution {
 }
 
 fn convolutions_equal_portable<K: Kernels>() {
+    convolutions_equal::<K>(false);
+    convolutions_equal::<General<K>>(true);
+}
+
+fn convolutions_equal<K: Kernels>(general: bool) {
     let mut random = Random(1);
     for pixels in 1..=TILE {
         for lines in [(1, 1), (1, 7), (1, 64), (3, 3), (2, 8), (3, 12), (1, 33), (5, 4)] {
             for channels in [1, 2, 3, 7, 8, 9, 16, 17] {
-                Convolution::new::<K>(&mut random, (pixels, channels), lines).check::<K>();
+                Convolution::new::<K>(&mut random, (pixels, channels), lines, general).check::<K>();
             }
         }
     }
     for _ in 0..SHAPES {
         let lines = random.up_to(12);
-        let line = random.up_to(DEEPEST / lines);
+        let deepest = if general { DEEPEST_OF_ALL } else { DEEPEST };
+        let line = random.up_to(deepest / lines);
         let size = (random.up_to(TILE), random.up_to(40));
-        Convolution::new::<K>(&mut random, size, (lines, line)).check::<K>();
+        Convolution::new::<K>(&mut random, size, (lines, line), general).check::<K>();
     }
 }
 
 type Dense = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
 
-fn dense_layer_equals_portable<K: Kernels>(random: &mut Random, inputs: usize, channels: usize) {
-    let shape = Shape { packing: K::POLICY.dense, channels: channels as u32, lines: 1, line: inputs as u32 };
+fn dense_layer_equals_portable<K: Kernels>(
+    random: &mut Random,
+    inputs: usize,
+    channels: usize,
+    general: bool,
+) {
+    let packing = if general { K::POLICY.dense.general() } else { K::POLICY.dense };
+    let shape = Shape { packing, channels: channels as u32, lines: 1, line: inputs as u32 };
     let weights = random.padded_matrix(shape);
     let mut input = random.elements(inputs);
-    let numbers = random.channels(&weights.rooms);
+    let numbers = random.channels_of(&weights);
     let mut run = |dense: Dense| {
         marked(channels, |out| dense(cells(&mut input), &weights.matrix(), &numbers.stage(), out))
     };
@@ -160,18 +181,24 @@ fn dense_layer_equals_portable<K: Kernels>(random: &mut Random, inputs: usize, c
 }
 
 fn dense_layers_equal_portable<K: Kernels>() {
+    dense_layers_equal::<K>(false);
+    dense_layers_equal::<General<K>>(true);
+}
+
+fn dense_layers_equal<K: Kernels>(general: bool) {
     if K::POLICY.dense == Packing::PLAIN {
         return;
     }
     let mut random = Random(2);
     for inputs in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 64, 130] {
         for channels in [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 17, 33] {
-            dense_layer_equals_portable::<K>(&mut random, inputs, channels);
+            dense_layer_equals_portable::<K>(&mut random, inputs, channels, general);
         }
     }
     for _ in 0..SHAPES {
-        let (inputs, channels) = (random.up_to(DEEPEST), random.up_to(70));
-        dense_layer_equals_portable::<K>(&mut random, inputs, channels);
+        let deepest = if general { DEEPEST_OF_ALL } else { DEEPEST };
+        let (inputs, channels) = (random.up_to(deepest), random.up_to(70));
+        dense_layer_equals_portable::<K>(&mut random, inputs, channels, general);
     }
 }
 
@@ -224,7 +251,7 @@ impl Image {
             channels,
             pixels,
             slot: random.below(kernel.0),
-            numbers: random.channels(&weights.rooms),
+            numbers: random.channels_of(&weights),
             weights,
         }
     }
@@ -324,7 +351,7 @@ impl Whole {
             top: random.below(3),
             left: random.below(3),
             zero_point: random.element(),
-            numbers: random.channels(&weights.rooms),
+            numbers: random.channels_of(&weights),
             weights,
         }
     }

@@ -241,3 +241,23 @@ fn rounding_once_stays_as_it_is() {
     let file = AlignedBuf::from_bytes(&compile(&small(), &options).unwrap().bytes);
     assert!(repack(&Model::from_bytes(&file).unwrap(), ops::ALL, Target::Host).unwrap().is_none());
 }
+
+/// Factors of one are beyond the bounds of fast kernels: the packing is general before and behind.
+#[test]
+fn files_with_any_numbers_are_packed_anew() {
+    use Target::*;
+    for target in [Portable, CortexM0, CortexM3, CortexM4, CortexM55, RiscV32, Host] {
+        let options = Options { target, ..Options::default() };
+        let file = AlignedBuf::from_bytes(&compile(&small(), &options).unwrap().bytes);
+        let wanted = answers(&file, 0..3);
+        for to in [Host, CortexM4, RiscV32] {
+            let packed = repack(&Model::from_bytes(&file).unwrap(), ops::ALL, to).unwrap().expect("weights");
+            assert_eq!(answers(&packed, 0..3), wanted, "from {target:?} to {to:?}");
+            let model = Model::from_bytes(&packed).unwrap();
+            let policy = ferrolite_runtime::kernels::policy(to);
+            let tags: Vec<u32> =
+                model.ops().iter().map(|op| model.params(op)).map(|p| p[p.len() - 8]).collect();
+            assert_eq!(tags, [policy.conv, policy.dense].map(|packing| packing.general().tag()));
+        }
+    }
+}

@@ -378,6 +378,8 @@ pub enum Weights {
     Plain,
     /// Weights packed for its core: the operators of `ops::tuned`.
     Tuned,
+    /// The same, and such with any numbers: the operators of `ops::general`.
+    General,
     /// Weights of four bits: the operators of `ops::nibbles`.
     Nibbles,
 }
@@ -403,6 +405,7 @@ impl std::fmt::Display for Linked {
             Weights::Any => "",
             Weights::Plain => "plain::",
             Weights::Tuned => "tuned::",
+            Weights::General => "general::",
             Weights::Nibbles => "nibbles::",
         };
         write!(f, "{module}{}", self.code.name().to_uppercase())
@@ -432,10 +435,21 @@ pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
             None if found == Some(Packing::NIBBLES) => Weights::Nibbles,
             Some(Packing::PLAIN) => Weights::Plain,
             Some(packing) if packing.is_a(wanted) => Weights::Tuned,
+            Some(packing) if packing.is_a(wanted.general()) => match code {
+                OpCode::Conv2d | OpCode::Conv2dSegments | OpCode::FullyConnected => Weights::General,
+                _ => Weights::Any,
+            },
             _ => Weights::Any,
         };
         match linked.iter_mut().find(|other| other.code == code) {
-            Some(other) if other.weights != weights => other.weights = Weights::Any,
+            Some(other) if other.weights != weights => {
+                other.weights = match (other.weights, weights) {
+                    (Weights::Tuned, Weights::General) | (Weights::General, Weights::Tuned) => {
+                        Weights::General
+                    }
+                    _ => Weights::Any,
+                }
+            }
             Some(_) => {}
             None => linked.push(Linked { code, weights }),
         }

@@ -156,7 +156,8 @@ pub fn lower(
             .packing
             .order
             == Order::Winograd;
-    let mut shape = pack::choose(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
+    let mut shape =
+        pack::choose_general(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
     params.stage = stage::output_stage(cx, node, channels, &input, &output, activation)?;
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;

@@ -161,8 +161,14 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
     let (packing, offset) = if four_bits {
         (Packing::NIBBLES, cx.constants.add(&nibbles(weights), 4)?)
     } else {
-        let shape =
-            pack::choose(cx, cx.policy.dense, dims, &mut channels, &input, weights.chunks_exact(inputs));
+        let shape = pack::choose_general(
+            cx,
+            cx.policy.dense,
+            dims,
+            &mut channels,
+            &input,
+            weights.chunks_exact(inputs),
+        );
         (shape.packing.tag(), pack::store(cx, &shape, weights.chunks_exact(inputs))?)
     };
     let params = FullyConnectedParams {

@@ -2,7 +2,7 @@
 //!
 //! A packing says more than an order: the kernels that read it take a short way from accumulators to
 //! outputs, which is exact only within bounds. They are proved here, channel by channel, from the weights
-//! themselves; a layer that exceeds one keeps plain weights.
+//! themselves; a layer that exceeds one has a general packing, which other kernels read that are exact for any numbers.
 
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::packing::{LONGEST_CHUNK, Order, Packing, Shape};
@@ -44,6 +44,51 @@ pub(super) fn choose<'a>(
     choose_for(cx.rounding, wanted, size, numbers, input.zero_point, rows)
 }
 
+/// The same for operators that have kernels for any numbers: where a bound is exceeded, the packing is general. Files
+/// that round once have plain weights.
+pub(super) fn choose_general<'a>(
+    cx: &Lowering<'_>,
+    wanted: Packing,
+    size: (u32, u32, u32),
+    numbers: &mut Channels,
+    input: &Quantized<'_>,
+    rows: impl Iterator<Item = &'a [i8]> + Clone,
+) -> Shape {
+    general_for(cx.rounding, wanted, size, numbers, input.zero_point, rows)
+}
+
+fn general_for<'a>(
+    rounding: Rounding,
+    wanted: Packing,
+    size: (u32, u32, u32),
+    numbers: &mut Channels,
+    zero_point: i32,
+    rows: impl Iterator<Item = &'a [i8]> + Clone,
+) -> Shape {
+    let shape = choose_for(rounding, wanted, size, numbers, zero_point, rows.clone());
+    match any_for(rounding, wanted, rows) {
+        Some(packing) if shape.packing == Packing::PLAIN => Shape { packing, ..shape },
+        _ => shape,
+    }
+}
+
+/// The general packing for `wanted`, if there is one for these weights.
+pub(super) fn any<'a>(
+    cx: &Lowering<'_>,
+    wanted: Packing,
+    rows: impl Iterator<Item = &'a [i8]>,
+) -> Option<Packing> {
+    any_for(cx.rounding, wanted, rows)
+}
+
+fn any_for<'a>(rounding: Rounding, wanted: Packing, rows: impl Iterator<Item = &'a [i8]>) -> Option<Packing> {
+    match wanted.general() {
+        _ if rounding != Rounding::Double || wanted.order == Order::Plain => None,
+        general if general.order == Order::Chunks => in_chunks(general, rows),
+        general => Some(general),
+    }
+}
+
 fn choose_for<'a>(
     rounding: Rounding,
     wanted: Packing,
@@ -59,13 +104,18 @@ fn choose_for<'a>(
         && rows.clone().enumerate().all(|(c, row)| channel_suits(wanted, numbers, zero_point, c, row));
     let packing = match wanted.order {
         _ if !suits => Packing::PLAIN,
-        Order::Chunks => {
-            let most = rows.map(|row| chunks(row).len()).max();
-            most.and_then(|most| u8::try_from(most).ok()).map_or(Packing::PLAIN, Packing::chunks)
-        }
+        Order::Chunks => in_chunks(wanted, rows).unwrap_or(Packing::PLAIN),
         _ => wanted,
     };
     Shape { packing, channels, lines, line }
+}
+
+/// The packing with as many lengths of chunks as the channel that has most needs; `None` where their number does not
+/// fit.
+fn in_chunks<'a>(wanted: Packing, rows: impl Iterator<Item = &'a [i8]>) -> Option<Packing> {
+    let most = rows.map(|row| chunks(row).len()).max()?;
+    let unit = Packing { group: 1, ..wanted }.lengths() as usize;
+    u8::try_from(most.div_ceil(unit)).ok().map(|group| Packing { group, ..wanted })
 }
 
 /// Gives channels whose outputs are all zero, before the zero point, the factor zero: channels with hardly a
@@ -162,7 +212,7 @@ pub(super) fn exceeded(
     }
 }
 
-/// Whether a channel takes more chunks than the file can count.
+/// Whether a channel takes more chunks than a byte can count, which only general packings may.
 pub(super) fn too_many_chunks(row: &[i8]) -> bool {
     u8::try_from(chunks(row).len()).is_err()
 }
@@ -189,7 +239,9 @@ pub(super) fn pack<'a>(shape: &Shape, rows: impl Iterator<Item = &'a [i8]>) -> V
             let at = shape.place(channel, k) as usize;
             if shape.packing.order == Order::Pairs {
                 let halfword = i16::from_le_bytes([bytes[at], bytes[at + 1]]);
-                let w = i16::from(w) << (8 * (channel & 1));
+                // A weight below zero borrows from the upper byte, unless the packing is general.
+                let w = if shape.packing.general { i16::from(w as u8) } else { w.into() };
+                let w = w << (8 * (channel & 1));
                 bytes[at..at + 2].copy_from_slice(&halfword.wrapping_add(w).to_le_bytes());
             } else {
                 let offset = shape.packing.order == Order::Quads && channel & 1 == 0;
@@ -213,8 +265,8 @@ mod tests {
         let pairs = (1..5).map(|pairs| Packing::pairs(2 * pairs, 2));
         let shared = (1..9).map(|channels| Packing::shared(channels, 2));
         let chunks = (20..=u8::MAX).map(Packing::chunks);
-        let all = blocks.chain(filled).chain(pairs).chain(shared).chain(chunks);
-        all.chain([Packing::PLAIN, Packing::QUADS]).collect()
+        let all = blocks.chain(filled).chain(pairs).chain(shared).chain(chunks).chain([Packing::QUADS]);
+        all.flat_map(|packing| [packing, packing.general()]).chain([Packing::PLAIN]).collect()
     }
 
     /// What the runtime reads is what was packed, each weight in a place of its own.
@@ -353,6 +405,37 @@ mod tests {
         let mut numbers = Channels { bias: vec![0, 0], sums: vec![0, 0], factors: vec![1e-30] };
         vanish(&mut numbers, 0, [&[0i8][..]; 2].into_iter());
         assert_eq!(numbers.factors, [1e-30]);
+    }
+
+    /// Where nothing exceeds a bound, the packing is the usual one; plain where the file rounds once, and where there are
+    /// too many chunks.
+    #[test]
+    fn layers_beyond_a_bound_are_general() {
+        let chosen = |rounding, wanted, factor: f64, rows: &[&[i8]]| {
+            let sums = rows.iter().map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect();
+            let mut numbers = Channels { bias: vec![0; rows.len()], sums, factors: vec![factor; rows.len()] };
+            let size = (rows.len() as u32, 1, rows[0].len() as u32);
+            general_for(rounding, wanted, size, &mut numbers, 0, rows.iter().copied()).packing
+        };
+        let (pairs, chunks) = (Packing::pairs(2, 2), Packing::chunks(0));
+        let small: [&[i8]; 2] = [&[1, 2], &[3, -4]];
+        for (wanted, found) in
+            [(pairs, pairs), (Packing::QUADS, Packing::QUADS), (chunks, Packing::chunks(1))]
+        {
+            assert_eq!(chosen(Rounding::Double, wanted, 0.25, &small), found);
+            assert_eq!(chosen(Rounding::Double, wanted, 0.75, &small), found.general());
+            assert_eq!(chosen(Rounding::Single, wanted, 0.25, &small), Packing::PLAIN);
+            assert_eq!(chosen(Rounding::Single, wanted, 0.75, &small), Packing::PLAIN);
+        }
+        assert_eq!(chosen(Rounding::Double, Packing::PLAIN, 0.75, &small), Packing::PLAIN);
+        assert_eq!(chosen(Rounding::Double, pairs, 0.25, &[&[1, 2], &[3, -128]]), pairs.general());
+        // 256 chunks are too many for a byte, and are 16 times 16.
+        let long = [-128i8; 16 * 255 + 1];
+        for (weights, lengths) in [(256, 16), (257, 17), (16 * 255, 255)] {
+            let found = chosen(Rounding::Double, chunks, 0.25, &[&long[..weights]]);
+            assert_eq!(found, Packing::chunks(lengths).general());
+        }
+        assert_eq!(chosen(Rounding::Double, chunks, 0.25, &[&long]), Packing::PLAIN);
     }
 
     #[test]

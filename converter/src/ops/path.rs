@@ -33,6 +33,8 @@ use super::{pack, prices, winograd};
 
 /// Weights in the order of the core's kernels.
 const PACKED: &str = "packed";
+/// The same for numbers beyond the bounds of the fastest kernels.
+const GENERAL: &str = "general";
 /// Weights in the order of the graph.
 const PLAIN: &str = "plain";
 /// Weights in the order of another core's kernels, read one by one.
@@ -43,7 +45,7 @@ const NIBBLES: &str = "four bits";
 /// The way through an op.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
-    /// `packed`, `winograd`, `depthwise 3x3`, `plain`, `foreign`, `table`, or the operator's name where it has one way.
+    /// `packed`, `general`, `winograd`, `depthwise 3x3`, `plain`, `foreign`, `table`, or the operator's name where it has one way.
     pub name: String,
     /// Why it is not the fastest; `None` where it is.
     pub slow: Option<Slow>,
@@ -165,9 +167,13 @@ impl File<'_> {
     }
 
     fn segments(&self, p: &Conv2dParams) -> Path {
-        match self.policy.conv.own(p.packing) {
-            Some(_) => Path::fastest(PACKED.into()),
-            None => self.other_core("conv_2d", FOREIGN),
+        let wanted = self.policy.conv;
+        match (wanted.own(p.packing), wanted.general().own(p.packing)) {
+            (Some(_), _) => Path::fastest(PACKED.into()),
+            (None, Some(_)) => {
+                self.general("conv_2d", "channels are beyond the bounds of packed ones".into())
+            }
+            (None, None) => self.other_core("conv_2d", FOREIGN),
         }
     }
 
@@ -288,6 +294,13 @@ impl File<'_> {
                 "weights of four bits, half the flash, are unpacked as they are read".into(),
             ));
         }
+        let wanted = layer.wanted;
+        if wanted.order != Order::Plain && wanted.general().own(layer.packing).is_some() {
+            let Some(because) = self.beyond(layer, wanted.order, &self.rows(layer)?) else {
+                return Some(Path::fastest(GENERAL.into()));
+            };
+            return Some(self.general(layer.op, because));
+        }
         if !plain {
             return Some(self.other_core(layer.op, FOREIGN));
         }
@@ -301,6 +314,14 @@ impl File<'_> {
         let rows = self.rows(layer)?;
         let because = self.beyond(layer, layer.wanted.order, &rows).unwrap_or_else(|| self.not_packed());
         Some(slow(PLAIN, because))
+    }
+
+    /// Weights in a general packing, which is no loss where it is nearly as fast.
+    fn general(&self, op: &str, because: String) -> Path {
+        let factor = prices::factor(self.core, op, GENERAL, PACKED);
+        let told = Slow { because, factor, chosen: false };
+        let slow = factor.is_none_or(|factor| factor > prices::WORTH).then_some(told);
+        Path { slow, ..Path::fastest(GENERAL.into()) }
     }
 
     /// An op whose weights are in an order that only another core's kernels read fast.
@@ -331,7 +352,7 @@ impl File<'_> {
             let m = multipliers.get(channel).or(multipliers.first())?;
             let found = pack::exceeded(order, m, pack::largest_sum(row, bias.into()), channel, row);
             let chunks = order == Order::Chunks && pack::too_many_chunks(row);
-            let Some(words) = found.or(chunks.then_some("take more chunks than the file counts")) else {
+            let Some(words) = found.or(chunks.then_some("take more than 255 chunks")) else {
                 continue;
             };
             match counts.iter_mut().find(|(told, _)| *told == words) {

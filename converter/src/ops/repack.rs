@@ -1,7 +1,7 @@
 //! The weights of a finished op in the order of another core's kernels.
 //!
 //! An op's numbers are the same in every packing but for the order of the weights, so this needs no more
-//! than the file has. Where the new order's bounds do not hold, the op stays as it is.
+//! than the file has. Where the new order's bounds do not hold, its general packing takes the weights.
 
 use bytemuck::Pod;
 use ferrolite_runtime::Rounding;
@@ -52,9 +52,7 @@ impl Repacking<'_> {
             OpCode::Conv2dWinograd => self.filters(&p)?,
             _ => self.rows(shape(Packing::from_tag(p.packing)?), p.weights)?,
         };
-        let shape = shape(self.policy.conv);
-        p.weights = self.store(&shape, &rows, &p.stage)?;
-        p.packing = shape.packing.tag();
+        (p.packing, p.weights) = self.store(&shape(self.policy.conv), &rows, &p.stage, true)?;
         Some(renewed(op, OpCode::Conv2d, &p, conv_2d::scratch_bytes(&p)?))
     }
 
@@ -67,8 +65,7 @@ impl Repacking<'_> {
             let start = group.checked_mul(from.bytes()?)?.checked_add(p.weights)?;
             rows.extend(self.rows(from, start)?);
         }
-        p.weights = self.store(&to, &rows, &p.stage)?;
-        p.packing = to.packing.tag();
+        (p.packing, p.weights) = self.store(&to, &rows, &p.stage, true)?;
         Some(renewed(op, OpCode::Conv2dSegments, &p, conv_2d_segments::scratch_bytes(&p)?))
     }
 
@@ -89,9 +86,7 @@ impl Repacking<'_> {
             }
             packing => self.rows(shape(packing), p.weights)?,
         };
-        let shape = shape(self.policy.depthwise);
-        p.weights = self.store(&shape, &rows, &p.stage)?;
-        p.packing = shape.packing.tag();
+        (p.packing, p.weights) = self.store(&shape(self.policy.depthwise), &rows, &p.stage, false)?;
         Some(renewed(op, OpCode::DepthwiseConv2d, &p, depthwise_conv_2d::scratch_bytes(&p)?))
     }
 
@@ -99,9 +94,7 @@ impl Repacking<'_> {
         let mut p: FullyConnectedParams = params(op)?;
         let shape = |packing| Shape { packing, channels: p.outputs, lines: 1, line: p.inputs };
         let rows = self.rows(shape(Packing::from_tag(p.packing)?), p.weights)?;
-        let shape = shape(self.policy.dense);
-        p.weights = self.store(&shape, &rows, &p.stage)?;
-        p.packing = shape.packing.tag();
+        (p.packing, p.weights) = self.store(&shape(self.policy.dense), &rows, &p.stage, true)?;
         Some(renewed(op, OpCode::FullyConnected, &p, op.scratch_bytes))
     }
 
@@ -138,9 +131,16 @@ impl Repacking<'_> {
         Some(rows)
     }
 
-    /// Stores the weights, of one group or of several, if the kernels' short way is exact for them. Chunks are not among the orders that a
-    /// file is packed anew for: no host wants them.
-    fn store(&mut self, shape: &Shape, rows: &[i8], stage: &OutputStage) -> Option<u32> {
+    /// Stores the weights, of one group or of several, and says how they are packed and where they lie: in this order if the kernels' short way is
+    /// exact for them, else in its general packing, if there are kernels for it. Chunks are not among the orders that
+    /// a file is packed anew for: no host wants them.
+    fn store(
+        &mut self,
+        shape: &Shape,
+        rows: &[i8],
+        stage: &OutputStage,
+        general: bool,
+    ) -> Option<(u32, u32)> {
         let wanted = !matches!(shape.packing.order, Order::Plain | Order::Chunks | Order::Winograd);
         if !wanted || self.rounding != Rounding::Double {
             return None;
@@ -159,8 +159,21 @@ impl Repacking<'_> {
                 let c = c % shape.channels as usize;
                 m.is_some_and(|m| pack::row_suits(shape.packing.order, m, bound, c, row))
             });
-        if suits { self.to.add(&segments::packed(shape, rows), 16).ok() } else { None }
+        let packing = if suits { shape.packing } else { shape.packing.general() };
+        // Nobody has checked the multipliers of a file.
+        let general = general && multipliers.iter().all(is_whole) && i8::try_from(stage.zero_point).is_ok();
+        if !suits && !general {
+            return None;
+        }
+        let shape = Shape { packing, ..*shape };
+        let start = self.to.add(&segments::packed(&shape, rows), 16).ok()?;
+        Some((packing.tag(), start))
     }
+}
+
+/// Whether a multiplier is one that the converter makes.
+fn is_whole(m: &Multiplier) -> bool {
+    (m.mantissa == 0 || m.mantissa >= 1 << 30) && (-31..=30).contains(&m.shift)
 }
 
 /// An op's parameters; `None` if it has others.

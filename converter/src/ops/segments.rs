@@ -35,19 +35,19 @@ pub(super) fn suits(p: &Conv2dParams, packing: Packing) -> bool {
             .is_none_or(|(ring, segment)| ring > segment.saturating_add(TRIFLE))
 }
 
-/// The shape of the weights of a group, where the numbers of all groups are within the bounds of the target's
-/// packing.
+/// The shape of the weights of a group: in the target's packing where the numbers of all groups are within its bounds,
+/// else in its general one.
 pub(super) fn choose(
     cx: &Lowering<'_>,
     p: &Conv2dParams,
     channels: &mut Channels,
     input: &Quantized<'_>,
-    weights: &[i8],
+    weights_of_all: &[i8],
 ) -> Option<Shape> {
     let group = shape(p, cx.policy.conv)?;
     let (count, size) = (group.channels as usize, (group.lines as usize).checked_mul(group.line as usize)?);
     let mut found: Option<Packing> = None;
-    for (number, weights) in weights.chunks_exact(count.checked_mul(size)?).enumerate() {
+    for (number, weights) in weights_of_all.chunks_exact(count.checked_mul(size)?).enumerate() {
         let own = number * count..(number + 1) * count;
         let shared = channels.factors.len() != channels.bias.len();
         let factors = if shared { channels.factors.clone() } else { channels.factors[own.clone()].to_vec() };
@@ -60,7 +60,8 @@ pub(super) fn choose(
         let rows = weights.chunks_exact(size);
         let packing = pack::choose(cx, cx.policy.conv, size_of_group, &mut numbers, input, rows).packing;
         if packing.order == Order::Plain {
-            return None;
+            let packing = pack::any(cx, cx.policy.conv, weights_of_all.chunks_exact(size))?;
+            return Some(Shape { packing, ..group });
         }
         if !shared {
             channels.factors[own].copy_from_slice(&numbers.factors);

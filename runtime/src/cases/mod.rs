@@ -178,6 +178,28 @@ impl Constants {
         }
     }
 
+    /// An output stage that suits a packing: of a general one it is any that the converter makes.
+    pub fn stage_for(
+        &mut self,
+        random: &mut Random,
+        packing: Packing,
+        depth: u32,
+        channels: u32,
+    ) -> OutputStage {
+        if !packing.general {
+            return self.stage(random, depth, channels);
+        }
+        let numbers = random.any_channels(channels as usize);
+        OutputStage {
+            bias: self.push(&numbers.bias),
+            multipliers: self.push(&numbers.multipliers),
+            multiplier_count: numbers.multipliers.len() as u32,
+            zero_point: numbers.zero_point,
+            min: numbers.bounds.0,
+            max: numbers.bounds.1,
+        }
+    }
+
     /// Packed or plain weights.
     pub fn weights(&mut self, random: &mut Random, shape: Shape) -> u32 {
         if shape.packing == Packing::PLAIN {
@@ -220,6 +242,17 @@ pub fn packing(random: &mut Random, of: fn(Target) -> Packing) -> Packing {
     match packing.order {
         Order::Chunks => Packing::chunks(random.up_to(20) as u8),
         _ => packing,
+    }
+}
+
+/// The same for kinds of layers that also have general packings.
+pub fn any_packing(random: &mut Random, of: fn(Target) -> Packing) -> Packing {
+    let packing = packing(random, of);
+    match packing.order {
+        _ if random.below(3) != 0 => packing,
+        // Enough for the rows of cases, with a chunk for each weight.
+        Order::Chunks => Packing::chunks(8 + random.up_to(4) as u8).general(),
+        _ => packing.general(),
     }
 }
 

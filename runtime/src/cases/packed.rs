@@ -9,17 +9,18 @@ use ferrolite_schema::params::Multiplier;
 
 use super::Random;
 use crate::kernels::Stage;
-use crate::packing::{Matrix, Order, Shape};
+use crate::packing::{LONGEST_CHUNK, Matrix, Order, Packing, Shape};
 use crate::winograd::{self, Filters};
 
 /// Largest weight of chunks of any lengths: `16 * 15 * 128` is below `2^15`.
 pub const LARGEST_IN_CHUNKS: i8 = 15;
 
 impl Random {
-    /// A weight that a channel in this order may have.
-    pub fn weight(&mut self, order: Order, channel: u32) -> i8 {
+    /// A weight that a channel in this packing may have.
+    pub fn weight(&mut self, packing: Packing, channel: u32) -> i8 {
         let w = self.element();
-        match order {
+        match packing.order {
+            _ if packing.general => w,
             Order::Chunks => w.clamp(-LARGEST_IN_CHUNKS, LARGEST_IN_CHUNKS),
             Order::Pairs if channel % 2 == 1 => w.max(-127),
             _ => w,
@@ -35,24 +36,33 @@ impl Random {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         let mut rooms = Vec::new();
         for channel in 0..shape.channels {
-            for number in 0..u32::from(if order == Order::Chunks { shape.packing.group } else { 0 }) {
+            for number in 0..if order == Order::Chunks { shape.packing.lengths() } else { 0 } {
                 bytes[shape.chunk_place(channel, number) as usize] = self.next() as u8;
             }
             let mut room = bound(order, channel) - 1;
+            let mut chunks = Chunks { number: 0, length: 0, room: 0 };
             for k in 0..shape.depth().expect("it is small") {
-                let w = self.weight(order, channel);
+                let w = self.weight(shape.packing, channel);
                 let at = shape.place(channel, k) as usize;
                 if order == Order::Pairs {
                     let pair = i16::from_le_bytes([bytes[at], bytes[at + 1]]);
-                    let pair = pair.wrapping_add(i16::from(w) << (8 * (channel % 2)));
+                    let w = if shape.packing.general { i16::from(w as u8) } else { w.into() };
+                    let pair = pair.wrapping_add(w << (8 * (channel % 2)));
                     bytes[at..at + 2].copy_from_slice(&pair.to_le_bytes());
                 } else {
                     let offset = order == Order::Quads && channel.is_multiple_of(2);
                     bytes[at] = w as u8 ^ if offset { 0x80 } else { 0 };
                 }
+                if order == Order::Chunks && shape.packing.general {
+                    let (number, length) = chunks.add(w);
+                    // Its upper bits say nothing.
+                    bytes[shape.chunk_place(channel, number) as usize] =
+                        (length - 1) as u8 | self.next() as u8 & 0xF0;
+                }
                 room -= 128 * i64::from(w).abs();
             }
-            rooms.push(room);
+            // Any bias will do.
+            rooms.push(if shape.packing.general { i32::MAX.into() } else { room });
         }
         Packed { shape, words, rooms }
     }
@@ -87,6 +97,29 @@ impl Random {
         (filters, rooms)
     }
 
+    /// Numbers for which weights in a general packing are allowed: any that the converter makes.
+    pub fn any_channels(&mut self, count: usize) -> Channels {
+        let mut channels = self.channels(&vec![i32::MAX.into(); count]);
+        for multiplier in &mut channels.multipliers {
+            // Any, one that makes an output of a usual sum, one near the borders of the short way.
+            multiplier.shift = match self.below(4) {
+                0 => self.below(62) as i32 - 31,
+                1 => -7 - self.below(8) as i32,
+                2 => [-31, -30, -23, -22, -2, -1, 0, 1, 2, 30][self.below(10)],
+                _ => -(self.below(4) as i32),
+            };
+        }
+        channels
+    }
+
+    /// Numbers that suit packed weights.
+    pub fn channels_of(&mut self, weights: &Packed) -> Channels {
+        match weights.shape.packing.general {
+            true => self.any_channels(weights.rooms.len()),
+            false => self.channels(&weights.rooms),
+        }
+    }
+
     /// Numbers for which packed weights are allowed, for channels whose biases have this much room.
     pub fn channels(&mut self, rooms: &[i64]) -> Channels {
         let mut bias = |&room: &i64| {
@@ -117,6 +150,28 @@ impl Random {
     }
 }
 
+/// The chunk that the weights of a channel have come to.
+struct Chunks {
+    number: u32,
+    length: usize,
+    room: i32,
+}
+
+impl Chunks {
+    /// The number and the length of the chunk that a weight is added to: the last one, while there is room in it.
+    fn add(&mut self, w: i8) -> (u32, usize) {
+        let most = 128 * i32::from(w).abs();
+        if self.length != 0 && (most > self.room || self.length == LONGEST_CHUNK) {
+            (self.number, self.length) = (self.number + 1, 0);
+        }
+        if self.length == 0 {
+            self.room = i16::MAX.into();
+        }
+        (self.length, self.room) = (self.length + 1, self.room - most);
+        (self.number, self.length)
+    }
+}
+
 /// What the largest magnitude of a channel's sum stays below, bias included: `converter/src/ops/pack.rs` proves it.
 pub fn bound(order: Order, channel: u32) -> i64 {
     match order {
@@ -133,8 +188,8 @@ pub fn weight_bytes(shape: &Shape) -> HashSet<usize> {
     let order = shape.packing.order;
     let mut bytes = HashSet::new();
     for channel in 0..shape.channels {
-        let chunks = if order == Order::Chunks { shape.packing.group } else { 0 };
-        bytes.extend((0..chunks.into()).map(|number| shape.chunk_place(channel, number) as usize));
+        let chunks = if order == Order::Chunks { shape.packing.lengths() } else { 0 };
+        bytes.extend((0..chunks).map(|number| shape.chunk_place(channel, number) as usize));
         // The odd channel of a pair has the upper byte.
         let upper = u32::from(order == Order::Pairs && channel % 2 == 1);
         let depth = shape.depth().expect("it is sound");

@@ -17,7 +17,6 @@ pub(super) struct Channels<'a> {
 
 impl<'a> Channels<'a> {
     /// `count` channels, starting with channel `first`.
-    #[cfg(not(kernels = "armv6m"))]
     pub(super) fn of(stage: &Stage<'a>, first: usize, count: usize) -> Channels<'a> {
         let multipliers = match stage.multipliers {
             one @ [_] => one,
@@ -62,7 +61,30 @@ impl Channels<'_> {
         self.finish_by(|a, b| ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32, channel, doubled)
     }
 
-    /// The same, with a set's own function for the rounded upper word of a product.
+    /// The int8 value of an accumulator of any size, with a multiplier that may shift to either side.
+    pub(super) fn finish_general(&self, channel: usize, acc: i32) -> i8 {
+        let scaled = |a: i32, m: i32| ((i64::from(a) * i64::from(m) + (1 << 30)) >> 31) as i32;
+        self.finish_general_by(scaled, channel, acc)
+    }
+
+    /// The same, with a set's own function for a product, rounded and without its lower 31 bits.
+    pub(super) fn finish_general_by(&self, scaled: impl Fn(i32, i32) -> i32, channel: usize, acc: i32) -> i8 {
+        let multiplier = match self.multipliers {
+            [one] => Some(one),
+            all => all.get(channel),
+        };
+        let Multiplier { mantissa, shift } = multiplier.copied().unwrap_or_default();
+        if shift < 0 {
+            let y = scaled(acc, mantissa);
+            let y = y.wrapping_add(y >> 31).wrapping_shr(!shift as u32);
+            (y.saturating_add(self.half) >> 1).clamp(-128, 127) as i8
+        } else {
+            let y = scaled(acc.wrapping_shl(shift as u32), mantissa);
+            y.wrapping_add(self.half >> 1).clamp(-128, 127) as i8
+        }
+    }
+
+    /// The int8 value of a doubled accumulator, with a set's own function for the rounded upper word of a product.
     pub(super) fn finish_by(
         &self,
         high_product: impl FnOnce(i32, i32) -> i32,

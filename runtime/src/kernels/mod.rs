@@ -20,6 +20,7 @@ mod channels;
 mod elementwise;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im"))]
 mod fields;
+mod general;
 #[cfg(any(kernels = "mve", not(device)))]
 mod mve;
 mod policy;
@@ -48,6 +49,7 @@ pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(device)))]
 pub use armv7m::Armv7m;
+pub use general::General;
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
 pub use policy::{Policy, has_winograd, policy};
@@ -257,9 +259,11 @@ pub struct Lines<'a> {
 /// A set of kernels for one kind of core. Accumulators wrap modulo 2^32.
 ///
 /// Methods that take a [`Matrix`] get weights in the packing of the set's own [`POLICY`](Kernels::POLICY);
-/// the portable set takes any packing. All packings except the plain one guarantee in addition, for each
-/// channel, that the sum of `|w| * 128` and `|bias|` is below 2^30, and that the multiplier shifts right by 1
-/// to 22 bits and rounds twice. The converter chooses such a packing only if that holds.
+/// the portable set takes any packing. All packings except the plain one and the
+/// [general](crate::packing::Packing::general) ones guarantee in addition, for each channel, that the sum of
+/// `|w| * 128` and `|bias|` is below 2^30, and that the multiplier shifts right by 1 to 22 bits and rounds twice. The
+/// converter chooses such a packing only if that holds. General ones guarantee that multipliers round twice and are as
+/// [`multiplier`](crate::quant::multiplier) makes them.
 pub trait Kernels: 'static {
     /// The packings that this set can read fast.
     const POLICY: Policy = Policy::PLAIN;
@@ -304,6 +308,23 @@ pub trait Kernels: 'static {
 
     /// Like [`dense`](Kernels::dense), with packed weights.
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        portable::dense_packed(input, weights, stage, out);
+    }
+
+    /// Like [`matmul_packed`](Kernels::matmul_packed), for the general packing of the set's own.
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        portable::matmul_packed(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    /// Like [`dense_packed`](Kernels::dense_packed), for the general packing of the set's own.
+    fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::dense_packed(input, weights, stage, out);
     }
 

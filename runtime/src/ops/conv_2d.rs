@@ -16,7 +16,7 @@ use ferrolite_schema::params::{Conv2dParams, Window};
 use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Lines, Portable, Stage, TILE};
+use crate::kernels::{General, Kernels, Lines, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
 use crate::tensor::{cells_of, copy_short, fill, fill_short};
@@ -44,6 +44,20 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
             code: OpCode::Conv2d as u16,
             check: check_tuned::<K>,
             eval: eval_tuned::<K>,
+            lead: packed_lead,
+        },
+    }
+}
+
+/// The operator for weights that were packed for the kernels `K`, with numbers that keep to their bounds or with any,
+/// and no others.
+pub const fn general_operator<K: Kernels>() -> Operator {
+    match K::POLICY.conv.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator {
+            code: OpCode::Conv2d as u16,
+            check: check_both::<K>,
+            eval: eval_both::<K>,
             lead: packed_lead,
         },
     }
@@ -153,6 +167,17 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     check_packed(node, p, K::POLICY.conv.own(p.packing).ok_or(Fault::Packing)?)
 }
 
+fn check_both<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &Conv2dParams = node.params()?;
+    check_packed(node, p, own::<K>(p.packing).ok_or(Fault::Packing)?)
+}
+
+/// The packing with this tag, if it is one of the set's own.
+fn own<K: Kernels>(tag: u32) -> Option<Packing> {
+    let own = K::POLICY.conv;
+    own.own(tag).or_else(|| own.general().own(tag))
+}
+
 #[inline]
 fn check_plain(node: &Node<'_>, p: &Conv2dParams) -> Result<(), Fault> {
     let (groups, out_channels) = (p.groups, p.out_channels);
@@ -238,7 +263,9 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     match Packing::from_tag(p.packing) {
         Some(Packing::PLAIN) => eval_plain::<K>(eval),
-        Some(packing) if packing.is_a(K::POLICY.conv) => eval_packed::<K>(eval, p, packing),
+        Some(packing) if packing.is_a(K::POLICY.conv) || packing.is_a(K::POLICY.conv.general()) => {
+            eval_packed::<General<K>>(eval, p, packing)
+        }
         Some(packing) => eval_packed::<Portable>(eval, p, packing),
         None => {}
     }
@@ -257,6 +284,12 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = K::POLICY.conv.own(p.packing) else { return };
     eval_packed::<K>(eval, p, packing);
+}
+
+fn eval_both<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
+    let Some(packing) = own::<K>(p.packing) else { return };
+    eval_packed::<General<K>>(eval, p, packing);
 }
 
 #[inline(always)]
@@ -462,11 +495,11 @@ pub fn conv_2d<K: Kernels>(
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, batches, dim, packing, sizes, window, zero_point};
+    use crate::cases::{Case, Constants, any_packing, batches, dim, sizes, window, zero_point};
     use crate::kernels::policy;
 
     let (mut window, batches) = (window(random), batches(random));
-    let packing = packing(random, |target| policy(target).conv);
+    let packing = any_packing(random, |target| policy(target).conv);
     let (mut groups, mut in_channels, mut out_channels) = (1, dim(random, 8), dim(random, 8));
     if packing == Packing::PLAIN {
         if random.below(3) == 0 {
@@ -487,7 +520,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         input_zero_point: zero_point(random),
         packing: packing.tag(),
         weights: constants.weights(random, shape),
-        stage: constants.stage(random, window.kernel_h * line, out_channels),
+        stage: constants.stage_for(random, packing, window.kernel_h * line, out_channels),
     };
     let (input, output) = sizes(&window, batches, in_channels, out_channels);
     let case = Case::of(OpCode::Conv2d, &p, constants).int8(random, input, output);

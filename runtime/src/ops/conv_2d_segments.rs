@@ -14,7 +14,7 @@ use super::Operator;
 use super::segment::{self, Segment};
 use super::window;
 use crate::error::Fault;
-use crate::kernels::{Kernels, Portable, Stage, TILE};
+use crate::kernels::{General, Kernels, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Packing, Shape};
 use crate::tensor::{cells_of, fill, runs};
@@ -37,6 +37,23 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
         eval: eval_tuned::<K>,
         lead,
     }
+}
+
+/// The operator for weights that were packed for the kernels `K`, with numbers that keep to their bounds or with any,
+/// and no others.
+pub const fn general_operator<K: Kernels>() -> Operator {
+    Operator {
+        code: OpCode::Conv2dSegments as u16,
+        check: |node| check(node, own::<K>(node.params::<Conv2dParams>()?.packing)),
+        eval: eval_both::<K>,
+        lead,
+    }
+}
+
+/// The packing with this tag, if it is one of the set's own.
+fn own<K: Kernels>(tag: u32) -> Option<Packing> {
+    let own = K::POLICY.conv;
+    own.own(tag).or_else(|| own.general().own(tag))
 }
 
 /// The weights of one group as a matrix: a line for each kernel row, or for each tap where taps lie apart.
@@ -96,7 +113,9 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     match Packing::from_tag(p.packing) {
-        Some(packing) if packing.is_a(K::POLICY.conv) => eval_with::<K>(eval, p, packing),
+        Some(packing) if packing.is_a(K::POLICY.conv) || packing.is_a(K::POLICY.conv.general()) => {
+            eval_with::<General<K>>(eval, p, packing)
+        }
         Some(packing) => eval_with::<Portable>(eval, p, packing),
         None => {}
     }
@@ -106,6 +125,12 @@ fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = K::POLICY.conv.own(p.packing) else { return };
     eval_with::<K>(eval, p, packing);
+}
+
+fn eval_both<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
+    let Some(packing) = own::<K>(p.packing) else { return };
+    eval_with::<General<K>>(eval, p, packing);
 }
 
 #[inline]
@@ -177,12 +202,12 @@ fn shape_channels(p: &Conv2dParams) -> usize {
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, batches, dim, packing, sizes, window, zero_point};
+    use crate::cases::{Case, Constants, any_packing, batches, dim, sizes, window, zero_point};
     use crate::kernels::policy;
 
     let (mut window, batches) = (window(random), batches(random));
     let packing = loop {
-        let packing = packing(random, |target| policy(target).conv);
+        let packing = any_packing(random, |target| policy(target).conv);
         if packing != Packing::PLAIN {
             break packing;
         }
@@ -210,7 +235,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     let group = shape(&p, packing).unwrap_or_else(|| unreachable!());
     let depth = group.lines * group.line;
     p.weights = constants.groups(random, group, groups);
-    p.stage = constants.stage(random, depth, out_channels);
+    p.stage = constants.stage_for(random, packing, depth, out_channels);
     let (input, output) = sizes(&window, batches, in_channels, out_channels);
     let case = Case::of(OpCode::Conv2dSegments, &p, constants).int8(random, input, output);
     case.scratch(scratch_bytes(&p))

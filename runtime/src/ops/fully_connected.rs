@@ -8,7 +8,7 @@ use ferrolite_schema::params::FullyConnectedParams;
 
 use super::{Operator, no_overlap};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Portable, Stage};
+use crate::kernels::{General, Kernels, Portable, Stage};
 use crate::node::{Eval, Node};
 use crate::packing::{Order, Packing, Shape};
 
@@ -35,6 +35,20 @@ pub const fn tuned_operator<K: Kernels>() -> Operator {
             code: OpCode::FullyConnected as u16,
             check: check_tuned::<K>,
             eval: eval_tuned::<K>,
+            lead: no_overlap,
+        },
+    }
+}
+
+/// The operator for weights that were packed for the kernels `K`, with numbers that keep to their bounds or with any,
+/// and no others.
+pub const fn general_operator<K: Kernels>() -> Operator {
+    match K::POLICY.dense.order {
+        Order::Plain => operator::<K>(),
+        _ => Operator {
+            code: OpCode::FullyConnected as u16,
+            check: check_both::<K>,
+            eval: eval_both::<K>,
             lead: no_overlap,
         },
     }
@@ -113,6 +127,17 @@ fn check_tuned<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
     check_packed(node, p, K::POLICY.dense)
 }
 
+fn check_both<K: Kernels>(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &FullyConnectedParams = node.params()?;
+    check_packed(node, p, own::<K>(p.packing).ok_or(Fault::Packing)?)
+}
+
+/// The packing with this tag, if it is one of the set's own.
+fn own<K: Kernels>(tag: u32) -> Option<Packing> {
+    let own = K::POLICY.dense;
+    own.own(tag).or_else(|| own.general().own(tag))
+}
+
 /// In line, as the packing is a constant in most cases.
 #[inline(always)]
 fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
@@ -130,9 +155,23 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
         eval_packed::<K>(eval, p, K::POLICY.dense);
     } else if p.packing == Packing::PLAIN.tag() {
         eval_plain::<K>(eval);
+    } else if p.packing == K::POLICY.dense.general().tag() {
+        eval_general::<K>(eval, p);
     } else {
         eval_foreign(eval, p);
     }
+}
+
+/// Weights that were packed for this core, with any numbers.
+#[inline(never)]
+fn eval_general<K: Kernels>(eval: &Eval<'_>, p: &FullyConnectedParams) {
+    eval_packed::<General<K>>(eval, p, K::POLICY.dense.general());
+}
+
+fn eval_both<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
+    let Some(packing) = own::<K>(p.packing) else { return };
+    eval_packed::<General<K>>(eval, p, packing);
 }
 
 #[inline(never)]
@@ -223,11 +262,11 @@ pub fn dense_of_nibbles(row: &[Cell<i8>], weights: &[u8], stage: &Stage<'_>, out
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, dim, packing};
+    use crate::cases::{Case, Constants, any_packing, dim};
     use crate::kernels::policy;
 
     let (rows, inputs, outputs) = (dim(random, 3), dim(random, 20), dim(random, 20));
-    let packing = packing(random, |target| policy(target).dense);
+    let packing = any_packing(random, |target| policy(target).dense);
     let mut constants = Constants::default();
     let four_bits = random.below(6) == 0;
     let weights = if four_bits {
@@ -241,7 +280,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         outputs,
         packing: if four_bits { Packing::NIBBLES } else { packing.tag() },
         weights,
-        stage: constants.stage(random, inputs, outputs),
+        stage: constants.stage_for(random, if four_bits { Packing::PLAIN } else { packing }, inputs, outputs),
     };
     Case::of(OpCode::FullyConnected, &p, constants).int8(random, rows * inputs, rows * outputs)
 }

@@ -33,6 +33,33 @@ pub mod tuned {
     };
 }
 
+/// As [`tuned`], for files whose layers have channels with any numbers: multipliers of one half and more or below
+/// 2^-23, large sums and biases, weights of -128. The operators run layers without such channels as fast as those of
+/// [`tuned`] do, and link two kernels in place of one.
+pub mod general {
+    use crate::kernels::Native;
+    use crate::ops::operator::Operator;
+    use crate::ops::{conv_2d, conv_2d_segments, fully_connected};
+
+    const STRICT: bool = cfg!(all(device, not(feature = "foreign-kernels")));
+
+    /// CONV_2D.
+    pub const CONV_2D: Operator =
+        if STRICT { conv_2d::general_operator::<Native>() } else { conv_2d::operator::<Native>() };
+    /// CONV_2D in segments.
+    pub const CONV_2D_SEGMENTS: Operator = if STRICT {
+        conv_2d_segments::general_operator::<Native>()
+    } else {
+        conv_2d_segments::operator::<Native>()
+    };
+    /// FULLY_CONNECTED.
+    pub const FULLY_CONNECTED: Operator = if STRICT {
+        fully_connected::general_operator::<Native>()
+    } else {
+        fully_connected::operator::<Native>()
+    };
+}
+
 /// Operators for files whose weights are plain: they link the kernels for those and no others, and refuse
 /// packed files, on every core.
 pub mod plain {

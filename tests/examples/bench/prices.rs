@@ -22,6 +22,9 @@ conv_2d 16x16x16 3x3/1 16
 conv_2d 16x16x32 3x3/2 32
 conv_2d 6x6x128 1x1/1 128
 conv_2d 16x16x16 3x3/1 16 dilation=2
+conv_2d 16x16x64 1x1/1 64 some=multiplier
+conv_2d 16x16x16 3x3/1 16 some=multiplier
+conv_2d 6x6x128 1x1/1 128 some=multiplier
 depthwise_conv_2d 16x16x24 3x3/1
 depthwise_conv_2d 24x24x16 3x3/1
 depthwise_conv_2d 16x16x24 3x3/2
@@ -36,6 +39,8 @@ depthwise_conv_2d 16x16x24 3x3/1 dilation=2
 fully_connected 256 64
 fully_connected 640 128
 fully_connected 128 10
+fully_connected 256 64 some=multiplier
+fully_connected 640 128 some=multiplier
 ";
 
 const HEADING: &str = "\

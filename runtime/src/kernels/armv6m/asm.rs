@@ -189,119 +189,226 @@ macro_rules! finish {
     };
 }
 
+/// The same for any accumulator and any multiplier: `r4` = 2^14, `r5` is the right shift minus one, or the complement of the
+/// left shift; `\round` is the zero point.
+///
+/// ```text
+/// a = h 2^16 + l, m = g 2^16 + k:   a m = h g 2^32 + (h k + l g) 2^16 + l k
+/// ```
+macro_rules! finish_general {
+    () => {
+        ".macro FERROLITE_FINISH round
+        cmp r5, #0
+        bge 91f
+        mvns r1, r5
+        lsls r0, r1
+        91:
+        uxth r1, r0
+        asrs r0, r0, #16
+        movs r2, r1
+        muls r2, r6, r2
+        lsrs r2, r2, #16
+        movs r3, r0
+        muls r3, r6, r3
+        adds r2, r2, r3
+        muls r0, r7, r0
+        muls r1, r7, r1
+        asrs r3, r2, #16
+        adds r0, r0, r3
+        uxth r2, r2
+        adds r1, r1, r2
+        adds r1, r1, r4
+        lsls r0, r0, #1
+        lsrs r1, r1, #15
+        adds r0, r0, r1
+        cmp r5, #0
+        blt 92f
+        asrs r1, r0, #31
+        adds r0, r0, r1
+        asrs r0, r5
+        adds r0, r0, #1
+        asrs r0, r0, #1
+        92:
+        add r0, \\round
+        sxtb r1, r0
+        cmp r1, r0
+        beq 90f
+        asrs r1, r0, #31
+        movs r0, #127
+        eors r0, r1
+        90:
+        .endm"
+    };
+}
+
 /// Two pairs of pixels by all channels. In the loop, `r0` points into the tile and, plus the distance in
 /// `r1`, into the weights; `r2` points to the next length; `r3` and `r4` are the sums of a chunk. `r8` to
 /// `r11` are the pixels' accumulators, `r12` is the last element of the tile.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn products(work: *const Products) {
-    leaf!(
-        [Products: tile, weights, lengths, bias, multipliers, out, channels, last, chunks, next_weights,
-             next_lengths, half, step, lanes, channel;
-         Multiplier: mantissa, shift],
-        ".cpu cortex-m0",
-        // Four products: an element of four pixels, and a weight. It takes 12 bytes of code, which the
-        // computed jump relies on.
-        ".macro FERROLITE_STEP",
-        "ldrsb r7, [r1, r0]",
-        "ldmia r0!, {{r5, r6}}",
-        "muls r5, r7, r5",
-        "adds r3, r3, r5",
-        "muls r6, r7, r6",
-        "adds r4, r4, r6",
-        ".endm",
-        finish!(),
-        ".macro FERROLITE_OUT acc, at",
-        "mov r0, \\acc",
-        "FERROLITE_FINISH r12",
-        "ldr r1, [sp, #\\at]",
-        "ldr r2, [sp, #{channel}]",
-        "strb r0, [r1, r2]",
-        ".endm",
-        "push {{r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
-        // Stack: the arguments, 72 bytes.
-        "sub sp, #72",
-        "mov r1, sp",
-        "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
-        "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
-        "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
-        "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
-        "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
-        "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
-        "1:",
-        "ldr r0, [sp, #{bias}]",
-        "ldmia r0!, {{r1}}",
-        "str r0, [sp, #{bias}]",
-        "mov r8, r1",
-        "mov r9, r1",
-        "mov r10, r1",
-        "mov r11, r1",
-        "ldr r5, [sp, #{last}]",
-        "ldr r0, [sp, #{tile}]",
-        "ldr r1, [sp, #{weights}]",
-        "ldr r2, [sp, #{lengths}]",
-        "mov r12, r5",
-        "subs r5, r5, r0",
-        // A chunk: at most as many elements as remain. r5 is eight times the number of elements after the
-        // first.
-        "2:",
-        "ldrb r7, [r2]",
-        "adds r2, #1",
-        "lsls r7, r7, #28",
-        "lsrs r7, r7, #25",
-        "cmp r7, r5",
-        "bls 3f",
-        "mov r7, r5",
-        "3:",
-        "lsrs r6, r7, #1",
-        "adds r6, r6, r7",
-        "adr r5, 4f",
-        "subs r5, r5, r6",
-        "ldrsb r7, [r1, r0]",
-        "ldmia r0!, {{r3, r4}}",
-        "muls r3, r7, r3",
-        "muls r4, r7, r4",
-        "mov pc, r5",
-        ".p2align 2",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "FERROLITE_STEP",
-        "4:",
-        "sxth r5, r3",
-        "add r8, r5",
-        "subs r3, r3, r5",
-        "asrs r3, r3, #16",
-        "add r9, r3",
-        "sxth r5, r4",
-        "add r10, r5",
-        "subs r4, r4, r5",
-        "asrs r4, r4, #16",
-        "add r11, r4",
-        "mov r5, r12",
-        "subs r5, r5, r0",
-        "bpl 2b",
-        "ldr r0, [sp, #{multipliers}]",
-        "ldr r1, [sp, #{step}]",
-        "ldr r6, [r0, #{mantissa}]",
-        "ldr r5, [r0, #{shift}]",
-        "adds r0, r0, r1",
-        "str r0, [sp, #{multipliers}]",
+/// The list makes of the mantissa in `r6` and the shift in `r5` what `$finish` takes, in `r4` to `r7` and `r12`; `r1` is free.
+macro_rules! products {
+    ($name:ident, $doc:literal, $finish:ident, [$($multiplier:literal),* $(,)?]) => {
+        #[doc = $doc]
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(work: *const Products) {
+            leaf!(
+                [Products: tile, weights, lengths, bias, multipliers, out, channels, last, chunks, next_weights,
+                     next_lengths, half, step, lanes, channel;
+                 Multiplier: mantissa, shift],
+                ".cpu cortex-m0",
+                // Four products: an element of four pixels, and a weight. It takes 12 bytes of code, which the
+                // computed jump relies on.
+                ".macro FERROLITE_STEP",
+                "ldrsb r7, [r1, r0]",
+                "ldmia r0!, {{r5, r6}}",
+                "muls r5, r7, r5",
+                "adds r3, r3, r5",
+                "muls r6, r7, r6",
+                "adds r4, r4, r6",
+                ".endm",
+                $finish!(),
+                ".macro FERROLITE_OUT acc, at",
+                "mov r0, \\acc",
+                "FERROLITE_FINISH r12",
+                "ldr r1, [sp, #\\at]",
+                "ldr r2, [sp, #{channel}]",
+                "strb r0, [r1, r2]",
+                ".endm",
+                "push {{r4, r5, r6, r7, lr}}",
+                "mov r4, r8",
+                "mov r5, r9",
+                "mov r6, r10",
+                "mov r7, r11",
+                "push {{r4, r5, r6, r7}}",
+                // Stack: the arguments, 72 bytes.
+                "sub sp, #72",
+                "mov r1, sp",
+                "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
+                "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
+                "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
+                "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
+                "ldmia r0!, {{r2, r3, r4, r5, r6, r7}}",
+                "stmia r1!, {{r2, r3, r4, r5, r6, r7}}",
+                "1:",
+                "ldr r0, [sp, #{bias}]",
+                "ldmia r0!, {{r1}}",
+                "str r0, [sp, #{bias}]",
+                "mov r8, r1",
+                "mov r9, r1",
+                "mov r10, r1",
+                "mov r11, r1",
+                "ldr r5, [sp, #{last}]",
+                "ldr r0, [sp, #{tile}]",
+                "ldr r1, [sp, #{weights}]",
+                "ldr r2, [sp, #{lengths}]",
+                "mov r12, r5",
+                "subs r5, r5, r0",
+                // A chunk: at most as many elements as remain. r5 is eight times the number of elements after the
+                // first.
+                "2:",
+                "ldrb r7, [r2]",
+                "adds r2, #1",
+                "lsls r7, r7, #28",
+                "lsrs r7, r7, #25",
+                "cmp r7, r5",
+                "bls 3f",
+                "mov r7, r5",
+                "3:",
+                "lsrs r6, r7, #1",
+                "adds r6, r6, r7",
+                "adr r5, 4f",
+                "subs r5, r5, r6",
+                "ldrsb r7, [r1, r0]",
+                "ldmia r0!, {{r3, r4}}",
+                "muls r3, r7, r3",
+                "muls r4, r7, r4",
+                "mov pc, r5",
+                ".p2align 2",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "FERROLITE_STEP",
+                "4:",
+                "sxth r5, r3",
+                "add r8, r5",
+                "subs r3, r3, r5",
+                "asrs r3, r3, #16",
+                "add r9, r3",
+                "sxth r5, r4",
+                "add r10, r5",
+                "subs r4, r4, r5",
+                "asrs r4, r4, #16",
+                "add r11, r4",
+                "mov r5, r12",
+                "subs r5, r5, r0",
+                "bpl 2b",
+                "ldr r0, [sp, #{multipliers}]",
+                "ldr r1, [sp, #{step}]",
+                "ldr r6, [r0, #{mantissa}]",
+                "ldr r5, [r0, #{shift}]",
+                "adds r0, r0, r1",
+                "str r0, [sp, #{multipliers}]",
+                $($multiplier,)*
+                // Missing pixels have the address of the last one, so the last one is written last.
+                "FERROLITE_OUT r11, {out} + 12",
+                "FERROLITE_OUT r10, {out} + 8",
+                "FERROLITE_OUT r9, {out} + 4",
+                "FERROLITE_OUT r8, {out}",
+                "adds r2, #1",
+                "str r2, [sp, #{channel}]",
+                "ldr r1, [sp, #{weights}]",
+                "ldr r2, [sp, #{lengths}]",
+                "ldr r3, [sp, #{chunks}]",
+                "adds r1, #1",
+                "adds r2, r2, r3",
+                "ldr r3, [sp, #{lanes}]",
+                "subs r3, #1",
+                "bne 5f",
+                "movs r3, #8",
+                "ldr r4, [sp, #{next_weights}]",
+                "adds r1, r1, r4",
+                "ldr r4, [sp, #{next_lengths}]",
+                "adds r2, r2, r4",
+                "5:",
+                "str r3, [sp, #{lanes}]",
+                "str r1, [sp, #{weights}]",
+                "str r2, [sp, #{lengths}]",
+                "ldr r3, [sp, #{channels}]",
+                "subs r3, #1",
+                "str r3, [sp, #{channels}]",
+                "beq 6f",
+                "b 1b",
+                "6:",
+                "add sp, #72",
+                "pop {{r4, r5, r6, r7}}",
+                "mov r8, r4",
+                "mov r9, r5",
+                "mov r10, r6",
+                "mov r11, r7",
+                "pop {{r4, r5, r6, r7, pc}}",
+                ".purgem FERROLITE_STEP",
+                ".purgem FERROLITE_FINISH",
+                ".purgem FERROLITE_OUT",
+            )
+        }
+    };
+}
+
+products!(
+    products,
+    "For multipliers that shift to the right.",
+    finish,
+    [
         "mvns r5, r5",
         "ldr r1, [sp, #{half}]",
         "lsls r1, r5",
@@ -310,48 +417,24 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "uxth r6, r6",
         "movs r4, #128",
         "lsls r4, r4, #8",
-        // Missing pixels have the address of the last one, so the last one is written last.
-        "FERROLITE_OUT r11, {out} + 12",
-        "FERROLITE_OUT r10, {out} + 8",
-        "FERROLITE_OUT r9, {out} + 4",
-        "FERROLITE_OUT r8, {out}",
-        "adds r2, #1",
-        "str r2, [sp, #{channel}]",
-        "ldr r1, [sp, #{weights}]",
-        "ldr r2, [sp, #{lengths}]",
-        "ldr r3, [sp, #{chunks}]",
-        "adds r1, #1",
-        "adds r2, r2, r3",
-        "ldr r3, [sp, #{lanes}]",
-        "subs r3, #1",
-        "bne 5f",
-        "movs r3, #8",
-        "ldr r4, [sp, #{next_weights}]",
-        "adds r1, r1, r4",
-        "ldr r4, [sp, #{next_lengths}]",
-        "adds r2, r2, r4",
-        "5:",
-        "str r3, [sp, #{lanes}]",
-        "str r1, [sp, #{weights}]",
-        "str r2, [sp, #{lengths}]",
-        "ldr r3, [sp, #{channels}]",
-        "subs r3, #1",
-        "str r3, [sp, #{channels}]",
-        "beq 6f",
-        "b 1b",
-        "6:",
-        "add sp, #72",
-        "pop {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r4, r5, r6, r7, pc}}",
-        ".purgem FERROLITE_STEP",
-        ".purgem FERROLITE_FINISH",
-        ".purgem FERROLITE_OUT",
-    )
-}
+    ]
+);
+
+products!(
+    products_general,
+    "For any multipliers.",
+    finish_general,
+    [
+        "mvns r5, r5",
+        "ldr r1, [sp, #{half}]",
+        "asrs r1, r1, #1",
+        "mov r12, r1",
+        "lsrs r7, r6, #16",
+        "uxth r6, r6",
+        "movs r4, #128",
+        "lsls r4, r4, #7",
+    ]
+);
 
 /// Copies an image row into a ring row: a plane of bytes for each channel, with 128 added to each byte.
 #[unsafe(naked)]

@@ -13,6 +13,15 @@ fn high_product(a: i32, m: i32) -> i32 {
     high.wrapping_mul(m_high).wrapping_add(middle >> 16).wrapping_add((carry >> 16) as i32)
 }
 
+/// A product, rounded and without its lower 31 bits, computed from products of 32 bits.
+fn scaled(a: i32, m: i32) -> i32 {
+    let (low, high) = (a & 0xFFFF, a >> 16);
+    let (m_low, m_high) = (m & 0xFFFF, ((m as u32) >> 16) as i32);
+    let middle = high.wrapping_mul(m_low).wrapping_add((low.wrapping_mul(m_low) as u32 >> 16) as i32);
+    let carry = (low.wrapping_mul(m_high) as u32).wrapping_add((middle & 0xFFFF) as u32).wrapping_add(0x4000);
+    (high.wrapping_mul(m_high).wrapping_add(middle >> 16) << 1).wrapping_add((carry >> 15) as i32)
+}
+
 pub(super) fn enter(pixels: Pixels, source: &[Cell<i8>], len: usize, step: usize, target: &[Cell<i32>]) {
     let second = source.get(step..).unwrap_or(&[]);
     for ((x, y), word) in source.iter().zip(second).zip(target.iter().step_by(PAIRS)).take(len) {
@@ -25,7 +34,7 @@ pub(super) fn enter(pixels: Pixels, source: &[Cell<i8>], len: usize, step: usize
     }
 }
 
-pub(super) fn products(
+pub(super) fn products<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
     channels: &Channels<'_>,
@@ -58,7 +67,10 @@ pub(super) fn products(
         }
         for (lane, acc) in acc.into_iter().enumerate().take(tile.pixels) {
             if let Some(out) = out.get(lane * out_stride + channel) {
-                out.set(channels.finish_by(high_product, channel, acc << 1));
+                out.set(match GENERAL {
+                    true => channels.finish_general_by(scaled, channel, acc),
+                    false => channels.finish_by(high_product, channel, acc << 1),
+                });
             }
         }
     }

@@ -54,9 +54,9 @@ pub(super) fn enter(
     }
 }
 
-/// Computes all channels for the pixels of a tile. Channel 0 is element 0 of `out`, and pixels are
-/// `out_stride` elements apart. `weights` are blocks of eight channels; the last one is padded.
-pub(super) fn products(
+/// Computes all channels for the pixels of a tile, with any sums and multipliers if `GENERAL`. Channel 0 is element 0 of
+/// `out`, and pixels are `out_stride` elements apart. `weights` are blocks of eight channels; the last one is padded.
+pub(super) fn products<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
     channels: &Channels<'_>,
@@ -105,10 +105,10 @@ pub(super) fn products(
             lanes: BLOCK,
             channel: 0,
         };
-        asm::products(&raw const work);
+        if GENERAL { asm::products_general(&raw const work) } else { asm::products(&raw const work) }
     }
     #[cfg(not(kernels = "armv6m"))]
-    emulated::products(tile, weights, channels, out, out_stride);
+    emulated::products::<GENERAL>(tile, weights, channels, out, out_stride);
 }
 
 /// Copies an image row of `pixels` pixels of `channels` channels into the planes of a ring row, which have

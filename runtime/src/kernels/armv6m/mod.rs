@@ -72,17 +72,18 @@ impl Kernels for Armv6m {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        let channels = weights.shape.channels as usize;
-        let tile = Tile {
-            words: words(tile),
-            depth: weights.shape.depth().unwrap_or(0) as usize,
-            chunks: weights.shape.packing.group.into(),
-            pixels,
-        };
-        leaf::products(&tile, weights.bytes, &Channels::all(stage), out, out_stride);
-        for out in out.chunks(out_stride.max(1)).take(pixels) {
-            clamp(stage, out.get(..channels).unwrap_or(out));
-        }
+        matmul::<false>(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        matmul::<true>(tile, pixels, weights, stage, out, out_stride);
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
@@ -101,6 +102,30 @@ impl Kernels for Armv6m {
             depthwise_any(band, weights.bytes, stage, out);
         }
         clamp(stage, out);
+    }
+}
+
+/// A matrix product, with any sums and multipliers if `GENERAL`.
+#[inline(always)]
+fn matmul<const GENERAL: bool>(
+    tile: &[Cell<u8>],
+    pixels: usize,
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let channels = weights.shape.channels as usize;
+    let tile = Tile {
+        words: words(tile),
+        depth: weights.shape.depth().unwrap_or(0) as usize,
+        chunks: weights.shape.packing.lengths() as usize,
+        pixels,
+    };
+    let of_group = Channels::of(stage, 0, channels);
+    leaf::products::<GENERAL>(&tile, weights.bytes, &of_group, out, out_stride);
+    for out in out.chunks(out_stride.max(1)).take(pixels) {
+        clamp(stage, out.get(..channels).unwrap_or(out));
     }
 }
 

@@ -15,6 +15,7 @@ mod asm;
 mod depthwise;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
+mod general;
 mod intrinsics;
 mod leaf;
 mod pool;
@@ -74,6 +75,27 @@ impl Kernels for Armv7em {
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         let channels = Channels::all(stage);
         leaf::dense(input, weight_words(weights), &channels, out);
+        clamp(stage, out);
+    }
+
+    #[inline]
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let tile = Tile { words: words(tile), groups: groups(weights), pixels };
+        let channels = Channels::of(stage, 0, weights.shape.channels as usize);
+        general::matmul(&tile, weight_words(weights), &channels, out, out_stride);
+        clamp_rows(stage.min, stage.max, out, pixels, weights.shape.channels as usize, out_stride);
+    }
+
+    #[inline]
+    fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        general::dense(input, weight_words(weights), &Channels::all(stage), out);
         clamp(stage, out);
     }
 

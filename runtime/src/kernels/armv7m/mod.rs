@@ -16,6 +16,7 @@
 mod asm;
 #[cfg(not(kernels = "armv7m"))]
 mod emulated;
+mod general;
 mod intrinsics;
 mod leaf;
 
@@ -93,6 +94,29 @@ impl Kernels for Armv7m {
         let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
         let channels = Channels::all(stage);
         leaf::dense(input, words, &channels, out);
+        clamp(stage, out);
+    }
+
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let depth = weights.shape.depth().unwrap_or(0) as usize;
+        let tile = Tile { words: words(tile), depth, pixels };
+        let channels = Channels::of(stage, 0, weights.shape.channels as usize);
+        general::matmul(&tile, weights.bytes, &channels, out, out_stride);
+        for out in out.chunks(out_stride.max(1)).take(pixels) {
+            clamp(stage, out.get(..weights.shape.channels as usize).unwrap_or(out));
+        }
+    }
+
+    fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
+        general::dense(input, words, &Channels::all(stage), out);
         clamp(stage, out);
     }
 

@@ -314,80 +314,122 @@ pub(super) unsafe extern "C" fn load(work: *const Load) {
 }
 
 /// Four pixels by quads of channels, as two passes of four pixels by two channels. In a pass, `r0, r2, r4,
-/// r6` hold the first channel's sums and `r8, r10, r12, lr` the second one's.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn quads(work: *const Quads) {
-    leaf!(
-        [Quads: more, bias, step, zero_point, quads, offsets, pixels, back],
-        ".cpu cortex-m55",
-        // 128 products; `a` is empty for the first ones, which do not add to earlier sums.
-        ".macro FERROLITE_STEP a",
-        "vldrw.u32 q4, [r1], #64",
-        "vldrw.u32 q0, [r3], #16",
-        "vmladav\\a\\().s8 r0, q0, q4",
-        "vldrw.u32 q1, [r5], #16",
-        "vmladav\\a\\().s8 r2, q1, q4",
-        "vldrw.u32 q2, [r7], #16",
-        "vmladav\\a\\().s8 r4, q2, q4",
-        "vldrw.u32 q3, [r9], #16",
-        "vmladav\\a\\().s8 r6, q3, q4",
-        "vldrw.u32 q5, [r1, #-48]",
-        "vmladav\\a\\().s8 r8, q0, q5",
-        "vmladav\\a\\().s8 r10, q1, q5",
-        "vmladav\\a\\().s8 r12, q2, q5",
-        "vmladav\\a\\().s8 lr, q3, q5",
-        ".endm",
-        // Computes two channels of four pixels into two vectors.
-        ".macro FERROLITE_PASS x, y",
-        "ldm.w sp, {{r3, r5, r7, r9}}",
-        "ldr.w r11, [sp, #{more}]",
-        "FERROLITE_STEP",
-        // The remaining steps: one if their number is odd, then two at a time. Vector instructions do not
-        // change the flags.
-        "lsrs.w r11, r11, #1",
-        "bcc 2f",
-        "FERROLITE_STEP a",
-        "2:",
-        "beq 4f",
-        "3:",
-        "FERROLITE_STEP a",
-        "FERROLITE_STEP a",
-        "subs.w r11, r11, #1",
-        "bne 3b",
-        "4:",
-        "vmov \\x[2], \\x[0], r0, r4",
-        "vmov \\x[3], \\x[1], r2, r6",
-        "vmov \\y[2], \\y[0], r8, r12",
-        "vmov \\y[3], \\y[1], r10, lr",
-        ".endm",
-        "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
-        // The arguments are on the stack, in their own order.
-        "sub sp, sp, #80",
-        "mov r12, sp",
-        "ldmia.w r0!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-        "stmia.w r12!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-        "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
-        "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
-        "ldrd r2, r1, [sp, #{pixels}]",
-        "vctp.32 r2",
-        "1:",
-        "FERROLITE_PASS q6, q7",
-        "ldr r3, [sp, #{back}]",
-        "subs r1, r1, r3",
-        "FERROLITE_PASS q0, q1",
-        "subs r1, #32",
-        // Each vector holds a channel's four pixels, so scalars scale it down.
-        "ldrd r3, r5, [sp, #{bias}]",
-        "ldr r7, [sp, #{step}]",
-        "ldm r3!, {{r0, r2, r4, r6}}",
-        "vadd.i32 q6, q6, r0",
-        "vadd.i32 q7, q7, r2",
-        "vadd.i32 q0, q0, r4",
-        "vadd.i32 q1, q1, r6",
-        "ldm.w r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
-        "add r5, r5, r7",
-        "strd r3, r5, [sp, #{bias}]",
+/// r6` hold the first channel's sums and `r8, r10, r12, lr` the second one's. The list scales sums down: those of the
+/// channels are in `q6, q7, q0, q1`, their mantissas in `r0, r4, r8, r12` and their shifts in `r2, r6, r10, lr`. It
+/// leaves 16 bits of channels 0 and 2 in `q2`, of 1 and 3 in `q3`, and four arguments from the zero point on in `r3,
+/// r5, r7, r11`.
+macro_rules! quads {
+    ($name:ident, $doc:literal, [$($scale:literal),* $(,)?]) => {
+        #[doc = $doc]
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(work: *const Quads) {
+            leaf!(
+                [Quads: more, bias, step, zero_point, quads, offsets, pixels, back],
+                ".cpu cortex-m55",
+                // 128 products; `a` is empty for the first ones, which do not add to earlier sums.
+                ".macro FERROLITE_STEP a",
+                "vldrw.u32 q4, [r1], #64",
+                "vldrw.u32 q0, [r3], #16",
+                "vmladav\\a\\().s8 r0, q0, q4",
+                "vldrw.u32 q1, [r5], #16",
+                "vmladav\\a\\().s8 r2, q1, q4",
+                "vldrw.u32 q2, [r7], #16",
+                "vmladav\\a\\().s8 r4, q2, q4",
+                "vldrw.u32 q3, [r9], #16",
+                "vmladav\\a\\().s8 r6, q3, q4",
+                "vldrw.u32 q5, [r1, #-48]",
+                "vmladav\\a\\().s8 r8, q0, q5",
+                "vmladav\\a\\().s8 r10, q1, q5",
+                "vmladav\\a\\().s8 r12, q2, q5",
+                "vmladav\\a\\().s8 lr, q3, q5",
+                ".endm",
+                // Computes two channels of four pixels into two vectors.
+                ".macro FERROLITE_PASS x, y",
+                "ldm.w sp, {{r3, r5, r7, r9}}",
+                "ldr.w r11, [sp, #{more}]",
+                "FERROLITE_STEP",
+                // The remaining steps: one if their number is odd, then two at a time. Vector instructions do not
+                // change the flags.
+                "lsrs.w r11, r11, #1",
+                "bcc 2f",
+                "FERROLITE_STEP a",
+                "2:",
+                "beq 4f",
+                "3:",
+                "FERROLITE_STEP a",
+                "FERROLITE_STEP a",
+                "subs.w r11, r11, #1",
+                "bne 3b",
+                "4:",
+                "vmov \\x[2], \\x[0], r0, r4",
+                "vmov \\x[3], \\x[1], r2, r6",
+                "vmov \\y[2], \\y[0], r8, r12",
+                "vmov \\y[3], \\y[1], r10, lr",
+                ".endm",
+                "push {{r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+                "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+                // The arguments are on the stack, in their own order.
+                "sub sp, sp, #80",
+                "mov r12, sp",
+                "ldmia.w r0!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+                "stmia.w r12!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+                "ldmia.w r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+                "stmia.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+                "ldrd r2, r1, [sp, #{pixels}]",
+                "vctp.32 r2",
+                "1:",
+                "FERROLITE_PASS q6, q7",
+                "ldr r3, [sp, #{back}]",
+                "subs r1, r1, r3",
+                "FERROLITE_PASS q0, q1",
+                "subs r1, #32",
+                // Each vector holds a channel's four pixels, so scalars scale it down.
+                "ldrd r3, r5, [sp, #{bias}]",
+                "ldr r7, [sp, #{step}]",
+                "ldm r3!, {{r0, r2, r4, r6}}",
+                "vadd.i32 q6, q6, r0",
+                "vadd.i32 q7, q7, r2",
+                "vadd.i32 q0, q0, r4",
+                "vadd.i32 q1, q1, r6",
+                "ldm.w r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+                "add r5, r5, r7",
+                "strd r3, r5, [sp, #{bias}]",
+                $($scale,)*
+                "vqmovnb.s16 q2, q2",
+                "vqmovnt.s16 q2, q3",
+                "vldrw.u32 q0, [sp, #{offsets}]",
+                "cbnz r5, 6f",
+                "vpst",
+                "vstrwt.32 q2, [r11, q0]",
+                "add.w r11, r11, #4",
+                "5:",
+                "subs r7, r7, #1",
+                "strd r7, r11, [sp, #{quads}]",
+                "bne 1b",
+                "add sp, sp, #80",
+                "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
+                "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+                "6:",
+                "movs r5, #4",
+                "7:",
+                "vpst",
+                "vstrbt.32 q2, [r11, q0]",
+                "vshr.u32 q2, q2, #8",
+                "add.w r11, r11, #1",
+                "subs r5, r5, #1",
+                "bne 7b",
+                "b 5b",
+                ".purgem FERROLITE_STEP",
+                ".purgem FERROLITE_PASS",
+            )
+        }
+    };
+}
+
+quads!(
+    quads,
+    "For multipliers that shift to the right.",
+    [
         "movs r7, #1",
         "vqrdmulh.s32 q6, q6, r0",
         "vqrdmulh.s32 q7, q7, r4",
@@ -410,81 +452,122 @@ pub(super) unsafe extern "C" fn quads(work: *const Quads) {
         "vqmovnt.s32 q3, q1",
         "vqadd.s16 q2, q2, r3",
         "vqadd.s16 q3, q3, r3",
-        "vqmovnb.s16 q2, q2",
-        "vqmovnt.s16 q2, q3",
-        "vldrw.u32 q0, [sp, #{offsets}]",
-        "cbnz r5, 6f",
-        "vpst",
-        "vstrwt.32 q2, [r11, q0]",
-        "add.w r11, r11, #4",
-        "5:",
-        "subs r7, r7, #1",
-        "strd r7, r11, [sp, #{quads}]",
-        "bne 1b",
-        "add sp, sp, #80",
-        "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
-        "pop {{r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-        "6:",
-        "movs r5, #4",
-        "7:",
-        "vpst",
-        "vstrbt.32 q2, [r11, q0]",
-        "vshr.u32 q2, q2, #8",
-        "add.w r11, r11, #1",
-        "subs r5, r5, #1",
-        "bne 7b",
-        "b 5b",
-        ".purgem FERROLITE_STEP",
-        ".purgem FERROLITE_PASS",
-    )
+    ]
+);
+
+quads!(
+    quads_general,
+    "For any multipliers.",
+    [
+        // To the left by `r5`, and to the right by `s`; negative numbers lose 1 where that is not 0.
+        ".macro FERROLITE_SCALE x, m, s",
+        "asr.w r3, \\s, #31",
+        "bic.w r5, \\s, r3",
+        "and.w \\s, \\s, r3",
+        "lsr.w r3, r3, #31",
+        "vshl.s32 \\x, r5",
+        "vqrdmulh.s32 \\x, \\x, \\m",
+        "vqdmlah.s32 \\x, \\x, r3",
+        "vrshl.s32 \\x, \\s",
+        ".endm",
+        "FERROLITE_SCALE q6, r0, r2",
+        "FERROLITE_SCALE q7, r4, r6",
+        "FERROLITE_SCALE q0, r8, r10",
+        "FERROLITE_SCALE q1, r12, lr",
+        ".purgem FERROLITE_SCALE",
+        "add r0, sp, #{zero_point}",
+        "ldm.w r0, {{r3, r5, r7, r11}}",
+        "vadd.i32 q6, q6, r3",
+        "vadd.i32 q7, q7, r3",
+        "vadd.i32 q0, q0, r3",
+        "vadd.i32 q1, q1, r3",
+        "vqmovnb.s32 q2, q6",
+        "vqmovnt.s32 q2, q0",
+        "vqmovnb.s32 q3, q7",
+        "vqmovnt.s32 q3, q1",
+    ]
+);
+
+/// One row of input by quads of channels. The list scales the sums in `q0` down by the mantissas in `q1` and the
+/// shifts in `q2`, moves `r9` on by `r11`, and loads `r0` from the stack.
+macro_rules! dense {
+    ($name:ident, $doc:literal, [$($scale:literal),* $(,)?]) => {
+        #[doc = $doc]
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(work: *const Dense) {
+            leaf!(
+                [Dense: bias_end],
+                ".cpu cortex-m55",
+                "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+                "ldr r2, [r0, #{bias_end}]",
+                "push {{r2}}",
+                // r1 weights, r3 input, r5 out, r7 bias, r8 zero point, r9 multipliers, r10 inputs, r11 step
+                "ldm.w r0, {{r1, r3, r5, r7, r8, r9, r10, r11}}",
+                "1:",
+                "ldm r7!, {{r0, r2, r4, r6}}",
+                "mov r12, r3",
+                "dlstp.8 lr, r10",
+                "2:",
+                "vldrb.u8 q0, [r12], #16",
+                "vldrb.u8 q1, [r1], #64",
+                "vmladava.s8 r0, q0, q1",
+                "vldrb.u8 q2, [r1, #-48]",
+                "vmladava.s8 r2, q0, q2",
+                "vldrb.u8 q3, [r1, #-32]",
+                "vmladava.s8 r4, q0, q3",
+                "vldrb.u8 q1, [r1, #-16]",
+                "vmladava.s8 r6, q0, q1",
+                "letp lr, 2b",
+                "vld20.32 {{q1, q2}}, [r9]",
+                "vmov q0[2], q0[0], r0, r4",
+                "vld21.32 {{q1, q2}}, [r9]",
+                "vmov q0[3], q0[1], r2, r6",
+                $($scale,)*
+                "vadd.i32 q0, q0, r8",
+                "vqmovnb.s32 q0, q0",
+                "vqmovnb.s16 q0, q0",
+                "cmp r7, r0",
+                "vstrb.32 q0, [r5], #4",
+                "bne 1b",
+                "pop {{r2}}",
+                "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+            )
+        }
+    };
 }
 
-/// One row of input by quads of channels.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn dense(work: *const Dense) {
-    leaf!(
-        [Dense: bias_end],
-        ".cpu cortex-m55",
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "ldr r2, [r0, #{bias_end}]",
-        "push {{r2}}",
-        // r1 weights, r3 input, r5 out, r7 bias, r8 zero point, r9 multipliers, r10 inputs, r11 step
-        "ldm.w r0, {{r1, r3, r5, r7, r8, r9, r10, r11}}",
-        "1:",
-        "ldm r7!, {{r0, r2, r4, r6}}",
-        "mov r12, r3",
-        "dlstp.8 lr, r10",
-        "2:",
-        "vldrb.u8 q0, [r12], #16",
-        "vldrb.u8 q1, [r1], #64",
-        "vmladava.s8 r0, q0, q1",
-        "vldrb.u8 q2, [r1, #-48]",
-        "vmladava.s8 r2, q0, q2",
-        "vldrb.u8 q3, [r1, #-32]",
-        "vmladava.s8 r4, q0, q3",
-        "vldrb.u8 q1, [r1, #-16]",
-        "vmladava.s8 r6, q0, q1",
-        "letp lr, 2b",
-        "vld20.32 {{q1, q2}}, [r9]",
-        "vmov q0[2], q0[0], r0, r4",
-        "vld21.32 {{q1, q2}}, [r9]",
-        "vmov q0[3], q0[1], r2, r6",
+dense!(
+    dense,
+    "For multipliers that shift to the right.",
+    [
         "mov.w lr, #1",
         "vqrdmulh.s32 q0, q0, q1",
         "add r9, r9, r11",
         "vqdmlah.s32 q0, q0, lr",
         "ldr r0, [sp]",
         "vrshl.s32 q0, q0, q2",
-        "vadd.i32 q0, q0, r8",
-        "vqmovnb.s32 q0, q0",
-        "vqmovnb.s16 q0, q0",
-        "cmp r7, r0",
-        "vstrb.32 q0, [r5], #4",
-        "bne 1b",
-        "pop {{r2}}",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-    )
-}
+    ]
+);
+
+dense!(
+    dense_general,
+    "For any multipliers.",
+    [
+        "vmov.i32 q3, #0",
+        "vmax.s32 q3, q2, q3",
+        "vshl.s32 q0, q0, q3",
+        "add r9, r9, r11",
+        "vqrdmulh.s32 q0, q0, q1",
+        "vmov.i32 q3, #0",
+        "vmin.s32 q2, q2, q3",
+        "ldr r0, [sp]",
+        // Negative numbers lose 1 where the shift to the right is not 0.
+        "vand q1, q0, q2",
+        "vshr.s32 q1, q1, #31",
+        "vadd.i32 q0, q0, q1",
+        "vrshl.s32 q0, q0, q2",
+    ]
+);
 
 /// Copies an image row into a band, eight channels at a time, each to its plane.
 #[unsafe(naked)]

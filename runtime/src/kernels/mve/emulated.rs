@@ -30,6 +30,17 @@ impl Channels<'_> {
         let y = vrshl(y.wrapping_add(y >> 31), multiplier.shift);
         y.clamp(-32768, 32767).saturating_add(self.zero_point).clamp(-128, 127) as i8
     }
+
+    /// The same for any multiplier.
+    fn finish_general(&self, channel: usize, sum: i32) -> i8 {
+        let place = if self.shared { channel % QUAD } else { channel };
+        let Multiplier { mantissa, shift } = self.multipliers.get(place).copied().unwrap_or_default();
+        let (left, right) = (shift.max(0), shift.min(0));
+        let y = sum.wrapping_add(self.bias.get(channel).copied().unwrap_or(0));
+        let y = vqrdmulh(y << left, mantissa);
+        let y = vrshl(y + ((y & right) >> 31), right);
+        y.wrapping_add(self.zero_point).clamp(-128, 127) as i8
+    }
 }
 
 fn get(bytes: &[Cell<u8>], at: usize) -> i32 {
@@ -57,7 +68,7 @@ fn dot(depth: usize, weights: &[u8], channel: usize, x: impl Fn(usize) -> i32) -
     products.fold(0, i32::wrapping_add)
 }
 
-pub(super) fn quads(
+pub(super) fn quads<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
     channels: &Channels<'_>,
@@ -69,16 +80,23 @@ pub(super) fn quads(
         let out = out.get(lane * out_stride..).unwrap_or(&[]);
         for (channel, out) in out.iter().enumerate().take(channels.count) {
             let sum = dot(depth, weights, channel, |k| get(tile.bytes, lane * depth + k));
-            out.set(channels.finish(channel, sum));
+            let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
+            out.set(finish(channels, channel, sum));
         }
     }
 }
 
-pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
+pub(super) fn dense<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
     let depth = input.len().next_multiple_of(VECTOR);
     for (channel, out) in out.iter().enumerate().take(channels.count) {
         let sum = dot(depth, weights, channel, |k| input.get(k).map_or(0, |x| x.get().into()));
-        out.set(channels.finish(channel, sum));
+        let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
+        out.set(finish(channels, channel, sum));
     }
 }
 

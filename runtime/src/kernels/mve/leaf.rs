@@ -62,9 +62,9 @@ fn step(channels: &Channels<'_>) -> usize {
     if channels.shared { 0 } else { QUAD * size_of::<Multiplier>() }
 }
 
-/// Computes whole quads of channels for the pixels of a tile. Channel 0 is element 0 of `out`, and pixels are
-/// `out_stride` elements apart.
-pub(super) fn quads(
+/// Computes whole quads of channels for the pixels of a tile, with any multipliers if `GENERAL`. Channel 0 is element 0
+/// of `out`, and pixels are `out_stride` elements apart.
+pub(super) fn quads<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
     channels: &Channels<'_>,
@@ -106,14 +106,19 @@ pub(super) fn quads(
             unaligned: (place as usize | out_stride) & 3,
             weights: weights.as_ptr(),
         };
-        asm::quads(&raw const work);
+        if GENERAL { asm::quads_general(&raw const work) } else { asm::quads(&raw const work) }
     }
     #[cfg(not(kernels = "mve"))]
-    emulated::quads(tile, weights, channels, out, out_stride);
+    emulated::quads::<GENERAL>(tile, weights, channels, out, out_stride);
 }
 
-/// Computes whole quads of channels of a row of input.
-pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
+/// Computes whole quads of channels of a row of input, with any multipliers if `GENERAL`.
+pub(super) fn dense<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
     let depth = input.len().next_multiple_of(VECTOR);
     let fits = !input.is_empty()
         && weights.len() >= depth.wrapping_mul(channels.count)
@@ -137,10 +142,10 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
             out: out.as_ptr().cast_mut().cast(),
             bias_end: channels.bias.as_ptr().add(channels.count),
         };
-        asm::dense(&raw const work);
+        if GENERAL { asm::dense_general(&raw const work) } else { asm::dense(&raw const work) }
     }
     #[cfg(not(kernels = "mve"))]
-    emulated::dense(input, weights, channels, out);
+    emulated::dense::<GENERAL>(input, weights, channels, out);
 }
 
 /// Copies an image row, which must be whole pixels, into ring row `slot` of a planar band, after `left`

@@ -50,32 +50,26 @@ impl Kernels for Mve {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        let tile = Tile { bytes: tile, pixels };
-        let channels = weights.shape.channels as usize;
-        if channels & (QUAD - 1) == 0 && stage.multipliers.len() == channels {
-            leaf::quads(&tile, weights.bytes, &Channels::of(stage, 0, channels), out, out_stride);
-        } else {
-            quads_and_rest(&tile, weights, stage, out, out_stride);
-        }
-        if is_narrow(stage) {
-            for out in out.chunks(out_stride.max(1)).take(pixels) {
-                clamp(stage, out.get(..channels).unwrap_or(out));
-            }
-        }
+        matmul::<false>(tile, pixels, weights, stage, out, out_stride);
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let shared = shared(stage);
-        let channels = whole(stage, out.len(), &shared);
-        if channels.count != 0 {
-            leaf::dense(input, weights.bytes, &channels, out);
-        }
-        if channels.count != out.len() {
-            dense_rest(input, weights, stage, out);
-        }
-        if is_narrow(stage) {
-            clamp(stage, out);
-        }
+        dense::<false>(input, weights, stage, out);
+    }
+
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        matmul::<true>(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        dense::<true>(input, weights, stage, out);
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
@@ -156,6 +150,46 @@ impl Kernels for Mve {
 
     fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {
         portable::cycles(a, b, out, |a, b, out| leaf::min_max(a, b, maximum, out));
+    }
+}
+
+/// A matrix product, with any multipliers if `GENERAL`.
+#[inline(always)]
+fn matmul<const GENERAL: bool>(
+    tile: &[Cell<u8>],
+    pixels: usize,
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let tile = Tile { bytes: tile, pixels };
+    let channels = weights.shape.channels as usize;
+    if channels & (QUAD - 1) == 0 && stage.multipliers.len() == channels {
+        leaf::quads::<GENERAL>(&tile, weights.bytes, &Channels::of(stage, 0, channels), out, out_stride);
+    } else {
+        quads_and_rest::<GENERAL>(&tile, weights, stage, out, out_stride);
+    }
+    if is_narrow(stage) {
+        for out in out.chunks(out_stride.max(1)).take(pixels) {
+            clamp(stage, out.get(..channels).unwrap_or(out));
+        }
+    }
+}
+
+/// A dense layer, with any multipliers if `GENERAL`.
+#[inline(always)]
+fn dense<const GENERAL: bool>(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let shared = shared(stage);
+    let channels = whole(stage, out.len(), &shared);
+    if channels.count != 0 {
+        leaf::dense::<GENERAL>(input, weights.bytes, &channels, out);
+    }
+    if channels.count != out.len() {
+        dense_rest::<GENERAL>(input, weights, stage, out);
+    }
+    if is_narrow(stage) {
+        clamp(stage, out);
     }
 }
 
@@ -254,7 +288,7 @@ fn whole<'a>(stage: &Stage<'a>, count: usize, shared: &'a [Multiplier; QUAD]) ->
 
 /// A matrix product with any number of channels.
 #[inline(never)]
-fn quads_and_rest(
+fn quads_and_rest<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &Matrix<'_>,
     stage: &Stage<'_>,
@@ -265,14 +299,14 @@ fn quads_and_rest(
     let shared = shared(stage);
     let channels = whole(stage, count, &shared);
     let first = channels.count;
-    leaf::quads(tile, weights.bytes, &channels, out, out_stride);
+    leaf::quads::<GENERAL>(tile, weights.bytes, &channels, out, out_stride);
     if first == count {
         return;
     }
     let weights = weights.bytes.get(first.wrapping_mul(tile.bytes.len() / TILE)..).unwrap_or(&[]);
     let mut quad = [0i8; TILE * QUAD];
     let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-    leaf::quads(tile, weights, &Last::of(stage, first).channels(), quad, QUAD);
+    leaf::quads::<GENERAL>(tile, weights, &Last::of(stage, first).channels(), quad, QUAD);
     let outs = out.chunks(out_stride.max(1)).take(tile.pixels);
     for (quad, out) in quad.chunks_exact(QUAD).zip(outs) {
         for (y, place) in quad.iter().zip(out.get(first..count).unwrap_or(&[])) {
@@ -283,13 +317,18 @@ fn quads_and_rest(
 
 /// The last channels of a dense layer, fewer than four of them.
 #[inline(never)]
-fn dense_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+fn dense_rest<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
     let first = out.len() & !(QUAD - 1);
     let depth = input.len().next_multiple_of(VECTOR);
     let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
     let mut quad = [0i8; QUAD];
     let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-    leaf::dense(input, weights, &Last::of(stage, first).channels(), quad);
+    leaf::dense::<GENERAL>(input, weights, &Last::of(stage, first).channels(), quad);
     for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
         place.set(y.get());
     }

@@ -25,6 +25,27 @@ impl Channels<'_> {
         y.wrapping_shr(shift.wrapping_add(1)).max(self.min).min(self.max) as i8
     }
 
+    /// The same for any multiplier.
+    fn finish_general(&self, channel: usize, acc: i32) -> i8 {
+        let multiplier = match self.multipliers {
+            [one] => Some(one),
+            all => all.get(channel),
+        };
+        let multiplier = multiplier.copied().unwrap_or_default();
+        let doubled = (multiplier.mantissa as u32) << 1;
+        let high = |acc: i32| {
+            let low = (acc as u32).wrapping_mul(doubled);
+            mulhsu(acc, doubled).wrapping_add((low >> 31) as i32)
+        };
+        let y = if multiplier.shift < 0 {
+            let y = high(acc);
+            (y.wrapping_add(y >> 31).wrapping_shr(!multiplier.shift as u32) + 1) >> 1
+        } else {
+            high(acc.wrapping_shl(multiplier.shift as u32))
+        };
+        y.wrapping_add(self.half >> 1).max(self.min).min(self.max) as i8
+    }
+
     fn bias(&self, channel: usize) -> i32 {
         self.bias.get(channel).copied().unwrap_or(0)
     }
@@ -38,7 +59,7 @@ fn dot(start: i32, x: &[Cell<i8>], block: &[u8], lane: usize, width: usize) -> i
         .fold(start, |acc, (x, &w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w as i8)))
 }
 
-pub(super) fn blocks(
+pub(super) fn blocks<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
     channels: &Channels<'_>,
@@ -50,19 +71,26 @@ pub(super) fn blocks(
         for (pixel, x) in tile.bytes.chunks_exact(tile.depth).enumerate().take(tile.pixels) {
             let acc = dot(channels.bias(channel), x, block, channel % BLOCK, BLOCK);
             if let Some(out) = out.get(pixel * out_stride + channel) {
-                out.set(channels.finish(channel, acc));
+                let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
+                out.set(finish(channels, channel, acc));
             }
         }
     }
 }
 
-pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
+pub(super) fn dense<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
     for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
         let first = channel / DENSE_BLOCK * DENSE_BLOCK;
         let block = weights.get(first * input.len()..).unwrap_or(&[]);
         let width = (channels.bias.len() - first).min(DENSE_BLOCK);
         let acc = dot(channels.bias(channel), input, block, channel - first, width);
-        out.set(channels.finish(channel, acc));
+        let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
+        out.set(finish(channels, channel, acc));
     }
 }
 

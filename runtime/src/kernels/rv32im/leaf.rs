@@ -49,9 +49,9 @@ pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>],
     }
 }
 
-/// Computes whole blocks of channels, those of `channels`, for the pixels of a tile. Channel 0 is element 0
-/// of `out`, and pixels are `out_stride` elements apart.
-pub(super) fn blocks(
+/// Computes whole blocks of channels, those of `channels`, for the pixels of a tile, with any multipliers if
+/// `GENERAL`. Channel 0 is element 0 of `out`, and pixels are `out_stride` elements apart.
+pub(super) fn blocks<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
     channels: &Channels<'_>,
@@ -90,10 +90,10 @@ pub(super) fn blocks(
             min: channels.min,
             max: channels.max,
         };
-        asm::blocks(&raw mut work);
+        if GENERAL { asm::blocks_general(&raw mut work) } else { asm::blocks(&raw mut work) }
     }
     #[cfg(not(kernels = "rv32im"))]
-    emulated::blocks(tile, weights, channels, out, out_stride);
+    emulated::blocks::<GENERAL>(tile, weights, channels, out, out_stride);
 }
 
 /// Bytes from one channel's multiplier to the next.
@@ -102,9 +102,14 @@ fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 
-/// Computes all channels of a row of input.
+/// Computes all channels of a row of input, with any multipliers if `GENERAL`.
 #[inline(always)]
-pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i8>]) {
+pub(super) fn dense<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+) {
     let size = input.len().checked_mul(out.len());
     let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(out.len());
     if !fits {
@@ -114,7 +119,8 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
     // an output for each channel.
     #[cfg(kernels = "rv32im")]
     unsafe {
-        asm::dense(
+        let dense = if GENERAL { asm::dense_general } else { asm::dense };
+        dense(
             input.as_ptr().cast(),
             input.len(),
             weights.as_ptr().cast(),
@@ -129,7 +135,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>,
         );
     }
     #[cfg(not(kernels = "rv32im"))]
-    emulated::dense(input, weights, channels, out);
+    emulated::dense::<GENERAL>(input, weights, channels, out);
 }
 
 /// Computes a row of a 3x3 depthwise convolution with stride 1 or 2; returns false if sizes do not fit.

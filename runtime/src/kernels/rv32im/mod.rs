@@ -60,25 +60,28 @@ impl Kernels for Rv32im {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        let depth = weights.shape.depth().unwrap_or(0) as usize;
-        let channels = weights.shape.channels as usize;
-        let whole = channels & !(BLOCK - 1);
-        let (now, rest) = weights.bytes.split_at_checked(whole.wrapping_mul(depth)).unwrap_or_default();
-        let tile = Tile { bytes: bytes(tile), depth, pixels };
-        if whole != 0 {
-            leaf::blocks(&tile, now, &Channels::of(stage, 0, whole), out, out_stride);
-        }
-        let width = channels.wrapping_sub(whole);
-        for lane in 0..width {
-            let channel = whole.wrapping_add(lane);
-            tail_channel(&tile, rest.get(lane..).unwrap_or(&[]), width, stage, channel, out, out_stride);
-        }
+        matmul::<false>(tile, pixels, weights, stage, out, out_stride);
     }
 
     #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let &Stage { bias, multipliers, min, max, .. } = stage;
-        leaf::dense(input, weights.bytes, &Channels { bias, multipliers, half: half(stage), min, max }, out);
+        leaf::dense::<false>(input, weights.bytes, &Channels::all(stage), out);
+    }
+
+    #[inline(never)]
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        matmul::<true>(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        leaf::dense::<true>(input, weights.bytes, &Channels::all(stage), out);
     }
 
     /// Pixels are adjacent, as in the image.
@@ -147,9 +150,41 @@ impl<'a> Channels<'a> {
         Channels { bias, multipliers, half: half(stage), min: stage.min, max: stage.max }
     }
 
+    /// All channels of a layer.
+    #[inline(always)]
+    fn all(stage: &Stage<'a>) -> Channels<'a> {
+        let &Stage { bias, multipliers, min, max, .. } = stage;
+        Channels { bias, multipliers, half: half(stage), min, max }
+    }
+
     /// Whether there are parameters for `count` channels.
     fn cover(&self, count: usize) -> bool {
         self.bias.len() == count && (self.multipliers.len() == 1 || self.multipliers.len() == count)
+    }
+}
+
+/// A matrix product, with any multipliers if `GENERAL`.
+#[inline(always)]
+fn matmul<const GENERAL: bool>(
+    tile: &[Cell<u8>],
+    pixels: usize,
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    let depth = weights.shape.depth().unwrap_or(0) as usize;
+    let channels = weights.shape.channels as usize;
+    let whole = channels & !(BLOCK - 1);
+    let (now, rest) = weights.bytes.split_at_checked(whole.wrapping_mul(depth)).unwrap_or_default();
+    let tile = Tile { bytes: bytes(tile), depth, pixels };
+    if whole != 0 {
+        leaf::blocks::<GENERAL>(&tile, now, &Channels::of(stage, 0, whole), out, out_stride);
+    }
+    let width = channels.wrapping_sub(whole);
+    for lane in 0..width {
+        let channel = whole.wrapping_add(lane);
+        tail_channel(&tile, rest.get(lane..).unwrap_or(&[]), width, stage, channel, out, out_stride);
     }
 }
 

@@ -93,8 +93,8 @@ fn widen(source: &[Cell<i8>], target: &[Cell<u8>]) {
     }
 }
 
-/// See [`Kernels::matmul_packed`](crate::kernels::Kernels::matmul_packed).
-pub(super) fn matmul(
+/// See [`Kernels::matmul_packed`](crate::kernels::Kernels::matmul_packed); with any multipliers and sums if `GENERAL`.
+pub(super) fn matmul<const GENERAL: bool>(
     tile: &[Cell<u8>],
     pixels: usize,
     weights: &Matrix<'_>,
@@ -103,11 +103,11 @@ pub(super) fn matmul(
     out_stride: usize,
 ) {
     // SAFETY: this level has AVX2.
-    unsafe { matmul_avx2(tile, pixels, weights, stage, out, out_stride) }
+    unsafe { matmul_avx2::<GENERAL>(tile, pixels, weights, stage, out, out_stride) }
 }
 
 #[target_feature(enable = "avx2")]
-fn matmul_avx2(
+fn matmul_avx2<const GENERAL: bool>(
     tile: &[Cell<u8>],
     pixels: usize,
     weights: &Matrix<'_>,
@@ -130,7 +130,13 @@ fn matmul_avx2(
         } else {
             products(lanes, block.chunks_exact(width * GROUP).map(|words| load_words(words)))
         };
-        Eight::new(stage, first).store(sums, pixels, width, out.get(first..).unwrap_or(&[]), out_stride);
+        Eight::<GENERAL>::new(stage, first).store(
+            sums,
+            pixels,
+            width,
+            out.get(first..).unwrap_or(&[]),
+            out_stride,
+        );
     }
 }
 
@@ -167,14 +173,24 @@ fn neighbours(low: __m256i, high: __m256i) -> __m256i {
     _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0b11_01_10_00)
 }
 
-/// See [`Kernels::dense_packed`](crate::kernels::Kernels::dense_packed).
-pub(super) fn dense(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+/// See [`Kernels::dense_packed`](crate::kernels::Kernels::dense_packed); `GENERAL` as for [`matmul`].
+pub(super) fn dense<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
     // SAFETY: this level has AVX2.
-    unsafe { dense_avx2(input, weights, stage, out) }
+    unsafe { dense_avx2::<GENERAL>(input, weights, stage, out) }
 }
 
 #[target_feature(enable = "avx2")]
-fn dense_avx2(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+fn dense_avx2<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
     let size = weights.shape.padded_depth().unwrap_or(0) as usize * BLOCK;
     let blocks = weights.bytes.chunks(size.max(1));
     for (first, (block, out)) in (0..).step_by(BLOCK).zip(blocks.zip(out.chunks(BLOCK))) {
@@ -183,7 +199,7 @@ fn dense_avx2(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: 
         } else {
             row_products(input, block.chunks_exact(out.len() * GROUP).map(|words| load_words(words)))
         };
-        store_outputs(out, Eight::new(stage, first).outputs(sums));
+        store_outputs(out, Eight::<GENERAL>::new(stage, first).outputs(sums));
     }
 }
 
@@ -295,7 +311,7 @@ fn depthwise_avx2<const PAIRS: usize>(
         if let (Some(last), true) = (pair_weights.get_mut(pairs.wrapping_sub(1)), odd) {
             *last = _mm256_and_si256(*last, _mm256_set1_epi32(0xFFFF));
         }
-        let eight = Eight::new(stage, first);
+        let eight = Eight::<false>::new(stage, first);
         for pixel in 0..pixels {
             let start = pixel * step + first;
             // SAFETY: the last byte that is read is byte `end - 1` of the band, as checked above, or one

@@ -41,6 +41,38 @@ impl<const MOST: u8> X86<MOST> {
     fn level() -> Level {
         detect::level().at_most(MOST)
     }
+
+    fn matmul<const GENERAL: bool>(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        let run = match Self::level() {
+            Level::Portable => portable::matmul_packed,
+            Level::Avx2 => avx2::matmul::<GENERAL>,
+            Level::Vnni => vnni::avx512::matmul::<GENERAL>,
+            Level::AvxVnni => vnni::avx::matmul::<GENERAL>,
+        };
+        run(tile, pixels, &exact(weights), stage, out, out_stride);
+    }
+
+    fn dense<const GENERAL: bool>(
+        input: &[Cell<i8>],
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+    ) {
+        let run = match Self::level() {
+            Level::Portable => portable::dense_packed,
+            Level::Avx2 => avx2::dense::<GENERAL>,
+            Level::Vnni => vnni::avx512::dense::<GENERAL>,
+            Level::AvxVnni => vnni::avx::dense::<GENERAL>,
+        };
+        run(input, &exact(weights), stage, out);
+    }
 }
 
 impl<const MOST: u8> Kernels for X86<MOST> {
@@ -63,23 +95,26 @@ impl<const MOST: u8> Kernels for X86<MOST> {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        let run = match Self::level() {
-            Level::Portable => portable::matmul_packed,
-            Level::Avx2 => avx2::matmul,
-            Level::Vnni => vnni::avx512::matmul,
-            Level::AvxVnni => vnni::avx::matmul,
-        };
-        run(tile, pixels, &exact(weights), stage, out, out_stride);
+        Self::matmul::<false>(tile, pixels, weights, stage, out, out_stride);
     }
 
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let run = match Self::level() {
-            Level::Portable => portable::dense_packed,
-            Level::Avx2 => avx2::dense,
-            Level::Vnni => vnni::avx512::dense,
-            Level::AvxVnni => vnni::avx::dense,
-        };
-        run(input, &exact(weights), stage, out);
+        Self::dense::<false>(input, weights, stage, out);
+    }
+
+    fn matmul_general(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        Self::matmul::<true>(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        Self::dense::<true>(input, weights, stage, out);
     }
 
     fn load_band(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {

@@ -148,24 +148,29 @@ pub(super) fn low_bytes(numbers: __m256i) -> i64 {
     _mm_cvtsi128_si64(_mm_unpacklo_epi32(low, high))
 }
 
-/// The parameters from which the outputs of eight channels of a packed layer are computed, see [`Stage`].
+/// The parameters from which the outputs of eight channels of a packed layer are computed, see [`Stage`]; with any
+/// multipliers and sums if `GENERAL`.
 #[derive(Clone, Copy)]
-pub(super) struct Eight {
+pub(super) struct Eight<const GENERAL: bool> {
     bias: __m256i,
     mantissa: __m256i,
     odd_mantissa: __m256i,
+    /// The right shift, of general ones less one if there is any.
     shift: __m256i,
-    /// Rounding term and zero point, which are added before the shift.
+    /// Rounding term and zero point, which are added before the shift; of general ones the zero point.
     round: __m256i,
+    /// Of general ones the left shift, and all bits where there is a right shift.
+    left: __m256i,
+    rights: __m256i,
     min: __m256i,
     max: __m256i,
 }
 
-impl Eight {
+impl<const GENERAL: bool> Eight<GENERAL> {
     /// Eight channels, starting with channel `first`; there may be fewer.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn new(stage: &Stage<'_>, first: usize) -> Eight {
+    pub(super) fn new(stage: &Stage<'_>, first: usize) -> Eight<GENERAL> {
         let bias = stage.bias.get(first..).and_then(|bias| bias.first_chunk::<8>());
         let bias = match bias {
             Some(bias) => load_numbers(bias),
@@ -180,15 +185,23 @@ impl Eight {
                 separate(&core::array::from_fn(multiplier))
             }
         };
+        let (left, rights) = (_mm256_max_epi32(shift, _mm256_setzero_si256()), _mm256_srai_epi32(shift, 31));
         let half = _mm256_set1_epi32(stage.zero_point.wrapping_mul(2).wrapping_add(1));
         // A right shift by s is stored as -s, whose complement is s - 1.
         let less_one = _mm256_xor_si256(shift, _mm256_set1_epi32(-1));
+        let zero = _mm256_setzero_si256();
+        let (shift, round) = match GENERAL {
+            true => (_mm256_max_epi32(less_one, zero), _mm256_set1_epi32(stage.zero_point)),
+            false => (_mm256_sub_epi32(zero, shift), _mm256_sllv_epi32(half, less_one)),
+        };
         Eight {
             bias,
             mantissa,
             odd_mantissa: odd_numbers(mantissa),
-            shift: _mm256_sub_epi32(_mm256_setzero_si256(), shift),
-            round: _mm256_sllv_epi32(half, less_one),
+            shift,
+            round,
+            left,
+            rights,
             min: _mm256_set1_epi32(stage.min),
             max: _mm256_set1_epi32(stage.max),
         }
@@ -198,13 +211,33 @@ impl Eight {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(super) fn outputs(&self, sums: __m256i) -> i64 {
-        let high = high_product(_mm256_add_epi32(sums, self.bias), self.mantissa, self.odd_mantissa);
-        let y = _mm256_srav_epi32(_mm256_add_epi32(away_from_zero(high), self.round), self.shift);
+        let sums = _mm256_add_epi32(sums, self.bias);
+        let y = if GENERAL { self.scaled_either_way(sums) } else { self.scaled(sums) };
         low_bytes(_mm256_min_epi32(_mm256_max_epi32(y, self.min), self.max))
     }
 }
 
-impl Eight {
+impl<const GENERAL: bool> Eight<GENERAL> {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn scaled(&self, sums: __m256i) -> __m256i {
+        let high = high_product(sums, self.mantissa, self.odd_mantissa);
+        _mm256_srav_epi32(_mm256_add_epi32(away_from_zero(high), self.round), self.shift)
+    }
+
+    /// To the left before the product, or to the right behind it.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn scaled_either_way(&self, sums: __m256i) -> __m256i {
+        let sums = _mm256_sllv_epi32(sums, self.left);
+        let high = high_product(sums, self.mantissa, self.odd_mantissa);
+        let away = _mm256_and_si256(_mm256_srai_epi32(high, 31), self.rights);
+        let halves = _mm256_srav_epi32(_mm256_add_epi32(high, away), self.shift);
+        let one = _mm256_srli_epi32(self.rights, 31);
+        let y = _mm256_srav_epi32(_mm256_add_epi32(halves, one), one);
+        _mm256_add_epi32(y, self.round)
+    }
+
     /// Writes the outputs of the first `pixels` sums, `width` channels each, to positions `stride` elements
     /// apart.
     #[inline]

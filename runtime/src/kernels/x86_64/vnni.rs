@@ -44,8 +44,9 @@ macro_rules! kernels {
             /// Bytes of a group of a whole block.
             const WORDS: usize = BLOCK * GROUP;
 
-            /// See [`Kernels::matmul_packed`](crate::kernels::Kernels::matmul_packed).
-            pub(in super::super) fn matmul(
+            /// See [`Kernels::matmul_packed`](crate::kernels::Kernels::matmul_packed); with any multipliers and sums
+            /// if `GENERAL`.
+            pub(in super::super) fn matmul<const GENERAL: bool>(
                 tile: &[Cell<u8>],
                 pixels: usize,
                 weights: &Matrix<'_>,
@@ -56,11 +57,11 @@ macro_rules! kernels {
                 let groups = weights.shape.padded_depth().unwrap_or(0) as usize / GROUP;
                 let rows = Rows { cells: cells_of(tile).unwrap_or(&[]), groups };
                 // SAFETY: this level has VNNI.
-                unsafe { run::<TILE>(&rows, None, pixels, weights, stage, out, out_stride) }
+                unsafe { run::<TILE, GENERAL>(&rows, None, pixels, weights, stage, out, out_stride) }
             }
 
-            /// See [`Kernels::dense_packed`](crate::kernels::Kernels::dense_packed).
-            pub(in super::super) fn dense(
+            /// See [`Kernels::dense_packed`](crate::kernels::Kernels::dense_packed); `GENERAL` as for [`matmul`].
+            pub(in super::super) fn dense<const GENERAL: bool>(
                 input: &[Cell<i8>],
                 weights: &Matrix<'_>,
                 stage: &Stage<'_>,
@@ -70,13 +71,13 @@ macro_rules! kernels {
                 let last = if rest.is_empty() { None } else { Some(last_word(rest)) };
                 let rows = Rows { cells: input, groups: groups.len() };
                 // SAFETY: this level has VNNI.
-                unsafe { run::<1>(&rows, last, 1, weights, stage, out, out.len()) }
+                unsafe { run::<1, GENERAL>(&rows, last, 1, weights, stage, out, out.len()) }
             }
 
             /// Computes all channels for some rows of `groups` groups, which begin `pitch` bytes apart;
             /// `last` are the elements after each row that do not fill a group.
             #[target_feature(enable = $features)]
-            fn run<const ROWS: usize>(
+            fn run<const ROWS: usize, const GENERAL: bool>(
                 rows: &Rows<'_>,
                 last: Option<i32>,
                 pixels: usize,
@@ -98,7 +99,7 @@ macro_rules! kernels {
                 let store = |sums: [__m256i; ROWS], first: usize, width: usize| {
                     let sums: [__m256i; ROWS] = core::array::from_fn(|row| _mm256_sub_epi32(sums[row], surplus[row]));
                     let out = out.get(first..).unwrap_or(&[]);
-                    Eight::new(stage, first).store(sums, pixels, width, out, out_stride);
+                    Eight::<GENERAL>::new(stage, first).store(sums, pixels, width, out, out_stride);
                 };
                 let mut first = 0;
                 // Four blocks for one row, two blocks for four rows: enough sums to hide the instruction's
@@ -272,13 +273,17 @@ mod tests {
         (1usize..=TILE, 1u32..80, 1u32..200, any::<bool>()).prop_flat_map(
             move |(pixels, channels, line, shared)| {
                 let shape = Shape { packing, channels, lines: 1, line };
-                let multiplier = (1i32 << 30..=i32::MAX, -22i32..=-1)
+                let shifts = if packing.general { -31i32..=30 } else { -22i32..=-1 };
+                let multiplier = (1i32 << 30..=i32::MAX, shifts)
                     .prop_map(|(mantissa, shift)| Multiplier { mantissa, shift });
                 let count = channels as usize;
                 (
                     elements(TILE * line as usize),
                     elements(count * line as usize),
-                    prop::collection::vec(-(1i32 << 19)..1 << 19, count),
+                    prop::collection::vec(
+                        if packing.general { i32::MIN..i32::MAX } else { -(1i32 << 19)..1 << 19 },
+                        count,
+                    ),
                     prop::collection::vec(multiplier, if shared { 1 } else { count }),
                     (any::<i8>(), any::<bool>()),
                 )
@@ -344,8 +349,9 @@ mod tests {
     type DensePacked = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
 
     /// A processor that has both kinds runs AVX-VNNI, so the test calls the kernels by their names.
-    fn equals_portable(matmul: MatmulPacked, dense: DensePacked) {
-        proptest!(|(conv in layers(Policy::HOST.conv), layer in layers(Policy::HOST.dense))| {
+    fn equals_portable(general: bool, matmul: MatmulPacked, dense: DensePacked) {
+        let packing = |packing: Packing| if general { packing.general() } else { packing };
+        proptest!(|(conv in layers(packing(Policy::HOST.conv)), layer in layers(packing(Policy::HOST.dense)))| {
             let load = |tile: &[Cell<u8>], lines: &Lines<'_>| avx2::load_lines::<1>(tile, &conv.shape, lines);
             let load_portable = |tile: &[Cell<u8>], lines: &Lines<'_>| {
                 for (lane, patch) in lines.source.chunks_exact(lines.step).enumerate().take(conv.pixels) {
@@ -360,7 +366,8 @@ mod tests {
     #[test]
     fn avx512_equals_the_portable_set() {
         if std::is_x86_feature_detected!("avx512vnni") && std::is_x86_feature_detected!("avx512vl") {
-            equals_portable(avx512::matmul, avx512::dense);
+            equals_portable(false, avx512::matmul::<false>, avx512::dense::<false>);
+            equals_portable(true, avx512::matmul::<true>, avx512::dense::<true>);
         } else {
             std::println!("skipped: the processor has no AVX-512 VNNI");
         }
@@ -369,7 +376,8 @@ mod tests {
     #[test]
     fn avx_vnni_equals_the_portable_set() {
         if std::is_x86_feature_detected!("avxvnni") {
-            equals_portable(avx::matmul, avx::dense);
+            equals_portable(false, avx::matmul::<false>, avx::dense::<false>);
+            equals_portable(true, avx::matmul::<true>, avx::dense::<true>);
         } else {
             std::println!("skipped: the processor has no AVX-VNNI");
         }

@@ -1,0 +1,44 @@
+//! Any kernel set, for packed weights of both kinds: those that keep to the bounds of the fast kernels, and
+//! [general](crate::packing::Packing::general) ones. Only operators that name it link what general weights need.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+
+use super::{Kernels, Lines, Policy, Stage};
+use crate::packing::{Matrix, Shape};
+
+/// The products of the set `K` for packed weights of both kinds. Its other kernels are portable: nobody asks for them.
+#[derive(Debug)]
+pub struct General<K>(PhantomData<K>);
+
+impl<K: Kernels> Kernels for General<K> {
+    const POLICY: Policy = K::POLICY;
+    const CLEARED_TILES: bool = K::CLEARED_TILES;
+
+    fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        K::load_lines(tile, shape, lines);
+    }
+
+    fn matmul_packed(
+        tile: &[Cell<u8>],
+        pixels: usize,
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+        out_stride: usize,
+    ) {
+        if weights.shape.packing.general {
+            K::matmul_general(tile, pixels, weights, stage, out, out_stride);
+        } else {
+            K::matmul_packed(tile, pixels, weights, stage, out, out_stride);
+        }
+    }
+
+    fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        if weights.shape.packing.general {
+            K::dense_general(input, weights, stage, out);
+        } else {
+            K::dense_packed(input, weights, stage, out);
+        }
+    }
+}
