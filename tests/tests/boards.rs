@@ -190,6 +190,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
         (OpCode::Depthwise3x3, ops::depthwise_3x3::PACKING),
         (OpCode::Conv2dWinograd, Packing::WINOGRAD),
         (OpCode::Conv2dSegments, own.conv),
+        (OpCode::TransposeConv, own.conv),
     ];
     let mut random = Random(31);
     let mut cases = Vec::new();

@@ -8,7 +8,7 @@ use common::{Net, SETS, first_difference};
 use ferrolite::aligned::AlignedBuf;
 use ferrolite::emit;
 use ferrolite::graph::{
-    Activation, Constant, Conv2d, DType, Graph, Node, Op, Quantization, Value, ValueId, Window,
+    Activation, Constant, Conv2d, DType, Graph, Node, Op, Quantization, TransposeConv, Value, ValueId, Window,
 };
 use ferrolite::passes;
 use ferrolite_runtime::cases::Random;
@@ -169,4 +169,28 @@ fn convolutions_along_one_dimension_are_as_plain_ones() {
         codes.extend(check(&graph, &mut random));
     }
     assert!(codes.contains(&OpCode::Conv2dSegments) && codes.contains(&OpCode::Conv2d), "{codes:?}");
+}
+
+#[test]
+fn transposed_convolutions_are_as_plain_ones() {
+    let mut random = Random(3);
+    for _ in 0..LAYERS {
+        let mut graph = Graph { name: "shapes".into(), ..Graph::default() };
+        let batches = if random.below(4) == 0 { 2 } else { 1 };
+        let mut two = |most: usize| [random.up_to(most), random.up_to(most)];
+        let (size, kernel, stride, pad, more) = (two(6), two(5), two(3), two(3), two(2));
+        let (depth, outputs) = (random.up_to(9), random.up_to(9));
+        let out = [0, 1].map(|axis| {
+            let all = (size[axis] - 1) * stride[axis] + kernel[axis] + more[axis] - 1;
+            all.saturating_sub(2 * (pad[axis] - 1)).max(1)
+        });
+        let pads = pad.map(|n| n - 1);
+        let window = Window { kernel, stride, dilation: [1; 2], pad_before: pads, pad_after: pads };
+        let x = activation(&mut graph, &mut random, vec![batches, size[0], size[1], depth]);
+        let shape = vec![outputs, kernel[0], kernel[1], depth];
+        let [weights, bias] = weighted(&mut graph, &mut random, shape, kernel[0] * kernel[1] * depth);
+        let y = activation(&mut graph, &mut random, vec![batches, out[0], out[1], outputs]);
+        let op = Op::TransposeConv(TransposeConv { window, activation: Activation::None });
+        check(&finish(graph, op, &[x, weights, bias], y), &mut random);
+    }
 }

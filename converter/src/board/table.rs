@@ -100,7 +100,7 @@ pub const BOARDS: &[Board] = &[
         rustflags: "",
         flash_bytes: 256 * KIB,
         ram_bytes: 16 * KIB,
-        jobs: &[jobs(0x0001_C000, 144 * KIB)],
+        jobs: &[jobs(0x0001_E000, 136 * KIB)],
         arena_bytes: 12 * KIB,
         timer_hz: Some(16_000_000),
         timing: None,

@@ -105,6 +105,13 @@ pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
     };
     let by = scale(op.inputs.into())? / scale(0)?;
     let multipliers = node.constants::<Multiplier>(stage.multipliers, stage.multiplier_count).ok()?;
+    // Where phases of a transposed convolution are one matrix, they repeat.
+    let multipliers = match node.params::<TransposeConvParams>() {
+        Ok(p) if op.code == OpCode::TransposeConv as u16 => {
+            multipliers.get(..p.out_channels as usize).unwrap_or(multipliers)
+        }
+        _ => multipliers,
+    };
     let real = |m: &Multiplier| f64::from(m.mantissa) * f64::from(m.shift - 31).exp2();
     Some(multipliers.iter().map(|m| (real(m) * by) as f32).collect())
 }

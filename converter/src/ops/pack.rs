@@ -89,7 +89,7 @@ fn any_for<'a>(rounding: Rounding, wanted: Packing, rows: impl Iterator<Item = &
     }
 }
 
-fn choose_for<'a>(
+pub(super) fn choose_for<'a>(
     rounding: Rounding,
     wanted: Packing,
     (channels, lines, line): (u32, u32, u32),

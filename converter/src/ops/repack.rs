@@ -6,16 +6,17 @@
 use bytemuck::Pod;
 use ferrolite_runtime::Rounding;
 use ferrolite_runtime::kernels::Policy;
+use ferrolite_runtime::ops::transpose_conv::scratch_bytes;
 use ferrolite_runtime::ops::{conv_2d, conv_2d_segments, depthwise_conv_2d};
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::winograd::{Filters, place, transform};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{
-    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage,
+    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage, TransposeConvParams,
 };
 
 use super::lowering::{Constants, Lowered};
-use super::{pack, segments};
+use super::{pack, segments, transpose_conv};
 
 /// What a file that is packed anew has to work with.
 pub(crate) struct Repacking<'a> {
@@ -37,6 +38,7 @@ impl Repacking<'_> {
             OpCode::Conv2dSegments => self.segments(op),
             OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => self.depthwise(op),
             OpCode::FullyConnected => self.fully_connected(op),
+            OpCode::TransposeConv => self.transpose_conv(op),
             _ => None,
         }
     }
@@ -98,6 +100,27 @@ impl Repacking<'_> {
         Some(renewed(op, OpCode::FullyConnected, &p, op.scratch_bytes))
     }
 
+    fn transpose_conv(&mut self, op: &Lowered) -> Option<Lowered> {
+        let mut p: TransposeConvParams = params(op)?;
+        let shapes = transpose_conv::shapes(&p, Packing::from_tag(p.packing)?)?;
+        let (mut start, mut stage, mut packing) = (p.weights, p.stage, self.policy.conv);
+        let mut all = Vec::new();
+        for from in shapes {
+            let rows = self.rows(from, start)?;
+            let to = Shape { packing: self.policy.conv, ..from };
+            // General for all, where it is for one of them.
+            let own = self.packing(&to, &rows, &stage, true)?;
+            packing = if own.general { own } else { packing };
+            start = start.checked_add(from.bytes()?)?;
+            stage.bias = stage.bias.checked_add(from.channels.checked_mul(4)?)?;
+            all.push((to, rows));
+        }
+        let packed = |(to, rows): &(Shape, Vec<i8>)| segments::packed(&Shape { packing, ..*to }, rows);
+        p.weights = self.to.add(&all.iter().flat_map(packed).collect::<Vec<u8>>(), 16).ok()?;
+        p.packing = packing.tag();
+        Some(renewed(op, OpCode::TransposeConv, &p, scratch_bytes(&p)?))
+    }
+
     fn bytes(&self, start: u32, size: usize) -> Option<&[u8]> {
         self.from.get(start as usize..)?.get(..size)
     }
@@ -131,9 +154,9 @@ impl Repacking<'_> {
         Some(rows)
     }
 
-    /// Stores the weights, of one group or of several, and says how they are packed and where they lie: in this order if the kernels' short way is
-    /// exact for them, else in its general packing, if there are kernels for it. Chunks are not among the orders that
-    /// a file is packed anew for: no host wants them.
+    /// Stores the weights, of one group or of several, and says how they are packed and where they lie: in this
+    /// order if the kernels' short way is exact for them, else in its general packing, if there are kernels for
+    /// it. Chunks are not among the orders that a file is packed anew for: no host wants them.
     fn store(
         &mut self,
         shape: &Shape,
@@ -141,6 +164,13 @@ impl Repacking<'_> {
         stage: &OutputStage,
         general: bool,
     ) -> Option<(u32, u32)> {
+        let packing = self.packing(shape, rows, stage, general)?;
+        let start = self.to.add(&segments::packed(&Shape { packing, ..*shape }, rows), 16).ok()?;
+        Some((packing.tag(), start))
+    }
+
+    /// The packing that suits these weights.
+    fn packing(&self, shape: &Shape, rows: &[i8], stage: &OutputStage, general: bool) -> Option<Packing> {
         let wanted = !matches!(shape.packing.order, Order::Plain | Order::Chunks | Order::Winograd);
         if !wanted || self.rounding != Rounding::Double {
             return None;
@@ -162,12 +192,7 @@ impl Repacking<'_> {
         let packing = if suits { shape.packing } else { shape.packing.general() };
         // Nobody has checked the multipliers of a file.
         let general = general && multipliers.iter().all(is_whole) && i8::try_from(stage.zero_point).is_ok();
-        if !suits && !general {
-            return None;
-        }
-        let shape = Shape { packing, ..*shape };
-        let start = self.to.add(&segments::packed(&shape, rows), 16).ok()?;
-        Some((packing.tag(), start))
+        (suits || general).then_some(packing)
     }
 }
 

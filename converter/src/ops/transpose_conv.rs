@@ -2,9 +2,10 @@
 //! its own biases. Source followed: TFLM `kernels/transpose_conv.cc`.
 
 use ferrolite_graph::float::{elementwise, window};
-use ferrolite_runtime::ops::transpose_conv::{scratch_bytes, taps};
-use ferrolite_schema::OpCode;
+use ferrolite_runtime::ops::transpose_conv::{self as device, scratch_bytes, shape, taps};
+use ferrolite_runtime::packing::{Order, Packing, Shape};
 use ferrolite_schema::params::{self, TransposeConvParams};
+use ferrolite_schema::{FILE_ALIGNMENT, OpCode};
 
 use super::check::Check;
 use super::lowering::{Lowered, Lowering};
@@ -12,7 +13,7 @@ use super::operands::Operands;
 use super::operator::{Operator, RunAs};
 use super::tflite::windows::{Cropped, cropping};
 use super::tflite::{self, Record, Tensor, Writer};
-use super::{stage, types, work};
+use super::{pack, segments, stage, types, work};
 use crate::error::Result;
 use crate::graph::{Activation, Graph, Node, TransposeConv, Value, Window};
 use crate::tflite as schema;
@@ -180,28 +181,111 @@ pub(super) fn lower(
         pad_left: word(window.pad_before[1])?,
     };
     let bias = stage::bias(cx, node, 2, out_channels)?;
-    let factors = stage::factors(&input, quantization, &output);
+    let mut factors = stage::factors(&input, quantization, &output);
     let phases = phases(weights, &geometry, out_channels, in_channels);
     // Accumulators wrap modulo 2^32 on the device, and so does what is folded into them.
     let fold = |(index, sum): (usize, &i32)| {
         bias[index % out_channels].wrapping_sub(input.zero_point.wrapping_mul(*sum))
     };
     let biases: Vec<i32> = phases.sums.iter().enumerate().map(fold).collect();
-    let params = TransposeConvParams {
+    let mut params = TransposeConvParams {
         window: geometry,
         batches: cx.word(node, batches)?,
         in_channels: cx.word(node, in_channels)?,
         out_channels: cx.word(node, out_channels)?,
         input_zero_point: input.zero_point,
-        packing: 0,
-        weights: cx.constants.add(&phases.weights, 16)?,
-        stage: stage::folded_stage(cx, node, &biases, out_channels, &factors, &output, activation)?,
+        packing: Packing::PLAIN.tag(),
+        ..TransposeConvParams::default()
     };
+    params.weights = match packed(cx, &params, &phases, &mut factors, &biases) {
+        Some((packing, bytes)) => {
+            params.packing = packing.tag();
+            cx.constants.add(&bytes, FILE_ALIGNMENT)?
+        }
+        None => cx.constants.add(&phases.weights, 16)?,
+    };
+    let repeated = device::channels(&params).filter(|_| params.packing != Packing::PLAIN.tag());
+    let channels = if factors.len() == 1 { None } else { repeated }.map_or(out_channels, |n| n as usize);
+    params.stage = stage::folded_stage(cx, node, &biases, channels, &factors, &output, activation)?;
     let scratch = scratch_bytes(&params)
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
     let macs = (batches * in_h * in_w) as u64 * weights.len() as u64;
     let lowered = Lowered::new(OpCode::TransposeConv, vec![input.id], vec![output.id], &params);
     Ok(vec![lowered.scratch(scratch).macs(macs)])
+}
+
+/// The packing and the packed weights of all phases, one behind the other, where the numbers of all of them are
+/// within its bounds. `biases` are finished.
+fn packed(
+    cx: &Lowering<'_>,
+    params: &TransposeConvParams,
+    phases: &Phases,
+    factors: &mut Vec<f64>,
+    biases: &[i32],
+) -> Option<(Packing, Vec<u8>)> {
+    if cx.policy.conv.order == Order::Plain {
+        return None;
+    }
+    let channels = device::channels(params)? as usize;
+    let shapes = shapes(params, cx.policy.conv)?;
+    // A row of phases may be one matrix.
+    let mut all = factors.clone();
+    if all.len() == params.out_channels as usize && all.len() > 1 {
+        all = all.repeat(channels / all.len());
+    }
+    let (mut packing, mut changed) = (None::<Packing>, Vec::new());
+    let mut rest = phases.weights.as_slice();
+    for (shape, bias) in shapes.iter().zip(biases.chunks_exact(channels)) {
+        let (own, behind) = rest.split_at_checked(shape.depth()? as usize * channels)?;
+        rest = behind;
+        let mut numbers =
+            stage::Channels { bias: bias.to_vec(), sums: vec![0; channels], factors: all.clone() };
+        let size = (shape.channels, shape.lines, shape.line);
+        let rows = own.chunks_exact(shape.depth()? as usize);
+        let found = pack::choose_for(cx.rounding, shape.packing, size, &mut numbers, 0, rows).packing;
+        if found.order == Order::Plain {
+            packing = None;
+            break;
+        }
+        packing = Some(packing.filter(|other| other.group > found.group).unwrap_or(found));
+        changed.push(numbers.factors);
+    }
+    // A channel has one factor for all phases, so it vanishes in all of them or in none.
+    let packing = match packing.filter(|_| changed.iter().all(|factors| *factors == changed[0])) {
+        Some(packing) => {
+            factors.clone_from(changed.first()?);
+            packing
+        }
+        None => {
+            let rows = shapes.iter().scan(phases.weights.as_slice(), |rest, shape| {
+                let (own, behind) = rest.split_at_checked(shape.depth()? as usize * channels)?;
+                *rest = behind;
+                Some(own.chunks_exact(shape.depth()? as usize))
+            });
+            let packing = pack::any(cx, cx.policy.conv, rows.flatten())?;
+            *factors = all;
+            packing
+        }
+    };
+    let mut rest = phases.weights.as_slice();
+    let mut bytes = Vec::new();
+    for shape in &shapes {
+        let (own, behind) = rest.split_at_checked(shape.depth()? as usize * channels)?;
+        rest = behind;
+        bytes.extend(segments::packed(&Shape { packing, ..*shape }, own));
+    }
+    Some((packing, bytes))
+}
+
+/// The shapes of the weights of all phases.
+pub(super) fn shapes(p: &TransposeConvParams, packing: Packing) -> Option<Vec<Shape>> {
+    let w = &p.window;
+    let columns = device::columns(w);
+    let phase = |number: u32| {
+        let rows = taps(w.kernel_h, w.stride_h, number / columns);
+        shape(p, packing, rows, taps(w.kernel_w, w.stride_w, number % columns))
+    };
+    (0..w.stride_h * columns).map(phase).collect()
 }
 
 /// The kernels of all phases, one behind the other.

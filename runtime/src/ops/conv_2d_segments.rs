@@ -11,10 +11,10 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
 use super::Operator;
-use super::segment::{self, Segment};
+use super::segment::{self, Segment, Tiles};
 use super::window;
 use crate::error::Fault;
-use crate::kernels::{General, Kernels, Portable, Stage, TILE};
+use crate::kernels::{General, Kernels, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Packing, Shape};
 use crate::tensor::{cells_of, fill, runs};
@@ -112,38 +112,34 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
-    match Packing::from_tag(p.packing) {
-        Some(packing) if packing.is_a(K::POLICY.conv) || packing.is_a(K::POLICY.conv.general()) => {
-            eval_with::<General<K>>(eval, p, packing)
-        }
-        Some(packing) => eval_with::<Portable>(eval, p, packing),
-        None => {}
-    }
+    let Some(packing) = Packing::from_tag(p.packing) else { return };
+    eval_with(eval, p, packing, &Tiles::for_packing::<K>(packing));
 }
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = K::POLICY.conv.own(p.packing) else { return };
-    eval_with::<K>(eval, p, packing);
+    eval_with(eval, p, packing, &Tiles::of::<K>());
 }
 
 fn eval_both<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = own::<K>(p.packing) else { return };
-    eval_with::<General<K>>(eval, p, packing);
+    eval_with(eval, p, packing, &Tiles::of::<General<K>>());
 }
 
-#[inline]
-fn eval_with<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
+#[inline(never)]
+fn eval_with(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing, tiles: &Tiles) {
     let Some(layer) = eval.layer(&p.stage, p.weights, p.out_channels) else { return };
     let Some(shape) = shape(p, packing) else { return };
     let weights = Matrix { shape, bytes: layer.weights };
-    conv_2d_segments::<K>(p, layer.input, &weights, &layer.stage, layer.scratch, layer.out);
+    conv_2d_segments(tiles, p, layer.input, &weights, &layer.stage, layer.scratch, layer.out);
 }
 
 /// Convolves a batch of images. `weights` are those of the first group, with those of the others behind
 /// them. The rest is as for [`conv_2d`](super::conv_2d::conv_2d). What does not fit is not computed.
-pub fn conv_2d_segments<K: Kernels>(
+pub fn conv_2d_segments(
+    tiles: &Tiles,
     p: &Conv2dParams,
     input: &[Cell<i8>],
     weights: &Matrix<'_>,
@@ -157,7 +153,7 @@ pub fn conv_2d_segments<K: Kernels>(
     let tile = tile_bytes(shape.packing, depth).unwrap_or(0) as usize;
     let Some((tile, behind)) = scratch.split_at_checked(tile) else { return };
     let Some(behind) = cells_of::<i8>(behind) else { return };
-    if K::CLEARED_TILES && Some(depth) != shape.depth() {
+    if tiles.cleared && Some(depth) != shape.depth() {
         fill(tile, 0);
     }
     let (channels, out_pixel) = (p.in_channels as usize, p.out_channels as usize);
@@ -176,10 +172,10 @@ pub fn conv_2d_segments<K: Kernels>(
                 let (mut first, mut first_out) = (0usize, 0usize);
                 let mut bytes = weights.bytes;
                 for _ in 0..p.groups {
-                    segment.load::<K>(tile, shape, lanes, in_segment as usize, first);
+                    segment.load(tiles, tile, shape, lanes, in_segment as usize, first);
                     let weights = Matrix { bytes, ..*weights };
                     let out = out.get(first_out..).unwrap_or(&[]);
-                    K::matmul_packed(tile, lanes, &weights, &stage.skip(first_out), out, out_pixel);
+                    (tiles.multiply)(tile, lanes, &weights, &stage.skip(first_out), out, out_pixel);
                     bytes = bytes.get(size as usize..).unwrap_or(&[]);
                     first = first.wrapping_add(shape_channels(p));
                     first_out = first_out.wrapping_add(shape.channels as usize);

@@ -14,8 +14,8 @@ use core::cell::Cell;
 
 use ferrolite_schema::params::Window;
 
-use crate::kernels::{Kernels, Lines, TILE};
-use crate::packing::Shape;
+use crate::kernels::{General, Kernels, Lines, Portable, Stage, TILE};
+use crate::packing::{Matrix, Packing, Shape};
 use crate::tensor::{copy_short, fill_short};
 
 /// Outputs of a segment: whole tiles. Long pixels are worth more memory than the copies that it saves.
@@ -24,6 +24,45 @@ const LONG: u32 = 32;
 
 /// Bytes behind the pixels that a kernel may read: whole words.
 const SLACK: u32 = 4;
+
+type Load = fn(&[Cell<u8>], &Shape, &Lines<'_>);
+type Multiply = fn(&[Cell<u8>], usize, &Matrix<'_>, &Stage<'_>, &[Cell<i8>], usize);
+
+/// What a kernel set does with tiles, as values: what walks segments is long, and has one copy for all sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiles {
+    load: Load,
+    /// See [`Kernels::matmul_packed`].
+    pub multiply: Multiply,
+    /// See [`Kernels::CLEARED_TILES`].
+    pub cleared: bool,
+}
+
+impl Tiles {
+    /// Those of the kernels `K`.
+    pub const fn of<K: Kernels>() -> Tiles {
+        Tiles { load: K::load_lines, multiply: K::matmul_packed, cleared: K::CLEARED_TILES }
+    }
+
+    /// Those of the kernels `K` for their own packings, and for any other the portable ones.
+    pub fn for_packing<K: Kernels>(packing: Packing) -> Tiles {
+        let own = packing.is_a(K::POLICY.conv) || packing.is_a(K::POLICY.conv.general());
+        if own { Tiles::of::<General<K>>() } else { Tiles::of::<Portable>() }
+    }
+}
+
+/// A segment, the tile that its patches are entered into, and the weights that they are multiplied with.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// Who does it.
+    pub tiles: &'a Tiles,
+    /// The pixels.
+    pub segment: &'a Segment<'a>,
+    /// Scratch memory.
+    pub tile: &'a [Cell<u8>],
+    /// One matrix; others may lie behind it.
+    pub weights: Matrix<'a>,
+}
 
 /// The pixels under a segment.
 #[derive(Debug)]
@@ -71,6 +110,11 @@ impl<'a> Segment<'a> {
         Segment { window, image, channels: channels as usize, zero_point: zero_point as i8, cells, row }
     }
 
+    /// Its outputs.
+    pub fn outputs(&self) -> u32 {
+        outputs(self.window, self.channels as u32)
+    }
+
     /// Copies the pixels under the outputs from column `ox` of row `oy` on.
     #[inline(never)]
     pub fn fill(&self, oy: u32, ox: u32) {
@@ -104,7 +148,15 @@ impl<'a> Segment<'a> {
     /// pixel they have the channels from `first` on. Where the shape has a line for each kernel row, a line is
     /// its taps side by side; else it is one tap.
     #[inline(never)]
-    pub fn load<K: Kernels>(&self, tile: &[Cell<u8>], shape: &Shape, lanes: usize, at: usize, first: usize) {
+    pub fn load(
+        &self,
+        tiles: &Tiles,
+        tile: &[Cell<u8>],
+        shape: &Shape,
+        lanes: usize,
+        at: usize,
+        first: usize,
+    ) {
         let w = self.window;
         let step = (w.stride_w as usize).wrapping_mul(self.channels);
         let mut start = at.wrapping_mul(step).wrapping_add(first);
@@ -117,7 +169,7 @@ impl<'a> Segment<'a> {
         while line < shape.lines as usize {
             let source = self.cells.get(start..).unwrap_or(&[]);
             let end = line.wrapping_add(lines as usize);
-            K::load_lines(tile, shape, &Lines { source, lanes: 0..lanes, step, lines: line..end, pitch });
+            (tiles.load)(tile, shape, &Lines { source, lanes: 0..lanes, step, lines: line..end, pitch });
             line = end;
             start = start.wrapping_add(self.row);
         }

@@ -11,6 +11,8 @@
 //! ```
 //! So nothing is multiplied with inserted zeroes, and there are no int32 accumulators for the whole
 //! output as in TFLM. Taps outside the input are its zero point, which the biases cancel.
+//! Packed weights are a matrix for each phase; the pixels under some outputs of a phase are copied with their
+//! padding ([`segment`]), and patches gathered from there.
 //! Source followed: TFLM `kernels/transpose_conv.cc`, `reference/integer_ops/transpose_conv.h`.
 
 use core::cell::Cell;
@@ -18,11 +20,14 @@ use core::cell::Cell;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{TransposeConvParams, Window};
 
+use super::segment::{self, Segment, Tiles, Work};
 use super::window::{self, Image};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::kernels::{Kernels, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
+use crate::packing::{Matrix, Packing, Shape};
+use crate::tensor::{cells_of, fill};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -41,10 +46,85 @@ fn weight_count(p: &TransposeConvParams) -> Option<u32> {
     taps.checked_mul(p.in_channels)?.checked_mul(p.out_channels)
 }
 
+/// Whether all phases of an op with packed weights have the same taps under the same pixels, as those of a kernel
+/// that does not reach beyond its stride. Then a patch serves all of them, and the phases of a row, whose outputs
+/// lie side by side, are one matrix.
+pub fn together(w: &Window) -> bool {
+    let whole = |size: u32, stride: u32| size.checked_rem(stride) == Some(0);
+    w.pad_top | w.pad_left == 0
+        && whole(w.kernel_h, w.stride_h)
+        && whole(w.kernel_w, w.stride_w)
+        && whole(w.out_w, w.stride_w)
+}
+
+/// Channels of a matrix of packed weights, and with that of multipliers, if there is not one for all.
+pub fn channels(p: &TransposeConvParams) -> Option<u32> {
+    let columns = if together(&p.window) { p.window.stride_w } else { 1 };
+    p.out_channels.checked_mul(columns)
+}
+
+/// The weights of a phase with so many rows and columns of taps, or of those of a row, as a matrix.
+pub fn shape(p: &TransposeConvParams, packing: Packing, rows: u32, columns: u32) -> Option<Shape> {
+    let line = columns.checked_mul(p.in_channels)?;
+    Some(Shape { packing, channels: channels(p)?, lines: rows, line })
+}
+
+/// How many matrices of packed weights there are along a row of phases.
+pub fn columns(w: &Window) -> u32 {
+    if together(w) { 1 } else { w.stride_w }
+}
+
+/// Bytes of the packed weights of all phases.
+fn packed_bytes(p: &TransposeConvParams, packing: Packing) -> Option<u32> {
+    // The first phases along an axis have the most taps, and the others one less, or all have as many.
+    let kinds = |kernel: u32, stride: u32| {
+        let (most, least) = (taps(kernel, stride, 0), taps(kernel, stride, stride.wrapping_sub(1)));
+        let first = if most == least { stride } else { kernel.checked_rem(stride).unwrap_or(0) };
+        [(most, first), (least, stride.wrapping_sub(first))]
+    };
+    let w = &p.window;
+    if together(w) {
+        let (rows, columns) = (taps(w.kernel_h, w.stride_h, 0), taps(w.kernel_w, w.stride_w, 0));
+        return shape(p, packing, rows, columns)?.sizes()?.0.checked_mul(w.stride_h);
+    }
+    let mut all = 0u32;
+    for (rows, times_h) in kinds(w.kernel_h, w.stride_h) {
+        for (columns, times_w) in kinds(w.kernel_w, w.stride_w) {
+            let (bytes, _) = shape(p, packing, rows, columns)?.sizes()?;
+            all = all.checked_add(bytes.checked_mul(times_h.checked_mul(times_w)?)?)?;
+        }
+    }
+    Some(all)
+}
+
+/// The window of a phase over the input: position 0 reads backwards from pixel 0.
+fn phase_window(w: &Window, rows: u32, columns: u32) -> Window {
+    Window {
+        kernel_h: rows,
+        kernel_w: columns,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: rows.wrapping_sub(1),
+        pad_left: columns.wrapping_sub(1),
+        ..*w
+    }
+}
+
+/// Bytes of the tile of a phase.
+fn tile_bytes(shape: &Shape) -> Option<u32> {
+    shape.padded_depth()?.checked_mul(u32::from(shape.packing.element.max(1)) * TILE as u32)
+}
+
 /// Bytes of scratch memory that an op with these parameters needs: [`TILE`] patches of the first
-/// phase, which has the most taps.
+/// phase, which has the most taps; with packed weights also a segment of its pixels.
 pub fn scratch_bytes(p: &TransposeConvParams) -> Option<u32> {
     let w = &p.window;
+    let packing = Packing::from_tag(p.packing)?;
+    if packing != Packing::PLAIN {
+        let (rows, columns) = (taps(w.kernel_h, w.stride_h, 0), taps(w.kernel_w, w.stride_w, 0));
+        let tile = tile_bytes(&shape(p, packing, rows, columns)?)?;
+        return tile.checked_add(segment::bytes(&phase_window(w, rows, columns), p.in_channels)?);
+    }
     let taps = taps(w.kernel_h, w.stride_h, 0).checked_mul(taps(w.kernel_w, w.stride_w, 0))?;
     taps.checked_mul(p.in_channels)?.checked_mul(TILE as u32)
 }
@@ -57,8 +137,18 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     if w.dilation_h != 1 || w.dilation_w != 1 {
         return Err(Fault::Parameters);
     }
-    node.weights(p.packing, p.weights, weight_count(p).ok_or(Fault::Parameters)?)?;
-    node.expect_stage(&p.stage, p.out_channels)?;
+    match Packing::from_tag(p.packing).ok_or(Fault::Packing)? {
+        Packing::PLAIN => {
+            node.weights(p.packing, p.weights, weight_count(p).ok_or(Fault::Parameters)?)?;
+            node.expect_stage(&p.stage, p.out_channels)?;
+        }
+        packing => {
+            // Their number says that phases and taps are not too many.
+            weight_count(p).ok_or(Fault::Parameters)?;
+            node.expect_matrix(packed_bytes(p, packing).ok_or(Fault::Parameters)?, p.weights)?;
+            node.expect_stage(&p.stage, channels(p).ok_or(Fault::Parameters)?)?;
+        }
+    }
     biases(node, p)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
@@ -72,14 +162,111 @@ fn biases<'a>(node: &Node<'a>, p: &TransposeConvParams) -> Result<&'a [i32], Fau
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<TransposeConvParams>() else { return };
-    let (Ok(weights), Ok(stage), Ok(bias)) = (
-        node.weights(p.packing, p.weights, weight_count(p).unwrap_or(0)),
-        node.stage(&p.stage, p.out_channels),
-        biases(node, p),
-    ) else {
-        return;
-    };
+    // There are at least as many biases as the stage has of channels.
+    let count = if p.packing == Packing::PLAIN.tag() { Some(p.out_channels) } else { channels(p) };
+    let (Ok(stage), Ok(bias)) = (node.stage(&p.stage, count.unwrap_or(0)), biases(node, p)) else { return };
+    match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) => {}
+        Some(packing) => {
+            let Ok(words) = node.constants_from::<u32>(p.weights) else { return };
+            let stage = Stage { bias, ..stage };
+            let weights = bytemuck::cast_slice(words);
+            let tiles = Tiles::for_packing::<K>(packing);
+            return transpose_packed(
+                (&tiles, packing),
+                p,
+                eval.input(0),
+                weights,
+                &stage,
+                eval.scratch(),
+                eval.output(0),
+            );
+        }
+        None => return,
+    }
+    let Ok(weights) = node.weights(p.packing, p.weights, weight_count(p).unwrap_or(0)) else { return };
     transpose_conv::<K>(p, eval.input(0), weights, &Stage { bias, ..stage }, eval.scratch(), eval.output(0));
+}
+
+/// The same with packed weights: `weights` are the matrices of all phases, one behind the other, and `scratch`
+/// is bytes.
+#[inline(never)]
+pub fn transpose_packed(
+    (tiles, packing): (&Tiles, Packing),
+    p: &TransposeConvParams,
+    input: &[Cell<i8>],
+    weights: &[u8],
+    stage: &Stage<'_>,
+    scratch: &[Cell<u8>],
+    out: &[Cell<i8>],
+) {
+    let w = &p.window;
+    let (channels, out_channels) = (p.in_channels as usize, p.out_channels as usize);
+    for (image, out) in window::images(w, input, channels, out, out_channels) {
+        let mut weights = weights;
+        let mut biases = stage.bias.chunks_exact(out_channels.max(1));
+        let together = together(w);
+        for y in 0..if together { 1 } else { w.stride_h } {
+            for x in 0..columns(w) {
+                let (rows, columns) = (taps(w.kernel_h, w.stride_h, y), taps(w.kernel_w, w.stride_w, x));
+                let Some(shape) = shape(p, packing, rows, columns) else { return };
+                let (Some((bytes, depth)), Some(size)) = (shape.sizes(), tile_bytes(&shape)) else { return };
+                let Some((tile, behind)) = scratch.split_at_checked(size as usize) else { return };
+                if tiles.cleared && Some(depth) != shape.depth() {
+                    fill(tile, 0);
+                }
+                let window = phase_window(w, rows, columns);
+                let behind = cells_of(behind).unwrap_or(&[]);
+                let phase = Phase {
+                    window,
+                    rows: Line::new(y, w.stride_h, w.pad_top),
+                    columns: Line::new(x, w.stride_w, w.pad_left),
+                    depth: 0,
+                    out_channels,
+                };
+                let segment = Segment::new(&window, p.in_channels, p.input_zero_point, image, behind);
+                let own = Matrix { shape, bytes: weights };
+                let work = Work { tiles, segment: &segment, tile, weights: own };
+                if together {
+                    all_phases(w, &work, stage, out);
+                    break;
+                }
+                let stage = Stage { bias: biases.next().unwrap_or(&[]), ..*stage };
+                phase.run_packed(w, &work, &stage, out);
+                weights = weights.get(bytes as usize..).unwrap_or(&[]);
+            }
+        }
+    }
+}
+
+/// All phases of an image, if they have the same taps: each patch is gathered once.
+#[inline(never)]
+fn all_phases(w: &Window, work: &Work<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let &Work { tiles, segment, tile, weights } = work;
+    let pixel = (weights.shape.channels as usize).max(1);
+    let size = weights.shape.bytes().unwrap_or(0) as usize;
+    let line = (w.out_w / w.stride_w.max(1)).wrapping_mul(pixel as u32) as usize;
+    let rows = (w.stride_h as usize).wrapping_mul(line).max(1);
+    for (position, out) in (0u32..).zip(out.chunks(rows)) {
+        let (mut column, mut at, mut first) = (0u32, 0usize, 0usize);
+        while first < line {
+            if at == 0 {
+                segment.fill(position, column);
+            }
+            let count = line.wrapping_sub(first).checked_div(pixel).unwrap_or(0).min(TILE);
+            segment.load(tiles, tile, &weights.shape, count, at, 0);
+            let (mut bytes, mut stage) = (weights.bytes, *stage);
+            for row in out.chunks(line.max(1)) {
+                let out = row.get(first..).unwrap_or(&[]);
+                (tiles.multiply)(tile, count, &Matrix { bytes, ..weights }, &stage, out, pixel);
+                bytes = bytes.get(size..).unwrap_or(&[]);
+                stage.bias = stage.bias.get(pixel..).unwrap_or(&[]);
+            }
+            column = column.wrapping_add(TILE as u32);
+            first = first.wrapping_add(count.wrapping_mul(pixel));
+            at = if at.wrapping_add(TILE) < segment.outputs() as usize { at.wrapping_add(TILE) } else { 0 };
+        }
+    }
 }
 
 /// Convolves a batch of images, transposed. `input` is `[batches, in_h, in_w, in_channels]`, `out`
@@ -109,16 +296,7 @@ pub fn transpose_conv<K: Kernels>(
                 };
                 weights = rest;
                 let phase = Phase {
-                    // Position 0 of the phase reads backwards from pixel 0 of the input.
-                    window: Window {
-                        kernel_h: rows,
-                        kernel_w: columns,
-                        stride_h: 1,
-                        stride_w: 1,
-                        pad_top: rows.wrapping_sub(1),
-                        pad_left: columns.wrapping_sub(1),
-                        ..*w
-                    },
+                    window: phase_window(w, rows, columns),
                     rows: Line::new(y, w.stride_h, w.pad_top),
                     columns: Line::new(x, w.stride_w, w.pad_left),
                     depth,
@@ -158,6 +336,31 @@ struct Phase {
 }
 
 impl Phase {
+    #[inline(never)]
+    fn run_packed(&self, whole: &Window, work: &Work<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
+        let &Work { tiles, segment, tile, weights } = work;
+        let out_stride = (self.columns.stride as usize).wrapping_mul(self.out_channels).max(1);
+        let line = (whole.out_w as usize).wrapping_mul(self.out_channels).max(1);
+        let lines = out.chunks_exact(line).skip(self.rows.first as usize);
+        let in_segment = segment.outputs() as usize;
+        for (position, line) in (self.rows.position..).zip(lines.step_by(self.rows.stride.max(1) as usize)) {
+            let first = (self.columns.first as usize).wrapping_mul(self.out_channels);
+            let pixels = line.get(first..).unwrap_or(&[]);
+            let (mut column, mut at) = (self.columns.position, 0);
+            for out in pixels.chunks(out_stride.wrapping_mul(TILE).max(1)) {
+                // The last pixel of a tile may lack the pixels of other phases behind it.
+                let count = out.len().div_ceil(out_stride);
+                if at == 0 {
+                    segment.fill(position, column);
+                }
+                segment.load(tiles, tile, &weights.shape, count, at, 0);
+                (tiles.multiply)(tile, count, &weights, stage, out, out_stride);
+                column = column.wrapping_add(TILE as u32);
+                at = if at.wrapping_add(TILE) < in_segment { at.wrapping_add(TILE) } else { 0 };
+            }
+        }
+    }
+
     fn run<K: Kernels>(
         &self,
         whole: &Window,
@@ -192,16 +395,18 @@ impl Phase {
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, batches, dim, sizes, window, zero_point};
+    extern crate std;
+    use crate::cases::{Case, Constants, batches, dim, packing, sizes, window, zero_point};
+    use crate::kernels::policy;
 
     let (window, batches) = (window(random), batches(random));
     let (in_channels, out_channels) = (dim(random, 5), dim(random, 5));
-    let taps = window.kernel_h.max(window.stride_h) * window.kernel_w.max(window.stride_w);
+    let all = window.kernel_h.max(window.stride_h) * window.kernel_w.max(window.stride_w);
     let phases = window.stride_h * window.stride_w;
     let mut constants = Constants::default();
-    let weights = random.elements((taps * in_channels * out_channels) as usize);
-    let depth = taps * in_channels;
-    let p = TransposeConvParams {
+    let weights = random.elements((all * in_channels * out_channels) as usize);
+    let depth = all * in_channels;
+    let mut p = TransposeConvParams {
         window,
         batches,
         in_channels,
@@ -211,9 +416,27 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         weights: constants.push(&weights),
         stage: constants.stage_with_biases(random, depth, out_channels, phases * out_channels),
     };
+    let packing = packing(random, |target| policy(target).conv);
+    if packing != Packing::PLAIN {
+        p.packing = packing.tag();
+        let mut words = std::vec::Vec::new();
+        let w = &window;
+        for phase in 0..w.stride_h * columns(w) {
+            let rows = taps(w.kernel_h, w.stride_h, phase / columns(w));
+            let shape = shape(&p, packing, rows, taps(w.kernel_w, w.stride_w, phase % columns(w)));
+            words.extend(shape.map_or_else(std::vec::Vec::new, |shape| {
+                random.padded_matrix(shape).words[..shape.bytes().unwrap_or(0) as usize / 4].to_vec()
+            }));
+        }
+        p.weights = constants.push(&words);
+        let all = phases * out_channels;
+        p.stage = constants.stage_with_biases(random, depth, channels(&p).unwrap_or(1), all);
+    }
     let (input, output) = sizes(&window, batches, in_channels, out_channels);
     let case = Case::of(OpCode::TransposeConv, &p, constants).int8(random, input, output);
-    case.rounding(random).scratch(scratch_bytes(&p))
+    let case = case.scratch(scratch_bytes(&p));
+    // Packed weights are rounded twice.
+    if packing == Packing::PLAIN { case.rounding(random) } else { case }
 }
 
 #[cfg(test)]

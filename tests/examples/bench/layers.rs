@@ -3,15 +3,16 @@
 //!
 //! A layer is a line of words: `conv_2d 32x32x8 3x3/1 16` has an input of height, width and channels, a kernel of height
 //! and width with its stride, and 16 output channels; `depthwise_conv_2d 16x16x24 5x5/2` and `fully_connected 1280 10`
-//! have what they need of it. Further words: `valid` (no padding), `dilation=2`, `groups=4`, `multiplier=2`, `batch=2`,
+//! have what they need of it, so does `transpose_conv 8x8x16 3x3/2 16`; `batch_matmul 4x16x32 8` multiplies 4 matrices
+//! of 16 rows of 32 elements with 4 of 8 such rows. Further words: `valid` (no padding), `dilation=2`, `groups=4`, `multiplier=2`, `batch=2`,
 //! `some=KIND` and `all=KIND`: one channel in eight, or all of them, have numbers beyond what is usual.
 
 use anyhow::{Context, Result, anyhow, bail};
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::emit::{self, Options};
 use ferrolite::graph::{
-    Activation, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op, Padding,
-    Quantization, Value, ValueId, Window,
+    Activation, BatchMatMul, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph, Node, Op,
+    Padding, Quantization, TransposeConv, Value, ValueId, Window,
 };
 
 /// The layers that are measured where none is named.
@@ -148,7 +149,23 @@ impl Layer {
                 vec![outputs, depth],
                 vec![batch, outputs],
             ),
-            other => bail!("there is no layer {other}: conv_2d, depthwise_conv_2d, fully_connected"),
+            "transpose_conv" => {
+                let [height, width] = [height, width].map(|n| n * self.stride);
+                // What SAME crops of a kernel that reaches beyond its stride, before and behind.
+                let (pad, behind) = self.cropped();
+                let window = Window { pad_before: pad, pad_after: behind, ..window };
+                (
+                    Op::TransposeConv(TransposeConv { window, activation }),
+                    image,
+                    vec![outputs, kernel_h, kernel_w, depth],
+                    vec![batch, height, width, outputs],
+                )
+            }
+            "batch_matmul" => return Ok(self.product(graph)),
+            other => bail!(
+                "there is no layer {other}: conv_2d, depthwise_conv_2d, fully_connected, transpose_conv, \
+                 batch_matmul"
+            ),
         };
         let axis = if self.op == "depthwise_conv_2d" { 3 } else { 0 };
         let (weights, scales, bias) = self.numbers(weights.iter().product(), axis == 3);
@@ -164,6 +181,25 @@ impl Layer {
         graph.inputs.push(x);
         graph.outputs.push(y);
         Ok(graph)
+    }
+
+    fn cropped(&self) -> ([usize; 2], [usize; 2]) {
+        let all = self.kernel.map(|kernel| kernel.saturating_sub(self.stride));
+        (all.map(|n| n / 2), all.map(|n| n - n / 2))
+    }
+
+    /// The product of two activations: `height x width x channels` is as many matrices of so many rows with so
+    /// many elements, and as many columns come out as outputs are asked for.
+    fn product(&self, mut graph: Graph) -> Graph {
+        let [_, matrices, rows, depth] = self.input;
+        let a = activation_value(&mut graph, "a", vec![matrices, rows, depth], 3);
+        let b = activation_value(&mut graph, "b", vec![matrices, self.outputs, depth], 5);
+        let y = activation_value(&mut graph, "y", vec![matrices, rows, self.outputs], -4);
+        let op = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: true });
+        let inputs = vec![Some(a), Some(b)];
+        graph.nodes.push(Node { name: self.op.clone(), op, inputs, outputs: vec![y] });
+        (graph.inputs, graph.outputs) = (vec![a, b], vec![y]);
+        graph
     }
 
     /// Weights with their shape, a scale and a bias for each channel.
@@ -200,7 +236,7 @@ impl Layer {
         let [_, _, _, depth] = self.input;
         let [kernel_h, kernel_w] = self.kernel;
         let shape = match self.op.as_str() {
-            "conv_2d" => vec![self.outputs, kernel_h, kernel_w, depth / self.groups],
+            "conv_2d" | "transpose_conv" => vec![self.outputs, kernel_h, kernel_w, depth / self.groups],
             "depthwise_conv_2d" => vec![1, kernel_h, kernel_w, self.outputs],
             _ => vec![self.outputs, depth],
         };
@@ -314,6 +350,12 @@ impl Layer {
         if self.op == "fully_connected" {
             return batch * depth * self.outputs as u64;
         }
+        if self.op == "batch_matmul" {
+            return height * width * depth * self.outputs as u64;
+        }
+        if self.op == "transpose_conv" {
+            return batch * height * width * taps * depth * self.outputs as u64;
+        }
         let size = |size: u64, kernel: usize| {
             let reach = ((kernel - 1) * self.dilation) as u64;
             let size = if self.valid { size.saturating_sub(reach) } else { size };
@@ -329,9 +371,11 @@ impl Layer {
 pub fn input(layer: &Layer) -> Vec<Vec<u8>> {
     let mut state = 7u32;
     let elements: usize = layer.input.iter().product();
+    let [_, matrices, _, depth] = layer.input;
+    let second = if layer.op == "batch_matmul" { matrices * layer.outputs * depth } else { 0 };
     let mut random = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    vec![(0..elements).map(|_| random()).collect()]
+    vec![(0..elements + second).map(|_| random()).collect()]
 }
