@@ -8,7 +8,8 @@ use common::{Net, SETS, first_difference};
 use ferrolite::aligned::AlignedBuf;
 use ferrolite::emit;
 use ferrolite::graph::{
-    Activation, Constant, Conv2d, DType, Graph, Node, Op, Quantization, TransposeConv, Value, ValueId, Window,
+    Activation, BatchMatMul, Constant, Conv2d, DType, Graph, Node, Op, Quantization, TransposeConv, Value,
+    ValueId, Window,
 };
 use ferrolite::passes;
 use ferrolite_runtime::cases::Random;
@@ -192,5 +193,36 @@ fn transposed_convolutions_are_as_plain_ones() {
         let y = activation(&mut graph, &mut random, vec![batches, out[0], out[1], outputs]);
         let op = Op::TransposeConv(TransposeConv { window, activation: Activation::None });
         check(&finish(graph, op, &[x, weights, bias], y), &mut random);
+    }
+}
+
+#[test]
+fn products_of_matrices_are_as_portable_ones() {
+    let mut random = Random(4);
+    for number in 0..LAYERS {
+        let mut graph = Graph { name: "shapes".into(), ..Graph::default() };
+        let (matrices, rows, depth, columns) =
+            (random.up_to(3), random.up_to(9), random.up_to(40), random.up_to(9));
+        let mut flag = || random.below(2) == 0;
+        let (transpose_a, transpose_b) = (flag(), flag());
+        let shape = |turned: bool, first: usize, second: usize| {
+            if turned { vec![matrices, second, first] } else { vec![matrices, first, second] }
+        };
+        let a = activation(&mut graph, &mut random, shape(transpose_a, rows, depth));
+        let b = activation(&mut graph, &mut random, shape(transpose_b, depth, columns));
+        // With the zero point 0 a constant for all matrices is a dense layer.
+        if number % 4 == 0 {
+            let elements = random.elements(graph.value(b).elements());
+            let value = graph.value_mut(b);
+            value.constant = Some(Constant::I8(elements));
+            if number % 8 == 0 {
+                value.quantization = Some(Quantization::per_tensor(0.004, 0));
+            }
+        }
+        let y = activation(&mut graph, &mut random, vec![matrices, rows, columns]);
+        let scale = 0.05 * (depth as f32).sqrt() * 0.05 * 1500.0;
+        graph.value_mut(y).quantization = Some(Quantization::per_tensor(scale, 3));
+        let op = Op::BatchMatMul(BatchMatMul { transpose_a, transpose_b });
+        check(&finish(graph, op, &[a, b], y), &mut random);
     }
 }

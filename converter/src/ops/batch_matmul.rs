@@ -16,7 +16,7 @@ use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::stage::{self, Quantized};
 use super::tflite::{self, Writer};
-use super::work;
+use super::{pack, work};
 use crate::error::Result;
 use crate::graph::{Activation, BatchMatMul, Constant, Graph, Node};
 use crate::tflite as schema;
@@ -149,13 +149,16 @@ fn dense(
     factor: f64,
 ) -> Result<Lowered> {
     let sums = weights.chunks_exact(depth).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
-    let channels = stage::Channels { bias: vec![0; columns], sums, factors: vec![factor] };
+    let mut channels = stage::Channels { bias: vec![0; columns], sums, factors: vec![factor] };
+    let dims = (cx.word(node, columns)?, 1, cx.word(node, depth)?);
+    let rows = weights.chunks_exact(depth);
+    let shape = pack::choose_general(cx, cx.policy.dense, dims, &mut channels, a, rows.clone());
     let params = FullyConnectedParams {
         rows: cx.word(node, a.value.elements() / depth)?,
         inputs: cx.word(node, depth)?,
         outputs: cx.word(node, columns)?,
-        packing: 0,
-        weights: cx.constants.add(weights, 16)?,
+        packing: shape.packing.tag(),
+        weights: pack::store(cx, &shape, rows)?,
         stage: stage::output_stage(cx, node, channels, a, out, Activation::None)?,
     };
     Ok(Lowered::new(OpCode::FullyConnected, vec![a.id], vec![out.id], &params))

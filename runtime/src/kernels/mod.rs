@@ -409,6 +409,12 @@ pub trait Kernels: 'static {
         portable::depthwise(patch, channels, multiplier, weights, stage, out);
     }
 
+    /// Products of a vector with four others: `sum over k of x[k] * y[j][k]`. In each whole group of four
+    /// elements of `x`, the second and the third have changed places: two words for SMLAD.
+    fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
+        portable::dots(x, y)
+    }
+
     /// `out[i] = table[input[i] as u8]`; `out` may lie over `input`.
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         portable::lookup(input, table, out);

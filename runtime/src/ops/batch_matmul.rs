@@ -3,7 +3,9 @@
 //!
 //! Sums run over vectors of `depth` elements that lie side by side. Where an operand's vectors do not
 //! (columns, or constants), each is gathered into scratch memory; the operand that needs it is walked
-//! in the outer loop, so that it is gathered once.
+//! in the outer loop, so that it is gathered once. Where the vectors of the inner loop lie side by side, the
+//! outer one is widened to 16 bits, less its zero point, and multiplied with four of them at a time
+//! ([`Kernels::dots`]); the inner zero point is taken off once for the outer vector's sum.
 //! Source followed: TFLM `kernels/batch_matmul.cc`, `reference/batch_matmul.h`.
 
 use core::cell::Cell;
@@ -13,13 +15,14 @@ use ferrolite_schema::{DType, OpCode, Rounding};
 
 use super::{Operator, broadcast, mul, no_overlap};
 use crate::error::Fault;
+use crate::kernels::Kernels;
 use crate::node::{Eval, Node};
 use crate::quant::requantize;
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, cells_of};
 
-/// The operator.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::BatchMatMul as u16, check, eval, lead: no_overlap }
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::BatchMatMul as u16, check, eval: eval::<K>, lead: no_overlap }
 }
 
 /// Bytes of scratch memory that an op with these parameters needs: a vector of each operand.
@@ -43,10 +46,10 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)
 }
 
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params() else { return };
     let operand = |position: usize| Operand { view: eval.view(position), cells: eval.input(position) };
-    batch_matmul(p, eval.node().rounding(), operand(0), operand(1), eval.scratch(), eval.output(0));
+    batch_matmul::<K>(p, eval.node().rounding(), operand(0), operand(1), eval.scratch(), eval.output(0));
 }
 
 /// The elements of an operand.
@@ -92,21 +95,41 @@ impl<'a> Vectors<'a> {
         }
         self.buffer
     }
+
+    /// Writes a vector, less its zero point, to `wide`, in the order of [`Kernels::dots`], and returns its sum.
+    fn widen(&self, index: usize, wide: &[Cell<i16>]) -> i32 {
+        let mut from = self.start.wrapping_add(index.wrapping_mul(self.stride));
+        let mut sum = 0i32;
+        let mut enter = |place: &Cell<i16>| {
+            let x = i32::from(self.operand.view.at(from)).wrapping_sub(self.zero_point);
+            from = from.wrapping_add(self.step);
+            sum = sum.wrapping_add(x);
+            place.set(x as i16);
+        };
+        let (groups, rest) = wide.as_chunks::<4>();
+        for [first, third, second, fourth] in groups {
+            [first, second, third, fourth].into_iter().for_each(&mut enter);
+        }
+        rest.iter().for_each(enter);
+        sum
+    }
 }
 
 /// Multiplies batches of matrices. `a` is `[.., rows, depth]`, `b` `[.., depth, columns]`, each with its
 /// last two dimensions exchanged where the parameters say so, `out` `[.., rows, columns]`; `scratch` has
 /// [`scratch_bytes`] bytes.
-pub fn batch_matmul(
+pub fn batch_matmul<K: Kernels>(
     p: &BatchMatMulParams,
     rounding: Rounding,
     a: Operand<'_>,
     b: Operand<'_>,
-    scratch: &[Cell<i8>],
+    scratch: &[Cell<u8>],
     out: &[Cell<i8>],
 ) {
     let (rows, depth, columns) = (p.rows as usize, p.depth as usize, p.columns as usize);
-    let Some((buffer_a, rest)) = scratch.split_at_checked(depth) else { return };
+    let Some(scratch) = scratch.get(..depth.wrapping_mul(2)) else { return };
+    let Some(bytes) = cells_of::<i8>(scratch) else { return };
+    let Some((buffer_a, rest)) = bytes.split_at_checked(depth) else { return };
     let Some(buffer_b) = rest.get(..depth) else { return };
     let along = |transposed: bool, count: usize| if transposed { (1, count) } else { (depth, 1) };
     let (a_stride, a_step) = along(p.transpose_a != 0, rows);
@@ -135,15 +158,36 @@ pub fn batch_matmul(
             buffer: buffer_b,
         };
         let (outer, inner) = if a.is_gathered() && !b.is_gathered() { (a, b) } else { (b, a) };
+        let place = |sum: i32, o: usize, i: usize| {
+            let y = requantize(sum, p.product.multiplier, rounding).wrapping_add(p.product.zero_point);
+            let place = o.wrapping_mul(outer.out_stride).wrapping_add(i.wrapping_mul(inner.out_stride));
+            if let Some(out) = out.get(place) {
+                out.set(y.max(p.product.min).min(p.product.max) as i8);
+            }
+        };
+        let wide = cells_of::<i16>(scratch).filter(|_| !inner.is_gathered());
+        if let Some(wide) = wide {
+            for o in 0..outer.count {
+                let sum = outer.widen(o, wide);
+                let less = sum.wrapping_mul(inner.zero_point);
+                let mut i = 0usize;
+                while i < inner.count {
+                    let rows = [0, 1, 2, 3]
+                        .map(|next| inner.vector(i.wrapping_add(next).min(inner.count.wrapping_sub(1))));
+                    for (next, dot) in K::dots(wide, rows).into_iter().enumerate() {
+                        if i.wrapping_add(next) < inner.count {
+                            place(dot.wrapping_sub(less), o, i.wrapping_add(next));
+                        }
+                    }
+                    i = i.wrapping_add(4);
+                }
+            }
+            return;
+        }
         for o in 0..outer.count {
             let x = outer.vector(o);
             for i in 0..inner.count {
-                let acc = dot(x, outer.zero_point, inner.vector(i), inner.zero_point);
-                let y = requantize(acc, p.product.multiplier, rounding).wrapping_add(p.product.zero_point);
-                let place = o.wrapping_mul(outer.out_stride).wrapping_add(i.wrapping_mul(inner.out_stride));
-                if let Some(out) = out.get(place) {
-                    out.set(y.max(p.product.min).min(p.product.max) as i8);
-                }
+                place(dot(x, outer.zero_point, inner.vector(i), inner.zero_point), o, i);
             }
         }
     });
@@ -186,6 +230,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::kernels::Portable;
     use ferrolite_schema::params::{Broadcast, Multiplier, Product};
     use proptest::prelude::*;
     use std::vec;
@@ -252,14 +297,15 @@ mod tests {
                 let cells = Cell::from_mut(elements).as_slice_of_cells();
                 Operand { view: TensorView::from_cells(cells), cells: if constant { &[] } else { cells } }
             }
-            let mut scratch = vec![0i8; scratch_bytes(&p).unwrap() as usize];
+            let mut scratch = vec![0u16; scratch_bytes(&p).unwrap() as usize / 2];
+            let scratch: &mut [u8] = bytemuck::cast_slice_mut(&mut scratch);
             let mut out = vec![0i8; expected.len()];
-            batch_matmul(
+            batch_matmul::<Portable>(
                 &p,
                 Rounding::Double,
                 operand(&mut a, constant_a),
                 operand(&mut b, constant_b),
-                Cell::from_mut(&mut scratch[..]).as_slice_of_cells(),
+                Cell::from_mut(scratch).as_slice_of_cells(),
                 Cell::from_mut(&mut out[..]).as_slice_of_cells(),
             );
             prop_assert_eq!(out, expected);

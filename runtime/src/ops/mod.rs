@@ -104,7 +104,7 @@ pub const FULLY_CONNECTED: Operator = fully_connected::operator::<Native>();
 /// Transposed convolution.
 pub const TRANSPOSE_CONV: Operator = transpose_conv::operator::<Native>();
 /// Matrix product of two activations.
-pub const BATCH_MATMUL: Operator = batch_matmul::operator();
+pub const BATCH_MATMUL: Operator = batch_matmul::operator::<Native>();
 /// Average pooling.
 pub const AVERAGE_POOL_2D: Operator = average_pool_2d::operator::<Native>();
 /// Maximum pooling.
@@ -171,7 +171,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         depthwise_conv_2d::operator::<K>(),
         fully_connected::operator::<K>(),
         transpose_conv::operator::<K>(),
-        batch_matmul::operator(),
+        batch_matmul::operator::<K>(),
         average_pool_2d::operator::<K>(),
         max_pool_2d::operator::<K>(),
         add::operator::<K>(),

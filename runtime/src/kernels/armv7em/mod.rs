@@ -13,6 +13,7 @@
 #[cfg(kernels = "armv7em")]
 mod asm;
 mod depthwise;
+mod dots;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
 mod general;
@@ -144,6 +145,10 @@ impl Kernels for Armv7em {
                 larger.to_le_bytes().map(|y| y as i8)
             });
         });
+    }
+
+    fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
+        dots::dots(x, y)
     }
 
     #[inline]
