@@ -19,6 +19,7 @@ impl<K: Kernels> Kernels for General<K> {
         K::load_lines(tile, shape, lines);
     }
 
+    #[inline(always)]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -34,6 +35,7 @@ impl<K: Kernels> Kernels for General<K> {
         }
     }
 
+    #[inline(always)]
     fn dense_packed(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         if weights.shape.packing.general {
             K::dense_general(input, weights, stage, out);

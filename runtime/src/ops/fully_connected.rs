@@ -153,7 +153,15 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     // First what the converter has packed for this core: small layers take little longer than this choice.
     if K::POLICY.dense.tag() != Packing::PLAIN.tag() && p.packing == K::POLICY.dense.tag() {
         eval_packed::<K>(eval, p, K::POLICY.dense);
-    } else if p.packing == Packing::PLAIN.tag() {
+    } else {
+        eval_other::<K>(eval);
+    }
+}
+
+#[inline(never)]
+fn eval_other<K: Kernels>(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params::<FullyConnectedParams>() else { return };
+    if p.packing == Packing::PLAIN.tag() {
         eval_plain::<K>(eval);
     } else if p.packing == K::POLICY.dense.general().tag() {
         eval_general::<K>(eval, p);

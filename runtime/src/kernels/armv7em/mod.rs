@@ -51,7 +51,7 @@ impl Kernels for Armv7em {
         leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
     }
 
-    #[inline]
+    #[inline(always)]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -79,7 +79,7 @@ impl Kernels for Armv7em {
         clamp(stage, out);
     }
 
-    #[inline]
+    #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -94,7 +94,7 @@ impl Kernels for Armv7em {
         clamp_rows(stage.min, stage.max, out, pixels, weights.shape.channels as usize, out_stride);
     }
 
-    #[inline]
+    #[inline(never)]
     fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         general::dense(input, weight_words(weights), &Channels::all(stage), out);
         clamp(stage, out);

@@ -56,6 +56,7 @@ pub(super) fn enter(
 
 /// Computes an even number of channels, those of `channels`, for the pixels of a tile. Channel 0 is element 0
 /// of `out`, and pixels are `out_stride` elements apart.
+#[inline(always)]
 pub(super) fn products(
     tile: &Tile<'_>,
     weights: &[u8],

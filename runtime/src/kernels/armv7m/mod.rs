@@ -65,6 +65,7 @@ impl Kernels for Armv7m {
         }
     }
 
+    #[inline(always)]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -97,6 +98,7 @@ impl Kernels for Armv7m {
         clamp(stage, out);
     }
 
+    #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -114,6 +116,7 @@ impl Kernels for Armv7m {
         }
     }
 
+    #[inline(never)]
     fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
         general::dense(input, words, &Channels::all(stage), out);

@@ -42,6 +42,7 @@ impl Kernels for Mve {
         leaf::load(tile, shape.line as usize, lines);
     }
 
+    #[inline(always)]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -57,6 +58,7 @@ impl Kernels for Mve {
         dense::<false>(input, weights, stage, out);
     }
 
+    #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -68,6 +70,7 @@ impl Kernels for Mve {
         matmul::<true>(tile, pixels, weights, stage, out, out_stride);
     }
 
+    #[inline(never)]
     fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         dense::<true>(input, weights, stage, out);
     }

@@ -80,6 +80,7 @@ impl Kernels for Rv32im {
         matmul::<true>(tile, pixels, weights, stage, out, out_stride);
     }
 
+    #[inline(never)]
     fn dense_general(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         leaf::dense::<true>(input, weights.bytes, &Channels::all(stage), out);
     }
