@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 32] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 33] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -329,6 +329,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 32] = [
   OpCode::SkipIf,
   OpCode::Merge,
   OpCode::Conv2dSegments,
+  OpCode::WeightedSum,
   OpCode::AddInt16,
 ];
 
@@ -404,6 +405,8 @@ impl OpCode {
   pub const Merge: Self = Self(29);
   /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
   pub const Conv2dSegments: Self = Self(30);
+  /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
+  pub const WeightedSum: Self = Self(31);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -441,6 +444,7 @@ impl OpCode {
     Self::SkipIf,
     Self::Merge,
     Self::Conv2dSegments,
+    Self::WeightedSum,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -477,6 +481,7 @@ impl OpCode {
       Self::SkipIf => Some("SkipIf"),
       Self::Merge => Some("Merge"),
       Self::Conv2dSegments => Some("Conv2dSegments"),
+      Self::WeightedSum => Some("WeightedSum"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }
@@ -4519,6 +4524,331 @@ impl<'a> AddParams {
   #[allow(clippy::identity_op)]
   pub fn set_sum(&mut self, x: &Sum) {
     self.0[32..32 + 48].copy_from_slice(&x.0)
+  }
+
+}
+
+/// The arithmetic of a sum with factors.
+// struct Weighted, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct Weighted(pub [u8; 20]);
+impl Default for Weighted { 
+  fn default() -> Self { 
+    Self([0; 20])
+  }
+}
+impl ::core::fmt::Debug for Weighted {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("Weighted")
+      .field("factor_a", &self.factor_a())
+      .field("factor_b", &self.factor_b())
+      .field("term", &self.term())
+      .field("min", &self.min())
+      .field("max", &self.max())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for Weighted {}
+impl<'a> ::flatbuffers::Follow<'a> for Weighted {
+  type Inner = &'a Weighted;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a Weighted>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a Weighted {
+  type Inner = &'a Weighted;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<Weighted>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for Weighted {
+    type Output = Weighted;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const Weighted as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for Weighted {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> Weighted {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    factor_a: i32,
+    factor_b: i32,
+    term: i32,
+    min: i32,
+    max: i32,
+  ) -> Self {
+    let mut s = Self([0; 20]);
+    s.set_factor_a(factor_a);
+    s.set_factor_b(factor_b);
+    s.set_term(term);
+    s.set_min(min);
+    s.set_max(max);
+    s
+  }
+
+  /// Factor of the first operand, in units of 2^-28 of the output's scale.
+  pub fn factor_a(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_factor_a(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Factor of the second operand.
+  pub fn factor_b(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_factor_b(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// What is added, in units of 2^-20: zero points and a half.
+  pub fn term(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[8..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_term(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[8..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Smallest output.
+  pub fn min(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[12..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_min(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[12..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Largest output.
+  pub fn max(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[16..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_max(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[16..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// ADD and SUB with a factor for each operand.
+// struct WeightedSumParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct WeightedSumParams(pub [u8; 52]);
+impl Default for WeightedSumParams { 
+  fn default() -> Self { 
+    Self([0; 52])
+  }
+}
+impl ::core::fmt::Debug for WeightedSumParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("WeightedSumParams")
+      .field("shape", &self.shape())
+      .field("sum", &self.sum())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for WeightedSumParams {}
+impl<'a> ::flatbuffers::Follow<'a> for WeightedSumParams {
+  type Inner = &'a WeightedSumParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a WeightedSumParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a WeightedSumParams {
+  type Inner = &'a WeightedSumParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<WeightedSumParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for WeightedSumParams {
+    type Output = WeightedSumParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const WeightedSumParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for WeightedSumParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> WeightedSumParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    shape: &Broadcast,
+    sum: &Weighted,
+  ) -> Self {
+    let mut s = Self([0; 52]);
+    s.set_shape(shape);
+    s.set_sum(sum);
+    s
+  }
+
+  /// Shapes.
+  pub fn shape(&self) -> &Broadcast {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Broadcast) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_shape(&mut self, x: &Broadcast) {
+    self.0[0..0 + 32].copy_from_slice(&x.0)
+  }
+
+  /// Numbers.
+  pub fn sum(&self) -> &Weighted {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[32..].as_ptr() as *const Weighted) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_sum(&mut self, x: &Weighted) {
+    self.0[32..32 + 20].copy_from_slice(&x.0)
   }
 
 }

@@ -93,6 +93,8 @@ enumeration! {
         Merge = 29 "merge",
         /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
         Conv2dSegments = 30 "conv_2d_segments",
+        /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
+        WeightedSum = 31 "weighted_sum",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -159,6 +161,7 @@ impl OpCode {
             OpCode::SkipIf => Work::Bytes,
             OpCode::Merge => Work::Bytes,
             OpCode::Conv2dSegments => Work::Own,
+            OpCode::WeightedSum => Work::Bytes,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -510,6 +513,38 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<AddParams>() == 80);
+
+    /// The arithmetic of a sum with factors.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Weighted {
+        /// Factor of the first operand, in units of 2^-28 of the output's scale.
+        pub factor_a: i32,
+        /// Factor of the second operand.
+        pub factor_b: i32,
+        /// What is added, in units of 2^-20: zero points and a half.
+        pub term: i32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<Weighted>() == 20);
+
+    /// ADD and SUB with a factor for each operand.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct WeightedSumParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// Numbers.
+        pub sum: Weighted,
+    }
+
+    const _: () = assert!(size_of::<WeightedSumParams>() == 52);
 
     /// The arithmetic of MUL.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -11,7 +11,7 @@ use ferrolite_runtime::kernels::{
 };
 use ferrolite_runtime::tensor::TensorView;
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
+use ferrolite_schema::params::{Multiplier, Product, Sum, Term, Weighted};
 
 const ROUNDINGS: [Rounding; 2] = [Rounding::Double, Rounding::Single];
 
@@ -397,6 +397,14 @@ fn pairs_equal_portable<K: Kernels>(random: &mut Random, (len_a, len_b): (usize,
     let mul = |a: View<'_>, b: View<'_>, out: &[Cell<i8>]| K::mul(a, b, &product, rounding, out);
     pairs_equal(&format!("mul {product:?}"), &a, &b, mul, |a: View<'_>, b: View<'_>, out: &[Cell<i8>]| {
         Portable::mul(a, b, &product, rounding, out)
+    });
+    // Of the usual size, and any.
+    let factor = |random: &mut Random| random.next() as i32 >> [0, 3, 5][random.below(3)];
+    let (factor_a, factor_b, term) = (factor(random), factor(random), factor(random));
+    let weighted = Weighted { factor_a, factor_b, term, min, max };
+    let add = |a: View<'_>, b: View<'_>, out: &[Cell<i8>]| K::weighted_sum(a, b, &weighted, out);
+    pairs_equal(&format!("{weighted:?}"), &a, &b, add, |a: View<'_>, b: View<'_>, out: &[Cell<i8>]| {
+        Portable::weighted_sum(a, b, &weighted, out)
     });
     for maximum in [true, false] {
         let min_max = |a: View<'_>, b: View<'_>, out: &[Cell<i8>]| K::min_max(a, b, maximum, out);

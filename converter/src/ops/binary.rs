@@ -19,8 +19,8 @@ use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[
-    ("ADD", &[OpCode::Add, OpCode::AddInt16]),
-    ("SUB", &[OpCode::Add, OpCode::AddInt16]),
+    ("ADD", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16]),
+    ("SUB", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16]),
     ("MUL", &[OpCode::Mul]),
     ("MAXIMUM", &[OpCode::MinMax]),
     ("MINIMUM", &[OpCode::MinMax]),

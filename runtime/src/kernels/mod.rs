@@ -36,7 +36,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Multiplier, Product, Sum};
+use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
 use crate::packing::{Matrix, Packing, Shape, round_up};
 use crate::quant::requantize;
@@ -441,6 +441,12 @@ pub trait Kernels: 'static {
     /// may lie over an operand of its own length: element `i` is read before it is written.
     fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {
         portable::add(a, b, sum, rounding, out);
+    }
+
+    /// `out[i] = clamp((a[i] * factor_a / 2^8 + b[i] * factor_b / 2^8 + term) / 2^20)`, where divisions round down and sums
+    /// wrap; lengths and overlap as for [`add`](Kernels::add).
+    fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
+        portable::weighted_sum(a, b, sum, out);
     }
 
     /// `out[i] = clamp(requantize((a[i] - zero_point of a) * (b[i] - zero_point of b)) + zero_point)`;

@@ -83,6 +83,8 @@ pub mod strided_copy;
 #[doc(hidden)]
 pub mod transpose_conv;
 #[doc(hidden)]
+pub mod weighted_sum;
+#[doc(hidden)]
 pub mod window;
 
 #[cfg(feature = "cases")]
@@ -157,11 +159,13 @@ pub const SKIP_IF: Operator = skip_if::operator();
 pub const MERGE: Operator = merge::operator();
 /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
 pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
+/// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
+pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 31;
+const COUNT: usize = 32;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -197,6 +201,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         skip_if::operator(),
         merge::operator(),
         conv_2d_segments::operator::<K>(),
+        weighted_sum::operator::<K>(),
         add_int16::operator(),
     ]
 }
@@ -239,6 +244,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::SkipIf => skip_if::case(random),
         OpCode::Merge => merge::case(random),
         OpCode::Conv2dSegments => conv_2d_segments::case(random),
+        OpCode::WeightedSum => weighted_sum::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

@@ -407,6 +407,8 @@ pub fn elementwise() -> Vec<Case> {
             cases.push(case(&name(code), code, params, operands.clone(), 2));
         };
         add(OpCode::Add, words(AddParams { shape, sum }));
+        let sum = Weighted { factor_a: 1 << 29, factor_b: -(1 << 28), term: 1 << 21, min: -128, max: 127 };
+        add(OpCode::WeightedSum, words(WeightedSumParams { shape, sum }));
         add(OpCode::Mul, words(MulParams { shape, product }));
         add(OpCode::MinMax, words(MinMaxParams { shape, maximum: 1 }));
     }

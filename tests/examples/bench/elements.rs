@@ -2,8 +2,8 @@
 //! reductions and searches, an element that is read.
 //!
 //! A case is a line of words: the operator in lower case, the shape of its first operand (`16x16x16`; images have no
-//! batch), and what it needs beyond: `with=16` (the shape of the second operand, which is broadcast), `scales=odd`
-//! (neither operand of a sum has its scale), `axes=0,1`, `axis=2` (CONCATENATION, SPLIT and PACK have two parts),
+//! batch), and what it needs beyond: `with=16` (the shape of the second operand, which is broadcast), `scales=even`
+//! (halves occur in the results, so a sum has no factors), `axes=0,1`, `axis=2` (CONCATENATION, SPLIT and PACK have two parts),
 //! `by=2,0,1` (a permutation, or amounts of padding on both sides), `step=1,2,1`, `size=8,8,16`, `indices=64`,
 //! `to=32x32`, and a window, `3x3/2`.
 
@@ -179,16 +179,16 @@ impl Case {
             shape.insert(0, 1);
         }
         let float = |yes: bool| if yes { DType::Float32 } else { DType::Int8 };
-        let odd = self.word("scales").is_some();
-        let scale = if odd { 0.06 } else { USUAL.0 };
+        let even = self.word("scales").is_some();
         let mut inputs = vec![tensor(&mut graph, "a", shape.clone(), float(op == Op::Quantize), USUAL)];
         match &op {
             Op::Binary(binary) => {
-                let other = self.word("with").map_or(Some(shape.clone()), |shape| numbers(shape, 'x'));
-                let other = other.with_context(|| format!("`{}`: a shape", self.words))?;
+                let shape_of = self.word("with").map_or(Some(shape.clone()), |shape| numbers(shape, 'x'));
+                let shape_of = shape_of.with_context(|| format!("`{}`: a shape", self.words))?;
                 let same = matches!(binary.kind, BinaryKind::Maximum | BinaryKind::Minimum);
-                let quantization = if same { USUAL } else { (0.7 * scale, 9) };
-                inputs.push(tensor(&mut graph, "b", other, DType::Int8, quantization));
+                let other = if even { 0.5 } else { 0.71723 };
+                let quantization = if same { USUAL } else { (other * USUAL.0, 9) };
+                inputs.push(tensor(&mut graph, "b", shape_of, DType::Int8, quantization));
             }
             Op::Concat(_) | Op::Pack(_) => {
                 inputs.push(tensor(&mut graph, "b", shape.clone(), DType::Int8, USUAL));
@@ -227,7 +227,8 @@ impl Case {
         };
         let (dtype, quantization) = match &node.op {
             Op::Binary(binary) => match binary.kind {
-                BinaryKind::Add | BinaryKind::Sub => (DType::Int8, (0.08, 3)),
+                BinaryKind::Add | BinaryKind::Sub if even => (DType::Int8, (0.1, 3)),
+                BinaryKind::Add | BinaryKind::Sub => (DType::Int8, (0.07919, 3)),
                 BinaryKind::Mul => (DType::Int8, (0.1, 3)),
                 _ => (DType::Int8, USUAL),
             },

@@ -24,10 +24,12 @@ mod leaf;
 
 use core::cell::Cell;
 
+use ferrolite_schema::params::Weighted;
+
 use super::channels::Channels;
-use super::{Band, Kernels, Lines, Policy, Stage, TILE};
+use super::{Band, Kernels, Lines, Policy, Stage, TILE, portable};
 use crate::packing::{Matrix, Shape};
-use crate::tensor::cells_of;
+use crate::tensor::{TensorView, cells_of};
 
 /// The set for cores with MULS.
 #[derive(Debug)]
@@ -45,6 +47,14 @@ const BLOCK: usize = 8;
 
 impl Kernels for Armv6m {
     const POLICY: Policy = Policy::ARMV6M;
+
+    fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
+        // There are no products of more than 32 bits: the factor's low byte is a factor of its own.
+        portable::weighted_sum_by(a, b, sum, out, |x, factor| {
+            let (x, low) = (i32::from(x), factor & 0xFF);
+            x.wrapping_mul(factor >> 8).wrapping_add(x.wrapping_mul(low) >> 8)
+        });
+    }
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         let len = shape.line as usize;

@@ -33,6 +33,12 @@ mod core_instructions {
         smmulr(a, b) = "smmulr {result}, {a}, {b}";
         /// The upper word of a product, rounded, and a term.
         smmlar(a, b, term) = "smmlar {result}, {a}, {b}, {term}";
+        /// A product with the lower halfword without its lower 16 bits, and a term.
+        smlawb(a, b, term) = "smlawb {result}, {a}, {b}, {term}";
+        /// The same with the upper halfword.
+        smlawt(a, b, term) = "smlawt {result}, {a}, {b}, {term}";
+        /// A number without its lower 20 bits, saturated to 8 bits.
+        scale_to_int8(a) = "ssat {result}, #8, {a}, asr #20";
         /// Half of a number, saturated to 8 bits.
         halve_to_int8(a) = "ssat {result}, #8, {a}, asr #1";
     }
@@ -58,6 +64,18 @@ mod definitions {
 
     pub fn smmlar(a: i32, b: i32, term: i32) -> i32 {
         (((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32).wrapping_add(term)
+    }
+
+    pub fn smlawb(a: i32, b: i32, term: i32) -> i32 {
+        (((i64::from(a) * i64::from(b as i16)) >> 16) as i32).wrapping_add(term)
+    }
+
+    pub fn smlawt(a: i32, b: i32, term: i32) -> i32 {
+        smlawb(a, b >> 16, term)
+    }
+
+    pub fn scale_to_int8(a: i32) -> i32 {
+        (a >> 20).clamp(-128, 127)
     }
 
     pub fn halve_to_int8(a: i32) -> i32 {

@@ -26,10 +26,12 @@ mod winograd;
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Product, Sum};
+use ferrolite_schema::params::{Product, Sum, Weighted};
 
 use super::channels::{Channels, half};
 use super::elementwise::{self, Instructions, clamp_to};
+use intrinsics::{scale_to_int8, smlawb, smlawt};
+
 use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, Strips, TILE, Tiles, portable};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, zip_words};
@@ -134,6 +136,22 @@ impl Kernels for Armv7em {
         out: &[Cell<i8>],
     ) {
         elementwise::mul::<Self>(a, b, product, rounding, out);
+    }
+
+    fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
+        let &Weighted { factor_a, factor_b, term, min, max } = sum;
+        // Elements in the upper bytes of halfwords: a product with one loses 16 bits, 8 of which are these.
+        const UPPER: i32 = 0xFF00_FF00_u32 as i32;
+        portable::cycles(a, b, out, |a, b, out| {
+            zip_words(a, b, out, |x, y| {
+                let (x0, x1, y0, y1) = ((x << 8) & UPPER, x & UPPER, (y << 8) & UPPER, y & UPPER);
+                let low = |x, y| smlawb(factor_a, x, smlawb(factor_b, y, term));
+                let high = |x, y| smlawt(factor_a, x, smlawt(factor_b, y, term));
+                let sums = [low(x0, y0), low(x1, y1), high(x0, y0), high(x1, y1)];
+                sums.map(|sum| scale_to_int8(sum) as i8)
+            });
+        });
+        clamp_to(min, max, out);
     }
 
     fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {

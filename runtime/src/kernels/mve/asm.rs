@@ -8,7 +8,7 @@
 
 use core::arch::naked_asm;
 
-use ferrolite_schema::params::Multiplier;
+use ferrolite_schema::params::{Multiplier, Weighted};
 
 use crate::kernels::fields::{in_order, leaf};
 
@@ -834,6 +834,47 @@ pub(super) unsafe extern "C" fn add(work: *const Add) {
         "letp lr, 2b",
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+in_order!(first 5 words of Weighted: factor_a, factor_b, term, min, max);
+
+/// Sums of elements with factors, four at a time, of `len` elements, at least one.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn weighted_sum(
+    a: *const i8,
+    b: *const i8,
+    out: *mut i8,
+    len: usize,
+    sum: *const Weighted,
+) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "ldr r12, [sp]",
+        "push {{r4, r5, r6, r7, r8, lr}}",
+        "vpush {{d8, d9, d10, d11}}",
+        "ldm.w r12, {{r4, r5, r6, r7, r8}}",
+        "vdup.32 q2, r4",
+        "vdup.32 q3, r5",
+        "vdup.32 q4, r7",
+        "vdup.32 q5, r8",
+        "dlstp.32 lr, r3",
+        "2:",
+        "vldrb.s32 q0, [r0], #4",
+        "vldrb.s32 q1, [r1], #4",
+        "vshl.i32 q0, q0, #24",
+        "vshl.i32 q1, q1, #24",
+        "vmulh.s32 q0, q0, q2",
+        "vmulh.s32 q1, q1, q3",
+        "vadd.i32 q0, q0, q1",
+        "vadd.i32 q0, q0, r6",
+        "vshr.s32 q0, q0, #20",
+        "vmax.s32 q0, q0, q4",
+        "vmin.s32 q0, q0, q5",
+        "vstrb.32 q0, [r2], #4",
+        "letp lr, 2b",
+        "vpop {{d8, d9, d10, d11}}",
+        "pop {{r4, r5, r6, r7, r8, pc}}",
     )
 }
 

@@ -3,7 +3,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::{Multiplier, Product, Sum};
+use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
 #[cfg(kernels = "mve")]
 use super::QUAD;
@@ -368,6 +368,20 @@ pub(super) fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, out: 
     }
     #[cfg(not(kernels = "mve"))]
     emulated::add(a, b, sum, out);
+}
+
+/// Adds elements with factors; nothing if the lengths differ.
+pub(super) fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
+    if a.len() != out.len() || b.len() != out.len() || out.is_empty() {
+        return;
+    }
+    // SAFETY: as for `add`.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        asm::weighted_sum(a.as_ptr(), b.as_ptr(), out.as_ptr().cast_mut().cast(), out.len(), sum);
+    }
+    #[cfg(not(kernels = "mve"))]
+    crate::kernels::portable::weighted_sum(a, b, sum, out);
 }
 
 /// Multiplies elements; nothing if the lengths differ, or if the multiplier shifts left.

@@ -18,7 +18,7 @@ mod leaf;
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Multiplier, Product, Sum};
+use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
 use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE, portable};
 use crate::packing::{Matrix, Shape};
@@ -149,6 +149,10 @@ impl Kernels for Mve {
         } else {
             portable::cycles(a, b, out, |a, b, out| leaf::mul(a, b, product, out));
         }
+    }
+
+    fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
+        portable::cycles(a, b, out, |a, b, out| leaf::weighted_sum(a, b, sum, out));
     }
 
     fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {

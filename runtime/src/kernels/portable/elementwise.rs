@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Product, Sum, Term};
+use ferrolite_schema::params::{Product, Sum, Term, Weighted};
 
 use crate::quant::requantize;
 use crate::tensor::TensorView;
@@ -53,6 +53,34 @@ pub(in crate::kernels) fn add(
     zip(a, b, out, |a, b| {
         let acc = scaled(a, &sum.a).wrapping_add(scaled(b, &sum.b).wrapping_mul(sum.sign));
         let y = requantize(acc, sum.multiplier, rounding).wrapping_add(sum.zero_point);
+        y.max(sum.min).min(sum.max) as i8
+    });
+}
+
+/// See [`Kernels::weighted_sum`](super::Kernels::weighted_sum).
+pub(in crate::kernels) fn weighted_sum(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    sum: &Weighted,
+    out: &[Cell<i8>],
+) {
+    weighted_sum_by(a, b, sum, out, |x, factor| {
+        // The upper word of a product is one instruction.
+        (((i64::from(x) << 24) * i64::from(factor)) >> 32) as i32
+    });
+}
+
+/// The same with a function for `x * factor / 2^8`, rounded down.
+#[inline(always)]
+pub(in crate::kernels) fn weighted_sum_by(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    sum: &Weighted,
+    out: &[Cell<i8>],
+    part: impl Fn(i8, i32) -> i32,
+) {
+    zip(a, b, out, |a, b| {
+        let y = part(a, sum.factor_a).wrapping_add(part(b, sum.factor_b)).wrapping_add(sum.term) >> 20;
         y.max(sum.min).min(sum.max) as i8
     });
 }
