@@ -98,19 +98,34 @@ impl<'a> Vectors<'a> {
 
     /// Writes a vector, less its zero point, to `wide`, in the order of [`Kernels::dots`], and returns its sum.
     fn widen(&self, index: usize, wide: &[Cell<i16>]) -> i32 {
-        let mut from = self.start.wrapping_add(index.wrapping_mul(self.stride));
+        let start = self.start.wrapping_add(index.wrapping_mul(self.stride));
         let mut sum = 0i32;
-        let mut enter = |place: &Cell<i16>| {
-            let x = i32::from(self.operand.view.at(from)).wrapping_sub(self.zero_point);
-            from = from.wrapping_add(self.step);
+        let mut enter = |x: i8, place: &Cell<i16>| {
+            let x = i32::from(x).wrapping_sub(self.zero_point);
             sum = sum.wrapping_add(x);
             place.set(x as i16);
         };
         let (groups, rest) = wide.as_chunks::<4>();
-        for [first, third, second, fourth] in groups {
-            [first, second, third, fourth].into_iter().for_each(&mut enter);
+        if self.is_gathered() {
+            let mut from = start;
+            let mut next = |place: &Cell<i16>| {
+                enter(self.operand.view.at(from), place);
+                from = from.wrapping_add(self.step);
+            };
+            for [first, third, second, fourth] in groups {
+                [first, second, third, fourth].into_iter().for_each(&mut next);
+            }
+            rest.iter().for_each(next);
+        } else {
+            let (fours, behind) = self.vector(index).as_chunks::<4>();
+            for ([first, third, second, fourth], [a, b, c, d]) in groups.iter().zip(fours) {
+                enter(a.get(), first);
+                enter(b.get(), second);
+                enter(c.get(), third);
+                enter(d.get(), fourth);
+            }
+            rest.iter().zip(behind).for_each(|(place, x)| enter(x.get(), place));
         }
-        rest.iter().for_each(enter);
         sum
     }
 }
@@ -158,39 +173,55 @@ pub fn batch_matmul<K: Kernels>(
             buffer: buffer_b,
         };
         let (outer, inner) = if a.is_gathered() && !b.is_gathered() { (a, b) } else { (b, a) };
-        let place = |sum: i32, o: usize, i: usize| {
+        let result = |sum: i32| {
             let y = requantize(sum, p.product.multiplier, rounding).wrapping_add(p.product.zero_point);
-            let place = o.wrapping_mul(outer.out_stride).wrapping_add(i.wrapping_mul(inner.out_stride));
-            if let Some(out) = out.get(place) {
-                out.set(y.max(p.product.min).min(p.product.max) as i8);
-            }
+            y.max(p.product.min).min(p.product.max) as i8
         };
         let wide = cells_of::<i16>(scratch).filter(|_| !inner.is_gathered());
         if let Some(wide) = wide {
-            for o in 0..outer.count {
-                let sum = outer.widen(o, wide);
-                let less = sum.wrapping_mul(inner.zero_point);
-                let mut i = 0usize;
-                while i < inner.count {
-                    let rows = [0, 1, 2, 3]
-                        .map(|next| inner.vector(i.wrapping_add(next).min(inner.count.wrapping_sub(1))));
-                    for (next, dot) in K::dots(wide, rows).into_iter().enumerate() {
-                        if i.wrapping_add(next) < inner.count {
-                            place(dot.wrapping_sub(less), o, i.wrapping_add(next));
-                        }
-                    }
-                    i = i.wrapping_add(4);
-                }
-            }
-            return;
+            return four_at_a_time::<K>((&outer, &inner), wide, result, out);
         }
         for o in 0..outer.count {
             let x = outer.vector(o);
             for i in 0..inner.count {
-                place(dot(x, outer.zero_point, inner.vector(i), inner.zero_point), o, i);
+                let place = o.wrapping_mul(outer.out_stride).wrapping_add(i.wrapping_mul(inner.out_stride));
+                if let Some(out) = out.get(place) {
+                    out.set(result(dot(x, outer.zero_point, inner.vector(i), inner.zero_point)));
+                }
             }
         }
     });
+}
+
+/// All products of two operands, where the vectors of the inner one lie side by side.
+#[inline(never)]
+fn four_at_a_time<K: Kernels>(
+    (outer, inner): (&Vectors<'_>, &Vectors<'_>),
+    wide: &[Cell<i16>],
+    result: impl Fn(i32) -> i8,
+    out: &[Cell<i8>],
+) {
+    for o in 0..outer.count {
+        let less = outer.widen(o, wide).wrapping_mul(inner.zero_point);
+        let mut rest = inner.operand.cells.get(inner.start..).unwrap_or(&[]);
+        let mut places = out.get(o.wrapping_mul(outer.out_stride)..).unwrap_or(&[]);
+        let mut left = inner.count;
+        while left != 0 {
+            // Those that are not there are the last one again.
+            let row = |next: usize| {
+                let row = rest.get(next.min(left.wrapping_sub(1)).wrapping_mul(inner.stride)..);
+                row.and_then(|row| row.get(..wide.len())).unwrap_or(&[])
+            };
+            for dot in K::dots(wide, [row(0), row(1), row(2), row(3)]).iter().take(left) {
+                if let Some(out) = places.first() {
+                    out.set(result(dot.wrapping_sub(less)));
+                }
+                places = places.get(inner.out_stride..).unwrap_or(&[]);
+            }
+            rest = rest.get(inner.stride.wrapping_mul(4)..).unwrap_or(&[]);
+            left = left.saturating_sub(4);
+        }
+    }
 }
 
 /// `sum over i of (a[i] - a_zero_point) * (b[i] - b_zero_point)`, modulo 2^32.
