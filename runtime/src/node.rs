@@ -255,7 +255,7 @@ impl<'a> Node<'a> {
     /// Transformed filters, which start at a multiple of 4.
     pub fn filters(&self, outputs: u32, inputs: u32, offset: u32) -> Result<Filters<'a>, Fault> {
         let count = Filters::words(outputs, inputs).ok_or(Fault::Parameters)?;
-        Ok(Filters { outputs, inputs, words: self.constants(offset, count)? })
+        Ok(Filters { outputs, inputs, words: self.constants(offset, count)?, general: false })
     }
 
     /// The output stage for `channels` channels. [`expect_stage`](Node::expect_stage) checks its numbers.

@@ -81,6 +81,8 @@ pub struct Filters<'a> {
     pub inputs: u32,
     /// `U`, [`Filters::words`] words.
     pub words: &'a [u32],
+    /// Whether multipliers and biases may be any: see [`Packing::general`](crate::packing::Packing::general).
+    pub general: bool,
 }
 
 impl Filters<'_> {
@@ -173,7 +175,7 @@ mod tests {
                     words[place / 2] |= u32::from(u as u16) << (16 * (place % 2));
                 }
             }
-            let found = Filters { outputs, inputs, words: &words };
+            let found = Filters { outputs, inputs, words: &words, general: false };
             for (at, filter) in (0..).zip(&filters) {
                 for (tap, &w) in filter.iter().enumerate() {
                     prop_assert_eq!(found.weight(at / inputs, tap / 3, tap % 3, at % inputs), w);

@@ -111,7 +111,7 @@ impl Packing {
     /// halfword holds the two weights as bytes. Plain weights never keep to a bound and stay plain.
     #[must_use]
     pub const fn general(self) -> Packing {
-        Packing { general: !matches!(self.order, Order::Plain | Order::Winograd), ..self }
+        Packing { general: !matches!(self.order, Order::Plain), ..self }
     }
 
     /// Lengths of chunks that each channel has, if there are chunks. General ones are counted by sixteens, since
@@ -191,7 +191,7 @@ impl Packing {
                     && group == 4
                     && element.wrapping_sub(1) < 4
             }
-            Order::Winograd => tag == Packing::WINOGRAD.tag(),
+            Order::Winograd => tag & (u32::MAX >> 1) == Packing::WINOGRAD.tag(),
             Order::Shared => channels.wrapping_sub(1) < 64 && group == 1 && element.wrapping_sub(1) < 4,
             Order::Quads => channels == 4 && group == 1 && element == 1,
             Order::Chunks => channels == 8 && group != 0 && element == 2,

@@ -5,7 +5,7 @@ mod common;
 
 use common::Net;
 use ferrolite::aligned::AlignedBuf;
-use ferrolite::emit::{self, Options};
+use ferrolite::emit::{self, Options, Winograd};
 use ferrolite::graph::{
     Activation, Constant, Conv2d, DType, FullyConnected, Graph, Node as GraphNode, Op, Padding, Quantization,
     Value, ValueId, Window,
@@ -13,7 +13,7 @@ use ferrolite::graph::{
 use ferrolite::model_file::{self, Weights};
 use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::kernels::{Armv6m, Armv7em, Armv7m, Mve, Portable, Rv32im, policy};
-use ferrolite_runtime::packing::Packing;
+use ferrolite_runtime::packing::{Order, Packing};
 use ferrolite_runtime::params::{Conv2dParams, FullyConnectedParams};
 use ferrolite_runtime::{Error, Fault, Model, Node, OpCode, OpSet, Operator, Rounding, Target, check, ops};
 
@@ -54,9 +54,10 @@ impl Layer {
         let depth = match kernel {
             0 => [random.up_to(40), random.up_to(1500)][random.below(2)],
             1 => [random.up_to(40), random.up_to(700)][random.below(2)],
-            _ => [random.up_to(8), random.up_to(70)][random.below(2)],
+            // Half of them suit Winograd's algorithm.
+            _ => [4 * random.up_to(9), random.up_to(70)][random.below(2)],
         };
-        let channels = random.up_to(20);
+        let channels = [2 * random.up_to(10), random.up_to(20)][random.below(2)];
         // Of how many channels one is unusual: of one, of eight or of none.
         let share = [1, 8, usize::MAX][random.below(3)];
         let mut kind = || match random.below(share) {
@@ -134,7 +135,10 @@ fn add(
 }
 
 fn compile(graph: &Graph, target: Target, rounding: Rounding) -> AlignedBuf {
-    let options = Options { target, rounding, ..Options::default() };
+    compile_with(graph, Options { target, rounding, winograd: Winograd::Never, ..Options::default() })
+}
+
+fn compile_with(graph: &Graph, options: Options) -> AlignedBuf {
     let emitted = emit::compile(graph, &options).map_err(|error| error.message).expect("it is lowered");
     AlignedBuf::from_bytes(&emitted.bytes)
 }
@@ -144,7 +148,9 @@ fn packing(file: &AlignedBuf) -> Packing {
     let model = Model::from_bytes(file).expect("a sound file");
     let node = Node::new(&model, &model.ops()[0]);
     let tag = match OpCode::from_code(model.ops()[0].code) {
-        Some(OpCode::Conv2d) => node.params::<Conv2dParams>().expect("its own").packing,
+        Some(OpCode::Conv2d | OpCode::Conv2dWinograd) => {
+            node.params::<Conv2dParams>().expect("its own").packing
+        }
         _ => node.params::<FullyConnectedParams>().expect("its own").packing,
     };
     Packing::from_tag(tag).expect("it was written")
@@ -168,7 +174,7 @@ fn every_kernel_set_gives_what_plain_weights_give() {
         // A foreign packing.
         (Target::CortexM7, &ops::all::<Portable>()),
     ];
-    let mut general = [0; 7];
+    let (mut general, mut by_tiles) = ([0; 7], 0);
     for number in 0..LAYERS * 3 {
         let layer = Layer::any(&mut random, [0, 1, 3][number % 3]);
         let graph = layer.graph(&mut random);
@@ -188,8 +194,17 @@ fn every_kernel_set_gives_what_plain_weights_give() {
             general[at] += usize::from(packing.general);
             assert_eq!(run(&file, set, &inputs), wanted, "{target:?}, {packing:?}: {layer:?}");
         }
+        let options = Options { target: Target::CortexM4, winograd: Winograd::Always, ..Options::default() };
+        let file = compile_with(&graph, options);
+        if packing(&file).order == Order::Winograd {
+            by_tiles += usize::from(packing(&file).general);
+            for set in [SETS[0].1, ops::ALL] {
+                assert_eq!(run(&file, set, &inputs), wanted, "by tiles: {layer:?}");
+            }
+        }
     }
     assert!(general.iter().all(|&count| count > LAYERS / 2), "{general:?}");
+    assert!(by_tiles > LAYERS / 8, "{by_tiles}");
 }
 
 /// The operator that is named runs the layer and its friendly sister; the others for one packing refuse it.

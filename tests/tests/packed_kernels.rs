@@ -445,6 +445,7 @@ struct TiledImage {
     zero_point: i8,
     outputs: u32,
     filters: Vec<u32>,
+    general: bool,
     numbers: Channels,
     /// Elements from one row of outputs to the next.
     row: usize,
@@ -455,7 +456,7 @@ struct TiledImage {
 }
 
 impl TiledImage {
-    fn new(random: &mut Random) -> TiledImage {
+    fn new(random: &mut Random, general: bool) -> TiledImage {
         let (channels, outputs) = (4 * random.up_to(9), 2 * random.up_to(5) as u32);
         let (filters, rooms) = random.filters(channels as u32, outputs);
         let left = [random.below(3), random.below(COLUMNS + 1)][usize::from(random.below(4) == 0)];
@@ -473,7 +474,8 @@ impl TiledImage {
             zero_point: random.element(),
             outputs,
             filters,
-            numbers: random.channels(&rooms),
+            general,
+            numbers: if general { random.any_channels(rooms.len()) } else { random.channels(&rooms) },
             row: width * outputs as usize + random.below(9),
             size: (width, random.up_to(2)),
             misplaced: random.below(8),
@@ -481,7 +483,8 @@ impl TiledImage {
     }
 
     fn run<K: Kernels>(&self) -> Vec<i8> {
-        let filters = Filters { outputs: self.outputs, inputs: self.channels as u32, words: &self.filters };
+        let (outputs, inputs, general) = (self.outputs, self.channels as u32, self.general);
+        let filters = Filters { outputs, inputs, words: &self.filters, general };
         let size = Tiles::bytes(self.channels as u32).expect("it is small") as usize;
         let (width, height) = self.size;
         let mut outputs = Vec::new();
@@ -503,9 +506,14 @@ impl TiledImage {
 }
 
 fn tiles_equal_portable<K: Kernels>() {
+    tiles_equal::<K>(false);
+    tiles_equal::<General<K>>(true);
+}
+
+fn tiles_equal<K: Kernels>(general: bool) {
     let mut random = Random(4);
     for _ in 0..SHAPES {
-        let image = TiledImage::new(&mut random);
+        let image = TiledImage::new(&mut random, general);
         let TiledImage { channels, left, outputs, size, rows, .. } = &image;
         let rows = rows.each_ref().map(|rows| rows.each_ref().map(|row| row.len() / channels));
         assert_eq!(

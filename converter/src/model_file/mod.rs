@@ -420,6 +420,9 @@ pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
         let Some(code) = OpCode::from_code(op.code) else { continue };
         let node = Node::new(model, op);
         let (found, wanted) = match code {
+            OpCode::Conv2dWinograd => {
+                (node.params::<Conv2dParams>().map(|p| p.packing).ok(), Packing::WINOGRAD)
+            }
             OpCode::Conv2d | OpCode::Conv2dSegments => {
                 (node.params::<Conv2dParams>().map(|p| p.packing).ok(), policy.conv)
             }

@@ -2,7 +2,7 @@
 
 use ferrolite_graph::float::{elementwise, window};
 use ferrolite_runtime::ops::conv_2d::{can_be_packed, scratch_bytes};
-use ferrolite_runtime::packing::{Order, Packing};
+use ferrolite_runtime::packing::Packing;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{self, Conv2dParams};
 
@@ -151,22 +151,24 @@ pub fn lower(
         ]);
     }
     let dims = (params.out_channels, window.kernel_h, window.kernel_w.saturating_mul(cx.word(node, depth)?));
-    let by_tiles = cx.winograd.possible
-        && pack::choose(cx, Packing::WINOGRAD, dims, &mut channels, &input, weights.chunks_exact(size))
-            .packing
-            .order
-            == Order::Winograd;
+    let by_tiles = cx
+        .winograd
+        .possible
+        .then(|| pack::choose_tiles(cx, dims, &mut channels, &input, weights.chunks_exact(size)))
+        .flatten();
     let mut shape =
         pack::choose_general(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
     params.stage = stage::output_stage(cx, node, channels, &input, &output, activation)?;
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;
     }
-    if by_tiles && let Some(candidate) = winograd::candidate(&params, shape.packing, output.id) {
+    if let Some(packing) = by_tiles
+        && let Some(candidate) = winograd::candidate(&params, shape.packing, output.id)
+    {
         cx.winograd.candidates.push(candidate);
         if cx.winograd.chosen.contains(&output.id) {
             let ids = (input.id, output.id);
-            if let Some(lowered) = winograd::lower(cx, params, ids, weights.chunks_exact(size))? {
+            if let Some(lowered) = winograd::lower(cx, params, packing, ids, weights.chunks_exact(size))? {
                 return Ok(vec![lowered.macs(macs)]);
             }
         }

@@ -72,6 +72,23 @@ fn general_for<'a>(
     }
 }
 
+/// The packing of a layer for Winograd's algorithm, with bounds or general; `None` where sums are too large for it, or the
+/// file rounds once.
+pub(super) fn choose_tiles<'a>(
+    cx: &Lowering<'_>,
+    size: (u32, u32, u32),
+    numbers: &mut Channels,
+    input: &Quantized<'_>,
+    rows: impl Iterator<Item = &'a [i8]> + Clone,
+) -> Option<Packing> {
+    match choose(cx, Packing::WINOGRAD, size, numbers, input, rows.clone()).packing {
+        Packing::PLAIN => {}
+        packing => return Some(packing),
+    }
+    let small = rows.map(|row| largest_sum(row, 0)).all(|sum| sum < WINOGRAD_ACCUMULATOR);
+    (small && cx.rounding == Rounding::Double).then_some(Packing::WINOGRAD.general())
+}
+
 /// The general packing for `wanted`, if there is one for these weights.
 pub(super) fn any<'a>(
     cx: &Lowering<'_>,

@@ -137,7 +137,7 @@ impl Repacking<'_> {
         let (outputs, inputs) = (p.out_channels, p.in_channels);
         let bytes = self.bytes(p.weights, (Filters::words(outputs, inputs)? as usize).checked_mul(4)?)?;
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
-        let filters = Filters { outputs, inputs, words: &words };
+        let filters = Filters { outputs, inputs, words: &words, general: false };
         let halfwords: &[i16] = bytemuck::cast_slice(&words);
         let mut rows = Vec::new();
         for output in 0..outputs {

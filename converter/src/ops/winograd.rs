@@ -72,11 +72,12 @@ fn sizes(p: &Conv2dParams) -> [f64; 3] {
     ]
 }
 
-/// The op, with its filters in place of the weights. `rows` are the filters of each output channel,
+/// The op, with its filters in place of the weights, in this packing for tiles. `rows` are the filters of each output channel,
 /// `[3, 3, in_channels]`.
 pub(super) fn lower<'a>(
     cx: &mut Lowering<'_>,
     mut params: Conv2dParams,
+    packing: Packing,
     (input, output): (ValueId, ValueId),
     rows: impl Iterator<Item = &'a [i8]>,
 ) -> Result<Option<Lowered>> {
@@ -93,7 +94,7 @@ pub(super) fn lower<'a>(
             }
         }
     }
-    params.packing = Packing::WINOGRAD.tag();
+    params.packing = packing.tag();
     params.weights = cx.constants.add(&filters, 16)?;
     Ok(Some(Lowered::new(OpCode::Conv2dWinograd, vec![input], vec![output], &params).scratch(scratch)))
 }

@@ -4,8 +4,9 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use super::{Kernels, Lines, Policy, Stage};
+use super::{Kernels, Lines, Outputs, Policy, Stage, Tiles};
 use crate::packing::{Matrix, Shape};
+use crate::winograd::Filters;
 
 /// The products of the set `K` for packed weights of both kinds. Its other kernels are portable: nobody asks for them.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ impl<K: Kernels> Kernels for General<K> {
     const POLICY: Policy = K::POLICY;
     const CLEARED_TILES: bool = K::CLEARED_TILES;
 
+    #[inline(always)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         K::load_lines(tile, shape, lines);
     }
@@ -41,6 +43,20 @@ impl<K: Kernels> Kernels for General<K> {
             K::dense_general(input, weights, stage, out);
         } else {
             K::dense_packed(input, weights, stage, out);
+        }
+    }
+
+    #[inline(always)]
+    fn load_tiles(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_point: i8) {
+        K::load_tiles(tiles, rows, left, zero_point);
+    }
+
+    #[inline(always)]
+    fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        if filters.general {
+            K::matmul_tiles_general(tiles, filters, stage, out);
+        } else {
+            K::matmul_tiles(tiles, filters, stage, out);
         }
     }
 }

@@ -368,6 +368,11 @@ pub trait Kernels: 'static {
         portable::matmul_tiles(tiles, filters, stage, out);
     }
 
+    /// The same for any multipliers and biases; without their bias, sums are below 2^29.
+    fn matmul_tiles_general(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        portable::matmul_tiles(tiles, filters, stage, out);
+    }
+
     /// Matrix product of a tile of gathered pixels with the weights of some channels:
     /// `out[p * out_stride + c] = stage(sum over k of tile[k][p] * weights[c][k])`.
     ///

@@ -12,7 +12,7 @@ use ferrolite_schema::params::{Conv2dParams, Window};
 use super::Operator;
 use super::window;
 use crate::error::Fault;
-use crate::kernels::{COLUMNS, Kernels, Outputs, Stage, TILE, Tiles};
+use crate::kernels::{COLUMNS, General, Kernels, Outputs, Stage, TILE, Tiles};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::Packing;
 use crate::tensor::{cells_of, fill_short};
@@ -23,7 +23,27 @@ const STEP: u32 = 2 * TILE as u32;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
-    Operator { code: OpCode::Conv2dWinograd as u16, check, eval: eval::<K>, lead }
+    Operator {
+        code: OpCode::Conv2dWinograd as u16,
+        check: |node| check(node, is_any(node.params::<Conv2dParams>()?)),
+        eval: eval::<General<K>>,
+        lead,
+    }
+}
+
+/// The operator for layers whose numbers keep to the bounds of the packing, and no others.
+pub const fn tuned_operator<K: Kernels>() -> Operator {
+    Operator {
+        code: OpCode::Conv2dWinograd as u16,
+        check: |node| check(node, node.params::<Conv2dParams>()?.packing == Packing::WINOGRAD.tag()),
+        eval: eval::<K>,
+        lead,
+    }
+}
+
+/// Whether a packing is that of filters for tiles, with bounds or general.
+fn is_any(p: &Conv2dParams) -> bool {
+    p.packing == Packing::WINOGRAD.tag() || p.packing == Packing::WINOGRAD.general().tag()
 }
 
 /// Whether a convolution can be made this way.
@@ -40,13 +60,13 @@ pub fn scratch_bytes(params: &Conv2dParams) -> Option<u32> {
     Tiles::bytes(params.in_channels)
 }
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+fn check(node: &Node<'_>, packed: bool) -> Result<(), Fault> {
     let p: &Conv2dParams = node.params()?;
     window::check_op(node, &p.window, p.batches, p.in_channels, p.out_channels)?;
     if !suits(p) {
         return Err(Fault::Parameters);
     }
-    if p.packing != Packing::WINOGRAD.tag() {
+    if !packed {
         return Err(Fault::Packing);
     }
     check_int8(p.input_zero_point)?;
@@ -85,6 +105,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     else {
         return;
     };
+    let filters = Filters { general: p.packing != Packing::WINOGRAD.tag(), ..filters };
     conv_2d_winograd::<K>(p, eval.input(0), &filters, &stage, eval.scratch(), eval.output(0));
 }
 
@@ -153,6 +174,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
             }
         }
     }
+    let packing = if random.below(3) == 0 { Packing::WINOGRAD.general() } else { Packing::WINOGRAD };
     let p = Conv2dParams {
         window,
         batches,
@@ -160,9 +182,9 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         out_channels,
         groups: 1,
         input_zero_point: zero_point(random),
-        packing: Packing::WINOGRAD.tag(),
+        packing: packing.tag(),
         weights: constants.push(&filters),
-        stage: constants.stage(random, 9 * in_channels, out_channels),
+        stage: constants.stage_for(random, packing, 9 * in_channels, out_channels),
     };
     let (input, output) = sizes(&window, batches, in_channels, out_channels);
     let case = Case::of(OpCode::Conv2dWinograd, &p, constants).int8(random, input, output);
@@ -343,7 +365,7 @@ mod tests {
                     }
                 }
             }
-            let filters = Filters { outputs, inputs, words: &words };
+            let filters = Filters { outputs, inputs, words: &words, general: false };
             let size = scratch_bytes(&self.params).unwrap() as usize;
             self.run(|input, out| {
                 // Not more than is asked for, at every place that a file may name.

@@ -6,7 +6,7 @@
 pub mod tuned {
     use crate::kernels::Native;
     use crate::ops::operator::Operator;
-    use crate::ops::{conv_2d, conv_2d_segments, depthwise_conv_2d, fully_connected};
+    use crate::ops::{conv_2d, conv_2d_segments, conv_2d_winograd, depthwise_conv_2d, fully_connected};
 
     const STRICT: bool = cfg!(all(device, not(feature = "foreign-kernels")));
 
@@ -18,6 +18,12 @@ pub mod tuned {
         conv_2d_segments::tuned_operator::<Native>()
     } else {
         conv_2d_segments::operator::<Native>()
+    };
+    /// CONV_2D by Winograd's algorithm.
+    pub const CONV_2D_WINOGRAD: Operator = if STRICT {
+        conv_2d_winograd::tuned_operator::<Native>()
+    } else {
+        conv_2d_winograd::operator::<Native>()
     };
     /// DEPTHWISE_CONV_2D.
     pub const DEPTHWISE_CONV_2D: Operator = if STRICT {

@@ -107,9 +107,13 @@ impl Kernels for Armv7em {
     }
 
     fn matmul_tiles(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
-        winograd::multiply(tiles, filters, stage, out);
-        let width = out.width.wrapping_mul(out.pixel);
-        clamp_rows(stage.min, stage.max, out.cells, out.height, width, out.row);
+        winograd::multiply::<false>(tiles, filters, stage, out);
+        clamp_tiles(stage, out);
+    }
+
+    fn matmul_tiles_general(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+        winograd::multiply::<true>(tiles, filters, stage, out);
+        clamp_tiles(stage, out);
     }
 
     #[inline]
@@ -277,6 +281,12 @@ fn halfwords(low: i8, high: i8) -> i32 {
 /// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
+}
+
+#[inline(always)]
+fn clamp_tiles(stage: &Stage<'_>, out: &Outputs<'_>) {
+    let width = out.width.wrapping_mul(out.pixel);
+    clamp_rows(stage.min, stage.max, out.cells, out.height, width, out.row);
 }
 
 /// Clamps the first `width` elements of some rows, which are `stride` elements apart.

@@ -61,7 +61,7 @@ pub(super) fn load(
     debug_assert_eq!(columns.len(), COLUMNS * COLUMN);
 }
 
-pub(super) fn multiply(
+pub(super) fn multiply<const GENERAL: bool>(
     v: &[Cell<i32>],
     sums: &[Cell<i32>],
     filters: &Filters<'_>,
@@ -88,7 +88,7 @@ pub(super) fn multiply(
         for (tile, half) in (0..2 * TILE).map(|at| (at / 2, at % 2)) {
             let channel = 2 * number + half;
             let m = |slot: usize| get(sums, slot * 2 * TILE + 2 * tile + half);
-            let bias = channels.bias(channel) << 2;
+            let bias = if GENERAL { 0 } else { channels.bias(channel) << 2 };
             let add = i32::wrapping_add;
             let sub = i32::wrapping_sub;
             let a: [i32; 4] = core::array::from_fn(|x| add(m(4 * x + 1), m(4 * x + 2)));
@@ -99,7 +99,12 @@ pub(super) fn multiply(
                 for (x, result) in results.into_iter().enumerate() {
                     if 2 * tile + x < out.width && y < out.height {
                         let at = y * out.row + (2 * tile + x) * out.pixel + channel;
-                        out.cells[at].set(channels.finish(channel, result >> 1));
+                        out.cells[at].set(match GENERAL {
+                            true => {
+                                channels.finish_general(channel, add(channels.bias(channel), result >> 2))
+                            }
+                            false => channels.finish(channel, result >> 1),
+                        });
                     }
                 }
             }

@@ -95,8 +95,14 @@ pub(super) fn load(tiles: &Tiles<'_>, rows: [&[Cell<i8>]; 4], left: usize, zero_
     emulated::load(v, columns, rows, channels, left, padding);
 }
 
-/// See [`Kernels::matmul_tiles`](crate::kernels::Kernels::matmul_tiles). The outputs are not clamped yet.
-pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'_>, out: &Outputs<'_>) {
+/// See [`Kernels::matmul_tiles`](crate::kernels::Kernels::matmul_tiles), and if `GENERAL`
+/// [`Kernels::matmul_tiles_general`](crate::kernels::Kernels::matmul_tiles_general). The outputs are not clamped yet.
+pub(super) fn multiply<const GENERAL: bool>(
+    tiles: &Tiles<'_>,
+    filters: &Filters<'_>,
+    stage: &Stage<'_>,
+    out: &Outputs<'_>,
+) {
     let outputs = filters.outputs as usize;
     let channels = Channels::of(stage, 0, outputs);
     let Some(Parts { v, work }) = split(tiles) else { return };
@@ -147,8 +153,8 @@ pub(super) fn multiply(tiles: &Tiles<'_>, filters: &Filters<'_>, stage: &Stage<'
             pitch: if out.height == 2 { out.row } else { 0 },
             places: [place(0), place(1), place(2), place(3)],
         };
-        asm::multiply(&raw mut work);
+        if GENERAL { asm::multiply_general(&raw mut work) } else { asm::multiply(&raw mut work) }
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated::multiply(v, sums, filters, &channels, out);
+    emulated::multiply::<GENERAL>(v, sums, filters, &channels, out);
 }
