@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 33] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 34] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -330,6 +330,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 33] = [
   OpCode::Merge,
   OpCode::Conv2dSegments,
   OpCode::WeightedSum,
+  OpCode::DepthwiseTaps,
   OpCode::AddInt16,
 ];
 
@@ -407,6 +408,8 @@ impl OpCode {
   pub const Conv2dSegments: Self = Self(30);
   /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
   pub const WeightedSum: Self = Self(31);
+  /// Depthwise convolution of any window, tap by tap, with any numbers.
+  pub const DepthwiseTaps: Self = Self(32);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -445,6 +448,7 @@ impl OpCode {
     Self::Merge,
     Self::Conv2dSegments,
     Self::WeightedSum,
+    Self::DepthwiseTaps,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -482,6 +486,7 @@ impl OpCode {
       Self::Merge => Some("Merge"),
       Self::Conv2dSegments => Some("Conv2dSegments"),
       Self::WeightedSum => Some("WeightedSum"),
+      Self::DepthwiseTaps => Some("DepthwiseTaps"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }

@@ -95,6 +95,8 @@ enumeration! {
         Conv2dSegments = 30 "conv_2d_segments",
         /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
         WeightedSum = 31 "weighted_sum",
+        /// Depthwise convolution of any window, tap by tap, with any numbers.
+        DepthwiseTaps = 32 "depthwise_taps",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -124,6 +126,7 @@ impl OpCode {
             OpCode::Conv2dWinograd => &[18, 19, 20],
             OpCode::Depthwise3x3 => &[17, 18, 19],
             OpCode::Conv2dSegments => &[18, 19, 20],
+            OpCode::DepthwiseTaps => &[17, 18, 19],
             _ => &[],
         }
     }
@@ -162,6 +165,7 @@ impl OpCode {
             OpCode::Merge => Work::Bytes,
             OpCode::Conv2dSegments => Work::Own,
             OpCode::WeightedSum => Work::Bytes,
+            OpCode::DepthwiseTaps => Work::Own,
             OpCode::AddInt16 => Work::Bytes,
         }
     }

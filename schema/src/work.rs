@@ -50,7 +50,7 @@ impl Model<'_> {
                 let w = &p.window;
                 products.saturating_add(product(&[p.batches, w.out_h, w.out_w, op.scratch_bytes]))
             }
-            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => {
+            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps => {
                 let p: &DepthwiseConv2dParams = self.params_as(op)?;
                 let channels = product(&[p.batches, p.in_channels, p.multiplier]);
                 let products = channels.saturating_mul(cells(&p.window));

@@ -188,6 +188,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
         (OpCode::DepthwiseConv2d, own.depthwise),
         (OpCode::FullyConnected, own.dense),
         (OpCode::Depthwise3x3, ops::depthwise_3x3::PACKING),
+        (OpCode::DepthwiseTaps, ops::depthwise_taps::PACKING),
         (OpCode::Conv2dWinograd, Packing::WINOGRAD),
         (OpCode::Conv2dSegments, own.conv),
         (OpCode::TransposeConv, own.conv),

@@ -402,6 +402,11 @@ fn packed_weights(model: &Model<'_>) -> Vec<(usize, Shape)> {
                 let p: &DepthwiseConv2dParams = bytemuck::from_bytes(params);
                 (p.weights, shape(p.packing, p.in_channels, 1, p.window.kernel_h * p.window.kernel_w)?)
             }
+            OpCode::DepthwiseTaps => {
+                let p: &DepthwiseConv2dParams = bytemuck::from_bytes(params);
+                let channels = p.in_channels * p.multiplier;
+                (p.weights, shape(p.packing, channels, 1, p.window.kernel_h * p.window.kernel_w)?)
+            }
             OpCode::FullyConnected => {
                 let p: &FullyConnectedParams = bytemuck::from_bytes(params);
                 (p.weights, shape(p.packing, p.outputs, 1, p.inputs)?)

@@ -93,7 +93,9 @@ pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
         OpCode::Conv2d | OpCode::Conv2dWinograd | OpCode::Conv2dSegments => {
             node.params::<Conv2dParams>().ok()?.stage
         }
-        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => node.params::<DepthwiseConv2dParams>().ok()?.stage,
+        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps => {
+            node.params::<DepthwiseConv2dParams>().ok()?.stage
+        }
         OpCode::FullyConnected => node.params::<FullyConnectedParams>().ok()?.stage,
         OpCode::TransposeConv => node.params::<TransposeConvParams>().ok()?.stage,
         _ => return None,

@@ -1,11 +1,12 @@
 //! DEPTHWISE_CONV_2D. Source followed: TFLM `kernels/depthwise_conv_common.cc`.
 
 use ferrolite_graph::float::{elementwise, window};
-use ferrolite_runtime::ops::depthwise_3x3;
+use ferrolite_runtime::kernels::Windows;
 use ferrolite_runtime::ops::depthwise_conv_2d::{can_be_packed, scratch_bytes};
-use ferrolite_runtime::packing::{Order, Packing};
+use ferrolite_runtime::ops::{depthwise_3x3, depthwise_taps};
+use ferrolite_runtime::packing::{Order, Packing, Shape};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::DepthwiseConv2dParams;
+use ferrolite_schema::params::{self, DepthwiseConv2dParams};
 
 use super::channels::Ties;
 use super::check::Check;
@@ -20,7 +21,8 @@ use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3])];
+pub(super) const RUN_AS: RunAs =
+    &[("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3, OpCode::DepthwiseTaps])];
 
 impl Operator for DepthwiseConv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -120,7 +122,15 @@ pub fn lower(
             ),
         ));
     }
-    let window = stage::window(cx, node, window, in_shape, out_shape)?;
+    let given = stage::window(cx, node, window, in_shape, out_shape)?;
+    let (window, inside) = within_image(&given);
+    // Taps that lie in the padding for every output add nothing but what the bias would take away again.
+    let weights: Vec<i8> = weights
+        .chunks_exact(channels)
+        .zip(inside)
+        .filter(|(_, inside)| *inside)
+        .flat_map(|(tap, _)| tap.iter().copied())
+        .collect();
     let mut sums = vec![0i32; channels];
     for tap in weights.chunks_exact(channels) {
         for (sum, &w) in sums.iter_mut().zip(tap) {
@@ -130,7 +140,7 @@ pub fn lower(
     let bias = stage::bias(cx, node, 2, channels)?;
     let factors = stage::factors(&input, quantization, &output);
     let mut numbers = stage::Channels { bias, sums, factors };
-    let taps = kernel_h * kernel_w;
+    let taps = weights.len() / channels;
     let rows: Vec<i8> =
         (0..channels).flat_map(|c| weights.iter().skip(c).step_by(channels)).copied().collect();
     let dims = (cx.word(node, channels)?, 1, cx.word(node, taps)?);
@@ -149,14 +159,23 @@ pub fn lower(
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;
     }
+    let windows = cx.policy.windows;
+    let fast = shape.packing != Packing::PLAIN
+        && windows.has(window.kernel_h, window.kernel_w, window.stride_w, params.in_channels);
+    let by_taps = windows != Windows::All && !fast && depthwise_taps::scratch_bytes(&params).is_some();
+    if by_taps {
+        shape = Shape { packing: depthwise_taps::PACKING, ..shape };
+    }
     params.packing = shape.packing.tag();
     params.weights = match shape.packing.order {
-        Order::Plain => cx.constants.add(weights, 16)?,
+        Order::Plain => cx.constants.add(&weights, 16)?,
         _ => pack::store(cx, &shape, rows.chunks_exact(taps))?,
     };
     let op = |code| Lowered::new(code, vec![input.id], vec![output.id], &params);
     // Faster, with less memory, where it can be done.
-    let (lowered, scratch) = if shape.packing == depthwise_3x3::PACKING && depthwise_3x3::suits(&params) {
+    let (lowered, scratch) = if by_taps {
+        (op(OpCode::DepthwiseTaps), depthwise_taps::scratch_bytes(&params))
+    } else if shape.packing == depthwise_3x3::PACKING && depthwise_3x3::suits(&params) {
         (op(OpCode::Depthwise3x3), depthwise_3x3::scratch_bytes(&params))
     } else {
         (op(OpCode::DepthwiseConv2d), scratch_bytes(&params))
@@ -165,4 +184,63 @@ pub fn lower(
         .ok_or_else(|| cx.unsupported(node, format_args!("filter {:?} is too large", filter.shape)))?;
     let macs = (output.value.elements() as u64).saturating_mul(taps as u64);
     Ok(vec![lowered.scratch(scratch).macs(macs)])
+}
+
+/// The same window without the rows and columns of the kernel that lie in the padding for every output, and which
+/// taps are left. An image that is one pixel wide is turned, as its pixels lie in a row either way.
+fn within_image(given: &params::Window) -> (params::Window, Vec<bool>) {
+    let mut w = *given;
+    let rows = touching(w.in_h, w.out_h, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top);
+    let columns = touching(w.in_w, w.out_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
+    w.kernel_h = rows.end - rows.start;
+    w.kernel_w = columns.end - columns.start;
+    w.pad_top -= rows.start * w.dilation_h;
+    w.pad_left -= columns.start * w.dilation_w;
+    let inside = |ky| (0..given.kernel_w).map(move |kx| (ky, kx));
+    let inside = (0..given.kernel_h).flat_map(inside);
+    let inside = inside.map(|(ky, kx)| rows.contains(&ky) && columns.contains(&kx)).collect();
+    if w.kernel_h == 1 {
+        w.dilation_h = 1;
+    }
+    if w.kernel_w == 1 {
+        w.dilation_w = 1;
+    }
+    if (w.in_w, w.out_w, w.kernel_w, w.pad_left) == (1, 1, 1, 0) && w.in_h > 1 {
+        w = params::Window {
+            in_h: 1,
+            in_w: w.in_h,
+            out_h: 1,
+            out_w: w.out_h,
+            kernel_h: 1,
+            kernel_w: w.kernel_h,
+            stride_h: 1,
+            stride_w: w.stride_h,
+            dilation_h: 1,
+            dilation_w: w.dilation_h,
+            pad_top: 0,
+            pad_left: w.pad_top,
+        };
+    }
+    (w, inside)
+}
+
+/// The rows, or columns, of a kernel from the first to the last that reads the image for some output, at least one.
+/// Before the first one there is as much padding as the kernel loses.
+fn touching(
+    size: u32,
+    outputs: u32,
+    kernel: u32,
+    stride: u32,
+    dilation: u32,
+    padding: u32,
+) -> std::ops::Range<u32> {
+    let touches = |k: &u32| {
+        (0..u64::from(outputs)).any(|o| {
+            let at = o * u64::from(stride) + u64::from(*k) * u64::from(dilation);
+            (u64::from(padding)..u64::from(padding) + u64::from(size)).contains(&at)
+        })
+    };
+    let first = (0..kernel).find(touches).unwrap_or(0).min(padding / dilation.max(1));
+    let last = (first..kernel).rfind(touches).unwrap_or(first);
+    first..last + 1
 }

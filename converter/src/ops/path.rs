@@ -20,7 +20,7 @@
 
 use std::fmt;
 
-use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
+use ferrolite_runtime::kernels::{Policy, Windows, has_winograd, policy};
 use ferrolite_runtime::ops::{conv_2d_winograd, depthwise_3x3, depthwise_conv_2d};
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::{Model, Node, Rounding, Target};
@@ -121,7 +121,7 @@ impl File<'_> {
         let path = self.way(op);
         let op = match OpCode::from_code(op.code) {
             Some(OpCode::Conv2dWinograd | OpCode::Conv2dSegments) => OpCode::Conv2d.name(),
-            Some(OpCode::Depthwise3x3) => OpCode::DepthwiseConv2d.name(),
+            Some(OpCode::Depthwise3x3 | OpCode::DepthwiseTaps) => OpCode::DepthwiseConv2d.name(),
             Some(code) => code.name(),
             None => return path,
         };
@@ -140,6 +140,9 @@ impl File<'_> {
                 Some(self.other_core("conv_2d", "winograd"))
             }
             Some(OpCode::Depthwise3x3) if self.policy.depthwise != depthwise_3x3::PACKING => {
+                Some(self.other_core("depthwise_conv_2d", FOREIGN))
+            }
+            Some(OpCode::DepthwiseTaps) if self.policy.windows == Windows::All => {
                 Some(self.other_core("depthwise_conv_2d", FOREIGN))
             }
             _ => None,

@@ -36,7 +36,7 @@ impl Repacking<'_> {
         match OpCode::from_code(op.code)? {
             OpCode::Conv2d | OpCode::Conv2dWinograd => self.conv_2d(op),
             OpCode::Conv2dSegments => self.segments(op),
-            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => self.depthwise(op),
+            OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps => self.depthwise(op),
             OpCode::FullyConnected => self.fully_connected(op),
             OpCode::TransposeConv => self.transpose_conv(op),
             _ => None,

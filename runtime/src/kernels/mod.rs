@@ -23,11 +23,21 @@ mod fields;
 mod general;
 #[cfg(any(kernels = "mve", not(device)))]
 mod mve;
+mod planes;
 mod policy;
 mod portable;
 #[cfg(any(kernels = "rv32im", not(device)))]
 mod rv32im;
 mod strips;
+#[cfg(any(
+    kernels = "armv6m",
+    kernels = "armv7em",
+    kernels = "armv7m",
+    kernels = "mve",
+    kernels = "rv32im",
+    not(device)
+))]
+mod taps;
 mod tiles;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 mod x86_64;
@@ -52,7 +62,8 @@ pub use armv7m::Armv7m;
 pub use general::General;
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
-pub use policy::{Policy, has_winograd, policy};
+pub use planes::{Planes, Size};
+pub use policy::{Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
 #[cfg(any(kernels = "rv32im", not(device)))]
 pub use rv32im::Rv32im;
@@ -350,6 +361,22 @@ pub trait Kernels: 'static {
     /// before that row.
     fn depthwise_3x3(strips: &Strips<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
         portable::depthwise_3x3(strips, weights, stage, out);
+    }
+
+    /// Copies an image row, which must be whole pixels, into ring row `slot` of the planes, after `left` pixels of
+    /// padding. The rest of the ring row becomes `zero_point`; if the image row is empty, all of it does. Each
+    /// kernel set may store elements in its own way.
+    fn load_planes(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        portable::load_planes(planes, slot, left, row, zero_point);
+    }
+
+    /// One row of a depthwise convolution of any window, with weights channel by channel:
+    /// `out[x * outputs + c] = stage(sum over taps t of plane[c / multiplier][place(t) + x] * weights[c][t])`.
+    ///
+    /// `out` holds whole pixels, as many as the planes have windows. Numbers of the stage may be any; the planes
+    /// have fewer than 2^15 taps. `planes` and `out` do not overlap.
+    fn depthwise_taps(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        portable::depthwise_taps(planes, weights, stage, out);
     }
 
     /// Loads the pixels under [`TILE`] tiles into scratch memory: four image rows, from the first of

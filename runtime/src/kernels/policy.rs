@@ -13,12 +13,42 @@ pub struct Policy {
     pub dense: Packing,
     /// For depthwise convolutions with one output channel per input channel.
     pub depthwise: Packing,
+    /// For depthwise convolutions, how those are made whose window `depthwise` has no fast kernel for.
+    pub windows: Windows,
+}
+
+/// The windows of depthwise convolutions that a set is fast at with its own packing. All others are made tap by tap
+/// (`ops::depthwise_taps`), where a set has a leaf for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Windows {
+    /// All windows that can be packed; there is no leaf for single taps.
+    All,
+    /// 3x3 windows with strides of 1 and 2 along a row, where the channels are a multiple of this number.
+    Small(u32),
+    /// 3x3 windows and any of at least so many taps, with four channels or more.
+    Long(u32),
+}
+
+impl Windows {
+    /// Whether a window of strides and kernel within the limits of packing is fast with the set's own packing.
+    pub const fn has(self, kernel_h: u32, kernel_w: u32, stride_w: u32, channels: u32) -> bool {
+        let small = kernel_h == 3 && kernel_w == 3 && (stride_w == 1 || stride_w == 2);
+        match self {
+            Windows::All => true,
+            Windows::Small(unit) => small && channels.is_multiple_of(unit),
+            Windows::Long(taps) => channels >= 4 && (small || kernel_h * kernel_w >= taps),
+        }
+    }
 }
 
 impl Policy {
     /// Plain weights for all layers.
-    pub const PLAIN: Policy =
-        Policy { conv: Packing::PLAIN, dense: Packing::PLAIN, depthwise: Packing::PLAIN };
+    pub const PLAIN: Policy = Policy {
+        conv: Packing::PLAIN,
+        dense: Packing::PLAIN,
+        depthwise: Packing::PLAIN,
+        windows: Windows::All,
+    };
 
     /// Cores with SMLAD: pairs of channels in halfwords; depthwise layers have four channels of a tap in a
     /// word.
@@ -26,6 +56,7 @@ impl Policy {
         conv: Packing::pairs(2, 2),
         dense: Packing::pairs(8, 1),
         depthwise: Packing::blocks(4, 1, 2),
+        windows: Windows::Small(4),
     };
 
     /// Cores with MVE: four channels by 16 weights, a vector for each channel; depthwise layers have rows of
@@ -34,22 +65,32 @@ impl Policy {
         conv: Packing::filled(4, 16, 1),
         dense: Packing::filled(4, 16, 1),
         depthwise: Packing::blocks(1, 1, 1),
+        windows: Windows::Long(17),
     };
 
     /// Cores with SMLAL: convolutions interleave two channels, dense layers have words of four channels,
     /// depthwise layers the taps of a channel.
-    pub const ARMV7M: Policy =
-        Policy { conv: Packing::shared(2, 2), dense: Packing::QUADS, depthwise: Packing::blocks(1, 1, 1) };
+    pub const ARMV7M: Policy = Policy {
+        conv: Packing::shared(2, 2),
+        dense: Packing::QUADS,
+        depthwise: Packing::blocks(1, 1, 1),
+        windows: Windows::Small(1),
+    };
 
     /// Cores with 32-bit products only: convolutions have chunks, depthwise layers the taps of a channel.
-    pub const ARMV6M: Policy =
-        Policy { conv: Packing::chunks(0), dense: Packing::PLAIN, depthwise: Packing::blocks(1, 1, 1) };
+    pub const ARMV6M: Policy = Policy {
+        conv: Packing::chunks(0),
+        dense: Packing::PLAIN,
+        depthwise: Packing::blocks(1, 1, 1),
+        windows: Windows::Small(1),
+    };
 
     /// RISC-V: blocks of channels interleaved weight by weight; depthwise layers have the taps of a channel.
     pub const RV32IM: Policy = Policy {
         conv: Packing::blocks(4, 1, 1),
         dense: Packing::blocks(8, 1, 1),
         depthwise: Packing::blocks(1, 1, 1),
+        windows: Windows::Small(1),
     };
 
     /// x86-64: four weights of eight channels fill a vector; in depthwise layers, two taps of eight channels
@@ -58,6 +99,7 @@ impl Policy {
         conv: Packing::blocks(8, 4, 2),
         dense: Packing::blocks(8, 4, 1),
         depthwise: Packing::blocks(8, 2, 1),
+        windows: Windows::All,
     };
 }
 

@@ -39,6 +39,8 @@ pub mod depthwise_3x3;
 #[doc(hidden)]
 pub mod depthwise_conv_2d;
 #[doc(hidden)]
+pub mod depthwise_taps;
+#[doc(hidden)]
 pub mod dequantize;
 #[doc(hidden)]
 pub mod dynamic_update_slice;
@@ -161,11 +163,13 @@ pub const MERGE: Operator = merge::operator();
 pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
 /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
 pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
+/// Depthwise convolution of any window, tap by tap, with any numbers.
+pub const DEPTHWISE_TAPS: Operator = depthwise_taps::operator::<Native>();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 32;
+const COUNT: usize = 33;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -202,6 +206,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         merge::operator(),
         conv_2d_segments::operator::<K>(),
         weighted_sum::operator::<K>(),
+        depthwise_taps::operator::<K>(),
         add_int16::operator(),
     ]
 }
@@ -245,6 +250,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Merge => merge::case(random),
         OpCode::Conv2dSegments => conv_2d_segments::case(random),
         OpCode::WeightedSum => weighted_sum::case(random),
+        OpCode::DepthwiseTaps => depthwise_taps::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

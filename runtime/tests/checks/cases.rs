@@ -40,6 +40,7 @@ pub fn word_name(code: OpCode, index: usize) -> String {
             | Conv2dSegments
             | DepthwiseConv2d
             | Depthwise3x3
+            | DepthwiseTaps
             | TransposeConv
             | AveragePool2d
             | MaxPool2d
@@ -54,7 +55,7 @@ pub fn word_name(code: OpCode, index: usize) -> String {
 pub fn packing_word(code: OpCode) -> usize {
     match code {
         OpCode::FullyConnected => 3,
-        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 => 16,
+        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps => 16,
         _ => 17,
     }
 }

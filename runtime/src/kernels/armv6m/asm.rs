@@ -188,6 +188,7 @@ macro_rules! finish {
         .endm"
     };
 }
+pub(in crate::kernels) use finish;
 
 /// The same for any accumulator and any multiplier: `r4` = 2^14, `r5` is the right shift minus one, or the complement of the
 /// left shift; `\round` is the zero point.

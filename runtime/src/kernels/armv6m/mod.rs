@@ -17,7 +17,7 @@
 //! safe face of both.
 
 #[cfg(kernels = "armv6m")]
-mod asm;
+pub(super) mod asm;
 #[cfg(not(kernels = "armv6m"))]
 mod emulated;
 mod leaf;
@@ -27,7 +27,7 @@ use core::cell::Cell;
 use ferrolite_schema::params::Weighted;
 
 use super::channels::Channels;
-use super::{Band, Kernels, Lines, Policy, Stage, TILE, portable};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -100,6 +100,14 @@ impl Kernels for Armv6m {
         let left = left.min(band.width);
         let pixels = row.len().checked_div(band.channels).unwrap_or(0).min(band.width - left);
         leaf::planes(band.slot(slot), band.width, left, pixels, band.channels, row, zero_point);
+    }
+
+    fn load_planes(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        taps::load(planes, slot, left, row, zero_point);
+    }
+
+    fn depthwise_taps(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        taps::row(planes, weights, stage, out);
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {

@@ -32,7 +32,9 @@ use super::channels::{Channels, half};
 use super::elementwise::{self, Instructions, clamp_to};
 use intrinsics::{scale_to_int8, smlawb, smlawt};
 
-use super::{Band, Cells, Kernels, Lines, Outputs, Policy, Stage, Strips, TILE, Tiles, portable};
+use super::{
+    Band, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable, taps,
+};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, zip_words};
 use crate::winograd::Filters;
@@ -180,6 +182,14 @@ impl Kernels for Armv7em {
 
     fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         pool::max_pool(cells, min, max, out);
+    }
+
+    fn load_planes(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        taps::load(planes, slot, left, row, zero_point);
+    }
+
+    fn depthwise_taps(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        taps::row(planes, weights, stage, out);
     }
 
     #[inline]

@@ -27,7 +27,7 @@ use ferrolite_schema::params::{Product, Sum};
 
 use super::channels::Channels;
 use super::elementwise::{self, Instructions, clamp_to};
-use super::{Band, Kernels, Lines, Policy, Stage, TILE};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -140,6 +140,14 @@ impl Kernels for Armv7m {
                 place.set(x.map_or(zero_point, Cell::get) as u8);
             }
         }
+    }
+
+    fn load_planes(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        taps::load(planes, slot, left, row, zero_point);
+    }
+
+    fn depthwise_taps(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        taps::row(planes, weights, stage, out);
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {

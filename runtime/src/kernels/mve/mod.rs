@@ -20,7 +20,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
-use super::{Band, Cells, Kernels, Lines, Policy, Stage, TILE, portable};
+use super::{Band, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 
@@ -81,6 +81,14 @@ impl Kernels for Mve {
         } else {
             portable::load_band(band, slot, left, row, zero_point);
         }
+    }
+
+    fn load_planes(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        taps::load(planes, slot, left, row, zero_point);
+    }
+
+    fn depthwise_taps(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        taps::row(planes, weights, stage, out);
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {

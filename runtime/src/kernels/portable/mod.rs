@@ -6,6 +6,7 @@
 
 mod elementwise;
 mod packed;
+mod planes;
 mod pool;
 mod tiles;
 
@@ -19,6 +20,7 @@ pub(super) use elementwise::cycles;
 pub(super) use elementwise::weighted_sum_by;
 pub(super) use elementwise::{add, min_max, mul, weighted_sum};
 pub(super) use packed::{dense_packed, depthwise_3x3, depthwise_band, load_band, load_line, matmul_packed};
+pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
 pub(super) use tiles::{load_tiles, matmul_tiles};
 

@@ -73,6 +73,7 @@ macro_rules! enter {
          sw ra, 60(sp)"
     };
 }
+pub(in crate::kernels) use enter;
 
 /// Undoes `enter` and returns.
 macro_rules! leave {
@@ -94,6 +95,7 @@ macro_rules! leave {
          ret"
     };
 }
+pub(in crate::kernels) use leave;
 
 /// Defines `FERROLITE_SCALE a, m, s, r, lo, hi, t`: it turns accumulator `a` into an output, with doubled
 /// mantissa `m`, right shift `s`, the sum `r` of rounding term and zero point, and bounds `lo` and `hi`; it
@@ -118,6 +120,7 @@ macro_rules! scale {
          .endm"
     };
 }
+pub(in crate::kernels) use scale;
 
 /// The same for any multiplier: `m` is the doubled mantissa, `s` the shift, to the left where it is not negative, and `r`
 /// the zero point.

@@ -11,7 +11,7 @@
 //! multiply.
 
 #[cfg(kernels = "rv32im")]
-mod asm;
+pub(super) mod asm;
 #[cfg(not(kernels = "rv32im"))]
 mod emulated;
 mod leaf;
@@ -20,7 +20,7 @@ use core::cell::Cell;
 
 use ferrolite_schema::params::Multiplier;
 
-use super::{Band, Kernels, Lines, Policy, Stage, TILE};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{cells_of, copy, fill};
 
@@ -95,6 +95,14 @@ impl Kernels for Rv32im {
         fill(before, zero_point);
         copy(row, inside);
         fill(behind, zero_point);
+    }
+
+    fn load_planes(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+        taps::load(planes, slot, left, row, zero_point);
+    }
+
+    fn depthwise_taps(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+        taps::row(planes, weights, stage, out);
     }
 
     fn depthwise_band(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {

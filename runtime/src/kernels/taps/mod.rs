@@ -1,0 +1,134 @@
+//! A depthwise convolution with any window, tap by tap, for cores with a leaf in assembly.
+//!
+//! A leaf makes up to eight outputs of a channel at a time: it walks the taps, reads each weight once for all of
+//! them, and finds the adjacent elements under a tap by the list of steps ([`Planes::steps`]). So one loop
+//! serves kernels of any size, strides, dilations, several outputs per input channel, and any number of
+//! channels. Accumulators wrap and are exact; the short way from them to outputs has bounds. A channel whose
+//! multiplier or bias is beyond them gets its accumulators from the same loop and takes the long way.
+
+mod leaf;
+
+#[cfg(any(kernels = "armv7em", kernels = "armv7m"))]
+#[path = "thumb2.rs"]
+mod asm;
+#[cfg(kernels = "armv6m")]
+#[path = "armv6m.rs"]
+mod asm;
+#[cfg(kernels = "rv32im")]
+#[path = "rv32im.rs"]
+mod asm;
+#[cfg(kernels = "mve")]
+#[path = "mve.rs"]
+mod asm;
+
+use core::cell::Cell;
+
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::Multiplier;
+
+use super::{Planes, Stage};
+use crate::quant::{requantize, requantize_double};
+
+/// Outputs of a channel whose accumulators a leaf gives at a time, at most: a multiple of the sixteen that it makes
+/// at once.
+const SUMS: usize = 32;
+
+/// Copies an image row into ring row `slot`. See [`Kernels::load_planes`](super::Kernels::load_planes).
+#[inline(never)]
+pub(super) fn load(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {
+    let pixels = row.len().checked_div(planes.size().channels).unwrap_or(0);
+    for part in planes.parts(slot, left, pixels) {
+        leaf::load(planes, &part, row, zero_point);
+    }
+}
+
+/// A row of outputs. See [`Kernels::depthwise_taps`](super::Kernels::depthwise_taps).
+#[inline(never)]
+pub(super) fn row(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let size = planes.size();
+    let channels = size.channels.wrapping_mul(size.multiplier);
+    // The input channel, and how many of its output channels are still to come.
+    let mut place = leaf::Place { channel: 0, input: 0, left: size.multiplier };
+    while place.channel < channels {
+        let first = place;
+        while place.channel < channels && is_short(stage, place.channel) {
+            place.advance(size.multiplier);
+        }
+        let count = place.channel.wrapping_sub(first.channel);
+        if count != 0 {
+            leaf::run(planes, &first, count, 0..size.pixels, weights, stage, out, None);
+        } else {
+            long_way(planes, &first, weights, stage, out);
+            place.advance(size.multiplier);
+        }
+    }
+    if !leaf::CLAMPS && (stage.min > -128 || stage.max < 127) {
+        for y in out {
+            y.set(i32::from(y.get()).max(stage.min).min(stage.max) as i8);
+        }
+    }
+}
+
+/// Whether a channel's accumulators can be scaled down the short way: they are below 2^30, as the products of
+/// at most 2^15 taps are below 2^29, and the multiplier shifts right by 1 to 22 bits and rounds twice.
+#[inline(always)]
+fn is_short(stage: &Stage<'_>, channel: usize) -> bool {
+    let (bias, multiplier) = stage.channel(channel);
+    // A shift of -1 is 0, one of -22 is 21.
+    (!multiplier.shift as u32) < 22
+        && multiplier.mantissa >= 0
+        && bias.unsigned_abs() < 1 << 29
+        && stage.rounding == Rounding::Double
+}
+
+/// A channel whose numbers are beyond the bounds of the short way.
+#[inline(never)]
+fn long_way(planes: &Planes<'_>, place: &leaf::Place, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let size = planes.size();
+    let channels = size.channels.wrapping_mul(size.multiplier);
+    let (_, multiplier) = stage.channel(place.channel);
+    let mut places = out.get(place.channel..).unwrap_or(&[]);
+    let mut start = 0;
+    while start < size.pixels {
+        let end = size.pixels.min(start.wrapping_add(SUMS));
+        let mut sums = [0i32; SUMS];
+        leaf::run(planes, place, 1, start..end, weights, stage, out, Some(&mut sums));
+        let count = end.wrapping_sub(start);
+        scale(sums.get(..count).unwrap_or(&sums), multiplier, stage, places, channels);
+        places = places.get(count.wrapping_mul(channels)..).unwrap_or(&[]);
+        start = end;
+    }
+}
+
+/// Makes outputs, `channels` elements apart, of accumulators.
+#[inline(always)]
+fn scale(sums: &[i32], multiplier: Multiplier, stage: &Stage<'_>, out: &[Cell<i8>], channels: usize) {
+    let places = out.iter().step_by(channels.max(1));
+    // A Cortex-M0 has little flash. Elsewhere the way is chosen once for all of them.
+    if cfg!(kernels = "armv6m") {
+        for (sum, place) in sums.iter().zip(places) {
+            place.set(stage.apply_called(*sum, multiplier));
+        }
+    } else if stage.rounding == Rounding::Single {
+        each(sums, places, stage, |sum| requantize(sum, multiplier, Rounding::Single));
+    } else if multiplier.shift >= 0 {
+        let left = Multiplier { shift: multiplier.shift.max(0), ..multiplier };
+        each(sums, places, stage, |sum| requantize_double(sum, left));
+    } else {
+        let right = Multiplier { shift: multiplier.shift.min(-1), ..multiplier };
+        each(sums, places, stage, |sum| requantize_double(sum, right));
+    }
+}
+
+#[inline(always)]
+fn each<'a>(
+    sums: &[i32],
+    places: impl Iterator<Item = &'a Cell<i8>>,
+    stage: &Stage<'_>,
+    scaled: impl Fn(i32) -> i32,
+) {
+    let (zero_point, min, max) = (stage.zero_point, stage.min, stage.max);
+    for (sum, place) in sums.iter().zip(places) {
+        place.set(scaled(*sum).wrapping_add(zero_point).max(min).min(max) as i8);
+    }
+}
