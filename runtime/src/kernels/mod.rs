@@ -284,6 +284,9 @@ pub trait Kernels: 'static {
     /// of the weights. If so, the tile is cleared once, before all patches.
     const CLEARED_TILES: bool = false;
 
+    /// Whether [`max_pool`](Kernels::max_pool) compares several channels at once. If so, it serves reductions, too.
+    const WIDE_POOLS: bool = false;
+
     /// Loads lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// Each set chooses its own order in the tile. The tile has `TILE * shape.packing.element *
     /// shape.padded_depth()` bytes. The pixels of a tile are loaded in the order of their lanes.

@@ -37,7 +37,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let largest = p.largest == 1;
     let ([a, b, c], [x, y, z]) = (p.shape.kept, p.shape.reduced);
-    let wide = c.stride == 1;
+    let wide = K::WIDE_POOLS && c.stride == 1;
     let (count, channels) = if wide { (1, c.count as usize) } else { (c.count, 1) };
     let view = TensorView::from_cells(input);
     let mut out = runs(out, channels);
@@ -54,8 +54,8 @@ pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], ou
                 fill(out, if largest { i8::MIN } else { i8::MAX });
                 for at in steps(x, at) {
                     for at in steps(y, at) {
-                        if !wide && z.stride == 1 {
-                            fold(out, view.range(at, z.count as usize), largest);
+                        if !wide {
+                            fold(out, view, at, z, largest);
                             continue;
                         }
                         for at in steps(z, at) {
@@ -69,11 +69,19 @@ pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], ou
     }
 }
 
-/// Puts the extreme of some elements and of the one before in its place.
+/// Puts the extreme of the elements of each step of a loop, and of the one before, in its place.
 #[inline(never)]
-fn fold(out: &[Cell<i8>], run: TensorView<'_, i8>, largest: bool) {
+fn fold(out: &[Cell<i8>], input: TensorView<'_, i8>, first: usize, dim: ReduceDim, largest: bool) {
     let Some(out) = out.first() else { return };
-    out.set(if largest { run.iter().fold(out.get(), i8::max) } else { run.iter().fold(out.get(), i8::min) });
+    let most = i32::from(out.get());
+    let found = if dim.stride == 1 {
+        let run = input.range(first, dim.count as usize).iter().map(i32::from);
+        if largest { run.fold(most, i32::max) } else { run.fold(most, i32::min) }
+    } else {
+        let column = steps(dim, first).map(|at| i32::from(input.at(at)));
+        if largest { column.fold(most, i32::max) } else { column.fold(most, i32::min) }
+    };
+    out.set(found as i8);
 }
 
 /// Any op of the operator, for tests.

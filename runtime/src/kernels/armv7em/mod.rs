@@ -46,6 +46,7 @@ pub struct Armv7em;
 
 impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
+    const WIDE_POOLS: bool = true;
 
     #[inline(never)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {

@@ -36,6 +36,7 @@ const VECTOR: usize = 16;
 
 impl Kernels for Mve {
     const POLICY: Policy = Policy::MVE;
+    const WIDE_POOLS: bool = true;
     const CLEARED_TILES: bool = true;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
