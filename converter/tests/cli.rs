@@ -442,7 +442,39 @@ fn boards_that_are_not_there() {
     let output = desk.command(words).env("PATH", desk.0.path()).output().unwrap();
     check_refusal(words, &output, 1, "not installed");
     let boards = desk.json("boards --json");
-    assert_eq!(boards["boards"].as_array().unwrap().len(), 8);
+    let list = boards["boards"].as_array().unwrap();
+    let can = |what: &str| list.iter().filter(|board| board["can"][0] == what).count();
+    assert_eq!((can("run"), can("time")), (8, list.len() - 8));
+    desk.bad("bench sine.ferro --board qemu-z80", 2, "qemu-z80");
+    desk.bad("bench sine.ferro --board pico --on host", 2, "--on");
+}
+
+/// A board that one can buy: its core runs the model in QEMU, and its clock, flash and energy make a time of that.
+#[test]
+fn a_board_that_one_can_buy_has_a_time() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro --target cortex-m4");
+    let boards = desk.json("boards --json");
+    let list = boards["boards"].as_array().unwrap();
+    let ready = list.iter().find(|board| board["name"] == "nucleo-l4r5zi").unwrap();
+    if ready["qemu_installed"] != true || ready["target_installed"] != true {
+        println!("skipped: qemu-cortex-m4 is not installed");
+        return;
+    }
+    let measured = desk.json("bench sine.ferro --board nucleo-l4r5zi --json");
+    assert_eq!(measured["board"], "nucleo-l4r5zi");
+    let latency = &measured["latency"];
+    let (ms, cycles) = (latency["ms"].as_f64().unwrap(), measured["cycles"].as_f64().unwrap());
+    let waits = 3.0 * measured["flash_words"].as_f64().unwrap();
+    assert!((ms - (cycles + waits) / 120e3).abs() < 1e-9, "{measured}");
+    assert!((latency["microjoules"].as_f64().unwrap() - ms * 120e3 * 279e-6).abs() < 1e-6, "{measured}");
+    assert!(latency["error"].as_str().unwrap().contains("published"), "{measured}");
+    let text = desk.good("bench sine.ferro --board nucleo-l4r5zi");
+    assert!(text.contains("energy, estimated"), "{text}");
+    // The report has it, too.
+    desk.good("convert sine.tflite -o again.ferro --target cortex-m4 --bench nucleo-l4r5zi --report r.html");
+    assert!(fs::read_to_string(desk.path("r.html")).unwrap().contains("on nucleo-l4r5zi"), "no time");
 }
 
 #[test]

@@ -21,6 +21,8 @@ fn alone(instruction: &Instruction) -> u32 {
         Class::FloatMultiplyAdd | Class::Barrier => 3,
         Class::FloatDivide => 14,
         Class::FloatMove => count,
+        // This core has none.
+        Class::Vector | Class::VectorMemory => 1,
     }
 }
 
@@ -28,7 +30,7 @@ fn alone(instruction: &Instruction) -> u32 {
 pub fn taken(exit: Exit) -> u32 {
     match exit {
         Exit::None => 0,
-        Exit::Direct | Exit::Return | Exit::Late => 2,
+        Exit::Direct | Exit::Return | Exit::Late | Exit::Loop => 2,
         Exit::Loaded => 3,
         Exit::Table => 5,
     }

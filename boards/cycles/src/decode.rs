@@ -50,6 +50,10 @@ pub enum Class {
     System,
     /// DSB, DMB, ISB.
     Barrier,
+    /// Arithmetic on vectors (MVE).
+    Vector,
+    /// Loads and stores of vectors.
+    VectorMemory,
 }
 
 /// How a block is left when the instruction is executed and the branch is taken.
@@ -68,6 +72,8 @@ pub enum Exit {
     Loaded,
     /// TBB, TBH.
     Table,
+    /// LE, which the loop's branch cache foresees.
+    Loop,
 }
 
 /// An instruction.
@@ -113,7 +119,8 @@ impl Instruction {
     /// Whether data come from memory.
     pub fn loads(&self) -> bool {
         use Class::*;
-        matches!(self.class, Load | LoadPair | LoadMany | FloatLoad) || self.exit == Exit::Table
+        matches!(self.class, Load | LoadPair | LoadMany | FloatLoad | VectorMemory)
+            || self.exit == Exit::Table
     }
 
     /// Whether data go to memory.
@@ -450,6 +457,7 @@ impl Form {
                 Instruction { late: operation >= 0x10, ..alu(bit(d), reads) }
             }
             Form::ReadSpecial => Instruction { writes: bit(d), ..new(Class::System) },
+            Form::Call if code & 0xff8f_f001 == 0xf00f_c001 => branch(Exit::Loop),
             Form::Call => Instruction { writes: bit(LR), ..branch(Exit::Direct) },
             Form::Registers => Instruction { late: true, ..alu(bit(d), unless_pc(n) | bit(m)) },
             Form::Multiply => {
@@ -489,6 +497,12 @@ impl Form {
                 let (writes, reads) = if to_core { (unless_pc(t), 0) } else { (0, bit(t)) };
                 Instruction { reads, writes, ..new(Class::FloatMove) }
             }
+            // Coprocessors 14 and 15 stand for vectors.
+            Form::FloatMemory if code >> 9 & 7 == 7 => {
+                let writes = if flag(21) { bit(n) } else { 0 };
+                Instruction { reads: bit(n), writes, address: bit(n), ..new(Class::VectorMemory) }
+            }
+            Form::FloatArithmetic if code >> 24 & 15 == 15 || code >> 9 & 7 == 7 => new(Class::Vector),
             Form::FloatMemory => {
                 let one = flag(24) && !flag(21);
                 let count = if one { 1 + (code >> 8 & 1) } else { code & 0xff };

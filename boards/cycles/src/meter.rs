@@ -1,9 +1,10 @@
 //! Adds up what runs between two addresses.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::decode::{Exit, Instruction};
-use crate::{cortex_m4, cortex_m33};
+use crate::{cortex_m0plus, cortex_m4, cortex_m7, cortex_m33, cortex_m55, riscv};
 
 /// A core that is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +13,52 @@ pub enum Core {
     M4,
     /// Cortex-M33.
     M33,
+    /// Cortex-M0+.
+    M0Plus,
+    /// Cortex-M7.
+    M7,
+    /// Cortex-M55.
+    M55,
+    /// RV32IMC.
+    Rv32,
 }
 
-/// What a plugin is asked for: `core=m4,open=0x400,close=0x410,flash=0x20000000,out=FILE`.
+impl Core {
+    /// Decodes an instruction of the core.
+    pub fn decode(self, code: u32, wide: bool) -> Instruction {
+        match self {
+            Core::Rv32 => riscv::decode(code, wide),
+            _ => Instruction::decode(code, wide),
+        }
+    }
+
+    /// The cycles of a block, without what shows only when it runs.
+    fn cycles(self, code: &[(u32, Instruction)]) -> u32 {
+        match self {
+            Core::M4 => cortex_m4::prices(code).sum(),
+            Core::M33 => cortex_m33::cycles(code),
+            Core::M0Plus => cortex_m0plus::cycles(code),
+            Core::M7 => cortex_m7::cycles(code),
+            Core::M55 => cortex_m55::cycles(code),
+            Core::Rv32 => riscv::cycles(code),
+        }
+    }
+
+    /// What a taken branch costs; on the core that foresees targets, one that it has not foreseen.
+    fn taken(self, exit: Exit, foreseen: bool) -> u32 {
+        match self {
+            Core::M4 => cortex_m4::taken(exit),
+            Core::M33 => cortex_m33::TAKEN,
+            Core::M0Plus => cortex_m0plus::taken(exit),
+            Core::M7 if foreseen => 0,
+            Core::M7 => cortex_m7::MISSED,
+            Core::M55 => cortex_m55::taken(exit),
+            Core::Rv32 => riscv::TAKEN,
+        }
+    }
+}
+
+/// What a plugin is asked for: `core=m4,open=0x400,close=0x410,flash=0x0-0x20000000,out=FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The core whose prices count.
@@ -23,8 +67,8 @@ pub struct Settings {
     pub open: u32,
     /// Address of the function that ends it.
     pub close: u32,
-    /// Data below this address are in flash.
-    pub flash_end: u32,
+    /// Data at these addresses are in flash.
+    pub flash: Range<u32>,
     /// File that takes the windows.
     pub out: String,
 }
@@ -34,20 +78,25 @@ impl Settings {
     pub fn parse<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<Settings, String> {
         let words: HashMap<&str, &str> = arguments.filter_map(|word| word.split_once('=')).collect();
         let word = |name: &str| words.get(name).copied().ok_or(format!("{name} is missing"));
-        let address = |name: &str| {
-            let word = word(name)?;
+        let number = |name: &str, word: &str| {
             let digits = word.strip_prefix("0x").unwrap_or(word);
             u32::from_str_radix(digits, 16).map_err(|_| format!("{name}={word} is not an address"))
         };
+        let address = |name: &str| number(name, word(name)?);
         let core = match word("core")? {
             "m4" => Core::M4,
             "m33" => Core::M33,
+            "m0plus" => Core::M0Plus,
+            "m7" => Core::M7,
+            "m55" => Core::M55,
+            "rv32" => Core::Rv32,
             other => return Err(format!("core={other} is not modelled")),
         };
         // Symbols of Thumb functions are odd.
         let (open, close) = (address("open")? & !1, address("close")? & !1);
-        let (flash_end, out) = (address("flash")?, word("out")?.to_string());
-        Ok(Settings { core, open, close, flash_end, out })
+        let (start, end) = word("flash")?.split_once('-').ok_or("flash is no range of addresses")?;
+        let flash = number("flash", start)?..number("flash", end)?;
+        Ok(Settings { core, open, close, flash, out: word("out")?.to_string() })
     }
 }
 
@@ -68,10 +117,7 @@ impl Block {
     pub fn new(core: Core, code: &[(u32, Instruction)]) -> Block {
         let start = code.first().map_or(0, |(address, _)| *address);
         let end = code.last().map_or(0, |(address, last)| address + if last.wide { 4 } else { 2 });
-        let cycles = match core {
-            Core::M4 => cortex_m4::prices(code).sum(),
-            Core::M33 => cortex_m33::cycles(code),
-        };
+        let cycles = core.cycles(code);
         // A branch under IT may stand in front of instructions that QEMU has added to the block.
         let exit =
             code.iter().rev().map(|(_, instruction)| instruction.exit).find(|&exit| exit != Exit::None);
@@ -118,12 +164,21 @@ pub struct Meter {
     last: Option<(u32, Exit)>,
     last_address: u32,
     last_flash_word: u32,
+    /// Where each branch led the last time, by the end of its block.
+    targets: HashMap<u32, u32>,
 }
 
 impl Meter {
     /// A meter that waits for its first window.
     pub fn new(settings: Settings) -> Meter {
-        Meter { settings, window: None, last: None, last_address: 0, last_flash_word: 0 }
+        Meter {
+            settings,
+            window: None,
+            last: None,
+            last_address: 0,
+            last_flash_word: 0,
+            targets: HashMap::new(),
+        }
     }
 
     /// The settings.
@@ -134,12 +189,17 @@ impl Meter {
     /// A block starts to run; returns the window that it ends.
     pub fn enter(&mut self, block: &Block) -> Option<Window> {
         if let Some(window) = &mut self.window {
-            if let Some((_, exit)) = self.last.filter(|&(end, _)| end != block.start) {
-                window.cycles += u64::from(match self.settings.core {
-                    Core::M4 => cortex_m4::taken(exit),
-                    Core::M33 => cortex_m33::TAKEN,
-                });
-                window.cycles += u64::from(block.straddles);
+            if let Some((end, exit)) = self.last {
+                // A target is foreseen that the same branch had the last time; a branch is told by its end.
+                let core = self.settings.core;
+                let foreseen =
+                    core == Core::M7 && self.targets.insert(end, block.start) == Some(block.start);
+                if end != block.start {
+                    window.cycles += u64::from(core.taken(exit, foreseen));
+                    window.cycles += u64::from(block.straddles && matches!(core, Core::M4 | Core::M33));
+                } else if core == Core::M7 && exit != Exit::None && !foreseen {
+                    window.cycles += u64::from(cortex_m7::MISSED);
+                }
             }
             if block.start == self.settings.close {
                 return self.window.take();
@@ -166,12 +226,19 @@ impl Meter {
             window.cycles += 1;
         }
         self.last_address = address;
-        window.cycles += match size {
-            1 => u64::from(address & 1),
-            2 => [0, 2, 1, 2][address as usize & 3],
-            _ => 0,
+        // The others take whatever lies within a word or a line.
+        let aligned = match self.settings.core {
+            Core::M4 | Core::M33 => 1,
+            Core::M7 => 2,
+            Core::M0Plus | Core::M55 | Core::Rv32 => 0,
         };
-        if !store && address < self.settings.flash_end {
+        window.cycles += aligned
+            * match size {
+                1 => u64::from(address & 1),
+                2 => [0, 2, 1, 2][address as usize & 3],
+                _ => 0,
+            };
+        if !store && self.settings.flash.contains(&address) {
             for word in address >> 2..=(address + (1 << size) - 1) >> 2 {
                 window.flash_words += u64::from(word != self.last_flash_word);
                 self.last_flash_word = word;
@@ -185,7 +252,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        let words = "core=m4,open=0x401,close=0x411,flash=0x20000000,out=/tmp/f";
+        let words = "core=m4,open=0x401,close=0x411,flash=0x0-0x20000000,out=/tmp/f";
         Settings::parse(words.split(',')).unwrap()
     }
 
@@ -216,7 +283,7 @@ mod tests {
         assert_eq!(settings().open, 0x400);
         let error = |words: &str| Settings::parse(words.split(',')).unwrap_err();
         assert_eq!(error("core=m4,open=0x400"), "close is missing");
-        assert_eq!(error("core=m7"), "core=m7 is not modelled");
+        assert_eq!(error("core=m85"), "core=m85 is not modelled");
         assert_eq!(error("core=m4,open=z"), "open=z is not an address");
     }
 

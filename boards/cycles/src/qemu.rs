@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::cortex_m4;
 use crate::decode::{Instruction, is_wide};
 use crate::meter::{Access, Block, Core, Meter, Settings};
+use crate::{cortex_m4, riscv};
 
 /// The version of the interface that this plugin is made for.
 #[unsafe(no_mangle)]
@@ -125,9 +125,9 @@ unsafe extern "C" fn translate(_: Id, tb: *mut TranslationBlock) {
         // SAFETY: as above; the index is below the count.
         let (insn, address, (word, wide)) = unsafe {
             let insn = qemu_plugin_tb_get_insn(tb, index);
-            (insn, qemu_plugin_insn_vaddr(insn) as u32, bytes(insn, copies))
+            (insn, qemu_plugin_insn_vaddr(insn) as u32, bytes(insn, copies, core))
         };
-        let this = Instruction::decode(word, wide);
+        let this = core.decode(word, wide);
         if this.loads() || this.stores() {
             let before = code.last().map(|(_, before)| before);
             let chained = usize::from(cortex_m4::is_chained(before, &this));
@@ -151,12 +151,12 @@ unsafe extern "C" fn translate(_: Id, tb: *mut TranslationBlock) {
     unsafe { qemu_plugin_register_vcpu_tb_exec_cb(tb, execute, NO_REGISTERS, data) };
 }
 
-/// The halfwords of an instruction, the first of two in the upper half, and whether there are two. The
+/// The halfwords of an instruction, of Thumb the first of two in the upper half, and whether there are two. The
 /// size that QEMU tells is no help: near the end of a page, QEMU 7 counts bytes of the next instruction.
 ///
 /// # Safety
 /// The instruction must be valid, and `copies` what the version of QEMU does.
-unsafe fn bytes(insn: *const Insn, copies: bool) -> (u32, bool) {
+unsafe fn bytes(insn: *const Insn, copies: bool, core: Core) -> (u32, bool) {
     // SAFETY: the instruction is valid, says the caller.
     let size = unsafe { qemu_plugin_insn_size(insn) }.min(4);
     let mut bytes = [0u8; 4];
@@ -173,6 +173,9 @@ unsafe fn bytes(insn: *const Insn, copies: bool) -> (u32, bool) {
     }
     let [a, b, c, d] = bytes;
     let (first, second) = (u32::from(u16::from_le_bytes([a, b])), u32::from(u16::from_le_bytes([c, d])));
+    if core == Core::Rv32 {
+        return if riscv::is_wide(first) { (second << 16 | first, true) } else { (first, false) };
+    }
     if is_wide(first) { (first << 16 | second, true) } else { (first, false) }
 }
 

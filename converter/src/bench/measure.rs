@@ -4,11 +4,12 @@ use ferrolite_runtime::{Model, Target};
 use serde::Serialize;
 
 use super::{Chip, estimate_error, host, inputs};
-use crate::board::{self, Board, BoardRun, HOST};
+use crate::board::{self, Board, BoardRun, HOST, Part};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::ops::path::{Path, paths};
 use crate::progress::Progress;
+use crate::text;
 
 /// The cost of an inference. Scripts rely on the keys in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -55,6 +56,8 @@ pub struct Latency {
     pub flash_wait: u32,
     /// Milliseconds.
     pub ms: f64,
+    /// Microjoules, where the energy of a cycle is known.
+    pub microjoules: Option<f64>,
     /// How far off the estimate may be, in words.
     pub error: &'static str,
 }
@@ -86,7 +89,9 @@ pub struct LayerMeasured {
     pub wall_us: Option<f64>,
 }
 
-/// Measures one inference on the host or on a board; with a chip, also estimates its time on silicon.
+/// Measures one inference on the host or on a board; with a chip, also estimates its time on silicon. The board may be
+/// a part that one can buy ([`board::PARTS`]): an emulated board with its core runs the model, and cycles, time and
+/// energy are those of the part.
 ///
 /// # Errors
 /// When the board is unknown, lacks something or is too small; when a chip is given and the board's core has
@@ -95,6 +100,34 @@ pub fn measure(
     model: &Model<'_>,
     board: &str,
     chip: Option<Chip>,
+    progress: &dyn Progress,
+) -> Result<Measured> {
+    let Some(part) = board::PARTS.iter().find(|part| part.name == board) else {
+        return measure_on(model, board, chip, None, progress);
+    };
+    let chip = chip.unwrap_or(Chip { clock_hz: part.clock_hz, flash_wait: part.flash_wait });
+    let mut measured = measure_on(model, part.emulated, Some(chip), Some(part), progress)?;
+    measured.board = part.name.into();
+    let needs = [
+        ("flash", measured.model_bytes as u64 + measured.runtime_flash_bytes.unwrap_or(0), part.flash_bytes),
+        ("RAM", measured.arena_bytes as u64 + measured.stack_bytes.unwrap_or(0), part.ram_bytes),
+    ];
+    for (memory, needed, there) in needs {
+        if needed > u64::from(there) {
+            let (needed, there) = (text::thousands(needed), text::thousands(there));
+            measured
+                .warnings
+                .push(format!("{} has {there} bytes of {memory}, {needed} are needed", part.name));
+        }
+    }
+    Ok(measured)
+}
+
+fn measure_on(
+    model: &Model<'_>,
+    board: &str,
+    chip: Option<Chip>,
+    part: Option<&Part>,
     progress: &dyn Progress,
 ) -> Result<Measured> {
     let mut measured = unmeasured(model, board)?;
@@ -108,20 +141,24 @@ pub fn measure(
         return Ok(measured);
     }
     let board = board::find(board)?;
-    check_clock(chip, board.timing)?;
+    check_clock(chip, board.timing.or(part.map(|_| board.estimate)))?;
     progress.begin("measuring", 0);
-    let run = board::bench(board, model.bytes(), Some(inputs(model).concat()));
+    let run = board::bench(board, model.bytes(), Some(inputs(model).concat()), part.is_some());
     progress.end();
     let run = run?;
     measured = of_run(model, board, &run)?;
     measured.runtime_flash_bytes =
         Some(board::runtime_flash_bytes(board, &model_file::operators(model, board.core_target()))?);
     if let (Ok(modelled), Some(chip)) = (run.modelled, chip) {
+        let ms = chip.milliseconds(modelled);
+        // Picojoules of so many cycles.
+        let energy = |picojoules: f64| ms / 1e3 * chip.clock_hz * picojoules / 1e6;
         measured.latency = Some(Latency {
             clock_hz: chip.clock_hz,
             flash_wait: chip.flash_wait,
-            ms: chip.milliseconds(modelled),
-            error: estimate_error(board),
+            ms,
+            microjoules: part.and_then(|part| part.picojoules).map(energy),
+            error: part.map_or_else(|| estimate_error(board), |part| part.evidence.error()),
         });
     }
     Ok(measured)
@@ -141,6 +178,7 @@ pub fn of_run(model: &Model<'_>, board: &Board, run: &BoardRun) -> Result<Measur
             measured.cycles = Some(modelled.cycles);
             measured.flash_words = Some(modelled.flash_words);
         }
+        // A core that is not modelled has none, and no reason is wanted.
         Err(reason) => measured.no_cycles = board.timing.map(|_| reason.clone()),
     }
     for layer in &mut measured.layers {

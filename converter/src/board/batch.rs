@@ -51,7 +51,8 @@ pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<R
         qemu::require(board)?;
         let firmware = Firmware::runner(board).build()?;
         let asked = pending.iter().any(|&index| items[index].options.cycles);
-        let plugin = asked.then(|| Plugin::prepare(board, &firmware));
+        let estimate = pending.iter().any(|&index| items[index].options.estimate);
+        let plugin = asked.then(|| Plugin::prepare(board, &firmware, estimate));
         let session = Session { board, firmware: &firmware, plugin: &plugin, items };
         let mut wrapped = Vec::new();
         for (index, answers) in session.answers(FINE, pending)? {

@@ -12,7 +12,7 @@ use object::{Object, ObjectSymbol};
 
 use super::firmware::Firmware;
 use super::footprint::{parse, read};
-use super::table::{Board, DATA_START};
+use super::table::Board;
 
 /// The cost of a function's or model's run, on a core with a timing model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,19 +73,22 @@ pub struct Plugin {
     core: &'static str,
     open: u64,
     close: u64,
+    flash: (u32, u32),
 }
 
 impl Plugin {
     /// Builds the plugin for the installed QEMU, and finds the addresses of the two functions in the runner.
-    /// An error says why there are no cycles.
-    pub fn prepare(board: &Board, runner: &Path) -> Result<Plugin, String> {
-        let core = board.timing.ok_or_else(|| format!("there is no timing model of the {}", board.core))?;
+    /// With `estimate`, a core that was not held against silicon is modelled, too. An error says why there are no
+    /// cycles.
+    pub fn prepare(board: &Board, runner: &Path, estimate: bool) -> Result<Plugin, String> {
+        let core = board.timing.or(estimate.then_some(board.estimate));
+        let core = core.ok_or_else(|| format!("there is no timing model of the {}", board.core))?;
         let (open, close) = marks(runner)?;
         let major =
             major_version(board.qemu).ok_or_else(|| format!("{} does not tell its version", board.qemu))?;
         let built = Firmware::cycles(major).build();
         let library = built.map_err(|error| error.message)?;
-        Ok(Plugin { library, core, open, close })
+        Ok(Plugin { library, core, open, close, flash: board.flash })
     }
 
     /// The same with another library.
@@ -96,11 +99,12 @@ impl Plugin {
 
     /// The arguments for QEMU.
     pub fn arguments(&self, out: &str) -> [String; 2] {
-        let Plugin { library, core, open, close } = self;
+        let Plugin { library, core, open, close, flash: (start, end) } = self;
         // In QEMU's lists, a comma within a value is doubled.
         let library = library.display().to_string().replace(',', ",,");
-        let words =
-            format!("{library},core={core},open={open:#x},close={close:#x},flash={DATA_START:#x},out={out}");
+        let words = format!(
+            "{library},core={core},open={open:#x},close={close:#x},flash={start:#x}-{end:#x},out={out}"
+        );
         ["-plugin".into(), words]
     }
 }
@@ -148,8 +152,9 @@ mod tests {
 
     #[test]
     fn commas_in_a_path_are_doubled() {
-        let plugin = Plugin { library: "/a,b/lib.so".into(), core: "m4", open: 0x401, close: 0x411 };
+        let flash = (0, 0x2000_0000);
+        let plugin = Plugin { library: "/a,b/lib.so".into(), core: "m4", open: 0x401, close: 0x411, flash };
         let [_, words] = plugin.arguments("cycles.txt");
-        assert_eq!(words, "/a,,b/lib.so,core=m4,open=0x401,close=0x411,flash=0x20000000,out=cycles.txt");
+        assert_eq!(words, "/a,,b/lib.so,core=m4,open=0x401,close=0x411,flash=0x0-0x20000000,out=cycles.txt");
     }
 }

@@ -29,6 +29,7 @@ mod firmware;
 mod footprint;
 mod job;
 mod packing;
+mod parts;
 mod qemu;
 mod table;
 
@@ -45,6 +46,7 @@ pub use batch::{BatchItem, run_batch};
 pub use cycles::Modelled;
 pub use footprint::{Profile, link_check, runtime_flash_bytes, verifier_flash_bytes};
 pub use packing::{foreign_packing, portable_packing};
+pub use parts::{Evidence, PARTS, Part, part};
 pub use table::{BOARDS, Board, HOST, JobMemory, find};
 
 /// Guest time per instruction, as a power of two of nanoseconds; short enough for almost all models.
@@ -61,6 +63,8 @@ pub struct RunOptions {
     pub sequence: bool,
     /// Model cycles, if the core has a timing model.
     pub cycles: bool,
+    /// Model cycles of cores, too, whose model was not held against silicon.
+    pub estimate: bool,
     /// Wall-clock time after which QEMU is stopped; by default 120 s plus 2 s for each sample.
     pub limit: Option<Duration>,
 }
@@ -136,13 +140,24 @@ pub fn run(
     results.pop().unwrap_or_else(|| Err(Error::input(format!("{} gave no answer", board.name))))
 }
 
-/// Runs one inference on a board, on the given input or on zeroes, to measure its cost.
-pub fn bench(board: &'static Board, model_bytes: &[u8], input: Option<Vec<u8>>) -> Result<BoardRun> {
+/// Runs one inference on a board, on the given input or on zeroes, to measure its cost; with `estimate`, cycles of any
+/// core are modelled.
+pub fn bench(
+    board: &'static Board,
+    model_bytes: &[u8],
+    input: Option<Vec<u8>>,
+    estimate: bool,
+) -> Result<BoardRun> {
     let input = match input {
         Some(input) => input,
         None => vec![0; input_bytes(&verified(&AlignedBuf::from_bytes(model_bytes))?)],
     };
-    run(board, model_bytes, &[input], RunOptions { layers: true, cycles: true, ..RunOptions::default() })
+    run(
+        board,
+        model_bytes,
+        &[input],
+        RunOptions { layers: true, cycles: true, estimate, ..RunOptions::default() },
+    )
 }
 
 fn collect(board: &Board, shift: u32, answers: Answers, samples: usize) -> Result<BoardRun> {

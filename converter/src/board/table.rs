@@ -36,8 +36,12 @@ pub struct Board {
     pub arena_bytes: u32,
     /// Clock of the timer that counts instructions; `None` if the core counts them itself.
     pub timer_hz: Option<u32>,
-    /// The plugin's name of the core, if it has a timing model.
+    /// The plugin's name of the core, if it has a timing model that was held against silicon.
     pub timing: Option<&'static str>,
+    /// The plugin's name of the core whose cycles are asked for as an estimate only.
+    pub estimate: &'static str,
+    /// The addresses that stand for a product's flash: first, and behind the last.
+    pub flash: (u32, u32),
 }
 
 /// A memory for jobs: each is a header of 64 bytes and a model.
@@ -49,8 +53,8 @@ pub struct JobMemory {
     pub bytes: u32,
 }
 
-/// On boards with a timing model, addresses from here on are data memory, and those below are flash.
-pub(super) const DATA_START: u32 = 0x2000_0000;
+/// Addresses of code on a Cortex-M: flash.
+const CODE: (u32, u32) = (0, 0x2000_0000);
 
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
@@ -85,6 +89,9 @@ const fn mps2(
         arena_bytes: 3968 * KIB,
         timer_hz: Some(25_000_000),
         timing: None,
+        // Nearest to the M3, whose products take longer.
+        estimate: "m4",
+        flash: CODE,
     }
 }
 
@@ -104,6 +111,8 @@ pub const BOARDS: &[Board] = &[
         arena_bytes: 12 * KIB,
         timer_hz: Some(16_000_000),
         timing: None,
+        estimate: "m0plus",
+        flash: CODE,
     },
     mps2(
         "qemu-cortex-m3",
@@ -122,17 +131,21 @@ pub const BOARDS: &[Board] = &[
             &[MPS2_FLASH, jobs(0x2100_0000, 12 * MIB)],
         )
     },
-    mps2(
-        "qemu-cortex-m7",
-        "Cortex-M7",
-        "mps2-an500",
-        "thumbv7em-none-eabihf",
-        &[MPS2_FLASH, jobs(0x6000_0000, 12 * MIB)],
-    ),
+    Board {
+        estimate: "m7",
+        ..mps2(
+            "qemu-cortex-m7",
+            "Cortex-M7",
+            "mps2-an500",
+            "thumbv7em-none-eabihf",
+            &[MPS2_FLASH, jobs(0x6000_0000, 12 * MIB)],
+        )
+    },
     Board {
         rustflags: "-Ctarget-cpu=cortex-m33",
         timer_hz: Some(20_000_000),
         timing: Some("m33"),
+        estimate: "m33",
         ..mps2(
             "qemu-cortex-m33",
             "Cortex-M33",
@@ -155,6 +168,8 @@ pub const BOARDS: &[Board] = &[
         arena_bytes: 4 * MIB,
         timer_hz: Some(32_000_000),
         timing: None,
+        estimate: "m55",
+        flash: (0x6000_0000, 0x6400_0000),
     },
     Board {
         name: "qemu-riscv32",
@@ -170,6 +185,8 @@ pub const BOARDS: &[Board] = &[
         arena_bytes: 3968 * KIB,
         timer_hz: None,
         timing: None,
+        estimate: "rv32",
+        flash: (0x8100_0000, 0x8200_0000),
     },
 ];
 

@@ -282,11 +282,27 @@ fn cycles_are_modelled_and_the_same_each_time() {
     }
 }
 
+/// Cycles of any core, where an estimate is enough.
+#[test]
+fn cycles_of_every_core_are_estimated() {
+    for part in PARTS {
+        let Some(board) = ready().find(|board| board.name == part.emulated) else { continue };
+        let options = RunOptions { cycles: true, estimate: true, ..RunOptions::default() };
+        let run = run(board, &lookups(1000), &samples(1, 1000), options).unwrap();
+        let Ok(modelled) = run.modelled else { continue };
+        assert!(modelled.instructions.abs_diff(run.instructions) <= 4, "{run:?}");
+        // Two instructions a cycle at best.
+        let cycles = run.instructions / 2..run.instructions * 3;
+        assert!(cycles.contains(&modelled.cycles), "{}: {run:?}", part.name);
+        assert!((500..10_000).contains(&modelled.flash_words), "{}: {run:?}", part.name);
+    }
+}
+
 #[test]
 fn a_plugin_that_does_not_load_leaves_the_rest() {
     for board in ready().filter(|board| board.timing.is_some()) {
         let runner = Firmware::runner(board).build().unwrap();
-        let Ok(plugin) = cycles::Plugin::prepare(board, &runner) else { continue };
+        let Ok(plugin) = cycles::Plugin::prepare(board, &runner, false) else { continue };
         let broken = plugin.with_library("/nowhere/plugin.so");
         let limit = Duration::from_secs(60);
         let start = Start { board, firmware: &runner, shift: FINE, limit, plugin: Some(&broken) };

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use ferrolite_schema::{Rounding, Target};
 
-use crate::board::{BOARDS, HOST};
+use crate::board::{BOARDS, HOST, PARTS};
 use crate::data::Scale;
 use crate::emit::Memory;
 use crate::error::{Error, Result};
@@ -276,6 +276,10 @@ pub struct BenchArgs {
     /// The board to measure on; host, or with --lock the boards of the lock, where it is left out
     #[arg(long = "on", value_name = "BOARD", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: Option<String>,
+    /// Estimate time and energy on a board that one can buy (nucleo-l4r5zi); an emulator of its core runs the model
+    #[arg(long = "board", value_name = "BOARD", value_parser = PossibleValuesParser::new(part_names()),
+          conflicts_with_all = ["board", "lock"])]
+    pub part: Option<String>,
     /// Estimate the time of an inference at this clock of the core (120MHz), from modelled cycles
     #[arg(long, value_name = "CLOCK", value_parser = parse_clock)]
     pub clock: Option<f64>,
@@ -392,6 +396,11 @@ fn see_help(words: &[std::ffi::OsString]) -> String {
         Some(command) => format!("`ferrolite {} --help` lists the arguments", command.get_name()),
         None => "`ferrolite --help` lists the arguments".into(),
     }
+}
+
+/// What `bench --board` takes.
+fn part_names() -> Vec<&'static str> {
+    PARTS.iter().map(|part| part.name).collect()
 }
 
 /// What `--on` takes; the first is this computer.
@@ -522,6 +531,8 @@ mod tests {
             "compare m.ferro m.tflite --data d.csv --labels d.npz:y --on host --report r.html --json",
             "bench m.ferro --on qemu-cortex-m0 --json",
             "bench m.ferro --on qemu-cortex-m4 --clock 120MHz --flash-wait 3",
+            "bench m.ferro --board nucleo-l4r5zi --json",
+            "bench m.ferro --board pico --clock 200MHz --flash-wait 3",
             "bench m.ferro --on qemu-cortex-m4 --lock m.lock",
             "bench m.ferro --lock m.lock --check --tolerance 2.5% --json",
             "boards --json",

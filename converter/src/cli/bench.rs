@@ -20,7 +20,11 @@ pub fn execute(args: &BenchArgs) -> Result<Printed> {
     if let Some(lock) = &args.lock {
         return locked(args, lock);
     }
-    let measured = measure(args, &ModelFile::read(&args.file)?, args.board.as_deref().unwrap_or(HOST))?;
+    let measured = measure(
+        args,
+        &ModelFile::read(&args.file)?,
+        args.part.as_deref().or(args.board.as_deref()).unwrap_or(HOST),
+    )?;
     if args.json {
         return Printed::json(&measured);
     }
@@ -189,13 +193,17 @@ fn describe(measured: &Measured) -> String {
     for (name, value, unit) in lines.into_iter().filter(|(_, value, _)| value != "-") {
         out += &format!("  {name:<16} {value:>12} {unit}\n");
     }
-    if let Some(Latency { clock_hz, flash_wait, ms, error }) = &measured.latency {
+    if let Some(Latency { clock_hz, flash_wait, ms, microjoules, error }) = &measured.latency {
         let mhz = clock_hz / 1e6;
         out += &format!("  {:<16} {ms:>12.3} ms at {mhz} MHz", "latency, estimated");
         if *flash_wait > 0 {
             out += &format!(", {flash_wait} cycles for each word of data from flash");
         }
-        out += &format!("\n  {error}\n");
+        out += "\n";
+        if let Some(microjoules) = microjoules {
+            out += &format!("  {:<16} {microjoules:>12.1} µJ\n", "energy, estimated");
+        }
+        out += &format!("  {error}\n");
     }
     if let Some(reason) = &measured.no_cycles {
         out += &format!("  no modelled cycles: {reason}\n");

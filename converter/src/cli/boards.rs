@@ -1,10 +1,10 @@
-//! `ferrolite boards`: where models can run.
+//! `ferrolite boards`: where models can run, and what their time can be estimated on.
 
 use serde::Serialize;
 
 use super::Printed;
 use super::args::BoardsArgs;
-use crate::board::{self, HOST, Status};
+use crate::board::{self, HOST, PARTS, Part, Status};
 use crate::error::Result;
 use crate::text::{self, Column};
 
@@ -13,7 +13,7 @@ struct Facts {
     boards: Vec<Board>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Board {
     name: &'static str,
     core: &'static str,
@@ -23,6 +23,14 @@ struct Board {
     qemu_installed: Option<bool>,
     target: Option<&'static str>,
     target_installed: Option<bool>,
+    /// What it can: `run` (`--on`), `time` (`bench --board`).
+    can: Vec<&'static str>,
+    /// The board that runs the programs of its core.
+    emulated_by: Option<&'static str>,
+    clock_hz: Option<f64>,
+    picojoules_per_cycle: Option<f64>,
+    /// How far off an estimate of its time may be.
+    error: Option<&'static str>,
 }
 
 impl From<Status> for Board {
@@ -37,30 +45,48 @@ impl From<Status> for Board {
             qemu_installed: Some(status.qemu_installed),
             target: Some(board.target),
             target_installed: Some(status.target_installed),
+            can: vec!["run"],
+            ..Board::default()
+        }
+    }
+}
+
+impl Board {
+    /// A board that one can buy, on which whatever runs its programs decides.
+    fn of_part(part: &Part, emulated: &[Board]) -> Board {
+        let by = emulated.iter().find(|board| board.name == part.emulated);
+        Board {
+            name: part.name,
+            core: part.chip,
+            flash_bytes: Some(part.flash_bytes),
+            ram_bytes: Some(part.ram_bytes),
+            qemu_installed: by.and_then(|board| board.qemu_installed),
+            target: by.and_then(|board| board.target),
+            target_installed: by.and_then(|board| board.target_installed),
+            can: vec!["time"],
+            emulated_by: Some(part.emulated),
+            clock_hz: Some(part.clock_hz),
+            picojoules_per_cycle: part.picojoules,
+            error: Some(part.evidence.error()),
+            ..Board::default()
         }
     }
 }
 
 pub fn execute(args: &BoardsArgs) -> Result<Printed> {
-    let host = Board {
-        name: HOST,
-        core: "this computer",
-        machine: None,
-        flash_bytes: None,
-        ram_bytes: None,
-        qemu_installed: None,
-        target: None,
-        target_installed: None,
-    };
-    let boards = board::list().into_iter().map(Board::from);
-    let facts = Facts { boards: std::iter::once(host).chain(boards).collect() };
+    let host = Board { name: HOST, core: "this computer", can: vec!["run"], ..Board::default() };
+    let emulated: Vec<Board> = board::list().into_iter().map(Board::from).collect();
+    let parts: Vec<Board> = PARTS.iter().map(|part| Board::of_part(part, &emulated)).collect();
+    let facts = Facts { boards: std::iter::once(host).chain(emulated).chain(parts).collect() };
     if args.json {
         return Printed::json(&facts);
     }
     let columns = [
         Column::Left("board"),
         Column::Left("core"),
+        Column::Left("can"),
         Column::Left("QEMU machine"),
+        Column::Right("MHz"),
         Column::Right("flash"),
         Column::Right("RAM"),
         Column::Left("ready"),
@@ -70,7 +96,9 @@ pub fn execute(args: &BoardsArgs) -> Result<Printed> {
         vec![
             board.name.to_string(),
             board.core.to_string(),
-            board.machine.unwrap_or("-").to_string(),
+            board.can.join(", "),
+            board.machine.or(board.emulated_by).unwrap_or("-").to_string(),
+            board.clock_hz.map_or("-".into(), |hz| format!("{:.0}", hz / 1e6)),
             size(board.flash_bytes),
             size(board.ram_bytes),
             ready(board),

@@ -12,7 +12,7 @@ use super::files::Outputs;
 use super::reads::Reads;
 use super::{Printed, refuse_if_strict, remarks};
 use crate::bindings;
-use crate::board::{BOARDS, HOST};
+use crate::board::{BOARDS, HOST, PARTS};
 use crate::compare::{Options, compare};
 use crate::convert::{ConvertOptions, Converted, convert, convert_to_tflite};
 use crate::data::{self, Dataset, first_layers};
@@ -117,7 +117,8 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
 fn code(bench: &str, model: &Model<'_>, bars: &Bars) -> Result<Code> {
     let path = Path::new(bench);
     if !path.is_file() {
-        if bench != HOST && !BOARDS.iter().any(|board| board.name == bench) {
+        let known = BOARDS.iter().map(|board| board.name).chain(PARTS.iter().map(|part| part.name));
+        if bench != HOST && !known.into_iter().any(|name| name == bench) {
             return Err(Error::usage(format!("--bench {bench}: there is no such board, and no such file"))
                 .help(
                     "`ferrolite boards` lists the boards; a file is what `ferrolite bench --json` prints",

@@ -45,7 +45,8 @@ const NIBBLES: &str = "four bits";
 /// The way through an op.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
-    /// `packed`, `general`, `winograd`, `depthwise 3x3`, `plain`, `foreign`, `table`, or the operator's name where it has one way.
+    /// `packed`, `general`, `winograd`, `depthwise 3x3`, `plain`, `foreign`, `table`, or the operator's name where it
+    /// has one way.
     pub name: String,
     /// Why it is not the fastest; `None` where it is.
     pub slow: Option<Slow>,
@@ -119,12 +120,11 @@ struct Layer<'a> {
 impl File<'_> {
     fn path(&self, op: &Op) -> Path {
         let path = self.way(op);
-        let op = match OpCode::from_code(op.code) {
-            Some(OpCode::Conv2dWinograd | OpCode::Conv2dSegments) => OpCode::Conv2d.name(),
-            Some(OpCode::Depthwise3x3 | OpCode::DepthwiseTaps) => OpCode::DepthwiseConv2d.name(),
-            Some(code) => code.name(),
-            None => return path,
-        };
+        let Some(code) = OpCode::from_code(op.code) else { return path };
+        // What several codes run is listed under the first of them.
+        let family =
+            super::LIST.iter().flat_map(|(_, run_as)| *run_as).find(|(_, codes)| codes.contains(&code));
+        let op = family.and_then(|(_, codes)| codes.first()).unwrap_or(&code).name();
         Path { per_mac: prices::price(self.core, op, &path.priced), ..path }
     }
 

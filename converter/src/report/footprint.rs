@@ -3,14 +3,14 @@
 use ferrolite_runtime::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::bench::Measured;
+use crate::bench::{Latency, Measured};
 use crate::text;
 
 /// Stands in for figures that only a board can tell.
 const UNKNOWN: &str = "not known without a board (`convert --bench BOARD`)";
 
 /// What the runtime takes on a board, as `bench` measures it and `bench --json` prints it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Code {
     /// Name of the board.
     pub board: String,
@@ -22,6 +22,28 @@ pub struct Code {
     pub model_bytes: u64,
     /// Arena of the model that was measured.
     pub arena_bytes: u64,
+    /// Its estimated time, if the board is one that has it.
+    #[serde(default)]
+    pub latency: Option<Timed>,
+}
+
+/// An estimated time on silicon, as `bench --json` prints it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Timed {
+    /// Milliseconds.
+    pub ms: f64,
+    /// Microjoules, where they are known.
+    #[serde(default)]
+    pub microjoules: Option<f64>,
+    /// How far off that may be, in words.
+    #[serde(default)]
+    pub error: String,
+}
+
+impl From<Latency> for Timed {
+    fn from(Latency { ms, microjoules, error, .. }: Latency) -> Timed {
+        Timed { ms, microjoules, error: error.into() }
+    }
 }
 
 impl From<Measured> for Code {
@@ -32,6 +54,7 @@ impl From<Measured> for Code {
             stack_bytes: measured.stack_bytes,
             model_bytes: measured.model_bytes as u64,
             arena_bytes: measured.arena_bytes as u64,
+            latency: measured.latency.map(Timed::from),
         }
     }
 }

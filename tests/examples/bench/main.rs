@@ -7,6 +7,7 @@
 //! bench --golden --check         fails if they have changed
 //! bench --layers [LAYER]…         prices single layers of random numbers; `layers.rs` explains the words
 //! bench --elements [CASE]…        prices operators without multiplications; `elements.rs` explains the words
+//! bench --fit                    the boards of `bench --board` against published latencies
 //! bench --prices                 renews the prices of the ways through operators
 //! bench --house                  compares everything with the earlier figures; fails beyond the limits
 //! ```
@@ -15,6 +16,7 @@ mod before;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod elements;
+mod fit;
 mod goals;
 mod golden;
 mod house;
@@ -53,6 +55,7 @@ struct Words {
     check: bool,
     house: bool,
     prices: bool,
+    fit: bool,
     /// The layers to price, where they are.
     layers: Option<Vec<String>>,
     /// The operators without multiplications to price.
@@ -71,6 +74,7 @@ impl Words {
                 "--check" => parsed.check = true,
                 "--house" => parsed.house = true,
                 "--prices" => parsed.prices = true,
+                "--fit" => parsed.fit = true,
                 "--layers" => parsed.layers = Some(Vec::new()),
                 "--elements" => parsed.elements = Some(Vec::new()),
                 layer if !layer.starts_with('-') && parsed.layers.is_some() => {
@@ -89,6 +93,9 @@ impl Words {
 fn run(words: &Words) -> Result<()> {
     if words.golden {
         return golden::run(words.check);
+    }
+    if words.fit {
+        return fit::run();
     }
     if words.prices {
         return prices::run(&boards(|board| wanted(&words.boards, board.name)));

@@ -36,6 +36,10 @@ depthwise_conv_2d 16x16x16 7x7/1
 depthwise_conv_2d 49x1x16 9x1/1
 depthwise_conv_2d 49x1x16 3x3/1
 depthwise_conv_2d 16x16x24 3x3/1 dilation=2
+conv_2d 16x16x64 1x1/1 64 some=multiplier
+conv_2d 8x8x64 3x3/1 64 some=multiplier
+depthwise_conv_2d 16x16x24 3x3/1 some=multiplier
+fully_connected 256 64 some=multiplier
 fully_connected 256 64
 fully_connected 640 128
 fully_connected 128 10

@@ -7,6 +7,7 @@
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
 //! cargo xtask bench --layers  price single layers of random numbers
 //! cargo xtask bench --prices  renew what a multiply-accumulate takes on each way
+//! cargo xtask bench --fit     the model of boards against published latencies
 //! cargo xtask bench --house   the same, compared with the earlier figures
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
@@ -80,6 +81,9 @@ enum Command {
         /// Renew what a multiply-accumulate takes on each way through an operator, in converter/src/ops/prices.txt
         #[arg(long, conflicts_with_all = ["model", "golden", "house", "layers"])]
         prices: bool,
+        /// Hold the boards of `ferrolite bench --board` against published latencies instead
+        #[arg(long, conflicts_with_all = ["board", "model", "golden", "house", "layers", "prices"])]
+        fit: bool,
     },
     /// Checks formatting, lints, the order of imports, and packages
     Lint,
@@ -104,6 +108,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { house: true, .. } => house::run(),
         Command::Bench { board, layers: Some(layers), .. } => bench::layers(&board, &layers),
         Command::Bench { board, elements: Some(cases), .. } => bench::elements(&board, &cases),
+        Command::Bench { fit: true, .. } => bench::start(&["--release"], &["--fit"]),
         Command::Bench { board, prices: true, .. } => bench::prices(&board),
         Command::Bench { board, model, golden, .. } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),

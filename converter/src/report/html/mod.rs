@@ -183,6 +183,12 @@ fn overview(facts: &Facts<'_>) -> Markup {
             (tile("Work", &format!("{} MACs", text::scaled(macs)), &format!(
                 "{} multiply-accumulates per inference", text::thousands(macs)
             )))
+            @if let Some((code, time)) = facts.study.code.and_then(|code| Some((code, code.latency.as_ref()?))) {
+                @let energy = time.microjoules.map_or(String::new(), |energy| format!(", {energy:.0} µJ"));
+                (tile("Time, estimated", &format!("{:.3} ms", time.ms), &format!(
+                    "on {}{energy}; {}", code.board, time.error
+                )))
+            }
             @if let Some(comparison) = comparison {
                 @if let Some(accuracy) = comparison.accuracy_quantized {
                     (tile("Accuracy, int8", &text::percent(Some(accuracy)), &format!(
