@@ -3,8 +3,6 @@
 
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
-
 use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::leaf;
