@@ -192,8 +192,7 @@ impl Meter {
             if let Some((end, exit)) = self.last {
                 // A target is foreseen that the same branch had the last time; a branch is told by its end.
                 let core = self.settings.core;
-                let foreseen =
-                    core == Core::M7 && self.targets.insert(end, block.start) == Some(block.start);
+                let foreseen = core == Core::M7 && self.targets.insert(end, block.start) == Some(block.start);
                 if end != block.start {
                     window.cycles += u64::from(core.taken(exit, foreseen));
                     window.cycles += u64::from(block.straddles && matches!(core, Core::M4 | Core::M33));
