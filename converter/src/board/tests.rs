@@ -294,7 +294,9 @@ fn cycles_of_every_core_are_estimated() {
         // Two instructions a cycle at best.
         let cycles = run.instructions / 2..run.instructions * 3;
         assert!(cycles.contains(&modelled.cycles), "{}: {run:?}", part.name);
-        assert!((500..10_000).contains(&modelled.flash_words), "{}: {run:?}", part.name);
+        // QEMU does not show plugins what MVE's gathers read, as from a table.
+        let least = if board.name == "qemu-cortex-m55" { 10 } else { 500 };
+        assert!((least..10_000).contains(&modelled.flash_words), "{}: {run:?}", part.name);
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
         return sums;
     }
     let last = portable::dots(rest, y.map(|y| y.get(groups * 4..).unwrap_or(&[])));
-    [0, 1, 2, 3].map(|at| sums[at].wrapping_add(last[at]))
+    let ([a, b, c, d], [e, f, g, h]) = (sums, last);
+    [a.wrapping_add(e), b.wrapping_add(f), c.wrapping_add(g), d.wrapping_add(h)]
 }
 
 /// Where the four vectors begin, and their products.

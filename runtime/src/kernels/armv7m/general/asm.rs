@@ -2,8 +2,6 @@
 
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
-
 use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
