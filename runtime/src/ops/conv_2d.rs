@@ -263,12 +263,17 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     match Packing::from_tag(p.packing) {
         Some(Packing::PLAIN) => eval_plain::<K>(eval),
-        Some(packing) if packing.is_a(K::POLICY.conv) || packing.is_a(K::POLICY.conv.general()) => {
-            eval_packed::<General<K>>(eval, p, packing)
-        }
+        Some(packing) if packing.is_a(K::POLICY.conv) => eval_packed::<K>(eval, p, packing),
+        Some(packing) if packing.is_a(K::POLICY.conv.general()) => eval_general::<K>(eval, p, packing),
         Some(packing) => eval_packed::<Portable>(eval, p, packing),
         None => {}
     }
+}
+
+/// Weights that were packed for this core, with any numbers.
+#[inline(never)]
+fn eval_general<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
+    eval_packed::<General<K>>(eval, p, packing);
 }
 
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {

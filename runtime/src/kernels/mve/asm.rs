@@ -8,7 +8,7 @@
 
 use core::arch::naked_asm;
 
-use ferrolite_schema::params::{Multiplier, Weighted};
+use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
 
@@ -837,23 +837,31 @@ pub(super) unsafe extern "C" fn add(work: *const Add) {
     )
 }
 
-in_order!(first 5 words of Weighted: factor_a, factor_b, term, min, max);
+/// Arguments of [`weighted_sum`], in the order of its registers.
+#[repr(C)]
+pub(super) struct WeightedSum {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub out: *mut i8,
+    /// Elements, at least 1.
+    pub len: usize,
+    pub factor_a: i32,
+    pub factor_b: i32,
+    pub term: i32,
+    pub min: i32,
+    pub max: i32,
+}
 
-/// Sums of elements with factors, four at a time, of `len` elements, at least one.
+in_order!(first 9 words of WeightedSum: a, b, out, len, factor_a, factor_b, term, min, max);
+
+/// Sums of elements with factors, four at a time.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn weighted_sum(
-    a: *const i8,
-    b: *const i8,
-    out: *mut i8,
-    len: usize,
-    sum: *const Weighted,
-) {
+pub(super) unsafe extern "C" fn weighted_sum(work: *const WeightedSum) {
     naked_asm!(
         ".cpu cortex-m55",
-        "ldr r12, [sp]",
         "push {{r4, r5, r6, r7, r8, lr}}",
         "vpush {{d8, d9, d10, d11}}",
-        "ldm.w r12, {{r4, r5, r6, r7, r8}}",
+        "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8}}",
         "vdup.32 q2, r4",
         "vdup.32 q3, r5",
         "vdup.32 q4, r7",

@@ -378,7 +378,10 @@ pub(super) fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &W
     // SAFETY: as for `add`.
     #[cfg(kernels = "mve")]
     unsafe {
-        asm::weighted_sum(a.as_ptr(), b.as_ptr(), out.as_ptr().cast_mut().cast(), out.len(), sum);
+        let &Weighted { factor_a, factor_b, term, min, max } = sum;
+        let (a, b, len) = (a.as_ptr(), b.as_ptr(), out.len());
+        let out = out.as_ptr().cast_mut().cast();
+        asm::weighted_sum(&asm::WeightedSum { a, b, out, len, factor_a, factor_b, term, min, max });
     }
     #[cfg(not(kernels = "mve"))]
     crate::kernels::portable::weighted_sum(a, b, sum, out);

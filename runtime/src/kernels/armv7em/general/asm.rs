@@ -5,7 +5,7 @@
 
 use ferrolite_schema::params::Multiplier;
 
-use crate::kernels::fields::leaf;
+use crate::kernels::fields::{in_order, leaf};
 
 /// Arguments of [`matmul`].
 #[repr(C)]
@@ -29,6 +29,7 @@ pub(super) struct Matmul {
 
 // The function reserves 13 words of stack for it.
 const _: () = assert!(size_of::<Matmul>() == 52);
+in_order!(4 words of Matmul: out);
 
 /// Arguments of [`dense`].
 #[repr(C)]
@@ -354,6 +355,8 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         "b.w 10f",
         // A pair of the last block, with r4 channels left.
         "6:",
+        // As it is already; `tests/assembly.rs` reads the lines from top to bottom.
+        "ldr r0, [sp, #{input}]",
         "ldr r5, [sp, #{pitch}]",
         "cmp r5, #0",
         "bne.w 7f",

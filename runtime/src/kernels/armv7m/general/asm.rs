@@ -30,6 +30,8 @@ pub(super) struct Matmul {
 
 // The function reserves 20 words of stack for it and copies 12.
 const _: () = assert!(size_of::<Matmul>() == 80);
+in_order!(4 words of Matmul: out);
+in_order!(8 words of Matmul: sums);
 
 /// Arguments of [`dense`].
 #[repr(C)]
@@ -54,6 +56,7 @@ pub(super) struct Dense {
 
 // The function reserves 14 words of stack for it and copies 10.
 const _: () = assert!(size_of::<Dense>() == 56);
+in_order!(4 words of Dense: sums);
 
 /// Defines what makes outputs. `FERROLITE_SCALE a`: accumulator `a` times the mantissa in r10, doubled, upper word,
 /// rounded; all 32 bits of `a` count. `FERROLITE_RIGHT a` also shifts to the right by r11 plus one, `FERROLITE_LEFT a` to
@@ -177,18 +180,18 @@ pub(super) unsafe extern "C" fn matmul(work: *const Matmul) {
         "FERROLITE_STEP 10",
         "FERROLITE_STEP 12",
         "FERROLITE_STEP 14",
-        "ldr r12, [sp]",
+        "ldr r12, [sp, #{tile}]",
         "adds r1, #16",
         "cmp r0, r12",
         "blo.w 3b",
         "add sp, sp, #4",
         "4:",
-        "ldr r12, [sp]",
+        "ldr r12, [sp, #{tile}]",
         "cmp r0, r12",
         "beq 6f",
         "5:",
         "FERROLITE_STEP 0",
-        "ldr r12, [sp]",
+        "ldr r12, [sp, #{tile}]",
         "adds r1, #2",
         "cmp r0, r12",
         "bne 5b",
