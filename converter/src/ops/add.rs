@@ -7,7 +7,8 @@
 
 use std::cell::Cell;
 
-use ferrolite_runtime::kernels::{Kernels, Portable};
+use ferrolite_runtime::Target;
+use ferrolite_runtime::kernels::{Kernels, Portable, policy};
 use ferrolite_runtime::quant::multiplier;
 use ferrolite_runtime::tensor::TensorView;
 use ferrolite_schema::params::{AddParams, Multiplier, Sum, Term, Weighted, WeightedSumParams};
@@ -60,7 +61,9 @@ pub(super) fn lower(
         max,
     };
     let (inputs, outputs) = (vec![a.id, b.id], vec![out.id]);
-    if let Some(sum) = (code == OpCode::Add).then(|| weighted(&sum, cx.rounding)).flatten() {
+    // A host's vector kernels add faster as they are.
+    let is_wanted = code == OpCode::Add && cx.policy != policy(Target::Host);
+    if let Some(sum) = is_wanted.then(|| weighted(&sum, cx.rounding)).flatten() {
         let params = WeightedSumParams { shape, sum };
         return Ok(vec![Lowered::new(OpCode::WeightedSum, inputs, outputs, &params)]);
     }

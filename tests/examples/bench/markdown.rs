@@ -205,7 +205,7 @@ pub fn page(tables: &[(&Board, Vec<Measured>)], goals: &Goals, elements: &str) -
     let short: Vec<String> =
         tables.iter().flat_map(|(board, measured)| shortfalls(board, measured, goals)).collect();
     if short.is_empty() {
-        out += "Every figure reaches what is asked.\n";
+        out += "Every figure of a model reaches what is asked; operators that do not have their exclamation mark.\n";
     }
     for line in short {
         let _ = writeln!(out, "- {line}");
