@@ -7,9 +7,9 @@ use core::ops::Range;
 #[cfg(device)]
 use ferrolite_schema::params::Multiplier;
 
-#[cfg(device)]
-use super::asm;
 use super::{Planes, SUMS, Stage};
+#[cfg(device)]
+use super::{asm, work};
 use crate::kernels::planes::Part;
 
 /// Whether the leaf clamps outputs to the stage's bounds; otherwise to int8.
@@ -61,7 +61,7 @@ pub(super) fn load(planes: &Planes<'_>, part: &Part, row: &[Cell<i8>], zero_poin
     unsafe {
         let source: *const i8 = row.as_ptr().cast();
         let target: *mut i8 = planes.ring().as_ptr().cast_mut().cast();
-        let work = asm::Load {
+        let work = work::Load {
             source: source.add(first),
             target: target.add(part.place),
             channels: size.channels,
@@ -128,7 +128,7 @@ pub(super) fn run(
         let ring: *const i8 = planes.ring().as_ptr().cast();
         let target: *mut i8 = out.as_ptr().cast_mut().cast();
         let taps = size.taps();
-        let mut work = asm::Taps {
+        let mut work = work::Taps {
             plane: ring.add(first.wrapping_add(pixels.start)),
             weights: weights.as_ptr().add(place.channel.wrapping_mul(taps)),
             steps: planes.steps().as_ptr().cast(),

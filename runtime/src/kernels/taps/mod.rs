@@ -7,6 +7,8 @@
 //! multiplier or bias is beyond them gets its accumulators from the same loop and takes the long way.
 
 mod leaf;
+#[cfg(device)]
+mod work;
 
 #[cfg(any(kernels = "armv7em", kernels = "armv7m"))]
 #[path = "thumb2.rs"]
