@@ -4,16 +4,27 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-#[cfg(device)]
 use ferrolite_schema::params::Multiplier;
 
 use super::{Planes, SUMS, Stage};
 #[cfg(device)]
 use super::{asm, work};
 use crate::kernels::planes::Part;
+#[cfg(not(device))]
+use crate::quant::requantize_double;
 
 /// Whether the leaf clamps outputs to the stage's bounds; otherwise to int8.
 pub(super) const CLAMPS: bool = cfg!(kernels = "rv32im");
+
+/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice.
+#[cfg(device)]
+pub(super) use asm::serves;
+
+/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice.
+#[cfg(not(device))]
+pub(super) fn serves(_: i32, multiplier: Multiplier) -> bool {
+    multiplier.mantissa >= 0 && (-31..=30).contains(&multiplier.shift)
+}
 
 /// An output channel.
 #[derive(Clone, Copy)]
@@ -192,10 +203,7 @@ fn emulated(
                 continue;
             }
             for (x, acc) in (start..pixels.end).zip(accs) {
-                let high = ((i64::from(acc << 1) * i64::from(multiplier.mantissa) + (1 << 31)) >> 32) as i32;
-                let shift = !multiplier.shift as u32;
-                let half = stage.zero_point.wrapping_mul(2).wrapping_add(1).wrapping_shl(shift);
-                let y = (high + (high >> 31)).wrapping_add(half).wrapping_shr(shift) >> 1;
+                let y = requantize_double(acc, multiplier).wrapping_add(stage.zero_point);
                 out[x * channels + place.channel].set(y.clamp(-128, 127) as i8);
             }
         }

@@ -3,8 +3,9 @@
 //! A leaf makes up to eight outputs of a channel at a time: it walks the taps, reads each weight once for all of
 //! them, and finds the adjacent elements under a tap by the list of steps ([`Planes::steps`]). So one loop
 //! serves kernels of any size, strides, dilations, several outputs per input channel, and any number of
-//! channels. Accumulators wrap and are exact; the short way from them to outputs has bounds. A channel whose
-//! multiplier or bias is beyond them gets its accumulators from the same loop and takes the long way.
+//! channels. Accumulators wrap and are exact, and a leaf scales them down itself where a file rounds twice: which
+//! multipliers and biases it can do is a matter of the core. A channel that is beyond that gets its accumulators from
+//! the same loop and takes the long way.
 
 mod leaf;
 #[cfg(device)]
@@ -53,7 +54,7 @@ pub(super) fn row(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &
     let mut place = leaf::Place { channel: 0, input: 0, left: size.multiplier };
     while place.channel < channels {
         let first = place;
-        while place.channel < channels && is_short(stage, place.channel) {
+        while place.channel < channels && is_served(stage, place.channel) {
             place.advance(size.multiplier);
         }
         let count = place.channel.wrapping_sub(first.channel);
@@ -71,19 +72,14 @@ pub(super) fn row(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &
     }
 }
 
-/// Whether a channel's accumulators can be scaled down the short way: they are below 2^30, as the products of
-/// at most 2^15 taps are below 2^29, and the multiplier shifts right by 1 to 22 bits and rounds twice.
+/// Whether the leaf makes a channel's outputs, and not only its accumulators.
 #[inline(always)]
-fn is_short(stage: &Stage<'_>, channel: usize) -> bool {
+fn is_served(stage: &Stage<'_>, channel: usize) -> bool {
     let (bias, multiplier) = stage.channel(channel);
-    // A shift of -1 is 0, one of -22 is 21.
-    (!multiplier.shift as u32) < 22
-        && multiplier.mantissa >= 0
-        && bias.unsigned_abs() < 1 << 29
-        && stage.rounding == Rounding::Double
+    stage.rounding == Rounding::Double && leaf::serves(bias, multiplier)
 }
 
-/// A channel whose numbers are beyond the bounds of the short way.
+/// A channel whose numbers are beyond what the leaf can scale down.
 #[inline(never)]
 fn long_way(planes: &Planes<'_>, place: &leaf::Place, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
     let size = planes.size();
@@ -106,16 +102,13 @@ fn long_way(planes: &Planes<'_>, place: &leaf::Place, weights: &[i8], stage: &St
 #[inline(always)]
 fn scale(sums: &[i32], multiplier: Multiplier, stage: &Stage<'_>, out: &[Cell<i8>], channels: usize) {
     let places = out.iter().step_by(channels.max(1));
-    // A Cortex-M0 has little flash. Elsewhere the way is chosen once for all of them.
-    if cfg!(kernels = "armv6m") {
+    // Files that round once have such channels only, in others few are that large. A Cortex-M0 has little flash.
+    if cfg!(kernels = "armv6m") || stage.rounding == Rounding::Double && multiplier.shift >= 0 {
         for (sum, place) in sums.iter().zip(places) {
             place.set(stage.apply_called(*sum, multiplier));
         }
     } else if stage.rounding == Rounding::Single {
         each(sums, places, stage, |sum| requantize(sum, multiplier, Rounding::Single));
-    } else if multiplier.shift >= 0 {
-        let left = Multiplier { shift: multiplier.shift.max(0), ..multiplier };
-        each(sums, places, stage, |sum| requantize_double(sum, left));
     } else {
         let right = Multiplier { shift: multiplier.shift.min(-1), ..multiplier };
         each(sums, places, stage, |sum| requantize_double(sum, right));

@@ -15,6 +15,14 @@ use super::work::{Load, Taps};
 
 in_order!(first 9 words of Load: source, target, plane, channels, left, count, right, padding, step);
 
+/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice: any that a quantized
+/// model can have. VQRDMULH is exact for every accumulator, as mantissas are not below zero.
+#[inline(always)]
+pub(super) fn serves(_: i32, multiplier: Multiplier) -> bool {
+    let Multiplier { mantissa, shift } = multiplier;
+    mantissa >= 0 && (shift.wrapping_add(31) as u32) < 62
+}
+
 /// Copies pixels of an image row into a phase of each plane.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn load(work: *const Load) {
@@ -90,11 +98,20 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "subs r6, r6, #4",
         "ble 7f",
         ".endm",
-        // r6 remaining outputs, r7 the first tap, r8 output, r9 mantissa, r10 shift, r11 zero point, r12 bytes to the
-        // output after the next three; on the stack the bias
+        // Shifts accumulators to the left. There is no second rounding then.
+        ".macro FERROLITE_LEFT",
+        "ldr r4, [sp, #8]",
+        "vshl.s32 q0, r4",
+        "vshl.s32 q1, r4",
+        "vshl.s32 q2, r4",
+        "vshl.s32 q3, r4",
+        ".endm",
+        // r6 remaining outputs, r7 the first tap, r8 output, r9 mantissa, r10 shift to the right, r11 zero point, r12
+        // bytes to the output after the next three; on the stack the bias, 1 if there is a second rounding, and the
+        // shift to the left
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "vpush {{d8, d9, d10, d11, d12, d13, d14, d15}}",
-        "sub sp, #8",
+        "sub sp, #16",
         "ldr.w r12, [r0, #{channels}]",
         "movs r2, #0",
         "vidup.u32 q7, r2, #1",
@@ -112,6 +129,11 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "ldr.w r9, [r1, #{mantissa}]",
         "ldr.w r10, [r1, #{shift}]",
         "add r1, r2",
+        "lsr.w r2, r10, #31",
+        "str.w r2, [sp, #4]",
+        "bic.w r2, r10, r10, asr #31",
+        "str.w r2, [sp, #8]",
+        "and.w r10, r10, r10, asr #31",
         "str r1, [r0, #{multipliers}]",
         "ldr.w r8, [r0, #{out}]",
         "add.w r1, r8, #1",
@@ -142,7 +164,7 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add r1, r5",
         "le lr, 3b",
         "ldr r1, [r0, #{sums}]",
-        "movs r5, #1",
+        "ldr r5, [sp, #4]",
         "cbz r1, 62f",
         "vstrw.32 q0, [r1], #16",
         "vstrw.32 q1, [r1], #16",
@@ -154,6 +176,9 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "ble 7f",
         "b 2b",
         "62:",
+        "cbnz r5, 64f",
+        "FERROLITE_LEFT",
+        "64:",
         "FERROLITE_OUT q0",
         "FERROLITE_OUT q1",
         "FERROLITE_OUT q2",
@@ -174,12 +199,15 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "le lr, 5b",
         "6:",
         "ldr r1, [r0, #{sums}]",
-        "movs r5, #1",
+        "ldr r5, [sp, #4]",
         "cbz r1, 61f",
         "vstrw.32 q0, [r1]",
         "vstrw.32 q1, [r1, #16]",
         "b 7f",
         "61:",
+        "cbnz r5, 63f",
+        "FERROLITE_LEFT",
+        "63:",
         "FERROLITE_OUT q0",
         "FERROLITE_OUT q1",
         // The next channel.
@@ -202,11 +230,12 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "subs r1, #1",
         "str r1, [r0, #{count}]",
         "bne.w 1b",
-        "add sp, #8",
+        "add sp, #16",
         "vpop {{d8, d9, d10, d11, d12, d13, d14, d15}}",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_BEGIN",
         ".purgem FERROLITE_FOUR",
         ".purgem FERROLITE_OUT",
+        ".purgem FERROLITE_LEFT",
     )
 }

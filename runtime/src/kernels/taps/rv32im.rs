@@ -10,6 +10,16 @@ use crate::kernels::rv32im::asm::{enter, leave, scale};
 
 use super::work::{Load, Taps};
 
+/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice: to the right by 1 to 22
+/// bits, where accumulators are below 2^30, as the products of at most 2^15 taps are below 2^29; to the left always.
+#[inline(always)]
+pub(super) fn serves(bias: i32, multiplier: Multiplier) -> bool {
+    let Multiplier { mantissa, shift } = multiplier;
+    // A shift of -1 is 0, one of -22 is 21.
+    let right = (!shift as u32) < 22 && bias.unsigned_abs() < 1 << 29;
+    mantissa >= 0 && (right || (shift as u32) < 31)
+}
+
 /// Copies pixels of an image row into a phase of each plane.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn load(work: *const Load) {
@@ -97,19 +107,48 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add a1, a1, t0",
         ".endm",
         // After the last output, the next channel.
-        ".macro FERROLITE_OUT acc",
+        ".macro FERROLITE_RIGHT acc",
         "FERROLITE_SCALE \\acc, a6, a7, t2, t3, t4, t1",
+        ".endm",
+        ".macro FERROLITE_LEFT acc",
+        "sll \\acc, \\acc, a7",
+        "mul t1, \\acc, a6",
+        "mulhsu \\acc, \\acc, a6",
+        "srli t1, t1, 31",
+        "add \\acc, \\acc, t1",
+        "add \\acc, \\acc, t2",
+        "bge \\acc, t3, 77f",
+        "mv \\acc, t3",
+        "77:",
+        "bge t4, \\acc, 78f",
+        "mv \\acc, t4",
+        "78:",
+        ".endm",
+        ".macro FERROLITE_OUT scale, acc",
+        "\\scale \\acc",
         "sb \\acc, 0(a5)",
         "add a5, a5, a4",
         "addi t5, t5, -1",
         "beqz t5, 7f",
+        ".endm",
+        ".macro FERROLITE_OUTPUTS scale",
+        "FERROLITE_OUT \\scale, s0",
+        "FERROLITE_OUT \\scale, s1",
+        "FERROLITE_OUT \\scale, s2",
+        "FERROLITE_OUT \\scale, s3",
+        "FERROLITE_OUT \\scale, s4",
+        "FERROLITE_OUT \\scale, s5",
+        "FERROLITE_OUT \\scale, s6",
+        "FERROLITE_OUT \\scale, s7",
+        "addi s8, s8, 8",
+        "j 2b",
         ".endm",
         enter!(),
         "lw a4, {channels}(a0)",
         "lw t3, {min}(a0)",
         "lw t4, {max}(a0)",
         "lw s10, {sums}(a0)",
-        // a5 output, t5 remaining outputs, s8 first tap, t6 bias; a6, a7 and t2 multiplier
+        // a5 output, t5 remaining outputs, s8 first tap, t6 bias; a6, a7 and t2 multiplier, s11 its shift
         "1:",
         "lw t0, {bias}(a0)",
         "lw t6, 0(t0)",
@@ -123,9 +162,15 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add t0, t0, t1",
         "sw t0, {multipliers}(a0)",
         "slli a6, a6, 1",
+        "mv s11, a7",
+        "bgez a7, 11f",
         "not a7, a7",
         "sll t2, t2, a7",
         "addi a7, a7, 1",
+        "j 12f",
+        "11:",
+        "srai t2, t2, 1",
+        "12:",
         "lw a5, {out}(a0)",
         "addi t0, a5, 1",
         "sw t0, {out}(a0)",
@@ -158,17 +203,12 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "FERROLITE_TAP s7, 7",
         "FERROLITE_NEXT",
         "bnez t0, 3b",
+        "5:",
         "bnez s10, 6f",
-        "FERROLITE_OUT s0",
-        "FERROLITE_OUT s1",
-        "FERROLITE_OUT s2",
-        "FERROLITE_OUT s3",
-        "FERROLITE_OUT s4",
-        "FERROLITE_OUT s5",
-        "FERROLITE_OUT s6",
-        "FERROLITE_OUT s7",
-        "addi s8, s8, 8",
-        "j 2b",
+        "bgez s11, 9f",
+        "FERROLITE_OUTPUTS FERROLITE_RIGHT",
+        "9:",
+        "FERROLITE_OUTPUTS FERROLITE_LEFT",
         "4:",
         "lb s9, 0(a2)",
         "addi a2, a2, 1",
@@ -178,11 +218,7 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "FERROLITE_TAP s3, 3",
         "FERROLITE_NEXT",
         "bnez t0, 4b",
-        "bnez s10, 6f",
-        "FERROLITE_OUT s0",
-        "FERROLITE_OUT s1",
-        "FERROLITE_OUT s2",
-        "FERROLITE_OUT s3",
+        "j 5b",
         "6:",
         "sw s0, 0(s10)",
         "sw s1, 4(s10)",
@@ -221,6 +257,9 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         ".purgem FERROLITE_TAP",
         ".purgem FERROLITE_NEXT",
         ".purgem FERROLITE_OUT",
+        ".purgem FERROLITE_OUTPUTS",
+        ".purgem FERROLITE_RIGHT",
+        ".purgem FERROLITE_LEFT",
         ".option pop",
     )
 }

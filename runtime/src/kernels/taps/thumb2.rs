@@ -29,9 +29,33 @@ macro_rules! cpu {
     };
 }
 
+/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice.
+///
+/// The mantissa is doubled and taken for a number below zero, which is 2^32 too small: SMMLAR adds the accumulator
+/// in the upper word again, so the product is exact for every accumulator.
+#[cfg(kernels = "armv7em")]
+#[inline(always)]
+pub(super) fn serves(_: i32, multiplier: Multiplier) -> bool {
+    let Multiplier { mantissa, shift } = multiplier;
+    (mantissa == 0 || mantissa >= 1 << 30) && (shift.wrapping_add(31) as u32) < 62
+}
+
+/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice: to the right by 1 to 22
+/// bits, where accumulators are below 2^30, as the products of at most 2^15 taps are below 2^29; to the left always.
+#[cfg(kernels = "armv7m")]
+#[inline(always)]
+pub(super) fn serves(bias: i32, multiplier: Multiplier) -> bool {
+    let Multiplier { mantissa, shift } = multiplier;
+    // A shift of -1 is 0, one of -22 is 21.
+    let right = (!shift as u32) < 22 && bias.unsigned_abs() < 1 << 29;
+    mantissa >= 0 && (right || (shift as u32) < 31)
+}
+
 /// `FERROLITE_FOUR a, b, c, d, at`: the products of four adjacent elements, `at` bytes behind `r8`.
-/// `FERROLITE_SCALE a`: turns an accumulator into an output, with the multiplier in `r11`, `r12` and `lr`; it
-/// may overwrite `r9`.
+/// `FERROLITE_NUMBERS`: makes the mantissa in `r3`, the shift in `r4` and twice the zero point plus one in `r6` what the
+/// next two read from `r11`, `r12` and `lr`. `r4` is the right shift minus one, or less than zero.
+/// `FERROLITE_RIGHT a` and `FERROLITE_LEFT a`: turn an accumulator into an output, with a multiplier that shifts so. For
+/// the latter, `r12` is the left shift, and `lr` the zero point. They may overwrite `r10`.
 #[cfg(kernels = "armv7em")]
 macro_rules! products {
     () => {
@@ -44,13 +68,25 @@ macro_rules! products {
          smlatb \\c, lr, r11, \\c
          smlatb \\d, r12, r11, \\d
          .endm
-         .macro FERROLITE_SCALE a
-         lsl.w \\a, \\a, #1
-         smmulr \\a, \\a, r11
+         .macro FERROLITE_NUMBERS
+         mvns r4, r4
+         lsls r3, r3, #1
+         itt eq
+         moveq r3, #0x80000000
+         moveq r4, #31
+         .endm
+         .macro FERROLITE_RIGHT a
+         smmlar \\a, \\a, r11, \\a
          add.w \\a, \\a, \\a, asr #31
-         add.w \\a, \\a, lr
          asr.w \\a, \\a, r12
+         qadd \\a, \\a, lr
          ssat \\a, #8, \\a, asr #1
+         .endm
+         .macro FERROLITE_LEFT a
+         lsl.w \\a, \\a, r12
+         smmlar \\a, \\a, r11, \\a
+         add.w \\a, \\a, lr
+         ssat \\a, #8, \\a
          .endm"
     };
 }
@@ -67,15 +103,28 @@ macro_rules! products {
          mla \\c, r12, r11, \\c
          mla \\d, lr, r11, \\d
          .endm
-         .macro FERROLITE_SCALE a
+         .macro FERROLITE_NUMBERS
+         mvns r4, r4
+         it pl
+         lslpl r6, r4
+         .endm
+         .macro FERROLITE_RIGHT a
          lsl.w \\a, \\a, #1
-         smull r9, \\a, \\a, r11
-         add.w \\a, \\a, r9, lsr #31
+         smull r10, \\a, \\a, r11
+         add.w \\a, \\a, r10, lsr #31
          add.w \\a, \\a, \\a, asr #31
          add.w \\a, \\a, lr
          asr.w \\a, \\a, r12
          ssat \\a, #8, \\a, asr #1
-         ldr.w r9, [sp, #28]
+         .endm
+         .macro FERROLITE_LEFT a
+         lsl.w \\a, \\a, r12
+         smull r10, \\a, \\a, r11
+         adds.w r10, r10, r10
+         adc.w \\a, \\a, \\a
+         add.w \\a, \\a, r10, lsr #31
+         add.w \\a, \\a, lr
+         ssat \\a, #8, \\a
          .endm"
     };
 }
@@ -189,29 +238,49 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add.w r8, r8, r12",
         "cmp.w r12, #0",
         ".endm",
-        // After the last output, the next channel.
-        ".macro FERROLITE_OUT a",
-        "FERROLITE_SCALE \\a",
-        "strb \\a, [r8]",
-        "add.w r8, r8, r9",
-        "subs.w r10, r10, #1",
-        "beq.w 7f",
+        // Outputs of a block from the last one that counts to the first one, by a macro for one. r8 output, r9 bytes to
+        // the next, r10 remaining outputs, r11, r12, lr multiplier. A block of fewer than eight begins in between.
+        ".macro FERROLITE_OUTPUTS scale",
+        "subs.w r10, r10, #8",
+        "str.w r10, [sp, #20]",
+        "blt.w 81f",
+        "rsb.w r10, r9, r9, lsl #3",
+        "add.w r8, r8, r10",
+        "add.w r10, r8, r9",
+        "str.w r10, [sp, #16]",
+        "b.w 83f",
+        "81:",
+        "add.w r10, r10, #7",
+        "mla r8, r10, r9, r8",
+        "tbb [pc, r10]",
+        "82:",
+        ".byte (90f - 82b) / 2, (89f - 82b) / 2, (88f - 82b) / 2, (87f - 82b) / 2",
+        ".byte (86f - 82b) / 2, (85f - 82b) / 2, (84f - 82b) / 2, 0",
+        "83:",
+        "FERROLITE_OUT \\scale, r7",
+        "84:",
+        "FERROLITE_OUT \\scale, r6",
+        "85:",
+        "FERROLITE_OUT \\scale, r5",
+        "86:",
+        "FERROLITE_OUT \\scale, r4",
+        "87:",
+        "FERROLITE_OUT \\scale, r3",
+        "88:",
+        "FERROLITE_OUT \\scale, r2",
+        "89:",
+        "FERROLITE_OUT \\scale, r1",
+        "90:",
+        "\\scale r0",
+        "strb.w r0, [r8]",
         ".endm",
-        // r8 output, r9 bytes to the next, r10 remaining outputs, r11, r12, lr multiplier
-        ".macro FERROLITE_MULTIPLIER",
-        "ldr.w lr, [sp, #40]",
-        "ldr.w lr, [lr, #{sums}]",
-        "cmp.w lr, #0",
-        "bne.w 6f",
-        "ldr.w r11, [sp, #4]",
-        "ldr.w r12, [sp, #8]",
-        "ldr.w lr, [sp, #12]",
-        "ldr.w r8, [sp, #16]",
-        "ldr.w r10, [sp, #20]",
-        "ldr.w r9, [sp, #28]",
+        ".macro FERROLITE_OUT scale, a",
+        "\\scale \\a",
+        "strb.w \\a, [r8]",
+        "sub.w r8, r8, r9",
         ".endm",
-        // Stack: 0 bias, 4 mantissa, right shift minus one and rounding term, 16 output, 20 remaining
-        // outputs, 24 the first tap, 28 bytes from one output to the next, 32 where steps lie, 40 arguments.
+        // Stack: 0 bias, 4 multiplier: for `r11`, `r12` and `lr`, 16 output, 20 remaining outputs, 24 the first tap, 28
+        // bytes from one output to the next, 32 where steps lie, 40 arguments.
         "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, #40",
         "ldr r1, [r0, #{channels}]",
@@ -228,8 +297,12 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "ldr r6, [r0, #{half}]",
         "add r1, r5",
         "str r1, [r0, #{multipliers}]",
-        "mvns r4, r4",
-        "lsls r6, r4",
+        "FERROLITE_NUMBERS",
+        // Where accumulators are wanted, the shift is none.
+        "ldr r5, [r0, #{sums}]",
+        "cbz r5, 11f",
+        "movs r4, #64",
+        "11:",
         "str r2, [sp]",
         "str r3, [sp, #4]",
         "str r4, [sp, #8]",
@@ -267,18 +340,21 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "FERROLITE_NEXT",
         "bne.w 3b",
         "31:",
-        "FERROLITE_MULTIPLIER",
-        "FERROLITE_OUT r0",
-        "FERROLITE_OUT r1",
-        "FERROLITE_OUT r2",
-        "FERROLITE_OUT r3",
-        "FERROLITE_OUT r4",
-        "FERROLITE_OUT r5",
-        "FERROLITE_OUT r6",
-        "FERROLITE_OUT r7",
+        "ldr.w r11, [sp, #4]",
+        "ldr.w r12, [sp, #8]",
+        "ldr.w lr, [sp, #12]",
+        "ldr.w r8, [sp, #16]",
+        "ldr.w r10, [sp, #20]",
+        "ldr.w r9, [sp, #28]",
+        "cmp.w r12, #31",
+        "bhi.w 5f",
+        "FERROLITE_OUTPUTS FERROLITE_RIGHT",
+        // The next block; after the last one, the next channel.
+        "32:",
+        "ldr r1, [sp, #20]",
         "ldr r0, [sp, #24]",
-        "str.w r8, [sp, #16]",
-        "str.w r10, [sp, #20]",
+        "cmp r1, #0",
+        "ble.w 7f",
         "adds r0, #8",
         "str r0, [sp, #24]",
         "b.w 2b",
@@ -293,12 +369,7 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "FERROLITE_FOUR r0, r1, r2, r3, 0",
         "FERROLITE_NEXT",
         "bne.w 42b",
-        "41:",
-        "FERROLITE_MULTIPLIER",
-        "FERROLITE_OUT r0",
-        "FERROLITE_OUT r1",
-        "FERROLITE_OUT r2",
-        "FERROLITE_OUT r3",
+        "b.w 31b",
         // A single output
         ".p2align 2",
         "44:",
@@ -309,8 +380,16 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add.w r8, r8, lr",
         "cmp.w lr, #0",
         "bne.w 44b",
-        "b.w 41b",
+        "b.w 31b",
+        "5:",
+        "mvns.w r12, r12",
+        "bmi.w 6f",
+        "asr.w lr, lr, #1",
+        "FERROLITE_OUTPUTS FERROLITE_LEFT",
+        "b.w 32b",
         "6:",
+        "ldr.w r12, [sp, #40]",
+        "ldr.w lr, [r12, #{sums}]",
         "stm.w lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
         "ldr r0, [sp, #40]",
         "ldr r1, [sp, #24]",
@@ -345,10 +424,12 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add sp, #40",
         "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_FOUR",
-        ".purgem FERROLITE_SCALE",
+        ".purgem FERROLITE_NUMBERS",
+        ".purgem FERROLITE_RIGHT",
+        ".purgem FERROLITE_LEFT",
         ".purgem FERROLITE_NEXT",
+        ".purgem FERROLITE_OUTPUTS",
         ".purgem FERROLITE_OUT",
-        ".purgem FERROLITE_MULTIPLIER",
     )
 }
     };
@@ -397,14 +478,14 @@ taps!(
         ".p2align 2",
         ".endm",
         "FERROLITE_THREES 3f",
-        "32:",
+        "33:",
         "FERROLITE_WEIGHTS",
         "FERROLITE_PAIR r0, r1, 0",
         "FERROLITE_PAIR r2, r3, 2",
         "FERROLITE_PAIR r4, r5, 4",
         "FERROLITE_PAIR r6, r7, 6",
         "FERROLITE_NEXT_ROW",
-        "bne.w 32b",
+        "bne.w 33b",
         "b.w 31f"
     ],
     [
@@ -415,7 +496,7 @@ taps!(
         "FERROLITE_PAIR r2, r3, 2",
         "FERROLITE_NEXT_ROW",
         "bne.w 43b",
-        "b.w 41f",
+        "b.w 31b",
         ".purgem FERROLITE_WEIGHTS",
         ".purgem FERROLITE_PAIR",
         ".purgem FERROLITE_NEXT_ROW",
