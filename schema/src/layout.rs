@@ -97,6 +97,8 @@ enumeration! {
         WeightedSum = 31 "weighted_sum",
         /// Depthwise convolution of any window, tap by tap, with any numbers.
         DepthwiseTaps = 32 "depthwise_taps",
+        /// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
+        Lstm = 33 "lstm",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -127,6 +129,7 @@ impl OpCode {
             OpCode::Depthwise3x3 => &[17, 18, 19],
             OpCode::Conv2dSegments => &[18, 19, 20],
             OpCode::DepthwiseTaps => &[17, 18, 19],
+            OpCode::Lstm => &[8, 9, 10, 13, 14, 15, 17],
             _ => &[],
         }
     }
@@ -166,6 +169,7 @@ impl OpCode {
             OpCode::Conv2dSegments => Work::Own,
             OpCode::WeightedSum => Work::Bytes,
             OpCode::DepthwiseTaps => Work::Own,
+            OpCode::Lstm => Work::Own,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -946,6 +950,83 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<BatchMatMulParams>() == 80);
+
+    /// Shape of a layer over time, and which results it has.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Sequence {
+        /// Sequences, each with a state of its own.
+        pub batches: u32,
+        /// Steps of a sequence.
+        pub steps: u32,
+        /// Elements of the input at a step.
+        pub features: u32,
+        /// Elements of the hidden state.
+        pub units: u32,
+        /// 1 where input and output are `[steps, batches, ..]`, 0 where they are `[batches, steps, ..]`.
+        pub time_major: u32,
+        /// 1 where the last step is computed first; results keep the place of their step.
+        pub reverse: u32,
+        /// A sum: 1 for the hidden states of all steps, 2 for the last hidden state, 4 for the last cell state; results are
+        /// in this order.
+        pub results: u32,
+    }
+
+    const _: () = assert!(size_of::<Sequence>() == 28);
+
+    /// A matrix of a layer over time, whose products become int16 with 12 bits behind the point:
+    /// `clamp(requantize(acc + bias[r], multiplier[r]))`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Gates {
+        /// Tag of the weights' packing.
+        pub packing: u32,
+        /// Offset of the weights, a row for each gate of each unit: those of a unit are adjacent.
+        pub weights: u32,
+        /// Offset of one int32 bias per row; a multiple of 4.
+        pub bias: u32,
+        /// Offset of the [`Multiplier`]s; a multiple of 4.
+        pub multipliers: u32,
+        /// 1 for all rows together, or the number of rows.
+        pub multiplier_count: u32,
+    }
+
+    const _: () = assert!(size_of::<Gates>() == 20);
+
+    /// UNIDIRECTIONAL_SEQUENCE_LSTM. Gates are in the order input, forget, candidate, output.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct LstmParams {
+        /// Shape.
+        pub sequence: Sequence,
+        /// From the input.
+        pub input: Gates,
+        /// From the hidden state.
+        pub recurrent: Gates,
+        /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+        pub table: u32,
+        /// What the cell state, an int16, is multiplied with before it is looked up.
+        pub tanh_multiplier: i32,
+        /// By how many bits that is shifted to the right then, rounded to nearest.
+        pub tanh_shift: u32,
+        /// Power of two of the factor from `input gate * candidate`, 15 bits behind the point each, to the cell state.
+        pub candidate_shift: i32,
+        /// Largest magnitude of the cell state; 0 for none.
+        pub clip: u32,
+        /// From `output gate * tanh(cell)`, 15 bits behind the point each, to the hidden state.
+        pub multiplier: Multiplier,
+        /// Zero point of the hidden state.
+        pub zero_point: i32,
+        /// From an initial cell state of int8, an operand, to int16.
+        pub initial_cell: Term,
+        /// From the int16 cell state to the last cell state of int8, a result.
+        pub last_cell: Term,
+    }
+
+    const _: () = assert!(size_of::<LstmParams>() == 124);
 
     /// TRANSPOSE_CONV, taken apart into `stride_h * stride_w` phases.
     ///

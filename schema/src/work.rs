@@ -7,7 +7,9 @@
 use bytemuck::Pod;
 
 use crate::layout::Work;
-use crate::params::{Conv2dParams, DepthwiseConv2dParams, Pool2dParams, TransposeConvParams, Window};
+use crate::params::{
+    Conv2dParams, DepthwiseConv2dParams, LstmParams, Pool2dParams, Sequence, TransposeConvParams, Window,
+};
 use crate::{Model, Op, OpCode};
 
 impl Model<'_> {
@@ -73,6 +75,10 @@ impl Model<'_> {
                 let cells = [w.out_h, w.out_w, w.kernel_h.min(w.in_h), w.kernel_w.min(w.in_w)];
                 product(&[p.batches, p.channels]).saturating_mul(product(&cells))
             }
+            OpCode::Lstm => {
+                let p: &LstmParams = self.params_as(op)?;
+                recurrent(&p.sequence, 4)
+            }
             // Nobody may take an op for cheap whose arm was forgotten.
             _ => u64::MAX,
         })
@@ -92,6 +98,12 @@ fn cells(w: &Window) -> u64 {
 /// which there may be far more than are read where strides are long.
 fn gathered(op: &Op, w: &Window, batches: u32, packing: u32) -> u64 {
     if packing == 0 { 0 } else { product(&[batches, w.out_h, op.scratch_bytes]) }
+}
+
+/// Products of a layer over time with so many gates, and the elements that they become.
+fn recurrent(p: &Sequence, gates: u32) -> u64 {
+    let width = u64::from(p.features).saturating_add(p.units.into()).saturating_add(1);
+    product(&[p.batches, p.steps, p.units, gates]).saturating_mul(width)
 }
 
 /// A product, or the largest number where it is larger.

@@ -17,7 +17,7 @@ use super::schedule::{Skip, Step, schedule};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
 use crate::ops;
-use crate::ops::lowering::{Constants, Lowered, Lowering, Tiled};
+use crate::ops::lowering::{Constants, Lowered, Lowering, States, Tiled};
 use crate::unsupported::{is_condition, truth_at_border};
 
 /// Largest tensor that the format holds.
@@ -113,7 +113,10 @@ impl Program {
 
     fn build_with(graph: &Graph, options: &Options, tiled: &mut Tiled) -> Result<Program> {
         let mut builder = Builder::new(graph);
-        let lowered = builder.lower_all(options, tiled)?;
+        let mut lowered = builder.lower_all(options, tiled)?;
+        if !builder.states.places.is_empty() {
+            lowered = builder.lower_behind_states(options, tiled)?;
+        }
         builder.enter_inputs()?;
         let mut lowered: Vec<Option<Vec<Lowered>>> = lowered.into_iter().map(Some).collect();
         builder.enter(&schedule(graph), &mut lowered)?;
@@ -171,6 +174,8 @@ struct Builder<'a> {
     program: Program,
     /// Values of ops that a lowering made for itself; their ids follow those of the graph.
     temporaries: Vec<Value>,
+    /// Those among them that are state.
+    states: States,
     /// The tensor that holds each value.
     place: HashMap<ValueId, usize>,
     names: HashSet<String>,
@@ -182,6 +187,7 @@ impl<'a> Builder<'a> {
             graph,
             program: Program::default(),
             temporaries: Vec::new(),
+            states: States::default(),
             place: HashMap::new(),
             names: HashSet::new(),
         }
@@ -194,6 +200,7 @@ impl<'a> Builder<'a> {
             graph: self.graph,
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
+            states: &mut self.states,
             rounding: options.rounding,
             policy: policy(options.target),
             winograd: tiled,
@@ -219,6 +226,18 @@ impl<'a> Builder<'a> {
                 Err(Error::input(message).help(help.join("; ")))
             }
         }
+    }
+
+    /// Lowers all once more, with what the state begins with at the start of the constants, as files have it.
+    fn lower_behind_states(&mut self, options: &Options, tiled: &mut Tiled) -> Result<Vec<Vec<Lowered>>> {
+        let States { initial, .. } = std::mem::take(&mut self.states);
+        let used = initial.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        self.program.constants = Constants::from_bytes(&initial[..used]);
+        self.program.state_bytes = initial.len() as u32;
+        self.program.initial_bytes = used as u32;
+        self.temporaries.clear();
+        tiled.candidates.clear();
+        self.lower_all(options, tiled)
     }
 
     fn value(&self, id: ValueId) -> &Value {
@@ -251,6 +270,9 @@ impl<'a> Builder<'a> {
     fn read(&mut self, id: ValueId, reader: &str) -> Result<usize> {
         if let Some(&tensor) = self.place.get(&id) {
             return Ok(tensor);
+        }
+        if let Some(&place) = self.states.places.get(&id) {
+            return Ok(self.add_tensor(id, None, Home::State(place)));
         }
         let value = self.value(id);
         let Some(constant) = &value.constant else {
@@ -389,6 +411,7 @@ impl<'a> Builder<'a> {
             graph: self.graph,
             constants: &mut self.program.constants,
             temporaries: &mut self.temporaries,
+            states: &mut States::default(),
             rounding: ferrolite_schema::Rounding::Double,
             policy: Policy::PLAIN,
             winograd: &mut Tiled::default(),
@@ -422,10 +445,14 @@ impl<'a> Builder<'a> {
 
 impl Program {
     /// Gives tensors the numbers that the format asks for: those of the arena in the order in which they
-    /// are written, as they are, and constants and state behind them.
+    /// are written, as they are, and constants and state behind them, the state in its order.
     fn number_constants_last(&mut self) {
         let mut order: Vec<usize> = (0..self.tensors.len()).collect();
-        order.sort_by_key(|&tensor| self.tensors[tensor].home != Home::Arena);
+        order.sort_by_key(|&tensor| match self.tensors[tensor].home {
+            Home::Arena => 0,
+            Home::Constants(_) => 1,
+            Home::State(place) => 2 + u64::from(place),
+        });
         let mut numbers = vec![0; order.len()];
         for (number, &tensor) in order.iter().enumerate() {
             numbers[tensor] = number;

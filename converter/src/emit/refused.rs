@@ -6,7 +6,7 @@ use ferrolite_schema::Rounding;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::ops;
-use crate::ops::lowering::{Constants, Lowering, Tiled};
+use crate::ops::lowering::{Constants, Lowering, States, Tiled};
 
 /// The nodes, by index, that lowering refuses, each with the reason.
 pub(crate) fn refused(graph: &Graph) -> Vec<(usize, Error)> {
@@ -15,6 +15,7 @@ pub(crate) fn refused(graph: &Graph) -> Vec<(usize, Error)> {
         graph,
         constants: &mut constants,
         temporaries: &mut temporaries,
+        states: &mut States::default(),
         rounding: Rounding::Double,
         policy: Policy::PLAIN,
         winograd: &mut tiled,

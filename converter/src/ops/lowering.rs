@@ -48,6 +48,15 @@ impl Constants {
     }
 }
 
+/// The state of the file under construction.
+#[derive(Debug, Default)]
+pub struct States {
+    /// What it begins with.
+    pub initial: Vec<u8>,
+    /// Where each value of it lies.
+    pub places: HashMap<ValueId, u32>,
+}
+
 /// One op of the device, made from a node of the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lowered {
@@ -111,6 +120,8 @@ pub struct Lowering<'a> {
     pub constants: &'a mut Constants,
     /// Values that lowerings made for themselves.
     pub(crate) temporaries: &'a mut Vec<Value>,
+    /// Values that are state.
+    pub(crate) states: &'a mut States,
     /// How the file's accumulators are scaled down.
     pub rounding: Rounding,
     /// What the kernels of the target read fast.
@@ -148,6 +159,7 @@ impl<'a> Lowering<'a> {
             graph,
             constants: &mut Constants::default(),
             temporaries: &mut Vec::new(),
+            states: &mut States::default(),
             rounding: Rounding::Double,
             policy: Policy::PLAIN,
             winograd: &mut Tiled::default(),
@@ -175,6 +187,17 @@ impl<'a> Lowering<'a> {
     pub fn temporary(&mut self, value: Value) -> ValueId {
         self.temporaries.push(value);
         ValueId(self.graph.values.len() + self.temporaries.len() - 1)
+    }
+
+    /// A value that is kept from one inference to the next, and what it is before the first one.
+    pub fn state<T: Pod>(&mut self, value: Value, initial: &[T]) -> Result<ValueId> {
+        let id = self.temporary(value);
+        let bytes = &mut self.states.initial;
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let place = u32::try_from(bytes.len()).map_err(|_| Error::input("the model has too much state"))?;
+        bytes.extend_from_slice(bytemuck::cast_slice(initial));
+        self.states.places.insert(id, place);
+        Ok(id)
     }
 
     /// Scale and zero point of a per-tensor quantized value, or an error that names the layer.

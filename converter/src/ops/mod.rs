@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `check`, `shapes`, `types` | shapes, attributes and element types that must agree |
 //! | `operands` | operands in float |
-//! | `lowering`, `stage`, `broadcast`, `strided_copy`, `pack`, `fixed_point` | numbers for the device |
+//! | `lowering`, `stage`, `broadcast`, `cells`, `strided_copy`, `pack`, `fixed_point` | numbers for the device |
 //! | `tflite` | a TensorFlow Lite file under construction |
 //! | `view`, `channels` | other orders of dimensions, and channels that stand or fall together |
 //! | `work`, `classes` | questions to all operators: work, weights, scores |
@@ -25,6 +25,7 @@
 mod add;
 pub(crate) mod branches;
 mod broadcast;
+mod cells;
 pub(crate) mod channels;
 pub(crate) mod check;
 mod classes;

@@ -1,23 +1,30 @@
-//! Recurrent layers, in float.
+//! Recurrent layers: LSTM, GRU and plain ones, in one direction. `cells` has their numbers for the device.
 
 use ferrolite_graph::float::recurrent::{self, Operands as Named};
+use ferrolite_schema::OpCode;
 
 use super::check::Check;
+use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs};
-use super::work;
+use super::tflite::{self, Writer};
+use super::{cells, types, work};
 use crate::error::Result;
-use crate::graph::{Graph, Node, Recurrent};
+use crate::graph::{DType, Graph, Node, Recurrent, Value};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[];
+pub(super) const RUN_AS: RunAs = &[("UNIDIRECTIONAL_SEQUENCE_LSTM", &[OpCode::Lstm])];
 
 impl Operator for Recurrent {
     fn check(&self, check: &Check<'_>) -> Result<()> {
         let (input, weights, recurrent) = (check.input(0)?, check.input(1)?, check.input(2)?);
-        let (&[batch, steps, features], &[_, units]) = (input, recurrent) else {
+        let (&[first, second, features], &[_, units]) = (input, recurrent) else {
             return Err(check.error(format!("operands of shapes {input:?} and {recurrent:?}")));
         };
+        let batch = if self.time_major { second } else { first };
+        check.ensure(features != 0 && units != 0 && first != 0 && second != 0, || {
+            format!("an input of shape {input:?} for {units} units")
+        })?;
         let rows = self.cell.gates().saturating_mul(units);
         check.ensure(weights == [rows, features] && recurrent == [rows, units], || {
             format!("weights {weights:?} and {recurrent:?} for {features} features and {units} units")
@@ -34,7 +41,7 @@ impl Operator for Recurrent {
         check.ensure(rest.len() <= 2 && rest.iter().all(|&out| out == [batch, units]), || {
             format!("its states have shapes {rest:?}, expected [{batch}, {units}]")
         })?;
-        check.output(&[batch, steps, units])
+        check.output(&[first, second, units])
     }
 
     fn has_several_results(&self) -> bool {
@@ -61,7 +68,33 @@ impl Operator for Recurrent {
         steps.saturating_mul(weights[0].saturating_add(weights[1]))
     }
 
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        if self.integer.is_none() {
+            return types::one_type(inputs, outputs);
+        }
+        // The operands that are present: input, two matrices, and what follows.
+        let [input, weights, recurrent, rest @ ..] = inputs else {
+            return Err("its weights are missing".into());
+        };
+        for matrix in [weights, recurrent] {
+            types::weighted(&[input, matrix], outputs, 0)?;
+        }
+        let is_known = |value: &&&Value| matches!(value.dtype, DType::Int8 | DType::Int32);
+        match rest.iter().find(|value| !is_known(value)) {
+            Some(other) => Err(format!("tensor `{}` is {}", other.name, other.dtype.name())),
+            None => Ok(()),
+        }
+    }
+
     fn is_float_only(&self) -> bool {
-        true
+        self.integer.is_none()
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        cells::lower(cx, node, self)
+    }
+
+    fn write_tflite(&self, _: &mut Writer<'_>, node: &Node) -> Result<()> {
+        Err(tflite::refuse(node, "recurrent layers are not written as .tflite"))
     }
 }

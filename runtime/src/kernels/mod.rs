@@ -325,6 +325,12 @@ pub trait Kernels: 'static {
         portable::dense_packed(input, weights, stage, out);
     }
 
+    /// Like [`dense_packed`](Kernels::dense_packed), with outputs of int16 that are clamped to that type alone; the
+    /// zero point is 0.
+    fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
+        portable::dense_int16(input, weights, stage, out);
+    }
+
     /// Like [`matmul_packed`](Kernels::matmul_packed), for the general packing of the set's own.
     fn matmul_general(
         tile: &[Cell<u8>],

@@ -51,6 +51,8 @@ pub mod gather;
 #[doc(hidden)]
 pub mod lookup;
 #[doc(hidden)]
+pub mod lstm;
+#[doc(hidden)]
 pub mod max_pool_2d;
 #[doc(hidden)]
 pub mod merge;
@@ -63,6 +65,8 @@ mod operator;
 pub mod pool_2d;
 #[doc(hidden)]
 pub mod quantize;
+#[doc(hidden)]
+pub mod recurrent;
 #[doc(hidden)]
 pub mod reduce;
 #[doc(hidden)]
@@ -165,11 +169,13 @@ pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
 pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
 /// Depthwise convolution of any window, tap by tap, with any numbers.
 pub const DEPTHWISE_TAPS: Operator = depthwise_taps::operator::<Native>();
+/// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
+pub const LSTM: Operator = lstm::operator::<Native>();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 33;
+const COUNT: usize = 34;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -207,6 +213,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         conv_2d_segments::operator::<K>(),
         weighted_sum::operator::<K>(),
         depthwise_taps::operator::<K>(),
+        lstm::operator::<K>(),
         add_int16::operator(),
     ]
 }
@@ -251,6 +258,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Conv2dSegments => conv_2d_segments::case(random),
         OpCode::WeightedSum => weighted_sum::case(random),
         OpCode::DepthwiseTaps => depthwise_taps::case(random),
+        OpCode::Lstm => lstm::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

@@ -51,8 +51,6 @@ pub fn code_of(operator: &Operator) -> OpCode {
 pub const REFUSED: &[(&str, &str)] = &[
     ("audio_preprocessor_int8", "SignalWindow"),
     ("keyword_scrambled_8bit", "SVDF"),
-    ("mnist_lstm_int8", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
-    ("mnist_lstm_int8_tf", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
     ("okay_nabu", "VAR_HANDLE"),
     ("mnist_lenet_300_100", "float"),
 ];
@@ -158,6 +156,8 @@ pub struct Net<'a> {
     model: Model<'a>,
     arena: AlignedBuf,
     ops: OpSet,
+    /// What the last run left, if runs are one sequence.
+    state: Option<Vec<u8>>,
 }
 
 impl<'a> Net<'a> {
@@ -170,7 +170,14 @@ impl<'a> Net<'a> {
     pub fn with(file: &'a AlignedBuf, ops: OpSet) -> Net<'a> {
         let model = Model::from_bytes(file).expect("the converter's files are accepted");
         let arena = AlignedBuf::zeroed(model.arena_bytes());
-        Net { model, arena, ops }
+        Net { model, arena, ops, state: None }
+    }
+
+    /// The same, with runs that are one sequence.
+    pub fn sequence(self) -> Net<'a> {
+        let mut state = self.model.initial_state().to_vec();
+        state.resize(self.model.state_bytes(), 0);
+        Net { state: Some(state), ..self }
     }
 
     /// The model.
@@ -183,10 +190,16 @@ impl<'a> Net<'a> {
         // Bytes that an earlier run left behind must not matter.
         self.arena.fill(0x5A);
         let mut net = Interpreter::new(&self.model, self.ops, &mut self.arena).expect("the model is sound");
+        if let Some(state) = &self.state {
+            net.restore(state).expect("it has this size");
+        }
         for (index, bytes) in inputs.iter().enumerate() {
             net.input_bytes_mut(index).expect("an input").copy_from_slice(bytes);
         }
         net.invoke_observed(observer).expect("the model is sound");
+        if let Some(state) = &mut self.state {
+            net.save(state).expect("it has this size");
+        }
         let outputs = 0..self.model.outputs().len();
         outputs.map(|index| net.output_bytes(index).expect("an output").to_vec()).collect()
     }
@@ -223,10 +236,11 @@ pub fn samples(
 }
 
 /// Runs every sample of the arrays `{inputs}0`, `{inputs}1`, … and compares with `{outputs}0`, ….
-/// `Ok` is the number of samples.
+/// `Ok` is the number of samples. Those of op vectors, whose outputs are `out`, are one sequence.
 pub fn compare(file: &[u8], ops: OpSet, npz: &Path, inputs: &str, outputs: &str) -> Result<usize, String> {
     let file = AlignedBuf::from_bytes(file);
-    let mut net = Net::with(&file, ops);
+    let net = Net::with(&file, ops);
+    let mut net = if outputs == "out" { net.sequence() } else { net };
     let mut npz = Npz::open(npz).map_err(|error| error.message)?;
     let (ins, outs) = (net.model().inputs().len(), net.model().outputs().len());
     let mut read = |name: &str, count: usize| -> Result<Vec<_>, String> {

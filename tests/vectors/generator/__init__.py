@@ -1,10 +1,10 @@
 """Builds the op conformance vectors: small `.tflite` models and TFLM's answers to them."""
 
-from . import activation, bad, binary, borders, branches, conv, dense, graphs, movement, pool, reduce, resize
+from . import activation, bad, binary, borders, branches, conv, dense, graphs, movement, pool, recurrent, reduce, resize
 
 FAMILIES = [
     module.cases
     for module in (
-        conv, dense, pool, binary, activation, movement, reduce, resize, borders, branches, graphs, bad,
+        conv, dense, pool, binary, activation, movement, recurrent, reduce, resize, borders, branches, graphs, bad,
     )
 ]

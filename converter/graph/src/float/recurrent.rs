@@ -29,7 +29,10 @@ pub struct Operands<'a> {
 /// The sequence of hidden states, the last hidden state, and the last cell state (zeros if the kind of cell
 /// has none).
 pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
-    let [batch, steps] = [x.input.shape[0], x.input.shape[1]];
+    let [batch, steps] = match layer.time_major {
+        false => [x.input.shape[0], x.input.shape[1]],
+        true => [x.input.shape[1], x.input.shape[0]],
+    };
     let units = x.recurrent.shape[1];
     let width = layer.cell.gates() * units;
     let state = |given: Option<&[f32]>| given.map_or_else(|| vec![0.0; batch * units], <[f32]>::to_vec);
@@ -46,7 +49,8 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
         for row in 0..batch {
             let h = &mut hidden[row * units..][..units];
             let c = &mut cell[row * units..][..units];
-            let i = &from_input[(row * steps + step) * width..][..width];
+            let place = if layer.time_major { step * batch + row } else { row * steps + step };
+            let i = &from_input[place * width..][..width];
             let s = &from_state[row * width..][..width];
             match layer.cell {
                 Cell::Simple => {
@@ -60,7 +64,7 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
                     gru(layer, i, s, candidate.as_deref(), h);
                 }
             }
-            sequence[(row * steps + step) * units..][..units].copy_from_slice(h);
+            sequence[place * units..][..units].copy_from_slice(h);
         }
     }
     [sequence, hidden, cell]
@@ -120,6 +124,8 @@ mod tests {
             output_activation: UnaryKind::Tanh,
             reverse: false,
             cell_clip: 0.0,
+            time_major: false,
+            integer: None,
         }
     }
 
@@ -177,6 +183,27 @@ mod tests {
         let backward = run_ones(&Recurrent { reverse: true, ..layer(Cell::Lstm) }, &[-1.0, 0.5]);
         close(&backward[0], &[forward[0][1], forward[0][0]]);
         close(&backward[1], &forward[1]);
+    }
+
+    #[test]
+    fn time_may_come_before_the_batch() {
+        let ones = [1.0];
+        let run = |time_major, data: &[f32]| {
+            let operands = Operands {
+                input: Tensor { shape: &[2, 2, 1], data },
+                weights: Tensor { shape: &[1, 1], data: &ones },
+                recurrent: Tensor { shape: &[1, 1], data: &ones },
+                bias: None,
+                recurrent_bias: None,
+                hidden: None,
+                cell: None,
+            };
+            super::run(&Recurrent { time_major, ..layer(Cell::Simple) }, &operands)
+        };
+        let (by_batch, by_time) = (run(false, &[0.5, -1.0, 2.0, 3.0]), run(true, &[0.5, 2.0, -1.0, 3.0]));
+        let [a, b, c, d] = by_batch[0][..] else { panic!("four results") };
+        close(&by_time[0], &[a, c, b, d]);
+        close(&by_time[1], &by_batch[1]);
     }
 
     #[test]

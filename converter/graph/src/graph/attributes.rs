@@ -451,4 +451,17 @@ pub struct Recurrent {
     pub reverse: bool,
     /// Bound of the magnitude of the LSTM's state; 0 for none.
     pub cell_clip: f32,
+    /// Input and sequence are `[steps, batch, ..]`.
+    pub time_major: bool,
+    /// Numbers that a layer of integers has beyond those of its operands and results.
+    pub integer: Option<IntegerCell>,
+}
+
+/// What a recurrent layer of integers has inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntegerCell {
+    /// The scale of the LSTM's state, an int16, is two to this power.
+    pub cell_exponent: i32,
+    /// States are kept from one inference to the next, and begin at zero before the first one.
+    pub keeps_states: bool,
 }

@@ -39,7 +39,9 @@ mod op;
 mod tensor;
 mod window;
 
-pub use attributes::{Activation, BinaryKind, Cell, CompareKind, PoolKind, Recurrent, ReduceKind, UnaryKind};
+pub use attributes::{
+    Activation, BinaryKind, Cell, CompareKind, IntegerCell, PoolKind, Recurrent, ReduceKind, UnaryKind,
+};
 pub use custom::Custom;
 pub use op::*;
 pub use tensor::{Constant, Quantization};

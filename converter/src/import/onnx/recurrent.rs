@@ -135,6 +135,8 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
             output_activation: kinds.get(2).copied().unwrap_or(UnaryKind::Tanh),
             reverse,
             cell_clip: 0.0,
+            time_major: false,
+            integer: None,
         };
         let matrix = |known: &Rc<Known>, columns: usize| {
             let own =

@@ -83,6 +83,8 @@ pub(super) fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
                         output_activation: activation,
                         reverse: false,
                         cell_clip: 0.0,
+                        time_major: false,
+                        integer: None,
                     };
                     let found = Found {
                         attributes,

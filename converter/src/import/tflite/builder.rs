@@ -220,9 +220,9 @@ impl Builder {
             let id = self.value(Value {
                 name: format!("{}/{}", node.name, part.word),
                 shape: part.shape,
-                dtype: DType::Float32,
-                quantization: None,
-                constant: Some(Constant::F32(part.data)),
+                dtype: part.constant.dtype(),
+                quantization: part.quantization,
+                constant: Some(part.constant),
             });
             node.inputs[position + 1] = Some(id);
         }

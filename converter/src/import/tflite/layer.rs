@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::tensors;
-use crate::graph::{Activation, Op, Quantization, UnaryKind, Value, ValueId};
+use crate::graph::{Activation, Constant, Op, Quantization, UnaryKind, Value, ValueId};
 use crate::tflite as schema;
 
 /// Why a layer cannot be converted; empty when the operator as such is unknown.
@@ -54,7 +54,9 @@ pub(super) struct Stacked {
     /// Shape of the whole.
     pub shape: Vec<usize>,
     /// Its elements.
-    pub data: Vec<f32>,
+    pub constant: Constant,
+    /// What they stand for, if they are integers.
+    pub quantization: Option<Quantization>,
 }
 
 impl Translated {

@@ -1,11 +1,12 @@
-//! UNIDIRECTIONAL_SEQUENCE_LSTM in float, without peepholes, projection and layer norm, from fresh states.
+//! UNIDIRECTIONAL_SEQUENCE_LSTM without peepholes, projection and layer norm: in float, from fresh states, and in int8,
+//! where it keeps its states from one inference to the next as TFLM does.
 //!
 //! Operands: input; four matrices for the input and four for the state, four peepholes, four biases, in
 //! the order of the gates (input, forget, cell, output); two of the projection; the two states; four of
 //! the layer norm. The graph's layer has the gates' matrices one below the other.
 
 use super::layer::{Layer, Reason, Stacked, Translated, options};
-use crate::graph::{Cell, Constant, DType, Op, Recurrent, UnaryKind};
+use crate::graph::{Cell, Constant, DType, IntegerCell, Op, Quantization, Recurrent, UnaryKind};
 use crate::tflite as schema;
 
 /// The operands that hold the layer's state: zero before each inference.
@@ -14,7 +15,7 @@ pub(super) const STATES: [usize; 2] = [18, 19];
 pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let o = options(layer.operator.builtin_options_as_unidirectional_sequence_lstmoptions())?;
     let input = layer.input(0)?;
-    if input.dtype != DType::Float32 {
+    if !matches!(input.dtype, DType::Float32 | DType::Int8) {
         return Err(format!("in {}: the device has no kernel for it yet", input.dtype.name()));
     }
     let present = |positions: std::ops::Range<usize>| positions.into_iter().any(|p| layer.id(p).is_some());
@@ -26,22 +27,20 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
     if layer.id(1).is_none() {
         return Err("without an input gate".into());
     }
-    if o.time_major() {
-        return Err("with time before batch".into());
-    }
     if o.fused_activation_function() != schema::ActivationFunctionType::TANH {
         return Err(format!("activation {:?}", o.fused_activation_function()));
     }
     if !(o.cell_clip() >= 0.0 && o.cell_clip().is_finite()) {
         return Err(format!("a bound of {} of its state", o.cell_clip()));
     }
-    let &[batch, steps, features] = input.shape.as_slice() else {
+    let &[first, second, features] = input.shape.as_slice() else {
         return Err(format!("an input of shape {:?} instead of 3 dimensions", input.shape));
     };
     let units = layer.input(5)?.shape.first().copied().unwrap_or(0);
-    layer.expect_output(&[batch, steps, units])?;
-    let weights = stacked(layer, 1, &[units, features], "weights")?;
-    let recurrent = stacked(layer, 5, &[units, units], "recurrent_weights")?;
+    layer.expect_output(&[first, second, units])?;
+    let integer = if input.dtype == DType::Int8 { Some(integer(layer)?) } else { None };
+    let weights = stacked(layer, 1, &[units, features], "weights", integer.is_some())?;
+    let recurrent = stacked(layer, 5, &[units, units], "recurrent_weights", integer.is_some())?;
     let mut translated = Translated::new(
         Op::Recurrent(Recurrent {
             cell: Cell::Lstm,
@@ -50,32 +49,83 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
             output_activation: UnaryKind::Tanh,
             reverse: false,
             cell_clip: o.cell_clip(),
+            time_major: o.time_major(),
+            integer,
         }),
         &[layer.id(0), None, None, None],
     );
     translated.stacked = vec![weights, recurrent];
     if present(12..16) {
-        translated.stacked.push(stacked(layer, 12, &[units], "bias")?);
+        translated.stacked.push(stacked(layer, 12, &[units], "bias", integer.is_some())?);
     }
     Ok(translated)
 }
 
+/// What a layer of int8 has inside.
+fn integer(layer: &Layer<'_>) -> Result<IntegerCell, Reason> {
+    let (hidden, cell) = (layer.input(STATES[0])?, layer.input(STATES[1])?);
+    if hidden.dtype != DType::Int8 || cell.dtype != DType::Int16 {
+        return Err(format!("with states of {} and {}", hidden.dtype.name(), cell.dtype.name()));
+    }
+    let tensor = |quantization: &Option<Quantization>| quantization.as_ref().and_then(Quantization::tensor);
+    if tensor(&hidden.quantization) != tensor(&layer.output()?.quantization) {
+        return Err("whose state and result have different scales".into());
+    }
+    let scale = tensor(&cell.quantization).map_or(0.0, |(scale, _)| scale);
+    let exponent = scale.log2().round();
+    if !(scale > 0.0 && (scale.log2() - exponent).abs() < 1e-3) {
+        return Err(format!("with a cell state of scale {scale}, which is no power of two"));
+    }
+    Ok(IntegerCell { cell_exponent: exponent as i32, keeps_states: true })
+}
+
 /// Four constants from `first` on, one below the other.
-fn stacked(layer: &Layer<'_>, first: usize, shape: &[usize], word: &'static str) -> Result<Stacked, Reason> {
-    let mut data = Vec::new();
+fn stacked(
+    layer: &Layer<'_>,
+    first: usize,
+    shape: &[usize],
+    word: &'static str,
+    integer: bool,
+) -> Result<Stacked, Reason> {
+    let (mut real, mut bytes, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    let mut scale = Vec::new();
     for position in first..first + 4 {
         let part = layer.input(position)?;
         let Some(constant) = &part.constant else { return Err(format!("its {word} are no constants")) };
         if part.shape != shape {
             return Err(format!("{word} of shape {:?} instead of {shape:?}", part.shape));
         }
-        // 8-bit weights of a float layer mean the real numbers that they stand for.
-        if !matches!(constant, Constant::F32(_)) && part.quantization.is_none() {
-            return Err(format!("{word} of type {}", part.dtype.name()));
+        match (integer, constant, &part.quantization) {
+            (true, Constant::I8(part), Some(q)) if q.is_per_tensor() && q.zero_point == [0] => {
+                bytes.extend(part);
+                scale.extend(vec![q.scale[0]; shape[0]]);
+            }
+            (true, Constant::I32(part), q) => {
+                words.extend(part);
+                scale.extend(vec![q.as_ref().map_or(1.0, |q| q.scale[0]); shape[0]]);
+            }
+            (true, ..) => return Err(format!("{word} of type {}, or not of one scale", part.dtype.name())),
+            // 8-bit weights of a float layer mean the real numbers that they stand for.
+            (false, Constant::F32(_), _) | (false, _, Some(_)) => {
+                real.extend(constant.to_real(part.quantization.as_ref(), &part.shape));
+            }
+            (false, _, None) => return Err(format!("{word} of type {}", part.dtype.name())),
         }
-        data.extend(constant.to_real(part.quantization.as_ref(), &part.shape));
     }
     let mut whole = shape.to_vec();
     whole[0] *= 4;
-    Ok(Stacked { word, shape: whole, data })
+    let constant = match integer {
+        true if bytes.is_empty() => Constant::I32(words),
+        true => Constant::I8(bytes),
+        false => Constant::F32(real),
+    };
+    if constant.len() != whole.iter().product::<usize>() {
+        return Err(format!("{word} of several types"));
+    }
+    Ok(Stacked {
+        word,
+        shape: whole,
+        constant,
+        quantization: integer.then(|| Quantization::per_channel(scale, 0)),
+    })
 }

@@ -19,7 +19,9 @@ pub(super) use elementwise::cycles;
 #[cfg(any(kernels = "armv6m", not(device)))]
 pub(super) use elementwise::weighted_sum_by;
 pub(super) use elementwise::{add, min_max, mul, weighted_sum};
-pub(super) use packed::{dense_packed, depthwise_3x3, depthwise_band, load_band, load_line, matmul_packed};
+pub(super) use packed::{
+    dense_int16, dense_packed, depthwise_3x3, depthwise_band, load_band, load_line, matmul_packed,
+};
 pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
 pub(super) use tiles::{load_tiles, matmul_tiles};

@@ -6,6 +6,7 @@ use core::cell::Cell;
 use super::{TILE, product};
 use crate::kernels::{Band, Stage, Strips};
 use crate::packing::{Matrix, Shape};
+use crate::quant::requantize;
 
 /// See [`Kernels::load_line`](crate::kernels::Kernels::load_line). For each `k`, the pixels are adjacent.
 pub(in crate::kernels) fn load_line(
@@ -60,6 +61,23 @@ pub(in crate::kernels) fn dense_packed(
             acc = acc.wrapping_add(product(x, w));
         }
         out.set(stage.apply_called(acc, multiplier));
+    }
+}
+
+/// See [`Kernels::dense_int16`](crate::kernels::Kernels::dense_int16).
+pub(in crate::kernels) fn dense_int16(
+    input: &[Cell<i8>],
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i16>],
+) {
+    for (channel, out) in (0..weights.shape.channels).zip(out) {
+        let (mut acc, multiplier) = stage.channel(channel as usize);
+        for (w, x) in weights.row(channel).zip(input) {
+            acc = acc.wrapping_add(product(x, w));
+        }
+        let scaled = requantize(acc, multiplier, stage.rounding);
+        out.set(scaled.clamp(i16::MIN.into(), i16::MAX.into()) as i16);
     }
 }
 

@@ -88,6 +88,8 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
         output_activation: activation,
         reverse,
         cell_clip: 0.0,
+        time_major: false,
+        integer: None,
     };
     let units = config.usize("units")?;
     let rows = units.checked_mul(cell.gates()).ok_or_else(|| context.broken("too many units"))?;

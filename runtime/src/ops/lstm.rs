@@ -1,0 +1,248 @@
+//! UNIDIRECTIONAL_SEQUENCE_LSTM: all steps of a layer, from int8 to int8, with a cell state of int16.
+//!
+//! ```text
+//! s = clamp(W x) + clamp(R h)                  for each gate; sums of int16
+//! c = clamp(logistic(s_forget) * c) + clamp(logistic(s_input) * tanh(s_candidate))
+//! h = logistic(s_output) * tanh(c)
+//! ```
+//! States begin at zero, or with what two more operands say: as tensors of state they are kept from one inference to
+//! the next (hidden state int8, cell state int16), as others they are read (both int8).
+//! Source followed: TFLM `kernels/lstm_eval.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::{LstmParams, Sequence};
+use ferrolite_schema::{DType, OpCode, Rounding};
+
+use super::recurrent::{
+    ENTRIES, LAST, LAST_CELL, Product, STEPS, Table, by_power, check_gates, check_sequence, logistic,
+    place_of, row, sum, tanh, tanh_of, to_int8, to_int16, walk,
+};
+use super::{Operator, no_overlap};
+use crate::error::Fault;
+use crate::kernels::Kernels;
+use crate::node::{Eval, Node, check_int8, check_multiplier};
+use crate::quant::requantize;
+use crate::tensor::{TensorView, cells_of, copy, fill};
+
+/// Gates of a unit.
+const GATES: u32 = 4;
+
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::Lstm as u16, check, eval: eval::<K>, lead: no_overlap }
+}
+
+/// Bytes of scratch memory that an op needs: both parts of all gates, and the states of one sequence.
+pub fn scratch_bytes(p: &Sequence) -> Option<u32> {
+    p.units.checked_mul(2 * 2 * GATES + 2 + 1)
+}
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &LstmParams = node.params()?;
+    let sizes = check_sequence(node, &p.sequence, STEPS | LAST | LAST_CELL)?;
+    let rows = p.sequence.units.checked_mul(GATES).ok_or(Fault::Parameters)?;
+    check_gates(node, &p.input, rows, p.sequence.features)?;
+    check_gates(node, &p.recurrent, rows, p.sequence.units)?;
+    node.expect_constants::<u16>(p.table, ENTRIES)?;
+    if p.tanh_shift > 30 || p.candidate_shift > 0 || p.candidate_shift < -31 || p.clip > 0x7FFF {
+        return Err(Fault::Parameters);
+    }
+    for multiplier in [&p.multiplier, &p.initial_cell.multiplier, &p.last_cell.multiplier] {
+        check_multiplier(multiplier)?;
+    }
+    for zero_point in [p.zero_point, p.initial_cell.zero_point, p.last_cell.zero_point] {
+        check_int8(zero_point)?;
+    }
+    match node.inputs() {
+        1 => {}
+        3 if node.input(1)?.is_state() => {
+            node.expect_state(1, sizes.state)?;
+            node.expect_state(2, sizes.state.checked_mul(2).ok_or(Fault::Sizes)?)?;
+            if node.input(1)?.dtype != DType::Int8 as u8 || node.input(2)?.dtype != DType::Int16 as u8 {
+                return Err(Fault::Operands);
+            }
+        }
+        3 => {
+            node.expect_tensor(node.input(1)?, DType::Int8, sizes.state)?;
+            node.expect_tensor(node.input(2)?, DType::Int8, sizes.state)?;
+        }
+        _ => return Err(Fault::Operands),
+    }
+    node.expect_scratch(scratch_bytes(&p.sequence).ok_or(Fault::Parameters)?)
+}
+
+fn eval<K: Kernels>(eval: &Eval<'_>) {
+    let node = eval.node();
+    let Ok(p) = node.params::<LstmParams>() else { return };
+    let rows = p.sequence.units.wrapping_mul(GATES);
+    let Some(input) = Product::of(node, &p.input, rows, p.sequence.features) else { return };
+    let Some(recurrent) = Product::of(node, &p.recurrent, rows, p.sequence.units) else { return };
+    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
+    let Some(table) = table else { return };
+    let states = match node.input(1) {
+        Ok(tensor) if tensor.is_state() => States::Kept(eval.input(1), eval.input(2)),
+        Ok(_) => States::Given(eval.view(1), eval.view(2)),
+        Err(_) => States::Fresh,
+    };
+    let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
+    let layer = Lstm { p, rounding: node.rounding(), input, recurrent, table };
+    layer.run::<K>(eval.input(0), states, eval.scratch(), [out(STEPS), out(LAST), out(LAST_CELL)]);
+}
+
+/// Where the states of a layer begin.
+#[derive(Clone, Copy, Debug)]
+pub enum States<'a> {
+    /// At zero.
+    Fresh,
+    /// Where the last inference left them: hidden and cell states `[batches, units]`.
+    Kept(&'a [Cell<i8>], &'a [Cell<i16>]),
+    /// At these hidden and cell states, `[batches, units]`.
+    Given(TensorView<'a, i8>, TensorView<'a, i8>),
+}
+
+/// A layer with its constants.
+#[derive(Clone, Copy, Debug)]
+pub struct Lstm<'a> {
+    /// Its numbers.
+    pub p: &'a LstmParams,
+    /// How it scales.
+    pub rounding: Rounding,
+    /// From the input to the gates.
+    pub input: Product<'a>,
+    /// From the hidden state to the gates.
+    pub recurrent: Product<'a>,
+    /// Of the logistic function.
+    pub table: &'a Table,
+}
+
+impl Lstm<'_> {
+    /// Computes all steps. `scratch` has [`scratch_bytes`]; `out` has the hidden states of all steps, the last ones, and
+    /// the last cell states, empty where they are no results.
+    pub fn run<K: Kernels>(
+        &self,
+        input: &[Cell<i8>],
+        states: States<'_>,
+        scratch: &[Cell<u8>],
+        [steps, last, last_cell]: [&[Cell<i8>]; 3],
+    ) {
+        let (units, features) = (self.p.sequence.units as usize, self.p.sequence.features as usize);
+        let gates = units.wrapping_mul(2 * GATES as usize);
+        let Some((a, rest)) = scratch.split_at_checked(gates) else { return };
+        let Some((b, rest)) = rest.split_at_checked(gates) else { return };
+        let Some((own_cell, rest)) = rest.split_at_checked(units.wrapping_mul(2)) else { return };
+        let Some(own_hidden) = rest.get(..units) else { return };
+        let (Some(a), Some(b), Some(own_cell)) = (cells_of(a), cells_of(b), cells_of(own_cell)) else {
+            return;
+        };
+        let Some(own_hidden) = cells_of(own_hidden) else { return };
+        let of = |batch| match states {
+            States::Kept(hidden, cell) => (row(hidden, batch, units), row(cell, batch, units)),
+            _ => (own_hidden, own_cell),
+        };
+        let begin = |batch: usize| {
+            let (hidden, cell) = of(batch);
+            match states {
+                States::Kept(..) => {}
+                States::Fresh => {
+                    fill(hidden, self.p.zero_point as i8);
+                    fill(cell, 0);
+                }
+                States::Given(given, given_cell) => {
+                    let start = batch.wrapping_mul(units);
+                    given.range(start, units).copy_to(hidden);
+                    for (place, x) in cell.iter().zip(given_cell.range(start, units).iter()) {
+                        place.set(self.initial_cell(x));
+                    }
+                }
+            }
+        };
+        let mut left = self.p.sequence.steps;
+        walk(&self.p.sequence, begin, |batch, at| {
+            let (hidden, cell) = of(batch);
+            self.input.apply::<K>(row(input, at, features), a);
+            self.recurrent.apply::<K>(hidden, b);
+            self.update(a, b, cell, hidden);
+            copy(hidden, row(steps, at, units));
+            left = left.wrapping_sub(1);
+            if left == 0 {
+                left = self.p.sequence.steps;
+                copy(hidden, row(last, batch, units));
+                for (place, c) in row(last_cell, batch, units).iter().zip(cell) {
+                    let term = &self.p.last_cell;
+                    place.set(to_int8(c.get().into(), term.multiplier, term.zero_point, self.rounding));
+                }
+            }
+        });
+    }
+
+    fn initial_cell(&self, x: i8) -> i16 {
+        let term = &self.p.initial_cell;
+        let x = i32::from(x).wrapping_sub(term.zero_point);
+        to_int16(requantize(x.wrapping_mul(1 << 20), term.multiplier, self.rounding)) as i16
+    }
+
+    /// One step of one sequence, from both parts of its gates.
+    fn update(&self, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
+        let (a, b) = (a.as_chunks::<{ GATES as usize }>().0, b.as_chunks::<{ GATES as usize }>().0);
+        let (p, table) = (self.p, self.table);
+        for (((a, b), c), h) in a.iter().zip(b).zip(cell).zip(hidden) {
+            let [input, forget, candidate, output] = [0, 1, 2, 3].map(|gate| sum(&a[gate], &b[gate]));
+            let new = logistic(table, input).wrapping_mul(tanh(table, candidate));
+            let new = to_int16(by_power(new, p.candidate_shift, self.rounding));
+            let old = logistic(table, forget).wrapping_mul(c.get().into());
+            let old = to_int16(by_power(old, -15, self.rounding));
+            let mut state = to_int16(old.wrapping_add(new));
+            if p.clip != 0 {
+                state = state.min(p.clip as i32).max((p.clip as i32).wrapping_neg());
+            }
+            c.set(state as i16);
+            let x = state.wrapping_mul(p.tanh_multiplier);
+            let half = (1i32 << p.tanh_shift) >> 1;
+            let x = x.wrapping_add(half).wrapping_shr(p.tanh_shift);
+            let y = logistic(table, output).wrapping_mul(tanh_of(table, x));
+            h.set(to_int8(y, p.multiplier, p.zero_point, self.rounding));
+        }
+    }
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, factor, zero_point};
+    use crate::ops::recurrent::{gates_case, sequence_case, table, with_results};
+    use ferrolite_schema::Storage;
+    use ferrolite_schema::params::Term;
+
+    let sequence = sequence_case(random, STEPS | LAST | LAST_CELL);
+    let mut constants = Constants::default();
+    let rows = sequence.units * GATES;
+    let p = LstmParams {
+        sequence,
+        input: gates_case(random, &mut constants, rows, sequence.features),
+        recurrent: gates_case(random, &mut constants, rows, sequence.units),
+        table: constants.push(&table()),
+        tanh_multiplier: [3, 3 << random.below(3)][random.below(2)],
+        tanh_shift: random.below(3) as u32,
+        candidate_shift: -random.up_to(20).cast_signed() as i32,
+        clip: if random.below(2) == 0 { 0 } else { 1 + random.next() % 0x7FFF },
+        multiplier: factor(random, -22),
+        zero_point: zero_point(random),
+        initial_cell: Term { zero_point: zero_point(random), multiplier: factor(random, -14) },
+        last_cell: Term { zero_point: zero_point(random), multiplier: factor(random, -7) },
+    };
+    let state = sequence.batches * sequence.units;
+    let input = sequence.batches * sequence.steps * sequence.features;
+    let mut case = Case::of(OpCode::Lstm, &p, constants).rounding(random);
+    case = case.input(random, DType::Int8, input);
+    match random.below(3) {
+        0 => {}
+        1 => case = case.input(random, DType::Int8, state).input(random, DType::Int8, state),
+        _ => {
+            case = case.input(random, DType::Int8, state).input(random, DType::Int16, 2 * state);
+            case.inputs[1].storage = Storage::State;
+            case.inputs[2].storage = Storage::State;
+        }
+    }
+    with_results(case, &sequence).scratch(scratch_bytes(&sequence))
+}
