@@ -108,16 +108,17 @@ pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
 #[inline]
 fn one_over_one_plus(x: i32) -> i32 {
     const ONE: i32 = 1 << 29;
+    // No factor is `i32::MIN`, and nothing saturates: the estimate stays near 2 / (1 + x), between 1 and 2 in Q2.29.
+    let multiply = |a: i32, b: i32| ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32;
     // Half the sum of x and 1.0 in Q0.31, rounded up; 1.0 is the largest number there is.
     let half_denominator = ((x as u32).wrapping_add(1 << 31) >> 1) as i32;
-    let multiply = saturating_rounding_doubling_high_mul;
     let mut estimate = 1_515_870_810i32.wrapping_add(multiply(half_denominator, -1_010_580_540));
     for _ in 0..3 {
         let error = ONE.wrapping_sub(multiply(half_denominator, estimate));
         // The product of two Q2.29 numbers is Q4.27.
-        estimate = estimate.wrapping_add(multiply(estimate, error).saturating_mul(4));
+        estimate = estimate.wrapping_add(multiply(estimate, error).wrapping_mul(4));
     }
-    // It approximates 2 / (1 + x) in Q2.29, which halved is Q1.30 of the result.
+    // It approximates 2 / (1 + x) in Q2.29, which halved is Q1.30 of the result; that of 1.0 may be one more.
     estimate.saturating_mul(2)
 }
 

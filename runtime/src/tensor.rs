@@ -115,6 +115,32 @@ impl<'a, T: Element> TensorView<'a, T> {
         (0..self.len).map(move |index| self.at(index))
     }
 
+    /// `N` elements each, in order; a last incomplete group is not seen.
+    #[inline(always)]
+    pub fn arrays<const N: usize>(self) -> impl Iterator<Item = [T; N]> + 'a {
+        let mut place = self.first.cast::<[T; N]>();
+        (0..self.len / N.max(1)).map(move |_| {
+            // SAFETY: so many groups are there. Otherwise as in `at`.
+            let group = unsafe { place.read() };
+            place = place.wrapping_add(1);
+            group
+        })
+    }
+
+    /// `count` elements, `step` apart; none where the view ends before the last.
+    #[inline(always)]
+    pub fn every(self, first: usize, step: usize, count: usize) -> impl Iterator<Item = T> + 'a {
+        let last = count.wrapping_sub(1).checked_mul(step).and_then(|reach| reach.checked_add(first));
+        let there = last.is_some_and(|last| last < self.len);
+        let mut place = self.first.wrapping_add(first);
+        (0..if there { count } else { 0 }).map(move |_| {
+            // SAFETY: the last of them is there, as just found, and so are those before. Otherwise as in `at`.
+            let element = unsafe { place.read() };
+            place = place.wrapping_add(step);
+            element
+        })
+    }
+
     /// The same memory as bytes.
     pub fn bytes(self) -> TensorView<'a, u8> {
         TensorView { first: self.first.cast(), len: self.len * size_of::<T>(), memory: PhantomData }
@@ -210,13 +236,36 @@ impl<'a> TensorView<'a, i8> {
     /// Four elements each as the bytes of little-endian words; a last incomplete word is not seen.
     #[inline(always)]
     pub fn whole_words(self) -> impl Iterator<Item = u32> + 'a {
-        let mut place = self.first.cast::<u32>();
-        (0..self.len / 4).map(move |_| {
-            // SAFETY: so many words are there; any alignment will do. Otherwise as in `at`.
-            let word = unsafe { place.read_unaligned() };
-            place = place.wrapping_add(1);
-            u32::from_le(word)
-        })
+        self.arrays().map(|bytes: [i8; 4]| u32::from_le_bytes(bytes.map(|byte| byte as u8)))
+    }
+
+    /// Calls `f` with words of four elements each: `rows` times `count` of them, `stride` and `step` elements apart; with
+    /// none where the view ends before the last.
+    #[inline(always)]
+    pub fn grid(
+        self,
+        first: usize,
+        (rows, stride): (usize, usize),
+        (count, step): (usize, usize),
+        mut f: impl FnMut(u32),
+    ) {
+        let reach = |count: usize, step: usize| count.wrapping_sub(1).checked_mul(step);
+        let last = reach(rows, stride).zip(reach(count, step));
+        let end = last.and_then(|(down, along)| down.checked_add(along)?.checked_add(first)?.checked_add(4));
+        if rows == 0 || count == 0 || end.is_none_or(|end| end > self.len) {
+            return;
+        }
+        let mut row = self.first.wrapping_add(first);
+        for _ in 0..rows {
+            let mut place = row;
+            for _ in 0..count {
+                // SAFETY: the last word of the last row ends within the elements, as just found, and so do those before;
+                // any alignment will do. Otherwise as in `at`.
+                f(u32::from_le(unsafe { place.cast::<u32>().read_unaligned() }));
+                place = place.wrapping_add(step);
+            }
+            row = row.wrapping_add(stride);
+        }
     }
 
     /// `count` words of four elements each, `step` elements apart; none where the view ends before the last.

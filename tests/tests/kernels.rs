@@ -432,6 +432,12 @@ fn elementwise_equal_portable<K: Kernels>() {
         let input = random.elements(len);
         let found = in_place(&input, |input| K::lookup(input, &table, input));
         assert_eq!(found, in_place(&input, |input| Portable::lookup(input, &table, input)), "lookup, {len}");
+        for largest in [true, false] {
+            let run = View::from_slice(&input);
+            let wanted = if largest { input.iter().max() } else { input.iter().min() };
+            let none = if largest { -128 } else { 127 };
+            assert_eq!(K::extreme(run, largest), *wanted.unwrap_or(&none), "extreme, {len}");
+        }
         let mut copy = input.clone();
         assert_eq!(found, marked(len, |out| K::lookup(cells(&mut copy), &table, out)), "lookup apart, {len}");
     }

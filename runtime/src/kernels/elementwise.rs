@@ -10,7 +10,9 @@
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Multiplier, Product, Sum, Term};
+#[cfg(any(kernels = "armv7m", not(device)))]
+use ferrolite_schema::params::Product;
+use ferrolite_schema::params::{Multiplier, Sum, Term};
 
 use super::portable;
 use crate::tensor::TensorView;
@@ -32,7 +34,7 @@ pub(super) trait Instructions {
 
 /// Scaling by a right shift of 1 to 22 bits with two roundings.
 #[derive(Clone, Copy)]
-struct Scale {
+pub(super) struct Scale {
     mantissa: i32,
     /// The right shift minus one.
     shift: u32,
@@ -41,7 +43,7 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(multiplier: Multiplier, zero_point: i32) -> Option<Scale> {
+    pub(super) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Scale> {
         if !(-22..=-1).contains(&multiplier.shift) {
             return None;
         }
@@ -54,7 +56,7 @@ impl Scale {
     /// positive ones by a term of -1; it has the sign of the factor, since a product that rounds to zero from below
     /// differs then in nothing but that last bit.
     #[inline(always)]
-    fn twice<I: Instructions>(&self, doubled: i32) -> i32 {
+    pub(super) fn twice<I: Instructions>(&self, doubled: i32) -> i32 {
         let y = I::high_product_and(doubled, self.mantissa, self.round);
         y.wrapping_add(doubled >> 31) >> self.shift
     }
@@ -142,6 +144,7 @@ fn fast_add<I: Instructions>(
 }
 
 /// See [`Kernels::mul`](crate::kernels::Kernels::mul).
+#[cfg(any(kernels = "armv7m", not(device)))]
 pub(super) fn mul<I: Instructions>(
     a: TensorView<'_, i8>,
     b: TensorView<'_, i8>,

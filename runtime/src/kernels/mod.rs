@@ -21,6 +21,8 @@ mod elementwise;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im"))]
 mod fields;
 mod general;
+#[cfg(any(kernels = "armv7em", not(device)))]
+mod mean;
 #[cfg(any(kernels = "mve", not(device)))]
 mod mve;
 mod planes;
@@ -38,6 +40,8 @@ mod strips;
     not(device)
 ))]
 mod taps;
+#[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
+mod thumb2;
 mod tiles;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 mod x86_64;
@@ -459,6 +463,11 @@ pub trait Kernels: 'static {
     /// `out[i] = table[input[i] as u8]`; `out` may lie over `input`.
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         portable::lookup(input, table, out);
+    }
+
+    /// The largest element of a run, or the smallest unless `largest`; -128, or 127, of none.
+    fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
+        portable::extreme(run, largest)
     }
 
     /// Mean of each channel over some cells: `out[c] = clamp(round(sum / count))`, ties away from zero.

@@ -8,12 +8,13 @@ use ferrolite_schema::{DType, OpCode};
 
 use super::{Operator, no_overlap};
 use crate::error::Fault;
+use crate::kernels::Kernels;
 use crate::node::{Eval, Node};
-use crate::tensor::runs;
+use crate::tensor::{TensorView, runs};
 
-/// The operator.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::ArgMinMax as u16, check, eval, lead: no_overlap }
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::ArgMinMax as u16, check, eval: eval::<K>, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
@@ -32,14 +33,14 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     }
 }
 
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     let (Ok(p), Ok(output)) = (eval.node().params::<ArgMinMaxParams>(), eval.node().output(0)) else {
         return;
     };
     if output.dtype == DType::Int64 as u8 {
-        arg_min_max::<i64>(p, eval.input(0), eval.output(0));
+        arg_min_max::<K, i64>(p, eval.input(0), eval.output(0));
     } else {
-        arg_min_max::<i32>(p, eval.input(0), eval.output(0));
+        arg_min_max::<K, i32>(p, eval.input(0), eval.output(0));
     }
 }
 
@@ -49,10 +50,15 @@ impl Index for i32 {}
 impl Index for i64 {}
 
 /// Finds the indices. `input` is `[outer, count, inner]`, `out` `[outer, inner]`.
-pub fn arg_min_max<I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cell<I>]) {
+pub fn arg_min_max<K: Kernels, I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cell<I>]) {
     let inner = (p.inner as usize).max(1);
     let block = inner.wrapping_mul(p.count as usize).max(1);
     for (input, out) in runs(input, block).zip(runs(out, inner)) {
+        if let [out] = out {
+            let run = TensorView::from_cells(input);
+            out.set(position(run, K::extreme(run, p.largest == 1)).into());
+            continue;
+        }
         for (i, out) in out.iter().enumerate() {
             let mut best = (i32::MIN, 0i32);
             for (index, row) in (0i32..).zip(input.chunks_exact(inner)) {
@@ -67,12 +73,26 @@ pub fn arg_min_max<I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cel
     }
 }
 
+/// The index of the first element of a value, which is among them.
+#[inline(never)]
+fn position(run: TensorView<'_, i8>, value: i8) -> i32 {
+    let mut at = 0usize;
+    while let Some(four) = run.array::<4>(at) {
+        if four.contains(&value) {
+            break;
+        }
+        at = at.wrapping_add(4);
+    }
+    let rest = run.range(at, 4).iter().take_while(|&x| x != value).count();
+    at.wrapping_add(rest) as i32
+}
+
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, dim};
 
-    let (outer, count, inner) = (dim(random, 4), dim(random, 9), dim(random, 4));
+    let (outer, count, inner) = (dim(random, 4), dim(random, 40), dim(random, 4));
     let p = ArgMinMaxParams { outer, count, inner, largest: random.below(2) as u32 };
     let to = [DType::Int32, DType::Int64][random.below(2)];
     let case = Case::of(OpCode::ArgMinMax, &p, Constants::default());
@@ -96,7 +116,11 @@ mod tests {
             let mut out = [9i64; 4];
             let cells = Cell::from_mut(&mut out[..expected.len()]).as_slice_of_cells();
             let p = ArgMinMaxParams { outer, count, inner, largest };
-            arg_min_max(&p, Cell::from_mut(&mut input[..]).as_slice_of_cells(), cells);
+            arg_min_max::<crate::kernels::Portable, _>(
+                &p,
+                Cell::from_mut(&mut input[..]).as_slice_of_cells(),
+                cells,
+            );
             assert_eq!(&out[..expected.len()], expected, "{p:?}");
         }
     }

@@ -59,24 +59,72 @@ fn eval(eval: &Eval<'_>) {
 pub fn cumsum(p: &CumsumParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let (count, inner) = (p.count as usize, p.inner as usize);
     let block = count.wrapping_mul(inner);
-    let (low, high) = (i32::MIN.wrapping_shr(p.shift), i32::MAX.wrapping_shr(p.shift));
-    let scaled = |sum: i32| {
-        let sum = sum.max(low).min(high).wrapping_shl(p.shift);
-        let y = requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point);
-        y.clamp(-128, 127) as i8
+    // The first row, and how far it is to the next.
+    let backwards = (block.wrapping_sub(inner), inner.wrapping_neg());
+    let (first, step) = if p.reverse == 1 { backwards } else { (0, inner) };
+    // The shifts that the converter chooses, where the scale of the output is not far above that of the input.
+    // A Cortex-M0 has little flash.
+    let is_usual = rounding == Rounding::Double && p.multiplier.shift < 0 && !cfg!(kernels = "armv6m");
+    let line = match p.shift {
+        20 if is_usual => usual::<20>,
+        19 if is_usual => usual::<19>,
+        _ => any,
     };
     for (input, out) in runs(input, block).zip(runs(out, block)) {
         for column in 0..inner {
-            let mut sum = p.start;
-            for step in 0..count {
-                let row = if p.reverse == 1 { count.wrapping_sub(1).wrapping_sub(step) } else { step };
-                let at = row.wrapping_mul(inner).wrapping_add(column);
-                let (Some(x), Some(y)) = (input.get(at), out.get(at)) else { return };
-                let before = sum;
-                sum = sum.wrapping_add(i32::from(x.get()).wrapping_sub(p.input_zero_point));
-                y.set(scaled(if p.exclusive == 1 { before } else { sum }));
-            }
+            line(p, rounding, &Line { input, out, first: first.wrapping_add(column), step });
         }
+    }
+}
+
+/// The elements of one column of a block.
+struct Line<'a> {
+    input: &'a [Cell<i8>],
+    out: &'a [Cell<i8>],
+    first: usize,
+    /// Elements from one to the next.
+    step: usize,
+}
+
+/// The sums of a line, with one shift, and a multiplier that shifts right and rounds twice. The product of gemmlowp is the
+/// upper word of that with twice the factor, which may lack the bit above a word.
+#[inline(never)]
+fn usual<const SHIFT: u32>(p: &CumsumParams, _: Rounding, line: &Line<'_>) {
+    let (twice, right) = (p.multiplier.mantissa.wrapping_mul(2), !p.multiplier.shift as u32);
+    let term = p.zero_point.wrapping_mul(2).wrapping_add(1);
+    let lacks = twice >> 31;
+    each(p, line, |sum| {
+        let sum = sum.clamp(i32::MIN >> SHIFT, i32::MAX >> SHIFT) << SHIFT;
+        let high = ((i64::from(sum) * i64::from(twice) + (1 << 31)) >> 32) as i32;
+        let high = high.wrapping_add(sum & lacks);
+        let half = high.wrapping_add(high >> 31).wrapping_shr(right);
+        half.wrapping_add(term) >> 1
+    });
+}
+
+/// The sums of a line.
+#[inline(never)]
+fn any(p: &CumsumParams, rounding: Rounding, line: &Line<'_>) {
+    let (low, high) = (i32::MIN.wrapping_shr(p.shift), i32::MAX.wrapping_shr(p.shift));
+    each(p, line, |sum| {
+        let sum = sum.max(low).min(high).wrapping_shl(p.shift);
+        requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point)
+    });
+}
+
+/// The sums of a line, and outputs of them by `scaled`, saturated.
+#[inline(always)]
+fn each(p: &CumsumParams, line: &Line<'_>, scaled: impl Fn(i32) -> i32) {
+    let &Line { input, out, first, step } = line;
+    let (mut sum, mut at, zero_point) = (p.start, first, p.input_zero_point);
+    // Without the element itself, it is taken off again.
+    let itself = if p.exclusive == 1 { 0 } else { -1 };
+    for _ in 0..p.count {
+        let (Some(x), Some(y)) = (input.get(at), out.get(at)) else { return };
+        let x = i32::from(x.get()).wrapping_sub(zero_point);
+        y.set(scaled(sum.wrapping_add(x & itself)).clamp(-128, 127) as i8);
+        sum = sum.wrapping_add(x);
+        at = at.wrapping_add(step);
     }
 }
 
@@ -105,8 +153,11 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::quant::multiplier;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
 
     fn sums<const N: usize>(p: &CumsumParams, mut input: [i8; N]) -> [i8; N] {
         let mut out = [99i8; N];
@@ -119,6 +170,20 @@ mod tests {
     fn params(outer: u32, count: u32, inner: u32) -> CumsumParams {
         let multiplier = multiplier(1.0 / f64::from(1 << 19));
         CumsumParams { outer, count, inner, shift: 19, multiplier, ..CumsumParams::default() }
+    }
+
+    proptest! {
+        /// As by the definition, whatever the factor.
+        #[test]
+        fn the_usual_shift_scales_as_any(x: [i8; 24], mantissa in 0..=i32::MAX, shift in -31i32..4, start in -5000i32..5000) {
+            let p = CumsumParams { start, multiplier: Multiplier { mantissa, shift }, ..params(1, 24, 1) };
+            let mut sum = start;
+            let wanted = x.map(|x| {
+                sum += i32::from(x);
+                requantize(sum.clamp(-4096, 4095) << 19, p.multiplier, Rounding::Double).clamp(-128, 127) as i8
+            });
+            prop_assert_eq!(sums(&p, x), wanted);
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     // Each byte has an answer of its own.
     let table: Vec<u8> = (0..=255u8).map(|x| x.wrapping_mul(77).wrapping_add(turn)).collect();
     let p = LookupParams { table: constants.push(&table) };
-    let bytes = dim(random, 70);
+    let bytes = dim(random, 150);
     let mut byte = || [DType::Int8, DType::UInt8, DType::Bool][random.below(3)];
     let (from, to) = (byte(), byte());
     Case::of(OpCode::Lookup, &p, constants).input(random, from, bytes).output(to, bytes)

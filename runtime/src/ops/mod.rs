@@ -126,7 +126,7 @@ pub const MIN_MAX: Operator = min_max::operator::<Native>();
 /// A table of 256 bytes applied to each element: every function of one 8-bit number.
 pub const LOOKUP: Operator = lookup::operator::<Native>();
 /// Softmax over the last dimension.
-pub const SOFTMAX: Operator = softmax::operator();
+pub const SOFTMAX: Operator = softmax::operator::<Native>();
 /// Copies of boxes of elements, with a fill before them: PAD, TRANSPOSE, CONCATENATION, SPLIT, SLICE,
 /// STRIDED_SLICE, PACK, UNPACK, RESHAPE.
 pub const STRIDED_COPY: Operator = strided_copy::operator();
@@ -143,7 +143,7 @@ pub const QUANTIZE: Operator = quantize::operator();
 /// Integers to float32.
 pub const DEQUANTIZE: Operator = dequantize::operator();
 /// Index of the largest or smallest element: ARG_MAX, ARG_MIN.
-pub const ARG_MIN_MAX: Operator = arg_min_max::operator();
+pub const ARG_MIN_MAX: Operator = arg_min_max::operator::<Native>();
 /// Integers to the integers of another quantization or width.
 pub const REQUANTIZE: Operator = requantize::operator();
 /// Convolution with a 3x3 kernel and stride 1, by Winograd's F(2x2, 3x3).
@@ -192,7 +192,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         mul::operator::<K>(),
         min_max::operator::<K>(),
         lookup::operator::<K>(),
-        softmax::operator(),
+        softmax::operator::<K>(),
         strided_copy::operator(),
         reduce::operator(),
         reduce_min_max::operator::<K>(),
@@ -200,7 +200,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         resize_bilinear::operator(),
         quantize::operator(),
         dequantize::operator(),
-        arg_min_max::operator(),
+        arg_min_max::operator::<K>(),
         requantize::operator(),
         conv_2d_winograd::operator::<K>(),
         depthwise_3x3::operator::<K>(),

@@ -12,6 +12,7 @@ use super::window;
 use crate::error::Fault;
 use crate::kernels::{Cells, Kernels};
 use crate::node::{Node, check_clamp};
+use crate::tensor::{TensorView, fill, runs};
 
 #[inline]
 pub(super) fn check(node: &Node<'_>) -> Result<(), Fault> {
@@ -58,7 +59,77 @@ pub fn average_pool_2d<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[
 
 /// Maximum pooling of a batch of images; shapes as for [`average_pool_2d`].
 pub fn max_pool_2d<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    let few = p.channels < 4 && p.window.kernel_w.saturating_mul(p.channels) <= COLUMNS as u32;
+    // A Cortex-M0 has little flash.
+    if few && !cfg!(kernels = "armv6m") {
+        max_pool_by_rows::<K>(p, input, out);
+        return;
+    }
     pool(p, input, out, |cells, out| K::max_pool(cells, p.min, p.max, out));
+}
+
+/// Elements of a row that windows are over at a time.
+const COLUMNS: usize = 64;
+
+/// Maximum pooling with few channels: first over the rows under a row of windows, all columns of [`COLUMNS`] elements at
+/// a time, then over the columns under each window. Outputs are written later than one by one, never earlier.
+fn max_pool_by_rows<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    let w = &p.window;
+    let channels = p.channels as usize;
+    let stride = (w.in_w as usize).wrapping_mul(channels);
+    let out_row = (w.out_w as usize).wrapping_mul(channels);
+    let image_size = (w.in_h as usize).wrapping_mul(stride);
+    let columns = [const { Cell::new(0i8) }; COLUMNS];
+    for (image, out) in runs(input, image_size).zip(runs(out, out_row.wrapping_mul(w.out_h as usize))) {
+        for (oy, out) in (0..).zip(runs(out, out_row)) {
+            let (y, height) = span(oy, w.stride_h, w.kernel_h, w.pad_top, w.in_h);
+            let rows = image.get(y.wrapping_mul(stride)..).unwrap_or(&[]);
+            let (mut ox, mut out) = (0, out);
+            while ox < w.out_w {
+                let (x, _) = span(ox, w.stride_w, w.kernel_w, w.pad_left, w.in_w);
+                let first = x.wrapping_mul(channels);
+                let held = COLUMNS.min(stride.wrapping_sub(first));
+                let largest = columns.get(..held).unwrap_or(&columns);
+                fill(largest, i8::MIN);
+                for row in runs(rows, stride).take(height) {
+                    let row = TensorView::from_cells(row).range(first, held);
+                    K::min_max(TensorView::from_cells(largest), row, true, largest);
+                }
+                // The first window is within the columns.
+                let next = across(p, ox, first, largest, out).max(ox.wrapping_add(1));
+                out = out.get((next.wrapping_sub(ox) as usize).wrapping_mul(channels)..).unwrap_or(&[]);
+                ox = next;
+            }
+        }
+    }
+}
+
+/// The outputs of windows from `ox` on that end within some columns, whose first is element `first` of the row: the
+/// largest of each channel. Returns the first window that does not.
+#[inline(never)]
+fn across(p: &Pool2dParams, ox: u32, first: usize, columns: &[Cell<i8>], out: &[Cell<i8>]) -> u32 {
+    let w = &p.window;
+    let channels = (p.channels as usize).max(1);
+    // In elements: where a window begins, and where the row ends.
+    let elements = |cells: u32| (cells as isize).wrapping_mul(channels as isize);
+    let (width, step, end) = (elements(w.kernel_w), elements(w.stride_w), elements(w.in_w));
+    let mut at = elements(ox.wrapping_mul(w.stride_w)).wrapping_sub(elements(w.pad_left));
+    let clamp = |largest: i32| largest.max(p.min).min(p.max) as i8;
+    let mut done = ox;
+    for out in runs(out, channels) {
+        let (from, to) = (at.max(0) as usize, at.wrapping_add(width).min(end) as usize);
+        let Some(under) = columns.get(from.wrapping_sub(first)..to.wrapping_sub(first)) else { break };
+        if let [out] = out {
+            out.set(clamp(under.iter().fold(-128, |largest, x| largest.max(x.get().into()))));
+        } else {
+            for (channel, out) in out.iter().enumerate() {
+                let cells = under.get(channel..).unwrap_or(&[]).iter().step_by(channels);
+                out.set(clamp(cells.fold(-128, |largest, x| largest.max(x.get().into()))));
+            }
+        }
+        (at, done) = (at.wrapping_add(step), done.wrapping_add(1));
+    }
+    done
 }
 
 /// First cell and number of cells of a window inside the image, along one dimension.

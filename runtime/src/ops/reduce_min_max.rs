@@ -55,7 +55,11 @@ pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], ou
                 for at in steps(x, at) {
                     for at in steps(y, at) {
                         if !wide {
-                            fold(out, view, at, z, largest);
+                            if z.stride == 1 {
+                                extreme::<K>(out, view.range(at, z.count as usize), largest);
+                            } else {
+                                column(out, view, at, z, largest);
+                            }
                             continue;
                         }
                         for at in steps(z, at) {
@@ -69,19 +73,21 @@ pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], ou
     }
 }
 
+/// Puts the extreme of elements that lie side by side, and of the one before, in its place.
+fn extreme<K: Kernels>(out: &[Cell<i8>], run: TensorView<'_, i8>, largest: bool) {
+    if let Some(out) = out.first() {
+        let (most, found) = (out.get(), K::extreme(run, largest));
+        out.set(if largest { most.max(found) } else { most.min(found) });
+    }
+}
+
 /// Puts the extreme of the elements of each step of a loop, and of the one before, in its place.
 #[inline(never)]
-fn fold(out: &[Cell<i8>], input: TensorView<'_, i8>, first: usize, dim: ReduceDim, largest: bool) {
+fn column(out: &[Cell<i8>], input: TensorView<'_, i8>, first: usize, dim: ReduceDim, largest: bool) {
     let Some(out) = out.first() else { return };
     let most = i32::from(out.get());
-    let found = if dim.stride == 1 {
-        let run = input.range(first, dim.count as usize).iter().map(i32::from);
-        if largest { run.fold(most, i32::max) } else { run.fold(most, i32::min) }
-    } else {
-        let column = steps(dim, first).map(|at| i32::from(input.at(at)));
-        if largest { column.fold(most, i32::max) } else { column.fold(most, i32::min) }
-    };
-    out.set(found as i8);
+    let column = input.every(first, dim.stride as usize, dim.count as usize).map(i32::from);
+    out.set(if largest { column.fold(most, i32::max) } else { column.fold(most, i32::min) } as i8);
 }
 
 /// Any op of the operator, for tests.

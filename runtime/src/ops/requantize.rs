@@ -13,6 +13,9 @@ use crate::node::{Eval, Node, check_multiplier};
 use crate::quant;
 use crate::tensor::TensorView;
 
+/// Whether the core multiplies reals: a target that passes them in registers, or a host.
+pub(super) const HARD_FLOAT: bool = cfg!(any(not(device), target_abi = "eabihf"));
+
 /// The operator.
 pub const fn operator() -> Operator {
     Operator { code: OpCode::Requantize as u16, check, eval, lead: growth }
@@ -123,6 +126,11 @@ impl<'a> Writer<'a> {
             _ => (1, -128, 127),
         };
         Writer { size, bytes, min, max }
+    }
+
+    /// Bytes of an element.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Writes the low bytes of `value` to the element at `index`.

@@ -55,11 +55,11 @@ fn eval(eval: &Eval<'_>) {
 
 /// The two neighbours of a position, and the weight of the second.
 #[inline(always)]
-fn neighbours(index: u32, scale: i32, start: i32, size: u32) -> (usize, usize, i32) {
-    let position = (index as i32).wrapping_mul(scale).wrapping_add(start);
-    let first = (position / ONE).max(0);
-    let second = (position.wrapping_add(ONE - 1) / ONE).min((size as i32).wrapping_sub(1));
-    (first as usize, second as usize, position.wrapping_sub(first.wrapping_mul(ONE)))
+fn neighbours(position: i32, last: i32) -> (usize, usize, i32) {
+    // Divisions truncate: what is below zero is above -1 pixel.
+    let first = position.max(0) >> 10;
+    let second = (position.wrapping_add(ONE - 1) >> 10).min(last);
+    (first as usize, second as usize, position.wrapping_sub(first << 10))
 }
 
 /// Resizes a batch of images. `input` is `[batches, in_h, in_w, channels]`, `out`
@@ -68,42 +68,49 @@ pub fn resize_bilinear(p: &ResizeBilinearParams, rounding: Rounding, input: &[Ce
     let channels = (p.channels as usize).max(1);
     let row = channels.wrapping_mul(p.in_w as usize).max(1);
     let out_row = channels.wrapping_mul(p.out_w as usize).max(1);
+    let last = (p.in_h as i32).wrapping_sub(1);
     let images = runs(input, row.wrapping_mul(p.in_h as usize));
+    let line = if rounding == Rounding::Double { line::<true> } else { line::<false> };
     for (image, out) in images.zip(runs(out, out_row.wrapping_mul(p.out_h as usize))) {
-        for (y, out) in (0u32..).zip(out.chunks_exact(out_row)) {
-            let (y0, y1, dy) = neighbours(y, p.scale_h, p.start_h, p.in_h);
-            let (upper, lower) = (part(image, y0, row), part(image, y1, row));
-            for (x, out) in (0u32..).zip(out.chunks_exact(channels)) {
-                let (x0, x1, dx) = neighbours(x, p.scale_w, p.start_w, p.in_w);
-                // At most 1536 * 1536 each; the sum of all four terms stays far below 2^31.
-                let (ex, ey) = (ONE.wrapping_sub(dx), ONE.wrapping_sub(dy));
-                let weights = [(ey, ex), (dy, ex), (ey, dx), (dy, dx)].map(|(y, x)| y.wrapping_mul(x));
-                let pixels = part(upper, x0, channels)
-                    .iter()
-                    .zip(part(lower, x0, channels))
-                    .zip(part(upper, x1, channels).iter().zip(part(lower, x1, channels)));
-                for (((a, b), (c, d)), out) in pixels.zip(out) {
-                    let terms = [a, b, c, d].into_iter().zip(weights);
-                    let sum = terms.fold(0i32, |sum, (pixel, weight)| {
-                        sum.wrapping_add(i32::from(pixel.get()).wrapping_mul(weight))
-                    });
-                    out.set(round(sum, rounding));
-                }
-            }
+        let mut y = p.start_h;
+        for out in runs(out, out_row) {
+            let (y0, y1, dy) = neighbours(y, last);
+            line(p, [part(image, y0, row), part(image, y1, row)], dy, out);
+            y = y.wrapping_add(p.scale_h);
+        }
+    }
+}
+
+/// A row of pixels between two rows, of which the second has weight `dy`.
+#[inline(never)]
+fn line<const DOUBLE: bool>(p: &ResizeBilinearParams, rows: [&[Cell<i8>]; 2], dy: i32, out: &[Cell<i8>]) {
+    let channels = (p.channels as usize).max(1);
+    let last = (p.in_w as i32).wrapping_sub(1);
+    let mut x = p.start_w;
+    for out in runs(out, channels) {
+        let (x0, x1, dx) = neighbours(x, last);
+        x = x.wrapping_add(p.scale_w);
+        // At most 1536 * 1536 each; the sum of all four terms stays far below 2^31.
+        let both = dx.wrapping_mul(dy);
+        let (only_x, only_y) =
+            (dx.wrapping_mul(ONE).wrapping_sub(both), dy.wrapping_mul(ONE).wrapping_sub(both));
+        let neither = (ONE * ONE).wrapping_sub(only_x).wrapping_sub(dy.wrapping_mul(ONE));
+        let [a, b] = rows.map(|row| part(row, x0, channels));
+        let [c, d] = rows.map(|row| part(row, x1, channels));
+        let pixels = a.iter().zip(b).zip(c).zip(d);
+        for ((((a, b), c), d), out) in pixels.zip(out) {
+            let product = |x: &Cell<i8>, weight: i32| i32::from(x.get()).wrapping_mul(weight);
+            let (left, right) = (product(a, neither).wrapping_add(product(b, only_y)), product(c, only_x));
+            out.set(round::<DOUBLE>(left.wrapping_add(right).wrapping_add(product(d, both))));
         }
     }
 }
 
 /// `sum / 2^20`: ties away from zero with double rounding, upwards with single.
 #[inline(always)]
-fn round(sum: i32, rounding: Rounding) -> i8 {
-    let half = 1 << 19;
-    let scaled = match rounding {
-        Rounding::Single => sum.wrapping_add(half) >> 20,
-        Rounding::Double if sum > 0 => sum.wrapping_add(half) / (1 << 20),
-        Rounding::Double => sum.wrapping_sub(half) / (1 << 20),
-    };
-    scaled as i8
+fn round<const DOUBLE: bool>(sum: i32) -> i8 {
+    let less = if DOUBLE { sum >> 31 } else { 0 };
+    (sum.wrapping_add(less).wrapping_add(1 << 19) >> 20) as i8
 }
 
 /// The `index`-th part of `size` elements.

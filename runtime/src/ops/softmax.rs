@@ -3,7 +3,6 @@
 //!
 //! The converter tabulates the exponential of each difference from the row's maximum; what is left
 //! is a sum, one reciprocal per row by Newton's method, and one product per element.
-//! `#[inline]` has it compiled with the firmware, for size: rows are few and short.
 //! Source followed: TFLM `reference/softmax.h`, `internal/common.h`, gemmlowp `fixedpoint.h`.
 
 use core::cell::Cell;
@@ -13,9 +12,10 @@ use ferrolite_schema::params::SoftmaxParams;
 
 use super::{Operator, in_place};
 use crate::error::Fault;
+use crate::kernels::Kernels;
 use crate::node::{Eval, Node};
-use crate::quant::{reciprocal, rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul};
-use crate::tensor::runs;
+use crate::quant::reciprocal;
+use crate::tensor::{TensorView, runs};
 
 /// Longest row: each element adds at most 2^19 to a sum of 32 bits.
 pub const MAX_DEPTH: u32 = 8191;
@@ -23,10 +23,10 @@ pub const MAX_DEPTH: u32 = 8191;
 /// Integer bits of the sum of exponentials, Q12.19.
 const SUM_INTEGER_BITS: u32 = 12;
 
-/// The operator. A row is read whole before any of it is written, and element by element after
+/// The operator with the kernels `K`. A row is read whole before any of it is written, and element by element after
 /// that: it works in place.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::Softmax as u16, check, eval, lead: in_place }
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::Softmax as u16, check, eval: eval::<K>, lead: in_place }
 }
 
 #[inline]
@@ -40,38 +40,44 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.constants::<i32>(p.table, p.entries).map(|_| ())
 }
 
-#[inline]
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<SoftmaxParams>() else { return };
     let Ok(table) = eval.node().constants(p.table, p.entries) else { return };
     let Some((input, out)) = eval.pair() else { return };
-    softmax(p.depth as usize, table, input, out);
+    softmax::<K>(p.depth as usize, table, input, out);
 }
 
 /// Normalises rows of `depth` elements. `table[d]` is the exponential of a difference of `-d` in
 /// Q0.31, zero behind its end. `input` and `out` have the same number of elements.
-#[inline]
-pub fn softmax(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]) {
-    let depth = depth.max(1);
+pub fn softmax<K: Kernels>(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]) {
     for (input, out) in runs(input, depth).zip(runs(out, depth)) {
-        let largest = input.iter().map(Cell::get).fold(i8::MIN, i8::max);
-        let exponential = |x: &Cell<i8>| table.get(usize::from(largest.wrapping_sub(x.get()) as u8));
-        let mut sum = 0u32;
-        for x in input {
-            if let Some(&e) = exponential(x) {
-                sum = sum.wrapping_add(rounding_divide_by_power_of_two(e, SUM_INTEGER_BITS) as u32);
-            }
+        let largest = K::extreme(TensorView::from_cells(input), true);
+        normalise(table, largest, input, out);
+    }
+}
+
+/// Normalises a row. Exponentials are not negative, and neither are their products, so that roundings are a term and a
+/// cut: one half of what is cut off, or both halves of what two roundings cut off.
+#[inline(never)]
+fn normalise(table: &[i32], largest: i8, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    let exponential = |x: &Cell<i8>| table.get(usize::from(largest.wrapping_sub(x.get()) as u8));
+    let mut sum = 0u32;
+    for x in input {
+        if let Some(&e) = exponential(x) {
+            sum = sum.wrapping_add((e as u32).wrapping_add(1 << (SUM_INTEGER_BITS - 1)) >> SUM_INTEGER_BITS);
         }
-        // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
-        let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
-        // Q0.31 to 8 bits. Beyond 31 everything rounds to zero; TFLM stops the program there.
-        let exponent = bits.wrapping_add(31 - 8) as u32;
-        let (scale, exponent) = if exponent <= 31 { (scale, exponent) } else { (0, 0) };
-        for (x, out) in input.iter().zip(out) {
-            let product = saturating_rounding_doubling_high_mul(scale, exponential(x).copied().unwrap_or(0));
-            let y = rounding_divide_by_power_of_two(product, exponent);
-            out.set(y.wrapping_sub(128).min(127) as i8);
-        }
+    }
+    // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
+    let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
+    // Q0.31 to 8 bits. Beyond 31 everything rounds to zero; TFLM stops the program there.
+    let exponent = bits.wrapping_add(31 - 8) as u32;
+    let (scale, exponent) = if exponent <= 31 { (scale, exponent) } else { (0, 31) };
+    let halves = u64::from(1u32.wrapping_shl(exponent.wrapping_sub(2))) << 32 | 1 << 30;
+    for (x, out) in input.iter().zip(out) {
+        let product = u64::from(scale as u32) * u64::from(exponential(x).copied().unwrap_or(0) as u32);
+        let y = (product.wrapping_add(halves) >> 32) as u32;
+        let y = y.wrapping_shr(exponent.wrapping_sub(1)).min(255);
+        out.set((y as u8 ^ 0x80) as i8);
     }
 }
 
@@ -81,7 +87,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, dim};
     use std::vec::Vec;
 
-    let (rows, depth) = (dim(random, 4), dim(random, 20));
+    let (rows, depth) = (dim(random, 4), dim(random, 40));
     let step = random.up_to(100) as f64 / 2000.0;
     let exp = |d: u32| ((-f64::from(d) * step).exp() * 2f64.powi(31)).min(2147483647.0) as i32;
     let mut constants = Constants::default();
@@ -95,6 +101,8 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::kernels::Portable;
+    use crate::quant::{rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul};
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
@@ -114,7 +122,7 @@ mod tests {
             let table: Vec<i32> = (0..256).map(|d| (exponential(d) * 2147483647.0).round() as i32).collect();
             let rows = x.len() / depth;
             let mut out = vec![-128i8; x.len()];
-            softmax(depth, &table, cells(&mut x), cells(&mut out));
+            softmax::<Portable>(depth, &table, cells(&mut x), cells(&mut out));
             for (x, out) in x.chunks(depth).zip(out.chunks(depth)).take(rows) {
                 let largest = i32::from(*x.iter().max().unwrap());
                 let parts: Vec<f64> = x.iter().map(|&x| exponential(largest - i32::from(x))).collect();
@@ -126,9 +134,36 @@ mod tests {
             }
             let mut in_place = x;
             let shared = cells(&mut in_place);
-            softmax(depth, &table, shared, shared);
+            softmax::<Portable>(depth, &table, shared, shared);
             let whole = rows * depth;
             prop_assert_eq!(&in_place[..whole], &out[..whole]);
+        }
+    }
+
+    proptest! {
+        /// In the steps of gemmlowp.
+        #[test]
+        fn roundings_are_gemmlowps(
+            mut x in prop_oneof![
+                prop::collection::vec(any::<i8>(), 1..60),
+                prop::collection::vec(any::<i8>(), 1..MAX_DEPTH as usize),
+            ],
+            table in prop::collection::vec(0..=i32::MAX, 1..=256),
+        ) {
+            let mut table = table;
+            table[0] = i32::MAX;
+            let mut out = vec![0i8; x.len()];
+            softmax::<Portable>(x.len(), &table, cells(&mut x), cells(&mut out));
+            let largest = *x.iter().max().unwrap();
+            let e = |x: i8| table.get(usize::from(largest.wrapping_sub(x) as u8)).copied().unwrap_or(0);
+            let sum = x.iter().map(|&x| rounding_divide_by_power_of_two(e(x), 12) as u32).sum();
+            let (scale, bits) = reciprocal(sum, 12);
+            for (&x, &out) in x.iter().zip(&out) {
+                let product = saturating_rounding_doubling_high_mul(scale, e(x));
+                let exponent = (bits + 31 - 8) as u32;
+                let y = if exponent > 31 { 0 } else { rounding_divide_by_power_of_two(product, exponent) };
+                prop_assert_eq!(i32::from(out), (y - 128).min(127));
+            }
         }
     }
 
@@ -137,7 +172,7 @@ mod tests {
         // 8191 * 1.0 is the largest sum of 32 bits; 256 / 8191 rounds to zero.
         let mut x = vec![5i8; MAX_DEPTH as usize];
         let mut out = x.clone();
-        softmax(x.len(), &[i32::MAX], cells(&mut x), cells(&mut out));
+        softmax::<Portable>(x.len(), &[i32::MAX], cells(&mut x), cells(&mut out));
         assert!(out.iter().all(|&y| y == -128));
     }
 }

@@ -673,46 +673,6 @@ pub(super) unsafe extern "C" fn dense(
     )
 }
 
-/// Adds up four channels of `height` rows of `width` cells, both at least 1. `sums` becomes the sums of
-/// channels 0 and 2, then of 1 and 3, in halfwords.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn sum_cells(
-    first: *const i8,
-    height: usize,
-    width: usize,
-    channels: usize,
-    stride: usize,
-    sums: *mut [i32; 2],
-) {
-    naked_asm!(
-        concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        "push {{r4, r5, r6, r7, r8, lr}}",
-        "mov.w r5, #0",
-        "mov.w r6, #0",
-        // The stride minus the cells of a row
-        "ldr r4, [sp, #24]",
-        "mls r4, r2, r3, r4",
-        "1:",
-        "mov.w r12, r2",
-        ".p2align 2",
-        "2:",
-        "ldr.w r7, [r0]",
-        "add.w r0, r0, r3",
-        "sxtb16 r8, r7",
-        "sxtb16 r7, r7, ror #8",
-        "sadd16 r5, r5, r8",
-        "sadd16 r6, r6, r7",
-        "subs.w r12, r12, #1",
-        "bne.w 2b",
-        "add r0, r4",
-        "subs r1, r1, #1",
-        "bne 1b",
-        "ldr r4, [sp, #28]",
-        "strd r5, r6, [r4]",
-        "pop {{r4, r5, r6, r7, r8, pc}}",
-    )
-}
-
 /// Copies an image row into a ring row: planes of two channels, a word for each pixel.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen_band(work: *const WidenBand) {

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Band, Cells, Channels, TILE, Tile, halfwords};
+use super::{Band, Channels, TILE, Tile, halfwords};
 use crate::packing::{Matrix, Packing, Shape};
 
 pub(super) fn low(word: i32) -> i32 {
@@ -58,17 +58,6 @@ impl Pair {
 
 pub(super) fn sadd16(a: i32, b: i32) -> i32 {
     low(a).wrapping_add(low(b)) & 0xFFFF | high(a).wrapping_add(high(b)) << 16
-}
-
-pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i32; 2] {
-    let mut sums = [0; 2];
-    for row in cells.rows() {
-        for cell in row.chunks_exact(cells.channels) {
-            let x = word(&cell[first..]);
-            sums = [sadd16(sums[0], sxtb16(x)), sadd16(sums[1], sxtb16(x.rotate_right(8)))];
-        }
-    }
-    sums
 }
 
 pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {

@@ -37,6 +37,20 @@ mod core_instructions {
         smlawb(a, b, term) = "smlawb {result}, {a}, {b}, {term}";
         /// The same with the upper halfword.
         smlawt(a, b, term) = "smlawt {result}, {a}, {b}, {term}";
+        /// The first and the third byte as halfwords, with their signs.
+        sxtb16(a) = "sxtb16 {result}, {a}";
+        /// The second and the fourth byte as halfwords, with their signs.
+        sxtb16_ror8(a) = "sxtb16 {result}, {a}, ror #8";
+        /// Halfwords and the first and the third byte.
+        sxtab16(a, b) = "sxtab16 {result}, {a}, {b}";
+        /// Halfwords and the second and the fourth byte.
+        sxtab16_ror8(a, b) = "sxtab16 {result}, {a}, {b}, ror #8";
+        /// The product of the lower halfwords.
+        smulbb(a, b) = "smulbb {result}, {a}, {b}";
+        /// The product of the upper halfwords.
+        smultt(a, b) = "smultt {result}, {a}, {b}";
+        /// The sums of halfwords.
+        sadd16(a, b) = "sadd16 {result}, {a}, {b}";
         /// A number without its lower 20 bits, saturated to 8 bits.
         scale_to_int8(a) = "ssat {result}, #8, {a}, asr #20";
         /// Half of a number, saturated to 8 bits.
@@ -58,6 +72,8 @@ mod core_instructions {
 
 #[cfg(not(kernels = "armv7em"))]
 mod definitions {
+    pub(in super::super) use super::super::emulated::{sadd16, sxtb16};
+
     pub fn smmulr(a: i32, b: i32) -> i32 {
         smmlar(a, b, 0)
     }
@@ -72,6 +88,26 @@ mod definitions {
 
     pub fn smlawt(a: i32, b: i32, term: i32) -> i32 {
         smlawb(a, b >> 16, term)
+    }
+
+    pub fn sxtab16(a: i32, b: i32) -> i32 {
+        sadd16(a, sxtb16(b))
+    }
+
+    pub fn sxtab16_ror8(a: i32, b: i32) -> i32 {
+        sadd16(a, sxtb16_ror8(b))
+    }
+
+    pub fn smulbb(a: i32, b: i32) -> i32 {
+        i32::from(a as i16).wrapping_mul(i32::from(b as i16))
+    }
+
+    pub fn smultt(a: i32, b: i32) -> i32 {
+        smulbb(a >> 16, b >> 16)
+    }
+
+    pub fn sxtb16_ror8(a: i32) -> i32 {
+        sxtb16(a.rotate_right(8))
     }
 
     pub fn scale_to_int8(a: i32) -> i32 {

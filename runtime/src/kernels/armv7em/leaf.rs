@@ -7,7 +7,7 @@ use core::cell::Cell;
 use super::asm;
 #[cfg(not(kernels = "armv7em"))]
 use super::emulated;
-use super::{Band, Cells, Channels, Lines, TILE, Tile, halfwords};
+use super::{Band, Channels, Lines, TILE, Tile, halfwords};
 
 /// Widens lines of `len` elements to 16 bits: each group of four becomes the words `(x0, x2)` and `(x1, x3)`,
 /// [`TILE`] words apart. A last group of fewer elements is padded with zeroes. `target` starts with the first
@@ -53,37 +53,6 @@ pub(super) fn widen(lines: &Lines<'_>, len: usize, target: &[Cell<i32>]) {
             emulated::widen(&source[start..][..len], &target[lane + number * line..]);
         }
     }
-}
-
-/// The sums over all cells of four channels, starting with channel `first`; zeroes if sizes do not fit. Sums
-/// of more than 255 cells wrap.
-pub(super) fn sum_cells(cells: &Cells<'_>, first: usize) -> [i16; 4] {
-    let Cells { image, height, width, channels, stride } = *cells;
-    let last = height
-        .wrapping_sub(1)
-        .wrapping_mul(stride)
-        .wrapping_add(width.wrapping_sub(1).wrapping_mul(channels));
-    let fits = height != 0 && width != 0 && image.len() >= last.wrapping_add(first).wrapping_add(4);
-    if !fits {
-        return [0; 4];
-    }
-    // SAFETY: the last cell, like all before it, has four elements from `first` on, as checked above.
-    #[cfg(kernels = "armv7em")]
-    let [even, odd] = unsafe {
-        let mut sums = [0; 2];
-        asm::sum_cells(
-            image.as_ptr().cast::<i8>().add(first),
-            height,
-            width,
-            channels,
-            stride,
-            &raw mut sums,
-        );
-        sums
-    };
-    #[cfg(not(kernels = "armv7em"))]
-    let [even, odd] = emulated::sum_cells(cells, first);
-    [even as i16, odd as i16, (even >> 16) as i16, (odd >> 16) as i16]
 }
 
 /// Computes an even number of channels, those of `channels`, for the pixels of a tile. Channel 0 is element 0

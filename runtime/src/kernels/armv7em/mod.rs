@@ -29,11 +29,11 @@ use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Product, Sum, Weighted};
 
 use super::channels::{Channels, half};
-use super::elementwise::{self, Instructions, clamp_to};
-use intrinsics::{scale_to_int8, smlawb, smlawt};
+use super::elementwise::{self, Instructions, Scale, clamp_to};
+use intrinsics::{scale_to_int8, smlawb, smlawt, smulbb, smultt, sxtab16, sxtab16_ror8};
 
 use super::{
-    Band, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable, taps,
+    Band, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable, taps, thumb2,
 };
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, zip_words};
@@ -142,7 +142,20 @@ impl Kernels for Armv7em {
         rounding: Rounding,
         out: &[Cell<i8>],
     ) {
-        elementwise::mul::<Self>(a, b, product, rounding, out);
+        let Some(scale) = Scale::new(product.multiplier, product.zero_point) else {
+            return portable::mul(a, b, product, rounding, out);
+        };
+        if rounding != Rounding::Double {
+            return portable::mul(a, b, product, rounding, out);
+        }
+        let both = |zero_point: i32| {
+            let less = zero_point.wrapping_neg();
+            less & 0xFFFF | less << 16
+        };
+        let (from_a, from_b) = (both(product.a_zero_point), both(product.b_zero_point));
+        let numbers = (from_a, from_b, scale);
+        portable::cycles(a, b, out, |a, b, out| mul(a, b, &numbers, out));
+        clamp_to(product.min, product.max, out);
     }
 
     fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
@@ -174,6 +187,14 @@ impl Kernels for Armv7em {
 
     fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
         dots::dots(x, y)
+    }
+
+    fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+        thumb2::lookup(input, table, out);
+    }
+
+    fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
+        pool::extreme(run, largest)
     }
 
     #[inline]
@@ -287,6 +308,23 @@ fn last_channel(
 /// Two elements as the halfwords of a word.
 fn halfwords(low: i8, high: i8) -> i32 {
     i32::from(low) & 0xFFFF | i32::from(high) << 16
+}
+
+/// Products of elements, from which zero points are taken by what is added to halfwords. A function of its own for its
+/// registers.
+#[inline(never)]
+fn mul(
+    a: TensorView<'_, i8>,
+    b: TensorView<'_, i8>,
+    &(from_a, from_b, scale): &(i32, i32, Scale),
+    out: &[Cell<i8>],
+) {
+    zip_words(a, b, out, |x, y| {
+        let (a0, b0) = (sxtab16(from_a, x), sxtab16(from_b, y));
+        let (a1, b1) = (sxtab16_ror8(from_a, x), sxtab16_ror8(from_b, y));
+        let products = [smulbb(a0, b0), smulbb(a1, b1), smultt(a0, b0), smultt(a1, b1)];
+        products.map(|product| Armv7em::halve_to_int8(scale.twice::<Armv7em>(product << 1)) as i8)
+    });
 }
 
 /// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.

@@ -27,7 +27,7 @@ use ferrolite_schema::params::{Product, Sum};
 
 use super::channels::Channels;
 use super::elementwise::{self, Instructions, clamp_to};
-use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps, thumb2};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -161,6 +161,10 @@ impl Kernels for Armv7m {
             depthwise_any(band, weights.bytes, stage, out);
         }
         clamp(stage, out);
+    }
+
+    fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+        thumb2::lookup(input, table, out);
     }
 
     fn add(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Sum, rounding: Rounding, out: &[Cell<i8>]) {

@@ -1038,3 +1038,22 @@ pub(super) unsafe extern "C" fn largest(a: *const i8, b: *const i8, out: *mut i8
         "pop {{r7, pc}}",
     )
 }
+
+/// The largest of `len` elements, at least one; the smallest where `turn` is -1, not 0: that whose complement is largest.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn extreme(run: *const i8, len: usize, turn: i32) -> i32 {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "vdup.32 q1, r2",
+        "mvn r3, #127",
+        "dlstp.8 lr, r1",
+        "2:",
+        "vldrb.u8 q0, [r0], #16",
+        "veor q0, q0, q1",
+        "vmaxv.s8 r3, q0",
+        "letp lr, 2b",
+        "eor r0, r3, r2",
+        "pop {{r7, pc}}",
+    )
+}

@@ -511,3 +511,14 @@ pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
     #[cfg(not(kernels = "mve"))]
     crate::kernels::portable::lookup(input, table, out);
 }
+
+/// See [`Kernels::extreme`](crate::kernels::Kernels::extreme).
+pub(super) fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
+    #[cfg(kernels = "mve")]
+    if !run.is_empty() {
+        let turn = if largest { 0 } else { -1 };
+        // SAFETY: so many elements are there.
+        return unsafe { asm::extreme(run.as_ptr(), run.len(), turn) } as i8;
+    }
+    crate::kernels::portable::extreme(run, largest)
+}

@@ -127,6 +127,10 @@ impl Kernels for Mve {
         leaf::lookup(input, table, out);
     }
 
+    fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
+        leaf::extreme(run, largest)
+    }
+
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         if !leaf::average_pool(cells, min, max, out) {
             portable::average_pool(cells, min, max, out);

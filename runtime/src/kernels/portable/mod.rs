@@ -13,6 +13,7 @@ mod tiles;
 use core::cell::Cell;
 
 use super::{Kernels, Stage, TILE};
+use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", not(device)))]
 pub(super) use elementwise::cycles;
@@ -201,4 +202,14 @@ pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
     for (input, out) in rest.iter().zip(rest_out) {
         out.set(find(input));
     }
+}
+
+/// See [`Kernels::extreme`]. Four elements at a time: reads in a row.
+pub(super) fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
+    let fold = |most: i32, f: fn(i32, i32) -> i32| {
+        let four = |most, four: [i8; 4]| four.into_iter().map(i32::from).fold(most, f);
+        let most = run.arrays().fold(most, four);
+        run.range(run.len() & !3, 3).iter().map(i32::from).fold(most, f) as i8
+    };
+    if largest { fold(-128, i32::max) } else { fold(127, i32::min) }
 }

@@ -1,0 +1,73 @@
+//! Means of some elements, rounded to nearest, ties away from zero, without a division each.
+//!
+//! ```text
+//! mean = (sum + 128 n + (n - [sum < 0 and n even]) / 2) / n - 128        for n elements; the divisions round down
+//! ```
+//! With 128 more, elements have no sign, and neither has their sum. Rounded down, half of `n` is added whatever the sign
+//! of an odd `n`; the ties of an even one want one less below zero. A reciprocal that is rounded up is off by less than
+//! `n` in 2^32, its product by less than `257 n^2`: where that is less than 2^31, it does not reach the next integer.
+
+/// Numbers that are the same for all means of so many elements.
+#[derive(Clone, Copy)]
+pub(super) struct Mean {
+    count: u32,
+    /// 2^31 divided by their number, rounded up; 0 where there are too many.
+    reciprocal: u32,
+    /// What is added to a sum of elements without a sign.
+    half: u32,
+    /// -1 if their number is even.
+    even: i32,
+}
+
+impl Mean {
+    /// Of `count` elements, at least 1 and below 2^23.
+    #[inline(always)]
+    pub(super) fn of(count: i32) -> Mean {
+        /// 257 times its square is below 2^31.
+        const MOST: u32 = 2890;
+        let count = count.max(1) as u32;
+        let reciprocal = if count > MOST { 0 } else { ((1 << 31) - 1) / count + 1 };
+        Mean { count, reciprocal, half: count / 2, even: (count as i32 & 1) - 1 }
+    }
+
+    /// The mean of elements whose sum is this, with 128 more for each of them.
+    #[inline(always)]
+    pub(super) fn of_unsigned(&self, sum: u32) -> i32 {
+        let signed = sum.wrapping_sub(self.count.wrapping_mul(128)) as i32;
+        let less = signed >> 31 & self.even;
+        let rounded = sum.wrapping_add(self.half).wrapping_add(less as u32);
+        let mean = if self.reciprocal == 0 {
+            rounded.checked_div(self.count).unwrap_or(0)
+        } else {
+            ((u64::from(rounded.wrapping_mul(2)) * u64::from(self.reciprocal)) >> 32) as u32
+        };
+        (mean as i32).wrapping_sub(128)
+    }
+
+    /// The mean of elements whose sum is this.
+    #[inline(always)]
+    pub(super) fn of_sum(&self, sum: i32) -> i32 {
+        self.of_unsigned((sum as u32).wrapping_add(self.count.wrapping_mul(128)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Around each tie, and at both ends.
+    #[test]
+    fn means_are_rounded_quotients() {
+        for count in (1..600).chain([2889, 2890, 2891, 4096, 65536, 1 << 22]) {
+            let mean = Mean::of(count);
+            let ends = [-128 * count, 127 * count].into_iter();
+            let ties = (-255i32..=254).map(|half| half * count / 2);
+            for sum in ends.chain(ties.flat_map(|tie| [tie - 1, tie, tie + 1])) {
+                if (-128 * count..=127 * count).contains(&sum) {
+                    let wanted = (f64::from(sum) / f64::from(count)).round() as i32;
+                    assert_eq!(mean.of_sum(sum), wanted, "{sum} of {count}");
+                }
+            }
+        }
+    }
+}
