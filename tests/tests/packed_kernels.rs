@@ -10,8 +10,8 @@ use std::ops::Range;
 use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::cases::packed::{Channels, Packed};
 use ferrolite_runtime::kernels::{
-    Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, COLUMNS, General, Kernels, Lines, Mve, Outputs, Portable,
-    Rv32im, Stage, Strips, TILE, Tiles,
+    Armv6m, Armv7em, Armv7m, BAND_SLACK, Band, ByTiles, COLUMNS, General, Job, Kernels, Lines, Mve, Outputs,
+    Patches, Portable, Rv32im, Stage, Strips, TILE, Tiles,
 };
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use ferrolite_runtime::kernels::{Avx2, Host};
@@ -139,6 +139,8 @@ impl Convolution {
 }
 
 fn convolutions_equal_portable<K: Kernels>() {
+    rows_equal_portable::<K>(false);
+    rows_equal_portable::<General<K>>(true);
     convolutions_equal::<K>(false);
     convolutions_equal::<General<K>>(true);
 }
@@ -158,6 +160,96 @@ fn convolutions_equal<K: Kernels>(general: bool) {
         let line = random.up_to(deepest / lines);
         let size = (random.up_to(TILE), random.up_to(40));
         Convolution::new::<K>(&mut random, size, (lines, line), general).check::<K>();
+    }
+}
+
+/// The pixels of a row of outputs above a ring of rows, tile by tile as a set prepares them.
+struct Row {
+    ring: Vec<i8>,
+    step: usize,
+    pitch: usize,
+    pixels: usize,
+    /// Lines before the ring's end.
+    until_end: usize,
+    /// The lane at which loading is split.
+    cut: usize,
+    weights: Packed,
+    numbers: Channels,
+}
+
+impl Row {
+    fn new<K: Kernels>(
+        random: &mut Random,
+        (pixels, channels): (usize, usize),
+        (lines, line): (usize, usize),
+        general: bool,
+    ) -> Row {
+        let Convolution { weights, numbers, .. } =
+            Convolution::new::<K>(random, (1, channels), (lines, line), general);
+        let step = random.up_to(2 * line + 3);
+        let pitch = (pixels - 1) * step + line + random.below(3);
+        let behind = random.below(5);
+        Row {
+            ring: random.elements(lines * pitch + behind),
+            step,
+            pitch,
+            pixels,
+            until_end: random.up_to(lines),
+            cut: random.below(TILE),
+            weights,
+            numbers,
+        }
+    }
+
+    fn run<K: Kernels>(&self) -> Vec<i8> {
+        let &Row { step, pitch, pixels, until_end, .. } = self;
+        let shape = &self.weights.shape;
+        let depth = shape.padded_depth().expect("it is small") as usize;
+        let out_stride = shape.channels as usize;
+        let mut ring = self.ring.clone();
+        let start = (shape.lines as usize - until_end) * pitch;
+        let patches = Patches { cells: cells(&mut ring), start, until_end, again: 0 };
+        let mut outputs = Vec::new();
+        with_scratch(TILE * usize::from(shape.packing.element) * depth, |tile| {
+            if K::CLEARED_TILES && shape.padded_depth() != shape.depth() {
+                tile.iter().for_each(|cell| cell.set(0));
+            }
+            outputs = marked(pixels * out_stride, |out| {
+                let (weights, stage) = (&self.weights.matrix(), &self.numbers.stage());
+                let mut conv = K::Tiled::new(&Job { tile, weights, stage, step, pitch, out_stride });
+                let mut at = 0;
+                while at < pixels {
+                    let left = (pixels - at) / TILE;
+                    at += TILE * conv.tiles(&patches.skip(at * step), left, &out[at * out_stride..]);
+                    let here = TILE.min(pixels - at);
+                    let cut = self.cut.min(here);
+                    for lanes in [0..cut, cut..here].into_iter().filter(|lanes| !lanes.is_empty()) {
+                        conv.load(&patches.skip((at + lanes.start) * step), lanes);
+                    }
+                    conv.multiply(here, &out[at * out_stride..]);
+                    at += here;
+                }
+                conv.finish(out);
+            });
+        });
+        outputs
+    }
+}
+
+fn rows_equal_portable<K: Kernels>(general: bool) {
+    let mut random = Random(7);
+    for _ in 0..SHAPES {
+        let lines = random.up_to(6);
+        let line = random.up_to(DEEPEST.min(80) / lines);
+        let size = (random.up_to(5 * TILE), random.up_to(20));
+        let row = Row::new::<K>(&mut random, size, (lines, line), general);
+        let Row { pixels, step, pitch, until_end, cut, .. } = row;
+        assert_eq!(
+            row.run::<K>(),
+            row.run::<Portable>(),
+            "{pixels} pixels {step} apart, lines {pitch} apart, {until_end} before the end, cut at {cut}, {:?}",
+            row.weights.shape
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use ferrolite_schema::params::Multiplier;
 use super::Stage;
 
 /// The parameters of some channels for a leaf.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Channels<'a> {
     pub(super) bias: &'a [i32],
     /// One for each bias, or one for all.

@@ -4,7 +4,7 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use super::{Kernels, Lines, Outputs, Policy, Stage, Tiles};
+use super::{Kernels, Lines, OfBothKinds, Outputs, Policy, Stage, Tiles};
 use crate::packing::{Matrix, Shape};
 use crate::winograd::Filters;
 
@@ -15,6 +15,8 @@ pub struct General<K>(PhantomData<K>);
 impl<K: Kernels> Kernels for General<K> {
     const POLICY: Policy = K::POLICY;
     const CLEARED_TILES: bool = K::CLEARED_TILES;
+
+    type Tiled<'a> = OfBothKinds<'a, K>;
 
     #[inline(always)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {

@@ -14,6 +14,7 @@ mod armv6m;
 mod armv7em;
 #[cfg(any(kernels = "armv7m", not(device)))]
 mod armv7m;
+mod by_tiles;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod channels;
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
@@ -63,6 +64,7 @@ pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(device)))]
 pub use armv7m::Armv7m;
+pub use by_tiles::{ByTiles, Job, OfBothKinds, Patches, Unprepared};
 pub use general::General;
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
@@ -290,6 +292,9 @@ pub trait Kernels: 'static {
 
     /// Whether [`max_pool`](Kernels::max_pool) compares several channels at once. If so, it serves reductions, too.
     const WIDE_POOLS: bool = false;
+
+    /// How this set makes convolutions with the packings of its own.
+    type Tiled<'a>: ByTiles<'a>;
 
     /// Loads lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// Each set chooses its own order in the tile. The tile has `TILE * shape.packing.element *

@@ -8,7 +8,6 @@
 //! Source followed: TFLM `kernels/conv.cc`, `reference/integer_ops/conv.h`.
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{Conv2dParams, Window};
@@ -16,7 +15,7 @@ use ferrolite_schema::params::{Conv2dParams, Window};
 use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
-use crate::kernels::{General, Kernels, Lines, Portable, Stage, TILE};
+use crate::kernels::{ByTiles, General, Job, Kernels, Patches, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
 use crate::tensor::{cells_of, copy_short, fill, fill_short};
@@ -299,8 +298,9 @@ fn eval_both<K: Kernels>(eval: &Eval<'_>) {
 
 #[inline(always)]
 fn eval_packed<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
-    let Some(layer) = eval.layer(&p.stage, p.weights, p.out_channels) else { return };
-    let Some(shape) = shape(p, packing) else { return };
+    // Large, and better not moved.
+    let layer = eval.layer(&p.stage, p.weights, p.out_channels);
+    let (Some(layer), Some(shape)) = (&layer, shape(p, packing)) else { return };
     let weights = Matrix { shape, bytes: layer.weights };
     conv_2d_packed::<K>(p, layer.input, &weights, &layer.stage, layer.scratch, layer.out);
 }
@@ -322,35 +322,75 @@ pub fn conv_2d_packed<K: Kernels>(
     if K::CLEARED_TILES && weights.shape.padded_depth() != weights.shape.depth() {
         fill(tile, 0);
     }
-    let tile_elements = TILE.wrapping_mul(out_pixel).max(1);
     let pointwise = window::is_pointwise(w);
-    let ring = if pointwise { &[] } else { cells_of(ring).unwrap_or(&[]) };
+    let (ring, pitch) = if pointwise {
+        (&[][..], 0)
+    } else {
+        (cells_of(ring).unwrap_or(&[]), ring_row(p).unwrap_or(0) as usize)
+    };
+    let step = (w.stride_w as usize).wrapping_mul(channels);
+    let mut conv = K::Tiled::new(&Job { tile, weights, stage, step, pitch, out_stride: out_pixel });
     for (cells, out) in window::images(w, input, channels, out, out_pixel) {
-        let mut source = cells;
+        let mut walk = Walk { conv: &mut conv, step, out_pixel, lane: 0, out };
         let mut ring = Ring::new(p, cells, ring);
-        let (mut oy, mut ox) = (0, 0);
-        for out in out.chunks(tile_elements) {
-            let count = out.len() / out_pixel.max(1);
-            if pointwise {
-                let lines = Lines { source, lanes: 0..count, step: channels, lines: 0..1, pitch: 0 };
-                K::load_lines(tile, &weights.shape, &lines);
-                source = source.get(TILE.wrapping_mul(channels)..).unwrap_or(&[]);
-            } else {
-                let mut lane = 0;
-                while lane < count {
-                    // The tile's pixels in this row of outputs.
-                    let here = (count - lane).min((w.out_w - ox) as usize);
-                    ring.advance(oy * w.stride_h);
-                    ring.load::<K>(tile, &weights.shape, lane..lane + here, ox);
-                    lane += here;
-                    ox += here as u32;
-                    if ox == w.out_w {
-                        (oy, ox) = (oy + 1, 0);
-                    }
-                }
+        // The pixels of a pointwise convolution lie side by side in all rows.
+        let (rows, pixels) = if pointwise { (1, w.out_h.wrapping_mul(w.out_w)) } else { (w.out_h, w.out_w) };
+        for oy in 0..rows {
+            let mut patches = Patches { cells, start: 0, until_end: 1, again: 0 };
+            if !pointwise {
+                ring.advance(oy.wrapping_mul(w.stride_h));
+                patches = ring.patches();
             }
-            K::matmul_packed(tile, count, weights, stage, out, out_pixel);
+            walk.pixels(patches, pixels as usize);
         }
+        walk.conv.multiply(walk.lane, walk.out);
+    }
+    conv.finish(out);
+}
+
+/// The way through the pixels of an image, which fill one tile after the other.
+struct Walk<'a, C> {
+    conv: &'a mut C,
+    /// Elements from one patch to the next, and from one output to the next.
+    step: usize,
+    out_pixel: usize,
+    /// Pixels in the tile.
+    lane: usize,
+    /// Outputs, starting with those of the tile's first pixel.
+    out: &'a [Cell<i8>],
+}
+
+impl<'k, C: ByTiles<'k>> Walk<'_, C> {
+    /// Enters pixels that lie side by side.
+    #[inline(always)]
+    fn pixels(&mut self, mut patches: Patches<'_>, mut count: usize) {
+        loop {
+            if self.lane == 0 {
+                let made = self.conv.tiles(&patches, count / TILE, self.out).wrapping_mul(TILE);
+                self.made(made);
+                patches = patches.skip(made.wrapping_mul(self.step));
+                count = count.wrapping_sub(made);
+            }
+            let end = TILE.min(self.lane.wrapping_add(count));
+            let here = end.wrapping_sub(self.lane);
+            if here == 0 {
+                return;
+            }
+            self.conv.load(&patches, self.lane..end);
+            patches = patches.skip(here.wrapping_mul(self.step));
+            count = count.wrapping_sub(here);
+            self.lane = end;
+            if end == TILE {
+                self.conv.multiply(TILE, self.out);
+                self.made(TILE);
+                self.lane = 0;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn made(&mut self, pixels: usize) {
+        self.out = self.out.get(pixels.wrapping_mul(self.out_pixel)..).unwrap_or(&[]);
     }
 }
 
@@ -422,22 +462,11 @@ impl<'a> Ring<'a> {
         self.first = if self.first.wrapping_add(1) == self.rows { 0 } else { self.first.wrapping_add(1) };
     }
 
-    /// Enters the patches of pixels from column `ox` on into a tile.
-    #[inline(never)]
-    fn load<K: Kernels>(&self, tile: &[Cell<u8>], shape: &Shape, lanes: Range<usize>, ox: u32) {
-        let step = (self.window.stride_w as usize).wrapping_mul(self.channels);
-        let column = (ox as usize).wrapping_mul(step);
+    /// The patches of the pixels of the row of outputs that the rows lie under.
+    #[inline(always)]
+    fn patches(&self) -> Patches<'a> {
         let until_end = self.rows.wrapping_sub(self.first);
-        // The rows from the first one to the ring's end, then those at its start, if there are any.
-        let (mut slot, mut lines) = (self.first, 0..until_end);
-        loop {
-            let source = self.cells.get(slot.wrapping_mul(self.row).wrapping_add(column)..).unwrap_or(&[]);
-            K::load_lines(tile, shape, &Lines { source, lanes: lanes.clone(), step, lines, pitch: self.row });
-            if slot == 0 {
-                return;
-            }
-            (slot, lines) = (0, until_end..self.rows);
-        }
+        Patches { cells: self.cells, start: self.first.wrapping_mul(self.row), until_end, again: 0 }
     }
 }
 

@@ -27,7 +27,7 @@ use core::cell::Cell;
 use ferrolite_schema::params::Weighted;
 
 use super::channels::Channels;
-use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, portable, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -47,6 +47,8 @@ const BLOCK: usize = 8;
 
 impl Kernels for Armv6m {
     const POLICY: Policy = Policy::ARMV6M;
+
+    type Tiled<'a> = Unprepared<'a, Self>;
 
     fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
         // There are no products of more than 32 bits: the factor's low byte is a factor of its own.

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Band, Channels, TILE, Tile, halfwords};
+use super::{Band, Channels, TILE, halfwords};
 use crate::packing::{Matrix, Packing, Shape};
 
 pub(super) fn low(word: i32) -> i32 {
@@ -34,23 +34,23 @@ pub(super) fn set(cells: &[Cell<i32>], at: usize, word: i32) {
 
 /// `P` and `P + 256 Q` of a pair of channels.
 #[derive(Clone, Copy, Default)]
-struct Pair {
+pub(super) struct Pair {
     p: i32,
     r: i32,
 }
 
 impl Pair {
-    fn new(channels: &Channels<'_>, channel: usize) -> Pair {
+    pub(super) fn new(channels: &Channels<'_>, channel: usize) -> Pair {
         let p = channels.bias(channel);
         Pair { p, r: p.wrapping_add(channels.bias(channel + 1) << 8) }
     }
 
-    fn add(&mut self, weights: u32, x: i32) {
+    pub(super) fn add(&mut self, weights: u32, x: i32) {
         self.r = smlad(weights as i32, x, self.r);
         self.p = smlad(sxtb16(weights as i32), x, self.p);
     }
 
-    fn finish(&self, channels: &Channels<'_>, channel: usize) -> [i8; 2] {
+    pub(super) fn finish(&self, channels: &Channels<'_>, channel: usize) -> [i8; 2] {
         let doubled = self.r.wrapping_sub(self.p) >> 7;
         [channels.finish(channel, self.p << 1), channels.finish(channel + 1, doubled)]
     }
@@ -65,29 +65,6 @@ pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
         let x = word(group);
         set(target, number * 2 * TILE, sxtb16(x));
         set(target, number * 2 * TILE + TILE, sxtb16(x.rotate_right(8)));
-    }
-}
-
-pub(super) fn pairs(
-    tile: &Tile<'_>,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    out: &[Cell<i8>],
-    out_stride: usize,
-) {
-    for (pair, weights) in weights.chunks(2 * tile.groups).enumerate().take(channels.bias.len() / 2) {
-        for lane in 0..tile.pixels {
-            let mut acc = Pair::new(channels, 2 * pair);
-            let pixel = tile.words.iter().skip(lane).step_by(TILE);
-            for (&w, x) in weights.iter().zip(pixel) {
-                acc.add(w, x.get());
-            }
-            for (half, y) in acc.finish(channels, 2 * pair).into_iter().enumerate() {
-                if let Some(out) = out.get(lane * out_stride + 2 * pair + half) {
-                    out.set(y);
-                }
-            }
-        }
     }
 }
 

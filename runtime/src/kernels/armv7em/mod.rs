@@ -12,6 +12,7 @@
 
 #[cfg(kernels = "armv7em")]
 mod asm;
+mod conv;
 mod depthwise;
 mod dots;
 #[cfg(not(kernels = "armv7em"))]
@@ -19,6 +20,7 @@ mod emulated;
 mod general;
 mod intrinsics;
 mod leaf;
+mod lines;
 mod pool;
 mod strips;
 mod winograd;
@@ -48,15 +50,17 @@ impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
     const WIDE_POOLS: bool = true;
 
+    type Tiled<'a> = conv::Tiled<'a>;
+
     #[inline(never)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         // The words of a lane are TILE words apart, with two words for each group of four elements.
         let line = (shape.line as usize).div_ceil(4).wrapping_mul(2 * TILE);
         let first = lines.lines.start.wrapping_mul(line).wrapping_add(lines.lanes.start);
-        leaf::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
+        lines::widen(lines, shape.line as usize, words(tile).get(first..).unwrap_or(&[]));
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn matmul_packed(
         tile: &[Cell<u8>],
         pixels: usize,
@@ -65,16 +69,9 @@ impl Kernels for Armv7em {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        let channels = weights.shape.channels as usize;
-        let tile = Tile { words: words(tile), groups: groups(weights), pixels };
-        let even = channels & !1;
-        let words = weight_words(weights);
-        leaf::pairs(&tile, words, &Channels::of(stage, 0, even), out, out_stride);
-        if even != channels {
-            let rest = words.get(even.wrapping_mul(tile.groups)..).unwrap_or(&[]);
-            last_channel(&tile, rest, stage, even, out, out_stride);
-        }
-        clamp_rows(stage.min, stage.max, out, pixels, channels, out_stride);
+        let channels = Channels::of(stage, 0, weights.shape.channels as usize);
+        conv::Product::new(words(tile), weights, &channels, out_stride).multiply(pixels, out);
+        clamp_rows(stage.min, stage.max, out, pixels, weights.shape.channels as usize, out_stride);
     }
 
     #[inline(always)]
@@ -253,7 +250,7 @@ impl Instructions for Armv7em {
 }
 
 /// A tile of widened pixels: for each pair of elements, the words of all pixels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Tile<'a> {
     words: &'a [Cell<i32>],
     /// Groups of four elements.
@@ -281,28 +278,6 @@ fn groups(weights: &Matrix<'_>) -> usize {
 /// The first channel of a plane of a band. The second channel is this plus two.
 fn plane_channel(number: usize) -> usize {
     (number >> 1).wrapping_mul(4).wrapping_add(number & 1)
-}
-
-/// Computes the last channel of an odd number of channels.
-#[inline(never)]
-fn last_channel(
-    tile: &Tile<'_>,
-    weights: &[u32],
-    stage: &Stage<'_>,
-    channel: usize,
-    out: &[Cell<i8>],
-    out_stride: usize,
-) {
-    // The pair has no second channel: the results of both go to a separate buffer.
-    let (bias, multiplier) = stage.channel(channel);
-    let last = Channels { bias: &[bias; 2], multipliers: &[multiplier], half: half(stage) };
-    let mut pair = [0i8; 2 * TILE];
-    let pair = Cell::from_mut(&mut pair[..]).as_slice_of_cells();
-    leaf::pairs(tile, weights, &last, pair, 2);
-    let places = out.get(channel..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
-    for (y, place) in pair.iter().step_by(2).zip(places).take(tile.pixels) {
-        place.set(y.get());
-    }
 }
 
 /// Two elements as the halfwords of a word.

@@ -27,7 +27,7 @@ use ferrolite_schema::params::{Product, Sum};
 
 use super::channels::Channels;
 use super::elementwise::{self, Instructions, clamp_to};
-use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps, thumb2};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, taps, thumb2};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -46,6 +46,8 @@ const QUAD: usize = 4;
 
 impl Kernels for Armv7m {
     const POLICY: Policy = Policy::ARMV7M;
+
+    type Tiled<'a> = Unprepared<'a, Self>;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         let len = shape.line as usize;

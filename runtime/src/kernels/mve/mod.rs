@@ -20,7 +20,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
-use super::{Band, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps};
+use super::{Band, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, portable, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 
@@ -38,6 +38,8 @@ impl Kernels for Mve {
     const POLICY: Policy = Policy::MVE;
     const WIDE_POOLS: bool = true;
     const CLEARED_TILES: bool = true;
+
+    type Tiled<'a> = Unprepared<'a, Self>;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         leaf::load(tile, shape.line as usize, lines);

@@ -12,7 +12,7 @@ mod tiles;
 
 use core::cell::Cell;
 
-use super::{Kernels, Stage, TILE};
+use super::{Kernels, Stage, TILE, Unprepared};
 use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", not(device)))]
@@ -31,7 +31,9 @@ pub(super) use tiles::{load_tiles, matmul_tiles};
 #[derive(Debug)]
 pub struct Portable;
 
-impl Kernels for Portable {}
+impl Kernels for Portable {
+    type Tiled<'a> = Unprepared<'a, Self>;
+}
 
 #[inline(always)]
 fn product(x: &Cell<i8>, w: i8) -> i32 {

@@ -20,7 +20,7 @@ use core::cell::Cell;
 
 use ferrolite_schema::params::Multiplier;
 
-use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{cells_of, copy, fill};
 
@@ -30,6 +30,8 @@ pub struct Rv32im;
 
 impl Kernels for Rv32im {
     const POLICY: Policy = Policy::RV32IM;
+
+    type Tiled<'a> = Unprepared<'a, Self>;
 
     /// The patches of the pixels are stored one after the other.
     #[inline(never)]

@@ -22,7 +22,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Sum;
 
-use super::{Band, Kernels, Lines, Policy, Portable, Stage, portable};
+use super::{Band, Kernels, Lines, Policy, Portable, Stage, Unprepared, portable};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 use detect::Level;
@@ -78,6 +78,8 @@ impl<const MOST: u8> X86<MOST> {
 impl<const MOST: u8> Kernels for X86<MOST> {
     const POLICY: Policy = Policy::HOST;
     const CLEARED_TILES: bool = true;
+
+    type Tiled<'a> = Unprepared<'a, Self>;
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         match Self::level() {
