@@ -99,6 +99,16 @@ enumeration! {
         DepthwiseTaps = 32 "depthwise_taps",
         /// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
         Lstm = 33 "lstm",
+        /// Convolution whose weights take more than eight bits: patches have some of their elements again.
+        Conv2dWide = 40 "conv_2d_wide",
+        /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
+        DepthwiseWide = 41 "depthwise_wide",
+        /// Average pooling that rounds half steps up.
+        AveragePoolUp = 42 "average_pool_up",
+        /// Bilinear resizing that rounds half steps up.
+        ResizeBilinearUp = 43 "resize_bilinear_up",
+        /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
+        ResizeBilinearFloat = 44 "resize_bilinear_float",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -130,6 +140,8 @@ impl OpCode {
             OpCode::Conv2dSegments => &[18, 19, 20],
             OpCode::DepthwiseTaps => &[17, 18, 19],
             OpCode::Lstm => &[8, 9, 10, 13, 14, 15, 17],
+            OpCode::Conv2dWide => &[18, 19, 20, 26],
+            OpCode::DepthwiseWide => &[17, 18, 19, 25],
             _ => &[],
         }
     }
@@ -170,6 +182,11 @@ impl OpCode {
             OpCode::WeightedSum => Work::Bytes,
             OpCode::DepthwiseTaps => Work::Own,
             OpCode::Lstm => Work::Own,
+            OpCode::Conv2dWide => Work::Own,
+            OpCode::DepthwiseWide => Work::Own,
+            OpCode::AveragePoolUp => Work::Own,
+            OpCode::ResizeBilinearUp => Work::Bytes,
+            OpCode::ResizeBilinearFloat => Work::Bytes,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -389,6 +406,36 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<DepthwiseConv2dParams>() == 96);
+
+    /// CONV_2D with weights beyond int8. Rows of weights are those of the patch, then one for each repeat.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Conv2dWideParams {
+        /// Those of the convolution; `groups` is 1.
+        pub conv: Conv2dParams,
+        /// Elements that a patch has again.
+        pub repeats: u32,
+        /// Offset of one uint32 for each of them: its number among the elements of the patch.
+        pub places: u32,
+    }
+
+    const _: () = assert!(size_of::<Conv2dWideParams>() == 108);
+
+    /// DEPTHWISE_CONV_2D with weights beyond int8. Rows of weights are those of the taps, then one for each repeat.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DepthwiseWideParams {
+        /// Those of the convolution.
+        pub conv: DepthwiseConv2dParams,
+        /// Taps that are there again.
+        pub repeats: u32,
+        /// Offset of one uint32 for each of them: its number among the taps.
+        pub places: u32,
+    }
+
+    const _: () = assert!(size_of::<DepthwiseWideParams>() == 104);
 
     /// FULLY_CONNECTED. Weights: int8 `[outputs, inputs]`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -760,6 +807,33 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<ResizeBilinearParams>() == 40);
+
+    /// RESIZE_BILINEAR in float32.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct ResizeBilinearFloatParams {
+        /// Images per inference.
+        pub batches: u32,
+        /// Rows of the input.
+        pub in_h: u32,
+        /// Columns of the input.
+        pub in_w: u32,
+        /// Rows of the output.
+        pub out_h: u32,
+        /// Columns of the output.
+        pub out_w: u32,
+        /// Channels.
+        pub channels: u32,
+        /// Rows of the input for each row of the output.
+        pub scale_h: f32,
+        /// Columns of the input for each column of the output.
+        pub scale_w: f32,
+        /// 1 where pixels are areas whose centres lie at half integers, else 0.
+        pub half_pixel_centers: u32,
+    }
+
+    const _: () = assert!(size_of::<ResizeBilinearFloatParams>() == 36);
 
     /// QUANTIZE of float32: `round(x / scale) + zero_point`, clamped to the output's type.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]

@@ -8,7 +8,8 @@ use bytemuck::Pod;
 
 use crate::layout::Work;
 use crate::params::{
-    Conv2dParams, DepthwiseConv2dParams, LstmParams, Pool2dParams, Sequence, TransposeConvParams, Window,
+    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, LstmParams, Pool2dParams,
+    Sequence, TransposeConvParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -58,6 +59,20 @@ impl Model<'_> {
                 let products = channels.saturating_mul(cells(&p.window));
                 products.saturating_add(gathered(op, &p.window, p.batches, p.packing))
             }
+            // The same, and what is there again for each output.
+            OpCode::Conv2dWide => {
+                let Conv2dWideParams { conv: p, repeats, .. } = self.params_as(op)?;
+                let products = product(&[p.batches, p.out_channels, p.in_channels]);
+                let again = product(&[p.batches, p.out_channels, p.window.out_h, p.window.out_w, *repeats]);
+                products.saturating_mul(cells(&p.window)).saturating_add(again)
+            }
+            OpCode::DepthwiseWide => {
+                let DepthwiseWideParams { conv: p, repeats, .. } = self.params_as(op)?;
+                let channels = product(&[p.batches, p.in_channels, p.multiplier]);
+                let again = product(&[p.window.out_h, p.window.out_w, *repeats]);
+                let products = channels.saturating_mul(cells(&p.window).saturating_add(again));
+                products.saturating_add(gathered(op, &p.window, p.batches, p.packing))
+            }
             // Of each output pixel the taps of its phase, of which there are at most so many.
             OpCode::TransposeConv => {
                 let p: &TransposeConvParams = self.params_as(op)?;
@@ -68,7 +83,7 @@ impl Model<'_> {
                 product(&[p.batches, w.out_h, w.out_w, p.in_channels, p.out_channels])
                     .saturating_mul(product(&taps))
             }
-            OpCode::AveragePool2d | OpCode::MaxPool2d => {
+            OpCode::AveragePool2d | OpCode::AveragePoolUp | OpCode::MaxPool2d => {
                 let p: &Pool2dParams = self.params_as(op)?;
                 let w = &p.window;
                 // Of a window only the cells inside the image count.

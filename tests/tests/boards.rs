@@ -189,6 +189,8 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
         (OpCode::FullyConnected, own.dense),
         (OpCode::Depthwise3x3, ops::depthwise_3x3::PACKING),
         (OpCode::DepthwiseTaps, ops::depthwise_taps::PACKING),
+        (OpCode::DepthwiseWide, ops::depthwise_taps::PACKING),
+        (OpCode::Conv2dWide, own.conv),
         (OpCode::Conv2dWinograd, Packing::WINOGRAD),
         (OpCode::Conv2dSegments, own.conv),
         (OpCode::TransposeConv, own.conv),
@@ -215,7 +217,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
             cases.push(random_op(code, number, case));
         }
         assert_eq!(left[0], 0, "{code:?} is packed for {target:?} too seldom");
-        let codes = [OpCode::Conv2d, OpCode::Conv2dSegments, OpCode::FullyConnected];
+        let codes = [OpCode::Conv2d, OpCode::Conv2dSegments, OpCode::Conv2dWide, OpCode::FullyConnected];
         let general = codes.contains(&code) && packing != Packing::PLAIN;
         assert!(!general || left[1] == 0, "{code:?} is general for {target:?} too seldom");
     }

@@ -1,5 +1,6 @@
 //! Op vectors: every small model in `tests/vectors` gives TFLM's results, byte for byte, with every kernel
 //! set that the host can run; with the portable set, also without the passes. One run reports all failures.
+//! Those in `uint8` have the answers of LiteRT.
 
 mod common;
 

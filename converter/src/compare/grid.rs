@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use ferrolite_runtime::params::{
-    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage, TransposeConvParams,
+    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, FullyConnectedParams,
+    Multiplier, OutputStage, TransposeConvParams,
 };
 use ferrolite_runtime::{DType, Model, Node, OpCode};
 use ferrolite_schema::Op as Record;
@@ -96,6 +97,8 @@ pub fn of_weights(model: &Model<'_>, op: &Record) -> Option<Vec<f32>> {
         OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps => {
             node.params::<DepthwiseConv2dParams>().ok()?.stage
         }
+        OpCode::Conv2dWide => node.params::<Conv2dWideParams>().ok()?.conv.stage,
+        OpCode::DepthwiseWide => node.params::<DepthwiseWideParams>().ok()?.conv.stage,
         OpCode::FullyConnected => node.params::<FullyConnectedParams>().ok()?.stage,
         OpCode::TransposeConv => node.params::<TransposeConvParams>().ok()?.stage,
         _ => return None,

@@ -12,7 +12,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{pack, segments, stage, types, winograd, work};
+use super::{pack, segments, stage, types, wide, winograd, work};
 use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Graph, Node, Value, Window};
 use crate::tflite as schema;
@@ -20,7 +20,7 @@ use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs =
-    &[("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd, OpCode::Conv2dSegments])];
+    &[("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd, OpCode::Conv2dSegments, OpCode::Conv2dWide])];
 
 impl Operator for Conv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -98,7 +98,7 @@ pub fn lower(
 ) -> Result<Vec<Lowered>> {
     let input = stage::int8_input(cx, node, 0)?;
     let output = stage::int8_output(cx, node, 0)?;
-    let (filter, weights, quantization) = stage::weights(cx, node, 1)?;
+    let (_, filter) = cx.input(node, 1)?;
     let [batches, in_h, in_w, in_channels] = stage::nhwc(cx, node, input.value)?;
     let [out_batches, out_h, out_w, out_channels] = stage::nhwc(cx, node, output.value)?;
     let [filters, kernel_h, kernel_w, depth] = stage::nhwc(cx, node, filter)?;
@@ -126,11 +126,6 @@ pub fn lower(
         [out_batches, out_h, out_w, out_channels],
     )?;
     let window = simplified(window);
-    let size = kernel_h * kernel_w * depth;
-    let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
-    let bias = stage::bias(cx, node, 2, out_channels)?;
-    let factors = stage::factors(&input, quantization, &output);
-    let mut channels = stage::Channels { bias, sums, factors };
     let mut params = Conv2dParams {
         window,
         batches: cx.word(node, batches)?,
@@ -141,7 +136,17 @@ pub fn lower(
         packing: Packing::PLAIN.tag(),
         ..Conv2dParams::default()
     };
-    let macs = (output.value.elements() as u64).saturating_mul(size as u64);
+    let macs = (output.value.elements() as u64).saturating_mul((kernel_h * kernel_w * depth) as u64);
+    if groups == 1 && wide::is_wide(filter) {
+        let layer = wide::Layer { input, output, filter, activation, macs };
+        return Ok(vec![wide::conv_2d(cx, node, &layer, params)?]);
+    }
+    let (_, weights, quantization) = stage::weights(cx, node, 1)?;
+    let size = kernel_h * kernel_w * depth;
+    let sums: Vec<i32> = weights.chunks_exact(size).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
+    let bias = stage::bias(cx, node, 2, out_channels)?;
+    let factors = stage::factors(cx, &input, quantization, &output);
+    let mut channels = stage::Channels { bias, sums, factors };
     if segments::suits(&params, cx.policy.conv)
         && let Some(shape) = segments::choose(cx, &params, &mut channels, &input, weights)
     {

@@ -14,15 +14,17 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{channels, pack, stage, types, work};
+use super::{channels, pack, stage, types, wide, work};
 use crate::error::Result;
 use crate::graph::{Activation, DepthwiseConv2d, Graph, Node, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs =
-    &[("DEPTHWISE_CONV_2D", &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3, OpCode::DepthwiseTaps])];
+pub(super) const RUN_AS: RunAs = &[(
+    "DEPTHWISE_CONV_2D",
+    &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3, OpCode::DepthwiseTaps, OpCode::DepthwiseWide],
+)];
 
 impl Operator for DepthwiseConv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -103,7 +105,7 @@ pub fn lower(
 ) -> Result<Vec<Lowered>> {
     let input = stage::int8_input(cx, node, 0)?;
     let output = stage::int8_output(cx, node, 0)?;
-    let (filter, weights, quantization) = stage::weights(cx, node, 1)?;
+    let (_, filter) = cx.input(node, 1)?;
     let in_shape = stage::nhwc(cx, node, input.value)?;
     let out_shape = stage::nhwc(cx, node, output.value)?;
     let [one, kernel_h, kernel_w, channels] = stage::nhwc(cx, node, filter)?;
@@ -123,6 +125,21 @@ pub fn lower(
         ));
     }
     let given = stage::window(cx, node, window, in_shape, out_shape)?;
+    if wide::is_wide(filter) {
+        let taps = (kernel_h * kernel_w) as u64;
+        let macs = (output.value.elements() as u64).saturating_mul(taps);
+        let params = DepthwiseConv2dParams {
+            window: given,
+            batches: cx.word(node, batches)?,
+            in_channels: cx.word(node, in_channels)?,
+            multiplier: cx.word(node, multiplier)?,
+            input_zero_point: input.zero_point,
+            ..DepthwiseConv2dParams::default()
+        };
+        let layer = wide::Layer { input, output, filter, activation, macs };
+        return Ok(vec![wide::depthwise(cx, node, &layer, params)?]);
+    }
+    let (_, weights, quantization) = stage::weights(cx, node, 1)?;
     let (window, inside) = within_image(&given);
     // Taps that lie in the padding for every output add nothing but what the bias would take away again.
     let weights: Vec<i8> = weights
@@ -138,7 +155,7 @@ pub fn lower(
         }
     }
     let bias = stage::bias(cx, node, 2, channels)?;
-    let factors = stage::factors(&input, quantization, &output);
+    let factors = stage::factors(cx, &input, quantization, &output);
     let mut numbers = stage::Channels { bias, sums, factors };
     let taps = weights.len() / channels;
     let rows: Vec<i8> =

@@ -151,8 +151,8 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
     let bias = stage::bias(cx, node, 2, outputs)?;
     let factors = match quantization.scale[..] {
         // With one scale TFLite multiplies the scales in float32, unlike everywhere else.
-        [scale] => vec![f64::from(input.scale as f32 * scale) / output.scale],
-        _ => stage::factors(&input, quantization, &output),
+        [scale] => vec![stage::single(&input, scale, &output)],
+        _ => stage::factors(cx, &input, quantization, &output),
     };
     let mut channels = stage::Channels { bias, sums, factors };
     let dims = (cx.word(node, outputs)?, 1, cx.word(node, inputs)?);

@@ -10,6 +10,7 @@
 //! | `tflite` | a TensorFlow Lite file under construction |
 //! | `view`, `channels` | other orders of dimensions, and channels that stand or fall together |
 //! | `work`, `classes` | questions to all operators: work, weights, scores |
+//! | `wide` | weights beyond int8 |
 //! | `branches` | which nodes are in which branch of an IF |
 //!
 //! [`crate::eager::run_op`] shows what one operator computes; [`crate::emit::compile`] lowers a whole graph:
@@ -50,6 +51,7 @@ mod tests;
 pub(crate) mod tflite;
 mod types;
 pub(crate) mod view;
+pub(crate) mod wide;
 pub mod winograd;
 mod work;
 

@@ -3,7 +3,7 @@
 
 use ferrolite_graph::float::{elementwise, window};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::Pool2dParams;
+use ferrolite_schema::params::{self, Pool2dParams};
 
 use super::channels::Ties;
 use super::check::Check;
@@ -19,8 +19,10 @@ use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs =
-    &[("AVERAGE_POOL_2D", &[OpCode::AveragePool2d]), ("MAX_POOL_2D", &[OpCode::MaxPool2d])];
+pub(super) const RUN_AS: RunAs = &[
+    ("AVERAGE_POOL_2D", &[OpCode::AveragePool2d, OpCode::AveragePoolUp]),
+    ("MAX_POOL_2D", &[OpCode::MaxPool2d]),
+];
 
 impl Operator for Pool2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -145,8 +147,22 @@ pub(super) fn lower(
         max,
     };
     let code = match kind {
+        // Windows of an odd number of cells have no half steps.
+        PoolKind::Average if cx.graph.from_uint8.contains(&output.id) && has_even_windows(&params.window) => {
+            OpCode::AveragePoolUp
+        }
         PoolKind::Average => OpCode::AveragePool2d,
         PoolKind::Max => OpCode::MaxPool2d,
     };
     Ok(vec![Lowered::new(code, vec![input.id], vec![output.id], &params)])
+}
+
+/// Whether a window may have an even number of cells inside the image.
+fn has_even_windows(w: &params::Window) -> bool {
+    let whole = |size: u32, out: u32, kernel: u32, stride: u32, pad: u32| {
+        pad == 0 && u64::from(out - 1) * u64::from(stride) + u64::from(kernel) <= u64::from(size)
+    };
+    let inside = whole(w.in_h, w.out_h, w.kernel_h, w.stride_h, w.pad_top)
+        && whole(w.in_w, w.out_w, w.kernel_w, w.stride_w, w.pad_left);
+    !inside || (w.kernel_h * w.kernel_w).is_multiple_of(2)
 }

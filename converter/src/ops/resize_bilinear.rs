@@ -4,7 +4,7 @@
 
 use ferrolite_graph::float::resize;
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::ResizeBilinearParams;
+use ferrolite_schema::params::{ResizeBilinearFloatParams, ResizeBilinearParams};
 
 use super::channels;
 use super::channels::Ties;
@@ -20,7 +20,8 @@ use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("RESIZE_BILINEAR", &[OpCode::ResizeBilinear])];
+pub(super) const RUN_AS: RunAs =
+    &[("RESIZE_BILINEAR", &[OpCode::ResizeBilinear, OpCode::ResizeBilinearUp, OpCode::ResizeBilinearFloat])];
 
 impl Operator for ResizeBilinear {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -73,6 +74,29 @@ pub fn lower(
     else {
         return Err(cx.unsupported(node, format!("an input of shape {:?}", input.shape)));
     };
+    let from_uint8 = cx.graph.from_uint8.contains(&output_id);
+    let dims = [in_h, in_w, out_h, out_w];
+    if from_uint8 && !is_fine(out_h, in_h, align_corners) | !is_fine(out_w, in_w, align_corners) {
+        if dims.iter().any(|&dim| dim > 0xFFFF) {
+            return Err(cx.unsupported(node, format!("from {in_h}x{in_w} to {out_h}x{out_w} pixels")));
+        }
+        let scale = |size: usize, out: usize| match align_corners && out > 1 {
+            true => (size - 1) as f32 / (out - 1) as f32,
+            false => size as f32 / out as f32,
+        };
+        let params = ResizeBilinearFloatParams {
+            batches: cx.word(node, batches)?,
+            in_h: cx.word(node, in_h)?,
+            in_w: cx.word(node, in_w)?,
+            out_h: cx.word(node, out_h)?,
+            out_w: cx.word(node, out_w)?,
+            channels: cx.word(node, channels)?,
+            scale_h: scale(in_h, out_h),
+            scale_w: scale(in_w, out_w),
+            half_pixel_centers: half_pixel_centers.into(),
+        };
+        return Ok(vec![Lowered::new(OpCode::ResizeBilinearFloat, vec![input_id], vec![output_id], &params)]);
+    }
     let axis = |out, size| {
         axis(out, size, align_corners, half_pixel_centers).ok_or_else(|| {
             cx.unsupported(
@@ -94,7 +118,15 @@ pub fn lower(
         start_h,
         start_w,
     };
-    Ok(vec![Lowered::new(OpCode::ResizeBilinear, vec![input_id], vec![output_id], &params)])
+    let code = if from_uint8 { OpCode::ResizeBilinearUp } else { OpCode::ResizeBilinear };
+    Ok(vec![Lowered::new(code, vec![input_id], vec![output_id], &params)])
+}
+
+/// Whether all positions along a dimension are multiples of 1/1024 of a pixel: those of half-pixel centres lie at
+/// halves of a step.
+fn is_fine(out: usize, size: usize, align_corners: bool) -> bool {
+    let (size, out) = if align_corners && out > 1 { (size - 1, out - 1) } else { (size, out) };
+    out != 0 && (size * 512).is_multiple_of(out)
 }
 
 /// Step between output positions and the first of them, in 1/1024 of an input pixel; nothing where

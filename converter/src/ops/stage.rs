@@ -109,6 +109,25 @@ pub(super) fn weights<'a>(
     node: &Node,
     position: usize,
 ) -> Result<(&'a Value, &'a [i8], &'a Quantization)> {
+    let (value, elements, quantization) = quantized_weights(cx, node, position)?;
+    match quantization.zero_point.iter().find(|&&zero_point| zero_point != 0) {
+        None => Ok((value, elements, quantization)),
+        Some(zero_point) => Err(cx.unsupported(
+            node,
+            format_args!(
+                "weights `{}` have zero point {zero_point}, which this form of the layer cannot take",
+                value.name
+            ),
+        )),
+    }
+}
+
+/// The same with any zero points.
+pub(super) fn quantized_weights<'a>(
+    cx: &Lowering<'a>,
+    node: &Node,
+    position: usize,
+) -> Result<(&'a Value, &'a [i8], &'a Quantization)> {
     let (_, value) = cx.input(node, position)?;
     let Some(Constant::I8(elements)) = &value.constant else {
         let found = match &value.constant {
@@ -124,15 +143,6 @@ pub(super) fn weights<'a>(
         value.quantization.as_ref().filter(|q| !q.scale.is_empty()).ok_or_else(|| {
             cx.unsupported(node, format_args!("weights `{}` have no quantization", value.name))
         })?;
-    if let Some(zero_point) = quantization.zero_point.iter().find(|&&zero_point| zero_point != 0) {
-        return Err(cx.unsupported(
-            node,
-            format_args!(
-                "weights `{}` have zero point {zero_point}; int8 weights are symmetric, with zero point 0",
-                value.name
-            ),
-        ));
-    }
     if let Some(scale) = quantization.scale.iter().find(|scale| !(scale.is_finite() && **scale >= 0.0)) {
         return Err(cx.unsupported(
             node,
@@ -161,8 +171,23 @@ pub(super) fn bias(cx: &Lowering<'_>, node: &Node, position: usize, channels: us
 }
 
 /// `input.scale * weights.scale[c] / output.scale` for each scale of the weights.
-pub(super) fn factors(input: &Quantized<'_>, weights: &Quantization, output: &Quantized<'_>) -> Vec<f64> {
+pub(super) fn factors(
+    cx: &Lowering<'_>,
+    input: &Quantized<'_>,
+    weights: &Quantization,
+    output: &Quantized<'_>,
+) -> Vec<f64> {
+    match weights.scale[..] {
+        // TFLite multiplies the scales of uint8 in float32 (`GetQuantizedConvolutionMultipler`).
+        [scale] if cx.graph.from_uint8.contains(&output.id) => return vec![single(input, scale, output)],
+        _ => {}
+    }
     weights.scale.iter().map(|&scale| input.scale * f64::from(scale) / output.scale).collect()
+}
+
+/// The factor of weights of one scale, where scales are multiplied in float32.
+pub(super) fn single(input: &Quantized<'_>, scale: f32, output: &Quantized<'_>) -> f64 {
+    f64::from(input.scale as f32 * scale) / output.scale
 }
 
 /// What belongs to the channels of a layer.

@@ -181,7 +181,7 @@ pub(super) fn lower(
         pad_left: word(window.pad_before[1])?,
     };
     let bias = stage::bias(cx, node, 2, out_channels)?;
-    let mut factors = stage::factors(&input, quantization, &output);
+    let mut factors = stage::factors(cx, &input, quantization, &output);
     let phases = phases(weights, &geometry, out_channels, in_channels);
     // Accumulators wrap modulo 2^32 on the device, and so does what is folded into them.
     let fold = |(index, sum): (usize, &i32)| {

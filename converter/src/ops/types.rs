@@ -1,6 +1,6 @@
 //! Element types across a layer.
 
-use crate::graph::{DType, Quantization, Value};
+use crate::graph::{DType, Value};
 
 /// Passes where all operands and results have one type, float32, or int8 with one scale and zero point.
 pub(super) fn one_type(inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
@@ -68,9 +68,6 @@ pub(super) fn weighted(inputs: &[&Value], outputs: &[&Value], axis: usize) -> Re
     per_tensor(result)?;
     match &weights.quantization {
         None => Err("int8 weights without quantization".into()),
-        Some(Quantization { zero_point, .. }) if zero_point.iter().any(|&z| z != 0) => {
-            Err("weights with a zero point other than 0".into())
-        }
         Some(q) if !q.is_per_tensor() && q.axis != axis => {
             Err(format!("weights quantized along dimension {}", q.axis))
         }

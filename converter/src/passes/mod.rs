@@ -10,6 +10,7 @@
 //! | file | what it does | float | quantized |
 //! |---|---|---|---|
 //! | `constants` | computes nodes whose operands are all known | yes | data movement |
+//! | `wide` | weights with a zero point | | yes |
 //! | `identity` | removes nodes that change nothing, merges reshapes and transposes | yes | yes |
 //! | `transposes` | pushes TRANSPOSE, and RESHAPE by dimensions of size 1, out of the layers between | yes | |
 //! | `rows` | RESHAPE in front of a dense layer that keeps its rows | yes | |
@@ -38,6 +39,7 @@ mod rewrite;
 mod rows;
 mod taps;
 mod transposes;
+pub(crate) mod wide;
 
 pub(crate) use pad::fold_pools;
 
@@ -57,6 +59,7 @@ pub struct Pass {
 /// All passes. In this order, each finds what the ones before it have exposed.
 pub const PASSES: &[Pass] = &[
     Pass { did: "computed {} constant layers", run: constants::run },
+    Pass { did: "made the weights of {} layers symmetric", run: wide::run },
     Pass { did: "removed {} layers that change nothing", run: identity::run },
     Pass { did: "pushed {} transposes and reshapes out", run: transposes::run },
     Pass { did: "passed {} reshapes by in front of dense layers", run: rows::run },

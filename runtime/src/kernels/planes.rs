@@ -60,6 +60,8 @@ pub struct Size {
     pub phases: usize,
     /// Bytes of a plane.
     pub plane: usize,
+    /// Taps that are there again, behind those of the kernel.
+    pub repeats: usize,
 }
 
 impl Size {
@@ -90,20 +92,21 @@ impl Size {
             phase: phase as usize,
             phases: phases as usize,
             plane: plane as usize,
+            repeats: 0,
         })
     }
 
-    /// Taps of the kernel.
+    /// Taps of a channel: those of the kernel, and those that are there again.
     #[inline(always)]
     pub fn taps(&self) -> usize {
-        self.kernel_h.wrapping_mul(self.kernel_w)
+        self.kernel_h.wrapping_mul(self.kernel_w).wrapping_add(self.repeats)
     }
 
     /// Whether the taps of a kernel row are three side by side.
     #[cfg(kernels = "armv7em")]
     #[inline(always)]
     pub fn is_of_threes(&self) -> bool {
-        self.kernel_w == 3 && self.stride == 1 && self.along.1 == 1
+        self.kernel_w == 3 && self.stride == 1 && self.along.1 == 1 && self.repeats == 0
     }
 
     /// Bytes of a row of a plane.
@@ -177,6 +180,34 @@ impl<'a> Planes<'a> {
             slot = if slot >= size.rows { slot.wrapping_sub(size.rows) } else { slot };
         }
         if let Some(last) = steps.next() {
+            last.set(0);
+        }
+    }
+
+    /// Lets the steps lead on to taps that are there again, behind those of the kernel: for each its number among these.
+    #[inline(never)]
+    pub fn repeat(&self, taps: &[u32]) {
+        let size = &self.size;
+        let kernel = size.kernel_h.wrapping_mul(size.kernel_w);
+        let dilation_w = size.along.1.wrapping_mul(size.stride).wrapping_add(size.along.0);
+        // Where a tap lies, from the beginning of a plane.
+        let place = |tap: usize| {
+            let tap = if tap < kernel { tap } else { 0 };
+            let y = tap.checked_div(size.kernel_w).unwrap_or(0);
+            let column = tap.wrapping_sub(y.wrapping_mul(size.kernel_w)).wrapping_mul(dilation_w);
+            let pixel = column.checked_div(size.stride).unwrap_or(0);
+            let phase = column.wrapping_sub(pixel.wrapping_mul(size.stride));
+            let slot = self.first.wrapping_add(y.wrapping_mul(size.dilation_h));
+            let slot = if slot >= size.rows { slot.wrapping_sub(size.rows) } else { slot };
+            slot.wrapping_mul(size.row()).wrapping_add(phase.wrapping_mul(size.phase)).wrapping_add(pixel)
+        };
+        let mut before = kernel.wrapping_sub(1);
+        let steps = self.steps.get(before..).unwrap_or(&[]);
+        for (step, &tap) in steps.iter().zip(taps) {
+            step.set(place(tap as usize).wrapping_sub(place(before)) as i16);
+            before = tap as usize;
+        }
+        if let Some(last) = steps.last() {
             last.set(0);
         }
     }

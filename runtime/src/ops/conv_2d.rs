@@ -246,7 +246,7 @@ fn packed_lead(node: &Node<'_>, _: usize) -> Option<u32> {
 }
 
 #[inline(always)]
-fn pointwise_lead(p: &Conv2dParams) -> Option<u32> {
+pub(super) fn pointwise_lead(p: &Conv2dParams) -> Option<u32> {
     if p.out_channels <= p.in_channels {
         return Some(0);
     }

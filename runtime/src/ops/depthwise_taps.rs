@@ -55,7 +55,11 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 
 /// That of a convolution by rows, with the rows that a kernel with gaps reaches.
 fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
-    let p: &DepthwiseConv2dParams = node.checked_params()?;
+    lead_of(node.checked_params()?)
+}
+
+#[inline(always)]
+pub(super) fn lead_of(p: &DepthwiseConv2dParams) -> Option<u32> {
     if p.batches != 1 {
         return None;
     }
@@ -88,14 +92,29 @@ pub fn depthwise_taps<K: Kernels>(
     scratch: &[Cell<u8>],
     out: &[Cell<i8>],
 ) {
-    let w = &p.window;
     let Some(size) = Size::of(p) else { return };
-    let Some(mut planes) = Planes::new(size, scratch) else { return };
+    let Some(planes) = Planes::new(size, scratch) else { return };
+    walk::<K>(p, planes, |_| {}, input, weights, stage, out);
+}
+
+/// Walks the rows of outputs of all images. `turned` is called with the planes whenever their steps have changed.
+#[inline(always)]
+pub(super) fn walk<K: Kernels>(
+    p: &DepthwiseConv2dParams,
+    mut planes: Planes<'_>,
+    turned: impl Fn(&Planes<'_>),
+    input: &[Cell<i8>],
+    weights: &[i8],
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
+    let (w, size) = (&p.window, *planes.size());
     let (in_pixel, out_pixel) = (size.channels, size.channels.wrapping_mul(size.multiplier));
     let image_row = (w.in_w as usize).wrapping_mul(in_pixel).max(1);
     let out_row = (w.out_w as usize).wrapping_mul(out_pixel).max(1);
     // With one row in the ring, steps never change.
     planes.turn_to(0);
+    turned(&planes);
     for (image, out) in window::images(w, input, in_pixel, out, out_pixel) {
         // Rows are numbered from the first one of the padding; all before `next` have been seen.
         let (mut next, mut slot) = (0, 0);
@@ -115,6 +134,7 @@ pub fn depthwise_taps<K: Kernels>(
             // The slot behind the newest row holds the oldest.
             if size.rows != 1 {
                 planes.turn_to(slot);
+                turned(&planes);
             }
             K::depthwise_taps(&planes, weights, stage, out);
         }

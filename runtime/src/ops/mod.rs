@@ -20,6 +20,8 @@ pub mod arg_min_max;
 #[doc(hidden)]
 pub mod average_pool_2d;
 #[doc(hidden)]
+pub mod average_pool_up;
+#[doc(hidden)]
 pub mod batch_matmul;
 #[doc(hidden)]
 pub mod broadcast;
@@ -27,6 +29,8 @@ pub mod broadcast;
 pub mod conv_2d;
 #[doc(hidden)]
 pub mod conv_2d_segments;
+#[doc(hidden)]
+pub mod conv_2d_wide;
 #[doc(hidden)]
 pub mod conv_2d_winograd;
 #[doc(hidden)]
@@ -40,6 +44,8 @@ pub mod depthwise_3x3;
 pub mod depthwise_conv_2d;
 #[doc(hidden)]
 pub mod depthwise_taps;
+#[doc(hidden)]
+pub mod depthwise_wide;
 #[doc(hidden)]
 pub mod dequantize;
 #[doc(hidden)]
@@ -75,6 +81,10 @@ pub mod reduce_min_max;
 pub mod requantize;
 #[doc(hidden)]
 pub mod resize_bilinear;
+#[doc(hidden)]
+pub mod resize_bilinear_float;
+#[doc(hidden)]
+pub mod resize_bilinear_up;
 #[doc(hidden)]
 pub mod resize_nearest;
 #[doc(hidden)]
@@ -171,11 +181,21 @@ pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
 pub const DEPTHWISE_TAPS: Operator = depthwise_taps::operator::<Native>();
 /// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
 pub const LSTM: Operator = lstm::operator::<Native>();
+/// Convolution whose weights take more than eight bits: patches have some of their elements again.
+pub const CONV_2D_WIDE: Operator = conv_2d_wide::operator::<Native>();
+/// Depthwise convolution whose weights take more than eight bits: some taps are there again.
+pub const DEPTHWISE_WIDE: Operator = depthwise_wide::operator::<Native>();
+/// Average pooling that rounds half steps up.
+pub const AVERAGE_POOL_UP: Operator = average_pool_up::operator();
+/// Bilinear resizing that rounds half steps up.
+pub const RESIZE_BILINEAR_UP: Operator = resize_bilinear_up::operator();
+/// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
+pub const RESIZE_BILINEAR_FLOAT: Operator = resize_bilinear_float::operator();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 34;
+const COUNT: usize = 39;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -214,6 +234,11 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         weighted_sum::operator::<K>(),
         depthwise_taps::operator::<K>(),
         lstm::operator::<K>(),
+        conv_2d_wide::operator::<K>(),
+        depthwise_wide::operator::<K>(),
+        average_pool_up::operator(),
+        resize_bilinear_up::operator(),
+        resize_bilinear_float::operator(),
         add_int16::operator(),
     ]
 }
@@ -259,6 +284,11 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::WeightedSum => weighted_sum::case(random),
         OpCode::DepthwiseTaps => depthwise_taps::case(random),
         OpCode::Lstm => lstm::case(random),
+        OpCode::Conv2dWide => conv_2d_wide::case(random),
+        OpCode::DepthwiseWide => depthwise_wide::case(random),
+        OpCode::AveragePoolUp => average_pool_up::case(random),
+        OpCode::ResizeBilinearUp => resize_bilinear_up::case(random),
+        OpCode::ResizeBilinearFloat => resize_bilinear_float::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

@@ -141,7 +141,12 @@ fn span(o: u32, stride: u32, kernel: u32, pad: u32, size: u32) -> (usize, usize)
 }
 
 #[inline(always)]
-fn pool(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>], kernel: impl Fn(&Cells<'_>, &[Cell<i8>])) {
+pub(super) fn pool(
+    p: &Pool2dParams,
+    input: &[Cell<i8>],
+    out: &[Cell<i8>],
+    kernel: impl Fn(&Cells<'_>, &[Cell<i8>]),
+) {
     let w = &p.window;
     let channels = p.channels as usize;
     let stride = (w.in_w as usize).wrapping_mul(channels);

@@ -27,7 +27,7 @@ pub const fn operator() -> Operator {
 /// Fixed-point positions count 1/1024 of a pixel.
 const ONE: i32 = 1 << 10;
 
-fn check(node: &Node<'_>) -> Result<(), Fault> {
+pub(super) fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &ResizeBilinearParams = node.params()?;
     let inputs = window::elements(p.batches, p.in_h, p.in_w, p.channels)?;
     let outputs = window::elements(p.batches, p.out_h, p.out_w, p.channels)?;

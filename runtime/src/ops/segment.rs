@@ -44,6 +44,12 @@ impl Tiles {
         Tiles { load: K::load_lines, multiply: K::matmul_packed, cleared: K::CLEARED_TILES }
     }
 
+    /// Enters lines of patches into a tile: [`Kernels::load_lines`].
+    #[inline(always)]
+    pub fn enter(&self, tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
+        (self.load)(tile, shape, lines);
+    }
+
     /// Those of the kernels `K` for their own packings, and for any other the portable ones.
     pub fn for_packing<K: Kernels>(packing: Packing) -> Tiles {
         let own = packing.is_a(K::POLICY.conv) || packing.is_a(K::POLICY.conv.general());

@@ -43,6 +43,9 @@ pub fn word_name(code: OpCode, index: usize) -> String {
             | DepthwiseTaps
             | TransposeConv
             | AveragePool2d
+            | AveragePoolUp
+            | Conv2dWide
+            | DepthwiseWide
             | MaxPool2d
     );
     match WINDOW.get(index).filter(|_| windowed) {
@@ -55,7 +58,7 @@ pub fn word_name(code: OpCode, index: usize) -> String {
 pub fn packing_word(code: OpCode) -> usize {
     match code {
         OpCode::FullyConnected => 3,
-        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps => 16,
+        OpCode::DepthwiseConv2d | OpCode::Depthwise3x3 | OpCode::DepthwiseTaps | OpCode::DepthwiseWide => 16,
         _ => 17,
     }
 }

@@ -87,8 +87,8 @@ class Suite:
                 file.write(data)
             self.written += 1
 
-    def add(self, name, graph, samples=6, inputs=None):
-        """Runs one case, `op/case`; `inputs` replaces the usual samples."""
+    def add(self, name, graph, samples=6, inputs=None, runner=tflm):
+        """Runs one case, `op/case`, by TFLM or another `runner`; `inputs` replaces the usual samples."""
         if not self.wants(name):
             return
         path = os.path.join(self.folder, name)
@@ -98,7 +98,7 @@ class Suite:
             specs = [graph.specs[i] for i in graph.inputs]
             inputs = edge_samples(rng_of(name), specs, samples)
         try:
-            results = tflm.run(model, inputs, len(graph.outputs))
+            results = runner.run(model, inputs, len(graph.outputs))
         except tflm.Refused as error:
             self.refused.append((name, str(error)))
             return

@@ -117,6 +117,9 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// Constants of int8 that the author stores with four bits each: dense layers keep their weights so.
     pub four_bits: HashSet<ValueId>,
+    /// Results of layers that were TensorFlow 1's uint8 before they became int8. Its kernels multiply scales in float32,
+    /// and some round in another way.
+    pub from_uint8: HashSet<ValueId>,
     /// The author's operator, by the first result of nodes that became another one.
     pub authored: HashMap<ValueId, String>,
 }

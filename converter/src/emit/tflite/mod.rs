@@ -19,7 +19,7 @@ use flatbuffers::WIPOffset;
 use super::write::align_end;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph};
-use crate::ops::tflite::{Fbb, Record, Tensor, Writer};
+use crate::ops::tflite::{Fbb, Record, Tensor, Writer, refuse};
 use crate::ops::{self, check_node};
 use crate::tflite as schema;
 
@@ -41,6 +41,9 @@ pub fn tflite(graph: &Graph) -> Result<Vec<u8>> {
     }
     for node in &graph.nodes {
         check_node(graph, node)?;
+        if node.outputs.iter().any(|id| graph.from_uint8.contains(id)) {
+            return Err(refuse(node, "it was uint8, which rounds and scales in another way than int8"));
+        }
         ops::of(&node.op).write_tflite(&mut writer, node)?;
     }
     Ok(finish(writer))

@@ -7,7 +7,7 @@ use ferrolite_runtime::quant;
 
 use super::layer::{Layer, Place, Step};
 use super::tensors::Tensors;
-use super::{arithmetic, dilation, known, lookup, lstm, operators, types};
+use super::{arithmetic, dilation, known, lookup, lstm, operators, types, uint8};
 use crate::error::{Error, Result};
 use crate::graph::custom::{Attributes, Registry, Source};
 use crate::graph::{
@@ -375,6 +375,7 @@ impl Builder {
         if let Some(id) = self.graph.outputs.iter().find(|id| !self.defined[id.0]) {
             return Err(damaged(format!("output `{}` is never written", self.graph.value(*id).name)));
         }
+        uint8::run(&mut self.graph);
         lookup::run(&mut self.graph, warnings);
         arithmetic::warn_of_sums(&self.graph, warnings);
         dilation::run(&mut self.graph, notes);

@@ -82,7 +82,10 @@ fn producer(graph: &Graph, id: ValueId) -> Option<&Node> {
 fn clamp(graph: &Graph, node: &Node) -> Option<(ValueId, Value)> {
     let input = node.input(0)?;
     let (from, to) = (graph.value(input), graph.value(*node.outputs.first()?));
-    if from.dtype != DType::Int8 || to.dtype != DType::Int8 || from.quantization == to.quantization {
+    // LiteRT's kernel of uint8 rescales.
+    let rescales = node.outputs.iter().any(|id| graph.from_uint8.contains(id));
+    let int8 = from.dtype == DType::Int8 && to.dtype == DType::Int8;
+    if !int8 || rescales || from.quantization == to.quantization {
         return None;
     }
     let (scale, zero_point) = from.quantization.as_ref()?.tensor()?;

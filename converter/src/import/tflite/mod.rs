@@ -9,9 +9,10 @@
 //!    computed from shapes is computed now (`known`), and gives the dimensions that the file leaves open;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
 //!    of an IF both subgraphs are read in its place (`branches`);
-//! 4. what takes several operators becomes one layer: `lookup` finds int8 layers that are a table of 256
+//! 4. uint8 that layers compute with is moved to int8 (`uint8`);
+//! 5. what takes several operators becomes one layer: `lookup` finds int8 layers that are a table of 256
 //!    results, `dilation` convolutions with gaps, `super::choices` functions with a comparison in them;
-//! 5. `types` widens the weights of hybrid layers and checks element types.
+//! 6. `types` widens the weights of hybrid layers and checks element types.
 //!
 //! Value `i` of the graph is tensor `i` of the file, further values follow behind; a node is named
 //! after its (first) output tensor. Semantics follow TFLite's kernels as TFLM runs them.
@@ -32,6 +33,7 @@ mod operators;
 mod slices;
 mod tensors;
 mod types;
+mod uint8;
 mod windows;
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn check(graph: &Graph, node: &Node) -> Result<(), String> {
 }
 
 /// Whether the operator computes with its operands' values.
-fn computes(op: &Op) -> bool {
+pub(super) fn computes(op: &Op) -> bool {
     let operator = ops::of(op);
     !operator.only_moves_data() && !operator.converts() && !matches!(op, Op::Unsupported(_))
 }

@@ -40,6 +40,8 @@ pub(super) struct Layer<'a> {
     taps: Vec<Vec<usize>>,
     op: &'a Op,
     input_scale: f32,
+    /// Whether scales of input and weights are multiplied in float32.
+    single: bool,
     weight_scales: &'a [f32],
     output: (f32, i32),
     clamp: Range,
@@ -92,6 +94,9 @@ impl<'a> Layer<'a> {
         };
         let (input_scale, zero_point) = input.quantization.as_ref()?.tensor()?;
         let (scale, output_zero_point) = output.quantization.as_ref()?.tensor()?;
+        // As lowering does it (`ops::stage`).
+        let from_uint8 = node.outputs.iter().any(|id| graph.from_uint8.contains(id));
+        let single = scales == 1 && (from_uint8 || matches!(node.op, Op::FullyConnected(_)));
         let (low, high) = activation.range();
         let bound = |real| quantize(real, scale, output_zero_point, FULL.0, FULL.1);
         (bias.len() == outputs).then_some(Layer {
@@ -104,6 +109,7 @@ impl<'a> Layer<'a> {
             taps,
             op: &node.op,
             input_scale,
+            single,
             weight_scales: &quantization.scale,
             output: (scale, output_zero_point),
             clamp: (
@@ -210,7 +216,11 @@ impl<'a> Layer<'a> {
 
     /// The factors of the accumulators, for weights of this scale.
     fn factor(&self, weight_scale: f32) -> f64 {
-        f64::from(self.input_scale) * f64::from(weight_scale) / f64::from(self.output.0)
+        let product = match self.single {
+            true => f64::from(self.input_scale * weight_scale),
+            false => f64::from(self.input_scale) * f64::from(weight_scale),
+        };
+        product / f64::from(self.output.0)
     }
 
     /// The range of integers that an accumulator's range is scaled down to, which must hold for both
