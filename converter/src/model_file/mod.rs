@@ -22,7 +22,9 @@ use std::path::Path;
 
 use ferrolite_runtime::kernels::policy;
 use ferrolite_runtime::packing::Packing;
-use ferrolite_runtime::params::{Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams};
+use ferrolite_runtime::params::{
+    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Pool2dParams, SoftmaxParams,
+};
 use ferrolite_runtime::{DType, Model, Node, OpCode, OpSet, Port, Target, ops};
 use ferrolite_schema::{self as schema, is_custom};
 
@@ -382,6 +384,8 @@ pub enum Weights {
     General,
     /// Weights of four bits: the operators of `ops::nibbles`.
     Nibbles,
+    /// No weights, and little to do: the operators of `ops::small`.
+    Small,
 }
 
 /// An operator that a firmware links: a constant of `ferrolite_runtime::ops`, displayed by its path.
@@ -407,8 +411,21 @@ impl std::fmt::Display for Linked {
             Weights::Tuned => "tuned::",
             Weights::General => "general::",
             Weights::Nibbles => "nibbles::",
+            Weights::Small => "small::",
         };
         write!(f, "{module}{}", self.code.name().to_uppercase())
+    }
+}
+
+/// Whether a firmware with this op does better with less code than with more speed.
+fn is_small(code: OpCode, node: &Node<'_>) -> bool {
+    match code {
+        OpCode::Softmax => node.params::<SoftmaxParams>().is_ok_and(|p| p.depth <= 64),
+        OpCode::AveragePool2d => {
+            let cells = |p: &Pool2dParams| u64::from(p.window.kernel_h) * u64::from(p.window.kernel_w);
+            node.params().is_ok_and(|p| cells(p) >= 16)
+        }
+        _ => false,
     }
 }
 
@@ -435,6 +452,7 @@ pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
             _ => (None, Packing::PLAIN),
         };
         let weights = match found.and_then(Packing::from_tag) {
+            None if is_small(code, &node) => Weights::Small,
             None if found == Some(Packing::NIBBLES) => Weights::Nibbles,
             Some(Packing::PLAIN) => Weights::Plain,
             Some(packing) if packing.is_a(wanted) => Weights::Tuned,

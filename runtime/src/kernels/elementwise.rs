@@ -34,12 +34,13 @@ pub(super) trait Instructions {
 
 /// Scaling by a right shift of 1 to 22 bits with two roundings.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(super) struct Scale {
-    mantissa: i32,
+    pub mantissa: i32,
     /// The right shift minus one.
-    shift: u32,
+    pub shift: u32,
     /// The term that is added before the shift.
-    round: i32,
+    pub round: i32,
 }
 
 impl Scale {

@@ -7,14 +7,18 @@
 //! of an odd `n`; the ties of an even one want one less below zero. A reciprocal that is rounded up is off by less than
 //! `n` in 2^32, its product by less than `257 n^2`: where that is less than 2^31, it does not reach the next integer.
 
+/// Elements whose mean is a product, at most: 257 times the square is below 2^31.
+#[cfg(test)]
+const MOST: i32 = 2890;
+
 /// Numbers that are the same for all means of so many elements.
 #[derive(Clone, Copy)]
 pub(super) struct Mean {
     count: u32,
-    /// 2^31 divided by their number, rounded up; 0 where there are too many.
+    /// 2^31 divided by their number, rounded up.
     reciprocal: u32,
-    /// What is added to a sum of elements without a sign.
-    half: u32,
+    /// 128 for each of them, and half of their number.
+    more: i32,
     /// -1 if their number is even.
     even: i32,
 }
@@ -23,31 +27,30 @@ impl Mean {
     /// Of `count` elements, at least 1 and below 2^23.
     #[inline(always)]
     pub(super) fn of(count: i32) -> Mean {
-        /// 257 times its square is below 2^31.
-        const MOST: u32 = 2890;
+        let even = (count & 1).wrapping_sub(1);
         let count = count.max(1) as u32;
-        let reciprocal = if count > MOST { 0 } else { ((1 << 31) - 1) / count + 1 };
-        Mean { count, reciprocal, half: count / 2, even: (count as i32 & 1) - 1 }
+        let reciprocal = ((1 << 31) - 1) / count + 1;
+        Mean { count, reciprocal, more: (count.wrapping_mul(128) + count / 2) as i32, even }
     }
 
-    /// The mean of elements whose sum is this, with 128 more for each of them.
+    /// The mean of elements whose sum is this, of at most 2890.
     #[inline(always)]
-    pub(super) fn of_unsigned(&self, sum: u32) -> i32 {
-        let signed = sum.wrapping_sub(self.count.wrapping_mul(128)) as i32;
-        let less = signed >> 31 & self.even;
-        let rounded = sum.wrapping_add(self.half).wrapping_add(less as u32);
-        let mean = if self.reciprocal == 0 {
-            rounded.checked_div(self.count).unwrap_or(0)
-        } else {
-            ((u64::from(rounded.wrapping_mul(2)) * u64::from(self.reciprocal)) >> 32) as u32
-        };
-        (mean as i32).wrapping_sub(128)
+    pub(super) fn of_few(&self, sum: i32) -> i32 {
+        let doubled = self.rounded(sum).wrapping_mul(2);
+        ((u64::from(doubled) * u64::from(self.reciprocal)) >> 32) as i32 - 128
     }
 
-    /// The mean of elements whose sum is this.
+    /// What is divided by the number of elements.
+    #[inline(always)]
+    fn rounded(&self, sum: i32) -> u32 {
+        let less = sum >> 31 & self.even;
+        (sum.wrapping_add(self.more).wrapping_add(less)) as u32
+    }
+
+    /// The mean of any number of elements whose sum is this.
     #[inline(always)]
     pub(super) fn of_sum(&self, sum: i32) -> i32 {
-        self.of_unsigned((sum as u32).wrapping_add(self.count.wrapping_mul(128)))
+        self.rounded(sum).checked_div(self.count).unwrap_or(0) as i32 - 128
     }
 }
 
@@ -66,6 +69,7 @@ mod tests {
                 if (-128 * count..=127 * count).contains(&sum) {
                     let wanted = (f64::from(sum) / f64::from(count)).round() as i32;
                     assert_eq!(mean.of_sum(sum), wanted, "{sum} of {count}");
+                    assert!(count > MOST || mean.of_few(sum) == wanted, "{sum} of {count}");
                 }
             }
         }

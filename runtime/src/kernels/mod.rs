@@ -475,12 +475,25 @@ pub trait Kernels: 'static {
         portable::extreme(run, largest)
     }
 
+    /// A row of SOFTMAX at scale 1/256 and zero point -128: `out[i] = min(256 e[i] / sum of e, 255) - 128`, in the roundings
+    /// of TensorFlow Lite Micro. `e[i] = table[largest of row - row[i]]`, Q0.31, not negative, and zero behind the end of the
+    /// table. The sum is below 2^32 in Q12.19. `out` may lie over the row.
+    fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+        portable::softmax(row, table, out);
+    }
+
     /// Mean of each channel over some cells: `out[c] = clamp(round(sum / count))`, ties away from zero.
     ///
     /// `out` has one element for each channel and may lie over the cells: channels are computed in ascending
     /// order, and channel `c` is written after all cells of the channels up to `c` have been read.
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         portable::average_pool(cells, min, max, out);
+    }
+
+    /// The same for many cells, where what is done with a sum takes little time: with less code.
+    #[inline(always)]
+    fn average_pool_of_many(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        Self::average_pool(cells, min, max, out);
     }
 
     /// Largest element of each channel over some cells, clamped; `out` as for

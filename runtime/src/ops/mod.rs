@@ -111,7 +111,7 @@ use crate::cases::{Case, Random};
 use crate::kernels::{Kernels, Native};
 
 pub use operator::{OpSet, Operator, in_place, no_overlap};
-pub use sets::{general, nibbles, plain, tuned};
+pub use sets::{general, nibbles, plain, small, tuned};
 
 /// Convolution.
 pub const CONV_2D: Operator = conv_2d::operator::<Native>();

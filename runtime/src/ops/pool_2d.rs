@@ -57,6 +57,11 @@ pub fn average_pool_2d<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[
     pool(p, input, out, |cells, out| K::average_pool(cells, p.min, p.max, out));
 }
 
+/// The same with the kernel for many cells.
+pub fn average_pool_2d_of_many<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    pool(p, input, out, |cells, out| K::average_pool_of_many(cells, p.min, p.max, out));
+}
+
 /// Maximum pooling of a batch of images; shapes as for [`average_pool_2d`].
 pub fn max_pool_2d<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let few = p.channels < 4 && p.window.kernel_w.saturating_mul(p.channels) <= COLUMNS as u32;

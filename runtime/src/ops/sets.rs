@@ -81,6 +81,23 @@ pub mod plain {
     pub const FULLY_CONNECTED: Operator = fully_connected::plain_operator::<Native>();
 }
 
+/// Operators for files in which they take little time, SOFTMAX of short rows and AVERAGE_POOL_2D of large windows: they
+/// link small kernels where fast ones are larger. They run every file.
+pub mod small {
+    use crate::kernels::{Native, Portable};
+    use crate::ops::operator::Operator;
+    use crate::ops::{average_pool_2d, softmax};
+
+    /// AVERAGE_POOL_2D.
+    pub const AVERAGE_POOL_2D: Operator = average_pool_2d::of_many_operator::<Native>();
+    /// SOFTMAX.
+    pub const SOFTMAX: Operator = if cfg!(kernels = "armv7em") {
+        softmax::operator::<Portable>()
+    } else {
+        softmax::operator::<Native>()
+    };
+}
+
 /// Operators for files whose weights have four bits: they link the kernels for those and no others.
 pub mod nibbles {
     use crate::ops::fully_connected;

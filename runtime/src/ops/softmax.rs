@@ -14,14 +14,10 @@ use super::{Operator, in_place};
 use crate::error::Fault;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node};
-use crate::quant::reciprocal;
 use crate::tensor::{TensorView, runs};
 
 /// Longest row: each element adds at most 2^19 to a sum of 32 bits.
 pub const MAX_DEPTH: u32 = 8191;
-
-/// Integer bits of the sum of exponentials, Q12.19.
-const SUM_INTEGER_BITS: u32 = 12;
 
 /// The operator with the kernels `K`. A row is read whole before any of it is written, and element by element after
 /// that: it works in place.
@@ -51,33 +47,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 /// Q0.31, zero behind its end. `input` and `out` have the same number of elements.
 pub fn softmax<K: Kernels>(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]) {
     for (input, out) in runs(input, depth).zip(runs(out, depth)) {
-        let largest = K::extreme(TensorView::from_cells(input), true);
-        normalise(table, largest, input, out);
-    }
-}
-
-/// Normalises a row. Exponentials are not negative, and neither are their products, so that roundings are a term and a
-/// cut: one half of what is cut off, or both halves of what two roundings cut off.
-#[inline(never)]
-fn normalise(table: &[i32], largest: i8, input: &[Cell<i8>], out: &[Cell<i8>]) {
-    let exponential = |x: &Cell<i8>| table.get(usize::from(largest.wrapping_sub(x.get()) as u8));
-    let mut sum = 0u32;
-    for x in input {
-        if let Some(&e) = exponential(x) {
-            sum = sum.wrapping_add((e as u32).wrapping_add(1 << (SUM_INTEGER_BITS - 1)) >> SUM_INTEGER_BITS);
-        }
-    }
-    // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
-    let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
-    // Q0.31 to 8 bits. Beyond 31 everything rounds to zero; TFLM stops the program there.
-    let exponent = bits.wrapping_add(31 - 8) as u32;
-    let (scale, exponent) = if exponent <= 31 { (scale, exponent) } else { (0, 31) };
-    let halves = u64::from(1u32.wrapping_shl(exponent.wrapping_sub(2))) << 32 | 1 << 30;
-    for (x, out) in input.iter().zip(out) {
-        let product = u64::from(scale as u32) * u64::from(exponential(x).copied().unwrap_or(0) as u32);
-        let y = (product.wrapping_add(halves) >> 32) as u32;
-        let y = y.wrapping_shr(exponent.wrapping_sub(1)).min(255);
-        out.set((y as u8 ^ 0x80) as i8);
+        K::softmax(TensorView::from_cells(input), table, out);
     }
 }
 
@@ -102,7 +72,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::kernels::Portable;
-    use crate::quant::{rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul};
+    use crate::quant::{reciprocal, rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul};
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;

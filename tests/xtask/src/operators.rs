@@ -58,7 +58,7 @@ fn list(schema: &Schema, files: &BTreeMap<String, String>) -> Result<String> {
         "\n#[cfg(feature = \"cases\")]\nuse ferrolite_schema::OpCode;\n\n\
          #[cfg(feature = \"cases\")]\nuse crate::cases::{Case, Random};\n\
          use crate::kernels::{Kernels, Native};\n\npub use operator::{OpSet, Operator, in_place, no_overlap};\n\
-         pub use sets::{general, nibbles, plain, tuned};\n\n",
+         pub use sets::{general, nibbles, plain, small, tuned};\n\n",
     );
     let (mut all, mut cases, mut count) = (String::new(), String::new(), 0);
     for code in codes(schema)? {

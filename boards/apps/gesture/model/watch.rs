@@ -24,7 +24,7 @@ pub const ARENA: usize = 2_132;
 /// The operators that the model uses; only these are linked.
 #[allow(dead_code)]
 #[rustfmt::skip]
-pub const OPS: OpSet = &[ops::tuned::CONV_2D, ops::tuned::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::SOFTMAX, ops::REDUCE, ops::DEPTHWISE_TAPS];
+pub const OPS: OpSet = &[ops::tuned::CONV_2D, ops::tuned::FULLY_CONNECTED, ops::MAX_POOL_2D, ops::small::SOFTMAX, ops::REDUCE, ops::DEPTHWISE_TAPS];
 
 /// Bytes of the model file.
 #[allow(dead_code)]

@@ -41,14 +41,6 @@ mod core_instructions {
         sxtb16(a) = "sxtb16 {result}, {a}";
         /// The second and the fourth byte as halfwords, with their signs.
         sxtb16_ror8(a) = "sxtb16 {result}, {a}, ror #8";
-        /// Halfwords and the first and the third byte.
-        sxtab16(a, b) = "sxtab16 {result}, {a}, {b}";
-        /// Halfwords and the second and the fourth byte.
-        sxtab16_ror8(a, b) = "sxtab16 {result}, {a}, {b}, ror #8";
-        /// The product of the lower halfwords.
-        smulbb(a, b) = "smulbb {result}, {a}, {b}";
-        /// The product of the upper halfwords.
-        smultt(a, b) = "smultt {result}, {a}, {b}";
         /// The sums of halfwords.
         sadd16(a, b) = "sadd16 {result}, {a}, {b}";
         /// A number without its lower 20 bits, saturated to 8 bits.
@@ -88,22 +80,6 @@ mod definitions {
 
     pub fn smlawt(a: i32, b: i32, term: i32) -> i32 {
         smlawb(a, b >> 16, term)
-    }
-
-    pub fn sxtab16(a: i32, b: i32) -> i32 {
-        sadd16(a, sxtb16(b))
-    }
-
-    pub fn sxtab16_ror8(a: i32, b: i32) -> i32 {
-        sadd16(a, sxtb16_ror8(b))
-    }
-
-    pub fn smulbb(a: i32, b: i32) -> i32 {
-        i32::from(a as i16).wrapping_mul(i32::from(b as i16))
-    }
-
-    pub fn smultt(a: i32, b: i32) -> i32 {
-        smulbb(a >> 16, b >> 16)
     }
 
     pub fn sxtb16_ror8(a: i32) -> i32 {

@@ -21,7 +21,9 @@ mod general;
 mod intrinsics;
 mod leaf;
 mod lines;
+mod mul;
 mod pool;
+mod softmax;
 mod strips;
 mod winograd;
 
@@ -31,8 +33,8 @@ use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Product, Sum, Weighted};
 
 use super::channels::{Channels, half};
-use super::elementwise::{self, Instructions, Scale, clamp_to};
-use intrinsics::{scale_to_int8, smlawb, smlawt, smulbb, smultt, sxtab16, sxtab16_ror8};
+use super::elementwise::{self, Instructions, clamp_to};
+use intrinsics::{scale_to_int8, smlawb, smlawt};
 
 use super::{
     Band, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable, taps, thumb2,
@@ -139,20 +141,7 @@ impl Kernels for Armv7em {
         rounding: Rounding,
         out: &[Cell<i8>],
     ) {
-        let Some(scale) = Scale::new(product.multiplier, product.zero_point) else {
-            return portable::mul(a, b, product, rounding, out);
-        };
-        if rounding != Rounding::Double {
-            return portable::mul(a, b, product, rounding, out);
-        }
-        let both = |zero_point: i32| {
-            let less = zero_point.wrapping_neg();
-            less & 0xFFFF | less << 16
-        };
-        let (from_a, from_b) = (both(product.a_zero_point), both(product.b_zero_point));
-        let numbers = (from_a, from_b, scale);
-        portable::cycles(a, b, out, |a, b, out| mul(a, b, &numbers, out));
-        clamp_to(product.min, product.max, out);
+        mul::mul(a, b, product, rounding, out);
     }
 
     fn weighted_sum(a: TensorView<'_, i8>, b: TensorView<'_, i8>, sum: &Weighted, out: &[Cell<i8>]) {
@@ -194,9 +183,17 @@ impl Kernels for Armv7em {
         pool::extreme(run, largest)
     }
 
-    #[inline]
+    fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+        softmax::softmax(row, table, out);
+    }
+
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
         pool::average_pool(cells, min, max, out);
+    }
+
+    #[inline]
+    fn average_pool_of_many(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+        pool::average_pool_of_many(cells, min, max, out);
     }
 
     fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
@@ -283,23 +280,6 @@ fn plane_channel(number: usize) -> usize {
 /// Two elements as the halfwords of a word.
 fn halfwords(low: i8, high: i8) -> i32 {
     i32::from(low) & 0xFFFF | i32::from(high) << 16
-}
-
-/// Products of elements, from which zero points are taken by what is added to halfwords. A function of its own for its
-/// registers.
-#[inline(never)]
-fn mul(
-    a: TensorView<'_, i8>,
-    b: TensorView<'_, i8>,
-    &(from_a, from_b, scale): &(i32, i32, Scale),
-    out: &[Cell<i8>],
-) {
-    zip_words(a, b, out, |x, y| {
-        let (a0, b0) = (sxtab16(from_a, x), sxtab16(from_b, y));
-        let (a1, b1) = (sxtab16_ror8(from_a, x), sxtab16_ror8(from_b, y));
-        let products = [smulbb(a0, b0), smulbb(a1, b1), smultt(a0, b0), smultt(a1, b1)];
-        products.map(|product| Armv7em::halve_to_int8(scale.twice::<Armv7em>(product << 1)) as i8)
-    });
 }
 
 /// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.

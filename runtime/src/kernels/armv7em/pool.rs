@@ -19,16 +19,15 @@ fn largest_of_four(cells: &Cells<'_>, first: usize) -> i32 {
     largest
 }
 
-/// The sums, over all cells, of four channels, starting with channel `first`, in halfwords: of the even ones and of the
-/// odd ones.
+/// The sums, over at most [`MOST_CELLS`] cells, of four channels, starting with channel `first`.
 #[inline(always)]
-fn sums_of_four(cells: &Cells<'_>, first: usize) -> [i32; 2] {
+fn sums_of_four(cells: &Cells<'_>, first: usize) -> [i16; 4] {
     let (mut even, mut odd) = (0, 0);
     each_word(cells, first, |word| {
         even = sadd16(even, sxtb16(word));
         odd = sadd16(odd, sxtb16_ror8(word));
     });
-    [even, odd]
+    [even as i16, odd as i16, (even >> 16) as i16, (odd >> 16) as i16]
 }
 
 /// The elements of four channels, starting with channel `first`, of each cell.
@@ -45,16 +44,43 @@ pub(super) fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8
     let blocks = if cells.count() > MOST_CELLS { &[] } else { out.as_chunks::<4>().0 };
     let mut first = 0usize;
     for block in blocks {
-        let [even, odd] = sums_of_four(cells, first);
-        let sums = [even as i16, odd as i16, (even >> 16) as i16, (odd >> 16) as i16];
-        block.iter().zip(sums).for_each(|(out, sum)| out.set(mean.of_sum(sum.into()) as i8));
+        block
+            .iter()
+            .zip(sums_of_four(cells, first))
+            .for_each(|(out, sum)| out.set(mean.of_few(sum.into()) as i8));
         first = first.wrapping_add(4);
     }
     for out in out.get(first..).unwrap_or(&[]) {
-        out.set(mean.of_sum(fold_channel(cells, first, 0i32, |sum, x| sum.wrapping_add(x.into()))) as i8);
+        out.set(mean.of_sum(sum_of_channel(cells, first)) as i8);
         first = first.wrapping_add(1);
     }
     clamp_to(min, max, out);
+}
+
+/// See [`Kernels::average_pool_of_many`](crate::kernels::Kernels::average_pool_of_many).
+#[inline]
+pub(super) fn average_pool_of_many(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {
+    let mean = Mean::of(cells.count());
+    let whole = if cells.count() > MOST_CELLS { 0 } else { out.len() & !3 };
+    let mut sums = [0; 4];
+    for (channel, out) in out.iter().enumerate() {
+        let sum = if channel >= whole {
+            sum_of_channel(cells, channel)
+        } else {
+            if channel & 3 == 0 {
+                sums = sums_of_four(cells, channel);
+            }
+            let [sum, b, c, d] = sums;
+            sums = [b, c, d, 0];
+            sum.into()
+        };
+        out.set(mean.of_sum(sum).max(min).min(max) as i8);
+    }
+}
+
+#[inline(always)]
+fn sum_of_channel(cells: &Cells<'_>, channel: usize) -> i32 {
+    fold_channel(cells, channel, 0i32, |sum, x| sum.wrapping_add(x.into()))
 }
 
 /// Folds one channel over all cells.

@@ -14,6 +14,7 @@ mod asm;
 #[cfg(not(kernels = "mve"))]
 mod emulated;
 mod leaf;
+mod softmax;
 
 use core::cell::Cell;
 
@@ -131,6 +132,10 @@ impl Kernels for Mve {
 
     fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
         leaf::extreme(run, largest)
+    }
+
+    fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+        softmax::softmax(row, table, out);
     }
 
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {

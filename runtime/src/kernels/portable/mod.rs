@@ -8,6 +8,7 @@ mod elementwise;
 mod packed;
 mod planes;
 mod pool;
+mod softmax;
 mod tiles;
 
 use core::cell::Cell;
@@ -25,6 +26,9 @@ pub(super) use packed::{
 };
 pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
+pub(super) use softmax::softmax;
+#[cfg(any(kernels = "armv7em", kernels = "mve"))]
+pub(super) use softmax::{Divisor, exponentials, normalise};
 pub(super) use tiles::{load_tiles, matmul_tiles};
 
 /// The set that overrides no kernel.
