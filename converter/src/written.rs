@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `.ferro` | the identifier `FERO` of the flatbuffer, whatever the version |
 //! | `.npz` | the comment of the zip file begins with [`MARK`] |
-//! | `.rs`, `.h`, `.html`, `.lock` | the first line is a comment, or ends with one, that begins with [`MARK`] or "Written by \`ferrolite" |
+//! | `.rs`, `.h`, `.c`, `.html`, `.lock` | the first line is a comment, or ends with one, that begins with [`MARK`] or "Written by \`ferrolite" |
 //! | `.tflite` | the model's description begins with "Ferrolite" |
 //!
 //! Only the contents count, not the name.

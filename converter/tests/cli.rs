@@ -294,6 +294,12 @@ fn nothing_is_written_over_what_is_read() {
     desk.good("convert sine.tflite -o sine.ferro --rust sine.rs --c sine.h --report sine.html");
     desk.good("convert sine.tflite -o copy.tflite");
     desk.good("convert sine.tflite -o copy.tflite");
+    // The data of a header are a file beside it.
+    assert!(fs::read_to_string(desk.path("sine.c")).unwrap().contains("#include \"sine.h\""));
+    desk.good("convert sine.tflite -o sine.ferro --c /dev/null");
+    desk.bad("convert sine.tflite -o sine.ferro --c sine.c", 2, "the name of the data's file");
+    fs::write(desk.path("mine.c"), "int main(void) { return 0; }").unwrap();
+    desk.bad("convert sine.tflite -o sine.ferro --c mine.h", 1, "Ferrolite did not write it");
     fs::write(desk.path("mine.npz"), "years of work").unwrap();
     fs::write(desk.path("empty.npz"), "").unwrap();
     let run = |output: &str| format!("run sine.ferro --input in.npz --output {output}");

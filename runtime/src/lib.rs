@@ -7,6 +7,7 @@
 //! | [`ops`] | the operators that a program may link; [`ops::custom`] for one of your own |
 //! | [`Observer`] | profiling, tracing, checks of single layers |
 //! | [`quant`] | the arithmetic of quantization |
+//! | [`self_test`] | whether this build gives the converter's answers |
 //!
 //! No allocator, no global state, no panics: with the arena that the converter computed, nothing
 //! that is called after [`Interpreter::new`] can fail for a reason that lies in the file.
@@ -64,6 +65,7 @@ pub mod ops;
 #[doc(hidden)]
 pub mod packing;
 pub mod quant;
+pub mod self_test;
 mod taken;
 #[doc(hidden)]
 pub mod tensor;

@@ -1,4 +1,4 @@
-//! Source code that goes with a file: a Rust module and a C header.
+//! Source code that goes with a file: a Rust module, and a C header with its data.
 //!
 //! ```
 //! use ferrolite::bindings;
@@ -8,8 +8,8 @@
 //! let file = ModelFile::read(path.as_ref())?;
 //! let module = bindings::rust(&file.model()?);
 //! assert!(module.contains("pub fn run(&mut self"));
-//! let header = bindings::c(&file.model()?, "sine");
-//! assert!(header.contains("SINE_MODEL_BYTES"));
+//! let files = bindings::c(&file.model()?, "sine.h");
+//! assert!(files.header.contains("ferrolite_error sine_run(") && files.data.contains("sine_model[] = {"));
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
@@ -19,5 +19,5 @@ mod kernels;
 mod names;
 mod rust;
 
-pub use c::c;
+pub use c::{CFiles, c};
 pub use rust::rust;

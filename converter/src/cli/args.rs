@@ -113,7 +113,7 @@ pub struct ConvertArgs {
     /// Also write a Rust module with the arena size and the operators of this model
     #[arg(long, value_name = "OUT.rs")]
     pub rust: Option<PathBuf>,
-    /// Also write a C header with the model's bytes and sizes
+    /// Also write a C header with the model's types and functions, and its data into the `.c` beside it
     #[arg(long, value_name = "OUT.h")]
     pub c: Option<PathBuf>,
     /// Also write a page about the model: sizes, graph, memory over time, and, if it was calibrated, what

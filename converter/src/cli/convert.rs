@@ -1,6 +1,6 @@
 //! `ferrolite convert`: converts a trained model to a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ferrolite_runtime::Model;
 use ferrolite_schema::{MAX_MEMORIES, Rounding, Target};
@@ -26,7 +26,9 @@ use crate::report::html::{self, Study};
 use crate::text;
 
 pub fn execute(args: &ConvertArgs) -> Result<Printed> {
-    let paths = [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), args.report.as_ref()];
+    let data = args.c.as_deref().map(data_file).transpose()?.flatten();
+    let paths =
+        [Some(&args.output), args.rust.as_ref(), args.c.as_ref(), data.as_ref(), args.report.as_ref()];
     let mut reads = Reads::default().model(&args.model).data(&args.calibrate);
     if let Some(bench) = &args.bench {
         reads = reads.file(Path::new(bench));
@@ -74,9 +76,14 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
         files.stage(path, bindings::rust(&model).as_bytes())?;
     }
     if let Some(path) = &args.c {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        files.stage(path, bindings::c(&model, &stem).as_bytes())?;
+        let header = path.file_name().unwrap_or_default().to_string_lossy();
+        let written = bindings::c(&model, &header);
+        files.stage(path, written.header.as_bytes())?;
+        if let Some(path) = &data {
+            files.stage(path, written.data.as_bytes())?;
+        }
     }
+    let bytes = written.len();
     if let Some(path) = &args.report {
         let page = page(args, &converted, &model, code.as_ref(), &bars)?;
         files.stage(path, page.as_bytes())?;
@@ -89,7 +96,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
             Error::internal(format!("the result cannot be written as JSON: {e}")).caused_by(e)
         })?;
         if tflite {
-            object["model_bytes"] = json!(written.len());
+            object["model_bytes"] = json!(bytes);
         }
         object["output"] = json!(args.output.display().to_string());
         object["format"] = json!(converted.format);
@@ -110,7 +117,24 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
         object["warnings"] = json!(converted.warnings);
         return Ok(Printed::Json(object));
     }
-    Ok(Printed::Text(describe(args, &converted, &footprint, tflite.then_some(written.len()))?))
+    let written = [&args.rust, &args.c, &data, &args.report];
+    let written = written.into_iter().flatten().map(|path| format!("wrote {}\n", path.display()));
+    let facts = describe(args, &converted, &footprint, tflite.then_some(bytes))?;
+    Ok(Printed::Text(facts + &written.collect::<String>()))
+}
+
+/// The C file for the data of a header: the one of its name beside it. A header that goes to no regular file, such as
+/// `/dev/null`, has none.
+fn data_file(header: &Path) -> Result<Option<PathBuf>> {
+    let data = header.with_extension("c");
+    if header.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("c")) {
+        return Err(Error::usage(format!("--c {}: this is the name of the data's file", header.display()))
+            .help(
+                "give the name of the header, such as `--c model.h`: the data go into the `.c` beside it",
+            ));
+    }
+    let special = std::fs::metadata(header).is_ok_and(|facts| !facts.is_file() && !facts.is_dir());
+    Ok((!special).then_some(data))
 }
 
 /// Measures what the runtime takes on a board, or reads it from a file that `bench --json` wrote.
@@ -234,9 +258,6 @@ fn describe(
         out += &format!("  {:<10} {}\n", "output", fares(output, converted.judged));
     }
     out += &remarks(&converted.notes, &converted.warnings);
-    for path in [&args.rust, &args.c, &args.report].into_iter().flatten() {
-        out += &format!("wrote {}\n", path.display());
-    }
     Ok(out)
 }
 

@@ -3,8 +3,9 @@
 use crate::error::Fault;
 use crate::node::{Eval, Node};
 
-/// What the interpreter knows of an operator.
+/// What the interpreter knows of an operator. C programs have lists of them, so the order of the fields is C's.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Operator {
     /// Its number in files: that of an [`OpCode`](crate::OpCode), or a [custom](crate::ops::custom) operator's.
     pub code: u16,

@@ -30,6 +30,7 @@ mod recipe;
 mod run;
 mod schema;
 mod setup;
+mod symbols;
 mod test;
 
 use clap::{Parser, Subcommand};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::fbs::Schema;
 use crate::run::{command, exec, root};
-use crate::{layout, operators};
+use crate::{layout, operators, symbols};
 
 /// Schema files, each with the code that is made from it.
 pub const SCHEMAS: [(&str, &str); 2] = [
@@ -37,7 +37,9 @@ const MODEL: &str = "schema/model.fbs";
 fn generated() -> Result<Vec<(&'static str, String)>> {
     let schema = Schema::parse(&fs::read_to_string(root().join(MODEL))?).context(MODEL)?;
     let folder = root().join("runtime/src/ops");
+    let sets = fs::read_to_string(folder.join("sets.rs"))?;
     Ok(vec![
+        ("boards/c/src/operators.rs", symbols::write(&schema, &sets).context(MODEL)?),
         ("schema/src/layout.rs", layout::write(&schema).context(MODEL)?),
         ("runtime/src/ops/mod.rs", operators::write(&schema, &folder).context(MODEL)?),
     ])

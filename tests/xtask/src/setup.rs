@@ -102,3 +102,27 @@ fn install_qemu() -> bool {
     }
     missing.is_empty()
 }
+
+/// Compilers for the tests of the C library, with the Debian packages that hold them.
+const COMPILERS: [(&str, &[&str]); 5] = [
+    ("gcc", &["gcc", "libc6-dev"]),
+    ("g++", &["g++"]),
+    ("clang", &["clang"]),
+    ("clang++", &["clang"]),
+    ("arm-none-eabi-gcc", &["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]),
+];
+
+/// Why the C library cannot be tested, if it cannot. Compilers that are missing are installed where that is possible; the
+/// tests say which are still missing, and one is enough for them.
+pub fn needs_c() -> Option<&'static str> {
+    let runs = |program: &str| output(program, &["--version"]).is_some();
+    let missing = COMPILERS.iter().filter(|(program, _)| !runs(program));
+    let mut packages: Vec<&str> = missing.flat_map(|(_, packages)| *packages).copied().collect();
+    packages.dedup();
+    if !packages.is_empty() && output("apt-get", &["--version"]).is_some() {
+        println!("C compilers are missing ({}); trying the system's package manager", packages.join(", "));
+        apt::install(&packages);
+    }
+    let none = COMPILERS.iter().all(|(program, _)| !runs(program));
+    none.then_some("there is no C compiler: install gcc, clang or gcc-arm-none-eabi")
+}

@@ -93,6 +93,7 @@ fn firmware_clippy() -> Result<()> {
         in_boards(&[&["clippy", "-q"], package, &target, &["--", "-D", "warnings"]].concat())
     };
     lint(&["-p", "runner", "--features", "qemu-cortex-m4"])?;
+    lint(&["-p", "ferrolite-c"])?;
     lint(&["-p", "gesture"])?;
     lint(&["-p", "contrast"])?;
     lint(&["-p", "tasks"])?;
@@ -136,6 +137,12 @@ fn format() -> Result<()> {
     exec(rustfmt)
 }
 
+/// The tests of the C library whose names contain one of these words.
+fn c_library(words: &[&str]) -> Result<()> {
+    let test = ["test", "-q", "-p", "ferrolite-conformance", "--test", "c_library", "--"];
+    cargo(&[&test[..], words, &["--ignored", "--nocapture"]].concat())
+}
+
 const STEPS: &[Step] = &[
     Step { name: "lint: rustfmt", slow: false, skip: always, run: format },
     Step {
@@ -174,6 +181,18 @@ const STEPS: &[Step] = &[
                 "target/console",
             ])
         },
+    },
+    Step {
+        name: "C library",
+        slow: false,
+        skip: |_| setup::needs_c(),
+        run: || c_library(&["host_", "one_board"]),
+    },
+    Step {
+        name: "C library on every core, and its size",
+        slow: true,
+        skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
+        run: || c_library(&["every_core", "flash_"]),
     },
     Step {
         name: "model of cycles",

@@ -1,0 +1,5 @@
+/* A program without a model. */
+int main(void)
+{
+    return 0;
+}
