@@ -19,6 +19,11 @@ impl<K: Kernels> Kernels for General<K> {
     type Tiled<'a> = OfBothKinds<'a, K>;
 
     #[inline(always)]
+    fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {
+        K::copy_row(source, target);
+    }
+
+    #[inline(always)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         K::load_lines(tile, shape, lines);
     }

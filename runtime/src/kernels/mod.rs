@@ -55,7 +55,7 @@ use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
 use crate::packing::{Matrix, Packing, Shape, round_up};
 use crate::quant::requantize;
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, copy_short};
 use crate::winograd::Filters;
 
 #[cfg(any(kernels = "armv6m", not(device)))]
@@ -295,6 +295,11 @@ pub trait Kernels: 'static {
 
     /// How this set makes convolutions with the packings of its own.
     type Tiled<'a>: ByTiles<'a>;
+
+    /// Copies a row of an image to where patches are gathered from. Both sides have the same length and do not overlap.
+    fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {
+        copy_short(source, target);
+    }
 
     /// Loads lines of the patches of some pixels, `shape.line` elements each, into a tile of [`TILE`] pixels.
     /// Each set chooses its own order in the tile. The tile has `TILE * shape.packing.element *

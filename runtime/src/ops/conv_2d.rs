@@ -18,7 +18,7 @@ use crate::error::Fault;
 use crate::kernels::{ByTiles, General, Job, Kernels, Patches, Portable, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
-use crate::tensor::{cells_of, copy_short, fill, fill_short};
+use crate::tensor::{cells_of, fill, fill_short};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -338,7 +338,7 @@ pub fn conv_2d_packed<K: Kernels>(
         for oy in 0..rows {
             let mut patches = Patches { cells, start: 0, until_end: 1, again: 0 };
             if !pointwise {
-                ring.advance(oy.wrapping_mul(w.stride_h));
+                ring.advance(oy.wrapping_mul(w.stride_h), K::copy_row);
                 patches = ring.patches();
             }
             walk.pixels(patches, pixels as usize);
@@ -394,6 +394,9 @@ impl<'k, C: ByTiles<'k>> Walk<'_, C> {
     }
 }
 
+/// See [`Kernels::copy_row`].
+type Copy = fn(&[Cell<i8>], &[Cell<i8>]);
+
 /// The input rows under a row of outputs, with their padding, so that all patches are inside. Kernel row
 /// `ky` is ring row `(first + ky) % rows`. Rows are read before the row of outputs is written, which may
 /// therefore lie over them.
@@ -432,14 +435,14 @@ impl<'a> Ring<'a> {
 
     /// Reads the rows of the window that starts at row `first`, counted from the padding.
     #[inline(always)]
-    fn advance(&mut self, first: u32) {
+    fn advance(&mut self, first: u32, copy: Copy) {
         while self.next < first.wrapping_add(self.window.kernel_h) {
-            self.read(first);
+            self.read(first, copy);
         }
     }
 
     #[inline(never)]
-    fn read(&mut self, first: u32) {
+    fn read(&mut self, first: u32, copy: Copy) {
         let w = self.window;
         let (image_row, left) = (
             (w.in_w as usize).wrapping_mul(self.channels),
@@ -452,7 +455,8 @@ impl<'a> Ring<'a> {
             let line = line.and_then(|line| line.get(..image_row.min(line.len()))).unwrap_or(&[]);
             match self.next.checked_sub(w.pad_top).filter(|&y| y < w.in_h) {
                 Some(y) => {
-                    copy_short(self.image.get((y as usize).wrapping_mul(image_row)..).unwrap_or(&[]), line)
+                    let row = self.image.get((y as usize).wrapping_mul(image_row)..).unwrap_or(&[]);
+                    copy(row.get(..line.len()).unwrap_or(row), line);
                 }
                 None => fill_short(line, self.zero_point),
             }

@@ -17,6 +17,7 @@ in_order!(first 2 words of Multiplier: mantissa, shift);
 const _: () = assert!(size_of::<Multiplier>() == 8);
 
 /// Arguments of [`load`].
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Load {
     pub source: *const i8,
@@ -38,6 +39,7 @@ pub(super) struct Load {
 in_order!(first 8 words of Load: source, target, lanes, step, lines, pitch, line, depth);
 
 /// Arguments of [`quads`].
+#[derive(Debug)]
 #[repr(C)]
 pub(super) struct Quads {
     pub patches: [*const u8; 4],

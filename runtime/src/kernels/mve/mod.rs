@@ -11,6 +11,7 @@
 
 #[cfg(kernels = "mve")]
 mod asm;
+mod conv;
 #[cfg(not(kernels = "mve"))]
 mod emulated;
 mod leaf;
@@ -21,7 +22,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
-use super::{Band, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, portable, taps};
+use super::{Band, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 
@@ -40,7 +41,12 @@ impl Kernels for Mve {
     const WIDE_POOLS: bool = true;
     const CLEARED_TILES: bool = true;
 
-    type Tiled<'a> = Unprepared<'a, Self>;
+    type Tiled<'a> = conv::Tiled<'a>;
+
+    #[cfg(kernels = "mve")]
+    fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {
+        conv::copy(source, target);
+    }
 
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {
         leaf::load(tile, shape.line as usize, lines);

@@ -33,6 +33,10 @@ impl Kernels for Rv32im {
 
     type Tiled<'a> = Unprepared<'a, Self>;
 
+    fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {
+        leaf::copy(source, target);
+    }
+
     /// The patches of the pixels are stored one after the other.
     #[inline(never)]
     fn load_lines(tile: &[Cell<u8>], shape: &Shape, lines: &Lines<'_>) {

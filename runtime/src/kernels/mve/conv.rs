@@ -1,0 +1,183 @@
+//! Convolutions by tiles, prepared once per layer: the safe interface of the leaves for whole quads of channels with
+//! multipliers of their own. Other layers have their sizes checked anew for each tile, as segments do.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+use core::ops::Range;
+
+#[cfg(kernels = "mve")]
+use super::asm;
+#[cfg(kernels = "mve")]
+use super::{Channels, QUAD, TILE, VECTOR};
+use super::{Mve, clamp, is_narrow};
+use crate::kernels::{ByTiles, Job, Kernels, Patches};
+
+/// Distances between pixels, lines and outputs are below this, so that no sum of a few overflows.
+#[cfg(kernels = "mve")]
+const FAR: usize = 1 << 27;
+
+/// A layer.
+#[derive(Debug)]
+pub struct Tiled<'a> {
+    job: Job<'a>,
+    /// The product, if the leaf makes all channels.
+    #[cfg(kernels = "mve")]
+    product: Option<asm::Quads>,
+}
+
+impl<'a> ByTiles<'a> for Tiled<'a> {
+    #[inline(always)]
+    fn new(job: &Job<'a>) -> Self {
+        Tiled {
+            job: *job,
+            #[cfg(kernels = "mve")]
+            product: product(job),
+        }
+    }
+
+    #[cfg(kernels = "mve")]
+    #[inline(never)]
+    fn load(&mut self, patches: &Patches<'_>, lanes: Range<usize>) {
+        let count = lanes.end.wrapping_sub(lanes.start);
+        let Some(loads) = self.loads(patches, count).filter(|_| lanes.end <= TILE) else { return };
+        for mut load in loads.into_iter().filter(|load| load.lines != 0) {
+            load.lanes = count;
+            load.target = load.target.wrapping_add(load.depth.wrapping_mul(lanes.start));
+            // SAFETY: `loads` has checked the source and the lines of a patch; the lanes are in the tile.
+            unsafe { asm::load(&raw const load) };
+        }
+    }
+
+    #[cfg(not(kernels = "mve"))]
+    fn load(&mut self, patches: &Patches<'_>, lanes: Range<usize>) {
+        crate::kernels::Unprepared::<Mve>::new(&self.job).load(patches, lanes);
+    }
+
+    #[inline(never)]
+    fn multiply(&mut self, pixels: usize, out: &[Cell<i8>]) {
+        let Job { tile, weights, stage, out_stride, .. } = self.job;
+        Mve::matmul_packed(tile, pixels, weights, stage, out, out_stride);
+    }
+
+    #[cfg(kernels = "mve")]
+    #[inline(never)]
+    fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        let Job { weights, step, out_stride, .. } = self.job;
+        let pixels = count.wrapping_mul(TILE);
+        let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
+        let place = pixels.wrapping_sub(1).checked_mul(out_stride).filter(|&place| place < FAR);
+        let end = place.map(|place| place.wrapping_add(weights.shape.channels as usize));
+        let (Some(product), Some(..)) = (&mut self.product, end.filter(|&end| end <= out.len())) else {
+            return 0;
+        };
+        if load.line == load.depth && step == load.line {
+            // Patches that are as contiguous in the source as in the tile are one line.
+            (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
+        }
+        product.out = out.as_ptr().cast_mut().cast();
+        product.unaligned = (product.out as usize | out_stride) & 3;
+        for _ in 0..count {
+            // SAFETY: `loads` has checked the sources of all tiles, there are outputs of as many pixels, and `product` has
+            // checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
+            unsafe {
+                asm::load(&raw const load);
+                if rest.lines != 0 {
+                    asm::load(&raw const rest);
+                }
+                asm::quads(&raw const *product);
+            }
+            load.source = load.source.wrapping_add(step.wrapping_mul(TILE));
+            rest.source = rest.source.wrapping_add(step.wrapping_mul(TILE));
+            product.out = product.out.wrapping_add(out_stride.wrapping_mul(TILE));
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn finish(&self, out: &[Cell<i8>]) {
+        if is_narrow(self.job.stage) {
+            clamp(self.job.stage, out);
+        }
+    }
+}
+
+/// Copies elements to a target of the same length that does not overlap them.
+#[cfg(kernels = "mve")]
+pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
+    let line = source.len().min(target.len());
+    if line == 0 {
+        return;
+    }
+    let (source, target) = (source.as_ptr().cast(), target.as_ptr().cast_mut().cast());
+    let load = asm::Load { source, target, lanes: 1, step: 0, lines: 1, pitch: 0, line, depth: 0 };
+    // SAFETY: there are `line` elements on both sides. Cells may be written through a shared reference; no unique
+    // reference to them exists.
+    unsafe { asm::load(&raw const load) };
+}
+
+#[cfg(kernels = "mve")]
+impl Tiled<'_> {
+    /// How the lines before the ring's end and those behind it are loaded, for a tile. `None` where the lines of `count`
+    /// pixels are not all inside the source, or not inside a patch of the tile.
+    #[inline(never)]
+    fn loads(&self, patches: &Patches<'_>, count: usize) -> Option<[asm::Load; 2]> {
+        let Job { tile, weights, step, pitch, .. } = self.job;
+        let (lines, line) = (weights.shape.lines as usize, weights.shape.line as usize);
+        let depth = tile.len() / TILE;
+        let &Patches { cells, start, until_end, again } = patches;
+        let behind = lines.checked_sub(until_end)?;
+        let last = count.wrapping_sub(1).checked_mul(step).filter(|&last| last < FAR)?;
+        // The end of the last patch, a line further.
+        let end = |first: usize, lines: usize| first.wrapping_add(lines.wrapping_mul(pitch));
+        let end = end(start, until_end).max(end(again, behind)).wrapping_add(line).wrapping_add(last);
+        let fits = behind < lines
+            && start.max(again) < FAR
+            && line.wrapping_sub(1) < FAR
+            && lines.checked_mul(pitch.max(line)).is_some_and(|all| all < FAR)
+            && lines.wrapping_mul(line) <= depth
+            && end <= cells.len().wrapping_add(pitch);
+        let load = |start: usize, lines: usize, before: usize| asm::Load {
+            source: cells.as_ptr().cast::<i8>().wrapping_add(start),
+            target: tile.as_ptr().cast_mut().cast::<u8>().wrapping_add(before.wrapping_mul(line)),
+            lanes: TILE,
+            step,
+            lines,
+            pitch,
+            line,
+            depth,
+        };
+        fits.then(|| [load(start, until_end, 0), load(again, behind, until_end)])
+    }
+}
+
+/// The product of whole tiles, where all channels are in whole quads and have multipliers of their own, and all fits.
+#[cfg(kernels = "mve")]
+#[inline(never)]
+fn product(job: &Job<'_>) -> Option<asm::Quads> {
+    let &Job { tile, weights, stage, out_stride, .. } = job;
+    let count = weights.shape.channels as usize;
+    let depth = tile.len() / TILE;
+    let fits = stage.multipliers.len() == count
+        && Channels::of(stage, 0, count).are_there()
+        && depth != 0
+        && depth & (VECTOR - 1) == 0
+        && depth.checked_mul(count).is_some_and(|bytes| bytes <= weights.bytes.len())
+        && (tile.as_ptr() as usize | weights.bytes.as_ptr() as usize) & 3 == 0
+        && count.max(out_stride) < FAR;
+    let patch = |lane: usize| tile.as_ptr().cast::<u8>().wrapping_add(depth.wrapping_mul(lane));
+    fits.then(|| asm::Quads {
+        patches: [patch(0), patch(1), patch(2), patch(3)],
+        more: depth / VECTOR - 1,
+        back: (depth * QUAD).wrapping_sub(2 * VECTOR),
+        out: tile.as_ptr().cast_mut().cast(),
+        bias: stage.bias.as_ptr(),
+        multipliers: stage.multipliers.as_ptr(),
+        step: QUAD * size_of::<ferrolite_schema::params::Multiplier>(),
+        zero_point: stage.zero_point,
+        quads: count / QUAD,
+        pixels: TILE,
+        offsets: [0, 1, 2, 3].map(|lane| out_stride.wrapping_mul(lane)),
+        unaligned: 0,
+        weights: weights.bytes.as_ptr(),
+    })
+}
