@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 40] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 42] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -332,6 +332,8 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 40] = [
   OpCode::WeightedSum,
   OpCode::DepthwiseTaps,
   OpCode::Lstm,
+  OpCode::Gru,
+  OpCode::Rnn,
   OpCode::Conv2dWide,
   OpCode::DepthwiseWide,
   OpCode::AveragePoolUp,
@@ -418,6 +420,10 @@ impl OpCode {
   pub const DepthwiseTaps: Self = Self(32);
   /// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
   pub const Lstm: Self = Self(33);
+  /// Gated recurrent unit over all steps of a sequence.
+  pub const Gru: Self = Self(34);
+  /// Plain recurrent layer over all steps of a sequence.
+  pub const Rnn: Self = Self(35);
   /// Convolution whose weights take more than eight bits: patches have some of their elements again.
   pub const Conv2dWide: Self = Self(40);
   /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -468,6 +474,8 @@ impl OpCode {
     Self::WeightedSum,
     Self::DepthwiseTaps,
     Self::Lstm,
+    Self::Gru,
+    Self::Rnn,
     Self::Conv2dWide,
     Self::DepthwiseWide,
     Self::AveragePoolUp,
@@ -512,6 +520,8 @@ impl OpCode {
       Self::WeightedSum => Some("WeightedSum"),
       Self::DepthwiseTaps => Some("DepthwiseTaps"),
       Self::Lstm => Some("Lstm"),
+      Self::Gru => Some("Gru"),
+      Self::Rnn => Some("Rnn"),
       Self::Conv2dWide => Some("Conv2dWide"),
       Self::DepthwiseWide => Some("DepthwiseWide"),
       Self::AveragePoolUp => Some("AveragePoolUp"),
@@ -10098,7 +10108,7 @@ impl<'a> Sequence {
 
 }
 
-/// A matrix of a layer over time, whose products become int16 with 12 bits behind the point:
+/// A matrix of a layer over time, whose products become int16, with 12 bits behind the point if functions of gates read them:
 /// `clamp(requantize(acc + bias[r], multiplier[r]))`.
 // struct Gates, aligned to 4
 #[repr(transparent)]
@@ -10682,6 +10692,493 @@ impl<'a> LstmParams {
   #[allow(clippy::identity_op)]
   pub fn set_last_cell(&mut self, x: &Term) {
     self.0[112..112 + 12].copy_from_slice(&x.0)
+  }
+
+}
+
+/// A gated recurrent unit. Gates are in the order update, reset, candidate.
+// struct GruParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct GruParams(pub [u8; 116]);
+impl Default for GruParams { 
+  fn default() -> Self { 
+    Self([0; 116])
+  }
+}
+impl ::core::fmt::Debug for GruParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("GruParams")
+      .field("sequence", &self.sequence())
+      .field("input", &self.input())
+      .field("recurrent", &self.recurrent())
+      .field("candidate", &self.candidate())
+      .field("reset_after", &self.reset_after())
+      .field("table", &self.table())
+      .field("multiplier", &self.multiplier())
+      .field("zero_point", &self.zero_point())
+      .field("initial", &self.initial())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for GruParams {}
+impl<'a> ::flatbuffers::Follow<'a> for GruParams {
+  type Inner = &'a GruParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a GruParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a GruParams {
+  type Inner = &'a GruParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<GruParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for GruParams {
+    type Output = GruParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const GruParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for GruParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> GruParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    sequence: &Sequence,
+    input: &Gates,
+    recurrent: &Gates,
+    candidate: &Gates,
+    reset_after: u32,
+    table: u32,
+    multiplier: &Multiplier,
+    zero_point: i32,
+    initial: &Multiplier,
+  ) -> Self {
+    let mut s = Self([0; 116]);
+    s.set_sequence(sequence);
+    s.set_input(input);
+    s.set_recurrent(recurrent);
+    s.set_candidate(candidate);
+    s.set_reset_after(reset_after);
+    s.set_table(table);
+    s.set_multiplier(multiplier);
+    s.set_zero_point(zero_point);
+    s.set_initial(initial);
+    s
+  }
+
+  /// Shape.
+  pub fn sequence(&self) -> &Sequence {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Sequence) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_sequence(&mut self, x: &Sequence) {
+    self.0[0..0 + 28].copy_from_slice(&x.0)
+  }
+
+  /// From the input to all gates.
+  pub fn input(&self) -> &Gates {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[28..].as_ptr() as *const Gates) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_input(&mut self, x: &Gates) {
+    self.0[28..28 + 20].copy_from_slice(&x.0)
+  }
+
+  /// From the hidden state to all gates, or to the first two where the reset gate acts before the product.
+  pub fn recurrent(&self) -> &Gates {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[48..].as_ptr() as *const Gates) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_recurrent(&mut self, x: &Gates) {
+    self.0[48..48 + 20].copy_from_slice(&x.0)
+  }
+
+  /// From the hidden state after the reset gate to the candidate, where the gate acts before the product; else as
+  /// `recurrent`.
+  pub fn candidate(&self) -> &Gates {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[68..].as_ptr() as *const Gates) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_candidate(&mut self, x: &Gates) {
+    self.0[68..68 + 20].copy_from_slice(&x.0)
+  }
+
+  /// 1 where the reset gate acts after the product, 0 where it acts before.
+  pub fn reset_after(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[88..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_reset_after(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[88..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+  pub fn table(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[92..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_table(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[92..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From the hidden state of int16, with 15 bits behind the point, to that of int8.
+  pub fn multiplier(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[96..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_multiplier(&mut self, x: &Multiplier) {
+    self.0[96..96 + 8].copy_from_slice(&x.0)
+  }
+
+  /// Zero point of the hidden state of int8.
+  pub fn zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[104..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[104..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From `(h - zero_point) * 2^20` of an initial hidden state of int8, an operand, to int16.
+  pub fn initial(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[108..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_initial(&mut self, x: &Multiplier) {
+    self.0[108..108 + 8].copy_from_slice(&x.0)
+  }
+
+}
+
+/// A plain recurrent layer.
+// struct RnnParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct RnnParams(pub [u8; 88]);
+impl Default for RnnParams { 
+  fn default() -> Self { 
+    Self([0; 88])
+  }
+}
+impl ::core::fmt::Debug for RnnParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("RnnParams")
+      .field("sequence", &self.sequence())
+      .field("input", &self.input())
+      .field("recurrent", &self.recurrent())
+      .field("table", &self.table())
+      .field("function", &self.function())
+      .field("multiplier", &self.multiplier())
+      .field("zero_point", &self.zero_point())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for RnnParams {}
+impl<'a> ::flatbuffers::Follow<'a> for RnnParams {
+  type Inner = &'a RnnParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a RnnParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a RnnParams {
+  type Inner = &'a RnnParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<RnnParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for RnnParams {
+    type Output = RnnParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const RnnParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for RnnParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> RnnParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    sequence: &Sequence,
+    input: &Gates,
+    recurrent: &Gates,
+    table: u32,
+    function: u32,
+    multiplier: &Multiplier,
+    zero_point: i32,
+  ) -> Self {
+    let mut s = Self([0; 88]);
+    s.set_sequence(sequence);
+    s.set_input(input);
+    s.set_recurrent(recurrent);
+    s.set_table(table);
+    s.set_function(function);
+    s.set_multiplier(multiplier);
+    s.set_zero_point(zero_point);
+    s
+  }
+
+  /// Shape.
+  pub fn sequence(&self) -> &Sequence {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Sequence) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_sequence(&mut self, x: &Sequence) {
+    self.0[0..0 + 28].copy_from_slice(&x.0)
+  }
+
+  /// From the input.
+  pub fn input(&self) -> &Gates {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[28..].as_ptr() as *const Gates) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_input(&mut self, x: &Gates) {
+    self.0[28..28 + 20].copy_from_slice(&x.0)
+  }
+
+  /// From the hidden state.
+  pub fn recurrent(&self) -> &Gates {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[48..].as_ptr() as *const Gates) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_recurrent(&mut self, x: &Gates) {
+    self.0[48..48 + 20].copy_from_slice(&x.0)
+  }
+
+  /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+  pub fn table(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[68..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_table(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[68..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Function of the sum: 0 hyperbolic tangent, 1 logistic, 2 the larger of it and 0, 3 itself.
+  pub fn function(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[72..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_function(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[72..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From the function's result to the hidden state.
+  pub fn multiplier(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[76..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_multiplier(&mut self, x: &Multiplier) {
+    self.0[76..76 + 8].copy_from_slice(&x.0)
+  }
+
+  /// Zero point of the hidden state.
+  pub fn zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[84..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[84..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
   }
 
 }

@@ -99,6 +99,10 @@ enumeration! {
         DepthwiseTaps = 32 "depthwise_taps",
         /// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
         Lstm = 33 "lstm",
+        /// Gated recurrent unit over all steps of a sequence.
+        Gru = 34 "gru",
+        /// Plain recurrent layer over all steps of a sequence.
+        Rnn = 35 "rnn",
         /// Convolution whose weights take more than eight bits: patches have some of their elements again.
         Conv2dWide = 40 "conv_2d_wide",
         /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -140,6 +144,8 @@ impl OpCode {
             OpCode::Conv2dSegments => &[18, 19, 20],
             OpCode::DepthwiseTaps => &[17, 18, 19],
             OpCode::Lstm => &[8, 9, 10, 13, 14, 15, 17],
+            OpCode::Gru => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23],
+            OpCode::Rnn => &[8, 9, 10, 13, 14, 15, 17],
             OpCode::Conv2dWide => &[18, 19, 20, 26],
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
             _ => &[],
@@ -182,6 +188,8 @@ impl OpCode {
             OpCode::WeightedSum => Work::Bytes,
             OpCode::DepthwiseTaps => Work::Own,
             OpCode::Lstm => Work::Own,
+            OpCode::Gru => Work::Own,
+            OpCode::Rnn => Work::Own,
             OpCode::Conv2dWide => Work::Own,
             OpCode::DepthwiseWide => Work::Own,
             OpCode::AveragePoolUp => Work::Own,
@@ -1049,7 +1057,7 @@ pub mod params {
 
     const _: () = assert!(size_of::<Sequence>() == 28);
 
-    /// A matrix of a layer over time, whose products become int16 with 12 bits behind the point:
+    /// A matrix of a layer over time, whose products become int16, with 12 bits behind the point if functions of gates read them:
     /// `clamp(requantize(acc + bias[r], multiplier[r]))`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
     #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -1101,6 +1109,57 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<LstmParams>() == 124);
+
+    /// A gated recurrent unit. Gates are in the order update, reset, candidate.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct GruParams {
+        /// Shape.
+        pub sequence: Sequence,
+        /// From the input to all gates.
+        pub input: Gates,
+        /// From the hidden state to all gates, or to the first two where the reset gate acts before the product.
+        pub recurrent: Gates,
+        /// From the hidden state after the reset gate to the candidate, where the gate acts before the product; else as
+        /// `recurrent`.
+        pub candidate: Gates,
+        /// 1 where the reset gate acts after the product, 0 where it acts before.
+        pub reset_after: u32,
+        /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+        pub table: u32,
+        /// From the hidden state of int16, with 15 bits behind the point, to that of int8.
+        pub multiplier: Multiplier,
+        /// Zero point of the hidden state of int8.
+        pub zero_point: i32,
+        /// From `(h - zero_point) * 2^20` of an initial hidden state of int8, an operand, to int16.
+        pub initial: Multiplier,
+    }
+
+    const _: () = assert!(size_of::<GruParams>() == 116);
+
+    /// A plain recurrent layer.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct RnnParams {
+        /// Shape.
+        pub sequence: Sequence,
+        /// From the input.
+        pub input: Gates,
+        /// From the hidden state.
+        pub recurrent: Gates,
+        /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+        pub table: u32,
+        /// Function of the sum: 0 hyperbolic tangent, 1 logistic, 2 the larger of it and 0, 3 itself.
+        pub function: u32,
+        /// From the function's result to the hidden state.
+        pub multiplier: Multiplier,
+        /// Zero point of the hidden state.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<RnnParams>() == 88);
 
     /// TRANSPOSE_CONV, taken apart into `stride_h * stride_w` phases.
     ///

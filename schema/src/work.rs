@@ -8,8 +8,8 @@ use bytemuck::Pod;
 
 use crate::layout::Work;
 use crate::params::{
-    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, LstmParams, Pool2dParams,
-    Sequence, TransposeConvParams, Window,
+    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, GruParams, LstmParams,
+    Pool2dParams, RnnParams, Sequence, TransposeConvParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -93,6 +93,14 @@ impl Model<'_> {
             OpCode::Lstm => {
                 let p: &LstmParams = self.params_as(op)?;
                 recurrent(&p.sequence, 4)
+            }
+            OpCode::Gru => {
+                let p: &GruParams = self.params_as(op)?;
+                recurrent(&p.sequence, 3)
+            }
+            OpCode::Rnn => {
+                let p: &RnnParams = self.params_as(op)?;
+                recurrent(&p.sequence, 1)
             }
             // Nobody may take an op for cheap whose arm was forgotten.
             _ => u64::MAX,

@@ -14,8 +14,8 @@ fn operators() -> impl Iterator<Item = (&'static str, &'static [OpCode])> {
     ferrolite::ops::LIST.iter().flat_map(|(_, operators)| operators.iter().copied())
 }
 
-/// Operators of the device that no importer makes; `state.rs` tests them.
-const NOT_IMPORTED: &[OpCode] = &[OpCode::DelayLine];
+/// Operators of the device that no operator of TensorFlow Lite becomes; `state.rs` and `recurrent.rs` test them.
+const NOT_IMPORTED: &[OpCode] = &[OpCode::DelayLine, OpCode::Gru, OpCode::Rnn];
 
 /// Folders of vectors that belong to no operator.
 const OTHER_FOLDERS: &[&str] = &["bad", "graphs", "uint8", "generator", "__pycache__"];

@@ -1,23 +1,29 @@
 //! Numbers of recurrent layers for the device. The graph has the matrices of all gates one below the other; the
 //! device has the rows of all gates of a unit side by side.
 
-use ferrolite_runtime::ops::lstm;
 use ferrolite_runtime::ops::recurrent::table;
+use ferrolite_runtime::ops::{gru, lstm, rnn};
 use ferrolite_runtime::quant::multiplier;
-use ferrolite_schema::params::{Gates, LstmParams, Multiplier, Sequence, Term};
+use ferrolite_schema::params::{Gates, GruParams, LstmParams, Multiplier, RnnParams, Sequence, Term};
 use ferrolite_schema::{DType, OpCode};
 
 use super::lowering::{Lowered, Lowering};
 use super::stage::{self, Quantized, channel_multiplier};
 use super::{pack, work};
 use crate::error::Result;
-use crate::graph::{Cell, IntegerCell, Node, Recurrent, UnaryKind, Value, ValueId};
+use crate::graph::{Cell, Constant, IntegerCell, Node, Recurrent, UnaryKind, Value, ValueId};
 
 /// Scale of the sums of gates.
 const SUMS: f64 = 1.0 / 4096.0;
 
 /// Scale of the results of gates.
 const RESULTS: f64 = 1.0 / 32768.0;
+
+/// The gates of each cell, by their place in the graph.
+const LSTM: [usize; 4] = [0, 1, 2, 3];
+const GRU: [usize; 3] = [0, 1, 2];
+
+const TOO_MANY: &str = "more units than the file can hold";
 
 /// Bits of [`Sequence::results`] in the order of the node's results.
 const RESULT_BITS: [u32; 3] = [1, 2, 4];
@@ -63,9 +69,13 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent) -> Re
         results,
     };
     let common = Layer { input, hidden, sequence, outputs, inside };
+    if !has_functions(layer) {
+        return Err(cx.unsupported(node, "its functions have no kernel of int8"));
+    }
     match layer.cell {
         Cell::Lstm => lstm(cx, node, layer, common),
-        _ => Err(cx.unsupported(node, super::FLOAT_ONLY)),
+        Cell::Gru { reset_after } => gru(cx, node, reset_after, common),
+        Cell::Simple => rnn(cx, node, layer, common),
     }
 }
 
@@ -76,18 +86,59 @@ pub(super) fn has_functions(layer: &Recurrent) -> bool {
         Cell::Lstm => {
             [layer.gate_activation, layer.activation, layer.output_activation] == [gate, inner, inner]
         }
-        _ => false,
+        Cell::Gru { .. } => [layer.gate_activation, layer.activation] == [gate, inner],
+        Cell::Simple => function(layer.activation).is_some(),
     }
+}
+
+/// The number of a plain layer's function.
+fn function(activation: UnaryKind) -> Option<u32> {
+    Some(match activation {
+        UnaryKind::Tanh => rnn::TANH,
+        UnaryKind::Logistic => rnn::LOGISTIC,
+        UnaryKind::Relu => rnn::RELU,
+        _ => return None,
+    })
+}
+
+/// The power of two that is the scale of an int16 with numbers up to this magnitude, with a quarter to spare.
+pub(crate) fn exponent_for(largest: f32) -> i32 {
+    let exponent = (f64::from(largest) * 1.25 / 32767.0).log2().ceil();
+    exponent.clamp(-15.0, 0.0) as i32
+}
+
+/// The exponent of a plain layer's sum: that of a function by table is prescribed.
+pub(crate) fn exponent_of_sums(layer: &Recurrent, largest: f32) -> i32 {
+    match layer.activation {
+        UnaryKind::Relu => exponent_for(largest),
+        _ => -12,
+    }
+}
+
+/// Whether an operand is there and not zero from the start.
+fn is_given(cx: &Lowering<'_>, node: &Node, position: usize) -> bool {
+    let Some(id) = node.input(position) else { return false };
+    let value = cx.graph.value(id);
+    let real =
+        value.constant.as_ref().map(|constant| constant.to_real(value.quantization.as_ref(), &value.shape));
+    real.is_none_or(|real| real.iter().any(|&x| x != 0.0))
+}
+
+/// The initial hidden state, if there is one that is not zero.
+fn initial<'a>(cx: &Lowering<'a>, node: &Node, hidden: &Quantized<'_>) -> Result<Option<Quantized<'a>>> {
+    if !is_given(cx, node, 5) {
+        return Ok(None);
+    }
+    let given = stage::int8_operand(cx, node, 5)?;
+    if (given.scale, given.zero_point) != (hidden.scale, hidden.zero_point) {
+        return Err(cx.unsupported(node, "an initial state of another scale than the layer's result"));
+    }
+    Ok(Some(given))
 }
 
 fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>) -> Result<Vec<Lowered>> {
     let Layer { input, hidden, sequence, outputs, inside } = common;
-    if !has_functions(layer) {
-        return Err(
-            cx.unsupported(node, "with other functions than LOGISTIC for gates and TANH for the rest")
-        );
-    }
-    let exponent = inside.cell_exponent;
+    let exponent = inside.exponent;
     if !(-30..=0).contains(&exponent) {
         return Err(cx.unsupported(node, format_args!("a cell state of scale 2^{exponent}")));
     }
@@ -111,15 +162,25 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
         let (scale, zero_point) = cx.quantization(node, cx.graph.value(id))?;
         last_cell = Term { zero_point, multiplier: channel_multiplier(cell / scale) };
     }
-    if node.input(5).is_some() || node.input(6).is_some() {
-        let (given, given_cell) = (stage::int8_input(cx, node, 5)?, stage::int8_input(cx, node, 6)?);
-        if (given.scale, given.zero_point) != (hidden.scale, hidden.zero_point) {
-            return Err(cx.unsupported(node, "an initial state of another scale than the layer's result"));
-        }
-        inputs.extend([given.id, given_cell.id]);
+    if is_given(cx, node, 5) || is_given(cx, node, 6) {
+        let zeros = |quantized: &Quantized<'_>| Value {
+            name: format!("{}/zeros", node.name),
+            constant: Some(Constant::I8(vec![quantized.zero_point as i8; state])),
+            shape: vec![state],
+            ..quantized.value.clone()
+        };
+        let given = match initial(cx, node, &hidden)? {
+            Some(given) => given.id,
+            None => cx.temporary(zeros(&hidden)),
+        };
+        let (given_cell, scale, zero_point) = match is_given(cx, node, 6) {
+            true => stage::int8_operand(cx, node, 6).map(|cell| (cell.id, cell.scale, cell.zero_point))?,
+            false => (cx.temporary(zeros(&hidden)), 1.0, hidden.zero_point),
+        };
+        inputs.extend([given, given_cell]);
         // What is scaled has 20 bits behind it.
-        let factor = given_cell.scale / cell / f64::from(1 << 20);
-        initial_cell = Term { zero_point: given_cell.zero_point, multiplier: channel_multiplier(factor) };
+        let factor = scale / cell / f64::from(1 << 20);
+        initial_cell = Term { zero_point, multiplier: channel_multiplier(factor) };
     }
     let clip =
         if layer.cell_clip > 0.0 { (f64::from(layer.cell_clip) / cell).min(32767.0) as u32 } else { 0 };
@@ -127,8 +188,8 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
     let left = 12 + exponent;
     let params = LstmParams {
         sequence,
-        input: gates(cx, node, &input, [1, 3], Cell::Lstm.gates())?,
-        recurrent: gates(cx, node, &hidden, [2, 4], Cell::Lstm.gates())?,
+        input: gates(cx, node, &input, [1, 3], &LSTM, SUMS)?,
+        recurrent: gates(cx, node, &hidden, [2, 4], &LSTM, SUMS)?,
         table: cx.constants.add(&table(), 4)?,
         tanh_multiplier: if left < 0 { 3 } else { 3 << left },
         tanh_shift: if left < 0 { left.unsigned_abs() } else { 0 },
@@ -139,34 +200,77 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
         initial_cell,
         last_cell,
     };
-    let scratch = lstm::scratch_bytes(&params.sequence)
-        .ok_or_else(|| cx.unsupported(node, "more units than the file can hold"))?;
+    let scratch = lstm::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
     let macs = work::macs(cx.graph, node);
     Ok(vec![Lowered::new(OpCode::Lstm, inputs, outputs, &params).scratch(scratch).macs(macs)])
 }
 
-/// The matrix and the biases at two positions, for operands like `x`, with the rows of a unit side by side.
+fn gru(cx: &mut Lowering<'_>, node: &Node, reset_after: bool, common: Layer<'_>) -> Result<Vec<Lowered>> {
+    let Layer { input, hidden, sequence, outputs, .. } = common;
+    let given = initial(cx, node, &hidden)?;
+    let recurrent = gates(cx, node, &hidden, [2, 4], if reset_after { &GRU } else { &GRU[..2] }, SUMS)?;
+    let params = GruParams {
+        sequence,
+        input: gates(cx, node, &input, [1, 3], &GRU, SUMS)?,
+        recurrent,
+        candidate: if reset_after { recurrent } else { gates(cx, node, &hidden, [2, 4], &GRU[2..], SUMS)? },
+        reset_after: reset_after.into(),
+        table: cx.constants.add(&table(), 4)?,
+        multiplier: multiplier(RESULTS / hidden.scale),
+        zero_point: hidden.zero_point,
+        initial: channel_multiplier(hidden.scale / RESULTS / f64::from(1 << 20)),
+    };
+    let scratch = gru::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
+    let macs = work::macs(cx.graph, node);
+    let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).collect();
+    Ok(vec![Lowered::new(OpCode::Gru, inputs, outputs, &params).scratch(scratch).macs(macs)])
+}
+
+fn rnn(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>) -> Result<Vec<Lowered>> {
+    let Layer { input, hidden, sequence, outputs, inside } = common;
+    let given = initial(cx, node, &hidden)?;
+    let sums = f64::from(inside.exponent).exp2();
+    let function = function(layer.activation).unwrap_or(rnn::LINEAR);
+    let results = if function < rnn::RELU { RESULTS } else { sums };
+    let params = RnnParams {
+        sequence,
+        input: gates(cx, node, &input, [1, 3], &[0], sums)?,
+        recurrent: gates(cx, node, &hidden, [2, 4], &[0], sums)?,
+        table: cx.constants.add(&table(), 4)?,
+        function,
+        multiplier: multiplier(results / hidden.scale),
+        zero_point: hidden.zero_point,
+    };
+    let scratch = rnn::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
+    let macs = work::macs(cx.graph, node);
+    let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).collect();
+    Ok(vec![Lowered::new(OpCode::Rnn, inputs, outputs, &params).scratch(scratch).macs(macs)])
+}
+
+/// The matrix and the biases of some gates at two positions, for operands like `x` and sums of this scale, with the rows
+/// of a unit side by side.
 fn gates(
     cx: &mut Lowering<'_>,
     node: &Node,
     x: &Quantized<'_>,
     [matrix, bias]: [usize; 2],
-    count: usize,
+    gates: &[usize],
+    sums: f64,
 ) -> Result<Gates> {
     let (value, weights, quantization) = stage::weights(cx, node, matrix)?;
-    let (rows, columns) = (value.shape[0], value.shape[1]);
-    let units = rows / count;
-    let bias = stage::bias(cx, node, bias, rows)?;
-    let order = || (0..units).flat_map(|unit| (0..count).map(move |gate| gate * units + unit));
+    let (all, columns) = (value.shape[0], value.shape[1]);
+    let units = cx.graph.value(node.outputs[0]).shape[2];
+    let bias = stage::bias(cx, node, bias, all)?;
+    let order = || (0..units).flat_map(|unit| gates.iter().map(move |gate| gate * units + unit));
     let row = |row: usize| &weights[row * columns..][..columns];
     let scale = |row: usize| quantization.scale.get(row).unwrap_or(&quantization.scale[0]);
     let mut numbers = stage::Channels {
         bias: order().map(|row| bias[row]).collect(),
         sums: order().map(|at| row(at).iter().map(|&w| i32::from(w)).sum()).collect(),
         // The scales of operands are multiplied in float32, as everywhere in fully connected layers of one scale.
-        factors: order().map(|row| f64::from(x.scale as f32 * scale(row)) / SUMS).collect(),
+        factors: order().map(|row| f64::from(x.scale as f32 * scale(row)) / sums).collect(),
     };
-    let size = (cx.word(node, rows)?, 1, cx.word(node, columns)?);
+    let size = (cx.word(node, units * gates.len())?, 1, cx.word(node, columns)?);
     let shape = pack::choose(cx, cx.policy.dense, size, &mut numbers, x, order().map(row));
     let weights = pack::store(cx, &shape, order().map(row))?;
     let fold = |(bias, sum): (&i32, &i32)| bias.wrapping_sub(x.zero_point.wrapping_mul(*sum));

@@ -38,7 +38,7 @@ impl Operator for Recurrent {
             })?;
         }
         let rest = check.outputs.get(1..).unwrap_or_default();
-        check.ensure(rest.len() <= 2 && rest.iter().all(|&out| out == [batch, units]), || {
+        check.ensure(rest.len() <= 3 && rest.iter().all(|&out| out == [batch, units]), || {
             format!("its states have shapes {rest:?}, expected [{batch}, {units}]")
         })?;
         check.output(&[first, second, units])
@@ -87,7 +87,7 @@ impl Operator for Recurrent {
     }
 
     fn is_float_only(&self) -> bool {
-        self.integer.is_none()
+        !cells::has_functions(self)
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {

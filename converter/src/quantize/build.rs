@@ -38,7 +38,7 @@ pub fn build(
         groups::assign(&mut graph, &mut ranges, &statistics.terms);
     let mut report = Report { options: *options, ..Report::default() };
     rewrite::describe(&graph, &ranges, &params, &calibrated, &mut report);
-    rewrite::to_int8(&mut graph, &params, options.clip_weights, &mut report)?;
+    rewrite::to_int8(&mut graph, &params, &ranges, options.clip_weights, &mut report)?;
     if options.correct_bias {
         bias::correct(float, &mut graph, samples)?;
     }

@@ -57,6 +57,12 @@ impl Groups {
                 if !node.outputs.iter().any(|output| apart.contains(output)) {
                     groups.join(real, integer);
                 }
+            } else if let Op::Recurrent(_) = node.op {
+                // A hidden state is one tensor, whether it is given, at each step, or at the end.
+                let states = node.input(5).into_iter().chain(node.outputs.get(1).copied());
+                for state in states.filter(|&id| is_real(graph, id)) {
+                    groups.join(state, node.outputs[0]);
+                }
             } else if ops::of(&node.op).shares_quantization() {
                 let ids = node.inputs.iter().flatten().chain(&node.outputs);
                 let mut real = ids.copied().filter(|&id| is_real(graph, id));

@@ -28,6 +28,7 @@ mod fake;
 mod far;
 mod groups;
 mod histogram;
+mod inside;
 mod judge;
 mod lost;
 mod method;
@@ -113,6 +114,7 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
     let mut graph = graph.clone();
     authored::resolve(&mut graph);
     rewrite::own_constants(&mut graph);
+    inside::open(&mut graph);
     let calibrated = unknown(&graph)?;
     let mut kept = HashSet::new();
     loop {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::range::{Params, Range, is_real, per_tensor, to_int8 as integer};
 use super::report::{ActivationReport, Report};
-use super::{authored, weights};
+use super::{authored, inside, weights};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Graph, Op, Pad, Value, ValueId};
 use crate::ops::{self, channel_axis};
@@ -91,7 +91,7 @@ pub fn describe(
     calibrated: &[ValueId],
     report: &mut Report,
 ) {
-    let ids = graph.inputs.iter().chain(graph.nodes.iter().flat_map(|node| &node.outputs));
+    let ids = graph.inputs.iter().chain(graph.nodes.iter().flat_map(inside::authored));
     for &id in ids {
         let (Some((scale, zero_point)), value) = (params[id.0], graph.value(id)) else { continue };
         let (name, range) = (value.name.clone(), ranges[id.0]);
@@ -102,10 +102,11 @@ pub fn describe(
     }
 }
 
-/// Rewrites constants, values and attributes; `params` are the parameters by value.
+/// Rewrites constants, values and attributes; `params` and `ranges` are the parameters and ranges by value.
 pub fn to_int8(
     graph: &mut Graph,
     params: &[Option<Params>],
+    ranges: &[Range],
     clip_weights: bool,
     report: &mut Report,
 ) -> Result<()> {
@@ -115,6 +116,10 @@ pub fn to_int8(
             continue;
         }
         quantize_attributes(graph, index, params);
+        if matches!(graph.nodes[index].op, Op::Recurrent(_)) {
+            inside::to_int8(graph, index, (params, ranges), clip_weights, report, &mut done)?;
+            continue;
+        }
         let Some(axis) = channel_axis(&graph.nodes[index].op) else { continue };
         let node = &graph.nodes[index];
         let input = node.input(0).and_then(|id| params[id.0]);

@@ -15,8 +15,8 @@ use ferrolite_schema::params::{LstmParams, Sequence};
 use ferrolite_schema::{DType, OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, LAST_CELL, Product, STEPS, Table, by_power, check_gates, check_sequence, logistic,
-    place_of, row, sum, tanh, tanh_of, to_int8, to_int16, walk,
+    ENTRIES, LAST, LAST_CELL, Product, STEPS, Table, by_power, check_gates, check_sequence, expect_initial,
+    logistic, place_of, row, sum, tanh, tanh_of, to_int8, to_int16, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
@@ -64,8 +64,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
             }
         }
         3 => {
-            node.expect_tensor(node.input(1)?, DType::Int8, sizes.state)?;
-            node.expect_tensor(node.input(2)?, DType::Int8, sizes.state)?;
+            expect_initial(node, 1, sizes.state)?;
+            expect_initial(node, 2, sizes.state)?;
         }
         _ => return Err(Fault::Operands),
     }

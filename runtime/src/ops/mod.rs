@@ -55,6 +55,8 @@ pub mod fully_connected;
 #[doc(hidden)]
 pub mod gather;
 #[doc(hidden)]
+pub mod gru;
+#[doc(hidden)]
 pub mod lookup;
 #[doc(hidden)]
 pub mod lstm;
@@ -87,6 +89,8 @@ pub mod resize_bilinear_float;
 pub mod resize_bilinear_up;
 #[doc(hidden)]
 pub mod resize_nearest;
+#[doc(hidden)]
+pub mod rnn;
 #[doc(hidden)]
 pub mod segment;
 mod sets;
@@ -181,6 +185,10 @@ pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
 pub const DEPTHWISE_TAPS: Operator = depthwise_taps::operator::<Native>();
 /// Long short-term memory over all steps of a sequence: UNIDIRECTIONAL_SEQUENCE_LSTM.
 pub const LSTM: Operator = lstm::operator::<Native>();
+/// Gated recurrent unit over all steps of a sequence.
+pub const GRU: Operator = gru::operator::<Native>();
+/// Plain recurrent layer over all steps of a sequence.
+pub const RNN: Operator = rnn::operator::<Native>();
 /// Convolution whose weights take more than eight bits: patches have some of their elements again.
 pub const CONV_2D_WIDE: Operator = conv_2d_wide::operator::<Native>();
 /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -195,7 +203,7 @@ pub const RESIZE_BILINEAR_FLOAT: Operator = resize_bilinear_float::operator();
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 39;
+const COUNT: usize = 41;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -234,6 +242,8 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         weighted_sum::operator::<K>(),
         depthwise_taps::operator::<K>(),
         lstm::operator::<K>(),
+        gru::operator::<K>(),
+        rnn::operator::<K>(),
         conv_2d_wide::operator::<K>(),
         depthwise_wide::operator::<K>(),
         average_pool_up::operator(),
@@ -284,6 +294,8 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::WeightedSum => weighted_sum::case(random),
         OpCode::DepthwiseTaps => depthwise_taps::case(random),
         OpCode::Lstm => lstm::case(random),
+        OpCode::Gru => gru::case(random),
+        OpCode::Rnn => rnn::case(random),
         OpCode::Conv2dWide => conv_2d_wide::case(random),
         OpCode::DepthwiseWide => depthwise_wide::case(random),
         OpCode::AveragePoolUp => average_pool_up::case(random),

@@ -10,6 +10,7 @@ use core::cell::Cell;
 use ferrolite_schema::params::{Gates, Multiplier, Sequence};
 use ferrolite_schema::{DType, Rounding};
 
+use super::broadcast;
 use crate::error::Fault;
 use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::Node;
@@ -77,6 +78,13 @@ pub(super) fn check_gates(node: &Node<'_>, p: &Gates, rows: u32, columns: u32) -
     node.expect_constants::<i32>(p.bias, rows)?;
     node.expect_constants::<Multiplier>(p.multipliers, p.multiplier_count)?;
     if p.multiplier_count == 1 || p.multiplier_count == rows { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+/// Checks an initial state of int8, which may be a constant.
+pub(super) fn expect_initial(node: &Node<'_>, position: usize, elements: u32) -> Result<(), Fault> {
+    let tensor = node.input(position)?;
+    broadcast::expect_operand(tensor, Some(elements))?;
+    node.expect_known::<i8>(tensor)
 }
 
 /// A matrix with what belongs to its rows.

@@ -26,9 +26,9 @@ pub struct Operands<'a> {
     pub cell: Option<&'a [f32]>,
 }
 
-/// The sequence of hidden states, the last hidden state, and the last cell state (zeros if the kind of cell
-/// has none).
-pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
+/// The sequence of hidden states, the last hidden state, the last cell state, and the largest magnitudes of cell
+/// states (zeros if the kind of cell has none).
+pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 4] {
     let [batch, steps] = match layer.time_major {
         false => [x.input.shape[0], x.input.shape[1]],
         true => [x.input.shape[1], x.input.shape[0]],
@@ -40,6 +40,7 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
     // The contribution of the inputs does not depend on the state, so one product serves all steps.
     let from_input = fully_connected(x.input, x.weights, x.bias);
     let mut sequence = vec![0.0; batch * steps * units];
+    let mut largest: Vec<f32> = cell.iter().map(|c| c.abs()).collect();
     let state_shape = [batch, units];
     for count in 0..steps {
         let step = if layer.reverse { steps - 1 - count } else { count };
@@ -58,7 +59,11 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
                         h[u] = unary(layer.activation, i[u] + s[u]);
                     }
                 }
-                Cell::Lstm => lstm(layer, i, s, h, c),
+                Cell::Lstm => {
+                    lstm(layer, i, s, h, c);
+                    let magnitudes = largest[row * units..].iter_mut().zip(c);
+                    magnitudes.for_each(|(largest, c)| *largest = largest.max(c.abs()));
+                }
                 Cell::Gru { reset_after } => {
                     let candidate = (!reset_after).then(|| reset_before(layer, x, i, s, h));
                     gru(layer, i, s, candidate.as_deref(), h);
@@ -67,7 +72,7 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 3] {
             sequence[place * units..][..units].copy_from_slice(h);
         }
     }
-    [sequence, hidden, cell]
+    [sequence, hidden, cell, largest]
 }
 
 fn lstm(layer: &Recurrent, i: &[f32], s: &[f32], h: &mut [f32], c: &mut [f32]) {
@@ -130,7 +135,7 @@ mod tests {
     }
 
     /// One unit, one feature, two steps, all weights 1.
-    fn run_ones(layer: &Recurrent, input: &[f32]) -> [Vec<f32>; 3] {
+    fn run_ones(layer: &Recurrent, input: &[f32]) -> [Vec<f32>; 4] {
         let gates = layer.cell.gates();
         let ones = vec![1.0; gates];
         let operands = Operands {
@@ -165,9 +170,10 @@ mod tests {
         let s = -1.0 + h1;
         let c2 = sigmoid(s) * c1 + sigmoid(s) * s.tanh();
         let h2 = sigmoid(s) * c2.tanh();
-        let [sequence, hidden, cell] = run_ones(&layer(Cell::Lstm), &[0.5, -1.0]);
+        let [sequence, hidden, cell, largest] = run_ones(&layer(Cell::Lstm), &[0.5, -1.0]);
         close(&sequence, &[h1, h2]);
         close(&[hidden, cell].concat(), &[h2, c2]);
+        close(&largest, &[c1.abs().max(c2.abs())]);
 
         for reset_after in [false, true] {
             let h1 = (1.0 - sigmoid(0.5)) * 0.5f32.tanh();
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_cell_state_is_clipped() {
-        let [_, _, cell] = run_ones(&Recurrent { cell_clip: 0.1, ..layer(Cell::Lstm) }, &[9.0, 9.0]);
+        let [_, _, cell, _] = run_ones(&Recurrent { cell_clip: 0.1, ..layer(Cell::Lstm) }, &[9.0, 9.0]);
         close(&cell, &[0.1]);
     }
 }

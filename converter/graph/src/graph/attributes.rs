@@ -435,8 +435,8 @@ impl Cell {
 /// A recurrent layer in one direction: input `[batch, steps, features]`, weights `[gates * units, features]`, recurrent
 /// weights `[gates * units, units]`, bias? `[gates * units]`, recurrent bias? `[gates * units]`, initial
 /// hidden state? `[batch, units]`, initial cell state? `[batch, units]` → sequence
-/// `[batch, steps, units]`, then, where the node has more results, last hidden state and last
-/// cell state `[batch, units]`. States start at zero where none are given.
+/// `[batch, steps, units]`, then, where the node has more results, last hidden state, last
+/// cell state, and the largest magnitudes of cell states at any step, each `[batch, units]`. States start at zero where none are given.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent {
     /// What is computed at each step.
@@ -460,8 +460,9 @@ pub struct Recurrent {
 /// What a recurrent layer of integers has inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegerCell {
-    /// The scale of the LSTM's state, an int16, is two to this power.
-    pub cell_exponent: i32,
+    /// Two to this power is the scale of an int16 inside: of the LSTM's state, of the plain layer's sum. Without
+    /// meaning for a GRU.
+    pub exponent: i32,
     /// States are kept from one inference to the next, and begin at zero before the first one.
     pub keeps_states: bool,
 }

@@ -76,7 +76,7 @@ fn integer(layer: &Layer<'_>) -> Result<IntegerCell, Reason> {
     if !(scale > 0.0 && (scale.log2() - exponent).abs() < 1e-3) {
         return Err(format!("with a cell state of scale {scale}, which is no power of two"));
     }
-    Ok(IntegerCell { cell_exponent: exponent as i32, keeps_states: true })
+    Ok(IntegerCell { exponent: exponent as i32, keeps_states: true })
 }
 
 /// Four constants from `first` on, one below the other.

@@ -1,0 +1,267 @@
+//! Gated recurrent unit: all steps of a layer, from int8 to int8, with a hidden state of int16.
+//!
+//! ```text
+//! z = logistic(clamp(W x)_z + clamp(R h)_z)          r likewise
+//! n = tanh(clamp(W x)_n + r * clamp(R h)_n)          the reset gate acts after the product,
+//! n = tanh(clamp(W x)_n + clamp(R (r * h)))          or before it
+//! h = n + z * (h - n)
+//! ```
+//! Products read the hidden state as int8, which is the result, too; the step from h to h is made with 15 bits behind
+//! the point, since what a gate near 1 changes is less than a step of int8. TensorFlow Lite has no such operator in
+//! integers: the arithmetic is Ferrolite's own, with the functions of its LSTM; the equations are those of Keras and
+//! ONNX. The hidden state begins at zero, or with what one more operand says.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::{GruParams, Sequence};
+use ferrolite_schema::{OpCode, Rounding};
+
+use super::recurrent::{
+    ENTRIES, LAST, Product, STEPS, Table, by_power, check_gates, check_sequence, expect_initial, logistic,
+    place_of, row, sum, tanh, to_int8, to_int16, walk,
+};
+use super::{Operator, no_overlap};
+use crate::error::Fault;
+use crate::kernels::Kernels;
+use crate::node::{Eval, Node, check_int8, check_multiplier};
+use crate::quant::requantize;
+use crate::tensor::{TensorView, cells_of, copy, fill};
+
+/// Gates of a unit.
+const GATES: u32 = 3;
+
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::Gru as u16, check, eval: eval::<K>, lead: no_overlap }
+}
+
+/// Bytes of scratch memory that an op needs: both parts of all gates, the candidate's own product, and of one sequence
+/// the hidden state of int16, that of int8, and that after the reset gate.
+pub fn scratch_bytes(p: &Sequence) -> Option<u32> {
+    p.units.checked_mul(2 * 2 * GATES + 2 + 2 + 1 + 1)
+}
+
+/// Gates that the hidden state's matrix makes.
+fn recurrent_gates(p: &GruParams) -> u32 {
+    if p.reset_after == 1 { GATES } else { GATES - 1 }
+}
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &GruParams = node.params()?;
+    let sizes = check_sequence(node, &p.sequence, STEPS | LAST)?;
+    if p.reset_after > 1 {
+        return Err(Fault::Parameters);
+    }
+    let units = p.sequence.units;
+    let rows = |gates: u32| units.checked_mul(gates).ok_or(Fault::Parameters);
+    check_gates(node, &p.input, rows(GATES)?, p.sequence.features)?;
+    check_gates(node, &p.recurrent, rows(recurrent_gates(p))?, units)?;
+    check_gates(node, &p.candidate, if p.reset_after == 1 { rows(GATES)? } else { units }, units)?;
+    node.expect_constants::<u16>(p.table, ENTRIES)?;
+    check_multiplier(&p.multiplier)?;
+    check_multiplier(&p.initial)?;
+    check_int8(p.zero_point)?;
+    match node.inputs() {
+        1 => {}
+        2 => expect_initial(node, 1, sizes.state)?,
+        _ => return Err(Fault::Operands),
+    }
+    node.expect_scratch(scratch_bytes(&p.sequence).ok_or(Fault::Parameters)?)
+}
+
+fn eval<K: Kernels>(eval: &Eval<'_>) {
+    let node = eval.node();
+    let Ok(p) = node.params::<GruParams>() else { return };
+    let units = p.sequence.units;
+    let of = |gates, rows: u32, columns| Product::of(node, gates, units.wrapping_mul(rows), columns);
+    let Some(input) = of(&p.input, GATES, p.sequence.features) else { return };
+    let Some(recurrent) = of(&p.recurrent, recurrent_gates(p), units) else { return };
+    let Some(candidate) = of(&p.candidate, if p.reset_after == 1 { GATES } else { 1 }, units) else { return };
+    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
+    let Some(table) = table else { return };
+    let initial = node.input(1).is_ok().then(|| eval.view(1));
+    let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
+    let layer = Gru { p, rounding: node.rounding(), input, recurrent, candidate, table };
+    layer.run::<K>(eval.input(0), initial, eval.scratch(), [out(STEPS), out(LAST)]);
+}
+
+/// A layer with its constants.
+#[derive(Clone, Copy, Debug)]
+pub struct Gru<'a> {
+    /// Its numbers.
+    pub p: &'a GruParams,
+    /// How it scales.
+    pub rounding: Rounding,
+    /// From the input to the gates.
+    pub input: Product<'a>,
+    /// From the hidden state to the gates.
+    pub recurrent: Product<'a>,
+    /// From the hidden state after the reset gate to the candidate.
+    pub candidate: Product<'a>,
+    /// Of the logistic function.
+    pub table: &'a Table,
+}
+
+/// Scratch memory of one step.
+struct Memory<'a> {
+    /// The input's part of the gates.
+    a: &'a [Cell<i16>],
+    /// The hidden state's.
+    b: &'a [Cell<i16>],
+    /// The candidate's own product.
+    c: &'a [Cell<i16>],
+    /// The hidden state.
+    wide: &'a [Cell<i16>],
+    hidden: &'a [Cell<i8>],
+    /// That after the reset gate.
+    reset: &'a [Cell<i8>],
+}
+
+impl<'a> Memory<'a> {
+    fn of(scratch: &'a [Cell<u8>], units: usize) -> Option<Memory<'a>> {
+        let gates = units.wrapping_mul(2 * GATES as usize);
+        let (a, rest) = scratch.split_at_checked(gates)?;
+        let (b, rest) = rest.split_at_checked(gates)?;
+        let (c, rest) = rest.split_at_checked(units.wrapping_mul(2))?;
+        let (wide, rest) = rest.split_at_checked(units.wrapping_mul(2))?;
+        let (hidden, rest) = rest.split_at_checked(units)?;
+        Some(Memory {
+            a: cells_of(a)?,
+            b: cells_of(b)?,
+            c: cells_of(c)?,
+            wide: cells_of(wide)?,
+            hidden: cells_of(hidden)?,
+            reset: cells_of(rest.get(..units)?)?,
+        })
+    }
+}
+
+impl Gru<'_> {
+    /// Computes all steps. `initial` has the hidden states `[batches, units]`, `scratch` [`scratch_bytes`]; `out` has the
+    /// hidden states of all steps and the last ones, empty where they are no results.
+    pub fn run<K: Kernels>(
+        &self,
+        input: &[Cell<i8>],
+        initial: Option<TensorView<'_, i8>>,
+        scratch: &[Cell<u8>],
+        [steps, last]: [&[Cell<i8>]; 2],
+    ) {
+        let (units, features) = (self.p.sequence.units as usize, self.p.sequence.features as usize);
+        let Some(memory) = Memory::of(scratch, units) else { return };
+        let begin = |batch: usize| {
+            fill(memory.hidden, self.p.zero_point as i8);
+            fill(memory.wide, 0);
+            if let Some(initial) = initial {
+                let initial = initial.range(batch.wrapping_mul(units), units);
+                initial.copy_to(memory.hidden);
+                for (place, x) in memory.wide.iter().zip(initial.iter()) {
+                    let x = i32::from(x).wrapping_sub(self.p.zero_point).wrapping_mul(1 << 20);
+                    place.set(to_int16(requantize(x, self.p.initial, self.rounding)) as i16);
+                }
+            }
+        };
+        let mut left = self.p.sequence.steps;
+        walk(&self.p.sequence, begin, |batch, at| {
+            self.input.apply::<K>(row(input, at, features), memory.a);
+            if self.p.reset_after == 1 {
+                self.recurrent.apply::<K>(memory.hidden, memory.b);
+                self.after(&memory);
+            } else {
+                let gates = memory.b.get(..units.wrapping_mul(2)).unwrap_or(&[]);
+                self.recurrent.apply::<K>(memory.hidden, gates);
+                self.reset(&memory);
+                self.candidate.apply::<K>(memory.reset, memory.c);
+                self.before(&memory);
+            }
+            copy(memory.hidden, row(steps, at, units));
+            left = left.wrapping_sub(1);
+            if left == 0 {
+                left = self.p.sequence.steps;
+                copy(memory.hidden, row(last, batch, units));
+            }
+        });
+    }
+
+    /// One step of a layer whose reset gate acts after the product.
+    fn after(&self, memory: &Memory<'_>) {
+        let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<3>().0);
+        let places = memory.wide.iter().zip(memory.hidden);
+        for (([az, ar, an], [bz, br, bn]), (wide, hidden)) in gates.iter().zip(states).zip(places) {
+            let r = logistic(self.table, sum(ar, br));
+            let part = by_power(r.wrapping_mul(bn.get().into()), -15, self.rounding);
+            let n = tanh(self.table, to_int16(part.wrapping_add(an.get().into())));
+            self.enter(logistic(self.table, sum(az, bz)), n, wide, hidden);
+        }
+    }
+
+    /// The hidden state after the reset gate.
+    fn reset(&self, memory: &Memory<'_>) {
+        let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
+        let places = memory.wide.iter().zip(memory.reset);
+        for (([_, ar, _], [_, br]), (wide, reset)) in gates.iter().zip(states).zip(places) {
+            let r = logistic(self.table, sum(ar, br));
+            let h = by_power(r.wrapping_mul(wide.get().into()), -15, self.rounding);
+            reset.set(to_int8(h, self.p.multiplier, self.p.zero_point, self.rounding));
+        }
+    }
+
+    /// One step of a layer whose reset gate has acted before the product.
+    fn before(&self, memory: &Memory<'_>) {
+        let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
+        let places = memory.wide.iter().zip(memory.hidden);
+        for ((([az, _, an], [bz, _]), c), (wide, hidden)) in
+            gates.iter().zip(states).zip(memory.c).zip(places)
+        {
+            let n = tanh(self.table, sum(an, c));
+            self.enter(logistic(self.table, sum(az, bz)), n, wide, hidden);
+        }
+    }
+
+    /// The new hidden state of a unit.
+    #[inline(always)]
+    fn enter(&self, z: i32, n: i32, wide: &Cell<i16>, hidden: &Cell<i8>) {
+        // 32,767 times 65,535 and what rounds it are below 2^31.
+        let kept = by_power(z.wrapping_mul(i32::from(wide.get()).wrapping_sub(n)), -15, self.rounding);
+        let h = to_int16(n.wrapping_add(kept));
+        wide.set(h as i16);
+        hidden.set(to_int8(h, self.p.multiplier, self.p.zero_point, self.rounding));
+    }
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, factor, zero_point};
+    use crate::ops::recurrent::{gates_case, sequence_case, table, with_results};
+    use ferrolite_schema::{DType, Storage};
+
+    let sequence = sequence_case(random, STEPS | LAST);
+    let (units, mut constants) = (sequence.units, Constants::default());
+    let reset_after = random.below(2) as u32;
+    let input = gates_case(random, &mut constants, units * GATES, sequence.features);
+    let recurrent = gates_case(random, &mut constants, units * (GATES - 1 + reset_after), units);
+    let candidate = match reset_after {
+        1 => recurrent,
+        _ => gates_case(random, &mut constants, units, units),
+    };
+    let p = GruParams {
+        sequence,
+        input,
+        recurrent,
+        candidate,
+        reset_after,
+        table: constants.push(&table()),
+        multiplier: factor(random, -8),
+        zero_point: zero_point(random),
+        initial: factor(random, -12),
+    };
+    let mut case = Case::of(OpCode::Gru, &p, constants).rounding(random);
+    case = case.input(random, DType::Int8, sequence.batches * sequence.steps * sequence.features);
+    if random.below(2) == 0 {
+        case = case.input(random, DType::Int8, sequence.batches * units);
+        if random.below(3) == 0 {
+            case.inputs[1].storage = Storage::Constant;
+        }
+    }
+    with_results(case, &sequence).scratch(scratch_bytes(&sequence))
+}
