@@ -58,6 +58,8 @@ struct Case {
     samples: Vec<Sample>,
     /// Output of each op for the first sample, from the host; empty where only outputs count.
     layers: Vec<Vec<u8>>,
+    /// The samples are one sequence, as those of op vectors.
+    sequence: bool,
 }
 
 /// The result of one kind of cases on one board.
@@ -136,7 +138,9 @@ fn case(
     let layers = if layers { host_layers(&file, &first.input) } else { Vec::new() };
     let names = sound.names();
     let macs = (0..sound.ops().len()).filter_map(|op| names.op_macs(op)).sum();
-    Ok(Case { name, arena_bytes: emitted.arena_bytes, file: emitted.bytes, macs, samples: all, layers })
+    let sequence = arrays.iter().all(|(_, outputs)| *outputs == "out");
+    let (arena_bytes, file) = (emitted.arena_bytes, emitted.bytes);
+    Ok(Case { name, arena_bytes, file, macs, samples: all, layers, sequence })
 }
 
 /// The target of a board's own core. Boards whose kernels read the same packings share one.
@@ -194,6 +198,9 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
         (OpCode::Conv2dWinograd, Packing::WINOGRAD),
         (OpCode::Conv2dSegments, own.conv),
         (OpCode::TransposeConv, own.conv),
+        (OpCode::Lstm, own.dense),
+        (OpCode::Gru, own.dense),
+        (OpCode::Rnn, own.dense),
     ];
     let mut random = Random(31);
     let mut cases = Vec::new();
@@ -250,7 +257,15 @@ fn random_op(code: OpCode, number: usize, case: ferrolite_runtime::cases::Case) 
             let given = apart.case.inputs[first..].iter().filter(|input| input.storage == Storage::Arena);
             let input = given.flat_map(|input| input.data.clone()).collect();
             let samples = vec![Sample { input, wanted: wanted.concat() }];
-            Ok(Case { name, file: apart.file, arena_bytes, macs: 0, samples, layers: Vec::new() })
+            Ok(Case {
+                name,
+                file: apart.file,
+                arena_bytes,
+                macs: 0,
+                samples,
+                layers: Vec::new(),
+                sequence: false,
+            })
         }
         (arena, wanted) => Err(format!("{name}: {:?}, {:?}", arena.err(), wanted.err())),
     }
@@ -280,7 +295,8 @@ fn run(board: &'static Board, what: &'static str, cases: &[Case]) -> Summary {
         .iter()
         .zip(&inputs)
         .map(|(case, inputs)| {
-            let options = RunOptions { layers: !case.layers.is_empty(), ..RunOptions::default() };
+            let (layers, sequence) = (!case.layers.is_empty(), case.sequence);
+            let options = RunOptions { layers, sequence, ..RunOptions::default() };
             BatchItem { model: &case.file, inputs, options }
         })
         .collect();

@@ -255,6 +255,9 @@ fn rows_equal_portable<K: Kernels>(general: bool) {
 
 type Dense = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
 
+/// The same with outputs of int16.
+type Wide = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i16>]);
+
 fn dense_layer_equals_portable<K: Kernels>(
     random: &mut Random,
     inputs: usize,
@@ -270,6 +273,16 @@ fn dense_layer_equals_portable<K: Kernels>(
         marked(channels, |out| dense(cells(&mut input), &weights.matrix(), &numbers.stage(), out))
     };
     assert_eq!(run(K::dense_packed), run(Portable::dense_packed), "{inputs} x {channels}");
+    if general {
+        return;
+    }
+    let mut run = |dense: Wide| {
+        let mut out = vec![i16::from(MARK); channels];
+        let stage = Stage { zero_point: 0, min: i16::MIN.into(), max: i16::MAX.into(), ..numbers.stage() };
+        dense(cells(&mut input), &weights.matrix(), &stage, cells(&mut out));
+        out
+    };
+    assert_eq!(run(K::dense_int16), run(Portable::dense_int16), "{inputs} x {channels}, int16");
 }
 
 fn dense_layers_equal_portable<K: Kernels>() {

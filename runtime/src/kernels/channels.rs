@@ -61,6 +61,12 @@ impl Channels<'_> {
         self.finish_by(|a, b| ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32, channel, doubled)
     }
 
+    /// The int16 value of a doubled accumulator.
+    pub(super) fn finish_int16(&self, channel: usize, doubled: i32) -> i16 {
+        let high_product = |a, b| ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32;
+        self.scaled_by(high_product, channel, doubled).clamp(-32768, 32767) as i16
+    }
+
     /// The int8 value of an accumulator of any size, with a multiplier that may shift to either side.
     pub(super) fn finish_general(&self, channel: usize, acc: i32) -> i8 {
         let scaled = |a: i32, m: i32| ((i64::from(a) * i64::from(m) + (1 << 30)) >> 31) as i32;
@@ -91,6 +97,10 @@ impl Channels<'_> {
         channel: usize,
         doubled: i32,
     ) -> i8 {
+        self.scaled_by(high_product, channel, doubled).clamp(-128, 127) as i8
+    }
+
+    fn scaled_by(&self, high_product: impl FnOnce(i32, i32) -> i32, channel: usize, doubled: i32) -> i32 {
         let multiplier = match self.multipliers {
             [one] => Some(one),
             all => all.get(channel),
@@ -99,6 +109,6 @@ impl Channels<'_> {
         let shift = !multiplier.shift as u32;
         let y = high_product(doubled, multiplier.mantissa);
         let y = y.wrapping_add(y >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        (y.wrapping_shr(shift) >> 1).clamp(-128, 127) as i8
+        y.wrapping_shr(shift) >> 1
     }
 }

@@ -51,8 +51,12 @@ impl Pair {
     }
 
     pub(super) fn finish(&self, channels: &Channels<'_>, channel: usize) -> [i8; 2] {
+        self.finish_int16(channels, channel).map(|y| y.clamp(-128, 127) as i8)
+    }
+
+    fn finish_int16(&self, channels: &Channels<'_>, channel: usize) -> [i16; 2] {
         let doubled = self.r.wrapping_sub(self.p) >> 7;
-        [channels.finish(channel, self.p << 1), channels.finish(channel + 1, doubled)]
+        [channels.finish_int16(channel, self.p << 1), channels.finish_int16(channel + 1, doubled)]
     }
 }
 
@@ -69,6 +73,20 @@ pub(super) fn widen(line: &[Cell<i8>], target: &[Cell<i32>]) {
 }
 
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    dense_by(input, weights, channels, out, Pair::finish);
+}
+
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    dense_by(input, weights, channels, out, Pair::finish_int16);
+}
+
+fn dense_by<T: Copy>(
+    input: &[Cell<i8>],
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<T>],
+    finish: impl Fn(&Pair, &Channels<'_>, usize) -> [T; 2],
+) {
     let groups = input.len().div_ceil(4);
     for (pair, cells) in out.chunks(2).enumerate() {
         let block = pair / 4 * 4;
@@ -81,7 +99,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
                 acc.add(words.next().copied().unwrap_or(0), x);
             }
         }
-        for (y, out) in acc.finish(channels, 2 * pair).into_iter().zip(cells) {
+        for (y, out) in finish(&acc, channels, 2 * pair).into_iter().zip(cells) {
             out.set(y);
         }
     }

@@ -42,6 +42,39 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
     emulated::dense(input, weights, channels, out);
 }
 
+/// The same with outputs of int16.
+#[inline]
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    // There are two words for each group of four elements and each pair of channels.
+    let groups = (input.len() >> 2).wrapping_add(usize::from(input.len() & 3 != 0));
+    let size = groups.checked_mul(out.len().wrapping_add(1) & !1);
+    let Some(size) = size else { return };
+    // There is a multiplier for each channel, or a single one; for a single one, its number need not be
+    // compared.
+    let missing = if channels.multipliers.len() == 1 { 0 } else { out.len() ^ channels.multipliers.len() };
+    if size == 0 || size > weights.len() || missing | (out.len() ^ channels.bias.len()) != 0 {
+        return;
+    }
+    // SAFETY: the sizes were checked above: words of weights for each group and for the elements after the
+    // last one, a bias and an output for each channel, and one multiplier, or one for each channel.
+    #[cfg(kernels = "armv7em")]
+    unsafe {
+        asm::dense_int16(
+            input.as_ptr().cast(),
+            weights.as_ptr(),
+            channels.bias.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            channels.multipliers.as_ptr(),
+            channels.step(),
+            channels.half,
+            input.len(),
+            out.len(),
+        );
+    }
+    #[cfg(not(kernels = "armv7em"))]
+    emulated::dense_int16(input, weights, channels, out);
+}
+
 /// Copies an image row of `pixels` pixels into the planes of a ring row, which have `width` words each, after
 /// `left` words of padding; the rest is padding too. Only channels that fill whole words are copied.
 pub(super) fn widen_band(

@@ -83,6 +83,10 @@ impl Kernels for Armv7em {
         clamp(stage, out);
     }
 
+    fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
+        leaf::dense_int16(input, weight_words(weights), &Channels::all(stage), out);
+    }
+
     #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],

@@ -54,6 +54,20 @@ pub(super) fn products(
 }
 
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
+    dense_by(input, weights, channels, out, |channel, doubled| channels.finish(channel, doubled));
+}
+
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    dense_by(input, weights, channels, out, |channel, doubled| channels.finish_int16(channel, doubled));
+}
+
+fn dense_by<T>(
+    input: &[Cell<i8>],
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<T>],
+    finish: impl Fn(usize, i32) -> T,
+) {
     const MASK: u32 = 0xFF00_00FF;
     let sum: i32 = input.iter().map(|x| i32::from(x.get())).fold(0, i32::wrapping_add);
     let offset = sum.wrapping_mul(-128);
@@ -69,7 +83,7 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
             }
             for (half, doubled) in split(acc, 24).into_iter().enumerate() {
                 if let Some(out) = out.get(2 * pair + half) {
-                    out.set(channels.finish(channel + half, doubled));
+                    out.set(finish(channel + half, doubled));
                 }
             }
         }

@@ -131,6 +131,36 @@ pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>
     emulated::dense(input, weights, channels, out);
 }
 
+/// The same with outputs of int16.
+#[inline]
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    let count = out.len();
+    let quads = (count / QUAD).wrapping_add(usize::from(!count.is_multiple_of(QUAD)));
+    let size = input.len().checked_mul(quads);
+    let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(count);
+    if !fits {
+        return;
+    }
+    // SAFETY: the sizes were checked above: a word of weights for each element and four channels, a bias, a
+    // multiplier and an element of output for each channel.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        asm::dense_int16(
+            input.as_ptr().cast(),
+            weights.as_ptr(),
+            channels.bias.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            channels.multipliers.as_ptr(),
+            channels.step(),
+            channels.half,
+            input.len(),
+            count,
+        );
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::dense_int16(input, weights, channels, out);
+}
+
 /// Copies an image row of `pixels` pixels of `channels` channels, a multiple of 4, into the planes of a ring
 /// row, which have `width` bytes each, after `left` bytes of padding; the rest is padding too.
 pub(super) fn planes(

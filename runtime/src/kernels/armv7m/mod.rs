@@ -100,6 +100,11 @@ impl Kernels for Armv7m {
         clamp(stage, out);
     }
 
+    fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
+        let words: &[u32] = bytemuck::try_cast_slice(weights.bytes).unwrap_or(&[]);
+        leaf::dense_int16(input, words, &Channels::all(stage), out);
+    }
+
     #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],

@@ -492,8 +492,9 @@ quads!(
 
 /// One row of input by quads of channels. The list scales the sums in `q0` down by the mantissas in `q1` and the
 /// shifts in `q2`, moves `r9` on by `r11`, and loads `r0` from the stack.
+/// The other list stores `q0`, within int16, and keeps the flags.
 macro_rules! dense {
-    ($name:ident, $doc:literal, [$($scale:literal),* $(,)?]) => {
+    ($name:ident, $doc:literal, [$($scale:literal),* $(,)?], [$($store:literal),* $(,)?]) => {
         #[doc = $doc]
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(work: *const Dense) {
@@ -527,9 +528,8 @@ macro_rules! dense {
                 $($scale,)*
                 "vadd.i32 q0, q0, r8",
                 "vqmovnb.s32 q0, q0",
-                "vqmovnb.s16 q0, q0",
                 "cmp r7, r0",
-                "vstrb.32 q0, [r5], #4",
+                $($store,)*
                 "bne 1b",
                 "pop {{r2}}",
                 "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -548,7 +548,22 @@ dense!(
         "vqdmlah.s32 q0, q0, lr",
         "ldr r0, [sp]",
         "vrshl.s32 q0, q0, q2",
-    ]
+    ],
+    ["vqmovnb.s16 q0, q0", "vstrb.32 q0, [r5], #4"]
+);
+
+dense!(
+    dense_int16,
+    "For multipliers that shift to the right, with outputs of int16.",
+    [
+        "mov.w lr, #1",
+        "vqrdmulh.s32 q0, q0, q1",
+        "add r9, r9, r11",
+        "vqdmlah.s32 q0, q0, lr",
+        "ldr r0, [sp]",
+        "vrshl.s32 q0, q0, q2",
+    ],
+    ["vstrh.32 q0, [r5], #8"]
 );
 
 dense!(
@@ -568,7 +583,8 @@ dense!(
         "vshr.s32 q1, q1, #31",
         "vadd.i32 q0, q0, q1",
         "vrshl.s32 q0, q0, q2",
-    ]
+    ],
+    ["vqmovnb.s16 q0, q0", "vstrb.32 q0, [r5], #4"]
 );
 
 /// Copies an image row into a band, eight channels at a time, each to its plane.

@@ -24,11 +24,16 @@ fn vrshl(x: i32, shift: i32) -> i32 {
 impl Channels<'_> {
     /// The int8 value of a sum of products.
     fn finish(&self, channel: usize, sum: i32) -> i8 {
+        i32::from(self.finish_int16(channel, sum)).saturating_add(self.zero_point).clamp(-128, 127) as i8
+    }
+
+    /// The same within int16, without a zero point.
+    fn finish_int16(&self, channel: usize, sum: i32) -> i16 {
         let place = if self.shared { channel % QUAD } else { channel };
         let multiplier = self.multipliers.get(place).copied().unwrap_or_default();
         let y = vqrdmulh(sum.wrapping_add(self.bias.get(channel).copied().unwrap_or(0)), multiplier.mantissa);
         let y = vrshl(y.wrapping_add(y >> 31), multiplier.shift);
-        y.clamp(-32768, 32767).saturating_add(self.zero_point).clamp(-128, 127) as i8
+        y.clamp(-32768, 32767) as i16
     }
 
     /// The same for any multiplier.
@@ -97,6 +102,14 @@ pub(super) fn dense<const GENERAL: bool>(
         let sum = dot(depth, weights, channel, |k| input.get(k).map_or(0, |x| x.get().into()));
         let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
         out.set(finish(channels, channel, sum));
+    }
+}
+
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    let depth = input.len().next_multiple_of(VECTOR);
+    for (channel, out) in out.iter().enumerate().take(channels.count) {
+        let sum = dot(depth, weights, channel, |k| input.get(k).map_or(0, |x| x.get().into()));
+        out.set(channels.finish_int16(channel, sum));
     }
 }
 

@@ -148,6 +148,37 @@ pub(super) fn dense<const GENERAL: bool>(
     emulated::dense::<GENERAL>(input, weights, channels, out);
 }
 
+/// Computes whole quads of channels of a row of input, with outputs of int16.
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    let depth = input.len().next_multiple_of(VECTOR);
+    let fits = !input.is_empty()
+        && weights.len() >= depth.wrapping_mul(channels.count)
+        && channels.are_there()
+        && out.len() >= channels.count;
+    if !fits {
+        return;
+    }
+    // SAFETY: the sizes were checked above: a row of weights for each channel, as long as the input in whole
+    // vectors, a bias and a multiplier for each channel, `count` elements of output.
+    #[cfg(kernels = "mve")]
+    unsafe {
+        let work = asm::Dense {
+            weights: weights.as_ptr(),
+            input: input.as_ptr().cast(),
+            step: step(channels),
+            bias: channels.bias.as_ptr(),
+            zero_point: channels.zero_point,
+            multipliers: channels.multipliers.as_ptr(),
+            inputs: input.len(),
+            out: out.as_ptr().cast_mut().cast(),
+            bias_end: channels.bias.as_ptr().add(channels.count),
+        };
+        asm::dense_int16(&raw const work);
+    }
+    #[cfg(not(kernels = "mve"))]
+    emulated::dense_int16(input, weights, channels, out);
+}
+
 /// Copies an image row, which must be whole pixels, into ring row `slot` of a planar band, after `left`
 /// pixels of padding; the rest becomes padding too.
 pub(super) fn spread(band: &Band<'_>, slot: usize, left: usize, row: &[Cell<i8>], zero_point: i8) {

@@ -68,6 +68,17 @@ impl Kernels for Mve {
         dense::<false>(input, weights, stage, out);
     }
 
+    fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
+        let shared = shared(stage);
+        let channels = whole(stage, out.len(), &shared);
+        if channels.count != 0 {
+            leaf::dense_int16(input, weights.bytes, &channels, out);
+        }
+        if channels.count != out.len() {
+            dense_int16_rest(input, weights, stage, out);
+        }
+    }
+
     #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],
@@ -362,6 +373,20 @@ fn dense_rest<const GENERAL: bool>(
     let mut quad = [0i8; QUAD];
     let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
     leaf::dense::<GENERAL>(input, weights, &Last::of(stage, first).channels(), quad);
+    for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
+        place.set(y.get());
+    }
+}
+
+/// The same with outputs of int16.
+#[inline(never)]
+fn dense_int16_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
+    let first = out.len() & !(QUAD - 1);
+    let depth = input.len().next_multiple_of(VECTOR);
+    let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
+    let mut quad = [0i16; QUAD];
+    let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
+    leaf::dense_int16(input, weights, &Last::of(stage, first).channels(), quad);
     for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
         place.set(y.get());
     }

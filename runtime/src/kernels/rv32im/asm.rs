@@ -394,9 +394,9 @@ blocks!(
 /// One row of `inputs` elements by `outputs` channels: blocks of eight channels, in `s0..s7`, then four and
 /// single channels of the last block. Both numbers are at least 1. Multipliers are `step` bytes apart.
 /// The list loads the multiplier at `t1` for `FERROLITE_SCALE`, as `$scale` defines it: `m` into `s9`, `s` into `s10`, `r`
-/// into `s11`.
+/// into `s11`. Outputs of so many bytes are stored by the instruction `$store`.
 macro_rules! dense {
-    ($name:ident, $doc:literal, $scale:ident, [$($multiplier:literal),* $(,)?]) => {
+    ($name:ident, $Output:ty, $doc:literal, $scale:ident, $store:literal, $bytes:literal, [$($multiplier:literal),* $(,)?]) => {
         #[doc = $doc]
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(
@@ -405,7 +405,7 @@ macro_rules! dense {
             weights: *const i8,
             bias: *const i32,
             multipliers: *const Multiplier,
-            out: *mut i8,
+            out: *mut $Output,
             outputs: usize,
             half: i32,
             step: usize,
@@ -436,7 +436,7 @@ macro_rules! dense {
                 ".macro FERROLITE_FINISH at, acc",
                 "mv a4, \\acc",
                 "jalr t0, 0(a7)",
-                "sb a4, \\at(t6)",
+                concat!($store, " a4, (", $bytes, " * \\at)(t6)"),
                 ".endm",
                 // Loads the multiplier at t1 for FERROLITE_SCALE.
                 ".macro FERROLITE_MULTIPLIER",
@@ -499,7 +499,7 @@ macro_rules! dense {
                 "FERROLITE_FINISH 5, s5",
                 "FERROLITE_FINISH 6, s6",
                 "FERROLITE_FINISH 7, s7",
-                "addi t6, t6, 8",
+                concat!("addi t6, t6, 8 * ", $bytes),
                 "addi s8, s8, -8",
                 "bgez s8, 1b",
                 // Weights of the last block's channels are s7 apart; s6 points to them.
@@ -527,7 +527,7 @@ macro_rules! dense {
                 "FERROLITE_FINISH 1, s1",
                 "FERROLITE_FINISH 2, s2",
                 "FERROLITE_FINISH 3, s3",
-                "addi t6, t6, 4",
+                concat!("addi t6, t6, 4 * ", $bytes),
                 "addi a2, a2, 4",
                 "addi s8, s8, -4",
                 "8:",
@@ -564,7 +564,7 @@ macro_rules! dense {
                 "bne a1, a6, 13b",
                 "17:",
                 "FERROLITE_FINISH 0, s0",
-                "addi t6, t6, 1",
+                concat!("addi t6, t6, 1 * ", $bytes),
                 "addi a2, a2, 1",
                 "addi s8, s8, -1",
                 "bnez s8, 12b",
@@ -591,8 +591,28 @@ macro_rules! dense {
 
 dense!(
     dense,
+    i8,
     "For multipliers that shift to the right.",
     scale,
+    "sb",
+    "1",
+    [
+        "lw s9, {mantissa}(t1)",
+        "lw s10, {shift}(t1)",
+        "slli s9, s9, 1",
+        "not s10, s10",
+        "sll s11, t3, s10",
+        "addi s10, s10, 1",
+    ]
+);
+
+dense!(
+    dense_int16,
+    i16,
+    "For multipliers that shift to the right, with outputs of int16.",
+    scale,
+    "sh",
+    "2",
     [
         "lw s9, {mantissa}(t1)",
         "lw s10, {shift}(t1)",
@@ -605,8 +625,11 @@ dense!(
 
 dense!(
     dense_general,
+    i8,
     "For any multipliers.",
     scale_general,
+    "sb",
+    "1",
     ["lw s9, {mantissa}(t1)", "lw s10, {shift}(t1)", "slli s9, s9, 1", "srai s11, t3, 1"]
 );
 

@@ -12,6 +12,11 @@ fn mulhsu(a: i32, b: u32) -> i32 {
 impl Channels<'_> {
     /// The int8 value of an accumulator.
     fn finish(&self, channel: usize, acc: i32) -> i8 {
+        self.scaled(channel, acc) as i8
+    }
+
+    /// An accumulator scaled down, within the bounds.
+    fn scaled(&self, channel: usize, acc: i32) -> i32 {
         let multiplier = match self.multipliers {
             [one] => Some(one),
             all => all.get(channel),
@@ -22,7 +27,7 @@ impl Channels<'_> {
         let high = mulhsu(acc, doubled).wrapping_add((low >> 31) as i32);
         let shift = !multiplier.shift as u32;
         let y = high.wrapping_add(high >> 31).wrapping_add(self.half.wrapping_shl(shift));
-        y.wrapping_shr(shift.wrapping_add(1)).max(self.min).min(self.max) as i8
+        y.wrapping_shr(shift.wrapping_add(1)).max(self.min).min(self.max)
     }
 
     /// The same for any multiplier.
@@ -91,6 +96,16 @@ pub(super) fn dense<const GENERAL: bool>(
         let acc = dot(channels.bias(channel), input, block, channel - first, width);
         let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
         out.set(finish(channels, channel, acc));
+    }
+}
+
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    for (channel, out) in out.iter().enumerate().take(channels.bias.len()) {
+        let first = channel / DENSE_BLOCK * DENSE_BLOCK;
+        let block = weights.get(first * input.len()..).unwrap_or(&[]);
+        let width = (channels.bias.len() - first).min(DENSE_BLOCK);
+        let acc = dot(channels.bias(channel), input, block, channel - first, width);
+        out.set(channels.scaled(channel, acc) as i16);
     }
 }
 

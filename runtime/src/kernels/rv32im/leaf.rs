@@ -138,6 +138,36 @@ pub(super) fn dense<const GENERAL: bool>(
     emulated::dense::<GENERAL>(input, weights, channels, out);
 }
 
+/// Computes all channels of a row of input, with outputs of int16.
+#[inline]
+pub(super) fn dense_int16(input: &[Cell<i8>], weights: &[u8], channels: &Channels<'_>, out: &[Cell<i16>]) {
+    let size = input.len().checked_mul(out.len());
+    let fits = size.is_some_and(|size| size != 0 && size <= weights.len()) && channels.cover(out.len());
+    if !fits {
+        return;
+    }
+    // SAFETY: the sizes were checked above: a weight for each element of the input, a bias, a multiplier and
+    // an output for each channel.
+    #[cfg(kernels = "rv32im")]
+    unsafe {
+        asm::dense_int16(
+            input.as_ptr().cast(),
+            input.len(),
+            weights.as_ptr().cast(),
+            channels.bias.as_ptr(),
+            channels.multipliers.as_ptr(),
+            out.as_ptr().cast_mut().cast(),
+            out.len(),
+            channels.half,
+            step(channels),
+            channels.min,
+            channels.max,
+        );
+    }
+    #[cfg(not(kernels = "rv32im"))]
+    emulated::dense_int16(input, weights, channels, out);
+}
+
 /// Computes a row of a 3x3 depthwise convolution with stride 1 or 2; returns false if sizes do not fit.
 pub(super) fn depthwise_3x3(
     band: &Band<'_>,

@@ -74,6 +74,11 @@ impl Kernels for Rv32im {
         leaf::dense::<false>(input, weights.bytes, &Channels::all(stage), out);
     }
 
+    fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
+        let bounds = Channels { min: i16::MIN.into(), max: i16::MAX.into(), ..Channels::all(stage) };
+        leaf::dense_int16(input, weights.bytes, &bounds, out);
+    }
+
     #[inline(never)]
     fn matmul_general(
         tile: &[Cell<u8>],
