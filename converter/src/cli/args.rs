@@ -161,6 +161,9 @@ pub struct SourceArgs {
     /// Shape of an input, batch included, if the file leaves dimensions open; once for each input
     #[arg(long = "input-shape", value_name = "NAME=1,28,28,1", value_parser = parse_input_shape)]
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// End the model at this tensor, or at the results of this layer, and leave out what is behind; once for each output
+    #[arg(long, value_name = "TENSOR", action = clap::ArgAction::Append)]
+    pub cut: Vec<String>,
 }
 
 impl SourceArgs {
@@ -169,6 +172,7 @@ impl SourceArgs {
         ImportOptions {
             signature: self.signature.clone(),
             input_shapes: self.input_shapes.clone(),
+            cut: self.cut.clone(),
             ..ImportOptions::default()
         }
     }

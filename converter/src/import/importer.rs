@@ -29,6 +29,8 @@ pub struct ImportOptions {
     /// Shapes of inputs by name, batch included, for inputs with open dimensions. An open batch is 1 unless
     /// it is given here.
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// Tensors that the model ends at, in place of its outputs; none where it stays as it is.
+    pub cut: Vec<String>,
     /// Operators of the user's own, which layers of TensorFlow Lite, ONNX and Keras files may be.
     pub custom: Registry,
 }

@@ -8,6 +8,7 @@
 pub mod build;
 mod choices;
 mod conditions;
+mod cut;
 mod damaged;
 mod foreign;
 mod importer;
@@ -60,7 +61,7 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     })?;
     if metadata.is_dir() {
         return match IMPORTERS.iter().find(|importer| importer.recognises(path, &[])) {
-            Some(importer) => importer.import(path, options),
+            Some(importer) => cut_at(importer.import(path, options)?, options, &name.to_string()),
             None => Err(unknown(path, &[], true)),
         };
     }
@@ -68,7 +69,13 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     crate::files::open(path)
         .and_then(|file| file.take(HEAD as u64).read_to_end(&mut head))
         .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
-    importer_for(path, &head)?.import(path, options)
+    cut_at(importer_for(path, &head)?.import(path, options)?, options, &name.to_string())
+}
+
+/// The model up to where the user wants it to end.
+fn cut_at(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {
+    cut::run(&mut imported.graph, &options.cut, &mut imported.notes).map_err(|e| e.context(name))?;
+    Ok(imported)
 }
 
 /// The files and folders that reading a model takes: the model's own, and those that it refers to.
@@ -96,7 +103,7 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Imported> {
 /// As [`load_with`].
 pub fn load_bytes_with(name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
     let head = &bytes[..bytes.len().min(HEAD)];
-    importer_for(Path::new(name), head)?.import_bytes(name, bytes, options)
+    cut_at(importer_for(Path::new(name), head)?.import_bytes(name, bytes, options)?, options, name)
 }
 
 fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {

@@ -7,15 +7,14 @@ use super::range::is_real;
 use crate::graph::{Constant, DType, Graph, Node, Op, Quantization, Value, ValueId};
 use crate::ops::channel_axis;
 
-/// Whether these integers can be the weights of a layer as they are: int8, symmetric, with one scale, or with
-/// one for each output channel.
+/// Whether these integers can be the weights of a layer as they are: int8 with one scale, or with one for each output
+/// channel. They may have zero points.
 pub fn keeps_weights(value: &Value, axis: usize) -> bool {
-    let symmetric = |q: &Quantization| {
+    let placed = |q: &Quantization| {
         let channels = value.shape.get(axis).copied().unwrap_or(0);
-        let placed = q.is_per_tensor() || (q.axis == axis && q.scale.len() == channels);
-        placed && q.zero_point.iter().all(|&zero| zero == 0)
+        q.is_per_tensor() || (q.axis == axis && q.scale.len() == channels)
     };
-    matches!(value.constant, Some(Constant::I8(_))) && value.quantization.as_ref().is_some_and(symmetric)
+    matches!(value.constant, Some(Constant::I8(_))) && value.quantization.as_ref().is_some_and(placed)
 }
 
 /// Whether these integers can be a bias, provided that their scale is right.

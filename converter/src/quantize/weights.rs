@@ -65,8 +65,13 @@ pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32, clip:
     let (mut widened, mut integers) = (0, None);
     let mut scales = authored_scales(graph.value(weights_id), axis, channels);
     scales = scales.filter(|scales| scales.iter().enumerate().all(|(c, &scale)| scale >= needed(c)));
+    let mut zero_points = vec![0; channels];
     if scales.is_some() {
         integers = graph.value(weights_id).constant.clone();
+        let own = graph.value(weights_id).quantization.as_ref().map_or(&[][..], |q| &q.zero_point);
+        for (c, zero_point) in zero_points.iter_mut().enumerate() {
+            *zero_point = own.get(c).or(own.first()).copied().unwrap_or(0);
+        }
     }
     let scales = scales.unwrap_or_else(|| {
         let mut scales = channel_scales(&weights, channels, channel);
@@ -103,7 +108,10 @@ pub fn quantize(graph: &Graph, node: &Node, axis: usize, input_scale: f32, clip:
     });
     let weights = Value {
         dtype: DType::Int8,
-        quantization: Some(Quantization::per_channel(scales, axis)),
+        quantization: Some(Quantization {
+            zero_point: zero_points,
+            ..Quantization::per_channel(scales, axis)
+        }),
         constant: Some(integers),
         ..graph.value(weights_id).clone()
     };

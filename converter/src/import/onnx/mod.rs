@@ -8,7 +8,8 @@
 //! 3. each node is translated (`operators`) into the graph that grows (`net`). What is known when the model is read, shapes above all,
 //!    is computed now (`known`); what cannot be translated becomes `Op::Unsupported` with a reason;
 //! 4. quantized models (QDQ and QLinear operators) keep their numbers: an activation that is
-//!    quantized passes through QUANTIZE and DEQUANTIZE, weights are integers behind DEQUANTIZE.
+//!    quantized passes through QUANTIZE and DEQUANTIZE, weights are integers behind DEQUANTIZE. Where scales are
+//!    found at run time, layers are those of the float network (`dynamic`).
 //!
 //! ONNX images are `[n, c, h, w]`, the graph's `[n, h, w, c]`: layers over images stand between two
 //! TRANSPOSEs, and the pass `transposes` removes these again. Inputs and outputs keep the author's shape.
@@ -19,6 +20,7 @@ mod choice;
 mod convolution;
 mod custom;
 mod dense;
+mod dynamic;
 mod functions;
 mod indices;
 mod known;
@@ -126,6 +128,7 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
         notes: Vec::new(),
         unsigned: HashSet::new(),
         signed: HashMap::new(),
+        dynamic: HashMap::new(),
         kinds: HashMap::new(),
         names: HashSet::new(),
         only_softmax: only_softmax(&file),
@@ -133,9 +136,10 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
         block: 0,
     };
     let finished = net.read(&file, options).and_then(|()| net.finish(&file));
-    let (graph, net) =
+    let (mut graph, net) =
         finished.map_err(|error| if error.help.is_empty() { error.help(DAMAGED) } else { error })?;
     let Finished { notes, warnings, hash } = net;
+    dynamic::sweep(&mut graph);
     Ok(Imported { graph, format: "ONNX", source_hash: hash.finalize().into(), notes, warnings })
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Net {
     pub unsigned: HashSet<ValueId>,
     /// Values of uint8, and what they are as int8.
     pub signed: HashMap<ValueId, ValueId>,
+    /// Integers of scales that are found at run time, and the reals that they stand for.
+    pub dynamic: HashMap<ValueId, ValueId>,
     /// The element types of inputs, as the file says them.
     pub kinds: HashMap<ValueId, i64>,
     /// Names of layers that are taken.

@@ -5,8 +5,8 @@ use super::net::Net;
 use super::proto::NodeProto;
 use super::versions::STANDARD;
 use super::{
-    arithmetic, branches, convolution, custom, dense, functions, indices, learning, movement, normalization,
-    pooling, quantized, recurrent, reductions, resize,
+    arithmetic, branches, convolution, custom, dense, dynamic, functions, indices, learning, movement,
+    normalization, pooling, quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};
 use crate::import::refusal::unsupported;
@@ -42,7 +42,7 @@ fn reason(node: &NodeProto) -> String {
         "TopK" | "NonZero" | "NonMaxSuppression" | "Unique" | "Compress" => {
             "the size of its result or its order depends on the data"
         }
-        "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger" | "DynamicQuantizeMatMul" => {
+        "DynamicQuantizeMatMul" => {
             "scales that are found at run time are not supported; quantize the model statically, or convert \
              the float model"
         }
@@ -139,6 +139,9 @@ fn standard(op: &str) -> Option<Translate> {
         "RNN" => recurrent::rnn,
         "QuantizeLinear" => quantized::quantize_linear,
         "DequantizeLinear" => quantized::dequantize_linear,
+        "DynamicQuantizeLinear" => dynamic::quantize,
+        "MatMulInteger" => dynamic::matmul,
+        "ConvInteger" => dynamic::conv,
         "QLinearConv" => quantized::conv,
         "QLinearMatMul" => quantized::matmul,
         _ => return functions::find(op),

@@ -72,6 +72,7 @@ impl<'s> Schema<'s> {
             ("bool", 1),
             ("byte", 1),
             ("ubyte", 1),
+            ("ushort", 2),
             ("int", 4),
             ("uint", 4),
             ("float", 4),
@@ -289,6 +290,7 @@ mod tests {
         assert_eq!(schema.tables["OperatorCode"][3], Kind::Number(4));
         assert_eq!(schema.tables["Tensor"][4], Kind::Table("QuantizationParameters"));
         assert_eq!(schema.unions["BuiltinOptions"][&49], "TransposeConvOptions");
+        assert_eq!(schema.unions["SparseIndexVector"][&2], "Uint16Vector");
         // Every field names something that the schema declares.
         for (name, fields) in &schema.tables {
             for field in fields {

@@ -172,7 +172,7 @@ impl Builder {
         mut node: Node,
     ) {
         let builtin = code.number();
-        if self.fold_weights(builtin, &node) {
+        if self.densify(builtin, &node) || self.fold_weights(builtin, &node) {
             return;
         }
         // An LSTM's states are its own business: nobody else reads them.
@@ -306,6 +306,20 @@ impl Builder {
                 self.graph.value_mut(id).constant = Some(constant);
             }
         }
+        true
+    }
+
+    /// Constants that were sparse: they are dense already.
+    fn densify(&mut self, code: Code, node: &Node) -> bool {
+        let (Some(input), &[output]) = (node.input(0), node.outputs.as_slice()) else { return false };
+        let (source, target) = (self.graph.value(input), self.graph.value(output));
+        let known =
+            source.constant.clone().filter(|_| source.shape == target.shape && source.dtype == target.dtype);
+        let (Code::DENSIFY, Some(constant)) = (code, known) else { return false };
+        let target = self.graph.value_mut(output);
+        target.constant = Some(constant);
+        // Elements of float16 are widened.
+        self.faults[output.0] = None;
         true
     }
 

@@ -4,7 +4,7 @@
 //!
 //! 1. the flatbuffers verifier proves that every offset stays inside the file; a file whose numbers are not
 //!    aligned is copied before (`align`);
-//! 2. `tensors` turns tensors into values, and decodes constants;
+//! 2. `tensors` turns tensors into values, and decodes constants, sparse ones too (`sparse`);
 //! 3. each operator is translated (`operators`), with its axes, paddings and sizes resolved; what is
 //!    computed from shapes is computed now (`known`), and gives the dimensions that the file leaves open;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
@@ -31,6 +31,7 @@ mod lstm;
 mod movement;
 mod operators;
 mod slices;
+mod sparse;
 mod tensors;
 mod types;
 mod uint8;
@@ -50,7 +51,6 @@ use sha2::{Digest, Sha256};
 use super::damaged::{DAMAGED, damaged};
 use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
-use crate::graph::custom::Registry;
 use crate::graph::{Graph, ValueId};
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 use branches::Branches;
@@ -69,8 +69,7 @@ impl Importer for TfliteImporter {
     }
 
     fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
-        let Read { graph, notes, warnings } =
-            import(name, bytes, &options.custom).map_err(|e| e.context(name))?;
+        let Read { graph, notes, warnings } = import(name, bytes, options).map_err(|e| e.context(name))?;
         let inputs: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
         options.check_names(&inputs).map_err(|e| e.context(name))?;
         for &id in &graph.inputs {
@@ -90,7 +89,7 @@ struct Read {
     warnings: Vec<String>,
 }
 
-fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
+fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
     let mut copy = None;
     let mut verified = schema::verified(file);
     if let Err(InvalidFlatbuffer::Unaligned { .. }) = verified {
@@ -117,10 +116,16 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
         written.extend(usize::try_from(index));
     }
     let tensors = tensors::read(&model, subgraph, file, &written, None)?;
+    let mut outputs = ids(subgraph.outputs(), &tensors, "the model's outputs")?;
+    if !options.cut.is_empty() {
+        outputs = options.cut.iter().map(|name| named(&tensors, name)).collect::<Result<_>>()?;
+        let mut seen = HashSet::new();
+        outputs.retain(|&id| seen.insert(id));
+    }
     let graph = Graph {
         name: stem(name),
         inputs: ids(subgraph.inputs(), &tensors, "the model's inputs")?,
-        outputs: ids(subgraph.outputs(), &tensors, "the model's outputs")?,
+        outputs,
         four_bits: tensors.small(0).into_iter().collect(),
         values: tensors.values,
         nodes: Vec::with_capacity(operators.len()),
@@ -133,8 +138,13 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
         codes.filter(|c| (o.opcode_index() as usize) < c.len()).map(|c| c.get(o.opcode_index() as usize))
     };
     let initialised = operators.iter().filter_map(code).any(|code| code.number() == Code::CALL_ONCE);
-    let mut builder =
-        Builder::new(graph, tensors.faults, tensors.layer_names, tensors.open, (initialised, custom.clone()));
+    let mut builder = Builder::new(
+        graph,
+        tensors.faults,
+        tensors.layer_names,
+        tensors.open,
+        (initialised, options.custom.clone()),
+    );
     builder.define_borders(&written)?;
     let mut branches = Branches::of(&model, file);
     for (number, operator) in operators.into_iter().enumerate() {
@@ -147,6 +157,14 @@ fn import(name: &str, file: &[u8], custom: &Registry) -> Result<Read> {
     }
     let graph = builder.finish(&mut notes, &mut warnings)?;
     Ok(Read { graph, notes, warnings })
+}
+
+/// The tensor that the model is cut at.
+fn named(tensors: &tensors::Tensors, name: &str) -> Result<ValueId> {
+    let computed = tensors.values.iter().filter(|value| value.constant.is_none());
+    let found = tensors.values.iter().position(|value| value.name == name);
+    let found = found.or_else(|| tensors.layer_names.iter().position(|other| other == name));
+    found.map(ValueId).ok_or_else(|| super::cut::unknown(name, computed.map(|value| value.name.as_str())))
 }
 
 /// Tensor indices as ids, all of which exist.

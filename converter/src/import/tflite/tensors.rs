@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::constants;
+use super::{constants, sparse};
 use crate::error::{Error, Result};
 use crate::graph::{Constant, DType, Quantization, Value, ValueId};
 use crate::import::damaged::DAMAGED;
@@ -84,6 +84,20 @@ pub(super) fn read(
         });
         let data = buffer(model, tensor, file).map_err(broken)?;
         let mut constant = None;
+        let mut spread = Vec::new();
+        let data = match tensor.sparsity().filter(|_| fault.is_none() && !data.is_empty()) {
+            None => data,
+            Some(sparsity) => {
+                budget = budget
+                    .checked_sub(constants::stored_bytes(tensor.type_(), elements).unwrap_or(usize::MAX))
+                    .ok_or_else(|| broken("the constants together are far larger than the file".into()))?;
+                match dense(tensor, &sparsity, data, &shape) {
+                    Ok(bytes) => spread = bytes,
+                    Err(why) => fault = Some(why),
+                }
+                &spread
+            }
+        };
         if fault.is_none() && (!data.is_empty() || (elements == 0 && !written.contains(&index))) {
             let expected = constants::stored_bytes(tensor.type_(), elements);
             if expected != Some(data.len()) {
@@ -131,10 +145,32 @@ fn unsupported_kind(tensor: &schema::Tensor<'_>) -> Option<String> {
     if tensor.is_variable() {
         return Some("a variable, which keeps its state between inferences".into());
     }
-    if tensor.sparsity().is_some() {
-        return Some("sparse storage".into());
-    }
     (tensor.external_buffer() != 0).then(|| "its data lies in another file".into())
+}
+
+/// The bytes of a sparse constant with its zeroes, which are those of its zero point.
+fn dense(
+    tensor: &schema::Tensor<'_>,
+    sparsity: &schema::SparsityParameters<'_>,
+    data: &[u8],
+    shape: &[usize],
+) -> Result<Vec<u8>, String> {
+    let size =
+        constants::stored_bytes(tensor.type_(), 1).filter(|_| tensor.type_() != schema::TensorType::INT4);
+    let size = size.ok_or("sparse storage of elements of four bits")?;
+    let places = sparse::places(sparsity, shape)?;
+    if places.len().checked_mul(size) != Some(data.len()) {
+        return Err("its sparse storage is damaged".into());
+    }
+    let zero_point =
+        tensor.quantization().and_then(|q| q.zero_point().filter(|z| z.len() == 1).map(|z| z.get(0)));
+    let zero = zero_point.unwrap_or(0).to_le_bytes();
+    let zero = zero.get(..size).ok_or("sparse storage of long elements")?;
+    let mut bytes = zero.repeat(shape.iter().product());
+    for (element, place) in data.chunks_exact(size).zip(places) {
+        bytes[place * size..][..size].copy_from_slice(element);
+    }
+    Ok(bytes)
 }
 
 /// The quantization of an integer tensor, checked against its shape. `Err` says why it is of no
