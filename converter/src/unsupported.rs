@@ -1,10 +1,10 @@
 //! What cannot be converted, in any format: layers, which are collected so that a user sees all of them
-//! together, and truth values at the inputs and outputs of a model.
+//! together.
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, Unsupported, ValueId};
+use crate::graph::{Graph, Op, Unsupported};
 
 /// The help for models with the user's own operators.
 pub(crate) const ROAD: &str = "run it through the library, with the operator registered (converter/examples/custom_operator), \
@@ -44,25 +44,6 @@ pub fn refuse_unsupported(graph: &Graph) -> Result<()> {
         [] => Ok(()),
         layers => Err(refusal(layers).context(&graph.name)),
     }
-}
-
-/// Whether a truth value is read, by conditions of IF and nothing else.
-pub(crate) fn is_condition(graph: &Graph, id: ValueId) -> bool {
-    let mut readers = graph.nodes.iter().flat_map(|node| {
-        let condition = matches!(node.op, Op::Choose(_));
-        let places = node.inputs.iter().enumerate().filter(|(_, input)| **input == Some(id));
-        places.map(move |(position, _)| condition && position == 0)
-    });
-    readers.next() == Some(true) && readers.all(|condition| condition)
-}
-
-/// The error for a truth value at an input or output of a model.
-pub(crate) fn truth_at_border(name: &str) -> Error {
-    Error::input(format!("`{name}` at the border of the model has element type bool"))
-        .help(
-            "cast it to float32, int8, uint8, int16 or int32 in the model, and export it again; only an input that is \
-             the condition of an IF may be bool",
-        )
 }
 
 /// The most kinds of layers in a refusal, the most layers of each that it names, and the most further

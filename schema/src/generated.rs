@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 42] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 46] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -339,6 +339,10 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 42] = [
   OpCode::AveragePoolUp,
   OpCode::ResizeBilinearUp,
   OpCode::ResizeBilinearFloat,
+  OpCode::Integers,
+  OpCode::Select,
+  OpCode::Cast,
+  OpCode::Compare,
   OpCode::AddInt16,
 ];
 
@@ -434,6 +438,14 @@ impl OpCode {
   pub const ResizeBilinearUp: Self = Self(43);
   /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
   pub const ResizeBilinearFloat: Self = Self(44);
+  /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
+  pub const Integers: Self = Self(50);
+  /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
+  pub const Select: Self = Self(51);
+  /// Integers of any type to those of another one, bit by bit: CAST.
+  pub const Cast: Self = Self(52);
+  /// Truth values of a comparison of two tensors of int8, of any scales.
+  pub const Compare: Self = Self(53);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -481,6 +493,10 @@ impl OpCode {
     Self::AveragePoolUp,
     Self::ResizeBilinearUp,
     Self::ResizeBilinearFloat,
+    Self::Integers,
+    Self::Select,
+    Self::Cast,
+    Self::Compare,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -527,6 +543,10 @@ impl OpCode {
       Self::AveragePoolUp => Some("AveragePoolUp"),
       Self::ResizeBilinearUp => Some("ResizeBilinearUp"),
       Self::ResizeBilinearFloat => Some("ResizeBilinearFloat"),
+      Self::Integers => Some("Integers"),
+      Self::Select => Some("Select"),
+      Self::Cast => Some("Cast"),
+      Self::Compare => Some("Compare"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }
@@ -5637,6 +5657,499 @@ impl<'a> MinMaxParams {
       ::core::ptr::copy_nonoverlapping(
         &x_le as *const _ as *const u8,
         self.0[32..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// Arithmetic of plain integers.
+// struct IntegersParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct IntegersParams(pub [u8; 36]);
+impl Default for IntegersParams { 
+  fn default() -> Self { 
+    Self([0; 36])
+  }
+}
+impl ::core::fmt::Debug for IntegersParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("IntegersParams")
+      .field("shape", &self.shape())
+      .field("function", &self.function())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for IntegersParams {}
+impl<'a> ::flatbuffers::Follow<'a> for IntegersParams {
+  type Inner = &'a IntegersParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a IntegersParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a IntegersParams {
+  type Inner = &'a IntegersParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<IntegersParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for IntegersParams {
+    type Output = IntegersParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const IntegersParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for IntegersParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> IntegersParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    shape: &Broadcast,
+    function: u32,
+  ) -> Self {
+    let mut s = Self([0; 36]);
+    s.set_shape(shape);
+    s.set_function(function);
+    s
+  }
+
+  /// Shapes.
+  pub fn shape(&self) -> &Broadcast {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Broadcast) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_shape(&mut self, x: &Broadcast) {
+    self.0[0..0 + 32].copy_from_slice(&x.0)
+  }
+
+  /// What is computed: 0 sum, 1 difference, 2 product, 3 quotient towards zero, 4 quotient rounded down, 5 what remains
+  /// of that, 6 larger, 7 smaller, 8 square of the difference; 9 less, 10 less or equal, 11 equal, 12 not equal.
+  pub fn function(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[32..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_function(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[32..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// SELECT and SELECT_V2.
+// struct SelectParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct SelectParams(pub [u8; 40]);
+impl Default for SelectParams { 
+  fn default() -> Self { 
+    Self([0; 40])
+  }
+}
+impl ::core::fmt::Debug for SelectParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("SelectParams")
+      .field("dims", &self.dims())
+      .field("repeat", &self.repeat())
+      .field("run", &self.run())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for SelectParams {}
+impl<'a> ::flatbuffers::Follow<'a> for SelectParams {
+  type Inner = &'a SelectParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a SelectParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a SelectParams {
+  type Inner = &'a SelectParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<SelectParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for SelectParams {
+    type Output = SelectParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const SelectParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for SelectParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> SelectParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    dims: &[u32; 6],
+    repeat: &[u32; 3],
+    run: u32,
+  ) -> Self {
+    let mut s = Self([0; 40]);
+    s.set_dims(dims);
+    s.set_repeat(repeat);
+    s.set_run(run);
+    s
+  }
+
+  /// Dimensions of the output in runs, outermost first.
+  pub fn dims(&'a self) -> ::flatbuffers::Array<'a, u32, 6> {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    use ::flatbuffers::Follow;
+    unsafe { ::flatbuffers::Array::follow(&self.0, 0) }
+  }
+
+  pub fn set_dims(&mut self, items: &[u32; 6]) {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 0, items) };
+  }
+
+  /// Of the condition and both values, in this order: bit `i` is set where the operand has 1 in place of `dims[i]`.
+  pub fn repeat(&'a self) -> ::flatbuffers::Array<'a, u32, 3> {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    use ::flatbuffers::Follow;
+    unsafe { ::flatbuffers::Array::follow(&self.0, 24) }
+  }
+
+  pub fn set_repeat(&mut self, items: &[u32; 3]) {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 24, items) };
+  }
+
+  /// Bytes that one truth value chooses.
+  pub fn run(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[36..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_run(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[36..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// CAST between integers.
+// struct CastParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct CastParams(pub [u8; 4]);
+impl Default for CastParams { 
+  fn default() -> Self { 
+    Self([0; 4])
+  }
+}
+impl ::core::fmt::Debug for CastParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("CastParams")
+      .field("elements", &self.elements())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for CastParams {}
+impl<'a> ::flatbuffers::Follow<'a> for CastParams {
+  type Inner = &'a CastParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a CastParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a CastParams {
+  type Inner = &'a CastParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<CastParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for CastParams {
+    type Output = CastParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const CastParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for CastParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> CastParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    elements: u32,
+  ) -> Self {
+    let mut s = Self([0; 4]);
+    s.set_elements(elements);
+    s
+  }
+
+  /// Elements of input and output.
+  pub fn elements(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_elements(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL of two tensors of int8.
+// struct CompareParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct CompareParams(pub [u8; 40]);
+impl Default for CompareParams { 
+  fn default() -> Self { 
+    Self([0; 40])
+  }
+}
+impl ::core::fmt::Debug for CompareParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("CompareParams")
+      .field("shape", &self.shape())
+      .field("ranges", &self.ranges())
+      .field("negate", &self.negate())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for CompareParams {}
+impl<'a> ::flatbuffers::Follow<'a> for CompareParams {
+  type Inner = &'a CompareParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a CompareParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a CompareParams {
+  type Inner = &'a CompareParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<CompareParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for CompareParams {
+    type Output = CompareParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const CompareParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for CompareParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> CompareParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    shape: &Broadcast,
+    ranges: u32,
+    negate: u32,
+  ) -> Self {
+    let mut s = Self([0; 40]);
+    s.set_shape(shape);
+    s.set_ranges(ranges);
+    s.set_negate(negate);
+    s
+  }
+
+  /// Shapes.
+  pub fn shape(&self) -> &Broadcast {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Broadcast) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_shape(&mut self, x: &Broadcast) {
+    self.0[0..0 + 32].copy_from_slice(&x.0)
+  }
+
+  /// Offset of 256 pairs of int8: for the bits of an element of the second operand the smallest and the largest
+  /// element of the first one for which the result is true; the smallest is above the largest where there is none.
+  pub fn ranges(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[32..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_ranges(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[32..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// 1: the result is false for these, and true for all others.
+  pub fn negate(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[36..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_negate(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[36..].as_mut_ptr(),
         ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }

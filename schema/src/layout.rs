@@ -113,6 +113,14 @@ enumeration! {
         ResizeBilinearUp = 43 "resize_bilinear_up",
         /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
         ResizeBilinearFloat = 44 "resize_bilinear_float",
+        /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
+        Integers = 50 "integers",
+        /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
+        Select = 51 "select",
+        /// Integers of any type to those of another one, bit by bit: CAST.
+        Cast = 52 "cast",
+        /// Truth values of a comparison of two tensors of int8, of any scales.
+        Compare = 53 "compare",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -148,6 +156,7 @@ impl OpCode {
             OpCode::Rnn => &[8, 9, 10, 13, 14, 15, 17],
             OpCode::Conv2dWide => &[18, 19, 20, 26],
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
+            OpCode::Compare => &[8],
             _ => &[],
         }
     }
@@ -195,6 +204,10 @@ impl OpCode {
             OpCode::AveragePoolUp => Work::Own,
             OpCode::ResizeBilinearUp => Work::Bytes,
             OpCode::ResizeBilinearFloat => Work::Bytes,
+            OpCode::Integers => Work::Bytes,
+            OpCode::Select => Work::Bytes,
+            OpCode::Cast => Work::Bytes,
+            OpCode::Compare => Work::Bytes,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -655,6 +668,62 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<MinMaxParams>() == 36);
+
+    /// Arithmetic of plain integers.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct IntegersParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// What is computed: 0 sum, 1 difference, 2 product, 3 quotient towards zero, 4 quotient rounded down, 5 what remains
+        /// of that, 6 larger, 7 smaller, 8 square of the difference; 9 less, 10 less or equal, 11 equal, 12 not equal.
+        pub function: u32,
+    }
+
+    const _: () = assert!(size_of::<IntegersParams>() == 36);
+
+    /// SELECT and SELECT_V2.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SelectParams {
+        /// Dimensions of the output in runs, outermost first.
+        pub dims: [u32; 6],
+        /// Of the condition and both values, in this order: bit `i` is set where the operand has 1 in place of `dims[i]`.
+        pub repeat: [u32; 3],
+        /// Bytes that one truth value chooses.
+        pub run: u32,
+    }
+
+    const _: () = assert!(size_of::<SelectParams>() == 40);
+
+    /// CAST between integers.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct CastParams {
+        /// Elements of input and output.
+        pub elements: u32,
+    }
+
+    const _: () = assert!(size_of::<CastParams>() == 4);
+
+    /// EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL of two tensors of int8.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct CompareParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// Offset of 256 pairs of int8: for the bits of an element of the second operand the smallest and the largest
+        /// element of the first one for which the result is true; the smallest is above the largest where there is none.
+        pub ranges: u32,
+        /// 1: the result is false for these, and true for all others.
+        pub negate: u32,
+    }
+
+    const _: () = assert!(size_of::<CompareParams>() == 40);
 
     /// Head of the parameters of STRIDED_COPY; [`CopySegment`]s follow.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -73,6 +73,10 @@ operators! {
     ops::AVERAGE_POOL_UP: ferrolite_average_pool_up_check ferrolite_average_pool_up_eval ferrolite_average_pool_up_lead
     ops::RESIZE_BILINEAR_UP: ferrolite_resize_bilinear_up_check ferrolite_resize_bilinear_up_eval ferrolite_resize_bilinear_up_lead
     ops::RESIZE_BILINEAR_FLOAT: ferrolite_resize_bilinear_float_check ferrolite_resize_bilinear_float_eval ferrolite_resize_bilinear_float_lead
+    ops::INTEGERS: ferrolite_integers_check ferrolite_integers_eval ferrolite_integers_lead
+    ops::SELECT: ferrolite_select_check ferrolite_select_eval ferrolite_select_lead
+    ops::CAST: ferrolite_cast_check ferrolite_cast_eval ferrolite_cast_lead
+    ops::COMPARE: ferrolite_compare_check ferrolite_compare_eval ferrolite_compare_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead
     ops::tuned::CONV_2D: ferrolite_tuned_conv_2d_check ferrolite_tuned_conv_2d_eval ferrolite_tuned_conv_2d_lead
     ops::tuned::CONV_2D_SEGMENTS: ferrolite_tuned_conv_2d_segments_check ferrolite_tuned_conv_2d_segments_eval ferrolite_tuned_conv_2d_segments_lead

@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
 use crate::ops;
 use crate::ops::lowering::{Constants, Lowered, Lowering, States, Tiled};
-use crate::unsupported::{is_condition, truth_at_border};
 
 /// Largest tensor that the format holds.
 const MAX_BYTES: usize = 1 << 30;
@@ -133,12 +132,6 @@ fn check_values(graph: &Graph) -> Result<()> {
             graph.inputs.len(),
             graph.outputs.len()
         )));
-    }
-    let mut borders = graph.inputs.iter().chain(&graph.outputs);
-    let is_truth = |id: &&ValueId| graph.values.get(id.0).is_some_and(|value| value.dtype == DType::Bool);
-    let asked = |id: ValueId| graph.inputs.contains(&id) && is_condition(graph, id);
-    if let Some(&id) = borders.find(|id| is_truth(id) && !asked(**id)) {
-        return Err(truth_at_border(&graph.value(id).name));
     }
     let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
     used.sort();

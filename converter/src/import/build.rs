@@ -8,9 +8,9 @@
 use super::damaged::DAMAGED;
 use crate::error::{Error, Result};
 use crate::graph::{
-    Activation, Binary, BinaryKind, Concat, Constant, Conv2d, DType, DepthwiseConv2d, FullyConnected, Graph,
-    Node, Op, Pool2d, PoolKind, Recurrent, Reduce, ReduceKind, Slice, Softmax, Transpose, TransposeConv,
-    UnaryKind, Unsupported, Value, ValueId, Window,
+    Activation, Binary, BinaryKind, Cast, Compare, CompareKind, Concat, Constant, Conv2d, DType,
+    DepthwiseConv2d, FullyConnected, Graph, Node, Op, Pool2d, PoolKind, Recurrent, Reduce, ReduceKind, Slice,
+    Softmax, Transpose, TransposeConv, UnaryKind, Unsupported, Value, ValueId, Window,
 };
 use crate::reference::infer_shape;
 
@@ -122,6 +122,56 @@ impl Builder {
         Ok(self.push(node, vec![shape])[0])
     }
 
+    /// Both operands in one type of integers: devices have int32 where frameworks on hosts have int64.
+    fn alike(&mut self, layer: &str, mut operands: [ValueId; 2]) -> Result<[ValueId; 2]> {
+        let types = operands.map(|id| self.graph.value(id).dtype);
+        if !matches!(types, [DType::Int32, DType::Int64] | [DType::Int64, DType::Int32]) {
+            return Ok(operands);
+        }
+        for (id, dtype) in operands.iter_mut().zip(types) {
+            if dtype != DType::Int64 {
+                continue;
+            }
+            let value = self.graph.value(*id).clone();
+            *id = match value.constant.as_ref().map(|constant| constant.to_i64().unwrap_or_default()) {
+                Some(numbers) => {
+                    let numbers = numbers.iter().map(|&n| n.clamp(i32::MIN.into(), i32::MAX.into()) as i32);
+                    self.constant(&value.name, &value.shape, Constant::I32(numbers.collect()))?
+                }
+                None => self.cast(&format!("{layer}/int32"), *id, DType::Int32)?,
+            };
+        }
+        Ok(operands)
+    }
+
+    /// Adds a comparison.
+    ///
+    /// # Errors
+    /// Like [`op`](Builder::op).
+    pub fn compare(&mut self, layer: &str, kind: CompareKind, a: ValueId, b: ValueId) -> Result<ValueId> {
+        let operands = self.alike(layer, [a, b])?;
+        self.op(layer, Op::Compare(Compare { kind, rounded: false }), &operands)
+    }
+
+    /// Adds a choice between the elements of two tensors.
+    ///
+    /// # Errors
+    /// Like [`op`](Builder::op).
+    pub fn select(&mut self, layer: &str, condition: ValueId, a: ValueId, b: ValueId) -> Result<ValueId> {
+        let [a, b] = self.alike(layer, [a, b])?;
+        self.op(layer, Op::Select, &[condition, a, b])
+    }
+
+    /// Adds a conversion to another type.
+    ///
+    /// # Errors
+    /// Like [`op`](Builder::op).
+    pub fn cast(&mut self, layer: &str, x: ValueId, to: DType) -> Result<ValueId> {
+        let y = self.op(layer, Op::Cast(Cast { stored: false }), &[x])?;
+        self.graph.value_mut(y).dtype = to;
+        Ok(y)
+    }
+
     /// Adds a node with one result of this shape.
     ///
     /// # Errors
@@ -154,9 +204,11 @@ impl Builder {
         let dtype = match node.op {
             Op::ArgMinMax(_) => DType::Int32,
             Op::Dequantize => DType::Float32,
-            Op::Compare(_) => DType::Bool,
-            // Its first operand is the condition.
-            Op::Choose(_) => node.input(1).map_or(DType::Float32, |id| self.graph.value(id).dtype),
+            Op::Compare(_) | Op::Logic(_) => DType::Bool,
+            // Their first operand is the condition.
+            Op::Choose(_) | Op::Select => {
+                node.input(1).map_or(DType::Float32, |id| self.graph.value(id).dtype)
+            }
             _ => first.map_or(DType::Float32, |id| self.graph.value(id).dtype),
         };
         for (position, shape) in shapes.into_iter().enumerate() {
@@ -219,7 +271,8 @@ impl Builder {
     /// # Errors
     /// If the shapes do not broadcast.
     pub fn binary(&mut self, layer: &str, kind: BinaryKind, a: ValueId, b: ValueId) -> Result<ValueId> {
-        self.op(layer, Op::Binary(Binary { kind, activation: Activation::None }), &[a, b])
+        let operands = self.alike(layer, [a, b])?;
+        self.op(layer, Op::Binary(Binary { kind, activation: Activation::None }), &operands)
     }
 
     /// A function of a tensor and a number.

@@ -9,7 +9,8 @@
 //! - `select(known, x, c)`, a mask: it becomes a product with zeros and ones and a sum.
 
 use crate::graph::{
-    Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Op, UnaryKind, Unsupported, Value, ValueId,
+    Activation, Binary, BinaryKind, Compare, CompareKind, Constant, DType, Graph, LogicKind, Node, Op,
+    UnaryKind, Value, ValueId,
 };
 use crate::passes::functions::binary;
 use crate::reference::{broadcast_shape, unary};
@@ -28,30 +29,6 @@ enum Code {
     Not,
 }
 
-/// Their names in the formats.
-const CODES: &[(&str, Code)] = &[
-    ("SELECT", Code::Select),
-    ("SELECT_V2", Code::Select),
-    ("Select", Code::Select),
-    ("SelectV2", Code::Select),
-    ("CAST", Code::Cast),
-    ("Cast", Code::Cast),
-    ("GREATER", Code::Greater),
-    ("Greater", Code::Greater),
-    ("GREATER_EQUAL", Code::GreaterEqual),
-    ("GreaterEqual", Code::GreaterEqual),
-    ("LESS", Code::Less),
-    ("Less", Code::Less),
-    ("LESS_EQUAL", Code::LessEqual),
-    ("LessEqual", Code::LessEqual),
-    ("LOGICAL_AND", Code::And),
-    ("LogicalAnd", Code::And),
-    ("LOGICAL_OR", Code::Or),
-    ("LogicalOr", Code::Or),
-    ("LOGICAL_NOT", Code::Not),
-    ("LogicalNot", Code::Not),
-];
-
 /// Points on either side of zero, `STEP` apart.
 const POINTS: i32 = 400;
 const STEP: f32 = 0.037;
@@ -61,12 +38,6 @@ const CLOSE: f32 = 4e-6;
 
 /// Most layers of one function; a layer that is reached on several paths counts each time.
 const MOST: usize = 64;
-
-/// Why a comparison, or a layer that uses it, cannot be converted, if this file does not recognise the
-/// function.
-pub(super) const COMPARED: &str = "a comparison of numbers that other layers compute";
-/// The same for a choice.
-pub(super) const CHOSEN: &str = "a choice that depends on numbers that other layers compute";
 
 /// Turns such layers into one layer each, or into none. Layers that compute a part stay if other layers read
 /// them.
@@ -94,20 +65,6 @@ fn translate(graph: &mut Graph, index: usize, notes: &mut Vec<String>) {
     }
 }
 
-/// Removes comparisons and choices that no layer reads any more.
-pub(super) fn sweep(graph: &mut Graph) {
-    for index in (0..graph.nodes.len()).rev() {
-        let node = &graph.nodes[index];
-        let ours = matches!(&node.op, Op::Unsupported(Unsupported { reason, .. }) if [COMPARED, CHOSEN].contains(&&**reason));
-        let is_read = |id: &ValueId| {
-            graph.outputs.contains(id) || graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)))
-        };
-        if ours && !node.outputs.iter().any(is_read) {
-            graph.nodes.remove(index);
-        }
-    }
-}
-
 /// A choice whose condition is known, between computed numbers and known ones, becomes `x * mask + values`.
 /// Returns how many layers were inserted before it.
 fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
@@ -121,10 +78,7 @@ fn masked(graph: &mut Graph, index: usize) -> Option<usize> {
     let condition = graph.value(node.input(0)?);
     let (chosen, mask_shape) = (condition.constant.as_ref()?.to_i64()?, condition.shape.clone());
     let (yes, no) = (node.input(1)?, node.input(2)?);
-    // In the first version of the operator, a vector as the condition chooses rows.
-    let Op::Unsupported(Unsupported { code, .. }) = &node.op else { return None };
-    let rows = !code.to_lowercase().ends_with("v2") && chosen.len() > 1 && mask_shape != shape;
-    if rows || broadcast_shape(&mask_shape, &shape).as_ref() != Some(&shape) {
+    if broadcast_shape(&mask_shape, &shape).as_ref() != Some(&shape) {
         return None;
     }
     for (all, id) in [(true, yes), (false, no)] {
@@ -193,10 +147,23 @@ pub(super) fn spread<T: Copy>(elements: &[T], from: &[usize], to: &[usize]) -> O
     (0..count).map(|i| elements.get(place(i)).copied()).collect()
 }
 
-/// The operator of a layer that was not translated.
+/// What a layer is to a choice.
 fn code(node: &Node) -> Option<Code> {
-    let Op::Unsupported(Unsupported { code, .. }) = &node.op else { return None };
-    CODES.iter().find(|(name, _)| name == code).map(|(_, code)| *code)
+    Some(match &node.op {
+        Op::Select => Code::Select,
+        Op::Cast(_) => Code::Cast,
+        Op::Compare(Compare { kind, .. }) => match kind {
+            CompareKind::Less => Code::Less,
+            CompareKind::LessEqual => Code::LessEqual,
+            CompareKind::Greater => Code::Greater,
+            CompareKind::GreaterEqual => Code::GreaterEqual,
+            CompareKind::Equal | CompareKind::NotEqual => return None,
+        },
+        Op::Logic(LogicKind::And) => Code::And,
+        Op::Logic(LogicKind::Or) => Code::Or,
+        Op::Logic(LogicKind::Not) => Code::Not,
+        _ => return None,
+    })
 }
 
 fn producer(graph: &Graph, id: ValueId) -> Option<&Node> {
@@ -244,7 +211,7 @@ fn function(graph: &Graph, index: usize) -> Option<(ValueId, UnaryKind)> {
     let &output = node.outputs.first()?;
     let float = graph.value(output).dtype == DType::Float32 && graph.value(output).quantization.is_none();
     let starts = match &node.op {
-        Op::Unsupported(_) => code(node)? == Code::Select,
+        Op::Select => true,
         // Keras's ThresholdedReLU is x times (x > theta) cast to a number.
         Op::Binary(Binary { kind: BinaryKind::Mul, activation: Activation::None }) => true,
         _ => false,

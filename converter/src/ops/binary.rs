@@ -11,7 +11,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{FLOAT_ONLY, Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{add, channels, min_max, mul, stage, types};
+use super::{add, channels, integers, min_max, mul, stage, types};
 use crate::error::Result;
 use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Value};
 use crate::tflite as schema;
@@ -19,11 +19,13 @@ use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[
-    ("ADD", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16]),
-    ("SUB", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16]),
-    ("MUL", &[OpCode::Mul]),
-    ("MAXIMUM", &[OpCode::MinMax]),
-    ("MINIMUM", &[OpCode::MinMax]),
+    ("ADD", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16, OpCode::Integers]),
+    ("SUB", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16, OpCode::Integers]),
+    ("MUL", &[OpCode::Mul, OpCode::Integers]),
+    ("DIV", &[OpCode::Integers]),
+    ("MAXIMUM", &[OpCode::MinMax, OpCode::Integers]),
+    ("MINIMUM", &[OpCode::MinMax, OpCode::Integers]),
+    ("SQUARED_DIFFERENCE", &[OpCode::Integers]),
 ];
 
 impl Operator for Binary {
@@ -35,8 +37,19 @@ impl Operator for Binary {
     }
 
     fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
-        match self.kind {
-            BinaryKind::Add | BinaryKind::Sub => types::one_type_or_int16(inputs, outputs),
+        match (inputs[0].dtype, self.kind) {
+            (DType::Int32 | DType::Int64, _) if self.activation == Activation::None => {
+                types::plain_integers(inputs, outputs)
+            }
+            (_, BinaryKind::FloorDiv | BinaryKind::FloorMod) => {
+                Err(format!("of {}; int32 and int64 are supported", inputs[0].dtype.name()))
+            }
+            (_, BinaryKind::Add | BinaryKind::Sub) => types::one_type_or_int16(inputs, outputs),
+            // Both compare the integers as they are.
+            (DType::Int16, BinaryKind::Maximum | BinaryKind::Minimum) => {
+                types::same_type(inputs, outputs)?;
+                types::same_quantization(inputs, outputs)
+            }
             _ => types::one_type(inputs, outputs),
         }
     }
@@ -60,23 +73,29 @@ impl Operator for Binary {
         is_choice(self.kind)
     }
 
-    fn is_float_only(&self) -> bool {
-        matches!(self.kind, BinaryKind::Div | BinaryKind::SquaredDifference)
-    }
-
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        let dtype = cx.output(node, 0)?.1.dtype;
+        if is_integer(dtype) || (dtype == DType::Int16 && is_choice(self.kind)) {
+            if self.activation != Activation::None {
+                return Err(cx.unsupported(node, "a fused activation of integers"));
+            }
+            return integers::lower(cx, node, self.kind);
+        }
         match self.kind {
             BinaryKind::Add => add::lower(cx, node, false, self.activation),
             BinaryKind::Sub => add::lower(cx, node, true, self.activation),
             BinaryKind::Mul => mul::lower(cx, node, self.activation),
             BinaryKind::Maximum => min_max::lower(cx, node, true, self.activation),
             BinaryKind::Minimum => min_max::lower(cx, node, false, self.activation),
-            BinaryKind::Div | BinaryKind::SquaredDifference => Err(cx.unsupported(node, FLOAT_ONLY)),
+            _ => Err(cx.unsupported(node, FLOAT_ONLY)),
         }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
         let &Binary { kind, activation } = self;
+        if node.outputs.iter().any(|&id| is_integer(w.graph.value(id).dtype)) {
+            return Err(tflite::refuse(node, "arithmetic of plain integers is not written"));
+        }
         let int16 = node.outputs.iter().any(|&id| w.graph.value(id).dtype == DType::Int16);
         // TFLM has one arithmetic for all scales, LiteRT another one where they are said to be powers of two.
         let pot_scale_int16 = !int16;
@@ -140,7 +159,7 @@ impl Operator for Binary {
             BinaryKind::Mul => {
                 scale(node.input(0)) * scale(node.input(1)) < 0.5 * scale(node.outputs.first().copied())
             }
-            BinaryKind::Div | BinaryKind::SquaredDifference => false,
+            _ => false,
         }
     }
 
@@ -150,6 +169,11 @@ impl Operator for Binary {
             _ => Scores::None,
         }
     }
+}
+
+/// Whether numbers of this type stand for themselves.
+fn is_integer(dtype: DType) -> bool {
+    matches!(dtype, DType::Int32 | DType::Int64)
 }
 
 /// Whether a function gives one of its operands.

@@ -1,4 +1,4 @@
-//! Broadcasting of two operands: neighbouring dimensions that behave alike are merged, so that the
+//! Broadcasting of several operands: neighbouring dimensions that behave alike are merged, so that the
 //! device walks as few and as long runs as possible.
 
 use ferrolite_schema::params::Broadcast;
@@ -15,57 +15,66 @@ pub(super) fn broadcast(
     b: &[usize],
     output: &[usize],
 ) -> Result<Broadcast> {
-    let runs = merge(a, b, output).ok_or_else(|| {
+    let (dims, [repeat_a, repeat_b]) = merged(cx, node, [a, b], output)?;
+    Ok(Broadcast { dims, repeat_a, repeat_b })
+}
+
+/// The merged dimensions of a result, and of each operand the mask of those along which it is repeated.
+pub(super) fn merged<const N: usize>(
+    cx: &Lowering<'_>,
+    node: &Node,
+    operands: [&[usize]; N],
+    output: &[usize],
+) -> Result<([u32; 6], [u32; N])> {
+    let runs = merge(operands, output).ok_or_else(|| {
+        let [first @ .., last] = &operands[..] else { return cx.unsupported(node, "it has no operands") };
+        let first: Vec<String> = first.iter().map(|shape| format!("{shape:?}")).collect();
         cx.unsupported(
             node,
             format_args!(
-                "operands of shape {a:?} and {b:?} do not broadcast to a result of shape {output:?}"
+                "operands of shape {} and {last:?} do not broadcast to a result of shape {output:?}",
+                first.join(", ")
             ),
         )
     })?;
-    let mut shape = Broadcast { dims: [1; 6], repeat_a: 0, repeat_b: 0 };
-    let Some(first) = shape.dims.len().checked_sub(runs.len()) else {
+    let (mut dims, mut masks) = ([1; 6], [0; N]);
+    let Some(first) = dims.len().checked_sub(runs.len()) else {
         return Err(cx.unsupported(node, "operands repeat along more than 6 groups of dimensions"));
     };
     for (axis, run) in (first..).zip(&runs) {
-        shape.dims[axis] = cx.word(node, run.size)?;
-        shape.repeat_a |= u32::from(run.repeat_a) << axis;
-        shape.repeat_b |= u32::from(run.repeat_b) << axis;
+        dims[axis] = cx.word(node, run.size)?;
+        for (mask, repeated) in masks.iter_mut().zip(run.repeated) {
+            *mask |= u32::from(repeated) << axis;
+        }
     }
-    Ok(shape)
+    Ok((dims, masks))
 }
 
-/// Neighbouring dimensions along which the same operand, or none, is repeated.
+/// Neighbouring dimensions along which the same operands, or none, are repeated.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Run {
+struct Run<const N: usize> {
     size: usize,
-    repeat_a: bool,
-    repeat_b: bool,
+    repeated: [bool; N],
 }
 
 /// The runs of the output, outermost first; `None` where the shapes do not broadcast.
-fn merge(a: &[usize], b: &[usize], output: &[usize]) -> Option<Vec<Run>> {
+fn merge<const N: usize>(operands: [&[usize]; N], output: &[usize]) -> Option<Vec<Run<N>>> {
     let rank = output.len();
-    let dim = |shape: &[usize], axis: usize| -> Option<usize> {
-        Some((axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]))
-    };
-    if a.len() > rank || b.len() > rank {
+    if operands.iter().any(|shape| shape.len() > rank) {
         return None;
     }
-    let mut runs: Vec<Run> = Vec::new();
+    let mut runs: Vec<Run<N>> = Vec::new();
     for (axis, &size) in output.iter().enumerate() {
-        let (in_a, in_b) = (dim(a, axis)?, dim(b, axis)?);
-        if size == 0 || in_a.max(in_b) != size || in_a.min(in_b) != size && in_a.min(in_b) != 1 {
+        let own = operands.map(|shape| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]));
+        if size == 0 || !own.contains(&size) || own.iter().any(|&own| own != size && own != 1) {
             return None;
         }
         if size == 1 {
             continue;
         }
-        let run = Run { size, repeat_a: in_a == 1, repeat_b: in_b == 1 };
+        let run = Run { size, repeated: own.map(|own| own == 1) };
         match runs.last_mut() {
-            Some(last) if last.repeat_a == run.repeat_a && last.repeat_b == run.repeat_b => {
-                last.size = last.size.checked_mul(size)?;
-            }
+            Some(last) if last.repeated == run.repeated => last.size = last.size.checked_mul(size)?,
             _ => runs.push(run),
         }
     }
@@ -78,8 +87,8 @@ mod tests {
 
     #[test]
     fn merges_what_behaves_alike() {
-        let run = |size, repeat_a, repeat_b| Run { size, repeat_a, repeat_b };
-        type Case = (&'static [usize], &'static [usize], &'static [usize], Option<Vec<Run>>);
+        let run = |size, repeat_a, repeat_b| Run { size, repeated: [repeat_a, repeat_b] };
+        type Case = (&'static [usize], &'static [usize], &'static [usize], Option<Vec<Run<2>>>);
         let cases: &[Case] = &[
             (&[2, 3, 4], &[2, 3, 4], &[2, 3, 4], Some(vec![run(24, false, false)])),
             (&[2, 3, 4], &[], &[2, 3, 4], Some(vec![run(24, false, true)])),
@@ -98,7 +107,7 @@ mod tests {
             (&[2, 2, 2], &[1], &[2, 2], None),
         ];
         for (a, b, output, expected) in cases {
-            assert_eq!(&merge(a, b, output), expected, "{a:?} {b:?}");
+            assert_eq!(&merge([*a, *b], output), expected, "{a:?} {b:?}");
         }
     }
 }

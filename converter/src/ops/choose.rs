@@ -42,14 +42,7 @@ impl Operator for Choose {
             return Err(format!("a condition of type {}", condition.dtype.name()));
         }
         types::same_type(values, outputs)?;
-        let other = values.iter().find(|value| value.quantization != outputs[0].quantization);
-        match other.filter(|_| outputs[0].dtype != DType::Float32) {
-            None => Ok(()),
-            Some(value) => Err(format!(
-                "`{}` and the result have other scales or zero points; one of both is supported",
-                value.name
-            )),
-        }
+        types::same_quantization(values, outputs)
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {

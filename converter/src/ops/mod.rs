@@ -31,6 +31,7 @@ pub(crate) mod channels;
 pub(crate) mod check;
 mod classes;
 mod fixed_point;
+mod integers;
 mod lower;
 pub mod lowering;
 mod min_max;

@@ -34,6 +34,27 @@ pub(super) fn same_type(inputs: &[&Value], outputs: &[&Value]) -> Result<(), Str
     }
 }
 
+/// Fails for integers of which one has another scale or zero point than the others.
+pub(super) fn same_quantization(inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+    let wanted = &inputs[0].quantization;
+    match inputs.iter().chain(outputs).find(|value| value.quantization != *wanted) {
+        Some(other) if other.dtype != DType::Float32 => Err(format!(
+            "`{}` and `{}` have other scales or zero points; one of both is supported",
+            inputs[0].name, other.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Passes where all are plain integers of one type, which stand for themselves.
+pub(super) fn plain_integers(inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+    same_type(inputs, outputs)?;
+    match inputs.iter().chain(outputs).find(|value| value.quantization.is_some()) {
+        None => Ok(()),
+        Some(value) => Err(format!("`{}` is {} with a scale", value.name, value.dtype.name())),
+    }
+}
+
 /// Fails for an integer tensor without one scale and zero point.
 pub(super) fn per_tensor(value: &Value) -> Result<(), String> {
     match (&value.quantization, value.dtype) {

@@ -42,6 +42,10 @@ impl Parts<'_> {
     fn write(&mut self) -> Option<()> {
         let (first, &[result]) = (self.layer.input(0)?, self.layer.outputs.as_slice()) else { return None };
         let shape = self.graph.value(result).shape.clone();
+        let is_real = self.graph.value(result).dtype == DType::Float32;
+        if !is_real && matches!(self.layer.op, Op::Binary(_)) {
+            return None;
+        }
         match self.layer.op {
             Op::Binary(Binary { kind: BinaryKind::SquaredDifference, activation: Activation::None }) => {
                 let difference =

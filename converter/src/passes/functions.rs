@@ -160,6 +160,8 @@ pub(crate) fn binary(kind: BinaryKind, a: f32, b: f32) -> f32 {
         BinaryKind::Maximum => a.max(b),
         BinaryKind::Minimum => a.min(b),
         BinaryKind::SquaredDifference => (a - b) * (a - b),
+        BinaryKind::FloorDiv => (a / b).floor(),
+        BinaryKind::FloorMod => a - b * (a / b).floor(),
     }
 }
 

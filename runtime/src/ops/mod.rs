@@ -26,6 +26,10 @@ pub mod batch_matmul;
 #[doc(hidden)]
 pub mod broadcast;
 #[doc(hidden)]
+pub mod cast;
+#[doc(hidden)]
+pub mod compare;
+#[doc(hidden)]
 pub mod conv_2d;
 #[doc(hidden)]
 pub mod conv_2d_segments;
@@ -57,6 +61,8 @@ pub mod gather;
 #[doc(hidden)]
 pub mod gru;
 #[doc(hidden)]
+pub mod integers;
+#[doc(hidden)]
 pub mod lookup;
 #[doc(hidden)]
 pub mod lstm;
@@ -68,6 +74,8 @@ pub mod merge;
 pub mod min_max;
 #[doc(hidden)]
 pub mod mul;
+#[doc(hidden)]
+pub mod number;
 mod operator;
 #[doc(hidden)]
 pub mod pool_2d;
@@ -93,6 +101,8 @@ pub mod resize_nearest;
 pub mod rnn;
 #[doc(hidden)]
 pub mod segment;
+#[doc(hidden)]
+pub mod select;
 mod sets;
 #[doc(hidden)]
 pub mod skip_if;
@@ -199,11 +209,19 @@ pub const AVERAGE_POOL_UP: Operator = average_pool_up::operator();
 pub const RESIZE_BILINEAR_UP: Operator = resize_bilinear_up::operator();
 /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
 pub const RESIZE_BILINEAR_FLOAT: Operator = resize_bilinear_float::operator();
+/// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
+pub const INTEGERS: Operator = integers::operator();
+/// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
+pub const SELECT: Operator = select::operator();
+/// Integers of any type to those of another one, bit by bit: CAST.
+pub const CAST: Operator = cast::operator();
+/// Truth values of a comparison of two tensors of int8, of any scales.
+pub const COMPARE: Operator = compare::operator();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 41;
+const COUNT: usize = 45;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -249,6 +267,10 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         average_pool_up::operator(),
         resize_bilinear_up::operator(),
         resize_bilinear_float::operator(),
+        integers::operator(),
+        select::operator(),
+        cast::operator(),
+        compare::operator(),
         add_int16::operator(),
     ]
 }
@@ -301,6 +323,10 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::AveragePoolUp => average_pool_up::case(random),
         OpCode::ResizeBilinearUp => resize_bilinear_up::case(random),
         OpCode::ResizeBilinearFloat => resize_bilinear_float::case(random),
+        OpCode::Integers => integers::case(random),
+        OpCode::Select => select::case(random),
+        OpCode::Cast => cast::case(random),
+        OpCode::Compare => compare::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

@@ -109,7 +109,7 @@ class Suite:
             assert out.dtype == TYPES[dtype][1], (name, out.dtype)
             assert out.size == len(results) * int(np.prod(shape)), (name, out.shape, shape)
             arrays[f"out{i}"] = out.reshape((len(results), *shape))
-            if len(np.unique(out)) < 3:
+            if len(np.unique(out)) < (2 if dtype == "bool" else 3):
                 self.dull.append(f"{name} out{i}")
         self.add_file(name, model)
         np.savez_compressed(path + ".npz", **arrays)

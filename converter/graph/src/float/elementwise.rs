@@ -166,17 +166,39 @@ fn softplus(x: f32) -> f32 {
     x.max(0.0) + libm::log1pf(libm::expf(-x.abs()))
 }
 
-/// A binary function with broadcasting. With `integers`, DIV truncates.
+/// A binary function with broadcasting. With `integers`, DIV truncates, and what is divided by zero is zero.
 pub fn binary(kind: BinaryKind, a: Tensor, b: Tensor, out_shape: &[usize], integers: bool) -> Vec<f32> {
     match kind {
         BinaryKind::Add => zip(a, b, out_shape, |a, b| a + b),
         BinaryKind::Sub => zip(a, b, out_shape, |a, b| a - b),
         BinaryKind::Mul => zip(a, b, out_shape, |a, b| a * b),
-        BinaryKind::Div if integers => zip(a, b, out_shape, |a, b| (a / b).trunc()),
+        BinaryKind::Div if integers => {
+            zip(a, b, out_shape, |a, b| if b == 0.0 { 0.0 } else { (a / b).trunc() })
+        }
         BinaryKind::Div => zip(a, b, out_shape, |a, b| a / b),
         BinaryKind::Maximum => zip(a, b, out_shape, |a, b| if a > b { a } else { b }),
         BinaryKind::Minimum => zip(a, b, out_shape, |a, b| if a < b { a } else { b }),
         BinaryKind::SquaredDifference => zip(a, b, out_shape, |a, b| (a - b) * (a - b)),
+        BinaryKind::FloorDiv => {
+            zip(a, b, out_shape, |a, b| if b == 0.0 && integers { 0.0 } else { (a / b).floor() })
+        }
+        BinaryKind::FloorMod => {
+            zip(a, b, out_shape, |a, b| if b == 0.0 && integers { 0.0 } else { a - b * (a / b).floor() })
+        }
+    }
+}
+
+/// A number in another type, as a cast in C: real numbers lose what is behind the point, integers their upper bits.
+pub fn cast(x: f32, to: DType) -> f32 {
+    let whole = x as i64;
+    match to {
+        DType::Float32 => x,
+        DType::Bool => f32::from(u8::from(x != 0.0)),
+        DType::Int8 => f32::from(whole as i8),
+        DType::UInt8 => f32::from(whole as u8),
+        DType::Int16 => f32::from(whole as i16),
+        DType::Int32 => whole as i32 as f32,
+        DType::Int64 => whole as f32,
     }
 }
 
@@ -215,8 +237,20 @@ pub fn prelu(x: Tensor, slope: Tensor) -> Vec<f32> {
     zip(x, slope, x.shape, |x, slope| if x < 0.0 { x * slope } else { x })
 }
 
+/// Elements of `x` where the condition is not zero, else of `y`, all broadcast to `out_shape`.
+pub fn select(condition: Tensor, x: Tensor, y: Tensor, out_shape: &[usize]) -> Vec<f32> {
+    let strides = [condition.shape, x.shape, y.shape].map(|shape| broadcast(shape, out_shape));
+    let [of_condition, of_x, of_y] = &strides;
+    let mut out = Vec::with_capacity(out_shape.iter().product());
+    walk(out_shape, [0; 3], [of_condition, of_x, of_y], |[c, i, j]| {
+        let holds = condition.data[c as usize] != 0.0;
+        out.push(if holds { x.data[i as usize] } else { y.data[j as usize] });
+    });
+    out
+}
+
 /// Applies `f` to the pairs that `a` and `b` form when both are broadcast to `out_shape`.
-fn zip(a: Tensor, b: Tensor, out_shape: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+pub fn zip(a: Tensor, b: Tensor, out_shape: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
     if a.shape == b.shape {
         return a.data.iter().zip(b.data).map(|(&a, &b)| f(a, b)).collect();
     }

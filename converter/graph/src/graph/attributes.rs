@@ -98,6 +98,58 @@ impl CompareKind {
     }
 }
 
+/// A function of truth values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogicKind {
+    /// Both hold.
+    And,
+    /// One of them holds, or both.
+    Or,
+    /// One of them holds, not both.
+    Xor,
+    /// Its one operand does not hold.
+    Not,
+}
+
+impl LogicKind {
+    /// The operator's name in the TFLite schema, or as it would be there.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogicKind::And => "LOGICAL_AND",
+            LogicKind::Or => "LOGICAL_OR",
+            LogicKind::Xor => "LOGICAL_XOR",
+            LogicKind::Not => "LOGICAL_NOT",
+        }
+    }
+
+    /// The function that an operator of TFLite, ONNX or TensorFlow has as its name.
+    pub fn of(name: &str) -> Option<LogicKind> {
+        let plain = name.replace('_', "").to_ascii_lowercase();
+        Some(match plain.strip_prefix("logical").unwrap_or(&plain) {
+            "and" => LogicKind::And,
+            "or" => LogicKind::Or,
+            "xor" => LogicKind::Xor,
+            "not" => LogicKind::Not,
+            _ => return None,
+        })
+    }
+
+    /// Whether it has a second operand.
+    pub fn is_binary(self) -> bool {
+        self != LogicKind::Not
+    }
+
+    /// Whether it holds.
+    pub fn holds(self, a: bool, b: bool) -> bool {
+        match self {
+            LogicKind::And => a && b,
+            LogicKind::Or => a || b,
+            LogicKind::Xor => a != b,
+            LogicKind::Not => !a,
+        }
+    }
+}
+
 /// Pooling function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
@@ -134,6 +186,10 @@ pub enum BinaryKind {
     Minimum,
     /// `(a - b)^2`
     SquaredDifference,
+    /// `a / b` of integers, rounded down
+    FloorDiv,
+    /// `a - b * floor(a / b)` of integers
+    FloorMod,
 }
 
 impl BinaryKind {
@@ -147,6 +203,8 @@ impl BinaryKind {
             BinaryKind::Maximum => "MAXIMUM",
             BinaryKind::Minimum => "MINIMUM",
             BinaryKind::SquaredDifference => "SQUARED_DIFFERENCE",
+            BinaryKind::FloorDiv => "FLOOR_DIV",
+            BinaryKind::FloorMod => "FLOOR_MOD",
         }
     }
 }

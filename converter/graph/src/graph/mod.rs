@@ -40,7 +40,8 @@ mod tensor;
 mod window;
 
 pub use attributes::{
-    Activation, BinaryKind, Cell, CompareKind, IntegerCell, PoolKind, Recurrent, ReduceKind, UnaryKind,
+    Activation, BinaryKind, Cell, CompareKind, IntegerCell, LogicKind, PoolKind, Recurrent, ReduceKind,
+    UnaryKind,
 };
 pub use custom::Custom;
 pub use op::*;

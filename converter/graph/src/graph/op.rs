@@ -7,7 +7,9 @@
 //! What an operator means is in one file of `ferrolite::ops`, under the name that the list gives: its checks,
 //! its float values, how it is quantized, lowered and written as `.tflite`.
 
-use super::attributes::{Activation, BinaryKind, CompareKind, PoolKind, Recurrent, ReduceKind, UnaryKind};
+use super::attributes::{
+    Activation, BinaryKind, CompareKind, LogicKind, PoolKind, Recurrent, ReduceKind, UnaryKind,
+};
 use super::custom::Custom;
 use super::window::Window;
 
@@ -21,6 +23,8 @@ use super::window::Window;
 /// | `Prelu` | input, slope (broadcast against the input) → output |
 /// | `Reshape` | input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …) |
 /// | `DynamicUpdateSlice` | data, box, int32 place of the box `[rank]` → data with the box in place, which never sticks out |
+/// | `Logic` | truth values, broadcast against one another → truth values; one operand for NOT |
+/// | `Select` | condition (truth values), x, y, broadcast against one another → elements of x where the condition holds, else of y |
 /// | `Quantize` | any number representation → the integers of the output's quantization |
 /// | `Dequantize` | integers → float32 |
 /// | `Custom` | those of the author's operator |
@@ -32,6 +36,7 @@ macro_rules! operators {
             arg_min_max { ArgMinMax(op: ArgMinMax) => if op.largest { "ARG_MAX" } else { "ARG_MIN" } }
             batch_matmul { BatchMatMul(op: BatchMatMul) => "BATCH_MATMUL" }
             binary { Binary(op: Binary) => op.kind.name() }
+            cast { Cast(op: Cast) => "CAST" }
             choose { Choose(op: Choose) => "IF" }
             compare { Compare(op: Compare) => op.kind.name() }
             concat { Concat(op: Concat) => "CONCATENATION" }
@@ -44,6 +49,7 @@ macro_rules! operators {
             fully_connected { FullyConnected(op: FullyConnected) => "FULLY_CONNECTED" }
             gather { Gather(op: Gather) => "GATHER" }
             log_softmax { LogSoftmax => "LOG_SOFTMAX" }
+            logic { Logic(op: LogicKind) => op.name() }
             lookup { Lookup => "LOOKUP" }
             pack_unpack { Pack(op: Pack) => "PACK", Unpack(op: Unpack) => "UNPACK" }
             pad { Pad(op: Pad) => if op.value.is_some() { "PADV2" } else { "PAD" } }
@@ -55,6 +61,7 @@ macro_rules! operators {
             reshape { Reshape => "RESHAPE" }
             resize_bilinear { ResizeBilinear(op: ResizeBilinear) => "RESIZE_BILINEAR" }
             resize_nearest { ResizeNearest(op: ResizeNearest) => "RESIZE_NEAREST_NEIGHBOR" }
+            select { Select => "SELECT_V2" }
             slice { Slice(op: Slice) => "STRIDED_SLICE" }
             softmax { Softmax(op: Softmax) => "SOFTMAX" }
             split { Split(op: Split) => "SPLIT" }
@@ -193,11 +200,23 @@ pub struct Choose {
     pub block: usize,
 }
 
-/// input, constant of one element → truth value of each element
+/// a, b, broadcast against one another → truth value of each pair of elements
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compare {
-    /// The comparison, with the constant on its right.
+    /// The comparison, with `b` on its right.
     pub kind: CompareKind,
+    /// Int8 operands are compared as TensorFlow Lite Micro does: in whole parts of 1/256, to which each is rounded. Else
+    /// the numbers that they stand for are compared.
+    pub rounded: bool,
+}
+
+/// input → elements of the output's type: real numbers lose what is behind the point on their way to integers, and truth
+/// values are whether a number is not 0
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cast {
+    /// Quantized operands and results are the integers that are stored, as in TensorFlow Lite Micro, not the numbers that
+    /// these stand for.
+    pub stored: bool,
 }
 
 /// inputs… → output

@@ -3,8 +3,8 @@
 use super::choice;
 use super::known::Known;
 use super::layer::{Layer, Translation, known, one};
-use super::net::{Comparison, Slot};
-use crate::graph::{BinaryKind, Constant, Op, UnaryKind, ValueId};
+use super::net::Slot;
+use crate::graph::{BinaryKind, CompareKind, Constant, LogicKind, Op, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
@@ -50,11 +50,12 @@ pub(super) fn both(l: &mut Layer<'_>, kind: BinaryKind, a: &Slot, b: &Slot, last
     if let (Slot::Known(x), Slot::Known(y)) = (a, b) {
         return known(compute(l, kind, x, y)?);
     }
-    if l.net.is_integer(a) || l.net.is_integer(b) {
-        return unsupported("it computes with integers that depend on the input");
-    }
     let name = if last { l.name.clone() } else { l.part("step") };
     let x = l.net.value(a)?;
+    if l.net.is_integer(a) || l.net.is_integer(b) {
+        let y = l.net.value(b)?;
+        return one(l.net.b.binary(&name, kind, x, y)?);
+    }
     // A quotient by a constant is a product.
     if let (BinaryKind::Div, Slot::Known(divisor)) = (kind, b) {
         let inverse = divisor.to_floats().iter().map(|x| 1.0 / x).collect();
@@ -110,6 +111,10 @@ fn compute(l: &mut Layer<'_>, kind: BinaryKind, a: &Known, b: &Known) -> Result<
             BinaryKind::Maximum => Some(x.max(y)),
             BinaryKind::Minimum => Some(x.min(y)),
             BinaryKind::SquaredDifference => x.checked_sub(y).and_then(|d| d.checked_mul(d)),
+            BinaryKind::FloorDiv => x.checked_div(y).map(|q| q - i64::from(x % y != 0 && (x < 0) != (y < 0))),
+            BinaryKind::FloorMod => {
+                x.checked_rem(y).map(|rest| if rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest })
+            }
         })?),
         _ => {
             let pairs = a.to_floats().into_iter().zip(b.to_floats());
@@ -123,6 +128,8 @@ fn compute(l: &mut Layer<'_>, kind: BinaryKind, a: &Known, b: &Known) -> Result<
                         BinaryKind::Maximum => x.max(y),
                         BinaryKind::Minimum => x.min(y),
                         BinaryKind::SquaredDifference => (x - y) * (x - y),
+                        BinaryKind::FloorDiv => (x / y).floor(),
+                        BinaryKind::FloorMod => x - y * (x / y).floor(),
                     })
                     .collect(),
             )
@@ -145,17 +152,25 @@ fn integers(x: &[i64], y: &[i64], f: impl Fn(i64, i64) -> Option<i64>) -> Result
     all.ok_or_else(|| Refusal::Broken(damaged("its integers overflow or are divided by zero")))
 }
 
-/// Comparisons and similar operators, which are supported only in shape arithmetic, and in a choice between
-/// two functions.
-pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
+/// Comparisons, functions of truth values, and Mod of integers.
+pub(super) fn truth(l: &mut Layer<'_>) -> Translation {
     let (first, second) = (l.slot(0)?, l.second()?);
     let (Slot::Known(a), Slot::Known(b)) = (&first, &second) else {
         let op = l.node.op_type.clone();
-        if matches!(op.as_str(), "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual") {
-            let sides = [first, second];
-            return Ok(vec![Slot::Compared(Comparison { layer: l.name.clone(), op, sides }.into())]);
+        let (a, b) = (l.net.value(&first)?, l.net.value(&second)?);
+        if let Some(kind) = CompareKind::of(&op) {
+            return one(l.net.b.compare(&l.name, kind, a, b)?);
         }
-        return unsupported("it compares or divides numbers that depend on the input");
+        if let Some(kind) = LogicKind::of(&op) {
+            return one(l.net.b.op(&l.name, Op::Logic(kind), &[a, b])?);
+        }
+        if !l.net.is_integer(&first) || !l.net.is_integer(&second) {
+            return unsupported("a modulo of real numbers");
+        }
+        if l.int("fmod", 0) == 1 {
+            return unsupported("a remainder with the sign of the dividend");
+        }
+        return one(l.net.b.binary(&l.name, BinaryKind::FloorMod, a, b)?);
     };
     let op = l.node.op_type.clone();
     let truncates = l.int("fmod", 0) == 1;
@@ -191,8 +206,11 @@ pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
     known(Known::new(l.name.clone(), shape, Constant::Bool(elements)))
 }
 
-/// Not, for known booleans.
+/// Not.
 pub(super) fn not(l: &mut Layer<'_>) -> Translation {
+    if let Slot::Computed(x) = l.slot(0)? {
+        return one(l.net.b.op(&l.name, Op::Logic(LogicKind::Not), &[x])?);
+    }
     let x = l.require(0, "operand")?;
     let elements = x.to_ints().unwrap_or_default().into_iter().map(|x| x == 0).collect();
     known(Known::new(l.name.clone(), x.shape.clone(), Constant::Bool(elements)))
@@ -200,8 +218,12 @@ pub(super) fn not(l: &mut Layer<'_>) -> Translation {
 
 /// Where. With a known condition, it is a choice that is made now, or a mask.
 pub(super) fn select(l: &mut Layer<'_>) -> Translation {
-    if let Slot::Compared(comparison) = l.slot(0)? {
-        return choice::choose(l, &comparison);
+    if let Slot::Computed(condition) = l.slot(0)? {
+        let (yes, no) = (chosen(l, 1)?, chosen(l, 2)?);
+        return match choice::choose(l, condition, [yes, no])? {
+            Some(id) => one(id),
+            None => one(l.net.b.select(&l.name, condition, yes, no)?),
+        };
     }
     let condition = l.require(0, "condition")?;
     let (yes, no) = (l.slot(1)?, l.slot(2)?);
@@ -238,7 +260,11 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translation {
     let (data, constant, mask) = match (&yes, &no) {
         (data, Slot::Known(constant)) => (data, constant, keep(true)),
         (Slot::Known(constant), data) => (data, constant, keep(false)),
-        _ => return unsupported("it chooses between two computed tensors"),
+        (yes, no) => {
+            let (yes, no) = (l.net.value(yes)?, l.net.value(no)?);
+            let condition = l.net.constant(&condition)?;
+            return one(l.net.b.select(&l.name, condition, yes, no)?);
+        }
     };
     let softmax = l.node.output.first().is_some_and(|name| l.net.only_softmax.contains(name));
     let mut values = constant.real();
@@ -262,6 +288,22 @@ pub(super) fn select(l: &mut Layer<'_>) -> Translation {
     let masked = l.net.b.binary(&name, BinaryKind::Mul, x, mask)?;
     let values = l.floats("values", &shape, values)?;
     one(l.net.b.binary(&l.name, BinaryKind::Add, masked, values)?)
+}
+
+/// An operand of a choice; minus infinity before a SOFTMAX is a smaller number.
+fn chosen(l: &mut Layer<'_>, position: usize) -> Result<ValueId, Refusal> {
+    let slot = l.slot(position)?;
+    let softmax = l.node.output.first().is_some_and(|name| l.net.only_softmax.contains(name));
+    if let (Slot::Known(known), true) = (&slot, softmax)
+        && known.to_ints().is_none()
+        && known.to_floats().iter().any(|&x| x <= MASKED)
+    {
+        note_barred(l);
+        let elements = known.to_floats().iter().map(|x| x.max(BARRED)).collect();
+        let name = if position == 1 { "yes" } else { "no" };
+        return l.floats(name, &known.shape, elements);
+    }
+    l.net.value(&slot)
 }
 
 /// Pow with a known exponent.

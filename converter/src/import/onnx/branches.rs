@@ -6,11 +6,11 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::layer::{Layer, Translation};
-use super::net::{Comparison, Net, Slot};
+use super::net::{Net, Slot};
 use super::order;
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use crate::error::Result;
-use crate::graph::{Choose, Compare, CompareKind, DType, Op, Quantization, ValueId};
+use crate::graph::{Choose, DType, Op, Quantization, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
@@ -41,7 +41,6 @@ pub(super) fn choose(l: &mut Layer<'_>) -> Translation {
             Some(&[truth]) => return side(l, truth != 0),
             _ => return Err(Refusal::Broken(damaged("its condition is not one truth value"))),
         },
-        Slot::Compared(comparison) => compared(l, &comparison)?,
         Slot::Computed(id) if l.net.b.graph().value(id).dtype == DType::Bool => id,
         slot => return Ok(vec![slot; l.node.output.len()]),
     };
@@ -97,30 +96,6 @@ impl Net {
         };
         graph.output.iter().map(|output| result(&output.name)).collect()
     }
-}
-
-/// What decides where numbers are compared.
-fn compared(l: &mut Layer<'_>, comparison: &Comparison) -> Result<ValueId, Refusal> {
-    let kind = CompareKind::of(&comparison.op);
-    let asked = || {
-        format!(
-            "its condition is `{}` ({}); supported are an input of type bool, and a comparison of one number of the \
-             model with a constant",
-            comparison.layer, comparison.op
-        )
-    };
-    let (kind, x, bound) = match (kind, &comparison.sides) {
-        (Some(kind), [x, Slot::Known(bound)]) => (kind, x, bound),
-        (Some(kind), [Slot::Known(bound), x]) => (kind.flipped(), x, bound),
-        _ => return unsupported(asked()),
-    };
-    let x = l.net.value(x)?;
-    let Some(number) = bound.scalar().filter(|_| l.net.b.graph().value(x).dtype == DType::Float32) else {
-        return unsupported(asked());
-    };
-    let bound = l.floats("bound", &[1], vec![number])?;
-    let name = l.part("condition");
-    Ok(l.net.b.op(&name, Op::Compare(Compare { kind }), &[x, bound])?)
 }
 
 /// One result.

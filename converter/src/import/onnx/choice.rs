@@ -1,13 +1,11 @@
 //! Where with a condition that depends on the input: a choice between two functions of the same number, such
 //! as Softplus above and below a threshold.
 //!
-//! The device looks up one function of one number, so the choice must be such a function. On a grid of
-//! points, either one of the two operands always equals the choice, or one of a few known functions does.
+//! Where it is such a function, the device looks it up; every other choice is a SELECT. On a grid of points, either one of the two operands always equals the choice, or one of a few known functions does.
 
-use super::layer::{Layer, Translation, one};
-use super::net::Comparison;
-use crate::graph::{Activation, Binary, BinaryKind, Graph, Op, UnaryKind, ValueId};
-use crate::import::refusal::unsupported;
+use super::layer::Layer;
+use crate::graph::{Activation, Binary, BinaryKind, Compare, CompareKind, Graph, Op, UnaryKind, ValueId};
+use crate::import::refusal::Refusal;
 use crate::passes::functions::binary;
 use crate::reference::unary;
 
@@ -18,30 +16,28 @@ const CLOSE: f32 = 1e-4;
 /// Most layers between the number and the operands of the choice.
 const DEPTH: usize = 12;
 
-/// Translates Where, whose condition is `comparison`.
-pub(super) fn choose(l: &mut Layer<'_>, comparison: &Comparison) -> Translation {
-    let (yes, no) = (l.slot(1)?, l.slot(2)?);
-    let [left, right] = &comparison.sides;
-    let mut ids = Vec::with_capacity(4);
-    for slot in [left, right, &yes, &no] {
-        ids.push(l.net.value(slot)?);
-    }
-    let &[left, right, yes, no] = ids.as_slice() else { return unsupported("operands") };
-    let choice = Choice { graph: l.net.b.graph(), op: &comparison.op, left, right, yes, no };
-    match choice.found() {
-        Some(Found::Value(id)) => one(id),
-        Some(Found::Function(source, kind)) => one(l.net.b.unary(&l.name, kind, source)?),
+/// What Where is whose condition is a comparison, if both of its operands together are one function of a number.
+pub(super) fn choose(
+    l: &mut Layer<'_>,
+    condition: ValueId,
+    [yes, no]: [ValueId; 2],
+) -> Result<Option<ValueId>, Refusal> {
+    let graph = l.net.b.graph();
+    let writer = graph.nodes.iter().rev().find(|node| node.outputs.contains(&condition));
+    let Some(&Op::Compare(Compare { kind, .. })) = writer.map(|node| &node.op) else { return Ok(None) };
+    let sides = writer.and_then(|node| node.input(0).zip(node.input(1)));
+    let Some((left, right)) = sides else { return Ok(None) };
+    let choice = Choice { graph, kind, left, right, yes, no };
+    Ok(match choice.found() {
+        Some(Found::Value(id)) => Some(id),
+        Some(Found::Function(source, kind)) => Some(l.net.b.unary(&l.name, kind, source)?),
         Some(Found::Scaled(source, kind, factor)) => {
             let name = l.part("function");
             let y = l.net.b.unary(&name, kind, source)?;
-            one(l.net.b.binary_scalar(&l.name, BinaryKind::Mul, y, factor)?)
+            Some(l.net.b.binary_scalar(&l.name, BinaryKind::Mul, y, factor)?)
         }
-        None => unsupported(format!(
-            "it chooses by `{}` ({}), which depends on the input, between operands that together are no known \
-             function of one number",
-            comparison.layer, comparison.op
-        )),
-    }
+        None => None,
+    })
 }
 
 /// An equivalent of a choice.
@@ -57,7 +53,7 @@ enum Found {
 /// The choice: `yes` if the comparison holds, else `no`.
 struct Choice<'a> {
     graph: &'a Graph,
-    op: &'a str,
+    kind: CompareKind,
     left: ValueId,
     right: ValueId,
     yes: ValueId,
@@ -81,12 +77,7 @@ impl Choice<'_> {
         for x in points(self.number(self.right).or_else(|| self.number(self.left))) {
             let at = |id| self.at(id, source, x, 0);
             let (left, right, yes, no) = (at(self.left)?, at(self.right)?, at(self.yes)?, at(self.no)?);
-            let holds = match self.op {
-                "Less" => left < right,
-                "LessOrEqual" => left <= right,
-                "Greater" => left > right,
-                _ => left >= right,
-            };
+            let holds = self.kind.holds(left, right);
             rows.push(Row { compared: at(compared)?, x, yes, no, result: if holds { yes } else { no } });
         }
         if whole(self.no) && rows.iter().all(|r| close(r.no, r.result)) {

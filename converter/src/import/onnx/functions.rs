@@ -279,13 +279,10 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
                 l.net.note(text);
                 return Ok(vec![slot]);
             }
-            unsupported(format!(
-                "from {:?} to {}, of numbers that depend on the input",
-                value.dtype,
-                types::name(to)
-            ))
+            // Integers of 64 bits are those of 32 on a device.
+            let target = if target == DType::Int64 { DType::Int32 } else { target };
+            one(l.net.b.cast(&l.name, *id, target)?)
         }
-        Slot::Compared(_) => one(l.net.value(&slot)?),
         Slot::Unknown | Slot::Cut => Ok(vec![slot]),
     }
 }

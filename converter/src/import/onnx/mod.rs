@@ -58,7 +58,7 @@ use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
 use crate::ops;
-use crate::unsupported::{is_condition, unsupported_layers};
+use crate::unsupported::unsupported_layers;
 use layer::Layer;
 use net::{Net, Slot};
 use proto::{GraphProto, ModelProto, NodeProto, ValueInfo};
@@ -421,7 +421,6 @@ impl Net {
         if file.output.is_empty() {
             return Err(damaged("the model has no outputs"));
         }
-        self.refuse_truth_values(file)?;
         let (mut outputs, mut cut) = (Vec::new(), Vec::new());
         for output in &file.output {
             let name = &output.name;
@@ -429,7 +428,7 @@ impl Net {
                 None => return Err(damaged(format!("nothing writes the model's output `{name}`"))),
                 Some(Slot::Cut) => cut.push(name.clone()),
                 Some(Slot::Unknown) => outputs.push(self.b.value(name, &[1], DType::Float32)),
-                Some(slot @ (Slot::Computed(_) | Slot::Known(_) | Slot::Compared(_))) => {
+                Some(slot @ (Slot::Computed(_) | Slot::Known(_))) => {
                     let id = self.net_output(&slot, name, &outputs)?;
                     outputs.push(id);
                 }
@@ -457,28 +456,6 @@ impl Net {
             crate::passes::dead::run(&mut graph);
         }
         Ok((graph, Finished { notes, warnings, hash }))
-    }
-
-    /// Truth values at the border are refused for what they are, not for the layers that make or read them.
-    fn refuse_truth_values(&self, file: &GraphProto) -> Result<()> {
-        let graph = self.b.graph();
-        let is_read = |id: &ValueId| graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
-        let mut inputs = graph.inputs.iter().filter(|id| graph.value(**id).dtype == DType::Bool);
-        if let Some(id) = inputs.find(|id| is_read(id) && !is_condition(graph, **id)) {
-            return Err(crate::unsupported::truth_at_border(&graph.value(*id).name));
-        }
-        for output in &file.output {
-            let tensor = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-            let said = tensor.is_some_and(|t| tensors::dtype(t.elem_type.into()) == Some(DType::Bool));
-            match self.slots.get(&output.name) {
-                Some(Slot::Compared(_)) => return Err(crate::unsupported::truth_at_border(&output.name)),
-                Some(slot) if said && !matches!(slot, Slot::Cut) => {
-                    return Err(crate::unsupported::truth_at_border(&output.name));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Names of inputs whose images change their layout for the first layer.

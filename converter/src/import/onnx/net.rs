@@ -27,18 +27,6 @@ pub(super) enum Slot {
     Unknown,
     /// Labels, maps and the like, which are no tensors of numbers; outputs made of them are left out.
     Cut,
-    /// Truth values that depend on the input, which only a choice between two functions of it may read.
-    Compared(Rc<Comparison>),
-}
-
-/// What a node compares.
-#[derive(Debug)]
-pub(super) struct Comparison {
-    /// The node's name.
-    pub layer: String,
-    /// Its operator.
-    pub op: String,
-    pub sides: [Slot; 2],
 }
 
 /// The graph as it grows, node by node.
@@ -98,10 +86,6 @@ impl Net {
         match slot {
             Slot::Known(known) => known.shape.clone(),
             Slot::Computed(id) => self.b.shape(*id).to_vec(),
-            Slot::Compared(c) => {
-                let [a, b] = c.sides.each_ref().map(|side| self.shape(side));
-                crate::reference::broadcast_shape(&a, &b).unwrap_or_default()
-            }
             Slot::Unknown | Slot::Cut => Vec::new(),
         }
     }
@@ -113,9 +97,6 @@ impl Net {
             // Only weights and biases have a scale for each channel, and they are read as such.
             Slot::Known(known) if !known.shared_scale() => Ok(self.constant(&known.real())?),
             Slot::Known(known) => Ok(self.constant(known)?),
-            Slot::Compared(c) => {
-                unsupported(format!("`{}` ({}) compares numbers that depend on the input", c.layer, c.op))
-            }
             // Layers with such operands are not translated.
             Slot::Unknown | Slot::Cut => unsupported("its operand is unknown"),
         }
@@ -151,7 +132,7 @@ impl Net {
                 let value = self.b.graph().value(*id);
                 value.quantization.is_none() && value.dtype != DType::Float32
             }
-            Slot::Unknown | Slot::Cut | Slot::Compared(_) => false,
+            Slot::Unknown | Slot::Cut => false,
         }
     }
 

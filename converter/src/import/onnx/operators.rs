@@ -86,7 +86,7 @@ fn standard(op: &str) -> Option<Translate> {
         "Min" => |l| arithmetic::variadic(l, BinaryKind::Minimum),
         "Mean" => arithmetic::mean,
         "Mod" | "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" | "Xor" => {
-            arithmetic::known_only
+            arithmetic::truth
         }
         "Not" => arithmetic::not,
         "Pow" => arithmetic::pow,

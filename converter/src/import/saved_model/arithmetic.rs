@@ -4,10 +4,10 @@ use super::evaluate::Evaluator;
 use super::known::Known;
 use super::library::Attributes;
 use super::tensor::{Layer, Tensor, Translation, axis};
-use crate::graph::{ArgMinMax, BinaryKind, Cumsum, DType, Op, ReduceKind, Softmax, UnaryKind, ValueId};
-use crate::import::choices;
+use crate::graph::{
+    ArgMinMax, BinaryKind, CompareKind, Cumsum, DType, LogicKind, Op, ReduceKind, Softmax, UnaryKind, ValueId,
+};
 use crate::import::refusal::Refusal;
-use crate::reference::broadcast_shape;
 
 pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -> Translation {
     let x = e.value(layer.input(0)?)?;
@@ -93,88 +93,44 @@ pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     Ok(vec![Tensor::Value(e.builder.unary(&layer.name, UnaryKind::Log, sum)?)])
 }
 
-/// A comparison. For integers, only Less with zero is supported, which Keras computes before a look-up.
-pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
-    let (a, b) = (layer.input(0)?, layer.input(1)?);
-    if let (Tensor::Value(x), Tensor::Known(zero), "Less") = (a, b, layer.node.op.as_str())
-        && is_index(e.builder.graph().value(*x).dtype)
-        && zero.data.to_i64().as_deref() == Some(&[0])
-    {
-        return Ok(vec![Tensor::Negative(*x)]);
-    }
-    let real = |tensor: &Tensor| match tensor {
-        Tensor::Value(id) => e.builder.graph().value(*id).dtype == DType::Float32,
-        Tensor::Known(known) => known.dtype() == DType::Float32,
-        _ => false,
-    };
-    if !real(a) || !real(b) || !is_computed(&[a, b]) {
-        return Err(choices::COMPARED.into());
-    }
-    let operands = [e.value(a)?, e.value(b)?];
-    Ok(vec![Tensor::Truth(part_of_choice(e, layer, choices::COMPARED, &operands, DType::Bool)?)])
+/// A comparison, of numbers or of truth values.
+pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: CompareKind) -> Translation {
+    let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
+    Ok(vec![Tensor::Value(e.builder.compare(&layer.name, kind, a, b)?)])
 }
 
-/// LogicalAnd, LogicalOr, LogicalNot of comparisons.
-pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
-    if !layer.inputs.iter().any(|tensor| matches!(tensor, Tensor::Truth(_))) {
-        return Err(choices::COMPARED.into());
-    }
-    let operands: Vec<_> = layer.inputs.iter().map(|tensor| truth(e, tensor)).collect::<Result<_, _>>()?;
-    Ok(vec![Tensor::Truth(part_of_choice(e, layer, choices::COMPARED, &operands, DType::Bool)?)])
+/// LogicalAnd, LogicalOr, LogicalNot.
+pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: LogicKind) -> Translation {
+    let operands: Vec<ValueId> =
+        layer.inputs.iter().map(|tensor| e.value(tensor)).collect::<Result<_, _>>()?;
+    Ok(vec![Tensor::Value(e.builder.op(&layer.name, Op::Logic(kind), &operands)?)])
 }
 
-/// SelectV2, with a comparison or a known condition. If it makes negative indices count from the end, indices
-/// are assumed not to be negative.
+/// SelectV2, and Select, in which a vector as the condition chooses rows.
 pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
-    let (condition, a, b) = (layer.input(0)?, layer.input(1)?, layer.input(2)?);
-    if let (Tensor::Negative(x), Tensor::Value(y)) = (condition, b)
-        && x == y
+    let [mut condition, a, b] = [0, 1, 2].map(|position| layer.input(position).cloned());
+    let (a, b) = (e.value(&a?)?, e.value(&b?)?);
+    let shape = e.builder.shape(a).to_vec();
+    if let (Ok(Tensor::Known(known)), "Select") = (&condition, layer.node.op.as_str())
+        && known.shape.len() == 1
+        && shape.len() > 1
     {
-        let name = e.builder.graph().value(*x).name.clone();
-        e.notes.push(format!("`{name}`: indices count from zero; negative ones are not looked up"));
-        return Ok(vec![Tensor::Value(*x)]);
+        condition = Ok(Tensor::Known(known.reshaped(rows_of(&known.shape, shape.len()))));
     }
-    if !matches!(condition, Tensor::Truth(_) | Tensor::Known(_)) || !is_computed(&[condition, a, b]) {
-        return Err(choices::CHOSEN.into());
+    let mut condition = e.value(&condition?)?;
+    let rows = e.builder.shape(condition).to_vec();
+    if layer.node.op == "Select" && rows.len() == 1 && shape.len() > 1 {
+        let name = format!("{}/rows", layer.name);
+        condition = e.builder.reshape(&name, condition, &rows_of(&rows, shape.len()))?;
     }
-    let operands = [truth(e, condition)?, e.value(a)?, e.value(b)?];
-    let graph = e.builder.graph();
-    if operands[1..].iter().any(|id| graph.value(*id).dtype != DType::Float32) {
-        return Err(choices::CHOSEN.into());
-    }
-    Ok(vec![Tensor::Value(part_of_choice(e, layer, choices::CHOSEN, &operands, DType::Float32)?)])
+    Ok(vec![Tensor::Value(e.builder.select(&layer.name, condition, a, b)?)])
 }
 
-/// Whether an operand depends on the model's inputs.
-fn is_computed(operands: &[&Tensor]) -> bool {
-    operands.iter().any(|tensor| matches!(tensor, Tensor::Value(_) | Tensor::Truth(_)))
-}
-
-/// Truth values as a value of the graph.
-fn truth(e: &mut Evaluator<'_>, tensor: &Tensor) -> Result<ValueId, Refusal> {
-    match tensor {
-        Tensor::Truth(id) => Ok(*id),
-        Tensor::Known(_) => e.value(tensor),
-        _ => Err(choices::COMPARED.into()),
-    }
-}
-
-/// Adds a layer that stays in the graph until `choices` recognises the function that it is a part of.
-fn part_of_choice(
-    e: &mut Evaluator<'_>,
-    layer: &Layer<'_>,
-    reason: &str,
-    operands: &[ValueId],
-    dtype: DType,
-) -> Result<ValueId, Refusal> {
-    let mut shape = Vec::new();
-    for &id in operands {
-        shape = broadcast_shape(&shape, e.builder.shape(id)).ok_or("operands that do not broadcast")?;
-    }
-    let made = e.builder.unsupported(&layer.name, &layer.node.op, reason, operands, vec![shape]);
-    let &[id] = made.as_slice() else { return Err(reason.into()) };
-    e.builder.graph_mut().value_mut(id).dtype = dtype;
-    Ok(id)
+/// The shape of a vector that belongs to the first of so many dimensions.
+fn rows_of(vector: &[usize], rank: usize) -> Vec<usize> {
+    let mut shape = vec![1; rank];
+    shape[0] = vector[0];
+    shape
 }
 
 pub(super) fn softmax(e: &mut Evaluator<'_>, layer: &Layer<'_>, log: bool) -> Translation {
@@ -212,13 +168,6 @@ pub(super) fn cumsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
 
 /// Cast of a tensor that is not known at import.
 pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
-    if let Tensor::Truth(id) = layer.input(0)? {
-        let to = layer.dtype("DstT", DType::Float32)?;
-        if to != DType::Float32 {
-            return Err(choices::COMPARED.into());
-        }
-        return Ok(vec![Tensor::Value(part_of_choice(e, layer, choices::COMPARED, &[*id], to)?)]);
-    }
     let x = e.value(layer.input(0)?)?;
     let (from, to) = (e.builder.graph().value(x).dtype, layer.dtype("DstT", DType::Float32)?);
     if from == to || (is_index(from) && is_index(to)) {
@@ -226,14 +175,16 @@ pub(super) fn cast(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     }
     let graph = e.builder.graph();
     let fresh = graph.inputs.contains(&x) && graph.nodes.iter().all(|n| !n.inputs.contains(&Some(x)));
-    if fresh && is_index(to) {
+    if fresh && from == DType::Float32 && is_index(to) {
         // Keras declares the indices of an Embedding as float inputs and casts them first.
         let name = graph.value(x).name.clone();
         e.notes.push(format!("input `{name}` holds indices: it is taken as {to:?} rather than {from:?}"));
         e.builder.graph_mut().value_mut(x).dtype = DType::Int32;
         return Ok(vec![Tensor::Value(x)]);
     }
-    Err(format!("a conversion from {from:?} to {to:?} of computed elements").into())
+    // Integers of 64 bits are those of 32 on a device.
+    let to = if to == DType::Int64 { DType::Int32 } else { to };
+    Ok(vec![Tensor::Value(e.builder.cast(&layer.name, x, to)?)])
 }
 
 fn is_index(dtype: DType) -> bool {

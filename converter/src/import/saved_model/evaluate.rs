@@ -226,7 +226,7 @@ impl<'m> Evaluator<'m> {
             .inputs
             .iter()
             .filter_map(|t| match t {
-                Tensor::Value(id) | Tensor::Truth(id) | Tensor::Lost(id) => Some(*id),
+                Tensor::Value(id) | Tensor::Lost(id) => Some(*id),
                 Tensor::Spaced(spaced) => Some(spaced.value),
                 _ => None,
             })

@@ -11,7 +11,7 @@ use super::proto::NodeDef;
 use super::recurrent;
 use super::tensor::{Layer, Tensor, holds};
 use crate::error::Result;
-use crate::graph::{Choose, Compare, CompareKind, DType, Op, ValueId};
+use crate::graph::{Choose, DType, Op, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
@@ -78,39 +78,14 @@ fn branch(e: &mut Evaluator<'_>, node: &NodeDef, inputs: &[Tensor]) -> Result<Ve
 
 /// The truth value that decides.
 fn deciding(e: &mut Evaluator<'_>, condition: &Tensor) -> Result<ValueId, Refusal> {
-    const ASKED: &str = "its condition is neither an input of type bool nor a comparison (<, <=, >, >=) of one number \
-                         of the model with a constant";
     let id = match condition {
         Tensor::Value(id) if e.builder.graph().value(*id).dtype == DType::Bool => *id,
-        Tensor::Truth(id) => *id,
-        _ => return Err(ASKED.into()),
+        _ => return Err("its condition is no truth value".into()),
     };
     let elements: usize = e.builder.shape(id).iter().product();
     if elements != 1 {
         return Err(format!("its condition has {elements} elements; one is supported").into());
     }
-    let graph = e.builder.graph_mut();
-    let Some(at) = graph.nodes.iter().rposition(|node| node.outputs.contains(&id)) else { return Ok(id) };
-    let node = &graph.nodes[at];
-    let kind = match &node.op {
-        Op::Unsupported(compared) => CompareKind::of(&compared.code),
-        _ => return Ok(id),
-    };
-    let known = |id: ValueId| {
-        graph
-            .value(id)
-            .constant
-            .as_ref()
-            .is_some_and(|_| graph.value(id).shape.iter().product::<usize>() == 1)
-    };
-    let (kind, x, bound) = match (kind, &node.inputs[..]) {
-        (Some(kind), &[Some(x), Some(bound)]) if known(bound) => (kind, x, bound),
-        (Some(kind), &[Some(bound), Some(x)]) if known(bound) => (kind.flipped(), x, bound),
-        _ => return Err(ASKED.into()),
-    };
-    // In place: nothing else reads what is compared here.
-    let node = &mut graph.nodes[at];
-    (node.op, node.inputs) = (Op::Compare(Compare { kind }), vec![Some(x), Some(bound)]);
     Ok(id)
 }
 

@@ -128,7 +128,7 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     }
     let mut graph = evaluator.builder.finish(outputs);
     super::choices::run(&mut graph, &mut notes);
-    super::choices::sweep(&mut graph);
+    super::conditions::run(&mut graph);
     // If there are layers that cannot be converted, they all stay, even if their results are not read, so
     // that they are reported.
     if unsupported_layers(&graph).is_empty() {

@@ -7,7 +7,7 @@ use super::tensor::{Layer, Tensor, Translation};
 use super::{
     arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
 };
-use crate::graph::{BinaryKind, DType, PoolKind, ReduceKind, UnaryKind};
+use crate::graph::{BinaryKind, CompareKind, DType, LogicKind, PoolKind, ReduceKind, UnaryKind};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
@@ -218,12 +218,16 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation
     if let Some(kind) = binary(op) {
         return arithmetic::binary(e, layer, kind);
     }
+    if let Some(kind) = CompareKind::of(op) {
+        return arithmetic::compare(e, layer, kind);
+    }
+    if let Some(kind) = LogicKind::of(op).filter(|_| op.starts_with("Logical")) {
+        return arithmetic::logical(e, layer, kind);
+    }
     match op {
         "Erfc" => arithmetic::erfc(e, layer),
         "Expm1" => arithmetic::expm1(e, layer),
         "Log1p" => arithmetic::log1p(e, layer),
-        "Less" | "LessEqual" | "Greater" | "GreaterEqual" => arithmetic::compare(e, layer),
-        "LogicalAnd" | "LogicalOr" | "LogicalNot" => arithmetic::logical(e, layer),
         "Select" | "SelectV2" => arithmetic::select(e, layer),
         "BiasAdd" => arithmetic::bias_add(e, layer),
         "LeakyRelu" => {

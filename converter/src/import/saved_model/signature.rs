@@ -11,11 +11,9 @@ use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Op, ValueId};
 use crate::import::importer::ImportOptions;
-use crate::unsupported::truth_at_border;
 
-/// The numbers of TensorFlow's types for strings and truth values.
+/// The number of TensorFlow's type for strings.
 const STRING: i32 = 7;
-const BOOL: i32 = 10;
 
 /// The graph for serving; a model may contain other graphs, for training.
 pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
@@ -108,18 +106,9 @@ pub(super) fn outputs<'m>(
     }
     let wanted: Vec<&str> = numbers.iter().map(|(_, info)| info.name.as_str()).collect();
     let tensors = evaluator.evaluate(graph, feeds, &wanted)?;
-    let graph = evaluator.builder.graph();
-    let is_read = |id: &ValueId| graph.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
-    let mut inputs = graph.inputs.iter().filter(|id| graph.value(**id).dtype == DType::Bool);
-    if let Some(id) = inputs.find(|id| is_read(id)) {
-        return Err(truth_at_border(&graph.value(*id).name));
-    }
     let mut ids: Vec<ValueId> = Vec::with_capacity(tensors.len());
-    for ((name, info), tensor) in numbers.into_iter().zip(tensors) {
+    for ((name, _), tensor) in numbers.into_iter().zip(tensors) {
         let id = match tensor {
-            Tensor::Value(_) | Tensor::Lost(_) | Tensor::Truth(_) if info.dtype == BOOL => {
-                return Err(truth_at_border(name));
-            }
             Tensor::Value(id) | Tensor::Lost(id) => id,
             Tensor::Known(_) => {
                 let note = "does not depend on the model's inputs: it was left out";

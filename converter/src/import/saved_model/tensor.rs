@@ -7,8 +7,6 @@
 //! | `Variable` | it is the handle of a variable |
 //! | `List` | it is a list of tensors, in which loops over time keep their inputs and results |
 //! | `Spaced` | SpaceToBatchND made it: an image whose windows are dilated |
-//! | `Negative` | it tells which indices are negative, and so count from the end |
-//! | `Truth` | it tells which elements of a computed tensor are greater or less than another's |
 //! | `Lost` | it depends on a layer that cannot be converted |
 
 use std::rc::Rc;
@@ -29,10 +27,6 @@ pub(super) enum Tensor {
     List(Rc<List>),
     Spaced(Spaced),
     Lost(ValueId),
-    /// Whether integers are below zero.
-    Negative(ValueId),
-    /// Truth values, for `choices`.
-    Truth(ValueId),
     /// A tensor that no layer reads: a string, or another kind of resource.
     Opaque,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::data::npz::Npz;
-use crate::graph::Graph;
+use crate::graph::{CompareKind, Graph};
 use crate::import::{load, load_with, refuse_unsupported};
 use crate::passes;
 use crate::reference::Executor;
@@ -166,19 +166,17 @@ fn layers_that_cannot_be_converted_are_all_named() {
 }
 
 #[test]
-fn comparisons_that_make_no_known_function_are_named() {
-    let refusal = |case: &str| {
+fn comparisons_that_make_no_known_function_stay() {
+    let layers = |case: &str| -> Vec<String> {
         let options = ImportOptions { signature: Some(case.into()), ..ImportOptions::default() };
-        let imported = load_with(&small_models().join("choices"), &options);
-        imported.and_then(|imported| refuse_unsupported(&imported.graph)).unwrap_err().message
+        let graph = load_with(&small_models().join("choices"), &options).unwrap().graph;
+        refuse_unsupported(&graph).unwrap();
+        graph.nodes.iter().map(|node| node.op.name().to_string()).collect()
     };
-    let message = refusal("unsupported");
-    assert!(
-        message.contains("2 layers") && message.contains("Greater") && message.contains("SelectV2"),
-        "{message}"
-    );
-    let message = refusal("truth");
-    assert!(message.contains("bool") && message.contains("border"), "{message}");
+    let found = layers("unsupported");
+    assert!(found.contains(&"GREATER".into()) && found.contains(&"SELECT_V2".into()), "{found:?}");
+    let found = layers("truth");
+    assert!(found.last().is_some_and(|last| CompareKind::of(last).is_some()), "{found:?}");
 }
 
 #[test]
@@ -434,7 +432,6 @@ fn branches_that_cannot_be_computed_say_why() {
     };
     let greater = |operands: &[&str]| node("compared", "Greater", operands, vec![]);
     refused(greater(&["x", "limit"]), vec![node("b", "Relu", &["a"], vec![])], "4 elements");
-    refused(greater(&["sum", "sum"]), vec![node("b", "Relu", &["a"], vec![])], "with a constant");
     let other = vec![array("more", &[4, 1], &[1.0; 4]), node("b", "Mul", &["a", "more:output:0"], vec![])];
     refused(greater(&["sum", "limit"]), other, "its branches give float32 [1, 4] and float32 [4, 4]");
 }

@@ -86,13 +86,10 @@ impl Builder {
         }
         for id in self.graph.inputs.iter().chain(&self.graph.outputs) {
             let value = self.graph.value(*id);
-            // A truth value may be what an IF asks for.
-            let truth = value.dtype == DType::Bool && !self.graph.inputs.contains(id);
-            let truth = truth.then(|| "element type bool".to_string());
-            if let Some(fault) = self.faults[id.0].as_ref().or(truth.as_ref()) {
+            if let Some(fault) = self.faults[id.0].as_ref() {
                 let name = &value.name;
                 return Err(Error::input(format!("tensor `{name}` at the border of the model: {fault}"))
-                    .help("export the model with fixed shapes and inputs and outputs of float32, int8, uint8, int16 or int32"));
+                    .help("export the model with fixed shapes and inputs and outputs of float32, int8, uint8, int16, int32, int64 or bool"));
             }
         }
         Ok(())
@@ -411,7 +408,6 @@ impl Builder {
                 node.op = Op::Unsupported(Unsupported { code: node.op.name().to_string(), reason });
             }
         }
-        conditions::check_borders(&self.graph)?;
         Ok(self.graph)
     }
 }

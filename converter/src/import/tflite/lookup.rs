@@ -10,10 +10,8 @@
 use ferrolite_runtime::quant;
 
 use crate::graph::{
-    Activation, Binary, BinaryKind, Constant, DType, Gather, Graph, Node, Op, UnaryKind, Unsupported, Value,
-    ValueId,
+    Activation, Binary, BinaryKind, Constant, DType, Gather, Graph, Node, Op, UnaryKind, Value, ValueId,
 };
-use crate::tflite::BuiltinOperator as Code;
 
 /// Results of all functions of an int8 number.
 const RESULTS: usize = 256;
@@ -64,7 +62,7 @@ fn cast_and_look_up(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
     };
     let input = cast.input(0)?;
     let (from, to) = (graph.value(input), graph.value(*cast.outputs.first()?));
-    let is_cast = matches!(&cast.op, Op::Unsupported(Unsupported { code, .. }) if Some(code.as_str()) == Code::CAST.variant_name());
+    let is_cast = matches!(cast.op, Op::Cast(_));
     (is_cast && from.dtype == DType::Int8 && to.dtype == DType::Int32 && known.shape == [RESULTS])
         .then_some((input, table))
 }

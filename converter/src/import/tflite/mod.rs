@@ -26,6 +26,7 @@ mod copies;
 mod dilation;
 mod known;
 mod layer;
+mod logic;
 mod lookup;
 mod lstm;
 mod movement;

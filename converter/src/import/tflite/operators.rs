@@ -2,8 +2,8 @@
 //! Ferrolite.
 
 use super::layer::{Layer, Reason, Translated};
-use super::{arithmetic, copies, dilation, lstm, movement, slices, windows};
-use crate::graph::{BinaryKind, Op, PoolKind, ReduceKind, UnaryKind};
+use super::{arithmetic, copies, dilation, logic, lstm, movement, slices, windows};
+use crate::graph::{BinaryKind, CompareKind, LogicKind, Op, PoolKind, ReduceKind, UnaryKind};
 use crate::tflite::{BuiltinOperator as Code, OperatorCode};
 
 /// Translates one built-in operator.
@@ -14,7 +14,17 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
     if let Some(kind) = binary_kind(code) {
         return arithmetic::binary(layer, kind);
     }
+    let name = code.variant_name().unwrap_or_default();
+    if let Some(kind) = CompareKind::of(name) {
+        return logic::compare(layer, kind);
+    }
+    if let Some(kind) = LogicKind::of(name).filter(|_| name.starts_with("LOGICAL")) {
+        return logic::logical(layer, kind);
+    }
     match code {
+        Code::CAST => logic::cast(layer),
+        Code::SELECT => logic::select(layer, true),
+        Code::SELECT_V2 => logic::select(layer, false),
         Code::CONV_2D => windows::conv_2d(layer),
         Code::DEPTHWISE_CONV_2D => windows::depthwise_conv_2d(layer),
         Code::TRANSPOSE_CONV => windows::transpose_conv(layer),
@@ -144,6 +154,8 @@ fn binary_kind(code: Code) -> Option<BinaryKind> {
         Code::MAXIMUM => BinaryKind::Maximum,
         Code::MINIMUM => BinaryKind::Minimum,
         Code::SQUARED_DIFFERENCE => BinaryKind::SquaredDifference,
+        Code::FLOOR_DIV => BinaryKind::FloorDiv,
+        Code::FLOOR_MOD => BinaryKind::FloorMod,
         _ => return None,
     })
 }

@@ -1,0 +1,210 @@
+//! Integers: arithmetic, comparisons and logic of two tensors of plain integers, which stand for themselves: index
+//! sums, masks, truth values.
+//!
+//! | function | result | |
+//! |---|---|---|
+//! | 0, 1, 2 | sum, difference, product | modulo the type's range |
+//! | 3, 4, 5 | quotient towards zero, quotient rounded down, what remains of that | 0 where the divisor is 0 |
+//! | 6, 7 | larger, smaller | of truth values: or, and |
+//! | 8 | square of the difference | |
+//! | 9, 10, 11, 12 | less, less or equal, equal, not equal | of type bool; of truth values: 12 is either |
+//!
+//! All is computed with 64 bits, and the lower ones are the result. Sources followed: TFLM `kernels/{add,sub,mul,div}.cc`,
+//! `comparisons.cc`, `maximum_minimum.h`, `squared_difference.cc`, `logical_common.cc`; TFLite `reference/floor_div.h`,
+//! `floor_mod.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::IntegersParams;
+use ferrolite_schema::{DType, OpCode, Tensor};
+
+use super::number::{integer, load, store};
+use super::{Operator, broadcast};
+use crate::error::Fault;
+use crate::node::{Eval, Node};
+use crate::tensor::{TensorView, runs};
+
+/// The operator.
+pub const fn operator() -> Operator {
+    Operator { code: OpCode::Integers as u16, check, eval, lead }
+}
+
+/// The first function whose results are truth values, and the number of functions.
+const FIRST_TRUTH: u32 = 9;
+const FUNCTIONS: u32 = 13;
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &IntegersParams = node.params()?;
+    node.expect_operands(2, 1)?;
+    let [total, of_a, of_b] = broadcast::elements(&p.shape)?;
+    if p.function >= FUNCTIONS {
+        return Err(Fault::Parameters);
+    }
+    let dtype = integer(node.input(0)?)?;
+    for (position, elements) in [(0, of_a), (1, of_b)] {
+        let operand = node.input(position)?;
+        if operand.dtype != dtype as u8 {
+            return Err(Fault::Operands);
+        }
+        if elements.checked_mul(dtype.size() as u32) != Some(operand.bytes) {
+            return Err(Fault::Sizes);
+        }
+        node.expect_known::<u8>(operand)?;
+    }
+    let result = if p.function >= FIRST_TRUTH { DType::Bool } else { dtype };
+    node.expect_tensor(node.output(0)?, result, total)
+}
+
+/// In place over an operand that is not repeated: its elements are at least as large as those of the output.
+fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
+    let elements = |tensor: &Tensor| tensor.bytes.checked_div(integer(tensor).ok()?.size() as u32);
+    (elements(node.input(position).ok()?)? == elements(node.output(0).ok()?)?).then_some(0)
+}
+
+#[inline]
+fn eval(eval: &Eval<'_>) {
+    let Ok(p) = eval.node().params() else { return };
+    if let Ok(dtype) = eval.node().input(0).and_then(integer) {
+        integers(p, dtype, eval.view(0), eval.view(1), eval.output(0));
+    }
+}
+
+/// Computes the results. The operands, of this type, and `out` are seen as bytes; their shapes are those of `p.shape`.
+/// `out` may lie over an operand of as many elements: each element is read before it is written.
+pub fn integers(
+    p: &IntegersParams,
+    dtype: DType,
+    a: TensorView<'_, u8>,
+    b: TensorView<'_, u8>,
+    out: &[Cell<u8>],
+) {
+    let mut places = runs(out, if p.function >= FIRST_TRUTH { 1 } else { dtype.size() });
+    broadcast::positions(&p.shape, |at_a, at_b| {
+        let Some(place) = places.next() else { return };
+        store(place, compute(p.function, load(a, dtype, at_a), load(b, dtype, at_b)));
+    });
+}
+
+fn compute(function: u32, a: i64, b: i64) -> i64 {
+    match function {
+        0 => a.wrapping_add(b),
+        1 => a.wrapping_sub(b),
+        2 => a.wrapping_mul(b),
+        3..=5 if b == 0 => 0,
+        3..=5 => {
+            let quotient = a.wrapping_div(b);
+            let rest = a.wrapping_sub(quotient.wrapping_mul(b));
+            let below = function != 3 && rest != 0 && (rest < 0) != (b < 0);
+            match function {
+                5 => rest.wrapping_add(if below { b } else { 0 }),
+                _ => quotient.wrapping_sub(below.into()),
+            }
+        }
+        6 => a.max(b),
+        7 => a.min(b),
+        8 => a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)),
+        9 => (a < b).into(),
+        10 => (a <= b).into(),
+        11 => (a == b).into(),
+        _ => (a != b).into(),
+    }
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast};
+    use ferrolite_schema::Storage;
+
+    let (shape, output, [of_a, of_b]) = broadcast(random);
+    let function = random.below(FUNCTIONS as usize) as u32;
+    let types = [DType::Int8, DType::UInt8, DType::Bool, DType::Int16, DType::Int32, DType::Int64];
+    let dtype = types[random.below(types.len())];
+    let size = dtype.size() as u32;
+    let case = Case::of(OpCode::Integers, &IntegersParams { shape, function }, Constants::default());
+    let case = case.input(random, dtype, size * of_a).input(random, dtype, size * of_b);
+    let mut case = match function >= FIRST_TRUTH {
+        true => case.output(DType::Bool, output),
+        false => case.output(dtype, size * output),
+    };
+    match random.below(4) {
+        0 => case.inputs[0].storage = Storage::Constant,
+        1 => case.inputs[1].storage = Storage::Constant,
+        2 if of_a == of_b => case.twice = true,
+        _ => {}
+    }
+    case
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use ferrolite_schema::params::Broadcast;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn computed(function: u32, a: &[i32], b: &[i32]) -> Vec<i32> {
+        let shape = Broadcast { dims: [1, 1, 1, 1, 1, a.len() as u32], repeat_a: 0, repeat_b: 0 };
+        let mut out = vec![77u8; if function >= FIRST_TRUTH { a.len() } else { 4 * a.len() }];
+        let [a, b] = [a, b].map(|x| TensorView::from_slice(bytemuck::cast_slice(x)));
+        let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+        integers(&IntegersParams { shape, function }, DType::Int32, a, b, cells);
+        match function >= FIRST_TRUTH {
+            true => out.into_iter().map(i32::from).collect(),
+            false => out.chunks_exact(4).map(|x| i32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect(),
+        }
+    }
+
+    #[test]
+    fn quotients_round_as_they_are_asked_to() {
+        let (a, b) = ([7, -7, 7, -7, 6, 5, i32::MIN], [2, 2, -2, -2, 3, 0, -1]);
+        assert_eq!(computed(3, &a, &b), [3, -3, -3, 3, 2, 0, i32::MIN]);
+        assert_eq!(computed(4, &a, &b), [3, -4, -4, 3, 2, 0, i32::MIN]);
+        assert_eq!(computed(5, &a, &b), [1, 1, -1, -1, 0, 0, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn results_are_those_of_the_type(a: i32, b: i32) {
+            let truth = |truth: bool| i32::from(truth);
+            let difference = a.wrapping_sub(b);
+            let wanted = [
+                (0, a.wrapping_add(b)),
+                (1, difference),
+                (2, a.wrapping_mul(b)),
+                (6, a.max(b)),
+                (7, a.min(b)),
+                (8, difference.wrapping_mul(difference)),
+                (9, truth(a < b)),
+                (10, truth(a <= b)),
+                (11, truth(a == b)),
+                (12, truth(a != b)),
+            ];
+            for (function, wanted) in wanted {
+                prop_assert_eq!(computed(function, &[a], &[b]), [wanted]);
+            }
+            if b != 0 {
+                prop_assert_eq!(computed(3, &[a], &[b]), [a.wrapping_div(b)]);
+                let (down, rest) = (computed(4, &[a], &[b])[0], computed(5, &[a], &[b])[0]);
+                prop_assert_eq!(down.wrapping_mul(b).wrapping_add(rest), a);
+                prop_assert!(rest == 0 || (rest < 0) == (b < 0) && rest.unsigned_abs() < b.unsigned_abs());
+            }
+        }
+    }
+
+    #[test]
+    fn truth_values_are_any_bytes() {
+        let shape = Broadcast { dims: [1, 1, 1, 1, 1, 3], repeat_a: 0, repeat_b: 0 };
+        let (a, b) = ([0u8, 255, 7], [3u8, 0, 9]);
+        let logic = |function| {
+            let mut out = [9u8; 3];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            let [a, b] = [&a, &b].map(|x| TensorView::from_slice(&x[..]));
+            integers(&IntegersParams { shape, function }, DType::Bool, a, b, cells);
+            out
+        };
+        assert_eq!([6, 7, 12].map(logic), [[1, 1, 1], [0, 0, 1], [1, 1, 0]]);
+    }
+}

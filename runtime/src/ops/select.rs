@@ -1,0 +1,156 @@
+//! SELECT, SELECT_V2: elements of one tensor or of another, as truth values say.
+//!
+//! ```text
+//! out[i] = condition[i] ? x[i] : y[i]       each operand is repeated along the dimensions in which it has 1
+//! ```
+//! Bytes are moved, whatever they stand for, in runs for which one truth value chooses. Sources followed: TFLM
+//! `kernels/select.cc`, TFLite `reference/select.h`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::SelectParams;
+use ferrolite_schema::{DType, OpCode};
+
+use super::Operator;
+use super::broadcast::lead;
+use crate::error::Fault;
+use crate::node::{Eval, Node};
+use crate::tensor::{TensorView, copy_run, runs};
+
+/// The operator.
+pub const fn operator() -> Operator {
+    // Each run is read before it is written, its condition, too.
+    Operator { code: OpCode::Select as u16, check, eval, lead }
+}
+
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &SelectParams = node.params()?;
+    node.expect_operands(3, 1)?;
+    let runs = |mask: u32| {
+        let kept = p.dims.iter().zip(0u32..).filter(|(_, axis)| mask.wrapping_shr(*axis) & 1 == 0);
+        kept.map(|(&dim, _)| dim).try_fold(1u32, u32::checked_mul).ok_or(Fault::Parameters)
+    };
+    let bytes = |mask: u32| runs(mask)?.checked_mul(p.run).ok_or(Fault::Parameters);
+    let [of_condition, of_x, of_y] = p.repeat;
+    let [condition, x, y] = [node.input(0)?, node.input(1)?, node.input(2)?];
+    let output = node.output(0)?;
+    if bytes(0)? == 0 {
+        return Err(Fault::Parameters);
+    }
+    let one_type = x.dtype == output.dtype && y.dtype == output.dtype;
+    if condition.dtype != DType::Bool as u8 || !one_type || !output.in_arena() {
+        return Err(Fault::Operands);
+    }
+    let sizes = [bytes(0)?, runs(of_condition)?, bytes(of_x)?, bytes(of_y)?];
+    if sizes != [output.bytes, condition.bytes, x.bytes, y.bytes] {
+        return Err(Fault::Sizes);
+    }
+    [condition, x, y].into_iter().try_for_each(|operand| node.expect_known::<u8>(operand))
+}
+
+#[inline]
+fn eval(eval: &Eval<'_>) {
+    if let Ok(p) = eval.node().params() {
+        select(p, eval.view(0), eval.view(1), eval.view(2), eval.output(0));
+    }
+}
+
+/// One dimension: where the walk stands in it, and how far each operand moves, in runs.
+struct Axis {
+    dim: u32,
+    at: u32,
+    steps: [usize; 3],
+}
+
+/// Chooses all runs. Shapes of the operands, seen as bytes, and of `out` are those of `p`; any byte but 0 is true.
+pub fn select(
+    p: &SelectParams,
+    condition: TensorView<'_, u8>,
+    x: TensorView<'_, u8>,
+    y: TensorView<'_, u8>,
+    out: &[Cell<u8>],
+) {
+    let mut axes = p.dims.map(|dim| Axis { dim, at: 0, steps: [0; 3] });
+    let mut sizes = [1usize; 3];
+    for (number, axis) in (0u32..6).zip(&mut axes).rev() {
+        for ((step, size), mask) in axis.steps.iter_mut().zip(&mut sizes).zip(p.repeat) {
+            if mask.wrapping_shr(number) & 1 == 0 {
+                *step = *size;
+                *size = size.wrapping_mul(axis.dim as usize);
+            }
+        }
+    }
+    let run = p.run as usize;
+    let mut places = [0usize; 3];
+    for target in runs(out, run) {
+        let [of_condition, of_x, of_y] = places;
+        let (values, at) = if condition.at(of_condition) != 0 { (x, of_x) } else { (y, of_y) };
+        copy_run(values.range(at.wrapping_mul(run), run), target);
+        // Counts like an odometer, the innermost dimension first.
+        for axis in axes.iter_mut().rev() {
+            axis.at = axis.at.wrapping_add(1);
+            let ends = axis.at >= axis.dim;
+            for (place, step) in places.iter_mut().zip(axis.steps) {
+                *place = place.wrapping_add(step);
+                if ends {
+                    *place = place.wrapping_sub(step.wrapping_mul(axis.at as usize));
+                }
+            }
+            if !ends {
+                break;
+            }
+            axis.at = 0;
+        }
+    }
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, broadcast, dim};
+    use ferrolite_schema::Storage;
+
+    let (shape, output, [of_x, of_y]) = broadcast(random);
+    let any = [0, random.next() & 63][random.below(2)];
+    let kept = shape.dims.iter().enumerate().filter(|(axis, _)| any >> axis & 1 == 0);
+    let of_condition: u32 = kept.map(|(_, &dim)| dim).product();
+    let dtype = DType::ALL[random.below(DType::ALL.len())];
+    let run = dim(random, 3) * dtype.size() as u32;
+    let p = SelectParams { dims: shape.dims, repeat: [any, shape.repeat_a, shape.repeat_b], run };
+    let case = Case::of(OpCode::Select, &p, Constants::default()).input(random, DType::Bool, of_condition);
+    let mut case = case.input(random, dtype, run * of_x).input(random, dtype, run * of_y);
+    for byte in &mut case.inputs[0].data {
+        *byte = random.below(2) as u8;
+    }
+    if let Some(operand) = case.inputs.get_mut(random.below(5)) {
+        operand.storage = Storage::Constant;
+    }
+    case.output(dtype, run * output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected<const N: usize>(p: &SelectParams, condition: &[u8], x: &[u8], y: &[u8]) -> [u8; N] {
+        let mut out = [99u8; N];
+        let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+        let [condition, x, y] = [condition, x, y].map(TensorView::from_slice);
+        select(p, condition, x, y, cells);
+        out
+    }
+
+    #[test]
+    fn each_operand_repeats_where_it_has_one_element() {
+        let p = SelectParams { dims: [1, 1, 1, 1, 2, 3], repeat: [0, 0b11_0000, 0b01_0000], run: 1 };
+        assert_eq!(selected(&p, &[1, 0, 0, 0, 255, 0], &[9], &[1, 2, 3]), [9, 2, 3, 1, 9, 3]);
+        let p = SelectParams { dims: [1, 1, 1, 1, 2, 3], repeat: [0b10_0000, 0, 0b11_0000], run: 1 };
+        assert_eq!(selected(&p, &[0, 1], &[1, 2, 3, 4, 5, 6], &[9]), [9, 9, 9, 4, 5, 6]);
+    }
+
+    #[test]
+    fn runs_of_bytes() {
+        let p = SelectParams { dims: [1, 1, 1, 1, 1, 2], repeat: [0, 0, 0], run: 2 };
+        assert_eq!(selected(&p, &[0, 1], &[1, 2, 3, 4], &[5, 6, 7, 8]), [5, 6, 3, 4]);
+    }
+}
