@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 46] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 51] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -343,6 +343,11 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 46] = [
   OpCode::Select,
   OpCode::Cast,
   OpCode::Compare,
+  OpCode::Prelu,
+  OpCode::SquaredDifference,
+  OpCode::Div,
+  OpCode::L2Normalization,
+  OpCode::GatherNd,
   OpCode::AddInt16,
 ];
 
@@ -446,6 +451,16 @@ impl OpCode {
   pub const Cast: Self = Self(52);
   /// Truth values of a comparison of two tensors of int8, of any scales.
   pub const Compare: Self = Self(53);
+  /// Negative elements times a slope of their own: PRELU.
+  pub const Prelu: Self = Self(54);
+  /// Square of the difference of two tensors of int8 or int16.
+  pub const SquaredDifference: Self = Self(55);
+  /// Quotient of two tensors.
+  pub const Div: Self = Self(56);
+  /// Rows divided by their length: L2_NORMALIZATION.
+  pub const L2Normalization: Self = Self(57);
+  /// Runs of a tensor, looked up by several coordinates: GATHER_ND.
+  pub const GatherNd: Self = Self(58);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -497,6 +512,11 @@ impl OpCode {
     Self::Select,
     Self::Cast,
     Self::Compare,
+    Self::Prelu,
+    Self::SquaredDifference,
+    Self::Div,
+    Self::L2Normalization,
+    Self::GatherNd,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -547,6 +567,11 @@ impl OpCode {
       Self::Select => Some("Select"),
       Self::Cast => Some("Cast"),
       Self::Compare => Some("Compare"),
+      Self::Prelu => Some("Prelu"),
+      Self::SquaredDifference => Some("SquaredDifference"),
+      Self::Div => Some("Div"),
+      Self::L2Normalization => Some("L2Normalization"),
+      Self::GatherNd => Some("GatherNd"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }
@@ -6142,6 +6167,852 @@ impl<'a> CompareParams {
   }
 
   pub fn set_negate(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[36..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// PRELU.
+// struct PreluParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct PreluParams(pub [u8; 60]);
+impl Default for PreluParams { 
+  fn default() -> Self { 
+    Self([0; 60])
+  }
+}
+impl ::core::fmt::Debug for PreluParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("PreluParams")
+      .field("shape", &self.shape())
+      .field("input_zero_point", &self.input_zero_point())
+      .field("slope_zero_point", &self.slope_zero_point())
+      .field("above", &self.above())
+      .field("below", &self.below())
+      .field("zero_point", &self.zero_point())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for PreluParams {}
+impl<'a> ::flatbuffers::Follow<'a> for PreluParams {
+  type Inner = &'a PreluParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a PreluParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a PreluParams {
+  type Inner = &'a PreluParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<PreluParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for PreluParams {
+    type Output = PreluParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const PreluParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for PreluParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> PreluParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    shape: &Broadcast,
+    input_zero_point: i32,
+    slope_zero_point: i32,
+    above: &Multiplier,
+    below: &Multiplier,
+    zero_point: i32,
+  ) -> Self {
+    let mut s = Self([0; 60]);
+    s.set_shape(shape);
+    s.set_input_zero_point(input_zero_point);
+    s.set_slope_zero_point(slope_zero_point);
+    s.set_above(above);
+    s.set_below(below);
+    s.set_zero_point(zero_point);
+    s
+  }
+
+  /// Shapes; the second operand has the slopes.
+  pub fn shape(&self) -> &Broadcast {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Broadcast) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_shape(&mut self, x: &Broadcast) {
+    self.0[0..0 + 32].copy_from_slice(&x.0)
+  }
+
+  /// Zero point of the input.
+  pub fn input_zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[32..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_input_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[32..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Zero point of the slopes.
+  pub fn slope_zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[36..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_slope_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[36..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From an input that is not negative to the output.
+  pub fn above(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[40..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_above(&mut self, x: &Multiplier) {
+    self.0[40..40 + 8].copy_from_slice(&x.0)
+  }
+
+  /// From the product of a negative input and its slope to the output.
+  pub fn below(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[48..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_below(&mut self, x: &Multiplier) {
+    self.0[48..48 + 8].copy_from_slice(&x.0)
+  }
+
+  /// Zero point of the output.
+  pub fn zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[56..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[56..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// SQUARED_DIFFERENCE.
+// struct SquaredDifferenceParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct SquaredDifferenceParams(pub [u8; 68]);
+impl Default for SquaredDifferenceParams { 
+  fn default() -> Self { 
+    Self([0; 68])
+  }
+}
+impl ::core::fmt::Debug for SquaredDifferenceParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("SquaredDifferenceParams")
+      .field("shape", &self.shape())
+      .field("a", &self.a())
+      .field("b", &self.b())
+      .field("multiplier", &self.multiplier())
+      .field("zero_point", &self.zero_point())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for SquaredDifferenceParams {}
+impl<'a> ::flatbuffers::Follow<'a> for SquaredDifferenceParams {
+  type Inner = &'a SquaredDifferenceParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a SquaredDifferenceParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a SquaredDifferenceParams {
+  type Inner = &'a SquaredDifferenceParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<SquaredDifferenceParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for SquaredDifferenceParams {
+    type Output = SquaredDifferenceParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const SquaredDifferenceParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for SquaredDifferenceParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> SquaredDifferenceParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    shape: &Broadcast,
+    a: &Term,
+    b: &Term,
+    multiplier: &Multiplier,
+    zero_point: i32,
+  ) -> Self {
+    let mut s = Self([0; 68]);
+    s.set_shape(shape);
+    s.set_a(a);
+    s.set_b(b);
+    s.set_multiplier(multiplier);
+    s.set_zero_point(zero_point);
+    s
+  }
+
+  /// Shapes.
+  pub fn shape(&self) -> &Broadcast {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Broadcast) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_shape(&mut self, x: &Broadcast) {
+    self.0[0..0 + 32].copy_from_slice(&x.0)
+  }
+
+  /// First operand: its multiplier is that of `(x - zero_point) * 2^7`, of int16 without the power.
+  pub fn a(&self) -> &Term {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[32..].as_ptr() as *const Term) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_a(&mut self, x: &Term) {
+    self.0[32..32 + 12].copy_from_slice(&x.0)
+  }
+
+  /// Second operand.
+  pub fn b(&self) -> &Term {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[44..].as_ptr() as *const Term) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_b(&mut self, x: &Term) {
+    self.0[44..44 + 12].copy_from_slice(&x.0)
+  }
+
+  /// From the square to the output.
+  pub fn multiplier(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[56..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_multiplier(&mut self, x: &Multiplier) {
+    self.0[56..56 + 8].copy_from_slice(&x.0)
+  }
+
+  /// Zero point of the output.
+  pub fn zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[64..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[64..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// DIV.
+// struct DivParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct DivParams(pub [u8; 60]);
+impl Default for DivParams { 
+  fn default() -> Self { 
+    Self([0; 60])
+  }
+}
+impl ::core::fmt::Debug for DivParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("DivParams")
+      .field("shape", &self.shape())
+      .field("quotient", &self.quotient())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for DivParams {}
+impl<'a> ::flatbuffers::Follow<'a> for DivParams {
+  type Inner = &'a DivParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a DivParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a DivParams {
+  type Inner = &'a DivParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<DivParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for DivParams {
+    type Output = DivParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const DivParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for DivParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> DivParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    shape: &Broadcast,
+    quotient: &Product,
+  ) -> Self {
+    let mut s = Self([0; 60]);
+    s.set_shape(shape);
+    s.set_quotient(quotient);
+    s
+  }
+
+  /// Shapes.
+  pub fn shape(&self) -> &Broadcast {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const Broadcast) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_shape(&mut self, x: &Broadcast) {
+    self.0[0..0 + 32].copy_from_slice(&x.0)
+  }
+
+  /// From the quotient to the output, and the zero points.
+  pub fn quotient(&self) -> &Product {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[32..].as_ptr() as *const Product) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_quotient(&mut self, x: &Product) {
+    self.0[32..32 + 28].copy_from_slice(&x.0)
+  }
+
+}
+
+/// L2_NORMALIZATION over the last dimension.
+// struct L2NormalizationParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct L2NormalizationParams(pub [u8; 12]);
+impl Default for L2NormalizationParams { 
+  fn default() -> Self { 
+    Self([0; 12])
+  }
+}
+impl ::core::fmt::Debug for L2NormalizationParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("L2NormalizationParams")
+      .field("rows", &self.rows())
+      .field("depth", &self.depth())
+      .field("input_zero_point", &self.input_zero_point())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for L2NormalizationParams {}
+impl<'a> ::flatbuffers::Follow<'a> for L2NormalizationParams {
+  type Inner = &'a L2NormalizationParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a L2NormalizationParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a L2NormalizationParams {
+  type Inner = &'a L2NormalizationParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<L2NormalizationParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for L2NormalizationParams {
+    type Output = L2NormalizationParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const L2NormalizationParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for L2NormalizationParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> L2NormalizationParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    rows: u32,
+    depth: u32,
+    input_zero_point: i32,
+  ) -> Self {
+    let mut s = Self([0; 12]);
+    s.set_rows(rows);
+    s.set_depth(depth);
+    s.set_input_zero_point(input_zero_point);
+    s
+  }
+
+  /// Rows that are normalized one by one.
+  pub fn rows(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_rows(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Elements of a row, at most 33,025.
+  pub fn depth(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_depth(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Zero point of the input.
+  pub fn input_zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[8..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_input_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[8..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// GATHER_ND.
+// struct GatherNdParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct GatherNdParams(pub [u8; 40]);
+impl Default for GatherNdParams { 
+  fn default() -> Self { 
+    Self([0; 40])
+  }
+}
+impl ::core::fmt::Debug for GatherNdParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("GatherNdParams")
+      .field("batch", &self.batch())
+      .field("places", &self.places())
+      .field("coordinates", &self.coordinates())
+      .field("dims", &self.dims())
+      .field("run", &self.run())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for GatherNdParams {}
+impl<'a> ::flatbuffers::Follow<'a> for GatherNdParams {
+  type Inner = &'a GatherNdParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a GatherNdParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a GatherNdParams {
+  type Inner = &'a GatherNdParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<GatherNdParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for GatherNdParams {
+    type Output = GatherNdParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const GatherNdParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for GatherNdParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> GatherNdParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    batch: u32,
+    places: u32,
+    coordinates: u32,
+    dims: &[u32; 6],
+    run: u32,
+  ) -> Self {
+    let mut s = Self([0; 40]);
+    s.set_batch(batch);
+    s.set_places(places);
+    s.set_coordinates(coordinates);
+    s.set_dims(dims);
+    s.set_run(run);
+    s
+  }
+
+  /// Tables that have indices of their own.
+  pub fn batch(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_batch(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Places that are looked up in each.
+  pub fn places(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_places(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Coordinates of a place: the last so many of `dims` count.
+  pub fn coordinates(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[8..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_coordinates(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[8..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Dimensions that are looked up, outermost first; those that no coordinate names are 1.
+  pub fn dims(&'a self) -> ::flatbuffers::Array<'a, u32, 6> {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    use ::flatbuffers::Follow;
+    unsafe { ::flatbuffers::Array::follow(&self.0, 12) }
+  }
+
+  pub fn set_dims(&mut self, items: &[u32; 6]) {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid array in this slot
+    unsafe { ::flatbuffers::emplace_scalar_array(&mut self.0, 12, items) };
+  }
+
+  /// Bytes of what is found at a place.
+  pub fn run(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[36..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_run(&mut self, x: u32) {
     let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
     // Safety:
     // Created from a valid Table for this object

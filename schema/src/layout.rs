@@ -121,6 +121,16 @@ enumeration! {
         Cast = 52 "cast",
         /// Truth values of a comparison of two tensors of int8, of any scales.
         Compare = 53 "compare",
+        /// Negative elements times a slope of their own: PRELU.
+        Prelu = 54 "prelu",
+        /// Square of the difference of two tensors of int8 or int16.
+        SquaredDifference = 55 "squared_difference",
+        /// Quotient of two tensors.
+        Div = 56 "div",
+        /// Rows divided by their length: L2_NORMALIZATION.
+        L2Normalization = 57 "l2_normalization",
+        /// Runs of a tensor, looked up by several coordinates: GATHER_ND.
+        GatherNd = 58 "gather_nd",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -208,6 +218,11 @@ impl OpCode {
             OpCode::Select => Work::Bytes,
             OpCode::Cast => Work::Bytes,
             OpCode::Compare => Work::Bytes,
+            OpCode::Prelu => Work::Bytes,
+            OpCode::SquaredDifference => Work::Bytes,
+            OpCode::Div => Work::Bytes,
+            OpCode::L2Normalization => Work::Bytes,
+            OpCode::GatherNd => Work::Bytes,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -724,6 +739,93 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<CompareParams>() == 40);
+
+    /// PRELU.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct PreluParams {
+        /// Shapes; the second operand has the slopes.
+        pub shape: Broadcast,
+        /// Zero point of the input.
+        pub input_zero_point: i32,
+        /// Zero point of the slopes.
+        pub slope_zero_point: i32,
+        /// From an input that is not negative to the output.
+        pub above: Multiplier,
+        /// From the product of a negative input and its slope to the output.
+        pub below: Multiplier,
+        /// Zero point of the output.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<PreluParams>() == 60);
+
+    /// SQUARED_DIFFERENCE.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SquaredDifferenceParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// First operand: its multiplier is that of `(x - zero_point) * 2^7`, of int16 without the power.
+        pub a: Term,
+        /// Second operand.
+        pub b: Term,
+        /// From the square to the output.
+        pub multiplier: Multiplier,
+        /// Zero point of the output.
+        pub zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<SquaredDifferenceParams>() == 68);
+
+    /// DIV.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DivParams {
+        /// Shapes.
+        pub shape: Broadcast,
+        /// From the quotient to the output, and the zero points.
+        pub quotient: Product,
+    }
+
+    const _: () = assert!(size_of::<DivParams>() == 60);
+
+    /// L2_NORMALIZATION over the last dimension.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct L2NormalizationParams {
+        /// Rows that are normalized one by one.
+        pub rows: u32,
+        /// Elements of a row, at most 33,025.
+        pub depth: u32,
+        /// Zero point of the input.
+        pub input_zero_point: i32,
+    }
+
+    const _: () = assert!(size_of::<L2NormalizationParams>() == 12);
+
+    /// GATHER_ND.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct GatherNdParams {
+        /// Tables that have indices of their own.
+        pub batch: u32,
+        /// Places that are looked up in each.
+        pub places: u32,
+        /// Coordinates of a place: the last so many of `dims` count.
+        pub coordinates: u32,
+        /// Dimensions that are looked up, outermost first; those that no coordinate names are 1.
+        pub dims: [u32; 6],
+        /// Bytes of what is found at a place.
+        pub run: u32,
+    }
+
+    const _: () = assert!(size_of::<GatherNdParams>() == 40);
 
     /// Head of the parameters of STRIDED_COPY; [`CopySegment`]s follow.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -77,6 +77,11 @@ operators! {
     ops::SELECT: ferrolite_select_check ferrolite_select_eval ferrolite_select_lead
     ops::CAST: ferrolite_cast_check ferrolite_cast_eval ferrolite_cast_lead
     ops::COMPARE: ferrolite_compare_check ferrolite_compare_eval ferrolite_compare_lead
+    ops::PRELU: ferrolite_prelu_check ferrolite_prelu_eval ferrolite_prelu_lead
+    ops::SQUARED_DIFFERENCE: ferrolite_squared_difference_check ferrolite_squared_difference_eval ferrolite_squared_difference_lead
+    ops::DIV: ferrolite_div_check ferrolite_div_eval ferrolite_div_lead
+    ops::L2_NORMALIZATION: ferrolite_l2_normalization_check ferrolite_l2_normalization_eval ferrolite_l2_normalization_lead
+    ops::GATHER_ND: ferrolite_gather_nd_check ferrolite_gather_nd_eval ferrolite_gather_nd_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead
     ops::tuned::CONV_2D: ferrolite_tuned_conv_2d_check ferrolite_tuned_conv_2d_eval ferrolite_tuned_conv_2d_lead
     ops::tuned::CONV_2D_SEGMENTS: ferrolite_tuned_conv_2d_segments_check ferrolite_tuned_conv_2d_segments_eval ferrolite_tuned_conv_2d_segments_lead

@@ -11,7 +11,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{FLOAT_ONLY, Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{add, channels, integers, min_max, mul, stage, types};
+use super::{add, channels, div, integers, min_max, mul, stage, types};
 use crate::error::Result;
 use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Value};
 use crate::tflite as schema;
@@ -22,10 +22,10 @@ pub(super) const RUN_AS: RunAs = &[
     ("ADD", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16, OpCode::Integers]),
     ("SUB", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16, OpCode::Integers]),
     ("MUL", &[OpCode::Mul, OpCode::Integers]),
-    ("DIV", &[OpCode::Integers]),
+    ("DIV", &[OpCode::Div, OpCode::Integers]),
     ("MAXIMUM", &[OpCode::MinMax, OpCode::Integers]),
     ("MINIMUM", &[OpCode::MinMax, OpCode::Integers]),
-    ("SQUARED_DIFFERENCE", &[OpCode::Integers]),
+    ("SQUARED_DIFFERENCE", &[OpCode::SquaredDifference, OpCode::Integers]),
 ];
 
 impl Operator for Binary {
@@ -38,13 +38,18 @@ impl Operator for Binary {
 
     fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
         match (inputs[0].dtype, self.kind) {
+            (DType::Int64, BinaryKind::Div | BinaryKind::FloorDiv | BinaryKind::FloorMod) => {
+                Err("of int64; int32 is supported".into())
+            }
             (DType::Int32 | DType::Int64, _) if self.activation == Activation::None => {
                 types::plain_integers(inputs, outputs)
             }
             (_, BinaryKind::FloorDiv | BinaryKind::FloorMod) => {
-                Err(format!("of {}; int32 and int64 are supported", inputs[0].dtype.name()))
+                Err(format!("of {}; int32 is supported", inputs[0].dtype.name()))
             }
-            (_, BinaryKind::Add | BinaryKind::Sub) => types::one_type_or_int16(inputs, outputs),
+            (_, BinaryKind::Add | BinaryKind::Sub | BinaryKind::SquaredDifference) => {
+                types::one_type_or_int16(inputs, outputs)
+            }
             // Both compare the integers as they are.
             (DType::Int16, BinaryKind::Maximum | BinaryKind::Minimum) => {
                 types::same_type(inputs, outputs)?;
@@ -87,6 +92,10 @@ impl Operator for Binary {
             BinaryKind::Mul => mul::lower(cx, node, self.activation),
             BinaryKind::Maximum => min_max::lower(cx, node, true, self.activation),
             BinaryKind::Minimum => min_max::lower(cx, node, false, self.activation),
+            BinaryKind::Div => div::lower(cx, node, self.activation),
+            BinaryKind::SquaredDifference if self.activation == Activation::None => {
+                div::lower_squares(cx, node)
+            }
             _ => Err(cx.unsupported(node, FLOAT_ONLY)),
         }
     }
@@ -112,6 +121,12 @@ impl Operator for Binary {
             BinaryKind::Mul => tflite::options(Kind::MulOptions, move |fbb| {
                 schema::MulOptions::create(fbb, &schema::MulOptionsArgs { fused_activation_function })
             }),
+            BinaryKind::SquaredDifference if activation == Activation::None && !int16 => {
+                return tflite::simple(w, node, Code::SQUARED_DIFFERENCE, 2, None);
+            }
+            BinaryKind::Div => tflite::options(Kind::DivOptions, move |fbb| {
+                schema::DivOptions::create(fbb, &schema::DivOptionsArgs { fused_activation_function })
+            }),
             BinaryKind::Maximum | BinaryKind::Minimum if activation == Activation::None => {
                 let code = if kind == BinaryKind::Maximum { Code::MAXIMUM } else { Code::MINIMUM };
                 return tflite::simple(w, node, code, 2, None);
@@ -121,6 +136,7 @@ impl Operator for Binary {
         let code = match kind {
             BinaryKind::Add => Code::ADD,
             BinaryKind::Sub => Code::SUB,
+            BinaryKind::Div => Code::DIV,
             _ => Code::MUL,
         };
         tflite::simple(w, node, code, if int16 { 3 } else { 2 }, Some(options))

@@ -7,8 +7,7 @@
 //! | integers that stand for themselves, truth values | compared as they are |
 //!
 //! TFLM compares int8 operands after scaling both, with 8 more bits, by their own scales (`rounded`). In a model that
-//! Ferrolite has quantized, the numbers that they stand for are compared, and are equal where one lies nearest to the
-//! other on the coarser grid.
+//! Ferrolite has quantized, the numbers that they stand for are compared, and what is nearest to a constant equals it.
 //! Sources followed: TFLM `kernels/comparisons.cc`, TFLite `reference/comparisons.h`.
 
 use ferrolite_graph::float::elementwise;
@@ -126,15 +125,17 @@ struct Side {
     scale: f64,
     zero_point: i32,
     rounded: bool,
+    known: bool,
 }
 
 impl Side {
     fn of(cx: &Lowering<'_>, node: &Node, value: &Value, rounded: bool) -> Result<Side> {
+        let known = value.constant.is_some();
         if value.dtype == DType::Float32 {
-            return Ok(Side { scale: 0.0, zero_point: 0, rounded: false });
+            return Ok(Side { scale: 0.0, zero_point: 0, rounded: false, known });
         }
         let (scale, zero_point) = cx.quantization(node, value)?;
-        Ok(Side { scale, zero_point, rounded })
+        Ok(Side { scale, zero_point, rounded, known })
     }
 
     fn at(&self, x: i8) -> f64 {
@@ -155,12 +156,10 @@ impl Side {
     }
 }
 
-/// Whether a comparison holds of two numbers of these operands.
+/// Whether a comparison holds of two numbers of these operands. A constant is the nearest number of the other operand.
 fn holds(kind: CompareKind, left: &Side, a: f64, right: &Side, b: f64) -> bool {
-    let same = || match left.rounded || right.rounded {
-        true => a == b,
-        false => a == b || 2.0 * (a - b).abs() < left.scale.max(right.scale),
-    };
+    let near = |grid: &Side| !grid.rounded && 2.0 * (a - b).abs() < grid.scale;
+    let same = || a == b || (right.known && near(left)) || (left.known && near(right));
     match kind {
         CompareKind::Equal => same(),
         CompareKind::NotEqual => !same(),

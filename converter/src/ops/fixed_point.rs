@@ -88,31 +88,6 @@ pub(super) fn tanh(x: i32) -> i32 {
     if x > 0 { magnitude } else { -magnitude }
 }
 
-/// `1 / sqrt(x)` for an integer above 0, as a mantissa in Q0.31 and a power of two to the left.
-pub(super) fn inverse_sqrt(x: i32) -> (i32, i32) {
-    const THREE_HALVES_Q3: i32 = (1 << 28) + (1 << 27);
-    const HALF_SQRT_2: i32 = 1_518_500_250;
-    if x <= 1 {
-        return (i32::MAX, 0);
-    }
-    let (mut x, mut right) = (x, 11i32);
-    while x >= 1 << 29 {
-        x /= 4;
-        right += 1;
-    }
-    // To 2^27 .. 2^29, in pairs of bits.
-    let pairs = (x.leading_zeros() - 1) / 2 - 1;
-    right -= pairs as i32;
-    let half = divide((x << (2 * pairs)) >> 1, 1);
-    let mut y = 1 << 28;
-    for _ in 0..5 {
-        let cube = shift_left(multiply(multiply(y, y), y), 6);
-        y = shift_left(multiply(THREE_HALVES_Q3, y) - multiply(half, cube), 3);
-    }
-    let y = multiply(y, HALF_SQRT_2);
-    if right < 0 { (y << -right, 0) } else { (y, -right) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,15 +110,5 @@ mod tests {
             }
         }
         assert_eq!((logistic(0), tanh(0), exp_on_negative_values(0, 4)), (1 << 30, 0, i32::MAX));
-    }
-
-    #[test]
-    fn inverse_roots_are_near_the_real_ones() {
-        // Five of Newton's steps leave a little over a millionth.
-        for x in (1..1000).chain([1 << 20, 1 << 29, i32::MAX]) {
-            let (mantissa, shift) = inverse_sqrt(x);
-            let found = real(mantissa, 0) * f64::from(shift).exp2();
-            assert!((found * f64::from(x).sqrt() - 1.0).abs() < 1e-5, "1 / sqrt({x}) = {found}");
-        }
     }
 }

@@ -11,7 +11,9 @@
 //! `reference/integer_ops/{logistic,tanh}.h`.
 
 use ferrolite_graph::float::elementwise;
-use ferrolite_runtime::quant::{Multiplier, multiplier, requantize_double, rounding_divide_by_power_of_two};
+use ferrolite_runtime::quant::{
+    self, Multiplier, multiplier, requantize_double, rounding_divide_by_power_of_two,
+};
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::LookupParams;
 
@@ -272,7 +274,7 @@ fn rsqrt(input: &Quantized<'_>, output: &Quantized<'_>) -> Function {
         if x <= zero {
             return 127;
         }
-        let (mantissa, shift) = fixed_point::inverse_sqrt(x - zero);
+        let (mantissa, shift) = quant::inverse_sqrt(x - zero);
         let root = requantize_double(1, Multiplier { mantissa, shift: shift + SHIFT });
         requantize_double(root, factor).saturating_add(out_zero)
     })

@@ -30,6 +30,7 @@ mod cells;
 pub(crate) mod channels;
 pub(crate) mod check;
 mod classes;
+mod div;
 mod fixed_point;
 mod integers;
 mod lower;

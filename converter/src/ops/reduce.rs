@@ -4,7 +4,7 @@
 use ferrolite_graph::float;
 use ferrolite_runtime::quant::{self, Multiplier};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::{ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction};
+use ferrolite_schema::params::{LookupParams, ReduceDim, ReduceMinMaxParams, ReduceParams, Reduction};
 
 use super::channels::Ties;
 use super::check::Check;
@@ -13,9 +13,9 @@ use super::operands::Operands;
 use super::operator::{Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
 use super::view::View;
-use super::{channels, stage};
+use super::{channels, stage, types};
 use crate::error::Result;
-use crate::graph::{DType, Graph, Node, Op, Reduce, ReduceKind};
+use crate::graph::{DType, Graph, Node, Op, Reduce, ReduceKind, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
@@ -25,6 +25,7 @@ pub(super) const RUN_AS: RunAs = &[
     ("SUM", &[OpCode::Reduce]),
     ("REDUCE_MAX", &[OpCode::ReduceMinMax]),
     ("REDUCE_MIN", &[OpCode::ReduceMinMax]),
+    ("REDUCE_ALL", &[OpCode::ReduceMinMax]),
 ];
 
 impl Operator for Reduce {
@@ -41,6 +42,14 @@ impl Operator for Reduce {
             })
             .collect();
         check.output(&shape)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        match inputs[0].dtype {
+            // All hold, or one does.
+            DType::Bool if is_choice(self.kind) => types::same_type(inputs, outputs),
+            _ => types::one_type(inputs, outputs),
+        }
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
@@ -60,6 +69,9 @@ impl Operator for Reduce {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
+        if cx.output(node, 0)?.1.dtype == DType::Bool {
+            return lower_truth(cx, node, self.kind, &self.axes);
+        }
         match is_choice(self.kind) {
             true => lower_choice(cx, node, self.kind, &self.axes),
             false => lower_sum(cx, node, self.kind, &self.axes),
@@ -67,6 +79,9 @@ impl Operator for Reduce {
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
+        if node.outputs.iter().any(|&id| w.graph.value(id).dtype == DType::Bool) {
+            return Err(tflite::refuse(node, "truth values are not written"));
+        }
         let code = match self.kind {
             ReduceKind::Mean => Code::MEAN,
             ReduceKind::Sum => Code::SUM,
@@ -158,6 +173,25 @@ fn lower_choice(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]
     let (shape, _) = shape(cx, node, axes)?;
     let params = ReduceMinMaxParams { shape, largest: (kind == ReduceKind::Max).into() };
     Ok(vec![Lowered::new(OpCode::ReduceMinMax, vec![input_id], vec![output_id], &params)])
+}
+
+/// Truth values are reduced as the int8 0 and 1.
+fn lower_truth(cx: &mut Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -> Result<Vec<Lowered>> {
+    let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
+    let (shape, _) = shape(cx, node, axes)?;
+    let mut number = |word: &str, like: &Value| {
+        let name = format!("{}/{word}", node.name);
+        cx.temporary(Value { name, dtype: DType::Int8, ..like.clone() })
+    };
+    let (from, to) = (number("truths", input), number("truth", output));
+    let table: Vec<u8> = (0..=u8::MAX).map(|byte| u8::from(byte != 0)).collect();
+    let lookup = LookupParams { table: cx.constants.add(&table, 1)? };
+    let params = ReduceMinMaxParams { shape, largest: (kind == ReduceKind::Max).into() };
+    Ok(vec![
+        Lowered::new(OpCode::Lookup, vec![input_id], vec![from], &lookup),
+        Lowered::new(OpCode::ReduceMinMax, vec![from], vec![to], &params),
+        Lowered::new(OpCode::Lookup, vec![to], vec![output_id], &lookup),
+    ])
 }
 
 /// A multiplier divided by a count of at least 1: the mantissa is shifted up as far as the shift

@@ -25,6 +25,7 @@ pub const fn operator() -> Operator {
 /// Bits that operands gain before they are scaled: with 16 of their own and one of the difference they fit 32.
 const LEFT_SHIFT: u32 = 15;
 
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &AddParams = node.params()?;
     node.expect_operands(2, 1)?;

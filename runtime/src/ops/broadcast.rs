@@ -22,6 +22,7 @@ fn is_repeated(mask: u32, axis: u32) -> bool {
 
 /// Elements of the output and of both operands, or a fault where dimensions are zero, too large, or
 /// repeated on both sides.
+#[inline]
 pub fn elements(shape: &Broadcast) -> Result<[u32; 3], Fault> {
     let mut sizes = [1u32; 3];
     for (axis, &dim) in (0..).zip(&shape.dims) {
@@ -39,6 +40,7 @@ pub fn elements(shape: &Broadcast) -> Result<[u32; 3], Fault> {
 }
 
 /// Checks an int8 operand, in the arena or constant.
+#[inline]
 pub fn expect_operand(tensor: &Tensor, elements: Option<u32>) -> Result<(), Fault> {
     if tensor.dtype != DType::Int8 as u8 {
         return Err(Fault::Operands);
@@ -47,6 +49,7 @@ pub fn expect_operand(tensor: &Tensor, elements: Option<u32>) -> Result<(), Faul
 }
 
 /// Checks the operands of an op of two int8 inputs, in the arena or constant, and one int8 output.
+#[inline]
 pub fn check(node: &Node<'_>, shape: &Broadcast) -> Result<(), Fault> {
     node.expect_operands(2, 1)?;
     let [total, of_a, of_b] = elements(shape)?;

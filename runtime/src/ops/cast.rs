@@ -17,6 +17,7 @@ pub const fn operator() -> Operator {
     Operator { code: OpCode::Cast as u16, check, eval, lead }
 }
 
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &CastParams = node.params()?;
     node.expect_operands(1, 1)?;
@@ -43,6 +44,7 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Casts all elements; both tensors are seen as bytes.
+#[inline]
 pub fn cast(from: DType, to: DType, input: TensorView<'_, u8>, out: &[Cell<u8>]) {
     for (index, place) in runs(out, to.size()).enumerate() {
         let number = load(input, from, index);

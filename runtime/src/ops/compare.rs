@@ -25,6 +25,7 @@ pub const fn operator() -> Operator {
 /// Elements of a table.
 const ENTRIES: u32 = 256;
 
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &CompareParams = node.params()?;
     node.expect_operands(2, 1)?;
@@ -48,6 +49,7 @@ fn eval(eval: &Eval<'_>) {
 
 /// Compares two tensors, whose shapes and that of `out` are those of `p.shape`; `ranges` are at the bits of the second
 /// operand's elements. `out` may lie over an operand of its own size.
+#[inline]
 pub fn compare(
     p: &CompareParams,
     ranges: &[[i8; 2]],

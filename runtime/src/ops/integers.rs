@@ -9,7 +9,7 @@
 //! | 8 | square of the difference | |
 //! | 9, 10, 11, 12 | less, less or equal, equal, not equal | of type bool; of truth values: 12 is either |
 //!
-//! All is computed with 64 bits, and the lower ones are the result. Sources followed: TFLM `kernels/{add,sub,mul,div}.cc`,
+//! All is computed with 64 bits, and the lower ones are the result; quotients of int64 there are none. Sources followed: TFLM `kernels/{add,sub,mul,div}.cc`,
 //! `comparisons.cc`, `maximum_minimum.h`, `squared_difference.cc`, `logical_common.cc`; TFLite `reference/floor_div.h`,
 //! `floor_mod.h`.
 
@@ -33,6 +33,10 @@ pub const fn operator() -> Operator {
 const FIRST_TRUTH: u32 = 9;
 const FUNCTIONS: u32 = 13;
 
+/// Functions that divide, which is done with 32 bits.
+const QUOTIENTS: core::ops::RangeInclusive<u32> = 3..=5;
+
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &IntegersParams = node.params()?;
     node.expect_operands(2, 1)?;
@@ -41,6 +45,9 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         return Err(Fault::Parameters);
     }
     let dtype = integer(node.input(0)?)?;
+    if dtype == DType::Int64 && QUOTIENTS.contains(&p.function) {
+        return Err(Fault::Operands);
+    }
     for (position, elements) in [(0, of_a), (1, of_b)] {
         let operand = node.input(position)?;
         if operand.dtype != dtype as u8 {
@@ -71,6 +78,7 @@ fn eval(eval: &Eval<'_>) {
 
 /// Computes the results. The operands, of this type, and `out` are seen as bytes; their shapes are those of `p.shape`.
 /// `out` may lie over an operand of as many elements: each element is read before it is written.
+#[inline]
 pub fn integers(
     p: &IntegersParams,
     dtype: DType,
@@ -85,20 +93,22 @@ pub fn integers(
     });
 }
 
+#[inline]
 fn compute(function: u32, a: i64, b: i64) -> i64 {
     match function {
         0 => a.wrapping_add(b),
         1 => a.wrapping_sub(b),
         2 => a.wrapping_mul(b),
-        3..=5 if b == 0 => 0,
         3..=5 => {
-            let quotient = a.wrapping_div(b);
+            let (a, b) = (a as i32, b as i32);
+            let quotient = if b == 0 { return 0 } else { a.wrapping_div(b) };
             let rest = a.wrapping_sub(quotient.wrapping_mul(b));
             let below = function != 3 && rest != 0 && (rest < 0) != (b < 0);
-            match function {
+            let result = match function {
                 5 => rest.wrapping_add(if below { b } else { 0 }),
                 _ => quotient.wrapping_sub(below.into()),
-            }
+            };
+            result.into()
         }
         6 => a.max(b),
         7 => a.min(b),
@@ -119,7 +129,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     let (shape, output, [of_a, of_b]) = broadcast(random);
     let function = random.below(FUNCTIONS as usize) as u32;
     let types = [DType::Int8, DType::UInt8, DType::Bool, DType::Int16, DType::Int32, DType::Int64];
-    let dtype = types[random.below(types.len())];
+    let dtype = types[random.below(types.len() - usize::from(QUOTIENTS.contains(&function)))];
     let size = dtype.size() as u32;
     let case = Case::of(OpCode::Integers, &IntegersParams { shape, function }, Constants::default());
     let case = case.input(random, dtype, size * of_a).input(random, dtype, size * of_b);

@@ -53,15 +53,21 @@ pub mod depthwise_wide;
 #[doc(hidden)]
 pub mod dequantize;
 #[doc(hidden)]
+pub mod div;
+#[doc(hidden)]
 pub mod dynamic_update_slice;
 #[doc(hidden)]
 pub mod fully_connected;
 #[doc(hidden)]
 pub mod gather;
 #[doc(hidden)]
+pub mod gather_nd;
+#[doc(hidden)]
 pub mod gru;
 #[doc(hidden)]
 pub mod integers;
+#[doc(hidden)]
+pub mod l2_normalization;
 #[doc(hidden)]
 pub mod lookup;
 #[doc(hidden)]
@@ -79,6 +85,8 @@ pub mod number;
 mod operator;
 #[doc(hidden)]
 pub mod pool_2d;
+#[doc(hidden)]
+pub mod prelu;
 #[doc(hidden)]
 pub mod quantize;
 #[doc(hidden)]
@@ -108,6 +116,8 @@ mod sets;
 pub mod skip_if;
 #[doc(hidden)]
 pub mod softmax;
+#[doc(hidden)]
+pub mod squared_difference;
 #[doc(hidden)]
 pub mod strided_copy;
 #[doc(hidden)]
@@ -217,11 +227,21 @@ pub const SELECT: Operator = select::operator();
 pub const CAST: Operator = cast::operator();
 /// Truth values of a comparison of two tensors of int8, of any scales.
 pub const COMPARE: Operator = compare::operator();
+/// Negative elements times a slope of their own: PRELU.
+pub const PRELU: Operator = prelu::operator();
+/// Square of the difference of two tensors of int8 or int16.
+pub const SQUARED_DIFFERENCE: Operator = squared_difference::operator();
+/// Quotient of two tensors.
+pub const DIV: Operator = div::operator();
+/// Rows divided by their length: L2_NORMALIZATION.
+pub const L2_NORMALIZATION: Operator = l2_normalization::operator();
+/// Runs of a tensor, looked up by several coordinates: GATHER_ND.
+pub const GATHER_ND: Operator = gather_nd::operator();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 45;
+const COUNT: usize = 50;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -271,6 +291,11 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         select::operator(),
         cast::operator(),
         compare::operator(),
+        prelu::operator(),
+        squared_difference::operator(),
+        div::operator(),
+        l2_normalization::operator(),
+        gather_nd::operator(),
         add_int16::operator(),
     ]
 }
@@ -327,6 +352,11 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Select => select::case(random),
         OpCode::Cast => cast::case(random),
         OpCode::Compare => compare::case(random),
+        OpCode::Prelu => prelu::case(random),
+        OpCode::SquaredDifference => squared_difference::case(random),
+        OpCode::Div => div::case(random),
+        OpCode::L2Normalization => l2_normalization::case(random),
+        OpCode::GatherNd => gather_nd::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

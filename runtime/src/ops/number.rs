@@ -9,12 +9,13 @@ use crate::error::Fault;
 use crate::tensor::TensorView;
 
 /// The type of a tensor of integers or truth values.
+#[inline]
 pub(super) fn integer(tensor: &Tensor) -> Result<DType, Fault> {
     tensor.dtype().filter(|&dtype| dtype != DType::Float32).ok_or(Fault::Operands)
 }
 
 /// Element `index` of a tensor that is seen as bytes. Truth values are 0 and 1, whatever byte says true.
-#[inline(never)]
+#[inline]
 pub(super) fn load(view: TensorView<'_, u8>, dtype: DType, index: usize) -> i64 {
     let byte = || view.at(index);
     match dtype {
@@ -30,7 +31,7 @@ pub(super) fn load(view: TensorView<'_, u8>, dtype: DType, index: usize) -> i64 
 }
 
 /// Writes as many bytes of a number as there are places for, the lowest first.
-#[inline(never)]
+#[inline]
 pub(super) fn store(places: &[Cell<u8>], mut number: i64) {
     for place in places {
         place.set(number as u8);

@@ -23,6 +23,7 @@ pub const fn operator() -> Operator {
     Operator { code: OpCode::Select as u16, check, eval, lead }
 }
 
+#[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &SelectParams = node.params()?;
     node.expect_operands(3, 1)?;
@@ -63,6 +64,7 @@ struct Axis {
 }
 
 /// Chooses all runs. Shapes of the operands, seen as bytes, and of `out` are those of `p`; any byte but 0 is true.
+#[inline]
 pub fn select(
     p: &SelectParams,
     condition: TensorView<'_, u8>,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .branches import COMPARISONS, OPTIONS
-from .model import TYPES, Graph
+from .model import ACTIVATIONS, TYPES, Graph
 from .suite import rng_of
 
 # name: (left, right)
@@ -155,8 +155,103 @@ def arithmetic(suite):
                 pair(suite, f"{builtin.lower()}/{dtype}", builtin, options, SHAPES["channels"], dtype, dtype)
 
 
+# Of DIV, SQUARED_DIFFERENCE and PRELU: scales and zero points of both operands and the result.
+SCALED = {
+    "numbers": (0.05, -3, 0.04, 11, 0.07, 5),
+    "zero_points_low": (0.05, -128, 0.04, -128, 0.05, -128),
+    "zero_points_high": (0.03, 127, 0.05, 127, 0.1, 127),
+    "fine": (0.0005, 3, 0.9, -7, 0.001, 1),
+    "coarse": (0.8, 3, 0.002, 0, 0.5, -9),
+}
+
+
+def scaled(suite, builtin, name, shapes, numbers, dtype="i8", act=None, constant=None):
+    """A function of two tensors with scales."""
+    rng, g = rng_of(name), Graph()
+    kind = np.iinfo(TYPES[dtype][1])
+    operands, arrays = [], []
+    for place, shape in enumerate(shapes):
+        scale, zero_point = numbers[2 * place:2 * place + 2]
+        array = rng.integers(kind.min, kind.max + 1, (8, *shape))
+        array[::2] = np.clip(zero_point + rng.integers(-20, 21, array[::2].shape), kind.min, kind.max)
+        if builtin == "DIV":
+            # Small dividends of large divisors shift by more than 31 bits in TFLM, which means anything.
+            sign = np.where(rng.integers(0, 2, array.shape) == 0, -1, 1)
+            sign = np.where(zero_point > 60, -1, np.where(zero_point < -60, 1, sign))
+            array = zero_point + sign * (rng.integers(32, 67, array.shape), rng.integers(1, 33, array.shape))[place]
+        if constant == place:
+            operands.append(g.const(array[0], scale, zero_point, dtype=dtype))
+        else:
+            operands.append(g.input(shape, scale, zero_point, dtype=dtype))
+            arrays.append(array.astype(TYPES[dtype][1]))
+    y = g.output(np.broadcast_shapes(*shapes), numbers[4], numbers[5], dtype=dtype)
+    if builtin == "DIV":
+        g.op(builtin, operands, [y], "DivOptions", fusedActivationFunction=ACTIVATIONS[act])
+    else:
+        g.op(builtin, operands, [y], {"PRELU": None}.get(builtin, "SquaredDifferenceOptions"))
+    suite.add(name, g, inputs=arrays)
+
+
+def functions(suite):
+    """DIV, SQUARED_DIFFERENCE and PRELU of int8, L2_NORMALIZATION."""
+    for builtin in ("DIV", "SQUARED_DIFFERENCE"):
+        folder = builtin.lower()
+        for case, shapes in SHAPES.items():
+            scaled(suite, builtin, f"{folder}/{case}", shapes, SCALED["numbers"])
+        for case, numbers in SCALED.items():
+            scaled(suite, builtin, f"{folder}/of_{case}", ((4, 40), (4, 40)), numbers)
+        scaled(suite, builtin, f"{folder}/constant", SHAPES["channels"][::-1], SCALED["numbers"], constant=1)
+    scaled(suite, "DIV", "div/relu6", ((4, 40), (4, 40)), (0.05, -3, 0.04, 11, 0.02, 5), act="relu6")
+    for case in ("same_shape", "channels"):
+        numbers = (0.0005, 0, 0.0004, 0, 0.003, 0)
+        scaled(suite, "SQUARED_DIFFERENCE", f"squared_difference/int16_{case}", SHAPES[case], numbers, "i16")
+    for case, numbers in SCALED.items():
+        scaled(suite, "PRELU", f"prelu/{case}", ((1, 3, 4, 5), (1, 1, 5)), numbers, constant=1)
+    scaled(suite, "PRELU", "prelu/one_slope", ((1, 3, 4, 5), (1, 1, 1)), SCALED["numbers"], constant=1)
+    scaled(suite, "PRELU", "prelu/computed_slopes", ((1, 3, 4, 5), (1, 3, 4, 5)), SCALED["numbers"])
+    for case, shape, zero_point in (("rows", (4, 10), 3), ("one_row", (1, 64), -128), ("image", (1, 3, 2, 5), 127),
+                                    ("single", (3, 1), 0), ("long", (1, 600), -5)):
+        name, g = f"l2_normalization/{case}", Graph()
+        x, y = g.input(shape, 0.05, zero_point), g.output(shape, 1 / 128, 0)
+        g.op("L2_NORMALIZATION", [x], [y], "L2NormOptions")
+        suite.add(name, g, samples=8)
+
+
+# name: (data, indices, dtype)
+GATHER_ND = {
+    "elements": ((5, 3), (4, 2), "i8"),
+    "rows": ((5, 3), (4, 1), "i8"),
+    "images": ((2, 3, 4, 2), (3, 2, 2), "i8"),
+    "three_coordinates": ((2, 3, 4, 2), (5, 3), "i8"),
+}
+
+
+def places(suite):
+    """GATHER_ND, and REDUCE_ALL."""
+    for case, (shape, indices, dtype) in GATHER_ND.items():
+        for fixed in (False, True):
+            name, g = f"gather_nd/{case}" + ("_constant" if fixed else ""), Graph()
+            rng = rng_of(name)
+            listed = rng.integers(0, shape[:indices[-1]], (6, *indices)).astype(np.int32)
+            data = rng.integers(-128, 128, (6, *shape)).astype(np.int8)
+            x = g.input(shape, 0.05, 3, dtype)
+            at = g.ints(listed[0]) if fixed else g.input(indices, dtype="i32")
+            y = g.output(indices[:-1] + shape[indices[-1]:], 0.05, 3, dtype)
+            g.op("GATHER_ND", [x, at], [y], "GatherNdOptions")
+            suite.add(name, g, inputs=[data] if fixed else [data, listed])
+    for case, shape, axes, keep, out in (("rows", (3, 2), [1], False, (3,)), ("all", (2, 2), [0, 1], True, (1, 1))):
+        name, g = f"reduce_all/{case}", Graph()
+        x, y = g.input(shape, dtype="bool"), g.output(out, dtype="bool")
+        g.op("REDUCE_ALL", [x, g.ints(axes)], [y], "ReducerOptions", keepDims=keep)
+        inputs = small(rng_of(name), "bool", shape, 12)
+        inputs[0] = True
+        suite.add(name, g, inputs=[inputs])
+
+
 def cases(suite):
     """All of them."""
+    functions(suite)
+    places(suite)
     comparisons(suite)
     logic(suite)
     select(suite)

@@ -20,6 +20,7 @@ use super::window::Window;
 /// |---|---|
 /// | `Unary` | input → output |
 /// | `LogSoftmax` | input → output, over the last dimension |
+/// | `L2Normalization` | input → output: each row of the last dimension divided by the root of the sum of its squares |
 /// | `Prelu` | input, slope (broadcast against the input) → output |
 /// | `Reshape` | input → output of the same elements in the same order (RESHAPE, SQUEEZE, EXPAND_DIMS, …) |
 /// | `DynamicUpdateSlice` | data, box, int32 place of the box `[rank]` → data with the box in place, which never sticks out |
@@ -48,6 +49,8 @@ macro_rules! operators {
             dynamic_update_slice { DynamicUpdateSlice => "DYNAMIC_UPDATE_SLICE" }
             fully_connected { FullyConnected(op: FullyConnected) => "FULLY_CONNECTED" }
             gather { Gather(op: Gather) => "GATHER" }
+            gather_nd { GatherNd(op: GatherNd) => "GATHER_ND" }
+            l2_normalization { L2Normalization => "L2_NORMALIZATION" }
             log_softmax { LogSoftmax => "LOG_SOFTMAX" }
             logic { Logic(op: LogicKind) => op.name() }
             lookup { Lookup => "LOOKUP" }
@@ -326,6 +329,14 @@ pub struct Gather {
     pub axis: usize,
     /// Leading dimensions that data and indices share, at most `axis`: each of their elements has
     /// indices of its own. 0 where the same indices serve all.
+    pub batch_dims: usize,
+}
+
+/// data, indices `[.., coordinates]` (integers, counted from zero) → output: what `data` has at the places that the
+/// coordinates name in its first dimensions behind those that are shared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatherNd {
+    /// Leading dimensions that data and indices share: each of their elements has indices of its own.
     pub batch_dims: usize,
 }
 

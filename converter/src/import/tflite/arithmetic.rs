@@ -1,10 +1,10 @@
 //! Operators that compute: matrix products, elementwise functions, reductions and searches.
 
-use super::layer::{Layer, Reason, Translated, axis, broadcast, options};
+use super::layer::{Layer, Place, Reason, Step, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
 use crate::graph::{
-    ArgMinMax, BatchMatMul, Binary, BinaryKind, Cumsum, FullyConnected, Graph, Op, Quantization, Reduce,
-    ReduceKind, Softmax, UnaryKind,
+    Activation, ArgMinMax, BatchMatMul, Binary, BinaryKind, Cumsum, DType, FullyConnected, Graph, Op,
+    Quantization, Reduce, ReduceKind, Softmax, UnaryKind,
 };
 use crate::tflite::ActivationFunctionType as Fused;
 
@@ -120,6 +120,44 @@ fn over_last_dimension(layer: &Layer<'_>, op: Op) -> Result<Translated, Reason> 
     }
     layer.expect_output(shape)?;
     Ok(Translated::new(op, &layer.inputs[..1]))
+}
+
+/// L2_NORMALIZATION over the last dimension.
+pub(super) fn l2_normalization(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let options = layer.operator.builtin_options_as_l2_norm_options();
+    match options.map_or(Fused::NONE, |o| o.fused_activation_function()) {
+        Fused::NONE => over_last_dimension(layer, Op::L2Normalization),
+        other => Err(format!("fused activation {other:?}")),
+    }
+}
+
+/// ADD_N, of real numbers: sums of two, one after the other.
+pub(super) fn add_n(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let shape = layer.output()?.shape.clone();
+    let count = layer.inputs.len();
+    for position in 0..count {
+        let value = layer.input(position)?;
+        if value.dtype != DType::Float32 || value.shape != shape {
+            return Err(format!("of {} {:?}", value.dtype.name(), value.shape));
+        }
+    }
+    let op = Op::Binary(Binary { kind: BinaryKind::Add, activation: Activation::None });
+    let sum = |position: usize| {
+        let before = match position {
+            1 => Place::Operand(layer.id(0)),
+            _ => Place::Step(position - 2),
+        };
+        Step {
+            op: op.clone(),
+            inputs: vec![before, Place::Operand(layer.id(position))],
+            shape: shape.clone(),
+        }
+    };
+    match count {
+        0 => Err("no operands".into()),
+        1 => Ok(Translated::new(Op::Reshape, layer.inputs)),
+        _ => Ok(Translated::several((1..count).map(sum).collect(), layer.inputs)),
+    }
 }
 
 /// PRELU: input, slope.

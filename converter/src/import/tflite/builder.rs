@@ -7,7 +7,7 @@ use ferrolite_runtime::quant;
 
 use super::layer::{Layer, Place, Step};
 use super::tensors::Tensors;
-use super::{arithmetic, dilation, known, lookup, lstm, operators, types, uint8};
+use super::{arithmetic, dilation, known, logic, lookup, lstm, operators, types, uint8};
 use crate::error::{Error, Result};
 use crate::graph::custom::{Attributes, Registry, Source};
 use crate::graph::{
@@ -392,6 +392,7 @@ impl Builder {
         dilation::run(&mut self.graph, notes);
         choices::run(&mut self.graph, notes);
         conditions::run(&mut self.graph);
+        logic::index_inputs(&mut self.graph, notes);
         // Layers that computed a shape or an axis have lost their reader: it is an attribute now.
         crate::passes::dead::run(&mut self.graph);
         let widened = types::widen_hybrid_weights(&mut self.graph);

@@ -3,7 +3,7 @@
 //! SPACE_TO_DEPTH.
 
 use super::layer::{Layer, Place, Reason, Step, Translated, axis, dims4, options};
-use crate::graph::{Activation, Concat, Op, Slice, Transpose};
+use crate::graph::{Activation, Binary, BinaryKind, Concat, Op, Pad, Slice, Transpose};
 use crate::tflite::MirrorPadMode;
 
 /// Operands that one concatenation of the file may have.
@@ -103,6 +103,46 @@ pub(super) fn broadcast_to(layer: &Layer<'_>) -> Result<Translated, Reason> {
     steps.reshape(own);
     steps.repeat(&times)?;
     steps.finish()
+}
+
+/// FILL: shape, and a computed number that all elements are. A known one has been computed before.
+pub(super) fn fill(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let listed = layer.integers(0, "shape")?;
+    let whole: Option<Vec<usize>> = listed.iter().map(|&d| usize::try_from(d).ok()).collect();
+    let whole = whole.ok_or_else(|| format!("the shape {listed:?}"))?;
+    let shape = layer.input(1)?.shape.clone();
+    if shape.iter().product::<usize>() != 1 {
+        return Err(format!("elements of shape {shape:?}"));
+    }
+    let mut steps = Steps { layer, steps: Vec::new(), last: Place::Operand(layer.id(1)), shape };
+    steps.reshape(vec![1; whole.len()]);
+    steps.repeat(&whole)?;
+    steps.finish()
+}
+
+/// BROADCAST_ARGS of computed shapes: of two dimensions that agree, the larger; missing ones are 1.
+pub(super) fn broadcast_args(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let lengths = [0, 1].map(|position| layer.input(position).map(|value| value.shape.clone()));
+    let [Ok(a), Ok(b)] = &lengths else { return Err("an operand is missing".into()) };
+    let (&[a], &[b]) = (a.as_slice(), b.as_slice()) else {
+        return Err(format!("shapes of shapes {a:?} and {b:?}"));
+    };
+    let rank = a.max(b);
+    layer.expect_output(&[rank])?;
+    let mut steps = Vec::new();
+    let mut whole = |position: usize, length: usize| {
+        let own = Place::Operand(layer.id(position));
+        if length == rank {
+            return own;
+        }
+        let op = Op::Pad(Pad { amounts: vec![(rank - length, 0)], value: Some(1.0) });
+        steps.push(Step { op, inputs: vec![own], shape: vec![rank] });
+        Place::Step(steps.len() - 1)
+    };
+    let inputs = vec![whole(0, a), whole(1, b)];
+    let op = Op::Binary(Binary { kind: BinaryKind::Maximum, activation: Activation::None });
+    steps.push(Step { op, inputs, shape: vec![rank] });
+    Ok(Translated::several(steps, layer.inputs))
 }
 
 /// MIRROR_PAD: input, paddings `[rank, 2]`. Dimension by dimension, the elements at the border come once more,

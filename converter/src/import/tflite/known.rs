@@ -23,6 +23,11 @@ pub(super) fn compute(code: Code, layer: &Layer<'_>) -> Option<(Vec<usize>, Cons
         Code::RANK => (vec![], vec![layer.input(0).ok()?.shape.len() as i64]),
         Code::ZEROS_LIKE => {
             let shape = &layer.input(0).ok()?.shape;
+            if target.dtype == DType::Int8 {
+                // The bytes are zero, whatever they stand for.
+                let zeros = Constant::I8(vec![0; count(shape)?]);
+                return allowed(layer, target, shape).then_some((shape.clone(), zeros));
+            }
             (shape.clone(), vec![0; count(shape)?])
         }
         _ => arithmetic(code, layer)?,

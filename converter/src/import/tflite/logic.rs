@@ -1,7 +1,33 @@
 //! Comparisons, truth values, choices by them, and casts.
 
 use super::layer::{Layer, Place, Reason, Step, Translated, broadcast};
-use crate::graph::{Cast, Compare, CompareKind, DType, LogicKind, Op};
+use crate::graph::{Cast, Compare, CompareKind, DType, Graph, LogicKind, Op, ValueId};
+
+/// Inputs of float32 that are only cast to integers, as Keras declares the indices of an Embedding, are taken as int32.
+pub(super) fn index_inputs(graph: &mut Graph, notes: &mut Vec<String>) {
+    let only_cast = |graph: &Graph, id: ValueId| {
+        let mut readers = graph.nodes.iter().filter(|node| node.inputs.contains(&Some(id))).peekable();
+        let integer = |id: &ValueId| matches!(graph.value(*id).dtype, DType::Int32 | DType::Int64);
+        readers.peek().is_some()
+            && readers.all(|node| matches!(node.op, Op::Cast(_)) && node.outputs.iter().all(integer))
+    };
+    for position in 0..graph.inputs.len() {
+        let id = graph.inputs[position];
+        if graph.value(id).dtype != DType::Float32 || graph.is_output(id) || !only_cast(graph, id) {
+            continue;
+        }
+        let name = graph.value(id).name.clone();
+        notes.push(format!("input `{name}` holds indices: it is taken as Int32 rather than Float32"));
+        graph.value_mut(id).dtype = DType::Int32;
+        for index in 0..graph.nodes.len() {
+            let node = &graph.nodes[index];
+            let same = node.outputs.iter().all(|&id| graph.value(id).dtype == DType::Int32);
+            if node.input(0) == Some(id) && same {
+                graph.nodes[index].op = Op::Reshape;
+            }
+        }
+    }
+}
 
 /// LESS and its kind. Operands that are int8 in the file are compared as TensorFlow Lite Micro does.
 pub(super) fn compare(layer: &Layer<'_>, kind: CompareKind) -> Result<Translated, Reason> {

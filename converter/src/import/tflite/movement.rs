@@ -168,6 +168,15 @@ pub(super) fn unpack(layer: &Layer<'_>) -> Result<Translated, Reason> {
     Ok(Translated::new(Op::Unpack(Unpack { axis }), &layer.inputs[..1]))
 }
 
+/// EMBEDDING_LOOKUP: indices, table.
+pub(super) fn embedding_lookup(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let (indices, table) = (layer.input(0)?, layer.input(1)?);
+    let rows = table.shape.get(1..).ok_or("a table without dimensions")?;
+    layer.expect_output(&[&indices.shape, rows].concat())?;
+    let op = Op::Gather(Gather { axis: 0, batch_dims: 0 });
+    Ok(Translated::new(op, &[layer.id(1), layer.id(0)]))
+}
+
 /// RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR: input, size `[height, width]`.
 pub(super) fn resize(layer: &Layer<'_>, bilinear: bool) -> Result<Translated, Reason> {
     let input = super::layer::dims4(layer.input(0)?, "input")?;

@@ -3,7 +3,7 @@
 
 use super::layer::{Layer, Reason, Translated};
 use super::{arithmetic, copies, dilation, logic, lstm, movement, slices, windows};
-use crate::graph::{BinaryKind, CompareKind, LogicKind, Op, PoolKind, ReduceKind, UnaryKind};
+use crate::graph::{BinaryKind, CompareKind, GatherNd, LogicKind, Op, PoolKind, ReduceKind, UnaryKind};
 use crate::tflite::{BuiltinOperator as Code, OperatorCode};
 
 /// Translates one built-in operator.
@@ -38,10 +38,14 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::SOFTMAX => arithmetic::softmax(layer),
         Code::LOG_SOFTMAX => arithmetic::log_softmax(layer),
         Code::PRELU => arithmetic::prelu(layer),
+        Code::L2_NORMALIZATION => arithmetic::l2_normalization(layer),
+        Code::ADD_N => arithmetic::add_n(layer),
         Code::MEAN => arithmetic::reduce(layer, ReduceKind::Mean),
         Code::SUM => arithmetic::reduce(layer, ReduceKind::Sum),
         Code::REDUCE_MAX => arithmetic::reduce(layer, ReduceKind::Max),
         Code::REDUCE_MIN => arithmetic::reduce(layer, ReduceKind::Min),
+        Code::REDUCE_ALL => arithmetic::reduce(layer, ReduceKind::Min),
+        Code::REDUCE_ANY => arithmetic::reduce(layer, ReduceKind::Max),
         Code::ARG_MAX => arithmetic::arg(layer, true),
         Code::ARG_MIN => arithmetic::arg(layer, false),
         Code::CUMSUM => arithmetic::cumsum(layer),
@@ -60,6 +64,10 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::PACK => movement::pack(layer),
         Code::UNPACK => movement::unpack(layer),
         Code::GATHER => movement::gather(layer),
+        Code::GATHER_ND => Ok(Translated::new(Op::GatherNd(GatherNd { batch_dims: 0 }), layer.inputs)),
+        Code::EMBEDDING_LOOKUP => movement::embedding_lookup(layer),
+        Code::FILL => copies::fill(layer),
+        Code::BROADCAST_ARGS => copies::broadcast_args(layer),
         Code::DYNAMIC_UPDATE_SLICE => Ok(Translated::new(Op::DynamicUpdateSlice, layer.inputs)),
         Code::TILE => copies::tile(layer),
         Code::BROADCAST_TO => copies::broadcast_to(layer),
