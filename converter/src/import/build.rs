@@ -162,6 +162,38 @@ impl Builder {
         self.op(layer, Op::Select, &[condition, a, b])
     }
 
+    /// Adds a look-up by indices, which become int32.
+    ///
+    /// # Errors
+    /// Like [`op`](Builder::op).
+    pub fn look_up(&mut self, layer: &str, op: Op, data: ValueId, indices: ValueId) -> Result<ValueId> {
+        let zero = self.constant(&format!("{layer}/zero"), &[], Constant::I32(vec![0]))?;
+        let [indices, _] = self.alike(layer, [indices, zero])?;
+        self.op(layer, op, &[data, indices])
+    }
+
+    /// Adds a choice between two numbers for each index and each of `depth` places along a new dimension.
+    ///
+    /// # Errors
+    /// Like [`op`](Builder::op).
+    pub fn one_hot(
+        &mut self,
+        layer: &str,
+        indices: ValueId,
+        (depth, axis): (usize, usize),
+        [on, off]: [ValueId; 2],
+    ) -> Result<ValueId> {
+        let mut shape = self.shape(indices).to_vec();
+        shape.insert(axis, 1);
+        let column = self.reshape(&format!("{layer}/indices"), indices, &shape)?;
+        let mut places = vec![1; shape.len()];
+        places[axis] = depth;
+        let numbers = Constant::I32((0..depth as i32).collect());
+        let numbers = self.constant(&format!("{layer}/places"), &places, numbers)?;
+        let hot = self.compare(&format!("{layer}/hot"), CompareKind::Equal, column, numbers)?;
+        self.select(layer, hot, on, off)
+    }
+
     /// Adds a conversion to another type.
     ///
     /// # Errors

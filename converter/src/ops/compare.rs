@@ -4,7 +4,7 @@
 //! |---|---|
 //! | int8 and one int8 or real constant | a table of truth values: a function of one number |
 //! | int8, of any scales | bounds for each number of the second operand, of any rounding |
-//! | integers that stand for themselves, truth values | compared as they are |
+//! | integers that stand for themselves, truth values, real numbers at the border | compared as they are |
 //!
 //! TFLM compares int8 operands after scaling both, with 8 more bits, by their own scales (`rounded`). In a model that
 //! Ferrolite has quantized, the numbers that they stand for are compared, and what is nearest to a constant equals it.

@@ -9,6 +9,9 @@ use super::lowering::{Lowered, Lowering};
 use crate::error::Result;
 use crate::graph::{BinaryKind, CompareKind, LogicKind, Node};
 
+/// The first of the device's functions whose results are truth values; they compare real numbers, too.
+const FIRST_TRUTH: u32 = 9;
+
 /// The device's number of a function, and whether its operands change places.
 pub(super) trait Function {
     fn number(self) -> (u32, bool);
@@ -60,7 +63,9 @@ pub(super) fn lower(cx: &Lowering<'_>, node: &Node, function: impl Function) -> 
     let (number, swapped) = function.number();
     let (mut a, mut b) = (cx.input(node, 0)?, cx.input(node, 1)?);
     let (output_id, output) = cx.output(node, 0)?;
-    if let Some((_, value)) = [a, b].into_iter().find(|(_, value)| value.dtype == DType::Float32) {
+    let compares = number >= FIRST_TRUTH;
+    if let Some((_, value)) = [a, b].into_iter().find(|(_, value)| value.dtype == DType::Float32 && !compares)
+    {
         return Err(
             cx.unsupported(node, format_args!("`{}` is float32; integers are supported here", value.name))
         );

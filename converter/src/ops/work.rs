@@ -26,18 +26,17 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
 /// True when some layer still computes with floating point, that is, when the graph has to be
 /// quantized before it can be lowered.
 pub fn is_float(graph: &Graph) -> bool {
+    let is_real = |id: &ValueId| graph.value(*id).dtype == DType::Float32;
     graph.nodes.iter().any(|node| {
         let mut touched = node.inputs.iter().flatten().chain(&node.outputs);
         let operator = of(&node.op);
-        !operator.converts()
-            && !operator.only_moves_data()
-            && touched.any(|&id| graph.value(id).dtype == DType::Float32 && !is_bound(node, id))
+        match node.op {
+            // Real numbers are compared as they are, too.
+            Op::Compare(_) => false,
+            Op::Cast(_) => node.inputs.iter().flatten().any(is_real),
+            _ => !operator.converts() && !operator.only_moves_data() && touched.any(is_real),
+        }
     })
-}
-
-/// Whether a value is what a node compares with, which stays the number that it is.
-fn is_bound(node: &Node, id: ValueId) -> bool {
-    matches!(node.op, Op::Compare(_)) && node.input(1) == Some(id)
 }
 
 /// Shape of an operand; empty where there is none.

@@ -104,7 +104,7 @@ pub fn bound(graph: &mut Graph) {
             *value = clamp(*value as f32, whole).into();
         }
         let node = &graph.nodes[index];
-        if matches!(node.op, Op::Concat(_) | Op::Pack(_) | Op::Binary(_)) {
+        if matches!(node.op, Op::Concat(_) | Op::Pack(_) | Op::Select | Op::Binary(_)) {
             // A product with infinity is no mask, since zero times infinity is NaN.
             let product = matches!(node.op, Op::Binary(Binary { kind: BinaryKind::Mul, .. }));
             let ids = node.inputs.iter().flatten().copied().filter(|&id| !product || is_finite(graph, id));
@@ -133,7 +133,7 @@ fn is_suspect(graph: &Graph, node: &Node, selecting: bool) -> bool {
     match &node.op {
         Op::Pad(Pad { value, .. }) => value.is_some_and(|value| value != 0.0),
         Op::Binary(Binary { kind: BinaryKind::Maximum | BinaryKind::Minimum, .. }) => any(0.0),
-        Op::Concat(_) | Op::Pack(_) => selecting && any(LEAST_MASK),
+        Op::Concat(_) | Op::Pack(_) | Op::Select => selecting && any(LEAST_MASK),
         Op::Binary(_) => selecting && any(LEAST_MASK),
         op => {
             selecting && channel_axis(op).is_some() && node.input(2).is_some_and(|id| reaches(id, LEAST_MASK))
@@ -356,7 +356,7 @@ impl<'s> Needs<'s> {
                     *value = Some(clamped.into());
                 }
             }
-            Op::Concat(_) | Op::Pack(_) | Op::Binary(_) => {
+            Op::Concat(_) | Op::Pack(_) | Op::Select | Op::Binary(_) => {
                 for (position, id) in node.inputs.iter().enumerate() {
                     let Some(id) = *id else { continue };
                     let limit = self.of_operand(graph, &node, position, id);

@@ -7,7 +7,7 @@
 //! | 3, 4, 5 | quotient towards zero, quotient rounded down, what remains of that | 0 where the divisor is 0 |
 //! | 6, 7 | larger, smaller | of truth values: or, and |
 //! | 8 | square of the difference | |
-//! | 9, 10, 11, 12 | less, less or equal, equal, not equal | of type bool; of truth values: 12 is either |
+//! | 9, 10, 11, 12 | less, less or equal, equal, not equal | of type bool; of real numbers, too; of truth values 12 is either |
 //!
 //! All is computed with 64 bits, and the lower ones are the result; quotients of int64 there are none. Sources followed: TFLM `kernels/{add,sub,mul,div}.cc`,
 //! `comparisons.cc`, `maximum_minimum.h`, `squared_difference.cc`, `logical_common.cc`; TFLite `reference/floor_div.h`,
@@ -18,7 +18,7 @@ use core::cell::Cell;
 use ferrolite_schema::params::IntegersParams;
 use ferrolite_schema::{DType, OpCode, Tensor};
 
-use super::number::{integer, load, store};
+use super::number::{load, store};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
@@ -44,7 +44,9 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     if p.function >= FUNCTIONS {
         return Err(Fault::Parameters);
     }
-    let dtype = integer(node.input(0)?)?;
+    let compared = p.function >= FIRST_TRUTH;
+    let dtype = node.input(0)?.dtype().filter(|&dtype| compared || dtype != DType::Float32);
+    let dtype = dtype.ok_or(Fault::Operands)?;
     if dtype == DType::Int64 && QUOTIENTS.contains(&p.function) {
         return Err(Fault::Operands);
     }
@@ -58,20 +60,20 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         }
         node.expect_known::<u8>(operand)?;
     }
-    let result = if p.function >= FIRST_TRUTH { DType::Bool } else { dtype };
+    let result = if compared { DType::Bool } else { dtype };
     node.expect_tensor(node.output(0)?, result, total)
 }
 
 /// In place over an operand that is not repeated: its elements are at least as large as those of the output.
 fn lead(node: &Node<'_>, position: usize) -> Option<u32> {
-    let elements = |tensor: &Tensor| tensor.bytes.checked_div(integer(tensor).ok()?.size() as u32);
+    let elements = |tensor: &Tensor| tensor.bytes.checked_div(tensor.dtype()?.size() as u32);
     (elements(node.input(position).ok()?)? == elements(node.output(0).ok()?)?).then_some(0)
 }
 
 #[inline]
 fn eval(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params() else { return };
-    if let Ok(dtype) = eval.node().input(0).and_then(integer) {
+    if let Some(dtype) = eval.node().input(0).ok().and_then(Tensor::dtype) {
         integers(p, dtype, eval.view(0), eval.view(1), eval.output(0));
     }
 }
@@ -128,8 +130,10 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
     let (shape, output, [of_a, of_b]) = broadcast(random);
     let function = random.below(FUNCTIONS as usize) as u32;
-    let types = [DType::Int8, DType::UInt8, DType::Bool, DType::Int16, DType::Int32, DType::Int64];
-    let dtype = types[random.below(types.len() - usize::from(QUOTIENTS.contains(&function)))];
+    let types =
+        [DType::Int8, DType::UInt8, DType::Bool, DType::Int16, DType::Int32, DType::Int64, DType::Float32];
+    let left_out = if QUOTIENTS.contains(&function) { 2 } else { usize::from(function < FIRST_TRUTH) };
+    let dtype = types[random.below(types.len() - left_out)];
     let size = dtype.size() as u32;
     let case = Case::of(OpCode::Integers, &IntegersParams { shape, function }, Constants::default());
     let case = case.input(random, dtype, size * of_a).input(random, dtype, size * of_b);
@@ -201,6 +205,23 @@ mod tests {
                 prop_assert_eq!(down.wrapping_mul(b).wrapping_add(rest), a);
                 prop_assert!(rest == 0 || (rest < 0) == (b < 0) && rest.unsigned_abs() < b.unsigned_abs());
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn real_numbers_compare_by_their_bits(a: f32, b: f32) {
+            let bits = |x: f32| [x.to_bits() as i32];
+            let shape = Broadcast { dims: [1; 6], repeat_a: 0, repeat_b: 0 };
+            let (x, y) = (bits(a), bits(b));
+            let holds = |function| {
+                let mut out = [9u8];
+                let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+                let [x, y] = [&x, &y].map(|x| TensorView::from_slice(bytemuck::cast_slice(&x[..])));
+                integers(&IntegersParams { shape, function }, DType::Float32, x, y, cells);
+                out[0] == 1
+            };
+            prop_assert_eq!([9, 10, 11, 12].map(holds), [a < b, a <= b, a == b, a != b]);
         }
     }
 

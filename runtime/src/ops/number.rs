@@ -14,7 +14,8 @@ pub(super) fn integer(tensor: &Tensor) -> Result<DType, Fault> {
     tensor.dtype().filter(|&dtype| dtype != DType::Float32).ok_or(Fault::Operands)
 }
 
-/// Element `index` of a tensor that is seen as bytes. Truth values are 0 and 1, whatever byte says true.
+/// Element `index` of a tensor that is seen as bytes. Truth values are 0 and 1, whatever byte says true; of real numbers
+/// it is an integer, and these are in the order of the numbers.
 #[inline]
 pub(super) fn load(view: TensorView<'_, u8>, dtype: DType, index: usize) -> i64 {
     let byte = || view.at(index);
@@ -24,8 +25,11 @@ pub(super) fn load(view: TensorView<'_, u8>, dtype: DType, index: usize) -> i64 
         DType::Bool => (byte() != 0).into(),
         DType::Int16 => view.array(index.wrapping_mul(2)).map_or(0, i16::from_le_bytes).into(),
         DType::Int64 => view.array(index.wrapping_mul(8)).map_or(0, i64::from_le_bytes),
-        DType::Int32 | DType::Float32 => {
-            view.array(index.wrapping_mul(4)).map_or(0, i32::from_le_bytes).into()
+        DType::Int32 => view.array(index.wrapping_mul(4)).map_or(0, i32::from_le_bytes).into(),
+        DType::Float32 => {
+            let bits = view.array(index.wrapping_mul(4)).map_or(0, i32::from_le_bytes);
+            // Of numbers below zero a larger one has smaller bits; both zeroes are one.
+            i64::from(if bits < 0 { i32::MIN.wrapping_sub(bits) } else { bits })
         }
     }
 }

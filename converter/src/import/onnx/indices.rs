@@ -3,7 +3,7 @@
 use super::layer::{Layer, Translation, axis, known, one};
 use super::movement::element;
 use super::net::Slot;
-use crate::graph::{Constant, Gather, Op, Slice};
+use crate::graph::{Constant, Gather, GatherNd, Op, Slice};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
@@ -57,6 +57,39 @@ pub(super) fn gather(l: &mut Layer<'_>) -> Translation {
     let name = l.part("indices");
     let indices = l.net.b.constant(&name, &indices.shape, elements)?;
     one(l.net.b.op(&l.name, Op::Gather(Gather { axis: place, batch_dims: 0 }), &[x, indices])?)
+}
+
+/// GatherND: data, indices of several coordinates, of which negative ones are not looked up.
+pub(super) fn gather_nd(l: &mut Layer<'_>) -> Translation {
+    let batch_dims = usize::try_from(l.int("batch_dims", 0)).unwrap_or_default();
+    let (data, indices) = (l.value(0)?, l.value(1)?);
+    if !l.net.is_integer(&Slot::Computed(indices)) {
+        return unsupported("indices that are not integers");
+    }
+    one(l.net.b.look_up(&l.name, Op::GatherNd(GatherNd { batch_dims }), data, indices)?)
+}
+
+/// OneHot: indices, depth, the numbers for off and on.
+pub(super) fn one_hot(l: &mut Layer<'_>) -> Translation {
+    let (indices, shape) = (l.value(0)?, l.shape(0)?);
+    if !l.net.is_integer(&Slot::Computed(indices)) {
+        return unsupported("indices that are not integers");
+    }
+    let depth = l.require(1, "depth")?.scalar().filter(|&depth| depth >= 1.0);
+    let values = l.require(2, "values")?;
+    let (Some(depth), &[off, on]) = (depth, values.to_floats().as_slice()) else {
+        return Err(Refusal::Broken(damaged("its depth or its values are not numbers")));
+    };
+    let place = match l.int("axis", -1) {
+        -1 => shape.len(),
+        place => axis(place, shape.len() + 1)?,
+    };
+    let whole = values.to_ints().is_some();
+    let number = |x: f32| if whole { Constant::I32(vec![x as i32]) } else { Constant::F32(vec![x]) };
+    let [on_name, off_name] = ["on", "off"].map(|word| l.part(word));
+    let on = l.net.b.constant(&on_name, &[], number(on))?;
+    let off = l.net.b.constant(&off_name, &[], number(off))?;
+    one(l.net.b.one_hot(&l.name, indices, (depth as usize, place), [on, off])?)
 }
 
 /// Look-ups by several coordinates, which are refused.

@@ -16,6 +16,10 @@ pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -
 
 pub(super) fn binary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
+    let real = e.builder.graph().value(a).dtype == DType::Float32;
+    if real && matches!(kind, BinaryKind::FloorDiv | BinaryKind::FloorMod) {
+        return Err("of real numbers; integers are supported".into());
+    }
     // The result has the type of the first operand. A constant operand has the same type.
     Ok(vec![Tensor::Value(e.builder.binary(&layer.name, kind, a, b)?)])
 }
@@ -97,6 +101,19 @@ pub(super) fn log1p(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
 pub(super) fn compare(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: CompareKind) -> Translation {
     let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
     Ok(vec![Tensor::Value(e.builder.compare(&layer.name, kind, a, b)?)])
+}
+
+/// OneHot: indices, depth, the numbers for on and off.
+pub(super) fn one_hot(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let indices = e.value(layer.input(0)?)?;
+    let depth = usize::try_from(layer.integer(1, "depth")?).map_err(|_| "a depth below zero")?;
+    let rank = e.builder.shape(indices).len();
+    let place = match layer.node.int("axis", -1) {
+        -1 => rank,
+        place => axis(place, rank + 1)?,
+    };
+    let (on, off) = (e.value(layer.input(2)?)?, e.value(layer.input(3)?)?);
+    Ok(vec![Tensor::Value(e.builder.one_hot(&layer.name, indices, (depth, place), [on, off])?)])
 }
 
 /// LogicalAnd, LogicalOr, LogicalNot.

@@ -5,7 +5,9 @@ use super::evaluate::Evaluator;
 use super::known::{Known, MOST, count};
 use super::library::Attributes;
 use super::tensor::{Layer, Tensor, Translation, axis};
-use crate::graph::{Gather, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Slice, Split, Unpack, ValueId};
+use crate::graph::{
+    Gather, GatherNd, Op, Pack, Pad, ResizeBilinear, ResizeNearest, Slice, Split, Unpack, ValueId,
+};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
@@ -265,6 +267,13 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
         Op::Gather(Gather { axis, batch_dims: 0 }),
         &[data, indices],
     )?)])
+}
+
+/// GatherNd: data, indices of several coordinates.
+pub(super) fn gather_nd(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let (data, indices) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
+    let op = Op::GatherNd(GatherNd { batch_dims: layer.node.int("batch_dims", 0).max(0) as usize });
+    Ok(vec![Tensor::Value(e.builder.look_up(&layer.name, op, data, indices)?)])
 }
 
 /// The slices of computed data at known indices, concatenated.

@@ -45,6 +45,7 @@ const KNOWN: &[&str] = &[
     "FusedBatchNormV2",
     "FusedBatchNormV3",
     "Gather",
+    "GatherNd",
     "GatherV2",
     "Greater",
     "GreaterEqual",
@@ -68,6 +69,7 @@ const KNOWN: &[&str] = &[
     "Mod",
     "NoOp",
     "NotEqual",
+    "OneHot",
     "OnesLike",
     "Pack",
     "Pad",
@@ -271,6 +273,8 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation
         "Tile" | "BroadcastTo" => movement::repeat(e, layer),
         "ReverseV2" | "Slice" | "StridedSlice" => slices::take(e, layer),
         "GatherV2" | "Gather" | "ResourceGather" => movement::gather(e, layer),
+        "GatherNd" => movement::gather_nd(e, layer),
+        "OneHot" => arithmetic::one_hot(e, layer),
         "ResizeNearestNeighbor" => movement::resize(e, layer, false),
         "ResizeBilinear" => movement::resize(e, layer, true),
         _ if is_random(op) => {
@@ -330,6 +334,9 @@ fn binary(op: &str) -> Option<BinaryKind> {
         "Maximum" => BinaryKind::Maximum,
         "Minimum" => BinaryKind::Minimum,
         "SquaredDifference" => BinaryKind::SquaredDifference,
+        "Div" | "TruncateDiv" => BinaryKind::Div,
+        "FloorDiv" => BinaryKind::FloorDiv,
+        "FloorMod" | "Mod" => BinaryKind::FloorMod,
         _ => return None,
     })
 }

@@ -33,7 +33,7 @@ pub(super) fn index_inputs(graph: &mut Graph, notes: &mut Vec<String>) {
 pub(super) fn compare(layer: &Layer<'_>, kind: CompareKind) -> Result<Translated, Reason> {
     let (a, b) = (layer.input(0)?, layer.input(1)?);
     layer.expect_output(&broadcast(&a.shape, &b.shape)?)?;
-    let rounded = a.dtype == DType::Int8;
+    let rounded = matches!(a.dtype, DType::Int8 | DType::UInt8);
     Ok(Translated::new(Op::Compare(Compare { kind, rounded }), layer.inputs))
 }
 
