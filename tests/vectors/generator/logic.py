@@ -174,8 +174,10 @@ def scaled(suite, builtin, name, shapes, numbers, dtype="i8", act=None, constant
         scale, zero_point = numbers[2 * place:2 * place + 2]
         array = rng.integers(kind.min, kind.max + 1, (8, *shape))
         array[::2] = np.clip(zero_point + rng.integers(-20, 21, array[::2].shape), kind.min, kind.max)
-        if builtin == "DIV":
-            # Small dividends of large divisors shift by more than 31 bits in TFLM, which means anything.
+        if name == "div/far":
+            # Small dividends of large divisors shift by more than 31 bits in TFLM.
+            array = (zero_point + rng.integers(-20, 21, array.shape), rng.integers(-60, 128, array.shape))[place]
+        elif builtin == "DIV":
             sign = np.where(rng.integers(0, 2, array.shape) == 0, -1, 1)
             sign = np.where(zero_point > 60, -1, np.where(zero_point < -60, 1, sign))
             array = zero_point + sign * (rng.integers(32, 67, array.shape), rng.integers(1, 33, array.shape))[place]
@@ -201,6 +203,7 @@ def functions(suite):
         for case, numbers in SCALED.items():
             scaled(suite, builtin, f"{folder}/of_{case}", ((4, 40), (4, 40)), numbers)
         scaled(suite, builtin, f"{folder}/constant", SHAPES["channels"][::-1], SCALED["numbers"], constant=1)
+    scaled(suite, "DIV", "div/far", ((4, 40), (4, 40)), (0.05, 3, 0.03, -128, 0.08, -2))
     scaled(suite, "DIV", "div/relu6", ((4, 40), (4, 40)), (0.05, -3, 0.04, 11, 0.02, 5), act="relu6")
     for case in ("same_shape", "channels"):
         numbers = (0.0005, 0, 0.0004, 0, 0.003, 0)
