@@ -8,7 +8,7 @@ use ferrolite_runtime::{DType, Model};
 
 use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
-use crate::execute::{infer, interpreter};
+use crate::execute::{failed, infer, interpreter};
 use crate::model_file::{self, ModelFile, PortFacts};
 
 /// Raw bytes of all inputs.
@@ -60,13 +60,23 @@ pub(crate) fn same_answers(file: &ModelFile, other: &ModelFile, what: &str) -> R
     Ok(())
 }
 
-/// The outputs for some inputs, in memory that held `before`.
+/// Inferences that follow one another for each sample, of a model with state.
+const INFERENCES: usize = 3;
+
+/// The outputs for some inputs, in memory that held `before`, and what the state is then.
 fn answers(file: &ModelFile, inputs: &Inputs, before: u8) -> Result<Vec<Vec<u8>>> {
     let model = file.model()?;
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     memory.fill(before);
     let mut net = interpreter(&model, file.operators(), &mut memory)?;
-    infer(&mut net, inputs, &mut ())
+    let mut found = infer(&mut net, inputs, &mut ())?;
+    if model.state_bytes() > 0 {
+        for _ in 1..INFERENCES {
+            found.extend(infer(&mut net, inputs, &mut ())?);
+        }
+        found.push(net.state().map_err(failed)?.to_vec());
+    }
+    Ok(found)
 }
 
 /// The values that inputs are filled with.

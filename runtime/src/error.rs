@@ -47,12 +47,12 @@ pub enum Error {
         /// What is wrong.
         fault: Fault,
     },
-    /// The model has no input or output of this index.
+    /// The model has no input, output or variable of this index.
     NoSuchPort {
         /// The index that was asked for.
         index: u16,
     },
-    /// The model has no input or output of this name.
+    /// The model has no input, output or variable of this name.
     NoSuchName,
     /// This input has not been written since the last inference, which may have written over it; or, of inputs behind
     /// the 32nd, before the one that was asked for.

@@ -316,7 +316,7 @@ impl<'a> Interpreter<'a> {
         self.next != 0 && usize::from(self.next) < self.model.ops().len()
     }
 
-    fn not_running(&self) -> Result<(), Error> {
+    pub(crate) fn not_running(&self) -> Result<(), Error> {
         if self.is_running() { Err(Error::Running { op: self.next }) } else { Ok(()) }
     }
 
@@ -363,7 +363,7 @@ impl<'a> Interpreter<'a> {
 
     /// Bytes of the arena, in whatever memory.
     #[inline(never)]
-    fn bytes(&self, from: usize, to: usize) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, from: usize, to: usize) -> Option<&[u8]> {
         match self.arena.get(from..to) {
             None => self.further.as_ref()?.get(from, to),
             found => found,
@@ -372,7 +372,7 @@ impl<'a> Interpreter<'a> {
 
     /// The same, to be written.
     #[inline(never)]
-    fn bytes_mut(&mut self, from: usize, to: usize) -> Option<&mut [u8]> {
+    pub(crate) fn bytes_mut(&mut self, from: usize, to: usize) -> Option<&mut [u8]> {
         if to > self.arena.len() {
             return self.further.as_mut()?.get_mut(from, to);
         }
@@ -437,7 +437,7 @@ fn reset_bytes(initial: &[u8], state: &mut [u8]) {
     }
 }
 
-fn no_port(index: usize) -> Error {
+pub(crate) fn no_port(index: usize) -> Error {
     Error::NoSuchPort { index: index as u16 }
 }
 
@@ -449,7 +449,7 @@ fn tensor<'a>(model: &Model<'a>, port: &Port, index: usize) -> Result<&'a Tensor
     model.tensors().get(port.tensor as usize).ok_or(no_port(index))
 }
 
-fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
+pub(crate) fn typed<T: Element>(tensor: &Tensor, index: usize) -> Result<&Tensor, Error> {
     if T::is_of(tensor.dtype) { Ok(tensor) } else { Err(Error::WrongType { index: index as u16 }) }
 }
 

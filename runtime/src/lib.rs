@@ -71,6 +71,7 @@ mod taken;
 pub mod tensor;
 #[doc(hidden)]
 pub mod typed;
+mod variables;
 #[doc(hidden)]
 pub mod winograd;
 

@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 51] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 52] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -339,6 +339,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 51] = [
   OpCode::AveragePoolUp,
   OpCode::ResizeBilinearUp,
   OpCode::ResizeBilinearFloat,
+  OpCode::Assign,
   OpCode::Integers,
   OpCode::Select,
   OpCode::Cast,
@@ -443,6 +444,8 @@ impl OpCode {
   pub const ResizeBilinearUp: Self = Self(43);
   /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
   pub const ResizeBilinearFloat: Self = Self(44);
+  /// Bytes of a tensor become those of a variable, which is state: ASSIGN_VARIABLE.
+  pub const Assign: Self = Self(45);
   /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
   pub const Integers: Self = Self(50);
   /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
@@ -508,6 +511,7 @@ impl OpCode {
     Self::AveragePoolUp,
     Self::ResizeBilinearUp,
     Self::ResizeBilinearFloat,
+    Self::Assign,
     Self::Integers,
     Self::Select,
     Self::Cast,
@@ -563,6 +567,7 @@ impl OpCode {
       Self::AveragePoolUp => Some("AveragePoolUp"),
       Self::ResizeBilinearUp => Some("ResizeBilinearUp"),
       Self::ResizeBilinearFloat => Some("ResizeBilinearFloat"),
+      Self::Assign => Some("Assign"),
       Self::Integers => Some("Integers"),
       Self::Select => Some("Select"),
       Self::Cast => Some("Cast"),
@@ -9866,6 +9871,103 @@ impl<'a> DelayLineParams {
 
 }
 
+/// ASSIGN_VARIABLE: the variable becomes a run of the operand's bytes.
+// struct AssignParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct AssignParams(pub [u8; 4]);
+impl Default for AssignParams { 
+  fn default() -> Self { 
+    Self([0; 4])
+  }
+}
+impl ::core::fmt::Debug for AssignParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("AssignParams")
+      .field("source", &self.source())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for AssignParams {}
+impl<'a> ::flatbuffers::Follow<'a> for AssignParams {
+  type Inner = &'a AssignParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a AssignParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a AssignParams {
+  type Inner = &'a AssignParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<AssignParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for AssignParams {
+    type Output = AssignParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const AssignParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for AssignParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> AssignParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    source: u32,
+  ) -> Self {
+    let mut s = Self([0; 4]);
+    s.set_source(source);
+    s
+  }
+
+  /// First byte of the operand that is kept.
+  pub fn source(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_source(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
 /// CUMSUM: running sums of `[outer, count, inner]` along `count`.
 // struct CumsumParams, aligned to 4
 #[repr(transparent)]
@@ -13398,6 +13500,8 @@ impl<'a> Model<'a> {
   pub const VT_SELF_TEST: ::flatbuffers::VOffsetT = 32;
   pub const VT_DEBUG: ::flatbuffers::VOffsetT = 34;
   pub const VT_MEMORIES: ::flatbuffers::VOffsetT = 36;
+  pub const VT_VARIABLES: ::flatbuffers::VOffsetT = 38;
+  pub const VT_VARIABLE_NAMES: ::flatbuffers::VOffsetT = 40;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -13409,6 +13513,8 @@ impl<'a> Model<'a> {
     args: &'args ModelArgs<'args>
   ) -> ::flatbuffers::WIPOffset<Model<'bldr>> {
     let mut builder = ModelBuilder::new(_fbb);
+    if let Some(x) = args.variable_names { builder.add_variable_names(x); }
+    if let Some(x) = args.variables { builder.add_variables(x); }
     if let Some(x) = args.memories { builder.add_memories(x); }
     if let Some(x) = args.debug { builder.add_debug(x); }
     if let Some(x) = args.self_test { builder.add_self_test(x); }
@@ -13552,6 +13658,21 @@ impl<'a> Model<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(Model::VT_MEMORIES, None)}
   }
+  /// Tensors of the state that have a name, with shape and quantization; absent where none has.
+  #[inline]
+  pub fn variables(&self) -> Option<::flatbuffers::Vector<'a, Port>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, Port>>>(Model::VT_VARIABLES, None)}
+  }
+  #[inline]
+  pub fn variable_names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Model::VT_VARIABLE_NAMES, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for Model<'_> {
@@ -13577,6 +13698,8 @@ impl ::flatbuffers::Verifiable for Model<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<SelfTest>>("self_test", Self::VT_SELF_TEST, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<Debug>>("debug", Self::VT_DEBUG, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("memories", Self::VT_MEMORIES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Port>>>("variables", Self::VT_VARIABLES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("variable_names", Self::VT_VARIABLE_NAMES, false)?
      .finish();
     Ok(())
   }
@@ -13599,6 +13722,8 @@ pub struct ModelArgs<'a> {
     pub self_test: Option<::flatbuffers::WIPOffset<SelfTest<'a>>>,
     pub debug: Option<::flatbuffers::WIPOffset<Debug<'a>>>,
     pub memories: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub variables: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Port>>>,
+    pub variable_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
 }
 impl<'a> Default for ModelArgs<'a> {
   #[inline]
@@ -13621,6 +13746,8 @@ impl<'a> Default for ModelArgs<'a> {
       self_test: None,
       debug: None,
       memories: None,
+      variables: None,
+      variable_names: None,
     }
   }
 }
@@ -13699,6 +13826,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ModelBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_MEMORIES, memories);
   }
   #[inline]
+  pub fn add_variables(&mut self, variables: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , Port>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_VARIABLES, variables);
+  }
+  #[inline]
+  pub fn add_variable_names(&mut self, variable_names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_VARIABLE_NAMES, variable_names);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ModelBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     ModelBuilder {
@@ -13733,6 +13868,8 @@ impl ::core::fmt::Debug for Model<'_> {
       ds.field("self_test", &self.self_test());
       ds.field("debug", &self.debug());
       ds.field("memories", &self.memories());
+      ds.field("variables", &self.variables());
+      ds.field("variable_names", &self.variable_names());
       ds.finish()
   }
 }

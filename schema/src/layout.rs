@@ -113,6 +113,8 @@ enumeration! {
         ResizeBilinearUp = 43 "resize_bilinear_up",
         /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
         ResizeBilinearFloat = 44 "resize_bilinear_float",
+        /// Bytes of a tensor become those of a variable, which is state: ASSIGN_VARIABLE.
+        Assign = 45 "assign",
         /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
         Integers = 50 "integers",
         /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
@@ -214,6 +216,7 @@ impl OpCode {
             OpCode::AveragePoolUp => Work::Own,
             OpCode::ResizeBilinearUp => Work::Bytes,
             OpCode::ResizeBilinearFloat => Work::Bytes,
+            OpCode::Assign => Work::Bytes,
             OpCode::Integers => Work::Bytes,
             OpCode::Select => Work::Bytes,
             OpCode::Cast => Work::Bytes,
@@ -1085,6 +1088,17 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<DelayLineParams>() == 8);
+
+    /// ASSIGN_VARIABLE: the variable becomes a run of the operand's bytes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct AssignParams {
+        /// First byte of the operand that is kept.
+        pub source: u32,
+    }
+
+    const _: () = assert!(size_of::<AssignParams>() == 4);
 
     /// CUMSUM: running sums of `[outer, count, inner]` along `count`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

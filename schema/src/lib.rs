@@ -26,6 +26,7 @@ mod layout;
 mod memories;
 mod model;
 mod records;
+mod variables;
 mod verify;
 mod work;
 

@@ -22,6 +22,8 @@ mod field {
     pub const SELF_TEST: usize = 14;
     pub const DEBUG: usize = 15;
     pub const MEMORIES: usize = 16;
+    pub const VARIABLES: usize = 17;
+    pub const VARIABLE_NAMES: usize = 18;
 }
 
 /// A verified model. Whoever holds one holds the proof that all records are in bounds, that no op
@@ -134,6 +136,17 @@ impl<'a> Model<'a> {
     /// What the device does not need to run is looked up when it is asked for.
     fn root(&self) -> Option<Table<'a>> {
         Words::new(self.bytes)?.table(0)
+    }
+
+    /// What has a name in the state, unverified; `None` where it does not lie in the file.
+    pub(crate) fn named_state(&self) -> Option<&'a [Port]> {
+        let root = self.root()?;
+        root.structs::<10, _>(root.place(field::VARIABLES))
+    }
+
+    /// Name of a [variable](Model::variables).
+    pub fn variable_name(&self, index: usize) -> Option<&'a str> {
+        self.root()?.string_at(field::VARIABLE_NAMES, index)
     }
 
     /// The sizes of the memories, empty for one; `None` where they do not lie in the file.

@@ -95,6 +95,9 @@ pub fn exercise(file: &[u8]) -> Outcome {
         let _ = (names.op(index), names.op_kind(index), names.op_macs(index));
     }
     let _ = (model.input_name(0), model.output_name(0), model.checksum_matches());
+    for index in 0..model.variables().len() {
+        let _ = model.variable_name(index);
+    }
     if model.arena_bytes() > ARENA_LIMIT || model.work() > WORK_LIMIT {
         return match ferrolite_runtime::check(&model, OPERATORS) {
             Ok(()) => Outcome::TooLarge,
@@ -153,6 +156,11 @@ fn infer(net: &mut Interpreter<'_>) -> Result<Vec<u8>, Error> {
         bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 89 % 251) as u8);
     }
     net.invoke()?;
+    for index in 0..net.model().variables().len() {
+        // One of these types is its own.
+        let found = [net.variable::<i8>(index).is_ok(), net.variable::<f32>(index).is_ok()];
+        assert!(found.iter().filter(|&&found| found).count() < 2, "a variable of two types");
+    }
     let mut outputs = Vec::new();
     for index in 0..net.model().outputs().len() {
         outputs.extend_from_slice(net.output_bytes(index)?);

@@ -14,11 +14,12 @@ fn operators() -> impl Iterator<Item = (&'static str, &'static [OpCode])> {
     ferrolite::ops::LIST.iter().flat_map(|(_, operators)| operators.iter().copied())
 }
 
-/// Operators of the device that no operator of TensorFlow Lite becomes; `state.rs` and `recurrent.rs` test them.
-const NOT_IMPORTED: &[OpCode] = &[OpCode::DelayLine, OpCode::Gru, OpCode::Rnn];
+/// Operators of the device that no operator of TensorFlow Lite becomes; `state.rs`, `recurrent.rs` and `variables.rs` test
+/// them.
+const NOT_IMPORTED: &[OpCode] = &[OpCode::DelayLine, OpCode::Gru, OpCode::Rnn, OpCode::Assign];
 
 /// Folders of vectors that belong to no operator.
-const OTHER_FOLDERS: &[&str] = &["bad", "graphs", "uint8", "generator", "__pycache__"];
+const OTHER_FOLDERS: &[&str] = &["bad", "graphs", "uint8", "variables", "generator", "__pycache__"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the workspace").into()

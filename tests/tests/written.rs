@@ -10,7 +10,8 @@ use common::{SETS, compare, files, root};
 use ferrolite::emit::{self, Options};
 use ferrolite::{import, passes};
 
-/// Folders of cases that are not written: those with an IF, layers over time, and those with truth values.
+/// Folders of cases that are not written: those with an IF, layers over time, and those with truth values or
+/// variables.
 const UNSAYABLE: &[&str] = &[
     "if",
     "equal",
@@ -26,6 +27,7 @@ const UNSAYABLE: &[&str] = &[
     "select_v2",
     "cast",
     "reduce_all",
+    "variables",
 ];
 
 /// Folders of functions of which those of plain integers are not written.

@@ -164,6 +164,10 @@ pub struct SourceArgs {
     /// End the model at this tensor, or at the results of this layer, and leave out what is behind; once for each output
     #[arg(long, value_name = "TENSOR", action = clap::ArgAction::Append)]
     pub cut: Vec<String>,
+    /// An input and an output that are one state: the model keeps it, and each inference begins with what the one before
+    /// left; once for each state. It begins with zeros
+    #[arg(long = "state", value_name = "IN=OUT", value_parser = parse_state)]
+    pub states: Vec<(String, String)>,
 }
 
 impl SourceArgs {
@@ -173,6 +177,7 @@ impl SourceArgs {
             signature: self.signature.clone(),
             input_shapes: self.input_shapes.clone(),
             cut: self.cut.clone(),
+            states: self.states.clone(),
             ..ImportOptions::default()
         }
     }
@@ -435,6 +440,13 @@ fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
         Some((name.to_string(), shape?))
     });
     shape.ok_or_else(|| "a name and sizes above 0 are needed, such as image=1,28,28,1".to_string())
+}
+
+/// Parses `INPUT=OUTPUT`.
+fn parse_state(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(input, output)| !input.is_empty() && !output.is_empty());
+    let names = parts.map(|(input, output)| (input.to_string(), output.to_string()));
+    names.ok_or_else(|| "the names of an input and an output are needed, such as h_in=h_out".to_string())
 }
 
 /// Parses a tolerance in percent, of at least 0; the `%` may be left out.

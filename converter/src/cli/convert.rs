@@ -238,6 +238,12 @@ fn describe(
     if !memories.is_empty() {
         lines.push(("memories", memories.join(", ")));
     }
+    let variables = crate::model_file::variables(&model);
+    if !variables.is_empty() {
+        let names: Vec<String> = variables.iter().map(|variable| variable.name.clone()).collect();
+        let bytes = text::thousands(model.state_bytes() as u64);
+        lines.push(("state", format!("{bytes} bytes: {}", names.join(", "))));
+    }
     if tflite.is_none() {
         for (name, (total, parts)) in [("flash", footprint.flash()), ("RAM", footprint.ram())] {
             lines.push((name, format!("{} bytes: {parts}", text::thousands(total))));

@@ -81,6 +81,7 @@ fn describe(facts: &Facts) -> String {
     }
 
     let ports = facts.inputs.iter().map(|p| ("input", p)).chain(facts.outputs.iter().map(|p| ("output", p)));
+    let ports = ports.chain(facts.variables.iter().map(|p| ("variable", p)));
     let columns = [
         Column::Left(""),
         Column::Left("name"),

@@ -22,6 +22,7 @@
 //! ```
 
 mod choice;
+mod early;
 mod known;
 mod memories;
 mod options;
@@ -30,6 +31,7 @@ mod program;
 mod refused;
 mod repack;
 mod schedule;
+mod states;
 #[cfg(test)]
 mod tests;
 mod tflite;
@@ -129,7 +131,8 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Emitted> {
             .help("quantize it first: give calibration data (`--calibrate DATA`)"));
     }
     let known = known::computed(graph, options);
-    let program = Program::build(known.as_ref().unwrap_or(graph), options)?;
+    let mut program = Program::build(known.as_ref().unwrap_or(graph), options)?;
+    early::write_early(&mut program);
     let apart = apart(&program, options)?;
     let (leads, work) = ask(&program, &apart)?;
     let plan = match options.memories.is_empty() {

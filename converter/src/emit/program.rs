@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use ferrolite_runtime::OpSet;
 use ferrolite_runtime::kernels::{Policy, has_winograd, policy};
-use ferrolite_schema::params::SkipIfParams;
+use ferrolite_schema::params::{AssignParams, SkipIfParams};
 use ferrolite_schema::{DType, OpCode};
 
 use super::choice::choose;
 use super::options::Options;
 use super::schedule::{Skip, Step, schedule};
+use super::states;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
 use crate::ops;
@@ -83,6 +84,8 @@ pub(crate) struct Program {
     pub ops: Vec<DeviceOp>,
     pub inputs: Vec<Border>,
     pub outputs: Vec<Border>,
+    /// Tensors of the state that have a name.
+    pub variables: Vec<Border>,
     pub constants: Constants,
     /// The operators that run it.
     pub set: OpSet,
@@ -112,14 +115,18 @@ impl Program {
 
     fn build_with(graph: &Graph, options: &Options, tiled: &mut Tiled) -> Result<Program> {
         let mut builder = Builder::new(graph);
+        builder.states = states::placed(graph)?;
         let mut lowered = builder.lower_all(options, tiled)?;
         if !builder.states.places.is_empty() {
             lowered = builder.lower_behind_states(options, tiled)?;
         }
         builder.enter_inputs()?;
+        let steps = schedule(graph);
+        builder.enter_states(&steps)?;
         let mut lowered: Vec<Option<Vec<Lowered>>> = lowered.into_iter().map(Some).collect();
-        builder.enter(&schedule(graph), &mut lowered)?;
+        builder.enter(&steps, &mut lowered)?;
         builder.enter_outputs()?;
+        builder.enter_assigns()?;
         Ok(Program { set: graph.op_set(), ..builder.finish()? })
     }
 }
@@ -171,6 +178,8 @@ struct Builder<'a> {
     states: States,
     /// The tensor that holds each value.
     place: HashMap<ValueId, usize>,
+    /// The tensor in the arena that has what a tensor of the state had at first.
+    loaded: HashMap<usize, usize>,
     names: HashSet<String>,
 }
 
@@ -182,6 +191,7 @@ impl<'a> Builder<'a> {
             temporaries: Vec::new(),
             states: States::default(),
             place: HashMap::new(),
+            loaded: HashMap::new(),
             names: HashSet::new(),
         }
     }
@@ -223,7 +233,8 @@ impl<'a> Builder<'a> {
 
     /// Lowers all once more, with what the state begins with at the start of the constants, as files have it.
     fn lower_behind_states(&mut self, options: &Options, tiled: &mut Tiled) -> Result<Vec<Vec<Lowered>>> {
-        let States { initial, .. } = std::mem::take(&mut self.states);
+        let variables = states::placed(self.graph)?;
+        let States { initial, .. } = std::mem::replace(&mut self.states, variables);
         let used = initial.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         self.program.constants = Constants::from_bytes(&initial[..used]);
         self.program.state_bytes = initial.len() as u32;
@@ -345,13 +356,15 @@ impl<'a> Builder<'a> {
     }
 
     fn enter_op(&mut self, name: String, kind: String, lowered: Lowered) -> Result<()> {
-        let index = self.program.ops.len();
         let reader = format!("layer `{name}`");
         let mut inputs = Vec::new();
         for &id in &lowered.inputs {
             let tensor = self.read(id, &reader)?;
+            inputs.push(if states::reads_state(lowered.code) { tensor } else { self.load(id, tensor)? });
+        }
+        let index = self.program.ops.len();
+        for &tensor in &inputs {
             self.program.tensors[tensor].last_use = index;
-            inputs.push(tensor);
         }
         let mut outputs = Vec::new();
         for &id in &lowered.outputs {
@@ -385,6 +398,64 @@ impl<'a> Builder<'a> {
                 tensor = self.copy(id, tensor)?;
             }
             self.program.outputs.push(Border { tensor, value });
+        }
+        Ok(())
+    }
+
+    /// The author's variables.
+    fn enter_states(&mut self, steps: &[Step]) -> Result<()> {
+        for state in &self.graph.states {
+            let tensor = self.read(state.value, &format!("variable `{}`", state.name))?;
+            let value = Value { name: state.name.clone(), ..self.value(state.value).clone() };
+            self.program.variables.push(Border { tensor, value });
+        }
+        if steps.iter().any(|step| matches!(step, Step::Skip(_))) {
+            // What a branch copies is not there for what follows.
+            for (number, state) in self.graph.states.iter().enumerate() {
+                self.load(state.value, self.program.variables[number].tensor)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A tensor that is no variable, and has a value's elements.
+    fn load(&mut self, id: ValueId, tensor: usize) -> Result<usize> {
+        if self.program.variables.iter().all(|variable| variable.tensor != tensor) {
+            return Ok(tensor);
+        }
+        if let Some(&loaded) = self.loaded.get(&tensor) {
+            return Ok(loaded);
+        }
+        let loaded = self.copy(id, tensor)?;
+        // Whatever moves bytes goes on to read the state itself.
+        self.place.insert(id, tensor);
+        self.loaded.insert(tensor, loaded);
+        Ok(loaded)
+    }
+
+    /// What variables become, behind all that reads them.
+    fn enter_assigns(&mut self) -> Result<()> {
+        for (number, state) in self.graph.states.iter().enumerate() {
+            let variable = self.program.variables[number].tensor;
+            let source = self.read(state.next, &format!("variable `{}`", state.name))?;
+            if source == variable {
+                continue;
+            }
+            self.load(state.next, source)?;
+        }
+        for (number, state) in self.graph.states.iter().enumerate() {
+            let variable = self.program.variables[number].tensor;
+            let source = self.read(state.next, &state.name)?;
+            if source == variable {
+                continue;
+            }
+            let source = self.load(state.next, source)?;
+            let next = self.value(state.next);
+            let params = AssignParams { source: (state.from * next.dtype.size()) as u32 };
+            let (inputs, outputs) = (vec![source, variable], Vec::new());
+            let lowered = Lowered::new(OpCode::Assign, vec![state.next, state.value], Vec::new(), &params);
+            let (name, kind) = (self.unique(state.name.clone()), "ASSIGN_VARIABLE".to_owned());
+            self.program.ops.push(DeviceOp { name, kind, lowered, inputs, outputs });
         }
         Ok(())
     }
@@ -452,7 +523,8 @@ impl Program {
         }
         self.tensors = order.iter().map(|&tensor| self.tensors[tensor].clone()).collect();
         let operands = self.ops.iter_mut().flat_map(|op| op.inputs.iter_mut().chain(&mut op.outputs));
-        let borders = self.inputs.iter_mut().chain(&mut self.outputs).map(|border| &mut border.tensor);
+        let borders = self.inputs.iter_mut().chain(&mut self.outputs).chain(&mut self.variables);
+        let borders = borders.map(|border| &mut border.tensor);
         for tensor in operands.chain(borders) {
             *tensor = numbers[*tensor];
         }

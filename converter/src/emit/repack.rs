@@ -98,9 +98,21 @@ fn read(model: &Model<'_>) -> Program {
         (0..).zip(model.inputs()).map(|(index, port)| border(port, model.input_name(index))).collect();
     let outputs =
         (0..).zip(model.outputs()).map(|(index, port)| border(port, model.output_name(index))).collect();
+    let variables =
+        (0..).zip(model.variables()).map(|(index, port)| border(port, model.variable_name(index))).collect();
     let constants = Constants::from_bytes(model.constants());
     let (state_bytes, initial_bytes) = (model.state_bytes() as u32, model.initial_state().len() as u32);
-    Program { tensors, ops, inputs, outputs, constants, state_bytes, initial_bytes, ..Program::default() }
+    Program {
+        tensors,
+        ops,
+        inputs,
+        outputs,
+        variables,
+        constants,
+        state_bytes,
+        initial_bytes,
+        ..Program::default()
+    }
 }
 
 fn value(name: String, shape: Vec<usize>, dtype: DType, quantization: Option<Quantization>) -> Value {

@@ -55,6 +55,12 @@ pub(super) fn write(
     let ports = fbb.create_vector(&ports);
     let input_names = strings(&mut fbb, program.inputs.iter().map(|port| port.value.name.as_str()));
     let output_names = strings(&mut fbb, program.outputs.iter().map(|port| port.value.name.as_str()));
+    let (mut variables, mut variable_names) = (None, None);
+    if !program.variables.is_empty() {
+        variables = Some(fbb.create_vector(&self::ports(&program.variables)?));
+        let names = program.variables.iter().map(|variable| variable.value.name.as_str());
+        variable_names = Some(strings(&mut fbb, names));
+    }
     let target_name =
         (options.target != Target::Portable).then(|| fbb.create_shared_string(options.target.name()));
     let source_hash = (!options.source_hash.is_empty()).then(|| fbb.create_vector(&options.source_hash));
@@ -96,6 +102,8 @@ pub(super) fn write(
             self_test,
             debug,
             memories,
+            variables,
+            variable_names,
         },
     );
     fb::finish_model_buffer(&mut fbb, model);

@@ -60,6 +60,8 @@ pub struct Facts {
     pub labels: Vec<String>,
     /// Whether a finished file can check itself.
     pub self_test: bool,
+    /// What one inference leaves to the next, under the author's names.
+    pub variables: Vec<PortJson>,
     /// The memories that a finished file's arena is divided among; empty for one.
     pub memories: Vec<MemoryJson>,
     /// Number of weights, biases and other constants of a trained model.
@@ -212,6 +214,7 @@ impl Facts {
             source_hash: hexadecimal(model.source_hash()),
             labels: (0..).map_while(|class| names.label(class)).map(str::to_string).collect(),
             self_test: model.self_test().is_some(),
+            variables: model_file::variables(model).into_iter().map(PortJson::from).collect(),
             memories: model_file::memories(model).into_iter().map(MemoryJson::from).collect(),
             parameters: None,
             unsupported: Vec::new(),
@@ -264,6 +267,11 @@ impl Facts {
             source_hash: hexadecimal(&imported.source_hash),
             labels: Vec::new(),
             self_test: false,
+            variables: graph
+                .states
+                .iter()
+                .map(|state| PortJson { name: state.name.clone(), ..port(graph, state.value) })
+                .collect(),
             memories: Vec::new(),
             parameters: Some(parameters),
             unsupported,

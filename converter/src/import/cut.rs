@@ -16,7 +16,7 @@ pub(super) fn run(graph: &mut Graph, names: &[String], notes: &mut Vec<String>) 
     let mut outputs = Vec::new();
     for name in names {
         let id = find(graph, name)?;
-        if graph.value(id).constant.is_some() || graph.inputs.contains(&id) {
+        if graph.value(id).constant.is_some() || graph.is_source(id) {
             return Err(Error::input(format!("`{name}` is an input or a constant, no end of a model"))
                 .help("give `--cut` a tensor that a layer computes"));
         }

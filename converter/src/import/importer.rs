@@ -31,6 +31,8 @@ pub struct ImportOptions {
     pub input_shapes: Vec<(String, Vec<usize>)>,
     /// Tensors that the model ends at, in place of its outputs; none where it stays as it is.
     pub cut: Vec<String>,
+    /// An input and an output each that are one state: what the output is becomes the input of the next inference.
+    pub states: Vec<(String, String)>,
     /// Operators of the user's own, which layers of TensorFlow Lite, ONNX and Keras files may be.
     pub custom: Registry,
 }

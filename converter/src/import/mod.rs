@@ -17,6 +17,7 @@ pub mod onnx;
 mod refusal;
 pub mod saved_model;
 pub mod tflite;
+mod tied;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     })?;
     if metadata.is_dir() {
         return match IMPORTERS.iter().find(|importer| importer.recognises(path, &[])) {
-            Some(importer) => cut_at(importer.import(path, options)?, options, &name.to_string()),
+            Some(importer) => finish(importer.import(path, options)?, options, &name.to_string()),
             None => Err(unknown(path, &[], true)),
         };
     }
@@ -69,13 +70,13 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     crate::files::open(path)
         .and_then(|file| file.take(HEAD as u64).read_to_end(&mut head))
         .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
-    cut_at(importer_for(path, &head)?.import(path, options)?, options, &name.to_string())
+    finish(importer_for(path, &head)?.import(path, options)?, options, &name.to_string())
 }
 
-/// The model up to where the user wants it to end.
-fn cut_at(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {
+/// The model up to where the user wants it to end, with the states that the user ties.
+fn finish(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {
     cut::run(&mut imported.graph, &options.cut, &mut imported.notes).map_err(|e| e.context(name))?;
-    Ok(imported)
+    tied::tie(imported, &options.states).map_err(|e| e.context(name))
 }
 
 /// The files and folders that reading a model takes: the model's own, and those that it refers to.
@@ -103,7 +104,7 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Imported> {
 /// As [`load_with`].
 pub fn load_bytes_with(name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
     let head = &bytes[..bytes.len().min(HEAD)];
-    cut_at(importer_for(Path::new(name), head)?.import_bytes(name, bytes, options)?, options, name)
+    finish(importer_for(Path::new(name), head)?.import_bytes(name, bytes, options)?, options, name)
 }
 
 fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {

@@ -237,6 +237,11 @@ pub fn outputs(model: &Model<'_>) -> Vec<PortFacts> {
     ports(model, model.outputs(), "out", |index| model.output_name(index))
 }
 
+/// The variables of a model: what outlives an inference under the author's name.
+pub fn variables(model: &Model<'_>) -> Vec<PortFacts> {
+    ports(model, model.variables(), "variable", |index| model.variable_name(index))
+}
+
 /// The inputs as specifications that a data set has to fit.
 pub fn input_specs(model: &Model<'_>) -> Vec<InputSpec> {
     inputs(model).into_iter().map(InputSpec::from).collect()

@@ -27,7 +27,7 @@ pub(crate) fn branches(graph: &Graph) -> Vec<Vec<Branch>> {
         return all;
     }
     // Of each value what all its readers, as far as they have been met, are in.
-    let mut read: HashMap<ValueId, Vec<Branch>> = graph.outputs.iter().map(|&id| (id, Vec::new())).collect();
+    let mut read: HashMap<ValueId, Vec<Branch>> = graph.results().map(|id| (id, Vec::new())).collect();
     for (index, node) in graph.nodes.iter().enumerate().rev() {
         let mut results = node.outputs.iter().filter_map(|id| read.get(id));
         // What has no reader leads nowhere.

@@ -7,7 +7,7 @@ use crate::graph::Graph;
 pub(crate) fn run(graph: &mut Graph) -> usize {
     let before = graph.nodes.len();
     let mut read = vec![false; graph.values.len()];
-    graph.outputs.iter().for_each(|id| read[id.0] = true);
+    graph.results().for_each(|id| read[id.0] = true);
     // Nodes come before those that read them, so a walk from the end sees every reader first.
     let mut kept = Vec::with_capacity(before);
     for node in std::mem::take(&mut graph.nodes).into_iter().rev() {

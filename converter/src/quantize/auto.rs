@@ -252,8 +252,21 @@ pub fn judge(
     held_back: &dyn Fn(&dyn Samples) -> Result<Option<Graph>>,
 ) -> Result<(Vec<OutputReport>, (usize, bool))> {
     if samples.len() < LEAST_SAMPLES {
-        let judge = Judge::of_outputs(graph, samples)?;
+        let mut judge = Judge::of_outputs(graph, samples)?;
+        if !graph.states.is_empty() {
+            judge = judge.in_order();
+        }
         return Ok((judge.outputs(graph, finished)?, (judge.len(), false)));
+    }
+    if !graph.states.is_empty() {
+        // The end of the sequence, which errors of the states go through.
+        let first = samples.len() - samples.len() / PARTS;
+        let held: Vec<usize> = (first..samples.len()).take(MOST_JUDGED).collect();
+        let shown: Vec<usize> = (0..first).collect();
+        let judge = Judge::of_outputs(graph, &Chosen { of: samples, numbers: &held })?.in_order();
+        let trial = held_back(&Chosen { of: samples, numbers: &shown })?;
+        let outputs = judge.outputs(graph, trial.as_ref().unwrap_or(finished))?;
+        return Ok((outputs, (judge.len(), true)));
     }
     let subset = subset(graph, samples, MOST_JUDGED)?;
     let (mut shown, mut held) = (Vec::new(), Vec::new());

@@ -240,7 +240,7 @@ impl<'s> Needs<'s> {
     /// Walks back from the outputs.
     fn of(graph: &Graph, seen: &'s Seen) -> Needs<'s> {
         let mut needs = Needs { seen, asked: vec![None; graph.values.len()] };
-        for &id in &graph.outputs {
+        for id in graph.results() {
             needs.ask(id, seen.ranges[id.0]);
         }
         for node in graph.nodes.iter().rev() {

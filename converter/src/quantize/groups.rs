@@ -71,6 +71,11 @@ impl Groups {
                 }
             }
         }
+        for state in &graph.states {
+            if is_real(graph, state.value) && is_real(graph, state.next) {
+                groups.join(state.value, state.next);
+            }
+        }
         groups
     }
 }
@@ -118,8 +123,8 @@ pub fn assign(graph: &mut Graph, ranges: &mut Vec<Range>, terms: &HashMap<ValueI
     let params = (0..graph.values.len())
         .map(|index| is_real(graph, ValueId(index)).then(|| group(index).params()))
         .collect();
-    let mut calibrated: Vec<ValueId> =
-        graph.inputs.iter().chain(graph.nodes.iter().flat_map(|node| &node.outputs)).copied().collect();
+    let written = graph.nodes.iter().flat_map(|node| node.outputs.iter().copied());
+    let mut calibrated: Vec<ValueId> = graph.sources().chain(written).collect();
     calibrated.retain(|&id| is_real(graph, id) && group(id.0).is_calibrated());
     Assignment { params, calibrated }
 }
@@ -245,6 +250,17 @@ fn separate(graph: &mut Graph, ranges: &mut Vec<Range>, fixed: &HashSet<ValueId>
             }
         }
         nodes.push(node);
+    }
+    // What a state keeps shares its scale with what it begins with.
+    for number in 0..graph.states.len() {
+        let id = graph.states[number].next;
+        if fixed.contains(&id) && is_real(graph, id) {
+            let name = format!("{}_requantized", graph.value(id).name);
+            let copy = graph.add_value(Value { name: name.clone(), ..graph.value(id).clone() });
+            ranges.push(ranges[id.0]);
+            nodes.push(Node { name, op: Op::Quantize, inputs: vec![Some(id)], outputs: vec![copy] });
+            graph.states[number].next = copy;
+        }
     }
     graph.nodes = nodes;
 }

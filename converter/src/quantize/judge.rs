@@ -4,6 +4,7 @@
 //! If an output is a softmax, trials are judged by its operand, the scores. Softmax removes nearly all of the
 //! error of most samples, so that a few samples between two classes would decide alone.
 
+use ferrolite_runtime::Model;
 use rayon::prelude::*;
 
 use super::fake::run_fake_quantized;
@@ -14,7 +15,7 @@ use crate::data::dequantize;
 use crate::data::input_specs;
 use crate::emit;
 use crate::error::{Error, Result};
-use crate::execute::{infer, interpreter};
+use crate::execute::{failed, infer, interpreter};
 use crate::graph::{DType, Graph, Op};
 use crate::model_file::{self, ModelFile};
 use crate::noise::{Noise, argmax};
@@ -33,6 +34,8 @@ pub struct Judge {
     wholes: Vec<f64>,
     /// Whether softmax is left out.
     scores: bool,
+    /// Whether a quantized graph begins each sample with the states that it has left, not with those of the float graph.
+    in_order: bool,
 }
 
 /// The error of a quantized graph.
@@ -96,7 +99,13 @@ impl Judge {
             // If an output is all zero, its errors count as they are.
             outputs as f64 * if signal > 0.0 { signal } else { 1.0 }
         };
-        Ok(Judge { wholes: (0..outputs).map(whole).collect(), inputs, answers, scores })
+        let wholes = (0..outputs).map(whole).collect();
+        Ok(Judge { wholes, inputs, answers, scores, in_order: false })
+    }
+
+    /// The same of samples that follow one another, for graphs with states.
+    pub fn in_order(self) -> Judge {
+        Judge { in_order: true, ..self }
     }
 
     /// Number of samples.
@@ -170,21 +179,40 @@ impl Judge {
     fn interpreted(&self, quantized: &Graph, file: &ModelFile, numbers: &[usize]) -> Result<Vec<Tensors>> {
         let model = file.model()?;
         let (specs, ports) = (input_specs(quantized), model_file::outputs(&model));
-        let one = |memory: &mut AlignedBuf, &number: &usize| {
-            let store = |(spec, real): (&crate::data::InputSpec, &Vec<f32>)| {
-                spec.quantize(real).map_err(|x| {
-                    Error::input(format!("input `{}`: a sample holds {x}, but {}", spec.name, spec.wants()))
-                })
-            };
-            let raw = specs.iter().zip(&self.inputs[number]).map(store).collect::<Result<Vec<_>>>()?;
-            let outputs = infer(&mut interpreter(&model, quantized.op_set(), memory)?, &raw, &mut ())?;
-            let real = |(port, bytes): (&model_file::PortFacts, &Vec<u8>)| {
-                dequantize(port.dtype, port.quantization, bytes)
-            };
-            Ok(ports.iter().zip(&outputs).map(real).collect())
+        let store = |(spec, real): (&crate::data::InputSpec, &Vec<f32>)| {
+            spec.quantize(real).map_err(|x| {
+                Error::input(format!("input `{}`: a sample holds {x}, but {}", spec.name, spec.wants()))
+            })
+        };
+        let real = |(port, bytes): (&model_file::PortFacts, &Vec<u8>)| {
+            dequantize(port.dtype, port.quantization, bytes)
+        };
+        // The outputs for a sample, and the state that it leaves; without one from before, it begins with the float graph's.
+        let one = |memory: &mut AlignedBuf, number: usize, before: Option<&[u8]>| {
+            let sample = &self.inputs[number];
+            let raw = specs.iter().zip(sample).map(store).collect::<Result<Vec<_>>>()?;
+            let mut net = interpreter(&model, quantized.op_set(), memory)?;
+            match (before, sample.get(specs.len()..).unwrap_or_default()) {
+                (Some(before), _) => net.restore(before).map_err(failed)?,
+                (None, []) => {}
+                (None, states) => net.restore(&stored(&model, states)).map_err(failed)?,
+            }
+            let outputs = infer(&mut net, &raw, &mut ())?;
+            let left = net.state().map_err(failed)?.to_vec();
+            Ok((ports.iter().zip(&outputs).map(real).collect(), left))
         };
         let memory = || AlignedBuf::zeroed(model.arena_bytes());
-        numbers.par_iter().map_init(memory, one).collect()
+        if !self.in_order {
+            let alone = |memory: &mut AlignedBuf, &number: &usize| Ok(one(memory, number, None)?.0);
+            return numbers.par_iter().map_init(memory, alone).collect();
+        }
+        let (mut memory, mut before) = (memory(), None);
+        let mut next = |&number: &usize| {
+            let (outputs, left) = one(&mut memory, number, before.as_deref())?;
+            before = Some(left);
+            Ok(outputs)
+        };
+        numbers.iter().map(&mut next).collect()
     }
 
     fn simulated(&self, quantized: &Graph, numbers: &[usize]) -> Result<Vec<Tensors>> {
@@ -195,6 +223,20 @@ impl Judge {
         };
         numbers.par_iter().map(run).collect()
     }
+}
+
+/// The state of a model whose variables hold these numbers.
+fn stored(model: &Model<'_>, states: &[Vec<f32>]) -> Vec<u8> {
+    let mut bytes = vec![0; model.state_bytes()];
+    for ((port, facts), real) in model.variables().iter().zip(model_file::variables(model)).zip(states) {
+        let Some(tensor) = model.variable_tensor(port) else { continue };
+        let start = (tensor.offset as usize).saturating_sub(model.state_start());
+        let stored = crate::data::InputSpec::from(facts).quantize(real).unwrap_or_default();
+        if let Some(place) = bytes.get_mut(start..start + stored.len()) {
+            place.copy_from_slice(&stored);
+        }
+    }
+    bytes
 }
 
 fn squares(elements: &[f32]) -> f64 {

@@ -12,6 +12,9 @@
 //! | LOG_SOFTMAX | int8 | 16/256, 127 |
 //! | operators that copy, select or average | int8 | one for all operands and results (see `groups`) |
 //!
+//! The samples of a graph with states are one sequence, and a state has one scale at its beginning and its end: its bytes
+//! are kept as they are.
+//!
 //! Parts of the graph that are already int8 keep their numbers: activations that pass through QUANTIZE and
 //! DEQUANTIZE keep their scale, integer weights and biases stay as they are. A model that brings all ranges
 //! needs no samples. The result depends only on the graph and the samples, not on the number of threads.
@@ -62,6 +65,7 @@ use std::collections::{HashMap, HashSet};
 use self::build::{build, quantize_by};
 use self::calibrate::Statistics;
 use self::far::Limits;
+use self::samples::Sequence;
 use self::scaler::{Scaled, Scaler};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
@@ -111,6 +115,14 @@ use crate::reference::Executor;
 pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Result<(Graph, Report)> {
     // Refuses a graph that cannot be executed before anything else is checked.
     Executor::new(graph)?;
+    let sequence;
+    let samples = match graph.states.is_empty() || samples.is_empty() {
+        true => samples,
+        false => {
+            sequence = Sequence::new(graph, samples)?;
+            &sequence
+        }
+    };
     let mut graph = graph.clone();
     authored::resolve(&mut graph);
     rewrite::own_constants(&mut graph);

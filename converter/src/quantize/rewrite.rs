@@ -72,6 +72,12 @@ pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
             ranges[index] = Range::of(data).ok_or_else(|| refuse(&value.name))?;
         }
     }
+    for state in &graph.states {
+        if let Constant::F32(data) = &state.initial {
+            let range = Range::of(data).ok_or_else(|| refuse(&state.name))?;
+            ranges[state.value.0] = ranges[state.value.0].union(range);
+        }
+    }
     for node in &graph.nodes {
         if let Op::Pad(Pad { value: Some(value), .. }) = node.op {
             let range = Range::of(&[value as f32]).ok_or_else(|| refuse(&node.name))?;
@@ -91,8 +97,8 @@ pub fn describe(
     calibrated: &[ValueId],
     report: &mut Report,
 ) {
-    let ids = graph.inputs.iter().chain(graph.nodes.iter().flat_map(inside::authored));
-    for &id in ids {
+    let ids = graph.sources().chain(graph.nodes.iter().flat_map(inside::authored).copied());
+    for id in ids {
         let (Some((scale, zero_point)), value) = (params[id.0], graph.value(id)) else { continue };
         let (name, range) = (value.name.clone(), ranges[id.0]);
         if range == Range::default() && calibrated.contains(&id) {
@@ -147,6 +153,12 @@ pub fn to_int8(
             }
         }
     }
+    for state in &mut graph.states {
+        if let (Constant::F32(data), Some((scale, zero_point))) = (&state.initial, params[state.value.0]) {
+            let integers = data.iter().map(|&x| integer(x, scale, zero_point)).collect();
+            state.initial = Constant::I8(integers);
+        }
+    }
     for (index, (value, params)) in graph.values.iter_mut().zip(params).enumerate() {
         let (&Some((scale, zero_point)), false) = (params, done.contains(&ValueId(index))) else { continue };
         value.dtype = DType::Int8;
@@ -185,7 +197,7 @@ fn remove_identities(graph: &mut Graph) {
             let (from, to) = (graph.value(input), graph.value(output));
             let same = from.dtype == to.dtype && from.quantization == to.quantization;
             // The conversion stays if both values have a name that the author's inputs and outputs need.
-            let named = graph.inputs.contains(&input) || graph.is_output(input);
+            let named = graph.is_source(input) || graph.is_output(input);
             if same && !(named && graph.is_output(output)) {
                 if graph.is_output(output) {
                     let name = to.name.clone();

@@ -33,9 +33,8 @@ pub fn supported(graph: &Graph) -> Result<()> {
 
 /// Refuses a graph in which a value is read, or is an output, before anything has written it.
 pub fn order(graph: &Graph) -> Result<()> {
-    let ids = graph.inputs.iter().chain(&graph.outputs);
-    let ids =
-        ids.chain(graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten().chain(&node.outputs)));
+    let inside = graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten().chain(&node.outputs));
+    let ids = graph.sources().chain(graph.results()).chain(inside.copied());
     for id in ids {
         let value = graph.values.get(id.0).ok_or_else(|| {
             Error::input(format!("the model refers to value {} of {}", id.0, graph.values.len()))
@@ -45,7 +44,7 @@ pub fn order(graph: &Graph) -> Result<()> {
         }
     }
     let mut written: Vec<bool> = graph.values.iter().map(|value| value.constant.is_some()).collect();
-    for id in &graph.inputs {
+    for id in graph.sources() {
         written[id.0] = true;
     }
     for node in &graph.nodes {
@@ -57,8 +56,8 @@ pub fn order(graph: &Graph) -> Result<()> {
             written[id.0] = true;
         }
     }
-    match graph.outputs.iter().find(|id| !written[id.0]) {
-        Some(&id) => {
+    match graph.results().find(|id| !written[id.0]) {
+        Some(id) => {
             Err(Error::input(format!("no layer writes the model's output `{}`", graph.value(id).name)))
         }
         None => Ok(()),

@@ -53,7 +53,7 @@ use std::borrow::Cow;
 use ferrolite_graph::float::Tensor;
 
 use crate::error::{Error, Result};
-use crate::graph::{Constant, DType, Graph, Node, Quantization, ValueId};
+use crate::graph::{Constant, DType, Graph, Node, Quantization, State, ValueId};
 use crate::ops::branches::{Branch, branches};
 use crate::ops::check::error;
 use crate::ops::operands::Operands;
@@ -71,6 +71,9 @@ pub struct Executor<'g> {
     /// The branches that each node is in.
     branches: Vec<Vec<Branch>>,
 }
+
+/// What the states of a graph hold, as real numbers, in the graph's order; see [`Executor::start`].
+pub type States = Vec<Vec<f32>>;
 
 impl<'g> Executor<'g> {
     /// Checks the graph and prepares its constants.
@@ -106,7 +109,20 @@ impl<'g> Executor<'g> {
         self.graph
     }
 
-    /// Runs one sample: the model's inputs in, the model's outputs out, both in the graph's order.
+    /// The states before the first inference.
+    pub fn start(&self) -> States {
+        let real = |state: &State| {
+            let value = self.graph.value(state.value);
+            match &state.initial {
+                Constant::F32(real) => real.clone(),
+                integers => integers.to_real(value.quantization.as_ref(), &value.shape),
+            }
+        };
+        self.graph.states.iter().map(real).collect()
+    }
+
+    /// Runs one sample, which begins with fresh states: the model's inputs in, the model's outputs out, both in the
+    /// graph's order. What the states hold at the beginning may follow the inputs.
     ///
     /// # Errors
     /// If the number of inputs or the number of elements of one is not the model's.
@@ -128,6 +144,25 @@ impl<'g> Executor<'g> {
     /// else reads them: round them to a quantization's grid, or inject faults.
     pub fn run_transformed(
         &self,
+        inputs: &[&[f32]],
+        transform: &mut dyn FnMut(ValueId, &mut [f32]),
+    ) -> Result<Vec<Vec<f32>>> {
+        let graph = self.graph;
+        // A sample of a sequence has what the states hold then behind its inputs.
+        match inputs.split_at_checked(graph.inputs.len()) {
+            Some((inputs, states)) if !states.is_empty() && states.len() == graph.states.len() => {
+                let mut states: States = states.iter().map(|state| state.to_vec()).collect();
+                self.run_next(&mut states, inputs, transform)
+            }
+            _ => self.run_next(&mut self.start(), inputs, transform),
+        }
+    }
+
+    /// Like [`run_transformed`](Executor::run_transformed), for a sample of a sequence: it begins with the states that
+    /// the sample before has left, and leaves its own.
+    pub fn run_next(
+        &self,
+        states: &mut States,
         inputs: &[&[f32]],
         transform: &mut dyn FnMut(ValueId, &mut [f32]),
     ) -> Result<Vec<Vec<f32>>> {
@@ -154,6 +189,11 @@ impl<'g> Executor<'g> {
             let mut data = data.to_vec();
             transform(id, &mut data);
             values[id.0] = Some(data);
+        }
+        for (state, data) in graph.states.iter().zip(&*states) {
+            let mut data = data.clone();
+            transform(state.value, &mut data);
+            values[state.value.0] = Some(data);
         }
         for (index, node) in graph.nodes.iter().enumerate() {
             // Where a condition is not known yet, the node is computed, whether it matters or not.
@@ -185,13 +225,14 @@ impl<'g> Executor<'g> {
                 values[dead.0] = None;
             }
         }
-        let mut outputs = Vec::with_capacity(graph.outputs.len());
-        for &id in &graph.outputs {
-            let data = self.constants[id.0].as_deref().or(values[id.0].as_deref());
-            // `check::order` has found a writer for every output.
-            outputs.push(data.unwrap_or_default().to_vec());
+        // `check::order` has found a writer for every result.
+        let result =
+            |id: ValueId| self.constants[id.0].as_deref().or(values[id.0].as_deref()).unwrap_or_default();
+        for (state, data) in graph.states.iter().zip(states) {
+            let kept = result(state.next).iter().skip(state.from).take(data.len());
+            *data = kept.copied().collect();
         }
-        Ok(outputs)
+        Ok(graph.outputs.iter().map(|&id| result(id).to_vec()).collect())
     }
 }
 

@@ -89,9 +89,9 @@ pub struct Case {
 
 impl Case {
     /// Whether an operator has ops that are programs by themselves, so that `ops::case` makes them: a skip is about
-    /// the ops behind it.
+    /// the ops behind it, an assignment about what the state is then.
     pub fn is_alone(code: OpCode) -> bool {
-        code != OpCode::SkipIf
+        ![OpCode::SkipIf, OpCode::Assign].contains(&code)
     }
 
     /// With these parameters, and without operands yet.

@@ -18,6 +18,8 @@ pub mod add_int16;
 #[doc(hidden)]
 pub mod arg_min_max;
 #[doc(hidden)]
+pub mod assign;
+#[doc(hidden)]
 pub mod average_pool_2d;
 #[doc(hidden)]
 pub mod average_pool_up;
@@ -219,6 +221,8 @@ pub const AVERAGE_POOL_UP: Operator = average_pool_up::operator();
 pub const RESIZE_BILINEAR_UP: Operator = resize_bilinear_up::operator();
 /// Bilinear resizing in float32, as TensorFlow 1's uint8 has it.
 pub const RESIZE_BILINEAR_FLOAT: Operator = resize_bilinear_float::operator();
+/// Bytes of a tensor become those of a variable, which is state: ASSIGN_VARIABLE.
+pub const ASSIGN: Operator = assign::operator();
 /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
 pub const INTEGERS: Operator = integers::operator();
 /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
@@ -241,7 +245,7 @@ pub const GATHER_ND: Operator = gather_nd::operator();
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 50;
+const COUNT: usize = 51;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -287,6 +291,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         average_pool_up::operator(),
         resize_bilinear_up::operator(),
         resize_bilinear_float::operator(),
+        assign::operator(),
         integers::operator(),
         select::operator(),
         cast::operator(),
@@ -348,6 +353,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::AveragePoolUp => average_pool_up::case(random),
         OpCode::ResizeBilinearUp => resize_bilinear_up::case(random),
         OpCode::ResizeBilinearFloat => resize_bilinear_float::case(random),
+        OpCode::Assign => assign::case(random),
         OpCode::Integers => integers::case(random),
         OpCode::Select => select::case(random),
         OpCode::Cast => cast::case(random),

@@ -51,7 +51,6 @@ pub fn code_of(operator: &Operator) -> OpCode {
 pub const REFUSED: &[(&str, &str)] = &[
     ("audio_preprocessor_int8", "SignalWindow"),
     ("keyword_scrambled_8bit", "SVDF"),
-    ("okay_nabu", "VAR_HANDLE"),
     ("mnist_lenet_300_100", "float"),
 ];
 
@@ -235,12 +234,18 @@ pub fn samples(
     Ok((0..count).map(sample).collect())
 }
 
+/// Whether the arrays of outputs with this name are of one interpreter that ran all samples: those of vectors, and shared
+/// ones that say so.
+pub fn is_sequence(outputs: &str) -> bool {
+    outputs == "out" || outputs.contains("seq")
+}
+
 /// Runs every sample of the arrays `{inputs}0`, `{inputs}1`, … and compares with `{outputs}0`, ….
-/// `Ok` is the number of samples. Those of op vectors, whose outputs are `out`, are one sequence.
+/// `Ok` is the number of samples.
 pub fn compare(file: &[u8], ops: OpSet, npz: &Path, inputs: &str, outputs: &str) -> Result<usize, String> {
     let file = AlignedBuf::from_bytes(file);
     let net = Net::with(&file, ops);
-    let mut net = if outputs == "out" { net.sequence() } else { net };
+    let mut net = if is_sequence(outputs) { net.sequence() } else { net };
     let mut npz = Npz::open(npz).map_err(|error| error.message)?;
     let (ins, outs) = (net.model().inputs().len(), net.model().outputs().len());
     let mut read = |name: &str, count: usize| -> Result<Vec<_>, String> {

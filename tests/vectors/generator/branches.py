@@ -13,7 +13,7 @@ class Branching(Layers):
 
     def branch(self, values):
         """A subgraph, and its inputs."""
-        inner = Branching("")
+        inner = type(self)("")
         inner.rng = self.rng
         self.add_subgraph(inner)
         specs = [self.specs[value] for value in values]

@@ -17,6 +17,7 @@ TYPES = {
     "i64": (schema.TensorType.INT64, np.int64),
     "bool": (schema.TensorType.BOOL, np.bool_),
     "i4": (schema.TensorType.INT4, np.int8),
+    "resource": (schema.TensorType.RESOURCE, np.int32),
 }
 
 ACTIVATIONS = {

@@ -103,6 +103,27 @@ impl Node {
     }
 }
 
+/// A value that one inference leaves to the next: a variable of the author's.
+///
+/// ```text
+/// value:  at first `initial`, then what the inference before kept of its `next`
+/// next:   what is kept, from element `from` on, as many elements as `value` has
+/// ```
+/// No node writes `value`, and it is no input. All nodes that read it see what the inference began with.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The author's name.
+    pub name: String,
+    /// The value at the beginning of an inference.
+    pub value: ValueId,
+    /// What it is before the first inference, in its own type.
+    pub initial: Constant,
+    /// The value whose elements are kept, of the same type and quantization.
+    pub next: ValueId,
+    /// The first element that is kept.
+    pub from: usize,
+}
+
 /// A neural network: values, nodes in execution order, and the borders.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -116,6 +137,8 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// Model outputs in the author's order.
     pub outputs: Vec<ValueId>,
+    /// What outlives an inference.
+    pub states: Vec<State>,
     /// Constants of int8 that the author stores with four bits each: dense layers keep their weights so.
     pub four_bits: HashSet<ValueId>,
     /// Results of layers that were TensorFlow 1's uint8 before they became int8. Its kernels multiply scales in float32,
@@ -175,7 +198,7 @@ impl Graph {
         consumers
     }
 
-    /// Makes every reader of `from`, the model's outputs included, read `to` instead.
+    /// Makes every reader of `from`, the model's outputs and states included, read `to` instead.
     pub fn replace_uses(&mut self, from: ValueId, to: ValueId) {
         for node in &mut self.nodes {
             for input in node.inputs.iter_mut().flatten() {
@@ -184,21 +207,42 @@ impl Graph {
                 }
             }
         }
-        for output in &mut self.outputs {
-            if *output == from {
-                *output = to;
+        self.replace_result(from, to);
+    }
+
+    /// Makes `to` what the model gives, or keeps, instead of `from`.
+    pub fn replace_result(&mut self, from: ValueId, to: ValueId) {
+        let kept = self.states.iter_mut().map(|state| &mut state.next);
+        for result in self.outputs.iter_mut().chain(kept) {
+            if *result == from {
+                *result = to;
             }
         }
     }
 
-    /// Whether a value is one of the model's outputs.
+    /// What an inference is for: the model's outputs, and what states keep.
+    pub fn results(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.outputs.iter().copied().chain(self.states.iter().map(|state| state.next))
+    }
+
+    /// What an inference begins with: the model's inputs, and the values of states.
+    pub fn sources(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.inputs.iter().copied().chain(self.states.iter().map(|state| state.value))
+    }
+
+    /// Whether a value is one of the model's outputs, or what a state keeps.
     pub fn is_output(&self, id: ValueId) -> bool {
-        self.outputs.contains(&id)
+        self.results().any(|result| result == id)
+    }
+
+    /// Whether a value is one of the model's inputs, or a state's.
+    pub fn is_source(&self, id: ValueId) -> bool {
+        self.sources().any(|source| source == id)
     }
 
     /// Values that some node reads or writes, or that are a border of the model.
     pub fn used_values(&self) -> HashSet<ValueId> {
-        let mut used: HashSet<ValueId> = self.inputs.iter().chain(&self.outputs).copied().collect();
+        let mut used: HashSet<ValueId> = self.sources().chain(self.results()).collect();
         for node in &self.nodes {
             used.extend(node.inputs.iter().flatten());
             used.extend(&node.outputs);

@@ -35,6 +35,10 @@ pub fn tflite(graph: &Graph) -> Result<Vec<u8>> {
         return Err(Error::input(format!("{}: only quantized models are written as .tflite", graph.name))
             .help("quantize the model first"));
     }
+    if let Some(state) = graph.states.first() {
+        let what = format!("{}: variable `{}` is not written as .tflite", graph.name, state.name);
+        return Err(Error::input(what).help("write a .ferro file, which keeps variables"));
+    }
     let mut writer = Writer::new(graph);
     for &id in &graph.inputs {
         writer.value(id);

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::assignments::CIRCULAR_BUFFER;
 use super::builder::Builder;
 use super::tensors;
 use crate::error::Result;
@@ -45,11 +46,38 @@ impl<'a, 'f> Branches<'a, 'f> {
         operator: schema::Operator<'_>,
     ) -> Result<()> {
         let (code, node) = builder.begin(self.model, number, operator)?;
+        let first = builder.graph.nodes.len();
         match (code.number(), &node.op) {
             (Code::IF, _) => self.choose(builder, operator, node)?,
+            (Code::CALL_ONCE, _) => self.start(builder, operator, node)?,
+            (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE, _) => {
+                builder.translate_variable(code.number(), operator, node);
+            }
             // The user's own.
             (_, Op::Custom(_)) => builder.graph.nodes.push(node),
+            (Code::CUSTOM, _) if code.custom_code() == Some(CIRCULAR_BUFFER) => {
+                builder.translate_buffer(operator, node);
+            }
             _ => builder.translate(&code, operator, node),
+        }
+        if builder.variables.starting {
+            builder.compute_from(first);
+        }
+        Ok(())
+    }
+
+    /// Reads the subgraph of a CALL_ONCE, which gives variables their first values.
+    fn start(&mut self, builder: &mut Builder, operator: schema::Operator<'_>, node: Node) -> Result<()> {
+        let name = &node.name;
+        let Some(options) = operator.builtin_options_as_call_once_options() else {
+            return Err(damaged(format!("layer `{name}` (CALL_ONCE) has no subgraph")));
+        };
+        let outer = std::mem::replace(&mut builder.variables.starting, true);
+        let read = self.branch(builder, options.init_subgraph_index(), &[], &format!("{name}/start"));
+        builder.variables.starting = outer;
+        if let Err(reason) = read? {
+            let op = Op::Unsupported(Unsupported { code: "CALL_ONCE".into(), reason });
+            builder.graph.nodes.push(Node { op, ..node });
         }
         Ok(())
     }
@@ -74,12 +102,17 @@ impl<'a, 'f> Branches<'a, 'f> {
             _ => None,
         };
         let mut results = Vec::new();
+        let before = builder.variables.current();
+        let mut variables = Vec::new();
         for (number, (word, holds)) in subgraphs.into_iter().zip([("then", true), ("else", false)]) {
             if known.is_some_and(|known| known != holds) {
                 continue;
             }
             let whole = format!("{name}/{word}");
-            match self.branch(builder, number, &operands, &whole)? {
+            builder.variables.set_current(&before);
+            let made = self.branch(builder, number, &operands, &whole)?;
+            variables.push(builder.variables.current());
+            match made {
                 Ok(made) if made.len() == node.outputs.len() => results.push(made),
                 Ok(made) => {
                     return Err(damaged(format!(
@@ -94,6 +127,10 @@ impl<'a, 'f> Branches<'a, 'f> {
                     return Ok(());
                 }
             }
+        }
+        // Where the condition is known, one branch has been read, and what it left is there.
+        if let Ok(branches) = <[_; 2]>::try_from(variables) {
+            builder.join_variables(name, (*condition, block), branches);
         }
         for (position, &output) in node.outputs.iter().enumerate() {
             let made = results.iter().map(|made| Some(made[position]));

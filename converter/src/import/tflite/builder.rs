@@ -7,6 +7,7 @@ use ferrolite_runtime::quant;
 
 use super::layer::{Layer, Place, Step};
 use super::tensors::Tensors;
+use super::variables::Variables;
 use super::{arithmetic, dilation, known, logic, lookup, lstm, operators, types, uint8};
 use crate::error::{Error, Result};
 use crate::graph::custom::{Attributes, Registry, Source};
@@ -31,8 +32,8 @@ pub(super) struct Builder {
     pub(super) open: Vec<Vec<bool>>,
     /// What conversions make of constants.
     converted: HashSet<ValueId>,
-    /// Whether something in the file gives variables their first values.
-    initialised: bool,
+    /// The author's variables.
+    pub(super) variables: Variables,
     /// Operators of the user's own.
     custom: Registry,
 }
@@ -44,12 +45,12 @@ impl Builder {
         faults: Vec<Option<String>>,
         layer_names: Vec<String>,
         open: Vec<Vec<bool>>,
-        (initialised, custom): (bool, Registry),
+        (variables, custom): (Variables, Registry),
     ) -> Builder {
         let defined = vec![false; graph.values.len()];
         let scope = (0..graph.values.len()).map(ValueId).collect();
         let converted = HashSet::new();
-        Builder { graph, scope, defined, faults, layer_names, open, converted, initialised, custom }
+        Builder { graph, scope, defined, faults, layer_names, open, converted, variables, custom }
     }
 
     /// Adds the tensors of another subgraph, and gives their values in the order of the file.
@@ -196,7 +197,7 @@ impl Builder {
         }
         let translated = match operators::translate(builtin, &layer) {
             // An unknown operator stays just that, whatever its tensors are.
-            Err(reason) if reason.is_empty() => Err(operators::advice(builtin, code, self.initialised)),
+            Err(reason) if reason.is_empty() => Err(operators::advice(builtin, code)),
             other => fault.map_or(other, Err),
         };
         let resolved = layer.resolved.into_inner();
@@ -247,7 +248,7 @@ impl Builder {
     }
 
     /// A value that the file does not have.
-    fn value(&mut self, value: Value) -> ValueId {
+    pub(super) fn value(&mut self, value: Value) -> ValueId {
         self.defined.push(true);
         self.faults.push(None);
         self.layer_names.push(value.name.clone());

@@ -19,11 +19,13 @@
 
 mod align;
 mod arithmetic;
+mod assignments;
 mod branches;
 mod builder;
 mod constants;
 mod copies;
 mod dilation;
+mod flexbuffer;
 mod known;
 mod layer;
 mod logic;
@@ -36,6 +38,7 @@ mod sparse;
 mod tensors;
 mod types;
 mod uint8;
+mod variables;
 mod windows;
 
 #[cfg(test)]
@@ -53,9 +56,10 @@ use super::damaged::{DAMAGED, damaged};
 use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
-use crate::tflite::{self as schema, BuiltinOperator as Code};
+use crate::tflite as schema;
 use branches::Branches;
 use builder::Builder;
+use variables::Variables;
 
 /// Reads `.tflite` files.
 pub struct TfliteImporter;
@@ -133,18 +137,13 @@ fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
         ..Graph::default()
     };
     let (mut notes, mut warnings) = (Vec::new(), Vec::new());
-    // Only what CALL_ONCE runs gives variables their values.
-    let codes = model.operator_codes();
-    let code = |o: &schema::Operator<'_>| {
-        codes.filter(|c| (o.opcode_index() as usize) < c.len()).map(|c| c.get(o.opcode_index() as usize))
-    };
-    let initialised = operators.iter().filter_map(code).any(|code| code.number() == Code::CALL_ONCE);
+    let variables = Variables::of(&model);
     let mut builder = Builder::new(
         graph,
         tensors.faults,
         tensors.layer_names,
         tensors.open,
-        (initialised, options.custom.clone()),
+        (variables, options.custom.clone()),
     );
     builder.define_borders(&written)?;
     let mut branches = Branches::of(&model, file);
@@ -156,6 +155,7 @@ fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
         let are = if unread == 1 { "is" } else { "are" };
         notes.push(format!("the file has {} subgraphs, of which {unread} {are} not read", subgraphs.len()));
     }
+    builder.finish_variables(&mut notes);
     let graph = builder.finish(&mut notes, &mut warnings)?;
     Ok(Read { graph, notes, warnings })
 }

@@ -83,8 +83,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
 }
 
 /// What a person can do about an operator that is unknown here; empty where there is no advice of its own.
-/// `initialised` says whether something in the file gives variables their first values.
-pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>, initialised: bool) -> Reason {
+pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>) -> Reason {
     let advice = match (builtin, code.custom_code().unwrap_or_default()) {
         (Code::CUSTOM, "ethos-u") => {
             "Vela compiled these layers for an Ethos-U network processor: convert the .tflite that Vela was given"
@@ -115,13 +114,6 @@ pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>, initialised: bool) 
             | Code::UNIDIRECTIONAL_SEQUENCE_RNN,
             _,
         ) => "convert the SavedModel, .keras or .h5 file of the network instead",
-        (Code::VAR_HANDLE | Code::READ_VARIABLE, _) if !initialised => {
-            "nothing in the file gives this variable its value, which TensorFlow's converter has lost: convert the SavedModel \
-             that the file was made from"
-        }
-        (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE | Code::CALL_ONCE, _) => {
-            "a variable that keeps its value from one inference to the next"
-        }
         _ => "",
     };
     advice.into()

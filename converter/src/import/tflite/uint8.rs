@@ -34,7 +34,7 @@ pub(super) fn run(graph: &mut Graph) {
     let count = graph.values.len();
     for id in (0..count).map(ValueId) {
         let Some(moved) = moved(graph.value(id)) else { continue };
-        if graph.inputs.contains(&id) || graph.is_output(id) {
+        if graph.inputs.contains(&id) || graph.outputs.contains(&id) {
             let moved = Value { name: format!("{}/int8", moved.name), ..moved };
             let new = graph.add_value(moved);
             inside.insert(id, new);
@@ -71,6 +71,12 @@ pub(super) fn run(graph: &mut Graph) {
         // An output that is listed twice is written once.
         if !nodes.iter().any(|node| node.outputs.contains(&id)) {
             nodes.push(convert(graph, new, id));
+        }
+    }
+    for state in &mut graph.states {
+        state.next = inside.get(&state.next).copied().unwrap_or(state.next);
+        if let (Constant::U8(elements), true) = (&state.initial, inside.contains_key(&state.value)) {
+            state.initial = Constant::I8(elements.iter().map(|&x| (x ^ 0x80) as i8).collect());
         }
     }
     graph.nodes = nodes;

@@ -85,7 +85,7 @@ fn find(graph: &Graph) -> Option<Found> {
             (Some(ties), _) => ties.into_iter().for_each(|(from, to)| groups.tie(from, to)),
         }
     }
-    needed.extend(graph.inputs.iter().chain(&graph.outputs).flat_map(|&id| all(graph, id)));
+    needed.extend(graph.sources().chain(graph.results()).flat_map(|id| all(graph, id)));
     let mut kept = vec![false; groups.len()];
     for channel in needed {
         if graph.value(channel.0).constant.is_none() {

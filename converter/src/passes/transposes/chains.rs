@@ -25,7 +25,7 @@ pub(super) fn run(graph: &mut Graph) -> usize {
         let single = view.keeps_order(shape) || view.permutation(shape.len()).is_some();
         let plain = direct && (matches!(node.op, Op::Reshape) || !own.keeps_order(shape));
         let long = !single && length > 2;
-        let from_input = graph.inputs.contains(&source) || graph.is_output(source);
+        let from_input = graph.is_source(source) || graph.is_output(source);
         let needed = nothing && graph.is_output(result) && from_input && direct;
         let read = graph.is_output(result) || graph.nodes.iter().any(|n| n.inputs.contains(&Some(result)));
         if read && (nothing && !needed || single && !plain && !nothing || long) {

@@ -59,9 +59,7 @@ fn leave(graph: &mut Graph, id: ValueId, exits: Vec<Exit>, back: &View) {
         let value = graph.value(id).clone();
         let result = see(graph, id, back, &value.name);
         graph.value_mut(id).name = format!("{}/view", value.name);
-        for output in graph.outputs.iter_mut().filter(|output| **output == id) {
-            *output = result;
-        }
+        graph.replace_result(id, result);
         whole = Some(result);
     }
     for exit in exits {

@@ -1,0 +1,36 @@
+//! Where variables lie in the state, and what reads them there.
+
+use ferrolite_schema::OpCode;
+
+use crate::error::{Error, Result};
+use crate::graph::{DType, Graph};
+use crate::ops::lowering::States;
+
+/// Where the author's variables lie in the state, and what they begin with: those that begin with zeros are the last, as a
+/// file does not have these bytes.
+pub(super) fn placed(graph: &Graph) -> Result<States> {
+    let bytes: Vec<Vec<u8>> = graph.states.iter().map(|state| state.initial.to_le_bytes()).collect();
+    let mut order: Vec<usize> = (0..bytes.len()).collect();
+    order.sort_by_key(|&number| bytes[number].iter().all(|&byte| byte == 0));
+    let mut states = States::default();
+    for number in order {
+        let (state, bytes) = (&graph.states[number], &bytes[number]);
+        let value = graph.value(state.value);
+        if bytes.len() != value.bytes() || bytes.is_empty() {
+            return Err(Error::internal(format!("variable `{}` begins with other elements", state.name)));
+        }
+        let align = if value.dtype == DType::Int64 { 8 } else { 4 };
+        states.initial.resize(states.initial.len().next_multiple_of(align), 0);
+        states.places.insert(state.value, states.initial.len() as u32);
+        states.initial.extend(bytes);
+        if states.initial.len() > 1 << 30 {
+            return Err(Error::input("the model's variables together are larger than 1 GiB"));
+        }
+    }
+    Ok(states)
+}
+
+/// Whether an operator reads state as it is: those that move bytes from wherever they are.
+pub(super) fn reads_state(code: u16) -> bool {
+    [OpCode::StridedCopy, OpCode::Merge, OpCode::Assign].iter().any(|&moving| moving as u16 == code)
+}
