@@ -370,6 +370,13 @@ pub struct Runs {
     pub step: (isize, isize),
 }
 
+/// A number with twice the bits of an address.
+#[cfg(target_pointer_width = "32")]
+type Wide = u64;
+/// A number with twice the bits of an address.
+#[cfg(not(target_pointer_width = "32"))]
+type Wide = u128;
+
 /// Bytes of a run from which on a call of `memcpy` is worth its time, if both sides are aligned alike: else it takes a
 /// word of the target from two of the source.
 const LONG: usize = 32;
@@ -382,13 +389,13 @@ const LONG: usize = 32;
 #[inline(never)]
 pub fn copy_runs(source: TensorView<'_, u8>, target: &[Cell<u8>], runs: &Runs) {
     let Runs { count, bytes, first: (from, to), step: (step_from, step_to) } = *runs;
+    // In twice as many bits, nothing overflows.
     let fits = |len: usize, first: usize, step: isize| {
-        let reach = count.wrapping_sub(1).checked_mul(step.unsigned_abs())?;
-        let (low, high) =
-            if step < 0 { (first.checked_sub(reach)?, first) } else { (first, first.checked_add(reach)?) };
-        (low <= high && high.checked_add(bytes)? <= len).then_some(())
+        let reach = count.wrapping_sub(1) as Wide * step.unsigned_abs() as Wide;
+        let (forwards, backwards) = if step < 0 { (0, reach) } else { (reach, 0) };
+        first as Wide >= backwards && first as Wide + bytes as Wide + forwards <= len as Wide
     };
-    if fits(source.len, from, step_from).and(fits(target.len(), to, step_to)).is_none() || count == 0 {
+    if count == 0 || !fits(source.len, from, step_from) || !fits(target.len(), to, step_to) {
         return;
     }
     let apart = (source.first as usize).wrapping_add(from) ^ (target.as_ptr() as usize).wrapping_add(to);

@@ -29,6 +29,7 @@ mod mve;
 mod planes;
 mod policy;
 mod portable;
+pub(crate) mod resize;
 #[cfg(any(kernels = "rv32im", not(device)))]
 mod rv32im;
 mod strips;
@@ -71,6 +72,7 @@ pub use mve::Mve;
 pub use planes::{Planes, Size};
 pub use policy::{Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
+pub use resize::Between;
 #[cfg(any(kernels = "rv32im", not(device)))]
 pub use rv32im::Rv32im;
 pub use strips::Strips;
@@ -485,6 +487,15 @@ pub trait Kernels: 'static {
     /// table. The sum is below 2^32 in Q12.19. `out` may lie over the row.
     fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
         portable::softmax(row, table, out);
+    }
+
+    /// A row of RESIZE_BILINEAR. Pixel `i` is at `x = start + i * step`; with `x0 = max(x, 0) / 1024`, `x1 = min((x + 1023) / 1024,
+    /// width - 1)` and `dx = x - 1024 * x0` its channels are those of four pixels,
+    /// `((a * (1024 - dx) + c * dx) * (1024 - dy) + (b * (1024 - dx) + d * dx) * dy) / 2^20`: `a` and `c` of the upper row, `b`
+    /// and `d` of the lower one, `c` and `d` at `x1`. Double rounding takes ties away from zero, single one upwards.
+    /// `out` holds whole pixels and does not overlap the rows.
+    fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
+        resize::portable(between, rounding, out);
     }
 
     /// Mean of each channel over some cells: `out[c] = clamp(round(sum / count))`, ties away from zero.

@@ -3,7 +3,9 @@
 
 use core::cell::Cell;
 
-use super::portable;
+use ferrolite_schema::Rounding;
+
+use super::{Between, portable, resize};
 
 /// Elements that the assembly looks up in a round.
 #[cfg(device)]
@@ -27,9 +29,66 @@ pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
     portable::lookup(input, table, out);
 }
 
+/// See [`Kernels::resize_row`](super::Kernels::resize_row).
+pub(super) fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
+    #[cfg(device)]
+    if let (Rounding::Double, Some(mut work)) = (rounding, asm::Row::of(between, out)) {
+        // SAFETY: `Row::of` has found that all pixels are between those of the rows, and that there are so many.
+        unsafe { asm::resize_row(&raw mut work) }
+        return;
+    }
+    resize::portable(between, rounding, out);
+}
+
 #[cfg(device)]
 mod asm {
     use core::arch::naked_asm;
+    use core::cell::Cell;
+
+    use super::Between;
+    use crate::kernels::fields::leaf;
+
+    /// Arguments of `resize_row`.
+    #[repr(C)]
+    pub(super) struct Row {
+        upper: *const i8,
+        lower: *const i8,
+        out: *mut i8,
+        channels: usize,
+        /// Pixels that are still to come, at least one.
+        pixels: usize,
+        position: i32,
+        step: i32,
+        last: i32,
+        dy: i32,
+    }
+
+    impl Row {
+        /// `None` if there is nothing to do, or if pixels would be read that are not there.
+        pub(super) fn of(between: &Between<'_>, out: &[Cell<i8>]) -> Option<Row> {
+            let &Between { rows: [upper, lower], dy, channels, start, step, width } = between;
+            let pixels = out.len().checked_div(channels).filter(|&pixels| pixels != 0)?;
+            let reach = (pixels as i32 - 1).checked_mul(step)?.checked_add(start)?;
+            let size = (width as usize).checked_mul(channels)?;
+            let fits = (1..=0xFFFF).contains(&width)
+                && start > -1024
+                && step >= 0
+                && reach < (width << 10) as i32
+                && upper.len() >= size
+                && lower.len() >= size;
+            fits.then(|| Row {
+                upper: upper.as_ptr().cast(),
+                lower: lower.as_ptr().cast(),
+                out: out.as_ptr().cast_mut().cast(),
+                channels,
+                pixels,
+                position: start,
+                step,
+                last: width as i32 - 1,
+                dy,
+            })
+        }
+    }
 
     #[cfg(kernels = "armv7em")]
     macro_rules! cpu {
@@ -93,6 +152,85 @@ mod asm {
             "bne.w 2b",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
             ".purgem FERROLITE_TEN",
+        )
+    }
+
+    /// A row of pixels with two roundings. In the loop over channels r0 to r3 are the places of the four elements, upper
+    /// left, lower left, upper right and lower right, and r4 to r7 their weights; r8 is the place of the output, r9 half of
+    /// the elements that are still to come.
+    #[unsafe(naked)]
+    pub(super) unsafe extern "C" fn resize_row(work: *mut Row) {
+        leaf!(
+            [Row: upper, lower, out, channels, pixels, position, step, last, dy],
+            cpu!(),
+            ".macro FERROLITE_BLEND",
+            "ldrsb r10, [r0], #1",
+            "ldrsb r11, [r1], #1",
+            "ldrsb r12, [r2], #1",
+            "ldrsb lr, [r3], #1",
+            "mul r10, r10, r4",
+            "mla r10, r11, r5, r10",
+            "mla r10, r12, r6, r10",
+            "mla r10, lr, r7, r10",
+            "add.w r10, r10, r10, asr #31",
+            "add.w r10, r10, #0x80000",
+            "asr.w r10, r10, #20",
+            "strb r10, [r8], #1",
+            ".endm",
+            "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+            "1:",
+            "ldr.w r12, [sp]",
+            "ldr.w r9, [r12, #{position}]",
+            "ldr.w r10, [r12, #{step}]",
+            "ldr.w r11, [r12, #{last}]",
+            "ldr.w lr, [r12, #{channels}]",
+            "ldr.w r5, [r12, #{dy}]",
+            "ldr.w r0, [r12, #{upper}]",
+            "ldr.w r1, [r12, #{lower}]",
+            "ldr.w r8, [r12, #{out}]",
+            "add.w r10, r10, r9",
+            "str.w r10, [r12, #{position}]",
+            // r2 the left pixel, r3 the right one, r9 the weight of that.
+            "bic.w r2, r9, r9, asr #31",
+            "lsr.w r2, r2, #10",
+            "addw r3, r9, #1023",
+            "asr.w r3, r3, #10",
+            "cmp.w r3, r11",
+            "it gt",
+            "movgt.w r3, r11",
+            "sub.w r9, r9, r2, lsl #10",
+            "mul r7, r9, r5",
+            "rsb.w r6, r7, r9, lsl #10",
+            "rsb.w r5, r7, r5, lsl #10",
+            "rsb.w r4, r5, #0x100000",
+            "sub.w r4, r4, r9, lsl #10",
+            "mul r2, r2, lr",
+            "mul r3, r3, lr",
+            "add.w r10, r0, r3",
+            "add.w r3, r1, r3",
+            "add.w r0, r0, r2",
+            "add.w r1, r1, r2",
+            "mov.w r2, r10",
+            // An odd number begins with the second of two.
+            "add.w r9, lr, #1",
+            "lsr.w r9, r9, #1",
+            "tst.w lr, #1",
+            "bne.w 3f",
+            ".p2align 2",
+            "2:",
+            "FERROLITE_BLEND",
+            "3:",
+            "FERROLITE_BLEND",
+            "subs.w r9, r9, #1",
+            "bne.w 2b",
+            "ldr.w r12, [sp]",
+            "str.w r8, [r12, #{out}]",
+            "ldr.w r10, [r12, #{pixels}]",
+            "subs.w r10, r10, #1",
+            "str.w r10, [r12, #{pixels}]",
+            "bne.w 1b",
+            "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+            ".purgem FERROLITE_BLEND",
         )
     }
 }

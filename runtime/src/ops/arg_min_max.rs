@@ -73,16 +73,21 @@ pub fn arg_min_max<K: Kernels, I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>]
     }
 }
 
-/// The index of the first element of a value, which is among them.
+/// The index of the first element of a value, which is among them: four at a time.
 #[inline(never)]
 fn position(run: TensorView<'_, i8>, value: i8) -> i32 {
-    let mut at = 0usize;
-    while let Some(four) = run.array::<4>(at) {
-        if four.contains(&value) {
-            break;
+    const EACH: u32 = 0x0101_0101;
+    let wanted = u32::from(value as u8).wrapping_mul(EACH);
+    let is_there = |four: [i8; 4]| {
+        if cfg!(any(kernels = "armv6m", kernels = "rv32im")) {
+            // These read bytes one by one.
+            return four.contains(&value);
         }
-        at = at.wrapping_add(4);
-    }
+        // Only a byte that is zero, or above one, borrows.
+        let word = u32::from_le_bytes(four.map(|x| x as u8)) ^ wanted;
+        word.wrapping_sub(EACH) & !word & (EACH << 7) != 0
+    };
+    let at = run.arrays().take_while(|&four| !is_there(four)).count().wrapping_mul(4);
     let rest = run.range(at, 4).iter().take_while(|&x| x != value).count();
     at.wrapping_add(rest) as i32
 }

@@ -173,7 +173,7 @@ pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator::<Native>();
 /// Nearest-neighbour resizing.
 pub const RESIZE_NEAREST: Operator = resize_nearest::operator();
 /// Bilinear resizing.
-pub const RESIZE_BILINEAR: Operator = resize_bilinear::operator();
+pub const RESIZE_BILINEAR: Operator = resize_bilinear::operator::<Native>();
 /// float32 to integers.
 pub const QUANTIZE: Operator = quantize::operator();
 /// Integers to float32.
@@ -267,7 +267,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         reduce::operator(),
         reduce_min_max::operator::<K>(),
         resize_nearest::operator(),
-        resize_bilinear::operator(),
+        resize_bilinear::operator::<K>(),
         quantize::operator(),
         dequantize::operator(),
         arg_min_max::operator::<K>(),

@@ -39,6 +39,11 @@ fn eval(eval: &Eval<'_>) {
 pub fn reduce(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let input = TensorView::from_cells(input);
     let ([a, b, c], [x, y, z]) = (p.shape.kept, p.shape.reduced);
+    // A Cortex-M0 has little flash.
+    if x.count == 1 && y.count == 1 && z.stride == 1 && !cfg!(kernels = "armv6m") {
+        rows(p, rounding, input, out);
+        return;
+    }
     let mut out = out;
     for at in steps(a, 0) {
         for at in steps(b, at) {
@@ -67,6 +72,23 @@ pub fn reduce(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[C
                 }
                 (out, left) = (behind, left.wrapping_sub(step as u32));
                 at = at.wrapping_add(step.wrapping_mul(c.stride as usize));
+            }
+        }
+    }
+}
+
+/// The same where what becomes one element lies side by side.
+#[inline(never)]
+fn rows(p: &ReduceParams, rounding: Rounding, input: TensorView<'_, i8>, out: &[Cell<i8>]) {
+    let ([a, b, c], [.., z]) = (p.shape.kept, p.shape.reduced);
+    let mut places = out.iter();
+    for at in steps(a, 0) {
+        for at in steps(b, at) {
+            for at in steps(c, at) {
+                let Some(out) = places.next() else { return };
+                let sum = sum_of(input.range(at, z.count as usize)).wrapping_add(p.bias);
+                let scaled = requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point);
+                out.set(scaled.clamp(-128, 127) as i8);
             }
         }
     }
@@ -108,6 +130,11 @@ fn add_columns(input: TensorView<'_, i8>, first: usize, dim: ReduceDim, sums: &m
 /// The sum of elements that lie side by side.
 #[inline(never)]
 fn add_run(run: TensorView<'_, i8>) -> i32 {
+    sum_of(run)
+}
+
+#[inline(always)]
+fn sum_of(run: TensorView<'_, i8>) -> i32 {
     let (mut sum, mut rest) = (0i32, run);
     while rest.len() >= 4 {
         let count = (rest.len() / 4).min(MOST_WORDS);

@@ -16,16 +16,15 @@ use ferrolite_schema::{OpCode, Rounding};
 
 use super::{Operator, no_overlap, window};
 use crate::error::Fault;
+use crate::kernels::resize::{ONE, neighbours, part};
+use crate::kernels::{Between, Kernels};
 use crate::node::{Eval, Node};
 use crate::tensor::runs;
 
-/// The operator.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::ResizeBilinear as u16, check, eval, lead: no_overlap }
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::ResizeBilinear as u16, check, eval: eval::<K>, lead: no_overlap }
 }
-
-/// Fixed-point positions count 1/1024 of a pixel.
-const ONE: i32 = 1 << 10;
 
 pub(super) fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &ResizeBilinearParams = node.params()?;
@@ -47,77 +46,35 @@ fn check_axis(out: u32, size: u32, scale: i32, start: i32) -> Result<(), Fault> 
     if size <= 0xFFFF && scale >= 0 && start > -ONE && last < end { Ok(()) } else { Err(Fault::Parameters) }
 }
 
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<ResizeBilinearParams>() {
-        resize_bilinear(p, eval.node().rounding(), eval.input(0), eval.output(0));
+        resize_bilinear::<K>(p, eval.node().rounding(), eval.input(0), eval.output(0));
     }
-}
-
-/// The two neighbours of a position, and the weight of the second.
-#[inline(always)]
-fn neighbours(position: i32, last: i32) -> (usize, usize, i32) {
-    // Divisions truncate: what is below zero is above -1 pixel.
-    let first = position.max(0) >> 10;
-    let second = (position.wrapping_add(ONE - 1) >> 10).min(last);
-    (first as usize, second as usize, position.wrapping_sub(first << 10))
 }
 
 /// Resizes a batch of images. `input` is `[batches, in_h, in_w, channels]`, `out`
 /// `[batches, out_h, out_w, channels]`.
-pub fn resize_bilinear(p: &ResizeBilinearParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
+pub fn resize_bilinear<K: Kernels>(
+    p: &ResizeBilinearParams,
+    rounding: Rounding,
+    input: &[Cell<i8>],
+    out: &[Cell<i8>],
+) {
     let channels = (p.channels as usize).max(1);
     let row = channels.wrapping_mul(p.in_w as usize).max(1);
     let out_row = channels.wrapping_mul(p.out_w as usize).max(1);
     let last = (p.in_h as i32).wrapping_sub(1);
     let images = runs(input, row.wrapping_mul(p.in_h as usize));
-    let line = if rounding == Rounding::Double { line::<true> } else { line::<false> };
     for (image, out) in images.zip(runs(out, out_row.wrapping_mul(p.out_h as usize))) {
         let mut y = p.start_h;
         for out in runs(out, out_row) {
             let (y0, y1, dy) = neighbours(y, last);
-            line(p, [part(image, y0, row), part(image, y1, row)], dy, out);
+            let rows = [part(image, y0, row), part(image, y1, row)];
+            let between = Between { rows, dy, channels, start: p.start_w, step: p.scale_w, width: p.in_w };
+            K::resize_row(&between, rounding, out);
             y = y.wrapping_add(p.scale_h);
         }
     }
-}
-
-/// A row of pixels between two rows, of which the second has weight `dy`.
-#[inline(never)]
-fn line<const DOUBLE: bool>(p: &ResizeBilinearParams, rows: [&[Cell<i8>]; 2], dy: i32, out: &[Cell<i8>]) {
-    let channels = (p.channels as usize).max(1);
-    let last = (p.in_w as i32).wrapping_sub(1);
-    let mut x = p.start_w;
-    for out in runs(out, channels) {
-        let (x0, x1, dx) = neighbours(x, last);
-        x = x.wrapping_add(p.scale_w);
-        // At most 1536 * 1536 each; the sum of all four terms stays far below 2^31.
-        let both = dx.wrapping_mul(dy);
-        let (only_x, only_y) =
-            (dx.wrapping_mul(ONE).wrapping_sub(both), dy.wrapping_mul(ONE).wrapping_sub(both));
-        let neither = (ONE * ONE).wrapping_sub(only_x).wrapping_sub(dy.wrapping_mul(ONE));
-        let [a, b] = rows.map(|row| part(row, x0, channels));
-        let [c, d] = rows.map(|row| part(row, x1, channels));
-        let pixels = a.iter().zip(b).zip(c).zip(d);
-        for ((((a, b), c), d), out) in pixels.zip(out) {
-            let product = |x: &Cell<i8>, weight: i32| i32::from(x.get()).wrapping_mul(weight);
-            let (left, right) = (product(a, neither).wrapping_add(product(b, only_y)), product(c, only_x));
-            out.set(round::<DOUBLE>(left.wrapping_add(right).wrapping_add(product(d, both))));
-        }
-    }
-}
-
-/// `sum / 2^20`: ties away from zero with double rounding, upwards with single.
-#[inline(always)]
-fn round<const DOUBLE: bool>(sum: i32) -> i8 {
-    let less = if DOUBLE { sum >> 31 } else { 0 };
-    (sum.wrapping_add(less).wrapping_add(1 << 19) >> 20) as i8
-}
-
-/// The `index`-th part of `size` elements.
-#[inline(always)]
-fn part(cells: &[Cell<i8>], index: usize, size: usize) -> &[Cell<i8>] {
-    let start = index.wrapping_mul(size);
-    cells.get(start..start.wrapping_add(size)).unwrap_or(&[])
 }
 
 /// Any op of the operator, for tests.
@@ -127,7 +84,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
     let mut next = |most: usize| dim(random, most);
     let (batches, in_h, in_w, out_h, out_w, channels) =
-        (next(2), next(5), next(5), next(7), next(7), next(4));
+        (next(2), next(5), next(5), next(7), next(7), next(7));
     let scale = |size: u32, out: u32| (size * 1024 / out) as i32;
     let (scale_h, scale_w) = (scale(in_h, out_h), scale(in_w, out_w));
     let start = |random: &mut Random, scale: i32| [0, (scale - 1024) / 2][random.below(2)].min(0);
@@ -151,6 +108,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Portable;
 
     #[test]
     fn doubles_a_row() {
@@ -174,7 +132,7 @@ mod tests {
             ([-128, 127], Rounding::Double, [-128, -1, 127, 127]),
         ] {
             let (mut input, mut out) = (input, [0i8; 4]);
-            resize_bilinear(
+            resize_bilinear::<Portable>(
                 &p,
                 rounding,
                 Cell::from_mut(&mut input[..]).as_slice_of_cells(),

@@ -6,6 +6,7 @@ use ferrolite_schema::params::ResizeBilinearParams;
 use ferrolite_schema::{OpCode, Rounding};
 
 use super::{Operator, no_overlap, resize_bilinear};
+use crate::kernels::Portable;
 use crate::node::Eval;
 
 /// The operator.
@@ -15,8 +16,8 @@ pub const fn operator() -> Operator {
 
 fn eval(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<ResizeBilinearParams>() {
-        // A single rounding is one upwards.
-        resize_bilinear::resize_bilinear(p, Rounding::Single, eval.input(0), eval.output(0));
+        // A single rounding is one upwards; no set has a kernel of its own for it.
+        resize_bilinear::resize_bilinear::<Portable>(p, Rounding::Single, eval.input(0), eval.output(0));
     }
 }
 

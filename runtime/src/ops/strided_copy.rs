@@ -196,13 +196,11 @@ pub fn fill_pattern(pattern: [u32; 2], target: &[Cell<u8>]) {
 /// copied.
 #[inline]
 pub fn strided_copy(segment: &CopySegment, input: TensorView<'_, u8>, output: &[Cell<u8>]) {
-    let mut dims = segment.dims;
-    let [.., last] = &mut dims;
-    let mut inner = *last;
-    *last = CopyDim { count: 1, source_stride: 0, target_stride: 0 };
-    for dim in &mut dims {
+    let [first, ..] = &segment.dims;
+    let (mut longest, mut inner) = (0, first);
+    for (index, dim) in segment.dims.iter().enumerate() {
         if dim.count > inner.count {
-            core::mem::swap(dim, &mut inner);
+            (longest, inner) = (index, dim);
         }
     }
     let step = (inner.source_stride as isize, inner.target_stride as isize);
@@ -213,7 +211,10 @@ pub fn strided_copy(segment: &CopySegment, input: TensorView<'_, u8>, output: &[
         runs.first = (from, to);
         copy_runs(input, output, &runs);
         // Counts like an odometer.
-        for (dim, count) in dims.iter().zip(&mut counts).rev() {
+        for (index, (dim, count)) in segment.dims.iter().zip(&mut counts).enumerate().rev() {
+            if index == longest || dim.count == 1 {
+                continue;
+            }
             *count = count.wrapping_add(1);
             from = from.wrapping_add(dim.source_stride as usize);
             to = to.wrapping_add(dim.target_stride as usize);

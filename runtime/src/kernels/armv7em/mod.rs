@@ -37,7 +37,8 @@ use super::elementwise::{self, Instructions, clamp_to};
 use intrinsics::{scale_to_int8, smlawb, smlawt};
 
 use super::{
-    Band, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable, taps, thumb2,
+    Band, Between, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable,
+    taps, thumb2,
 };
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, zip_words};
@@ -177,6 +178,10 @@ impl Kernels for Armv7em {
 
     fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
         dots::dots(x, y)
+    }
+
+    fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
+        thumb2::resize_row(between, rounding, out);
     }
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {

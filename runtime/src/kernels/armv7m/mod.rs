@@ -27,7 +27,7 @@ use ferrolite_schema::params::{Product, Sum};
 
 use super::channels::Channels;
 use super::elementwise::{self, Instructions, clamp_to};
-use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, taps, thumb2};
+use super::{Band, Between, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, taps, thumb2};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of};
 
@@ -168,6 +168,10 @@ impl Kernels for Armv7m {
             depthwise_any(band, weights.bytes, stage, out);
         }
         clamp(stage, out);
+    }
+
+    fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
+        thumb2::resize_row(between, rounding, out);
     }
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
