@@ -432,6 +432,8 @@ fn elementwise_equal_portable<K: Kernels>() {
         let input = random.elements(len);
         let found = in_place(&input, |input| K::lookup(input, &table, input));
         assert_eq!(found, in_place(&input, |input| Portable::lookup(input, &table, input)), "lookup, {len}");
+        let sum: i32 = input.iter().map(|&x| i32::from(x)).sum();
+        assert_eq!(K::sum(View::from_slice(&input)), sum, "sum, {len}");
         for largest in [true, false] {
             let run = View::from_slice(&input);
             let wanted = if largest { input.iter().max() } else { input.iter().min() };

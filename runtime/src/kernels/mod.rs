@@ -33,6 +33,7 @@ pub(crate) mod resize;
 #[cfg(any(kernels = "rv32im", not(device)))]
 mod rv32im;
 mod strips;
+pub(crate) mod sums;
 #[cfg(any(
     kernels = "armv6m",
     kernels = "armv7em",
@@ -42,7 +43,7 @@ mod strips;
     not(device)
 ))]
 mod taps;
-#[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
+#[cfg(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", not(device)))]
 mod thumb2;
 mod tiles;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
@@ -475,6 +476,11 @@ pub trait Kernels: 'static {
     /// `out[i] = table[input[i] as u8]`; `out` may lie over `input`.
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         portable::lookup(input, table, out);
+    }
+
+    /// The sum of a run.
+    fn sum(run: TensorView<'_, i8>) -> i32 {
+        sums::sum(run)
     }
 
     /// The largest element of a run, or the smallest unless `largest`; -128, or 127, of none.

@@ -1,17 +1,20 @@
-//! Leaves without multiplications for cores with Thumb-2: Cortex-M3, M4, M7 and M33.
+//! Leaves of operators without weights for cores with Thumb-2: Cortex-M3, M4, M7, M33 and M55.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
 
-use super::{Between, portable, resize};
+#[cfg(not(kernels = "mve"))]
+use super::portable;
+use super::{Between, resize};
 
 /// Elements that the assembly looks up in a round.
-#[cfg(device)]
+#[cfg(all(device, not(kernels = "mve")))]
 const ROUND: usize = 20;
 
 /// See [`Kernels::lookup`](super::Kernels::lookup).
+#[cfg(not(kernels = "mve"))]
 pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
     #[cfg(device)]
     let (input, out) = {
@@ -42,6 +45,7 @@ pub(super) fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<
 
 #[cfg(device)]
 mod asm {
+    #[cfg(not(kernels = "mve"))]
     use core::arch::naked_asm;
     use core::cell::Cell;
 
@@ -102,9 +106,76 @@ mod asm {
             ".cpu cortex-m3"
         };
     }
+    #[cfg(kernels = "mve")]
+    macro_rules! cpu {
+        () => {
+            ".cpu cortex-m55"
+        };
+    }
+
+    /// The channels of a pixel of RESIZE_BILINEAR, as many as `lr` says. r0 to r3 are the places of the four elements, upper
+    /// left, lower left, upper right and lower right, and r4 to r7 their weights; r8 is the place of the output, r9 half of
+    /// the elements that are still to come.
+    #[cfg(not(kernels = "mve"))]
+    macro_rules! channels {
+        () => {
+            ".macro FERROLITE_BLEND
+             ldrsb r10, [r0], #1
+             ldrsb r11, [r1], #1
+             ldrsb r12, [r2], #1
+             ldrsb lr, [r3], #1
+             mul r10, r10, r4
+             mla r10, r11, r5, r10
+             mla r10, r12, r6, r10
+             mla r10, lr, r7, r10
+             add.w r10, r10, r10, asr #31
+             add.w r10, r10, #0x80000
+             asr.w r10, r10, #20
+             strb r10, [r8], #1
+             .endm
+             add.w r9, lr, #1
+             lsr.w r9, r9, #1
+             tst.w lr, #1
+             bne.w 3f
+             .p2align 2
+             2:
+             FERROLITE_BLEND
+             3:
+             FERROLITE_BLEND
+             subs.w r9, r9, #1
+             bne.w 2b
+             .purgem FERROLITE_BLEND"
+        };
+    }
+    /// The same by four channels.
+    #[cfg(kernels = "mve")]
+    macro_rules! channels {
+        () => {
+            // Vectors are stored by the lower registers only.
+            "mov r9, r7
+             mov r7, r8
+             dlstp.32 lr, lr
+             2:
+             vldrb.s32 q0, [r0], #4
+             vldrb.s32 q1, [r1], #4
+             vldrb.s32 q2, [r2], #4
+             vldrb.s32 q3, [r3], #4
+             vmul.i32 q0, q0, r4
+             vmla.s32 q0, q1, r5
+             vmla.s32 q0, q2, r6
+             vmla.s32 q0, q3, r9
+             vshr.s32 q1, q0, #31
+             vadd.i32 q0, q0, q1
+             vrshr.s32 q0, q0, #20
+             vstrb.32 q0, [r7], #4
+             letp lr, 2b
+             mov r8, r7"
+        };
+    }
 
     /// `out[i] = table[input[i]]` for `rounds` times twenty elements. Ten elements are all that fit the registers: loads in
     /// a row take a cycle each, and an addition between stores and loads takes none.
+    #[cfg(not(kernels = "mve"))]
     #[unsafe(naked)]
     pub(super) unsafe extern "C" fn lookup(input: *const i8, table: *const u8, out: *mut i8, rounds: usize) {
         naked_asm!(
@@ -155,28 +226,12 @@ mod asm {
         )
     }
 
-    /// A row of pixels with two roundings. In the loop over channels r0 to r3 are the places of the four elements, upper
-    /// left, lower left, upper right and lower right, and r4 to r7 their weights; r8 is the place of the output, r9 half of
-    /// the elements that are still to come.
+    /// A row of pixels with two roundings.
     #[unsafe(naked)]
     pub(super) unsafe extern "C" fn resize_row(work: *mut Row) {
         leaf!(
             [Row: upper, lower, out, channels, pixels, position, step, last, dy],
             cpu!(),
-            ".macro FERROLITE_BLEND",
-            "ldrsb r10, [r0], #1",
-            "ldrsb r11, [r1], #1",
-            "ldrsb r12, [r2], #1",
-            "ldrsb lr, [r3], #1",
-            "mul r10, r10, r4",
-            "mla r10, r11, r5, r10",
-            "mla r10, r12, r6, r10",
-            "mla r10, lr, r7, r10",
-            "add.w r10, r10, r10, asr #31",
-            "add.w r10, r10, #0x80000",
-            "asr.w r10, r10, #20",
-            "strb r10, [r8], #1",
-            ".endm",
             "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
             "1:",
             "ldr.w r12, [sp]",
@@ -211,18 +266,7 @@ mod asm {
             "add.w r0, r0, r2",
             "add.w r1, r1, r2",
             "mov.w r2, r10",
-            // An odd number begins with the second of two.
-            "add.w r9, lr, #1",
-            "lsr.w r9, r9, #1",
-            "tst.w lr, #1",
-            "bne.w 3f",
-            ".p2align 2",
-            "2:",
-            "FERROLITE_BLEND",
-            "3:",
-            "FERROLITE_BLEND",
-            "subs.w r9, r9, #1",
-            "bne.w 2b",
+            channels!(),
             "ldr.w r12, [sp]",
             "str.w r8, [r12, #{out}]",
             "ldr.w r10, [r12, #{pixels}]",
@@ -230,7 +274,6 @@ mod asm {
             "str.w r10, [r12, #{pixels}]",
             "bne.w 1b",
             "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-            ".purgem FERROLITE_BLEND",
         )
     }
 }

@@ -167,7 +167,7 @@ pub const SOFTMAX: Operator = softmax::operator::<Native>();
 /// STRIDED_SLICE, PACK, UNPACK, RESHAPE.
 pub const STRIDED_COPY: Operator = strided_copy::operator();
 /// Mean or sum over some dimensions: MEAN, SUM.
-pub const REDUCE: Operator = reduce::operator();
+pub const REDUCE: Operator = reduce::operator::<Native>();
 /// Largest or smallest element over some dimensions.
 pub const REDUCE_MIN_MAX: Operator = reduce_min_max::operator::<Native>();
 /// Nearest-neighbour resizing.
@@ -264,7 +264,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         lookup::operator::<K>(),
         softmax::operator::<K>(),
         strided_copy::operator(),
-        reduce::operator(),
+        reduce::operator::<K>(),
         reduce_min_max::operator::<K>(),
         resize_nearest::operator(),
         resize_bilinear::operator::<K>(),

@@ -11,13 +11,15 @@ use ferrolite_schema::{OpCode, Rounding};
 
 use super::{Operator, no_overlap};
 use crate::error::Fault;
+use crate::kernels::Kernels;
+use crate::kernels::sums::{self, MOST_WORDS, halves};
 use crate::node::{Eval, Node, check_multiplier};
 use crate::quant::requantize;
 use crate::tensor::TensorView;
 
-/// The operator.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::Reduce as u16, check, eval, lead: no_overlap }
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::Reduce as u16, check, eval: eval::<K>, lead: no_overlap }
 }
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
@@ -26,24 +28,28 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_shape(node, &p.shape)
 }
 
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<ReduceParams>() {
-        reduce(p, eval.node().rounding(), eval.input(0), eval.output(0));
+        reduce::<K>(p, eval.node().rounding(), eval.input(0), eval.output(0));
     }
 }
 
 /// Sums and rescales. `out` has one element per step of the kept loops.
-///
-/// What lies side by side is added up four elements at a time: those of a run that become one element, or four that
-/// become four.
-pub fn reduce(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
+pub fn reduce<K: Kernels>(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let input = TensorView::from_cells(input);
-    let ([a, b, c], [x, y, z]) = (p.shape.kept, p.shape.reduced);
+    let [x, y, z] = p.shape.reduced;
     // A Cortex-M0 has little flash.
     if x.count == 1 && y.count == 1 && z.stride == 1 && !cfg!(kernels = "armv6m") {
-        rows(p, rounding, input, out);
-        return;
+        rows::<K>(p, rounding, input, out);
+    } else {
+        boxes(p, rounding, input, out);
     }
+}
+
+/// What lies side by side is added up four elements at a time: those of a run that become one element, or four that
+/// become four.
+fn boxes(p: &ReduceParams, rounding: Rounding, input: TensorView<'_, i8>, out: &[Cell<i8>]) {
+    let ([a, b, c], [x, y, z]) = (p.shape.kept, p.shape.reduced);
     let mut out = out;
     for at in steps(a, 0) {
         for at in steps(b, at) {
@@ -56,7 +62,7 @@ pub fn reduce(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[C
                         if four {
                             add_columns(input, at, z, &mut sums);
                         } else if z.stride == 1 {
-                            sums[0] = sums[0].wrapping_add(add_run(input.range(at, z.count as usize)));
+                            sums[0] = sums[0].wrapping_add(sums::sum(input.range(at, z.count as usize)));
                         } else {
                             for at in steps(z, at) {
                                 sums[0] = sums[0].wrapping_add(input.at(at).into());
@@ -77,38 +83,20 @@ pub fn reduce(p: &ReduceParams, rounding: Rounding, input: &[Cell<i8>], out: &[C
     }
 }
 
-/// The same where what becomes one element lies side by side.
-#[inline(never)]
-fn rows(p: &ReduceParams, rounding: Rounding, input: TensorView<'_, i8>, out: &[Cell<i8>]) {
+/// What becomes one element lies side by side.
+fn rows<K: Kernels>(p: &ReduceParams, rounding: Rounding, input: TensorView<'_, i8>, out: &[Cell<i8>]) {
     let ([a, b, c], [.., z]) = (p.shape.kept, p.shape.reduced);
     let mut places = out.iter();
     for at in steps(a, 0) {
         for at in steps(b, at) {
             for at in steps(c, at) {
                 let Some(out) = places.next() else { return };
-                let sum = sum_of(input.range(at, z.count as usize)).wrapping_add(p.bias);
+                let sum = K::sum(input.range(at, z.count as usize)).wrapping_add(p.bias);
                 let scaled = requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point);
                 out.set(scaled.clamp(-128, 127) as i8);
             }
         }
     }
-}
-
-/// Words that halves of words can add up: 257 times 255 fits.
-const MOST_WORDS: usize = 257;
-
-/// The even and the odd bytes of words in halves of two words, each of them 128 more than the element.
-#[inline(always)]
-fn halves(words: impl Iterator<Item = u32>) -> [u32; 2] {
-    const HALVES: u32 = 0x00FF_00FF;
-    let (mut even, mut odd) = (0u32, 0u32);
-    for word in words {
-        // Without a sign, bytes do not borrow from one another.
-        let word = word ^ 0x8080_8080;
-        even = even.wrapping_add(word & HALVES);
-        odd = odd.wrapping_add((word >> 8) & HALVES);
-    }
-    [even, odd]
 }
 
 /// Adds four elements of each step of a loop to four sums.
@@ -125,26 +113,6 @@ fn add_columns(input: TensorView<'_, i8>, first: usize, dim: ReduceDim, sums: &m
         at = at.wrapping_add(count.wrapping_mul(stride));
         left = left.wrapping_sub(count);
     }
-}
-
-/// The sum of elements that lie side by side.
-#[inline(never)]
-fn add_run(run: TensorView<'_, i8>) -> i32 {
-    sum_of(run)
-}
-
-#[inline(always)]
-fn sum_of(run: TensorView<'_, i8>) -> i32 {
-    let (mut sum, mut rest) = (0i32, run);
-    while rest.len() >= 4 {
-        let count = (rest.len() / 4).min(MOST_WORDS);
-        let (now, behind) = rest.split_at(count.wrapping_mul(4));
-        let [even, odd] = halves(now.whole_words());
-        let all = (even & 0xFFFF).wrapping_add(even >> 16).wrapping_add(odd & 0xFFFF).wrapping_add(odd >> 16);
-        sum = sum.wrapping_add(all as i32).wrapping_sub((count as i32).wrapping_mul(512));
-        rest = behind;
-    }
-    rest.iter().fold(sum, |sum, x| sum.wrapping_add(x.into()))
 }
 
 /// Checks that a reduction reads every element of an int8 input once and makes every element of an
@@ -184,7 +152,8 @@ pub(super) fn any_shape(random: &mut crate::cases::Random) -> (Reduction, u32, u
 
     use crate::cases::dim;
 
-    let dims = [(); 3].map(|_| dim(random, 5));
+    let most = [5, 5, 40][random.below(3)];
+    let dims = [dim(random, 5), dim(random, 5), dim(random, most)];
     let mask = random.below(8);
     let none = ReduceDim { count: 1, stride: 0 };
     let mut shape = Reduction { kept: [none; 3], reduced: [none; 3] };
@@ -234,7 +203,7 @@ mod tests {
         let p = ReduceParams { shape, bias: -4, multiplier: multiplier(0.25), zero_point: 1 };
         let mut input = [1i8, -8, 3, -6, 5, -7, 7, -7];
         let mut out = [0i8; 2];
-        reduce(
+        reduce::<crate::kernels::Portable>(
             &p,
             Rounding::Double,
             Cell::from_mut(&mut input[..]).as_slice_of_cells(),

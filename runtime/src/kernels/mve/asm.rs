@@ -1075,3 +1075,20 @@ pub(super) unsafe extern "C" fn extreme(run: *const i8, len: usize, turn: i32) -
         "pop {{r7, pc}}",
     )
 }
+
+/// The sum of `len` elements, at least one.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn sum(run: *const i8, len: usize) -> i32 {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "mov r2, #0",
+        "dlstp.8 lr, r1",
+        "2:",
+        "vldrb.u8 q0, [r0], #16",
+        "vaddva.s8 r2, q0",
+        "letp lr, 2b",
+        "mov r0, r2",
+        "pop {{r7, pc}}",
+    )
+}

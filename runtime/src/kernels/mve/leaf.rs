@@ -553,3 +553,13 @@ pub(super) fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
     }
     crate::kernels::portable::extreme(run, largest)
 }
+
+/// See [`Kernels::sum`](crate::kernels::Kernels::sum).
+pub(super) fn sum(run: TensorView<'_, i8>) -> i32 {
+    #[cfg(kernels = "mve")]
+    if !run.is_empty() {
+        // SAFETY: so many elements are there.
+        return unsafe { asm::sum(run.as_ptr(), run.len()) };
+    }
+    crate::kernels::sums::sum(run)
+}

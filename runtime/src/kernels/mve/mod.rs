@@ -22,7 +22,7 @@ use core::cell::Cell;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
-use super::{Band, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps};
+use super::{Band, Between, Cells, Kernels, Lines, Planes, Policy, Stage, TILE, portable, taps, thumb2};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::TensorView;
 
@@ -141,6 +141,14 @@ impl Kernels for Mve {
         if is_narrow(stage) {
             clamp(stage, out);
         }
+    }
+
+    fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
+        thumb2::resize_row(between, rounding, out);
+    }
+
+    fn sum(run: TensorView<'_, i8>) -> i32 {
+        leaf::sum(run)
     }
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
