@@ -26,9 +26,11 @@ pub(super) use packed::{
 };
 pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
-pub(super) use softmax::softmax;
 #[cfg(any(kernels = "armv7em", kernels = "mve"))]
-pub(super) use softmax::{Divisor, exponentials, normalise};
+pub(super) use softmax::Divisor;
+pub(super) use softmax::softmax;
+#[cfg(kernels = "armv7em")]
+pub(super) use softmax::{exponentials, normalise};
 pub(super) use tiles::{load_tiles, matmul_tiles};
 
 /// The set that overrides no kernel.
