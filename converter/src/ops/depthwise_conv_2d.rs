@@ -177,8 +177,7 @@ pub fn lower(
         shape.packing = Packing::PLAIN;
     }
     let windows = cx.policy.windows;
-    let fast = shape.packing != Packing::PLAIN
-        && windows.has(window.kernel_h, window.kernel_w, window.stride_w, params.in_channels);
+    let fast = shape.packing != Packing::PLAIN && windows.has(&window, params.in_channels);
     let by_taps = windows != Windows::All && !fast && depthwise_taps::scratch_bytes(&params).is_some();
     if by_taps {
         shape = Shape { packing: depthwise_taps::PACKING, ..shape };

@@ -17,7 +17,7 @@ use crate::tensor::cells_of;
 /// ```
 /// A tap is then a place in a plane, and the way from one tap to the next is the same for all channels: a list
 /// of [`Planes::steps`] says it, and kernels know nothing of kernel sizes, strides and dilations.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Planes<'a> {
     /// The planes and [`SLACK`] bytes behind them.
     ring: &'a [Cell<i8>],
@@ -26,6 +26,8 @@ pub struct Planes<'a> {
     /// Ring row of the first kernel row.
     first: usize,
     size: Size,
+    /// What a kernel set has found of all channels of the layer, once it has looked: its own notice.
+    pub(super) notice: Cell<Option<bool>>,
 }
 
 /// Bytes behind the planes that kernels may read, since they make four outputs at a time.
@@ -102,11 +104,12 @@ impl Size {
         self.kernel_h.wrapping_mul(self.kernel_w).wrapping_add(self.repeats)
     }
 
-    /// Whether the taps of a kernel row are three side by side.
+    /// Columns of the kernel if the taps of a kernel row lie side by side, otherwise 0.
     #[cfg(kernels = "armv7em")]
     #[inline(always)]
-    pub fn is_of_threes(&self) -> bool {
-        self.kernel_w == 3 && self.stride == 1 && self.along.1 == 1 && self.repeats == 0
+    pub fn side_by_side(&self) -> usize {
+        let adjacent = self.stride == 1 && self.along.1 == 1 && self.repeats == 0;
+        if adjacent { self.kernel_w } else { 0 }
     }
 
     /// Bytes of a row of a plane.
@@ -133,7 +136,7 @@ impl<'a> Planes<'a> {
         let (steps, rest) = scratch.split_at_checked(size.steps_bytes())?;
         let ring = rest.get(..size.channels.checked_mul(size.plane)?.checked_add(SLACK)?)?;
         let steps = cells_of::<i16>(steps)?.get(..size.taps())?;
-        Some(Planes { ring: cells_of(ring)?, steps, first: 0, size })
+        Some(Planes { ring: cells_of(ring)?, steps, first: 0, size, notice: Cell::new(None) })
     }
 
     /// The sizes.

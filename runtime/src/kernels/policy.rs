@@ -1,6 +1,7 @@
 //! Which packings suit which core, as a value that the converter can read on any host.
 
 use ferrolite_schema::Target;
+use ferrolite_schema::params::Window;
 
 use crate::packing::Packing;
 
@@ -25,18 +26,22 @@ pub enum Windows {
     All,
     /// 3x3 windows with strides of 1 and 2 along a row, where the channels are a multiple of this number.
     Small(u32),
-    /// 3x3 windows and any of at least so many taps, with four channels or more.
-    Long(u32),
+    /// 3x3 windows, any of at least so many taps, and any in rows of at most so many outputs, with four channels or
+    /// more.
+    Long(u32, u32),
 }
 
 impl Windows {
-    /// Whether a window of strides and kernel within the limits of packing is fast with the set's own packing.
-    pub const fn has(self, kernel_h: u32, kernel_w: u32, stride_w: u32, channels: u32) -> bool {
-        let small = kernel_h == 3 && kernel_w == 3 && (stride_w == 1 || stride_w == 2);
+    /// Whether a window within the limits of packing is fast with the set's own packing.
+    pub const fn has(self, w: &Window, channels: u32) -> bool {
+        let small = w.kernel_h == 3 && w.kernel_w == 3 && (w.stride_w == 1 || w.stride_w == 2);
         match self {
             Windows::All => true,
             Windows::Small(unit) => small && channels.is_multiple_of(unit),
-            Windows::Long(taps) => channels >= 4 && (small || kernel_h * kernel_w >= taps),
+            Windows::Long(taps, narrow) => {
+                let is_long = w.kernel_h.saturating_mul(w.kernel_w) >= taps;
+                channels >= 4 && (small || is_long || w.out_w <= narrow)
+            }
         }
     }
 }
@@ -65,7 +70,7 @@ impl Policy {
         conv: Packing::filled(4, 16, 1),
         dense: Packing::filled(4, 16, 1),
         depthwise: Packing::blocks(1, 1, 1),
-        windows: Windows::Long(17),
+        windows: Windows::Long(6, 15),
     };
 
     /// Cores with SMLAL: convolutions interleave two channels, dense layers have words of four channels,

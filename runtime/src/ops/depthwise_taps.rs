@@ -149,6 +149,10 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
     let (mut window, batches) = (window(random), batches(random));
     let (in_channels, multiplier) = (dim(random, 9), if random.below(3) == 0 { dim(random, 3) } else { 1 });
+    // Rows of several blocks of outputs, and kernels with long rows.
+    if random.below(2) == 0 {
+        (window.in_w, window.out_w, window.kernel_w) = (dim(random, 24), dim(random, 36), dim(random, 9));
+    }
     if random.below(2) == 0 {
         (window.dilation_h, window.dilation_w) = (dim(random, 3), dim(random, 3));
     }

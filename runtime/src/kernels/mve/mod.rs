@@ -229,19 +229,35 @@ fn matmul<const GENERAL: bool>(
     }
 }
 
-/// A dense layer, with any multipliers if `GENERAL`.
+/// A dense layer, with any multipliers if `GENERAL`. Small layers take little longer than what is around the leaf.
 #[inline(always)]
 fn dense<const GENERAL: bool>(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-    let shared = shared(stage);
-    let channels = whole(stage, out.len(), &shared);
-    if channels.count != 0 {
-        leaf::dense::<GENERAL>(input, weights.bytes, &channels, out);
+    let count = out.len() & !(QUAD - 1);
+    if stage.multipliers.len() == 1 {
+        dense_shared::<GENERAL>(input, weights, stage, out);
+    } else if count != 0 {
+        leaf::dense::<GENERAL>(input, weights.bytes, &Channels::of(stage, 0, count), out);
     }
-    if channels.count != out.len() {
+    if count != out.len() {
         dense_rest::<GENERAL>(input, weights, stage, out);
     }
     if is_narrow(stage) {
         clamp(stage, out);
+    }
+}
+
+/// The whole quads of a dense layer with one multiplier.
+#[inline(never)]
+fn dense_shared<const GENERAL: bool>(
+    input: &[Cell<i8>],
+    weights: &Matrix<'_>,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
+    let shared = shared(stage);
+    let channels = whole(stage, out.len(), &shared);
+    if channels.count != 0 {
+        leaf::dense::<GENERAL>(input, weights.bytes, &channels, out);
     }
 }
 
@@ -318,12 +334,17 @@ struct Last {
 
 impl Last {
     fn of(stage: &Stage<'_>, first: usize) -> Last {
-        let mut last = Last { bias: [0; QUAD], multipliers: shared(stage), zero_point: stage.zero_point };
-        let channels = last.bias.iter_mut().zip(&mut last.multipliers);
-        for (lane, (bias, multiplier)) in channels.enumerate() {
-            (*bias, *multiplier) = stage.channel(first.wrapping_add(lane));
+        let all = stage.multipliers.len() == 1;
+        let (bias, each) = (stage.bias.get(first..).unwrap_or(&[]), if all { 0 } else { first });
+        let multipliers = stage.multipliers.get(each..).unwrap_or(&[]);
+        let bias = |lane: usize| bias.get(lane).copied().unwrap_or(0);
+        let multiplier = |lane| multipliers.get(if all { 0 } else { lane }).copied().unwrap_or_default();
+        Last {
+            // There are three at most.
+            bias: [bias(0), bias(1), bias(2), 0],
+            multipliers: [multiplier(0), multiplier(1), multiplier(2), Multiplier::default()],
+            zero_point: stage.zero_point,
         }
-        last
     }
 
     fn channels(&self) -> Channels<'_> {

@@ -8,6 +8,7 @@
 
 use core::arch::naked_asm;
 
+use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::armv6m::asm::finish;
@@ -20,10 +21,10 @@ in_order!(first 9 words of Load: source, target, plane, channels, left, count, r
 /// Whether the leaf makes outputs of a channel with these numbers, in files that round twice: to the right by 1 to 22
 /// bits, where accumulators are below 2^30, as the products of at most 2^15 taps are below 2^29.
 #[inline(always)]
-pub(super) fn serves(bias: i32, multiplier: Multiplier) -> bool {
+pub(super) fn serves(rounding: Rounding, bias: i32, multiplier: Multiplier) -> bool {
     let Multiplier { mantissa, shift } = multiplier;
     // A shift of -1 is 0, one of -22 is 21.
-    mantissa >= 0 && (!shift as u32) < 22 && bias.unsigned_abs() < 1 << 29
+    rounding == Rounding::Double && mantissa >= 0 && (!shift as u32) < 22 && bias.unsigned_abs() < 1 << 29
 }
 
 /// Copies pixels of an image row into a phase of each plane.

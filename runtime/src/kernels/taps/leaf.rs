@@ -4,6 +4,8 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+#[cfg(any(kernels = "armv7em", not(device)))]
+use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Multiplier;
 
 use super::{Planes, SUMS, Stage};
@@ -11,18 +13,18 @@ use super::{Planes, SUMS, Stage};
 use super::{asm, work};
 use crate::kernels::planes::Part;
 #[cfg(not(device))]
-use crate::quant::requantize_double;
+use crate::quant::requantize;
 
 /// Whether the leaf clamps outputs to the stage's bounds; otherwise to int8.
 pub(super) const CLAMPS: bool = cfg!(kernels = "rv32im");
 
-/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice.
+/// Whether the leaf makes outputs of a channel with these numbers.
 #[cfg(device)]
 pub(super) use asm::serves;
 
-/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice.
+/// Whether the leaf makes outputs of a channel with these numbers.
 #[cfg(not(device))]
-pub(super) fn serves(_: i32, multiplier: Multiplier) -> bool {
+pub(super) fn serves(_: Rounding, _: i32, multiplier: Multiplier) -> bool {
     multiplier.mantissa >= 0 && (-31..=30).contains(&multiplier.shift)
 }
 
@@ -131,7 +133,7 @@ pub(super) fn run(
     // SAFETY: the sizes were checked above: weights, a bias and a multiplier (or one) for each channel, planes
     // of the input channels that these are made of, as the first one has `left` output channels and the
     // others `multiplier`, `pixels.end` pixels of output. `Planes` has a plane and steps for each tap that
-    // stay within it, for all outputs of a row, and bytes behind the planes for three more.
+    // stay within it, for all outputs of a row, and bytes behind the planes for six more.
     #[cfg(device)]
     unsafe {
         let first = place.input.wrapping_mul(size.plane).wrapping_add(planes.start());
@@ -154,9 +156,13 @@ pub(super) fn run(
             multiplier: size.multiplier,
             pitch: size.plane,
             #[cfg(kernels = "armv7em")]
-            threes: usize::from(size.is_of_threes()),
+            columns: size.side_by_side(),
             step: if one { 0 } else { size_of::<Multiplier>() },
             half: stage.zero_point.wrapping_mul(2).wrapping_add(1),
+            #[cfg(kernels = "armv7em")]
+            unusual: if sums.is_some() { 2 } else { usize::from(stage.rounding == Rounding::Single) },
+            #[cfg(kernels = "armv7m")]
+            unusual: if sums.is_some() { 2 } else { 0 },
             sums: sums.map_or(core::ptr::null_mut(), |sums| sums.as_mut_ptr()),
             min: stage.min,
             max: stage.max,
@@ -203,7 +209,7 @@ fn emulated(
                 continue;
             }
             for (x, acc) in (start..pixels.end).zip(accs) {
-                let y = requantize_double(acc, multiplier).wrapping_add(stage.zero_point);
+                let y = requantize(acc, multiplier, stage.rounding).wrapping_add(stage.zero_point);
                 out[x * channels + place.channel].set(y.clamp(-128, 127) as i8);
             }
         }

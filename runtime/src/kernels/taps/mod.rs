@@ -3,8 +3,8 @@
 //! A leaf makes up to eight outputs of a channel at a time: it walks the taps, reads each weight once for all of
 //! them, and finds the adjacent elements under a tap by the list of steps ([`Planes::steps`]). So one loop
 //! serves kernels of any size, strides, dilations, several outputs per input channel, and any number of
-//! channels. Accumulators wrap and are exact, and a leaf scales them down itself where a file rounds twice: which
-//! multipliers and biases it can do is a matter of the core. A channel that is beyond that gets its accumulators from
+//! channels. Accumulators wrap and are exact, and a leaf scales them down itself: by which multipliers, and whether
+//! in files that round once, is a matter of the core. A channel that is beyond that gets its accumulators from
 //! the same loop and takes the long way.
 
 mod leaf;
@@ -50,10 +50,16 @@ pub(super) fn load(planes: &Planes<'_>, slot: usize, left: usize, row: &[Cell<i8
 pub(super) fn row(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &[Cell<i8>]) {
     let size = planes.size();
     let channels = size.channels.wrapping_mul(size.multiplier);
+    // In most layers the leaf serves all channels, and they are looked at once.
+    let all = planes.notice.get().unwrap_or_else(|| (0..channels).all(|channel| is_served(stage, channel)));
+    planes.notice.set(Some(all));
     // The input channel, and how many of its output channels are still to come.
     let mut place = leaf::Place { channel: 0, input: 0, left: size.multiplier };
     while place.channel < channels {
         let first = place;
+        if all {
+            place.channel = channels;
+        }
         while place.channel < channels && is_served(stage, place.channel) {
             place.advance(size.multiplier);
         }
@@ -76,7 +82,7 @@ pub(super) fn row(planes: &Planes<'_>, weights: &[i8], stage: &Stage<'_>, out: &
 #[inline(always)]
 fn is_served(stage: &Stage<'_>, channel: usize) -> bool {
     let (bias, multiplier) = stage.channel(channel);
-    stage.rounding == Rounding::Double && leaf::serves(bias, multiplier)
+    leaf::serves(stage.rounding, bias, multiplier)
 }
 
 /// A channel whose numbers are beyond what the leaf can scale down.
@@ -102,8 +108,9 @@ fn long_way(planes: &Planes<'_>, place: &leaf::Place, weights: &[i8], stage: &St
 #[inline(always)]
 fn scale(sums: &[i32], multiplier: Multiplier, stage: &Stage<'_>, out: &[Cell<i8>], channels: usize) {
     let places = out.iter().step_by(channels.max(1));
-    // Files that round once have such channels only, in others few are that large. A Cortex-M0 has little flash.
-    if cfg!(kernels = "armv6m") || stage.rounding == Rounding::Double && multiplier.shift >= 0 {
+    // A Cortex-M0 has little flash. The leaf of SMLAD's set serves all but numbers that hardly a file has.
+    let rare = cfg!(any(kernels = "armv6m", kernels = "armv7em"));
+    if rare || stage.rounding == Rounding::Double && multiplier.shift >= 0 {
         for (sum, place) in sums.iter().zip(places) {
             place.set(stage.apply_called(*sum, multiplier));
         }

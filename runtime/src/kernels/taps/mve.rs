@@ -7,6 +7,7 @@
 
 use core::arch::naked_asm;
 
+use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
@@ -18,9 +19,9 @@ in_order!(first 9 words of Load: source, target, plane, channels, left, count, r
 /// Whether the leaf makes outputs of a channel with these numbers, in files that round twice: any that a quantized
 /// model can have. VQRDMULH is exact for every accumulator, as mantissas are not below zero.
 #[inline(always)]
-pub(super) fn serves(_: i32, multiplier: Multiplier) -> bool {
+pub(super) fn serves(rounding: Rounding, _: i32, multiplier: Multiplier) -> bool {
     let Multiplier { mantissa, shift } = multiplier;
-    mantissa >= 0 && (shift.wrapping_add(31) as u32) < 62
+    rounding == Rounding::Double && mantissa >= 0 && (shift.wrapping_add(31) as u32) < 62
 }
 
 /// Copies pixels of an image row into a phase of each plane.

@@ -8,6 +8,7 @@
 
 use core::arch::naked_asm;
 
+use ferrolite_schema::Rounding;
 use ferrolite_schema::params::Multiplier;
 
 use crate::kernels::fields::{in_order, leaf};
@@ -29,26 +30,30 @@ macro_rules! cpu {
     };
 }
 
-/// Whether the leaf makes outputs of a channel with these numbers, in files that round twice.
+/// Whether the leaf makes outputs of a channel with these numbers. Files that round once have to shift to the right by
+/// 2 to 22 bits, so that the lower word of a product does not count.
 ///
-/// The mantissa is doubled and taken for a number below zero, which is 2^32 too small: SMMLAR adds the accumulator
-/// in the upper word again, so the product is exact for every accumulator.
+/// Where a file rounds twice, the mantissa is doubled and taken for a number below zero, which is 2^32 too small: SMMLAR
+/// adds the accumulator in the upper word again, so the product is exact for every accumulator.
 #[cfg(kernels = "armv7em")]
 #[inline(always)]
-pub(super) fn serves(_: i32, multiplier: Multiplier) -> bool {
+pub(super) fn serves(rounding: Rounding, _: i32, multiplier: Multiplier) -> bool {
     let Multiplier { mantissa, shift } = multiplier;
-    (mantissa == 0 || mantissa >= 1 << 30) && (shift.wrapping_add(31) as u32) < 62
+    match rounding {
+        Rounding::Double => (mantissa == 0 || mantissa >= 1 << 30) && (shift.wrapping_add(31) as u32) < 62,
+        Rounding::Single => mantissa >= 1 << 30 && (shift.wrapping_add(22) as u32) < 21,
+    }
 }
 
 /// Whether the leaf makes outputs of a channel with these numbers, in files that round twice: to the right by 1 to 22
 /// bits, where accumulators are below 2^30, as the products of at most 2^15 taps are below 2^29; to the left always.
 #[cfg(kernels = "armv7m")]
 #[inline(always)]
-pub(super) fn serves(bias: i32, multiplier: Multiplier) -> bool {
+pub(super) fn serves(rounding: Rounding, bias: i32, multiplier: Multiplier) -> bool {
     let Multiplier { mantissa, shift } = multiplier;
     // A shift of -1 is 0, one of -22 is 21.
     let right = (!shift as u32) < 22 && bias.unsigned_abs() < 1 << 29;
-    mantissa >= 0 && (right || (shift as u32) < 31)
+    rounding == Rounding::Double && mantissa >= 0 && (right || (shift as u32) < 31)
 }
 
 /// `FERROLITE_FOUR a, b, c, d, at`: the products of four adjacent elements, `at` bytes behind `r8`.
@@ -224,12 +229,12 @@ pub(super) unsafe extern "C" fn load(work: *const Load) {
 
 /// Outputs of some channels, eight or four at a time.
 macro_rules! taps {
-    ([$($more:ident)*], [$($eight:literal),*], [$($four:literal),*]) => {
+    ([$($more:ident)*], [$($begin:literal),*], [$($unusual:literal),*], [$($finish:literal),*], [$($eight:literal),*], [$($four:literal),*]) => {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
     leaf!(
         [Taps: plane, weights, steps, bias, multipliers, out, channels, pixels, taps, count, left, multiplier,
-             pitch, step, half, sums $(, $more)*;
+             pitch, step, half, sums, unusual $(, $more)*;
          Multiplier: mantissa, shift],
         cpu!(),
         products!(),
@@ -280,11 +285,12 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "sub.w r8, r8, r9",
         ".endm",
         // Stack: 0 bias, 4 multiplier: for `r11`, `r12` and `lr`, 16 output, 20 remaining outputs, 24 the first tap, 28
-        // bytes from one output to the next, 32 where steps lie, 40 arguments.
+        // bytes from one output to the next, 32 to 47 for taps that lie side by side, 48 arguments.
         "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "sub sp, #40",
+        "sub sp, #48",
         "ldr r1, [r0, #{channels}]",
         "str r1, [sp, #28]",
+        $($begin,)*
         "1:",
         "ldr r1, [r0, #{bias}]",
         "ldr r2, [r1]",
@@ -298,9 +304,10 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "add r1, r5",
         "str r1, [r0, #{multipliers}]",
         "FERROLITE_NUMBERS",
-        // Where accumulators are wanted, the shift is none.
-        "ldr r5, [r0, #{sums}]",
+        "ldr r5, [r0, #{unusual}]",
         "cbz r5, 11f",
+        $($unusual,)*
+        // Accumulators are wanted: the shift is none.
         "movs r4, #64",
         "11:",
         "str r2, [sp]",
@@ -316,7 +323,7 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "adds r1, #1",
         "str r1, [r0, #{out}]",
         "2:",
-        "ldr r3, [sp, #40]",
+        "ldr r3, [sp, #48]",
         "ldr r1, [sp, #20]",
         "ldr r0, [sp]",
         "ldr.w r8, [sp, #24]",
@@ -388,10 +395,11 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "FERROLITE_OUTPUTS FERROLITE_LEFT",
         "b.w 32b",
         "6:",
-        "ldr.w r12, [sp, #40]",
+        $($finish,)*
+        "ldr.w r12, [sp, #48]",
         "ldr.w lr, [r12, #{sums}]",
         "stm.w lr!, {{r0, r1, r2, r3, r4, r5, r6, r7}}",
-        "ldr r0, [sp, #40]",
+        "ldr r0, [sp, #48]",
         "ldr r1, [sp, #24]",
         "ldr r2, [sp, #20]",
         "str.w lr, [r0, #{sums}]",
@@ -402,7 +410,7 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "bgt.w 2b",
         // The next channel.
         "7:",
-        "ldr r0, [sp, #40]",
+        "ldr r0, [sp, #48]",
         "ldr r1, [r0, #{weights}]",
         "ldr r2, [r0, #{taps}]",
         "ldr r3, [r0, #{left}]",
@@ -421,7 +429,7 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
         "subs r1, #1",
         "str r1, [r0, #{count}]",
         "bne.w 1b",
-        "add sp, #40",
+        "add sp, #48",
         "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_FOUR",
         ".purgem FERROLITE_NUMBERS",
@@ -436,13 +444,46 @@ pub(super) unsafe extern "C" fn taps(work: *mut Taps) {
 }
 
 #[cfg(kernels = "armv7m")]
-taps!([], [], []);
+taps!([], [], [], [], [], []);
 
-// A kernel row of three taps takes one SMLAD and one SMLAxB for each output. Its step is that behind the third tap
-// and two more; the list of steps is found from the place of the weights, as r10 holds the second of them.
+// Where taps of a kernel row lie side by side, two products take one SMLAD. A row of three takes one and one SMLAxB for
+// each output. Of longer ones, four taps at a time take two: the elements (x, x + 2) times weights 0 and 2, and (x + 1,
+// x + 3) times weights 1 and 3, where each pair of elements serves two outputs. Of the two or three taps that remain the
+// missing weights are zeroes, a single one is made as elsewhere. The step behind a row is found from the place of the
+// weights, as all registers are taken.
+//
+// Stack: 32 where steps lie, less twice the place of the weights; 36 columns of the kernel, or 0 if they do not lie side
+// by side; 40 columns that remain behind the next four; 44 the beginning of the row.
 #[cfg(kernels = "armv7em")]
 taps!(
-    [threes],
+    [columns],
+    ["ldr r1, [r0, #{columns}]", "str r1, [sp, #36]"],
+    // A file that rounds once: the mantissa as it is, twice the zero point plus one for a half, and a mark on the shift.
+    [
+        "subs r5, #1",
+        "bne 12f",
+        "lsrs r3, r3, #1",
+        "subs r5, r4, #1",
+        "lsls r6, r5",
+        "adds r4, #128",
+        "b 11f",
+        "12:"
+    ],
+    [
+        ".macro FERROLITE_ONCE a",
+        "smmul \\a, \\a, r11",
+        "add.w \\a, \\a, lr",
+        "asr.w \\a, \\a, r12",
+        "ssat \\a, #8, \\a",
+        ".endm",
+        "mvn.w r12, r12",
+        "subs.w r12, r12, #128",
+        "blt.w 61f",
+        "FERROLITE_OUTPUTS FERROLITE_ONCE",
+        "b.w 32b",
+        ".purgem FERROLITE_ONCE",
+        "61:"
+    ],
     [
         ".macro FERROLITE_WEIGHTS",
         "ldrsb r11, [r9]",
@@ -468,16 +509,96 @@ taps!(
         "add.w r8, r8, r12",
         "cmp.w r12, #0",
         ".endm",
-        ".macro FERROLITE_THREES ordinary",
-        "ldr.w r12, [sp, #40]",
-        "ldr.w r12, [r12, #{threes}]",
-        "cmp.w r12, #0",
-        "beq.w \\ordinary",
-        "sub.w r12, r10, r9, lsl #1",
-        "str.w r12, [sp, #32]",
+        // Chooses between single taps, rows of three, and longer ones.
+        ".macro FERROLITE_SIDE_BY_SIDE ordinary, longer",
+        "ldr.w r12, [sp, #36]",
+        "sub.w lr, r10, r9, lsl #1",
+        "cmp.w r12, #3",
+        "blt.w \\ordinary",
+        "str.w lr, [sp, #32]",
+        "bgt.w \\longer",
         ".p2align 2",
         ".endm",
-        "FERROLITE_THREES 3f",
+        // Four taps: the first two outputs, two more, and what is left of the last one.
+        ".macro FERROLITE_FIRST",
+        "ldr.w r12, [r8]",
+        "sxtb16 lr, r12",
+        "sxtb16 r12, r12, ror #8",
+        "smlad r0, lr, r11, r0",
+        "smlad r0, r12, r10, r0",
+        "smlad r1, r12, r11, r1",
+        ".endm",
+        ".macro FERROLITE_MORE a, b, c, at",
+        "ldr.w r12, [r8, #\\at]",
+        "sxtb16 lr, r12",
+        "sxtb16 r12, r12, ror #8",
+        "smlad \\a, lr, r10, \\a",
+        "smlad \\b, lr, r11, \\b",
+        "smlad \\b, r12, r10, \\b",
+        "smlad \\c, r12, r11, \\c",
+        ".endm",
+        ".macro FERROLITE_LAST a, at",
+        "ldr.w r12, [r8, #\\at]",
+        "sxtb16 lr, r12",
+        "smlad \\a, lr, r10, \\a",
+        ".endm",
+        ".macro FERROLITE_EIGHT",
+        "FERROLITE_FIRST",
+        "FERROLITE_MORE r1, r2, r3, 2",
+        "FERROLITE_MORE r3, r4, r5, 4",
+        "FERROLITE_MORE r5, r6, r7, 6",
+        "FERROLITE_LAST r7, 8",
+        ".endm",
+        ".macro FERROLITE_SINGLE_EIGHT",
+        "FERROLITE_FOUR r0, r1, r2, r3, 0",
+        "FERROLITE_FOUR r4, r5, r6, r7, 4",
+        ".endm",
+        ".macro FERROLITE_ROWS four_taps, one_tap, done",
+        "51:",
+        "ldr.w r12, [sp, #36]",
+        "str.w r8, [sp, #44]",
+        "52:",
+        "subs.w r12, r12, #4",
+        "str.w r12, [sp, #40]",
+        "blt.w 54f",
+        "ldr.w r11, [r9], #4",
+        "sxtb16 r10, r11, ror #8",
+        "sxtb16 r11, r11",
+        "53:",
+        "\\four_taps",
+        "ldr.w r12, [sp, #40]",
+        "add.w r8, r8, #4",
+        "cmp.w r12, #0",
+        "bgt.w 52b",
+        "b.w 56f",
+        "54:",
+        "ldrsb r11, [r9], #1",
+        "cmn.w r12, #3",
+        "beq.w 55f",
+        "ldrsb r10, [r9], #1",
+        "cmn.w r12, #1",
+        "uxth r10, r10",
+        "itte eq",
+        "ldrsbeq r12, [r9], #1",
+        "pkhbteq r11, r11, r12, lsl #16",
+        "uxthne r11, r11",
+        "b.w 53b",
+        "55:",
+        "\\one_tap",
+        "56:",
+        "ldr.w r12, [sp, #32]",
+        "ldr.w r8, [sp, #44]",
+        "ldr.w r10, [sp, #36]",
+        "add.w r12, r12, r9, lsl #1",
+        "add.w r8, r8, r10",
+        "ldrsh r12, [r12, #-2]",
+        "sub.w r8, r8, #1",
+        "add.w r8, r8, r12",
+        "cmp.w r12, #0",
+        "bne.w 51b",
+        "b.w \\done",
+        ".endm",
+        "FERROLITE_SIDE_BY_SIDE 3f, 34f",
         "33:",
         "FERROLITE_WEIGHTS",
         "FERROLITE_PAIR r0, r1, 0",
@@ -486,10 +607,21 @@ taps!(
         "FERROLITE_PAIR r6, r7, 6",
         "FERROLITE_NEXT_ROW",
         "bne.w 33b",
-        "b.w 31f"
+        "b.w 31f",
+        ".p2align 2",
+        "34:",
+        "FERROLITE_ROWS FERROLITE_EIGHT, FERROLITE_SINGLE_EIGHT, 31f"
     ],
     [
-        "FERROLITE_THREES 42f",
+        ".macro FERROLITE_FOUR_OUTPUTS",
+        "FERROLITE_FIRST",
+        "FERROLITE_MORE r1, r2, r3, 2",
+        "FERROLITE_LAST r3, 4",
+        ".endm",
+        ".macro FERROLITE_SINGLE_FOUR",
+        "FERROLITE_FOUR r0, r1, r2, r3, 0",
+        ".endm",
+        "FERROLITE_SIDE_BY_SIDE 42f, 45f",
         "43:",
         "FERROLITE_WEIGHTS",
         "FERROLITE_PAIR r0, r1, 0",
@@ -497,9 +629,20 @@ taps!(
         "FERROLITE_NEXT_ROW",
         "bne.w 43b",
         "b.w 31b",
+        ".p2align 2",
+        "45:",
+        "FERROLITE_ROWS FERROLITE_FOUR_OUTPUTS, FERROLITE_SINGLE_FOUR, 31b",
         ".purgem FERROLITE_WEIGHTS",
         ".purgem FERROLITE_PAIR",
         ".purgem FERROLITE_NEXT_ROW",
-        ".purgem FERROLITE_THREES"
+        ".purgem FERROLITE_SIDE_BY_SIDE",
+        ".purgem FERROLITE_FIRST",
+        ".purgem FERROLITE_MORE",
+        ".purgem FERROLITE_LAST",
+        ".purgem FERROLITE_EIGHT",
+        ".purgem FERROLITE_SINGLE_EIGHT",
+        ".purgem FERROLITE_FOUR_OUTPUTS",
+        ".purgem FERROLITE_SINGLE_FOUR",
+        ".purgem FERROLITE_ROWS"
     ]
 );

@@ -42,14 +42,17 @@ pub(super) struct Taps {
     pub multiplier: usize,
     /// Bytes from one plane to the next.
     pub pitch: usize,
-    /// Not 0 if the taps of a kernel row are three side by side.
+    /// Columns of the kernel if the taps of a kernel row lie side by side, otherwise 0.
     #[cfg(kernels = "armv7em")]
-    pub threes: usize,
+    pub columns: usize,
     /// Bytes from one channel's multiplier to the next.
     pub step: usize,
     pub half: i32,
     /// If not null, accumulators go there, and nothing to `out`.
     pub sums: *mut i32,
+    /// 1 if the file rounds once, 2 if accumulators are wanted.
+    #[cfg(any(kernels = "armv7em", kernels = "armv7m"))]
+    pub unusual: usize,
     pub min: i32,
     pub max: i32,
 }
