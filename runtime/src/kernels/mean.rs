@@ -34,10 +34,18 @@ impl Mean {
     }
 
     /// The mean of elements whose sum is this, of at most 2890.
+    #[cfg(not(device))]
     #[inline(always)]
     pub(super) fn of_few(&self, sum: i32) -> i32 {
         let doubled = self.rounded(sum).wrapping_mul(2);
         ((u64::from(doubled) * u64::from(self.reciprocal)) >> 32) as i32 - 128
+    }
+
+    /// For means of few elements in assembly: -1 if their number is even, twice what is added to a sum, and the reciprocal.
+    #[cfg(kernels = "armv7em")]
+    #[inline(always)]
+    pub(super) fn numbers(&self) -> (i32, i32, u32) {
+        (self.even, self.more.wrapping_mul(2), self.reciprocal)
     }
 
     /// What is divided by the number of elements.

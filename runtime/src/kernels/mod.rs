@@ -552,7 +552,8 @@ pub trait Kernels: 'static {
     }
 
     /// The larger (`maximum`) or smaller of `a[i]` and `b[i]`; lengths and overlap as for
-    /// [`add`](Kernels::add).
+    /// [`add`](Kernels::add). Operands may also begin within the output: an element is read before any of those up to it
+    /// is written.
     fn min_max(a: TensorView<'_, i8>, b: TensorView<'_, i8>, maximum: bool, out: &[Cell<i8>]) {
         portable::min_max(a, b, maximum, out);
     }

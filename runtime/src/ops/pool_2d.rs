@@ -6,7 +6,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::Pool2dParams;
+use ferrolite_schema::params::{Pool2dParams, Window};
 
 use super::window;
 use crate::error::Fault;
@@ -64,20 +64,46 @@ pub fn average_pool_2d_of_many<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>],
 
 /// Maximum pooling of a batch of images; shapes as for [`average_pool_2d`].
 pub fn max_pool_2d<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
-    let few = p.channels < 4 && p.window.kernel_w.saturating_mul(p.channels) <= COLUMNS as u32;
+    let longest = p.window.kernel_w.max(p.window.kernel_h);
+    let few = p.channels < 4 && longest.saturating_mul(p.channels) <= COLUMNS as u32;
     // A Cortex-M0 has little flash.
     if few && !cfg!(kernels = "armv6m") {
-        max_pool_by_rows::<K>(p, input, out);
+        if p.window.in_w == 1 && p.window.out_w == 1 {
+            max_pool_by_rows::<K>(&lying(p), input, out);
+        } else {
+            max_pool_by_rows::<K>(p, input, out);
+        }
         return;
     }
     pool(p, input, out, |cells, out| K::max_pool(cells, p.min, p.max, out));
 }
 
+/// The same images, one pixel wide, as rows.
+#[inline(never)]
+fn lying(p: &Pool2dParams) -> Pool2dParams {
+    let w = p.window;
+    let window = Window {
+        in_h: w.in_w,
+        in_w: w.in_h,
+        out_h: w.out_w,
+        out_w: w.out_h,
+        kernel_h: w.kernel_w,
+        kernel_w: w.kernel_h,
+        stride_h: w.stride_w,
+        stride_w: w.stride_h,
+        dilation_h: w.dilation_w,
+        dilation_w: w.dilation_h,
+        pad_top: w.pad_left,
+        pad_left: w.pad_top,
+    };
+    Pool2dParams { window, ..*p }
+}
+
 /// Elements of a row that windows are over at a time.
 const COLUMNS: usize = 64;
 
-/// Maximum pooling with few channels: first over the rows under a row of windows, all columns of [`COLUMNS`] elements at
-/// a time, then over the columns under each window. Outputs are written later than one by one, never earlier.
+/// Maximum pooling with few channels, some windows of a row at a time: first over the rows under them, then each element
+/// and those behind it, for all elements at once. Outputs are written later than one by one, never earlier.
 fn max_pool_by_rows<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let w = &p.window;
     let channels = p.channels as usize;
@@ -88,53 +114,75 @@ fn max_pool_by_rows<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cel
     for (image, out) in runs(input, image_size).zip(runs(out, out_row.wrapping_mul(w.out_h as usize))) {
         for (oy, out) in (0..).zip(runs(out, out_row)) {
             let (y, height) = span(oy, w.stride_h, w.kernel_h, w.pad_top, w.in_h);
-            let rows = image.get(y.wrapping_mul(stride)..).unwrap_or(&[]);
-            let (mut ox, mut out) = (0, out);
-            while ox < w.out_w {
-                let (x, _) = span(ox, w.stride_w, w.kernel_w, w.pad_left, w.in_w);
-                let first = x.wrapping_mul(channels);
-                let held = COLUMNS.min(stride.wrapping_sub(first));
-                let largest = columns.get(..held).unwrap_or(&columns);
-                fill(largest, i8::MIN);
-                for row in runs(rows, stride).take(height) {
-                    let row = TensorView::from_cells(row).range(first, held);
-                    K::min_max(TensorView::from_cells(largest), row, true, largest);
-                }
-                // The first window is within the columns.
-                let next = across(p, ox, first, largest, out).max(ox.wrapping_add(1));
-                out = out.get((next.wrapping_sub(ox) as usize).wrapping_mul(channels)..).unwrap_or(&[]);
-                ox = next;
-            }
+            let (first, size) = (y.wrapping_mul(stride), height.wrapping_mul(stride));
+            let rows = image.get(first..first.wrapping_add(size)).unwrap_or(&[]);
+            windows::<K>(p, rows, &columns, out);
         }
     }
 }
 
-/// The outputs of windows from `ox` on that end within some columns, whose first is element `first` of the row: the
-/// largest of each channel. Returns the first window that does not.
+/// A row of windows over some rows of cells.
 #[inline(never)]
-fn across(p: &Pool2dParams, ox: u32, first: usize, columns: &[Cell<i8>], out: &[Cell<i8>]) -> u32 {
+fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &[Cell<i8>; COLUMNS], out: &[Cell<i8>]) {
     let w = &p.window;
     let channels = (p.channels as usize).max(1);
-    // In elements: where a window begins, and where the row ends.
-    let elements = |cells: u32| (cells as isize).wrapping_mul(channels as isize);
-    let (width, step, end) = (elements(w.kernel_w), elements(w.stride_w), elements(w.in_w));
-    let mut at = elements(ox.wrapping_mul(w.stride_w)).wrapping_sub(elements(w.pad_left));
-    let clamp = |largest: i32| largest.max(p.min).min(p.max) as i8;
-    let mut done = ox;
-    for out in runs(out, channels) {
-        let (from, to) = (at.max(0) as usize, at.wrapping_add(width).min(end) as usize);
-        let Some(under) = columns.get(from.wrapping_sub(first)..to.wrapping_sub(first)) else { break };
-        if let [out] = out {
-            out.set(clamp(under.iter().fold(-128, |largest, x| largest.max(x.get().into()))));
+    // In elements: a row, a window, and from one window to the next.
+    let elements = |cells: u32| (cells as usize).wrapping_mul(channels);
+    let (row, width, step) = (elements(w.in_w), elements(w.kernel_w), elements(w.stride_w).max(1));
+    // Windows of which all columns are held.
+    let most = (COLUMNS.saturating_sub(width) / step).wrapping_add(1);
+    let (mut start, mut rest) = (elements(w.pad_left).wrapping_neg() as isize, out);
+    while !rest.is_empty() {
+        let (out, behind) = rest.split_at_checked(most.wrapping_mul(channels)).unwrap_or((rest, &[]));
+        let count = out.len().checked_div(channels).unwrap_or(0);
+        let all = count.wrapping_sub(1).wrapping_mul(step).wrapping_add(width);
+        let columns = columns.get(..all).unwrap_or(columns);
+        // The padding before and behind the row.
+        let (before, first) = (start.min(0).unsigned_abs().min(all), start.max(0) as usize);
+        let held = row.saturating_sub(first).min(all.wrapping_sub(before));
+        let (padding, inside) = columns.split_at_checked(before).unwrap_or((&[], columns));
+        let (inside, more) = inside.split_at_checked(held).unwrap_or((inside, &[]));
+        fill(padding, i8::MIN);
+        fill(more, i8::MIN);
+        let mut under = runs(rows, row).map(|row| TensorView::from_cells(row).range(first, held));
+        if let Some(one) = under.next() {
+            K::min_max(one, under.next().unwrap_or(one), true, inside);
+        }
+        for row in under {
+            K::min_max(TensorView::from_cells(inside), row, true, inside);
+        }
+        across::<K>(columns, w.kernel_w as usize, channels);
+        let clamped = |x: &Cell<i8>| i32::from(x.get()).max(p.min).min(p.max) as i8;
+        if channels == 1 {
+            let mut at = 0usize;
+            for out in out {
+                out.set(columns.get(at).map_or(0, clamped));
+                at = at.wrapping_add(step);
+            }
         } else {
-            for (channel, out) in out.iter().enumerate() {
-                let cells = under.get(channel..).unwrap_or(&[]).iter().step_by(channels);
-                out.set(clamp(cells.fold(-128, |largest, x| largest.max(x.get().into()))));
+            for (out, largest) in runs(out, channels).zip(columns.chunks(step)) {
+                out.iter().zip(largest).for_each(|(out, x)| out.set(clamped(x)));
             }
         }
-        (at, done) = (at.wrapping_add(step), done.wrapping_add(1));
+        rest = behind;
+        start = start.wrapping_add(count.wrapping_mul(step) as isize);
     }
-    done
+}
+
+/// Makes each element the largest of `taps` that are `channels` elements apart, of which it is the first. Behind the last
+/// that has so many, elements are any.
+#[inline(always)]
+fn across<K: Kernels>(columns: &[Cell<i8>], taps: usize, channels: usize) {
+    let mut done = 1usize;
+    while done < taps {
+        // The largest of twice as many; kernels read a word before they write it.
+        let more = done.min(taps.wrapping_sub(done));
+        done = done.wrapping_add(more);
+        let left = columns.len().saturating_sub(done.wrapping_sub(1).wrapping_mul(channels));
+        let view = TensorView::from_cells(columns);
+        let behind = view.range(more.wrapping_mul(channels), left);
+        K::min_max(view.range(0, left), behind, true, columns.get(..left).unwrap_or(&[]));
+    }
 }
 
 /// First cell and number of cells of a window inside the image, along one dimension.
@@ -182,7 +230,6 @@ pub(super) fn pool(
 #[cfg(feature = "cases")]
 pub(super) fn case(code: ferrolite_schema::OpCode, random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, batches, dim, sizes};
-    use ferrolite_schema::params::Window;
 
     let mut line = || {
         let (size, kernel, stride) = (dim(random, 7), dim(random, 4), dim(random, 3));
@@ -216,7 +263,6 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::kernels::Portable;
-    use ferrolite_schema::params::Window;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
