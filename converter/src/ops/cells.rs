@@ -139,7 +139,7 @@ fn initial<'a>(cx: &Lowering<'a>, node: &Node, hidden: &Quantized<'_>) -> Result
 fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>) -> Result<Vec<Lowered>> {
     let Layer { input, hidden, sequence, outputs, inside } = common;
     let exponent = inside.exponent;
-    if !(-30..=0).contains(&exponent) {
+    if !(-28..=0).contains(&exponent) {
         return Err(cx.unsupported(node, format_args!("a cell state of scale 2^{exponent}")));
     }
     let cell = f64::from(exponent).exp2();

@@ -182,7 +182,9 @@ impl Gru<'_> {
         });
     }
 
-    /// One step of a layer whose reset gate acts after the product.
+    /// One step of a layer whose reset gate acts after the product. This and those below are functions of their own, so that
+    /// they are compiled for speed.
+    #[inline(never)]
     fn after(&self, memory: &Memory<'_>) {
         let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<3>().0);
         let places = memory.wide.iter().zip(memory.hidden);
@@ -195,6 +197,7 @@ impl Gru<'_> {
     }
 
     /// The hidden state after the reset gate.
+    #[inline(never)]
     fn reset(&self, memory: &Memory<'_>) {
         let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
         let places = memory.wide.iter().zip(memory.reset);
@@ -206,6 +209,7 @@ impl Gru<'_> {
     }
 
     /// One step of a layer whose reset gate has acted before the product.
+    #[inline(never)]
     fn before(&self, memory: &Memory<'_>) {
         let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
         let places = memory.wide.iter().zip(memory.hidden);

@@ -234,11 +234,11 @@ pub(super) fn to_int8(x: i32, multiplier: Multiplier, zero_point: i32, rounding:
     requantize(x, multiplier, rounding).wrapping_add(zero_point).clamp(-128, 127) as i8
 }
 
-/// `x * 2^shift` for a shift of -31 to 0, rounded as the multiplier of that factor does.
+/// `x * 2^shift` for a shift of -31 to -2, rounded as the multiplier of that factor does.
 #[inline(always)]
 pub(super) fn by_power(x: i32, shift: i32, rounding: Rounding) -> i32 {
     // The multiplier's mantissa is one half.
-    if rounding != Rounding::Double || shift > -2 {
+    if rounding != Rounding::Double {
         let multiplier = Multiplier { mantissa: 1 << 30, shift: shift.wrapping_add(1) };
         return requantize(x, multiplier, rounding);
     }

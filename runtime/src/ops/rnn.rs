@@ -123,6 +123,7 @@ impl Rnn<'_> {
         });
     }
 
+    #[inline(never)]
     fn update(&self, a: &[Cell<i16>], b: &[Cell<i16>], hidden: &[Cell<i8>]) {
         for ((a, b), h) in a.iter().zip(b).zip(hidden) {
             let s = sum(a, b);

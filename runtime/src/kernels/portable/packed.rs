@@ -3,9 +3,12 @@
 
 use core::cell::Cell;
 
+use ferrolite_schema::Rounding;
+use ferrolite_schema::params::Multiplier;
+
 use super::{TILE, product};
 use crate::kernels::{Band, Stage, Strips};
-use crate::packing::{Matrix, Shape};
+use crate::packing::{Matrix, Packing, Shape};
 use crate::quant::requantize;
 
 /// See [`Kernels::load_line`](crate::kernels::Kernels::load_line). For each `k`, the pixels are adjacent.
@@ -71,14 +74,58 @@ pub(in crate::kernels) fn dense_int16(
     stage: &Stage<'_>,
     out: &[Cell<i16>],
 ) {
+    if weights.shape.packing == Packing::PLAIN {
+        return plain_int16(input, bytemuck::cast_slice(weights.bytes), stage, out);
+    }
     for (channel, out) in (0..weights.shape.channels).zip(out) {
         let (mut acc, multiplier) = stage.channel(channel as usize);
         for (w, x) in weights.row(channel).zip(input) {
             acc = acc.wrapping_add(product(x, w));
         }
-        let scaled = requantize(acc, multiplier, stage.rounding);
-        out.set(scaled.clamp(i16::MIN.into(), i16::MAX.into()) as i16);
+        out.set(to_int16(acc, multiplier, stage.rounding));
     }
+}
+
+/// The same for plain weights, which cores without a packing of their own have, and layers with numbers beyond a bound:
+/// four rows at a time, so that each element is loaded once for them.
+fn plain_int16(input: &[Cell<i8>], weights: &[i8], stage: &Stage<'_>, out: &[Cell<i16>]) {
+    let depth = input.len();
+    let (fours, rest) = out.as_chunks::<4>();
+    let mut weights = weights;
+    let mut channel = 0usize;
+    let mut next_row = || {
+        let (row, behind) = weights.split_at_checked(depth).unwrap_or((&[], &[]));
+        weights = behind;
+        row
+    };
+    for four in fours {
+        let [a, b, c, d] = [(); 4].map(|()| next_row());
+        let mut sums = [0i32; 4];
+        for ((((x, a), b), c), d) in input.iter().zip(a).zip(b).zip(c).zip(d) {
+            let x = i32::from(x.get());
+            for (sum, &w) in sums.iter_mut().zip([a, b, c, d]) {
+                *sum = sum.wrapping_add(x.wrapping_mul(i32::from(w)));
+            }
+        }
+        for (out, sum) in four.iter().zip(sums) {
+            let (bias, multiplier) = stage.channel(channel);
+            out.set(to_int16(sum.wrapping_add(bias), multiplier, stage.rounding));
+            channel = channel.wrapping_add(1);
+        }
+    }
+    for out in rest {
+        let (mut acc, multiplier) = stage.channel(channel);
+        for (x, &w) in input.iter().zip(next_row()) {
+            acc = acc.wrapping_add(product(x, w));
+        }
+        out.set(to_int16(acc, multiplier, stage.rounding));
+        channel = channel.wrapping_add(1);
+    }
+}
+
+#[inline(always)]
+fn to_int16(acc: i32, multiplier: Multiplier, rounding: Rounding) -> i16 {
+    requantize(acc, multiplier, rounding).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 /// See [`Kernels::load_band`](crate::kernels::Kernels::load_band). Pixels are adjacent.
@@ -162,6 +209,50 @@ pub(in crate::kernels) fn depthwise_3x3(
                     out.set(stage.apply_called(acc, multiplier));
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn plain_rows_are_their_definition() {
+        for (inputs, outputs) in [(1usize, 1usize), (3, 4), (5, 7), (8, 9), (13, 3)] {
+            let mut input: Vec<i8> = (0..inputs).map(|k| (k * 37 % 251) as u8 as i8).collect();
+            let weights: Vec<i8> = (0..inputs * outputs).map(|k| (k * 91 % 255) as u8 as i8).collect();
+            let bias: Vec<i32> = (0..outputs as i32).map(|c| 1000 * c - 2500).collect();
+            let multipliers = [Multiplier { mantissa: 1_500_000_000, shift: 1 }];
+            let stage = Stage {
+                bias: &bias,
+                multipliers: &multipliers,
+                rounding: Rounding::Double,
+                zero_point: 0,
+                min: i16::MIN.into(),
+                max: i16::MAX.into(),
+            };
+            let shape =
+                Shape { packing: Packing::PLAIN, channels: outputs as u32, lines: 1, line: inputs as u32 };
+            let matrix = Matrix { shape, bytes: bytemuck::cast_slice(&weights) };
+            let mut out = vec![0i16; outputs];
+            let sums: Vec<i32> = weights
+                .chunks(inputs)
+                .zip(&bias)
+                .map(|(row, bias)| {
+                    row.iter().zip(&input).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum::<i32>() + bias
+                })
+                .collect();
+            let input = Cell::from_mut(&mut input[..]).as_slice_of_cells();
+            dense_int16(input, &matrix, &stage, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+            let wanted: Vec<i16> =
+                sums.iter().map(|&sum| to_int16(sum, multipliers[0], Rounding::Double)).collect();
+            assert_eq!(out, wanted, "{inputs} x {outputs}");
         }
     }
 }
