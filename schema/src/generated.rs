@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 52] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 55] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -334,6 +334,9 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 52] = [
   OpCode::Lstm,
   OpCode::Gru,
   OpCode::Rnn,
+  OpCode::Svdf,
+  OpCode::SvdfInt16,
+  OpCode::SoftmaxInt16,
   OpCode::Conv2dWide,
   OpCode::DepthwiseWide,
   OpCode::AveragePoolUp,
@@ -434,6 +437,12 @@ impl OpCode {
   pub const Gru: Self = Self(34);
   /// Plain recurrent layer over all steps of a sequence.
   pub const Rnn: Self = Self(35);
+  /// Dense layer over the latest inputs of a stream, by factors over features and over time: SVDF.
+  pub const Svdf: Self = Self(36);
+  /// The same with a state of int16.
+  pub const SvdfInt16: Self = Self(37);
+  /// Softmax over the last dimension, from int8 to int16.
+  pub const SoftmaxInt16: Self = Self(38);
   /// Convolution whose weights take more than eight bits: patches have some of their elements again.
   pub const Conv2dWide: Self = Self(40);
   /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -506,6 +515,9 @@ impl OpCode {
     Self::Lstm,
     Self::Gru,
     Self::Rnn,
+    Self::Svdf,
+    Self::SvdfInt16,
+    Self::SoftmaxInt16,
     Self::Conv2dWide,
     Self::DepthwiseWide,
     Self::AveragePoolUp,
@@ -562,6 +574,9 @@ impl OpCode {
       Self::Lstm => Some("Lstm"),
       Self::Gru => Some("Gru"),
       Self::Rnn => Some("Rnn"),
+      Self::Svdf => Some("Svdf"),
+      Self::SvdfInt16 => Some("SvdfInt16"),
+      Self::SoftmaxInt16 => Some("SoftmaxInt16"),
       Self::Conv2dWide => Some("Conv2dWide"),
       Self::DepthwiseWide => Some("DepthwiseWide"),
       Self::AveragePoolUp => Some("AveragePoolUp"),
@@ -12665,6 +12680,333 @@ impl<'a> RnnParams {
         ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }
+  }
+
+}
+
+/// SVDF. A unit's filters are adjacent.
+// struct SvdfParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct SvdfParams(pub [u8; 72]);
+impl Default for SvdfParams { 
+  fn default() -> Self { 
+    Self([0; 72])
+  }
+}
+impl ::core::fmt::Debug for SvdfParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("SvdfParams")
+      .field("batches", &self.batches())
+      .field("features", &self.features())
+      .field("units", &self.units())
+      .field("rank", &self.rank())
+      .field("memory", &self.memory())
+      .field("feature", &self.feature())
+      .field("time", &self.time())
+      .field("state_zero_point", &self.state_zero_point())
+      .field("stage", &self.stage())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for SvdfParams {}
+impl<'a> ::flatbuffers::Follow<'a> for SvdfParams {
+  type Inner = &'a SvdfParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a SvdfParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a SvdfParams {
+  type Inner = &'a SvdfParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<SvdfParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for SvdfParams {
+    type Output = SvdfParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const SvdfParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for SvdfParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> SvdfParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    batches: u32,
+    features: u32,
+    units: u32,
+    rank: u32,
+    memory: u32,
+    feature: &Gates,
+    time: u32,
+    state_zero_point: i32,
+    stage: &OutputStage,
+  ) -> Self {
+    let mut s = Self([0; 72]);
+    s.set_batches(batches);
+    s.set_features(features);
+    s.set_units(units);
+    s.set_rank(rank);
+    s.set_memory(memory);
+    s.set_feature(feature);
+    s.set_time(time);
+    s.set_state_zero_point(state_zero_point);
+    s.set_stage(stage);
+    s
+  }
+
+  /// Streams.
+  pub fn batches(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[0..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_batches(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[0..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Elements of an input.
+  pub fn features(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[4..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_features(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[4..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Elements of an output.
+  pub fn units(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[8..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_units(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[8..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Filters of a unit.
+  pub fn rank(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[12..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_rank(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[12..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Numbers that each filter keeps, the newest among them.
+  pub fn memory(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[16..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_memory(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[16..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From an input to one number for each filter.
+  pub fn feature(&self) -> &Gates {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[20..].as_ptr() as *const Gates) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_feature(&mut self, x: &Gates) {
+    self.0[20..20 + 20].copy_from_slice(&x.0)
+  }
+
+  /// Offset of the weights over time, of the state's type: `[units * rank, memory]`, the oldest first.
+  pub fn time(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[40..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_time(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[40..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Zero point of the state.
+  pub fn state_zero_point(&self) -> i32 {
+    let mut mem = ::core::mem::MaybeUninit::<<i32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[44..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_state_zero_point(&mut self, x: i32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[44..].as_mut_ptr(),
+        ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From sums over time to outputs.
+  pub fn stage(&self) -> &OutputStage {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[48..].as_ptr() as *const OutputStage) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_stage(&mut self, x: &OutputStage) {
+    self.0[48..48 + 24].copy_from_slice(&x.0)
   }
 
 }

@@ -103,6 +103,12 @@ enumeration! {
         Gru = 34 "gru",
         /// Plain recurrent layer over all steps of a sequence.
         Rnn = 35 "rnn",
+        /// Dense layer over the latest inputs of a stream, by factors over features and over time: SVDF.
+        Svdf = 36 "svdf",
+        /// The same with a state of int16.
+        SvdfInt16 = 37 "svdf_int16",
+        /// Softmax over the last dimension, from int8 to int16.
+        SoftmaxInt16 = 38 "softmax_int16",
         /// Convolution whose weights take more than eight bits: patches have some of their elements again.
         Conv2dWide = 40 "conv_2d_wide",
         /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -166,6 +172,9 @@ impl OpCode {
             OpCode::Lstm => &[8, 9, 10, 13, 14, 15, 17],
             OpCode::Gru => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23],
             OpCode::Rnn => &[8, 9, 10, 13, 14, 15, 17],
+            OpCode::Svdf => &[6, 7, 8, 10, 12, 13],
+            OpCode::SvdfInt16 => &[6, 7, 8, 10, 12, 13],
+            OpCode::SoftmaxInt16 => &[2],
             OpCode::Conv2dWide => &[18, 19, 20, 26],
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
             OpCode::Compare => &[8],
@@ -211,6 +220,9 @@ impl OpCode {
             OpCode::Lstm => Work::Own,
             OpCode::Gru => Work::Own,
             OpCode::Rnn => Work::Own,
+            OpCode::Svdf => Work::Own,
+            OpCode::SvdfInt16 => Work::Own,
+            OpCode::SoftmaxInt16 => Work::Bytes,
             OpCode::Conv2dWide => Work::Own,
             OpCode::DepthwiseWide => Work::Own,
             OpCode::AveragePoolUp => Work::Own,
@@ -1345,6 +1357,33 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<RnnParams>() == 88);
+
+    /// SVDF. A unit's filters are adjacent.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SvdfParams {
+        /// Streams.
+        pub batches: u32,
+        /// Elements of an input.
+        pub features: u32,
+        /// Elements of an output.
+        pub units: u32,
+        /// Filters of a unit.
+        pub rank: u32,
+        /// Numbers that each filter keeps, the newest among them.
+        pub memory: u32,
+        /// From an input to one number for each filter.
+        pub feature: Gates,
+        /// Offset of the weights over time, of the state's type: `[units * rank, memory]`, the oldest first.
+        pub time: u32,
+        /// Zero point of the state.
+        pub state_zero_point: i32,
+        /// From sums over time to outputs.
+        pub stage: OutputStage,
+    }
+
+    const _: () = assert!(size_of::<SvdfParams>() == 72);
 
     /// TRANSPOSE_CONV, taken apart into `stride_h * stride_w` phases.
     ///

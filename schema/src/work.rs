@@ -9,7 +9,7 @@ use bytemuck::Pod;
 use crate::layout::Work;
 use crate::params::{
     Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, GruParams, LstmParams,
-    Pool2dParams, RnnParams, Sequence, TransposeConvParams, Window,
+    Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -101,6 +101,11 @@ impl Model<'_> {
             OpCode::Rnn => {
                 let p: &RnnParams = self.params_as(op)?;
                 recurrent(&p.sequence, 1)
+            }
+            OpCode::Svdf | OpCode::SvdfInt16 => {
+                let p: &SvdfParams = self.params_as(op)?;
+                let width = u64::from(p.features).saturating_add(p.memory.into()).saturating_add(1);
+                product(&[p.batches, p.units, p.rank]).saturating_mul(width)
             }
             // Nobody may take an op for cheap whose arm was forgotten.
             _ => u64::MAX,

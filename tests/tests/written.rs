@@ -20,6 +20,7 @@ const UNSAYABLE: &[&str] = &[
     "less",
     "less_equal",
     "not_equal",
+    "svdf",
     "unidirectional_sequence_lstm",
     "logical_and",
     "logical_or",

@@ -68,6 +68,9 @@ operators! {
     ops::LSTM: ferrolite_lstm_check ferrolite_lstm_eval ferrolite_lstm_lead
     ops::GRU: ferrolite_gru_check ferrolite_gru_eval ferrolite_gru_lead
     ops::RNN: ferrolite_rnn_check ferrolite_rnn_eval ferrolite_rnn_lead
+    ops::SVDF: ferrolite_svdf_check ferrolite_svdf_eval ferrolite_svdf_lead
+    ops::SVDF_INT16: ferrolite_svdf_int16_check ferrolite_svdf_int16_eval ferrolite_svdf_int16_lead
+    ops::SOFTMAX_INT16: ferrolite_softmax_int16_check ferrolite_softmax_int16_eval ferrolite_softmax_int16_lead
     ops::CONV_2D_WIDE: ferrolite_conv_2d_wide_check ferrolite_conv_2d_wide_eval ferrolite_conv_2d_wide_lead
     ops::DEPTHWISE_WIDE: ferrolite_depthwise_wide_check ferrolite_depthwise_wide_eval ferrolite_depthwise_wide_lead
     ops::AVERAGE_POOL_UP: ferrolite_average_pool_up_check ferrolite_average_pool_up_eval ferrolite_average_pool_up_lead

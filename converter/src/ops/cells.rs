@@ -262,17 +262,30 @@ fn gates(
     let units = cx.graph.value(node.outputs[0]).shape[2];
     let bias = stage::bias(cx, node, bias, all)?;
     let order = || (0..units).flat_map(|unit| gates.iter().map(move |gate| gate * units + unit));
-    let row = |row: usize| &weights[row * columns..][..columns];
+    let rows: Vec<&[i8]> = order().map(|row| &weights[row * columns..][..columns]).collect();
     let scale = |row: usize| quantization.scale.get(row).unwrap_or(&quantization.scale[0]);
-    let mut numbers = stage::Channels {
-        bias: order().map(|row| bias[row]).collect(),
-        sums: order().map(|at| row(at).iter().map(|&w| i32::from(w)).sum()).collect(),
-        // The scales of operands are multiplied in float32, as everywhere in fully connected layers of one scale.
-        factors: order().map(|row| f64::from(x.scale as f32 * scale(row)) / sums).collect(),
-    };
-    let size = (cx.word(node, units * gates.len())?, 1, cx.word(node, columns)?);
-    let shape = pack::choose(cx, cx.policy.dense, size, &mut numbers, x, order().map(row));
-    let weights = pack::store(cx, &shape, order().map(row))?;
+    let bias = order().map(|row| bias[row]).collect();
+    // The scales of operands are multiplied in float32, as everywhere in fully connected layers of one scale.
+    let factors = order().map(|row| f64::from(x.scale as f32 * scale(row)) / sums).collect();
+    product(cx, node, x, &rows, bias, factors)
+}
+
+/// A matrix of these rows, with a bias and a factor for each, for operands like `x`.
+pub(super) fn product(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    x: &Quantized<'_>,
+    rows: &[&[i8]],
+    bias: Vec<i32>,
+    factors: Vec<f64>,
+) -> Result<Gates> {
+    let columns = rows.first().map_or(0, |row| row.len());
+    let sums = rows.iter().map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect();
+    let mut numbers = stage::Channels { bias, sums, factors };
+    let size = (cx.word(node, rows.len())?, 1, cx.word(node, columns)?);
+    let rows = || rows.iter().copied();
+    let shape = pack::choose(cx, cx.policy.dense, size, &mut numbers, x, rows());
+    let weights = pack::store(cx, &shape, rows())?;
     let fold = |(bias, sum): (&i32, &i32)| bias.wrapping_sub(x.zero_point.wrapping_mul(*sum));
     let bias: Vec<i32> = numbers.bias.iter().zip(&numbers.sums).map(fold).collect();
     let mut multipliers: Vec<Multiplier> =

@@ -17,17 +17,28 @@ use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::stage;
 use super::tflite::{self, Writer};
+use super::types;
 use crate::error::Result;
-use crate::graph::{Node, Softmax};
+use crate::graph::{DType, Node, Softmax, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("SOFTMAX", &[OpCode::Softmax])];
+pub(super) const RUN_AS: RunAs = &[("SOFTMAX", &[OpCode::Softmax, OpCode::SoftmaxInt16])];
 
 impl Operator for Softmax {
     fn check(&self, check: &Check<'_>) -> Result<()> {
         check.output(check.input(0)?)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        match (inputs[0].dtype, outputs[0].dtype) {
+            (DType::Int8, DType::Int16) => {
+                types::per_tensor(inputs[0])?;
+                types::per_tensor(outputs[0])
+            }
+            _ => types::one_type(inputs, outputs),
+        }
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
@@ -64,12 +75,20 @@ const INTEGER_BITS: u32 = 5;
 
 /// Lowers a softmax over the last dimension.
 pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, beta: f32) -> Result<Vec<Lowered>> {
-    let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
-    if output.scale != 1.0 / 256.0 || output.zero_point != -128 {
+    let input = stage::int8_input(cx, node, 0)?;
+    let (id, value) = cx.output(node, 0)?;
+    let (code, dtype, steps, zero_point) = match value.dtype {
+        DType::Int16 => (OpCode::SoftmaxInt16, DType::Int16, 65_536.0, -32_768),
+        _ => (OpCode::Softmax, DType::Int8, 256.0, -128),
+    };
+    let output = stage::quantized(cx, node, id, value, dtype)?;
+    // TFLM takes a scale of int16 that is a thousandth off.
+    let tolerance = if dtype == DType::Int16 { 0.001 } else { 0.0 };
+    if (output.scale * steps - 1.0).abs() > tolerance || output.zero_point != zero_point {
         return Err(cx.unsupported(
             node,
             format_args!(
-                "its output has scale {} and zero point {}; 1/256 and -128 are supported",
+                "its output has scale {} and zero point {}; 1/{steps} and {zero_point} are supported",
                 output.scale, output.zero_point
             ),
         ));
@@ -97,7 +116,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, beta: f32) -> Result<Vec
         entries: cx.word(node, table.len())?,
         table: cx.constants.add(&table, 4)?,
     };
-    Ok(vec![Lowered::new(OpCode::Softmax, vec![input.id], vec![output.id], &params)])
+    Ok(vec![Lowered::new(code, vec![input.id], vec![output.id], &params)])
 }
 
 /// `exp(-scale * beta * d)` in Q0.31 for the differences `d` that count, at most 256; `None` where

@@ -73,6 +73,7 @@ pub use mve::Mve;
 pub use planes::{Planes, Size};
 pub use policy::{Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
+pub(crate) use portable::softmax_int16;
 pub use resize::Between;
 #[cfg(any(kernels = "rv32im", not(device)))]
 pub use rv32im::Rv32im;

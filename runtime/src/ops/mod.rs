@@ -119,9 +119,15 @@ pub mod skip_if;
 #[doc(hidden)]
 pub mod softmax;
 #[doc(hidden)]
+pub mod softmax_int16;
+#[doc(hidden)]
 pub mod squared_difference;
 #[doc(hidden)]
 pub mod strided_copy;
+#[doc(hidden)]
+pub mod svdf;
+#[doc(hidden)]
+pub mod svdf_int16;
 #[doc(hidden)]
 pub mod transpose_conv;
 #[doc(hidden)]
@@ -211,6 +217,12 @@ pub const LSTM: Operator = lstm::operator::<Native>();
 pub const GRU: Operator = gru::operator::<Native>();
 /// Plain recurrent layer over all steps of a sequence.
 pub const RNN: Operator = rnn::operator::<Native>();
+/// Dense layer over the latest inputs of a stream, by factors over features and over time: SVDF.
+pub const SVDF: Operator = svdf::operator::<Native>();
+/// The same with a state of int16.
+pub const SVDF_INT16: Operator = svdf_int16::operator::<Native>();
+/// Softmax over the last dimension, from int8 to int16.
+pub const SOFTMAX_INT16: Operator = softmax_int16::operator();
 /// Convolution whose weights take more than eight bits: patches have some of their elements again.
 pub const CONV_2D_WIDE: Operator = conv_2d_wide::operator::<Native>();
 /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -245,7 +257,7 @@ pub const GATHER_ND: Operator = gather_nd::operator();
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 51;
+const COUNT: usize = 54;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -286,6 +298,9 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         lstm::operator::<K>(),
         gru::operator::<K>(),
         rnn::operator::<K>(),
+        svdf::operator::<K>(),
+        svdf_int16::operator::<K>(),
+        softmax_int16::operator(),
         conv_2d_wide::operator::<K>(),
         depthwise_wide::operator::<K>(),
         average_pool_up::operator(),
@@ -348,6 +363,9 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Lstm => lstm::case(random),
         OpCode::Gru => gru::case(random),
         OpCode::Rnn => rnn::case(random),
+        OpCode::Svdf => svdf::case(random),
+        OpCode::SvdfInt16 => svdf_int16::case(random),
+        OpCode::SoftmaxInt16 => softmax_int16::case(random),
         OpCode::Conv2dWide => conv_2d_wide::case(random),
         OpCode::DepthwiseWide => depthwise_wide::case(random),
         OpCode::AveragePoolUp => average_pool_up::case(random),

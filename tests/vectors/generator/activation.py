@@ -139,6 +139,13 @@ def cases(suite):
         y = g.output(shape, 1 / 256, -128)
         g.op("SOFTMAX", [x], [y], "SoftmaxOptions", beta=beta)
         suite.add(f"softmax/{name}", g, samples=10)
+    for name in ("two_classes", "hundred_classes", "rows_5", "beta_2"):
+        shape, scale, zero_point, beta = SOFTMAX[name]
+        g = Graph()
+        x = g.input(shape, scale, zero_point)
+        y = g.output(shape, 1 / 65536, -32768, "i16")
+        g.op("SOFTMAX", [x], [y], "SoftmaxOptions", beta=beta)
+        suite.add(f"softmax/{name}_int16", g, samples=10)
     for builtin, table in UNARY.items():
         for case_name, numbers in table.items():
             inputs = all_values()

@@ -7,6 +7,7 @@
 //! What an operator means is in one file of `ferrolite::ops`, under the name that the list gives: its checks,
 //! its float values, how it is quantized, lowered and written as `.tflite`.
 
+use super::DType;
 use super::attributes::{
     Activation, BinaryKind, CompareKind, LogicKind, PoolKind, Recurrent, ReduceKind, UnaryKind,
 };
@@ -68,6 +69,7 @@ macro_rules! operators {
             slice { Slice(op: Slice) => "STRIDED_SLICE" }
             softmax { Softmax(op: Softmax) => "SOFTMAX" }
             split { Split(op: Split) => "SPLIT" }
+            svdf { Svdf(op: Svdf) => "SVDF" }
             transpose { Transpose(op: Transpose) => "TRANSPOSE" }
             transpose_conv { TransposeConv(op: TransposeConv) => "TRANSPOSE_CONV" }
             unary { Unary(op: UnaryKind) => op.name() }
@@ -127,6 +129,20 @@ pub struct DepthwiseConv2d {
 pub struct FullyConnected {
     /// Clamp of the result.
     pub activation: Activation,
+}
+
+/// int8 input `[batch, features]`, weights over features `[filters, features]` and over time `[filters, memory]`, bias? →
+/// output `[batch, units]`, from the latest `memory` inputs, which the layer keeps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Svdf {
+    /// Filters of a unit; those of a unit are adjacent.
+    pub rank: usize,
+    /// Type of what it keeps: int8 or int16, as that of the weights over time.
+    pub state: DType,
+    /// Scale of what it keeps.
+    pub scale: f32,
+    /// Zero point of what it keeps.
+    pub zero_point: i32,
 }
 
 /// input, filter, bias? → output. `window.pad_*` is cropped from the full result.

@@ -8,7 +8,7 @@ use ferrolite_runtime::quant;
 use super::layer::{Layer, Place, Step};
 use super::tensors::Tensors;
 use super::variables::Variables;
-use super::{arithmetic, dilation, known, logic, lookup, lstm, operators, types, uint8};
+use super::{arithmetic, dilation, known, logic, lookup, lstm, operators, svdf, types, uint8};
 use crate::error::{Error, Result};
 use crate::graph::custom::{Attributes, Registry, Source};
 use crate::graph::{
@@ -173,8 +173,12 @@ impl Builder {
         if self.densify(builtin, &node) || self.fold_weights(builtin, &node) {
             return;
         }
-        // An LSTM's states are its own business: nobody else reads them.
-        let state = |at: usize| builtin == Code::UNIDIRECTIONAL_SEQUENCE_LSTM && lstm::STATES.contains(&at);
+        // The states of these layers are their own business: nobody else reads them.
+        let state = |at: usize| match builtin {
+            Code::UNIDIRECTIONAL_SEQUENCE_LSTM => lstm::STATES.contains(&at),
+            Code::SVDF => at == svdf::STATE,
+            _ => false,
+        };
         let operands = node.inputs.iter().enumerate().filter(|(at, _)| !state(*at));
         let touched = operands.filter_map(|(_, id)| id.as_ref()).chain(&node.outputs);
         let fault = touched

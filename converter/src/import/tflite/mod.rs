@@ -35,6 +35,7 @@ mod movement;
 mod operators;
 mod slices;
 mod sparse;
+mod svdf;
 mod tensors;
 mod types;
 mod uint8;

@@ -2,7 +2,7 @@
 //! Ferrolite.
 
 use super::layer::{Layer, Reason, Translated};
-use super::{arithmetic, copies, dilation, logic, lstm, movement, slices, windows};
+use super::{arithmetic, copies, dilation, logic, lstm, movement, slices, svdf, windows};
 use crate::graph::{BinaryKind, CompareKind, GatherNd, LogicKind, Op, PoolKind, ReduceKind, UnaryKind};
 use crate::tflite::{BuiltinOperator as Code, OperatorCode};
 
@@ -33,6 +33,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::FULLY_CONNECTED => arithmetic::fully_connected(layer),
         Code::BATCH_MATMUL => arithmetic::batch_matmul(layer),
         Code::UNIDIRECTIONAL_SEQUENCE_LSTM => lstm::sequence_lstm(layer),
+        Code::SVDF => svdf::svdf(layer),
         Code::LEAKY_RELU => arithmetic::leaky_relu(layer),
         Code::GELU => arithmetic::gelu(layer),
         Code::SOFTMAX => arithmetic::softmax(layer),

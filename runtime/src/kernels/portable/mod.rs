@@ -26,6 +26,7 @@ pub(super) use packed::{
 };
 pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
+pub(crate) use softmax::softmax_int16;
 #[cfg(any(kernels = "armv7em", kernels = "mve"))]
 pub(super) use softmax::Divisor;
 pub(super) use softmax::softmax;

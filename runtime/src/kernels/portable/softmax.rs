@@ -22,13 +22,24 @@ pub(in crate::kernels) struct Divisor {
 }
 
 impl Divisor {
+    /// That for outputs of 8 bits.
     #[inline]
     pub(in crate::kernels) fn of(sum: u32) -> Divisor {
+        Divisor::of_bits(sum, 8)
+    }
+
+    /// That for outputs of so many bits.
+    #[inline(always)]
+    fn of_bits(sum: u32, outputs: i32) -> Divisor {
         // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
         let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
-        // Q0.31 to 8 bits. Beyond 31 everything rounds to zero; TFLM stops the program there.
-        let exponent = bits.wrapping_add(31 - 8) as u32;
-        if exponent <= 31 { Divisor { scale, exponent } } else { Divisor { scale: 0, exponent: 31 } }
+        // Q0.31 to the bits of an output. Beyond 31 everything rounds to zero; TFLM stops the program there. Below 2 no table of a softmax comes.
+        let exponent = bits.wrapping_add(31).wrapping_sub(outputs) as u32;
+        if (2..=31).contains(&exponent) {
+            Divisor { scale, exponent }
+        } else {
+            Divisor { scale: 0, exponent: 31 }
+        }
     }
 }
 
@@ -68,5 +79,20 @@ pub(in crate::kernels) fn normalise(
         let y = (product.wrapping_add(halves) >> 32) as u32;
         let y = y.wrapping_shr(exponent.wrapping_sub(1)).min(255);
         out.set((y as u8 ^ 0x80) as i8);
+    }
+}
+
+/// A row of [`softmax`] with results of 16 bits.
+#[inline]
+pub(crate) fn softmax_int16(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i16>]) {
+    let largest = row.iter().map(i32::from).fold(-128, i32::max) as i8;
+    let sum = exponentials(row, table, largest);
+    let Divisor { scale, exponent } = Divisor::of_bits(sum, 16);
+    let halves = u64::from(1u32.wrapping_shl(exponent.wrapping_sub(2))) << 32 | 1 << 30;
+    for (x, out) in row.iter().zip(out) {
+        let product = u64::from(scale as u32) * u64::from(exponential(x, table, largest));
+        let y = (product.wrapping_add(halves) >> 32) as u32;
+        let y = y.wrapping_shr(exponent.wrapping_sub(1)).min(65535);
+        out.set((y as u16 ^ 0x8000) as i16);
     }
 }
