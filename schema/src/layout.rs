@@ -121,6 +121,8 @@ enumeration! {
         ResizeBilinearFloat = 44 "resize_bilinear_float",
         /// Bytes of a tensor become those of a variable, which is state: ASSIGN_VARIABLE.
         Assign = 45 "assign",
+        /// The choice among boxes of a detection model, in reals: TFLite_Detection_PostProcess.
+        DetectionPostProcess = 46 "detection_post_process",
         /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
         Integers = 50 "integers",
         /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
@@ -177,6 +179,7 @@ impl OpCode {
             OpCode::SoftmaxInt16 => &[2],
             OpCode::Conv2dWide => &[18, 19, 20, 26],
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
+            OpCode::DetectionPostProcess => &[11, 12, 13, 14, 15],
             OpCode::Compare => &[8],
             _ => &[],
         }
@@ -229,6 +232,7 @@ impl OpCode {
             OpCode::ResizeBilinearUp => Work::Bytes,
             OpCode::ResizeBilinearFloat => Work::Bytes,
             OpCode::Assign => Work::Bytes,
+            OpCode::DetectionPostProcess => Work::Own,
             OpCode::Integers => Work::Bytes,
             OpCode::Select => Work::Bytes,
             OpCode::Cast => Work::Bytes,
@@ -1334,6 +1338,48 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<GruParams>() == 116);
+
+    /// The choice among boxes. Real numbers of boxes and scores are `scale * (q - zero_point)`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct DetectionPostProcessParams {
+        /// Number of boxes, at most 65,535.
+        pub boxes: u32,
+        /// int8 elements of a box, of which the first four are read: y, x, h, w.
+        pub codes: u32,
+        /// Scores of a box.
+        pub scores: u32,
+        /// The first of them that is one of a class: 1 where that of the background comes before, else 0.
+        pub first_class: u32,
+        /// Boxes that are chosen, at most.
+        pub most: u32,
+        /// Rows of results for each of them.
+        pub rows: u32,
+        /// Boxes of each class that are chosen, at most, where classes are looked at one by one; 0 where boxes are, each with
+        /// its best class.
+        pub most_of_class: u32,
+        /// The lowest score that counts, as int8; 128 where none does.
+        pub least: i32,
+        /// Zero point of the scores.
+        pub zero_point: i32,
+        /// Scale of the scores.
+        pub scale: f32,
+        /// Boxes that share more than this of their union are one.
+        pub overlap: f32,
+        /// Offset of 256 float64: `y / y_scale` for each int8 from -128 on.
+        pub y: u32,
+        /// The same of x.
+        pub x: u32,
+        /// Offset of 256 float64: `exp(h / h_scale) / 2`.
+        pub h: u32,
+        /// The same of w.
+        pub w: u32,
+        /// Offset of `boxes` anchors: y, x, h and w as float32.
+        pub anchors: u32,
+    }
+
+    const _: () = assert!(size_of::<DetectionPostProcessParams>() == 64);
 
     /// A plain recurrent layer.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

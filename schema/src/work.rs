@@ -8,8 +8,8 @@ use bytemuck::Pod;
 
 use crate::layout::Work;
 use crate::params::{
-    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, GruParams, LstmParams,
-    Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, Window,
+    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, DetectionPostProcessParams,
+    GruParams, LstmParams, Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -106,6 +106,17 @@ impl Model<'_> {
                 let p: &SvdfParams = self.params_as(op)?;
                 let width = u64::from(p.features).saturating_add(p.memory.into()).saturating_add(1);
                 product(&[p.batches, p.units, p.rank]).saturating_mul(width)
+            }
+            // Each box that is chosen is held against all others, and against those that were chosen before; its classes
+            // are searched for each of its rows.
+            OpCode::DetectionPostProcess => {
+                let p: &DetectionPostProcessParams = self.params_as(op)?;
+                let of_class = p.most_of_class.min(p.boxes);
+                let taken = if p.most_of_class == 0 { p.most } else { of_class.saturating_mul(p.scores) };
+                let held = product(&[taken, p.boxes.saturating_add(p.most)]);
+                let searched = product(&[p.most, p.rows, p.scores]);
+                let read = product(&[p.boxes, p.scores, 2]).saturating_add(product(&[p.boxes, p.codes]));
+                held.saturating_add(searched).saturating_add(read)
             }
             // Nobody may take an op for cheap whose arm was forgotten.
             _ => u64::MAX,

@@ -77,6 +77,7 @@ operators! {
     ops::RESIZE_BILINEAR_UP: ferrolite_resize_bilinear_up_check ferrolite_resize_bilinear_up_eval ferrolite_resize_bilinear_up_lead
     ops::RESIZE_BILINEAR_FLOAT: ferrolite_resize_bilinear_float_check ferrolite_resize_bilinear_float_eval ferrolite_resize_bilinear_float_lead
     ops::ASSIGN: ferrolite_assign_check ferrolite_assign_eval ferrolite_assign_lead
+    ops::DETECTION_POST_PROCESS: ferrolite_detection_post_process_check ferrolite_detection_post_process_eval ferrolite_detection_post_process_lead
     ops::INTEGERS: ferrolite_integers_check ferrolite_integers_eval ferrolite_integers_lead
     ops::SELECT: ferrolite_select_check ferrolite_select_eval ferrolite_select_lead
     ops::CAST: ferrolite_cast_check ferrolite_cast_eval ferrolite_cast_lead

@@ -26,7 +26,7 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
 /// True when some layer still computes with floating point, that is, when the graph has to be
 /// quantized before it can be lowered.
 pub fn is_float(graph: &Graph) -> bool {
-    let is_real = |id: &ValueId| graph.value(*id).dtype == DType::Float32;
+    let is_real = |id: &ValueId| graph.value(*id).dtype == DType::Float32 && !graph.reals.contains(id);
     graph.nodes.iter().any(|node| {
         let mut touched = node.inputs.iter().flatten().chain(&node.outputs);
         let operator = of(&node.op);

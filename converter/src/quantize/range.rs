@@ -106,7 +106,7 @@ pub const MOST_STEPS: f64 = (1u32 << 18) as f64;
 
 /// Whether a value is real numbers now and becomes int8.
 pub fn is_real(graph: &Graph, id: ValueId) -> bool {
-    graph.value(id).dtype == DType::Float32
+    graph.value(id).dtype == DType::Float32 && !graph.reals.contains(&id)
 }
 
 /// The scale nearest to the one of least error for which `term` is a whole number of steps, and its zero

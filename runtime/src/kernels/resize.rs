@@ -37,7 +37,7 @@ pub(crate) fn neighbours(position: i32, last: i32) -> (usize, usize, i32) {
 
 /// The `index`-th part of `size` elements.
 #[inline(always)]
-pub(crate) fn part<'a>(cells: &'a [Cell<i8>], index: usize, size: usize) -> &'a [Cell<i8>] {
+pub(crate) fn part(cells: &[Cell<i8>], index: usize, size: usize) -> &[Cell<i8>] {
     let start = index.wrapping_mul(size);
     cells.get(start..start.wrapping_add(size)).unwrap_or(&[])
 }

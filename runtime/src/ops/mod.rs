@@ -55,6 +55,8 @@ pub mod depthwise_wide;
 #[doc(hidden)]
 pub mod dequantize;
 #[doc(hidden)]
+pub mod detection_post_process;
+#[doc(hidden)]
 pub mod div;
 #[doc(hidden)]
 pub mod dynamic_update_slice;
@@ -235,6 +237,8 @@ pub const RESIZE_BILINEAR_UP: Operator = resize_bilinear_up::operator();
 pub const RESIZE_BILINEAR_FLOAT: Operator = resize_bilinear_float::operator();
 /// Bytes of a tensor become those of a variable, which is state: ASSIGN_VARIABLE.
 pub const ASSIGN: Operator = assign::operator();
+/// The choice among boxes of a detection model, in reals: TFLite_Detection_PostProcess.
+pub const DETECTION_POST_PROCESS: Operator = detection_post_process::operator();
 /// Arithmetic, comparisons and logic of two tensors of plain integers of any type, which stand for themselves.
 pub const INTEGERS: Operator = integers::operator();
 /// Elements of one tensor or of another, as a third one of truth values says: SELECT, SELECT_V2.
@@ -257,7 +261,7 @@ pub const GATHER_ND: Operator = gather_nd::operator();
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 54;
+const COUNT: usize = 55;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -307,6 +311,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         resize_bilinear_up::operator(),
         resize_bilinear_float::operator(),
         assign::operator(),
+        detection_post_process::operator(),
         integers::operator(),
         select::operator(),
         cast::operator(),
@@ -372,6 +377,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::ResizeBilinearUp => resize_bilinear_up::case(random),
         OpCode::ResizeBilinearFloat => resize_bilinear_float::case(random),
         OpCode::Assign => assign::case(random),
+        OpCode::DetectionPostProcess => detection_post_process::case(random),
         OpCode::Integers => integers::case(random),
         OpCode::Select => select::case(random),
         OpCode::Cast => cast::case(random),

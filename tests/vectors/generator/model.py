@@ -104,7 +104,8 @@ class Graph:
         return self.const(values, dtype="i32")
 
     def op(self, builtin, inputs, outputs, options=None, custom=None, **fields):
-        """Adds an operator. `options` names the schema's table (`Conv2DOptions`), `fields` its members."""
+        """Adds an operator. `options` names the schema's table (`Conv2DOptions`), `fields` its members; of a custom
+        operator, `options` are its bytes."""
         code = schema.BuiltinOperator.__dict__[builtin]
         key = (code, custom)
         if key not in self.codes:
@@ -113,7 +114,9 @@ class Graph:
         o.opcodeIndex = self.codes.index(key)
         o.inputs = [int(i) for i in inputs]
         o.outputs = [int(i) for i in outputs]
-        if options is not None:
+        if custom is not None and options is not None:
+            o.customOptions = list(options)
+        elif options is not None:
             o.builtinOptionsType = getattr(schema.BuiltinOptions, options)
             o.builtinOptions = getattr(schema, options + "T")()
             for field, value in fields.items():

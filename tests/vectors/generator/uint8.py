@@ -225,6 +225,10 @@ def cases(suite):
     add_one(suite, "logistic", "LOGISTIC", [every], every, s_in=(0.07,), **softmax)
     add_one(suite, "logistic_wide", "LOGISTIC", [every], every, s_in=(0.15,), zp_in=(60,), **softmax)
     add_one(suite, "tanh", "TANH", [every], every, s_in=(0.04,), s_out=1 / 128, zp_out=128)
+    for name, operator, zero_point, out in [
+        ("logistic_near_tie", "LOGISTIC", 128, softmax), ("tanh_near_tie", "TANH", 0, dict(s_out=1 / 128, zp_out=128))
+    ]:
+        add_one(suite, name, operator, [every], every, s_in=(1 / 256,), zp_in=(zero_point,), **out)
     add_one(suite, "relu", "RELU", [every], every)
     add_one(suite, "relu6", "RELU6", [every], every, s_out=6 / 255, zp_out=0)
     add_one(suite, "relu_n1_to_1", "RELU_N1_TO_1", [every], every)

@@ -144,6 +144,8 @@ pub struct Graph {
     /// Results of layers that were TensorFlow 1's uint8 before they became int8. Its kernels multiply scales in float32,
     /// and some round in another way.
     pub from_uint8: HashSet<ValueId>,
+    /// Results that are real numbers on the device, too, at the end of a model.
+    pub reals: HashSet<ValueId>,
     /// The author's operator, by the first result of nodes that became another one.
     pub authored: HashMap<ValueId, String>,
 }

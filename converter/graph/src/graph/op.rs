@@ -47,6 +47,7 @@ macro_rules! operators {
             cumsum { Cumsum(op: Cumsum) => "CUMSUM" }
             depthwise_conv_2d { DepthwiseConv2d(op: DepthwiseConv2d) => "DEPTHWISE_CONV_2D" }
             dequantize { Dequantize => "DEQUANTIZE" }
+            detection_post_process { DetectionPostProcess(op: DetectionPostProcess) => "TFLite_Detection_PostProcess" }
             dynamic_update_slice { DynamicUpdateSlice => "DYNAMIC_UPDATE_SLICE" }
             fully_connected { FullyConnected(op: FullyConnected) => "FULLY_CONNECTED" }
             gather { Gather(op: Gather) => "GATHER" }
@@ -143,6 +144,30 @@ pub struct Svdf {
     pub scale: f32,
     /// Zero point of what it keeps.
     pub zero_point: i32,
+}
+
+/// boxes `[1, n, 4 or more]`, relative to anchors, scores `[1, n, classes]` → corners `[1, rows, 4]`, classes
+/// `[1, rows]`, scores `[1, rows]`, number of boxes `[1]`: the best boxes, none of which overlap, as real numbers on the
+/// device, too. Rows behind the last box are zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectionPostProcess {
+    /// Boxes that are chosen, at most.
+    pub most: usize,
+    /// Rows of results for each of them, for its best classes.
+    pub rows: usize,
+    /// Boxes of each class that are chosen, at most, where classes are looked at one by one; where that is not so, boxes
+    /// are, each with its best class.
+    pub most_of_class: Option<usize>,
+    /// Number of classes; one more score comes first where there is one of the background.
+    pub classes: usize,
+    /// The lowest score that counts.
+    pub least: f32,
+    /// Boxes that share more than this of their union are one.
+    pub overlap: f32,
+    /// What y, x, h and w are divided by.
+    pub scales: [f32; 4],
+    /// Of each box: y, x, h and w.
+    pub anchors: Vec<[f32; 4]>,
 }
 
 /// input, filter, bias? → output. `window.pad_*` is cropped from the full result.

@@ -61,7 +61,7 @@ use crate::ops;
 use crate::unsupported::unsupported_layers;
 use layer::Layer;
 use net::{Net, Slot};
-use proto::{GraphProto, ModelProto, NodeProto, ValueInfo};
+use proto::{Dimension, GraphProto, ModelProto, NodeProto, ValueInfo};
 use versions::{OperatorSets, STANDARD};
 
 /// Elements that may be computed at import, over the whole model.
@@ -239,6 +239,32 @@ fn order(file: &GraphProto) -> Result<Vec<&NodeProto>> {
     Ok(list.into_iter().map(|index| &file.node[index]).collect())
 }
 
+/// A size that the file says.
+fn known(dimension: &Dimension) -> Option<usize> {
+    dimension.dim_value.and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0)
+}
+
+/// Sizes of dimensions that the file leaves open under a name, which stands for one size wherever it occurs: those that
+/// are given for one input, and 1 for a batch.
+fn named_sizes<'f>(inputs: &[&'f ValueInfo], options: &ImportOptions) -> HashMap<&'f str, usize> {
+    let mut sizes = HashMap::new();
+    for input in inputs {
+        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let Some(shape) = tensor.and_then(|tensor| tensor.shape.as_ref()) else { continue };
+        let given = options.input_shapes.iter().find(|(name, _)| *name == input.name);
+        for (dimension, &size) in shape.dim.iter().zip(given.iter().flat_map(|(_, shape)| shape)) {
+            if known(dimension).is_none() && !dimension.dim_param().is_empty() {
+                sizes.entry(dimension.dim_param()).or_insert(size);
+            }
+        }
+        let batch = shape.dim.first().map_or("", Dimension::dim_param);
+        if given.is_none() && batch.to_lowercase().contains("batch") {
+            sizes.entry(batch).or_insert(1);
+        }
+    }
+    sizes
+}
+
 impl Net {
     /// Inputs, initializers and nodes.
     fn read(&mut self, file: &GraphProto, options: &ImportOptions) -> Result<()> {
@@ -258,8 +284,9 @@ impl Net {
             file.input.iter().filter(|i| !stored.contains(i.name.as_str())).collect();
         let names: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
         options.check_names(&names)?;
+        let sizes = named_sizes(&inputs, options);
         for input in inputs {
-            self.input(input, options)?;
+            self.input(input, &sizes, options)?;
         }
         let used: HashSet<String> =
             read.iter().map(ToString::to_string).chain(file.output.iter().map(|o| o.name.clone())).collect();
@@ -269,7 +296,12 @@ impl Net {
         Ok(())
     }
 
-    fn input(&mut self, input: &ValueInfo, options: &ImportOptions) -> Result<()> {
+    fn input(
+        &mut self,
+        input: &ValueInfo,
+        sizes: &HashMap<&str, usize>,
+        options: &ImportOptions,
+    ) -> Result<()> {
         let name = &input.name;
         let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let Some((tensor, shape)) = tensor.and_then(|t| Some((t, t.shape.as_ref()?))) else {
@@ -281,10 +313,11 @@ impl Net {
             return Err(Error::input(format!("input `{name}` has elements of {kind}"))
                 .help("export the model with inputs of float or integers"));
         };
+        let given = options.input_shapes.iter().any(|(other, _)| other == name);
         let dimensions: Vec<Option<usize>> = shape
             .dim
             .iter()
-            .map(|d| d.dim_value.and_then(|d| usize::try_from(d).ok()).filter(|&d| d > 0))
+            .map(|d| known(d).or_else(|| sizes.get(d.dim_param()).copied().filter(|_| !given)))
             .collect();
         let shape = options.input_shape(name, &dimensions)?;
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));

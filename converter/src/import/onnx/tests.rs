@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::proto::{Dimension, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, ValueInfo};
+use super::proto::{
+    Attribute, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, ValueInfo,
+};
 use super::proto::{TensorShape, TensorType, TypeProto};
 use super::*;
 use crate::data::npz::Npz;
 use crate::graph::Constant;
-use crate::import::{ImportOptions, load, load_bytes, load_with, unsupported_layers};
+use crate::import::{ImportOptions, load, load_bytes, load_bytes_with, load_with, unsupported_layers};
 use crate::passes;
 use crate::reference::Executor;
 use crate::shared_models::rows;
@@ -222,7 +224,8 @@ fn int8_models_are_as_good_as_those_of_tflite() {
 /// A model file with these nodes, float inputs, and outputs by name.
 pub(super) fn model(nodes: Vec<NodeProto>, inputs: &[(&str, &[i64])], outputs: &[&str]) -> ModelProto {
     let info = |name: &str, shape: &[i64]| {
-        let dim = shape.iter().map(|&d| Dimension { dim_value: (d != 0).then_some(d) }).collect();
+        let dim =
+            shape.iter().map(|&d| Dimension { dim_value: (d != 0).then_some(d), dim_param: None }).collect();
         let tensor = TensorType { elem_type: 1, shape: Some(TensorShape { dim }) };
         ValueInfo { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
     };
@@ -311,6 +314,68 @@ fn names_and_open_dimensions_are_the_authors() {
     assert_eq!((name(graph.inputs[0]), name(graph.outputs[0])), ("x", "y"));
     assert_eq!((graph.nodes[0].name.as_str(), graph.name.as_str()), ("the_y", "net"));
     assert_eq!(graph.value(graph.outputs[0]).shape, [1, 3, 5, 8]);
+}
+
+#[test]
+fn dynamic_quantization_is_the_float_network() {
+    let integers = |name: &str, dims: &[i64], data_type, int32_data: Vec<i32>| TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type,
+        int32_data,
+        ..TensorProto::default()
+    };
+    let nodes = || {
+        vec![
+            node("DynamicQuantizeLinear", &["x"], &["q", "s", "z"]),
+            node("MatMulInteger", &["q", "w", "z", "zw"], &["sums"]),
+            node("Cast", &["sums"], &["real"]),
+            node("Mul", &["s", "sw"], &["scale"]),
+            node("Mul", &["real", "scale"], &["y"]),
+        ]
+    };
+    let mut file = model(nodes(), &[("x", &[1, 2])], &["y"]);
+    let net = file.graph.as_mut().unwrap();
+    // uint8 with a zero point for each column.
+    net.initializer = vec![
+        integers("w", &[2, 2], 2, vec![250, 7, 131, 9]),
+        integers("zw", &[2], 2, vec![130, 8]),
+        weights("sw", &[2], vec![0.5, 0.25]),
+    ];
+    net.node[2].attribute.push(Attribute { name: "to".into(), i: 1, kind: 2, ..Attribute::default() });
+    let graph = load_bytes("net.onnx", &file.encode_to_vec()).unwrap().graph;
+    assert!(unsupported_layers(&graph).is_empty());
+    let found = Executor::new(&graph).unwrap().run(&[&[3.0, -2.0]]).unwrap();
+    assert_eq!(found, [[(3.0 * 120.0 - 2.0) * 0.5, (-3.0 - 2.0) * 0.25]]);
+    // Integers that somebody else reads have no meaning.
+    file.graph.as_mut().unwrap().node[1] = node("Cast", &["q"], &["sums"]);
+    let graph = load_bytes("net.onnx", &file.encode_to_vec()).unwrap().graph;
+    assert!(!unsupported_layers(&graph).is_empty());
+}
+
+#[test]
+fn a_name_stands_for_one_size_wherever_it_occurs() {
+    let mut file = model(
+        vec![node("Add", &["x", "x"], &["a"]), node("Relu", &["h"], &["b"])],
+        &[("x", &[0, 0]), ("h", &[2, 0, 0])],
+        &["a", "b"],
+    );
+    let inputs = &mut file.graph.as_mut().unwrap().input;
+    for (input, names) in inputs.iter_mut().zip([&["batch", "steps"][..], &["", "batch", "steps"]]) {
+        let tensor = input.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
+        for (dimension, name) in tensor.shape.as_mut().unwrap().dim.iter_mut().zip(names) {
+            dimension.dim_param = Some((*name).into());
+        }
+    }
+    assert!(refused(&file).message.contains("`x` has shape 1,?"));
+    let shape_of = |given: &str, shape: &[usize]| {
+        let input_shapes = vec![(given.into(), shape.to_vec())];
+        let options = ImportOptions { input_shapes, ..ImportOptions::default() };
+        let graph = load_bytes_with("net.onnx", &file.encode_to_vec(), &options).unwrap().graph;
+        graph.inputs.iter().map(|&id| graph.value(id).shape.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(shape_of("x", &[1, 7]), [vec![1, 7], vec![2, 1, 7]]);
+    assert_eq!(shape_of("h", &[2, 3, 5]), [vec![3, 5], vec![2, 3, 5]]);
 }
 
 #[test]

@@ -96,11 +96,6 @@ pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>) -> Reason {
             "these layers were compiled for an eIQ Neutron network processor: convert the .tflite that its \
              converter was given"
         }
-        (Code::CUSTOM, "TFLite_Detection_PostProcess") => {
-            "the choice among boxes, which firmware makes of the raw boxes and scores: end the model before it, with `--cut TENSOR` \
-             for each of its first two operands (`ferrolite inspect` lists the layers), often `--cut raw_outputs/box_encodings \
-             --cut raw_outputs/class_predictions`"
-        }
         (Code::CUSTOM, name) if name.starts_with("Flex") => {
             "an operator of TensorFlow itself (SELECT_TF_OPS), which no microcontroller runs: convert the SavedModel, \
              .keras or .h5 file of the network, or export it without this operator"

@@ -4,7 +4,7 @@
 //! - Activations and constants are moved; the model's borders stay as the file says, and QUANTIZE to int8 and back
 //!   stands behind them, a table on the device.
 //! - Weights keep their zero point, of which passes and lowering take care (`crate::ops`, `wide`).
-//! - RELU and its kind become tables.
+//! - RELU and its kind become tables, LOGISTIC and TANH too, which are computed in float32 there.
 //! - CONCATENATION takes operands of any scales there: each of another one is requantized by a table before.
 //!
 //! uint8 that is only converted, at the border of a network of int8, stays as it is. Where a kernel of uint8 rounds in
@@ -61,7 +61,7 @@ pub(super) fn run(graph: &mut Graph) {
         graph.from_uint8.extend(node.outputs.iter().filter(|_| of_uint8));
         join(graph, &mut node, &mut nodes);
         if of_uint8 {
-            rectify(graph, &mut node);
+            tabulate(graph, &mut node);
         }
         nodes.push(node);
     }
@@ -166,14 +166,14 @@ fn join(graph: &mut Graph, node: &mut Node, before: &mut Vec<Node>) {
     }
 }
 
-/// Makes a table of a rectifier, whose scales TFLite divides in float32.
-fn rectify(graph: &mut Graph, node: &mut Node) {
+/// Makes a table of a rectifier, whose scales TFLite divides in float32, and of a curve.
+fn tabulate(graph: &mut Graph, node: &mut Node) {
     let (&Op::Unary(kind), [result], Some(input)) = (&node.op, node.outputs.as_slice(), node.input(0)) else {
         return;
     };
     let result = *result;
     let (from, to) = (graph.value(input), graph.value(result));
-    let Some(results) = rectified(kind, from, to) else { return };
+    let Some(results) = curve(kind, from, to).or_else(|| rectified(kind, from, to)) else { return };
     let table = Value {
         name: format!("{}/table", to.name),
         shape: vec![results.len()],
@@ -183,6 +183,22 @@ fn rectify(graph: &mut Graph, node: &mut Node) {
     let table = graph.add_value(table);
     graph.authored.entry(result).or_insert_with(|| node.op.name().to_string());
     (node.op, node.inputs) = (Op::Lookup, vec![Some(input), Some(table)]);
+}
+
+/// Source followed: TFLite `activations.cc`, `PopulateLookupTable`.
+fn curve(kind: UnaryKind, from: &Value, to: &Value) -> Option<Vec<i8>> {
+    let function: fn(f32) -> f32 = match kind {
+        UnaryKind::Logistic => |x| 1.0 / (1.0 + libm::expf(-x)),
+        UnaryKind::Tanh => libm::tanhf,
+        _ => return None,
+    };
+    let (scale, zero_point) = from.quantization.as_ref()?.tensor()?;
+    let (out_scale, out_zero_point) = to.quantization.as_ref()?.tensor()?;
+    let result = |q: i32| {
+        let scaled = function(scale * (q - zero_point) as f32) * (1.0 / out_scale);
+        (scaled.round() as i32).saturating_add(out_zero_point).clamp(-SHIFT, SHIFT - 1) as i8
+    };
+    Some((-SHIFT..SHIFT).map(result).collect())
 }
 
 /// Sources followed: TFLite `activations.cc`, `QuantizedReluX` and `reference/leaky_relu.h`.

@@ -26,10 +26,10 @@ pub(super) use packed::{
 };
 pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
-pub(crate) use softmax::softmax_int16;
 #[cfg(any(kernels = "armv7em", kernels = "mve"))]
 pub(super) use softmax::Divisor;
 pub(super) use softmax::softmax;
+pub(crate) use softmax::softmax_int16;
 #[cfg(kernels = "armv7em")]
 pub(super) use softmax::{exponentials, normalise};
 pub(super) use tiles::{load_tiles, matmul_tiles};
