@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::assignments::CIRCULAR_BUFFER;
 use super::builder::Builder;
-use super::{detection, tensors};
+use super::{detection, operators, tensors};
 use crate::error::Result;
 use crate::graph::{Choose, Constant, Node, Op, Unsupported, ValueId};
 use crate::import::damaged::damaged;
@@ -53,7 +53,7 @@ impl<'a, 'f> Branches<'a, 'f> {
             (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE, _) => {
                 builder.translate_variable(code.number(), operator, node);
             }
-            _ if detection::is(&code) => detection::add(builder, operator, node),
+            _ if operators::is_detection(&code) => detection::add(builder, operator, node),
             // The user's own.
             (_, Op::Custom(_)) => builder.graph.nodes.push(node),
             (Code::CUSTOM, _) if code.custom_code() == Some(CIRCULAR_BUFFER) => {

@@ -8,7 +8,7 @@ use ferrolite_runtime::quant;
 use super::layer::{Layer, Place, Step};
 use super::tensors::Tensors;
 use super::variables::Variables;
-use super::{arithmetic, detection, dilation, known, logic, lookup, lstm, operators, svdf, types, uint8};
+use super::{arithmetic, dilation, known, logic, lookup, lstm, operators, svdf, types, uint8};
 use crate::error::{Error, Result};
 use crate::graph::custom::{Attributes, Registry, Source};
 use crate::graph::{
@@ -118,7 +118,7 @@ impl Builder {
             outputs.first().map_or_else(|| format!("operator_{number}"), |id| self.layer_names[id.0].clone());
         let custom = self.registered(&code, &operator);
         // Foreign custom operators have operands that are memory to work in: those of network processors do.
-        if code.number() == Code::CUSTOM && custom.is_none() && !detection::is(&code) {
+        if code.number() == Code::CUSTOM && custom.is_none() && !operators::is_detection(&code) {
             inputs.iter().flatten().for_each(|id| self.defined[id.0] = true);
         }
         if let Some(id) = inputs.iter().flatten().find(|id| !self.defined[id.0]) {

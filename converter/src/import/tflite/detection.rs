@@ -3,19 +3,12 @@
 use super::builder::Builder;
 use super::flexible;
 use super::layer::Reason;
+use super::operators::DETECTION;
 use crate::graph::{DType, DetectionPostProcess, Node, Op, Unsupported, ValueId};
-use crate::tflite::{self as schema, BuiltinOperator as Code, OperatorCode};
-
-/// Its name in files.
-const NAME: &str = "TFLite_Detection_PostProcess";
+use crate::tflite as schema;
 
 /// Boxes of each class that are chosen where the file does not say how many.
 const OF_CLASS: i64 = 100;
-
-/// Whether an operator is this one.
-pub(super) fn is(code: &OperatorCode<'_>) -> bool {
-    code.number() == Code::CUSTOM && code.custom_code() == Some(NAME)
-}
 
 /// Adds the layer, whose operands and results `node` has.
 pub(super) fn add(builder: &mut Builder, operator: schema::Operator<'_>, mut node: Node) {
@@ -39,7 +32,7 @@ pub(super) fn add(builder: &mut Builder, operator: schema::Operator<'_>, mut nod
             let cuts: Vec<String> =
                 operands.map(|&id| format!("--cut {}", builder.graph.value(id).name)).collect();
             let reason = format!("{reason}; end the model before it, with `{}`", cuts.join(" "));
-            node.op = Op::Unsupported(Unsupported { code: NAME.into(), reason });
+            node.op = Op::Unsupported(Unsupported { code: DETECTION.into(), reason });
         }
     }
     builder.graph.nodes.push(node);

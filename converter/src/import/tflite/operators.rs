@@ -6,6 +6,14 @@ use super::{arithmetic, copies, dilation, logic, lstm, movement, slices, svdf, w
 use crate::graph::{BinaryKind, CompareKind, GatherNd, LogicKind, Op, PoolKind, ReduceKind, UnaryKind};
 use crate::tflite::{BuiltinOperator as Code, OperatorCode};
 
+/// The custom operator that `detection` reads.
+pub(super) const DETECTION: &str = "TFLite_Detection_PostProcess";
+
+/// Whether an operator is that one.
+pub(super) fn is_detection(code: &OperatorCode<'_>) -> bool {
+    code.number() == Code::CUSTOM && code.custom_code() == Some(DETECTION)
+}
+
 /// Translates one built-in operator.
 pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Reason> {
     if let Some(kind) = unary_kind(code) {
