@@ -24,6 +24,39 @@ pub struct Job<'a> {
     pub out_stride: usize,
 }
 
+/// Distances between pixels, lines and outputs are below this where they count, so that no sum of a few overflows.
+#[cfg(any(kernels = "mve", kernels = "rv32im"))]
+const FAR: usize = 1 << 27;
+
+#[cfg(any(kernels = "mve", kernels = "rv32im"))]
+impl Job<'_> {
+    /// Whether the lines of `count` patches are inside their source. No distance from one line to another overflows then.
+    #[inline]
+    pub(super) fn holds(&self, patches: &Patches<'_>, count: usize) -> bool {
+        let shape = &self.weights.shape;
+        let (lines, line) = (shape.lines as usize, shape.line as usize);
+        let &Patches { cells, start, until_end, again } = patches;
+        let last = count.wrapping_sub(1).checked_mul(self.step).filter(|&last| last < FAR);
+        let (Some(last), Some(behind)) = (last, lines.checked_sub(until_end)) else { return false };
+        // The end of the last patch, a line further.
+        let end = |first: usize, lines: usize| first.wrapping_add(lines.wrapping_mul(self.pitch));
+        let end = end(start, until_end).max(end(again, behind)).wrapping_add(line).wrapping_add(last);
+        behind < lines
+            && start.max(again) < FAR
+            && line.wrapping_sub(1) < FAR
+            && lines.checked_mul(self.pitch.max(line)).is_some_and(|all| all < FAR)
+            && end <= cells.len().wrapping_add(self.pitch)
+    }
+
+    /// Whether there is room for the outputs of `count` pixels, at least one.
+    #[inline(always)]
+    pub(super) fn has_room(&self, count: usize, out: &[Cell<i8>]) -> bool {
+        let place = count.wrapping_sub(1).checked_mul(self.out_stride).filter(|&place| place < FAR);
+        let channels = self.weights.shape.channels as usize;
+        channels < FAR && place.is_some_and(|place| place.wrapping_add(channels) <= out.len())
+    }
+}
+
 /// Patches of adjacent pixels in memory: lines of the first `until_end` kernel rows from element `start` on, and those of
 /// the others from element `again` on, where a ring of rows begins.
 #[derive(Clone, Copy, Debug)]

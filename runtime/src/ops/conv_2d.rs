@@ -365,7 +365,7 @@ impl<'k, C: ByTiles<'k>> Walk<'_, C> {
     #[inline(always)]
     fn pixels(&mut self, mut patches: Patches<'_>, mut count: usize) {
         loop {
-            if self.lane == 0 {
+            if self.lane == 0 && count >= TILE {
                 let made = self.conv.tiles(&patches, count / TILE, self.out).wrapping_mul(TILE);
                 self.made(made);
                 patches = patches.skip(made.wrapping_mul(self.step));

@@ -12,10 +12,6 @@ use super::{Channels, QUAD, TILE, VECTOR};
 use super::{Mve, clamp, is_narrow};
 use crate::kernels::{ByTiles, Job, Kernels, Patches};
 
-/// Distances between pixels, lines and outputs are below this, so that no sum of a few overflows.
-#[cfg(kernels = "mve")]
-const FAR: usize = 1 << 27;
-
 /// A layer.
 #[derive(Debug)]
 pub struct Tiled<'a> {
@@ -62,14 +58,10 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
     #[cfg(kernels = "mve")]
     #[inline(never)]
     fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
-        let Job { weights, step, out_stride, .. } = self.job;
+        let Job { step, out_stride, .. } = self.job;
         let pixels = count.wrapping_mul(TILE);
         let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
-        let place = pixels.wrapping_sub(1).checked_mul(out_stride).filter(|&place| place < FAR);
-        let end = place.map(|place| place.wrapping_add(weights.shape.channels as usize));
-        let (Some(product), Some(..)) = (&mut self.product, end.filter(|&end| end <= out.len())) else {
-            return 0;
-        };
+        let (Some(product), true) = (&mut self.product, self.job.has_room(pixels, out)) else { return 0 };
         if load.line == load.depth && step == load.line {
             // Patches that are as contiguous in the source as in the tile are one line.
             (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
@@ -125,17 +117,8 @@ impl Tiled<'_> {
         let (lines, line) = (weights.shape.lines as usize, weights.shape.line as usize);
         let depth = tile.len() / TILE;
         let &Patches { cells, start, until_end, again } = patches;
-        let behind = lines.checked_sub(until_end)?;
-        let last = count.wrapping_sub(1).checked_mul(step).filter(|&last| last < FAR)?;
-        // The end of the last patch, a line further.
-        let end = |first: usize, lines: usize| first.wrapping_add(lines.wrapping_mul(pitch));
-        let end = end(start, until_end).max(end(again, behind)).wrapping_add(line).wrapping_add(last);
-        let fits = behind < lines
-            && start.max(again) < FAR
-            && line.wrapping_sub(1) < FAR
-            && lines.checked_mul(pitch.max(line)).is_some_and(|all| all < FAR)
-            && lines.wrapping_mul(line) <= depth
-            && end <= cells.len().wrapping_add(pitch);
+        let fits = self.job.holds(patches, count) && lines.wrapping_mul(line) <= depth;
+        let behind = lines.wrapping_sub(until_end);
         let load = |start: usize, lines: usize, before: usize| asm::Load {
             source: cells.as_ptr().cast::<i8>().wrapping_add(start),
             target: tile.as_ptr().cast_mut().cast::<u8>().wrapping_add(before.wrapping_mul(line)),
@@ -162,8 +145,7 @@ fn product(job: &Job<'_>) -> Option<asm::Quads> {
         && depth != 0
         && depth & (VECTOR - 1) == 0
         && depth.checked_mul(count).is_some_and(|bytes| bytes <= weights.bytes.len())
-        && (tile.as_ptr() as usize | weights.bytes.as_ptr() as usize) & 3 == 0
-        && count.max(out_stride) < FAR;
+        && (tile.as_ptr() as usize | weights.bytes.as_ptr() as usize) & 3 == 0;
     let patch = |lane: usize| tile.as_ptr().cast::<u8>().wrapping_add(depth.wrapping_mul(lane));
     fits.then(|| asm::Quads {
         patches: [patch(0), patch(1), patch(2), patch(3)],

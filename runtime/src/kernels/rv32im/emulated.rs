@@ -72,9 +72,11 @@ pub(super) fn blocks<const GENERAL: bool>(
     out_stride: usize,
 ) {
     for channel in 0..channels.bias.len() {
-        let block = weights.get(channel / BLOCK * BLOCK * tile.depth..).unwrap_or(&[]);
+        let first = channel / BLOCK * BLOCK;
+        let block = weights.get(first * tile.depth..).unwrap_or(&[]);
+        let width = (channels.bias.len() - first).min(BLOCK);
         for (pixel, x) in tile.bytes.chunks_exact(tile.depth).enumerate().take(tile.pixels) {
-            let acc = dot(channels.bias(channel), x, block, channel % BLOCK, BLOCK);
+            let acc = dot(channels.bias(channel), x, block, channel - first, width);
             if let Some(out) = out.get(pixel * out_stride + channel) {
                 let finish = if GENERAL { Channels::finish_general } else { Channels::finish };
                 out.set(finish(channels, channel, acc));

@@ -3,11 +3,11 @@
 
 use core::cell::Cell;
 
-#[cfg(kernels = "rv32im")]
-use super::asm;
 #[cfg(not(kernels = "rv32im"))]
 use super::emulated;
-use super::{BLOCK, Band, Channels, TILE, Tile};
+#[cfg(kernels = "rv32im")]
+use super::{BLOCK, asm};
+use super::{Band, Channels, TILE, Tile};
 
 /// Copies elements to a target that does not overlap them; copies none if they do not fit.
 pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
@@ -49,8 +49,7 @@ pub(super) fn copy_lines(source: &[Cell<i8>], pitch: usize, target: &[Cell<i8>],
     }
 }
 
-/// Computes whole blocks of channels, those of `channels`, for the pixels of a tile, with any multipliers if
-/// `GENERAL`. Channel 0 is element 0 of `out`, and pixels are `out_stride` elements apart.
+/// Computes the channels of `channels`, for the pixels of a tile, with any multipliers if `GENERAL`. Channel 0 is element 0 of `out`, and pixels are `out_stride` elements apart.
 pub(super) fn blocks<const GENERAL: bool>(
     tile: &Tile<'_>,
     weights: &[u8],
@@ -61,9 +60,9 @@ pub(super) fn blocks<const GENERAL: bool>(
     let count = channels.bias.len();
     let fits = tile.bytes.len() >= tile.depth.wrapping_mul(TILE)
         && weights.len() >= tile.depth.wrapping_mul(count)
+        && tile.depth != 0
+        && count != 0
         && channels.cover(count)
-        && count >= BLOCK
-        && count.is_multiple_of(BLOCK)
         && (1..=TILE).contains(&tile.pixels)
         && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
     if !fits {
@@ -85,6 +84,7 @@ pub(super) fn blocks<const GENERAL: bool>(
             multipliers: channels.multipliers.as_ptr(),
             out: [place(0), place(1), place(2), place(3)],
             blocks: count / BLOCK,
+            rest: count % BLOCK,
             half: channels.half,
             step: step(channels),
             min: channels.min,
@@ -98,7 +98,7 @@ pub(super) fn blocks<const GENERAL: bool>(
 
 /// Bytes from one channel's multiplier to the next.
 #[cfg(kernels = "rv32im")]
-fn step(channels: &Channels<'_>) -> usize {
+pub(super) fn step(channels: &Channels<'_>) -> usize {
     if channels.multipliers.len() == 1 { 0 } else { size_of::<ferrolite_schema::params::Multiplier>() }
 }
 

@@ -12,6 +12,7 @@
 
 #[cfg(kernels = "rv32im")]
 pub(super) mod asm;
+mod conv;
 #[cfg(not(kernels = "rv32im"))]
 mod emulated;
 mod leaf;
@@ -20,7 +21,7 @@ use core::cell::Cell;
 
 use ferrolite_schema::params::Multiplier;
 
-use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, Unprepared, taps};
+use super::{Band, Kernels, Lines, Planes, Policy, Stage, TILE, taps};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{cells_of, copy, fill};
 
@@ -31,7 +32,7 @@ pub struct Rv32im;
 impl Kernels for Rv32im {
     const POLICY: Policy = Policy::RV32IM;
 
-    type Tiled<'a> = Unprepared<'a, Self>;
+    type Tiled<'a> = conv::Tiled<'a>;
 
     fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {
         leaf::copy(source, target);
@@ -194,18 +195,14 @@ fn matmul<const GENERAL: bool>(
     out_stride: usize,
 ) {
     let depth = weights.shape.depth().unwrap_or(0) as usize;
-    let channels = weights.shape.channels as usize;
-    let whole = channels & !(BLOCK - 1);
-    let (now, rest) = weights.bytes.split_at_checked(whole.wrapping_mul(depth)).unwrap_or_default();
-    let tile = Tile { bytes: bytes(tile), depth, pixels };
-    if whole != 0 {
-        leaf::blocks::<GENERAL>(&tile, now, &Channels::of(stage, 0, whole), out, out_stride);
-    }
-    let width = channels.wrapping_sub(whole);
-    for lane in 0..width {
-        let channel = whole.wrapping_add(lane);
-        tail_channel(&tile, rest.get(lane..).unwrap_or(&[]), width, stage, channel, out, out_stride);
-    }
+    let channels = Channels::of(stage, 0, weights.shape.channels as usize);
+    leaf::blocks::<GENERAL>(
+        &Tile { bytes: bytes(tile), depth, pixels },
+        weights.bytes,
+        &channels,
+        out,
+        out_stride,
+    );
 }
 
 fn half(stage: &Stage<'_>) -> i32 {
@@ -216,45 +213,8 @@ fn bytes(bytes: &[Cell<u8>]) -> &[Cell<i8>] {
     cells_of(bytes).unwrap_or(&[])
 }
 
-/// The weights of a channel of a block of `width` channels.
-fn column(block: &[u8], lane: usize, width: usize) -> impl Iterator<Item = i8> {
-    block.get(lane..).unwrap_or(&[]).iter().step_by(width.max(1)).map(|&w| w as i8)
-}
-
 fn dot<'a>(start: i32, x: impl Iterator<Item = &'a Cell<i8>>, weights: impl Iterator<Item = i8>) -> i32 {
     x.zip(weights).fold(start, |acc, (x, w)| acc.wrapping_add(i32::from(x.get()) * i32::from(w)))
-}
-
-/// A channel of the last block, which has `width` channels, fewer than [`BLOCK`]; computes four pixels at
-/// once.
-#[inline(never)]
-fn tail_channel(
-    tile: &Tile<'_>,
-    weights: &[u8],
-    width: usize,
-    stage: &Stage<'_>,
-    channel: usize,
-    out: &[Cell<i8>],
-    out_stride: usize,
-) {
-    let lane = |lane: usize| {
-        let start = lane.wrapping_mul(tile.depth);
-        tile.bytes.get(start..start.wrapping_add(tile.depth)).unwrap_or(&[])
-    };
-    let (bias, multiplier) = stage.channel(channel);
-    let mut acc = [bias; TILE];
-    let pixels = lane(0).iter().zip(lane(1)).zip(lane(2)).zip(lane(3));
-    for ((((x0, x1), x2), x3), w) in pixels.zip(column(weights, 0, width)) {
-        let w = i32::from(w);
-        acc[0] = acc[0].wrapping_add(i32::from(x0.get()) * w);
-        acc[1] = acc[1].wrapping_add(i32::from(x1.get()) * w);
-        acc[2] = acc[2].wrapping_add(i32::from(x2.get()) * w);
-        acc[3] = acc[3].wrapping_add(i32::from(x3.get()) * w);
-    }
-    let places = out.get(channel..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
-    for (acc, out) in acc.iter().take(tile.pixels).zip(places) {
-        out.set(stage.apply_called(*acc, multiplier));
-    }
 }
 
 /// A row of a depthwise convolution with any kernel and stride.
@@ -270,7 +230,7 @@ fn depthwise_any(band: &Band<'_>, weights: &Matrix<'_>, stage: &Stage<'_>, out: 
             let mut acc = bias;
             for (ky, line) in row.chunks(band.columns.max(1)).enumerate() {
                 let pixels = bytes(band.line(ky)).get(first..).unwrap_or(&[]).iter().step_by(channels);
-                acc = dot(acc, pixels, column(line, 0, 1));
+                acc = dot(acc, pixels, line.iter().map(|&w| w as i8));
             }
             out.set(stage.apply_called(acc, multiplier));
         }

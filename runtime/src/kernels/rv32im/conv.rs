@@ -1,0 +1,124 @@
+//! Convolutions by tiles, prepared once per layer: the safe interface of the leaves for the tiles of a row. What is left of
+//! a row has its sizes checked anew for each tile, as segments do.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+use core::ops::Range;
+
+use super::Rv32im;
+#[cfg(kernels = "rv32im")]
+use super::{BLOCK, Channels, TILE, asm, leaf};
+use crate::kernels::{ByTiles, Job, Patches, Unprepared};
+
+/// A layer.
+#[derive(Debug)]
+pub struct Tiled<'a> {
+    job: Job<'a>,
+    /// The product, if all fits.
+    #[cfg(kernels = "rv32im")]
+    product: Option<asm::Blocks>,
+}
+
+impl<'a> ByTiles<'a> for Tiled<'a> {
+    #[inline(always)]
+    fn new(job: &Job<'a>) -> Self {
+        Tiled {
+            job: *job,
+            #[cfg(kernels = "rv32im")]
+            product: product(job),
+        }
+    }
+
+    #[inline(always)]
+    fn load(&mut self, patches: &Patches<'_>, lanes: Range<usize>) {
+        Unprepared::<Rv32im>::new(&self.job).load(patches, lanes);
+    }
+
+    #[inline(always)]
+    fn multiply(&mut self, pixels: usize, out: &[Cell<i8>]) {
+        Unprepared::<Rv32im>::new(&self.job).multiply(pixels, out);
+    }
+
+    #[cfg(kernels = "rv32im")]
+    #[inline]
+    fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        let Job { tile, weights, stage, step, pitch, out_stride } = self.job;
+        let (lines, line) = (weights.shape.lines as usize, weights.shape.line as usize);
+        let pixels = count.wrapping_mul(TILE);
+        let fits = self.job.holds(patches, pixels) && self.job.has_room(pixels, out);
+        let (Some(product), true) = (&mut self.product, fits) else { return 0 };
+        let cells: *const i8 = patches.cells.as_ptr().cast();
+        let tile: *mut i8 = tile.as_ptr().cast_mut().cast();
+        let mut first: *mut i8 = out.as_ptr().cast_mut().cast();
+        let (mut start, mut again) = (patches.start, patches.again);
+        for _ in 0..count {
+            // SAFETY: the lines of all pixels are inside the source, and outputs of as many inside `out`; `product` has
+            // checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
+            unsafe {
+                if lines == 1 && step == line {
+                    // Patches that are as contiguous in the source as in the tile are one line.
+                    asm::copy(cells.add(start), tile, line.wrapping_mul(TILE));
+                } else {
+                    let mut target = tile;
+                    for lane in 0..TILE {
+                        let column = lane.wrapping_mul(step);
+                        let mut place = start.wrapping_add(column);
+                        for number in 0..lines {
+                            if number == patches.until_end {
+                                place = again.wrapping_add(column);
+                            }
+                            asm::copy(cells.add(place), target, line);
+                            place = place.wrapping_add(pitch);
+                            target = target.add(line);
+                        }
+                    }
+                }
+                // The leaf has moved all of these on.
+                product.weights = weights.bytes.as_ptr().cast();
+                product.bias = stage.bias.as_ptr();
+                product.multipliers = stage.multipliers.as_ptr();
+                product.blocks = weights.shape.channels as usize / BLOCK;
+                for (lane, place) in product.out.iter_mut().enumerate() {
+                    *place = first.wrapping_add(out_stride.wrapping_mul(lane));
+                }
+                asm::blocks(&raw mut *product);
+            }
+            start = start.wrapping_add(step.wrapping_mul(TILE));
+            again = again.wrapping_add(step.wrapping_mul(TILE));
+            first = first.wrapping_add(out_stride.wrapping_mul(TILE));
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn finish(&self, _: &[Cell<i8>]) {}
+}
+
+/// The product of whole tiles, where all fits.
+#[cfg(kernels = "rv32im")]
+#[inline]
+fn product(job: &Job<'_>) -> Option<asm::Blocks> {
+    let &Job { tile, weights, stage, .. } = job;
+    let count = weights.shape.channels as usize;
+    let channels = Channels::of(stage, 0, count);
+    let depth = weights.shape.depth()? as usize;
+    let fits = count != 0
+        && depth != 0
+        && channels.cover(count)
+        && tile.len() / TILE >= depth
+        && depth.checked_mul(count).is_some_and(|bytes| bytes <= weights.bytes.len());
+    fits.then(|| asm::Blocks {
+        tile: tile.as_ptr().cast(),
+        depth,
+        weights: weights.bytes.as_ptr().cast(),
+        bias: channels.bias.as_ptr(),
+        multipliers: channels.multipliers.as_ptr(),
+        out: [tile.as_ptr().cast_mut().cast(); TILE],
+        blocks: count / BLOCK,
+        rest: count % BLOCK,
+        half: channels.half,
+        step: leaf::step(&channels),
+        min: channels.min,
+        max: channels.max,
+    })
+}
