@@ -213,7 +213,10 @@ impl Leaf<'_> {
             return self.several(first, operands, is_store, found);
         }
         if op == "push" || op == "vpush" || first == "sp" {
-            self.slots.clear();
+            // What is made room for lies below the slots.
+            let room = operands.rsplit_once('#').and_then(|(_, room)| value(room)).filter(|_| op == "sub");
+            let slots = std::mem::take(&mut self.slots);
+            self.slots.extend(room.iter().flat_map(|room| slots.iter().map(move |at| at + room)));
             // The lowest register is stored at the bottom.
             if op == "push" && self.holds_work(first) {
                 self.slots.insert(0);
