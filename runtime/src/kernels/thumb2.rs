@@ -151,9 +151,10 @@ mod asm {
     #[cfg(kernels = "mve")]
     macro_rules! channels {
         () => {
-            // Vectors are stored by the lower registers only.
+            // Vectors are stored by the lower registers only, and the last one moves them by four whatever it stores.
             "mov r9, r7
              mov r7, r8
+             add r8, lr
              dlstp.32 lr, lr
              2:
              vldrb.s32 q0, [r0], #4
@@ -168,8 +169,7 @@ mod asm {
              vadd.i32 q0, q0, q1
              vrshr.s32 q0, q0, #20
              vstrb.32 q0, [r7], #4
-             letp lr, 2b
-             mov r8, r7"
+             letp lr, 2b"
         };
     }
 

@@ -4,7 +4,6 @@
 use crate::kernels::fields::leaf;
 
 /// Arguments of [`widen`]. All sizes are bytes, or numbers above 0.
-
 #[repr(C)]
 pub(super) struct Widen {
     pub source: *const i8,
