@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use common::{SETS, compare, files, root};
@@ -31,13 +32,17 @@ const UNSAYABLE: &[&str] = &[
     "variables",
     "tflite_detection_postprocess",
     "uint8/detection",
+    "squared_difference/int16",
 ];
+
+/// Of them those whose condition is known, and whose variable never changes.
+const SAYABLE: &[&str] = &["if/no_condition", "variables/constant"];
 
 /// Folders of functions of which those of plain integers are not written.
 const OF_INTEGERS: &[&str] = &["add", "sub", "mul", "div", "maximum", "minimum", "squared_difference"];
 
-/// Of them one whose condition is known.
-const SAYABLE: &str = "if/no_condition";
+/// What is said of layers that were uint8, some of which are written.
+const WAS_UINT8: &str = "it was uint8";
 
 fn written(model: &Path) -> Result<Vec<u8>, String> {
     let mut graph = import::load(model).map_err(|e| e.message)?.graph;
@@ -88,17 +93,20 @@ fn every_vector_survives_being_written() {
     println!("{passed} vectors equal; not sayable:\n{}", unsayable.join("\n"));
     assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.join("\n"));
     assert!(passed > 900, "only {passed} vectors");
+    let (_, unsayable): (Vec<_>, Vec<_>) =
+        unsayable.into_iter().partition(|case| case.starts_with("uint8/") && case.contains(WAS_UINT8));
     let listed = |case: &str| {
         let mut rests = UNSAYABLE.iter().filter_map(|beginning| case.strip_prefix(beginning));
         let (folder, name) = case.split_once('/').unwrap_or_default();
-        let plain = ["i16", "i32", "i64"].into_iter().any(|dtype| name.starts_with(dtype));
-        rests.any(|rest| rest.starts_with(['/', '_'])) || OF_INTEGERS.contains(&folder) && plain
+        let plain = ["i32", "i64"].into_iter().any(|dtype| name.starts_with(dtype));
+        let unsayable =
+            rests.any(|rest| rest.starts_with(['/', '_'])) || OF_INTEGERS.contains(&folder) && plain;
+        unsayable && !SAYABLE.contains(&case)
     };
-    let all = files(&folder_of_vectors(), ".npz").iter().filter(|npz| listed(&name(npz))).count();
-    assert!(
-        unsayable.iter().all(|case| listed(case) && !case.starts_with(SAYABLE)),
-        "{}",
-        unsayable.join("\n")
-    );
-    assert_eq!(unsayable.len(), all - 1, "{}", unsayable.join("\n"));
+    let case = |line: &String| line.split(':').next().unwrap_or_default().to_string();
+    let found: BTreeSet<String> = unsayable.iter().map(case).collect();
+    let all = files(&folder_of_vectors(), ".npz").into_iter().map(|npz| name(&npz));
+    let known: BTreeSet<String> = all.filter(|case| listed(case)).collect();
+    let apart: Vec<&String> = found.symmetric_difference(&known).collect();
+    assert!(apart.is_empty(), "written without being known to be, or the other way round: {apart:?}");
 }

@@ -136,9 +136,11 @@ impl Builder {
         }
         let options = operator.custom_options().map_or(&[][..], |options| options.bytes());
         // Where the file does not say how often the model goes on behind the buffer, the number of slots does.
-        let said = flexbuffer::integer(options, "cycles_max").filter(|&cycles| cycles > 0);
-        let cycles = said.unwrap_or(if [5, 13, 25].contains(&slots) { 1 } else { 2 });
-        if cycles != 1 {
+        let options = flexbuffer::map(options).unwrap_or_default();
+        let said = options.iter().find(|(key, cycles)| key == "cycles_max" && *cycles > 0.0);
+        let usual = if [5, 13, 25].contains(&slots) { 1.0 } else { 2.0 };
+        let cycles = said.map_or(usual, |&(_, cycles)| cycles);
+        if cycles != 1.0 {
             return Err(format!("what follows runs in one of {cycles} inferences only"));
         }
         let initial = Constant::I8(vec![0; (slots - 1) * width * depth]);

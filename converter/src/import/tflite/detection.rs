@@ -1,7 +1,7 @@
 //! TFLite_Detection_PostProcess, a custom operator: boxes, scores and anchors, with its options as a FlexBuffers map.
 
 use super::builder::Builder;
-use super::flexible;
+use super::flexbuffer;
 use super::layer::Reason;
 use super::operators::DETECTION;
 use crate::graph::{DType, DetectionPostProcess, Node, Op, Unsupported, ValueId};
@@ -67,7 +67,7 @@ fn read(
         }
     }
     let bytes = operator.custom_options().map_or(&[][..], |options| options.bytes());
-    let options = flexible::map(bytes).ok_or("its options are damaged")?;
+    let options = flexbuffer::map(bytes).ok_or("its options are damaged")?;
     let given = |name: &str| options.iter().find(|(key, _)| key == name).map(|(_, number)| *number);
     let number = |name: &str| given(name).ok_or_else(|| format!("its options lack `{name}`"));
     let count = |name: &str| -> Result<usize, Reason> {

@@ -1,98 +1,123 @@
-//! Numbers in FlexBuffers, which custom operators of TensorFlow Lite have as their options.
+//! Options of custom operators: a FlexBuffers map of numbers. Source followed: `flatbuffers/flexbuffers.h`.
 //!
-//! ```text
-//! … keys   number of keys, offsets back to their texts
-//! … map    offset back to the keys, width of those, number of values, values, their types
-//! root: offset back to the map, its type, its width
-//! ```
-//! Numbers have 1, 2, 4 or 8 bytes, little-endian; an offset is how far something lies before the offset itself.
-//! Source: FlexBuffers' page of the FlatBuffers documentation.
+//! A buffer ends with its root: the value, its type, and the bytes of the value. A map is a vector of values, with the
+//! bytes of types behind them; before them are where the keys are, the bytes of an offset there, and the count.
 
-/// The type of a map, and of integers in it, with the width in the lower two bits.
-const MAP: u8 = 9;
-const SIGNED: u8 = 1;
-const UNSIGNED: u8 = 2;
-const BOOL: u8 = 26;
-
-/// The integer of this name in a map.
-pub(super) fn integer(bytes: &[u8], name: &str) -> Option<i64> {
-    let (&[kind, width], before) = bytes.split_last_chunk::<2>().map(|(before, last)| (last, before))?;
-    let root = before.len().checked_sub(width.into())?;
-    if kind >> 2 != MAP {
-        return None;
-    }
-    let map = back(bytes, root, width.into())?;
-    let width = 1usize << (kind & 3);
-    let count = unsigned(bytes, map.checked_sub(width)?, width)? as usize;
-    let keys = back(bytes, map.checked_sub(3 * width)?, width)?;
-    let keys_width = unsigned(bytes, map.checked_sub(2 * width)?, width)? as usize;
-    for index in 0..count.min(bytes.len()) {
-        let key = back(bytes, keys.checked_add(index.checked_mul(keys_width)?)?, keys_width)?;
-        let text = bytes.get(key..)?;
-        if text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0)) {
-            let kind = *bytes.get(map.checked_add(count.checked_mul(width)?)?.checked_add(index)?)?;
-            let number = unsigned(bytes, map.checked_add(index * width)?, width)?;
-            let shift = 64 - 8 * width as u32;
-            return match kind >> 2 {
-                SIGNED => Some((number << shift) as i64 >> shift),
-                UNSIGNED | BOOL => i64::try_from(number).ok(),
-                _ => None,
-            };
-        }
-    }
-    None
+/// Types of values, of which the lower two bits of a type's byte are the width.
+mod kind {
+    pub const INT: u8 = 1;
+    pub const UINT: u8 = 2;
+    pub const FLOAT: u8 = 3;
+    pub const INDIRECT_INT: u8 = 6;
+    pub const INDIRECT_UINT: u8 = 7;
+    pub const INDIRECT_FLOAT: u8 = 8;
+    pub const MAP: u8 = 9;
+    pub const BOOL: u8 = 26;
 }
 
-/// Where an offset leads.
-fn back(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+/// A key has fewer bytes: a damaged file may have very many keys, and no end of a text.
+const LONGEST: usize = 256;
+
+/// The numbers of a map by their keys, truth values as 0 and 1; `None` if the bytes are no map. Entries that are no
+/// numbers are left out.
+pub(super) fn map(bytes: &[u8]) -> Option<Vec<(String, f64)>> {
+    let (&root_width, rest) = bytes.split_last()?;
+    let (&root_type, rest) = rest.split_last()?;
+    if root_type >> 2 != kind::MAP {
+        return None;
+    }
+    let root = rest.len().checked_sub(root_width.into())?;
+    let values = behind(bytes, root, root_width.into())?;
+    let width = 1usize << (root_type & 3);
+    let field = |back: usize| values.checked_sub(back * width);
+    let count = usize::try_from(unsigned(bytes, field(1)?, width)?).ok()?;
+    let key_width = usize::try_from(unsigned(bytes, field(2)?, width)?).ok()?;
+    let keys = behind(bytes, field(3)?, width)?;
+    let types = bytes.get(values.checked_add(count.checked_mul(width)?)?..)?.get(..count)?;
+    let mut found = Vec::new();
+    for (number, &packed) in types.iter().enumerate() {
+        let key = behind(bytes, keys.checked_add(number.checked_mul(key_width)?)?, key_width)?;
+        let text = bytes.get(key..)?;
+        let length = text.iter().take(LONGEST).position(|&byte| byte == 0)?;
+        let key = text.get(..length)?;
+        let at = values.checked_add(number.checked_mul(width)?)?;
+        if let Some(value) = value(bytes, packed, at, width) {
+            found.push((String::from_utf8_lossy(key).into_owned(), value));
+        }
+    }
+    Some(found)
+}
+
+fn value(bytes: &[u8], packed: u8, at: usize, width: usize) -> Option<f64> {
+    let there = || Some((behind(bytes, at, width)?, 1usize << (packed & 3)));
+    match packed >> 2 {
+        kind::INT => signed(bytes, at, width).map(|n| n as f64),
+        kind::UINT | kind::BOOL => unsigned(bytes, at, width).map(|n| n as f64),
+        kind::FLOAT => real(bytes, at, width),
+        kind::INDIRECT_INT => there().and_then(|(at, width)| signed(bytes, at, width)).map(|n| n as f64),
+        kind::INDIRECT_UINT => there().and_then(|(at, width)| unsigned(bytes, at, width)).map(|n| n as f64),
+        kind::INDIRECT_FLOAT => there().and_then(|(at, width)| real(bytes, at, width)),
+        _ => None,
+    }
+}
+
+/// Where the offset at a place leads: so many bytes back.
+fn behind(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     at.checked_sub(usize::try_from(unsigned(bytes, at, width)?).ok()?)
 }
 
 fn unsigned(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
-    if ![1, 2, 4, 8].contains(&width) {
-        return None;
+    let field = bytes.get(at..)?.get(..width)?;
+    let mut whole = [0; 8];
+    whole.get_mut(..width)?.copy_from_slice(field);
+    matches!(width, 1 | 2 | 4 | 8).then(|| u64::from_le_bytes(whole))
+}
+
+fn signed(bytes: &[u8], at: usize, width: usize) -> Option<i64> {
+    let shift = 64 - 8 * width as u32;
+    unsigned(bytes, at, width).map(|n| ((n << shift) as i64) >> shift)
+}
+
+fn real(bytes: &[u8], at: usize, width: usize) -> Option<f64> {
+    let field = bytes.get(at..)?;
+    match width {
+        4 => field.first_chunk().map(|&bytes| f32::from_le_bytes(bytes).into()),
+        8 => field.first_chunk().map(|&bytes| f64::from_le_bytes(bytes)),
+        _ => None,
     }
-    let number = bytes.get(at..at.checked_add(width)?)?;
-    Some(number.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A map of two numbers of one byte: `a` is 5, `cycles` is `value`, of this type.
-    fn map(value: u8, kind: u8) -> Vec<u8> {
-        let mut bytes = b"a\0cycles\0".to_vec();
-        // Keys: their number, and offsets back to 0 and 2.
-        bytes.extend([2, 10, 9]);
-        // The offset back to the first key's, their width; the number of values, the values, their types.
-        bytes.extend([2, 1, 2, 5, value, 4, kind << 2]);
-        // The map, from its first value on.
-        bytes.extend([4, MAP << 2, 1]);
-        bytes
+    /// `{"a": 3, "b": 0.5, "c": true}`, as flatbuffers writes it, with values of four bytes: keys from 0 on, at 6 their number
+    /// and how far back each is, at 12 how far back that is, the bytes of an offset there and the number of values,
+    /// values from 24 on, their types, and the root, 15 bytes back.
+    const MAP: &[u8] = b"a\0b\0c\0\
+        \x03\x07\x06\x05\
+        \0\0\
+        \x05\0\0\0\x01\0\0\0\x03\0\0\0\
+        \x03\0\0\0\0\0\0\x3F\x01\0\0\0\
+        \x06\x0E\x6A\
+        \x0F\x26\x01";
+
+    #[test]
+    fn numbers_have_their_keys() {
+        let wanted = [("a", 3.0), ("b", 0.5), ("c", 1.0)].map(|(key, number)| (key.to_string(), number));
+        assert_eq!(map(MAP), Some(wanted.to_vec()));
     }
 
     #[test]
-    fn numbers_are_found_by_name() {
-        assert_eq!(integer(&map(7, SIGNED), "cycles"), Some(7));
-        assert_eq!(integer(&map(0xFF, SIGNED), "cycles"), Some(-1));
-        assert_eq!(integer(&map(0xFF, UNSIGNED), "cycles"), Some(255));
-        assert_eq!(integer(&map(7, SIGNED), "a"), Some(5));
-        assert_eq!(integer(&map(7, SIGNED), "cycle"), None);
-        assert_eq!(integer(&map(7, 3), "cycles"), None);
-    }
-
-    #[test]
-    fn damaged_maps_are_no_numbers() {
-        let whole = map(7, SIGNED);
-        for end in 0..whole.len() {
-            assert_eq!(integer(&whole[..end], "cycles"), None, "{end}");
+    fn no_bytes_lead_outside() {
+        for length in 0..MAP.len() {
+            assert!(map(&MAP[..length]).is_none_or(|found| found.len() < 3), "{length} bytes");
         }
-        for at in 0..whole.len() {
+        for place in 0..MAP.len() {
             for byte in 0..=255 {
-                let mut damaged = whole.clone();
-                damaged[at] = byte;
-                let _ = integer(&damaged, "cycles");
+                let mut bytes = MAP.to_vec();
+                bytes[place] = byte;
+                let _ = map(&bytes);
             }
         }
     }

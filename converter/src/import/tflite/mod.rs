@@ -27,7 +27,6 @@ mod copies;
 mod detection;
 mod dilation;
 mod flexbuffer;
-mod flexible;
 mod known;
 mod layer;
 mod logic;
