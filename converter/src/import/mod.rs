@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 
 pub use crate::unsupported::{UnsupportedLayer, refuse_unsupported, unsupported_layers};
 pub use importer::{ImportOptions, Imported, Importer};
+pub(crate) use tied::zeros;
 
 /// All formats that Ferrolite reads.
 const IMPORTERS: &[&dyn Importer] =

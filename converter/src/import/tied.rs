@@ -61,7 +61,7 @@ fn check(graph: &Graph, (value, next): (ValueId, ValueId)) -> Result<Constant> {
 }
 
 /// The elements that stand for zero.
-pub(super) fn zeros(value: &Value) -> Option<Constant> {
+pub(crate) fn zeros(value: &Value) -> Option<Constant> {
     let quantized = value.quantization.as_ref().map(|q| q.tensor());
     let zero_point = quantized.map_or(Some(0), |tensor| tensor.map(|(_, zero_point)| zero_point))?;
     let count = value.elements();

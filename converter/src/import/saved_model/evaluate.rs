@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::kept::{self, Kept};
 use super::known::{Known, count};
-use super::library::{Attributes, Body, Library, first_of, reference};
+use super::library::{Attributes, Body, DEEPEST, Library, first_of, reference};
 use super::proto::NodeDef;
 use super::restore::Variables;
 use super::tensor::{Layer, Tensor, Translation};
@@ -19,9 +20,6 @@ use crate::import::refusal::Refusal;
 /// Most nodes that are evaluated. Nodes of loops and functions count each time they run, and each 256
 /// elements of known arrays count as one more.
 const MOST_STEPS: usize = 400_000;
-
-/// Deepest nesting of function calls.
-pub(super) const DEEPEST: usize = 48;
 
 /// Most rounds of a loop.
 pub(super) const MOST_ROUNDS: usize = 4096;
@@ -50,6 +48,8 @@ pub(super) struct Operators {
 pub(super) struct Evaluator<'m> {
     pub library: &'m Library<'m>,
     pub variables: Variables<'m>,
+    /// The variables that are state.
+    pub kept: Kept<'m>,
     pub builder: Builder,
     pub notes: Vec<String>,
     /// Suffix for the names of nodes that are evaluated several times.
@@ -80,6 +80,7 @@ impl<'m> Evaluator<'m> {
         Evaluator {
             library,
             variables,
+            kept: Kept::default(),
             builder,
             notes: Vec::new(),
             suffix: String::new(),
@@ -105,7 +106,8 @@ impl<'m> Evaluator<'m> {
         let mut open: HashMap<&'m str, ()> = HashMap::new();
         // There is no recursion, because a chain of nodes may be longer than a thread's stack allows.
         let mut stack: Vec<(&'m NodeDef, usize)> = Vec::new();
-        for &want in wanted {
+        let effects = self.kept.effects(self.library, body);
+        for &want in wanted.iter().chain(&effects) {
             let Some((name, _, _)) = reference(want).filter(|(name, ..)| !done.contains_key(name)) else {
                 continue;
             };
@@ -123,7 +125,7 @@ impl<'m> Evaluator<'m> {
                     continue;
                 };
                 *position += 1;
-                let Some((name, _, _)) = reference(input) else { continue };
+                let Some(name) = self.awaited(body, input) else { continue };
                 if done.contains_key(name) {
                     continue;
                 }
@@ -140,6 +142,17 @@ impl<'m> Evaluator<'m> {
                     .unwrap_or_else(|| Err(damaged(format!("`{want}` is an output, but is not a tensor"))))
             })
             .collect()
+    }
+
+    /// The node that an input waits for. Control dependencies matter where variables are state.
+    fn awaited(&self, body: &Body<'m>, input: &'m str) -> Option<&'m str> {
+        match input.strip_prefix('^') {
+            None => reference(input).map(|(name, ..)| name),
+            Some(_) if self.kept.is_empty() => None,
+            Some(name) => {
+                body.nodes.get(name).filter(|node| kept::is_ordered(self.library, node)).map(|_| name)
+            }
+        }
     }
 
     /// Calls a function and returns its results.
@@ -175,9 +188,10 @@ impl<'m> Evaluator<'m> {
         let outer = std::mem::replace(&mut self.builder, builder);
         let constants = std::mem::take(&mut self.constants);
         let names = std::mem::take(&mut self.names);
-        let notes = self.notes.len();
+        let (notes, kept) = (self.notes.len(), self.kept.clone());
         let result = run(self);
         self.notes.truncate(notes);
+        self.kept = kept;
         self.names = names;
         self.constants = constants;
         (result, std::mem::replace(&mut self.builder, outer))

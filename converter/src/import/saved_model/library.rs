@@ -6,6 +6,9 @@ use super::known::{self, Known};
 use super::proto::{Attr, FunctionDef, GraphDef, NodeDef, TensorProto};
 use crate::graph::DType;
 
+/// Deepest nesting of function calls.
+pub(super) const DEEPEST: usize = 48;
+
 /// The nodes of a graph or of a function.
 #[derive(Default)]
 pub(super) struct Body<'m> {

@@ -5,6 +5,7 @@
 //! A loop runs as often as its condition says, which must be known at import. The layers of its body then
 //! follow one another, unless they are a recurrent cell (`recurrent`).
 
+use super::assignments;
 use super::evaluate::{Evaluator, MOST_ROUNDS};
 use super::library::Attributes;
 use super::proto::NodeDef;
@@ -99,12 +100,18 @@ fn choose(
 ) -> Result<Vec<Tensor>> {
     let block = e.blocks;
     e.blocks += 1;
-    let (yes, no) = (e.call(functions[0], arguments)?, e.call(functions[1], arguments)?);
+    let before = e.kept.now();
+    let yes = e.call(functions[0], arguments)?;
+    let after_yes = e.kept.now();
+    e.kept.back(&before);
+    let no = e.call(functions[1], arguments)?;
+    let after_no = e.kept.now();
     if yes.len() != no.len() {
         let text = format!("the branches of `{}` have {} and {} results", layer.name, yes.len(), no.len());
         return Err(damaged(text).about(&layer.name));
     }
     let mut results = Vec::with_capacity(yes.len());
+    let count = yes.len();
     for (position, sides) in yes.into_iter().zip(no).enumerate() {
         match choice(e, layer, position, condition, sides.into(), block) {
             Ok(tensor) => results.push(tensor),
@@ -112,6 +119,23 @@ fn choose(
                 let reason = refusal.reason()?;
                 return e.unsupported(layer, &reason);
             }
+        }
+    }
+    // What the branches assigned to variables is a choice, too.
+    let differing = assignments::differing(e, [after_yes, after_no]);
+    let chosen = differing.and_then(|all| {
+        let number = |(number, (handle, sides))| {
+            Ok((handle, choice(e, layer, count + number, condition, sides, block)?))
+        };
+        all.into_iter().enumerate().map(number).collect::<Result<Vec<(String, Tensor)>, Refusal>>()
+    });
+    match chosen {
+        Ok(chosen) => chosen.into_iter().for_each(|(handle, tensor)| e.kept.set(&handle, tensor)),
+        Err(refusal) => {
+            let reason = refusal.reason()?;
+            let lost = e.unsupported(layer, &reason)?;
+            e.kept.lose(&lost);
+            return Ok(lost);
         }
     }
     Ok(results)
@@ -152,7 +176,11 @@ fn run<'m>(e: &mut Evaluator<'m>, node: &'m NodeDef, inputs: &[Tensor]) -> Resul
     if let Some(lost) = inputs.iter().find(|t| matches!(t, Tensor::Lost(_))) {
         return Ok(vec![lost.clone()]);
     }
-    if let Some(results) = recurrent::recognise(e, node, inputs)? {
+    // A round that assigns variables is more than a cell.
+    let library = e.library;
+    if !e.kept.assigns(library, body, 0)
+        && let Some(results) = recurrent::recognise(e, node, inputs)?
+    {
         return Ok(results);
     }
     let mut variables = inputs.to_vec();

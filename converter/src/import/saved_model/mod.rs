@@ -2,8 +2,9 @@
 //! `model.export`, `tf.saved_model.save` and the `model.save` of Keras 2 write it.
 //!
 //! 1. `proto` parses the graph, its functions and signatures; `signature` chooses what is converted;
-//! 2. `restore` finds the variable of each handle, and `bundle` and `table` read it; `state` refuses
-//!    variables that the signature assigns;
+//! 2. `restore` finds the variable of each handle, and `bundle` and `table` read it; `state` finds those
+//!    that the signature assigns, and `kept` and `assignments` make them the
+//!    graph's state;
 //! 3. `evaluate` visits the nodes from the outputs to the inputs, and enters functions where they are called;
 //!    results that depend only on constants and shapes are computed (`known`, `host`), the others become
 //!    layers (`operators` and the files that it names);
@@ -13,6 +14,7 @@
 //! A layer is named after its node, inputs and outputs after the signature's names.
 
 mod arithmetic;
+mod assignments;
 mod bundle;
 mod cell;
 mod convolution;
@@ -20,6 +22,7 @@ mod dense;
 mod einsum;
 mod evaluate;
 mod host;
+mod kept;
 mod known;
 mod library;
 mod lists;
@@ -51,6 +54,7 @@ use sha2::{Digest, Sha256};
 use super::build::Builder;
 use super::importer::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
+use crate::graph::ValueId;
 use crate::unsupported::unsupported_layers;
 use evaluate::{Evaluator, Operators};
 use library::Library;
@@ -110,12 +114,22 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let (chosen, serve) = signature::choose(meta, options)?;
     let library = Library::new(graph);
     let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
-    let bundle = bundle::Bundle::open(folder)?;
-    let variables = restore::Variables::new(bundle, &library, meta.objects.as_ref(), restore);
+    let begin = || {
+        let bundle = bundle::Bundle::open(folder)?;
+        let variables = restore::Variables::new(bundle, &library, meta.objects.as_ref(), restore);
+        Ok::<_, Error>(Evaluator::new(&library, variables, Builder::new(model_name(folder)), OPERATORS))
+    };
 
-    let mut evaluator = Evaluator::new(&library, variables, Builder::new(model_name(folder)), OPERATORS);
-    let feeds = signature::inputs(&mut evaluator, serve, options)?;
-    let outputs = signature::outputs(&mut evaluator, &library.graph, serve, feeds)?;
+    let mut evaluator = begin()?;
+    let mut outputs = evaluate(&mut evaluator, serve, options)?;
+    // Which variables are state is known when all branches that are taken have been read.
+    let states = state::kept(&evaluator, serve);
+    if !states.is_empty() {
+        evaluator = begin()?;
+        evaluator.kept = kept::Kept::of(states);
+        outputs = evaluate(&mut evaluator, serve, options)?;
+        assignments::finish(&mut evaluator)?;
+    }
     let warnings = state::refuse(&mut evaluator, serve);
     // If an output seems to be a constant, the reason may be a variable that is assigned, which is reported
     // instead.
@@ -137,6 +151,17 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let source_hash =
         hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")).caused_by(e))?;
     Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings })
+}
+
+/// Evaluates a signature, and returns its outputs.
+fn evaluate<'m>(
+    evaluator: &mut Evaluator<'m>,
+    signature: &'m proto::Signature,
+    options: &ImportOptions,
+) -> Result<Vec<ValueId>> {
+    let library = evaluator.library;
+    let feeds = signature::inputs(evaluator, signature, options)?;
+    signature::outputs(evaluator, &library.graph, signature, feeds)
 }
 
 /// The versions of a model in a folder, as TensorFlow Serving stores them: subfolders whose names are

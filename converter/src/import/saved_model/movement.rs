@@ -1,6 +1,7 @@
 //! Operators that move elements without computing with them. `rearrange` applies them to known arrays.
 
 use super::arithmetic::axes_of;
+use super::assignments;
 use super::evaluate::Evaluator;
 use super::known::{Known, MOST, count};
 use super::library::Attributes;
@@ -249,7 +250,7 @@ pub(super) fn mirror_pad(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translatio
 /// GatherV2 (data, indices, axis) and ResourceGather (variable, indices).
 pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let data = match layer.input(0)? {
-        Tensor::Variable(handle) => Tensor::Known(e.variables.read(handle)?),
+        Tensor::Variable(handle) => assignments::read(e, handle)?,
         other => other.clone(),
     };
     let at = if layer.node.op == "GatherV2" { layer.integer(2, "axis")? } else { 0 };

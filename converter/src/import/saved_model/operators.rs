@@ -5,7 +5,8 @@ use super::known::{self, Known};
 use super::library::{Attributes, constant};
 use super::tensor::{Layer, Tensor, Translation};
 use super::{
-    arithmetic, convolution, dense, einsum, host, lists, movement, normalization, rearrange, slices,
+    arithmetic, assignments, convolution, dense, einsum, host, lists, movement, normalization, rearrange,
+    slices,
 };
 use crate::graph::{BinaryKind, CompareKind, DType, LogicKind, PoolKind, ReduceKind, UnaryKind};
 use crate::import::damaged::damaged;
@@ -124,6 +125,9 @@ pub(super) fn is_known(op: &str) -> bool {
 
 /// Translates a node: computes its results, or adds the layer that it becomes.
 pub(super) fn translate(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation {
+    if let Some(outcome) = assignments::effect(e, layer) {
+        return outcome;
+    }
     if let Some(tensors) = given(e, layer)? {
         return Ok(tensors);
     }
@@ -163,7 +167,7 @@ fn given(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Result<Option<Vec<Tensor>>
         op if op.contains("HashTable") && !op.starts_with("Initialize") => one(Tensor::Opaque),
         "VarHandleOp" | "VariableV2" | "Variable" => one(Tensor::Variable(node.name.as_str().into())),
         "ReadVariableOp" => match layer.input(0)? {
-            Tensor::Variable(handle) => one(Tensor::Known(e.variables.read(handle)?)),
+            Tensor::Variable(handle) => one(assignments::read(e, handle)?),
             known @ Tensor::Known(_) => one(known.clone()),
             _ => Err("it reads something that is not a variable".into()),
         },

@@ -2,7 +2,7 @@
 //!
 //! In the functions that a signature calls, TensorFlow runs every node with an effect, whether or not a
 //! result depends on it; in the outer graph, only those that an output waits for. A variable that is assigned
-//! there is not constant. If an output reads it, it is refused by its name. If no output reads it, as with a
+//! there is not constant. If an output reads it, it is state (`kept`). If no output reads it, as with a
 //! count of calls, it changes no result, and a note reports it. If its new value depends on the model's
 //! inputs, as a batch norm's moving mean does, the model is probably in training mode, which is a warning.
 //!
@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::evaluate::{DEEPEST, Evaluator, Taken};
-use super::library::{Attributes, Body, Library, reference};
+use super::evaluate::{Evaluator, Taken};
+use super::library::{Attributes, Body, DEEPEST, Library, reference};
 use super::proto::{Attr, NodeDef, Signature};
 
 /// What an operand is, as far as it matters here.
@@ -24,17 +24,34 @@ enum Source<'m> {
     Other,
 }
 
-/// Adds a layer that cannot be converted for each variable that is assigned and that the outputs read, and
-/// notes for the others. Returns a warning if the model seems to be in training mode.
-pub(super) fn refuse(e: &mut Evaluator<'_>, signature: &Signature) -> Vec<String> {
+/// The variables that are assigned and that the outputs read, by their handles; of TensorFlow 1's none, whose order of
+/// reads and assignments is not in the file.
+pub(super) fn kept(e: &Evaluator<'_>, signature: &Signature) -> Vec<String> {
+    let is_resource = |handle: &str| {
+        let node = e.library.graph.nodes.get(handle);
+        node.is_some_and(|node| node.op == "VarHandleOp")
+    };
+    let found = found(e, signature).into_keys();
+    found.filter(|handle| e.variables.was_read(handle) && is_resource(handle)).map(String::from).collect()
+}
+
+fn found<'m>(e: &Evaluator<'m>, signature: &Signature) -> BTreeMap<&'m str, (&'m str, bool)> {
     let mut scan = Scan { library: e.library, taken: &e.taken, seen: HashSet::new(), found: BTreeMap::new() };
     scan.outer(signature);
-    let found = std::mem::take(&mut scan.found);
+    scan.found
+}
+
+/// Adds a layer that cannot be converted for each variable that is assigned and that the outputs read, but is no state
+/// of the graph, and notes for the others. Returns a warning if the model seems to be in training mode.
+pub(super) fn refuse(e: &mut Evaluator<'_>, signature: &Signature) -> Vec<String> {
     let mut tracked = Vec::new();
-    for (handle, (op, follows)) in found {
+    for (handle, (op, follows)) in found(e, signature) {
+        if e.kept.has(handle) {
+            continue;
+        }
         if e.variables.was_read(handle) {
-            let reason = "a variable that every inference changes, and state is not kept between inferences: \
-                          make it an input and an output of the model";
+            let reason = "a variable of TensorFlow 1 that every inference changes: make it an input and an output of the \
+                          model, and tie them with `--state IN=OUT`";
             e.builder.unsupported(handle, op, reason, &[], vec![vec![1]]);
         } else if follows {
             tracked.push(format!("`{handle}`"));
