@@ -162,6 +162,30 @@ pub fn run_host(
     })
 }
 
+/// Runs all samples on the host like [`run_host`], from this state instead of the model's own; also returns what the
+/// state is after the last sample.
+///
+/// # Errors
+/// Like [`run_host`], and if the state has another size than the model's.
+pub fn run_from(
+    model: &Model<'_>,
+    data: &Dataset,
+    options: &RunOptions<'_>,
+    before: &[u8],
+) -> Result<(RunOutput, Vec<u8>)> {
+    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+    let mut net = interpreter(model, options.ops, &mut memory)?;
+    let mut samples = Vec::new();
+    for sample in 0..data.len() {
+        if sample == 0 || !options.sequence {
+            net.restore(before).map_err(failed)?;
+        }
+        samples.push(infer(&mut net, &raw(model, data, sample)?, &mut ())?);
+    }
+    let after = net.state().map_err(failed)?.to_vec();
+    Ok((RunOutput { ports: model_file::outputs(model), samples }, after))
+}
+
 /// Number of samples from which packing the weights again pays off.
 const WORTH_PACKING: usize = 8;
 

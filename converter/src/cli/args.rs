@@ -141,6 +141,10 @@ pub struct ConvertArgs {
     /// divided by its deviations); by default chosen from the model's first layers or its input's range
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
     pub scale: Option<Scale>,
+    /// Turn a model over a window of a signal into one over the signal: each inference takes the frames that are new,
+    /// and answers what the model would for the window that ends with them. Samples of --calibrate are windows
+    #[arg(long)]
+    pub streaming: bool,
     /// Treat every warning as an error: exit with 1 and write nothing
     #[arg(long)]
     pub strict: bool,
@@ -217,6 +221,13 @@ pub struct RunArgs {
     /// Keep the model's state from sample to sample instead of starting afresh
     #[arg(long)]
     pub sequence: bool,
+    /// What variables hold at first instead of what the model says: arrays under their names, as stored or as real
+    /// numbers; `inspect` lists the variables
+    #[arg(long, value_name = "STATE.npz")]
+    pub state: Option<PathBuf>,
+    /// Write what the variables hold after the last sample, as --state takes it
+    #[arg(long, value_name = "OUT.npz")]
+    pub state_output: Option<PathBuf>,
     /// The board to run on
     #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
     pub board: String,

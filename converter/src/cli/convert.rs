@@ -45,6 +45,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
         flash_budget: args.flash_budget,
         ram_budget: args.ram_budget,
         memories: args.memory.clone(),
+        streaming: args.streaming,
     };
     if args.scale.is_some() && args.calibrate.is_none() {
         return Err(Error::usage(
@@ -176,7 +177,8 @@ fn page(
     bars: &Bars,
 ) -> Result<String> {
     let source = import::load_with(&args.model, &args.source.options())?.graph;
-    let data = args.calibrate.as_deref().filter(|_| converted.samples > 0);
+    // Samples are windows, which a streaming form does not take.
+    let data = args.calibrate.as_deref().filter(|_| converted.samples > 0 && !args.streaming);
     let settings = data::Options {
         scale: args.scale,
         wants: first_layers::wants(&source),

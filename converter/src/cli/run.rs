@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use ferrolite_runtime::Model;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,8 +12,8 @@ use super::bars::Bars;
 use super::files::Outputs;
 use super::reads::Reads;
 use super::{Printed, refuse_if_strict, remarks};
-use crate::board::foreign_packing;
-use crate::data::npz::{self, NamedArray};
+use crate::board::{HOST, foreign_packing};
+use crate::data::npz::{self, NamedArray, Npz};
 use crate::data::{self, Dataset, integers};
 use crate::error::{Error, Result};
 use crate::facts::PortJson;
@@ -38,8 +39,11 @@ struct Facts {
 }
 
 pub fn execute(args: &RunArgs) -> Result<Printed> {
-    let outputs = args.output.iter().chain(&args.layers).map(|p| p.as_path());
-    let reads = Reads::default().file(&args.file).data([&args.input]);
+    let outputs = args.output.iter().chain(&args.layers).chain(&args.state_output).map(|p| p.as_path());
+    let mut reads = Reads::default().file(&args.file).data([&args.input]);
+    if let Some(path) = &args.state {
+        reads = reads.file(path);
+    }
     let mut files = Outputs::check(outputs, reads, args.force)?;
     let file = ModelFile::read(&args.file)?;
     let model = file.model()?;
@@ -59,7 +63,10 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
 
     let layers = args.layers.is_some();
     let options = RunOptions { board: &args.board, sequence: args.sequence, layers, ..RunOptions::default() };
-    let (result, layers) = run::run(&model, &data, &options, &Bars::new(args.json))?;
+    let (result, layers) = match args.state.is_some() || args.state_output.is_some() {
+        true => (run_with_state(args, &model, &data, &options, &mut files)?, Vec::new()),
+        false => run::run(&model, &data, &options, &Bars::new(args.json))?,
+    };
     if let Some(path) = &args.output {
         stage(&mut files, path, &result.arrays())?;
     }
@@ -80,10 +87,42 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     let mut out = answers(&result, |class| model.names().label(class).map(str::to_string));
     out += &meanings(&result);
     out += &remarks(&notes, &warnings);
-    for path in args.output.iter().chain(&args.layers) {
+    for path in args.output.iter().chain(&args.layers).chain(&args.state_output) {
         out += &format!("wrote {}\n", path.display());
     }
     Ok(Printed::Text(out))
+}
+
+/// Runs the samples from the given contents of variables, and stages what they hold then.
+fn run_with_state(
+    args: &RunArgs,
+    model: &Model<'_>,
+    data: &Dataset,
+    options: &RunOptions<'_>,
+    files: &mut Outputs,
+) -> Result<RunOutput> {
+    if args.board != HOST || args.layers.is_some() {
+        return Err(Error::usage("--state and --state-output work on the host, and without --layers")
+            .help("leave out --on, or --layers"));
+    }
+    if model_file::variables(model).is_empty() {
+        return Err(Error::input(format!("{}: the model has no variables", args.file.display()))
+            .help("`ferrolite inspect` lists the variables of a model that keeps state"));
+    }
+    let mut state = model_file::initial_state(model);
+    if let Some(path) = &args.state {
+        let mut npz = Npz::open(path)?;
+        let names: Vec<String> = npz.arrays().iter().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let array = npz.read(&name)?;
+            model_file::replace(model, &mut state, &name, &array).map_err(|e| e.context(path.display()))?;
+        }
+    }
+    let (result, after) = run::run_from(model, data, options, &state)?;
+    if let Some(path) = &args.state_output {
+        stage(files, path, &model_file::contents(model, &after))?;
+    }
+    Ok(result)
 }
 
 /// Stages arrays as an archive.

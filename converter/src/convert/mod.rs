@@ -18,6 +18,7 @@
 //! ```
 
 mod slow;
+mod streaming;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +37,8 @@ use crate::progress::Progress;
 use crate::quantize::{self, Calibration, Io, NoSamples, OutputReport, Samples, Trial, quantize};
 use crate::self_check;
 use crate::text;
+
+pub use streaming::streaming;
 
 /// How a model is converted.
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ pub struct ConvertOptions {
     pub ram_budget: Option<u64>,
     /// The memories that the arena is divided among, the fastest first; one where none are given.
     pub memories: Vec<Memory>,
+    /// Whether a model over a window of a signal becomes one over the signal; see [`streaming`].
+    pub streaming: bool,
 }
 
 impl Default for ConvertOptions {
@@ -76,6 +81,7 @@ impl Default for ConvertOptions {
             flash_budget: None,
             ram_budget: None,
             memories: Vec::new(),
+            streaming: false,
         }
     }
 }
@@ -222,6 +228,11 @@ fn prepare_with(
         }
     }
 
+    if options.streaming {
+        let (stream, note) = streaming(&graph).map_err(|e| e.context(&shown))?;
+        graph = stream;
+        notes.push(note);
+    }
     let (format, source_hash) = (imported.format, imported.source_hash);
     Ok(Prepared {
         graph,

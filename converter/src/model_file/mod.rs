@@ -15,6 +15,7 @@
 //! ```
 
 mod constants;
+mod contents;
 
 use std::fmt::Write;
 use std::io::Read;
@@ -33,6 +34,8 @@ use crate::data::InputSpec;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::unsupported::ROAD;
+
+pub use contents::{contents, initial_state, replace};
 
 /// Largest file that the format can hold.
 const LIMIT: u64 = i32::MAX as u64;
