@@ -56,6 +56,7 @@ mod arena;
 #[doc(hidden)]
 pub mod cases;
 mod error;
+mod gates;
 mod interpreter;
 #[doc(hidden)]
 pub mod kernels;

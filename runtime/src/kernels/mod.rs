@@ -55,6 +55,7 @@ use core::ops::Range;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
 
+use crate::gates::LstmStep;
 use crate::packing::{Matrix, Packing, Shape, round_up};
 use crate::quant::requantize;
 use crate::tensor::{TensorView, copy_short};
@@ -347,6 +348,12 @@ pub trait Kernels: 'static {
     /// zero point is 0.
     fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
         portable::dense_int16(input, weights, stage, out);
+    }
+
+    /// One step of an LSTM, for as many units as there are in all of its operands: from both parts of the gates, four a
+    /// unit, the next cell states and hidden states.
+    fn lstm(step: &LstmStep<'_>, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
+        portable::lstm(step, a, b, cell, hidden);
     }
 
     /// Like [`matmul_packed`](Kernels::matmul_packed), for the general packing of the set's own.

@@ -15,11 +15,12 @@ use ferrolite_schema::params::{LstmParams, Sequence};
 use ferrolite_schema::{DType, OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, LAST_CELL, Product, STEPS, Table, by_power, check_gates, check_sequence, expect_initial,
-    logistic, place_of, row, sum, tanh, tanh_of, to_int8, to_int16, walk,
+    ENTRIES, LAST, LAST_CELL, Product, STEPS, Table, check_gates, check_sequence, expect_initial, place_of,
+    row, to_int8, to_int16, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
+use crate::gates::LstmStep;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
 use crate::quant::requantize;
@@ -157,12 +158,28 @@ impl Lstm<'_> {
                 }
             }
         };
-        let mut left = self.p.sequence.steps;
+        let p = self.p;
+        let (low, high) = match p.clip as i32 {
+            0 => (i16::MIN.into(), i16::MAX.into()),
+            clip => (clip.wrapping_neg(), clip),
+        };
+        let step = LstmStep {
+            table: self.table,
+            rounding: self.rounding,
+            candidate_shift: p.candidate_shift,
+            tanh_multiplier: p.tanh_multiplier,
+            tanh_shift: p.tanh_shift,
+            low,
+            high,
+            multiplier: p.multiplier,
+            zero_point: p.zero_point,
+        };
+        let mut left = p.sequence.steps;
         walk(&self.p.sequence, begin, |batch, at| {
             let (hidden, cell) = of(batch);
             self.input.apply::<K>(row(input, at, features), a);
             self.recurrent.apply::<K>(hidden, b);
-            self.update(a, b, cell, hidden);
+            K::lstm(&step, a, b, cell, hidden);
             copy(hidden, row(steps, at, units));
             left = left.wrapping_sub(1);
             if left == 0 {
@@ -180,31 +197,6 @@ impl Lstm<'_> {
         let term = &self.p.initial_cell;
         let x = i32::from(x).wrapping_sub(term.zero_point);
         to_int16(requantize(x.wrapping_mul(1 << 20), term.multiplier, self.rounding)) as i16
-    }
-
-    /// One step of one sequence, from both parts of its gates. A function of its own, so that it is compiled for speed and has
-    /// all registers.
-    #[inline(never)]
-    fn update(&self, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
-        let (a, b) = (a.as_chunks::<{ GATES as usize }>().0, b.as_chunks::<{ GATES as usize }>().0);
-        let (p, table) = (self.p, self.table);
-        for (((a, b), c), h) in a.iter().zip(b).zip(cell).zip(hidden) {
-            let [input, forget, candidate, output] = [0, 1, 2, 3].map(|gate| sum(&a[gate], &b[gate]));
-            let new = logistic(table, input).wrapping_mul(tanh(table, candidate));
-            let new = to_int16(by_power(new, p.candidate_shift, self.rounding));
-            let old = logistic(table, forget).wrapping_mul(c.get().into());
-            let old = to_int16(by_power(old, -15, self.rounding));
-            let mut state = to_int16(old.wrapping_add(new));
-            if p.clip != 0 {
-                state = state.min(p.clip as i32).max((p.clip as i32).wrapping_neg());
-            }
-            c.set(state as i16);
-            let x = state.wrapping_mul(p.tanh_multiplier);
-            let half = (1i32 << p.tanh_shift) >> 1;
-            let x = x.wrapping_add(half).wrapping_shr(p.tanh_shift);
-            let y = logistic(table, output).wrapping_mul(tanh_of(table, x));
-            h.set(to_int8(y, p.multiplier, p.zero_point, self.rounding));
-        }
     }
 }
 

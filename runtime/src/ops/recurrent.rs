@@ -1,21 +1,17 @@
-//! What layers over time share: their shape, the products of their gates, and the functions of gates.
-//!
-//! Sums of a gate are int16 with 12 bits behind the point, its results have 15. Logistic and hyperbolic tangent come
-//! from one table of `2^16 * logistic(i / 24)`, with a straight line between its entries; the tangent is
-//! `2 * logistic(2 x) - 1`. Source followed: TFLM `kernels/lstm_eval.h`, `reference/integer_ops/logistic.h` and
-//! `tanh.h` of TensorFlow Lite for int16.
+//! What layers over time share: their shape and the products of their gates. Source followed: TFLM `kernels/lstm_eval.h`.
 
 use core::cell::Cell;
 
+use ferrolite_schema::DType;
 use ferrolite_schema::params::{Gates, Multiplier, Sequence};
-use ferrolite_schema::{DType, Rounding};
 
 use super::broadcast;
 use crate::error::Fault;
+pub(super) use crate::gates::{ENTRIES, by_power, sum, to_int8, to_int16};
+pub use crate::gates::{Table, logistic, table, tanh};
 use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::Node;
 use crate::packing::{Matrix, Packing, Shape};
-use crate::quant::requantize;
 
 /// Bits of [`Sequence::results`].
 pub const STEPS: u32 = 1;
@@ -23,9 +19,6 @@ pub const STEPS: u32 = 1;
 pub const LAST: u32 = 2;
 /// The last cell state is a result.
 pub const LAST_CELL: u32 = 4;
-
-/// Entries of the table.
-pub const ENTRIES: u32 = 256;
 
 /// Elements of a sequence's operands.
 pub(super) struct Sizes {
@@ -157,102 +150,6 @@ pub(super) fn row<T>(elements: &[Cell<T>], index: usize, len: usize) -> &[Cell<T
     elements.get(start..start.wrapping_add(len)).unwrap_or(&[])
 }
 
-/// The table of [`logistic`] and [`tanh`].
-pub type Table = [u16; ENTRIES as usize];
-
-/// Entries that are one above the nearest integer: lines between entries lie below a curve that bends down.
-const RAISED: [u8; 44] = [
-    4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45,
-    46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255,
-];
-
-/// The table as TensorFlow Lite has it (`lut.h`), for the converter: a device finds it in the file.
-pub fn table() -> Table {
-    let entry = |i: usize| libm::round(65536.0 / (1.0 + libm::exp(-(i as f64) / 24.0))) as u16;
-    let mut table = core::array::from_fn(entry);
-    for entry in RAISED {
-        table[usize::from(entry)] += 1;
-    }
-    table
-}
-
-/// Logistic function of a sum with 12 bits behind the point, with 15.
-#[inline(always)]
-pub fn logistic(table: &Table, x: i32) -> i32 {
-    // 24 entries for each 1.0, of 4,096 steps.
-    let x = x.wrapping_mul(3);
-    let magnitude = x.unsigned_abs();
-    let entry = magnitude >> 9;
-    let y = if entry >= 255 {
-        0x7FFF << 10
-    } else {
-        let (a, b) = neighbours(table, entry);
-        (a << 9).wrapping_add((magnitude & 0x1FF).wrapping_mul(b.wrapping_sub(a)))
-    };
-    let y = if x < 0 { (1u32 << 25).wrapping_sub(1).wrapping_sub(y) } else { y };
-    (y.wrapping_add(1 << 9) >> 10) as i32
-}
-
-/// Hyperbolic tangent, with 15 bits behind the point, of a number that is 6,144 for 1.0 already.
-#[inline(always)]
-pub fn tanh_of(table: &Table, x: i32) -> i32 {
-    let magnitude = x.unsigned_abs();
-    let entry = magnitude >> 8;
-    let y = if entry >= 255 {
-        0xFFFF << 8
-    } else {
-        let (a, b) = neighbours(table, entry);
-        (a << 8).wrapping_add((magnitude & 0xFF).wrapping_mul(b.wrapping_sub(a)))
-    };
-    let y = (y as i32).wrapping_sub(1 << 23);
-    let y = if x < 0 { y.wrapping_neg().wrapping_sub(1) } else { y };
-    y.wrapping_add(1 << 7) >> 8
-}
-
-/// The same of a sum with 12 bits behind the point.
-#[inline(always)]
-pub fn tanh(table: &Table, x: i32) -> i32 {
-    tanh_of(table, x.wrapping_mul(3))
-}
-
-/// Entry number `entry`, below 255, and the next one.
-#[inline(always)]
-fn neighbours(table: &Table, entry: u32) -> (u32, u32) {
-    let at = |entry: u32| u32::from(table[usize::from(entry as u8)]);
-    (at(entry), at(entry.wrapping_add(1)))
-}
-
-/// The sum of both parts of a gate, within int16.
-#[inline(always)]
-pub(super) fn sum(a: &Cell<i16>, b: &Cell<i16>) -> i32 {
-    (i32::from(a.get()) + i32::from(b.get())).clamp(i16::MIN.into(), i16::MAX.into())
-}
-
-/// Scales to int8 and adds a zero point.
-#[inline(always)]
-pub(super) fn to_int8(x: i32, multiplier: Multiplier, zero_point: i32, rounding: Rounding) -> i8 {
-    requantize(x, multiplier, rounding).wrapping_add(zero_point).clamp(-128, 127) as i8
-}
-
-/// `x * 2^shift` for a shift of -31 to -2, rounded as the multiplier of that factor does.
-#[inline(always)]
-pub(super) fn by_power(x: i32, shift: i32, rounding: Rounding) -> i32 {
-    // The multiplier's mantissa is one half.
-    if rounding != Rounding::Double {
-        let multiplier = Multiplier { mantissa: 1 << 30, shift: shift.wrapping_add(1) };
-        return requantize(x, multiplier, rounding);
-    }
-    let half = x.wrapping_add(1) >> 1;
-    let half = half.wrapping_add(half >> 31);
-    half.wrapping_shr((-2i32).wrapping_sub(shift) as u32).wrapping_add(1) >> 1
-}
-
-/// A number within int16.
-#[inline(always)]
-pub(super) fn to_int16(x: i32) -> i32 {
-    x.clamp(i16::MIN.into(), i16::MAX.into())
-}
-
 /// Any small shape, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn sequence_case(random: &mut crate::cases::Random, results: u32) -> Sequence {
@@ -305,22 +202,5 @@ pub(super) fn gates_case(
         bias: stage.bias,
         multipliers: constants.push(&factors),
         multiplier_count: count,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn functions_are_near_the_real_ones() {
-        let table = table();
-        for x in i16::MIN..=i16::MAX {
-            let real = f64::from(x) / 4096.0;
-            let found = f64::from(logistic(&table, x.into())) / 32768.0;
-            assert!((found - 1.0 / (1.0 + libm::exp(-real))).abs() < 1e-4, "{x}: {found}");
-            let found = f64::from(tanh(&table, x.into())) / 32768.0;
-            assert!((found - libm::tanh(real)).abs() < 2e-4, "{x}: {found}");
-        }
     }
 }

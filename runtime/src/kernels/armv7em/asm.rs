@@ -66,11 +66,11 @@ pub(super) struct Depthwise {
 /// One row of `inputs` elements by `outputs` channels: blocks of eight channels, then pairs of the last
 /// block, of which the last may have only one channel. Both numbers are at least 1. Multipliers are `step`
 /// bytes apart. The words say how outputs are stored: how many bits they have, by which instruction, and how many bytes
-/// one and two of them take.
+/// one and two of them take. The last one finishes a block of eight channels.
 ///
 /// In a block, `r2`, `r4`, `r6`, `r8` hold `P` of the pairs and `r3`, `r5`, `r7`, `r9` hold `P + 256 Q`.
 macro_rules! dense {
-    ($name:ident, $Output:ty, $bits:literal, $store:literal, $size:literal, $two:literal) => {
+    ($name:ident, $Output:ty, $bits:literal, $store:literal, $size:literal, $two:literal, $each:expr) => {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(
             input: *const i8,
@@ -120,6 +120,16 @@ macro_rules! dense {
                 "ldr.w r10, [lr], #{multiplier}",
                 "mvn r11, r11",
                 "lsl r12, r1, r11",
+                ".endm",
+                // Finishes a channel with a multiplier of its own.
+                ".macro FERROLITE_ONE a",
+                "FERROLITE_NEXT",
+                "smmulr \\a, \\a, r10",
+                "add.w \\a, \\a, \\a, asr #31",
+                "add.w \\a, \\a, r12",
+                "asr.w \\a, \\a, r11",
+                concat!("ssat \\a, #", $bits, ", \\a, asr #1"),
+                concat!($store, ".w \\a, [r0], #", $size, ""),
                 ".endm",
                 // Finishes two channels that share a multiplier.
                 ".macro FERROLITE_BOTH a, b",
@@ -227,19 +237,7 @@ macro_rules! dense {
                 "asr.w r9, r9, #7",
                 "cmp.w r12, #0",
                 "beq.w 8f",
-                "push.w {{r2, r3, r4, r5, r6, r7, r8, r9}}",
-                "mov.w r4, #8",
-                "12:",
-                "pop {{r2}}",
-                "FERROLITE_NEXT",
-                "smmulr r2, r2, r10",
-                "subs r4, #1",
-                "add.w r2, r2, r2, asr #31",
-                "add.w r2, r2, r12",
-                "asr.w r2, r2, r11",
-                concat!("ssat r2, #", $bits, ", r2, asr #1"),
-                concat!($store, ".w r2, [r0], #", $size, ""),
-                "bne.w 12b",
+                $each,
                 "str.w lr, [sp, #60]",
                 "b.w 9f",
                 // All channels share one multiplier.
@@ -354,6 +352,7 @@ macro_rules! dense {
                 ".purgem FERROLITE_PAIRS",
                 ".purgem FERROLITE_GROUP",
                 ".purgem FERROLITE_NEXT",
+                ".purgem FERROLITE_ONE",
                 ".purgem FERROLITE_BOTH",
                 multiplier = const size_of::<Multiplier>(),
             )
@@ -361,8 +360,43 @@ macro_rules! dense {
     };
 }
 
-dense!(dense, i8, "8", "strb", "1", "2");
-dense!(dense_int16, i16, "16", "strh", "2", "4");
+// Eight channels with multipliers of their own, in a loop, or one after the other where rows are so short that it counts:
+// those of gates.
+dense!(
+    dense,
+    i8,
+    "8",
+    "strb",
+    "1",
+    "2",
+    concat!(
+        "push.w {{r2, r3, r4, r5, r6, r7, r8, r9}}\n",
+        "mov.w r4, #8\n",
+        "12:\n",
+        "pop {{r2}}\n",
+        "FERROLITE_ONE r2\n",
+        "subs r4, #1\n",
+        "bne.w 12b",
+    )
+);
+dense!(
+    dense_int16,
+    i16,
+    "16",
+    "strh",
+    "2",
+    "4",
+    concat!(
+        "FERROLITE_ONE r2\n",
+        "FERROLITE_ONE r3\n",
+        "FERROLITE_ONE r4\n",
+        "FERROLITE_ONE r5\n",
+        "FERROLITE_ONE r6\n",
+        "FERROLITE_ONE r7\n",
+        "FERROLITE_ONE r8\n",
+        "FERROLITE_ONE r9",
+    )
+);
 
 /// Copies an image row into a ring row: planes of two channels, a word for each pixel.
 #[unsafe(naked)]

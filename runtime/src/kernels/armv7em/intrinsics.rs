@@ -41,6 +41,10 @@ mod core_instructions {
         sxtb16(a) = "sxtb16 {result}, {a}";
         /// The second and the fourth byte as halfwords, with their signs.
         sxtb16_ror8(a) = "sxtb16 {result}, {a}, ror #8";
+        /// The products of halfwords, and a term.
+        smlad(a, b, term) = "smlad {result}, {a}, {b}, {term}";
+        /// The sums of halfwords, saturated.
+        qadd16(a, b) = "qadd16 {result}, {a}, {b}";
         /// The sums of halfwords.
         sadd16(a, b) = "sadd16 {result}, {a}, {b}";
         /// A number without its lower 20 bits, saturated to 8 bits.
@@ -72,6 +76,16 @@ mod definitions {
 
     pub fn smmlar(a: i32, b: i32, term: i32) -> i32 {
         (((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32).wrapping_add(term)
+    }
+
+    pub fn smlad(a: i32, b: i32, term: i32) -> i32 {
+        let product = |a: i32, b: i32| i32::from(a as i16).wrapping_mul((b as i16).into());
+        term.wrapping_add(product(a, b)).wrapping_add(product(a >> 16, b >> 16))
+    }
+
+    pub fn qadd16(a: i32, b: i32) -> i32 {
+        let sum = |a: i32, b: i32| (a as i16).saturating_add(b as i16) as u16;
+        (u32::from(sum(a, b)) | u32::from(sum(a >> 16, b >> 16)) << 16) as i32
     }
 
     pub fn smlawb(a: i32, b: i32, term: i32) -> i32 {

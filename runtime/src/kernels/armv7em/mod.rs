@@ -17,6 +17,7 @@ mod depthwise;
 mod dots;
 #[cfg(not(kernels = "armv7em"))]
 mod emulated;
+mod gates;
 mod general;
 mod intrinsics;
 mod leaf;
@@ -40,6 +41,7 @@ use super::{
     Band, Between, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable,
     taps, thumb2,
 };
+use crate::gates::LstmStep;
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, zip_words};
 use crate::winograd::Filters;
@@ -86,6 +88,10 @@ impl Kernels for Armv7em {
 
     fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
         leaf::dense_int16(input, weight_words(weights), &Channels::all(stage), out);
+    }
+
+    fn lstm(step: &LstmStep<'_>, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
+        gates::lstm(step, a, b, cell, hidden);
     }
 
     #[inline(never)]

@@ -1,0 +1,33 @@
+//! Portable body of a step of an LSTM.
+
+use core::cell::Cell;
+
+use crate::gates::{LstmStep, by_power, logistic, sum, tanh, tanh_of, to_int8, to_int16};
+
+/// See [`Kernels::lstm`](crate::kernels::Kernels::lstm). Not inlined, so that it is compiled for speed and has all
+/// registers.
+#[inline(never)]
+pub(in crate::kernels) fn lstm(
+    step: &LstmStep<'_>,
+    a: &[Cell<i16>],
+    b: &[Cell<i16>],
+    cell: &[Cell<i16>],
+    hidden: &[Cell<i8>],
+) {
+    let &LstmStep { table, rounding, candidate_shift, low, high, .. } = step;
+    let (a, b) = (a.as_chunks::<4>().0, b.as_chunks::<4>().0);
+    for (((a, b), c), h) in a.iter().zip(b).zip(cell).zip(hidden) {
+        let [input, forget, candidate, output] = [0, 1, 2, 3].map(|gate| sum(&a[gate], &b[gate]));
+        let new = logistic(table, input).wrapping_mul(tanh(table, candidate));
+        let new = to_int16(by_power(new, candidate_shift, rounding));
+        let old = logistic(table, forget).wrapping_mul(c.get().into());
+        let old = to_int16(by_power(old, -15, rounding));
+        let state = old.wrapping_add(new).max(low).min(high);
+        c.set(state as i16);
+        let x = state.wrapping_mul(step.tanh_multiplier);
+        let half = (1i32 << step.tanh_shift) >> 1;
+        let x = x.wrapping_add(half).wrapping_shr(step.tanh_shift);
+        let y = logistic(table, output).wrapping_mul(tanh_of(table, x));
+        h.set(to_int8(y, step.multiplier, step.zero_point, rounding));
+    }
+}
