@@ -22,7 +22,7 @@ use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_int8};
 use crate::quant;
-use crate::tensor::{cells_of, fill};
+use crate::tensor::{cells_of, fill, runs};
 
 /// Elements of a box, its anchor and its corners.
 const CODES: u32 = 4;
@@ -196,7 +196,7 @@ impl Chooser<'_> {
             fill(result, 0.0);
         }
         let Some(memory) = Memory::of(p, scratch) else { return };
-        let codes = boxes.chunks_exact((p.codes as usize).max(1));
+        let codes = runs(boxes, p.codes as usize);
         for ((corners, codes), anchor) in memory.corners.iter().zip(codes).zip(self.anchors) {
             let Some(codes) = codes.first_chunk::<4>() else { return };
             corners.iter().zip(self.corners(codes, anchor)).for_each(|(place, corner)| place.set(corner));
@@ -227,7 +227,14 @@ impl Chooser<'_> {
     /// The scores of each box, without that of the background.
     fn classes<'s>(&self, scores: &'s [Cell<i8>]) -> impl Iterator<Item = &'s [Cell<i8>]> {
         let first = self.p.first_class as usize;
-        scores.chunks_exact((self.p.scores as usize).max(1)).map(move |row| row.get(first..).unwrap_or(&[]))
+        runs(scores, self.p.scores as usize).map(move |row| row.get(first..).unwrap_or(&[]))
+    }
+
+    /// Those of one box.
+    fn classes_of<'s>(&self, scores: &'s [Cell<i8>], number: usize) -> Option<&'s [Cell<i8>]> {
+        let start = number.wrapping_mul(self.p.scores as usize);
+        let row = scores.get(start..)?.get(..self.p.scores as usize)?;
+        row.get(self.p.first_class as usize..)
     }
 
     fn real(&self, score: i8) -> f32 {
@@ -243,7 +250,7 @@ impl Chooser<'_> {
         let order = rank(memory.scores, p.least, memory.order);
         let count = suppress(memory.corners, order, p.overlap, p.most as usize);
         for (at, number) in order.iter().take(count).map(number).enumerate() {
-            let (Some(corners), Some(row)) = (memory.corners.get(number), self.classes(scores).nth(number))
+            let (Some(corners), Some(row)) = (memory.corners.get(number), self.classes_of(scores, number))
             else {
                 return at;
             };

@@ -247,18 +247,25 @@ fn known(dimension: &Dimension) -> Option<usize> {
 /// Sizes of dimensions that the file leaves open under a name, which stands for one size wherever it occurs: those that
 /// are given for one input, and 1 for a batch.
 fn named_sizes<'f>(inputs: &[&'f ValueInfo], options: &ImportOptions) -> HashMap<&'f str, usize> {
-    let mut sizes = HashMap::new();
-    for input in inputs {
+    let dimensions = |input: &'f ValueInfo| {
         let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-        let Some(shape) = tensor.and_then(|tensor| tensor.shape.as_ref()) else { continue };
-        let given = options.input_shapes.iter().find(|(name, _)| *name == input.name);
-        for (dimension, &size) in shape.dim.iter().zip(given.iter().flat_map(|(_, shape)| shape)) {
+        tensor.and_then(|tensor| tensor.shape.as_ref()).map_or(&[][..], |shape| &shape.dim)
+    };
+    let given = |input: &ValueInfo| options.input_shapes.iter().find(|(name, _)| *name == input.name);
+    let mut sizes = HashMap::new();
+    for &input in inputs {
+        for (dimension, &size) in
+            dimensions(input).iter().zip(given(input).iter().flat_map(|(_, shape)| shape))
+        {
             if known(dimension).is_none() && !dimension.dim_param().is_empty() {
                 sizes.entry(dimension.dim_param()).or_insert(size);
             }
         }
-        let batch = shape.dim.first().map_or("", Dimension::dim_param);
-        if given.is_none() && batch.to_lowercase().contains("batch") {
+    }
+    // What is given for a later input counts, too.
+    for &input in inputs {
+        let batch = dimensions(input).first().map_or("", Dimension::dim_param);
+        if given(input).is_none() && batch.to_lowercase().contains("batch") {
             sizes.entry(batch).or_insert(1);
         }
     }
