@@ -61,9 +61,16 @@ impl Apart {
             case.outputs.iter().map(|&(dtype, bytes)| Tensor::new(dtype, place(bytes), bytes, 1)).collect();
         let scratch = place(case.scratch);
         let (first, behind) = (arena.len() as u16, (arena.len() + outputs.len()) as u16);
-        // The initial contents of a state are the first constants, which parameters would otherwise refer to.
-        assert!(initial.is_empty() || case.constants.is_empty(), "constants and state");
-        case.constants.extend(&initial);
+        // The initial contents of a state are the first constants: all others lie behind.
+        if !initial.is_empty() {
+            initial.resize(initial.len().next_multiple_of(16), 0);
+            let shift = initial.len() as u32;
+            constants.iter_mut().for_each(|tensor| tensor.offset += shift);
+            for &word in case.code.constants() {
+                case.params[word] += shift;
+            }
+            case.constants.splice(0..0, initial.iter().copied());
+        }
         let end = end.next_multiple_of(16);
         state.iter_mut().for_each(|tensor| tensor.offset += end);
         let (mut next, mut next_constant) = (0..first, behind..);

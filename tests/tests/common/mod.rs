@@ -50,7 +50,6 @@ pub fn code_of(operator: &Operator) -> OpCode {
 /// Quantized models that Ferrolite does not run, and a word from the reason that it gives.
 pub const REFUSED: &[(&str, &str)] = &[
     ("audio_preprocessor_int8", "SignalWindow"),
-    ("keyword_scrambled_8bit", "SVDF"),
     ("mnist_lenet_300_100", "float"),
 ];
 
