@@ -67,7 +67,7 @@ impl Apart {
             let shift = initial.len() as u32;
             constants.iter_mut().for_each(|tensor| tensor.offset += shift);
             for &word in case.code.constants() {
-                case.params[word] += shift;
+                case.params[word] = case.params[word].wrapping_add(shift);
             }
             case.constants.splice(0..0, initial.iter().copied());
         }

@@ -48,10 +48,8 @@ pub fn code_of(operator: &Operator) -> OpCode {
 }
 
 /// Quantized models that Ferrolite does not run, and a word from the reason that it gives.
-pub const REFUSED: &[(&str, &str)] = &[
-    ("audio_preprocessor_int8", "SignalWindow"),
-    ("mnist_lenet_300_100", "float"),
-];
+pub const REFUSED: &[(&str, &str)] =
+    &[("audio_preprocessor_int8", "SignalWindow"), ("mnist_lenet_300_100", "float")];
 
 /// Quantized models among the shared ones.
 pub fn quantized_models() -> Vec<PathBuf> {
