@@ -236,7 +236,7 @@ impl Gru<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{gates_case, sequence_case, table, with_results};
+    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_results};
     use ferrolite_schema::{DType, Storage};
 
     let sequence = sequence_case(random, STEPS | LAST);
@@ -259,7 +259,8 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         zero_point: zero_point(random),
         initial: factor(random, -12),
     };
-    let mut case = Case::of(OpCode::Gru, &p, constants).rounding(random);
+    let mut case =
+        any_rounding(Case::of(OpCode::Gru, &p, constants), random, &[p.input, p.recurrent, p.candidate]);
     case = case.input(random, DType::Int8, sequence.batches * sequence.steps * sequence.features);
     if random.below(2) == 0 {
         case = case.input(random, DType::Int8, sequence.batches * units);

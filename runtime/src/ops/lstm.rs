@@ -204,7 +204,7 @@ impl Lstm<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{gates_case, sequence_case, table, with_results};
+    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_results};
     use ferrolite_schema::Storage;
     use ferrolite_schema::params::Term;
 
@@ -227,7 +227,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     };
     let state = sequence.batches * sequence.units;
     let input = sequence.batches * sequence.steps * sequence.features;
-    let mut case = Case::of(OpCode::Lstm, &p, constants).rounding(random);
+    let mut case = any_rounding(Case::of(OpCode::Lstm, &p, constants), random, &[p.input, p.recurrent]);
     case = case.input(random, DType::Int8, input);
     match random.below(3) {
         0 => {}

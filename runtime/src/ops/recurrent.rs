@@ -192,10 +192,10 @@ pub(super) fn gates_case(
     let packing = packing(random, |target| policy(target).dense);
     let weights = constants.weights(random, Shape { packing, channels: rows, lines: 1, line: columns });
     let stage = constants.stage(random, columns, rows);
-    // Twelve bits more than the output stage makes, and one less, so that few are beyond the ends.
+    // Twelve bits more than the output stage makes, and two less, so that few are beyond the ends, and all as packings ask.
     let count = stage.multiplier_count;
     let factors: std::vec::Vec<Multiplier> =
-        (0..count).map(|_| crate::cases::factor(random, -1 - columns.ilog2() as i32 / 2)).collect();
+        (0..count).map(|_| crate::cases::factor(random, -2 - columns.ilog2() as i32 / 2)).collect();
     Gates {
         packing: packing.tag(),
         weights,
@@ -203,4 +203,15 @@ pub(super) fn gates_case(
         multipliers: constants.push(&factors),
         multiplier_count: count,
     }
+}
+
+/// With any rounding, where weights are plain: packings are those of files that round twice.
+#[cfg(feature = "cases")]
+pub(super) fn any_rounding(
+    case: crate::cases::Case,
+    random: &mut crate::cases::Random,
+    matrices: &[Gates],
+) -> crate::cases::Case {
+    let plain = |gates: &Gates| gates.packing == Packing::PLAIN.tag();
+    if matrices.iter().all(plain) { case.rounding(random) } else { case }
 }

@@ -142,7 +142,7 @@ impl Rnn<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{gates_case, sequence_case, table, with_results};
+    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_results};
     use ferrolite_schema::{DType, Storage};
 
     let sequence = sequence_case(random, STEPS | LAST);
@@ -156,7 +156,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         multiplier: factor(random, -7),
         zero_point: zero_point(random),
     };
-    let mut case = Case::of(OpCode::Rnn, &p, constants).rounding(random);
+    let mut case = any_rounding(Case::of(OpCode::Rnn, &p, constants), random, &[p.input, p.recurrent]);
     case = case.input(random, DType::Int8, sequence.batches * sequence.steps * sequence.features);
     if random.below(2) == 0 {
         case = case.input(random, DType::Int8, sequence.batches * sequence.units);

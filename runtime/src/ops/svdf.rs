@@ -173,7 +173,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 #[cfg(feature = "cases")]
 pub(super) fn case_as<T: Remembered>(random: &mut crate::cases::Random, code: OpCode) -> crate::cases::Case {
     use crate::cases::{Case, Constants, batches, dim, zero_point};
-    use crate::ops::recurrent::gates_case;
+    use crate::ops::recurrent::{any_rounding, gates_case};
     use ferrolite_schema::Storage;
 
     let (units, rank, memory, features) = (dim(random, 9), dim(random, 3), dim(random, 11), dim(random, 9));
@@ -184,7 +184,8 @@ pub(super) fn case_as<T: Remembered>(random: &mut crate::cases::Random, code: Op
     let stage = constants.stage(random, rank * memory, units);
     let state_zero_point = zero_point(random);
     let p = SvdfParams { batches, features, units, rank, memory, feature, time, state_zero_point, stage };
-    let case = Case::of(code, &p, constants).rounding(random).input(random, DType::Int8, batches * features);
+    let case = any_rounding(Case::of(code, &p, constants), random, &[feature]);
+    let case = case.input(random, DType::Int8, batches * features);
     let state = batches * filters * memory * size_of::<T>() as u32;
     let mut case = case.input(random, T::DTYPE, state);
     case.inputs[1].storage = Storage::State;
