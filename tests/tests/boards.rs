@@ -193,8 +193,7 @@ fn packed_ops(target: Target) -> Vec<Result<Case, String>> {
         (OpCode::FullyConnected, own.dense),
         (OpCode::Depthwise3x3, ops::depthwise_3x3::PACKING),
         (OpCode::DepthwiseTaps, ops::depthwise_taps::PACKING),
-        // Open: random cases of DEPTHWISE_WIDE differ on all boards but Cortex-M55, although the vectors of uint8
-        // models with such layers have LiteRT's bytes there.
+        (OpCode::DepthwiseWide, ops::depthwise_taps::PACKING),
         (OpCode::Conv2dWide, own.conv),
         (OpCode::Conv2dWinograd, Packing::WINOGRAD),
         (OpCode::Conv2dSegments, own.conv),

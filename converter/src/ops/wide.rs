@@ -58,6 +58,28 @@ impl Rows {
         Rows { places: places.split_off(row), weights, row: columns.len() }
     }
 
+    /// The same with no element that follows itself, from the last one without repeats on: between two, another one has
+    /// weights of 0. There are at least two elements.
+    fn apart(self) -> Rows {
+        let own = self.row - self.places.len();
+        let mut columns: Vec<Option<usize>> = (0..own).map(Some).collect();
+        let mut places = Vec::new();
+        let mut before = own as u32 - 1;
+        for (number, &place) in self.places.iter().enumerate() {
+            if place == before {
+                places.push(if place == 0 { 1 } else { 0 });
+                columns.push(None);
+            }
+            places.push(place);
+            columns.push(Some(own + number));
+            before = place;
+        }
+        let rows = self.weights.chunks_exact(self.row);
+        let weight = |row: &[i8], column: Option<usize>| column.map_or(0, |column| row[column]);
+        let weights = rows.flat_map(|row| columns.iter().map(|&column| weight(row, column))).collect();
+        Rows { places, weights, row: columns.len() }
+    }
+
     fn sums(&self) -> Vec<i32> {
         self.weights.chunks_exact(self.row).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect()
     }
@@ -133,14 +155,19 @@ pub(super) fn depthwise(
     cx: &mut Lowering<'_>,
     node: &Node,
     layer: &Layer<'_>,
-    p: DepthwiseConv2dParams,
+    mut p: DepthwiseConv2dParams,
 ) -> Result<Lowered> {
     let taps = (p.window.kernel_h * p.window.kernel_w) as usize;
     let channels = (p.in_channels * p.multiplier) as usize;
     let by_taps = weights(cx, node, layer)?;
+    let by_channel = |c| by_taps.iter().skip(c).step_by(channels).copied();
+    // No tap follows itself in the device's list, so a single one has another beside it, whose weights are 0.
+    let beside = usize::from(taps == 1);
+    p.window.kernel_w += beside as u32;
+    let taps = taps + beside;
     let by_channels: Vec<i16> =
-        (0..channels).flat_map(|c| by_taps.iter().skip(c).step_by(channels)).copied().collect();
-    let rows = Rows::of(&by_channels, taps);
+        (0..channels).flat_map(|c| by_channel(c).chain(std::iter::repeat_n(0, beside))).collect();
+    let rows = Rows::of(&by_channels, taps).apart();
     let numbers = numbers(cx, node, layer, rows.sums())?;
     let shape = Shape {
         packing: PACKING,
@@ -180,6 +207,22 @@ fn numbers(cx: &Lowering<'_>, node: &Node, layer: &Layer<'_>, sums: Vec<i32>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_element_follows_itself() {
+        // The last one is beyond int8, and one of them twice.
+        for weights in [vec![1, 2, 255], vec![255, 1, 2], vec![-255, 3], vec![0, 200], vec![255, 255, -200]] {
+            let row = weights.len();
+            let rows = Rows::of(&weights, row).apart();
+            let whole: Vec<u32> = (0..row as u32).chain(rows.places.iter().copied()).collect();
+            assert!(whole.windows(2).all(|pair| pair[0] != pair[1]), "{whole:?}");
+            let mut sums = vec![0; row];
+            for (&place, &weight) in whole.iter().zip(&rows.weights) {
+                sums[place as usize] += i16::from(weight);
+            }
+            assert_eq!(sums, weights);
+        }
+    }
 
     #[test]
     fn every_weight_is_the_sum_of_its_parts() {

@@ -52,8 +52,13 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let size = size(p).ok_or(Fault::Parameters)?;
     let places = node.constants::<u32>(p.places, p.repeats)?;
     let taps = size.taps().wrapping_sub(size.repeats);
-    if places.iter().any(|&place| place as usize >= taps) {
-        return Err(Fault::Parameters);
+    // A step of 0 is the end of the list, so no tap follows itself.
+    let mut before = (taps as u32).wrapping_sub(1);
+    for &place in places {
+        if place as usize >= taps || place == before {
+            return Err(Fault::Parameters);
+        }
+        before = place;
     }
     let weights = channels.checked_mul(size.taps() as u32).and_then(|count| count.checked_add(3));
     node.expect_matrix(weights.ok_or(Fault::Parameters)? & !3, conv.weights)?;
@@ -106,8 +111,11 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         (window.dilation_h, window.dilation_w) = (dim(random, 3), dim(random, 3));
     }
     let taps = window.kernel_h * window.kernel_w;
-    let places: std::vec::Vec<u32> =
+    let mut places: std::vec::Vec<u32> =
         (0..random.below(6)).map(|_| random.below(taps as usize) as u32).collect();
+    // No tap follows itself.
+    let mut before = taps - 1;
+    places.retain(|&place| place != core::mem::replace(&mut before, place));
     let (channels, line) = (in_channels * multiplier, taps + places.len() as u32);
     let mut constants = Constants::default();
     let repeats = places.len() as u32;
