@@ -18,7 +18,10 @@ def filters(rng, shape, zero_point, wide):
     values = np.clip(np.round(rng.normal(zero_point, 45, shape)), low, high).astype(np.int64)
     if wide == "all":
         return rng.integers(0, 256, shape)
-    if wide:
+    if wide == "last":
+        # The last tap of all channels, and in three parts.
+        values[:, -1, -1, :] = 255 if zero_point < 128 else 0
+    elif wide:
         far = 255 if zero_point < 128 else 0
         for place in rng.choice(values.size, min(values.size, 3), replace=False):
             values.flat[place] = far - np.sign(far - zero_point) * int(rng.integers(0, 3))
@@ -57,6 +60,10 @@ DEPTHWISE = {
     "depthwise_wide_dilation": dict(shape=(1, 8, 8, 3), dilation=(2, 2), zw=90, wide=True),
     "depthwise_wide_above_image": dict(shape=(1, 2, 3, 4), kernel=(5, 5), zw=90, wide=True),
     "depthwise_wide_batch": dict(shape=(2, 4, 5, 4), zw=90, wide=True),
+    "depthwise_wide_last_tap": dict(shape=(1, 5, 6, 3), zw=0, wide="last", gain=0.5),
+    "depthwise_wide_one_tap": dict(shape=(1, 5, 4, 6), kernel=(1, 1), zw=90, wide=True),
+    "depthwise_wide_one_tap_last": dict(shape=(1, 4, 5, 5), kernel=(1, 1), stride=(2, 2), zw=255, wide="last"),
+    "depthwise_wide_two_taps": dict(shape=(1, 4, 5, 3), kernel=(1, 2), zw=0, wide="last", gain=0.5),
     "depthwise_wide_whole_image": dict(shape=(1, 4, 4, 5), kernel=(4, 4), padding="valid", zw=90, wide=True),
 }
 
