@@ -4,7 +4,7 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use super::{Kernels, Lines, OfBothKinds, Outputs, Policy, Stage, Tiles};
+use super::{Kernels, Lines, OfBothKinds, OfUnusual, Outputs, Policy, Portable, Stage, Tiles};
 use crate::packing::{Matrix, Shape};
 use crate::winograd::Filters;
 
@@ -65,5 +65,22 @@ impl<K: Kernels> Kernels for General<K> {
         } else {
             K::matmul_tiles(tiles, filters, stage, out);
         }
+    }
+}
+
+/// Convolutions whose packing is not the usual one of the set `K`: its general packing, and those of other cores. What
+/// walks an image is long, and has one copy for both. Its other kernels are portable: nobody asks for them.
+#[derive(Debug)]
+pub struct Unusual<K>(PhantomData<K>);
+
+impl<K: Kernels> Kernels for Unusual<K> {
+    const POLICY: Policy = K::POLICY;
+    const CLEARED_TILES: bool = K::CLEARED_TILES || Portable::CLEARED_TILES;
+
+    type Tiled<'a> = OfUnusual<'a, K>;
+
+    #[inline(always)]
+    fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {
+        K::copy_row(source, target);
     }
 }

@@ -67,8 +67,8 @@ pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(device)))]
 pub use armv7m::Armv7m;
-pub use by_tiles::{ByTiles, Job, OfBothKinds, Patches, Unprepared};
-pub use general::General;
+pub use by_tiles::{ByTiles, Job, OfBothKinds, OfUnusual, Patches, Unprepared};
+pub use general::{General, Unusual};
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
 pub use planes::{Planes, Size};
@@ -167,6 +167,17 @@ impl Stage<'_> {
     #[inline(never)]
     pub fn apply_called(&self, acc: i32, multiplier: Multiplier) -> i8 {
         self.apply(acc, multiplier)
+    }
+
+    /// The stage for `count` channels from `first` on.
+    #[must_use]
+    pub fn part(&self, first: usize, count: usize) -> Self {
+        let end = first.wrapping_add(count);
+        let multipliers = match self.multipliers {
+            [_] => self.multipliers,
+            all => all.get(first..end).unwrap_or(&[]),
+        };
+        Stage { bias: self.bias.get(first..end).unwrap_or(&[]), multipliers, ..*self }
     }
 
     /// The stage for all channels from `first` on.

@@ -15,7 +15,7 @@ use ferrolite_schema::params::{Conv2dParams, Window};
 use super::Operator;
 use super::window::{self, Image};
 use crate::error::Fault;
-use crate::kernels::{ByTiles, General, Job, Kernels, Patches, Portable, Stage, TILE};
+use crate::kernels::{ByTiles, General, Job, Kernels, Patches, Stage, TILE, Unusual};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Order, Packing, Shape};
 use crate::tensor::{cells_of, fill, fill_short};
@@ -263,16 +263,15 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     match Packing::from_tag(p.packing) {
         Some(Packing::PLAIN) => eval_plain::<K>(eval),
         Some(packing) if packing.is_a(K::POLICY.conv) => eval_packed::<K>(eval, p, packing),
-        Some(packing) if packing.is_a(K::POLICY.conv.general()) => eval_general::<K>(eval, p, packing),
-        Some(packing) => eval_packed::<Portable>(eval, p, packing),
+        Some(packing) => eval_unusual::<K>(eval, p, packing),
         None => {}
     }
 }
 
-/// Weights that were packed for this core, with any numbers.
+/// Weights that were packed for this core, with any numbers, or for another one.
 #[inline(never)]
-fn eval_general<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
-    eval_packed::<General<K>>(eval, p, packing);
+fn eval_unusual<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing) {
+    eval_packed::<Unusual<K>>(eval, p, packing);
 }
 
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
