@@ -7,16 +7,17 @@ use ferrolite_graph::float::strided::broadcast_shape;
 use ferrolite_runtime::ops::batch_matmul::scratch_bytes;
 use ferrolite_runtime::quant::multiplier;
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::{BatchMatMulParams, FullyConnectedParams, Product};
+use ferrolite_schema::params::{BatchMatMulParams, Product};
 
 use super::broadcast::broadcast;
 use super::check::Check;
+use super::fully_connected::Rows;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::stage::{self, Quantized};
 use super::tflite::{self, Writer};
-use super::{pack, work};
+use super::work;
 use crate::error::Result;
 use crate::graph::{Activation, BatchMatMul, Constant, Graph, Node};
 use crate::tflite as schema;
@@ -104,7 +105,7 @@ pub(super) fn lower(
         && b_elements.len() == depth * columns
     {
         let weights = if transpose_b { b_elements.clone() } else { transposed(b_elements, columns) };
-        return Ok(vec![dense(cx, node, &a, &out, &weights, [depth, columns], factor)?.macs(macs)]);
+        return Ok(vec![dense(cx, node, &a, &out, &weights, [depth, columns], factor)?]);
     }
     let params = BatchMatMulParams {
         batch,
@@ -149,17 +150,8 @@ fn dense(
     factor: f64,
 ) -> Result<Lowered> {
     let sums = weights.chunks_exact(depth).map(|w| w.iter().map(|&w| i32::from(w)).sum()).collect();
-    let mut channels = stage::Channels { bias: vec![0; columns], sums, factors: vec![factor] };
-    let dims = (cx.word(node, columns)?, 1, cx.word(node, depth)?);
-    let rows = weights.chunks_exact(depth);
-    let shape = pack::choose_general(cx, cx.policy.dense, dims, &mut channels, a, rows.clone());
-    let params = FullyConnectedParams {
-        rows: cx.word(node, a.value.elements() / depth)?,
-        inputs: cx.word(node, depth)?,
-        outputs: cx.word(node, columns)?,
-        packing: shape.packing.tag(),
-        weights: pack::store(cx, &shape, rows)?,
-        stage: stage::output_stage(cx, node, channels, a, out, Activation::None)?,
-    };
-    Ok(Lowered::new(OpCode::FullyConnected, vec![a.id], vec![out.id], &params))
+    let channels = stage::Channels { bias: vec![0; columns], sums, factors: vec![factor] };
+    let dims = [a.value.elements() / depth, depth, columns];
+    let layer = Rows { input: *a, output: *out, weights, dims, activation: Activation::None };
+    layer.lower(cx, node, channels)
 }

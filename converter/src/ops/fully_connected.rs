@@ -2,7 +2,11 @@
 //! `kernels/fully_connected_common.cc`.
 
 use ferrolite_graph::float::{elementwise, matmul};
-use ferrolite_schema::params::FullyConnectedParams;
+use ferrolite_runtime::Rounding;
+use ferrolite_runtime::kernels::TILE;
+use ferrolite_runtime::ops::conv_2d::scratch_bytes;
+use ferrolite_runtime::packing::Order;
+use ferrolite_schema::params::{Conv2dParams, FullyConnectedParams, OutputStage, Window};
 use ferrolite_schema::{OpCode, Packing};
 
 use super::channels::Ties;
@@ -10,6 +14,7 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
+use super::stage::{Channels, Quantized};
 use super::tflite::{self, Options, Record, Tensor, Writer};
 use super::{pack, stage, types, work};
 use crate::error::Result;
@@ -18,7 +23,7 @@ use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("FULLY_CONNECTED", &[OpCode::FullyConnected])];
+pub(super) const RUN_AS: RunAs = &[("FULLY_CONNECTED", &[OpCode::FullyConnected, OpCode::Conv2d])];
 
 impl Operator for FullyConnected {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -154,33 +159,121 @@ pub fn lower(cx: &mut Lowering<'_>, node: &Node, activation: Activation) -> Resu
         [scale] => vec![stage::single(&input, scale, &output)],
         _ => stage::factors(cx, &input, quantization, &output),
     };
-    let mut channels = stage::Channels { bias, sums, factors };
-    let dims = (cx.word(node, outputs)?, 1, cx.word(node, inputs)?);
+    let channels = stage::Channels { bias, sums, factors };
     let four_bits = node.input(1).is_some_and(|id| cx.graph.four_bits.contains(&id))
         && weights.iter().all(|weight| (-8..8).contains(weight));
-    let (packing, offset) = if four_bits {
-        (Packing::NIBBLES, cx.constants.add(&nibbles(weights), 4)?)
-    } else {
-        let shape = pack::choose_general(
-            cx,
-            cx.policy.dense,
-            dims,
-            &mut channels,
-            &input,
-            weights.chunks_exact(inputs),
-        );
-        (shape.packing.tag(), pack::store(cx, &shape, weights.chunks_exact(inputs))?)
+    let layer = Rows { input, output, weights, dims: [rows, inputs, outputs], activation };
+    let lowered = match four_bits {
+        true => layer.of_nibbles(cx, node, channels)?,
+        false => layer.lower(cx, node, channels)?,
     };
-    let params = FullyConnectedParams {
-        rows: cx.word(node, rows)?,
-        inputs: cx.word(node, inputs)?,
-        outputs: cx.word(node, outputs)?,
-        packing,
-        weights: offset,
-        stage: stage::output_stage(cx, node, channels, &input, &output, activation)?,
-    };
-    let macs = (rows as u64).saturating_mul(weights.len() as u64);
-    Ok(vec![Lowered::new(OpCode::FullyConnected, vec![input.id], vec![output.id], &params).macs(macs)])
+    Ok(vec![lowered])
+}
+
+/// A layer of some rows, each of which is multiplied with all weights.
+pub(super) struct Rows<'a> {
+    /// Its operands of int8.
+    pub input: Quantized<'a>,
+    pub output: Quantized<'a>,
+    /// Weights, a row for each output.
+    pub weights: &'a [i8],
+    /// Rows, and elements of each in the input and in the output.
+    pub dims: [usize; 3],
+    pub activation: Activation,
+}
+
+impl Rows<'_> {
+    /// The op, with weights as the target's kernels read them.
+    pub fn lower(&self, cx: &mut Lowering<'_>, node: &Node, mut channels: Channels) -> Result<Lowered> {
+        let [_, inputs, outputs] = self.dims;
+        let dims = (cx.word(node, outputs)?, 1, cx.word(node, inputs)?);
+        let rows = self.weights.chunks_exact(inputs);
+        let pixels = self.pixels(cx);
+        let wanted = if pixels.is_some() { cx.policy.conv } else { cx.policy.dense };
+        let shape = pack::choose_general(cx, wanted, dims, &mut channels, &self.input, rows.clone());
+        let packing = shape.packing.tag();
+        let weights = pack::store(cx, &shape, rows)?;
+        let stage = stage::output_stage(cx, node, channels, &self.input, &self.output, self.activation)?;
+        let Some(pixels) = pixels else { return self.dense(cx, node, packing, weights, stage) };
+        let params = Conv2dParams { packing, weights, stage, ..pixels };
+        let scratch = scratch_bytes(&params).ok_or_else(|| cx.unsupported(node, "its rows are too long"))?;
+        let (input, output) = (vec![self.input.id], vec![self.output.id]);
+        Ok(Lowered::new(OpCode::Conv2d, input, output, &params).scratch(scratch).macs(self.macs()))
+    }
+
+    /// The op with weights of four bits, all of which fit these.
+    fn of_nibbles(&self, cx: &mut Lowering<'_>, node: &Node, channels: Channels) -> Result<Lowered> {
+        let weights = cx.constants.add(&nibbles(self.weights), 4)?;
+        let stage = stage::output_stage(cx, node, channels, &self.input, &self.output, self.activation)?;
+        self.dense(cx, node, Packing::NIBBLES, weights, stage)
+    }
+
+    fn dense(
+        &self,
+        cx: &Lowering<'_>,
+        node: &Node,
+        packing: u32,
+        weights: u32,
+        stage: OutputStage,
+    ) -> Result<Lowered> {
+        let [rows, inputs, outputs] = self.dims;
+        let params = FullyConnectedParams {
+            rows: cx.word(node, rows)?,
+            inputs: cx.word(node, inputs)?,
+            outputs: cx.word(node, outputs)?,
+            packing,
+            weights,
+            stage,
+        };
+        let (input, output) = (vec![self.input.id], vec![self.output.id]);
+        Ok(Lowered::new(OpCode::FullyConnected, input, output, &params).macs(self.macs()))
+    }
+
+    fn macs(&self) -> u64 {
+        (self.dims[0] as u64).saturating_mul(self.weights.len() as u64)
+    }
+
+    /// The rows as pixels of a pointwise convolution, which reads each weight once for [`TILE`] of them; without what
+    /// belongs to the weights. `None` where rows are too few, or leave too much of their last tile empty, where a tile
+    /// takes more memory than what the layer reads and writes, or where kernels read rows as fast as pixels.
+    fn pixels(&self, cx: &Lowering<'_>) -> Option<Conv2dParams> {
+        let [rows, inputs, outputs] = self.dims;
+        let packing = match cx.policy.conv {
+            // How many chunks there are makes no difference to a tile.
+            packing if packing.order == Order::Chunks => Packing::chunks(1),
+            packing => packing,
+        };
+        let gains = cx.rounding == Rounding::Double && !matches!(packing.order, Order::Plain | Order::Filled);
+        if !gains || rows < TILE || rows.next_multiple_of(TILE) * 5 > rows * 6 {
+            return None;
+        }
+        let width = u16::try_from(rows).ok()?.into();
+        let params = Conv2dParams {
+            window: Window {
+                in_h: 1,
+                in_w: width,
+                out_h: 1,
+                out_w: width,
+                kernel_h: 1,
+                kernel_w: 1,
+                stride_h: 1,
+                stride_w: 1,
+                dilation_h: 1,
+                dilation_w: 1,
+                pad_top: 0,
+                pad_left: 0,
+            },
+            batches: 1,
+            in_channels: u32::try_from(inputs).ok()?,
+            out_channels: u32::try_from(outputs).ok()?,
+            groups: 1,
+            input_zero_point: self.input.zero_point,
+            packing: packing.tag(),
+            ..Conv2dParams::default()
+        };
+        let tile = scratch_bytes(&params)? as usize;
+        (tile <= rows.checked_mul(inputs.checked_add(outputs)?)?).then_some(params)
+    }
 }
 
 /// Weights of four bits, two to a byte, the first one in the lower half.
