@@ -2,7 +2,7 @@
 //! one dimension.
 //!
 //! Rows of outputs are made in [segments](super::segment): the pixels under some outputs are copied, then, for
-//! each [`TILE`] of them and each group, patches are gathered and multiplied as in
+//! each group and each [`TILE`] of them, patches are gathered and multiplied as in
 //! [`CONV_2D`](super::conv_2d). The weights are a matrix for each group, one behind the other.
 
 use core::cell::Cell;
@@ -11,13 +11,13 @@ use ferrolite_schema::OpCode;
 use ferrolite_schema::params::Conv2dParams;
 
 use super::Operator;
-use super::segment::{self, Segment, Tiles};
+use super::segment::{self, Part, Segment, Tiles, Work};
 use super::window;
 use crate::error::Fault;
-use crate::kernels::{General, Kernels, Stage, TILE};
+use crate::kernels::{Kernels, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
 use crate::packing::{Matrix, Packing, Shape};
-use crate::tensor::{cells_of, fill, runs};
+use crate::tensor::fill;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -61,7 +61,7 @@ fn own<K: Kernels>(tag: u32) -> Option<Packing> {
 pub fn shape(p: &Conv2dParams, packing: Packing) -> Option<Shape> {
     let w = &p.window;
     let channels = p.in_channels.checked_div(p.groups)?;
-    let (lines, line) = if p.groups == 1 && w.dilation_w == 1 {
+    let (lines, line) = if w.dilation_w == 1 {
         (w.kernel_h, w.kernel_w.checked_mul(channels)?)
     } else {
         (w.kernel_h.checked_mul(w.kernel_w)?, channels)
@@ -113,19 +113,19 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = Packing::from_tag(p.packing) else { return };
-    eval_with(eval, p, packing, &Tiles::for_packing::<K>(packing));
+    eval_with(eval, p, packing, Tiles::for_packing::<K>(packing));
 }
 
 fn eval_tuned<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = K::POLICY.conv.own(p.packing) else { return };
-    eval_with(eval, p, packing, &Tiles::of::<K>());
+    eval_with(eval, p, packing, const { &Tiles::of::<K>() });
 }
 
 fn eval_both<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     let Some(packing) = own::<K>(p.packing) else { return };
-    eval_with(eval, p, packing, &Tiles::of::<General<K>>());
+    eval_with(eval, p, packing, const { &Tiles::of_both::<K>() });
 }
 
 #[inline(never)]
@@ -152,47 +152,54 @@ pub fn conv_2d_segments(
     let Some((size, depth)) = shape.sizes() else { return };
     let tile = tile_bytes(shape.packing, depth).unwrap_or(0) as usize;
     let Some((tile, behind)) = scratch.split_at_checked(tile) else { return };
-    let Some(behind) = cells_of::<i8>(behind) else { return };
     if tiles.cleared && Some(depth) != shape.depth() {
         fill(tile, 0);
     }
-    let (channels, out_pixel) = (p.in_channels as usize, p.out_channels as usize);
-    let columns = segment::outputs(w, p.in_channels);
-    let tile_elements = TILE.wrapping_mul(out_pixel).max(1);
-    for (image, out) in window::images(w, input, channels, out, out_pixel) {
-        let segment = Segment::new(w, p.in_channels, p.input_zero_point, image, behind);
-        let rows = runs(out, (w.out_w as usize).wrapping_mul(out_pixel));
-        for (oy, row) in (0u32..w.out_h).zip(rows) {
-            let (mut ox, mut in_segment) = (0u32, 0u32);
-            for out in row.chunks(tile_elements) {
-                if in_segment == 0 {
-                    segment.fill(oy, ox);
-                }
-                let lanes = out.len() / out_pixel.max(1);
-                let (mut first, mut first_out) = (0usize, 0usize);
-                let mut bytes = weights.bytes;
-                for _ in 0..p.groups {
-                    segment.load(tiles, tile, shape, lanes, in_segment as usize, first);
-                    let weights = Matrix { bytes, ..*weights };
-                    let out = out.get(first_out..).unwrap_or(&[]);
-                    (tiles.multiply)(tile, lanes, &weights, &stage.skip(first_out), out, out_pixel);
-                    bytes = bytes.get(size as usize..).unwrap_or(&[]);
-                    first = first.wrapping_add(shape_channels(p));
-                    first_out = first_out.wrapping_add(shape.channels as usize);
-                }
-                ox = ox.wrapping_add(TILE as u32);
-                in_segment = in_segment.wrapping_add(TILE as u32);
-                if in_segment >= columns {
-                    in_segment = 0;
-                }
+    let mut segment = Segment::new(w, (p.in_channels, p.groups), p.input_zero_point, &[], behind);
+    let (mut images, mut rest) = (input, out);
+    // Outputs follow one another in memory.
+    while let Some((image, next)) = images.split_at_checked(segment.elements())
+        && !image.is_empty()
+    {
+        (images, segment.image) = (next, image);
+        let work = Work { tiles, segment: &segment, tile, shape };
+        for oy in 0..w.out_h {
+            let mut ox = 0u32;
+            while ox < w.out_w {
+                segment.fill(oy, ox);
+                let count = segment.outputs().min(w.out_w.wrapping_sub(ox));
+                let elements = (count as usize).wrapping_mul(p.out_channels as usize);
+                let Some((out, behind)) = rest.split_at_checked(elements) else { return };
+                of_groups(&work, p.groups, count as usize, weights.bytes, size as usize, stage, out);
+                rest = behind;
+                ox = ox.wrapping_add(count);
             }
         }
     }
+    Work { tiles, segment: &segment, tile, shape }.finish(stage, out);
 }
 
-/// Channels of a group of inputs.
-fn shape_channels(p: &Conv2dParams) -> usize {
-    p.in_channels.checked_div(p.groups).unwrap_or(0) as usize
+/// Makes all groups of a segment.
+#[inline(always)]
+fn of_groups(
+    work: &Work<'_>,
+    groups: u32,
+    count: usize,
+    weights: &[u8],
+    size: usize,
+    stage: &Stage<'_>,
+    out: &[Cell<i8>],
+) {
+    let channels = work.shape.channels as usize;
+    let out_stride = channels.wrapping_mul(groups as usize);
+    let (mut weights, mut out, mut first) = (weights, out, 0usize);
+    for group in 0..groups as usize {
+        let Stage { bias, multipliers, .. } = stage.part(first, channels);
+        work.make(&Part { weights, bias, multipliers, stage, group, count, out, out_stride });
+        weights = weights.get(size..).unwrap_or(&[]);
+        out = out.get(channels..).unwrap_or(&[]);
+        first = first.wrapping_add(channels);
+    }
 }
 
 /// Any op of the operator, for tests.

@@ -20,14 +20,14 @@ use core::cell::Cell;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{TransposeConvParams, Window};
 
-use super::segment::{self, Segment, Tiles, Work};
+use super::segment::{self, Part, Segment, Tiles, Work};
 use super::window::{self, Image};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::kernels::{Kernels, Stage, TILE};
 use crate::node::{Eval, Node, check_int8};
-use crate::packing::{Matrix, Packing, Shape};
-use crate::tensor::{cells_of, fill};
+use crate::packing::{Packing, Shape};
+use crate::tensor::fill;
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -173,7 +173,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
             let weights = bytemuck::cast_slice(words);
             let tiles = Tiles::for_packing::<K>(packing);
             return transpose_packed(
-                (&tiles, packing),
+                (tiles, packing),
                 p,
                 eval.input(0),
                 weights,
@@ -216,7 +216,6 @@ pub fn transpose_packed(
                     fill(tile, 0);
                 }
                 let window = phase_window(w, rows, columns);
-                let behind = cells_of(behind).unwrap_or(&[]);
                 let phase = Phase {
                     window,
                     rows: Line::new(y, w.stride_h, w.pad_top),
@@ -224,15 +223,18 @@ pub fn transpose_packed(
                     depth: 0,
                     out_channels,
                 };
-                let segment = Segment::new(&window, p.in_channels, p.input_zero_point, image, behind);
-                let own = Matrix { shape, bytes: weights };
-                let work = Work { tiles, segment: &segment, tile, weights: own };
+                let segment = Segment::new(&window, (p.in_channels, 1), p.input_zero_point, image, behind);
+                let work = Work { tiles, segment: &segment, tile, shape: &shape };
                 if together {
-                    all_phases(w, &work, stage, out);
+                    all_phases(w, &work, weights, stage, out);
+                    work.finish(stage, out);
                     break;
                 }
                 let stage = Stage { bias: biases.next().unwrap_or(&[]), ..*stage };
-                phase.run_packed(w, &work, &stage, out);
+                phase.run_packed(w, &work, weights, &stage, out);
+                if y.wrapping_add(1) == w.stride_h && x.wrapping_add(1) == w.stride_w {
+                    work.finish(&stage, out);
+                }
                 weights = weights.get(bytes as usize..).unwrap_or(&[]);
             }
         }
@@ -241,30 +243,30 @@ pub fn transpose_packed(
 
 /// All phases of an image, if they have the same taps: each patch is gathered once.
 #[inline(never)]
-fn all_phases(w: &Window, work: &Work<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-    let &Work { tiles, segment, tile, weights } = work;
-    let pixel = (weights.shape.channels as usize).max(1);
-    let size = weights.shape.bytes().unwrap_or(0) as usize;
+fn all_phases(w: &Window, work: &Work<'_>, weights: &[u8], stage: &Stage<'_>, out: &[Cell<i8>]) {
+    let &Work { segment, shape, .. } = work;
+    let pixel = (shape.channels as usize).max(1);
+    let size = shape.bytes().unwrap_or(0) as usize;
     let line = (w.out_w / w.stride_w.max(1)).wrapping_mul(pixel as u32) as usize;
     let rows = (w.stride_h as usize).wrapping_mul(line).max(1);
+    let of_segment = (segment.outputs() as usize).wrapping_mul(pixel).max(1);
     for (position, out) in (0u32..).zip(out.chunks(rows)) {
-        let (mut column, mut at, mut first) = (0u32, 0usize, 0usize);
+        let (mut column, mut first) = (0u32, 0usize);
         while first < line {
-            if at == 0 {
-                segment.fill(position, column);
+            segment.fill(position, column);
+            let end = first.wrapping_add(of_segment).min(line);
+            let count = end.wrapping_sub(first).checked_div(pixel).unwrap_or(0);
+            let mut weights = weights;
+            for (row, bias) in out.chunks(line.max(1)).zip(stage.bias.chunks(pixel)) {
+                let out = row.get(first..end).unwrap_or(&[]);
+                let multipliers = stage.multipliers;
+                let part =
+                    Part { weights, bias, multipliers, stage, group: 0, count, out, out_stride: pixel };
+                work.make(&part);
+                weights = weights.get(size..).unwrap_or(&[]);
             }
-            let count = line.wrapping_sub(first).checked_div(pixel).unwrap_or(0).min(TILE);
-            segment.load(tiles, tile, &weights.shape, count, at, 0);
-            let (mut bytes, mut stage) = (weights.bytes, *stage);
-            for row in out.chunks(line.max(1)) {
-                let out = row.get(first..).unwrap_or(&[]);
-                (tiles.multiply)(tile, count, &Matrix { bytes, ..weights }, &stage, out, pixel);
-                bytes = bytes.get(size..).unwrap_or(&[]);
-                stage.bias = stage.bias.get(pixel..).unwrap_or(&[]);
-            }
-            column = column.wrapping_add(TILE as u32);
-            first = first.wrapping_add(count.wrapping_mul(pixel));
-            at = if at.wrapping_add(TILE) < segment.outputs() as usize { at.wrapping_add(TILE) } else { 0 };
+            column = column.wrapping_add(count as u32);
+            first = end;
         }
     }
 }
@@ -337,26 +339,29 @@ struct Phase {
 
 impl Phase {
     #[inline(never)]
-    fn run_packed(&self, whole: &Window, work: &Work<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
-        let &Work { tiles, segment, tile, weights } = work;
+    fn run_packed(
+        &self,
+        whole: &Window,
+        work: &Work<'_>,
+        weights: &[u8],
+        stage: &Stage<'_>,
+        out: &[Cell<i8>],
+    ) {
         let out_stride = (self.columns.stride as usize).wrapping_mul(self.out_channels).max(1);
         let line = (whole.out_w as usize).wrapping_mul(self.out_channels).max(1);
         let lines = out.chunks_exact(line).skip(self.rows.first as usize);
-        let in_segment = segment.outputs() as usize;
+        let of_segment = out_stride.wrapping_mul(work.segment.outputs() as usize).max(1);
         for (position, line) in (self.rows.position..).zip(lines.step_by(self.rows.stride.max(1) as usize)) {
             let first = (self.columns.first as usize).wrapping_mul(self.out_channels);
             let pixels = line.get(first..).unwrap_or(&[]);
-            let (mut column, mut at) = (self.columns.position, 0);
-            for out in pixels.chunks(out_stride.wrapping_mul(TILE).max(1)) {
-                // The last pixel of a tile may lack the pixels of other phases behind it.
+            let mut column = self.columns.position;
+            for out in pixels.chunks(of_segment) {
+                // The last pixel of a row may lack the pixels of other phases behind it.
                 let count = out.len().div_ceil(out_stride);
-                if at == 0 {
-                    segment.fill(position, column);
-                }
-                segment.load(tiles, tile, &weights.shape, count, at, 0);
-                (tiles.multiply)(tile, count, &weights, stage, out, out_stride);
-                column = column.wrapping_add(TILE as u32);
-                at = if at.wrapping_add(TILE) < in_segment { at.wrapping_add(TILE) } else { 0 };
+                work.segment.fill(position, column);
+                let &Stage { bias, multipliers, .. } = stage;
+                work.make(&Part { weights, bias, multipliers, stage, group: 0, count, out, out_stride });
+                column = column.wrapping_add(count as u32);
             }
         }
     }

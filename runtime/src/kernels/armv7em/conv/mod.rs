@@ -12,8 +12,9 @@ use core::ops::Range;
 
 #[cfg(not(kernels = "armv7em"))]
 use super::Tile;
-use super::{Channels, clamp, groups, weight_words, words};
-use crate::kernels::{ByTiles, Job, Patches, Stage, TILE};
+use super::{Channels, groups, weight_words, words};
+use crate::kernels::elementwise::clamp_to;
+use crate::kernels::{ByTiles, Job, Patches, TILE};
 use crate::packing::Matrix;
 
 /// Distances between pixels, lines and outputs are below this, so that no sum of a few overflows.
@@ -25,7 +26,9 @@ pub struct Tiled<'a> {
     product: Product<'a>,
     #[cfg(not(kernels = "armv7em"))]
     tile: &'a [Cell<i32>],
-    stage: &'a Stage<'a>,
+    /// Bounds of outputs.
+    min: i32,
+    max: i32,
     /// Elements from one pixel to the next, and from one line to the next.
     step: usize,
     pitch: usize,
@@ -51,7 +54,8 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
             product,
             #[cfg(not(kernels = "armv7em"))]
             tile,
-            stage,
+            min: stage.min,
+            max: stage.max,
             step,
             pitch,
             len,
@@ -118,7 +122,7 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
 
     #[inline(always)]
     fn finish(&self, out: &[Cell<i8>]) {
-        clamp(self.stage, out);
+        clamp_to(self.min, self.max, out);
     }
 }
 
