@@ -15,6 +15,7 @@ mod importer;
 pub mod keras;
 pub mod onnx;
 mod refusal;
+mod rolled;
 pub mod saved_model;
 pub mod tflite;
 mod tied;
@@ -74,9 +75,11 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     finish(importer_for(path, &head)?.import(path, options)?, options, &name.to_string())
 }
 
-/// The model up to where the user wants it to end, with the states that the user ties.
+/// The model up to where the user wants it to end, with cells that were written by hand as layers, and with the states
+/// that the user ties.
 fn finish(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {
     cut::run(&mut imported.graph, &options.cut, &mut imported.notes).map_err(|e| e.context(name))?;
+    rolled::run(&mut imported.graph, &mut imported.notes);
     tied::tie(imported, &options.states).map_err(|e| e.context(name))
 }
 

@@ -14,7 +14,7 @@ const EXACT: i64 = 1 << 24;
 const LARGEST: usize = 1 << 16;
 
 /// Computes constant nodes; returns how many.
-pub(super) fn run(graph: &mut Graph) -> usize {
+pub(crate) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     for node in std::mem::take(&mut graph.nodes) {
         match evaluate(graph, &node) {
