@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from . import tflm
 from .branches import Branching
 from .graphs import S, Z
 
@@ -177,6 +178,21 @@ def circular_buffer(g):
 # A flexbuffer: `cycles_max` is 1.
 ONE_CYCLE = b"cycles_max\0\x01\x0c\x01\x01\x01\x01\x04\x02\x24\x01"
 
+# More inferences than a buffer has slots.
+WARM = 6
+
+
+class BehindZeros:
+    """TFLM's answers behind some inferences of zero bytes. Its buffers begin with whatever the arena held, addresses of
+    its own process among them: nobody can equal that. Behind as many zeroes as they have slots they hold zeroes."""
+
+    @staticmethod
+    def run(model, inputs, outputs):
+        """As `tflm.run`."""
+        before = [np.concatenate([np.zeros((WARM, *array.shape[1:]), array.dtype), array]) for array in inputs]
+        return tflm.run(model, before, outputs)[WARM:]
+
+
 CASES = (window, inner_axis, zeros, before_and_after, assigned_first, constant, swapped, running_mean, read_only_output,
          shared, branches)
 
@@ -188,10 +204,9 @@ def cases(suite):
         graph = Keeping(name)
         build(graph)
         suite.add(name, graph, samples=12)
-    # TFLM's buffers begin with whatever its arena held.
     graph = Keeping("variables/circular_buffer")
     circular_buffer(graph)
-    suite.add_file("variables/circular_buffer", graph.bytes())
+    suite.add("variables/circular_buffer", graph, samples=12, runner=BehindZeros)
     graph = Keeping("lost")
     graph.add(graph.input((1, 8), S, Z), graph.read("weights", (1, 8)), final=True)
     suite.add_file("bad/variable_lost", graph.bytes())
