@@ -33,11 +33,10 @@ pub fn table() -> Table {
     table
 }
 
-/// Logistic function of a sum with 12 bits behind the point, with 15.
+/// Logistic function, with 15 bits behind the point, of a number that is 12,288 for 1.0 already.
 #[inline(always)]
-pub fn logistic(table: &Table, x: i32) -> i32 {
-    // 24 entries for each 1.0, of 4,096 steps.
-    let x = x.wrapping_mul(3);
+pub fn logistic_of(table: &Table, x: i32) -> i32 {
+    // 24 entries for each 1.0.
     let magnitude = x.unsigned_abs();
     let entry = magnitude >> 9;
     let y = if entry >= 255 {
@@ -48,6 +47,12 @@ pub fn logistic(table: &Table, x: i32) -> i32 {
     };
     let y = if x < 0 { (1u32 << 25).wrapping_sub(1).wrapping_sub(y) } else { y };
     (y.wrapping_add(1 << 9) >> 10) as i32
+}
+
+/// The same of a sum with 12 bits behind the point.
+#[inline(always)]
+pub fn logistic(table: &Table, x: i32) -> i32 {
+    logistic_of(table, x.wrapping_mul(3))
 }
 
 /// Hyperbolic tangent, with 15 bits behind the point, of a number that is 6,144 for 1.0 already.

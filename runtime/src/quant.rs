@@ -122,6 +122,22 @@ fn one_over_one_plus(x: i32) -> i32 {
     estimate.saturating_mul(2)
 }
 
+/// Scales a sum of 64 bits as TFLM does: by the 16 upper bits of the mantissa, rounded to nearest, ties upwards, whatever
+/// the model's rounding. Shifts beyond 7 to the left wrap.
+///
+/// Source followed: TFLite's `MultiplyByQuantizedMultiplier` of 64 bits.
+#[inline]
+pub fn requantize_long(x: i64, multiplier: Multiplier) -> i32 {
+    let mantissa = if multiplier.mantissa < 0x7FFF_0000 {
+        multiplier.mantissa.wrapping_add(1 << 15) >> 16
+    } else {
+        0x7FFF
+    };
+    let right = 15i32.wrapping_sub(multiplier.shift) as u32;
+    let half = 1i64.wrapping_shl(right.wrapping_sub(1));
+    x.wrapping_mul(mantissa.into()).wrapping_add(half).wrapping_shr(right) as i32
+}
+
 /// `1 / sqrt(x)` for an integer above 0, as a mantissa in Q0.31 and a power of two to the left; for all others that of 1.
 ///
 /// Source followed: TFLite's `GetInvSqrtQuantizedMultiplierExp`.

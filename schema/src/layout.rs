@@ -141,6 +141,24 @@ enumeration! {
         L2Normalization = 57 "l2_normalization",
         /// Runs of a tensor, looked up by several coordinates: GATHER_ND.
         GatherNd = 58 "gather_nd",
+        /// One factor for elements of int16 from zero on, another for those below: RELU, RELU6, LEAKY_RELU, ABS.
+        SlopesInt16 = 61 "slopes_int16",
+        /// Product of two tensors of int16.
+        MulInt16 = 62 "mul_int16",
+        /// Functions of gates of int16: LOGISTIC, TANH.
+        GateInt16 = 63 "gate_int16",
+        /// Mean or maximum of the cells of a window of int16: AVERAGE_POOL_2D, MAX_POOL_2D.
+        Pool2dInt16 = 64 "pool_2d_int16",
+        /// Mean or sum of int16 over some dimensions: MEAN, SUM.
+        ReduceInt16 = 65 "reduce_int16",
+        /// Softmax over the last dimension, from int16 to int16.
+        SoftmaxFromInt16 = 66 "softmax_from_int16",
+        /// Convolution of int16 with int8 weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV.
+        Conv2dInt16 = 67 "conv_2d_int16",
+        /// Matrix product of two activations of int16.
+        BatchMatMulInt16 = 68 "batch_matmul_int16",
+        /// One over the square root, of int16.
+        RsqrtInt16 = 69 "rsqrt_int16",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -181,6 +199,9 @@ impl OpCode {
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
             OpCode::DetectionPostProcess => &[11, 12, 13, 14, 15],
             OpCode::Compare => &[8],
+            OpCode::GateInt16 => &[0],
+            OpCode::SoftmaxFromInt16 => &[4],
+            OpCode::Conv2dInt16 => &[19, 20, 21],
             _ => &[],
         }
     }
@@ -242,6 +263,15 @@ impl OpCode {
             OpCode::Div => Work::Bytes,
             OpCode::L2Normalization => Work::Bytes,
             OpCode::GatherNd => Work::Bytes,
+            OpCode::SlopesInt16 => Work::Bytes,
+            OpCode::MulInt16 => Work::Bytes,
+            OpCode::GateInt16 => Work::Bytes,
+            OpCode::Pool2dInt16 => Work::Own,
+            OpCode::ReduceInt16 => Work::Bytes,
+            OpCode::SoftmaxFromInt16 => Work::Bytes,
+            OpCode::Conv2dInt16 => Work::Own,
+            OpCode::BatchMatMulInt16 => Work::Product(&[0, 1, 2, 3, 4, 5, 8, 9, 10]),
+            OpCode::RsqrtInt16 => Work::Bytes,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -689,6 +719,125 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<MulParams>() == 60);
+
+    /// RELU, RELU6, LEAKY_RELU and ABS of int16.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SlopesInt16Params {
+        /// Zero point of the input.
+        pub input_zero_point: i32,
+        /// From elements of at least the zero point to the output.
+        pub above: Multiplier,
+        /// From the others.
+        pub below: Multiplier,
+        /// 1, or -1 where the others change their sign.
+        pub sign: i32,
+        /// Zero point of the output.
+        pub zero_point: i32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<SlopesInt16Params>() == 36);
+
+    /// LOGISTIC and TANH of int16, whose results have 15 bits behind the point.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct GateInt16Params {
+        /// Offset of 256 uint16, the table of gates; a multiple of 2.
+        pub table: u32,
+        /// Factor of an element, at most 32767.
+        pub multiplier: u32,
+        /// By how many bits that is shifted to the right then, rounded to nearest: 1.0 becomes 12,288.
+        pub shift: u32,
+        /// 1 for the hyperbolic tangent, 0 for the logistic function.
+        pub tangent: u32,
+    }
+
+    const _: () = assert!(size_of::<GateInt16Params>() == 16);
+
+    /// RSQRT of int16.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct RsqrtInt16Params {
+        /// From roots, of which 2^20 are 1.0, to the output.
+        pub multiplier: Multiplier,
+    }
+
+    const _: () = assert!(size_of::<RsqrtInt16Params>() == 8);
+
+    /// AVERAGE_POOL_2D and MAX_POOL_2D of int16.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Pool2dInt16Params {
+        /// Shapes and clamp.
+        pub pool: Pool2dParams,
+        /// 1 for the largest element, 0 for the mean.
+        pub largest: u32,
+    }
+
+    const _: () = assert!(size_of::<Pool2dInt16Params>() == 68);
+
+    /// SOFTMAX of int16 over the last dimension.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct SoftmaxFromInt16Params {
+        /// Rows that are normalised one by one.
+        pub rows: u32,
+        /// Elements of a row, at most 65536.
+        pub depth: u32,
+        /// From differences to steps, of which 65,535 are 10.
+        pub multiplier: Multiplier,
+        /// Offset of 513 int16 of `exp(x)` from -10 to 0, then 513 of `1 / (1 + x)` from 0 to 1, both with 15 bits behind the
+        /// point; a multiple of 2.
+        pub tables: u32,
+    }
+
+    const _: () = assert!(size_of::<SoftmaxFromInt16Params>() == 20);
+
+    /// Convolution of int16. Weights: int8 `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct Conv2dInt16Params {
+        /// Geometry, on the image with its gaps.
+        pub window: Window,
+        /// Images per inference.
+        pub batches: u32,
+        /// Channels of the input.
+        pub in_channels: u32,
+        /// Channels of the output.
+        pub out_channels: u32,
+        /// Groups; divides both channel counts.
+        pub groups: u32,
+        /// Rows from one of the input to the next, 1 where none lie between them; those between are zero.
+        pub gap_h: u32,
+        /// The same of columns.
+        pub gap_w: u32,
+        /// 1 for biases and sums of 64 bits, 0 for 32.
+        pub long: u32,
+        /// Offset of the weights.
+        pub weights: u32,
+        /// Offset of one int64 or int32 bias per channel; a multiple of its size.
+        pub bias: u32,
+        /// Offset of the [`Multiplier`]s; a multiple of 4.
+        pub multipliers: u32,
+        /// 1 for all channels together, or the number of channels.
+        pub multiplier_count: u32,
+        /// Smallest output.
+        pub min: i32,
+        /// Largest output.
+        pub max: i32,
+    }
+
+    const _: () = assert!(size_of::<Conv2dInt16Params>() == 100);
 
     /// MAXIMUM and MINIMUM of operands that share the output's quantization.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

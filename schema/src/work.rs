@@ -8,8 +8,9 @@ use bytemuck::Pod;
 
 use crate::layout::Work;
 use crate::params::{
-    Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams, DetectionPostProcessParams,
-    GruParams, LstmParams, Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, Window,
+    Conv2dInt16Params, Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams,
+    DetectionPostProcessParams, GruParams, LstmParams, Pool2dInt16Params, Pool2dParams, RnnParams, Sequence,
+    SvdfParams, TransposeConvParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -89,6 +90,15 @@ impl Model<'_> {
                 // Of a window only the cells inside the image count.
                 let cells = [w.out_h, w.out_w, w.kernel_h.min(w.in_h), w.kernel_w.min(w.in_w)];
                 product(&[p.batches, p.channels]).saturating_mul(product(&cells))
+            }
+            OpCode::Pool2dInt16 => {
+                let Pool2dInt16Params { pool: p, .. } = self.params_as(op)?;
+                product(&[p.batches, p.channels]).saturating_mul(cells(&p.window))
+            }
+            OpCode::Conv2dInt16 => {
+                let p: &Conv2dInt16Params = self.params_as(op)?;
+                let depth = p.in_channels.checked_div(p.groups)?;
+                product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window))
             }
             OpCode::Lstm => {
                 let p: &LstmParams = self.params_as(op)?;

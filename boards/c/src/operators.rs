@@ -87,6 +87,15 @@ operators! {
     ops::DIV: ferrolite_div_check ferrolite_div_eval ferrolite_div_lead
     ops::L2_NORMALIZATION: ferrolite_l2_normalization_check ferrolite_l2_normalization_eval ferrolite_l2_normalization_lead
     ops::GATHER_ND: ferrolite_gather_nd_check ferrolite_gather_nd_eval ferrolite_gather_nd_lead
+    ops::SLOPES_INT16: ferrolite_slopes_int16_check ferrolite_slopes_int16_eval ferrolite_slopes_int16_lead
+    ops::MUL_INT16: ferrolite_mul_int16_check ferrolite_mul_int16_eval ferrolite_mul_int16_lead
+    ops::GATE_INT16: ferrolite_gate_int16_check ferrolite_gate_int16_eval ferrolite_gate_int16_lead
+    ops::POOL_2D_INT16: ferrolite_pool_2d_int16_check ferrolite_pool_2d_int16_eval ferrolite_pool_2d_int16_lead
+    ops::REDUCE_INT16: ferrolite_reduce_int16_check ferrolite_reduce_int16_eval ferrolite_reduce_int16_lead
+    ops::SOFTMAX_FROM_INT16: ferrolite_softmax_from_int16_check ferrolite_softmax_from_int16_eval ferrolite_softmax_from_int16_lead
+    ops::CONV_2D_INT16: ferrolite_conv_2d_int16_check ferrolite_conv_2d_int16_eval ferrolite_conv_2d_int16_lead
+    ops::BATCH_MATMUL_INT16: ferrolite_batch_matmul_int16_check ferrolite_batch_matmul_int16_eval ferrolite_batch_matmul_int16_lead
+    ops::RSQRT_INT16: ferrolite_rsqrt_int16_check ferrolite_rsqrt_int16_eval ferrolite_rsqrt_int16_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead
     ops::tuned::CONV_2D: ferrolite_tuned_conv_2d_check ferrolite_tuned_conv_2d_eval ferrolite_tuned_conv_2d_lead
     ops::tuned::CONV_2D_SEGMENTS: ferrolite_tuned_conv_2d_segments_check ferrolite_tuned_conv_2d_segments_eval ferrolite_tuned_conv_2d_segments_lead

@@ -17,14 +17,14 @@ use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::stage::{self, Quantized};
 use super::tflite::{self, Writer};
-use super::work;
+use super::{int16, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, BatchMatMul, Constant, Graph, Node};
+use crate::graph::{Activation, BatchMatMul, Constant, DType, Graph, Node, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("BATCH_MATMUL", &[OpCode::BatchMatMul])];
+pub(super) const RUN_AS: RunAs = &[("BATCH_MATMUL", &[OpCode::BatchMatMul, OpCode::BatchMatMulInt16])];
 
 impl Operator for BatchMatMul {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -43,6 +43,10 @@ impl Operator for BatchMatMul {
             }
             _ => Err(check.error(format!("operands {a:?} and {b:?} do not fit together"))),
         }
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::one_type_or_int16(inputs, outputs)
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
@@ -80,8 +84,14 @@ pub(super) fn lower(
     transpose_a: bool,
     transpose_b: bool,
 ) -> Result<Vec<Lowered>> {
-    let (a, b) = (stage::int8_operand(cx, node, 0)?, stage::int8_operand(cx, node, 1)?);
-    let out = stage::int8_output(cx, node, 0)?;
+    let (out_id, out) = cx.output(node, 0)?;
+    let dtype = if out.dtype == DType::Int16 { DType::Int16 } else { DType::Int8 };
+    let operand = |position: usize| {
+        let (id, value) = cx.input(node, position)?;
+        stage::quantized(cx, node, id, value, dtype)
+    };
+    let (a, b) = (operand(0)?, operand(1)?);
+    let out = stage::quantized(cx, node, out_id, out, dtype)?;
     let mismatch = || {
         cx.unsupported(
             node,
@@ -100,6 +110,18 @@ pub(super) fn lower(
     let batch = broadcast(cx, node, batch_a, batch_b, batch)?;
     let factor = f64::from(a.scale as f32 * b.scale as f32) / out.scale;
     let macs = (out.value.elements() as u64).saturating_mul(depth as u64);
+    let shapes = BatchMatMulParams {
+        batch,
+        rows: cx.word(node, rows)?,
+        depth: cx.word(node, depth)?,
+        columns: cx.word(node, columns)?,
+        transpose_a: u32::from(transpose_a),
+        transpose_b: u32::from(transpose_b),
+        ..BatchMatMulParams::default()
+    };
+    if dtype == DType::Int16 {
+        return int16::batch_matmul(cx, node, shapes, macs);
+    }
     let plain_rows = !transpose_a && a.value.constant.is_none();
     if let (true, 0, Some(Constant::I8(b_elements))) = (plain_rows, b.zero_point, &b.value.constant)
         && b_elements.len() == depth * columns
@@ -108,12 +130,6 @@ pub(super) fn lower(
         return Ok(vec![dense(cx, node, &a, &out, &weights, [depth, columns], factor)?]);
     }
     let params = BatchMatMulParams {
-        batch,
-        rows: cx.word(node, rows)?,
-        depth: cx.word(node, depth)?,
-        columns: cx.word(node, columns)?,
-        transpose_a: u32::from(transpose_a),
-        transpose_b: u32::from(transpose_b),
         product: Product {
             a_zero_point: a.zero_point,
             b_zero_point: b.zero_point,
@@ -122,6 +138,7 @@ pub(super) fn lower(
             min: -128,
             max: 127,
         },
+        ..shapes
     };
     let scratch = scratch_bytes(&params).ok_or_else(|| cx.unsupported(node, "its rows are too long"))?;
     let lowered = Lowered::new(OpCode::BatchMatMul, vec![a.id, b.id], vec![out.id], &params);

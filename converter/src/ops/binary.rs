@@ -11,7 +11,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{FLOAT_ONLY, Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{add, channels, div, integers, min_max, mul, stage, types};
+use super::{add, channels, div, int16, integers, min_max, mul, stage, types};
 use crate::error::Result;
 use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Value};
 use crate::tflite as schema;
@@ -21,7 +21,7 @@ use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 pub(super) const RUN_AS: RunAs = &[
     ("ADD", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16, OpCode::Integers]),
     ("SUB", &[OpCode::WeightedSum, OpCode::Add, OpCode::AddInt16, OpCode::Integers]),
-    ("MUL", &[OpCode::Mul, OpCode::Integers]),
+    ("MUL", &[OpCode::Mul, OpCode::MulInt16, OpCode::Integers]),
     ("DIV", &[OpCode::Div, OpCode::Integers]),
     ("MAXIMUM", &[OpCode::MinMax, OpCode::Integers]),
     ("MINIMUM", &[OpCode::MinMax, OpCode::Integers]),
@@ -47,7 +47,7 @@ impl Operator for Binary {
             (_, BinaryKind::FloorDiv | BinaryKind::FloorMod) => {
                 Err(format!("of {}; int32 is supported", inputs[0].dtype.name()))
             }
-            (_, BinaryKind::Add | BinaryKind::Sub | BinaryKind::SquaredDifference) => {
+            (_, BinaryKind::Add | BinaryKind::Sub | BinaryKind::Mul | BinaryKind::SquaredDifference) => {
                 types::one_type_or_int16(inputs, outputs)
             }
             // Both compare the integers as they are.
@@ -89,6 +89,7 @@ impl Operator for Binary {
         match self.kind {
             BinaryKind::Add => add::lower(cx, node, false, self.activation),
             BinaryKind::Sub => add::lower(cx, node, true, self.activation),
+            BinaryKind::Mul if dtype == DType::Int16 => int16::mul(cx, node, self.activation),
             BinaryKind::Mul => mul::lower(cx, node, self.activation),
             BinaryKind::Maximum => min_max::lower(cx, node, true, self.activation),
             BinaryKind::Minimum => min_max::lower(cx, node, false, self.activation),
@@ -139,7 +140,12 @@ impl Operator for Binary {
             BinaryKind::Div => Code::DIV,
             _ => Code::MUL,
         };
-        tflite::simple(w, node, code, if int16 { 3 } else { 2 }, Some(options))
+        let version = match code {
+            Code::MUL if int16 => 4,
+            _ if int16 => 3,
+            _ => 2,
+        };
+        tflite::simple(w, node, code, version, Some(options))
     }
 
     fn layout(&self, _: &Graph, _: &Node) -> Layout {

@@ -12,15 +12,23 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{pack, segments, stage, types, wide, winograd, work};
+use super::{int16, pack, segments, stage, types, wide, winograd, work};
 use crate::error::Result;
-use crate::graph::{Activation, Conv2d, Graph, Node, Value, Window};
+use crate::graph::{Activation, Conv2d, DType, Graph, Node, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs =
-    &[("CONV_2D", &[OpCode::Conv2d, OpCode::Conv2dWinograd, OpCode::Conv2dSegments, OpCode::Conv2dWide])];
+pub(super) const RUN_AS: RunAs = &[(
+    "CONV_2D",
+    &[
+        OpCode::Conv2d,
+        OpCode::Conv2dWinograd,
+        OpCode::Conv2dSegments,
+        OpCode::Conv2dWide,
+        OpCode::Conv2dInt16,
+    ],
+)];
 
 impl Operator for Conv2d {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -53,7 +61,10 @@ impl Operator for Conv2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lower(cx, node, &self.window, self.activation)
+        match cx.output(node, 0)?.1.dtype {
+            DType::Int16 => int16::conv_2d(cx, node, &self.window, self.activation),
+            _ => lower(cx, node, &self.window, self.activation),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {

@@ -14,16 +14,22 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{channels, pack, stage, types, wide, work};
+use super::{channels, int16, pack, stage, types, wide, work};
 use crate::error::Result;
-use crate::graph::{Activation, DepthwiseConv2d, Graph, Node, Value, Window};
+use crate::graph::{Activation, DType, DepthwiseConv2d, Graph, Node, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[(
     "DEPTHWISE_CONV_2D",
-    &[OpCode::DepthwiseConv2d, OpCode::Depthwise3x3, OpCode::DepthwiseTaps, OpCode::DepthwiseWide],
+    &[
+        OpCode::DepthwiseConv2d,
+        OpCode::Depthwise3x3,
+        OpCode::DepthwiseTaps,
+        OpCode::DepthwiseWide,
+        OpCode::Conv2dInt16,
+    ],
 )];
 
 impl Operator for DepthwiseConv2d {
@@ -56,7 +62,10 @@ impl Operator for DepthwiseConv2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lower(cx, node, &self.window, self.multiplier, self.activation)
+        match cx.output(node, 0)?.1.dtype {
+            DType::Int16 => int16::depthwise(cx, node, &self.window, self.multiplier, self.activation),
+            _ => lower(cx, node, &self.window, self.multiplier, self.activation),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {

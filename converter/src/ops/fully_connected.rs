@@ -16,14 +16,15 @@ use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
 use super::stage::{Channels, Quantized};
 use super::tflite::{self, Options, Record, Tensor, Writer};
-use super::{pack, stage, types, work};
+use super::{int16, pack, stage, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, FullyConnected, Graph, Node, Value, ValueId};
+use crate::graph::{Activation, DType, FullyConnected, Graph, Node, Value, ValueId};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("FULLY_CONNECTED", &[OpCode::FullyConnected, OpCode::Conv2d])];
+pub(super) const RUN_AS: RunAs =
+    &[("FULLY_CONNECTED", &[OpCode::FullyConnected, OpCode::Conv2d, OpCode::Conv2dInt16])];
 
 impl Operator for FullyConnected {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -68,7 +69,10 @@ impl Operator for FullyConnected {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lower(cx, node, self.activation)
+        match cx.output(node, 0)?.1.dtype {
+            DType::Int16 => int16::fully_connected(cx, node, self.activation),
+            _ => lower(cx, node, self.activation),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {

@@ -10,18 +10,19 @@ use super::check::Check;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
+use super::stage::Quantized;
 use super::tflite::windows::{Said, padding};
 use super::tflite::{self, Writer};
-use super::{channels, stage};
+use super::{channels, int16, stage, types};
 use crate::error::Result;
-use crate::graph::{Activation, Graph, Node, Pool2d, PoolKind, Window};
+use crate::graph::{Activation, DType, Graph, Node, Pool2d, PoolKind, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[
-    ("AVERAGE_POOL_2D", &[OpCode::AveragePool2d, OpCode::AveragePoolUp]),
-    ("MAX_POOL_2D", &[OpCode::MaxPool2d]),
+    ("AVERAGE_POOL_2D", &[OpCode::AveragePool2d, OpCode::AveragePoolUp, OpCode::Pool2dInt16]),
+    ("MAX_POOL_2D", &[OpCode::MaxPool2d, OpCode::Pool2dInt16]),
 ];
 
 impl Operator for Pool2d {
@@ -36,6 +37,10 @@ impl Operator for Pool2d {
             format!("a window without pixels has no {kind}")
         })?;
         check.windowed(image, window, image[3])
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        types::one_type_or_int16(inputs, outputs)
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
@@ -58,15 +63,19 @@ impl Operator for Pool2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lower(cx, node, self.kind, &self.window, self.activation)
+        match cx.output(node, 0)?.1.dtype {
+            DType::Int16 => int16::pool_2d(cx, node, self.kind, &self.window, self.activation),
+            _ => lower(cx, node, self.kind, &self.window, self.activation),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
         let &Pool2d { kind, ref window, activation } = self;
         let (image, output) = tflite::sizes(w, node);
-        // Padding first would count into the mean.
-        if kind == PoolKind::Average && padding(window, image, output) == Said::PadFirst {
-            return Err(tflite::refuse(node, "an average with this padding cannot be said"));
+        // Padding first would count into the mean; that before a maximum is of int8.
+        let int8 = w.graph.value(node.outputs[0]).dtype == DType::Int8;
+        if (kind == PoolKind::Average || !int8) && padding(window, image, output) == Said::PadFirst {
+            return Err(tflite::refuse(node, "a pooling with this padding cannot be said"));
         }
         let (padding, inputs) = tflite::windowed(w, node, window, Some(i8::MIN));
         let ([filter_height, filter_width], [stride_h, stride_w]) = (window.kernel, window.stride);
@@ -112,6 +121,26 @@ pub(super) fn lower(
     activation: Activation,
 ) -> Result<Vec<Lowered>> {
     let (input, output) = (stage::int8_input(cx, node, 0)?, stage::int8_output(cx, node, 0)?);
+    let params = params(cx, node, geometry, activation, (&input, &output))?;
+    let code = match kind {
+        // Windows of an odd number of cells have no half steps.
+        PoolKind::Average if cx.graph.from_uint8.contains(&output.id) && has_even_windows(&params.window) => {
+            OpCode::AveragePoolUp
+        }
+        PoolKind::Average => OpCode::AveragePool2d,
+        PoolKind::Max => OpCode::MaxPool2d,
+    };
+    Ok(vec![Lowered::new(code, vec![input.id], vec![output.id], &params)])
+}
+
+/// Shapes and clamp of a pooling from `input` to `output`.
+pub(super) fn params(
+    cx: &Lowering<'_>,
+    node: &Node,
+    geometry: &Window,
+    activation: Activation,
+    (input, output): (&Quantized<'_>, &Quantized<'_>),
+) -> Result<Pool2dParams> {
     // TFLite's own tolerance: scales that were stored in different ways.
     if (input.scale - output.scale).abs() > 1e-6 || input.zero_point != output.zero_point {
         return Err(cx.unsupported(
@@ -138,23 +167,9 @@ pub(super) fn lower(
     if window.pad_top >= window.kernel_h || window.pad_left >= window.kernel_w {
         return Err(cx.unsupported(node, "its padding is as large as its window"));
     }
-    let (min, max) = stage::activation_range(activation, &output);
-    let params = Pool2dParams {
-        window,
-        batches: cx.word(node, batches)?,
-        channels: cx.word(node, channels)?,
-        min,
-        max,
-    };
-    let code = match kind {
-        // Windows of an odd number of cells have no half steps.
-        PoolKind::Average if cx.graph.from_uint8.contains(&output.id) && has_even_windows(&params.window) => {
-            OpCode::AveragePoolUp
-        }
-        PoolKind::Average => OpCode::AveragePool2d,
-        PoolKind::Max => OpCode::MaxPool2d,
-    };
-    Ok(vec![Lowered::new(code, vec![input.id], vec![output.id], &params)])
+    let (min, max) = stage::activation_range(activation, output);
+    let (batches, channels) = (cx.word(node, batches)?, cx.word(node, channels)?);
+    Ok(Pool2dParams { window, batches, channels, min, max })
 }
 
 /// Whether a window may have an even number of cells inside the image.

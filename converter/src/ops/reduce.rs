@@ -21,8 +21,8 @@ use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[
-    ("MEAN", &[OpCode::Reduce]),
-    ("SUM", &[OpCode::Reduce]),
+    ("MEAN", &[OpCode::Reduce, OpCode::ReduceInt16]),
+    ("SUM", &[OpCode::Reduce, OpCode::ReduceInt16]),
     ("REDUCE_MAX", &[OpCode::ReduceMinMax]),
     ("REDUCE_MIN", &[OpCode::ReduceMinMax]),
     ("REDUCE_ALL", &[OpCode::ReduceMinMax]),
@@ -48,6 +48,7 @@ impl Operator for Reduce {
         match inputs[0].dtype {
             // All hold, or one does.
             DType::Bool if is_choice(self.kind) => types::same_type(inputs, outputs),
+            DType::Int16 if !is_choice(self.kind) => types::one_type_or_int16(inputs, outputs),
             _ => types::one_type(inputs, outputs),
         }
     }
@@ -145,7 +146,13 @@ fn is_choice(kind: ReduceKind) -> bool {
 /// Lowers MEAN or SUM over `axes`.
 fn lower_sum(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -> Result<Vec<Lowered>> {
     let ((input_id, input), (output_id, output)) = (cx.input(node, 0)?, cx.output(node, 0)?);
-    expect_int8(cx, node)?;
+    let code = match (input.dtype, output.dtype) {
+        (DType::Int16, DType::Int16) => OpCode::ReduceInt16,
+        _ => {
+            expect_int8(cx, node)?;
+            OpCode::Reduce
+        }
+    };
     let (input_scale, input_zero_point) = cx.quantization(node, input)?;
     let (output_scale, zero_point) = cx.quantization(node, output)?;
     let (shape, count) = shape(cx, node, axes)?;
@@ -153,13 +160,14 @@ fn lower_sum(cx: &Lowering<'_>, node: &Node, kind: ReduceKind, axes: &[usize]) -
     if kind == ReduceKind::Mean {
         multiplier = divide(multiplier, count);
     }
+    let most = if code == OpCode::Reduce { 1 << 23 } else { 1 << 15 };
     let bias = i32::try_from(-i64::from(input_zero_point) * count as i64)
         .ok()
-        // Sums of int8 elements must fit too.
-        .filter(|_| count <= 1 << 23)
-        .ok_or_else(|| cx.unsupported(node, format!("it sums {count} elements; up to 8388608 are")))?;
+        // Sums of elements must fit too.
+        .filter(|_| count <= most)
+        .ok_or_else(|| cx.unsupported(node, format!("it sums {count} elements; up to {most} are")))?;
     let params = ReduceParams { shape, bias, multiplier, zero_point };
-    Ok(vec![Lowered::new(OpCode::Reduce, vec![input_id], vec![output_id], &params)])
+    Ok(vec![Lowered::new(code, vec![input_id], vec![output_id], &params)])
 }
 
 /// Lowers REDUCE_MAX or REDUCE_MIN over `axes`: elements keep their bits, so TFLM demands one quantization for both

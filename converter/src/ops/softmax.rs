@@ -15,16 +15,17 @@ use super::fixed_point::exp_on_negative_values;
 use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Operator, RunAs, Scores};
-use super::stage;
 use super::tflite::{self, Writer};
 use super::types;
+use super::{int16, stage};
 use crate::error::Result;
 use crate::graph::{DType, Node, Softmax, Value};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("SOFTMAX", &[OpCode::Softmax, OpCode::SoftmaxInt16])];
+pub(super) const RUN_AS: RunAs =
+    &[("SOFTMAX", &[OpCode::Softmax, OpCode::SoftmaxInt16, OpCode::SoftmaxFromInt16])];
 
 impl Operator for Softmax {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -37,7 +38,7 @@ impl Operator for Softmax {
                 types::per_tensor(inputs[0])?;
                 types::per_tensor(outputs[0])
             }
-            _ => types::one_type(inputs, outputs),
+            _ => types::one_type_or_int16(inputs, outputs),
         }
     }
 
@@ -54,7 +55,10 @@ impl Operator for Softmax {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lower(cx, node, self.beta)
+        match cx.input(node, 0)?.1.dtype {
+            DType::Int16 => int16::softmax(cx, node, self.beta),
+            _ => lower(cx, node, self.beta),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {

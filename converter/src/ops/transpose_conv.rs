@@ -13,14 +13,14 @@ use super::operands::Operands;
 use super::operator::{Operator, RunAs};
 use super::tflite::windows::{Cropped, cropping};
 use super::tflite::{self, Record, Tensor, Writer};
-use super::{pack, segments, stage, types, work};
+use super::{int16, pack, segments, stage, types, work};
 use crate::error::Result;
-use crate::graph::{Activation, Graph, Node, TransposeConv, Value, Window};
+use crate::graph::{Activation, DType, Graph, Node, TransposeConv, Value, Window};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("TRANSPOSE_CONV", &[OpCode::TransposeConv])];
+pub(super) const RUN_AS: RunAs = &[("TRANSPOSE_CONV", &[OpCode::TransposeConv, OpCode::Conv2dInt16])];
 
 impl Operator for TransposeConv {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -60,7 +60,10 @@ impl Operator for TransposeConv {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lower(cx, node, &self.window, self.activation)
+        match cx.output(node, 0)?.1.dtype {
+            DType::Int16 => int16::transpose_conv(cx, node, &self.window, self.activation),
+            _ => lower(cx, node, &self.window, self.activation),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {

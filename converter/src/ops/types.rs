@@ -70,16 +70,19 @@ pub(super) fn weighted(inputs: &[&Value], outputs: &[&Value], axis: usize) -> Re
     let (&[input, weights, ref bias @ ..], &[result, ..]) = (inputs, outputs) else {
         return Err("its input or weights are missing".into());
     };
-    if input.dtype != result.dtype || weights.dtype != input.dtype {
+    let int16 = input.dtype == DType::Int16;
+    let kind = if int16 { DType::Int8 } else { input.dtype };
+    if input.dtype != result.dtype || weights.dtype != kind {
         let names = [input, weights, result].map(|v| v.dtype.name());
         return Err(format!("input {}, weights {}, result {}", names[0], names[1], names[2]));
     }
-    let bias_type = match input.dtype {
-        DType::Float32 => DType::Float32,
-        DType::Int8 => DType::Int32,
+    let bias_types: &[DType] = match input.dtype {
+        DType::Float32 => &[DType::Float32],
+        DType::Int8 => &[DType::Int32],
+        DType::Int16 => &[DType::Int64, DType::Int32, DType::Int16],
         other => return Err(format!("it computes with {}", other.name())),
     };
-    if let Some(bias) = bias.first().filter(|bias| bias.dtype != bias_type) {
+    if let Some(bias) = bias.first().filter(|bias| !bias_types.contains(&bias.dtype)) {
         return Err(format!("a bias of type {}", bias.dtype.name()));
     }
     if input.dtype == DType::Float32 {

@@ -9,28 +9,35 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{Layout, Operator, RunAs};
 use super::tflite::{self, Tensor, Writer};
-use super::{channels, lookup};
+use super::{channels, int16, lookup, types};
 use crate::error::Result;
-use crate::graph::{DType, Graph, Node, UnaryKind, ValueId};
+use crate::graph::{DType, Graph, Node, UnaryKind, Value, ValueId};
 use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[
-    ("ABS", &[OpCode::Lookup]),
+    ("ABS", &[OpCode::Lookup, OpCode::SlopesInt16]),
     ("ELU", &[OpCode::Lookup]),
     ("HARD_SWISH", &[OpCode::Lookup]),
-    ("LEAKY_RELU", &[OpCode::Lookup]),
-    ("LOGISTIC", &[OpCode::Lookup]),
-    ("RELU", &[OpCode::Lookup]),
-    ("RELU6", &[OpCode::Lookup]),
-    ("RSQRT", &[OpCode::Lookup]),
-    ("TANH", &[OpCode::Lookup]),
+    ("LEAKY_RELU", &[OpCode::Lookup, OpCode::SlopesInt16]),
+    ("LOGISTIC", &[OpCode::Lookup, OpCode::GateInt16]),
+    ("RELU", &[OpCode::Lookup, OpCode::SlopesInt16]),
+    ("RELU6", &[OpCode::Lookup, OpCode::SlopesInt16]),
+    ("RSQRT", &[OpCode::Lookup, OpCode::RsqrtInt16]),
+    ("TANH", &[OpCode::Lookup, OpCode::GateInt16]),
 ];
 
 impl Operator for UnaryKind {
     fn check(&self, check: &Check<'_>) -> Result<()> {
         check.output(check.input(0)?)
+    }
+
+    fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        match int16::has_kernel(*self) {
+            true => types::one_type_or_int16(inputs, outputs),
+            false => types::one_type(inputs, outputs),
+        }
     }
 
     fn eval(&self, x: &Operands<'_>) -> Vec<Vec<f32>> {
@@ -54,7 +61,10 @@ impl Operator for UnaryKind {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
-        lookup::lower(cx, node, *self)
+        match cx.output(node, 0)?.1.dtype {
+            DType::Int16 => int16::unary(cx, node, *self),
+            _ => lookup::lower(cx, node, *self),
+        }
     }
 
     fn write_tflite(&self, w: &mut Writer<'_>, node: &Node) -> Result<()> {
@@ -62,7 +72,14 @@ impl Operator for UnaryKind {
         let quantization = |id: Option<ValueId>| id.and_then(|id| w.graph.value(id).quantization.clone());
         let rescales = quantization(node.input(0)) != quantization(node.outputs.first().copied());
         let result = quantization(node.outputs.first().copied()).and_then(|q| q.tensor());
+        let int16 = node.outputs.iter().any(|&id| w.graph.value(id).dtype == DType::Int16);
         let (code, version, options) = match kind {
+            UnaryKind::Relu if int16 => (Code::RELU, 3, None),
+            UnaryKind::Relu6 if int16 => (Code::RELU6, 3, None),
+            UnaryKind::Logistic if int16 => (Code::LOGISTIC, 3, None),
+            UnaryKind::Tanh if int16 => (Code::TANH, 3, None),
+            UnaryKind::Abs if int16 => (Code::ABS, 3, None),
+            UnaryKind::Rsqrt if int16 => (Code::RSQRT, 3, None),
             UnaryKind::Relu => (Code::RELU, 2, None),
             // TFLM's int8 RELU6 clamps and does not rescale.
             UnaryKind::Relu6 if !rescales => (Code::RELU6, 2, None),
@@ -79,6 +96,7 @@ impl Operator for UnaryKind {
                 });
                 (Code::LEAKY_RELU, 2, Some(options))
             }
+            _ if int16 => return Err(tflite::refuse(node, "it cannot be written as int16")),
             _ => return look_up(w, node, kind),
         };
         tflite::simple(w, node, code, version, options)

@@ -331,6 +331,19 @@ pub fn two_operands(case: Case, random: &mut Random, [a, b]: [u32; 2], output: u
     case
 }
 
+/// With two int16 operands, of which one may be a constant, or which are one tensor.
+pub fn int16_operands(case: Case, random: &mut Random, [a, b]: [u32; 2], output: u32) -> Case {
+    let case = case.input(random, DType::Int16, 2 * a).input(random, DType::Int16, 2 * b);
+    let mut case = case.output(DType::Int16, 2 * output);
+    match random.below(4) {
+        0 => case.inputs[0].storage = Storage::Constant,
+        1 => case.inputs[1].storage = Storage::Constant,
+        2 if a == b => case.twice = true,
+        _ => {}
+    }
+    case
+}
+
 /// The arithmetic of a product, whose outputs are of any size.
 pub fn product(random: &mut Random, shift: i32) -> Product {
     Product {

@@ -9,8 +9,9 @@
 use core::cell::Cell;
 
 use ferrolite_schema::params::{AddParams, Sum, Term};
-use ferrolite_schema::{DType, OpCode, Rounding, Tensor};
+use ferrolite_schema::{OpCode, Rounding};
 
+use super::int16::{self, check_int16};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
@@ -28,13 +29,7 @@ const LEFT_SHIFT: u32 = 15;
 #[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &AddParams = node.params()?;
-    node.expect_operands(2, 1)?;
-    let [total, of_a, of_b] = broadcast::elements(&p.shape)?;
-    expect(node.input(0)?, of_a)?;
-    expect(node.input(1)?, of_b)?;
-    node.expect_tensor(node.output(0)?, DType::Int16, total)?;
-    node.expect_known::<i16>(node.input(0)?)?;
-    node.expect_known::<i16>(node.input(1)?)?;
+    int16::check(node, &p.shape)?;
     let Sum { a, b, sign, multiplier, zero_point, min, max } = &p.sum;
     for Term { zero_point, multiplier } in [a, b] {
         check_int16(*zero_point)?;
@@ -45,18 +40,6 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     }
     check_multiplier(multiplier)?;
     [zero_point, min, max].into_iter().try_for_each(|&number| check_int16(number))
-}
-
-fn check_int16(number: i32) -> Result<(), Fault> {
-    if i16::try_from(number).is_ok() { Ok(()) } else { Err(Fault::Parameters) }
-}
-
-/// Checks an int16 operand, in the arena or constant.
-fn expect(tensor: &Tensor, elements: u32) -> Result<(), Fault> {
-    if tensor.dtype != DType::Int16 as u8 {
-        return Err(Fault::Operands);
-    }
-    if elements.checked_mul(2) == Some(tensor.bytes) { Ok(()) } else { Err(Fault::Sizes) }
 }
 
 fn eval(eval: &Eval<'_>) {
@@ -92,10 +75,9 @@ pub fn add_int16(
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, broadcast, factor};
-    use ferrolite_schema::Storage;
+    use crate::cases::{Case, Constants, broadcast, factor, int16_operands};
 
-    let (shape, output, [of_a, of_b]) = broadcast(random);
+    let (shape, output, operands) = broadcast(random);
     let zero_point =
         |random: &mut crate::cases::Random| [0, random.next() as i16 / 16][random.below(2)].into();
     let mut term = || Term { zero_point: zero_point(random), multiplier: factor(random, 0) };
@@ -104,15 +86,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     let (multiplier, zero_point) = (factor(random, -14), zero_point(random));
     let sum = Sum { a, b, sign, multiplier, zero_point, min: i16::MIN.into(), max: i16::MAX.into() };
     let case = Case::of(OpCode::AddInt16, &AddParams { shape, sum }, Constants::default()).rounding(random);
-    let case = case.input(random, DType::Int16, 2 * of_a).input(random, DType::Int16, 2 * of_b);
-    let mut case = case.output(DType::Int16, 2 * output);
-    match random.below(4) {
-        0 => case.inputs[0].storage = Storage::Constant,
-        1 => case.inputs[1].storage = Storage::Constant,
-        2 if of_a == of_b => case.twice = true,
-        _ => {}
-    }
-    case
+    int16_operands(case, random, operands, output)
 }
 
 #[cfg(test)]

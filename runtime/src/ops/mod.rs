@@ -26,6 +26,8 @@ pub mod average_pool_up;
 #[doc(hidden)]
 pub mod batch_matmul;
 #[doc(hidden)]
+pub mod batch_matmul_int16;
+#[doc(hidden)]
 pub mod broadcast;
 #[doc(hidden)]
 pub mod cast;
@@ -33,6 +35,8 @@ pub mod cast;
 pub mod compare;
 #[doc(hidden)]
 pub mod conv_2d;
+#[doc(hidden)]
+pub mod conv_2d_int16;
 #[doc(hidden)]
 pub mod conv_2d_segments;
 #[doc(hidden)]
@@ -63,11 +67,15 @@ pub mod dynamic_update_slice;
 #[doc(hidden)]
 pub mod fully_connected;
 #[doc(hidden)]
+pub mod gate_int16;
+#[doc(hidden)]
 pub mod gather;
 #[doc(hidden)]
 pub mod gather_nd;
 #[doc(hidden)]
 pub mod gru;
+#[doc(hidden)]
+pub mod int16;
 #[doc(hidden)]
 pub mod integers;
 #[doc(hidden)]
@@ -85,10 +93,14 @@ pub mod min_max;
 #[doc(hidden)]
 pub mod mul;
 #[doc(hidden)]
+pub mod mul_int16;
+#[doc(hidden)]
 pub mod number;
 mod operator;
 #[doc(hidden)]
 pub mod pool_2d;
+#[doc(hidden)]
+pub mod pool_2d_int16;
 #[doc(hidden)]
 pub mod prelu;
 #[doc(hidden)]
@@ -97,6 +109,8 @@ pub mod quantize;
 pub mod recurrent;
 #[doc(hidden)]
 pub mod reduce;
+#[doc(hidden)]
+pub mod reduce_int16;
 #[doc(hidden)]
 pub mod reduce_min_max;
 #[doc(hidden)]
@@ -112,6 +126,8 @@ pub mod resize_nearest;
 #[doc(hidden)]
 pub mod rnn;
 #[doc(hidden)]
+pub mod rsqrt_int16;
+#[doc(hidden)]
 pub mod segment;
 #[doc(hidden)]
 pub mod select;
@@ -119,7 +135,11 @@ mod sets;
 #[doc(hidden)]
 pub mod skip_if;
 #[doc(hidden)]
+pub mod slopes_int16;
+#[doc(hidden)]
 pub mod softmax;
+#[doc(hidden)]
+pub mod softmax_from_int16;
 #[doc(hidden)]
 pub mod softmax_int16;
 #[doc(hidden)]
@@ -257,11 +277,29 @@ pub const DIV: Operator = div::operator();
 pub const L2_NORMALIZATION: Operator = l2_normalization::operator();
 /// Runs of a tensor, looked up by several coordinates: GATHER_ND.
 pub const GATHER_ND: Operator = gather_nd::operator();
+/// One factor for elements of int16 from zero on, another for those below: RELU, RELU6, LEAKY_RELU, ABS.
+pub const SLOPES_INT16: Operator = slopes_int16::operator();
+/// Product of two tensors of int16.
+pub const MUL_INT16: Operator = mul_int16::operator();
+/// Functions of gates of int16: LOGISTIC, TANH.
+pub const GATE_INT16: Operator = gate_int16::operator();
+/// Mean or maximum of the cells of a window of int16: AVERAGE_POOL_2D, MAX_POOL_2D.
+pub const POOL_2D_INT16: Operator = pool_2d_int16::operator();
+/// Mean or sum of int16 over some dimensions: MEAN, SUM.
+pub const REDUCE_INT16: Operator = reduce_int16::operator();
+/// Softmax over the last dimension, from int16 to int16.
+pub const SOFTMAX_FROM_INT16: Operator = softmax_from_int16::operator();
+/// Convolution of int16 with int8 weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV.
+pub const CONV_2D_INT16: Operator = conv_2d_int16::operator();
+/// Matrix product of two activations of int16.
+pub const BATCH_MATMUL_INT16: Operator = batch_matmul_int16::operator();
+/// One over the square root, of int16.
+pub const RSQRT_INT16: Operator = rsqrt_int16::operator();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 55;
+const COUNT: usize = 64;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -321,6 +359,15 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         div::operator(),
         l2_normalization::operator(),
         gather_nd::operator(),
+        slopes_int16::operator(),
+        mul_int16::operator(),
+        gate_int16::operator(),
+        pool_2d_int16::operator(),
+        reduce_int16::operator(),
+        softmax_from_int16::operator(),
+        conv_2d_int16::operator(),
+        batch_matmul_int16::operator(),
+        rsqrt_int16::operator(),
         add_int16::operator(),
     ]
 }
@@ -387,6 +434,15 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Div => div::case(random),
         OpCode::L2Normalization => l2_normalization::case(random),
         OpCode::GatherNd => gather_nd::case(random),
+        OpCode::SlopesInt16 => slopes_int16::case(random),
+        OpCode::MulInt16 => mul_int16::case(random),
+        OpCode::GateInt16 => gate_int16::case(random),
+        OpCode::Pool2dInt16 => pool_2d_int16::case(random),
+        OpCode::ReduceInt16 => reduce_int16::case(random),
+        OpCode::SoftmaxFromInt16 => softmax_from_int16::case(random),
+        OpCode::Conv2dInt16 => conv_2d_int16::case(random),
+        OpCode::BatchMatMulInt16 => batch_matmul_int16::case(random),
+        OpCode::RsqrtInt16 => rsqrt_int16::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

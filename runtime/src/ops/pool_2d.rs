@@ -20,20 +20,21 @@ pub(super) fn check(node: &Node<'_>) -> Result<(), Fault> {
     let w = &p.window;
     window::check_op(node, w, p.batches, p.channels, p.channels)?;
     check_clamp(p.min, p.max)?;
-    // Every window covers a cell: the first one with its last tap, the last one with its first. With
-    // dimensions and strides as just checked, nothing overflows.
+    if covers_all(w) { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+/// Whether every window covers a cell: the first one with its last tap, the last one with its first. With dimensions and
+/// strides that are checked, nothing overflows.
+#[inline]
+pub(super) fn covers_all(w: &Window) -> bool {
     let covers = |out: u32, stride: u32, kernel: u32, pad: u32, size: u32| {
         let last = out.wrapping_sub(1).wrapping_mul(stride);
         pad < kernel && last < size.wrapping_add(pad)
     };
-    if w.dilation_h != 1
-        || w.dilation_w != 1
-        || !covers(w.out_h, w.stride_h, w.kernel_h, w.pad_top, w.in_h)
-        || !covers(w.out_w, w.stride_w, w.kernel_w, w.pad_left, w.in_w)
-    {
-        return Err(Fault::Parameters);
-    }
-    Ok(())
+    w.dilation_h == 1
+        && w.dilation_w == 1
+        && covers(w.out_h, w.stride_h, w.kernel_h, w.pad_top, w.in_h)
+        && covers(w.out_w, w.stride_w, w.kernel_w, w.pad_left, w.in_w)
 }
 
 #[inline]
@@ -186,7 +187,7 @@ fn across<K: Kernels>(columns: &[Cell<i8>], taps: usize, channels: usize) {
 }
 
 /// First cell and number of cells of a window inside the image, along one dimension.
-fn span(o: u32, stride: u32, kernel: u32, pad: u32, size: u32) -> (usize, usize) {
+pub(super) fn span(o: u32, stride: u32, kernel: u32, pad: u32, size: u32) -> (usize, usize) {
     let start = o.wrapping_mul(stride);
     let first = start.saturating_sub(pad);
     let end = start.wrapping_add(kernel).saturating_sub(pad).min(size);
@@ -229,7 +230,17 @@ pub(super) fn pool(
 /// Any op of the operator, for tests. Each window covers a cell of the image.
 #[cfg(feature = "cases")]
 pub(super) fn case(code: ferrolite_schema::OpCode, random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, batches, dim, sizes};
+    use crate::cases::{Case, Constants, sizes};
+
+    let p = any(random, (-128, 127));
+    let (input, output) = sizes(&p.window, p.batches, p.channels, p.channels);
+    Case::of(code, &p, Constants::default()).int8(random, input, output)
+}
+
+/// Any pooling with this clamp, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn any(random: &mut crate::cases::Random, (min, max): (i32, i32)) -> Pool2dParams {
+    use crate::cases::{batches, dim};
 
     let mut line = || {
         let (size, kernel, stride) = (dim(random, 7), dim(random, 4), dim(random, 3));
@@ -253,9 +264,7 @@ pub(super) fn case(code: ferrolite_schema::OpCode, random: &mut crate::cases::Ra
         pad_left,
     };
     let (batches, channels) = (batches(random), dim(random, 9));
-    let p = Pool2dParams { window, batches, channels, min: -128, max: 127 };
-    let (input, output) = sizes(&window, batches, channels, channels);
-    Case::of(code, &p, Constants::default()).int8(random, input, output)
+    Pool2dParams { window, batches, channels, min, max }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ pub(super) fn check_shape(node: &Node<'_>, shape: &Reduction) -> Result<(), Faul
 }
 
 /// Elements of input and output, if no step leads out of the input.
-fn elements(shape: &Reduction) -> Option<(u32, u32)> {
+pub(super) fn elements(shape: &Reduction) -> Option<(u32, u32)> {
     let product = |dims: &[ReduceDim]| dims.iter().try_fold(1u32, |n, dim| n.checked_mul(dim.count));
     let outputs = product(&shape.kept)?;
     let inputs = outputs.checked_mul(product(&shape.reduced)?)?;

@@ -84,13 +84,13 @@ pub struct Image<'a> {
 }
 
 /// The images of a batch and of its output, of `in_pixel` and `out_pixel` elements a pixel.
-pub fn images<'a, 'b>(
+pub fn images<'a, 'b, T>(
     window: &Window,
-    input: &'a [Cell<i8>],
+    input: &'a [Cell<T>],
     in_pixel: usize,
-    out: &'b [Cell<i8>],
+    out: &'b [Cell<T>],
     out_pixel: usize,
-) -> impl Iterator<Item = (&'a [Cell<i8>], &'b [Cell<i8>])> {
+) -> impl Iterator<Item = (&'a [Cell<T>], &'b [Cell<T>])> {
     let size = |h: u32, w: u32, pixel: usize| (h as usize).wrapping_mul(w as usize).wrapping_mul(pixel);
     let images = runs(input, size(window.in_h, window.in_w, in_pixel));
     images.zip(runs(out, size(window.out_h, window.out_w, out_pixel)))

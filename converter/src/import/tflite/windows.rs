@@ -49,7 +49,13 @@ pub(super) fn depthwise_conv_2d(layer: &Layer<'_>) -> Result<Translated, Reason>
 /// TRANSPOSE_CONV: output shape, filter `[out, h, w, in]`, input, bias? in the file's order.
 pub(super) fn transpose_conv(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let o = options(layer.operator.builtin_options_as_transpose_conv_options())?;
-    let declared = layer.integers(0, "output shape")?;
+    let declared = match layer.integers(0, "output shape") {
+        // TFLM does not read the shape: that of the result in the file counts.
+        Err(_) if !layer.open_dimensions().contains(&true) => {
+            layer.output()?.shape.iter().map(|&dim| dim as i64).collect()
+        }
+        declared => declared?,
+    };
     let [outputs, kernel_h, kernel_w, depth] = dims4(layer.input(1)?, "filter")?;
     let [batch, height, width, channels] = dims4(layer.input(2)?, "input")?;
     let sizes: Option<Vec<usize>> = declared.iter().map(|&d| usize::try_from(d).ok()).collect();

@@ -210,9 +210,12 @@ pub(crate) fn zero_bias(w: &mut Writer<'_>, node: &Node) -> i32 {
         let scales = weights.scale.iter().map(|scale| scale * input).collect();
         Quantization { scale: scales, zero_point: vec![0; weights.scale.len()], axis: 0 }
     });
-    let data = Some(vec![0; channels * size_of::<i32>()]);
+    // Sums of int16 are as wide as biases.
+    let int16 = w.graph.value(node.outputs[0]).dtype == DType::Int16;
+    let dtype = if int16 { DType::Int64 } else { DType::Int32 };
+    let data = Some(vec![0; channels * dtype.size()]);
     let name = format!("{}/bias", node.name);
-    w.tensor(Tensor { name, shape: vec![channels], dtype: DType::Int32, quantization, data })
+    w.tensor(Tensor { name, shape: vec![channels], dtype, quantization, data })
 }
 
 /// The operands of a layer with a window, its padding said by a word.

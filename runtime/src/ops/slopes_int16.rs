@@ -1,0 +1,113 @@
+//! Slopes of int16: elements of at least the zero point times one factor, those below it times another: RELU, RELU6,
+//! LEAKY_RELU and ABS.
+//!
+//! ```text
+//! x >= 0:  out = clamp(scale(x, above) + zero_point)                       x = input - input_zero_point
+//! x < 0:   out = clamp(scale(sign * x, below) + zero_point)
+//! ```
+//! Source followed: TFLM `kernels/activations_common.cc`, `leaky_relu_common.cc`, `elementwise.cc`.
+
+use core::cell::Cell;
+
+use ferrolite_schema::params::SlopesInt16Params;
+use ferrolite_schema::{OpCode, Rounding};
+
+use super::int16::{self, check_clamp, check_int16};
+use super::{Operator, in_place};
+use crate::error::Fault;
+use crate::node::{Eval, Node, check_multiplier};
+use crate::quant::requantize;
+
+/// The operator.
+pub const fn operator() -> Operator {
+    Operator { code: OpCode::SlopesInt16 as u16, check, eval, lead: in_place }
+}
+
+#[inline]
+fn check(node: &Node<'_>) -> Result<(), Fault> {
+    let p: &SlopesInt16Params = node.params()?;
+    int16::expect_pairs(node)?;
+    check_int16(p.input_zero_point)?;
+    check_int16(p.zero_point)?;
+    check_multiplier(&p.above)?;
+    check_multiplier(&p.below)?;
+    if p.sign != 1 && p.sign != -1 {
+        return Err(Fault::Parameters);
+    }
+    check_clamp(p.min, p.max)
+}
+
+fn eval(eval: &Eval<'_>) {
+    if let Ok(p) = eval.node().params() {
+        slopes_int16(p, eval.node().rounding(), eval.input(0), eval.output(0));
+    }
+}
+
+/// Computes all elements. `out` may lie over `input`.
+pub fn slopes_int16(p: &SlopesInt16Params, rounding: Rounding, input: &[Cell<i16>], out: &[Cell<i16>]) {
+    for (x, place) in input.iter().zip(out) {
+        let x = i32::from(x.get()).wrapping_sub(p.input_zero_point);
+        let (x, multiplier) = if x >= 0 { (x, p.above) } else { (x.wrapping_mul(p.sign), p.below) };
+        let y = requantize(x, multiplier, rounding).wrapping_add(p.zero_point);
+        place.set(y.max(p.min).min(p.max) as i16);
+    }
+}
+
+/// Any op of the operator, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
+    use crate::cases::{Case, Constants, dim, factor};
+    use ferrolite_schema::DType;
+
+    let p = SlopesInt16Params {
+        input_zero_point: i32::from(random.element()) * 64,
+        above: factor(random, 0),
+        below: factor(random, -1),
+        sign: [1, -1][random.below(2)],
+        zero_point: i32::from(random.element()) * 16,
+        min: i16::MIN.into(),
+        max: i16::MAX.into(),
+    };
+    let bytes = 2 * dim(random, 90);
+    let case = Case::of(OpCode::SlopesInt16, &p, Constants::default()).rounding(random);
+    case.input(random, DType::Int16, bytes).output(DType::Int16, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::multiplier;
+
+    fn run(p: &SlopesInt16Params, mut x: [i16; 6]) -> [i16; 6] {
+        let cells = Cell::from_mut(&mut x[..]).as_slice_of_cells();
+        slopes_int16(p, Rounding::Double, cells, cells);
+        x
+    }
+
+    #[test]
+    fn each_side_of_zero_has_a_slope_of_its_own() {
+        let (above, below) = (multiplier(0.5), multiplier(0.25));
+        let p = SlopesInt16Params {
+            input_zero_point: 1,
+            above,
+            below,
+            sign: 1,
+            zero_point: 3,
+            min: -32_768,
+            max: 16_000,
+        };
+        assert_eq!(run(&p, [1, 3, -1, -7, 32_767, -32_768]), [3, 4, 2, 1, 16_000, -8189]);
+        // Magnitudes: the smallest number has none in int16.
+        let one = multiplier(1.0);
+        let p = SlopesInt16Params {
+            input_zero_point: 0,
+            above: one,
+            below: one,
+            sign: -1,
+            zero_point: 0,
+            max: 32_767,
+            ..p
+        };
+        assert_eq!(run(&p, [0, 3, -3, -32_767, -32_768, 32_767]), [0, 3, 3, 32_767, 32_767, 32_767]);
+    }
+}
