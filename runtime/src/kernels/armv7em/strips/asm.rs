@@ -42,6 +42,9 @@ in_order!(5 words of Work: channels, plane, left, width, height);
 /// Block by block, row by row: a row of the image is copied into the ring, then a row of outputs is computed
 /// for each of the two planes, two pixels at a time, and three at the end if their number is odd. `r4, r5`
 /// hold the plane's first channel of both pixels, `r6, r7` the second one.
+///
+/// Weights and biases are doubled when a block starts, and so are the sums, which are scaled down as those of
+/// `../conv/asm.rs` are: that file says why one term stands for both roundings.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
     leaf!(
@@ -112,14 +115,10 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "ldr.w r8, [r2, #\\at]",
         "ldr.w r9, [r2, #\\at + 4]",
         "ldr.w r10, [r2, #\\at + 8]",
-        "lsl.w \\a, \\a, #1",
-        "lsl.w \\b, \\b, #1",
-        "smmulr \\a, \\a, r8",
-        "smmulr \\b, \\b, r8",
-        "add.w \\a, \\a, \\a, asr #31",
-        "add.w \\b, \\b, \\b, asr #31",
-        "add.w \\a, \\a, r10",
-        "add.w \\b, \\b, r10",
+        "add.w r11, r10, \\a, asr #31",
+        "add.w r12, r10, \\b, asr #31",
+        "smmlar \\a, \\a, r8, r11",
+        "smmlar \\b, \\b, r8, r12",
         "asr.w \\a, \\a, r9",
         "asr.w \\b, \\b, r9",
         "ssat \\a, #8, \\a, asr #1",
@@ -130,18 +129,12 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "ldr.w r10, [r2, #\\at]",
         "ldr.w r11, [r2, #\\at + 4]",
         "ldr.w r12, [r2, #\\at + 8]",
-        "lsl.w \\a, \\a, #1",
-        "lsl.w \\b, \\b, #1",
-        "lsl.w \\c, \\c, #1",
-        "smmulr \\a, \\a, r10",
-        "smmulr \\b, \\b, r10",
-        "smmulr \\c, \\c, r10",
-        "add.w \\a, \\a, \\a, asr #31",
-        "add.w \\b, \\b, \\b, asr #31",
-        "add.w \\c, \\c, \\c, asr #31",
-        "add.w \\a, \\a, r12",
-        "add.w \\b, \\b, r12",
-        "add.w \\c, \\c, r12",
+        "add.w lr, r12, \\a, asr #31",
+        "add.w r3, r12, \\b, asr #31",
+        "smmlar \\a, \\a, r10, lr",
+        "add.w lr, r12, \\c, asr #31",
+        "smmlar \\b, \\b, r10, r3",
+        "smmlar \\c, \\c, r10, lr",
         "asr.w \\a, \\a, r11",
         "asr.w \\b, \\b, r11",
         "asr.w \\c, \\c, r11",
@@ -165,7 +158,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "str r3, [r1], #4",
         "cmp r1, r4",
         "bne 1b",
-        // A block starts: its weights are widened.
+        // A block starts: its weights are widened, and doubled.
         "2:",
         "ldr r1, [r0, #{weights}]",
         "add r2, sp, #56",
@@ -174,6 +167,8 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "ldr r4, [r1], #4",
         "sxtb16 r5, r4",
         "sxtb16 r4, r4, ror #8",
+        "sadd16 r5, r5, r5",
+        "sadd16 r4, r4, r4",
         "str r4, [r2, #68]",
         "str r5, [r2], #4",
         "subs r3, #1",
@@ -192,6 +187,7 @@ pub(super) unsafe extern "C" fn depthwise(work: *mut Work) {
         "ldr.w r10, [r3, #{shift}]",
         "add r3, r5",
         "mvn r10, r10",
+        "lsl r8, r8, #1",
         "lsl r11, r6, r10",
         "stm.w r2, {{r8, r9, r10, r11}}",
         "add r2, r7",
