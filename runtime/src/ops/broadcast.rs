@@ -26,8 +26,12 @@ fn is_repeated(mask: u32, axis: u32) -> bool {
 pub fn elements(shape: &Broadcast) -> Result<[u32; 3], Fault> {
     let mut sizes = [1u32; 3];
     for (axis, &dim) in (0..).zip(&shape.dims) {
+        // Most are, and change nothing.
+        if dim == 1 {
+            continue;
+        }
         let repeated = [false, is_repeated(shape.repeat_a, axis), is_repeated(shape.repeat_b, axis)];
-        if dim == 0 || dim > 1 && repeated == [false, true, true] {
+        if dim == 0 || repeated == [false, true, true] {
             return Err(Fault::Parameters);
         }
         for (size, repeated) in sizes.iter_mut().zip(repeated) {
