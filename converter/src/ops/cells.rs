@@ -267,24 +267,28 @@ fn gates(
     let bias = order().map(|row| bias[row]).collect();
     // The scales of operands are multiplied in float32, as everywhere in fully connected layers of one scale.
     let factors = order().map(|row| f64::from(x.scale as f32 * scale(row)) / sums).collect();
-    product(cx, node, x, &rows, bias, factors)
+    product(cx, node, x, &rows, (bias, factors), false)
 }
 
-/// A matrix of these rows, with a bias and a factor for each, for operands like `x`.
+/// A matrix of these rows, with a bias and a factor for each, for operands like `x`. Only where its results are int8 the
+/// kernels take `general` packings.
 pub(super) fn product(
     cx: &mut Lowering<'_>,
     node: &Node,
     x: &Quantized<'_>,
     rows: &[&[i8]],
-    bias: Vec<i32>,
-    factors: Vec<f64>,
+    (bias, factors): (Vec<i32>, Vec<f64>),
+    general: bool,
 ) -> Result<Gates> {
     let columns = rows.first().map_or(0, |row| row.len());
     let sums = rows.iter().map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect();
     let mut numbers = stage::Channels { bias, sums, factors };
     let size = (cx.word(node, rows.len())?, 1, cx.word(node, columns)?);
     let rows = || rows.iter().copied();
-    let shape = pack::choose(cx, cx.policy.dense, size, &mut numbers, x, rows());
+    let shape = match general {
+        true => pack::choose_general(cx, cx.policy.dense, size, &mut numbers, x, rows()),
+        false => pack::choose(cx, cx.policy.dense, size, &mut numbers, x, rows()),
+    };
     let weights = pack::store(cx, &shape, rows())?;
     let fold = |(bias, sum): (&i32, &i32)| bias.wrapping_sub(x.zero_point.wrapping_mul(*sum));
     let bias: Vec<i32> = numbers.bias.iter().zip(&numbers.sums).map(fold).collect();

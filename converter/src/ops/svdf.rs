@@ -140,7 +140,14 @@ impl Operator for Svdf {
             units: cx.word(node, units)?,
             rank: cx.word(node, self.rank)?,
             memory: cx.word(node, memory)?,
-            feature: cells::product(cx, node, &input, &rows, vec![0; filters], vec![first.into(); filters])?,
+            feature: cells::product(
+                cx,
+                node,
+                &input,
+                &rows,
+                (vec![0; filters], vec![first.into(); filters]),
+                self.state == DType::Int8,
+            )?,
             time,
             state_zero_point: self.zero_point,
             stage: OutputStage {

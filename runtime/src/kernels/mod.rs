@@ -17,6 +17,7 @@ mod armv7m;
 mod by_tiles;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod channels;
+mod delays;
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod elementwise;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im"))]
@@ -68,6 +69,7 @@ pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(device)))]
 pub use armv7m::Armv7m;
 pub use by_tiles::{ByTiles, Job, OfBothKinds, OfUnusual, Patches, Unprepared};
+pub use delays::Delays;
 pub use general::{General, Unusual};
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
@@ -365,6 +367,17 @@ pub trait Kernels: 'static {
     /// unit, the next cell states and hidden states.
     fn lstm(step: &LstmStep<'_>, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
         portable::lstm(step, a, b, cell, hidden);
+    }
+
+    /// Takes a new number into each line, which moves on by one, and makes the outputs: of each unit the stage of the sum
+    /// of the products of its lines. Sums wrap.
+    fn delays(delays: &Delays<'_, i8>, newest: &[Cell<i8>], state: &[Cell<i8>], out: &[Cell<i8>]) {
+        portable::delays(delays, newest, state, out);
+    }
+
+    /// The same of int16.
+    fn delays_int16(delays: &Delays<'_, i16>, newest: &[Cell<i16>], state: &[Cell<i16>], out: &[Cell<i8>]) {
+        portable::delays_int16(delays, newest, state, out);
     }
 
     /// Like [`matmul_packed`](Kernels::matmul_packed), for the general packing of the set's own.

@@ -119,6 +119,23 @@ impl<'a> Product<'a> {
     }
 }
 
+/// As [`Product::apply`], with rows of int8: what is beyond that is clamped. Weights of any numbers may be packed for the
+/// kernels `K`, too.
+pub(super) fn apply_int8<K: Kernels>(product: &Product<'_>, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    let (weights, own) = (&product.weights, K::POLICY.dense);
+    let stage = Stage { min: i8::MIN.into(), max: i8::MAX.into(), ..product.stage };
+    match weights.shape.packing {
+        packing if packing == own => K::dense_packed(input, weights, &stage, out),
+        packing if packing == own.general() => K::dense_general(input, weights, &stage, out),
+        _ => apply_foreign_int8(weights, &stage, input, out),
+    }
+}
+
+#[inline(never)]
+fn apply_foreign_int8(weights: &Matrix<'_>, stage: &Stage<'_>, input: &[Cell<i8>], out: &[Cell<i8>]) {
+    Portable::dense_packed(input, weights, stage, out);
+}
+
 /// Weights that are packed for another core, or have numbers beyond a bound.
 #[inline(never)]
 fn apply_foreign(product: &Product<'_>, input: &[Cell<i8>], out: &[Cell<i16>]) {
@@ -186,10 +203,19 @@ pub(super) fn gates_case(
     rows: u32,
     columns: u32,
 ) -> Gates {
-    use crate::cases::packing;
-    use crate::kernels::policy;
+    let packing = crate::cases::packing(random, |target| crate::kernels::policy(target).dense);
+    gates_packed(random, constants, packing, rows, columns)
+}
 
-    let packing = packing(random, |target| policy(target).dense);
+/// Parameters of a matrix for tests, in this packing.
+#[cfg(feature = "cases")]
+pub(super) fn gates_packed(
+    random: &mut crate::cases::Random,
+    constants: &mut crate::cases::Constants,
+    packing: Packing,
+    rows: u32,
+    columns: u32,
+) -> Gates {
     let weights = constants.weights(random, Shape { packing, channels: rows, lines: 1, line: columns });
     let stage = constants.stage(random, columns, rows);
     // Twelve bits more than the output stage makes, and two less, so that few are beyond the ends, and all as packings ask.

@@ -13,10 +13,10 @@ use core::cell::Cell;
 use ferrolite_schema::params::SvdfParams;
 use ferrolite_schema::{DType, OpCode};
 
-use super::recurrent::{Product, check_gates};
+use super::recurrent::{Product, apply_int8, check_gates};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
-use crate::kernels::{Kernels, Stage};
+use crate::kernels::{Delays, Kernels};
 use crate::node::{Eval, Node, check_int8};
 use crate::tensor::{Element, cells_of, runs};
 
@@ -31,25 +31,33 @@ pub fn scratch_bytes(p: &SvdfParams) -> Option<u32> {
 }
 
 /// A number that a filter keeps.
-pub(super) trait Remembered: Element + Into<i32> {
-    /// What is kept of a sum of int16.
-    fn of(sum: i16, zero_point: i32) -> Self;
+pub(super) trait Remembered: Element {
+    /// Makes the newest number of each filter.
+    fn product<K: Kernels>(feature: &Product<'_>, input: &[Cell<i8>], out: &[Cell<Self>]);
 
-    /// Takes one number for each filter into its line, and makes the outputs. Functions of their own, so that they are
-    /// compiled for speed.
-    fn advance(layer: &Time<'_, Self>, sums: &[Cell<i16>], state: &[Cell<Self>], out: &[Cell<i8>]);
+    /// Takes these numbers into the lines of the filters, and makes the outputs.
+    fn delays<K: Kernels>(
+        delays: &Delays<'_, Self>,
+        newest: &[Cell<Self>],
+        state: &[Cell<Self>],
+        out: &[Cell<i8>],
+    );
 }
 
 impl Remembered for i8 {
-    #[inline(always)]
-    fn of(sum: i16, zero_point: i32) -> i8 {
-        // The zero point is added after the clamp, in eight bits, as TFLM does.
-        i32::from(sum.clamp(-128, 127)).wrapping_add(zero_point) as i8
+    fn product<K: Kernels>(feature: &Product<'_>, input: &[Cell<i8>], out: &[Cell<i8>]) {
+        // What is kept has eight bits, so the kernels for layers of int8 do. The zero point is added after the clamp, in
+        // eight bits, as TFLM does.
+        apply_int8::<K>(feature, input, out);
     }
 
-    #[inline(never)]
-    fn advance(layer: &Time<'_, i8>, sums: &[Cell<i16>], state: &[Cell<i8>], out: &[Cell<i8>]) {
-        layer.advance(sums, state, out);
+    fn delays<K: Kernels>(
+        delays: &Delays<'_, i8>,
+        newest: &[Cell<i8>],
+        state: &[Cell<i8>],
+        out: &[Cell<i8>],
+    ) {
+        K::delays(delays, newest, state, out);
     }
 }
 
@@ -81,86 +89,34 @@ pub(super) fn eval_as<T: Remembered, K: Kernels>(eval: &Eval<'_>) {
     let Some(feature) = Product::of(node, &p.feature, filters, p.features) else { return };
     let Ok(weights) = node.constants::<T>(p.time, filters.wrapping_mul(p.memory)) else { return };
     let Ok(stage) = node.stage(&p.stage, p.units) else { return };
-    let time = Time {
+    let delays = Delays {
         rank: p.rank as usize,
         memory: p.memory as usize,
         zero_point: p.state_zero_point,
         weights,
         stage,
     };
-    run::<T, K>(&feature, &time, eval.input(0), eval.input(1), eval.scratch(), eval.output(0));
-}
-
-/// The part of a layer that reads what was before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Time<'a, T> {
-    /// Filters of a unit.
-    rank: usize,
-    /// Numbers that a filter keeps, the newest among them.
-    memory: usize,
-    /// What stands for zero there.
-    zero_point: i32,
-    /// `[filters, memory]`.
-    weights: &'a [T],
-    /// From sums to outputs.
-    stage: Stage<'a>,
+    run::<T, K>(&feature, &delays, eval.input(0), eval.input(1), eval.scratch(), eval.output(0));
 }
 
 /// Computes the next output of each stream. `input` is `[batches, features]`, `state` `[batches, filters, memory]`, `out`
 /// `[batches, units]`; `scratch` has [`scratch_bytes`].
 fn run<T: Remembered, K: Kernels>(
     feature: &Product<'_>,
-    time: &Time<'_, T>,
+    delays: &Delays<'_, T>,
     input: &[Cell<i8>],
     state: &[Cell<T>],
     scratch: &[Cell<u8>],
     out: &[Cell<i8>],
 ) {
     let shape = &feature.weights.shape;
-    let filters = shape.channels as usize;
-    let Some(sums) = scratch.get(..filters.wrapping_mul(2)).and_then(cells_of) else { return };
-    let units = time.stage.bias.len();
-    let streams = runs(state, time.weights.len()).zip(runs(out, units));
+    let size = (shape.channels as usize).wrapping_mul(size_of::<T>());
+    let Some(newest) = scratch.get(..size).and_then(cells_of) else { return };
+    let streams = runs(state, delays.weights.len()).zip(runs(out, delays.stage.bias.len()));
     for (input, (state, out)) in runs(input, shape.line as usize).zip(streams) {
-        feature.apply::<K>(input, sums);
-        T::advance(time, sums, state, out);
+        T::product::<K>(feature, input, newest);
+        T::delays::<K>(delays, newest, state, out);
     }
-}
-
-impl<T: Remembered> Time<'_, T> {
-    #[inline(always)]
-    pub(super) fn advance(&self, sums: &[Cell<i16>], state: &[Cell<T>], out: &[Cell<i8>]) {
-        let lines = runs(state, self.memory).zip(self.weights.chunks_exact(self.memory.max(1)));
-        let mut filters = sums.iter().zip(lines);
-        for (unit, out) in out.iter().enumerate() {
-            let (mut acc, multiplier) = self.stage.channel(unit);
-            for (sum, (line, weights)) in filters.by_ref().take(self.rank) {
-                acc = acc.wrapping_add(next(line, weights, T::of(sum.get(), self.zero_point)));
-            }
-            out.set(self.stage.apply(acc, multiplier));
-        }
-    }
-}
-
-/// Moves a line on by one number, and weighs it.
-#[inline(always)]
-fn next<T: Remembered>(line: &[Cell<T>], weights: &[T], newest: T) -> i32 {
-    let (Some((last, _)), Some((last_weight, weights))) = (line.split_last(), weights.split_last()) else {
-        return 0;
-    };
-    let mut acc = product(newest, *last_weight);
-    for ((place, x), &w) in line.iter().zip(line.iter().skip(1)).zip(weights) {
-        let x = x.get();
-        place.set(x);
-        acc = acc.wrapping_add(product(x, w));
-    }
-    last.set(newest);
-    acc
-}
-
-#[inline(always)]
-fn product<T: Remembered>(x: T, w: T) -> i32 {
-    x.into().wrapping_mul(w.into())
 }
 
 /// Any op of the operator, for tests.
@@ -172,14 +128,19 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 /// Any op with such a state.
 #[cfg(feature = "cases")]
 pub(super) fn case_as<T: Remembered>(random: &mut crate::cases::Random, code: OpCode) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, batches, dim, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case};
+    use crate::cases::{Case, Constants, any_packing, batches, dim, packing, zero_point};
+    use crate::kernels::policy;
+    use crate::ops::recurrent::{any_rounding, gates_packed};
     use ferrolite_schema::Storage;
 
     let (units, rank, memory, features) = (dim(random, 9), dim(random, 3), dim(random, 11), dim(random, 9));
     let (filters, batches) = (units * rank, batches(random));
     let mut constants = Constants::default();
-    let feature = gates_case(random, &mut constants, filters, features);
+    let packing = match code {
+        OpCode::Svdf => any_packing(random, |target| policy(target).dense),
+        _ => packing(random, |target| policy(target).dense),
+    };
+    let feature = gates_packed(random, &mut constants, packing, filters, features);
     let time = constants.push(&random.elements((filters * memory) as usize * size_of::<T>()));
     let stage = constants.stage(random, rank * memory, units);
     let state_zero_point = zero_point(random);

@@ -4,9 +4,10 @@ use core::cell::Cell;
 
 use ferrolite_schema::OpCode;
 
-use super::svdf::{Remembered, Time, check_as, eval_as};
+use super::recurrent::Product;
+use super::svdf::{Remembered, check_as, eval_as};
 use super::{Operator, no_overlap};
-use crate::kernels::Kernels;
+use crate::kernels::{Delays, Kernels};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -19,14 +20,17 @@ pub const fn operator<K: Kernels>() -> Operator {
 }
 
 impl Remembered for i16 {
-    #[inline(always)]
-    fn of(sum: i16, zero_point: i32) -> i16 {
-        i32::from(sum).wrapping_add(zero_point) as i16
+    fn product<K: Kernels>(feature: &Product<'_>, input: &[Cell<i8>], out: &[Cell<i16>]) {
+        feature.apply::<K>(input, out);
     }
 
-    #[inline(never)]
-    fn advance(layer: &Time<'_, i16>, sums: &[Cell<i16>], state: &[Cell<i16>], out: &[Cell<i8>]) {
-        layer.advance(sums, state, out);
+    fn delays<K: Kernels>(
+        delays: &Delays<'_, i16>,
+        newest: &[Cell<i16>],
+        state: &[Cell<i16>],
+        out: &[Cell<i8>],
+    ) {
+        K::delays_int16(delays, newest, state, out);
     }
 }
 

@@ -13,6 +13,7 @@
 #[cfg(kernels = "armv7em")]
 mod asm;
 mod conv;
+mod delay;
 mod depthwise;
 mod dots;
 #[cfg(not(kernels = "armv7em"))]
@@ -38,8 +39,8 @@ use super::elementwise::{self, Instructions, clamp_to};
 use intrinsics::{scale_to_int8, smlawb, smlawt};
 
 use super::{
-    Band, Between, Cells, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles, portable,
-    taps, thumb2,
+    Band, Between, Cells, Delays, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles,
+    portable, taps, thumb2,
 };
 use crate::gates::LstmStep;
 use crate::packing::{Matrix, Shape};
@@ -92,6 +93,14 @@ impl Kernels for Armv7em {
 
     fn lstm(step: &LstmStep<'_>, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
         gates::lstm(step, a, b, cell, hidden);
+    }
+
+    fn delays(delays: &Delays<'_, i8>, newest: &[Cell<i8>], state: &[Cell<i8>], out: &[Cell<i8>]) {
+        delay::delays(delays, newest, state, out);
+    }
+
+    fn delays_int16(delays: &Delays<'_, i16>, newest: &[Cell<i16>], state: &[Cell<i16>], out: &[Cell<i8>]) {
+        delay::delays_int16(delays, newest, state, out);
     }
 
     #[inline(never)]

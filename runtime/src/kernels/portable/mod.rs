@@ -22,7 +22,7 @@ pub(super) use elementwise::cycles;
 #[cfg(any(kernels = "armv6m", not(device)))]
 pub(super) use elementwise::weighted_sum_by;
 pub(super) use elementwise::{add, min_max, mul, weighted_sum};
-pub(super) use gates::lstm;
+pub(super) use gates::{delays, delays_int16, lstm};
 pub(super) use packed::{
     dense_int16, dense_packed, depthwise_3x3, depthwise_band, load_band, load_line, matmul_packed,
 };
