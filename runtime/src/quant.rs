@@ -106,7 +106,7 @@ pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
 /// `1 / (1 + x)` for `x` in `[0, 1)`, both Q0.31: three steps of Newton's method on half the
 /// denominator, in Q2.29, from the best linear estimate `48/17 - 32/17 * d`.
 #[inline]
-fn one_over_one_plus(x: i32) -> i32 {
+pub(crate) fn one_over_one_plus(x: i32) -> i32 {
     const ONE: i32 = 1 << 29;
     // No factor is `i32::MIN`, and nothing saturates: the estimate stays near 2 / (1 + x), between 1 and 2 in Q2.29.
     let multiply = |a: i32, b: i32| ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32;

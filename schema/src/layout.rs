@@ -141,6 +141,10 @@ enumeration! {
         L2Normalization = 57 "l2_normalization",
         /// Runs of a tensor, looked up by several coordinates: GATHER_ND.
         GatherNd = 58 "gather_nd",
+        /// Logarithm of the softmax over the last dimension: LOG_SOFTMAX.
+        LogSoftmax = 59 "log_softmax",
+        /// Largest or smallest elements of each row, and their places: TOPK_V2.
+        TopK = 60 "top_k",
         /// One factor for elements of int16 from zero on, another for those below: RELU, RELU6, LEAKY_RELU, ABS.
         SlopesInt16 = 61 "slopes_int16",
         /// Product of two tensors of int16.
@@ -199,6 +203,7 @@ impl OpCode {
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
             OpCode::DetectionPostProcess => &[11, 12, 13, 14, 15],
             OpCode::Compare => &[8],
+            OpCode::LogSoftmax => &[2],
             OpCode::GateInt16 => &[0],
             OpCode::SoftmaxFromInt16 => &[4],
             OpCode::Conv2dInt16 => &[19, 20, 21],
@@ -263,6 +268,8 @@ impl OpCode {
             OpCode::Div => Work::Bytes,
             OpCode::L2Normalization => Work::Bytes,
             OpCode::GatherNd => Work::Bytes,
+            OpCode::LogSoftmax => Work::Bytes,
+            OpCode::TopK => Work::Product(&[0, 1, 2]),
             OpCode::SlopesInt16 => Work::Bytes,
             OpCode::MulInt16 => Work::Bytes,
             OpCode::GateInt16 => Work::Bytes,
@@ -589,6 +596,44 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<SoftmaxParams>() == 16);
+
+    /// LOG_SOFTMAX over the last dimension.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct LogSoftmaxParams {
+        /// Rows that are normalised one by one.
+        pub rows: u32,
+        /// Elements of a row, at most 4095.
+        pub depth: u32,
+        /// Offset of int32 `exp(-scale * d)`, of which 2^19 are 1.0, `d` below the row's maximum counting from 0.
+        pub table: u32,
+        /// Entries of the table, `1 ..= 256`; what is further below the maximum counts as zero.
+        pub entries: u32,
+        /// From differences to 26 bits behind the point.
+        pub multiplier: Multiplier,
+        /// From there to differences.
+        pub reverse: Multiplier,
+    }
+
+    const _: () = assert!(size_of::<LogSoftmaxParams>() == 32);
+
+    /// TOPK_V2.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct TopKParams {
+        /// Rows that are searched one by one.
+        pub rows: u32,
+        /// Elements of a row.
+        pub depth: u32,
+        /// How many of them are found.
+        pub count: u32,
+        /// 1 for the largest elements, 0 for the smallest.
+        pub largest: u32,
+    }
+
+    const _: () = assert!(size_of::<TopKParams>() == 16);
 
     /// How the elements of two operands meet in those of the output, row-major.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -35,6 +35,7 @@ fn work_bounds_multiplications() {
                     OpCode::AveragePoolUp,
                     OpCode::MaxPool2d,
                     OpCode::Pool2dInt16,
+                    OpCode::TopK,
                     OpCode::DetectionPostProcess,
                 ];
                 let free = free.iter().any(|&code| code as u16 == op.code);

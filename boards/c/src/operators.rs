@@ -87,6 +87,8 @@ operators! {
     ops::DIV: ferrolite_div_check ferrolite_div_eval ferrolite_div_lead
     ops::L2_NORMALIZATION: ferrolite_l2_normalization_check ferrolite_l2_normalization_eval ferrolite_l2_normalization_lead
     ops::GATHER_ND: ferrolite_gather_nd_check ferrolite_gather_nd_eval ferrolite_gather_nd_lead
+    ops::LOG_SOFTMAX: ferrolite_log_softmax_check ferrolite_log_softmax_eval ferrolite_log_softmax_lead
+    ops::TOP_K: ferrolite_top_k_check ferrolite_top_k_eval ferrolite_top_k_lead
     ops::SLOPES_INT16: ferrolite_slopes_int16_check ferrolite_slopes_int16_eval ferrolite_slopes_int16_lead
     ops::MUL_INT16: ferrolite_mul_int16_check ferrolite_mul_int16_eval ferrolite_mul_int16_lead
     ops::GATE_INT16: ferrolite_gate_int16_check ferrolite_gate_int16_eval ferrolite_gate_int16_lead

@@ -9,8 +9,9 @@ use super::damaged::DAMAGED;
 use crate::error::{Error, Result};
 use crate::graph::{
     Activation, Binary, BinaryKind, Cast, Compare, CompareKind, Concat, Constant, Conv2d, DType,
-    DepthwiseConv2d, FullyConnected, Graph, Node, Op, Pool2d, PoolKind, Recurrent, Reduce, ReduceKind, Slice,
-    Softmax, Transpose, TransposeConv, UnaryKind, Unsupported, Value, ValueId, Window,
+    DepthwiseConv2d, FullyConnected, Gather, Graph, Node, Op, Pool2d, PoolKind, Recurrent, Reduce,
+    ReduceKind, Slice, Softmax, TopK, Transpose, TransposeConv, UnaryKind, Unsupported, Value, ValueId,
+    Window,
 };
 use crate::reference::infer_shape;
 
@@ -172,6 +173,37 @@ impl Builder {
         self.op(layer, op, &[data, indices])
     }
 
+    /// Adds a tensor whose runs of elements are runs of some others, taken for one list: which ones is known now.
+    ///
+    /// # Errors
+    /// If a number names no run, or the runs do not fill the shape.
+    pub fn pick(
+        &mut self,
+        layer: &str,
+        sources: &[ValueId],
+        run: usize,
+        picks: Vec<i32>,
+        shape: &[usize],
+    ) -> Result<ValueId> {
+        let mut lists = Vec::new();
+        for (number, &source) in sources.iter().enumerate() {
+            let rows = self.shape(source).iter().product::<usize>() / run.max(1);
+            lists.push(self.reshape(&format!("{layer}/runs_{number}"), source, &[rows, run])?);
+        }
+        let all = self.concat(&format!("{layer}/runs"), &lists, 0)?;
+        let count = self.shape(all)[0];
+        if picks.iter().any(|&pick| usize::try_from(pick).map_or(true, |pick| pick >= count)) {
+            return Err(
+                Error::input(format!("layer `{layer}` takes elements that are not there")).about(layer)
+            );
+        }
+        let number = picks.len();
+        let picks = self.constant(&format!("{layer}/picks"), &[number], Constant::I32(picks))?;
+        let name = format!("{layer}/picked");
+        let picked = self.op(&name, Op::Gather(Gather { axis: 0, batch_dims: 0 }), &[all, picks])?;
+        self.reshape(layer, picked, shape)
+    }
+
     /// Adds a choice between two numbers for each index and each of `depth` places along a new dimension.
     ///
     /// # Errors
@@ -244,6 +276,8 @@ impl Builder {
             _ => first.map_or(DType::Float32, |id| self.graph.value(id).dtype),
         };
         for (position, shape) in shapes.into_iter().enumerate() {
+            // Its second result are places.
+            let dtype = if position == 1 && matches!(node.op, Op::TopK(_)) { DType::Int32 } else { dtype };
             let name = if position == 0 { node.name.clone() } else { format!("{}:{position}", node.name) };
             let id = self.value(&name, &shape, dtype);
             node.outputs.push(id);
@@ -332,6 +366,26 @@ impl Builder {
         axes.sort_unstable();
         axes.dedup();
         self.op(layer, Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
+    }
+
+    /// The largest or smallest elements along `axis`, in order, and their places.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn top_k(&mut self, layer: &str, x: ValueId, axis: usize, op: TopK) -> Result<Vec<ValueId>> {
+        let mut shape = self.shape(x).to_vec();
+        let last = shape.len().saturating_sub(1);
+        if axis == last {
+            shape[last] = op.count;
+            return self.op_many(layer, Op::TopK(op), vec![Some(x)], vec![shape.clone(), shape]);
+        }
+        // The axis and the last dimension change places, and back.
+        let mut order: Vec<usize> = (0..shape.len()).collect();
+        order.swap(axis, last);
+        let turned = self.transpose(&format!("{layer}/last"), x, &order)?;
+        let found = self.top_k(&format!("{layer}/found"), turned, last, op)?;
+        let names = [layer.to_string(), format!("{layer}:1")];
+        found.into_iter().zip(names).map(|(id, name)| self.transpose(&name, id, &order)).collect()
     }
 
     /// Concatenates inputs along `axis`.

@@ -14,6 +14,7 @@ mod foreign;
 mod importer;
 pub mod keras;
 pub mod onnx;
+mod places;
 mod refusal;
 mod rolled;
 pub mod saved_model;

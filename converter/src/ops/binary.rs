@@ -11,7 +11,7 @@ use super::lowering::{Lowered, Lowering};
 use super::operands::Operands;
 use super::operator::{FLOAT_ONLY, Layout, Operator, RunAs, Scores};
 use super::tflite::{self, Writer};
-use super::{add, channels, div, int16, integers, min_max, mul, stage, types};
+use super::{add, channels, div, floor, int16, integers, min_max, mul, stage, types};
 use crate::error::Result;
 use crate::graph::{Activation, Binary, BinaryKind, Constant, DType, Graph, Node, Value};
 use crate::tflite as schema;
@@ -43,9 +43,6 @@ impl Operator for Binary {
             }
             (DType::Int32 | DType::Int64, _) if self.activation == Activation::None => {
                 types::plain_integers(inputs, outputs)
-            }
-            (_, BinaryKind::FloorDiv | BinaryKind::FloorMod) => {
-                Err(format!("of {}; int32 is supported", inputs[0].dtype.name()))
             }
             (_, BinaryKind::Add | BinaryKind::Sub | BinaryKind::Mul | BinaryKind::SquaredDifference) => {
                 types::one_type_or_int16(inputs, outputs)
@@ -96,6 +93,9 @@ impl Operator for Binary {
             BinaryKind::Div => div::lower(cx, node, self.activation),
             BinaryKind::SquaredDifference if self.activation == Activation::None => {
                 div::lower_squares(cx, node)
+            }
+            BinaryKind::FloorDiv | BinaryKind::FloorMod if self.activation == Activation::None => {
+                floor::lower(cx, node, self.kind)
             }
             _ => Err(cx.unsupported(node, FLOAT_ONLY)),
         }

@@ -16,7 +16,7 @@ use crate::tflite as schema;
 use crate::tflite::{BuiltinOperator as Code, BuiltinOptions as Kind};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("GATHER", &[OpCode::Gather])];
+pub(super) const RUN_AS: RunAs = &[("GATHER", &[OpCode::Gather]), ("SCATTER_ND", &[OpCode::Gather])];
 
 impl Operator for Gather {
     fn check(&self, check: &Check<'_>) -> Result<()> {

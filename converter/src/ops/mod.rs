@@ -32,6 +32,7 @@ pub(crate) mod check;
 mod classes;
 mod div;
 mod fixed_point;
+mod floor;
 mod int16;
 mod integers;
 mod lower;

@@ -8,7 +8,7 @@ use ferrolite_graph::float::elementwise;
 use ferrolite_runtime::ops::softmax::MAX_DEPTH;
 use ferrolite_runtime::quant::{multiplier, saturating_rounding_doubling_high_mul as multiply};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::SoftmaxParams;
+use ferrolite_schema::params::{Multiplier, SoftmaxParams};
 
 use super::check::Check;
 use super::fixed_point::exp_on_negative_values;
@@ -126,6 +126,19 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, beta: f32) -> Result<Vec
 /// `exp(-scale * beta * d)` in Q0.31 for the differences `d` that count, at most 256; `None` where
 /// the product of scale and beta is below the resolution of a difference.
 fn table(beta: f32, scale: f64) -> Option<Vec<i32>> {
+    Some(exponentials(beta, scale)?.table)
+}
+
+/// How differences from a row's maximum are scaled, and their exponentials.
+pub(super) struct Exponentials {
+    /// From steps of the input to Q5.26; shifts may be 31.
+    pub factor: Multiplier,
+    /// In Q0.31, for the differences that count.
+    pub table: Vec<i32>,
+}
+
+/// The same with the factor.
+pub(super) fn exponentials(beta: f32, scale: f64) -> Option<Exponentials> {
     let fraction_bits = 31 - INTEGER_BITS;
     let real = f64::from(beta) * scale * f64::from(1 << fraction_bits);
     // `multiplier` stops at shifts of 30, TFLM's softmax at 31: half the factor, and one more.
@@ -138,7 +151,8 @@ fn table(beta: f32, scale: f64) -> Option<Vec<i32>> {
     let radius = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << fraction_bits) / (1u64 << shift) as f64;
     let last = radius.floor().min(255.0) as i32;
     let scaled = |d: i32| multiply(d.wrapping_neg().wrapping_shl(shift as u32), factor.mantissa);
-    Some((0..=last).map(|d| exp_on_negative_values(scaled(d), INTEGER_BITS)).collect())
+    let table = (0..=last).map(|d| exp_on_negative_values(scaled(d), INTEGER_BITS)).collect();
+    Some(Exponentials { factor: Multiplier { shift, ..factor }, table })
 }
 
 #[cfg(test)]

@@ -1718,7 +1718,7 @@ pub const ENUM_MIN_BUILTIN_OPTIONS: u8 = 0;
 pub const ENUM_MAX_BUILTIN_OPTIONS: u8 = 116;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 34] = [
+pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 35] = [
   BuiltinOptions::NONE,
   BuiltinOptions::Conv2DOptions,
   BuiltinOptions::DepthwiseConv2DOptions,
@@ -1747,6 +1747,7 @@ pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 34] = [
   BuiltinOptions::ResizeNearestNeighborOptions,
   BuiltinOptions::LeakyReluOptions,
   BuiltinOptions::MirrorPadOptions,
+  BuiltinOptions::ReverseSequenceOptions,
   BuiltinOptions::IfOptions,
   BuiltinOptions::BatchMatMulOptions,
   BuiltinOptions::CumsumOptions,
@@ -1788,6 +1789,7 @@ impl BuiltinOptions {
   pub const ResizeNearestNeighborOptions: Self = Self(74);
   pub const LeakyReluOptions: Self = Self(75);
   pub const MirrorPadOptions: Self = Self(77);
+  pub const ReverseSequenceOptions: Self = Self(87);
   pub const IfOptions: Self = Self(92);
   pub const BatchMatMulOptions: Self = Self(101);
   pub const CumsumOptions: Self = Self(102);
@@ -1826,6 +1828,7 @@ impl BuiltinOptions {
     Self::ResizeNearestNeighborOptions,
     Self::LeakyReluOptions,
     Self::MirrorPadOptions,
+    Self::ReverseSequenceOptions,
     Self::IfOptions,
     Self::BatchMatMulOptions,
     Self::CumsumOptions,
@@ -1864,6 +1867,7 @@ impl BuiltinOptions {
       Self::ResizeNearestNeighborOptions => Some("ResizeNearestNeighborOptions"),
       Self::LeakyReluOptions => Some("LeakyReluOptions"),
       Self::MirrorPadOptions => Some("MirrorPadOptions"),
+      Self::ReverseSequenceOptions => Some("ReverseSequenceOptions"),
       Self::IfOptions => Some("IfOptions"),
       Self::BatchMatMulOptions => Some("BatchMatMulOptions"),
       Self::CumsumOptions => Some("CumsumOptions"),
@@ -5171,6 +5175,119 @@ impl ::core::fmt::Debug for VarHandleOptions<'_> {
       ds.finish()
   }
 }
+pub enum ReverseSequenceOptionsOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct ReverseSequenceOptions<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for ReverseSequenceOptions<'a> {
+  type Inner = ReverseSequenceOptions<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> ReverseSequenceOptions<'a> {
+  pub const VT_SEQ_DIM: ::flatbuffers::VOffsetT = 4;
+  pub const VT_BATCH_DIM: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    ReverseSequenceOptions { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args ReverseSequenceOptionsArgs
+  ) -> ::flatbuffers::WIPOffset<ReverseSequenceOptions<'bldr>> {
+    let mut builder = ReverseSequenceOptionsBuilder::new(_fbb);
+    builder.add_batch_dim(args.batch_dim);
+    builder.add_seq_dim(args.seq_dim);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn seq_dim(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(ReverseSequenceOptions::VT_SEQ_DIM, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn batch_dim(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(ReverseSequenceOptions::VT_BATCH_DIM, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for ReverseSequenceOptions<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<i32>("seq_dim", Self::VT_SEQ_DIM, false)?
+     .visit_field::<i32>("batch_dim", Self::VT_BATCH_DIM, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct ReverseSequenceOptionsArgs {
+    pub seq_dim: i32,
+    pub batch_dim: i32,
+}
+impl<'a> Default for ReverseSequenceOptionsArgs {
+  #[inline]
+  fn default() -> Self {
+    ReverseSequenceOptionsArgs {
+      seq_dim: 0,
+      batch_dim: 0,
+    }
+  }
+}
+
+pub struct ReverseSequenceOptionsBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ReverseSequenceOptionsBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_seq_dim(&mut self, seq_dim: i32) {
+    self.fbb_.push_slot::<i32>(ReverseSequenceOptions::VT_SEQ_DIM, seq_dim, 0);
+  }
+  #[inline]
+  pub fn add_batch_dim(&mut self, batch_dim: i32) {
+    self.fbb_.push_slot::<i32>(ReverseSequenceOptions::VT_BATCH_DIM, batch_dim, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ReverseSequenceOptionsBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    ReverseSequenceOptionsBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<ReverseSequenceOptions<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for ReverseSequenceOptions<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("ReverseSequenceOptions");
+      ds.field("seq_dim", &self.seq_dim());
+      ds.field("batch_dim", &self.batch_dim());
+      ds.finish()
+  }
+}
 pub enum CumsumOptionsOffset {}
 #[derive(Copy, Clone, PartialEq)]
 
@@ -8386,6 +8503,21 @@ impl<'a> Operator<'a> {
 
   #[inline]
   #[allow(non_snake_case)]
+  pub fn builtin_options_as_reverse_sequence_options(&self) -> Option<ReverseSequenceOptions<'a>> {
+    if self.builtin_options_type() == BuiltinOptions::ReverseSequenceOptions {
+      self.builtin_options().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { ReverseSequenceOptions::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
   pub fn builtin_options_as_if_options(&self) -> Option<IfOptions<'a>> {
     if self.builtin_options_type() == BuiltinOptions::IfOptions {
       self.builtin_options().map(|t| {
@@ -8514,6 +8646,7 @@ impl ::flatbuffers::Verifiable for Operator<'_> {
           BuiltinOptions::ResizeNearestNeighborOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<ResizeNearestNeighborOptions>>("BuiltinOptions::ResizeNearestNeighborOptions", pos),
           BuiltinOptions::LeakyReluOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<LeakyReluOptions>>("BuiltinOptions::LeakyReluOptions", pos),
           BuiltinOptions::MirrorPadOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<MirrorPadOptions>>("BuiltinOptions::MirrorPadOptions", pos),
+          BuiltinOptions::ReverseSequenceOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<ReverseSequenceOptions>>("BuiltinOptions::ReverseSequenceOptions", pos),
           BuiltinOptions::IfOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<IfOptions>>("BuiltinOptions::IfOptions", pos),
           BuiltinOptions::BatchMatMulOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<BatchMatMulOptions>>("BuiltinOptions::BatchMatMulOptions", pos),
           BuiltinOptions::CumsumOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<CumsumOptions>>("BuiltinOptions::CumsumOptions", pos),
@@ -8821,6 +8954,13 @@ impl ::core::fmt::Debug for Operator<'_> {
         },
         BuiltinOptions::MirrorPadOptions => {
           if let Some(x) = self.builtin_options_as_mirror_pad_options() {
+            ds.field("builtin_options", &x)
+          } else {
+            ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        BuiltinOptions::ReverseSequenceOptions => {
+          if let Some(x) = self.builtin_options_as_reverse_sequence_options() {
             ds.field("builtin_options", &x)
           } else {
             ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")

@@ -81,6 +81,8 @@ pub mod integers;
 #[doc(hidden)]
 pub mod l2_normalization;
 #[doc(hidden)]
+pub mod log_softmax;
+#[doc(hidden)]
 pub mod lookup;
 #[doc(hidden)]
 pub mod lstm;
@@ -150,6 +152,8 @@ pub mod strided_copy;
 pub mod svdf;
 #[doc(hidden)]
 pub mod svdf_int16;
+#[doc(hidden)]
+pub mod top_k;
 #[doc(hidden)]
 pub mod transpose_conv;
 #[doc(hidden)]
@@ -277,6 +281,10 @@ pub const DIV: Operator = div::operator();
 pub const L2_NORMALIZATION: Operator = l2_normalization::operator();
 /// Runs of a tensor, looked up by several coordinates: GATHER_ND.
 pub const GATHER_ND: Operator = gather_nd::operator();
+/// Logarithm of the softmax over the last dimension: LOG_SOFTMAX.
+pub const LOG_SOFTMAX: Operator = log_softmax::operator();
+/// Largest or smallest elements of each row, and their places: TOPK_V2.
+pub const TOP_K: Operator = top_k::operator();
 /// One factor for elements of int16 from zero on, another for those below: RELU, RELU6, LEAKY_RELU, ABS.
 pub const SLOPES_INT16: Operator = slopes_int16::operator();
 /// Product of two tensors of int16.
@@ -299,7 +307,7 @@ pub const RSQRT_INT16: Operator = rsqrt_int16::operator();
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 64;
+const COUNT: usize = 66;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -359,6 +367,8 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         div::operator(),
         l2_normalization::operator(),
         gather_nd::operator(),
+        log_softmax::operator(),
+        top_k::operator(),
         slopes_int16::operator(),
         mul_int16::operator(),
         gate_int16::operator(),
@@ -434,6 +444,8 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Div => div::case(random),
         OpCode::L2Normalization => l2_normalization::case(random),
         OpCode::GatherNd => gather_nd::case(random),
+        OpCode::LogSoftmax => log_softmax::case(random),
+        OpCode::TopK => top_k::case(random),
         OpCode::SlopesInt16 => slopes_int16::case(random),
         OpCode::MulInt16 => mul_int16::case(random),
         OpCode::GateInt16 => gate_int16::case(random),

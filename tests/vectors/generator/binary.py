@@ -105,6 +105,22 @@ def add_binary(suite, builtin, case_name, **given):
     suite.add(name, g)
 
 
+def add_n(suite):
+    """ADD_N, whose operands share their scale."""
+    for name, count, shape, scales, zero_points in (
+        ("three", 3, (1, 4, 5, 3), (0.05, 0.09), (-7, 3)),
+        ("two", 2, (2, 9), (0.05, 0.05), (0, 0)),
+        ("five", 5, (1, 30), (0.03, 0.11), (12, -100)),
+        ("zero_points_low", 3, (1, 30), (0.05, 0.1), (-128, -128)),
+        ("zero_points_high", 3, (1, 30), (0.05, 0.1), (127, 127)),
+        ("tie", 2, (1, 64), (0.5, 1.0), (0, 0)),
+    ):
+        g = Graph()
+        inputs = [g.input(shape, scales[0], zero_points[0]) for _ in range(count)]
+        g.op("ADD_N", inputs, [g.output(shape, scales[1], zero_points[1])], "AddNOptions")
+        suite.add(f"add_n/{name}", g)
+
+
 def cases(suite):
     """All binary operators."""
     for builtin in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM"):
@@ -130,3 +146,4 @@ def cases(suite):
         ("tie_128th", (0.125, 0.125, 2.0), (0, 0, -1)),
     ):
         add_binary(suite, "MUL", name, scales=scales, zp=zp, left=(8, 16), right=(8, 16))
+    add_n(suite)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from . import litert
 from .model import ACTIVATIONS, Graph
 from .suite import edge_samples, rng_of
 
@@ -381,8 +382,53 @@ def updates(suite):
     suite.add(name, g)
 
 
+# name: (shape of the result, places)
+SCATTER = {
+    "rows": ((5, 3), [[4], [1]]),
+    "elements": ((4, 5), [[0, 4], [3, 0], [2, 2]]),
+    "vector": ((9,), [[3], [8], [0], [5]]),
+    "all": ((3, 4), [[2], [0], [1]]),
+    "images": ((2, 3, 4, 2), [[[0, 1], [1, 2]], [[1, 0], [0, 0]]]),
+}
+
+
+def scatter(suite):
+    """SCATTER_ND at places that the file knows, which TFLM does not have: LiteRT's bytes."""
+    for case_name, (shape, places) in SCATTER.items():
+        g, places = Graph(), np.array(places)
+        x = g.input((*places.shape[:-1], *shape[places.shape[-1]:]), SCALE, ZERO_POINT)
+        y = g.output(shape, SCALE, ZERO_POINT)
+        g.op("SCATTER_ND", [g.ints(places), x, g.ints(shape)], [y], "ScatterNdOptions")
+        suite.add(f"scatter_nd/{case_name}", g, runner=litert)
+
+
+# name: (shape, count)
+TOP = {
+    "one": ((1, 12), 1),
+    "some": ((1, 12), 4),
+    "all": ((1, 7), 7),
+    "rows": ((3, 10), 3),
+    "image": ((1, 2, 3, 9), 2),
+    "vector": ((40,), 5),
+    "classes": ((1, 300), 5),
+}
+
+
+def top(suite):
+    """TOPK_V2, which TFLM does not have: LiteRT's bytes."""
+    for case_name, (shape, count) in TOP.items():
+        g = Graph()
+        x = g.input(shape, SCALE, ZERO_POINT)
+        found = (*shape[:-1], count)
+        g.op("TOPK_V2", [x, g.ints(count)], [g.output(found, SCALE, ZERO_POINT), g.output(found, dtype="i32")],
+             "TopKV2Options")
+        suite.add(f"topk_v2/{case_name}", g, samples=8, runner=litert)
+
+
 def cases(suite):
     """All of them."""
     for family in (pad, concatenation, split, cut, transpose, reshape, pack, gather):
         family(suite)
     updates(suite)
+    scatter(suite)
+    top(suite)

@@ -35,6 +35,7 @@ use super::window::Window;
 macro_rules! operators {
     ($then:ident) => {
         $then! {
+            add_n { AddN(op: AddN) => "ADD_N" }
             arg_min_max { ArgMinMax(op: ArgMinMax) => if op.largest { "ARG_MAX" } else { "ARG_MIN" } }
             batch_matmul { BatchMatMul(op: BatchMatMul) => "BATCH_MATMUL" }
             binary { Binary(op: Binary) => op.kind.name() }
@@ -71,6 +72,7 @@ macro_rules! operators {
             softmax { Softmax(op: Softmax) => "SOFTMAX" }
             split { Split(op: Split) => "SPLIT" }
             svdf { Svdf(op: Svdf) => "SVDF" }
+            top_k { TopK(op: TopK) => "TOPK_V2" }
             transpose { Transpose(op: Transpose) => "TRANSPOSE" }
             transpose_conv { TransposeConv(op: TransposeConv) => "TRANSPOSE_CONV" }
             unary { Unary(op: UnaryKind) => op.name() }
@@ -359,6 +361,24 @@ pub struct ArgMinMax {
     /// The dimension that is searched.
     pub axis: usize,
     /// Whether the largest element is looked for, or the smallest.
+    pub largest: bool,
+}
+
+/// a, b, …, int8 of one quantization → the sum of all
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AddN {
+    /// What sums begin with: 0 but for what is made to run as TensorFlow Lite Micro does, which begins with what the
+    /// negative zero point stands for.
+    pub start: f32,
+}
+
+/// input → the largest or smallest elements of each row of the last dimension, in order, and their places, int32 or int64;
+/// of equal elements, the first one comes first
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopK {
+    /// How many of each row.
+    pub count: usize,
+    /// Whether the largest are looked for, or the smallest.
     pub largest: bool,
 }
 

@@ -164,10 +164,20 @@ pub(super) fn truth(l: &mut Layer<'_>) -> Translation {
         if let Some(kind) = LogicKind::of(&op) {
             return one(l.net.b.op(&l.name, Op::Logic(kind), &[a, b])?);
         }
+        let truncates = l.int("fmod", 0) == 1;
         if !l.net.is_integer(&first) || !l.net.is_integer(&second) {
-            return unsupported("a modulo of real numbers");
+            if !truncates {
+                return one(l.net.b.binary(&l.name, BinaryKind::FloorMod, a, b)?);
+            }
+            // The sign is the dividend's: what remains of its magnitude.
+            let [size, of, rest, sign] = ["size", "of", "rest", "sign"].map(|word| l.part(word));
+            let size = l.net.b.unary(&size, UnaryKind::Abs, a)?;
+            let of = l.net.b.unary(&of, UnaryKind::Abs, b)?;
+            let rest = l.net.b.binary(&rest, BinaryKind::FloorMod, size, of)?;
+            let sign = l.net.b.unary(&sign, UnaryKind::Sign, a)?;
+            return one(l.net.b.binary(&l.name, BinaryKind::Mul, rest, sign)?);
         }
-        if l.int("fmod", 0) == 1 {
+        if truncates {
             return unsupported("a remainder with the sign of the dividend");
         }
         return one(l.net.b.binary(&l.name, BinaryKind::FloorMod, a, b)?);

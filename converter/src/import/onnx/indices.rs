@@ -91,8 +91,3 @@ pub(super) fn one_hot(l: &mut Layer<'_>) -> Translation {
     let off = l.net.b.constant(&off_name, &[], number(off))?;
     one(l.net.b.one_hot(&l.name, indices, (depth as usize, place), [on, off])?)
 }
-
-/// Look-ups by several coordinates, which are refused.
-pub(super) fn known_only(l: &mut Layer<'_>) -> Translation {
-    unsupported(format!("{} has no counterpart here; a Gather along one axis has", l.node.op_type))
-}

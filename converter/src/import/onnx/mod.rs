@@ -31,6 +31,7 @@ mod net;
 mod normalization;
 mod older;
 mod operators;
+mod places;
 mod pooling;
 mod proto;
 mod quantized;

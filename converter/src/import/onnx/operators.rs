@@ -6,7 +6,7 @@ use super::proto::NodeProto;
 use super::versions::STANDARD;
 use super::{
     arithmetic, branches, convolution, custom, dense, dynamic, functions, indices, learning, movement,
-    normalization, pooling, quantized, recurrent, reductions, resize,
+    normalization, places, pooling, quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};
 use crate::import::refusal::unsupported;
@@ -39,7 +39,7 @@ pub(super) fn translate(layer: &mut Layer<'_>) -> Translation {
 fn reason(node: &NodeProto) -> String {
     let text = match node.op_type.as_str() {
         "Loop" | "Scan" => "loops are not supported; export the model without it",
-        "TopK" | "NonZero" | "NonMaxSuppression" | "Unique" | "Compress" => {
+        "NonZero" | "NonMaxSuppression" | "Unique" => {
             "the size of its result or its order depends on the data"
         }
         "DynamicQuantizeMatMul" => {
@@ -128,7 +128,13 @@ fn standard(op: &str) -> Option<Translate> {
         "Gather" => indices::gather,
         "GatherND" => indices::gather_nd,
         "OneHot" => indices::one_hot,
-        "GatherElements" | "ScatterND" | "ScatterElements" => indices::known_only,
+        "TopK" => reductions::top_k,
+        "GatherElements" => places::gather_elements,
+        "ScatterND" => places::scatter_nd,
+        "Scatter" | "ScatterElements" => places::scatter_elements,
+        "ReverseSequence" => places::reverse_sequence,
+        "Compress" => places::compress,
+        "Trilu" => places::trilu,
         "Expand" => movement::expand,
         "Tile" => movement::tile,
         "Pad" => movement::pad,

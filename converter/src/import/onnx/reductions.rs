@@ -1,9 +1,10 @@
 //! Reductions over axes, CumSum, ArgMax and ArgMin.
 
 use super::known::Known;
-use super::layer::{Layer, Translation, axes, axis, known, one};
+use super::layer::{Layer, Translation, axes, axis, known, one, size};
 use super::net::Slot;
-use crate::graph::{ArgMinMax, Constant, Cumsum, Op, ReduceKind, UnaryKind};
+use crate::graph::{ArgMinMax, Constant, Cumsum, Op, ReduceKind, TopK, UnaryKind};
+use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
 /// ONNX's reductions.
@@ -120,6 +121,19 @@ pub(super) fn arg(l: &mut Layer<'_>, largest: bool) -> Translation {
     let y = l.net.b.op(&name, op, &[x])?;
     shape[axis] = 1;
     one(if keep { l.net.b.reshape(&l.name, y, &shape)? } else { y })
+}
+
+/// TopK: input, count. Its elements are in order, which `sorted` 0 allows.
+pub(super) fn top_k(l: &mut Layer<'_>) -> Translation {
+    let (x, shape) = (l.value(0)?, l.shape(0)?);
+    let axis = axis(l.int("axis", -1), shape.len())?;
+    let count = match l.ints_of("k", 1)?.as_deref() {
+        Some(&[count]) => size(count, "count")?,
+        _ => return Err(Refusal::Broken(damaged("its count is not one number"))),
+    };
+    let op = TopK { count, largest: l.int("largest", 1) != 0 };
+    let found = l.net.b.top_k(&l.name, x, axis, op)?;
+    Ok(found.into_iter().map(Slot::Computed).collect())
 }
 
 /// CumSum.

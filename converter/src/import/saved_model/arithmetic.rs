@@ -5,9 +5,10 @@ use super::known::Known;
 use super::library::Attributes;
 use super::tensor::{Layer, Tensor, Translation, axis};
 use crate::graph::{
-    ArgMinMax, BinaryKind, CompareKind, Cumsum, DType, LogicKind, Op, ReduceKind, Softmax, UnaryKind, ValueId,
+    ArgMinMax, BinaryKind, CompareKind, Cumsum, DType, LogicKind, Op, ReduceKind, Softmax, TopK, UnaryKind,
+    ValueId,
 };
-use crate::import::refusal::Refusal;
+use crate::import::refusal::{Refusal, unsupported};
 
 pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -> Translation {
     let x = e.value(layer.input(0)?)?;
@@ -16,10 +17,6 @@ pub(super) fn unary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: UnaryKind) -
 
 pub(super) fn binary(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: BinaryKind) -> Translation {
     let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
-    let real = e.builder.graph().value(a).dtype == DType::Float32;
-    if real && matches!(kind, BinaryKind::FloorDiv | BinaryKind::FloorMod) {
-        return Err("of real numbers; integers are supported".into());
-    }
     // The result has the type of the first operand. A constant operand has the same type.
     Ok(vec![Tensor::Value(e.builder.binary(&layer.name, kind, a, b)?)])
 }
@@ -173,6 +170,25 @@ pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Tr
     let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
     let op = Op::ArgMinMax(ArgMinMax { axis, largest });
     Ok(vec![Tensor::Value(e.builder.op(&layer.name, op, &[x])?)])
+}
+
+pub(super) fn add_n(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let mut sum = e.value(layer.input(0)?)?;
+    for (number, operand) in layer.inputs.iter().enumerate().skip(1) {
+        let operand = e.value(operand)?;
+        sum = e.builder.binary(&format!("{}/sum_{number}", layer.name), BinaryKind::Add, sum, operand)?;
+    }
+    e.builder.name_last(&layer.name, sum);
+    Ok(vec![Tensor::Value(sum)])
+}
+
+pub(super) fn top_k(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let x = e.value(layer.input(0)?)?;
+    let count = layer.integer(1, "count")?;
+    let Ok(count) = usize::try_from(count) else { return unsupported(format!("{count} elements")) };
+    let axis = e.builder.shape(x).len().saturating_sub(1);
+    let found = e.builder.top_k(&layer.name, x, axis, TopK { count, largest: true })?;
+    Ok(found.into_iter().map(Tensor::Value).collect())
 }
 
 pub(super) fn cumsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {

@@ -230,10 +230,10 @@ pub(super) fn reshape(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
 
 /// BatchToSpaceND after such a convolution. What it crops need not be padded.
 pub(super) fn batch_to_space(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
-    let Tensor::Spaced(Spaced { value, block, paddings: None }) = layer.input(0)? else {
-        return Err("BatchToSpaceND without the SpaceToBatchND and convolution before it".into());
-    };
     let (own, crops) = blocks(layer)?;
+    let Tensor::Spaced(Spaced { value, block, paddings: None }) = layer.input(0)? else {
+        return super::places::batch_to_space(e, layer, &own, &crops);
+    };
     if own != *block {
         return Err(format!("blocks of {own:?} put together of blocks of {block:?}").into());
     }

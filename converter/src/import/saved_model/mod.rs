@@ -30,6 +30,7 @@ mod loops;
 mod movement;
 mod normalization;
 mod operators;
+mod places;
 mod proto;
 mod rearrange;
 mod recurrent;

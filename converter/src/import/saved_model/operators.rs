@@ -5,8 +5,8 @@ use super::known::{self, Known};
 use super::library::{Attributes, constant};
 use super::tensor::{Layer, Tensor, Translation};
 use super::{
-    arithmetic, assignments, convolution, dense, einsum, host, lists, movement, normalization, rearrange,
-    slices,
+    arithmetic, assignments, convolution, dense, einsum, host, lists, movement, normalization, places,
+    rearrange, slices,
 };
 use crate::graph::{BinaryKind, CompareKind, DType, LogicKind, PoolKind, ReduceKind, UnaryKind};
 use crate::import::damaged::damaged;
@@ -14,6 +14,7 @@ use crate::import::refusal::Refusal;
 
 /// Supported operators, except those in `arithmetic`'s tables, calls and loops.
 const KNOWN: &[&str] = &[
+    "AddN",
     "All",
     "Any",
     "ArgMax",
@@ -31,6 +32,7 @@ const KNOWN: &[&str] = &[
     "Conv2D",
     "Conv2DBackpropInput",
     "Cumsum",
+    "DepthToSpace",
     "DepthwiseConv2dNative",
     "Div",
     "Einsum",
@@ -87,7 +89,10 @@ const KNOWN: &[&str] = &[
     "ResizeBilinear",
     "ResizeNearestNeighbor",
     "ResourceGather",
+    "ReverseSequence",
     "ReverseV2",
+    "Roll",
+    "ScatterNd",
     "Select",
     "SelectV2",
     "Shape",
@@ -96,6 +101,7 @@ const KNOWN: &[&str] = &[
     "Snapshot",
     "Softmax",
     "SpaceToBatchND",
+    "SpaceToDepth",
     "Split",
     "SplitV",
     "Squeeze",
@@ -108,7 +114,9 @@ const KNOWN: &[&str] = &[
     "TensorListReserve",
     "TensorListSetItem",
     "TensorListStack",
+    "TensorScatterUpdate",
     "Tile",
+    "TopKV2",
     "Transpose",
     "TruncateDiv",
     "Unpack",
@@ -250,6 +258,16 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation
         "ArgMax" => arithmetic::arg(e, layer, true),
         "ArgMin" => arithmetic::arg(e, layer, false),
         "Cumsum" => arithmetic::cumsum(e, layer),
+        "TopKV2" => arithmetic::top_k(e, layer),
+        "AddN" => arithmetic::add_n(e, layer),
+        "Any" => arithmetic::reduce(e, layer, ReduceKind::Max),
+        "All" => arithmetic::reduce(e, layer, ReduceKind::Min),
+        "ScatterNd" => places::scatter(e, layer, false),
+        "TensorScatterUpdate" => places::scatter(e, layer, true),
+        "ReverseSequence" => places::reverse_sequence(e, layer),
+        "Roll" => places::roll(e, layer),
+        "DepthToSpace" => places::depth_and_space(e, layer, true),
+        "SpaceToDepth" => places::depth_and_space(e, layer, false),
         "Cast" => arithmetic::cast(e, layer),
         "Conv2D" => convolution::conv_2d(e, layer),
         "DepthwiseConv2dNative" => convolution::depthwise(e, layer),

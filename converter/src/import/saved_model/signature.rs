@@ -110,6 +110,10 @@ pub(super) fn outputs<'m>(
     for ((name, _), tensor) in numbers.into_iter().zip(tensors) {
         let id = match tensor {
             Tensor::Value(id) | Tensor::Lost(id) => id,
+            Tensor::Spaced(spaced) => match super::places::space_to_batch(evaluator, &spaced) {
+                Ok(id) => id,
+                Err(_) => return Err(damaged(format!("output `{name}` is an image taken apart"))),
+            },
             Tensor::Known(_) => {
                 let note = "does not depend on the model's inputs: it was left out";
                 evaluator.notes.push(format!("output `{name}` {note}"));

@@ -3,8 +3,8 @@
 use super::layer::{Layer, Place, Reason, Step, Translated, axis, broadcast, options};
 use super::windows::{check_weights, with_activation};
 use crate::graph::{
-    Activation, ArgMinMax, BatchMatMul, Binary, BinaryKind, Cumsum, DType, FullyConnected, Graph, Op,
-    Quantization, Reduce, ReduceKind, Softmax, UnaryKind,
+    Activation, AddN, ArgMinMax, BatchMatMul, Binary, BinaryKind, Cumsum, DType, FullyConnected, Graph, Op,
+    Quantization, Reduce, ReduceKind, Softmax, TopK, UnaryKind,
 };
 use crate::tflite::ActivationFunctionType as Fused;
 
@@ -131,10 +131,16 @@ pub(super) fn l2_normalization(layer: &Layer<'_>) -> Result<Translated, Reason> 
     }
 }
 
-/// ADD_N, of real numbers: sums of two, one after the other.
+/// ADD_N: of real numbers sums of two, one after the other. TFLM begins the sums of int8 elements with their negative
+/// zero point.
 pub(super) fn add_n(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let shape = layer.output()?.shape.clone();
     let count = layer.inputs.len();
+    if layer.input(0)?.dtype == DType::Int8 && count > 1 {
+        let quantization = layer.input(0)?.quantization.as_ref().and_then(|q| q.tensor());
+        let start = quantization.map_or(0.0, |(scale, zero_point)| -scale * zero_point as f32);
+        return Ok(Translated::new(Op::AddN(AddN { start }), layer.inputs));
+    }
     for position in 0..count {
         let value = layer.input(position)?;
         if value.dtype != DType::Float32 || value.shape != shape {
@@ -203,6 +209,20 @@ pub(super) fn arg(layer: &Layer<'_>, largest: bool) -> Result<Translated, Reason
     Ok(Translated::new(op, &layer.inputs[..1]))
 }
 
+/// TOPK_V2: input, count.
+pub(super) fn top_k(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    let mut shape = layer.input(0)?.shape.clone();
+    let count = usize::try_from(layer.integer(1, "count")?).unwrap_or_default();
+    match shape.last_mut().filter(|depth| (1..=**depth).contains(&count)) {
+        Some(depth) => *depth = count,
+        None => return Err(format!("the {count} largest of shape {shape:?}")),
+    }
+    if layer.results().count() != 2 || layer.results().any(|result| result.shape != shape) {
+        return Err(format!("its results are not twice {shape:?}"));
+    }
+    Ok(Translated::new(Op::TopK(TopK { count, largest: true }), &layer.inputs[..1]))
+}
+
 /// CUMSUM. TFLM begins the sums of int8 elements with the negative zero point, not with what stands for zero.
 pub(super) fn cumsum(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let input = layer.input(0)?;
@@ -215,9 +235,18 @@ pub(super) fn cumsum(layer: &Layer<'_>) -> Result<Translated, Reason> {
     Ok(Translated::new(Op::Cumsum(op), &layer.inputs[..1]))
 }
 
-/// Tells of CUMSUM layers that add up from another number than zero.
+/// Tells of CUMSUM and ADD_N layers that add up from another number than zero.
 pub(super) fn warn_of_sums(graph: &Graph, warnings: &mut Vec<String>) {
     for node in &graph.nodes {
+        if let Op::AddN(AddN { start }) = node.op
+            && start != 0.0
+        {
+            warnings.push(format!(
+                "layer `{}` (ADD_N): TFLM's kernel begins its sums with {start}, which the negative zero point stands for, \
+                 not with 0; the integers are TFLM's. Write it as ADDs, or quantize its operands with a zero point of 0",
+                node.name
+            ));
+        }
         if let Op::Cumsum(Cumsum { start, .. }) = node.op
             && start != 0
         {

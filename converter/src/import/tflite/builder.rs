@@ -218,6 +218,7 @@ impl Builder {
         }
         node.op = translated.op;
         node.inputs = translated.inputs;
+        let mut made = Vec::new();
         for (position, part) in translated.stacked.into_iter().enumerate() {
             let id = self.value(Value {
                 name: format!("{}/{}", node.name, part.word),
@@ -226,9 +227,12 @@ impl Builder {
                 quantization: part.quantization,
                 constant: Some(part.constant),
             });
-            node.inputs[position + 1] = Some(id);
+            if translated.steps.is_empty() {
+                node.inputs[position + 1] = Some(id);
+            }
+            made.push(id);
         }
-        let nodes = self.steps(node, translated.steps);
+        let nodes = self.steps(node, translated.steps, &made);
         // Shapes that are computed from shapes are known as soon as those are.
         if self.fold_movement(&nodes) {
             return;
@@ -261,12 +265,13 @@ impl Builder {
     }
 
     /// The nodes of a layer that takes several; the last one is `node`, with its name and its result.
-    fn steps(&mut self, mut node: Node, steps: Vec<Step>) -> Vec<Node> {
+    fn steps(&mut self, mut node: Node, steps: Vec<Step>, made: &[ValueId]) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::new();
         let count = steps.len();
         for (number, step) in steps.into_iter().enumerate() {
             let place = |place: &Place| match *place {
                 Place::Operand(id) => id,
+                Place::Made(at) => made.get(at).copied(),
                 Place::Step(at) => nodes.get(at).and_then(|node| node.outputs.first().copied()),
             };
             let inputs: Vec<Option<ValueId>> = step.inputs.iter().map(place).collect();

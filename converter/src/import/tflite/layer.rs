@@ -24,7 +24,7 @@ pub(super) struct Translated {
     pub then: Option<UnaryKind>,
     /// The operator is QUANTIZE to this int8 from this smallest integer on, and DEQUANTIZE to the result follows.
     pub through: Option<(Quantization, i32)>,
-    /// Constants made of several operands, for the operands from position 1 on.
+    /// Constants that the file does not have as they are, for the operands from position 1 on, or for steps.
     pub stacked: Vec<Stacked>,
     /// The nodes of a layer that takes several, instead of `op`; the last one writes the result.
     pub steps: Vec<Step>,
@@ -45,9 +45,11 @@ pub(super) enum Place {
     Operand(Option<ValueId>),
     /// The result of the step with this number.
     Step(usize),
+    /// The constant with this number of those that are made.
+    Made(usize),
 }
 
-/// A constant that the file keeps in parts.
+/// A constant that the file keeps in parts, or does not have.
 pub(super) struct Stacked {
     /// What it is, for its name.
     pub word: &'static str,

@@ -34,6 +34,7 @@ mod lookup;
 mod lstm;
 mod movement;
 mod operators;
+mod places;
 mod slices;
 mod sparse;
 mod svdf;

@@ -2,7 +2,7 @@
 //! Ferrolite.
 
 use super::layer::{Layer, Reason, Translated};
-use super::{arithmetic, copies, dilation, logic, lstm, movement, slices, svdf, windows};
+use super::{arithmetic, copies, dilation, logic, lstm, movement, places, slices, svdf, windows};
 use crate::graph::{BinaryKind, CompareKind, GatherNd, LogicKind, Op, PoolKind, ReduceKind, UnaryKind};
 use crate::tflite::{BuiltinOperator as Code, OperatorCode};
 
@@ -38,6 +38,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::TRANSPOSE_CONV => windows::transpose_conv(layer),
         Code::AVERAGE_POOL_2D => windows::pool_2d(layer, PoolKind::Average),
         Code::MAX_POOL_2D => windows::pool_2d(layer, PoolKind::Max),
+        Code::L2_POOL_2D => windows::l2_pool_2d(layer),
         Code::FULLY_CONNECTED => arithmetic::fully_connected(layer),
         Code::BATCH_MATMUL => arithmetic::batch_matmul(layer),
         Code::UNIDIRECTIONAL_SEQUENCE_LSTM => lstm::sequence_lstm(layer),
@@ -57,6 +58,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::REDUCE_ANY => arithmetic::reduce(layer, ReduceKind::Max),
         Code::ARG_MAX => arithmetic::arg(layer, true),
         Code::ARG_MIN => arithmetic::arg(layer, false),
+        Code::TOPK_V2 => arithmetic::top_k(layer),
         Code::CUMSUM => arithmetic::cumsum(layer),
         Code::QUANTIZE => arithmetic::convert(layer, Op::Quantize),
         Code::DEQUANTIZE => arithmetic::convert(layer, Op::Dequantize),
@@ -74,6 +76,8 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::UNPACK => movement::unpack(layer),
         Code::GATHER => movement::gather(layer),
         Code::GATHER_ND => Ok(Translated::new(Op::GatherNd(GatherNd { batch_dims: 0 }), layer.inputs)),
+        Code::SCATTER_ND => places::scatter_nd(layer),
+        Code::REVERSE_SEQUENCE => places::reverse_sequence(layer),
         Code::EMBEDDING_LOOKUP => movement::embedding_lookup(layer),
         Code::FILL => copies::fill(layer),
         Code::BROADCAST_ARGS => copies::broadcast_args(layer),

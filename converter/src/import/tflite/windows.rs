@@ -5,8 +5,10 @@
 //! before the image; VALID pads nothing. A transposed convolution crops, by the same formula with
 //! input and output exchanged.
 
-use super::layer::{Layer, Reason, Translated, activation, dims4, options};
-use crate::graph::{Conv2d, DepthwiseConv2d, Op, Pool2d, PoolKind, TransposeConv, Window};
+use super::layer::{Layer, Place, Reason, Step, Translated, activation, dims4, options};
+use crate::graph::{
+    Activation, Conv2d, DType, DepthwiseConv2d, Op, Pool2d, PoolKind, TransposeConv, UnaryKind, Window,
+};
 use crate::tflite::{ActivationFunctionType, Padding};
 
 /// CONV_2D: input, filter `[out, h, w, in / groups]`, bias?
@@ -117,6 +119,28 @@ pub(super) fn pool_2d(layer: &Layer<'_>, kind: PoolKind) -> Result<Translated, R
     with_activation(layer, o.fused_activation_function(), |activation| {
         Op::Pool2d(Pool2d { kind, window, activation })
     })
+}
+
+/// L2_POOL_2D of real numbers: the root of the mean of the squares under a window.
+pub(super) fn l2_pool_2d(layer: &Layer<'_>) -> Result<Translated, Reason> {
+    if layer.input(0)?.dtype != DType::Float32 {
+        return Err(format!("of {}", layer.input(0)?.dtype.name()));
+    }
+    let Translated { op, .. } = pool_2d(layer, PoolKind::Average)?;
+    let Op::Pool2d(Pool2d { kind, window, activation }) = op else { return Err(Reason::new()) };
+    // Roots are not negative: of the clamps only those from above do something.
+    if !matches!(activation, Activation::None | Activation::Relu) {
+        return Err("a fused activation".into());
+    }
+    let (from, to) = (layer.input(0)?.shape.clone(), layer.output()?.shape.clone());
+    let mean = Op::Pool2d(Pool2d { kind, window, activation: Activation::None });
+    let step = |op, input, shape| Step { op, inputs: vec![input], shape };
+    let steps = vec![
+        step(Op::Unary(UnaryKind::Square), Place::Operand(layer.id(0)), from),
+        step(mean, Place::Step(0), to.clone()),
+        step(Op::Unary(UnaryKind::Sqrt), Place::Step(1), to),
+    ];
+    Ok(Translated::several(steps, &layer.inputs[..1]))
 }
 
 /// Builds the operator with its clamp, and the function that follows where TFLite fuses one that
