@@ -79,7 +79,7 @@
 //! | read a trained model, and see what is in it | [`import`], [`graph`], [`facts`] |
 //! | run it in float | [`mod@reference`] |
 //! | make it smaller and int8 | [`passes`], [`mod@quantize`] |
-//! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`] |
+//! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`], [`project`] |
 //! | read a file, run it, step through it | [`model_file`], [`mod@run`], [`eager`] |
 //! | compare, measure, report | [`mod@compare`], [`mod@bench`], [`report`] |
 //! | run it on a microcontroller's core | [`board`] |
@@ -108,6 +108,7 @@ pub mod noise;
 pub mod ops;
 pub mod passes;
 pub mod progress;
+pub mod project;
 pub mod quantize;
 pub mod reference;
 pub mod report;

@@ -12,7 +12,7 @@ use crate::execute::{failed, infer, interpreter};
 use crate::model_file::{self, ModelFile, PortFacts};
 
 /// Raw bytes of all inputs.
-type Inputs = Vec<Vec<u8>>;
+pub(crate) type Inputs = Vec<Vec<u8>>;
 
 /// Samples for a small model: random ones, and an extreme one after each.
 const SAMPLES: u64 = 8;
@@ -77,6 +77,11 @@ fn answers(file: &ModelFile, inputs: &Inputs, before: u8) -> Result<Vec<Vec<u8>>
         found.push(net.state().map_err(failed)?.to_vec());
     }
     Ok(found)
+}
+
+/// Made-up inputs, over the whole range of each.
+pub(crate) fn made_up(model: &Model<'_>) -> Inputs {
+    samples(model).swap_remove(0)
 }
 
 /// The values that inputs are filled with.

@@ -169,6 +169,11 @@ fn example(name: &str) -> PathBuf {
     root().join("boards/c/examples").join(name)
 }
 
+/// A file of the start that `ferrolite new --lang c` writes.
+fn template(name: &str) -> PathBuf {
+    root().join("converter/src/project/templates/c").join(name)
+}
+
 /// Compiles a program of some sources for the host, links it and returns what it prints.
 fn on_host(program: &str, standard: &str, folder: &Path, sources: &[PathBuf], library: &Path) -> String {
     // The data are C, whatever the program is.
@@ -212,7 +217,7 @@ fn for_board(board: &Board, folder: &Path, sources: &[PathBuf], library: &Path) 
         "-Wl,-z,noexecstack",
         "-Wl,--fatal-warnings",
     ]);
-    link.arg("-T").arg(example("arm/board.ld")).arg(example("arm/start.c")).args(sources);
+    link.arg("-T").arg(template("board.ld")).arg(template("start.c")).args(sources);
     let elf = folder.join("program.elf");
     let linked = link.arg(library.join("libferrolite.a")).arg("-o").arg(&elf).output().unwrap();
     assert!(linked.status.success() && linked.stderr.is_empty(), "{}: {}", board.name, text(&linked));

@@ -1,4 +1,4 @@
-/* How the examples speak: with printf's puts on a PC, and through a debugger or emulator on a board (arm/start.c). */
+/* How the examples speak: with printf's puts on a PC, and through a debugger or emulator on a board (converter/src/project/templates/c). */
 #ifndef SAY_H
 #define SAY_H
 

@@ -20,4 +20,5 @@ mod names;
 mod rust;
 
 pub use c::{CFiles, c};
+pub(crate) use rust::outputs as rust_outputs;
 pub use rust::rust;

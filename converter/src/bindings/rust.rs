@@ -48,6 +48,11 @@ pub fn rust(model: &Model<'_>) -> String {
     out
 }
 
+/// The names that the module gives a model's outputs.
+pub(crate) fn outputs(model: &Model<'_>) -> Vec<String> {
+    faces(model, "output", model_file::outputs(model), &[]).into_iter().map(|face| face.name).collect()
+}
+
 fn faces(model: &Model<'_>, kind: &str, facts: Vec<PortFacts>, reserved: &[&str]) -> Vec<Face> {
     let ports = if kind == "input" { model.inputs() } else { model.outputs() };
     let names: Vec<&str> = facts.iter().map(|facts| facts.name.as_str()).collect();

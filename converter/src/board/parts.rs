@@ -108,6 +108,8 @@ pub const PARTS: &[Part] = &[
             Evidence::Published,
         )
     },
+    part_of("b-l475e-iot01a", "STM32L475VG, Cortex-M4", M4, (80, 3), (MIB, 128 * KIB), Evidence::Core),
+    part_of("netduinoplus2", "STM32F405RG, Cortex-M4", M4, (168, 2), (MIB, 192 * KIB), Evidence::Core),
     part_of("nucleo-f446re", "STM32F446RE, Cortex-M4", M4, (180, 2), (512 * KIB, 128 * KIB), Evidence::Core),
     part_of("nrf52840dk", "nRF52840, Cortex-M4", M4, (64, 2), (MIB, 256 * KIB), Evidence::Core),
     part_of(

@@ -58,6 +58,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// List the boards that models can run on
     Boards(BoardsArgs),
+    /// Write a firmware project for a board, with a model in it, that builds and runs at once
+    New(NewArgs),
     /// Print a script with which a shell completes these commands and options
     Completions(CompletionsArgs),
     /// Print a manual page, of ferrolite or of one of its commands
@@ -74,6 +76,7 @@ impl Command {
             Command::Compare(args) => args.json,
             Command::Bench(args) => args.json,
             Command::Boards(args) => args.json,
+            Command::New(args) => args.json,
             Command::Completions(_) | Command::Man(_) => false,
         }
     }
@@ -326,6 +329,36 @@ pub struct BenchArgs {
 /// Arguments of `ferrolite boards`.
 #[derive(Debug, Args)]
 pub struct BoardsArgs {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite new`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct NewArgs {
+    /// The project's folder; its last part is the project's name
+    #[arg(value_name = "APP")]
+    pub app: PathBuf,
+    /// The board, one that can `new` (`ferrolite boards`)
+    #[arg(long, value_name = "BOARD")]
+    pub board: String,
+    /// The model: a .ferro file, or any format that `convert` takes
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// The project's language
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = ["rust", "c"])]
+    pub lang: String,
+    /// Typical samples, to quantize a float model; the first becomes the project's sample
+    #[arg(long, value_name = "DATA")]
+    pub calibrate: Option<String>,
+    /// Ferrolite's source tree, or its folder `runtime`, where this command was not built from it
+    #[arg(long, value_name = "PATH")]
+    pub runtime: Option<PathBuf>,
+    /// Treat every warning as an error: exit with 1 and write nothing
+    #[arg(long)]
+    pub strict: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -6,6 +6,7 @@ use super::Printed;
 use super::args::BoardsArgs;
 use crate::board::{self, HOST, PARTS, Part, Status};
 use crate::error::Result;
+use crate::project::KITS;
 use crate::text::{self, Column};
 
 #[derive(Debug, Serialize)]
@@ -23,7 +24,7 @@ struct Board {
     qemu_installed: Option<bool>,
     target: Option<&'static str>,
     target_installed: Option<bool>,
-    /// What it can: `run` (`--on`), `time` (`bench --board`).
+    /// What it can: `run` (`--on`), `time` (`bench --board`), `new` (`new --board`).
     can: Vec<&'static str>,
     /// The board that runs the programs of its core.
     emulated_by: Option<&'static str>,
@@ -45,7 +46,7 @@ impl From<Status> for Board {
             qemu_installed: Some(status.qemu_installed),
             target: Some(board.target),
             target_installed: Some(status.target_installed),
-            can: vec!["run"],
+            can: can("run", board.name),
             ..Board::default()
         }
     }
@@ -63,7 +64,7 @@ impl Board {
             qemu_installed: by.and_then(|board| board.qemu_installed),
             target: by.and_then(|board| board.target),
             target_installed: by.and_then(|board| board.target_installed),
-            can: vec!["time"],
+            can: can("time", part.name),
             emulated_by: Some(part.emulated),
             clock_hz: Some(part.clock_hz),
             picojoules_per_cycle: part.picojoules,
@@ -71,6 +72,12 @@ impl Board {
             ..Board::default()
         }
     }
+}
+
+/// What a board can: what its list says, and projects where there is a kit.
+fn can(first: &'static str, name: &str) -> Vec<&'static str> {
+    let new = KITS.iter().any(|kit| kit.name == name).then_some("new");
+    std::iter::once(first).chain(new).collect()
 }
 
 pub fn execute(args: &BoardsArgs) -> Result<Printed> {

@@ -21,6 +21,7 @@ mod compare;
 mod convert;
 mod files;
 mod inspect;
+mod new;
 mod reads;
 mod run;
 mod shell;
@@ -87,6 +88,7 @@ fn execute(command: &Command) -> Result<Printed> {
         Command::Compare(args) => compare::execute(args),
         Command::Bench(args) => bench::execute(args),
         Command::Boards(args) => boards::execute(args),
+        Command::New(args) => new::execute(args),
         Command::Completions(args) => Ok(shell::completions(args)),
         Command::Man(args) => shell::man(args),
     }

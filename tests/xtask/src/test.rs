@@ -137,6 +137,12 @@ fn format() -> Result<()> {
     exec(rustfmt)
 }
 
+/// The tests of written projects whose names contain one of these words.
+fn projects(words: &[&str]) -> Result<()> {
+    let test = ["test", "-q", "-p", "ferrolite-conformance", "--test", "projects", "--"];
+    cargo(&[&test[..], words, &["--ignored", "--nocapture"]].concat())
+}
+
 /// The tests of the C library whose names contain one of these words.
 fn c_library(words: &[&str]) -> Result<()> {
     let test = ["test", "-q", "-p", "ferrolite-conformance", "--test", "c_library", "--"];
@@ -193,6 +199,19 @@ const STEPS: &[Step] = &[
         slow: true,
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
         run: || c_library(&["every_core", "flash_"]),
+    },
+    Step { name: "projects", slow: false, skip: needs_boards, run: || projects(&["a_project_runs"]) },
+    Step {
+        name: "projects in C",
+        slow: false,
+        skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
+        run: || projects(&["a_project_in_c"]),
+    },
+    Step {
+        name: "projects for every board",
+        slow: true,
+        skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
+        run: || projects(&["every_board"]),
     },
     Step {
         name: "model of cycles",

@@ -1,6 +1,6 @@
 /* What runs before and after `main` on a Cortex-M without an operating system: the vector table, the first values of
  * variables, and `say` through semihosting, which an emulator or a debugger answers. */
-#include "../say.h"
+#include "say.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,196 @@
+//! Projects that `ferrolite new` writes: they build as they are, and where an emulator has the board they run and give
+//! the converter's answers. What cannot become one is refused, and leaves nothing behind.
+//!
+//! The builds need network, targets and QEMU, so `cargo xtask test` runs them in steps of their own, "projects". By hand:
+//! `cargo test -p ferrolite-conformance --test projects -- --ignored`.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::root;
+use ferrolite::project::{self, KITS, Kit, Language, Map, Request, Start};
+use ferrolite_runtime::Target;
+
+/// A new folder for the projects of a test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn request<'a>(folder: &'a Path, kit: &'static Kit, model: &'a Path) -> Request<'a> {
+    Request { folder, kit, model, calibrate: None, language: Language::Rust, runtime: None, strict: false }
+}
+
+fn sine() -> PathBuf {
+    root().join("tests/models/sine/sine_int8_tf.tflite")
+}
+
+/// A program of the toolchain, without what an outer cargo has set for its own build.
+fn tool(name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(name);
+    for outer in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_TARGET_DIR",
+        "CARGO_INCREMENTAL",
+    ] {
+        command.env_remove(outer);
+    }
+    command.current_dir(folder);
+    command
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
+}
+
+/// Builds a project in Rust, runs it where an emulator has its board, and returns what it prints.
+fn build(project: &Path, kit: &Kit) -> String {
+    let mut cargo = tool("cargo", project);
+    // Projects for one core have the same dependencies.
+    cargo.env(
+        "CARGO_TARGET_DIR",
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects/target").join(kit.emulated),
+    );
+    let runs = matches!(kit.start, Start::Qemu(_));
+    cargo.args([if runs { "run" } else { "build" }, "--quiet", "--release"]);
+    let ran = cargo.output().expect("cargo runs");
+    assert!(ran.status.success(), "{}: {}", kit.name, text(&ran));
+    assert!(!text(&ran).contains("warning"), "{}: {}", kit.name, text(&ran));
+    text(&ran)
+}
+
+#[test]
+fn what_cannot_become_a_project_is_refused() {
+    let place = folder("refused");
+    let model = sine();
+    let kit = project::kit("qemu-cortex-m4").unwrap();
+    let refused = |request: &Request<'_>| project::create(request, &()).unwrap_err();
+
+    let path = place.join("1digit");
+    assert!(refused(&request(&path, kit, &model)).message.contains("`1digit`"));
+    // There is something in it.
+    assert!(refused(&request(&place.join(".."), kit, &model)).exit_code() != 0);
+    fs::create_dir(place.join("full")).unwrap();
+    fs::write(place.join("full/mine"), "mine").unwrap();
+    let path = place.join("full");
+    assert!(refused(&request(&path, kit, &model)).message.contains("something already"));
+    assert_eq!(fs::read(place.join("full/mine")).unwrap(), b"mine");
+
+    // A file for another core.
+    let path = place.join("app");
+    let packed = place.join("packed.ferro");
+    let emitted = common::compile_for(&model, true, Target::CortexM0).unwrap();
+    fs::write(&packed, &emitted.bytes).unwrap();
+    let error = refused(&request(&path, kit, &packed));
+    assert!(
+        error.message.contains("cortex-m0") && error.help.contains("--target cortex-m4"),
+        "{}",
+        error.message
+    );
+
+    // A board without room.
+    static SMALL: Kit = Kit { map: Map { flash: (0, 64 << 10), ram: (0x2000_0000, 4 << 10) }, ..KITS[0] };
+    let error =
+        refused(&request(&path, &SMALL, &root().join("tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite")));
+    assert!(error.message.contains("does not fit") && error.message.contains("4,096"), "{}", error.message);
+
+    // A language that the board has no template for, and a runtime that is not there.
+    let pico = project::kit("pico").unwrap();
+    let error = refused(&Request { language: Language::C, ..request(&path, pico, &model) });
+    assert!(error.help.contains("--c"), "{}", error.message);
+    let error = refused(&Request { runtime: Some(&place), ..request(&path, kit, &model) });
+    assert!(error.message.contains("--runtime"), "{}", error.message);
+
+    let mut left: Vec<_> = fs::read_dir(&place)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["full", "packed.ferro"]);
+}
+
+/// Models with state, with several inputs and outputs of other types than int8, and with reals at the borders.
+fn unusual_models() -> [PathBuf; 3] {
+    ["variables/before_and_after.tflite", "tflite_detection_postprocess/fast.tflite", "dequantize/i8.tflite"]
+        .map(|name| root().join("tests/vectors").join(name))
+}
+
+#[test]
+#[ignore = "builds firmware"]
+fn a_project_runs_and_gives_the_converters_answers() {
+    let place = folder("one");
+    let kit = project::kit("qemu-cortex-m4").unwrap();
+    for (index, model) in [sine()].into_iter().chain(unusual_models()).enumerate() {
+        let path = place.join(format!("app{index}"));
+        project::create(&request(&path, kit, &model), &()).unwrap();
+        let said = build(&path, kit);
+        assert!(said.contains("self-test: passed") && said.contains("output0[0] = "), "{said}");
+    }
+    // The self-test notices another answer.
+    let sample = place.join("app0/src/sample.rs");
+    let text = fs::read_to_string(&sample).unwrap();
+    let (head, answer) = text.split_once("OUTPUT0").unwrap();
+    let (declaration, numbers) = answer.split_once("= [\n").unwrap();
+    fs::write(&sample, format!("{head}OUTPUT0{declaration}= [\n    17 ^ {}", numbers.trim_start())).unwrap();
+    let mut cargo = tool("cargo", &place.join("app0"));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects/target").join(kit.emulated);
+    let ran = cargo.env("CARGO_TARGET_DIR", target).args(["run", "--quiet", "--release"]).output().unwrap();
+    assert!(!ran.status.success() && self::text(&ran).contains("another than"), "{}", self::text(&ran));
+}
+
+#[test]
+#[ignore = "builds firmware"]
+fn a_project_in_c_runs_and_gives_the_converters_answers() {
+    in_c(&["qemu-cortex-m4"]);
+}
+
+#[test]
+#[ignore = "builds firmware for all boards"]
+fn every_board_builds() {
+    let place = folder("every");
+    for kit in KITS {
+        let path = place.join(kit.name);
+        let model = sine();
+        project::create(&request(&path, kit, &model), &()).unwrap();
+        let said = build(&path, kit);
+        if let Start::Qemu(_) = kit.start {
+            assert!(said.contains("self-test: passed"), "{}: {said}", kit.name);
+        }
+    }
+}
+
+#[test]
+#[ignore = "builds firmware for all boards"]
+fn every_board_with_a_start_in_c_runs() {
+    let names: Vec<&str> = KITS.iter().map(|kit| kit.name).collect();
+    assert!(in_c(&names) >= 8);
+}
+
+/// Makes projects in C for those of the boards that have a start in C, runs them, and returns how many there were.
+fn in_c(boards: &[&str]) -> usize {
+    let place = folder(&format!("c{}", boards.len()));
+    let mut ran = 0;
+    for name in boards {
+        let kit = project::kit(name).unwrap();
+        let path = place.join(name);
+        let model = root().join("tests/models/digits_mlp/digits_mlp_int8_tf.tflite");
+        let made = project::create(&Request { language: Language::C, ..request(&path, kit, &model) }, &());
+        let Err(error) = made.map(drop) else {
+            let said = tool("make", &path).arg("run").output().expect("make runs");
+            let words = text(&said);
+            assert!(said.status.success() && words.contains("self-test: passed"), "{name}: {words}");
+            assert!(words.contains("output0[0] = ") && !words.contains("warning"), "{name}: {words}");
+            ran += 1;
+            continue;
+        };
+        assert!(error.message.contains("no start in C"), "{}", error.message);
+    }
+    ran
+}
