@@ -18,6 +18,7 @@ mod by_tiles;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod channels;
 mod delays;
+mod dots;
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", not(device)))]
 mod elementwise;
 #[cfg(any(kernels = "armv6m", kernels = "armv7em", kernels = "armv7m", kernels = "mve", kernels = "rv32im"))]
@@ -70,6 +71,7 @@ pub use armv7em::Armv7em;
 pub use armv7m::Armv7m;
 pub use by_tiles::{ByTiles, Job, OfBothKinds, OfUnusual, Patches, Unprepared};
 pub use delays::Delays;
+pub use dots::Rows;
 pub use general::{General, Unusual};
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
@@ -311,6 +313,10 @@ pub trait Kernels: 'static {
     /// Whether [`max_pool`](Kernels::max_pool) compares several channels at once. If so, it serves reductions, too.
     const WIDE_POOLS: bool = false;
 
+    /// Whether in each whole group of four elements of the vector that [`dot_rows`](Kernels::dot_rows) takes, the second
+    /// and the third have changed places: two words for SMLAD.
+    const SWAPPED: bool = false;
+
     /// How this set makes convolutions with the packings of its own.
     type Tiled<'a>: ByTiles<'a>;
 
@@ -499,10 +505,11 @@ pub trait Kernels: 'static {
         portable::depthwise(patch, channels, multiplier, weights, stage, out);
     }
 
-    /// Products of a vector with four others: `sum over k of x[k] * y[j][k]`. In each whole group of four
-    /// elements of `x`, the second and the third have changed places: two words for SMLAD.
-    fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
-        portable::dots(x, y)
+    /// Products of a vector with rows: `out[j * out_stride] = clamp(requantize(sum over k of x[k] * row[j][k] - less) +
+    /// zero_point)`. An element of `x` is the difference of two bytes, and `less` keeps sums below `255 * 255 * x.len()`.
+    /// See [`SWAPPED`](Kernels::SWAPPED).
+    fn dot_rows(x: &[Cell<i16>], rows: &Rows<'_>, out: &[Cell<i8>]) {
+        dots::dot_rows(x, rows, out, portable::dots);
     }
 
     /// `out[i] = table[input[i] as u8]`; `out` may lie over `input`.

@@ -4,18 +4,18 @@
 //! Sums run over vectors of `depth` elements that lie side by side. Where an operand's vectors do not
 //! (columns, or constants), each is gathered into scratch memory; the operand that needs it is walked
 //! in the outer loop, so that it is gathered once. Where the vectors of the inner loop lie side by side, the
-//! outer one is widened to 16 bits, less its zero point, and multiplied with four of them at a time
-//! ([`Kernels::dots`]); the inner zero point is taken off once for the outer vector's sum.
+//! outer one is widened to 16 bits, less its zero point, and multiplied with all of them in one call
+//! ([`Kernels::dot_rows`]); the inner zero point is taken off once for the outer vector's sum.
 //! Source followed: TFLM `kernels/batch_matmul.cc`, `reference/batch_matmul.h`.
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::BatchMatMulParams;
+use ferrolite_schema::params::{BatchMatMulParams, Product};
 use ferrolite_schema::{DType, OpCode, Rounding};
 
 use super::{Operator, broadcast, mul, no_overlap};
 use crate::error::Fault;
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, Rows};
 use crate::node::{Eval, Node};
 use crate::quant::requantize;
 use crate::tensor::{TensorView, cells_of};
@@ -96,8 +96,8 @@ impl<'a> Vectors<'a> {
         self.buffer
     }
 
-    /// Writes a vector, less its zero point, to `wide`, in the order of [`Kernels::dots`], and returns its sum.
-    fn widen(&self, index: usize, wide: &[Cell<i16>]) -> i32 {
+    /// Writes a vector, less its zero point, to `wide`, in the order of [`Kernels::dot_rows`], and returns its sum.
+    fn widen<K: Kernels>(&self, index: usize, wide: &[Cell<i16>]) -> i32 {
         let start = self.start.wrapping_add(index.wrapping_mul(self.stride));
         let mut sum = 0i32;
         let mut enter = |x: i8, place: &Cell<i16>| {
@@ -112,13 +112,18 @@ impl<'a> Vectors<'a> {
                 enter(self.operand.view.at(from), place);
                 from = from.wrapping_add(self.step);
             };
-            for [first, third, second, fourth] in groups {
-                [first, second, third, fourth].into_iter().for_each(&mut next);
+            for group in groups {
+                let [a, b, c, d] = in_order::<K>(group);
+                next(a);
+                next(b);
+                next(c);
+                next(d);
             }
             rest.iter().for_each(next);
         } else {
             let (fours, behind) = self.vector(index).as_chunks::<4>();
-            for ([first, third, second, fourth], [a, b, c, d]) in groups.iter().zip(fours) {
+            for (group, [a, b, c, d]) in groups.iter().zip(fours) {
+                let [first, second, third, fourth] = in_order::<K>(group);
                 enter(a.get(), first);
                 enter(b.get(), second);
                 enter(c.get(), third);
@@ -128,6 +133,12 @@ impl<'a> Vectors<'a> {
         }
         sum
     }
+}
+
+/// The places of a group's elements in the order of [`Kernels::dot_rows`].
+#[inline(always)]
+fn in_order<K: Kernels>([a, b, c, d]: &[Cell<i16>; 4]) -> [&Cell<i16>; 4] {
+    if K::SWAPPED { [a, c, b, d] } else { [a, b, c, d] }
 }
 
 /// Multiplies batches of matrices. `a` is `[.., rows, depth]`, `b` `[.., depth, columns]`, each with its
@@ -179,7 +190,7 @@ pub fn batch_matmul<K: Kernels>(
         };
         let wide = cells_of::<i16>(scratch).filter(|_| !inner.is_gathered());
         if let Some(wide) = wide {
-            return four_at_a_time::<K>((&outer, &inner), wide, result, out);
+            return by_rows::<K>((&outer, &inner), wide, &p.product, rounding, out);
         }
         for o in 0..outer.count {
             let x = outer.vector(o);
@@ -195,32 +206,25 @@ pub fn batch_matmul<K: Kernels>(
 
 /// All products of two operands, where the vectors of the inner one lie side by side.
 #[inline(never)]
-fn four_at_a_time<K: Kernels>(
+fn by_rows<K: Kernels>(
     (outer, inner): (&Vectors<'_>, &Vectors<'_>),
     wide: &[Cell<i16>],
-    result: impl Fn(i32) -> i8,
+    product: &Product,
+    rounding: Rounding,
     out: &[Cell<i8>],
 ) {
+    let cells = inner.operand.cells.get(inner.start..).unwrap_or(&[]);
     for o in 0..outer.count {
-        let less = outer.widen(o, wide).wrapping_mul(inner.zero_point);
-        let mut rest = inner.operand.cells.get(inner.start..).unwrap_or(&[]);
-        let mut places = out.get(o.wrapping_mul(outer.out_stride)..).unwrap_or(&[]);
-        let mut left = inner.count;
-        while left != 0 {
-            // Those that are not there are the last one again.
-            let row = |next: usize| {
-                let row = rest.get(next.min(left.wrapping_sub(1)).wrapping_mul(inner.stride)..);
-                row.and_then(|row| row.get(..wide.len())).unwrap_or(&[])
-            };
-            for dot in K::dots(wide, [row(0), row(1), row(2), row(3)]).iter().take(left) {
-                if let Some(out) = places.first() {
-                    out.set(result(dot.wrapping_sub(less)));
-                }
-                places = places.get(inner.out_stride..).unwrap_or(&[]);
-            }
-            rest = rest.get(inner.stride.wrapping_mul(4)..).unwrap_or(&[]);
-            left = left.saturating_sub(4);
-        }
+        let rows = Rows {
+            cells,
+            count: inner.count,
+            stride: inner.stride,
+            less: outer.widen::<K>(o, wide).wrapping_mul(inner.zero_point),
+            product,
+            rounding,
+            out_stride: inner.out_stride,
+        };
+        K::dot_rows(wide, &rows, out.get(o.wrapping_mul(outer.out_stride)..).unwrap_or(&[]));
     }
 }
 
@@ -239,7 +243,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, broadcast, dim, product, two_operands};
 
     let (batch, batches, [of_a, of_b]) = broadcast(random);
-    let (rows, depth, columns) = (dim(random, 3), dim(random, 9), dim(random, 3));
+    let (rows, depth, columns) = (dim(random, 7), dim(random, 17), dim(random, 7));
     let mut flag = || random.below(2) as u32;
     let (transpose_a, transpose_b) = (flag(), flag());
     let p = BatchMatMulParams {
@@ -261,8 +265,8 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::kernels::Portable;
-    use ferrolite_schema::params::{Broadcast, Multiplier, Product};
+    use crate::kernels::{Armv7em, Portable};
+    use ferrolite_schema::params::{Broadcast, Multiplier};
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
@@ -330,16 +334,18 @@ mod tests {
             }
             let mut scratch = vec![0u16; scratch_bytes(&p).unwrap() as usize / 2];
             let scratch: &mut [u8] = bytemuck::cast_slice_mut(&mut scratch);
-            let mut out = vec![0i8; expected.len()];
-            batch_matmul::<Portable>(
-                &p,
-                Rounding::Double,
-                operand(&mut a, constant_a),
-                operand(&mut b, constant_b),
-                Cell::from_mut(scratch).as_slice_of_cells(),
-                Cell::from_mut(&mut out[..]).as_slice_of_cells(),
-            );
-            prop_assert_eq!(out, expected);
+            for run in [batch_matmul::<Portable>, batch_matmul::<Armv7em>] {
+                let mut out = vec![0i8; expected.len()];
+                run(
+                    &p,
+                    Rounding::Double,
+                    operand(&mut a, constant_a),
+                    operand(&mut b, constant_b),
+                    Cell::from_mut(&mut *scratch).as_slice_of_cells(),
+                    Cell::from_mut(&mut out[..]).as_slice_of_cells(),
+                );
+                prop_assert_eq!(&out, &expected);
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ use super::elementwise::{self, Instructions, clamp_to};
 use intrinsics::{scale_to_int8, smlawb, smlawt};
 
 use super::{
-    Band, Between, Cells, Delays, Kernels, Lines, Outputs, Planes, Policy, Stage, Strips, TILE, Tiles,
+    Band, Between, Cells, Delays, Kernels, Lines, Outputs, Planes, Policy, Rows, Stage, Strips, TILE, Tiles,
     portable, taps, thumb2,
 };
 use crate::gates::LstmStep;
@@ -55,6 +55,7 @@ pub struct Armv7em;
 impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
     const WIDE_POOLS: bool = true;
+    const SWAPPED: bool = true;
 
     type Tiled<'a> = conv::Tiled<'a>;
 
@@ -191,8 +192,8 @@ impl Kernels for Armv7em {
         });
     }
 
-    fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
-        dots::dots(x, y)
+    fn dot_rows(x: &[Cell<i16>], rows: &Rows<'_>, out: &[Cell<i8>]) {
+        dots::dot_rows(x, rows, out);
     }
 
     fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {

@@ -12,6 +12,8 @@
 #[cfg(kernels = "mve")]
 mod asm;
 mod conv;
+#[cfg(kernels = "mve")]
+mod dots;
 #[cfg(not(kernels = "mve"))]
 mod emulated;
 mod leaf;
@@ -42,6 +44,13 @@ impl Kernels for Mve {
     const CLEARED_TILES: bool = true;
 
     type Tiled<'a> = conv::Tiled<'a>;
+
+    #[cfg(kernels = "mve")]
+    fn dot_rows(x: &[Cell<i16>], rows: &super::Rows<'_>, out: &[Cell<i8>]) {
+        if !dots::dot_rows(x, rows, out) {
+            super::dots::dot_rows(x, rows, out, portable::dots);
+        }
+    }
 
     #[cfg(kernels = "mve")]
     fn copy_row(source: &[Cell<i8>], target: &[Cell<i8>]) {

@@ -72,23 +72,14 @@ fn dot_1x2(x: &[Cell<i8>], w0: &[i8], w1: &[i8]) -> [i32; 2] {
     acc
 }
 
-/// See [`Kernels::dots`](crate::kernels::Kernels::dots).
+/// Products of a vector with four others, for [`Kernels::dot_rows`](crate::kernels::Kernels::dot_rows).
 pub(super) fn dots(x: &[Cell<i16>], y: [&[Cell<i8>]; 4]) -> [i32; 4] {
-    let (groups, rest) = x.as_chunks::<4>();
-    let [(a, last_a), (b, last_b), (c, last_c), (d, last_d)] = y.map(|y| y.as_chunks::<4>());
+    let [a, b, c, d] = y;
     let mut sums = [0i32; 4];
-    for ((((x, a), b), c), d) in groups.iter().zip(a).zip(b).zip(c).zip(d) {
-        for (k, x) in x.iter().enumerate() {
-            let place = [0, 2, 1, 3][k];
-            let x = i32::from(x.get());
-            for (sum, y) in sums.iter_mut().zip([a, b, c, d]) {
-                *sum = sum.wrapping_add(x.wrapping_mul(i32::from(y[place].get())));
-            }
-        }
-    }
-    for ((((x, a), b), c), d) in rest.iter().zip(last_a).zip(last_b).zip(last_c).zip(last_d) {
+    for ((((x, a), b), c), d) in x.iter().zip(a).zip(b).zip(c).zip(d) {
+        let x = i32::from(x.get());
         for (sum, y) in sums.iter_mut().zip([a, b, c, d]) {
-            *sum = sum.wrapping_add(i32::from(x.get()).wrapping_mul(i32::from(y.get())));
+            *sum = sum.wrapping_add(x.wrapping_mul(i32::from(y.get())));
         }
     }
     sums
