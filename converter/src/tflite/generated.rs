@@ -1749,6 +1749,7 @@ pub const ENUM_VALUES_BUILTIN_OPTIONS: [BuiltinOptions; 35] = [
   BuiltinOptions::MirrorPadOptions,
   BuiltinOptions::ReverseSequenceOptions,
   BuiltinOptions::IfOptions,
+  BuiltinOptions::WhileOptions,
   BuiltinOptions::BatchMatMulOptions,
   BuiltinOptions::CumsumOptions,
   BuiltinOptions::CallOnceOptions,
@@ -1791,6 +1792,7 @@ impl BuiltinOptions {
   pub const MirrorPadOptions: Self = Self(77);
   pub const ReverseSequenceOptions: Self = Self(87);
   pub const IfOptions: Self = Self(92);
+  pub const WhileOptions: Self = Self(93);
   pub const BatchMatMulOptions: Self = Self(101);
   pub const CumsumOptions: Self = Self(102);
   pub const CallOnceOptions: Self = Self(103);
@@ -1830,6 +1832,7 @@ impl BuiltinOptions {
     Self::MirrorPadOptions,
     Self::ReverseSequenceOptions,
     Self::IfOptions,
+    Self::WhileOptions,
     Self::BatchMatMulOptions,
     Self::CumsumOptions,
     Self::CallOnceOptions,
@@ -1869,6 +1872,7 @@ impl BuiltinOptions {
       Self::MirrorPadOptions => Some("MirrorPadOptions"),
       Self::ReverseSequenceOptions => Some("ReverseSequenceOptions"),
       Self::IfOptions => Some("IfOptions"),
+      Self::WhileOptions => Some("WhileOptions"),
       Self::BatchMatMulOptions => Some("BatchMatMulOptions"),
       Self::CumsumOptions => Some("CumsumOptions"),
       Self::CallOnceOptions => Some("CallOnceOptions"),
@@ -4963,6 +4967,119 @@ impl ::core::fmt::Debug for IfOptions<'_> {
     let mut ds = f.debug_struct("IfOptions");
       ds.field("then_subgraph_index", &self.then_subgraph_index());
       ds.field("else_subgraph_index", &self.else_subgraph_index());
+      ds.finish()
+  }
+}
+pub enum WhileOptionsOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct WhileOptions<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for WhileOptions<'a> {
+  type Inner = WhileOptions<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> WhileOptions<'a> {
+  pub const VT_COND_SUBGRAPH_INDEX: ::flatbuffers::VOffsetT = 4;
+  pub const VT_BODY_SUBGRAPH_INDEX: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    WhileOptions { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args WhileOptionsArgs
+  ) -> ::flatbuffers::WIPOffset<WhileOptions<'bldr>> {
+    let mut builder = WhileOptionsBuilder::new(_fbb);
+    builder.add_body_subgraph_index(args.body_subgraph_index);
+    builder.add_cond_subgraph_index(args.cond_subgraph_index);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn cond_subgraph_index(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(WhileOptions::VT_COND_SUBGRAPH_INDEX, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn body_subgraph_index(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(WhileOptions::VT_BODY_SUBGRAPH_INDEX, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for WhileOptions<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<i32>("cond_subgraph_index", Self::VT_COND_SUBGRAPH_INDEX, false)?
+     .visit_field::<i32>("body_subgraph_index", Self::VT_BODY_SUBGRAPH_INDEX, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct WhileOptionsArgs {
+    pub cond_subgraph_index: i32,
+    pub body_subgraph_index: i32,
+}
+impl<'a> Default for WhileOptionsArgs {
+  #[inline]
+  fn default() -> Self {
+    WhileOptionsArgs {
+      cond_subgraph_index: 0,
+      body_subgraph_index: 0,
+    }
+  }
+}
+
+pub struct WhileOptionsBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> WhileOptionsBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_cond_subgraph_index(&mut self, cond_subgraph_index: i32) {
+    self.fbb_.push_slot::<i32>(WhileOptions::VT_COND_SUBGRAPH_INDEX, cond_subgraph_index, 0);
+  }
+  #[inline]
+  pub fn add_body_subgraph_index(&mut self, body_subgraph_index: i32) {
+    self.fbb_.push_slot::<i32>(WhileOptions::VT_BODY_SUBGRAPH_INDEX, body_subgraph_index, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> WhileOptionsBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    WhileOptionsBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<WhileOptions<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for WhileOptions<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("WhileOptions");
+      ds.field("cond_subgraph_index", &self.cond_subgraph_index());
+      ds.field("body_subgraph_index", &self.body_subgraph_index());
       ds.finish()
   }
 }
@@ -8533,6 +8650,21 @@ impl<'a> Operator<'a> {
 
   #[inline]
   #[allow(non_snake_case)]
+  pub fn builtin_options_as_while_options(&self) -> Option<WhileOptions<'a>> {
+    if self.builtin_options_type() == BuiltinOptions::WhileOptions {
+      self.builtin_options().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { WhileOptions::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
   pub fn builtin_options_as_batch_mat_mul_options(&self) -> Option<BatchMatMulOptions<'a>> {
     if self.builtin_options_type() == BuiltinOptions::BatchMatMulOptions {
       self.builtin_options().map(|t| {
@@ -8648,6 +8780,7 @@ impl ::flatbuffers::Verifiable for Operator<'_> {
           BuiltinOptions::MirrorPadOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<MirrorPadOptions>>("BuiltinOptions::MirrorPadOptions", pos),
           BuiltinOptions::ReverseSequenceOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<ReverseSequenceOptions>>("BuiltinOptions::ReverseSequenceOptions", pos),
           BuiltinOptions::IfOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<IfOptions>>("BuiltinOptions::IfOptions", pos),
+          BuiltinOptions::WhileOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<WhileOptions>>("BuiltinOptions::WhileOptions", pos),
           BuiltinOptions::BatchMatMulOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<BatchMatMulOptions>>("BuiltinOptions::BatchMatMulOptions", pos),
           BuiltinOptions::CumsumOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<CumsumOptions>>("BuiltinOptions::CumsumOptions", pos),
           BuiltinOptions::CallOnceOptions => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<CallOnceOptions>>("BuiltinOptions::CallOnceOptions", pos),
@@ -8968,6 +9101,13 @@ impl ::core::fmt::Debug for Operator<'_> {
         },
         BuiltinOptions::IfOptions => {
           if let Some(x) = self.builtin_options_as_if_options() {
+            ds.field("builtin_options", &x)
+          } else {
+            ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        BuiltinOptions::WhileOptions => {
+          if let Some(x) = self.builtin_options_as_while_options() {
             ds.field("builtin_options", &x)
           } else {
             ds.field("builtin_options", &"InvalidFlatbuffer: Union discriminant does not match value.")

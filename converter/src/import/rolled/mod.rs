@@ -41,6 +41,8 @@ pub(super) fn run(graph: &mut Graph, notes: &mut Vec<String>) {
         let Some(found) = find(graph, weights) else { continue };
         notes.push(emit::emit(graph, &found));
         dead::run(graph);
+        // What it reads may be the rows of a layer now.
+        tried.clear();
     }
 }
 

@@ -1,10 +1,11 @@
 //! IF: the subgraphs of both branches are read in its place, and each of its results becomes a choice between what
 //! they make. Where the condition is known now, the branch that it takes is all that is read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::assignments::CIRCULAR_BUFFER;
 use super::builder::Builder;
+use super::rounds::{self, Lists};
 use super::{detection, operators, tensors};
 use crate::error::Result;
 use crate::graph::{Choose, Constant, Node, Op, Unsupported, ValueId};
@@ -26,11 +27,24 @@ pub(super) struct Branches<'a, 'f> {
     left: usize,
     /// Number of the next IF.
     block: usize,
+    /// What loops keep rows in.
+    pub(super) lists: Lists,
+    /// Constants of subgraphs, by their number and that of the tensor: rounds of a loop share them.
+    constants: HashMap<(usize, usize), ValueId>,
 }
 
 impl<'a, 'f> Branches<'a, 'f> {
     pub(super) fn of(model: &'a schema::Model<'f>, file: &'a [u8]) -> Branches<'a, 'f> {
-        Branches { model, file, open: vec![0], read: HashSet::from([0]), left: MOST, block: 0 }
+        Branches {
+            model,
+            file,
+            open: vec![0],
+            read: HashSet::from([0]),
+            left: MOST,
+            block: 0,
+            lists: Lists::default(),
+            constants: HashMap::new(),
+        }
     }
 
     /// How many subgraphs have been read.
@@ -46,9 +60,16 @@ impl<'a, 'f> Branches<'a, 'f> {
         operator: schema::Operator<'_>,
     ) -> Result<()> {
         let (code, node) = builder.begin(self.model, number, operator)?;
+        if self.lists.take(builder, code.number(), operator, &node) {
+            return Ok(());
+        }
+        if code.number() != Code::WHILE {
+            node.inputs.iter().flatten().for_each(|&id| self.lists.write(builder, id));
+        }
         let first = builder.graph.nodes.len();
         match (code.number(), &node.op) {
             (Code::IF, _) => self.choose(builder, operator, node)?,
+            (Code::WHILE, _) => rounds::run(self, builder, operator, node)?,
             (Code::CALL_ONCE, _) => self.start(builder, operator, node)?,
             (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE, _) => {
                 builder.translate_variable(code.number(), operator, node);
@@ -148,7 +169,7 @@ impl<'a, 'f> Branches<'a, 'f> {
     }
 
     /// Reads a subgraph on these operands; gives its results, or why it cannot be converted.
-    fn branch(
+    pub(super) fn branch(
         &mut self,
         builder: &mut Builder,
         number: i32,
@@ -163,7 +184,8 @@ impl<'a, 'f> Branches<'a, 'f> {
         if self.open.contains(&number) {
             return Err(damaged(format!("`{name}` is subgraph {number}, which calls itself")));
         }
-        let Some(left) = self.left.checked_sub(1) else {
+        // Rounds of loops are bounded by their own number.
+        let Some(left) = self.left.checked_sub(usize::from(self.lists.depth == 0)) else {
             return Ok(Err(format!("the model has more than {MOST} branches")));
         };
         self.left = left;
@@ -184,6 +206,17 @@ impl<'a, 'f> Branches<'a, 'f> {
         let tensors = tensors::read(self.model, &subgraph, self.file, &written, Some(name))?;
 
         let mut scope = builder.add_values(tensors, &written);
+        if self.lists.depth > 0 {
+            for (tensor, id) in scope.iter_mut().enumerate() {
+                if builder.graph.value(*id).constant.is_some() {
+                    let own = *id;
+                    *id = *self.constants.entry((number, tensor)).or_insert(own);
+                    if *id != own {
+                        builder.graph.value_mut(own).constant = None;
+                    }
+                }
+            }
+        }
         for (&index, &operand) in inputs.iter().zip(operands) {
             let inner = usize::try_from(index).ok().and_then(|index| scope.get_mut(index));
             let Some(inner) = inner else {
@@ -192,7 +225,11 @@ impl<'a, 'f> Branches<'a, 'f> {
                 )));
             };
             let (given, asked) = (builder.graph.value(operand), builder.graph.value(*inner));
-            let same = given.dtype == asked.dtype && given.shape == asked.shape;
+            let is_open = |at: usize| builder.open[inner.0].get(at).copied().unwrap_or(false);
+            let dims = given.shape.iter().zip(&asked.shape).enumerate();
+            let same = given.dtype == asked.dtype
+                && given.shape.len() == asked.shape.len()
+                && dims.into_iter().all(|(at, (given, asked))| given == asked || is_open(at));
             if !same || given.quantization != asked.quantization {
                 return Ok(Err(format!(
                     "its operand `{}` has another type, shape or scale in `{name}`",

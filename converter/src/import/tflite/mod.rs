@@ -35,6 +35,7 @@ mod lstm;
 mod movement;
 mod operators;
 mod places;
+mod rounds;
 mod slices;
 mod sparse;
 mod svdf;
@@ -44,6 +45,8 @@ mod uint8;
 mod variables;
 mod windows;
 
+#[cfg(test)]
+mod loop_tests;
 #[cfg(test)]
 mod networks;
 #[cfg(test)]

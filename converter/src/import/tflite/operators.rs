@@ -14,6 +14,10 @@ pub(super) fn is_detection(code: &OperatorCode<'_>) -> bool {
     code.number() == Code::CUSTOM && code.custom_code() == Some(DETECTION)
 }
 
+/// What to do about a loop.
+pub(super) const LOOP: &str = "a loop, as TensorFlow's converter writes recurrent layers: convert the SavedModel, .keras or .h5 file of the network, \
+     or export it with `unroll=True`";
+
 /// Translates one built-in operator.
 pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Reason> {
     if let Some(kind) = unary_kind(code) {
@@ -111,10 +115,6 @@ pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>) -> Reason {
         (Code::CUSTOM, name) if name.starts_with("Flex") => {
             "an operator of TensorFlow itself (SELECT_TF_OPS), which no microcontroller runs: convert the SavedModel, \
              .keras or .h5 file of the network, or export it without this operator"
-        }
-        (Code::WHILE, _) => {
-            "a loop, as TensorFlow's converter writes recurrent layers: convert the SavedModel, .keras or .h5 file of the \
-             network, or export it with `unroll=True`"
         }
         (
             Code::BIDIRECTIONAL_SEQUENCE_LSTM
