@@ -204,6 +204,25 @@ impl Builder {
         self.reshape(layer, picked, shape)
     }
 
+    /// Adds one triangle of each matrix, up to the diagonal that is so far to the right; the other becomes zero.
+    ///
+    /// # Errors
+    /// If there is no matrix.
+    pub fn triangle(&mut self, layer: &str, x: ValueId, diagonal: i64, upper: bool) -> Result<ValueId> {
+        let &[.., rows, columns] = self.shape(x) else {
+            return Err(Error::input(format!("layer `{layer}` reads no matrix")).about(layer));
+        };
+        let stays = |(i, j): (usize, usize)| {
+            let right = (j as i64).saturating_sub(i as i64);
+            if upper { right >= diagonal } else { right <= diagonal }
+        };
+        let places = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+        let mask = Constant::Bool(places.map(stays).collect());
+        let mask = self.constant(&format!("{layer}/triangle"), &[rows, columns], mask)?;
+        let zero = self.float(&format!("{layer}/zero"), &[1], vec![0.0])?;
+        self.select(layer, mask, x, zero)
+    }
+
     /// Adds a choice between two numbers for each index and each of `depth` places along a new dimension.
     ///
     /// # Errors

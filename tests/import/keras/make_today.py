@@ -162,9 +162,31 @@ def containers():
     repack(os.path.join(HERE, "bad_npz.keras"), lambda name, data: (name.replace(".weights.h5", ".weights.npz"), data))
 
 
+def elements():
+    """Operations that compare, choose and rearrange elements."""
+    o = keras.ops
+    x, z = L.Input((4, 5)), L.Input((4, 5))
+    inside = o.logical_and(o.greater(x, -0.5), o.logical_not(o.greater_equal(x, z)))
+    many = o.logical_or(o.less(x, -1), o.logical_xor(o.less_equal(x, 1), o.not_equal(x, x)))
+    values, places = o.top_k(x, 3)
+    parts = o.split(x, [1, 3], axis=-1)
+    outputs = [
+        o.where(inside, x, 0.25), o.cast(many, "float32"), o.cast(o.any(inside, axis=-1), "float32"),
+        o.cast(o.all(many, axis=1, keepdims=True), "float32"), o.cast(o.cast(x * 4, "int32"), "float32"),
+        o.one_hot(o.argmax(x, axis=-1), 5), o.cast(o.argmin(x, axis=1, keepdims=True), "float32"), values,
+        o.cast(places, "float32"), o.take(x, [2, 0, -1], axis=2), o.take(x, 1, axis=1), o.flip(x, axis=2),
+        o.roll(x, 2, axis=1), o.roll(x, -1, axis=2), o.tile(x, [1, 2, 3]), o.repeat(x, 2, axis=1),
+        o.pad(x, [[0, 0], [1, 2], [0, 1]]), o.pad(x, [[0, 0], [1, 2], [0, 3]], mode="reflect"),
+        o.pad(x, [[0, 0], [2, 0], [1, 1]], mode="symmetric"), o.stack([x, z], axis=2), parts[2], parts[1],
+        o.split(x, 2, axis=1)[1], o.moveaxis(x, 1, 2), o.swapaxes(x, 1, 2), o.tril(x), o.triu(x, k=1),
+        o.logsumexp(x, axis=-1), o.logsumexp(x, axis=1, keepdims=True), o.floor_divide(x, 0.7), o.mod(x, 0.7),
+    ]
+    put("elements", keras.Model([x, z], outputs))
+
+
 shutil.rmtree(HERE, ignore_errors=True)
 os.makedirs(HERE)
-for case in (functions, einsum, masks, training, stateful, quantized, own, containers):
+for case in (functions, einsum, masks, training, stateful, quantized, own, containers, elements):
     keras.utils.set_random_seed(5)
     case()
 np.savez_compressed(os.path.join(os.path.dirname(HERE), "today.npz"), **arrays)

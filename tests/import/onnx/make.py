@@ -617,6 +617,41 @@ def gather():
 
 
 @case
+def places_known():
+    n = Net()
+    x = n.input(1, 4, 5)
+    rows = n.input(1, 2, 5)
+    column = n.input(1, 4, 1)
+    n.out(n.op("ScatterND", x, n.const([[[0, 1], [0, -1]]], np.int64), rows))
+    n.out(n.op("ScatterND", x, n.const([[[0, 1], [0, 1]]], np.int64), rows))
+    n.out(n.op("ScatterElements", x, n.const([[[1], [2], [0], [-1]]], np.int64), column, axis=2))
+    n.out(n.op("GatherElements", x, n.const([[[1, 4, 0], [2, 2, -1], [0, 0, 0], [3, 2, 1]]], np.int64), axis=2))
+    n.out(n.op("GatherElements", x, n.const([[[1, 3, 0, 2, -1]]], np.int64), axis=1))
+    n.out(n.op("ReverseSequence", x, n.ints(3), batch_axis=0, time_axis=1))
+    n.out(n.op("ReverseSequence", n.op("Transpose", x, perm=[1, 2, 0]), n.ints(4, 1, 3, 2, 0), batch_axis=1, time_axis=0))
+    n.out(n.op("Compress", x, n.const([1, 0, 1, 1], bool), axis=1))
+    n.out(n.op("Compress", x, n.const([0, 1, 1, 0, 0, 1], bool)))
+    return n.out(n.op("Trilu", x, upper=0)).out(n.op("Trilu", x, n.const(1, np.int64)))
+
+
+@case
+def top_k():
+    n = Net()
+    x = n.input(1, 5, 6)
+    for given in ({}, {"axis": 1}, {"largest": 0}):
+        values, places = n.op("TopK", x, n.ints(3), outputs=2, **given)
+        n.out(values).out(places)
+    return n
+
+
+@case
+def modulo():
+    n = Net()
+    x, y = n.input(1, 5, 6), n.input(1, 5, 1, high="positive")
+    return n.out(n.op("Mod", x, y, fmod=1)).out(n.op("Floor", n.op("Div", x, y)))
+
+
+@case
 def embedding():
     n = Net()
     x = n.input(1, 6, kind=TensorProto.INT64, high=7)

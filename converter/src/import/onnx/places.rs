@@ -2,7 +2,6 @@
 //! ReverseSequence, Compress, Trilu. On the device each is a look-up of runs by constant numbers.
 
 use super::layer::{Layer, Translation, axis, one};
-use crate::graph::Constant;
 use crate::import::damaged::damaged;
 use crate::import::places::{reversed, rows, steps};
 use crate::import::refusal::{Refusal, unsupported};
@@ -144,19 +143,8 @@ pub(super) fn compress(l: &mut Layer<'_>) -> Translation {
 
 /// Trilu: one triangle of each matrix stays, the other becomes zero.
 pub(super) fn trilu(l: &mut Layer<'_>) -> Translation {
-    let (x, shape) = (l.value(0)?, l.shape(0)?);
-    let &[.., rows, columns] = &shape[..] else {
-        return Err(Refusal::Broken(damaged(format!("an operand of shape {shape:?}"))));
-    };
+    let x = l.value(0)?;
     let diagonal = l.optional_ints(1, "diagonal")?.and_then(|k| k.first().copied()).unwrap_or(0);
     let upper = l.int("upper", 1) != 0;
-    let stays = |i: usize, j: usize| {
-        let right = (j as i64).saturating_sub(i as i64);
-        if upper { right >= diagonal } else { right <= diagonal }
-    };
-    let mask = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).map(|(i, j)| stays(i, j)).collect();
-    let name = l.part("triangle");
-    let mask = l.net.b.constant(&name, &[rows, columns], Constant::Bool(mask))?;
-    let zero = l.floats("zero", &[1], vec![0.0])?;
-    one(l.net.b.select(&l.name, mask, x, zero)?)
+    one(l.net.b.triangle(&l.name, x, diagonal, upper)?)
 }

@@ -254,11 +254,16 @@ pub(super) fn gather(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
         other => other.clone(),
     };
     let at = if layer.node.op == "GatherV2" { layer.integer(2, "axis")? } else { 0 };
-    if layer.node.int("batch_dims", 0) != 0 {
-        return Err("a look-up per batch element".into());
-    }
     let data = e.value(&data)?;
     let axis = axis(at, e.builder.shape(data).len())?;
+    let Ok(batch_dims) = usize::try_from(layer.node.int("batch_dims", 0)) else {
+        return Err("batch dimensions that are counted from the end".into());
+    };
+    if batch_dims != 0 {
+        let indices = e.value(layer.input(1)?)?;
+        let op = Op::Gather(Gather { axis, batch_dims });
+        return Ok(vec![Tensor::Value(e.builder.look_up(&layer.name, op, data, indices)?)]);
+    }
     if let Tensor::Known(indices) = layer.input(1)? {
         return pick(e, layer, data, indices, axis);
     }

@@ -160,7 +160,7 @@ pub(super) fn space_to_batch(e: &mut Evaluator<'_>, spaced: &Spaced) -> Result<V
     }
     let shape = e.builder.shape(value).to_vec();
     let spatial = block.len();
-    let fits = shape.len() > spatial && (0..spatial).all(|d| shape[d + 1] % block[d] == 0);
+    let fits = shape.len() > spatial && (0..spatial).all(|d| shape[d + 1].is_multiple_of(block[d]));
     if !fits {
         return Err(damaged(format!("blocks of {block:?} for shape {shape:?}")).into());
     }

@@ -18,6 +18,7 @@ mod attention;
 mod context;
 mod convolution;
 mod einsum;
+mod elements;
 mod merge;
 mod normalization;
 mod operation;

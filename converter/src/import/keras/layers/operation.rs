@@ -5,7 +5,8 @@ use serde_json::Value as Json;
 
 use super::activation;
 use super::activation::Function;
-use super::context::{Context, ROAD, one};
+use super::context::{Context, one};
+use super::elements;
 use crate::error::Result;
 use crate::graph::{BatchMatMul, BinaryKind, Cumsum, Op, ReduceKind, Slice, UnaryKind, ValueId};
 use crate::import::keras::calls::Arg;
@@ -86,7 +87,9 @@ pub fn build(context: &mut Context) -> Translation {
             let function = activation::parse(Some(&Json::String(snake(class))), context.run.keras)?;
             Ok(vec![context.apply(x, &function)?])
         }
-        _ => unsupported(format!("an operation of keras.ops: {ROAD}")),
+        "FloorDivide" => binary(context, B::FloorDiv),
+        "Mod" | "Remainder" => binary(context, B::FloorMod),
+        _ => elements::build(context),
     }
 }
 
@@ -103,7 +106,7 @@ fn snake(class: &str) -> String {
 }
 
 /// An argument that is not a tensor, by position or name.
-fn plain<'c>(context: &'c Context, position: usize, name: &str) -> Option<&'c Json> {
+pub(super) fn plain<'c>(context: &'c Context, position: usize, name: &str) -> Option<&'c Json> {
     match context.call.arg(position, name) {
         Some(Arg::Plain(value)) => Some(value),
         _ => None,
@@ -115,27 +118,29 @@ fn unary(context: &mut Context, kind: UnaryKind) -> Translation {
     Ok(vec![context.apply(x, &Function::Unary(kind))?])
 }
 
+/// An operand that is a tensor or a number.
+pub(super) fn operand(context: &mut Context, position: usize, name: &str) -> Result<ValueId, Refusal> {
+    match context.call.arg(position, name) {
+        Some(&Arg::Tensor(id)) => Ok(id),
+        Some(Arg::Plain(value)) => match number(value) {
+            Some(x) => {
+                let word = context.part(&format!("value_{position}"));
+                Ok(context.run.builder.float(&word, &[1], vec![x])?)
+            }
+            None => unsupported("an operand that is neither a tensor nor a number"),
+        },
+        _ => Err(context.broken("an operand is missing").into()),
+    }
+}
+
 /// A function of two tensors, or of a tensor and a number.
 fn binary(context: &mut Context, kind: BinaryKind) -> Translation {
-    let operand = |context: &mut Context, position: usize, name: &str| -> Result<ValueId, Refusal> {
-        match context.call.arg(position, name) {
-            Some(&Arg::Tensor(id)) => Ok(id),
-            Some(Arg::Plain(value)) => match number(value) {
-                Some(x) => {
-                    let word = context.part(&format!("value_{position}"));
-                    Ok(context.run.builder.float(&word, &[1], vec![x])?)
-                }
-                None => unsupported("an operand that is neither a tensor nor a number"),
-            },
-            _ => Err(context.broken("an operand is missing").into()),
-        }
-    };
     let a = operand(context, 0, "x1")?;
     let b = operand(context, 1, "x2")?;
     one(context.run.builder.binary(context.name, kind, a, b))
 }
 
-fn reduce(context: &mut Context, kind: ReduceKind) -> Translation {
+pub(super) fn reduce(context: &mut Context, kind: ReduceKind) -> Translation {
     let x = context.input()?;
     let rank = context.shape(x).len();
     let axes = match context.config().get("axis") {
