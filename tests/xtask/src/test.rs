@@ -94,6 +94,7 @@ fn firmware_clippy() -> Result<()> {
     };
     lint(&["-p", "runner", "--features", "qemu-cortex-m4"])?;
     lint(&["-p", "ferrolite-c"])?;
+    lint(&["-p", "ferrolite-slots"])?;
     lint(&["-p", "gesture"])?;
     lint(&["-p", "contrast"])?;
     lint(&["-p", "tasks"])?;
@@ -212,6 +213,16 @@ const STEPS: &[Step] = &[
         slow: true,
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
         run: || projects(&["every_board"]),
+    },
+    Step {
+        name: "model slots",
+        slow: false,
+        skip: always,
+        run: || {
+            // With optimisations: tens of thousands of signatures are checked.
+            let test = ["test", "-q", "--profile", "untuned", "-p", "ferrolite-slots", "--features", "host"];
+            in_boards(&[&test[..], &["--target-dir", "target/slots"]].concat())
+        },
     },
     Step {
         name: "model of cycles",
