@@ -8,8 +8,8 @@ use common::{Net, SETS, first_difference};
 use ferrolite::aligned::AlignedBuf;
 use ferrolite::emit;
 use ferrolite::graph::{
-    Activation, BatchMatMul, Constant, Conv2d, DType, Graph, Node, Op, Quantization, TransposeConv, Value,
-    ValueId, Window,
+    Activation, BatchMatMul, Constant, Conv2d, DType, FullyConnected, Graph, Node, Op, Quantization,
+    TransposeConv, Value, ValueId, Window,
 };
 use ferrolite::passes;
 use ferrolite_runtime::cases::Random;
@@ -194,6 +194,31 @@ fn transposed_convolutions_are_as_plain_ones() {
         let op = Op::TransposeConv(TransposeConv { window, activation: Activation::None });
         check(&finish(graph, op, &[x, weights, bias], y), &mut random);
     }
+}
+
+/// Rows of a dense layer are the pixels of a convolution where there are enough of them.
+#[test]
+fn dense_layers_of_rows_are_as_plain_ones() {
+    let mut random = Random(5);
+    let mut codes = BTreeSet::new();
+    for number in 0..LAYERS {
+        let mut graph = Graph { name: "shapes".into(), ..Graph::default() };
+        let (rows, depth, outputs) = (random.up_to(25), random.up_to(40), random.up_to(20));
+        let x = activation(&mut graph, &mut random, vec![rows, depth]);
+        let [weights, bias] = weighted(&mut graph, &mut random, vec![outputs, depth], depth);
+        if number % 3 == 0 {
+            // A weight that only general packings hold.
+            let value = graph.value_mut(weights);
+            if let Some(Constant::I8(elements)) = &mut value.constant {
+                elements.fill(-128);
+            }
+        }
+        let y = activation(&mut graph, &mut random, vec![rows, outputs]);
+        let activation = [Activation::None, Activation::Relu][random.below(2)];
+        let op = Op::FullyConnected(FullyConnected { activation });
+        codes.extend(check(&finish(graph, op, &[x, weights, bias], y), &mut random));
+    }
+    assert!(codes.contains(&OpCode::FullyConnected) && codes.contains(&OpCode::Conv2d), "{codes:?}");
 }
 
 #[test]
