@@ -68,6 +68,20 @@ MODELS = {
         function(lambda x: tf.reverse(x, [1, 2])),
         function(lambda x: tf.nn.space_to_depth(x, 4)),
     ),
+    "floors": lambda: net(
+        (6, 4),
+        function(
+            lambda x: tf.concat(
+                [
+                    tf.reverse_sequence(x, [3, 1, 6, 2], seq_axis=1, batch_axis=2),
+                    x // 0.7,
+                    tf.math.floormod(x, 0.7),
+                    tf.math.top_k(x, 4)[0],
+                ],
+                -1,
+            )
+        ),
+    ),
     "choices": lambda: net(
         (6,),
         L.Dense(8),
@@ -81,7 +95,7 @@ MODELS = {
     "unrolled": lambda: net((3, 2), L.LSTM(3, unroll=True)),
 }
 # LiteRT has no reference kernel for the TILE of int8 that its converter writes.
-FLOAT_ONLY = {"choices", "threshold", "embedding", "upsampled", "unrolled"}
+FLOAT_ONLY = {"floors", "choices", "threshold", "embedding", "upsampled", "unrolled"}
 LITERT = {"dilated", "dense_sequence"}
 
 

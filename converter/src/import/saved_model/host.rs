@@ -37,6 +37,15 @@ pub(super) fn compute(layer: &Layer<'_>) -> Result<Option<Tensor>, Refusal> {
             Known::integers(&layer.name, x.shape.clone(), &v, x.dtype())
         }),
         ("Prod" | "Sum" | "Max" | "Min" | "All" | "Any", [x, axes]) => reduce(layer, x, axes)?,
+        ("Where", [x]) => whole(x).map(|v| {
+            let held = v.iter().enumerate().filter(|&(_, &b)| b != 0).map(|(number, _)| number);
+            let steps: Vec<usize> = (0..x.shape.len()).map(|d| x.shape[d + 1..].iter().product()).collect();
+            let place = |number: usize| steps.iter().zip(&x.shape).map(move |(s, n)| (number / s % n) as i64);
+            let found: Vec<i64> = held.flat_map(place).collect();
+            let rank = x.shape.len();
+            let count = found.len().checked_div(rank).unwrap_or(0);
+            Known::integers(&layer.name, vec![count, rank], &found, DType::Int64)
+        }),
         ("Select" | "SelectV2", [condition, a, b]) => select(layer, condition, a, b)?,
         ("MatrixBandPart", [x, lower, upper]) => Some(band(layer, x, lower, upper)?),
         (op, [a, b]) => binary(layer, op, a, b)?,

@@ -123,6 +123,7 @@ const KNOWN: &[&str] = &[
     "VarHandleOp",
     "Variable",
     "VariableV2",
+    "Where",
     "ZerosLike",
 ];
 
