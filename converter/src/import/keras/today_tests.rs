@@ -81,8 +81,18 @@ fn layers_called_in_training_mode_are_warned_of() {
 }
 
 #[test]
-fn state_and_quantized_weights_are_refused_for_what_they_are() {
-    assert!(refusal("bad_stateful.keras").contains("stateful"));
+fn stateful_layers_keep_their_states() {
+    let graph = today("bad_stateful.keras").graph;
+    assert!(!graph.states.is_empty());
+    for state in &graph.states {
+        assert!(state.name.ends_with("/hidden") || state.name.ends_with("/cell"), "{}", state.name);
+        assert!(graph.nodes.iter().any(|node| node.outputs.contains(&state.next)), "{}", state.name);
+        assert!(graph.nodes.iter().any(|node| node.inputs.contains(&Some(state.value))), "{}", state.name);
+    }
+}
+
+#[test]
+fn quantized_weights_are_refused_for_what_they_are() {
     for (mode, file) in [("int8", "bad_int8.keras"), ("int4", "bad_int4.keras"), ("int4", "bad_int4.h5")] {
         let words = refusal(file);
         assert!(

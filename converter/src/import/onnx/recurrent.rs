@@ -67,6 +67,15 @@ fn blocks(known: &Known, order: &[usize], units: usize) -> Known {
     known.gathered(0, &rows, &[rows.len()])
 }
 
+/// The second of blocks of so many numbers becomes the first one with the other sign.
+fn one_gate(known: &Known, count: usize) -> Known {
+    let mut numbers = known.to_floats();
+    if let Some((first, rest)) = numbers.split_at_mut_checked(count) {
+        rest.iter_mut().zip(first).for_each(|(forget, input)| *forget = -*input);
+    }
+    Known::new(known.name.clone(), known.shape.clone(), Constant::F32(numbers))
+}
+
 fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Broken(damaged(what)))
 }
@@ -102,9 +111,8 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
     if l.has("clip") {
         return unsupported("clip, a bound of what the functions take");
     }
-    if l.int("input_forget", 0) != 0 {
-        return unsupported("input_forget, input and forget gate in one");
-    }
+    // The forget gate is one minus the input gate: a logistic function of the number with the other sign.
+    let coupled = cell == Cell::Lstm && l.int("input_forget", 0) != 0;
     if l.is_given(4) {
         let lengths = l.require(4, "sequence_lens")?.to_ints().unwrap_or_default();
         if lengths.iter().any(|&n| n != steps as i64) {
@@ -128,6 +136,9 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
     let (mut sequences, mut hiddens, mut cells) = (Vec::new(), Vec::new(), Vec::new());
     for (direction, &reverse) in reverse.iter().enumerate() {
         let kinds = functions(l, default, direction)?;
+        if coupled && kinds[0] != UnaryKind::Logistic {
+            return unsupported("input_forget with another function of the gates than Sigmoid");
+        }
         let attributes = Recurrent {
             cell,
             activation: kinds.get(usize::from(gates > 1)).copied().unwrap_or(UnaryKind::Tanh),
@@ -141,7 +152,8 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
         let matrix = |known: &Rc<Known>, columns: usize| {
             let own =
                 known.sliced(&[direction, 0, 0], &[1, rows, columns], &[1; 3]).reshaped(&[rows, columns]);
-            blocks(&own, order, units)
+            let own = blocks(&own, order, units);
+            if coupled { one_gate(&own, units * columns) } else { own }
         };
         let weights = l.net.constant(&matrix(&w, features))?;
         let recurrent = l.net.constant(&matrix(&r, units))?;
@@ -149,7 +161,8 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
         if let Some(bias) = &bias {
             let half = |half: usize| {
                 let own = bias.sliced(&[direction, half * rows], &[1, rows], &[1; 2]).reshaped(&[rows]);
-                blocks(&own, order, units).to_floats()
+                let own = blocks(&own, order, units);
+                if coupled { one_gate(&own, units).to_floats() } else { own.to_floats() }
             };
             let (input, state) = (half(0), half(1));
             let name = match directions {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::activation;
 use super::context::Context;
 use crate::error::Result;
-use crate::graph::{BinaryKind, Cell, Op, Recurrent, Slice, ValueId};
+use crate::graph::{BinaryKind, Cell, Constant, DType, Op, Recurrent, Slice, State, ValueId};
 use crate::import::keras::calls::{Arg, Call};
 use crate::import::keras::run::Translation;
 use crate::import::refusal::{Refusal, unsupported};
@@ -58,10 +58,12 @@ fn operands(context: &Context) -> Result<(ValueId, Vec<ValueId>)> {
 
 fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Direction, Refusal> {
     let config = context.config();
-    for option in ["stateful", "time_major"] {
-        if config.bool_or(option, false)? {
-            return unsupported(format!("`{option}`: every inference begins with a state of zeros"));
-        }
+    if config.bool_or("time_major", false)? {
+        return unsupported("`time_major`: build it with sequences first, or convert the SavedModel");
+    }
+    let stateful = config.bool_or("stateful", false)?;
+    if stateful && !states.is_empty() {
+        return unsupported("`stateful` with initial states: leave one of them out");
     }
     let keras = context.run.keras;
     // If a layer of Keras 2 does not state it, the reset gate acts before the product.
@@ -119,16 +121,32 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     if !states.is_empty() && states.len() != wanted {
         return Err(context.broken(format!("{} initial states, expected {wanted}", states.len())).into());
     }
+    let mut states = states.to_vec();
+    if stateful {
+        // What the inference before has left.
+        for word in ["hidden", "cell"].into_iter().take(wanted) {
+            let name = format!("{}/{word}", context.name);
+            states.push(context.run.builder.value(&name, &[batch, units], DType::Float32));
+        }
+    }
     let hidden = states.first().copied();
     let initial = states.get(1).copied();
     let operands = vec![Some(x), Some(weights), Some(recurrent), bias, recurrent_bias, hidden, initial];
     // States are results only if the layer returns them.
     let keeps = cell == Cell::Lstm && context.config().bool_or("return_state", false)?;
     let mut shapes = vec![vec![batch, steps, units]];
-    if keeps {
-        shapes.extend([vec![batch, units], vec![batch, units]]);
+    if keeps || stateful {
+        shapes.extend(vec![vec![batch, units]; if cell == Cell::Lstm { 2 } else { 1 }]);
     }
     let results = context.run.builder.op_many(context.name, Op::Recurrent(attributes), operands, shapes)?;
+    if stateful {
+        for (&value, &next) in states.iter().zip(results.iter().skip(1)) {
+            let graph = context.run.builder.graph_mut();
+            let name = graph.value(value).name.clone();
+            let initial = Constant::F32(vec![0.0; batch * units]);
+            graph.states.push(State { name, value, initial, next, from: 0 });
+        }
+    }
     let sequence = results.first().copied().ok_or_else(|| context.broken("it has no result"))?;
     let last = if reverse { 0 } else { steps - 1 };
     Ok(Direction { sequence, last, cell: results.get(2).copied() })
