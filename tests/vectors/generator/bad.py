@@ -40,12 +40,12 @@ def two_unsupported_ops():
     return g.bytes()
 
 
-def int16_product():
-    """A product of int16, which has no kernel; sums of int16 have one."""
+def int16_comparison():
+    """A comparison of int16, which has no kernel: TFLM's reads multipliers that it does not set."""
     g = Graph()
     x = g.input((1, 6), 0.001, dtype="i16", name="left")
     y = g.input((1, 6), 0.001, dtype="i16", name="right")
-    g.op("MUL", [x, y], [g.output((1, 6), 0.001, dtype="i16", name="product")], "MulOptions")
+    g.op("GREATER", [x, y], [g.output((1, 6), dtype="bool", name="larger")], "GreaterOptions")
     return g.bytes()
 
 
@@ -193,7 +193,7 @@ FILES = {
     "no_subgraph": no_subgraph,
     "custom_op": custom_op,
     "two_unsupported_ops": two_unsupported_ops,
-    "int16_product": int16_product,
+    "int16_comparison": int16_comparison,
     "float_conv": float_conv,
     "float_dense": float_dense,
     "tensor_index_outside": set_of(lambda g: g.operators[0], "inputs", [0, 99, 2]),
