@@ -630,7 +630,8 @@ fn models_of_int16_are_converted_inspected_run_and_compared() {
     let noise = result["outputs"][0]["sqnr_db"].as_f64().unwrap();
     assert!(noise > 60.0, "{result}");
     // What has no kernel for int16 is named.
-    fs::copy(repository().join("tests/vectors/bad/int16_comparison.tflite"), desk.path("more.tflite")).unwrap();
+    fs::copy(repository().join("tests/vectors/bad/int16_comparison.tflite"), desk.path("more.tflite"))
+        .unwrap();
     desk.bad("convert more.tflite -o out.ferro", 1, "(GREATER: it compares int16)");
 }
 

@@ -90,7 +90,9 @@ impl Inside {
             let (Op::Unary(kind), Some(x)) = (&node.op, node.input(0)) else { continue };
             let result = node.outputs[0];
             match class[x.0] {
-                Class::Affine if *kind != UnaryKind::Neg && step.value(x).elements() % units == 0 => {
+                Class::Affine
+                    if *kind != UnaryKind::Neg && step.value(x).elements().is_multiple_of(units) =>
+                {
                     found.push((*kind, x, result));
                 }
                 Class::Other if !later.contains(kind) => later.push(*kind),

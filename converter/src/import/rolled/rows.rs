@@ -87,7 +87,8 @@ fn rows(graph: &Graph, links: &Links, values: &[ValueId]) -> Option<Rows> {
         true => start.checked_sub(at * features),
     };
     let follows = |(at, part): (usize, &Part)| step(at).map(|place| (source, place, features)) == Some(*part);
-    let fits = features != 0 && start % features == 0 && graph.value(source).elements() % features == 0;
+    let fits =
+        features != 0 && start % features == 0 && graph.value(source).elements().is_multiple_of(features);
     (fits && parts.iter().enumerate().all(follows)).then(|| Rows {
         source,
         first: start / features,
@@ -249,7 +250,7 @@ pub(super) fn through_products(graph: &Graph, links: &Links, cell: Cell, rows: R
     loop {
         at = through_reshapes(graph, links, at);
         let Some((node, ..)) = links.writer(graph, at) else { return Some(found) };
-        let only = graph.value(at).elements() % rows.features == 0
+        let only = graph.value(at).elements().is_multiple_of(rows.features)
             && graph.value(at).shape.last() == Some(&rows.features);
         let operand = |position: usize| {
             let id = node.input(position)?;
