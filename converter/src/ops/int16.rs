@@ -11,15 +11,15 @@ use ferrolite_runtime::ops::softmax_from_int16::MOST as LONGEST;
 use ferrolite_runtime::quant::multiplier;
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::{
-    self, BatchMatMulParams, Conv2dInt16Params, GateInt16Params, MulParams, Multiplier, Pool2dInt16Params,
-    Product, RsqrtInt16Params, SlopesInt16Params, SoftmaxFromInt16Params,
+    self, BatchMatMulParams, Conv2dInt16Params, GateInt16Params, MulParams, Multiplier, Product,
+    RsqrtInt16Params, SlopesInt16Params, SoftmaxFromInt16Params,
 };
 
 use super::broadcast::broadcast;
 use super::lowering::{Lowered, Lowering};
 use super::stage::{self, Quantized};
 use crate::error::Result;
-use crate::graph::{Activation, Constant, DType, Node, PoolKind, UnaryKind, Value, Window};
+use crate::graph::{Activation, Constant, DType, Node, UnaryKind, Value, Window};
 
 /// Functions of one number that have kernels for int16.
 pub(super) fn has_kernel(kind: UnaryKind) -> bool {
@@ -28,7 +28,7 @@ pub(super) fn has_kernel(kind: UnaryKind) -> bool {
 }
 
 /// The int16 activation at an operand position.
-fn input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Quantized<'a>> {
+pub(super) fn input<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Quantized<'a>> {
     let (id, value) = cx.input(node, position)?;
     if value.constant.is_some() {
         return Err(
@@ -45,7 +45,7 @@ fn operand<'a>(cx: &Lowering<'a>, node: &Node, position: usize) -> Result<Quanti
 }
 
 /// The int16 result.
-fn output<'a>(cx: &Lowering<'a>, node: &Node) -> Result<Quantized<'a>> {
+pub(super) fn output<'a>(cx: &Lowering<'a>, node: &Node) -> Result<Quantized<'a>> {
     let (id, value) = cx.output(node, 0)?;
     stage::quantized(cx, node, id, value, DType::Int16)
 }
@@ -462,20 +462,6 @@ pub(super) fn batch_matmul(
     let product = Product { multiplier, min, max, ..Product::default() };
     let params = BatchMatMulParams { product, ..shapes };
     Ok(vec![Lowered::new(OpCode::BatchMatMulInt16, vec![a.id, b.id], vec![y.id], &params).macs(macs)])
-}
-
-/// Lowers a pooling.
-pub(super) fn pool_2d(
-    cx: &Lowering<'_>,
-    node: &Node,
-    kind: PoolKind,
-    geometry: &Window,
-    activation: Activation,
-) -> Result<Vec<Lowered>> {
-    let (x, y) = (input(cx, node, 0)?, output(cx, node)?);
-    let pool = super::pool_2d::params(cx, node, geometry, activation, (&x, &y))?;
-    let params = Pool2dInt16Params { pool, largest: (kind == PoolKind::Max).into() };
-    Ok(vec![Lowered::new(OpCode::Pool2dInt16, vec![x.id], vec![y.id], &params)])
 }
 
 /// Lowers SOFTMAX.

@@ -3,7 +3,7 @@
 
 use ferrolite_graph::float::{elementwise, window};
 use ferrolite_schema::OpCode;
-use ferrolite_schema::params::{self, Pool2dParams};
+use ferrolite_schema::params::{self, Pool2dInt16Params, Pool2dParams};
 
 use super::channels::Ties;
 use super::check::Check;
@@ -64,7 +64,7 @@ impl Operator for Pool2d {
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {
         match cx.output(node, 0)?.1.dtype {
-            DType::Int16 => int16::pool_2d(cx, node, self.kind, &self.window, self.activation),
+            DType::Int16 => lower_int16(cx, node, self.kind, &self.window, self.activation),
             _ => lower(cx, node, self.kind, &self.window, self.activation),
         }
     }
@@ -133,8 +133,22 @@ pub(super) fn lower(
     Ok(vec![Lowered::new(code, vec![input.id], vec![output.id], &params)])
 }
 
+/// Lowers a pooling of int16.
+fn lower_int16(
+    cx: &Lowering<'_>,
+    node: &Node,
+    kind: PoolKind,
+    geometry: &Window,
+    activation: Activation,
+) -> Result<Vec<Lowered>> {
+    let (x, y) = (int16::input(cx, node, 0)?, int16::output(cx, node)?);
+    let pool = params(cx, node, geometry, activation, (&x, &y))?;
+    let params = Pool2dInt16Params { pool, largest: (kind == PoolKind::Max).into() };
+    Ok(vec![Lowered::new(OpCode::Pool2dInt16, vec![x.id], vec![y.id], &params)])
+}
+
 /// Shapes and clamp of a pooling from `input` to `output`.
-pub(super) fn params(
+fn params(
     cx: &Lowering<'_>,
     node: &Node,
     geometry: &Window,

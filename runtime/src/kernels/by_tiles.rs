@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::{Kernels, Lines, Portable, Stage};
+use super::{Kernels, Lines, Stage};
 use crate::packing::Matrix;
 
 /// A layer whose patches are gathered into tiles and multiplied with packed weights.
@@ -108,7 +108,7 @@ pub trait ByTiles<'a> {
 /// The way of sets that prepare nothing.
 #[derive(Debug)]
 pub struct Unprepared<'a, K> {
-    job: Job<'a>,
+    pub(super) job: Job<'a>,
     kernels: PhantomData<K>,
 }
 
@@ -184,44 +184,4 @@ impl<'a, K: Kernels> ByTiles<'a> for OfBothKinds<'a, K> {
             self.bounded.finish(out);
         }
     }
-}
-
-/// The way of the set `K` for its own general packing, and of the portable set for any other.
-#[derive(Debug)]
-pub struct OfUnusual<'a, K: Kernels> {
-    bounded: K::Tiled<'a>,
-    foreign: Unprepared<'a, Portable>,
-}
-
-impl<K: Kernels> OfUnusual<'_, K> {
-    #[inline(always)]
-    fn is_own(&self) -> bool {
-        self.foreign.job.weights.shape.packing.is_a(K::POLICY.conv.general())
-    }
-}
-
-impl<'a, K: Kernels> ByTiles<'a> for OfUnusual<'a, K> {
-    #[inline(always)]
-    fn new(job: &Job<'a>) -> Self {
-        OfUnusual { bounded: K::Tiled::new(job), foreign: Unprepared::new(job) }
-    }
-
-    #[inline(never)]
-    fn load(&mut self, patches: &Patches<'_>, lanes: Range<usize>) {
-        if self.is_own() {
-            self.bounded.load(patches, lanes);
-        } else {
-            self.foreign.load(patches, lanes);
-        }
-    }
-
-    #[inline(never)]
-    fn multiply(&mut self, pixels: usize, out: &[Cell<i8>]) {
-        let Job { tile, weights, stage, out_stride, .. } = self.foreign.job;
-        let product = if self.is_own() { K::matmul_general } else { Portable::matmul_packed };
-        product(tile, pixels, weights, stage, out, out_stride);
-    }
-
-    #[inline(always)]
-    fn finish(&self, _: &[Cell<i8>]) {}
 }

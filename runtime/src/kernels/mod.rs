@@ -48,6 +48,7 @@ mod taps;
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", not(device)))]
 mod thumb2;
 mod tiles;
+mod unusual;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 mod x86_64;
 
@@ -69,7 +70,7 @@ pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
 #[cfg(any(kernels = "armv7m", not(device)))]
 pub use armv7m::Armv7m;
-pub use by_tiles::{ByTiles, Job, OfBothKinds, OfUnusual, Patches, Unprepared};
+pub use by_tiles::{ByTiles, Job, OfBothKinds, Patches, Unprepared};
 pub use delays::Delays;
 pub use dots::Rows;
 pub use general::{General, Unusual};
@@ -84,6 +85,7 @@ pub use resize::Between;
 pub use rv32im::Rv32im;
 pub use strips::Strips;
 pub use tiles::{COLUMNS, Outputs, Tiles};
+pub use unusual::OfUnusual;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub use x86_64::{Avx2, Host};
 

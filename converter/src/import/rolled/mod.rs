@@ -16,6 +16,7 @@ mod affine;
 mod cell;
 mod chain;
 mod emit;
+mod identify;
 mod rows;
 mod steps;
 mod trial;
@@ -65,7 +66,7 @@ fn find(graph: &Graph, weights: crate::graph::ValueId) -> Option<Found> {
             return None;
         }
         let (round, rows) = rows::round(graph, &links, &steps)?;
-        let cell = cell::identify(&round)?;
+        let cell = identify::identify(&round)?;
         let (cell, rows) = rows::through_products(graph, &links, cell, rows)?;
         let mut found = Found { steps, rows, cell, from_zero: false };
         emit::take_first(graph, &links, &mut found);

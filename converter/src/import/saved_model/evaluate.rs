@@ -269,7 +269,7 @@ impl<'m> Evaluator<'m> {
         match tensor {
             Tensor::Value(id) => Ok(*id),
             Tensor::Known(known) => self.constant(known, "as is", |known| known.clone()),
-            Tensor::Spaced(spaced) => super::places::space_to_batch(self, spaced),
+            Tensor::Spaced(spaced) => super::blocks::space_to_batch(&mut self.builder, spaced),
             Tensor::List(_) => Err("a list of tensors where one is needed".into()),
             _ => Err("an operand that is not an array of numbers".into()),
         }

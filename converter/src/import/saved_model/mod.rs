@@ -15,6 +15,7 @@
 
 mod arithmetic;
 mod assignments;
+mod blocks;
 mod bundle;
 mod cell;
 mod convolution;

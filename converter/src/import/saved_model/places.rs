@@ -1,10 +1,11 @@
 //! Operators whose elements go to places that the model knows: ScatterNd, TensorScatterUpdate, ReverseSequence, Roll,
 //! DepthToSpace, SpaceToDepth, and SpaceToBatchND and BatchToSpaceND where no convolution stands between them.
 
+use super::blocks::rearranged;
 use super::evaluate::Evaluator;
 use super::library::Attributes;
-use super::tensor::{Layer, Spaced, Tensor, Translation, axis};
-use crate::graph::{Op, Pad, Slice, ValueId};
+use super::tensor::{Layer, Tensor, Translation, axis};
+use crate::graph::{Op, Slice, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::places::{reversed, rows};
 use crate::import::refusal::{Refusal, unsupported};
@@ -130,54 +131,7 @@ pub(super) fn depth_and_space(e: &mut Evaluator<'_>, layer: &Layer<'_>, to_space
             ([n, h, block, w, block, c], [0, 1, 3, 2, 4, 5], [n, h, w, block * block * c])
         }
     };
-    Ok(vec![Tensor::Value(rearranged(e, &layer.name, x, &apart, &order, &result)?)])
-}
-
-/// Reshape, transpose, reshape.
-fn rearranged(
-    e: &mut Evaluator<'_>,
-    name: &str,
-    x: ValueId,
-    apart: &[usize],
-    order: &[usize],
-    result: &[usize],
-) -> Result<ValueId, Refusal> {
-    let apart = e.builder.reshape(&format!("{name}/blocks"), x, apart)?;
-    let turned = e.builder.transpose(&format!("{name}/turned"), apart, order)?;
-    Ok(e.builder.reshape(name, turned, result)?)
-}
-
-/// The value of an image that SpaceToBatchND has taken apart, for who does not know of that.
-pub(super) fn space_to_batch(e: &mut Evaluator<'_>, spaced: &Spaced) -> Result<ValueId, Refusal> {
-    let Spaced { mut value, block, paddings } = spaced.clone();
-    let name = e.builder.graph().value(value).name.clone();
-    if let Some(paddings) = paddings.filter(|paddings| paddings.iter().any(|&amounts| amounts != (0, 0))) {
-        let mut amounts = vec![(0, 0)];
-        amounts.extend(paddings);
-        amounts.resize(e.builder.shape(value).len(), (0, 0));
-        let op = Op::Pad(Pad { amounts, value: None });
-        value = e.builder.op(&format!("{name}/padded"), op, &[value])?;
-    }
-    let shape = e.builder.shape(value).to_vec();
-    let spatial = block.len();
-    let fits = shape.len() > spatial && (0..spatial).all(|d| shape[d + 1].is_multiple_of(block[d]));
-    if !fits {
-        return Err(damaged(format!("blocks of {block:?} for shape {shape:?}")).into());
-    }
-    let rest = &shape[spatial + 1..];
-    let (mut apart, mut result) = (vec![shape[0]], vec![shape[0] * block.iter().product::<usize>()]);
-    for d in 0..spatial {
-        apart.extend([shape[d + 1] / block[d], block[d]]);
-        result.push(shape[d + 1] / block[d]);
-    }
-    apart.extend(rest);
-    result.extend(rest);
-    // The places within blocks first, then the batch.
-    let mut order: Vec<usize> = (0..spatial).map(|d| 2 * d + 2).collect();
-    order.push(0);
-    order.extend((0..spatial).map(|d| 2 * d + 1));
-    order.extend(2 * spatial + 1..apart.len());
-    rearranged(e, &format!("{name}/parts"), value, &apart, &order, &result)
+    Ok(vec![Tensor::Value(rearranged(&mut e.builder, &layer.name, x, &apart, &order, &result)?)])
 }
 
 /// BatchToSpaceND of any value: blocks and crops.
@@ -205,7 +159,7 @@ pub(super) fn batch_to_space(
     order.extend(2 * spatial + 1..apart.len());
     whole.extend(&shape[spatial + 1..]);
     let name = format!("{}/whole", layer.name);
-    let joined = rearranged(e, &name, x, &apart, &order, &whole)?;
+    let joined = rearranged(&mut e.builder, &name, x, &apart, &order, &whole)?;
     let mut begin = vec![0; whole.len()];
     let mut size = whole.clone();
     for (d, &(before, after)) in crops.iter().enumerate() {

@@ -110,7 +110,7 @@ pub(super) fn outputs<'m>(
     for ((name, _), tensor) in numbers.into_iter().zip(tensors) {
         let id = match tensor {
             Tensor::Value(id) | Tensor::Lost(id) => id,
-            Tensor::Spaced(spaced) => match super::places::space_to_batch(evaluator, &spaced) {
+            Tensor::Spaced(spaced) => match super::blocks::space_to_batch(&mut evaluator.builder, &spaced) {
                 Ok(id) => id,
                 Err(_) => return Err(damaged(format!("output `{name}` is an image taken apart"))),
             },

@@ -1,11 +1,15 @@
+//! Subgraphs that are read in an operator's place.
+//!
 //! IF: the subgraphs of both branches are read in its place, and each of its results becomes a choice between what
 //! they make. Where the condition is known now, the branch that it takes is all that is read.
+//!
+//! WHILE: the rounds of a loop follow one another, where how many there are is known when the file is read.
 
 use std::collections::{HashMap, HashSet};
 
 use super::assignments::CIRCULAR_BUFFER;
 use super::builder::Builder;
-use super::rounds::{self, Lists};
+use super::lists::Lists;
 use super::{detection, operators, tensors};
 use crate::error::Result;
 use crate::graph::{Choose, Constant, Node, Op, Unsupported, ValueId};
@@ -14,6 +18,12 @@ use crate::tflite::{self as schema, BuiltinOperator as Code};
 
 /// How often subgraphs may be read, so that a small file cannot become any size.
 const MOST: usize = 256;
+
+/// Most rounds of a loop.
+const MOST_ROUNDS: usize = 4096;
+
+/// Most nodes that rounds may leave.
+const MOST_NODES: usize = 200_000;
 
 /// The subgraphs of a file, as far as they are branches.
 pub(super) struct Branches<'a, 'f> {
@@ -28,7 +38,7 @@ pub(super) struct Branches<'a, 'f> {
     /// Number of the next IF.
     block: usize,
     /// What loops keep rows in.
-    pub(super) lists: Lists,
+    lists: Lists,
     /// Constants of subgraphs, by their number and that of the tensor: rounds of a loop share them.
     constants: HashMap<(usize, usize), ValueId>,
 }
@@ -69,7 +79,7 @@ impl<'a, 'f> Branches<'a, 'f> {
         let first = builder.graph.nodes.len();
         match (code.number(), &node.op) {
             (Code::IF, _) => self.choose(builder, operator, node)?,
-            (Code::WHILE, _) => rounds::run(self, builder, operator, node)?,
+            (Code::WHILE, _) => unroll(self, builder, operator, node)?,
             (Code::CALL_ONCE, _) => self.start(builder, operator, node)?,
             (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE, _) => {
                 builder.translate_variable(code.number(), operator, node);
@@ -169,7 +179,7 @@ impl<'a, 'f> Branches<'a, 'f> {
     }
 
     /// Reads a subgraph on these operands; gives its results, or why it cannot be converted.
-    pub(super) fn branch(
+    fn branch(
         &mut self,
         builder: &mut Builder,
         number: i32,
@@ -252,4 +262,89 @@ impl<'a, 'f> Branches<'a, 'f> {
         };
         Ok(Ok(outputs.into_iter().map(result).collect::<Result<_>>()?))
     }
+}
+
+/// Reads a WHILE, whose operands and results `node` has.
+fn unroll(
+    branches: &mut Branches<'_, '_>,
+    builder: &mut Builder,
+    operator: schema::Operator<'_>,
+    node: Node,
+) -> Result<()> {
+    let name = &node.name;
+    // Without subgraphs it is what the operators' list says of it.
+    let Some(options) = operator.builtin_options_as_while_options() else {
+        return refuse(builder, node, operators::LOOP.into());
+    };
+    let [condition, body] = [options.cond_subgraph_index(), options.body_subgraph_index()];
+    let Some(mut variables) = node.inputs.iter().copied().collect::<Option<Vec<ValueId>>>() else {
+        return Err(damaged(format!("layer `{name}` (WHILE) lacks an operand")));
+    };
+    if variables.len() != node.outputs.len() {
+        return Err(damaged(format!(
+            "layer `{name}` (WHILE) has {} operands and {} results",
+            variables.len(),
+            node.outputs.len()
+        )));
+    }
+    branches.lists.depth += 1;
+    let rounds = rounds(branches, builder, [condition, body], &mut variables, name);
+    branches.lists.depth -= 1;
+    if let Err(reason) = rounds? {
+        return refuse(builder, node, reason);
+    }
+    for (&output, made) in node.outputs.iter().zip(variables) {
+        branches.lists.write(builder, made);
+        let value = builder.graph.value(made).clone();
+        let (name, target) = (builder.layer_names[output.0].clone(), builder.graph.value_mut(output));
+        (target.shape, target.constant) = (value.shape, value.constant);
+        if target.constant.is_none() {
+            let inputs = vec![Some(made)];
+            builder.graph.nodes.push(Node { name, op: Op::Reshape, inputs, outputs: vec![output] });
+        }
+    }
+    Ok(())
+}
+
+/// Reads all rounds; `variables` become what they are behind the last one. Gives why that cannot be, if it cannot.
+fn rounds(
+    branches: &mut Branches<'_, '_>,
+    builder: &mut Builder,
+    [condition, body]: [i32; 2],
+    variables: &mut Vec<ValueId>,
+    name: &str,
+) -> Result<Result<(), String>> {
+    for round in 0..=MOST_ROUNDS {
+        let again = branches.branch(builder, condition, variables, &format!("{name}/cond/step_{round}"))?;
+        let again = match again {
+            Ok(again) => again,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        match builder.graph.constant(again.first().copied()) {
+            Some(Constant::Bool(again)) if again.first() == Some(&false) => return Ok(Ok(())),
+            Some(Constant::Bool(_)) => {}
+            _ => return Ok(Err(format!("how often it runs is not known; {}", operators::LOOP))),
+        }
+        match branches.branch(builder, body, variables, &format!("{name}/step_{round}"))? {
+            Ok(made) if made.len() == variables.len() => *variables = made,
+            Ok(made) => {
+                return Err(damaged(format!(
+                    "layer `{name}` (WHILE) has {} variables, its body makes {}",
+                    variables.len(),
+                    made.len()
+                )));
+            }
+            Err(reason) => return Ok(Err(reason)),
+        }
+        if builder.graph.nodes.len() > MOST_NODES {
+            break;
+        }
+    }
+    Ok(Err(format!("it runs too long for a microcontroller; {}", operators::LOOP)))
+}
+
+fn refuse(builder: &mut Builder, node: Node, reason: String) -> Result<()> {
+    let op = Op::Unsupported(Unsupported { code: "WHILE".into(), reason });
+    builder.graph.nodes.push(Node { op, ..node });
+    Ok(())
 }

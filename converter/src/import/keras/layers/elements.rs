@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::context::{Context, ROAD, one};
-use super::operation::{operand, plain, reduce};
+use super::operands::{operand, plain, reduce};
 use crate::graph::{
     ArgMinMax, CompareKind, Constant, DType, Gather, LogicKind, Op, Pack, Pad, ReduceKind, Slice, Split,
     TopK, UnaryKind, ValueId,

@@ -21,6 +21,7 @@ mod einsum;
 mod elements;
 mod merge;
 mod normalization;
+mod operands;
 mod operation;
 mod pooling;
 mod recurrent;

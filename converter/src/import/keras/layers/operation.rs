@@ -7,12 +7,12 @@ use super::activation;
 use super::activation::Function;
 use super::context::{Context, one};
 use super::elements;
+use super::operands::{operand, plain, reduce};
 use crate::error::Result;
-use crate::graph::{BatchMatMul, BinaryKind, Cumsum, Op, ReduceKind, Slice, UnaryKind, ValueId};
-use crate::import::keras::calls::Arg;
+use crate::graph::{BatchMatMul, BinaryKind, Cumsum, Op, ReduceKind, Slice, UnaryKind};
 use crate::import::keras::config::{items, number};
 use crate::import::keras::run::Translation;
-use crate::import::refusal::{Refusal, unsupported};
+use crate::import::refusal::unsupported;
 
 /// Builds one call of an operation.
 pub fn build(context: &mut Context) -> Translation {
@@ -105,32 +105,9 @@ fn snake(class: &str) -> String {
     name
 }
 
-/// An argument that is not a tensor, by position or name.
-pub(super) fn plain<'c>(context: &'c Context, position: usize, name: &str) -> Option<&'c Json> {
-    match context.call.arg(position, name) {
-        Some(Arg::Plain(value)) => Some(value),
-        _ => None,
-    }
-}
-
 fn unary(context: &mut Context, kind: UnaryKind) -> Translation {
     let x = context.input()?;
     Ok(vec![context.apply(x, &Function::Unary(kind))?])
-}
-
-/// An operand that is a tensor or a number.
-pub(super) fn operand(context: &mut Context, position: usize, name: &str) -> Result<ValueId, Refusal> {
-    match context.call.arg(position, name) {
-        Some(&Arg::Tensor(id)) => Ok(id),
-        Some(Arg::Plain(value)) => match number(value) {
-            Some(x) => {
-                let word = context.part(&format!("value_{position}"));
-                Ok(context.run.builder.float(&word, &[1], vec![x])?)
-            }
-            None => unsupported("an operand that is neither a tensor nor a number"),
-        },
-        _ => Err(context.broken("an operand is missing").into()),
-    }
 }
 
 /// A function of two tensors, or of a tensor and a number.
@@ -138,20 +115,6 @@ fn binary(context: &mut Context, kind: BinaryKind) -> Translation {
     let a = operand(context, 0, "x1")?;
     let b = operand(context, 1, "x2")?;
     one(context.run.builder.binary(context.name, kind, a, b))
-}
-
-pub(super) fn reduce(context: &mut Context, kind: ReduceKind) -> Translation {
-    let x = context.input()?;
-    let rank = context.shape(x).len();
-    let axes = match context.config().get("axis") {
-        None => (0..rank).collect(),
-        Some(_) => context.axes(rank, -1)?,
-    };
-    if axes.contains(&0) {
-        return unsupported("a reduction over the batch");
-    }
-    let keep = context.config().bool_or("keepdims", false)?;
-    one(context.run.builder.reduce(context.name, kind, x, &axes, keep))
 }
 
 fn running_sums(context: &mut Context) -> Translation {

@@ -1,23 +1,14 @@
-//! WHILE: the rounds of a loop follow one another, where how many there are is known when the file is read.
+//! Lists of rows: loops over time keep their rows in a list, which TensorFlow's converter writes as a tensor.
 //!
-//! Loops over time keep their rows in a list, which TensorFlow's converter writes as a tensor: a row is entered by
-//! cutting the tensor in two and joining the parts around the row. No such copy is made here: lists are known by their
-//! parts, and what is read of them is the part that was entered. `rolled` then finds the cell in the rounds.
+//! A row is entered by cutting the tensor in two and joining the parts around the row. No such copy is made here: lists
+//! are known by their parts, and what is read of them is the part that was entered. `rolled` then finds the cell in the
+//! rounds.
 
 use std::collections::HashMap;
 
-use super::branches::Branches;
 use super::builder::Builder;
-use crate::error::Result;
-use crate::graph::{Activation, Concat, Constant, DType, Node, Op, Slice, Unsupported, Value, ValueId};
-use crate::import::damaged::damaged;
+use crate::graph::{Activation, Concat, DType, Node, Op, Slice, Value, ValueId};
 use crate::tflite::{self as schema, BuiltinOperator as Code};
-
-/// Most rounds of a loop.
-const MOST: usize = 4096;
-
-/// Most nodes that rounds may leave.
-const MOST_NODES: usize = 200_000;
 
 /// Some rows of a value: the first one, and their number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,89 +165,4 @@ impl Lists {
         };
         builder.graph.nodes.push(Node { name, op, inputs, outputs: vec![id] });
     }
-}
-
-/// Reads a WHILE, whose operands and results `node` has.
-pub(super) fn run(
-    branches: &mut Branches<'_, '_>,
-    builder: &mut Builder,
-    operator: schema::Operator<'_>,
-    node: Node,
-) -> Result<()> {
-    let name = &node.name;
-    // Without subgraphs it is what the operators' list says of it.
-    let Some(options) = operator.builtin_options_as_while_options() else {
-        return refuse(builder, node, super::operators::LOOP.into());
-    };
-    let [condition, body] = [options.cond_subgraph_index(), options.body_subgraph_index()];
-    let Some(mut variables) = node.inputs.iter().copied().collect::<Option<Vec<ValueId>>>() else {
-        return Err(damaged(format!("layer `{name}` (WHILE) lacks an operand")));
-    };
-    if variables.len() != node.outputs.len() {
-        return Err(damaged(format!(
-            "layer `{name}` (WHILE) has {} operands and {} results",
-            variables.len(),
-            node.outputs.len()
-        )));
-    }
-    branches.lists.depth += 1;
-    let rounds = rounds(branches, builder, [condition, body], &mut variables, name);
-    branches.lists.depth -= 1;
-    if let Err(reason) = rounds? {
-        return refuse(builder, node, reason);
-    }
-    for (&output, made) in node.outputs.iter().zip(variables) {
-        branches.lists.write(builder, made);
-        let value = builder.graph.value(made).clone();
-        let (name, target) = (builder.layer_names[output.0].clone(), builder.graph.value_mut(output));
-        (target.shape, target.constant) = (value.shape, value.constant);
-        if target.constant.is_none() {
-            let inputs = vec![Some(made)];
-            builder.graph.nodes.push(Node { name, op: Op::Reshape, inputs, outputs: vec![output] });
-        }
-    }
-    Ok(())
-}
-
-/// Reads all rounds; `variables` become what they are behind the last one. Gives why that cannot be, if it cannot.
-fn rounds(
-    branches: &mut Branches<'_, '_>,
-    builder: &mut Builder,
-    [condition, body]: [i32; 2],
-    variables: &mut Vec<ValueId>,
-    name: &str,
-) -> Result<Result<(), String>> {
-    for round in 0..=MOST {
-        let again = branches.branch(builder, condition, variables, &format!("{name}/cond/step_{round}"))?;
-        let again = match again {
-            Ok(again) => again,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        match builder.graph.constant(again.first().copied()) {
-            Some(Constant::Bool(again)) if again.first() == Some(&false) => return Ok(Ok(())),
-            Some(Constant::Bool(_)) => {}
-            _ => return Ok(Err(format!("how often it runs is not known; {}", super::operators::LOOP))),
-        }
-        match branches.branch(builder, body, variables, &format!("{name}/step_{round}"))? {
-            Ok(made) if made.len() == variables.len() => *variables = made,
-            Ok(made) => {
-                return Err(damaged(format!(
-                    "layer `{name}` (WHILE) has {} variables, its body makes {}",
-                    variables.len(),
-                    made.len()
-                )));
-            }
-            Err(reason) => return Ok(Err(reason)),
-        }
-        if builder.graph.nodes.len() > MOST_NODES {
-            break;
-        }
-    }
-    Ok(Err(format!("it runs too long for a microcontroller; {}", super::operators::LOOP)))
-}
-
-fn refuse(builder: &mut Builder, node: Node, reason: String) -> Result<()> {
-    let op = Op::Unsupported(Unsupported { code: "WHILE".into(), reason });
-    builder.graph.nodes.push(Node { op, ..node });
-    Ok(())
 }
