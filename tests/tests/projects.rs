@@ -50,6 +50,16 @@ fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
 }
 
+/// Every place of the templates is filled.
+fn check_filled(project: &Path) {
+    for path in common::files(project, "") {
+        let own = ["model.rs", "model.h", "model.c", "sample.h"].iter().any(|name| path.ends_with(name));
+        if let (false, Ok(text)) = (own, fs::read_to_string(&path)) {
+            assert!(!text.contains("{{"), "{}: {text}", path.display());
+        }
+    }
+}
+
 /// Builds a project in Rust, runs it where an emulator has its board, and returns what it prints.
 fn build(project: &Path, kit: &Kit) -> String {
     let mut cargo = tool("cargo", project);
@@ -130,6 +140,7 @@ fn a_project_runs_and_gives_the_converters_answers() {
     for (index, model) in [sine()].into_iter().chain(unusual_models()).enumerate() {
         let path = place.join(format!("app{index}"));
         project::create(&request(&path, kit, &model), &()).unwrap();
+        check_filled(&path);
         let said = build(&path, kit);
         assert!(said.contains("self-test: passed") && said.contains("output0[0] = "), "{said}");
     }
@@ -183,6 +194,7 @@ fn in_c(boards: &[&str]) -> usize {
         let model = root().join("tests/models/digits_mlp/digits_mlp_int8_tf.tflite");
         let made = project::create(&Request { language: Language::C, ..request(&path, kit, &model) }, &());
         let Err(error) = made.map(drop) else {
+            check_filled(&path);
             let said = tool("make", &path).arg("run").output().expect("make runs");
             let words = text(&said);
             assert!(said.status.success() && words.contains("self-test: passed"), "{name}: {words}");

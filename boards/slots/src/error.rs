@@ -33,6 +33,8 @@ pub enum Error<E> {
     Length,
     /// The bytes are not those that were signed.
     Hash,
+    /// The flash has failed during this update: begin again, which goes on with it.
+    Stopped,
     /// There is no finished update to activate.
     NoUpdate,
 }
@@ -55,6 +57,9 @@ impl<E: fmt::Debug> fmt::Display for Error<E> {
             Error::TooLarge { bytes, slot } => write!(f, "the model has {bytes} bytes, a slot has {slot}"),
             Error::Length => f.write_str("these are more or fewer bytes than the manifest says"),
             Error::Hash => f.write_str("these are not the bytes that were signed"),
+            Error::Stopped => {
+                f.write_str("the flash has failed during this update: begin again, which goes on with it")
+            }
             Error::NoUpdate => f.write_str("there is no finished update"),
         }
     }

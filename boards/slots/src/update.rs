@@ -19,11 +19,13 @@ pub struct Update<'s, F: NorFlash> {
     /// Bytes that wait for a whole piece.
     waiting: [u8; PIECE],
     count: usize,
+    /// The flash has failed, perhaps in the middle of a word: what is there behind the last whole sector is not known.
+    stopped: bool,
 }
 
 impl<'s, F: NorFlash> Update<'s, F> {
     pub(crate) fn new(slots: &'s mut Slots<F>, manifest: Manifest, done: u32) -> Self {
-        Update { slots, manifest, written: done, waiting: [0; PIECE], count: 0 }
+        Update { slots, manifest, written: done, waiting: [0; PIECE], count: 0, stopped: false }
     }
 
     /// The byte of the file that [`write`](Update::write) takes next.
@@ -39,9 +41,12 @@ impl<'s, F: NorFlash> Update<'s, F> {
     /// Writes the next bytes of the file, as many as there are.
     ///
     /// # Errors
-    /// When there are more than the manifest says, or the flash fails: then the update goes on from the last whole
-    /// sector.
+    /// When there are more than the manifest says, or the flash fails: then [`Slots::begin`] goes on from the last
+    /// whole sector, and this value takes no more bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error<F::Error>> {
+        if self.stopped {
+            return Err(Error::Stopped);
+        }
         if bytes.len() as u64 > u64::from(self.manifest.length - self.offset()) {
             return Err(Error::Length);
         }
@@ -53,7 +58,10 @@ impl<'s, F: NorFlash> Update<'s, F> {
             self.count += now.len();
             bytes = later;
             if self.count == PIECE || self.offset() == self.manifest.length {
+                // Also where the future is dropped on its way.
+                self.stopped = true;
                 self.flush().await?;
+                self.stopped = false;
             }
         }
         Ok(())
@@ -64,6 +72,9 @@ impl<'s, F: NorFlash> Update<'s, F> {
     /// # Errors
     /// When bytes are missing, or they are not those that were signed: the update is dropped then.
     pub async fn finish(self) -> Result<(), Error<F::Error>> {
+        if self.stopped {
+            return Err(Error::Stopped);
+        }
         if self.offset() != self.manifest.length {
             return Err(Error::Length);
         }

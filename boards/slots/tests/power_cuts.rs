@@ -264,6 +264,29 @@ fn other_bytes_than_were_signed_and_failing_tests_are_rolled_back() {
 }
 
 #[test]
+fn an_update_whose_flash_failed_takes_no_more_and_goes_on_from_its_last_sector() {
+    let chip = installed(&update(&SINE.0, 1));
+    let offer = update(&SINE.0, 2);
+    let left = Cell::new(u64::MAX);
+    let mut slots = open(&chip, &left).unwrap();
+    block_on(async {
+        let mut update = slots.begin(&offer.0).await.unwrap();
+        update.write(&offer.1[..600]).await.unwrap();
+        left.set(5);
+        assert_eq!(update.write(&offer.1[600..1400]).await, Err(Error::Flash(Fault::Power)));
+        // The flash works again, but nothing is known of the word that it failed at.
+        left.set(u64::MAX);
+        assert_eq!(update.write(&offer.1[1400..]).await, Err(Error::Stopped));
+        assert_eq!(update.finish().await, Err(Error::Stopped));
+        let mut update = slots.begin(&offer.0).await.unwrap();
+        assert_eq!(update.offset() as usize, SECTOR);
+        update.write(&offer.1[SECTOR..]).await.unwrap();
+        update.finish().await.unwrap();
+    });
+    assert!(slots.has_update());
+}
+
+#[test]
 fn a_self_test_that_never_ends_is_given_up() {
     let chip = installed(&update(&SINE.0, 1));
     let offer = update(&SINE.0, 2);

@@ -104,8 +104,8 @@ pub const KITS: &[Kit] = &[
 
 /// Stack that a project keeps beside the model: the deepest kernel takes about 1 KB, printing as much again.
 const STACK: usize = 3 * 1024;
-/// Flash that a project's program takes at most beside the model, with all operators in it.
-const PROGRAM: usize = 48 * 1024;
+/// Flash that the smallest program takes beside its model.
+const PROGRAM: usize = 8 * 1024;
 
 /// The kit of this name, or a usage error that says which there are.
 pub fn kit(name: &str) -> Result<&'static Kit> {
@@ -147,15 +147,13 @@ impl Kit {
     pub(super) fn check_room(&self, model: &Model<'_>) -> Result<()> {
         let (flash, ram) = (self.map.flash.1 as usize, self.map.ram.1 as usize);
         let wants = [
-            ("flash", model.bytes().len(), "the model file", PROGRAM, "the program", flash),
-            ("RAM", model.arena_bytes(), "the arena", STACK, "stack and data", ram),
+            ("flash", model.bytes().len(), "the model file", PROGRAM, "the program takes", flash),
+            ("RAM", model.arena_bytes(), "the arena", STACK, "stack and data take", ram),
         ];
         for (memory, takes, what, rest, others, has) in wants {
-            // Programs that leave operators out are smaller; what cannot fit in any way is refused.
-            let least = if memory == "flash" { takes } else { takes + rest };
-            if least > has {
+            if takes + rest > has {
                 return Err(Error::input(format!(
-                    "the model does not fit {}: {what} takes {} bytes, {} has {} bytes of {memory}, of which {others} take some {}",
+                    "the model does not fit {}: {what} takes {} bytes, {} has {} bytes of {memory}, of which {others} at least {}",
                     self.name,
                     text::count(takes),
                     self.name,
