@@ -328,7 +328,6 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 67] = [
   OpCode::DynamicUpdateSlice,
   OpCode::SkipIf,
   OpCode::Merge,
-  OpCode::Conv2dSegments,
   OpCode::WeightedSum,
   OpCode::DepthwiseTaps,
   OpCode::Lstm,
@@ -364,6 +363,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 67] = [
   OpCode::Conv2dInt16,
   OpCode::BatchMatMulInt16,
   OpCode::RsqrtInt16,
+  OpCode::Conv2dSegments,
   OpCode::AddInt16,
 ];
 
@@ -437,8 +437,6 @@ impl OpCode {
   pub const SkipIf: Self = Self(28);
   /// The result of the branch that was taken.
   pub const Merge: Self = Self(29);
-  /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
-  pub const Conv2dSegments: Self = Self(30);
   /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
   pub const WeightedSum: Self = Self(31);
   /// Depthwise convolution of any window, tap by tap, with any numbers.
@@ -509,6 +507,8 @@ impl OpCode {
   pub const BatchMatMulInt16: Self = Self(68);
   /// One over the square root, of int16.
   pub const RsqrtInt16: Self = Self(69);
+  /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+  pub const Conv2dSegments: Self = Self(70);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -545,7 +545,6 @@ impl OpCode {
     Self::DynamicUpdateSlice,
     Self::SkipIf,
     Self::Merge,
-    Self::Conv2dSegments,
     Self::WeightedSum,
     Self::DepthwiseTaps,
     Self::Lstm,
@@ -581,6 +580,7 @@ impl OpCode {
     Self::Conv2dInt16,
     Self::BatchMatMulInt16,
     Self::RsqrtInt16,
+    Self::Conv2dSegments,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -616,7 +616,6 @@ impl OpCode {
       Self::DynamicUpdateSlice => Some("DynamicUpdateSlice"),
       Self::SkipIf => Some("SkipIf"),
       Self::Merge => Some("Merge"),
-      Self::Conv2dSegments => Some("Conv2dSegments"),
       Self::WeightedSum => Some("WeightedSum"),
       Self::DepthwiseTaps => Some("DepthwiseTaps"),
       Self::Lstm => Some("Lstm"),
@@ -652,6 +651,7 @@ impl OpCode {
       Self::Conv2dInt16 => Some("Conv2dInt16"),
       Self::BatchMatMulInt16 => Some("BatchMatMulInt16"),
       Self::RsqrtInt16 => Some("RsqrtInt16"),
+      Self::Conv2dSegments => Some("Conv2dSegments"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }

@@ -91,8 +91,6 @@ enumeration! {
         SkipIf = 28 "skip_if",
         /// The result of the branch that was taken.
         Merge = 29 "merge",
-        /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
-        Conv2dSegments = 30 "conv_2d_segments",
         /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
         WeightedSum = 31 "weighted_sum",
         /// Depthwise convolution of any window, tap by tap, with any numbers.
@@ -163,6 +161,8 @@ enumeration! {
         BatchMatMulInt16 = 68 "batch_matmul_int16",
         /// One over the square root, of int16.
         RsqrtInt16 = 69 "rsqrt_int16",
+        /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+        Conv2dSegments = 70 "conv_2d_segments",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -191,7 +191,6 @@ impl OpCode {
             OpCode::ResizeNearest => &[6],
             OpCode::Conv2dWinograd => &[18, 19, 20],
             OpCode::Depthwise3x3 => &[17, 18, 19],
-            OpCode::Conv2dSegments => &[18, 19, 20],
             OpCode::DepthwiseTaps => &[17, 18, 19],
             OpCode::Lstm => &[8, 9, 10, 13, 14, 15, 17],
             OpCode::Gru => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23],
@@ -207,6 +206,7 @@ impl OpCode {
             OpCode::GateInt16 => &[0],
             OpCode::SoftmaxFromInt16 => &[4],
             OpCode::Conv2dInt16 => &[19, 20, 21],
+            OpCode::Conv2dSegments => &[18, 19, 20],
             _ => &[],
         }
     }
@@ -243,7 +243,6 @@ impl OpCode {
             OpCode::DynamicUpdateSlice => Work::Bytes,
             OpCode::SkipIf => Work::Bytes,
             OpCode::Merge => Work::Bytes,
-            OpCode::Conv2dSegments => Work::Own,
             OpCode::WeightedSum => Work::Bytes,
             OpCode::DepthwiseTaps => Work::Own,
             OpCode::Lstm => Work::Own,
@@ -279,6 +278,7 @@ impl OpCode {
             OpCode::Conv2dInt16 => Work::Own,
             OpCode::BatchMatMulInt16 => Work::Product(&[0, 1, 2, 3, 4, 5, 8, 9, 10]),
             OpCode::RsqrtInt16 => Work::Bytes,
+            OpCode::Conv2dSegments => Work::Own,
             OpCode::AddInt16 => Work::Bytes,
         }
     }

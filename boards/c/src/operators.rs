@@ -62,7 +62,6 @@ operators! {
     ops::DYNAMIC_UPDATE_SLICE: ferrolite_dynamic_update_slice_check ferrolite_dynamic_update_slice_eval ferrolite_dynamic_update_slice_lead
     ops::SKIP_IF: ferrolite_skip_if_check ferrolite_skip_if_eval ferrolite_skip_if_lead
     ops::MERGE: ferrolite_merge_check ferrolite_merge_eval ferrolite_merge_lead
-    ops::CONV_2D_SEGMENTS: ferrolite_conv_2d_segments_check ferrolite_conv_2d_segments_eval ferrolite_conv_2d_segments_lead
     ops::WEIGHTED_SUM: ferrolite_weighted_sum_check ferrolite_weighted_sum_eval ferrolite_weighted_sum_lead
     ops::DEPTHWISE_TAPS: ferrolite_depthwise_taps_check ferrolite_depthwise_taps_eval ferrolite_depthwise_taps_lead
     ops::LSTM: ferrolite_lstm_check ferrolite_lstm_eval ferrolite_lstm_lead
@@ -98,6 +97,7 @@ operators! {
     ops::CONV_2D_INT16: ferrolite_conv_2d_int16_check ferrolite_conv_2d_int16_eval ferrolite_conv_2d_int16_lead
     ops::BATCH_MATMUL_INT16: ferrolite_batch_matmul_int16_check ferrolite_batch_matmul_int16_eval ferrolite_batch_matmul_int16_lead
     ops::RSQRT_INT16: ferrolite_rsqrt_int16_check ferrolite_rsqrt_int16_eval ferrolite_rsqrt_int16_lead
+    ops::CONV_2D_SEGMENTS: ferrolite_conv_2d_segments_check ferrolite_conv_2d_segments_eval ferrolite_conv_2d_segments_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead
     ops::tuned::CONV_2D: ferrolite_tuned_conv_2d_check ferrolite_tuned_conv_2d_eval ferrolite_tuned_conv_2d_lead
     ops::tuned::CONV_2D_SEGMENTS: ferrolite_tuned_conv_2d_segments_check ferrolite_tuned_conv_2d_segments_eval ferrolite_tuned_conv_2d_segments_lead

@@ -231,8 +231,6 @@ pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
 pub const SKIP_IF: Operator = skip_if::operator();
 /// The result of the branch that was taken.
 pub const MERGE: Operator = merge::operator();
-/// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
-pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
 /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
 pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
 /// Depthwise convolution of any window, tap by tap, with any numbers.
@@ -303,6 +301,8 @@ pub const CONV_2D_INT16: Operator = conv_2d_int16::operator();
 pub const BATCH_MATMUL_INT16: Operator = batch_matmul_int16::operator();
 /// One over the square root, of int16.
 pub const RSQRT_INT16: Operator = rsqrt_int16::operator();
+/// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
@@ -342,7 +342,6 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         dynamic_update_slice::operator(),
         skip_if::operator(),
         merge::operator(),
-        conv_2d_segments::operator::<K>(),
         weighted_sum::operator::<K>(),
         depthwise_taps::operator::<K>(),
         lstm::operator::<K>(),
@@ -378,6 +377,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         conv_2d_int16::operator(),
         batch_matmul_int16::operator(),
         rsqrt_int16::operator(),
+        conv_2d_segments::operator::<K>(),
         add_int16::operator(),
     ]
 }
@@ -419,7 +419,6 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::DynamicUpdateSlice => dynamic_update_slice::case(random),
         OpCode::SkipIf => skip_if::case(random),
         OpCode::Merge => merge::case(random),
-        OpCode::Conv2dSegments => conv_2d_segments::case(random),
         OpCode::WeightedSum => weighted_sum::case(random),
         OpCode::DepthwiseTaps => depthwise_taps::case(random),
         OpCode::Lstm => lstm::case(random),
@@ -455,6 +454,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Conv2dInt16 => conv_2d_int16::case(random),
         OpCode::BatchMatMulInt16 => batch_matmul_int16::case(random),
         OpCode::RsqrtInt16 => rsqrt_int16::case(random),
+        OpCode::Conv2dSegments => conv_2d_segments::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }
