@@ -27,7 +27,7 @@ use crate::board::{self, HOST};
 use crate::data::npz::NamedArray;
 use crate::data::{Dataset, integers};
 use crate::emit;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::{failed, infer, interpreter};
 use crate::model_file::{self, PortFacts};
 use crate::parallel::in_order;
@@ -184,6 +184,31 @@ pub fn run_from(
     }
     let after = net.state().map_err(failed)?.to_vec();
     Ok((RunOutput { ports: model_file::outputs(model), samples }, after))
+}
+
+/// One inference of inputs in the model's own types, an element of `inputs` for each, from this state or, where it is
+/// `None`, from the model's own. Returns the outputs in their own types, and what the state is then.
+///
+/// # Errors
+/// If the inputs or the state have another number of bytes than the model's.
+pub fn once(
+    model: &Model<'_>,
+    ops: OpSet,
+    inputs: &[Vec<u8>],
+    before: Option<&[u8]>,
+) -> Result<(Vec<Vec<u8>>, Vec<u8>)> {
+    if inputs.len() != model.inputs().len() {
+        let (wanted, given) = (model.inputs().len(), inputs.len());
+        return Err(Error::input(format!("the model has {wanted} inputs, {given} were given")));
+    }
+    let mut memory = AlignedBuf::zeroed(model.arena_bytes());
+    let mut net = interpreter(model, ops, &mut memory)?;
+    if let Some(before) = before {
+        net.restore(before).map_err(failed)?;
+    }
+    let outputs = infer(&mut net, inputs, &mut ())?;
+    let after = net.state().map_err(failed)?.to_vec();
+    Ok((outputs, after))
 }
 
 /// Number of samples from which packing the weights again pays off.

@@ -26,6 +26,7 @@ mod reads;
 mod run;
 mod shell;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -54,18 +55,36 @@ impl Printed {
 
 /// The program `ferrolite`: parses its command line, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
-    let result = guarded(|| {
-        let answer = match args::parse(std::env::args_os())? {
-            Request::Print(text) => Printed::Text(text),
-            Request::Run(cli) => execute(&cli.command)?,
-        };
-        print(answer)
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Runs one command line, the program's name first, and returns what it would print on stdout, without the line's end:
+/// one JSON object where it has `--json`.
+///
+/// # Errors
+/// Those that the program would report, wrong arguments included.
+///
+/// ```
+/// let answer = ferrolite::cli::answer(["ferrolite", "boards", "--json"])?;
+/// assert!(answer.contains("qemu-cortex-m4"));
+/// let error = ferrolite::cli::answer(["ferrolite", "inspect", "absent.ferro"]).unwrap_err();
+/// assert_eq!(error.exit_code(), 1);
+/// # Ok::<(), ferrolite::Error>(())
+/// ```
+pub fn answer(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<String> {
+    Ok(match guarded(|| carry_out(line))? {
+        Printed::Text(text) => text,
+        Printed::Json(object) => object.to_string(),
+    })
+}
+
+/// Runs one command line as the program does: prints its answer or its error, and returns the exit code.
+pub fn run(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    match guarded(|| print(carry_out(line)?)) {
+        Ok(()) => 0,
         Err(error) => {
             report(&error);
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }
@@ -78,6 +97,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         Err(Error::internal(format!("stopped by a panic: {}", words.unwrap_or("without words"))))
     })
+}
+
+fn carry_out(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Printed> {
+    match args::parse(line)? {
+        Request::Print(text) => Ok(Printed::Text(text)),
+        Request::Run(cli) => execute(&cli.command),
+    }
 }
 
 fn execute(command: &Command) -> Result<Printed> {

@@ -207,6 +207,31 @@ impl Dataset {
             ))
             .help("leave it out: the numbers of other data are taken as they are"));
         }
+        Dataset::checked(&path.display().to_string(), specs, sources, labels, notes)
+    }
+
+    /// Samples that are in memory: an array for each input, in their order, with what to call it in messages.
+    ///
+    /// # Errors
+    /// Like [`load`](Dataset::load), and if there is another number of arrays than of inputs.
+    pub fn of_arrays(arrays: Vec<(String, Array)>, specs: &[InputSpec]) -> Result<Dataset> {
+        if arrays.len() != specs.len() {
+            let (given, wanted) = (arrays.len(), specs.len());
+            return Err(Error::input(format!("{given} arrays were given, the model has {wanted} inputs"))
+                .help("give an array for each input, samples along the first axis"));
+        }
+        let held = |(origin, array)| Source::Array { array: Rows::Held(array), origin };
+        Dataset::checked("samples", specs, arrays.into_iter().map(held).collect(), None, Vec::new())
+    }
+
+    /// The data set, once its parts fit the model and one another; `origin` is for messages.
+    fn checked(
+        origin: &str,
+        specs: &[InputSpec],
+        sources: Vec<Source>,
+        labels: Option<Labels>,
+        notes: Vec<String>,
+    ) -> Result<Dataset> {
         let inputs: Vec<_> = specs.iter().cloned().zip(sources).collect();
         let len = inputs.first().map_or(0, |(_, source)| source.len());
         for (spec, source) in &inputs {
@@ -215,14 +240,14 @@ impl Dataset {
                 let (first, other) = (&inputs[0].0.name, &spec.name);
                 return Err(Error::input(format!(
                     "{}: {len} samples for input `{first}`, but {} for input `{other}`",
-                    path.display(),
+                    origin,
                     source.len()
                 ))
                 .help("the first axis of all arrays counts the same samples"));
             }
         }
         if len == 0 {
-            return Err(Error::input(format!("{}: there are no samples", path.display()))
+            return Err(Error::input(format!("{}: there are no samples", origin))
                 .help("the first axis of an array counts samples; at least one is needed"));
         }
         Ok(Dataset { inputs, len, labels, notes })

@@ -26,6 +26,7 @@ mod models;
 mod mutants;
 mod operators;
 mod publish;
+mod python;
 mod recipe;
 mod run;
 mod schema;

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::publish;
 use crate::run::{command, exec, output, root};
 use crate::setup::{self, Tools};
+use crate::{publish, python};
 
 struct Step {
     name: &'static str,
@@ -171,6 +171,8 @@ const STEPS: &[Step] = &[
     Step { name: "lint: firmware clippy", slow: false, skip: needs_targets, run: firmware_clippy },
     Step { name: "lint: fuzz targets", slow: false, skip: always, run: fuzz_targets },
     Step { name: "host and board tests", slow: false, skip: always, run: host_tests },
+    Step { name: "Python", slow: false, skip: |_| python::needs_python(), run: python::tests },
+    Step { name: "the Python package", slow: true, skip: |_| python::needs_python(), run: python::package },
     Step {
         name: "application on two boards",
         slow: false,

@@ -1,0 +1,503 @@
+"""Conversion, and what can be asked of a converted model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import _data, _sources
+from ._errors import Doubt, Error, InputError
+from ._ferrolite import File, command
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+
+class Port(NamedTuple):
+    """An input, an output or a variable of a model."""
+
+    name: str
+    """The author's name."""
+    shape: tuple[int, ...]
+    """Dimensions, outermost first."""
+    dtype: np.dtype
+    """Element type."""
+    scale: float | None
+    """Real = scale * (stored - zero_point); None where elements stand for themselves."""
+    zero_point: int | None
+
+    @classmethod
+    def _of(cls, port: tuple) -> Port:
+        name, dtype, shape, quantization = port
+        scale, zero_point = quantization or (None, None)
+        return cls(name, tuple(shape), np.dtype(dtype), scale, zero_point)
+
+    def real(self, stored: np.ndarray) -> np.ndarray:
+        """The real numbers that stored elements stand for."""
+        if self.scale is None:
+            return stored
+        return (np.float32(self.scale) * (stored.astype(np.int32) - self.zero_point)).astype(np.float32)
+
+
+def _ask(words: Sequence[str], folder: Path | None = None) -> dict:
+    """The JSON object that a command prints. Files in the folder are called by their names alone."""
+    answer = _command(words, folder)
+    if folder is not None:
+        # As JSON has it, where a separator may be escaped.
+        answer = answer.replace(json.dumps(f"{folder}{os.sep}")[1:-1], "")
+    return json.loads(answer)
+
+
+def _command(words: Sequence[str], folder: Path | None) -> str:
+    """What a command prints; its errors in this module's words."""
+    try:
+        return command(list(words))
+    except Error as error:
+        here = "" if folder is None else f"{folder}{os.sep}"
+        message, help = (_in_python(text.replace(here, "") if here else text) for text in (error.message, error.help))
+        raise type(error)(message, help, error.layer) from None
+
+
+def _in_python(text: str) -> str:
+    """A sentence in which options of the program are arguments: `--flash-budget N` is `flash_budget=`."""
+    option = re.compile(r"`?--([a-z][a-z-]*)(?: [A-Z][A-Za-z.,:=]*)?`?")
+    return option.sub(lambda found: f"`{found[1].replace('-', '_')}=`", text)
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(_in_python(sentence), Doubt, stacklevel=3)
+
+
+def _source_words(
+    signature: str | None,
+    input_shape: Mapping[str, Sequence[int]] | None,
+    state: Mapping[str, str] | None,
+    cut: Sequence[str],
+) -> list[str]:
+    words = ["--signature", signature] if signature is not None else []
+    for name, shape in (input_shape or {}).items():
+        words += ["--input-shape", f"{name}={','.join(str(size) for size in shape)}"]
+    for before, after in (state or {}).items():
+        words += ["--state", f"{before}={after}"]
+    for tensor in [cut] if isinstance(cut, str) else cut:
+        words += ["--cut", tensor]
+    return words
+
+
+def _options(named: Mapping[str, Any]) -> list[str]:
+    """Options with a value each; those that are None are left out."""
+    return [
+        word
+        for name, value in named.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+
+
+def _example(data: Any) -> Any:
+    """A batch of one of some samples, for a module that has to be traced; None where they are in files or come once."""
+    if data is None or isinstance(data, (str, os.PathLike)) or hasattr(data, "__next__"):
+        return None
+    if isinstance(data, Mapping):
+        return tuple(_data.array(value)[:1] for value in data.values())
+    if _data.is_held(data):
+        several = isinstance(data, (list, tuple)) and all(hasattr(part, "shape") and len(part.shape) > 1 for part in data)
+        return tuple(_data.array(part)[:1] for part in data) if several else _data.array(data)[:1]
+    first = next(iter(data), None)
+    return None if first is None else _data.array(next(iter(_data._parts(first, 1).values())))[:1]
+
+
+def convert(
+    model: Any,
+    calibrate: Any = None,
+    *,
+    target: str = "portable",
+    io: str = "int8",
+    calibration: str = "auto",
+    scale: str | None = None,
+    rounding: str = "double",
+    flash_budget: int | str | None = None,
+    ram_budget: int | str | None = None,
+    memory: Mapping[str, int | str] | None = None,
+    streaming: bool = False,
+    signature: str | None = None,
+    input_shape: Mapping[str, Sequence[int]] | None = None,
+    state: Mapping[str, str] | None = None,
+    cut: Sequence[str] | str = (),
+    strict: bool = False,
+    samples: int | None = None,
+    example: Any = None,
+) -> Model:
+    """Converts a trained model to int8.
+
+    Args:
+        model: a Keras model on any backend, a `torch.nn.Module`, an ONNX model, a `tf.Module` with signatures, the bytes
+            of a model file, or its path: `.tflite`, `.keras`, `.h5`, `.onnx`, a SavedModel's folder.
+        calibrate: typical samples, 100 or more, which a float model needs: an array whose first axis counts samples,
+            a dictionary of arrays by input, a `tf.data.Dataset`, a `DataLoader`, any iterable of samples or batches
+            (labels behind them are left out), or a path, as the program takes it. What is iterated is not held in memory.
+        target: the core to make it fast for; answers are the same on all of them.
+        io: type of the inputs and outputs, "int8" or "float".
+        calibration: how ranges follow from the samples; "auto" tries all ways.
+        scale: what pixels of picture files become: "0..255", "0..1", "-1..1" or "imagenet".
+        rounding: "double" as TensorFlow Lite Micro has it, or "single".
+        flash_budget: largest size of the file, in bytes or as "64K".
+        ram_budget: largest size of the arena.
+        memory: memories of the arena and their sizes, the fastest first.
+        streaming: makes a model over windows one over the signal.
+        signature: the signature of a SavedModel with several.
+        input_shape: shapes of inputs whose dimensions are open, batch included.
+        state: inputs that are what an output was in the inference before.
+        cut: tensors that the model ends at.
+        strict: makes every warning an error.
+        samples: the most samples to take of `calibrate`.
+        example: a batch of one, or a tuple of them, to trace a torch module with; else a sample of `calibrate`.
+
+    Raises:
+        InputError: the model or the samples do not fit; `layer` names the layer.
+        UsageError: an argument has no such value.
+        BudgetError: the model exceeds a budget.
+
+    Warns:
+        Doubt: for each thing that a person should act on.
+    """
+    with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+        folder = Path(name)
+        source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
+        words = _source_words(signature, input_shape, state, cut)
+        if calibrate is not None:
+            shapes = _input_shapes(source, words, calibrate, folder)
+            data = _data.write(calibrate, folder, "calibrate", shapes, samples)
+            words += ["--calibrate", data]
+        words += _options(
+            {
+                "target": target,
+                "io": io,
+                "calibration": calibration,
+                "rounding": rounding,
+                "scale": scale,
+                "flash_budget": flash_budget,
+                "ram_budget": ram_budget,
+            }
+        )
+        for where, size in (memory or {}).items():
+            words += ["--memory", f"{where}={size}"]
+        words += ["--streaming"] * streaming + ["--strict"] * strict
+        output = folder / "converted.ferro"
+        facts = _ask(["convert", source, "-o", str(output), "--json", *words], folder)
+        file = File(Path(source).name, output.read_bytes())
+    _warn(facts["warnings"])
+    facts.pop("output", None)
+    return Model(file, facts)
+
+
+def _input_shapes(source: str, words: list[str], data: Any, folder: Path) -> list[list[int]]:
+    """The shapes of a trained model's inputs, where the form of its samples depends on them."""
+    held = _data.is_held(data)
+    if isinstance(data, (str, os.PathLike)) or (held and not isinstance(data, (list, tuple))):
+        return [[]]
+    return [port["shape"] for port in _ask(["inspect", source, "--json", *words], folder)["inputs"]]
+
+
+def load(path: str | os.PathLike) -> Model:
+    """Reads a `.ferro` file.
+
+    Raises:
+        InputError: it is none, or it is damaged.
+    """
+    return Model(File.read(os.fspath(path)))
+
+
+def inspect(model: Any, *, signature: str | None = None, input_shape: Mapping[str, Sequence[int]] | None = None) -> dict:
+    """What is in a trained model or a `.ferro` file, with the layers that cannot be converted: the object of
+    `ferrolite inspect --json`."""
+    with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+        folder = Path(name)
+        source = _sources.saved(model, folder)
+        return _ask(["inspect", source, "--json", *_source_words(signature, input_shape, None, ())], folder)
+
+
+def boards() -> list[dict]:
+    """The boards that models can run on, and those whose time can be estimated: the list of `ferrolite boards --json`."""
+    return _ask(["boards", "--json"])["boards"]
+
+
+class Model:
+    """A model in int8, as a microcontroller runs it.
+
+    Attributes:
+        inputs, outputs, variables: tuples of `Port`.
+        conversion: what `ferrolite convert --json` says of it; empty for a model that was read from a file.
+    """
+
+    def __init__(self, file: File, conversion: dict | None = None):
+        self._file = file
+        self.conversion = conversion or {}
+        self.inputs = tuple(Port._of(port) for port in file.inputs())
+        self.outputs = tuple(Port._of(port) for port in file.outputs())
+        self.variables = tuple(Port._of(port) for port in file.variables())
+        self._facts: dict | None = None
+
+    @property
+    def facts(self) -> dict:
+        """Sizes, ports, memories and layers: the object of `ferrolite inspect --json`."""
+        if self._facts is None:
+            with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+                self._facts = _ask(["inspect", self._written(Path(name)), "--json"], Path(name))
+        return self._facts
+
+    @property
+    def model_bytes(self) -> int:
+        """Bytes of flash that the file takes."""
+        return len(self._file.bytes())
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of RAM that the arena takes, state included."""
+        return self.facts["arena_bytes"]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return self.facts["macs"]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing of the conversion."""
+        return list(self.conversion.get("notes", []))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What should be acted on before the model is relied on."""
+        return list(self.conversion.get("warnings", []))
+
+    def __bytes__(self) -> bytes:
+        return self._file.bytes()
+
+    def __repr__(self) -> str:
+        def ports(all_ports: tuple[Port, ...]) -> str:
+            return ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in all_ports)
+
+        facts = self.facts
+        return (
+            f"<ferrolite.Model {facts['name']!r}: {ports(self.inputs)} -> {ports(self.outputs)}; "
+            f"{facts['model_bytes']:,} bytes of flash, {facts['arena_bytes']:,} of RAM, {facts['macs']:,} MACs>"
+        )
+
+    def _repr_html_(self) -> str:
+        from ._page import layers_table
+
+        return layers_table(self.facts)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the `.ferro` file. It appears whole or not at all."""
+        path = Path(path)
+        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(bytes(self))
+            os.chmod(part, 0o666 & ~_umask())
+            os.replace(part, path)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
+
+    def _written(self, folder: Path) -> str:
+        path = folder / "model.ferro"
+        path.write_bytes(bytes(self))
+        return str(path)
+
+    def _shapes(self) -> list[list[int]]:
+        return [list(port.shape) for port in self.inputs]
+
+    def run(
+        self, x: Any, *, on: str = "host", sequence: bool = False, raw: bool = False, scale: str | None = None
+    ) -> dict[str, np.ndarray]:
+        """Runs samples with a microcontroller's bytes.
+
+        Args:
+            x: samples, as `convert` takes them for `calibrate`.
+            on: "host", or a board of QEMU such as "qemu-cortex-m4".
+            sequence: each sample begins with the state that the one before left.
+            raw: gives the stored integers in place of the real numbers.
+            scale: what pixels of picture files become.
+
+        Returns:
+            An array for each output, by its name, with the samples along the first axis; a batch axis of 1 is left out.
+        """
+        with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+            folder = Path(name)
+            data = _data.write(x, folder, "x", self._shapes())
+            output = folder / "out.npz"
+            words = ["run", self._written(folder), "--input", data, "--output", str(output), "--on", on]
+            words += ["--sequence"] * sequence + _options({"scale": scale})
+            # As text, which shows a few samples only; the answers are in the file.
+            remarks = _run_text(words, folder)
+            with np.load(output) as arrays:
+                stored = [arrays[f"out{index}"] for index in range(len(self.outputs))]
+        _warn(remarks)
+        answers = {}
+        for port, array in zip(self.outputs, stored, strict=True):
+            values = array if raw else port.real(array)
+            if len(port.shape) > 1 and port.shape[0] == 1:
+                values = values.reshape(len(values), *port.shape[1:])
+            answers[port.name] = values
+        return answers
+
+    def predict(self, x: Any, *, on: str = "host") -> np.ndarray:
+        """The only output of `run`, as Keras' `predict` gives it."""
+        if len(self.outputs) != 1:
+            raise InputError(f"the model has {len(self.outputs)} outputs", "`run` gives them by name")
+        return next(iter(self.run(x, on=on).values()))
+
+    def accuracy(self, x: Any, y: Any, *, output: str | None = None, on: str = "host") -> float:
+        """The share of samples that are classified as `y` says.
+
+        Args:
+            x: samples, held in memory or a path.
+            y: numbers of classes, or one-hot rows.
+            output: the output that holds the classes, where there are several. Where it is one number, it says how
+                likely class 1 is.
+            on: "host", or a board of QEMU.
+        """
+        y = _data.array(y)
+        if y.ndim > 1 and y.shape[-1] > 1:
+            y = y.argmax(axis=-1)
+        y = y.reshape(-1)
+        answers = self.run(x, on=on)
+        if output is None:
+            if len(answers) != 1:
+                raise InputError(f"there are several outputs: {', '.join(answers)}", "say which with `output=`")
+            output = next(iter(answers))
+        if output not in answers:
+            raise InputError(f"there is no output `{output}`", f"the outputs are {', '.join(answers)}")
+        scores = answers[output].reshape(len(answers[output]), -1)
+        if len(scores) != len(y):
+            raise InputError(f"{len(scores)} samples, but {len(y)} labels", "give a label for each sample")
+        if scores.shape[1] == 1:
+            given = (scores[:, 0] > 0.5).astype(np.int64)
+        else:
+            given = scores.argmax(axis=1)
+        if not np.array_equal(y, y.astype(np.int64)):
+            raise InputError("labels are no whole numbers", "for a regression, `compare(source, x, y)` gives the error")
+        return float((given == y.astype(np.int64)).mean())
+
+    def layers(self, x: Any) -> dict[str, np.ndarray]:
+        """What each layer gives for the first sample, as real numbers by the layers' names. Further outputs of a layer
+        are `name:1`, `name:2`, …."""
+        found: dict[str, np.ndarray] = {}
+        for name, _, outputs in self._file.layers(self._stored(x)[0]):
+            for index, (shape, elements) in enumerate(outputs):
+                key = name if index == 0 else f"{name}:{index}"
+                found[key] = np.frombuffer(elements, "<f4").reshape(shape)
+        return found
+
+    def _stored(self, x: Any) -> list[list[bytes]]:
+        """Samples in the model's own types."""
+        from io import BytesIO
+
+        arrays = _data.held(x, len(self.inputs))
+        given = []
+        for index, port in enumerate(self.inputs):
+            value = arrays.get(port.name, arrays.get(f"in{index}"))
+            if value is None:
+                raise InputError(f"no array for input `{port.name}`", f"name it so, or `in{index}`")
+            inner = port.shape[1:] if port.shape and port.shape[0] == 1 else port.shape
+            if value.shape in (port.shape, inner):
+                value = value.reshape(1, *port.shape)
+            file = BytesIO()
+            np.save(file, value)
+            given.append(file.getvalue())
+        return self._file.stored(given)
+
+    def session(self) -> Session:
+        """A run over a sequence, with the state that the model keeps between inferences."""
+        from ._session import Session
+
+        return Session(self)
+
+    def compare(
+        self,
+        source: Any,
+        x: Any,
+        y: Any = None,
+        *,
+        on: str = "host",
+        report: str | os.PathLike | None = None,
+        signature: str | None = None,
+        input_shape: Mapping[str, Sequence[int]] | None = None,
+    ) -> dict:
+        """Compares with the model that it was made from: the object of `ferrolite compare --json`, with `sqnr_db`,
+        `agreement`, `accuracy_float`, `accuracy_quantized`, and what each layer costs.
+
+        Args:
+            source: the trained model, as `convert` takes it.
+            x: samples.
+            y: the right answers: numbers of classes, one-hot rows, or real numbers.
+            on: where the quantized model runs.
+            report: also writes a page with distributions, graph and memory to this path.
+        """
+        with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+            folder = Path(name)
+            path = _sources.saved(source, folder, lambda: _example(x))
+            words = ["compare", self._written(folder), path, "--json", "--on", on]
+            words += ["--data", _data.write(x, folder, "x", self._shapes())]
+            words += _source_words(signature, input_shape, None, ())
+            if y is not None:
+                if isinstance(y, (str, os.PathLike)):
+                    words += ["--labels", os.fspath(y)]
+                else:
+                    np.save(folder / "y.npy", _data.array(y))
+                    words += ["--labels", str(folder / "y.npy")]
+            if report is not None:
+                words += ["--report", os.fspath(report)]
+            found = _ask(words, folder)
+        _warn(found["warnings"])
+        return found
+
+    def report(self, source: Any, x: Any, y: Any = None):
+        """The page about the model, which a notebook shows in place: what each layer costs, distributions, memory."""
+        from ._page import Page
+
+        with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+            path = Path(name) / "report.html"
+            self.compare(source, x, y, report=path)
+            return Page(path.read_text("utf-8"))
+
+    def bench(self, on: str | None = None, *, board: str | None = None, clock: float | None = None) -> dict:
+        """What an inference takes: the object of `ferrolite bench --json`, with `instructions`, modelled `cycles`,
+        `stack_bytes`, and each layer's.
+
+        Args:
+            on: "host" (the default), or a board of QEMU such as "qemu-cortex-m4".
+            board: a board that one can buy, such as "nucleo-l4r5zi": adds milliseconds and microjoules.
+            clock: hertz, for an estimate of time.
+        """
+        with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+            words = ["bench", self._written(Path(name)), "--json", *_options({"board": board, "clock": clock})]
+            words += ["--on", on] if on is not None and (board is None or on != "host") else []
+            found = _ask(words, Path(name))
+        _warn(found.get("warnings", []))
+        return found
+
+
+def _run_text(words: list[str], folder: Path) -> list[str]:
+    """Runs a command for its files; returns its warnings."""
+    text = _command(words, folder)
+    mark = "warning: "
+    return [line.removeprefix(mark) for line in text.splitlines() if line.startswith(mark)]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,96 @@
+"""Runs over a sequence, with named state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._errors import InputError
+
+if TYPE_CHECKING:
+    from ._model import Model
+
+
+class State(MutableMapping):
+    """What a model keeps between inferences, by the author's names, as stored. Real numbers may be written, too."""
+
+    def __init__(self, session: Session):
+        self._session = session
+
+    def _contents(self) -> dict[str, np.ndarray]:
+        contents = self._session._file.contents(self._session._state)
+        return {
+            name: np.frombuffer(elements, np.dtype(dtype)).reshape(shape) for name, dtype, shape, elements in contents
+        }
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        contents = self._contents()
+        if name not in contents:
+            raise KeyError(f"{name}; the variables are {', '.join(contents) or 'none'}")
+        return contents[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        file = BytesIO()
+        np.save(file, np.ascontiguousarray(value))
+        self._session._state = self._session._file.replaced(self._session._state, name, file.getvalue())
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("a variable cannot be removed; `reset` gives it its first value")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contents())
+
+    def __len__(self) -> int:
+        return len(self._session._model.variables)
+
+    def __repr__(self) -> str:
+        return f"State({self._contents()})"
+
+
+class Session:
+    """Inferences one after the other, each with the state that the one before left.
+
+    >>> s = model.session()
+    >>> for frame in frames:
+    ...     scores = s.run(frame)["scores"]
+    >>> s.state["h"]          # read a variable
+    >>> kept = s.snapshot()   # all of it, as bytes
+    >>> s.reset()
+    """
+
+    def __init__(self, model: Model):
+        self._model, self._file = model, model._file
+        self._state = self._file.initial_state()
+
+    @property
+    def state(self) -> State:
+        """The variables by name: read them, or write them."""
+        return State(self)
+
+    def reset(self) -> None:
+        """Gives all state its first value."""
+        self._state = self._file.initial_state()
+
+    def snapshot(self) -> bytes:
+        """All of the state, for `restore`, also on a device."""
+        return self._state
+
+    def restore(self, snapshot: bytes) -> None:
+        """Goes on from a snapshot of this model's state."""
+        if len(snapshot) != len(self._state):
+            raise InputError(f"the state has {len(self._state)} bytes, the snapshot {len(snapshot)}")
+        self._state = bytes(snapshot)
+
+    def run(self, x: Any) -> dict[str, np.ndarray]:
+        """One inference of one sample; the outputs as real numbers by name."""
+        samples = self._model._stored(x)
+        if len(samples) != 1:
+            raise InputError(f"{len(samples)} samples were given", "a session takes one at a time; `Model.run` takes many")
+        outputs, self._state = self._file.infer(samples[0], self._state)
+        answers = {}
+        for port, elements in zip(self._model.outputs, outputs, strict=True):
+            answers[port.name] = port.real(np.frombuffer(elements, port.dtype).reshape(port.shape))
+        return answers

@@ -1,0 +1,144 @@
+"""Trained models as files: what a program holds in memory is saved the way its own library does."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._errors import InputError
+
+
+def saved(model: Any, folder: Path, example: Callable[[], Any] = lambda: None) -> str:
+    """The path of a model; what has none is written into the folder.
+
+    `example` gives a batch of one, or a tuple of them, to trace a torch module with.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        path = folder / f"model{_ending(bytes(model[:16]))}"
+        path.write_bytes(model)
+        return str(path)
+    if _is_from(model, "torch", "nn.modules.module", "Module") and not _is_keras(model):
+        return _torch(model, folder, example())
+    if _is_keras(model):
+        return _keras(model, folder)
+    if hasattr(model, "SerializeToString") and hasattr(model, "graph"):
+        path = folder / f"{_plain(getattr(model.graph, 'name', ''))}.onnx"
+        path.write_bytes(model.SerializeToString())
+        return str(path)
+    if _is_from(model, "tensorflow", "trackable.base", "Trackable"):
+        import tensorflow as tf
+
+        path = folder / _plain(type(model).__name__)
+        tf.saved_model.save(model, str(path))
+        return str(path)
+    raise InputError(
+        f"a {type(model).__module__}.{type(model).__qualname__} is no model that can be converted",
+        "give a Keras model, a torch module, an ONNX model, a tf.Module, the bytes of a file, or a path",
+    )
+
+
+def _is_from(model: Any, library: str, module: str, name: str) -> bool:
+    """Whether an object's class descends from a class of a library that this process has imported."""
+    if library not in sys.modules:
+        return False
+    return any(
+        base.__name__ == name and base.__module__.split(".")[0] == library and base.__module__.endswith(module)
+        for base in type(model).__mro__
+    )
+
+
+def _is_keras(model: Any) -> bool:
+    libraries = {"keras", "tf_keras"}
+    return any(
+        base.__name__ == "Model" and (base.__module__.split(".")[0] in libraries or ".keras." in base.__module__)
+        for base in type(model).__mro__
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "model"
+
+
+def _keras(model: Any, folder: Path) -> str:
+    """A functional or sequential model as its own format has it; a subclassed one as the graph that it computes."""
+    name = _plain(getattr(model, "name", ""))
+    if not getattr(model, "built", True):
+        raise InputError(
+            f"Keras model `{name}` has no weights yet, because it has not seen an input",
+            "call it once, or `model.build(input_shape)`",
+        )
+    described = getattr(model, "_is_graph_network", False) or type(model).__name__ in ("Sequential", "Functional")
+    if described:
+        path = folder / f"{name}.keras"
+        try:
+            model.save(path)
+        except Exception:
+            # Versions of Keras before 2.12 do not have this format.
+            path = folder / f"{name}.h5"
+            model.save(path)
+        return str(path)
+    path = folder / name
+    export = getattr(model, "export", None)
+    if export is None:
+        model.save(path, save_format="tf")
+        return str(path)
+    backend = sys.modules["keras"].backend.backend() if "keras" in sys.modules else "tensorflow"
+    if backend == "torch":
+        path = path.with_suffix(".onnx")
+        export(str(path), format="onnx", verbose=False)
+    else:
+        export(str(path), verbose=False)
+    return str(path)
+
+
+def _torch(model: Any, folder: Path, example: Any) -> str:
+    """A torch module as ONNX, traced with one sample."""
+    import torch
+
+    if example is None:
+        raise InputError(
+            "a torch module does not say what its inputs are",
+            "give samples with `calibrate=`, or an `example=`: a batch of one, or a tuple of them",
+        )
+    given = example if isinstance(example, tuple) else (example,)
+    arguments = tuple(torch.as_tensor(np.asarray(array)) for array in given)
+    path = folder / f"{_plain(type(model).__name__)}.onnx"
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            torch.onnx.export(model, arguments, str(path), **_exporter(torch))
+    finally:
+        model.train(training)
+    return str(path)
+
+
+def _exporter(torch: Any) -> dict:
+    """The exporter that needs no further package, where this torch has the choice."""
+    import importlib.util
+    import inspect
+
+    known = inspect.signature(torch.onnx.export).parameters
+    modern = importlib.util.find_spec("onnxscript") is not None
+    return {"dynamo": modern, "external_data": False} if modern and "external_data" in known else (
+        {"dynamo": False} if "dynamo" in known else {}
+    )
+
+
+def _ending(head: bytes) -> str:
+    """The ending of the format that begins with these bytes; the converter looks at the contents again."""
+    if head[4:8] == b"TFL3":
+        return ".tflite"
+    if head[:4] == b"PK\x03\x04":
+        return ".keras"
+    if head[:8] == b"\x89HDF\r\n\x1a\n":
+        return ".h5"
+    return ".onnx"
