@@ -9,6 +9,7 @@
 `ferrolite` comes with the package (`python -m ferrolite --help`); every argument here has the program's word and meaning.
 """
 
+from . import ops
 from ._errors import BudgetError, Doubt, Error, InputError, InternalError, UsageError
 from ._ferrolite import __version__
 from ._interpreter import Interpreter
@@ -31,4 +32,5 @@ __all__ = [
     "convert",
     "inspect",
     "load",
+    "ops",
 ]

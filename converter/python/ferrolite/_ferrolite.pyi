@@ -6,6 +6,13 @@ _Array = tuple[str, str, list[int], bytes]
 _Port = tuple[str, str, list[int], tuple[float, int] | None]
 
 def command(words: Sequence[str]) -> str: ...
+def op(
+    name: str,
+    operands: Sequence[tuple[str, Sequence[int], bytes, bool]],
+    given: Sequence[tuple[float, int] | None],
+    numbers: dict[str, list[float]],
+    words: dict[str, str],
+) -> tuple[list[int], bytes, tuple[float, int] | None]: ...
 def main(words: Sequence[str]) -> int: ...
 
 class File:

@@ -1,6 +1,8 @@
 //! The part of the Python package that is Rust: command lines, whose words and answers are those of the program, and
 //! single inferences in bytes. What Python programs see is `ferrolite/__init__.py`, over this.
 
+mod ops;
+
 use std::path::Path;
 
 use ferrolite::data::Dataset;
@@ -206,5 +208,6 @@ fn _ferrolite(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<File>()?;
     module.add_function(wrap_pyfunction!(command, module)?)?;
+    module.add_function(wrap_pyfunction!(ops::op, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)
 }

@@ -49,9 +49,11 @@
 //! ```
 
 mod op;
+mod real;
 mod session;
 mod tensor;
 
 pub use op::run_op;
+pub use real::run_real;
 pub use session::{Layer, Memory, Session};
 pub use tensor::Tensor;
