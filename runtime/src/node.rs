@@ -118,27 +118,41 @@ impl<'a> Node<'a> {
         self.model.tensors().get(usize::from(id))
     }
 
-    fn operand(&self, position: usize) -> Option<&'a Tensor> {
-        self.tensor(*self.model.operands(self.op).get(position)?)
+    /// The tensor at this place of the op's own operands, from the file's list of them: an op that has not one input and
+    /// one output has them there.
+    #[inline(always)]
+    fn listed(&self, place: usize) -> Option<&'a Tensor> {
+        self.tensor(*self.model.listed_operand(self.op, place)?)
     }
 
     /// The input tensor at `position`.
     pub fn input(&self, position: usize) -> Result<&'a Tensor, Fault> {
-        if let (Some((input, _)), 0) = (self.pair, position) {
-            return Ok(input);
-        }
-        if position >= self.inputs() {
-            return Err(Fault::Operands);
-        }
-        self.operand(position).ok_or(Fault::Operands)
+        let found = match self.pair {
+            Some((input, _)) if position == 0 => Some(input),
+            None if position < self.inputs() => self.listed(position),
+            _ => None,
+        };
+        found.ok_or(Fault::Operands)
     }
 
     /// The output tensor at `position`.
     pub fn output(&self, position: usize) -> Result<&'a Tensor, Fault> {
-        if let (Some((_, output)), 0) = (self.pair, position) {
-            return Ok(output);
+        let found = match self.pair {
+            Some((_, output)) if position == 0 => Some(output),
+            None if position < self.outputs() => self.listed(self.inputs() + position),
+            _ => None,
+        };
+        found.ok_or(Fault::Operands)
+    }
+
+    /// Both inputs and the output of an op that has two and one.
+    #[inline(always)]
+    pub(crate) fn two_to_one(&self) -> Result<[&'a Tensor; 3], Fault> {
+        self.expect_operands(2, 1)?;
+        match (self.listed(0), self.listed(1), self.listed(2)) {
+            (Some(a), Some(b), Some(out)) => Ok([a, b, out]),
+            _ => Err(Fault::Operands),
         }
-        self.operand(self.inputs() + position).ok_or(Fault::Operands)
     }
 
     /// Input and output of an op that has one of each.
@@ -246,10 +260,16 @@ impl<'a> Node<'a> {
         Ok(Matrix { shape, bytes: bytemuck::cast_slice(words) })
     }
 
-    /// Checks that there are packed weights of this size, which start at a multiple of 4.
+    /// Checks that there are packed weights of this size in whole words, which start at a multiple of 4.
     #[inline(always)]
     pub fn expect_matrix(&self, bytes: u32, offset: u32) -> Result<(), Fault> {
-        self.expect_constants::<u32>(offset, bytes >> 2)
+        let there = self.model.constants().len() as u32;
+        // Of what is there, whole words count: so nothing has to be rounded up, which could overflow.
+        if offset & 3 == 0 && offset <= there && bytes <= (there - offset) & !3 {
+            Ok(())
+        } else {
+            Err(Fault::Constants)
+        }
     }
 
     /// Transformed filters, which start at a multiple of 4.

@@ -113,6 +113,18 @@ impl Shape {
     /// [`bytes`](Shape::bytes) and [`padded_depth`](Shape::padded_depth) of a shape without zeroes.
     #[inline(always)]
     pub fn sizes(&self) -> Option<(u32, u32)> {
+        let (bytes, depth) = self.used_sizes()?;
+        let bytes = match self.packing.order {
+            Order::Blocks | Order::Shared | Order::Filled => round_up::<4>(bytes)?,
+            // A multiple of 4 already, unless it is plain.
+            _ => bytes,
+        };
+        Some((bytes, depth))
+    }
+
+    /// The same with the bytes that are used of the last word, for checks, which round up themselves.
+    #[inline(always)]
+    pub fn used_sizes(&self) -> Option<(u32, u32)> {
         let channels = match self.packing.order {
             Order::Plain | Order::Blocks | Order::Shared => self.channels,
             Order::Pairs => round_up::<2>(self.channels)?,
@@ -122,13 +134,7 @@ impl Shape {
             Order::Winograd => return None,
         };
         let depth = self.padded_depth()?;
-        let bytes = channels.checked_mul(self.row_bytes(depth)?)?;
-        let bytes = match self.packing.order {
-            Order::Blocks | Order::Shared | Order::Filled => round_up::<4>(bytes)?,
-            // A multiple of 4 already, unless it is plain.
-            _ => bytes,
-        };
-        Some((bytes, depth))
+        Some((channels.checked_mul(self.row_bytes(depth)?)?, depth))
     }
 
     /// Where weight `k` of `channel` lies, in bytes: its own byte, or the halfword of its pair.

@@ -215,6 +215,12 @@ impl<'a> Model<'a> {
         rest.get(..usize::from(op.inputs) + usize::from(op.outputs)).unwrap_or(&[])
     }
 
+    /// One of those, counted from the first; behind the last one are those of other ops.
+    #[inline(always)]
+    pub fn listed_operand(&self, op: &Op, place: usize) -> Option<&'a u16> {
+        self.operands.get((op.operands as usize).wrapping_add(place))
+    }
+
     /// Parameter words of an op.
     #[inline(always)]
     pub fn params(&self, op: &Op) -> &'a [u32] {

@@ -24,23 +24,28 @@ fn is_repeated(mask: u32, axis: u32) -> bool {
 /// repeated on both sides.
 #[inline]
 pub fn elements(shape: &Broadcast) -> Result<[u32; 3], Fault> {
-    let mut sizes = [1u32; 3];
+    // One by one: as an array they would lie in memory, and this runs for every such op at start.
+    let (mut total, mut of_a, mut of_b) = (1u32, 1u32, 1u32);
     for (axis, &dim) in (0..).zip(&shape.dims) {
         // Most are, and change nothing.
         if dim == 1 {
             continue;
         }
-        let repeated = [false, is_repeated(shape.repeat_a, axis), is_repeated(shape.repeat_b, axis)];
-        if dim == 0 || repeated == [false, true, true] {
+        let (in_a, in_b) = (!is_repeated(shape.repeat_a, axis), !is_repeated(shape.repeat_b, axis));
+        let times = |size: u32| size.checked_mul(dim).ok_or(Fault::Parameters);
+        if dim == 0 || !(in_a || in_b) {
             return Err(Fault::Parameters);
         }
-        for (size, repeated) in sizes.iter_mut().zip(repeated) {
-            if !repeated {
-                *size = size.checked_mul(dim).ok_or(Fault::Parameters)?;
-            }
+        total = times(total)?;
+        // None is larger than the whole.
+        if in_a {
+            of_a = of_a.wrapping_mul(dim);
+        }
+        if in_b {
+            of_b = of_b.wrapping_mul(dim);
         }
     }
-    Ok(sizes)
+    Ok([total, of_a, of_b])
 }
 
 /// Checks an int8 operand, in the arena or constant.
@@ -55,11 +60,11 @@ pub fn expect_operand(tensor: &Tensor, elements: Option<u32>) -> Result<(), Faul
 /// Checks the operands of an op of two int8 inputs, in the arena or constant, and one int8 output.
 #[inline]
 pub fn check(node: &Node<'_>, shape: &Broadcast) -> Result<(), Fault> {
-    node.expect_operands(2, 1)?;
+    let [a, b, out] = node.two_to_one()?;
     let [total, of_a, of_b] = elements(shape)?;
-    expect_operand(node.input(0)?, Some(of_a))?;
-    expect_operand(node.input(1)?, Some(of_b))?;
-    node.expect_tensor(node.output(0)?, DType::Int8, total)
+    expect_operand(a, Some(of_a))?;
+    expect_operand(b, Some(of_b))?;
+    node.expect_tensor(out, DType::Int8, total)
 }
 
 /// The lead of an op of two operands: element by element in place over an operand of the output's

@@ -202,7 +202,7 @@ fn check_packed(node: &Node<'_>, p: &Conv2dParams, packing: Packing) -> Result<(
         return Err(Fault::Packing);
     }
     // None of the dimensions is zero, as just found: no tensor is empty.
-    let (bytes, depth) = shape(p, packing).and_then(|shape| shape.sizes()).ok_or(Fault::Parameters)?;
+    let (bytes, depth) = shape(p, packing).and_then(|shape| shape.used_sizes()).ok_or(Fault::Parameters)?;
     node.expect_matrix(bytes, p.weights)?;
     let scratch = tile_of(packing, depth).and_then(|tile| scratch_with(p, tile));
     node.expect_scratch(scratch.ok_or(Fault::Parameters)?)?;
@@ -274,6 +274,7 @@ fn eval_unusual<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing)
     eval_packed::<Unusual<K>>(eval, p, packing);
 }
 
+#[inline(never)]
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<Conv2dParams>() else { return };

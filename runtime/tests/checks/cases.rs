@@ -638,13 +638,13 @@ pub fn unsound() -> Vec<(Case, char)> {
     let mut nowhere = changed(packed, large(1, most), &[most, 1], [most, 1]);
     nowhere.params[18] = u32::MAX;
     cases.push((nowhere, 'p'));
-    // Nine weights for each of so many channels are 2^32 + 32.
+    // Nine weights for each of so many channels are 2^32 + 32 bytes, which are counted in words.
     let many = 477_218_592;
     let mut strip = depthwise("of many", same(1, 2, 3), 4, 1, strips, true);
     strip.params[13] = many;
     strip.operands = vec![Operand::int8(2 * many); 2];
     strip.in_place = true;
-    cases.push((strip, 'p'));
+    cases.push((strip, 'c'));
     let turned = transposed("of a pixel", same(1, 1, 1), (1, 1));
     cases.push((changed(turned.clone(), large(most, most), &[1, 1], [1, 1]), 'p'));
     cases.push((changed(turned.clone(), large(most, 1), &[most, 1], [most, 1]), 'p'));

@@ -242,9 +242,11 @@ fn matmul<const GENERAL: bool>(
 #[inline(always)]
 fn dense<const GENERAL: bool>(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i8>]) {
     let count = out.len() & !(QUAD - 1);
-    if stage.multipliers.len() == 1 {
+    if count == 0 {
+        // Fewer than four outputs are left to the rest.
+    } else if stage.multipliers.len() == 1 {
         dense_shared::<GENERAL>(input, weights, stage, out);
-    } else if count != 0 {
+    } else {
         leaf::dense::<GENERAL>(input, weights.bytes, &Channels::of(stage, 0, count), out);
     }
     if count != out.len() {
@@ -343,17 +345,17 @@ struct Last {
 
 impl Last {
     fn of(stage: &Stage<'_>, first: usize) -> Last {
-        let all = stage.multipliers.len() == 1;
-        let (bias, each) = (stage.bias.get(first..).unwrap_or(&[]), if all { 0 } else { first });
-        let multipliers = stage.multipliers.get(each..).unwrap_or(&[]);
-        let bias = |lane: usize| bias.get(lane).copied().unwrap_or(0);
-        let multiplier = |lane| multipliers.get(if all { 0 } else { lane }).copied().unwrap_or_default();
-        Last {
-            // There are three at most.
-            bias: [bias(0), bias(1), bias(2), 0],
-            multipliers: [multiplier(0), multiplier(1), multiplier(2), Multiplier::default()],
-            zero_point: stage.zero_point,
+        // There are three at most.
+        fn lanes<T: Copy + Default>(each: &[T], first: usize) -> [T; QUAD] {
+            let each = each.get(first..).unwrap_or(&[]);
+            let lane = |lane: usize| each.get(lane).copied().unwrap_or_default();
+            [lane(0), lane(1), lane(2), T::default()]
         }
+        let multipliers = match stage.multipliers {
+            &[all] => [all; QUAD],
+            each => lanes(each, first),
+        };
+        Last { bias: lanes(stage.bias, first), multipliers, zero_point: stage.zero_point }
     }
 
     fn channels(&self) -> Channels<'_> {
@@ -397,6 +399,19 @@ fn quads_and_rest<const GENERAL: bool>(
     }
 }
 
+/// Writes the first of four outputs to the up to three places that there are. A loop would become a call of `memcpy`, which
+/// takes longer than the layer's last quad.
+#[inline(always)]
+fn put<T: Copy>(quad: &[Cell<T>; QUAD], places: &[Cell<T>]) {
+    let [a, b, c, _] = quad;
+    match places {
+        [x] => x.set(a.get()),
+        [x, y] => [(x, a), (y, b)].into_iter().for_each(|(place, y)| place.set(y.get())),
+        [x, y, z, ..] => [(x, a), (y, b), (z, c)].into_iter().for_each(|(place, y)| place.set(y.get())),
+        [] => {}
+    }
+}
+
 /// The last channels of a dense layer, fewer than four of them.
 #[inline(never)]
 fn dense_rest<const GENERAL: bool>(
@@ -408,12 +423,9 @@ fn dense_rest<const GENERAL: bool>(
     let first = out.len() & !(QUAD - 1);
     let depth = input.len().next_multiple_of(VECTOR);
     let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
-    let mut quad = [0i8; QUAD];
-    let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-    leaf::dense::<GENERAL>(input, weights, &Last::of(stage, first).channels(), quad);
-    for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
-        place.set(y.get());
-    }
+    let quad = [const { Cell::new(0i8) }; QUAD];
+    leaf::dense::<GENERAL>(input, weights, &Last::of(stage, first).channels(), &quad);
+    put(&quad, out.get(first..).unwrap_or(&[]));
 }
 
 /// The same with outputs of int16.
@@ -422,12 +434,9 @@ fn dense_int16_rest(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>,
     let first = out.len() & !(QUAD - 1);
     let depth = input.len().next_multiple_of(VECTOR);
     let weights = weights.bytes.get(first.wrapping_mul(depth)..).unwrap_or(&[]);
-    let mut quad = [0i16; QUAD];
-    let quad = Cell::from_mut(&mut quad[..]).as_slice_of_cells();
-    leaf::dense_int16(input, weights, &Last::of(stage, first).channels(), quad);
-    for (y, place) in quad.iter().zip(out.get(first..).unwrap_or(&[])) {
-        place.set(y.get());
-    }
+    let quad = [const { Cell::new(0i16) }; QUAD];
+    leaf::dense_int16(input, weights, &Last::of(stage, first).channels(), &quad);
+    put(&quad, out.get(first..).unwrap_or(&[]));
 }
 
 /// Whether a stage clamps to less than int8, to which the leaves already saturate.
