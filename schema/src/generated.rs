@@ -13400,7 +13400,7 @@ impl<'a> Sequence {
   }
 
   /// A sum: 1 for the hidden states of all steps, 2 for the last hidden state, 4 for the last cell state; results are
-  /// in this order.
+  /// in this order. 8 more where steps that a mask leaves out give zero, not the result before.
   pub fn results(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:

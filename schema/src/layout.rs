@@ -1446,7 +1446,7 @@ pub mod params {
         /// 1 where the last step is computed first; results keep the place of their step.
         pub reverse: u32,
         /// A sum: 1 for the hidden states of all steps, 2 for the last hidden state, 4 for the last cell state; results are
-        /// in this order.
+        /// in this order. 8 more where steps that a mask leaves out give zero, not the result before.
         pub results: u32,
     }
 

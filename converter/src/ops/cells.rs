@@ -1,7 +1,7 @@
 //! Numbers of recurrent layers for the device. The graph has the matrices of all gates one below the other; the
 //! device has the rows of all gates of a unit side by side.
 
-use ferrolite_runtime::ops::recurrent::table;
+use ferrolite_runtime::ops::recurrent::{ZERO_MASKED, table};
 use ferrolite_runtime::ops::{gru, lstm, rnn};
 use ferrolite_runtime::quant::multiplier;
 use ferrolite_schema::params::{Gates, GruParams, LstmParams, Multiplier, RnnParams, Sequence, Term};
@@ -35,6 +35,8 @@ struct Layer<'a> {
     sequence: Sequence,
     /// Results that somebody reads, in their order.
     outputs: Vec<ValueId>,
+    /// The truth values of its steps, if it has a mask.
+    mask: Option<ValueId>,
     inside: IntegerCell,
 }
 
@@ -57,7 +59,17 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent) -> Re
     }
     let chosen = |numbers: &mut dyn Iterator<Item = u32>| numbers.sum();
     let bits = RESULT_BITS.iter().zip(&used).filter(|(_, used)| **used).map(|(bit, _)| *bit);
-    let results = chosen(&mut bits.into_iter());
+    let mut results = chosen(&mut bits.into_iter());
+    let mask = node.input(7);
+    if let Some(id) = mask {
+        let value = cx.graph.value(id);
+        if value.dtype != DType::Bool {
+            return Err(cx.unsupported(node, format_args!("a mask of type {}", value.dtype.name())));
+        }
+        if layer.zero_masked {
+            results |= ZERO_MASKED;
+        }
+    }
     let outputs = node.outputs.iter().zip(&used).filter(|(_, used)| **used).map(|(id, _)| *id).collect();
     let sequence = Sequence {
         batches: cx.word(node, batches)?,
@@ -68,7 +80,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent) -> Re
         reverse: layer.reverse.into(),
         results,
     };
-    let common = Layer { input, hidden, sequence, outputs, inside };
+    let common = Layer { input, hidden, sequence, outputs, mask, inside };
     if !has_functions(layer) {
         return Err(cx.unsupported(node, "its functions have no kernel of int8"));
     }
@@ -137,7 +149,7 @@ fn initial<'a>(cx: &Lowering<'a>, node: &Node, hidden: &Quantized<'_>) -> Result
 }
 
 fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>) -> Result<Vec<Lowered>> {
-    let Layer { input, hidden, sequence, outputs, inside } = common;
+    let Layer { input, hidden, sequence, outputs, mask, inside } = common;
     let exponent = inside.exponent;
     if !(-28..=0).contains(&exponent) {
         return Err(cx.unsupported(node, format_args!("a cell state of scale 2^{exponent}")));
@@ -200,13 +212,14 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
         initial_cell,
         last_cell,
     };
+    inputs.extend(mask);
     let scratch = lstm::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
     let macs = work::macs(cx.graph, node);
     Ok(vec![Lowered::new(OpCode::Lstm, inputs, outputs, &params).scratch(scratch).macs(macs)])
 }
 
 fn gru(cx: &mut Lowering<'_>, node: &Node, reset_after: bool, common: Layer<'_>) -> Result<Vec<Lowered>> {
-    let Layer { input, hidden, sequence, outputs, .. } = common;
+    let Layer { input, hidden, sequence, outputs, mask, .. } = common;
     let given = initial(cx, node, &hidden)?;
     let recurrent = gates(cx, node, &hidden, [2, 4], if reset_after { &GRU } else { &GRU[..2] }, SUMS)?;
     let params = GruParams {
@@ -222,12 +235,12 @@ fn gru(cx: &mut Lowering<'_>, node: &Node, reset_after: bool, common: Layer<'_>)
     };
     let scratch = gru::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
     let macs = work::macs(cx.graph, node);
-    let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).collect();
+    let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).chain(mask).collect();
     Ok(vec![Lowered::new(OpCode::Gru, inputs, outputs, &params).scratch(scratch).macs(macs)])
 }
 
 fn rnn(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>) -> Result<Vec<Lowered>> {
-    let Layer { input, hidden, sequence, outputs, inside } = common;
+    let Layer { input, hidden, sequence, outputs, mask, inside } = common;
     let given = initial(cx, node, &hidden)?;
     let sums = f64::from(inside.exponent).exp2();
     let function = function(layer.activation).unwrap_or(rnn::LINEAR);
@@ -243,7 +256,7 @@ fn rnn(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>)
     };
     let scratch = rnn::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
     let macs = work::macs(cx.graph, node);
-    let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).collect();
+    let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).chain(mask).collect();
     Ok(vec![Lowered::new(OpCode::Rnn, inputs, outputs, &params).scratch(scratch).macs(macs)])
 }
 

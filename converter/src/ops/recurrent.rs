@@ -15,6 +15,9 @@ use crate::graph::{DType, Graph, Node, Recurrent, Value};
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
 pub(super) const RUN_AS: RunAs = &[("UNIDIRECTIONAL_SEQUENCE_LSTM", &[OpCode::Lstm])];
 
+/// Position of the truth values of steps.
+const MASK: usize = 7;
+
 impl Operator for Recurrent {
     fn check(&self, check: &Check<'_>) -> Result<()> {
         let (input, weights, recurrent) = (check.input(0)?, check.input(1)?, check.input(2)?);
@@ -37,11 +40,19 @@ impl Operator for Recurrent {
                 format!("operand {position} has shape {found:?}, expected {wanted:?}")
             })?;
         }
+        let mask = check.inputs.get(MASK).copied().flatten();
+        check.ensure(mask.is_none_or(|found| found == [first, second]), || {
+            format!("its mask has shape {mask:?}, expected [{first}, {second}]")
+        })?;
         let rest = check.outputs.get(1..).unwrap_or_default();
         check.ensure(rest.len() <= 3 && rest.iter().all(|&out| out == [batch, units]), || {
             format!("its states have shapes {rest:?}, expected [{batch}, {units}]")
         })?;
         check.output(&[first, second, units])
+    }
+
+    fn is_index(&self, position: usize) -> bool {
+        position == MASK
     }
 
     fn has_several_results(&self) -> bool {
@@ -57,6 +68,7 @@ impl Operator for Recurrent {
             recurrent_bias: x.optional(4),
             hidden: x.optional(5),
             cell: x.optional(6),
+            mask: x.optional(MASK),
         };
         recurrent::run(self, &operands).into()
     }
@@ -69,6 +81,11 @@ impl Operator for Recurrent {
     }
 
     fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
+        // The mask is the last operand.
+        let inputs = match inputs {
+            [rest @ .., mask] if mask.dtype == DType::Bool => rest,
+            all => all,
+        };
         if self.integer.is_none() {
             return types::one_type(inputs, outputs);
         }

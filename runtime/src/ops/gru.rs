@@ -9,7 +9,8 @@
 //! Products read the hidden state as int8, which is the result, too; the step from h to h is made with 15 bits behind
 //! the point, since what a gate near 1 changes is less than a step of int8. TensorFlow Lite has no such operator in
 //! integers: the arithmetic is Ferrolite's own, with the functions of its LSTM; the equations are those of Keras and
-//! ONNX. The hidden state begins at zero, or with what one more operand says.
+//! ONNX. The hidden state begins at zero, or with what one more operand says. A last operand of truth values is a mask:
+//! which steps are computed.
 
 use core::cell::Cell;
 
@@ -17,15 +18,15 @@ use ferrolite_schema::params::{GruParams, Sequence};
 use ferrolite_schema::{OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, Product, STEPS, Table, by_power, check_gates, check_sequence, expect_initial, logistic,
-    place_of, row, sum, tanh, to_int8, to_int16, walk,
+    ENTRIES, LAST, Mask, Product, STEPS, Steps, Table, by_power, check_gates, check_sequence, expect_initial,
+    logistic, place_of, row, sum, tanh, to_int8, to_int16, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
 use crate::quant::requantize;
-use crate::tensor::{TensorView, cells_of, copy, fill};
+use crate::tensor::{TensorView, cells_of, fill};
 
 /// Gates of a unit.
 const GATES: u32 = 3;
@@ -61,7 +62,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_multiplier(&p.multiplier)?;
     check_multiplier(&p.initial)?;
     check_int8(p.zero_point)?;
-    match node.inputs() {
+    match sizes.inputs {
         1 => {}
         2 => expect_initial(node, 1, sizes.state)?,
         _ => return Err(Fault::Operands),
@@ -79,9 +80,10 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Some(candidate) = of(&p.candidate, if p.reset_after == 1 { GATES } else { 1 }, units) else { return };
     let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
     let Some(table) = table else { return };
-    let initial = node.input(1).is_ok().then(|| eval.view(1));
+    let (mask, inputs) = Mask::of(eval, &p.sequence);
+    let initial = (inputs > 1).then(|| eval.view(1));
     let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
-    let layer = Gru { p, rounding: node.rounding(), input, recurrent, candidate, table };
+    let layer = Gru { p, rounding: node.rounding(), input, recurrent, candidate, table, mask };
     layer.run::<K>(eval.input(0), initial, eval.scratch(), [out(STEPS), out(LAST)]);
 }
 
@@ -100,6 +102,8 @@ pub struct Gru<'a> {
     pub candidate: Product<'a>,
     /// Of the logistic function.
     pub table: &'a Table,
+    /// Which steps it computes.
+    pub mask: Mask<'a>,
 }
 
 /// Scratch memory of one step.
@@ -160,26 +164,27 @@ impl Gru<'_> {
                 }
             }
         };
-        let mut left = self.p.sequence.steps;
+        let mut way = Steps::new(&self.p.sequence, self.mask, self.p.zero_point);
         walk(&self.p.sequence, begin, |batch, at| {
-            self.input.apply::<K>(row(input, at, features), memory.a);
-            if self.p.reset_after == 1 {
-                self.recurrent.apply::<K>(memory.hidden, memory.b);
-                self.after(&memory);
-            } else {
-                let gates = memory.b.get(..units.wrapping_mul(2)).unwrap_or(&[]);
-                self.recurrent.apply::<K>(memory.hidden, gates);
-                self.reset(&memory);
-                self.candidate.apply::<K>(memory.reset, memory.c);
-                self.before(&memory);
+            if way.enter(at) {
+                self.step::<K>(row(input, at, features), &memory);
             }
-            copy(memory.hidden, row(steps, at, units));
-            left = left.wrapping_sub(1);
-            if left == 0 {
-                left = self.p.sequence.steps;
-                copy(memory.hidden, row(last, batch, units));
-            }
+            way.leave(batch, at, memory.hidden, steps, last);
         });
+    }
+
+    fn step<K: Kernels>(&self, input: &[Cell<i8>], memory: &Memory<'_>) {
+        self.input.apply::<K>(input, memory.a);
+        if self.p.reset_after == 1 {
+            self.recurrent.apply::<K>(memory.hidden, memory.b);
+            self.after(memory);
+        } else {
+            let gates = memory.b.get(..(self.p.sequence.units as usize).wrapping_mul(2)).unwrap_or(&[]);
+            self.recurrent.apply::<K>(memory.hidden, gates);
+            self.reset(memory);
+            self.candidate.apply::<K>(memory.reset, memory.c);
+            self.before(memory);
+        }
     }
 
     /// One step of a layer whose reset gate acts after the product. This and those below are functions of their own, so that
@@ -236,7 +241,7 @@ impl Gru<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_results};
+    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_mask, with_results};
     use ferrolite_schema::{DType, Storage};
 
     let sequence = sequence_case(random, STEPS | LAST);
@@ -268,5 +273,6 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
             case.inputs[1].storage = Storage::Constant;
         }
     }
+    case = with_mask(case, random, &sequence);
     with_results(case, &sequence).scratch(scratch_bytes(&sequence))
 }

@@ -6,7 +6,8 @@
 //! h = logistic(s_output) * tanh(c)
 //! ```
 //! States begin at zero, or with what two more operands say: as tensors of state they are kept from one inference to
-//! the next (hidden state int8, cell state int16), as others they are read (both int8).
+//! the next (hidden state int8, cell state int16), as others they are read (both int8). A last operand of truth values is
+//! a mask: which steps are computed.
 //! Source followed: TFLM `kernels/lstm_eval.h`.
 
 use core::cell::Cell;
@@ -15,8 +16,8 @@ use ferrolite_schema::params::{LstmParams, Sequence};
 use ferrolite_schema::{DType, OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, LAST_CELL, Product, STEPS, Table, check_gates, check_sequence, expect_initial, place_of,
-    row, to_int8, to_int16, walk,
+    ENTRIES, LAST, LAST_CELL, Mask, Product, STEPS, Steps, Table, check_gates, check_sequence,
+    expect_initial, place_of, row, to_int8, to_int16, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
@@ -24,7 +25,7 @@ use crate::gates::LstmStep;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
 use crate::quant::requantize;
-use crate::tensor::{TensorView, cells_of, copy, fill};
+use crate::tensor::{TensorView, cells_of, fill};
 
 /// Gates of a unit.
 const GATES: u32 = 4;
@@ -55,7 +56,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     for zero_point in [p.zero_point, p.initial_cell.zero_point, p.last_cell.zero_point] {
         check_int8(zero_point)?;
     }
-    match node.inputs() {
+    match sizes.inputs {
         1 => {}
         3 if node.input(1)?.is_state() => {
             node.expect_state(1, sizes.state)?;
@@ -81,13 +82,14 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Some(recurrent) = Product::of(node, &p.recurrent, rows, p.sequence.units) else { return };
     let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
     let Some(table) = table else { return };
+    let (mask, inputs) = Mask::of(eval, &p.sequence);
     let states = match node.input(1) {
+        _ if inputs == 1 => States::Fresh,
         Ok(tensor) if tensor.is_state() => States::Kept(eval.input(1), eval.input(2)),
-        Ok(_) => States::Given(eval.view(1), eval.view(2)),
-        Err(_) => States::Fresh,
+        _ => States::Given(eval.view(1), eval.view(2)),
     };
     let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
-    let layer = Lstm { p, rounding: node.rounding(), input, recurrent, table };
+    let layer = Lstm { p, rounding: node.rounding(), input, recurrent, table, mask };
     layer.run::<K>(eval.input(0), states, eval.scratch(), [out(STEPS), out(LAST), out(LAST_CELL)]);
 }
 
@@ -115,6 +117,8 @@ pub struct Lstm<'a> {
     pub recurrent: Product<'a>,
     /// Of the logistic function.
     pub table: &'a Table,
+    /// Which steps it computes.
+    pub mask: Mask<'a>,
 }
 
 impl Lstm<'_> {
@@ -174,17 +178,15 @@ impl Lstm<'_> {
             multiplier: p.multiplier,
             zero_point: p.zero_point,
         };
-        let mut left = p.sequence.steps;
+        let mut way = Steps::new(&p.sequence, self.mask, p.zero_point);
         walk(&self.p.sequence, begin, |batch, at| {
             let (hidden, cell) = of(batch);
-            self.input.apply::<K>(row(input, at, features), a);
-            self.recurrent.apply::<K>(hidden, b);
-            K::lstm(&step, a, b, cell, hidden);
-            copy(hidden, row(steps, at, units));
-            left = left.wrapping_sub(1);
-            if left == 0 {
-                left = self.p.sequence.steps;
-                copy(hidden, row(last, batch, units));
+            if way.enter(at) {
+                self.input.apply::<K>(row(input, at, features), a);
+                self.recurrent.apply::<K>(hidden, b);
+                K::lstm(&step, a, b, cell, hidden);
+            }
+            if way.leave(batch, at, hidden, steps, last) {
                 for (place, c) in row(last_cell, batch, units).iter().zip(cell) {
                     let term = &self.p.last_cell;
                     place.set(to_int8(c.get().into(), term.multiplier, term.zero_point, self.rounding));
@@ -204,7 +206,7 @@ impl Lstm<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_results};
+    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_mask, with_results};
     use ferrolite_schema::Storage;
     use ferrolite_schema::params::Term;
 
@@ -238,5 +240,6 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
             case.inputs[2].storage = Storage::State;
         }
     }
+    case = with_mask(case, random, &sequence);
     with_results(case, &sequence).scratch(scratch_bytes(&sequence))
 }

@@ -2,16 +2,17 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::DType;
 use ferrolite_schema::params::{Gates, Multiplier, Sequence};
+use ferrolite_schema::{DType, Tensor};
 
 use super::broadcast;
 use crate::error::Fault;
 pub(super) use crate::gates::{ENTRIES, by_power, sum, to_int8, to_int16};
 pub use crate::gates::{Table, logistic, table, tanh};
 use crate::kernels::{Kernels, Portable, Stage};
-use crate::node::Node;
+use crate::node::{Eval, Node};
 use crate::packing::{Matrix, Packing, Shape};
+use crate::tensor::{TensorView, copy, fill};
 
 /// Bits of [`Sequence::results`].
 pub const STEPS: u32 = 1;
@@ -19,6 +20,8 @@ pub const STEPS: u32 = 1;
 pub const LAST: u32 = 2;
 /// The last cell state is a result.
 pub const LAST_CELL: u32 = 4;
+/// Steps that the mask leaves out give zero, not the result before.
+pub const ZERO_MASKED: u32 = 8;
 
 /// Elements of a sequence's operands.
 pub(super) struct Sizes {
@@ -28,11 +31,16 @@ pub(super) struct Sizes {
     pub steps: u32,
     /// Of one state of all sequences.
     pub state: u32,
+    /// Inputs of the op without its mask.
+    pub inputs: usize,
 }
 
 /// Checks the shape of a layer with so many kinds of states, and its input and results.
 pub(super) fn check_sequence(node: &Node<'_>, p: &Sequence, results: u32) -> Result<Sizes, Fault> {
-    if p.time_major > 1 || p.reverse > 1 || p.results == 0 || p.results > results {
+    let (mask, inputs) = mask_of(node);
+    let zeros = p.results & ZERO_MASKED;
+    let kinds = p.results ^ zeros;
+    if p.time_major > 1 || p.reverse > 1 || kinds == 0 || kinds > results || (zeros != 0 && mask.is_none()) {
         return Err(Fault::Parameters);
     }
     let product = |a: u32, b: u32| a.checked_mul(b).filter(|&n| n != 0).ok_or(Fault::Parameters);
@@ -41,8 +49,15 @@ pub(super) fn check_sequence(node: &Node<'_>, p: &Sequence, results: u32) -> Res
         input: product(rows, p.features)?,
         steps: product(rows, p.units)?,
         state: product(p.batches, p.units)?,
+        inputs,
     };
     node.expect_tensor(node.input(0)?, DType::Int8, sizes.input)?;
+    if let Some(mask) = mask {
+        if mask.bytes != rows {
+            return Err(Fault::Sizes);
+        }
+        node.expect_known::<u8>(mask)?;
+    }
     let mut position = 0;
     for result in [STEPS, LAST, LAST_CELL] {
         if p.results & result != 0 {
@@ -52,6 +67,89 @@ pub(super) fn check_sequence(node: &Node<'_>, p: &Sequence, results: u32) -> Res
         }
     }
     if node.outputs() == position { Ok(sizes) } else { Err(Fault::Operands) }
+}
+
+/// The mask of a layer, which is its last input if that has truth values, and the number of its other inputs.
+fn mask_of<'a>(node: &Node<'a>) -> (Option<&'a Tensor>, usize) {
+    let others = node.inputs().saturating_sub(1);
+    match node.input(others) {
+        Ok(mask) if others != 0 && mask.dtype == DType::Bool as u8 => (Some(mask), others),
+        _ => (None, node.inputs()),
+    }
+}
+
+/// Which steps a layer computes. A step that is left out changes no state; its result is that of the step computed
+/// before it, and zero where there is none. Source followed: `rnn` in `backend/tensorflow/rnn.py` of Keras.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask<'a> {
+    /// A truth value for each row of the input; all steps are computed without.
+    pub truth: Option<TensorView<'a, u8>>,
+    /// The result of each step that is left out is zero.
+    pub zero: bool,
+}
+
+impl<'a> Mask<'a> {
+    /// That of an op, and the number of its other inputs.
+    pub(super) fn of(eval: &Eval<'a>, p: &Sequence) -> (Mask<'a>, usize) {
+        let (mask, others) = mask_of(eval.node());
+        let truth = mask.map(|_| eval.view(others));
+        (Mask { truth, zero: p.results & ZERO_MASKED != 0 }, others)
+    }
+}
+
+/// The way of a layer through its steps: which are computed, and what they give.
+pub(super) struct Steps<'a> {
+    p: &'a Sequence,
+    mask: Mask<'a>,
+    zero_point: i8,
+    /// Steps that are left of the sequence.
+    left: u32,
+    /// A step of the sequence was computed.
+    any: bool,
+    /// The step gives zero.
+    blank: bool,
+}
+
+impl<'a> Steps<'a> {
+    /// Before the first step of a layer.
+    pub fn new(p: &'a Sequence, mask: Mask<'a>, zero_point: i32) -> Steps<'a> {
+        Steps { p, mask, zero_point: zero_point as i8, left: p.steps, any: false, blank: false }
+    }
+
+    /// Whether the step at this place is computed.
+    #[inline(always)]
+    pub fn enter(&mut self, at: usize) -> bool {
+        let Some(truth) = self.mask.truth else { return true };
+        let computed = truth.at(at) != 0;
+        self.any = computed || (self.any && self.left != self.p.steps);
+        self.blank = !computed && (self.mask.zero || !self.any);
+        computed
+    }
+
+    /// Stores the result of the step at this place, and the last one; whether it was the last step of its sequence.
+    #[inline(always)]
+    pub fn leave(
+        &mut self,
+        batch: usize,
+        at: usize,
+        hidden: &[Cell<i8>],
+        steps: &[Cell<i8>],
+        last: &[Cell<i8>],
+    ) -> bool {
+        let units = self.p.units as usize;
+        if self.blank {
+            fill(row(steps, at, units), self.zero_point);
+        } else {
+            copy(hidden, row(steps, at, units));
+        }
+        self.left = self.left.wrapping_sub(1);
+        let ends = self.left == 0;
+        if ends {
+            self.left = self.p.steps;
+            copy(hidden, row(last, batch, units));
+        }
+        ends
+    }
 }
 
 /// The position of a result among the outputs, if there is such a result.
@@ -172,6 +270,8 @@ pub(super) fn row<T>(elements: &[Cell<T>], index: usize, len: usize) -> &[Cell<T
 pub(super) fn sequence_case(random: &mut crate::cases::Random, results: u32) -> Sequence {
     use crate::cases::dim;
 
+    let zeros = if random.below(6) == 0 { ZERO_MASKED } else { 0 };
+
     Sequence {
         batches: crate::cases::batches(random),
         steps: dim(random, 4),
@@ -179,8 +279,32 @@ pub(super) fn sequence_case(random: &mut crate::cases::Random, results: u32) -> 
         units: dim(random, 7),
         time_major: random.below(2) as u32,
         reverse: random.below(2) as u32,
-        results: dim(random, results as usize),
+        results: dim(random, results as usize) | zeros,
     }
+}
+
+/// A case whose layer has a mask of its own, now and then, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn with_mask(
+    mut case: crate::cases::Case,
+    random: &mut crate::cases::Random,
+    p: &Sequence,
+) -> crate::cases::Case {
+    use ferrolite_schema::Storage;
+
+    if p.results & ZERO_MASKED == 0 && random.below(3) != 0 {
+        return case;
+    }
+    case = case.input(random, DType::Bool, p.batches * p.steps);
+    if let Some(mask) = case.inputs.last_mut() {
+        for byte in &mut mask.data {
+            *byte = random.below(2) as u8;
+        }
+        if random.below(4) == 0 {
+            mask.storage = Storage::Constant;
+        }
+    }
+    case
 }
 
 /// A case with the results of its shape, for tests.

@@ -6,7 +6,7 @@
 //! The function is the hyperbolic tangent or the logistic function of a sum with 12 bits behind the point, or the larger
 //! of the sum and zero, or the sum itself, in any scale. TensorFlow Lite has no such operator in integers: the arithmetic
 //! is Ferrolite's own, with the functions of its LSTM; the equation is that of Keras and ONNX. The hidden state begins
-//! at zero, or with what one more operand says.
+//! at zero, or with what one more operand says. A last operand of truth values is a mask: which steps are computed.
 
 use core::cell::Cell;
 
@@ -14,14 +14,14 @@ use ferrolite_schema::params::{RnnParams, Sequence};
 use ferrolite_schema::{OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, Product, STEPS, Table, check_gates, check_sequence, expect_initial, logistic, place_of,
-    row, sum, tanh, to_int8, walk,
+    ENTRIES, LAST, Mask, Product, STEPS, Steps, Table, check_gates, check_sequence, expect_initial, logistic,
+    place_of, row, sum, tanh, to_int8, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
-use crate::tensor::{TensorView, cells_of, copy, fill};
+use crate::tensor::{TensorView, cells_of, fill};
 
 /// The operator with the kernels `K`.
 pub const fn operator<K: Kernels>() -> Operator {
@@ -53,7 +53,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.expect_constants::<u16>(p.table, ENTRIES)?;
     check_multiplier(&p.multiplier)?;
     check_int8(p.zero_point)?;
-    match node.inputs() {
+    match sizes.inputs {
         1 => {}
         2 => expect_initial(node, 1, sizes.state)?,
         _ => return Err(Fault::Operands),
@@ -69,9 +69,10 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Some(recurrent) = Product::of(node, &p.recurrent, units, units) else { return };
     let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
     let Some(table) = table else { return };
-    let initial = node.input(1).is_ok().then(|| eval.view(1));
+    let (mask, inputs) = Mask::of(eval, &p.sequence);
+    let initial = (inputs > 1).then(|| eval.view(1));
     let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
-    let layer = Rnn { p, rounding: node.rounding(), input, recurrent, table };
+    let layer = Rnn { p, rounding: node.rounding(), input, recurrent, table, mask };
     layer.run::<K>(eval.input(0), initial, eval.scratch(), [out(STEPS), out(LAST)]);
 }
 
@@ -88,6 +89,8 @@ pub struct Rnn<'a> {
     pub recurrent: Product<'a>,
     /// Of the logistic function.
     pub table: &'a Table,
+    /// Which steps it computes.
+    pub mask: Mask<'a>,
 }
 
 impl Rnn<'_> {
@@ -109,17 +112,14 @@ impl Rnn<'_> {
             Some(initial) => initial.range(batch.wrapping_mul(units), units).copy_to(hidden),
             None => fill(hidden, self.p.zero_point as i8),
         };
-        let mut left = self.p.sequence.steps;
+        let mut way = Steps::new(&self.p.sequence, self.mask, self.p.zero_point);
         walk(&self.p.sequence, begin, |batch, at| {
-            self.input.apply::<K>(row(input, at, features), a);
-            self.recurrent.apply::<K>(hidden, b);
-            self.update(a, b, hidden);
-            copy(hidden, row(steps, at, units));
-            left = left.wrapping_sub(1);
-            if left == 0 {
-                left = self.p.sequence.steps;
-                copy(hidden, row(last, batch, units));
+            if way.enter(at) {
+                self.input.apply::<K>(row(input, at, features), a);
+                self.recurrent.apply::<K>(hidden, b);
+                self.update(a, b, hidden);
             }
+            way.leave(batch, at, hidden, steps, last);
         });
     }
 
@@ -142,7 +142,7 @@ impl Rnn<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_results};
+    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_mask, with_results};
     use ferrolite_schema::{DType, Storage};
 
     let sequence = sequence_case(random, STEPS | LAST);
@@ -164,5 +164,6 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
             case.inputs[1].storage = Storage::Constant;
         }
     }
+    case = with_mask(case, random, &sequence);
     with_results(case, &sequence).scratch(scratch_bytes(&sequence))
 }

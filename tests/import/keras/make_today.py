@@ -26,16 +26,17 @@ rng = np.random.default_rng(5)
 arrays = {}
 
 
-def put(name, model, extensions=("keras",), positive=False):
+def put(name, model, extensions=("keras",), positive=False, given=None):
     for v in model.weights:
         if v.dtype == "float32" and "scale" not in v.path:
             value = rng.standard_normal(v.shape) * 0.4
             v.assign(np.abs(value) if positive or "variance" in v.path else value)
     inputs, outputs = [], []
     if not name.startswith("bad_"):
-        for x in model.inputs:
+        for number, x in enumerate(model.inputs):
             shape = [2, *x.shape[1:]]
             values = rng.integers(0, 9, shape) if "int" in x.dtype else rng.standard_normal(shape)
+            values = values if given is None else given[number]
             inputs.append((np.abs(values) if positive else values).astype(x.dtype))
         outputs = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
@@ -108,13 +109,56 @@ def masks():
     normed = L.BatchNormalization()(L.TimeDistributed(L.Dense(3))(embedded))
     outputs.append(L.Flatten()(normed))
     put("masks_unread", keras.Model(x, outputs))
-    readers = {"lstm": lambda e: L.LSTM(3)(e), "mean": lambda e: L.GlobalAveragePooling1D()(L.Dense(3)(e))}
-    readers["concat"] = lambda e: L.GRU(2)(L.Concatenate()([e, L.Conv1D(2, 3, padding="same")(e)]))
-    readers["attention"] = lambda e: L.MultiHeadAttention(1, 2)(e, e)
-    readers["within"] = keras.Sequential([L.Input((7, 4)), L.LayerNormalization(), L.Bidirectional(L.GRU(2))])
+    readers = {"attention": lambda e: L.MultiHeadAttention(1, 2)(e, e), "softmax": lambda e: L.Softmax()(e)}
     for name, reader in readers.items():
         x = L.Input((7,), dtype="int32")
         put(f"bad_mask_{name}", keras.Model(x, reader(L.Embedding(9, 4, mask_zero=True)(x))))
+
+
+def masks_read():
+    # Left out in front and in the middle; all but one, behind.
+    ids = np.array([[0, 3, 0, 0, 7, 1, 0], [0, 0, 5, 0, 0, 0, 0]])
+    reals = rng.standard_normal((2, 7, 4)) * (ids != 0)[..., None]
+
+    def embedded():
+        x = L.Input((7,), dtype="int32")
+        return x, L.Embedding(9, 4, mask_zero=True)(x)
+
+    x, e = embedded()
+    within = keras.Sequential([L.Input((7, 4)), L.LayerNormalization(), L.Bidirectional(L.GRU(2))])
+    outputs = [L.LSTM(3)(e), L.GlobalAveragePooling1D()(L.Dense(3)(e)), within(e)]
+    outputs.append(L.GlobalAveragePooling1D(keepdims=True)(e))
+    outputs.append(L.GRU(2)(L.Concatenate()([e, L.Conv1D(2, 3, padding="same")(e)])))
+    put("masks_embedding", keras.Model(x, outputs), given=[ids])
+
+    x = L.Input((7, 4))
+    m = L.Masking()(x)
+    outputs = [m, *L.LSTM(3, return_sequences=True, return_state=True)(m)]
+    outputs += L.GRU(3, return_sequences=True, return_state=True, go_backwards=True)(m)
+    outputs += L.GRU(3, return_state=True, reset_after=False, zero_output_for_mask=True)(m)
+    outputs += L.SimpleRNN(3, return_sequences=True, return_state=True, zero_output_for_mask=True)(m)
+    stacked = L.SimpleRNN(3, return_sequences=True)(m)
+    outputs += [L.LSTM(2)(L.Dropout(0.5)(stacked))]
+    outputs += L.Bidirectional(L.LSTM(2, return_sequences=True, return_state=True))(m)
+    outputs += L.Bidirectional(L.GRU(2, return_sequences=True), merge_mode=None)(m)
+    outputs += [L.Bidirectional(L.SimpleRNN(2), merge_mode="ave")(m)]
+    outputs += [L.GRU(2)(L.Bidirectional(L.GRU(2, return_sequences=True), merge_mode="sum")(m))]
+    outputs += [L.LSTM(2, unroll=True)(m)]
+    put("masks_masking", keras.Model(x, outputs), given=[reals])
+    x = L.Input((7, 4))
+    other = np.where((ids != 0)[..., None], reals, -1)
+    put("masks_value", keras.Model(x, L.GRU(2)(L.Masking(-1.0)(x))), ("keras", "h5"), given=[other])
+
+    # An initial state, which nothing that comes before the first step gives; another mask.
+    x, e = embedded()
+    y, f = embedded()
+    h, c = L.Input((3,)), L.Input((3,))
+    outputs = [*L.LSTM(3, return_sequences=True, return_state=True)(e, initial_state=[h, c])]
+    outputs += [L.GRU(3, return_sequences=True)(e, initial_state=h, mask=keras.ops.not_equal(y, 3))]
+    outputs += [L.GRU(2)(L.Add()([e, f])), L.GRU(2)(L.Concatenate()([e, f]))]
+    outputs += [L.SimpleRNN(2)(L.Concatenate(axis=1)([e, L.Conv1D(4, 3, padding="same")(e), f]))]
+    states = [rng.standard_normal((2, 3)) for _ in range(2)]
+    put("masks_two", keras.Model([x, y, h, c], outputs), given=[ids, ids[::-1, ::-1], *states])
 
 
 def training():
@@ -186,7 +230,7 @@ def elements():
 
 shutil.rmtree(HERE, ignore_errors=True)
 os.makedirs(HERE)
-for case in (functions, einsum, masks, training, stateful, quantized, own, containers, elements):
+for case in (functions, einsum, masks, masks_read, training, stateful, quantized, own, containers, elements):
     keras.utils.set_random_seed(5)
     case()
 np.savez_compressed(os.path.join(os.path.dirname(HERE), "today.npz"), **arrays)

@@ -24,6 +24,8 @@ pub struct Operands<'a> {
     pub hidden: Option<&'a [f32]>,
     /// `[batch, units]`
     pub cell: Option<&'a [f32]>,
+    /// `[batch, steps]`, 0 where a step is left out.
+    pub mask: Option<&'a [f32]>,
 }
 
 /// The sequence of hidden states, the last hidden state, the last cell state, and the largest magnitudes of cell
@@ -42,6 +44,8 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 4] {
     let mut sequence = vec![0.0; batch * steps * units];
     let mut largest: Vec<f32> = cell.iter().map(|c| c.abs()).collect();
     let state_shape = [batch, units];
+    // Whether a step of each sequence was computed.
+    let mut began = vec![false; batch];
     for count in 0..steps {
         let step = if layer.reverse { steps - 1 - count } else { count };
         // A GRU whose reset gate acts before the product computes a separate product for the candidate.
@@ -51,6 +55,13 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 4] {
             let h = &mut hidden[row * units..][..units];
             let c = &mut cell[row * units..][..units];
             let place = if layer.time_major { step * batch + row } else { row * steps + step };
+            if x.mask.is_some_and(|mask| mask[place] == 0.0) {
+                if began[row] && !layer.zero_masked {
+                    sequence[place * units..][..units].copy_from_slice(h);
+                }
+                continue;
+            }
+            began[row] = true;
             let i = &from_input[place * width..][..width];
             let s = &from_state[row * width..][..width];
             match layer.cell {
@@ -130,6 +141,7 @@ mod tests {
             reverse: false,
             cell_clip: 0.0,
             time_major: false,
+            zero_masked: false,
             integer: None,
         }
     }
@@ -146,6 +158,7 @@ mod tests {
             recurrent_bias: None,
             hidden: None,
             cell: None,
+            mask: None,
         };
         run(layer, &operands)
     }
@@ -203,6 +216,7 @@ mod tests {
                 recurrent_bias: None,
                 hidden: None,
                 cell: None,
+                mask: None,
             };
             super::run(&Recurrent { time_major, ..layer(Cell::Simple) }, &operands)
         };
@@ -210,6 +224,41 @@ mod tests {
         let [a, b, c, d] = by_batch[0][..] else { panic!("four results") };
         close(&by_time[0], &[a, c, b, d]);
         close(&by_time[1], &by_batch[1]);
+    }
+
+    #[test]
+    fn steps_that_a_mask_leaves_out_change_no_state() {
+        let ones = [1.0; 3];
+        let run = |layer: &Recurrent, data: &[f32], mask: Option<&[f32]>, hidden: Option<&[f32]>| {
+            let operands = Operands {
+                input: Tensor { shape: &[1, data.len(), 1], data },
+                weights: Tensor { shape: &[3, 1], data: &ones },
+                recurrent: Tensor { shape: &[3, 1], data: &ones },
+                bias: None,
+                recurrent_bias: None,
+                hidden,
+                cell: None,
+                mask,
+            };
+            super::run(layer, &operands)
+        };
+        let gru = layer(Cell::Gru { reset_after: true });
+        let given = Some([0.5].as_slice());
+        let [rows, last, ..] = run(&gru, &[0.5, -1.0], None, given);
+        let mask = Some([0.0, 1.0, 0.0, 1.0, 0.0].as_slice());
+        let data = [9.0, 0.5, 9.0, -1.0, 9.0];
+        let [masked, masked_last, ..] = run(&gru, &data, mask, given);
+        // Nothing was computed before the first step, whatever the state is.
+        close(&masked, &[0.0, rows[0], rows[0], rows[1], rows[1]]);
+        close(&masked_last, &last);
+        let zero = Recurrent { zero_masked: true, ..gru };
+        close(&run(&zero, &data, mask, given)[0], &[0.0, rows[0], 0.0, rows[1], 0.0]);
+        let back = Recurrent { reverse: true, ..gru };
+        let [rows, ..] = run(&back, &[0.5, -1.0], None, given);
+        close(&run(&back, &data, mask, given)[0], &[rows[0], rows[0], rows[1], rows[1], 0.0]);
+        let [none, kept, ..] = run(&gru, &data, Some([0.0; 5].as_slice()), given);
+        close(&none, &[0.0; 5]);
+        close(&kept, &[0.5]);
     }
 
     #[test]

@@ -492,9 +492,11 @@ impl Cell {
 
 /// A recurrent layer in one direction: input `[batch, steps, features]`, weights `[gates * units, features]`, recurrent
 /// weights `[gates * units, units]`, bias? `[gates * units]`, recurrent bias? `[gates * units]`, initial
-/// hidden state? `[batch, units]`, initial cell state? `[batch, units]` → sequence
+/// hidden state? `[batch, units]`, initial cell state? `[batch, units]`, mask? (truth values `[batch, steps]`) → sequence
 /// `[batch, steps, units]`, then, where the node has more results, last hidden state, last
 /// cell state, and the largest magnitudes of cell states at any step, each `[batch, units]`. States start at zero where none are given.
+/// A step for which the mask is false changes no state, and its result is that of the step computed before it, or zero where
+/// there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent {
     /// What is computed at each step.
@@ -511,6 +513,8 @@ pub struct Recurrent {
     pub cell_clip: f32,
     /// Input and sequence are `[steps, batch, ..]`.
     pub time_major: bool,
+    /// Steps that the mask leaves out give zero, not the result before.
+    pub zero_masked: bool,
     /// Numbers that a layer of integers has beyond those of its operands and results.
     pub integer: Option<IntegerCell>,
 }

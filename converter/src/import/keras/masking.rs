@@ -1,5 +1,5 @@
-//! Masks: an Embedding with `mask_zero` marks steps that later layers should skip. Ferrolite computes every
-//! step, which gives the same result only if no later layer reads the mask.
+//! Masks: Masking, or an Embedding with `mask_zero`, marks steps that later layers leave out. `layers/masks` makes
+//! their values.
 //!
 //! A mask belongs to a tensor. Most layers that work element by element pass on the mask of their first
 //! operand, others drop it, and a few read it.
@@ -20,7 +20,7 @@ pub enum Rule {
     Passes,
     /// The result has a mask if all operands have one.
     PassesIfAll,
-    /// The result has a mask if one of the operands does.
+    /// The result has a mask if one of the operands does, or, along features, all do.
     PassesIfAny,
     /// The layer makes a mask.
     Makes,
@@ -53,6 +53,15 @@ pub fn only_masks(network: &Network) -> HashSet<&str> {
     }
 }
 
+/// Whether a layer that reads masks is computed with one.
+pub fn is_read_here(layer: &Layer) -> bool {
+    let class = layer.class.as_str();
+    matches!(
+        class,
+        "LSTM" | "GRU" | "SimpleRNN" | "Bidirectional" | "GlobalAveragePooling1D" | "GlobalAvgPool1D"
+    )
+}
+
 /// The rule of a layer. A model that is a layer passes masks on to its layers.
 pub fn rule(layer: &Layer) -> Rule {
     match layer.class.as_str() {
@@ -77,6 +86,7 @@ pub fn rule(layer: &Layer) -> Rule {
             Some((_, inner)) if inner.network.is_some() || rule(inner) == Rule::Reads => Rule::Reads,
             _ => Rule::Passes,
         },
+        "Masking" => Rule::Makes,
         "Embedding" if layer.config.bool_or("mask_zero", false).unwrap_or(false) => Rule::Makes,
         "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" if !layer.operation => {
             Rule::PassesIfAll

@@ -101,9 +101,15 @@ fn read_layer(json: &Json, keras: u32) -> Result<Layer> {
     let name = name.or_else(|| (!layers::is_known(class)).then(|| snake_case(class)));
     let name = name.ok_or_else(|| broken("name"))?;
     let module = text(json.get("module")).unwrap_or_default();
+    // A .h5 file says no module; every layer has these keys, and no operation does.
+    let no_layer = || ["trainable", "dtype", "layers"].iter().all(|key| config.get(key).is_none());
+    let operation = match json.get("module") {
+        Some(_) => module.contains(".ops."),
+        None => keras >= 3 && no_layer() && (class == "Concatenate" || !layers::is_known(class)),
+    };
     let mut layer = Layer {
         class: class.into(),
-        operation: module.contains(".ops."),
+        operation,
         config: Config::new(&name, Some(config)),
         name,
         ..Layer::default()

@@ -26,6 +26,15 @@ pub type Translation = Result<Vec<ValueId>, Refusal>;
 /// Builds one call of a layer, with this name.
 pub type BuildCall = fn(&mut Run<'_>, &Layer, &str, &Call<ValueId>) -> Translation;
 
+/// Which steps of a sequence are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// Truth values, `[batch, steps]`.
+    Known(ValueId),
+    /// What nobody here knows how to compute.
+    Unknown,
+}
+
 /// The other layout in which a value is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -45,8 +54,10 @@ pub struct Run<'a> {
     pub notes: Vec<String>,
     /// Warnings, one sentence each.
     pub warnings: Vec<String>,
-    /// The values that have a mask.
-    pub masked: HashSet<ValueId>,
+    /// The masks of values that have one.
+    pub masked: HashMap<ValueId, Mask>,
+    /// Stand for masks that nobody here knows how to compute.
+    pub unknown: HashSet<ValueId>,
     weights: &'a Weights,
     options: &'a ImportOptions,
     build_call: BuildCall,
@@ -72,7 +83,8 @@ pub fn build(
         keras: container.keras,
         notes: Vec::new(),
         warnings: Vec::new(),
-        masked: HashSet::new(),
+        masked: HashMap::new(),
+        unknown: HashSet::new(),
         weights: &container.weights,
         options,
         build_call,
@@ -212,8 +224,14 @@ impl<'a> Run<'a> {
                 })
             })?;
             if masks.contains(layer.name.as_str()) {
-                // No layer computes with a mask, and rules decide whether a layer would read it.
-                values.insert((index, node), resolved.tensors().into_iter().take(1).copied().collect());
+                // A mask that cannot be computed matters only if a layer reads it.
+                let name = format!("{prefix}{}", layer.name);
+                let unknown = |id: &&ValueId| self.unknown.contains(id);
+                let results = match resolved.tensors().into_iter().find(unknown) {
+                    Some(&unknown) => vec![unknown],
+                    None => self.call(layer, &name, &resolved).or_else(|_| self.unknown(&name))?,
+                };
+                values.insert((index, node), results);
                 order.done(index, node);
                 continue;
             }
@@ -242,6 +260,13 @@ impl<'a> Run<'a> {
             })
         };
         network.outputs.iter().map(output).collect()
+    }
+
+    /// The result of an operation that is not known, and is part of a mask.
+    fn unknown(&mut self, name: &str) -> Result<Vec<ValueId>> {
+        let id = self.builder.float(name, &[1], vec![0.0])?;
+        self.unknown.insert(id);
+        Ok(vec![id])
     }
 
     /// Builds one call of a layer.

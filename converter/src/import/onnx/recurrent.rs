@@ -147,6 +147,7 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
             reverse,
             cell_clip: 0.0,
             time_major: false,
+            zero_masked: false,
             integer: None,
         };
         let matrix = |known: &Rc<Known>, columns: usize| {

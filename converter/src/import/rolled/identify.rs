@@ -207,6 +207,7 @@ impl Inside {
             reverse: false,
             cell_clip: 0.0,
             time_major: false,
+            zero_masked: false,
             integer: None,
         };
         let all =

@@ -66,6 +66,7 @@ pub(super) fn step(cell: &Cell, row: &[f32], hidden: Option<&[f32]>, state: Opti
         recurrent_bias: cell.recurrent_bias.as_deref(),
         hidden,
         cell: state,
+        mask: None,
     };
     let [_, hidden, state, _] = run(&cell.attributes, &x);
     [hidden, state]

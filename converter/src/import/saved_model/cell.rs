@@ -84,6 +84,7 @@ pub(super) fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
                         reverse: false,
                         cell_clip: 0.0,
                         time_major: false,
+                        zero_masked: false,
                         integer: None,
                     };
                     let found = Found {

@@ -49,6 +49,7 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
             output_activation: UnaryKind::Tanh,
             reverse: false,
             cell_clip: o.cell_clip(),
+            zero_masked: false,
             time_major: o.time_major(),
             integer,
         }),

@@ -5,7 +5,7 @@ use crate::graph::ValueId;
 use crate::import::keras::calls::Call;
 use crate::import::keras::config::Config;
 use crate::import::keras::network::Layer;
-use crate::import::keras::run::{Run, Translation};
+use crate::import::keras::run::{Mask, Run, Translation};
 
 /// The advice for layers that a SavedModel may contain as simpler parts.
 pub const ROAD: &str = "`model.export(...)` writes a SavedModel, which may show it in parts that are known";
@@ -20,6 +20,8 @@ pub struct Context<'r, 'a> {
     pub name: &'r str,
     /// The arguments of the call.
     pub call: &'r Call<ValueId>,
+    /// The mask that a layer which reads one reads.
+    pub mask: Option<Mask>,
 }
 
 impl Context<'_, '_> {

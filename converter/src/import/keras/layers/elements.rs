@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::context::{Context, ROAD, one};
-use super::operands::{operand, plain, reduce};
+use super::operands::{operand, plain, reduce, whole};
 use crate::graph::{
     ArgMinMax, CompareKind, Constant, DType, Gather, LogicKind, Op, Pack, Pad, ReduceKind, Slice, Split,
     TopK, UnaryKind, ValueId,
@@ -30,6 +30,8 @@ pub fn build(context: &mut Context) -> Translation {
         "LogicalNot" => logic(context, LogicKind::Not),
         "Any" => reduce(context, ReduceKind::Max),
         "All" => reduce(context, ReduceKind::Min),
+        "ZerosLike" => filled(context, false),
+        "OnesLike" => filled(context, true),
         "Where" => choose(context),
         "Cast" => cast(context),
         "Argmax" => arg(context, true),
@@ -65,6 +67,9 @@ fn axis(context: &Context, key: &str, rank: usize) -> Result<usize, crate::impor
 
 fn compare(context: &mut Context, kind: CompareKind) -> Translation {
     let (a, b) = (operand(context, 0, "x1")?, operand(context, 1, "x2")?);
+    for (number, other) in [(a, b), (b, a)] {
+        whole(context.run.builder.graph_mut(), number, other);
+    }
     one(context.run.builder.compare(context.name, kind, a, b))
 }
 
@@ -74,6 +79,22 @@ fn logic(context: &mut Context, kind: LogicKind) -> Translation {
         return unsupported("of numbers; truth values are supported");
     }
     one(context.run.builder.op(context.name, Op::Logic(kind), &operands))
+}
+
+/// Truth values or numbers that are all alike, in the shape of an operand.
+fn filled(context: &mut Context, one_each: bool) -> Translation {
+    let x = context.input()?;
+    let shape = context.shape(x);
+    let elements = shape.iter().product();
+    let dtype = context.config().get("dtype").or_else(|| plain(context, 1, "dtype")).and_then(Json::as_str);
+    let elements = match (dtype, context.run.builder.graph().value(x).dtype) {
+        (Some("bool"), _) | (None, DType::Bool) => Constant::Bool(vec![one_each; elements]),
+        (Some("float32"), _) | (None, DType::Float32) => {
+            Constant::F32(vec![if one_each { 1.0 } else { 0.0 }; elements])
+        }
+        _ => return unsupported("elements that are neither float32 nor truth values"),
+    };
+    one(context.run.builder.constant(context.name, &shape, elements))
 }
 
 fn choose(context: &mut Context) -> Translation {

@@ -9,6 +9,7 @@
 //! | `normalization` | batch, layer, group norms; Normalization, Rescaling |
 //! | `merge` | layers of several operands |
 //! | `shape` | Flatten, Reshape, Permute, RepeatVector, Embedding |
+//! | `masks` | Masking, and the masks of all layers |
 //! | `recurrent` | LSTM, GRU, SimpleRNN, Bidirectional |
 //! | `attention` | Attention, MultiHeadAttention |
 //! | `operation` | `keras.ops` in functional models |
@@ -19,6 +20,7 @@ mod context;
 mod convolution;
 mod einsum;
 mod elements;
+mod masks;
 mod merge;
 mod normalization;
 mod operands;
@@ -31,7 +33,7 @@ use super::calls::{Arg, Call};
 use super::config::Config;
 use super::masking::{self, Rule};
 use super::network::{Layer, Variable};
-use super::run::{Run, Translation};
+use super::run::{Mask, Run, Translation};
 use super::training;
 use crate::error::Result;
 use crate::graph::ValueId;
@@ -91,6 +93,7 @@ const LAYERS: &[(&[&str], Build)] = &[
     (&["Embedding"], shape::embedding),
     (&["LSTM", "GRU", "SimpleRNN"], recurrent::layer),
     (&["Bidirectional"], recurrent::bidirectional),
+    (&["Masking"], masks::masking),
     (&["TimeDistributed"], shape::time_distributed),
     (&["MultiHeadAttention"], attention::multi_head),
     (&["Attention"], attention::dot_product),
@@ -163,14 +166,24 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         ));
     }
     // Layers that do not read a mask compute the same with one.
-    let given = matches!(call.arg(usize::MAX, "mask"), Some(Arg::Tensor(_) | Arg::List(_)));
+    let given = match call.arg(usize::MAX, "mask") {
+        Some(&Arg::Tensor(id)) => Some(vec![id]),
+        Some(list @ Arg::List(_)) => {
+            let mut found = Vec::new();
+            list.tensors(&mut found);
+            Some(found.into_iter().copied().collect::<Vec<_>>())
+        }
+        _ => None,
+    };
     let mut unmasked = call.clone();
     unmasked.named.retain(|(name, _)| name != "mask");
-    let context = &mut Context { run, layer, name, call: &unmasked };
+    let context = &mut Context { run, layer, name, call: &unmasked, mask: None };
     if let Some(network) = &layer.network {
         let inputs = context.inputs();
-        if given {
-            context.run.masked.extend(inputs.first());
+        if let (Some(&first), Some(&mask)) = (inputs.first(), given.as_ref().and_then(|given| given.first()))
+        {
+            let mask = masks::given(context, mask);
+            context.run.masked.insert(first, mask);
         }
         return Ok(context.run.network(network, &format!("{}/", context.name), &inputs)?);
     }
@@ -186,7 +199,6 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
                 "a Python function, which the file does not hold in readable form: `model.export(...)` writes a \
                  SavedModel, which holds what it computes"
             }
-            "Masking" => "masked steps are not skipped",
             class if NO_ROAD.contains(&class) => "",
             _ => ROAD,
         });
@@ -195,12 +207,24 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         return unsupported(format!("its weights are quantized by Keras ({mode}): save the float model"));
     }
     let rule = masking::rule(layer);
-    let mut masks: Vec<bool> = context.inputs().iter().map(|id| context.run.masked.contains(id)).collect();
-    if let Some(first) = masks.first_mut() {
-        *first |= given;
+    let inputs = context.inputs();
+    let mut masks: Vec<Option<Mask>> = inputs.iter().map(|id| context.run.masked.get(id).copied()).collect();
+    let said = given.as_ref().and_then(|given| given.first()).map(|&mask| masks::given(context, mask));
+    if let (Some(first), Some(said)) = (masks.first_mut(), said) {
+        // Masks that Keras gives to layers of several operands are those that the operands have.
+        if rule == Rule::Reads || inputs.len() == 1 || first.is_none() {
+            *first = Some(said);
+        }
     }
-    if rule == Rule::Reads && masks.contains(&true) {
-        return unsupported("it reads a mask (mask_zero of an Embedding), and masked steps are not skipped");
+    if rule == Rule::Reads && masking::is_read_here(layer) {
+        // Keras 3 hands a layer the mask of its operand only if that is its only tensor.
+        let own = inputs.len() == 1 || context.run.keras < 3;
+        context.mask = said.or(masks.first().copied().flatten().filter(|_| own));
+    } else if rule == Rule::Reads && masks.iter().any(Option::is_some) {
+        return unsupported(
+            "it reads a mask (of a Masking layer, or of an Embedding with mask_zero), which only LSTM, GRU, SimpleRNN, \
+             Bidirectional and GlobalAveragePooling1D do here",
+        );
     }
     let results = match build(context) {
         Err(Refusal::Broken(error))
@@ -210,15 +234,12 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         }
         other => other?,
     };
-    let masked = match rule {
-        Rule::Makes => true,
-        Rule::Passes => masks.first() == Some(&true),
-        Rule::PassesIfAll => masks.iter().all(|&masked| masked),
-        Rule::PassesIfAny => masks.contains(&true),
-        Rule::Reads | Rule::Drops => false,
-    };
-    if masked {
-        context.run.masked.extend(&results);
+    let of_results = masks::of_results(context, rule, &masks, &results)?;
+    for (&id, mask) in results.iter().zip(of_results) {
+        // A value that is passed on as it is keeps the mask that it has.
+        if let Some(mask) = mask {
+            context.run.masked.insert(id, mask);
+        }
     }
     Ok(results)
 }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::context::{Context, one};
-use crate::graph::{ReduceKind, ValueId};
+use crate::graph::{Constant, DType, Graph, ReduceKind, ValueId};
 use crate::import::keras::calls::Arg;
 use crate::import::keras::config::number;
 use crate::import::keras::run::Translation;
@@ -29,6 +29,20 @@ pub(super) fn operand(context: &mut Context, position: usize, name: &str) -> Res
             None => unsupported("an operand that is neither a tensor nor a number"),
         },
         _ => Err(context.broken("an operand is missing").into()),
+    }
+}
+
+/// Makes a constant of whole real numbers, which is compared with integers, one of integers.
+pub(super) fn whole(graph: &mut Graph, number: ValueId, other: ValueId) {
+    if graph.value(other).dtype != DType::Int32 {
+        return;
+    }
+    let value = graph.value_mut(number);
+    if let Some(Constant::F32(reals)) = &value.constant
+        && reals.iter().all(|x| x.fract() == 0.0 && x.abs() < 1e9)
+    {
+        value.constant = Some(Constant::I32(reals.iter().map(|&x| x as i32).collect()));
+        value.dtype = DType::Int32;
     }
 }
 

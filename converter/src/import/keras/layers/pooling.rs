@@ -1,6 +1,7 @@
 //! Pooling, padding, cropping and resizing of images and sequences.
 
 use super::context::{Context, one};
+use super::masks;
 use crate::error::Result;
 use crate::graph::{Op, Pad, PoolKind, ReduceKind, ResizeBilinear, ResizeNearest, Slice, ValueId};
 use crate::import::keras::run::Translation;
@@ -30,6 +31,13 @@ pub fn global(context: &mut Context) -> Translation {
     let rank = context.shape(x).len();
     if rank != if context.layer.class.ends_with("1D") { 3 } else { 4 } {
         return Err(context.broken(format!("an input of shape {:?}", context.shape(x))).into());
+    }
+    let mask = if maximum || rank != 3 { None } else { masks::read(context, x)? };
+    if let Some(mask) = mask {
+        if context.config().channels_first()? {
+            return unsupported("a mask with channels first");
+        }
+        return masks::mean(context, x, mask, keep);
     }
     let axes: Vec<usize> = if context.config().channels_first()? {
         if !keep {

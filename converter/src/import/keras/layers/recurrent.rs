@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::activation;
 use super::context::Context;
+use super::masks;
 use crate::error::Result;
 use crate::graph::{BinaryKind, Cell, Constant, DType, Op, Recurrent, Slice, State, ValueId};
 use crate::import::keras::calls::{Arg, Call};
@@ -20,6 +21,8 @@ struct Direction {
     sequence: ValueId,
     /// Index in the sequence of the step that is computed last.
     last: usize,
+    /// Last hidden state, where that may differ from the last result.
+    hidden: Option<ValueId>,
     /// Last cell state of an LSTM.
     cell: Option<ValueId>,
 }
@@ -28,16 +31,16 @@ struct Direction {
 pub fn layer(context: &mut Context) -> Translation {
     let (x, states) = operands(context)?;
     let reverse = context.config().bool_or("go_backwards", false)?;
-    let direction = direction(context, x, &states)?;
+    let zero = context.config().bool_or("zero_output_for_mask", false)?;
+    let direction = direction(context, x, &states, zero)?;
     let mut results = Vec::new();
     let returns_states = context.config().bool_or("return_state", false)?;
     let hidden = if context.config().bool_or("return_sequences", false)? {
         results.push(if reverse { flipped(context, direction.sequence)? } else { direction.sequence });
-        if returns_states { Some(last(context, &direction)?) } else { None }
+        if returns_states { Some(state(context, &direction)?) } else { None }
     } else {
-        let hidden = last(context, &direction)?;
-        results.push(hidden);
-        Some(hidden)
+        results.push(last(context, &direction)?);
+        if returns_states { Some(state(context, &direction)?) } else { None }
     };
     if returns_states {
         results.extend(hidden);
@@ -56,7 +59,14 @@ fn operands(context: &Context) -> Result<(ValueId, Vec<ValueId>)> {
     Ok((x, states.to_vec()))
 }
 
-fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Direction, Refusal> {
+/// Adds the layer. With `zero_masked`, steps that its mask leaves out give zero.
+fn direction(
+    context: &mut Context,
+    x: ValueId,
+    states: &[ValueId],
+    zero_masked: bool,
+) -> Result<Direction, Refusal> {
+    let mask = masks::read(context, x)?;
     let config = context.config();
     if config.bool_or("time_major", false)? {
         return unsupported("`time_major`: build it with sequences first, or convert the SavedModel");
@@ -91,6 +101,7 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
         reverse,
         cell_clip: 0.0,
         time_major: false,
+        zero_masked: zero_masked && mask.is_some(),
         integer: None,
     };
     let units = config.usize("units")?;
@@ -131,9 +142,10 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     }
     let hidden = states.first().copied();
     let initial = states.get(1).copied();
-    let operands = vec![Some(x), Some(weights), Some(recurrent), bias, recurrent_bias, hidden, initial];
+    let operands = vec![Some(x), Some(weights), Some(recurrent), bias, recurrent_bias, hidden, initial, mask];
     // States are results only if the layer returns them.
-    let keeps = cell == Cell::Lstm && context.config().bool_or("return_state", false)?;
+    let returns = context.config().bool_or("return_state", false)?;
+    let keeps = returns && (cell == Cell::Lstm || mask.is_some());
     let mut shapes = vec![vec![batch, steps, units]];
     if keeps || stateful {
         shapes.extend(vec![vec![batch, units]; if cell == Cell::Lstm { 2 } else { 1 }]);
@@ -149,10 +161,16 @@ fn direction(context: &mut Context, x: ValueId, states: &[ValueId]) -> Result<Di
     }
     let sequence = results.first().copied().ok_or_else(|| context.broken("it has no result"))?;
     let last = if reverse { 0 } else { steps - 1 };
-    Ok(Direction { sequence, last, cell: results.get(2).copied() })
+    let hidden = results.get(1).copied().filter(|_| mask.is_some());
+    Ok(Direction { sequence, last, hidden, cell: results.get(2).copied() })
 }
 
 /// The hidden state after the last step.
+fn state(context: &mut Context, direction: &Direction) -> Result<ValueId> {
+    direction.hidden.map_or_else(|| last(context, direction), Ok)
+}
+
+/// The result of the last step.
 fn last(context: &mut Context, direction: &Direction) -> Result<ValueId> {
     let (x, shape) = (direction.sequence, context.shape(direction.sequence));
     let op = Op::Slice(Slice {
@@ -175,7 +193,7 @@ fn flipped(context: &mut Context, x: ValueId) -> Result<ValueId> {
 /// A layer in both directions.
 pub fn bidirectional(context: &mut Context) -> Translation {
     let (x, states) = operands(context)?;
-    let layer = context.layer;
+    let (layer, mask) = (context.layer, context.mask);
     let [(_, forward), (_, backward)] = layer.children.as_slice() else {
         return Err(context.broken("it wraps no layer").into());
     };
@@ -196,15 +214,12 @@ pub fn bidirectional(context: &mut Context) -> Translation {
         [(forward, "forward", &states[..half]), (backward, "backward", &states[half..])]
     {
         let name = context.part(word);
-        let mut within = Context { run: context.run, layer: inner, name: &name, call: &no_call };
-        let direction = direction(&mut within, x, states)?;
-        let hidden = match (sequences, returns_states) {
-            (true, false) => None,
-            _ => Some(last(&mut within, &direction)?),
-        };
-        results.push(if sequences { direction.sequence } else { hidden.unwrap_or(direction.sequence) });
+        let mut within = Context { run: context.run, layer: inner, name: &name, call: &no_call, mask };
+        // As Keras has it, whatever the layers within say.
+        let direction = direction(&mut within, x, states, sequences)?;
+        results.push(if sequences { direction.sequence } else { last(&mut within, &direction)? });
         if returns_states {
-            returned.extend(hidden);
+            returned.push(state(&mut within, &direction)?);
             returned.extend(direction.cell);
         }
     }

@@ -2,7 +2,8 @@
 //! turns steps into a batch.
 
 use super::context::{Context, one};
-use crate::graph::{DType, Gather, Op, ResizeNearest};
+use super::operands::whole;
+use crate::graph::{DType, Gather, Op, ResizeNearest, ValueId};
 use crate::import::keras::calls::{Arg, Call};
 use crate::import::keras::run::Translation;
 use crate::import::refusal::unsupported;
@@ -84,7 +85,16 @@ pub fn embedding(context: &mut Context) -> Translation {
         if !context.run.builder.graph().inputs.contains(&x) {
             return unsupported("indices that are computed as real numbers");
         }
-        context.run.builder.graph_mut().value_mut(x).dtype = DType::Int32;
+        let graph = context.run.builder.graph_mut();
+        graph.value_mut(x).dtype = DType::Int32;
+        // What a mask compares the indices with.
+        let compared: Vec<ValueId> = graph
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op, Op::Compare(_)) && node.inputs.contains(&Some(x)))
+            .flat_map(|node| node.inputs.iter().flatten().copied())
+            .collect();
+        compared.into_iter().for_each(|number| whole(graph, number, x));
         let input = context.run.builder.graph().value(x).name.clone();
         context.run.notes.push(format!("input `{input}` holds the indices of an embedding: it is int32"));
     }
