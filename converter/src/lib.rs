@@ -80,6 +80,7 @@
 //! | run it in float | [`mod@reference`] |
 //! | make it smaller and int8 | [`passes`], [`mod@quantize`] |
 //! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`], [`project`] |
+//! | take over a project of TFLM | [`migrate`] |
 //! | read a file, run it, step through it | [`model_file`], [`mod@run`], [`eager`] |
 //! | compare, measure, report | [`mod@compare`], [`mod@bench`], [`report`] |
 //! | run it on a microcontroller's core | [`board`] |
@@ -103,6 +104,7 @@ mod execute;
 pub mod facts;
 mod files;
 pub mod import;
+pub mod migrate;
 pub mod model_file;
 pub mod noise;
 pub mod ops;

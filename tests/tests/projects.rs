@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::root;
+use ferrolite::migrate;
 use ferrolite::project::{self, KITS, Kit, Language, Map, Request, Start};
 use ferrolite_runtime::Target;
 
@@ -130,6 +131,32 @@ fn what_cannot_become_a_project_is_refused() {
 fn unusual_models() -> [PathBuf; 3] {
     ["variables/before_and_after.tflite", "tflite_detection_postprocess/fast.tflite", "dequantize/i8.tflite"]
         .map(|name| root().join("tests/vectors").join(name))
+}
+
+#[test]
+#[ignore = "builds firmware"]
+fn a_project_runs_that_was_one_of_tflm() {
+    let place = folder("migrated");
+    let old = place.join("old");
+    fs::create_dir(&old).unwrap();
+    let bytes: Vec<String> = fs::read(sine()).unwrap().iter().map(|byte| format!("{byte:#04x}")).collect();
+    fs::write(old.join("model.cc"), format!("const unsigned char g_model[] = {{ {} }};", bytes.join(",")))
+        .unwrap();
+    let kit = project::kit("qemu-cortex-m4").unwrap();
+    let path = place.join("new");
+    let request = migrate::Request {
+        path: &old,
+        output: Some(&path),
+        kit,
+        language: Language::Rust,
+        calibrate: None,
+        runtime: None,
+        strict: true,
+    };
+    migrate::migrate(&request, &()).unwrap();
+    check_filled(&path);
+    let said = build(&path, kit);
+    assert!(said.contains("self-test: passed") && said.contains("output0[0] = "), "{said}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub enum Command {
     Boards(BoardsArgs),
     /// Write a firmware project for a board, with a model in it, that builds and runs at once
     New(NewArgs),
+    /// Turn a project of TensorFlow Lite Micro, or an ESPHome wake word, into one of Ferrolite, and say what differs
+    Migrate(MigrateArgs),
     /// Print a script with which a shell completes these commands and options
     Completions(CompletionsArgs),
     /// Print a manual page, of ferrolite or of one of its commands
@@ -77,6 +79,7 @@ impl Command {
             Command::Bench(args) => args.json,
             Command::Boards(args) => args.json,
             Command::New(args) => args.json,
+            Command::Migrate(args) => args.json,
             Command::Completions(_) | Command::Man(_) => false,
         }
     }
@@ -348,6 +351,37 @@ pub struct NewArgs {
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// The project's language
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = ["rust", "c"])]
+    pub lang: String,
+    /// Typical samples, to quantize a float model; the first becomes the project's sample
+    #[arg(long, value_name = "DATA")]
+    pub calibrate: Option<String>,
+    /// Ferrolite's source tree, or its folder `runtime`, where this command was not built from it
+    #[arg(long, value_name = "PATH")]
+    pub runtime: Option<PathBuf>,
+    /// Treat every warning as an error: exit with 1 and write nothing
+    #[arg(long)]
+    pub strict: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite migrate`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct MigrateArgs {
+    /// The old project's folder, one of its sources, a .tflite file, or the JSON manifest of an ESPHome wake word
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// The new project's folder; several models have a folder each in it. Left out, the report is printed and nothing
+    /// is written
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// The board, one that can `new` (`ferrolite boards`)
+    #[arg(long, value_name = "BOARD", default_value = "qemu-cortex-m4")]
+    pub board: String,
+    /// The new project's language
     #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = ["rust", "c"])]
     pub lang: String,
     /// Typical samples, to quantize a float model; the first becomes the project's sample

@@ -21,6 +21,7 @@ mod compare;
 mod convert;
 mod files;
 mod inspect;
+mod migrate;
 mod new;
 mod reads;
 mod run;
@@ -115,6 +116,7 @@ fn execute(command: &Command) -> Result<Printed> {
         Command::Bench(args) => bench::execute(args),
         Command::Boards(args) => boards::execute(args),
         Command::New(args) => new::execute(args),
+        Command::Migrate(args) => migrate::execute(args),
         Command::Completions(args) => Ok(shell::completions(args)),
         Command::Man(args) => shell::man(args),
     }

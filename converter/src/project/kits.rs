@@ -144,7 +144,7 @@ impl Kit {
     }
 
     /// Refuses a model that the board has no room for, with both sizes.
-    pub(super) fn check_room(&self, model: &Model<'_>) -> Result<()> {
+    pub(crate) fn check_room(&self, model: &Model<'_>) -> Result<()> {
         let (flash, ram) = (self.map.flash.1 as usize, self.map.ram.1 as usize);
         let wants = [
             ("flash", model.bytes().len(), "the model file", PROGRAM, "the program takes", flash),

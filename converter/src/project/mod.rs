@@ -123,20 +123,24 @@ pub fn create(request: &Request<'_>, progress: &dyn Progress) -> Result<Project>
 }
 
 /// The name of a package: what cargo, C and make all take.
-fn name(folder: &Path) -> Result<String> {
+pub(crate) fn name(folder: &Path) -> Result<String> {
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let good = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
-        && !["test", "core", "std", "alloc", "model", "sample", "board", "build"].contains(&name.as_str());
-    if good {
+    if is_name(&name) {
         return Ok(name);
     }
     Err(Error::usage(format!("`{}` is not a project's name", name))
         .help("give a name of small letters, digits, - and _ that begins with a letter, such as `wake-word`"))
 }
 
+/// Whether a text can be a package's name.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+        && !["test", "core", "std", "alloc", "model", "sample", "board", "build"].contains(&name)
+}
+
 /// Refuses a folder in which there is something.
-fn free(folder: &Path) -> Result<()> {
+pub(crate) fn free(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,

@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("import", &["import"]),
     ("quantize", &["quantize"]),
     ("convert", &["convert", "self_check", "written"]),
-    ("study", &["bench", "bindings", "board", "compare", "eager", "facts", "project", "run"]),
+    ("study", &["bench", "bindings", "board", "compare", "eager", "facts", "migrate", "project", "run"]),
     ("report", &["report"]),
     ("command", &["cli"]),
 ];
