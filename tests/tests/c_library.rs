@@ -226,7 +226,13 @@ fn for_board(board: &Board, folder: &Path, sources: &[PathBuf], library: &Path) 
 
 /// What a program prints on a board.
 fn on_board(board: &Board, elf: &Path) -> String {
+    on_board_with(board, elf, &[])
+}
+
+/// The same with further words for QEMU.
+fn on_board_with(board: &Board, elf: &Path, words: &[&str]) -> String {
     let mut qemu = Command::new(board.qemu);
+    qemu.args(words);
     qemu.args(["-M", board.machine]).args(board.arguments);
     qemu.args(["-display", "none", "-monitor", "none", "-serial", "none"]);
     qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(elf);
@@ -380,4 +386,40 @@ fn flash_is_that_of_rust() {
         println!("{model}: the library takes {c} bytes, in Rust {rust}, and the model {bytes}");
         assert!(20 * (c + bytes) <= 21 * (rust + bytes), "{model}: {c} bytes, in Rust {rust}");
     }
+}
+
+/// Inferences of `tests/c/speed.c`, and instructions that a tick of its timer takes under `-icount shift=0`: 25 MHz.
+const TIMES: u64 = 16;
+const TICK: u64 = 40;
+
+#[test]
+#[ignore = "needs C compilers"]
+fn one_board_takes_the_instructions_of_rust() {
+    let board = board::find("qemu-cortex-m4").unwrap();
+    if !exists(ARM) || !runs(board) {
+        return;
+    }
+    let library = library(Some(board));
+    let mut slower = Vec::new();
+    for model in [
+        "sine/sine_int8_tf",
+        "digits_mlp/digits_mlp_int8_tf",
+        "watch_conv1d/watch_conv1d_int8_tf",
+        "mnist_cnn/mnist_cnn_int8_tf",
+    ] {
+        let folder = folder("speed");
+        let file = file(model, board.core_target());
+        write(&folder, "model", &file);
+        let rust = board::bench(board, &file, None, false).unwrap().instructions;
+        let sources = [root().join("tests/c/speed.c"), "model.c".into()];
+        let elf = for_board(board, &folder, &sources, &library);
+        let said = on_board_with(board, &elf, &["-icount", "shift=0"]);
+        let ticks: u64 = said.trim().parse().unwrap_or_else(|_| panic!("{model}: {said}"));
+        let c = ticks * TICK / TIMES;
+        println!("{model}: {c} instructions an inference in C, with copies; in Rust {rust}, without");
+        if 100 * c > 105 * rust {
+            slower.push(model);
+        }
+    }
+    assert!(slower.is_empty(), "more than 5 % slower than in Rust: {slower:?}");
 }

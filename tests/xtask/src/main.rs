@@ -12,11 +12,13 @@
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! cargo xtask models    make all .ferro files of the repository anew
+//! cargo xtask book      check and build the book, into target/book
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
 
 mod apt;
 mod bench;
+mod book;
 mod demo;
 mod fbs;
 mod house;
@@ -93,6 +95,15 @@ enum Command {
     Schema,
     /// Makes all .ferro files of the repository anew
     Models,
+    /// Checks the book of boards/book and builds it into target/book
+    Book {
+        /// Write the page of the command's errors anew instead, from the sources
+        #[arg(long)]
+        errors: bool,
+        /// Draw the pictures anew instead, from the models
+        #[arg(long, conflicts_with = "errors")]
+        pictures: bool,
+    },
     /// Puts small faults into the checks, each of which a test must notice; writes tests/mutants/list.txt
     #[command(disable_help_flag = true)]
     Mutants {
@@ -116,6 +127,9 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
         Command::Models => models::run(),
+        Command::Book { errors: true, .. } => book::errors(),
+        Command::Book { pictures: true, .. } => book::pictures(),
+        Command::Book { .. } => book::build(),
         Command::Mutants { options } => mutants::run(&options),
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{command, exec, output, root};
 use crate::setup::{self, Tools};
-use crate::{publish, python};
+use crate::{book, publish, python};
 
 struct Step {
     name: &'static str,
@@ -216,6 +216,15 @@ const STEPS: &[Step] = &[
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
         run: || projects(&["every_board"]),
     },
+    Step { name: "book", slow: false, skip: always, run: book::check },
+    Step { name: "book: its commands", slow: false, skip: always, run: || book::commands(false) },
+    Step {
+        name: "book: its firmware",
+        slow: true,
+        skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
+        run: || book::commands(true),
+    },
+    Step { name: "book: HTML", slow: true, skip: always, run: book::build },
     Step {
         name: "model slots",
         slow: false,
