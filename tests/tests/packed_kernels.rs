@@ -489,7 +489,7 @@ impl Whole {
     fn run<K: Kernels>(&self) -> [Vec<i8>; 2] {
         let mut image = self.image.clone();
         let mut apart = vec![MARK; image.len()];
-        let bytes = Strips::ring_bytes(self.width as u32).expect("it is small") as usize;
+        let bytes = Strips::ring_bytes(self.width as u32) as usize;
         // The memory after the ring belongs to other ops.
         with_scratch(bytes + 8, |scratch| {
             let (ring, behind) = scratch.split_at(bytes);
