@@ -383,6 +383,46 @@ fn every_board_answers_as_the_portable_kernels() {
 }
 
 /// Runs cases of these kinds on all boards.
+/// The runtime as WebAssembly gives the same answers in Node, whose engine is that of a browser. `cargo xtask test --only
+/// browser` builds the module first.
+#[test]
+#[ignore = "needs the module and Node"]
+fn the_browser_answers_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cases: Vec<Case> = Vec::new();
+    for kind in [vectors, models, packed_ops, plain_ops] {
+        cases.extend(
+            kind(Target::Host).into_iter().map(|case| case.unwrap_or_else(|error| panic!("{error}"))),
+        );
+    }
+    // Plain weights, and those of a microcontroller.
+    cases.extend([Target::Portable, Target::CortexM4].iter().flat_map(|&target| models(target)).map(
+        |case| {
+            let mut case = case.unwrap_or_else(|error| panic!("{error}"));
+            case.samples.truncate(SAMPLES);
+            case
+        },
+    ));
+    let (mut list, mut bytes) = (Vec::new(), Vec::new());
+    let mut put = |part: &[u8]| {
+        bytes.extend(part);
+        serde_json::json!([bytes.len() - part.len(), bytes.len()])
+    };
+    for case in &cases {
+        let file = put(&case.file);
+        let samples: Vec<_> =
+            case.samples.iter().map(|sample| [put(&sample.input), put(&sample.wanted)]).collect();
+        list.push(serde_json::json!({ "name": case.name, "file": file, "samples": samples, "sequence": case.sequence }));
+    }
+    std::fs::write(folder.path().join("cases.json"), serde_json::to_vec(&list).expect("it is JSON"))
+        .expect("it is written");
+    std::fs::write(folder.path().join("cases.bin"), bytes).expect("it is written");
+    let program = root().join("boards/web/test/cases.js");
+    let status =
+        std::process::Command::new("node").arg(program).arg(folder.path()).status().expect("Node runs");
+    assert!(status.success(), "Node's answers differ: see above");
+}
+
 fn run_all(kinds_of_cases: &[(&'static str, Kind)]) {
     let (boards, mut failures) = boards();
     if boards.is_empty() {

@@ -49,6 +49,8 @@ mod taps;
 mod thumb2;
 mod tiles;
 mod unusual;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm32;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 mod x86_64;
 
@@ -86,6 +88,8 @@ pub use rv32im::Rv32im;
 pub use strips::Strips;
 pub use tiles::{COLUMNS, Outputs, Tiles};
 pub use unusual::OfUnusual;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use wasm32::Wasm;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub use x86_64::{Avx2, Host};
 
@@ -108,12 +112,16 @@ pub type Native = Rv32im;
 #[cfg(all(target_arch = "x86_64", not(device), not(miri)))]
 pub type Native = Host;
 /// The kernels for the core that this is compiled for.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub type Native = Wasm;
+/// The kernels for the core that this is compiled for.
 #[cfg(not(any(
     kernels = "armv6m",
     kernels = "armv7em",
     kernels = "armv7m",
     kernels = "mve",
     kernels = "rv32im",
+    all(target_arch = "wasm32", target_feature = "simd128"),
     all(target_arch = "x86_64", not(device), not(miri))
 )))]
 pub type Native = Portable;

@@ -135,7 +135,8 @@ impl Program {
                 input_names: Some(names),
                 output_names: Some(names),
                 source_hash: Some(source_hash),
-                checksum: Some(&fb::Checksum::new(0)),
+                // Without one: a reader that looks at it would refuse a wrong one.
+                checksum: None,
                 memories,
                 ..Default::default()
             },

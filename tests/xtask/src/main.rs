@@ -4,6 +4,7 @@
 //! cargo xtask setup     install what is missing: bare-metal targets, QEMU
 //! cargo xtask demo      a digit classifier, from float file to answers on a Cortex-M4
 //! cargo xtask test      everything that CI runs
+//! cargo xtask web       the npm package and the page for browsers
 //! cargo xtask bench     measure all models on all boards, into BENCHMARKS.md
 //! cargo xtask bench --layers  price single layers of random numbers
 //! cargo xtask bench --prices  renew what a multiply-accumulate takes on each way
@@ -35,6 +36,7 @@ mod schema;
 mod setup;
 mod symbols;
 mod test;
+mod web;
 
 use clap::{Parser, Subcommand};
 
@@ -51,6 +53,8 @@ enum Command {
     Setup,
     /// Converts a float digit classifier and runs it on a QEMU Cortex-M4
     Demo,
+    /// Builds the npm package and the page for browsers, in target/npm and target/web
+    Web,
     /// Runs everything that CI runs
     Test {
         /// Run only the steps whose name contains this word
@@ -117,6 +121,10 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Setup => setup::run().map(|_| ()),
         Command::Demo => demo::run_demo(),
+        Command::Web => match web::needs_node() {
+            Some(missing) => anyhow::bail!("{missing}"),
+            None => web::build().map(|_| ()),
+        },
         Command::Test { only, all } => test::run_all(only.as_deref(), all),
         Command::Bench { house: true, .. } => house::run(),
         Command::Bench { board, layers: Some(layers), .. } => bench::layers(&board, &layers),

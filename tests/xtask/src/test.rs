@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{command, exec, output, root};
 use crate::setup::{self, Tools};
-use crate::{book, publish, python};
+use crate::{book, publish, python, web};
 
 struct Step {
     name: &'static str,
@@ -172,6 +172,8 @@ const STEPS: &[Step] = &[
     Step { name: "lint: fuzz targets", slow: false, skip: always, run: fuzz_targets },
     Step { name: "host and board tests", slow: false, skip: always, run: host_tests },
     Step { name: "Python", slow: false, skip: |_| python::needs_python(), run: python::tests },
+    Step { name: "browser", slow: false, skip: |_| web::needs_node(), run: web::tests },
+    Step { name: "the page in a browser", slow: true, skip: |_| web::needs_node(), run: web::page },
     Step { name: "the Python package", slow: true, skip: |_| python::needs_python(), run: python::package },
     Step {
         name: "application on two boards",
