@@ -98,28 +98,45 @@ pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
 /// Source followed: TFLite's `GetReciprocal`, gemmlowp's `one_over_one_plus_x_for_x_in_0_1`.
 #[inline]
 pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
-    let zeros = x.leading_zeros();
-    let fraction = x.wrapping_shl(zeros) & (u32::MAX >> 1);
-    (one_over_one_plus(fraction as i32), integer_bits.wrapping_sub(zeros as i32))
+    reciprocal_by(x, integer_bits, one_over_one_plus)
 }
 
-/// `1 / (1 + x)` for `x` in `[0, 1)`, both Q0.31: three steps of Newton's method on half the
-/// denominator, in Q2.29, from the best linear estimate `48/17 - 32/17 * d`.
+/// The same by a core's own [`one_over_one_plus`].
+#[inline(always)]
+pub(crate) fn reciprocal_by(x: u32, integer_bits: i32, one_over: impl Fn(i32) -> i32) -> (i32, i32) {
+    let zeros = x.leading_zeros();
+    let fraction = x.wrapping_shl(zeros) & (u32::MAX >> 1);
+    (one_over(fraction as i32), integer_bits.wrapping_sub(zeros as i32))
+}
+
+/// `1 / (1 + x)` for `x` in `[0, 1)`, both Q0.31.
 #[inline]
 pub(crate) fn one_over_one_plus(x: i32) -> i32 {
+    let multiply = |a: i32, b: i32| ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32;
+    one_over_one_plus_by(x, multiply, multiply)
+}
+
+/// By these products, rounded, in Q0.31: of half the denominator, which is at least 2^30, with a factor, and of an estimate
+/// with an error, which is less than 2^30. Three steps of Newton's method on half the denominator, in Q2.29, from the best
+/// linear estimate `48/17 - 32/17 * d`.
+#[inline(always)]
+pub(crate) fn one_over_one_plus_by(
+    x: i32,
+    of_half: impl Fn(i32, i32) -> i32,
+    of_error: impl Fn(i32, i32) -> i32,
+) -> i32 {
     const ONE: i32 = 1 << 29;
     // No factor is `i32::MIN`, and nothing saturates: the estimate stays near 2 / (1 + x), between 1 and 2 in Q2.29.
-    let multiply = |a: i32, b: i32| ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32;
     // Half the sum of x and 1.0 in Q0.31, rounded up; 1.0 is the largest number there is.
     let half_denominator = ((x as u32).wrapping_add(1 << 31) >> 1) as i32;
-    let mut estimate = 1_515_870_810i32.wrapping_add(multiply(half_denominator, -1_010_580_540));
+    let mut estimate = 1_515_870_810i32.wrapping_add(of_half(half_denominator, -1_010_580_540));
     for _ in 0..3 {
-        let error = ONE.wrapping_sub(multiply(half_denominator, estimate));
+        let error = ONE.wrapping_sub(of_half(half_denominator, estimate));
         // The product of two Q2.29 numbers is Q4.27.
-        estimate = estimate.wrapping_add(multiply(estimate, error).wrapping_mul(4));
+        estimate = estimate.wrapping_add(of_error(estimate, error).wrapping_mul(4));
     }
     // It approximates 2 / (1 + x) in Q2.29, which halved is Q1.30 of the result; that of 1.0 may be one more.
-    estimate.saturating_mul(2)
+    estimate.saturating_add(estimate)
 }
 
 /// Scales a sum of 64 bits as TFLM does: by the 16 upper bits of the mantissa, rounded to nearest, ties upwards, whatever

@@ -348,13 +348,15 @@ pub fn copy_short(source: &[Cell<i8>], target: &[Cell<i8>]) {
 /// Writes `value` to all of `target`: for firmware that has no other need of `memset`, which is a large function.
 #[inline(never)]
 pub fn fill_short(target: &[Cell<i8>], value: i8) {
-    let (first, behind) = target.split_at(target.len().min(4));
-    for cell in first {
-        // The compiler makes a call of `memset` of what it sees to be one value.
+    let (words, rest) = target.as_chunks::<4>();
+    // The compiler makes a call of `memset` of what it sees to be one value.
+    for word in words {
+        let bytes = core::hint::black_box(u32::from_le_bytes([value as u8; 4])).to_le_bytes();
+        word.iter().zip(bytes).for_each(|(place, byte)| place.set(byte as i8));
+    }
+    for cell in rest {
         cell.set(core::hint::black_box(value));
     }
-    // Word by word and forwards, so that each word is the copy of the one before it.
-    copy_short(target, behind);
 }
 
 /// Runs of bytes at regular places of two tensors.

@@ -96,9 +96,12 @@ impl Near {
     ) {
         let factor = Factor::of(self.factor);
         let parts = |real: f32| {
-            let parts = if HARD { (real * self.factor) as i32 } else { factor.times(real) };
-            // Beyond this everything saturates, and nothing overflows.
-            parts.clamp(-1 << 29, (1 << 29) - 1).wrapping_add(self.term)
+            // What is beyond 32 bits saturates twice. The smallest number is doubtful, wherever it comes from.
+            if HARD {
+                ((real * self.factor) as i32).saturating_add(self.term)
+            } else {
+                factor.times(real).wrapping_add(self.term)
+            }
         };
         let is_doubtful = |parts: i32| parts & 0xFFFF < 2 * Near::DOUBT;
         let flips = u32::from_le_bytes([self.flip; 4]);

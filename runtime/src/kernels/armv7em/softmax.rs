@@ -1,18 +1,35 @@
 //! Rows of SOFTMAX: four differences from the maximum at once, four loads in a row.
 //!
-//! A table may end before the largest difference. One subtraction finds whether any of four lies behind its end; only
-//! then they are looked at one by one.
+//! A table may end before the largest difference. Entries that neither count in a sum nor become anything but zero do as well
+//! as none: where the last one is such an entry, differences saturate to it, by one instruction for four. Tables of the
+//! converter end with one, or have all 256 entries; other tables are left to the portable body.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
 
+#[cfg(any(kernels = "armv7em", test))]
+use super::intrinsics::{smmlar, smmulr};
 use crate::kernels::portable;
+#[cfg(any(kernels = "armv7em", test))]
+use crate::quant::one_over_one_plus_by;
 use crate::tensor::TensorView;
 
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax).
 #[cfg(not(kernels = "armv7em"))]
 pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
     portable::softmax(row, table, out);
+}
+
+/// [`quant::one_over_one_plus`](crate::quant::one_over_one_plus) by products of one instruction: twice half the denominator
+/// lacks the bit above a word, twice an error is a number.
+#[cfg(any(kernels = "armv7em", test))]
+#[inline(always)]
+fn one_over_one_plus(x: i32) -> i32 {
+    one_over_one_plus_by(
+        x,
+        |half, y| smmlar(half.wrapping_mul(2), y, y),
+        |y, error| smmulr(y, error.wrapping_mul(2)),
+    )
 }
 
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax).
@@ -22,40 +39,46 @@ pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) 
     use portable::{Divisor, exponentials, normalise};
 
     const EACH: u32 = 0x0101_0101;
+    /// An exponential below this is zero in a sum.
+    const COUNTS: i32 = 1 << 11;
+    /// Where quotients have lost so many bits, it is also zero in the output.
+    const LOST: u32 = 13;
+
+    let len = row.len().min(out.len());
+    let (words, left) = (len / 4, len % 4);
+    let beyond = 256usize.wrapping_sub(table.len());
+    let ends = beyond == 0 || table.last().is_some_and(|last| (0..COUNTS).contains(last));
+    if words == 0 || beyond > 255 || !ends {
+        return portable::softmax(row, table, out);
+    }
     let largest = super::pool::extreme(row, true);
-    let words = row.len().min(out.len()) / 4;
-    let (done, last) = (words.wrapping_mul(4), table.len().wrapping_sub(1));
-    let (rest, out_rest) = (row.range(done, 3), out.get(done..).unwrap_or(&[]));
-    let mut sum = if out_rest.is_empty() { 0 } else { exponentials(rest, table, largest) };
     let mut work = asm::Work {
-        table: table.as_ptr(),
-        limit: (last as u32).wrapping_mul(EACH),
+        table: table.as_ptr().wrapping_sub(beyond),
+        beyond: (beyond as u32).wrapping_mul(EACH),
         largest: u32::from(largest as u8).wrapping_mul(EACH),
         twice: 0,
-        half: 0,
-        exponent: 0,
+        right: 0,
     };
-    let has_words = words != 0 && last < 256;
-    if has_words {
-        // SAFETY: so many words are in the row, and the table has the entries that `limit` says.
-        sum = sum.wrapping_add(unsafe { asm::exponentials(row.as_ptr(), words, &raw const work) });
+    // SAFETY: so many words are in the row, and differences that have become larger by `beyond`, and saturated, are those of
+    // entries of the table.
+    let mut sum = unsafe { asm::exponentials(row.as_ptr(), words, &raw const work) };
+    let done = len.wrapping_sub(left);
+    if left != 0 {
+        sum = sum.wrapping_add(exponentials(row.range(done, left), table, largest));
     }
-    let divisor = Divisor::of(sum);
-    work.twice = divisor.scale.wrapping_mul(2);
-    work.half = 1u32.wrapping_shl(divisor.exponent.wrapping_sub(1));
-    work.exponent = divisor.exponent;
-    if divisor.scale == 0 {
-        // There is no bit above the word of twice the scale.
+    let divisor = Divisor::by(sum, one_over_one_plus);
+    if divisor.scale == 0 || divisor.exponent < LOST {
+        // There is no bit above the word of twice the scale, or no table of a softmax.
         normalise(row, table, largest, divisor, out);
         return;
     }
-    if has_words {
-        // SAFETY: as above, and so many words are in the output. Cells may be written through a shared reference; no
-        // unique reference to them exists.
-        unsafe { asm::normalise(row.as_ptr(), words, out.as_ptr().cast_mut().cast(), &raw const work) }
-    }
-    if !out_rest.is_empty() {
-        normalise(rest, table, largest, divisor, out_rest);
+    work.twice = divisor.scale.wrapping_mul(2);
+    work.right = divisor.exponent.wrapping_sub(1);
+    // SAFETY: as above, and so many words are in the output. Cells may be written through a shared reference; no unique
+    // reference to them exists.
+    unsafe { asm::normalise(row.as_ptr(), words, out.as_ptr().cast_mut().cast(), &raw const work) }
+    if left != 0 {
+        normalise(row.range(done, left), table, largest, divisor, out.get(done..).unwrap_or(&[]));
     }
 }
 
@@ -63,29 +86,30 @@ pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) 
 mod asm {
     use crate::kernels::fields::{in_order, leaf};
 
-    in_order!(first 6 words of Work: table, limit, largest, twice, half, exponent);
+    in_order!(first 5 words of Work: table, beyond, largest, twice, right);
 
     /// What differences become.
     #[repr(C)]
     pub(super) struct Work {
+        /// As far before the table as entries lack to 256.
         pub table: *const i32,
-        /// The last entry, in each byte.
-        pub limit: u32,
+        /// How many lack, in each byte.
+        pub beyond: u32,
         /// The maximum, in each byte.
         pub largest: u32,
         /// Twice the scale, which lacks the bit above a word.
         pub twice: i32,
-        pub half: u32,
-        pub exponent: u32,
+        /// Bits that quotients lose, but for one.
+        pub right: u32,
     }
 
-    macro_rules! rows {
+    macro_rules! find {
         () => {
-            // Four exponentials of the differences in r4, of a table at r3 with a limit in lr; what follows is at 3.
+            // Four exponentials of a word at r0: r10 has the maximum, lr what differences become larger by, r3 is the table.
             ".macro FERROLITE_FIND
-             uqsub8 r5, r4, lr
-             cmp.w r5, #0
-             bne.w 4f
+             ldr.w r4, [r0], #4
+             usub8 r4, r10, r4
+             uqadd8 r4, r4, lr
              uxtb.w r5, r4
              ubfx r6, r4, #8, #8
              ubfx r7, r4, #16, #8
@@ -94,117 +118,115 @@ mod asm {
              ldr.w r6, [r3, r6, lsl #2]
              ldr.w r7, [r3, r7, lsl #2]
              ldr.w r8, [r3, r8, lsl #2]
-             .endm
-             .macro FERROLITE_ONE to, shift
-             ubfx r12, r4, #\\shift, #8
-             cmp.w r12, r11
-             ite ls
-             ldrls.w \\to, [r3, r12, lsl #2]
-             movhi.w \\to, #0
-             .endm
-             .macro FERROLITE_EACH
-             push {{r11, r12}}
-             uxtb.w r11, lr
-             FERROLITE_ONE r5, 0
-             FERROLITE_ONE r6, 8
-             FERROLITE_ONE r7, 16
-             FERROLITE_ONE r8, 24
-             pop {{r11, r12}}
-             b.w 3b
              .endm"
         };
     }
 
-    macro_rules! rows_end {
-        () => {
-            ".purgem FERROLITE_FIND
-             .purgem FERROLITE_ONE
-             .purgem FERROLITE_EACH"
-        };
-    }
-
-    /// The sum of the exponentials of so many words of elements, at least one.
+    /// The sum of the exponentials of so many words of elements, at least one. A product with 2^20, of which the upper word
+    /// is rounded, is one without its twelve lowest bits.
     #[unsafe(naked)]
     pub(super) unsafe extern "C" fn exponentials(row: *const i8, words: usize, work: *const Work) -> u32 {
         leaf!(
             [Work: table],
             concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-            rows!(),
+            find!(),
+            ".macro FERROLITE_SUM
+             FERROLITE_FIND
+             smmlar r9, r5, r11, r9
+             smmlar r9, r6, r11, r9
+             smmlar r9, r7, r11, r9
+             smmlar r9, r8, r11, r9
+             .endm",
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            // r3 table, lr limit, r10 maximum
             "ldr r3, [r2, #{table}]",
             "ldrd lr, r10, [r2, #4]",
             "mov.w r9, #0",
+            "mov.w r11, #0x100000",
+            "adds.w r1, r1, #1",
+            "lsrs.w r1, r1, #1",
+            // An odd word is the second one of its round: its number became even.
+            "bcc.w 3f",
             ".p2align 2",
             "2:",
-            "ldr.w r4, [r0], #4",
-            "usub8 r4, r10, r4",
-            "FERROLITE_FIND",
+            "FERROLITE_SUM",
             "3:",
-            "add.w r5, r5, #2048",
-            "add.w r9, r9, r5, lsr #12",
-            "add.w r6, r6, #2048",
-            "add.w r9, r9, r6, lsr #12",
-            "add.w r7, r7, #2048",
-            "add.w r9, r9, r7, lsr #12",
-            "add.w r8, r8, #2048",
-            "add.w r9, r9, r8, lsr #12",
+            "FERROLITE_SUM",
             "subs.w r1, r1, #1",
             "bne.w 2b",
             "mov r0, r9",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-            "4:",
-            "FERROLITE_EACH",
-            rows_end!(),
+            ".purgem FERROLITE_SUM",
+            ".purgem FERROLITE_FIND",
         )
     }
 
-    /// The outputs of so many words of elements, at least one.
+    /// The outputs of so many words of elements, at least one. Products are at most a few times 2^31, so that half of what is
+    /// cut off last is added to pairs of quotients.
     #[unsafe(naked)]
     pub(super) unsafe extern "C" fn normalise(row: *const i8, words: usize, out: *mut i8, work: *const Work) {
         leaf!(
             [Work: table],
             concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-            rows!(),
+            find!(),
+            ".macro FERROLITE_SCALE
+             FERROLITE_FIND
+             smmlar r5, r5, r9, r5
+             smmlar r6, r6, r9, r6
+             smmlar r7, r7, r9, r7
+             smmlar r8, r8, r9, r8
+             lsr.w r5, r5, r12
+             lsr.w r6, r6, r12
+             lsr.w r7, r7, r12
+             lsr.w r8, r8, r12
+             pkhbt r5, r5, r7, lsl #16
+             pkhbt r6, r6, r8, lsl #16
+             uhadd16 r5, r5, r11
+             uhadd16 r6, r6, r11
+             usat16 r5, #8, r5
+             usat16 r6, #8, r6
+             orr.w r5, r5, r6, lsl #8
+             eor.w r5, r5, #0x80808080
+             str.w r5, [r2], #4
+             .endm",
             "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            // r3 table, lr limit, r10 maximum, r9 twice the scale, r11 half, r12 exponent
+            // r3 table, lr what is beyond it, r10 maximum, r9 twice the scale, r12 shift, r11 one in each half
             "add.w r12, r3, #{table}",
-            "ldm.w r12, {{r3, r4, r5, r9, r11, r12}}",
+            "ldm.w r12, {{r3, r4, r5, r9, r12}}",
             "mov lr, r4",
             "mov r10, r5",
+            "mov.w r11, #0x00010001",
+            "adds.w r1, r1, #1",
+            "lsrs.w r1, r1, #1",
+            "bcc.w 3f",
             ".p2align 2",
             "2:",
-            "ldr.w r4, [r0], #4",
-            "usub8 r4, r10, r4",
-            "FERROLITE_FIND",
+            "FERROLITE_SCALE",
             "3:",
-            "smmlar r5, r5, r9, r5",
-            "smmlar r6, r6, r9, r6",
-            "smmlar r7, r7, r9, r7",
-            "smmlar r8, r8, r9, r8",
-            "add.w r5, r5, r11",
-            "add.w r6, r6, r11",
-            "add.w r7, r7, r11",
-            "add.w r8, r8, r11",
-            "lsr.w r5, r5, r12",
-            "lsr.w r6, r6, r12",
-            "lsr.w r7, r7, r12",
-            "lsr.w r8, r8, r12",
-            "usat r5, #8, r5",
-            "usat r6, #8, r6",
-            "usat r7, #8, r7",
-            "usat r8, #8, r8",
-            "orr.w r5, r5, r6, lsl #8",
-            "orr.w r5, r5, r7, lsl #16",
-            "orr.w r5, r5, r8, lsl #24",
-            "eor.w r5, r5, #0x80808080",
-            "str.w r5, [r2], #4",
+            "FERROLITE_SCALE",
             "subs.w r1, r1, #1",
             "bne.w 2b",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-            "4:",
-            "FERROLITE_EACH",
-            rows_end!(),
+            ".purgem FERROLITE_SCALE",
+            ".purgem FERROLITE_FIND",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn reciprocals_are_those_of_the_definition(x in 0..=i32::MAX) {
+            prop_assert_eq!(super::one_over_one_plus(x), crate::quant::one_over_one_plus(x));
+        }
+    }
+
+    #[test]
+    fn reciprocals_at_the_ends() {
+        for x in [0, 1, 2, 1 << 30, i32::MAX - 1, i32::MAX] {
+            assert_eq!(super::one_over_one_plus(x), crate::quant::one_over_one_plus(x), "{x}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use core::cell::Cell;
 
-use crate::quant::reciprocal;
+use crate::quant::{one_over_one_plus, reciprocal_by};
 use crate::tensor::TensorView;
 
 /// Integer bits of the sum of exponentials, Q12.19.
@@ -25,14 +25,21 @@ impl Divisor {
     /// That for outputs of 8 bits.
     #[inline]
     pub(in crate::kernels) fn of(sum: u32) -> Divisor {
-        Divisor::of_bits(sum, 8)
+        Divisor::of_bits(sum, 8, one_over_one_plus)
+    }
+
+    /// The same by a core's own reciprocal, [`one_over_one_plus`].
+    #[inline(always)]
+    #[cfg_attr(not(kernels = "armv7em"), expect(dead_code, reason = "its only core is another one"))]
+    pub(in crate::kernels) fn by(sum: u32, one_over: impl Fn(i32) -> i32) -> Divisor {
+        Divisor::of_bits(sum, 8, one_over)
     }
 
     /// That for outputs of so many bits.
     #[inline(always)]
-    fn of_bits(sum: u32, outputs: i32) -> Divisor {
+    fn of_bits(sum: u32, outputs: i32, one_over: impl Fn(i32) -> i32) -> Divisor {
         // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
-        let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
+        let (scale, bits) = reciprocal_by(sum, SUM_INTEGER_BITS as i32, one_over);
         // Q0.31 to the bits of an output. Beyond 31 everything rounds to zero; TFLM stops the program there. Below 2 no table of a softmax comes.
         let exponent = bits.wrapping_add(31).wrapping_sub(outputs) as u32;
         if (2..=31).contains(&exponent) {
@@ -87,7 +94,7 @@ pub(in crate::kernels) fn normalise(
 pub(crate) fn softmax_int16(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i16>]) {
     let largest = row.iter().map(i32::from).fold(-128, i32::max) as i8;
     let sum = exponentials(row, table, largest);
-    let Divisor { scale, exponent } = Divisor::of_bits(sum, 16);
+    let Divisor { scale, exponent } = Divisor::of_bits(sum, 16, one_over_one_plus);
     let halves = u64::from(1u32.wrapping_shl(exponent.wrapping_sub(2))) << 32 | 1 << 30;
     for (x, out) in row.iter().zip(out) {
         let product = u64::from(scale as u32) * u64::from(exponential(x, table, largest));
