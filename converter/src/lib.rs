@@ -81,6 +81,7 @@
 //! | make it smaller and int8 | [`passes`], [`mod@quantize`] |
 //! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`], [`project`] |
 //! | take over a project of TFLM | [`migrate`] |
+//! | send a new model to devices | [`fits`], [`update`] |
 //! | read a file, run it, step through it | [`model_file`], [`mod@run`], [`eager`] |
 //! | compare, measure, report | [`mod@compare`], [`mod@bench`], [`report`] |
 //! | run it on a microcontroller's core | [`board`] |
@@ -103,6 +104,7 @@ pub mod emit;
 mod execute;
 pub mod facts;
 mod files;
+pub mod fits;
 pub mod import;
 pub mod migrate;
 pub mod model_file;
@@ -121,6 +123,7 @@ mod shared_models;
 pub mod text;
 mod tflite;
 mod unsupported;
+pub mod update;
 pub mod written;
 
 pub use ferrolite_graph::{Error, Fault, Result, error, graph};

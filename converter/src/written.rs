@@ -3,6 +3,7 @@
 //! | file | mark |
 //! |---|---|
 //! | `.ferro` | the identifier `FERO` of the flatbuffer, whatever the version |
+//! | updates of `sign` | they begin with the identifier of a manifest, `FSU1` |
 //! | `.npz` | the comment of the zip file begins with [`MARK`] |
 //! | `.rs`, `.h`, `.c`, `.html`, `.lock` | the first line is a comment, or ends with one, that begins with [`MARK`] or "Written by \`ferrolite" |
 //! | `.tflite` | the model's description begins with "Ferrolite" |
@@ -12,6 +13,8 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+
+use ferrolite_schema::MANIFEST_IDENTIFIER;
 
 use crate::text::MARK;
 
@@ -41,6 +44,7 @@ pub fn by_ferrolite(path: &Path) -> std::io::Result<bool> {
     }
     match head.get(4..8) {
         Some(b"FERO") => return Ok(true),
+        _ if head.starts_with(&MANIFEST_IDENTIFIER) => return Ok(true),
         Some(b"TFL3") => {
             file.read_to_end(&mut head)?;
             let description = crate::tflite::description(&head);

@@ -438,6 +438,43 @@ fn flash_and_ram_in_all() {
 }
 
 #[test]
+fn an_update_is_signed_and_fits_or_does_not() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.take("mnist_cnn/mnist_cnn_int8_tf.tflite", "mnist.tflite");
+    desk.good("convert sine.tflite -o sine.ferro");
+    desk.good("convert mnist.tflite -o mnist.ferro");
+    fs::write(desk.path("key.bin"), [7; 32]).unwrap();
+    fs::write(desk.path("short.bin"), [7; 31]).unwrap();
+    let signed = desk.json("sign sine.ferro -o sine.update --version 3 --key key.bin --json");
+    let bytes = fs::metadata(desk.path("sine.ferro")).unwrap().len();
+    assert_eq!((signed["version"].as_u64(), signed["model_bytes"].as_u64()), (Some(3), Some(bytes)));
+    assert_eq!(fs::metadata(desk.path("sine.update")).unwrap().len(), 120 + bytes);
+    // Ferrolite wrote it, so it may replace it; the key it may not.
+    desk.good("sign sine.ferro -o sine.update --version 4 --key key.bin");
+    desk.bad("sign sine.ferro -o key.bin --version 4 --key key.bin", 2, "is read by");
+    desk.bad("sign sine.ferro -o x.update --version 4 --key short.bin", 1, "a key has 32 bytes");
+    desk.bad("sign sine.tflite -o x.update --version 4 --key key.bin", 1, "sine.tflite");
+
+    let facts = desk.json("fits sine.update --of sine.ferro --slot 64K --json");
+    assert_eq!((facts["fits"].as_bool(), facts["version"].as_u64()), (Some(true), Some(4)));
+    assert_eq!(facts["checks"].as_array().unwrap().len(), 8);
+    assert!(desk.good("fits sine.ferro --of sine.ferro").contains("sine.ferro fits"));
+    let no = desk.run("fits mnist.ferro --of sine.ferro --slot 1K --json");
+    let facts: Value = serde_json::from_slice(&no.stdout).unwrap();
+    assert_eq!((no.status.code(), facts["fits"].as_bool()), (Some(1), Some(false)));
+    let stderr = String::from_utf8_lossy(&no.stderr);
+    assert!(stderr.contains("does not fit: operators, arena, slot, inputs, outputs"), "{stderr}");
+    desk.bad("fits sine.ferro --firmware sine.ferro", 1, "is no ELF file");
+    fs::write(desk.path("bad.elf"), b"\x7fELF and nothing more").unwrap();
+    desk.bad("fits sine.ferro --firmware bad.elf", 1, "bad.elf");
+    let mut cut = fs::read(desk.path("sine.update")).unwrap();
+    cut.truncate(400);
+    fs::write(desk.path("cut.update"), cut).unwrap();
+    desk.bad("fits cut.update --of sine.ferro", 1, "its manifest says");
+}
+
+#[test]
 fn boards_that_are_not_there() {
     let desk = Desk::new();
     desk.take("sine/sine_int8_tf.tflite", "sine.tflite");

@@ -79,6 +79,7 @@ pub mod winograd;
 pub use arena::{AlignedBytes, Arena, ModelFile};
 pub use error::{Error, Fault};
 pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target};
+pub use ferrolite_schema::{MANIFEST_BYTES, Manifest, SIGNED_BYTES};
 pub use interpreter::{Interpreter, Observer, Step, check};
 pub use memories::Memories;
 pub use node::{Eval, Node};

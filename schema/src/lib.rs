@@ -10,6 +10,7 @@
 //! | `records` | what the structs can be asked |
 //! | `flatbuffer` | bounds-checked access to FlatBuffers tables and vectors |
 //! | [`Model`] | the file, read and verified |
+//! | [`Manifest`] | what is signed of a file that is sent to devices |
 //! | [`generated`] (feature `host`) | FlatBuffers' own code, which writes files |
 #![no_std]
 #![deny(unsafe_code)]
@@ -26,6 +27,7 @@ mod layout;
 mod memories;
 mod model;
 mod records;
+mod update;
 mod variables;
 mod verify;
 mod work;
@@ -42,6 +44,7 @@ pub use layout::{Header, Op, OpCode, Port, Rounding, Storage, Tensor, params};
 pub use memories::MAX_MEMORIES;
 pub use model::{Model, Names};
 pub use records::{Order, Packing, Target};
+pub use update::{MANIFEST_BYTES, MANIFEST_IDENTIFIER, Manifest, SIGNED_BYTES};
 pub use verify::MAX_STEPS;
 
 /// Version of the file format that this crate reads and writes. A reader refuses every other one.

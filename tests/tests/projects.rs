@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::root;
+use ferrolite::fits::{self, Firmware};
 use ferrolite::migrate;
+use ferrolite::model_file::ModelFile;
 use ferrolite::project::{self, KITS, Kit, Language, Map, Request, Start};
 use ferrolite_runtime::Target;
 
@@ -157,6 +159,33 @@ fn a_project_runs_that_was_one_of_tflm() {
     check_filled(&path);
     let said = build(&path, kit);
     assert!(said.contains("self-test: passed") && said.contains("output0[0] = "), "{said}");
+}
+
+#[test]
+#[ignore = "builds firmware"]
+fn a_project_runs_and_its_elf_says_what_fits() {
+    let place = folder("fits");
+    let kit = project::kit("qemu-cortex-m4").unwrap();
+    let path = place.join("fitting");
+    project::create(&request(&path, kit, &sine()), &()).unwrap();
+    build(&path, kit);
+    let elf = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("projects/target/qemu-cortex-m4/thumbv7em-none-eabihf/release/fitting");
+    let firmware = Firmware::of_elf(&elf, None).unwrap();
+    let own = fs::read(path.join("src/model.ferro")).unwrap();
+    assert_eq!(firmware.model.bytes(), own);
+    assert!(!firmware.notes.iter().any(|note| note.contains("no list")), "{:?}", firmware.notes);
+    let answers = |update: &[u8]| {
+        let file = ModelFile::from_bytes("update", update);
+        let checks = fits::check(&file.model().unwrap(), &firmware).unwrap();
+        checks.into_iter().map(|check| (check.what, check.fits)).collect::<Vec<_>>()
+    };
+    assert!(answers(&own).iter().all(|(what, fits)| *fits == Some(true) || *what == "slot"));
+    let other = root().join("tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite");
+    let other = common::compile_for(&other, true, Target::CortexM4).unwrap();
+    for what in ["operators", "arena", "inputs", "outputs"] {
+        assert!(answers(&other.bytes).contains(&(what, Some(false))), "{what}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Two slots in flash for a model: while one runs, an update is written into the other.
 //!
 //! ```text
-//! signed manifest --> begin: is the signature ours, is it newer, does it fit?
+//! `ferrolite sign` --> signed manifest --> begin: is the signature ours, is it newer, does it fit?
 //! pieces of the file --> write, sector by sector; after a power cut, from the last whole sector on
 //! --> finish: is it the file that was signed?
 //! --> activate: does the model's self-test pass on this device? then it is the active one, else the old one stays
@@ -20,12 +20,9 @@
 //! let mut update = slots.begin(&received.manifest).await?;
 //! while let Some(piece) = next_from(update.offset()) { update.write(piece).await?; }
 //! update.finish().await?;
-//! slots.activate(|image, manifest| manifest.passes(mapped(image), OPS, &mut arena)).await?;
+//! slots.activate(|image, manifest| passes(manifest, mapped(image), OPS, &mut arena)).await?;
 //! ```
 #![no_std]
-
-#[cfg(feature = "host")]
-extern crate std;
 
 mod error;
 mod manifest;
@@ -34,6 +31,7 @@ mod slots;
 mod update;
 
 pub use error::Error;
-pub use manifest::{MANIFEST_BYTES, Manifest, SIGNED_BYTES, Signed};
+pub use ferrolite_runtime::{MANIFEST_BYTES, Manifest, SIGNED_BYTES};
+pub use manifest::{Signed, passes};
 pub use slots::{Activated, Active, Layout, Slots, TRIES};
 pub use update::Update;

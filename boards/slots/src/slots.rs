@@ -4,12 +4,13 @@ use core::ops::Range;
 
 use ed25519_dalek::VerifyingKey;
 use embedded_storage_async::nor_flash::NorFlash;
+use ferrolite_runtime::{Manifest, SIGNED_BYTES};
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{MapConfig, MapStorage};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::manifest::{Manifest, SIGNED_BYTES, Signed};
+use crate::manifest::{Signed, is_signed_by};
 use crate::record::{Phase, Record};
 use crate::update::Update;
 
@@ -100,7 +101,7 @@ impl<F: NorFlash> Slots<F> {
     /// When the manifest is not signed by the key, not newer than the active model, or its file larger than a slot.
     pub async fn begin(&mut self, signed: &Signed) -> Result<Update<'_, F>, Error<F::Error>> {
         let manifest = Manifest::parse(signed).ok_or(Error::Manifest)?;
-        if !Manifest::is_signed_by(signed, &self.key) {
+        if !is_signed_by(signed, &self.key) {
             return Err(Error::Signature);
         }
         if let Some(active) =
@@ -130,7 +131,7 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// Runs the self-test of a finished update, which gets the place of its file and its manifest, and makes the update
-    /// the active model if it passes. [`Manifest::passes`] is such a test.
+    /// the active model if it passes. [`passes`](crate::passes) is such a test.
     ///
     /// # Errors
     /// When there is no finished update.
@@ -226,7 +227,7 @@ impl<F: NorFlash> Slots<F> {
     /// The model of a slot, if its manifest is signed and its bytes are those of the manifest.
     async fn whole(&mut self, slot: u8) -> Result<Option<Active>, Error<F::Error>> {
         let Some(signed) = self.manifest(slot).await? else { return Ok(None) };
-        if !Manifest::is_signed_by(&signed, &self.key) {
+        if !is_signed_by(&signed, &self.key) {
             return Ok(None);
         }
         let Some(manifest) = Manifest::parse(&signed) else { return Ok(None) };

@@ -1,9 +1,9 @@
 //! An update whose file is being written.
 
 use embedded_storage_async::nor_flash::NorFlash;
+use ferrolite_runtime::Manifest;
 
 use crate::error::Error;
-use crate::manifest::Manifest;
 use crate::record::{Phase, Record};
 use crate::slots::Slots;
 

@@ -62,6 +62,10 @@ pub enum Command {
     New(NewArgs),
     /// Turn a project of TensorFlow Lite Micro, or an ESPHome wake word, into one of Ferrolite, and say what differs
     Migrate(MigrateArgs),
+    /// Tell whether an update of a model fits a firmware that is in the field
+    Fits(FitsArgs),
+    /// Make a signed update of a .ferro file, for devices with model slots
+    Sign(SignArgs),
     /// Print a script with which a shell completes these commands and options
     Completions(CompletionsArgs),
     /// Print a manual page, of ferrolite or of one of its commands
@@ -80,6 +84,8 @@ impl Command {
             Command::Boards(args) => args.json,
             Command::New(args) => args.json,
             Command::Migrate(args) => args.json,
+            Command::Fits(args) => args.json,
+            Command::Sign(args) => args.json,
             Command::Completions(_) | Command::Man(_) => false,
         }
     }
@@ -398,6 +404,53 @@ pub struct MigrateArgs {
     pub json: bool,
 }
 
+/// Arguments of `ferrolite fits`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("running").args(["firmware", "of"]).required(true).multiple(true))]
+pub struct FitsArgs {
+    /// The new model: a .ferro file, or an update that `sign` wrote
+    #[arg(value_name = "UPDATE")]
+    pub update: PathBuf,
+    /// The firmware's ELF file, in which its model and its list of operators are found
+    #[arg(long, value_name = "FIRMWARE.elf")]
+    pub firmware: Option<PathBuf>,
+    /// The .ferro file that the firmware was built with, where there is no ELF file or that has several
+    #[arg(long, value_name = "OLD.ferro")]
+    pub of: Option<PathBuf>,
+    /// Bytes of a slot: a number, or a number followed by K or M
+    #[arg(long, value_name = "N", value_parser = parse_size)]
+    pub slot: Option<u64>,
+    /// Bytes of arena that the firmware has, where these are more than its model needs
+    #[arg(long, value_name = "N", value_parser = parse_size)]
+    pub arena: Option<u64>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite sign`.
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// The model
+    #[arg(value_name = "FILE.ferro")]
+    pub file: PathBuf,
+    /// The update to write: a signed manifest, and the file behind it
+    #[arg(short, long, value_name = "OUT.update")]
+    pub output: PathBuf,
+    /// Its version: devices take none that is not above that of their model
+    #[arg(long, value_name = "N")]
+    pub version: u32,
+    /// A file of 32 random bytes, which stays secret (head -c 32 /dev/urandom > key.bin)
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Replace an output file that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `ferrolite completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -630,6 +683,10 @@ mod tests {
             "bench m.ferro --on qemu-cortex-m4 --lock m.lock",
             "bench m.ferro --lock m.lock --check --tolerance 2.5% --json",
             "boards --json",
+            "fits b.ferro --firmware a.elf --slot 64K --json",
+            "fits b.update --of a.ferro --firmware a.elf --arena 4096",
+            "sign m.ferro -o m.update --version 7 --key key.bin --json",
+            "migrate old -o new --board pico --lang c --json",
             "convert m -o o --calibrate pictures --scale -1..1 --strict --force --bench qemu-cortex-m4",
             "run m.ferro --input pictures --scale 0..255 --strict --force",
             "compare m.ferro m.onnx --data pictures --scale imagenet --strict --force",
@@ -683,6 +740,8 @@ mod tests {
             ("inspect m.ferro --jsn", "unexpected argument '--jsn'", "did you mean --json?"),
             ("inspect a.ferro b.ferro", "unexpected argument 'b.ferro'", "--help"),
             ("inspect a.ferro --json --json", "cannot be used multiple times", "inspect --help"),
+            ("fits b.ferro", "missing: ", "ferrolite fits --help"),
+            ("sign m -o o --key k", "missing: --version <N>", "ferrolite sign --help"),
             ("boards --on", "unexpected argument '--on'", "--help"),
         ];
         for (line, message, help) in cases {

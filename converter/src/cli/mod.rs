@@ -20,12 +20,14 @@ mod boards;
 mod compare;
 mod convert;
 mod files;
+mod fits;
 mod inspect;
 mod migrate;
 mod new;
 mod reads;
 mod run;
 mod shell;
+mod sign;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -117,6 +119,8 @@ fn execute(command: &Command) -> Result<Printed> {
         Command::Boards(args) => boards::execute(args),
         Command::New(args) => new::execute(args),
         Command::Migrate(args) => migrate::execute(args),
+        Command::Fits(args) => fits::execute(args),
+        Command::Sign(args) => sign::execute(args),
         Command::Completions(args) => Ok(shell::completions(args)),
         Command::Man(args) => shell::man(args),
     }

@@ -327,6 +327,7 @@ fn project_name(array: &str) -> String {
     let name = name.trim_matches('_');
     match project::is_name(name) {
         true => name.to_string(),
+        false if name.is_empty() => "app".into(),
         false if project::is_name(&format!("app_{name}")) => format!("app_{name}"),
         false => "app".into(),
     }

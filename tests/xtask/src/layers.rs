@@ -26,8 +26,11 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("passes", &["passes"]),
     ("import", &["import"]),
     ("quantize", &["quantize"]),
-    ("convert", &["convert", "self_check", "written"]),
-    ("study", &["bench", "bindings", "board", "compare", "eager", "facts", "migrate", "project", "run"]),
+    ("convert", &["convert", "self_check", "update", "written"]),
+    (
+        "study",
+        &["bench", "bindings", "board", "compare", "eager", "facts", "fits", "migrate", "project", "run"],
+    ),
     ("report", &["report"]),
     ("command", &["cli"]),
 ];

@@ -233,7 +233,7 @@ const STEPS: &[Step] = &[
         skip: always,
         run: || {
             // With optimisations: tens of thousands of signatures are checked.
-            let test = ["test", "-q", "--profile", "untuned", "-p", "ferrolite-slots", "--features", "host"];
+            let test = ["test", "-q", "--profile", "untuned", "-p", "ferrolite-slots"];
             in_boards(&[&test[..], &["--target-dir", "target/slots"]].concat())
         },
     },

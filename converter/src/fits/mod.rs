@@ -1,0 +1,278 @@
+//! Whether an update of a model fits a firmware that is in the field: what it links, how much memory it has, and what its
+//! program expects of inputs and outputs.
+//!
+//! ```
+//! use ferrolite::fits::{Firmware, check};
+//! use ferrolite::model_file::ModelFile;
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/sine/sine.ferro");
+//! let file = ModelFile::read(path.as_ref())?;
+//! let firmware = Firmware::of_model(file.clone())?;
+//! assert!(check(&file.model()?, &firmware)?.iter().all(|check| check.fits != Some(false)));
+//! # Ok::<(), ferrolite::Error>(())
+//! ```
+
+mod firmware;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ferrolite_runtime::{Model, OpCode, Target};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::model_file::{self, Linked, ModelFile, PortFacts, Weights};
+use crate::text;
+
+/// What a firmware has for its model.
+#[derive(Clone, Debug)]
+pub struct Firmware {
+    /// The model that it was built with.
+    pub model: ModelFile,
+    /// The operators that it links.
+    pub operators: BTreeSet<Linked>,
+    /// Bytes of arena that it has.
+    pub arena_bytes: u64,
+    /// Bytes of a slot, where that is known.
+    pub slot_bytes: Option<u64>,
+    /// How this is known, and what is not, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Firmware {
+    /// A firmware that has for a model what the module or the header has that was written with it.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn of_model(model: ModelFile) -> Result<Firmware> {
+        let verified = model.model()?;
+        let operators = operators(&verified);
+        let arena_bytes = verified.arena_bytes() as u64;
+        let notes = vec![
+            "operators and arena are taken to be those of the module that was written with the firmware's model"
+                .into(),
+        ];
+        Ok(Firmware { operators, arena_bytes, slot_bytes: None, notes, model })
+    }
+
+    /// A firmware by its ELF file, in which its lists of operators are, and its model, unless that is given.
+    ///
+    /// # Errors
+    /// When the file is no ELF, or has no model, or several, and none is given.
+    pub fn of_elf(path: &Path, model: Option<ModelFile>) -> Result<Firmware> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|e| {
+            Error::input(format!("{shown}: cannot be read: {e}"))
+                .help("give the firmware's ELF file")
+                .caused_by(e)
+        })?;
+        if !firmware::is_elf(&bytes) {
+            return Err(Error::input(format!("{shown}: is no ELF file")).help(
+                "give the file that the linker wrote, not one made of it; or the firmware's model by --of",
+            ));
+        }
+        let mut found = firmware::contents(path, &bytes)?;
+        let model = match (model, found.models.len()) {
+            (Some(model), _) => model,
+            (None, 1) => found.models.remove(0),
+            (None, 0) => {
+                return Err(Error::input(format!("{shown}: there is no model in it"))
+                    .help("give the .ferro file that the firmware was built with, too: --of FILE.ferro"));
+            }
+            (None, count) => {
+                return Err(Error::input(format!("{shown}: there are {count} models in it"))
+                    .help("give the .ferro file of the one that the update replaces, too: --of FILE.ferro"));
+            }
+        };
+        let mut firmware = Firmware::of_model(model)?;
+        firmware.notes.clear();
+        if found.codes.is_empty() {
+            firmware.notes.push(format!(
+                "{shown}: no list of operators was found in it, so those of its model are taken"
+            ));
+        } else {
+            firmware.operators = linked(&found.codes, &firmware.operators);
+        }
+        firmware.notes.push("the arena is taken to be as large as the firmware's model needs".into());
+        Ok(firmware)
+    }
+}
+
+/// The operators of a model, as the module that is written with it lists them.
+fn operators(model: &Model<'_>) -> BTreeSet<Linked> {
+    model_file::operators(model, model.target().unwrap_or(Target::Portable)).into_iter().collect()
+}
+
+/// The operators behind codes that a firmware links. One that was linked by the model's own list has its variants; a
+/// longer list is the author's, and lists whole operators, as `ops::ALL` does.
+fn linked(codes: &BTreeSet<u16>, of_model: &BTreeSet<Linked>) -> BTreeSet<Linked> {
+    let own: BTreeSet<u16> = of_model.iter().map(|linked| linked.code as u16).collect();
+    match codes.is_subset(&own) {
+        true => of_model.iter().copied().filter(|linked| codes.contains(&(linked.code as u16))).collect(),
+        false => codes.iter().copied().filter_map(OpCode::from_code).map(Linked::from).collect(),
+    }
+}
+
+/// Whether a firmware that links `has` runs what needs `needs`.
+fn serves(has: Linked, needs: Linked) -> bool {
+    // The small variants take every file, and so does what they are variants of.
+    let any = |weights| matches!(weights, Weights::Any | Weights::Small);
+    has.code == needs.code
+        && (has.weights == needs.weights
+            || has.weights == Weights::Any
+            || (any(has.weights) && any(needs.weights))
+            || (has.weights, needs.weights) == (Weights::General, Weights::Tuned))
+}
+
+/// One thing that has to agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub what: &'static str,
+    /// Whether it does; `null` where that is not known.
+    pub fits: Option<bool>,
+    /// The update's side and the firmware's, in words; for a no, the reason.
+    pub because: String,
+}
+
+impl Check {
+    /// A no for each reason; a yes with other words, where there is none.
+    fn new(what: &'static str, reasons: Vec<String>, agree: String) -> Check {
+        let fits = reasons.is_empty();
+        Check { what, fits: Some(fits), because: if fits { agree } else { reasons.join("; ") } }
+    }
+}
+
+/// Holds an update against a firmware, thing by thing.
+///
+/// # Errors
+/// When the firmware's model is damaged.
+pub fn check(update: &Model<'_>, firmware: &Firmware) -> Result<Vec<Check>> {
+    let old = firmware.model.model()?;
+    Ok(vec![
+        operators_fit(update, firmware),
+        arena_fits(update, firmware),
+        slot_fits(update, firmware),
+        ports_fit("inputs", &model_file::inputs(update), &model_file::inputs(&old)),
+        ports_fit("outputs", &model_file::outputs(update), &model_file::outputs(&old)),
+        state_fits(update, &old),
+        memories_fit(update, &old),
+        target_fits(update, &old),
+    ])
+}
+
+fn operators_fit(update: &Model<'_>, firmware: &Firmware) -> Check {
+    let needs = operators(update);
+    let count = needs.len();
+    let missing: Vec<String> = needs
+        .into_iter()
+        .filter(|&needs| !firmware.operators.iter().any(|&has| serves(has, needs)))
+        .map(|needs| {
+            let layers =
+                model_file::layers(update).into_iter().filter(|layer| layer.code == needs.code.name());
+            let names: Vec<String> =
+                layers.map(|layer| format!("`{}`", text::layer(&layer.name))).take(3).collect();
+            format!("ops::{needs} is not linked, which {} needs", names.join(", "))
+        })
+        .collect();
+    Check::new("operators", missing, format!("the firmware links all {count}"))
+}
+
+fn arena_fits(update: &Model<'_>, firmware: &Firmware) -> Check {
+    let (needs, has) = (update.arena_bytes() as u64, firmware.arena_bytes);
+    let words = format!("{} bytes are needed, {} are there", text::thousands(needs), text::thousands(has));
+    let reasons = if needs > has { vec![words.clone()] } else { Vec::new() };
+    Check::new("arena", reasons, words)
+}
+
+fn slot_fits(update: &Model<'_>, firmware: &Firmware) -> Check {
+    let bytes = update.bytes().len() as u64;
+    let Some(slot) = firmware.slot_bytes else {
+        let because =
+            format!("the file has {} bytes; --slot N says how many a slot has", text::thousands(bytes));
+        return Check { what: "slot", fits: None, because };
+    };
+    let words = format!("the file has {} bytes, a slot {}", text::thousands(bytes), text::thousands(slot));
+    let reasons = if bytes > slot { vec![words.clone()] } else { Vec::new() };
+    Check::new("slot", reasons, words)
+}
+
+/// Programs know ports by their place and their type, and many have the scale as a constant.
+fn ports_fit(what: &'static str, new: &[PortFacts], old: &[PortFacts]) -> Check {
+    let mut reasons = Vec::new();
+    if new.len() != old.len() {
+        reasons.push(format!("the update has {}, the firmware expects {}", new.len(), old.len()));
+    }
+    for (index, (new, old)) in new.iter().zip(old).enumerate() {
+        let name = text::layer(&old.name);
+        let mut differs = |what: &str, new: String, old: String| {
+            reasons.push(format!("{index} `{name}`: {what} is {new}, the firmware expects {old}"));
+        };
+        if new.name != old.name {
+            differs("the name", format!("`{}`", text::layer(&new.name)), format!("`{name}`"));
+        }
+        if new.shape != old.shape {
+            differs("the shape", format!("{:?}", new.shape), format!("{:?}", old.shape));
+        }
+        if new.dtype != old.dtype {
+            differs("the type", new.dtype.name().into(), old.dtype.name().into());
+        }
+        let numbers = |port: &PortFacts| match port.quantization {
+            Some((scale, zero_point)) => format!("{scale} with zero point {zero_point}"),
+            None => "none".into(),
+        };
+        if new.quantization != old.quantization {
+            differs("the scale", numbers(new), numbers(old));
+        }
+    }
+    Check::new(what, reasons, format!("{} with the same names, shapes, types and scales", old.len()))
+}
+
+fn state_fits(update: &Model<'_>, old: &Model<'_>) -> Check {
+    let facts = |model: &Model<'_>| -> Vec<(String, Vec<usize>)> {
+        model_file::variables(model).into_iter().map(|port| (port.name, port.shape)).collect()
+    };
+    let (new_bytes, old_bytes) = (update.state_bytes(), old.state_bytes());
+    let mut reasons = Vec::new();
+    if new_bytes != old_bytes {
+        reasons.push(format!(
+            "the update keeps {} bytes, the firmware's model {}: a state that was saved does not load",
+            text::count(new_bytes),
+            text::count(old_bytes)
+        ));
+    } else if facts(update) != facts(old) {
+        reasons.push(
+            "the variables have other names or shapes: a state that was saved means something else".into(),
+        );
+    }
+    Check::new("state", reasons, format!("{} bytes in both", text::count(old_bytes)))
+}
+
+fn memories_fit(update: &Model<'_>, old: &Model<'_>) -> Check {
+    let (new, old) = (model_file::memories(update), model_file::memories(old));
+    let names = |memories: &[model_file::MemoryFacts]| match memories {
+        [] => "one memory".to_string(),
+        several => several
+            .iter()
+            .map(|memory| format!("{} ({})", memory.name, memory.used))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let words = format!("the update's arena lies in {}, the firmware's in {}", names(&new), names(&old));
+    let fits = new.len() <= 1 && old.len() <= 1
+        || new.len() == old.len()
+            && new.iter().zip(&old).all(|(new, old)| new.name == old.name && new.used <= old.used);
+    let reasons = if fits { Vec::new() } else { vec![words.clone()] };
+    Check::new("memories", reasons, words)
+}
+
+fn target_fits(update: &Model<'_>, old: &Model<'_>) -> Check {
+    let (new, old) = (update.target_name(), old.target_name());
+    let reasons = match new == old {
+        true => Vec::new(),
+        false => vec![format!(
+            "the update is packed for {new}, the firmware's model for {old}: it would run slower, or not at all: convert it with `--target {old}`"
+        )],
+    };
+    Check::new("target", reasons, format!("both are packed for {old}"))
+}
