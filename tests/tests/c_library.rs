@@ -391,6 +391,9 @@ fn flash_is_that_of_rust() {
 /// Inferences of `tests/c/speed.c`, and instructions that a tick of its timer takes under `-icount shift=0`: 25 MHz.
 const TIMES: u64 = 16;
 const TICK: u64 = 40;
+/// What the three calls of an inference and small copies take at most, which Rust's count leaves out: models of a few
+/// thousand instructions notice it.
+const CALLS: u64 = 600;
 
 #[test]
 #[ignore = "needs C compilers"]
@@ -417,8 +420,11 @@ fn one_board_takes_the_instructions_of_rust() {
         let ticks: u64 = said.trim().parse().unwrap_or_else(|_| panic!("{model}: {said}"));
         let c = ticks * TICK / TIMES;
         println!("{model}: {c} instructions an inference in C, with copies; in Rust {rust}, without");
-        if 100 * c > 105 * rust {
+        if 100 * c > 105 * rust + 100 * CALLS {
             slower.push(model);
+        }
+        if model == "watch_conv1d/watch_conv1d_int8_tf" || model == "mnist_cnn/mnist_cnn_int8_tf" {
+            assert!(100 * c <= 105 * rust, "{model}: {c} instructions, in Rust {rust}");
         }
     }
     assert!(slower.is_empty(), "more than 5 % slower than in Rust: {slower:?}");
