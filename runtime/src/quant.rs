@@ -80,6 +80,43 @@ pub fn requantize_double(x: i32, multiplier: Multiplier) -> i32 {
     half.wrapping_add(1) >> 1
 }
 
+/// [`requantize_double`] by a multiplier that shifts to the right, and a zero point, with what is the same for all numbers
+/// made once: for accumulators and zero points below 2^29.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Right {
+    /// Twice the mantissa, which may lack the bit above a word, and all bits where it does.
+    twice: i32,
+    lacks: i32,
+    /// The shift, but for one bit.
+    shift: u32,
+    /// Twice the zero point, and one half of what is cut off last.
+    term: i32,
+}
+
+impl Right {
+    /// `None` for other multipliers.
+    #[inline(always)]
+    pub(crate) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Right> {
+        let twice = multiplier.mantissa.wrapping_mul(2);
+        let term = zero_point.wrapping_mul(2).wrapping_add(1);
+        (multiplier.shift < 0).then(|| Right {
+            twice,
+            lacks: twice >> 31,
+            shift: !multiplier.shift as u32,
+            term,
+        })
+    }
+
+    /// The product of gemmlowp is the upper word of that with twice the factor.
+    #[inline(always)]
+    pub(crate) fn scale(&self, x: i32) -> i32 {
+        let high = ((i64::from(x) * i64::from(self.twice) + (1 << 31)) >> 32) as i32;
+        let high = high.wrapping_add(x & self.lacks);
+        let half = high.wrapping_add(high >> 31).wrapping_shr(self.shift);
+        half.wrapping_add(self.term) >> 1
+    }
+}
+
 /// Scales an accumulator with one rounding, ties upwards; saturates. Out of line: few models ask for it,
 /// and its 64-bit shifts would crowd the registers of every kernel.
 #[cold]
@@ -281,6 +318,18 @@ mod tests {
             let high = saturating_rounding_doubling_high_mul(shifted, mantissa);
             let expected = rounding_divide_by_power_of_two(high, (-shift).max(0) as u32);
             prop_assert_eq!(requantize_double(x, Multiplier { mantissa, shift }), expected);
+        }
+
+        #[test]
+        fn shifts_to_the_right_are_double_roundings(
+            x in -(1 << 29)..1i32 << 29,
+            mantissa in 0..=i32::MAX,
+            shift in -31i32..0,
+            zero_point in -(1 << 29)..1i32 << 29,
+        ) {
+            let m = Multiplier { mantissa, shift };
+            let right = Right::new(m, zero_point).unwrap();
+            prop_assert_eq!(right.scale(x), requantize_double(x, m) + zero_point);
         }
 
         /// The definition: the product and a half, rounded down.

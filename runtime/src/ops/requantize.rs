@@ -11,7 +11,7 @@ use super::Operator;
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
 use crate::quant;
-use crate::tensor::TensorView;
+use crate::tensor::{Element, TensorView};
 
 /// Whether the core multiplies reals: a target that passes them in registers, or a host.
 pub(super) const HARD_FLOAT: bool = cfg!(any(not(device), target_abi = "eabihf"));
@@ -56,10 +56,58 @@ pub(super) fn growth(node: &Node<'_>, _: usize) -> Option<u32> {
 fn eval(eval: &Eval<'_>) {
     let node = eval.node();
     let (Ok(p), Ok(input), Ok(output)) = (node.params(), node.input(0), node.output(0)) else { return };
-    if let (Some(from), Some(to)) = (input.dtype(), output.dtype()) {
-        let elements = input.bytes / from.size().max(1) as u32;
-        let reader = Reader::new(from, eval.view(0));
-        requantize(p, node.rounding(), elements, &reader, &Writer::new(to, eval.output(0)));
+    let (Some(from), Some(to)) = (input.dtype(), output.dtype()) else { return };
+    // What most networks ask for. A Cortex-M0 has little flash.
+    let rounding = node.rounding();
+    if !cfg!(kernels = "armv6m") {
+        match (from, to) {
+            (DType::Int16, DType::Int8) => {
+                let narrow = |y: i32| y.clamp(-128, 127) as i8;
+                return requantize_all::<i16, i8>(p, rounding, eval.view(0), eval.output(0), narrow);
+            }
+            (DType::Int8, DType::Int16) => {
+                return requantize_all::<i8, i16>(p, rounding, eval.view(0), eval.output(0), to_int16);
+            }
+            (DType::Int16, DType::Int16) => {
+                return requantize_all::<i16, i16>(p, rounding, eval.view(0), eval.output(0), to_int16);
+            }
+            _ => {}
+        }
+    }
+    let elements = input.bytes / from.size().max(1) as u32;
+    let reader = Reader::new(from, eval.view(0));
+    requantize(p, rounding, elements, &reader, &Writer::new(to, eval.output(0)));
+}
+
+fn to_int16(y: i32) -> i16 {
+    y.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
+
+/// Requantizes all elements of a type to those of another one. `narrow` saturates.
+#[inline(never)]
+pub fn requantize_all<I: Element + Into<i32>, O: Element>(
+    p: &RequantizeParams,
+    rounding: Rounding,
+    input: TensorView<'_, I>,
+    out: &[Cell<O>],
+    narrow: impl Fn(i32) -> O,
+) {
+    let from = |x: I| -> i32 { x.into().wrapping_sub(p.input_zero_point) };
+    // So far from the largest numbers, nothing overflows.
+    let is_usual = |zero_point: i32| zero_point.unsigned_abs() <= 1 << 16;
+    if rounding == Rounding::Double
+        && is_usual(p.input_zero_point)
+        && is_usual(p.zero_point)
+        && let Some(right) = quant::Right::new(p.multiplier, p.zero_point)
+    {
+        for (x, out) in input.iter().zip(out) {
+            out.set(narrow(right.scale(from(x))));
+        }
+        return;
+    }
+    for (x, out) in input.iter().zip(out) {
+        let scaled = quant::requantize(from(x), p.multiplier, rounding);
+        out.set(narrow(scaled.wrapping_add(p.zero_point)));
     }
 }
 
@@ -161,8 +209,58 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::quant::multiplier;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// What the loop for any types writes.
+    fn by_any<I: Element>(p: &RequantizeParams, rounding: Rounding, x: &[I], to: DType) -> Vec<u8> {
+        let mut out = vec![0u8; x.len() * to.size()];
+        let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+        let dtype = DType::ALL.into_iter().find(|&dtype| I::is_of(dtype as u8)).unwrap();
+        let reader = Reader::new(dtype, TensorView::from_slice(bytemuck::cast_slice(x)));
+        requantize(p, rounding, x.len() as u32, &reader, &Writer::new(to, cells));
+        out
+    }
+
+    /// What a loop for two types writes.
+    fn by_types<I: Element + Into<i32>, O: Element>(
+        p: &RequantizeParams,
+        rounding: Rounding,
+        x: &[I],
+        narrow: impl Fn(i32) -> O,
+    ) -> Vec<u8> {
+        let mut out = vec![O::zeroed(); x.len()];
+        let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+        requantize_all(p, rounding, TensorView::from_slice(x), cells, narrow);
+        bytemuck::cast_slice(&out).to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn loops_of_types_answer_as_that_of_any(
+            x in prop::collection::vec(any::<i16>(), 0..40),
+            mantissa in 0..=i32::MAX,
+            shift in prop_oneof![-31i32..=30, -12i32..4],
+            (input_zero_point, zero_point) in prop_oneof![
+                (-32768i32..32768, -32768i32..32768),
+                (any::<i32>(), any::<i32>()),
+                (-70_000i32..70_000, -70_000i32..70_000),
+            ],
+            rounding in prop::sample::select(vec![Rounding::Double, Rounding::Single]),
+        ) {
+            let p = RequantizeParams { input_zero_point, multiplier: Multiplier { mantissa, shift }, zero_point };
+            let small: Vec<i8> = x.iter().map(|&x| x as i8).collect();
+            let to_int8 = |y: i32| y.clamp(-128, 127) as i8;
+            prop_assert_eq!(by_types(&p, rounding, &x, to_int8), by_any(&p, rounding, &x, DType::Int8));
+            prop_assert_eq!(by_types(&p, rounding, &x, to_int16), by_any(&p, rounding, &x, DType::Int16));
+            prop_assert_eq!(by_types(&p, rounding, &small, to_int16), by_any(&p, rounding, &small, DType::Int16));
+        }
+    }
 
     #[test]
     fn widens_and_narrows() {

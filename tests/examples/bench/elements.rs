@@ -5,7 +5,7 @@
 //! batch), and what it needs beyond: `with=16` (the shape of the second operand, which is broadcast), `scales=even`
 //! (halves occur in the results, so a sum has no factors), `axes=0,1`, `axis=2` (CONCATENATION, SPLIT and PACK have two parts),
 //! `by=2,0,1` (a permutation, or amounts of padding on both sides), `step=1,2,1`, `size=8,8,16`, `indices=64`,
-//! `to=32x32`, and a window, `3x3/2`.
+//! `to=32x32`, `from=int16` (for QUANTIZE, instead of reals), and a window, `3x3/2`.
 
 use anyhow::{Context, Result, anyhow, bail};
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
@@ -178,9 +178,13 @@ impl Case {
         if image {
             shape.insert(0, 1);
         }
-        let float = |yes: bool| if yes { DType::Float32 } else { DType::Int8 };
+        let from = match (&op, self.word("from")) {
+            (_, Some("int16")) => (DType::Int16, (0.001, 0)),
+            (Op::Quantize, _) => (DType::Float32, USUAL),
+            _ => (DType::Int8, USUAL),
+        };
         let even = self.word("scales").is_some();
-        let mut inputs = vec![tensor(&mut graph, "a", shape.clone(), float(op == Op::Quantize), USUAL)];
+        let mut inputs = vec![tensor(&mut graph, "a", shape.clone(), from.0, from.1)];
         match &op {
             Op::Binary(binary) => {
                 let shape_of = self.word("with").map_or(Some(shape.clone()), |shape| numbers(shape, 'x'));
@@ -289,7 +293,8 @@ fn numbers(text: &str, separator: char) -> Option<Vec<usize>> {
 }
 
 fn tensor(graph: &mut Graph, name: &str, shape: Vec<usize>, dtype: DType, of: (f32, i32)) -> ValueId {
-    let quantization = (dtype == DType::Int8).then(|| Quantization::per_tensor(of.0, of.1));
+    let steps = matches!(dtype, DType::Int8 | DType::Int16);
+    let quantization = steps.then(|| Quantization::per_tensor(of.0, of.1));
     graph.add_value(Value { name: name.into(), shape, dtype, quantization, constant: None })
 }
 
@@ -306,6 +311,7 @@ fn inputs(graph: &Graph) -> Vec<u8> {
         for _ in 0..value.shape.iter().product() {
             match value.dtype {
                 DType::Int32 => bytes.extend(i32::from(random() & 31).to_le_bytes()),
+                DType::Int16 => bytes.extend((i16::from(random() as i8) * 100).to_le_bytes()),
                 DType::Float32 => bytes.extend((f32::from(random() as i8) * 0.05).to_le_bytes()),
                 _ => bytes.push(random()),
             }
