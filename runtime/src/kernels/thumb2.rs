@@ -5,9 +5,9 @@ use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
 
-#[cfg(not(kernels = "mve"))]
-use super::portable;
 use super::{Between, resize};
+#[cfg(not(kernels = "mve"))]
+use crate::tensor::TensorView;
 
 /// Elements that the assembly looks up in a round.
 #[cfg(all(device, not(kernels = "mve")))]
@@ -16,6 +16,12 @@ const ROUND: usize = 20;
 /// See [`Kernels::lookup`](super::Kernels::lookup).
 #[cfg(not(kernels = "mve"))]
 pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
+    lookup_view(TensorView::from_cells(input), table, out);
+}
+
+/// The same of elements that may be constant.
+#[cfg(not(kernels = "mve"))]
+pub(super) fn lookup_view(input: TensorView<'_, i8>, table: &[u8; 256], out: &[Cell<i8>]) {
     #[cfg(device)]
     let (input, out) = {
         let rounds = input.len().min(out.len()) / ROUND;
@@ -23,13 +29,15 @@ pub(super) fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
             // SAFETY: both sides have so many rounds of elements, the table one for each byte. Cells may be written
             // through a shared reference; no unique reference to them exists.
             unsafe {
-                asm::lookup(input.as_ptr().cast(), table.as_ptr(), out.as_ptr().cast_mut().cast(), rounds);
+                asm::lookup(input.as_ptr(), table.as_ptr(), out.as_ptr().cast_mut().cast(), rounds);
             }
         }
         let done = rounds.wrapping_mul(ROUND);
-        (input.get(done..).unwrap_or(&[]), out.get(done..).unwrap_or(&[]))
+        (input.range(done, ROUND), out.get(done..).unwrap_or(&[]))
     };
-    portable::lookup(input, table, out);
+    for (x, out) in input.iter().zip(out) {
+        out.set(table[usize::from(x as u8)] as i8);
+    }
 }
 
 /// See [`Kernels::resize_row`](super::Kernels::resize_row).

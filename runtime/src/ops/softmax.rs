@@ -57,7 +57,9 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, dim};
     use std::vec::Vec;
 
-    let (rows, depth) = (dim(random, 4), dim(random, 40));
+    // Long rows, now and then, for which some kernels make a table.
+    let long = random.below(8) == 0;
+    let (rows, depth) = if long { (1, 600 + dim(random, 100)) } else { (dim(random, 4), dim(random, 40)) };
     // Tables that end anywhere, and such as the converter makes: whole, or with an entry at the end that counts no more.
     let step = random.up_to(100) as f64 / [2000.0, 100.0][random.below(2)];
     let exp = |d: u32| ((-f64::from(d) * step).exp() * 2f64.powi(31)).min(2147483647.0) as i32;

@@ -145,8 +145,13 @@ pub(super) fn max_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) 
 pub(super) fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
     // The smaller of two numbers is the larger of their complements.
     let turn = if largest { 0 } else { -1 };
-    let whole = run.len() & !3;
-    let words = run.whole_words().fold(i32::from_le_bytes([0x80; 4]), |most, x| max8(most, x as i32 ^ turn));
+    let larger = |most: i32, x: u32| max8(most, x as i32 ^ turn);
+    // Four words at once: loads in a row.
+    let (blocks, whole) = (run.len() & !15, run.len() & !3);
+    let words = run.arrays::<16>().fold(i32::from_le_bytes([0x80; 4]), |most, block: [i8; 16]| {
+        bytemuck::cast::<_, [u32; 4]>(block).into_iter().fold(most, larger)
+    });
+    let words = run.range(blocks, 15).whole_words().fold(words, larger);
     let halves = max8(words, words >> 16);
     let most = i32::from((halves as i8).max((halves >> 8) as i8));
     let rest = run.range(whole, 3).iter();

@@ -10,6 +10,8 @@ use core::cell::Cell;
 #[cfg(any(kernels = "armv7em", test))]
 use super::intrinsics::{smmlar, smmulr};
 use crate::kernels::portable;
+#[cfg(kernels = "armv7em")]
+use crate::kernels::thumb2;
 #[cfg(any(kernels = "armv7em", test))]
 use crate::quant::one_over_one_plus_by;
 use crate::tensor::TensorView;
@@ -74,12 +76,41 @@ pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) 
     }
     work.twice = divisor.scale.wrapping_mul(2);
     work.right = divisor.exponent.wrapping_sub(1);
+    if words >= MANY {
+        by_table(row, &work, out);
+        return;
+    }
     // SAFETY: as above, and so many words are in the output. Cells may be written through a shared reference; no unique
     // reference to them exists.
     unsafe { asm::normalise(row.as_ptr(), words, out.as_ptr().cast_mut().cast(), &raw const work) }
     if left != 0 {
         normalise(row.range(done, left), table, largest, divisor, out.get(done..).unwrap_or(&[]));
     }
+}
+
+/// Words of a row from which on it takes less time to make an output of each difference first, and to look them up.
+#[cfg(kernels = "armv7em")]
+const MANY: usize = 160;
+
+/// The outputs of a long row. Out of line, as the table takes 256 bytes of stack.
+#[cfg(kernels = "armv7em")]
+#[inline(never)]
+fn by_table(row: TensorView<'_, i8>, work: &asm::Work, out: &[Cell<i8>]) {
+    const WORDS: usize = 64;
+    // Zeroes before would be a call of `memset`.
+    let mut table = core::mem::MaybeUninit::<[u32; WORDS]>::uninit();
+    let first: *mut u32 = table.as_mut_ptr().cast();
+    // SAFETY: the table has so many words, each of which is written before it is read. An output is written where its
+    // element was read.
+    let table = unsafe {
+        for word in 0..WORDS {
+            // Each byte at its own place.
+            first.add(word).write((word as u32).wrapping_mul(0x0404_0404).wrapping_add(0x0302_0100));
+        }
+        asm::normalise(first.cast(), WORDS, first.cast(), core::ptr::from_ref(work));
+        &*first.cast::<[u8; 256]>()
+    };
+    thumb2::lookup_view(row, table, out);
 }
 
 #[cfg(kernels = "armv7em")]
