@@ -84,6 +84,22 @@ fn neighbours(table: &Table, entry: u32) -> (u32, u32) {
     (at(entry), at(entry.wrapping_add(1)))
 }
 
+/// Entries of a table of any function.
+pub const POINTS: u32 = 513;
+
+/// A function of an int16, at every 128th number from the least on.
+pub type Curve = [i16; POINTS as usize];
+
+/// The function at a number within int16: a straight line between two entries.
+#[inline(always)]
+pub fn curve_at(curve: &Curve, x: i32) -> i32 {
+    let at = (x >> 7).wrapping_add(256) as usize;
+    let entry = |at: usize| curve.get(at).map_or(0, |&y| i32::from(y));
+    let base = entry(at);
+    let slope = entry(at.wrapping_add(1)).wrapping_sub(base);
+    base.wrapping_add(slope.wrapping_mul(x & 0x7F).wrapping_add(64) >> 7)
+}
+
 /// The sum of both parts of a gate, within int16.
 #[inline(always)]
 pub fn sum(a: &Cell<i16>, b: &Cell<i16>) -> i32 {
@@ -138,9 +154,50 @@ pub struct LstmStep<'a> {
     pub zero_point: i32,
 }
 
+impl LstmStep<'_> {
+    /// Makes the new cell states of all units, and of each the product of output gate and tangent, with 30 bits behind the
+    /// point, from which `hidden` makes the hidden state.
+    #[inline(always)]
+    pub fn run<T>(
+        &self,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        cell: &[Cell<i16>],
+        out: &[Cell<T>],
+        hidden: impl Fn(i32) -> T,
+    ) {
+        let &LstmStep { table, rounding, candidate_shift, low, high, .. } = self;
+        let (a, b) = (a.as_chunks::<4>().0, b.as_chunks::<4>().0);
+        for ((([a0, a1, a2, a3], [b0, b1, b2, b3]), c), h) in a.iter().zip(b).zip(cell).zip(out) {
+            let (input, forget, candidate, output) = (sum(a0, b0), sum(a1, b1), sum(a2, b2), sum(a3, b3));
+            let new = logistic(table, input).wrapping_mul(tanh(table, candidate));
+            let new = to_int16(by_power(new, candidate_shift, rounding));
+            let old = logistic(table, forget).wrapping_mul(c.get().into());
+            let old = to_int16(by_power(old, -15, rounding));
+            let state = old.wrapping_add(new).max(low).min(high);
+            c.set(state as i16);
+            let x = state.wrapping_mul(self.tanh_multiplier);
+            let half = 1i32.wrapping_shl(self.tanh_shift) >> 1;
+            let x = x.wrapping_add(half).wrapping_shr(self.tanh_shift);
+            h.set(hidden(logistic(table, output).wrapping_mul(tanh_of(table, x))));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn curves_go_through_their_points() {
+        let square = |x: i32| ((x * x) >> 16) as i16;
+        let curve: Curve = core::array::from_fn(|at| square(at as i32 * 128 - (1 << 15)));
+        for x in i16::MIN..=i16::MAX {
+            let (x, y) = (i32::from(x), curve_at(&curve, x.into()));
+            assert!((y - i32::from(square(x))).abs() <= 1, "{x}: {y}");
+            assert!(x % 128 != 0 || y == i32::from(square(x)), "{x}: {y}");
+        }
+    }
 
     #[test]
     fn functions_are_near_the_real_ones() {

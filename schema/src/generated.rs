@@ -297,7 +297,7 @@ pub const ENUM_MIN_OP_CODE: u16 = 0;
 pub const ENUM_MAX_OP_CODE: u16 = 264;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OP_CODE: [OpCode; 67] = [
+pub const ENUM_VALUES_OP_CODE: [OpCode; 70] = [
   OpCode::None,
   OpCode::Conv2d,
   OpCode::DepthwiseConv2d,
@@ -364,6 +364,9 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 67] = [
   OpCode::BatchMatMulInt16,
   OpCode::RsqrtInt16,
   OpCode::Conv2dSegments,
+  OpCode::LstmCurves,
+  OpCode::GruCurves,
+  OpCode::LstmInt16,
   OpCode::AddInt16,
 ];
 
@@ -509,6 +512,12 @@ impl OpCode {
   pub const RsqrtInt16: Self = Self(69);
   /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
   pub const Conv2dSegments: Self = Self(70);
+  /// `Lstm` with any functions, and with weights of the cell state.
+  pub const LstmCurves: Self = Self(90);
+  /// `Gru` with any functions.
+  pub const GruCurves: Self = Self(91);
+  /// `Lstm` from int16 to int16.
+  pub const LstmInt16: Self = Self(92);
   /// Sum or difference of two tensors of int16: ADD, SUB.
   pub const AddInt16: Self = Self(264);
 
@@ -581,6 +590,9 @@ impl OpCode {
     Self::BatchMatMulInt16,
     Self::RsqrtInt16,
     Self::Conv2dSegments,
+    Self::LstmCurves,
+    Self::GruCurves,
+    Self::LstmInt16,
     Self::AddInt16,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -652,6 +664,9 @@ impl OpCode {
       Self::BatchMatMulInt16 => Some("BatchMatMulInt16"),
       Self::RsqrtInt16 => Some("RsqrtInt16"),
       Self::Conv2dSegments => Some("Conv2dSegments"),
+      Self::LstmCurves => Some("LstmCurves"),
+      Self::GruCurves => Some("GruCurves"),
+      Self::LstmInt16 => Some("LstmInt16"),
       Self::AddInt16 => Some("AddInt16"),
       _ => None,
     }
@@ -14995,7 +15010,8 @@ impl<'a> RnnParams {
     self.0[48..48 + 20].copy_from_slice(&x.0)
   }
 
-  /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+  /// Offset of 256 uint16, `2^16 * logistic(i / 24)`, or of the curve of a function: 513 int16, of every 128th number of
+  /// int16.
   pub fn table(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -15025,7 +15041,7 @@ impl<'a> RnnParams {
     }
   }
 
-  /// Function of the sum: 0 hyperbolic tangent, 1 logistic, 2 the larger of it and 0, 3 itself.
+  /// Function of the sum: 0 hyperbolic tangent, 1 logistic, 2 the larger of it and 0, 3 itself, 4 that of `table`.
   pub fn function(&self) -> u32 {
     let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
     // Safety:
@@ -15096,6 +15112,349 @@ impl<'a> RnnParams {
         ::core::mem::size_of::<<i32 as ::flatbuffers::EndianScalar>::Scalar>(),
       );
     }
+  }
+
+}
+
+/// A gated recurrent unit with any functions.
+// struct GruCurvesParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct GruCurvesParams(pub [u8; 120]);
+impl Default for GruCurvesParams { 
+  fn default() -> Self { 
+    Self([0; 120])
+  }
+}
+impl ::core::fmt::Debug for GruCurvesParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("GruCurvesParams")
+      .field("gru", &self.gru())
+      .field("activation", &self.activation())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for GruCurvesParams {}
+impl<'a> ::flatbuffers::Follow<'a> for GruCurvesParams {
+  type Inner = &'a GruCurvesParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a GruCurvesParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a GruCurvesParams {
+  type Inner = &'a GruCurvesParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<GruCurvesParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for GruCurvesParams {
+    type Output = GruCurvesParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const GruCurvesParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for GruCurvesParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> GruCurvesParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    gru: &GruParams,
+    activation: u32,
+  ) -> Self {
+    let mut s = Self([0; 120]);
+    s.set_gru(gru);
+    s.set_activation(activation);
+    s
+  }
+
+  /// As of `Gru`, with the curve of the gates' function as `table`: 513 int16, of every 128th number of int16, with 15 bits
+  /// behind the point.
+  pub fn gru(&self) -> &GruParams {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const GruParams) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_gru(&mut self, x: &GruParams) {
+    self.0[0..0 + 116].copy_from_slice(&x.0)
+  }
+
+  /// Offset of the curve of the candidate's function, in the scale of the hidden state of int16.
+  pub fn activation(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[116..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_activation(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[116..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+}
+
+/// An LSTM with any functions, and with peepholes.
+// struct LstmCurvesParams, aligned to 4
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq)]
+pub struct LstmCurvesParams(pub [u8; 148]);
+impl Default for LstmCurvesParams { 
+  fn default() -> Self { 
+    Self([0; 148])
+  }
+}
+impl ::core::fmt::Debug for LstmCurvesParams {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+    f.debug_struct("LstmCurvesParams")
+      .field("lstm", &self.lstm())
+      .field("activation", &self.activation())
+      .field("output", &self.output())
+      .field("peepholes", &self.peepholes())
+      .field("peephole_count", &self.peephole_count())
+      .field("peephole", &self.peephole())
+      .finish()
+  }
+}
+
+impl ::flatbuffers::SimpleToVerifyInSlice for LstmCurvesParams {}
+impl<'a> ::flatbuffers::Follow<'a> for LstmCurvesParams {
+  type Inner = &'a LstmCurvesParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { <&'a LstmCurvesParams>::follow(buf, loc) }
+  }
+}
+impl<'a> ::flatbuffers::Follow<'a> for &'a LstmCurvesParams {
+  type Inner = &'a LstmCurvesParams;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    unsafe { ::flatbuffers::follow_cast_ref::<LstmCurvesParams>(buf, loc) }
+  }
+}
+impl<'b> ::flatbuffers::Push for LstmCurvesParams {
+    type Output = LstmCurvesParams;
+    #[inline]
+    unsafe fn push(&self, dst: &mut [u8], _written_len: usize) {
+        let src = unsafe { ::core::slice::from_raw_parts(self as *const LstmCurvesParams as *const u8, <Self as ::flatbuffers::Push>::size()) };
+        dst.copy_from_slice(src);
+    }
+    #[inline]
+    fn alignment() -> ::flatbuffers::PushAlignment {
+        ::flatbuffers::PushAlignment::new(4)
+    }
+}
+
+impl<'a> ::flatbuffers::Verifiable for LstmCurvesParams {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.in_buffer::<Self>(pos)
+  }
+}
+
+impl<'a> LstmCurvesParams {
+  #[allow(clippy::too_many_arguments)]
+  pub fn new(
+    lstm: &LstmParams,
+    activation: u32,
+    output: u32,
+    peepholes: u32,
+    peephole_count: u32,
+    peephole: &Multiplier,
+  ) -> Self {
+    let mut s = Self([0; 148]);
+    s.set_lstm(lstm);
+    s.set_activation(activation);
+    s.set_output(output);
+    s.set_peepholes(peepholes);
+    s.set_peephole_count(peephole_count);
+    s.set_peephole(peephole);
+    s
+  }
+
+  /// As of `Lstm`, with the curve of the gates' function as `table`: 513 int16, of every 128th number of int16, with 15 bits
+  /// behind the point. Factor and shift of the tangent's argument are not read.
+  pub fn lstm(&self) -> &LstmParams {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[0..].as_ptr() as *const LstmParams) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_lstm(&mut self, x: &LstmParams) {
+    self.0[0..0 + 124].copy_from_slice(&x.0)
+  }
+
+  /// Offset of the curve of the candidate's function.
+  pub fn activation(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[124..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_activation(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[124..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Offset of the curve of the function of the cell state.
+  pub fn output(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[128..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_output(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[128..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Offset of int16 weights of the cell state, three for each unit: for the gates input, forget and output.
+  pub fn peepholes(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[132..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_peepholes(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[132..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// Units that have these weights: all, or 0.
+  pub fn peephole_count(&self) -> u32 {
+    let mut mem = ::core::mem::MaybeUninit::<<u32 as ::flatbuffers::EndianScalar>::Scalar>::uninit();
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    ::flatbuffers::EndianScalar::from_little_endian(unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        self.0[136..].as_ptr(),
+        mem.as_mut_ptr() as *mut u8,
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+      mem.assume_init()
+    })
+  }
+
+  pub fn set_peephole_count(&mut self, x: u32) {
+    let x_le = ::flatbuffers::EndianScalar::to_little_endian(x);
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid value in this slot
+    unsafe {
+      ::core::ptr::copy_nonoverlapping(
+        &x_le as *const _ as *const u8,
+        self.0[136..].as_mut_ptr(),
+        ::core::mem::size_of::<<u32 as ::flatbuffers::EndianScalar>::Scalar>(),
+      );
+    }
+  }
+
+  /// From `weight * cell state` to sums.
+  pub fn peephole(&self) -> &Multiplier {
+    // Safety:
+    // Created from a valid Table for this object
+    // Which contains a valid struct in this slot
+    unsafe { &*(self.0[140..].as_ptr() as *const Multiplier) }
+  }
+
+  #[allow(clippy::identity_op)]
+  pub fn set_peephole(&mut self, x: &Multiplier) {
+    self.0[140..140 + 8].copy_from_slice(&x.0)
   }
 
 }

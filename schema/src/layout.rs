@@ -163,6 +163,12 @@ enumeration! {
         RsqrtInt16 = 69 "rsqrt_int16",
         /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
         Conv2dSegments = 70 "conv_2d_segments",
+        /// `Lstm` with any functions, and with weights of the cell state.
+        LstmCurves = 90 "lstm_curves",
+        /// `Gru` with any functions.
+        GruCurves = 91 "gru_curves",
+        /// `Lstm` from int16 to int16.
+        LstmInt16 = 92 "lstm_int16",
         /// Sum or difference of two tensors of int16: ADD, SUB.
         AddInt16 = 264 "add_int16",
     }
@@ -207,6 +213,9 @@ impl OpCode {
             OpCode::SoftmaxFromInt16 => &[4],
             OpCode::Conv2dInt16 => &[19, 20, 21],
             OpCode::Conv2dSegments => &[18, 19, 20],
+            OpCode::LstmCurves => &[8, 9, 10, 13, 14, 15, 17, 31, 32, 33],
+            OpCode::GruCurves => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23, 29],
+            OpCode::LstmInt16 => &[8, 9, 10, 13, 14, 15, 17],
             _ => &[],
         }
     }
@@ -279,6 +288,9 @@ impl OpCode {
             OpCode::BatchMatMulInt16 => Work::Product(&[0, 1, 2, 3, 4, 5, 8, 9, 10]),
             OpCode::RsqrtInt16 => Work::Bytes,
             OpCode::Conv2dSegments => Work::Own,
+            OpCode::LstmCurves => Work::Own,
+            OpCode::GruCurves => Work::Own,
+            OpCode::LstmInt16 => Work::Own,
             OpCode::AddInt16 => Work::Bytes,
         }
     }
@@ -1586,9 +1598,10 @@ pub mod params {
         pub input: Gates,
         /// From the hidden state.
         pub recurrent: Gates,
-        /// Offset of 256 uint16: `2^16 * logistic(i / 24)`.
+        /// Offset of 256 uint16, `2^16 * logistic(i / 24)`, or of the curve of a function: 513 int16, of every 128th number of
+        /// int16.
         pub table: u32,
-        /// Function of the sum: 0 hyperbolic tangent, 1 logistic, 2 the larger of it and 0, 3 itself.
+        /// Function of the sum: 0 hyperbolic tangent, 1 logistic, 2 the larger of it and 0, 3 itself, 4 that of `table`.
         pub function: u32,
         /// From the function's result to the hidden state.
         pub multiplier: Multiplier,
@@ -1597,6 +1610,42 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<RnnParams>() == 88);
+
+    /// A gated recurrent unit with any functions.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct GruCurvesParams {
+        /// As of `Gru`, with the curve of the gates' function as `table`: 513 int16, of every 128th number of int16, with 15 bits
+        /// behind the point.
+        pub gru: GruParams,
+        /// Offset of the curve of the candidate's function, in the scale of the hidden state of int16.
+        pub activation: u32,
+    }
+
+    const _: () = assert!(size_of::<GruCurvesParams>() == 120);
+
+    /// An LSTM with any functions, and with peepholes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct LstmCurvesParams {
+        /// As of `Lstm`, with the curve of the gates' function as `table`: 513 int16, of every 128th number of int16, with 15 bits
+        /// behind the point. Factor and shift of the tangent's argument are not read.
+        pub lstm: LstmParams,
+        /// Offset of the curve of the candidate's function.
+        pub activation: u32,
+        /// Offset of the curve of the function of the cell state.
+        pub output: u32,
+        /// Offset of int16 weights of the cell state, three for each unit: for the gates input, forget and output.
+        pub peepholes: u32,
+        /// Units that have these weights: all, or 0.
+        pub peephole_count: u32,
+        /// From `weight * cell state` to sums.
+        pub peephole: Multiplier,
+    }
+
+    const _: () = assert!(size_of::<LstmCurvesParams>() == 148);
 
     /// SVDF. A unit's filters are adjacent.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

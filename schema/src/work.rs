@@ -9,8 +9,8 @@ use bytemuck::Pod;
 use crate::layout::Work;
 use crate::params::{
     Conv2dInt16Params, Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams,
-    DetectionPostProcessParams, GruParams, LstmParams, Pool2dInt16Params, Pool2dParams, RnnParams, Sequence,
-    SvdfParams, TransposeConvParams, Window,
+    DetectionPostProcessParams, GruCurvesParams, GruParams, LstmCurvesParams, LstmParams, Pool2dInt16Params,
+    Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -100,13 +100,21 @@ impl Model<'_> {
                 let depth = p.in_channels.checked_div(p.groups)?;
                 product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window))
             }
-            OpCode::Lstm => {
+            OpCode::Lstm | OpCode::LstmInt16 => {
                 let p: &LstmParams = self.params_as(op)?;
                 recurrent(&p.sequence, 4)
             }
             OpCode::Gru => {
                 let p: &GruParams = self.params_as(op)?;
                 recurrent(&p.sequence, 3)
+            }
+            OpCode::LstmCurves => {
+                let p: &LstmCurvesParams = self.params_as(op)?;
+                recurrent(&p.lstm.sequence, 4)
+            }
+            OpCode::GruCurves => {
+                let p: &GruCurvesParams = self.params_as(op)?;
+                recurrent(&p.gru.sequence, 3)
             }
             OpCode::Rnn => {
                 let p: &RnnParams = self.params_as(op)?;

@@ -16,7 +16,8 @@ fn operators() -> impl Iterator<Item = (&'static str, &'static [OpCode])> {
 
 /// Operators of the device that no operator of TensorFlow Lite becomes; `state.rs`, `recurrent.rs` and `variables.rs` test
 /// them.
-const NOT_IMPORTED: &[OpCode] = &[OpCode::DelayLine, OpCode::Gru, OpCode::Rnn, OpCode::Assign];
+const NOT_IMPORTED: &[OpCode] =
+    &[OpCode::DelayLine, OpCode::Gru, OpCode::Rnn, OpCode::Assign, OpCode::LstmCurves, OpCode::GruCurves];
 
 /// Folders of vectors that belong to no operator.
 const OTHER_FOLDERS: &[&str] = &["bad", "graphs", "uint8", "variables", "generator", "__pycache__"];

@@ -108,3 +108,13 @@ fn masks_leave_steps_out_on_the_device() {
     assert!(worst > 30.0, "{worst} dB");
     assert!([OpCode::Lstm, OpCode::Gru, OpCode::Rnn].iter().all(|code| found.contains(code)), "{found:?}");
 }
+
+#[test]
+fn any_function_and_peepholes_run_on_the_device() {
+    let (worst, found) = decibels("../onnx/lstm_peepholes.onnx", 0);
+    assert!(worst > 30.0, "{worst} dB");
+    assert!(
+        [OpCode::LstmCurves, OpCode::GruCurves, OpCode::Rnn].iter().all(|code| found.contains(code)),
+        "{found:?}"
+    );
+}

@@ -98,6 +98,9 @@ operators! {
     ops::BATCH_MATMUL_INT16: ferrolite_batch_matmul_int16_check ferrolite_batch_matmul_int16_eval ferrolite_batch_matmul_int16_lead
     ops::RSQRT_INT16: ferrolite_rsqrt_int16_check ferrolite_rsqrt_int16_eval ferrolite_rsqrt_int16_lead
     ops::CONV_2D_SEGMENTS: ferrolite_conv_2d_segments_check ferrolite_conv_2d_segments_eval ferrolite_conv_2d_segments_lead
+    ops::LSTM_CURVES: ferrolite_lstm_curves_check ferrolite_lstm_curves_eval ferrolite_lstm_curves_lead
+    ops::GRU_CURVES: ferrolite_gru_curves_check ferrolite_gru_curves_eval ferrolite_gru_curves_lead
+    ops::LSTM_INT16: ferrolite_lstm_int16_check ferrolite_lstm_int16_eval ferrolite_lstm_int16_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead
     ops::tuned::CONV_2D: ferrolite_tuned_conv_2d_check ferrolite_tuned_conv_2d_eval ferrolite_tuned_conv_2d_lead
     ops::tuned::CONV_2D_SEGMENTS: ferrolite_tuned_conv_2d_segments_check ferrolite_tuned_conv_2d_segments_eval ferrolite_tuned_conv_2d_segments_lead

@@ -59,7 +59,9 @@ pub(crate) mod wide;
 pub mod winograd;
 mod work;
 
-pub(crate) use cells::{exponent_for, exponent_of_sums};
+pub(crate) use cells::{
+    exponent_for, exponent_of_argument, exponent_of_candidate, exponent_of_sums, is_bounded,
+};
 pub(crate) use choose::{CONDITION, TAKEN_BY};
 pub use classes::holds_classes;
 pub use gather::no_such_index;

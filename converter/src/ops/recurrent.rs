@@ -13,10 +13,13 @@ use crate::error::Result;
 use crate::graph::{DType, Graph, Node, Recurrent, Value};
 
 /// TensorFlow Lite's operators that become it, and what the device runs for them.
-pub(super) const RUN_AS: RunAs = &[("UNIDIRECTIONAL_SEQUENCE_LSTM", &[OpCode::Lstm])];
+pub(super) const RUN_AS: RunAs = &[("UNIDIRECTIONAL_SEQUENCE_LSTM", &[OpCode::Lstm, OpCode::LstmInt16])];
 
 /// Position of the truth values of steps.
 const MASK: usize = 7;
+
+/// Position of the weights of the cell state.
+const PEEPHOLES: usize = 8;
 
 impl Operator for Recurrent {
     fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -32,9 +35,13 @@ impl Operator for Recurrent {
         check.ensure(weights == [rows, features] && recurrent == [rows, units], || {
             format!("weights {weights:?} and {recurrent:?} for {features} features and {units} units")
         })?;
-        for (position, wanted) in
-            [(3, vec![rows]), (4, vec![rows]), (5, vec![batch, units]), (6, vec![batch, units])]
-        {
+        for (position, wanted) in [
+            (3, vec![rows]),
+            (4, vec![rows]),
+            (5, vec![batch, units]),
+            (6, vec![batch, units]),
+            (PEEPHOLES, vec![3 * units]),
+        ] {
             let found = check.inputs.get(position).copied().flatten();
             check.ensure(found.is_none_or(|found| found == wanted), || {
                 format!("operand {position} has shape {found:?}, expected {wanted:?}")
@@ -45,7 +52,7 @@ impl Operator for Recurrent {
             format!("its mask has shape {mask:?}, expected [{first}, {second}]")
         })?;
         let rest = check.outputs.get(1..).unwrap_or_default();
-        check.ensure(rest.len() <= 3 && rest.iter().all(|&out| out == [batch, units]), || {
+        check.ensure(rest.len() <= 4 && rest.iter().all(|&out| out == [batch, units]), || {
             format!("its states have shapes {rest:?}, expected [{batch}, {units}]")
         })?;
         check.output(&[first, second, units])
@@ -69,6 +76,7 @@ impl Operator for Recurrent {
             hidden: x.optional(5),
             cell: x.optional(6),
             mask: x.optional(MASK),
+            peepholes: x.optional(PEEPHOLES),
         };
         recurrent::run(self, &operands).into()
     }
@@ -81,22 +89,22 @@ impl Operator for Recurrent {
     }
 
     fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
-        // The mask is the last operand.
-        let inputs = match inputs {
-            [rest @ .., mask] if mask.dtype == DType::Bool => rest,
-            all => all,
-        };
+        let without = |dtype| move |value: &&&Value| value.dtype != dtype;
+        // Masks are truth values; peepholes of integers are int16.
+        let inputs: Vec<&Value> = inputs.iter().filter(without(DType::Bool)).copied().collect();
         if self.integer.is_none() {
-            return types::one_type(inputs, outputs);
+            return types::one_type(&inputs, outputs);
         }
         // The operands that are present: input, two matrices, and what follows.
-        let [input, weights, recurrent, rest @ ..] = inputs else {
+        let peepholes = |value: &&&Value| value.dtype == DType::Int16 && value.constant.is_some();
+        let inputs: Vec<&Value> = inputs.iter().filter(|value| !peepholes(value)).copied().collect();
+        let [input, weights, recurrent, rest @ ..] = inputs.as_slice() else {
             return Err("its weights are missing".into());
         };
         for matrix in [weights, recurrent] {
             types::weighted(&[input, matrix], outputs, 0)?;
         }
-        let is_known = |value: &&&Value| matches!(value.dtype, DType::Int8 | DType::Int32);
+        let is_known = |value: &&&Value| matches!(value.dtype, DType::Int8 | DType::Int32 | DType::Int64);
         match rest.iter().find(|value| !is_known(value)) {
             Some(other) => Err(format!("tensor `{}` is {}", other.name, other.dtype.name())),
             None => Ok(()),
@@ -104,7 +112,7 @@ impl Operator for Recurrent {
     }
 
     fn is_float_only(&self) -> bool {
-        !cells::has_functions(self)
+        !cells::has_kernel(self)
     }
 
     fn lower(&self, cx: &mut Lowering<'_>, node: &Node) -> Result<Vec<Lowered>> {

@@ -9,22 +9,34 @@ use super::range::{Params, Range};
 use super::report::Report;
 use super::weights;
 use crate::error::{Error, Result};
-use crate::graph::{Cell, DType, Graph, IntegerCell, Node, Op, Recurrent, Value, ValueId};
+use crate::graph::{
+    Cell, Constant, DType, Graph, IntegerCell, Node, Op, Quantization, Recurrent, UnaryKind, Value, ValueId,
+};
 use crate::ops;
 
 /// Result of a node that has the largest magnitudes of cell states.
 const LARGEST: usize = 3;
 
-/// Gives each LSTM of real numbers the result that has the largest magnitudes of its cell states.
+/// Result that has those of what the candidate's function takes.
+const SUMS: usize = 4;
+
+/// Gives each recurrent layer of real numbers the results that have the largest magnitudes of its cell states, and of what
+/// its candidate's function takes where that has no end.
 pub fn open(graph: &mut Graph) {
     for index in 0..graph.nodes.len() {
         let node = &graph.nodes[index];
-        let Op::Recurrent(Recurrent { cell: Cell::Lstm, time_major, integer: None, .. }) = node.op else {
-            continue;
+        let Op::Recurrent(layer) = node.op else { continue };
+        let last = match layer.cell {
+            _ if layer.integer.is_some() => continue,
+            _ if !ops::is_bounded(layer.activation) => SUMS,
+            Cell::Lstm => LARGEST,
+            _ => continue,
         };
+        let time_major = layer.time_major;
         let shape = graph.value(node.outputs[0]).shape.clone();
         let batch = shape.get(usize::from(time_major)).copied().unwrap_or(1);
-        for (position, word) in [(1, "hidden"), (2, "cell"), (LARGEST, "largest_cell")] {
+        let words = [(1, "hidden"), (2, "cell"), (LARGEST, "largest_cell"), (SUMS, "largest_sum")];
+        for (position, word) in words.into_iter().filter(|(position, _)| *position <= last) {
             if graph.nodes[index].outputs.len() > position {
                 continue;
             }
@@ -40,10 +52,15 @@ pub fn open(graph: &mut Graph) {
     }
 }
 
+/// Results of a layer but for its magnitudes.
+fn states(layer: Recurrent) -> usize {
+    if layer.cell == Cell::Lstm { LARGEST } else { LARGEST - 1 }
+}
+
 /// Results of a node that the author's graph has.
 pub fn authored(node: &Node) -> &[ValueId] {
     match node.op {
-        Op::Recurrent(_) => &node.outputs[..node.outputs.len().min(LARGEST)],
+        Op::Recurrent(layer) => &node.outputs[..node.outputs.len().min(states(layer))],
         _ => &node.outputs,
     }
 }
@@ -83,18 +100,41 @@ pub fn to_int8(
             }
         }
     }
+    if let Some(value) = peepholes(graph, &node) {
+        let id = graph.add_value(value);
+        graph.nodes[index].inputs[PEEPHOLES] = Some(id);
+        done.insert(id);
+    }
     let magnitude = |id: ValueId| ranges[id.0].max.max(-ranges[id.0].min);
+    let inner = |result: usize| node.outputs.get(result).map_or(0.0, |&id| magnitude(id));
+    let sums = ops::exponent_of_argument(&layer, inner(SUMS));
     let exponent = match layer.cell {
-        Cell::Lstm => {
-            let id = node.outputs.get(LARGEST);
-            ops::exponent_for(id.map_or(0.0, |&id| magnitude(id)))
-        }
+        Cell::Lstm => ops::exponent_for(inner(LARGEST)),
+        Cell::Simple if node.outputs.len() > SUMS && layer.activation != UnaryKind::Relu => sums,
         Cell::Simple => ops::exponent_of_sums(&layer, hidden.map_or(0.0, magnitude)),
-        Cell::Gru { .. } => 0,
+        Cell::Gru { .. } => ops::exponent_of_candidate(&layer, sums),
     };
-    layer.integer = Some(IntegerCell { exponent, keeps_states: false });
+    layer.integer = Some(IntegerCell { exponent, sums, keeps_states: false });
     let node = &mut graph.nodes[index];
     node.op = Op::Recurrent(layer);
-    node.outputs.truncate(LARGEST);
+    node.outputs.truncate(states(layer));
     Ok(())
+}
+
+/// Operand with the weights of an LSTM's cell state.
+const PEEPHOLES: usize = 8;
+
+/// These weights as int16.
+fn peepholes(graph: &Graph, node: &Node) -> Option<Value> {
+    let value = graph.value(node.input(PEEPHOLES)?);
+    let reals = value.constant.as_ref()?.as_f32()?;
+    let largest = reals.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+    let scale = if largest > 0.0 { largest / 32767.0 } else { 1.0 };
+    let integers = reals.iter().map(|x| (x / scale).round() as i16).collect();
+    Some(Value {
+        dtype: DType::Int16,
+        quantization: Some(Quantization::per_tensor(scale, 0)),
+        constant: Some(Constant::I16(integers)),
+        ..value.clone()
+    })
 }

@@ -49,6 +49,12 @@ fn recurrent_gates(p: &GruParams) -> u32 {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &GruParams = node.params()?;
+    node.expect_constants::<u16>(p.table, ENTRIES)?;
+    check_all(node, p)
+}
+
+/// Checks all but the functions.
+pub(super) fn check_all(node: &Node<'_>, p: &GruParams) -> Result<(), Fault> {
     let sizes = check_sequence(node, &p.sequence, STEPS | LAST)?;
     if p.reset_after > 1 {
         return Err(Fault::Parameters);
@@ -58,7 +64,6 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     check_gates(node, &p.input, rows(GATES)?, p.sequence.features)?;
     check_gates(node, &p.recurrent, rows(recurrent_gates(p))?, units)?;
     check_gates(node, &p.candidate, if p.reset_after == 1 { rows(GATES)? } else { units }, units)?;
-    node.expect_constants::<u16>(p.table, ENTRIES)?;
     check_multiplier(&p.multiplier)?;
     check_multiplier(&p.initial)?;
     check_int8(p.zero_point)?;
@@ -73,23 +78,29 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<GruParams>() else { return };
+    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
+    let Some(table) = table else { return };
+    eval_all::<K, _>(eval, p, table);
+}
+
+/// Computes a checked op with these functions.
+pub(super) fn eval_all<K: Kernels, F: Functions>(eval: &Eval<'_>, p: &GruParams, functions: F) {
+    let node = eval.node();
     let units = p.sequence.units;
     let of = |gates, rows: u32, columns| Product::of(node, gates, units.wrapping_mul(rows), columns);
     let Some(input) = of(&p.input, GATES, p.sequence.features) else { return };
     let Some(recurrent) = of(&p.recurrent, recurrent_gates(p), units) else { return };
     let Some(candidate) = of(&p.candidate, if p.reset_after == 1 { GATES } else { 1 }, units) else { return };
-    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
-    let Some(table) = table else { return };
     let (mask, inputs) = Mask::of(eval, &p.sequence);
     let initial = (inputs > 1).then(|| eval.view(1));
     let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
-    let layer = Gru { p, rounding: node.rounding(), input, recurrent, candidate, table, mask };
+    let layer = Gru { p, rounding: node.rounding(), input, recurrent, candidate, functions, mask };
     layer.run::<K>(eval.input(0), initial, eval.scratch(), [out(STEPS), out(LAST)]);
 }
 
 /// A layer with its constants.
 #[derive(Clone, Copy, Debug)]
-pub struct Gru<'a> {
+pub struct Gru<'a, F = &'a Table> {
     /// Its numbers.
     pub p: &'a GruParams,
     /// How it scales.
@@ -100,8 +111,8 @@ pub struct Gru<'a> {
     pub recurrent: Product<'a>,
     /// From the hidden state after the reset gate to the candidate.
     pub candidate: Product<'a>,
-    /// Of the logistic function.
-    pub table: &'a Table,
+    /// Its functions.
+    pub functions: F,
     /// Which steps it computes.
     pub mask: Mask<'a>,
 }
@@ -119,6 +130,27 @@ struct Memory<'a> {
     hidden: &'a [Cell<i8>],
     /// That after the reset gate.
     reset: &'a [Cell<i8>],
+}
+
+/// The functions of a layer's gates, results with 15 bits behind the point, and of its candidate.
+pub(super) trait Functions {
+    /// Of update and reset gate.
+    fn gate(&self, sum: i32) -> i32;
+    /// Of the candidate, in the scale of the hidden state.
+    fn candidate(&self, sum: i32) -> i32;
+}
+
+/// Logistic function and hyperbolic tangent.
+impl Functions for &Table {
+    #[inline(always)]
+    fn gate(&self, sum: i32) -> i32 {
+        logistic(self, sum)
+    }
+
+    #[inline(always)]
+    fn candidate(&self, sum: i32) -> i32 {
+        tanh(self, sum)
+    }
 }
 
 impl<'a> Memory<'a> {
@@ -140,7 +172,8 @@ impl<'a> Memory<'a> {
     }
 }
 
-impl Gru<'_> {
+#[allow(private_bounds)]
+impl<F: Functions> Gru<'_, F> {
     /// Computes all steps. `initial` has the hidden states `[batches, units]`, `scratch` [`scratch_bytes`]; `out` has the
     /// hidden states of all steps and the last ones, empty where they are no results.
     pub fn run<K: Kernels>(
@@ -194,10 +227,10 @@ impl Gru<'_> {
         let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<3>().0);
         let places = memory.wide.iter().zip(memory.hidden);
         for (([az, ar, an], [bz, br, bn]), (wide, hidden)) in gates.iter().zip(states).zip(places) {
-            let r = logistic(self.table, sum(ar, br));
+            let r = self.functions.gate(sum(ar, br));
             let part = by_power(r.wrapping_mul(bn.get().into()), -15, self.rounding);
-            let n = tanh(self.table, to_int16(part.wrapping_add(an.get().into())));
-            self.enter(logistic(self.table, sum(az, bz)), n, wide, hidden);
+            let n = self.functions.candidate(to_int16(part.wrapping_add(an.get().into())));
+            self.enter(self.functions.gate(sum(az, bz)), n, wide, hidden);
         }
     }
 
@@ -207,7 +240,7 @@ impl Gru<'_> {
         let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
         let places = memory.wide.iter().zip(memory.reset);
         for (([_, ar, _], [_, br]), (wide, reset)) in gates.iter().zip(states).zip(places) {
-            let r = logistic(self.table, sum(ar, br));
+            let r = self.functions.gate(sum(ar, br));
             let h = by_power(r.wrapping_mul(wide.get().into()), -15, self.rounding);
             reset.set(to_int8(h, self.p.multiplier, self.p.zero_point, self.rounding));
         }
@@ -221,8 +254,8 @@ impl Gru<'_> {
         for ((([az, _, an], [bz, _]), c), (wide, hidden)) in
             gates.iter().zip(states).zip(memory.c).zip(places)
         {
-            let n = tanh(self.table, sum(an, c));
-            self.enter(logistic(self.table, sum(az, bz)), n, wide, hidden);
+            let n = self.functions.candidate(sum(an, c));
+            self.enter(self.functions.gate(sum(az, bz)), n, wide, hidden);
         }
     }
 
@@ -240,35 +273,60 @@ impl Gru<'_> {
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_mask, with_results};
-    use ferrolite_schema::{DType, Storage};
+    let mut constants = crate::cases::Constants::default();
+    let table = constants.push(&crate::ops::recurrent::table());
+    let p = params_case(random, &mut constants, table);
+    let case = crate::cases::Case::of(OpCode::Gru, &p, constants);
+    operands_case(random, case, &p)
+}
+
+/// Any parameters, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn params_case(
+    random: &mut crate::cases::Random,
+    constants: &mut crate::cases::Constants,
+    table: u32,
+) -> GruParams {
+    use crate::cases::{factor, zero_point};
+    use crate::ops::recurrent::{gates_case, sequence_case};
 
     let sequence = sequence_case(random, STEPS | LAST);
-    let (units, mut constants) = (sequence.units, Constants::default());
+    let units = sequence.units;
     let reset_after = random.below(2) as u32;
-    let input = gates_case(random, &mut constants, units * GATES, sequence.features);
-    let recurrent = gates_case(random, &mut constants, units * (GATES - 1 + reset_after), units);
+    let input = gates_case(random, constants, units * GATES, sequence.features);
+    let recurrent = gates_case(random, constants, units * (GATES - 1 + reset_after), units);
     let candidate = match reset_after {
         1 => recurrent,
-        _ => gates_case(random, &mut constants, units, units),
+        _ => gates_case(random, constants, units, units),
     };
-    let p = GruParams {
+    GruParams {
         sequence,
         input,
         recurrent,
         candidate,
         reset_after,
-        table: constants.push(&table()),
+        table,
         multiplier: factor(random, -8),
         zero_point: zero_point(random),
         initial: factor(random, -12),
-    };
-    let mut case =
-        any_rounding(Case::of(OpCode::Gru, &p, constants), random, &[p.input, p.recurrent, p.candidate]);
+    }
+}
+
+/// An op with these parameters and any operands, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn operands_case(
+    random: &mut crate::cases::Random,
+    case: crate::cases::Case,
+    p: &GruParams,
+) -> crate::cases::Case {
+    use crate::ops::recurrent::{any_rounding, with_mask, with_results};
+    use ferrolite_schema::{DType, Storage};
+
+    let sequence = p.sequence;
+    let mut case = any_rounding(case, random, &[p.input, p.recurrent, p.candidate]);
     case = case.input(random, DType::Int8, sequence.batches * sequence.steps * sequence.features);
     if random.below(2) == 0 {
-        case = case.input(random, DType::Int8, sequence.batches * units);
+        case = case.input(random, DType::Int8, sequence.batches * sequence.units);
         if random.below(3) == 0 {
             case.inputs[1].storage = Storage::Constant;
         }

@@ -42,20 +42,17 @@ pub fn scratch_bytes(p: &Sequence) -> Option<u32> {
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &LstmParams = node.params()?;
+    node.expect_constants::<u16>(p.table, ENTRIES)?;
+    check_all(node, p)
+}
+
+/// Checks all but the functions.
+pub(super) fn check_all(node: &Node<'_>, p: &LstmParams) -> Result<(), Fault> {
     let sizes = check_sequence(node, &p.sequence, STEPS | LAST | LAST_CELL)?;
     let rows = p.sequence.units.checked_mul(GATES).ok_or(Fault::Parameters)?;
     check_gates(node, &p.input, rows, p.sequence.features)?;
     check_gates(node, &p.recurrent, rows, p.sequence.units)?;
-    node.expect_constants::<u16>(p.table, ENTRIES)?;
-    if p.tanh_shift > 30 || p.candidate_shift > -2 || p.candidate_shift < -31 || p.clip > 0x7FFF {
-        return Err(Fault::Parameters);
-    }
-    for multiplier in [&p.multiplier, &p.initial_cell.multiplier, &p.last_cell.multiplier] {
-        check_multiplier(multiplier)?;
-    }
-    for zero_point in [p.zero_point, p.initial_cell.zero_point, p.last_cell.zero_point] {
-        check_int8(zero_point)?;
-    }
+    check_step(p)?;
     match sizes.inputs {
         1 => {}
         3 if node.input(1)?.is_state() => {
@@ -74,14 +71,64 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.expect_scratch(scratch_bytes(&p.sequence).ok_or(Fault::Parameters)?)
 }
 
+/// Checks the numbers of a step.
+pub(super) fn check_step(p: &LstmParams) -> Result<(), Fault> {
+    if p.tanh_shift > 30 || p.candidate_shift > -2 || p.candidate_shift < -31 || p.clip > 0x7FFF {
+        return Err(Fault::Parameters);
+    }
+    for multiplier in [&p.multiplier, &p.initial_cell.multiplier, &p.last_cell.multiplier] {
+        check_multiplier(multiplier)?;
+    }
+    for zero_point in [p.zero_point, p.initial_cell.zero_point, p.last_cell.zero_point] {
+        check_int8(zero_point)?;
+    }
+    Ok(())
+}
+
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<LstmParams>() else { return };
+    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
+    let Some(table) = table else { return };
+    let step = step(p, table, node.rounding());
+    eval_all::<K>(eval, p, |a, b, cell, hidden| K::lstm(&step, a, b, cell, hidden));
+}
+
+/// What a step needs beside its sums.
+pub(super) fn step<'a>(p: &LstmParams, table: &'a Table, rounding: Rounding) -> LstmStep<'a> {
+    let (low, high) = bounds(p);
+    LstmStep {
+        table,
+        rounding,
+        candidate_shift: p.candidate_shift,
+        tanh_multiplier: p.tanh_multiplier,
+        tanh_shift: p.tanh_shift,
+        low,
+        high,
+        multiplier: p.multiplier,
+        zero_point: p.zero_point,
+    }
+}
+
+/// Smallest and largest cell state.
+pub(super) fn bounds(p: &LstmParams) -> (i32, i32) {
+    match p.clip as i32 {
+        0 => (i16::MIN.into(), i16::MAX.into()),
+        clip => (clip.wrapping_neg(), clip),
+    }
+}
+
+/// Computes a checked op, whose step makes cell and hidden states of both parts of the gates.
+#[inline(always)]
+pub(super) fn eval_all<K: Kernels>(
+    eval: &Eval<'_>,
+    p: &LstmParams,
+    step: impl Fn(&[Cell<i16>], &[Cell<i16>], &[Cell<i16>], &[Cell<i8>]),
+) {
+    let node = eval.node();
     let rows = p.sequence.units.wrapping_mul(GATES);
     let Some(input) = Product::of(node, &p.input, rows, p.sequence.features) else { return };
     let Some(recurrent) = Product::of(node, &p.recurrent, rows, p.sequence.units) else { return };
-    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
-    let Some(table) = table else { return };
     let (mask, inputs) = Mask::of(eval, &p.sequence);
     let states = match node.input(1) {
         _ if inputs == 1 => States::Fresh,
@@ -89,8 +136,8 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
         _ => States::Given(eval.view(1), eval.view(2)),
     };
     let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
-    let layer = Lstm { p, rounding: node.rounding(), input, recurrent, table, mask };
-    layer.run::<K>(eval.input(0), states, eval.scratch(), [out(STEPS), out(LAST), out(LAST_CELL)]);
+    let layer = Lstm { p, rounding: node.rounding(), input, recurrent, mask };
+    layer.run::<K>(eval.input(0), states, eval.scratch(), [out(STEPS), out(LAST), out(LAST_CELL)], step);
 }
 
 /// Where the states of a layer begin.
@@ -115,21 +162,21 @@ pub struct Lstm<'a> {
     pub input: Product<'a>,
     /// From the hidden state to the gates.
     pub recurrent: Product<'a>,
-    /// Of the logistic function.
-    pub table: &'a Table,
     /// Which steps it computes.
     pub mask: Mask<'a>,
 }
 
 impl Lstm<'_> {
     /// Computes all steps. `scratch` has [`scratch_bytes`]; `out` has the hidden states of all steps, the last ones, and
-    /// the last cell states, empty where they are no results.
+    /// the last cell states, empty where they are no results. `step` makes cell and hidden states of both parts of the gates.
+    #[inline(always)]
     pub fn run<K: Kernels>(
         &self,
         input: &[Cell<i8>],
         states: States<'_>,
         scratch: &[Cell<u8>],
         [steps, last, last_cell]: [&[Cell<i8>]; 3],
+        step: impl Fn(&[Cell<i16>], &[Cell<i16>], &[Cell<i16>], &[Cell<i8>]),
     ) {
         let (units, features) = (self.p.sequence.units as usize, self.p.sequence.features as usize);
         let gates = units.wrapping_mul(2 * GATES as usize);
@@ -163,28 +210,13 @@ impl Lstm<'_> {
             }
         };
         let p = self.p;
-        let (low, high) = match p.clip as i32 {
-            0 => (i16::MIN.into(), i16::MAX.into()),
-            clip => (clip.wrapping_neg(), clip),
-        };
-        let step = LstmStep {
-            table: self.table,
-            rounding: self.rounding,
-            candidate_shift: p.candidate_shift,
-            tanh_multiplier: p.tanh_multiplier,
-            tanh_shift: p.tanh_shift,
-            low,
-            high,
-            multiplier: p.multiplier,
-            zero_point: p.zero_point,
-        };
         let mut way = Steps::new(&p.sequence, self.mask, p.zero_point);
         walk(&self.p.sequence, begin, |batch, at| {
             let (hidden, cell) = of(batch);
             if way.enter(at) {
                 self.input.apply::<K>(row(input, at, features), a);
                 self.recurrent.apply::<K>(hidden, b);
-                K::lstm(&step, a, b, cell, hidden);
+                step(a, b, cell, hidden);
             }
             if way.leave(batch, at, hidden, steps, last) {
                 for (place, c) in row(last_cell, batch, units).iter().zip(cell) {
@@ -205,19 +237,31 @@ impl Lstm<'_> {
 /// Any op of the operator, for tests.
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
-    use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_mask, with_results};
-    use ferrolite_schema::Storage;
+    let mut constants = crate::cases::Constants::default();
+    let table = constants.push(&crate::ops::recurrent::table());
+    let p = params_case(random, &mut constants, table);
+    let case = crate::cases::Case::of(OpCode::Lstm, &p, constants);
+    operands_case(random, case, &p)
+}
+
+/// Any parameters, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn params_case(
+    random: &mut crate::cases::Random,
+    constants: &mut crate::cases::Constants,
+    table: u32,
+) -> LstmParams {
+    use crate::cases::{factor, zero_point};
+    use crate::ops::recurrent::{gates_case, sequence_case};
     use ferrolite_schema::params::Term;
 
     let sequence = sequence_case(random, STEPS | LAST | LAST_CELL);
-    let mut constants = Constants::default();
     let rows = sequence.units * GATES;
-    let p = LstmParams {
+    LstmParams {
         sequence,
-        input: gates_case(random, &mut constants, rows, sequence.features),
-        recurrent: gates_case(random, &mut constants, rows, sequence.units),
-        table: constants.push(&table()),
+        input: gates_case(random, constants, rows, sequence.features),
+        recurrent: gates_case(random, constants, rows, sequence.units),
+        table,
         tanh_multiplier: [3, 3 << random.below(3)][random.below(2)],
         tanh_shift: random.below(3) as u32,
         candidate_shift: -1 - random.up_to(20).cast_signed() as i32,
@@ -226,11 +270,23 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
         zero_point: zero_point(random),
         initial_cell: Term { zero_point: zero_point(random), multiplier: factor(random, -14) },
         last_cell: Term { zero_point: zero_point(random), multiplier: factor(random, -7) },
-    };
+    }
+}
+
+/// An op with these parameters and any operands, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn operands_case(
+    random: &mut crate::cases::Random,
+    case: crate::cases::Case,
+    p: &LstmParams,
+) -> crate::cases::Case {
+    use crate::ops::recurrent::{any_rounding, with_mask, with_results};
+    use ferrolite_schema::Storage;
+
+    let sequence = p.sequence;
     let state = sequence.batches * sequence.units;
     let input = sequence.batches * sequence.steps * sequence.features;
-    let mut case = any_rounding(Case::of(OpCode::Lstm, &p, constants), random, &[p.input, p.recurrent]);
-    case = case.input(random, DType::Int8, input);
+    let mut case = any_rounding(case, random, &[p.input, p.recurrent]).input(random, DType::Int8, input);
     match random.below(3) {
         0 => {}
         1 => case = case.input(random, DType::Int8, state).input(random, DType::Int8, state),

@@ -75,6 +75,8 @@ pub mod gather_nd;
 #[doc(hidden)]
 pub mod gru;
 #[doc(hidden)]
+pub mod gru_curves;
+#[doc(hidden)]
 pub mod int16;
 #[doc(hidden)]
 pub mod integers;
@@ -86,6 +88,10 @@ pub mod log_softmax;
 pub mod lookup;
 #[doc(hidden)]
 pub mod lstm;
+#[doc(hidden)]
+pub mod lstm_curves;
+#[doc(hidden)]
+pub mod lstm_int16;
 #[doc(hidden)]
 pub mod max_pool_2d;
 #[doc(hidden)]
@@ -303,11 +309,17 @@ pub const BATCH_MATMUL_INT16: Operator = batch_matmul_int16::operator();
 pub const RSQRT_INT16: Operator = rsqrt_int16::operator();
 /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
 pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
+/// `Lstm` with any functions, and with weights of the cell state.
+pub const LSTM_CURVES: Operator = lstm_curves::operator::<Native>();
+/// `Gru` with any functions.
+pub const GRU_CURVES: Operator = gru_curves::operator::<Native>();
+/// `Lstm` from int16 to int16.
+pub const LSTM_INT16: Operator = lstm_int16::operator();
 /// Sum or difference of two tensors of int16: ADD, SUB.
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 66;
+const COUNT: usize = 69;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -378,6 +390,9 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         batch_matmul_int16::operator(),
         rsqrt_int16::operator(),
         conv_2d_segments::operator::<K>(),
+        lstm_curves::operator::<K>(),
+        gru_curves::operator::<K>(),
+        lstm_int16::operator(),
         add_int16::operator(),
     ]
 }
@@ -455,6 +470,9 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::BatchMatMulInt16 => batch_matmul_int16::case(random),
         OpCode::RsqrtInt16 => rsqrt_int16::case(random),
         OpCode::Conv2dSegments => conv_2d_segments::case(random),
+        OpCode::LstmCurves => lstm_curves::case(random),
+        OpCode::GruCurves => gru_curves::case(random),
+        OpCode::LstmInt16 => lstm_int16::case(random),
         OpCode::AddInt16 => add_int16::case(random),
     }
 }

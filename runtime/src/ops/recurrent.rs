@@ -7,8 +7,8 @@ use ferrolite_schema::{DType, Tensor};
 
 use super::broadcast;
 use crate::error::Fault;
-pub(super) use crate::gates::{ENTRIES, by_power, sum, to_int8, to_int16};
-pub use crate::gates::{Table, logistic, table, tanh};
+pub use crate::gates::{Curve, POINTS, Table, logistic, table, tanh};
+pub(super) use crate::gates::{ENTRIES, by_power, curve_at, sum, to_int8, to_int16};
 use crate::kernels::{Kernels, Portable, Stage};
 use crate::node::{Eval, Node};
 use crate::packing::{Matrix, Packing, Shape};
@@ -169,6 +169,11 @@ pub(super) fn check_gates(node: &Node<'_>, p: &Gates, rows: u32, columns: u32) -
     node.expect_constants::<i32>(p.bias, rows)?;
     node.expect_constants::<Multiplier>(p.multipliers, p.multiplier_count)?;
     if p.multiplier_count == 1 || p.multiplier_count == rows { Ok(()) } else { Err(Fault::Parameters) }
+}
+
+/// The curve at this offset of the constants.
+pub(super) fn curve<'a>(node: &Node<'a>, offset: u32) -> Option<&'a Curve> {
+    node.constants::<i16>(offset, POINTS).ok()?.first_chunk()
 }
 
 /// Checks an initial state of int8, which may be a constant.
@@ -364,4 +369,11 @@ pub(super) fn any_rounding(
 ) -> crate::cases::Case {
     let plain = |gates: &Gates| gates.packing == Packing::PLAIN.tag();
     if matrices.iter().all(plain) { case.rounding(random) } else { case }
+}
+
+/// A function without a pattern, for tests.
+#[cfg(feature = "cases")]
+pub(super) fn curve_case(random: &mut crate::cases::Random, constants: &mut crate::cases::Constants) -> u32 {
+    let curve: std::vec::Vec<i16> = (0..POINTS).map(|_| random.next() as i16).collect();
+    constants.push(&curve)
 }

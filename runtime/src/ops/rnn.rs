@@ -4,7 +4,7 @@
 //! h = f(clamp(W x) + clamp(R h))
 //! ```
 //! The function is the hyperbolic tangent or the logistic function of a sum with 12 bits behind the point, or the larger
-//! of the sum and zero, or the sum itself, in any scale. TensorFlow Lite has no such operator in integers: the arithmetic
+//! of the sum and zero, or the sum itself, in any scale, or any function, as a curve. TensorFlow Lite has no such operator in integers: the arithmetic
 //! is Ferrolite's own, with the functions of its LSTM; the equation is that of Keras and ONNX. The hidden state begins
 //! at zero, or with what one more operand says. A last operand of truth values is a mask: which steps are computed.
 
@@ -14,8 +14,8 @@ use ferrolite_schema::params::{RnnParams, Sequence};
 use ferrolite_schema::{OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, Mask, Product, STEPS, Steps, Table, check_gates, check_sequence, expect_initial, logistic,
-    place_of, row, sum, tanh, to_int8, walk,
+    Curve, ENTRIES, LAST, Mask, POINTS, Product, STEPS, Steps, Table, check_gates, check_sequence, curve,
+    curve_at, expect_initial, logistic, place_of, row, sum, tanh, to_int8, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
@@ -41,16 +41,19 @@ pub const LOGISTIC: u32 = 1;
 pub const RELU: u32 = 2;
 /// The sum itself.
 pub const LINEAR: u32 = 3;
+/// Any function: `table` is a [curve](crate::gates::Curve).
+pub const CURVE: u32 = 4;
 
 fn check(node: &Node<'_>) -> Result<(), Fault> {
     let p: &RnnParams = node.params()?;
     let sizes = check_sequence(node, &p.sequence, STEPS | LAST)?;
-    if p.function > LINEAR {
-        return Err(Fault::Parameters);
+    match p.function {
+        TANH..=LINEAR => node.expect_constants::<u16>(p.table, ENTRIES)?,
+        CURVE => node.expect_constants::<i16>(p.table, POINTS)?,
+        _ => return Err(Fault::Parameters),
     }
     check_gates(node, &p.input, p.sequence.units, p.sequence.features)?;
     check_gates(node, &p.recurrent, p.sequence.units, p.sequence.units)?;
-    node.expect_constants::<u16>(p.table, ENTRIES)?;
     check_multiplier(&p.multiplier)?;
     check_int8(p.zero_point)?;
     match sizes.inputs {
@@ -67,13 +70,25 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
     let units = p.sequence.units;
     let Some(input) = Product::of(node, &p.input, units, p.sequence.features) else { return };
     let Some(recurrent) = Product::of(node, &p.recurrent, units, units) else { return };
-    let table = node.constants(p.table, ENTRIES).ok().and_then(|table: &[u16]| table.first_chunk());
-    let Some(table) = table else { return };
+    let function = match p.function {
+        CURVE => curve(node, p.table).map(Function::Curve),
+        _ => node.constants(p.table, ENTRIES).ok().and_then(<[u16]>::first_chunk).map(Function::Table),
+    };
+    let Some(function) = function else { return };
     let (mask, inputs) = Mask::of(eval, &p.sequence);
     let initial = (inputs > 1).then(|| eval.view(1));
     let out = |result| place_of(&p.sequence, result).map_or(&[][..], |position| eval.output(position));
-    let layer = Rnn { p, rounding: node.rounding(), input, recurrent, table, mask };
+    let layer = Rnn { p, rounding: node.rounding(), input, recurrent, function, mask };
     layer.run::<K>(eval.input(0), initial, eval.scratch(), [out(STEPS), out(LAST)]);
+}
+
+/// What a function is looked up in.
+#[derive(Clone, Copy, Debug)]
+pub enum Function<'a> {
+    /// The logistic function's table, or nothing, as the parameters say.
+    Table(&'a Table),
+    /// The function itself.
+    Curve(&'a Curve),
 }
 
 /// A layer with its constants.
@@ -87,8 +102,8 @@ pub struct Rnn<'a> {
     pub input: Product<'a>,
     /// From the hidden state to the sums.
     pub recurrent: Product<'a>,
-    /// Of the logistic function.
-    pub table: &'a Table,
+    /// What its function is looked up in.
+    pub function: Function<'a>,
     /// Which steps it computes.
     pub mask: Mask<'a>,
 }
@@ -127,10 +142,11 @@ impl Rnn<'_> {
     fn update(&self, a: &[Cell<i16>], b: &[Cell<i16>], hidden: &[Cell<i8>]) {
         for ((a, b), h) in a.iter().zip(b).zip(hidden) {
             let s = sum(a, b);
-            let y = match self.p.function {
-                TANH => tanh(self.table, s),
-                LOGISTIC => logistic(self.table, s),
-                RELU => s.max(0),
+            let y = match (self.function, self.p.function) {
+                (Function::Curve(curve), _) => curve_at(curve, s),
+                (Function::Table(table), TANH) => tanh(table, s),
+                (Function::Table(table), LOGISTIC) => logistic(table, s),
+                (_, RELU) => s.max(0),
                 _ => s,
             };
             h.set(to_int8(y, self.p.multiplier, self.p.zero_point, self.rounding));
@@ -142,17 +158,20 @@ impl Rnn<'_> {
 #[cfg(feature = "cases")]
 pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     use crate::cases::{Case, Constants, factor, zero_point};
-    use crate::ops::recurrent::{any_rounding, gates_case, sequence_case, table, with_mask, with_results};
+    use crate::ops::recurrent::{
+        any_rounding, curve_case, gates_case, sequence_case, table, with_mask, with_results,
+    };
     use ferrolite_schema::{DType, Storage};
 
     let sequence = sequence_case(random, STEPS | LAST);
     let mut constants = Constants::default();
+    let function = random.below(5) as u32;
     let p = RnnParams {
         sequence,
         input: gates_case(random, &mut constants, sequence.units, sequence.features),
         recurrent: gates_case(random, &mut constants, sequence.units, sequence.units),
-        table: constants.push(&table()),
-        function: random.below(4) as u32,
+        table: if function == CURVE { curve_case(random, &mut constants) } else { constants.push(&table()) },
+        function,
         multiplier: factor(random, -7),
         zero_point: zero_point(random),
     };

@@ -749,10 +749,10 @@ def upsample_attribute():
 # ---- recurrent
 
 
-def cell(kind, gates, n, x, hidden=4, features=3, directions=1, outputs=2, bias=True, states=(), **attributes):
+def cell(kind, gates, n, x, hidden=4, features=3, directions=1, outputs=2, bias=True, states=(), lengths=None, **attributes):
     w, r = n.weight(directions, gates * hidden, features), n.weight(directions, gates * hidden, hidden)
     b = n.weight(directions, 2 * gates * hidden) if bias else None
-    return n.op(kind, x, w, r, b, None, *states, outputs=outputs, hidden_size=hidden, **attributes)
+    return n.op(kind, x, w, r, b, lengths, *states, outputs=outputs, hidden_size=hidden, **attributes)
 
 
 @case
@@ -771,6 +771,44 @@ def lstm_options():
     y, h = cell("LSTM", 4, n, x, states=states, direction="reverse", activations=["HardSigmoid", "Softsign", "Relu"])
     z, _ = cell("LSTM", 4, n, x, bias=False)
     return n.out(y).out(h).out(n.op("Neg", z))
+
+
+@case
+def lstm_lengths():
+    """Sequences of different lengths, known and computed, in all directions."""
+    n = Net()
+    x = n.input(6, 3, 3)
+    states = [n.weight(1, 3, 4), n.weight(1, 3, 4)]
+    known = n.const([2, 6, 1], np.int32)
+    given = n.input(3, kind=TensorProto.INT32, high=7)
+    n.high = [None, 7]
+    results = cell("LSTM", 4, n, x, outputs=3, states=states, lengths=known)
+    results += cell("LSTM", 4, n, x, outputs=3, lengths=given, direction="reverse")
+    results += cell("GRU", 3, n, x, directions=2, direction="bidirectional", lengths=known, linear_before_reset=1)
+    results += cell("RNN", 1, n, x, lengths=given)
+    for result in results:
+        n.out(n.op("Neg", result))
+    return n
+
+
+@case
+def lstm_peepholes():
+    """Weights of the cell state, bounds of sums, and functions with parameters."""
+    n = Net()
+    x = n.input(6, 2, 3)
+    states = [n.weight(2, 2, 4), n.weight(2, 2, 4), n.weight(2, 12)]
+    results = cell("LSTM", 4, n, x, outputs=3, states=states, directions=2, direction="bidirectional")
+    states = [None, None, n.weight(1, 12)]
+    functions = dict(activations=["HardSigmoid", "Elu", "Softsign"], activation_alpha=[0.3, 0.7], activation_beta=[0.4])
+    results += cell("LSTM", 4, n, x, outputs=3, states=states, clip=0.7, direction="reverse", **functions)
+    functions = dict(activations=["HardSigmoid", "LeakyRelu"], activation_alpha=[0.3, 0.1], activation_beta=[0.4])
+    results += cell("GRU", 3, n, x, clip=0.9, **functions)
+    results += cell("GRU", 3, n, x, activations=["Sigmoid", "Relu"], linear_before_reset=1)
+    results += cell("RNN", 1, n, x, activations=["Softplus"], clip=0.5)
+    results += cell("RNN", 1, n, x, activations=["LeakyRelu"], activation_alpha=[0.2])
+    for result in results:
+        n.out(n.op("Neg", result))
+    return n
 
 
 @case

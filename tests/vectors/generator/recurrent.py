@@ -7,7 +7,7 @@ from .suite import rng_of
 
 DEFAULTS = dict(
     batch=1, steps=4, features=5, units=6, zp=(-3, 5), gain=1.0, s_in=0.02, s_out=1 / 128, cell=-11, clip=0.0,
-    time_major=False, with_bias=True,
+    time_major=False, with_bias=True, wide=False,
 )
 
 LSTM = {
@@ -34,6 +34,15 @@ LSTM = {
     "clip": dict(clip=0.75, steps=9, gain=4.0),
     "clip_beyond": dict(clip=1000.0),
     "hidden_fine": dict(s_out=1 / 500, zp=(0, -7)),
+    "int16_odd": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768),
+    "int16_one": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, steps=1, features=1, units=1),
+    "int16_long": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, steps=40, features=3, units=4),
+    "int16_wide": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, steps=3, features=37, units=21),
+    "int16_batch_3": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, batch=3),
+    "int16_time_major": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, time_major=True, batch=2),
+    "int16_saturates": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, gain=12.0),
+    "int16_cell_coarse": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, cell=-8, steps=9),
+    "int16_clip": dict(wide=True, zp=(0, 0), s_in=1 / 8000, s_out=1 / 32768, clip=0.75, steps=9, gain=4.0),
 }
 
 
@@ -43,7 +52,10 @@ def add_lstm(suite, case_name, **given):
     rng, g = rng_of(name), Graph()
     batch, steps, features, units = (case[key] for key in ("batch", "steps", "features", "units"))
     first, second = (steps, batch) if case["time_major"] else (batch, steps)
-    x = g.input((first, second, features), case["s_in"], case["zp"][0])
+    kind, bias_kind = ("i16", "i64") if case["wide"] else ("i8", "i32")
+    # Numbers of an int16 are about as large as those of an int8.
+    s_in, s_out = (256 * case[key] if case["wide"] else case[key] for key in ("s_in", "s_out"))
+    x = g.input((first, second, features), case["s_in"], case["zp"][0], dtype=kind)
 
     def matrix(columns, scale):
         values = rng.integers(-127, 128, (units, columns))
@@ -51,17 +63,17 @@ def add_lstm(suite, case_name, **given):
         s_w = case["gain"] * 2.0 / (np.sqrt(columns) * 73.0 * 73.0 * scale) * 2.0 ** rng.uniform(-1, 1)
         return g.const(values, s_w), s_w
 
-    inputs = [matrix(features, case["s_in"]) for _ in range(4)]
-    states = [matrix(units, case["s_out"]) for _ in range(4)]
+    inputs = [matrix(features, s_in) for _ in range(4)]
+    states = [matrix(units, s_out) for _ in range(4)]
     biases = [
-        g.const(np.round(rng.normal(0, 1, units) / (case["s_in"] * s_w)), case["s_in"] * s_w, dtype="i32")
+        g.const(np.round(rng.normal(0, 1, units) / (case["s_in"] * s_w)), case["s_in"] * s_w, dtype=bias_kind)
         for _, s_w in inputs
     ]
-    hidden = g.tensor((batch, units), "i8", case["s_out"], case["zp"][1])
+    hidden = g.tensor((batch, units), kind, case["s_out"], case["zp"][1])
     cell = g.tensor((batch, units), "i16", 2.0 ** case["cell"], 0)
     for state in (hidden, cell):
         g.tensors[state].isVariable = True
-    y = g.output((first, second, units), case["s_out"], case["zp"][1])
+    y = g.output((first, second, units), case["s_out"], case["zp"][1], dtype=kind)
     operands = [x, *(m for m, _ in inputs), *(m for m, _ in states), NONE, NONE, NONE, *biases, NONE, NONE]
     g.op("UNIDIRECTIONAL_SEQUENCE_LSTM", [*operands, hidden, cell, NONE, NONE, NONE, NONE], [y],
          "UnidirectionalSequenceLSTMOptions", timeMajor=case["time_major"], cellClip=case["clip"],

@@ -26,11 +26,13 @@ pub struct Operands<'a> {
     pub cell: Option<&'a [f32]>,
     /// `[batch, steps]`, 0 where a step is left out.
     pub mask: Option<&'a [f32]>,
+    /// `[3 * units]`
+    pub peepholes: Option<&'a [f32]>,
 }
 
-/// The sequence of hidden states, the last hidden state, the last cell state, and the largest magnitudes of cell
-/// states (zeros if the kind of cell has none).
-pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 4] {
+/// The sequence of hidden states, the last hidden state, the last cell state, the largest magnitudes of cell states (zeros
+/// if the kind of cell has none), and those of what the candidate's function takes, and of its parts.
+pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 5] {
     let [batch, steps] = match layer.time_major {
         false => [x.input.shape[0], x.input.shape[1]],
         true => [x.input.shape[1], x.input.shape[0]],
@@ -43,6 +45,7 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 4] {
     let from_input = fully_connected(x.input, x.weights, x.bias);
     let mut sequence = vec![0.0; batch * steps * units];
     let mut largest: Vec<f32> = cell.iter().map(|c| c.abs()).collect();
+    let mut sums = vec![0.0; batch * units];
     let state_shape = [batch, units];
     // Whether a step of each sequence was computed.
     let mut began = vec![false; batch];
@@ -64,40 +67,66 @@ pub fn run(layer: &Recurrent, x: &Operands<'_>) -> [Vec<f32>; 4] {
             began[row] = true;
             let i = &from_input[place * width..][..width];
             let s = &from_state[row * width..][..width];
+            let sums = &mut sums[row * units..][..units];
             match layer.cell {
                 Cell::Simple => {
                     for u in 0..units {
-                        h[u] = unary(layer.activation, i[u] + s[u]);
+                        h[u] = candidate(layer, [i[u], s[u]], &mut sums[u]);
                     }
                 }
                 Cell::Lstm => {
-                    lstm(layer, i, s, h, c);
+                    lstm(layer, [i, s], x.peepholes, h, c, sums);
                     let magnitudes = largest[row * units..].iter_mut().zip(c);
                     magnitudes.for_each(|(largest, c)| *largest = largest.max(c.abs()));
                 }
                 Cell::Gru { reset_after } => {
-                    let candidate = (!reset_after).then(|| reset_before(layer, x, i, s, h));
-                    gru(layer, i, s, candidate.as_deref(), h);
+                    let own = (!reset_after).then(|| reset_before(layer, x, i, s, h));
+                    gru(layer, [i, s], own.as_deref(), h, sums);
                 }
             }
             sequence[place * units..][..units].copy_from_slice(h);
         }
     }
-    [sequence, hidden, cell, largest]
+    [sequence, hidden, cell, largest, sums]
 }
 
-fn lstm(layer: &Recurrent, i: &[f32], s: &[f32], h: &mut [f32], c: &mut [f32]) {
+/// A sum within the bound of what functions take.
+fn bounded(layer: &Recurrent, sum: f32) -> f32 {
+    if layer.sum_clip > 0.0 { sum.clamp(-layer.sum_clip, layer.sum_clip) } else { sum }
+}
+
+/// The candidate of two parts of a sum; magnitudes of parts and sum may be the largest.
+fn candidate(layer: &Recurrent, [a, b]: [f32; 2], largest: &mut f32) -> f32 {
+    *largest = [a, b, a + b].iter().fold(*largest, |largest, x| largest.max(x.abs()));
+    unary(layer.activation, bounded(layer, a + b))
+}
+
+/// The result of a gate.
+fn gate(layer: &Recurrent, sum: f32) -> f32 {
+    unary(layer.gate_activation, bounded(layer, sum))
+}
+
+fn lstm(
+    layer: &Recurrent,
+    [i, s]: [&[f32]; 2],
+    peepholes: Option<&[f32]>,
+    h: &mut [f32],
+    c: &mut [f32],
+    sums: &mut [f32],
+) {
     let units = h.len();
-    let gate = |number: usize, u: usize| i[number * units + u] + s[number * units + u];
+    let parts = |number: usize, u: usize| [i, s].map(|part| part[number * units + u]);
+    let sum = |number: usize, u: usize| parts(number, u).iter().sum::<f32>();
     for u in 0..units {
-        let input = unary(layer.gate_activation, gate(0, u));
-        let forget = unary(layer.gate_activation, gate(1, u));
-        let candidate = unary(layer.activation, gate(2, u));
-        let output = unary(layer.gate_activation, gate(3, u));
+        let seen = |number: usize, c: f32| peepholes.map_or(0.0, |weights| weights[number * units + u] * c);
+        let input = gate(layer, sum(0, u) + seen(0, c[u]));
+        let forget = gate(layer, sum(1, u) + seen(1, c[u]));
+        let candidate = candidate(layer, parts(2, u), &mut sums[u]);
         c[u] = forget * c[u] + input * candidate;
         if layer.cell_clip > 0.0 {
             c[u] = c[u].clamp(-layer.cell_clip, layer.cell_clip);
         }
+        let output = gate(layer, sum(3, u) + seen(2, c[u]));
         h[u] = output * unary(layer.output_activation, c[u]);
     }
 }
@@ -105,24 +134,27 @@ fn lstm(layer: &Recurrent, i: &[f32], s: &[f32], h: &mut [f32], c: &mut [f32]) {
 /// The candidate's sums `R (r * h) + rb` of a GRU that resets before the product.
 fn reset_before(layer: &Recurrent, x: &Operands<'_>, i: &[f32], s: &[f32], h: &[f32]) -> Vec<f32> {
     let units = h.len();
-    let reset: Vec<f32> =
-        (0..units).map(|u| unary(layer.gate_activation, i[units + u] + s[units + u]) * h[u]).collect();
+    let reset: Vec<f32> = (0..units).map(|u| gate(layer, i[units + u] + s[units + u]) * h[u]).collect();
     let weights = Tensor { shape: &[units, units], data: &x.recurrent.data[2 * units * units..] };
     let bias = x.recurrent_bias.map(|bias| &bias[2 * units..]);
     fully_connected(Tensor { shape: &[1, units], data: &reset }, weights, bias)
 }
 
-/// One step of a GRU. `candidate` is the state's contribution to the candidate, if the reset gate has already
+/// One step of a GRU. `own` is the state's contribution to the candidate, if the reset gate has already
 /// been applied.
-fn gru(layer: &Recurrent, i: &[f32], s: &[f32], candidate: Option<&[f32]>, h: &mut [f32]) {
+fn gru(layer: &Recurrent, [i, s]: [&[f32]; 2], own: Option<&[f32]>, h: &mut [f32], sums: &mut [f32]) {
     let units = h.len();
     for u in 0..units {
-        let update = unary(layer.gate_activation, i[u] + s[u]);
-        let state = match candidate {
-            Some(candidate) => candidate[u],
-            None => unary(layer.gate_activation, i[units + u] + s[units + u]) * s[2 * units + u],
+        let update = gate(layer, i[u] + s[u]);
+        let state = match own {
+            Some(own) => own[u],
+            None => {
+                // What the gate leaves none of has to have room, too.
+                sums[u] = sums[u].max(s[2 * units + u].abs());
+                gate(layer, i[units + u] + s[units + u]) * s[2 * units + u]
+            }
         };
-        let new = unary(layer.activation, i[2 * units + u] + state);
+        let new = candidate(layer, [i[2 * units + u], state], &mut sums[u]);
         h[u] = update * h[u] + (1.0 - update) * new;
     }
 }
@@ -140,6 +172,7 @@ mod tests {
             output_activation: UnaryKind::Tanh,
             reverse: false,
             cell_clip: 0.0,
+            sum_clip: 0.0,
             time_major: false,
             zero_masked: false,
             integer: None,
@@ -147,7 +180,7 @@ mod tests {
     }
 
     /// One unit, one feature, two steps, all weights 1.
-    fn run_ones(layer: &Recurrent, input: &[f32]) -> [Vec<f32>; 4] {
+    fn run_ones(layer: &Recurrent, input: &[f32]) -> [Vec<f32>; 5] {
         let gates = layer.cell.gates();
         let ones = vec![1.0; gates];
         let operands = Operands {
@@ -159,6 +192,7 @@ mod tests {
             hidden: None,
             cell: None,
             mask: None,
+            peepholes: None,
         };
         run(layer, &operands)
     }
@@ -183,7 +217,7 @@ mod tests {
         let s = -1.0 + h1;
         let c2 = sigmoid(s) * c1 + sigmoid(s) * s.tanh();
         let h2 = sigmoid(s) * c2.tanh();
-        let [sequence, hidden, cell, largest] = run_ones(&layer(Cell::Lstm), &[0.5, -1.0]);
+        let [sequence, hidden, cell, largest, _] = run_ones(&layer(Cell::Lstm), &[0.5, -1.0]);
         close(&sequence, &[h1, h2]);
         close(&[hidden, cell].concat(), &[h2, c2]);
         close(&largest, &[c1.abs().max(c2.abs())]);
@@ -217,6 +251,7 @@ mod tests {
                 hidden: None,
                 cell: None,
                 mask: None,
+                peepholes: None,
             };
             super::run(&Recurrent { time_major, ..layer(Cell::Simple) }, &operands)
         };
@@ -239,6 +274,7 @@ mod tests {
                 hidden,
                 cell: None,
                 mask,
+                peepholes: None,
             };
             super::run(layer, &operands)
         };
@@ -262,8 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn peepholes_see_the_cell_state_and_sums_are_clipped() {
+        let ones = [1.0; 4];
+        let peepholes = [0.5, -0.25, 2.0];
+        let operands = Operands {
+            input: Tensor { shape: &[1, 1, 1], data: &[3.0] },
+            weights: Tensor { shape: &[4, 1], data: &ones },
+            recurrent: Tensor { shape: &[4, 1], data: &ones },
+            bias: None,
+            recurrent_bias: None,
+            hidden: None,
+            cell: Some(&[0.5]),
+            mask: None,
+            peepholes: Some(&peepholes),
+        };
+        let c = sigmoid(3.0 - 0.125) * 0.5 + sigmoid(3.25) * 3f32.tanh();
+        let h = sigmoid(3.0 + 2.0 * c) * c.tanh();
+        let [_, hidden, cell, _, sums] = run(&layer(Cell::Lstm), &operands);
+        close(&[hidden, cell, sums].concat(), &[h, c, 3.0]);
+        let c = sigmoid(1.5) * 0.5 + sigmoid(1.5) * 1.5f32.tanh();
+        let [_, hidden, cell, _, sums] = run(&Recurrent { sum_clip: 1.5, ..layer(Cell::Lstm) }, &operands);
+        close(&[hidden, cell, sums].concat(), &[sigmoid(1.5) * c.tanh(), c, 3.0]);
+    }
+
+    #[test]
     fn the_cell_state_is_clipped() {
-        let [_, _, cell, _] = run_ones(&Recurrent { cell_clip: 0.1, ..layer(Cell::Lstm) }, &[9.0, 9.0]);
+        let [_, _, cell, ..] = run_ones(&Recurrent { cell_clip: 0.1, ..layer(Cell::Lstm) }, &[9.0, 9.0]);
         close(&cell, &[0.1]);
     }
 }

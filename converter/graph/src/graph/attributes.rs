@@ -492,9 +492,11 @@ impl Cell {
 
 /// A recurrent layer in one direction: input `[batch, steps, features]`, weights `[gates * units, features]`, recurrent
 /// weights `[gates * units, units]`, bias? `[gates * units]`, recurrent bias? `[gates * units]`, initial
-/// hidden state? `[batch, units]`, initial cell state? `[batch, units]`, mask? (truth values `[batch, steps]`) → sequence
+/// hidden state? `[batch, units]`, initial cell state? `[batch, units]`, mask? (truth values `[batch, steps]`),
+/// peepholes? (weights `[3 * units]` with which an LSTM's gates input, forget and output see the cell state) → sequence
 /// `[batch, steps, units]`, then, where the node has more results, last hidden state, last
-/// cell state, and the largest magnitudes of cell states at any step, each `[batch, units]`. States start at zero where none are given.
+/// cell state, the largest magnitudes of cell states at any step, and those of what the candidate's function takes, each
+/// `[batch, units]`. States start at zero where none are given.
 /// A step for which the mask is false changes no state, and its result is that of the step computed before it, or zero where
 /// there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -511,6 +513,8 @@ pub struct Recurrent {
     pub reverse: bool,
     /// Bound of the magnitude of the LSTM's state; 0 for none.
     pub cell_clip: f32,
+    /// Bound of the magnitude of what functions of gates and candidate take; 0 for none.
+    pub sum_clip: f32,
     /// Input and sequence are `[steps, batch, ..]`.
     pub time_major: bool,
     /// Steps that the mask leaves out give zero, not the result before.
@@ -522,9 +526,10 @@ pub struct Recurrent {
 /// What a recurrent layer of integers has inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegerCell {
-    /// Two to this power is the scale of an int16 inside: of the LSTM's state, of the plain layer's sum. Without
-    /// meaning for a GRU.
+    /// Two to this power is the scale of an int16 inside: of the LSTM's state, of the GRU's, of the plain layer's sum.
     pub exponent: i32,
+    /// The same of an int16 that the candidate's function takes, where that function has no end: else it is -12.
+    pub sums: i32,
     /// States are kept from one inference to the next, and begin at zero before the first one.
     pub keeps_states: bool,
 }

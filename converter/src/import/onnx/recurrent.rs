@@ -11,7 +11,7 @@ use super::known::Known;
 use super::layer::{Layer, Translation};
 use super::movement;
 use super::net::Slot;
-use crate::graph::{Cell, Constant, Recurrent, UnaryKind, ValueId};
+use crate::graph::{Cell, CompareKind, Constant, Recurrent, UnaryKind, ValueId};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
@@ -108,20 +108,17 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
             reverse.len()
         ));
     }
-    if l.has("clip") {
-        return unsupported("clip, a bound of what the functions take");
-    }
+    let sum_clip = if l.has("clip") { l.float("clip", 0.0) } else { 0.0 };
     // The forget gate is one minus the input gate: a logistic function of the number with the other sign.
     let coupled = cell == Cell::Lstm && l.int("input_forget", 0) != 0;
-    if l.is_given(4) {
-        let lengths = l.require(4, "sequence_lens")?.to_ints().unwrap_or_default();
-        if lengths.iter().any(|&n| n != steps as i64) {
-            return unsupported("sequence_lens, sequences of different lengths");
-        }
+    let mask = lengths(l, batch, steps)?;
+    let peepholes = if cell == Cell::Lstm && l.is_given(7) { Some(l.require(7, "peepholes")?) } else { None };
+    if peepholes.as_ref().is_some_and(|p| p.shape != [directions, 3 * units]) {
+        return broken("its peepholes have another shape than its weights");
     }
-    if cell == Cell::Lstm && l.is_given(7) && l.require(7, "peepholes")?.to_floats().iter().any(|&p| p != 0.0)
-    {
-        return unsupported("peepholes");
+    let peepholes = peepholes.filter(|p| p.to_floats().iter().any(|&weight| weight != 0.0));
+    if coupled && peepholes.is_some() {
+        return unsupported("input_forget with peepholes");
     }
     let bias = if l.is_given(3) { Some(l.require(3, "bias")?) } else { None };
     if bias.as_ref().is_some_and(|b| b.shape != [directions, 2 * rows]) {
@@ -146,8 +143,9 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
             output_activation: kinds.get(2).copied().unwrap_or(UnaryKind::Tanh),
             reverse,
             cell_clip: 0.0,
+            sum_clip,
             time_major: false,
-            zero_masked: false,
+            zero_masked: mask.is_some(),
             integer: None,
         };
         let matrix = |known: &Rc<Known>, columns: usize| {
@@ -158,7 +156,12 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
         };
         let weights = l.net.constant(&matrix(&w, features))?;
         let recurrent = l.net.constant(&matrix(&r, units))?;
-        let mut operands = vec![Some(x), Some(weights), Some(recurrent), None, None, None, None];
+        let mut operands = vec![Some(x), Some(weights), Some(recurrent), None, None, None, None, mask, None];
+        if let Some(peepholes) = &peepholes {
+            // Of the gates input, output, forget.
+            let own = peepholes.sliced(&[direction, 0], &[1, 3 * units], &[1; 2]).reshaped(&[3 * units]);
+            operands[8] = Some(l.net.constant(&blocks(&own, &[0, 2, 1], units))?);
+        }
         if let Some(bias) = &bias {
             let half = |half: usize| {
                 let own = bias.sliced(&[direction, half * rows], &[1, rows], &[1; 2]).reshaped(&[rows]);
@@ -200,6 +203,33 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
         }
     }
     Ok(slots)
+}
+
+/// The mask of the steps that each sequence has, if they may be fewer than all.
+fn lengths(l: &mut Layer<'_>, batch: usize, steps: usize) -> Result<Option<ValueId>, Refusal> {
+    if !l.is_given(4) {
+        return Ok(None);
+    }
+    let slot = l.slot(4)?;
+    let found = l.net.shape(&slot);
+    if found != [batch] {
+        return broken(format!("sequence_lens of shape {found:?} for {batch} sequences"));
+    }
+    let name = l.part("mask");
+    if let Slot::Known(known) = &slot {
+        let lengths = known.to_ints().unwrap_or_default();
+        if lengths.iter().all(|&n| n == steps as i64) {
+            return Ok(None);
+        }
+        let truth = lengths.iter().flat_map(|&n| (0..steps as i64).map(move |step| step < n)).collect();
+        return Ok(Some(l.net.b.constant(&name, &[batch, steps], Constant::Bool(truth))?));
+    }
+    let each = l.part("lengths");
+    let lengths = l.net.value(&slot)?;
+    let lengths = l.net.b.reshape(&each, lengths, &[batch, 1])?;
+    let numbers = Constant::I32((0..steps as i32).collect());
+    let steps = l.net.b.constant(&l.part("steps"), &[1, steps], numbers)?;
+    Ok(Some(l.net.b.compare(&name, CompareKind::Less, steps, lengths)?))
 }
 
 /// The initial state of a direction, `[batch, units]`; `None` if it is zero.

@@ -206,6 +206,7 @@ impl Inside {
             output_activation: if kind == graph::Cell::Lstm { output } else { activation },
             reverse: false,
             cell_clip: 0.0,
+            sum_clip: 0.0,
             time_major: false,
             zero_masked: false,
             integer: None,

@@ -67,8 +67,9 @@ pub(super) fn step(cell: &Cell, row: &[f32], hidden: Option<&[f32]>, state: Opti
         hidden,
         cell: state,
         mask: None,
+        peepholes: None,
     };
-    let [_, hidden, state, _] = run(&cell.attributes, &x);
+    let [_, hidden, state, ..] = run(&cell.attributes, &x);
     [hidden, state]
 }
 

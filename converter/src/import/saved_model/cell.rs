@@ -83,6 +83,7 @@ pub(super) fn find_cell(graph: &Graph, states: usize) -> Option<Found> {
                         output_activation: activation,
                         reverse: false,
                         cell_clip: 0.0,
+                        sum_clip: 0.0,
                         time_major: false,
                         zero_masked: false,
                         integer: None,

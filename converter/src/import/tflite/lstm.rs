@@ -1,5 +1,5 @@
-//! UNIDIRECTIONAL_SEQUENCE_LSTM without peepholes, projection and layer norm: in float, from fresh states, and in int8,
-//! where it keeps its states from one inference to the next as TFLM does.
+//! UNIDIRECTIONAL_SEQUENCE_LSTM without peepholes, projection and layer norm: in float, from fresh states, and in int8
+//! or int16, where it keeps its states from one inference to the next as TFLM does.
 //!
 //! Operands: input; four matrices for the input and four for the state, four peepholes, four biases, in
 //! the order of the gates (input, forget, cell, output); two of the projection; the two states; four of
@@ -15,7 +15,7 @@ pub(super) const STATES: [usize; 2] = [18, 19];
 pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
     let o = options(layer.operator.builtin_options_as_unidirectional_sequence_lstmoptions())?;
     let input = layer.input(0)?;
-    if !matches!(input.dtype, DType::Float32 | DType::Int8) {
+    if !matches!(input.dtype, DType::Float32 | DType::Int8 | DType::Int16) {
         return Err(format!("in {}: the device has no kernel for it yet", input.dtype.name()));
     }
     let present = |positions: std::ops::Range<usize>| positions.into_iter().any(|p| layer.id(p).is_some());
@@ -38,7 +38,7 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
     };
     let units = layer.input(5)?.shape.first().copied().unwrap_or(0);
     layer.expect_output(&[first, second, units])?;
-    let integer = if input.dtype == DType::Int8 { Some(integer(layer)?) } else { None };
+    let integer = if input.dtype == DType::Float32 { None } else { Some(integer(layer, input.dtype)?) };
     let weights = stacked(layer, 1, &[units, features], "weights", integer.is_some())?;
     let recurrent = stacked(layer, 5, &[units, units], "recurrent_weights", integer.is_some())?;
     let mut translated = Translated::new(
@@ -49,6 +49,7 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
             output_activation: UnaryKind::Tanh,
             reverse: false,
             cell_clip: o.cell_clip(),
+            sum_clip: 0.0,
             zero_masked: false,
             time_major: o.time_major(),
             integer,
@@ -62,10 +63,10 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
     Ok(translated)
 }
 
-/// What a layer of int8 has inside.
-fn integer(layer: &Layer<'_>) -> Result<IntegerCell, Reason> {
+/// What a layer of int8 or int16 has inside.
+fn integer(layer: &Layer<'_>, dtype: DType) -> Result<IntegerCell, Reason> {
     let (hidden, cell) = (layer.input(STATES[0])?, layer.input(STATES[1])?);
-    if hidden.dtype != DType::Int8 || cell.dtype != DType::Int16 {
+    if hidden.dtype != dtype || cell.dtype != DType::Int16 {
         return Err(format!("with states of {} and {}", hidden.dtype.name(), cell.dtype.name()));
     }
     let tensor = |quantization: &Option<Quantization>| quantization.as_ref().and_then(Quantization::tensor);
@@ -77,7 +78,7 @@ fn integer(layer: &Layer<'_>) -> Result<IntegerCell, Reason> {
     if !(scale > 0.0 && (scale.log2() - exponent).abs() < 1e-3) {
         return Err(format!("with a cell state of scale {scale}, which is no power of two"));
     }
-    Ok(IntegerCell { exponent: exponent as i32, keeps_states: true })
+    Ok(IntegerCell { exponent: exponent as i32, sums: -12, keeps_states: true })
 }
 
 /// Four constants from `first` on, one below the other.
@@ -88,7 +89,7 @@ fn stacked(
     word: &'static str,
     integer: bool,
 ) -> Result<Stacked, Reason> {
-    let (mut real, mut bytes, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut real, mut bytes, mut words, mut long) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut scale = Vec::new();
     for position in first..first + 4 {
         let part = layer.input(position)?;
@@ -105,6 +106,10 @@ fn stacked(
                 words.extend(part);
                 scale.extend(vec![q.as_ref().map_or(1.0, |q| q.scale[0]); shape[0]]);
             }
+            (true, Constant::I64(part), q) => {
+                long.extend(part);
+                scale.extend(vec![q.as_ref().map_or(1.0, |q| q.scale[0]); shape[0]]);
+            }
             (true, ..) => return Err(format!("{word} of type {}, or not of one scale", part.dtype.name())),
             // 8-bit weights of a float layer mean the real numbers that they stand for.
             (false, Constant::F32(_), _) | (false, _, Some(_)) => {
@@ -116,6 +121,7 @@ fn stacked(
     let mut whole = shape.to_vec();
     whole[0] *= 4;
     let constant = match integer {
+        true if !long.is_empty() => Constant::I64(long),
         true if bytes.is_empty() => Constant::I32(words),
         true => Constant::I8(bytes),
         false => Constant::F32(real),

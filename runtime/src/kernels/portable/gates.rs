@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use crate::gates::{LstmStep, by_power, logistic, sum, tanh, tanh_of, to_int8, to_int16};
+use crate::gates::{LstmStep, to_int8};
 use crate::kernels::Delays;
 use crate::tensor::Element;
 
@@ -16,22 +16,7 @@ pub(in crate::kernels) fn lstm(
     cell: &[Cell<i16>],
     hidden: &[Cell<i8>],
 ) {
-    let &LstmStep { table, rounding, candidate_shift, low, high, .. } = step;
-    let (a, b) = (a.as_chunks::<4>().0, b.as_chunks::<4>().0);
-    for ((([a0, a1, a2, a3], [b0, b1, b2, b3]), c), h) in a.iter().zip(b).zip(cell).zip(hidden) {
-        let (input, forget, candidate, output) = (sum(a0, b0), sum(a1, b1), sum(a2, b2), sum(a3, b3));
-        let new = logistic(table, input).wrapping_mul(tanh(table, candidate));
-        let new = to_int16(by_power(new, candidate_shift, rounding));
-        let old = logistic(table, forget).wrapping_mul(c.get().into());
-        let old = to_int16(by_power(old, -15, rounding));
-        let state = old.wrapping_add(new).max(low).min(high);
-        c.set(state as i16);
-        let x = state.wrapping_mul(step.tanh_multiplier);
-        let half = 1i32.wrapping_shl(step.tanh_shift) >> 1;
-        let x = x.wrapping_add(half).wrapping_shr(step.tanh_shift);
-        let y = logistic(table, output).wrapping_mul(tanh_of(table, x));
-        h.set(to_int8(y, step.multiplier, step.zero_point, rounding));
-    }
+    step.run(a, b, cell, hidden, |y| to_int8(y, step.multiplier, step.zero_point, step.rounding));
 }
 
 /// See [`Kernels::delays`](crate::kernels::Kernels::delays). Not inlined, so that it is compiled for speed.

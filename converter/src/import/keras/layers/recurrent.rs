@@ -100,6 +100,7 @@ fn direction(
         output_activation: activation,
         reverse,
         cell_clip: 0.0,
+        sum_clip: 0.0,
         time_major: false,
         zero_masked: zero_masked && mask.is_some(),
         integer: None,
