@@ -161,6 +161,26 @@ def masks_read():
     put("masks_two", keras.Model([x, y, h, c], outputs), given=[ids, ids[::-1, ::-1], *states])
 
 
+def cells():
+    x = L.Input((7, 4))
+    outputs = [L.RNN(L.LSTMCell(3))(x), L.Bidirectional(L.RNN(L.GRUCell(3)))(x)]
+    stack = [L.GRUCell(3, reset_after=False), L.LSTMCell(2), L.GRUCell(4)]
+    outputs += keras.tree.flatten(L.RNN(stack, return_sequences=True, return_state=True)(x))
+    stack = L.StackedRNNCells([L.SimpleRNNCell(3), L.SimpleRNNCell(2, use_bias=False)])
+    outputs += [L.RNN(stack, go_backwards=True, return_sequences=True)(L.Masking()(x))]
+    put("cells", keras.Model(x, outputs), ("keras", "h5"), given=[rng.standard_normal((2, 7, 4)) * (rng.random((2, 7, 1)) < 0.7)])
+
+    # What Keras 2 wrote for layers of sequences whose first dimension is time.
+    x = L.Input((7, 4))
+    outputs = [*L.LSTM(3, return_sequences=True, return_state=True)(x)]
+    outputs += [L.GRU(2, return_sequences=True, go_backwards=True)(x), L.SimpleRNN(2)(x)]
+    outputs += [L.Bidirectional(L.GRU(2, return_sequences=True))(x)]
+    put("time_major", keras.Model(x, outputs), ("h5",))
+    with h5py.File(os.path.join(HERE, "time_major.h5"), "r+") as file:
+        config = file.attrs["model_config"].replace("[null, 7, 4]", "[7, 1, 4]")
+        file.attrs["model_config"] = config.replace('"zero_output_for_mask"', '"time_major": true, "zero_output_for_mask"')
+
+
 def training():
     x = L.Input((6,))
     inner = keras.Sequential([L.Input((6,)), L.Dense(6), L.Dropout(0.5, name="inside")], name="block")
@@ -230,7 +250,7 @@ def elements():
 
 shutil.rmtree(HERE, ignore_errors=True)
 os.makedirs(HERE)
-for case in (functions, einsum, masks, masks_read, training, stateful, quantized, own, containers, elements):
+for case in (functions, einsum, masks, masks_read, cells, training, stateful, quantized, own, containers, elements):
     keras.utils.set_random_seed(5)
     case()
 np.savez_compressed(os.path.join(os.path.dirname(HERE), "today.npz"), **arrays)

@@ -147,6 +147,14 @@ fn wrapped(layer: &Layer, config: &Json, keras: u32) -> Result<Vec<(&'static str
             };
             Ok(vec![("forward_layer", forward), ("backward_layer", backward)])
         }
+        "RNN" => Ok(match config.get("cell") {
+            Some(cell) => vec![("cell", read_layer(cell, keras)?)],
+            None => Vec::new(),
+        }),
+        "StackedRNNCells" => {
+            let cells = config.get("cells").and_then(items);
+            cells.into_iter().flatten().map(|cell| Ok(("cells", read_layer(cell, keras)?))).collect()
+        }
         _ => Ok(Vec::new()),
     }
 }

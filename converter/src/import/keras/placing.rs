@@ -16,15 +16,9 @@ impl Network {
         let list = LISTS.iter().find(|list| weights.has_group(&path(list))).unwrap_or(&LISTS[0]);
         let mut used = HashMap::<String, usize>::new();
         for layer in &mut self.layers {
-            let name = snake_case(if layer.network.is_some() && layer.class == "Model" {
-                "Functional"
-            } else {
-                &layer.class
-            });
-            let count = used.entry(name.clone()).or_default();
-            let unique = if *count == 0 { name } else { format!("{name}_{count}") };
-            *count += 1;
-            layer.place(&join(&path(list), &unique), weights);
+            let is_model = layer.network.is_some() && layer.class == "Model";
+            let name = unique(&mut used, if is_model { "Functional" } else { &layer.class });
+            layer.place(&join(&path(list), &name), weights);
         }
     }
 
@@ -82,8 +76,13 @@ impl Layer {
             let place = if public.is_some() { place.trim_start_matches('_') } else { place };
             variable.path = Some(join(base, place));
         }
+        // Members of a list have the names of their classes.
+        let is_list = self.class == "StackedRNNCells";
+        let mut used = HashMap::<String, usize>::new();
         for (attribute, child) in &mut self.children {
-            child.place(&join(base, attribute), weights);
+            let own = join(base, attribute);
+            let place = if is_list { join(&own, &unique(&mut used, &child.class)) } else { own };
+            child.place(&place, weights);
         }
         if let Some(network) = &mut self.network {
             network.place(base, weights);
@@ -112,6 +111,15 @@ impl Layer {
         }
         known
     }
+}
+
+/// The name of a member of a list, by its class and those before it.
+fn unique(used: &mut HashMap<String, usize>, class: &str) -> String {
+    let name = snake_case(class);
+    let count = used.entry(name.clone()).or_default();
+    let unique = if *count == 0 { name } else { format!("{name}_{count}") };
+    *count += 1;
+    unique
 }
 
 fn join(base: &str, name: &str) -> String {

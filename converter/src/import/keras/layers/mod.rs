@@ -10,7 +10,7 @@
 //! | `merge` | layers of several operands |
 //! | `shape` | Flatten, Reshape, Permute, RepeatVector, Embedding |
 //! | `masks` | Masking, and the masks of all layers |
-//! | `recurrent` | LSTM, GRU, SimpleRNN, Bidirectional |
+//! | `recurrent` | LSTM, GRU, SimpleRNN, RNN, Bidirectional |
 //! | `attention` | Attention, MultiHeadAttention |
 //! | `operation` | `keras.ops` in functional models |
 
@@ -91,7 +91,7 @@ const LAYERS: &[(&[&str], Build)] = &[
     (&["Permute"], shape::permute),
     (&["RepeatVector"], shape::repeat),
     (&["Embedding"], shape::embedding),
-    (&["LSTM", "GRU", "SimpleRNN"], recurrent::layer),
+    (&["LSTM", "GRU", "SimpleRNN", "RNN"], recurrent::layer),
     (&["Bidirectional"], recurrent::bidirectional),
     (&["Masking"], masks::masking),
     (&["TimeDistributed"], shape::time_distributed),
@@ -142,7 +142,9 @@ fn find(class: &str) -> Option<Build> {
 
 /// Whether Ferrolite knows the class, at least in some form.
 pub fn is_known(class: &str) -> bool {
-    class == "InputLayer" || find(class).is_some()
+    // Cells are known within an RNN.
+    let cells = ["LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"];
+    class == "InputLayer" || cells.contains(&class) || find(class).is_some()
 }
 
 /// Builds one call of a layer, under this name.
@@ -347,6 +349,11 @@ pub fn variables(layer: &Layer) -> Result<Vec<Variable>> {
             list.push(("kernel", "cell/", true));
             list.push(("recurrent_kernel", "cell/", true));
             bias(&mut list, "cell/")?;
+        }
+        "LSTMCell" | "GRUCell" | "SimpleRNNCell" => {
+            own("kernel", true);
+            own("recurrent_kernel", true);
+            bias(&mut list, "")?;
         }
         "MultiHeadAttention" => attention::variables(yes("use_bias")?, &mut list),
         _ => {}
