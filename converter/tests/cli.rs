@@ -474,6 +474,46 @@ fn an_update_is_signed_and_fits_or_does_not() {
     desk.bad("fits cut.update --of sine.ferro", 1, "its manifest says");
 }
 
+/// Away from the sources, the runners come from the command itself, if it was built with them.
+#[test]
+fn an_installed_command_runs_on_boards() {
+    let desk = Desk::new();
+    desk.take("sine/sine_int8_tf.tflite", "sine.tflite");
+    desk.good("convert sine.tflite -o sine.ferro --target cortex-m4");
+    desk.npz("in.npz", "in0", &[3, 1], &[0.5, 1.5, 6.0]);
+    let installed = |words: &str| desk.command(words).env("FERROLITE_BOARDS", "").output().unwrap();
+    let boards: Value = serde_json::from_slice(&installed("boards --json").stdout).unwrap();
+    let m4 = boards["boards"].as_array().unwrap().iter().find(|board| board["name"] == "qemu-cortex-m4");
+    let m4 = m4.unwrap().clone();
+    let words = "run sine.ferro --input in.npz --on qemu-cortex-m4 --json";
+    if m4["qemu_installed"] != true {
+        println!("skipped: qemu-cortex-m4 is not installed");
+        return;
+    }
+    if m4["has_runner"] != true {
+        assert!(std::env::var_os("FERROLITE_REQUIRE_IMAGES").is_none(), "this command has no images");
+        check_refusal(words, &installed(words), 1, "sources are not at");
+        println!("skipped: this command was built without images (`cargo xtask images`)");
+        return;
+    }
+    let output = installed(&format!("{words} --output there.npz"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    desk.good("run sine.ferro --input in.npz --output here.npz");
+    let array = |name: &str| Npz::open(&desk.path(name)).unwrap().read("out0").unwrap();
+    assert_eq!(array("there.npz"), array("here.npz"));
+    let output = installed("bench sine.ferro --on qemu-cortex-m4 --json");
+    let measured: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        measured["instructions"].as_u64().unwrap() > 100 && measured["stack_bytes"].as_u64().unwrap() > 100
+    );
+    assert!(
+        measured["runtime_flash_bytes"].is_null() && measured["notes"][0].as_str().unwrap().contains("flash")
+    );
+    // A folder that is not there is a mistake, not the lack of sources.
+    let output = desk.command(words).env("FERROLITE_BOARDS", "/absent").output().unwrap();
+    check_refusal(words, &output, 1, "/absent");
+}
+
 #[test]
 fn boards_that_are_not_there() {
     let desk = Desk::new();

@@ -147,8 +147,12 @@ fn measure_on(
     progress.end();
     let run = run?;
     measured = of_run(model, board, &run)?;
-    measured.runtime_flash_bytes =
-        Some(board::runtime_flash_bytes(board, &model_file::operators(model, board.core_target()))?);
+    if board::has_sources() {
+        let operators = model_file::operators(model, board.core_target());
+        measured.runtime_flash_bytes = Some(board::runtime_flash_bytes(board, &operators)?);
+    } else {
+        measured.notes.push("the runtime's flash is not measured: that builds firmware, whose sources are not here (FERROLITE_BOARDS)".into());
+    }
     if let (Ok(modelled), Some(chip)) = (run.modelled, chip) {
         let ms = chip.milliseconds(modelled);
         // Picojoules of so many cycles.

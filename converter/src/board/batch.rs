@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cycles::Plugin;
-use super::firmware::Firmware;
+use super::image::Runner;
 use super::job::{Answers, Job};
 use super::qemu::{self, Start};
 use super::table::Board;
@@ -49,11 +49,11 @@ pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<R
     let pending = open(&results);
     if !pending.is_empty() {
         qemu::require(board)?;
-        let firmware = Firmware::runner(board).build()?;
+        let runner = Runner::of(board)?;
         let asked = pending.iter().any(|&index| items[index].options.cycles);
         let estimate = pending.iter().any(|&index| items[index].options.estimate);
-        let plugin = asked.then(|| Plugin::prepare(board, &firmware, estimate));
-        let session = Session { board, firmware: &firmware, plugin: &plugin, items };
+        let plugin = asked.then(|| Plugin::prepare(board, runner.path(), estimate));
+        let session = Session { board, firmware: runner.path(), plugin: &plugin, items };
         let mut wrapped = Vec::new();
         for (index, answers) in session.answers(FINE, pending)? {
             match answers {

@@ -109,6 +109,9 @@ impl Plugin {
     }
 }
 
+/// The empty functions that the runner calls around a measurement.
+pub(super) const MARKS: [&str; 2] = ["ferrolite_window_open", "ferrolite_window_close"];
+
 fn marks(runner: &Path) -> Result<(u64, u64), String> {
     let bytes = read(runner).map_err(|error| error.message)?;
     let file = parse(runner, &bytes).map_err(|error| error.message)?;
@@ -116,7 +119,7 @@ fn marks(runner: &Path) -> Result<(u64, u64), String> {
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
         symbol.map(|symbol| symbol.address()).ok_or_else(|| format!("the runner has no symbol {name}"))
     };
-    Ok((mark("ferrolite_window_open")?, mark("ferrolite_window_close")?))
+    Ok((mark(MARKS[0])?, mark(MARKS[1])?))
 }
 
 /// The major version of QEMU.

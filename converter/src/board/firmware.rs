@@ -171,7 +171,7 @@ impl<'a> Firmware<'a> {
 }
 
 /// The firmware workspace: the environment variable `FERROLITE_BOARDS`, or `boards/` of the source tree that
-/// this program was built from.
+/// this program was built from. The variable without a value says that there is none.
 pub fn folder() -> Result<PathBuf> {
     let path = match std::env::var_os("FERROLITE_BOARDS") {
         Some(path) => PathBuf::from(path),
@@ -179,9 +179,15 @@ pub fn folder() -> Result<PathBuf> {
     };
     match path.canonicalize() {
         Ok(path) if path.join("Cargo.toml").is_file() => Ok(path),
-        _ => Err(Error::input(format!("the firmware's sources are not at {}", path.display()))
-            .help("set FERROLITE_BOARDS to the folder `boards` of Ferrolite's source tree")),
+        _ => Err(Error::input(format!("the firmware's sources are not at `{}`", path.display()))
+            .help("set FERROLITE_BOARDS to the folder `boards` of Ferrolite's source tree; a command that was built after `cargo xtask images` has the runners in it and needs none to run models on boards")),
     }
+}
+
+/// Whether the firmware's sources are there. A variable that names a folder without them is a mistake of the user's, and
+/// counts as if they were: building them then says so.
+pub fn has_sources() -> bool {
+    folder().is_ok() || std::env::var_os("FERROLITE_BOARDS").is_some_and(|path| !path.is_empty())
 }
 
 /// Whether the standard library of a target is installed.

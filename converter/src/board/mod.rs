@@ -4,7 +4,7 @@
 //! model, inputs --> job.bin, inputs.bin --> QEMU with the runner firmware --> results.bin --> BoardRun
 //! ```
 //! One runner firmware per board runs any model (`boards/runner`). It is built when it is missing or older
-//! than its sources. QEMU's loader puts the model into the board's memory. Inputs and outputs are files that
+//! than its sources, and unpacked from this program (`image`) where there are no sources. QEMU's loader puts the model into the board's memory. Inputs and outputs are files that
 //! the runner reads and writes over semihosting, so one start of QEMU can run any number of samples, and as
 //! many models as the board has room for ([`run_batch`]).
 //!
@@ -27,6 +27,7 @@ mod batch;
 mod cycles;
 mod firmware;
 mod footprint;
+mod image;
 mod job;
 mod packing;
 mod parts;
@@ -44,7 +45,9 @@ use job::{Answers, Counts};
 
 pub use batch::{BatchItem, run_batch};
 pub use cycles::Modelled;
+pub use firmware::has_sources;
 pub use footprint::{Profile, link_check, runtime_flash_bytes, verifier_flash_bytes};
+pub use image::{MOST_BYTES as MOST_IMAGE_BYTES, embedded as embedded_runner, pack as pack_runner};
 pub use packing::{foreign_packing, portable_packing};
 pub use parts::{Evidence, PARTS, Part, part};
 pub use table::{BOARDS, Board, HOST, JobMemory, find};
@@ -110,6 +113,8 @@ pub struct Status {
     pub qemu_installed: bool,
     /// Whether its Rust target is installed.
     pub target_installed: bool,
+    /// Whether its runner can be built here, or is part of this program.
+    pub has_runner: bool,
 }
 
 /// All boards, and which of their programs are installed.
@@ -120,6 +125,7 @@ pub fn list() -> Vec<Status> {
             board,
             qemu_installed: qemu::installed(board.qemu).is_some(),
             target_installed: firmware::target_installed(board.target),
+            has_runner: has_sources() || embedded_runner(board).is_some(),
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Printed;
 use super::args::BoardsArgs;
-use crate::board::{self, HOST, PARTS, Part, Status};
+use crate::board::{self, HOST, PARTS, Part, Status, has_sources};
 use crate::error::Result;
 use crate::project::KITS;
 use crate::text::{self, Column};
@@ -24,6 +24,8 @@ struct Board {
     qemu_installed: Option<bool>,
     target: Option<&'static str>,
     target_installed: Option<bool>,
+    /// Whether its runner can be built here, or is part of this program.
+    has_runner: Option<bool>,
     /// What it can: `run` (`--on`), `time` (`bench --board`), `new` (`new --board`).
     can: Vec<&'static str>,
     /// The board that runs the programs of its core.
@@ -46,6 +48,7 @@ impl From<Status> for Board {
             qemu_installed: Some(status.qemu_installed),
             target: Some(board.target),
             target_installed: Some(status.target_installed),
+            has_runner: Some(status.has_runner),
             can: can("run", board.name),
             ..Board::default()
         }
@@ -64,6 +67,7 @@ impl Board {
             qemu_installed: by.and_then(|board| board.qemu_installed),
             target: by.and_then(|board| board.target),
             target_installed: by.and_then(|board| board.target_installed),
+            has_runner: by.and_then(|board| board.has_runner),
             can: can("time", part.name),
             emulated_by: Some(part.emulated),
             clock_hz: Some(part.clock_hz),
@@ -118,6 +122,8 @@ pub fn execute(args: &BoardsArgs) -> Result<Printed> {
 fn ready(board: &Board) -> String {
     match (board.qemu_installed, board.target_installed) {
         (Some(false), _) => "no: QEMU is not installed".into(),
+        _ if board.has_runner == Some(false) => "no: its runner is not in this program".into(),
+        _ if !has_sources() => "yes".into(),
         (_, Some(false)) => format!("no: rustup target add {}", board.target.unwrap_or_default()),
         _ => "yes".into(),
     }

@@ -12,6 +12,7 @@
 //! cargo xtask bench --house   the same, compared with the earlier figures
 //! cargo xtask lint      formatting, clippy, which way imports go, what packages hold
 //! cargo xtask schema    regenerate the code that is made from model.fbs
+//! cargo xtask images    build the boards' runners, to be embedded in the command
 //! cargo xtask models    make all .ferro files of the repository anew
 //! cargo xtask book      check and build the book, into target/book
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
@@ -39,6 +40,7 @@ mod test;
 mod web;
 
 use clap::{Parser, Subcommand};
+use run::{IMAGES, command, exec};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Ferrolite's own chores")]
@@ -97,6 +99,8 @@ enum Command {
     Lint,
     /// Regenerates the code that is made from the schema files (needs npm)
     Schema,
+    /// Builds the runners of all boards and packs them into converter/images, to be embedded in the command
+    Images,
     /// Makes all .ferro files of the repository anew
     Models,
     /// Checks the book of boards/book and builds it into target/book
@@ -134,6 +138,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { board, model, golden, .. } => bench::run(&board, &model, golden),
         Command::Lint => test::run_all(Some("lint"), false),
         Command::Schema => schema::run(),
+        Command::Images => exec(command("cargo", &IMAGES)),
         Command::Models => models::run(),
         Command::Book { errors: true, .. } => book::errors(),
         Command::Book { pictures: true, .. } => book::pictures(),

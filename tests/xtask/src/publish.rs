@@ -29,6 +29,9 @@ const FILES: [&str; 2] = ["LICENSE", "README.md"];
 /// Most bytes of a compressed package: enough for the sources, too few for models or recordings of tests.
 const MOST_BYTES: u64 = 1 << 20;
 
+/// What the images of the boards' runners may add to the command's.
+const IMAGES_BYTES: u64 = 1_500_000;
+
 /// crates.io accepts at most so many keywords, of so many characters.
 const KEYWORDS: usize = 5;
 const KEYWORD: usize = 20;
@@ -47,8 +50,9 @@ pub fn packages() -> Result<()> {
         let version = id.trim().rsplit(['@', '#']).next().unwrap_or_default();
         let package = root().join(format!("target/package/{name}-{version}.crate"));
         let bytes = fs::metadata(&package).with_context(|| package.display().to_string())?.len();
-        if bytes > MOST_BYTES {
-            wrong.push(format!("{name}: its package has {bytes} bytes, more than {MOST_BYTES}"));
+        let most = MOST_BYTES + if name == "ferrolite" { IMAGES_BYTES } else { 0 };
+        if bytes > most {
+            wrong.push(format!("{name}: its package has {bytes} bytes, more than {most}"));
         }
         let words = ["package", "-q", "--list", "--allow-dirty", "--offline", "-p", name];
         let list = output("cargo", &words).context("cargo package --list")?;

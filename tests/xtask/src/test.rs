@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::run::{command, exec, output, root};
+use crate::run::{IMAGES, command, exec, output, root};
 use crate::setup::{self, Tools};
 use crate::{book, publish, python, web};
 
@@ -235,6 +235,18 @@ const STEPS: &[Step] = &[
             // With optimisations: tens of thousands of signatures are checked.
             let test = ["test", "-q", "--profile", "untuned", "-p", "ferrolite-slots"];
             in_boards(&[&test[..], &["--target-dir", "target/slots"]].concat())
+        },
+    },
+    Step {
+        name: "installed command",
+        slow: true,
+        skip: needs_boards,
+        run: || {
+            exec(command("cargo", &IMAGES))?;
+            let mut test =
+                command("cargo", &["test", "-q", "-p", "ferrolite", "--test", "cli", "installed_command"]);
+            test.env("FERROLITE_REQUIRE_IMAGES", "1");
+            exec(test)
         },
     },
     Step {
