@@ -54,9 +54,32 @@ fn check(application: &str, arguments: &[&str]) -> String {
     log
 }
 
+/// The number behind these words of a log.
+fn number(log: &str, words: &str) -> u32 {
+    let rest = log.split(words).nth(1).unwrap_or_else(|| panic!("no `{words}` in {log}"));
+    let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("no number behind `{words}` in {log}"))
+}
+
+/// Also in 64 KB of flash and 16 KB of RAM, which is all that its memory map has.
 #[test]
 fn the_cortex_m4_board_answers_as_the_host() {
-    check("gesture", &[]);
+    let log = check("gesture", &[]);
+    let used = number(&log, "stack: ");
+    let stack = number(&log, &format!("stack: {used} of "));
+    assert!(used > 100 && used <= stack, "{log}");
+    let elf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/thumbv7em-none-eabihf/release/gesture");
+    let elf = std::fs::read(elf).unwrap();
+    let elf = object::File::parse(&elf[..]).unwrap();
+    let bytes = |range: std::ops::Range<u64>| -> u64 {
+        elf.sections()
+            .filter(|section| range.contains(&section.address()))
+            .map(|section| section.size())
+            .sum()
+    };
+    let ram = bytes(0x2000_0000..0x2100_0000) + u64::from(stack);
+    assert!(ram <= 16 << 10, "{ram} bytes of RAM");
+    println!("{ram} bytes of RAM with {stack} of stack, of which {used} were used");
 }
 
 #[test]
@@ -71,9 +94,22 @@ fn a_model_among_tasks_answers_as_the_host() {
     let turns = log.lines().find_map(|line| line.split("had ").nth(1)?.split(' ').next()?.parse().ok());
     let turns: usize = turns.expect("the log says how many turns the other task had");
     let gaps = Model::from_bytes(&MODEL).unwrap().ops().len() - 1;
-    let gaps = RECORDING.len() / WINDOW * gaps;
+    // Behind each measurement of a window, too, before the first op, and before its line of the log.
+    let gaps = RECORDING.len() / WINDOW * (gaps + 128 + 2);
     // The other task may begin.
     assert!(turns == gaps || turns == gaps + 1, "{gaps} gaps\n{log}");
+
+    // The LED's period does not slip: it has changed once in each, and is late by two steps at most.
+    let changes = number(&log, "the LED changed");
+    let (ticks, period) = (number(&log, "times in"), number(&log, "ticks, each"));
+    let (late, longest) = (number(&log, "late by"), number(&log, "the longest step took"));
+    let line = number(&log, "the longest line of this log");
+    assert!(changes > 50 && changes.abs_diff(ticks / period) <= 1, "{log}");
+    // Two steps, since embassy turns the order of tasks around from round to round; its own turns take some hundred
+    // instructions.
+    assert!(longest > 100 && late <= 2 * longest.max(line) + 50, "{log}");
+    // The same on every run.
+    assert_eq!(check("tasks", &[]), log);
 
     // The model itself lies where the attribute of its `static` says, and not a reference to it.
     let elf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/thumbv7em-none-eabihf/release/tasks");

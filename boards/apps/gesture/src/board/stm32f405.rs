@@ -27,5 +27,9 @@ pub fn run(memory: &mut Memory) -> Result<(), Stop> {
         let pins = device.GPIOB.split(&mut rcc);
         device.I2C1.i2c((pins.pb6, pins.pb7), 400.kHz(), &mut rcc)
     };
-    App::new(bus, led)?.run(memory, SAMPLES / STEPS)
+    let mut app = App::new(bus, led)?;
+    // The chip wakes: 100 ms at 16 MHz.
+    #[cfg(feature = "sensor")]
+    cortex_m::asm::delay(1_600_000);
+    app.run(memory, SAMPLES / STEPS)
 }
