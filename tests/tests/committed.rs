@@ -33,6 +33,12 @@ const COMMITTED: &[Committed] = &[
         target: Target::CortexM4,
         module: Some("boards/apps/gesture/model/watch.rs"),
     },
+    Committed {
+        file: "boards/apps/digits/model/digits.ferro",
+        source: "tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite",
+        target: Target::CortexM4,
+        module: Some("boards/apps/digits/model/digits.rs"),
+    },
 ];
 
 /// Made by `tests/custom.rs`, which has the operator that it needs.

@@ -33,8 +33,8 @@ fn host_scores(window: &[u8]) -> Vec<i8> {
     net.output::<i8>(0).unwrap().to_vec()
 }
 
-/// Runs a firmware, and compares the scores in its log with those of the host; the log.
-fn check(application: &str, arguments: &[&str]) -> String {
+/// Runs a firmware; its log.
+fn run(application: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps").join(application);
     let mut command = Command::new("cargo");
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
@@ -44,6 +44,18 @@ fn check(application: &str, arguments: &[&str]) -> String {
     let log = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}\n{log}");
+    log
+}
+
+/// The ELF file of an application for the MPS2.
+fn elf(application: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/thumbv7em-none-eabihf/release");
+    std::fs::read(folder.join(application)).unwrap()
+}
+
+/// Runs a firmware, and compares the scores in its log with those of the host; the log.
+fn check(application: &str, arguments: &[&str]) -> String {
+    let log = run(application, arguments);
     let windows: Vec<&[u8]> = RECORDING.chunks_exact(WINDOW).collect();
     assert_eq!(log.lines().filter(|line| line.contains("scores")).count(), windows.len(), "{log}");
     for (index, window) in windows.into_iter().enumerate() {
@@ -65,11 +77,16 @@ fn number(log: &str, words: &str) -> u32 {
 #[test]
 fn the_cortex_m4_board_answers_as_the_host() {
     let log = check("gesture", &[]);
-    let used = number(&log, "stack: ");
-    let stack = number(&log, &format!("stack: {used} of "));
+    check_memory("gesture", &log);
+}
+
+/// The painted stack is within the stated bound, and with that the RAM within 16 KB; flash of 64 KB is all that the
+/// memory map has.
+fn check_memory(application: &str, log: &str) {
+    let used = number(log, "stack: ");
+    let stack = number(log, &format!("stack: {used} of "));
     assert!(used > 100 && used <= stack, "{log}");
-    let elf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/thumbv7em-none-eabihf/release/gesture");
-    let elf = std::fs::read(elf).unwrap();
+    let elf = elf(application);
     let elf = object::File::parse(&elf[..]).unwrap();
     let bytes = |range: std::ops::Range<u64>| -> u64 {
         elf.sections()
@@ -79,7 +96,30 @@ fn the_cortex_m4_board_answers_as_the_host() {
     };
     let ram = bytes(0x2000_0000..0x2100_0000) + u64::from(stack);
     assert!(ram <= 16 << 10, "{ram} bytes of RAM");
-    println!("{ram} bytes of RAM with {stack} of stack, of which {used} were used");
+    println!("{application}: {ram} bytes of RAM with {stack} of stack, of which {used} were used");
+}
+
+static DIGITS: AlignedBytes = include_model!("../../apps/digits/model/digits.ferro");
+static FRAMES: &[u8] = include_bytes!("../../apps/digits/model/frames.bin");
+
+/// Digits from a camera's frame buffer, over an asynchronous bus.
+#[test]
+fn digits_are_read_as_on_the_host() {
+    let log = run("digits", &[]);
+    let model = Model::from_bytes(&DIGITS).unwrap();
+    let mut arena = ferrolite_runtime::Arena::<8192>::new();
+    let mut net = Interpreter::new(&model, ops::ALL, &mut arena).unwrap();
+    let frames = FRAMES.chunks_exact(28 * 28);
+    assert_eq!(log.lines().filter(|line| line.contains("scores")).count(), frames.len(), "{log}");
+    for (index, frame) in frames.enumerate() {
+        let pixels: Vec<i8> = frame.iter().map(|&pixel| (i32::from(pixel) - 128) as i8).collect();
+        net.input_mut::<i8>(0).unwrap().copy_from_slice(&pixels);
+        net.invoke().unwrap();
+        let line = log.lines().find(|line| line.contains(&format!("frame {index}:"))).unwrap();
+        let scores = format!("scores {:?}", net.output::<i8>(0).unwrap());
+        assert!(line.ends_with(&scores), "{line}\nhost: {scores}");
+    }
+    check_memory("digits", &log);
 }
 
 #[test]
@@ -112,8 +152,7 @@ fn a_model_among_tasks_answers_as_the_host() {
     assert_eq!(check("tasks", &[]), log);
 
     // The model itself lies where the attribute of its `static` says, and not a reference to it.
-    let elf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/thumbv7em-none-eabihf/release/tasks");
-    let elf = std::fs::read(elf).unwrap();
+    let elf = elf("tasks");
     let elf = object::File::parse(&elf[..]).unwrap();
     let model = elf.symbols().find(|symbol| symbol.name().is_ok_and(|name| name.contains("5MODEL"))).unwrap();
     assert_eq!((model.address() >> 24, model.size()), (QSPI >> 24, MODEL.len() as u64));

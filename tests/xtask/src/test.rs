@@ -95,6 +95,7 @@ fn firmware_clippy() -> Result<()> {
     lint(&["-p", "runner", "--features", "qemu-cortex-m4"])?;
     lint(&["-p", "ferrolite-c"])?;
     lint(&["-p", "ferrolite-slots"])?;
+    lint(&["-p", "digits"])?;
     lint(&["-p", "gesture"])?;
     lint(&["-p", "contrast"])?;
     lint(&["-p", "tasks"])?;
