@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprCall, ImplItemFn, Item, ItemConst, ItemFn, ItemMod, Lit, Meta};
+use syn::{Attribute, Expr, ExprCall, ImplItemFn, Item, ItemConst, ItemFn, ItemMod, Lit, Meta, TraitItemFn};
 
 /// Functions of the host's error type that make an error.
 const MAKERS: [&str; 5] = ["input", "usage", "budget", "internal", "layer"];
@@ -84,6 +84,10 @@ impl<'a> Visit<'a> for Finder<'_> {
 
     fn visit_impl_item_fn(&mut self, item: &'a ImplItemFn) {
         self.within(item.sig.ident.to_string(), |finder| visit::visit_impl_item_fn(finder, item));
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'a TraitItemFn) {
+        self.within(item.sig.ident.to_string(), |finder| visit::visit_trait_item_fn(finder, item));
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {

@@ -14,6 +14,7 @@
 //! cargo xtask schema    regenerate the code that is made from model.fbs
 //! cargo xtask images    build the boards' runners, to be embedded in the command
 //! cargo xtask models    make all .ferro files of the repository anew
+//! cargo xtask packages  packages for Arduino, PlatformIO, ESP-IDF, Zephyr and CMSIS, into target/packages
 //! cargo xtask book      check and build the book, into target/book
 //! cargo xtask mutants   small faults put into the checks on purpose, into tests/mutants/list.txt
 //! ```
@@ -29,6 +30,7 @@ mod layout;
 mod models;
 mod mutants;
 mod operators;
+mod packages;
 mod publish;
 mod python;
 mod recipe;
@@ -112,6 +114,15 @@ enum Command {
         #[arg(long, conflicts_with = "errors")]
         pictures: bool,
     },
+    /// Puts packages for Arduino, PlatformIO, ESP-IDF, Zephyr and CMSIS together and runs their examples
+    Packages {
+        /// Only this one
+        #[arg(long)]
+        only: Option<String>,
+        /// Only the library of Cortex-M4, for a quick look
+        #[arg(long)]
+        quick: bool,
+    },
     /// Puts small faults into the checks, each of which a test must notice; writes tests/mutants/list.txt
     #[command(disable_help_flag = true)]
     Mutants {
@@ -140,6 +151,7 @@ fn main() -> anyhow::Result<()> {
         Command::Schema => schema::run(),
         Command::Images => exec(command("cargo", &IMAGES)),
         Command::Models => models::run(),
+        Command::Packages { only, quick } => packages::run(only.as_deref(), !quick),
         Command::Book { errors: true, .. } => book::errors(),
         Command::Book { pictures: true, .. } => book::pictures(),
         Command::Book { .. } => book::build(),

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{IMAGES, command, exec, output, root};
 use crate::setup::{self, Tools};
-use crate::{book, publish, python, web};
+use crate::{book, packages, publish, python, web};
 
 struct Step {
     name: &'static str,
@@ -218,6 +218,18 @@ const STEPS: &[Step] = &[
         slow: true,
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
         run: || projects(&["every_board"]),
+    },
+    Step {
+        name: "packages",
+        slow: false,
+        skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
+        run: || ["arduino", "cmsis-pack"].into_iter().try_for_each(|name| packages::run(Some(name), false)),
+    },
+    Step {
+        name: "packages of all kinds, for every core",
+        slow: true,
+        skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
+        run: || packages::run(None, true),
     },
     Step { name: "book", slow: false, skip: always, run: book::check },
     Step { name: "book: its commands", slow: false, skip: always, run: || book::commands(false) },

@@ -1,0 +1,1 @@
+/* Nothing of Zephyr's kernel is used. */

@@ -1,0 +1,3 @@
+/* Zephyr's printk. */
+#include <stdio.h>
+#define printk printf
