@@ -16,7 +16,8 @@ pub fn check() -> Result<()> {
 
 /// Runs what the pages tell to type: with `slow` what builds firmware, too.
 pub fn commands(slow: bool) -> Result<()> {
-    exec(command("cargo", &["build", "-q", "-p", "ferrolite"]))?;
+    // All programs of the workspace: its features are then those of `cargo test`, and little is left to build.
+    exec(command("cargo", &["build", "-q", "--workspace", "--bins"]))?;
     book(if slow { &["commands", "--slow"] } else { &["commands"] })
 }
 
