@@ -99,7 +99,7 @@ impl Right {
     pub(crate) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Right> {
         let twice = multiplier.mantissa.wrapping_mul(2);
         let term = zero_point.wrapping_mul(2).wrapping_add(1);
-        (multiplier.shift < 0).then(|| Right {
+        (multiplier.shift < 0).then_some(Right {
             twice,
             lacks: twice >> 31,
             shift: !multiplier.shift as u32,
