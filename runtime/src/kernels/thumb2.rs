@@ -123,7 +123,7 @@ mod asm {
 
     /// The channels of a pixel of RESIZE_BILINEAR, as many as `lr` says. r0 to r3 are the places of the four elements, upper
     /// left, lower left, upper right and lower right, and r4 to r7 their weights; r8 is the place of the output, r9 half of
-    /// the elements that are still to come.
+    /// the elements that are still to come. It is counted between a store and a load, which would wait for one another.
     #[cfg(not(kernels = "mve"))]
     macro_rules! channels {
         () => {
@@ -149,8 +149,8 @@ mod asm {
              2:
              FERROLITE_BLEND
              3:
-             FERROLITE_BLEND
              subs.w r9, r9, #1
+             FERROLITE_BLEND
              bne.w 2b
              .purgem FERROLITE_BLEND"
         };
