@@ -14,7 +14,7 @@ use ferrolite_schema::{DType, Tensor};
 
 use crate::error::Fault;
 use crate::node::Node;
-use crate::tensor::{TensorView, copy_short, fill_short};
+use crate::tensor::{TensorView, copy_short, fill_short, runs as tensor_runs};
 
 fn is_repeated(mask: u32, axis: u32) -> bool {
     mask & 1u32.wrapping_shl(axis) != 0
@@ -135,7 +135,7 @@ const REPEATED: usize = 128;
 /// [8, 8, 16] + [16]    one run of 1024 elements, b repeated 64 times
 /// ```
 /// What is shorter than half of [`REPEATED`] comes as some copies side by side, so that kernels have vectors to work on.
-/// Where one operand has an element for each run and the other one is as large as the output, as many runs come at once as
+/// Where one operand has an element for each run and the other one is as large as the output, some runs come at once, as
 /// there is room for copies: `[8, 8, 16] * [8, 8, 1]` is eight times 128 elements.
 pub fn runs(
     shape: &Broadcast,
@@ -159,31 +159,40 @@ pub fn runs(
     inner.dim = 1;
     // At most one of the operands is shorter than a run.
     let of_a = len_a < run;
-    let (short, len, other) = if of_a { (a, len_a, b) } else { (b, len_b, a) };
-    let together = len == 1 && (2..=REPEATED).contains(&run) && other.len() == out.len();
+    let (short, mut len, other) = if of_a { (a, len_a, b) } else { (b, len_b, a) };
+    let each = len == 1 && run > 1 && short.len().wrapping_mul(run) == out.len() && other.len() == out.len();
+    let mut many = run;
+    if each {
+        // Twice as many runs, as long as there is room.
+        let mut groups = short.len();
+        while many <= REPEATED / 2 {
+            (many, len) = (many.wrapping_mul(2), len.wrapping_mul(2));
+            groups = groups.wrapping_add(1) >> 1;
+        }
+        let (step_a, step_b) = if of_a { (len, many) } else { (many, len) };
+        axes.iter_mut().for_each(|axis| axis.dim = 1);
+        let [first, ..] = &mut axes;
+        *first = Axis { dim: groups as u32, at: 0, step_a, step_b };
+    }
     let copies = [const { Cell::new(0i8) }; REPEATED];
-    let (mut rest, mut many, mut first) = (out, 0usize, (0usize, 0usize));
+    let mut rest = out;
     walk(&mut axes, |at_a, at_b| {
-        if many == 0 {
-            first = (at_a, at_b);
-        }
-        let place = copies.get(many..).unwrap_or(&[]);
-        let copied = repeat(short.range(if of_a { at_a } else { at_b }, len), run, place);
-        let before = many;
-        many = many.wrapping_add(run);
-        if together && many.wrapping_add(run) <= REPEATED && many < rest.len() {
-            return;
-        }
-        let Some((out, behind)) = rest.split_at_checked(many) else { return };
-        let (mut x, mut y) =
-            (a.range(first.0, len_a.wrapping_add(before)), b.range(first.1, len_b.wrapping_add(before)));
-        if copied != 0 {
-            *(if of_a { &mut x } else { &mut y }) =
-                TensorView::from_cells(&copies).range(0, copied.wrapping_add(before));
-        }
-        kernel(x, y, out);
-        (rest, many) = (behind, 0);
+        let (out, behind) = rest.split_at_checked(many).unwrap_or((rest, &[]));
+        let few = short.range(if of_a { at_a } else { at_b }, len);
+        let copied =
+            if each && run <= REPEATED / 2 { spread(few, run, &copies) } else { repeat(few, run, &copies) };
+        let few = if copied == 0 { few } else { TensorView::from_cells(&copies).range(0, copied) };
+        let (x, y) = (a.range(at_a, out.len()), b.range(at_b, out.len()));
+        kernel(if of_a { few } else { x }, if of_a { y } else { few }, out);
+        rest = behind;
     });
+}
+
+/// Makes a run of copies of each element; how many bytes that are.
+#[inline(never)]
+fn spread(x: TensorView<'_, i8>, run: usize, copies: &[Cell<i8>]) -> usize {
+    tensor_runs(copies, run).zip(x.iter()).for_each(|(place, x)| fill_short(place, x));
+    x.len().wrapping_mul(run)
 }
 
 /// Copies a short operand side by side to `place`, up to a run and in whole copies, if the run is longer; how many bytes
@@ -218,42 +227,58 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
+    /// Whether each element of the output meets the elements that its index names, found by dividing it.
+    fn check_runs(dims: [u32; 6], repeat_a: u32, repeat_b: u32) -> Result<(), TestCaseError> {
+        let shape = Broadcast { dims, repeat_a, repeat_b };
+        let total: u32 = dims.iter().product();
+        let index_of = |mask: u32, mut index: u32| {
+            let (mut place, mut size) = (0, 1);
+            for axis in (0..6).rev() {
+                let (digit, dim) = (index % dims[axis], dims[axis]);
+                index /= dim;
+                if mask & (1 << axis) == 0 {
+                    place += digit * size;
+                    size *= dim;
+                }
+            }
+            (place, size)
+        };
+        let numbers = |mask: u32| -> Vec<i8> { (0..index_of(mask, 0).1).map(|i| i as i8).collect() };
+        let (a, b) = (numbers(repeat_a), numbers(repeat_b));
+        let mut seen = vec![0i8; total as usize];
+        let cells = Cell::from_mut(&mut seen[..]).as_slice_of_cells();
+        runs(&shape, TensorView::from_slice(&a), TensorView::from_slice(&b), cells, |a, b, out| {
+            for (i, out) in out.iter().enumerate() {
+                let pick = |x: TensorView<'_, i8>| x.at(i % x.len());
+                out.set(pick(a).wrapping_mul(3).wrapping_sub(pick(b)));
+            }
+        });
+        for index in 0..total {
+            let (a, b) = (index_of(repeat_a, index).0, index_of(repeat_b, index).0);
+            prop_assert_eq!(seen[index as usize], (a as i8).wrapping_mul(3).wrapping_sub(b as i8));
+        }
+        Ok(())
+    }
+
     proptest! {
-        /// Each element of the output meets the elements that its index names, found by dividing it.
         #[test]
         fn runs_pair_the_right_elements(
             dims in prop::array::uniform6(prop_oneof![1u32..4, 1u32..2, 1u32..40]),
             repeat_a in 0u32..64,
             other in 0u32..64,
         ) {
-            let shape = Broadcast { dims, repeat_a, repeat_b: other & !repeat_a };
-            let total: u32 = dims.iter().product();
-            let index_of = |mask: u32, mut index: u32| {
-                let (mut place, mut size) = (0, 1);
-                for axis in (0..6).rev() {
-                    let (digit, dim) = (index % dims[axis], dims[axis]);
-                    index /= dim;
-                    if mask & (1 << axis) == 0 {
-                        place += digit * size;
-                        size *= dim;
-                    }
-                }
-                (place, size)
-            };
-            let numbers = |mask: u32| -> Vec<i8> { (0..index_of(mask, 0).1).map(|i| i as i8).collect() };
-            let (a, b) = (numbers(shape.repeat_a), numbers(shape.repeat_b));
-            let mut seen = vec![0i8; total as usize];
-            let cells = Cell::from_mut(&mut seen[..]).as_slice_of_cells();
-            runs(&shape, TensorView::from_slice(&a), TensorView::from_slice(&b), cells, |a, b, out| {
-                for (i, out) in out.iter().enumerate() {
-                    let pick = |x: TensorView<'_, i8>| x.at(i % x.len());
-                    out.set(pick(a).wrapping_mul(3).wrapping_sub(pick(b)));
-                }
-            });
-            for index in 0..total {
-                let (a, b) = (index_of(shape.repeat_a, index).0, index_of(shape.repeat_b, index).0);
-                prop_assert_eq!(seen[index as usize], (a as i8).wrapping_mul(3).wrapping_sub(b as i8));
-            }
+            check_runs(dims, repeat_a, other & !repeat_a)?;
+        }
+
+        /// An element for each run, or for each column.
+        #[test]
+        fn runs_of_two_dimensions_pair_the_right_elements(
+            (outer, inner) in (1u32..60, 1u32..150),
+            axis in 4u32..6,
+            of_a: bool,
+        ) {
+            let mask = 1 << axis;
+            check_runs([1, 1, 1, 1, outer, inner], if of_a { mask } else { 0 }, if of_a { 0 } else { mask })?;
         }
     }
 }
