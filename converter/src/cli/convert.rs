@@ -17,7 +17,7 @@ use crate::compare::{Options, compare};
 use crate::convert::{ConvertOptions, Converted, convert, convert_to_tflite};
 use crate::data::{self, Dataset, first_layers};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::facts::{Facts, LongestStep};
 use crate::import;
 use crate::model_file::{input_ranges, input_specs};
 use crate::quantize::{Io, OutputReport, Trial};
@@ -114,13 +114,14 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
             port["sqnr_db"] = json!(output.sqnr_db.filter(|decibels| decibels.is_finite()));
             port["agreement"] = json!(output.agreement);
         }
+        object["longest_step"] = json!(facts.longest_step());
         object["notes"] = json!(converted.notes);
         object["warnings"] = json!(converted.warnings);
         return Ok(Printed::Json(object));
     }
     let written = [&args.rust, &args.c, &data, &args.report];
     let written = written.into_iter().flatten().map(|path| format!("wrote {}\n", path.display()));
-    let facts = describe(args, &converted, &footprint, tflite.then_some(bytes))?;
+    let facts = describe(args, &converted, &footprint, tflite.then_some(bytes), facts.longest_step())?;
     Ok(Printed::Text(facts + &written.collect::<String>()))
 }
 
@@ -223,6 +224,7 @@ fn describe(
     converted: &Converted,
     footprint: &Footprint,
     tflite: Option<usize>,
+    longest: Option<LongestStep>,
 ) -> Result<String> {
     let model = converted.file.model()?;
     let macs =
@@ -255,6 +257,13 @@ fn describe(
         ("layers", text::count(model.ops().len())),
         ("work", format!("{} multiply-accumulates", text::thousands(macs))),
     ]);
+    if let Some(step) = longest {
+        let (name, share) = (text::layer(&step.name), text::share(Some(step.share)));
+        let macs = text::thousands(step.macs);
+        let words =
+            format!("{} `{name}` ({}), {macs} multiply-accumulates, {share} of all", step.index, step.op);
+        lines.push(("long step", words));
+    }
     if converted.samples > 0 {
         let by = converted.calibration.iter().map(|method| format!(", {method}")).collect::<String>();
         lines.push(("calibrated", format!("on {} samples{by}", text::count(converted.samples))));

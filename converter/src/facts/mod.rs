@@ -145,6 +145,22 @@ pub struct OpFacts {
     pub constant_bytes: u64,
 }
 
+/// The layer with the most work, in JSON: what `step` of the runtime takes longest for, and so how long other tasks of a
+/// program wait at most between two of them. How long that is, `bench` counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LongestStep {
+    /// Place in the order of execution.
+    pub index: usize,
+    /// The author's name.
+    pub name: String,
+    /// The operator, by TFLite's name.
+    pub op: String,
+    /// Its multiply-accumulate operations.
+    pub macs: u64,
+    /// Their share of all.
+    pub share: f64,
+}
+
 /// A layer that cannot be converted, in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refused {
@@ -164,6 +180,13 @@ impl From<UnsupportedLayer> for Refused {
 }
 
 impl Facts {
+    /// The layer with the most multiply-accumulate operations, the first of several; `None` where no layer has any.
+    pub fn longest_step(&self) -> Option<LongestStep> {
+        let longest = self.ops.iter().rev().max_by_key(|op| op.macs).filter(|op| op.macs > 0)?;
+        let OpFacts { index, name, op, macs, .. } = longest.clone();
+        Some(LongestStep { index, name, op, macs, share: macs as f64 / self.macs.max(1) as f64 })
+    }
+
     /// The facts of a file in any supported format, a finished file or a trained model. The options specify
     /// what a trained model's file leaves open.
     ///
@@ -320,6 +343,19 @@ mod tests {
     use super::*;
     use crate::import::load;
     use crate::model_file::layers;
+
+    #[test]
+    fn the_longest_step_has_most_work() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/mnist_cnn/mnist_cnn_float.tflite");
+        let mut facts = Facts::read(path.as_ref(), &ImportOptions::default()).unwrap();
+        let step = facts.longest_step().unwrap();
+        assert_eq!(Some(step.macs), facts.ops.iter().map(|op| op.macs).max());
+        assert_eq!(step.share, step.macs as f64 / facts.macs as f64);
+        let first = facts.ops.iter().position(|op| op.macs == step.macs);
+        assert_eq!(Some(step.index), first);
+        facts.ops.iter_mut().for_each(|op| op.macs = 0);
+        assert_eq!(facts.longest_step(), None);
+    }
 
     #[test]
     fn work_is_what_the_converter_counts() {

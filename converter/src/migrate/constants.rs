@@ -132,13 +132,10 @@ impl Sum<'_> {
     fn shifts(&mut self) -> Result<i128, String> {
         let mut left = self.sums()?;
         while let [a, b, ..] = self.tokens {
-            let to_left = a.is('<') && b.is('<');
-            if !to_left && !(a.is('>') && b.is('>')) {
-                break;
-            }
+            let Some(mark) = ['<', '>'].into_iter().find(|&mark| a.is(mark) && b.is(mark)) else { break };
             self.tokens = &self.tokens[2..];
             let by = u32::try_from(self.sums()?).ok().filter(|&by| by < 64).ok_or("a shift")?;
-            left = if to_left {
+            left = if mark == '<' {
                 left.checked_mul(1 << by).ok_or("a number that is too large")?
             } else {
                 left >> by
