@@ -6,6 +6,7 @@
 //! | [`Interpreter`], [`Model`], [`Arena`] | any model, ports by index and by name |
 //! | [`ops`] | the operators that a program may link; [`ops::custom`] for one of your own |
 //! | [`Observer`] | profiling, tracing, checks of single layers |
+//! | `profile` (features `log`, `defmt`) | a line of a log for each op with its time, and for each output |
 //! | [`quant`] | the arithmetic of quantization |
 //! | [`self_test`] | whether this build gives the converter's answers |
 //!
@@ -65,6 +66,8 @@ mod node;
 pub mod ops;
 #[doc(hidden)]
 pub mod packing;
+#[cfg(any(feature = "log", feature = "defmt"))]
+pub mod profile;
 pub mod quant;
 pub mod self_test;
 mod taken;

@@ -186,6 +186,22 @@ mod tests {
         assert!(verifier <= 6_500, "{verifier} bytes");
     }
 
+    /// Of the runtime's lines for a log nothing is linked that a program does not use.
+    #[test]
+    fn a_log_that_is_not_written_takes_no_flash() {
+        let board = find("qemu-cortex-m3").unwrap();
+        if !list().iter().any(|status| status.board == board && status.target_installed) {
+            println!("skipped: {}: its Rust target is not installed", board.name);
+            return;
+        }
+        let ops = [OpCode::Lookup.into(), OpCode::Softmax.into()];
+        let bytes =
+            |features| beyond_empty(board, &footprint(board, features, &ops, Profile::Boards)).unwrap();
+        let (without, with) = (bytes("inference"), bytes("inference,log"));
+        assert!(without > 1_000);
+        assert_eq!(without, with);
+    }
+
     #[test]
     fn fewer_operators_take_less_flash() {
         let board = find("qemu-cortex-m3").unwrap();
