@@ -52,9 +52,11 @@ struct Facts {
     loads: Vec<(String, Option<String>)>,
     made: Vec<Made>,
     added: Vec<Added>,
-    /// Whether it names the resolver that has all operators.
-    all_operators: bool,
+    /// The resolvers that have all operators, by their names.
+    all_operators: BTreeSet<String>,
     resolvers: BTreeSet<String>,
+    /// Whether it names a resolver that has what is added to it.
+    mutable: bool,
     /// Arrays of bytes whose name says that they are an arena.
     arenas: Vec<(Vec<Token>, Place)>,
     constants: Constants,
@@ -144,7 +146,12 @@ impl Sources {
                     match word.as_str() {
                         "GetModel" => facts.load(&tokens, at),
                         "MicroInterpreter" | "RecordingMicroInterpreter" => facts.make(&tokens, at, here),
-                        "AllOpsResolver" => facts.all_operators = true,
+                        "AllOpsResolver" => {
+                            facts
+                                .all_operators
+                                .insert(named(&tokens[at + 1..]).unwrap_or_default().to_string());
+                        }
+                        "array" => facts.array_arena(&tokens, at, here),
                         word if resolvers.contains(word) => facts.resolver(&tokens, at),
                         word if word.starts_with("Add") => {
                             self.unclear.extend(facts.add(&tokens, at, &here));
@@ -243,21 +250,24 @@ impl Sources {
             added.map(|added| added.operator.clone()).collect()
         };
         let (users, every) = (self.users(array), self.files.iter().collect::<Vec<_>>());
-        for (files, any) in [(&users, false), (&users, true)] {
+        let all = |files: &[&Facts]| files.iter().any(|facts| !facts.all_operators.is_empty());
+        // One that has all has them whatever is added to it.
+        let mut of_all = every.iter().flat_map(|facts| &facts.all_operators);
+        if of_all.any(|name| resolvers.contains(name.as_str())) && of(&users, false).is_empty()
+            || all(&users) && !users.iter().any(|facts| facts.mutable)
+        {
+            return Linked::All;
+        }
+        for (files, any) in [(&users, false), (&users, true), (&every, true)] {
             let found = of(files, any);
             if !found.is_empty() {
                 return Linked::These(found);
             }
-            if files.iter().any(|facts| facts.all_operators) {
+            if all(files) {
                 return Linked::All;
             }
         }
-        let found = of(&every, true);
-        match (found.is_empty(), every.iter().any(|facts| facts.all_operators)) {
-            (false, _) => Linked::These(found),
-            (true, true) => Linked::All,
-            (true, false) => Linked::Unknown,
-        }
+        Linked::Unknown
     }
 
     /// The arena that the program which runs an array gives it: the largest, where there are several.
@@ -349,13 +359,19 @@ impl Facts {
 
     /// `MicroMutableOpResolver<5> resolver`, and references to one.
     fn resolver(&mut self, tokens: &[Token], at: usize) {
-        let mut rest = &tokens[at + 1..];
-        if rest.first().is_some_and(|token| token.is('<')) {
-            let Some(end) = rest.iter().take(32).position(|token| token.is('>')) else { return };
-            rest = &rest[end + 1..];
+        self.mutable = true;
+        self.resolvers.extend(named(&tokens[at + 1..]).map(str::to_string));
+    }
+
+    /// `std::array<uint8_t, kArenaSize> tensor_arena`.
+    fn array_arena(&mut self, tokens: &[Token], at: usize, place: Place) {
+        let rest = &tokens[at + 1..];
+        let Some(end) = rest.iter().take(32).position(|token| token.is('>')) else { return };
+        let Some(comma) = rest[..end].iter().position(|token| token.is(',')) else { return };
+        let arena = named(rest).is_some_and(|name| name.to_ascii_lowercase().contains("arena"));
+        if arena && comma + 1 < end {
+            self.arenas.push((rest[comma + 1..end].to_vec(), place));
         }
-        let name = rest.iter().find(|token| !token.is('&') && !token.is('*')).and_then(Token::word);
-        self.resolvers.extend(name.map(str::to_string));
     }
 
     /// `resolver.AddConv2D()`: what it adds, or a sentence where that is not known.
@@ -410,6 +426,16 @@ impl Facts {
             self.arenas.push((size.to_vec(), place));
         }
     }
+}
+
+/// The name that is declared behind a type, whose arguments, `&` and `*` are passed over.
+fn named(tokens: &[Token]) -> Option<&str> {
+    let mut rest = tokens;
+    if rest.first().is_some_and(|token| token.is('<')) {
+        let end = rest.iter().take(32).position(|token| token.is('>'))?;
+        rest = &rest[end + 1..];
+    }
+    rest.iter().find(|token| !token.is('&') && !token.is('*')).and_then(Token::word)
 }
 
 /// `MicroMutableOpResolver` and the names that a file gives it: `using R = tflite::MicroMutableOpResolver<3>;`.
@@ -560,6 +586,29 @@ mod tests {
         assert_eq!((nothing.linked("x"), nothing.arena("x")), (Linked::Unknown, Err(String::new())));
         let lengths = read(&[("x.c", &format!("unsigned char x[] = {MODEL}; unsigned int x_len = 8;"))]);
         assert!(lengths.unclear[0].contains("x_len"), "{:?}", lengths.unclear);
+    }
+
+    #[test]
+    fn a_resolver_with_all_operators_has_them_whatever_is_added() {
+        let text = "static tflite::AllOpsResolver op_resolver; op_resolver.AddSoftmax();
+            std::array<uint8_t, 2 * kBlock> tensor_arena_; constexpr int kBlock = 100;
+            auto* m = tflite::GetModel(voice.data());
+            i.reset(new tflite::MicroInterpreter(m, *op_resolver, tensor_arena_.data(), tensor_arena_.size(), &e));";
+        let sources = read(&[("main.ino", text)]);
+        assert_eq!(sources.linked("voice"), Linked::All);
+        assert_eq!(sources.arena("voice").unwrap().bytes, 200);
+        assert!(sources.loads("voice"));
+    }
+
+    #[test]
+    fn a_class_has_its_members_in_a_header() {
+        let header = "class Net { tflite::MicroMutableOpResolver<5> *m_resolver; static const int kArenaSize = 20000; };";
+        let body = "Net::Net() { m_model = tflite::GetModel(converted_model_tflite);
+            m_resolver = new tflite::MicroMutableOpResolver<10>(); m_resolver->AddConv2D(); m_resolver->AddMul();
+            m_interpreter = new tflite::MicroInterpreter(m_model, *m_resolver, m_tensor_arena, kArenaSize, m_error); }";
+        let sources = read(&[("Net.h", header), ("Net.cpp", body)]);
+        assert_eq!(sources.linked("converted_model_tflite"), these(&["CONV_2D", "MUL"]));
+        assert_eq!(sources.arena("converted_model_tflite").unwrap().bytes, 20000);
     }
 
     #[test]
