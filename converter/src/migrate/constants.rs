@@ -1,15 +1,22 @@
 //! Named numbers of a project's sources, and sums over them: `constexpr int kTensorArenaSize = 10 * 1024;`.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tokens::{Kind, Token, integer, plain};
 
 /// How many names may stand for one another.
 const DEPTH: usize = 16;
+/// How many names are looked up for one expression.
+const STEPS: usize = 1000;
 
 /// Names with the expressions that the sources give them. One that is defined for several chips has several.
 #[derive(Debug, Default)]
-pub(super) struct Constants(BTreeMap<String, Vec<Vec<Token>>>);
+pub(super) struct Constants {
+    names: BTreeMap<String, Vec<Vec<Token>>>,
+    /// Names that were looked up for the present question: expressions that name one another many times have no end.
+    steps: Cell<usize>,
+}
 
 impl Constants {
     /// Adds what a file defines: `#define NAME 1`, `NAME = 1;`, `NAME = 1,` (of an enum), `int NAME{1};`.
@@ -54,7 +61,7 @@ impl Constants {
     }
 
     fn insert(&mut self, name: &str, expression: Vec<Token>) {
-        let all = self.0.entry(name.to_string()).or_default();
+        let all = self.names.entry(name.to_string()).or_default();
         let same = |a: &[Token], b: &[Token]| a.iter().map(|t| &t.kind).eq(b.iter().map(|t| &t.kind));
         if !all.iter().any(|other| same(other, &expression)) {
             all.push(expression);
@@ -66,6 +73,7 @@ impl Constants {
     /// # Errors
     /// The part that it does not understand.
     pub(super) fn value(&self, expression: &[Token]) -> Result<u64, String> {
+        self.steps.set(0);
         self.value_within(expression, DEPTH)
     }
 
@@ -79,7 +87,9 @@ impl Constants {
     }
 
     fn named(&self, name: &str, depth: usize) -> Result<u64, String> {
-        let all = self.0.get(name).filter(|_| depth > 0).ok_or_else(|| format!("`{name}`"))?;
+        self.steps.set(self.steps.get() + 1);
+        let looked_up = depth > 0 && self.steps.get() <= STEPS;
+        let all = self.names.get(name).filter(|_| looked_up).ok_or_else(|| format!("`{name}`"))?;
         let mut values = all.iter().map(|expression| self.value_within(expression, depth - 1));
         let mut largest = values.next().unwrap_or_else(|| Err(format!("`{name}`")));
         for value in values {
@@ -92,10 +102,22 @@ impl Constants {
         largest
     }
 
-    /// How many values a name has in different places.
-    pub(super) fn definitions(&self, name: &str) -> usize {
-        let values = self.0.get(name).into_iter().flatten().filter_map(|e| self.value(e).ok());
-        values.collect::<std::collections::BTreeSet<_>>().len()
+    /// Whether a name in an expression, or one that stands behind it, has different values in different places.
+    pub(super) fn is_ambiguous(&self, expression: &[Token]) -> bool {
+        self.steps.set(0);
+        self.is_ambiguous_within(expression, DEPTH)
+    }
+
+    fn is_ambiguous_within(&self, expression: &[Token], depth: usize) -> bool {
+        self.steps.set(self.steps.get() + 1);
+        depth > 0
+            && self.steps.get() <= STEPS
+            && expression.iter().filter_map(|token| self.names.get(token.word()?)).any(|all| {
+                let values =
+                    all.iter().filter_map(|expression| self.value_within(expression, depth - 1).ok());
+                values.collect::<BTreeSet<_>>().len() > 1
+                    || all.iter().any(|expression| self.is_ambiguous_within(expression, depth - 1))
+            })
     }
 }
 
@@ -266,10 +288,23 @@ mod tests {
             let found = value(sources, expression).unwrap_err();
             assert!(found.contains(word), "{expression}: {found}");
         }
+        // Names that stand for one another many times come to an end.
+        let chain: String =
+            (0..20).map(|n| format!("int a{n} = {};", vec![format!("a{}", n + 1); 20].join(" + "))).collect();
+        assert!(value(&format!("{chain} int a20 = 1;"), "a0").is_err());
+        let mut constants = Constants::default();
+        constants.add(&plain(&chain));
+        assert!(!constants.is_ambiguous(&plain("a0")));
         let deep = "(".repeat(5000);
         assert!(value("", &deep).is_err() && value("", &"-".repeat(5000)).is_err());
         let mut constants = Constants::default();
-        constants.add(&plain("int k = 1; int k = 2; int k = 2;"));
-        assert_eq!(constants.definitions("k"), 2);
+        constants.add(&plain(
+            "int k = 1; int k = 2; int sum = k + 1; int one = 1; int one = 1; int x = y; int y = x;",
+        ));
+        for (expression, ambiguous) in
+            [("k", true), ("3 * sum", true), ("one", false), ("x", false), ("5", false)]
+        {
+            assert_eq!(constants.is_ambiguous(&plain(expression)), ambiguous, "{expression}");
+        }
     }
 }

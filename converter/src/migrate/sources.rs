@@ -304,7 +304,7 @@ impl Sources {
 
     /// An expression, with a remark where it has several values.
     fn words(&self, size: &[Token]) -> String {
-        let several = size.iter().filter_map(Token::word).any(|word| self.constants.definitions(word) > 1);
+        let several = self.constants.is_ambiguous(size);
         let text = spell(size);
         if several { format!("{text}, the largest of its values") } else { text }
     }
