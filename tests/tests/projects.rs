@@ -212,6 +212,48 @@ fn a_project_runs_and_gives_the_converters_answers() {
     assert!(!ran.status.success() && self::text(&ran).contains("another than"), "{}", self::text(&ran));
 }
 
+/// Runs a firmware of an RP2040 in rp2040js, as `boards/console` does.
+fn on_rp2040(elf: &Path) -> Output {
+    let mut console = tool("cargo", &root().join("boards"));
+    console.args([
+        "run",
+        "--quiet",
+        "-p",
+        "console",
+        "--target",
+        "host-tuple",
+        "--target-dir",
+        "target/console",
+    ]);
+    console.arg("--").arg(elf).output().expect("cargo runs")
+}
+
+#[test]
+#[ignore = "builds firmware, and needs Node.js with rp2040js"]
+fn an_rp2040_gives_the_converters_answers() {
+    let place = folder("rp2040");
+    let kit = project::kit("pico").unwrap();
+    let path = place.join("app");
+    let model = root().join("tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite");
+    project::create(&request(&path, kit, &model), &()).unwrap();
+    build(&path, kit);
+    let elf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects/target").join(kit.emulated);
+    let elf = elf.join(kit.core().target).join("release/app");
+    let ran = on_rp2040(&elf);
+    let said = text(&ran);
+    assert!(ran.status.success() && said.contains("self-test: passed"), "{said}");
+    assert_eq!(said.matches("output0[").count(), 10, "{said}");
+    // The self-test notices another answer, and the emulator that the program has stopped.
+    let sample = path.join("src/sample.rs");
+    let source = fs::read_to_string(&sample).unwrap();
+    let (head, answer) = source.split_once("OUTPUT0").unwrap();
+    let (declaration, numbers) = answer.split_once("= [\n").unwrap();
+    fs::write(&sample, format!("{head}OUTPUT0{declaration}= [\n    17 ^ {}", numbers.trim_start())).unwrap();
+    build(&path, kit);
+    let ran = on_rp2040(&elf);
+    assert!(!ran.status.success() && text(&ran).contains("another than"), "{}", text(&ran));
+}
+
 #[test]
 #[ignore = "builds firmware"]
 fn a_project_in_c_runs_and_gives_the_converters_answers() {

@@ -1,10 +1,12 @@
-//! Runs a firmware in QEMU and prints its defmt log, decoded. It is the `runner` of the applications'
+//! Runs a firmware in an emulator and prints its defmt log, decoded. It is the `runner` of the applications'
 //! `.cargo/config.toml`, so that `cargo run` needs nothing but QEMU.
 //!
 //! The machine follows from where the firmware's flash starts: 0x08000000 is an STM32F405
-//! (`netduinoplus2`), 0 an MPS2 with a Cortex-M4 (`mps2-an386`).
+//! (`netduinoplus2`), 0x10000000 an RP2040, 0 an MPS2 with a Cortex-M4 (`mps2-an386`). QEMU has no RP2040: Node.js runs
+//! the emulator rp2040js (`npm install --prefix target/rp2040js rp2040js`, or where `NODE_PATH` says).
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -29,22 +31,40 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is wrong where QEMU does not start.
+const QEMU: &str = "qemu-system-arm does not start; `cargo xtask setup` installs it";
+
+fn qemu(machine: &str, path: &str) -> Command {
+    let mut qemu = Command::new("qemu-system-arm");
+    qemu.args(["-machine", machine, "-display", "none", "-serial", "none", "-monitor", "none"]);
+    // One instruction is a nanosecond of the board's time: the same ticks on every run.
+    qemu.args(["-icount", "shift=0"]);
+    qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel", path]);
+    qemu
+}
+
+fn rp2040(path: &str) -> Command {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut node = Command::new("node");
+    node.arg(here.join("src/rp2040.cjs")).arg(path);
+    if std::env::var_os("NODE_PATH").is_none() {
+        node.env("NODE_PATH", here.join("../../target/rp2040js/node_modules"));
+    }
+    node
+}
+
 fn run(path: &str) -> Result<u8> {
     let elf = std::fs::read(path).with_context(|| path.to_string())?;
     let table = Table::parse(&elf)?.with_context(|| format!("{path}: there is no defmt data in it"))?;
     // Offset 24 of an ELF header: the entry point.
     let entry = elf.get(24..28).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-    let machine = if entry.is_some_and(|entry| entry >> 24 == 0x08) { "netduinoplus2" } else { "mps2-an386" };
-    let mut qemu = Command::new("qemu-system-arm")
-        .args(["-machine", machine, "-display", "none", "-serial", "none", "-monitor", "none"])
-        // One instruction is a nanosecond of the board's time: the same ticks on every run.
-        .args(["-icount", "shift=0"])
-        .args(["-semihosting-config", "enable=on,target=native", "-kernel", path])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("qemu-system-arm does not start; `cargo xtask setup` installs it")?;
-    let mut stdout = qemu.stdout.take().context("QEMU has no output")?;
+    let (mut emulator, missing) = match entry.map(|entry| entry >> 24) {
+        Some(0x10) => (rp2040(path), "node does not start; install Node.js"),
+        Some(0x08) => (qemu("netduinoplus2", path), QEMU),
+        _ => (qemu("mps2-an386", path), QEMU),
+    };
+    let mut emulator = emulator.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context(missing)?;
+    let mut stdout = emulator.stdout.take().context("the emulator has no output")?;
     let (sender, receiver) = channel();
     let reader = std::thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -62,8 +82,8 @@ fn run(path: &str) -> Result<u8> {
             Ok(bytes) => decoder.received(&bytes),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                qemu.kill()?;
-                qemu.wait()?;
+                emulator.kill()?;
+                emulator.wait()?;
                 bail!("the firmware did not end within {} s", LIMIT.as_secs());
             }
         }
@@ -78,8 +98,8 @@ fn run(path: &str) -> Result<u8> {
             }
         }
     }
-    // It ends when QEMU has closed its output.
+    // It ends when the emulator has closed its output.
     let _ = reader.join();
-    let status = qemu.wait()?;
+    let status = emulator.wait()?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }

@@ -103,6 +103,9 @@ fn install_qemu() -> bool {
     missing.is_empty()
 }
 
+/// The emulator of an RP2040, in the version that tests were run with.
+const RP2040JS: &str = "rp2040js@1.4.1";
+
 /// Compilers for the tests of the C library, with the Debian packages that hold them.
 const COMPILERS: [(&str, &[&str]); 5] = [
     ("gcc", &["gcc", "libc6-dev"]),
@@ -125,4 +128,19 @@ pub fn needs_c() -> Option<&'static str> {
     }
     let none = COMPILERS.iter().all(|(program, _)| !runs(program));
     none.then_some("there is no C compiler: install gcc, clang or gcc-arm-none-eabi")
+}
+
+/// Why a firmware of an RP2040 cannot be run, if it cannot: that takes Node.js and the npm package rp2040js, which is
+/// installed into `target`.
+pub fn needs_rp2040() -> Option<&'static str> {
+    if output("node", &["--version"]).is_none() {
+        return Some("Node.js is not installed, in which rp2040js emulates an RP2040");
+    }
+    let folder = root().join("target/rp2040js");
+    let there = || folder.join("node_modules/rp2040js/package.json").is_file();
+    if !there() && fs::create_dir_all(&folder).is_ok() {
+        let place = folder.display().to_string();
+        let _ = exec(command("npm", &["install", "--silent", "--prefix", &place, RP2040JS]));
+    }
+    (!there()).then_some("npm could not install rp2040js")
 }

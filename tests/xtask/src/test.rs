@@ -208,6 +208,12 @@ const STEPS: &[Step] = &[
     },
     Step { name: "projects", slow: false, skip: needs_boards, run: || projects(&["a_project_runs"]) },
     Step {
+        name: "project on an emulated RP2040",
+        slow: false,
+        skip: |tools| needs_targets(tools).or_else(setup::needs_rp2040),
+        run: || projects(&["an_rp2040"]),
+    },
+    Step {
         name: "projects in C",
         slow: false,
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
