@@ -37,10 +37,10 @@ def library(env, here):
 
 
 try:
-    Import("env")  # noqa: F821: PlatformIO has it
+    Import("env", "pio_lib_builder")  # noqa: F821: PlatformIO has them
 except NameError:
     pass  # imported by a test
 else:
-    # The environment of the program, not this library's: it is what links.
-    place = library(env, env.Dir(".").srcnode().get_abspath())  # noqa: F821
-    DefaultEnvironment().Append(LIBPATH=[place], LIBS=["ferrolite"])  # noqa: F821
+    # PlatformIO hands these on to the program that the library is linked with.
+    place = library(env, pio_lib_builder.path)  # noqa: F821
+    env.Append(LIBPATH=[place], LIBS=["ferrolite"])  # noqa: F821

@@ -221,14 +221,28 @@ pub fn platformio(package: &Path) -> Result<Checked> {
     if let Some(not) = missing(&[GCC, "qemu-system-arm", "python3"]) {
         return Ok(not);
     }
-    let script = "import sys, os, json; sys.path.insert(0, '.'); import pick_core as p\n\
-        j = json.load(open('library.json')); assert '{{' not in j['version']\n\
-        assert all(os.path.exists(os.path.join(e['base'], f)) for e in j['examples'] for f in e['files'])\n\
-        hard = ['-mfloat-abi=hard']\n\
-        all_there = lambda: [m for m in p.CORES for f in (hard, []) if not os.path.isfile(os.path.join('lib', p.folder(m, f), 'libferrolite.a'))]\n\
-        missing = all_there() if len(os.listdir('lib')) > 1 else []\n\
-        assert not missing, missing\n\
-        print(p.folder('cortex-m4', hard))";
+    // The script is run as PlatformIO runs it, too, with stand-ins for its environment.
+    let script = "\
+import sys, os, json
+sys.path.insert(0, '.')
+import pick_core as p
+j = json.load(open('library.json'))
+assert '{{' not in j['version']
+assert all(os.path.exists(os.path.join(e['base'], f)) for e in j['examples'] for f in e['files'])
+hard = ['-mfloat-abi=hard']
+there = lambda core: os.path.isfile(os.path.join('lib', core, 'libferrolite.a'))
+if len(os.listdir('lib')) > 1:
+    missing = [(m, f) for m in p.CORES for f in (hard, []) if not there(p.folder(m, f))]
+    assert not missing, missing
+class Env(dict):
+    def BoardConfig(self): return {'build.cpu': 'cortex-m4'}
+    def Append(self, **more): self.update(more)
+class Builder: path = os.getcwd()
+env = Env(CCFLAGS=['-mthumb'] + hard)
+names = {'__file__': 'pick_core.py', 'env': env, 'pio_lib_builder': Builder, 'Import': lambda *_: None}
+exec(open('pick_core.py').read(), names)
+assert env['LIBS'] == ['ferrolite'] and os.path.isdir(env['LIBPATH'][0]), env
+print(os.path.basename(env['LIBPATH'][0]))";
     let mut python = command("python3", &["-B", "-c", script]);
     python.current_dir(package);
     let picked = output_of_all(&mut python)?;
