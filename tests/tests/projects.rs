@@ -115,8 +115,8 @@ fn what_cannot_become_a_project_is_refused() {
     assert!(error.message.contains("does not fit") && error.message.contains("4,096"), "{}", error.message);
 
     // A language that the board has no template for, and a runtime that is not there.
-    let pico = project::kit("pico").unwrap();
-    let error = refused(&Request { language: Language::C, ..request(&path, pico, &model) });
+    let other = project::kit("nrf52840dk").unwrap();
+    let error = refused(&Request { language: Language::C, ..request(&path, other, &model) });
     assert!(error.help.contains("--c"), "{}", error.message);
     let error = refused(&Request { runtime: Some(&place), ..request(&path, kit, &model) });
     assert!(error.message.contains("--runtime"), "{}", error.message);
@@ -255,6 +255,28 @@ fn an_rp2040_gives_the_converters_answers() {
 }
 
 #[test]
+#[ignore = "builds firmware, and needs gcc and Node.js with rp2040js"]
+fn a_c_program_on_an_rp2040_gives_the_converters_answers() {
+    let place = folder("rp2040_c");
+    let path = place.join("app");
+    let model = root().join("tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite");
+    let kit = project::kit("pico").unwrap();
+    project::create(&Request { language: Language::C, ..request(&path, kit, &model) }, &()).unwrap();
+    let emulate = || tool("make", &path).arg("emulate").output().expect("make runs");
+    let ran = emulate();
+    let said = text(&ran);
+    assert!(ran.status.success() && said.contains("self-test: passed"), "{said}");
+    assert_eq!(said.matches("output0[").count(), 10, "{said}");
+    // The answer of another sample.
+    let sample = path.join("sample.h");
+    let source = fs::read_to_string(&sample).unwrap();
+    let (head, answer) = source.split_once("sample_output0 = {{\n").unwrap();
+    fs::write(&sample, format!("{head}sample_output0 = {{{{\n    17 ^ {}", answer.trim_start())).unwrap();
+    let ran = emulate();
+    assert!(!ran.status.success() && text(&ran).contains("another than"), "{}", text(&ran));
+}
+
+#[test]
 #[ignore = "builds firmware"]
 fn a_project_in_c_runs_and_gives_the_converters_answers() {
     in_c(&["qemu-cortex-m4"]);
@@ -293,6 +315,11 @@ fn in_c(boards: &[&str]) -> usize {
         let made = project::create(&Request { language: Language::C, ..request(&path, kit, &model) }, &());
         let Err(error) = made.map(drop) else {
             check_filled(&path);
+            if kit.start == Start::Rp2040 {
+                let made = tool("make", &path).output().expect("make runs");
+                assert!(made.status.success() && !text(&made).contains("warning"), "{}", text(&made));
+                continue;
+            }
             let said = tool("make", &path).arg("run").output().expect("make runs");
             let words = text(&said);
             assert!(said.status.success() && words.contains("self-test: passed"), "{name}: {words}");

@@ -1,9 +1,11 @@
-// Runs a firmware of an RP2040 in the emulator rp2040js and writes what it logs over RTT, as it is, to standard output.
+// Runs a firmware of an RP2040 in the emulator rp2040js and writes what it logs over RTT, as it is, or says through
+// semihosting, to standard output.
 //
 // The boot ROM is not there: it would copy the first 256 bytes of the flash, which set up the flash's interface, and jump
 // behind them. The emulator's flash needs no setting up, so the core starts with the vector table behind them.
 //
-// Ends with 0 when the program has logged nothing for a while, with 1 when it stops itself (a panic, a breakpoint).
+// Ends with the code of a program that ends through semihosting, else with 0 when it has logged nothing for a while, and
+// with 1 when it stops itself (a panic, a breakpoint).
 'use strict';
 
 const { readFileSync, writeSync } = require('node:fs');
@@ -42,7 +44,20 @@ function symbol(wanted) {
       if (elf.toString('latin1', start, elf.indexOf(0, start)) === wanted) return word(at + 4);
     }
   }
-  throw new Error(`there is no ${wanted} in the firmware: it does not log over RTT`);
+  return undefined;
+}
+
+// What a breakpoint 0xAB asks for: a line (SYS_WRITE0), or the end (SYS_EXIT_EXTENDED: reason and code).
+function semihost(chip) {
+  const [call, argument] = [chip.core.registers[0] >>> 0, chip.core.registers[1] >>> 0];
+  if (call === 0x04) {
+    const bytes = [];
+    for (let at = argument, byte; (byte = chip.readUint8(at)) !== 0; at++) bytes.push(byte);
+    writeSync(1, Buffer.from(bytes));
+    return true;
+  }
+  if (call === 0x20) process.exit(chip.readUint32(argument + 4));
+  return false;
 }
 
 // Writes what is new in the first channel up; returns how many bytes. A channel is name, buffer, size, write, read.
@@ -64,12 +79,12 @@ chip.core.VTOR = TABLE;
 chip.core.SP = chip.readUint32(TABLE);
 chip.core.PC = chip.readUint32(TABLE + 4) & ~1;
 let stopped = false;
-chip.onBreak = () => { stopped = true; };
+chip.onBreak = (code) => { stopped = !(code === 0xab && semihost(chip)); };
 
 const block = symbol('_SEGGER_RTT');
 let quiet = 0;
 for (let all = 0; all < MOST && quiet < QUIET && !stopped; all += PIECE) {
   for (let i = 0; i < PIECE && !stopped; i++) chip.step();
-  quiet = drain(chip, block) > 0 ? 0 : quiet + PIECE;
+  quiet = block !== undefined && drain(chip, block) > 0 ? 0 : quiet + PIECE;
 }
 process.exit(stopped || quiet < QUIET ? 1 : 0);

@@ -16,8 +16,10 @@ const BOARD: &str = include_str!("templates/c/board.ld");
 
 /// Flags of gcc for the core of a board; none where there is no template for it.
 fn flags(kit: &Kit) -> Option<&'static str> {
-    if !matches!(kit.start, Start::Qemu(_)) {
-        return None;
+    match kit.start {
+        Start::Qemu(_) => {}
+        Start::Rp2040 => return Some("-mcpu=cortex-m0plus -mthumb"),
+        Start::Probe(_) | Start::Rp2350 => return None,
     }
     match kit.emulated {
         "qemu-cortex-m0" => Some("-mcpu=cortex-m0 -mthumb"),
@@ -53,7 +55,7 @@ pub(super) fn files(context: &Context<'_>) -> Result<Vec<(String, Vec<u8>)>> {
     };
     let model = bindings::c(context.model, "model.h");
     let main = main(context, model.header.contains("model_self_test("));
-    Ok(vec![
+    let mut files = vec![
         text("Makefile", makefile(context, &tree.display().to_string())),
         text("main.c", main),
         text("model.h", model.header),
@@ -61,17 +63,73 @@ pub(super) fn files(context: &Context<'_>) -> Result<Vec<(String, Vec<u8>)>> {
         text("sample.h", sample_header(context)),
         text("start.c", START.to_string()),
         text("say.h", SAY.to_string()),
-        text("board.ld", BOARD.to_string()),
+        text("board.ld", board(context.kit)),
         ("model.ferro".into(), context.model.bytes().to_vec()),
-        text("README.md", context.fill(README, &[("qemu", context.kit.core().qemu)])),
-    ])
+        text("README.md", readme(context)),
+    ];
+    if context.kit.start == Start::Rp2040 {
+        files.push(text("boot2.c", boot2()));
+    }
+    Ok(files)
+}
+
+/// The sections; a flash of an RP2040 begins with what sets up its interface.
+fn board(kit: &Kit) -> String {
+    if kit.start != Start::Rp2040 {
+        return BOARD.to_string();
+    }
+    let region = "{\n  BOOT2 (rx)  : ORIGIN = 0x10000000, LENGTH = 0x100\n  FLASH";
+    let section = "SECTIONS\n{\n  .boot2 : { KEEP(*(.boot2)) } > BOOT2\n";
+    BOARD.replacen("{\n  FLASH", region, 1).replacen("SECTIONS\n{\n", section, 1)
+}
+
+/// The first 256 bytes of an RP2040's flash, which the boot ROM copies into RAM and runs.
+fn boot2() -> String {
+    let bytes: Vec<String> =
+        rp2040_boot2::BOOT_LOADER_W25Q080.iter().map(|byte| format!("{byte:#04x}")).collect();
+    format!(
+        "/* Sets up the flash's interface before everything else: the boot ROM runs it. These are the bytes for W25Q080 and its\n \
+         * like of the Pico SDK (BSD-3-Clause, Raspberry Pi), from the crate rp2040-boot2. */\n\
+         __attribute__((section(\".boot2\"), used)) static const unsigned char boot2[256] = {{\n{}}};\n",
+        lines(&bytes)
+    )
+}
+
+fn readme(context: &Context<'_>) -> String {
+    let (runs, needs) = match context.kit.start {
+        Start::Qemu(_) => {
+            ("builds, runs in QEMU and prints the answers", format!("QEMU (`{}`)", context.kit.core().qemu))
+        }
+        _ => (
+            "builds, flashes the board and prints the answers; `make emulate` runs it in rp2040js",
+            "[probe-rs](https://probe.rs) and a debug probe (or Node.js and the npm package rp2040js)"
+                .to_string(),
+        ),
+    };
+    let starts = match context.kit.start {
+        Start::Rp2040 => "`start.c`, `boot2.c`, `board.ld`, `say.h`",
+        _ => "`start.c`, `board.ld`, `say.h`",
+    };
+    context.fill(README, &[("runs", runs), ("runner", &needs), ("starts", starts)])
 }
 
 fn makefile(context: &Context<'_>, tree: &str) -> String {
     let core = context.kit.core();
-    let machine = match context.kit.start {
-        Start::Qemu(machine) => machine,
-        _ => "",
+    let (sources, run) = match context.kit.start {
+        Start::Qemu(machine) => (
+            "",
+            format!(
+                "{} -machine {machine} -display none -serial none -monitor none \\\n\t\t-semihosting-config enable=on,target=native -kernel $<",
+                core.qemu
+            ),
+        ),
+        _ => (
+            " boot2.c",
+            "probe-rs run --chip RP2040 $<\n\n# With Node.js, and `npm install --prefix $(FERROLITE)/target/rp2040js rp2040js`.\n\
+             .PHONY: emulate\nNODE_PATH ?= $(FERROLITE)/target/rp2040js/node_modules\nemulate: build/{{name}}.elf\n\t\
+             NODE_PATH=$(NODE_PATH) node $(FERROLITE)/boards/console/src/rp2040.cjs $<"
+                .replace("{{name}}", context.name),
+        ),
     };
     let flags = flags(context.kit).unwrap_or_default();
     let rustflags = match core.rustflags {
@@ -80,13 +138,7 @@ fn makefile(context: &Context<'_>, tree: &str) -> String {
     };
     context.fill(
         MAKEFILE,
-        &[
-            ("tree", tree),
-            ("flags", flags),
-            ("rustflags", &rustflags),
-            ("qemu", core.qemu),
-            ("machine", machine),
-        ],
+        &[("tree", tree), ("flags", flags), ("rustflags", &rustflags), ("sources", sources), ("run", &run)],
     )
 }
 

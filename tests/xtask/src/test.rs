@@ -214,6 +214,12 @@ const STEPS: &[Step] = &[
         run: || projects(&["an_rp2040"]),
     },
     Step {
+        name: "project in C on an emulated RP2040",
+        slow: true,
+        skip: |tools| needs_targets(tools).or_else(setup::needs_c).or_else(setup::needs_rp2040),
+        run: || projects(&["a_c_program_on"]),
+    },
+    Step {
         name: "projects in C",
         slow: false,
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
