@@ -118,3 +118,49 @@ fn any_function_and_peepholes_run_on_the_device() {
         "{found:?}"
     );
 }
+
+/// An author's variables become states that the layer keeps itself, the cell state with 16 bits.
+#[test]
+fn states_of_a_layer_last_as_long_as_those_of_the_float_reference() {
+    let file = root().join("tests/import/keras/today/bad_stateful.keras");
+    let float = graph(&file, true).expect("it is read");
+    let samples = Random { samples: 96, elements: float.value(float.inputs[0]).elements(), rows: 0 };
+    let (int8, _) = quantize(&float, &samples, &Options::default()).expect("it is quantized");
+    let types: Vec<&str> = int8.states.iter().map(|state| int8.value(state.value).dtype.name()).collect();
+    assert_eq!(types, ["int8", "int16"]);
+    let tensor = |id| int8.value(id).quantization.as_ref().and_then(|q| q.tensor()).expect("a scale");
+    let ((scale, zero_point), (out_scale, out_zero_point)) =
+        (tensor(int8.inputs[0]), tensor(int8.outputs[0]));
+    let executor = Executor::new(&float).expect("a sound graph");
+    let mut answers: Option<Vec<Vec<u8>>> = None;
+    for set in SETS {
+        let options = emit::Options { target: set.target, ..emit::Options::default() };
+        let compiled = emit::compile(&int8, &options).expect("it is lowered");
+        // No copy of a state, and no assignment.
+        assert!(!compiled.op_codes.contains(&OpCode::Assign), "{:?}", compiled.op_codes);
+        let file = AlignedBuf::from_bytes(&compiled.bytes);
+        let mut net = Net::with(&file, set.ops).sequence();
+        assert_eq!(net.model().variables().len(), 2);
+        let mut states = executor.start();
+        let (mut signal, mut noise, mut found) = (0.0f64, 0.0f64, Vec::new());
+        for index in 0..64 {
+            let real = samples.sample(index).expect("it is there").remove(0);
+            let quantized =
+                real.iter().map(|x| ((x / scale).round() as i32 + zero_point).clamp(-128, 127) as u8);
+            let bytes = net.run(&[&quantized.collect::<Vec<u8>>()], &mut ()).remove(0);
+            let wanted = executor.run_next(&mut states, &[&real], &mut |_, _| ()).expect("it runs").remove(0);
+            for (&byte, wanted) in bytes.iter().zip(wanted) {
+                let real = out_scale * (i32::from(byte as i8) - out_zero_point) as f32;
+                signal += f64::from(wanted).powi(2);
+                noise += f64::from(wanted - real).powi(2);
+            }
+            found.push(bytes);
+        }
+        let decibels = 10.0 * (signal / noise).log10();
+        assert!(decibels > 25.0, "{}: {decibels} dB", set.name);
+        match &answers {
+            None => answers = Some(found),
+            Some(answers) => assert!(*answers == found, "{}: another answer", set.name),
+        }
+    }
+}

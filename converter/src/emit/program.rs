@@ -358,9 +358,11 @@ impl<'a> Builder<'a> {
     fn enter_op(&mut self, name: String, kind: String, lowered: Lowered) -> Result<()> {
         let reader = format!("layer `{name}`");
         let mut inputs = Vec::new();
-        for &id in &lowered.inputs {
+        for (position, &id) in lowered.inputs.iter().enumerate() {
             let tensor = self.read(id, &reader)?;
-            inputs.push(if states::reads_state(lowered.code) { tensor } else { self.load(id, tensor)? });
+            // The first operand is what a layer computes with, the others are what it keeps.
+            let own = states::reads_state(lowered.code) || (lowered.keeps && position > 0);
+            inputs.push(if own { tensor } else { self.load(id, tensor)? });
         }
         let index = self.program.ops.len();
         for &tensor in &inputs {

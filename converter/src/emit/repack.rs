@@ -82,6 +82,7 @@ fn read(model: &Model<'_>) -> Program {
             params: model.params(op).to_vec(),
             scratch_bytes: op.scratch_bytes,
             macs: 0,
+            keeps: false,
         };
         let name = model.names().op(index).unwrap_or_default().to_owned();
         let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());

@@ -233,14 +233,20 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
             quantization: None,
             constant: None,
         };
-        inputs.push(cx.state(value("hidden", DType::Int8), &vec![hidden.zero_point as i8; state])?);
-        inputs.push(cx.state(value("cell", DType::Int16), &vec![0i16; state])?);
+        match (node.input(5), node.input(6)) {
+            // The author's variables.
+            (Some(kept), Some(cell)) => inputs.extend([kept, cell]),
+            _ => {
+                inputs.push(cx.state(value("hidden", DType::Int8), &vec![hidden.zero_point as i8; state])?);
+                inputs.push(cx.state(value("cell", DType::Int16), &vec![0i16; state])?);
+            }
+        }
     }
     if let Some(&id) = node.outputs.get(2).filter(|id| outputs.contains(id)) {
         let (scale, zero_point) = cx.quantization(node, cx.graph.value(id))?;
         last_cell = Term { zero_point, multiplier: channel_multiplier(cell / scale) };
     }
-    if is_given(cx, node, 5) || is_given(cx, node, 6) {
+    if !inside.keeps_states && (is_given(cx, node, 5) || is_given(cx, node, 6)) {
         let zeros = |quantized: &Quantized<'_>| Value {
             name: format!("{}/zeros", node.name),
             constant: Some(Constant::I8(vec![quantized.zero_point as i8; state])),
@@ -281,7 +287,12 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
     let scratch = lstm::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
     let macs = work::macs(cx.graph, node);
     if common {
-        return Ok(vec![Lowered::new(OpCode::Lstm, inputs, outputs, &params).scratch(scratch).macs(macs)]);
+        return Ok(vec![
+            Lowered::new(OpCode::Lstm, inputs, outputs, &params)
+                .scratch(scratch)
+                .macs(macs)
+                .keeping(inside.keeps_states),
+        ]);
     }
     let table = curve(cx, layer.gate_activation, [-12, -15], layer.sum_clip)?;
     let activation = curve(cx, layer.activation, [inside.sums, of_candidate], layer.sum_clip)?;
@@ -295,7 +306,12 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
         peephole_count: if weights.is_empty() { 0 } else { params.sequence.units },
         peephole: channel_multiplier(scale * cell / SUMS),
     };
-    Ok(vec![Lowered::new(OpCode::LstmCurves, inputs, outputs, &params).scratch(scratch).macs(macs)])
+    Ok(vec![
+        Lowered::new(OpCode::LstmCurves, inputs, outputs, &params)
+            .scratch(scratch)
+            .macs(macs)
+            .keeping(inside.keeps_states),
+    ])
 }
 
 /// A layer of int16, which keeps its states: a `.tflite` file's.

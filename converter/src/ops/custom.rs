@@ -99,6 +99,7 @@ impl Operator for Custom {
             params,
             scratch_bytes,
             macs,
+            keeps: false,
         }])
     }
 

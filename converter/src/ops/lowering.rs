@@ -72,6 +72,8 @@ pub struct Lowered {
     pub scratch_bytes: u32,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
+    /// Variables among its inputs are read and written where they lie.
+    pub keeps: bool,
 }
 
 impl Lowered {
@@ -88,7 +90,14 @@ impl Lowered {
         params: &[P],
     ) -> Lowered {
         let params = bytemuck::cast_slice(params).to_vec();
-        Lowered { code: code as u16, inputs, outputs, params, scratch_bytes: 0, macs: 0 }
+        Lowered { code: code as u16, inputs, outputs, params, scratch_bytes: 0, macs: 0, keeps: false }
+    }
+
+    /// Reads and writes variables where they lie.
+    #[must_use]
+    pub fn keeping(mut self, keeps: bool) -> Lowered {
+        self.keeps = keeps;
+        self
     }
 
     /// Sets the scratch memory.

@@ -90,21 +90,21 @@ impl Operator for Recurrent {
 
     fn check_types(&self, inputs: &[&Value], outputs: &[&Value]) -> Result<(), String> {
         let without = |dtype| move |value: &&&Value| value.dtype != dtype;
-        // Masks are truth values; peepholes of integers are int16.
+        // Masks are truth values.
         let inputs: Vec<&Value> = inputs.iter().filter(without(DType::Bool)).copied().collect();
         if self.integer.is_none() {
             return types::one_type(&inputs, outputs);
         }
         // The operands that are present: input, two matrices, and what follows.
-        let peepholes = |value: &&&Value| value.dtype == DType::Int16 && value.constant.is_some();
-        let inputs: Vec<&Value> = inputs.iter().filter(|value| !peepholes(value)).copied().collect();
         let [input, weights, recurrent, rest @ ..] = inputs.as_slice() else {
             return Err("its weights are missing".into());
         };
         for matrix in [weights, recurrent] {
             types::weighted(&[input, matrix], outputs, 0)?;
         }
-        let is_known = |value: &&&Value| matches!(value.dtype, DType::Int8 | DType::Int32 | DType::Int64);
+        // Peepholes and cell states that are kept are int16.
+        let is_known =
+            |value: &&&Value| matches!(value.dtype, DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64);
         match rest.iter().find(|value| !is_known(value)) {
             Some(other) => Err(format!("tensor `{}` is {}", other.name, other.dtype.name())),
             None => Ok(()),

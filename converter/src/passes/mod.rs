@@ -21,12 +21,14 @@
 //! | `taps` | taps of convolutions that see only padding | | yes |
 //! | `equivalent` | single-channel depthwise into convolution, convolution of a whole image into dense | | yes |
 //! | `channels` | output channels that are constant into the next layer's bias | | yes |
+//! | `apart` | variables that several tensors make, which are only read in these parts | yes | |
 //! | `kept` | SLICE and RESHAPE before what a variable keeps | yes | yes |
 //! | `dead` | removes nodes that nobody reads | yes | yes |
 //!
 //! `decompose` is not among them; [`decompose()`] runs it before quantization.
 
 mod activation;
+mod apart;
 mod batch_norm;
 mod channels;
 pub(crate) mod constants;
@@ -72,6 +74,7 @@ pub const PASSES: &[Pass] = &[
     Pass { did: "cut {} kernels to the taps that see the image", run: taps::run },
     Pass { did: "turned {} layers into simpler ones of another operator", run: equivalent::run },
     Pass { did: "folded {} constant channels into biases", run: channels::run },
+    Pass { did: "took {} variables apart, which were several tensors in one", run: apart::run },
     Pass { did: "took {} parts of variables where they lie", run: kept::run },
     Pass { did: "removed {} layers that nobody reads", run: dead::run },
 ];

@@ -10,7 +10,8 @@ use super::report::Report;
 use super::weights;
 use crate::error::{Error, Result};
 use crate::graph::{
-    Cell, Constant, DType, Graph, IntegerCell, Node, Op, Quantization, Recurrent, UnaryKind, Value, ValueId,
+    Cell, Constant, DType, Graph, IntegerCell, Node, Op, Quantization, Recurrent, State, UnaryKind, Value,
+    ValueId,
 };
 use crate::ops;
 
@@ -114,11 +115,54 @@ pub fn to_int8(
         Cell::Simple => ops::exponent_of_sums(&layer, hidden.map_or(0.0, magnitude)),
         Cell::Gru { .. } => ops::exponent_of_candidate(&layer, sums),
     };
-    layer.integer = Some(IntegerCell { exponent, sums, keeps_states: false });
+    let keeps_states = keep(graph, index, exponent);
+    if keeps_states {
+        done.extend(node.input(CELL));
+    }
+    layer.integer = Some(IntegerCell { exponent, sums, keeps_states });
     let node = &mut graph.nodes[index];
     node.op = Op::Recurrent(layer);
     node.outputs.truncate(states(layer));
     Ok(())
+}
+
+/// Operands with the initial hidden and cell states.
+const HIDDEN: usize = 5;
+const CELL: usize = 6;
+
+/// Has an LSTM keep its states itself, the cell state as int16, where they are variables that it alone reads and that become
+/// what it leaves; whether it does.
+fn keep(graph: &mut Graph, index: usize, exponent: i32) -> bool {
+    let node = &graph.nodes[index];
+    let Op::Recurrent(Recurrent { cell: Cell::Lstm, time_major, .. }) = node.op else { return false };
+    let steps = graph.value(node.outputs[0]).shape[usize::from(!time_major)];
+    let consumers = graph.consumers();
+    let variable = |operand: usize, result: usize| {
+        let id = node.input(operand)?;
+        let alone =
+            consumers.get(&id).is_some_and(|readers| readers.len() == 1) && !graph.outputs.contains(&id);
+        // All steps of one are the last one.
+        let left = |next: ValueId| {
+            node.outputs.get(result) == Some(&next) || (result == 1 && steps == 1 && next == node.outputs[0])
+        };
+        let is = |state: &State| state.value == id && state.from == 0 && left(state.next);
+        graph.states.iter().position(is).filter(|_| alone)
+    };
+    let (Some(hidden), Some(cell)) = (variable(HIDDEN, 1), variable(CELL, 2)) else { return false };
+    for number in [hidden, cell] {
+        graph.states[number].next = graph.states[number].value;
+    }
+    let scale = (exponent as f32).exp2();
+    let state = &mut graph.states[cell];
+    if let Constant::F32(reals) = &state.initial {
+        let integers = reals.iter().map(|x| (x / scale).round().clamp(-32768.0, 32767.0) as i16).collect();
+        state.initial = Constant::I16(integers);
+    }
+    let value = state.value;
+    let value = graph.value_mut(value);
+    value.dtype = DType::Int16;
+    value.quantization = Some(Quantization::per_tensor(scale, 0));
+    true
 }
 
 /// Operand with the weights of an LSTM's cell state.
