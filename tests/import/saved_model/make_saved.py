@@ -210,8 +210,20 @@ def border():
     put("border", m, {"mirror": signature(mirror, 3, 4), "dots": signature(dots, 3, 4), "bad_complex": signature(spin, 3)})
 
 
+def masks():
+    """Loops of recurrent layers whose steps are masked: rows of two features, of which about a quarter are zero."""
+    x = L.Input((7, 2))
+    m = L.Masking()(L.ReLU()(x))
+    outputs = {"last": L.LSTM(3)(m), "all": L.GRU(3, return_sequences=True)(m)}
+    outputs["zero"] = L.SimpleRNN(3, return_sequences=True, go_backwards=True, zero_output_for_mask=True)(m)
+    model = keras.Model(x, outputs)
+    fill(model)
+    put("masks", model, {"serving_default": signature(lambda x: model(x), 7, 2)})
+
+
 keras_models()
 equal_names()
 state()
 border()
+masks()
 np.savez_compressed(os.path.join(HERE, "saved.npz"), **arrays)

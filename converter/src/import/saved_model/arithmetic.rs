@@ -123,6 +123,22 @@ pub(super) fn logical(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: LogicKind)
 /// SelectV2, and Select, in which a vector as the condition chooses rows.
 pub(super) fn select(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let [mut condition, a, b] = [0, 1, 2].map(|position| layer.input(position).cloned());
+    // One choice for all elements; what is not chosen may be what nobody knows.
+    if let Ok(Tensor::Known(known)) = &condition {
+        let truth: Vec<bool> = known.data.to_real(None, &[]).iter().map(|&x| x != 0.0).collect();
+        let (chosen, other) = if truth.first() == Some(&true) { (&a, &b) } else { (&b, &a) };
+        let shape =
+            |tensor: &Result<Tensor, Refusal>| tensor.as_ref().ok().and_then(|tensor| e.shape(tensor));
+        let own = shape(chosen).unwrap_or_default();
+        let dims = known.shape.iter().rev().zip(own.iter().rev());
+        let fits =
+            known.shape.len() <= own.len() && dims.into_iter().all(|(&dim, &own)| dim == 1 || dim == own);
+        let same = shape(other).is_none_or(|other| other == own);
+        if let (true, Ok(chosen)) = (fits && same && truth.windows(2).all(|pair| pair[0] == pair[1]), chosen)
+        {
+            return Ok(vec![chosen.clone()]);
+        }
+    }
     let (a, b) = (e.value(&a?)?, e.value(&b?)?);
     let shape = e.builder.shape(a).to_vec();
     if let (Ok(Tensor::Known(known)), "Select") = (&condition, layer.node.op.as_str())

@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::data::npz::Npz;
+use crate::graph::{DType, Op};
 use crate::import::{load, load_with, refuse_unsupported};
 use crate::reference::Executor;
 use crate::shared_models::rows;
@@ -217,4 +218,16 @@ fn a_cut_index_or_list_of_objects_is_refused() {
     let elements = std::fs::read(&data).unwrap();
     std::fs::write(&data, &elements[..elements.len() - 20]).unwrap();
     assert!(load(root.path()).unwrap_err().message.contains("which has"), "{:?}", load(root.path()));
+}
+
+#[test]
+fn loops_whose_steps_are_masked_are_one_layer_each() {
+    let graph = signature("masks", "serving_default").unwrap().graph;
+    let masked = |node: &&crate::graph::Node| {
+        matches!(node.op, Op::Recurrent(_))
+            && node.input(7).is_some_and(|mask| graph.value(mask).dtype == DType::Bool)
+    };
+    assert_eq!(graph.nodes.iter().filter(masked).count(), 3);
+    let zero = |node: &crate::graph::Node| matches!(node.op, Op::Recurrent(layer) if layer.zero_masked);
+    assert_eq!(graph.nodes.iter().filter(|node| zero(node)).count(), 1);
 }
