@@ -81,8 +81,11 @@ fn moves(graph: &Graph, node: &Node) -> bool {
     ops::of(&node.op).copies() && node.inputs.iter().flatten().all(float) && node.outputs.iter().all(float)
 }
 
+/// The number of a source, and of an element of it.
+type Place = (usize, usize);
+
 /// What a value is made of by nodes that move elements, and for each of its elements the source and the element there.
-fn sources(graph: &Graph, made: ValueId) -> Option<(Vec<ValueId>, Vec<(usize, usize)>)> {
+fn sources(graph: &Graph, made: ValueId) -> Option<(Vec<ValueId>, Vec<Place>)> {
     let producers = graph.producers();
     let (mut sources, mut starts): (Vec<ValueId>, Vec<usize>) = (Vec::new(), Vec::new());
     let mut numbers: HashMap<ValueId, Vec<f32>> = HashMap::new();
