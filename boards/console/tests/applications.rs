@@ -122,6 +122,55 @@ fn digits_are_read_as_on_the_host() {
     check_memory("digits", &log);
 }
 
+/// What the application `keywords` is built with, which the repository does not contain: the model's file and the
+/// features. If they are missing, reports that the test is skipped and returns `None`.
+fn made_for_keywords() -> Option<[Vec<u8>; 2]> {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps/keywords/model/made");
+    if !made.exists() {
+        let why =
+            "boards/apps/keywords/model/made is not there (model/README.md beside it says how it is made)";
+        let required = std::env::var("FERROLITE_REQUIRE_KEYWORDS").is_ok_and(|value| value == "1");
+        assert!(!required, "FERROLITE_REQUIRE_KEYWORDS=1: {why}");
+        println!("skipped: {why}");
+        return None;
+    }
+    Some(["keywords.ferro", "features.bin"].map(|name| std::fs::read(made.join(name)).expect(name)))
+}
+
+/// Keywords in a stream of features: each window's scores are the host's, and each word is heard once.
+#[test]
+fn keywords_are_heard_as_on_the_host() {
+    let Some([file, features]) = made_for_keywords() else { return };
+    let log = run("keywords", &[]);
+    // A model starts at a multiple of 16.
+    let mut memory = vec![0; file.len() + 15];
+    let start = memory.as_ptr().align_offset(16);
+    let aligned = &mut memory[start..][..file.len()];
+    aligned.copy_from_slice(&file);
+    let model = Model::from_bytes(aligned).unwrap();
+    let mut arena = ferrolite_runtime::Arena::<8192>::new();
+    let mut net = Interpreter::new(&model, ops::ALL, &mut arena).unwrap();
+    let rows: Vec<&[u8]> = features.chunks_exact(40).collect();
+    let ends: Vec<usize> = (49..=rows.len()).step_by(5).collect();
+    assert_eq!(log.lines().filter(|line| line.contains("scores")).count(), ends.len(), "{log}");
+    for end in ends {
+        let window: Vec<i8> = rows[end - 49..end].concat().into_iter().map(|byte| byte as i8).collect();
+        net.input_mut::<i8>(0).unwrap().copy_from_slice(&window);
+        net.invoke().unwrap();
+        let line = log.lines().find(|line| line.contains(&format!("row {end}:"))).unwrap();
+        let scores = format!("scores {:?}", net.output::<i8>(0).unwrap());
+        assert!(line.ends_with(&scores), "{line}\nhost: {scores}");
+    }
+    // Where they were said: in the second, fourth, sixth and seventh second, of 50 rows each; known a second later at most.
+    let heard: Vec<&str> = log.lines().filter(|line| line.contains("heard")).collect();
+    assert_eq!(heard.len(), 4, "{log}");
+    for (line, (word, second)) in heard.iter().zip([("yes", 1), ("no", 3), ("yes", 5), ("no", 6)]) {
+        let row = number(line, "at row") as usize;
+        assert!(line.contains(word) && (second * 50..second * 50 + 100).contains(&row), "{line}");
+    }
+    check_memory("keywords", &log);
+}
+
 #[test]
 fn the_stm32f405_answers_as_the_host() {
     check("gesture", &["--no-default-features", "--features", "stm32f405"]);

@@ -43,6 +43,14 @@ fn needs_boards(tools: &Tools) -> Option<&'static str> {
     needs_targets(tools).or((!tools.qemu).then_some("QEMU is not installed"))
 }
 
+/// What the application `keywords` is built with is other people's, and not in the repository.
+fn needs_keywords(tools: &Tools) -> Option<&'static str> {
+    let required = std::env::var("FERROLITE_REQUIRE_KEYWORDS").is_ok_and(|value| value == "1");
+    let missing = !required && !root().join("boards/apps/keywords/model/made").exists();
+    needs_boards(tools)
+        .or(missing.then_some("there is no boards/apps/keywords/model/made (make.py beside it makes it)"))
+}
+
 fn needs_miri(_: &Tools) -> Option<&'static str> {
     output("cargo", &["+nightly", "miri", "--version"])
         .is_none()
@@ -113,6 +121,20 @@ fn firmware_clippy() -> Result<()> {
     ])
 }
 
+/// The applications' tests that these words choose, built for the host, beside the firmware that it starts.
+fn applications(words: &[&str]) -> Result<()> {
+    let test =
+        ["test", "-q", "-p", "console", "--target", "host-tuple", "--target-dir", "target/console", "--"];
+    in_boards(&[&test[..], words].concat())
+}
+
+/// The application whose model is not in the repository.
+fn keywords() -> Result<()> {
+    let target = ["--release", "--target", "thumbv7em-none-eabihf"];
+    in_boards(&[&["clippy", "-q", "-p", "keywords"], &target[..], &["--", "-D", "warnings"]].concat())?;
+    applications(&["keywords", "--nocapture"])
+}
+
 /// The fuzz targets, as far as they need neither nightly nor a C++ compiler, with the host workspace's
 /// versions and profiles, so that code that its lints have checked is not checked again.
 fn fuzz_targets() -> Result<()> {
@@ -180,20 +202,9 @@ const STEPS: &[Step] = &[
         name: "application on two boards",
         slow: false,
         skip: needs_boards,
-        run: || {
-            // Built for the host, beside the firmware that it starts.
-            in_boards(&[
-                "test",
-                "-q",
-                "-p",
-                "console",
-                "--target",
-                "host-tuple",
-                "--target-dir",
-                "target/console",
-            ])
-        },
+        run: || applications(&["--skip", "keywords"]),
     },
+    Step { name: "keywords on a board", slow: false, skip: needs_keywords, run: keywords },
     Step {
         name: "C library",
         slow: false,
