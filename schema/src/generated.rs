@@ -328,6 +328,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 70] = [
   OpCode::DynamicUpdateSlice,
   OpCode::SkipIf,
   OpCode::Merge,
+  OpCode::LstmCurves,
   OpCode::WeightedSum,
   OpCode::DepthwiseTaps,
   OpCode::Lstm,
@@ -336,6 +337,7 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 70] = [
   OpCode::Svdf,
   OpCode::SvdfInt16,
   OpCode::SoftmaxInt16,
+  OpCode::Conv2dSegments,
   OpCode::Conv2dWide,
   OpCode::DepthwiseWide,
   OpCode::AveragePoolUp,
@@ -363,8 +365,6 @@ pub const ENUM_VALUES_OP_CODE: [OpCode; 70] = [
   OpCode::Conv2dInt16,
   OpCode::BatchMatMulInt16,
   OpCode::RsqrtInt16,
-  OpCode::Conv2dSegments,
-  OpCode::LstmCurves,
   OpCode::GruCurves,
   OpCode::LstmInt16,
   OpCode::AddInt16,
@@ -440,6 +440,8 @@ impl OpCode {
   pub const SkipIf: Self = Self(28);
   /// The result of the branch that was taken.
   pub const Merge: Self = Self(29);
+  /// `Lstm` with any functions, and with weights of the cell state.
+  pub const LstmCurves: Self = Self(30);
   /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
   pub const WeightedSum: Self = Self(31);
   /// Depthwise convolution of any window, tap by tap, with any numbers.
@@ -456,6 +458,8 @@ impl OpCode {
   pub const SvdfInt16: Self = Self(37);
   /// Softmax over the last dimension, from int8 to int16.
   pub const SoftmaxInt16: Self = Self(38);
+  /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+  pub const Conv2dSegments: Self = Self(39);
   /// Convolution whose weights take more than eight bits: patches have some of their elements again.
   pub const Conv2dWide: Self = Self(40);
   /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -510,10 +514,6 @@ impl OpCode {
   pub const BatchMatMulInt16: Self = Self(68);
   /// One over the square root, of int16.
   pub const RsqrtInt16: Self = Self(69);
-  /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
-  pub const Conv2dSegments: Self = Self(70);
-  /// `Lstm` with any functions, and with weights of the cell state.
-  pub const LstmCurves: Self = Self(90);
   /// `Gru` with any functions.
   pub const GruCurves: Self = Self(91);
   /// `Lstm` from int16 to int16.
@@ -554,6 +554,7 @@ impl OpCode {
     Self::DynamicUpdateSlice,
     Self::SkipIf,
     Self::Merge,
+    Self::LstmCurves,
     Self::WeightedSum,
     Self::DepthwiseTaps,
     Self::Lstm,
@@ -562,6 +563,7 @@ impl OpCode {
     Self::Svdf,
     Self::SvdfInt16,
     Self::SoftmaxInt16,
+    Self::Conv2dSegments,
     Self::Conv2dWide,
     Self::DepthwiseWide,
     Self::AveragePoolUp,
@@ -589,8 +591,6 @@ impl OpCode {
     Self::Conv2dInt16,
     Self::BatchMatMulInt16,
     Self::RsqrtInt16,
-    Self::Conv2dSegments,
-    Self::LstmCurves,
     Self::GruCurves,
     Self::LstmInt16,
     Self::AddInt16,
@@ -628,6 +628,7 @@ impl OpCode {
       Self::DynamicUpdateSlice => Some("DynamicUpdateSlice"),
       Self::SkipIf => Some("SkipIf"),
       Self::Merge => Some("Merge"),
+      Self::LstmCurves => Some("LstmCurves"),
       Self::WeightedSum => Some("WeightedSum"),
       Self::DepthwiseTaps => Some("DepthwiseTaps"),
       Self::Lstm => Some("Lstm"),
@@ -636,6 +637,7 @@ impl OpCode {
       Self::Svdf => Some("Svdf"),
       Self::SvdfInt16 => Some("SvdfInt16"),
       Self::SoftmaxInt16 => Some("SoftmaxInt16"),
+      Self::Conv2dSegments => Some("Conv2dSegments"),
       Self::Conv2dWide => Some("Conv2dWide"),
       Self::DepthwiseWide => Some("DepthwiseWide"),
       Self::AveragePoolUp => Some("AveragePoolUp"),
@@ -663,8 +665,6 @@ impl OpCode {
       Self::Conv2dInt16 => Some("Conv2dInt16"),
       Self::BatchMatMulInt16 => Some("BatchMatMulInt16"),
       Self::RsqrtInt16 => Some("RsqrtInt16"),
-      Self::Conv2dSegments => Some("Conv2dSegments"),
-      Self::LstmCurves => Some("LstmCurves"),
       Self::GruCurves => Some("GruCurves"),
       Self::LstmInt16 => Some("LstmInt16"),
       Self::AddInt16 => Some("AddInt16"),

@@ -91,6 +91,8 @@ enumeration! {
         SkipIf = 28 "skip_if",
         /// The result of the branch that was taken.
         Merge = 29 "merge",
+        /// `Lstm` with any functions, and with weights of the cell state.
+        LstmCurves = 30 "lstm_curves",
         /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
         WeightedSum = 31 "weighted_sum",
         /// Depthwise convolution of any window, tap by tap, with any numbers.
@@ -107,6 +109,8 @@ enumeration! {
         SvdfInt16 = 37 "svdf_int16",
         /// Softmax over the last dimension, from int8 to int16.
         SoftmaxInt16 = 38 "softmax_int16",
+        /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+        Conv2dSegments = 39 "conv_2d_segments",
         /// Convolution whose weights take more than eight bits: patches have some of their elements again.
         Conv2dWide = 40 "conv_2d_wide",
         /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -161,10 +165,6 @@ enumeration! {
         BatchMatMulInt16 = 68 "batch_matmul_int16",
         /// One over the square root, of int16.
         RsqrtInt16 = 69 "rsqrt_int16",
-        /// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
-        Conv2dSegments = 70 "conv_2d_segments",
-        /// `Lstm` with any functions, and with weights of the cell state.
-        LstmCurves = 90 "lstm_curves",
         /// `Gru` with any functions.
         GruCurves = 91 "gru_curves",
         /// `Lstm` from int16 to int16.
@@ -197,6 +197,7 @@ impl OpCode {
             OpCode::ResizeNearest => &[6],
             OpCode::Conv2dWinograd => &[18, 19, 20],
             OpCode::Depthwise3x3 => &[17, 18, 19],
+            OpCode::LstmCurves => &[8, 9, 10, 13, 14, 15, 17, 31, 32, 33],
             OpCode::DepthwiseTaps => &[17, 18, 19],
             OpCode::Lstm => &[8, 9, 10, 13, 14, 15, 17],
             OpCode::Gru => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23],
@@ -204,6 +205,7 @@ impl OpCode {
             OpCode::Svdf => &[6, 7, 8, 10, 12, 13],
             OpCode::SvdfInt16 => &[6, 7, 8, 10, 12, 13],
             OpCode::SoftmaxInt16 => &[2],
+            OpCode::Conv2dSegments => &[18, 19, 20],
             OpCode::Conv2dWide => &[18, 19, 20, 26],
             OpCode::DepthwiseWide => &[17, 18, 19, 25],
             OpCode::DetectionPostProcess => &[11, 12, 13, 14, 15],
@@ -212,8 +214,6 @@ impl OpCode {
             OpCode::GateInt16 => &[0],
             OpCode::SoftmaxFromInt16 => &[4],
             OpCode::Conv2dInt16 => &[19, 20, 21],
-            OpCode::Conv2dSegments => &[18, 19, 20],
-            OpCode::LstmCurves => &[8, 9, 10, 13, 14, 15, 17, 31, 32, 33],
             OpCode::GruCurves => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23, 29],
             OpCode::LstmInt16 => &[8, 9, 10, 13, 14, 15, 17],
             _ => &[],
@@ -252,6 +252,7 @@ impl OpCode {
             OpCode::DynamicUpdateSlice => Work::Bytes,
             OpCode::SkipIf => Work::Bytes,
             OpCode::Merge => Work::Bytes,
+            OpCode::LstmCurves => Work::Own,
             OpCode::WeightedSum => Work::Bytes,
             OpCode::DepthwiseTaps => Work::Own,
             OpCode::Lstm => Work::Own,
@@ -260,6 +261,7 @@ impl OpCode {
             OpCode::Svdf => Work::Own,
             OpCode::SvdfInt16 => Work::Own,
             OpCode::SoftmaxInt16 => Work::Bytes,
+            OpCode::Conv2dSegments => Work::Own,
             OpCode::Conv2dWide => Work::Own,
             OpCode::DepthwiseWide => Work::Own,
             OpCode::AveragePoolUp => Work::Own,
@@ -287,8 +289,6 @@ impl OpCode {
             OpCode::Conv2dInt16 => Work::Own,
             OpCode::BatchMatMulInt16 => Work::Product(&[0, 1, 2, 3, 4, 5, 8, 9, 10]),
             OpCode::RsqrtInt16 => Work::Bytes,
-            OpCode::Conv2dSegments => Work::Own,
-            OpCode::LstmCurves => Work::Own,
             OpCode::GruCurves => Work::Own,
             OpCode::LstmInt16 => Work::Own,
             OpCode::AddInt16 => Work::Bytes,

@@ -62,6 +62,7 @@ operators! {
     ops::DYNAMIC_UPDATE_SLICE: ferrolite_dynamic_update_slice_check ferrolite_dynamic_update_slice_eval ferrolite_dynamic_update_slice_lead
     ops::SKIP_IF: ferrolite_skip_if_check ferrolite_skip_if_eval ferrolite_skip_if_lead
     ops::MERGE: ferrolite_merge_check ferrolite_merge_eval ferrolite_merge_lead
+    ops::LSTM_CURVES: ferrolite_lstm_curves_check ferrolite_lstm_curves_eval ferrolite_lstm_curves_lead
     ops::WEIGHTED_SUM: ferrolite_weighted_sum_check ferrolite_weighted_sum_eval ferrolite_weighted_sum_lead
     ops::DEPTHWISE_TAPS: ferrolite_depthwise_taps_check ferrolite_depthwise_taps_eval ferrolite_depthwise_taps_lead
     ops::LSTM: ferrolite_lstm_check ferrolite_lstm_eval ferrolite_lstm_lead
@@ -70,6 +71,7 @@ operators! {
     ops::SVDF: ferrolite_svdf_check ferrolite_svdf_eval ferrolite_svdf_lead
     ops::SVDF_INT16: ferrolite_svdf_int16_check ferrolite_svdf_int16_eval ferrolite_svdf_int16_lead
     ops::SOFTMAX_INT16: ferrolite_softmax_int16_check ferrolite_softmax_int16_eval ferrolite_softmax_int16_lead
+    ops::CONV_2D_SEGMENTS: ferrolite_conv_2d_segments_check ferrolite_conv_2d_segments_eval ferrolite_conv_2d_segments_lead
     ops::CONV_2D_WIDE: ferrolite_conv_2d_wide_check ferrolite_conv_2d_wide_eval ferrolite_conv_2d_wide_lead
     ops::DEPTHWISE_WIDE: ferrolite_depthwise_wide_check ferrolite_depthwise_wide_eval ferrolite_depthwise_wide_lead
     ops::AVERAGE_POOL_UP: ferrolite_average_pool_up_check ferrolite_average_pool_up_eval ferrolite_average_pool_up_lead
@@ -97,8 +99,6 @@ operators! {
     ops::CONV_2D_INT16: ferrolite_conv_2d_int16_check ferrolite_conv_2d_int16_eval ferrolite_conv_2d_int16_lead
     ops::BATCH_MATMUL_INT16: ferrolite_batch_matmul_int16_check ferrolite_batch_matmul_int16_eval ferrolite_batch_matmul_int16_lead
     ops::RSQRT_INT16: ferrolite_rsqrt_int16_check ferrolite_rsqrt_int16_eval ferrolite_rsqrt_int16_lead
-    ops::CONV_2D_SEGMENTS: ferrolite_conv_2d_segments_check ferrolite_conv_2d_segments_eval ferrolite_conv_2d_segments_lead
-    ops::LSTM_CURVES: ferrolite_lstm_curves_check ferrolite_lstm_curves_eval ferrolite_lstm_curves_lead
     ops::GRU_CURVES: ferrolite_gru_curves_check ferrolite_gru_curves_eval ferrolite_gru_curves_lead
     ops::LSTM_INT16: ferrolite_lstm_int16_check ferrolite_lstm_int16_eval ferrolite_lstm_int16_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead

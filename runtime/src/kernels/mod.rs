@@ -320,6 +320,10 @@ pub trait Kernels: 'static {
     /// of the weights. If so, the tile is cleared once, before all patches.
     const CLEARED_TILES: bool = false;
 
+    /// Whether convolutions with plain weights have a function and a frame of their own beside those with packed ones: less
+    /// stack, and on some cores more registers to save.
+    const PLAIN_APART: bool = true;
+
     /// Whether [`max_pool`](Kernels::max_pool) compares several channels at once. If so, it serves reductions, too.
     const WIDE_POOLS: bool = false;
 

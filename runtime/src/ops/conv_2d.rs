@@ -261,6 +261,7 @@ pub(super) fn pointwise_lead(p: &Conv2dParams) -> Option<u32> {
 fn eval<K: Kernels>(eval: &Eval<'_>) {
     let Ok(p) = eval.node().params::<Conv2dParams>() else { return };
     match Packing::from_tag(p.packing) {
+        Some(Packing::PLAIN) if K::PLAIN_APART => eval_plain_apart::<K>(eval),
         Some(Packing::PLAIN) => eval_plain::<K>(eval),
         Some(packing) if packing.is_a(K::POLICY.conv) => eval_packed::<K>(eval, p, packing),
         Some(packing) => eval_unusual::<K>(eval, p, packing),
@@ -275,6 +276,10 @@ fn eval_unusual<K: Kernels>(eval: &Eval<'_>, p: &Conv2dParams, packing: Packing)
 }
 
 #[inline(never)]
+fn eval_plain_apart<K: Kernels>(eval: &Eval<'_>) {
+    eval_plain::<K>(eval);
+}
+
 fn eval_plain<K: Kernels>(eval: &Eval<'_>) {
     let node = eval.node();
     let Ok(p) = node.params::<Conv2dParams>() else { return };

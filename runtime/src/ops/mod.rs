@@ -237,6 +237,8 @@ pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
 pub const SKIP_IF: Operator = skip_if::operator();
 /// The result of the branch that was taken.
 pub const MERGE: Operator = merge::operator();
+/// `Lstm` with any functions, and with weights of the cell state.
+pub const LSTM_CURVES: Operator = lstm_curves::operator::<Native>();
 /// Sum of two tensors with a factor each: ADD, SUB, where that gives the same.
 pub const WEIGHTED_SUM: Operator = weighted_sum::operator::<Native>();
 /// Depthwise convolution of any window, tap by tap, with any numbers.
@@ -253,6 +255,8 @@ pub const SVDF: Operator = svdf::operator::<Native>();
 pub const SVDF_INT16: Operator = svdf_int16::operator::<Native>();
 /// Softmax over the last dimension, from int8 to int16.
 pub const SOFTMAX_INT16: Operator = softmax_int16::operator();
+/// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
+pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
 /// Convolution whose weights take more than eight bits: patches have some of their elements again.
 pub const CONV_2D_WIDE: Operator = conv_2d_wide::operator::<Native>();
 /// Depthwise convolution whose weights take more than eight bits: some taps are there again.
@@ -307,10 +311,6 @@ pub const CONV_2D_INT16: Operator = conv_2d_int16::operator();
 pub const BATCH_MATMUL_INT16: Operator = batch_matmul_int16::operator();
 /// One over the square root, of int16.
 pub const RSQRT_INT16: Operator = rsqrt_int16::operator();
-/// Convolution with packed weights whose taps lie apart, or whose rows are long, row by row in segments.
-pub const CONV_2D_SEGMENTS: Operator = conv_2d_segments::operator::<Native>();
-/// `Lstm` with any functions, and with weights of the cell state.
-pub const LSTM_CURVES: Operator = lstm_curves::operator::<Native>();
 /// `Gru` with any functions.
 pub const GRU_CURVES: Operator = gru_curves::operator::<Native>();
 /// `Lstm` from int16 to int16.
@@ -354,6 +354,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         dynamic_update_slice::operator(),
         skip_if::operator(),
         merge::operator(),
+        lstm_curves::operator::<K>(),
         weighted_sum::operator::<K>(),
         depthwise_taps::operator::<K>(),
         lstm::operator::<K>(),
@@ -362,6 +363,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         svdf::operator::<K>(),
         svdf_int16::operator::<K>(),
         softmax_int16::operator(),
+        conv_2d_segments::operator::<K>(),
         conv_2d_wide::operator::<K>(),
         depthwise_wide::operator::<K>(),
         average_pool_up::operator(),
@@ -389,8 +391,6 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         conv_2d_int16::operator(),
         batch_matmul_int16::operator(),
         rsqrt_int16::operator(),
-        conv_2d_segments::operator::<K>(),
-        lstm_curves::operator::<K>(),
         gru_curves::operator::<K>(),
         lstm_int16::operator(),
         add_int16::operator(),
@@ -434,6 +434,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::DynamicUpdateSlice => dynamic_update_slice::case(random),
         OpCode::SkipIf => skip_if::case(random),
         OpCode::Merge => merge::case(random),
+        OpCode::LstmCurves => lstm_curves::case(random),
         OpCode::WeightedSum => weighted_sum::case(random),
         OpCode::DepthwiseTaps => depthwise_taps::case(random),
         OpCode::Lstm => lstm::case(random),
@@ -442,6 +443,7 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Svdf => svdf::case(random),
         OpCode::SvdfInt16 => svdf_int16::case(random),
         OpCode::SoftmaxInt16 => softmax_int16::case(random),
+        OpCode::Conv2dSegments => conv_2d_segments::case(random),
         OpCode::Conv2dWide => conv_2d_wide::case(random),
         OpCode::DepthwiseWide => depthwise_wide::case(random),
         OpCode::AveragePoolUp => average_pool_up::case(random),
@@ -469,8 +471,6 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Conv2dInt16 => conv_2d_int16::case(random),
         OpCode::BatchMatMulInt16 => batch_matmul_int16::case(random),
         OpCode::RsqrtInt16 => rsqrt_int16::case(random),
-        OpCode::Conv2dSegments => conv_2d_segments::case(random),
-        OpCode::LstmCurves => lstm_curves::case(random),
         OpCode::GruCurves => gru_curves::case(random),
         OpCode::LstmInt16 => lstm_int16::case(random),
         OpCode::AddInt16 => add_int16::case(random),

@@ -46,6 +46,7 @@ const QUAD: usize = 4;
 
 impl Kernels for Armv7m {
     const POLICY: Policy = Policy::ARMV7M;
+    const PLAIN_APART: bool = false;
 
     type Tiled<'a> = Unprepared<'a, Self>;
 
