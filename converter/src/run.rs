@@ -199,7 +199,8 @@ pub fn once(
 ) -> Result<(Vec<Vec<u8>>, Vec<u8>)> {
     if inputs.len() != model.inputs().len() {
         let (wanted, given) = (model.inputs().len(), inputs.len());
-        return Err(Error::input(format!("the model has {wanted} inputs, {given} were given")));
+        return Err(Error::input(format!("the model has {wanted} inputs, {given} were given"))
+            .help("give one array for each input, in the model's order"));
     }
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     let mut net = interpreter(model, ops, &mut memory)?;

@@ -46,16 +46,17 @@ pub fn execute(args: &SignArgs) -> Result<Printed> {
     )))
 }
 
+const KEY: &str = "a key is a file of 32 random bytes, which stays secret: head -c 32 /dev/urandom > key.bin";
+
 /// The secret key in a file.
 fn key(path: &std::path::Path) -> Result<[u8; 32]> {
     let shown = path.display();
-    let help = "a key is a file of 32 random bytes, which stays secret: head -c 32 /dev/urandom > key.bin";
     let mut bytes = Vec::new();
     crate::files::open(path)
         .and_then(|file| file.take(33).read_to_end(&mut bytes))
-        .map_err(|e| Error::input(format!("{shown}: cannot be read: {e}")).help(help).caused_by(e))?;
+        .map_err(|e| Error::input(format!("{shown}: cannot be read: {e}")).help(KEY).caused_by(e))?;
     bytes.try_into().map_err(|found: Vec<u8>| {
         let count = if found.len() > 32 { "more than 32".to_string() } else { found.len().to_string() };
-        Error::input(format!("{shown}: a key has 32 bytes, this file has {count}")).help(help)
+        Error::input(format!("{shown}: a key has 32 bytes, this file has {count}")).help(KEY)
     })
 }

@@ -46,7 +46,9 @@ pub fn run_real(op: &Op, operands: &[&Tensor], given: &[Option<(f32, i32)>]) -> 
     for (index, operand) in operands.iter().enumerate() {
         let real = operand.real();
         if let (Some(wrong), DType::Float32) = (real.iter().find(|real| !real.is_finite()), operand.dtype) {
-            return Err(in_layer(Error::input(format!("operand `{}` holds {wrong}", operand.name))));
+            let error = Error::input(format!("operand `{}` holds {wrong}", operand.name))
+                .help("give finite numbers: int8 has no NaN and no infinity");
+            return Err(in_layer(error));
         }
         let id = graph.add_value(operand.value().map_err(in_layer)?);
         if operand.is_constant {
