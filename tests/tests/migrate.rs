@@ -194,6 +194,78 @@ fn a_wake_word_brings_its_decision() {
     assert!(error.message.contains("download it"), "{error}");
 }
 
+/// What is never compiled is not the program's, and a program may know its model by other names.
+#[test]
+fn programs_are_read_as_they_are_compiled() {
+    let other = model("vectors/relu/usual.tflite");
+    let arrays = format!("{}{}", xxd("g_sine_model_data", &sine()), xxd("g_other", &other));
+    let dead = format!(
+        "#if 0\n{}constexpr int kTensorArenaSize = 99 * 1024;\n#endif\n",
+        MAIN.replace("g_sine", "g_other")
+    );
+    let alias = MAIN.replace("GetModel(g_sine_model_data)", "GetModel(MODEL_DATA)");
+    let pointer = MAIN
+        .replace("const tflite::Model*", "const uint8_t* data = &g_sine_model_data[0]; const tflite::Model*");
+    let pointer = pointer.replace("GetModel(g_sine_model_data)", "GetModel(data)");
+    for main in [
+        format!("{dead}{MAIN}"),
+        format!("#define MODEL_DATA g_sine_model_data\n{alias}"),
+        pointer,
+        MAIN.replace('\n', "\r"),
+    ] {
+        let utf16: Vec<u8> =
+            "\u{feff}".encode_utf16().chain(arrays.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for arrays in [arrays.clone().into_bytes(), utf16] {
+            let tree = Tree::new(&[("main.cc", main.as_bytes()), ("model.h", &arrays)]);
+            let migration = tree.looked_at();
+            let found = only(&migration);
+            assert_eq!((found.name.as_str(), found.arena_asked), ("sine", Some(3072)), "{main}");
+            assert_eq!(found.unused, ["SOFTMAX"]);
+            assert!(migration.warnings.is_empty(), "{:?}", migration.warnings);
+        }
+    }
+}
+
+/// A string of C, and an array of casts.
+#[test]
+fn arrays_are_read_however_they_list_their_bytes() {
+    let hex = |before: &str, between: &str| {
+        sine().iter().map(|byte| format!("{before}{byte:02x}")).collect::<Vec<_>>().join(between)
+    };
+    for text in [
+        format!("const char g_sine[] = \"{}\";", hex("\\x", "\" \"")),
+        format!("const uint8_t g_sine[] = {{ {} }};", hex("(uint8_t)0x", ", ")),
+    ] {
+        let tree = Tree::new(&[("m.c", text.as_bytes())]);
+        let migration = tree.looked_at();
+        assert_eq!(only(&migration).tflite_bytes, sine().len());
+    }
+}
+
+#[test]
+fn manifests_name_models_only() {
+    let manifest = |model: &str| format!(r#"{{"wake_word": "x", "model": "{model}", "micro": {{}}}}"#);
+    for (model, why) in
+        [("/dev/zero", "not a regular file"), ("a.json", "`a.json` is no .tflite file"), ("b", "`b`: ")]
+    {
+        let tree = Tree::new(&[("a.json", manifest(model).as_bytes())]);
+        let error = tree.migrate("old", None, Language::Rust).unwrap_err();
+        // Only Unix has devices among its files.
+        assert!(error.message.contains(why) || cfg!(not(unix)), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_in_none_is_refused() {
+    let tree = Tree::new(&[("m.h", xxd("sine_tflite", &sine()).as_bytes())]);
+    let error = tree.migrate("old", Some("a/b/new"), Language::Rust).unwrap_err();
+    assert!(
+        error.message.contains("a/b/new: cannot be written") && !error.message.contains(".ferrolite-"),
+        "{error}"
+    );
+    assert!(!tree.at("a").exists());
+}
+
 #[test]
 fn what_does_not_convert_is_left_out_or_refused() {
     let float = model("models/mnist_cnn/mnist_cnn_float.tflite");

@@ -77,6 +77,19 @@ impl Constants {
         self.value_within(expression, DEPTH)
     }
 
+    /// All values that a name has, by its several definitions.
+    pub(super) fn values(&self, name: &str) -> BTreeSet<u64> {
+        self.steps.set(0);
+        let all = self.names.get(name).into_iter().flatten();
+        all.filter_map(|expression| self.value_within(expression, DEPTH).ok()).collect()
+    }
+
+    /// The words of all expressions that a name stands for.
+    pub(super) fn words_of(&self, name: &str) -> Vec<String> {
+        let all = self.names.get(name).into_iter().flatten().flatten();
+        all.filter_map(Token::word).map(str::to_string).collect()
+    }
+
     fn value_within(&self, expression: &[Token], depth: usize) -> Result<u64, String> {
         let mut sum = Sum { constants: self, tokens: expression, depth };
         let value = sum.shifts()?;

@@ -13,6 +13,7 @@ mod operators;
 mod report;
 mod scan;
 mod sources;
+mod text;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use crate::convert::{ConvertOptions, convert};
 use crate::error::{Error, Fault, Result};
 use crate::facts::PortJson;
+use crate::files;
 use crate::import;
 use crate::model_file::{self, ModelFile};
 use crate::ops;
@@ -32,6 +34,7 @@ use crate::progress::Progress;
 use crate::project::{self, Kit, Language};
 use scan::{File, Found};
 use sources::{Linked, Sources};
+use text::decoded;
 
 pub use manifest::WakeWord;
 
@@ -138,10 +141,10 @@ pub fn migrate(request: &Request<'_>, progress: &dyn Progress) -> Result<Migrati
     let found = scan::scan(request.path)?;
     let mut sources = Sources::default();
     for file in &found.sources {
-        match fs::read(&file.path) {
+        match files::read(&file.path) {
             Ok(bytes) => {
                 let folder = file.path.parent().unwrap_or(Path::new("."));
-                sources.read(&file.name, &String::from_utf8_lossy(&bytes), &|name| included(folder, name));
+                sources.read(&file.name, &decoded(&bytes), &|name| beside(folder, name).ok());
             }
             Err(error) => sources.unclear.push(format!("{}: cannot be read: {error}", file.name)),
         }
@@ -211,19 +214,21 @@ pub fn migrate(request: &Request<'_>, progress: &dyn Progress) -> Result<Migrati
     Ok(migration)
 }
 
-/// A file that an initialiser includes, beside the source.
-fn included(folder: &Path, name: &str) -> Option<Vec<u8>> {
+/// A file that a source or a manifest names, by its path from there.
+fn beside(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
     let path = folder.join(name);
-    fs::metadata(&path).ok().filter(|facts| facts.is_file() && facts.len() < 256 << 20)?;
-    fs::read(path).ok()
+    if fs::metadata(&path)?.len() > scan::BYTES {
+        return Err(io::Error::other("it is larger than 256 MiB"));
+    }
+    files::read(&path)
 }
 
 /// The manifests of wake words, with the files that they stand in.
 fn wake_words(files: &[File], warnings: &mut Vec<String>) -> Vec<(File, WakeWord)> {
     let mut out = Vec::new();
     for file in files {
-        let text = fs::read(&file.path).unwrap_or_default();
-        let Some((wake_word, unclear)) = manifest::read(&String::from_utf8_lossy(&text)) else { continue };
+        let text = files::read(&file.path).unwrap_or_default();
+        let Some((wake_word, unclear)) = manifest::read(&decoded(&text)) else { continue };
         warnings.extend(unclear.into_iter().map(|why| format!("{}: {why}", file.name)));
         out.push((file.clone(), wake_word));
     }
@@ -242,7 +247,9 @@ fn candidates(
     let mut out: Vec<Candidate> = Vec::new();
     for (file, wake_word) in wake_words {
         let folder = file.path.parent().unwrap_or(Path::new("."));
-        match fs::read(folder.join(&wake_word.model)) {
+        match beside(folder, &wake_word.model) {
+            Ok(bytes) if bytes.get(4..8) != Some(b"TFL3") => warnings
+                .push(format!("{}: its model `{}` is no .tflite file", file.name, wake_word.model)),
             Ok(bytes) => add(&mut out, stem(&wake_word.model), &bytes, format!("{}, by {}", wake_word.model, file.name), None),
             Err(error) if wake_word.model.contains("://") => warnings.push(format!(
                 "{}: its model is at {}, which is not fetched: download it, and name it in the manifest ({error})",
@@ -262,7 +269,7 @@ fn candidates(
     }
     let arrays = !sources.arrays.is_empty() || !wake_words.is_empty();
     for file in &found.models {
-        let bytes = fs::read(&file.path).map_err(|e| {
+        let bytes = files::read(&file.path).map_err(|e| {
             Error::input(format!("{}: cannot be read: {e}", file.path.display())).caused_by(e)
         })?;
         if !arrays {
@@ -446,7 +453,9 @@ impl Staged {
         let name = project::name(output)?;
         let parent =
             output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = builder().tempdir_in(parent).map_err(|e| unwritable(output, e))?;
+        // The error of what is made in it would name that, which means nothing to a reader.
+        fs::read_dir(parent).map_err(|e| unwritable(output, e))?;
+        let folder = builder().tempdir_in(parent).map_err(|e| unwritable(output, e.kind().into()))?;
         Ok(Staged { folder, single: models == 1, name })
     }
 

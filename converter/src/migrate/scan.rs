@@ -49,7 +49,7 @@ const FOREIGN: [&str; 13] = [
 const DEPTH: usize = 16;
 const FILES: usize = 20_000;
 /// Larger sources are not read.
-const BYTES: u64 = 256 << 20;
+pub(super) const BYTES: u64 = 256 << 20;
 
 /// Finds what is below a path, or what a single file is.
 ///

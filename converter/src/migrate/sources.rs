@@ -178,8 +178,46 @@ impl Sources {
         }
     }
 
-    /// Says of arrays that are loaded as models what hinders them, and of lengths that differ.
+    /// The arrays behind a name that a file loads: those that it stands for, by way of other names.
+    fn behind(&self, facts: &Facts, name: &str) -> BTreeSet<String> {
+        let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut open = vec![name.to_string()];
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            if self.arrays.iter().any(|array| array.name == name) {
+                found.insert(name);
+                continue;
+            }
+            let own = facts.constants.words_of(&name);
+            open.extend(if own.is_empty() { self.constants.words_of(&name) } else { own });
+        }
+        found
+    }
+
+    /// Puts arrays in the place of the pointers and macros that stand for them: `const uint8_t* p = g_model; GetModel(p)`.
+    fn follow(&mut self) {
+        let mut all = Vec::new();
+        for facts in &self.files {
+            let mut loads = Vec::new();
+            for (name, variable) in &facts.loads {
+                let behind = self.behind(facts, name);
+                match behind.is_empty() {
+                    true => loads.push((name.clone(), variable.clone())),
+                    false => loads.extend(behind.into_iter().map(|array| (array, variable.clone()))),
+                }
+            }
+            all.push(loads);
+        }
+        for (facts, loads) in self.files.iter_mut().zip(all) {
+            facts.loads = loads;
+        }
+    }
+
+    /// Finds the arrays that are loaded as models; says what hinders them, and which lengths differ.
     pub(super) fn check(&mut self) {
+        self.follow();
         let mut unclear = Vec::new();
         for (name, _) in self.files.iter().flat_map(|facts| &facts.loads) {
             let known = self.arrays.iter().any(|array| array.name == *name);
@@ -195,12 +233,21 @@ impl Sources {
                 unclear.push(says);
             }
         }
-        for array in &self.arrays {
+        for (index, array) in self.arrays.iter().enumerate() {
+            let other = |other: &&Array| other.name == array.name && other.bytes != array.bytes;
+            if let Some(other) = self.arrays[..index].iter().find(other) {
+                unclear.push(format!(
+                    "{} and {}: `{}` is two models, as if for two builds; which of them is compiled is not decided here, so both were taken",
+                    other.place, array.place, array.name
+                ));
+            }
             for ending in ["_len", "_size", "_length"] {
                 let name = format!("{}{ending}", array.name);
-                let words = [Token { kind: Kind::Word(name.clone()), line: 0 }];
-                let Ok(length) = self.constants.value(&words) else { continue };
-                if length != array.bytes.len() as u64 {
+                // Each of several arrays of a name has a length of its own.
+                let lengths = self.constants.values(&name);
+                if let Some(length) = lengths.iter().next_back()
+                    && !lengths.contains(&(array.bytes.len() as u64))
+                {
                     unclear.push(format!(
                         "`{name}` is {length}, but `{}` has {} bytes; all of them were taken",
                         array.name,
@@ -494,11 +541,12 @@ fn arguments(tokens: &[Token]) -> Vec<&[Token]> {
     Vec::new()
 }
 
-/// The name at the end of an argument: `&ns::g_model[0]` is `g_model`.
+/// The name at the end of an argument: `&ns::g_model[0]` and `g_model.data()` are `g_model`.
 fn last_word(argument: &[Token]) -> Option<&str> {
     let end = argument.iter().position(|token| token.is('[')).unwrap_or(argument.len());
-    let tail = argument[..end].iter().rev();
-    tail.filter_map(Token::word).find(|word| !["get", "data"].contains(word))
+    let mut words = argument[..end].iter().rev().filter_map(Token::word);
+    // One that has such a name itself is alone.
+    words.clone().find(|word| !["get", "data"].contains(word)).or_else(|| words.next())
 }
 
 #[cfg(test)]
@@ -586,6 +634,50 @@ mod tests {
         assert_eq!((nothing.linked("x"), nothing.arena("x")), (Linked::Unknown, Err(String::new())));
         let lengths = read(&[("x.c", &format!("unsigned char x[] = {MODEL}; unsigned int x_len = 8;"))]);
         assert!(lengths.unclear[0].contains("x_len"), "{:?}", lengths.unclear);
+    }
+
+    #[test]
+    fn pointers_and_macros_stand_for_arrays() {
+        let arrays =
+            format!("const uint8_t a[] = {MODEL}; const uint8_t b[] = {MODEL}; const uint8_t c[] = {MODEL};");
+        let macros = "#define MODEL_DATA (ns::a)\n#define DATA MODEL_DATA\n";
+        for (load, loaded) in [
+            ("const uint8_t* p = a; auto m = tflite::GetModel(p);", "a"),
+            ("auto m = tflite::GetModel(DATA);", "a"),
+            (
+                "const void* p = reinterpret_cast<const void*>(&b[0]); auto q = p; auto m = tflite::GetModel(q);",
+                "b",
+            ),
+            ("p = big ? a : b; auto m = tflite::GetModel(p);", "ab"),
+            ("auto p = q; auto q = p; auto m = tflite::GetModel(p);", ""),
+        ] {
+            let program = format!(
+                "{load} tflite::MicroMutableOpResolver<1> r; r.AddRelu(); tflite::MicroInterpreter i(m, r, x, 77);"
+            );
+            // A name of another file is not meant where the file has its own.
+            let other = "static const uint8_t* p = c;";
+            let sources = read(&[("d.cc", &arrays), ("m.h", macros), ("o.cc", other), ("main.cc", &program)]);
+            let found: String = ["a", "b", "c"].into_iter().filter(|name| sources.loads(name)).collect();
+            assert_eq!(found, loaded, "{load}");
+            assert_eq!(sources.unclear.is_empty(), !loaded.is_empty(), "{:?}", sources.unclear);
+            assert_eq!(sources.arena("a").unwrap().bytes, 77);
+        }
+    }
+
+    #[test]
+    fn arrays_of_one_name_have_lengths_of_their_own() {
+        let long = MODEL.replace("1}", "1, 2}");
+        let text = format!(
+            "#ifdef BIG\nchar g[] = {long}; int g_len = 10;\n#else\nchar g[] = {MODEL}; int g_len = 9;\n#endif\n"
+        );
+        let sources = read(&[("m.c", &text)]);
+        assert_eq!(sources.arrays.len(), 2);
+        assert_eq!(sources.unclear.len(), 1, "{:?}", sources.unclear);
+        assert!(
+            sources.unclear[0].starts_with("m.c:2 and m.c:4: `g` is two models"),
+            "{:?}",
+            sources.unclear
+        );
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! C and C++ as tokens, as far as a migration reads them.
 //!
-//! Comments and the insides of initialisers are gone: `= {…}` becomes one token, with the bytes that it lists where it
-//! lists bytes. Nothing is refused; what is no C at all gives tokens that mean nothing.
+//! Comments, what stands under `#if 0`, and the insides of initialisers are gone: `= {…}` becomes one token, with the bytes
+//! that it lists where it lists bytes, and so does a string that is a model. Other conditions are not decided: all their
+//! branches are read. Nothing is refused; what is no C at all gives tokens that mean nothing.
 //!
 //! ```text
 //! alignas(16) const uint8_t g_model[] = { 0x1c, /* a */ 0 };
 //!   Word   (   …      Word      Word   [ ]  Body(Ok([28, 0]))  ;
 //! ```
+
+use super::text::decoded;
 
 /// Files that an initialiser includes, by the name that it gives.
 pub(super) type Include<'i> = &'i dyn Fn(&str) -> Option<Vec<u8>>;
@@ -53,7 +56,7 @@ impl Token {
 
 /// The tokens of a text; `include` finds the files that initialisers include.
 pub(super) fn tokens(text: &str, include: Include<'_>) -> Vec<Token> {
-    let mut reader = Reader { text: text.as_bytes(), at: 0, line: 1 };
+    let mut reader = Reader::new(text.as_bytes());
     let mut out = Vec::new();
     let mut fresh = true;
     loop {
@@ -63,7 +66,11 @@ pub(super) fn tokens(text: &str, include: Include<'_>) -> Vec<Token> {
         let line = reader.line;
         let Some(byte) = reader.peek(0) else { return out };
         let kind = match byte {
-            b'#' if fresh => Kind::Directive(reader.directive()),
+            b'#' if fresh => {
+                let directive = reader.directive();
+                reader.condition(&directive);
+                Kind::Directive(directive)
+            }
             b'"' => Kind::Text(reader.string()),
             b'\'' => {
                 reader.character();
@@ -75,6 +82,7 @@ pub(super) fn tokens(text: &str, include: Include<'_>) -> Vec<Token> {
                 reader.skip_blank();
                 Kind::Body(reader.body(include))
             }
+            b'=' if let Some(bytes) = reader.model_string() => Kind::Body(Ok(bytes)),
             _ if is_word(byte) => Kind::Word(reader.word()),
             _ => {
                 reader.at += 1;
@@ -111,6 +119,14 @@ struct Reader<'t> {
     text: &'t [u8],
     at: usize,
     line: usize,
+    /// For each `#if` that is open, whether it is `#if 1`, whose other branches are dead.
+    taken: Vec<bool>,
+}
+
+impl<'t> Reader<'t> {
+    fn new(text: &'t [u8]) -> Reader<'t> {
+        Reader { text, at: 0, line: 1, taken: Vec::new() }
+    }
 }
 
 impl Reader<'_> {
@@ -229,9 +245,82 @@ impl Reader<'_> {
 
     /// Whether the `=` here is followed by an initialiser.
     fn body_follows(&self) -> bool {
-        let mut ahead = Reader { text: self.text, at: self.at + 1, line: 0 };
+        let mut ahead = Reader { at: self.at + 1, ..Reader::new(self.text) };
         ahead.skip_blank();
         ahead.peek(0) == Some(b'{')
+    }
+
+    /// The bytes of the strings behind the `=` here, where they are a model: `= "\x1c\0\0\0TFL3" "…";`. The zero that C puts
+    /// behind them is no part of it. Otherwise nothing is taken.
+    fn model_string(&mut self) -> Option<Vec<u8>> {
+        let mut ahead = Reader { at: self.at + 1, line: self.line, ..Reader::new(self.text) };
+        let mut bytes = Vec::new();
+        ahead.skip_blank();
+        while ahead.peek(0) == Some(b'"') {
+            unescape(ahead.string().as_bytes(), &mut bytes)?;
+            ahead.skip_blank();
+        }
+        (bytes.get(4..8) == Some(b"TFL3")).then_some(())?;
+        (self.at, self.line) = (ahead.at, ahead.line);
+        Some(bytes)
+    }
+
+    /// Follows a directive that is a condition: what is dead behind it is stepped over, to the directive that ends it,
+    /// which stays where another branch may live.
+    fn condition(&mut self, directive: &str) {
+        let dead = match Condition::of(directive) {
+            Some(Condition::If(value)) => {
+                self.taken.push(value == Some(true));
+                value == Some(false)
+            }
+            Some(Condition::Else(_)) => self.taken.last() == Some(&true),
+            Some(Condition::End) => {
+                self.taken.pop();
+                false
+            }
+            None => false,
+        };
+        if dead {
+            self.skip_dead();
+        }
+    }
+
+    /// Over a branch that is never compiled, and those behind it that are not either.
+    fn skip_dead(&mut self) {
+        let mut depth = 0usize;
+        let mut fresh = true;
+        while let Some(byte) = self.peek(0) {
+            let before = self.line;
+            match byte {
+                b'#' if fresh => match Condition::of(&self.directive()) {
+                    Some(Condition::If(_)) => depth += 1,
+                    Some(Condition::End) if depth > 0 => depth -= 1,
+                    Some(Condition::End) => {
+                        self.taken.pop();
+                        return;
+                    }
+                    // `#if 0 … #else` lives, and so may an `#elif`; behind `#if 1` nothing does.
+                    Some(Condition::Else(value))
+                        if depth == 0 && self.taken.last() == Some(&false) && value != Some(false) =>
+                    {
+                        if let (Some(true), Some(taken)) = (value, self.taken.last_mut()) {
+                            *taken = true;
+                        }
+                        return;
+                    }
+                    _ => {}
+                },
+                b'"' => {
+                    self.string();
+                }
+                _ if self.skip_comment() => {
+                    fresh |= self.line > before;
+                    continue;
+                }
+                _ => self.step(),
+            }
+            fresh = self.line > before || (fresh && byte.is_ascii_whitespace());
+        }
     }
 
     /// An initialiser, to the end of its outermost brace.
@@ -275,6 +364,8 @@ impl Reader<'_> {
                 }
                 b',' => self.at += 1,
                 b'#' if fresh || bytes.is_empty() => self.included(include, bytes, depth)?,
+                // `(uint8_t)0x1c`, of which the number counts.
+                b'(' if self.skip_cast() => {}
                 b'\'' => bytes.push(self.character().ok_or("has a character that is no byte")?),
                 b'-' | b'0'..=b'9' => {
                     let negative = byte == b'-';
@@ -306,6 +397,15 @@ impl Reader<'_> {
     /// `#include "numbers.inc"` and C23's `#embed "model.tflite"` in the place of numbers.
     fn included(&mut self, include: Include<'_>, bytes: &mut Vec<u8>, depth: usize) -> Result<(), String> {
         let directive = self.directive();
+        let decided = match Condition::of(&directive) {
+            Some(Condition::If(value)) => value.is_some(),
+            Some(_) => !self.taken.is_empty(),
+            None => false,
+        };
+        if decided {
+            self.condition(&directive);
+            return Ok(());
+        }
         let (word, rest) = directive.trim_start().split_once(['"', '<']).unwrap_or((&directive, ""));
         let name = rest.split(['"', '>']).next().unwrap_or_default();
         let word = word.trim();
@@ -317,13 +417,33 @@ impl Reader<'_> {
             bytes.extend(file);
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&file);
-        let mut reader = Reader { text: text.as_bytes(), at: 0, line: 1 };
+        let text = decoded(&file);
+        let mut reader = Reader::new(text.as_bytes());
         reader.list(include, bytes, depth - 1)?;
         match reader.peek(0) {
             None => Ok(()),
             Some(_) => Err(format!("includes `{name}`, which closes a brace")),
         }
+    }
+
+    /// Over the cast to a type that begins here, if one does.
+    fn skip_cast(&mut self) -> bool {
+        let mut ahead = Reader { at: self.at + 1, line: self.line, ..Reader::new(self.text) };
+        let mut words = 0;
+        loop {
+            ahead.skip_blank();
+            match ahead.peek(0) {
+                Some(b')') if words > 0 => break,
+                Some(b':') => ahead.at += 1,
+                Some(byte) if is_word(byte) && !byte.is_ascii_digit() => {
+                    ahead.word();
+                    words += 1;
+                }
+                _ => return false,
+            }
+        }
+        (self.at, self.line) = (ahead.at + 1, ahead.line);
+        true
     }
 
     /// From an opening brace to behind the one that closes it.
@@ -350,6 +470,78 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// A directive that begins, divides or ends what is compiled under a condition.
+enum Condition {
+    /// `#if`, `#ifdef` or `#ifndef`, with its value where that is a number.
+    If(Option<bool>),
+    /// `#else`, which is true, or `#elif` and its like.
+    Else(Option<bool>),
+    /// `#endif`.
+    End,
+}
+
+impl Condition {
+    fn of(directive: &str) -> Option<Condition> {
+        let directive = directive.trim_start();
+        let end = directive.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(directive.len());
+        let (word, rest) = directive.split_at(end);
+        let value = match rest.trim().trim_matches(['(', ')', ' ']) {
+            "false" => Some(false),
+            "true" => Some(true),
+            number => integer(number).map(|number| number != 0),
+        };
+        Some(match word {
+            "if" => Condition::If(value),
+            "ifdef" | "ifndef" => Condition::If(None),
+            "elif" => Condition::Else(value),
+            "elifdef" | "elifndef" => Condition::Else(None),
+            "else" => Condition::Else(Some(true)),
+            "endif" => Condition::End,
+            _ => return None,
+        })
+    }
+}
+
+/// Adds the bytes of a string's inside; nothing where an escape is not known.
+fn unescape(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'\\' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = |from: &[u8], most: usize, base: u32| {
+            from.iter().take(most).take_while(|&&digit| char::from(digit).is_digit(base)).count()
+        };
+        let (skip, length, base) = match rest {
+            // As many digits as there are; more than two leave a byte only where they begin with zeros.
+            [b'x', tail @ ..] => (1, digits(tail, tail.len(), 16), 16),
+            [b'0'..=b'7', ..] => (0, digits(rest, 3, 8), 8),
+            [other, tail @ ..] => {
+                bytes.push(match other {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'a' => 7,
+                    b'b' => 8,
+                    b'v' => 11,
+                    b'f' => 12,
+                    b'\\' | b'\'' | b'"' | b'?' => *other,
+                    _ => return None,
+                });
+                rest = tail;
+                continue;
+            }
+            [] => return None,
+        };
+        let number = std::str::from_utf8(rest.get(skip..skip + length)?).ok()?;
+        bytes.push(u8::from_str_radix(number, base).ok()?);
+        rest = &rest[skip + length..];
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -383,6 +575,9 @@ mod tests {
             ("char m[] = {\n#include \"a.inc\"\n3};", &[1, 2, 3]),
             ("char m[] = {\n#embed \"m.tflite\"\n};", &[200, 0]),
             ("char m[] = {};", &[]),
+            ("char m[] = {(uint8_t)0x1c, ( unsigned char ) 2, (std::uint8_t)-1};", &[28, 2, 255]),
+            ("char m[] = {\n#if 0\n1, x\n#else\n2,\n#endif\n3};", &[2, 3]),
+            ("char m[] = \"\\x1c\\0\\000\\0TFL\" /* a */\n  \"3\\n\\\"\\377\";", b"\x1c\0\0\0TFL3\n\"\xff"),
         ] {
             assert_eq!(body(text).as_deref(), Ok(bytes), "{text}");
         }
@@ -405,6 +600,39 @@ mod tests {
         let found = tokens("int a[] = {f({1}), \"}\", '}', /* } */ 7}; int b = 5;", &|_| None);
         let words: Vec<&str> = found.iter().filter_map(Token::word).collect();
         assert_eq!(words, ["int", "a", "int", "b"]);
+    }
+
+    #[test]
+    fn what_is_never_compiled_is_not_there() {
+        let words = |text: &str| {
+            let found = tokens(text, &|_| None);
+            found.iter().filter_map(Token::word).collect::<Vec<_>>().join(" ")
+        };
+        for (text, left) in [
+            ("a\n#if 0\nb\n#if 1\nc\n#endif\n#else\nd\n#endif\ne", "a d e"),
+            ("#if 1\na\n#elif X\nb\n#else\nc\n#endif\nd", "a d"),
+            ("#if 0\na\n#elif X\nb\n#else\nc\n#endif\nd", "b c d"),
+            ("#if 0\na\n#elif 1\nb\n#else\nc\n#endif\nd", "b d"),
+            ("#if 0\na\n#elif 0\nb\n#endif\nc", "c"),
+            ("#ifdef X\na\n#else\nb\n#endif", "a b"),
+            ("#if (0)\n/*\n#endif */ a\n  #  endif // x\nb", "b"),
+            ("#if 0 // why\nit's a \"\n#endif\nb", "b"),
+            ("#if 1\n#if 0\na\n#endif\nb\n#else\nc\n#endif\nd", "b d"),
+            ("#if 0\na", ""),
+            ("#else\n#endif\n#endif\na", "a"),
+        ] {
+            assert_eq!(words(text), left, "{text}");
+        }
+        let lines: Vec<usize> =
+            tokens("#if 0\na\n/*\n*/\n#endif\nb", &|_| None).iter().map(|t| t.line).collect();
+        assert_eq!(lines, [1, 6]);
+    }
+
+    #[test]
+    fn strings_that_are_no_model_stay_strings() {
+        for text in ["char m[] = \"TFL3\";", "char m[] = \"\\x1c\\q\\0\\0TFL3\";", "char m[] = \"\\x1cc\";"] {
+            assert!(body(text).is_err(), "{text}");
+        }
     }
 
     #[test]
