@@ -110,7 +110,10 @@ pub fn compare(
     let numbers = options.labels.filter(|_| no_number && classes.iter().any(Option::is_some));
     let numbers = numbers.and_then(Labels::as_classes);
     let labels = numbers.as_ref().or(options.labels);
-    let beyond = outputs::beyond(&classes, labels);
+    let beyond = match classes.iter().any(Option::is_some) {
+        true => outputs::beyond(&classes, labels),
+        false => outputs::unfit(source, labels),
+    };
     let mut tally = Tally::new(data.len(), classes, labels)?;
     let executor = Executor::new(source)?;
     // Layers of the author's own are run by what the source's are.

@@ -3,6 +3,7 @@
 use super::result::{Answer, Comparison, OutputComparison, WorstSample};
 use crate::data::Labels;
 use crate::error::{Error, Result};
+use crate::graph::{DType, Graph};
 use crate::model_file::PortFacts;
 use crate::noise::{Noise, argmax};
 use crate::run::RunOutput;
@@ -56,6 +57,8 @@ struct OutputTally {
     noise: Noise,
     /// Scores of the float reference and of the quantized model.
     scores: [Score; 2],
+    /// Whether its only element is the number of a class, as ARGMAX gives it: an integer that stands for itself.
+    index: bool,
     /// Samples for which both give the same class, and samples that have a class.
     agreeing: usize,
     classified: usize,
@@ -73,6 +76,45 @@ pub(super) fn beyond(classes: &[Option<usize>], labels: Option<&Labels>) -> Opti
         labels.len(),
         most - 1
     ))
+}
+
+/// A warning if no output holds scores of classes, and labels name some that the first output cannot tell apart.
+pub(super) fn unfit(source: &Graph, labels: Option<&Labels>) -> Option<String> {
+    let Some(Labels::Classes(labels)) = labels else { return None };
+    let indices = source.outputs.iter().any(|&id| {
+        let value = source.value(id);
+        let facts = PortFacts {
+            name: String::new(),
+            shape: value.shape.clone(),
+            dtype: value.dtype,
+            quantization: value.quantization.as_ref().and_then(|quantization| quantization.tensor()),
+        };
+        is_index(&facts)
+    });
+    let output = source.value(*source.outputs.first().filter(|_| !indices)?);
+    let highest = *labels.iter().max()?;
+    let wide = output.shape.iter().filter(|&&size| size > 1).count();
+    let (name, elements) = (&output.name, output.elements());
+    if wide > 1 {
+        let shape = output.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        return Some(format!(
+            "the labels are numbers of classes, and output `{name}` is {shape}, no list of scores: give values of its \
+             shape as labels, or a model that ends in scores; the accuracy says nothing"
+        ));
+    }
+    let most = if elements == 1 { 2 } else { elements };
+    let beyond = labels.iter().filter(|&&label| label >= most).count();
+    let told = match elements {
+        1 => "is one number, which tells the classes 0 and 1 apart".to_owned(),
+        _ => format!("has {elements} elements"),
+    };
+    (beyond > 0).then(|| {
+        format!(
+            "{beyond} of {} labels name no class: they reach to {highest}, and output `{name}` {told}; these samples \
+             count as wrong",
+            labels.len()
+        )
+    })
 }
 
 impl<'a> Tally<'a> {
@@ -97,8 +139,12 @@ impl<'a> Tally<'a> {
         let first = self.samples;
         self.samples += float.len();
         if self.outputs.is_empty() {
-            let named = quantized.ports.iter().map(|port| port.name.clone());
-            self.outputs = named.map(|name| OutputTally { name, ..OutputTally::default() }).collect();
+            let tally = |port: &PortFacts| OutputTally {
+                name: port.name.clone(),
+                index: is_index(port),
+                ..OutputTally::default()
+            };
+            self.outputs = quantized.ports.iter().map(tally).collect();
             self.heed_labels(quantized);
         }
         for (place, float) in float.iter().enumerate() {
@@ -135,6 +181,11 @@ impl<'a> Tally<'a> {
                 self.judged = fitting.unwrap_or(self.judged);
             }
             Some(Labels::Classes(_)) if self.classes.iter().all(Option::is_none) => {
+                // A model may say its class itself.
+                if let Some(index) = quantized.ports.iter().position(is_index) {
+                    self.judged = index;
+                    return;
+                }
                 let first = quantized.ports.first().map(elements).filter(|&n| n > 1);
                 self.classes = vec![first];
             }
@@ -145,11 +196,12 @@ impl<'a> Tally<'a> {
     /// Counts the judged output of a sample.
     fn answer(&mut self, sample: usize, float: &[f32], integer: &[f32]) -> Result<()> {
         let output = &mut self.outputs[self.judged];
+        let index = output.index;
         for (score, values) in output.scores.iter_mut().zip([float, integer]) {
-            score.add(values, self.labels, sample)?;
+            score.add(values, index, self.labels, sample)?;
         }
         let classes = self.classes.get(self.judged).copied().flatten() == Some(float.len());
-        self.worst.extend(suffered(sample, self.labels, classes, float, integer));
+        self.worst.extend(suffered(sample, self.labels, classes, index, float, integer));
         if self.worst.len() >= 4 * WORST {
             keep_worst(&mut self.worst);
         }
@@ -190,9 +242,9 @@ impl<'a> Tally<'a> {
 impl OutputTally {
     fn add(&mut self, float: &[f32], integer: &[f32], classes: Option<usize>) {
         self.noise.add(float, integer);
-        if classes.is_some() {
+        if classes.is_some() || self.index {
             self.classified += 1;
-            self.agreeing += usize::from(argmax(float) == argmax(integer));
+            self.agreeing += usize::from(class(float, self.index) == class(integer, self.index));
         }
     }
 
@@ -211,9 +263,17 @@ impl OutputTally {
     }
 }
 
-/// The class of an output, counted from 0. A single element is the probability of class 1.
-fn class(output: &[f32]) -> usize {
+/// Whether an output is the number of a class: one integer that stands for itself.
+fn is_index(port: &PortFacts) -> bool {
+    let whole = !matches!(port.dtype, DType::Float32 | DType::Bool);
+    whole && port.quantization.is_none() && port.shape.iter().product::<usize>() == 1
+}
+
+/// The class of an output, counted from 0. A single element is the class itself where it is an `index`, else the
+/// probability of class 1.
+fn class(output: &[f32], index: bool) -> usize {
     match output {
+        [one] if index => *one as usize,
         [one] => usize::from(*one > 0.5),
         all => argmax(all).unwrap_or(0),
     }
@@ -234,6 +294,7 @@ fn suffered(
     sample: usize,
     labels: Option<&Labels>,
     classes: bool,
+    index: bool,
     float: &[f32],
     integer: &[f32],
 ) -> Option<(u8, WorstSample)> {
@@ -251,8 +312,8 @@ fn suffered(
             _ => None,
         };
         // The only element of a yes-or-no model is its score.
-        let element = if float.len() > 1 { class(integer) } else { 0 };
-        (element, [float, integer].map(|values| Answer::Class(class(values))), expected)
+        let element = if float.len() > 1 { class(integer, index) } else { 0 };
+        (element, [float, integer].map(|values| Answer::Class(class(values, index))), expected)
     } else {
         let expected = match labels {
             Some(Labels::Values(values)) => values.get(sample).and_then(|row| row.get(most)).copied(),
@@ -297,12 +358,12 @@ struct Score {
 
 impl Score {
     /// Scores the judged output for one sample.
-    fn add(&mut self, output: &[f32], labels: Option<&Labels>, sample: usize) -> Result<()> {
+    fn add(&mut self, output: &[f32], index: bool, labels: Option<&Labels>, sample: usize) -> Result<()> {
         match labels {
             None => {}
             Some(Labels::Classes(classes)) => {
                 let right = classes[sample];
-                self.pairs.push((right, class(output)));
+                self.pairs.push((right, class(output, index)));
                 if output.len() > TOP {
                     // Of equal scores, which are common among integers, the first is the better one, as in
                     // `argmax`.

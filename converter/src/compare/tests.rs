@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{DType, FullyConnected};
+use crate::graph::{DType, FullyConnected, Value};
 use crate::model_file::PortFacts;
 use crate::noise::Noise;
 use crate::run::RunOutput;
@@ -55,6 +55,35 @@ fn labels_that_name_no_class_are_told() {
     let told = of(&[1, 2, 3]).unwrap();
     assert!(told.starts_with("1 of 3 labels") && told.contains("classes are 0 to 2"), "{told}");
     assert_eq!(outputs::beyond(&[None], Some(&Labels::Classes(vec![7]))), None);
+}
+
+#[test]
+fn an_integer_without_scale_is_the_class_itself() {
+    let port = PortFacts { name: "class".into(), shape: vec![1], dtype: DType::Int32, quantization: None };
+    let sample = |class: i32| vec![class.to_le_bytes().to_vec()];
+    let quantized =
+        RunOutput { ports: vec![port], samples: vec![sample(3), sample(7), sample(0), sample(1)] };
+    let float = [3.0, 6.0, 0.0, 1.0].map(|class| vec![vec![class]]);
+    let result = compare_outputs(&float, &quantized, Some(&Labels::Classes(vec![3, 6, 0, 2]))).unwrap();
+    assert_eq!((result.accuracy_float, result.accuracy_quantized), (Some(0.75), Some(0.5)));
+    assert_eq!(result.agreement, Some(0.75));
+}
+
+#[test]
+fn labels_that_an_output_without_classes_cannot_give_are_told() {
+    let told = |shape: &[usize], dtype: DType, labels: &[usize]| {
+        let mut graph = Graph::default();
+        let value =
+            Value { name: "y".into(), shape: shape.to_vec(), dtype, quantization: None, constant: None };
+        let y = graph.add_value(value);
+        graph.outputs = vec![y];
+        outputs::unfit(&graph, Some(&Labels::Classes(labels.to_vec())))
+    };
+    assert_eq!(told(&[1, 1], DType::Float32, &[0, 1]), None);
+    assert!(told(&[1, 1], DType::Float32, &[0, 7]).unwrap().contains("one number"));
+    assert!(told(&[1, 4], DType::Float32, &[4]).unwrap().contains("4 elements"));
+    assert!(told(&[1, 16, 16, 1], DType::Float32, &[0]).unwrap().contains("1x16x16x1"));
+    assert_eq!(told(&[1], DType::Int32, &[9]), None);
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::emit::{self, Emitted, Memory, Winograd};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, QuantizeScaled, ValueId};
 use crate::import::{self, ImportOptions};
-use crate::model_file::ModelFile;
+use crate::model_file::{self, ModelFile, PortFacts};
 use crate::ops;
 use crate::passes;
 use crate::progress::Progress;
@@ -352,10 +352,34 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
             .help(format!("make the model smaller, or allow {} bytes more", size as u64 - budget)));
         }
     }
+    notes.extend(renamed(&graph, &file)?);
     let (told, warned) = slow::remarks(&file.model()?);
     notes.extend(told);
     warnings.extend(warned);
     Ok(Converted { file, format, samples, calibration, trials, outputs, judged, notes, warnings })
+}
+
+/// Notes on inputs and outputs that got a name of their own, because another one has theirs.
+fn renamed(graph: &Graph, file: &ModelFile) -> Result<Vec<String>> {
+    let model = file.model()?;
+    let ports = [
+        ("input", &graph.inputs, model_file::inputs(&model)),
+        ("output", &graph.outputs, model_file::outputs(&model)),
+    ];
+    let note = |(kind, ids, facts): (&str, &Vec<ValueId>, Vec<PortFacts>)| {
+        let names = ids.iter().map(|&id| graph.value(id).name.clone());
+        let changed =
+            names.zip(facts).enumerate().filter(|(_, (name, facts))| !name.is_empty() && *name != facts.name);
+        changed
+            .map(|(index, (name, facts))| {
+                format!(
+                    "{kind} {index} is called `{}`, because there are several of the name `{name}`",
+                    facts.name
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    Ok(ports.into_iter().flat_map(note).collect())
 }
 
 /// Makes the file, and uses Winograd's algorithm as far as the budgets allow.

@@ -77,6 +77,21 @@ pub(crate) struct Border {
     pub value: Value,
 }
 
+/// Gives each of the inputs, the outputs or the variables a name of its own, since programs ask for them by name: a model
+/// may give one value twice, or have two layers of one name. The first keeps the name, others get a number behind it.
+fn distinguish(borders: &mut [Border]) {
+    let taken: HashSet<String> = borders.iter().map(|border| border.value.name.clone()).collect();
+    let mut seen = HashSet::new();
+    for border in borders {
+        let name = border.value.name.clone();
+        let free = |name: &String| !taken.contains(name) && !seen.contains(name);
+        if !name.is_empty() && seen.contains(&name) {
+            border.value.name = (1..).map(|n| format!("{name}_{n}")).find(free).unwrap_or_default();
+        }
+        seen.insert(border.value.name.clone());
+    }
+}
+
 /// Everything that the file will hold, but for places in the arena.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
@@ -267,6 +282,7 @@ impl<'a> Builder<'a> {
             let tensor = self.add_tensor(id, None, Home::Arena);
             self.program.inputs.push(Border { tensor, value });
         }
+        distinguish(&mut self.program.inputs);
         Ok(())
     }
 
@@ -401,6 +417,7 @@ impl<'a> Builder<'a> {
             }
             self.program.outputs.push(Border { tensor, value });
         }
+        distinguish(&mut self.program.outputs);
         Ok(())
     }
 
@@ -411,6 +428,7 @@ impl<'a> Builder<'a> {
             let value = Value { name: state.name.clone(), ..self.value(state.value).clone() };
             self.program.variables.push(Border { tensor, value });
         }
+        distinguish(&mut self.program.variables);
         if steps.iter().any(|step| matches!(step, Step::Skip(_))) {
             // What a branch copies is not there for what follows.
             for (number, state) in self.graph.states.iter().enumerate() {

@@ -261,3 +261,17 @@ fn files_with_any_numbers_are_packed_anew() {
         }
     }
 }
+
+#[test]
+fn ports_of_one_name_get_numbers_that_no_other_port_has() {
+    let mut graph = small();
+    let z = graph.outputs[0];
+    let y = graph.nodes[0].outputs[0];
+    graph.values[y.0].name = "z_1".into();
+    graph.outputs = vec![z, z, y, z];
+    let emitted = compile(&graph, &Options::default()).unwrap();
+    let buf = AlignedBuf::from_bytes(&emitted.bytes);
+    let model = Model::from_bytes(&buf).unwrap();
+    let names: Vec<_> = (0..4).map(|index| model.output_name(index).unwrap()).collect();
+    assert_eq!(names, ["z", "z_2", "z_1", "z_3"]);
+}

@@ -29,7 +29,7 @@ pub fn contents(model: &Model<'_>, state: &[u8]) -> Vec<NamedArray> {
 /// Lets a variable hold other elements: integers as they are stored, or real numbers.
 ///
 /// # Errors
-/// If the model has no such variable, and if the array has other elements than it.
+/// If the model has no such variable, and if the array has other elements than it, or one that is not finite.
 pub fn replace(model: &Model<'_>, state: &mut [u8], name: &str, array: &Array) -> Result<()> {
     let all = variables(model);
     let Some(index) = all.iter().position(|variable| variable.name == name) else {
@@ -48,11 +48,18 @@ pub fn replace(model: &Model<'_>, state: &mut [u8], name: &str, array: &Array) -
         return Err(refuse(format!("the array has the shape {:?}", array.shape())));
     }
     let rows = 0..array.rows();
-    let bytes = if array.element() == spec.own_element() {
+    let whole = spec.range().is_some() && spec.quantization.is_none();
+    let bytes = if array.element() == spec.own_element() && spec.range().is_some() {
         rows.flat_map(|row| array.row_bytes(row).to_vec()).collect()
     } else if array.element().is_float() {
         let real: Vec<f32> = rows.flat_map(|row| array.row_f32(row)).collect();
+        if let Some(wrong) = real.iter().find(|real| !real.is_finite()) {
+            return Err(refuse(format!("the array has the element {wrong}")));
+        }
         spec.quantize(&real).map_err(|wrong| refuse(format!("the array has the element {wrong}")))?
+    } else if whole && let Some(integers) = integers(array) {
+        // Integers without a scale stand for themselves, in whatever type they come.
+        spec.store(&integers).map_err(|wrong| refuse(format!("the array has the element {wrong}")))?
     } else {
         return Err(refuse(format!("the array is of {}", array.element().name())));
     };
@@ -62,6 +69,12 @@ pub fn replace(model: &Model<'_>, state: &mut [u8], name: &str, array: &Array) -
         None => return Err(Error::internal(format!("variable `{name}` has another size than its state"))),
     }
     Ok(())
+}
+
+/// All elements of an array of integers.
+fn integers(array: &Array) -> Option<Vec<i64>> {
+    let rows: Option<Vec<Vec<i64>>> = (0..array.rows()).map(|row| array.row_i64(row)).collect();
+    rows.map(|rows| rows.concat())
 }
 
 /// Where a variable lies in the state.
