@@ -4,8 +4,8 @@ export type DType = "bool" | "int8" | "uint8" | "int16" | "int32" | "int64" | "f
 /** Elements as they are stored. */
 export type Stored = Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array | Float32Array;
 
-/** Numbers for an input: flat or nested as its shape, or typed. */
-export type Numbers = number | Numbers[] | ArrayLike<number> | BigInt64Array;
+/** Numbers for an input: flat or nested as its shape, typed or not. What is no number is refused. */
+export type Numbers = number | bigint | boolean | ArrayLike<Numbers>;
 
 /** An input, an output or a variable. */
 export interface Port {
@@ -18,6 +18,12 @@ export interface Port {
   /** real = scale * (stored - zero_point); null where elements stand for themselves. */
   readonly scale: number | null;
   readonly zero_point: number | null;
+}
+
+/** A variable. */
+export interface Variable extends Port {
+  /** Where it begins among the bytes of a snapshot. */
+  readonly offset: number;
 }
 
 /** An op of the program. */
@@ -37,7 +43,7 @@ export interface Layer {
 /** What a model or its data are refused with. */
 export class FerroliteError extends Error {}
 
-/** What can be read: an address, a `Response`, a dropped file, or bytes. */
+/** What can be read: an address (in Node also a path, from the working folder on), a `Response`, a dropped file, or bytes. */
 export type Source = string | URL | Response | Blob | ArrayBuffer | ArrayBufferView;
 
 /**
@@ -50,7 +56,7 @@ export class Model {
   private constructor();
   /**
    * Reads and verifies a `.ferro` file.
-   * @throws FerroliteError the file is none, is damaged, or needs an operator that is not here.
+   * @throws FerroliteError the file cannot be read, is none, is damaged, or needs an operator that is not here.
    */
   static load(source: Source): Promise<Model>;
 
@@ -58,7 +64,7 @@ export class Model {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /** What outlives an inference. */
-  readonly variables: readonly Port[];
+  readonly variables: readonly Variable[];
   /** Names of the classes, where the file has them. */
   readonly labels: readonly string[];
   readonly layers: readonly Layer[];
@@ -88,6 +94,7 @@ export class Model {
   reset(): void;
   /** All of the state; `restore` takes it, also on a device. */
   snapshot(): Uint8Array;
+  /** Goes on from a snapshot; one of another size is refused. */
   restore(snapshot: Uint8Array | ArrayBuffer): void;
   /** What a variable holds, as stored. */
   readState(name: string): Stored;

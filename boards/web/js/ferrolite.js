@@ -56,14 +56,39 @@ async function instantiate(source) {
 
 /** The bytes behind an address. Node's `fetch` does not read files. */
 async function read(source, what) {
-  if (source instanceof Response) return source.arrayBuffer();
+  if (source instanceof Response) return body(source, what, source.url || "a response");
   if (typeof Blob !== "undefined" && source instanceof Blob) return source.arrayBuffer();
-  const address = new URL(source, globalThis.location?.href ?? import.meta.url);
-  if (address.protocol === "file:" && globalThis.process?.versions?.node) {
-    const { readFile } = await import("node:fs/promises");
-    return readFile(address);
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    throw new FerroliteError(`${what}: ${source === null ? "null" : typeof source} cannot be read; give an address, a Response, a Blob, or bytes`);
   }
-  const response = await fetch(address);
+  const node = globalThis.process?.versions?.node;
+  const here = globalThis.location?.href;
+  let address;
+  try {
+    // In Node, what is no address is a path from the working folder on, as for `fs`.
+    if (node && !here && typeof source === "string" && !/^[a-z][a-z0-9+.-]+:/i.test(source)) {
+      const { pathToFileURL } = await import("node:url");
+      address = pathToFileURL(source);
+    } else {
+      address = new URL(source, here);
+    }
+  } catch {
+    throw new FerroliteError(`${what}: ${source} is no address`);
+  }
+  try {
+    if (address.protocol === "file:" && node) {
+      const { readFile } = await import("node:fs/promises");
+      return await readFile(address);
+    }
+    return await body(await fetch(address), what, address);
+  } catch (error) {
+    if (error instanceof FerroliteError) throw error;
+    throw new FerroliteError(`${what}: ${address} cannot be read: ${error.message}`);
+  }
+}
+
+/** The bytes that a server sent, and not those of its page about an error. */
+async function body(response, what, address) {
   if (!response.ok) throw new FerroliteError(`${what}: ${address} cannot be read: ${response.status} ${response.statusText}`);
   return response.arrayBuffer();
 }
@@ -84,15 +109,21 @@ export class Model {
   /** Use `load`. */
   constructor(wasm, bytes) {
     this.#wasm = wasm;
-    const memory = wasm.take(bytes.length);
-    if (memory === 0) throw new FerroliteError(`there are no ${bytes.length} bytes of memory for the model`);
-    new Uint8Array(wasm.memory.buffer, memory, bytes.length).set(bytes);
+    const memory = this.#take(bytes, "the model");
     this.#handle = wasm.open(memory, bytes.length);
     if (this.#handle === 0) throw new FerroliteError(this.#text(wasm.refused()));
     this.#facts = JSON.parse(this.#text(wasm.facts(this.#handle)));
     for (const port of [...this.#facts.inputs, ...this.#facts.outputs, ...this.#facts.variables]) {
       port.size = port.shape.reduce((product, size) => product * size, 1);
     }
+  }
+
+  /** The module's memory with these bytes in it. It counts addresses in 32 bits, of which JavaScript sees the sign. */
+  #take(bytes, what) {
+    const memory = bytes.length < 2 ** 31 ? this.#wasm.take(bytes.length) >>> 0 : 0;
+    if (memory === 0) throw new FerroliteError(`there are no ${bytes.length} bytes of memory for ${what}`);
+    new Uint8Array(this.#wasm.memory.buffer, memory, bytes.length).set(bytes);
+    return memory;
   }
 
   #text(length) {
@@ -173,8 +204,13 @@ export class Model {
 
   #write(input, convert) {
     const handle = this.#open();
+    const known = this.inputs.map((one) => one.name);
+    const others = isObject(input) ? Object.keys(input).filter((name) => !known.includes(name)) : [];
+    if (others.length > 0) {
+      throw new FerroliteError(`there is no input \`${others[0]}\`; the inputs are ${known.map((name) => `\`${name}\``).join(", ")}`);
+    }
     this.inputs.forEach((port, index) => {
-      const value = this.inputs.length === 1 && !isNamed(input, port) ? input : input?.[port.name] ?? input?.[index];
+      const value = this.inputs.length === 1 && !isObject(input) ? input : input?.[port.name] ?? input?.[index];
       if (value === undefined || value === null) {
         const names = this.inputs.map((one) => `\`${one.name}\``).join(", ");
         throw new FerroliteError(`input \`${port.name}\` was not given; the inputs are ${names}`);
@@ -205,10 +241,16 @@ export class Model {
   }
 
   restore(snapshot) {
+    const handle = this.#open();
+    if (!(snapshot instanceof ArrayBuffer) && !ArrayBuffer.isView(snapshot)) {
+      throw new FerroliteError("a snapshot is bytes, as `snapshot` gives them");
+    }
     const bytes = toBytes(snapshot);
-    const memory = this.#wasm.take(bytes.length);
-    new Uint8Array(this.#wasm.memory.buffer, memory, bytes.length).set(bytes);
-    const failed = this.#wasm.restore(this.#open(), memory, bytes.length);
+    if (bytes.length !== this.#facts.state_bytes) {
+      throw new FerroliteError(`the state has ${this.#facts.state_bytes} bytes, the snapshot ${bytes.length}`);
+    }
+    const memory = this.#take(bytes, "the snapshot");
+    const failed = this.#wasm.restore(handle, memory, bytes.length);
     this.#wasm.give_back(memory, bytes.length);
     if (failed) throw new FerroliteError(this.#text(this.#wasm.refused()));
   }
@@ -241,32 +283,62 @@ export class Model {
 }
 
 /** Whether an object gives inputs by name rather than being the only input. */
-function isNamed(input, port) {
-  return input !== null && typeof input === "object" && !Array.isArray(input) && !ArrayBuffer.isView(input) && port.name in input;
+function isObject(input) {
+  return input !== null && typeof input === "object" && !isList(input);
+}
+
+/** Whether a value is a list of elements: an array, a typed one, or what has a length. */
+function isList(value) {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)) || (value !== null && typeof value === "object" && Number.isInteger(value.length));
 }
 
 function toBytes(bytes) {
   return ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
 }
 
-/** Elements of nested or flat arrays, or of typed ones. */
+/** Elements of nested or flat lists, typed or not: numbers, big integers and truth values. */
 function flat(port, value) {
-  const elements = ArrayBuffer.isView(value) ? value : Array.isArray(value) ? value.flat(Infinity) : [value];
+  const elements = isTyped(value) ? value : gather(value, []);
+  for (const element of isTyped(elements) ? [] : elements) {
+    if (typeof element !== "number" && typeof element !== "bigint" && typeof element !== "boolean") {
+      const what = typeof element === "string" ? JSON.stringify(element) : String(element);
+      throw new FerroliteError(`\`${port.name}\` takes numbers, ${what} was given`);
+    }
+  }
   if (elements.length === port.size) return elements;
   throw new FerroliteError(`\`${port.name}\` takes ${port.size} elements (${port.shape.join(" x ")}), ${elements.length} were given`);
+}
+
+function isTyped(value) {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
+
+/** All elements of a list and of the lists in it. */
+function gather(value, into) {
+  if (!isList(value)) into.push(value);
+  else for (let index = 0; index < value.length; index++) gather(value[index], into);
+  return into;
 }
 
 /** Elements in the port's own type, as they are stored. */
 function stored(port, value) {
   const elements = flat(port, value);
+  if (port.dtype === "int64") return BigInt64Array.from(elements, (element) => big(port, element));
   const [least, most] = RANGES[port.dtype] ?? [-Infinity, Infinity];
-  for (const element of elements) {
-    const fits = port.dtype === "int64" || port.dtype === "float32" ? Number.isFinite(Number(element)) : Number.isInteger(element);
-    if (!fits || element < least || element > most) {
-      throw new FerroliteError(`\`${port.name}\` takes ${port.dtype}, ${element} was given`);
-    }
-  }
-  return port.dtype === "int64" ? BigInt64Array.from(elements, BigInt) : elements;
+  // A big integer beyond what a number can hold is beyond each of these ranges, too.
+  return Array.from(elements, (element) => {
+    const number = Number(element);
+    const fits = port.dtype === "float32" ? Number.isFinite(Math.fround(number)) : Number.isInteger(number);
+    if (!fits || number < least || number > most) throw new FerroliteError(`\`${port.name}\` takes ${port.dtype}, ${element} was given`);
+    return number;
+  });
+}
+
+/** An integer of 64 bits. */
+function big(port, element) {
+  const whole = typeof element === "bigint" || Number.isInteger(Number(element)) ? BigInt(element) : undefined;
+  if (whole === undefined || BigInt.asIntN(64, whole) !== whole) throw new FerroliteError(`\`${port.name}\` takes int64, ${element} was given`);
+  return whole;
 }
 
 /** Real numbers as the port's integers: rounded half away from zero, and clamped. */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { FerroliteError, Model } from "../js/ferrolite.js";
 
@@ -86,4 +87,51 @@ test("state has names, and is kept, saved and reset", async () => {
   model.writeState(name, new Array(before.length).fill(0));
   assert.ok(model.readState(name).every((x) => x === 0));
   assert.throws(() => model.restore(kept.slice(1)), FerroliteError);
+});
+
+test("in Node a path is one from the working folder on, and what cannot be read is said", async () => {
+  const before = process.cwd();
+  process.chdir(dirname(file));
+  try {
+    assert.equal((await Model.load(basename(file))).inputs.length, 1);
+    await assert.rejects(Model.load("absent.ferro"), { name: "FerroliteError", message: /absent\.ferro cannot be read/ });
+  } finally {
+    process.chdir(before);
+  }
+  for (const wrong of [undefined, null, 3, {}]) await assert.rejects(Model.load(wrong), { name: "FerroliteError", message: /cannot be read/ });
+  await assert.rejects(Model.load(new Response(readFileSync(file), { status: 404 })), { name: "FerroliteError", message: /404/ });
+  assert.equal((await Model.load(new Response(readFileSync(file)))).inputs.length, 1);
+});
+
+test("numbers come in lists of all kinds, and what is no number is refused", async () => {
+  const model = await Model.load(readFileSync(file));
+  const [input] = model.inputs;
+  const [output] = model.outputs;
+  const real = Float32Array.from({ length: 784 }, (_, index) => (index % 7) / 7);
+  const scores = model.run(real)[output.name];
+  const rows = Array.from({ length: 28 }, (_, y) => real.slice(y * 28, y * 28 + 28));
+  const like = Object.assign({ length: 784 }, [...real]);
+  for (const given of [rows, [real], like, [...real], { [input.name]: rows }]) assert.deepEqual(model.run(given)[output.name], scores);
+  const zeros = new Array(784).fill(0);
+  assert.deepEqual(model.runRaw(zeros.map(BigInt))[output.name], model.runRaw(zeros)[output.name]);
+  for (const wrong of ["", "1", null, undefined, NaN, {}]) {
+    const given = [...zeros];
+    given[5] = wrong;
+    assert.throws(() => model.run(given), FerroliteError, String(wrong));
+    assert.throws(() => model.runRaw(given), FerroliteError, String(wrong));
+  }
+  assert.throws(() => model.run({ wrongName: real }), { name: "FerroliteError", message: /no input `wrongName`.*the inputs are/ });
+});
+
+test("a snapshot is taken as a whole or not at all", async () => {
+  const model = await Model.load(readFileSync(`${folder}/stream.ferro`));
+  const kept = model.snapshot();
+  for (const wrong of [6, kept.length, [...kept], undefined, new Uint8Array(kept.length + 1)]) assert.throws(() => model.restore(wrong), FerroliteError);
+  assert.deepEqual(model.snapshot(), kept);
+  model.restore(kept.buffer);
+  assert.ok(model.variables.every((port) => Number.isInteger(port.offset)));
+  model.close();
+  // Were the bytes of each of these kept, there would be no memory left.
+  const many = new Uint8Array(1 << 24);
+  for (let count = 0; count < 300; count++) assert.throws(() => model.restore(many), /closed/);
 });
