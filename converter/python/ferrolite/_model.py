@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _data, _sources
-from ._errors import Doubt, Error, InputError
+from ._errors import Doubt, Error, InputError, UsageError
 from ._ferrolite import File, command
+from ._session import Session
 
-if TYPE_CHECKING:
-    from ._session import Session
+Shapes = Mapping[str, Sequence[int]]
+"""Shapes of inputs by name, batch included."""
 
 
 class Port(NamedTuple):
@@ -40,20 +42,29 @@ class Port(NamedTuple):
         scale, zero_point = quantization or (None, None)
         return cls(name, tuple(shape), np.dtype(dtype), scale, zero_point)
 
+    @property
+    def _inner(self) -> tuple[int, ...]:
+        """The shape of one sample, without a batch axis of 1."""
+        return self.shape[1:] if len(self.shape) > 1 and self.shape[0] == 1 else self.shape
+
     def real(self, stored: np.ndarray) -> np.ndarray:
         """The real numbers that stored elements stand for."""
         if self.scale is None:
-            return stored
+            return np.array(stored)
         return (np.float32(self.scale) * (stored.astype(np.int32) - self.zero_point)).astype(np.float32)
 
 
 def _ask(words: Sequence[str], folder: Path | None = None) -> dict:
-    """The JSON object that a command prints. Files in the folder are called by their names alone."""
-    answer = _command(words, folder)
-    if folder is not None:
-        # As JSON has it, where a separator may be escaped.
-        answer = answer.replace(json.dumps(f"{folder}{os.sep}")[1:-1], "")
-    return json.loads(answer)
+    """The JSON object that a command prints, with this module's words for what it has written into the folder."""
+
+    def ours(value: Any) -> Any:
+        if isinstance(value, str):
+            return _unwritten(value, folder)
+        if isinstance(value, list):
+            return [ours(one) for one in value]
+        return {key: ours(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    return ours(json.loads(_command(words, folder)))
 
 
 def _command(words: Sequence[str], folder: Path | None) -> str:
@@ -61,15 +72,56 @@ def _command(words: Sequence[str], folder: Path | None) -> str:
     try:
         return command(list(words))
     except Error as error:
-        here = "" if folder is None else f"{folder}{os.sep}"
-        message, help = (_in_python(text.replace(here, "") if here else text) for text in (error.message, error.help))
+        message, help = (_in_python(_unwritten(text, folder)) for text in (error.message, error.help))
         raise type(error)(message, help, error.layer) from None
 
 
+# Files that are written for the program, and what the caller knows them as.
+_WRITTEN = {"calibrate.npz": "`calibrate`", "x.npz": "`x`", "y.npy": "`y`", "model.ferro": "the model"}
+
+
+def _unwritten(text: str, folder: Path | None) -> str:
+    """A text without the names of files in the folder, which nobody but this module has seen."""
+    if folder is None:
+        return text
+    here = re.escape(f"{folder}{os.sep}")
+    for name, known in _WRITTEN.items():
+        which = re.compile(rf"say which one: {here}{re.escape(name)}:(\S+)")
+        text = which.sub(lambda found: f"give the one alone, as `{{\"{found[1]}\": …}}`", text)
+        text = re.sub(rf"{here}{re.escape(name)}(?![\w.])", lambda _, known=known: known, text)
+    return re.sub(here, "", text)
+
+
 def _in_python(text: str) -> str:
-    """A sentence in which options of the program are arguments: `--flash-budget N` is `flash_budget=`."""
-    option = re.compile(r"`?--([a-z][a-z-]*)(?: [A-Z][A-Za-z.,:=]*)?`?")
-    return option.sub(lambda found: f"`{found[1].replace('-', '_')}=`", text)
+    """A sentence in which options of the program are arguments: `--flash-budget N` is `flash_budget=`. Whole command lines
+    stay what they are."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(_code(part[1:-1]) if part[:1] == "`" and len(part) > 1 else _prose(part) for part in parts)
+
+
+def _code(code: str) -> str:
+    """What stands between backticks."""
+    option = re.fullmatch(r"--([a-z][a-z-]*)(?:[ =](.*))?", code)
+    if not option:
+        return f"`{code}`"
+    name, value = option[1].replace("-", "_"), option[2] or ""
+    if re.fullmatch(r"<?[A-Z][A-Za-z.,:=_]*>?", value):
+        value = ""  # It only says what kind of value it is.
+    key, equals, rest = value.partition("=")
+    if name == "input_shape" and value:
+        shape = f"({', '.join(size.strip() for size in (rest if equals else value).split(','))})"
+        value = f'{{"{key}": {shape}}}' if equals else shape
+    elif name == "state" and equals:
+        value = f'{{"{key}": "{rest}"}}'
+    elif value and not re.fullmatch(r"\d+(\.\d+)?", value):
+        value = f'"{value}"'
+    return f"`{name}={value}`"
+
+
+def _prose(text: str) -> str:
+    """What stands outside of backticks; of a value only its kind is left out, since it may be the sentence's next word."""
+    option = re.compile(r"(['\"]?)(?<![\w-])--([a-z][a-z-]*)(?:[ =]<[A-Za-z_.]+>|[ =][A-Z]+(?![a-z]))?\1")
+    return option.sub(lambda found: f"`{found[2].replace('-', '_')}=`", text)
 
 
 def _warn(sentences: Iterable[str]) -> None:
@@ -79,28 +131,31 @@ def _warn(sentences: Iterable[str]) -> None:
 
 def _source_words(
     signature: str | None,
-    input_shape: Mapping[str, Sequence[int]] | None,
+    input_shape: Shapes | None,
     state: Mapping[str, str] | None,
     cut: Sequence[str],
 ) -> list[str]:
-    words = ["--signature", signature] if signature is not None else []
+    # With `=`, since a value may begin with `-`.
+    words = [f"--signature={signature}"] if signature is not None else []
+    if input_shape is not None and not isinstance(input_shape, Mapping):
+        raise UsageError(f"`input_shape={input_shape!r}` names no input", 'give `{"name": (1, 28, 28, 1)}`, batch included')
     for name, shape in (input_shape or {}).items():
-        words += ["--input-shape", f"{name}={','.join(str(size) for size in shape)}"]
-    for before, after in (state or {}).items():
-        words += ["--state", f"{before}={after}"]
-    for tensor in [cut] if isinstance(cut, str) else cut:
-        words += ["--cut", tensor]
+        if isinstance(shape, str) or not np.iterable(shape) or not all(isinstance(n, (int, np.integer)) for n in shape):
+            raise UsageError(
+                f"`input_shape={input_shape!r}` holds no shape", 'give sizes, batch included: `{"name": (1, 28, 28, 1)}`'
+            )
+        words.append(f"--input-shape={name}={','.join(str(int(size)) for size in shape)}")
+    if state is not None and not isinstance(state, Mapping):
+        raise UsageError(f"`state={state!r}` names no pairs", 'give `{"input": "output"}`')
+    words += [f"--state={before}={after}" for before, after in (state or {}).items()]
+    words += [f"--cut={tensor}" for tensor in ([cut] if isinstance(cut, str) else cut)]
     return words
 
 
 def _options(named: Mapping[str, Any]) -> list[str]:
     """Options with a value each; those that are None are left out."""
-    return [
-        word
-        for name, value in named.items()
-        if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    # With `=`, since a value may begin with `-`.
+    return [f"--{name.replace('_', '-')}={value}" for name, value in named.items() if value is not None]
 
 
 def _example(data: Any) -> Any:
@@ -113,7 +168,7 @@ def _example(data: Any) -> Any:
         several = isinstance(data, (list, tuple)) and all(hasattr(part, "shape") and len(part.shape) > 1 for part in data)
         return tuple(_data.array(part)[:1] for part in data) if several else _data.array(data)[:1]
     first = next(iter(data), None)
-    return None if first is None else _data.array(next(iter(_data._parts(first, 1).values())))[:1]
+    return None if first is None else _data.array(_data.first(first))[:1]
 
 
 def convert(
@@ -130,7 +185,7 @@ def convert(
     memory: Mapping[str, int | str] | None = None,
     streaming: bool = False,
     signature: str | None = None,
-    input_shape: Mapping[str, Sequence[int]] | None = None,
+    input_shape: Shapes | None = None,
     state: Mapping[str, str] | None = None,
     cut: Sequence[str] | str = (),
     strict: bool = False,
@@ -173,11 +228,16 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
+        if signature is not None and not Path(source).is_dir():
+            raise UsageError(
+                f"`signature={signature}`: {Path(source).name} has no signatures, which a SavedModel has",
+                "leave `signature=` out",
+            )
         words = _source_words(signature, input_shape, state, cut)
         if calibrate is not None:
-            shapes = _input_shapes(source, words, calibrate, folder)
-            data = _data.write(calibrate, folder, "calibrate", shapes, samples)
-            words += ["--calibrate", data]
+            ports = _input_ports(source, words, calibrate, folder)
+            data = _data.write(calibrate, folder, "calibrate", ports, samples)
+            words.append(f"--calibrate={data}")
         words += _options(
             {
                 "target": target,
@@ -190,7 +250,7 @@ def convert(
             }
         )
         for where, size in (memory or {}).items():
-            words += ["--memory", f"{where}={size}"]
+            words.append(f"--memory={where}={size}")
         words += ["--streaming"] * streaming + ["--strict"] * strict
         output = folder / "converted.ferro"
         facts = _ask(["convert", source, "-o", str(output), "--json", *words], folder)
@@ -200,24 +260,31 @@ def convert(
     return Model(file, facts)
 
 
-def _input_shapes(source: str, words: list[str], data: Any, folder: Path) -> list[list[int]]:
-    """The shapes of a trained model's inputs, where the form of its samples depends on them."""
+def _input_ports(source: str, words: list[str], data: Any, folder: Path) -> _data.Ports:
+    """Names and shapes of a trained model's inputs, where the form of its samples depends on them."""
     held = _data.is_held(data)
     if isinstance(data, (str, os.PathLike)) or (held and not isinstance(data, (list, tuple))):
-        return [[]]
-    return [port["shape"] for port in _ask(["inspect", source, "--json", *words], folder)["inputs"]]
+        return [("", [])]
+    return [(port["name"], port["shape"]) for port in _ask(["inspect", source, "--json", *words], folder)["inputs"]]
 
 
-def load(path: str | os.PathLike) -> Model:
+def load(path: str | os.PathLike | bytes) -> Model:
     """Reads a `.ferro` file.
+
+    Args:
+        path: the file, or its bytes.
 
     Raises:
         InputError: it is none, or it is damaged.
     """
+    if isinstance(path, (bytes, bytearray, memoryview)):
+        return Model(File("model.ferro", bytes(path)))
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"a {type(path).__name__} is no `.ferro` file", "give its path, or its bytes")
     return Model(File.read(os.fspath(path)))
 
 
-def inspect(model: Any, *, signature: str | None = None, input_shape: Mapping[str, Sequence[int]] | None = None) -> dict:
+def inspect(model: Any, *, signature: str | None = None, input_shape: Shapes | None = None) -> dict:
     """What is in a trained model or a `.ferro` file, with the layers that cannot be converted: the object of
     `ferrolite inspect --json`."""
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
@@ -229,6 +296,11 @@ def inspect(model: Any, *, signature: str | None = None, input_shape: Mapping[st
 def boards() -> list[dict]:
     """The boards that models can run on, and those whose time can be estimated: the list of `ferrolite boards --json`."""
     return _ask(["boards", "--json"])["boards"]
+
+
+def _again(content: bytes, conversion: dict) -> Model:
+    """A model that was pickled."""
+    return Model(File("model.ferro", content), conversion)
 
 
 class Model:
@@ -283,6 +355,9 @@ class Model:
     def __bytes__(self) -> bytes:
         return self._file.bytes()
 
+    def __reduce__(self):
+        return _again, (bytes(self), self.conversion)
+
     def __repr__(self) -> str:
         def ports(all_ports: tuple[Port, ...]) -> str:
             return ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in all_ports)
@@ -301,14 +376,18 @@ class Model:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the `.ferro` file. It appears whole or not at all."""
         path = Path(path)
-        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: there is no folder {path.parent}", "make it, or give another path")
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            # The system takes off what the process' mask says.
+            with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666), "wb") as file:
                 file.write(bytes(self))
-            os.chmod(part, 0o666 & ~_umask())
             os.replace(part, path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
+        except BaseException as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise InputError(f"{path}: {error.strerror}", "give a path that can be written") from None
             raise
 
     def _written(self, folder: Path) -> str:
@@ -316,8 +395,8 @@ class Model:
         path.write_bytes(bytes(self))
         return str(path)
 
-    def _shapes(self) -> list[list[int]]:
-        return [list(port.shape) for port in self.inputs]
+    def _ports(self) -> _data.Ports:
+        return [(port.name, port.shape) for port in self.inputs]
 
     def run(
         self, x: Any, *, on: str = "host", sequence: bool = False, raw: bool = False, scale: str | None = None
@@ -336,9 +415,9 @@ class Model:
         """
         with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
             folder = Path(name)
-            data = _data.write(x, folder, "x", self._shapes())
+            data = _data.write(x, folder, "x", self._ports())
             output = folder / "out.npz"
-            words = ["run", self._written(folder), "--input", data, "--output", str(output), "--on", on]
+            words = ["run", self._written(folder), f"--input={data}", f"--output={output}", f"--on={on}"]
             words += ["--sequence"] * sequence + _options({"scale": scale})
             # As text, which shows a few samples only; the answers are in the file.
             remarks = _run_text(words, folder)
@@ -348,9 +427,7 @@ class Model:
         answers = {}
         for port, array in zip(self.outputs, stored, strict=True):
             values = array if raw else port.real(array)
-            if len(port.shape) > 1 and port.shape[0] == 1:
-                values = values.reshape(len(values), *port.shape[1:])
-            answers[port.name] = values
+            answers[port.name] = values.reshape(len(values), *port._inner)
         return answers
 
     def predict(self, x: Any, *, on: str = "host") -> np.ndarray:
@@ -365,14 +442,15 @@ class Model:
         Args:
             x: samples, held in memory or a path.
             y: numbers of classes, or one-hot rows.
-            output: the output that holds the classes, where there are several. Where it is one number, it says how
-                likely class 1 is.
+            output: the output that holds the classes, where there are several. Where it is one real number, it says how
+                likely class 1 is; an integer without a scale, as ArgMax gives it, is the number of the class.
             on: "host", or a board of QEMU.
+
+        Raises:
+            InputError: labels are as many as samples, whole numbers, and classes that the output can give; one-hot rows
+                are as wide as it.
         """
         y = _data.array(y)
-        if y.ndim > 1 and y.shape[-1] > 1:
-            y = y.argmax(axis=-1)
-        y = y.reshape(-1)
         answers = self.run(x, on=on)
         if output is None:
             if len(answers) != 1:
@@ -380,16 +458,22 @@ class Model:
             output = next(iter(answers))
         if output not in answers:
             raise InputError(f"there is no output `{output}`", f"the outputs are {', '.join(answers)}")
+        port = next(port for port in self.outputs if port.name == output)
         scores = answers[output].reshape(len(answers[output]), -1)
-        if len(scores) != len(y):
-            raise InputError(f"{len(scores)} samples, but {len(y)} labels", "give a label for each sample")
-        if scores.shape[1] == 1:
+        number = scores.shape[1] == 1 and port.scale is None and port.dtype.kind in "iu"
+        if scores.shape[1] > 1 and np.sum(np.array(port.shape) > 1) > 1:
+            raise InputError(
+                f"output `{output}` has the shape {list(port.shape)}, which is no list of scores for classes",
+                "`run` gives its numbers, `compare(source, x, y)` their error",
+            )
+        right = _classes(y, len(scores), output, None if number else max(scores.shape[1], 2))
+        if number:
+            given = scores[:, 0].astype(np.int64)  # The model says the class itself, as ArgMax does.
+        elif scores.shape[1] == 1:
             given = (scores[:, 0] > 0.5).astype(np.int64)
         else:
             given = scores.argmax(axis=1)
-        if not np.array_equal(y, y.astype(np.int64)):
-            raise InputError("labels are no whole numbers", "for a regression, `compare(source, x, y)` gives the error")
-        return float((given == y.astype(np.int64)).mean())
+        return float((given == right).mean())
 
     def layers(self, x: Any) -> dict[str, np.ndarray]:
         """What each layer gives for the first sample, as real numbers by the layers' names. Further outputs of a layer
@@ -398,13 +482,16 @@ class Model:
         for name, _, outputs in self._file.layers(self._stored(x)[0]):
             for index, (shape, elements) in enumerate(outputs):
                 key = name if index == 0 else f"{name}:{index}"
-                found[key] = np.frombuffer(elements, "<f4").reshape(shape)
+                found[key] = np.frombuffer(elements, "<f4").reshape(shape).copy()
         return found
 
     def _stored(self, x: Any) -> list[list[bytes]]:
         """Samples in the model's own types."""
         from io import BytesIO
 
+        if isinstance(x, (str, os.PathLike)) or not _data.is_held(x):
+            what = "a path" if isinstance(x, (str, os.PathLike)) else f"a {type(x).__name__}"
+            raise InputError(f"{what} was given", "samples are arrays here; `Model.run` also takes paths and iterators")
         arrays = _data.held(x, len(self.inputs))
         given = []
         for index, port in enumerate(self.inputs):
@@ -421,8 +508,6 @@ class Model:
 
     def session(self) -> Session:
         """A run over a sequence, with the state that the model keeps between inferences."""
-        from ._session import Session
-
         return Session(self)
 
     def compare(
@@ -434,7 +519,7 @@ class Model:
         on: str = "host",
         report: str | os.PathLike | None = None,
         signature: str | None = None,
-        input_shape: Mapping[str, Sequence[int]] | None = None,
+        input_shape: Shapes | None = None,
     ) -> dict:
         """Compares with the model that it was made from: the object of `ferrolite compare --json`, with `sqnr_db`,
         `agreement`, `accuracy_float`, `accuracy_quantized`, and what each layer costs.
@@ -449,17 +534,17 @@ class Model:
         with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
             folder = Path(name)
             path = _sources.saved(source, folder, lambda: _example(x))
-            words = ["compare", self._written(folder), path, "--json", "--on", on]
-            words += ["--data", _data.write(x, folder, "x", self._shapes())]
+            words = ["compare", self._written(folder), path, "--json", f"--on={on}"]
+            words.append(f"--data={_data.write(x, folder, 'x', self._ports())}")
             words += _source_words(signature, input_shape, None, ())
             if y is not None:
                 if isinstance(y, (str, os.PathLike)):
-                    words += ["--labels", os.fspath(y)]
+                    words.append(f"--labels={os.fspath(y)}")
                 else:
                     np.save(folder / "y.npy", _data.array(y))
-                    words += ["--labels", str(folder / "y.npy")]
+                    words.append(f"--labels={folder / 'y.npy'}")
             if report is not None:
-                words += ["--report", os.fspath(report)]
+                words.append(f"--report={os.fspath(report)}")
             found = _ask(words, folder)
         _warn(found["warnings"])
         return found
@@ -484,10 +569,39 @@ class Model:
         """
         with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
             words = ["bench", self._written(Path(name)), "--json", *_options({"board": board, "clock": clock})]
-            words += ["--on", on] if on is not None and (board is None or on != "host") else []
+            words += [f"--on={on}"] if on is not None and (board is None or on != "host") else []
             found = _ask(words, Path(name))
         _warn(found.get("warnings", []))
         return found
+
+
+def _classes(y: np.ndarray, samples: int, output: str, classes: int | None) -> np.ndarray:
+    """Labels as numbers of classes, of which there are so many, or an unknown number."""
+    if y.ndim > 1 and y.shape[-1] > 1:
+        rows = y.reshape(-1, y.shape[-1])
+        if not (np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) == 1).all()):
+            raise InputError(
+                f"labels of the shape {list(y.shape)} are no one-hot rows", "a row is zeros and a single 1, or give numbers"
+            )
+        if classes is not None and rows.shape[1] != classes:
+            raise InputError(
+                f"labels are one-hot rows of {rows.shape[1]} classes, and output `{output}` has {classes}",
+                "give rows of as many classes as the model has",
+            )
+        y = rows.argmax(axis=1)
+    y = y.reshape(-1)
+    if len(y) != samples:
+        raise InputError(f"{samples} samples, but {len(y)} labels", "give a label for each sample")
+    if y.dtype.kind not in "biuf" or not np.isfinite(y).all() or not np.array_equal(y, y.astype(np.int64)):
+        raise InputError("labels are no whole numbers", "for a regression, `compare(source, x, y)` gives the error")
+    least, most = int(y.min()), int(y.max())
+    if least < 0 or (classes is not None and most >= classes):
+        allowed = "from 0 on" if classes is None else f"0 to {classes - 1}"
+        raise InputError(
+            f"labels go from {least} to {most}, and the classes of output `{output}` are {allowed}",
+            "count classes from 0, in the order of the output",
+        )
+    return y.astype(np.int64)
 
 
 def _run_text(words: list[str], folder: Path) -> list[str]:
@@ -495,9 +609,3 @@ def _run_text(words: list[str], folder: Path) -> list[str]:
     text = _command(words, folder)
     mark = "warning: "
     return [line.removeprefix(mark) for line in text.splitlines() if line.startswith(mark)]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

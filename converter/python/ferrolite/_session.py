@@ -23,7 +23,7 @@ class State(MutableMapping):
     def _contents(self) -> dict[str, np.ndarray]:
         contents = self._session._file.contents(self._session._state)
         return {
-            name: np.frombuffer(elements, np.dtype(dtype)).reshape(shape) for name, dtype, shape, elements in contents
+            name: np.frombuffer(elements, np.dtype(dtype)).reshape(shape).copy() for name, dtype, shape, elements in contents
         }
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -84,13 +84,24 @@ class Session:
             raise InputError(f"the state has {len(self._state)} bytes, the snapshot {len(snapshot)}")
         self._state = bytes(snapshot)
 
+    def __reduce__(self):
+        return _again, (self._model, self._state)
+
     def run(self, x: Any) -> dict[str, np.ndarray]:
-        """One inference of one sample; the outputs as real numbers by name."""
+        """One inference of one sample, an array; the outputs as real numbers by name. As `Model.run` with one sample gives
+        them, the first axis counts samples, of which there is one."""
         samples = self._model._stored(x)
         if len(samples) != 1:
             raise InputError(f"{len(samples)} samples were given", "a session takes one at a time; `Model.run` takes many")
         outputs, self._state = self._file.infer(samples[0], self._state)
         answers = {}
         for port, elements in zip(self._model.outputs, outputs, strict=True):
-            answers[port.name] = port.real(np.frombuffer(elements, port.dtype).reshape(port.shape))
+            answers[port.name] = port.real(np.frombuffer(elements, port.dtype).reshape(1, *port._inner))
         return answers
+
+
+def _again(model: Model, state: bytes) -> Session:
+    """A session that was pickled."""
+    session = Session(model)
+    session.restore(state)
+    return session

@@ -20,7 +20,7 @@ def saved(model: Any, folder: Path, example: Callable[[], Any] = lambda: None) -
     `example` gives a batch of one, or a tuple of them, to trace a torch module with.
     """
     if isinstance(model, (str, os.PathLike)):
-        return os.fspath(model)
+        return given(model)
     if isinstance(model, (bytes, bytearray, memoryview)):
         path = folder / f"model{_ending(bytes(model[:16]))}"
         path.write_bytes(model)
@@ -43,6 +43,12 @@ def saved(model: Any, folder: Path, example: Callable[[], Any] = lambda: None) -
         f"a {type(model).__module__}.{type(model).__qualname__} is no model that can be converted",
         "give a Keras model, a torch module, an ONNX model, a tf.Module, the bytes of a file, or a path",
     )
+
+
+def given(path: str | os.PathLike) -> str:
+    """A path as a word of a command line, where one that begins with `-` would be an option."""
+    path = os.fspath(path)
+    return f".{os.sep}{path}" if path.startswith("-") else path
 
 
 def _is_from(model: Any, library: str, module: str, name: str) -> bool:
@@ -76,7 +82,8 @@ def _keras(model: Any, folder: Path) -> str:
             "call it once, or `model.build(input_shape)`",
         )
     described = getattr(model, "_is_graph_network", False) or type(model).__name__ in ("Sequential", "Functional")
-    if described:
+    # The program knows Keras' own layers; what others compute is in the graph only.
+    if described and not _has_own_code(model):
         path = folder / f"{name}.keras"
         try:
             model.save(path)
@@ -97,6 +104,17 @@ def _keras(model: Any, folder: Path) -> str:
     else:
         export(str(path), verbose=False)
     return str(path)
+
+
+def _has_own_code(model: Any) -> bool:
+    """Whether a layer, at any depth, runs code of its author's."""
+    known = {"keras", "tf_keras", "tensorflow", "qkeras", "tensorflow_model_optimization"}
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
+    return any(
+        type(layer).__name__ == "Lambda" or type(layer).__module__.split(".")[0] not in known
+        for layer in layers
+        if layer is not model
+    )
 
 
 def _torch(model: Any, folder: Path, example: Any) -> str:

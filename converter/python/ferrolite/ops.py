@@ -34,19 +34,111 @@ def _run(
     numbers: dict[str, list[float]] = {}
     words: dict[str, str] = {}
     for key, value in attributes.items():
-        if isinstance(value, str):
-            words[key] = value
-        elif value is not None:
-            numbers[key] = [float(number) for number in np.ravel(value)]
+        if value is None:
+            continue
+        checked = _KINDS[key](name, key, value)
+        if isinstance(checked, str):
+            words[key] = checked
+        else:
+            numbers[key] = [float(number) for number in checked]
     given = []
     for operand, value, constant in operands:
-        real = np.ascontiguousarray(array(value), dtype="<f4")
+        found = array(value)
+        if found.dtype.kind not in "biuf":
+            raise InputError(f"{name}: `{operand}` is of {found.dtype}", "operands are arrays of real numbers")
+        real = np.asarray(found, "<f4", order="C")
         if constant and not np.isfinite(real).all():
             raise InputError(f"{name}: `{operand}` holds what is no finite number")
         given.append((operand, list(real.shape), real.tobytes(), constant))
-    pairs = [None if pair is None else (float(pair[0]), int(pair[1])) for pair in scales]
-    shape, elements, _ = _ferrolite.op(name, given, pairs, numbers, words)
-    return np.frombuffer(elements, "<f4").reshape(shape)
+    shape, elements, _ = _ferrolite.op(name, given, _pairs(name, scales, len(operands)), numbers, words)
+    return np.frombuffer(elements, "<f4").reshape(shape).copy()
+
+
+def _pairs(name: str, scales: Scales, operands: int) -> list[tuple[float, int] | None]:
+    """Scales of the operands and of the result."""
+    scales = list(scales)
+    if len(scales) > operands + 1:
+        raise InputError(
+            f"{name}: {len(scales)} scales for {operands} operands and the result",
+            "give one for each of them, in this order: (scale, zero point), or None",
+        )
+    pairs: list[tuple[float, int] | None] = []
+    for pair in scales:
+        if pair is None:
+            pairs.append(None)
+            continue
+        if np.shape(pair) != (2,) or not _is_real(pair[0]) or not pair[0] > 0 or not _is_whole(pair[1]):
+            raise InputError(f"{name}: {pair!r} is no scale", "give (scale, zero point), a positive number and an integer")
+        pairs.append((float(pair[0]), int(pair[1])))
+    return pairs
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return (_is_whole(value) or isinstance(value, (float, np.floating))) and bool(np.isfinite(value))
+
+
+def _sides(name: str, key: str, value: Any) -> list[int]:
+    """Height and width: one number for both, or two."""
+    both = [value] if np.ndim(value) == 0 else list(value)
+    if len(both) not in (1, 2) or np.ndim(value) > 1 or not all(_is_whole(side) and side > 0 for side in both):
+        raise InputError(f"{name}: `{key}={value!r}`", "give a whole number from 1 on, or two: (height, width)")
+    return both
+
+
+def _borders(name: str, key: str, value: Any) -> str | list[int]:
+    """Padding: a word, or what is added on each side."""
+    if isinstance(value, str):
+        return value
+    flat = list(np.ravel(value)) if np.shape(value) == (2, 2) else []
+    if not flat or not all(_is_whole(side) and side >= 0 for side in flat):
+        raise InputError(f"{name}: `{key}={value!r}`", 'give "valid", "same", or numbers: ((top, bottom), (left, right))')
+    return flat
+
+
+def _flag(name: str, key: str, value: Any) -> list[int]:
+    if not isinstance(value, (bool, np.bool_)) and not (_is_whole(value) and value in (0, 1)):
+        raise InputError(f"{name}: `{key}={value!r}`", "give True or False")
+    return [int(value)]
+
+
+def _real(name: str, key: str, value: Any) -> list[float]:
+    if not _is_real(value):
+        raise InputError(f"{name}: `{key}={value!r}`", "give one finite number")
+    return [float(value)]
+
+
+def _word(name: str, key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{name}: `{key}={value!r}`", 'give a word, such as "relu"')
+    return value
+
+
+def _whole(name: str, key: str, value: Any) -> list[int]:
+    """Whole numbers that this module has computed itself."""
+    return list(np.ravel(value))
+
+
+_KINDS = {
+    "stride": _sides,
+    "dilation": _sides,
+    "size": _sides,
+    "padding": _borders,
+    "activation": _word,
+    "transpose_a": _flag,
+    "transpose_b": _flag,
+    "keep_dims": _flag,
+    "approximate": _flag,
+    "alpha": _real,
+    "beta": _real,
+    "axes": _whole,
+    "multiplier": _whole,
+    "result": _whole,
+}
+"""What each attribute may be: a function that refuses everything else."""
 
 
 def _kernel(name: str, x: Any, w: Any) -> np.ndarray:
@@ -133,6 +225,11 @@ def _with_constants(scales: Scales, operands: int) -> Scales:
     scales = list(scales)
     if len(scales) <= 1:
         return scales
+    if len(scales) > 2 and (len(scales) != operands + 1 or any(pair is not None for pair in scales[1:-1])):
+        raise InputError(
+            f"{len(scales)} scales were given, and those of constants follow from their numbers",
+            "give two, of x and of the result: (scale, zero point), or None",
+        )
     return [scales[0], *[None] * (operands - 1), scales[-1]]
 
 
@@ -209,7 +306,9 @@ def average_pool_2d(
 
 def _reduce(name: str, x: Any, axis: Any, keepdims: bool, scales: Scales) -> np.ndarray:
     rank = np.ndim(x)
-    axes = range(rank) if axis is None else np.ravel(axis)
+    axes = range(rank) if axis is None else [axis] if np.ndim(axis) == 0 else list(axis)
+    if not all(_is_whole(one) for one in axes):
+        raise InputError(f"{name}: `axis={axis!r}`", "give whole numbers: one axis, or several of them")
     wrong = [int(one) for one in axes if not -rank <= one < rank]
     if wrong:
         raise InputError(f"{name}: there is no axis {wrong[0]} in a shape {list(np.shape(x))}")

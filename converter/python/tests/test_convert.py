@@ -1,6 +1,7 @@
 """Conversion: models and samples in all their forms, options, errors."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_errors_say_what_to_do_in_the_words_of_python(digits, tmp_path):
     assert "`calibrate=`" in raised.value.help and "--" not in str(raised.value)
     with pytest.raises(ferrolite.UsageError, match="portable"):
         ferrolite.convert(path, data["cal_x"], target="cortex-m99")
-    with pytest.raises(ferrolite.InputError, match="calibrate.npz: array `in0`"):
+    with pytest.raises(ferrolite.InputError, match="`calibrate`: array `in0`"):
         ferrolite.convert(path, np.zeros((3, 5), "f4"))
     with pytest.raises(ferrolite.InputError, match="NaN|nan"):
         ferrolite.convert(path, np.full((3, 28, 28, 1), np.nan, "f4"))
@@ -107,3 +108,69 @@ def test_inspect_reads_trained_models_too(digits):
     assert facts["format"] == "TensorFlow Lite" and facts["unsupported"] == [] and facts["ops"]
     names = [board["name"] for board in ferrolite.boards()]
     assert "qemu-cortex-m4" in names
+
+
+def test_options_in_messages_become_arguments():
+    from ferrolite._model import _in_python, _unwritten
+
+    for said, wanted in {
+        "give `--flash-budget N`": "give `flash_budget=`",
+        "`ferrolite run --help` lists the arguments": "`ferrolite run --help` lists the arguments",
+        "with `--input-shape NAME=1,28,28,1`": 'with `input_shape={"NAME": (1, 28, 28, 1)}`',
+        "as in `--input-shape input:0=1,28`": 'as in `input_shape={"input:0": (1, 28)}`',
+        "'--scale <RANGE>'": "`scale=`",
+        "leave out --strict": "leave out `strict=`",
+        "--calibrate was not needed": "`calibrate=` was not needed",
+        "give samples with `--calibrate DATA`": "give samples with `calibrate=`",
+        "`--scale 0..255` or a-b--c": '`scale="0..255"` or a-b--c',
+    }.items():
+        assert _in_python(said) == wanted
+    folder = Path("here")
+    told = _unwritten(f"{folder / 'x.npz'}: several arrays fit\nsay which one: {folder / 'x.npz'}:bar", folder)
+    assert told == '`x`: several arrays fit\ngive the one alone, as `{"bar": …}`'
+
+
+def test_words_that_begin_with_a_dash_are_no_options(model, tmp_path):
+    for wrong in (lambda: ferrolite.convert("--help"), lambda: model.run("-x.npz"), lambda: ferrolite.inspect("-V")):
+        with pytest.raises(ferrolite.InputError):
+            wrong()
+    with pytest.raises(ferrolite.Error, match="clock"):
+        model.bench(clock=-1)
+
+
+def test_saving_and_loading_say_what_is_wrong(model, tmp_path):
+    import os
+    import stat
+    import typing
+
+    with pytest.raises(ferrolite.InputError, match="there is no folder") as raised:
+        model.save(tmp_path / "absent" / "m.ferro")
+    assert "absent" in str(raised.value) and ".m.ferro." not in str(raised.value)
+    before = os.umask(0o027)
+    try:
+        model.save(tmp_path / "m.ferro")
+    finally:
+        os.umask(before)
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "m.ferro").stat().st_mode) == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["m.ferro"]
+    assert bytes(ferrolite.load(bytes(model))) == bytes(model) == bytes(ferrolite.load(tmp_path / "m.ferro"))
+    with pytest.raises(ferrolite.InputError, match="path"):
+        ferrolite.load(3)
+    with pytest.raises(ferrolite.UsageError, match="input_shape"):
+        ferrolite.inspect(tmp_path / "m.ferro", input_shape=(1, 4))
+    assert typing.get_type_hints(ferrolite.Model.session)["return"].__name__ == "Session"
+
+
+def test_layers_of_ones_own_are_exported():
+    keras = pytest.importorskip("keras")
+
+    class Twice(keras.layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    net = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4), Twice(), keras.layers.Lambda(lambda x: x + 1.0)])
+    x = np.random.default_rng(11).normal(size=(50, 6)).astype("f4")
+    found = ferrolite.convert(net, x).predict(x)
+    wanted = np.asarray(net(x))
+    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()

@@ -110,3 +110,43 @@ def test_errors_name_the_operator_and_both_shapes():
         ops.relu(np.array([[np.nan]]))
     with pytest.raises(ferrolite.UsageError, match="padding"):
         ops.conv_2d(real(1, 4, 4, 3), real(3, 3, 3, 4), padding="round")
+
+
+X = np.arange(64, dtype="f4").reshape(1, 8, 8, 1)
+K = np.ones((3, 3, 1, 2), "f4")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(
+            lambda padding=padding: ops.conv_2d(X, K, padding=padding)
+            for padding in (1, (1, 1), ((-1, 0), (0, 0)), ((0.5, 0), (0, 0)))
+        ),
+        *(lambda stride=stride: ops.conv_2d(X, K, stride=stride) for stride in ((2, 2, 2), (1, 2, 2, 1), 1.5, 0, -1, "2", True)),
+        *(lambda size=size: ops.max_pool_2d(X, size) for size in ((2, 2, 2), 0, 2.0, [[2, 2]])),
+        *(lambda axis=axis: ops.mean(X, axis) for axis in (1.5, "1", 7, [1, None])),
+        *(lambda alpha=alpha: ops.leaky_relu(X, alpha) for alpha in ("a", [0.1, 0.2], np.nan, 1j)),
+        lambda: ops.softmax(X, beta=[1.0]),
+        lambda: ops.conv_2d(X, K, activation=3),
+        lambda: ops.sum(X, 1, keepdims="no"),
+        lambda: ops.add(X, X, scales=[(0.1, 0)] * 4),
+        lambda: ops.add(X, X, scales=[(-0.1, 0)]),
+        lambda: ops.add(X, X, scales=[(0.1, 0.5)]),
+        lambda: ops.add(X, X, scales=[0.1]),
+        lambda: ops.dense(X[0, 0, :, 0][None], np.ones((8, 2)), scales=[(0.1, 0), (0.2, 0), (0.3, 0)]),
+        lambda: ops.relu(X * 1j),
+        lambda: ops.relu([[1, 2], [3]]),
+        lambda: ops.relu(["a"]),
+    ],
+)
+def test_what_an_argument_cannot_be_is_refused(call):
+    with pytest.raises(ferrolite.InputError):
+        call()
+
+
+def test_results_are_the_callers_own_and_numbers_stay_numbers():
+    y = ops.relu(X)
+    y += 1
+    assert ops.relu(np.float32(3)).shape == () and ops.add(X, 1.0).shape == X.shape
+    assert ops.max_pool_2d(X, np.int64(2)).shape == ops.max_pool_2d(X, [2, 2], stride=(2, 2)).shape == (1, 4, 4, 1)
