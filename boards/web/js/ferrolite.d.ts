@@ -18,6 +18,8 @@ export interface Port {
   /** real = scale * (stored - zero_point); null where elements stand for themselves. */
   readonly scale: number | null;
   readonly zero_point: number | null;
+  /** Of an input of indices: how many rows they choose among, from 0 on; others are refused. Else null. */
+  readonly count: number | null;
 }
 
 /** A variable. */

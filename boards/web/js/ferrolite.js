@@ -216,6 +216,12 @@ export class Model {
         throw new FerroliteError(`input \`${port.name}\` was not given; the inputs are ${names}`);
       }
       const elements = convert(port, value);
+      if (port.count !== null) {
+        const wrong = elements.find((element) => element < 0 || element >= port.count);
+        if (wrong !== undefined) {
+          throw new FerroliteError(`\`${port.name}\` (GATHER) is asked for index ${wrong}, but has 0 to ${port.count - 1}`);
+        }
+      }
       const place = this.#wasm.input(handle, index);
       new ARRAYS[port.dtype](this.#wasm.memory.buffer, place, port.size).set(elements);
     });

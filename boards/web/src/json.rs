@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use ferrolite_runtime::{DType, Model, OpCode, Port};
+use ferrolite_runtime::params::GatherParams;
+use ferrolite_runtime::{DType, Model, Node, OpCode, Port};
 
 /// The object that `js/ferrolite.js` reads. Sizes are bytes.
 pub fn facts(model: &Model<'_>) -> String {
@@ -58,13 +59,23 @@ fn port(model: &Model<'_>, port: &Port, name: &str) -> String {
         false => ("null".into(), "null".into()),
     };
     format!(
-        "{{\"name\":{},\"shape\":{:?},\"dtype\":{},\"scale\":{scale},\"zero_point\":{zero_point},\"offset\":{}}}",
+        "{{\"name\":{},\"shape\":{:?},\"dtype\":{},\"scale\":{scale},\"zero_point\":{zero_point},\"offset\":{},\
+         \"count\":{}}}",
         text(name),
         port.shape(),
         text(dtype.name()),
         // Where a variable lies in the state.
         tensor.map_or(0, |tensor| (tensor.offset as usize).saturating_sub(model.state_start())),
+        count(model, port.tensor).map_or("null".into(), |count| count.to_string()),
     )
+}
+
+/// How many things an input of indices chooses among: the fewest rows of all tables that it is read as indices of. A
+/// device takes the nearest row for an index beyond them, which here is refused as on the host.
+fn count(model: &Model<'_>, tensor: u32) -> Option<u32> {
+    let gathers = model.ops().iter().filter(|op| op.code == OpCode::Gather as u16);
+    let reading = gathers.filter(|op| model.operands(op).get(1).copied().map(u32::from) == Some(tensor));
+    reading.filter_map(|op| Some(Node::new(model, op).params::<GatherParams>().ok()?.count)).min()
 }
 
 fn layer(model: &Model<'_>, index: usize) -> String {

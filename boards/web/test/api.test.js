@@ -135,3 +135,14 @@ test("a snapshot is taken as a whole or not at all", async () => {
   const many = new Uint8Array(1 << 24);
   for (let count = 0; count < 300; count++) assert.throws(() => model.restore(many), /closed/);
 });
+
+test("an index that names no row is refused", async () => {
+  const model = await Model.load(readFileSync(`${folder}/embedding.ferro`));
+  const [input] = model.inputs;
+  assert.ok(input.count > 0);
+  const run = (index) => model.run(new Array(input.size).fill(index));
+  run(0);
+  run(input.count - 1);
+  for (const wrong of [-1, input.count]) assert.throws(() => run(wrong), { name: "FerroliteError", message: /is asked for index/ });
+  assert.equal((await Model.load(readFileSync(file))).inputs[0].count, null);
+});

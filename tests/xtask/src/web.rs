@@ -131,6 +131,7 @@ pub fn tests() -> Result<()> {
         &["tests/import/keras/today/bad_stateful.keras", "--calibrate", &samples.to_string_lossy()],
         &models.join("stream.ferro"),
     )?;
+    convert(&["tests/vectors/gather/embedding_rows_of_17.tflite"], &models.join("embedding.ferro"))?;
     let mut node = command("node", &["--test", "boards/web/test/api.test.js"]);
     node.env("FERROLITE_MODELS", &models);
     exec(node)?;
