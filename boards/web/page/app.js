@@ -5,6 +5,9 @@ import { Model } from "./ferrolite.js";
 const $ = (id) => document.getElementById(id);
 const number = (n) => n.toLocaleString("en");
 
+/** Least and largest integer of each type. */
+const INTEGERS = { bool: [0, 1], int8: [-128, 127], uint8: [0, 255], int16: [-32768, 32767], int32: [-(2 ** 31), 2 ** 31 - 1] };
+
 /** Side of the drawing in pixels of the screen. */
 const SIDE = 280;
 
@@ -12,17 +15,22 @@ let model;
 let frame;
 let microphone;
 
+/** How many models have been asked for: of two that load at once, the later one is shown. */
+let asked = 0;
+
 navigator.serviceWorker?.register("worker.js").catch(() => {});
 
 async function open(source, name) {
   say(`Reading ${name} …`);
+  const turn = ++asked;
   try {
     const next = await Model.load(source);
+    if (turn !== asked) return next.close();
     model?.close();
     stopListening();
     model = next;
   } catch (error) {
-    say(`${name}: ${error.message}`, true);
+    if (turn === asked) say(`${name}: ${error.message}`, true);
     return;
   }
   say(`${name} is verified.`);
@@ -129,7 +137,7 @@ function answers(outputs) {
     const all = Array.from(values, Number);
     const order = all.map((value, index) => [value, index]).sort((a, b) => b[0] - a[0] || a[1] - b[1]);
     const shown = all.length > 1 ? order.slice(0, 10) : order;
-    const [least, most] = [Math.min(0, ...all), Math.max(1, ...all)];
+    const [least, most] = [all.reduce((a, b) => Math.min(a, b), 0), all.reduce((a, b) => Math.max(a, b), 1)];
     for (const [value, index] of all.length <= 10 ? shown.toSorted((a, b) => a[1] - b[1]) : shown) {
       const item = document.createElement("li");
       const bar = document.createElement("meter");
@@ -159,6 +167,19 @@ function clear() {
   look();
 }
 
+/** The real numbers that an input can hold, or all integers of its type where they stand for themselves. */
+function rangeOf(port) {
+  const [least, most] = INTEGERS[port.dtype] ?? [0, 1];
+  return port.scale === null ? [least, most] : [(least - port.zero_point) * port.scale, (most - port.zero_point) * port.scale];
+}
+
+/** What a pixel of 0 to 255 is in the range that the model was calibrated for: 0 to 1, -1 to 1, 0 to 255, or -128 to 127. */
+function pixelsOf(port) {
+  const [least, most] = rangeOf(port);
+  if (most > 10) return least < -10 ? (pixel) => Math.round(pixel) - 128 : port.scale === null ? Math.round : (pixel) => pixel;
+  return least < -0.5 ? (pixel) => pixel / 127.5 - 1 : (pixel) => pixel / 255;
+}
+
 /** Runs what is on the pad. */
 function look() {
   const { height, width, channels } = frame;
@@ -168,9 +189,7 @@ function look() {
   brush.drawImage(pad, 0, 0, width, height);
   const pixels = brush.getImageData(0, 0, width, height).data;
   const port = model.inputs[0];
-  // The range that the model was calibrated for says what its pixels are: 0 to 1, -1 to 1, or 0 to 255.
-  const [least, most] = port.scale === null ? [0, 1] : [-128 - port.zero_point, 127 - port.zero_point].map((steps) => steps * port.scale);
-  const scaled = most > 10 ? (pixel) => pixel : least < -0.5 ? (pixel) => pixel / 127.5 - 1 : (pixel) => pixel / 255;
+  const scaled = pixelsOf(port);
   const input = new Float32Array(height * width * channels);
   for (let at = 0; at < height * width; at++) {
     const [red, green, blue] = pixels.subarray(at * 4, at * 4 + 3);
@@ -203,7 +222,14 @@ $("clear").addEventListener("click", clear);
 $("image").addEventListener("change", async ({ target }) => {
   if (!target.files[0]) return;
   try {
-    pen.drawImage(await createImageBitmap(target.files[0]), 0, 0, SIDE, SIDE);
+    const picture = await createImageBitmap(target.files[0]);
+    if (!frame) return;
+    // As large as it fits in the model's picture, which the pad shows as a square; black around and behind it.
+    const fit = Math.min(frame.width / picture.width, frame.height / picture.height);
+    const [width, height] = [(picture.width * fit * SIDE) / frame.width, (picture.height * fit * SIDE) / frame.height];
+    pen.fillStyle = "#000";
+    pen.fillRect(0, 0, SIDE, SIDE);
+    pen.drawImage(picture, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
     look();
   } catch {
     say(`${target.files[0].name} is no picture.`, true);
@@ -211,10 +237,11 @@ $("image").addEventListener("change", async ({ target }) => {
 });
 $("random").addEventListener("click", () => {
   const port = model.inputs[0];
-  const span = port.scale === null ? 1 : port.scale * 255;
-  const low = port.scale === null ? 0 : (-128 - port.zero_point) * port.scale;
+  const [low, high] = rangeOf(port);
+  // Whole numbers that choose among rows are no larger than those; others are as good as any.
   const whole = port.scale === null && port.dtype !== "float32";
-  run(Float32Array.from({ length: port.size }, () => (whole ? 0 : low + Math.random() * span)));
+  const rows = port.count ?? (high > 255 ? 1 : high + 1);
+  run(Float32Array.from({ length: port.size }, () => (whole ? Math.floor(Math.random() * rows) : low + Math.random() * (high - low))));
 });
 
 // The microphone, 16,000 samples a second, for models of raw sound.

@@ -12,6 +12,8 @@ const page = process.env.FERROLITE_PAGE;
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json" };
 
 let server;
+/** Files that are served in place of the page's. */
+let other = {};
 let browser;
 let address;
 
@@ -20,7 +22,7 @@ before(async () => {
     const path = normalize(new URL(request.url, "http://localhost").pathname);
     const name = path === "/" ? "/index.html" : path;
     try {
-      const body = readFileSync(join(page, name));
+      const body = readFileSync(other[name] ?? join(page, name));
       response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" }).end(body);
     } catch {
       response.writeHead(404).end();
@@ -98,5 +100,59 @@ test("it works without a network once it was there", async () => {
   await tab.reload();
   await tab.click("#digits");
   await tab.waitForSelector("#pad:visible");
+  await context.close();
+});
+
+test("a picture replaces what was drawn, and keeps its sides' ratio", async () => {
+  const { tab, errors, context } = await visit();
+  await tab.click("#digits");
+  await tab.waitForSelector("#pad:visible");
+  const white = () => tab.evaluate(() => {
+    const pad = document.getElementById("pad");
+    const { data } = pad.getContext("2d").getImageData(0, 0, pad.width, pad.height);
+    return data.filter((value, index) => index % 4 === 0 && value > 127).length / (pad.width * pad.height);
+  });
+  const show = async (width, height, colour) => {
+    const url = await tab.evaluate(([width, height, colour]) => {
+      const canvas = Object.assign(document.createElement("canvas"), { width, height });
+      const pen = canvas.getContext("2d");
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, width, height);
+      return canvas.toDataURL("image/png");
+    }, [width, height, colour]);
+    await tab.setInputFiles("#image", { name: "picture.png", mimeType: "image/png", buffer: Buffer.from(url.split(",")[1], "base64") });
+    await tab.waitForTimeout(300);
+  };
+  await draw(tab, [[[0.5, 0.2], [0.5, 0.8]]]);
+  assert.ok((await white()) > 0.02);
+  await show(40, 40, "transparent");
+  assert.equal(await white(), 0);
+  await show(80, 40, "#fff");
+  assert.ok(Math.abs((await white()) - 0.5) < 0.02, `${await white()} of the pad is white`);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("of two models the later one is shown, and a new file at once", async () => {
+  const { tab, errors, context } = await visit();
+  await tab.evaluate(() => navigator.serviceWorker.ready);
+  await tab.reload();
+  const stream = join(process.env.FERROLITE_MODELS, "stream.ferro");
+  await tab.route("**/digits.ferro", async (route) => {
+    await new Promise((done) => setTimeout(done, 500));
+    await route.continue();
+  });
+  await tab.click("#digits");
+  await tab.setInputFiles("#file", stream);
+  await tab.waitForSelector("#model:visible");
+  await tab.waitForTimeout(1000);
+  assert.match(await tab.locator("#facts").textContent(), /state/);
+  await tab.unroute("**/digits.ferro");
+  other = { "/digits.ferro": stream };
+  await tab.click("#digits");
+  await tab.waitForFunction(() => /digits.*verified/.test(document.getElementById("status").textContent));
+  assert.match(await tab.locator("#facts").textContent(), /state/);
+  other = {};
+  assert.deepEqual(errors, []);
   await context.close();
 });
