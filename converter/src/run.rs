@@ -190,7 +190,7 @@ pub fn run_from(
 /// `None`, from the model's own. Returns the outputs in their own types, and what the state is then.
 ///
 /// # Errors
-/// If the inputs or the state have another number of bytes than the model's.
+/// If the inputs or the state have another number of bytes than the model's, or an input has an index that names nothing.
 pub fn once(
     model: &Model<'_>,
     ops: OpSet,
@@ -202,6 +202,7 @@ pub fn once(
         return Err(Error::input(format!("the model has {wanted} inputs, {given} were given"))
             .help("give one array for each input, in the model's order"));
     }
+    check_indices(model, inputs)?;
     let mut memory = AlignedBuf::zeroed(model.arena_bytes());
     let mut net = interpreter(model, ops, &mut memory)?;
     if let Some(before) = before {
@@ -254,23 +255,31 @@ pub(crate) fn run_range(
     Ok(RunOutput { ports: model_file::outputs(model), samples })
 }
 
-/// A sample in the inputs' own types. Indices out of range are refused here; a device would take the nearest.
+/// A sample in the inputs' own types, whose indices are within their tables.
 pub(crate) fn raw(model: &Model<'_>, data: &Dataset, sample: usize) -> Result<Vec<Vec<u8>>> {
     let inputs = data.raw(sample)?;
+    check_indices(model, &inputs).map_err(|error| error.context(format!("sample {sample}")))?;
+    Ok(inputs)
+}
+
+/// Refuses inputs, in their own types, with an index out of range; a device would take the nearest.
+///
+/// # Errors
+/// If an operator looks up what its table does not have.
+pub fn check_indices(model: &Model<'_>, inputs: &[Vec<u8>]) -> Result<()> {
     for (index, op) in model.ops().iter().enumerate().filter(|(_, op)| op.code == OpCode::Gather as u16) {
         let Ok(params) = Node::new(model, op).params::<GatherParams>() else { continue };
         let read = model.operands(op).get(1).copied().map(u32::from);
-        let ports = model.inputs().iter().zip(&inputs);
+        let ports = model.inputs().iter().zip(inputs);
         for (_, bytes) in ports.filter(|(port, _)| Some(port.tensor) == read) {
             let mut numbers = integers(DType::Int32, bytes).into_iter();
             if let Some(wrong) = numbers.find(|number| !(0..i64::from(params.count)).contains(number)) {
                 let layer = model.names().op(index).unwrap_or("gather");
-                let error = no_such_index(layer, wrong, params.count as usize);
-                return Err(error.context(format!("sample {sample}")));
+                return Err(no_such_index(layer, wrong, params.count as usize));
             }
         }
     }
-    Ok(inputs)
+    Ok(())
 }
 
 /// Every layer's outputs for one sample: an array for each, named like the layer; further outputs

@@ -148,6 +148,7 @@ impl File {
     fn layers<'py>(&self, py: Python<'py>, inputs: Vec<Vec<u8>>) -> PyResult<Vec<PyLayer<'py>>> {
         let layers = || {
             let model = self.file.model()?;
+            run::check_indices(&model, &inputs)?;
             let mut memory = Memory::for_model(&model);
             let mut session = Session::with_operators(&model, self.file.operators(), &mut memory)?;
             for (index, bytes) in inputs.iter().enumerate() {

@@ -151,3 +151,20 @@ def test_yes_or_no_takes_labels_of_0_and_1():
         model.accuracy(x, 2 * y - 1)
     with pytest.raises(ferrolite.UsageError, match="signature"):
         ferrolite.convert(net, x, signature="x")
+
+
+def test_an_index_that_names_no_row_is_refused_everywhere():
+    folder = MODELS.parent / "vectors" / "gather"
+    model = ferrolite.convert(folder / "embedding_rows_of_17.tflite")
+    [port] = model.inputs
+    net = ferrolite.Interpreter(model_content=bytes(model))
+
+    def invoke(x):
+        net.set_tensor(0, x.reshape(port.shape))
+        net.invoke()
+
+    for take in (model.run, model.layers, model.session().run, invoke):
+        take(np.zeros((1, *port.shape), "i4"))
+        for wrong in (-1, 1 << 20):
+            with pytest.raises(ferrolite.InputError, match="is asked for index"):
+                take(np.full((1, *port.shape), wrong, "i4"))
