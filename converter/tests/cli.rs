@@ -444,8 +444,10 @@ fn an_update_is_signed_and_fits_or_does_not() {
     desk.take("mnist_cnn/mnist_cnn_int8_tf.tflite", "mnist.tflite");
     desk.good("convert sine.tflite -o sine.ferro");
     desk.good("convert mnist.tflite -o mnist.ferro");
-    fs::write(desk.path("key.bin"), [7; 32]).unwrap();
-    fs::write(desk.path("short.bin"), [7; 31]).unwrap();
+    let key: Vec<u8> = (0..32).collect();
+    fs::write(desk.path("key.bin"), &key).unwrap();
+    fs::write(desk.path("short.bin"), &key[1..]).unwrap();
+    fs::write(desk.path("zero.bin"), [0; 32]).unwrap();
     let signed = desk.json("sign sine.ferro -o sine.update --version 3 --key key.bin --json");
     let bytes = fs::metadata(desk.path("sine.ferro")).unwrap().len();
     assert_eq!((signed["version"].as_u64(), signed["model_bytes"].as_u64()), (Some(3), Some(bytes)));
@@ -454,6 +456,8 @@ fn an_update_is_signed_and_fits_or_does_not() {
     desk.good("sign sine.ferro -o sine.update --version 4 --key key.bin");
     desk.bad("sign sine.ferro -o key.bin --version 4 --key key.bin", 2, "is read by");
     desk.bad("sign sine.ferro -o x.update --version 4 --key short.bin", 1, "a key has 32 bytes");
+    desk.bad("sign sine.ferro -o x.update --version 4 --key zero.bin", 1, "are alike");
+    desk.bad("sign sine.ferro -o - --version 4 --key key.bin", 2, "an update is a file");
     desk.bad("sign sine.tflite -o x.update --version 4 --key key.bin", 1, "sine.tflite");
 
     let facts = desk.json("fits sine.update --of sine.ferro --slot 64K --json");
@@ -468,10 +472,24 @@ fn an_update_is_signed_and_fits_or_does_not() {
     desk.bad("fits sine.ferro --firmware sine.ferro", 1, "is no ELF file");
     fs::write(desk.path("bad.elf"), b"\x7fELF and nothing more").unwrap();
     desk.bad("fits sine.ferro --firmware bad.elf", 1, "bad.elf");
-    let mut cut = fs::read(desk.path("sine.update")).unwrap();
-    cut.truncate(400);
-    fs::write(desk.path("cut.update"), cut).unwrap();
-    desk.bad("fits cut.update --of sine.ferro", 1, "its manifest says");
+    let whole = fs::read(desk.path("sine.update")).unwrap();
+    for (length, why) in [(400, "its manifest says"), (100, "not whole")] {
+        fs::write(desk.path("cut.update"), &whole[..length]).unwrap();
+        desk.bad("fits cut.update --of sine.ferro", 1, why);
+    }
+    let public = signed["public_key"].as_str().unwrap();
+    assert!(desk.good("fits sine.update --of sine.ferro").contains("--public-key HEX"));
+    let said = desk.good(&format!("fits sine.update --of sine.ferro --public-key {public}"));
+    assert!(!said.contains("--public-key"), "{said}");
+    let narrow = |line: &str| line.starts_with("  - ") || line.chars().count() <= 100;
+    assert!(said.lines().all(|line| narrow(line) && line.trim_end() == line), "{said}");
+    let mut damaged = whole.clone();
+    damaged[4] ^= 1;
+    fs::write(desk.path("damaged.update"), &damaged).unwrap();
+    let words = format!("damaged.update --of sine.ferro --public-key {public}");
+    desk.bad(&format!("fits {words}"), 1, "was not signed by this key");
+    desk.bad(&format!("fits sine.ferro --of sine.ferro --public-key {public}"), 1, "is not signed");
+    desk.bad("fits sine.update --of sine.ferro --public-key 12", 2, "64 hexadecimal digits");
 }
 
 /// Away from the sources, the runners come from the command itself, if it was built with them.

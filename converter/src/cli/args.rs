@@ -420,6 +420,9 @@ pub struct FitsArgs {
     /// Bytes of a slot: a number, or a number followed by K or M
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub slot: Option<u64>,
+    /// The public key that the firmware holds, as `sign` prints it: the update's signature is checked by it
+    #[arg(long, value_name = "HEX", value_parser = parse_public_key)]
+    pub public_key: Option<[u8; 32]>,
     /// Bytes of arena that the firmware has, where these are more than its model needs
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub arena: Option<u64>,
@@ -616,6 +619,17 @@ fn parse_memory(text: &str) -> Result<Memory, String> {
         return Err("a memory's name is of letters, digits, - and _".into());
     }
     Ok(Memory { name: name.into(), bytes })
+}
+
+/// 32 bytes as hexadecimal digits.
+fn parse_public_key(text: &str) -> Result<[u8; 32], String> {
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let digits = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let bytes: Option<Vec<u8>> = text.as_bytes().as_chunks().0.iter().map(byte).collect();
+    bytes
+        .filter(|_| digits)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| "64 hexadecimal digits are needed, as `ferrolite sign` prints them".to_string())
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {

@@ -1,18 +1,19 @@
 //! `ferrolite fits`: whether an update of a model fits a firmware.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::args::FitsArgs;
 use super::{Printed, warnings};
 use crate::error::{Error, Result};
-use crate::fits::{Firmware, check};
+use crate::fits::{Check, Firmware, check};
 use crate::model_file::ModelFile;
-use crate::text::{self, Column};
 use crate::update;
 
 pub fn execute(args: &FitsArgs) -> Result<Printed> {
-    let (file, version) = read(&args.update)?;
-    let of = args.of.as_deref().map(read).transpose()?.map(|(file, _)| file);
+    let (file, version) = read(&args.update, args.public_key.as_ref())?;
+    let of = args.of.as_deref().map(|path| read(path, None)).transpose()?.map(|(file, _)| file);
     let mut firmware = match (&args.firmware, of) {
         (Some(elf), of) => Firmware::of_elf(elf, of)?,
         (None, Some(of)) => Firmware::of_model(of)?,
@@ -21,6 +22,16 @@ pub fn execute(args: &FitsArgs) -> Result<Printed> {
                 .help("give the firmware's ELF file, or its model"));
         }
     };
+    match (version, args.public_key) {
+        (None, Some(_)) => {
+            return Err(Error::input(format!("{}: is not signed", args.update.display()))
+                .help("give the update that `ferrolite sign` wrote, or leave out --public-key"));
+        }
+        (Some(_), None) => firmware
+            .notes
+            .push("version and signature of the update were not checked: --public-key HEX does it".into()),
+        _ => {}
+    }
     firmware.slot_bytes = args.slot;
     if let Some(arena) = args.arena {
         firmware.arena_bytes = arena;
@@ -41,18 +52,10 @@ pub fn execute(args: &FitsArgs) -> Result<Printed> {
             "warnings": [],
         }))
     } else {
-        let columns = [Column::Left(""), Column::Left("fits"), Column::Left("")];
-        let rows = checks.iter().map(|check| {
-            let fits = match check.fits {
-                Some(true) => "yes",
-                Some(false) => "NO",
-                None => "?",
-            };
-            vec![check.what.to_string(), fits.to_string(), check.because.clone()]
-        });
+        let rows: String = checks.iter().map(row).collect();
         let notes: String = firmware.notes.iter().map(|note| format!("  - {note}\n")).collect();
         let end = if wrong.is_empty() { format!("{shown} fits\n") } else { String::new() };
-        Printed::Text(text::table(&columns, rows) + "\n" + &notes + &warnings(&[]) + &end)
+        Printed::Text(rows + &notes + &warnings(&[]) + &end)
     };
     if wrong.is_empty() {
         return Ok(printed);
@@ -63,18 +66,33 @@ pub fn execute(args: &FitsArgs) -> Result<Printed> {
         .help("the reasons are above; what does not fit needs another update, or new firmware"))
 }
 
-/// A model file, or the one in a signed update, whose version it has then.
-fn read(path: &std::path::Path) -> Result<(ModelFile, Option<u32>)> {
-    let file = ModelFile::read(path)?;
-    let Some((manifest, model)) = update::split(file.bytes()) else { return Ok((file, None)) };
-    if model.len() as u64 != u64::from(manifest.length) {
-        return Err(Error::input(format!(
-            "{}: has a model of {} bytes, its manifest says {}",
-            path.display(),
-            model.len(),
-            manifest.length
-        ))
-        .help("sign it again with `ferrolite sign`"));
+/// Columns that a line of reasons has at most.
+const WIDTH: usize = 100;
+
+/// A check as lines: what, whether it fits, and why, broken between words.
+fn row(check: &Check) -> String {
+    let fits = match check.fits {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "?",
+    };
+    let mut out = String::new();
+    let mut line = format!("{:<10} {fits:<4}", check.what);
+    for word in check.because.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out += &format!("{}\n", line.trim_end());
+            line = " ".repeat(15);
+        }
+        line += &format!(" {word}");
     }
-    Ok((ModelFile::from_bytes(path.display().to_string(), model), Some(manifest.version)))
+    out + line.trim_end() + "\n"
+}
+
+/// A model file, or the one in a signed update, whose version it has then.
+fn read(path: &Path, public_key: Option<&[u8; 32]>) -> Result<(ModelFile, Option<u32>)> {
+    let file = ModelFile::read(path)?;
+    Ok(match update::open(&path.display().to_string(), file.bytes(), public_key)? {
+        Some((manifest, model)) => (model, Some(manifest.version)),
+        None => (file, None),
+    })
 }

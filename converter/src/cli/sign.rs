@@ -14,6 +14,10 @@ use crate::text;
 use crate::update::{self, Signed};
 
 pub fn execute(args: &SignArgs) -> Result<Printed> {
+    if args.output.as_os_str() == "-" {
+        return Err(Error::usage("-: an update is a file, and is not printed")
+            .help("give a name for it: -o OUT.update"));
+    }
     let reads = Reads::default().file(&args.file).file(&args.key);
     let mut files = Outputs::check([args.output.as_path()], reads, args.force)?;
     let key = key(&args.key)?;
@@ -55,8 +59,15 @@ fn key(path: &std::path::Path) -> Result<[u8; 32]> {
     crate::files::open(path)
         .and_then(|file| file.take(33).read_to_end(&mut bytes))
         .map_err(|e| Error::input(format!("{shown}: cannot be read: {e}")).help(KEY).caused_by(e))?;
-    bytes.try_into().map_err(|found: Vec<u8>| {
+    let key: [u8; 32] = bytes.try_into().map_err(|found: Vec<u8>| {
         let count = if found.len() > 32 { "more than 32".to_string() } else { found.len().to_string() };
         Error::input(format!("{shown}: a key has 32 bytes, this file has {count}")).help(KEY)
-    })
+    })?;
+    if key.iter().all(|byte| *byte == key[0]) {
+        return Err(Error::input(format!(
+            "{shown}: all 32 bytes of this key are alike: anyone could sign with it"
+        ))
+        .help(KEY));
+    }
+    Ok(key)
 }

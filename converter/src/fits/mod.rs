@@ -197,9 +197,12 @@ fn slot_fits(update: &Model<'_>, firmware: &Firmware) -> Check {
     Check::new("slot", reasons, words)
 }
 
-/// Programs know ports by their place and their type, and many have the scale as a constant.
+/// Programs know ports by their place and their type, and many have the scale as a constant. Names differ with each
+/// training (`dense`, `dense_1`), which only programs mind that ask for one; ports that changed places are others.
 fn ports_fit(what: &'static str, new: &[PortFacts], old: &[PortFacts]) -> Check {
     let mut reasons = Vec::new();
+    let names = |ports: &[PortFacts]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
+    let renamed = renamed(&names(new), &names(old));
     if new.len() != old.len() {
         reasons.push(format!("the update has {}, the firmware expects {}", new.len(), old.len()));
     }
@@ -208,7 +211,9 @@ fn ports_fit(what: &'static str, new: &[PortFacts], old: &[PortFacts]) -> Check 
         let mut differs = |what: &str, new: String, old: String| {
             reasons.push(format!("{index} `{name}`: {what} is {new}, the firmware expects {old}"));
         };
-        if new.name != old.name {
+        if let Renamed::Moved(at) = &renamed
+            && at.contains(&index)
+        {
             differs("the name", format!("`{}`", text::layer(&new.name)), format!("`{name}`"));
         }
         if new.shape != old.shape {
@@ -225,13 +230,47 @@ fn ports_fit(what: &'static str, new: &[PortFacts], old: &[PortFacts]) -> Check 
             differs("the scale", numbers(new), numbers(old));
         }
     }
-    Check::new(what, reasons, format!("{} with the same names, shapes, types and scales", old.len()))
+    Check::new(
+        what,
+        reasons,
+        match &renamed {
+            Renamed::New(words) => format!(
+                "{} with the same shapes, types and scales; {words}: that matters to programs that ask for them by name",
+                old.len()
+            ),
+            _ => format!("{} with the same names, shapes, types and scales", old.len()),
+        },
+    )
+}
+
+/// How the names of an update differ from those of the firmware's model.
+enum Renamed {
+    /// Not at all.
+    No,
+    /// Some are new, in these words.
+    New(String),
+    /// At these places is what has another place in the firmware's model.
+    Moved(Vec<usize>),
+}
+
+fn renamed(new: &[String], old: &[String]) -> Renamed {
+    let differ = || new.iter().zip(old).enumerate().filter(|(_, (new, old))| new != old);
+    let moved: Vec<usize> =
+        differ().filter(|(_, (new, _))| old.contains(new)).map(|(index, _)| index).collect();
+    if !moved.is_empty() {
+        return Renamed::Moved(moved);
+    }
+    let words: Vec<String> = differ()
+        .map(|(_, (new, old))| format!("`{}` is named `{}` now", text::layer(old), text::layer(new)))
+        .collect();
+    if words.is_empty() { Renamed::No } else { Renamed::New(words.join(", ")) }
 }
 
 fn state_fits(update: &Model<'_>, old: &Model<'_>) -> Check {
-    let facts = |model: &Model<'_>| -> Vec<(String, Vec<usize>)> {
-        model_file::variables(model).into_iter().map(|port| (port.name, port.shape)).collect()
-    };
+    let (new, before) = (model_file::variables(update), model_file::variables(old));
+    let names = |ports: &[PortFacts]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
+    let shapes = |ports: &[PortFacts]| ports.iter().map(|port| port.shape.clone()).collect::<Vec<_>>();
+    let renamed = renamed(&names(&new), &names(&before));
     let (new_bytes, old_bytes) = (update.state_bytes(), old.state_bytes());
     let mut reasons = Vec::new();
     if new_bytes != old_bytes {
@@ -240,12 +279,21 @@ fn state_fits(update: &Model<'_>, old: &Model<'_>) -> Check {
             text::count(new_bytes),
             text::count(old_bytes)
         ));
-    } else if facts(update) != facts(old) {
+    } else if shapes(&new) != shapes(&before) || matches!(renamed, Renamed::Moved(_)) {
         reasons.push(
-            "the variables have other names or shapes: a state that was saved means something else".into(),
+            "the variables have other shapes, or another order: a state that was saved means something else"
+                .into(),
         );
     }
-    Check::new("state", reasons, format!("{} bytes in both", text::count(old_bytes)))
+    let both = format!("{} bytes in both", text::count(old_bytes));
+    Check::new(
+        "state",
+        reasons,
+        match renamed {
+            Renamed::New(words) => format!("{both}; {words}"),
+            _ => both,
+        },
+    )
 }
 
 fn memories_fit(update: &Model<'_>, old: &Model<'_>) -> Check {
@@ -275,4 +323,40 @@ fn target_fits(update: &Model<'_>, old: &Model<'_>) -> Check {
         )],
     };
     Check::new("target", reasons, format!("both are packed for {old}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrolite_schema::DType;
+
+    use super::*;
+
+    fn ports(names: &[&str]) -> Vec<PortFacts> {
+        let port = |name: &&str| PortFacts {
+            name: name.to_string(),
+            shape: vec![1, 4],
+            dtype: DType::Int8,
+            quantization: Some((0.5, 3)),
+        };
+        names.iter().map(port).collect()
+    }
+
+    #[test]
+    fn new_names_are_a_note_and_exchanged_ones_a_no() {
+        for (new, fits, words) in [
+            (&["a", "b"][..], true, "the same names"),
+            (&["a_1", "b"], true, "`a` is named `a_1` now"),
+            (&["a_1", "b_1"], true, "`b` is named `b_1` now"),
+            (&["b", "a"], false, "0 `a`: the name is `b`"),
+            (&["b", "c"], false, "0 `a`: the name is `b`"),
+            (&["a"], false, "the update has 1"),
+        ] {
+            let found = ports_fit("inputs", &ports(new), &ports(&["a", "b"]));
+            assert_eq!(found.fits, Some(fits), "{found:?}");
+            assert!(found.because.contains(words), "{found:?}");
+        }
+        let mut other = ports(&["c", "b"]);
+        other[0].shape = vec![4];
+        assert_eq!(ports_fit("inputs", &other, &ports(&["a", "b"])).fits, Some(false));
+    }
 }
