@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows which shapes or numbers are fast. The packings that a core reads fast (`kernels/policy.rs`), what
 //! can be packed (`can_be_packed`), what suits a kernel of its own (`suits`) and the bounds of a packing
-//! ([`pack`](super::pack)) are asked, and an obstacle is what has to change for the answer to be yes.
+//! (`pack`) are asked, and an obstacle is what has to change for the answer to be yes.
 //!
 //! ```
 //! use ferrolite::model_file::ModelFile;

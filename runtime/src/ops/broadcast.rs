@@ -134,7 +134,7 @@ const REPEATED: usize = 128;
 /// ```text
 /// [8, 8, 16] + [16]    one run of 1024 elements, b repeated 64 times
 /// ```
-/// What is shorter than half of [`REPEATED`] comes as some copies side by side, so that kernels have vectors to work on.
+/// What is shorter than half of `REPEATED` comes as some copies side by side, so that kernels have vectors to work on.
 /// Where one operand has an element for each run and the other one is as large as the output, some runs come at once, as
 /// there is room for copies: `[8, 8, 16] * [8, 8, 1]` is eight times 128 elements.
 pub fn runs(

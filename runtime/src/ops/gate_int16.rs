@@ -4,7 +4,7 @@
 //! t = floor((x * multiplier + 2^(shift - 1)) / 2^shift)     without the power where the shift is 0
 //! out = the function at t / 12,288, with 15 bits behind the point
 //! ```
-//! The core of both functions is that of layers over time ([`gates`]). Source followed: TFLM
+//! The core of both functions is that of layers over time (`gates`). Source followed: TFLM
 //! `kernels/logistic_common.cc`, `tanh.cc`, `reference/integer_ops/{logistic,tanh}.h`.
 
 use core::cell::Cell;
