@@ -77,7 +77,14 @@ def _command(words: Sequence[str], folder: Path | None) -> str:
 
 
 # Files that are written for the program, and what the caller knows them as.
-_WRITTEN = {"calibrate.npz": "`calibrate`", "x.npz": "`x`", "y.npy": "`y`", "model.ferro": "the model"}
+_WRITTEN = {"calibrate.npz": "`calibrate`", "x.npz": "`x`", "y.npy": "`y`"}
+_WRITTEN |= {f"model.{ending}": "the model" for ending in ("ferro", "tflite", "keras", "h5", "onnx")}
+
+# Options that are arguments here; others are words of a message, such as a value that was given.
+_ARGUMENTS = set(
+    "target io calibration scale rounding flash_budget ram_budget memory streaming signature input_shape state cut strict "
+    "samples calibrate on board clock sequence report raw output".split()
+)
 
 
 def _unwritten(text: str, folder: Path | None) -> str:
@@ -105,6 +112,8 @@ def _code(code: str) -> str:
     if not option:
         return f"`{code}`"
     name, value = option[1].replace("-", "_"), option[2] or ""
+    if name not in _ARGUMENTS:
+        return f"`{code}`"
     if re.fullmatch(r"<?[A-Z][A-Za-z.,:=_]*>?", value):
         value = ""  # It only says what kind of value it is.
     key, equals, rest = value.partition("=")
@@ -121,7 +130,12 @@ def _code(code: str) -> str:
 def _prose(text: str) -> str:
     """What stands outside of backticks; of a value only its kind is left out, since it may be the sentence's next word."""
     option = re.compile(r"(['\"]?)(?<![\w-])--([a-z][a-z-]*)(?:[ =]<[A-Za-z_.]+>|[ =][A-Z]+(?![a-z]))?\1")
-    return option.sub(lambda found: f"`{found[2].replace('-', '_')}=`", text)
+
+    def argument(found: re.Match) -> str:
+        name = found[2].replace("-", "_")
+        return f"`{name}=`" if name in _ARGUMENTS else found[0]
+
+    return option.sub(argument, text)
 
 
 def _warn(sentences: Iterable[str]) -> None:
@@ -130,11 +144,17 @@ def _warn(sentences: Iterable[str]) -> None:
 
 
 def _source_words(
+    source: str,
     signature: str | None,
     input_shape: Shapes | None,
     state: Mapping[str, str] | None,
     cut: Sequence[str],
 ) -> list[str]:
+    if signature is not None and Path(source).is_file():
+        raise UsageError(
+            f"`signature={signature}`: {Path(source).name} has no signatures, which a SavedModel has",
+            "leave `signature=` out",
+        )
     # With `=`, since a value may begin with `-`.
     words = [f"--signature={signature}"] if signature is not None else []
     if input_shape is not None and not isinstance(input_shape, Mapping):
@@ -228,12 +248,7 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
-        if signature is not None and not Path(source).is_dir():
-            raise UsageError(
-                f"`signature={signature}`: {Path(source).name} has no signatures, which a SavedModel has",
-                "leave `signature=` out",
-            )
-        words = _source_words(signature, input_shape, state, cut)
+        words = _source_words(source, signature, input_shape, state, cut)
         if calibrate is not None:
             ports = _input_ports(source, words, calibrate, folder)
             data = _data.write(calibrate, folder, "calibrate", ports, samples)
@@ -249,6 +264,8 @@ def convert(
                 "ram_budget": ram_budget,
             }
         )
+        if memory is not None and not isinstance(memory, Mapping):
+            raise UsageError(f"`memory={memory!r}` names no memories", 'give sizes by name: `{"dtcm": "64K"}`')
         for where, size in (memory or {}).items():
             words.append(f"--memory={where}={size}")
         words += ["--streaming"] * streaming + ["--strict"] * strict
@@ -290,7 +307,7 @@ def inspect(model: Any, *, signature: str | None = None, input_shape: Shapes | N
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder)
-        return _ask(["inspect", source, "--json", *_source_words(signature, input_shape, None, ())], folder)
+        return _ask(["inspect", source, "--json", *_source_words(source, signature, input_shape, None, ())], folder)
 
 
 def boards() -> list[dict]:
@@ -536,7 +553,7 @@ class Model:
             path = _sources.saved(source, folder, lambda: _example(x))
             words = ["compare", self._written(folder), path, "--json", f"--on={on}"]
             words.append(f"--data={_data.write(x, folder, 'x', self._ports())}")
-            words += _source_words(signature, input_shape, None, ())
+            words += _source_words(path, signature, input_shape, None, ())
             if y is not None:
                 if isinstance(y, (str, os.PathLike)):
                     words.append(f"--labels={os.fspath(y)}")

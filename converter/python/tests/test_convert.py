@@ -120,6 +120,8 @@ def test_options_in_messages_become_arguments():
         "as in `--input-shape input:0=1,28`": 'as in `input_shape={"input:0": (1, 28)}`',
         "'--scale <RANGE>'": "`scale=`",
         "leave out --strict": "leave out `strict=`",
+        "invalid value '--x' for '--on <BOARD>'": "invalid value '--x' for `on=`",
+        "./--help: cannot be opened": "./--help: cannot be opened",
         "--calibrate was not needed": "`calibrate=` was not needed",
         "give samples with `--calibrate DATA`": "give samples with `calibrate=`",
         "`--scale 0..255` or a-b--c": '`scale="0..255"` or a-b--c',
@@ -157,6 +159,10 @@ def test_saving_and_loading_say_what_is_wrong(model, tmp_path):
     assert bytes(ferrolite.load(bytes(model))) == bytes(model) == bytes(ferrolite.load(tmp_path / "m.ferro"))
     with pytest.raises(ferrolite.InputError, match="path"):
         ferrolite.load(3)
+    with pytest.raises(ferrolite.UsageError, match="signature"):
+        ferrolite.inspect(tmp_path / "m.ferro", signature="x")
+    with pytest.raises(ferrolite.InputError, match="^the model: "):
+        ferrolite.inspect(b"PK\x03\x04 and no more")
     with pytest.raises(ferrolite.UsageError, match="input_shape"):
         ferrolite.inspect(tmp_path / "m.ferro", input_shape=(1, 4))
     assert typing.get_type_hints(ferrolite.Model.session)["return"].__name__ == "Session"
