@@ -209,8 +209,8 @@ impl<'a> Matrix<'a> {
         };
         Row {
             bytes: self.bytes,
-            packing: shape.packing,
-            even: channel & 1 == 0,
+            code: Code::new(shape.packing, channel),
+            in_pairs: shape.packing.order == Order::Pairs,
             at: shape.place(channel, 0),
             group,
             jump,
@@ -226,24 +226,42 @@ impl<'a> Matrix<'a> {
     /// Weight `k` of `channel`, in the plain order of a row; 0 for one that is not there.
     #[inline]
     pub fn weight(&self, channel: u32, k: u32) -> i8 {
-        decode(self.bytes, self.shape.packing, channel & 1 == 0, self.shape.place(channel, k))
+        Code::new(self.shape.packing, channel).read(self.bytes, self.shape.place(channel, k))
     }
 }
 
-/// The weight that lies at byte `at`, of an even channel or of an odd one; 0 where there is none.
-#[inline]
-fn decode(bytes: &[u8], packing: Packing, even: bool, at: u32) -> i8 {
-    match (packing.order, bytes.get(at as usize..)) {
-        (Order::Pairs, Some([low, high, ..])) => {
-            let low = *low as i8;
-            // The even channel's sign was borrowed from the odd one.
-            let borrowed = low < 0 && !packing.general;
-            if even { low } else { (*high as i8).wrapping_add(i8::from(borrowed)) }
+/// How a weight is read, the same for all of a channel. It is decided once for a row, since rows are walked weight
+/// by weight.
+#[derive(Clone, Copy, Debug)]
+enum Code {
+    /// A byte, some of its bits turned over.
+    Byte { turned: u8 },
+    /// The upper byte of a halfword, which may have lent one to the lower byte's sign.
+    Upper { lent: bool },
+}
+
+impl Code {
+    fn new(packing: Packing, channel: u32) -> Code {
+        let even = channel & 1 == 0;
+        match packing.order {
+            Order::Pairs if !even => Code::Upper { lent: !packing.general },
+            // Even channels are kept with 128 added.
+            Order::Quads if even => Code::Byte { turned: 0x80 },
+            _ => Code::Byte { turned: 0 },
         }
-        (Order::Pairs, _) | (_, None) => 0,
-        // Even channels are kept with 128 added.
-        (Order::Quads, Some(bytes)) if even => bytes.first().map_or(0, |&w| (w ^ 0x80) as i8),
-        (_, Some(bytes)) => bytes.first().map_or(0, |&w| w as i8),
+    }
+
+    /// The weight that lies at byte `at`; 0 where there is none.
+    #[inline]
+    fn read(self, bytes: &[u8], at: u32) -> i8 {
+        let at = at as usize;
+        match self {
+            Code::Byte { turned } => bytes.get(at).map_or(0, |&w| (w ^ turned) as i8),
+            Code::Upper { lent } => match bytes.get(at..) {
+                Some([low, high, ..]) => (*high as i8).wrapping_add(i8::from(lent && (*low as i8) < 0)),
+                _ => 0,
+            },
+        }
     }
 }
 
@@ -251,9 +269,8 @@ fn decode(bytes: &[u8], packing: Packing, even: bool, at: u32) -> i8 {
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
     bytes: &'a [u8],
-    packing: Packing,
-    /// Whether the channel's number is even.
-    even: bool,
+    code: Code,
+    in_pairs: bool,
     /// Where the next weight lies; in pairs, where the first one does.
     at: u32,
     /// Weights that lie side by side, and bytes from behind them to the next ones.
@@ -277,7 +294,7 @@ impl Iterator for Row<'_> {
     fn next(&mut self) -> Option<i8> {
         self.left = self.left.checked_sub(1)?;
         let mut at = self.at;
-        if self.packing.order == Order::Pairs {
+        if self.in_pairs {
             let k = self.k;
             let words = (k >> 2).wrapping_mul(2).wrapping_add(k & 1);
             at = at.wrapping_add(words.wrapping_mul(self.jump)).wrapping_add(k & 2);
@@ -295,7 +312,7 @@ impl Iterator for Row<'_> {
                 self.in_group = self.group;
             }
         }
-        Some(decode(self.bytes, self.packing, self.even, at))
+        Some(self.code.read(self.bytes, at))
     }
 }
 
@@ -433,7 +450,7 @@ mod tests {
         let matrix = Matrix { shape, bytes: &[1, 2, 3, 4] };
         assert_eq!(matrix.row(1).collect::<Vec<i8>>(), [4, 0, 0]);
         let pairs = Shape { packing: Packing::pairs(2, 2), ..shape };
-        assert_eq!(Matrix { shape: pairs, bytes: &[1] }.weight(0, 0), 0);
+        assert_eq!(Matrix { shape: pairs, bytes: &[1] }.weight(1, 0), 0);
         let quads = Shape { packing: Packing::QUADS, ..shape };
         assert_eq!(Matrix { shape: quads, bytes: &[] }.weight(0, 0), 0);
     }
