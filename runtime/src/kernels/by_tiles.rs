@@ -101,6 +101,13 @@ pub trait ByTiles<'a> {
         0
     }
 
+    /// The same for weights in the set's [general](crate::packing::Packing::general) packing; what it makes is clamped.
+    #[inline(always)]
+    fn general_tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        let _ = (patches, count, out);
+        0
+    }
+
     /// Clamps all that was made.
     fn finish(&self, out: &[Cell<i8>]);
 }
@@ -175,7 +182,11 @@ impl<'a, K: Kernels> ByTiles<'a> for OfBothKinds<'a, K> {
 
     #[inline(always)]
     fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
-        if self.job.weights.shape.packing.general { 0 } else { self.bounded.tiles(patches, count, out) }
+        if self.job.weights.shape.packing.general {
+            self.bounded.general_tiles(patches, count, out)
+        } else {
+            self.bounded.tiles(patches, count, out)
+        }
     }
 
     #[inline(always)]

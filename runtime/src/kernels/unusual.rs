@@ -41,6 +41,11 @@ impl<'a, K: Kernels> ByTiles<'a> for OfUnusual<'a, K> {
         product(tile, pixels, weights, stage, out, out_stride);
     }
 
+    #[inline(never)]
+    fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        if self.is_own() { self.bounded.general_tiles(patches, count, out) } else { 0 }
+    }
+
     #[inline(always)]
     fn finish(&self, _: &[Cell<i8>]) {}
 }

@@ -57,7 +57,7 @@ impl Tiles {
 
     /// The same for their own packings of both kinds.
     pub const fn of_both<K: Kernels>() -> Tiles {
-        Tiles { multiply: General::<K>::matmul_packed, ..Tiles::of::<K>() }
+        Tiles { multiply: General::<K>::matmul_packed, run: run::<General<K>>, ..Tiles::of::<K>() }
     }
 
     /// Enters lines of patches into a tile: [`Kernels::load_lines`].
@@ -143,7 +143,7 @@ impl Work<'_> {
     /// Makes a part; [`finish`](Work::finish) has to follow when all are made.
     #[inline(never)]
     pub fn make(&self, part: &Part<'_>) {
-        let made = if self.shape.packing.general { 0 } else { (self.tiles.run)(self, part) };
+        let made = (self.tiles.run)(self, part);
         if made < part.count {
             self.make_rest(part, made);
         }

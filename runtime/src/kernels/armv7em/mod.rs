@@ -77,7 +77,7 @@ impl Kernels for Armv7em {
         out_stride: usize,
     ) {
         let channels = Channels::of(stage, 0, weights.shape.channels as usize);
-        conv::Product::new(words(tile), weights, &channels, out_stride).multiply(pixels, out);
+        conv::Product::new(words(tile), weights, &channels, out_stride).multiply::<false>(pixels, out);
         clamp_rows(stage.min, stage.max, out, pixels, weights.shape.channels as usize, out_stride);
     }
 
@@ -113,9 +113,8 @@ impl Kernels for Armv7em {
         out: &[Cell<i8>],
         out_stride: usize,
     ) {
-        let tile = Tile { words: words(tile), groups: groups(weights), pixels };
         let channels = Channels::of(stage, 0, weights.shape.channels as usize);
-        general::matmul(&tile, weight_words(weights), &channels, out, out_stride);
+        conv::Product::new(words(tile), weights, &channels, out_stride).multiply::<true>(pixels, out);
         clamp_rows(stage.min, stage.max, out, pixels, weights.shape.channels as usize, out_stride);
     }
 

@@ -2,7 +2,8 @@
 
 use core::cell::Cell;
 
-use super::super::emulated::{Pair, widen};
+use super::super::emulated::{Pair, smlad, sxtb16, widen};
+use super::super::intrinsics::smmlar;
 use super::super::{Channels, TILE, Tile};
 use super::Tiled;
 use crate::kernels::Patches;
@@ -40,6 +41,33 @@ pub(super) fn pairs(
                 if let Some(out) = out.get(lane * out_stride + 2 * pair + half) {
                     out.set(y);
                 }
+            }
+        }
+    }
+}
+
+pub(super) fn general_pairs(
+    tile: &Tile<'_>,
+    weights: &[u32],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    // With the mantissa doubled modulo 2^32.
+    let scaled = |acc: i32, mantissa: i32| {
+        let doubled = mantissa << 1;
+        smmlar(acc, doubled, acc & doubled >> 31)
+    };
+    let count = channels.bias.len();
+    for (first, weights) in (0..count).step_by(2).zip(weights.chunks(2 * tile.groups)) {
+        for lane in 0..tile.pixels {
+            let mut sums = [channels.bias(first), channels.bias(first + 1)];
+            for (&w, x) in weights.iter().zip(tile.words.iter().skip(lane).step_by(TILE)) {
+                sums[0] = smlad(sxtb16(w as i32), x.get(), sums[0]);
+                sums[1] = smlad(sxtb16(w.rotate_right(8) as i32), x.get(), sums[1]);
+            }
+            for (channel, sum) in (first..count).zip(sums) {
+                out[lane * out_stride + channel].set(channels.finish_general_by(scaled, channel, sum));
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Convolutions by tiles: the safe interface of their leaves. It checks sizes once per layer, and once per call what
 //! each call brings along; if they do not fit, nothing is computed.
+//!
+//! A halfword of [general pairs](crate::packing::Packing::general) holds the bytes of two channels, which SXTB16 takes
+//! apart: one instruction more for 16 products than with borrowed pairs, and both sums are exact modulo 2^32. Their
+//! multipliers may be any.
 #![allow(unsafe_code)]
 
 #[cfg(kernels = "armv7em")]
@@ -12,7 +16,7 @@ use core::ops::Range;
 
 #[cfg(not(kernels = "armv7em"))]
 use super::Tile;
-use super::{Channels, groups, weight_words, words};
+use super::{Channels, clamp_rows, groups, weight_words, words};
 use crate::kernels::elementwise::clamp_to;
 use crate::kernels::{ByTiles, Job, Patches, TILE};
 use crate::packing::Matrix;
@@ -88,12 +92,37 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
 
     #[inline(always)]
     fn multiply(&mut self, pixels: usize, out: &[Cell<i8>]) {
-        self.product.multiply(pixels, out);
+        self.product.multiply::<false>(pixels, out);
     }
 
-    /// Whole words are read at the ends of lines, so that the last tile of an image may not be among these.
     #[inline(never)]
     fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        self.tiles_of::<false>(patches, count, out)
+    }
+
+    #[inline(never)]
+    fn general_tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        let made = self.tiles_of::<true>(patches, count, out);
+        let channels = self.product.count();
+        clamp_rows(self.min, self.max, out, made.wrapping_mul(TILE), channels, self.product.out_stride);
+        made
+    }
+
+    #[inline(always)]
+    fn finish(&self, out: &[Cell<i8>]) {
+        clamp_to(self.min, self.max, out);
+    }
+}
+
+impl Tiled<'_> {
+    /// Whole words are read at the ends of lines, so that the last tile of an image may not be among these.
+    #[inline(always)]
+    fn tiles_of<const GENERAL: bool>(
+        &mut self,
+        patches: &Patches<'_>,
+        count: usize,
+        out: &[Cell<i8>],
+    ) -> usize {
         let whole = self.len.wrapping_add(3) & !3;
         let count = if self.holds(patches, count.wrapping_mul(TILE), whole) {
             count
@@ -109,24 +138,17 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
         #[cfg(kernels = "armv7em")]
         unsafe {
             let mut patches = self.patches(patches);
-            self.product.run(TILE - 1, count, &raw mut patches, out);
+            self.product.run::<GENERAL>(TILE - 1, count, &raw mut patches, out);
         }
         #[cfg(not(kernels = "armv7em"))]
         for number in 0..count {
             let pixel = number * TILE;
             self.load(&patches.skip(pixel * self.step), 0..TILE);
-            self.multiply(TILE, &out[pixel * self.product.out_stride..]);
+            self.product.multiply::<GENERAL>(TILE, &out[pixel * self.product.out_stride..]);
         }
         count
     }
 
-    #[inline(always)]
-    fn finish(&self, out: &[Cell<i8>]) {
-        clamp_to(self.min, self.max, out);
-    }
-}
-
-impl Tiled<'_> {
     /// Whether `count` patches are inside their source, where `len` elements of each line count. No distance between two
     /// lines overflows then.
     #[inline(never)]
@@ -247,9 +269,10 @@ impl<'a> Product<'a> {
         self.count() != 0 && end.is_some_and(|end| end <= out.len())
     }
 
-    /// Makes all channels of the first `pixels` pixels, without clamping them.
+    /// Makes all channels of the first `pixels` pixels, without clamping them, with general weights or such that keep to
+    /// the bounds.
     #[inline(never)]
-    pub(super) fn multiply(&mut self, pixels: usize, out: &[Cell<i8>]) {
+    pub(super) fn multiply<const GENERAL: bool>(&mut self, pixels: usize, out: &[Cell<i8>]) {
         let last = pixels.wrapping_sub(1);
         if last >= TILE || !self.has_room(last, out) {
             return;
@@ -257,10 +280,13 @@ impl<'a> Product<'a> {
         // SAFETY: the sizes were checked above and by `new`.
         #[cfg(kernels = "armv7em")]
         unsafe {
-            self.run(last, 0, core::ptr::null_mut(), out);
+            self.run::<GENERAL>(last, 0, core::ptr::null_mut(), out);
         }
         #[cfg(not(kernels = "armv7em"))]
-        emulated::pairs(&Tile { pixels, ..self.tile }, self.weights, &self.channels, out, self.out_stride);
+        {
+            let pairs = if GENERAL { emulated::general_pairs } else { emulated::pairs };
+            pairs(&Tile { pixels, ..self.tile }, self.weights, &self.channels, out, self.out_stride);
+        }
     }
 
     /// Runs the leaf for a tile, whose last pixel has the number `last`, or for `count` that it loads.
@@ -271,13 +297,19 @@ impl<'a> Product<'a> {
     /// Cells may be written through a shared reference; no unique reference to them exists.
     #[cfg(kernels = "armv7em")]
     #[inline(always)]
-    unsafe fn run(&mut self, last: usize, count: usize, patches: *mut asm::Patches, out: &[Cell<i8>]) {
+    unsafe fn run<const GENERAL: bool>(
+        &mut self,
+        last: usize,
+        count: usize,
+        patches: *mut asm::Patches,
+        out: &[Cell<i8>],
+    ) {
         let work = &mut self.work;
         work.places = [last.min(1), last.min(2), last].map(|lane| lane.wrapping_mul(self.out_stride));
         work.out = out.as_ptr().cast_mut().cast();
         work.count = count;
         work.patches = patches;
         // SAFETY: as promised.
-        unsafe { asm::tiles(work) };
+        unsafe { if GENERAL { asm::general_tiles(work) } else { asm::tiles(work) } };
     }
 }

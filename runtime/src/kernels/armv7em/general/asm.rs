@@ -5,31 +5,7 @@
 
 use ferrolite_schema::params::Multiplier;
 
-use crate::kernels::fields::{in_order, leaf};
-
-/// Arguments of [`matmul`].
-#[repr(C)]
-pub(super) struct Matmul {
-    pub tile: *const i32,
-    pub weights: *const u32,
-    pub bias: *const i32,
-    pub multipliers: *const Multiplier,
-    pub out: [*mut i8; 4],
-    /// Channels, at least 1.
-    pub channels: usize,
-    /// End of the words of the tile that make whole blocks of 16 elements.
-    pub blocks_end: *const i32,
-    /// End of the words of the tile; the words after `blocks_end` are groups of 4 elements.
-    pub end: *const i32,
-    /// Twice the zero point plus one.
-    pub half: i32,
-    /// Bytes from one channel's multiplier to the next.
-    pub step: usize,
-}
-
-// The function reserves 13 words of stack for it.
-const _: () = assert!(size_of::<Matmul>() == 52);
-in_order!(4 words of Matmul: out);
+use crate::kernels::fields::leaf;
 
 /// Arguments of [`dense`].
 #[repr(C)]
@@ -58,201 +34,6 @@ pub(super) struct Dense {
 // The function reserves 12 words of stack for it.
 const _: () = assert!(size_of::<Dense>() == 48);
 
-/// Defines `FERROLITE_SCALE a`: accumulator `a` times the mantissa in r10, doubled, upper word, rounded. All 32 bits
-/// of `a` count. It overwrites r12.
-macro_rules! scale {
-    () => {
-        ".macro FERROLITE_SCALE a
-         smull r12, \\a, \\a, r10
-         adds.w r12, r12, r12
-         adc.w \\a, \\a, \\a
-         add.w \\a, \\a, r12, lsr #31
-         .endm"
-    };
-}
-
-/// Four pixels by all channels, two at a time. In the loop, `r2..r5` hold the pixels of the first channel and `r6..r9`
-/// those of the second one. Of an odd number of channels the last one has a second one of anything, which is not
-/// finished.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn matmul(work: *const Matmul) {
-    leaf!(
-        [Matmul: tile, weights, bias, multipliers, out, channels, blocks_end, end, half, step;
-         Multiplier: mantissa, shift],
-        concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        // 16 products: a word of weights, and two elements of four pixels.
-        ".macro FERROLITE_STEP w, x",
-        "ldr.w r11, [r1, #\\w]",
-        "ldr.w r12, [r0, #\\x]",
-        "ldr.w lr, [r0, #\\x + 4]",
-        "sxtb16 r10, r11",
-        "sxtb16 r11, r11, ror #8",
-        "smlad r2, r10, r12, r2",
-        "smlad r6, r11, r12, r6",
-        "smlad r3, r10, lr, r3",
-        "smlad r7, r11, lr, r7",
-        "ldr.w r12, [r0, #\\x + 8]",
-        "ldr.w lr, [r0, #\\x + 12]",
-        "smlad r4, r10, r12, r4",
-        "smlad r8, r11, r12, r8",
-        "smlad r5, r10, lr, r5",
-        "smlad r9, r11, lr, r9",
-        ".endm",
-        // Two accumulators times the mantissa in r10, doubled, upper word, rounded, in turns, since a Cortex-M33 would
-        // stall where an instruction uses what the one before has computed.
-        ".macro FERROLITE_SCALE a, b",
-        "smull r12, \\a, \\a, r10",
-        "smull r1, \\b, \\b, r10",
-        "adds.w r12, r12, r12",
-        "adc.w \\a, \\a, \\a",
-        "adds.w r1, r1, r1",
-        "adc.w \\b, \\b, \\b",
-        "add.w \\a, \\a, r12, lsr #31",
-        "add.w \\b, \\b, r1, lsr #31",
-        ".endm",
-        // To the right by r11 plus one; lr is `half`.
-        ".macro FERROLITE_RIGHT a, b",
-        "FERROLITE_SCALE \\a, \\b",
-        "add.w \\a, \\a, \\a, asr #31",
-        "add.w \\b, \\b, \\b, asr #31",
-        "asr.w \\a, \\a, r11",
-        "asr.w \\b, \\b, r11",
-        "qadd \\a, \\a, lr",
-        "qadd \\b, \\b, lr",
-        "ssat \\a, #8, \\a, asr #1",
-        "ssat \\b, #8, \\b, asr #1",
-        ".endm",
-        // To the left by r11; lr is the zero point.
-        ".macro FERROLITE_LEFT a, b",
-        "lsl.w \\a, \\a, r11",
-        "lsl.w \\b, \\b, r11",
-        "FERROLITE_SCALE \\a, \\b",
-        "add.w \\a, \\a, lr",
-        "add.w \\b, \\b, lr",
-        "ssat \\a, #8, \\a",
-        "ssat \\b, #8, \\b",
-        ".endm",
-        // Outputs of four accumulators of the next channel.
-        ".macro FERROLITE_FINISH a, b, c, d",
-        "ldr.w r12, [sp, #{multipliers}]",
-        "ldr.w r1, [sp, #{step}]",
-        "ldr.w lr, [sp, #{half}]",
-        "ldr.w r11, [r12, #{shift}]",
-        "ldr.w r10, [r12, #{mantissa}]",
-        "add.w r1, r1, r12",
-        "str.w r1, [sp, #{multipliers}]",
-        "mvns.w r12, r11",
-        "bmi.w 71f",
-        "mov.w r11, r12",
-        "FERROLITE_RIGHT \\a, \\b",
-        "FERROLITE_RIGHT \\c, \\d",
-        "b.w 72f",
-        "71:",
-        "asr.w lr, lr, #1",
-        "FERROLITE_LEFT \\a, \\b",
-        "FERROLITE_LEFT \\c, \\d",
-        "72:",
-        ".endm",
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "sub sp, sp, #52",
-        "mov r12, sp",
-        "ldmia r0!, {{r1, r2, r3, r4, r5, r6, r7}}",
-        "stmia r12!, {{r1, r2, r3, r4, r5, r6, r7}}",
-        "ldmia r0, {{r1, r2, r3, r4, r5, r6}}",
-        "stmia r12, {{r1, r2, r3, r4, r5, r6}}",
-        "ldr r1, [sp, #{weights}]",
-        ".p2align 2",
-        "1:",
-        "ldr.w r12, [sp, #{bias}]",
-        "ldr.w lr, [sp, #{channels}]",
-        "ldr.w r0, [sp, #{tile}]",
-        "ldr.w r2, [r12], #4",
-        "mov.w r6, #0",
-        "cmp.w lr, #2",
-        "it hs",
-        "ldrhs.w r6, [r12], #4",
-        "str.w r12, [sp, #{bias}]",
-        "ldr.w r12, [sp, #{blocks_end}]",
-        "mov.w r3, r2",
-        "mov.w r4, r2",
-        "mov.w r5, r2",
-        "mov.w r7, r6",
-        "mov.w r8, r6",
-        "mov.w r9, r6",
-        "cmp.w r0, r12",
-        "beq.w 3f",
-        ".p2align 2",
-        "2:",
-        "FERROLITE_STEP 0, 0",
-        "FERROLITE_STEP 4, 16",
-        "FERROLITE_STEP 8, 32",
-        "FERROLITE_STEP 12, 48",
-        "FERROLITE_STEP 16, 64",
-        "FERROLITE_STEP 20, 80",
-        "FERROLITE_STEP 24, 96",
-        "FERROLITE_STEP 28, 112",
-        "ldr.w r12, [sp, #{blocks_end}]",
-        "add.w r0, r0, #128",
-        "add.w r1, r1, #32",
-        "cmp.w r0, r12",
-        "bne.w 2b",
-        "3:",
-        "ldr.w r12, [sp, #{end}]",
-        "cmp.w r0, r12",
-        "beq.w 5f",
-        ".p2align 2",
-        "4:",
-        "FERROLITE_STEP 0, 0",
-        "FERROLITE_STEP 4, 16",
-        "ldr.w r12, [sp, #{end}]",
-        "add.w r0, r0, #32",
-        "add.w r1, r1, #8",
-        "cmp.w r0, r12",
-        "bne.w 4b",
-        "5:",
-        "str.w r1, [sp, #{weights}]",
-        "FERROLITE_FINISH r2, r3, r4, r5",
-        "ldr.w r0, [sp, #{channels}]",
-        "cmp.w r0, #1",
-        "beq.w 8f",
-        "FERROLITE_FINISH r6, r7, r8, r9",
-        "add.w r12, sp, #{out}",
-        "bfi r2, r6, #8, #8",
-        "bfi r3, r7, #8, #8",
-        "bfi r4, r8, #8, #8",
-        "bfi r5, r9, #8, #8",
-        "ldm.w r12, {{r1, r10, r11, lr}}",
-        "ldr.w r0, [sp, #{channels}]",
-        // Missing pixels have the address of the last one, so the last one is written last.
-        "strh r5, [lr], #2",
-        "strh r4, [r11], #2",
-        "strh r3, [r10], #2",
-        "strh r2, [r1], #2",
-        "stm.w r12, {{r1, r10, r11, lr}}",
-        "ldr.w r1, [sp, #{weights}]",
-        "subs.w r0, r0, #2",
-        "str.w r0, [sp, #{channels}]",
-        "bne.w 1b",
-        "b.w 9f",
-        // The last one of an odd number.
-        "8:",
-        "add.w r12, sp, #{out}",
-        "ldm.w r12, {{r1, r10, r11, lr}}",
-        "strb r5, [lr]",
-        "strb r4, [r11]",
-        "strb r3, [r10]",
-        "strb r2, [r1]",
-        "9:",
-        "add sp, sp, #52",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-        ".purgem FERROLITE_STEP",
-        ".purgem FERROLITE_FINISH",
-        ".purgem FERROLITE_RIGHT",
-        ".purgem FERROLITE_LEFT",
-        ".purgem FERROLITE_SCALE",
-    )
-}
-
 /// One row of input by all channels: blocks of eight, in `r2..r9`, then pairs of the last block, in `r2` and `r3`.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dense(work: *const Dense) {
@@ -260,7 +41,14 @@ pub(super) unsafe extern "C" fn dense(work: *const Dense) {
         [Dense: input, end, last, lasts, weights, bias, multipliers, step, out, outputs, half, pitch;
          Multiplier: mantissa, shift],
         concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-        scale!(),
+        // Accumulator `a` times the mantissa in r10, doubled, upper word, rounded. All 32 bits of `a` count. It
+        // overwrites r12.
+        ".macro FERROLITE_SCALE a",
+        "smull r12, \\a, \\a, r10",
+        "adds.w r12, r12, r12",
+        "adc.w \\a, \\a, \\a",
+        "add.w \\a, \\a, r12, lsr #31",
+        ".endm",
         // Eight products: two elements in r10, and two words of weights. No instruction uses what the one before has
         // loaded or computed, since a Cortex-M33 would stall.
         ".macro FERROLITE_PRODUCTS p, q, r, s",

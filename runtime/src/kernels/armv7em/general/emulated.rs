@@ -3,33 +3,12 @@
 use core::cell::Cell;
 
 use super::super::emulated::{smlad, sxtb16, word};
-use super::{Channels, TILE, Tile};
+use super::Channels;
 
 /// Adds the products of two elements with both weights of two halfwords.
 fn add(sums: &mut [i32; 2], weights: u32, x: i32) {
     sums[0] = smlad(sxtb16(weights as i32), x, sums[0]);
     sums[1] = smlad(sxtb16(weights.rotate_right(8) as i32), x, sums[1]);
-}
-
-pub(super) fn matmul(
-    tile: &Tile<'_>,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    out: &[Cell<i8>],
-    out_stride: usize,
-) {
-    let count = channels.bias.len();
-    for (first, weights) in (0..count).step_by(2).zip(weights.chunks(2 * tile.groups)) {
-        for lane in 0..tile.pixels {
-            let mut sums = [channels.bias(first), channels.bias(first + 1)];
-            for (&w, x) in weights.iter().zip(tile.words.iter().skip(lane).step_by(TILE)) {
-                add(&mut sums, w, x.get());
-            }
-            for (channel, sum) in (first..count).zip(sums) {
-                out[lane * out_stride + channel].set(channels.finish_general(channel, sum));
-            }
-        }
-    }
 }
 
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {

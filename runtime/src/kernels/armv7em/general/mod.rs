@@ -1,5 +1,5 @@
-//! Matrix products for any numbers: the safe interface of their leaves. It checks sizes once per call; if they do not
-//! fit, nothing is computed.
+//! Dense layers of any numbers: the safe interface of their leaf. It checks sizes once per call; if they do not fit,
+//! nothing is computed.
 //!
 //! A halfword holds the bytes of two channels ([general pairs](crate::packing::Packing::general)), which SXTB16 takes
 //! apart: one instruction more for 16 products than with borrowed pairs, and both sums are exact modulo 2^32. They are
@@ -13,54 +13,7 @@ mod emulated;
 
 use core::cell::Cell;
 
-use super::{Channels, TILE, Tile};
-
-/// Computes all channels for the pixels of a tile. Channel 0 is element 0 of `out`, and pixels are `out_stride`
-/// elements apart.
-pub(super) fn matmul(
-    tile: &Tile<'_>,
-    weights: &[u32],
-    channels: &Channels<'_>,
-    out: &[Cell<i8>],
-    out_stride: usize,
-) {
-    let count = channels.bias.len();
-    let fits = tile.groups != 0
-        && tile.words.len() >= tile.groups.wrapping_mul(2 * TILE)
-        && weights.len() >= tile.groups.wrapping_mul(count.wrapping_add(1) & !1)
-        && channels.cover(count)
-        && count != 0
-        && (1..=TILE).contains(&tile.pixels)
-        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
-    if !fits {
-        return;
-    }
-    // SAFETY: the sizes were checked above: `groups * 8` words of tile, two words of weights per group for each pair
-    // of channels, a bias for each channel, as many multipliers or one, `count` elements of output for each pixel;
-    // missing pixels have the address of the last one. Cells may be written through a shared reference; no unique
-    // reference to them exists.
-    #[cfg(kernels = "armv7em")]
-    unsafe {
-        let first: *mut i8 = out.as_ptr().cast_mut().cast();
-        let place = |lane: usize| first.add(lane.min(tile.pixels - 1).wrapping_mul(out_stride));
-        let words: *const i32 = tile.words.as_ptr().cast();
-        let work = asm::Matmul {
-            tile: words,
-            weights: weights.as_ptr(),
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            out: [place(0), place(1), place(2), place(3)],
-            channels: count,
-            blocks_end: words.add((tile.groups & !3).wrapping_mul(2 * TILE)),
-            end: words.add(tile.groups.wrapping_mul(2 * TILE)),
-            half: channels.half,
-            step: channels.step(),
-        };
-        asm::matmul(&raw const work);
-    }
-    #[cfg(not(kernels = "armv7em"))]
-    emulated::matmul(tile, weights, channels, out, out_stride);
-}
+use super::Channels;
 
 /// Computes all channels of a row of input.
 pub(super) fn dense(input: &[Cell<i8>], weights: &[u32], channels: &Channels<'_>, out: &[Cell<i8>]) {
