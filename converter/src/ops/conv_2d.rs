@@ -173,7 +173,7 @@ pub fn lower(
         .then(|| pack::choose_tiles(cx, dims, &mut channels, &input, weights.chunks_exact(size)))
         .flatten();
     let mut shape =
-        pack::choose_general(cx, cx.policy.conv, dims, &mut channels, &input, weights.chunks_exact(size));
+        pack::choose_conv(cx, dims, &mut channels, &input, weights.chunks_exact(size));
     params.stage = stage::output_stage(cx, node, channels, &input, &output, activation)?;
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;

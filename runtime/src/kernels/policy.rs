@@ -10,6 +10,8 @@ use crate::packing::Packing;
 pub struct Policy {
     /// For convolutions.
     pub conv: Packing,
+    /// Whether convolutions to one channel have the general packing whatever their numbers are: its kernels are faster then.
+    pub one_is_general: bool,
     /// For dense layers.
     pub dense: Packing,
     /// For depthwise convolutions with one output channel per input channel.
@@ -50,6 +52,7 @@ impl Policy {
     /// Plain weights for all layers.
     pub const PLAIN: Policy = Policy {
         conv: Packing::PLAIN,
+        one_is_general: false,
         dense: Packing::PLAIN,
         depthwise: Packing::PLAIN,
         windows: Windows::All,
@@ -59,6 +62,7 @@ impl Policy {
     /// word.
     pub const ARMV7EM: Policy = Policy {
         conv: Packing::pairs(2, 2),
+        one_is_general: true,
         dense: Packing::pairs(8, 1),
         depthwise: Packing::blocks(4, 1, 2),
         windows: Windows::Small(4),
@@ -68,6 +72,7 @@ impl Policy {
     /// taps, which are loaded again for each row of outputs.
     pub const MVE: Policy = Policy {
         conv: Packing::filled(4, 16, 1),
+        one_is_general: false,
         dense: Packing::filled(4, 16, 1),
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Long(6, 15),
@@ -77,6 +82,7 @@ impl Policy {
     /// depthwise layers the taps of a channel.
     pub const ARMV7M: Policy = Policy {
         conv: Packing::shared(2, 2),
+        one_is_general: false,
         dense: Packing::QUADS,
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Small(1),
@@ -85,6 +91,7 @@ impl Policy {
     /// Cores with 32-bit products only: convolutions have chunks, depthwise layers the taps of a channel.
     pub const ARMV6M: Policy = Policy {
         conv: Packing::chunks(0),
+        one_is_general: false,
         dense: Packing::PLAIN,
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Small(1),
@@ -93,6 +100,7 @@ impl Policy {
     /// RISC-V: blocks of channels interleaved weight by weight; depthwise layers have the taps of a channel.
     pub const RV32IM: Policy = Policy {
         conv: Packing::blocks(4, 1, 1),
+        one_is_general: false,
         dense: Packing::blocks(8, 1, 1),
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Small(1),
@@ -102,6 +110,7 @@ impl Policy {
     /// fill half of one.
     pub const HOST: Policy = Policy {
         conv: Packing::blocks(8, 4, 2),
+        one_is_general: false,
         dense: Packing::blocks(8, 4, 1),
         depthwise: Packing::blocks(8, 2, 1),
         windows: Windows::All,
