@@ -32,6 +32,7 @@ mod planes;
 mod policy;
 mod portable;
 pub(crate) mod resize;
+mod running;
 #[cfg(any(kernels = "rv32im", not(device)))]
 mod rv32im;
 mod strips;
@@ -58,7 +59,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Multiplier, Product, Sum, Weighted};
+use ferrolite_schema::params::{CumsumParams, Multiplier, Product, Sum, Weighted};
 
 use crate::gates::LstmStep;
 use crate::packing::{Matrix, Packing, Shape, round_up};
@@ -83,6 +84,7 @@ pub use policy::{Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
 pub(crate) use portable::softmax_int16;
 pub use resize::Between;
+pub use running::Column;
 #[cfg(any(kernels = "rv32im", not(device)))]
 pub use rv32im::Rv32im;
 pub use strips::Strips;
@@ -555,6 +557,12 @@ pub trait Kernels: 'static {
     /// `out` holds whole pixels and does not overlap the rows.
     fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
         resize::portable(between, rounding, out);
+    }
+
+    /// A line of CUMSUM, whose params have the formula. `column.out` may lie over `column.input`, or behind it: each element
+    /// is read before its sum is written.
+    fn running_sums(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
+        running::portable(p, rounding, column);
     }
 
     /// Mean of each channel over some cells: `out[c] = clamp(round(sum / count))`, ties away from zero.

@@ -14,13 +14,13 @@ use ferrolite_schema::{OpCode, Rounding};
 
 use super::Operator;
 use crate::error::Fault;
+use crate::kernels::{Column, Kernels};
 use crate::node::{Eval, Node, check_int8, check_multiplier};
-use crate::quant::requantize;
 use crate::tensor::runs;
 
-/// The operator.
-pub const fn operator() -> Operator {
-    Operator { code: OpCode::Cumsum as u16, check, eval, lead }
+/// The operator with the kernels `K`.
+pub const fn operator<K: Kernels>() -> Operator {
+    Operator { code: OpCode::Cumsum as u16, check, eval: eval::<K>, lead }
 }
 
 /// Elements of a sum at most, and what it may begin with: 32 bits hold it.
@@ -49,82 +49,23 @@ fn lead(node: &Node<'_>, _: usize) -> Option<u32> {
     rows.checked_mul(p.inner)?.checked_add(if rows == 0 { 0 } else { p.reverse })
 }
 
-fn eval(eval: &Eval<'_>) {
+fn eval<K: Kernels>(eval: &Eval<'_>) {
     if let Ok(p) = eval.node().params::<CumsumParams>() {
-        cumsum(p, eval.node().rounding(), eval.input(0), eval.output(0));
+        cumsum::<K>(p, eval.node().rounding(), eval.input(0), eval.output(0));
     }
 }
 
 /// Makes the sums. `input` and `out` are `[outer, count, inner]`.
-pub fn cumsum(p: &CumsumParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
+pub fn cumsum<K: Kernels>(p: &CumsumParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let (count, inner) = (p.count as usize, p.inner as usize);
     let block = count.wrapping_mul(inner);
     // The first row, and how far it is to the next.
     let backwards = (block.wrapping_sub(inner), inner.wrapping_neg());
     let (first, step) = if p.reverse == 1 { backwards } else { (0, inner) };
-    // The shifts that the converter chooses, where the scale of the output is not far above that of the input.
-    // A Cortex-M0 has little flash.
-    let is_usual = rounding == Rounding::Double && p.multiplier.shift < 0 && !cfg!(kernels = "armv6m");
-    let line = match p.shift {
-        20 if is_usual => usual::<20>,
-        19 if is_usual => usual::<19>,
-        _ => any,
-    };
     for (input, out) in runs(input, block).zip(runs(out, block)) {
         for column in 0..inner {
-            line(p, rounding, &Line { input, out, first: first.wrapping_add(column), step });
+            K::running_sums(p, rounding, &Column { input, out, first: first.wrapping_add(column), step });
         }
-    }
-}
-
-/// The elements of one column of a block.
-struct Line<'a> {
-    input: &'a [Cell<i8>],
-    out: &'a [Cell<i8>],
-    first: usize,
-    /// Elements from one to the next.
-    step: usize,
-}
-
-/// The sums of a line, with one shift, and a multiplier that shifts right and rounds twice. The product of gemmlowp is the
-/// upper word of that with twice the factor, which may lack the bit above a word.
-#[inline(never)]
-fn usual<const SHIFT: u32>(p: &CumsumParams, _: Rounding, line: &Line<'_>) {
-    let (twice, right) = (p.multiplier.mantissa.wrapping_mul(2), !p.multiplier.shift as u32);
-    let term = p.zero_point.wrapping_mul(2).wrapping_add(1);
-    let lacks = twice >> 31;
-    each(p, line, |sum| {
-        let sum = sum.clamp(i32::MIN >> SHIFT, i32::MAX >> SHIFT) << SHIFT;
-        let high = ((i64::from(sum) * i64::from(twice) + (1 << 31)) >> 32) as i32;
-        let high = high.wrapping_add(sum & lacks);
-        let half = high.wrapping_add(high >> 31).wrapping_shr(right);
-        half.wrapping_add(term) >> 1
-    });
-}
-
-/// The sums of a line.
-#[inline(never)]
-fn any(p: &CumsumParams, rounding: Rounding, line: &Line<'_>) {
-    let (low, high) = (i32::MIN.wrapping_shr(p.shift), i32::MAX.wrapping_shr(p.shift));
-    each(p, line, |sum| {
-        let sum = sum.max(low).min(high).wrapping_shl(p.shift);
-        requantize(sum, p.multiplier, rounding).wrapping_add(p.zero_point)
-    });
-}
-
-/// The sums of a line, and outputs of them by `scaled`, saturated.
-#[inline(always)]
-fn each(p: &CumsumParams, line: &Line<'_>, scaled: impl Fn(i32) -> i32) {
-    let &Line { input, out, first, step } = line;
-    let (mut sum, mut at, zero_point) = (p.start, first, p.input_zero_point);
-    // Without the element itself, it is taken off again.
-    let itself = if p.exclusive == 1 { 0 } else { -1 };
-    for _ in 0..p.count {
-        let (Some(x), Some(y)) = (input.get(at), out.get(at)) else { return };
-        let x = i32::from(x.get()).wrapping_sub(zero_point);
-        y.set(scaled(sum.wrapping_add(x & itself)).clamp(-128, 127) as i8);
-        sum = sum.wrapping_add(x);
-        at = at.wrapping_add(step);
     }
 }
 
@@ -155,15 +96,40 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::quant::multiplier;
+    use crate::kernels::{Armv7em, Portable};
+    use crate::quant::{multiplier, requantize};
     use ferrolite_schema::params::Multiplier;
     use proptest::prelude::*;
 
     fn sums<const N: usize>(p: &CumsumParams, mut input: [i8; N]) -> [i8; N] {
         let mut out = [99i8; N];
         let cells = Cell::from_mut(&mut input[..]).as_slice_of_cells();
-        cumsum(p, Rounding::Double, cells, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+        cumsum::<Portable>(p, Rounding::Double, cells, Cell::from_mut(&mut out[..]).as_slice_of_cells());
         out
+    }
+
+    proptest! {
+        /// The set for SMLAD takes another way.
+        #[test]
+        fn sets_equal_the_portable_one(
+            x in proptest::collection::vec(any::<i8>(), 60),
+            (mantissa, shift, bits) in (0..=i32::MAX, -31i32..4, 18u32..22),
+            (start, input_zero_point, zero_point) in (-5000i32..5000, -128i32..128, -128i32..128),
+            (reverse, exclusive, inner) in (0u32..2, 0u32..2, 1u32..4),
+        ) {
+            let multiplier = Multiplier { mantissa, shift };
+            let p = CumsumParams {
+                outer: 2, count: x.len() as u32 / 2 / inner, inner, exclusive, reverse, start, input_zero_point,
+                shift: bits, multiplier, zero_point,
+            };
+            let both = [cumsum::<Portable>, cumsum::<Armv7em>].map(|cumsum| {
+                let (mut x, mut out) = (x.clone(), [99i8; 60]);
+                let cells = Cell::from_mut(&mut x[..]).as_slice_of_cells();
+                cumsum(&p, Rounding::Double, cells, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+                out
+            });
+            prop_assert_eq!(both[0], both[1]);
+        }
     }
 
     /// Input and output in one scale.

@@ -230,7 +230,7 @@ pub const GATHER: Operator = gather::operator();
 /// The latest bytes of a stream, kept in state.
 pub const DELAY_LINE: Operator = delay_line::operator();
 /// Running sums along a dimension.
-pub const CUMSUM: Operator = cumsum::operator();
+pub const CUMSUM: Operator = cumsum::operator::<Native>();
 /// A copy of a tensor with a box of its elements replaced, at a place that is computed.
 pub const DYNAMIC_UPDATE_SLICE: Operator = dynamic_update_slice::operator();
 /// Skips the next ops where a condition says so: a branch that is not taken.
@@ -350,7 +350,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         depthwise_3x3::operator::<K>(),
         gather::operator(),
         delay_line::operator(),
-        cumsum::operator(),
+        cumsum::operator::<K>(),
         dynamic_update_slice::operator(),
         skip_if::operator(),
         merge::operator(),

@@ -25,6 +25,7 @@ mod leaf;
 mod lines;
 mod mul;
 mod pool;
+mod running;
 mod softmax;
 mod strips;
 mod winograd;
@@ -32,15 +33,15 @@ mod winograd;
 use core::cell::Cell;
 
 use ferrolite_schema::Rounding;
-use ferrolite_schema::params::{Product, Sum, Weighted};
+use ferrolite_schema::params::{CumsumParams, Product, Sum, Weighted};
 
 use super::channels::{Channels, half};
 use super::elementwise::{self, Instructions, clamp_to};
 use intrinsics::{scale_to_int8, smlawb, smlawt};
 
 use super::{
-    Band, Between, Cells, Delays, Kernels, Lines, Outputs, Planes, Policy, Rows, Stage, Strips, TILE, Tiles,
-    portable, taps, thumb2,
+    Band, Between, Cells, Column, Delays, Kernels, Lines, Outputs, Planes, Policy, Rows, Stage, Strips, TILE,
+    Tiles, portable, taps, thumb2,
 };
 use crate::gates::LstmStep;
 use crate::packing::{Matrix, Shape};
@@ -201,6 +202,10 @@ impl Kernels for Armv7em {
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         thumb2::lookup(input, table, out);
+    }
+
+    fn running_sums(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
+        running::running_sums(p, rounding, column);
     }
 
     fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
