@@ -24,6 +24,7 @@ mod bench;
 mod book;
 mod demo;
 mod fbs;
+mod fuzz;
 mod house;
 mod layers;
 mod layout;

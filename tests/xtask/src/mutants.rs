@@ -10,3 +10,8 @@ pub fn run(options: &[String]) -> Result<()> {
     cargo.args(options);
     exec(cargo)
 }
+
+/// A part of them that takes minutes: the weights' packings, with the runtime's own tests.
+pub fn packings() -> Result<()> {
+    run(&["--only", "runtime/src/packing.rs", "--package", "ferrolite-runtime"].map(String::from))
+}

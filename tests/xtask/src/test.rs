@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{IMAGES, command, exec, output, root};
 use crate::setup::{self, Tools};
-use crate::{book, packages, publish, python, web};
+use crate::{book, fuzz, mutants, packages, publish, python, web};
 
 struct Step {
     name: &'static str,
@@ -293,6 +293,8 @@ const STEPS: &[Step] = &[
     },
     Step { name: "golden figures", slow: false, skip: needs_boards, run: crate::bench::check_golden },
     Step { name: "miri", slow: false, skip: needs_miri, run: miri },
+    Step { name: "fuzzing", slow: true, skip: |_| fuzz::needs_fuzzing(), run: fuzz::run },
+    Step { name: "mutants of packings", slow: true, skip: always, run: mutants::packings },
     Step {
         name: "lowest Rust of firmware",
         slow: true,
