@@ -82,6 +82,7 @@
 //! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`], [`project`] |
 //! | take over a project of TFLM | [`migrate`] |
 //! | send a new model to devices | [`fits`], [`update`] |
+//! | answer requests over HTTP | [`serve`] |
 //! | read a file, run it, step through it | [`model_file`], [`mod@run`], [`eager`] |
 //! | compare, measure, report | [`mod@compare`], [`mod@bench`], [`report`] |
 //! | run it on a microcontroller's core | [`board`] |
@@ -118,6 +119,8 @@ pub mod reference;
 pub mod report;
 pub mod run;
 mod self_check;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(test)]
 mod shared_models;
 pub mod text;

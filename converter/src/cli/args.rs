@@ -2,6 +2,7 @@
 //! is a change of the public interface.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -66,6 +67,8 @@ pub enum Command {
     Fits(FitsArgs),
     /// Make a signed update of a .ferro file, for devices with model slots
     Sign(SignArgs),
+    /// Serve a folder of models over HTTP: TensorFlow Serving's and KServe's REST interfaces, and updates for devices
+    Serve(ServeArgs),
     /// Print a script with which a shell completes these commands and options
     Completions(CompletionsArgs),
     /// Print a manual page, of ferrolite or of one of its commands
@@ -86,6 +89,7 @@ impl Command {
             Command::Migrate(args) => args.json,
             Command::Fits(args) => args.json,
             Command::Sign(args) => args.json,
+            Command::Serve(args) => args.json,
             Command::Completions(_) | Command::Man(_) => false,
         }
     }
@@ -454,6 +458,53 @@ pub struct SignArgs {
     pub json: bool,
 }
 
+/// Arguments of `ferrolite serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+DIR/MODEL/1/model.ferro is version 1 of MODEL, DIR/MODEL.ferro is version 1, too; the newest version answers.
+Updates that `ferrolite sign` wrote (.update) lie beside them. The folder may change while the server runs.")]
+pub struct ServeArgs {
+    /// The folder with the models
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Address and port to listen on; port 0 takes a free one, which is printed
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8501")]
+    pub http: String,
+    /// The server's certificate chain, in PEM: HTTPS instead of HTTP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Most bytes of a request's body: a number, or a number followed by K or M
+    #[arg(long, value_name = "N", default_value = "16M", value_parser = parse_size)]
+    pub max_body: u64,
+    /// Most seconds of a request
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
+    pub timeout: Duration,
+    /// Most requests at once; more are refused with 503
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_requests: u32,
+    /// Most open sequences of models with state
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub max_sequences: u32,
+    /// Threads that run each model; as many as there are cores, where it is left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// Seconds between two looks at the folder
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_seconds)]
+    pub poll: Duration,
+    /// Most seconds that requests have to end after SIGTERM or Ctrl+C
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
+    pub grace: Duration,
+    /// The public key of updates, as `sign` prints it: others are not offered to devices
+    #[arg(long, value_name = "HEX", value_parser = parse_public_key)]
+    pub public_key: Option<[u8; 32]>,
+    /// Print one JSON object instead of text, when the server is ready
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `ferrolite completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -619,6 +670,14 @@ fn parse_memory(text: &str) -> Result<Memory, String> {
         return Err("a memory's name is of letters, digits, - and _".into());
     }
     Ok(Memory { name: name.into(), bytes })
+}
+
+/// A time in seconds, more than none and at most a day.
+fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0);
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "seconds are a number above 0, at most 86400".to_string())
 }
 
 /// 32 bytes as hexadecimal digits.

@@ -26,6 +26,7 @@ mod migrate;
 mod new;
 mod reads;
 mod run;
+mod serve;
 mod shell;
 mod sign;
 
@@ -121,6 +122,7 @@ fn execute(command: &Command) -> Result<Printed> {
         Command::Migrate(args) => migrate::execute(args),
         Command::Fits(args) => fits::execute(args),
         Command::Sign(args) => sign::execute(args),
+        Command::Serve(args) => serve::execute(args),
         Command::Completions(args) => Ok(shell::completions(args)),
         Command::Man(args) => shell::man(args),
     }
@@ -172,6 +174,10 @@ fn print(printed: Printed) -> Result<()> {
     };
     if !text.ends_with('\n') {
         text.push('\n');
+    }
+    // A server has printed where it is, and has nothing to add when it stops.
+    if text == "\n" {
+        return Ok(());
     }
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -29,7 +29,10 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("convert", &["convert", "self_check", "update", "written"]),
     (
         "study",
-        &["bench", "bindings", "board", "compare", "eager", "facts", "fits", "migrate", "project", "run"],
+        &[
+            "bench", "bindings", "board", "compare", "eager", "facts", "fits", "migrate", "project", "run",
+            "serve",
+        ],
     ),
     ("report", &["report"]),
     ("command", &["cli"]),

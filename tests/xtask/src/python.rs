@@ -91,6 +91,13 @@ pub fn package() -> Result<()> {
     pytest(&python, &[("FERROLITE_INSTALLED", "1")], &elsewhere)
 }
 
+/// The clients of other people against `ferrolite serve`: curl, and tritonclient while models come and go.
+pub fn serving() -> Result<()> {
+    let python = environment("python-serving", &["tritonclient[http]>=2.50"])?;
+    let built = root().join("target/debug/ferrolite");
+    exec(command(&python.to_string_lossy(), &["tests/serving/clients.py", &built.to_string_lossy()]))
+}
+
 fn pytest(python: &Path, variables: &[(&str, &str)], path: &Path) -> Result<()> {
     let tests = root().join("converter/python/tests");
     let mut test = command(

@@ -254,6 +254,15 @@ const STEPS: &[Step] = &[
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
         run: || packages::run(None, true),
     },
+    Step {
+        name: "serving under load",
+        slow: true,
+        skip: |_| python::needs_python(),
+        run: || {
+            exec(command("cargo", &["build", "-q", "-p", "ferrolite"]))?;
+            python::serving()
+        },
+    },
     Step { name: "book", slow: false, skip: always, run: book::check },
     Step { name: "book: its commands", slow: false, skip: always, run: || book::commands(false) },
     Step {
