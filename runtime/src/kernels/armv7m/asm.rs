@@ -168,6 +168,33 @@ enter!(
     ["ldrsb r7, [r0, #\\at]", "ldrsb r8, [r6, #\\at]", "add r7, r7, r8, lsl #23", "str r7, [r1, #8 * \\at]"]
 );
 
+/// What turns sums into outputs.
+///
+/// `FERROLITE_SPLIT` splits `lo:hi` into its two sums, doubled: the first one into `first`, the second one into `lo`. The
+/// last bit that is shifted out is the first sum's sign, and so the borrow that must be added back to the second.
+///
+/// `FERROLITE_FINISH` turns a doubled accumulator into int8: r10 is the mantissa, r11 the right shift minus one, r12 the
+/// rounding term.
+macro_rules! outputs {
+    () => {
+        ".macro FERROLITE_SPLIT lo, hi, first
+         lsl \\first, \\lo, #9
+         lsrs \\lo, \\lo, #23
+         adc \\lo, \\lo, \\hi, lsl #9
+         asr \\first, \\first, #8
+         lsl \\lo, \\lo, #1
+         .endm
+         .macro FERROLITE_FINISH a
+         smull lr, \\a, \\a, r10
+         add \\a, \\a, lr, lsr #31
+         add \\a, \\a, \\a, asr #31
+         add \\a, \\a, r12
+         asr \\a, \\a, r11
+         ssat \\a, #8, \\a, asr #1
+         .endm"
+    };
+}
+
 /// Two pairs of pixels by all pairs of channels. In the loop, `r2:r3` and `r4:r5` hold the pixels' sums of
 /// the first channel, `r6:r7` and `r8:r9` those of the second one.
 #[unsafe(naked)]
@@ -186,26 +213,7 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "smlal r6, r7, r10, lr",
         "smlal r8, r9, r11, lr",
         ".endm",
-        // Splits `lo:hi` into its two sums, doubled: the first one into `first`, the second one into `lo`.
-        // The last bit that is shifted out is the first sum's sign, and so the borrow that must be added back
-        // to the second.
-        ".macro FERROLITE_SPLIT lo, hi, first",
-        "lsl \\first, \\lo, #9",
-        "lsrs \\lo, \\lo, #23",
-        "adc \\lo, \\lo, \\hi, lsl #9",
-        "asr \\first, \\first, #8",
-        "lsl \\lo, \\lo, #1",
-        ".endm",
-        // Turns a doubled accumulator into int8: r10 is the mantissa, r11 the right shift minus one, r12 the
-        // rounding term.
-        ".macro FERROLITE_FINISH a",
-        "smull lr, \\a, \\a, r10",
-        "add \\a, \\a, lr, lsr #31",
-        "add \\a, \\a, \\a, asr #31",
-        "add \\a, \\a, r12",
-        "asr \\a, \\a, r11",
-        "ssat \\a, #8, \\a, asr #1",
-        ".endm",
+        outputs!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #52",
         "mov r12, sp",
@@ -298,6 +306,83 @@ pub(super) unsafe extern "C" fn products(work: *const Products) {
         "str r12, [sp, #{pairs}]",
         "bne.w 1b",
         "add sp, sp, #52",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        ".purgem FERROLITE_STEP",
+        ".purgem FERROLITE_SPLIT",
+        ".purgem FERROLITE_FINISH",
+    )
+}
+
+/// The last channel of an odd number, whose weights lie side by side: two pairs of pixels, in `r2:r3` and `r4:r5`. The
+/// arguments are those of one channel; r6 is their place.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn last(work: *const Products) {
+    leaf!(
+        [Products: tile, weights, bias, multipliers, out, blocks_end, end, half;
+         Multiplier: mantissa],
+        ".cpu cortex-m3",
+        ".macro FERROLITE_STEP w",
+        "ldmia r0!, {{r10, r11}}",
+        "ldrsb r12, [r1, #\\w]",
+        "smlal r2, r3, r10, r12",
+        "smlal r4, r5, r11, r12",
+        ".endm",
+        outputs!(),
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "mov r6, r0",
+        "ldr r4, [r6, #{bias}]",
+        "ldr r0, [r6, #{tile}]",
+        "ldr r1, [r6, #{weights}]",
+        "ldr r7, [r6, #{blocks_end}]",
+        "ldr r4, [r4]",
+        "movw lr, #1",
+        "movt lr, #0x80",
+        "smull r2, r3, r4, lr",
+        "mov r4, r2",
+        "mov r5, r3",
+        "cmp r0, r7",
+        "beq 3f",
+        ".p2align 2",
+        "2:",
+        "FERROLITE_STEP 0",
+        "FERROLITE_STEP 1",
+        "FERROLITE_STEP 2",
+        "FERROLITE_STEP 3",
+        "FERROLITE_STEP 4",
+        "FERROLITE_STEP 5",
+        "FERROLITE_STEP 6",
+        "FERROLITE_STEP 7",
+        "adds r1, #8",
+        "cmp r0, r7",
+        "bne 2b",
+        "3:",
+        "ldr r7, [r6, #{end}]",
+        "cmp r0, r7",
+        "beq 5f",
+        "4:",
+        "FERROLITE_STEP 0",
+        "adds r1, #1",
+        "cmp r0, r7",
+        "bne 4b",
+        "5:",
+        "FERROLITE_SPLIT r2, r3, r0",
+        "FERROLITE_SPLIT r4, r5, r3",
+        "ldr r7, [r6, #{multipliers}]",
+        "ldr r12, [r6, #{half}]",
+        "ldrd r10, r11, [r7, #{mantissa}]",
+        "mvn r11, r11",
+        "lsl r12, r12, r11",
+        "FERROLITE_FINISH r0",
+        "FERROLITE_FINISH r2",
+        "FERROLITE_FINISH r3",
+        "FERROLITE_FINISH r4",
+        "add r12, r6, #{out}",
+        "ldm r12, {{r5, r6, r7, r8}}",
+        // Missing pixels have the address of the last one, so the last one is written last.
+        "strb r4, [r8]",
+        "strb r3, [r7]",
+        "strb r2, [r6]",
+        "strb r0, [r5]",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
         ".purgem FERROLITE_STEP",
         ".purgem FERROLITE_SPLIT",

@@ -33,12 +33,15 @@ pub(super) fn products(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    for (pair, weights) in weights.chunks_exact(2 * tile.depth).enumerate().take(channels.bias.len() / 2) {
-        for half in 0..2 {
-            let channel = 2 * pair + half;
+    let count = channels.bias.len();
+    // A pair, or one channel.
+    let width = count.min(2);
+    for (pair, weights) in weights.chunks_exact(width * tile.depth).enumerate().take(count / width) {
+        for half in 0..width {
+            let channel = width * pair + half;
             let bias = i64::from(channels.bias(channel));
             let mut acc = [bias + (bias << PIXEL_SHIFT); PAIRS];
-            for (w, words) in weights.iter().skip(half).step_by(2).zip(tile.words.chunks_exact(PAIRS)) {
+            for (w, words) in weights.iter().skip(half).step_by(width).zip(tile.words.chunks_exact(PAIRS)) {
                 for (acc, word) in acc.iter_mut().zip(words) {
                     *acc = acc.wrapping_add(i64::from(word.get()) * i64::from(*w as i8));
                 }

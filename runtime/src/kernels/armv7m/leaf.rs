@@ -65,40 +65,85 @@ pub(super) fn products(
     out_stride: usize,
 ) {
     let count = channels.bias.len();
-    let fits = tile.words.len() >= tile.depth.wrapping_mul(PAIRS)
-        && weights.len() >= tile.depth.wrapping_mul(count)
-        && channels.cover(count)
-        && count >= 2
-        && count & 1 == 0
-        && (1..=TILE).contains(&tile.pixels)
-        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count);
-    if !fits {
+    if count < 2 || count & 1 != 0 || !fits(tile, weights, channels, out, out_stride) {
         return;
     }
-    // SAFETY: the sizes were checked above: `depth * PAIRS` words of tile, `depth` weights, a bias and a
-    // multiplier for each channel, `count` elements of output for each pixel; missing pixels have the address
-    // of the last one.
+    // SAFETY: the sizes were checked above.
     #[cfg(kernels = "armv7m")]
     unsafe {
-        let first: *mut i8 = out.as_ptr().cast_mut().cast();
-        let place = |lane: usize| first.add(lane.min(tile.pixels - 1).wrapping_mul(out_stride));
-        let words: *const i32 = tile.words.as_ptr().cast();
-        let work = asm::Products {
-            tile: words,
-            weights: weights.as_ptr().cast(),
-            bias: channels.bias.as_ptr(),
-            multipliers: channels.multipliers.as_ptr(),
-            out: [place(0), place(1), place(2), place(3)],
-            pairs: count / 2,
-            blocks_end: words.add((tile.depth & !(asm::UNROLLED - 1)).wrapping_mul(PAIRS)),
-            end: words.add(tile.depth.wrapping_mul(PAIRS)),
-            half: channels.half,
-            step: channels.step(),
-        };
+        let work = arguments(tile, weights, channels, out, out_stride);
         asm::products(&raw const work);
     }
     #[cfg(not(kernels = "armv7m"))]
     emulated::products(tile, weights, channels, out, out_stride);
+}
+
+/// The same for one channel, whose weights lie side by side.
+#[inline(always)]
+pub(super) fn last(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channel: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) {
+    if channel.bias.len() != 1 || !fits(tile, weights, channel, out, out_stride) {
+        return;
+    }
+    // SAFETY: the sizes were checked above.
+    #[cfg(kernels = "armv7m")]
+    unsafe {
+        let work = arguments(tile, weights, channel, out, out_stride);
+        asm::last(&raw const work);
+    }
+    #[cfg(not(kernels = "armv7m"))]
+    emulated::products(tile, weights, channel, out, out_stride);
+}
+
+/// Whether there are `depth * PAIRS` words of tile, `depth` weights, a bias and a multiplier for each channel, and as many
+/// elements of output for each pixel.
+#[inline(always)]
+fn fits(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) -> bool {
+    let count = channels.bias.len();
+    tile.words.len() >= tile.depth.wrapping_mul(PAIRS)
+        && weights.len() >= tile.depth.wrapping_mul(count)
+        && channels.cover(count)
+        && (1..=TILE).contains(&tile.pixels)
+        && out.len() >= (tile.pixels - 1).wrapping_mul(out_stride).wrapping_add(count)
+}
+
+/// What the leaves are told, where all of that [`fits`]. Missing pixels have the address of the last one.
+#[cfg(kernels = "armv7m")]
+#[inline(always)]
+fn arguments(
+    tile: &Tile<'_>,
+    weights: &[u8],
+    channels: &Channels<'_>,
+    out: &[Cell<i8>],
+    out_stride: usize,
+) -> asm::Products {
+    let first: *mut i8 = out.as_ptr().cast_mut().cast();
+    let place =
+        |lane: usize| first.wrapping_add(lane.min(tile.pixels.wrapping_sub(1)).wrapping_mul(out_stride));
+    let words: *const i32 = tile.words.as_ptr().cast();
+    asm::Products {
+        tile: words,
+        weights: weights.as_ptr().cast(),
+        bias: channels.bias.as_ptr(),
+        multipliers: channels.multipliers.as_ptr(),
+        out: [place(0), place(1), place(2), place(3)],
+        pairs: channels.bias.len() / 2,
+        blocks_end: words.wrapping_add((tile.depth & !(asm::UNROLLED - 1)).wrapping_mul(PAIRS)),
+        end: words.wrapping_add(tile.depth.wrapping_mul(PAIRS)),
+        half: channels.half,
+        step: channels.step(),
+    }
 }
 
 /// Computes all channels of a row of input.

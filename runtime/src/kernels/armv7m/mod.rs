@@ -228,19 +228,12 @@ fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
     cells_of(bytes).unwrap_or(&[])
 }
 
-/// The two pixels of a word of a tile.
-fn pixels_of(word: i32) -> [i32; 2] {
-    const ABOVE: u32 = 32 - PIXEL_SHIFT;
-    let first = word << ABOVE >> ABOVE;
-    [first, word.wrapping_sub(first) >> PIXEL_SHIFT]
-}
-
 /// Clamps to less than int8, to which the leaves already saturate. This is rare enough for a separate pass.
 fn clamp(stage: &Stage<'_>, out: &[Cell<i8>]) {
     clamp_to(stage.min, stage.max, out);
 }
 
-/// Computes the last channel of an odd number of channels, whose weights are adjacent.
+/// Computes the last channel of an odd number of channels.
 #[inline(never)]
 fn last_channel(
     tile: &Tile<'_>,
@@ -250,18 +243,8 @@ fn last_channel(
     out: &[Cell<i8>],
     out_stride: usize,
 ) {
-    let (bias, multiplier) = stage.channel(channel);
-    let places = out.get(channel..).unwrap_or(&[]).iter().step_by(out_stride.max(1));
-    for (lane, place) in places.take(tile.pixels).enumerate() {
-        let pairs = tile.words.get(lane / 2..).unwrap_or(&[]).iter().step_by(PAIRS);
-        let mut acc = bias;
-        for (&w, word) in weights.iter().zip(pairs).take(tile.depth) {
-            let [first, second] = pixels_of(word.get());
-            let x = if lane & 1 == 0 { first } else { second };
-            acc = acc.wrapping_add(x.wrapping_mul(i32::from(w as i8)));
-        }
-        place.set(stage.apply_called(acc, multiplier));
-    }
+    let out = out.get(channel..).unwrap_or(&[]);
+    leaf::last(tile, weights, &Channels::of(stage, channel, 1), out, out_stride);
 }
 
 /// A row of a depthwise convolution with any kernel and stride.
