@@ -167,13 +167,13 @@ pub fn lower(
         ]);
     }
     let dims = (params.out_channels, window.kernel_h, window.kernel_w.saturating_mul(cx.word(node, depth)?));
+    let pixels = window.out_h.saturating_mul(window.out_w);
     let by_tiles = cx
         .winograd
         .possible
         .then(|| pack::choose_tiles(cx, dims, &mut channels, &input, weights.chunks_exact(size)))
         .flatten();
-    let mut shape =
-        pack::choose_conv(cx, dims, &mut channels, &input, weights.chunks_exact(size));
+    let mut shape = pack::choose_conv(cx, dims, pixels, &mut channels, &input, weights.chunks_exact(size));
     params.stage = stage::output_stage(cx, node, channels, &input, &output, activation)?;
     if !can_be_packed(&params) {
         shape.packing = Packing::PLAIN;

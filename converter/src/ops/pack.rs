@@ -57,17 +57,22 @@ pub(super) fn choose_general<'a>(
     general_for(cx.rounding, wanted, size, numbers, input.zero_point, rows)
 }
 
-/// The same for convolutions, where those to one channel may be faster in the general packing.
+/// Pixels from which on a convolution to few channels is made tile by tile for the most part.
+pub(super) const PIXELS: u32 = 16;
+
+/// The same for convolutions of so many pixels, where those to few channels may be faster in the general packing.
 pub(super) fn choose_conv<'a>(
     cx: &Lowering<'_>,
     size: (u32, u32, u32),
+    pixels: u32,
     numbers: &mut Channels,
     input: &Quantized<'_>,
     rows: impl Iterator<Item = &'a [i8]> + Clone,
 ) -> Shape {
     let shape = choose_general(cx, cx.policy.conv, size, numbers, input, rows.clone());
-    let alone = (size.0 == 1 && cx.policy.one_is_general).then(|| any(cx, cx.policy.conv, rows)).flatten();
-    Shape { packing: alone.unwrap_or(shape.packing), ..shape }
+    let few = cx.policy.few.has(size.0) && pixels >= PIXELS;
+    let packing = few.then(|| any(cx, cx.policy.conv, rows)).flatten();
+    Shape { packing: packing.unwrap_or(shape.packing), ..shape }
 }
 
 fn general_for<'a>(

@@ -36,7 +36,7 @@ pub(super) fn suits(p: &Conv2dParams, packing: Packing) -> bool {
 }
 
 /// The shape of the weights of a group: in the target's packing where the numbers of all groups are within its bounds,
-/// else, or where a group makes one channel and that is faster, in its general one.
+/// else, or where a group makes few channels and that is faster, in its general one.
 pub(super) fn choose(
     cx: &Lowering<'_>,
     p: &Conv2dParams,
@@ -59,7 +59,9 @@ pub(super) fn choose(
         let size_of_group = (group.channels, group.lines, group.line);
         let rows = weights.chunks_exact(size);
         let packing = pack::choose(cx, cx.policy.conv, size_of_group, &mut numbers, input, rows).packing;
-        if packing.order == Order::Plain || count == 1 && cx.policy.one_is_general {
+        if packing.order == Order::Plain
+            || cx.policy.few.has(group.channels) && p.window.out_w >= pack::PIXELS
+        {
             let packing = pack::any(cx, cx.policy.conv, weights_of_all.chunks_exact(size))?;
             return Some(Shape { packing, ..group });
         }

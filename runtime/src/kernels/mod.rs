@@ -80,7 +80,7 @@ pub use general::{General, Unusual};
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
 pub use planes::{Planes, Size};
-pub use policy::{Policy, Windows, has_winograd, policy};
+pub use policy::{Few, Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
 pub(crate) use portable::softmax_int16;
 pub use resize::Between;

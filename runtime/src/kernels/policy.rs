@@ -10,8 +10,8 @@ use crate::packing::Packing;
 pub struct Policy {
     /// For convolutions.
     pub conv: Packing,
-    /// Whether convolutions to one channel have the general packing whatever their numbers are: its kernels are faster then.
-    pub one_is_general: bool,
+    /// Which convolutions have the general packing whatever their numbers are: its kernels are faster for these.
+    pub few: Few,
     /// For dense layers.
     pub dense: Packing,
     /// For depthwise convolutions with one output channel per input channel.
@@ -33,6 +33,25 @@ pub enum Windows {
     Long(u32, u32),
 }
 
+/// Numbers of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Few {
+    /// Fewer than this,
+    pub below: u32,
+    /// and no multiple of this.
+    pub unit: u32,
+}
+
+impl Few {
+    /// No numbers.
+    pub const NONE: Few = Few { below: 0, unit: 1 };
+
+    /// Whether this is one of them.
+    pub const fn has(self, channels: u32) -> bool {
+        channels < self.below && !channels.is_multiple_of(self.unit)
+    }
+}
+
 impl Windows {
     /// Whether a window within the limits of packing is fast with the set's own packing.
     pub const fn has(self, w: &Window, channels: u32) -> bool {
@@ -52,7 +71,7 @@ impl Policy {
     /// Plain weights for all layers.
     pub const PLAIN: Policy = Policy {
         conv: Packing::PLAIN,
-        one_is_general: false,
+        few: Few::NONE,
         dense: Packing::PLAIN,
         depthwise: Packing::PLAIN,
         windows: Windows::All,
@@ -62,7 +81,7 @@ impl Policy {
     /// word.
     pub const ARMV7EM: Policy = Policy {
         conv: Packing::pairs(2, 2),
-        one_is_general: true,
+        few: Few { below: 2, unit: 2 },
         dense: Packing::pairs(8, 1),
         depthwise: Packing::blocks(4, 1, 2),
         windows: Windows::Small(4),
@@ -72,7 +91,7 @@ impl Policy {
     /// taps, which are loaded again for each row of outputs.
     pub const MVE: Policy = Policy {
         conv: Packing::filled(4, 16, 1),
-        one_is_general: false,
+        few: Few { below: 120, unit: 4 },
         dense: Packing::filled(4, 16, 1),
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Long(6, 15),
@@ -82,7 +101,7 @@ impl Policy {
     /// depthwise layers the taps of a channel.
     pub const ARMV7M: Policy = Policy {
         conv: Packing::shared(2, 2),
-        one_is_general: false,
+        few: Few::NONE,
         dense: Packing::QUADS,
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Small(1),
@@ -91,7 +110,7 @@ impl Policy {
     /// Cores with 32-bit products only: convolutions have chunks, depthwise layers the taps of a channel.
     pub const ARMV6M: Policy = Policy {
         conv: Packing::chunks(0),
-        one_is_general: false,
+        few: Few::NONE,
         dense: Packing::PLAIN,
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Small(1),
@@ -100,7 +119,7 @@ impl Policy {
     /// RISC-V: blocks of channels interleaved weight by weight; depthwise layers have the taps of a channel.
     pub const RV32IM: Policy = Policy {
         conv: Packing::blocks(4, 1, 1),
-        one_is_general: false,
+        few: Few::NONE,
         dense: Packing::blocks(8, 1, 1),
         depthwise: Packing::blocks(1, 1, 1),
         windows: Windows::Small(1),
@@ -110,7 +129,7 @@ impl Policy {
     /// fill half of one.
     pub const HOST: Policy = Policy {
         conv: Packing::blocks(8, 4, 2),
-        one_is_general: false,
+        few: Few::NONE,
         dense: Packing::blocks(8, 4, 1),
         depthwise: Packing::blocks(8, 2, 1),
         windows: Windows::All,

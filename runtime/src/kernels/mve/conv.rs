@@ -1,5 +1,6 @@
 //! Convolutions by tiles, prepared once per layer: the safe interface of the leaves for whole quads of channels with
-//! multipliers of their own. Other layers have their sizes checked anew for each tile, as segments do.
+//! multipliers of their own, and once per row of tiles for general weights, of any number of channels. Other layers have
+//! their sizes checked anew for each tile, as segments do.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
@@ -8,7 +9,7 @@ use core::ops::Range;
 #[cfg(kernels = "mve")]
 use super::asm;
 #[cfg(kernels = "mve")]
-use super::{Channels, QUAD, TILE, VECTOR};
+use super::{Channels, Last, QUAD, TILE, VECTOR, put, shared, whole};
 use super::{Mve, clamp, is_narrow};
 use crate::kernels::{ByTiles, Job, Kernels, Patches};
 
@@ -85,6 +86,76 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
         count
     }
 
+    #[cfg(kernels = "mve")]
+    #[inline(never)]
+    fn general_tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        let Job { weights, stage, step, out_stride, .. } = self.job;
+        let channels = weights.shape.channels as usize;
+        let pixels = count.wrapping_mul(TILE);
+        let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
+        if count == 0 || !self.job.has_room(pixels, out) {
+            return 0;
+        }
+        if load.line == load.depth && step == load.line {
+            (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
+        }
+        // Whole quads, and the channels behind them, whose outputs are copied from a quad.
+        let shared = shared(stage);
+        let quads = whole(stage, channels, &shared);
+        let first = quads.count;
+        let last = Last::of(stage, first);
+        let quad = [const { Cell::new(0i8) }; TILE * QUAD];
+        let mut product = product_of(&self.job, 0, &quads, out_stride);
+        let behind = product_of(&self.job, first, &last.channels(), QUAD);
+        if first != 0 && product.is_none() || first != channels && behind.is_none() {
+            return 0;
+        }
+        let behind = behind.filter(|_| first != channels).map(|behind| asm::Quads {
+            out: quad.as_ptr().cast_mut().cast(),
+            unaligned: quad.as_ptr() as usize & 3,
+            ..behind
+        });
+        let mut rows = out;
+        for _ in 0..count {
+            // SAFETY: `loads` has checked the sources of all tiles, there are outputs of as many pixels, and `product_of`
+            // has checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
+            unsafe {
+                asm::load(&raw const load);
+                if rest.lines != 0 {
+                    asm::load(&raw const rest);
+                }
+                if let Some(product) = &mut product {
+                    product.out = rows.as_ptr().cast_mut().cast();
+                    product.unaligned = (product.out as usize | out_stride) & 3;
+                    asm::quads_general(&raw const *product);
+                }
+                if let Some(behind) = &behind {
+                    asm::quads_general(&raw const *behind);
+                }
+            }
+            if behind.is_some() {
+                let (quads, _) = quad.as_chunks::<QUAD>();
+                let mut place = first;
+                for quad in quads {
+                    put(
+                        quad,
+                        rows.get(place..place.wrapping_add(channels.wrapping_sub(first))).unwrap_or(&[]),
+                    );
+                    place = place.wrapping_add(out_stride);
+                }
+            }
+            load.source = load.source.wrapping_add(step.wrapping_mul(TILE));
+            rest.source = rest.source.wrapping_add(step.wrapping_mul(TILE));
+            rows = rows.get(out_stride.wrapping_mul(TILE)..).unwrap_or(&[]);
+        }
+        if is_narrow(stage) {
+            for out in out.chunks(out_stride.max(1)).take(pixels) {
+                clamp(stage, out.get(..channels).unwrap_or(out));
+            }
+        }
+        count
+    }
+
     #[inline(always)]
     fn finish(&self, out: &[Cell<i8>]) {
         if is_narrow(self.job.stage) {
@@ -137,29 +208,38 @@ impl Tiled<'_> {
 #[cfg(kernels = "mve")]
 #[inline(never)]
 fn product(job: &Job<'_>) -> Option<asm::Quads> {
-    let &Job { tile, weights, stage, out_stride, .. } = job;
-    let count = weights.shape.channels as usize;
+    let count = job.weights.shape.channels as usize;
+    let own = job.stage.multipliers.len() == count;
+    if own { product_of(job, 0, &Channels::of(job.stage, 0, count), job.out_stride) } else { None }
+}
+
+/// The product of whole tiles with the weights from channel `first` on, where all fits; its place is still to be told.
+#[cfg(kernels = "mve")]
+#[inline(always)]
+fn product_of(job: &Job<'_>, first: usize, channels: &Channels<'_>, out_stride: usize) -> Option<asm::Quads> {
+    let &Job { tile, weights, .. } = job;
     let depth = tile.len() / TILE;
-    let fits = stage.multipliers.len() == count
-        && Channels::of(stage, 0, count).are_there()
+    let weights = if first == 0 { weights.bytes } else { weights.bytes.get(depth.wrapping_mul(first)..)? };
+    let fits = channels.are_there()
         && depth != 0
         && depth & (VECTOR - 1) == 0
-        && depth.checked_mul(count).is_some_and(|bytes| bytes <= weights.bytes.len())
-        && (tile.as_ptr() as usize | weights.bytes.as_ptr() as usize) & 3 == 0;
+        && depth.checked_mul(channels.count).is_some_and(|bytes| bytes <= weights.len())
+        && (tile.as_ptr() as usize | weights.as_ptr() as usize) & 3 == 0;
     let patch = |lane: usize| tile.as_ptr().cast::<u8>().wrapping_add(depth.wrapping_mul(lane));
+    let step = if channels.shared { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() };
     fits.then(|| asm::Quads {
         patches: [patch(0), patch(1), patch(2), patch(3)],
         more: depth / VECTOR - 1,
         back: (depth * QUAD).wrapping_sub(2 * VECTOR),
         out: tile.as_ptr().cast_mut().cast(),
-        bias: stage.bias.as_ptr(),
-        multipliers: stage.multipliers.as_ptr(),
-        step: QUAD * size_of::<ferrolite_schema::params::Multiplier>(),
-        zero_point: stage.zero_point,
-        quads: count / QUAD,
+        bias: channels.bias.as_ptr(),
+        multipliers: channels.multipliers.as_ptr(),
+        step,
+        zero_point: channels.zero_point,
+        quads: channels.count / QUAD,
         pixels: TILE,
         offsets: [0, 1, 2, 3].map(|lane| out_stride.wrapping_mul(lane)),
         unaligned: 0,
-        weights: weights.bytes.as_ptr(),
+        weights: weights.as_ptr(),
     })
 }
