@@ -17,6 +17,8 @@ mod dots;
 #[cfg(not(kernels = "mve"))]
 mod emulated;
 mod leaf;
+#[cfg(kernels = "mve")]
+mod running;
 mod softmax;
 
 use core::cell::Cell;
@@ -162,6 +164,15 @@ impl Kernels for Mve {
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         leaf::lookup(input, table, out);
+    }
+
+    #[cfg(kernels = "mve")]
+    fn running_sums(
+        p: &ferrolite_schema::params::CumsumParams,
+        rounding: Rounding,
+        column: &super::Column<'_>,
+    ) {
+        running::running_sums(p, rounding, column);
     }
 
     fn extreme(run: TensorView<'_, i8>, largest: bool) -> i8 {
