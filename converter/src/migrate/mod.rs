@@ -7,6 +7,7 @@
 //! The sources are read as text, without a compiler (`tokens`, `sources`): a model is an array whose bytes are those of
 //! a `.tflite` file. What was not understood is said and left out. Nothing in the old project is changed.
 
+mod conditions;
 mod constants;
 mod manifest;
 mod operators;
@@ -32,6 +33,7 @@ use crate::model_file::{self, ModelFile};
 use crate::ops;
 use crate::progress::Progress;
 use crate::project::{self, Kit, Language};
+use conditions::Headers;
 use scan::{File, Found};
 use sources::{Linked, Sources};
 use text::decoded;
@@ -140,17 +142,22 @@ struct Candidate {
 pub fn migrate(request: &Request<'_>, progress: &dyn Progress) -> Result<Migration> {
     let found = scan::scan(request.path)?;
     let mut sources = Sources::default();
+    let mut headers = Headers::default();
     for file in &found.sources {
         match files::read(&file.path) {
-            Ok(bytes) => {
-                let folder = file.path.parent().unwrap_or(Path::new("."));
-                sources.read(&file.name, &decoded(&bytes), &|name| beside(folder, name).ok());
-            }
+            Ok(bytes) => headers.add(&file.name, &decoded(&bytes)),
             Err(error) => sources.unclear.push(format!("{}: cannot be read: {error}", file.name)),
         }
     }
+    for file in &found.sources {
+        if let Ok(bytes) = files::read(&file.path) {
+            let folder = file.path.parent().unwrap_or(Path::new("."));
+            let include = |name: &str| beside(folder, name).ok();
+            sources.read(&file.name, &decoded(&bytes), &include, headers.before(&file.name));
+        }
+    }
     sources.check();
-    let mut notes = Vec::new();
+    let mut notes = std::mem::take(&mut sources.open);
     let mut warnings: Vec<String> = found.unclear.clone();
     warnings.append(&mut sources.unclear);
     if !found.skipped.is_empty() {

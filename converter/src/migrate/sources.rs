@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::conditions::Names;
 use super::constants::{Constants, spell};
 use super::operators;
-use super::tokens::{Include, Kind, Token, tokens};
+use super::tokens::{Include, Kind, Read, Token, read};
 
 /// A place in the sources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +74,8 @@ pub(super) struct Sources {
     pub(super) uses: Vec<(&'static str, Place)>,
     /// What was not understood, a sentence each.
     pub(super) unclear: Vec<String>,
+    /// The conditions that stayed open, a sentence each.
+    pub(super) open: Vec<String>,
     names: BTreeSet<String>,
 }
 
@@ -118,15 +121,16 @@ const WORDS: [&str; 15] = [
 const TFLM: [&str; 4] = ["tflite", "MicroInterpreter", "MicroMutableOpResolver", "AllOpsResolver"];
 
 impl Sources {
-    /// Reads one file.
-    pub(super) fn read(&mut self, file: &str, text: &str, include: Include<'_>) {
-        let tokens = tokens(text, include);
+    /// Reads one file, before which these names are defined.
+    pub(super) fn read(&mut self, file: &str, text: &str, include: Include<'_>, names: Names) {
+        let Read { tokens, open, .. } = read(text, include, names);
         let place = |line| Place { file: file.to_string(), line };
         let mut facts = Facts::default();
         facts.constants.add(&tokens);
         self.constants.add(&tokens);
         let about = tokens.iter().any(|token| token.word().is_some_and(|word| TFLM.contains(&word)));
         let resolvers = aliases(&tokens);
+        let arrays = self.arrays.len();
         for (at, token) in tokens.iter().enumerate() {
             let here = place(token.line);
             match &token.kind {
@@ -163,6 +167,22 @@ impl Sources {
             }
         }
         self.files.push(facts);
+        if about || self.arrays.len() > arrays {
+            self.left_open(file, open);
+        }
+    }
+
+    /// Says which conditions of a file stayed open, but for those on the compiler, which has names with two underscores.
+    fn left_open(&mut self, file: &str, open: Vec<(usize, String)>) {
+        let mut said = BTreeSet::new();
+        for (line, directive) in open {
+            if !directive.contains(" __") && !directive.contains("(__") && said.insert(directive.clone()) {
+                let place = Place { file: file.to_string(), line };
+                self.open.push(format!(
+                    "{place}: `#{directive}` stayed open, since the build may decide it: all its branches were read"
+                ));
+            }
+        }
     }
 
     fn array(&mut self, name: &str, place: Place, body: &Result<Vec<u8>, String>) {
@@ -171,7 +191,7 @@ impl Sources {
             Ok(bytes) if bytes.get(4..8) == Some(b"TFL3") => {
                 self.arrays.push(Array { name: name.to_string(), place, bytes: bytes.clone() });
             }
-            Err(why) if name.to_ascii_lowercase().contains("model") => {
+            Err(why) if name.to_ascii_lowercase().contains("model") || why.contains("TFL3") => {
                 self.unclear.push(format!("{place}: `{name}` may be a model, but {why}"));
             }
             _ => {}
@@ -551,6 +571,7 @@ fn last_word(argument: &[Token]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::conditions::Headers;
     use super::*;
 
     /// The bytes of an array that counts as a model.
@@ -558,8 +579,12 @@ mod tests {
 
     fn read(files: &[(&str, &str)]) -> Sources {
         let mut sources = Sources::default();
+        let mut headers = Headers::default();
         for (file, text) in files {
-            sources.read(file, text, &|_| None);
+            headers.add(file, text);
+        }
+        for (file, text) in files {
+            sources.read(file, text, &|_| None, headers.before(file));
         }
         sources.check();
         sources

@@ -1,14 +1,16 @@
 //! C and C++ as tokens, as far as a migration reads them.
 //!
-//! Comments, what stands under `#if 0`, and the insides of initialisers are gone: `= {…}` becomes one token, with the bytes
-//! that it lists where it lists bytes, and so does a string that is a model. Other conditions are not decided: all their
-//! branches are read. Nothing is refused; what is no C at all gives tokens that mean nothing.
+//! Comments, what is never compiled, and the insides of initialisers are gone: `= {…}` becomes one token, with the bytes
+//! that it lists where it lists bytes, and so does a string that is a model. Conditions that the sources do not decide
+//! (`conditions` says which they do) stay open: all their branches are read. Nothing is refused; what is no C at all gives
+//! tokens that mean nothing.
 //!
 //! ```text
 //! alignas(16) const uint8_t g_model[] = { 0x1c, /* a */ 0 };
 //!   Word   (   …      Word      Word   [ ]  Body(Ok([28, 0]))  ;
 //! ```
 
+use super::conditions::Names;
 use super::text::decoded;
 
 /// Files that an initialiser includes, by the name that it gives.
@@ -54,49 +56,78 @@ impl Token {
     }
 }
 
-/// The tokens of a text; `include` finds the files that initialisers include.
-pub(super) fn tokens(text: &str, include: Include<'_>) -> Vec<Token> {
-    let mut reader = Reader::new(text.as_bytes());
-    let mut out = Vec::new();
-    let mut fresh = true;
-    loop {
-        let before = reader.line;
-        reader.skip_blank();
-        fresh |= reader.line > before || out.is_empty();
-        let line = reader.line;
-        let Some(byte) = reader.peek(0) else { return out };
-        let kind = match byte {
-            b'#' if fresh => {
-                let directive = reader.directive();
-                reader.condition(&directive);
-                Kind::Directive(directive)
-            }
-            b'"' => Kind::Text(reader.string()),
-            b'\'' => {
-                reader.character();
-                Kind::Mark('\'')
-            }
-            b'0'..=b'9' => Kind::Number(reader.number()),
-            b'=' if reader.body_follows() => {
-                reader.at += 1;
-                reader.skip_blank();
-                Kind::Body(reader.body(include))
-            }
-            b'=' if let Some(bytes) = reader.model_string() => Kind::Body(Ok(bytes)),
-            _ if is_word(byte) => Kind::Word(reader.word()),
-            _ => {
-                reader.at += 1;
-                Kind::Mark(char::from(byte))
-            }
-        };
-        fresh = matches!(kind, Kind::Directive(_));
-        out.push(Token { kind, line });
+/// What a text was read as.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) tokens: Vec<Token>,
+    /// The names that are defined at its end, without its include guard.
+    pub(super) names: Names,
+    /// The files that it includes, by the names that it gives.
+    pub(super) includes: Vec<String>,
+    /// The conditions that stayed open, with their lines.
+    pub(super) open: Vec<(usize, String)>,
+}
+
+/// Reads a text; `include` finds the files that initialisers include, and `names` are defined before it begins.
+pub(super) fn read(text: &str, include: Include<'_>, names: Names) -> Read {
+    let mut reader = Reader { names, ..Reader::new(text.as_bytes()) };
+    let tokens = reader.all(include);
+    if let Some(guard) = &reader.guard {
+        reader.names.forget(guard);
+    }
+    Read { tokens, names: reader.names, includes: reader.includes, open: reader.open }
+}
+
+/// The tokens of a text that nothing is known of but itself.
+#[cfg(test)]
+fn tokens(text: &str, include: Include<'_>) -> Vec<Token> {
+    read(text, include, Names::default()).tokens
+}
+
+impl Reader<'_> {
+    fn all(&mut self, include: Include<'_>) -> Vec<Token> {
+        let reader = self;
+        let mut out = Vec::new();
+        let mut fresh = true;
+        loop {
+            let before = reader.line;
+            reader.skip_blank();
+            fresh |= reader.line > before || out.is_empty();
+            let line = reader.line;
+            let Some(byte) = reader.peek(0) else { return out };
+            let kind = match byte {
+                b'#' if fresh => {
+                    let directive = reader.directive();
+                    reader.condition(&directive, line);
+                    Kind::Directive(directive)
+                }
+                b'"' => Kind::Text(reader.string()),
+                b'\'' => {
+                    reader.character();
+                    Kind::Mark('\'')
+                }
+                b'0'..=b'9' => Kind::Number(reader.number()),
+                b'=' if reader.body_follows() => {
+                    reader.at += 1;
+                    reader.skip_blank();
+                    Kind::Body(reader.body(include))
+                }
+                b'=' if let Some(bytes) = reader.model_string() => Kind::Body(bytes),
+                _ if is_word(byte) => Kind::Word(reader.word()),
+                _ => {
+                    reader.at += 1;
+                    Kind::Mark(char::from(byte))
+                }
+            };
+            fresh = matches!(kind, Kind::Directive(_));
+            out.push(Token { kind, line });
+        }
     }
 }
 
 /// Tokens of a piece of text without initialisers, such as the value of a `#define`.
 pub(super) fn plain(text: &str) -> Vec<Token> {
-    tokens(text, &|_| None)
+    read(text, &|_| None, Names::default()).tokens
 }
 
 /// The integer that a number stands for: `0x1C`, `10'240`, `64u`, `010`, `0b1`.
@@ -119,13 +150,30 @@ struct Reader<'t> {
     text: &'t [u8],
     at: usize,
     line: usize,
-    /// For each `#if` that is open, whether it is `#if 1`, whose other branches are dead.
-    taken: Vec<bool>,
+    /// The `#if`s around this place.
+    taken: Vec<Branch>,
+    names: Names,
+    /// The name of the file's include guard.
+    guard: Option<String>,
+    includes: Vec<String>,
+    open: Vec<(usize, String)>,
+}
+
+/// The branches of an `#if`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Branch {
+    /// This one is compiled, so the others are dead.
+    Taken,
+    /// Those before it are dead; what of this one and the next is compiled comes of their conditions.
+    Untaken,
+    /// Whether this one is compiled is not known.
+    Open,
 }
 
 impl<'t> Reader<'t> {
     fn new(text: &'t [u8]) -> Reader<'t> {
-        Reader { text, at: 0, line: 1, taken: Vec::new() }
+        let (taken, includes, open) = (Vec::new(), Vec::new(), Vec::new());
+        Reader { text, at: 0, line: 1, taken, names: Names::default(), guard: None, includes, open }
     }
 }
 
@@ -251,38 +299,84 @@ impl Reader<'_> {
     }
 
     /// The bytes of the strings behind the `=` here, where they are a model: `= "\x1c\0\0\0TFL3" "…";`. The zero that C puts
-    /// behind them is no part of it. Otherwise nothing is taken.
-    fn model_string(&mut self) -> Option<Vec<u8>> {
+    /// behind them is no part of it. Otherwise nothing is taken. A reason, where it would be a model but for an escape.
+    fn model_string(&mut self) -> Option<Result<Vec<u8>, String>> {
         let mut ahead = Reader { at: self.at + 1, line: self.line, ..Reader::new(self.text) };
         let mut bytes = Vec::new();
+        let (mut named, mut wrong) = (false, None);
         ahead.skip_blank();
         while ahead.peek(0) == Some(b'"') {
-            unescape(ahead.string().as_bytes(), &mut bytes)?;
+            let text = ahead.string();
+            named |= text.find(MODEL_NAME).is_some_and(|at| bytes.len() <= 8 && at <= ESCAPED_HEAD);
+            if let Err(why) = unescape(text.as_bytes(), &mut bytes) {
+                wrong = wrong.or(Some(why));
+            }
             ahead.skip_blank();
         }
-        (bytes.get(4..8) == Some(b"TFL3")).then_some(())?;
+        let found = match wrong {
+            None if bytes.get(4..8) == Some(MODEL_NAME.as_bytes()) => Ok(bytes),
+            Some(why) if named => Err(format!("is a string with {MODEL_NAME} that {why}")),
+            _ => return None,
+        };
         (self.at, self.line) = (ahead.at, ahead.line);
-        Some(bytes)
+        Some(found)
     }
 
     /// Follows a directive that is a condition: what is dead behind it is stepped over, to the directive that ends it,
     /// which stays where another branch may live.
-    fn condition(&mut self, directive: &str) {
-        let dead = match Condition::of(directive) {
+    fn condition(&mut self, directive: &str, line: usize) {
+        let mut condition = Condition::of(directive, &self.names);
+        if matches!(condition, Some(Condition::If(None)))
+            && let Some(guard) = self.guards(directive)
+        {
+            self.guard.get_or_insert(guard);
+            condition = Some(Condition::If(Some(true)));
+        }
+        let dead = match condition {
             Some(Condition::If(value)) => {
-                self.taken.push(value == Some(true));
+                self.begin(value, directive, line);
                 value == Some(false)
             }
-            Some(Condition::Else(_)) => self.taken.last() == Some(&true),
+            Some(Condition::Else(_)) if self.taken.last() == Some(&Branch::Taken) => true,
+            Some(Condition::Else(_)) => false,
             Some(Condition::End) => {
                 self.taken.pop();
                 false
             }
-            None => false,
+            None => {
+                self.names.take(directive, self.taken.contains(&Branch::Open));
+                let included = directive.strip_prefix("include").map(str::trim);
+                let name = included.and_then(|rest| rest.strip_prefix(['"', '<'])?.split(['"', '>']).next());
+                let certain = !self.taken.contains(&Branch::Open);
+                self.includes.extend(name.filter(|_| certain).map(str::to_string));
+                false
+            }
         };
         if dead {
             self.skip_dead();
         }
+    }
+
+    /// Begins a branch, whose condition has this value.
+    fn begin(&mut self, value: Option<bool>, directive: &str, line: usize) {
+        self.taken.push(match value {
+            Some(true) => Branch::Taken,
+            Some(false) => Branch::Untaken,
+            None => Branch::Open,
+        });
+        if value.is_none() {
+            self.open.push((line, directive.to_string()));
+        }
+    }
+
+    /// The name of an `#ifndef` that is defined in the next line: a guard against a second inclusion.
+    fn guards(&self, directive: &str) -> Option<String> {
+        let name = directive.strip_prefix("ifndef")?.trim();
+        let mut ahead = Reader { at: self.at, ..Reader::new(self.text) };
+        ahead.skip_blank();
+        (ahead.peek(0)? == b'#').then_some(())?;
+        let next = ahead.directive();
+        (next.strip_prefix("define")?.split_whitespace().next()? == name).then(|| name.to_string())
     }
 
     /// Over a branch that is never compiled, and those behind it that are not either.
@@ -292,24 +386,11 @@ impl Reader<'_> {
         while let Some(byte) = self.peek(0) {
             let before = self.line;
             match byte {
-                b'#' if fresh => match Condition::of(&self.directive()) {
-                    Some(Condition::If(_)) => depth += 1,
-                    Some(Condition::End) if depth > 0 => depth -= 1,
-                    Some(Condition::End) => {
-                        self.taken.pop();
+                b'#' if fresh => {
+                    if self.dead_directive(&mut depth, before) {
                         return;
                     }
-                    // `#if 0 … #else` lives, and so may an `#elif`; behind `#if 1` nothing does.
-                    Some(Condition::Else(value))
-                        if depth == 0 && self.taken.last() == Some(&false) && value != Some(false) =>
-                    {
-                        if let (Some(true), Some(taken)) = (value, self.taken.last_mut()) {
-                            *taken = true;
-                        }
-                        return;
-                    }
-                    _ => {}
-                },
+                }
                 b'"' => {
                     self.string();
                 }
@@ -321,6 +402,29 @@ impl Reader<'_> {
             }
             fresh = self.line > before || (fresh && byte.is_ascii_whitespace());
         }
+    }
+
+    /// A directive in a branch that is never compiled; whether what stands behind it is read again.
+    fn dead_directive(&mut self, depth: &mut usize, line: usize) -> bool {
+        let directive = self.directive();
+        match Condition::of(&directive, &self.names) {
+            Some(Condition::If(_)) => *depth += 1,
+            Some(Condition::End) if *depth > 0 => *depth -= 1,
+            Some(Condition::End) => {
+                self.taken.pop();
+                return true;
+            }
+            // `#if 0 … #else` lives, and so may an `#elif`; behind `#if 1` nothing does.
+            Some(Condition::Else(value))
+                if *depth == 0 && self.taken.last() == Some(&Branch::Untaken) && value != Some(false) =>
+            {
+                self.taken.pop();
+                self.begin(value, &directive, line);
+                return true;
+            }
+            _ => {}
+        }
+        false
     }
 
     /// An initialiser, to the end of its outermost brace.
@@ -396,14 +500,16 @@ impl Reader<'_> {
 
     /// `#include "numbers.inc"` and C23's `#embed "model.tflite"` in the place of numbers.
     fn included(&mut self, include: Include<'_>, bytes: &mut Vec<u8>, depth: usize) -> Result<(), String> {
+        let line = self.line;
         let directive = self.directive();
-        let decided = match Condition::of(&directive) {
+        let decided = match Condition::of(&directive, &self.names) {
             Some(Condition::If(value)) => value.is_some(),
+            // What is behind a condition that is decided, but for an open `#elif`.
             Some(_) => !self.taken.is_empty(),
             None => false,
         };
         if decided {
-            self.condition(&directive);
+            self.condition(&directive, line);
             return Ok(());
         }
         let (word, rest) = directive.trim_start().split_once(['"', '<']).unwrap_or((&directive, ""));
@@ -474,7 +580,7 @@ impl Reader<'_> {
 
 /// A directive that begins, divides or ends what is compiled under a condition.
 enum Condition {
-    /// `#if`, `#ifdef` or `#ifndef`, with its value where that is a number.
+    /// `#if`, `#ifdef` or `#ifndef`, with its value where the sources decide it.
     If(Option<bool>),
     /// `#else`, which is true, or `#elif` and its like.
     Else(Option<bool>),
@@ -483,20 +589,17 @@ enum Condition {
 }
 
 impl Condition {
-    fn of(directive: &str) -> Option<Condition> {
+    fn of(directive: &str, names: &Names) -> Option<Condition> {
         let directive = directive.trim_start();
         let end = directive.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(directive.len());
         let (word, rest) = directive.split_at(end);
-        let value = match rest.trim().trim_matches(['(', ')', ' ']) {
-            "false" => Some(false),
-            "true" => Some(true),
-            number => integer(number).map(|number| number != 0),
-        };
         Some(match word {
-            "if" => Condition::If(value),
-            "ifdef" | "ifndef" => Condition::If(None),
-            "elif" => Condition::Else(value),
-            "elifdef" | "elifndef" => Condition::Else(None),
+            "if" => Condition::If(names.value(rest)),
+            "ifdef" => Condition::If(names.ifdef(rest)),
+            "ifndef" => Condition::If(names.ifdef(rest).map(|defined| !defined)),
+            "elif" => Condition::Else(names.value(rest)),
+            "elifdef" => Condition::Else(names.ifdef(rest)),
+            "elifndef" => Condition::Else(names.ifdef(rest).map(|defined| !defined)),
             "else" => Condition::Else(Some(true)),
             "endif" => Condition::End,
             _ => return None,
@@ -504,8 +607,20 @@ impl Condition {
     }
 }
 
-/// Adds the bytes of a string's inside; nothing where an escape is not known.
-fn unescape(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
+/// What stands at the fifth byte of a model.
+const MODEL_NAME: &str = "TFL3";
+/// Characters that the four bytes before it take at most, as escapes.
+const ESCAPED_HEAD: usize = 32;
+
+/// Adds the bytes of a string's inside.
+///
+/// # Errors
+/// An escape that is none in C.
+fn unescape(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), String> {
+    let wrong = |rest: &[u8]| {
+        let shown: String = String::from_utf8_lossy(rest).chars().take(4).collect();
+        format!("has the escape `\\{shown}`, which is no byte")
+    };
     let mut rest = text;
     while let [first, tail @ ..] = rest {
         rest = tail;
@@ -530,18 +645,19 @@ fn unescape(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
                     b'v' => 11,
                     b'f' => 12,
                     b'\\' | b'\'' | b'"' | b'?' => *other,
-                    _ => return None,
+                    _ => return Err(wrong(rest)),
                 });
                 rest = tail;
                 continue;
             }
-            [] => return None,
+            [] => return Err(wrong(rest)),
         };
-        let number = std::str::from_utf8(rest.get(skip..skip + length)?).ok()?;
-        bytes.push(u8::from_str_radix(number, base).ok()?);
+        let number = rest.get(skip..skip + length).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = number.and_then(|number| u8::from_str_radix(number, base).ok());
+        bytes.push(byte.ok_or_else(|| wrong(rest))?);
         rest = &rest[skip + length..];
     }
-    Some(())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -615,6 +731,13 @@ mod tests {
             ("#if 0\na\n#elif 1\nb\n#else\nc\n#endif\nd", "b d"),
             ("#if 0\na\n#elif 0\nb\n#endif\nc", "c"),
             ("#ifdef X\na\n#else\nb\n#endif", "a b"),
+            ("#define X\n#ifdef X\na\n#else\nb\n#endif", "a"),
+            ("#define X 0\n#if X\na\n#elif defined(X)\nb\n#else\nc\n#endif", "b"),
+            ("#define X\n#ifndef X\na\n#endif\nb", "b"),
+            ("#ifdef Y\n#define X\n#endif\n#ifdef X\na\n#else\nb\n#endif", "a b"),
+            ("#define X\n#undef X\n#ifdef X\na\n#else\nb\n#endif", "a b"),
+            ("#ifndef G\n#define G\n#define X\n#ifdef X\na\n#else\nb\n#endif\n#endif", "a"),
+            ("#if 0\na\n#elif Y\n#define X\n#endif\n#ifdef X\nb\n#else\nc\n#endif", "b c"),
             ("#if (0)\n/*\n#endif */ a\n  #  endif // x\nb", "b"),
             ("#if 0 // why\nit's a \"\n#endif\nb", "b"),
             ("#if 1\n#if 0\na\n#endif\nb\n#else\nc\n#endif\nd", "b d"),
@@ -630,8 +753,16 @@ mod tests {
 
     #[test]
     fn strings_that_are_no_model_stay_strings() {
-        for text in ["char m[] = \"TFL3\";", "char m[] = \"\\x1c\\q\\0\\0TFL3\";", "char m[] = \"\\x1cc\";"] {
-            assert!(body(text).is_err(), "{text}");
+        for text in ["char m[] = \"TFL3\";", "char m[] = \"\\x1cc\";", "char m[] = \"a\\qb\";"] {
+            assert_eq!(body(text), Err("no body".into()), "{text}");
+        }
+        for (text, why) in [
+            ("char m[] = \"\\x1c\\q\\0\\0TFL3\";", "`\\q\\0\\`"),
+            ("char m[] = \"\\x1c1\\0\\0\\0TFL3\";", "`\\x1c1`"),
+            ("char m[] = \"\\x1c\\0\\0\\0TFL3\"\n\"\\400\";", "`\\400`"),
+        ] {
+            let found = body(text).unwrap_err();
+            assert!(found.contains("TFL3") && found.contains(why), "{text}: {found}");
         }
     }
 
