@@ -128,6 +128,41 @@ impl defmt::Format for AlignedBytes {
 #[repr(C, align(16))]
 pub struct Aligned<T: ?Sized>(pub T);
 
+/// Says how much room a firmware has for its model: bytes of the arena, and of a slot in flash where updates go.
+/// `ferrolite fits UPDATE --firmware FIRMWARE.elf` reads it; without it, it takes the arena of the firmware's model.
+///
+/// Once in a program, both constants of it. It takes no flash and no RAM: the numbers are the values of two symbols,
+/// `ferrolite_arena_bytes` and `ferrolite_slot_bytes`, which only the ELF file has. On a computer it is nothing.
+///
+/// ```
+/// const ARENA: usize = 16 * 1024;
+/// ferrolite_runtime::room!(arena: ARENA, slot: 64 * 1024);
+/// ```
+#[macro_export]
+macro_rules! room {
+    (arena: $arena:expr $(, slot: $slot:expr)? $(,)?) => {
+        // A symbol of this name twice is an error of the linker; `ferrolite fits` would not know which counts.
+        #[cfg(target_os = "none")]
+        ::core::arch::global_asm!(
+            ".globl ferrolite_arena_bytes",
+            ".set ferrolite_arena_bytes, {bytes}",
+            bytes = const { let bytes: usize = $arena; bytes },
+        );
+        $(
+            #[cfg(target_os = "none")]
+            ::core::arch::global_asm!(
+                ".globl ferrolite_slot_bytes",
+                ".set ferrolite_slot_bytes, {bytes}",
+                bytes = const { let bytes: usize = $slot; bytes },
+            );
+        )?
+        const _: () = {
+            let _: usize = $arena;
+            $( let _: usize = $slot; )?
+        };
+    };
+}
+
 /// Embeds a `.ferro` file; the path is relative to the source file, as for `include_bytes!`.
 ///
 /// As an item it makes a `static` [`ModelFile`], which is where its attributes say:

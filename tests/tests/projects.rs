@@ -186,6 +186,52 @@ fn a_project_runs_and_its_elf_says_what_fits() {
     for what in ["operators", "arena", "inputs", "outputs"] {
         assert!(answers(&other.bytes).contains(&(what, Some(false))), "{what}");
     }
+    assert!(!firmware.notes.iter().any(|note| note.contains("room!")), "{:?}", firmware.notes);
+
+    // A program that has more room than its model takes, and says so.
+    let main = path.join("src/main.rs");
+    let source = fs::read_to_string(&main).unwrap();
+    let more = source.replace("arena: model::ARENA", "arena: 64 * 1024, slot: 1000");
+    assert_ne!(source, more);
+    fs::write(&main, more).unwrap();
+    build(&path, kit);
+    let firmware = Firmware::of_elf(&elf, None).unwrap();
+    assert_eq!((firmware.arena_bytes, firmware.slot_bytes), (65_536, Some(1000)));
+    let file = ModelFile::from_bytes("update", &other.bytes);
+    let checks = fits::check(&file.model().unwrap(), &firmware).unwrap();
+    for check in checks {
+        match check.what {
+            "arena" => assert_eq!(check.fits, Some(true), "{check:?}"),
+            "slot" => assert_eq!(check.fits, Some(false), "{check:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// A C program says its room by the same symbols, and Ferrolite's tree may lie where a path has spaces and quotes.
+#[test]
+#[cfg(unix)]
+#[ignore = "builds firmware, and needs gcc"]
+fn a_project_in_c_says_its_room_and_takes_any_path() {
+    let place = folder("paths");
+    let tree = place.join("my 'own' # $HOME tree");
+    std::os::unix::fs::symlink(root(), &tree).unwrap();
+    let kit = project::kit("qemu-cortex-m4").unwrap();
+    let path = place.join("app");
+    project::create(&Request { language: Language::C, ..request(&path, kit, &sine()) }, &()).unwrap();
+    // As if the tree had been there when the project was written.
+    let makefile = fs::read_to_string(path.join("Makefile")).unwrap();
+    let own = root().canonicalize().unwrap().display().to_string();
+    let quoted = tree.display().to_string().replace('$', "$$").replace('#', "\\#").replace('\'', "'\\''");
+    assert!(makefile.contains(&own), "{makefile}");
+    fs::write(path.join("Makefile"), makefile.replace(&own, &quoted)).unwrap();
+    let ran = tool("make", &path).arg("run").output().expect("make runs");
+    assert!(ran.status.success() && text(&ran).contains("self-test: passed"), "{}", text(&ran));
+    let elf = path.join("build/app.elf");
+    let firmware = Firmware::of_elf(&elf, None).unwrap();
+    let file = ModelFile::read(&path.join("model.ferro")).unwrap();
+    assert_eq!(firmware.arena_bytes, file.model().unwrap().arena_bytes() as u64);
+    assert!(!firmware.notes.iter().any(|note| note.contains("room!")), "{:?}", firmware.notes);
 }
 
 #[test]
@@ -210,6 +256,46 @@ fn a_project_runs_and_gives_the_converters_answers() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects/target").join(kit.emulated);
     let ran = cargo.env("CARGO_TARGET_DIR", target).args(["run", "--quiet", "--release"]).output().unwrap();
     assert!(!ran.status.success() && self::text(&ran).contains("another than"), "{}", self::text(&ran));
+}
+
+/// What Espressif's own tool says of the image that it makes of each program: the chip, a checksum that is right, and the
+/// description without which the boot loader does not start it.
+#[test]
+#[ignore = "builds firmware, and needs Python's esptool in target/esptool"]
+fn esp32_images_are_what_their_boot_loader_takes() {
+    let place = folder("esp32");
+    let tool_path = root().join("target/esptool/bin/esptool");
+    for (name, chip) in [("esp32-c3", "ESP32-C3"), ("esp32-c6", "ESP32-C6"), ("esp32-h2", "ESP32-H2")] {
+        let kit = project::kit(name).unwrap();
+        let Start::Esp(family) = kit.start else { panic!("{name} is started by esp-hal") };
+        let path = place.join(name);
+        let model = root().join("tests/models/mnist_cnn/mnist_cnn_int8_tf.tflite");
+        project::create(&request(&path, kit, &model), &()).unwrap();
+        check_filled(&path);
+        build(&path, kit);
+        let elf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects/target").join(kit.emulated);
+        let elf = elf.join(kit.rust_target()).join("release").join(name);
+        let image = place.join(format!("{name}.bin"));
+        let esptool = |arguments: &[&str]| {
+            let tool_program = tool_path.display().to_string();
+            let said = tool(&tool_program, &path).args(["--chip", family]).args(arguments).output();
+            let said = said.expect("esptool runs: python3 -m venv target/esptool, pip install esptool");
+            assert!(said.status.success(), "{name}: {}", text(&said));
+            text(&said)
+        };
+        let (elf, image) = (elf.display().to_string(), image.display().to_string());
+        esptool(&["elf2image", "-o", &image, &elf]);
+        let said = esptool(&["image-info", &image]);
+        let app = format!("Project name: {name}");
+        for words in [chip, "Checksum:", "(valid)", "Validation hash:", "Application Information", &app] {
+            assert!(said.contains(words), "{name}: {words}: {said}");
+        }
+        assert!(!said.contains("invalid"), "{name}: {said}");
+        // The model is in it, where the image is mapped into memory.
+        let bytes = fs::read(&image).unwrap();
+        let own = fs::read(path.join("src/model.ferro")).unwrap();
+        assert!(bytes.windows(own.len()).any(|window| window == own), "{name}");
+    }
 }
 
 /// Runs a firmware of an RP2040 in rp2040js, as `boards/console` does.

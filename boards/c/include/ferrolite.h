@@ -33,6 +33,18 @@
 #define FERROLITE_OPERATOR(code, name) \
     { code, ferrolite_##name##_check, ferrolite_##name##_eval, ferrolite_##name##_lead }
 
+/* Once in a program: how much room it has for its model, which `ferrolite fits UPDATE --firmware FIRMWARE.elf` reads; the
+ * bytes of the arena, and those of a slot in flash where updates go. A number, or a macro that is one, without a cast or a
+ * suffix. They take no memory: each is the value of a symbol. Only where the compiler is gcc's or clang's, for ELF. */
+#if defined(__ELF__)
+#define FERROLITE_ROOM_SYMBOL(name, bytes) __asm__(".globl " name "\n.set " name ", " #bytes)
+#define FERROLITE_ARENA_ROOM(bytes) FERROLITE_ROOM_SYMBOL("ferrolite_arena_bytes", bytes)
+#define FERROLITE_SLOT_ROOM(bytes) FERROLITE_ROOM_SYMBOL("ferrolite_slot_bytes", bytes)
+#else
+#define FERROLITE_ARENA_ROOM(bytes) FERROLITE_STATIC_ASSERT((bytes) > 0, "no room for a model")
+#define FERROLITE_SLOT_ROOM(bytes) FERROLITE_STATIC_ASSERT((bytes) > 0, "no room for an update")
+#endif
+
 /**
  * Words of a net, some of them to spare.
  */

@@ -142,7 +142,9 @@ pub const PARTS: &[Part] = &[
         (4 * MIB, 3840 * KIB),
         Evidence::Manuals,
     ),
-    part_of("esp32-c3-devkit", "ESP32-C3, RV32IMC", RV32, (160, 16), (4 * MIB, 400 * KIB), Evidence::Manuals),
+    part_of("esp32-c3", "ESP32-C3, RV32IMC", RV32, (160, 16), (4 * MIB, 400 * KIB), Evidence::Manuals),
+    part_of("esp32-c6", "ESP32-C6, RV32IMAC", RV32, (160, 16), (4 * MIB, 512 * KIB), Evidence::Manuals),
+    part_of("esp32-h2", "ESP32-H2, RV32IMAC", RV32, (96, 16), (4 * MIB, 320 * KIB), Evidence::Manuals),
 ];
 
 /// The part of this name, or a usage error that lists the names.

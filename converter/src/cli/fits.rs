@@ -32,7 +32,7 @@ pub fn execute(args: &FitsArgs) -> Result<Printed> {
             .push("version and signature of the update were not checked: --public-key HEX does it".into()),
         _ => {}
     }
-    firmware.slot_bytes = args.slot;
+    firmware.slot_bytes = args.slot.or(firmware.slot_bytes);
     if let Some(arena) = args.arena {
         firmware.arena_bytes = arena;
     }

@@ -64,6 +64,7 @@ pub fn execute(args: &NewArgs) -> Result<Printed> {
     }
     let what = match kit.start {
         Start::Qemu(_) => "builds it, runs it in QEMU and prints the answers",
+        Start::Esp(_) => "builds it, flashes the board and shows what it prints; needs espflash",
         _ => "builds it, flashes the board and shows its log; needs probe-rs",
     };
     let place = |(start, bytes): (u32, u32)| format!("{} bytes at {start:#x}", text::thousands(bytes));

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ferrolite_runtime::OpCode;
 use ferrolite_schema::{FILE_ALIGNMENT, FILE_IDENTIFIER, Model};
-use object::{Architecture, Object, ObjectSection, SectionFlags, elf};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 
 use crate::aligned::AlignedBuf;
 use crate::error::{Error, Result};
@@ -22,6 +22,9 @@ pub(super) struct Contents {
     pub(super) models: Vec<ModelFile>,
     /// The codes of all lists of operators.
     pub(super) codes: BTreeSet<u16>,
+    /// Bytes of the arena, and of a slot, where the program says so (`room!`, FERROLITE_ARENA_ROOM).
+    pub(super) arena_bytes: Option<u64>,
+    pub(super) slot_bytes: Option<u64>,
 }
 
 /// Bytes that stand at an address of the firmware.
@@ -71,7 +74,12 @@ pub(super) fn contents(path: &Path, bytes: &[u8]) -> Result<Contents> {
         let even = address & !1;
         (address != even) == thumb && code.iter().any(|range| range.contains(&even))
     };
-    let mut found = Contents::default();
+    let room = |name| file.symbol_by_name(name).map(|symbol| symbol.address());
+    let mut found = Contents {
+        arena_bytes: room("ferrolite_arena_bytes"),
+        slot_bytes: room("ferrolite_slot_bytes"),
+        ..Contents::default()
+    };
     for part in &data {
         found.models.extend(models(path, part));
         found.codes.extend(codes(part, pointer, &is_code));

@@ -93,7 +93,14 @@ impl Firmware {
         } else {
             firmware.operators = linked(&found.codes, &firmware.operators);
         }
-        firmware.notes.push("the arena is taken to be as large as the firmware's model needs".into());
+        match found.arena_bytes {
+            Some(bytes) => firmware.arena_bytes = bytes,
+            None => firmware.notes.push(
+                "the arena is taken to be as large as the firmware's model needs: `room!` (in C FERROLITE_ARENA_ROOM) says in the program how large it is"
+                    .into(),
+            ),
+        }
+        firmware.slot_bytes = found.slot_bytes;
         Ok(firmware)
     }
 }

@@ -19,7 +19,7 @@ fn flags(kit: &Kit) -> Option<&'static str> {
     match kit.start {
         Start::Qemu(_) => {}
         Start::Rp2040 => return Some("-mcpu=cortex-m0plus -mthumb"),
-        Start::Probe(_) | Start::Rp2350 => return None,
+        Start::Probe(_) | Start::Rp2350 | Start::Esp(_) => return None,
     }
     match kit.emulated {
         "qemu-cortex-m0" => Some("-mcpu=cortex-m0 -mthumb"),
@@ -38,10 +38,16 @@ pub(super) fn supported(kit: &Kit) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = KITS.iter().filter(|kit| flags(kit).is_some()).map(|kit| kit.name).collect();
-    Err(Error::usage(format!("--lang c: there is no start in C for {} yet", kit.name)).help(format!(
-        "projects in C are for {}; for others `ferrolite convert --c` writes the model for the project that your vendor's tool makes",
-        names.join(", ")
-    )))
+    let road = match kit.start {
+        Start::Esp(_) => {
+            "`ferrolite convert --target riscv32 --c` writes the model for a project of ESP-IDF, for which boards/packages/esp-idf is a component"
+        }
+        _ => {
+            "for others `ferrolite convert --c` writes the model for the project that your vendor's tool makes"
+        }
+    };
+    Err(Error::usage(format!("--lang c: there is no start in C for {} yet", kit.name))
+        .help(format!("projects in C are for {}; {road}", names.join(", "))))
 }
 
 /// All files of the project, by their paths.
@@ -56,7 +62,7 @@ pub(super) fn files(context: &Context<'_>) -> Result<Vec<(String, Vec<u8>)>> {
     let model = bindings::c(context.model, "model.h");
     let main = main(context, model.header.contains("model_self_test("));
     let mut files = vec![
-        text("Makefile", makefile(context, &tree.display().to_string())),
+        text("Makefile", makefile(context, &quotable(&tree.display().to_string()))),
         text("main.c", main),
         text("model.h", model.header),
         text("model.c", model.data),
@@ -113,6 +119,11 @@ fn readme(context: &Context<'_>) -> String {
     context.fill(README, &[("runs", runs), ("runner", &needs), ("starts", starts)])
 }
 
+/// A path as the value of a variable of make that recipes use between single quotes.
+fn quotable(path: &str) -> String {
+    path.replace('$', "$$").replace('#', "\\#").replace('\'', "'\\''")
+}
+
 fn makefile(context: &Context<'_>, tree: &str) -> String {
     let core = context.kit.core();
     let (sources, run) = match context.kit.start {
@@ -125,9 +136,9 @@ fn makefile(context: &Context<'_>, tree: &str) -> String {
         ),
         _ => (
             " boot2.c",
-            "probe-rs run --chip RP2040 $<\n\n# With Node.js, and `npm install --prefix $(FERROLITE)/target/rp2040js rp2040js`.\n\
+            "probe-rs run --chip RP2040 $<\n\n# With Node.js, and `npm install --prefix '$(FERROLITE)/target/rp2040js' rp2040js`.\n\
              .PHONY: emulate\nNODE_PATH ?= $(FERROLITE)/target/rp2040js/node_modules\nemulate: build/{{name}}.elf\n\t\
-             NODE_PATH=$(NODE_PATH) node $(FERROLITE)/boards/console/src/rp2040.cjs $<"
+             NODE_PATH='$(NODE_PATH)' node '$(FERROLITE)/boards/console/src/rp2040.cjs' $<"
                 .replace("{{name}}", context.name),
         ),
     };

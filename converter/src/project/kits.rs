@@ -26,6 +26,9 @@ pub enum Start {
     Rp2040,
     /// The same on an RP2350, whose flash has a block that says what is in it.
     Rp2350,
+    /// esp-hal and Espressif's boot loader on this chip, by esp-hal's name of it: the program prints over the serial line
+    /// or USB, where espflash shows it.
+    Esp(&'static str),
 }
 
 /// A board that a project can be made for.
@@ -56,6 +59,13 @@ const fn probe(
     ram: (u32, u32),
 ) -> Kit {
     Kit { name, emulated, map: Map { flash, ram }, start: Start::Probe(chip) }
+}
+
+/// A chip of Espressif's with a RISC-V core. Its flash is mapped by the boot loader, 32 bytes behind the page's start, and
+/// esp-hal has the linker's script; what is left of the RAM is behind the caches and the boot loader.
+const fn esp(name: &'static str, chip: &'static str, flash_start: u32, ram: (u32, u32)) -> Kit {
+    let flash = (flash_start + 0x20, 4 * MIB - 0x20);
+    Kit { name, emulated: "qemu-riscv32", map: Map { flash, ram }, start: Start::Esp(chip) }
 }
 
 /// Where flash begins on an STM32.
@@ -100,6 +110,9 @@ pub const KITS: &[Kit] = &[
         map: Map { flash: (0x1000_0000, 4 * MIB), ram: (SRAM, 512 * KIB) },
         start: Start::Rp2350,
     },
+    esp("esp32-c3", "esp32c3", 0x3c00_0000, (0x3fc8_0000, 313 * KIB)),
+    esp("esp32-c6", "esp32c6", 0x4200_0000, (0x4080_0000, 0x6_e610)),
+    esp("esp32-h2", "esp32h2", 0x4200_0000, (0x4080_0000, 0x3_efd0)),
 ];
 
 /// Stack that a project keeps beside the model: the deepest kernel takes about 1 KB, printing as much again.
@@ -124,10 +137,19 @@ pub fn kit(name: &str) -> Result<&'static Kit> {
 }
 
 impl Kit {
-    /// The emulated board with its core: its Rust target and compiler flags are this board's, too.
+    /// The emulated board with its core: its compiler flags are this board's, too.
     pub fn core(&self) -> &'static Board {
         // A test looks all of them up.
         board::find(self.emulated).unwrap_or(&BOARDS[0])
+    }
+
+    /// The Rust target of its programs: that of its core, or of a smaller one with the same kernels.
+    pub fn rust_target(&self) -> &'static str {
+        match self.start {
+            // It has no instructions for atomics, which the kernels do not use.
+            Start::Esp("esp32c3") => "riscv32imc-unknown-none-elf",
+            _ => self.core().target,
+        }
     }
 
     /// What models are packed for.
@@ -183,7 +205,7 @@ mod tests {
             let (_, flash, ram) = facts.unwrap_or_else(|| panic!("{} is in no list of boards", kit.name));
             assert!(kit.map.flash.1 <= flash && kit.map.ram.1 <= ram, "{}", kit.name);
         }
-        assert!(kit("esp32-c3-devkit").unwrap_err().message.contains("yet"));
+        assert!(kit("ek-ra6m4").unwrap_err().message.contains("yet"));
         assert!(kit("x").unwrap_err().message.contains("there is no board"));
     }
 }

@@ -13,23 +13,36 @@ const BUILD: &str = include_str!("templates/rust/build.rs.in");
 const MAIN: &str = include_str!("templates/rust/main.rs.in");
 const EMULATED: &str = include_str!("templates/rust/emulated.rs.in");
 const PROBED: &str = include_str!("templates/rust/probed.rs.in");
+const ESP: &str = include_str!("templates/rust/esp.rs.in");
+const ESP_BUILD: &str = include_str!("templates/rust/esp_build.rs.in");
 const README: &str = include_str!("templates/rust/README.md.in");
 
 /// All files of the project, by their paths.
 pub(super) fn files(context: &Context<'_>) -> Vec<(String, Vec<u8>)> {
     let text = |path: &str, text: String| (path.to_string(), text.into_bytes());
-    vec![
+    let mut files = vec![
         text("Cargo.toml", cargo(context)),
         text(".cargo/config.toml", config(context)),
         text("build.rs", build(context)),
-        text("memory.x", memory(context)),
         text("src/main.rs", main(context)),
         text("src/board.rs", board(context)),
         text("src/model.rs", bindings::rust(context.model)),
         text("src/sample.rs", sample_module(context)),
         text("README.md", readme(context)),
         ("src/model.ferro".into(), context.model.bytes().to_vec()),
-    ]
+    ];
+    if esp(context).is_none() {
+        files.push(text("memory.x", memory(context)));
+    }
+    files
+}
+
+/// esp-hal's name of the chip, where it starts the program.
+fn esp(context: &Context<'_>) -> Option<&'static str> {
+    match context.kit.start {
+        Start::Esp(chip) => Some(chip),
+        _ => None,
+    }
 }
 
 fn riscv(context: &Context<'_>) -> bool {
@@ -37,7 +50,7 @@ fn riscv(context: &Context<'_>) -> bool {
 }
 
 fn probed(context: &Context<'_>) -> bool {
-    !matches!(context.kit.start, Start::Qemu(_))
+    !matches!(context.kit.start, Start::Qemu(_) | Start::Esp(_))
 }
 
 fn cargo(context: &Context<'_>) -> String {
@@ -48,14 +61,20 @@ fn cargo(context: &Context<'_>) -> String {
     let features = if probed(context) { ", features = [\"defmt\"]" } else { "" };
     let runtime = format!("ferrolite-runtime = {{ {runtime}{features} }}\n");
     let start = match (riscv(context), context.kit.start) {
+        (_, Start::Esp(chip)) => {
+            let of = |name: &str, version: &str| {
+                format!("{name} = {{ version = {version:?}, features = [{chip:?}] }}\n")
+            };
+            of("esp-bootloader-esp-idf", "0.6") + &of("esp-hal", "1.2") + &of("esp-println", "0.18")
+        }
         (true, _) => {
-            "riscv = { version = \"0.16\", features = [\"critical-section-single-hart\"] }\nriscv-rt = \"0.18\"\nsemihosting = { version = \"0.1\", features = [\"stdio\"] }\n"
+            "riscv = { version = \"0.16\", features = [\"critical-section-single-hart\"] }\nriscv-rt = \"0.18\"\nsemihosting = { version = \"0.1\", features = [\"stdio\"] }\n".to_string()
         }
         (false, Start::Qemu(_)) => {
-            "cortex-m = { version = \"0.7\", features = [\"critical-section-single-core\"] }\ncortex-m-rt = \"0.7\"\nsemihosting = { version = \"0.1\", features = [\"stdio\"] }\n"
+            "cortex-m = { version = \"0.7\", features = [\"critical-section-single-core\"] }\ncortex-m-rt = \"0.7\"\nsemihosting = { version = \"0.1\", features = [\"stdio\"] }\n".to_string()
         }
         (false, _) => {
-            "cortex-m = { version = \"0.7\", features = [\"critical-section-single-core\"] }\ncortex-m-rt = \"0.7\"\ndefmt = \"1\"\ndefmt-rtt = \"1\"\npanic-probe = { version = \"1\", features = [\"print-defmt\"] }\n"
+            "cortex-m = { version = \"0.7\", features = [\"critical-section-single-core\"] }\ncortex-m-rt = \"0.7\"\ndefmt = \"1\"\ndefmt-rtt = \"1\"\npanic-probe = { version = \"1\", features = [\"print-defmt\"] }\n".to_string()
         }
     };
     let boot = if context.kit.start == Start::Rp2040 { "rp2040-boot2 = \"0.3\"\n" } else { "" };
@@ -83,6 +102,7 @@ fn config(context: &Context<'_>) -> String {
         Start::Probe(chip) => probe_runner(chip),
         Start::Rp2040 => probe_runner("RP2040"),
         Start::Rp2350 => probe_runner("RP235x"),
+        Start::Esp(chip) => format!("    \"espflash\", \"flash\", \"--monitor\", \"--chip\", {chip:?},\n"),
     };
     let flags = match core.rustflags {
         "" => String::new(),
@@ -100,6 +120,9 @@ fn probe_runner(chip: &str) -> String {
 }
 
 fn build(context: &Context<'_>) -> String {
+    if esp(context).is_some() {
+        return ESP_BUILD.to_string();
+    }
     let mut scripts = String::new();
     if riscv(context) {
         scripts += "    println!(\"cargo:rustc-link-arg-bins=-Tmemory.x\");\n";
@@ -165,6 +188,7 @@ fn main(context: &Context<'_>) -> String {
     context.fill(
         MAIN,
         &[
+            ("begin", if esp(context).is_some() { "    let _peripherals = board::begin();\n" } else { "" }),
             ("arguments", &arguments.join(", ")),
             ("verdict", &verdict),
             ("prints", &prints),
@@ -199,7 +223,11 @@ fn board(context: &Context<'_>) -> String {
         }
         _ => "",
     };
-    let template = if probed(context) { PROBED } else { EMULATED };
+    let template = match context.kit.start {
+        Start::Qemu(_) => EMULATED,
+        Start::Esp(_) => ESP,
+        _ => PROBED,
+    };
     context.fill(template, &[("entry", entry), ("keep", keep), ("more", more)])
 }
 
@@ -227,12 +255,16 @@ fn readme(context: &Context<'_>) -> String {
     let needs = match context.kit.start {
         Start::Qemu(_) => format!(
             "`rustup target add {}` and QEMU (`{}`; Debian, Ubuntu: `apt install qemu-system-arm qemu-system-misc`)",
-            context.kit.core().target,
+            context.kit.rust_target(),
             context.kit.core().qemu
+        ),
+        Start::Esp(_) => format!(
+            "`rustup target add {}` and `cargo install espflash`; the board is on a USB cable",
+            context.kit.rust_target()
         ),
         _ => format!(
             "`rustup target add {}`, [probe-rs](https://probe.rs) and a debug probe, which most boards have on them",
-            context.kit.core().target
+            context.kit.rust_target()
         ),
     };
     let runs = match context.kit.start {
@@ -247,10 +279,17 @@ fn readme(context: &Context<'_>) -> String {
     };
     let clock = match context.kit.start {
         Start::Qemu(_) => "",
+        Start::Esp(_) => {
+            "\nesp-hal starts the chip, at its highest clock, and has its drivers. `ferrolite bench src/model.ferro --board\n{{board}}` estimates milliseconds. The program was built and its image checked where Ferrolite is made; it was not\nrun on this chip there. Its kernels were, on an emulated RV32 core.\n"
+        }
         _ => {
             "\nThe core runs with the clock that it has after reset, a few megahertz on some chips: add your HAL and set the\nclock in `main` before you measure time. `ferrolite bench src/model.ferro --board {{board}}` estimates milliseconds\nand microjoules at full clock.\n"
         }
     };
     let clock = clock.replace("{{board}}", context.kit.name);
-    context.fill(README, &[("needs", &needs), ("runs", runs), ("runtime", &runtime), ("clock", &clock)])
+    let map = if esp(context).is_some() { "" } else { "`memory.x`, " };
+    context.fill(
+        README,
+        &[("map", map), ("needs", &needs), ("runs", runs), ("runtime", &runtime), ("clock", &clock)],
+    )
 }

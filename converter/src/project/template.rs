@@ -34,7 +34,7 @@ impl Context<'_> {
             ("name", self.name.to_string()),
             ("board", self.kit.name.to_string()),
             ("chip", self.kit.describe().to_string()),
-            ("target", self.kit.core().target.to_string()),
+            ("target", self.kit.rust_target().to_string()),
             ("core", self.kit.target().name().to_string()),
             ("source", source),
             ("flash_start", format!("{:#010X}", flash.0)),

@@ -32,6 +32,17 @@ pub fn needs_python() -> Option<&'static str> {
     })
 }
 
+/// Why images of ESP32s cannot be looked at, if they cannot: `esptool` is Espressif's own program for them.
+pub fn needs_esptool() -> Option<&'static str> {
+    if output("python3", &["-c", "import venv, ensurepip"]).is_none() {
+        return Some("there is no python3 with venv");
+    }
+    environment("esptool", &["esptool>=5,<6"]).err().map(|error| {
+        println!("{error:#}");
+        "esptool cannot be installed"
+    })
+}
+
 /// The tests with NumPy alone, with the module as the tests of the workspace have just built it.
 pub fn tests() -> Result<()> {
     // Libraries alone, of the whole workspace: its features are then those of `cargo test`, and little is left to build.

@@ -243,6 +243,12 @@ const STEPS: &[Step] = &[
         run: || projects(&["every_board"]),
     },
     Step {
+        name: "projects for ESP32: their images",
+        slow: true,
+        skip: |tools| needs_targets(tools).or_else(python::needs_esptool),
+        run: || projects(&["esp32_images"]),
+    },
+    Step {
         name: "packages",
         slow: false,
         skip: |tools| setup::needs_c().or_else(|| needs_boards(tools)),
