@@ -167,6 +167,22 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
+    /// Copies all bytes of an input, whatever its type, in the order of the core; otherwise as
+    /// [`input_mut`](Interpreter::input_mut).
+    #[inline]
+    pub fn set_input_bytes(&mut self, index: usize, bytes: &[u8]) -> Result<(), Error> {
+        let tensor = tensor(&self.model, port(self.model.inputs(), index)?, index)?;
+        if tensor.bytes as usize != bytes.len() {
+            let (needed, found) = (tensor.bytes, bytes.len() as u32);
+            return Err(Error::WrongLength { index: index as u16, needed, found });
+        }
+        let (from, to) = (tensor.offset as usize, tensor.end() as usize);
+        self.take(index)?;
+        let input = self.bytes_mut(from, to).ok_or(no_port(index))?;
+        input.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+        Ok(())
+    }
+
     /// Elements of an output, from the end of an inference until an input of the next one is asked for.
     pub fn output<T: Element>(&self, index: usize) -> Result<&[T], Error> {
         let port = port(self.model.outputs(), index)?;

@@ -391,7 +391,8 @@ fn flash_is_that_of_rust() {
 /// Inferences of `tests/c/speed.c`, and instructions that a tick of its timer takes under `-icount shift=0`: 25 MHz.
 const TIMES: u64 = 16;
 const TICK: u64 = 40;
-/// What the three calls of an inference and small copies take at most, which Rust's count leaves out: models of a few
+/// What the three calls of an inference, their checks and small copies take at most, which Rust's count leaves out (its
+/// typed `run` takes some 45 for them on a model with one input and output): models of a few
 /// thousand instructions notice it.
 const CALLS: u64 = 600;
 

@@ -72,22 +72,6 @@ impl Side {
         }
     }
 
-    #[inline(always)]
-    fn bytes(self, model: &Model<'_>, index: usize) -> Result<u32, Error> {
-        let tensor = self.ports(model).get(index).and_then(|port| model.tensors().get(port.tensor as usize));
-        tensor.map(|tensor| tensor.bytes).ok_or(Error::NoSuchPort { index: index as u16 })
-    }
-
-    /// Whether it has so many bytes.
-    #[inline(always)]
-    fn expect(self, model: &Model<'_>, index: usize, found: usize) -> Result<(), Error> {
-        let needed = self.bytes(model, index)?;
-        if needed as usize == found {
-            return Ok(());
-        }
-        Err(Error::WrongLength { index: index as u16, needed, found: found as u32 })
-    }
-
     fn facts(self, model: &Model<'_>, index: usize) -> Result<ferrolite_port, Error> {
         let nothing = Error::NoSuchPort { index: index as u16 };
         let port = self.ports(model).get(index).ok_or(nothing)?;
@@ -249,11 +233,7 @@ pub unsafe extern "C" fn ferrolite_set_input(
 ) -> ferrolite_error {
     // SAFETY: the caller's promise.
     let Some(from) = (unsafe { readable(data, bytes) }) else { return FERROLITE_NULL };
-    with(net, |net: &mut Interpreter<'static>| {
-        Side::Inputs.expect(net.model(), index, bytes)?;
-        copy(net.input_bytes_mut(index)?, from);
-        Ok(())
-    })
+    with(net, |net| net.set_input_bytes(index, from))
 }
 
 /// Writes the place of an output to `data` and its size to `bytes`, which may be null: to be read until an input of the
@@ -290,14 +270,17 @@ pub unsafe extern "C" fn ferrolite_get_output(
 ) -> ferrolite_error {
     // SAFETY: the caller's promise.
     let Some(to) = (unsafe { writable(data, bytes) }) else { return FERROLITE_NULL };
-    with(net, |net| {
-        Side::Outputs.expect(net.model(), index, bytes)?;
-        copy(to, net.output_bytes(index)?);
-        Ok(())
-    })
+    with(net, |net| get_output(net, index, to))
 }
 
-/// Copies what both have: `copy_from_slice` could panic.
-fn copy(to: &mut [u8], from: &[u8]) {
+#[inline]
+fn get_output(net: &Interpreter<'static>, index: usize, to: &mut [u8]) -> Result<(), Error> {
+    let from = net.output_bytes(index)?;
+    if from.len() != to.len() {
+        let (needed, found) = (from.len() as u32, to.len() as u32);
+        return Err(Error::WrongLength { index: index as u16, needed, found });
+    }
+    // `copy_from_slice` could panic.
     to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+    Ok(())
 }
