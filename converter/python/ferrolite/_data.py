@@ -140,6 +140,18 @@ def _elements(x: Any, most: int | None) -> Iterator[Any]:
     return iter(x)
 
 
+def steps(x: Any, ports: Ports) -> Iterator[dict[str, np.ndarray]]:
+    """What a data set or an iterator yields, step by step: an array of samples for each input."""
+    if not isinstance(x, Iterable):
+        raise InputError(
+            f"a {type(x).__name__} holds no samples",
+            "give arrays, a dictionary of them, a tf.data.Dataset, a DataLoader, or an iterator",
+        )
+    elements = x.as_numpy_iterator() if hasattr(x, "as_numpy_iterator") else iter(x)
+    for element in elements:
+        yield _samples(element, ports, "x")
+
+
 class _File:
     """A `.npy` file that samples are appended to."""
 

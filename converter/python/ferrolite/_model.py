@@ -8,7 +8,7 @@ import re
 import secrets
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -494,21 +494,31 @@ class Model:
 
     def layers(self, x: Any) -> dict[str, np.ndarray]:
         """What each layer gives for the first sample, as real numbers by the layers' names. Further outputs of a layer
-        are `name:1`, `name:2`, …."""
+        are `name:1`, `name:2`, …. Of an iterator or a data set one step is taken."""
         found: dict[str, np.ndarray] = {}
-        for name, _, outputs in self._file.layers(self._stored(x)[0]):
+        sample = next(self._each(x), None)
+        if sample is None:
+            raise InputError("there are no samples", "at least one is needed; an iterator can be read once only")
+        for name, _, outputs in self._file.layers(sample):
             for index, (shape, elements) in enumerate(outputs):
                 key = name if index == 0 else f"{name}:{index}"
                 found[key] = np.frombuffer(elements, "<f4").reshape(shape).copy()
         return found
 
+    def _each(self, x: Any) -> Iterator[list[bytes]]:
+        """The samples of arrays, or of what yields samples or batches of them, one after the other."""
+        if _data.is_held(x) or isinstance(x, (str, os.PathLike)):
+            yield from self._stored(x)
+            return
+        for arrays in _data.steps(x, self._ports()):
+            yield from self._stored(arrays)
+
     def _stored(self, x: Any) -> list[list[bytes]]:
         """Samples in the model's own types."""
         from io import BytesIO
 
-        if isinstance(x, (str, os.PathLike)) or not _data.is_held(x):
-            what = "a path" if isinstance(x, (str, os.PathLike)) else f"a {type(x).__name__}"
-            raise InputError(f"{what} was given", "samples are arrays here; `Model.run` also takes paths and iterators")
+        if isinstance(x, (str, os.PathLike)):
+            raise InputError("a path was given", "samples are arrays or an iterator here; `Model.run` also takes paths")
         arrays = _data.held(x, len(self.inputs))
         given = []
         for index, port in enumerate(self.inputs):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, MutableMapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _data
 from ._errors import InputError
 
 if TYPE_CHECKING:
@@ -88,12 +90,27 @@ class Session:
         return _again, (self._model, self._state)
 
     def run(self, x: Any) -> dict[str, np.ndarray]:
-        """One inference of one sample, an array; the outputs as real numbers by name. As `Model.run` with one sample gives
-        them, the first axis counts samples, of which there is one."""
+        """One inference of one sample, an array; the outputs as real numbers by name. As `Model.run` gives them, the first
+        axis counts samples, of which there is one. An iterator or a data set is a sequence: each of its samples goes on
+        from the state that the one before left, and the answers to all come at its end (`stream` gives them one by one)."""
+        if not _data.is_held(x) and not isinstance(x, (str, os.PathLike)):
+            answers = list(self.stream(x))
+            if not answers:
+                raise InputError("there are no samples", "at least one is needed; an iterator can be read once only")
+            return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
         samples = self._model._stored(x)
         if len(samples) != 1:
-            raise InputError(f"{len(samples)} samples were given", "a session takes one at a time; `Model.run` takes many")
-        outputs, self._state = self._file.infer(samples[0], self._state)
+            raise InputError(
+                f"{len(samples)} samples were given", "a session takes one at a time, or an iterator; `Model.run` takes many"
+            )
+        return self._infer(samples[0])
+
+    def stream(self, x: Any) -> Iterator[dict[str, np.ndarray]]:
+        """The answer to each sample that `x` yields, as soon as it is there."""
+        return map(self._infer, self._model._each(x))
+
+    def _infer(self, sample: list[bytes]) -> dict[str, np.ndarray]:
+        outputs, self._state = self._file.infer(sample, self._state)
         answers = {}
         for port, elements in zip(self._model.outputs, outputs, strict=True):
             answers[port.name] = port.real(np.frombuffer(elements, port.dtype).reshape(1, *port._inner))

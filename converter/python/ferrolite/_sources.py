@@ -98,11 +98,25 @@ def _keras(model: Any, folder: Path) -> str:
         model.save(path, save_format="tf")
         return str(path)
     backend = sys.modules["keras"].backend.backend() if "keras" in sys.modules else "tensorflow"
-    if backend == "torch":
-        path = path.with_suffix(".onnx")
-        export(str(path), format="onnx", verbose=False)
-    else:
-        export(str(path), verbose=False)
+    try:
+        if backend == "torch":
+            path = path.with_suffix(".onnx")
+            export(str(path), format="onnx", verbose=False)
+        elif backend == "jax":
+            raise InputError(
+                f"Keras model `{name}` has code of its author's, which Keras on the JAX backend exports as one operator of "
+                "compiled code: nobody can quantize that",
+                "save it as .keras, load it with KERAS_BACKEND=tensorflow or torch, and convert it there; a functional or "
+                "sequential model of Keras' own layers converts as it is",
+            )
+        else:
+            export(str(path), verbose=False)
+    except ImportError as error:
+        package = "onnx and onnxscript" if backend == "torch" else "tensorflow-cpu"
+        raise InputError(
+            f"Keras model `{name}` has code of its author's, and Keras on the {backend} backend does not export it: {error}",
+            f"install {package}; a functional or sequential model of Keras' own layers needs no export",
+        ) from error
     return str(path)
 
 
@@ -146,9 +160,10 @@ def _exporter(torch: Any) -> dict:
 
     known = inspect.signature(torch.onnx.export).parameters
     modern = importlib.util.find_spec("onnxscript") is not None
-    return {"dynamo": modern, "external_data": False} if modern and "external_data" in known else (
-        {"dynamo": False} if "dynamo" in known else {}
-    )
+    if modern and "external_data" in known:
+        # `verbose=False`: its steps are nothing that a user of `convert` waits for.
+        return {"dynamo": True, "external_data": False, "verbose": False}
+    return {"dynamo": False} if "dynamo" in known else {}
 
 
 def _ending(head: bytes) -> str:

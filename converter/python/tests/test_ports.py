@@ -3,6 +3,8 @@
 import copy
 import pickle
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -85,12 +87,36 @@ def test_one_sample_has_the_shape_that_many_have(streaming):
     next(iter(layers.values()))[...] = 0
 
 
-def test_layers_and_sessions_say_that_they_take_arrays(model, digits, tmp_path):
-    x = digits[1]["test_x"]
-    for wrong, what in ((iter(x), "generator|iterator"), ("x.npz", "path"), (tmp_path, "path")):
+def test_layers_and_sessions_take_what_yields_samples(model, digits, tmp_path):
+    x = digits[1]["test_x"][:5]
+    expected = model.run(x)
+    for samples in (lambda: iter(x), lambda: ((row, 0) for row in x), lambda: (row[None] for row in x), lambda: iter([x[:3], x[3:]])):
+        for name, answers in model.session().run(samples()).items():
+            assert np.array_equal(answers, expected[name])
+        stream = model.session().stream(samples())
+        for index, answers in enumerate(stream):
+            assert all(np.array_equal(answers[name], expected[name][index : index + 1]) for name in expected)
+        assert index == 4
+        one, other = model.layers(samples()), model.layers(x[:1])
+        assert list(one) == list(other) and all(np.array_equal(one[name], other[name]) for name in one)
+    for wrong, what in (("x.npz", "path"), (tmp_path, "path"), (iter(()), "no samples"), (3, "."), (object(), ".")):
         for take in (model.layers, model.session().run):
             with pytest.raises(ferrolite.InputError, match=what):
                 take(wrong)
+
+
+def test_a_session_goes_on_over_an_iterator():
+    path = Path(__file__).resolve().parents[3] / "tests" / "vectors" / "variables" / "before_and_after.tflite"
+    model = ferrolite.load(path) if path.suffix == ".ferro" else ferrolite.convert(path)
+    x = [np.full(port.shape, value, "f4") for value in (0.1, 0.2, 0.3) for port in model.inputs[:1]]
+    if len(model.inputs) != 1:
+        pytest.skip("the model has several inputs")
+    one_by_one, at_once = model.session(), model.session()
+    answers = [one_by_one.run(sample) for sample in x]
+    together = at_once.run(iter(x))
+    for name in together:
+        assert np.array_equal(together[name], np.concatenate([answer[name] for answer in answers]))
+    assert at_once.snapshot() == one_by_one.snapshot()
 
 
 def test_outputs_of_one_name_and_classes_as_numbers():

@@ -89,7 +89,7 @@ pub fn package() -> Result<()> {
         &["-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", &path.to_string_lossy()],
     ))?;
     let keras =
-        command(&program, &["-m", "pip", "install", "-q", "tensorflow-cpu>=2.21,<3", "onnx"]).status();
+        command(&program, &["-m", "pip", "install", "-q", "tensorflow-cpu>=2.21,<3", "onnx", "jax"]).status();
     if !keras.is_ok_and(|status| status.success()) {
         println!("skipped: tests with Keras: it cannot be installed");
     }
@@ -99,7 +99,24 @@ pub fn package() -> Result<()> {
         fs::remove_dir_all(&elsewhere)?;
     }
     fs::create_dir_all(&elsewhere)?;
-    pytest(&python, &[("FERROLITE_INSTALLED", "1")], &elsewhere)
+    pytest(&python, &[("FERROLITE_INSTALLED", "1")], &elsewhere)?;
+    with_torch(&wheel.path())
+}
+
+/// The tests with the real torch, in the interpreter that FERROLITE_TORCH_PYTHON names: 5 GB, which nobody wants installed
+/// unasked. `python3 -m venv V && V/bin/pip install torch onnx onnxscript keras jax numpy pytest` makes one.
+fn with_torch(wheel: &Path) -> Result<()> {
+    let Some(python) = std::env::var_os("FERROLITE_TORCH_PYTHON").map(PathBuf::from) else {
+        println!("skipped: tests with torch: FERROLITE_TORCH_PYTHON names no interpreter that has it");
+        return Ok(());
+    };
+    let unpacked = root().join("target/python-torch");
+    if unpacked.is_dir() {
+        fs::remove_dir_all(&unpacked)?;
+    }
+    let (to, wheel) = (unpacked.to_string_lossy(), wheel.to_string_lossy());
+    exec(command("python3", &["-m", "zipfile", "-e", &wheel, &to]))?;
+    pytest(&python, &[], &unpacked)
 }
 
 /// The clients of other people against `ferrolite serve`: curl, and tritonclient while models come and go.
