@@ -38,16 +38,10 @@ pub(super) fn supported(kit: &Kit) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = KITS.iter().filter(|kit| flags(kit).is_some()).map(|kit| kit.name).collect();
-    let road = match kit.start {
-        Start::Esp(_) => {
-            "`ferrolite convert --target riscv32 --c` writes the model for a project of ESP-IDF, for which boards/packages/esp-idf is a component"
-        }
-        _ => {
-            "for others `ferrolite convert --c` writes the model for the project that your vendor's tool makes"
-        }
-    };
-    Err(Error::usage(format!("--lang c: there is no start in C for {} yet", kit.name))
-        .help(format!("projects in C are for {}; {road}", names.join(", "))))
+    Err(Error::usage(format!("--lang c: there is no start in C for {} yet", kit.name)).help(format!(
+        "projects in C are for {}; for others `ferrolite convert --c` writes the model for the project that your vendor's tool makes (ESP-IDF: boards/packages/esp-idf is the component)",
+        names.join(", ")
+    )))
 }
 
 /// All files of the project, by their paths.
